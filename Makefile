@@ -1,0 +1,41 @@
+# Every target sets itself up from Python 3.11 and the package registry: nothing else is assumed.
+PYTHON ?= python3.11
+VENV   := .venv
+UV     := $(VENV)/bin/uv
+RUN    := $(VENV)/bin/python -m
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: demo test check bench format clean
+.DEFAULT_GOAL := test
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet 'uv>=0.13,<0.14'
+
+$(VENV)/.synced: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --quiet --inexact --python $(VENV)/bin/python
+	@touch $@
+
+demo: $(VENV)/.synced
+	@$(VENV)/bin/oms-es demo
+
+test: $(VENV)/.synced
+	$(RUN) pytest --cov --cov-report=term:skip-covered
+
+check: $(VENV)/.synced
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) pytest --cov --cov-report=term:skip-covered
+
+bench: $(VENV)/.synced
+	@for module in bench/store.py bench/lifecycle.py; do $(VENV)/bin/python $$module || exit 1; done
+
+format: $(VENV)/.synced
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,165 @@
+"""The four arrows that every other file is made of. No I/O, no clock, no ids, no chance.
+
+decide   (state, command)      -> events       aggregates/    what may happen
+evolve   (state, event)        -> state        aggregates/    what it means
+react    (event, facts)        -> commands     consumers/     what follows from it
+project  (row or None, event)  -> row or None  projections/   how people see it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from sqlalchemy import Table
+
+S = TypeVar("S")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Row = Mapping[str, Any]
+Key = tuple[Hashable, ...]
+
+
+class Message(BaseModel):
+    """Immutable and closed: a field that nobody declared is an error, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Event(Message):
+    """A fact, in the past tense. Its class name is its stored name, for ever."""
+
+    schema_version: ClassVar[int] = 1
+
+
+class Command(Message):
+    """A request, in the imperative, addressed to the one stream that decides it."""
+
+    @property
+    def stream(self) -> str:
+        raise NotImplementedError
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error in the program
+    """The domain says no. `reason` is a stable code, `detail` tells a person what to do next."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Recorded(NamedTuple):
+    """An event as history keeps it: the fact and its envelope.
+
+    `position` is the notification id, the event's place in the one order of the whole log;
+    `version` counts from 1 within the stream.
+    """
+
+    position: int
+    stream: str
+    version: int
+    event: Event
+    event_id: UUID
+    recorded_at: datetime
+    caused_by: UUID | None
+    correlation_id: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class Decider(Generic[S]):
+    """One aggregate. `dump` and `restore` exist where streams grow long enough for snapshots."""
+
+    category: str
+    initial: S
+    evolve: Callable[[S, Any], S]
+    decide: Callable[[S, Any], Iterable[Event]]
+    accepts: tuple[type[Command], ...]
+    emits: tuple[type[Event], ...]
+    dump: Callable[[S], Any] | None = None
+    restore: Callable[[Any], S] | None = None
+
+
+Facts = Mapping[str, Mapping[Hashable, Sequence[Row]]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Rows of a read model that a reaction needs: those whose column `by` is among `keys(event)`.
+
+    They arrive as `facts[projection][key]`, never older than the event that asks for them.
+    """
+
+    projection: str
+    by: str
+    keys: Callable[[Any], Iterable[Hashable]]
+    limit: int | None = None
+    order_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Reaction:
+    handler: Callable[..., Iterable[Command]]
+    wants: tuple[Wanted, ...] = ()
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """Reactions to facts. Its name is its consumer group, for ever."""
+
+    name: str
+    emits: tuple[type[Command], ...]
+    reactions: dict[type[Event], Reaction] = field(default_factory=dict)
+
+    def on(self, *event_types: type[Event], wants: tuple[Wanted, ...] = ()) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            for event_type in event_types:
+                assert event_type not in self.reactions, f"{event_type.__name__} already has a reaction"
+                self.reactions[event_type] = Reaction(handler, wants)
+            return handler
+
+        return register
+
+    def react(self, event: Event, facts: Facts | None = None) -> tuple[Command, ...]:
+        reaction = self.reactions[type(event)]
+        arguments = (event, facts or {}) if reaction.wants else (event,)
+        commands = tuple(reaction.handler(*arguments))
+        undeclared = {type(command) for command in commands}.difference(self.emits)
+        assert not undeclared, f"{self.name} emits {undeclared} without declaring it"
+        return commands
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How one event type changes rows: `keys` names the rows it touches, `project` makes each anew."""
+
+    keys: Callable[[Recorded], Iterable[Key]]
+    project: Callable[[Row | None, Recorded, Key], Row | None]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Rows folded from facts, in a table whose primary key is `Key`, in that order."""
+
+    table: Table
+    folds: dict[type[Event], Fold] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.table.name
+
+    def on(self, *event_types: type[Event], keys: Callable[[Any], Iterable[Key]]) -> Callable[[Handler], Handler]:
+        def register(project: Handler) -> Handler:
+            for event_type in event_types:
+                assert event_type not in self.folds, f"{event_type.__name__} is already projected"
+                self.folds[event_type] = Fold(keys, project)
+            return project
+
+        return register

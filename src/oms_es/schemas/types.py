@@ -1,0 +1,32 @@
+"""The words that every message shares: identifiers, money, places."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+IDENTIFIER_LENGTH_MAX = 128
+
+Sku = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX, pattern=r"^[^\s@]+$")]
+LocationId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""ISO 4217 code."""
+
+Moment = AwareDatetime
+"""A point in time with its offset: a naive one is refused at the door."""
+
+AmountMinor = Annotated[int, Field(ge=0)]
+"""Money in minor units of its currency (cents, yen, fils): never a fraction, never a float."""
+
+
+class StockKey(NamedTuple):
+    """Where a promise is kept: one SKU at one location."""
+
+    sku: str
+    location: str
+
+    @property
+    def stream(self) -> str:
+        return f"stock-{self.sku}@{self.location}"

@@ -1,0 +1,34 @@
+"""Given(decider, *events).when(command).then(*events): how every rule is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import Any
+
+import pytest
+
+from oms_es.kernel import Command, Decider, Event, Refused
+
+
+class Given:
+    def __init__(self, decider: Decider[Any], *events: Event) -> None:
+        self.decider = decider
+        self.state = reduce(decider.evolve, events, decider.initial)
+        self.command: Command | None = None
+
+    def when(self, command: Command) -> Given:
+        self.command = command
+        return self
+
+    def then(self, *events: Event) -> None:
+        assert tuple(self._decide()) == events
+
+    def then_refused(self, reason: str) -> None:
+        with pytest.raises(Refused) as refusal:
+            tuple(self._decide())
+        assert refusal.value.reason == reason
+
+    def _decide(self) -> Iterable[Event]:
+        assert self.command is not None, "when() comes before then()"
+        return self.decider.decide(self.state, self.command)
