@@ -11,6 +11,9 @@ IDENTIFIER_LENGTH_MAX = 128
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX, pattern=r"^[^\s@]+$")]
 LocationId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX)]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+"""ISO 3166-1 alpha-2 code."""
+
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """ISO 4217 code."""
 

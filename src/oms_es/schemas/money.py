@@ -1,0 +1,24 @@
+"""Money is an integer of minor units. Sharing it out never makes or loses a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+
+def apportion(total_minor: int, weights: Sequence[Fraction | int]) -> list[int]:
+    """Share `total_minor` out by weight; the shares sum to it exactly (largest remainder method, Hamilton 1792).
+
+    With all weights zero everything goes to the first share. Raises ValueError without weights.
+    """
+    if not weights:
+        raise ValueError("money cannot be shared out among nobody")
+    whole = sum(weights)
+    if whole == 0:
+        return [total_minor, *[0] * (len(weights) - 1)]
+    exact = [Fraction(weight) * total_minor / whole for weight in weights]
+    shares = [int(share) for share in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (shares[i] - exact[i], i))
+    for i in by_remainder[: total_minor - sum(shares)]:
+        shares[i] += 1
+    return shares

@@ -1,0 +1,328 @@
+"""What may be asked of an order, and what may happen to it.
+
+These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from hashlib import sha256
+from typing import Annotated, Literal, Self
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
+
+from oms_es.kernel import Command, Event, Message
+from oms_es.schemas.types import AmountMinor, Country, Currency, Identifier, LocationId, Moment, Sku
+
+LINES_MAX = 500
+ORDER_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/order")
+Text = Annotated[str, StringConstraints(max_length=500)]
+
+
+def order_id_of(channel: str, external_id: str) -> str:
+    """The same order told twice addresses the same stream."""
+    return str(uuid5(ORDER_ID_NAMESPACE, f"{channel}/{external_id}"))
+
+
+class OrderLine(Message):
+    line_id: Identifier
+    sku: Sku
+    quantity: PositiveInt
+    unit_price_minor: AmountMinor
+
+
+class Address(Message):
+    name: Text = ""
+    street: Text = ""
+    city: Text = ""
+    region: Text = ""
+    postal_code: Text = ""
+    country: Country
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
+class OrderContent(Message):
+    """What a channel tells us of an order: the canonical form every dialect is mapped to."""
+
+    channel: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    external_id: Identifier
+    placed_at: Moment
+    currency: Currency
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=LINES_MAX)]
+    shipping_minor: AmountMinor = 0
+    tax_minor: AmountMinor = 0
+    """Tax charged on top of the prices; 0 where prices include it."""
+    discount_minor: AmountMinor = 0
+    ship_to: Address
+    payment_token: Identifier = "on-file"
+    """A provider's token, never a card number."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len({line.line_id for line in self.lines}) != len(self.lines):
+            raise ValueError("line ids repeat: each line needs its own line_id")
+        if self.total_minor < 0:
+            raise ValueError("the discount exceeds the order: total_minor would be negative")
+        return self
+
+    @property
+    def total_minor(self) -> int:
+        goods = sum(line.quantity * line.unit_price_minor for line in self.lines)
+        return goods + self.shipping_minor + self.tax_minor - self.discount_minor
+
+    @property
+    def demand(self) -> dict[str, int]:
+        """Units per SKU, summed over lines: two lines of one SKU are one demand."""
+        wanted: Counter[str] = Counter()
+        for line in self.lines:
+            wanted[line.sku] += line.quantity
+        return dict(wanted)
+
+
+class PlaceOrder(Command, OrderContent):
+    @cached_property
+    def order_id(self) -> str:
+        return order_id_of(self.channel, self.external_id)
+
+    @property
+    def stream(self) -> str:
+        return f"order-{self.order_id}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content: equal fingerprints are the same order told again."""
+        return sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+
+
+class OrderCommand(Command):
+    order_id: Identifier
+
+    @property
+    def stream(self) -> str:
+        return f"order-{self.order_id}"
+
+
+class Assignment(Message):
+    """These units of a SKU come from that location."""
+
+    sku: Sku
+    location: LocationId
+    quantity: PositiveInt
+
+
+class Candidate(Message):
+    """One way to source an order, as it was weighed. Lower scores win, compared left to right."""
+
+    locations: tuple[str, ...]
+    covers_units: int
+    shipments: int
+    priority: int
+    cost_minor: int
+    distance_km: int
+
+
+class SourceOrder(OrderCommand):
+    """The answer to sourcing attempt `attempt`; `backordered` is what no location can promise."""
+
+    attempt: PositiveInt
+    assignments: tuple[Assignment, ...]
+    backordered: dict[Sku, PositiveInt] = {}
+    candidates: tuple[Candidate, ...] = ()
+    rule_version: Identifier
+
+
+class RetrySourcing(OrderCommand):
+    """Stock may have come for a backordered order: look again."""
+
+
+class RecordReservation(OrderCommand):
+    reservation_id: Identifier
+    sku: Sku
+    location: LocationId
+    quantity: PositiveInt
+
+
+class RecordShortage(OrderCommand):
+    reservation_id: Identifier
+    sku: Sku
+    location: LocationId
+    quantity: PositiveInt
+
+
+class RecordPaymentAuthorized(OrderCommand):
+    payment_id: Identifier
+
+
+class RecordPaymentFailed(OrderCommand):
+    payment_id: Identifier
+    reason: Text
+
+
+class RecordShipmentDispatched(OrderCommand):
+    shipment_id: Identifier
+
+
+class RecordShipmentDelivered(OrderCommand):
+    shipment_id: Identifier
+
+
+class RecordShipmentCancelled(OrderCommand):
+    shipment_id: Identifier
+
+
+class RecordShipmentKept(OrderCommand):
+    """The shipment could no longer be stopped."""
+
+    shipment_id: Identifier
+
+
+class CancelOrder(OrderCommand):
+    reason: Text
+
+
+class LapseOrder(OrderCommand):
+    """The time to pay is over: cancels the order if its payment is still due."""
+
+
+class OrderEvent(Event):
+    order_id: str
+
+
+class OrderPlaced(OrderEvent, OrderContent):
+    fingerprint: str
+
+
+class DuplicateConflictFound(OrderEvent):
+    """The channel told the same order again with other content. Kept whole, for a person to settle."""
+
+    fingerprint: str
+    content: OrderContent
+
+
+class OrderSourced(OrderEvent):
+    attempt: int
+    assignments: tuple[Assignment, ...]
+    candidates: tuple[Candidate, ...]
+    rule_version: str
+
+    @property
+    def reservation_id(self) -> str:
+        return reservation_id_of(self.order_id, self.attempt)
+
+
+def reservation_id_of(order_id: str, attempt: int) -> str:
+    return f"{order_id}/{attempt}"
+
+
+class OrderBackordered(OrderEvent):
+    """No location can promise these units now; the order keeps what it has and waits."""
+
+    attempt: int
+    demand: dict[str, int]
+
+
+class OrderSourcingRequested(OrderEvent):
+    """`excluded`: SKU to the locations that came up short in this round and are not asked again."""
+
+    attempt: int
+    demand: dict[str, int]
+    excluded: dict[str, tuple[str, ...]]
+    ship_to: Address
+
+
+class Reservation(Message):
+    """Units locked for the order at a location."""
+
+    reservation_id: str
+    sku: str
+    location: str
+    quantity: int
+
+
+class OrderLineAllocated(OrderEvent, Reservation):
+    pass
+
+
+class OrderAllocated(OrderEvent):
+    """Every unit is locked; the money is due."""
+
+    payment_id: str
+    amount_minor: int
+    currency: str
+    payment_token: str
+
+
+class ShipmentPlan(Message):
+    shipment_id: str
+    location: str
+    items: tuple[Reservation, ...]
+    amount_minor: int
+    """This shipment's share of the order's total: what is captured when it leaves."""
+
+
+class OrderReleased(OrderEvent):
+    """Paid for and locked: the warehouses may begin."""
+
+    payment_id: str
+    currency: str
+    shipments: tuple[ShipmentPlan, ...]
+    ship_to: Address
+
+
+class OrderShipmentDispatched(OrderEvent):
+    shipment_id: str
+
+
+class OrderShipmentDelivered(OrderEvent):
+    shipment_id: str
+
+
+class OrderShipmentCancelled(OrderEvent):
+    shipment_id: str
+
+
+class OrderShipped(OrderEvent):
+    """Everything that will be shipped has left."""
+
+
+class OrderCompleted(OrderEvent):
+    payment_id: str
+
+
+class OrderCancellationRequested(OrderEvent):
+    """The warehouses were asked to stop; the order is cancelled once they have."""
+
+    reason: str
+    shipment_ids: tuple[str, ...]
+
+
+class OrderCancellationRefused(OrderEvent):
+    """Too late for at least one shipment: what was already on its way goes on."""
+
+    reason: str
+    shipment_ids: tuple[str, ...]
+
+
+class OrderCancelled(OrderEvent):
+    reason: str
+    reservations: tuple[Reservation, ...]
+    """What was locked, or asked to be, and is to be let go."""
+    payment_id: str | None
+
+
+Phase = Literal[
+    "new",
+    "sourcing",
+    "allocating",
+    "backordered",
+    "awaiting_payment",
+    "fulfilling",
+    "cancelling",
+    "shipped",
+    "completed",
+    "cancelled",
+]
+FINAL_PHASES: frozenset[Phase] = frozenset({"completed", "cancelled"})
