@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -55,6 +55,15 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error i
         self.detail = detail
 
 
+class BadInput(Exception):  # noqa: N818 - an answer to the sender, not an error in the program
+    """Input that cannot be read. `reason` is a stable code, `detail` tells the sender what to do next."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
 class Recorded(NamedTuple):
     """An event as history keeps it: the fact and its envelope.
 
@@ -75,7 +84,10 @@ class Recorded(NamedTuple):
 
 @dataclass(frozen=True)
 class Decider(Generic[S]):
-    """One aggregate. `dump` and `restore` exist where streams grow long enough for snapshots."""
+    """One aggregate. `dump` and `restore` exist where streams grow long enough for snapshots.
+
+    `snapshot_version` rises with every change of what `dump` writes: a snapshot of another version is not read.
+    """
 
     category: str
     initial: S
@@ -85,6 +97,11 @@ class Decider(Generic[S]):
     emits: tuple[type[Event], ...]
     dump: Callable[[S], Any] | None = None
     restore: Callable[[Any], S] | None = None
+    snapshot_version: int = 1
+
+    @property
+    def snapshot_topic(self) -> str:
+        return f"{self.category}.{self.snapshot_version}"
 
 
 Facts = Mapping[str, Mapping[Hashable, Sequence[Row]]]
@@ -136,6 +153,27 @@ class Consumer:
         return commands
 
 
+class GatewayUnavailable(Exception):  # noqa: N818 - a state of the world, not a mistake
+    """The world does not answer now; the intents stay where they are and are tried again."""
+
+
+class Gateway(Protocol):
+    """A way into the world: payment providers, carriers, warehouses.
+
+    It is given intents that are already durable. Giving it the same intent again is safe, because the intent's event
+    id is the idempotency key.
+    """
+
+    name: str
+    intents: frozenset[type[Event]]
+
+    def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+        """What is to be recorded of each intent, in their order; nothing where the answer will come as a callback.
+
+        Raises GatewayUnavailable.
+        """
+
+
 @dataclass(frozen=True)
 class Fold:
     """How one event type changes rows: `keys` names the rows it touches, `project` makes each anew."""
@@ -146,9 +184,13 @@ class Fold:
 
 @dataclass(frozen=True)
 class Projection:
-    """Rows folded from facts, in a table whose primary key is `Key`, in that order."""
+    """Rows folded from facts, in a table whose primary key is `Key`, in that order.
+
+    `insert_only`: every fold makes a new row, so there is no older one to load.
+    """
 
     table: Table
+    insert_only: bool = False
     folds: dict[type[Event], Fold] = field(default_factory=dict)
 
     @property

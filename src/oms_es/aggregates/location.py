@@ -20,6 +20,4 @@ def decide(location: Location, command: OpenLocation) -> Iterator[LocationOpened
         yield opened
 
 
-decider: Decider[Location] = Decider(
-    "location", None, evolve, decide, accepts=(OpenLocation,), emits=(LocationOpened,)
-)
+decider: Decider[Location] = Decider("location", None, evolve, decide, accepts=(OpenLocation,), emits=(LocationOpened,))

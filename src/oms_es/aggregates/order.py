@@ -12,10 +12,9 @@ cancelled or completed once, never both. What is with a carrier can no longer be
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from fractions import Fraction
-from functools import reduce
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from rpds import HashTrieMap, HashTrieSet
 
@@ -25,6 +24,7 @@ from oms_es.schemas.money import apportion
 
 ShipmentStatus = Literal["open", "dispatched", "delivered", "cancelled"]
 Held = tuple[str, str, str]  # reservation id, SKU, location
+K = TypeVar("K", bound=Hashable)
 
 
 class Order(NamedTuple):
@@ -63,8 +63,8 @@ def evolve(order: Order, event: o.OrderEvent) -> Order:  # noqa: PLR0911 - one l
                 wanted=HashTrieMap(),
                 backordered=_sum(order.backordered, demand.items()),
             )
-        case o.OrderSourcingRequested(attempt=attempt, demand=demand, excluded=excluded):
-            return _sourcing_requested(order, attempt, demand, excluded)
+        case o.OrderSourcingRequested():
+            return _sourcing_requested(order, event)
         case o.OrderLineAllocated():
             held = (event.reservation_id, event.sku, event.location)
             return _waiting(
@@ -75,7 +75,7 @@ def evolve(order: Order, event: o.OrderEvent) -> Order:  # noqa: PLR0911 - one l
         case o.OrderAllocated():
             return order._replace(phase="awaiting_payment")
         case o.OrderReleased(shipments=plans):
-            opened: HashTrieMap[str, ShipmentStatus] = HashTrieMap({plan.shipment_id: "open" for plan in plans})
+            opened: HashTrieMap[str, ShipmentStatus] = HashTrieMap((plan.shipment_id, "open") for plan in plans)
             return order._replace(phase="fulfilling", shipments=opened)
         case o.OrderShipmentDispatched(shipment_id=shipment):
             return order._replace(shipments=order.shipments.insert(shipment, "dispatched"))
@@ -86,7 +86,8 @@ def evolve(order: Order, event: o.OrderEvent) -> Order:  # noqa: PLR0911 - one l
         case o.OrderCancellationRequested(reason=reason):
             return order._replace(phase="cancelling", cancel_reason=reason)
         case o.OrderCancellationRefused(shipment_ids=shipments):
-            return order._replace(phase="fulfilling", kept=order.kept.update(shipments))
+            phase: o.Phase = "fulfilling" if order.phase == "cancelling" else order.phase
+            return order._replace(phase=phase, kept=order.kept.update(shipments))
         case o.OrderShipped():
             return order._replace(phase="shipped")
         case o.OrderCompleted():
@@ -97,29 +98,23 @@ def evolve(order: Order, event: o.OrderEvent) -> Order:  # noqa: PLR0911 - one l
 
 
 def _sourced(order: Order, event: o.OrderSourced) -> Order:
-    asked = {(event.reservation_id, a.sku, a.location): a.quantity for a in event.assignments}
+    asked = (((event.reservation_id, a.sku, a.location), a.quantity) for a in event.assignments)
     return order._replace(
-        phase="allocating", attempt=event.attempt + 1, wanted=HashTrieMap(), awaited=order.awaited.update(asked)
+        phase="allocating", attempt=event.attempt + 1, wanted=HashTrieMap(), awaited=_sum(order.awaited, asked)
     )
 
 
-def _sourcing_requested(
-    order: Order, attempt: int, demand: dict[str, int], excluded: dict[str, tuple[str, ...]]
-) -> Order:
-    """A request puts back in question what was asked, or waited for, for its SKUs."""
-    short = {(sku, location) for sku, locations in excluded.items() for location in locations}
-    awaited = reduce(
-        lambda held, key: held.discard(key), (k for k in order.awaited if (k[1], k[2]) in short), order.awaited
-    )
-    backordered = reduce(lambda left, sku: left.discard(sku), demand, order.backordered)
-    return order._replace(
+def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
+    asked_anew = order._replace(
         phase="sourcing",
-        attempt=attempt,
-        wanted=_sum(order.wanted, demand.items()),
-        excluded=HashTrieSet(short),
-        backordered=backordered if not excluded else order.backordered,
-        awaited=awaited,
+        attempt=event.attempt,
+        wanted=HashTrieMap(event.demand),
+        excluded=HashTrieSet((sku, location) for sku, locations in event.excluded.items() for location in locations),
     )
+    if event.short is None:
+        return asked_anew._replace(backordered=HashTrieMap())
+    held = (event.short.reservation_id, event.short.sku, event.short.location)
+    return asked_anew._replace(awaited=order.awaited.discard(held))
 
 
 def _waiting(order: Order) -> Order:
@@ -129,7 +124,7 @@ def _waiting(order: Order) -> Order:
     return order
 
 
-def _sum(counts: HashTrieMap[str, int], more: Iterable[tuple[str, int]]) -> HashTrieMap[str, int]:
+def _sum(counts: HashTrieMap[K, int], more: Iterable[tuple[K, int]]) -> HashTrieMap[K, int]:
     for key, quantity in more:
         counts = counts.insert(key, counts.get(key, 0) + quantity)
     return counts
@@ -179,21 +174,30 @@ def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
         yield o.OrderBackordered(order_id=command.order_id, attempt=command.attempt, demand=command.backordered)
 
 
-def _retry(order: Order, command: o.RetrySourcing) -> Iterator[o.OrderEvent]:
-    if order.phase == "backordered":
-        yield _request_sourcing(order, dict(order.backordered.items()), {})
+def _retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
+    """Also while other units are being sourced or locked: the stock that came would wake nobody later."""
+    if order.backordered and order.phase not in o.FINAL_PHASES:
+        yield _request_sourcing(order, order.backordered.items(), (), None)
 
 
 def _request_sourcing(
-    order: Order, demand: dict[str, int], excluded: dict[str, tuple[str, ...]]
+    order: Order,
+    lacking: Iterable[tuple[str, int]],
+    excluded: Iterable[tuple[str, str]],
+    short: o.Reservation | None,
 ) -> o.OrderSourcingRequested:
+    """What is still unanswered is asked again together with `lacking`, under a new attempt: one answer meets all."""
     assert order.placed
+    locations: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for sku, location in sorted(excluded):
+        locations[sku] += (location,)
     return o.OrderSourcingRequested(
         order_id=order.placed.order_id,
-        attempt=order.attempt,
-        demand=demand,
-        excluded=excluded,
+        attempt=order.attempt + 1 if order.phase == "sourcing" else order.attempt,
+        demand=dict(_sum(order.wanted, lacking).items()),
+        excluded=dict(locations),
         ship_to=order.placed.ship_to,
+        short=short,
     )
 
 
@@ -224,13 +228,17 @@ def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.Orde
     held = (command.reservation_id, command.sku, command.location)
     if held not in order.awaited or order.phase in o.FINAL_PHASES:
         return
-    excluded: dict[str, tuple[str, ...]] = defaultdict(tuple)
-    for sku, location in sorted({*order.excluded, (command.sku, command.location)}):
-        excluded[sku] += (location,)
-    yield _request_sourcing(order, {command.sku: command.quantity}, dict(excluded))
+    short = o.Reservation(
+        reservation_id=command.reservation_id,
+        sku=command.sku,
+        location=command.location,
+        quantity=order.awaited[held],
+    )
+    excluded = {*order.excluded, (short.sku, short.location)}
+    yield _request_sourcing(order, [(short.sku, short.quantity)], excluded, short)
 
 
-def _record_authorized(order: Order, command: o.RecordPaymentAuthorized) -> Iterator[o.OrderEvent]:
+def _record_authorized(order: Order, _: o.RecordPaymentAuthorized) -> Iterator[o.OrderEvent]:
     if order.phase == "awaiting_payment":
         yield _release(order)
 
@@ -274,7 +282,7 @@ def _record_failed(order: Order, command: o.RecordPaymentFailed) -> Iterator[o.O
         yield _cancelled(order, f"payment: {command.reason}")
 
 
-def _lapse(order: Order, command: o.LapseOrder) -> Iterator[o.OrderEvent]:
+def _lapse(order: Order, _: o.LapseOrder) -> Iterator[o.OrderEvent]:
     if order.phase == "awaiting_payment":
         yield _cancelled(order, "payment overdue")
 
@@ -306,8 +314,17 @@ def _cancelled(order: Order, reason: str) -> o.OrderCancelled:
             for (reservation_id, sku, location), quantity in held
         ),
         payment_id=order.payment_id if order.phase not in ("sourcing", "allocating", "backordered") else None,
+        backordered=dict(order.backordered.items()),
+        channel=order.placed.channel,
+        placed_at=order.placed.placed_at,
+        currency=order.placed.currency,
+        total_minor=order.placed.total_minor,
+        units=sum(line.quantity for line in order.placed.lines),
     )
 
+
+SHIPMENT_STOPPED = "a shipment was to be stopped"
+"""The reason where nobody cancelled the order itself."""
 
 SHIPMENT_STEPS: dict[type[o.OrderCommand], tuple[type[Any], frozenset[ShipmentStatus]]] = {
     o.RecordShipmentDispatched: (o.OrderShipmentDispatched, frozenset({"open"})),
@@ -326,12 +343,13 @@ def _record_shipment(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 
 
 def _record_kept(order: Order, command: o.RecordShipmentKept) -> Iterator[o.OrderEvent]:
-    if order.phase == "cancelling" and command.shipment_id not in order.kept:
-        refused = o.OrderCancellationRefused(
-            order_id=command.order_id, reason=order.cancel_reason, shipment_ids=(command.shipment_id,)
+    """Whenever it is told: also of an order that has left meanwhile, and of a shipment stopped for itself."""
+    if command.shipment_id in order.shipments and command.shipment_id not in order.kept:
+        yield o.OrderCancellationRefused(
+            order_id=command.order_id,
+            reason=order.cancel_reason or SHIPMENT_STOPPED,
+            shipment_ids=(command.shipment_id,),
         )
-        yield refused
-        yield from _milestones(evolve(order, refused))
 
 
 def _milestones(order: Order) -> Iterator[o.OrderEvent]:
@@ -340,7 +358,7 @@ def _milestones(order: Order) -> Iterator[o.OrderEvent]:
     order_id = order.placed.order_id
     statuses = set(order.shipments.values())
     if statuses == {"cancelled"}:
-        yield _cancelled(order, order.cancel_reason)
+        yield _cancelled(order, order.cancel_reason or SHIPMENT_STOPPED)
         return
     if "open" in statuses:
         return

@@ -224,15 +224,6 @@ class OrderBackordered(OrderEvent):
     demand: dict[str, int]
 
 
-class OrderSourcingRequested(OrderEvent):
-    """`excluded`: SKU to the locations that came up short in this round and are not asked again."""
-
-    attempt: int
-    demand: dict[str, int]
-    excluded: dict[str, tuple[str, ...]]
-    ship_to: Address
-
-
 class Reservation(Message):
     """Units locked for the order at a location."""
 
@@ -240,6 +231,20 @@ class Reservation(Message):
     sku: str
     location: str
     quantity: int
+
+
+class OrderSourcingRequested(OrderEvent):
+    """Everything that is to be sourced now; an answer to an earlier attempt is void.
+
+    Either `short` could not be locked and is sought elsewhere, or, without it, a new round begins: what was backordered
+    is sought again, everywhere. `excluded`: SKU to the locations that came up short in this round.
+    """
+
+    attempt: int
+    demand: dict[str, int]
+    excluded: dict[str, tuple[str, ...]]
+    ship_to: Address
+    short: Reservation | None = None
 
 
 class OrderLineAllocated(OrderEvent, Reservation):
@@ -311,6 +316,13 @@ class OrderCancelled(OrderEvent):
     reservations: tuple[Reservation, ...]
     """What was locked, or asked to be, and is to be let go."""
     payment_id: str | None
+    backordered: dict[str, int] = {}
+    """What it was still waiting for."""
+    channel: str
+    placed_at: Moment
+    currency: str
+    total_minor: int
+    units: int
 
 
 Phase = Literal[

@@ -102,7 +102,7 @@ class PaymentFailed(PaymentEvent):
 
 
 class PaymentCancellationNoted(PaymentEvent):
-    """Cancelled before the provider answered: should the money still come, it goes straight back."""
+    """Cancelled while the provider's answer was outstanding: should the money still come, it goes straight back."""
 
 
 class PaymentCaptureRequested(PaymentEvent):

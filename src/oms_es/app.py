@@ -1,0 +1,236 @@
+"""Composition root: the whole engine, listed.
+
+Every consumer, projection and gateway that exists is named here once; where they run, and on which transport, is
+decided by whoever runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from sqlalchemy import select
+
+from oms_es.aggregates import location, order, payment, shipment, stock
+from oms_es.channels import DIALECTS
+from oms_es.consumers import (
+    backorder_filler,
+    carrier_notifier,
+    fulfilment_releaser,
+    order_progress,
+    payment_capturer,
+    payment_requester,
+    sourcing,
+    stock_allocator,
+)
+from oms_es.consumers.deadline_keeper import due_commands
+from oms_es.gateways import carrier, payment_provider, simulators
+from oms_es.gateways.simulators import (
+    CARRIER_CALLBACKS,
+    PAYMENT_CALLBACKS,
+    Chaos,
+    SimulatedCallbacks,
+    SimulatedCarrier,
+    SimulatedPaymentProvider,
+)
+from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.kernel import Command, Consumer, Decider, Gateway, Projection
+from oms_es.projections import (
+    backorder_queue,
+    daily_sales,
+    deadlines,
+    locations,
+    open_exceptions,
+    order_status,
+    order_timeline,
+    stock_levels,
+)
+from oms_es.runtime import dead_letters
+from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
+from oms_es.runtime.log import Bell, Log
+from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
+from oms_es.runtime.read_models import FactSource, ReadModel, create_tables, read_model_engine
+from oms_es.runtime.recorder import EVENTS, MIGRATION_LOCK, Recorder, datastore_of
+from oms_es.runtime.store import Store
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+
+DECIDERS: tuple[Decider[Any], ...] = (
+    order.decider,
+    stock.decider,
+    payment.decider,
+    shipment.decider,
+    location.decider,
+)
+CONSUMERS: tuple[Consumer, ...] = (
+    sourcing.consumer,
+    stock_allocator.consumer,
+    order_progress.consumer,
+    backorder_filler.consumer,
+    payment_requester.consumer,
+    payment_capturer.consumer,
+    fulfilment_releaser.consumer,
+    carrier_notifier.consumer,
+)
+PROJECTIONS: tuple[Projection, ...] = (
+    locations.projection,
+    stock_levels.projection,
+    backorder_queue.projection,
+    deadlines.projection,
+    order_status.projection,
+    order_timeline.projection,
+    daily_sales.projection,
+    open_exceptions.projection,
+)
+PARSERS: Mapping[str, Parser] = {
+    **DIALECTS,
+    "payment_callback": payment_provider.parse_callback,
+    "carrier_callback": carrier.parse_callback,
+}
+"""How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
+
+
+class NotMigrated(Exception):  # noqa: N818 - says what to do
+    """The database has no tables of ours yet."""
+
+
+def migrate(database_url: str) -> None:
+    """Make every table that is missing. Safe to run again, and from several processes at once."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        with datastore_of(database_url) as datastore:
+            Recorder(datastore).create_table()
+        with connection.transaction():
+            for statement in (dead_letters.CREATE, *simulators.CREATE, *create_tables(PROJECTIONS)):
+                connection.execute(statement.encode())
+
+
+class World:
+    """What stands around the engine until real providers do: simulated, seeded, with a memory of its own."""
+
+    def __init__(
+        self, database_url: str, chaos: Chaos, clock: Callable[[], datetime], transit_seconds: float = 0.0
+    ) -> None:
+        self.payment_provider = SimulatedPaymentProvider(database_url, chaos, clock)
+        self.carrier = SimulatedCarrier(database_url, chaos, clock, transit_seconds)
+        self.callbacks = (
+            SimulatedCallbacks(PAYMENT_CALLBACKS, "payment_callback", database_url, clock),
+            SimulatedCallbacks(CARRIER_CALLBACKS, "carrier_callback", database_url, clock),
+        )
+
+    def gateways(self) -> tuple[Gateway, ...]:
+        return (
+            payment_provider.PaymentGateway(self.payment_provider),
+            SimulatedWarehouse(),
+            carrier.CarrierGateway(self.carrier),
+        )
+
+    def outstanding(self) -> int:
+        """Callbacks that are still to come."""
+        return sum(source.outstanding() for source in self.callbacks)
+
+    def close(self) -> None:
+        for ledger in (self.payment_provider.ledger, self.carrier.ledger, *(c.ledger for c in self.callbacks)):
+            ledger.close()
+
+
+class Engine:
+    """Everything on one database, in one process. Use as a context manager."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        chaos: Chaos = Chaos(),  # noqa: B008 - an immutable tuple
+        transit_seconds: float = 0.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        batch_max: int = BATCH_MAX,
+        poll_seconds: float = POLL_SECONDS,
+        consumers: Sequence[Consumer] = CONSUMERS,
+        projections: Sequence[Projection] = PROJECTIONS,
+    ) -> None:
+        self.database_url = database_url
+        self.clock = clock
+        self.datastore = datastore_of(database_url)
+        self.recorder = Recorder(self.datastore)
+        self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock)
+        self.log = Log(self.recorder, self.store.codec)
+        self.sql = read_model_engine(database_url)
+        self.facts = FactSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
+        self.world = World(database_url, chaos, clock, transit_seconds)
+        self.bell = Bell(database_url)
+        self.projection_workers = [ProjectionWorker(ReadModel(p, self.sql), self.log, batch_max) for p in projections]
+        self.loop = Loop(
+            [
+                *(self._consumer_worker(consumer, batch_max) for consumer in consumers),
+                *(GatewayWorker(gateway, self.store, self.log, batch_max) for gateway in self.world.gateways()),
+                *(self.follow(source) for source in self.world.callbacks),
+                *self.projection_workers,
+                Ticker(self._due, self.store, self.log, clock),
+            ],
+            self.bell,
+            poll_seconds,
+        )
+
+    def __enter__(self) -> Self:
+        with psycopg.connect(self.database_url) as connection:
+            row = connection.execute("SELECT to_regclass(%s)", [EVENTS]).fetchone()
+        if row is None or row[0] is None:
+            raise NotMigrated("the database has no tables yet; run `oms-es migrate` once")
+        self.loop.seek()
+        self.log.start_at(self._last_position())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.world.close()
+        self.bell.close()
+        self.sql.dispose()
+        self.datastore.close()
+
+    def follow(self, source: Source) -> IntakeWorker:
+        return IntakeWorker(source, PARSERS[source.dialect], self.store, self.log)
+
+    def intake(self, name: str, dialect: str) -> Intake:
+        """A way in for input that comes once, such as a file."""
+        return Intake(name, dialect, PARSERS[dialect], self.store, self.log, tracked=False)
+
+    def settle(self) -> int:
+        """Run until nothing is left to do and nothing more will come from the simulated world."""
+        total = self.loop.run_until_quiet()
+        while self.world.outstanding():
+            self.bell.wait(0.05)
+            total += self.loop.run_until_quiet()
+        return total
+
+    def _consumer_worker(self, consumer: Consumer, batch_max: int) -> ConsumerWorker:
+        return ConsumerWorker(consumer, self.store, self.log, self.facts, self._fact_position, batch_max)
+
+    def _fact_position(self, names: frozenset[str]) -> int:
+        """How far the slowest of these read models has come."""
+        here = {worker.name: worker.seen for worker in self.projection_workers}
+        return min(here[name] if name in here else self.recorder.position(name) for name in names)
+
+    def _last_position(self) -> int:
+        return self.recorder.max_notification_id() or 0
+
+    def _due(self, now: datetime, limit: int) -> Sequence[Command]:
+        table = deadlines.projection.table
+        due = select(table).where(table.c.due_at <= now).order_by(table.c.due_at).limit(limit)
+        with self.sql.connect() as connection:
+            return tuple(due_commands([dict(row) for row in connection.execute(due).mappings()], now))
+
+
+@contextmanager
+def engine_on(database_url: str, **options: Any) -> Iterator[Engine]:
+    """Migrate, then open: for the embedded database, which nobody else shares."""
+    migrate(database_url)
+    with Engine(database_url, **options) as engine:
+        yield engine

@@ -1,0 +1,284 @@
+"""Verify: is what people see what history says, and did history ever break a promise?
+
+Reads the whole log once, in order, in one snapshot of the database, and answers two questions. Are the invariants true
+at every position: never oversold, stock conserved, money conserved, every accepted order exactly once? And is every row
+of every read model the one that folding history gives, up to the position that the read model has reached?
+
+Uses the same `evolve` and the same `project` as the engine; nothing is trusted but the events, and of those not even
+their numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
+
+from oms_es.aggregates.payment import Payment
+from oms_es.aggregates.stock import Stock
+from oms_es.kernel import Decider, Key, Projection, Recorded, Row
+from oms_es.runtime.codec import Codec, event_id_of
+from oms_es.runtime.read_models import fold
+from oms_es.runtime.recorder import EVENTS, TRACKING
+from oms_es.runtime.store import _row
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import stock as s
+
+READ_MAX = 2_000
+"""Rows fetched at a time."""
+DIFFERENCES_MAX = 20
+"""Differences kept per check: the first ones tell the story."""
+
+
+@dataclass
+class Check:
+    """One question asked of the whole history. `checked` counts how often it was asked."""
+
+    name: str
+    checked: int = 0
+    failed: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def expect(self, holds: bool, difference: Callable[[], str]) -> None:
+        self.checked += 1
+        if not holds:
+            self.failed += 1
+            if len(self.differences) < DIFFERENCES_MAX:
+                self.differences.append(difference())
+
+
+class Report(NamedTuple):
+    position: int
+    streams: int
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not any(check.failed for check in self.checks)
+
+
+class StockBook(NamedTuple):
+    """A second bookkeeping of a stock stream, from the bare quantities of its events."""
+
+    received: int = 0
+    shipped: int = 0
+    open: int = 0
+
+
+class MoneyBook(NamedTuple):
+    authorized: int = 0
+    captured: int = 0
+    voided: int = 0
+    refunded: int = 0
+
+
+class History:
+    """Folds the log, one event at a time, and asks after each what must be true now."""
+
+    def __init__(self, deciders: Sequence[Decider[Any]]) -> None:
+        self.deciders = {decider.category: decider for decider in deciders}
+        self.states: dict[str, tuple[Any, int]] = {}
+        self.position = 0
+        self.event_ids: set[bytes] = set()
+        self.orders: dict[tuple[str, str], str] = {}
+        self.stock: dict[str, StockBook] = {}
+        self.money: dict[str, MoneyBook] = {}
+        self.promises: dict[tuple[str, str, str], int] = {}  # (reservation, sku, location): units
+        self.readable = Check("every event can be read, and knows its cause")
+        self.gapless = Check("streams have no gap and positions rise")
+        self.sold = Check("never oversold, at any position")
+        self.conserved = Check("stock conserved: received = on hand + shipped")
+        self.promised = Check("what an order counts on is what stock promised")
+        self.paid = Check("money conserved: captured, voided <= authorised; refunded <= captured")
+        self.once = Check("every accepted order exactly once, as it was placed")
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.readable, self.gapless, self.sold, self.conserved, self.promised, self.paid, self.once
+
+    def fold(self, recorded: Recorded) -> None:
+        stream, event = recorded.stream, recorded.event
+        decider = self.deciders[stream.partition("-")[0]]
+        state, version = self.states.get(stream, (decider.initial, 0))
+        self._check_place(recorded, version)
+        state = decider.evolve(state, event)
+        self.states[stream] = state, recorded.version
+        match event:
+            case s.StockEvent():
+                self._check_stock(recorded, event, state)
+            case p.PaymentEvent():
+                self._check_money(recorded, event, state)
+            case o.OrderPlaced():
+                self._check_placed(recorded, event)
+            case o.OrderLineAllocated():
+                promise = self.promises.get((event.reservation_id, event.sku, event.location))
+                self.promised.expect(
+                    promise == event.quantity,
+                    lambda: f"{_at(recorded)}: counts on {event.quantity} of {event.sku}, promised were {promise}",
+                )
+
+    def _check_place(self, recorded: Recorded, version: int) -> None:
+        self.gapless.expect(
+            recorded.version == version + 1 and recorded.position > self.position,
+            lambda: f"{_at(recorded)}: version {recorded.version} follows {version}",
+        )
+        self.position = recorded.position
+        known = recorded.caused_by is None or recorded.caused_by.bytes in self.event_ids
+        self.readable.expect(
+            known and recorded.event_id == event_id_of(recorded.stream, recorded.version),
+            lambda: f"{_at(recorded)}: its event id or its cause {recorded.caused_by} is not of this history",
+        )
+        self.event_ids.add(recorded.event_id.bytes)
+
+    def _check_stock(self, recorded: Recorded, event: s.StockEvent, state: Stock) -> None:
+        book = self.stock.get(recorded.stream, StockBook())
+        match event:
+            case s.StockReceived(quantity=n):
+                book = book._replace(received=book.received + n)
+            case s.StockReserved(quantity=n):
+                book = book._replace(open=book.open + n)
+                self.promises[event.reservation_id, event.sku, event.location] = n
+            case s.StockReleased(quantity=n) | s.StockReservationExpired(quantity=n):
+                book = book._replace(open=book.open - n)
+            case s.StockShipped(quantity=n):
+                book = book._replace(open=book.open - n, shipped=book.shipped + n)
+        self.stock[recorded.stream] = book
+        self.sold.expect(
+            0 <= book.open <= book.received - book.shipped,
+            lambda: f"{_at(recorded)}: {book.open} promised of {book.received - book.shipped} on hand",
+        )
+        self.conserved.expect(
+            book.received == state.on_hand + book.shipped and state.promised == book.open,
+            lambda: f"{_at(recorded)}: received {book.received}, on hand {state.on_hand}, shipped {book.shipped}",
+        )
+
+    def _check_money(self, recorded: Recorded, event: p.PaymentEvent, state: Payment) -> None:
+        book = self.money.get(recorded.stream, MoneyBook())
+        match event:
+            case p.PaymentAuthorized(amount_minor=amount):
+                book = book._replace(authorized=book.authorized + amount)
+            case p.PaymentCaptured(amount_minor=amount):
+                book = book._replace(captured=book.captured + amount)
+            case p.PaymentVoided(amount_minor=amount):
+                book = book._replace(voided=book.voided + amount)
+            case p.PaymentRefunded(amount_minor=amount):
+                book = book._replace(refunded=book.refunded + amount)
+        self.money[recorded.stream] = book
+        self.paid.expect(
+            book.captured + book.voided <= book.authorized and book.refunded <= book.captured,
+            lambda: f"{_at(recorded)}: {book}",
+        )
+
+    def _check_placed(self, recorded: Recorded, placed: o.OrderPlaced) -> None:
+        identity = (placed.channel, placed.external_id)
+        first = self.orders.setdefault(identity, recorded.stream)
+        content = {name: getattr(placed, name) for name in o.OrderContent.model_fields}
+        as_told = o.PlaceOrder.model_construct(**content)
+        self.once.expect(
+            first == recorded.stream == as_told.stream and recorded.version == 1,
+            lambda: f"{_at(recorded)}: order {identity} was accepted before, in {first}",
+        )
+        self.once.expect(
+            placed.fingerprint == as_told.fingerprint,
+            lambda: f"{_at(recorded)}: the content is not the one that was placed",
+        )
+
+
+def _at(recorded: Recorded) -> str:
+    return f"position {recorded.position}, {type(recorded.event).__name__} in {recorded.stream}"
+
+
+def verify(
+    database_url: str,
+    deciders: Sequence[Decider[Any]],
+    projections: Sequence[Projection],
+    codec: Codec,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Ask every question of the whole history. `progress` is told (position reached, last position)."""
+    with _snapshot(database_url) as connection:
+        history = History(deciders)
+        positions = _positions(connection)
+        last = _scalar(connection, SQL("SELECT max(notification_id) AS value FROM {}").format(Identifier(EVENTS)))
+        folded: dict[str, dict[Key, Row | None]] = {projection.name: {} for projection in projections}
+        for recorded in _events(connection, codec, history.readable):
+            history.fold(recorded)
+            for projection in projections:
+                if recorded.position <= positions.get(projection.name, 0):
+                    fold(projection, folded[projection.name], [recorded])
+            if recorded.position % READ_MAX == 0:
+                progress(recorded.position, last)
+        progress(last, last)
+        rows = [_compare(connection, projection, folded[projection.name]) for projection in projections]
+    return Report(history.position, len(history.states), (*history.checks, *rows))
+
+
+@contextmanager
+def _snapshot(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        yield connection
+
+
+def _positions(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, int]:
+    rows = connection.execute(SQL("SELECT application_name, notification_id FROM {}").format(Identifier(TRACKING)))
+    return {row["application_name"]: row["notification_id"] for row in rows}
+
+
+def _scalar(connection: psycopg.Connection[dict[str, Any]], query: Any) -> int:
+    row = connection.execute(query).fetchone()
+    return (row and row["value"]) or 0
+
+
+def _events(connection: psycopg.Connection[dict[str, Any]], codec: Codec, readable: Check) -> Iterator[Recorded]:
+    with connection.cursor(name="history") as curs:
+        curs.itersize = READ_MAX
+        curs.execute(SQL("SELECT * FROM {} ORDER BY notification_id").format(Identifier(EVENTS)))
+        for row in curs:
+            try:
+                recorded = codec.decode(_row(row), row["notification_id"])
+            except Exception as error:
+                where = f"position {row['notification_id']}, {row['topic']} in {row['originator_id']}"
+                readable.expect(False, lambda where=where, error=error: f"{where}: {_first_line(error)}")
+            else:
+                yield recorded
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__} {str(error).splitlines()[0]}"
+
+
+def _compare(
+    connection: psycopg.Connection[dict[str, Any]], projection: Projection, folded: Mapping[Key, Row | None]
+) -> Check:
+    check = Check(f"{projection.name}: every row is the fold of history")
+    expected = {key: row for key, row in folded.items() if row is not None}
+    keys = [column.name for column in projection.table.primary_key]
+    with connection.cursor(name="rows") as curs:
+        curs.itersize = READ_MAX
+        curs.execute(SQL("SELECT * FROM {}").format(Identifier(projection.name)))
+        for row in curs:
+            key = tuple(row[name] for name in keys)
+            should = expected.pop(key, None)
+            check.expect(row == should, lambda row=row, key=key, should=should: _difference(key, row, should))
+    for key in expected:
+        check.expect(False, lambda key=key: f"{_named(key)}: the row is missing")
+    return check
+
+
+def _difference(key: Key, row: Row, should: Row | None) -> str:
+    if should is None:
+        return f"{_named(key)}: the row should not be there"
+    wrong = [name for name in row if row[name] != should.get(name)]
+    return f"{_named(key)}: " + ", ".join(f"{name} is {row[name]!r}, history says {should.get(name)!r}" for name in wrong)
+
+
+def _named(key: Key) -> str:
+    return "/".join(str(part) for part in key)

@@ -1,0 +1,27 @@
+"""Why input was not understood: a stable code, and one line that tells its sender what to do next."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from oms_es.kernel import BadInput
+
+__all__ = ["BadInput", "bad_input"]
+
+DETAIL_CHARACTERS_MAX = 300
+
+
+def bad_input(error: ValidationError) -> BadInput:
+    """The first problem by its field; what was sent there is not repeated, it may be somebody's address."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    first = problems[0]
+    expected = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        return BadInput("not_json", one_line(f"{expected}; send one JSON object per message, in UTF-8"))
+    where = ".".join(str(part) for part in first["loc"]) or "order"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return BadInput("invalid_order", one_line(f"{where}: {expected}{more}; correct it and send the order again"))
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())[:DETAIL_CHARACTERS_MAX]

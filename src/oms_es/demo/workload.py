@@ -1,0 +1,336 @@
+"""The demo's world, made up from a seed: places, stock that nearly suffices, a week of orders with their mishaps.
+
+Invariant: the same (seed, order_count) gives the same commands in every program that asks, however far it iterates:
+each order is drawn from the seed and its own index alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from hashlib import sha256
+from itertools import accumulate, islice
+from math import ceil, sqrt
+from random import Random
+from typing import NamedTuple
+
+from oms_es.kernel import Command
+from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.order import Address, CancelOrder, OrderLine, PlaceOrder
+from oms_es.schemas.stock import ReceiveStock, SetSafetyStock
+
+EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
+"""A Monday: the week of orders begins here."""
+
+HOUR_SECONDS = 3600
+DAY_WEIGHTS = (9, 8, 9, 10, 13, 15, 12)
+HOUR_WEIGHTS = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 13, 12, 11, 11, 12, 13, 15, 18, 21, 22, 18, 11, 5)
+WEEK = tuple(day * hour for day in DAY_WEIGHTS for hour in HOUR_WEIGHTS)
+"""How many orders come in each hour, relative to the others."""
+WEEK_SO_FAR = tuple(accumulate(WEEK))
+
+CURRENCY = "EUR"
+SKUS = 400
+ZIPF_EXPONENT = 1.0
+WEIGHTS: tuple[float, ...] = tuple((rank + 1) ** -ZIPF_EXPONENT for rank in range(SKUS))
+WEIGHTS_SO_FAR = tuple(accumulate(WEIGHTS))
+CATEGORIES = ("mug", "tea", "lamp", "towel", "knife", "chair", "vase", "rug")
+PRICE_MEDIAN_LOG, PRICE_SPREAD, PRICE_MINOR_MIN = 7.4, 0.8, 199
+
+LINES = (1, 2, 3, 4, 5)
+LINE_WEIGHTS = (50, 28, 14, 6, 2)
+QUANTITIES = (1, 2, 3, 4)
+QUANTITY_WEIGHTS = (80, 15, 4, 1)
+
+CHANNELS = ("web", "marketplace", "pos")
+CHANNEL_WEIGHTS = (60, 25, 15)
+TOKENS = ("tok-ok", "tok-decline", "tok-timeout", "tok-duplicate", "tok-late")
+TOKEN_WEIGHTS = (92, 2, 2, 2, 2)
+SHIPPING_MINOR = {"web": 490, "marketplace": 390, "pos": 0}
+FREE_SHIPPING_FROM_MINOR = 5_000
+COUPON_SHARE, COUPON_PERCENT = 0.10, 10
+
+REPEAT_SHARE, REPEAT_DISTANCE_MAX = 0.01, 60
+CONFLICTS, ORDERS_PER_CONFLICT_MIN = 5, 50
+CANCEL_SHARE, CANCEL_DELAY_ORDERS_MAX = 0.03, 300
+
+SCARCE_RANKS = (11, 17, 24, 32, 41, 59)
+SCARCE_FILLED, SCARCE_FILLED_LATE = 0.6, 0.2
+"""Shares of the expected demand for the scarce SKUs that are there from the start, and that come later."""
+LATE_FROM, LATE_STEP = 0.60, 0.05
+STOCK_MARGIN, STOCK_DEVIATIONS, STOCK_MIN = 1.15, 4.0, 12
+SAFETY_SKUS, SAFETY_STOCK = 40, 2
+
+
+class Site(NamedTuple):
+    location: OpenLocation
+    city: str
+    postal_code: str
+    share: int
+    """How much of the stock lies here, relative to the others."""
+
+
+def _site(kind: str, name: str, city: str, postal_code: str, country: str, at: tuple[float, float], share: int) -> Site:
+    opened = OpenLocation.model_validate(
+        {
+            "location": name,
+            "kind": kind,
+            "country": country,
+            "latitude": at[0],
+            "longitude": at[1],
+            "handling_minor": 250 if kind == "warehouse" else 350,
+        }
+    )
+    return Site(opened, city, postal_code, share)
+
+
+WAREHOUSES = (
+    _site("warehouse", "rotterdam", "Rotterdam", "3011", "NL", (51.9225, 4.4792), 30),
+    _site("warehouse", "leipzig", "Leipzig", "04103", "DE", (51.3397, 12.3731), 30),
+    _site("warehouse", "milano", "Milano", "20121", "IT", (45.4642, 9.1900), 20),
+)
+STORES = (
+    _site("store", "paris", "Paris", "75001", "FR", (48.8606, 2.3376), 10),
+    _site("store", "wien", "Wien", "1010", "AT", (48.2082, 16.3738), 10),
+)
+
+
+class City(NamedTuple):
+    name: str
+    country: str
+    postal_code: str
+    latitude: float
+    longitude: float
+    weight: int
+
+
+CITIES = (
+    City("Amsterdam", "NL", "1012", 52.3676, 4.9041, 9),
+    City("Antwerpen", "BE", "2000", 51.2194, 4.4025, 6),
+    City("Barcelona", "ES", "08002", 41.3851, 2.1734, 7),
+    City("Berlin", "DE", "10115", 52.5200, 13.4050, 14),
+    City("Hamburg", "DE", "20095", 53.5511, 9.9937, 9),
+    City("København", "DK", "1050", 55.6761, 12.5683, 5),
+    City("Lyon", "FR", "69001", 45.7640, 4.8357, 7),
+    City("München", "DE", "80331", 48.1351, 11.5820, 11),
+    City("Paris", "FR", "75011", 48.8566, 2.3522, 14),
+    City("Praha", "CZ", "110 00", 50.0755, 14.4378, 5),
+    City("Roma", "IT", "00184", 41.9028, 12.4964, 8),
+    City("Warszawa", "PL", "00-001", 52.2297, 21.0122, 6),
+    City("Wien", "AT", "1030", 48.2000, 16.3900, 8),
+)
+CITY_WEIGHTS = tuple(city.weight for city in CITIES)
+CITY_SPREAD_DEGREES = 0.15
+
+
+class Product(NamedTuple):
+    sku: str
+    price_minor: int
+    sites: tuple[Site, ...]
+    scarce: bool
+
+
+def _product(rank: int) -> Product:
+    """Two of three warehouses hold a SKU, and every second store: some orders need two shipments."""
+    chance = Random(f"product/{rank}")
+    price = round(chance.lognormvariate(PRICE_MEDIAN_LOG, PRICE_SPREAD) / 100) * 100 - 1
+    away = rank % len(WAREHOUSES)
+    sites = (*(site for i, site in enumerate(WAREHOUSES) if i != away), *(s for s in STORES if chance.random() < 0.5))
+    scarce = rank in SCARCE_RANKS
+    sku = f"{CATEGORIES[rank % len(CATEGORIES)]}-{rank + 1:04d}"
+    return Product(sku, max(price, PRICE_MINOR_MIN), sites[:2] if scarce else sites, scarce)
+
+
+CATALOGUE = tuple(_product(rank) for rank in range(SKUS))
+UNITS_PER_ORDER = (
+    sum(n * weight for n, weight in zip(LINES, LINE_WEIGHTS, strict=True))
+    / sum(LINE_WEIGHTS)
+    * sum(n * weight for n, weight in zip(QUANTITIES, QUANTITY_WEIGHTS, strict=True))
+    / sum(QUANTITY_WEIGHTS)
+)
+
+
+@dataclass(frozen=True)
+class Workload:
+    seed: int
+    order_count: int
+
+    def __post_init__(self) -> None:
+        if self.order_count < 1:
+            raise ValueError(f"order_count is {self.order_count}; a world has at least one order")
+
+    def locations(self) -> list[OpenLocation]:
+        return [site.location for site in (*WAREHOUSES, *STORES)]
+
+    def receipts(self) -> list[ReceiveStock]:
+        return [
+            ReceiveStock(sku=product.sku, location=site.location.location, receipt_id="opening", quantity=quantity)
+            for rank, product in enumerate(CATALOGUE)
+            for site, quantity in self._opening_stock(rank, product)
+        ]
+
+    def safety_stocks(self) -> list[SetSafetyStock]:
+        """Stores keep a little of what sells best."""
+        return [
+            SetSafetyStock(sku=product.sku, location=site.location.location, quantity=SAFETY_STOCK)
+            for product in CATALOGUE[:SAFETY_SKUS]
+            for site in product.sites
+            if site in STORES
+        ]
+
+    def late_receipts(self) -> list[tuple[int, ReceiveStock]]:
+        """Each comes after the order of its index, and fills a part of what waits for it."""
+        receipts = []
+        for i, rank in enumerate(SCARCE_RANKS):
+            product = CATALOGUE[rank]
+            quantity = ceil(self._expected_units(rank) * SCARCE_FILLED_LATE)
+            at = {"sku": product.sku, "location": product.sites[0].location.location}
+            index = int(self.order_count * (LATE_FROM + i * LATE_STEP))
+            receipts.append((index, ReceiveStock(**at, receipt_id="late", quantity=quantity)))
+        return receipts
+
+    def orders(self) -> Iterator[PlaceOrder]:
+        return (self.order(index) for index in range(self.order_count))
+
+    def order(self, index: int) -> PlaceOrder:
+        """A new order, or an earlier one told again: mostly word for word, a few times with other content."""
+        first_told = self._first_told(index)
+        order = self._new_order(first_told)
+        return _with_one_more(order) if first_told != index and index in self._conflicts else order
+
+    def cancellations(self) -> Iterator[tuple[int, CancelOrder]]:
+        """Each comes after the order of its index, in the order of these."""
+        waiting: list[tuple[int, int]] = []
+        for index in range(self.order_count):
+            if self._draw("cancel", index) < CANCEL_SHARE and self._first_told(index) == index:
+                # Cubed: most change their mind at once, some when the parcel is packed.
+                delay = int(self._draw("regret", index) ** 3 * CANCEL_DELAY_ORDERS_MAX)
+                heapq.heappush(waiting, (min(index + delay, self.order_count - 1), index))
+            while waiting and waiting[0][0] <= index:
+                after, cancelled = heapq.heappop(waiting)
+                order_id = self._new_order(cancelled).order_id
+                yield after, CancelOrder(order_id=order_id, reason="the customer changed their mind")
+
+    def commands(self) -> Iterator[Command]:
+        """Everything, in order: the places and their stock first."""
+        yield from self.locations()
+        yield from self.receipts()
+        yield from self.safety_stocks()
+        extras = heapq.merge(self.late_receipts(), self.cancellations(), key=lambda extra: extra[0])
+        extra = next(extras, None)
+        for index, order in enumerate(self.orders()):
+            yield order
+            while extra and extra[0] <= index:
+                yield extra[1]
+                extra = next(extras, None)
+
+    def steps(self, batch: int, start: int = 0) -> Iterator[Sequence[Command]]:
+        return in_batches(self.commands(), batch, start)
+
+    def _expected_units(self, rank: int) -> float:
+        return self.order_count * UNITS_PER_ORDER * WEIGHTS[rank] / WEIGHTS_SO_FAR[-1]
+
+    def _opening_stock(self, rank: int, product: Product) -> Iterator[tuple[Site, int]]:
+        expected = self._expected_units(rank)
+        enough = expected * STOCK_MARGIN + STOCK_DEVIATIONS * sqrt(expected) + STOCK_MIN
+        units = expected * SCARCE_FILLED if product.scarce else enough
+        shares = sum(site.share for site in product.sites)
+        for site in product.sites:
+            yield site, ceil(units * site.share / shares)
+
+    @cached_property
+    def _conflicts(self) -> frozenset[int]:
+        number = min(CONFLICTS, self.order_count // ORDERS_PER_CONFLICT_MIN)
+        return frozenset(int((i + 0.5) * self.order_count / number) for i in range(number))
+
+    def _repeats(self, index: int) -> bool:
+        return index in self._conflicts or self._draw("repeat", index) < REPEAT_SHARE
+
+    def _first_told(self, index: int) -> int:
+        """Where the order of this index was told first: here, unless it repeats one that was new."""
+        if not self._repeats(index):
+            return index
+        earlier = index - 1 - int(self._draw("distance", index) * REPEAT_DISTANCE_MAX)
+        while earlier >= 0 and self._repeats(earlier):
+            earlier -= 1
+        return earlier if earlier >= 0 else index
+
+    def _new_order(self, index: int) -> PlaceOrder:
+        chance = Random(f"{self.seed}/order/{index}")
+        (channel,) = chance.choices(CHANNELS, CHANNEL_WEIGHTS)
+        lines = _lines(chance)
+        goods_minor = sum(line.quantity * line.unit_price_minor for line in lines)
+        free = channel == "web" and goods_minor >= FREE_SHIPPING_FROM_MINOR
+        return PlaceOrder(
+            channel=channel,
+            external_id=f"{channel[0].upper()}-{index + 1:07d}",
+            placed_at=self._placed_at(index),
+            currency=CURRENCY,
+            lines=lines,
+            shipping_minor=0 if free else SHIPPING_MINOR[channel],
+            discount_minor=goods_minor * COUPON_PERCENT // 100 if chance.random() < COUPON_SHARE else 0,
+            ship_to=_at_a_store(chance) if channel == "pos" else _at_home(chance),
+            payment_token=chance.choices(TOKENS, TOKEN_WEIGHTS)[0],
+        )
+
+    def _placed_at(self, index: int) -> datetime:
+        """Orders spread over the week as its hours weigh; a later index is never earlier."""
+        point = (index + self._draw("moment", index)) / self.order_count * WEEK_SO_FAR[-1]
+        hour = min(bisect_right(WEEK_SO_FAR, point), len(WEEK) - 1)
+        within = 1 - (WEEK_SO_FAR[hour] - point) / WEEK[hour]
+        return EPOCH + timedelta(seconds=int((hour + within) * HOUR_SECONDS))
+
+    def _draw(self, purpose: str, index: int) -> float:
+        digest = sha256(f"{self.seed}/{purpose}/{index}".encode()).digest()
+        return int.from_bytes(digest[:6]) / 2**48
+
+
+def in_batches(commands: Iterable[Command], batch: int, start: int = 0) -> Iterator[Sequence[Command]]:
+    """From batch `start` on. The commands before it are made and dropped: that keeps every batch as it was."""
+    rest = islice(commands, start * batch, None)
+    while taken := tuple(islice(rest, batch)):
+        yield taken
+
+
+def _lines(chance: Random) -> tuple[OrderLine, ...]:
+    """SKUs are drawn one by one, so that now and then one order has two lines of the same."""
+    (count,) = chance.choices(LINES, LINE_WEIGHTS)
+    products = chance.choices(CATALOGUE, cum_weights=WEIGHTS_SO_FAR, k=count)
+    quantities = chance.choices(QUANTITIES, QUANTITY_WEIGHTS, k=count)
+    return tuple(
+        OrderLine(line_id=str(i), sku=product.sku, quantity=quantity, unit_price_minor=product.price_minor)
+        for i, (product, quantity) in enumerate(zip(products, quantities, strict=True), start=1)
+    )
+
+
+def _at_a_store(chance: Random) -> Address:
+    store = chance.choice(STORES)
+    place = store.location
+    return Address(
+        city=store.city,
+        postal_code=store.postal_code,
+        country=place.country,
+        latitude=place.latitude,
+        longitude=place.longitude,
+    )
+
+
+def _at_home(chance: Random) -> Address:
+    (city,) = chance.choices(CITIES, CITY_WEIGHTS)
+    return Address(
+        name=f"Customer {chance.randrange(1, 10_000)}",
+        city=city.name,
+        postal_code=city.postal_code,
+        country=city.country,
+        latitude=round(city.latitude + chance.uniform(-CITY_SPREAD_DEGREES, CITY_SPREAD_DEGREES), 4),
+        longitude=round(city.longitude + chance.uniform(-CITY_SPREAD_DEGREES, CITY_SPREAD_DEGREES), 4),
+    )
+
+
+def _with_one_more(order: PlaceOrder) -> PlaceOrder:
+    first, *others = order.lines
+    return order.model_copy(update={"lines": (first.model_copy(update={"quantity": first.quantity + 1}), *others)})

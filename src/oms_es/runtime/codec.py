@@ -1,0 +1,125 @@
+"""How history is written down: the event as JSON, inside its envelope.
+
+Invariant: what was encoded under any schema version decodes to today's class, by its upcasters; the event id is derived
+from the event's place in its stream, so that the same append has the same ids however often it is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
+
+from oms_es.kernel import Event, Recorded
+from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
+
+E = TypeVar("E", bound=Event)
+EVENT_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/event")
+
+
+class StoredRow(Protocol):
+    """A row of the log, whichever query it came from."""
+
+    @property
+    def originator_id(self) -> UUID | str: ...
+    @property
+    def originator_version(self) -> int: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def state(self) -> bytes: ...
+
+
+class Cause(NamedTuple):
+    """Why something is done: the event it follows from, or, from outside, who asked for it."""
+
+    actor: str
+    event_id: UUID | None = None
+    correlation_id: str | None = None
+
+    @classmethod
+    def of(cls, recorded: Recorded, actor: str) -> Cause:
+        return cls(actor, recorded.event_id, recorded.correlation_id)
+
+
+class Stored(BaseModel, Generic[E]):
+    """The JSON of a row's `state`. Open: what a newer program adds to the envelope does not stop an older one."""
+
+    event: E
+    schema_version: int
+    event_id: UUID
+    recorded_at: datetime
+    caused_by: UUID | None
+    correlation_id: str
+    actor: str
+
+
+class Codec:
+    def __init__(self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS) -> None:
+        self.events = events
+        self.upcasters = upcasters
+        self.shapes: dict[str, type[Stored[Any]]] = {name: Stored[event] for name, event in events.items()}  # type: ignore[valid-type] # a shape per class is made at run time
+
+    def envelop(self, stream: str, version: int, event: Event, cause: Cause, recorded_at: datetime) -> Recorded:
+        """The event as it will be recorded; its position is known once it is."""
+        return Recorded(
+            position=0,
+            stream=stream,
+            version=version,
+            event=event,
+            event_id=event_id_of(stream, version),
+            recorded_at=recorded_at,
+            caused_by=cause.event_id,
+            correlation_id=getattr(event, "order_id", None) or cause.correlation_id or stream,
+            actor=cause.actor,
+        )
+
+    def encode(self, recorded: Recorded) -> bytes:
+        return to_json(
+            {
+                "event": recorded.event,
+                "schema_version": recorded.event.schema_version,
+                "event_id": recorded.event_id,
+                "recorded_at": recorded.recorded_at,
+                "caused_by": recorded.caused_by,
+                "correlation_id": recorded.correlation_id,
+                "actor": recorded.actor,
+            }
+        )
+
+    def decode(self, row: StoredRow, position: int = 0) -> Recorded:
+        """Raises KeyError for an event that nobody declared, UnknownVersion for one from a newer program."""
+        stored = self._stored(row.topic, row.state)
+        return Recorded(
+            position,
+            str(row.originator_id),
+            row.originator_version,
+            stored.event,
+            stored.event_id,
+            stored.recorded_at,
+            stored.caused_by,
+            stored.correlation_id,
+            stored.actor,
+        )
+
+    def _stored(self, name: str, state: bytes) -> Stored[Any]:
+        shape, current = self.shapes[name], self.events[name].schema_version
+        try:
+            stored = shape.model_validate_json(state)
+        except ValidationError:
+            if from_json(state)["schema_version"] == current:
+                raise
+        else:
+            if stored.schema_version == current:
+                return stored
+        body = from_json(state)
+        event = upcast(name, body["schema_version"], body["event"], upcasters=self.upcasters, current=current)
+        return shape.model_validate({**body, "event": event, "schema_version": current})
+
+
+def event_id_of(stream: str, version: int) -> UUID:
+    return uuid5(EVENT_ID_NAMESPACE, f"{stream}#{version}")

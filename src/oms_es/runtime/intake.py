@@ -1,0 +1,130 @@
+"""Input from outside: parsed, decided, or buried with its reason, a batch at a time.
+
+Invariant: every arrival ends either as a decided command or as a dead letter, in the same transaction as the position
+that moves past it; one that cannot be used holds nobody else up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from oms_es.kernel import BadInput, Command, Refused
+from oms_es.runtime.codec import Cause
+from oms_es.runtime.dead_letters import DeadLetter
+from oms_es.runtime.log import Log
+from oms_es.runtime.recorder import Advance, PositionLost
+from oms_es.runtime.store import OUTAGES, Store
+
+BATCH_MAX = 500
+"""Arrivals per transaction."""
+
+log = structlog.get_logger(__name__)
+Parser = Callable[[bytes], Command]
+
+
+class Arrival(NamedTuple):
+    """Something that came from outside: where it stands in its source, and its bytes as they came."""
+
+    position: int
+    payload: bytes
+
+
+class Source(Protocol):
+    """Input from outside, in order, at positions of its own."""
+
+    name: str
+    dialect: str
+
+    def read(self, after: int, limit: int) -> Sequence[Arrival]: ...
+
+
+class Taken(NamedTuple):
+    accepted: int
+    buried: int
+
+    def __add__(self, other: object) -> Taken:
+        assert isinstance(other, Taken)
+        return Taken(self.accepted + other.accepted, self.buried + other.buried)
+
+
+class Intake:
+    """`tracked`: its position is kept, so that a restart goes on where it was; otherwise the ids make repeats free."""
+
+    def __init__(self, name: str, dialect: str, parse: Parser, store: Store, log: Log, *, tracked: bool) -> None:
+        self.name = name
+        self.dialect = dialect
+        self.parse = parse
+        self.store = store
+        self.log = log
+        self.tracked = tracked
+        self.seen = 0
+
+    def seek(self) -> None:
+        self.seen = self.store.recorder.position(self.name) if self.tracked else 0
+
+    def take(self, arrivals: Sequence[Arrival]) -> Taken:
+        """A failing batch is halved, down to its culprit, which is buried."""
+        commands, letters = self._parsed(arrivals)
+        try:
+            return self._commit(commands, letters, arrivals[-1].position)
+        except (PositionLost, *OUTAGES):
+            raise
+        except Exception as error:
+            if len(arrivals) > 1:
+                middle = len(arrivals) // 2
+                return self.take(arrivals[:middle]) + self.take(arrivals[middle:])
+            return self._commit([], [self._letter(arrivals[0], error)], arrivals[0].position)
+
+    def _parsed(self, arrivals: Sequence[Arrival]) -> tuple[list[Command], list[DeadLetter]]:
+        commands: list[Command] = []
+        letters: list[DeadLetter] = []
+        for arrival in arrivals:
+            try:
+                commands.append(self.parse(arrival.payload))
+            except BadInput as bad:
+                letters.append(self._letter(arrival, bad))
+        return commands, letters
+
+    def _commit(self, commands: Sequence[Command], letters: Sequence[DeadLetter], position: int) -> Taken:
+        advance = Advance(self.name, self.seen, position) if self.tracked else None
+        self.log.offer(self.store.execute([(Cause(self.name), [command]) for command in commands], advance, letters))
+        self.seen = position
+        for letter in letters:
+            log.warning("buried", source=letter.source, place=letter.place, reason=letter.reason, detail=letter.detail)
+        return Taken(len(commands), len(letters))
+
+    def _letter(self, arrival: Arrival, error: Exception) -> DeadLetter:
+        known = isinstance(error, BadInput | Refused)
+        return DeadLetter(
+            source=self.name,
+            place=str(arrival.position),
+            dialect=self.dialect,
+            payload=arrival.payload,
+            reason=error.reason if known else "unexpected",
+            detail=error.detail if known else f"{type(error).__name__}: {error}",
+        )
+
+
+class IntakeWorker:
+    """A source that is followed, at a position that is kept."""
+
+    def __init__(self, source: Source, parse: Parser, store: Store, log: Log, batch_max: int = BATCH_MAX) -> None:
+        self.name = source.name
+        self.source = source
+        self.batch_max = batch_max
+        self.intake = Intake(source.name, source.dialect, parse, store, log, tracked=True)
+
+    def step(self) -> int:
+        arrivals = self.source.read(self.intake.seen, self.batch_max)
+        if arrivals:
+            self.intake.take(arrivals)
+        return len(arrivals)
+
+    def rest(self) -> None:
+        """Every arrival moved the position: there is nothing unsaved."""
+
+    def seek(self) -> None:
+        self.intake.seek()

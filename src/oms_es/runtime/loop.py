@@ -1,0 +1,355 @@
+"""The loop: everything with a position takes its next batch, until there is nothing left, or for ever.
+
+Invariant: what a batch brings about and the position it leads to are one transaction, so effects happen exactly once;
+a consumer never sees facts older than the event it reacts to.
+
+Own facts that cannot be handled are a bug: their consumer stops, loudly, and its position stays before the culprit.
+Input from outside that cannot be handled becomes a dead letter, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from types import FrameType
+from typing import Protocol
+
+import structlog
+
+from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Wanted
+from oms_es.runtime.codec import Cause
+from oms_es.runtime.log import READ_MAX, Bell, Log
+from oms_es.runtime.read_models import FactSource, ReadModel
+from oms_es.runtime.recorder import Advance, PositionLost
+from oms_es.runtime.store import OUTAGES, Store
+
+BATCH_MAX = 500
+"""Deliveries per transaction."""
+POLL_SECONDS = 1.0
+OUTAGE_SECONDS_MAX = 10.0
+"""The longest pause between attempts while the database, or a gateway, does not answer."""
+UNSAVED_EVENTS_MAX = 20_000
+"""How many events of no interest a participant passes before it saves its position all the same."""
+
+TICK_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Stopped(Exception):  # noqa: N818 - not an error of the loop: it reports which participants stopped, and why
+    """One or more participants met a fact that they cannot handle; their positions stay before it."""
+
+    def __init__(self, causes: Mapping[str, BaseException]) -> None:
+        super().__init__("; ".join(f"{name}: {cause}" for name, cause in causes.items()))
+        self.causes = causes
+
+
+class Participant(Protocol):
+    """Something with a position of its own that takes a batch at a time."""
+
+    @property
+    def name(self) -> str: ...
+
+    def step(self) -> int:
+        """Take the next batch; how many deliveries it had. Raises what its deliveries raise."""
+
+    def rest(self) -> None:
+        """Nothing to do: save what a restart should not repeat."""
+
+    def seek(self) -> None:
+        """Go where the stored position is."""
+
+
+class LogReader:
+    """A participant that follows the log. Passing what does not concern it costs no transaction."""
+
+    def __init__(self, name: str, log: Log, interests: frozenset[type[Event]], batch_max: int = BATCH_MAX) -> None:
+        self.name = name
+        self.log = log
+        self.interests = interests
+        self.batch_max = batch_max
+        self.seen = self.saved = 0
+
+    def step(self) -> int:
+        deliveries, position = self._next(self.bound())
+        if deliveries:
+            self._attempt(deliveries, position)
+        elif position - self.saved > UNSAVED_EVENTS_MAX:
+            self.take([], Advance(self.name, self.saved, position))
+            self.saved = position
+        self.seen = max(self.seen, position)
+        return len(deliveries)
+
+    def rest(self) -> None:
+        if self.seen > self.saved:
+            self.take([], Advance(self.name, self.saved, self.seen))
+            self.saved = self.seen
+
+    def seek(self) -> None:
+        self.seen = self.saved = self.stored_position()
+
+    def bound(self) -> int | None:
+        """The last position that may be read now; None without a bound."""
+        return None
+
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        raise NotImplementedError
+
+    def stored_position(self) -> int:
+        raise NotImplementedError
+
+    def _next(self, bound: int | None) -> tuple[list[Recorded], int]:
+        """The next deliveries of interest, and the position up to which nothing was left out."""
+        position, deliveries, interests = self.seen, list[Recorded](), self.interests
+        for recorded in self.log.read(self.seen, READ_MAX):
+            if bound is not None and recorded.position > bound:
+                break
+            position = recorded.position
+            if type(recorded.event) in interests:
+                deliveries.append(recorded)
+                if len(deliveries) == self.batch_max:
+                    break
+        return deliveries, position
+
+    def _attempt(self, deliveries: Sequence[Recorded], position: int) -> None:
+        """A failing batch is halved, down to its culprit; what stands before the culprit is done."""
+        try:
+            self.take(deliveries, Advance(self.name, self.saved, position))
+        except (PositionLost, GatewayUnavailable, *OUTAGES):
+            raise
+        except Exception as error:
+            if len(deliveries) == 1:
+                raise Stopped({self.name: _blamed(deliveries[0], error)}) from error
+            middle = len(deliveries) // 2
+            self._attempt(deliveries[:middle], deliveries[middle - 1].position)
+            self._attempt(deliveries[middle:], position)
+            return
+        self.seen = self.saved = position
+
+
+def _blamed(recorded: Recorded, error: Exception) -> Exception:
+    error.add_note(f"at position {recorded.position}: {type(recorded.event).__name__} {recorded.event_id}")
+    log.critical(
+        "own fact cannot be handled",
+        position=recorded.position,
+        event=type(recorded.event).__name__,
+        event_id=str(recorded.event_id),
+        caused_by=str(recorded.caused_by),
+        stream=recorded.stream,
+        error=str(error),
+    )
+    return error
+
+
+class ConsumerWorker(LogReader):
+    """Facts in, commands out: `react` for each delivery, one transaction for all."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        store: Store,
+        log: Log,
+        facts: FactSource,
+        fact_positions: Callable[[frozenset[str]], int],
+        batch_max: int = BATCH_MAX,
+    ) -> None:
+        super().__init__(consumer.name, log, frozenset(consumer.reactions), batch_max)
+        self.consumer = consumer
+        self.store = store
+        self.facts = facts
+        self.fact_positions = fact_positions
+        self.wanted_projections = frozenset(
+            want.projection for reaction in consumer.reactions.values() for want in reaction.wants
+        )
+
+    def bound(self) -> int | None:
+        return self.fact_positions(self.wanted_projections) if self.wanted_projections else None
+
+    def stored_position(self) -> int:
+        return self.store.recorder.position(self.name)
+
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        facts = self.facts.fetch(self._wanted(deliveries)) if self.wanted_projections else {}
+        batch = [(Cause.of(r, self.name), self.consumer.react(r.event, facts)) for r in deliveries]
+        self.log.offer(self.store.execute(batch, advance))
+
+    def _wanted(self, deliveries: Sequence[Recorded]) -> dict[Wanted, list[Hashable]]:
+        wanted: dict[Wanted, list[Hashable]] = {}
+        for recorded in deliveries:
+            for want in self.consumer.reactions[type(recorded.event)].wants:
+                wanted.setdefault(want, []).extend(want.keys(recorded.event))
+        return wanted
+
+
+class ProjectionWorker(LogReader):
+    """Facts in, rows out."""
+
+    def __init__(self, read_model: ReadModel, log: Log, batch_max: int = BATCH_MAX) -> None:
+        super().__init__(read_model.projection.name, log, frozenset(read_model.projection.folds), batch_max)
+        self.read_model = read_model
+
+    def stored_position(self) -> int:
+        return self.read_model.position()
+
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        self.read_model.apply(deliveries, advance)
+
+
+class GatewayWorker(LogReader):
+    """Intents in, the world's answers out. The world is asked before the transaction, and recognises a repeat."""
+
+    def __init__(self, gateway: Gateway, store: Store, log: Log, batch_max: int = BATCH_MAX) -> None:
+        super().__init__(gateway.name, log, gateway.intents, batch_max)
+        self.gateway = gateway
+        self.store = store
+
+    def stored_position(self) -> int:
+        return self.store.recorder.position(self.name)
+
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        answers = self.gateway.perform(deliveries)
+        batch = [(Cause.of(r, self.name), commands) for r, commands in zip(deliveries, answers, strict=True)]
+        self.log.offer(self.store.execute(batch, advance))
+
+
+class Ticker:
+    """Turns rows whose time has come into commands. They decide nothing when they come twice or too late."""
+
+    name = "ticker"
+
+    def __init__(
+        self, due: Callable[[datetime, int], Sequence[Command]], store: Store, log: Log, clock: Callable[[], datetime]
+    ) -> None:
+        self.due = due
+        self.store = store
+        self.log = log
+        self.clock = clock
+        self._looked = -TICK_SECONDS
+
+    def step(self) -> int:
+        if time.monotonic() - self._looked < TICK_SECONDS:
+            return 0
+        self._looked = time.monotonic()
+        commands = self.due(self.clock(), BATCH_MAX)
+        recorded = self.store.execute([(Cause(self.name), commands)]) if commands else []
+        self.log.offer(recorded)
+        return len(recorded)
+
+    def rest(self) -> None:
+        """A ticker has no position: what is due is a row."""
+
+    def seek(self) -> None:
+        """A ticker has no position."""
+
+
+class Loop:
+    def __init__(self, participants: Sequence[Participant], bell: Bell, poll_seconds: float = POLL_SECONDS) -> None:
+        self.participants = participants
+        self.bell = bell
+        self.poll_seconds = poll_seconds
+        self.stopped: dict[str, BaseException] = {}
+        self._paused_until: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
+
+    def seek(self) -> None:
+        for participant in self.participants:
+            participant.seek()
+
+    def turn(self) -> int:
+        """One batch for everybody; how many deliveries there were."""
+        return sum(self._step(participant) for participant in self.participants)
+
+    def run_until_quiet(self) -> int:
+        """Until nothing is left to do; how many deliveries there were. Raises Stopped if anybody had to stop."""
+        total = 0
+        while taken := self.turn() or self._waits_for_the_world():
+            total += taken
+        if self.stopped:
+            raise Stopped(self.stopped)
+        self._rest()
+        return total
+
+    def run(self, stopping: threading.Event) -> None:
+        """For ever, until `stopping` is set: the batch in hand is finished first. Raises Stopped at the end if
+        anybody had to stop on the way."""
+        outage_seconds = 0.0
+        while not stopping.is_set():
+            try:
+                if not self.turn():
+                    self._rest()
+                    self.bell.wait(self.poll_seconds)
+                outage_seconds = 0.0
+            except OUTAGES as error:
+                outage_seconds = min(OUTAGE_SECONDS_MAX, 2 * outage_seconds or self.poll_seconds)
+                log.error("database does not answer", retry_in_seconds=outage_seconds, error=str(error))
+                stopping.wait(outage_seconds)
+                self._seek_after_outage()
+        with suppress(*OUTAGES):
+            self._rest()
+        if self.stopped:
+            raise Stopped(self.stopped)
+
+    def _step(self, participant: Participant) -> int:
+        name = participant.name
+        if name in self.stopped or time.monotonic() < self._paused_until.get(name, 0.0):
+            return 0
+        try:
+            taken = participant.step()
+        except PositionLost as lost:
+            log.warning("position moved by another worker, seeking", consumer=name, reason=str(lost))
+            participant.seek()
+            return 0
+        except GatewayUnavailable as error:
+            self._pause(name, error)
+            return 0
+        except Stopped as stopped:
+            self.stopped.update(stopped.causes)
+            log.critical("stopped: repair the cause, then start it again", consumer=name, error=str(stopped))
+            return 0
+        self._pauses.pop(name, None)
+        self._paused_until.pop(name, None)
+        return taken
+
+    def _pause(self, name: str, error: GatewayUnavailable) -> None:
+        self._pauses[name] = min(OUTAGE_SECONDS_MAX, 2 * self._pauses.get(name, self.poll_seconds / 4))
+        self._paused_until[name] = time.monotonic() + self._pauses[name]
+        log.warning("gateway does not answer", gateway=name, retry_in_seconds=self._pauses[name], error=str(error))
+
+    def _waits_for_the_world(self) -> int:
+        """1 after waiting for a paused gateway, 0 if none is paused."""
+        if not self._paused_until:
+            return 0
+        time.sleep(max(0.0, min(self._paused_until.values()) - time.monotonic()))
+        return 1
+
+    def _rest(self) -> None:
+        for participant in self.participants:
+            if participant.name not in self.stopped:
+                with suppress(PositionLost):  # whoever has it now keeps it
+                    participant.rest()
+
+    def _seek_after_outage(self) -> None:
+        """Nobody knows which commits arrived: every participant asks where it stands."""
+        with suppress(*OUTAGES):
+            self.seek()
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[threading.Event]:
+    """SIGTERM and SIGINT ask the loop to finish the batch in hand and stop."""
+    stopping = threading.Event()
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        log.info("stopping", signal=signal.Signals(signum).name)
+        stopping.set()
+
+    before = {signum: signal.signal(signum, stop) for signum in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopping
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

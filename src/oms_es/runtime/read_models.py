@@ -1,0 +1,207 @@
+"""Read models in PostgreSQL: rows are loaded, folded and written back a batch at a time.
+
+Invariant: a batch's rows and the projection's position are committed together, and the position moves only from where
+this worker left it; therefore the rows it remembers are the rows in the table.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy import (
+    ARRAY,
+    Engine,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    cast,
+    column,
+    create_engine,
+    delete,
+    func,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.selectable import TableValuedAlias
+
+from oms_es.kernel import Facts, Key, Projection, Recorded, Row, Wanted
+from oms_es.runtime.recorder import ADVANCE, ADVANCE_FIRST, TRACKING, Advance, PositionLost
+
+ROWS_CACHED_MAX = 50_000
+"""Rows remembered per projection."""
+
+
+def read_model_engine(database_url: str) -> Engine:
+    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), pool_size=4)
+
+
+def create_tables(projections: Iterable[Projection]) -> list[str]:
+    """The statements that make the tables and their indexes, to be run under the migration lock."""
+    statements: list[Any] = []
+    for projection in projections:
+        statements.append(CreateTable(projection.table, if_not_exists=True))
+        statements += [CreateIndex(index, if_not_exists=True) for index in sorted(projection.table.indexes, key=_name)]
+    engine = create_engine("postgresql+psycopg://")
+    return [str(statement.compile(engine)) for statement in statements]
+
+
+def _name(index: Any) -> str:
+    return str(index.name)
+
+
+def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Recorded]) -> set[Key]:
+    """Fold the events into `rows`, which holds every row they touch, or None where there is none; says which."""
+    touched: set[Key] = set()
+    for recorded in batch:
+        if a_fold := projection.folds.get(type(recorded.event)):
+            for key in a_fold.keys(recorded):
+                rows[key] = a_fold.project(rows.get(key), recorded, key)
+                touched.add(key)
+    return touched
+
+
+class ReadModel:
+    """One projection's rows."""
+
+    def __init__(self, projection: Projection, engine: Engine, rows_cached_max: int = ROWS_CACHED_MAX) -> None:
+        self.projection = projection
+        self.engine = engine
+        self.rows_cached_max = rows_cached_max
+        table = projection.table
+        self.key_columns = [c.name for c in table.primary_key]
+        self.columns = [c.name for c in table.columns]
+        self._cache: OrderedDict[Key, Row | None] = OrderedDict()
+        self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
+
+    def apply(self, batch: Sequence[Recorded], advance: Advance) -> None:
+        """Raises PositionLost if another worker has this projection now; then nothing was written."""
+        try:
+            with self.engine.begin() as connection:
+                written = self._write(connection, batch)
+                statement = ADVANCE if advance.previous else ADVANCE_FIRST
+                if connection.exec_driver_sql(statement, advance._asdict()).first() is None:
+                    raise PositionLost(f"{advance.name} is no longer at position {advance.previous}; read it again")
+        except BaseException:
+            self._cache.clear()
+            raise
+        if not self.projection.insert_only:
+            self._remember(written)
+
+    def position(self) -> int:
+        with self.engine.connect() as connection:
+            found = connection.execute(
+                text(f"SELECT notification_id FROM {TRACKING} WHERE application_name = :name"),
+                {"name": self.projection.name},
+            ).scalar()
+        return found or 0
+
+    def _write(self, connection: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
+        rows = {} if self.projection.insert_only else self._rows(connection, _keys(self.projection, batch))
+        touched = fold(self.projection, rows, batch)
+        kept = [row for key in touched if (row := rows[key]) is not None]
+        gone = [key for key in touched if rows[key] is None]
+        if kept:
+            connection.execute(self._upsert, {name: [row[name] for row in kept] for name in self.columns})
+        if gone:
+            connection.execute(self._delete, self._key_arrays(gone))
+        return rows
+
+    def _rows(self, connection: Any, keys: Sequence[Key]) -> dict[Key, Row | None]:
+        cached = self._cache
+        rows: dict[Key, Row | None] = {key: cached[key] for key in keys if key in cached}
+        missing = [key for key in keys if key not in rows]
+        if missing:
+            rows.update(dict.fromkeys(missing))
+            for row in connection.execute(self._select, self._key_arrays(missing)).mappings():
+                rows[tuple(row[name] for name in self.key_columns)] = dict(row)
+        return rows
+
+    def _key_arrays(self, keys: Sequence[Key]) -> dict[str, list[Hashable]]:
+        return {name: [key[i] for key in keys] for i, name in enumerate(self.key_columns)}
+
+    def _remember(self, rows: Mapping[Key, Row | None]) -> None:
+        for key, row in rows.items():
+            self._cache[key] = row
+            self._cache.move_to_end(key)
+        while len(self._cache) > self.rows_cached_max:
+            self._cache.popitem(last=False)
+
+
+def _keys(projection: Projection, batch: Iterable[Recorded]) -> list[Key]:
+    touched: dict[Key, None] = {}
+    for recorded in batch:
+        if a_fold := projection.folds.get(type(recorded.event)):
+            touched.update(dict.fromkeys(a_fold.keys(recorded)))
+    return list(touched)
+
+
+def _given(table: Table, names: Sequence[str]) -> TableValuedAlias:
+    """Rows given as one array per column: a single round trip and a single plan, however many rows."""
+    types = {name: table.c[name].type for name in names}
+    arrays = [cast(bindparam(name), ARRAY(type_)) for name, type_ in types.items()]
+    given = func.unnest(*arrays).table_valued(*[column(name, type_) for name, type_ in types.items()])
+    return given.render_derived("given")
+
+
+def _select_keys(table: Table) -> Select[Any]:
+    given = _given(table, [c.name for c in table.primary_key])
+    return select(table).join(given, and_(true(), *[c == given.c[c.name] for c in table.primary_key]))
+
+
+def _upsert(table: Table) -> Any:
+    names = [c.name for c in table.columns]
+    statement = insert(table).from_select(names, select(_given(table, names)))
+    changed = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
+    keys = [c.name for c in table.primary_key]
+    if not changed:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _delete_keys(table: Table) -> Any:
+    given = _given(table, [c.name for c in table.primary_key])
+    return delete(table).where(and_(true(), *[c == given.c[c.name] for c in table.primary_key]))
+
+
+class FactSource:
+    """Rows of read models for a whole batch of reactions: one query per fact that is wanted."""
+
+    def __init__(self, tables: Mapping[str, Table], engine: Engine) -> None:
+        self.tables = tables
+        self.engine = engine
+        self._statements: dict[Wanted, Any] = {}
+
+    def fetch(self, wanted: Mapping[Wanted, Iterable[Hashable]]) -> Facts:
+        """Facts as `facts[projection][key]`; a key without rows has an empty list."""
+        facts: dict[str, dict[Hashable, list[Row]]] = {}
+        with self.engine.connect() as connection:
+            for want, keys in wanted.items():
+                found = facts.setdefault(want.projection, {})
+                asked = list(dict.fromkeys(keys))
+                found.update((key, []) for key in asked)
+                for row in connection.execute(self._statement(want), {"keys": asked}).mappings():
+                    found[row[want.by]].append(dict(row))
+        return facts
+
+    def _statement(self, want: Wanted) -> Any:
+        if want not in self._statements:
+            self._statements[want] = self._select(want)
+        return self._statements[want]
+
+    def _select(self, want: Wanted) -> Any:
+        table = self.tables[want.projection]
+        by = table.c[want.by]
+        order = [table.c[want.order_by]] if want.order_by else list(table.primary_key)
+        keys = cast(bindparam("keys"), ARRAY(by.type))
+        if want.limit is None:
+            return select(table).where(by == func.any(keys)).order_by(*order)
+        key = func.unnest(keys).table_valued(column("key", by.type)).render_derived("asked")
+        newest = select(table).where(by == key.c.key).order_by(*order).limit(want.limit).lateral("found")
+        return select(newest).select_from(key.join(newest, true()))

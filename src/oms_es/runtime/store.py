@@ -1,0 +1,255 @@
+"""The event store: a batch is a transaction.
+
+Invariant: every outcome is decided from the newest state of its stream, also the outcome "nothing"; all outcomes of a
+batch, its consumer's position and its dead letters are committed together or not at all.
+
+Decisions are made in memory before the append lock is taken. Under the lock the store asks which of the streams it
+looked at have grown meanwhile; only their commands are decided again, and then nothing can come between any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
+from psycopg import OperationalError as PsycopgError
+from pydantic_core import from_json, to_json
+from sqlalchemy.exc import OperationalError as SqlError
+
+from oms_es.kernel import Command, Decider, Event, Recorded, Refused
+from oms_es.runtime.codec import Cause, Codec
+from oms_es.runtime.dead_letters import DeadLetter, bury
+from oms_es.runtime.recorder import Advance, Recorder, Snapshot
+
+STREAMS_CACHED_MAX = 50_000
+SNAPSHOT_EVERY_EVENTS = 2_000
+SNAPSHOT_BYTES_PER_EVENT = 200
+"""A snapshot of a large state waits for as many more events: snapshots cost a bounded share of the appends."""
+ATTEMPTS_MAX = 10
+"""How often a batch is tried while the database does not answer."""
+RETRY_SECONDS = 0.2
+
+OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PsycopgError, SqlError)
+"""What the three libraries raise while the database does not answer."""
+
+log = structlog.get_logger(__name__)
+Batch = Sequence[tuple[Cause, Sequence[Command]]]
+Cached = tuple[Any, int]  # a stream's state, and the version it has
+
+
+class Store:
+    """`clock` gives `recorded_at`; it is the store's only reading of the time."""
+
+    def __init__(
+        self,
+        deciders: Iterable[Decider[Any]],
+        events: Mapping[str, type[Event]],
+        recorder: Recorder,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        streams_cached_max: int = STREAMS_CACHED_MAX,
+    ) -> None:
+        deciders = tuple(deciders)
+        self.deciders = {accepted: decider for decider in deciders for accepted in decider.accepts}
+        self.by_category = {decider.category: decider for decider in deciders}
+        self.codec = Codec(events)
+        self.recorder = recorder
+        self.clock = clock
+        self.streams_cached_max = streams_cached_max
+        self._cache: OrderedDict[str, Cached] = OrderedDict()
+        self._next_snapshots: dict[str, int] = {}  # the version at which a stream is due
+        self._known_end = -1  # the log's end when this store last held the append lock
+
+    def execute(
+        self, batch: Batch, advance: Advance | None = None, dead_letters: Sequence[DeadLetter] = ()
+    ) -> list[Recorded]:
+        """Decide every command; append all outcomes, the position and the dead letters in one transaction.
+
+        Raises Refused if the domain says no to any of them, PositionLost if the position is no longer ours; then
+        nothing of the batch has happened.
+        """
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            pending: list[Recorded] = []
+            try:
+                return self._execute(batch, advance, dead_letters, pending)
+            except Refused:
+                if not self._may_be_stale():
+                    raise
+            except (OperationalError, InterfaceError) as error:
+                if self._was_committed(pending, advance):
+                    return self._positioned(pending)
+                if attempt == ATTEMPTS_MAX:
+                    raise
+                log.warning("database does not answer, trying again", attempt=attempt, error=str(error))
+                time.sleep(RETRY_SECONDS * attempt)
+        raise AssertionError("unreachable")
+
+    def state_of(self, decider: Decider[Any], stream: str) -> tuple[Any, int]:
+        """A stream's newest state and its version; 0 for a stream without events."""
+        self._cache.pop(stream, None)
+        self._load([stream])
+        return self._cache[stream] if stream in self._cache else (decider.initial, 0)
+
+    def history(self, stream: str) -> list[Recorded]:
+        """Every event of a stream, in order, with its position in the log."""
+        with self.recorder.datastore.cursor() as curs:
+            curs.execute(
+                f"SELECT * FROM {self.recorder.events_table_name} WHERE originator_id = %s ORDER BY originator_version",
+                [stream],
+            )
+            return [self.codec.decode(_row(row), row["notification_id"]) for row in curs]
+
+    def _execute(
+        self, batch: Batch, advance: Advance | None, dead_letters: Sequence[DeadLetter], pending: list[Recorded]
+    ) -> list[Recorded]:
+        streams = {command.stream: self.deciders[type(command)] for _, commands in batch for command in commands}
+        recorded_at = self.clock()
+        try:
+            self._load(streams)
+            states = {stream: self._cached(stream, decider) for stream, decider in streams.items()}
+            expected = {stream: version for stream, (_, version) in states.items()}
+            decided = self._decide(batch, states, recorded_at)
+            with self.recorder.writing() as curs:
+                if advance:
+                    self.recorder.advance(curs, advance)
+                end = self.recorder.end(curs)
+                if end != self._known_end and (stale := self.recorder.stale(curs, expected)):
+                    decided = self._decide_again(batch, stale, states, decided, curs)
+                if dead_letters:
+                    bury(curs, dead_letters)
+                pending.extend(decided)
+                ids = self.recorder.append(curs, [self._stored(recorded) for recorded in decided]) if decided else []
+        except BaseException:
+            for stream in streams:
+                self._cache.pop(stream, None)
+            raise
+        self._known_end = ids[-1] if ids else end
+        self._remember(states)
+        return [recorded._replace(position=position) for recorded, position in zip(decided, ids, strict=True)]
+
+    def _may_be_stale(self) -> bool:
+        """A refusal from a cached state counts only if nobody else has written since; the cache is clear by now."""
+        with self.recorder.datastore.cursor() as curs:
+            known, self._known_end = self._known_end, self.recorder.end(curs)
+        return known != self._known_end
+
+    def _decide(self, batch: Batch, states: dict[str, Cached], recorded_at: datetime) -> list[Recorded]:
+        """Fold every command of a known stream into `states`; what the others decide is not asked here."""
+        decided: list[Recorded] = []
+        envelop, deciders = self.codec.envelop, self.deciders
+        for cause, commands in batch:
+            for command in commands:
+                stream = command.stream
+                if stream not in states:
+                    continue
+                decider = deciders[type(command)]
+                state, version = states[stream]
+                for event in decider.decide(state, command):
+                    state, version = decider.evolve(state, event), version + 1
+                    decided.append(envelop(stream, version, event, cause, recorded_at))
+                states[stream] = state, version
+        return decided
+
+    def _decide_again(
+        self, batch: Batch, stale: Sequence[str], states: dict[str, Cached], decided: list[Recorded], curs: Any
+    ) -> list[Recorded]:
+        """Under the append lock: what the stale streams decide anew replaces what they decided before."""
+        log.debug("streams had grown, deciding again", streams=len(stale))
+        fresh = self._caught_up({stream: self._cache.get(stream) for stream in stale}, curs)
+        kept = [recorded for recorded in decided if recorded.stream not in fresh]
+        again = self._decide(batch, fresh, self.clock())
+        states.update(fresh)
+        return kept + again
+
+    def _load(self, streams: Iterable[str]) -> None:
+        missing = [stream for stream in streams if stream not in self._cache]
+        if missing:
+            self._cache.update(self._caught_up(dict.fromkeys(missing)))
+
+    def _caught_up(self, known: Mapping[str, Cached | None], curs: Any = None) -> dict[str, Cached]:
+        """Each stream's newest state, folded on from what is cached, or its snapshot, or the beginning."""
+        deciders = {stream: self.by_category[stream.partition("-")[0]] for stream in known}
+        snapshots = self._from_snapshots([s for s, cached in known.items() if not cached and deciders[s].restore])
+        states = {
+            stream: cached or snapshots.get(stream) or (deciders[stream].initial, 0) for stream, cached in known.items()
+        }
+        after = {stream: version for stream, (_, version) in states.items()}
+        for row in self.recorder.tails(after, curs):
+            stream = str(row.originator_id)
+            state = deciders[stream].evolve(states[stream][0], self.codec.decode(row).event)
+            states[stream] = state, row.originator_version
+        return states
+
+    def _from_snapshots(self, streams: Sequence[str]) -> dict[str, Cached]:
+        restored: dict[str, Cached] = {}
+        for snapshot in self.recorder.snapshots(streams) if streams else ():
+            decider = self.by_category[snapshot.stream.partition("-")[0]]
+            if decider.restore and snapshot.topic == decider.snapshot_topic:
+                restored[snapshot.stream] = decider.restore(from_json(snapshot.state)), snapshot.version
+                self._next_snapshots[snapshot.stream] = _next_snapshot(snapshot)
+        return restored
+
+    def _cached(self, stream: str, decider: Decider[Any]) -> Cached:
+        self._cache.move_to_end(stream)
+        return self._cache[stream]
+
+    def _remember(self, states: Mapping[str, Cached]) -> None:
+        self._cache.update(states)
+        for stream, (state, version) in states.items():
+            if version >= SNAPSHOT_EVERY_EVENTS:
+                self._keep_snapshot(stream, state, version)
+        while len(self._cache) > self.streams_cached_max:
+            self._cache.popitem(last=False)
+
+    def _keep_snapshot(self, stream: str, state: Any, version: int) -> None:
+        decider = self.by_category[stream.partition("-")[0]]
+        if decider.dump is None or version < self._next_snapshots.get(stream, 0):
+            return
+        snapshot = Snapshot(stream, version, decider.snapshot_topic, to_json(decider.dump(state)))
+        with suppress(*OUTAGES):  # a snapshot only saves time; the next one will do
+            self.recorder.keep_snapshot(snapshot)
+        self._next_snapshots[stream] = _next_snapshot(snapshot)
+
+    def _stored(self, recorded: Recorded) -> StoredEvent:
+        return StoredEvent(
+            recorded.stream, recorded.version, type(recorded.event).__name__, self.codec.encode(recorded)
+        )
+
+    def _was_committed(self, pending: Sequence[Recorded], advance: Advance | None) -> bool:
+        """A connection that broke during COMMIT leaves it open whether the batch is stored: look it up."""
+        try:
+            if pending:
+                first = self._stored(pending[0])
+                found = self.recorder.select_events(
+                    first.originator_id, gt=first.originator_version - 1, lte=first.originator_version
+                )
+                return list(found) == [first]
+            return advance is not None and self.recorder.position(advance.name) == advance.position
+        except (OperationalError, InterfaceError):
+            return False
+
+    def _positioned(self, pending: Sequence[Recorded]) -> list[Recorded]:
+        """The pending events as the log has them, with their positions."""
+        wanted = {recorded.event_id for recorded in pending}
+        histories = (self.history(stream) for stream in dict.fromkeys(recorded.stream for recorded in pending))
+        found = [recorded for history in histories for recorded in history if recorded.event_id in wanted]
+        return sorted(found, key=lambda recorded: recorded.position)
+
+
+def _next_snapshot(snapshot: Snapshot) -> int:
+    return snapshot.version + max(SNAPSHOT_EVERY_EVENTS, len(snapshot.state) // SNAPSHOT_BYTES_PER_EVENT)
+
+
+class _row:  # noqa: N801 - a row's columns as attributes, nothing more
+    __slots__ = ("originator_id", "originator_version", "state", "topic")
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self.originator_id = columns["originator_id"]
+        self.originator_version = columns["originator_version"]
+        self.topic = columns["topic"]
+        self.state = bytes(columns["state"])

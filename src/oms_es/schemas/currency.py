@@ -1,0 +1,42 @@
+"""Amounts as people and other systems write them ("19.99"), to integers of minor units and never by rounding."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
+
+DEFAULT_EXPONENT = 2
+MINOR_UNIT_EXPONENTS: dict[str, int] = {
+    **dict.fromkeys(
+        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"), 0
+    ),
+    **dict.fromkeys(("XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+"""Decimals of the minor unit where they are not two: ISO 4217, list one, column "minor unit"."""
+
+AMOUNT_DIGITS_MAX = 18
+"""Digits of an amount in minor units: what fits a 64-bit integer."""
+
+AMOUNT_CHARACTERS_MAX = 64
+EXACTLY = Context(prec=AMOUNT_DIGITS_MAX, traps=[Inexact, InvalidOperation])
+
+
+def exponent_of(currency: str) -> int:
+    return MINOR_UNIT_EXPONENTS.get(currency, DEFAULT_EXPONENT)
+
+
+def to_minor(amount: str | Decimal, currency: str) -> int:
+    """Raises ValueError for what is no amount, and for a fraction of a minor unit."""
+    exponent = exponent_of(currency)
+    try:
+        if isinstance(amount, str) and len(amount) > AMOUNT_CHARACTERS_MAX:
+            raise InvalidOperation
+        exact = Decimal(amount).quantize(Decimal((0, (1,), -exponent)), context=EXACTLY)
+        return int(exact.scaleb(exponent, context=EXACTLY))
+    except (DecimalException, ValueError) as error:
+        given = str(amount)[:AMOUNT_CHARACTERS_MAX]
+        raise ValueError(
+            f"{given!r} is no exact amount of {currency}: "
+            f"at most {exponent} decimals and {AMOUNT_DIGITS_MAX} digits are expected"
+        ) from error

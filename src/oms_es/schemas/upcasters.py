@@ -1,0 +1,32 @@
+"""How facts told in an older form are read today: each upcaster raises one event's body by one schema version.
+
+Invariant: history is never rewritten; it is read in today's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Body = dict[str, Any]
+Upcaster = Callable[[Body], Body]
+Upcasters = Mapping[tuple[str, int], Upcaster]
+"""By event name and the schema version that it reads."""
+
+UPCASTERS: Upcasters = {}
+
+
+class UnknownVersion(Exception):  # noqa: N818 - says what to do
+    """A body that this program cannot read: it was written by a newer one, or its upcaster is missing."""
+
+
+def upcast(name: str, version: int, body: Body, *, upcasters: Upcasters, current: int) -> Body:
+    """The body in the current schema version of its event. Raises UnknownVersion."""
+    if version > current:
+        raise UnknownVersion(f"{name} v{version} was written by a newer program, this one knows v{current}: upgrade it")
+    for step in range(version, current):
+        upcaster = upcasters.get((name, step))
+        if upcaster is None:
+            raise UnknownVersion(f"{name} v{step} has no upcaster to v{step + 1}: add one to schemas/upcasters.py")
+        body = upcaster(body)
+    return body

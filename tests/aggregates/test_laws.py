@@ -1,0 +1,366 @@
+"""The laws of every decider, under commands that nobody would send in that order.
+
+After every step: the invariants hold, only declared events happen and they survive being stored, the same command again
+decides nothing, and what was refused is refused again in the same words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oms_es.aggregates import location, order, payment, shipment, stock
+from oms_es.kernel import Command, Decider, Event, Refused
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
+from oms_es.schemas.location import OpenLocation
+
+STEPS_MAX = 30
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+Strategy = st.SearchStrategy[Any]
+quantities = st.integers(1, 4)
+moments = st.sampled_from([NOON + timedelta(hours=hour) for hour in range(3)])
+words = st.sampled_from(["x", "y"])
+chances = st.integers(0, 5)  # 0: off the usual way
+
+
+class Law(NamedTuple):
+    """`commands` gives a state's next command; `holds` asserts of a state and its history; `refusals` may occur."""
+
+    decider: Decider[Any]
+    commands: Callable[[Any], Strategy]
+    holds: Callable[[Any, Sequence[Event]], None]
+    refusals: frozenset[str] = frozenset()
+
+
+def always(commands: Strategy) -> Callable[[Any], Strategy]:
+    """The same in every state."""
+    return lambda _: commands
+
+
+def mostly(onwards: Strategy, astray: Strategy) -> Strategy:
+    """So that histories get far."""
+    return chances.flatmap(lambda chance: onwards if chance else astray)
+
+
+def happened(history: Sequence[Event], *types: type[Event]) -> int:
+    return sum(isinstance(event, types) for event in history)
+
+
+def total(history: Sequence[Event], *types: type[Any]) -> int:
+    return sum(event.amount_minor for event in history if isinstance(event, types))
+
+
+# --- stock
+
+
+def stock_commands() -> Strategy:
+    at: Any = {"sku": st.just("A"), "location": st.just("berlin")}
+    key: Any = {**at, "reservation_id": st.sampled_from(["o1/1", "o2/1", "o3/1"]), "order_id": words}
+    return st.one_of(
+        st.builds(s.ReceiveStock, **at, receipt_id=st.sampled_from("rstu"), quantity=quantities),
+        st.builds(s.SetSafetyStock, **at, quantity=st.integers(0, 2)),
+        st.builds(s.ReserveStock, **key, quantity=quantities, expires_at=st.none() | moments),
+        st.builds(s.ReleaseStock, **key),
+        st.builds(s.ExpireReservation, **key, now=moments),
+        st.builds(s.ShipStock, **key, shipment_id=words),
+    )
+
+
+def stock_holds(state: stock.Stock, history: Sequence[Event]) -> None:
+    assert 0 <= state.promised <= state.on_hand
+    assert state.promised == sum(held.quantity for held in state.reserved.values())
+    ends = (s.StockReleased, s.StockShipped, s.StockReservationExpired, s.StockShort)
+    ended = Counter(event.reservation_id for event in history if isinstance(event, ends))
+    assert all(times == 1 for times in ended.values())
+
+
+# --- payment
+
+
+def payment_commands() -> Callable[[payment.Payment], Strategy]:
+    of: Any = {"payment_id": st.just("o.1")}
+    captures = st.sampled_from(["s1", "s2"])
+    references = st.sampled_from([f"ref{n}" for n in range(6)])
+    requests = st.builds(
+        p.RequestPayment,
+        **of,
+        order_id=st.just("o"),
+        amount_minor=st.sampled_from([5, 5, 5, 6]),
+        currency=st.just("EUR"),
+        payment_token=st.just("tok"),
+    )
+    authorizations = st.builds(p.RecordAuthorization, **of, reference=st.sampled_from(["ref0", "ref0", "ref1"]))
+    takings = st.one_of(
+        st.builds(p.CapturePayment, **of, capture_id=captures, amount_minor=quantities),
+        st.builds(p.RecordCapture, **of, capture_id=captures, reference=references),
+        st.builds(p.RecordCaptureFailure, **of, capture_id=captures, reason=words),
+        st.builds(p.CancelPayment, **of),
+        st.builds(p.RecordVoid, **of, reference=references),
+        st.builds(p.RecordRefund, **of, refund_id=captures, reference=references),
+    )
+    failures = st.builds(p.RecordDecline, **of, reason=words) | st.builds(p.RecordFailure, **of, reason=words)
+    anything = st.one_of(requests, authorizations, failures, takings, st.builds(p.VoidPayment, **of))
+    onwards = {"new": requests, "pending": authorizations, "authorized": takings}
+    mixed = {status: mostly(commands, anything) for status, commands in onwards.items()}
+    return lambda state: mixed.get(state.status, anything)
+
+
+def payment_holds(state: payment.Payment, history: Sequence[Event]) -> None:
+    authorized = total(history, p.PaymentAuthorized)
+    taken = total(history, p.PaymentCaptureRequested) - total(history, p.PaymentCaptureFailed)
+    captured = total(history, p.PaymentCaptured)
+    assert captured <= taken == state.taken
+    assert taken + total(history, p.PaymentVoidRequested) <= authorized
+    assert total(history, p.PaymentVoided) <= total(history, p.PaymentVoidRequested)
+    assert total(history, p.PaymentRefunded) <= total(history, p.PaymentRefundRequested) <= captured
+    references = Counter(getattr(event, "reference", None) for event in history)
+    del references[None]
+    assert all(times == 1 for times in references.values())
+
+
+# --- shipment
+
+
+def shipment_commands() -> Callable[[shipment.Shipment], Strategy]:
+    of: Any = {"shipment_id": st.just("o.1")}
+    requests = st.builds(
+        sh.RequestShipment,
+        **of,
+        order_id=st.just("o"),
+        payment_id=st.just("o.1"),
+        location=st.just("berlin"),
+        items=st.just((o.Reservation(reservation_id="o/1", sku="A", location="berlin", quantity=1),)),
+        amount_minor=st.sampled_from([5, 5, 5, 6]),
+        ship_to=st.just(o.Address(country="DE")),
+    )
+    steps = st.one_of(
+        st.builds(sh.PackShipment, **of, weight_grams=quantities),
+        st.builds(sh.BookShipment, **of),
+        st.builds(sh.RecordBooking, **of, carrier=words, tracking_number=words),
+        st.builds(sh.RecordBookingFailure, **of, reason=words),
+        st.builds(sh.RecordDispatch, **of, dispatched_at=moments),
+        st.builds(
+            sh.RecordMilestone,
+            **of,
+            milestone_id=words,
+            status=st.sampled_from(["in_transit", "out_for_delivery", "delivered", "exception"]),
+            occurred_at=moments,
+        ),
+    )
+    anything = st.one_of(requests, steps, st.builds(sh.CancelShipment, **of))
+    first, then = mostly(requests, anything), mostly(steps, anything)
+    return lambda state: then if state.requested else first
+
+
+def shipment_holds(state: shipment.Shipment, history: Sequence[Event]) -> None:
+    steps = (sh.ShipmentRequested, sh.ShipmentPacked, sh.ShipmentBookingRequested)
+    places = [[type(event) for event in history].index(step) for step in steps if happened(history, step)]
+    assert places == sorted(places)
+    once = (*steps[:2], sh.ShipmentBooked, sh.ShipmentDispatched, sh.ShipmentDelivered, sh.ShipmentCancelled)
+    assert all(happened(history, step) <= 1 for step in once)
+    assert happened(history, sh.ShipmentCancelled) + happened(history, sh.ShipmentDispatched) <= 1
+    assert happened(history, sh.ShipmentDispatched) <= happened(history, sh.ShipmentBookingRequested)
+    assert happened(history, sh.ShipmentDelivered) <= happened(history, sh.ShipmentDispatched)
+    assert happened(history, sh.ShipmentMilestoneReached) == len(state.milestones)
+
+
+# --- order
+
+PLACE = o.PlaceOrder(
+    channel="web",
+    external_id="1",
+    placed_at=NOON,
+    currency="EUR",
+    lines=(
+        o.OrderLine(line_id="1", sku="A", quantity=2, unit_price_minor=3),
+        o.OrderLine(line_id="2", sku="B", quantity=1, unit_price_minor=5),
+        o.OrderLine(line_id="3", sku="A", quantity=1, unit_price_minor=2),
+    ),
+    ship_to=o.Address(country="DE"),
+)
+ORDER: Any = {"order_id": PLACE.order_id}
+places = st.sampled_from([PLACE, PLACE.model_copy(update={"shipping_minor": 1})])
+cities = st.sampled_from(["berlin", "paris"])
+
+
+def answer(draw: st.DrawFn, state: order.Order) -> Command:
+    """What is wanted, split at random between two locations and the backorder; sometimes of another attempt."""
+    assignments: list[o.Assignment] = []
+    lacking: dict[str, int] = {}
+    for sku, quantity in sorted(state.wanted.items()):
+        there = draw(st.integers(0, quantity))
+        if there:
+            assignments.append(o.Assignment(sku=sku, location=draw(cities), quantity=there))
+        if there < quantity and draw(st.booleans()):
+            assignments.append(o.Assignment(sku=sku, location=draw(cities), quantity=quantity - there))
+        elif there < quantity:
+            lacking[sku] = quantity - there
+    attempt = state.attempt + (draw(chances) == 0)
+    return o.SourceOrder(
+        **ORDER, attempt=attempt, assignments=tuple(assignments), backordered=lacking, rule_version="1"
+    )
+
+
+def stock_report(draw: st.DrawFn, state: order.Order) -> Command:
+    """Of what was asked; of something else if nothing was."""
+    asked = sorted(state.awaited.items()) or [((f"{PLACE.order_id}/1", "A", "berlin"), 1)]
+    (key, sku, place), quantity = asked[draw(st.integers(0, len(asked) - 1))]
+    shape: type[Any] = o.RecordReservation if draw(chances) else o.RecordShortage
+    report: Command = shape(**ORDER, reservation_id=key, sku=sku, location=place, quantity=quantity)
+    return report
+
+
+def shipment_report(draw: st.DrawFn, _: order.Order) -> Command:
+    report: Command = draw(shipment_shapes)(**ORDER, shipment_id=f"{PLACE.order_id}.{draw(st.integers(1, 3))}")
+    return report
+
+
+shipment_shapes: Strategy = st.sampled_from(
+    [o.RecordShipmentDispatched, o.RecordShipmentDelivered, o.RecordShipmentCancelled, o.RecordShipmentKept]
+)
+RETRY = o.RetrySourcing(**ORDER)
+CANCEL = o.CancelOrder(**ORDER, reason="changed their mind")
+PAID = o.RecordPaymentAuthorized(**ORDER, payment_id="x")
+REPORTS = (answer, stock_report, shipment_report)
+ONWARDS: dict[str, Callable[[st.DrawFn, order.Order], Command]] = {
+    "new": lambda draw, _: draw(places),
+    "sourcing": answer,
+    "allocating": stock_report,
+    "backordered": lambda *_: RETRY,
+    "awaiting_payment": lambda *_: PAID,
+    "fulfilling": lambda draw, state: shipment_report(draw, state) if draw(chances) else CANCEL,
+    "cancelling": shipment_report,
+    "shipped": shipment_report,
+}
+"""What would follow in each phase."""
+ASTRAY = st.one_of(
+    places,
+    st.just(RETRY),
+    st.just(PAID),
+    st.just(o.RecordPaymentFailed(**ORDER, payment_id="x", reason="declined")),
+    st.just(CANCEL),
+    st.just(o.LapseOrder(**ORDER)),
+)
+
+
+@st.composite
+def order_commands(draw: st.DrawFn, state: order.Order) -> Command:
+    """Mostly what would follow, so that orders get far; else what would not."""
+    if state.phase in ONWARDS and draw(chances):
+        return ONWARDS[state.phase](draw, state)
+    if draw(st.booleans()):
+        return draw(st.sampled_from(REPORTS))(draw, state)
+    astray: Command = draw(ASTRAY)
+    return astray
+
+
+def order_holds(state: order.Order, history: Sequence[Event]) -> None:
+    units: Counter[str] = Counter(dict(state.wanted.items()))
+    units.update(dict(state.backordered.items()))
+    for held in (state.awaited, state.allocated):
+        for (_, sku, _), quantity in held.items():
+            units[sku] += quantity
+    assert units == (state.placed.demand if state.placed else {}), "units were lost or invented"
+    for once in (o.OrderPlaced, o.OrderAllocated, o.OrderReleased, o.OrderShipped):
+        assert happened(history, once) <= 1
+    assert happened(history, o.OrderCompleted, o.OrderCancelled) == (state.phase in o.FINAL_PHASES)
+    for released in history:
+        if isinstance(released, o.OrderReleased):
+            assert state.placed
+            assert sum(plan.amount_minor for plan in released.shipments) == state.placed.total_minor
+            assert sum(item.quantity for plan in released.shipments for item in plan.items) == sum(units.values())
+    attempts = [event.attempt for event in history if isinstance(event, o.OrderSourced)]
+    assert len(set(attempts)) == len(attempts), "two answers to one attempt would share a reservation id"
+    lacking = {"sourcing": state.wanted, "allocating": state.awaited, "backordered": state.backordered}
+    if state.phase in lacking:
+        assert next(phase for phase, units in lacking.items() if units) == state.phase
+    elif state.phase != "cancelled":
+        assert not any(lacking.values()), "money was asked for before every unit was locked"
+
+
+# --- location
+
+
+def location_commands() -> Strategy:
+    return st.builds(
+        OpenLocation, location=st.just("berlin"), country=st.sampled_from(["DE", "FR"]), priority=st.integers(0, 1)
+    )
+
+
+def location_holds(state: location.Location, history: Sequence[Event]) -> None:
+    assert state == history[-1]
+    assert all(before != after for before, after in pairwise(history))
+
+
+LAWS = (
+    Law(stock.decider, always(stock_commands()), stock_holds, frozenset({"not_reserved"})),
+    Law(
+        payment.decider,
+        payment_commands(),
+        payment_holds,
+        frozenset(
+            {
+                "unknown_payment",
+                "already_requested",
+                "second_authorization",
+                "contradicts",
+                "capture_repeated",
+                "not_authorized",
+                "exceeds_authorization",
+                "unknown_capture",
+                "second_capture",
+                "reference_reused",
+                "unknown_void",
+                "second_void",
+                "unknown_refund",
+                "second_refund",
+            }
+        ),
+    ),
+    Law(
+        shipment.decider,
+        shipment_commands(),
+        shipment_holds,
+        frozenset({"unknown_shipment", "already_requested", "not_packed", "not_booked", "already_booked", "cancelled"}),
+    ),
+    Law(order.decider, order_commands, order_holds, frozenset({"unknown_order", "already_shipped", "with_carrier"})),
+    Law(location.decider, always(location_commands()), location_holds),
+)
+
+
+def outcome(decider: Decider[Any], state: Any, command: Command) -> tuple[tuple[Event, ...], str | None]:
+    try:
+        return tuple(decider.decide(state, command)), None
+    except Refused as refused:
+        return (), str(refused)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.decider.category)
+@settings(deadline=None, max_examples=200)  # a machine that is busy with other things breaks no law
+@given(data=st.data())
+def test_the_laws_hold_whatever_is_asked(law: Law, data: st.DataObject) -> None:
+    decider, state = law.decider, law.decider.initial
+    history: list[Event] = []
+    for _ in range(data.draw(st.integers(1, STEPS_MAX))):
+        command = data.draw(law.commands(state))
+        events, refusal = outcome(decider, state, command)
+        assert type(command) in decider.accepts
+        assert command.stream.startswith(f"{decider.category}-")
+        for event in events:
+            assert type(event) in decider.emits
+            assert type(event).model_validate_json(event.model_dump_json()) == event
+            state = decider.evolve(state, event)
+        history += events
+        assert refusal is None or refusal.partition(":")[0] in law.refusals
+        assert outcome(decider, state, command) == ((), refusal)
+        law.holds(state, history)

@@ -1,0 +1,27 @@
+"""A location opens once; other facts told later are the newer truth."""
+
+from __future__ import annotations
+
+from dsl import Given
+
+from oms_es.aggregates.location import decider
+from oms_es.schemas.location import LocationOpened, OpenLocation
+
+OPEN = OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4, priority=1, handling_minor=150)
+OPENED = LocationOpened(
+    location="berlin", kind="warehouse", country="DE", latitude=52.5, longitude=13.4, priority=1, handling_minor=150
+)
+
+
+def test_a_location_opens() -> None:
+    Given(decider).when(OPEN).then(OPENED)
+
+
+def test_the_same_facts_told_again_decide_nothing() -> None:
+    Given(decider, OPENED).when(OPEN).then()
+
+
+def test_other_facts_are_the_newer_truth() -> None:
+    newer = OPENED.model_copy(update={"priority": 2})
+    Given(decider, OPENED).when(OPEN.model_copy(update={"priority": 2})).then(newer)
+    Given(decider, OPENED, newer).when(OPEN).then(OPENED)

@@ -1,0 +1,134 @@
+"""What is understood, what is not, and whether the sender learns what to do next."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oms_es.channels import DIALECTS
+from oms_es.channels.canonical import AMOUNT_MINOR_MAX, QUANTITY_MAX, parse
+from oms_es.channels.errors import DETAIL_CHARACTERS_MAX
+from oms_es.kernel import BadInput
+from oms_es.schemas.order import PlaceOrder
+
+ORDER: dict[str, Any] = {
+    "channel": "web",
+    "external_id": "1001",
+    "placed_at": "2026-01-05T10:00:00+01:00",
+    "currency": "EUR",
+    "lines": [{"line_id": "1", "sku": "mug", "quantity": 2, "unit_price_minor": 1999}],
+    "ship_to": {"country": "DE"},
+}
+LINE = ORDER["lines"][0]
+
+
+def refusal(line: bytes | str) -> BadInput:
+    with pytest.raises(BadInput) as refused:
+        parse(line)
+    assert "\n" not in refused.value.detail
+    assert "http" not in refused.value.detail
+    return refused.value
+
+
+def refusal_of(**changes: Any) -> BadInput:
+    return refusal(json.dumps(ORDER | changes))
+
+
+def test_an_order_is_read_from_bytes_and_text() -> None:
+    order = parse(json.dumps(ORDER).encode())
+    assert order == parse(json.dumps(ORDER)) == DIALECTS["canonical"](json.dumps(ORDER).encode())
+    assert (order.total_minor, order.ship_to.country) == (3998, "DE")
+
+
+def test_what_the_program_writes_it_reads_again() -> None:
+    order = parse(json.dumps(ORDER))
+    assert parse(order.model_dump_json()).fingerprint == order.fingerprint
+
+
+@pytest.mark.parametrize("line", [b"", b"not json", b'{"channel": "web"', b"\xff\xfe", '{"channel": "\\ud800"}'])
+def test_what_is_no_json_is_called_so(line: bytes | str) -> None:
+    assert refusal(line).reason == "not_json"
+
+
+@pytest.mark.parametrize("line", [b"[]", b"null", b"1", b'"order"'])
+def test_json_that_is_no_object_is_no_order(line: bytes) -> None:
+    assert refusal(line).reason == "invalid_order"
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"lines": []}, "lines: "),
+        ({"lines": [LINE | {"quantity": 0}]}, "lines.0.quantity: "),
+        ({"lines": [LINE | {"unit_price_minor": 19.99}]}, "lines.0.unit_price_minor: "),
+        ({"lines": [LINE | {"unit_price_minor": "1999"}]}, "lines.0.unit_price_minor: "),
+        ({"lines": [LINE | {"sku": "a mug"}]}, "lines.0.sku: "),
+        ({"lines": [LINE, LINE]}, "order: line ids repeat"),
+        ({"placed_at": "2026-01-05T10:00:00"}, "placed_at: "),
+        ({"discount_minor": 4000}, "order: the discount exceeds the order"),
+        ({"ship_to": {"country": "Germany"}}, "ship_to.country: "),
+        ({"colour": "blue"}, "colour: "),
+    ],
+)
+def test_an_invalid_order_is_told_by_its_field(changes: dict[str, Any], names: str) -> None:
+    refused = refusal_of(**changes)
+    assert refused.reason == "invalid_order"
+    assert refused.detail.startswith(names)
+
+
+def test_several_problems_are_counted_and_the_detail_stays_short() -> None:
+    assert "(and 1 more)" in refusal_of(currency="euro", channel="The Web").detail
+    assert len(refusal_of(**{"x\n" * 1000: 1}).detail) <= DETAIL_CHARACTERS_MAX
+
+
+def test_a_value_is_not_repeated_in_the_refusal() -> None:
+    assert "Elm Street" not in refusal_of(ship_to={"street": "1 Elm Street" + "!" * 500, "country": "DE"}).detail
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lines": [LINE | {"quantity": QUANTITY_MAX + 1}]},
+        {"lines": [LINE | {"unit_price_minor": AMOUNT_MINOR_MAX}]},
+        {"tax_minor": AMOUNT_MINOR_MAX + 1},
+        {"shipping_minor": AMOUNT_MINOR_MAX, "discount_minor": AMOUNT_MINOR_MAX},
+        {"placed_at": "0001-01-01T00:00:00+14:00"},
+        {"placed_at": "9999-12-31T23:59:59-12:00"},
+    ],
+)
+def test_numbers_beyond_what_a_database_keeps_are_refused(changes: dict[str, Any]) -> None:
+    assert refusal_of(**changes).reason == "out_of_range"
+
+
+def test_the_greatest_numbers_are_taken() -> None:
+    line = LINE | {"quantity": QUANTITY_MAX, "unit_price_minor": AMOUNT_MINOR_MAX // QUANTITY_MAX}
+    assert parse(json.dumps(ORDER | {"lines": [line]})).demand == {"mug": QUANTITY_MAX}
+
+
+def test_a_nul_character_is_refused() -> None:
+    assert refusal_of(external_id="1\x00").reason == "nul_character"
+    assert refusal(json.dumps(ORDER | {"external_id": "1\x00"}).encode()).reason == "nul_character"
+
+
+texts = st.text("aZ1 @\x00\n", max_size=4)
+scalars: Any = st.none() | st.booleans() | st.integers() | st.floats() | texts
+json_values = scalars | st.lists(scalars, max_size=2) | st.dictionaries(texts, scalars, max_size=2)
+
+
+@given(st.dictionaries(st.sampled_from([*PlaceOrder.model_fields, "other"]), json_values))
+def test_whatever_comes_is_an_order_or_bad_input(changes: dict[str, Any]) -> None:
+    try:
+        order = parse(json.dumps(ORDER | changes))
+    except BadInput as bad:
+        assert bad.reason in {"not_json", "invalid_order", "out_of_range", "nul_character"}
+    else:
+        assert 0 <= order.total_minor <= AMOUNT_MINOR_MAX
+
+
+@given(st.binary(max_size=50))
+def test_noise_is_bad_input(line: bytes) -> None:
+    refusal(line)

@@ -1,0 +1,233 @@
+"""Shopify's orders: totals to the cent, and a reason for each that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oms_es.channels import DIALECTS
+from oms_es.channels.shopify import parse
+from oms_es.kernel import BadInput
+from oms_es.schemas.currency import to_minor
+
+REAL = Path(os.environ.get("OMS_REAL_PAYLOADS") or Path(__file__).parents[3] / "shared" / "real-payloads")
+REAL_ORDERS = sorted((REAL / "shopify" / "orders").glob("*.json"))
+HOME = {"name": "Ada Example", "address1": "1 Example Street", "city": "Bonn", "zip": "53111", "country_code": "DE"}
+
+
+def item(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "sku": f"SKU-{number}",
+        "variant_id": 70 + number,
+        "quantity": 1,
+        "current_quantity": 1,
+        "price": "10.00",
+        "requires_shipping": True,
+        "title": "ignored",
+    } | changes
+
+
+def payload(total: str = "10.00", **changes: Any) -> bytes:
+    order = {
+        "id": 4711,
+        "created_at": "2026-01-05T10:00:00+01:00",
+        "currency": "EUR",
+        "taxes_included": True,
+        "total_price": total,
+        "total_tax": "0.00",
+        "total_discounts": "0.00",
+        "line_items": [item()],
+        "shipping_lines": [],
+        "shipping_address": HOME,
+        "tags": "ignored",
+    }
+    return json.dumps(order | changes).encode()
+
+
+def refusal(line: bytes) -> BadInput:
+    with pytest.raises(BadInput) as refused:
+        parse(line)
+    assert "\n" not in refused.value.detail
+    return refused.value
+
+
+def test_an_order_is_mapped() -> None:
+    order = parse(payload())
+    assert order == DIALECTS["shopify"](payload())
+    assert (order.channel, order.external_id, order.currency) == ("shopify", "4711", "EUR")
+    assert order.placed_at == datetime(2026, 1, 5, 9, tzinfo=UTC)
+    (line,) = order.lines
+    assert (line.line_id, line.sku, line.quantity, line.unit_price_minor) == ("1", "SKU-1", 1, 1000)
+    assert (order.ship_to.street, order.ship_to.postal_code, order.ship_to.country) == (
+        "1 Example Street",
+        "53111",
+        "DE",
+    )
+
+
+def test_an_imported_order_was_placed_when_it_was_processed() -> None:
+    assert parse(payload(processed_at="2025-12-24T08:00:00Z")).placed_at == datetime(2025, 12, 24, 8, tzinfo=UTC)
+
+
+def test_taxes_count_on_top_of_prices_that_exclude_them_only() -> None:
+    assert parse(payload("11.90", taxes_included=False, total_tax="1.90")).tax_minor == 190
+    assert parse(payload("10.00", taxes_included=True, total_tax="1.60")).tax_minor == 0
+
+
+def test_shipping_and_discounts() -> None:
+    order = parse(payload("12.40", shipping_lines=[{"price": "4.90"}], total_discounts="2.50"))
+    assert (order.shipping_minor, order.discount_minor, order.total_minor) == (490, 250, 1240)
+
+
+def test_duties_count_unless_the_prices_include_them() -> None:
+    duties = {"shop_money": {"amount": "3.00", "currency_code": "EUR"}}
+    assert parse(payload("13.00", original_total_duties_set=duties)).tax_minor == 300
+    assert parse(payload("10.00", original_total_duties_set=duties, duties_included=True)).tax_minor == 0
+    assert parse(payload("13.00", original_total_additional_fees_set=duties)).tax_minor == 300
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "minor"), [("JPY", "1000", 1000), ("JPY", "1000.00", 1000), ("KWD", "1.250", 1250)]
+)
+def test_minor_units_are_the_currencys_own(currency: str, price: str, minor: int) -> None:
+    order = parse(payload(price, currency=currency, line_items=[item(price=price)]))
+    assert order.total_minor == minor
+
+
+def test_a_fraction_of_a_minor_unit_is_refused_with_its_field() -> None:
+    refused = refusal(payload(currency="JPY", line_items=[item(price="10.50")]))
+    assert refused.reason == "invalid_amount"
+    assert refused.detail.startswith("line_items.1.price: ")
+
+
+def test_goods_that_are_not_shipped_are_charged_and_not_stocked() -> None:
+    card = item(2, price="25.00", quantity=2, current_quantity=2, requires_shipping=False, gift_card=True)
+    order = parse(payload("60.00", line_items=[item(), card]))
+    assert order.demand == {"SKU-1": 1}
+    assert (order.shipping_minor, order.total_minor) == (5000, 6000)
+
+
+def test_an_order_of_nothing_but_gift_cards_needs_nothing_from_here() -> None:
+    assert refusal(payload(line_items=[item(requires_shipping=False)])).reason == "nothing_to_ship"
+    assert refusal(payload(line_items=[])).reason == "nothing_to_ship"
+
+
+def test_a_tip_is_counted_once_wherever_it_stands() -> None:
+    tip_line = item(2, sku=None, variant_id=None, price="2.00", requires_shipping=False)
+    as_line = parse(payload("12.00", line_items=[item(), tip_line], total_tip_received="2.00"))
+    beside = parse(payload("12.00", total_tip_received="2.00"))
+    assert as_line.total_minor == beside.total_minor == 1200
+    assert as_line.shipping_minor == beside.shipping_minor == 200
+
+
+@pytest.mark.parametrize("total", ["9.99", "10.01", "0.00"])
+def test_a_total_that_its_parts_do_not_make_is_refused(total: str) -> None:
+    refused = refusal(payload(total))
+    assert refused.reason == "total_mismatch"
+    assert "make 1000" in refused.detail
+
+
+@pytest.mark.parametrize(
+    ("sku", "kept"), [("  A  1 ", "A-1"), ("a@b", "a-b"), (None, "variant-71"), ("", "variant-71"), (" ", "variant-71")]
+)
+def test_a_sku_is_made_fit_or_falls_back_to_the_variant(sku: str | None, kept: str) -> None:
+    assert parse(payload(line_items=[item(sku=sku)])).lines[0].sku == kept
+
+
+def test_a_line_without_sku_and_variant_is_refused() -> None:
+    assert refusal(payload(line_items=[item(sku=None, variant_id=None)])).reason == "no_sku"
+
+
+def test_a_line_of_no_units_is_left_out_and_a_shortened_one_refused() -> None:
+    gone = item(2, quantity=0, current_quantity=0)
+    assert parse(payload(line_items=[item(), gone])).demand == {"SKU-1": 1}
+    assert refusal(payload(line_items=[item(), item(2, current_quantity=0)])).reason == "edited_order"
+
+
+def test_the_address_falls_back_to_billing_then_to_the_customers() -> None:
+    away = HOME | {"country_code": "FR"}
+    customers = {"default_address": HOME | {"country_code": "NL"}}
+    billed = parse(payload(shipping_address=None, billing_address=away, customer=customers))
+    assert billed.ship_to.country == "FR"
+    assert parse(payload(shipping_address=None, customer=customers)).ship_to.country == "NL"
+    assert refusal(payload(shipping_address=None, customer={"default_address": None})).reason == "no_address"
+    assert refusal(payload(shipping_address=None)).reason == "no_address"
+
+
+def test_an_address_without_country_is_invalid() -> None:
+    refused = refusal(payload(shipping_address=HOME | {"country_code": None}))
+    assert (refused.reason, refused.detail.split(":")[0]) == ("invalid_order", "ship_to.country")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{", "not_json"),
+        (b'{"id": 1}', "invalid_order"),
+        (payload(id="x"), "invalid_order"),
+        (payload(created_at="2026-01-05T10:00:00"), "invalid_order"),
+        (payload(total_discounts="11.00"), "invalid_order"),
+        (payload(line_items=[item(price="NaN")]), "invalid_order"),
+        (payload(line_items=[item(price="1e999999999")]), "invalid_amount"),
+        (payload(note="\x00"), "nul_character"),
+    ],
+)
+def test_what_cannot_be_read_is_bad_input(line: bytes, reason: str) -> None:
+    assert refusal(line).reason == reason
+
+
+@given(
+    lines=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 99_999), st.booleans()), min_size=1, max_size=6),
+    shipping=st.integers(0, 9_999),
+    tax=st.integers(0, 9_999),
+    included=st.booleans(),
+    off=st.integers(0, 100),
+)
+def test_the_total_is_kept_whatever_it_is_made_of(
+    lines: list[tuple[int, int, bool]], shipping: int, tax: int, included: bool, off: int
+) -> None:
+    def amount(minor: int) -> str:
+        return str(Decimal(minor).scaleb(-2))
+
+    items = [
+        item(i, quantity=quantity, current_quantity=quantity, price=amount(price), requires_shipping=shipped)
+        for i, (quantity, price, shipped) in enumerate(((1, 500, True), *lines), start=1)
+    ]
+    goods = 500 + sum(quantity * price for quantity, price, _ in lines)
+    total = goods + shipping + (0 if included else tax) - off
+    order = parse(
+        payload(
+            amount(total),
+            line_items=items,
+            shipping_lines=[{"price": amount(shipping)}],
+            total_tax=amount(tax),
+            taxes_included=included,
+            total_discounts=amount(off),
+        )
+    )
+    assert order.total_minor == total
+
+
+@pytest.mark.skipif(not REAL_ORDERS, reason=f"no real payloads at {REAL}: set OMS_REAL_PAYLOADS to their folder")
+def test_real_payloads_are_orders_or_say_why_not() -> None:
+    orders = 0
+    for path in REAL_ORDERS:
+        real = json.loads(path.read_text())["response"]
+        line = json.dumps(real).encode()
+        if "line_items" in real:
+            order = parse(line)
+            assert order.total_minor == to_minor(real["total_price"], real["currency"])
+            assert len(order.lines) == len(real["line_items"])
+            orders += 1
+        else:
+            assert refusal(line).reason == "invalid_order"
+    assert orders

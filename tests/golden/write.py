@@ -1,0 +1,125 @@
+"""Writes the golden file of every event version that has none yet: `python tests/golden/write.py`.
+
+A golden file is what an event looked like when it was first stored. It is never edited and never written over: history
+is full of it. `whole` has every field, `required` only those without a default.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from oms_es.kernel import Event
+from oms_es.schemas.vocabulary import EVENTS
+
+HERE = Path(__file__).parent
+ORDER = "7b2f8f5e-2f0c-5d43-9a55-6d2f3c1f0a11"
+MOMENT = "2026-01-02T03:04:05Z"
+EXAMPLES: dict[str, Any] = {
+    "amount_minor": 1999,
+    "attempt": 1,
+    "authorization": "auth-1",
+    "available": 1,
+    "backordered": {"TEA-250G": 1},
+    "capture_id": f"{ORDER}.1",
+    "carrier": "dhl",
+    "channel": "web",
+    "city": "Berlin",
+    "cost_minor": 490,
+    "country": "DE",
+    "covers_units": 2,
+    "currency": "EUR",
+    "delivered_at": MOMENT,
+    "demand": {"TEA-250G": 1},
+    "detail": "left with a neighbour",
+    "discount_minor": 100,
+    "dispatched_at": MOMENT,
+    "distance_km": 12,
+    "excluded": {"TEA-250G": ["berlin"]},
+    "expires_at": MOMENT,
+    "external_id": "1001",
+    "fingerprint": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "handling_minor": 150,
+    "latitude": 52.5,
+    "line_id": "1",
+    "location": "berlin",
+    "locations": ["berlin"],
+    "longitude": 13.4,
+    "milestone_id": "m-1",
+    "name": "Ada Lovelace",
+    "occurred_at": MOMENT,
+    "order_id": ORDER,
+    "payment_id": f"{ORDER}.1",
+    "payment_token": "tok-1",
+    "placed_at": MOMENT,
+    "postal_code": "10115",
+    "priority": 1,
+    "quantity": 2,
+    "reason": "changed their mind",
+    "receipt_id": "r-1",
+    "reference": "ref-1",
+    "refund_id": f"{ORDER}.1",
+    "region": "Berlin",
+    "reservation_id": f"{ORDER}/1",
+    "rule_version": "1",
+    "shipment_id": f"{ORDER}.1",
+    "shipment_ids": [f"{ORDER}.1"],
+    "shipments": 1,
+    "shipping_minor": 490,
+    "sku": "TEA-250G",
+    "street": "Main Street 1",
+    "tax_minor": 19,
+    "total_minor": 1999,
+    "tracking_number": "T-1",
+    "unit_price_minor": 795,
+    "units": 2,
+    "weight_grams": 950,
+}
+"""A value for every plain field, by its name."""
+
+
+def path_of(event: type[Event], version: int) -> Path:
+    return HERE / f"{event.__name__}.v{version}.json"
+
+
+def example(shape: type[BaseModel], *, whole: bool) -> dict[str, Any]:
+    fields = shape.model_fields.items()
+    return {name: _value(name, f.annotation, whole=whole) for name, f in fields if whole or f.is_required()}
+
+
+def _value(name: str, annotation: Any, *, whole: bool) -> Any:
+    """By type where the type says it all, by name where it is a plain word or number."""
+    inner = [part for part in get_args(annotation) if part not in (type(None), Ellipsis)]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return example(annotation, whole=whole)
+    if get_origin(annotation) is Literal:
+        return inner[0]
+    if get_origin(annotation) in (Union, types.UnionType) and isinstance(inner[0], type):
+        return _value(name, inner[0], whole=whole)
+    if get_origin(annotation) is tuple and isinstance(inner[0], type) and issubclass(inner[0], BaseModel):
+        return [example(inner[0], whole=whole)]
+    if name not in EXAMPLES:
+        raise SystemExit(f"no example for the field {name}: add one to EXAMPLES in {__file__}")
+    return EXAMPLES[name]
+
+
+def write_missing(events: Mapping[str, type[Event]] = EVENTS) -> list[Path]:
+    """The files that were missing; those that exist are left as they are."""
+    written = []
+    for event in events.values():
+        path = path_of(event, event.schema_version)
+        if not path.exists():
+            golden = {"whole": example(event, whole=True), "required": example(event, whole=False)}
+            path.write_text(json.dumps(golden, indent=2, ensure_ascii=False) + "\n")
+            written.append(path)
+    return written
+
+
+if __name__ == "__main__":
+    for path in write_missing():
+        print(path)
