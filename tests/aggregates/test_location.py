@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dsl import Given
-
 from oms_es.aggregates.location import decider
 from oms_es.schemas.location import LocationOpened, OpenLocation
 

@@ -7,8 +7,8 @@ from functools import reduce
 from typing import Any
 
 import pytest
-from dsl import Given
 
+from dsl import Given
 from oms_es.aggregates.order import Order, decider
 from oms_es.kernel import Command, Event
 from oms_es.schemas import order as o

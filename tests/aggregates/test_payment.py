@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from dsl import Given
-
 from oms_es.aggregates.payment import decider
 from oms_es.kernel import Command, Event
 from oms_es.schemas import payment as p

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from dsl import Given
 
+from dsl import Given
 from oms_es.aggregates.shipment import decider
 from oms_es.kernel import Event
 from oms_es.schemas import shipment as s

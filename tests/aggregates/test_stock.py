@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Any
 
-from dsl import Given
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from dsl import Given
 from oms_es.aggregates.stock import Reservation, Stock, decide, decider, dump, evolve, restore
 from oms_es.schemas import stock as s
 
@@ -83,7 +83,12 @@ quantities = st.integers(1, 9)
 keys = st.sampled_from([f"o{i}/1" for i in range(5)])
 moments = st.sampled_from([NOON, NOON + timedelta(hours=1), NOON + timedelta(hours=2)])
 commands = st.one_of(
-    st.builds(s.ReceiveStock, **{k: st.just(v) for k, v in AT.items()}, receipt_id=st.sampled_from("rstu"), quantity=quantities),
+    st.builds(
+        s.ReceiveStock,
+        **{k: st.just(v) for k, v in AT.items()},
+        receipt_id=st.sampled_from("rstu"),
+        quantity=quantities,
+    ),
     st.builds(s.SetSafetyStock, **{k: st.just(v) for k, v in AT.items()}, quantity=st.integers(0, 3)),
     st.builds(reserve, quantities, keys, moments),
     st.builds(lambda key: s.ReleaseStock(**AT, reservation_id=key, order_id="o"), keys),

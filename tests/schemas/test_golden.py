@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from golden.write import path_of
 
+from golden.write import path_of
 from oms_es.kernel import Event
 from oms_es.schemas.upcasters import UPCASTERS, upcast
 from oms_es.schemas.vocabulary import EVENTS

@@ -56,7 +56,9 @@ def evolve(stock: Stock, event: s.StockEvent) -> Stock:
             return _settle(stock, key)
         case s.StockShipped(reservation_id=key, quantity=n):
             return _settle(stock._replace(on_hand=stock.on_hand - n, promised=stock.promised - n), key)
-        case s.StockReleased(reservation_id=key, quantity=n) | s.StockReservationExpired(reservation_id=key, quantity=n):
+        case (
+            s.StockReleased(reservation_id=key, quantity=n) | s.StockReservationExpired(reservation_id=key, quantity=n)
+        ):
             return _settle(stock._replace(promised=stock.promised - n), key)
     return stock
 
@@ -64,7 +66,7 @@ def evolve(stock: Stock, event: s.StockEvent) -> Stock:
 def _settle(stock: Stock, key: str) -> Stock:
     settled, in_order = stock.settled.insert(key), stock.settled_in_order.enqueue(key)
     if len(settled) > SETTLED_REMEMBERED_MAX:
-        settled, in_order = settled.discard(in_order.peek()), in_order.dequeue()
+        settled, in_order = settled.discard(in_order.peek()), in_order.dequeue()  # type: ignore[operator,call-arg] # rpds declares both wrongly
     return stock._replace(reserved=stock.reserved.discard(key), settled=settled, settled_in_order=in_order)
 
 

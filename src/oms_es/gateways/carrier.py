@@ -79,9 +79,7 @@ def parcel_of(intent: Recorded) -> Parcel:
     event = intent.event
     assert isinstance(event, s.ShipmentBookingRequested)
     to = event.ship_to
-    return Parcel(
-        intent.event_id, event.shipment_id, event.location, event.weight_grams, to.country, to.postal_code
-    )
+    return Parcel(intent.event_id, event.shipment_id, event.location, event.weight_grams, to.country, to.postal_code)
 
 
 def _outcome(parcel: Parcel, answer: Booking) -> list[Command]:
@@ -90,9 +88,7 @@ def _outcome(parcel: Parcel, answer: Booking) -> list[Command]:
     if answer.outcome == "refused":
         return [s.RecordBookingFailure(shipment_id=parcel.shipment_id, reason=answer.reason)]
     return [
-        s.RecordBooking(
-            shipment_id=parcel.shipment_id, carrier=answer.carrier, tracking_number=answer.tracking_number
-        )
+        s.RecordBooking(shipment_id=parcel.shipment_id, carrier=answer.carrier, tracking_number=answer.tracking_number)
     ]
 
 

@@ -1,7 +1,8 @@
 """Payment providers: money is asked for by intent, and the answer, at once or by callback, is recorded.
 
 Reads    PaymentRequested, PaymentCaptureRequested, PaymentVoidRequested, PaymentRefundRequested
-Emits    RecordAuthorization, RecordDecline, RecordFailure, RecordCapture, RecordCaptureFailure, RecordVoid, RecordRefund
+Emits    RecordAuthorization, RecordDecline, RecordFailure, RecordCapture, RecordCaptureFailure, RecordVoid,
+         RecordRefund
 Decides  nothing about money; only how often to ask again. The intent is durable before the provider hears of it and its
          event id is the idempotency key, so that a crash at any point, or an answer that was lost, never pays twice.
 """
@@ -127,7 +128,12 @@ def parse_callback(payload: bytes) -> Command:
 
 
 def _record(
-    operation: Operation, outcome: Literal["succeeded", "declined"], payment_id: str, part: str, reference: str, why: str
+    operation: Operation,
+    outcome: Literal["succeeded", "declined"],
+    payment_id: str,
+    part: str,
+    reference: str,
+    why: str,
 ) -> Command:
     if outcome == "succeeded":
         return RECORDS[operation](payment_id, part, reference)

@@ -1,7 +1,7 @@
 """A payment provider and a carrier to try the engine with: outside worlds with a memory of their own.
 
-Invariant: an effect happens once per idempotency key, whatever is answered; every failure is drawn from the seed and the
-key, so that a run can be repeated. What they have done and still mean to tell survives the engine being killed, as it
+Invariant: an effect happens once per idempotency key, whatever is answered; every failure is drawn from the seed and
+the key, so that a run can be repeated. What they have done and still mean to tell survives the engine being killed, as it
 would at a real provider: their tables are written in transactions of their own.
 """
 
@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -163,7 +164,7 @@ class SimulatedPaymentProvider:
         self.ledger = _Ledger(database_url, clock)
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        effects, new = self.ledger.effects([(ask.key, lambda ask=ask: self._effect(ask)) for ask in asks], self._tells)
+        effects, new = self.ledger.effects([(ask.key, partial(self._effect, ask)) for ask in asks], self._tells)
         return [_answered(effects[ask.key], is_new=ask.key in new) for ask in asks]
 
     def _effect(self, ask: Ask) -> Effect:
@@ -214,7 +215,7 @@ class SimulatedCarrier:
         self.ledger = _Ledger(database_url, clock)
 
     def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]:
-        effects, new = self.ledger.effects([(p.key, lambda p=p: self._effect(p)) for p in parcels], self._tells)
+        effects, new = self.ledger.effects([(p.key, partial(self._effect, p)) for p in parcels], self._tells)
         return [_booked(effects[parcel.key], is_new=parcel.key in new) for parcel in parcels]
 
     def _effect(self, parcel: Parcel) -> Effect:

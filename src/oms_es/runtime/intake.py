@@ -70,9 +70,11 @@ class Intake:
         commands, letters = self._parsed(arrivals)
         try:
             return self._commit(commands, letters, arrivals[-1].position)
-        except (PositionLost, *OUTAGES):
+        except PositionLost:
             raise
-        except Exception as error:
+        except OUTAGES:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an input does to us, it must not stop the others
             if len(arrivals) > 1:
                 middle = len(arrivals) // 2
                 return self.take(arrivals[:middle]) + self.take(arrivals[middle:])
@@ -97,14 +99,17 @@ class Intake:
         return Taken(len(commands), len(letters))
 
     def _letter(self, arrival: Arrival, error: Exception) -> DeadLetter:
-        known = isinstance(error, BadInput | Refused)
+        if isinstance(error, BadInput | Refused):
+            reason, detail = error.reason, error.detail
+        else:
+            reason, detail = "unexpected", f"{type(error).__name__}: {error}"
         return DeadLetter(
             source=self.name,
             place=str(arrival.position),
             dialect=self.dialect,
             payload=arrival.payload,
-            reason=error.reason if known else "unexpected",
-            detail=error.detail if known else f"{type(error).__name__}: {error}",
+            reason=reason,
+            detail=detail,
         )
 
 

@@ -79,7 +79,7 @@ class Bell:
             self._connection.execute(f"LISTEN {EVENTS}")
             return True
         try:
-            rang = any([True for _ in self._connection.notifies(timeout=seconds, stop_after=1)])
+            rang = bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
             for _ in self._connection.notifies(timeout=0):  # rings that piled up meanwhile are one ring
                 pass
         except psycopg.OperationalError:

@@ -119,7 +119,9 @@ class LogReader:
         """A failing batch is halved, down to its culprit; what stands before the culprit is done."""
         try:
             self.take(deliveries, Advance(self.name, self.saved, position))
-        except (PositionLost, GatewayUnavailable, *OUTAGES):
+        except (PositionLost, GatewayUnavailable):
+            raise
+        except OUTAGES:
             raise
         except Exception as error:
             if len(deliveries) == 1:
@@ -285,7 +287,7 @@ class Loop:
                 outage_seconds = 0.0
             except OUTAGES as error:
                 outage_seconds = min(OUTAGE_SECONDS_MAX, 2 * outage_seconds or self.poll_seconds)
-                log.error("database does not answer", retry_in_seconds=outage_seconds, error=str(error))
+                log.warning("database does not answer", retry_in_seconds=outage_seconds, error=str(error))
                 stopping.wait(outage_seconds)
                 self._seek_after_outage()
         with suppress(*OUTAGES):

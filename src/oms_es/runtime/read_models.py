@@ -32,7 +32,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from oms_es.kernel import Facts, Key, Projection, Recorded, Row, Wanted
-from oms_es.runtime.recorder import ADVANCE, ADVANCE_FIRST, TRACKING, Advance, PositionLost
+from oms_es.runtime.recorder import ADVANCE, ADVANCE_FIRST, TRACKING, Advance, check_moved
 
 ROWS_CACHED_MAX = 50_000
 """Rows remembered per projection."""
@@ -86,8 +86,8 @@ class ReadModel:
             with self.engine.begin() as connection:
                 written = self._write(connection, batch)
                 statement = ADVANCE if advance.previous else ADVANCE_FIRST
-                if connection.exec_driver_sql(statement, advance._asdict()).first() is None:
-                    raise PositionLost(f"{advance.name} is no longer at position {advance.previous}; read it again")
+                moved = connection.exec_driver_sql(statement, advance._asdict()).first()
+                check_moved(moved, advance)
         except BaseException:
             self._cache.clear()
             raise

@@ -41,6 +41,12 @@ class PositionLost(Exception):  # noqa: N818 - an answer to act on: seek again
     """Another worker moved this position: what was decided from it must be dropped and read again."""
 
 
+def check_moved(moved: object | None, advance: Advance) -> None:
+    """Raises PositionLost if the compare-and-set found another position than ours."""
+    if moved is None:
+        raise PositionLost(f"{advance.name} is no longer at position {advance.previous}; read it again")
+
+
 class Snapshot(NamedTuple):
     stream: str
     version: int
@@ -102,8 +108,7 @@ class Recorder(PostgresProcessRecorder):
     def advance(self, curs: psycopg.Cursor[Any], advance: Advance) -> None:
         """Compare and set. Asking only for a greater position would apply a zombie's half batch twice."""
         curs.execute(ADVANCE if advance.previous else ADVANCE_FIRST, advance._asdict(), prepare=True)
-        if curs.fetchone() is None:
-            raise PositionLost(f"{advance.name} is no longer at position {advance.previous}; read it again")
+        check_moved(curs.fetchone(), advance)
 
     def position(self, name: str) -> int:
         return self.max_tracking_id(name) or 0
@@ -133,7 +138,7 @@ class Recorder(PostgresProcessRecorder):
             prepare=True,
         )
         for row in curs:
-            yield StoredEvent(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
+            yield stored_event(row)
 
     def snapshots(self, streams: Sequence[str]) -> list[Snapshot]:
         with self.datastore.cursor() as curs:
@@ -154,6 +159,10 @@ class Recorder(PostgresProcessRecorder):
                 "WHERE kept.version < excluded.version OR kept.topic <> excluded.topic",
                 snapshot,
             )
+
+
+def stored_event(row: Mapping[str, Any]) -> StoredEvent:
+    return StoredEvent(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
 
 
 ADVANCE = f"""

@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError as SqlError
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.dead_letters import DeadLetter, bury
-from oms_es.runtime.recorder import Advance, Recorder, Snapshot
+from oms_es.runtime.recorder import Advance, Recorder, Snapshot, stored_event
 
 STREAMS_CACHED_MAX = 50_000
 SNAPSHOT_EVERY_EVENTS = 2_000
@@ -78,7 +78,7 @@ class Store:
             try:
                 return self._execute(batch, advance, dead_letters, pending)
             except Refused:
-                if not self._may_be_stale():
+                if attempt == ATTEMPTS_MAX or not self._may_be_stale():
                     raise
             except (OperationalError, InterfaceError) as error:
                 if self._was_committed(pending, advance):
@@ -89,11 +89,11 @@ class Store:
                 time.sleep(RETRY_SECONDS * attempt)
         raise AssertionError("unreachable")
 
-    def state_of(self, decider: Decider[Any], stream: str) -> tuple[Any, int]:
+    def state_of(self, stream: str) -> tuple[Any, int]:
         """A stream's newest state and its version; 0 for a stream without events."""
         self._cache.pop(stream, None)
         self._load([stream])
-        return self._cache[stream] if stream in self._cache else (decider.initial, 0)
+        return self._cache[stream]
 
     def history(self, stream: str) -> list[Recorded]:
         """Every event of a stream, in order, with its position in the log."""
@@ -102,16 +102,16 @@ class Store:
                 f"SELECT * FROM {self.recorder.events_table_name} WHERE originator_id = %s ORDER BY originator_version",
                 [stream],
             )
-            return [self.codec.decode(_row(row), row["notification_id"]) for row in curs]
+            return [self.codec.decode(stored_event(row), row["notification_id"]) for row in curs]
 
     def _execute(
         self, batch: Batch, advance: Advance | None, dead_letters: Sequence[DeadLetter], pending: list[Recorded]
     ) -> list[Recorded]:
-        streams = {command.stream: self.deciders[type(command)] for _, commands in batch for command in commands}
+        streams = dict.fromkeys(command.stream for _, commands in batch for command in commands)
         recorded_at = self.clock()
         try:
             self._load(streams)
-            states = {stream: self._cached(stream, decider) for stream, decider in streams.items()}
+            states = {stream: self._cached(stream) for stream in streams}
             expected = {stream: version for stream, (_, version) in states.items()}
             decided = self._decide(batch, states, recorded_at)
             with self.recorder.writing() as curs:
@@ -194,7 +194,7 @@ class Store:
                 self._next_snapshots[snapshot.stream] = _next_snapshot(snapshot)
         return restored
 
-    def _cached(self, stream: str, decider: Decider[Any]) -> Cached:
+    def _cached(self, stream: str) -> Cached:
         self._cache.move_to_end(stream)
         return self._cache[stream]
 
@@ -243,13 +243,3 @@ class Store:
 
 def _next_snapshot(snapshot: Snapshot) -> int:
     return snapshot.version + max(SNAPSHOT_EVERY_EVENTS, len(snapshot.state) // SNAPSHOT_BYTES_PER_EVENT)
-
-
-class _row:  # noqa: N801 - a row's columns as attributes, nothing more
-    __slots__ = ("originator_id", "originator_version", "state", "topic")
-
-    def __init__(self, columns: Mapping[str, Any]) -> None:
-        self.originator_id = columns["originator_id"]
-        self.originator_version = columns["originator_version"]
-        self.topic = columns["topic"]
-        self.state = bytes(columns["state"])

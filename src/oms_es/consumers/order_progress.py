@@ -1,0 +1,73 @@
+"""Order progress: what stock, payment and shipments did is told to the order they did it for.
+
+Reads    StockReserved, StockShort, PaymentAuthorized, PaymentDeclined, PaymentFailed, ShipmentDispatched,
+         ShipmentDelivered, ShipmentCancelled, ShipmentCancellationRefused
+Emits    RecordReservation, RecordShortage, RecordPaymentAuthorized, RecordPaymentFailed, RecordShipmentDispatched,
+         RecordShipmentDelivered, RecordShipmentCancelled, RecordShipmentKept
+Decides  nothing; the order is the memory of its own process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.kernel import Command, Consumer
+from oms_es.schemas import order as o
+from oms_es.schemas.payment import PaymentAuthorized, PaymentDeclined, PaymentFailed
+from oms_es.schemas.shipment import (
+    ShipmentCancellationRefused,
+    ShipmentCancelled,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentEvent,
+)
+from oms_es.schemas.stock import ReservationEvent, StockReserved, StockShort
+
+consumer = Consumer(
+    "order_progress",
+    emits=(
+        o.RecordReservation,
+        o.RecordShortage,
+        o.RecordPaymentAuthorized,
+        o.RecordPaymentFailed,
+        o.RecordShipmentDispatched,
+        o.RecordShipmentDelivered,
+        o.RecordShipmentCancelled,
+        o.RecordShipmentKept,
+    ),
+)
+REPORTS: dict[type[ShipmentEvent], type[Command]] = {
+    ShipmentDispatched: o.RecordShipmentDispatched,
+    ShipmentDelivered: o.RecordShipmentDelivered,
+    ShipmentCancelled: o.RecordShipmentCancelled,
+    ShipmentCancellationRefused: o.RecordShipmentKept,
+}
+
+
+@consumer.on(StockReserved, StockShort)
+def report_the_lock(event: ReservationEvent) -> Iterator[Command]:
+    if not event.reservation_id.startswith(f"{event.order_id}/"):
+        return  # a hold that no order asked for, such as a cart's
+    report = o.RecordReservation if isinstance(event, StockReserved) else o.RecordShortage
+    yield report(
+        order_id=event.order_id,
+        reservation_id=event.reservation_id,
+        sku=event.sku,
+        location=event.location,
+        quantity=event.quantity,
+    )
+
+
+@consumer.on(PaymentAuthorized)
+def report_the_money(event: PaymentAuthorized) -> Iterator[Command]:
+    yield o.RecordPaymentAuthorized(order_id=event.order_id, payment_id=event.payment_id)
+
+
+@consumer.on(PaymentDeclined, PaymentFailed)
+def report_that_no_money_comes(event: PaymentDeclined | PaymentFailed) -> Iterator[Command]:
+    yield o.RecordPaymentFailed(order_id=event.order_id, payment_id=event.payment_id, reason=event.reason)
+
+
+@consumer.on(*REPORTS)
+def report_the_shipment(event: ShipmentEvent) -> Iterator[Command]:
+    yield REPORTS[type(event)](order_id=event.order_id, shipment_id=event.shipment_id)  # type: ignore[call-arg] # all four reports have these two fields

@@ -1,0 +1,82 @@
+"""Databases for tests: one server per session and kind, one fresh database per test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from oms_es.runtime.embedded import EmbeddedPostgres
+
+SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
+numbers = count(1)
+
+
+@contextmanager
+def reachable_directory() -> Iterator[Path]:
+    """pytest's own are closed to the account that the server runs as when the tests run as root."""
+    directory = Path(tempfile.mkdtemp(prefix="oms-es-test-"))
+    directory.chmod(0o711)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextmanager
+def server(binaries: Path | None = None) -> Iterator[EmbeddedPostgres]:
+    with reachable_directory() as directory:
+        with EmbeddedPostgres(directory / "home", binaries).open(exclusive=False) as running:
+            yield running
+
+
+@contextmanager
+def fresh_database(running: EmbeddedPostgres) -> Iterator[str]:
+    name = f"test_{next(numbers)}"
+    with psycopg.connect(running.url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    try:
+        yield running.url_of(name)
+    finally:
+        with psycopg.connect(running.url, autocommit=True) as connection:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[EmbeddedPostgres]:
+    with server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def system_server() -> Iterator[EmbeddedPostgres]:
+    if not (SYSTEM_BINARIES / "postgres").exists():
+        pytest.skip(f"there is no PostgreSQL 15 in {SYSTEM_BINARIES}")
+    with server(SYSTEM_BINARIES) as running:
+        yield running
+
+
+@pytest.fixture
+def database_url(embedded_server: EmbeddedPostgres) -> Iterator[str]:
+    with fresh_database(embedded_server) as url:
+        yield url
+
+
+@pytest.fixture
+def system_postgres_url(system_server: EmbeddedPostgres) -> Iterator[str]:
+    with fresh_database(system_server) as url:
+        yield url
+
+
+@pytest.fixture(params=["embedded", "system-15"])
+def any_database_url(request: pytest.FixtureRequest) -> str:
+    fixture = {"embedded": "database_url", "system-15": "system_postgres_url"}[request.param]
+    url: str = request.getfixturevalue(fixture)
+    return url
