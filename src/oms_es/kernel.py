@@ -197,7 +197,7 @@ class Projection:
     def name(self) -> str:
         return self.table.name
 
-    def on(self, *event_types: type[Event], keys: Callable[[Any], Iterable[Key]]) -> Callable[[Handler], Handler]:
+    def on(self, *event_types: type[Event], keys: Callable[[Recorded], Iterable[Key]]) -> Callable[[Handler], Handler]:
         def register(project: Handler) -> Handler:
             for event_type in event_types:
                 assert event_type not in self.folds, f"{event_type.__name__} is already projected"

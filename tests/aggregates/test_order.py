@@ -43,7 +43,7 @@ def sourced(attempt: int, *units: Units) -> o.OrderSourced:
 
 
 def backordered(attempt: int, **demand: int) -> o.OrderBackordered:
-    return o.OrderBackordered(**OF, attempt=attempt, demand=demand)
+    return o.OrderBackordered(**OF, attempt=attempt, demand=demand, placed_at=NOON)
 
 
 def sourcing_requested(

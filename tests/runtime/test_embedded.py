@@ -9,14 +9,17 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from conftest import reachable_directory
 from oms_es.runtime import embedded
 from oms_es.runtime.embedded import EmbeddedError, EmbeddedPostgres, EngineRunning, default_home
 
@@ -27,21 +30,33 @@ as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to 
 @pytest.fixture
 def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Reachable by every account, and what root would keep under /var/lib is kept in it."""
-    made = Path(tempfile.mkdtemp(prefix="oms-es-test-"))
-    made.chmod(0o711)
-    monkeypatch.setattr(embedded, "REACHABLE_ROOT", made / "reachable")
-    yield made
-    for home in (path.parent for path in made.rglob("users.lock")):
-        EmbeddedPostgres(home).open(exclusive=False).close()  # stops what a failed test left running
-    shutil.rmtree(made)
+    with reachable_directory() as made:
+        monkeypatch.setattr(embedded, "REACHABLE_ROOT", made / "reachable")
+        yield made
+        for left in made.rglob("postmaster.pid"):  # by a test that failed
+            with suppress(ProcessLookupError):
+                os.kill(int(left.read_text().splitlines()[0]), signal.SIGINT)
+                wait_until(partial(_gone, left))
+
+
+@pytest.fixture(scope="module")
+def pattern() -> Iterator[Path]:
+    """A cluster to copy: initdb is the slow part."""
+    with reachable_directory() as made:
+        EmbeddedPostgres(made / "home").open(exclusive=False).close()
+        yield made / "home"
 
 
 @pytest.fixture
-def initialised(directory: Path, embedded_server: EmbeddedPostgres) -> Path:
-    """A home whose cluster is there already: initdb is the slow part."""
+def initialised(directory: Path, pattern: Path) -> Path:
     home = directory / "home"
-    EmbeddedPostgres(home).open(exclusive=False).close()
+    home.mkdir(0o711)
+    subprocess.run(["cp", "-a", pattern / "cluster", pattern / "password", home], check=True)
     return home
+
+
+def _gone(path: Path) -> bool:
+    return not path.exists()
 
 
 def answer(url: str, query: str = "SELECT 1") -> object:
@@ -83,6 +98,8 @@ from pathlib import Path
 import psycopg
 from oms_es.runtime import embedded
 from oms_es.runtime.embedded import EmbeddedPostgres
+from oms_es.runtime.logging import configure_logging
+configure_logging()
 """
 OPEN_AND_DIE = """
 embedded.REACHABLE_ROOT = Path(sys.argv[2])
@@ -191,8 +208,10 @@ def test_the_next_engine_attaches_to_the_server_of_one_that_was_killed(initialis
 
 def test_a_pid_file_that_names_a_living_stranger_does_not_keep_it_from_starting(initialised: Path) -> None:
     owner = (initialised / "cluster").stat()
-    dropped = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    with subprocess.Popen(["sleep", "60"], **dropped) as stranger:  # type: ignore[call-overload] - three options or none
+    dropped: dict[str, Any] = (
+        {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    )
+    with subprocess.Popen(["sleep", "60"], **dropped) as stranger:
         try:
             stale = initialised / "cluster" / "postmaster.pid"
             stale.write_text(f"{stranger.pid}\n{initialised / 'cluster'}\n1700000000\n5432\n\n\n  1 1\nready\n")
@@ -269,6 +288,7 @@ def test_a_long_home_has_a_short_socket(directory: Path) -> None:
 
 def test_a_long_log_is_set_aside(initialised: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "LOG_BYTES_MAX", 10)
+    EmbeddedPostgres(initialised).open(exclusive=True).close()
     before = (initialised / "server.log").read_text()
     EmbeddedPostgres(initialised).open(exclusive=True).close()
     assert (initialised / "server.log.old").read_text() == before
@@ -336,6 +356,7 @@ def test_an_ordinary_user_needs_nothing_more(directory: Path, embedded_server: E
 
 @as_root_only
 def test_a_home_of_somebody_else_is_refused_in_words(initialised: Path, embedded_server: EmbeddedPostgres) -> None:
+    EmbeddedPostgres(initialised).open(exclusive=False).close()
     ended = run(OPEN_AS_ORDINARY_USER, initialised, embedded_server.binaries)
     assert ended.returncode == 1
     assert "EmbeddedError" in ended.stderr

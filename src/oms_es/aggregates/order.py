@@ -171,7 +171,13 @@ def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
         rule_version=command.rule_version,
     )
     if command.backordered:
-        yield o.OrderBackordered(order_id=command.order_id, attempt=command.attempt, demand=command.backordered)
+        assert order.placed
+        yield o.OrderBackordered(
+            order_id=command.order_id,
+            attempt=command.attempt,
+            demand=command.backordered,
+            placed_at=order.placed.placed_at,
+        )
 
 
 def _retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:

@@ -60,7 +60,7 @@ SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "port": str(PORT),
     "shared_buffers": "128MB",
-    "max_connections": "100",
+    "max_connections": "300",
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -428,10 +428,12 @@ class EmbeddedPostgres:
     def _start_server(self, lock: int) -> None:
         """Called only when nothing runs: `lock` is the descriptor of server.lock, and the server inherits it."""
         self._make_cluster(lock)
-        # Its pid may by now be anybody's, and then PostgreSQL would refuse to start.
-        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        socket = self._opened(self._socket)
+        # The pid in them may by now be anybody's, or a zombie's, and then PostgreSQL would refuse to start.
+        for stale in (self.cluster / "postmaster.pid", socket / f".s.PGSQL.{PORT}.lock"):
+            stale.unlink(missing_ok=True)
         server_log = self._fresh_log()
-        options = {**SETTINGS, "unix_socket_directories": f'"{self._opened(self._socket)}"'}
+        options = {**SETTINGS, "unix_socket_directories": f'"{socket}"'}
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         started, said = self._pg_ctl(
             "start", START_SECONDS_MAX, "--log", str(server_log), "--options", shlex.join(words), pass_fds=[lock]

@@ -213,7 +213,7 @@ class GatewayWorker(LogReader):
         return self.store.recorder.position(self.name)
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
-        answers = self.gateway.perform(deliveries)
+        answers = self.gateway.perform(deliveries) if deliveries else ()
         batch = [(Cause.of(r, self.name), commands) for r, commands in zip(deliveries, answers, strict=True)]
         self.log.offer(self.store.execute(batch, advance))
 

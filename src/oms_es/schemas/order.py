@@ -218,10 +218,11 @@ def reservation_id_of(order_id: str, attempt: int) -> str:
 
 
 class OrderBackordered(OrderEvent):
-    """No location can promise these units now; the order keeps what it has and waits."""
+    """No location can promise these units now; the order keeps what it has and waits, in the order of `placed_at`."""
 
     attempt: int
     demand: dict[str, int]
+    placed_at: Moment
 
 
 class Reservation(Message):

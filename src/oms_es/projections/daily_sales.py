@@ -1,0 +1,54 @@
+"""Daily sales: orders, units and money per day of placing (UTC), channel and currency; cancellations beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC
+
+from sqlalchemy import BigInteger, Column, Date, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.order import OrderCancelled, OrderPlaced
+
+table = Table(
+    "daily_sales",
+    METADATA,
+    Column("day", Date, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("orders", BigInteger, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("gross_minor", BigInteger, nullable=False),
+    Column("cancelled_orders", BigInteger, nullable=False),
+    Column("cancelled_units", BigInteger, nullable=False),
+    Column("cancelled_minor", BigInteger, nullable=False),
+)
+projection = Projection(table)
+COUNTS = ("orders", "units", "gross_minor", "cancelled_orders", "cancelled_units", "cancelled_minor")
+
+
+def of_the_day(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, OrderPlaced | OrderCancelled)
+    return ((event.placed_at.astimezone(UTC).date(), event.channel, event.currency),)
+
+
+@projection.on(OrderPlaced, keys=of_the_day)
+def sold(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, OrderPlaced)
+    units = sum(line.quantity for line in event.lines)
+    return _added(row, key, orders=1, units=units, gross_minor=event.total_minor)
+
+
+@projection.on(OrderCancelled, keys=of_the_day)
+def cancelled(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, OrderCancelled)
+    return _added(row, key, cancelled_orders=1, cancelled_units=event.units, cancelled_minor=event.total_minor)
+
+
+def _added(row: Row | None, key: Key, **counts: int) -> Row:
+    day = row or {"day": key[0], "channel": key[1], "currency": key[2], **dict.fromkeys(COUNTS, 0)}
+    return {**day, **{name: day[name] + n for name, n in counts.items()}}

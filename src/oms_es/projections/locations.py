@@ -1,0 +1,34 @@
+"""Locations: the places that can ship."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.location import LocationOpened
+
+table = Table(
+    "locations",
+    METADATA,
+    Column("location", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("priority", Integer, nullable=False),
+    Column("handling_minor", BigInteger, nullable=False),
+    Column("open", Boolean, nullable=False),
+)
+projection = Projection(table)
+
+
+def of_the_location(recorded: Recorded) -> Iterable[Key]:
+    return ((recorded.event.location,),)  # type: ignore[attr-defined]
+
+
+@projection.on(LocationOpened, keys=of_the_location)
+def opened(_: Row | None, recorded: Recorded, __: Key) -> Row:
+    return {**recorded.event.model_dump(), "open": True}

@@ -1,0 +1,90 @@
+"""Open exceptions: what a person must look at. A row goes when the matter is settled.
+
+A conflict between two tellings of an order, and a cancellation that came too late, stay until a person has acted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as s
+
+table = Table(
+    "open_exceptions",
+    METADATA,
+    Column("exception_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("raised_at", DateTime(timezone=True), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("open_exceptions_by_order", "order_id"),
+)
+projection = Projection(table)
+
+
+def about(kind: str, subject: str) -> Callable[[Recorded], Iterable[Key]]:
+    """`subject` is the field that names what the exception is about."""
+    return lambda recorded: ((f"{kind}/{getattr(recorded.event, subject)}",),)
+
+
+def raised(key: Key, recorded: Recorded, detail: str) -> Row:
+    event: Any = recorded.event
+    kind, _, _ = str(key[0]).partition("/")
+    return {
+        "exception_id": key[0],
+        "kind": kind,
+        "order_id": event.order_id,
+        "raised_at": recorded.recorded_at,
+        "detail": detail,
+    }
+
+
+@projection.on(o.DuplicateConflictFound, keys=about("duplicate_conflict", "order_id"))
+def told_differently(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    return row or raised(key, recorded, "the channel told this order again with other content")
+
+
+@projection.on(o.OrderBackordered, keys=about("backordered", "order_id"))
+def waits_for_stock(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderBackordered)
+    lacking = ", ".join(f"{quantity} x {sku}" for sku, quantity in event.demand.items())
+    return {**(row or raised(key, recorded, "")), "detail": f"waits for {lacking}"}
+
+
+@projection.on(o.OrderAllocated, o.OrderCancelled, keys=about("backordered", "order_id"))
+def waits_no_longer(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+@projection.on(o.OrderCancellationRefused, keys=about("cancellation_refused", "order_id"))
+def could_not_be_stopped(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderCancellationRefused)
+    return raised(key, recorded, f"already with the carrier: {', '.join(event.shipment_ids)}")
+
+
+@projection.on(p.PaymentCaptureFailed, keys=about("capture_failed", "capture_id"))
+def was_not_paid(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, p.PaymentCaptureFailed)
+    return raised(key, recorded, f"{event.amount_minor} could not be captured: {event.reason}")
+
+
+@projection.on(s.ShipmentBookingFailed, keys=about("booking_failed", "shipment_id"))
+def was_not_booked(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentBookingFailed)
+    return raised(key, recorded, f"the carrier refused: {event.reason}")
+
+
+@projection.on(s.ShipmentBooked, s.ShipmentCancelled, keys=about("booking_failed", "shipment_id"))
+def was_booked_after_all(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None

@@ -1,0 +1,101 @@
+"""Order timeline: everything that happened for an order, whichever stream it happened in, with what caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Table, Text, Uuid
+
+from oms_es.kernel import Event, Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
+
+table = Table(
+    "order_timeline",
+    METADATA,
+    Column("order_id", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("caused_by", Uuid),
+    Column("actor", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+)
+projection = Projection(table, insert_only=True)
+
+STOCK = "{e.quantity} x {e.sku} at {e.location}"
+MONEY = "{e.amount_minor} {e.currency}"
+SUMMARIES: dict[type[Event], str] = {
+    o.OrderPlaced: "placed on {e.channel} as {e.external_id}, {e.total_minor} {e.currency}",
+    o.DuplicateConflictFound: "told again with other content",
+    o.OrderSourced: "sourced, attempt {e.attempt}",
+    o.OrderBackordered: "waits for stock of {e.demand}",
+    o.OrderSourcingRequested: "to be sourced anew, attempt {e.attempt}",
+    o.OrderLineAllocated: "locked " + STOCK,
+    o.OrderAllocated: "everything is locked, " + MONEY + " are due",
+    o.OrderReleased: "released to fulfilment",
+    o.OrderShipmentDispatched: "{e.shipment_id} left",
+    o.OrderShipmentDelivered: "{e.shipment_id} arrived",
+    o.OrderShipmentCancelled: "{e.shipment_id} was stopped",
+    o.OrderShipped: "everything left",
+    o.OrderCompleted: "completed",
+    o.OrderCancellationRequested: "cancellation asked: {e.reason}",
+    o.OrderCancellationRefused: "too late to cancel",
+    o.OrderCancelled: "cancelled: {e.reason}",
+    s.StockReserved: "reserved " + STOCK,
+    s.StockShort: "short of {e.sku} at {e.location}: {e.quantity} asked, {e.available} there",
+    s.StockReleased: "released " + STOCK,
+    s.StockReservationExpired: "let go of " + STOCK,
+    s.StockShipped: "shipped " + STOCK,
+    p.PaymentRequested: MONEY + " asked for",
+    p.PaymentAuthorized: MONEY + " authorised",
+    p.PaymentDeclined: "declined: {e.reason}",
+    p.PaymentFailed: "failed: {e.reason}",
+    p.PaymentCancellationNoted: "cancelled before the answer",
+    p.PaymentCaptureRequested: MONEY + " to be captured",
+    p.PaymentCaptured: MONEY + " captured",
+    p.PaymentCaptureFailed: "capture failed: {e.reason}",
+    p.PaymentVoidRequested: MONEY + " to be let go",
+    p.PaymentVoided: MONEY + " let go",
+    p.PaymentRefundRequested: MONEY + " to be refunded",
+    p.PaymentRefunded: MONEY + " refunded",
+    sh.ShipmentRequested: "parcel asked of {e.location}",
+    sh.ShipmentPacked: "packed, {e.weight_grams} g",
+    sh.ShipmentBookingRequested: "carrier asked",
+    sh.ShipmentBooked: "booked with {e.carrier}, {e.tracking_number}",
+    sh.ShipmentBookingFailed: "the carrier refused: {e.reason}",
+    sh.ShipmentDispatched: "left {e.location}",
+    sh.ShipmentMilestoneReached: "{e.status}",
+    sh.ShipmentDelivered: "delivered",
+    sh.ShipmentCancelled: "stopped",
+    sh.ShipmentCancellationRefused: "already with the carrier",
+}
+
+
+def at_its_place(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return ((event.order_id, recorded.position),)
+
+
+@projection.on(*SUMMARIES, keys=at_its_place)
+def happened(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    return {
+        "order_id": key[0],
+        "position": recorded.position,
+        "recorded_at": recorded.recorded_at,
+        "event": type(event).__name__,
+        "stream": recorded.stream,
+        "version": recorded.version,
+        "event_id": recorded.event_id,
+        "caused_by": recorded.caused_by,
+        "actor": recorded.actor,
+        "summary": SUMMARIES[type(event)].format(e=event),
+    }
