@@ -151,6 +151,7 @@ class Engine:
         poll_seconds: float = POLL_SECONDS,
         consumers: Sequence[Consumer] = CONSUMERS,
         projections: Sequence[Projection] = PROJECTIONS,
+        gateways: Sequence[Gateway] | None = None,
     ) -> None:
         self.database_url = database_url
         self.clock = clock
@@ -162,11 +163,12 @@ class Engine:
         self.facts = FactSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
         self.world = World(database_url, chaos, clock, transit_seconds)
         self.bell = Bell(database_url)
-        self.projection_workers = [ProjectionWorker(ReadModel(p, self.sql), self.log, batch_max) for p in projections]
+        self.projection_workers = [ProjectionWorker(ReadModel(p, self.sql), self.log) for p in projections]
         self.loop = Loop(
+            self.log,
             [
                 *(self._consumer_worker(consumer, batch_max) for consumer in consumers),
-                *(GatewayWorker(gateway, self.store, self.log, batch_max) for gateway in self.world.gateways()),
+                *(GatewayWorker(gateway, self.store, self.log, batch_max) for gateway in self._gateways(gateways)),
                 *(self.follow(source) for source in self.world.callbacks),
                 *self.projection_workers,
                 Ticker(self._due, self.store, self.log, clock),
@@ -181,7 +183,7 @@ class Engine:
         if row is None or row[0] is None:
             raise NotMigrated("the database has no tables yet; run `oms-es migrate` once")
         self.loop.seek()
-        self.log.start_at(self._last_position())
+        self.log.start_at(self.last_position())
         return self
 
     def __exit__(
@@ -210,6 +212,13 @@ class Engine:
             total += self.loop.run_until_quiet()
         return total
 
+    def last_position(self) -> int:
+        """Of the newest event; 0 for an empty log."""
+        return self.recorder.max_notification_id() or 0
+
+    def _gateways(self, given: Sequence[Gateway] | None) -> Sequence[Gateway]:
+        return self.world.gateways() if given is None else given
+
     def _consumer_worker(self, consumer: Consumer, batch_max: int) -> ConsumerWorker:
         return ConsumerWorker(consumer, self.store, self.log, self.facts, self._fact_position, batch_max)
 
@@ -217,9 +226,6 @@ class Engine:
         """How far the slowest of these read models has come."""
         here = {worker.name: worker.seen for worker in self.projection_workers}
         return min(here[name] if name in here else self.recorder.position(name) for name in names)
-
-    def _last_position(self) -> int:
-        return self.recorder.max_notification_id() or 0
 
     def _due(self, now: datetime, limit: int) -> Sequence[Command]:
         table = deadlines.projection.table

@@ -29,9 +29,10 @@ as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to 
 
 @pytest.fixture
 def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Reachable by every account, and what root would keep under /var/lib is kept in it."""
+    """Reachable by every account, and what would be kept under /var/lib and /tmp is kept in it."""
     with reachable_directory() as made:
         monkeypatch.setattr(embedded, "REACHABLE_ROOT", made / "reachable")
+        monkeypatch.setattr(embedded, "SHORT_ROOT", made)
         yield made
         for left in made.rglob("postmaster.pid"):  # by a test that failed
             with suppress(ProcessLookupError):
@@ -280,10 +281,10 @@ def test_a_long_home_has_a_short_socket(directory: Path) -> None:
     with EmbeddedPostgres(home).open(exclusive=True) as engine:
         assert engine.url == first
     socket = Path((home / "socket").read_text())
+    assert socket.parent == directory
     socket.rmdir()
     with EmbeddedPostgres(home).open(exclusive=True) as engine:
         assert answer(engine.url) == 1
-    Path((home / "socket").read_text()).rmdir()
 
 
 def test_a_long_log_is_set_aside(initialised: Path, monkeypatch: pytest.MonkeyPatch) -> None:

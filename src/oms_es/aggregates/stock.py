@@ -97,10 +97,15 @@ def decide(stock: Stock, command: s.StockCommand) -> Iterator[s.StockEvent]:
 
 
 def _promise(stock: Stock, command: s.ReserveStock) -> s.StockEvent:
-    promise = command.model_dump()
+    promise: dict[str, Any] = {
+        "sku": command.sku,
+        "location": command.location,
+        "quantity": command.quantity,
+        "reservation_id": command.reservation_id,
+        "order_id": command.order_id,
+    }
     if command.quantity <= stock.atp:
-        return s.StockReserved.model_construct(**promise)
-    promise.pop("expires_at")
+        return s.StockReserved(**promise, expires_at=command.expires_at)
     return s.StockShort(**promise, available=max(stock.atp, 0))
 
 

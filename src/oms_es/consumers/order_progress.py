@@ -23,6 +23,9 @@ from oms_es.schemas.shipment import (
 )
 from oms_es.schemas.stock import ReservationEvent, StockReserved, StockShort
 
+REASON_CHARACTERS_MAX = 500
+"""A provider may tell at any length; the order keeps this much of it, its payment all."""
+
 consumer = Consumer(
     "order_progress",
     emits=(
@@ -65,7 +68,8 @@ def report_the_money(event: PaymentAuthorized) -> Iterator[Command]:
 
 @consumer.on(PaymentDeclined, PaymentFailed)
 def report_that_no_money_comes(event: PaymentDeclined | PaymentFailed) -> Iterator[Command]:
-    yield o.RecordPaymentFailed(order_id=event.order_id, payment_id=event.payment_id, reason=event.reason)
+    reason = event.reason[:REASON_CHARACTERS_MAX]
+    yield o.RecordPaymentFailed(order_id=event.order_id, payment_id=event.payment_id, reason=reason)
 
 
 @consumer.on(*REPORTS)

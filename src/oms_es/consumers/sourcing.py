@@ -47,7 +47,7 @@ def _answer(
                 available[row["location"]][sku] = row["atp"]
     places = {location: _place(open_places[location]) for location in available}
     decided = plan(demand, available, places, ship_to)
-    return SourceOrder.model_construct(
+    return SourceOrder(
         order_id=order_id,
         attempt=attempt,
         assignments=decided.assignments,

@@ -140,7 +140,7 @@ def _assign(demand: Mapping[str, int], chosen: Sequence[Weighed]) -> tuple[tuple
         left = wanted
         for place in sorted(chosen, key=lambda p: (-min(p.stock.get(sku, 0), wanted), p.cost_minor, p.location)):
             if taken := min(left, place.stock.get(sku, 0)):
-                assignments.append(Assignment.model_construct(sku=sku, location=place.location, quantity=taken))
+                assignments.append(Assignment(sku=sku, location=place.location, quantity=taken))
                 left -= taken
         if left:
             lacking[sku] = left
@@ -149,7 +149,7 @@ def _assign(demand: Mapping[str, int], chosen: Sequence[Weighed]) -> tuple[tuple
 
 def _candidate(a_score: Score) -> Candidate:
     units, shipments, priority, cost, distance, names = a_score
-    return Candidate.model_construct(
+    return Candidate(
         locations=names,
         covers_units=-units,
         shipments=shipments,

@@ -1,6 +1,7 @@
 """Open exceptions: what a person must look at. A row goes when the matter is settled.
 
-A conflict between two tellings of an order, and a cancellation that came too late, stay until a person has acted.
+A conflict between two tellings of an order, a cancellation that came too late, and money that could not be captured stay:
+nothing that happens settles them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ def about(kind: str, subject: str) -> Callable[[Recorded], Iterable[Key]]:
     return lambda recorded: ((f"{kind}/{getattr(recorded.event, subject)}",),)
 
 
+def of_a_new_round(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, o.OrderSourcingRequested)
+    return about("backordered", "order_id")(recorded) if event.short is None else ()
+
+
 def raised(key: Key, recorded: Recorded, detail: str) -> Row:
     event: Any = recorded.event
     kind, _, _ = str(key[0]).partition("/")
@@ -56,7 +63,15 @@ def waits_for_stock(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, o.OrderBackordered)
     lacking = ", ".join(f"{quantity} x {sku}" for sku, quantity in event.demand.items())
-    return {**(row or raised(key, recorded, "")), "detail": f"waits for {lacking}"}
+    if row is None:
+        return raised(key, recorded, f"waits for {lacking}")
+    return {**row, "detail": f"{row['detail']}, {lacking}" if row["detail"] else f"waits for {lacking}"}
+
+
+@projection.on(o.OrderSourcingRequested, keys=of_a_new_round)
+def is_sought_again(row: Row | None, _: Recorded, __: Key) -> Row | None:
+    """Nobody knows now what is lacking; since when the order waits is not forgotten."""
+    return row and {**row, "detail": ""}
 
 
 @projection.on(o.OrderAllocated, o.OrderCancelled, keys=about("backordered", "order_id"))
@@ -65,10 +80,13 @@ def waits_no_longer(_: Row | None, __: Recorded, ___: Key) -> None:
 
 
 @projection.on(o.OrderCancellationRefused, keys=about("cancellation_refused", "order_id"))
-def could_not_be_stopped(_: Row | None, recorded: Recorded, key: Key) -> Row:
+def could_not_be_stopped(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, o.OrderCancellationRefused)
-    return raised(key, recorded, f"already with the carrier: {', '.join(event.shipment_ids)}")
+    kept = ", ".join(event.shipment_ids)
+    if row is None:
+        return raised(key, recorded, f"already with the carrier: {kept}")
+    return {**row, "detail": f"{row['detail']}, {kept}"}
 
 
 @projection.on(p.PaymentCaptureFailed, keys=about("capture_failed", "capture_id"))
@@ -85,6 +103,6 @@ def was_not_booked(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, f"the carrier refused: {event.reason}")
 
 
-@projection.on(s.ShipmentBooked, s.ShipmentCancelled, keys=about("booking_failed", "shipment_id"))
+@projection.on(s.ShipmentBooked, s.ShipmentDispatched, s.ShipmentCancelled, keys=about("booking_failed", "shipment_id"))
 def was_booked_after_all(_: Row | None, __: Recorded, ___: Key) -> None:
     return None

@@ -1,4 +1,7 @@
-"""Order status: one row per order, where it stands now. `phase` "backordered" says that something still lacks stock."""
+"""Order status: one row per order, where it stands now.
+
+`phase` is the order's own, but says "backordered", not "allocating", as long as `backordered` units lack stock.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ table = Table(
     Column("total_minor", BigInteger, nullable=False),
     Column("lines", Integer, nullable=False),
     Column("units", BigInteger, nullable=False),
+    Column("backordered", BigInteger, nullable=False),
     Column("placed_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("shipments", Integer, nullable=False),
@@ -65,6 +69,7 @@ def placed(_: Row | None, recorded: Recorded, __: Key) -> Row:
         "total_minor": event.total_minor,
         "lines": len(event.lines),
         "units": sum(line.quantity for line in event.lines),
+        "backordered": 0,
         "placed_at": event.placed_at,
         "changed_at": recorded.recorded_at,
         "shipments": 0,
@@ -77,14 +82,22 @@ def placed(_: Row | None, recorded: Recorded, __: Key) -> Row:
 
 @projection.on(*PHASES, keys=of_the_order)
 def moved_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    if row is None:
+        return None
     event: Any = recorded.event
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"phase": PHASES[type(event)]}
     match event:
+        case o.OrderSourced() if row["backordered"]:
+            more["phase"] = "backordered"
+        case o.OrderBackordered(demand=demand):
+            more["backordered"] = row["backordered"] + sum(demand.values())
+        case o.OrderSourcingRequested(short=None):
+            more["backordered"] = 0
         case o.OrderReleased(shipments=plans):
             more["shipments"] = len(plans)
         case o.OrderCancelled(reason=reason) | o.OrderCancellationRequested(reason=reason):
             more["reason"] = reason
-    return _changed(row, recorded, phase=PHASES[type(event)], **more)
+    return _changed(row, recorded, **more)
 
 
 @projection.on(o.OrderShipmentDispatched, keys=of_the_order)

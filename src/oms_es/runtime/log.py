@@ -39,10 +39,12 @@ class Log:
     def read(self, after: int, limit: int = READ_MAX) -> Sequence[Recorded]:
         if after < self._base:
             return self._select(after, min(limit, READ_MAX))
-        if after >= self._end:
-            self._extend(self._select(self._end, READ_MAX))
         first = bisect_right(self._positions, after)
         return self._window[first : first + limit]
+
+    def look(self) -> None:
+        """See whether anybody has appended; once per turn of the loop is enough for all its readers."""
+        self._extend(self._select(self._end, READ_MAX))
 
     def offer(self, recorded: Sequence[Recorded]) -> None:
         """What this process has just appended need not be read back, if nothing of others lies between."""

@@ -32,6 +32,10 @@ BATCH_MAX = 500
 POLL_SECONDS = 1.0
 OUTAGE_SECONDS_MAX = 10.0
 """The longest pause between attempts while the database, or a gateway, does not answer."""
+PROJECTED_MAX = 2_000
+"""Deliveries per transaction of a projection: a row that many of them touch is written once."""
+STEPS_PER_TURN_MAX = 8
+"""Batches that a participant takes before the next one has its turn: nobody falls behind the window of the log."""
 UNSAVED_EVENTS_MAX = 20_000
 """How many events of no interest a participant passes before it saves its position all the same."""
 
@@ -53,6 +57,9 @@ class Participant(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def batch_max(self) -> int: ...
 
     def step(self) -> int:
         """Take the next batch; how many deliveries it had. Raises what its deliveries raise."""
@@ -190,7 +197,7 @@ class ConsumerWorker(LogReader):
 class ProjectionWorker(LogReader):
     """Facts in, rows out."""
 
-    def __init__(self, read_model: ReadModel, log: Log, batch_max: int = BATCH_MAX) -> None:
+    def __init__(self, read_model: ReadModel, log: Log, batch_max: int = PROJECTED_MAX) -> None:
         super().__init__(read_model.projection.name, log, frozenset(read_model.projection.folds), batch_max)
         self.read_model = read_model
 
@@ -222,6 +229,7 @@ class Ticker:
     """Turns rows whose time has come into commands. They decide nothing when they come twice or too late."""
 
     name = "ticker"
+    batch_max = BATCH_MAX
 
     def __init__(
         self, due: Callable[[datetime, int], Sequence[Command]], store: Store, log: Log, clock: Callable[[], datetime]
@@ -249,7 +257,10 @@ class Ticker:
 
 
 class Loop:
-    def __init__(self, participants: Sequence[Participant], bell: Bell, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self, log: Log, participants: Sequence[Participant], bell: Bell, poll_seconds: float = POLL_SECONDS
+    ) -> None:
+        self.log = log
         self.participants = participants
         self.bell = bell
         self.poll_seconds = poll_seconds
@@ -262,7 +273,8 @@ class Loop:
             participant.seek()
 
     def turn(self) -> int:
-        """One batch for everybody; how many deliveries there were."""
+        """A few batches for everybody; how many deliveries there were."""
+        self.log.look()
         return sum(self._step(participant) for participant in self.participants)
 
     def run_until_quiet(self) -> int:
@@ -300,7 +312,12 @@ class Loop:
         if name in self.stopped or time.monotonic() < self._paused_until.get(name, 0.0):
             return 0
         try:
-            taken = participant.step()
+            taken = last = participant.step()
+            for _ in range(STEPS_PER_TURN_MAX - 1):
+                if last < participant.batch_max:
+                    break
+                last = participant.step()
+                taken += last
         except PositionLost as lost:
             log.warning("position moved by another worker, seeking", consumer=name, reason=str(lost))
             participant.seek()
