@@ -38,7 +38,7 @@ from oms_es.gateways.simulators import (
     SimulatedPaymentProvider,
 )
 from oms_es.gateways.warehouse import SimulatedWarehouse
-from oms_es.kernel import Command, Consumer, Decider, Gateway, Projection
+from oms_es.kernel import Command, Consumer, Decider, Gateway, Projection, Refused
 from oms_es.projections import (
     backorder_queue,
     daily_sales,
@@ -50,6 +50,7 @@ from oms_es.projections import (
     stock_levels,
 )
 from oms_es.runtime import dead_letters
+from oms_es.runtime.codec import Cause
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import Bell, Log
 from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
@@ -203,6 +204,17 @@ class Engine:
     def intake(self, name: str, dialect: str) -> Intake:
         """A way in for input that comes once, such as a file."""
         return Intake(name, dialect, PARSERS[dialect], self.store, self.log, tracked=False)
+
+    def tell(self, actor: str, commands: Sequence[Command]) -> list[tuple[Command, Refused]]:
+        """Put commands to the engine, all in one transaction if none is refused; the refused ones come back."""
+        try:
+            self.log.offer(self.store.execute([(Cause(actor), [command]) for command in commands]))
+        except Refused as refused:
+            if len(commands) == 1:
+                return [(commands[0], refused)]
+            middle = len(commands) // 2
+            return self.tell(actor, commands[:middle]) + self.tell(actor, commands[middle:])
+        return []
 
     def settle(self) -> int:
         """Run until nothing is left to do and nothing more will come from the simulated world."""

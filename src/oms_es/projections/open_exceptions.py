@@ -1,7 +1,7 @@
 """Open exceptions: what a person must look at. A row goes when the matter is settled.
 
-A conflict between two tellings of an order, a cancellation that came too late, and money that could not be captured stay:
-nothing that happens settles them.
+A conflict between two tellings of an order, a cancellation that came too late, and money that could not be captured
+stay: nothing that happens settles them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ table = Table(
     Index("open_exceptions_by_order", "order_id"),
 )
 projection = Projection(table)
+SOUGHT = "stock came, and is sought again"
 
 
 def about(kind: str, subject: str) -> Callable[[Recorded], Iterable[Key]]:
@@ -65,13 +66,13 @@ def waits_for_stock(row: Row | None, recorded: Recorded, key: Key) -> Row:
     lacking = ", ".join(f"{quantity} x {sku}" for sku, quantity in event.demand.items())
     if row is None:
         return raised(key, recorded, f"waits for {lacking}")
-    return {**row, "detail": f"{row['detail']}, {lacking}" if row["detail"] else f"waits for {lacking}"}
+    return {**row, "detail": f"waits for {lacking}" if row["detail"] == SOUGHT else f"{row['detail']}, {lacking}"}
 
 
 @projection.on(o.OrderSourcingRequested, keys=of_a_new_round)
 def is_sought_again(row: Row | None, _: Recorded, __: Key) -> Row | None:
-    """Nobody knows now what is lacking; since when the order waits is not forgotten."""
-    return row and {**row, "detail": ""}
+    """What is lacking will be told anew; since when the order waits is kept."""
+    return row and {**row, "detail": SOUGHT}
 
 
 @projection.on(o.OrderAllocated, o.OrderCancelled, keys=about("backordered", "order_id"))

@@ -30,6 +30,7 @@ table = Table(
 )
 projection = Projection(table, insert_only=True)
 
+SUMMARY_CHARACTERS_MAX = 200
 STOCK = "{e.quantity} x {e.sku} at {e.location}"
 MONEY = "{e.amount_minor} {e.currency}"
 SUMMARIES: dict[type[Event], str] = {
@@ -97,5 +98,5 @@ def happened(_: Row | None, recorded: Recorded, key: Key) -> Row:
         "event_id": recorded.event_id,
         "caused_by": recorded.caused_by,
         "actor": recorded.actor,
-        "summary": SUMMARIES[type(event)].format(e=event),
+        "summary": SUMMARIES[type(event)].format(e=event)[:SUMMARY_CHARACTERS_MAX],
     }

@@ -145,7 +145,7 @@ def _blamed(recorded: Recorded, error: Exception) -> Exception:
     log.critical(
         "own fact cannot be handled",
         position=recorded.position,
-        event=type(recorded.event).__name__,
+        fact=type(recorded.event).__name__,
         event_id=str(recorded.event_id),
         caused_by=str(recorded.caused_by),
         stream=recorded.stream,
@@ -321,7 +321,7 @@ class Loop:
         except PositionLost as lost:
             log.warning("position moved by another worker, seeking", consumer=name, reason=str(lost))
             participant.seek()
-            return 0
+            return 1  # there may be more after the place where it stands now
         except GatewayUnavailable as error:
             self._pause(name, error)
             return 0
@@ -348,8 +348,10 @@ class Loop:
     def _rest(self) -> None:
         for participant in self.participants:
             if participant.name not in self.stopped:
-                with suppress(PositionLost):  # whoever has it now keeps it
+                try:
                     participant.rest()
+                except PositionLost:  # whoever has it now keeps it
+                    participant.seek()
 
     def _seek_after_outage(self) -> None:
         """Nobody knows which commits arrived: every participant asks where it stands."""

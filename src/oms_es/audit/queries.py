@@ -1,0 +1,103 @@
+"""What people ask of the read models: bounded reads, each one statement, none of them writes.
+
+Reads tables only. What they say is as old as the projections' positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from oms_es.runtime.dead_letters import DEAD_LETTERS, LISTED_MAX
+from oms_es.runtime.recorder import EVENTS, TRACKING
+
+TIMELINE_MAX = 2_000
+EXCEPTIONS_MAX = 100
+LOCATIONS_MAX = 1_000
+SALES_ROWS_MAX = 10_000
+NAMES_MAX = 100
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+
+@contextmanager
+def reading(database_url: str) -> Iterator[Connection]:
+    with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
+        connection.read_only = True
+        yield connection
+
+
+def migrated(connection: Connection) -> bool:
+    return connection.execute("SELECT to_regclass(%s) AS found", [EVENTS]).fetchall()[0]["found"] is not None
+
+
+def phases(connection: Connection) -> dict[str, int]:
+    """How many orders stand where."""
+    rows = connection.execute("SELECT phase, count(*) AS orders FROM order_status GROUP BY phase ORDER BY phase")
+    return {row["phase"]: row["orders"] for row in rows}
+
+
+def dead_letters_open(connection: Connection) -> int:
+    """Up to LISTED_MAX."""
+    query = f"SELECT count(*) AS open FROM (SELECT FROM {DEAD_LETTERS} WHERE replayed_at IS NULL LIMIT %s) AS letters"
+    count: int = connection.execute(query, [LISTED_MAX]).fetchall()[0]["open"]
+    return count
+
+
+def order(connection: Connection, order_id: str) -> Row | None:
+    return connection.execute("SELECT * FROM order_status WHERE order_id = %s", [order_id]).fetchone()
+
+
+def is_accepted(connection: Connection, order_id: str) -> bool:
+    """Whether history knows it, even if no read model has come that far."""
+    query = f"SELECT FROM {EVENTS} WHERE originator_id = %s LIMIT 1"
+    return connection.execute(query, [f"order-{order_id}"]).fetchone() is not None
+
+
+def timeline(connection: Connection, order_id: str) -> list[Row]:
+    query = "SELECT * FROM order_timeline WHERE order_id = %s ORDER BY position LIMIT %s"
+    return connection.execute(query, [order_id, TIMELINE_MAX]).fetchall()
+
+
+def exceptions_of(connection: Connection, order_id: str) -> list[Row]:
+    query = "SELECT * FROM open_exceptions WHERE order_id = %s ORDER BY raised_at LIMIT %s"
+    return connection.execute(query, [order_id, EXCEPTIONS_MAX]).fetchall()
+
+
+def stock_of(connection: Connection, sku: str) -> list[Row]:
+    query = "SELECT * FROM stock_levels WHERE sku = %s ORDER BY location LIMIT %s"
+    return connection.execute(query, [sku, LOCATIONS_MAX]).fetchall()
+
+
+def daily_sales(connection: Connection, days: int) -> list[Row]:
+    """Of the newest days on which anything was sold."""
+    query = (
+        "SELECT * FROM daily_sales WHERE day IN (SELECT DISTINCT day FROM daily_sales ORDER BY day DESC LIMIT %s) "
+        "ORDER BY day, currency, channel LIMIT %s"
+    )
+    return connection.execute(query, [days, SALES_ROWS_MAX]).fetchall()
+
+
+def positions_of(connection: Connection, prefix: str) -> dict[str, int]:
+    """Where those stand whose names begin so."""
+    query = f"SELECT * FROM {TRACKING} WHERE starts_with(application_name, %s) ORDER BY application_name LIMIT %s"
+    rows = connection.execute(query, [prefix, NAMES_MAX])
+    return {row["application_name"]: row["notification_id"] for row in rows}
+
+
+def eventful_order(connection: Connection) -> str | None:
+    """A completed order with a story: it waited for stock and got it, left in several parcels, or was paid late."""
+    query = """
+        SELECT order_id FROM order_timeline JOIN order_status USING (order_id)
+        WHERE phase = 'completed' GROUP BY order_id
+        ORDER BY bool_or(event = 'OrderBackordered') DESC, max(shipments) DESC,
+                 bool_or(event = 'PaymentAuthorized' AND caused_by IS NULL) DESC, count(*), order_id
+        LIMIT 1
+    """
+    row = connection.execute(query).fetchone()
+    return row and row["order_id"]

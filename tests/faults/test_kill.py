@@ -1,0 +1,78 @@
+"""kill -9 of the engine at any moment: nothing is lost, nothing is doubled, and every row equals history."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+from conftest import reachable_directory
+from psycopg.rows import dict_row
+
+from oms_es.app import DECIDERS, PROJECTIONS
+from oms_es.audit.verify import verify
+from oms_es.demo.workload import Workload
+from oms_es.runtime.codec import Codec
+from oms_es.runtime.embedded import EmbeddedPostgres
+from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.vocabulary import EVENTS
+
+KILLS = 20
+ORDERS = 400
+SEED = 11
+ALIVE_SECONDS_MAX = 1.5
+SETTLED_SECONDS_MAX = 240
+ONCE = "SELECT operation, subject, part FROM simulated_effects GROUP BY 1, 2, 3 HAVING count(*) > 1"
+PHASES = "SELECT phase, count(*) AS orders FROM order_status GROUP BY phase"
+
+
+def test_the_engine_killed_at_twenty_seeded_moments_loses_and_doubles_nothing() -> None:
+    chance = random.Random(SEED)
+    with reachable_directory() as directory:
+        home = directory / "home"
+        with EmbeddedPostgres(home).open(exclusive=False) as server:
+            for _ in range(KILLS):
+                kill_after(home, chance.uniform(0, ALIVE_SECONDS_MAX))
+                check = verify(server.url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+                assert check.passed, [c for c in check.checks if c.failed]
+            survivor = start(home)
+            told, _ = survivor.communicate(timeout=SETTLED_SECONDS_MAX)
+            assert told.split() == ["open", "settled"]
+            everything_happened_once(server.url)
+
+
+def start(home: Path) -> subprocess.Popen[str]:
+    program = Path(__file__).with_name("engine_process.py")
+    return subprocess.Popen(
+        [sys.executable, str(program), str(home), str(SEED), str(ORDERS)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def kill_after(home: Path, seconds: float) -> None:
+    """The moment counts from when the engine is open, so that every kill hits work."""
+    engine = start(home)
+    try:
+        assert engine.stdout is not None
+        assert engine.stdout.readline().strip() == "open"
+        engine.wait(seconds)
+    except subprocess.TimeoutExpired:
+        engine.send_signal(signal.SIGKILL)
+        engine.wait()
+    finally:
+        if engine.stdout:
+            engine.stdout.close()
+
+
+def everything_happened_once(url: str) -> None:
+    placed = {c.order_id for batch in Workload(SEED, ORDERS).steps(500) for c in batch if isinstance(c, PlaceOrder)}
+    report = verify(url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+    assert report.passed, [check for check in report.checks if check.failed]
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        assert {row["order_id"] for row in connection.execute("SELECT order_id FROM order_status")} == placed
+        assert connection.execute(ONCE).fetchall() == []
+        phases = {row["phase"] for row in connection.execute(PHASES)}
+        assert phases <= {"completed", "cancelled", "backordered"}
+        assert connection.execute("SELECT * FROM oms_dead_letters").fetchall() == []

@@ -1,0 +1,58 @@
+"""A deadline is there from the moment something is due until it is settled, by whatever settles it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from folding import fold, recorded_at
+from oms_es.kernel import Event
+from oms_es.projections.deadlines import PAYMENT_DUE_SECONDS, projection
+from oms_es.schemas import stock as s
+from story import NOON, ORDER, allocated, cancelled, held, released
+
+CART: Any = {**held(order_id="cart"), "reservation_id": "cart-7"}
+CART_HELD = s.StockReserved(**CART, expires_at=NOON)
+
+
+def test_a_payment_is_due_a_while_after_everything_is_locked() -> None:
+    rows = fold(projection, allocated())
+    (row,) = rows.values()
+    assert list(rows) == [(f"payment/{ORDER}",)]
+    assert (row["kind"], row["order_id"]) == ("payment_overdue", ORDER)
+    assert row["due_at"] == recorded_at(1) + timedelta(seconds=PAYMENT_DUE_SECONDS)
+
+
+@pytest.mark.parametrize("settled", [released(), cancelled()])
+def test_a_payment_is_settled_by_release_and_by_cancellation(settled: Event) -> None:
+    assert fold(projection, allocated(), settled) == {}
+
+
+def test_a_hold_with_an_end_expires_then() -> None:
+    (row,) = fold(projection, CART_HELD).values()
+    assert (row["kind"], row["due_at"]) == ("reservation_expiry", NOON)
+    assert [row[name] for name in ("order_id", "reservation_id", "sku", "location")] == [
+        "cart",
+        "cart-7",
+        "A",
+        "berlin",
+    ]
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [s.StockReleased(**CART), s.StockReservationExpired(**CART), s.StockShipped(**CART, shipment_id="x")],
+)
+def test_a_hold_that_ended_expires_no_more(ended: Event) -> None:
+    assert fold(projection, CART_HELD, ended) == {}
+
+
+def test_only_the_hold_that_ended_is_settled() -> None:
+    in_paris = s.StockReserved(**{**CART, "location": "paris"}, expires_at=NOON)
+    assert list(fold(projection, CART_HELD, in_paris, s.StockReleased(**CART))) == [("A@paris/cart-7",)]
+
+
+def test_a_hold_without_an_end_and_an_order_s_own_lock_are_no_deadlines() -> None:
+    assert fold(projection, s.StockReserved(**CART), s.StockReserved(**held(), expires_at=NOON)) == {}

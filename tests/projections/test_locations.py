@@ -1,0 +1,35 @@
+"""A location is shown as it was opened, open; opened again, as it was told last."""
+
+from __future__ import annotations
+
+from folding import fold
+from oms_es.projections.locations import projection
+from oms_es.schemas.location import LocationOpened
+
+BERLIN = LocationOpened(
+    location="berlin", kind="store", country="DE", latitude=52.5, longitude=13.4, priority=1, handling_minor=150
+)
+NOWHERE = LocationOpened(location="nowhere", kind="supplier", country="CN", priority=9, handling_minor=0)
+
+
+def test_an_opened_location_can_ship() -> None:
+    assert fold(projection, BERLIN)["berlin",] == {
+        "location": "berlin",
+        "kind": "store",
+        "country": "DE",
+        "latitude": 52.5,
+        "longitude": 13.4,
+        "priority": 1,
+        "handling_minor": 150,
+        "open": True,
+    }
+
+
+def test_a_location_may_be_without_coordinates() -> None:
+    row = fold(projection, BERLIN, NOWHERE)["nowhere",]
+    assert (row["latitude"], row["longitude"], row["open"]) == (None, None, True)
+
+
+def test_what_was_told_last_holds() -> None:
+    rows = fold(projection, BERLIN, BERLIN.model_copy(update={"priority": 5}))
+    assert [(key, row["priority"]) for key, row in rows.items()] == [(("berlin",), 5)]

@@ -1,0 +1,106 @@
+"""What a person must look at is there until it is settled, and is about one matter each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from folding import fold, recorded_at
+from oms_es.kernel import Event
+from oms_es.projections.open_exceptions import SOUGHT, projection
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as sh
+from story import (
+    OF,
+    OF_PARCEL,
+    OF_PAYMENT,
+    ORDER,
+    PARCEL,
+    allocated,
+    backordered,
+    cancelled,
+    dispatched,
+    placed,
+    reservation,
+)
+from story import sourcing_requested as again
+
+NEW = placed()
+CONTENT = o.OrderContent(**{name: getattr(NEW, name) for name in o.OrderContent.model_fields})
+NOT_BOOKED = sh.ShipmentBookingFailed(**OF_PARCEL, reason="no such postcode")
+
+
+def only(*events: Event) -> Any:
+    (row,) = fold(projection, *events).values()
+    return row
+
+
+def conflict(fingerprint: str) -> Event:
+    return o.DuplicateConflictFound(**OF, fingerprint=fingerprint, content=CONTENT)
+
+
+def refused(shipment: str) -> Event:
+    return o.OrderCancellationRefused(**OF, reason="", shipment_ids=(shipment,))
+
+
+def test_an_order_that_was_told_differently_is_one_matter_however_often() -> None:
+    row = only(conflict("x"), conflict("y"))
+    assert (row["exception_id"], row["kind"], row["order_id"]) == (
+        f"duplicate_conflict/{ORDER}",
+        "duplicate_conflict",
+        ORDER,
+    )
+    assert row["raised_at"] == recorded_at(1)
+
+
+def test_a_backorder_says_all_that_lacks_and_since_when() -> None:
+    lacking = (backordered(A=2, B=1), again(short=reservation("C", "berlin", 1), C=1), backordered(2, C=1))
+    row = only(*lacking)
+    assert (row["kind"], row["order_id"], row["detail"]) == ("backordered", ORDER, "waits for 2 x A, 1 x B, 1 x C")
+    sought = only(*lacking, again(3, A=2, B=1, C=1))
+    assert (sought["detail"], sought["raised_at"]) == (SOUGHT, recorded_at(1))
+    still = only(*lacking, again(3, A=2, B=1, C=1), backordered(3, B=1))
+    assert (still["detail"], still["raised_at"]) == ("waits for 1 x B", recorded_at(1))
+
+
+@pytest.mark.parametrize("settled", [allocated(), cancelled()])
+def test_a_backorder_is_settled_by_stock_and_by_cancellation(settled: Event) -> None:
+    assert fold(projection, backordered(A=2), settled) == {}
+
+
+def test_an_order_that_only_seeks_elsewhere_is_no_exception() -> None:
+    assert fold(projection, again(A=2)) == {}
+
+
+def test_every_shipment_that_could_not_be_stopped_is_named() -> None:
+    row = only(refused("x"), refused("y"))
+    assert (row["kind"], row["detail"]) == ("cancellation_refused", "already with the carrier: x, y")
+
+
+def test_money_that_could_not_be_captured_stays_with_its_capture() -> None:
+    rows = fold(
+        projection,
+        *(p.PaymentCaptureFailed(**OF_PAYMENT, capture_id=c, amount_minor=300, reason="expired") for c in "xy"),
+    )
+    assert list(rows) == [("capture_failed/x",), ("capture_failed/y",)]
+    assert rows["capture_failed/x",]["detail"] == "300 could not be captured: expired"
+
+
+def test_a_parcel_that_no_carrier_takes_is_shown_until_one_does() -> None:
+    row = only(NOT_BOOKED)
+    assert (row["exception_id"], row["order_id"]) == (f"booking_failed/{PARCEL}", ORDER)
+    assert row["detail"] == "the carrier refused: no such postcode"
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [
+        sh.ShipmentBooked(**OF_PARCEL, carrier="dhl", tracking_number="1"),
+        dispatched(),
+        sh.ShipmentCancelled(**OF_PARCEL, items=()),
+    ],
+)
+def test_a_booking_that_failed_is_settled_by_whatever_ends_the_wait(settled: Event) -> None:
+    assert fold(projection, NOT_BOOKED, settled) == {}
