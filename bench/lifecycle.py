@@ -22,7 +22,6 @@ from oms_es.kernel import Command
 from oms_es.projections import backorder_queue, locations, order_status, stock_levels
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.memory import collect_seldom
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
@@ -38,7 +37,6 @@ US = Cause("bench")
 
 
 def measures(scale: int) -> Iterator[Measure]:
-    collect_seldom()
     with tempfile.TemporaryDirectory(prefix="oms-es-bench-") as directory:
         Path(directory).chmod(0o711)
         with EmbeddedPostgres(Path(directory) / "home").open(exclusive=True) as server:

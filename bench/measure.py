@@ -16,6 +16,9 @@ from psycopg.sql import SQL, Identifier
 from rich.console import Console
 from rich.table import Table
 
+from oms_es.runtime.logging import configure_logging
+from oms_es.runtime.memory import collect_seldom
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -38,6 +41,8 @@ def run(title: str, measures: Callable[[int], Iterable[Measure]]) -> None:
     parser.add_argument("--json", action="store_true", help="one object per measure on standard output")
     parser.add_argument("--scale", type=int, default=1, help="how many times the usual amount of work")
     options = parser.parse_args()
+    configure_logging("console", "warning")
+    collect_seldom()
     found = list(measures(options.scale))
     if options.json:
         for measure in found:

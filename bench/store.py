@@ -24,7 +24,6 @@ from oms_es.aggregates import stock
 from oms_es.app import migrate
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.memory import collect_seldom
 from oms_es.runtime.recorder import Advance, Recorder, datastore_of
 from oms_es.runtime.store import Store
 from oms_es.schemas import stock as s
@@ -48,7 +47,6 @@ COMMIT;
 
 
 def measures(scale: int) -> Iterator[Measure]:
-    collect_seldom()
     with tempfile.TemporaryDirectory(prefix="oms-es-bench-") as directory:
         Path(directory).chmod(0o711)
         with EmbeddedPostgres(Path(directory) / "home").open(exclusive=True) as server:

@@ -32,9 +32,11 @@ def reachable_directory() -> Iterator[Path]:
 
 @contextmanager
 def server(binaries: Path | None = None) -> Iterator[EmbeddedPostgres]:
-    with reachable_directory() as directory:
-        with EmbeddedPostgres(directory / "home", binaries).open(exclusive=False) as running:
-            yield running
+    with (
+        reachable_directory() as directory,
+        EmbeddedPostgres(directory / "home", binaries).open(exclusive=False) as running,
+    ):
+        yield running
 
 
 @contextmanager

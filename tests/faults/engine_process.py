@@ -1,7 +1,7 @@
 """The engine as a process that a test can kill: `engine_process.py HOME SEED ORDERS`.
 
-It opens the embedded database in HOME, tells the engine a seeded workload from the beginning (a repeat decides nothing),
-runs it until all is settled, and says "settled" on standard output.
+It opens the embedded database in HOME, tells the engine a seeded workload from the beginning (a repeat decides
+nothing), runs it until all is settled, and says "settled" on standard output.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import psycopg
-from conftest import reachable_directory
 from psycopg.rows import dict_row
 
+from conftest import reachable_directory
 from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.audit.verify import verify
 from oms_es.demo.workload import Workload

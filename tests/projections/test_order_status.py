@@ -84,6 +84,11 @@ def test_a_cancellation_says_why() -> None:
     assert (row["phase"], row["reason"]) == ("cancelled", "changed their mind")
 
 
+def test_a_cancelled_order_lacks_nothing() -> None:
+    row = status(NEW, sourced(("B", "paris", 1)), backordered(A=2), cancelled(backordered={"A": 2}))
+    assert (row["phase"], row["backordered"]) == ("cancelled", 0)
+
+
 def test_a_cancellation_that_came_too_late_changes_no_later_phase() -> None:
     asked = o.OrderCancellationRequested(**OF, reason="too slow", shipment_ids=SHIPMENTS)
     refused = o.OrderCancellationRefused(**OF, reason="too slow", shipment_ids=SHIPMENTS[:1])

@@ -319,6 +319,20 @@ def test_a_home_that_the_server_cannot_reach_has_its_database_elsewhere(director
     shutil.rmtree(home)
 
 
+@pytest.mark.parametrize("name", ["server.log", "server.lock", "start.lock", "users.lock", "engine.lock"])
+def test_a_link_in_home_leads_to_nothing_of_others(initialised: Path, directory: Path, name: str) -> None:
+    precious = directory / "precious"
+    precious.write_text("precious")
+    precious.chmod(0o644)
+    was = precious.stat()
+    (initialised / name).symlink_to(precious)
+    with pytest.raises(EmbeddedError, match=rf"{name}.*OMS_HOME"):
+        EmbeddedPostgres(initialised).open(exclusive=True)
+    now = precious.stat()
+    assert precious.read_text() == "precious"
+    assert (now.st_mode, now.st_uid, now.st_gid) == (was.st_mode, was.st_uid, was.st_gid)
+
+
 @as_root_only
 def test_a_wheel_that_the_server_cannot_read_is_copied_once(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = directory / "site-packages"

@@ -126,7 +126,7 @@ def dump(stock: Stock) -> Any:
     return {
         **stock._asdict(),
         "receipts": list(stock.receipts),
-        "reserved": [[key, *held] for key, held in stock.reserved.items()],
+        "reserved": list(stock.reserved.items()),
         "settled": None,
         "settled_in_order": list(stock.settled_in_order),
     }
@@ -141,7 +141,7 @@ def restore(snapshot: Any) -> Stock:
         receipts=HashTrieSet(snapshot["receipts"]),
         reserved=HashTrieMap(
             (key, Reservation(order, quantity, expires_at and datetime.fromisoformat(expires_at)))
-            for key, order, quantity, expires_at in snapshot["reserved"]
+            for key, (order, quantity, expires_at) in snapshot["reserved"]
         ),
         settled=HashTrieSet(ended),
         settled_in_order=Queue(ended),

@@ -28,7 +28,7 @@ Connection = psycopg.Connection[Row]
 @contextmanager
 def reading(database_url: str) -> Iterator[Connection]:
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
-        connection.read_only = True
+        connection.execute("SET default_transaction_read_only = on")
         yield connection
 
 
@@ -95,9 +95,9 @@ def eventful_order(connection: Connection) -> str | None:
     query = """
         SELECT order_id FROM order_timeline JOIN order_status USING (order_id)
         WHERE phase = 'completed' GROUP BY order_id
-        ORDER BY bool_or(event = 'OrderBackordered') DESC, max(shipments) DESC,
+        ORDER BY bool_or(event = 'OrderBackordered') DESC, max(shipments) > 1 DESC,
                  bool_or(event = 'PaymentAuthorized' AND caused_by IS NULL) DESC, count(*), order_id
         LIMIT 1
     """
     row = connection.execute(query).fetchone()
-    return row and row["order_id"]
+    return row["order_id"] if row else None

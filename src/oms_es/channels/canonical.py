@@ -13,9 +13,7 @@ from pydantic import ValidationError
 
 from oms_es.channels.errors import BadInput, bad_input
 from oms_es.schemas.order import PlaceOrder
-
-AMOUNT_MINOR_MAX = 2**53 - 1
-"""The greatest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
+from oms_es.schemas.types import AMOUNT_MINOR_MAX
 
 QUANTITY_MAX = 1_000_000
 """Units of one line."""

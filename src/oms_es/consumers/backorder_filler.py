@@ -6,10 +6,11 @@ Reads    StockReceived, StockReleased, StockReservationExpired; facts: backorder
 Emits    RetrySourcing
 Decides  whom to wake; sourcing decides what they get.
 
-No wake-up is lost. Stock that came before an order waits is seen in the levels when the order begins to wait; stock that
-comes after is seen as an event when the order is in the queue. Several arrivals may wake the same first order, and each
-wakes a bounded number: therefore an order that was woken and then locked its units, or was cancelled while it waited,
-wakes the next one while anything is free.
+No wake-up is lost. Stock that came before an order waits is seen in the levels when the order begins to wait; stock
+that comes after is seen as an event when the order is in the queue. Several arrivals may wake the same first order, and
+each wakes a bounded number: therefore an order that was woken and then locked its units, or was cancelled, wakes the
+next one while anything is free. Two cases wake nobody until more stock comes: a location that opens after its stock
+came, and an order that is cancelled in the moment in which it is being sourced.
 
 No order is woken for ever. Whoever is woken leaves the queue until it is sourced, and then either locks what was free,
 so that less is lacking, or finds in levels newer than its shortage that another order has locked it.
@@ -37,8 +38,10 @@ WOKEN_MAX = 200
 def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str, ...]:
     """What the event is about, where that can concern whoever waits: an order's first lock takes no turn in a queue."""
     match event:
-        case OrderBackordered(demand=lacking) | OrderCancelled(backordered=lacking):
+        case OrderBackordered(demand=lacking):
             return tuple(lacking)
+        case OrderCancelled(backordered=lacking, reservations=held):
+            return tuple(dict.fromkeys((*lacking, *(reservation.sku for reservation in held))))
         case StockReserved(order_id=order_id, reservation_id=reservation_id):
             first = reservation_id_of(order_id, 1)
             again = reservation_id != first and reservation_id.startswith(first[:-1])

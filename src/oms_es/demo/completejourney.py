@@ -140,8 +140,8 @@ def baskets(limit: int) -> CompleteJourney:
     file = parquet.ParquetFile(_transactions())
     chosen = _first_baskets(file, limit, arrow, compute)
     kept, skipped = [], 0
-    for rows in file.iter_batches(batch_size=ROWS_PER_READ, columns=list(COLUMNS)):
-        rows = rows.filter(compute.is_in(rows.column("basket_id"), value_set=chosen))
+    for read in file.iter_batches(batch_size=ROWS_PER_READ, columns=list(COLUMNS)):
+        rows = read.filter(compute.is_in(read.column("basket_id"), value_set=chosen))
         sold = rows.filter(compute.greater(rows.column("quantity"), 0))
         kept.append(sold)
         skipped += rows.num_rows - sold.num_rows

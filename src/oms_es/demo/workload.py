@@ -52,6 +52,7 @@ TOKENS = ("tok-ok", "tok-decline", "tok-timeout", "tok-duplicate", "tok-late")
 TOKEN_WEIGHTS = (92, 2, 2, 2, 2)
 SHIPPING_MINOR = {"web": 490, "marketplace": 390, "pos": 0}
 FREE_SHIPPING_FROM_MINOR = 5_000
+STORE_STOCKS_SHARE = 0.5
 COUPON_SHARE, COUPON_PERCENT = 0.10, 10
 
 REPEAT_SHARE, REPEAT_DISTANCE_MAX = 0.01, 60
@@ -139,7 +140,10 @@ def _product(rank: int) -> Product:
     chance = Random(f"product/{rank}")
     price = round(chance.lognormvariate(PRICE_MEDIAN_LOG, PRICE_SPREAD) / 100) * 100 - 1
     away = rank % len(WAREHOUSES)
-    sites = (*(site for i, site in enumerate(WAREHOUSES) if i != away), *(s for s in STORES if chance.random() < 0.5))
+    sites = (
+        *(site for i, site in enumerate(WAREHOUSES) if i != away),
+        *(s for s in STORES if chance.random() < STORE_STOCKS_SHARE),
+    )
     scarce = rank in SCARCE_RANKS
     sku = f"{CATEGORIES[rank % len(CATEGORIES)]}-{rank + 1:04d}"
     return Product(sku, max(price, PRICE_MINOR_MIN), sites[:2] if scarce else sites, scarce)

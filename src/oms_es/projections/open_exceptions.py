@@ -1,7 +1,7 @@
 """Open exceptions: what a person must look at. A row goes when the matter is settled.
 
 A conflict between two tellings of an order, a cancellation that came too late, and money that could not be captured
-stay: nothing that happens settles them.
+stay: nothing that happens settles them. A payment that was declined or failed is none: it cancels its order.
 """
 
 from __future__ import annotations

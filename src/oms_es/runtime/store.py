@@ -29,7 +29,7 @@ from oms_es.runtime.recorder import Advance, Recorder, Snapshot, stored_event
 
 STREAMS_CACHED_MAX = 50_000
 SNAPSHOT_EVERY_EVENTS = 2_000
-SNAPSHOT_BYTES_PER_EVENT = 200
+SNAPSHOT_BYTES_PER_EVENT = 100
 """A snapshot of a large state waits for as many more events: snapshots cost a bounded share of the appends."""
 ATTEMPTS_MAX = 10
 """How often a batch is tried while the database does not answer."""

@@ -11,6 +11,7 @@ from oms_es.schemas.types import AmountMinor, Country, LocationId
 
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
+PRIORITY_MAX = 1_000_000
 LocationKind = Literal["warehouse", "store", "supplier"]
 
 
@@ -22,7 +23,7 @@ class OpenLocation(Command):
     country: Country
     latitude: Latitude | None = None
     longitude: Longitude | None = None
-    priority: Annotated[int, Field(ge=0)] = 0
+    priority: Annotated[int, Field(ge=0, le=PRIORITY_MAX)] = 0
     handling_minor: AmountMinor = 0
 
     @property

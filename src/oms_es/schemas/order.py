@@ -14,11 +14,21 @@ from uuid import NAMESPACE_URL, uuid5
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from oms_es.kernel import Command, Event, Message
-from oms_es.schemas.types import AmountMinor, Country, Currency, Identifier, LocationId, Moment, Sku
+from oms_es.schemas.types import (
+    AMOUNT_MINOR_MAX,
+    AmountMinor,
+    Country,
+    Currency,
+    Identifier,
+    LocationId,
+    Moment,
+    Sku,
+    Text,
+    Units,
+)
 
 LINES_MAX = 500
 ORDER_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/order")
-Text = Annotated[str, StringConstraints(max_length=500)]
 
 
 def order_id_of(channel: str, external_id: str) -> str:
@@ -29,7 +39,7 @@ def order_id_of(channel: str, external_id: str) -> str:
 class OrderLine(Message):
     line_id: Identifier
     sku: Sku
-    quantity: PositiveInt
+    quantity: Units
     unit_price_minor: AmountMinor
 
 
@@ -66,6 +76,8 @@ class OrderContent(Message):
             raise ValueError("line ids repeat: each line needs its own line_id")
         if self.total_minor < 0:
             raise ValueError("the discount exceeds the order: total_minor would be negative")
+        if self.total_minor > AMOUNT_MINOR_MAX:
+            raise ValueError(f"total_minor would exceed {AMOUNT_MINOR_MAX}: split the order")
         return self
 
     @property
@@ -110,7 +122,7 @@ class Assignment(Message):
 
     sku: Sku
     location: LocationId
-    quantity: PositiveInt
+    quantity: Units
 
 
 class Candidate(Message):
@@ -129,7 +141,7 @@ class SourceOrder(OrderCommand):
 
     attempt: PositiveInt
     assignments: tuple[Assignment, ...]
-    backordered: dict[Sku, PositiveInt] = {}
+    backordered: dict[Sku, Units] = {}
     candidates: tuple[Candidate, ...] = ()
     rule_version: Identifier
 
@@ -142,14 +154,14 @@ class RecordReservation(OrderCommand):
     reservation_id: Identifier
     sku: Sku
     location: LocationId
-    quantity: PositiveInt
+    quantity: Units
 
 
 class RecordShortage(OrderCommand):
     reservation_id: Identifier
     sku: Sku
     location: LocationId
-    quantity: PositiveInt
+    quantity: Units
 
 
 class RecordPaymentAuthorized(OrderCommand):

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from pydantic import PositiveInt
+from typing import Annotated
+
+from pydantic import Field
 
 from oms_es.kernel import Command, Event
-from oms_es.schemas.types import Currency, Identifier
+from oms_es.schemas.types import AmountMinor, Currency, Identifier, Text
 
 
 class PaymentCommand(Command):
@@ -21,7 +23,7 @@ class PaymentCommand(Command):
 
 class RequestPayment(PaymentCommand):
     order_id: Identifier
-    amount_minor: PositiveInt
+    amount_minor: Annotated[AmountMinor, Field(gt=0)]
     currency: Currency
     payment_token: Identifier
 
@@ -33,20 +35,20 @@ class RecordAuthorization(PaymentCommand):
 
 
 class RecordDecline(PaymentCommand):
-    reason: str
+    reason: Text
 
 
 class RecordFailure(PaymentCommand):
     """The provider could not be asked at all, however often: nobody knows of any money."""
 
-    reason: str
+    reason: Text
 
 
 class CapturePayment(PaymentCommand):
     """Take money for one shipment; `capture_id` names the take, so that it happens once."""
 
     capture_id: Identifier
-    amount_minor: PositiveInt
+    amount_minor: Annotated[AmountMinor, Field(gt=0)]
 
 
 class RecordCapture(PaymentCommand):
@@ -56,7 +58,7 @@ class RecordCapture(PaymentCommand):
 
 class RecordCaptureFailure(PaymentCommand):
     capture_id: Identifier
-    reason: str
+    reason: Text
 
 
 class VoidPayment(PaymentCommand):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
-
 from oms_es.kernel import Command, Event
 from oms_es.schemas.order import Address, Reservation
-from oms_es.schemas.types import AmountMinor, Identifier, LocationId, Moment
+from oms_es.schemas.types import AmountMinor, Identifier, LocationId, Moment, Text, Units
 
 MilestoneStatus = Literal["in_transit", "out_for_delivery", "delivered", "exception"]
 
@@ -31,7 +29,7 @@ class RequestShipment(ShipmentCommand):
 
 
 class PackShipment(ShipmentCommand):
-    weight_grams: PositiveInt
+    weight_grams: Units
 
 
 class BookShipment(ShipmentCommand):
@@ -44,7 +42,7 @@ class RecordBooking(ShipmentCommand):
 
 
 class RecordBookingFailure(ShipmentCommand):
-    reason: str
+    reason: Text
 
 
 class RecordDispatch(ShipmentCommand):
@@ -59,7 +57,7 @@ class RecordMilestone(ShipmentCommand):
     milestone_id: Identifier
     status: MilestoneStatus
     occurred_at: Moment
-    detail: str = ""
+    detail: Text = ""
 
 
 class CancelShipment(ShipmentCommand):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from oms_es.kernel import Command, Event
-from oms_es.schemas.types import Identifier, LocationId, Moment, Sku, StockKey
+from oms_es.schemas.types import UNITS_MAX, Identifier, LocationId, Moment, Sku, StockKey, Units
 
 
 class StockCommand(Command):
@@ -24,13 +24,13 @@ class StockCommand(Command):
 
 class ReceiveStock(StockCommand):
     receipt_id: Identifier
-    quantity: PositiveInt
+    quantity: Units
 
 
 class SetSafetyStock(StockCommand):
     """Keep this many back from promises; 0 promises everything on hand."""
 
-    quantity: Annotated[int, Field(ge=0)]
+    quantity: Annotated[int, Field(ge=0, le=UNITS_MAX)]
 
 
 class ReserveStock(StockCommand):
@@ -38,7 +38,7 @@ class ReserveStock(StockCommand):
 
     reservation_id: Identifier
     order_id: Identifier
-    quantity: PositiveInt
+    quantity: Units
     expires_at: Moment | None = None
 
 

@@ -7,10 +7,18 @@ from typing import Annotated, NamedTuple
 from pydantic import AwareDatetime, Field, StringConstraints
 
 IDENTIFIER_LENGTH_MAX = 128
+TEXT_LENGTH_MAX = 500
+UNITS_MAX = 10**12
+"""Of one SKU in one command: more than any order's lines can sum to."""
+AMOUNT_MINOR_MAX = 2**53 - 1
+"""The greatest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
 
-Sku = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX, pattern=r"^[^\s@]+$")]
+Sku = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX, pattern=r"^[^\s@\x00]+$")]
 LocationId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=IDENTIFIER_LENGTH_MAX, pattern=r"^[^\x00]+$")]
+Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$")]
+"""What a person writes. PostgreSQL cannot keep the character NUL."""
+
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """ISO 3166-1 alpha-2 code."""
 
@@ -20,8 +28,12 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Moment = AwareDatetime
 """A point in time with its offset: a naive one is refused at the door."""
 
-AmountMinor = Annotated[int, Field(ge=0)]
+AmountMinor = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 """Money in minor units of its currency (cents, yen, fils): never a fraction, never a float."""
+
+
+Units = Annotated[int, Field(gt=0, le=UNITS_MAX)]
+"""A positive number of pieces."""
 
 
 class StockKey(NamedTuple):

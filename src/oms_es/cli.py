@@ -1,0 +1,506 @@
+"""The command line. Data goes to stdout, messages to stderr; the exit code says what became of it.
+
+Every failure is one line that says what to do next; with OMS_LOG_LEVEL=debug it comes with its traceback.
+"""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, BinaryIO, Literal
+
+import typer
+from pydantic_core import to_json
+
+from oms_es import display
+from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, NotMigrated, migrate
+from oms_es.audit import queries
+from oms_es.audit.verify import Report, verify
+from oms_es.demo import run as demo_run
+from oms_es.failures import Code, NotFound, failed
+from oms_es.kernel import BadInput, Command, Recorded, Refused
+from oms_es.runtime import dead_letters, lines
+from oms_es.runtime.codec import Cause, Codec
+from oms_es.runtime.intake import Intake, Taken
+from oms_es.runtime.logging import configure_logging
+from oms_es.runtime.loop import stopping_on_signals
+from oms_es.runtime.memory import collect_seldom
+from oms_es.runtime.session import Database, database
+from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.order import CancelOrder, order_id_of
+from oms_es.schemas.stock import ReceiveStock
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.settings import Settings
+
+DIFFERENCES_SHOWN_MAX = 5
+PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
+DETAIL_CHARACTERS_SHOWN_MAX = 80
+DAYS_SHOWN = 31
+
+
+app = typer.Typer(
+    help="An event-sourced order processing engine: stock that cannot be oversold, orders that explain themselves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+orders_app = typer.Typer(help="Orders, many at a time.", no_args_is_help=True)
+order_app = typer.Typer(help="One order.", no_args_is_help=True)
+stock_app = typer.Typer(help="Stock of a SKU.", no_args_is_help=True)
+location_app = typer.Typer(help="Places that hold stock.", no_args_is_help=True)
+report_app = typer.Typer(help="Reports.", no_args_is_help=True)
+letters_app = typer.Typer(help="Input from outside that could not be used.", no_args_is_help=True)
+for name, group in {
+    "orders": orders_app,
+    "order": order_app,
+    "stock": stock_app,
+    "location": location_app,
+    "report": report_app,
+    "dead-letters": letters_app,
+}.items():
+    app.add_typer(group, name=name)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
+Dialect = Literal["canonical", "shopify"]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@app.command()
+def demo(
+    *,
+    orders: Annotated[int, typer.Option(min=1, help="How many orders come in.")] = 3_000,
+    seed: Annotated[int, typer.Option(help="Another seed is another world.")] = 1,
+    json: Json = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the database; the same demo again goes on.")] = False,
+    dataset: Annotated[
+        Literal["completejourney"] | None, typer.Option(help="Real baskets instead of a made-up world.")
+    ] = None,
+) -> None:
+    """Watch a week of orders go through the whole engine, mishaps included, then check every promise."""
+    settings = set_up("warning" if json or not sys.stderr.isatty() else "error")
+    collect_seldom()
+    told = demo_run.complete_journey(orders) if dataset else demo_run.made_up(orders, seed)
+    with demo_database(settings, keep=keep) as place:
+        outcome = play(place, told, seed)
+    if json:
+        print_json(outcome.as_json())
+    else:
+        display.console_on(sys.stdout).print(outcome.as_text())
+    if keep:
+        say(f"the database is kept in {place.place}; look at it with `oms-es order show`, `oms-es report daily-sales`")
+    if not outcome.report.passed:
+        raise typer.Exit(Code.DIFFERENT)
+
+
+@contextmanager
+def demo_database(settings: Settings, *, keep: bool) -> Iterator[Database]:
+    with ExitStack() as stack:
+        if not keep:
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="oms-es-demo-"))
+            Path(home).chmod(0o711)  # the server's account passes through; what is in it is closed
+            settings = settings.model_copy(update={"database_url": None, "home": Path(home) / "home"})
+        say("starting a database")
+        place = stack.enter_context(database(settings, "engine"))
+        migrate(place.url)
+        yield place
+
+
+def play(place: Database, told: demo_run.Told, seed: int) -> demo_run.Outcome:
+    console = display.console_on(sys.stderr)
+    chaos = demo_run.chaos_of(seed)
+    with opened(Engine(place.url, chaos=chaos, transit_seconds=demo_run.TRANSIT_SECONDS)) as engine:
+        ran = demo_run.run(engine, told, console)
+    report = verified(place.url)
+    with queries.reading(place.url) as connection:
+        return demo_run.Outcome(ran, demo_run.story_of(connection), queries.daily_sales(connection, DAYS_SHOWN), report)
+
+
+@app.command(name="run")
+def run_engine() -> None:
+    """Run the engine until SIGTERM or SIGINT."""
+    settings = set_up("info")
+    collect_seldom()
+    with database(settings, "engine") as place:
+        if place.alone:
+            migrate(place.url)
+        engine = Engine(place.url, batch_max=settings.batch_max, poll_seconds=settings.poll_seconds)
+        with opened(engine), stopping_on_signals() as stopping:
+            say(f"running on {place.place}, from position {engine.last_position()}; stop with SIGTERM or Ctrl-C")
+            engine.loop.run(stopping)
+
+
+@app.command(name="migrate")
+def migrate_database() -> None:
+    """Make the tables that are missing. Safe to run again."""
+    with database(set_up(), "engine") as place:
+        migrate(place.url)
+        say(f"every table is there on {place.place}")
+
+
+@orders_app.command("import")
+def import_orders(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, allow_dash=True, help="One order per line; - is stdin.")
+    ],
+    *,
+    dialect: Annotated[Dialect, typer.Option("--format", help="How the orders are written.")] = "canonical",
+    json: Json = False,
+    no_run: Annotated[bool, typer.Option("--no-run", help="Only take them in.")] = False,
+) -> None:
+    """Take orders in, one per line. A line that cannot be used is kept as a dead letter; the rest goes on."""
+    with source(file) as (name, stream, size), writing(set_up("error"), run=not no_run) as engine:
+        taken = take_in(engine, name, dialect, stream, size)
+    if json:
+        print_json(taken._asdict())
+    else:
+        typer.echo(f"accepted {taken.accepted}, buried {taken.buried}")
+    if taken.buried:
+        say("see why with `oms-es dead-letters list`; a corrected order may simply be imported again")
+        raise typer.Exit(Code.BURIED)
+
+
+@contextmanager
+def source(file: Path) -> Iterator[tuple[str, BinaryIO, int | None]]:
+    """Its name, its bytes, and how many there are."""
+    if str(file) == "-":
+        yield "stdin", sys.stdin.buffer, None
+        return
+    with file.open("rb") as stream:
+        yield file.name, stream, file.stat().st_size
+
+
+def take_in(engine: Engine, name: str, dialect: str, stream: BinaryIO, size: int | None) -> Taken:
+    parse = lines.bounded(PARSERS[dialect])
+    intake = Intake(f"import:{name}", dialect, parse, engine.store, engine.log, tracked=False)
+    taken = Taken(0, 0)
+    with display.progress_on(display.console_on(sys.stderr), in_bytes=True) as progress:
+        task = progress.add_task(f"importing {display.plain(name)}", total=size)
+        for batch in lines.batches(stream):
+            if batch.arrivals:
+                taken += intake.take(batch.arrivals)
+            progress.update(task, completed=batch.end)
+    return taken
+
+
+@order_app.command("show")
+def show_order(order: OrderName, *, json: Json = False) -> None:
+    """Where an order stands, and everything that happened to it with what caused it."""
+    with reading(set_up()) as connection:
+        found = order_named(connection, order)
+        timeline = queries.timeline(connection, found["order_id"])
+        exceptions = queries.exceptions_of(connection, found["order_id"])
+    if json:
+        print_json({"order": found, "exceptions": exceptions, "timeline": timeline})
+    else:
+        display.console_on(sys.stdout).print(
+            display.order_lines(found, exceptions), display.story(found, timeline), sep="\n"
+        )
+
+
+def order_named(connection: queries.Connection, name: str) -> queries.Row:
+    order_id = id_of(name)
+    if found := queries.order(connection, order_id):
+        return found
+    if queries.is_accepted(connection, order_id):
+        raise NotFound(f"order {name} is accepted, but no engine has worked on it yet; start one with `oms-es run`")
+    raise NotFound(f"there is no order {name}; name it by its id, or as CHANNEL/EXTERNAL_ID")
+
+
+def id_of(name: str) -> str:
+    channel, slash, external_id = name.partition("/")
+    return order_id_of(channel, external_id) if slash else name
+
+
+@order_app.command("cancel")
+def cancel_order(
+    order: OrderName,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the order.")],
+    json: Json = False,
+) -> None:
+    """Cancel an order, as long as it is not with a carrier."""
+    do(CancelOrder(order_id=id_of(order), reason=reason), json=json)
+
+
+@stock_app.command("show")
+def show_stock(sku: str, *, json: Json = False) -> None:
+    """What is where, and how much of it can still be promised."""
+    with reading(set_up()) as connection:
+        levels = queries.stock_of(connection, sku)
+    if not levels:
+        raise NotFound(f"there has never been any {sku}; receive it with `oms-es stock receive`")
+    if json:
+        print_json(levels)
+    else:
+        display.console_on(sys.stdout).print(display.stock_levels(sku, levels))
+
+
+@stock_app.command("receive")
+def receive_stock(
+    sku: str,
+    location: str,
+    quantity: int,
+    *,
+    receipt_id: Annotated[str, typer.Option(help="Names the receipt: told again, it is not received again.")],
+    json: Json = False,
+) -> None:
+    """Stock has come to a location."""
+    do(ReceiveStock(sku=sku, location=location, quantity=quantity, receipt_id=receipt_id), json=json)
+
+
+@location_app.command("open")
+def open_location(
+    location: str,
+    *,
+    country: Annotated[str, typer.Option(help="ISO 3166-1 alpha-2 code, such as DE.")],
+    kind: Annotated[Literal["warehouse", "store", "supplier"], typer.Option()] = "warehouse",
+    latitude: Annotated[float | None, typer.Option()] = None,
+    longitude: Annotated[float | None, typer.Option()] = None,
+    priority: Annotated[int, typer.Option(help="Lower is preferred.")] = 0,
+    handling_minor: Annotated[int, typer.Option(help="What one shipment costs before distance.")] = 0,
+    json: Json = False,
+) -> None:
+    """Let a location ship; opening it again states its facts anew."""
+    command = OpenLocation(
+        location=location,
+        kind=kind,
+        country=country,
+        latitude=latitude,
+        longitude=longitude,
+        priority=priority,
+        handling_minor=handling_minor,
+    )
+    do(command, json=json)
+
+
+@report_app.command("daily-sales")
+def daily_sales(
+    *,
+    days: Annotated[int, typer.Option(min=1, max=3_660, help="How many of the newest days.")] = DAYS_SHOWN,
+    json: Json = False,
+) -> None:
+    """Orders and money per day of placing (UTC), by channel and currency."""
+    with reading(set_up()) as connection:
+        rows = queries.daily_sales(connection, days)
+    if json:
+        print_json(rows)
+    elif rows:
+        display.console_on(sys.stdout).print(display.daily_sales(rows))
+    else:
+        say("nothing was sold yet")
+
+
+@letters_app.command("list")
+def list_letters(
+    *,
+    settled: Annotated[bool, typer.Option("--settled", help="Also those that were replayed.")] = False,
+    json: Json = False,
+) -> None:
+    """What could not be used, and why; the oldest first."""
+    with reading(set_up()) as connection:
+        letters = dead_letters.listed(connection.cursor(), settled=settled)
+    if json:
+        print_json([letter_as_json(letter) for letter in letters])
+        return
+    rows = [
+        (b.id, b.source, b.place, b.dialect, b.arrivals, b.reason, b.detail[:DETAIL_CHARACTERS_SHOWN_MAX])
+        for b in letters
+    ]
+    columns = ("id", "source", "place", "dialect", "arrivals", "reason", "detail")
+    display.console_on(sys.stdout).print(display.grid("Dead letters", rows, *columns, numbers=("id", "arrivals")))
+
+
+@letters_app.command("show")
+def show_letter(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json = False) -> None:
+    """One dead letter, whole."""
+    with reading(set_up()) as connection:
+        letter = letter_named(connection, letter_id)
+    shown = letter_as_json(letter)
+    if json:
+        print_json(shown)
+        return
+    payload = display.plain_lines(shown.pop("payload")[:PAYLOAD_CHARACTERS_SHOWN_MAX])
+    facts = [(name, "" if value is None else value) for name, value in shown.items()]
+    display.console_on(sys.stdout).print(display.grid("Dead letter", facts, "", "fact"), payload, sep="\n")
+
+
+@letters_app.command("replay")
+def replay_letters(
+    letter_id: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every open one.")] = False,
+    json: Json = False,
+) -> None:
+    """Try dead letters again. What still cannot be used stays where it is."""
+    if every == (letter_id is not None):
+        raise typer.BadParameter("give either the ID of one dead letter, or --all")
+    with writing(set_up()) as engine:
+        with queries.reading(engine.database_url) as connection:
+            letters = (
+                dead_letters.listed(connection.cursor()) if letter_id is None else [letter_named(connection, letter_id)]
+            )
+        outcomes = {letter.id: replayed(engine, letter) for letter in letters}
+    buried = {number: why for number, why in outcomes.items() if why}
+    if json:
+        print_json({"accepted": [n for n, why in outcomes.items() if not why], "buried": buried})
+    else:
+        typer.echo(f"accepted {len(outcomes) - len(buried)}, still buried {len(buried)}")
+        for number, why in buried.items():
+            say(f"{number}: {why}")
+    if buried:
+        raise typer.Exit(Code.BURIED)
+
+
+def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
+    """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
+    which decides nothing."""
+    try:
+        command = PARSERS[letter.dialect](letter.payload)
+        engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), [command])])
+    except (BadInput, Refused) as why:
+        return str(why)
+    with engine.recorder.datastore.transaction(commit=True) as curs:
+        dead_letters.settle(curs, letter.id)
+    return ""
+
+
+def letter_named(connection: queries.Connection, letter_id: int) -> dead_letters.Buried:
+    if letter := dead_letters.shown(connection.cursor(), letter_id):
+        return letter
+    raise NotFound(f"there is no dead letter {letter_id}; `oms-es dead-letters list --settled` shows all")
+
+
+def letter_as_json(letter: dead_letters.Buried) -> dict[str, Any]:
+    return {**letter._asdict(), "payload": letter.payload.decode(errors="replace")}
+
+
+@app.command(name="verify")
+def verify_history(*, json: Json = False) -> None:
+    """Read the whole history: was any promise broken, and is every read model what history says?"""
+    with database(set_up(), "reader") as place:
+        with queries.reading(place.url) as connection:
+            require_tables(connection)
+        report = verified(place.url)
+    if json:
+        print_json({"passed": report.passed, **report._asdict()})
+    else:
+        display.console_on(sys.stdout).print(display.findings(report, DIFFERENCES_SHOWN_MAX))
+    if not report.passed:
+        raise typer.Exit(Code.DIFFERENT)
+
+
+def verified(database_url: str) -> Report:
+    with display.progress_on(display.console_on(sys.stderr)) as progress:
+        return verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), display.verify_progress(progress))
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[queries.Connection]:
+    with database(settings, "reader") as place, queries.reading(place.url) as connection:
+        require_tables(connection)
+        yield connection
+
+
+def require_tables(connection: queries.Connection) -> None:
+    if not queries.migrated(connection):
+        raise NotMigrated("the database has no tables yet; run `oms-es migrate` once")
+
+
+@contextmanager
+def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
+    """To append. Where no other engine runs on an embedded database, this one then does what follows."""
+    with database(settings, "writer") as place:
+        if place.alone:
+            migrate(place.url)
+        with opened(Engine(place.url)) as engine:
+            yield engine
+            if place.alone and run:
+                engine.settle()
+
+
+@contextmanager
+def opened(engine: Engine) -> Iterator[Engine]:
+    """Closed too if it does not open."""
+    with closing(engine), engine:
+        yield engine
+
+
+def do(command: Command, *, json: bool) -> None:
+    with writing(set_up()) as engine:
+        recorded = engine.store.execute([(Cause(who()), [command])])
+    if json:
+        print_json([as_json(one) for one in recorded])
+        return
+    for one in recorded:
+        typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
+    if not recorded:
+        say("nothing to do: it is so already")
+
+
+def as_json(recorded: Recorded) -> dict[str, Any]:
+    return {
+        "position": recorded.position,
+        "stream": recorded.stream,
+        "version": recorded.version,
+        "name": type(recorded.event).__name__,
+        "event": recorded.event,
+    }
+
+
+def who() -> str:
+    """Kept as the actor of what is asked for here."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # an account without a name
+        return "cli"
+
+
+def set_up(level: Level = "warning") -> Settings:
+    """`level`: how loud this command is unless OMS_LOG_LEVEL says otherwise."""
+    settings = Settings()
+    configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
+    return settings
+
+
+def print_json(value: object) -> None:
+    typer.echo(to_json(value).decode())
+
+
+def say(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """As by an exception: what was opened is closed, also the embedded database."""
+
+    def end(signum: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + signum)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    try:
+        with ended_by_sigterm():
+            app(arguments, prog_name="oms-es")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else Code.OK
+    except Exception as failure:  # noqa: BLE001 - whatever it is, a person gets one line
+        code, message = failed(failure)
+        say(f"oms-es: {message}")
+        return code
+    return Code.OK

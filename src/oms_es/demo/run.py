@@ -1,0 +1,232 @@
+"""The demo: a world's orders through the whole engine while one looks on, then what has become of them.
+
+Invariant: each command is given to the engine once: how many were given is a position that is committed together with
+what they brought about, so a demo that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from typing import Any, NamedTuple, Protocol
+
+from rich.console import Console, Group, RenderableType
+
+from oms_es import display
+from oms_es.audit import queries
+from oms_es.audit.verify import Report
+from oms_es.demo.completejourney import baskets
+from oms_es.demo.display import Board, Counts
+from oms_es.demo.workload import Workload, in_batches
+from oms_es.gateways.simulators import Chaos
+from oms_es.kernel import Command, Recorded, Refused
+from oms_es.runtime.codec import Cause
+from oms_es.runtime.log import Bell, Log
+from oms_es.runtime.loop import Loop
+from oms_es.runtime.recorder import Advance
+from oms_es.runtime.store import Store
+from oms_es.schemas.order import CancelOrder, PlaceOrder
+
+ACTOR = "demo"
+BATCH = 100
+"""Small, so that one sees something move."""
+TURNS_PER_BATCH = 2
+CALLBACK_POLL_SECONDS = 0.05
+TRANSIT_SECONDS = 1.0
+DIFFERENCES_SHOWN_MAX = 3
+COMPLETE_JOURNEY = "completejourney"
+
+
+def chaos_of(seed: int) -> Chaos:
+    return Chaos(seed, timeout=0.02, duplicate=0.02, late=0.02)
+
+
+class World(Protocol):
+    """Commands that are the same every time they are asked for."""
+
+    def commands(self) -> Iterator[Command]: ...
+
+
+class Told(NamedTuple):
+    """A world, under the name by which a database remembers how much of it it was told."""
+
+    name: str
+    world: World
+    orders: int
+
+
+class OtherDemo(Exception):  # noqa: N818 - says what to do
+    """The database holds another demo, whose orders would contradict these."""
+
+
+def made_up(orders: int, seed: int) -> Told:
+    return Told(f"{ACTOR}/{seed}/{orders}", Workload(seed, orders), orders)
+
+
+def complete_journey(orders: int) -> Told:
+    """Raises MissingExtra."""
+    return Told(f"{ACTOR}/{COMPLETE_JOURNEY}/{orders}", baskets(orders), orders)
+
+
+class TellsMore(Protocol):
+    def outstanding(self) -> int: ...
+
+
+class RunsOrders(Protocol):
+    """What the demo needs of the engine."""
+
+    database_url: str
+    store: Store
+    log: Log
+    loop: Loop
+    bell: Bell
+
+    @property
+    def world(self) -> TellsMore: ...
+    def settle(self) -> int: ...
+    def last_position(self) -> int: ...
+
+
+class Ran(NamedTuple):
+    """`seconds`: from the first order told to the last one settled. `refused`: cancellations that came too late."""
+
+    counts: Counts
+    phases: Mapping[str, int]
+    told: int
+    refused: int
+    seconds: float
+
+    @property
+    def orders_per_second(self) -> float:
+        return self.told / self.seconds
+
+
+class Teller:
+    """Tells an engine the commands that it has not been told yet."""
+
+    def __init__(self, engine: RunsOrders, name: str) -> None:
+        self.engine = engine
+        self.name = name
+        self.given = engine.store.recorder.position(name)
+        self.refused = 0
+
+    def tell(self, commands: Sequence[Command]) -> None:
+        """A cancellation may come too late, and is told alone: its refusal holds nobody else up."""
+        for is_alone, alike in groupby(commands, key=lambda command: isinstance(command, CancelOrder)):
+            for batch in [(command,) for command in alike] if is_alone else [tuple(alike)]:
+                self._tell(batch)
+
+    def _tell(self, batch: Sequence[Command]) -> None:
+        advance = Advance(self.name, self.given, self.given + len(batch))
+        try:
+            recorded: Sequence[Recorded] = self.engine.store.execute([(Cause(ACTOR), batch)], advance)
+        except Refused:
+            self.refused += 1
+            recorded = self.engine.store.execute([], advance)
+        self.engine.log.offer(recorded)
+        self.given = advance.position
+
+
+def run(engine: RunsOrders, told: Told, console: Console) -> Ran:
+    """Raises OtherDemo."""
+    with queries.reading(engine.database_url) as connection:
+        _refuse_another(connection, told.name)
+        with Board(console, lambda: _count(connection, engine), told.orders) as board:
+            orders, refused, began = _tell_all(engine, told, board)
+            _settle(engine, lambda: board.look(told.orders))
+            seconds = time.monotonic() - began
+        return Ran(_count(connection, engine), queries.phases(connection), orders, refused, seconds)
+
+
+def _refuse_another(connection: queries.Connection, name: str) -> None:
+    others = [other for other in queries.positions_of(connection, f"{ACTOR}/") if other != name]
+    if others:
+        raise OtherDemo(
+            f"this database holds the demo {others[0]} already, and {name} would contradict its orders; "
+            "give the same --seed, --orders and --dataset, or another database with OMS_HOME"
+        )
+
+
+def _tell_all(engine: RunsOrders, told: Told, board: Board) -> tuple[int, int, float]:
+    """How many orders were told now, how many cancellations came too late, and when the first order came."""
+    teller = Teller(engine, told.name)
+    orders_before, orders, began = 0, 0, 0.0
+    commands = told.world.commands()
+    for command in islice(commands, teller.given):
+        orders_before += isinstance(command, PlaceOrder)
+    for batch in in_batches(commands, BATCH):
+        placed = sum(isinstance(command, PlaceOrder) for command in batch)
+        began = began or (time.monotonic() if placed else 0.0)
+        teller.tell(batch)
+        orders += placed
+        for _ in range(TURNS_PER_BATCH):
+            engine.loop.turn()
+            board.look(orders_before + orders)
+    return orders, teller.refused, began or time.monotonic()
+
+
+def _settle(engine: RunsOrders, look: Callable[[], None]) -> None:
+    """What `settle` does, looked on: it comes last, and finds little left."""
+    while (taken := engine.loop.turn()) or engine.world.outstanding():
+        look()
+        if not taken:
+            engine.bell.wait(CALLBACK_POLL_SECONDS)
+    engine.settle()
+
+
+def _count(connection: queries.Connection, engine: RunsOrders) -> Counts:
+    return Counts.of(queries.phases(connection), queries.dead_letters_open(connection), engine.last_position())
+
+
+class Story(NamedTuple):
+    order: queries.Row
+    timeline: Sequence[queries.Row]
+
+
+class Outcome(NamedTuple):
+    """Everything there is to tell in the end."""
+
+    ran: Ran
+    story: Story | None
+    sales: Sequence[queries.Row]
+    report: Report
+
+    def as_json(self) -> dict[str, Any]:
+        ran = self.ran
+        return {
+            "counts": ran.counts._asdict(),
+            "phases": ran.phases,
+            "told": ran.told,
+            "cancellations_refused": ran.refused,
+            "seconds": round(ran.seconds, 3),
+            "orders_per_second": round(ran.orders_per_second, 1),
+            "verify": {"passed": self.report.passed, **self.report._asdict()},
+            "story": self.story and self.story._asdict(),
+            "sales": self.sales,
+        }
+
+    def as_text(self) -> RenderableType:
+        parts: Iterable[RenderableType | None] = (
+            _summary(self.ran),
+            self.story and display.story(self.story.order, self.story.timeline),
+            display.daily_sales(self.sales),
+            display.findings(self.report, DIFFERENCES_SHOWN_MAX),
+        )
+        return Group(*(part for part in parts if part is not None))
+
+
+def _summary(ran: Ran) -> RenderableType:
+    rows: list[tuple[str, str]] = [
+        *((name.replace("_", " "), f"{count:,}") for name, count in ran.counts._asdict().items()),
+        ("cancellations that came too late", f"{ran.refused:,}"),
+        ("seconds", f"{ran.seconds:.1f}"),
+        ("orders per second, to their very end", f"{ran.orders_per_second:,.0f}"),
+    ]
+    return display.grid("What has become of the orders", rows, "", "number", numbers=["number"])
+
+
+def story_of(connection: queries.Connection) -> Story | None:
+    order_id = queries.eventful_order(connection)
+    order = order_id and queries.order(connection, order_id)
+    return Story(order, queries.timeline(connection, order_id)) if order and order_id else None

@@ -1,0 +1,176 @@
+"""How orders, stock, sales and findings look in a terminal. Each function makes something to print, and prints nothing.
+
+Texts from outside are shown as texts: neither markup nor control characters in them do anything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import IO, Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from oms_es.audit.verify import Report
+from oms_es.schemas.currency import exponent_of
+from oms_es.schemas.money import apportion
+
+Row = Mapping[str, Any]
+COLUMNS_OF_A_FILE = 160
+"""How wide it may get where there is no terminal."""
+BAR_CELLS = 48
+INDENT_MAX = 24
+CHANNEL_LOOKS = (("█", "cyan"), ("▓", "magenta"), ("▒", "yellow"), ("░", "green"))
+"""Told apart by their shade too, where there are no colours."""
+
+
+def console_on(file: IO[str]) -> Console:
+    width = None if file.isatty() else COLUMNS_OF_A_FILE
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def plain(value: object) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+
+
+def plain_lines(text: str) -> Text:
+    return Text("\n".join(map(plain, text.splitlines())))
+
+
+def money(minor: int, currency: str) -> str:
+    exponent = exponent_of(currency)
+    return f"{Decimal(minor).scaleb(-exponent):,.{exponent}f}"
+
+
+def grid(title: str, rows: Iterable[Sequence[object]], *columns: str, numbers: Iterable[str] = ()) -> Table:
+    """`numbers`: the columns that are aligned to the right."""
+    right = set(numbers)
+    table = Table(title=plain(title), title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+    return table
+
+
+def story(order: Row, timeline: Sequence[Row]) -> RenderableType:
+    """What happened to an order, in order; what follows from what is indented under it."""
+    rows = [
+        (
+            row["position"],
+            f"{row['recorded_at']:%H:%M:%S}.{row['recorded_at'].microsecond // 1000:03}",
+            " " * min(depth, INDENT_MAX) + row["event"],
+            row["actor"],
+            row["summary"],
+        )
+        for row, depth in zip(timeline, depths(timeline), strict=True)
+    ]
+    title = f"Order {order['channel']}/{order['external_id']} ({order['order_id']}): {order['phase']}"
+    return grid(title, rows, "position", "time (UTC)", "event", "by", "what", numbers=["position"])
+
+
+def depths(timeline: Iterable[Row]) -> list[int]:
+    """How many causes of each event are in this timeline."""
+    depth_of: dict[Any, int] = {}
+    for row in timeline:
+        depth_of[row["event_id"]] = depth_of.get(row["caused_by"], -1) + 1
+    return list(depth_of.values())
+
+
+def order_lines(order: Row, exceptions: Sequence[Row]) -> RenderableType:
+    facts = [
+        ("phase", order["phase"] + (f" ({order['reason']})" if order["reason"] else "")),
+        ("total", f"{money(order['total_minor'], order['currency'])} {order['currency']}"),
+        ("placed", f"{order['placed_at']:%Y-%m-%d %H:%M:%S %Z}"),
+        ("units", f"{order['units']} in {order['lines']} lines"),
+        ("shipments", f"{order['shipments']}: {order['dispatched']} dispatched, {order['delivered']} delivered"),
+        *((f"open: {row['kind']}", row["detail"]) for row in exceptions),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for name, fact in facts:
+        table.add_row(Text(plain(name), style="dim"), Text(plain(fact)))
+    return table
+
+
+def stock_levels(sku: str, levels: Iterable[Row]) -> Table:
+    names = ("on_hand", "reserved", "safety_stock", "atp", "received", "shipped", "short")
+    rows = [(level["location"], *(level[name] for name in names)) for level in levels]
+    columns = ("location", *(name.replace("_", " ") for name in names))
+    return grid(f"Stock of {sku}", rows, *columns, numbers=columns[1:])
+
+
+def daily_sales(rows: Sequence[Row]) -> RenderableType:
+    by_currency: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_currency[row["currency"]].append(row)
+    return Group(*(_sales_in(currency, of_it) for currency, of_it in sorted(by_currency.items())))
+
+
+def _sales_in(currency: str, rows: Sequence[Row]) -> RenderableType:
+    channels = sorted({row["channel"] for row in rows})
+    looks = {channel: CHANNEL_LOOKS[i % len(CHANNEL_LOOKS)] for i, channel in enumerate(channels)}
+    days: dict[Any, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        days[row["day"]][row["channel"]] = row
+    most = max((_sum(day.values(), "gross_minor") for day in days.values()), default=0)
+    legend = Text.assemble(
+        *((f"{glyph} {plain(channel)}  ", colour) for channel, (glyph, colour) in looks.items()), overflow="fold"
+    )
+    lines = [
+        (
+            f"{day:%a %Y-%m-%d}",
+            _sum(of_day.values(), "orders"),
+            money(_sum(of_day.values(), "gross_minor"), currency),
+            money(_sum(of_day.values(), "cancelled_minor"), currency),
+            _bar([(of_day[c]["gross_minor"], looks[c]) for c in channels if c in of_day], most),
+        )
+        for day, of_day in sorted(days.items())
+    ]
+    numbers = ("orders", currency, "cancelled")
+    return Group(grid(f"Sales per day, {currency}", lines, "day", *numbers, "by channel", numbers=numbers), legend)
+
+
+def _sum(rows: Iterable[Row], name: str) -> int:
+    return sum(row[name] for row in rows)
+
+
+def _bar(parts: Sequence[tuple[int, tuple[str, str]]], most: int) -> Text:
+    amounts = [amount for amount, _ in parts]
+    cells = apportion(round(BAR_CELLS * sum(amounts) / most), amounts) if most else [0] * len(parts)
+    return Text.assemble(
+        *((glyph * n, colour) for n, (_, (glyph, colour)) in zip(cells, parts, strict=True)), no_wrap=True
+    )
+
+
+def findings(report: Report, shown_max: int) -> RenderableType:
+    """The questions and how often the answer was no; under them the first differences of each."""
+    rows = [(_verdict(check.failed), check.name, f"{check.checked:,}", f"{check.failed:,}") for check in report.checks]
+    title = f"Verified {report.streams:,} streams up to position {report.position:,}"
+    table = grid(title, rows, "", "question", "asked", "failed", numbers=("asked", "failed"))
+    differences = [
+        Text(f"{plain(check.name)}: {plain(difference)}", style="red")
+        for check in report.checks
+        for difference in check.differences[:shown_max]
+    ]
+    return Group(table, *differences)
+
+
+def _verdict(failed: int) -> Text:
+    return Text("FAILED", style="bold red") if failed else Text("ok", style="green")
+
+
+def progress_on(console: Console, *, in_bytes: bool = False) -> Progress:
+    """Seen on a terminal only."""
+    amount = DownloadColumn() if in_bytes else TaskProgressColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def verify_progress(progress: Progress) -> Callable[[int, int], None]:
+    task = progress.add_task("reading history", total=None)
+    return lambda reached, last: progress.update(task, completed=reached, total=last)

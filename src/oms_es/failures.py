@@ -1,0 +1,80 @@
+"""What a person and a program are told when a command fails: one line that says what to do next, and an exit code.
+
+With OMS_LOG_LEVEL=debug the traceback comes before it.
+"""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import suppress
+from enum import IntEnum
+
+from psycopg import Error as DatabaseError
+from pydantic import ValidationError
+
+from oms_es.app import NotMigrated
+from oms_es.demo.completejourney import MissingExtra
+from oms_es.demo.run import OtherDemo
+from oms_es.kernel import Refused
+from oms_es.runtime.embedded import EmbeddedError
+from oms_es.runtime.loop import Stopped
+from oms_es.runtime.session import NoDatabase
+from oms_es.runtime.store import OUTAGES
+from oms_es.settings import Settings
+
+UNKNOWN_ORDER = "unknown_order"
+
+
+class Code(IntEnum):
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    NO_DATABASE = 3
+    NOT_FOUND = 4
+    BURIED = 5
+    DIFFERENT = 6
+    REFUSED = 7
+
+
+class NotFound(Exception):  # noqa: N818 - an answer
+    """There is nothing by that name."""
+
+
+FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
+    ((OtherDemo, MissingExtra), Code.USAGE),
+    ((NoDatabase, NotMigrated, EmbeddedError), Code.NO_DATABASE),
+    ((NotFound,), Code.NOT_FOUND),
+    ((Refused,), Code.REFUSED),
+)
+
+
+def failed(failure: Exception) -> tuple[Code, str]:
+    with suppress(ValidationError):
+        if Settings().log_level == "debug":
+            traceback.print_exception(failure)
+    code, message = _told(failure)
+    return code, " ".join(message.split())
+
+
+def _told(failure: Exception) -> tuple[Code, str]:
+    if isinstance(failure, ValidationError):
+        return Code.USAGE, _first_problem(failure)
+    if isinstance(failure, Refused) and failure.reason == UNKNOWN_ORDER:
+        return Code.NOT_FOUND, failure.detail
+    if isinstance(failure, (*OUTAGES, DatabaseError)):
+        hint = "start it, or correct OMS_DATABASE_URL"
+        return Code.NO_DATABASE, f"the database does not answer: {failure}; {hint}"
+    for kinds, code in FAILURES:
+        if isinstance(failure, kinds):
+            return code, str(failure)
+    if isinstance(failure, Stopped):
+        return Code.UNEXPECTED, f"stopped: {failure}; repair the cause and start it again, nothing is lost"
+    hint = "run it again with OMS_LOG_LEVEL=debug to see where"
+    return Code.UNEXPECTED, f"unexpected {type(failure).__name__}: {failure}; {hint}"
+
+
+def _first_problem(invalid: ValidationError) -> str:
+    problem = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    what = f"OMS_{where.upper()}" if invalid.title == Settings.__name__ else where
+    return f"{what}: {problem['msg']}; correct it and try again"

@@ -1,0 +1,26 @@
+"""What is due is let go, by the command of its kind, with the time at which it was found due."""
+
+from __future__ import annotations
+
+from folding import fold
+from oms_es.consumers.deadline_keeper import due_commands
+from oms_es.projections.deadlines import projection
+from oms_es.schemas import order as o
+from oms_es.schemas import stock as s
+from story import NOON, OF, allocated, held
+
+CART_HELD = s.StockReserved(**{**held(order_id="cart"), "reservation_id": "cart-7"}, expires_at=NOON)
+
+
+def test_an_order_whose_payment_is_overdue_lapses() -> None:
+    assert tuple(due_commands(fold(projection, allocated()).values(), NOON)) == (o.LapseOrder(**OF),)
+
+
+def test_a_hold_whose_time_is_over_expires() -> None:
+    assert tuple(due_commands(fold(projection, CART_HELD).values(), NOON)) == (
+        s.ExpireReservation(sku="A", location="berlin", reservation_id="cart-7", order_id="cart", now=NOON),
+    )
+
+
+def test_nothing_due_lets_nothing_go() -> None:
+    assert tuple(due_commands([], NOON)) == ()

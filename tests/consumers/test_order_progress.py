@@ -1,0 +1,60 @@
+"""The order hears what was done for it, in words that it accepts, and nothing that was done for others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from oms_es.consumers.order_progress import REASON_CHARACTERS_MAX, consumer
+from oms_es.kernel import Command
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
+from story import AUTHORIZED, NOON, OF, OF_PARCEL, OF_PAYMENT, ORDER, PAYMENT, dispatched, held
+
+LOCK: Any = {"reservation_id": f"{ORDER}/2", "sku": "A", "location": "berlin", "quantity": 2}
+
+
+def test_a_lock_is_reported() -> None:
+    assert consumer.react(s.StockReserved(**held(2))) == (o.RecordReservation(**OF, **LOCK),)
+
+
+def test_a_shortage_is_reported_with_what_was_asked() -> None:
+    assert consumer.react(s.StockShort(**held(2), available=1)) == (o.RecordShortage(**OF, **LOCK),)
+
+
+@pytest.mark.parametrize("reservation", ["cart-7", ORDER, f"{ORDER}2/1", f"x{ORDER}/1"])
+def test_a_hold_that_no_order_asked_for_is_nobody_s_progress(reservation: str) -> None:
+    hold = {**held(), "reservation_id": reservation}
+    assert consumer.react(s.StockReserved(**hold, expires_at=NOON)) == ()
+    assert consumer.react(s.StockShort(**hold, available=0)) == ()
+
+
+def test_the_money_is_reported() -> None:
+    assert consumer.react(AUTHORIZED) == (o.RecordPaymentAuthorized(**OF, payment_id=PAYMENT),)
+
+
+@pytest.mark.parametrize("failed", [p.PaymentDeclined, p.PaymentFailed])
+def test_that_no_money_comes_is_reported_with_its_reason(failed: Any) -> None:
+    said = o.RecordPaymentFailed(**OF, payment_id=PAYMENT, reason="no funds")
+    assert consumer.react(failed(**OF_PAYMENT, reason="no funds")) == (said,)
+
+
+def test_a_reason_of_any_length_reaches_the_order() -> None:
+    (said,) = consumer.react(p.PaymentDeclined(**OF_PAYMENT, reason="x" * 10_000))
+    assert said == o.RecordPaymentFailed(**OF, payment_id=PAYMENT, reason="x" * REASON_CHARACTERS_MAX)
+
+
+@pytest.mark.parametrize(
+    ("event", "report"),
+    [
+        (dispatched(), o.RecordShipmentDispatched),
+        (sh.ShipmentDelivered(**OF_PARCEL, delivered_at=NOON), o.RecordShipmentDelivered),
+        (sh.ShipmentCancelled(**OF_PARCEL, items=()), o.RecordShipmentCancelled),
+        (sh.ShipmentCancellationRefused(**OF_PARCEL), o.RecordShipmentKept),
+    ],
+)
+def test_every_step_of_a_shipment_is_reported(event: sh.ShipmentEvent, report: type[Command]) -> None:
+    assert consumer.react(event) == (report(**OF_PARCEL),)

@@ -1,0 +1,22 @@
+"""A parcel's share is taken when it leaves, under the parcel's name; the rest is let go at the end."""
+
+from __future__ import annotations
+
+from oms_es.consumers.payment_capturer import consumer
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from story import OF, PARCEL, PAYMENT, dispatched
+
+
+def test_a_parcel_that_left_takes_its_share() -> None:
+    assert consumer.react(dispatched(amount_minor=600)) == (
+        p.CapturePayment(payment_id=PAYMENT, capture_id=PARCEL, amount_minor=600),
+    )
+
+
+def test_a_parcel_without_a_share_takes_nothing() -> None:
+    assert consumer.react(dispatched(amount_minor=0)) == ()
+
+
+def test_a_completed_order_lets_go_of_the_rest() -> None:
+    assert consumer.react(o.OrderCompleted(**OF, payment_id=PAYMENT)) == (p.VoidPayment(payment_id=PAYMENT),)

@@ -1,0 +1,51 @@
+"""What was sourced is locked, what is not needed is let go, what left is shipped: each unit once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oms_es.consumers.stock_allocator import consumer
+from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
+from story import A2, B1, OF, OF_PARCEL, ORDER, PARCEL, cancelled, dispatched, sourced
+
+
+def claim(sku: str, location: str, reservation: str = f"{ORDER}/1") -> Any:
+    return {**OF, "sku": sku, "location": location, "reservation_id": reservation}
+
+
+def test_every_assignment_is_locked_under_the_attempt_s_name() -> None:
+    assert consumer.react(sourced(("A", "berlin", 2), ("B", "paris", 1), attempt=3)) == (
+        s.ReserveStock(**claim("A", "berlin", f"{ORDER}/3"), quantity=2),
+        s.ReserveStock(**claim("B", "paris", f"{ORDER}/3"), quantity=1),
+    )
+
+
+def test_two_assignments_of_one_stream_are_one_lock() -> None:
+    assert consumer.react(sourced(("A", "berlin", 2), ("A", "paris", 1), ("A", "berlin", 3))) == (
+        s.ReserveStock(**claim("A", "berlin"), quantity=5),
+        s.ReserveStock(**claim("A", "paris"), quantity=1),
+    )
+
+
+def test_what_no_location_can_promise_locks_nothing() -> None:
+    assert consumer.react(sourced()) == ()
+
+
+def test_a_cancelled_order_lets_go_of_what_it_held() -> None:
+    assert consumer.react(cancelled(A2, B1)) == (
+        s.ReleaseStock(**claim("A", "berlin")),
+        s.ReleaseStock(**claim("B", "paris")),
+    )
+    assert consumer.react(cancelled()) == ()
+
+
+def test_a_cancelled_shipment_lets_go_of_its_items() -> None:
+    assert consumer.react(sh.ShipmentCancelled(**OF_PARCEL, items=(A2,))) == (s.ReleaseStock(**claim("A", "berlin")),)
+
+
+def test_what_left_is_taken_off_the_shelf() -> None:
+    assert consumer.react(dispatched(A2, B1)) == (
+        s.ShipStock(**claim("A", "berlin"), shipment_id=PARCEL),
+        s.ShipStock(**claim("B", "paris"), shipment_id=PARCEL),
+    )
