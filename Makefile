@@ -6,7 +6,7 @@ RUN    := $(VENV)/bin/python -m
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench faults format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -31,7 +31,10 @@ check: $(VENV)/.synced
 	$(RUN) pytest --cov --cov-report=term:skip-covered
 
 bench: $(VENV)/.synced
-	@for module in bench/store.py bench/lifecycle.py; do $(VENV)/bin/python $$module || exit 1; done
+	@for module in bench/store.py bench/lifecycle.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
+
+faults: $(VENV)/.synced
+	OMS_TEST_KILLS=200 $(RUN) pytest tests/faults -v
 
 format: $(VENV)/.synced
 	$(RUN) ruff format .

@@ -126,7 +126,10 @@ def test_the_money_at_the_provider_is_the_money_in_the_log(url: str) -> None:
     with Engine(url, chaos=CHAOS) as engine:
         tell(engine, *(command for batch in Workload(8, 120).steps(500) for command in batch))
         engine.settle()
-        sums = "SELECT operation, sum(amount_minor) AS amount FROM simulated_effects WHERE outcome = 'succeeded' GROUP BY 1"
+        sums = (
+            "SELECT operation, sum(amount_minor) AS amount "
+            "FROM simulated_effects WHERE outcome = 'succeeded' GROUP BY operation"
+        )
         at_provider = {row["operation"]: int(row["amount"]) for row in rows(url, sums)}
         in_log = {
             operation: sum(

@@ -22,9 +22,9 @@ OF_ORDERS = [event for event in EVENTS.values() if "order_id" in event.model_fie
 def test_what_happened_in_any_stream_is_told_in_order() -> None:
     rows = fold(projection, placed(), received(9), s.StockReserved(**held()), allocated())
     assert [(key, row["event"], row["summary"]) for key, row in rows.items()] == [
-        ((ORDER, 1), "OrderPlaced", "placed on web as 1, 900 EUR"),
+        ((ORDER, 1), "OrderPlaced", "placed on web as 1, 9.00 EUR"),
         ((ORDER, 3), "StockReserved", "reserved 2 x A at berlin"),
-        ((ORDER, 4), "OrderAllocated", "everything is locked, 900 EUR are due"),
+        ((ORDER, 4), "OrderAllocated", "everything is locked, 9.00 EUR are due"),
     ]
 
 

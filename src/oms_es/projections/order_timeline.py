@@ -13,6 +13,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
+from oms_es.schemas.currency import to_text
 
 table = Table(
     "order_timeline",
@@ -32,9 +33,9 @@ projection = Projection(table, insert_only=True)
 
 SUMMARY_CHARACTERS_MAX = 200
 STOCK = "{e.quantity} x {e.sku} at {e.location}"
-MONEY = "{e.amount_minor} {e.currency}"
+MONEY = "{money}"
 SUMMARIES: dict[type[Event], str] = {
-    o.OrderPlaced: "placed on {e.channel} as {e.external_id}, {e.total_minor} {e.currency}",
+    o.OrderPlaced: "placed on {e.channel} as {e.external_id}, " + MONEY,
     o.DuplicateConflictFound: "told again with other content",
     o.OrderSourced: "sourced, attempt {e.attempt}",
     o.OrderBackordered: "waits for stock of {e.demand}",
@@ -98,5 +99,12 @@ def happened(_: Row | None, recorded: Recorded, key: Key) -> Row:
         "event_id": recorded.event_id,
         "caused_by": recorded.caused_by,
         "actor": recorded.actor,
-        "summary": SUMMARIES[type(event)].format(e=event)[:SUMMARY_CHARACTERS_MAX],
+        "summary": SUMMARIES[type(event)].format(e=event, money=_money(event))[:SUMMARY_CHARACTERS_MAX],
     }
+
+
+def _money(event: Any) -> str:
+    """What the event is about, if it is about money."""
+    amount_minor = event.total_minor if isinstance(event, o.OrderPlaced) else getattr(event, "amount_minor", None)
+    currency = getattr(event, "currency", None)
+    return to_text(amount_minor, currency) if amount_minor is not None and currency else ""

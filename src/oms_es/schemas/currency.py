@@ -26,6 +26,12 @@ def exponent_of(currency: str) -> int:
     return MINOR_UNIT_EXPONENTS.get(currency, DEFAULT_EXPONENT)
 
 
+def to_text(amount_minor: int, currency: str) -> str:
+    """As people write it: 1234567 minor units of EUR are "12,345.67 EUR"."""
+    exponent = exponent_of(currency)
+    return f"{Decimal(amount_minor).scaleb(-exponent):,.{exponent}f} {currency}"
+
+
 def to_minor(amount: str | Decimal, currency: str) -> int:
     """Raises ValueError for what is no amount, and for a fraction of a minor unit."""
     exponent = exponent_of(currency)
