@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from logging import DEBUG
 from typing import Any
 
 import structlog
@@ -130,7 +131,10 @@ class Store:
             raise
         self._known_end = ids[-1] if ids else end
         self._remember(states)
-        return [recorded._replace(position=position) for recorded, position in zip(decided, ids, strict=True)]
+        appended = [recorded._replace(position=position) for recorded, position in zip(decided, ids, strict=True)]
+        if log.is_enabled_for(DEBUG):
+            _tell_of(appended)
+        return appended
 
     def _may_be_stale(self) -> bool:
         """A refusal from a cached state counts only if nobody else has written since; the cache is clear by now."""
@@ -239,6 +243,21 @@ class Store:
         histories = (self.history(stream) for stream in dict.fromkeys(recorded.stream for recorded in pending))
         found = [recorded for history in histories for recorded in history if recorded.event_id in wanted]
         return sorted(found, key=lambda recorded: recorded.position)
+
+
+def _tell_of(appended: Iterable[Recorded]) -> None:
+    """One line per event, for whoever follows a fault: what came of what, and by whom."""
+    for recorded in appended:
+        log.debug(
+            "recorded",
+            fact=type(recorded.event).__name__,
+            event_id=str(recorded.event_id),
+            caused_by=recorded.caused_by and str(recorded.caused_by),
+            stream=recorded.stream,
+            version=recorded.version,
+            position=recorded.position,
+            consumer=recorded.actor,
+        )
 
 
 def _next_snapshot(snapshot: Snapshot) -> int:

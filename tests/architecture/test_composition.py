@@ -1,0 +1,107 @@
+"""The composition root lists everything that exists, and what it lists fits together."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections import Counter
+from types import ModuleType
+
+import pytest
+
+import oms_es.aggregates
+import oms_es.consumers
+import oms_es.projections
+from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS, engine_on
+from oms_es.channels import DIALECTS
+from oms_es.kernel import Command, Consumer, Decider, Event, Projection
+from oms_es.projections import order_timeline
+from oms_es.schemas import location, order, payment, shipment, stock
+from oms_es.schemas.vocabulary import EVENTS, MODULES
+
+EMITTED = {event for decider in DECIDERS for event in decider.emits}
+ACCEPTED = [command for decider in DECIDERS for command in decider.accepts]
+COMMANDS = {
+    found
+    for module in (location, order, payment, shipment, stock)
+    for found in vars(module).values()
+    if isinstance(found, type) and issubclass(found, Command) and found.__module__ == module.__name__
+}
+
+
+def modules(package: ModuleType) -> list[ModuleType]:
+    return [importlib.import_module(f"{package.__name__}.{m.name}") for m in pkgutil.iter_modules(package.__path__)]
+
+
+def declared(package: ModuleType, name: str, kind: type) -> list[object]:
+    return [vars(m)[name] for m in modules(package) if isinstance(vars(m).get(name), kind)]
+
+
+def test_every_decider_consumer_and_projection_that_exists_is_listed_once() -> None:
+    for package, name, kind, listed in (
+        (oms_es.aggregates, "decider", Decider, DECIDERS),
+        (oms_es.consumers, "consumer", Consumer, CONSUMERS),
+        (oms_es.projections, "projection", Projection, PROJECTIONS),
+    ):
+        found = declared(package, name, kind)
+        assert found
+        assert Counter(map(id, found)) == Counter(map(id, listed)), package.__name__
+
+
+def test_every_command_is_decided_by_exactly_one_decider() -> None:
+    shapes = {base for command in COMMANDS for base in command.__mro__[1:]}
+    assert Counter(ACCEPTED) == Counter(COMMANDS - shapes)
+
+
+def test_every_event_is_emitted_by_exactly_one_decider() -> None:
+    assert Counter(event for decider in DECIDERS for event in decider.emits) == Counter(EVENTS.values())
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS, ids=lambda consumer: consumer.name)
+def test_what_a_consumer_reads_is_emitted_and_what_it_emits_is_decided(consumer: Consumer) -> None:
+    assert EMITTED.issuperset(consumer.reactions)
+    assert set(ACCEPTED).issuperset(consumer.emits)
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS, ids=lambda consumer: consumer.name)
+def test_the_facts_a_consumer_wants_are_columns_of_a_read_model_with_an_index(consumer: Consumer) -> None:
+    tables = {projection.name: projection.table for projection in PROJECTIONS}
+    for reaction in consumer.reactions.values():
+        for want in reaction.wants:
+            table = tables[want.projection]
+            leading = {next(iter(table.primary_key)).name, *(next(iter(i.columns)).name for i in table.indexes)}
+            assert want.by in leading or want.projection == "locations", f"{consumer.name} would read all of {table}"
+            assert want.order_by is None or want.order_by in table.c
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_what_a_projection_reads_is_emitted(projection: Projection) -> None:
+    assert projection.folds
+    assert EMITTED.issuperset(projection.folds)
+
+
+def test_positions_are_kept_under_names_that_nobody_shares(database_url: str) -> None:
+    with engine_on(database_url) as engine:
+        names = Counter(participant.name for participant in engine.loop.participants)
+    assert set(names.values()) == {1}
+    assert names.keys() >= {consumer.name for consumer in CONSUMERS} | {projection.name for projection in PROJECTIONS}
+
+
+def test_every_event_with_an_order_is_on_its_timeline() -> None:
+    of_an_order = {event for event in EVENTS.values() if "order_id" in event.model_fields}
+    assert set(order_timeline.SUMMARIES) == of_an_order
+
+
+def test_every_channel_dialect_can_be_replayed() -> None:
+    assert PARSERS.items() >= DIALECTS.items()
+
+
+def test_every_module_of_the_vocabulary_is_listed() -> None:
+    assert Counter(m.__name__ for m in MODULES) == Counter(
+        module.__name__
+        for module in modules(importlib.import_module("oms_es.schemas"))
+        if any(
+            isinstance(found, type) and issubclass(found, Event) and found.__module__ == module.__name__
+            for found in vars(module).values()
+        )
+    )
