@@ -111,7 +111,8 @@ Facts = Mapping[str, Mapping[Hashable, Sequence[Row]]]
 class Wanted:
     """Rows of a read model that a reaction needs: those whose column `by` is among `keys(event)`.
 
-    They arrive as `facts[projection][key]`, never older than the event that asks for them.
+    They arrive as `facts[projection][key]`, in the order of `order_by`, then of the primary key, never older than the
+    event that asks for them.
     """
 
     projection: str

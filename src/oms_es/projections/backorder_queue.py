@@ -17,7 +17,7 @@ table = Table(
     Column("sku", Text, primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     Column("waiting_since", DateTime(timezone=True), nullable=False),
-    Index("backorder_queue_by_sku", "sku", "waiting_since"),
+    Index("backorder_queue_by_sku", "sku", "waiting_since", "order_id"),
 )
 projection = Projection(table)
 

@@ -203,7 +203,7 @@ class FactSource:
     def _select(self, want: Wanted) -> Any:
         table = self.tables[want.projection]
         by = table.c[want.by]
-        order = [table.c[want.order_by]] if want.order_by else list(table.primary_key)
+        order = [*([table.c[want.order_by]] if want.order_by else []), *table.primary_key]  # a tie is no lottery
         keys = cast(bindparam("keys"), ARRAY(by.type))
         if want.limit is None:
             return select(table).where(by == func.any(keys)).order_by(*order)
