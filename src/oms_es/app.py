@@ -166,7 +166,6 @@ class Engine:
         self.bell = Bell(database_url)
         self.projection_workers = [ProjectionWorker(ReadModel(p, self.sql), self.log) for p in projections]
         self.loop = Loop(
-            self.log,
             [
                 *(self._consumer_worker(consumer, batch_max) for consumer in consumers),
                 *(GatewayWorker(gateway, self.store, self.log, batch_max) for gateway in self._gateways(gateways)),
@@ -176,6 +175,7 @@ class Engine:
             ],
             self.bell,
             poll_seconds,
+            self.log.look,
         )
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ from oms_es.kernel import Command, Consumer, GatewayUnavailable, Recorded
 from oms_es.projections.deadlines import PAYMENT_DUE_SECONDS
 from oms_es.runtime.dead_letters import listed
 from oms_es.runtime.intake import Arrival
-from oms_es.runtime.loop import GatewayWorker, LogReader, Stopped
+from oms_es.runtime.loop import FeedReader, GatewayWorker, Stopped
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, CancelOrder, OrderLine, OrderPlaced, PlaceOrder, RetrySourcing
 from oms_es.schemas.stock import ReceiveStock, ReserveStock, SetSafetyStock
@@ -329,8 +329,8 @@ def test_a_worker_that_lost_its_position_goes_where_the_new_owner_is(engine: Eng
     engine.settle()
     assert phase(engine, placed) == "completed"
     assert verified(engine).passed
-    readers = [p for p in engine.loop.participants if isinstance(p, LogReader)]
-    assert all(reader.saved == reader.stored_position() for reader in readers)
+    readers = [p for p in engine.loop.participants if isinstance(p, FeedReader)]
+    assert all(reader.saved == reader.stored_position(reader.name) for reader in readers)
 
 
 def test_two_engines_on_one_database_share_the_work_and_double_nothing(engine: Engine) -> None:

@@ -14,7 +14,7 @@ import structlog
 from oms_es.kernel import BadInput, Command, Refused
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter
-from oms_es.runtime.log import Log
+from oms_es.runtime.log import Feed
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Store
 
@@ -53,12 +53,12 @@ class Taken(NamedTuple):
 class Intake:
     """`tracked`: its position is kept, so that a restart goes on where it was; otherwise the ids make repeats free."""
 
-    def __init__(self, name: str, dialect: str, parse: Parser, store: Store, log: Log, *, tracked: bool) -> None:
+    def __init__(self, name: str, dialect: str, parse: Parser, store: Store, feed: Feed, *, tracked: bool) -> None:
         self.name = name
         self.dialect = dialect
         self.parse = parse
         self.store = store
-        self.log = log
+        self.feed = feed
         self.tracked = tracked
         self.seen = 0
 
@@ -92,7 +92,7 @@ class Intake:
 
     def _commit(self, commands: Sequence[Command], letters: Sequence[DeadLetter], position: int) -> Taken:
         advance = Advance(self.name, self.seen, position) if self.tracked else None
-        self.log.offer(self.store.execute([(Cause(self.name), [command]) for command in commands], advance, letters))
+        self.feed.offer(self.store.execute([(Cause(self.name), [command]) for command in commands], advance, letters))
         self.seen = position
         for letter in letters:
             log.warning("buried", source=letter.source, place=letter.place, reason=letter.reason, detail=letter.detail)
@@ -116,11 +116,11 @@ class Intake:
 class IntakeWorker:
     """A source that is followed, at a position that is kept."""
 
-    def __init__(self, source: Source, parse: Parser, store: Store, log: Log, batch_max: int = BATCH_MAX) -> None:
+    def __init__(self, source: Source, parse: Parser, store: Store, feed: Feed, batch_max: int = BATCH_MAX) -> None:
         self.name = source.name
         self.source = source
         self.batch_max = batch_max
-        self.intake = Intake(source.name, source.dialect, parse, store, log, tracked=True)
+        self.intake = Intake(source.name, source.dialect, parse, store, feed, tracked=True)
 
     def step(self) -> int:
         arrivals = self.source.read(self.intake.seen, self.batch_max)

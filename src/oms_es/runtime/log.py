@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Protocol
 
 import psycopg
 
@@ -21,8 +22,35 @@ WINDOW_MAX = 20_000
 """Decoded events kept for the readers of this process that stand near the end of the log."""
 
 
+class Feed(Protocol):
+    """Where recorded events come from, in the order of their positions: the log itself, or a partition of a topic."""
+
+    @property
+    def suffix(self) -> str:
+        """What tells a position in this feed from those in others."""
+
+    def read(self, after: int, limit: int) -> Sequence[Recorded]: ...
+
+    def offer(self, recorded: Sequence[Recorded]) -> None:
+        """What this process has just appended."""
+
+
+class Unread:
+    """A feed for whoever only appends, where nobody reads in the same process."""
+
+    suffix = ""
+
+    def read(self, _after: int, _limit: int) -> Sequence[Recorded]:
+        return ()
+
+    def offer(self, recorded: Sequence[Recorded]) -> None:
+        """They come back by way of the topics."""
+
+
 class Log:
     """One window of decoded events for all readers of a process; who is behind it reads for himself."""
+
+    suffix = ""
 
     def __init__(self, recorder: Recorder, codec: Codec) -> None:
         self.recorder = recorder

@@ -22,7 +22,7 @@ import structlog
 
 from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Wanted
 from oms_es.runtime.codec import Cause
-from oms_es.runtime.log import READ_MAX, Bell, Log
+from oms_es.runtime.log import READ_MAX, Feed
 from oms_es.runtime.read_models import FactSource, ReadModel
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Store
@@ -71,12 +71,18 @@ class Participant(Protocol):
         """Go where the stored position is."""
 
 
-class LogReader:
-    """A participant that follows the log. Passing what does not concern it costs no transaction."""
+class Waiter(Protocol):
+    def wait(self, seconds: float) -> bool:
+        """Until there may be something to do, at most `seconds`."""
 
-    def __init__(self, name: str, log: Log, interests: frozenset[type[Event]], batch_max: int = BATCH_MAX) -> None:
-        self.name = name
-        self.log = log
+
+class FeedReader:
+    """A participant that follows a feed. Passing what does not concern it costs no transaction."""
+
+    def __init__(self, name: str, feed: Feed, interests: frozenset[type[Event]], batch_max: int = BATCH_MAX) -> None:
+        self.role = name
+        self.name = name + feed.suffix
+        self.feed = feed
         self.interests = interests
         self.batch_max = batch_max
         self.seen = self.saved = 0
@@ -97,7 +103,9 @@ class LogReader:
             self.saved = self.seen
 
     def seek(self) -> None:
-        self.seen = self.saved = self.stored_position()
+        """What was taken from the log itself need not be taken from a topic again."""
+        self.saved = self.stored_position(self.name)
+        self.seen = max(self.saved, self.stored_position(self.role)) if self.role != self.name else self.saved
 
     def bound(self) -> int | None:
         """The last position that may be read now; None without a bound."""
@@ -106,13 +114,13 @@ class LogReader:
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         raise NotImplementedError
 
-    def stored_position(self) -> int:
+    def stored_position(self, name: str) -> int:
         raise NotImplementedError
 
     def _next(self, bound: int | None) -> tuple[list[Recorded], int]:
         """The next deliveries of interest, and the position up to which nothing was left out."""
         position, deliveries, interests = self.seen, list[Recorded](), self.interests
-        for recorded in self.log.read(self.seen, READ_MAX):
+        for recorded in self.feed.read(self.seen, READ_MAX):
             if bound is not None and recorded.position > bound:
                 break
             position = recorded.position
@@ -154,19 +162,19 @@ def _blamed(recorded: Recorded, error: Exception) -> Exception:
     return error
 
 
-class ConsumerWorker(LogReader):
+class ConsumerWorker(FeedReader):
     """Facts in, commands out: `react` for each delivery, one transaction for all."""
 
     def __init__(
         self,
         consumer: Consumer,
         store: Store,
-        log: Log,
+        feed: Feed,
         facts: FactSource,
         fact_positions: Callable[[frozenset[str]], int],
         batch_max: int = BATCH_MAX,
     ) -> None:
-        super().__init__(consumer.name, log, frozenset(consumer.reactions), batch_max)
+        super().__init__(consumer.name, feed, frozenset(consumer.reactions), batch_max)
         self.consumer = consumer
         self.store = store
         self.facts = facts
@@ -178,13 +186,13 @@ class ConsumerWorker(LogReader):
     def bound(self) -> int | None:
         return self.fact_positions(self.wanted_projections) if self.wanted_projections else None
 
-    def stored_position(self) -> int:
-        return self.store.recorder.position(self.name)
+    def stored_position(self, name: str) -> int:
+        return self.store.recorder.position(name)
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         facts = self.facts.fetch(self._wanted(deliveries)) if self.wanted_projections else {}
-        batch = [(Cause.of(r, self.name), self.consumer.react(r.event, facts)) for r in deliveries]
-        self.log.offer(self.store.execute(batch, advance))
+        batch = [(Cause.of(r, self.role), self.consumer.react(r.event, facts)) for r in deliveries]
+        self.feed.offer(self.store.execute(batch, advance))
 
     def _wanted(self, deliveries: Sequence[Recorded]) -> dict[Wanted, list[Hashable]]:
         wanted: dict[Wanted, list[Hashable]] = {}
@@ -194,35 +202,35 @@ class ConsumerWorker(LogReader):
         return wanted
 
 
-class ProjectionWorker(LogReader):
+class ProjectionWorker(FeedReader):
     """Facts in, rows out."""
 
-    def __init__(self, read_model: ReadModel, log: Log, batch_max: int = PROJECTED_MAX) -> None:
-        super().__init__(read_model.projection.name, log, frozenset(read_model.projection.folds), batch_max)
+    def __init__(self, read_model: ReadModel, feed: Feed, batch_max: int = PROJECTED_MAX) -> None:
+        super().__init__(read_model.projection.name, feed, frozenset(read_model.projection.folds), batch_max)
         self.read_model = read_model
 
-    def stored_position(self) -> int:
-        return self.read_model.position()
+    def stored_position(self, name: str) -> int:
+        return self.read_model.position(name)
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         self.read_model.apply(deliveries, advance)
 
 
-class GatewayWorker(LogReader):
+class GatewayWorker(FeedReader):
     """Intents in, the world's answers out. The world is asked before the transaction, and recognises a repeat."""
 
-    def __init__(self, gateway: Gateway, store: Store, log: Log, batch_max: int = BATCH_MAX) -> None:
-        super().__init__(gateway.name, log, gateway.intents, batch_max)
+    def __init__(self, gateway: Gateway, store: Store, feed: Feed, batch_max: int = BATCH_MAX) -> None:
+        super().__init__(gateway.name, feed, gateway.intents, batch_max)
         self.gateway = gateway
         self.store = store
 
-    def stored_position(self) -> int:
-        return self.store.recorder.position(self.name)
+    def stored_position(self, name: str) -> int:
+        return self.store.recorder.position(name)
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         answers = self.gateway.perform(deliveries) if deliveries else ()
-        batch = [(Cause.of(r, self.name), commands) for r, commands in zip(deliveries, answers, strict=True)]
-        self.log.offer(self.store.execute(batch, advance))
+        batch = [(Cause.of(r, self.role), commands) for r, commands in zip(deliveries, answers, strict=True)]
+        self.feed.offer(self.store.execute(batch, advance))
 
 
 class Ticker:
@@ -232,11 +240,11 @@ class Ticker:
     batch_max = BATCH_MAX
 
     def __init__(
-        self, due: Callable[[datetime, int], Sequence[Command]], store: Store, log: Log, clock: Callable[[], datetime]
+        self, due: Callable[[datetime, int], Sequence[Command]], store: Store, feed: Feed, clock: Callable[[], datetime]
     ) -> None:
         self.due = due
         self.store = store
-        self.log = log
+        self.feed = feed
         self.clock = clock
         self._looked = -TICK_SECONDS
 
@@ -246,7 +254,7 @@ class Ticker:
         self._looked = time.monotonic()
         commands = self.due(self.clock(), BATCH_MAX)
         recorded = self.store.execute([(Cause(self.name), commands)]) if commands else []
-        self.log.offer(recorded)
+        self.feed.offer(recorded)
         return len(recorded)
 
     def rest(self) -> None:
@@ -257,10 +265,16 @@ class Ticker:
 
 
 class Loop:
+    """`look` is called once per turn, before anybody takes a step."""
+
     def __init__(
-        self, log: Log, participants: Sequence[Participant], bell: Bell, poll_seconds: float = POLL_SECONDS
+        self,
+        participants: Sequence[Participant],
+        bell: Waiter,
+        poll_seconds: float = POLL_SECONDS,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
-        self.log = log
+        self.look = look
         self.participants = participants
         self.bell = bell
         self.poll_seconds = poll_seconds
@@ -274,7 +288,7 @@ class Loop:
 
     def turn(self) -> int:
         """A few batches for everybody; how many deliveries there were."""
-        self.log.look()
+        self.look()
         return sum(self._step(participant) for participant in self.participants)
 
     def run_until_quiet(self) -> int:
@@ -336,7 +350,7 @@ class Loop:
     def _pause(self, name: str, error: GatewayUnavailable) -> None:
         self._pauses[name] = min(OUTAGE_SECONDS_MAX, 2 * self._pauses.get(name, self.poll_seconds / 4))
         self._paused_until[name] = time.monotonic() + self._pauses[name]
-        log.warning("gateway does not answer", gateway=name, retry_in_seconds=self._pauses[name], error=str(error))
+        log.warning("the world does not answer", consumer=name, retry_in_seconds=self._pauses[name], error=str(error))
 
     def _waits_for_the_world(self) -> int:
         """1 after waiting for a paused gateway, 0 if none is paused."""

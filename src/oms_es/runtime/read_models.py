@@ -97,11 +97,11 @@ class ReadModel:
         if not self.projection.insert_only:
             self._remember(written)
 
-    def position(self) -> int:
+    def position(self, name: str) -> int:
         with self.engine.connect() as connection:
             found = connection.execute(
                 text(f"SELECT notification_id FROM {TRACKING} WHERE application_name = :name"),
-                {"name": self.projection.name},
+                {"name": name},
             ).scalar()
         return found or 0
 

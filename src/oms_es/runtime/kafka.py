@@ -1,0 +1,294 @@
+"""Kafka, by way of kafka-python, which has no types: the one module that knows it.
+
+Invariant: `publish` returns only when the broker has acknowledged every message; after any other end the producer is
+thrown away, because nobody knows which of them arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from importlib.util import find_spec
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from kafka import (  # type: ignore[import-untyped] # the library has no types; everything of it stays in this module
+    ConsumerRebalanceListener,
+    KafkaAdminClient,
+    KafkaConsumer,
+    KafkaProducer,
+    TopicPartition,
+)
+from kafka.coordinator.assignors.cooperative_sticky import (  # type: ignore[import-untyped] # the same
+    CooperativeStickyAssignor,
+)
+from kafka.errors import KafkaError, TopicAlreadyExistsError  # type: ignore[import-untyped] # the same
+from kafka.partitioner.default import murmur2  # type: ignore[import-untyped] # the same
+from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped] # the same
+
+from oms_es.kernel import GatewayUnavailable
+
+PUBLISH_SECONDS_MAX = 30.0
+"""Our own deadline for a publish. The library's must never fire: its idempotent producer would wait for ever."""
+DELIVERY_MS_NEVER = 86_400_000
+LINGER_MS = 5
+BATCH_BYTES = 262_144
+KEYS_CACHED_MAX = 200_000
+MESSAGES_PER_POLL_MAX = 2_000
+SESSION_MS = 10_000
+HEARTBEAT_MS = 2_000
+POLL_INTERVAL_MS_MAX = 120_000
+"""A worker that takes longer than this over its batches is thought to be stuck, and its partitions go to others."""
+FETCH_WAIT_MS = 100
+CLOSE_SECONDS_MAX = 5.0
+REQUEST_MS = 10_000
+RECONNECT_MS_MAX = 1_000
+
+Headers = Mapping[str, bytes]
+Config = Mapping[str, Any]
+
+
+class Place(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
+
+class Message(NamedTuple):
+    """As it was read: `value` is None for a tombstone."""
+
+    place: Place
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Outgoing(NamedTuple):
+    place: Place
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class KafkaUnavailable(GatewayUnavailable):
+    """The broker does not answer, or not with what was asked. What was being published may or may not be there."""
+
+
+class Topic(NamedTuple):
+    name: str
+    partitions: int
+    compacted: bool
+
+
+def connection(bootstrap: str, **security: Any) -> Config:
+    """What every client needs to reach the brokers; `security` in the library's own names.
+
+    Raises KafkaUnavailable where the compiled checksum is missing: with the Python one, everything is several times
+    slower, and would only show as lag.
+    """
+    if find_spec("crc32c") is None:
+        raise KafkaUnavailable("the package crc32c is missing; install oms-es with its dependencies")
+    return {
+        "bootstrap_servers": bootstrap.split(","),
+        "reconnect_backoff_max_ms": RECONNECT_MS_MAX,
+        **{name: value for name, value in security.items() if value},
+    }
+
+
+@lru_cache(maxsize=KEYS_CACHED_MAX)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where every Kafka client puts this key: murmur2, as the Java client's default partitioner has it."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+class Publisher:
+    """Sends in order, and knows whether it arrived. The client is made anew after every failure."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._producer: Any = None
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Raises KafkaUnavailable if any message was not acknowledged in time."""
+        try:
+            producer = self._opened()
+            sent = [
+                producer.send(place.topic, value=value, key=key, headers=headers, partition=place.partition)
+                for place, key, value, headers in messages
+            ]
+            producer.flush(timeout=PUBLISH_SECONDS_MAX)
+            failed = next((future for future in sent if not future.succeeded()), None)
+        except (KafkaError, OSError, AssertionError) as error:
+            self.discard()
+            raise KafkaUnavailable(f"not published: {type(error).__name__}: {error}") from error
+        if failed is not None:
+            self.discard()
+            raise KafkaUnavailable(f"not published: {failed.exception or 'no acknowledgement'}")
+
+    def partitions(self, topic: str) -> int:
+        """How many the topic has. Raises KafkaUnavailable if it does not exist."""
+        try:
+            found = self._opened().partitions_for(topic)
+        except (KafkaError, OSError) as error:
+            self.discard()
+            raise KafkaUnavailable(f"{topic}: {type(error).__name__}: {error}; `oms-es topics` makes it") from error
+        if not found:
+            raise KafkaUnavailable(f"there is no topic {topic}; make it with `oms-es topics`")
+        return len(found)
+
+    def discard(self) -> None:
+        """Stop at once: what it still holds must not arrive after what is published next."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer._sender.force_close()  # noqa: SLF001 - `close` raises before it stops while anything is unsent
+            with suppress(Exception):
+                producer.close(timeout=0)
+
+    def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(Exception):
+                producer.close(timeout=CLOSE_SECONDS_MAX)
+
+    def _opened(self) -> Any:
+        if self._producer is None:
+            self._producer = KafkaProducer(
+                **self.config,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=LINGER_MS,
+                batch_size=BATCH_BYTES,
+                request_timeout_ms=REQUEST_MS,
+                delivery_timeout_ms=DELIVERY_MS_NEVER,
+                max_block_ms=REQUEST_MS,
+                metrics_enabled=False,
+            )
+        return self._producer
+
+
+class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # the library has no types
+    """Called on the client's own thread, where nothing may be decided: what happened is only written down."""
+
+    def __init__(self) -> None:
+        self.happened: SimpleQueue[tuple[bool, frozenset[Place]]] = SimpleQueue()
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        self.happened.put((True, frozenset(Place(p.topic, p.partition) for p in assigned)))
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        self.happened.put((False, frozenset(Place(p.topic, p.partition) for p in revoked)))
+
+
+class Group:
+    """Membership of a consumer group. Offsets are committed by hand, as a hint for whoever comes next."""
+
+    def __init__(self, config: Config, name: str, topics: Sequence[str]) -> None:
+        self.name = name
+        self.topics = topics
+        self.config = config
+        self._rebalances = Rebalances()
+        self._consumer: Any = None
+
+    def poll(self, seconds: float = 0.0) -> dict[Place, list[Message]]:
+        """What has come, by partition. Raises KafkaUnavailable."""
+        try:
+            records = self._opened().poll(timeout_ms=int(seconds * 1_000), max_records=MESSAGES_PER_POLL_MAX)
+        except (KafkaError, OSError) as error:
+            raise KafkaUnavailable(f"{self.name}: {type(error).__name__}: {error}") from error
+        return {Place(at.topic, at.partition): [_message(r) for r in found] for at, found in records.items()}
+
+    def changes(self) -> list[tuple[bool, frozenset[Place]]]:
+        """What the group has given us (True) and taken from us (False) since it was last asked, in order."""
+        found: list[tuple[bool, frozenset[Place]]] = []
+        with suppress(Empty):
+            while True:
+                found.append(self._rebalances.happened.get_nowait())
+        return found
+
+    def seek(self, place: Place, offset: int) -> None:
+        with suppress(ValueError):  # it was taken from us again meanwhile
+            self._opened().seek(TopicPartition(*place), offset)
+
+    def pause(self, places: Iterable[Place]) -> None:
+        self._each("pause", places)
+
+    def resume(self, places: Iterable[Place]) -> None:
+        self._each("resume", places)
+
+    def hint(self, offsets: Mapping[Place, int]) -> None:
+        """Commit the offsets to go on from, without waiting: if it fails, the next ones will do."""
+        told = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+        with suppress(KafkaError, OSError):
+            self._opened().commit_async(told)
+
+    def lag(self, place: Place, offset: int) -> int | None:
+        """Messages between `offset` and the newest; None while unknown."""
+        newest = self._opened().highwater(TopicPartition(*place)) if self._consumer else None
+        return None if newest is None else max(0, newest - offset)
+
+    def close(self) -> None:
+        """Leave the group, so that others need not wait for our session to end."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(Exception):
+                consumer.close(autocommit=False, timeout_ms=int(CLOSE_SECONDS_MAX * 1_000))
+
+    def _each(self, verb: str, places: Iterable[Place]) -> None:
+        for place in places:
+            with suppress(Exception):  # it was taken from us meanwhile
+                getattr(self._opened(), verb)(TopicPartition(*place))
+
+    def _opened(self) -> Any:
+        if self._consumer is None:
+            self._consumer = KafkaConsumer(
+                **self.config,
+                group_id=self.name,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                partition_assignment_strategy=[CooperativeStickyAssignor],
+                max_poll_records=MESSAGES_PER_POLL_MAX,
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=HEARTBEAT_MS,
+                max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
+                fetch_max_wait_ms=FETCH_WAIT_MS,
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+            self._consumer.subscribe(topics=list(self.topics), listener=self._rebalances)
+        return self._consumer
+
+
+def _message(record: Any) -> Message:
+    return Message(Place(record.topic, record.partition), record.offset, record.key, record.value, dict(record.headers))
+
+
+def create_topics(config: Config, topics: Iterable[Topic], replicas: int) -> list[str]:
+    """Make those that are missing; their names. What exists is left as it is. Raises KafkaUnavailable."""
+    made = []
+    try:
+        admin = KafkaAdminClient(**config)
+        try:
+            for topic in topics:
+                with suppress(TopicAlreadyExistsError):
+                    admin.create_topics({topic.name: _options(topic, replicas)}, wait_for_metadata=True)
+                    made.append(topic.name)
+        finally:
+            admin.close()
+    except (KafkaError, OSError) as error:
+        raise KafkaUnavailable(f"topics: {type(error).__name__}: {error}") from error
+    return made
+
+
+def _options(topic: Topic, replicas: int) -> dict[str, Any]:
+    return {
+        "num_partitions": topic.partitions,
+        "replication_factor": replicas,
+        "configs": {"cleanup.policy": "compact" if topic.compacted else "delete"},
+    }

@@ -1,0 +1,253 @@
+"""The relay: history, as it is in PostgreSQL, told to Kafka in order.
+
+Invariant: one relay publishes at a time, the one that holds the lock; it publishes the log in order, and moves its
+position only after every message up to there was acknowledged. What it published without having moved its position is
+published again, with the same positions and the same predecessors.
+
+The lock is the session's, and the position is saved in the same session: a relay whose session has ended cannot save.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+
+import psycopg
+import structlog
+
+from oms_es.runtime.kafka import KafkaUnavailable, Outgoing, Place, Publisher
+from oms_es.runtime.recorder import APPEND_LOCK, EVENTS
+from oms_es.runtime.wire import Wire, place_of
+
+RELAY_LOCK = APPEND_LOCK + 2
+RELAYED_MAX = 1_000
+"""Events per publish: so much is published again after a crash."""
+STANDBY_SECONDS = 1.0
+"""How often a standby asks for the lock."""
+STATEMENT_SECONDS_MAX = 30
+RELAY, RELAY_PARTITIONS = "oms_relay", "oms_relay_partitions"
+
+CREATE = (
+    f"""
+    CREATE TABLE IF NOT EXISTS {RELAY} (
+        name text PRIMARY KEY,
+        position bigint NOT NULL DEFAULT 0,
+        epoch bigint NOT NULL DEFAULT 0
+    )""",
+    f"""
+    CREATE TABLE IF NOT EXISTS {RELAY_PARTITIONS} (
+        topic text,
+        partition integer,
+        position bigint NOT NULL DEFAULT 0,
+        PRIMARY KEY (topic, partition)
+    )""",
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Deposed(Exception):  # noqa: N818 - an answer to act on: stand by
+    """Another relay has taken over, or the session that held the lock has ended."""
+
+
+class Logged(NamedTuple):
+    """A row of the log."""
+
+    notification_id: int
+    originator_id: str
+    originator_version: int
+    topic: str
+    state: bytes
+
+
+class Leadership:
+    """The lock, and the session that holds it."""
+
+    def __init__(self, database_url: str) -> None:
+        self.database_url = database_url
+        self.session: psycopg.Connection[Any] | None = None
+        self.epoch = 0
+        self._asked = -STANDBY_SECONDS
+
+    def gained(self) -> bool:
+        """True in the moment in which this relay becomes the active one. Asks no more often than STANDBY_SECONDS."""
+        if time.monotonic() - self._asked < STANDBY_SECONDS:
+            return False
+        self._asked = time.monotonic()
+        session = psycopg.connect(
+            self.database_url, autocommit=True, options=f"-c statement_timeout={STATEMENT_SECONDS_MAX}s"
+        )
+        row = session.execute("SELECT pg_try_advisory_lock(%s)", [RELAY_LOCK]).fetchone()
+        if row is None or not row[0]:
+            session.close()
+            return False
+        self.session = session
+        told = session.execute(
+            f"INSERT INTO {RELAY} AS kept (name, epoch) VALUES ('events', 1) "
+            "ON CONFLICT (name) DO UPDATE SET epoch = kept.epoch + 1 RETURNING epoch"
+        ).fetchone()
+        assert told
+        self.epoch = told[0]
+        log.info("relay is active", epoch=self.epoch)
+        return True
+
+    def resign(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            with suppress(psycopg.Error):
+                session.close()
+
+
+class Outlet(Protocol):
+    """One kind of thing that the active relay publishes."""
+
+    @property
+    def batch_max(self) -> int: ...
+
+    def begin(self, session: psycopg.Connection[Any], epoch: int) -> None:
+        """Go where the stored position is."""
+
+    def publish(self, session: psycopg.Connection[Any]) -> int:
+        """The next batch; how many messages. Raises KafkaUnavailable, Deposed."""
+
+
+class Relay:
+    """A participant of the loop: stands by, or publishes."""
+
+    name = "relay"
+    batch_max = RELAYED_MAX
+
+    def __init__(self, leadership: Leadership, publisher: Publisher, outlets: Sequence[Outlet]) -> None:
+        self.leadership = leadership
+        self.publisher = publisher
+        self.outlets = outlets
+        self._begun = False
+
+    @property
+    def active(self) -> bool:
+        return self.leadership.session is not None
+
+    def step(self) -> int:
+        if not self.active and not self.leadership.gained():
+            return 0
+        try:
+            return self._publish()
+        except KafkaUnavailable:
+            self._begun = False  # begin again where the position is stored
+            raise
+        except (Deposed, psycopg.OperationalError) as error:
+            self._stand_by(error)
+            return 0
+
+    def rest(self) -> None:
+        """Its position is saved with every batch."""
+
+    def seek(self) -> None:
+        self._begun = False
+
+    def close(self) -> None:
+        self.publisher.close()
+        self.leadership.resign()
+
+    def _publish(self) -> int:
+        session = self.leadership.session
+        assert session
+        if not self._begun:
+            for outlet in self.outlets:
+                outlet.begin(session, self.leadership.epoch)
+            self._begun = True
+        return max(outlet.publish(session) for outlet in self.outlets)
+
+    def _stand_by(self, error: Exception) -> None:
+        log.warning("relay stands by", reason=str(error))
+        self.publisher.discard()
+        self.leadership.resign()
+        self._begun = False
+
+
+class EventOutlet:
+    """The log, to the event topics."""
+
+    batch_max = RELAYED_MAX
+
+    def __init__(self, publisher: Publisher, wire: Wire, topics: Sequence[str]) -> None:
+        self.publisher = publisher
+        self.wire = wire
+        self.topics = topics
+        self.position = self.epoch = 0
+        self.published = 0
+        self._partitions: Mapping[str, int] = {}
+        self._last: dict[Place, int] = {}
+
+    def begin(self, session: psycopg.Connection[Any], epoch: int) -> None:
+        row = session.execute(f"SELECT position FROM {RELAY} WHERE name = 'events'").fetchone()
+        self.epoch, self.position = epoch, row[0] if row else 0
+        self._partitions = {topic: self.publisher.partitions(topic) for topic in self.topics}
+        self._last = self._last_of(session)
+        for topic, there in self._partitions.items():
+            known = sum(place.topic == topic for place in self._last)
+            if known != there:
+                raise KafkaUnavailable(
+                    f"{topic} has {there} partitions and had {known}: keys would change places; restore it, "
+                    "or publish a new version of the topic"
+                )
+
+    def _last_of(self, session: psycopg.Connection[Any]) -> dict[Place, int]:
+        """The position last published in each partition; how many there are is written down at the first sight."""
+        for topic, count in self._partitions.items():
+            session.execute(
+                f"INSERT INTO {RELAY_PARTITIONS} (topic, partition) SELECT %(topic)s, n "
+                "FROM generate_series(0, %(last)s) AS n "
+                f"WHERE NOT EXISTS (SELECT FROM {RELAY_PARTITIONS} WHERE topic = %(topic)s)",
+                {"topic": topic, "last": count - 1},
+            )
+        found = session.execute(
+            f"SELECT topic, partition, position FROM {RELAY_PARTITIONS} WHERE topic = ANY(%s)", [list(self._partitions)]
+        )
+        return {Place(topic, partition): position for topic, partition, position in found}
+
+    def publish(self, session: psycopg.Connection[Any]) -> int:
+        rows = self._rows(session)
+        if not rows:
+            return 0
+        last = dict(self._last)
+        messages = [self._outgoing(row, last) for row in rows]
+        self.publisher.publish(messages)
+        self._save(session, rows[-1].notification_id, {message.place: last[message.place] for message in messages})
+        self._last = last
+        self.published += len(messages)
+        return len(messages)
+
+    def _rows(self, session: psycopg.Connection[Any]) -> list[Logged]:
+        with session.cursor(binary=True) as curs:
+            curs.execute(
+                "SELECT notification_id, originator_id, originator_version, topic, state "
+                f"FROM {EVENTS} WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
+                [self.position, RELAYED_MAX],
+                prepare=True,
+            )
+            return [Logged(*row) for row in curs]
+
+    def _outgoing(self, row: Logged, last: dict[Place, int]) -> Outgoing:
+        place = place_of(row.originator_id, self._partitions)
+        previous, last[place] = last.get(place, 0), row.notification_id
+        return self.wire.outgoing(row, row.notification_id, place, previous)
+
+    def _save(self, session: psycopg.Connection[Any], position: int, last: Mapping[Place, int]) -> None:
+        with session.transaction():
+            moved = session.execute(
+                f"UPDATE {RELAY} SET position = %s WHERE name = 'events' AND epoch = %s AND position = %s "
+                "RETURNING position",
+                [position, self.epoch, self.position],
+            ).fetchone()
+            if moved is None:
+                raise Deposed("another relay has moved the position")
+            session.execute(
+                f"INSERT INTO {RELAY_PARTITIONS} (topic, partition, position) "
+                "SELECT * FROM unnest(%s::text[], %s::integer[], %s::bigint[]) "
+                "ON CONFLICT (topic, partition) DO UPDATE SET position = excluded.position",
+                [[place.topic for place in last], [place.partition for place in last], list(last.values())],
+            )
+        self.position = position

@@ -1,0 +1,110 @@
+"""How history is told to others: the event as JSON, its envelope as CloudEvents 1.0 headers in binary mode.
+
+Invariant: what is written here is read back as the same `Recorded`, position and all; `ce_previoussequence` names the
+event before it in its own partition, so that whoever reads can prove that nothing is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import from_json, to_json
+
+from oms_es.kernel import Event, Recorded
+from oms_es.runtime.codec import StoredRow
+from oms_es.runtime.kafka import Headers, Message, Outgoing, Place, partition_of
+from oms_es.schemas.topics import EVENT_TOPICS
+from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
+
+SEQUENCE_DIGITS = 20
+CONSTANT_HEADERS = [("ce_specversion", b"1.0"), ("content-type", b"application/json")]
+
+
+def place_of(stream: str, partitions: Mapping[str, int]) -> Place:
+    """The partition of a stream, which is its key. Raises KeyError for a stream that is not published."""
+    topic = EVENT_TOPICS[stream.partition("-")[0]]
+    return Place(topic, partition_of(stream.encode(), partitions[topic]))
+
+
+class Wire:
+    """Both directions. An event of an older schema version is published as today's."""
+
+    def __init__(self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS) -> None:
+        self.events = events
+        self.upcasters = upcasters
+
+    def outgoing(self, row: StoredRow, position: int, place: Place, previous: int) -> Outgoing:
+        """`previous`: the position of the event before it in the same partition; 0 for the first."""
+        stream, body = str(row.originator_id), from_json(row.state)
+        key = stream.encode()
+        current = self.events[row.topic].schema_version
+        event_id, correlation_id, caused_by = body["event_id"], body["correlation_id"], body["caused_by"]
+        headers = [
+            *CONSTANT_HEADERS,
+            ("ce_id", event_id.encode()),
+            ("ce_type", row.topic.encode()),
+            ("ce_source", f"/oms-es/{stream.partition('-')[0]}".encode()),
+            ("ce_subject", key),
+            ("ce_time", body["recorded_at"].encode()),
+            ("ce_sequence", sequence(position)),
+            ("ce_previoussequence", sequence(previous)),
+            ("ce_streamversion", str(row.originator_version).encode()),
+            ("ce_schemaversion", str(current).encode()),
+            ("ce_partitionkey", key),
+            ("ce_correlationid", correlation_id.encode()),
+            ("ce_actor", body["actor"].encode()),
+            ("traceparent", traceparent(correlation_id, event_id)),
+        ]
+        if caused_by is not None:
+            headers.append(("ce_causationid", caused_by.encode()))
+        return Outgoing(place, key, to_json(self._current(row.topic, body, current)), headers)
+
+    def recorded(self, message: Message) -> Recorded:
+        """Raises KeyError or ValueError for a message that is not ours."""
+        headers, key = message.headers, message.key
+        if key is None or message.value is None:
+            raise ValueError(f"{message.place} at {message.offset}: an event has a key and a value")
+        caused_by = headers.get("ce_causationid")
+        return Recorded(
+            position=int(headers["ce_sequence"]),
+            stream=key.decode(),
+            version=int(headers["ce_streamversion"]),
+            event=self._event(headers, message.value),
+            event_id=UUID(headers["ce_id"].decode()),
+            recorded_at=datetime.fromisoformat(headers["ce_time"].decode()),
+            caused_by=None if caused_by is None else UUID(caused_by.decode()),
+            correlation_id=headers["ce_correlationid"].decode(),
+            actor=headers["ce_actor"].decode(),
+        )
+
+    def _event(self, headers: Headers, value: bytes) -> Event:
+        name, version = headers["ce_type"].decode(), int(headers["ce_schemaversion"])
+        shape = self.events[name]
+        if version == shape.schema_version:
+            return shape.model_validate_json(value)
+        body = upcast(name, version, from_json(value), upcasters=self.upcasters, current=shape.schema_version)
+        return shape.model_validate(body)
+
+    def _current(self, name: str, body: Mapping[str, Any], current: int) -> Any:
+        if body["schema_version"] == current:
+            return body["event"]
+        return upcast(name, body["schema_version"], body["event"], upcasters=self.upcasters, current=current)
+
+
+def sequence(position: int) -> bytes:
+    return str(position).zfill(SEQUENCE_DIGITS).encode()
+
+
+def position_of(message: Message) -> tuple[int, int]:
+    """Where the event stands in the log, and where the one before it in its partition does."""
+    return int(message.headers["ce_sequence"]), int(message.headers["ce_previoussequence"])
+
+
+def traceparent(correlation_id: str, event_id: str) -> bytes:
+    """W3C Trace Context: the trace is the order's, the span is the event's."""
+    trace = blake2b(correlation_id.encode(), digest_size=16).hexdigest()
+    return f"00-{trace}-{event_id.replace('-', '')[-16:]}-01".encode()

@@ -1,0 +1,16 @@
+"""The topics: which stream's events are on which, and what else is published and read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CATEGORIES = ("order", "stock", "payment", "shipment", "location")
+EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
+"""By the category of the stream, which is what its name begins with."""
+ORDER_STATUS = "oms.order.status.v1"
+STOCK_LEVELS = "oms.stock.levels.v1"
+CHANNEL_ORDERS = "oms.channel.orders.v1"
+
+
+def dead_letter_topic(topic: str, group: str) -> str:
+    return f"{topic}.{group}.dlq"
