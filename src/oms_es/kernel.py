@@ -187,11 +187,13 @@ class Fold:
 class Projection:
     """Rows folded from facts, in a table whose primary key is `Key`, in that order.
 
-    `insert_only`: every fold makes a new row, so there is no older one to load.
+    `insert_only`: every fold makes a new row, so there is no older one to load. `shared`: events of several streams
+    change one row, and give the same row in whichever order the streams are read.
     """
 
     table: Table
     insert_only: bool = False
+    shared: bool = False
     folds: dict[type[Event], Fold] = field(default_factory=dict)
 
     @property

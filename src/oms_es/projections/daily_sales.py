@@ -24,7 +24,7 @@ table = Table(
     Column("cancelled_units", BigInteger, nullable=False),
     Column("cancelled_minor", BigInteger, nullable=False),
 )
-projection = Projection(table)
+projection = Projection(table, shared=True)
 COUNTS = ("orders", "units", "gross_minor", "cancelled_orders", "cancelled_units", "cancelled_minor")
 
 

@@ -6,11 +6,13 @@ arrive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
+from psycopg.types.json import Jsonb
 
 DEAD_LETTERS = "oms_dead_letters"
 LISTED_MAX = 1_000
@@ -25,6 +27,7 @@ class DeadLetter(NamedTuple):
     payload: bytes
     reason: str
     detail: str
+    headers: Mapping[str, bytes] = {}
 
 
 class Buried(NamedTuple):
@@ -52,6 +55,8 @@ CREATE TABLE IF NOT EXISTS {DEAD_LETTERS} (
     arrivals integer NOT NULL DEFAULT 1,
     buried_at timestamptz NOT NULL DEFAULT now(),
     replayed_at timestamptz,
+    headers jsonb NOT NULL DEFAULT '{{}}',
+    told_at timestamptz, -- when the relay told it, for what came by way of a topic
     digest bytea GENERATED ALWAYS AS (sha256(payload)) STORED,
     UNIQUE (source, digest)
 )
@@ -61,11 +66,16 @@ CREATE TABLE IF NOT EXISTS {DEAD_LETTERS} (
 def bury(curs: Cursor[Any], letters: Sequence[DeadLetter]) -> None:
     """In the caller's transaction. What was replayed and fails anew is open again."""
     curs.executemany(
-        f"INSERT INTO {DEAD_LETTERS} AS kept (source, place, dialect, payload, reason, detail) "
-        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (source, digest) DO UPDATE SET place = excluded.place, "
+        f"INSERT INTO {DEAD_LETTERS} AS kept (source, place, dialect, payload, reason, detail, headers) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, digest) DO UPDATE SET place = excluded.place, "
         "reason = excluded.reason, detail = excluded.detail, arrivals = kept.arrivals + 1, replayed_at = NULL",
-        letters,
+        [letter._replace(headers=_as_text(letter.headers)) for letter in letters],
     )
+
+
+def _as_text(headers: Mapping[str, bytes]) -> Any:
+    """Header values are bytes of any kind: base64, as JSON has it."""
+    return Jsonb({name: b64encode(value).decode() for name, value in headers.items()})
 
 
 COLUMNS = ", ".join(Buried._fields)

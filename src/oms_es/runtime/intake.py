@@ -6,7 +6,7 @@ that moves past it; one that cannot be used holds nobody else up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -26,10 +26,11 @@ Parser = Callable[[bytes], Command]
 
 
 class Arrival(NamedTuple):
-    """Something that came from outside: where it stands in its source, and its bytes as they came."""
+    """Something that came from outside: where it stands in its source, and its bytes and headers as they came."""
 
     position: int
     payload: bytes
+    headers: Mapping[str, bytes] = {}
 
 
 class Source(Protocol):
@@ -110,6 +111,7 @@ class Intake:
             payload=arrival.payload,
             reason=reason,
             detail=detail,
+            headers=arrival.headers,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 import psycopg
 from pydantic_core import to_json
@@ -36,7 +37,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from oms_es.kernel import Facts, Key, Projection, Recorded, Row, Wanted
-from oms_es.runtime.recorder import ADVANCE, ADVANCE_FIRST, TRACKING, Advance, check_moved
+from oms_es.runtime.changes import MARK_CHANGED, key_text
+from oms_es.runtime.recorder import ADVANCE, ADVANCE_FIRST, APPEND_LOCK, TRACKING, Advance, check_moved
 
 ROWS_CACHED_MAX = 50_000
 """Rows remembered per projection."""
@@ -72,12 +74,26 @@ def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Re
 
 
 class ReadModel:
-    """One projection's rows."""
+    """One projection's rows. `told`: the relay tells others of every row that changes.
 
-    def __init__(self, projection: Projection, engine: Engine, rows_cached_max: int = ROWS_CACHED_MAX) -> None:
+    On several workers, rows that events of more than one stream change are changed by one worker at a time, and are
+    never remembered: somebody else may have changed them since.
+    """
+
+    def __init__(
+        self,
+        projection: Projection,
+        engine: Engine,
+        rows_cached_max: int = ROWS_CACHED_MAX,
+        *,
+        alone: bool = True,
+        told: bool = False,
+    ) -> None:
         self.projection = projection
         self.engine = engine
         self.rows_cached_max = rows_cached_max
+        self.contended = projection.shared and not alone
+        self.told = told
         table = projection.table
         self.key_columns = [c.name for c in table.primary_key]
         self._cache: OrderedDict[Key, Row | None] = OrderedDict()
@@ -87,15 +103,25 @@ class ReadModel:
         """Raises PositionLost if another worker has this projection now; then nothing was written."""
         try:
             with self.engine.begin() as connection:
+                if self.contended and batch:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": self._lock})
                 written = self._write(connection, batch)
+                if self.told and written:
+                    keys = [key_text(key) for key in written]
+                    changed = {"projection": self.projection.name, "position": advance.position, "keys": keys}
+                    connection.exec_driver_sql(MARK_CHANGED, changed)
                 statement = ADVANCE if advance.previous else ADVANCE_FIRST
                 moved = connection.exec_driver_sql(statement, advance._asdict()).first()
                 check_moved(moved, advance)
         except BaseException:
             self._cache.clear()
             raise
-        if not self.projection.insert_only:
+        if not self.projection.insert_only and not self.contended:
             self._remember(written)
+
+    @property
+    def _lock(self) -> int:
+        return APPEND_LOCK << 32 | crc32(self.projection.name.encode())
 
     def position(self, name: str) -> int:
         with self.engine.connect() as connection:

@@ -21,6 +21,8 @@ from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
 
 SEQUENCE_DIGITS = 20
+DECODED_MAX = 20_000
+"""Decoded events kept for the other roles of the process."""
 CONSTANT_HEADERS = [("ce_specversion", b"1.0"), ("content-type", b"application/json")]
 
 
@@ -36,6 +38,7 @@ class Wire:
     def __init__(self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS) -> None:
         self.events = events
         self.upcasters = upcasters
+        self._decoded: dict[int, Recorded] = {}  # several roles of one process read the same topics
 
     def outgoing(self, row: StoredRow, position: int, place: Place, previous: int) -> Outgoing:
         """`previous`: the position of the event before it in the same partition; 0 for the first."""
@@ -65,6 +68,16 @@ class Wire:
 
     def recorded(self, message: Message) -> Recorded:
         """Raises KeyError or ValueError for a message that is not ours."""
+        headers = message.headers
+        known = self._decoded.get(int(headers["ce_sequence"]))
+        if known is None:
+            known = self._decode(message)
+            self._decoded[known.position] = known
+            if len(self._decoded) > DECODED_MAX:
+                del self._decoded[next(iter(self._decoded))]
+        return known
+
+    def _decode(self, message: Message) -> Recorded:
         headers, key = message.headers, message.key
         if key is None or message.value is None:
             raise ValueError(f"{message.place} at {message.offset}: an event has a key and a value")

@@ -1,0 +1,29 @@
+"""Which rows of read models changed since they were last told: an outbox, one row per key however often it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+CHANGES = "oms_state_changes"
+CREATE = (
+    f"""
+    CREATE TABLE IF NOT EXISTS {CHANGES} (
+        projection text,
+        key text,
+        position bigint NOT NULL,
+        PRIMARY KEY (projection, key)
+    )""",
+)
+MARK_CHANGED = (
+    f"INSERT INTO {CHANGES} (projection, key, position) "
+    "SELECT %(projection)s, key, %(position)s FROM unnest(%(keys)s::text[]) AS key "
+    "ON CONFLICT (projection, key) DO UPDATE SET position = excluded.position"
+)
+
+
+def key_text(key: Sequence[Any]) -> str:
+    """A row's key as the outbox has it."""
+    return to_json(key).decode()

@@ -1,0 +1,299 @@
+"""A role on Kafka: its share of the partitions, which comes and goes while it works.
+
+Invariant: the position of a partition is kept in PostgreSQL in the transaction of its effects, and is the log's, not
+Kafka's; the committed offset is only where to begin to read. What is read again is skipped, and what is missing between
+two messages (the chain of predecessors tells) is read from the store. A worker that lost its partition without knowing
+it finds the position moved, and none of its effects are kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import structlog
+
+from oms_es.kernel import GatewayUnavailable, Recorded
+from oms_es.runtime.intake import Arrival, IntakeWorker
+from oms_es.runtime.kafka import Group, Message, Place
+from oms_es.runtime.loop import FeedReader
+from oms_es.runtime.recorder import PositionLost
+from oms_es.runtime.store import OUTAGES
+from oms_es.runtime.wire import Wire, position_of
+
+BUFFERED_MAX = 8_000
+"""Messages that wait in a partition's buffer before no more are fetched for it."""
+WAIT_SECONDS = 0.01
+"""How long a process that has nothing to do sleeps before it looks at its buffers again."""
+
+log = structlog.get_logger(__name__)
+Refill = Callable[[Place, int, int], Iterable[Recorded]]
+
+
+class Nap:
+    """What a loop without a bell waits for: its clients fetch on threads of their own."""
+
+    def wait(self, seconds: float) -> bool:
+        time.sleep(min(seconds, WAIT_SECONDS))
+        return True
+
+
+class Share(Protocol):
+    """What a role does with one partition."""
+
+    def begin(self) -> int | None:
+        """Go where the stored position is; the offset to read from, where that is known."""
+
+    def put(self, messages: Sequence[Message]) -> None: ...
+
+    def step(self) -> int: ...
+
+    def rest(self) -> None: ...
+
+    def waiting(self) -> int:
+        """Messages that are not done yet."""
+
+    def done(self) -> int | None:
+        """The offset that is done with all before it; None before the first."""
+
+
+class PartitionFeed:
+    """The events of one partition: in order, each once, none missing."""
+
+    def __init__(self, place: Place, wire: Wire, refill: Refill) -> None:
+        self.place = place
+        self.suffix = f"@{place}"
+        self.wire = wire
+        self.refill = refill
+        self.end = 0  # everything up to here was given out, or is about to be
+        self._messages: deque[Message] = deque()
+        self._events: deque[Recorded] = deque()
+        self._gap: Iterator[Recorded] | None = None
+        self._gap_end = 0
+        self._offsets: deque[tuple[int, int]] = deque()  # (position, the offset after it), oldest first
+
+    def begin(self, position: int) -> None:
+        self.end = max(self.end, position)
+
+    def put(self, messages: Sequence[Message]) -> None:
+        self._messages.extend(messages)
+
+    def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        events = self._events
+        while events and events[0].position <= after:
+            events.popleft()
+        while len(events) < limit and (self._gap or self._messages):
+            self._next()
+        return [events[i] for i in range(min(limit, len(events)))]
+
+    def offer(self, recorded: Sequence[Recorded]) -> None:
+        """What this process appends comes back by way of the topics."""
+
+    def waiting(self) -> int:
+        return len(self._messages) + len(self._events)
+
+    def done(self, position: int) -> int | None:
+        """The offset after the last message up to this position, once."""
+        found = None
+        while self._offsets and self._offsets[0][0] <= position:
+            found = self._offsets.popleft()[1]
+        return found
+
+    def _next(self) -> None:
+        """One event more, from the store while something is missing, or one repeat less."""
+        if self._gap is not None:
+            found = next(self._gap, None)
+            if found is None:
+                self._gap, self.end = None, self._gap_end
+            else:
+                self._events.append(found)
+            return
+        message = self._messages[0]
+        position, previous = position_of(message)
+        if self.end < previous:
+            log.warning("messages are missing, read from the store", place=str(self.place), after=self.end, to=previous)
+            self._gap, self._gap_end = iter(self.refill(self.place, self.end, previous)), previous
+            return
+        if position > self.end:
+            self._events.append(self.wire.recorded(message))
+            self.end = position
+        self._messages.popleft()
+        self._offsets.append((position, message.offset + 1))
+
+
+class EventShare:
+    """A consumer, projection or gateway on one partition."""
+
+    def __init__(self, feed: PartitionFeed, reader: FeedReader) -> None:
+        self.feed = feed
+        self.reader = reader
+
+    def begin(self) -> None:
+        self.reader.seek()
+        self.feed.begin(self.reader.seen)
+
+    def put(self, messages: Sequence[Message]) -> None:
+        self.feed.put(messages)
+
+    def step(self) -> int:
+        try:
+            return self.reader.step()
+        except PositionLost as lost:
+            log.warning("position moved by another worker, seeking", consumer=self.reader.name, reason=str(lost))
+            self.begin()
+            return 1
+
+    def rest(self) -> None:
+        """Others wait for facts up to here: what was passed without interest is saved as soon as there is time."""
+        try:
+            self.reader.rest()
+        except PositionLost:
+            self.begin()
+
+    def waiting(self) -> int:
+        return self.feed.waiting()
+
+    def done(self) -> int | None:
+        return self.feed.done(self.reader.saved)
+
+
+class PartitionSource:
+    """Input from outside on one partition; its position is the offset after it."""
+
+    def __init__(self, place: Place, name: str, dialect: str) -> None:
+        self.name = f"{name}@{place}"
+        self.dialect = dialect
+        self._arrivals: deque[Arrival] = deque()
+
+    def put(self, messages: Sequence[Message]) -> None:
+        self._arrivals.extend(
+            Arrival(message.offset + 1, message.value or b"", message.headers) for message in messages
+        )
+
+    def read(self, after: int, limit: int) -> Sequence[Arrival]:
+        arrivals = self._arrivals
+        while arrivals and arrivals[0].position <= after:
+            arrivals.popleft()
+        return [arrivals[i] for i in range(min(limit, len(arrivals)))]
+
+    def waiting(self) -> int:
+        return len(self._arrivals)
+
+
+class InputShare:
+    """Input from outside on one partition."""
+
+    def __init__(self, source: PartitionSource, worker: IntakeWorker) -> None:
+        self.source = source
+        self.worker = worker
+        self._told = 0
+
+    def begin(self) -> int:
+        self.worker.seek()
+        return self.worker.intake.seen
+
+    def put(self, messages: Sequence[Message]) -> None:
+        self.source.put(messages)
+
+    def step(self) -> int:
+        try:
+            return self.worker.step()
+        except PositionLost as lost:
+            log.warning("position moved by another worker, seeking", consumer=self.worker.name, reason=str(lost))
+            self.begin()
+            return 1
+
+    def rest(self) -> None:
+        """Every arrival moved the position."""
+
+    def waiting(self) -> int:
+        return self.source.waiting()
+
+    def done(self) -> int | None:
+        seen = self.worker.intake.seen
+        if seen == self._told:
+            return None
+        self._told = seen
+        return seen
+
+
+class GroupWorker:
+    """A participant of the loop: one role, on whichever partitions its group gives it."""
+
+    def __init__(self, group: Group, share_of: Callable[[Place], Share], batch_max: int) -> None:
+        self.name = group.name
+        self.batch_max = batch_max
+        self.group = group
+        self.share_of = share_of
+        self.shares: dict[Place, Share] = {}
+        self.stopped: dict[Place, BaseException] = {}
+        self._paused: set[Place] = set()
+
+    def step(self) -> int:
+        fetched = self.group.poll()
+        self._follow_the_group()
+        for place, messages in fetched.items():
+            if share := self.shares.get(place):
+                share.put(messages)
+        taken = sum(self._step(place, share) for place, share in self.shares.items())
+        self._throttle()
+        return taken
+
+    def rest(self) -> None:
+        """What was passed is saved as it goes."""
+
+    def seek(self) -> None:
+        for share in self.shares.values():
+            share.begin()
+
+    def close(self) -> None:
+        self.group.close()
+
+    def _follow_the_group(self) -> None:
+        for given, places in self.group.changes():
+            for place in places:
+                self.shares.pop(place, None)
+                self.stopped.pop(place, None)
+                self._paused.discard(place)
+                if given:
+                    self._begin(place)
+            log.info("partitions given" if given else "partitions taken", consumer=self.name, count=len(places))
+
+    def _begin(self, place: Place) -> None:
+        share = self.share_of(place)
+        offset = share.begin()
+        if offset is not None:
+            self.group.seek(place, offset)
+        self.shares[place] = share
+
+    def _step(self, place: Place, share: Share) -> int:
+        if place in self.stopped:
+            return 0
+        try:
+            taken = share.step()
+            if not taken:
+                share.rest()
+        except GatewayUnavailable:
+            raise
+        except OUTAGES:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other partitions go on
+            self.stopped[place] = error
+            log.critical(
+                "partition stopped: repair the cause, then start again",
+                consumer=self.name,
+                place=str(place),
+                error=f"{type(error).__name__}: {error}",
+            )
+            return 0
+        if (offset := share.done()) is not None:
+            self.group.hint({place: offset})
+        return taken
+
+    def _throttle(self) -> None:
+        full = {p for p, share in self.shares.items() if share.waiting() > BUFFERED_MAX or p in self.stopped}
+        self.group.pause(full - self._paused)
+        self.group.resume(self._paused - full)
+        self._paused = full
