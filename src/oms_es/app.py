@@ -38,7 +38,7 @@ from oms_es.gateways.simulators import (
     SimulatedPaymentProvider,
 )
 from oms_es.gateways.warehouse import SimulatedWarehouse
-from oms_es.kernel import Command, Consumer, Decider, Gateway, Projection, Refused
+from oms_es.kernel import Command, Consumer, Decider, Gateway, Projection, Recorded, Refused
 from oms_es.projections import (
     backorder_queue,
     daily_sales,
@@ -49,14 +49,14 @@ from oms_es.projections import (
     order_timeline,
     stock_levels,
 )
-from oms_es.runtime import dead_letters
+from oms_es.runtime import changes, dead_letters, relay
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
-from oms_es.runtime.log import Bell, Log
+from oms_es.runtime.log import Bell, Feed, Log
 from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
 from oms_es.runtime.read_models import FactSource, ReadModel, create_tables, read_model_engine
 from oms_es.runtime.recorder import EVENTS, MIGRATION_LOCK, Recorder, datastore_of
-from oms_es.runtime.store import Store
+from oms_es.runtime.store import Batch, Store
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 
 DECIDERS: tuple[Decider[Any], ...] = (
@@ -105,8 +105,12 @@ def migrate(database_url: str) -> None:
         with datastore_of(database_url) as datastore:
             Recorder(datastore).create_table()
         with connection.transaction():
-            for statement in (dead_letters.CREATE, *simulators.CREATE, *create_tables(PROJECTIONS)):
+            for statement in _tables():
                 connection.execute(statement.encode())
+
+
+def _tables() -> Sequence[str]:
+    return (dead_letters.CREATE, *changes.CREATE, *relay.CREATE, *simulators.CREATE, *create_tables(PROJECTIONS))
 
 
 class World:
@@ -138,8 +142,8 @@ class World:
             ledger.close()
 
 
-class Engine:
-    """Everything on one database, in one process. Use as a context manager."""
+class Parts:
+    """What every process of ours is made of, whichever roles it runs and whichever way events come to it."""
 
     def __init__(
         self,
@@ -149,42 +153,22 @@ class Engine:
         transit_seconds: float = 0.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         batch_max: int = BATCH_MAX,
-        poll_seconds: float = POLL_SECONDS,
-        consumers: Sequence[Consumer] = CONSUMERS,
-        projections: Sequence[Projection] = PROJECTIONS,
-        gateways: Sequence[Gateway] | None = None,
     ) -> None:
         self.database_url = database_url
         self.clock = clock
+        self.batch_max = batch_max
         self.datastore = datastore_of(database_url)
         self.recorder = Recorder(self.datastore)
         self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock)
-        self.log = Log(self.recorder, self.store.codec)
         self.sql = read_model_engine(database_url)
         self.facts = FactSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
         self.world = World(database_url, chaos, clock, transit_seconds)
-        self.bell = Bell(database_url)
-        self.projection_workers = [ProjectionWorker(ReadModel(p, self.sql), self.log) for p in projections]
-        self.loop = Loop(
-            [
-                *(self._consumer_worker(consumer, batch_max) for consumer in consumers),
-                *(GatewayWorker(gateway, self.store, self.log, batch_max) for gateway in self._gateways(gateways)),
-                *(self.follow(source) for source in self.world.callbacks),
-                *self.projection_workers,
-                Ticker(self._due, self.store, self.log, clock),
-            ],
-            self.bell,
-            poll_seconds,
-            self.log.look,
-        )
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:
             row = connection.execute("SELECT to_regclass(%s)", [EVENTS]).fetchone()
         if row is None or row[0] is None:
             raise NotMigrated("the database has no tables yet; run `oms-es migrate` once")
-        self.loop.seek()
-        self.log.start_at(self.last_position())
         return self
 
     def __exit__(
@@ -194,27 +178,98 @@ class Engine:
 
     def close(self) -> None:
         self.world.close()
-        self.bell.close()
         self.sql.dispose()
         self.datastore.close()
 
-    def follow(self, source: Source) -> IntakeWorker:
-        return IntakeWorker(source, PARSERS[source.dialect], self.store, self.log)
+    def last_position(self) -> int:
+        """Of the newest event; 0 for an empty log."""
+        return self.recorder.max_notification_id() or 0
 
-    def intake(self, name: str, dialect: str) -> Intake:
-        """A way in for input that comes once, such as a file."""
-        return Intake(name, dialect, PARSERS[dialect], self.store, self.log, tracked=False)
+    def consumer_worker(
+        self, consumer: Consumer, feed: Feed, fact_positions: Callable[[frozenset[str]], int]
+    ) -> ConsumerWorker:
+        return ConsumerWorker(consumer, self.store, feed, self.facts, fact_positions, self.batch_max)
+
+    def gateway_worker(self, gateway: Gateway, feed: Feed) -> GatewayWorker:
+        return GatewayWorker(gateway, self.store, feed, self.batch_max)
+
+    def follow(self, source: Source, feed: Feed) -> IntakeWorker:
+        return IntakeWorker(source, PARSERS[source.dialect], self.store, feed)
+
+    def ticker(self, feed: Feed) -> Ticker:
+        return Ticker(self._due, self.store, feed, self.clock)
+
+    def append(self, batch: Batch) -> Sequence[Recorded]:
+        """Raises Refused; then nothing of the batch has happened."""
+        return self.store.execute(batch)
 
     def tell(self, actor: str, commands: Sequence[Command]) -> list[tuple[Command, Refused]]:
         """Put commands to the engine, all in one transaction if none is refused; the refused ones come back."""
         try:
-            self.log.offer(self.store.execute([(Cause(actor), [command]) for command in commands]))
+            self.append([(Cause(actor), [command]) for command in commands])
         except Refused as refused:
             if len(commands) == 1:
                 return [(commands[0], refused)]
             middle = len(commands) // 2
             return self.tell(actor, commands[:middle]) + self.tell(actor, commands[middle:])
         return []
+
+    def _due(self, now: datetime, limit: int) -> Sequence[Command]:
+        table = deadlines.projection.table
+        due = select(table).where(table.c.due_at <= now).order_by(table.c.due_at).limit(limit)
+        with self.sql.connect() as connection:
+            return tuple(due_commands([dict(row) for row in connection.execute(due).mappings()], now))
+
+
+class Engine(Parts):
+    """Everything on one database, in one process, following the log itself. Use as a context manager."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        consumers: Sequence[Consumer] = CONSUMERS,
+        projections: Sequence[Projection] = PROJECTIONS,
+        gateways: Sequence[Gateway] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(database_url, **options)
+        self.log = Log(self.recorder, self.store.codec)
+        self.bell = Bell(database_url)
+        self.projection_workers = [ProjectionWorker(ReadModel(p, self.sql), self.log) for p in projections]
+        reached = self.world.gateways() if gateways is None else gateways
+        self.loop = Loop(
+            [
+                *(self.consumer_worker(consumer, self.log, self._fact_position) for consumer in consumers),
+                *(self.gateway_worker(gateway, self.log) for gateway in reached),
+                *(self.follow(source, self.log) for source in self.world.callbacks),
+                *self.projection_workers,
+                self.ticker(self.log),
+            ],
+            self.bell,
+            poll_seconds,
+            self.log.look,
+        )
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.loop.seek()
+        self.log.start_at(self.last_position())
+        return self
+
+    def close(self) -> None:
+        self.bell.close()
+        super().close()
+
+    def intake(self, name: str, dialect: str) -> Intake:
+        """A way in for input that comes once, such as a file."""
+        return Intake(name, dialect, PARSERS[dialect], self.store, self.log, tracked=False)
+
+    def append(self, batch: Batch) -> Sequence[Recorded]:
+        recorded = super().append(batch)
+        self.log.offer(recorded)
+        return recorded
 
     def settle(self) -> int:
         """Run until nothing is left to do and nothing more will come from the simulated world."""
@@ -224,26 +279,10 @@ class Engine:
             total += self.loop.run_until_quiet()
         return total
 
-    def last_position(self) -> int:
-        """Of the newest event; 0 for an empty log."""
-        return self.recorder.max_notification_id() or 0
-
-    def _gateways(self, given: Sequence[Gateway] | None) -> Sequence[Gateway]:
-        return self.world.gateways() if given is None else given
-
-    def _consumer_worker(self, consumer: Consumer, batch_max: int) -> ConsumerWorker:
-        return ConsumerWorker(consumer, self.store, self.log, self.facts, self._fact_position, batch_max)
-
     def _fact_position(self, names: frozenset[str]) -> int:
         """How far the slowest of these read models has come."""
         here = {worker.name: worker.seen for worker in self.projection_workers}
         return min(here[name] if name in here else self.recorder.position(name) for name in names)
-
-    def _due(self, now: datetime, limit: int) -> Sequence[Command]:
-        table = deadlines.projection.table
-        due = select(table).where(table.c.due_at <= now).order_by(table.c.due_at).limit(limit)
-        with self.sql.connect() as connection:
-            return tuple(due_commands([dict(row) for row in connection.execute(due).mappings()], now))
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from oms_es.demo.workload import Workload, in_batches
 from oms_es.gateways.simulators import Chaos
 from oms_es.kernel import Command, Recorded, Refused
 from oms_es.runtime.codec import Cause
-from oms_es.runtime.log import Bell, Log
-from oms_es.runtime.loop import Loop
+from oms_es.runtime.log import Feed
+from oms_es.runtime.loop import Loop, Waiter
 from oms_es.runtime.recorder import Advance
 from oms_es.runtime.store import Store
 from oms_es.schemas.order import CancelOrder, PlaceOrder
@@ -78,10 +78,12 @@ class RunsOrders(Protocol):
 
     database_url: str
     store: Store
-    log: Log
     loop: Loop
-    bell: Bell
 
+    @property
+    def log(self) -> Feed: ...
+    @property
+    def bell(self) -> Waiter: ...
     @property
     def world(self) -> TellsMore: ...
     def settle(self) -> int: ...

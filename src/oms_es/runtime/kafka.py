@@ -41,6 +41,7 @@ HEARTBEAT_MS = 2_000
 POLL_INTERVAL_MS_MAX = 120_000
 """A worker that takes longer than this over its batches is thought to be stuck, and its partitions go to others."""
 FETCH_WAIT_MS = 100
+JOIN_SECONDS = 0.5
 CLOSE_SECONDS_MAX = 5.0
 REQUEST_MS = 10_000
 RECONNECT_MS_MAX = 1_000
@@ -198,7 +199,10 @@ class Group:
     def poll(self, seconds: float = 0.0) -> dict[Place, list[Message]]:
         """What has come, by partition. Raises KafkaUnavailable."""
         try:
-            records = self._opened().poll(timeout_ms=int(seconds * 1_000), max_records=MESSAGES_PER_POLL_MAX)
+            consumer = self._opened()
+            if consumer._coordinator.need_rejoin():  # noqa: SLF001 - a join that is given no time starts all over, for ever
+                seconds = max(seconds, JOIN_SECONDS)
+            records = consumer.poll(timeout_ms=int(seconds * 1_000), max_records=MESSAGES_PER_POLL_MAX)
         except (KafkaError, OSError) as error:
             raise KafkaUnavailable(f"{self.name}: {type(error).__name__}: {error}") from error
         return {Place(at.topic, at.partition): [_message(r) for r in found] for at, found in records.items()}

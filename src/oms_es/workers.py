@@ -1,0 +1,198 @@
+"""The same engine on Kafka: every role that app.py lists, as a consumer group, in as many processes as one likes.
+
+A process runs any roles. Events reach it by way of topics, and what it appends reaches the others by way of the relay;
+PostgreSQL holds the log, the positions and the read models.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS, Parts
+from oms_es.gateways.carrier import CarrierGateway
+from oms_es.gateways.payment_provider import PaymentGateway
+from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
+from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.kernel import Event, Projection, Recorded
+from oms_es.projections import order_status, stock_levels
+from oms_es.runtime.coverage import Coverage
+from oms_es.runtime.groups import EventShare, GroupWorker, InputShare, Nap, PartitionFeed, PartitionSource, Share
+from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
+from oms_es.runtime.intake import IntakeWorker
+from oms_es.runtime.kafka import Config, Group, Place, Publisher, Topic
+from oms_es.runtime.log import READ_MAX, Unread
+from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker
+from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
+from oms_es.runtime.read_models import ReadModel
+from oms_es.runtime.relay import RELAY_PARTITIONS, EventOutlet, Leadership, Relay
+from oms_es.runtime.wire import Wire, place_of
+from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, ORDER_STATUS, STOCK_LEVELS, dead_letter_topic
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+
+PARTITIONS = 6
+"""Of every topic that is made here; it never changes afterwards."""
+SETTLED_SECONDS_MAX = 600.0
+CHANNEL_ORDERS_ROLE = "channel_orders"
+TICKER_ROLE = "ticker"
+STATES = (
+    State(order_status.projection.table, ORDER_STATUS, "OrderStatus"),
+    State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel"),
+)
+CALLBACK_ROLES = (PAYMENT_CALLBACKS, CARRIER_CALLBACKS)
+GATEWAYS = (PaymentGateway, SimulatedWarehouse, CarrierGateway)
+DEAD_LETTERS = dead_letter_topic(CHANNEL_ORDERS, CHANNEL_ORDERS_ROLE)
+CATEGORY_OF: Mapping[type[Event], str] = {event: d.category for d in DECIDERS for event in d.emits}
+
+INTERESTS: Mapping[str, frozenset[type[Event]]] = {
+    **{consumer.name: frozenset(consumer.reactions) for consumer in CONSUMERS},
+    **{projection.name: frozenset(projection.folds) for projection in PROJECTIONS},
+    **{gateway.name: frozenset(gateway.intents) for gateway in GATEWAYS},
+}
+"""What each role that reads events is interested in."""
+TOPICS_OF: Mapping[str, Sequence[str]] = {
+    role: sorted({EVENT_TOPICS[CATEGORY_OF[event]] for event in events}) for role, events in INTERESTS.items()
+}
+ROLES = (*INTERESTS, *CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE)
+GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
+    "consumers": [consumer.name for consumer in CONSUMERS],
+    "projections": [projection.name for projection in PROJECTIONS],
+    "gateways": [*(gateway.name for gateway in GATEWAYS), *CALLBACK_ROLES],
+    "all": ROLES,
+}
+"""Names that stand for several roles."""
+
+
+class UnknownRole(Exception):  # noqa: N818 - says what to do
+    """No role has this name."""
+
+
+def roles_of(names: Iterable[str]) -> list[str]:
+    """Raises UnknownRole."""
+    roles = dict.fromkeys(role for name in names for role in GROUPS_OF_ROLES.get(name, (name,)))
+    for role in roles:
+        if role not in ROLES:
+            raise UnknownRole(f"there is no role {role}; there are {', '.join((*GROUPS_OF_ROLES, *ROLES))}")
+    return list(roles)
+
+
+def topics(partitions: int = PARTITIONS) -> list[Topic]:
+    """Every topic that we publish or read."""
+    return [
+        *(Topic(name, partitions, compacted=False) for name in EVENT_TOPICS.values()),
+        *(Topic(state.topic, partitions, compacted=True) for state in STATES),
+        Topic(CHANNEL_ORDERS, partitions, compacted=False),
+        Topic(DEAD_LETTERS, partitions, compacted=False),
+    ]
+
+
+class Workers(Parts):
+    """Some roles, in this process. Use as a context manager."""
+
+    def __init__(
+        self, database_url: str, kafka: Config, roles: Sequence[str], *, relaying: bool = False, **options: Any
+    ) -> None:
+        super().__init__(database_url, **options)
+        self.kafka = kafka
+        self.wire = Wire(VOCABULARY)
+        self.coverage = Coverage(self.recorder, TOPICS_OF)
+        self.log = Unread()
+        self.bell = Nap()
+        self.relay = self._relay() if relaying else None
+        participants: list[Participant] = [self.relay] if self.relay else []
+        participants += [self._participant(role) for role in roles]
+        self.loop = Loop(participants, self.bell)
+
+    def close(self) -> None:
+        for participant in self.loop.participants:
+            if isinstance(participant, GroupWorker | Relay):
+                participant.close()
+        super().close()
+
+    def settled(self) -> bool:
+        """Whether every role, here and elsewhere, has done everything that there is, and nothing more will come."""
+        if self.world.outstanding():
+            return False
+        covered = self.coverage.position(INTERESTS)
+        return covered == self.last_position() and not self.world.outstanding()
+
+    def settle(self) -> int:
+        """Run until `settled`; how many deliveries there were. Raises TimeoutError, and what stopped a partition."""
+        total, deadline = 0, time.monotonic() + SETTLED_SECONDS_MAX
+        while not self.settled():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not settled within {SETTLED_SECONDS_MAX} s")
+            taken = self.loop.turn()
+            self._raise_what_stopped()
+            total += taken
+            if not taken:
+                self.bell.wait(1.0)
+        return total
+
+    def _raise_what_stopped(self) -> None:
+        for participant in self.loop.participants:
+            if isinstance(participant, GroupWorker):
+                for error in participant.stopped.values():
+                    raise error
+
+    def _relay(self) -> Relay:
+        publisher = Publisher(self.kafka)
+        outlets = (
+            EventOutlet(publisher, self.wire, list(EVENT_TOPICS.values())),
+            StateOutlet(publisher, STATES),
+            DeadLetterOutlet(publisher, CHANNEL_ORDERS_ROLE, DEAD_LETTERS, self.clock),
+        )
+        return Relay(Leadership(self.database_url), publisher, outlets)
+
+    def _participant(self, role: str) -> Participant:
+        if role == TICKER_ROLE:
+            return self.ticker(self.log)
+        if role in CALLBACK_ROLES:
+            (source,) = (source for source in self.world.callbacks if source.name == role)
+            return self.follow(source, self.log)
+        if role == CHANNEL_ORDERS_ROLE:
+            return GroupWorker(Group(self.kafka, role, [CHANNEL_ORDERS]), self._input_share, ARRIVALS_MAX)
+        reader_of = self._reader_of(role)
+        return GroupWorker(
+            Group(self.kafka, role, TOPICS_OF[role]), lambda place: self._event_share(place, reader_of), PROJECTED_MAX
+        )
+
+    def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
+        for consumer in CONSUMERS:
+            if consumer.name == role:
+                return lambda feed: self.consumer_worker(consumer, feed, self.coverage.position)
+        for projection in PROJECTIONS:
+            if projection.name == role:
+                return lambda feed: ProjectionWorker(self._read_model(projection), feed)
+        for gateway in self.world.gateways():
+            if gateway.name == role:
+                return lambda feed: self.gateway_worker(gateway, feed)
+        raise UnknownRole(role)
+
+    def _read_model(self, projection: Projection) -> ReadModel:
+        told = projection.name in {state.table.name for state in STATES}
+        return ReadModel(projection, self.sql, alone=False, told=told)
+
+    def _event_share(self, place: Place, reader_of: Callable[[PartitionFeed], FeedReader]) -> Share:
+        feed = PartitionFeed(place, self.wire, self._refill)
+        return EventShare(feed, reader_of(feed))
+
+    def _input_share(self, place: Place) -> Share:
+        source = PartitionSource(place, CHANNEL_ORDERS_ROLE, "canonical")
+        return InputShare(source, IntakeWorker(source, PARSERS[source.dialect], self.store, self.log))
+
+    def _refill(self, place: Place, after: int, to: int) -> Iterator[Recorded]:
+        """The partition's events after one position up to another, from the log itself."""
+        partitions = self._partitions()
+        while after < to:
+            rows = self.recorder.select_notifications(after, READ_MAX, stop=to, inclusive_of_start=False)
+            for row in rows:
+                if place_of(str(row.originator_id), partitions) == place:
+                    yield self.store.codec.decode(row, row.id)
+            after = rows[-1].id if rows else to
+
+    def _partitions(self) -> dict[str, int]:
+        with self.recorder.datastore.cursor() as curs:
+            curs.execute(f"SELECT topic, count(*) AS partitions FROM {RELAY_PARTITIONS} GROUP BY topic")
+            return {row["topic"]: row["partitions"] for row in curs}
