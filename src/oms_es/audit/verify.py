@@ -25,6 +25,8 @@ from oms_es.kernel import Decider, Key, Projection, Recorded, Row
 from oms_es.runtime.codec import Codec, event_id_of
 from oms_es.runtime.read_models import fold
 from oms_es.runtime.recorder import EVENTS, TRACKING, stored_event
+from oms_es.runtime.relay import RELAY_PARTITIONS
+from oms_es.runtime.wire import place_of
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
@@ -193,6 +195,30 @@ def _at(recorded: Recorded) -> str:
     return f"position {recorded.position}, {type(recorded.event).__name__} in {recorded.stream}"
 
 
+class Progress(NamedTuple):
+    """How far each projection has come: in the log, and in each partition of the topics that it reads on Kafka."""
+
+    positions: Mapping[str, int]
+    partitions: Mapping[str, int]
+
+    @classmethod
+    def stored(cls, connection: psycopg.Connection[dict[str, Any]]) -> Progress:
+        rows = connection.execute(SQL("SELECT application_name, notification_id FROM {}").format(Identifier(TRACKING)))
+        positions = {row["application_name"]: row["notification_id"] for row in rows}
+        counted = connection.execute(
+            SQL("SELECT topic, count(*) AS partitions FROM {} GROUP BY topic").format(Identifier(RELAY_PARTITIONS))
+        )
+        return cls(positions, {row["topic"]: row["partitions"] for row in counted})
+
+    def has_taken(self, projection: str, recorded: Recorded) -> bool:
+        if recorded.position <= self.positions.get(projection, 0):
+            return True
+        if not self.partitions:
+            return False
+        place = place_of(recorded.stream, self.partitions)
+        return recorded.position <= self.positions.get(f"{projection}@{place}", 0)
+
+
 def verify(
     database_url: str,
     deciders: Sequence[Decider[Any]],
@@ -203,13 +229,13 @@ def verify(
     """Ask every question of the whole history. `progress` is told (position reached, last position)."""
     with _snapshot(database_url) as connection:
         history = History(deciders)
-        positions = _positions(connection)
+        progress_of = Progress.stored(connection)
         last = _scalar(connection, SQL("SELECT max(notification_id) AS value FROM {}").format(Identifier(EVENTS)))
         folded: dict[str, dict[Key, Row | None]] = {projection.name: {} for projection in projections}
         for recorded in _events(connection, codec, history.readable):
             history.fold(recorded)
             for projection in projections:
-                if recorded.position <= positions.get(projection.name, 0):
+                if progress_of.has_taken(projection.name, recorded):
                     fold(projection, folded[projection.name], [recorded])
             if recorded.position % READ_MAX == 0:
                 progress(recorded.position, last)
@@ -224,11 +250,6 @@ def _snapshot(database_url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         yield connection
-
-
-def _positions(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, int]:
-    rows = connection.execute(SQL("SELECT application_name, notification_id FROM {}").format(Identifier(TRACKING)))
-    return {row["application_name"]: row["notification_id"] for row in rows}
 
 
 def _scalar(connection: psycopg.Connection[dict[str, Any]], query: Any) -> int:
