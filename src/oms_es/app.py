@@ -98,6 +98,10 @@ class NotMigrated(Exception):  # noqa: N818 - says what to do
     """The database has no tables of ours yet."""
 
 
+class OnKafka(Exception):  # noqa: N818 - says what to do
+    """What is done in this database is done by way of Kafka."""
+
+
 def migrate(database_url: str) -> None:
     """Make every table that is missing. Safe to run again, and from several processes at once."""
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -271,8 +275,15 @@ class Engine(Parts):
         self.log.offer(recorded)
         return recorded
 
+    def require_the_log(self) -> None:
+        """Raises OnKafka where the workers of Kafka hold the positions: both would do everything."""
+        with self.recorder.datastore.cursor() as curs:
+            if curs.execute(f"SELECT 1 FROM {relay.RELAY} WHERE epoch > 0").fetchone():
+                raise OnKafka("this database is served by workers on Kafka; start `oms-es worker`, not an engine")
+
     def settle(self) -> int:
-        """Run until nothing is left to do and nothing more will come from the simulated world."""
+        """Run until nothing is left to do and nothing more will come from the simulated world. Raises OnKafka."""
+        self.require_the_log()
         total = self.loop.run_until_quiet()
         while self.world.outstanding():
             self.bell.wait(0.05)

@@ -13,35 +13,40 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 
 import typer
 from pydantic_core import to_json
 
 from oms_es import display
-from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, NotMigrated, migrate
+from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, NotMigrated, Parts, migrate
 from oms_es.audit import queries
 from oms_es.audit.verify import Report, verify
 from oms_es.demo import run as demo_run
 from oms_es.failures import Code, NotFound, failed
 from oms_es.kernel import BadInput, Command, Recorded, Refused
-from oms_es.runtime import dead_letters, lines
+from oms_es.runtime import dead_letters, lines, metrics
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, Taken
+from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_topics
 from oms_es.runtime.logging import configure_logging
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
-from oms_es.runtime.session import Database, database
+from oms_es.runtime.session import Database, NoDatabase, database
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import CancelOrder, order_id_of
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.settings import Settings
+from oms_es.workers import PARTITIONS, ROLES, Workers, roles_of, topics
 
 DIFFERENCES_SHOWN_MAX = 5
 PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
 DETAIL_CHARACTERS_SHOWN_MAX = 80
 DAYS_SHOWN = 31
+DEMO_PARTITIONS = 3
+
+P = TypeVar("P", bound=Parts)
 
 
 app = typer.Typer(
@@ -83,13 +88,16 @@ def demo(
     dataset: Annotated[
         Literal["completejourney"] | None, typer.Option(help="Real baskets instead of a made-up world.")
     ] = None,
+    kafka: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="By way of this Kafka, whose topics of ours must be unused.")
+    ] = None,
 ) -> None:
     """Watch a week of orders go through the whole engine, mishaps included, then check every promise."""
     settings = set_up("warning" if json or not sys.stderr.isatty() else "error")
     collect_seldom()
     told = demo_run.complete_journey(orders) if dataset else demo_run.made_up(orders, seed)
     with demo_database(settings, keep=keep) as place:
-        outcome = play(place, told, seed)
+        outcome = play(place, told, seed, kafka_of(settings, kafka) if kafka else None)
     if json:
         print_json(outcome.as_json())
     else:
@@ -113,14 +121,23 @@ def demo_database(settings: Settings, *, keep: bool) -> Iterator[Database]:
         yield place
 
 
-def play(place: Database, told: demo_run.Told, seed: int) -> demo_run.Outcome:
+def play(place: Database, told: demo_run.Told, seed: int, kafka: Config | None) -> demo_run.Outcome:
     console = display.console_on(sys.stderr)
-    chaos = demo_run.chaos_of(seed)
-    with opened(Engine(place.url, chaos=chaos, transit_seconds=demo_run.TRANSIT_SECONDS)) as engine:
+    with opened(demo_engine(place, seed, kafka)) as engine:
         ran = demo_run.run(engine, told, console)
     report = verified(place.url)
     with queries.reading(place.url) as connection:
         return demo_run.Outcome(ran, demo_run.story_of(connection), queries.daily_sales(connection, DAYS_SHOWN), report)
+
+
+def demo_engine(place: Database, seed: int, kafka: Config | None) -> Engine | Workers:
+    chaos, transit_seconds = demo_run.chaos_of(seed), demo_run.TRANSIT_SECONDS
+    if kafka is None:
+        engine = Engine(place.url, chaos=chaos, transit_seconds=transit_seconds)
+        engine.require_the_log()
+        return engine
+    create_topics(kafka, topics(DEMO_PARTITIONS), replicas=1)
+    return Workers(place.url, kafka, ROLES, relaying=True, chaos=chaos, transit_seconds=transit_seconds)
 
 
 @app.command(name="run")
@@ -133,8 +150,64 @@ def run_engine() -> None:
             migrate(place.url)
         engine = Engine(place.url, batch_max=settings.batch_max, poll_seconds=settings.poll_seconds)
         with opened(engine), stopping_on_signals() as stopping:
+            engine.require_the_log()
             say(f"running on {place.place}, from position {engine.last_position()}; stop with SIGTERM or Ctrl-C")
             engine.loop.run(stopping)
+
+
+@app.command(name="topics")
+def make_topics(
+    *,
+    partitions: Annotated[int, typer.Option(min=1, help="Of each topic; they can never be changed.")] = PARTITIONS,
+    replicas: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
+) -> None:
+    """Make the topics that are missing on the Kafka of OMS_KAFKA. What exists is left as it is."""
+    made = create_topics(kafka_of(set_up()), topics(partitions), replicas)
+    say(f"made {', '.join(made)}" if made else "every topic is there")
+
+
+@app.command(name="relay")
+def run_relay() -> None:
+    """Tell the log to Kafka until SIGTERM or SIGINT; a second relay stands by."""
+    work([], relaying=True)
+
+
+@app.command(name="worker")
+def run_worker(
+    roles: Annotated[
+        list[str], typer.Argument(metavar="ROLE...", help="Names of roles, or consumers, projections, gateways, all.")
+    ],
+) -> None:
+    """Run some roles on Kafka until SIGTERM or SIGINT, beside any number of others."""
+    work(roles_of(roles), relaying=False)
+
+
+def work(roles: Sequence[str], *, relaying: bool) -> None:
+    settings = set_up("info")
+    if not settings.database_url:
+        raise NoDatabase("workers share an ordinary PostgreSQL server; name it with OMS_DATABASE_URL")
+    collect_seldom()
+    workers = Workers(settings.database_url, kafka_of(settings), roles, relaying=relaying, batch_max=settings.batch_max)
+    watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
+    with opened(workers), watched as port, stopping_on_signals() as stopping:
+        say(f"running {', '.join(roles) or 'the relay'}" + (f", metrics on port {port}" if port else ""))
+        workers.loop.run(stopping)
+
+
+def kafka_of(settings: Settings, bootstrap: str | None = None) -> Config:
+    """Raises KafkaUnavailable if none is named."""
+    address = bootstrap or settings.kafka
+    if not address:
+        raise KafkaUnavailable("name the brokers with OMS_KAFKA, as host:port; `make kafka` starts one here")
+    password, authority = settings.kafka_sasl_password, settings.kafka_ssl_cafile
+    return connection(
+        address,
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        sasl_plain_username=settings.kafka_sasl_username,
+        sasl_plain_password=password and password.get_secret_value(),
+        ssl_cafile=authority and str(authority),
+    )
 
 
 @app.command(name="migrate")
@@ -427,7 +500,7 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
 
 
 @contextmanager
-def opened(engine: Engine) -> Iterator[Engine]:
+def opened(engine: P) -> Iterator[P]:
     """Closed too if it does not open."""
     with closing(engine), engine:
         yield engine

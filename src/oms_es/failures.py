@@ -12,15 +12,17 @@ from enum import IntEnum
 from psycopg import Error as DatabaseError
 from pydantic import ValidationError
 
-from oms_es.app import NotMigrated
+from oms_es.app import NotMigrated, OnKafka
 from oms_es.demo.completejourney import MissingExtra
 from oms_es.demo.run import OtherDemo
 from oms_es.kernel import Refused
 from oms_es.runtime.embedded import EmbeddedError
+from oms_es.runtime.kafka import KafkaUnavailable
 from oms_es.runtime.loop import Stopped
 from oms_es.runtime.session import NoDatabase
 from oms_es.runtime.store import OUTAGES
 from oms_es.settings import Settings
+from oms_es.workers import UnknownRole
 
 UNKNOWN_ORDER = "unknown_order"
 
@@ -34,6 +36,7 @@ class Code(IntEnum):
     BURIED = 5
     DIFFERENT = 6
     REFUSED = 7
+    NO_KAFKA = 8
 
 
 class NotFound(Exception):  # noqa: N818 - an answer
@@ -41,8 +44,9 @@ class NotFound(Exception):  # noqa: N818 - an answer
 
 
 FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
-    ((OtherDemo, MissingExtra), Code.USAGE),
-    ((NoDatabase, NotMigrated, EmbeddedError), Code.NO_DATABASE),
+    ((OtherDemo, MissingExtra, UnknownRole), Code.USAGE),
+    ((NoDatabase, NotMigrated, OnKafka, EmbeddedError), Code.NO_DATABASE),
+    ((KafkaUnavailable,), Code.NO_KAFKA),
     ((NotFound,), Code.NOT_FOUND),
     ((Refused,), Code.REFUSED),
 )

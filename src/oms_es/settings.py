@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,3 +20,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")
+    kafka: str | None = Field(default=None, description="Bootstrap servers, host:port, separated by commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = Field(default=None, description="PEM file of the authority that signed the brokers")
+    metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen")
+    metrics_port: int | None = Field(default=None, ge=0, le=65_535, description="Without it nothing is served")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS, Parts
 from oms_es.gateways.carrier import CarrierGateway
@@ -20,10 +20,11 @@ from oms_es.projections import order_status, stock_levels
 from oms_es.runtime.coverage import Coverage
 from oms_es.runtime.groups import EventShare, GroupWorker, InputShare, Nap, PartitionFeed, PartitionSource, Share
 from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
-from oms_es.runtime.intake import IntakeWorker
+from oms_es.runtime.intake import IntakeWorker, Limit
 from oms_es.runtime.kafka import Config, Group, Place, Publisher, Topic
 from oms_es.runtime.log import READ_MAX, Unread
 from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker
+from oms_es.runtime.metrics import RELAY_DEPTH, Health
 from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
 from oms_es.runtime.read_models import ReadModel
 from oms_es.runtime.relay import RELAY_PARTITIONS, EventOutlet, Leadership, Relay
@@ -104,6 +105,11 @@ class Workers(Parts):
         participants += [self._participant(role) for role in roles]
         self.loop = Loop(participants, self.bell)
 
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.loop.seek()
+        return self
+
     def close(self) -> None:
         for participant in self.loop.participants:
             if isinstance(participant, GroupWorker | Relay):
@@ -130,6 +136,17 @@ class Workers(Parts):
                 self.bell.wait(1.0)
         return total
 
+    def health(self) -> Health:
+        return Health(lambda: self.loop.turned_at, self._not_ready)
+
+    def _not_ready(self) -> Iterator[str]:
+        for participant in self.loop.participants:
+            if isinstance(participant, GroupWorker):
+                if not participant.group.joined:
+                    yield f"{participant.name} has not joined its group yet"
+                for place, error in participant.stopped.items():
+                    yield f"{participant.name} stopped at {place}: {error}"
+
     def _raise_what_stopped(self) -> None:
         for participant in self.loop.participants:
             if isinstance(participant, GroupWorker):
@@ -143,6 +160,7 @@ class Workers(Parts):
             StateOutlet(publisher, STATES),
             DeadLetterOutlet(publisher, CHANNEL_ORDERS_ROLE, DEAD_LETTERS, self.clock),
         )
+        RELAY_DEPTH.set_function(lambda: self.last_position() - outlets[0].position)
         return Relay(Leadership(self.database_url), publisher, outlets)
 
     def _participant(self, role: str) -> Participant:
@@ -180,7 +198,7 @@ class Workers(Parts):
 
     def _input_share(self, place: Place) -> Share:
         source = PartitionSource(place, CHANNEL_ORDERS_ROLE, "canonical")
-        return InputShare(source, IntakeWorker(source, PARSERS[source.dialect], self.store, self.log))
+        return InputShare(source, IntakeWorker(source, PARSERS[source.dialect], self.store, self.log, limit=Limit()))
 
     def _refill(self, place: Place, after: int, to: int) -> Iterator[Recorded]:
         """The partition's events after one position up to another, from the log itself."""

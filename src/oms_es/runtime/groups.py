@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from oms_es.kernel import GatewayUnavailable, Recorded
+from oms_es.runtime import metrics
 from oms_es.runtime.intake import Arrival, IntakeWorker
 from oms_es.runtime.kafka import Group, Message, Place
 from oms_es.runtime.loop import FeedReader
@@ -56,7 +57,11 @@ class Share(Protocol):
         """Messages that are not done yet."""
 
     def done(self) -> int | None:
-        """The offset that is done with all before it; None before the first."""
+        """The offset that is done with all before it; None if it has not moved."""
+
+    @property
+    def position(self) -> int:
+        """Where it stands."""
 
 
 class PartitionFeed:
@@ -158,6 +163,10 @@ class EventShare:
     def done(self) -> int | None:
         return self.feed.done(self.reader.saved)
 
+    @property
+    def position(self) -> int:
+        return self.reader.saved
+
 
 class PartitionSource:
     """Input from outside on one partition; its position is the offset after it."""
@@ -218,6 +227,10 @@ class InputShare:
         self._told = seen
         return seen
 
+    @property
+    def position(self) -> int:
+        return self.worker.intake.seen
+
 
 class GroupWorker:
     """A participant of the loop: one role, on whichever partitions its group gives it."""
@@ -230,13 +243,14 @@ class GroupWorker:
         self.shares: dict[Place, Share] = {}
         self.stopped: dict[Place, BaseException] = {}
         self._paused: set[Place] = set()
+        self._changes: deque[tuple[bool, Place]] = deque()
+        self._inbox: dict[Place, list[Message]] = {}
 
     def step(self) -> int:
-        fetched = self.group.poll()
+        for place, messages in self.group.poll().items():
+            self._inbox.setdefault(place, []).extend(messages)
         self._follow_the_group()
-        for place, messages in fetched.items():
-            if share := self.shares.get(place):
-                share.put(messages)
+        self._sort_the_inbox()
         taken = sum(self._step(place, share) for place, share in self.shares.items())
         self._throttle()
         return taken
@@ -252,27 +266,51 @@ class GroupWorker:
         self.group.close()
 
     def _follow_the_group(self) -> None:
-        for given, places in self.group.changes():
-            for place in places:
-                self.shares.pop(place, None)
-                self.stopped.pop(place, None)
-                self._paused.discard(place)
-                if given:
-                    self._begin(place)
-            log.info("partitions given" if given else "partitions taken", consumer=self.name, count=len(places))
+        """One place at a time: what fails on the way, as while the database is away, is done the next time."""
+        self._changes.extend((given, place) for given, places in self.group.changes() for place in sorted(places))
+        while self._changes:
+            given, place = self._changes[0]
+            self._drop(place)
+            if given:
+                self._begin(place)
+            self._changes.popleft()
+            log.info("partition given" if given else "partition taken", consumer=self.name, place=str(place))
+            metrics.PARTITIONS.labels(self.name).set(len(self.shares))
+
+    def _drop(self, place: Place) -> None:
+        if self.shares.pop(place, None) is not None:
+            self._forget(place)
+        self.stopped.pop(place, None)
+        metrics.STOPPED.labels(self.name).set(len(self.stopped))
+        self._paused.discard(place)
+
+    def _sort_the_inbox(self) -> None:
+        """What came of a partition that is not ours any more is somebody else's."""
+        for place, messages in self._inbox.items():
+            if share := self.shares.get(place):
+                share.put(messages)
+        self._inbox.clear()
+
+    def _forget(self, place: Place) -> None:
+        """What another process has now is not ours to report."""
+        for gauge in (metrics.POSITION, metrics.LAG):
+            gauge.remove_by_labels({"role": self.name, "place": str(place)})
 
     def _begin(self, place: Place) -> None:
         share = self.share_of(place)
         offset = share.begin()
         if offset is not None:
             self.group.seek(place, offset)
+            self._inbox.pop(place, None)  # it was fetched from elsewhere
         self.shares[place] = share
 
     def _step(self, place: Place, share: Share) -> int:
         if place in self.stopped:
             return 0
         try:
-            taken = share.step()
+            with metrics.timed(self.name) as told:
+                taken = share.step()
+                told(taken)
             if not taken:
                 share.rest()
         except GatewayUnavailable:
@@ -281,6 +319,7 @@ class GroupWorker:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the other partitions go on
             self.stopped[place] = error
+            metrics.STOPPED.labels(self.name).set(len(self.stopped))
             log.critical(
                 "partition stopped: repair the cause, then start again",
                 consumer=self.name,
@@ -290,10 +329,13 @@ class GroupWorker:
             return 0
         if (offset := share.done()) is not None:
             self.group.hint({place: offset})
+            metrics.POSITION.labels(self.name, place).set(share.position)
+            metrics.LAG.labels(self.name, place).set(self.group.lag(place, offset) or 0)
         return taken
 
     def _throttle(self) -> None:
         full = {p for p, share in self.shares.items() if share.waiting() > BUFFERED_MAX or p in self.stopped}
-        self.group.pause(full - self._paused)
-        self.group.resume(self._paused - full)
-        self._paused = full
+        if full != self._paused:
+            self.group.pause(full - self._paused)
+            self.group.resume(self._paused - full)
+            self._paused = full

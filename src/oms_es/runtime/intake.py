@@ -6,12 +6,14 @@ that moves past it; one that cannot be used holds nobody else up.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from oms_es.kernel import BadInput, Command, Refused
+from oms_es.runtime import metrics
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter
 from oms_es.runtime.log import Feed
@@ -49,6 +51,38 @@ class Taken(NamedTuple):
     def __add__(self, other: object) -> Taken:
         assert isinstance(other, Taken)
         return Taken(self.accepted + other.accepted, self.buried + other.buried)
+
+
+class TooManyDeadLetters(Exception):  # noqa: N818 - says what to do
+    """So much of the input cannot be used that the fault is likely ours, or the sender's of all of it."""
+
+
+class Limit:
+    """Stops before a whole topic is buried, as after a bad deploy: what was buried can be replayed."""
+
+    def __init__(self, arrivals_min: int = 100, share_max: float = 0.5, window: int = 1_000) -> None:
+        self.arrivals_min = arrivals_min
+        self.share_max = share_max
+        self.window = window
+        self._batches: deque[Taken] = deque()
+        self._in_a_row = 0
+
+    def note(self, taken: Taken) -> None:
+        """Raises TooManyDeadLetters."""
+        self._batches.append(taken)
+        self._in_a_row = 0 if taken.accepted else self._in_a_row + taken.buried
+        total = sum(self._batches, Taken(0, 0))
+        while total.accepted + total.buried - sum(self._batches[0]) >= self.window:
+            self._batches.popleft()
+            total = sum(self._batches, Taken(0, 0))
+        arrivals = total.accepted + total.buried
+        if self._in_a_row >= self.arrivals_min or (
+            arrivals >= self.arrivals_min and total.buried > self.share_max * arrivals
+        ):
+            raise TooManyDeadLetters(
+                f"{total.buried} of the last {arrivals} inputs could not be used: see `oms-es dead-letters list`, "
+                "repair the cause, start again and replay them"
+            )
 
 
 class Intake:
@@ -96,6 +130,7 @@ class Intake:
         self.feed.offer(self.store.execute([(Cause(self.name), [command]) for command in commands], advance, letters))
         self.seen = position
         for letter in letters:
+            metrics.DEAD_LETTERS.labels(letter.source.partition("@")[0]).inc()
             log.warning("buried", source=letter.source, place=letter.place, reason=letter.reason, detail=letter.detail)
         return Taken(len(commands), len(letters))
 
@@ -118,16 +153,27 @@ class Intake:
 class IntakeWorker:
     """A source that is followed, at a position that is kept."""
 
-    def __init__(self, source: Source, parse: Parser, store: Store, feed: Feed, batch_max: int = BATCH_MAX) -> None:
+    def __init__(
+        self,
+        source: Source,
+        parse: Parser,
+        store: Store,
+        feed: Feed,
+        batch_max: int = BATCH_MAX,
+        limit: Limit | None = None,
+    ) -> None:
         self.name = source.name
         self.source = source
         self.batch_max = batch_max
+        self.limit = limit
         self.intake = Intake(source.name, source.dialect, parse, store, feed, tracked=True)
 
     def step(self) -> int:
         arrivals = self.source.read(self.intake.seen, self.batch_max)
         if arrivals:
-            self.intake.take(arrivals)
+            taken = self.intake.take(arrivals)
+            if self.limit:
+                self.limit.note(taken)
         return len(arrivals)
 
     def rest(self) -> None:

@@ -143,6 +143,18 @@ class Publisher:
             raise KafkaUnavailable(f"there is no topic {topic}; make it with `oms-es topics`")
         return len(found)
 
+    def messages(self, topic: str, partitions: int) -> int:
+        """How many were ever published to the topic, as far as they can be counted: its end offsets."""
+        places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        try:
+            reader = KafkaConsumer(**self.config, enable_auto_commit=False, metrics_enabled=False)
+            try:
+                return sum(reader.end_offsets(places).values())
+            finally:
+                reader.close(autocommit=False)
+        except (KafkaError, OSError) as error:
+            raise KafkaUnavailable(f"{topic}: {type(error).__name__}: {error}") from error
+
     def discard(self) -> None:
         """Stop at once: what it still holds must not arrive after what is published next."""
         producer, self._producer = self._producer, None
@@ -214,6 +226,11 @@ class Group:
             while True:
                 found.append(self._rebalances.happened.get_nowait())
         return found
+
+    @property
+    def joined(self) -> bool:
+        """Whether it is known which partitions are ours."""
+        return self._consumer is not None and not self._consumer._coordinator.need_rejoin()  # noqa: SLF001 - nothing public tells
 
     def seek(self, place: Place, offset: int) -> None:
         with suppress(ValueError):  # it was taken from us again meanwhile

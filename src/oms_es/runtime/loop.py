@@ -279,6 +279,7 @@ class Loop:
         self.bell = bell
         self.poll_seconds = poll_seconds
         self.stopped: dict[str, BaseException] = {}
+        self.turned_at = time.monotonic()
         self._paused_until: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
 
@@ -288,6 +289,7 @@ class Loop:
 
     def turn(self) -> int:
         """A few batches for everybody; how many deliveries there were."""
+        self.turned_at = time.monotonic()
         self.look()
         return sum(self._step(participant) for participant in self.participants)
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import psycopg
 import structlog
 
+from oms_es.runtime import metrics
 from oms_es.runtime.kafka import KafkaUnavailable, Outgoing, Place, Publisher
 from oms_es.runtime.recorder import APPEND_LOCK, EVENTS
 from oms_es.runtime.wire import Wire, place_of
@@ -91,10 +92,12 @@ class Leadership:
         assert told
         self.epoch = told[0]
         log.info("relay is active", epoch=self.epoch)
+        metrics.RELAY_ACTIVE.set(1)
         return True
 
     def resign(self) -> None:
         session, self.session = self.session, None
+        metrics.RELAY_ACTIVE.set(0)
         if session is not None:
             with suppress(psycopg.Error):
                 session.close()
@@ -158,7 +161,9 @@ class Relay:
             for outlet in self.outlets:
                 outlet.begin(session, self.leadership.epoch)
             self._begun = True
-        return max(outlet.publish(session) for outlet in self.outlets)
+        published = [outlet.publish(session) for outlet in self.outlets]
+        metrics.RELAY_PUBLISHED.inc(sum(published))
+        return max(published)
 
     def _stand_by(self, error: Exception) -> None:
         log.warning("relay stands by", reason=str(error))
@@ -177,7 +182,6 @@ class EventOutlet:
         self.wire = wire
         self.topics = topics
         self.position = self.epoch = 0
-        self.published = 0
         self._partitions: Mapping[str, int] = {}
         self._last: dict[Place, int] = {}
 
@@ -196,17 +200,25 @@ class EventOutlet:
 
     def _last_of(self, session: psycopg.Connection[Any]) -> dict[Place, int]:
         """The position last published in each partition; how many there are is written down at the first sight."""
+        known = {topic for (topic,) in session.execute(f"SELECT DISTINCT topic FROM {RELAY_PARTITIONS}")}
         for topic, count in self._partitions.items():
-            session.execute(
-                f"INSERT INTO {RELAY_PARTITIONS} (topic, partition) SELECT %(topic)s, n "
-                "FROM generate_series(0, %(last)s) AS n "
-                f"WHERE NOT EXISTS (SELECT FROM {RELAY_PARTITIONS} WHERE topic = %(topic)s)",
-                {"topic": topic, "last": count - 1},
-            )
+            if topic not in known:
+                self._begin_topic(session, topic, count)
         found = session.execute(
             f"SELECT topic, partition, position FROM {RELAY_PARTITIONS} WHERE topic = ANY(%s)", [list(self._partitions)]
         )
         return {Place(topic, partition): position for topic, partition, position in found}
+
+    def _begin_topic(self, session: psycopg.Connection[Any], topic: str, partitions: int) -> None:
+        """Raises KafkaUnavailable if somebody else publishes there: two logs in one topic could not be told apart."""
+        if self.publisher.messages(topic, partitions):
+            raise KafkaUnavailable(
+                f"{topic} holds the events of another log; this one needs a Kafka of its own"
+            )
+        session.execute(
+            f"INSERT INTO {RELAY_PARTITIONS} (topic, partition) SELECT %s, n FROM generate_series(0, %s) AS n",
+            [topic, partitions - 1],
+        )
 
     def publish(self, session: psycopg.Connection[Any]) -> int:
         rows = self._rows(session)
@@ -217,7 +229,6 @@ class EventOutlet:
         self.publisher.publish(messages)
         self._save(session, rows[-1].notification_id, {message.place: last[message.place] for message in messages})
         self._last = last
-        self.published += len(messages)
         return len(messages)
 
     def _rows(self, session: psycopg.Connection[Any]) -> list[Logged]:
@@ -251,3 +262,4 @@ class EventOutlet:
                 [[place.topic for place in last], [place.partition for place in last], list(last.values())],
             )
         self.position = position
+        metrics.RELAY_POSITION.set(position)

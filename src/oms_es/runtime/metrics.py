@@ -1,0 +1,95 @@
+"""What an operator watches, for Prometheus, and whether this process is alive and ready, for whoever restarts it.
+
+Every metric is declared here; the names are an interface.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+
+LIVE_SECONDS_MAX = 60.0
+"""A loop that has not turned for so long is stuck."""
+
+POSITION = Gauge("oms_position", "Position of the log up to which a role has done a partition", ["role", "place"])
+LAG = Gauge("oms_lag_messages", "Messages of a partition that a role has not done yet", ["role", "place"])
+BUFFERED = Gauge("oms_buffered_messages", "Messages fetched and waiting in this process", ["role", "place"])
+PARTITIONS = Gauge("oms_partitions", "Partitions that this process has", ["role"])
+STOPPED = Gauge("oms_partitions_stopped", "Partitions that wait for a repair", ["role"])
+DELIVERIES = Histogram(
+    "oms_batch_deliveries", "Deliveries of a batch", ["role"], buckets=(1, 5, 20, 100, 500, 1_000, 2_000)
+)
+COMMIT_SECONDS = Histogram(
+    "oms_batch_seconds",
+    "Seconds from taking a batch to its commit",
+    ["role"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
+DEAD_LETTERS = Counter("oms_dead_letters", "Inputs from outside that could not be used", ["source"])
+RELAY_ACTIVE = Gauge("oms_relay_active", "1 while this process is the one that publishes")
+RELAY_POSITION = Gauge("oms_relay_position", "Position of the log up to which everything is published")
+RELAY_DEPTH = Gauge("oms_relay_depth_events", "Positions between the end of the log and what is published")
+RELAY_PUBLISHED = Counter("oms_relay_published", "Messages that the brokers have acknowledged")
+
+
+@contextmanager
+def timed(role: str) -> Iterator[Callable[[int], None]]:
+    """Tell the given function how many deliveries the batch had; a batch without any is not counted."""
+    began = time.perf_counter()
+
+    def told(deliveries: int) -> None:
+        if deliveries:
+            COMMIT_SECONDS.labels(role).observe(time.perf_counter() - began)
+            DELIVERIES.labels(role).observe(deliveries)
+
+    yield told
+
+
+class Health:
+    """`ready`: why this process is not ready, or nothing if it is."""
+
+    def __init__(self, turned_at: Callable[[], float], ready: Callable[[], Iterable[str]]) -> None:
+        self.turned_at = turned_at
+        self.ready = ready
+
+    def live(self) -> list[str]:
+        silent = time.monotonic() - self.turned_at()
+        return [f"the loop has not turned for {silent:.0f} s"] if silent > LIVE_SECONDS_MAX else []
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name it has in the library
+        """A scrape is not worth a line."""
+
+
+@contextmanager
+def served(host: str, port: int | None, health: Health) -> Iterator[int | None]:
+    """GET /metrics, /livez, /readyz as long as the context lasts; port 0 is any free one, without a port nothing is."""
+    if port is None:
+        yield None
+        return
+    metrics = make_wsgi_app()
+
+    def application(environ: dict[str, Any], start: Any) -> Any:
+        checks = {"/livez": health.live, "/readyz": health.ready}
+        check = checks.get(environ["PATH_INFO"])
+        if check is None:
+            return metrics(environ, start)
+        problems = list(check())
+        start("503 Service Unavailable" if problems else "200 OK", [("Content-Type", "text/plain; charset=utf-8")])
+        return [("\n".join(problems) or "ok").encode() + b"\n"]
+
+    with make_server(host, port, application, handler_class=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
