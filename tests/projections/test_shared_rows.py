@@ -1,0 +1,75 @@
+"""On several workers a row is safe if one stream feeds it, or if its folds give the same row in any order."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from oms_es.app import PROJECTIONS, engine_on
+from oms_es.demo.workload import Workload
+from oms_es.gateways.simulators import Chaos
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.runtime.read_models import fold
+
+CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
+
+
+@pytest.fixture(scope="module")
+def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
+    """Everything that a few eventful days leave behind."""
+    from conftest import fresh_database
+
+    with fresh_database(request.getfixturevalue("embedded_server")) as url, engine_on(url, chaos=CHAOS) as engine:
+        for batch in Workload(3, 150).steps(50):
+            engine.tell("test", batch)
+            engine.loop.turn()
+        engine.settle()
+        found: list[Recorded] = []
+        while some := engine.log._select(found[-1].position if found else 0, 2_000):
+            found += some
+        yield found
+
+
+def shuffled(history: list[Recorded], chance: random.Random) -> list[Recorded]:
+    """Another order in which every stream still keeps its own."""
+    streams: dict[str, list[Recorded]] = defaultdict(list)
+    for recorded in history:
+        streams[recorded.stream].append(recorded)
+    turns = [recorded.stream for recorded in history]
+    chance.shuffle(turns)
+    rest = {stream: iter(events) for stream, events in streams.items()}
+    return [next(rest[stream]) for stream in turns]
+
+
+def rows(projection: Projection, history: list[Recorded]) -> dict[Key, Row]:
+    folded: dict[Key, Row | None] = {}
+    fold(projection, folded, history)
+    return {key: row for key, row in folded.items() if row is not None}
+
+
+@pytest.mark.parametrize("projection", [p for p in PROJECTIONS if not p.shared], ids=lambda p: p.name)
+def test_a_row_that_is_not_shared_is_fed_by_one_stream(projection: Projection, history: list[Recorded]) -> None:
+    feeding: dict[Key, set[str]] = defaultdict(set)
+    for recorded in history:
+        if a_fold := projection.folds.get(type(recorded.event)):
+            for key in a_fold.keys(recorded):
+                feeding[key].add(recorded.stream)
+    assert feeding
+    assert {key: streams for key, streams in feeding.items() if len(streams) > 1} == {}
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda p: p.name)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_streams_may_come_in_any_order(projection: Projection, seed: int, history: list[Recorded]) -> None:
+    assert rows(projection, shuffled(history, random.Random(seed))) == rows(projection, history)
+
+
+def test_the_history_has_what_makes_this_hard(history: list[Recorded]) -> None:
+    assert history[0].recorded_at < datetime.now(UTC)
+    assert {"OrderBackordered", "OrderCancelled", "PaymentDeclined", "StockReleased"} <= {
+        type(recorded.event).__name__ for recorded in history
+    }
