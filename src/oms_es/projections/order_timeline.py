@@ -38,7 +38,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderPlaced: "placed on {e.channel} as {e.external_id}, " + MONEY,
     o.DuplicateConflictFound: "told again with other content",
     o.OrderSourced: "sourced, attempt {e.attempt}",
-    o.OrderBackordered: "waits for stock of {e.demand}",
+    o.OrderBackordered: "waits for {demand}",
     o.OrderSourcingRequested: "to be sourced anew, attempt {e.attempt}",
     o.OrderLineAllocated: "locked " + STOCK,
     o.OrderAllocated: "everything is locked, " + MONEY + " are due",
@@ -99,8 +99,16 @@ def happened(_: Row | None, recorded: Recorded, key: Key) -> Row:
         "event_id": recorded.event_id,
         "caused_by": recorded.caused_by,
         "actor": recorded.actor,
-        "summary": SUMMARIES[type(event)].format(e=event, money=_money(event))[:SUMMARY_CHARACTERS_MAX],
+        "summary": SUMMARIES[type(event)].format(e=event, money=_money(event), demand=_demand(event))[
+            :SUMMARY_CHARACTERS_MAX
+        ],
     }
+
+
+def _demand(event: Any) -> str:
+    """The units that are lacking, if any are."""
+    demand = event.demand if isinstance(event, o.OrderBackordered) else {}
+    return ", ".join(f"{quantity} x {sku}" for sku, quantity in demand.items())
 
 
 def _money(event: Any) -> str:

@@ -212,9 +212,7 @@ class EventOutlet:
     def _begin_topic(self, session: psycopg.Connection[Any], topic: str, partitions: int) -> None:
         """Raises KafkaUnavailable if somebody else publishes there: two logs in one topic could not be told apart."""
         if self.publisher.messages(topic, partitions):
-            raise KafkaUnavailable(
-                f"{topic} holds the events of another log; this one needs a Kafka of its own"
-            )
+            raise KafkaUnavailable(f"{topic} holds the events of another log; this one needs a Kafka of its own")
         session.execute(
             f"INSERT INTO {RELAY_PARTITIONS} (topic, partition) SELECT %s, n FROM generate_series(0, %s) AS n",
             [topic, partitions - 1],
