@@ -6,7 +6,7 @@ RUN    := $(VENV)/bin/python -m
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test check bench faults format clean
+.PHONY: demo test check bench faults kafka format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -35,6 +35,9 @@ bench: $(VENV)/.synced
 
 faults: $(VENV)/.synced
 	OMS_TEST_KILLS=200 $(RUN) pytest tests/faults -v
+
+kafka: $(VENV)/.synced
+	@$(RUN) oms_es.runtime.kafka_broker
 
 format: $(VENV)/.synced
 	$(RUN) ruff format .

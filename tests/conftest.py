@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from oms_es.runtime.embedded import EmbeddedPostgres
+from oms_es.runtime.kafka_broker import Broker, BrokerUnavailable
+from oms_es.runtime.logging import configure_logging
 
 SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
 numbers = count(1)
@@ -82,3 +85,36 @@ def any_database_url(request: pytest.FixtureRequest) -> str:
     fixture = {"embedded": "database_url", "system-15": "system_postgres_url"}[request.param]
     url: str = request.getfixturevalue(fixture)
     return url
+
+
+@contextmanager
+def broker() -> Iterator[Broker]:
+    """A real Kafka of one's own. Where there is none to be had, the test is skipped, or fails if that was asked for."""
+    with reachable_directory() as directory:
+        running = Broker(directory / "kafka")
+        try:
+            running.start()
+        except BrokerUnavailable as unavailable:
+            if os.environ.get("OMS_TEST_KAFKA_REQUIRED"):
+                pytest.fail(f"NO KAFKA, and OMS_TEST_KAFKA_REQUIRED is set: {unavailable}")
+            pytest.skip(f"NO KAFKA, nothing about delivery is tested: {unavailable}")
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_address() -> Iterator[str]:
+    """Of a Kafka that all tests share, each with topics of its own."""
+    if named := os.environ.get("OMS_TEST_KAFKA"):
+        yield named
+        return
+    with broker() as running:
+        yield running.address
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    """A test that wants the lines asks for them."""
+    configure_logging("console", "critical")

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from oms_es.app import engine_on
 from oms_es.runtime.logging import configure_logging
 from oms_es.schemas.location import OpenLocation
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 def test_each_recorded_event_is_a_json_line_that_says_what_came_of_what_and_by_whom(
