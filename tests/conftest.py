@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -12,13 +13,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from kafka import KafkaAdminClient  # type: ignore[import-untyped] # the library has no types
 from psycopg.sql import SQL, Identifier
 
 from oms_es.runtime.embedded import EmbeddedPostgres
+from oms_es.runtime.kafka import Config, connection, create_topics
 from oms_es.runtime.kafka_broker import Broker, BrokerUnavailable
 from oms_es.runtime.logging import configure_logging
+from oms_es.workers import topics
 
 SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
+PARTITIONS = 3
 numbers = count(1)
 
 
@@ -106,12 +111,34 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def kafka_address() -> Iterator[str]:
-    """Of a Kafka that all tests share, each with topics of its own."""
+    """Of a Kafka that all tests share, one after the other. OMS_TEST_KAFKA names one whose `oms.` topics may go."""
     if named := os.environ.get("OMS_TEST_KAFKA"):
         yield named
         return
     with broker() as running:
         yield running.address
+
+
+@pytest.fixture
+def kafka(kafka_address: str) -> Config:
+    """How to reach a Kafka with empty topics and without groups."""
+    config = connection(kafka_address)
+    empty(config)
+    create_topics(config, topics(PARTITIONS), replicas=1)
+    return config
+
+
+def empty(config: Config) -> None:
+    admin = KafkaAdminClient(**config)
+    try:
+        stale = [topic for topic in admin.list_topics() if topic.startswith("oms.")]
+        if stale:
+            admin.delete_topics(stale)
+        while any(topic.startswith("oms.") for topic in admin.list_topics()):
+            time.sleep(0.05)
+        admin.delete_groups([group["group_id"] for group in admin.list_groups()])
+    finally:
+        admin.close()
 
 
 @pytest.fixture(autouse=True)
