@@ -106,7 +106,8 @@ def payment_commands() -> Callable[[payment.Payment], Strategy]:
         st.builds(p.RecordCaptureFailure, **of, capture_id=captures, reason=words),
         st.builds(p.CancelPayment, **of),
         st.builds(p.RecordVoid, **of, reference=references),
-        st.builds(p.RecordRefund, **of, refund_id=captures, reference=references),
+        st.builds(p.RefundPayment, **of, refund_id=st.sampled_from(["r1", "r2"]), amount_minor=quantities),
+        st.builds(p.RecordRefund, **of, refund_id=st.sampled_from(["s1", "s2", "r1", "r2"]), reference=references),
     )
     failures = st.builds(p.RecordDecline, **of, reason=words) | st.builds(p.RecordFailure, **of, reason=words)
     anything = st.one_of(requests, authorizations, failures, takings, st.builds(p.VoidPayment, **of))

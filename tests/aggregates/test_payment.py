@@ -58,6 +58,14 @@ def refund_requested(n: int, key: str = "s1") -> p.PaymentRefundRequested:
     return p.PaymentRefundRequested(**EUR, refund_id=key, amount_minor=n, authorization="auth")
 
 
+def refund(n: int, key: str = "r1", *parts: p.RefundAllocation) -> p.RefundPayment:
+    return p.RefundPayment(**PAY, refund_id=key, amount_minor=n, allocations=parts)
+
+
+def refund_refused(n: int, reason: str, key: str = "r1") -> p.PaymentRefundRefused:
+    return p.PaymentRefundRefused(**OF, refund_id=key, amount_minor=n, reason=reason)
+
+
 def pending(*then: Event) -> Given:
     return Given(decider, REQUESTED, *then)
 
@@ -168,7 +176,7 @@ def test_a_cancellation_undoes_what_was_held_and_what_was_taken() -> None:
     held(*two, *undone).when(CANCEL).then()
     held(*two, *undone).when(capture(1, "s3")).then_refused("not_authorized")
     all_back = (capture_requested(100), captured(100), refund_requested(100))
-    held(*all_back).when(capture(1, "s2")).then_refused("not_authorized")
+    held(*all_back).when(capture(1, "s2")).then_refused("exceeds_authorization")
 
 
 def test_a_capture_that_succeeds_after_the_cancellation_is_refunded_at_once() -> None:
@@ -205,6 +213,50 @@ def test_a_refund_is_done_once() -> None:
     done.when(record).then()
     done.when(p.RecordRefund(**PAY, refund_id="s1", reference="x")).then_refused("second_refund")
     taken.when(record).then_refused("unknown_refund")
+
+
+def test_what_was_taken_is_given_back_in_parts_across_captures() -> None:
+    two = (capture_requested(60), captured(60), capture_requested(30, "s2"), captured(30, "cap2", "s2"))
+    held(*two).when(refund(70)).then(refund_requested(70, "r1"))
+    held(*two, refund_requested(70, "r1")).when(refund(70)).then()
+    held(*two, refund_requested(70, "r1")).when(refund(20, "r2")).then(refund_requested(20, "r2"))
+    held(*two, refund_requested(70, "r1")).when(CANCEL).then(void_requested(10), refund_requested(20))
+    held(*two, refund_requested(70, "r1")).when(capture(10, "s3")).then(capture_requested(10, "s3"))
+
+
+def test_more_than_was_taken_is_not_given_back_and_nobody_stops_over_it() -> None:
+    taken = (capture_requested(60), captured(60), refund_requested(50, "r1"))
+    refused = refund_refused(20, "20 is more than the 10 left of what was taken", "r2")
+    held(*taken).when(refund(20, "r2")).then(refused)
+    held(*taken, refused).when(refund(20, "r2")).then()
+    held(*taken, refused).when(refund(10, "r2")).then(refund_requested(10, "r2"))
+    changed = refund_refused(10, "refund r1 gives 50 back; to give 10 more, name another refund_id")
+    held(*taken).when(refund(10)).then(changed)
+    held(*taken, changed).when(refund(10)).then()
+    held(capture_requested(60)).when(refund(1)).then(refund_refused(1, "1 is more than the 0 left of what was taken"))
+
+
+def test_the_parts_of_a_refund_sum_to_it() -> None:
+    line = p.RefundAllocation(kind="line", line_id="1", amount_minor=7)
+    shipping = p.RefundAllocation(kind="shipping", amount_minor=3)
+    taken = held(capture_requested(60), captured(60))
+    whole = p.PaymentRefundRequested(
+        **EUR, refund_id="r1", amount_minor=10, authorization="auth", allocations=(line, shipping)
+    )
+    taken.when(refund(10, "r1", line, shipping)).then(whole)
+    taken.when(refund(9, "r1", line, shipping)).then(refund_refused(9, "its parts sum to 10, not to 9"))
+
+
+def test_a_deposit_is_taken_as_soon_as_it_is_held() -> None:
+    deposit = REQUESTED.model_copy(update={"capture_now": True})
+    taken = capture_requested(100, "o.1")
+    Given(decider, deposit).when(AUTHORIZE).then(AUTHORIZED, taken)
+    Given(decider, deposit, AUTHORIZED, taken).when(AUTHORIZE).then()
+    Given(decider, deposit, NOTED).when(AUTHORIZE).then(AUTHORIZED, void_requested(100))
+
+
+def test_a_decline_says_whether_another_try_may_succeed() -> None:
+    pending().when(DECLINE.model_copy(update={"retriable": True})).then(DECLINED.model_copy(update={"retriable": True}))
 
 
 def test_of_an_unknown_payment_there_is_nothing_to_undo_and_nothing_to_report() -> None:

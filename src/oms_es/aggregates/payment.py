@@ -1,9 +1,10 @@
 """One payment of an order: what is held, taken and given back.
 
-Invariant: captured + in flight + voided <= authorised; refunded <= captured; one effect per gateway reference, and one
-reference per effect. Money that comes after nobody wants it any more goes straight back.
+Invariant: captured + in flight + voided <= authorised; refunded + being refunded <= captured; one effect per gateway
+reference, and one reference per effect. Money that comes after nobody wants it any more goes straight back.
 
-Repeats decide nothing. Where the provider contradicts itself the report is refused, so that a person looks at it.
+Repeats decide nothing. Where the provider contradicts itself the report is refused, so that a person looks at it. What
+our own consumers ask for and cannot have is an event.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Payment(NamedTuple):
     captures: HashTrieMap[str, Capture] = HashTrieMap()
     taken: int = 0  # the sum of captures done or in flight, kept so that the remainder costs nothing to know
     voided: int = 0  # asked to be let go, which happens once
-    refunds: HashTrieSet[str] = HashTrieSet()  # asked for
+    captured: int = 0
+    refunds: HashTrieMap[str, int] = HashTrieMap()  # asked for, with their amounts
+    returned: int = 0  # the sum of refunds done or in flight
+    refused: HashTrieSet[tuple[str, int]] = HashTrieSet()  # refunds that cannot be had
     effects: HashTrieMap[Effect, str] = HashTrieMap()  # done, by the provider's reference
     references: HashTrieMap[str, Effect] = HashTrieMap()
 
@@ -48,8 +52,13 @@ class Payment(NamedTuple):
         return self.requested.amount_minor - self.taken - self.voided
 
     @property
+    def refundable(self) -> int:
+        """What was taken and neither given back nor being given back."""
+        return self.captured - self.returned
+
+    @property
     def closed(self) -> bool:
-        return self.status != "authorized" or self.cancelled or self.voided > 0 or bool(self.refunds)
+        return self.status != "authorized" or self.cancelled or self.voided > 0
 
 
 def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
@@ -70,7 +79,7 @@ def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
             return payment._replace(captures=held, taken=payment.taken + n)
         case p.PaymentCaptured(capture_id=key, amount_minor=n, reference=reference):
             held = payment.captures.insert(key, Capture(n, "captured"))
-            return _done(payment, ("capture", key), reference)._replace(captures=held)
+            return _done(payment, ("capture", key), reference)._replace(captures=held, captured=payment.captured + n)
         case p.PaymentCaptureFailed(capture_id=key, amount_minor=n):
             held = payment.captures.insert(key, Capture(n, "failed"))
             return payment._replace(captures=held, taken=payment.taken - n)
@@ -78,8 +87,10 @@ def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
             return payment._replace(voided=payment.voided + n)
         case p.PaymentVoided(reference=reference):
             return _done(payment, VOID, reference)
-        case p.PaymentRefundRequested(refund_id=key):
-            return payment._replace(refunds=payment.refunds.insert(key))
+        case p.PaymentRefundRequested(refund_id=key, amount_minor=n):
+            return payment._replace(refunds=payment.refunds.insert(key, n), returned=payment.returned + n)
+        case p.PaymentRefundRefused(refund_id=key, amount_minor=n):
+            return payment._replace(refused=payment.refused.insert((key, n)))
         case p.PaymentRefunded(refund_id=key, reference=reference):
             return _done(payment, ("refund", key), reference)
     return payment
@@ -141,13 +152,19 @@ def _record_authorization(
     yield p.PaymentAuthorized(**_money(requested, requested.amount_minor), reference=command.reference)
     if payment.cancelled or payment.status != "pending":  # the order gave up waiting, or was told of a failure
         yield p.PaymentVoidRequested(**_money(requested, requested.amount_minor), authorization=command.reference)
+    elif requested.capture_now:
+        yield p.PaymentCaptureRequested(
+            **_money(requested, requested.amount_minor),
+            capture_id=requested.payment_id,
+            authorization=command.reference,
+        )
 
 
 def _record_decline(
     payment: Payment, requested: p.PaymentRequested, command: p.RecordDecline
 ) -> Iterator[p.PaymentEvent]:
     if payment.status == "pending":
-        yield p.PaymentDeclined(**_of(requested), reason=command.reason)
+        yield p.PaymentDeclined(**_of(requested), reason=command.reason, retriable=command.retriable)
     elif payment.status == "authorized" and not payment.declined:
         raise Refused(
             "contradicts",
@@ -200,7 +217,7 @@ def _record_capture(
         **_money(requested, capture.amount_minor), capture_id=command.capture_id, reference=command.reference
     )
     if payment.cancelled:
-        yield _refund(payment, requested, command.capture_id, capture.amount_minor)
+        yield _refund_requested(payment, requested, command.capture_id, capture.amount_minor)
 
 
 def _record_capture_failure(
@@ -246,9 +263,12 @@ def _cancel(payment: Payment, requested: p.PaymentRequested, command: p.CancelPa
     if unanswered and not payment.cancelled:
         yield p.PaymentCancellationNoted(**_of(requested))
     yield from _void(payment, requested, command)
+    left = payment.refundable
     for key, capture in captures:
-        if capture.status == "captured" and key not in payment.refunds:
-            yield _refund(payment, requested, key, capture.amount_minor)
+        if capture.status == "captured" and key not in payment.refunds and left:
+            amount_minor = min(left, capture.amount_minor)
+            left -= amount_minor
+            yield _refund_requested(payment, requested, key, amount_minor)
 
 
 def _record_void(payment: Payment, requested: p.PaymentRequested, command: p.RecordVoid) -> Iterator[p.PaymentEvent]:
@@ -270,18 +290,41 @@ def _record_refund(
             "ask the provider what it gave back",
         )
     if _is_news(payment, ("refund", command.refund_id), command.reference):
-        amount_minor = payment.captures[command.refund_id].amount_minor
         yield p.PaymentRefunded(
-            **_money(requested, amount_minor), refund_id=command.refund_id, reference=command.reference
+            **_money(requested, payment.refunds[command.refund_id]),
+            refund_id=command.refund_id,
+            reference=command.reference,
         )
 
 
-def _refund(
-    payment: Payment, requested: p.PaymentRequested, capture_id: str, amount_minor: int
+def _refund(payment: Payment, requested: p.PaymentRequested, command: p.RefundPayment) -> Iterator[p.PaymentEvent]:
+    key, n = command.refund_id, command.amount_minor
+    if payment.refunds.get(key) == n or (key, n) in payment.refused:
+        return
+    if reason := _why_not_refunded(payment, command):
+        yield p.PaymentRefundRefused(**_of(requested), refund_id=key, amount_minor=n, reason=reason)
+    else:
+        yield _refund_requested(payment, requested, key, n, reason=command.reason, allocations=command.allocations)
+
+
+def _why_not_refunded(payment: Payment, command: p.RefundPayment) -> str:
+    n, known = command.amount_minor, payment.refunds.get(command.refund_id)
+    parts = sum(part.amount_minor for part in command.allocations)
+    if known is not None:
+        return f"refund {command.refund_id} gives {known} back; to give {n} more, name another refund_id"
+    if command.allocations and parts != n:
+        return f"its parts sum to {parts}, not to {n}"
+    if n > payment.refundable:
+        return f"{n} is more than the {payment.refundable} left of what was taken"
+    return ""
+
+
+def _refund_requested(
+    payment: Payment, requested: p.PaymentRequested, refund_id: str, amount_minor: int, **more: Any
 ) -> p.PaymentRefundRequested:
-    """A capture is refunded whole, under its own name."""
+    """Where all is undone, a capture is refunded under its own name."""
     return p.PaymentRefundRequested(
-        **_money(requested, amount_minor), refund_id=capture_id, authorization=payment.effects[AUTHORIZATION]
+        **_money(requested, amount_minor), refund_id=refund_id, authorization=payment.effects[AUTHORIZATION], **more
     )
 
 
@@ -302,6 +345,7 @@ DECISIONS: dict[type[p.PaymentCommand], Any] = {
     p.RecordCaptureFailure: _record_capture_failure,
     p.VoidPayment: _void,
     p.CancelPayment: _cancel,
+    p.RefundPayment: _refund,
     p.RecordVoid: _record_void,
     p.RecordRefund: _record_refund,
 }
@@ -324,6 +368,7 @@ decider = Decider(
         p.PaymentVoidRequested,
         p.PaymentVoided,
         p.PaymentRefundRequested,
+        p.PaymentRefundRefused,
         p.PaymentRefunded,
     ),
 )

@@ -67,6 +67,7 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentVoidRequested: MONEY + " to be let go",
     p.PaymentVoided: MONEY + " let go",
     p.PaymentRefundRequested: MONEY + " to be refunded",
+    p.PaymentRefundRefused: "{e.amount_minor} cannot be refunded: {e.reason}",
     p.PaymentRefunded: MONEY + " refunded",
     sh.ShipmentRequested: "parcel asked of {e.location}",
     sh.ShipmentPacked: "packed, {e.weight_grams} g",

@@ -5,12 +5,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from oms_es.kernel import Command, Event
+from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.types import AmountMinor, Currency, Identifier, Text
+
+ALLOCATIONS_MAX = 1_000
+"""Parts of one refund: every line of an order, its shipping and something on top."""
+
+PositiveMinor = Annotated[AmountMinor, Field(gt=0)]
+Method = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""How somebody pays: card, paypal, voucher, …"""
+
+
+class RefundAllocation(Message):
+    """What a part of a refund is for. `line_id` names the line; it is empty for shipping and goodwill."""
+
+    kind: Literal["line", "shipping", "goodwill"]
+    line_id: Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00]*$")] = ""
+    amount_minor: AmountMinor
 
 
 class PaymentCommand(Command):
@@ -22,10 +37,14 @@ class PaymentCommand(Command):
 
 
 class RequestPayment(PaymentCommand):
+    """Hold money for an order; `capture_now` takes it as soon as it is held, as a deposit."""
+
     order_id: Identifier
-    amount_minor: Annotated[AmountMinor, Field(gt=0)]
+    amount_minor: PositiveMinor
     currency: Currency
     payment_token: Identifier
+    method: Method = "card"
+    capture_now: bool = False
 
 
 class RecordAuthorization(PaymentCommand):
@@ -35,7 +54,10 @@ class RecordAuthorization(PaymentCommand):
 
 
 class RecordDecline(PaymentCommand):
+    """The provider said no; `retriable` where it may say yes another time, as when funds are short."""
+
     reason: Text
+    retriable: bool = False
 
 
 class RecordFailure(PaymentCommand):
@@ -48,7 +70,7 @@ class CapturePayment(PaymentCommand):
     """Take money for one shipment; `capture_id` names the take, so that it happens once."""
 
     capture_id: Identifier
-    amount_minor: Annotated[AmountMinor, Field(gt=0)]
+    amount_minor: PositiveMinor
 
 
 class RecordCapture(PaymentCommand):
@@ -69,6 +91,18 @@ class CancelPayment(PaymentCommand):
     """Undo the payment wholly: void what is held, refund what was taken."""
 
 
+class RefundPayment(PaymentCommand):
+    """Give a part of what was taken back; `refund_id` names the part, so that it happens once.
+
+    `allocations` say what it is for, and sum to it; without any it is for the payment as a whole.
+    """
+
+    refund_id: Identifier
+    amount_minor: PositiveMinor
+    reason: Text = ""
+    allocations: Annotated[tuple[RefundAllocation, ...], Field(max_length=ALLOCATIONS_MAX)] = ()
+
+
 class RecordVoid(PaymentCommand):
     reference: Identifier
 
@@ -87,6 +121,8 @@ class PaymentRequested(PaymentEvent):
     amount_minor: int
     currency: str
     payment_token: str
+    method: str = "card"
+    capture_now: bool = False
 
 
 class PaymentAuthorized(PaymentEvent):
@@ -97,6 +133,7 @@ class PaymentAuthorized(PaymentEvent):
 
 class PaymentDeclined(PaymentEvent):
     reason: str
+    retriable: bool = False
 
 
 class PaymentFailed(PaymentEvent):
@@ -144,6 +181,16 @@ class PaymentRefundRequested(PaymentEvent):
     amount_minor: int
     currency: str
     authorization: str
+    reason: str = ""
+    allocations: tuple[RefundAllocation, ...] = ()
+
+
+class PaymentRefundRefused(PaymentEvent):
+    """It cannot be given back: more than was taken, or not what its parts say. Nothing was asked of the provider."""
+
+    refund_id: str
+    amount_minor: int
+    reason: str
 
 
 class PaymentRefunded(PaymentEvent):
