@@ -39,7 +39,9 @@ def source(attempt: int, *units: Units, backordered: dict[str, int] | None = Non
 
 def sourced(attempt: int, *units: Units) -> o.OrderSourced:
     command = source(attempt, *units)
-    return o.OrderSourced(**OF, attempt=attempt, assignments=command.assignments, candidates=(), rule_version="1")
+    return o.OrderSourced(
+        **OF, attempt=attempt, assignments=command.assignments, candidates=(), rule_version="1", channel="web"
+    )
 
 
 def backordered(attempt: int, **demand: int) -> o.OrderBackordered:
@@ -50,7 +52,7 @@ def sourcing_requested(
     attempt: int, demand: dict[str, int], short: o.Reservation | None = None, **excluded: tuple[str, ...]
 ) -> o.OrderSourcingRequested:
     return o.OrderSourcingRequested(
-        **OF, attempt=attempt, demand=demand, excluded=excluded, ship_to=BERLIN, short=short
+        **OF, attempt=attempt, demand=demand, excluded=excluded, ship_to=BERLIN, short=short, channel="web"
     )
 
 

@@ -45,6 +45,52 @@ def test_an_order_is_read_from_bytes_and_text() -> None:
     assert (order.total_minor, order.ship_to.country) == (3998, "DE")
 
 
+PRESALE: dict[str, Any] = {
+    "kind": "presale",
+    "deposit_minor": 998,
+    "available_by": "2026-03-01T00:00:00Z",
+    "balance_due_seconds": 86_400,
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"priority": 9, "delivery_option": "express", "allow_split": False},
+        {"tenders": [{"method": "gift_card", "payment_token": "g", "amount_minor": 3998}]},
+        PRESALE,
+        {"kind": "exchange", "exchange_of": "rma-1", "credit_minor": 9999},
+    ],
+)
+def test_an_order_of_every_kind_is_read(kind: dict[str, Any]) -> None:
+    order = parse(json.dumps(ORDER | kind))
+    assert order.fingerprint != parse(json.dumps(ORDER)).fingerprint
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"priority": 10},
+        {"deposit_minor": 1},
+        {"available_by": "2026-03-01T00:00:00Z"},
+        PRESALE | {"deposit_minor": 3999},
+        PRESALE | {"tenders": [{"payment_token": "g", "amount_minor": 1}]},
+        {"kind": "exchange"},
+        {"exchange_of": "rma-1"},
+        {"credit_minor": 1},
+        {"tenders": [{"payment_token": "g", "amount_minor": 3999}]},
+        {
+            "kind": "exchange",
+            "exchange_of": "r",
+            "credit_minor": 1,
+            "tenders": [{"payment_token": "g", "amount_minor": 3998}],
+        },
+    ],
+)
+def test_an_order_that_contradicts_its_kind_is_refused(kind: dict[str, Any]) -> None:
+    assert refusal_of(**kind).reason == "invalid_order"
+
+
 def test_what_the_program_writes_it_reads_again() -> None:
     order = parse(json.dumps(ORDER))
     assert parse(order.model_dump_json()).fingerprint == order.fingerprint

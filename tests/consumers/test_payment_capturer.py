@@ -18,5 +18,14 @@ def test_a_parcel_without_a_share_takes_nothing() -> None:
     assert consumer.react(dispatched(amount_minor=0)) == ()
 
 
+def test_a_share_that_several_payments_bear_is_taken_from_each() -> None:
+    charges = (o.Charge(payment_id=PAYMENT, amount_minor=400), o.Charge(payment_id="gift", amount_minor=200))
+    left = dispatched(amount_minor=600).model_copy(update={"charges": charges})
+    assert consumer.react(left) == (
+        p.CapturePayment(payment_id=PAYMENT, capture_id=PARCEL, amount_minor=400),
+        p.CapturePayment(payment_id="gift", capture_id=PARCEL, amount_minor=200),
+    )
+
+
 def test_a_completed_order_lets_go_of_the_rest() -> None:
     assert consumer.react(o.OrderCompleted(**OF, payment_id=PAYMENT)) == (p.VoidPayment(payment_id=PAYMENT),)

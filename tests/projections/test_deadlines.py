@@ -33,7 +33,7 @@ def test_a_payment_is_settled_by_release_and_by_cancellation(settled: Event) -> 
 def test_a_hold_with_an_end_expires_then() -> None:
     (row,) = fold(projection, CART_HELD).values()
     assert (row["kind"], row["due_at"]) == ("reservation_expiry", NOON)
-    assert [row[name] for name in ("order_id", "reservation_id", "sku", "location")] == [
+    assert [row[name] for name in ("order_id", "subject", "sku", "location")] == [
         "cart",
         "cart-7",
         "A",

@@ -163,15 +163,17 @@ def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
             f"attempt {command.attempt} asked for {dict(order.wanted.items())} and was answered {dict(answered)}: "
             "every unit must be assigned or backordered",
         )
+    assert order.placed
     yield o.OrderSourced(
         order_id=command.order_id,
         attempt=command.attempt,
         assignments=command.assignments,
         candidates=command.candidates,
         rule_version=command.rule_version,
+        channel=order.placed.channel,
+        kind=order.placed.kind,
     )
     if command.backordered:
-        assert order.placed
         yield o.OrderBackordered(
             order_id=command.order_id,
             attempt=command.attempt,
@@ -204,7 +206,13 @@ def _request_sourcing(
         excluded=dict(locations),
         ship_to=order.placed.ship_to,
         short=short,
+        **_terms(order.placed),
     )
+
+
+def _terms(placed: o.OrderPlaced) -> Any:
+    """What sourcing weighs beside the demand."""
+    return {name: getattr(placed, name) for name in ("channel", "kind", "priority", "delivery_option", "allow_split")}
 
 
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
@@ -272,6 +280,7 @@ def _release(order: Order) -> o.OrderReleased:
         currency=order.placed.currency,
         shipments=plans,
         ship_to=order.placed.ship_to,
+        delivery_option=order.placed.delivery_option,
     )
 
 

@@ -186,6 +186,8 @@ def _dispatched(requested: s.ShipmentRequested, dispatched_at: Moment) -> s.Ship
         items=requested.items,
         amount_minor=requested.amount_minor,
         dispatched_at=dispatched_at,
+        charges=requested.charges,
+        delivery_option=requested.delivery_option,
     )
 
 

@@ -7,7 +7,7 @@ Decides  nothing; the order knows whether it was paid meanwhile, the stock wheth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from oms_es.kernel import Command, Row
@@ -17,13 +17,21 @@ from oms_es.schemas.stock import ExpireReservation
 
 def due_commands(rows: Iterable[Row], now: datetime) -> Iterator[Command]:
     for row in rows:
-        if row["kind"] == "payment_overdue":
-            yield LapseOrder(order_id=row["order_id"])
-        else:
-            yield ExpireReservation(
-                sku=row["sku"],
-                location=row["location"],
-                reservation_id=row["reservation_id"],
-                order_id=row["order_id"],
-                now=now,
-            )
+        yield COMMANDS[row["kind"]](row, now)
+
+
+def lapse_the_order(row: Row, _: datetime) -> Command:
+    return LapseOrder(order_id=row["order_id"])
+
+
+def expire_the_reservation(row: Row, now: datetime) -> Command:
+    return ExpireReservation(
+        sku=row["sku"], location=row["location"], reservation_id=row["subject"], order_id=row["order_id"], now=now
+    )
+
+
+COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
+    "payment_overdue": lapse_the_order,
+    "reservation_expiry": expire_the_reservation,
+}
+"""By the kind of deadline."""

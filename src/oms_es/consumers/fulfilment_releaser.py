@@ -27,6 +27,8 @@ def ask_for_the_shipments(event: OrderReleased) -> Iterator[RequestShipment]:
             items=planned.items,
             amount_minor=planned.amount_minor,
             ship_to=event.ship_to,
+            charges=planned.charges,
+            delivery_option=event.delivery_option,
         )
 
 

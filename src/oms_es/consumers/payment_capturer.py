@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oms_es.kernel import Consumer
-from oms_es.schemas.order import OrderCompleted
+from oms_es.schemas.order import Charge, OrderCompleted
 from oms_es.schemas.payment import CapturePayment, VoidPayment
 from oms_es.schemas.shipment import ShipmentDispatched
 
@@ -19,8 +19,13 @@ consumer = Consumer("payment_capturer", emits=(CapturePayment, VoidPayment))
 
 @consumer.on(ShipmentDispatched)
 def take_the_share(event: ShipmentDispatched) -> Iterator[CapturePayment]:
-    if event.amount_minor > 0:
-        yield CapturePayment(payment_id=event.payment_id, capture_id=event.shipment_id, amount_minor=event.amount_minor)
+    borne = event.charges
+    if not borne and event.amount_minor > 0:
+        borne = (Charge(payment_id=event.payment_id, amount_minor=event.amount_minor),)
+    for charge in borne:
+        yield CapturePayment(
+            payment_id=charge.payment_id, capture_id=event.shipment_id, amount_minor=charge.amount_minor
+        )
 
 
 @consumer.on(OrderCompleted)

@@ -1,4 +1,7 @@
-"""Deadlines: what is due when, for the ticker. A row that is there is still open."""
+"""Deadlines: what is due when, for the ticker. A row that is there is still open.
+
+`kind` says what is due (consumers/deadline_keeper.py knows the command), `subject` what of: a reservation, a payment.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ table = Table(
     Column("kind", Text, nullable=False),
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("order_id", Text, nullable=False),
-    Column("reservation_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
     Column("sku", Text, nullable=False),
     Column("location", Text, nullable=False),
     Index("deadlines_by_time", "due_at"),
@@ -52,7 +55,7 @@ def payment_is_due(_: Row | None, recorded: Recorded, key: Key) -> Row:
         "kind": "payment_overdue",
         "due_at": recorded.recorded_at + timedelta(seconds=PAYMENT_DUE_SECONDS),
         "order_id": event.order_id,
-        "reservation_id": "",
+        "subject": "",
         "sku": "",
         "location": "",
     }
@@ -67,7 +70,7 @@ def reservation_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
         "kind": "reservation_expiry",
         "due_at": event.expires_at,
         "order_id": event.order_id,
-        "reservation_id": event.reservation_id,
+        "subject": event.reservation_id,
         "sku": event.sku,
         "location": event.location,
     }

@@ -28,6 +28,9 @@ from oms_es.schemas.types import (
 )
 
 LINES_MAX = 500
+TENDERS_MAX = 20
+PRIORITY_MAX = 9
+BALANCE_DUE_SECONDS_MAX = 365 * 86_400
 ORDER_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/order")
 
 
@@ -54,6 +57,26 @@ class Address(Message):
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
 
 
+OrderKind = Literal["standard", "presale", "exchange"]
+Priority = Annotated[int, Field(ge=0, le=PRIORITY_MAX)]
+"""Of an order: higher is served first."""
+
+
+class Tender(Message):
+    """A part of the total that is paid with a method of its own, such as a gift card."""
+
+    method: Identifier = "card"
+    payment_token: Identifier
+    amount_minor: Annotated[AmountMinor, Field(gt=0)]
+
+
+class Charge(Message):
+    """What one payment bears of something that is paid by several."""
+
+    payment_id: Identifier
+    amount_minor: Annotated[AmountMinor, Field(gt=0)]
+
+
 class OrderContent(Message):
     """What a channel tells us of an order: the canonical form every dialect is mapped to."""
 
@@ -69,6 +92,25 @@ class OrderContent(Message):
     ship_to: Address
     payment_token: Identifier = "on-file"
     """A provider's token, never a card number."""
+    kind: OrderKind = "standard"
+    priority: Priority = 0
+    delivery_option: Identifier = "standard"
+    allow_split: bool = True
+    """Whether it may come in several parcels from several places."""
+    tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX)] = ()
+    """What they leave open of the total is charged to `payment_token`."""
+    deposit_minor: AmountMinor = 0
+    """Of a presale: charged when it is accepted."""
+    available_by: Moment | None = None
+    """Of a presale: by then the goods are there, or it is cancelled."""
+    balance_due_seconds: Annotated[int, Field(gt=0, le=BALANCE_DUE_SECONDS_MAX)] | None = None
+    """Of a presale: how long its balance may take once the goods are there."""
+    deposit_kept: bool = False
+    """Of a presale: whether the deposit is kept where the balance is not paid in time."""
+    exchange_of: Identifier | None = None
+    """Of an exchange: the return that it replaces."""
+    credit_minor: AmountMinor = 0
+    """Of an exchange: what the returned goods are worth against its total."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -78,6 +120,22 @@ class OrderContent(Message):
             raise ValueError("the discount exceeds the order: total_minor would be negative")
         if self.total_minor > AMOUNT_MINOR_MAX:
             raise ValueError(f"total_minor would exceed {AMOUNT_MINOR_MAX}: split the order")
+        return self
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if self.kind != "presale" and (self.deposit_minor or self.available_by or self.balance_due_seconds):
+            raise ValueError("deposit_minor, available_by and balance_due_seconds are for kind presale")
+        if self.kind == "presale" and self.tenders:
+            raise ValueError("a presale is paid by deposit and balance with payment_token: leave tenders out")
+        if self.deposit_minor > self.total_minor:
+            raise ValueError("deposit_minor exceeds total_minor: take at most the total in advance")
+        if (self.kind == "exchange") != (self.exchange_of is not None):
+            raise ValueError("kind exchange needs exchange_of, the return that it replaces, and no other kind has it")
+        if self.kind != "exchange" and self.credit_minor:
+            raise ValueError("credit_minor is for kind exchange")
+        if sum(tender.amount_minor for tender in self.tenders) > max(self.total_minor - self.credit_minor, 0):
+            raise ValueError("the tenders exceed what is to be paid: lower them")
         return self
 
     @property
@@ -219,6 +277,8 @@ class OrderSourced(OrderEvent):
     assignments: tuple[Assignment, ...]
     candidates: tuple[Candidate, ...]
     rule_version: str
+    channel: str = ""
+    kind: OrderKind = "standard"
 
     @property
     def reservation_id(self) -> str:
@@ -258,6 +318,11 @@ class OrderSourcingRequested(OrderEvent):
     excluded: dict[str, tuple[str, ...]]
     ship_to: Address
     short: Reservation | None = None
+    channel: str = ""
+    kind: OrderKind = "standard"
+    priority: int = 0
+    delivery_option: str = "standard"
+    allow_split: bool = True
 
 
 class OrderLineAllocated(OrderEvent, Reservation):
@@ -279,6 +344,8 @@ class ShipmentPlan(Message):
     items: tuple[Reservation, ...]
     amount_minor: int
     """This shipment's share of the order's total: what is captured when it leaves."""
+    charges: tuple[Charge, ...] = ()
+    """How that share falls on several payments; empty where the order's one payment bears it."""
 
 
 class OrderReleased(OrderEvent):
@@ -288,6 +355,7 @@ class OrderReleased(OrderEvent):
     currency: str
     shipments: tuple[ShipmentPlan, ...]
     ship_to: Address
+    delivery_option: str = "standard"
 
 
 class OrderShipmentDispatched(OrderEvent):

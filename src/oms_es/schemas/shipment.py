@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from oms_es.kernel import Command, Event
-from oms_es.schemas.order import Address, Reservation
+from oms_es.schemas.order import Address, Charge, Reservation
 from oms_es.schemas.types import AmountMinor, Identifier, LocationId, Moment, Text, Units
 
 MilestoneStatus = Literal["in_transit", "out_for_delivery", "delivered", "exception"]
@@ -26,6 +26,9 @@ class RequestShipment(ShipmentCommand):
     items: tuple[Reservation, ...]
     amount_minor: AmountMinor
     ship_to: Address
+    charges: tuple[Charge, ...] = ()
+    """How `amount_minor` falls on several payments; empty where `payment_id` bears it."""
+    delivery_option: Identifier = "standard"
 
 
 class PackShipment(ShipmentCommand):
@@ -75,6 +78,8 @@ class ShipmentRequested(ShipmentEvent):
     items: tuple[Reservation, ...]
     amount_minor: int
     ship_to: Address
+    charges: tuple[Charge, ...] = ()
+    delivery_option: str = "standard"
 
 
 class ShipmentPacked(ShipmentEvent):
@@ -104,6 +109,8 @@ class ShipmentDispatched(ShipmentEvent):
     items: tuple[Reservation, ...]
     amount_minor: int
     dispatched_at: Moment
+    charges: tuple[Charge, ...] = ()
+    delivery_option: str = "standard"
 
 
 class ShipmentMilestoneReached(ShipmentEvent):
