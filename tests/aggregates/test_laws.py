@@ -22,7 +22,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
-from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.location import CloseLocation, OpenLocation
 
 STEPS_MAX = 30
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -293,13 +293,13 @@ def order_holds(state: order.Order, history: Sequence[Event]) -> None:
 
 
 def location_commands() -> Strategy:
-    return st.builds(
-        OpenLocation, location=st.just("berlin"), country=st.sampled_from(["DE", "FR"]), priority=st.integers(0, 1)
-    )
+    at: Any = {"location": st.just("berlin")}
+    opening = st.builds(OpenLocation, **at, country=st.sampled_from(["DE", "FR"]), priority=st.integers(0, 1))
+    return opening | st.builds(CloseLocation, **at, reason=words)
 
 
 def location_holds(state: location.Location, history: Sequence[Event]) -> None:
-    assert state == history[-1]
+    assert state == (history[-1] if history else None)
     assert all(before != after for before, after in pairwise(history))
 
 
@@ -335,7 +335,7 @@ LAWS = (
         frozenset({"unknown_shipment", "already_requested", "not_packed", "not_booked", "already_booked", "cancelled"}),
     ),
     Law(order.decider, order_commands, order_holds, frozenset({"unknown_order", "already_shipped", "with_carrier"})),
-    Law(location.decider, always(location_commands()), location_holds),
+    Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
 )
 
 

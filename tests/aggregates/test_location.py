@@ -1,10 +1,10 @@
-"""A location opens once; other facts told later are the newer truth."""
+"""A location opens and closes; what is told later is the newer truth."""
 
 from __future__ import annotations
 
 from dsl import Given
 from oms_es.aggregates.location import decider
-from oms_es.schemas.location import LocationOpened, OpenLocation
+from oms_es.schemas.location import CloseLocation, LocationClosed, LocationOpened, OpenLocation
 
 OPEN = OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4, priority=1, handling_minor=150)
 OPENED = LocationOpened(
@@ -24,3 +24,21 @@ def test_other_facts_are_the_newer_truth() -> None:
     newer = OPENED.model_copy(update={"priority": 2})
     Given(decider, OPENED).when(OPEN.model_copy(update={"priority": 2})).then(newer)
     Given(decider, OPENED, newer).when(OPEN).then(OPENED)
+
+
+CLOSE = CloseLocation(location="berlin", reason="flooded")
+CLOSED = LocationClosed(location="berlin", reason="flooded")
+
+
+def test_an_open_location_closes_once() -> None:
+    Given(decider, OPENED).when(CLOSE).then(CLOSED)
+    Given(decider, OPENED, CLOSED).when(CLOSE).then()
+    Given(decider, OPENED, CLOSED).when(CLOSE.model_copy(update={"reason": "still flooded"})).then()
+
+
+def test_what_never_opened_cannot_close() -> None:
+    Given(decider).when(CLOSE).then_refused("unknown_location")
+
+
+def test_a_closed_location_opens_again_with_the_same_facts() -> None:
+    Given(decider, OPENED, CLOSED).when(OPEN).then(OPENED)

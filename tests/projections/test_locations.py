@@ -1,10 +1,10 @@
-"""A location is shown as it was opened, open; opened again, as it was told last."""
+"""A location is shown as it was opened, open or closed; opened again, as it was told last."""
 
 from __future__ import annotations
 
 from folding import fold
 from oms_es.projections.locations import projection
-from oms_es.schemas.location import LocationOpened
+from oms_es.schemas.location import LocationClosed, LocationOpened
 
 BERLIN = LocationOpened(
     location="berlin", kind="store", country="DE", latitude=52.5, longitude=13.4, priority=1, handling_minor=150
@@ -17,10 +17,14 @@ def test_an_opened_location_can_ship() -> None:
         "location": "berlin",
         "kind": "store",
         "country": "DE",
+        "region": "",
         "latitude": 52.5,
         "longitude": 13.4,
         "priority": 1,
         "handling_minor": 150,
+        "channels": [],
+        "delivery_options": [],
+        "capacity_per_day": None,
         "open": True,
     }
 
@@ -33,3 +37,18 @@ def test_a_location_may_be_without_coordinates() -> None:
 def test_what_was_told_last_holds() -> None:
     rows = fold(projection, BERLIN, BERLIN.model_copy(update={"priority": 5}))
     assert [(key, row["priority"]) for key, row in rows.items()] == [(("berlin",), 5)]
+
+
+def test_what_a_location_serves_is_shown() -> None:
+    told = {"region": "BE", "channels": ("pos", "web"), "delivery_options": ("pickup",), "capacity_per_day": 40}
+    row = fold(projection, BERLIN.model_copy(update=told))["berlin",]
+    assert (row["region"], row["channels"], row["delivery_options"]) == ("BE", ["pos", "web"], ["pickup"])
+    assert row["capacity_per_day"] == 40
+
+
+def test_a_closed_location_is_kept_and_no_longer_open() -> None:
+    closed = LocationClosed(location="berlin", reason="flooded")
+    rows = fold(projection, BERLIN, closed)
+    assert rows["berlin",] == {**fold(projection, BERLIN)["berlin",], "open": False}
+    assert fold(projection, BERLIN, closed, BERLIN)["berlin",]["open"] is True
+    assert fold(projection, closed) == {}
