@@ -22,6 +22,7 @@ from oms_es import display
 from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, NotMigrated, Parts, migrate
 from oms_es.audit import queries
 from oms_es.audit.verify import Report, verify
+from oms_es.commands import add_to, changed, id_of, verbs
 from oms_es.demo import run as demo_run
 from oms_es.failures import Code, NotFound, failed
 from oms_es.kernel import BadInput, Command, Recorded, Refused
@@ -33,9 +34,6 @@ from oms_es.runtime.logging import configure_logging
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
 from oms_es.runtime.session import Database, NoDatabase, database
-from oms_es.schemas.location import OpenLocation
-from oms_es.schemas.order import CancelOrder, order_id_of
-from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.settings import Settings
 from oms_es.workers import PARTITIONS, ROLES, Workers, roles_of, topics
@@ -57,20 +55,26 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 orders_app = typer.Typer(help="Orders, many at a time.", no_args_is_help=True)
-order_app = typer.Typer(help="One order.", no_args_is_help=True)
-stock_app = typer.Typer(help="Stock of a SKU.", no_args_is_help=True)
-location_app = typer.Typer(help="Places that hold stock.", no_args_is_help=True)
 report_app = typer.Typer(help="Reports.", no_args_is_help=True)
 letters_app = typer.Typer(help="Input from outside that could not be used.", no_args_is_help=True)
-for name, group in {
-    "orders": orders_app,
-    "order": order_app,
-    "stock": stock_app,
-    "location": location_app,
-    "report": report_app,
-    "dead-letters": letters_app,
-}.items():
+app.add_typer(orders_app, name="orders")
+app.add_typer(report_app, name="report")
+app.add_typer(letters_app, name="dead-letters")
+ENTITIES = {
+    "order": "One order.",
+    "stock": "Stock of a SKU at a location.",
+    "payment": "One payment of an order.",
+    "shipment": "One shipment of an order.",
+    "location": "Places that hold stock.",
+}
+"""What each group of commands is about; its commands are made of the vocabulary, at the end of this file."""
+VERBS = list(verbs(DECIDERS))
+groups = {
+    name: typer.Typer(help=ENTITIES.get(name), no_args_is_help=True) for name in dict.fromkeys(v.group for v in VERBS)
+}
+for name, group in groups.items():
     app.add_typer(group, name=name)
+order_app, stock_app = groups["order"], groups["stock"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
@@ -287,22 +291,6 @@ def order_named(connection: queries.Connection, name: str) -> queries.Row:
     raise NotFound(f"there is no order {name}; name it by its id, or as CHANNEL/EXTERNAL_ID")
 
 
-def id_of(name: str) -> str:
-    channel, slash, external_id = name.partition("/")
-    return order_id_of(channel, external_id) if slash else name
-
-
-@order_app.command("cancel")
-def cancel_order(
-    order: OrderName,
-    *,
-    reason: Annotated[str, typer.Option(help="Why; it is kept with the order.")],
-    json: Json = False,
-) -> None:
-    """Cancel an order, as long as it is not with a carrier."""
-    do(CancelOrder(order_id=id_of(order), reason=reason), json=json)
-
-
 @stock_app.command("show")
 def show_stock(sku: str, *, json: Json = False) -> None:
     """What is where, and how much of it can still be promised."""
@@ -314,44 +302,6 @@ def show_stock(sku: str, *, json: Json = False) -> None:
         print_json(levels)
     else:
         display.console_on(sys.stdout).print(display.stock_levels(sku, levels))
-
-
-@stock_app.command("receive")
-def receive_stock(
-    sku: str,
-    location: str,
-    quantity: int,
-    *,
-    receipt_id: Annotated[str, typer.Option(help="Names the receipt: told again, it is not received again.")],
-    json: Json = False,
-) -> None:
-    """Stock has come to a location."""
-    do(ReceiveStock(sku=sku, location=location, quantity=quantity, receipt_id=receipt_id), json=json)
-
-
-@location_app.command("open")
-def open_location(
-    location: str,
-    *,
-    country: Annotated[str, typer.Option(help="ISO 3166-1 alpha-2 code, such as DE.")],
-    kind: Annotated[Literal["warehouse", "store", "supplier"], typer.Option()] = "warehouse",
-    latitude: Annotated[float | None, typer.Option()] = None,
-    longitude: Annotated[float | None, typer.Option()] = None,
-    priority: Annotated[int, typer.Option(help="Lower is preferred.")] = 0,
-    handling_minor: Annotated[int, typer.Option(help="What one shipment costs before distance.")] = 0,
-    json: Json = False,
-) -> None:
-    """Let a location ship; opening it again states its facts anew."""
-    command = OpenLocation(
-        location=location,
-        kind=kind,
-        country=country,
-        latitude=latitude,
-        longitude=longitude,
-        priority=priority,
-        handling_minor=handling_minor,
-    )
-    do(command, json=json)
 
 
 @report_app.command("daily-sales")
@@ -506,7 +456,10 @@ def opened(engine: P) -> Iterator[P]:
         yield engine
 
 
-def do(command: Command, *, json: bool) -> None:
+def do(command: Command, *, json: bool, preview: bool) -> None:
+    if preview:
+        show_preview(command, json=json)
+        return
     with writing(set_up()) as engine:
         recorded = engine.store.execute([(Cause(who()), [command])])
     if json:
@@ -515,6 +468,24 @@ def do(command: Command, *, json: bool) -> None:
     for one in recorded:
         typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
     if not recorded:
+        say("nothing to do: it is so already")
+
+
+def show_preview(command: Command, *, json: bool) -> None:
+    """The fold of the events that would happen; nothing is written."""
+    with writing(set_up(), run=False) as engine:
+        before, events, after = engine.store.preview(command)
+    told = [{"name": type(event).__name__, "event": event} for event in events]
+    differences = changed(before, after)
+    if json:
+        print_json({"stream": command.stream, "events": told, "changed": differences})
+        return
+    for event in events:
+        typer.echo(f"would be recorded: {type(event).__name__} in {command.stream}")
+    rows = [(name, old, new) for name, (old, new) in differences.items()]
+    if rows:
+        display.console_on(sys.stdout).print(display.grid("What would change", rows, "", "now", "then"))
+    if not events:
         say("nothing to do: it is so already")
 
 
@@ -549,6 +520,10 @@ def print_json(value: object) -> None:
 
 def say(message: str) -> None:
     typer.echo(message, err=True)
+
+
+for verb in VERBS:
+    add_to(groups[verb.group], verb, do)
 
 
 @contextmanager

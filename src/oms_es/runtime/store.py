@@ -96,6 +96,16 @@ class Store:
         self._load([stream])
         return self._cache[stream]
 
+    def preview(self, command: Command) -> tuple[Any, list[Event], Any]:
+        """What would happen: the state now, the events, and the state they would lead to. Raises Refused."""
+        before, _ = self.state_of(command.stream)
+        decider = self.deciders[type(command)]
+        after, events = before, []
+        for event in decider.decide(before, command):
+            after = decider.evolve(after, event)
+            events.append(event)
+        return before, events, after
+
     def history(self, stream: str) -> list[Recorded]:
         """Every event of a stream, in order, with its position in the log."""
         with self.recorder.datastore.cursor() as curs:

@@ -1,0 +1,185 @@
+"""Every command of the vocabulary as a command of the terminal: `oms-es ENTITY VERB`.
+
+Invariant: whatever a decider accepts can be given by hand, by the same door: nothing here knows what a command means.
+The fields that name the stream are arguments, the others are options; what is neither a text, a number nor a moment is
+JSON, or `@FILE` with JSON in it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import typer
+from pydantic import AwareDatetime
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, from_json
+from rpds import HashTrieMap, HashTrieSet
+
+from oms_es.kernel import Command, Decider, Event
+from oms_es.schemas.order import order_id_of
+
+GROUP_OF = {"rma": "return"}
+"""Where people say it otherwise than the stream does."""
+WORD = re.compile(r"[A-Z][a-z0-9]*")
+GIVEN_HERE = frozenset({"now"})
+"""Fields that the edge gives, unless the caller does."""
+SCALARS = (str, int, float, datetime)
+
+
+class Verb(NamedTuple):
+    """One command of the terminal."""
+
+    group: str
+    name: str
+    command: type[Command]
+
+
+def verbs(deciders: Iterable[Decider[Any]]) -> Iterator[Verb]:
+    for decider in deciders:
+        group = GROUP_OF.get(decider.category, decider.category)
+        for command in decider.accepts:
+            yield Verb(group, verb_of(command, (group, decider.category)), command)
+
+
+def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
+    """`CancelOrder` of an order is `cancel`, `CancelOrderLines` is `cancel-lines`."""
+    verb, *rest = (word.lower() for word in WORD.findall(command.__name__))
+    return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
+
+
+def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
+    """`do` is given the command, and whether to print JSON and only to preview."""
+    fields = verb.command.model_fields
+    arguments = identity(verb.command)
+
+    def run(*, json: bool, preview: bool, **given: Any) -> None:
+        do(command_of(verb.command, given), json=json, preview=preview)
+
+    parameters = [
+        *(_argument(name) for name in arguments),
+        *(_option(name, field) for name, field in fields.items() if name not in arguments),
+        _flag("json", "Print JSON for a program to read."),
+        _flag("preview", "Only say what would happen."),
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what typer reads
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    group.command(verb.name, help=inspect.getdoc(verb.command) if verb.command.__doc__ else None)(run)
+
+
+def identity(command: type[Command]) -> list[str]:
+    """The fields that name the stream, in their order: those that its `stream` is made of."""
+    code = inspect.getattr_static(command, "stream").fget.__code__
+    return [name for name in command.model_fields if name in code.co_names]
+
+
+def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:
+    """Raises pydantic's ValidationError, which names the field."""
+    told = {name: _read(shape.model_fields[name], value) for name, value in given.items() if value is not None}
+    for name in GIVEN_HERE.intersection(shape.model_fields).difference(told):
+        told[name] = datetime.now(UTC)
+    if "order_id" in told:
+        told["order_id"] = id_of(told["order_id"])
+    return shape.model_validate(told)
+
+
+def id_of(name: str) -> str:
+    """An order's id, also of CHANNEL/EXTERNAL_ID."""
+    channel, slash, external_id = name.partition("/")
+    return order_id_of(channel, external_id) if slash else name
+
+
+def _read(field: FieldInfo, value: Any) -> Any:
+    if not isinstance(value, str) or _is_plain(field.annotation):
+        return value
+    text = Path(value[1:]).read_text() if value.startswith("@") else value
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{value!r} is not JSON: {error}") from error
+
+
+def _is_plain(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _is_plain(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return all(part is type(None) or _is_plain(part) for part in get_args(annotation))
+    plain_type = isinstance(annotation, type) and issubclass(annotation, SCALARS)
+    return plain_type or origin is Literal or annotation is AwareDatetime
+
+
+def _argument(name: str) -> inspect.Parameter:
+    more = typer.Argument(metavar=name.upper(), help="Its id, or CHANNEL/EXTERNAL_ID." if name == "order_id" else None)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, more])
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    flag = f"--{name.replace('_', '-')}"
+    required = field.is_required() and name not in GIVEN_HERE
+    is_flag = field.annotation is bool
+    shape: Any = bool if is_flag else str
+    more = typer.Option(
+        *([f"{flag}/--no-{flag[2:]}"] if is_flag else [flag]), metavar=_metavar(field), help=_help(field)
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else None,
+        annotation=Annotated[shape if required else shape | None, more],
+    )
+
+
+def _metavar(field: FieldInfo) -> str | None:
+    choices = [str(choice) for choice in _choices(field.annotation)]
+    if choices:
+        return f"[{'|'.join(choices)}]"
+    return None if field.annotation is bool else ("TEXT" if _is_plain(field.annotation) else "JSON|@FILE")
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    elif get_origin(annotation) in (Union, types.UnionType, Annotated):
+        for part in get_args(annotation):
+            yield from _choices(part)
+
+
+def _help(field: FieldInfo) -> str | None:
+    if field.is_required() or field.default in (None, PydanticUndefined, "", ()):
+        return field.description
+    return " ".join(filter(None, (field.description, f"[default: {field.default}]")))
+
+
+def _flag(name: str, what: str) -> inspect.Parameter:
+    more = typer.Option(f"--{name}", help=what)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, more])
+
+
+def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
+    """The fields of a state that differ, as plain values a person or a program can read."""
+    pairs = {name: (getattr(before, name), getattr(after, name)) for name in after._fields}
+    return {name: (plain(old), plain(new)) for name, (old, new) in pairs.items() if old != new}
+
+
+def plain(value: Any) -> Any:
+    match value:
+        case HashTrieMap():
+            return {_key(key): plain(item) for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))}
+        case HashTrieSet():
+            return sorted((_key(item) for item in value), key=str)
+        case Event():
+            return type(value).__name__
+        case _ if hasattr(value, "_fields"):
+            return {name: plain(getattr(value, name)) for name in value._fields}
+        case _:
+            return value
+
+
+def _key(key: Any) -> str:
+    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)

@@ -1,0 +1,97 @@
+"""Every command of the vocabulary can be given by hand, tried first, and is refused in one line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oms_es.app import DECIDERS, migrate
+from oms_es.cli import main
+from oms_es.commands import command_of, identity, verb_of, verbs
+from oms_es.failures import Code
+from oms_es.schemas import order as o
+from oms_es.schemas import stock as s
+
+VERBS = list(verbs(DECIDERS))
+LINES = '[{"line_id": "1", "sku": "A", "quantity": 2, "unit_price_minor": 300}]'
+TOLD = {"channel": "web", "external-id": "7", "placed-at": "2026-01-01T12:00:00Z", "currency": "EUR", "lines": LINES}
+PLACE = ["order", "place", *(part for name, value in TOLD.items() for part in (f"--{name}", value))]
+PLACE += ["--ship-to", '{"country": "DE"}', "--json"]
+
+
+@pytest.fixture
+def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command; its exit code, what it printed, and what it said."""
+    migrate(database_url)
+    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def test_every_command_has_one_name_of_its_own() -> None:
+    assert Counter((verb.group, verb.name) for verb in VERBS).most_common(1)[0][1] == 1
+    assert {verb.command for verb in VERBS} == {command for decider in DECIDERS for command in decider.accepts}
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: f"{verb.group} {verb.name}")
+def test_every_command_explains_itself(verb: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb.group, verb.name, "--help"]) == Code.OK
+    told = capsys.readouterr().out
+    assert all(
+        f"--{name.replace('_', '-')}" in told for name in set(verb.command.model_fields) - set(identity(verb.command))
+    )
+    assert "--preview" in told
+
+
+def test_names_leave_out_what_the_group_says_already() -> None:
+    assert verb_of(o.CancelOrder, ("order",)) == "cancel"
+    assert verb_of(s.SetSafetyStock, ("stock",)) == "set-safety-stock"
+    assert identity(s.ReserveStock) == ["sku", "location"]
+    assert identity(o.PlaceOrder) == []
+
+
+def test_what_is_given_as_text_becomes_what_the_field_is() -> None:
+    command = command_of(o.CancelOrder, {"order_id": "web/7", "reason": "why"})
+    assert command == o.CancelOrder(order_id=o.order_id_of("web", "7"), reason="why")
+    expiry = command_of(s.ExpireReservation, {"sku": "A", "location": "b", "reservation_id": "r", "order_id": "o"})
+    assert isinstance(expiry, s.ExpireReservation)
+    assert expiry.now.tzinfo
+
+
+def test_a_command_is_tried_given_and_given_again(oms: Any) -> None:
+    receive = ("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")
+    code, out, _ = oms(*receive, "--preview", "--json")
+    told = json.loads(out)
+    assert (code, [event["name"] for event in told["events"]]) == (Code.OK, ["StockReceived"])
+    assert told["changed"]["on_hand"] == [0, 5]
+    assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5", "--preview")[1]
+    assert oms(*receive) == (Code.OK, "1 StockReceived in stock-A@berlin\n", "")
+    assert oms(*receive) == (Code.OK, "", "nothing to do: it is so already\n")
+    assert oms(*receive, "--preview")[2] == "nothing to do: it is so already\n"
+
+
+def test_nested_fields_are_json_also_from_a_file(oms: Any, tmp_path: Path) -> None:
+    code, out, _ = oms(*PLACE)
+    assert (code, json.loads(out)[0]["name"]) == (Code.OK, "OrderPlaced")
+    file = tmp_path / "lines.json"
+    file.write_text(LINES)
+    again = [f"@{file}" if part == LINES else part for part in PLACE]
+    assert json.loads(oms(*again)[1]) == []
+
+
+def test_what_cannot_be_done_is_one_line_that_says_what_to_do(oms: Any) -> None:
+    code, out, err = oms("order", "cancel", "web/8", "--reason", "why")
+    assert (code, out, err.count("\n")) == (Code.NOT_FOUND, "", 1)
+    code, out, err = oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "none")
+    assert (code, out, err.count("\n")) == (Code.USAGE, "", 1)
+    assert "quantity" in err
+    assert oms(*("[" if part == LINES else part for part in PLACE))[0] == Code.USAGE
