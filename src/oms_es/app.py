@@ -15,7 +15,7 @@ from typing import Any, Self
 import psycopg
 from sqlalchemy import select
 
-from oms_es.aggregates import location, order, payment, shipment, stock
+from oms_es.aggregates import item, location, order, payment, shipment, stock
 from oms_es.channels import DIALECTS
 from oms_es.consumers import (
     backorder_filler,
@@ -43,6 +43,7 @@ from oms_es.projections import (
     backorder_queue,
     daily_sales,
     deadlines,
+    items,
     locations,
     open_exceptions,
     order_status,
@@ -65,6 +66,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     payment.decider,
     shipment.decider,
     location.decider,
+    item.decider,
 )
 CONSUMERS: tuple[Consumer, ...] = (
     sourcing.consumer,
@@ -78,6 +80,7 @@ CONSUMERS: tuple[Consumer, ...] = (
 )
 PROJECTIONS: tuple[Projection, ...] = (
     locations.projection,
+    items.projection,
     stock_levels.projection,
     backorder_queue.projection,
     deadlines.projection,

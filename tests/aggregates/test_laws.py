@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oms_es.aggregates import location, order, payment, shipment, stock
+from oms_es.aggregates import item, location, order, payment, shipment, stock
 from oms_es.kernel import Command, Decider, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.location import CloseLocation, OpenLocation
+from oms_es.schemas.item import DefineBundle, DescribeItem
 
 STEPS_MAX = 30
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -70,7 +71,15 @@ def stock_commands() -> Strategy:
         st.builds(s.ReceiveStock, **at, receipt_id=st.sampled_from("rstu"), quantity=quantities),
         st.builds(s.SetSafetyStock, **at, quantity=st.integers(0, 2)),
         st.builds(s.ReserveStock, **key, quantity=quantities, expires_at=st.none() | moments),
-        st.builds(s.ReleaseStock, **key),
+        st.builds(s.ReleaseStock, **key, quantity=st.none() | quantities),
+        st.builds(s.RestockReturn, **at, return_id=words, quantity=quantities),
+        st.builds(
+            s.TransferReservation,
+            **key,
+            to_reservation_id=st.sampled_from(["o2/1", "o3/1", "o4/1"]),
+            to_order_id=words,
+            quantity=quantities,
+        ),
         st.builds(s.ExpireReservation, **key, now=moments),
         st.builds(s.ShipStock, **key, shipment_id=words),
     )
@@ -80,8 +89,13 @@ def stock_holds(state: stock.Stock, history: Sequence[Event]) -> None:
     assert 0 <= state.promised <= state.on_hand
     assert state.promised == sum(held.quantity for held in state.reserved.values())
     ends = (s.StockReleased, s.StockShipped, s.StockReservationExpired, s.StockShort)
-    ended = Counter(event.reservation_id for event in history if isinstance(event, ends))
+    ended = Counter(
+        event.reservation_id for event in history if isinstance(event, ends) and not getattr(event, "release_id", None)
+    )
     assert all(times == 1 for times in ended.values())
+    came = sum(event.quantity for event in history if isinstance(event, s.StockReceived | s.StockReturned))
+    left = sum(event.quantity for event in history if isinstance(event, s.StockShipped))
+    assert came == state.on_hand + left
 
 
 # --- payment
@@ -303,6 +317,21 @@ def location_holds(state: location.Location, history: Sequence[Event]) -> None:
     assert all(before != after for before, after in pairwise(history))
 
 
+# --- item
+
+
+def item_commands() -> Strategy:
+    sku: Any = st.just("SET")
+    components = st.dictionaries(st.sampled_from(["A", "B", "SET"]), quantities, max_size=2)
+    described = st.builds(DescribeItem, sku=sku, weight_grams=quantities, serial_tracked=st.booleans())
+    return described | st.builds(DefineBundle, sku=sku, components=components)
+
+
+def item_holds(state: item.Item, history: Sequence[Event]) -> None:
+    assert "SET" not in state.components
+    assert all(before != after for before, after in pairwise(history))
+
+
 LAWS = (
     Law(stock.decider, always(stock_commands()), stock_holds, frozenset({"not_reserved"})),
     Law(
@@ -336,6 +365,7 @@ LAWS = (
     ),
     Law(order.decider, order_commands, order_holds, frozenset({"unknown_order", "already_shipped", "with_carrier"})),
     Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
+    Law(item.decider, always(item_commands()), item_holds, frozenset({"made_of_itself"})),
 )
 
 

@@ -64,6 +64,42 @@ def test_a_released_reservation_can_be_promised_again() -> None:
     Given(decider, TWO_ON_HAND, reserved(2), released).when(reserve(2, "p/1")).then(reserved(2, "p/1"))
 
 
+def test_a_part_of_a_reservation_is_released_once_per_release() -> None:
+    part = s.ReleaseStock(**AT, reservation_id="o/1", order_id="o", quantity=1, release_id="x")
+    released = s.StockReleased(**AT, reservation_id="o/1", order_id="o", quantity=1, release_id="x")
+    held = Given(decider, TWO_ON_HAND, reserved(2), released)
+    Given(decider, TWO_ON_HAND, reserved(2)).when(part).then(released)
+    held.when(part).then()
+    rest = s.StockReleased(**AT, reservation_id="o/1", order_id="o", quantity=1, release_id="y")
+    held.when(part.model_copy(update={"release_id": "y", "quantity": 5})).then(rest)
+    Given(decider, TWO_ON_HAND).when(part).then()
+
+
+def test_a_reservation_changes_hands_whole_or_in_part_and_never_more_than_is_held() -> None:
+    transfer = s.TransferReservation(
+        **AT, reservation_id="o/1", order_id="o", to_reservation_id="p/1", to_order_id="p", quantity=1
+    )
+    transferred = s.StockReservationTransferred(
+        **AT, reservation_id="o/1", order_id="o", to_reservation_id="p/1", to_order_id="p", quantity=1
+    )
+    Given(decider, TWO_ON_HAND, reserved(2)).when(transfer).then(transferred)
+    Given(decider, TWO_ON_HAND, reserved(2), transferred).when(transfer).then()
+    Given(decider, TWO_ON_HAND).when(transfer).then()
+    whole = transferred.model_copy(update={"quantity": 2})
+    Given(decider, TWO_ON_HAND, reserved(2)).when(transfer.model_copy(update={"quantity": 9})).then(whole)
+    after = Given(decider, TWO_ON_HAND, reserved(2), whole).state
+    assert after.promised == 2
+    assert dict(after.reserved.items()) == {"p/1": Reservation("p", 2)}
+
+
+def test_a_return_is_put_back_once() -> None:
+    restock = s.RestockReturn(**AT, return_id="rma/1", quantity=1)
+    returned = s.StockReturned(**AT, return_id="rma/1", quantity=1)
+    Given(decider).when(restock).then(returned)
+    Given(decider, returned).when(restock).then()
+    Given(decider, returned).when(reserve(1)).then(reserved(1))
+
+
 def test_a_reservation_expires_at_its_time_and_not_before() -> None:
     held = Given(decider, TWO_ON_HAND, reserved(2, expires_at=NOON))
     expire = s.ExpireReservation(**AT, reservation_id="o/1", order_id="o", now=NOON)

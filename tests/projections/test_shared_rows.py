@@ -12,10 +12,13 @@ import pytest
 from oms_es.app import PROJECTIONS, engine_on
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulators import Chaos
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Command, Key, Projection, Recorded, Row
 from oms_es.runtime.read_models import fold
+from oms_es.schemas import item as i
 
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
+BESIDES: tuple[Command, ...] = (i.DescribeItem(sku="TEA", weight_grams=250), i.DefineBundle(sku="TEA", components={}))
+"""What those days do not bring by themselves."""
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,7 @@ def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
         for batch in Workload(3, 150).steps(50):
             engine.tell("test", batch)
             engine.loop.turn()
+        engine.tell("test", BESIDES)
         engine.settle()
         found: list[Recorded] = []
         while some := engine.log._select(found[-1].position if found else 0, 2_000):

@@ -54,20 +54,45 @@ def evolve(stock: Stock, event: s.StockEvent) -> Stock:
             return stock._replace(promised=stock.promised + n, reserved=held)
         case s.StockShort(reservation_id=key):
             return _settle(stock, key)
+        case s.StockReservationTransferred(to_reservation_id=to, to_order_id=order, quantity=n):
+            was = stock.reserved.get(event.reservation_id)
+            taken = Reservation(order, n, was and was.expires_at)
+            left = _take(stock, event.reservation_id, n)
+            return left._replace(promised=stock.promised, reserved=left.reserved.insert(to, taken))
+        case s.StockReturned(return_id=returned, quantity=n):
+            return stock._replace(on_hand=stock.on_hand + n, receipts=stock.receipts.insert(f"return/{returned}"))
         case s.StockShipped(reservation_id=key, quantity=n):
             return _settle(stock._replace(on_hand=stock.on_hand - n, promised=stock.promised - n), key)
-        case (
-            s.StockReleased(reservation_id=key, quantity=n) | s.StockReservationExpired(reservation_id=key, quantity=n)
-        ):
+        case s.StockReservationExpired(reservation_id=key, quantity=n):
             return _settle(stock._replace(promised=stock.promised - n), key)
+        case s.StockReleased(reservation_id=key, quantity=n, release_id=release):
+            released = _take(stock, key, n)
+            return released if release is None else _remember(released, _part(key, release))
     return stock
 
 
+def _part(reservation_id: str, release_id: str) -> str:
+    return f"{reservation_id}\n{release_id}"
+
+
+def _take(stock: Stock, key: str, n: int) -> Stock:
+    """So many units leave a reservation; with the last of them it ends."""
+    held = stock.reserved.get(key)
+    fewer = stock._replace(promised=stock.promised - n)
+    if held is None or held.quantity <= n:
+        return _settle(fewer, key)
+    return fewer._replace(reserved=stock.reserved.insert(key, held._replace(quantity=held.quantity - n)))
+
+
 def _settle(stock: Stock, key: str) -> Stock:
+    return _remember(stock._replace(reserved=stock.reserved.discard(key)), key)
+
+
+def _remember(stock: Stock, key: str) -> Stock:
     settled, in_order = stock.settled.insert(key), stock.settled_in_order.enqueue(key)
     if len(settled) > SETTLED_REMEMBERED_MAX:
         settled, in_order = settled.discard(in_order.peek()), in_order.dequeue()  # type: ignore[operator,call-arg] # rpds declares both wrongly
-    return stock._replace(reserved=stock.reserved.discard(key), settled=settled, settled_in_order=in_order)
+    return stock._replace(settled=settled, settled_in_order=in_order)
 
 
 def decide(stock: Stock, command: s.StockCommand) -> Iterator[s.StockEvent]:
@@ -83,9 +108,13 @@ def decide(stock: Stock, command: s.StockCommand) -> Iterator[s.StockEvent]:
         case s.ReserveStock(reservation_id=key):
             if key not in stock.reserved and key not in stock.settled:
                 yield _promise(stock, command)
-        case s.ReleaseStock(reservation_id=key):
-            if held := stock.reserved.get(key):
-                yield s.StockReleased(**at, reservation_id=key, order_id=held.order_id, quantity=held.quantity)
+        case s.ReleaseStock():
+            yield from _release(stock, command)
+        case s.TransferReservation():
+            yield from _transfer(stock, command)
+        case s.RestockReturn(return_id=returned):
+            if f"return/{returned}" not in stock.receipts:
+                yield s.StockReturned(**command.model_dump())
         case s.ExpireReservation(reservation_id=key, now=now):
             held = stock.reserved.get(key)
             if held and held.expires_at and held.expires_at <= now:
@@ -103,10 +132,38 @@ def _promise(stock: Stock, command: s.ReserveStock) -> s.StockEvent:
         "quantity": command.quantity,
         "reservation_id": command.reservation_id,
         "order_id": command.order_id,
+        "channel": command.channel,
+        "presale": command.presale,
     }
     if command.quantity <= stock.atp:
         return s.StockReserved(**promise, expires_at=command.expires_at)
     return s.StockShort(**promise, available=max(stock.atp, 0))
+
+
+def _release(stock: Stock, command: s.ReleaseStock) -> Iterator[s.StockEvent]:
+    key = command.reservation_id
+    held = stock.reserved.get(key)
+    if held is None:
+        return
+    release = None if command.quantity is None else command.release_id or str(command.quantity)
+    if release is not None and _part(key, release) in stock.settled:
+        return
+    yield s.StockReleased(
+        sku=command.sku,
+        location=command.location,
+        reservation_id=key,
+        order_id=held.order_id,
+        quantity=min(held.quantity, command.quantity or held.quantity),
+        release_id=release,
+    )
+
+
+def _transfer(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEvent]:
+    held = stock.reserved.get(command.reservation_id)
+    known = command.to_reservation_id in stock.reserved or command.to_reservation_id in stock.settled
+    if held and not known:
+        told = command.model_dump() | {"order_id": held.order_id, "quantity": min(held.quantity, command.quantity)}
+        yield s.StockReservationTransferred(**told)
 
 
 def _ship(stock: Stock, command: s.ShipStock) -> Iterator[s.StockEvent]:
@@ -153,7 +210,16 @@ decider = Decider(
     Stock(),
     evolve,
     decide,
-    accepts=(s.ReceiveStock, s.SetSafetyStock, s.ReserveStock, s.ReleaseStock, s.ExpireReservation, s.ShipStock),
+    accepts=(
+        s.ReceiveStock,
+        s.SetSafetyStock,
+        s.ReserveStock,
+        s.ReleaseStock,
+        s.TransferReservation,
+        s.ExpireReservation,
+        s.ShipStock,
+        s.RestockReturn,
+    ),
     emits=(
         s.StockReceived,
         s.SafetyStockSet,
@@ -162,6 +228,8 @@ decider = Decider(
         s.StockReleased,
         s.StockReservationExpired,
         s.StockShipped,
+        s.StockReservationTransferred,
+        s.StockReturned,
     ),
     dump=dump,
     restore=restore,

@@ -68,6 +68,7 @@ class StockBook(NamedTuple):
     """A second bookkeeping of a stock stream, from the bare quantities of its events."""
 
     received: int = 0
+    returned: int = 0
     shipped: int = 0
     open: int = 0
 
@@ -94,7 +95,7 @@ class History:
         self.readable = Check("every event can be read, and knows its cause")
         self.gapless = Check("streams have no gap and positions rise")
         self.sold = Check("never oversold, at any position")
-        self.conserved = Check("stock conserved: received = on hand + shipped")
+        self.conserved = Check("stock conserved: received + returned = on hand + shipped")
         self.promised = Check("what an order counts on is what stock promised")
         self.paid = Check("money conserved: captured, voided <= authorised; refunded <= captured")
         self.once = Check("every accepted order exactly once, as it was placed")
@@ -142,6 +143,10 @@ class History:
         match event:
             case s.StockReceived(quantity=n):
                 book = book._replace(received=book.received + n)
+            case s.StockReturned(quantity=n):
+                book = book._replace(returned=book.returned + n)
+            case s.StockReservationTransferred(quantity=n):
+                self.promises[event.to_reservation_id, event.sku, event.location] = n
             case s.StockReserved(quantity=n):
                 book = book._replace(open=book.open + n)
                 self.promises[event.reservation_id, event.sku, event.location] = n
@@ -150,13 +155,14 @@ class History:
             case s.StockShipped(quantity=n):
                 book = book._replace(open=book.open - n, shipped=book.shipped + n)
         self.stock[recorded.stream] = book
+        came = book.received + book.returned
         self.sold.expect(
-            0 <= book.open <= book.received - book.shipped,
-            lambda: f"{_at(recorded)}: {book.open} promised of {book.received - book.shipped} on hand",
+            0 <= book.open <= came - book.shipped,
+            lambda: f"{_at(recorded)}: {book.open} promised of {came - book.shipped} on hand",
         )
         self.conserved.expect(
-            book.received == state.on_hand + book.shipped and state.promised == book.open,
-            lambda: f"{_at(recorded)}: received {book.received}, on hand {state.on_hand}, shipped {book.shipped}",
+            came == state.on_hand + book.shipped and state.promised == book.open,
+            lambda: f"{_at(recorded)}: came {came}, on hand {state.on_hand}, shipped {book.shipped}",
         )
 
     def _check_money(self, recorded: Recorded, event: p.PaymentEvent) -> None:

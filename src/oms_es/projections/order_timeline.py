@@ -55,6 +55,7 @@ SUMMARIES: dict[type[Event], str] = {
     s.StockShort: "short of {e.sku} at {e.location}: {e.quantity} asked, {e.available} there",
     s.StockReleased: "released " + STOCK,
     s.StockReservationExpired: "let go of " + STOCK,
+    s.StockReservationTransferred: STOCK + " now belong to {e.to_order_id}",
     s.StockShipped: "shipped " + STOCK,
     p.PaymentRequested: MONEY + " asked for",
     p.PaymentAuthorized: MONEY + " authorised",

@@ -42,6 +42,7 @@ def of_the_stock(recorded: Recorded) -> Iterable[Key]:
     s.StockReservationExpired,
     s.StockShipped,
     s.StockShort,
+    s.StockReturned,
     keys=of_the_stock,
 )
 def moved(row: Row | None, recorded: Recorded, key: Key) -> Row:
@@ -49,6 +50,8 @@ def moved(row: Row | None, recorded: Recorded, key: Key) -> Row:
     match recorded.event:
         case s.StockReceived(quantity=n):
             level["received"] += n
+            level["on_hand"] += n
+        case s.StockReturned(quantity=n):
             level["on_hand"] += n
         case s.SafetyStockSet(quantity=n):
             level["safety_stock"] = n

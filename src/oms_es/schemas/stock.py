@@ -5,12 +5,23 @@ These classes are the storage format. An event's name and meaning never change; 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from oms_es.kernel import Command, Event
 from oms_es.schemas.types import UNITS_MAX, Identifier, LocationId, Moment, Sku, StockKey, Units
+
+SERIALS_MAX = 1_000
+"""Serial numbers in one command."""
+Condition = Literal["sellable", "damaged", "quarantine"]
+"""Only sellable units are promised."""
+ChannelName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")]
+BinName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")]
+"""A shelf, a rack, a pallet place. Empty: nobody said where."""
+LotName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")]
+"""A batch that was made together. Empty: not told apart."""
+Serials = Annotated[tuple[Identifier, ...], Field(max_length=SERIALS_MAX)]
 
 
 class StockCommand(Command):
@@ -40,11 +51,33 @@ class ReserveStock(StockCommand):
     order_id: Identifier
     quantity: Units
     expires_at: Moment | None = None
+    channel: ChannelName = ""
+    """Where the order came from: channels may have a share of their own. Empty: no channel's."""
+    presale: bool = False
+    """Promise what is still to come, up to the presale limit."""
 
 
 class ReleaseStock(StockCommand):
+    """Let a reservation go, or `quantity` units of it; what remains keeps its id."""
+
     reservation_id: Identifier
     order_id: Identifier
+    quantity: Units | None = None
+    release_id: Identifier | None = None
+    """Tells one release of a part from another of as many units; a repeat of the same releases nothing more."""
+
+
+class TransferReservation(StockCommand):
+    """Give a reservation, or a part of it, to another order. `to_reservation_id` is new for each transfer.
+
+    Never refused: where nothing is held nothing happens, and no more goes over than is held.
+    """
+
+    reservation_id: Identifier
+    order_id: Identifier
+    to_reservation_id: Identifier
+    to_order_id: Identifier
+    quantity: Units
 
 
 class ExpireReservation(StockCommand):
@@ -63,6 +96,17 @@ class ShipStock(StockCommand):
     shipment_id: Identifier
 
 
+class RestockReturn(StockCommand):
+    """Returned units are put back on the shelf, or aside. `return_id` is new for each lot of units that came back."""
+
+    return_id: Identifier
+    quantity: Units
+    condition: Condition = "sellable"
+    bin: BinName = ""
+    lot: LotName = ""
+    serials: Serials = ()
+
+
 class StockEvent(Event):
     sku: str
     location: str
@@ -77,9 +121,19 @@ class SafetyStockSet(StockEvent):
     pass
 
 
+class StockReturned(StockEvent):
+    return_id: str
+    condition: Condition = "sellable"
+    bin: str = ""
+    lot: str = ""
+    serials: tuple[str, ...] = ()
+
+
 class ReservationEvent(StockEvent):
     reservation_id: str
     order_id: str
+    channel: str = ""
+    presale: bool = False
 
 
 class StockReserved(ReservationEvent):
@@ -93,7 +147,16 @@ class StockShort(ReservationEvent):
 
 
 class StockReleased(ReservationEvent):
-    pass
+    """`release_id`: only a part of the reservation, told apart by it."""
+
+    release_id: str | None = None
+
+
+class StockReservationTransferred(ReservationEvent):
+    """`quantity` units of the reservation now belong to `to_order_id`, under `to_reservation_id`."""
+
+    to_reservation_id: str
+    to_order_id: str
 
 
 class StockReservationExpired(ReservationEvent):
