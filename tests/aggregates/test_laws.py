@@ -22,8 +22,8 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
-from oms_es.schemas.location import CloseLocation, OpenLocation
 from oms_es.schemas.item import DefineBundle, DescribeItem
+from oms_es.schemas.location import CloseLocation, OpenLocation
 
 STEPS_MAX = 30
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
