@@ -36,6 +36,7 @@ from oms_es.gateways.simulators import (
     SimulatedCallbacks,
     SimulatedCarrier,
     SimulatedPaymentProvider,
+    SqlLedger,
 )
 from oms_es.gateways.warehouse import SimulatedWarehouse
 from oms_es.kernel import Command, Consumer, Decider, Gateway, Projection, Recorded, Refused
@@ -55,7 +56,7 @@ from oms_es.runtime.codec import Cause
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import Bell, Feed, Log
 from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
-from oms_es.runtime.read_models import FactSource, ReadModel, create_tables, read_model_engine
+from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_tables, read_model_engine
 from oms_es.runtime.recorder import EVENTS, MIGRATION_LOCK, Recorder, datastore_of
 from oms_es.runtime.store import Batch, Store
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -126,8 +127,8 @@ class World:
     def __init__(
         self, database_url: str, chaos: Chaos, clock: Callable[[], datetime], transit_seconds: float = 0.0
     ) -> None:
-        self.payment_provider = SimulatedPaymentProvider(database_url, chaos, clock)
-        self.carrier = SimulatedCarrier(database_url, chaos, clock, transit_seconds)
+        self.payment_provider = SimulatedPaymentProvider(SqlLedger(database_url, clock), chaos)
+        self.carrier = SimulatedCarrier(SqlLedger(database_url, clock), chaos, transit_seconds)
         self.callbacks = (
             SimulatedCallbacks(PAYMENT_CALLBACKS, "payment_callback", database_url, clock),
             SimulatedCallbacks(CARRIER_CALLBACKS, "carrier_callback", database_url, clock),
@@ -244,7 +245,9 @@ class Engine(Parts):
         super().__init__(database_url, **options)
         self.log = Log(self.recorder, self.store.codec)
         self.bell = Bell(database_url)
-        self.projection_workers = [ProjectionWorker(ReadModel(p, self.sql), self.log) for p in projections]
+        self.projection_workers = [
+            ProjectionWorker(ReadModel(p, SqlRows(p.table, self.sql)), self.log) for p in projections
+        ]
         reached = self.world.gateways() if gateways is None else gateways
         self.loop = Loop(
             [

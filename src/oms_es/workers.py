@@ -18,17 +18,26 @@ from oms_es.gateways.warehouse import SimulatedWarehouse
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.projections import order_status, stock_levels
 from oms_es.runtime.coverage import Coverage
-from oms_es.runtime.groups import EventShare, GroupWorker, InputShare, Nap, PartitionFeed, PartitionSource, Share
+from oms_es.runtime.groups import (
+    EventShare,
+    GroupWorker,
+    InputShare,
+    Nap,
+    PartitionFeed,
+    PartitionSource,
+    Share,
+    missing,
+)
 from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.runtime.intake import IntakeWorker, Limit
 from oms_es.runtime.kafka import Config, Group, Place, Publisher, Topic
-from oms_es.runtime.log import READ_MAX, Unread
+from oms_es.runtime.log import Unread
 from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker
 from oms_es.runtime.metrics import RELAY_DEPTH, Health
 from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
-from oms_es.runtime.read_models import ReadModel
+from oms_es.runtime.read_models import ReadModel, SqlRows
 from oms_es.runtime.relay import RELAY_PARTITIONS, EventOutlet, Leadership, Relay
-from oms_es.runtime.wire import Wire, place_of
+from oms_es.runtime.wire import Wire
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, ORDER_STATUS, STOCK_LEVELS, dead_letter_topic
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 
@@ -190,7 +199,7 @@ class Workers(Parts):
 
     def _read_model(self, projection: Projection) -> ReadModel:
         told = projection.name in {state.table.name for state in STATES}
-        return ReadModel(projection, self.sql, alone=False, told=told)
+        return ReadModel(projection, SqlRows(projection.table, self.sql), alone=False, told=told)
 
     def _event_share(self, place: Place, reader_of: Callable[[PartitionFeed], FeedReader]) -> Share:
         feed = PartitionFeed(place, self.wire, self._refill)
@@ -201,14 +210,7 @@ class Workers(Parts):
         return InputShare(source, IntakeWorker(source, PARSERS[source.dialect], self.store, self.log, limit=Limit()))
 
     def _refill(self, place: Place, after: int, to: int) -> Iterator[Recorded]:
-        """The partition's events after one position up to another, from the log itself."""
-        partitions = self._partitions()
-        while after < to:
-            rows = self.recorder.select_notifications(after, READ_MAX, stop=to, inclusive_of_start=False)
-            for row in rows:
-                if place_of(str(row.originator_id), partitions) == place:
-                    yield self.store.codec.decode(row, row.id)
-            after = rows[-1].id if rows else to
+        return missing(self.recorder, self.store.codec, self._partitions(), place, after, to)
 
     def _partitions(self) -> dict[str, int]:
         with self.recorder.datastore.cursor() as curs:

@@ -89,6 +89,7 @@ def test_a_refusal_leaves_nothing_of_its_batch_behind(store: Store) -> None:
         store.execute([(US, [receive(2)]), (US, [ship])], Advance("reader", 0, 7), [letter])
     assert store.history("stock-A@berlin") == []
     assert store.recorder.position("reader") == 0
+    assert isinstance(store.recorder, Recorder)
     with store.recorder.datastore.cursor() as curs:
         assert listed(curs) == []
     assert store.execute([(US, [reserve("o1")])])[0].event == s.StockShort(

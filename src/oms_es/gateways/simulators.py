@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 import psycopg
@@ -97,9 +97,20 @@ class Effect(NamedTuple):
     mode: Mode
 
 
-class _Ledger:
+class Ledger(Protocol):
     """What one simulated world has done, and what it still means to tell."""
 
+    clock: Callable[[], datetime]
+
+    def effects(
+        self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
+    ) -> tuple[dict[UUID, Effect], set[UUID]]:
+        """Every key's effect, made now where it is new; and which are new."""
+
+    def close(self) -> None: ...
+
+
+class SqlLedger:
     def __init__(self, database_url: str, clock: Callable[[], datetime]) -> None:
         self.database_url = database_url
         self.clock = clock
@@ -108,7 +119,6 @@ class _Ledger:
     def effects(
         self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
     ) -> tuple[dict[UUID, Effect], set[UUID]]:
-        """Every key's effect, made now where it is new; and which are new."""
         try:
             connection = self.connection()
             with connection.transaction():
@@ -159,9 +169,9 @@ class Told(NamedTuple):
 
 
 class SimulatedPaymentProvider:
-    def __init__(self, database_url: str, chaos: Chaos, clock: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: Ledger, chaos: Chaos) -> None:
         self.chaos = chaos
-        self.ledger = _Ledger(database_url, clock)
+        self.ledger = ledger
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
         effects, new = self.ledger.effects([(ask.key, partial(self._effect, ask)) for ask in asks], self._tells)
@@ -207,12 +217,10 @@ def _answered(effect: Effect, *, is_new: bool) -> Answer:
 class SimulatedCarrier:
     """Every parcel it books it picks up, moves and delivers; `transit_seconds` after the booking it is there."""
 
-    def __init__(
-        self, database_url: str, chaos: Chaos, clock: Callable[[], datetime], transit_seconds: float = 0.0
-    ) -> None:
+    def __init__(self, ledger: Ledger, chaos: Chaos, transit_seconds: float = 0.0) -> None:
         self.chaos = chaos
         self.transit_seconds = transit_seconds
-        self.ledger = _Ledger(database_url, clock)
+        self.ledger = ledger
 
     def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]:
         effects, new = self.ledger.effects([(p.key, partial(self._effect, p)) for p in parcels], self._tells)
@@ -257,7 +265,7 @@ class SimulatedCallbacks:
     def __init__(self, name: str, dialect: str, database_url: str, clock: Callable[[], datetime]) -> None:
         self.name = name
         self.dialect = dialect
-        self.ledger = _Ledger(database_url, clock)
+        self.ledger = SqlLedger(database_url, clock)
 
     def read(self, after: int, limit: int) -> Sequence[Arrival]:
         connection = self.ledger.connection()

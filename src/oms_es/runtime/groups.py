@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from oms_es.kernel import GatewayUnavailable, Recorded
 from oms_es.runtime import metrics
+from oms_es.runtime.codec import Codec
 from oms_es.runtime.intake import Arrival, IntakeWorker
-from oms_es.runtime.kafka import Group, Message, Place
+from oms_es.runtime.kafka import Message, Place
+from oms_es.runtime.log import READ_MAX
 from oms_es.runtime.loop import FeedReader
-from oms_es.runtime.recorder import PositionLost
+from oms_es.runtime.recorder import PositionLost, Recording
 from oms_es.runtime.store import OUTAGES
-from oms_es.runtime.wire import Wire, position_of
+from oms_es.runtime.wire import Wire, place_of, position_of
 
 BUFFERED_MAX = 8_000
 """Messages that wait in a partition's buffer before no more are fetched for it."""
@@ -31,6 +33,31 @@ WAIT_SECONDS = 0.01
 
 log = structlog.get_logger(__name__)
 Refill = Callable[[Place, int, int], Iterable[Recorded]]
+
+
+class Membership(Protocol):
+    """What a role needs of its consumer group: of Kafka's, or of a simulation of it."""
+
+    name: str
+
+    @property
+    def joined(self) -> bool: ...
+
+    def poll(self, seconds: float = 0.0) -> dict[Place, list[Message]]: ...
+
+    def changes(self) -> list[tuple[bool, frozenset[Place]]]: ...
+
+    def seek(self, place: Place, offset: int) -> None: ...
+
+    def pause(self, places: Iterable[Place]) -> None: ...
+
+    def resume(self, places: Iterable[Place]) -> None: ...
+
+    def hint(self, offsets: Mapping[Place, int]) -> None: ...
+
+    def lag(self, place: Place, offset: int) -> int | None: ...
+
+    def close(self) -> None: ...
 
 
 class Nap:
@@ -126,6 +153,18 @@ class PartitionFeed:
             self.end = position
         self._messages.popleft()
         self._offsets.append((position, message.offset + 1))
+
+
+def missing(
+    recorder: Recording, codec: Codec, partitions: Mapping[str, int], place: Place, after: int, to: int
+) -> Iterator[Recorded]:
+    """The partition's events after one position up to another, from the log itself."""
+    while after < to:
+        rows = recorder.after(after, READ_MAX, stop=to)
+        for row in rows:
+            if place_of(str(row.originator_id), partitions) == place:
+                yield codec.decode(row, row.id)
+        after = rows[-1].id if rows else to
 
 
 class EventShare:
@@ -235,7 +274,7 @@ class InputShare:
 class GroupWorker:
     """A participant of the loop: one role, on whichever partitions its group gives it."""
 
-    def __init__(self, group: Group, share_of: Callable[[Place], Share], batch_max: int) -> None:
+    def __init__(self, group: Membership, share_of: Callable[[Place], Share], batch_max: int) -> None:
         self.name = group.name
         self.batch_max = batch_max
         self.group = group

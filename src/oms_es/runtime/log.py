@@ -14,7 +14,7 @@ import psycopg
 
 from oms_es.kernel import Recorded
 from oms_es.runtime.codec import Codec
-from oms_es.runtime.recorder import EVENTS, Recorder
+from oms_es.runtime.recorder import EVENTS, Recording
 
 READ_MAX = 2_000
 """Events per read: reading 500 at a time costs a quarter more, 10 at a time six times as much."""
@@ -52,7 +52,7 @@ class Log:
 
     suffix = ""
 
-    def __init__(self, recorder: Recorder, codec: Codec) -> None:
+    def __init__(self, recorder: Recording, codec: Codec) -> None:
         self.recorder = recorder
         self.codec = codec
         self._window: list[Recorded] = []
@@ -91,8 +91,7 @@ class Log:
             del self._window[:dropped], self._positions[:dropped]
 
     def _select(self, after: int, limit: int) -> list[Recorded]:
-        found = self.recorder.select_notifications(after, limit, inclusive_of_start=False)
-        return [self.codec.decode(row, row.id) for row in found]
+        return [self.codec.decode(row, row.id) for row in self.recorder.after(after, limit)]
 
 
 class Bell:

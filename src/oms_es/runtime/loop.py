@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -23,9 +22,10 @@ import structlog
 from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Wanted
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.log import READ_MAX, Feed
-from oms_es.runtime.read_models import FactSource, ReadModel
+from oms_es.runtime.read_models import Finder, ReadModel
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Store
+from oms_es.runtime.timing import REAL, Timing
 
 BATCH_MAX = 500
 """Deliveries per transaction."""
@@ -69,6 +69,14 @@ class Participant(Protocol):
 
     def seek(self) -> None:
         """Go where the stored position is."""
+
+
+class Stopping(Protocol):
+    """Whether the loop is to end: a threading.Event, or a simulation of one."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool: ...
 
 
 class Waiter(Protocol):
@@ -170,7 +178,7 @@ class ConsumerWorker(FeedReader):
         consumer: Consumer,
         store: Store,
         feed: Feed,
-        facts: FactSource,
+        facts: Finder,
         fact_positions: Callable[[frozenset[str]], int],
         batch_max: int = BATCH_MAX,
     ) -> None:
@@ -240,18 +248,24 @@ class Ticker:
     batch_max = BATCH_MAX
 
     def __init__(
-        self, due: Callable[[datetime, int], Sequence[Command]], store: Store, feed: Feed, clock: Callable[[], datetime]
+        self,
+        due: Callable[[datetime, int], Sequence[Command]],
+        store: Store,
+        feed: Feed,
+        clock: Callable[[], datetime],
+        timing: Timing = REAL,
     ) -> None:
         self.due = due
         self.store = store
         self.feed = feed
         self.clock = clock
+        self.timing = timing
         self._looked = -TICK_SECONDS
 
     def step(self) -> int:
-        if time.monotonic() - self._looked < TICK_SECONDS:
+        if self.timing.monotonic() - self._looked < TICK_SECONDS:
             return 0
-        self._looked = time.monotonic()
+        self._looked = self.timing.monotonic()
         commands = self.due(self.clock(), BATCH_MAX)
         recorded = self.store.execute([(Cause(self.name), commands)]) if commands else []
         self.feed.offer(recorded)
@@ -273,13 +287,15 @@ class Loop:
         bell: Waiter,
         poll_seconds: float = POLL_SECONDS,
         look: Callable[[], None] = lambda: None,
+        timing: Timing = REAL,
     ) -> None:
+        self.timing = timing
         self.look = look
         self.participants = participants
         self.bell = bell
         self.poll_seconds = poll_seconds
         self.stopped: dict[str, BaseException] = {}
-        self.turned_at = time.monotonic()
+        self.turned_at = timing.monotonic()
         self._paused_until: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
 
@@ -289,7 +305,7 @@ class Loop:
 
     def turn(self) -> int:
         """A few batches for everybody; how many deliveries there were."""
-        self.turned_at = time.monotonic()
+        self.turned_at = self.timing.monotonic()
         self.look()
         return sum(self._step(participant) for participant in self.participants)
 
@@ -303,7 +319,7 @@ class Loop:
         self._rest()
         return total
 
-    def run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: Stopping) -> None:
         """For ever, until `stopping` is set: the batch in hand is finished first. Raises Stopped at the end if
         anybody had to stop on the way."""
         outage_seconds = 0.0
@@ -325,7 +341,7 @@ class Loop:
 
     def _step(self, participant: Participant) -> int:
         name = participant.name
-        if name in self.stopped or time.monotonic() < self._paused_until.get(name, 0.0):
+        if name in self.stopped or self.timing.monotonic() < self._paused_until.get(name, 0.0):
             return 0
         try:
             taken = last = participant.step()
@@ -351,14 +367,14 @@ class Loop:
 
     def _pause(self, name: str, error: GatewayUnavailable) -> None:
         self._pauses[name] = min(OUTAGE_SECONDS_MAX, 2 * self._pauses.get(name, self.poll_seconds / 4))
-        self._paused_until[name] = time.monotonic() + self._pauses[name]
+        self._paused_until[name] = self.timing.monotonic() + self._pauses[name]
         log.warning("the world does not answer", consumer=name, retry_in_seconds=self._pauses[name], error=str(error))
 
     def _waits_for_the_world(self) -> int:
         """1 after waiting for a paused gateway, 0 if none is paused."""
         if not self._paused_until:
             return 0
-        time.sleep(max(0.0, min(self._paused_until.values()) - time.monotonic()))
+        self.timing.sleep(max(0.0, min(self._paused_until.values()) - self.timing.monotonic()))
         return 1
 
     def _rest(self) -> None:

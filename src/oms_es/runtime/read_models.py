@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 from zlib import crc32
 
 import psycopg
@@ -16,6 +17,7 @@ from pydantic_core import to_json
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Connection,
     Engine,
     Select,
     Table,
@@ -73,6 +75,73 @@ def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Re
     return touched
 
 
+class Rows(Protocol):
+    """Where one read model's rows are: a table, or a simulation of one.
+
+    `transaction` is what `writing` gives: all that is done with it is committed together, or not at all.
+    """
+
+    def writing(self) -> AbstractContextManager[Any]: ...
+
+    def lock(self, transaction: Any) -> None: ...
+
+    def load(self, transaction: Any, keys: Sequence[Key]) -> Mapping[Key, Row]: ...
+
+    def write(self, transaction: Any, kept: Sequence[Row], gone: Sequence[Key]) -> None: ...
+
+    def mark(self, transaction: Any, keys: Iterable[Key], position: int) -> None: ...
+
+    def advance(self, transaction: Any, advance: Advance) -> None: ...
+
+    def position(self, name: str) -> int: ...
+
+
+class SqlRows:
+    def __init__(self, table: Table, engine: Engine) -> None:
+        self.table = table
+        self.engine = engine
+        self.key_columns = [c.name for c in table.primary_key]
+        self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        return self.engine.begin()
+
+    def lock(self, connection: Connection) -> None:
+        """Until the transaction ends, nobody else changes these rows."""
+        lock = APPEND_LOCK << 32 | crc32(self.table.name.encode())
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+
+    def load(self, connection: Connection, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        found = connection.execute(self._select, self._named(keys)).mappings()
+        return {tuple(row[name] for name in self.key_columns): dict(row) for row in found}
+
+    def write(self, connection: Connection, kept: Sequence[Row], gone: Sequence[Key]) -> None:
+        if kept:
+            connection.execute(self._upsert, {"rows": to_json(kept).decode()})
+        if gone:
+            connection.execute(self._delete, self._named(gone))
+
+    def mark(self, connection: Connection, keys: Iterable[Key], position: int) -> None:
+        """What changed is to be told."""
+        changed = {"projection": self.table.name, "position": position, "keys": [key_text(key) for key in keys]}
+        connection.exec_driver_sql(MARK_CHANGED, changed)
+
+    def advance(self, connection: Connection, advance: Advance) -> None:
+        statement = ADVANCE if advance.previous else ADVANCE_FIRST
+        check_moved(connection.exec_driver_sql(statement, advance._asdict()).first(), advance)
+
+    def position(self, name: str) -> int:
+        with self.engine.connect() as connection:
+            found = connection.execute(
+                text(f"SELECT notification_id FROM {TRACKING} WHERE application_name = :name"),
+                {"name": name},
+            ).scalar()
+        return found or 0
+
+    def _named(self, keys: Sequence[Key]) -> dict[str, str]:
+        return {"rows": to_json([dict(zip(self.key_columns, key, strict=True)) for key in keys]).decode()}
+
+
 class ReadModel:
     """One projection's rows. `told`: the relay tells others of every row that changes.
 
@@ -83,77 +152,55 @@ class ReadModel:
     def __init__(
         self,
         projection: Projection,
-        engine: Engine,
+        rows: Rows,
         rows_cached_max: int = ROWS_CACHED_MAX,
         *,
         alone: bool = True,
         told: bool = False,
     ) -> None:
         self.projection = projection
-        self.engine = engine
+        self.rows = rows
         self.rows_cached_max = rows_cached_max
         self.contended = projection.shared and not alone
         self.told = told
-        table = projection.table
-        self.key_columns = [c.name for c in table.primary_key]
         self._cache: OrderedDict[Key, Row | None] = OrderedDict()
-        self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
 
     def apply(self, batch: Sequence[Recorded], advance: Advance) -> None:
         """Raises PositionLost if another worker has this projection now; then nothing was written."""
         try:
-            with self.engine.begin() as connection:
+            with self.rows.writing() as transaction:
                 if self.contended and batch:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": self._lock})
-                written = self._write(connection, batch)
+                    self.rows.lock(transaction)
+                written = self._write(transaction, batch)
                 if self.told and written:
-                    keys = [key_text(key) for key in written]
-                    changed = {"projection": self.projection.name, "position": advance.position, "keys": keys}
-                    connection.exec_driver_sql(MARK_CHANGED, changed)
-                statement = ADVANCE if advance.previous else ADVANCE_FIRST
-                moved = connection.exec_driver_sql(statement, advance._asdict()).first()
-                check_moved(moved, advance)
+                    self.rows.mark(transaction, written, advance.position)
+                self.rows.advance(transaction, advance)
         except BaseException:
             self._cache.clear()
             raise
         if not self.projection.insert_only and not self.contended:
             self._remember(written)
 
-    @property
-    def _lock(self) -> int:
-        return APPEND_LOCK << 32 | crc32(self.projection.name.encode())
-
     def position(self, name: str) -> int:
-        with self.engine.connect() as connection:
-            found = connection.execute(
-                text(f"SELECT notification_id FROM {TRACKING} WHERE application_name = :name"),
-                {"name": name},
-            ).scalar()
-        return found or 0
+        return self.rows.position(name)
 
-    def _write(self, connection: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
-        rows = {} if self.projection.insert_only else self._rows(connection, _keys(self.projection, batch))
+    def _write(self, transaction: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
+        rows = {} if self.projection.insert_only else self._rows(transaction, _keys(self.projection, batch))
         touched = fold(self.projection, rows, batch)
         kept = [row for key in touched if (row := rows[key]) is not None]
         gone = [key for key in touched if rows[key] is None]
-        if kept:
-            connection.execute(self._upsert, {"rows": to_json(kept).decode()})
-        if gone:
-            connection.execute(self._delete, self._named(gone))
+        if touched:
+            self.rows.write(transaction, kept, gone)
         return rows
 
-    def _rows(self, connection: Any, keys: Sequence[Key]) -> dict[Key, Row | None]:
+    def _rows(self, transaction: Any, keys: Sequence[Key]) -> dict[Key, Row | None]:
         cached = self._cache
         rows: dict[Key, Row | None] = {key: cached[key] for key in keys if key in cached}
         missing = [key for key in keys if key not in rows]
         if missing:
             rows.update(dict.fromkeys(missing))
-            for row in connection.execute(self._select, self._named(missing)).mappings():
-                rows[tuple(row[name] for name in self.key_columns)] = dict(row)
+            rows.update(self.rows.load(transaction, missing))
         return rows
-
-    def _named(self, keys: Sequence[Key]) -> dict[str, str]:
-        return {"rows": to_json([dict(zip(self.key_columns, key, strict=True)) for key in keys]).decode()}
 
     def _remember(self, rows: Mapping[Key, Row | None]) -> None:
         for key, row in rows.items():
@@ -199,6 +246,12 @@ def _upsert(table: Table) -> Any:
 def _delete_keys(table: Table) -> Any:
     given = _given(table)
     return delete(table).where(and_(true(), *[c == given.c[c.name] for c in table.primary_key]))
+
+
+class Finder(Protocol):
+    """Where facts are looked up."""
+
+    def fetch(self, wanted: Mapping[Wanted, Iterable[Hashable]]) -> Facts: ...
 
 
 class FactSource:

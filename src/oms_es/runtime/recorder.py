@@ -7,15 +7,17 @@ moves only from where its owner left it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import Notification, StoredEvent
 from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
+
+from oms_es.runtime.dead_letters import DeadLetter, bury
 
 EVENTS = "oms_events"
 TRACKING = "oms_tracking"
@@ -54,6 +56,39 @@ class Snapshot(NamedTuple):
     state: bytes
 
 
+class Recording(Protocol):
+    """Where the store keeps history: PostgreSQL, or a simulation of it.
+
+    `transaction` is what `writing` gives: all that is done with it is committed together, or not at all.
+    """
+
+    def writing(self) -> AbstractContextManager[Any]: ...
+
+    def end(self, transaction: Any = None) -> int: ...
+
+    def append(self, transaction: Any, rows: Sequence[StoredEvent]) -> list[int]: ...
+
+    def advance(self, transaction: Any, advance: Advance) -> None: ...
+
+    def bury(self, transaction: Any, letters: Sequence[DeadLetter]) -> None: ...
+
+    def stale(self, transaction: Any, expected: Mapping[str, int]) -> list[str]: ...
+
+    def tails(self, after: Mapping[str, int], transaction: Any = None) -> Iterator[StoredEvent]: ...
+
+    def position(self, name: str) -> int: ...
+
+    def snapshots(self, streams: Sequence[str]) -> list[Snapshot]: ...
+
+    def keep_snapshot(self, snapshot: Snapshot) -> None: ...
+
+    def stream(self, stream: str) -> list[Notification]: ...
+
+    def stored(self, stream: str, version: int) -> StoredEvent | None: ...
+
+    def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]: ...
+
+
 def datastore_of(database_url: str, connections_max: int = CONNECTIONS_MAX) -> PostgresDatastore:
     """The pool of connections. A URL or a key=value conninfo, whatever libpq understands."""
     datastore = PostgresDatastore(
@@ -84,8 +119,10 @@ class Recorder(PostgresProcessRecorder):
             curs.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK], prepare=True)
             yield curs
 
-    def end(self, curs: psycopg.Cursor[Any]) -> int:
-        row = curs.execute(f"SELECT max(notification_id) AS id FROM {EVENTS}", prepare=True).fetchone()
+    def end(self, curs: psycopg.Cursor[Any] | None = None) -> int:
+        """The position of the newest event."""
+        with self.datastore.cursor() if curs is None else nullcontext(curs) as reading:
+            row = reading.execute(f"SELECT max(notification_id) AS id FROM {EVENTS}", prepare=True).fetchone()
         return (row and row["id"]) or 0
 
     def append(self, curs: psycopg.Cursor[Any], rows: Sequence[StoredEvent]) -> list[int]:
@@ -109,6 +146,9 @@ class Recorder(PostgresProcessRecorder):
         """Compare and set. Asking only for a greater position would apply a zombie's half batch twice."""
         curs.execute(ADVANCE if advance.previous else ADVANCE_FIRST, advance._asdict(), prepare=True)
         check_moved(curs.fetchone(), advance)
+
+    def bury(self, curs: psycopg.Cursor[Any], letters: Sequence[DeadLetter]) -> None:
+        bury(curs, letters)
 
     def position(self, name: str) -> int:
         return self.max_tracking_id(name) or 0
@@ -140,6 +180,21 @@ class Recorder(PostgresProcessRecorder):
         for row in curs:
             yield stored_event(row)
 
+    def stream(self, stream: str) -> list[Notification]:
+        """Every event of a stream, in order."""
+        with self.datastore.cursor() as curs:
+            curs.execute(f"SELECT * FROM {EVENTS} WHERE originator_id = %s ORDER BY originator_version", [stream])
+            return [notification(row) for row in curs]
+
+    def stored(self, stream: str, version: int) -> StoredEvent | None:
+        found = self.select_events(stream, gt=version - 1, lte=version)
+        return found[0] if found else None
+
+    def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]:
+        """The log after a position, up to another."""
+        found: Sequence[Notification] = self.select_notifications(position, limit, stop=stop, inclusive_of_start=False)
+        return found
+
     def snapshots(self, streams: Sequence[str]) -> list[Snapshot]:
         with self.datastore.cursor() as curs:
             curs.execute(
@@ -163,6 +218,13 @@ class Recorder(PostgresProcessRecorder):
 
 def stored_event(row: Mapping[str, Any]) -> StoredEvent:
     return StoredEvent(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
+
+
+def notification(row: Mapping[str, Any]) -> Notification:
+    stored = stored_event(row)
+    return Notification(
+        stored.originator_id, stored.originator_version, stored.topic, stored.state, id=row["notification_id"]
+    )
 
 
 ADVANCE = f"""

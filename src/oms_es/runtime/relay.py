@@ -9,7 +9,6 @@ The lock is the session's, and the position is saved in the same session: a rela
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -18,8 +17,9 @@ import psycopg
 import structlog
 
 from oms_es.runtime import metrics
-from oms_es.runtime.kafka import KafkaUnavailable, Outgoing, Place, Publisher
+from oms_es.runtime.kafka import KafkaUnavailable, Outgoing, Place
 from oms_es.runtime.recorder import APPEND_LOCK, EVENTS
+from oms_es.runtime.timing import REAL, Timing
 from oms_es.runtime.wire import Wire, place_of
 
 RELAY_LOCK = APPEND_LOCK + 2
@@ -63,20 +63,46 @@ class Logged(NamedTuple):
     state: bytes
 
 
+class Publishing(Protocol):
+    """What the relay needs of a broker's client."""
+
+    def publish(self, messages: Sequence[Outgoing]) -> None: ...
+
+    def partitions(self, topic: str) -> int: ...
+
+    def messages(self, topic: str, partitions: int) -> int: ...
+
+    def discard(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Leading(Protocol):
+    """Whether this relay is the one, by the lock of a session of PostgreSQL, or of a simulation of it."""
+
+    session: Any
+    epoch: int
+
+    def gained(self) -> bool: ...
+
+    def resign(self) -> None: ...
+
+
 class Leadership:
     """The lock, and the session that holds it."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, timing: Timing = REAL) -> None:
         self.database_url = database_url
+        self.timing = timing
         self.session: psycopg.Connection[Any] | None = None
         self.epoch = 0
         self._asked = -STANDBY_SECONDS
 
     def gained(self) -> bool:
         """True in the moment in which this relay becomes the active one. Asks no more often than STANDBY_SECONDS."""
-        if time.monotonic() - self._asked < STANDBY_SECONDS:
+        if self.timing.monotonic() - self._asked < STANDBY_SECONDS:
             return False
-        self._asked = time.monotonic()
+        self._asked = self.timing.monotonic()
         session = psycopg.connect(
             self.database_url, autocommit=True, options=f"-c statement_timeout={STATEMENT_SECONDS_MAX}s"
         )
@@ -109,10 +135,10 @@ class Outlet(Protocol):
     @property
     def batch_max(self) -> int: ...
 
-    def begin(self, session: psycopg.Connection[Any], epoch: int) -> None:
+    def begin(self, session: Any, epoch: int) -> None:
         """Go where the stored position is."""
 
-    def publish(self, session: psycopg.Connection[Any]) -> int:
+    def publish(self, session: Any) -> int:
         """The next batch; how many messages. Raises KafkaUnavailable, Deposed."""
 
 
@@ -122,7 +148,7 @@ class Relay:
     name = "relay"
     batch_max = RELAYED_MAX
 
-    def __init__(self, leadership: Leadership, publisher: Publisher, outlets: Sequence[Outlet]) -> None:
+    def __init__(self, leadership: Leading, publisher: Publishing, outlets: Sequence[Outlet]) -> None:
         self.leadership = leadership
         self.publisher = publisher
         self.outlets = outlets
@@ -172,22 +198,94 @@ class Relay:
         self._begun = False
 
 
+class Books(Protocol):
+    """What the relay reads and keeps in the database, by way of the session that holds the lock."""
+
+    def position(self, session: Any) -> int: ...
+
+    def published(self, session: Any, topics: Sequence[str]) -> dict[Place, int]: ...
+
+    def begin_topic(self, session: Any, topic: str, partitions: int) -> None: ...
+
+    def events(self, session: Any, after: int, limit: int) -> list[Logged]: ...
+
+    def save(self, session: Any, epoch: int, previous: int, position: int, last: Mapping[Place, int]) -> None: ...
+
+
+class SqlBooks:
+    def position(self, session: psycopg.Connection[Any]) -> int:
+        """Up to which everything is published."""
+        row = session.execute(f"SELECT position FROM {RELAY} WHERE name = 'events'").fetchone()
+        return row[0] if row else 0
+
+    def published(self, session: psycopg.Connection[Any], topics: Sequence[str]) -> dict[Place, int]:
+        """The position last published in each partition of the topics that were ever begun."""
+        found = session.execute(
+            f"SELECT topic, partition, position FROM {RELAY_PARTITIONS} WHERE topic = ANY(%s)", [list(topics)]
+        )
+        return {Place(topic, partition): position for topic, partition, position in found}
+
+    def begin_topic(self, session: psycopg.Connection[Any], topic: str, partitions: int) -> None:
+        """How many partitions there are is written down at the first sight."""
+        session.execute(
+            f"INSERT INTO {RELAY_PARTITIONS} (topic, partition) SELECT %s, n FROM generate_series(0, %s) AS n",
+            [topic, partitions - 1],
+        )
+
+    def events(self, session: psycopg.Connection[Any], after: int, limit: int) -> list[Logged]:
+        with session.cursor(binary=True) as curs:
+            curs.execute(
+                "SELECT notification_id, originator_id, originator_version, topic, state "
+                f"FROM {EVENTS} WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
+                [after, limit],
+                prepare=True,
+            )
+            return [Logged(*row) for row in curs]
+
+    def save(
+        self,
+        session: psycopg.Connection[Any],
+        epoch: int,
+        previous: int,
+        position: int,
+        last: Mapping[Place, int],
+    ) -> None:
+        """Raises Deposed if another relay has begun, or has moved the position; then nothing is saved."""
+        with session.transaction():
+            moved = session.execute(
+                f"UPDATE {RELAY} SET position = %s WHERE name = 'events' AND epoch = %s AND position = %s "
+                "RETURNING position",
+                [position, epoch, previous],
+            ).fetchone()
+            if moved is None:
+                raise Deposed("another relay has moved the position")
+            session.execute(
+                f"INSERT INTO {RELAY_PARTITIONS} (topic, partition, position) "
+                "SELECT * FROM unnest(%s::text[], %s::integer[], %s::bigint[]) "
+                "ON CONFLICT (topic, partition) DO UPDATE SET position = excluded.position",
+                [[place.topic for place in last], [place.partition for place in last], list(last.values())],
+            )
+
+
+SQL_BOOKS = SqlBooks()
+
+
 class EventOutlet:
     """The log, to the event topics."""
 
     batch_max = RELAYED_MAX
 
-    def __init__(self, publisher: Publisher, wire: Wire, topics: Sequence[str]) -> None:
+    def __init__(self, publisher: Publishing, wire: Wire, topics: Sequence[str], books: Books = SQL_BOOKS) -> None:
         self.publisher = publisher
         self.wire = wire
         self.topics = topics
+        self.books = books
         self.position = self.epoch = 0
         self._partitions: Mapping[str, int] = {}
         self._last: dict[Place, int] = {}
 
-    def begin(self, session: psycopg.Connection[Any], epoch: int) -> None:
-        row = session.execute(f"SELECT position FROM {RELAY} WHERE name = 'events'").fetchone()
-        self.epoch, self.position = epoch, row[0] if row else 0
+    def begin(self, session: Any, epoch: int) -> None:
+        self.epoch, self.position = epoch, self.books.position(session)
         self._partitions = {topic: self.publisher.partitions(topic) for topic in self.topics}
         self._last = self._last_of(session)
         for topic, there in self._partitions.items():
@@ -198,66 +296,33 @@ class EventOutlet:
                     "or publish a new version of the topic"
                 )
 
-    def _last_of(self, session: psycopg.Connection[Any]) -> dict[Place, int]:
-        """The position last published in each partition; how many there are is written down at the first sight."""
-        known = {topic for (topic,) in session.execute(f"SELECT DISTINCT topic FROM {RELAY_PARTITIONS}")}
+    def _last_of(self, session: Any) -> dict[Place, int]:
+        known = {place.topic for place in self.books.published(session, self.topics)}
         for topic, count in self._partitions.items():
             if topic not in known:
                 self._begin_topic(session, topic, count)
-        found = session.execute(
-            f"SELECT topic, partition, position FROM {RELAY_PARTITIONS} WHERE topic = ANY(%s)", [list(self._partitions)]
-        )
-        return {Place(topic, partition): position for topic, partition, position in found}
+        return self.books.published(session, self.topics)
 
-    def _begin_topic(self, session: psycopg.Connection[Any], topic: str, partitions: int) -> None:
+    def _begin_topic(self, session: Any, topic: str, partitions: int) -> None:
         """Raises KafkaUnavailable if somebody else publishes there: two logs in one topic could not be told apart."""
         if self.publisher.messages(topic, partitions):
             raise KafkaUnavailable(f"{topic} holds the events of another log; this one needs a Kafka of its own")
-        session.execute(
-            f"INSERT INTO {RELAY_PARTITIONS} (topic, partition) SELECT %s, n FROM generate_series(0, %s) AS n",
-            [topic, partitions - 1],
-        )
+        self.books.begin_topic(session, topic, partitions)
 
-    def publish(self, session: psycopg.Connection[Any]) -> int:
-        rows = self._rows(session)
+    def publish(self, session: Any) -> int:
+        rows = self.books.events(session, self.position, RELAYED_MAX)
         if not rows:
             return 0
         last = dict(self._last)
         messages = [self._outgoing(row, last) for row in rows]
         self.publisher.publish(messages)
-        self._save(session, rows[-1].notification_id, {message.place: last[message.place] for message in messages})
-        self._last = last
+        position, places = rows[-1].notification_id, {message.place: last[message.place] for message in messages}
+        self.books.save(session, self.epoch, self.position, position, places)
+        self._last, self.position = last, position
+        metrics.RELAY_POSITION.set(position)
         return len(messages)
-
-    def _rows(self, session: psycopg.Connection[Any]) -> list[Logged]:
-        with session.cursor(binary=True) as curs:
-            curs.execute(
-                "SELECT notification_id, originator_id, originator_version, topic, state "
-                f"FROM {EVENTS} WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
-                [self.position, RELAYED_MAX],
-                prepare=True,
-            )
-            return [Logged(*row) for row in curs]
 
     def _outgoing(self, row: Logged, last: dict[Place, int]) -> Outgoing:
         place = place_of(row.originator_id, self._partitions)
         previous, last[place] = last.get(place, 0), row.notification_id
         return self.wire.outgoing(row, row.notification_id, place, previous)
-
-    def _save(self, session: psycopg.Connection[Any], position: int, last: Mapping[Place, int]) -> None:
-        with session.transaction():
-            moved = session.execute(
-                f"UPDATE {RELAY} SET position = %s WHERE name = 'events' AND epoch = %s AND position = %s "
-                "RETURNING position",
-                [position, self.epoch, self.position],
-            ).fetchone()
-            if moved is None:
-                raise Deposed("another relay has moved the position")
-            session.execute(
-                f"INSERT INTO {RELAY_PARTITIONS} (topic, partition, position) "
-                "SELECT * FROM unnest(%s::text[], %s::integer[], %s::bigint[]) "
-                "ON CONFLICT (topic, partition) DO UPDATE SET position = excluded.position",
-                [[place.topic for place in last], [place.partition for place in last], list(last.values())],
-            )
-        self.position = position
-        metrics.RELAY_POSITION.set(position)

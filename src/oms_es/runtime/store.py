@@ -9,7 +9,6 @@ looked at have grown meanwhile; only their commands are decided again, and then 
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,8 +24,9 @@ from sqlalchemy.exc import OperationalError as SqlError
 
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
 from oms_es.runtime.codec import Cause, Codec
-from oms_es.runtime.dead_letters import DeadLetter, bury
-from oms_es.runtime.recorder import Advance, Recorder, Snapshot, stored_event
+from oms_es.runtime.dead_letters import DeadLetter
+from oms_es.runtime.recorder import Advance, Recording, Snapshot
+from oms_es.runtime.timing import REAL, Timing
 
 STREAMS_CACHED_MAX = 50_000
 SNAPSHOT_EVERY_EVENTS = 2_000
@@ -51,9 +51,10 @@ class Store:
         self,
         deciders: Iterable[Decider[Any]],
         events: Mapping[str, type[Event]],
-        recorder: Recorder,
+        recorder: Recording,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         streams_cached_max: int = STREAMS_CACHED_MAX,
+        timing: Timing = REAL,
     ) -> None:
         deciders = tuple(deciders)
         self.deciders = {accepted: decider for decider in deciders for accepted in decider.accepts}
@@ -62,6 +63,7 @@ class Store:
         self.recorder = recorder
         self.clock = clock
         self.streams_cached_max = streams_cached_max
+        self.timing = timing
         self._cache: OrderedDict[str, Cached] = OrderedDict()
         self._next_snapshots: dict[str, int] = {}  # the version at which a stream is due
         self._known_end = -1  # the log's end when this store last held the append lock
@@ -87,7 +89,7 @@ class Store:
                 if attempt == ATTEMPTS_MAX:
                     raise
                 log.warning("database does not answer, trying again", attempt=attempt, error=str(error))
-                time.sleep(RETRY_SECONDS * attempt)
+                self.timing.sleep(RETRY_SECONDS * attempt)
         raise AssertionError("unreachable")
 
     def state_of(self, stream: str) -> tuple[Any, int]:
@@ -108,12 +110,7 @@ class Store:
 
     def history(self, stream: str) -> list[Recorded]:
         """Every event of a stream, in order, with its position in the log."""
-        with self.recorder.datastore.cursor() as curs:
-            curs.execute(
-                f"SELECT * FROM {self.recorder.events_table_name} WHERE originator_id = %s ORDER BY originator_version",
-                [stream],
-            )
-            return [self.codec.decode(stored_event(row), row["notification_id"]) for row in curs]
+        return [self.codec.decode(row, row.id) for row in self.recorder.stream(stream)]
 
     def _execute(
         self, batch: Batch, advance: Advance | None, dead_letters: Sequence[DeadLetter], pending: list[Recorded]
@@ -132,7 +129,7 @@ class Store:
                 if end != self._known_end and (stale := self.recorder.stale(curs, expected)):
                     decided = self._decide_again(batch, stale, states, decided, curs)
                 if dead_letters:
-                    bury(curs, dead_letters)
+                    self.recorder.bury(curs, dead_letters)
                 pending.extend(decided)
                 ids = self.recorder.append(curs, [self._stored(recorded) for recorded in decided]) if decided else []
         except BaseException:
@@ -148,8 +145,7 @@ class Store:
 
     def _may_be_stale(self) -> bool:
         """A refusal from a cached state counts only if nobody else has written since; the cache is clear by now."""
-        with self.recorder.datastore.cursor() as curs:
-            known, self._known_end = self._known_end, self.recorder.end(curs)
+        known, self._known_end = self._known_end, self.recorder.end()
         return known != self._known_end
 
     def _decide(self, batch: Batch, states: dict[str, Cached], recorded_at: datetime) -> list[Recorded]:
@@ -238,11 +234,7 @@ class Store:
         """A connection that broke during COMMIT leaves it open whether the batch is stored: look it up."""
         try:
             if pending:
-                first = self._stored(pending[0])
-                found = self.recorder.select_events(
-                    first.originator_id, gt=first.originator_version - 1, lte=first.originator_version
-                )
-                return list(found) == [first]
+                return self.recorder.stored(pending[0].stream, pending[0].version) == self._stored(pending[0])
             return advance is not None and self.recorder.position(advance.name) == advance.position
         except (OperationalError, InterfaceError):
             return False
