@@ -133,6 +133,24 @@ def test_a_refusal_from_a_stale_state_is_not_believed(url: str, store: Store) ->
     assert isinstance(store.execute([(US, [ship])])[0].event, s.StockShipped)
 
 
+def test_a_stream_overtaken_long_ago_is_doubted_also_when_nobody_has_written_since(url: str, store: Store) -> None:
+    """Between the other's append and ours lies one to another stream, in which this store saw the end of the log."""
+    elsewhere = s.ReceiveStock(sku="B", location="berlin", receipt_id="r", quantity=1)
+    ship = s.ShipStock(**AT, reservation_id="o1/1", order_id="o1", shipment_id="x")
+    store.execute([(US, [receive(1)])])
+    with store_on(url) as other:
+        other.execute([(US, [reserve("o1")])])
+        store.execute([(US, [elsewhere])])
+        assert isinstance(store.execute([(US, [reserve("o2")])])[0].event, s.StockShort)
+        other.execute([(US, [ship])])
+        store.execute([(US, [elsewhere.model_copy(update={"receipt_id": "again"})])])
+        assert store.execute([(US, [ship])]) == []
+        other.execute([(US, [receive(1, "r2"), reserve("o3")])])
+        store.execute([(US, [elsewhere.model_copy(update={"receipt_id": "once more"})])])
+        ship_next = s.ShipStock(**AT, reservation_id="o3/1", order_id="o3", shipment_id="y")
+        assert isinstance(store.execute([(US, [ship_next])])[0].event, s.StockShipped)
+
+
 def test_p01_of_200_writers_that_race_for_the_last_unit_exactly_one_wins(url: str) -> None:
     with store_on(url) as store:
         store.execute([(US, [receive(1)])])

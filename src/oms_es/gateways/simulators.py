@@ -23,9 +23,9 @@ from oms_es.gateways.payment_provider import Answer, Ask
 from oms_es.kernel import GatewayUnavailable
 from oms_es.runtime.intake import Arrival
 
-Mode = Literal["plain", "decline", "timeout", "duplicate", "late"]
+Mode = Literal["plain", "decline", "timeout", "duplicate", "late", "silent"]
 """`timeout`: the effect happens and the first answer is lost. `duplicate`: besides the answer, a callback, twice.
-`late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong order."""
+`late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong order. `silent`: nothing is ever told."""
 
 PAYMENT_CALLBACKS = "payment_callbacks"
 CARRIER_CALLBACKS = "carrier_callbacks"
@@ -62,6 +62,7 @@ class Chaos(NamedTuple):
     timeout: float = 0.0
     duplicate: float = 0.0
     late: float = 0.0
+    silent: float = 0.0
 
     def draw(self, key: UUID, *, may_decline: bool) -> Mode:
         point = int.from_bytes(sha256(f"{self.seed}/{key}".encode()).digest()[:8]) / 2**64
@@ -69,6 +70,7 @@ class Chaos(NamedTuple):
             ("timeout", self.timeout),
             ("duplicate", self.duplicate),
             ("late", self.late),
+            ("silent", self.silent),
             ("decline", self.decline if may_decline else 0.0),
         )
         for mode, share in modes:
@@ -205,7 +207,7 @@ class SimulatedPaymentProvider:
 
 
 def _answered(effect: Effect, *, is_new: bool) -> Answer:
-    if effect.mode == "late":
+    if effect.mode in ("late", "silent"):
         return Answer("pending")
     if effect.mode == "timeout" and is_new:
         return Answer("unknown")
@@ -232,6 +234,8 @@ class SimulatedCarrier:
         return Effect(parcel.key, "book", parcel.shipment_id, parcel.location, 0, "succeeded", number, mode)
 
     def _tells(self, effect: Effect) -> Iterable[Told]:
+        if effect.mode == "silent":
+            return
         now, transit = self.ledger.clock(), timedelta(seconds=self.transit_seconds)
         journey = [("picked_up", now), ("in_transit", now + transit / 2), ("delivered", now + transit)]
         if effect.mode == "late":
@@ -252,7 +256,7 @@ class SimulatedCarrier:
 
 
 def _booked(effect: Effect, *, is_new: bool) -> Booking:
-    if effect.mode == "late":
+    if effect.mode in ("late", "silent"):
         return Booking("pending")
     if effect.mode == "timeout" and is_new:
         return Booking("unknown")

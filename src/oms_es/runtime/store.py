@@ -66,7 +66,9 @@ class Store:
         self.timing = timing
         self._cache: OrderedDict[str, Cached] = OrderedDict()
         self._next_snapshots: dict[str, int] = {}  # the version at which a stream is due
-        self._known_end = -1  # the log's end when this store last held the append lock
+        self._known_end = -1  # the log's end when this store last looked
+        self._others = 0  # rises whenever somebody else is found to have appended
+        self._newest_at: dict[str, int] = {}  # of each cached stream: `_others` when its state was last the newest
 
     def execute(
         self, batch: Batch, advance: Advance | None = None, dead_letters: Sequence[DeadLetter] = ()
@@ -78,10 +80,11 @@ class Store:
         """
         for attempt in range(1, ATTEMPTS_MAX + 1):
             pending: list[Recorded] = []
+            doubted = self._doubted({command.stream: 0 for _, commands in batch for command in commands})
             try:
                 return self._execute(batch, advance, dead_letters, pending)
             except Refused:
-                if attempt == ATTEMPTS_MAX or not self._may_be_stale():
+                if attempt == ATTEMPTS_MAX or not (doubted or self._others_came()):
                     raise
             except (OperationalError, InterfaceError) as error:
                 if self._was_committed(pending, advance):
@@ -94,7 +97,7 @@ class Store:
 
     def state_of(self, stream: str) -> tuple[Any, int]:
         """A stream's newest state and its version; 0 for a stream without events."""
-        self._cache.pop(stream, None)
+        self._forget([stream])
         self._load([stream])
         return self._cache[stream]
 
@@ -125,16 +128,15 @@ class Store:
             with self.recorder.writing() as curs:
                 if advance:
                     self.recorder.advance(curs, advance)
-                end = self.recorder.end(curs)
-                if end != self._known_end and (stale := self.recorder.stale(curs, expected)):
+                end = self._look(self.recorder.end(curs))
+                if (doubted := self._doubted(expected)) and (stale := self.recorder.stale(curs, doubted)):
                     decided = self._decide_again(batch, stale, states, decided, curs)
                 if dead_letters:
                     self.recorder.bury(curs, dead_letters)
                 pending.extend(decided)
                 ids = self.recorder.append(curs, [self._stored(recorded) for recorded in decided]) if decided else []
         except BaseException:
-            for stream in streams:
-                self._cache.pop(stream, None)
+            self._forget(streams)
             raise
         self._known_end = ids[-1] if ids else end
         self._remember(states)
@@ -143,10 +145,28 @@ class Store:
             _tell_of(appended)
         return appended
 
-    def _may_be_stale(self) -> bool:
-        """A refusal from a cached state counts only if nobody else has written since; the cache is clear by now."""
-        known, self._known_end = self._known_end, self.recorder.end()
-        return known != self._known_end
+    def _look(self, end: int) -> int:
+        """Note whether somebody else has appended: every state that is cached may be older than that."""
+        if end != self._known_end:
+            self._known_end = end
+            self._others += 1
+        return end
+
+    def _others_came(self) -> bool:
+        """A refusal counts only if nobody else has written since its state was read."""
+        before = self._others
+        self._look(self.recorder.end())
+        return self._others != before
+
+    def _doubted(self, expected: Mapping[str, int]) -> dict[str, int]:
+        """Those whose cached state may have been overtaken, although nobody has written since this store looked."""
+        others, newest_at = self._others, self._newest_at
+        return {stream: version for stream, version in expected.items() if newest_at.get(stream, others) != others}
+
+    def _forget(self, streams: Iterable[str]) -> None:
+        for stream in streams:
+            self._cache.pop(stream, None)
+            self._newest_at.pop(stream, None)
 
     def _decide(self, batch: Batch, states: dict[str, Cached], recorded_at: datetime) -> list[Recorded]:
         """Fold every command of a known stream into `states`; what the others decide is not asked here."""
@@ -180,6 +200,7 @@ class Store:
         missing = [stream for stream in streams if stream not in self._cache]
         if missing:
             self._cache.update(self._caught_up(dict.fromkeys(missing)))
+            self._newest_at.update(dict.fromkeys(missing, self._others))
 
     def _caught_up(self, known: Mapping[str, Cached | None], curs: Any = None) -> dict[str, Cached]:
         """Each stream's newest state, folded on from what is cached, or its snapshot, or the beginning."""
@@ -210,11 +231,13 @@ class Store:
 
     def _remember(self, states: Mapping[str, Cached]) -> None:
         self._cache.update(states)
+        self._newest_at.update(dict.fromkeys(states, self._others))
         for stream, (state, version) in states.items():
             if version >= SNAPSHOT_EVERY_EVENTS:
                 self._keep_snapshot(stream, state, version)
         while len(self._cache) > self.streams_cached_max:
-            self._cache.popitem(last=False)
+            stream, _ = self._cache.popitem(last=False)
+            self._newest_at.pop(stream, None)
 
     def _keep_snapshot(self, stream: str, state: Any, version: int) -> None:
         decider = self.by_category[stream.partition("-")[0]]
