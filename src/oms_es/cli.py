@@ -191,7 +191,14 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
     if not settings.database_url:
         raise NoDatabase("workers share an ordinary PostgreSQL server; name it with OMS_DATABASE_URL")
     collect_seldom()
-    workers = Workers(settings.database_url, kafka_of(settings), roles, relaying=relaying, batch_max=settings.batch_max)
+    workers = Workers(
+        settings.database_url,
+        kafka_of(settings),
+        roles,
+        relaying=relaying,
+        session_seconds=settings.kafka_session_seconds,
+        batch_max=settings.batch_max,
+    )
     watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
     with opened(workers), watched as port, stopping_on_signals() as stopping:
         say(f"running {', '.join(roles) or 'the relay'}" + (f", metrics on port {port}" if port else ""))

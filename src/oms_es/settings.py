@@ -26,5 +26,8 @@ class Settings(BaseSettings):
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
     kafka_ssl_cafile: Path | None = Field(default=None, description="PEM file of the authority that signed the brokers")
+    kafka_session_seconds: PositiveFloat = Field(
+        default=10.0, description="A worker silent for longer is thought to be dead, and others take its partitions"
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen")
     metrics_port: int | None = Field(default=None, ge=0, le=65_535, description="Without it nothing is served")

@@ -30,7 +30,7 @@ from oms_es.runtime.groups import (
 )
 from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.runtime.intake import IntakeWorker, Limit
-from oms_es.runtime.kafka import Config, Group, Place, Publisher, Topic
+from oms_es.runtime.kafka import SESSION_SECONDS, Config, Group, Place, Publisher, Topic
 from oms_es.runtime.log import Unread
 from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker
 from oms_es.runtime.metrics import RELAY_DEPTH, Health
@@ -101,10 +101,18 @@ class Workers(Parts):
     """Some roles, in this process. Use as a context manager."""
 
     def __init__(
-        self, database_url: str, kafka: Config, roles: Sequence[str], *, relaying: bool = False, **options: Any
+        self,
+        database_url: str,
+        kafka: Config,
+        roles: Sequence[str],
+        *,
+        relaying: bool = False,
+        session_seconds: float = SESSION_SECONDS,
+        **options: Any,
     ) -> None:
         super().__init__(database_url, **options)
         self.kafka = kafka
+        self.session_seconds = session_seconds
         self.wire = Wire(VOCABULARY)
         self.coverage = Coverage(self.recorder, TOPICS_OF)
         self.log = Unread()
@@ -179,11 +187,14 @@ class Workers(Parts):
             (source,) = (source for source in self.world.callbacks if source.name == role)
             return self.follow(source, self.log)
         if role == CHANNEL_ORDERS_ROLE:
-            return GroupWorker(Group(self.kafka, role, [CHANNEL_ORDERS]), self._input_share, ARRIVALS_MAX)
+            return GroupWorker(self._group(role, [CHANNEL_ORDERS]), self._input_share, ARRIVALS_MAX)
         reader_of = self._reader_of(role)
         return GroupWorker(
-            Group(self.kafka, role, TOPICS_OF[role]), lambda place: self._event_share(place, reader_of), PROJECTED_MAX
+            self._group(role, TOPICS_OF[role]), lambda place: self._event_share(place, reader_of), PROJECTED_MAX
         )
+
+    def _group(self, role: str, topics: Sequence[str]) -> Group:
+        return Group(self.kafka, role, topics, self.session_seconds)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         for consumer in CONSUMERS:

@@ -36,8 +36,9 @@ LINGER_MS = 5
 BATCH_BYTES = 262_144
 KEYS_CACHED_MAX = 200_000
 MESSAGES_PER_POLL_MAX = 2_000
-SESSION_MS = 10_000
-HEARTBEAT_MS = 2_000
+SESSION_SECONDS = 10.0
+"""A worker that is silent for longer is thought to be dead, and its partitions go to others."""
+HEARTBEATS_PER_SESSION = 5
 POLL_INTERVAL_MS_MAX = 120_000
 """A worker that takes longer than this over its batches is thought to be stuck, and its partitions go to others."""
 FETCH_WAIT_MS = 100
@@ -201,10 +202,13 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # the library
 class Group:
     """Membership of a consumer group. Offsets are committed by hand, as a hint for whoever comes next."""
 
-    def __init__(self, config: Config, name: str, topics: Sequence[str]) -> None:
+    def __init__(
+        self, config: Config, name: str, topics: Sequence[str], session_seconds: float = SESSION_SECONDS
+    ) -> None:
         self.name = name
         self.topics = topics
         self.config = config
+        self.session_ms = int(session_seconds * 1_000)
         self._rebalances = Rebalances()
         self._consumer: Any = None
 
@@ -274,8 +278,8 @@ class Group:
                 auto_offset_reset="earliest",
                 partition_assignment_strategy=[CooperativeStickyAssignor],
                 max_poll_records=MESSAGES_PER_POLL_MAX,
-                session_timeout_ms=SESSION_MS,
-                heartbeat_interval_ms=HEARTBEAT_MS,
+                session_timeout_ms=self.session_ms,
+                heartbeat_interval_ms=self.session_ms // HEARTBEATS_PER_SESSION,
                 max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
                 fetch_max_wait_ms=FETCH_WAIT_MS,
                 isolation_level="read_committed",

@@ -1,0 +1,120 @@
+"""What anybody else may read of our topics, by way of another client, and what must be true of it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from confluent_kafka import Consumer, TopicPartition
+
+from conftest import PARTITIONS
+from oms_es.runtime.kafka import Config, Message, Place
+from oms_es.runtime.wire import position_of
+
+READ_SECONDS_MAX = 30
+
+
+class Subscriber:
+    """Reads on from where it last stopped."""
+
+    def __init__(self, kafka: Config, topics: Sequence[str]) -> None:
+        self.places = [Place(topic, partition) for topic in topics for partition in range(PARTITIONS)]
+        self.client = Consumer(
+            {
+                "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),
+                "group.id": "reader",
+                "enable.auto.commit": False,
+                "log_level": 0,  # a broker that is killed is what a test may be about
+            }
+        )
+        self.client.assign([TopicPartition(*place, 0) for place in self.places])
+        self.offsets: dict[Place, int] = dict.fromkeys(self.places, 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    def read(self) -> list[Message]:
+        """Everything that is there now and was not read yet, partition by partition in its order."""
+        ends = {
+            place: self.client.get_watermark_offsets(TopicPartition(*place), timeout=READ_SECONDS_MAX)[1]
+            for place in self.places
+        }
+        found: list[Message] = []
+        while any(self.offsets[place] < end for place, end in ends.items()):
+            message = self.client.poll(READ_SECONDS_MAX)
+            assert message, f"nothing came; read to {self.offsets} of {ends}"
+            if not message.error():  # others are about the way there, and pass
+                place = Place(str(message.topic()), int(message.partition() or 0))
+                offset, headers = int(message.offset() or 0), dict(message.headers() or [])
+                found.append(Message(place, offset, message.key(), message.value(), headers))  # type: ignore[arg-type] # str or bytes, as its stubs have it
+                self.offsets[place] = offset + 1
+        return sorted(found, key=lambda message: (message.place, message.offset))
+
+
+def everything_on(kafka: Config, *topics: str) -> list[Message]:
+    with Subscriber(kafka, topics) as subscriber:
+        return subscriber.read()
+
+
+class Chain:
+    """Without the repeats, every stream is gapless on its topic, and every partition's chain is unbroken."""
+
+    def __init__(self) -> None:
+        self.positions: set[int] = set()
+        self.repeats = 0
+        self._versions: dict[str, int] = defaultdict(int)
+        self._ends: dict[Place, int] = defaultdict(int)
+
+    def follow(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            position, previous = position_of(message)
+            if position <= self._ends[message.place]:
+                assert position in self.positions, f"{message.place}: {position} came too late"
+                self.repeats += 1
+                continue
+            end = self._ends[message.place]
+            assert previous == end, f"{message.place}: {previous} before {position}, not {end}"
+            self._ends[message.place] = position
+            stream, version = str(message.key), int(message.headers["ce_streamversion"])
+            assert version == self._versions[stream] + 1, f"{stream}: {version} after {self._versions[stream]}"
+            self._versions[stream] = version
+            self.positions.add(position)
+
+
+def assert_whole(messages: Sequence[Message]) -> None:
+    Chain().follow(messages)
+
+
+class Table:
+    """What a compacted topic comes to: the last value of each key, without the tombstones."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {}
+
+    def follow(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            assert message.key is not None
+            if message.value is None:
+                self.rows.pop(message.key.decode(), None)
+            else:
+                self.rows[message.key.decode()] = json.loads(message.value)
+
+
+def latest(messages: Sequence[Message]) -> dict[str, Any]:
+    table = Table()
+    table.follow(messages)
+    return table.rows
+
+
+def rows_as_json(url: str, table: str, key: str) -> dict[str, Any]:
+    with psycopg.connect(url) as connection:
+        return dict(connection.execute(f"SELECT {key}, to_json(t) FROM {table} AS t".encode()).fetchall())
