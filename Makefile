@@ -31,7 +31,7 @@ check: $(VENV)/.synced
 	$(RUN) pytest --cov --cov-report=term:skip-covered
 
 bench: $(VENV)/.synced
-	@for module in bench/store.py bench/lifecycle.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
+	@for module in bench/store.py bench/lifecycle.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 
 faults: $(VENV)/.synced
 	OMS_TEST_KILLS=200 $(RUN) pytest tests/faults -v

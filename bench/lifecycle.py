@@ -7,14 +7,19 @@ stock rows, one client, prepared statements.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from measure import Measure, fresh_database, peak_memory, run
+from bench.measure import Measure, fresh_database, peak_memory, run
 
 from oms_es.app import Engine, engine_on
 from oms_es.consumers import order_progress, sourcing, stock_allocator

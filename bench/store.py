@@ -9,15 +9,20 @@ from __future__ import annotations
 import random
 import re
 import subprocess
+import sys
 import tempfile
 import time
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from urllib.parse import unquote
 
 import psycopg
-from measure import Measure, fresh_database, peak_memory, run
+from bench.measure import Measure, fresh_database, peak_memory, run
 from psycopg.conninfo import conninfo_to_dict
 
 from oms_es.aggregates import stock

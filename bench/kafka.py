@@ -1,0 +1,262 @@
+"""The way through Kafka: what the relay, a projection worker and the whole trip of an order cost.
+
+Everything runs here: a real broker (one node, from its jars), PostgreSQL, and for the latency the relay and the workers
+as processes of their own. The relay's reference is a bare kafka-python producer with the same settings that sends the
+very same bytes, nothing read, nothing saved; a projection's is a bare kafka-python consumer that reads the same topic
+and decodes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from bench.measure import Measure, fresh_database, peak_memory, run
+from confluent_kafka import Consumer, Producer, TopicPartition
+from kafka import KafkaConsumer  # type: ignore[import-untyped] # the library has no types
+
+from oms_es.app import migrate
+from oms_es.runtime.codec import Cause
+from oms_es.runtime.embedded import EmbeddedPostgres
+from oms_es.runtime.kafka import Config, Outgoing, Place, Publisher, connection, create_topics
+from oms_es.runtime.kafka_broker import Broker
+from oms_es.runtime.log import READ_MAX
+from oms_es.runtime.wire import place_of
+from oms_es.schemas import stock as s
+from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
+from oms_es.workers import Workers, topics
+
+EVENTS = 60_000
+BATCH = 500
+SKUS = 200
+PARTITIONS = 3
+ORDERS_PER_SECOND = 50
+LATENCY_SECONDS = 20
+SETTLE_SECONDS_MAX = 60.0
+PRODUCER = "bare kafka-python producer, the same bytes"
+CONSUMER = "bare kafka-python consumer, nothing decoded"
+STAGES = ("OrderPlaced", "OrderSourced", "StockReserved", "OrderLineAllocated", "OrderAllocated")
+ROLES = (
+    ("channel_orders", "sourcing", "stock_allocator", "order_progress"),
+    ("locations", "stock_levels"),
+)
+"""What an order needs to be allocated, one process each."""
+US = Cause("bench")
+
+
+def measures(scale: int) -> Iterator[Measure]:
+    with tempfile.TemporaryDirectory(prefix="oms-es-bench-") as directory:
+        Path(directory).chmod(0o711)
+        with (
+            EmbeddedPostgres(Path(directory) / "home").open(exclusive=True) as server,
+            Broker(Path(directory) / "kafka") as broker,
+        ):
+            kafka = connection(broker.address)
+            with fresh_database(server.url) as url:
+                fill(url, EVENTS * scale)
+                yield from relayed(url, kafka)
+                yield from projected(url, kafka)
+            with fresh_database(server.url) as url, Broker(Path(directory) / "second") as other:
+                yield from trips(url, other.address)
+    yield peak_memory()
+
+
+def fill(url: str, events: int) -> None:
+    migrate(url)
+    with Workers(url, {}, ()) as workers:
+        workers.tell("bench", [received(sku) for sku in range(SKUS)])
+        for first in range(0, events, BATCH):
+            workers.append([(US, [reserve(first + i)]) for i in range(BATCH)])
+
+
+def received(sku: int) -> s.ReceiveStock:
+    return s.ReceiveStock(sku=f"S{sku}", location="l", receipt_id="r", quantity=10**7)
+
+
+def reserve(number: int) -> s.ReserveStock:
+    order = f"o{number}"
+    return s.ReserveStock(
+        sku=f"S{number % SKUS}", location="l", reservation_id=f"{order}/1", order_id=order, quantity=1
+    )
+
+
+def relayed(url: str, kafka: Config) -> Iterator[Measure]:
+    create_topics(kafka, topics(PARTITIONS), replicas=1)
+    create_topics(kafka, [t._replace(name=f"bare.{t.name}") for t in topics(PARTITIONS)], replicas=1)
+    with Workers(url, kafka, (), relaying=True) as workers:
+        assert workers.relay
+        last = workers.last_position()
+        began, cpu = time.perf_counter(), time.process_time()
+        while workers.relay.step():
+            pass
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        bare_seconds, bare_cpu = bare_producer(workers, kafka)
+    yield Measure("relay: the log to the topics", last / seconds, "events/s", PRODUCER, last / bare_seconds)
+    yield Measure("relay: CPU per event", cpu / last * 1e6, "µs", PRODUCER, bare_cpu / last * 1e6)
+
+
+def bare_producer(workers: Workers, kafka: Config) -> tuple[float, float]:
+    """Seconds and CPU seconds to send what the relay sent, made beforehand."""
+    messages = list(as_relayed(workers))
+    publisher = Publisher(kafka)
+    publisher.partitions(f"bare.{EVENT_TOPICS['stock']}")
+    producer = publisher._opened()  # noqa: SLF001 - the same settings, without what we do besides
+    began, cpu = time.perf_counter(), time.process_time()
+    for place, key, value, headers in messages:
+        producer.send(place.topic, value=value, key=key, headers=headers, partition=place.partition)
+    producer.flush()
+    spent = time.perf_counter() - began, time.process_time() - cpu
+    publisher.close()
+    return spent
+
+
+def as_relayed(workers: Workers) -> Iterator[Outgoing]:
+    after, partitions = 0, dict.fromkeys(EVENT_TOPICS.values(), PARTITIONS)
+    while rows := workers.recorder.select_notifications(after, READ_MAX, inclusive_of_start=False):
+        for row in rows:
+            place = place_of(str(row.originator_id), partitions)
+            yield workers.wire.outgoing(row, row.id, Place(f"bare.{place.topic}", place.partition), row.id - 1)
+        after = rows[-1].id
+
+
+def projected(url: str, kafka: Config) -> Iterator[Measure]:
+    with Workers(url, kafka, ("stock_levels",)) as workers:
+        last = workers.last_position()
+        while not workers.loop.turn():  # joining the group is not what is measured
+            workers.bell.wait(0.01)
+        began, done = time.perf_counter(), workers.coverage.position(["stock_levels"])
+        while workers.coverage.position(["stock_levels"]) < last:
+            if not workers.loop.turn():
+                workers.bell.wait(0.01)
+        rate = (last - done) / (time.perf_counter() - began)
+    yield Measure("projection worker: topic to rows", rate, "events/s", CONSUMER, bare_consumer(kafka, last))
+
+
+def bare_consumer(kafka: Config, events: int) -> float:
+    consumer = KafkaConsumer(
+        EVENT_TOPICS["stock"],
+        **kafka,
+        group_id="bare",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_poll_records=READ_MAX,
+    )
+    seen, began = 0, 0.0
+    while seen < events:
+        found = sum(map(len, consumer.poll(timeout_ms=200).values()))
+        if found and not began:
+            began, found, events = time.perf_counter(), 0, events - found
+        seen += found
+    consumer.close(autocommit=False)
+    return events / (time.perf_counter() - began)
+
+
+def trips(url: str, address: str) -> Iterator[Measure]:
+    """From the channel's message to OrderAllocated on the event topic, and where the time goes."""
+    migrate(url)
+    create_topics(connection(address), topics(PARTITIONS), replicas=1)
+    with Workers(url, {}, ()) as workers:
+        workers.tell("bench", [OpenLocation(location="l", country="DE"), *(received(sku) for sku in range(SKUS))])
+    with processes(url, address):
+        warm = travel(address, 0, ORDERS_PER_SECOND)
+        assert warm
+        times = travel(address, ORDERS_PER_SECOND, ORDERS_PER_SECOND * LATENCY_SECONDS)
+    totals = [trip[-1] - trip[0] for trip in times]
+    cuts = quantiles(totals, n=100)
+    at = f"at {ORDERS_PER_SECOND} orders/s"
+    yield Measure(f"order on the channel topic to OrderAllocated on its topic, {at}, p50", cuts[49] * 1e3, "ms")
+    yield Measure(f"the same, p99 of {len(totals):,}", cuts[98] * 1e3, "ms")
+    names = ("sent", *STAGES, "read from its topic")
+    for i, (before, after) in enumerate(pairwise(names)):
+        middle = quantiles([trip[i + 1] - trip[i] for trip in times], n=2)[0]
+        yield Measure(f"  of that, {before} to {after}, p50", middle * 1e3, "ms")
+
+
+@contextmanager
+def processes(url: str, address: str) -> Iterator[None]:
+    program = str(Path(sys.executable).with_name("oms-es"))
+    environment = {**os.environ, "OMS_DATABASE_URL": url, "OMS_KAFKA": address, "OMS_LOG_LEVEL": "error"}
+    commands = [["relay"], *(["worker", *roles] for roles in ROLES)]
+    running = [
+        subprocess.Popen([program, *command], env=environment, stderr=subprocess.DEVNULL) for command in commands
+    ]
+    try:
+        yield
+    finally:
+        for one in running:
+            one.terminate()
+        for one in running:
+            one.wait()
+
+
+def travel(address: str, first: int, count: int) -> list[list[float]]:
+    """Send `count` orders at their pace; for each when it was sent, when each stage was recorded, when it was read."""
+    reader = Consumer({"bootstrap.servers": address, "group.id": f"bench-{first}", "fetch.wait.max.ms": 5})
+    places = [TopicPartition(EVENT_TOPICS[t], p) for t in ("order", "stock") for p in range(PARTITIONS)]
+    for place in places:
+        place.offset = reader.get_watermark_offsets(place, timeout=10)[1]
+    reader.assign(places)
+    producer = Producer({"bootstrap.servers": address, "linger.ms": 0})
+    seen: dict[str, dict[str, float]] = defaultdict(dict)
+    sent: dict[str, float] = {}
+    began, number = time.time(), 0
+    while sum("read" in stages for stages in seen.values()) < count:
+        while number < count and time.time() >= began + number / ORDERS_PER_SECOND:
+            sent[str(first + number)] = time.time()
+            producer.produce(CHANNEL_ORDERS, order(first + number), key=str(first + number))
+            number += 1
+        producer.poll(0)
+        for message in reader.consume(100, timeout=0.002):
+            note(message, seen)
+        if time.time() > began + count / ORDERS_PER_SECOND + SETTLE_SECONDS_MAX:
+            raise TimeoutError("the orders did not arrive: is the machine busy?")
+    reader.close()
+    return [
+        [sent[stages["number"]], *(stages[name] for name in STAGES), stages["read"]]  # type: ignore[index] # the number is a text
+        for stages in seen.values()
+    ]
+
+
+def note(message: Any, seen: dict[str, dict[str, Any]]) -> None:
+    headers = dict(message.headers())
+    kind, order_id = headers["ce_type"].decode(), headers["ce_correlationid"].decode()
+    if kind in STAGES:
+        seen[order_id][kind] = datetime.fromisoformat(headers["ce_time"].decode()).timestamp()
+    if kind == "OrderPlaced":
+        seen[order_id]["number"] = json.loads(message.value())["external_id"]
+    if kind == "OrderAllocated":
+        seen[order_id]["read"] = time.time()
+
+
+def order(number: int) -> bytes:
+    line = {"line_id": "1", "sku": f"S{number % SKUS}", "quantity": 1, "unit_price_minor": 995}
+    content: dict[str, Any] = {
+        "channel": "web",
+        "external_id": str(number),
+        "placed_at": datetime.now(UTC).isoformat(),
+        "currency": "EUR",
+        "lines": [line],
+        "ship_to": {"country": "DE"},
+    }
+    return json.dumps(content).encode()
+
+
+if __name__ == "__main__":
+    run("By way of Kafka", measures)
