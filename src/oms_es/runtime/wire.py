@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -20,10 +21,11 @@ from oms_es.runtime.kafka import Headers, Message, Outgoing, Place, partition_of
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
 
-SEQUENCE_DIGITS = 20
 DECODED_MAX = 20_000
 """Decoded events kept for the other roles of the process."""
-CONSTANT_HEADERS = [("ce_specversion", b"1.0"), ("content-type", b"application/json")]
+TYPES_CACHED_MAX = 1_000
+Header = tuple[str, bytes]
+CONSTANT_HEADERS: list[Header] = [("ce_specversion", b"1.0"), ("content-type", b"application/json")]
 
 
 def place_of(stream: str, partitions: Mapping[str, int]) -> Place:
@@ -45,22 +47,20 @@ class Wire:
         stream, body = str(row.originator_id), from_json(row.state)
         key = stream.encode()
         current = self.events[row.topic].schema_version
-        event_id, correlation_id, caused_by = body["event_id"], body["correlation_id"], body["caused_by"]
+        event_id, caused_by = body["event_id"], body["caused_by"]
+        correlation, trace = _trace(body["correlation_id"])
         headers = [
-            *CONSTANT_HEADERS,
+            *_headers_of_type(row.topic, current, stream.partition("-")[0]),
             ("ce_id", event_id.encode()),
-            ("ce_type", row.topic.encode()),
-            ("ce_source", f"/oms-es/{stream.partition('-')[0]}".encode()),
             ("ce_subject", key),
             ("ce_time", body["recorded_at"].encode()),
             ("ce_sequence", sequence(position)),
             ("ce_previoussequence", sequence(previous)),
-            ("ce_streamversion", str(row.originator_version).encode()),
-            ("ce_schemaversion", str(current).encode()),
+            ("ce_streamversion", b"%d" % row.originator_version),
             ("ce_partitionkey", key),
-            ("ce_correlationid", correlation_id.encode()),
+            correlation,
             ("ce_actor", body["actor"].encode()),
-            ("traceparent", traceparent(correlation_id, event_id)),
+            ("traceparent", f"{trace}{event_id.replace('-', '')[-16:]}-01".encode()),
         ]
         if caused_by is not None:
             headers.append(("ce_causationid", caused_by.encode()))
@@ -108,16 +108,28 @@ class Wire:
         return upcast(name, body["schema_version"], body["event"], upcasters=self.upcasters, current=current)
 
 
+@lru_cache(maxsize=TYPES_CACHED_MAX)
+def _headers_of_type(name: str, version: int, category: str) -> tuple[Header, ...]:
+    """What every event of one kind says of itself; building it anew was a third of the relay's own time."""
+    return (
+        *CONSTANT_HEADERS,
+        ("ce_type", name.encode()),
+        ("ce_source", f"/oms-es/{category}".encode()),
+        ("ce_schemaversion", str(version).encode()),
+    )
+
+
+@lru_cache(maxsize=DECODED_MAX)
+def _trace(correlation_id: str) -> tuple[Header, str]:
+    """W3C Trace Context: the trace is the order's, the span is the event's."""
+    trace = blake2b(correlation_id.encode(), digest_size=16).hexdigest()
+    return ("ce_correlationid", correlation_id.encode()), f"00-{trace}-"
+
+
 def sequence(position: int) -> bytes:
-    return str(position).zfill(SEQUENCE_DIGITS).encode()
+    return b"%020d" % position  # as many digits as the greatest position can have
 
 
 def position_of(message: Message) -> tuple[int, int]:
     """Where the event stands in the log, and where the one before it in its partition does."""
     return int(message.headers["ce_sequence"]), int(message.headers["ce_previoussequence"])
-
-
-def traceparent(correlation_id: str, event_id: str) -> bytes:
-    """W3C Trace Context: the trace is the order's, the span is the event's."""
-    trace = blake2b(correlation_id.encode(), digest_size=16).hexdigest()
-    return f"00-{trace}-{event_id.replace('-', '')[-16:]}-01".encode()
