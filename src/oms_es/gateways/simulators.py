@@ -25,7 +25,8 @@ from oms_es.runtime.intake import Arrival
 
 Mode = Literal["plain", "decline", "timeout", "duplicate", "late", "silent"]
 """`timeout`: the effect happens and the first answer is lost. `duplicate`: besides the answer, a callback, twice.
-`late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong order. `silent`: nothing is ever told."""
+`late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong order. `silent`:
+nothing is ever told."""
 
 PAYMENT_CALLBACKS = "payment_callbacks"
 CARRIER_CALLBACKS = "carrier_callbacks"
