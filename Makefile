@@ -6,7 +6,7 @@ RUN    := $(VENV)/bin/python -m
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test check bench faults kafka format clean
+.PHONY: demo test check bench faults kafka reference schemas release format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -38,6 +38,12 @@ faults: $(VENV)/.synced
 
 kafka: $(VENV)/.synced
 	@$(RUN) oms_es.runtime.kafka_broker
+
+reference schemas: $(VENV)/.synced
+	@$(VENV)/bin/oms-es reference write
+
+release: reference
+	@$(VENV)/bin/oms-es reference release
 
 format: $(VENV)/.synced
 	$(RUN) ruff format .

@@ -26,6 +26,8 @@ from oms_es.commands import add_to, changed, id_of, verbs
 from oms_es.demo import run as demo_run
 from oms_es.failures import Code, NotFound, failed
 from oms_es.kernel import BadInput, Command, Recorded, Refused
+from oms_es.reference import files, releases
+from oms_es.reference.json_schemas import messages
 from oms_es.runtime import dead_letters, lines, metrics
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, Taken
@@ -57,9 +59,11 @@ app = typer.Typer(
 orders_app = typer.Typer(help="Orders, many at a time.", no_args_is_help=True)
 report_app = typer.Typer(help="Reports.", no_args_is_help=True)
 letters_app = typer.Typer(help="Input from outside that could not be used.", no_args_is_help=True)
+reference_app = typer.Typer(help="What is published: message schemas, AsyncAPI, pages.", no_args_is_help=True)
 app.add_typer(orders_app, name="orders")
 app.add_typer(report_app, name="report")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(reference_app, name="reference")
 ENTITIES = {
     "order": "One order.",
     "stock": "Stock of a SKU at a location.",
@@ -78,6 +82,7 @@ order_app, stock_app = groups["order"], groups["stock"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
+Directory = Annotated[Path, typer.Argument(file_okay=False, help="Where it is.")]
 Dialect = Literal["canonical", "shopify"]
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -430,6 +435,33 @@ def verify_history(*, json: Json = False) -> None:
 def verified(database_url: str) -> Report:
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         return verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), display.verify_progress(progress))
+
+
+@reference_app.command("write")
+def write_reference(directory: Directory = files.DIRECTORY) -> None:
+    """Write the schemas of all messages, the AsyncAPI document and the reference pages."""
+    changed = files.write(directory, files.contents(app))
+    say(f"wrote {len(changed)} files in {directory}" if changed else f"{directory} is as it should be")
+
+
+@reference_app.command("check")
+def check_reference(directory: Directory = files.DIRECTORY) -> None:
+    """Is it as it should be, and can whoever built on a release still read us and be understood?"""
+    stale = files.stale(directory, files.contents(app))
+    broken = releases.broken_promises(releases.released(directory), messages())
+    for problem in (*(f"{name} is stale: run `make reference`" for name in stale), *broken):
+        typer.echo(problem)
+    if broken:
+        say(releases.ADVICE)
+    if stale or broken:
+        raise typer.Exit(Code.DIFFERENT)
+
+
+@reference_app.command("release")
+def release_reference(directory: Directory = files.DIRECTORY) -> None:
+    """Keep today's schemas as those of this version: from now on nothing may break them."""
+    written = releases.release(directory, files.current_version(), messages())
+    say(f"wrote {written}" if written else f"{files.current_version()} is published already, as it is")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ With OMS_LOG_LEVEL=debug the traceback comes before it.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import IntEnum
 
@@ -16,6 +17,7 @@ from oms_es.app import NotMigrated, OnKafka
 from oms_es.demo.completejourney import MissingExtra
 from oms_es.demo.run import OtherDemo
 from oms_es.kernel import Refused
+from oms_es.reference.releases import AlreadyReleased
 from oms_es.runtime.embedded import EmbeddedError
 from oms_es.runtime.kafka import KafkaUnavailable
 from oms_es.runtime.loop import Stopped
@@ -39,12 +41,25 @@ class Code(IntEnum):
     NO_KAFKA = 8
 
 
+MEANINGS: Mapping[Code, str] = {
+    Code.OK: "It is done, or was so already.",
+    Code.UNEXPECTED: "A mistake in the program, or a reader that stopped before a fact; nothing is lost.",
+    Code.USAGE: "The command, a setting or an argument is not what is expected.",
+    Code.NO_DATABASE: "The database is not there, not ours to write, or not migrated.",
+    Code.NOT_FOUND: "There is nothing by that name.",
+    Code.BURIED: "Some input could not be used and is kept as dead letters; the rest was taken.",
+    Code.DIFFERENT: "History and what was made of it differ, or are not what was promised.",
+    Code.REFUSED: "The domain says no.",
+    Code.NO_KAFKA: "The brokers do not answer, or not with what was asked.",
+}
+
+
 class NotFound(Exception):  # noqa: N818 - an answer
     """There is nothing by that name."""
 
 
 FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
-    ((OtherDemo, MissingExtra, UnknownRole), Code.USAGE),
+    ((OtherDemo, MissingExtra, UnknownRole, AlreadyReleased), Code.USAGE),
     ((NoDatabase, NotMigrated, OnKafka, EmbeddedError), Code.NO_DATABASE),
     ((KafkaUnavailable,), Code.NO_KAFKA),
     ((NotFound,), Code.NOT_FOUND),

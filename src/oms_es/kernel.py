@@ -29,7 +29,7 @@ Key = tuple[Hashable, ...]
 class Message(BaseModel):
     """Immutable and closed: a field that nobody declared is an error, not a surprise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Event(Message):

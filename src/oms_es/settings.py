@@ -16,15 +16,23 @@ class Settings(BaseSettings):
         default=None, description="An ordinary PostgreSQL server; without it the embedded one is started"
     )
     home: Path | None = Field(default=None, description="Where the embedded database lives")
-    log_style: Literal["json", "console"] = "console"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_style: Literal["json", "console"] = Field(
+        default="console", description="Lines for programs or for people, on stderr"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that is said; without it, each command is as loud as befits it"
+    )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")
     kafka: str | None = Field(default=None, description="Bootstrap servers, host:port, separated by commas")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How the brokers are spoken to: TLS is SSL, with a login SASL_SSL"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="How the login is proved; needed with SASL"
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="The login")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="Its password")
     kafka_ssl_cafile: Path | None = Field(default=None, description="PEM file of the authority that signed the brokers")
     kafka_session_seconds: PositiveFloat = Field(
         default=10.0, description="A worker silent for longer is thought to be dead, and others take its partitions"

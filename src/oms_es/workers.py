@@ -47,8 +47,8 @@ SETTLED_SECONDS_MAX = 600.0
 CHANNEL_ORDERS_ROLE = "channel_orders"
 TICKER_ROLE = "ticker"
 STATES = (
-    State(order_status.projection.table, ORDER_STATUS, "OrderStatus"),
-    State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel"),
+    State(order_status.projection.table, ORDER_STATUS, "OrderStatus", str(order_status.__doc__)),
+    State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
 )
 CALLBACK_ROLES = (PAYMENT_CALLBACKS, CARRIER_CALLBACKS)
 GATEWAYS = (PaymentGateway, SimulatedWarehouse, CarrierGateway)

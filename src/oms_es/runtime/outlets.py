@@ -31,6 +31,7 @@ class State(NamedTuple):
     table: Table
     topic: str
     type: str
+    description: str
 
     def message_key(self, key: Sequence[Any]) -> bytes:
         return "@".join(str(part) for part in key).encode()

@@ -1,0 +1,60 @@
+"""The reference as files: what they should hold, writing them, and which are not as they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import typer
+
+from oms_es.reference import asyncapi, pages
+from oms_es.reference.asyncapi import SCHEMAS
+from oms_es.reference.json_schemas import messages
+from oms_es.reference.releases import as_text
+
+DIRECTORY = Path("docs") / "reference"
+"""In a checkout of the repository."""
+
+
+def current_version() -> str:
+    return version("oms-es")
+
+
+def contents(app: typer.Typer) -> Mapping[str, str]:
+    """The text of every generated file, by its path in the directory."""
+    described = messages()
+    return {
+        **{f"{SCHEMAS}/{message.name}.json": as_text(message.published) for message in described},
+        "asyncapi.json": as_text(asyncapi.document(described, current_version())),
+        "messages.md": pages.message_index(described),
+        "roles.md": pages.roles(),
+        "settings.md": pages.settings(),
+        "metrics.md": pages.metrics_page(),
+        "commands.md": pages.commands(app),
+        "exit-codes.md": pages.exit_codes(),
+    }
+
+
+def write(directory: Path, wanted: Mapping[str, str]) -> list[str]:
+    """Make the files what they should be; the names of those that changed."""
+    changed = stale(directory, wanted)
+    for name in changed:
+        path = directory / name
+        if name in wanted:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[name])
+        else:
+            path.unlink()
+    return changed
+
+
+def stale(directory: Path, wanted: Mapping[str, str]) -> list[str]:
+    """Files that are missing, differ, or describe a message that is no more."""
+    there = {f"{SCHEMAS}/{file.name}" for file in (directory / SCHEMAS).glob("*.json")}
+    differ = {name for name, text in wanted.items() if not _is(directory / name, text)}
+    return sorted(differ | (there - set(wanted)))
+
+
+def _is(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text() == text

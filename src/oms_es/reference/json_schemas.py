@@ -1,0 +1,122 @@
+"""Every message that crosses our border, as JSON Schema 2020-12: events and states that we send, orders that we take.
+
+What we send is described twice: closed, as we produce it, and open, as it is published. Whoever reads must ignore
+fields that are not there yet; then a new field breaks nobody. What we take is closed: an unknown field is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from sqlalchemy import Column, DateTime, Table
+from sqlalchemy.dialects.postgresql import JSONB
+
+from oms_es.channels import canonical
+from oms_es.runtime.outlets import State
+from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
+from oms_es.schemas.types import AMOUNT_MINOR_MAX
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.workers import CATEGORY_OF, STATES
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+JSON_TYPES: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean", float: "number"}
+"""As PostgreSQL's `to_json` writes a column, by the column's type in Python."""
+
+ORDER_RULES = (
+    "An order, as any program can write it. Closed: a field that is not named here is refused. Told again, with the "
+    "same channel and external_id, it is the same order. Beyond the schema: each line has its own line_id; a line is "
+    f"of at most {canonical.QUANTITY_MAX} units; the total is from 0 to {AMOUNT_MINOR_MAX} minor units; placed_at is "
+    f"in a year from {canonical.YEARS[0]} to {canonical.YEARS[-1]}; no text holds the character NUL."
+)
+
+Schema = Mapping[str, Any]
+Kind = Literal["event", "state", "inbound"]
+
+
+class Described(NamedTuple):
+    """A message as it is today. `exact` is closed; `description` is what a person is told."""
+
+    name: str
+    kind: Kind
+    topic: str
+    exact: Schema
+
+    @property
+    def published(self) -> Schema:
+        return self.exact if self.kind == "inbound" else opened(self.exact)
+
+    @property
+    def description(self) -> str:
+        return str(self.exact.get("description", ""))
+
+
+class WithoutTitles(GenerateJsonSchema):
+    """A title that only repeats the field's name says nothing."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the library's signature
+        return False
+
+
+def messages() -> list[Described]:
+    """Every message, by its name."""
+    return sorted((*_events(), *_states(), *_inbound()), key=lambda message: message.name)
+
+
+def _events() -> Iterator[Described]:
+    for name, event in EVENTS.items():
+        yield Described(name, "event", EVENT_TOPICS[CATEGORY_OF[event]], _of_model(event, "serialization"))
+
+
+def _states() -> Iterator[Described]:
+    for state in STATES:
+        yield Described(state.type, "state", state.topic, _of_row(state))
+
+
+def _inbound() -> Iterator[Described]:
+    schema = {**_of_model(PlaceOrder, "validation"), "description": ORDER_RULES}
+    yield Described("PlaceOrder", "inbound", CHANNEL_ORDERS, schema)
+
+
+def _of_model(model: type[BaseModel], mode: JsonSchemaMode) -> Schema:
+    return {"$schema": DIALECT, **model.model_json_schema(mode=mode, schema_generator=WithoutTitles)}
+
+
+def _of_row(state: State) -> Schema:
+    table = state.table
+    return {
+        "$schema": DIALECT,
+        "title": state.type,
+        "description": state.description,
+        "type": "object",
+        "properties": {column.name: _of_column(table, column) for column in table.columns},
+        "required": [column.name for column in table.columns],
+        "additionalProperties": False,
+    }
+
+
+def _of_column(table: Table, column: Column[Any]) -> Schema:
+    """Raises TypeError for a type that nobody has said how to publish."""
+    if isinstance(column.type, DateTime):
+        schema: dict[str, Any] = {"type": "string", "format": "date-time"}
+    elif isinstance(column.type, JSONB):
+        schema = {}
+    elif name := JSON_TYPES.get(column.type.python_type):
+        schema = {"type": name}
+    else:
+        raise TypeError(f"{table.name}.{column.name}: say in {__name__} how {column.type} looks in JSON")
+    return {"anyOf": [schema, {"type": "null"}]} if column.nullable and schema else schema
+
+
+def opened(schema: Any) -> Any:
+    """The same, with fields allowed that it does not name."""
+    if isinstance(schema, Mapping):
+        return {
+            name: opened(part)
+            for name, part in schema.items()
+            if not (name == "additionalProperties" and part is False)
+        }
+    return [opened(part) for part in schema] if isinstance(schema, list) else schema

@@ -1,0 +1,81 @@
+"""What was published before, a file per release, and whether today's messages keep its promises.
+
+Invariant: a release is never changed. Whoever built on any of them can read what we send today, and is still
+understood: every open schema that was published allows what we send, and what could be sent to us is still taken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oms_es.reference.compatibility import problems
+from oms_es.reference.json_schemas import Described
+
+RELEASES = "published"
+ADVICE = (
+    "Give a new field a default and leave the others as they are; "
+    "a changed meaning is a new message, and one that is taken must stay as wide as it was."
+)
+
+
+class AlreadyReleased(Exception):  # noqa: N818 - says what to do
+    """Something else was published under this version."""
+
+
+class Release(NamedTuple):
+    """`messages`: each message's kind, topic and published schema, by its name."""
+
+    version: str
+    messages: Mapping[str, Mapping[str, Any]]
+
+
+def released(directory: Path) -> list[Release]:
+    """All of them, by version."""
+    files = sorted((directory / RELEASES).glob("*.json"), key=lambda file: _order(file.stem))
+    return [Release(file.stem, json.loads(file.read_text())) for file in files]
+
+
+def release(directory: Path, version: str, messages: Iterable[Described]) -> Path | None:
+    """Write down what is published as of this version; None if that is there already. Raises AlreadyReleased."""
+    file = directory / RELEASES / f"{version}.json"
+    text = as_text({m.name: {"kind": m.kind, "topic": m.topic, "schema": m.published} for m in messages})
+    if file.exists():
+        if file.read_text() == text:
+            return None
+        raise AlreadyReleased(
+            f"{version} is published and differs from today's messages; raise the version in pyproject.toml first"
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def broken_promises(releases: Iterable[Release], messages: Iterable[Described]) -> list[str]:
+    today = {message.name: message for message in messages}
+    return [
+        f"{name}, since {before.version}: {problem}"
+        for before in releases
+        for name, was in before.messages.items()
+        for problem in _problems(was, today.get(name))
+    ]
+
+
+def _problems(was: Mapping[str, Any], now: Described | None) -> Iterator[str]:
+    if now is None or now.kind != was["kind"]:
+        yield "it is gone, and somebody waits for it or sends it"
+        return
+    if now.topic != was["topic"]:
+        yield f"it was on {was['topic']}, and is on {now.topic}"
+    yield from problems(was["schema"], now.exact) if now.kind == "inbound" else problems(now.exact, was["schema"])
+
+
+def as_text(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _order(version: str) -> list[tuple[bool, int, str]]:
+    """0.10 comes after 0.9."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in version.split(".")]
