@@ -64,6 +64,11 @@ class Log:
         self._window, self._positions = [], []
         self._base = self._end = position
 
+    @property
+    def end(self) -> int:
+        """The newest position that this process has seen."""
+        return self._end
+
     def read(self, after: int, limit: int = READ_MAX) -> Sequence[Recorded]:
         if after < self._base:
             return self._select(after, min(limit, READ_MAX))

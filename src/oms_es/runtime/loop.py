@@ -100,14 +100,14 @@ class FeedReader:
         if deliveries:
             self._attempt(deliveries, position)
         elif position - self.saved > UNSAVED_EVENTS_MAX:
-            self.take([], Advance(self.name, self.saved, position))
+            self.save(Advance(self.name, self.saved, position))
             self.saved = position
         self.seen = max(self.seen, position)
         return len(deliveries)
 
     def rest(self) -> None:
         if self.seen > self.saved:
-            self.take([], Advance(self.name, self.saved, self.seen))
+            self.save(Advance(self.name, self.saved, self.seen))
             self.saved = self.seen
 
     def seek(self) -> None:
@@ -120,6 +120,10 @@ class FeedReader:
         return None
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        raise NotImplementedError
+
+    def save(self, advance: Advance) -> None:
+        """Move the position past what concerns nobody here. Raises PositionLost."""
         raise NotImplementedError
 
     def stored_position(self, name: str) -> int:
@@ -197,6 +201,9 @@ class ConsumerWorker(FeedReader):
     def stored_position(self, name: str) -> int:
         return self.store.recorder.position(name)
 
+    def save(self, advance: Advance) -> None:
+        self.store.recorder.save(advance)
+
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         facts = self.facts.fetch(self._wanted(deliveries)) if self.wanted_projections else {}
         batch = [(Cause.of(r, self.role), self.consumer.react(r.event, facts)) for r in deliveries]
@@ -217,8 +224,16 @@ class ProjectionWorker(FeedReader):
         super().__init__(read_model.projection.name, feed, frozenset(read_model.projection.folds), batch_max)
         self.read_model = read_model
 
+    def seek(self) -> None:
+        """Whoever moved the position meanwhile has changed rows, too."""
+        self.read_model.forget()
+        super().seek()
+
     def stored_position(self, name: str) -> int:
         return self.read_model.position(name)
+
+    def save(self, advance: Advance) -> None:
+        self.read_model.save(advance)
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         self.read_model.apply(deliveries, advance)
@@ -235,8 +250,11 @@ class GatewayWorker(FeedReader):
     def stored_position(self, name: str) -> int:
         return self.store.recorder.position(name)
 
+    def save(self, advance: Advance) -> None:
+        self.store.recorder.save(advance)
+
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
-        answers = self.gateway.perform(deliveries) if deliveries else ()
+        answers = self.gateway.perform(deliveries)
         batch = [(Cause.of(r, self.role), commands) for r, commands in zip(deliveries, answers, strict=True)]
         self.feed.offer(self.store.execute(batch, advance))
 
@@ -341,7 +359,7 @@ class Loop:
 
     def _step(self, participant: Participant) -> int:
         name = participant.name
-        if name in self.stopped or self.timing.monotonic() < self._paused_until.get(name, 0.0):
+        if name in self.stopped or (name in self._paused_until and self.timing.monotonic() < self._paused_until[name]):
             return 0
         try:
             taken = last = participant.step()
@@ -361,8 +379,8 @@ class Loop:
             self.stopped.update(stopped.causes)
             log.critical("stopped: repair the cause, then start it again", consumer=name, error=str(stopped))
             return 0
-        self._pauses.pop(name, None)
-        self._paused_until.pop(name, None)
+        if name in self._paused_until:
+            del self._pauses[name], self._paused_until[name]
         return taken
 
     def _pause(self, name: str, error: GatewayUnavailable) -> None:

@@ -93,6 +93,8 @@ class Rows(Protocol):
 
     def advance(self, transaction: Any, advance: Advance) -> None: ...
 
+    def save(self, advance: Advance) -> None: ...
+
     def position(self, name: str) -> int: ...
 
 
@@ -129,6 +131,11 @@ class SqlRows:
     def advance(self, connection: Connection, advance: Advance) -> None:
         statement = ADVANCE if advance.previous else ADVANCE_FIRST
         check_moved(connection.exec_driver_sql(statement, advance._asdict()).first(), advance)
+
+    def save(self, advance: Advance) -> None:
+        """Move a position while no row changes."""
+        with self.engine.begin() as connection:
+            self.advance(connection, advance)
 
     def position(self, name: str) -> int:
         with self.engine.connect() as connection:
@@ -180,6 +187,18 @@ class ReadModel:
             raise
         if not self.projection.insert_only and not self.contended:
             self._remember(written)
+
+    def save(self, advance: Advance) -> None:
+        """Move the position past what changes no row. Raises PositionLost."""
+        try:
+            self.rows.save(advance)
+        except BaseException:
+            self._cache.clear()
+            raise
+
+    def forget(self) -> None:
+        """What is remembered may not be the rows of the table any more."""
+        self._cache.clear()
 
     def position(self, name: str) -> int:
         return self.rows.position(name)

@@ -70,6 +70,8 @@ class Recording(Protocol):
 
     def advance(self, transaction: Any, advance: Advance) -> None: ...
 
+    def save(self, advance: Advance) -> None: ...
+
     def bury(self, transaction: Any, letters: Sequence[DeadLetter]) -> None: ...
 
     def stale(self, transaction: Any, expected: Mapping[str, int]) -> list[str]: ...
@@ -146,6 +148,11 @@ class Recorder(PostgresProcessRecorder):
         """Compare and set. Asking only for a greater position would apply a zombie's half batch twice."""
         curs.execute(ADVANCE if advance.previous else ADVANCE_FIRST, advance._asdict(), prepare=True)
         check_moved(curs.fetchone(), advance)
+
+    def save(self, advance: Advance) -> None:
+        """Move a position without appending anything, for which no lock is needed."""
+        with self.datastore.transaction(commit=True) as curs:
+            self.advance(curs, advance)
 
     def bury(self, curs: psycopg.Cursor[Any], letters: Sequence[DeadLetter]) -> None:
         bury(curs, letters)
