@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,13 +34,14 @@ from oms_es.gateways.simulators import (
     CARRIER_CALLBACKS,
     PAYMENT_CALLBACKS,
     Chaos,
+    Hazards,
     SimulatedCallbacks,
     SimulatedCarrier,
     SimulatedPaymentProvider,
     SqlLedger,
 )
 from oms_es.gateways.warehouse import SimulatedWarehouse
-from oms_es.kernel import Command, Consumer, Decider, Gateway, Projection, Recorded, Refused
+from oms_es.kernel import Command, Consumer, Decider, Gateway, GatewayUnavailable, Projection, Recorded, Refused
 from oms_es.projections import (
     backorder_queue,
     daily_sales,
@@ -51,7 +53,7 @@ from oms_es.projections import (
     order_timeline,
     stock_levels,
 )
-from oms_es.runtime import changes, dead_letters, relay
+from oms_es.runtime import changes, dead_letters, documents, relay
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import Bell, Feed, Log
@@ -59,6 +61,7 @@ from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, Gateway
 from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_tables, read_model_engine
 from oms_es.runtime.recorder import EVENTS, MIGRATION_LOCK, Recorder, datastore_of
 from oms_es.runtime.store import Batch, Store
+from oms_es.schemas.shipment import LabelDocument
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 
 DECIDERS: tuple[Decider[Any], ...] = (
@@ -118,17 +121,41 @@ def migrate(database_url: str) -> None:
 
 
 def _tables() -> Sequence[str]:
-    return (dead_letters.CREATE, *changes.CREATE, *relay.CREATE, *simulators.CREATE, *create_tables(PROJECTIONS))
+    return (
+        dead_letters.CREATE,
+        documents.CREATE,
+        *changes.CREATE,
+        *relay.CREATE,
+        *simulators.CREATE,
+        *create_tables(PROJECTIONS),
+    )
+
+
+def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
+    """In a transaction of its own, before the event that names it. Raises GatewayUnavailable."""
+    try:
+        with psycopg.connect(database_url) as connection:
+            kept = documents.keep(connection, content, media_type)
+    except psycopg.OperationalError as error:
+        raise GatewayUnavailable(str(error)) from error
+    return LabelDocument(sha256=kept.sha256, media_type=kept.media_type, byte_count=len(kept.content))
 
 
 class World:
     """What stands around the engine until real providers do: simulated, seeded, with a memory of its own."""
 
     def __init__(
-        self, database_url: str, chaos: Chaos, clock: Callable[[], datetime], transit_seconds: float = 0.0
+        self,
+        database_url: str,
+        chaos: Chaos,
+        clock: Callable[[], datetime],
+        transit_seconds: float = 0.0,
+        hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
     ) -> None:
         self.payment_provider = SimulatedPaymentProvider(SqlLedger(database_url, clock), chaos)
-        self.carrier = SimulatedCarrier(SqlLedger(database_url, clock), chaos, transit_seconds)
+        shipped = SqlLedger(database_url, clock)
+        self.carrier = SimulatedCarrier(shipped, chaos, transit_seconds, hazards, shipped.recall)
+        self.keep = partial(_keep, database_url)
         self.callbacks = (
             SimulatedCallbacks(PAYMENT_CALLBACKS, "payment_callback", database_url, clock),
             SimulatedCallbacks(CARRIER_CALLBACKS, "carrier_callback", database_url, clock),
@@ -138,7 +165,7 @@ class World:
         return (
             payment_provider.PaymentGateway(self.payment_provider),
             SimulatedWarehouse(),
-            carrier.CarrierGateway(self.carrier),
+            carrier.CarrierGateway(self.carrier, self.keep),
         )
 
     def outstanding(self) -> int:
@@ -159,6 +186,7 @@ class Parts:
         *,
         chaos: Chaos = Chaos(),  # noqa: B008 - an immutable tuple
         transit_seconds: float = 0.0,
+        hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         batch_max: int = BATCH_MAX,
     ) -> None:
@@ -170,7 +198,7 @@ class Parts:
         self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock)
         self.sql = read_model_engine(database_url)
         self.facts = FactSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
-        self.world = World(database_url, chaos, clock, transit_seconds)
+        self.world = World(database_url, chaos, clock, transit_seconds, hazards)
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -146,6 +146,17 @@ def payment_holds(state: payment.Payment, history: Sequence[Event]) -> None:
 # --- shipment
 
 
+CARTONED = tuple(
+    sh.Carton(
+        carton_id=carton_id,
+        box="small",
+        items=(o.Reservation(reservation_id="o/1", sku="A", location="berlin", quantity=1),),
+        weight_grams=1,
+    )
+    for carton_id in ("1", "2")
+)
+
+
 def shipment_commands() -> Callable[[shipment.Shipment], Strategy]:
     of: Any = {"shipment_id": st.just("o.1")}
     requests = st.builds(
@@ -154,24 +165,46 @@ def shipment_commands() -> Callable[[shipment.Shipment], Strategy]:
         order_id=st.just("o"),
         payment_id=st.just("o.1"),
         location=st.just("berlin"),
-        items=st.just((o.Reservation(reservation_id="o/1", sku="A", location="berlin", quantity=1),)),
+        items=st.just((o.Reservation(reservation_id="o/1", sku="A", location="berlin", quantity=2),)),
         amount_minor=st.sampled_from([5, 5, 5, 6]),
         ship_to=st.just(o.Address(country="DE")),
+        cartons=st.sampled_from([(), CARTONED, CARTONED, CARTONED[:1]]),
     )
-    steps = st.one_of(
+    numbers = st.sampled_from(["", "x", "y", "x-1", "y-2"])
+    cartons = st.sampled_from(["", "", "1", "2"])
+    sightings = st.builds(
+        sh.RecordMilestone,
+        **of,
+        milestone_id=st.sampled_from([f"m{n}" for n in range(9)]),
+        status=st.sampled_from(get_args(sh.MilestoneStatus)),
+        occurred_at=moments,
+        carton_id=cartons,
+        tracking_number=numbers,
+    )
+    bookings = st.one_of(
         st.builds(sh.PackShipment, **of, weight_grams=quantities),
         st.builds(sh.BookShipment, **of),
-        st.builds(sh.RecordBooking, **of, carrier=words, tracking_number=words),
+        st.builds(sh.DeferBooking, **of, rule_version=words),
+        st.builds(
+            sh.RecordBooking,
+            **of,
+            carrier=words,
+            tracking_number=words,
+            carton_numbers=st.sampled_from([{}, {"1": "x-1"}, {"2": "y-2"}]),
+        ),
         st.builds(sh.RecordBookingFailure, **of, reason=words),
+        st.builds(sh.CancelBooking, **of),
+        st.builds(sh.RecordBookingCancelled, **of),
+        st.builds(sh.RecordBookingCancellationRefused, **of, reason=words),
         st.builds(sh.RecordDispatch, **of, dispatched_at=moments),
         st.builds(
-            sh.RecordMilestone,
+            sh.AttachLabel,
             **of,
-            milestone_id=words,
-            status=st.sampled_from(["in_transit", "out_for_delivery", "delivered", "exception"]),
-            occurred_at=moments,
+            carton_id=cartons,
+            document=st.sampled_from([sh.LabelDocument(sha256=c * 64, byte_count=1) for c in "ab"]),
         ),
     )
+    steps = st.one_of(bookings, sightings)
     anything = st.one_of(requests, steps, st.builds(sh.CancelShipment, **of))
     first, then = mostly(requests, anything), mostly(steps, anything)
     return lambda state: then if state.requested else first
@@ -181,12 +214,19 @@ def shipment_holds(state: shipment.Shipment, history: Sequence[Event]) -> None:
     steps = (sh.ShipmentRequested, sh.ShipmentPacked, sh.ShipmentBookingRequested)
     places = [[type(event) for event in history].index(step) for step in steps if happened(history, step)]
     assert places == sorted(places)
-    once = (*steps[:2], sh.ShipmentBooked, sh.ShipmentDispatched, sh.ShipmentDelivered, sh.ShipmentCancelled)
+    once = (*steps[:2], sh.ShipmentDispatched, sh.ShipmentDelivered, sh.ShipmentCancelled)
     assert all(happened(history, step) <= 1 for step in once)
+    assert happened(history, sh.ShipmentBooked) <= 1 + happened(history, sh.ShipmentBookingCancelled)
     assert happened(history, sh.ShipmentCancelled) + happened(history, sh.ShipmentDispatched) <= 1
     assert happened(history, sh.ShipmentDispatched) <= happened(history, sh.ShipmentBookingRequested)
-    assert happened(history, sh.ShipmentDelivered) <= happened(history, sh.ShipmentDispatched)
+    arrivals = (sh.ShipmentDelivered, sh.ShipmentPartlyDelivered, sh.ShipmentReturnedToSender)
+    assert not happened(history, *arrivals) or state.dispatched
     assert happened(history, sh.ShipmentMilestoneReached) == len(state.milestones)
+    assert not (state.cancelled and state.with_carrier), "what was given back is not with the carrier"
+    back = [item for event in history if isinstance(event, sh.ShipmentReturnedToSender) for item in event.items]
+    assert sum(item.quantity for item in back) <= 2, "more came back than left"
+    assert {c for c, outcome in state.outcomes.items() if outcome == "returned"} == set(state.returned)
+    assert "open" in state.outcomes.values() or state.delivered or len(state.returned) == len(state.carton_ids)
 
 
 # --- order
@@ -361,7 +401,21 @@ LAWS = (
         shipment.decider,
         shipment_commands(),
         shipment_holds,
-        frozenset({"unknown_shipment", "already_requested", "not_packed", "not_booked", "already_booked", "cancelled"}),
+        frozenset(
+            {
+                "unknown_shipment",
+                "already_requested",
+                "cartons_do_not_match",
+                "not_packed",
+                "not_booked",
+                "not_answered",
+                "already_booked",
+                "already_left",
+                "cancelled",
+                "unknown_carton",
+                "other_number",
+            }
+        ),
     ),
     Law(order.decider, order_commands, order_holds, frozenset({"unknown_order", "already_shipped", "with_carrier"})),
     Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),

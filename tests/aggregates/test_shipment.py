@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from dsl import Given
-from oms_es.aggregates.shipment import decider
+from oms_es.aggregates.shipment import STOPPED, Shipment, decider
 from oms_es.kernel import Event
 from oms_es.schemas import shipment as s
 from oms_es.schemas.order import Address, Reservation
@@ -30,7 +32,7 @@ CONTENTS: Any = {
 REQUEST = s.RequestShipment(**CONTENTS)
 REQUESTED = s.ShipmentRequested(**CONTENTS)
 PACK = s.PackShipment(**SHIP, weight_grams=900)
-PACKED = s.ShipmentPacked(**OF, weight_grams=900)
+PACKED = s.ShipmentPacked(**OF, weight_grams=900, location="berlin", ship_to=CONTENTS["ship_to"])
 BOOK = s.BookShipment(**SHIP)
 BOOKING_REQUESTED = s.ShipmentBookingRequested(**OF, location="berlin", weight_grams=900, ship_to=CONTENTS["ship_to"])
 RECORD_BOOKING = s.RecordBooking(**SHIP, carrier="dhl", tracking_number="T1")
@@ -42,6 +44,16 @@ CANCEL = s.CancelShipment(**SHIP)
 CANCELLED = s.ShipmentCancelled(**OF, items=ITEMS)
 KEPT = s.ShipmentCancellationRefused(**OF)
 DELIVERED = s.ShipmentDelivered(**OF, delivered_at=LATER)
+STOP = s.ShipmentCancellationRequested(**OF)
+CANCEL_BOOKING = s.CancelBooking(**SHIP, reason="another carrier is cheaper")
+GIVE_BACK = s.ShipmentBookingCancellationRequested(
+    **OF, carrier="dhl", tracking_number="T1", reason="another carrier is cheaper"
+)
+STOP_GIVE_BACK = GIVE_BACK.model_copy(update={"reason": STOPPED})
+RECORD_GIVEN_BACK = s.RecordBookingCancelled(**SHIP)
+GIVEN_BACK = s.ShipmentBookingCancelled(**OF, carrier="dhl", tracking_number="T1")
+RECORD_NOT_GIVEN_BACK = s.RecordBookingCancellationRefused(**SHIP, reason="the van is on its way")
+NOT_GIVEN_BACK = s.ShipmentBookingCancellationRefused(**OF, reason="the van is on its way")
 
 
 def dispatched(at: datetime = NOON) -> s.ShipmentDispatched:
@@ -126,7 +138,7 @@ def test_a_parcel_seen_on_its_way_has_left(status: s.MilestoneStatus) -> None:
 
 
 def test_an_exception_says_nothing_about_having_left() -> None:
-    with_carrier().when(record("exception")).then(reached("exception"))
+    with_carrier().when(record("exception")).then(reached("exception"), exception("exception"))
 
 
 def test_a_milestone_counts_once_by_the_carriers_own_id() -> None:
@@ -153,10 +165,266 @@ def test_a_parcel_in_the_warehouse_can_be_stopped() -> None:
     Given(decider).when(CANCEL).then_refused("unknown_shipment")
 
 
-def test_a_parcel_with_the_carrier_is_kept_and_that_is_told_once() -> None:
-    for journey in ((), (BOOKED,), (dispatched(),), (dispatched(), reached("delivered"), DELIVERED)):
+def test_a_parcel_that_left_is_kept_and_that_is_told_once() -> None:
+    for journey in ((dispatched(),), (dispatched(), reached("delivered"), DELIVERED)):
         with_carrier(*journey).when(CANCEL).then(KEPT)
         with_carrier(*journey, KEPT).when(CANCEL).then()
+
+
+def test_a_booked_parcel_is_stopped_once_the_carrier_gives_it_back() -> None:
+    with_carrier(BOOKED).when(CANCEL).then(STOP, STOP_GIVE_BACK)
+    asked = with_carrier(BOOKED, STOP, STOP_GIVE_BACK)
+    asked.when(CANCEL).then()
+    asked.when(RECORD_GIVEN_BACK).then(GIVEN_BACK, CANCELLED)
+    asked.when(RECORD_NOT_GIVEN_BACK).then(NOT_GIVEN_BACK, KEPT)
+    asked.when(RECORD_DISPATCH).then(dispatched(), KEPT)
+    with_carrier(BOOKED, STOP, STOP_GIVE_BACK, GIVEN_BACK, CANCELLED).when(RECORD_GIVEN_BACK).then()
+    with_carrier(BOOKED, STOP, STOP_GIVE_BACK, NOT_GIVEN_BACK, KEPT).when(RECORD_NOT_GIVEN_BACK).then()
+    with_carrier(BOOKED, STOP, STOP_GIVE_BACK, NOT_GIVEN_BACK, KEPT).when(CANCEL).then()
+    with_carrier(BOOKED, STOP, STOP_GIVE_BACK, dispatched(), KEPT).when(RECORD_NOT_GIVEN_BACK).then(NOT_GIVEN_BACK)
+
+
+def test_a_parcel_whose_booking_is_not_answered_is_stopped_by_the_answer() -> None:
+    with_carrier().when(CANCEL).then(STOP)
+    with_carrier(STOP).when(CANCEL).then()
+    with_carrier(STOP).when(RECORD_BOOKING).then(BOOKED, STOP_GIVE_BACK)
+    with_carrier(STOP).when(RECORD_BOOKING_FAILURE).then(BOOKING_FAILED, CANCELLED)
+    with_carrier(STOP).when(record("in_transit")).then(dispatched(LATER), KEPT, reached("in_transit"))
+
+
+def test_a_booking_is_cancelled_with_the_carriers_consent_and_the_parcel_stays_ours() -> None:
+    with_carrier(BOOKED).when(CANCEL_BOOKING).then(GIVE_BACK)
+    with_carrier(BOOKED, GIVE_BACK).when(CANCEL_BOOKING).then()
+    with_carrier(BOOKED, GIVE_BACK).when(CANCEL).then(STOP)
+    with_carrier(BOOKED, GIVE_BACK).when(RECORD_GIVEN_BACK).then(GIVEN_BACK)
+    ours = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK)
+    ours.when(RECORD_GIVEN_BACK).then()
+    ours.when(CANCEL_BOOKING).then()
+    ours.when(CANCEL).then(CANCELLED)
+    ours.when(BOOK).then(BOOKING_REQUESTED)
+    ours.when(RECORD_BOOKING).then()  # the first booking's answer, told again
+    requested(PACKED).when(CANCEL_BOOKING).then()
+    with_carrier().when(CANCEL_BOOKING).then_refused("not_answered")
+    with_carrier(BOOKED, dispatched()).when(CANCEL_BOOKING).then_refused("already_left")
+
+
+def test_a_carrier_that_keeps_the_booking_can_be_asked_again() -> None:
+    with_carrier(BOOKED, GIVE_BACK).when(RECORD_NOT_GIVEN_BACK).then(NOT_GIVEN_BACK)
+    with_carrier(BOOKED).when(RECORD_NOT_GIVEN_BACK).then()
+    with_carrier(BOOKED, GIVE_BACK, NOT_GIVEN_BACK).when(CANCEL_BOOKING).then(GIVE_BACK)
+
+
+def test_a_carrier_may_cancel_of_its_own_accord_but_not_what_has_left() -> None:
+    with_carrier(BOOKED).when(RECORD_GIVEN_BACK).then(GIVEN_BACK)
+    disputed = s.ShipmentReportDisputed(**OF, report="cancelled T1", detail="dhl cancelled a parcel that had left")
+    with_carrier(BOOKED, dispatched()).when(RECORD_GIVEN_BACK).then(disputed)
+    with_carrier(BOOKED, dispatched(), disputed).when(RECORD_GIVEN_BACK).then()
+
+
+def test_what_is_seen_under_a_void_label_moves_nothing_and_is_told_to_a_person() -> None:
+    """P13: however often it is told, it is one event."""
+    again = s.ShipmentBooked(**OF, carrier="dhl", tracking_number="T2")
+    booked_anew = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK, BOOKING_REQUESTED, again)
+    old = record("in_transit").model_copy(update={"tracking_number": "T1"})
+    (disputed,) = decider.decide(booked_anew.state, old)
+    assert isinstance(disputed, s.ShipmentReportDisputed)
+    assert disputed.report == "m1"
+    assert not tuple(decider.decide(decider.evolve(booked_anew.state, disputed), old))
+    booked_anew.when(old.model_copy(update={"status": "cancelled"})).then()
+    new = record("in_transit").model_copy(update={"tracking_number": "T2"})
+    seen = reached("in_transit").model_copy(update={"tracking_number": "T2"})
+    booked_anew.when(new).then(dispatched(LATER), seen)
+    booked_anew.when(new.model_copy(update={"tracking_number": "T9"})).then_refused("other_number")
+
+
+LABEL = s.LabelDocument(sha256="ab" * 32, byte_count=3)
+ATTACHED = s.ShipmentLabelAttached(**OF, carton_id="", document=LABEL)
+
+
+def test_a_label_is_attached_once_by_its_hash() -> None:
+    attach = s.AttachLabel(**SHIP, document=LABEL)
+    with_carrier(BOOKED).when(attach).then(ATTACHED)
+    with_carrier(BOOKED, ATTACHED).when(attach).then()
+    other = LABEL.model_copy(update={"sha256": "cd" * 32})
+    another = attach.model_copy(update={"document": other})
+    with_carrier(BOOKED, ATTACHED).when(another).then(ATTACHED.model_copy(update={"document": other}))
+    with_carrier(BOOKED).when(attach.model_copy(update={"carton_id": "9"})).then_refused("unknown_carton")
+
+
+def test_a_shipment_that_no_rate_serves_waits_for_a_person() -> None:
+    defer = s.DeferBooking(**SHIP, rule_version="1")
+    deferred = s.ShipmentBookingDeferred(**OF, delivery_option="standard", candidates=(), rule_version="1")
+    requested(PACKED).when(defer).then(deferred)
+    requested(PACKED, deferred).when(defer).then()
+    with_carrier(BOOKED).when(defer).then()
+    requested(PACKED, deferred).when(BOOK).then(BOOKING_REQUESTED)
+    requested(PACKED, deferred).when(CANCEL).then(CANCELLED)
+    requested(PACKED, deferred).when(record("in_transit")).then_refused("not_booked")
+
+
+def test_who_carries_it_and_why_is_kept_in_the_intent() -> None:
+    choice: Any = {
+        "carrier": "dhl",
+        "service": "parcel",
+        "quoted_minor": 490,
+        "currency": "EUR",
+        "transit_days": 2,
+        "candidates": (s.CarrierCandidate(carrier="dhl", service="parcel", price_minor=490, transit_days=2),),
+        "rule_version": "1",
+    }
+    requested(PACKED).when(s.BookShipment(**SHIP, **choice)).then(BOOKING_REQUESTED.model_copy(update=choice))
+
+
+# --- sightings
+
+
+def exception(status: s.MilestoneStatus, at: datetime = LATER, carton_id: str = "") -> s.ShipmentExceptionRaised:
+    return s.ShipmentExceptionRaised(**OF, carton_id=carton_id, status=status, occurred_at=at, detail="")
+
+
+SETTLED = s.ShipmentExceptionSettled(**OF, carton_id="")
+
+
+def back(*carton_ids: str, items: Any = ITEMS, complete: bool = True, at: datetime = LATER) -> Event:
+    return s.ShipmentReturnedToSender(
+        **OF, location="berlin", items=items, carton_ids=carton_ids or ("",), returned_at=at, complete=complete
+    )
+
+
+def test_an_exception_is_open_until_something_better_is_seen_later() -> None:
+    bad = reached("exception", at=NOON)
+    open_ = with_carrier(dispatched(), bad, exception("exception", NOON))
+    with_carrier(dispatched()).when(record("exception", at=NOON)).then(bad, exception("exception", NOON))
+    open_.when(record("exception", "m2", NOON)).then(reached("exception", "m2", NOON))
+    open_.when(record("out_for_delivery", "m2")).then(reached("out_for_delivery", "m2"), SETTLED)
+    open_.when(record("delivered", "m2")).then(reached("delivered", "m2"), DELIVERED, SETTLED)
+    went_on = with_carrier(dispatched(), reached("out_for_delivery"))
+    went_on.when(record("exception", "m0", NOON)).then(reached("exception", "m0", NOON))
+
+
+def test_a_parcel_that_is_turned_back_is_an_exception_until_it_is_back() -> None:
+    turned = (dispatched(), reached("return_to_sender", at=NOON), exception("return_to_sender", NOON))
+    with_carrier(dispatched()).when(record("return_to_sender", at=NOON)).then(*turned[1:])
+    with_carrier(*turned).when(record("returned", "m2")).then(reached("returned", "m2"), back(), SETTLED)
+    with_carrier(*turned).when(record("delivered", "m2")).then(reached("delivered", "m2"), back(), SETTLED)
+    there = with_carrier(*turned, reached("returned", "m2"), back(), SETTLED)
+    there.when(record("returned", "m3")).then(reached("returned", "m3"))
+    there.when(record("returned", "m2")).then()
+
+
+def test_words_that_are_not_known_are_kept_and_change_nothing() -> None:
+    told = record("unknown").model_copy(update={"carrier_status": "handed to a drone"})
+    kept = reached("unknown").model_copy(update={"carrier_status": "handed to a drone"})
+    with_carrier().when(told).then(kept)
+    with_carrier(dispatched(), kept).when(told).then()
+
+
+# --- cartons
+
+ONE, TWO = (ITEMS[0].model_copy(update={"quantity": 1}) for _ in range(2))
+CARTONS = (
+    s.Carton(carton_id="1", box="small", items=(ONE,), weight_grams=500),
+    s.Carton(carton_id="2", box="small", items=(TWO,), weight_grams=400),
+)
+IN_CARTONS = REQUESTED.model_copy(update={"cartons": CARTONS, "carton_rule": "1"})
+CARTONED = REQUEST.model_copy(update={"cartons": CARTONS, "carton_rule": "1"})
+BOOKED_IN_TWO = BOOKED.model_copy(update={"carton_numbers": {"1": "T1-1", "2": "T1-2"}})
+
+
+def in_cartons(*then: Event) -> Given:
+    return Given(decider, IN_CARTONS, PACKED, BOOKING_REQUESTED, BOOKED_IN_TWO, dispatched(), *then)
+
+
+def of_carton(carton_id: str, status: s.MilestoneStatus, key: str) -> tuple[s.RecordMilestone, Event]:
+    number = f"T1-{carton_id}"
+    told = record(status, key).model_copy(update={"tracking_number": number})
+    return told, reached(status, key).model_copy(update={"carton_id": carton_id, "tracking_number": number})
+
+
+def test_a_shipment_may_be_planned_in_cartons() -> None:
+    Given(decider).when(CARTONED).then(IN_CARTONS)
+    Given(decider, IN_CARTONS).when(CARTONED).then()
+    Given(decider, IN_CARTONS).when(REQUEST).then()  # the same contents, however they would be packed today
+
+
+@pytest.mark.parametrize("cartons", [CARTONS[:1], (*CARTONS, CARTONS[1]), (CARTONS[0], CARTONS[0])])
+def test_p20_cartons_never_hold_more_or_less_than_the_shipment(cartons: tuple[s.Carton, ...]) -> None:
+    Given(decider).when(REQUEST.model_copy(update={"cartons": cartons})).then_refused("cartons_do_not_match")
+
+
+def test_each_carton_is_weighed_as_packed_or_weighs_what_was_planned() -> None:
+    planned = (s.CartonWeight(carton_id="1", weight_grams=500), s.CartonWeight(carton_id="2", weight_grams=400))
+    weighed = (s.CartonWeight(carton_id="1", weight_grams=510), s.CartonWeight(carton_id="2", weight_grams=390))
+    Given(decider, IN_CARTONS).when(PACK).then(PACKED.model_copy(update={"cartons": planned}))
+    told = PACK.model_copy(update={"cartons": weighed})
+    Given(decider, IN_CARTONS).when(told).then(PACKED.model_copy(update={"cartons": weighed}))
+    Given(decider, IN_CARTONS).when(PACK.model_copy(update={"cartons": weighed[:1]})).then_refused("unknown_carton")
+
+
+def test_cartons_arrive_one_by_one_and_the_shipment_with_the_last() -> None:
+    first, seen = of_carton("1", "delivered", "m1")
+    partly = s.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
+    in_cartons().when(first).then(seen, partly)
+    in_cartons(seen, partly).when(first).then()
+    last, seen_last = of_carton("2", "delivered", "m2")
+    in_cartons(seen, partly).when(last).then(seen_last, DELIVERED)
+    whole = record("delivered")
+    in_cartons().when(whole).then(reached("delivered"), DELIVERED)
+    in_cartons(seen, partly).when(record("delivered", "m3")).then(reached("delivered", "m3"), DELIVERED)
+    stranger = whole.model_copy(update={"carton_id": "3"})
+    in_cartons().when(stranger).then_refused("unknown_carton")
+
+
+def test_a_carton_that_came_back_is_returned_alone_and_the_others_are_delivered() -> None:
+    first, seen = of_carton("1", "returned", "m1")
+    alone = back("1", items=(ONE,), complete=False)
+    in_cartons().when(first).then(seen, alone)
+    last, seen_last = of_carton("2", "delivered", "m2")
+    in_cartons(seen, alone).when(last).then(seen_last, DELIVERED)
+    also, seen_also = of_carton("2", "returned", "m2")
+    in_cartons(seen, alone).when(also).then(seen_also, back("2", items=(TWO,)))
+
+
+SIGHTINGS: tuple[tuple[s.MilestoneStatus, str, int], ...] = (
+    ("picked_up", "", 0),
+    ("exception", "1", 1),
+    ("out_for_delivery", "1", 2),
+    ("return_to_sender", "2", 2),
+    ("delivered", "1", 3),
+    ("delivered", "2", 4),
+    ("unknown", "2", 5),
+)
+
+
+def told_in(order: tuple[int, ...]) -> tuple[Shipment, list[Event]]:
+    """Each sighting twice."""
+    state = Given(decider, IN_CARTONS, PACKED, BOOKING_REQUESTED, BOOKED_IN_TWO).state
+    happened: list[Event] = []
+    for i in order:
+        status, carton_id, hours = SIGHTINGS[i]
+        at = NOON + timedelta(hours=hours)
+        told = record(status, f"m{i}", at).model_copy(update={"carton_id": carton_id})
+        for _ in range(2):
+            for event in decider.decide(state, told):
+                happened.append(event)
+                state = decider.evolve(state, event)
+    return state, happened
+
+
+def test_p18_sightings_converge_in_every_order_and_however_often_they_are_told() -> None:
+    in_order, _ = told_in(tuple(range(len(SIGHTINGS))))
+    assert in_order.outcomes == {"1": "delivered", "2": "returned"}
+    assert not in_order.raised
+    for order in permutations(range(len(SIGHTINGS))):
+        state, happened = told_in(order)
+        assert state.journeys == in_order.journeys
+        assert (state.outcomes, state.raised, state.returned) == (in_order.outcomes, in_order.raised, in_order.returned)
+        assert state.dispatched
+        assert state.delivered
+        names = Counter(type(event) for event in happened)
+        assert names[s.ShipmentDispatched] == names[s.ShipmentDelivered] == names[s.ShipmentReturnedToSender] == 1
+        assert names[s.ShipmentMilestoneReached] == len(SIGHTINGS)
+        assert names[s.ShipmentExceptionRaised] >= names[s.ShipmentExceptionSettled]
 
 
 def test_nothing_goes_on_with_a_stopped_parcel() -> None:
@@ -164,5 +432,9 @@ def test_nothing_goes_on_with_a_stopped_parcel() -> None:
     requested(CANCELLED).when(PACK).then()
     requested(PACKED, CANCELLED).when(BOOK).then()
     with_carrier(BOOKING_FAILED, CANCELLED).when(RECORD_BOOKING_FAILURE).then()
-    for report in (RECORD_DISPATCH, record("in_transit"), RECORD_BOOKING):
+    for report in (RECORD_DISPATCH, RECORD_BOOKING):
         with_carrier(BOOKING_FAILED, CANCELLED).when(report).then_refused("cancelled")
+    with_carrier(BOOKING_FAILED, CANCELLED).when(record("pre_transit")).then()
+    (disputed,) = decider.decide(with_carrier(BOOKING_FAILED, CANCELLED).state, record("in_transit"))
+    assert isinstance(disputed, s.ShipmentReportDisputed)
+    assert not tuple(decider.decide(with_carrier(BOOKING_FAILED, CANCELLED, disputed).state, record("in_transit")))

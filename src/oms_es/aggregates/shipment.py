@@ -1,44 +1,72 @@
-"""One parcel's journey from a location to a customer.
+"""One shipment's journey from a location to a customer, in one box or in several cartons.
 
-Invariant: each step once, in order; a parcel that was cancelled never leaves, and one that the carrier was asked to
-fetch is not cancelled. What the carrier reports late, twice or in the wrong order is put in order here.
+Invariant: each step once, in order; its cartons hold exactly what it holds; what was cancelled never leaves, and what
+left is not cancelled. Between booking and leaving only the carrier can give it back. What the carrier reports late,
+twice or in the wrong order is put in order here.
 
-    requested -> packed -> booking requested -> dispatched -> delivered
-        |          |         |         ^
-        |          |     booking failed          (booked: noted whenever the carrier says so)
-        +----------+---------+-> cancelled
+    requested -> packed -> booking requested -> booked -> dispatched -> delivered, or returned
+        |          |         |       ^            |
+        |          |      failed  cancelled <- cancelling      (a parcel may leave at any time after the request)
+        +----------+---------+-------+-> cancelled
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from rpds import HashTrieSet
+from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.journey import MOVING, Journey, Outcome, joined, seen
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import shipment as s
+from oms_es.schemas.order import Reservation
 from oms_es.schemas.types import Moment
 
-MOVING: frozenset[s.MilestoneStatus] = frozenset({"in_transit", "out_for_delivery", "delivered"})
-"""Seen like this, a parcel has left, whether or not its pick-up was reported."""
+WHOLE = ""
+"""The carton id of what is not packed in cartons, and of what is told of all cartons at once."""
+NOTHING_SEEN = Journey()
 
 
 class Shipment(NamedTuple):
     requested: s.ShipmentRequested | None = None
-    weight_grams: int = 0  # 0 until it is packed
-    booking: Literal["none", "requested", "failed", "booked"] = "none"
+    packed: s.ShipmentPacked | None = None
+    booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
     tracking: tuple[str, str] | None = None  # carrier, tracking number
+    numbers: HashTrieMap[str, str] = HashTrieMap()  # tracking number: carton id
+    void: HashTrieSet[str] = HashTrieSet()  # tracking numbers of bookings that were cancelled
+    stopping: bool = False  # to be cancelled as soon as the carrier gives it back
     dispatched: bool = False
     delivered: bool = False
     cancelled: bool = False
     kept: bool = False  # a cancellation came too late, and was told so
     milestones: HashTrieSet[str] = HashTrieSet()
+    journeys: HashTrieMap[str, Journey] = HashTrieMap()  # by carton id
+    arrived: HashTrieSet[str] = HashTrieSet()  # cartons whose delivery was told
+    returned: HashTrieSet[str] = HashTrieSet()  # cartons whose return was told
+    raised: HashTrieMap[str, s.MilestoneStatus] = HashTrieMap()  # open exceptions, by carton id
+    disputed: HashTrieSet[str] = HashTrieSet()
+    labels: HashTrieSet[tuple[str, str]] = HashTrieSet()  # carton id, SHA-256
 
     @property
     def with_carrier(self) -> bool:
-        """Asked to fetch it, or has it: what the carrier turned down is still ours."""
-        return self.dispatched or self.booking in ("requested", "booked")
+        """Asked to fetch it, or has it: what the carrier turned down or gave back is still ours."""
+        return self.dispatched or self.booking in ("requested", "booked", "cancelling")
+
+    @property
+    def carton_ids(self) -> tuple[str, ...]:
+        cartons = self.requested.cartons if self.requested else ()
+        return tuple(carton.carton_id for carton in cartons) or (WHOLE,)
+
+    def journey(self, carton_id: str) -> Journey:
+        """What is told of all cartons at once is told of each."""
+        of_all = self.journeys.get(WHOLE, NOTHING_SEEN)
+        return of_all if carton_id == WHOLE else joined(self.journeys.get(carton_id, NOTHING_SEEN), of_all)
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        return {carton_id: self.journey(carton_id).outcome for carton_id in self.carton_ids}
 
 
 def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
@@ -46,25 +74,67 @@ def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
     match event:
         case s.ShipmentRequested():
             return shipment._replace(requested=event)
-        case s.ShipmentPacked(weight_grams=grams):
-            return shipment._replace(weight_grams=grams)
-        case s.ShipmentBookingRequested():
-            return shipment._replace(booking="requested")
-        case s.ShipmentBooked(carrier=carrier, tracking_number=number):
-            return shipment._replace(booking="booked", tracking=(carrier, number))
-        case s.ShipmentBookingFailed():
-            return shipment._replace(booking="failed")
+        case s.ShipmentPacked():
+            return shipment._replace(packed=event)
         case s.ShipmentDispatched():
             return shipment._replace(dispatched=True)
-        case s.ShipmentMilestoneReached(milestone_id=key):
-            return shipment._replace(milestones=shipment.milestones.insert(key))
+        case s.ShipmentMilestoneReached():
+            return _seen(shipment, event)
         case s.ShipmentDelivered():
             return shipment._replace(delivered=True)
+        case s.ShipmentLabelAttached(carton_id=carton_id, document=document):
+            return shipment._replace(labels=shipment.labels.insert((carton_id, document.sha256)))
+        case s.ShipmentReportDisputed(report=report):
+            return shipment._replace(disputed=shipment.disputed.insert(report))
+        case s.ShipmentCancellationRequested():
+            return shipment._replace(stopping=True)
         case s.ShipmentCancelled():
-            return shipment._replace(cancelled=True)
+            return shipment._replace(cancelled=True, stopping=False)
         case s.ShipmentCancellationRefused():
-            return shipment._replace(kept=True)
+            return shipment._replace(kept=True, stopping=False)
+    return _booked(_on_its_way(shipment, event), event)
+
+
+def _booked(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
+    match event:
+        case s.ShipmentBookingRequested():
+            return shipment._replace(booking="requested")
+        case s.ShipmentBookingDeferred():
+            return shipment._replace(booking="deferred")
+        case s.ShipmentBooked(carrier=carrier, tracking_number=number, carton_numbers=by_carton):
+            numbers = HashTrieMap({number: WHOLE, **{own: carton_id for carton_id, own in by_carton.items()}})
+            return shipment._replace(booking="booked", tracking=(carrier, number), numbers=numbers)
+        case s.ShipmentBookingFailed():
+            return shipment._replace(booking="failed")
+        case s.ShipmentBookingCancellationRequested():
+            return shipment._replace(booking="cancelling")
+        case s.ShipmentBookingCancelled():
+            void = shipment.void.update(shipment.numbers.keys())
+            return shipment._replace(booking="cancelled", tracking=None, numbers=HashTrieMap(), void=void)
+        case s.ShipmentBookingCancellationRefused():
+            return shipment._replace(booking="booked")
     return shipment
+
+
+def _on_its_way(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
+    match event:
+        case s.ShipmentExceptionRaised(carton_id=carton_id, status=status):
+            return shipment._replace(raised=shipment.raised.insert(carton_id, status))
+        case s.ShipmentExceptionSettled(carton_id=carton_id):
+            return shipment._replace(raised=shipment.raised.discard(carton_id))
+        case s.ShipmentPartlyDelivered(carton_ids=carton_ids):
+            return shipment._replace(arrived=shipment.arrived.update(carton_ids))
+        case s.ShipmentReturnedToSender(carton_ids=carton_ids):
+            return shipment._replace(returned=shipment.returned.update(carton_ids))
+    return shipment
+
+
+def _seen(shipment: Shipment, event: s.ShipmentMilestoneReached) -> Shipment:
+    known = shipment.journeys.get(event.carton_id, NOTHING_SEEN)
+    return shipment._replace(
+        milestones=shipment.milestones.insert(event.milestone_id),
+        journeys=shipment.journeys.insert(event.carton_id, joined(known, seen(event))),
+    )
 
 
 def decide(shipment: Shipment, command: Any) -> Iterator[s.ShipmentEvent]:
@@ -78,37 +148,94 @@ def decide(shipment: Shipment, command: Any) -> Iterator[s.ShipmentEvent]:
 
 
 def _request(shipment: Shipment, command: s.RequestShipment) -> Iterator[s.ShipmentEvent]:
+    """Asked again with the same contents it is the same shipment, however they would be packed today."""
     requested = s.ShipmentRequested.model_construct(**command.__dict__)
     if shipment.requested is None:
+        _check_cartons(command)
         yield requested
-    elif requested != shipment.requested:
+    elif _contents(requested) != _contents(shipment.requested):
         raise Refused(
             "already_requested",
             f"shipment {command.shipment_id} was requested with other contents; use another shipment_id",
         )
 
 
+def _check_cartons(command: s.RequestShipment) -> None:
+    if command.cartons:
+        packed = _units(tuple(item for carton in command.cartons for item in carton.items))
+        ids = {carton.carton_id for carton in command.cartons}
+        if packed != _units(command.items) or len(ids) != len(command.cartons):
+            raise Refused(
+                "cartons_do_not_match",
+                f"the cartons of {command.shipment_id} must hold exactly its items, each under its own carton_id",
+            )
+
+
+def _units(items: tuple[Reservation, ...]) -> Counter[tuple[str, str, str]]:
+    units: Counter[tuple[str, str, str]] = Counter()
+    for item in items:
+        units[item.reservation_id, item.sku, item.location] += item.quantity
+    return units
+
+
+def _contents(requested: s.ShipmentRequested) -> s.ShipmentRequested:
+    return requested.model_copy(update={"cartons": (), "carton_rule": ""})
+
+
 def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShipment) -> Iterator[s.ShipmentEvent]:
-    if not shipment.cancelled and not shipment.weight_grams:
-        yield s.ShipmentPacked(**_of(requested), weight_grams=command.weight_grams)
+    if shipment.cancelled or shipment.packed:
+        return
+    planned = {carton.carton_id for carton in requested.cartons}
+    if command.cartons and {carton.carton_id for carton in command.cartons} != planned:
+        raise Refused(
+            "unknown_carton",
+            f"shipment {command.shipment_id} is planned in the cartons {sorted(planned)}; weigh these, or leave out "
+            "the cartons",
+        )
+    yield s.ShipmentPacked(
+        **_of(requested),
+        weight_grams=command.weight_grams,
+        cartons=command.cartons
+        or tuple(s.CartonWeight(carton_id=c.carton_id, weight_grams=c.weight_grams) for c in requested.cartons),
+        location=requested.location,
+        ship_to=requested.ship_to,
+        delivery_option=requested.delivery_option,
+    )
 
 
 def _book(shipment: Shipment, requested: s.ShipmentRequested, command: s.BookShipment) -> Iterator[s.ShipmentEvent]:
-    """After a failure this is a new intent, hence a new idempotency key."""
+    """After a failure, or a booking that was cancelled, this is a new intent, hence a new idempotency key."""
     if shipment.cancelled or shipment.with_carrier:
         return
-    if not shipment.weight_grams:
+    if not shipment.packed:
         raise Refused("not_packed", f"shipment {command.shipment_id} has no weight yet; pack it before booking it")
+    choice = {name: getattr(command, name) for name in s.CarrierChoice.model_fields}
     yield s.ShipmentBookingRequested(
-        **_of(requested), location=requested.location, weight_grams=shipment.weight_grams, ship_to=requested.ship_to
+        **_of(requested),
+        **choice,
+        location=requested.location,
+        weight_grams=shipment.packed.weight_grams,
+        ship_to=requested.ship_to,
+        cartons=shipment.packed.cartons,
+        delivery_option=requested.delivery_option,
     )
+
+
+def _defer(shipment: Shipment, requested: s.ShipmentRequested, command: s.DeferBooking) -> Iterator[s.ShipmentEvent]:
+    if shipment.booking == "none" and not shipment.cancelled:
+        yield s.ShipmentBookingDeferred(
+            **_of(requested),
+            delivery_option=requested.delivery_option,
+            candidates=command.candidates,
+            rule_version=command.rule_version,
+        )
 
 
 def _record_booking(
     shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordBooking
 ) -> Iterator[s.ShipmentEvent]:
     told = (command.carrier, command.tracking_number)
-    if shipment.tracking == told:
+    if shipment.tracking == told or command.tracking_number in shipment.void:
         return
     if shipment.tracking:
         raise Refused(
@@ -117,7 +244,14 @@ def _record_booking(
             f"{' '.join(told)}: ask the carrier which label is real",
         )
     _check_with_carrier(shipment, command)
-    yield s.ShipmentBooked(**_of(requested), carrier=command.carrier, tracking_number=command.tracking_number)
+    known = {carton.carton_id for carton in requested.cartons}
+    numbers = {carton_id: own for carton_id, own in command.carton_numbers.items() if carton_id in known}
+    booked = s.ShipmentBooked(
+        **_of(requested), carrier=command.carrier, tracking_number=command.tracking_number, carton_numbers=numbers
+    )
+    yield booked
+    if shipment.stopping and not shipment.dispatched:
+        yield _give_back(evolve(shipment, booked), requested, STOPPED)
 
 
 def _record_booking_failure(
@@ -126,33 +260,178 @@ def _record_booking_failure(
     """A parcel that is booked, or on its way, is not called back by the failure of an attempt."""
     if shipment.booking == "requested" and not shipment.dispatched:
         yield s.ShipmentBookingFailed(**_of(requested), reason=command.reason)
+        if shipment.stopping:
+            yield _cancelled(requested)
+
+
+def _cancel_booking(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.CancelBooking
+) -> Iterator[s.ShipmentEvent]:
+    if shipment.dispatched:
+        raise Refused("already_left", f"shipment {command.shipment_id} has left; ask for a return instead")
+    if shipment.booking == "requested":
+        raise Refused(
+            "not_answered",
+            f"the carrier has not answered the booking of {command.shipment_id} yet; try again when it has, or cancel "
+            "the shipment",
+        )
+    if shipment.booking == "booked":
+        yield _give_back(shipment, requested, command.reason)
+
+
+def _record_booking_cancelled(
+    shipment: Shipment, requested: s.ShipmentRequested, _: s.RecordBookingCancelled
+) -> Iterator[s.ShipmentEvent]:
+    """Also of the carrier's own accord. What has left is not in the warehouse, whatever the carrier says."""
+    if not shipment.tracking:
+        return
+    carrier, number = shipment.tracking
+    if shipment.dispatched:
+        yield from _dispute(shipment, requested, f"cancelled {number}", f"{carrier} cancelled a parcel that had left")
+        return
+    yield s.ShipmentBookingCancelled(**_of(requested), carrier=carrier, tracking_number=number)
+    if shipment.stopping:
+        yield _cancelled(requested)
+
+
+def _record_booking_cancellation_refused(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordBookingCancellationRefused
+) -> Iterator[s.ShipmentEvent]:
+    if shipment.booking == "cancelling":
+        yield s.ShipmentBookingCancellationRefused(**_of(requested), reason=command.reason)
+        if shipment.stopping:
+            yield s.ShipmentCancellationRefused(**_of(requested))
+
+
+def _attach_label(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.AttachLabel
+) -> Iterator[s.ShipmentEvent]:
+    if command.carton_id not in (WHOLE, *shipment.carton_ids):
+        raise Refused(
+            "unknown_carton", f"shipment {command.shipment_id} has no carton {command.carton_id}; leave it out for all"
+        )
+    if (command.carton_id, command.document.sha256) not in shipment.labels:
+        yield s.ShipmentLabelAttached(**_of(requested), carton_id=command.carton_id, document=command.document)
 
 
 def _record_dispatch(
     shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordDispatch
 ) -> Iterator[s.ShipmentEvent]:
     _check_with_carrier(shipment, command)
-    if not shipment.dispatched:
-        yield _dispatched(requested, command.dispatched_at)
+    yield from _leave(shipment, requested, command.dispatched_at)
 
 
 def _record_milestone(
     shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone
 ) -> Iterator[s.ShipmentEvent]:
-    _check_with_carrier(shipment, command)
     if command.milestone_id in shipment.milestones:
         return
-    if command.status in MOVING and not shipment.dispatched:
-        yield _dispatched(requested, command.occurred_at)
-    yield s.ShipmentMilestoneReached(
+    number = command.tracking_number
+    if shipment.cancelled or shipment.booking == "cancelled" or number in shipment.void:
+        if command.status in MOVING:
+            where = f"seen {command.status} although it should be in the warehouse, or under a void label: look for it"
+            yield from _dispute(shipment, requested, command.milestone_id, where, command.occurred_at)
+        return
+    _check_with_carrier(shipment, command)
+    reached = _reached(shipment, requested, command)
+    after = shipment
+    if command.status in MOVING:
+        for left in _leave(shipment, requested, command.occurred_at):
+            yield left
+            after = evolve(after, left)
+    yield reached
+    yield from _consequences(evolve(after, reached), requested)
+
+
+def _reached(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone
+) -> s.ShipmentMilestoneReached:
+    carton_id = command.carton_id or shipment.numbers.get(command.tracking_number, WHOLE)
+    if carton_id not in (WHOLE, *shipment.carton_ids):
+        raise Refused(
+            "unknown_carton", f"shipment {command.shipment_id} has no carton {carton_id}; leave it out for all of them"
+        )
+    if shipment.numbers and command.tracking_number not in ("", *shipment.numbers.keys()):
+        raise Refused(
+            "other_number",
+            f"shipment {command.shipment_id} does not travel as {command.tracking_number}: ask whose it is",
+        )
+    return s.ShipmentMilestoneReached(
         **_of(requested),
         milestone_id=command.milestone_id,
         status=command.status,
         occurred_at=command.occurred_at,
         detail=command.detail,
+        carton_id=carton_id,
+        tracking_number=command.tracking_number,
+        carrier_status=command.carrier_status,
     )
-    if command.status == "delivered" and not shipment.delivered:
-        yield s.ShipmentDelivered(**_of(requested), delivered_at=command.occurred_at)
+
+
+def _leave(shipment: Shipment, requested: s.ShipmentRequested, at: Moment) -> Iterator[s.ShipmentEvent]:
+    """The first of its cartons takes it out of our hands; whoever wanted to stop it is told."""
+    if not shipment.dispatched:
+        yield _dispatched(requested, at)
+        if shipment.stopping:
+            yield s.ShipmentCancellationRefused(**_of(requested))
+
+
+def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
+    """What has become true of the whole, now that one more sighting is known."""
+    outcomes = shipment.outcomes
+    back = tuple(c for c, outcome in outcomes.items() if outcome == "returned" and c not in shipment.returned)
+    if back:
+        yield _returned(shipment, requested, back)
+    there = [c for c, outcome in outcomes.items() if outcome == "delivered"]
+    news = tuple(c for c in there if c not in shipment.arrived)
+    if there and not shipment.delivered:
+        at = max(moment for c in there if (moment := shipment.journey(c).delivered_first))
+        if "open" not in outcomes.values():
+            yield s.ShipmentDelivered(**_of(requested), delivered_at=at)
+        elif news:
+            yield s.ShipmentPartlyDelivered(**_of(requested), carton_ids=news, delivered_at=at)
+    yield from _exceptions(shipment, requested)
+
+
+def _exceptions(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
+    """What is told of all cartons troubles nobody any more once each has come to its end."""
+    ended = "open" not in shipment.outcomes.values()
+    for carton_id in sorted({*shipment.journeys.keys(), *shipment.raised.keys()}):
+        trouble = shipment.journey(carton_id).trouble
+        if carton_id == WHOLE and requested.cartons and ended:
+            trouble = None
+        if trouble and shipment.raised.get(carton_id) != trouble.status:
+            yield s.ShipmentExceptionRaised(
+                **_of(requested),
+                carton_id=carton_id,
+                status=trouble.status,
+                occurred_at=trouble.occurred_at,
+                detail=trouble.detail,
+            )
+        elif not trouble and carton_id in shipment.raised:
+            yield s.ShipmentExceptionSettled(**_of(requested), carton_id=carton_id)
+
+
+def _returned(
+    shipment: Shipment, requested: s.ShipmentRequested, carton_ids: tuple[str, ...]
+) -> s.ShipmentReturnedToSender:
+    items = tuple(item for c in requested.cartons if c.carton_id in carton_ids for item in c.items)
+    journeys = [shipment.journey(carton_id) for carton_id in carton_ids]
+    return s.ShipmentReturnedToSender(
+        **_of(requested),
+        location=requested.location,
+        items=items or requested.items,
+        carton_ids=carton_ids,
+        returned_at=max(moment for j in journeys if (moment := j.returned_at or j.back_at)),
+        complete=set(shipment.outcomes.values()) == {"returned"},
+    )
+
+
+def _dispute(
+    shipment: Shipment, requested: s.ShipmentRequested, report: str, detail: str, at: Moment | None = None
+) -> Iterator[s.ShipmentEvent]:
+    if report not in shipment.disputed:
+        yield s.ShipmentReportDisputed(**_of(requested), report=report, detail=detail, occurred_at=at)
 
 
 def _check_with_carrier(shipment: Shipment, command: s.ShipmentCommand) -> None:
@@ -161,21 +440,44 @@ def _check_with_carrier(shipment: Shipment, command: s.ShipmentCommand) -> None:
         raise Refused(
             "cancelled", f"shipment {command.shipment_id} was cancelled and should be in the warehouse: look for it"
         )
-    if shipment.booking == "none":
+    if shipment.booking in ("none", "deferred", "cancelled"):
         raise Refused("not_booked", f"shipment {command.shipment_id} was not given to a carrier; book it first")
 
 
+STOPPED = "the shipment is to be stopped"
+
+
 def _cancel(shipment: Shipment, requested: s.ShipmentRequested, _: s.CancelShipment) -> Iterator[s.ShipmentEvent]:
-    if shipment.cancelled:
+    if shipment.cancelled or shipment.stopping:
         return
     if not shipment.with_carrier:
-        yield s.ShipmentCancelled(**_of(requested), items=requested.items)
-    elif not shipment.kept:
+        yield _cancelled(requested)
+    elif shipment.kept:
+        return
+    elif shipment.dispatched:
         yield s.ShipmentCancellationRefused(**_of(requested))
+    else:
+        yield s.ShipmentCancellationRequested(**_of(requested))
+        if shipment.booking == "booked":
+            yield _give_back(shipment, requested, STOPPED)
+
+
+def _give_back(
+    shipment: Shipment, requested: s.ShipmentRequested, reason: str
+) -> s.ShipmentBookingCancellationRequested:
+    assert shipment.tracking
+    carrier, number = shipment.tracking
+    return s.ShipmentBookingCancellationRequested(
+        **_of(requested), carrier=carrier, tracking_number=number, reason=reason
+    )
 
 
 def _of(requested: s.ShipmentRequested) -> Any:
     return {"shipment_id": requested.shipment_id, "order_id": requested.order_id}
+
+
+def _cancelled(requested: s.ShipmentRequested) -> s.ShipmentCancelled:
+    return s.ShipmentCancelled(**_of(requested), items=requested.items)
 
 
 def _dispatched(requested: s.ShipmentRequested, dispatched_at: Moment) -> s.ShipmentDispatched:
@@ -194,8 +496,13 @@ def _dispatched(requested: s.ShipmentRequested, dispatched_at: Moment) -> s.Ship
 DECISIONS: dict[type[s.ShipmentCommand], Any] = {
     s.PackShipment: _pack,
     s.BookShipment: _book,
+    s.DeferBooking: _defer,
     s.RecordBooking: _record_booking,
     s.RecordBookingFailure: _record_booking_failure,
+    s.CancelBooking: _cancel_booking,
+    s.RecordBookingCancelled: _record_booking_cancelled,
+    s.RecordBookingCancellationRefused: _record_booking_cancellation_refused,
+    s.AttachLabel: _attach_label,
     s.RecordDispatch: _record_dispatch,
     s.RecordMilestone: _record_milestone,
     s.CancelShipment: _cancel,
@@ -211,11 +518,22 @@ decider = Decider(
         s.ShipmentRequested,
         s.ShipmentPacked,
         s.ShipmentBookingRequested,
+        s.ShipmentBookingDeferred,
         s.ShipmentBooked,
         s.ShipmentBookingFailed,
+        s.ShipmentBookingCancellationRequested,
+        s.ShipmentBookingCancelled,
+        s.ShipmentBookingCancellationRefused,
+        s.ShipmentLabelAttached,
         s.ShipmentDispatched,
         s.ShipmentMilestoneReached,
+        s.ShipmentExceptionRaised,
+        s.ShipmentExceptionSettled,
+        s.ShipmentPartlyDelivered,
         s.ShipmentDelivered,
+        s.ShipmentReturnedToSender,
+        s.ShipmentReportDisputed,
+        s.ShipmentCancellationRequested,
         s.ShipmentCancelled,
         s.ShipmentCancellationRefused,
     ),

@@ -18,10 +18,11 @@ from uuid import UUID
 
 import psycopg
 
-from oms_es.gateways.carrier import Booking, Parcel
+from oms_es.gateways.carrier import Booking, Cancellation, Consent, Label, Parcel
 from oms_es.gateways.payment_provider import Answer, Ask
 from oms_es.kernel import GatewayUnavailable
 from oms_es.runtime.intake import Arrival
+from oms_es.schemas import shipment as s
 
 Mode = Literal["plain", "decline", "timeout", "duplicate", "late", "silent"]
 """`timeout`: the effect happens and the first answer is lost. `duplicate`: besides the answer, a callback, twice.
@@ -80,6 +81,57 @@ class Chaos(NamedTuple):
             point -= share
         return "plain"
 
+
+class Hazards(NamedTuple):
+    """What becomes of parcels, as shares of 1, and how the carrier works. The defaults bring every parcel home."""
+
+    lost: float = 0.0
+    """It is never seen again, and the carrier says so in the end."""
+    exception: float = 0.0
+    """Something goes wrong on the way, and is put right."""
+    returned: float = 0.0
+    """Nobody takes it, and it comes back."""
+    refused: float = 0.0
+    """The booking is turned down."""
+    silent: float = 0.0
+    """The carrier neither answers nor tells anything."""
+    stubborn: float = 0.0
+    """The carrier keeps a booking although it has not fetched the parcel."""
+    pickup_seconds: float = 0.0
+    """From the booking to the pick-up: as long as that, a booking can be cancelled."""
+    labels: bool = False
+    """Whether a label comes with each booking."""
+
+    def draw(self, key: UUID, seed: int) -> Fate:
+        point = int.from_bytes(sha256(f"{seed}/{key}/fate".encode()).digest()[:8]) / 2**64
+        fates: tuple[tuple[Fate, float], ...] = (
+            ("lost", self.lost),
+            ("exception", self.exception),
+            ("returned", self.returned),
+            ("refused", self.refused),
+            ("silent", self.silent),
+        )
+        for fate, share in fates:
+            if point < share:
+                return fate
+            point -= share
+        return "delivered"
+
+    def is_stubborn(self, key: UUID, seed: int) -> bool:
+        return int.from_bytes(sha256(f"{seed}/{key}/stubborn".encode()).digest()[:8]) / 2**64 < self.stubborn
+
+
+KEPT_BECAUSE = "it was fetched already"
+Fate = Literal["delivered", "lost", "exception", "returned", "refused", "silent"]
+JOURNEYS: dict[Fate, tuple[tuple[s.MilestoneStatus, float], ...]] = {
+    "delivered": (("picked_up", 0), ("in_transit", 0.5), ("delivered", 1)),
+    "lost": (("picked_up", 0), ("in_transit", 0.5), ("failure", 1)),
+    "exception": (("picked_up", 0), ("exception", 0.25), ("in_transit", 0.5), ("delivered", 1)),
+    "returned": (("picked_up", 0), ("in_transit", 0.25), ("return_to_sender", 0.5), ("returned", 1)),
+    "refused": (),
+    "silent": (),
+}
+"""What is seen of a parcel, and after which share of its way."""
 
 TOKEN_MODES: dict[str, Mode] = {
     "tok-decline": "decline",
@@ -156,6 +208,19 @@ class SqlLedger:
                 self._connection.close()
             self._connection = None
 
+    def recall(self, source: str, number: str) -> bool:
+        """Take back what is queued about this number, if its pick-up is still to come; say whether it was."""
+        about = "source = %s AND position(%s in payload) > 0"
+        pickup = (
+            f"SELECT 1 FROM simulated_callbacks_queued WHERE {about} AND due_at > %s AND position(%s in payload) > 0"
+        )
+        found = [source, f'"{number}'.encode()]  # its cartons' numbers begin with it
+        connection = self.connection()
+        if not connection.execute(pickup.encode(), [*found, self.clock(), b'"picked_up"']).fetchone():
+            return False
+        connection.execute(f"DELETE FROM simulated_callbacks_queued WHERE {about}".encode(), found)
+        return True
+
     def _queue(self, told: Sequence[Told]) -> None:
         if told:
             self.connection().execute(
@@ -218,50 +283,132 @@ def _answered(effect: Effect, *, is_new: bool) -> Answer:
 
 
 class SimulatedCarrier:
-    """Every parcel it books it picks up, moves and delivers; `transit_seconds` after the booking it is there."""
+    """Every parcel it books it picks up, moves and delivers, unless `hazards` say otherwise; `transit_seconds` after
+    the pick-up it is there. Cartons travel under numbers of their own.
 
-    def __init__(self, ledger: Ledger, chaos: Chaos, transit_seconds: float = 0.0) -> None:
+    `recall` takes back what is queued about a number if its pick-up is still to come, and says whether it was.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        chaos: Chaos,
+        transit_seconds: float = 0.0,
+        hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
+        recall: Callable[[str, str], bool] = lambda _source, _number: False,
+    ) -> None:
         self.chaos = chaos
         self.transit_seconds = transit_seconds
+        self.hazards = hazards
+        self.recall = recall
         self.ledger = ledger
 
     def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]:
-        effects, new = self.ledger.effects([(p.key, partial(self._effect, p)) for p in parcels], self._tells)
-        return [_booked(effects[parcel.key], is_new=parcel.key in new) for parcel in parcels]
+        by_key = {parcel.key: parcel for parcel in parcels}
+        effects, new = self.ledger.effects(
+            [(p.key, partial(self._effect, p)) for p in parcels], lambda effect: self._tells(effect, by_key[effect.key])
+        )
+        return [self._booked(effects[p.key], p, is_new=p.key in new) for p in parcels]
+
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]:
+        effects, new = self.ledger.effects(
+            [(c.key, partial(self._given_back, c)) for c in cancellations], self._tells_of_consent
+        )
+        return [_consented(effects[c.key], is_new=c.key in new) for c in cancellations]
 
     def _effect(self, parcel: Parcel) -> Effect:
         mode = self.chaos.draw(parcel.key, may_decline=False)
         number = f"SIM{parcel.key.int % 10**12:012d}"
-        return Effect(parcel.key, "book", parcel.shipment_id, parcel.location, 0, "succeeded", number, mode)
+        fate = self.hazards.draw(parcel.key, self.chaos.seed)
+        outcome = fate if fate in ("refused", "silent") else "succeeded"
+        return Effect(parcel.key, "book", parcel.shipment_id, parcel.location, 0, outcome, number, mode)
 
-    def _tells(self, effect: Effect) -> Iterable[Told]:
+    def _given_back(self, asked: Cancellation) -> Effect:
+        mode = self.chaos.draw(asked.key, may_decline=False)
+        stubborn = self.hazards.is_stubborn(asked.key, self.chaos.seed)
+        agreed = not stubborn and self.recall(CARRIER_CALLBACKS, asked.tracking_number)
+        outcome = "succeeded" if agreed else "refused"
+        return Effect(asked.key, "cancel", asked.shipment_id, "", 0, outcome, asked.tracking_number, mode)
+
+    def _tells(self, effect: Effect, parcel: Parcel) -> Iterable[Told]:
         if effect.mode == "silent":
             return
-        now, transit = self.ledger.clock(), timedelta(seconds=self.transit_seconds)
-        journey = [("picked_up", now), ("in_transit", now + transit / 2), ("delivered", now + transit)]
-        if effect.mode == "late":
-            journey = [("booked", now), *reversed(journey)]
-        for order, (status, occurred_at) in enumerate(journey):
+        numbers = _carton_numbers(effect, parcel) or (("", effect.reference),)
+        for place, (carton_id, number) in enumerate(numbers, start=1):
+            yield from self._journey(effect, parcel, carton_id, number, place / len(numbers))
+
+    def _tells_of_consent(self, effect: Effect) -> Iterable[Told]:
+        """Late instead of an answer, or besides it and twice."""
+        if effect.mode not in ("duplicate", "late"):
+            return
+        now = self.ledger.clock()
+        payload = json.dumps(
+            {
+                "shipment_id": effect.subject,
+                "status": "booking_cancelled" if effect.outcome == "succeeded" else "booking_kept",
+                "tracking_number": effect.reference,
+                "detail": KEPT_BECAUSE,
+                "occurred_at": now.isoformat(),
+            }
+        ).encode()
+        due_at = now + timedelta(seconds=LATE_SECONDS if effect.mode == "late" else 0)
+        yield from [Told(CARRIER_CALLBACKS, due_at, payload)] * (2 if effect.mode == "duplicate" else 1)
+
+    def _journey(self, effect: Effect, parcel: Parcel, carton_id: str, number: str, way: float) -> Iterable[Told]:
+        """`way`: which share of the whole it travels; cartons arrive one after the other."""
+        start = self.ledger.clock() + timedelta(seconds=self.hazards.pickup_seconds)
+        transit = timedelta(seconds=self.transit_seconds)
+        fate = self.hazards.draw(parcel.key, self.chaos.seed)
+        journey = [(status, start + transit * share * way) for status, share in JOURNEYS[fate]]
+        told: list[tuple[str, datetime]] = list(journey)
+        if effect.mode == "late" and fate != "silent":
+            told = [("booked" if fate != "refused" else "booking_refused", start), *reversed(journey)]
+        for order, (status, occurred_at) in enumerate(told):
             payload = json.dumps(
                 {
                     "shipment_id": effect.subject,
                     "status": status,
-                    "milestone_id": f"{effect.reference}/{status}",
-                    "carrier": "simulated",
-                    "tracking_number": effect.reference,
+                    "milestone_id": f"{number}/{status}",
+                    "carrier": parcel.carrier or "simulated",
+                    "tracking_number": effect.reference if status == "booked" else number,
                     "occurred_at": occurred_at.isoformat(),
+                    **_of_cartons(effect, parcel, carton_id, status),
                 }
             ).encode()
-            due_at = now + transit * order / len(journey)
+            due_at = start + transit * order / len(told)
             yield from [Told(CARRIER_CALLBACKS, due_at, payload)] * (2 if effect.mode == "duplicate" else 1)
 
+    def _booked(self, effect: Effect, parcel: Parcel, *, is_new: bool) -> Booking:
+        if effect.outcome == "silent" or effect.mode in ("late", "silent"):
+            return Booking("pending")
+        if effect.mode == "timeout" and is_new:
+            return Booking("unknown")
+        if effect.outcome == "refused":
+            return Booking("refused", reason="no van goes there")
+        carrier, number = parcel.carrier or "simulated", effect.reference
+        labels = (Label(f"{carrier} {number}".encode(), "text/plain"),) if self.hazards.labels else ()
+        return Booking("booked", carrier, number, carton_numbers=_carton_numbers(effect, parcel), labels=labels)
 
-def _booked(effect: Effect, *, is_new: bool) -> Booking:
+
+def _of_cartons(effect: Effect, parcel: Parcel, carton_id: str, status: str) -> dict[str, Any]:
+    if status == "booked":
+        return {"carton_numbers": dict(_carton_numbers(effect, parcel))}
+    return {"carton_id": carton_id} if carton_id else {}
+
+
+def _carton_numbers(effect: Effect, parcel: Parcel) -> tuple[tuple[str, str], ...]:
+    """None for a single one: it travels under the shipment's."""
+    if len(parcel.cartons) <= 1:
+        return ()
+    return tuple((carton.carton_id, f"{effect.reference}-{carton.carton_id}") for carton in parcel.cartons)
+
+
+def _consented(effect: Effect, *, is_new: bool) -> Consent:
     if effect.mode in ("late", "silent"):
-        return Booking("pending")
+        return Consent("pending")
     if effect.mode == "timeout" and is_new:
-        return Booking("unknown")
-    return Booking("booked", "simulated", effect.reference)
+        return Consent("unknown")
+    return Consent("cancelled") if effect.outcome == "succeeded" else Consent("refused", KEPT_BECAUSE)
 
 
 class SimulatedCallbacks:

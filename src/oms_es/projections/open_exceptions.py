@@ -1,7 +1,8 @@
 """Open exceptions: what a person must look at. A row goes when the matter is settled.
 
-A conflict between two tellings of an order, a cancellation that came too late, and money that could not be captured
-stay: nothing that happens settles them. A payment that was declined or failed is none: it cancels its order.
+A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured, and a
+carrier that contradicts itself stay: nothing that happens settles them. A payment that was declined or failed is none:
+it cancels its order.
 """
 
 from __future__ import annotations
@@ -97,13 +98,55 @@ def was_not_paid(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, f"{event.amount_minor} could not be captured: {event.reason}")
 
 
-@projection.on(s.ShipmentBookingFailed, keys=about("booking_failed", "shipment_id"))
+UNBOOKED = about("booking_failed", "shipment_id")
+
+
+@projection.on(s.ShipmentBookingFailed, keys=UNBOOKED)
 def was_not_booked(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, s.ShipmentBookingFailed)
     return raised(key, recorded, f"the carrier refused: {event.reason}")
 
 
-@projection.on(s.ShipmentBooked, s.ShipmentDispatched, s.ShipmentCancelled, keys=about("booking_failed", "shipment_id"))
+@projection.on(s.ShipmentBookingDeferred, keys=UNBOOKED)
+def is_served_by_nobody(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentBookingDeferred)
+    return raised(key, recorded, f"no published rate serves it as {event.delivery_option}: book it with a carrier")
+
+
+@projection.on(s.ShipmentBookingCancelled, keys=UNBOOKED)
+def is_not_fetched(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentBookingCancelled)
+    return raised(key, recorded, f"{event.carrier} will not fetch it: book it anew, or cancel it")
+
+
+@projection.on(s.ShipmentBooked, s.ShipmentDispatched, s.ShipmentCancelled, keys=UNBOOKED)
 def was_booked_after_all(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
+
+
+def on_its_way(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return (("/".join(part for part in ("delivery_exception", event.shipment_id, event.carton_id) if part),),)
+
+
+@projection.on(s.ShipmentExceptionRaised, keys=on_its_way)
+def went_wrong(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentExceptionRaised)
+    told = raised(key, recorded, f"{event.status}: {event.detail}" if event.detail else event.status)
+    return {**told, "raised_at": row["raised_at"]} if row else told
+
+
+@projection.on(s.ShipmentExceptionSettled, keys=on_its_way)
+def goes_on(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+@projection.on(s.ShipmentReportDisputed, keys=about("carrier_contradiction", "shipment_id"))
+def is_contradicted(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentReportDisputed)
+    return raised(key, recorded, event.detail)

@@ -76,8 +76,19 @@ SUMMARIES: dict[type[Event], str] = {
     sh.ShipmentBooked: "booked with {e.carrier}, {e.tracking_number}",
     sh.ShipmentBookingFailed: "the carrier refused: {e.reason}",
     sh.ShipmentDispatched: "left {e.location}",
-    sh.ShipmentMilestoneReached: "{e.status}",
+    sh.ShipmentBookingDeferred: "no carrier's rates serve it",
+    sh.ShipmentBookingCancellationRequested: "{e.carrier} asked not to fetch it",
+    sh.ShipmentBookingCancelled: "{e.carrier} will not fetch it",
+    sh.ShipmentBookingCancellationRefused: "the carrier keeps the booking: {e.reason}",
+    sh.ShipmentLabelAttached: "label attached, {e.document.media_type}",
+    sh.ShipmentMilestoneReached: "{sighting}",
+    sh.ShipmentExceptionRaised: "a person must look: {e.status} {e.detail}",
+    sh.ShipmentExceptionSettled: "it goes on",
+    sh.ShipmentPartlyDelivered: "{count} cartons delivered",
     sh.ShipmentDelivered: "delivered",
+    sh.ShipmentReturnedToSender: "came back to {e.location}",
+    sh.ShipmentReportDisputed: "the carrier contradicts: {e.detail}",
+    sh.ShipmentCancellationRequested: "to be stopped",
     sh.ShipmentCancelled: "stopped",
     sh.ShipmentCancellationRefused: "already with the carrier",
 }
@@ -101,9 +112,9 @@ def happened(_: Row | None, recorded: Recorded, key: Key) -> Row:
         "event_id": recorded.event_id,
         "caused_by": recorded.caused_by,
         "actor": recorded.actor,
-        "summary": SUMMARIES[type(event)].format(e=event, money=_money(event), demand=_demand(event))[
-            :SUMMARY_CHARACTERS_MAX
-        ],
+        "summary": SUMMARIES[type(event)].format(
+            e=event, money=_money(event), demand=_demand(event), sighting=_sighting(event), count=_cartons(event)
+        )[:SUMMARY_CHARACTERS_MAX],
     }
 
 
@@ -111,6 +122,18 @@ def _demand(event: Any) -> str:
     """The units that are lacking, if any are."""
     demand = event.demand if isinstance(event, o.OrderBackordered) else {}
     return ", ".join(f"{quantity} x {sku}" for sku, quantity in demand.items())
+
+
+def _sighting(event: Any) -> str:
+    """Of a carton, if of one; in the carrier's own words too, where ours do not say it."""
+    if not isinstance(event, sh.ShipmentMilestoneReached):
+        return ""
+    own = event.carrier_status if event.carrier_status != event.status else ""
+    return " ".join(part for part in (event.carton_id, event.status, own, event.detail) if part)
+
+
+def _cartons(event: Any) -> int:
+    return len(event.carton_ids) if isinstance(event, sh.ShipmentPartlyDelivered) else 0
 
 
 def _money(event: Any) -> str:

@@ -2,13 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from oms_es.kernel import Command, Event
+from pydantic import Field, StringConstraints
+
+from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.order import Address, Charge, Reservation
 from oms_es.schemas.types import AmountMinor, Identifier, LocationId, Moment, Text, Units
 
-MilestoneStatus = Literal["in_transit", "out_for_delivery", "delivered", "exception"]
+MilestoneStatus = Literal[
+    "in_transit",
+    "out_for_delivery",
+    "delivered",
+    "exception",
+    "pre_transit",
+    "picked_up",
+    "available_for_pickup",
+    "return_to_sender",
+    "returned",
+    "failure",
+    "cancelled",
+    "unknown",
+]
+"""What every carrier's own words are brought to. `return_to_sender`: on its way back; `returned`: it is back;
+`failure`: the carrier gives up, as on a loss; `unknown`: words that we do not know yet, kept beside it."""
+
+CARTONS_MAX = 200
+CANDIDATES_MAX = 50
+TRANSIT_DAYS_MAX = 365
+LABEL_BYTES_MAX = 10_000_000
+
+TransitDays = Annotated[int, Field(ge=0, le=TRANSIT_DAYS_MAX)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""In hexadecimal: the address of a document."""
+
+
+class Carton(Message):
+    """One of a shipment's boxes, and what goes into it."""
+
+    carton_id: Identifier
+    box: Identifier
+    items: Annotated[tuple[Reservation, ...], Field(min_length=1)]
+    weight_grams: Units
+    """With the box, as planned."""
+
+
+class CartonWeight(Message):
+    """A box, as it was weighed."""
+
+    carton_id: Identifier
+    weight_grams: Units
+
+
+class CarrierCandidate(Message):
+    """One service that could take a shipment, as it was weighed. `reason` says why it cannot, where it cannot."""
+
+    carrier: Identifier
+    service: Identifier
+    price_minor: AmountMinor = 0
+    transit_days: TransitDays = 0
+    in_time: bool = True
+    reason: Text = ""
+
+
+class CarrierChoice(Message):
+    """Who is to carry a shipment, and why: empty where no rates are published, and the carrier is the only one."""
+
+    carrier: Text = ""
+    service: Text = ""
+    quoted_minor: AmountMinor = 0
+    currency: Text = ""
+    transit_days: TransitDays = 0
+    candidates: Annotated[tuple[CarrierCandidate, ...], Field(max_length=CANDIDATES_MAX)] = ()
+    rule_version: Text = ""
+
+
+class LabelDocument(Message):
+    """A document that lies in the store of documents under the SHA-256 of its bytes."""
+
+    sha256: Sha256
+    media_type: Identifier = "application/pdf"
+    byte_count: Annotated[int, Field(gt=0, le=LABEL_BYTES_MAX)]
 
 
 class ShipmentCommand(Command):
@@ -29,23 +103,64 @@ class RequestShipment(ShipmentCommand):
     charges: tuple[Charge, ...] = ()
     """How `amount_minor` falls on several payments; empty where `payment_id` bears it."""
     delivery_option: Identifier = "standard"
+    cartons: Annotated[tuple[Carton, ...], Field(max_length=CARTONS_MAX)] = ()
+    """Together exactly `items`; none where the size of an item is not known."""
+    carton_rule: Text = ""
 
 
 class PackShipment(ShipmentCommand):
+    """A warehouse has packed it, and weighed it: the whole, and each carton where there are several."""
+
     weight_grams: Units
+    cartons: Annotated[tuple[CartonWeight, ...], Field(max_length=CARTONS_MAX)] = ()
 
 
-class BookShipment(ShipmentCommand):
-    """Hand the parcel to the carrier: from here on it can no longer be cancelled."""
+class BookShipment(ShipmentCommand, CarrierChoice):
+    """Ask a carrier to fetch it; without a carrier's name, whichever is connected."""
+
+
+class DeferBooking(ShipmentCommand):
+    """No carrier's published rates serve it: a person must book it."""
+
+    candidates: Annotated[tuple[CarrierCandidate, ...], Field(max_length=CANDIDATES_MAX)] = ()
+    rule_version: Identifier
 
 
 class RecordBooking(ShipmentCommand):
+    """The carrier will fetch it, under this number; cartons may have numbers of their own."""
+
     carrier: Identifier
     tracking_number: Identifier
+    carton_numbers: Annotated[dict[Identifier, Identifier], Field(max_length=CARTONS_MAX)] = {}
 
 
 class RecordBookingFailure(ShipmentCommand):
+    """The carrier turned it down."""
+
     reason: Text
+
+
+class CancelBooking(ShipmentCommand):
+    """Ask the carrier not to fetch it: it stays in the warehouse and can be booked anew."""
+
+    reason: Text = ""
+
+
+class RecordBookingCancelled(ShipmentCommand):
+    """The carrier will not fetch it."""
+
+
+class RecordBookingCancellationRefused(ShipmentCommand):
+    """The carrier will not cancel the booking."""
+
+    reason: Text
+
+
+class AttachLabel(ShipmentCommand):
+    """Keep a label with the shipment, or with one carton of it; the document itself lies under its hash."""
+
+    carton_id: Text = ""
+    document: LabelDocument
 
 
 class RecordDispatch(ShipmentCommand):
@@ -55,16 +170,23 @@ class RecordDispatch(ShipmentCommand):
 
 
 class RecordMilestone(ShipmentCommand):
-    """The carrier saw it. `milestone_id` is the carrier's, so that a repeat is known."""
+    """The carrier saw it. `milestone_id` is the carrier's, so that a repeat is known.
+
+    It is of one carton where `carton_id` or the carton's own `tracking_number` says so, of all of them otherwise.
+    """
 
     milestone_id: Identifier
     status: MilestoneStatus
     occurred_at: Moment
     detail: Text = ""
+    carton_id: Text = ""
+    tracking_number: Text = ""
+    carrier_status: Text = ""
+    """In the carrier's own words."""
 
 
 class CancelShipment(ShipmentCommand):
-    pass
+    """Stop it: at once while it is ours, with the carrier's consent once it is booked, not once it has left."""
 
 
 class ShipmentEvent(Event):
@@ -80,27 +202,70 @@ class ShipmentRequested(ShipmentEvent):
     ship_to: Address
     charges: tuple[Charge, ...] = ()
     delivery_option: str = "standard"
+    cartons: tuple[Carton, ...] = ()
+    carton_rule: str = ""
 
 
 class ShipmentPacked(ShipmentEvent):
+    """Where it stands and where it goes are told again, for whoever chooses the carrier."""
+
     weight_grams: int
+    cartons: tuple[CartonWeight, ...] = ()
+    location: str = ""
+    ship_to: Address | None = None
+    delivery_option: str = "standard"
 
 
-class ShipmentBookingRequested(ShipmentEvent):
+class ShipmentBookingRequested(ShipmentEvent, CarrierChoice):
     """The intent to book; its event id is the carrier's idempotency key."""
 
     location: str
     weight_grams: int
     ship_to: Address
+    cartons: tuple[CartonWeight, ...] = ()
+    delivery_option: str = "standard"
+
+
+class ShipmentBookingDeferred(ShipmentEvent):
+    """Rates are published, and none serves it."""
+
+    delivery_option: str
+    candidates: tuple[CarrierCandidate, ...]
+    rule_version: str
 
 
 class ShipmentBooked(ShipmentEvent):
     carrier: str
     tracking_number: str
+    carton_numbers: dict[str, str] = {}
 
 
 class ShipmentBookingFailed(ShipmentEvent):
     reason: str
+
+
+class ShipmentBookingCancellationRequested(ShipmentEvent):
+    """The intent to cancel a booking; its event id is the carrier's idempotency key."""
+
+    carrier: str
+    tracking_number: str
+    reason: str
+
+
+class ShipmentBookingCancelled(ShipmentEvent):
+    """The carrier will not fetch it; the number is void."""
+
+    carrier: str
+    tracking_number: str
+
+
+class ShipmentBookingCancellationRefused(ShipmentEvent):
+    reason: str
+
+
+class ShipmentLabelAttached(ShipmentEvent):
+    carton_id: str
+    document: LabelDocument
 
 
 class ShipmentDispatched(ShipmentEvent):
@@ -118,10 +283,59 @@ class ShipmentMilestoneReached(ShipmentEvent):
     status: MilestoneStatus
     occurred_at: Moment
     detail: str
+    carton_id: str = ""
+    tracking_number: str = ""
+    carrier_status: str = ""
+
+
+class ShipmentExceptionRaised(ShipmentEvent):
+    """The newest that is known of a carton is bad."""
+
+    carton_id: str
+    status: MilestoneStatus
+    occurred_at: Moment
+    detail: str
+
+
+class ShipmentExceptionSettled(ShipmentEvent):
+    """It goes on after all, or has come to an end."""
+
+    carton_id: str
+
+
+class ShipmentPartlyDelivered(ShipmentEvent):
+    """These cartons have arrived, others have not yet."""
+
+    carton_ids: tuple[str, ...]
+    delivered_at: Moment
 
 
 class ShipmentDelivered(ShipmentEvent):
+    """Everything that will arrive has arrived."""
+
     delivered_at: Moment
+
+
+class ShipmentReturnedToSender(ShipmentEvent):
+    """It came back. `complete`: nothing of the shipment has reached the customer, and nothing more will."""
+
+    location: str
+    items: tuple[Reservation, ...]
+    carton_ids: tuple[str, ...]
+    returned_at: Moment
+    complete: bool
+
+
+class ShipmentReportDisputed(ShipmentEvent):
+    """The carrier says what cannot be true together with what is known: a person must ask. Nothing follows from it."""
+
+    report: str
+    detail: str
+    occurred_at: Moment | None = None
+
+
+class ShipmentCancellationRequested(ShipmentEvent):
+    """To be stopped as soon as the carrier consents."""
 
 
 class ShipmentCancelled(ShipmentEvent):
@@ -129,4 +343,4 @@ class ShipmentCancelled(ShipmentEvent):
 
 
 class ShipmentCancellationRefused(ShipmentEvent):
-    """It was already with the carrier."""
+    """It goes on: it had left, or the carrier would not give it back."""
