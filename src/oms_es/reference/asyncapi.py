@@ -7,13 +7,13 @@ from typing import Any
 
 from oms_es.reference.json_schemas import Described
 from oms_es.runtime.kafka import Topic
-from oms_es.runtime.wire import SEQUENCE_DIGITS
+from oms_es.runtime.wire import sequence
 from oms_es.workers import DEAD_LETTERS, STATES, topics
 
 KAFKA_BINDING = "0.5.0"
 SCHEMAS = "schemas"
 WAYS = {"event": "send", "state": "send", "inbound": "receive"}
-SEQUENCE = {"type": "string", "pattern": rf"^\d{{{SEQUENCE_DIGITS}}}$"}
+SEQUENCE = {"type": "string", "pattern": rf"^\d{{{len(sequence(0))}}}$"}
 UUID = {"type": "string", "format": "uuid"}
 
 COMMON: Mapping[str, Mapping[str, Any]] = {
