@@ -16,7 +16,7 @@ from typing import Any, Self
 import psycopg
 from sqlalchemy import select
 
-from oms_es.aggregates import item, location, order, payment, shipment, stock
+from oms_es.aggregates import item, location, order, payment, rules, shipment, stock
 from oms_es.channels import DIALECTS
 from oms_es.consumers import (
     backorder_filler,
@@ -47,10 +47,12 @@ from oms_es.projections import (
     daily_sales,
     deadlines,
     items,
+    location_load,
     locations,
     open_exceptions,
     order_status,
     order_timeline,
+    sourcing_rules,
     stock_levels,
 )
 from oms_es.runtime import changes, dead_letters, documents, relay
@@ -71,6 +73,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     shipment.decider,
     location.decider,
     item.decider,
+    rules.decider,
 )
 CONSUMERS: tuple[Consumer, ...] = (
     sourcing.consumer,
@@ -84,6 +87,8 @@ CONSUMERS: tuple[Consumer, ...] = (
 )
 PROJECTIONS: tuple[Projection, ...] = (
     locations.projection,
+    location_load.projection,
+    sourcing_rules.projection,
     items.projection,
     stock_levels.projection,
     backorder_queue.projection,

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oms_es.aggregates import item, location, order, payment, shipment, stock
+from oms_es.aggregates import item, location, order, payment, rules, shipment, stock
 from oms_es.kernel import Command, Decider, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
@@ -24,6 +24,7 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.item import DefineBundle, DescribeItem
 from oms_es.schemas.location import CloseLocation, OpenLocation
+from oms_es.schemas.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
 
 STEPS_MAX = 30
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -372,6 +373,24 @@ def item_holds(state: item.Item, history: Sequence[Event]) -> None:
     assert all(before != after for before, after in pairwise(history))
 
 
+# --- rules
+
+
+def rules_commands() -> Strategy:
+    objectives = st.sampled_from([({"cost_minor": 1},), ({"shipments": 1}, {"distance_km": 2})])
+    return st.builds(PublishSourcingRules, version=st.sampled_from(["1", "2", "3"]), objective=objectives)
+
+
+def rules_hold(state: rules.Rules, history: Sequence[Event]) -> None:
+    said: dict[str, Any] = {}
+    for event in history:
+        assert isinstance(event, SourcingRulesPublished)
+        assert said.setdefault(event.version, event.objective) == event.objective, "a version changed its meaning"
+    versions = [BUILT_IN_VERSION, *(event.version for event in history if isinstance(event, SourcingRulesPublished))]
+    assert state.current == versions[-1]
+    assert all(before != after for before, after in pairwise(versions))
+
+
 LAWS = (
     Law(stock.decider, always(stock_commands()), stock_holds, frozenset({"not_reserved"})),
     Law(
@@ -418,6 +437,7 @@ LAWS = (
         ),
     ),
     Law(order.decider, order_commands, order_holds, frozenset({"unknown_order", "already_shipped", "with_carrier"})),
+    Law(rules.decider, always(rules_commands()), rules_hold, frozenset({"version_taken"})),
     Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
     Law(item.decider, always(item_commands()), item_holds, frozenset({"made_of_itself"})),
 )

@@ -44,15 +44,27 @@ def sourced(attempt: int, *units: Units) -> o.OrderSourced:
     )
 
 
-def backordered(attempt: int, **demand: int) -> o.OrderBackordered:
-    return o.OrderBackordered(**OF, attempt=attempt, demand=demand, placed_at=NOON)
+def backordered(attempt: int, held: tuple[str, ...] = (), **demand: int) -> o.OrderBackordered:
+    terms = o.SourcingTerms(channel="web", destination=o.Destination(country="DE"), held=held)
+    return o.OrderBackordered(**OF, attempt=attempt, demand=demand, placed_at=NOON, terms=terms)
 
 
 def sourcing_requested(
-    attempt: int, demand: dict[str, int], short: o.Reservation | None = None, **excluded: tuple[str, ...]
+    attempt: int,
+    demand: dict[str, int],
+    short: o.Reservation | None = None,
+    held: tuple[str, ...] = (),
+    **excluded: tuple[str, ...],
 ) -> o.OrderSourcingRequested:
     return o.OrderSourcingRequested(
-        **OF, attempt=attempt, demand=demand, excluded=excluded, ship_to=BERLIN, short=short, channel="web"
+        **OF,
+        attempt=attempt,
+        demand=demand,
+        excluded=excluded,
+        ship_to=BERLIN,
+        short=short,
+        channel="web",
+        held=held,
     )
 
 
@@ -183,7 +195,7 @@ def test_sourcing_answers_the_whole_demand_of_its_attempt() -> None:
 
 
 def test_what_no_location_can_promise_is_backordered() -> None:
-    given_order(PLACED).when(source(1, A2, backordered={"B": 1})).then(sourced(1, A2), backordered(1, B=1))
+    given_order(PLACED).when(source(1, A2, backordered={"B": 1})).then(sourced(1, A2), backordered(1, ("berlin",), B=1))
     partly = (PLACED, sourced(1, A2), backordered(1, B=1))
     given_order(*partly).when(record_reservation(1, A2)).then(allocated(1, A2))
     assert given_order(*partly).state.phase == "allocating"
@@ -195,7 +207,7 @@ def test_two_assignments_of_one_sku_at_one_location_are_one_reservation() -> Non
     split = source(1, ("A", "berlin", 1), ("A", "berlin", 1), B1)
     short = record_shortage(1, A2)
     events, _ = history(PLACE, split, short)
-    assert events[-1] == sourcing_requested(2, {"A": 2}, reservation(1, A2), A=("berlin",))
+    assert events[-1] == sourcing_requested(2, {"A": 2}, reservation(1, A2), ("paris",), A=("berlin",))
 
 
 def test_the_money_is_due_when_every_unit_is_locked() -> None:
@@ -218,14 +230,14 @@ def test_a_free_order_is_released_without_a_payment() -> None:
 
 
 def test_a_short_unit_is_sought_elsewhere_in_the_same_round() -> None:
-    elsewhere = sourcing_requested(2, {"A": 2}, reservation(1, A2), A=("berlin",))
+    elsewhere = sourcing_requested(2, {"A": 2}, reservation(1, A2), ("paris",), A=("berlin",))
     given_order(*SOURCED).when(record_shortage(1, A2)).then(elsewhere)
     given_order(*SOURCED, elsewhere).when(record_shortage(1, A2)).then()
     given_order(*SOURCED, cancelled("x")).when(record_shortage(1, A2)).then()
 
     again = ("A", "rome", 2)
     given_order(*SOURCED, elsewhere, sourced(2, again)).when(record_shortage(2, again)).then(
-        sourcing_requested(3, {"A": 2}, reservation(2, again), A=("berlin", "rome"))
+        sourcing_requested(3, {"A": 2}, reservation(2, again), ("paris",), A=("berlin", "rome"))
     )
 
 
@@ -253,7 +265,7 @@ def test_a_shortage_concerns_its_own_reservation_only() -> None:
     one, two = ("A", "berlin", 1), B1
     story = (PLACE, source(1, one, two, backordered={"A": 1}), RETRY, source(2, one))
     events, state = history(*story, record_shortage(1, one))
-    assert events[-1] == sourcing_requested(3, {"A": 1}, reservation(1, one), A=("berlin",))
+    assert events[-1] == sourcing_requested(3, {"A": 1}, reservation(1, one), ("berlin", "paris"), A=("berlin",))
     assert (f"{ID}/2", "A", "berlin") in state.awaited
 
 
@@ -276,7 +288,7 @@ def test_a_backordered_order_is_sourced_again_when_stock_may_have_come() -> None
 
 def test_stock_that_comes_while_other_units_are_being_locked_or_sought_wakes_the_order_too() -> None:
     locking = (PLACED, sourced(1, A2), backordered(1, B=1))
-    given_order(*locking).when(RETRY).then(sourcing_requested(2, {"B": 1}))
+    given_order(*locking).when(RETRY).then(sourcing_requested(2, {"B": 1}, held=("berlin",)))
     seeking = (*locking, sourcing_requested(2, {"A": 2}, reservation(1, A2), A=("berlin",)))
     given_order(*seeking).when(RETRY).then(sourcing_requested(3, {"A": 2, "B": 1}))
 

@@ -57,7 +57,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     unasked = {check.name for check in found.checks if not check.checked}
     assert unasked <= {
         f"{name}: every row is the fold of history"
-        for name in ("deadlines", "backorder_queue", "open_exceptions", "items")
+        for name in ("deadlines", "backorder_queue", "open_exceptions", "items", "sourcing_rules")
     }
 
 
@@ -69,7 +69,10 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             "stock_levels",
         ),
         ("DELETE FROM order_status WHERE order_id = (SELECT order_id FROM order_status LIMIT 1)", "order_status"),
-        ("INSERT INTO locations VALUES ('ghost', 'store', 'DE', NULL, NULL, 0, 0, true)", "locations"),
+        (
+            "INSERT INTO locations VALUES ('ghost', 'store', 'DE', '', NULL, NULL, 0, 0, '{}', '{}', NULL, true)",
+            "locations",
+        ),
         (
             "UPDATE daily_sales SET gross_minor = 0 WHERE ctid = (SELECT ctid FROM daily_sales LIMIT 1)",
             "daily_sales",

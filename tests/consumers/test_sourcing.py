@@ -6,9 +6,9 @@ from timeit import repeat
 from typing import Any
 
 from oms_es.consumers.sourcing import consumer
-from oms_es.consumers.sourcing_rules import RULES_VERSION
 from oms_es.kernel import Row
 from oms_es.schemas import order as o
+from oms_es.schemas.rules import BUILT_IN_VERSION
 from story import ORDER, line, placed
 from story import sourcing_requested as again
 
@@ -19,11 +19,16 @@ MICROSECONDS_MAX = 500
 def place(location: str, **more: Any) -> Row:
     return {
         "location": location,
+        "kind": "warehouse",
         "country": "DE",
+        "region": "",
         "latitude": None,
         "longitude": None,
         "priority": 0,
         "handling_minor": 0,
+        "channels": [],
+        "delivery_options": [],
+        "capacity_per_day": None,
         **more,
     }
 
@@ -32,6 +37,8 @@ def facts(open_places: list[Row], **atp: dict[str, int]) -> Any:
     """`atp`: SKU to location to units."""
     return {
         "locations": {True: open_places},
+        "sourcing_rules": {True: []},
+        "location_load": {True: []},
         "stock_levels": {
             sku: [{"sku": sku, "location": location, "atp": n} for location, n in levels.items()]
             for sku, levels in atp.items()
@@ -55,7 +62,7 @@ def assigned(command: o.SourceOrder) -> list[tuple[str, str, int]]:
 
 def test_a_new_order_is_answered_as_its_first_attempt_by_the_rules_of_today() -> None:
     command = answer(placed(), facts(BOTH, A={"berlin": 2}, B={"berlin": 9}))
-    assert (command.order_id, command.attempt, command.rule_version) == (ORDER, 1, RULES_VERSION)
+    assert (command.order_id, command.attempt, command.rule_version) == (ORDER, 1, BUILT_IN_VERSION)
     assert assigned(command) == [("A", "berlin", 2), ("B", "berlin", 1)]
     assert command.backordered == {}
     (only,) = command.candidates

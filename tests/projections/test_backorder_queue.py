@@ -8,6 +8,7 @@ from typing import Any
 from folding import fold
 from oms_es.kernel import Event
 from oms_es.projections.backorder_queue import projection
+from oms_es.schemas.order import Destination, SourcingTerms
 from story import NOON, ORDER, backordered, cancelled, placed, reservation, sourced
 from story import sourcing_requested as again
 
@@ -21,8 +22,8 @@ def waiting(*events: Event) -> dict[Any, int]:
 def test_every_sku_that_lacks_has_its_row() -> None:
     rows = fold(projection, placed(), backordered(A=2, B=1, placed_at=EARLIER))
     assert rows == {
-        (ORDER, "A"): {"order_id": ORDER, "sku": "A", "quantity": 2, "waiting_since": EARLIER},
-        (ORDER, "B"): {"order_id": ORDER, "sku": "B", "quantity": 1, "waiting_since": EARLIER},
+        (ORDER, "A"): {"order_id": ORDER, "sku": "A", "quantity": 2, "waiting_since": EARLIER, "terms": {}},
+        (ORDER, "B"): {"order_id": ORDER, "sku": "B", "quantity": 1, "waiting_since": EARLIER, "terms": {}},
     }
 
 
@@ -47,3 +48,9 @@ def test_a_cancelled_order_no_longer_waits() -> None:
     assert waiting(backordered(A=2, B=1), backordered(order_id="p", A=1), cancelled(backordered={"A": 2, "B": 1})) == {
         ("p", "A"): 1
     }
+
+
+def test_what_it_can_use_is_kept_with_who_waits() -> None:
+    terms = SourcingTerms(channel="web", allow_split=False, destination=Destination(country="DE"), held=("paris",))
+    row = fold(projection, backordered(A=1).model_copy(update={"terms": terms}))[ORDER, "A"]
+    assert SourcingTerms.model_validate(row["terms"]) == terms

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from oms_es.aggregates import item, location, order, payment, shipment, stock
+from oms_es.aggregates import item, location, order, payment, rules, shipment, stock
 from oms_es.schemas.vocabulary import EVENTS
 
-DECIDERS = (order.decider, stock.decider, payment.decider, shipment.decider, location.decider, item.decider)
+DECIDERS = (
+    order.decider,
+    stock.decider,
+    payment.decider,
+    shipment.decider,
+    location.decider,
+    item.decider,
+    rules.decider,
+)
 
 
 def test_every_event_is_emitted_by_one_decider() -> None:

@@ -172,6 +172,7 @@ def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
         rule_version=command.rule_version,
         channel=order.placed.channel,
         kind=order.placed.kind,
+        ruled_out=command.ruled_out,
     )
     if command.backordered:
         yield o.OrderBackordered(
@@ -179,7 +180,27 @@ def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
             attempt=command.attempt,
             demand=command.backordered,
             placed_at=order.placed.placed_at,
+            terms=_sourcing_terms(order, command),
         )
+
+
+def _sourcing_terms(order: Order, command: o.SourceOrder) -> o.SourcingTerms:
+    assert order.placed
+    placed, held = order.placed, {*_held_at(order), *(assigned.location for assigned in command.assignments)}
+    return o.SourcingTerms(
+        channel=placed.channel,
+        kind=placed.kind,
+        delivery_option=placed.delivery_option,
+        allow_split=placed.allow_split,
+        destination=o.Destination(**placed.ship_to.model_dump(include=set(o.Destination.model_fields))),
+        held=tuple(sorted(held)),
+    )
+
+
+def _held_at(order: Order, short: o.Reservation | None = None) -> set[str]:
+    """Locations at which it has locked units, or asked for them; what came up short is neither."""
+    gone = short and (short.reservation_id, short.sku, short.location)
+    return {held[2] for held in (*order.awaited, *order.allocated) if held != gone}
 
 
 def _retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
@@ -206,6 +227,7 @@ def _request_sourcing(
         excluded=dict(locations),
         ship_to=order.placed.ship_to,
         short=short,
+        held=tuple(sorted(_held_at(order, short))),
         **_terms(order.placed),
     )
 

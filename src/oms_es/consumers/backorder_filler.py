@@ -1,27 +1,33 @@
 """Backorder filler: stock that comes free wakes the orders that wait for it, first come first served.
 
-Reads    StockReceived, StockReleased, StockReservationExpired; facts: backorder_queue of the SKU
-         SafetyStockSet, StockReserved, OrderCancelled; facts: backorder_queue and stock_levels of the SKUs, locations
-         OrderBackordered; facts: stock_levels of what it lacks, locations
+Reads    StockReceived, StockReleased, StockReservationExpired; facts: backorder_queue of the SKU, locations, rules
+         SafetyStockSet, StockReserved, OrderCancelled; facts: also stock_levels of the SKUs
+         OrderBackordered; facts: all that sourcing asks for, backorder_queue of what it lacks
 Emits    RetrySourcing
-Decides  whom to wake; sourcing decides what they get.
+Decides  whom to wake: in turn those who may be served from where the stock is; sourcing decides what they get.
 
 No wake-up is lost. Stock that came before an order waits is seen in the levels when the order begins to wait; stock
 that comes after is seen as an event when the order is in the queue. Several arrivals may wake the same first order, and
 each wakes a bounded number: therefore an order that was woken and then locked its units, or was cancelled, wakes the
-next one while anything is free. Two cases wake nobody until more stock comes: a location that opens after its stock
-came, and an order that is cancelled in the moment in which it is being sourced.
+next one while anything is free. Whoever is woken and cannot use what is free, because it would have to be split or is
+not worth a parcel, wakes the next one behind it. Three cases wake nobody until more stock comes: a location that opens
+after its stock came, rules that are published after it came, and an order that is cancelled in the moment in which it
+is being sourced. Of a queue the first `WOKEN_MAX` are looked at.
 
 No order is woken for ever. Whoever is woken leaves the queue until it is sourced, and then either locks what was free,
-so that less is lacking, or finds in levels newer than its shortage that another order has locked it.
+so that less is lacking, or sourcing would find nothing for it in levels newer than its shortage; a turn is only ever
+passed on towards the end of the queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from oms_es.kernel import Consumer, Facts, Wanted
-from oms_es.schemas.order import OrderBackordered, OrderCancelled, RetrySourcing, reservation_id_of
+from oms_es.consumers import sourcing_facts
+from oms_es.consumers.sourcing_facts import errand_of_terms, open_places, planned, rules_of
+from oms_es.consumers.sourcing_search import Errand, Place, barred, distance_km
+from oms_es.kernel import Consumer, Facts, Row, Wanted
+from oms_es.schemas.order import OrderBackordered, OrderCancelled, RetrySourcing, SourcingTerms, reservation_id_of
 from oms_es.schemas.stock import (
     SafetyStockSet,
     StockEvent,
@@ -32,7 +38,7 @@ from oms_es.schemas.stock import (
 )
 
 WOKEN_MAX = 200
-"""Orders woken by one event."""
+"""Orders looked at, and woken at most, because of one event."""
 
 
 def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str, ...]:
@@ -54,40 +60,61 @@ consumer = Consumer("backorder_filler", emits=(RetrySourcing,))
 QUEUE = Wanted("backorder_queue", by="sku", keys=skus_of, limit=WOKEN_MAX, order_by="waiting_since")
 STOCK = Wanted("stock_levels", by="sku", keys=skus_of)
 LOCATIONS = Wanted("locations", by="open", keys=lambda event: (True,) if skus_of(event) else ())
+RULES = Wanted("sourcing_rules", by="current", keys=lambda event: (True,) if skus_of(event) else ())
 
 
-@consumer.on(StockReceived, StockReleased, StockReservationExpired, wants=(QUEUE,))
+@consumer.on(StockReceived, StockReleased, StockReservationExpired, wants=(QUEUE, LOCATIONS, RULES))
 def wake_who_can_be_served(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
-    yield from _wake(event.sku, event.quantity, facts)
+    here = [place for place in open_places(facts) if place.location == event.location]
+    yield from _wake(facts["backorder_queue"][event.sku], event.quantity, here, facts)
 
 
-@consumer.on(SafetyStockSet, wants=(QUEUE, STOCK, LOCATIONS))
+@consumer.on(SafetyStockSet, wants=(QUEUE, STOCK, LOCATIONS, RULES))
 def wake_when_less_is_kept_back(event: SafetyStockSet, facts: Facts) -> Iterator[RetrySourcing]:
-    yield from _wake(event.sku, _free(event.sku, facts), facts)
+    free = _free(event.sku, facts)
+    yield from _wake(facts["backorder_queue"][event.sku], sum(free.values()), free, facts)
 
 
-@consumer.on(StockReserved, OrderCancelled, wants=(QUEUE, STOCK, LOCATIONS))
+@consumer.on(StockReserved, OrderCancelled, wants=(QUEUE, STOCK, LOCATIONS, RULES))
 def wake_the_next(event: StockReserved | OrderCancelled, facts: Facts) -> Iterator[RetrySourcing]:
     for sku in skus_of(event):
-        yield from _wake(sku, min(_free(sku, facts), 1), facts)
+        yield from _wake(facts["backorder_queue"][sku], 1, _free(sku, facts), facts)
 
 
-@consumer.on(OrderBackordered, wants=(STOCK, LOCATIONS))
-def look_again_if_stock_came_meanwhile(event: OrderBackordered, facts: Facts) -> Iterator[RetrySourcing]:
-    if any(_free(sku, facts) for sku in event.demand):
+@consumer.on(OrderBackordered, wants=(QUEUE, STOCK, LOCATIONS, RULES, sourcing_facts.LOADS))
+def look_again_or_let_the_next_one(event: OrderBackordered, facts: Facts) -> Iterator[RetrySourcing]:
+    _, rules = rules_of(facts)
+    if planned(event.demand, {}, errand_of_terms(event.terms or SourcingTerms()), rules, facts).assignments:
         yield RetrySourcing(order_id=event.order_id)
+    elif event.attempt > 1:
+        for sku in event.demand:
+            yield from _wake(_behind(event.order_id, facts["backorder_queue"][sku]), 1, _free(sku, facts), facts)
 
 
-def _wake(sku: str, units: int, facts: Facts) -> Iterator[RetrySourcing]:
-    for waiting in facts["backorder_queue"][sku]:
+def _wake(waiting: Iterable[Row], units: int, places: Iterable[Place], facts: Facts) -> Iterator[RetrySourcing]:
+    """Those in turn whom these places may serve, for as many units as there are."""
+    able = tuple(places)
+    for row in waiting if able else ():
         if units <= 0:
             return
-        yield RetrySourcing(order_id=waiting["order_id"])
-        units -= waiting["quantity"]
+        if _may_be_served(row, able, facts):
+            yield RetrySourcing(order_id=row["order_id"])
+            units -= row["quantity"]
 
 
-def _free(sku: str, facts: Facts) -> int:
-    """Units that sourcing would find."""
-    open_places = {row["location"] for row in facts["locations"][True]}
-    levels = facts["stock_levels"][sku]
-    return sum(row["atp"] for row in levels if row["atp"] > 0 and row["location"] in open_places)
+def _may_be_served(row: Row, places: Iterable[Place], facts: Facts) -> bool:
+    _, rules = rules_of(facts)
+    errand: Errand = errand_of_terms(SourcingTerms.model_validate(row["terms"]))
+    return any(not barred(place, distance_km(place, errand.ship_to), errand, rules) for place in places)
+
+
+def _behind(order_id: str, waiting: Sequence[Row]) -> Sequence[Row]:
+    """Nobody, if it does not wait any more: then it was woken again, and comes here again."""
+    place = next((n for n, row in enumerate(waiting, start=1) if row["order_id"] == order_id), len(waiting))
+    return waiting[place:]
+
+
+def _free(sku: str, facts: Facts) -> Mapping[Place, int]:
+    """Where there are units that can be promised."""
+    units = {row["location"]: row["atp"] for row in facts["stock_levels"][sku] if row["atp"] > 0}
+    return {place: units[place.location] for place in open_places(facts) if place.location in units}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
@@ -17,6 +18,7 @@ table = Table(
     Column("sku", Text, primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     Column("waiting_since", DateTime(timezone=True), nullable=False),
+    Column("terms", JSONB, nullable=False),
     Index("backorder_queue_by_sku", "sku", "waiting_since", "order_id"),
 )
 projection = Projection(table)
@@ -41,7 +43,8 @@ def waits(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, OrderBackordered)
     waiting = row or {"order_id": key[0], "sku": key[1], "quantity": 0, "waiting_since": event.placed_at}
-    return {**waiting, "quantity": waiting["quantity"] + event.demand[str(key[1])]}
+    terms = event.terms.model_dump(mode="json") if event.terms else {}
+    return {**waiting, "quantity": waiting["quantity"] + event.demand[str(key[1])], "terms": terms}
 
 
 @projection.on(OrderSourcingRequested, keys=of_the_demand)

@@ -11,12 +11,13 @@ from hashlib import sha256
 from typing import Annotated, Literal, Self
 from uuid import NAMESPACE_URL, uuid5
 
-from pydantic import Field, PositiveInt, StringConstraints, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.types import (
     AMOUNT_MINOR_MAX,
     AmountMinor,
+    Channel,
     Country,
     Currency,
     Identifier,
@@ -57,6 +58,15 @@ class Address(Message):
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
 
 
+class Destination(Message):
+    """As much of an address as says where it is, and not whose it is."""
+
+    country: str = ""
+    region: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+
+
 OrderKind = Literal["standard", "presale", "exchange"]
 Priority = Annotated[int, Field(ge=0, le=PRIORITY_MAX)]
 """Of an order: higher is served first."""
@@ -80,7 +90,7 @@ class Charge(Message):
 class OrderContent(Message):
     """What a channel tells us of an order: the canonical form every dialect is mapped to."""
 
-    channel: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    channel: Channel
     external_id: Identifier
     placed_at: Moment
     currency: Currency
@@ -184,7 +194,7 @@ class Assignment(Message):
 
 
 class Candidate(Message):
-    """One way to source an order, as it was weighed. Lower scores win, compared left to right."""
+    """One way to source an order, as it was weighed: more units win, then the lower score, compared left to right."""
 
     locations: tuple[str, ...]
     covers_units: int
@@ -192,6 +202,10 @@ class Candidate(Message):
     priority: int
     cost_minor: int
     distance_km: int
+    late_days: int = 0
+    over_capacity: int = 0
+    score: tuple[int, ...] = ()
+    """The terms of the objective by which it was compared."""
 
 
 class SourceOrder(OrderCommand):
@@ -202,6 +216,8 @@ class SourceOrder(OrderCommand):
     backordered: dict[Sku, Units] = {}
     candidates: tuple[Candidate, ...] = ()
     rule_version: Identifier
+    ruled_out: dict[LocationId, Text] = {}
+    """Locations that have stock and may not ship it, and why."""
 
 
 class RetrySourcing(OrderCommand):
@@ -279,6 +295,7 @@ class OrderSourced(OrderEvent):
     rule_version: str
     channel: str = ""
     kind: OrderKind = "standard"
+    ruled_out: dict[str, str] = {}
 
     @property
     def reservation_id(self) -> str:
@@ -289,12 +306,24 @@ def reservation_id_of(order_id: str, attempt: int) -> str:
     return f"{order_id}/{attempt}"
 
 
+class SourcingTerms(Message):
+    """What of an order decides which stock it can use. `held`: the locations where it has locked some already."""
+
+    channel: str = ""
+    kind: OrderKind = "standard"
+    delivery_option: str = "standard"
+    allow_split: bool = True
+    destination: Destination = Destination()
+    held: tuple[str, ...] = ()
+
+
 class OrderBackordered(OrderEvent):
     """No location can promise these units now; the order keeps what it has and waits, in the order of `placed_at`."""
 
     attempt: int
     demand: dict[str, int]
     placed_at: Moment
+    terms: SourcingTerms | None = None
 
 
 class Reservation(Message):
@@ -323,6 +352,8 @@ class OrderSourcingRequested(OrderEvent):
     priority: int = 0
     delivery_option: str = "standard"
     allow_split: bool = True
+    held: tuple[str, ...] = ()
+    """Locations where it has locked units already, or asked for them: more from there is no further parcel."""
 
 
 class OrderLineAllocated(OrderEvent, Reservation):

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from oms_es.kernel import Event
-from oms_es.schemas import item, location, order, payment, shipment, stock
+from oms_es.schemas import item, location, order, payment, rules, shipment, stock
 
-MODULES: tuple[ModuleType, ...] = (order, stock, payment, shipment, location, item)
+MODULES: tuple[ModuleType, ...] = (order, stock, payment, shipment, location, item, rules)
 
 
 def _stored(module: ModuleType) -> Iterator[type[Event]]:

@@ -1,0 +1,96 @@
+"""What read models say, as the search needs it: who may be asked, what can be promised there, which rules hold.
+
+Sourcing decides by it; the backorder filler asks by it whether sourcing would find anything. Both see the same world,
+or an order that cannot use what is free would be woken for ever.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from oms_es.consumers.sourcing_search import BUILT_IN, Errand, Place, Plan, plan
+from oms_es.kernel import Facts, Row, Wanted
+from oms_es.schemas.order import OrderPlaced, OrderSourcingRequested, SourcingTerms
+from oms_es.schemas.rules import BUILT_IN_VERSION, SourcingRules
+
+LOCATIONS = Wanted("locations", by="open", keys=lambda _: (True,))
+RULES = Wanted("sourcing_rules", by="current", keys=lambda _: (True,))
+LOADS = Wanted("location_load", by="counted", keys=lambda _: (True,))
+
+
+def rules_of(facts: Facts) -> tuple[str, SourcingRules]:
+    """The version that holds, and what it says."""
+    for row in facts["sourcing_rules"][True]:
+        return row["version"], SourcingRules.model_validate(row["rules"])
+    return BUILT_IN_VERSION, BUILT_IN
+
+
+def errand_of(event: OrderPlaced | OrderSourcingRequested) -> Errand:
+    held = frozenset(event.held) if isinstance(event, OrderSourcingRequested) else frozenset[str]()
+    return Errand(event.ship_to, event.channel, event.kind, event.delivery_option, event.allow_split, held)
+
+
+def errand_of_terms(terms: SourcingTerms) -> Errand:
+    return Errand(
+        terms.destination, terms.channel, terms.kind, terms.delivery_option, terms.allow_split, frozenset(terms.held)
+    )
+
+
+def planned(
+    demand: Mapping[str, int],
+    excluded: Mapping[str, Iterable[str]],
+    errand: Errand,
+    rules: SourcingRules,
+    facts: Facts,
+) -> Plan:
+    """The best plan for what is where now."""
+    open_rows = {row["location"]: row for row in facts["locations"][True]}
+    available: dict[str, dict[str, int]] = defaultdict(dict)
+    for sku in demand:
+        barred = excluded.get(sku, ())
+        for row in facts["stock_levels"][sku]:
+            units = promisable(row, errand)
+            if units > 0 and row["location"] in open_rows and row["location"] not in barred:
+                available[row["location"]][sku] = units
+    rooms = _rooms(available, open_rows, facts)
+    places = {location: place_of(open_rows[location], rooms.get(location)) for location in available}
+    return plan(demand, available, places, errand, rules)
+
+
+def open_places(facts: Facts) -> Iterator[Place]:
+    return map(place_of, facts["locations"][True])
+
+
+def promisable(level: Row, _: Errand) -> int:
+    """Units that the stock stream would promise to such an order, as far as is known."""
+    units: int = level["atp"]
+    return units
+
+
+def place_of(row: Row, room: int | None = None) -> Place:
+    return Place(
+        row["location"],
+        row["country"],
+        row["latitude"],
+        row["longitude"],
+        row["priority"],
+        row["handling_minor"],
+        row["kind"],
+        row["region"],
+        tuple(row["channels"]),
+        tuple(row["delivery_options"]),
+        room,
+    )
+
+
+def _rooms(asked: Iterable[str], open_rows: Mapping[str, Row], facts: Facts) -> dict[str, int]:
+    """How many more orders each place with a limit can take on the newest day on which anything was sourced."""
+    limited = {name: limit for name in asked if (limit := open_rows[name]["capacity_per_day"]) is not None}
+    if not limited:
+        return {}
+    loads: dict[str, Any] = {row["location"]: row for row in facts["location_load"][True]}
+    today = max((row["day"] for row in loads.values()), default=None)
+    taken = {name: row["orders"] for name, row in loads.items() if row["day"] == today}
+    return {name: limit - taken.get(name, 0) for name, limit in limited.items()}

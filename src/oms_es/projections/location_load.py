@@ -1,0 +1,47 @@
+"""Location load: how many orders each location was given on the newest day (UTC) on which it was given any.
+
+An order that comes to a location in several attempts counts each time, and one that is cancelled stays counted: the
+number is never too low. A location that no row names was never given any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.order import OrderSourced
+
+table = Table(
+    "location_load",
+    METADATA,
+    Column("location", Text, primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("orders", BigInteger, nullable=False),
+    Column("counted", Boolean, nullable=False),  # always: who asks for all rows asks by it
+    Index("location_load_by_counted", "counted"),
+)
+projection = Projection(table, shared=True)
+
+
+def of_the_locations(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, OrderSourced)
+    return tuple({(assigned.location,): None for assigned in event.assignments})
+
+
+@projection.on(OrderSourced, keys=of_the_locations)
+def was_given_one_more(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    """The same in whichever order the streams are read: of the newest day all are counted, of others none."""
+    day = recorded.recorded_at.astimezone(UTC).date()
+    if row and row["day"] > day:
+        return row
+    return {
+        "location": key[0],
+        "day": day,
+        "orders": row["orders"] + 1 if row and row["day"] == day else 1,
+        "counted": True,
+    }
