@@ -9,7 +9,13 @@ from pydantic import ValidationError
 
 from dsl import Given
 from oms_es.aggregates.rules import Rules, decider
-from oms_es.schemas.rules import BUILT_IN_VERSION, SHIPMENTS_MAX, PublishSourcingRules, SourcingRulesPublished
+from oms_es.schemas.rules import (
+    BUILT_IN_VERSION,
+    NAMES_MAX,
+    SHIPMENTS_MAX,
+    PublishSourcingRules,
+    SourcingRulesPublished,
+)
 
 CHEAPEST: Any = {"objective": ({"cost_minor": 1},)}
 TWO = PublishSourcingRules(version="2", **CHEAPEST)
@@ -57,6 +63,8 @@ def test_versions_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
         {"objective": ({},)},
         {"objective": ({"beauty": 1},)},
         {"objective": ({"cost_minor": 0},)},
+        {"promised_days": {"": 1}},
+        {"promised_days": {f"option-{n}": 1 for n in range(NAMES_MAX + 1)}},
         {"split": {"shipments_max": SHIPMENTS_MAX + 1}},
         {"eligibility": ({"rule_id": "x", "effect": "perhaps"},)},
     ],

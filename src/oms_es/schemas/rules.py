@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.location import LocationKind
@@ -23,6 +23,7 @@ TERMS_MAX = 10
 WEIGHT_MAX = 1_000_000
 BANDS_MAX = 1_000
 DAYS_MAX = 365
+IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 KM_MAX = 20_016
 """Half the way around the globe."""
 SHIPMENTS_MAX = 4
@@ -83,7 +84,23 @@ class SplitPolicy(Message):
 
 Measure = Literal["shipments", "priority", "cost_minor", "distance_km", "late_days", "over_capacity"]
 Weight = Annotated[int, Field(ge=1, le=WEIGHT_MAX)]
-Term = Annotated[dict[Measure, Weight], Field(min_length=1)]
+
+
+def _not_empty(term: dict[Measure, int]) -> dict[Measure, int]:
+    if not term:
+        raise ValueError("a term without a measure compares nothing: name one, or leave the term out")
+    return term
+
+
+def _bounded(promised: dict[str, int]) -> dict[str, int]:
+    if len(promised) > NAMES_MAX:
+        raise ValueError(f"days are promised for {len(promised)} delivery options, at most {NAMES_MAX} can be")
+    for option in promised:
+        IDENTIFIER.validate_python(option)
+    return promised
+
+
+Term = Annotated[dict[Measure, Weight], AfterValidator(_not_empty)]
 """A weighted sum of measures. Each is a sum over the places that ship; less is better."""
 
 
@@ -103,7 +120,7 @@ class SourcingRules(Message):
     split: SplitPolicy = SplitPolicy()
     rates: Annotated[tuple[RateBand, ...], Field(max_length=BANDS_MAX)] = ()
     """Added to a location's handling. Without a band that matches, the way costs by its length."""
-    promised_days: Annotated[dict[Identifier, Days], Field(max_length=NAMES_MAX)] = {}
+    promised_days: Annotated[dict[str, Days], AfterValidator(_bounded)] = {}
     """By delivery option: what a parcel takes beyond them are its late days."""
 
 
