@@ -89,7 +89,7 @@ def test_a_reservation_changes_hands_whole_or_in_part_and_never_more_than_is_hel
     Given(decider, TWO_ON_HAND, reserved(2)).when(transfer.model_copy(update={"quantity": 9})).then(whole)
     after = Given(decider, TWO_ON_HAND, reserved(2), whole).state
     assert after.promised == 2
-    assert dict(after.reserved.items()) == {"p/1": Reservation("p", 2)}
+    assert dict(after.reserved.items()) == {"p/1": Reservation("p", 2, since=1)}
 
 
 def test_a_return_is_put_back_once() -> None:

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from oms_es.kernel import Command, Event
-from oms_es.schemas.types import UNITS_MAX, Identifier, LocationId, Moment, Sku, StockKey, Units
+from oms_es.kernel import Command, Event, Message
+from oms_es.schemas.types import UNITS_MAX, Identifier, LocationId, Moment, Sku, StockKey, Text, Units
 
 SERIALS_MAX = 1_000
 """Serial numbers in one command."""
@@ -22,6 +22,7 @@ BinName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")
 LotName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")]
 """A batch that was made together. Empty: not told apart."""
 Serials = Annotated[tuple[Identifier, ...], Field(max_length=SERIALS_MAX)]
+UnitsOrZero = Annotated[int, Field(ge=0, le=UNITS_MAX)]
 
 
 class StockCommand(Command):
@@ -34,18 +35,194 @@ class StockCommand(Command):
 
 
 class ReceiveStock(StockCommand):
+    """Units have come to a location; say their bin and lot if they are told apart. A receipt counts once."""
+
     receipt_id: Identifier
     quantity: Units
+    bin: BinName = ""
+    lot: LotName = ""
+    lot_expires_at: Moment | None = None
+
+
+class AdmitSerials(StockCommand):
+    """Let units in whose serial numbers were claimed (see ReceiveSerials); those that are here already are left out."""
+
+    receipt_id: Identifier
+    serials: Annotated[Serials, Field(min_length=1)]
+    bin: BinName = ""
+    lot: LotName = ""
+    lot_expires_at: Moment | None = None
+    inbound_id: Identifier | None = None
+
+
+class ExpectInbound(StockCommand):
+    """Units are on their way from outside and promised for a time; told again, the newer quantity and promise hold."""
+
+    inbound_id: Identifier
+    quantity: Units
+    promised_at: Moment
+    request_id: Identifier | None = None
+    """The replenishment request that this answers."""
+
+
+class ReceiveInbound(StockCommand):
+    """Expected units have arrived: all that is still outstanding, or `quantity` of them."""
+
+    inbound_id: Identifier
+    receipt_id: Identifier
+    quantity: Units | None = None
+    bin: BinName = ""
+    lot: LotName = ""
+    lot_expires_at: Moment | None = None
+    serials: Serials = ()
+    """Of a move of which only a part has arrived: which units those are."""
+
+
+class CancelInbound(StockCommand):
+    """What is still outstanding will not come; of a move between locations, it was lost on the way."""
+
+    inbound_id: Identifier
+    reason: Text
+
+
+class CountStock(StockCommand):
+    """What was counted in one bin, lot and condition. The variance is recorded as it is, whatever was promised."""
+
+    count_id: Identifier
+    quantity: UnitsOrZero
+    bin: BinName = ""
+    lot: LotName = ""
+    condition: Condition = "sellable"
+    serials: Serials = ()
+    """What was found, where units carry serial numbers."""
+
+
+class AdjustStock(StockCommand):
+    """Correct what is on hand by so many units, up or down, and say why. Nothing in history changes."""
+
+    adjustment_id: Identifier
+    quantity: Annotated[int, Field(ge=-UNITS_MAX, le=UNITS_MAX)]
+    reason: Text
+    bin: BinName = ""
+    lot: LotName = ""
+    condition: Condition = "sellable"
+    serials: Serials = ()
+
+
+class ChangeCondition(StockCommand):
+    """Put units aside as damaged or into quarantine, or make them sellable again, and say why."""
+
+    change_id: Identifier
+    quantity: Units
+    condition: Condition
+    """What they are from now on."""
+    was: Condition = "sellable"
+    bin: BinName = ""
+    lot: LotName = ""
+    reason: Text = ""
+    serials: Serials = ()
+
+
+class ExpireLot(StockCommand):
+    """Put what is left of a lot into quarantine when its time is over at `now`; before its time nothing happens."""
+
+    lot: LotName
+    now: Moment
+
+
+class WriteOffStock(StockCommand):
+    """Units are destroyed, lost or given away: they leave the books, with the reason."""
+
+    write_off_id: Identifier
+    quantity: Units
+    condition: Condition = "damaged"
+    bin: BinName = ""
+    lot: LotName = ""
+    reason: Text
+    serials: Serials = ()
+
+
+class MoveToBin(StockCommand):
+    """Units move from one bin to another within a location."""
+
+    move_id: Identifier
+    quantity: Units
+    bin: BinName = ""
+    to_bin: BinName
+    lot: LotName = ""
+    condition: Condition = "sellable"
+    serials: Serials = ()
+
+
+class MoveStock(StockCommand):
+    """Units leave for another location. With `arrives_at` they are in transit until received there, else there at once.
+
+    `move_id` is new for every move of the SKU. What is promised cannot leave.
+    """
+
+    move_id: Identifier
+    quantity: Units
+    to_location: LocationId
+    arrives_at: Moment | None = None
+    bin: BinName = ""
+    lot: LotName = ""
+    condition: Condition = "sellable"
+    serials: Serials = ()
+
+
+class AdmitMove(StockCommand):
+    """What left another location for this one: there at once, or expected at `arrives_at`."""
+
+    move_id: Identifier
+    from_location: LocationId
+    quantity: Units
+    arrives_at: Moment | None = None
+    lot: LotName = ""
+    lot_expires_at: Moment | None = None
+    condition: Condition = "sellable"
+    serials: Serials = ()
 
 
 class SetSafetyStock(StockCommand):
     """Keep this many back from promises; 0 promises everything on hand."""
 
-    quantity: Annotated[int, Field(ge=0, le=UNITS_MAX)]
+    quantity: UnitsOrZero
+
+
+class SetPresaleLimit(StockCommand):
+    """Let so many units be sold before they exist; 0 ends the presale, and what was sold stays sold."""
+
+    quantity: UnitsOrZero
+
+
+class SetChannelShare(StockCommand):
+    """A channel may hold at most a share of the stock, and leaves a buffer untouched; 100 and 0 lift both."""
+
+    channel: Annotated[ChannelName, StringConstraints(min_length=1)]
+    share_percent: Annotated[int, Field(ge=0, le=100)] = 100
+    buffer_units: UnitsOrZero = 0
+
+
+class SetReorderPoint(StockCommand):
+    """Ask for more when what can be promised and what is inbound fall to `quantity`; 0 and 0 never ask."""
+
+    quantity: UnitsOrZero
+    up_to: UnitsOrZero
+    """How much there should be afterwards."""
+
+
+class RequestReplenishment(StockCommand):
+    """Somebody is to order more; `oms-es stock low` lists what was asked for."""
+
+    request_id: Identifier
+    quantity: Units
 
 
 class ReserveStock(StockCommand):
-    """Lock stock for an order. `reservation_id` is new for each attempt of an order at this stream."""
+    """Lock stock for an order. `reservation_id` is new for each attempt of an order at this stream.
+
+    A claim of somebody who holds units here until a time takes the place of that hold.
+    """
 
     reservation_id: Identifier
     order_id: Identifier
@@ -88,12 +265,18 @@ class ExpireReservation(StockCommand):
     now: Moment
 
 
+class CoverPresales(StockCommand):
+    """Give what is free to the presales that wait for it, first promised first covered."""
+
+
 class ShipStock(StockCommand):
     """The reserved units left the building in a shipment."""
 
     reservation_id: Identifier
     order_id: Identifier
     shipment_id: Identifier
+    serials: Serials = ()
+    """Which units those were, where somebody looked; else the first to expire."""
 
 
 class RestockReturn(StockCommand):
@@ -104,7 +287,16 @@ class RestockReturn(StockCommand):
     condition: Condition = "sellable"
     bin: BinName = ""
     lot: LotName = ""
+    lot_expires_at: Moment | None = None
     serials: Serials = ()
+
+
+class Pick(Message):
+    """Units taken from one bin and lot."""
+
+    bin: str
+    lot: str
+    quantity: int
 
 
 class StockEvent(Event):
@@ -113,23 +305,134 @@ class StockEvent(Event):
     quantity: int
 
 
-class StockReceived(StockEvent):
+class PlacedEvent(StockEvent):
+    """What happens to units in one bin, lot and condition."""
+
+    bin: str = ""
+    lot: str = ""
+    condition: Condition = "sellable"
+    serials: tuple[str, ...] = ()
+
+
+class StockReceived(PlacedEvent):
     receipt_id: str
+    lot_expires_at: Moment | None = None
+    inbound_id: str | None = None
+
+
+class StockReturned(PlacedEvent):
+    return_id: str
+    lot_expires_at: Moment | None = None
+
+
+class StockCounted(PlacedEvent):
+    """`quantity` units were counted where `expected` were on the books. `serials`: those that were not found."""
+
+    count_id: str
+    expected: int
+
+    @property
+    def variance(self) -> int:
+        return self.quantity - self.expected
+
+
+class StockAdjusted(PlacedEvent):
+    """By so many units, up or down."""
+
+    adjustment_id: str
+    reason: str
+
+
+class StockConditionChanged(PlacedEvent):
+    """From `was` to `condition`."""
+
+    change_id: str
+    was: Condition
+    reason: str = ""
+
+
+class StockWrittenOff(PlacedEvent):
+    write_off_id: str
+    reason: str
+
+
+class StockMovedToBin(PlacedEvent):
+    move_id: str
+    to_bin: str
+
+
+class StockMovedOut(PlacedEvent):
+    """Left for another location; where `arrives_at` is given, in transit until it is received there."""
+
+    move_id: str
+    to_location: str
+    arrives_at: Moment | None = None
+    lot_expires_at: Moment | None = None
+
+
+class StockMovedIn(PlacedEvent):
+    move_id: str
+    from_location: str
+    lot_expires_at: Moment | None = None
+    receipt_id: str | None = None
+    inbound_id: str | None = None
+
+
+class StockInboundExpected(PlacedEvent):
+    """So many units are outstanding of it, promised for then. `from_location`: a move between our own locations."""
+
+    inbound_id: str
+    promised_at: Moment
+    request_id: str | None = None
+    move_id: str | None = None
+    from_location: str | None = None
+    lot_expires_at: Moment | None = None
+
+
+class StockInboundCancelled(StockEvent):
+    """What was outstanding will not come. Of a move, it is lost; `serials` with it."""
+
+    inbound_id: str
+    reason: str
+    from_location: str | None = None
+    serials: tuple[str, ...] = ()
 
 
 class SafetyStockSet(StockEvent):
     pass
 
 
-class StockReturned(StockEvent):
-    return_id: str
-    condition: Condition = "sellable"
-    bin: str = ""
-    lot: str = ""
-    serials: tuple[str, ...] = ()
+class PresaleLimitSet(StockEvent):
+    pass
+
+
+class ChannelShareSet(StockEvent):
+    """`quantity` units are the channel's buffer."""
+
+    channel: str
+    share_percent: int
+
+
+class ReorderPointSet(StockEvent):
+    up_to: int
+
+
+class StockRanLow(StockEvent):
+    """What can be promised and what is inbound fell to the reorder point; `quantity` more are wanted."""
+
+    available: int
+    reorder_point: int
+    occasion: int
+    """Counts the times it happened here."""
+
+
+class ReplenishmentRequested(StockEvent):
+    request_id: str
 
 
 class ReservationEvent(StockEvent):
+    """`presale`: the units are not there yet."""
+
     reservation_id: str
     order_id: str
     channel: str = ""
@@ -163,5 +466,25 @@ class StockReservationExpired(ReservationEvent):
     pass
 
 
+class StockReservationBroken(ReservationEvent):
+    """The promise no longer holds: there turned out to be less than was promised."""
+
+    reason: str
+
+
+class StockPresaleCovered(ReservationEvent):
+    """What was sold before it existed is there now, and locked. `more`: others can be covered as well."""
+
+    more: bool = False
+
+
 class StockShipped(ReservationEvent):
+    """Taken from where `picks` says; without, from the one place where everything is.
+
+    `broken`: nothing was locked for it any more, and it left nevertheless.
+    """
+
     shipment_id: str
+    picks: tuple[Pick, ...] = ()
+    serials: tuple[str, ...] = ()
+    broken: bool = False

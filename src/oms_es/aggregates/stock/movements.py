@@ -1,0 +1,262 @@
+"""Movements: what comes, goes and changes its place, lot or condition. Each counts once, by its id.
+
+What happened is recorded as it happened, also where it breaks promises. What somebody plans, such as a move to another
+location, is refused where it would break them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from oms_es.aggregates.stock.promises import broken_by_losing
+from oms_es.aggregates.stock.state import Inbound, Place, Shelves, Stock
+from oms_es.kernel import Refused
+from oms_es.schemas import stock as s
+
+PLACES_MAX = 1_000
+"""Bins and lots that one SKU may be told apart by at one location."""
+INBOUNDS_MAX = 1_000
+"""Inbound deliveries of one SKU that a location may expect at once."""
+
+
+def receive(stock: Stock, command: s.ReceiveStock) -> Iterator[s.StockEvent]:
+    if not stock.movements.knows(f"receipt/{command.receipt_id}"):
+        _check_room(stock, command, Place(command.bin, command.lot))
+        yield s.StockReceived(**command.model_dump())
+
+
+def admit_serials(stock: Stock, command: s.AdmitSerials) -> Iterator[s.StockEvent]:
+    """Never refused: the registry has answered already."""
+    new = tuple(serial for serial in dict.fromkeys(command.serials) if serial not in stock.shelves.serials)
+    if new and not stock.movements.knows(f"receipt/{command.receipt_id}"):
+        yield s.StockReceived(**{**command.model_dump(), "serials": new}, quantity=len(new))
+
+
+def restock(stock: Stock, command: s.RestockReturn) -> Iterator[s.StockEvent]:
+    """Never refused: it is back. A number that is here already names no second unit."""
+    if not stock.movements.knows(f"return/{command.return_id}"):
+        named = dict.fromkeys(command.serials)
+        new = tuple(serial for serial in named if serial not in stock.shelves.serials)[: command.quantity]
+        yield s.StockReturned(**{**command.model_dump(), "serials": new})
+
+
+def count(stock: Stock, command: s.CountStock) -> Iterator[s.StockEvent]:
+    if stock.movements.knows(f"count/{command.count_id}"):
+        return
+    place = Place(command.bin, command.lot, command.condition)
+    expected = stock.shelves.quantity_at(place)
+    if command.quantity and not expected:
+        _check_room(stock, command, place)
+    missing = _not_found(stock.shelves, command, place)
+    counted = s.StockCounted(**{**command.model_dump(), "serials": missing}, expected=expected)
+    yield from _losing(stock, command, place, -counted.variance, f"counted {command.quantity}, expected {expected}")
+    yield counted
+
+
+def _not_found(shelves: Shelves, command: s.CountStock, place: Place) -> tuple[str, ...]:
+    """The numbers that should be there and were not found."""
+    there = _numbers_at(shelves, place)
+    found = set(command.serials)
+    if not found <= there:
+        strange = ", ".join(sorted(found - there)[:3])
+        raise Refused("serial_not_there", f"{strange} should not be in {_named(place)}; receive or move it first")
+    if there and len(found) != command.quantity:
+        raise Refused("serials_needed", f"units of {command.sku} carry numbers: name the {command.quantity} found")
+    return tuple(sorted(there - found))
+
+
+def adjust(stock: Stock, command: s.AdjustStock) -> Iterator[s.StockEvent]:
+    if command.quantity == 0 or stock.movements.knows(f"adjustment/{command.adjustment_id}"):
+        return
+    place = Place(command.bin, command.lot, command.condition)
+    told = command.model_dump()
+    if command.quantity < 0:
+        told["serials"] = _leaving(stock.shelves, command, place, -command.quantity)
+        yield from _losing(stock, command, place, -command.quantity, f"adjusted: {command.reason}")
+    else:
+        _check_room(stock, command, place)
+        if command.serials:
+            raise Refused("serial_not_there", "numbered units come in with `serials receive-serials`")
+    yield s.StockAdjusted(**told)
+
+
+def change_condition(stock: Stock, command: s.ChangeCondition) -> Iterator[s.StockEvent]:
+    if command.condition == command.was or stock.movements.knows(f"condition/{command.change_id}"):
+        return
+    place = Place(command.bin, command.lot, command.was)
+    serials = _leaving(stock.shelves, command, place, command.quantity)
+    yield from _losing(stock, command, place, command.quantity, f"{command.condition}: {command.reason}")
+    yield s.StockConditionChanged(**{**command.model_dump(), "serials": serials})
+
+
+def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
+    over = sorted(
+        (place, units.quantity)
+        for place, units in stock.shelves.places.items()
+        if place.lot == command.lot
+        and place.condition == "sellable"
+        and units.lot_expires_at
+        and units.lot_expires_at <= command.now
+    )
+    reason = f"lot {command.lot} expired"
+    yield from broken_by_losing(stock, command, sum(quantity for _, quantity in over), reason)
+    for place, quantity in over:
+        yield s.StockConditionChanged(
+            sku=command.sku,
+            location=command.location,
+            quantity=quantity,
+            bin=place.bin,
+            lot=place.lot,
+            was="sellable",
+            condition="quarantine",
+            change_id=f"expired/{place.lot}/{place.bin}",
+            reason=reason,
+            serials=tuple(sorted(_numbers_at(stock.shelves, place))),
+        )
+
+
+def write_off(stock: Stock, command: s.WriteOffStock) -> Iterator[s.StockEvent]:
+    if stock.movements.knows(f"write_off/{command.write_off_id}"):
+        return
+    place = Place(command.bin, command.lot, command.condition)
+    serials = _leaving(stock.shelves, command, place, command.quantity)
+    yield from _losing(stock, command, place, command.quantity, f"written off: {command.reason}")
+    yield s.StockWrittenOff(**{**command.model_dump(), "serials": serials})
+
+
+def move_to_bin(stock: Stock, command: s.MoveToBin) -> Iterator[s.StockEvent]:
+    if command.bin == command.to_bin or stock.movements.knows(f"bin/{command.move_id}"):
+        return
+    place = Place(command.bin, command.lot, command.condition)
+    serials = _leaving(stock.shelves, command, place, command.quantity)
+    _check_room(stock, command, place._replace(bin=command.to_bin))
+    yield s.StockMovedToBin(**{**command.model_dump(), "serials": serials})
+
+
+def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
+    if stock.movements.knows(f"move/{command.move_id}"):
+        return
+    if command.to_location == command.location:
+        raise Refused("same_location", f"{command.location} is where they are; use `stock move-to-bin` within it")
+    place = Place(command.bin, command.lot, command.condition)
+    serials = _leaving(stock.shelves, command, place, command.quantity)
+    free = stock.sellable - stock.promised
+    if command.condition == "sellable" and command.quantity > free:
+        raise Refused("promised", f"only {free} units are not promised to orders; move those, or release some first")
+    units = stock.shelves.places[place]
+    yield s.StockMovedOut(**{**command.model_dump(), "serials": serials}, lot_expires_at=units.lot_expires_at)
+
+
+def admit_move(stock: Stock, command: s.AdmitMove) -> Iterator[s.StockEvent]:
+    """Never refused: it has left the other location."""
+    if stock.movements.knows(f"in/{command.from_location}/{command.move_id}"):
+        return
+    told = command.model_dump(exclude={"arrives_at"})
+    if command.arrives_at is None:
+        yield s.StockMovedIn(**told)
+    else:
+        inbound_id = inbound_of_move(command.from_location, command.move_id)
+        yield s.StockInboundExpected(**told, inbound_id=inbound_id, promised_at=command.arrives_at)
+
+
+def inbound_of_move(from_location: str, move_id: str) -> str:
+    """The name under which a move is expected where it goes."""
+    return f"move/{from_location}/{move_id}"
+
+
+def expect_inbound(stock: Stock, command: s.ExpectInbound) -> Iterator[s.StockEvent]:
+    inbounds = stock.supply.inbounds
+    known = inbounds.get(command.inbound_id)
+    if known and known.from_location:
+        raise Refused("is_a_move", f"{command.inbound_id} is a move from {known.from_location}; its units are known")
+    if known is None and stock.movements.knows(f"inbound/{command.inbound_id}"):
+        return  # it is over: all has come, or was cancelled
+    if known is None and len(inbounds) >= INBOUNDS_MAX:
+        raise Refused("too_many_inbounds", f"{INBOUNDS_MAX} are expected already; receive or cancel some first")
+    if known is None or known[:3] != (command.quantity, command.promised_at, command.request_id):
+        yield s.StockInboundExpected(**command.model_dump())
+
+
+def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.StockEvent]:
+    if stock.movements.knows(f"receipt/{command.receipt_id}"):
+        return
+    known = stock.supply.inbounds.get(command.inbound_id)
+    if known is None:
+        raise Refused(
+            "unknown_inbound", f"{command.stream} does not expect {command.inbound_id}; use `stock receive-stock`"
+        )
+    _check_room(stock, command, Place(command.bin, command.lot or known.lot, known.condition))
+    quantity = command.quantity or known.quantity
+    came: dict[str, Any] = {
+        **command.model_dump(exclude={"quantity", "serials"}),
+        "quantity": quantity,
+        "lot": command.lot or known.lot,
+        "lot_expires_at": command.lot_expires_at or known.lot_expires_at,
+        "condition": known.condition,
+    }
+    if known.from_location is None:
+        if command.serials:
+            raise Refused("serial_not_there", "numbered units come in with `serials receive-serials`")
+        yield s.StockReceived(**came)
+        return
+    if quantity > known.quantity:
+        raise Refused("exceeds_transit", f"only {known.quantity} units are on their way; adjust what came beyond them")
+    serials = _arriving(known, command, quantity)
+    yield s.StockMovedIn(**came, move_id=known.move_id, from_location=known.from_location, serials=serials)
+
+
+def _arriving(known: Inbound, command: s.ReceiveInbound, quantity: int) -> tuple[str, ...]:
+    if quantity == known.quantity:
+        return known.serials
+    if not set(command.serials) <= set(known.serials):
+        raise Refused("serial_not_there", f"{command.inbound_id} does not carry all of {', '.join(command.serials)}")
+    if known.serials and len(set(command.serials)) != quantity:
+        raise Refused("serials_needed", f"units of {command.sku} carry numbers: name the {quantity} that came")
+    return tuple(dict.fromkeys(command.serials))
+
+
+def cancel_inbound(stock: Stock, command: s.CancelInbound) -> Iterator[s.StockEvent]:
+    if known := stock.supply.inbounds.get(command.inbound_id):
+        yield s.StockInboundCancelled(
+            **command.model_dump(), quantity=known.quantity, from_location=known.from_location, serials=known.serials
+        )
+
+
+def _losing(
+    stock: Stock, command: s.StockCommand, place: Place, units: int, reason: str
+) -> Iterator[s.StockReservationBroken]:
+    if units > 0 and place.condition == "sellable":
+        yield from broken_by_losing(stock, command, units, reason)
+
+
+def _leaving(shelves: Shelves, command: Any, place: Place, quantity: int) -> tuple[str, ...]:
+    """The numbers of the units that leave a place. Raises Refused where they are not there, or not named."""
+    there = shelves.quantity_at(place)
+    if quantity > there:
+        raise Refused("not_there", f"{_named(place)} holds {there} units, not {quantity}; count it or name another")
+    numbers = _numbers_at(shelves, place)
+    named = tuple(dict.fromkeys(command.serials))
+    if not numbers.issuperset(named):
+        raise Refused("serial_not_there", f"not all of {', '.join(named[:3])} are in {_named(place)}")
+    if numbers and quantity == there:
+        return tuple(sorted(numbers))
+    if numbers and len(named) != quantity:
+        raise Refused("serials_needed", f"units in {_named(place)} carry numbers: name the {quantity} that are meant")
+    return named
+
+
+def _numbers_at(shelves: Shelves, place: Place) -> set[str]:
+    return {serial for serial, at in shelves.serials.items() if at == place}
+
+
+def _check_room(stock: Stock, command: s.StockCommand, place: Place) -> None:
+    places = stock.shelves.places
+    if place not in places and len(places) >= PLACES_MAX:
+        raise Refused("too_many_places", f"{command.stream} has {PLACES_MAX} bins and lots already; use one of those")
+
+
+def _named(place: Place) -> str:
+    told = [f"bin {place.bin}"] if place.bin else []
+    told += [f"lot {place.lot}"] if place.lot else []
+    return f"{', '.join(told) or 'no bin'} ({place.condition})"

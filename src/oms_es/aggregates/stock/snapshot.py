@@ -1,0 +1,79 @@
+"""The state of a stock stream as JSON, and back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rpds import HashTrieMap
+
+from oms_es.aggregates.stock.state import (
+    Inbound,
+    Memory,
+    Place,
+    Policy,
+    Reservation,
+    Share,
+    Shelves,
+    Stock,
+    Supply,
+    Units,
+)
+
+VERSION = 2
+"""Rises with every change of what `dump` writes."""
+
+
+def dump(stock: Stock) -> Any:
+    return {
+        **stock._asdict(),
+        "reserved": list(stock.reserved.items()),
+        "settled": list(stock.settled.in_order),
+        "of_channels": list(stock.of_channels.items()),
+        "holds": list(stock.holds.items()),
+        "broken": list(stock.broken.items()),
+        "movements": list(stock.movements.in_order),
+        "shelves": {
+            **stock.shelves._asdict(),
+            "places": list(stock.shelves.places.items()),
+            "serials": list(stock.shelves.serials.items()),
+        },
+        "policy": {**stock.policy._asdict(), "shares": list(stock.policy.shares.items())},
+        "supply": {**stock.supply._asdict(), "inbounds": list(stock.supply.inbounds.items())},
+    }
+
+
+def restore(snapshot: Any) -> Stock:
+    shelves, policy, supply = snapshot["shelves"], snapshot["policy"], snapshot["supply"]
+    return Stock(
+        **{name: snapshot[name] for name in ("promised", "presold", "promises")},
+        reserved=HashTrieMap((key, _reservation(told)) for key, told in snapshot["reserved"]),
+        settled=Memory.of(snapshot["settled"]),
+        of_channels=HashTrieMap(dict(snapshot["of_channels"])),
+        holds=HashTrieMap(dict(snapshot["holds"])),
+        broken=HashTrieMap((key, _reservation(told)) for key, told in snapshot["broken"]),
+        movements=Memory.of(snapshot["movements"]),
+        shelves=Shelves(
+            **{name: shelves[name] for name in ("on_hand", "aside")},
+            places=HashTrieMap((Place(*place), Units(n, _moment(at))) for place, (n, at) in shelves["places"]),
+            serials=HashTrieMap((serial, Place(*place)) for serial, place in shelves["serials"]),
+        ),
+        policy=Policy(**{**policy, "shares": HashTrieMap((name, Share(*of)) for name, of in policy["shares"])}),
+        supply=Supply(**{**supply, "inbounds": HashTrieMap((key, _inbound(of)) for key, of in supply["inbounds"])}),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _reservation(told: Any) -> Reservation:
+    made = Reservation(*told)
+    return made._replace(expires_at=_moment(told[2]))
+
+
+def _inbound(told: Any) -> Inbound:
+    known = Inbound(*told)
+    return known._replace(
+        promised_at=datetime.fromisoformat(told[1]), lot_expires_at=_moment(told[6]), serials=tuple(known.serials)
+    )

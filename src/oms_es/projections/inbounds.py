@@ -1,0 +1,54 @@
+"""Inbounds: what is on its way to a location, since when it is promised for then, and what is in transit of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import stock as s
+
+table = Table(
+    "inbounds",
+    METADATA,
+    Column("sku", Text, primary_key=True),
+    Column("location", Text, primary_key=True),
+    Column("inbound_id", Text, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Column("promised_at", DateTime(timezone=True), nullable=False),
+    Column("request_id", Text),
+    Column("from_location", Text),
+    Index("inbounds_by_promise", "promised_at"),
+)
+projection = Projection(table)
+
+
+def of_the_inbound(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return () if event.inbound_id is None else ((event.sku, event.location, event.inbound_id),)
+
+
+@projection.on(s.StockInboundExpected, keys=of_the_inbound)
+def is_expected(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.StockInboundExpected)
+    return {
+        "sku": key[0],
+        "location": key[1],
+        "inbound_id": key[2],
+        "quantity": event.quantity,
+        "promised_at": event.promised_at,
+        "request_id": event.request_id,
+        "from_location": event.from_location,
+    }
+
+
+@projection.on(s.StockReceived, s.StockMovedIn, s.StockInboundCancelled, keys=of_the_inbound)
+def is_no_longer_outstanding(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    """More may come than was expected."""
+    event: Any = recorded.event
+    left = row["quantity"] - event.quantity if row else 0
+    return {**row, "quantity": left} if row and left > 0 else None

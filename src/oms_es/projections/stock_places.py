@@ -1,0 +1,96 @@
+"""Stock places: how many units are in which bin, of which lot, in which condition; what expires first is picked first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import stock as s
+
+table = Table(
+    "stock_places",
+    METADATA,
+    Column("sku", Text, primary_key=True),
+    Column("location", Text, primary_key=True),
+    Column("bin", Text, primary_key=True),
+    Column("lot", Text, primary_key=True),
+    Column("condition", Text, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Column("lot_expires_at", DateTime(timezone=True)),
+    Index("stock_places_by_expiry", "lot_expires_at"),
+)
+projection = Projection(table)
+
+
+def of_the_place(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, s.PlacedEvent)
+    return ((event.sku, event.location, event.bin, event.lot, event.condition),)
+
+
+def of_the_picks(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, s.StockShipped)
+    picked = event.picks or (s.Pick(bin="", lot="", quantity=event.quantity),)
+    return tuple((event.sku, event.location, pick.bin, pick.lot, "sellable") for pick in picked)
+
+
+def of_both_places(recorded: Recorded) -> Iterable[Key]:
+    """Where the units are taken from comes first: what expires there goes with them."""
+    event = recorded.event
+    assert isinstance(event, s.StockMovedToBin | s.StockConditionChanged)
+    return (_was(event), *of_the_place(recorded)) if isinstance(event, s.StockConditionChanged) else _bins(event)
+
+
+def _was(event: s.StockConditionChanged) -> Key:
+    return (event.sku, event.location, event.bin, event.lot, event.was)
+
+
+def _bins(event: s.StockMovedToBin) -> tuple[Key, Key]:
+    rest = (event.lot, event.condition)
+    return (event.sku, event.location, event.bin, *rest), (event.sku, event.location, event.to_bin, *rest)
+
+
+@projection.on(s.StockReceived, s.StockReturned, s.StockMovedIn, keys=of_the_place)
+def came(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event: Any = recorded.event
+    return _put(row, key, event.quantity, event.lot_expires_at)
+
+
+@projection.on(s.StockMovedOut, s.StockWrittenOff, s.StockAdjusted, s.StockCounted, keys=of_the_place)
+def changed(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event: Any = recorded.event
+    match event:
+        case s.StockCounted():
+            return _put(row, key, event.variance, None)
+        case s.StockAdjusted():
+            return _put(row, key, event.quantity, None)
+    return _put(row, key, -event.quantity, None)
+
+
+@projection.on(s.StockShipped, keys=of_the_picks)
+def left(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, s.StockShipped)
+    units = sum(pick.quantity for pick in event.picks if (pick.bin, pick.lot) == key[2:4])
+    return _put(row, key, -units if event.picks else -event.quantity, None)
+
+
+@projection.on(s.StockMovedToBin, s.StockConditionChanged, keys=of_both_places)
+def shifted(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event: Any = recorded.event
+    from_here = key == next(iter(of_both_places(recorded)))
+    return _put(row, key, -event.quantity if from_here else event.quantity, event.lot_expires_at)
+
+
+def _put(row: Row | None, key: Key, units: int, expires_at: Any) -> Row | None:
+    quantity = (row["quantity"] if row else 0) + units
+    if quantity == 0:
+        return None
+    names = ("sku", "location", "bin", "lot", "condition")
+    known = row["lot_expires_at"] if row else None
+    return {**dict(zip(names, key, strict=True)), "quantity": quantity, "lot_expires_at": expires_at or known}
