@@ -25,8 +25,10 @@ from oms_es.consumers import (
     order_progress,
     payment_capturer,
     payment_requester,
+    replenisher,
     sourcing,
     stock_allocator,
+    stock_mover,
 )
 from oms_es.consumers.deadline_keeper import due_commands
 from oms_es.gateways import carrier, payment_provider, simulators
@@ -46,6 +48,7 @@ from oms_es.projections import (
     backorder_queue,
     daily_sales,
     deadlines,
+    inbounds,
     items,
     location_load,
     locations,
@@ -53,7 +56,9 @@ from oms_es.projections import (
     order_status,
     order_timeline,
     sourcing_rules,
+    replenishments,
     stock_levels,
+    stock_places,
 )
 from oms_es.runtime import changes, dead_letters, documents, relay
 from oms_es.runtime.codec import Cause
@@ -78,6 +83,8 @@ DECIDERS: tuple[Decider[Any], ...] = (
 CONSUMERS: tuple[Consumer, ...] = (
     sourcing.consumer,
     stock_allocator.consumer,
+    stock_mover.consumer,
+    replenisher.consumer,
     order_progress.consumer,
     backorder_filler.consumer,
     payment_requester.consumer,
@@ -91,6 +98,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     sourcing_rules.projection,
     items.projection,
     stock_levels.projection,
+    stock_places.projection,
+    inbounds.projection,
+    replenishments.projection,
     backorder_queue.projection,
     deadlines.projection,
     order_status.projection,

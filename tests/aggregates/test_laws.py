@@ -15,8 +15,10 @@ from typing import Any, NamedTuple, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
 
 from oms_es.aggregates import item, location, order, payment, rules, shipment, stock
+from oms_es.audit.stock_book import StockBook
 from oms_es.kernel import Command, Decider, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
@@ -25,6 +27,7 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.item import DefineBundle, DescribeItem
 from oms_es.schemas.location import CloseLocation, OpenLocation
 from oms_es.schemas.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
+from stock_life import STOCK_REFUSALS, stock_commands
 
 STEPS_MAX = 30
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -65,38 +68,30 @@ def total(history: Sequence[Event], *types: type[Any]) -> int:
 # --- stock
 
 
-def stock_commands() -> Strategy:
-    at: Any = {"sku": st.just("A"), "location": st.just("berlin")}
-    key: Any = {**at, "reservation_id": st.sampled_from(["o1/1", "o2/1", "o3/1"]), "order_id": words}
-    return st.one_of(
-        st.builds(s.ReceiveStock, **at, receipt_id=st.sampled_from("rstu"), quantity=quantities),
-        st.builds(s.SetSafetyStock, **at, quantity=st.integers(0, 2)),
-        st.builds(s.ReserveStock, **key, quantity=quantities, expires_at=st.none() | moments),
-        st.builds(s.ReleaseStock, **key, quantity=st.none() | quantities),
-        st.builds(s.RestockReturn, **at, return_id=words, quantity=quantities),
-        st.builds(
-            s.TransferReservation,
-            **key,
-            to_reservation_id=st.sampled_from(["o2/1", "o3/1", "o4/1"]),
-            to_order_id=words,
-            quantity=quantities,
-        ),
-        st.builds(s.ExpireReservation, **key, now=moments),
-        st.builds(s.ShipStock, **key, shipment_id=words),
-    )
-
-
 def stock_holds(state: stock.Stock, history: Sequence[Event]) -> None:
-    assert 0 <= state.promised <= state.on_hand
-    assert state.promised == sum(held.quantity for held in state.reserved.values())
-    ends = (s.StockReleased, s.StockShipped, s.StockReservationExpired, s.StockShort)
+    assert 0 <= state.promised <= state.sellable <= state.on_hand
+    for presale, units in ((False, state.promised), (True, state.presold)):
+        assert units == sum(held.quantity for held in state.reserved.values() if held.presale is presale)
+    book = StockBook()
+    for event in history:
+        assert isinstance(event, s.StockEvent)
+        book = book.told(event)
+        assert book.keeps_its_promises, "a promise was broken between two versions"
+    assert (book.on_hand, book.aside, book.open) == (state.on_hand, state.shelves.aside, state.promised)
+    places = state.shelves.places
+    assert all(units.quantity > 0 for units in places.values())
+    assert state.on_hand == sum(units.quantity for units in places.values())
+    numbered = Counter(state.shelves.serials.values())
+    assert all(numbers <= state.shelves.quantity_at(place) for place, numbers in numbered.items())
+    assert state.supply.inbound == sum(expected.quantity for expected in state.supply.inbounds.values())
+    ends = (s.StockReleased, s.StockShipped, s.StockReservationExpired, s.StockReservationBroken, s.StockShort)
     ended = Counter(
-        event.reservation_id for event in history if isinstance(event, ends) and not getattr(event, "release_id", None)
+        event.reservation_id
+        for event in history
+        if isinstance(event, ends) and not getattr(event, "release_id", None) and not getattr(event, "broken", False)
     )
     assert all(times == 1 for times in ended.values())
-    came = sum(event.quantity for event in history if isinstance(event, s.StockReceived | s.StockReturned))
-    left = sum(event.quantity for event in history if isinstance(event, s.StockShipped))
-    assert came == state.on_hand + left
+    assert stock.restore(from_json(to_json(stock.dump(state)))) == state
 
 
 # --- payment
@@ -392,7 +387,7 @@ def rules_hold(state: rules.Rules, history: Sequence[Event]) -> None:
 
 
 LAWS = (
-    Law(stock.decider, always(stock_commands()), stock_holds, frozenset({"not_reserved"})),
+    Law(stock.decider, always(stock_commands()), stock_holds, STOCK_REFUSALS),
     Law(
         payment.decider,
         payment_commands(),

@@ -57,7 +57,10 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     unasked = {check.name for check in found.checks if not check.checked}
     assert unasked <= {
         f"{name}: every row is the fold of history"
-        for name in ("deadlines", "backorder_queue", "open_exceptions", "items", "sourcing_rules")
+        for name in (
+            *("deadlines", "backorder_queue", "open_exceptions", "items", "sourcing_rules"),
+            *("inbounds", "replenishments"),
+        )
     }
 
 

@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,15 @@ BESIDES: tuple[Command, ...] = (
     i.DefineBundle(sku="TEA", components={}),
     PublishSourcingRules(version="2"),
     PublishSourcingRules(version="3"),
+from oms_es.schemas import stock as s
+
+CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
+TEA: Any = {"sku": "TEA", "location": "leipzig"}
+BESIDES: tuple[Command, ...] = (
+    i.DescribeItem(sku="TEA", weight_grams=250),
+    i.DefineBundle(sku="TEA", components={}),
+    s.SetReorderPoint(**TEA, quantity=5, up_to=20),
+    s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=datetime(2026, 1, 1, tzinfo=UTC)),
 )
 """What those days do not bring by themselves."""
 

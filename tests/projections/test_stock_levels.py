@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from folding import fold
-from oms_es.aggregates.stock import decide, decider
-from oms_es.kernel import Event, Refused
+from oms_es.aggregates.stock import decider
 from oms_es.projections.stock_levels import projection
 from oms_es.schemas import stock as s
-from story import at, held, received
+from stock_life import lived, stock_commands
+from story import NOON, at, held, received
 
 BERLIN: Any = ("A", "berlin")
 
@@ -44,35 +45,66 @@ def test_each_location_has_its_own_row() -> None:
     assert {key: row["atp"] for key, row in rows.items()} == {BERLIN: 1, ("A", "paris"): 2, ("B", "berlin"): 3}
 
 
-where: Any = {"sku": st.just("A"), "location": st.just("berlin")}
-claims: Any = {**where, "reservation_id": st.sampled_from(["o/1", "o/2", "p/1"]), "order_id": st.just("o")}
-commands = st.one_of(
-    st.builds(s.ReceiveStock, **where, receipt_id=st.uuids().map(str), quantity=st.integers(1, 5)),
-    st.builds(s.SetSafetyStock, **where, quantity=st.integers(0, 3)),
-    st.builds(s.ReserveStock, **claims, quantity=st.integers(1, 5)),
-    st.builds(s.ReleaseStock, **claims),
-    st.builds(s.ShipStock, **claims, shipment_id=st.just("x")),
-)
+def test_what_is_put_aside_cannot_be_promised() -> None:
+    aside = s.StockConditionChanged(**at(quantity=3), was="sellable", condition="damaged", change_id="c")
+    row = fold(projection, received(10), aside)[BERLIN]
+    assert (row["on_hand"], row["damaged"], row["atp"]) == (10, 3, 7)
 
 
-@given(st.lists(commands, max_size=20))
-def test_the_row_is_the_state_of_the_stream(asked: list[s.StockCommand]) -> None:
-    state, events = decider.initial, list[Event]()
-    for command in asked:
-        for event in _decided(state, command):
-            state = decider.evolve(state, event)
-            events.append(event)
-    row: Any = fold(projection, received(1), *events)[BERLIN]
-    assert (row["on_hand"], row["reserved"], row["safety_stock"], row["atp"]) == (
-        state.on_hand + 1,
-        state.promised,
-        state.safety_stock,
-        state.atp + 1,
+def test_a_presale_counts_against_its_limit_until_it_is_covered() -> None:
+    limit, sold = s.PresaleLimitSet(**at(quantity=5)), s.StockReserved(**held(quantity=2), presale=True)
+    row = fold(projection, limit, sold)[BERLIN]
+    assert (row["presale_limit"], row["presold"], row["presale_atp"], row["reserved"]) == (5, 2, 3, 0)
+    row = fold(projection, limit, sold, received(3), s.StockPresaleCovered(**held(quantity=2)))[BERLIN]
+    assert (row["presold"], row["reserved"], row["atp"], row["presale_atp"]) == (0, 2, 1, 5)
+
+
+def test_the_next_inbound_is_the_first_that_is_promised() -> None:
+    later, sooner = (
+        s.StockInboundExpected(**at(quantity=n), inbound_id=name, promised_at=NOON + timedelta(days=n))
+        for name, n in (("later", 2), ("sooner", 1))
     )
+    row = fold(projection, later, sooner)[BERLIN]
+    assert (row["inbound"], row["next_inbound_at"]) == (3, NOON + timedelta(days=1))
+    came = s.StockReceived(**at(quantity=1), receipt_id="r", inbound_id="sooner")
+    row = fold(projection, later, sooner, came)[BERLIN]
+    assert (row["inbound"], row["next_inbound_at"], row["on_hand"]) == (2, NOON + timedelta(days=2), 1)
+    over = s.StockInboundCancelled(**at(quantity=2), inbound_id="later", reason="bankrupt")
+    row = fold(projection, later, over)[BERLIN]
+    assert (row["inbound"], row["next_inbound_at"]) == (0, None)
 
 
-def _decided(state: Any, command: s.StockCommand) -> Iterator[Event]:
-    try:
-        yield from decide(state, command)
-    except Refused:
-        return
+def test_a_channel_has_its_share_and_leaves_its_buffer() -> None:
+    half = s.ChannelShareSet(**at(quantity=1), channel="web", share_percent=50)
+    sold = s.StockReserved(**held(quantity=2), channel="web")
+    assert fold(projection, received(10), half)[BERLIN]["channel_atp"] == {"web": 5}
+    row = fold(projection, received(10), half, sold)[BERLIN]
+    assert (row["channel_atp"], row["atp"]) == ({"web": 3}, 8)
+    lifted = s.ChannelShareSet(**at(quantity=0), channel="web", share_percent=100)
+    assert fold(projection, received(10), half, lifted)[BERLIN]["channel_atp"] == {}
+
+
+@given(st.lists(stock_commands(), max_size=30))
+def test_p07_the_row_is_the_state_of_the_stream_without_drift(asked: list[s.StockCommand]) -> None:
+    state, events = lived(asked)
+    row: Any = fold(projection, received(1), *events)[BERLIN]
+    sides = Counter[str]()
+    for place, units in state.shelves.places.items():
+        sides[place.condition] += units.quantity
+    assert (row["on_hand"] - 1, row["damaged"], row["quarantine"]) == (
+        state.on_hand,
+        sides["damaged"],
+        sides["quarantine"],
+    )
+    assert (row["reserved"], row["presold"], row["safety_stock"], row["atp"] - 1) == (
+        state.promised,
+        state.presold,
+        state.safety_stock,
+        state.atp,
+    )
+    assert row["reserved_by_channel"] == dict(state.of_channels.items())
+    assert row["inbound"] == state.supply.inbound
+    assert row["presale_limit"] == state.policy.presale_limit
+    for channel in state.policy.shares:
+        with_one_more = decider.evolve(state, received(1))
+        assert row["channel_atp"][channel] == with_one_more.promisable(channel)

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from oms_es.aggregates.stock import Stock
+from oms_es.audit.stock_book import StockBook, TransitBook
 from oms_es.kernel import Decider, Key, Projection, Recorded, Row
 from oms_es.runtime.codec import Codec, event_id_of
 from oms_es.runtime.read_models import fold
@@ -64,15 +65,6 @@ class Report(NamedTuple):
         return not any(check.failed for check in self.checks)
 
 
-class StockBook(NamedTuple):
-    """A second bookkeeping of a stock stream, from the bare quantities of its events."""
-
-    received: int = 0
-    returned: int = 0
-    shipped: int = 0
-    open: int = 0
-
-
 class MoneyBook(NamedTuple):
     authorized: int = 0
     captured: int = 0
@@ -90,19 +82,23 @@ class History:
         self.event_ids: set[bytes] = set()
         self.orders: dict[tuple[str, str], str] = {}
         self.stock: dict[str, StockBook] = {}
+        self.transit = TransitBook()
         self.money: dict[str, MoneyBook] = {}
         self.promises: dict[tuple[str, str, str], int] = {}  # (reservation, sku, location): units
         self.readable = Check("every event can be read, and knows its cause")
         self.gapless = Check("streams have no gap and positions rise")
         self.sold = Check("never oversold, at any position")
-        self.conserved = Check("stock conserved: received + returned = on hand + shipped")
+        self.conserved = Check(
+            "stock conserved: received + returned + moved in + variance = on hand + shipped + moved out + written off"
+        )
+        self.moved = Check("moves conserved: what came in, or was lost, had left elsewhere")
         self.promised = Check("what an order counts on is what stock promised")
         self.paid = Check("money conserved: captured, voided <= authorised; refunded <= captured")
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        return self.readable, self.gapless, self.sold, self.conserved, self.promised, self.paid, self.once
+        return self.readable, self.gapless, self.sold, self.conserved, self.moved, self.promised, self.paid, self.once
 
     def fold(self, recorded: Recorded) -> None:
         stream, event = recorded.stream, recorded.event
@@ -139,31 +135,25 @@ class History:
         self.event_ids.add(recorded.event_id.bytes)
 
     def _check_stock(self, recorded: Recorded, event: s.StockEvent, state: Stock) -> None:
-        book = self.stock.get(recorded.stream, StockBook())
-        match event:
-            case s.StockReceived(quantity=n):
-                book = book._replace(received=book.received + n)
-            case s.StockReturned(quantity=n):
-                book = book._replace(returned=book.returned + n)
-            case s.StockReservationTransferred(quantity=n):
-                self.promises[event.to_reservation_id, event.sku, event.location] = n
-            case s.StockReserved(quantity=n):
-                book = book._replace(open=book.open + n)
-                self.promises[event.reservation_id, event.sku, event.location] = n
-            case s.StockReleased(quantity=n) | s.StockReservationExpired(quantity=n):
-                book = book._replace(open=book.open - n)
-            case s.StockShipped(quantity=n):
-                book = book._replace(open=book.open - n, shipped=book.shipped + n)
-        self.stock[recorded.stream] = book
-        came = book.received + book.returned
+        book = self.stock[recorded.stream] = self.stock.get(recorded.stream, StockBook()).told(event)
+        if isinstance(event, s.StockReserved):
+            self.promises[event.reservation_id, event.sku, event.location] = event.quantity
+        elif isinstance(event, s.StockReservationTransferred):
+            self.promises[event.to_reservation_id, event.sku, event.location] = event.quantity
         self.sold.expect(
-            0 <= book.open <= came - book.shipped,
-            lambda: f"{_at(recorded)}: {book.open} promised of {came - book.shipped} on hand",
+            book.keeps_its_promises,
+            lambda: f"{_at(recorded)}: {book.open} promised, {book.presold} sold before, of {book.on_hand} on hand",
         )
         self.conserved.expect(
-            came == state.on_hand + book.shipped and state.promised == book.open,
-            lambda: f"{_at(recorded)}: came {came}, on hand {state.on_hand}, shipped {book.shipped}",
+            (book.on_hand, book.aside, book.open, book.presold)
+            == (state.on_hand, state.shelves.aside, state.promised, state.presold),
+            lambda: f"{_at(recorded)}: the books say {book}, the stream has {state.on_hand} on hand",
         )
+        if isinstance(event, s.StockMovedOut | s.StockMovedIn | s.StockInboundCancelled):
+            on_its_way = self.transit.told(event)
+            self.moved.expect(
+                on_its_way >= 0, lambda: f"{_at(recorded)}: {-on_its_way} units came that had not left for here"
+            )
 
     def _check_money(self, recorded: Recorded, event: p.PaymentEvent) -> None:
         book = self.money.get(recorded.stream, MoneyBook())

@@ -81,6 +81,12 @@ def settled(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 
 
-@projection.on(s.StockReleased, s.StockReservationExpired, s.StockShipped, keys=of_the_reservation)
+@projection.on(
+    s.StockReleased,
+    s.StockReservationExpired,
+    s.StockReservationBroken,
+    s.StockShipped,
+    keys=of_the_reservation,
+)
 def ended(_: Row | None, __: Recorded, ___: Key) -> None:
     return None

@@ -54,6 +54,8 @@ SUMMARIES: dict[type[Event], str] = {
     s.StockReserved: "reserved " + STOCK,
     s.StockShort: "short of {e.sku} at {e.location}: {e.quantity} asked, {e.available} there",
     s.StockReleased: "released " + STOCK,
+    s.StockReservationBroken: STOCK + " are no longer promised: {e.reason}",
+    s.StockPresaleCovered: "now there, and locked: " + STOCK,
     s.StockReservationExpired: "let go of " + STOCK,
     s.StockReservationTransferred: STOCK + " now belong to {e.to_order_id}",
     s.StockShipped: "shipped " + STOCK,

@@ -60,4 +60,5 @@ def is_over(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
         return None
     if isinstance(recorded.event, s.StockInboundCancelled):
         return {**row, "status": "requested", "promised_at": None}
-    return {**row, "status": "received"}
+    left = getattr(recorded.event, "outstanding", 0)
+    return {**row, "status": "ordered" if left else "received"}

@@ -1,4 +1,4 @@
-"""Stock places: how many units are in which bin, of which lot, in which condition; what expires first is picked first."""
+"""Stock places: how many units are in which bin, of which lot and condition; what expires first is picked first."""
 
 from __future__ import annotations
 

@@ -315,9 +315,13 @@ class PlacedEvent(StockEvent):
 
 
 class StockReceived(PlacedEvent):
+    """`outstanding`: what is still to come of the inbound that it belongs to, and of the request that this answers."""
+
     receipt_id: str
     lot_expires_at: Moment | None = None
     inbound_id: str | None = None
+    request_id: str | None = None
+    outstanding: int = 0
 
 
 class StockReturned(PlacedEvent):
@@ -349,6 +353,7 @@ class StockConditionChanged(PlacedEvent):
     change_id: str
     was: Condition
     reason: str = ""
+    lot_expires_at: Moment | None = None
 
 
 class StockWrittenOff(PlacedEvent):
@@ -359,6 +364,7 @@ class StockWrittenOff(PlacedEvent):
 class StockMovedToBin(PlacedEvent):
     move_id: str
     to_bin: str
+    lot_expires_at: Moment | None = None
 
 
 class StockMovedOut(PlacedEvent):
@@ -394,6 +400,8 @@ class StockInboundCancelled(StockEvent):
 
     inbound_id: str
     reason: str
+    request_id: str | None = None
+    move_id: str | None = None
     from_location: str | None = None
     serials: tuple[str, ...] = ()
 

@@ -30,7 +30,15 @@ def admit_serials(stock: Stock, command: s.AdmitSerials) -> Iterator[s.StockEven
     """Never refused: the registry has answered already."""
     new = tuple(serial for serial in dict.fromkeys(command.serials) if serial not in stock.shelves.serials)
     if new and not stock.movements.knows(f"receipt/{command.receipt_id}"):
-        yield s.StockReceived(**{**command.model_dump(), "serials": new}, quantity=len(new))
+        told = {**command.model_dump(), "serials": new, "quantity": len(new)}
+        yield s.StockReceived(**told, **_still_to_come(stock, command.inbound_id, len(new)))
+
+
+def _still_to_come(stock: Stock, inbound_id: str | None, arrived: int) -> dict[str, Any]:
+    known = stock.supply.inbounds.get(inbound_id) if inbound_id else None
+    if known is None:
+        return {}
+    return {"request_id": known.request_id, "outstanding": max(known.quantity - arrived, 0)}
 
 
 def restock(stock: Stock, command: s.RestockReturn) -> Iterator[s.StockEvent]:
@@ -87,12 +95,13 @@ def change_condition(stock: Stock, command: s.ChangeCondition) -> Iterator[s.Sto
     place = Place(command.bin, command.lot, command.was)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     yield from _losing(stock, command, place, command.quantity, f"{command.condition}: {command.reason}")
-    yield s.StockConditionChanged(**{**command.model_dump(), "serials": serials})
+    expires_at = stock.shelves.places[place].lot_expires_at
+    yield s.StockConditionChanged(**{**command.model_dump(), "serials": serials}, lot_expires_at=expires_at)
 
 
 def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
     over = sorted(
-        (place, units.quantity)
+        (place, units)
         for place, units in stock.shelves.places.items()
         if place.lot == command.lot
         and place.condition == "sellable"
@@ -100,18 +109,19 @@ def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
         and units.lot_expires_at <= command.now
     )
     reason = f"lot {command.lot} expired"
-    yield from broken_by_losing(stock, command, sum(quantity for _, quantity in over), reason)
-    for place, quantity in over:
+    yield from broken_by_losing(stock, command, sum(units.quantity for _, units in over), reason)
+    for place, units in over:
         yield s.StockConditionChanged(
             sku=command.sku,
             location=command.location,
-            quantity=quantity,
+            quantity=units.quantity,
             bin=place.bin,
             lot=place.lot,
             was="sellable",
             condition="quarantine",
             change_id=f"expired/{place.lot}/{place.bin}",
             reason=reason,
+            lot_expires_at=units.lot_expires_at,
             serials=tuple(sorted(_numbers_at(stock.shelves, place))),
         )
 
@@ -131,7 +141,8 @@ def move_to_bin(stock: Stock, command: s.MoveToBin) -> Iterator[s.StockEvent]:
     place = Place(command.bin, command.lot, command.condition)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     _check_room(stock, command, place._replace(bin=command.to_bin))
-    yield s.StockMovedToBin(**{**command.model_dump(), "serials": serials})
+    expires_at = stock.shelves.places[place].lot_expires_at
+    yield s.StockMovedToBin(**{**command.model_dump(), "serials": serials}, lot_expires_at=expires_at)
 
 
 def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
@@ -144,8 +155,8 @@ def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
     free = stock.sellable - stock.promised
     if command.condition == "sellable" and command.quantity > free:
         raise Refused("promised", f"only {free} units are not promised to orders; move those, or release some first")
-    units = stock.shelves.places[place]
-    yield s.StockMovedOut(**{**command.model_dump(), "serials": serials}, lot_expires_at=units.lot_expires_at)
+    expires_at = stock.shelves.places[place].lot_expires_at
+    yield s.StockMovedOut(**{**command.model_dump(), "serials": serials}, lot_expires_at=expires_at)
 
 
 def admit_move(stock: Stock, command: s.AdmitMove) -> Iterator[s.StockEvent]:
@@ -198,7 +209,7 @@ def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.Stock
     if known.from_location is None:
         if command.serials:
             raise Refused("serial_not_there", "numbered units come in with `serials receive-serials`")
-        yield s.StockReceived(**came)
+        yield s.StockReceived(**came, **_still_to_come(stock, command.inbound_id, quantity))
         return
     if quantity > known.quantity:
         raise Refused("exceeds_transit", f"only {known.quantity} units are on their way; adjust what came beyond them")
@@ -219,7 +230,12 @@ def _arriving(known: Inbound, command: s.ReceiveInbound, quantity: int) -> tuple
 def cancel_inbound(stock: Stock, command: s.CancelInbound) -> Iterator[s.StockEvent]:
     if known := stock.supply.inbounds.get(command.inbound_id):
         yield s.StockInboundCancelled(
-            **command.model_dump(), quantity=known.quantity, from_location=known.from_location, serials=known.serials
+            **command.model_dump(),
+            quantity=known.quantity,
+            request_id=known.request_id,
+            move_id=known.move_id,
+            from_location=known.from_location,
+            serials=known.serials,
         )
 
 

@@ -367,10 +367,9 @@ def _moved_to_bin(stock: Stock, event: s.StockMovedToBin) -> Stock:
     return _moved(stock, f"bin/{event.move_id}", _shifted(stock.shelves, was, now, event))
 
 
-def _shifted(shelves: Shelves, was: Place, now: Place, event: s.PlacedEvent) -> Shelves:
-    units = shelves.places.get(was)
+def _shifted(shelves: Shelves, was: Place, now: Place, event: s.StockConditionChanged | s.StockMovedToBin) -> Shelves:
     taken = shelves.put(was, -event.quantity)
-    return taken.put(now, event.quantity, units and units.lot_expires_at).name(event.serials, now)
+    return taken.put(now, event.quantity, event.lot_expires_at).name(event.serials, now)
 
 
 # --- policy and supply

@@ -1,0 +1,37 @@
+"""Stock mover: what left one location is let into the other; presales that can be covered are, to the last.
+
+Reads    StockMovedOut, StockPresaleCovered
+Emits    AdmitMove, CoverPresales
+Decides  nothing; what has left is there, or in transit until somebody receives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.kernel import Consumer
+from oms_es.schemas.stock import AdmitMove, CoverPresales, StockMovedOut, StockPresaleCovered
+
+consumer = Consumer("stock_mover", emits=(AdmitMove, CoverPresales))
+
+
+@consumer.on(StockMovedOut)
+def let_it_in(event: StockMovedOut) -> Iterator[AdmitMove]:
+    yield AdmitMove(
+        sku=event.sku,
+        location=event.to_location,
+        move_id=event.move_id,
+        from_location=event.location,
+        quantity=event.quantity,
+        arrives_at=event.arrives_at,
+        lot=event.lot,
+        lot_expires_at=event.lot_expires_at,
+        condition=event.condition,
+        serials=event.serials,
+    )
+
+
+@consumer.on(StockPresaleCovered)
+def cover_the_rest(event: StockPresaleCovered) -> Iterator[CoverPresales]:
+    if event.more:
+        yield CoverPresales(sku=event.sku, location=event.location)
