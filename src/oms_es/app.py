@@ -55,8 +55,8 @@ from oms_es.projections import (
     open_exceptions,
     order_status,
     order_timeline,
-    sourcing_rules,
     replenishments,
+    sourcing_rules,
     stock_levels,
     stock_places,
 )

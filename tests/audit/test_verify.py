@@ -55,7 +55,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     assert found.passed
     assert found.position > ORDERS
     unasked = {check.name for check in found.checks if not check.checked}
-    assert unasked <= {
+    assert unasked <= {"moves conserved: what came in, or was lost, had left elsewhere"} | {
         f"{name}: every row is the fold of history"
         for name in (
             *("deadlines", "backorder_queue", "open_exceptions", "items", "sourcing_rules"),

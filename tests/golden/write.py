@@ -102,8 +102,6 @@ EXAMPLES: dict[str, Any] = {
     "order_kinds": ["standard"],
     "over_capacity": 0,
     "occasion": 1,
-    "occurred_at": MOMENT,
-    "order_id": ORDER,
     "outstanding": 1,
     "payment_id": f"{ORDER}.1",
     "payment_token": "tok-1",
@@ -159,8 +157,6 @@ EXAMPLES: dict[str, Any] = {
     "weight_grams": 950,
     "within_km": 200,
     "up_to": 20,
-    "volume_ml": 1200,
-    "weight_grams": 950,
     "write_off_id": "w-1",
 }
 """A value for every plain field, by its name."""

@@ -16,21 +16,16 @@ from oms_es.gateways.simulators import Chaos
 from oms_es.kernel import Command, Key, Projection, Recorded, Row
 from oms_es.runtime.read_models import fold
 from oms_es.schemas import item as i
-from oms_es.schemas.rules import PublishSourcingRules
-
-CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
-BESIDES: tuple[Command, ...] = (
-    i.DescribeItem(sku="TEA", weight_grams=250),
-    i.DefineBundle(sku="TEA", components={}),
-    PublishSourcingRules(version="2"),
-    PublishSourcingRules(version="3"),
 from oms_es.schemas import stock as s
+from oms_es.schemas.rules import PublishSourcingRules
 
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
 TEA: Any = {"sku": "TEA", "location": "leipzig"}
 BESIDES: tuple[Command, ...] = (
     i.DescribeItem(sku="TEA", weight_grams=250),
     i.DefineBundle(sku="TEA", components={}),
+    PublishSourcingRules(version="2"),
+    PublishSourcingRules(version="3"),
     s.SetReorderPoint(**TEA, quantity=5, up_to=20),
     s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=datetime(2026, 1, 1, tzinfo=UTC)),
 )

@@ -142,7 +142,7 @@ class History:
             self.promises[event.to_reservation_id, event.sku, event.location] = event.quantity
         self.sold.expect(
             book.keeps_its_promises,
-            lambda: f"{_at(recorded)}: {book.open} promised, {book.presold} sold before, of {book.on_hand} on hand",
+            lambda: f"{_at(recorded)}: {book.open} promised of {book.on_hand} on hand, {book.presold} presold",
         )
         self.conserved.expect(
             (book.on_hand, book.aside, book.open, book.presold)
