@@ -177,25 +177,35 @@ class SqlLedger:
         try:
             connection = self.connection()
             with connection.transaction():
-                rows = connection.execute(
-                    "SELECT key, operation, subject, part, amount_minor, outcome, reference, mode "
-                    "FROM simulated_effects WHERE key = ANY(%b)",
-                    [[key for key, _ in asked]],
-                )
-                known = {row[0]: Effect(*row) for row in rows}
-                new = [make() for key, make in asked if key not in known]
-                if new:
-                    columns = [list(column) for column in zip(*new, strict=True)]
-                    connection.execute(
-                        "INSERT INTO simulated_effects SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], "
-                        "%b::text[], %b::bigint[], %b::text[], %b::text[], %b::text[])",
-                        columns,
-                    )
-                    self._queue([told for effect in new for told in tells(effect)])
+                known = self._known(connection, [key for key, _ in asked])
+                made = self._made(connection, [make() for key, make in asked if key not in known])
+                self._queue([told for effect in made.values() for told in tells(effect)])
+            if len(known) + len(made) < len(asked):  # another worker was faster with the others
+                known = self._known(connection, [key for key, _ in asked])
         except psycopg.OperationalError as error:
             self.close()
             raise GatewayUnavailable(str(error)) from error
-        return known | {effect.key: effect for effect in new}, {effect.key for effect in new}
+        return known | made, set(made)
+
+    def _known(self, connection: psycopg.Connection[Any], keys: Sequence[UUID]) -> dict[UUID, Effect]:
+        rows = connection.execute(
+            "SELECT key, operation, subject, part, amount_minor, outcome, reference, mode "
+            "FROM simulated_effects WHERE key = ANY(%b)",
+            [keys],
+        )
+        return {row[0]: Effect(*row) for row in rows}
+
+    def _made(self, connection: psycopg.Connection[Any], effects: Sequence[Effect]) -> dict[UUID, Effect]:
+        """Those that nobody else has made meanwhile: a zombie may ask for the same at the same time."""
+        if not effects:
+            return {}
+        rows = connection.execute(
+            "INSERT INTO simulated_effects SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], "
+            "%b::text[], %b::bigint[], %b::text[], %b::text[], %b::text[]) ON CONFLICT (key) DO NOTHING RETURNING key",
+            [list(column) for column in zip(*effects, strict=True)],
+        )
+        made = {key for (key,) in rows}
+        return {effect.key: effect for effect in effects if effect.key in made}
 
     def connection(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
