@@ -110,7 +110,10 @@ LAPSE = o.LapseOrder(**OF)
 RETRY = o.RetrySourcing(**OF)
 CANCELLATION_REQUESTED = o.OrderCancellationRequested(**OF, reason=CANCEL.reason, shipment_ids=(f"{ID}.1", f"{ID}.2"))
 SHIPPED = o.OrderShipped(**OF)
-COMPLETED = o.OrderCompleted(**OF, payment_id=PAYMENT)
+TAKEN_BY_1, TAKEN_BY_2 = (
+    o.ParcelCharge(shipment_id=f"{ID}.{n}", payment_id=PAYMENT, amount_minor=share) for n, share in ((1, 630), (2, 420))
+)
+COMPLETED = o.OrderCompleted(**OF, payment_id=PAYMENT, charges=(TAKEN_BY_1, TAKEN_BY_2))
 
 
 def of(shipment: int) -> Any:
@@ -369,7 +372,7 @@ def test_a_partly_stopped_order_completes_with_what_was_shipped() -> None:
     given_order(*stopping, kept(1), stopped(2)).when(o.RecordShipmentDispatched(**of(1))).then(dispatched(1), SHIPPED)
     given_order(*stopping, dispatched(1)).when(o.RecordShipmentCancelled(**of(2))).then(stopped(2), SHIPPED)
     given_order(*stopping, kept(1), stopped(2), dispatched(1), SHIPPED).when(o.RecordShipmentDelivered(**of(1))).then(
-        delivered(1), COMPLETED
+        delivered(1), o.OrderCompleted(**OF, payment_id=PAYMENT, charges=(TAKEN_BY_1,))
     )
 
 

@@ -37,6 +37,7 @@ class Order(NamedTuple):
     backordered: HashTrieMap[str, int] = HashTrieMap()  # by SKU
     awaited: HashTrieMap[Held, int] = HashTrieMap()  # asked of a stock stream, not answered yet
     allocated: HashTrieMap[Held, int] = HashTrieMap()
+    plans: tuple[o.ShipmentPlan, ...] = ()
     shipments: HashTrieMap[str, ShipmentStatus] = HashTrieMap()
     kept: HashTrieSet[str] = HashTrieSet()  # shipments that would not be stopped
     cancel_reason: str = ""
@@ -76,7 +77,7 @@ def evolve(order: Order, event: o.OrderEvent) -> Order:
             return order._replace(phase="awaiting_payment")
         case o.OrderReleased(shipments=plans):
             opened: HashTrieMap[str, ShipmentStatus] = HashTrieMap((plan.shipment_id, "open") for plan in plans)
-            return order._replace(phase="fulfilling", shipments=opened)
+            return order._replace(phase="fulfilling", plans=plans, shipments=opened)
         case o.OrderShipmentDispatched(shipment_id=shipment):
             return order._replace(shipments=order.shipments.insert(shipment, "dispatched"))
         case o.OrderShipmentDelivered(shipment_id=shipment):
@@ -402,7 +403,15 @@ def _milestones(order: Order) -> Iterator[o.OrderEvent]:
     if order.phase in ("fulfilling", "cancelling"):
         yield o.OrderShipped(order_id=order_id)
     if "dispatched" not in statuses:
-        yield o.OrderCompleted(order_id=order_id, payment_id=order.payment_id)
+        yield o.OrderCompleted(order_id=order_id, payment_id=order.payment_id, charges=tuple(_charges(order)))
+
+
+def _charges(order: Order) -> Iterator[o.ParcelCharge]:
+    """What those that left take, of each payment that bears it."""
+    for plan in order.plans:
+        if order.shipments[plan.shipment_id] != "cancelled":
+            for charge in o.borne(plan.charges, order.payment_id, plan.amount_minor):
+                yield o.ParcelCharge(shipment_id=plan.shipment_id, **charge.model_dump())
 
 
 DECISIONS: dict[type[o.OrderCommand], Any] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oms_es.kernel import Consumer
-from oms_es.schemas.order import Charge, OrderCompleted
+from oms_es.schemas.order import OrderCompleted, borne
 from oms_es.schemas.payment import CapturePayment, VoidPayment
 from oms_es.schemas.shipment import ShipmentDispatched
 
@@ -19,15 +19,17 @@ consumer = Consumer("payment_capturer", emits=(CapturePayment, VoidPayment))
 
 @consumer.on(ShipmentDispatched)
 def take_the_share(event: ShipmentDispatched) -> Iterator[CapturePayment]:
-    borne = event.charges
-    if not borne and event.amount_minor > 0:
-        borne = (Charge(payment_id=event.payment_id, amount_minor=event.amount_minor),)
-    for charge in borne:
+    for charge in borne(event.charges, event.payment_id, event.amount_minor):
         yield CapturePayment(
             payment_id=charge.payment_id, capture_id=event.shipment_id, amount_minor=charge.amount_minor
         )
 
 
 @consumer.on(OrderCompleted)
-def let_go_of_the_rest(event: OrderCompleted) -> Iterator[VoidPayment]:
+def let_go_of_the_rest(event: OrderCompleted) -> Iterator[CapturePayment | VoidPayment]:
+    """Of what is left when every share is taken, also those of which it has not been heard yet that they are due."""
+    for charge in event.charges:
+        yield CapturePayment(
+            payment_id=charge.payment_id, capture_id=charge.shipment_id, amount_minor=charge.amount_minor
+        )
     yield VoidPayment(payment_id=event.payment_id)

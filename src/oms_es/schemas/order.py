@@ -87,6 +87,13 @@ class Charge(Message):
     amount_minor: Annotated[AmountMinor, Field(gt=0)]
 
 
+def borne(charges: tuple[Charge, ...], payment_id: str, amount_minor: int) -> tuple[Charge, ...]:
+    """Who bears a share: the payments named, or the order's one payment; nobody where it is nothing."""
+    if charges or amount_minor == 0:
+        return charges
+    return (Charge(payment_id=payment_id, amount_minor=amount_minor),)
+
+
 class OrderContent(Message):
     """What a channel tells us of an order: the canonical form every dialect is mapped to."""
 
@@ -405,8 +412,19 @@ class OrderShipped(OrderEvent):
     """Everything that will be shipped has left."""
 
 
+class ParcelCharge(Message):
+    """What a parcel that left takes of one payment."""
+
+    shipment_id: str
+    payment_id: str
+    amount_minor: int
+
+
 class OrderCompleted(OrderEvent):
     payment_id: str
+    charges: tuple[ParcelCharge, ...] = ()
+    """Of all parcels that left. Whoever lets go of the rest takes these first: that a parcel left is told in another
+    topic, and may be heard of later than this."""
 
 
 class OrderCancellationRequested(OrderEvent):
