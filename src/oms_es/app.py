@@ -48,6 +48,7 @@ from oms_es.projections import (
     backorder_queue,
     daily_sales,
     deadlines,
+    deposits,
     inbounds,
     items,
     location_load,
@@ -55,6 +56,7 @@ from oms_es.projections import (
     open_exceptions,
     order_status,
     order_timeline,
+    payments,
     replenishments,
     sourcing_rules,
     stock_levels,
@@ -107,6 +109,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     order_timeline.projection,
     daily_sales.projection,
     open_exceptions.projection,
+    payments.projection,
+    deposits.projection,
 )
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,

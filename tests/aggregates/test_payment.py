@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from itertools import permutations
 from typing import Any
+
+import pytest
+from pydantic import ValidationError
 
 from dsl import Given
 from oms_es.aggregates.payment import decider
+from oms_es.aggregates.payment_state import Payment
 from oms_es.kernel import Command, Event
 from oms_es.schemas import payment as p
 
@@ -21,6 +29,7 @@ DECLINE = p.RecordDecline(**PAY, reason="no funds")
 DECLINED = p.PaymentDeclined(**OF, reason="no funds")
 FAIL = p.RecordFailure(**PAY, reason="no answer")
 FAILED = p.PaymentFailed(**OF, reason="no answer")
+HOLDS_NONE = "payment o.1 holds no money to take; request a new payment"
 NOTED = p.PaymentCancellationNoted(**OF)
 VOID = p.VoidPayment(**PAY)
 CANCEL = p.CancelPayment(**PAY)
@@ -30,8 +39,16 @@ def capture(n: int, key: str = "s1") -> p.CapturePayment:
     return p.CapturePayment(**PAY, capture_id=key, amount_minor=n)
 
 
-def capture_requested(n: int, key: str = "s1") -> p.PaymentCaptureRequested:
-    return p.PaymentCaptureRequested(**EUR, capture_id=key, amount_minor=n, authorization="auth")
+def capture_requested(
+    n: int, key: str = "s1", authorization: str = "auth", *, final: bool = False
+) -> p.PaymentCaptureRequested:
+    return p.PaymentCaptureRequested(
+        **EUR, capture_id=key, amount_minor=n, authorization=authorization, final=final or n == 100
+    )
+
+
+def capture_refused(n: int, reason: str, key: str = "s1") -> p.PaymentCaptureRefused:
+    return p.PaymentCaptureRefused(**OF, capture_id=key, amount_minor=n, reason=reason)
 
 
 def record_capture(reference: str = "cap", key: str = "s1") -> p.RecordCapture:
@@ -78,7 +95,15 @@ def held(*then: Event) -> Given:
 def test_money_is_asked_for_once() -> None:
     Given(decider).when(REQUEST).then(REQUESTED)
     pending().when(REQUEST).then()
-    pending().when(REQUEST.model_copy(update={"amount_minor": 101})).then_refused("already_requested")
+
+
+def test_an_id_that_names_another_payment_already_is_told_once_and_stops_nobody() -> None:
+    other = REQUEST.model_copy(update={"amount_minor": 101})
+    (refused,) = decider.decide(pending().state, other)
+    assert isinstance(refused, p.PaymentRequestRefused)
+    assert (refused.amount_minor, refused.order_id) == (101, "o")
+    pending(refused).when(other).then()
+    pending(refused).when(REQUEST).then()
 
 
 def test_the_amount_held_is_the_amount_asked_for() -> None:
@@ -91,7 +116,7 @@ def test_money_that_comes_after_the_order_gave_up_goes_straight_back() -> None:
     for gave_up in (NOTED, DECLINED, FAILED):
         pending(gave_up).when(AUTHORIZE).then(AUTHORIZED, void_requested(100))
         pending(gave_up, AUTHORIZED, void_requested(100)).when(AUTHORIZE).then()
-        pending(gave_up, AUTHORIZED, void_requested(100)).when(capture(1)).then_refused("not_authorized")
+        pending(gave_up, AUTHORIZED, void_requested(100)).when(capture(1)).then(capture_refused(1, HOLDS_NONE))
 
 
 def test_a_decline_is_told_once_and_contradicts_money_that_is_held() -> None:
@@ -111,14 +136,22 @@ def test_no_answer_is_told_once_and_contradicts_nothing() -> None:
     held().when(FAIL).then()
 
 
-def test_a_capture_takes_what_is_held_once() -> None:
+def test_p12_no_more_is_captured_than_was_authorised() -> None:
     held().when(capture(60)).then(capture_requested(60))
     held(capture_requested(60)).when(capture(60)).then()
-    held(capture_requested(60)).when(capture(60, "s2")).then_refused("exceeds_authorization")
-    held(capture_requested(60)).when(capture(40, "s2")).then(capture_requested(40, "s2"))
-    held(capture_requested(60)).when(capture(30)).then_refused("capture_repeated")
-    pending().when(capture(60)).then_refused("not_authorized")
-    pending(DECLINED).when(capture(60)).then_refused("not_authorized")
+    held(capture_requested(60)).when(capture(40, "s2")).then(capture_requested(40, "s2", final=True))
+    too_much = capture_refused(60, "60 is more than the 40 left of payment o.1", "s2")
+    held(capture_requested(60)).when(capture(60, "s2")).then(too_much)
+    held(capture_requested(60), too_much).when(capture(60, "s2")).then()
+    held(capture_requested(60), too_much).when(capture(40, "s2")).then(capture_requested(40, "s2", final=True))
+
+
+def test_what_cannot_be_captured_is_told_and_stops_nobody() -> None:
+    changed = capture_refused(30, "capture s1 takes 60; to take 30 more, name another capture_id")
+    held(capture_requested(60)).when(capture(30)).then(changed)
+    held(capture_requested(60), changed).when(capture(30)).then()
+    pending().when(capture(60)).then(capture_refused(60, HOLDS_NONE))
+    pending(DECLINED).when(capture(60)).then(capture_refused(60, HOLDS_NONE))
 
 
 def test_a_capture_is_done_once() -> None:
@@ -152,7 +185,7 @@ def test_a_void_lets_go_of_what_is_neither_taken_nor_being_taken() -> None:
     held(capture_requested(100), captured(100)).when(VOID).then()
     held(void_requested(100)).when(VOID).then()
     pending().when(VOID).then()
-    held(capture_requested(60), void_requested(40)).when(capture(40, "s2")).then_refused("not_authorized")
+    held(capture_requested(60), void_requested(40)).when(capture(40, "s2")).then(capture_refused(40, HOLDS_NONE, "s2"))
     held(capture_requested(60), void_requested(40), capture_failed(60)).when(VOID).then()
 
 
@@ -174,9 +207,9 @@ def test_a_cancellation_undoes_what_was_held_and_what_was_taken() -> None:
     undone = (void_requested(10), refund_requested(60), refund_requested(30, "s2"))
     held(*two).when(CANCEL).then(*undone)
     held(*two, *undone).when(CANCEL).then()
-    held(*two, *undone).when(capture(1, "s3")).then_refused("not_authorized")
+    held(*two, *undone).when(capture(1, "s3")).then(capture_refused(1, HOLDS_NONE, "s3"))
     all_back = (capture_requested(100), captured(100), refund_requested(100))
-    held(*all_back).when(capture(1, "s2")).then_refused("exceeds_authorization")
+    held(*all_back).when(capture(1, "s2")).then(capture_refused(1, "1 is more than the 0 left of payment o.1", "s2"))
 
 
 def test_a_capture_that_succeeds_after_the_cancellation_is_refunded_at_once() -> None:
@@ -189,7 +222,7 @@ def test_a_capture_that_fails_after_the_cancellation_lets_go_of_its_share() -> N
     held(capture_requested(100), NOTED).when(record_capture_failure()).then(capture_failed(100), void_requested(100))
     failed = (capture_requested(100), NOTED, capture_failed(100))
     held(*failed, void_requested(100)).when(record_capture_failure()).then()
-    held(*failed).when(capture(1, "s2")).then_refused("not_authorized")
+    held(*failed).when(capture(1, "s2")).then(capture_refused(1, HOLDS_NONE, "s2"))
     voided = (capture_requested(60), NOTED, void_requested(40))
     held(*voided).when(record_capture_failure()).then(capture_failed(60))
 
@@ -221,7 +254,7 @@ def test_what_was_taken_is_given_back_in_parts_across_captures() -> None:
     held(*two, refund_requested(70, "r1")).when(refund(70)).then()
     held(*two, refund_requested(70, "r1")).when(refund(20, "r2")).then(refund_requested(20, "r2"))
     held(*two, refund_requested(70, "r1")).when(CANCEL).then(void_requested(10), refund_requested(20))
-    held(*two, refund_requested(70, "r1")).when(capture(10, "s3")).then(capture_requested(10, "s3"))
+    held(*two, refund_requested(70, "r1")).when(capture(10, "s3")).then(capture_requested(10, "s3", final=True))
 
 
 def test_more_than_was_taken_is_not_given_back_and_nobody_stops_over_it() -> None:
@@ -247,22 +280,327 @@ def test_the_parts_of_a_refund_sum_to_it() -> None:
     taken.when(refund(9, "r1", line, shipping)).then(refund_refused(9, "its parts sum to 10, not to 9"))
 
 
+DEPOSIT = REQUESTED.model_copy(update={"capture_now": True})
+TAKEN_AT_ONCE = capture_requested(100, "o.1")
+
+
+def applied(n: int, key: str = "s1") -> p.PaymentDepositApplied:
+    return p.PaymentDepositApplied(**EUR, capture_id=key, amount_minor=n)
+
+
 def test_a_deposit_is_taken_as_soon_as_it_is_held() -> None:
-    deposit = REQUESTED.model_copy(update={"capture_now": True})
-    taken = capture_requested(100, "o.1")
-    Given(decider, deposit).when(AUTHORIZE).then(AUTHORIZED, taken)
-    Given(decider, deposit, AUTHORIZED, taken).when(AUTHORIZE).then()
-    Given(decider, deposit, NOTED).when(AUTHORIZE).then(AUTHORIZED, void_requested(100))
+    Given(decider, DEPOSIT).when(AUTHORIZE).then(AUTHORIZED, TAKEN_AT_ONCE)
+    Given(decider, DEPOSIT, AUTHORIZED, TAKEN_AT_ONCE).when(AUTHORIZE).then()
+    Given(decider, DEPOSIT, NOTED).when(AUTHORIZE).then(AUTHORIZED, void_requested(100))
+
+
+def test_a_deposit_is_applied_to_parcels_and_never_beyond_what_is_left_of_it() -> None:
+    taken = (DEPOSIT, AUTHORIZED, TAKEN_AT_ONCE, captured(100, key="o.1"))
+    Given(decider, *taken).when(capture(60)).then(applied(60))
+    Given(decider, *taken, applied(60)).when(capture(60)).then()
+    too_much = capture_refused(50, "50 is more than the 40 left of the deposit", "s2")
+    Given(decider, *taken, applied(60)).when(capture(50, "s2")).then(too_much)
+    Given(decider, *taken, applied(60), refund_requested(30, "r1")).when(capture(10, "s2")).then(applied(10, "s2"))
+    Given(decider, DEPOSIT).when(capture(1)).then(capture_refused(1, HOLDS_NONE))
 
 
 def test_a_decline_says_whether_another_try_may_succeed() -> None:
     pending().when(DECLINE.model_copy(update={"retriable": True})).then(DECLINED.model_copy(update={"retriable": True}))
 
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+UNTIL_NOON = AUTHORIZED.model_copy(update={"expires_at": NOON})
+AT_NOON = p.ExpireAuthorization(**PAY, now=NOON)
+ANEW = p.RecordReauthorization(**PAY, capture_id="s1", reference="auth2")
+NOT_ANEW = p.RecordReauthorizationDecline(**PAY, capture_id="s1", reason="no funds")
+HELD_NO_LONGER = p.RecordCaptureFailure(**PAY, capture_id="s1", reason="expired", expired=True)
+
+
+def expired(n: int) -> p.PaymentExpired:
+    return p.PaymentExpired(**EUR, amount_minor=n, authorization="auth")
+
+
+def asked_anew(n: int, key: str = "s1") -> p.PaymentReauthorizationRequested:
+    return p.PaymentReauthorizationRequested(**EUR, capture_id=key, amount_minor=n, payment_token="tok", method="card")
+
+
+def held_anew(n: int) -> p.PaymentReauthorized:
+    return p.PaymentReauthorized(**EUR, capture_id="s1", amount_minor=n, reference="auth2")
+
+
+def taken_anew(n: int) -> p.PaymentCaptureRequested:
+    return capture_requested(n, "s1", "auth2", final=True)
+
+
+def test_what_is_held_until_a_time_is_held_no_longer_from_then_on() -> None:
+    pending().when(AUTHORIZE.model_copy(update={"expires_at": NOON})).then(UNTIL_NOON)
+    pending(UNTIL_NOON).when(AT_NOON).then(expired(100))
+    pending(UNTIL_NOON, expired(100)).when(AT_NOON).then()
+    pending(UNTIL_NOON, capture_requested(60)).when(AT_NOON).then(expired(40))
+    pending(UNTIL_NOON).when(p.ExpireAuthorization(**PAY, now=NOON - timedelta(seconds=1))).then()
+    for nothing_is_left in (capture_requested(100), void_requested(100)):
+        pending(UNTIL_NOON, nothing_is_left).when(AT_NOON).then()
+    held().when(AT_NOON).then()
+    pending(UNTIL_NOON, expired(100)).when(VOID).then()
+
+
+def test_the_end_of_an_authorisation_may_be_told_after_it() -> None:
+    later = AUTHORIZE.model_copy(update={"expires_at": NOON})
+    told = p.PaymentExpirySet(**OF, expires_at=NOON)
+    held().when(later).then(told)
+    held(told).when(later).then()
+    held(told).when(AT_NOON).then(expired(100))
+    held(void_requested(100)).when(later).then()
+
+
+def test_a_provider_may_say_itself_that_it_holds_nothing_any_more() -> None:
+    expiry = p.RecordExpiry(**PAY)
+    held().when(expiry).then(expired(100))
+    held(expired(100)).when(expiry).then()
+    held(capture_requested(100)).when(expiry).then()
+    pending().when(expiry).then_refused("not_authorized")
+
+
+def test_a_capture_after_the_end_asks_for_a_new_authorisation_and_follows_it() -> None:
+    late = (expired(100), asked_anew(60))
+    held(expired(100)).when(capture(60)).then(asked_anew(60))
+    held(*late).when(capture(60)).then()
+    held(*late).when(capture(40, "s2")).then(asked_anew(40, "s2"))
+    held(*late).when(ANEW).then(held_anew(60), taken_anew(60))
+    held(*late, held_anew(60), taken_anew(60)).when(ANEW).then()
+    held(*late, held_anew(60), taken_anew(60)).when(record_capture()).then(captured(60))
+    too_much = capture_refused(50, "50 is more than the 40 left of payment o.1", "s2")
+    held(*late).when(capture(50, "s2")).then(too_much)
+    held(expired(100)).when(ANEW).then_refused("unknown_reauthorization")
+    other = p.RecordReauthorization(**PAY, capture_id="s1", reference="auth3")
+    held(*late, held_anew(60), taken_anew(60)).when(other).then_refused("second_reauthorization")
+
+
+def test_a_capture_that_finds_its_authorisation_expired_asks_for_a_new_one() -> None:
+    held(capture_requested(60)).when(HELD_NO_LONGER).then(expired(40), asked_anew(60))
+    anew = (capture_requested(60), expired(40), asked_anew(60))
+    held(*anew).when(HELD_NO_LONGER).then()
+    held(*anew, held_anew(60), taken_anew(60)).when(HELD_NO_LONGER).then()
+    held(*anew, held_anew(60), taken_anew(60)).when(record_capture()).then(captured(60))
+    held(capture_requested(100), NOTED).when(HELD_NO_LONGER).then(capture_failed(100), void_requested(100))
+
+
+def test_a_new_authorisation_that_is_declined_ends_its_capture_and_no_other() -> None:
+    late = (expired(100), asked_anew(60))
+    declined = p.PaymentReauthorizationDeclined(
+        **OF, capture_id="s1", amount_minor=60, reason="no funds", retriable=False
+    )
+    held(*late).when(NOT_ANEW).then(declined)
+    held(*late, declined).when(NOT_ANEW).then()
+    held(*late, declined).when(capture(100, "s2")).then(asked_anew(100, "s2"))
+    held(*late, held_anew(60), taken_anew(60)).when(NOT_ANEW).then_refused("contradicts")
+    let_go = p.PaymentVoidRequested(**EUR, amount_minor=60, authorization="auth2", void_id="s1")
+    held(*late, declined).when(ANEW).then(held_anew(60), let_go)
+
+
+def test_money_held_anew_for_an_order_that_was_cancelled_meanwhile_goes_straight_back() -> None:
+    late = (expired(100), asked_anew(60))
+    held(*late).when(CANCEL).then(NOTED)
+    let_go = p.PaymentVoidRequested(**EUR, amount_minor=60, authorization="auth2", void_id="s1")
+    over = capture_failed(60).model_copy(update={"reason": "cancelled meanwhile"})
+    held(*late, NOTED).when(ANEW).then(held_anew(60), over, let_go)
+    voided = p.PaymentVoided(**EUR, amount_minor=60, reference="v", void_id="s1")
+    gone = (held_anew(60), over, let_go)
+    held(*late, NOTED, *gone).when(p.RecordVoid(**PAY, reference="v", void_id="s1")).then(voided)
+
+
+def test_a_refund_that_fails_is_owed_still_and_may_be_tried_under_another_name() -> None:
+    fails = p.RecordRefundFailure(**PAY, refund_id="r1", reason="account closed")
+    failed = p.PaymentRefundFailed(**OF, refund_id="r1", amount_minor=60, reason="account closed")
+    asked = (capture_requested(60), captured(60), refund_requested(60, "r1"))
+    done = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=60, reference="ref")
+    held(*asked).when(fails).then(failed)
+    held(*asked, failed).when(fails).then()
+    held(*asked, failed).when(refund(60)).then()
+    held(*asked, failed).when(refund(60, "r2")).then(refund_requested(60, "r2"))
+    held(*asked, done).when(fails).then_refused("contradicts")
+    held(*asked, failed).when(p.RecordRefund(**PAY, refund_id="r1", reference="ref")).then_refused("contradicts")
+    held(*asked[:2]).when(fails).then_refused("unknown_refund")
+
+
+def test_a_void_that_fails_is_told_once() -> None:
+    fails = p.RecordVoidFailure(**PAY, reason="too late")
+    failed = p.PaymentVoidFailed(**OF, amount_minor=100, void_id="", reason="too late")
+    held(void_requested(100)).when(fails).then(failed)
+    held(void_requested(100), failed).when(fails).then()
+    held(void_requested(100), failed).when(p.RecordVoid(**PAY, reference="v")).then_refused("contradicts")
+    voided = p.PaymentVoided(**EUR, amount_minor=100, reference="v")
+    held(void_requested(100), voided).when(fails).then_refused("contradicts")
+    held().when(fails).then_refused("unknown_void")
+
+
+def test_what_nobody_answers_is_told_once_and_can_still_be_answered() -> None:
+    silence = p.RecordSilence(**PAY, operation="capture", part="s1")
+    unanswered = p.PaymentUnanswered(**OF, operation="capture", part="s1", amount_minor=60)
+    held(capture_requested(60)).when(silence).then(unanswered)
+    held(capture_requested(60), unanswered).when(silence).then()
+    held(capture_requested(60), unanswered).when(record_capture()).then(captured(60))
+    held(capture_requested(60), captured(60)).when(silence).then()
+    held().when(silence).then()
+    anew = p.RecordSilence(**PAY, operation="reauthorize", part="s1")
+    no_answer = p.PaymentReauthorizationDeclined(
+        **OF, capture_id="s1", amount_minor=60, reason="the provider gave no answer", retriable=True
+    )
+    held(expired(100), asked_anew(60)).when(anew).then(no_answer)
+    held(expired(100), asked_anew(60), held_anew(60), taken_anew(60)).when(anew).then()
+
+
+TAKEN = (capture_requested(60), captured(60))
+
+
+def dispute(n: int = 40, shape: type[p.DisputeCommand] = p.RecordDisputeOpened) -> p.DisputeCommand:
+    return shape(**PAY, dispute_id="d", amount_minor=n, reason="not received")
+
+
+OPENED = p.PaymentDisputeOpened(**EUR, dispute_id="d", amount_minor=40, reason="not received")
+WON = p.PaymentDisputeWon(**EUR, dispute_id="d", amount_minor=40)
+LOST = p.PaymentDisputeLost(**EUR, dispute_id="d", amount_minor=40)
+IS_WON, IS_LOST = dispute(shape=p.RecordDisputeWon), dispute(shape=p.RecordDisputeLost)
+
+
+def test_disputed_money_is_not_given_back_as_well() -> None:
+    held(*TAKEN).when(dispute()).then(OPENED)
+    held(*TAKEN, OPENED).when(dispute()).then()
+    why = "30 is more than the 20 left of what was taken, with 40 in dispute"
+    held(*TAKEN, OPENED).when(refund(30)).then(refund_refused(30, why))
+    held(*TAKEN, OPENED).when(refund(20)).then(refund_requested(20, "r1"))
+    held(*TAKEN, OPENED, WON).when(refund(60)).then(refund_requested(60, "r1"))
+    held(*TAKEN, OPENED, LOST).when(refund(30)).then(refund_refused(30, why))
+    held(*TAKEN, OPENED).when(dispute(41)).then_refused("contradicts")
+    held().when(dispute()).then_refused("contradicts")
+
+
+def test_a_dispute_is_won_or_lost_once_even_where_its_end_is_told_first() -> None:
+    held(*TAKEN, OPENED).when(IS_WON).then(WON)
+    held(*TAKEN, OPENED).when(IS_LOST).then(LOST)
+    held(*TAKEN).when(IS_LOST).then(OPENED, LOST)
+    for ended in (WON, LOST):
+        held(*TAKEN, OPENED, ended).when(dispute()).then()
+    held(*TAKEN, OPENED, LOST).when(IS_LOST).then()
+    held(*TAKEN, OPENED, LOST).when(IS_WON).then_refused("contradicts")
+
+
+def test_money_is_not_both_refunded_and_lost() -> None:
+    refunded = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=30, reference="ref")
+    given_back = (refund_requested(30, "r1"), refunded)
+    held(*TAKEN, *given_back).when(dispute()).then_refused("contradicts")
+    in_flight = (refund_requested(30, "r1"), OPENED)
+    held(*TAKEN, *in_flight, refunded).when(IS_LOST).then_refused("contradicts")
+    record = p.RecordRefund(**PAY, refund_id="r1", reference="ref")
+    held(*TAKEN, *in_flight, LOST).when(record).then_refused("contradicts")
+    held(capture_requested(60), OPENED, LOST).when(record_capture_failure()).then_refused("contradicts")
+
+
+def test_a_cancellation_leaves_disputed_money_alone_until_the_dispute_is_won() -> None:
+    taken = (capture_requested(100), captured(100), OPENED)
+    held(*taken).when(CANCEL).then(NOTED, refund_requested(60))
+    held(*taken, NOTED, refund_requested(60)).when(CANCEL).then()
+    held(*taken, NOTED, refund_requested(60)).when(IS_WON).then(WON, refund_requested(40, "d"))
+    held(*taken, NOTED, refund_requested(60)).when(IS_LOST).then(LOST)
+
+
+def test_p10_a_webhook_and_the_answer_race_and_the_money_is_taken_once() -> None:
+    asked = held(capture_requested(100))
+    asked.when(capture(100)).then()
+    asked.when(record_capture()).then(captured(100))
+    told = held(capture_requested(100), captured(100))
+    told.when(record_capture()).then()
+    told.when(capture(100)).then()
+    told.when(record_capture_failure()).then_refused("contradicts")
+
+
+def test_p19_a_double_click_refunds_once() -> None:
+    once = (*TAKEN, refund_requested(30, "r1"))
+    held(*TAKEN).when(refund(30)).then(refund_requested(30, "r1"))
+    held(*once).when(refund(30)).then()
+    done = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=30, reference="ref")
+    held(*once, done).when(refund(30)).then()
+    held(*once, done).when(p.RecordRefund(**PAY, refund_id="r1", reference="ref")).then()
+
+
+OUTSTANDING = (
+    capture_requested(30, "s0"),
+    captured(30, "cap0", "s0"),
+    capture_requested(60),
+    refund_requested(20, "r1"),
+    void_requested(10),
+)
+CALLBACKS: tuple[Command, ...] = (
+    AUTHORIZE,
+    record_capture(),
+    p.RecordRefund(**PAY, refund_id="r1", reference="ref"),
+    p.RecordVoid(**PAY, reference="void"),
+    dispute(),
+)
+
+
+def told(state: Payment, callback: Command) -> Payment:
+    return reduce(decider.evolve, decider.decide(state, callback), state)
+
+
+def test_callbacks_converge_in_any_order_with_any_repeats() -> None:
+    """Over everything that may be told next: every order, with every repeat, is a path through this graph."""
+    begun = held(*OUTSTANDING).state
+    reached, frontier = {frozenset[int](): begun}, [frozenset[int]()]
+    while frontier:
+        heard = frontier.pop()
+        for number, callback in enumerate(CALLBACKS):
+            after, now = heard | {number}, told(reached[heard], callback)
+            assert (now == reached[heard]) == (number in heard or callback is AUTHORIZE)
+            if after not in reached:
+                frontier.append(after)
+            assert reached.setdefault(after, now) == now
+    assert len(reached) == 2 ** len(CALLBACKS)
+    settled = reached[frozenset(range(len(CALLBACKS)))]
+    assert (settled.captured, settled.gone, settled.disputed, settled.refundable) == (90, 20, 40, 30)
+
+
+@pytest.mark.parametrize("repeated", range(len(CALLBACKS)))
+def test_p13_every_callback_told_in_every_order_with_a_repeat_settles_once(repeated: int) -> None:
+    begun = held(*OUTSTANDING).state
+    ends = {
+        tuple(sorted(reduce(told, (CALLBACKS[i] for i in order), begun).effects.items()))
+        for order in permutations((*range(len(CALLBACKS)), repeated))
+    }
+    assert len(ends) == 1
+
+
 def test_of_an_unknown_payment_there_is_nothing_to_undo_and_nothing_to_report() -> None:
-    undoing: tuple[Command, ...] = (VOID, CANCEL)
+    undoing: tuple[Command, ...] = (VOID, CANCEL, AT_NOON)
     for command in undoing:
         Given(decider).when(command).then()
-    reports: tuple[Command, ...] = (AUTHORIZE, DECLINE, FAIL, capture(1), record_capture(), record_capture_failure())
+    reports: tuple[Command, ...] = (AUTHORIZE, DECLINE, FAIL, record_capture(), record_capture_failure(), dispute())
     for command in reports:
         Given(decider).when(command).then_refused("unknown_payment")
+
+
+def test_what_our_consumers_ask_of_an_unknown_payment_is_told_to_its_order() -> None:
+    nobody = "there is no such payment"
+    Given(decider).when(capture(1)).then(capture_refused(1, nobody))
+    Given(decider, capture_refused(1, nobody)).when(capture(1)).then()
+    Given(decider).when(refund(1)).then(refund_refused(1, nobody))
+    Given(decider, refund_refused(1, nobody)).when(refund(1)).then()
+
+
+@pytest.mark.parametrize("number", ["4242424242424242", "4242 4242 4242 4242", "3782-822463-10005", "6304000000000000"])
+def test_a_card_number_is_refused_wherever_a_token_or_a_reference_is_taken(number: str) -> None:
+    shapes: tuple[Callable[[], Command], ...] = (
+        lambda: p.RequestPayment(**EUR, amount_minor=1, payment_token=number),
+        lambda: p.RecordAuthorization(**PAY, reference=number),
+        lambda: p.RecordCapture(**PAY, capture_id="s1", reference=number),
+        lambda: p.RecordVoid(**PAY, reference=number),
+        lambda: p.RecordRefund(**PAY, refund_id="r", reference=number),
+    )
+    for shape in shapes:
+        with pytest.raises(ValidationError, match="card number"):
+            shape()
+
+
+@pytest.mark.parametrize("token", ["4242424242424243", "42424242424", "tok_4242424242424242", "pi_1", "shopify-4711"])
+def test_what_is_no_card_number_is_taken(token: str) -> None:
+    assert p.RecordAuthorization(**PAY, reference=token).reference == token

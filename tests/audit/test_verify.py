@@ -58,7 +58,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     assert unasked <= {"moves conserved: what came in, or was lost, had left elsewhere"} | {
         f"{name}: every row is the fold of history"
         for name in (
-            *("deadlines", "backorder_queue", "open_exceptions", "items", "sourcing_rules"),
+            *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
             *("inbounds", "replenishments"),
         )
     }

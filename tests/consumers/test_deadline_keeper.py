@@ -6,8 +6,9 @@ from folding import fold
 from oms_es.consumers.deadline_keeper import due_commands
 from oms_es.projections.deadlines import projection
 from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
-from story import NOON, OF, allocated, held
+from story import AUTHORIZED, NOON, OF, PAYMENT, allocated, held
 
 CART_HELD = s.StockReserved(**{**held(order_id="cart"), "reservation_id": "cart-7"}, expires_at=NOON)
 
@@ -20,6 +21,11 @@ def test_a_hold_whose_time_is_over_expires() -> None:
     assert tuple(due_commands(fold(projection, CART_HELD).values(), NOON)) == (
         s.ExpireReservation(sku="A", location="berlin", reservation_id="cart-7", order_id="cart", now=NOON),
     )
+
+
+def test_an_authorisation_whose_time_is_over_expires() -> None:
+    rows = fold(projection, AUTHORIZED.model_copy(update={"expires_at": NOON}))
+    assert tuple(due_commands(rows.values(), NOON)) == (p.ExpireAuthorization(payment_id=PAYMENT, now=NOON),)
 
 
 def test_nothing_due_lets_nothing_go() -> None:

@@ -10,8 +10,9 @@ import pytest
 from folding import fold, recorded_at
 from oms_es.kernel import Event
 from oms_es.projections.deadlines import PAYMENT_DUE_SECONDS, projection
+from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
-from story import NOON, ORDER, allocated, cancelled, held, released
+from story import AUTHORIZED, NOON, OF_PAYMENT, ORDER, PAYMENT, allocated, cancelled, held, released
 
 CART: Any = {**held(order_id="cart"), "reservation_id": "cart-7"}
 CART_HELD = s.StockReserved(**CART, expires_at=NOON)
@@ -56,3 +57,36 @@ def test_only_the_hold_that_ended_is_settled() -> None:
 
 def test_a_hold_without_an_end_and_an_order_s_own_lock_are_no_deadlines() -> None:
     assert fold(projection, s.StockReserved(**CART), s.StockReserved(**held(), expires_at=NOON)) == {}
+
+
+HELD_UNTIL_NOON = AUTHORIZED.model_copy(update={"expires_at": NOON})
+EUR: Any = {**OF_PAYMENT, "currency": "EUR", "amount_minor": 900}
+
+
+def capture_requested(*, final: bool) -> Event:
+    return p.PaymentCaptureRequested(**EUR, capture_id="x", authorization="r", final=final)
+
+
+def test_an_authorisation_expires_at_its_time_if_it_has_one() -> None:
+    ((key, row),) = fold(projection, HELD_UNTIL_NOON).items()
+    assert (key, row["kind"], row["due_at"], row["subject"]) == (
+        (f"authorization/{PAYMENT}",),
+        "authorization_expiry",
+        NOON,
+        PAYMENT,
+    )
+    assert fold(projection, AUTHORIZED) == {}
+    assert len(fold(projection, AUTHORIZED, p.PaymentExpirySet(**OF_PAYMENT, expires_at=NOON))) == 1
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        capture_requested(final=True),
+        p.PaymentExpired(**EUR, authorization="r"),
+        p.PaymentVoidRequested(**EUR, authorization="r"),
+    ],
+)
+def test_an_authorisation_of_which_nothing_is_held_any_more_does_not_expire(over: Event) -> None:
+    assert fold(projection, HELD_UNTIL_NOON, over) == {}
+    assert len(fold(projection, HELD_UNTIL_NOON, capture_requested(final=False))) == 1

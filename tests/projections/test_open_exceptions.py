@@ -104,3 +104,58 @@ def test_a_parcel_that_no_carrier_takes_is_shown_until_one_does() -> None:
 )
 def test_a_booking_that_failed_is_settled_by_whatever_ends_the_wait(settled: Event) -> None:
     assert fold(projection, NOT_BOOKED, settled) == {}
+
+
+EUR: Any = {**OF_PAYMENT, "currency": "EUR"}
+DISPUTED = p.PaymentDisputeOpened(**EUR, dispute_id="d", amount_minor=40, reason="not received")
+UNANSWERED = p.PaymentUnanswered(**OF_PAYMENT, operation="capture", part="x", amount_minor=300)
+
+
+def test_a_dispute_is_open_until_it_is_won_or_lost() -> None:
+    row = only(DISPUTED)
+    assert (row["exception_id"], row["order_id"]) == ("dispute/d", ORDER)
+    assert row["detail"] == f"40 of {OF_PAYMENT['payment_id']} disputed: not received"
+    for ended in (p.PaymentDisputeWon, p.PaymentDisputeLost):
+        assert fold(projection, DISPUTED, ended(**EUR, dispute_id="d", amount_minor=40)) == {}
+
+
+def test_what_the_provider_does_not_answer_is_open_until_it_is_known() -> None:
+    row = only(UNANSWERED)
+    assert row["detail"] == "ask the provider whether the capture of 300 happened"
+    other = p.PaymentCaptured(**EUR, capture_id="y", amount_minor=300, reference="c")
+    assert len(fold(projection, UNANSWERED, other)) == 1
+    assert fold(projection, UNANSWERED, other.model_copy(update={"capture_id": "x"})) == {}
+    no_refund = p.PaymentUnanswered(**OF_PAYMENT, operation="refund", part="x", amount_minor=300)
+    refunded = p.PaymentRefunded(**EUR, refund_id="x", amount_minor=300, reference="r")
+    assert fold(projection, no_refund, refunded) == {}
+    no_void = p.PaymentUnanswered(**OF_PAYMENT, operation="void", part="", amount_minor=300)
+    assert fold(projection, no_void, p.PaymentVoided(**EUR, amount_minor=300, reference="v")) == {}
+
+
+@pytest.mark.parametrize(
+    ("event", "exception_id"),
+    [
+        (p.PaymentCaptureRefused(**OF_PAYMENT, capture_id="x", amount_minor=3, reason="no"), "capture_refused/x"),
+        (p.PaymentRefundRefused(**OF_PAYMENT, refund_id="x", amount_minor=3, reason="no"), "refund_refused/x"),
+        (p.PaymentRefundFailed(**OF_PAYMENT, refund_id="x", amount_minor=3, reason="no"), "refund_failed/x"),
+        (
+            p.PaymentVoidFailed(**OF_PAYMENT, void_id="", amount_minor=3, reason="no"),
+            f"void_failed/{OF_PAYMENT['payment_id']}",
+        ),
+        (
+            p.PaymentReauthorizationDeclined(
+                **OF_PAYMENT, capture_id="x", amount_minor=3, reason="no", retriable=False
+            ),
+            "reauthorization_declined/x",
+        ),
+        (
+            p.PaymentRequestRefused(**EUR, amount_minor=3, reason="no", fingerprint="f"),
+            f"payment_refused/{OF_PAYMENT['payment_id']}",
+        ),
+    ],
+)
+def test_money_that_cannot_go_where_it_should_needs_somebody(event: Event, exception_id: str) -> None:
+    row = only(event)
+    assert row["exception_id"] == exception_id
+    assert row["detail"].startswith("3 ")
+    assert row["detail"].endswith(": no")

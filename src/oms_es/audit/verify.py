@@ -20,6 +20,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
+from oms_es.aggregates.payment_state import Payment
 from oms_es.aggregates.stock import Stock
 from oms_es.audit.stock_book import StockBook, TransitBook
 from oms_es.kernel import Decider, Key, Projection, Recorded, Row
@@ -66,10 +67,31 @@ class Report(NamedTuple):
 
 
 class MoneyBook(NamedTuple):
+    """A second bookkeeping of a payment, from the bare amounts of its events: held, let go, taken, given back."""
+
     authorized: int = 0
-    captured: int = 0
+    expired: int = 0
     voided: int = 0
+    captured: int = 0
+    applied: int = 0
     refunded: int = 0
+    disputed: int = 0
+    lost: int = 0
+
+
+BOOKED: Mapping[type[p.PaymentEvent], str] = {
+    p.PaymentAuthorized: "authorized",
+    p.PaymentReauthorized: "authorized",
+    p.PaymentExpired: "expired",
+    p.PaymentVoided: "voided",
+    p.PaymentCaptured: "captured",
+    p.PaymentDepositApplied: "applied",
+    p.PaymentRefunded: "refunded",
+    p.PaymentDisputeOpened: "disputed",
+    p.PaymentDisputeWon: "disputed",
+    p.PaymentDisputeLost: "lost",
+}
+"""Which sum each fact about money adds to; a dispute that is won is taken off again."""
 
 
 class History:
@@ -93,7 +115,7 @@ class History:
         )
         self.moved = Check("moves conserved: what came in, or was lost, had left elsewhere")
         self.promised = Check("what an order counts on is what stock promised")
-        self.paid = Check("money conserved: captured, voided <= authorised; refunded <= captured")
+        self.paid = Check("money conserved: captured, voided, expired <= authorised; refunded, lost <= captured")
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
@@ -111,7 +133,7 @@ class History:
             case s.StockEvent():
                 self._check_stock(recorded, event, state)
             case p.PaymentEvent():
-                self._check_money(recorded, event)
+                self._check_money(recorded, event, state)
             case o.OrderPlaced():
                 self._check_placed(recorded, event)
             case o.OrderLineAllocated():
@@ -155,21 +177,20 @@ class History:
                 on_its_way >= 0, lambda: f"{_at(recorded)}: {-on_its_way} units came that had not left for here"
             )
 
-    def _check_money(self, recorded: Recorded, event: p.PaymentEvent) -> None:
+    def _check_money(self, recorded: Recorded, event: p.PaymentEvent, state: Payment) -> None:
         book = self.money.get(recorded.stream, MoneyBook())
-        match event:
-            case p.PaymentAuthorized(amount_minor=amount):
-                book = book._replace(authorized=book.authorized + amount)
-            case p.PaymentCaptured(amount_minor=amount):
-                book = book._replace(captured=book.captured + amount)
-            case p.PaymentVoided(amount_minor=amount):
-                book = book._replace(voided=book.voided + amount)
-            case p.PaymentRefunded(amount_minor=amount):
-                book = book._replace(refunded=book.refunded + amount)
-        self.money[recorded.stream] = book
+        if column := BOOKED.get(type(event)):
+            sign = -1 if isinstance(event, p.PaymentDisputeWon) else 1
+            amount_minor: int = event.amount_minor  # type: ignore[attr-defined] # every event that is booked has one
+            book = book._replace(**{column: getattr(book, column) + sign * amount_minor})
+            self.money[recorded.stream] = book
+        in_flight = sum(capture.amount_minor for capture in state.captures.values() if capture.status == "in_flight")
         self.paid.expect(
-            book.captured + book.voided <= book.authorized and book.refunded <= book.captured,
-            lambda: f"{_at(recorded)}: {book}",
+            book.captured + book.voided + book.expired + in_flight <= book.authorized
+            and book.refunded + book.lost <= book.captured + in_flight
+            and book.lost <= book.disputed
+            and (book.captured, book.refunded, book.lost) == (state.captured, state.refunded, state.lost),
+            lambda: f"{_at(recorded)}: {book}, {in_flight} in flight",
         )
 
     def _check_placed(self, recorded: Recorded, placed: o.OrderPlaced) -> None:

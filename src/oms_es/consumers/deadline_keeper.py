@@ -1,7 +1,7 @@
 """Deadline keeper: what is due is let go.
 
 Reads    rows of `deadlines` whose time has come
-Emits    LapseOrder, ExpireReservation
+Emits    LapseOrder, ExpireReservation, ExpireAuthorization
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -12,6 +12,7 @@ from datetime import datetime
 
 from oms_es.kernel import Command, Row
 from oms_es.schemas.order import LapseOrder
+from oms_es.schemas.payment import ExpireAuthorization
 from oms_es.schemas.stock import ExpireReservation
 
 
@@ -30,8 +31,13 @@ def expire_the_reservation(row: Row, now: datetime) -> Command:
     )
 
 
+def expire_the_authorization(row: Row, now: datetime) -> Command:
+    return ExpireAuthorization(payment_id=row["subject"], now=now)
+
+
 COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "payment_overdue": lapse_the_order,
     "reservation_expiry": expire_the_reservation,
+    "authorization_expiry": expire_the_authorization,
 }
 """By the kind of deadline."""

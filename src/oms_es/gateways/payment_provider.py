@@ -1,15 +1,19 @@
 """Payment providers: money is asked for by intent, and the answer, at once or by callback, is recorded.
 
-Reads    PaymentRequested, PaymentCaptureRequested, PaymentVoidRequested, PaymentRefundRequested
-Emits    RecordAuthorization, RecordDecline, RecordFailure, RecordCapture, RecordCaptureFailure, RecordVoid,
-         RecordRefund
+Reads    PaymentRequested, PaymentReauthorizationRequested, PaymentCaptureRequested, PaymentVoidRequested,
+         PaymentRefundRequested
+Emits    RecordAuthorization, RecordDecline, RecordFailure, RecordReauthorization, RecordReauthorizationDecline,
+         RecordCapture, RecordCaptureFailure, RecordVoid, RecordVoidFailure, RecordRefund, RecordRefundFailure,
+         RecordSilence
 Decides  nothing about money; only how often to ask again. The intent is durable before the provider hears of it and its
-         event id is the idempotency key, so that a crash at any point, or an answer that was lost, never pays twice.
+         event id is the idempotency key, so that a crash at any point, or an answer that was lost, never pays twice:
+         what became of a lost answer is looked up under the same key before anything is asked again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
@@ -17,15 +21,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import payment as p
+from oms_es.schemas.types import AmountMinor, Moment
 
 ATTEMPTS_MAX = 3
 """How often one intent is put to a provider that answers others, before the attempt counts as failed."""
 
-Operation = Literal["authorize", "capture", "void", "refund"]
+Operation = Literal["authorize", "reauthorize", "capture", "void", "refund"]
 
 
 class Ask(NamedTuple):
-    """One request to the provider. `part` names the capture or refund; `authorization` what it rests on."""
+    """One request to the provider. `part` names the capture, void or refund; `authorization` what it rests on."""
 
     key: UUID
     operation: Operation
@@ -35,14 +40,22 @@ class Ask(NamedTuple):
     currency: str
     payment_token: str
     authorization: str
+    method: str = ""
 
 
 class Answer(NamedTuple):
-    """`pending`: a callback will tell. `unknown`: no answer came; the effect may or may not have happened."""
+    """`pending`: a callback will tell. `unknown`: no answer came; the effect may or may not have happened.
 
-    outcome: Literal["succeeded", "declined", "pending", "unknown"]
+    `absent`, of a look-up only: under that key nothing has happened. `retriable`, of a decline: another time it may
+    succeed. `expired`, of a declined capture: the money is held no longer.
+    """
+
+    outcome: Literal["succeeded", "declined", "pending", "unknown", "absent"]
     reference: str = ""
     reason: str = ""
+    retriable: bool = False
+    expired: bool = False
+    expires_at: datetime | None = None
 
 
 class PaymentProvider(Protocol):
@@ -50,22 +63,35 @@ class PaymentProvider(Protocol):
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]: ...
 
+    def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        """What has become of each, by its key alone: nothing is done now. Raises GatewayUnavailable."""
+
 
 class Callback(Message):
     """What a provider tells of its own accord: often twice, sometimes late, in any order."""
 
-    operation: Operation
-    outcome: Literal["succeeded", "declined"]
+    operation: Operation | Literal["expire", "dispute"]
+    outcome: Literal["succeeded", "declined", "opened", "won", "lost"]
     payment_id: str = Field(min_length=1)
     part: str = ""
     reference: str = ""
     reason: str = ""
+    retriable: bool = False
+    expired: bool = False
+    expires_at: Moment | None = None
+    amount_minor: AmountMinor = 0
 
 
 class PaymentGateway:
     name = "payment_provider"
     intents: frozenset[type[Event]] = frozenset(
-        {p.PaymentRequested, p.PaymentCaptureRequested, p.PaymentVoidRequested, p.PaymentRefundRequested}
+        {
+            p.PaymentRequested,
+            p.PaymentReauthorizationRequested,
+            p.PaymentCaptureRequested,
+            p.PaymentVoidRequested,
+            p.PaymentRefundRequested,
+        }
     )
 
     def __init__(self, provider: PaymentProvider, attempts_max: int = ATTEMPTS_MAX) -> None:
@@ -75,81 +101,134 @@ class PaymentGateway:
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
         asks = [ask_of(intent) for intent in intents]
         answers = list(self.provider.submit(asks))
-        for _ in range(self.attempts_max - 1):
-            open_asks = [i for i, answer in enumerate(answers) if answer.outcome == "unknown"]
-            if not open_asks:
+        for attempts_left in reversed(range(self.attempts_max)):
+            if not self._look_up(asks, answers):
                 break
-            for i, answer in zip(open_asks, self.provider.submit([asks[i] for i in open_asks]), strict=True):
-                answers[i] = answer
-        unknown = [ask for ask, answer in zip(asks, answers, strict=True) if answer.outcome == "unknown"]
-        if len(unknown) == len(asks) or any(ask.operation != "authorize" for ask in unknown):
-            raise GatewayUnavailable(f"{len(unknown)} of {len(asks)} requests stay unanswered")
+            if attempts_left:
+                self._ask_again(asks, answers)
+        if all(answer.outcome == "unknown" for answer in answers):
+            raise GatewayUnavailable(f"{len(asks)} requests stay unanswered")
         return [tuple(_outcome(ask, answer)) for ask, answer in zip(asks, answers, strict=True)]
+
+    def _look_up(self, asks: Sequence[Ask], answers: list[Answer]) -> bool:
+        """What became of those whose answers were lost; False where none was."""
+        lost = [i for i, answer in enumerate(answers) if answer.outcome == "unknown"]
+        for i, found in zip(lost, self.provider.find([asks[i] for i in lost]) if lost else (), strict=True):
+            answers[i] = found
+        return bool(lost)
+
+    def _ask_again(self, asks: Sequence[Ask], answers: list[Answer]) -> None:
+        absent = [i for i, answer in enumerate(answers) if answer.outcome == "absent"]
+        for i, answer in zip(absent, self.provider.submit([asks[i] for i in absent]) if absent else (), strict=True):
+            answers[i] = answer
 
 
 def ask_of(intent: Recorded) -> Ask:
     key, event = intent.event_id, intent.event
     match event:
         case p.PaymentRequested(payment_id=payment, amount_minor=amount, currency=currency, payment_token=token):
-            return Ask(key, "authorize", payment, "", amount, currency, token, "")
+            return Ask(key, "authorize", payment, "", amount, currency, token, "", event.method)
+        case p.PaymentReauthorizationRequested(payment_id=payment, amount_minor=amount, currency=currency):
+            token = event.payment_token
+            return Ask(key, "reauthorize", payment, event.capture_id, amount, currency, token, "", event.method)
         case p.PaymentCaptureRequested(payment_id=payment, amount_minor=amount, currency=currency):
             return Ask(key, "capture", payment, event.capture_id, amount, currency, "", event.authorization)
         case p.PaymentVoidRequested(payment_id=payment, amount_minor=amount, currency=currency):
-            return Ask(key, "void", payment, "", amount, currency, "", event.authorization)
+            return Ask(key, "void", payment, event.void_id, amount, currency, "", event.authorization)
         case p.PaymentRefundRequested(payment_id=payment, amount_minor=amount, currency=currency):
             return Ask(key, "refund", payment, event.refund_id, amount, currency, "", event.authorization)
     raise AssertionError(f"{type(event).__name__} is no payment intent")
 
 
 def _outcome(ask: Ask, answer: Answer) -> list[Command]:
-    if answer.outcome == "pending":
-        return []
-    if answer.outcome == "unknown":
-        return [p.RecordFailure(payment_id=ask.payment_id, reason="the provider gave no answer")]
-    return [_record(ask.operation, answer.outcome, ask.payment_id, ask.part, answer.reference, answer.reason)]
+    match answer.outcome:
+        case "pending":
+            return []
+        case "unknown" | "absent":
+            return [_silence(ask)]
+        case "succeeded":
+            return [_succeeded(ask.operation, ask.payment_id, ask.part, answer)]
+    return [_declined(ask.operation, ask.payment_id, ask.part, answer)]
+
+
+def _silence(ask: Ask) -> Command:
+    """Contradicts nothing: a callback may have told meanwhile."""
+    if ask.operation == "authorize":
+        return p.RecordFailure(payment_id=ask.payment_id, reason="the provider gave no answer")
+    return p.RecordSilence(payment_id=ask.payment_id, operation=ask.operation, part=ask.part)
 
 
 def parse_callback(payload: bytes) -> Command:
     """A provider's callback as a command. Raises BadInput."""
     try:
-        callback = CALLBACK.validate_json(payload)
-        return _record(
-            callback.operation,
-            callback.outcome,
-            callback.payment_id,
-            callback.part,
-            callback.reference,
-            callback.reason,
-        )
+        return _told(CALLBACK.validate_json(payload))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "payload"
         raise BadInput("bad_callback", f"{where}: {first['msg']}; ask the provider to send it again") from error
 
 
-def _record(
-    operation: Operation,
-    outcome: Literal["succeeded", "declined"],
-    payment_id: str,
-    part: str,
-    reference: str,
-    why: str,
-) -> Command:
-    if outcome == "succeeded":
-        return RECORDS[operation](payment_id, part, reference)
-    if operation == "authorize":
-        return p.RecordDecline(payment_id=payment_id, reason=why)
-    if operation == "capture":
-        return p.RecordCaptureFailure(payment_id=payment_id, capture_id=part, reason=why)
-    raise BadInput("bad_callback", f"a {operation} cannot be declined; ask the provider what happened to {payment_id}")
+def _told(callback: Callback) -> Command:
+    payment, part = callback.payment_id, callback.part
+    match callback.operation, callback.outcome:
+        case "dispute", ("opened" | "won" | "lost") as outcome:
+            return DISPUTES[outcome](
+                payment_id=payment, dispute_id=part, amount_minor=callback.amount_minor, reason=callback.reason
+            )
+        case "expire", "succeeded":
+            return p.RecordExpiry(payment_id=payment)
+        case ("authorize" | "reauthorize" | "capture" | "void" | "refund") as operation, "succeeded":
+            return _succeeded(operation, payment, part, _answer(callback))
+        case ("authorize" | "reauthorize" | "capture" | "void" | "refund") as operation, "declined":
+            return _declined(operation, payment, part, _answer(callback))
+    raise BadInput(
+        "bad_callback",
+        f"a {callback.operation} cannot be {callback.outcome}; ask the provider what happened to {payment}",
+    )
 
 
-RECORDS: dict[Operation, Callable[[str, str, str], Command]] = {
-    "authorize": lambda payment, _, reference: p.RecordAuthorization(payment_id=payment, reference=reference),
-    "capture": lambda payment, part, reference: p.RecordCapture(
-        payment_id=payment, capture_id=part, reference=reference
-    ),
-    "void": lambda payment, _, reference: p.RecordVoid(payment_id=payment, reference=reference),
-    "refund": lambda payment, part, reference: p.RecordRefund(payment_id=payment, refund_id=part, reference=reference),
+def _answer(callback: Callback) -> Answer:
+    return Answer(
+        "succeeded" if callback.outcome == "succeeded" else "declined",
+        callback.reference,
+        callback.reason,
+        callback.retriable,
+        callback.expired,
+        callback.expires_at,
+    )
+
+
+def _succeeded(operation: Operation, payment_id: str, part: str, answer: Answer) -> Command:
+    of: Any = {"payment_id": payment_id, "reference": answer.reference}
+    match operation:
+        case "authorize":
+            return p.RecordAuthorization(**of, expires_at=answer.expires_at)
+        case "reauthorize":
+            return p.RecordReauthorization(**of, capture_id=part)
+        case "capture":
+            return p.RecordCapture(**of, capture_id=part)
+        case "void":
+            return p.RecordVoid(**of, void_id=part)
+    return p.RecordRefund(**of, refund_id=part)
+
+
+def _declined(operation: Operation, payment_id: str, part: str, answer: Answer) -> Command:
+    of: Any = {"payment_id": payment_id, "reason": answer.reason}
+    match operation:
+        case "authorize":
+            return p.RecordDecline(**of, retriable=answer.retriable)
+        case "reauthorize":
+            return p.RecordReauthorizationDecline(**of, capture_id=part, retriable=answer.retriable)
+        case "capture":
+            return p.RecordCaptureFailure(**of, capture_id=part, expired=answer.expired)
+        case "void":
+            return p.RecordVoidFailure(**of, void_id=part)
+    return p.RecordRefundFailure(**of, refund_id=part)
+
+
+DISPUTES: dict[str, Callable[..., Command]] = {
+    "opened": p.RecordDisputeOpened,
+    "won": p.RecordDisputeWon,
+    "lost": p.RecordDisputeLost,
 }
-CALLBACK: TypeAdapter[Any] = TypeAdapter(Callback)
+CALLBACK: TypeAdapter[Callback] = TypeAdapter(Callback)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, Protocol
@@ -24,14 +24,34 @@ from oms_es.kernel import GatewayUnavailable
 from oms_es.runtime.intake import Arrival
 from oms_es.schemas import shipment as s
 
-Mode = Literal["plain", "decline", "timeout", "duplicate", "late", "silent"]
+Mode = Literal[
+    "plain",
+    "decline",
+    "timeout",
+    "duplicate",
+    "late",
+    "soft_decline",
+    "silent",
+    "reordered",
+    "expire",
+    "dispute_won",
+    "dispute_lost",
+    "refund_fails",
+]
 """`timeout`: the effect happens and the first answer is lost. `duplicate`: besides the answer, a callback, twice.
 `late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong order. `silent`:
-nothing is ever told."""
+nothing is ever told; of a payment, nothing happens either.
+
+Of payments only: `soft_decline`: another try may succeed.
+`reordered`: besides the answer, a callback at once and the same long after what followed. `expire`: what is held is
+held for EXPIRES_SECONDS only. `dispute_…`: what is captured is disputed, and the dispute ends so. `refund_fails`: as it
+says."""
 
 PAYMENT_CALLBACKS = "payment_callbacks"
 CARRIER_CALLBACKS = "carrier_callbacks"
 LATE_SECONDS = 1.0
+EXPIRES_SECONDS = 60
+"""How long an authorisation of the mode `expire` lasts."""
 
 CREATE = (
     """
@@ -65,8 +85,13 @@ class Chaos(NamedTuple):
     duplicate: float = 0.0
     late: float = 0.0
     silent: float = 0.0
+    soft_decline: float = 0.0
+    reordered: float = 0.0
+    expire: float = 0.0
+    dispute: float = 0.0
+    refund_failure: float = 0.0
 
-    def draw(self, key: UUID, *, may_decline: bool) -> Mode:
+    def draw(self, key: UUID, *, may_decline: bool, operation: str = "") -> Mode:
         point = int.from_bytes(sha256(f"{self.seed}/{key}".encode()).digest()[:8]) / 2**64
         modes: tuple[tuple[Mode, float], ...] = (
             ("timeout", self.timeout),
@@ -74,6 +99,11 @@ class Chaos(NamedTuple):
             ("late", self.late),
             ("silent", self.silent),
             ("decline", self.decline if may_decline else 0.0),
+            ("soft_decline", self.soft_decline if may_decline else 0.0),
+            ("reordered", self.reordered if operation else 0.0),
+            ("expire", self.expire if operation == "authorize" else 0.0),
+            ("dispute_lost" if key.int % 2 else "dispute_won", self.dispute if operation == "capture" else 0.0),
+            ("refund_fails", self.refund_failure if operation == "refund" else 0.0),
         )
         for mode, share in modes:
             if point < share:
@@ -138,7 +168,21 @@ TOKEN_MODES: dict[str, Mode] = {
     "tok-timeout": "timeout",
     "tok-duplicate": "duplicate",
     "tok-late": "late",
+    "tok-decline-soft": "soft_decline",
+    "tok-silent": "silent",
+    "tok-reordered": "reordered",
+    "tok-expire": "expire",
+    "tok-dispute-won": "dispute_won",
+    "tok-dispute-lost": "dispute_lost",
+    "tok-refund-fails": "refund_fails",
 }
+SHOWN_LATER: dict[Mode, tuple[str, str]] = {
+    "expire": ("capture", "-x"),
+    "dispute_won": ("capture", "-dw"),
+    "dispute_lost": ("capture", "-dl"),
+    "refund_fails": ("refund", "-rf"),
+}
+"""What a token brings about only when that operation follows; the authorisation's reference says so at its end."""
 
 
 class Effect(NamedTuple):
@@ -161,6 +205,9 @@ class Ledger(Protocol):
         self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
     ) -> tuple[dict[UUID, Effect], set[UUID]]:
         """Every key's effect, made now where it is new; and which are new."""
+
+    def known(self, keys: Sequence[UUID]) -> dict[UUID, Effect]:
+        """The effects of those keys that have one; nothing is made now. Raises GatewayUnavailable."""
 
     def close(self) -> None: ...
 
@@ -206,6 +253,13 @@ class SqlLedger:
         )
         made = {key for (key,) in rows}
         return {effect.key: effect for effect in effects if effect.key in made}
+
+    def known(self, keys: Sequence[UUID]) -> dict[UUID, Effect]:
+        try:
+            return self._known(self.connection(), keys)
+        except psycopg.OperationalError as error:
+            self.close()
+            raise GatewayUnavailable(str(error)) from error
 
     def connection(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
@@ -255,41 +309,96 @@ class SimulatedPaymentProvider:
         effects, new = self.ledger.effects([(ask.key, partial(self._effect, ask)) for ask in asks], self._tells)
         return [_answered(effects[ask.key], is_new=ask.key in new) for ask in asks]
 
+    def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        known = self.ledger.known([ask.key for ask in asks])
+        return [_found(known.get(ask.key)) for ask in asks]
+
     def _effect(self, ask: Ask) -> Effect:
-        drawn = self.chaos.draw(ask.key, may_decline=ask.operation == "authorize")
-        mode = TOKEN_MODES.get(ask.payment_token, drawn)
-        outcome = "declined" if mode == "decline" else "succeeded"
-        reference = f"{ask.operation[:4]}-{ask.key.hex[:20]}"
+        authorizing = ask.operation in ("authorize", "reauthorize")
+        drawn = self.chaos.draw(ask.key, may_decline=authorizing, operation=ask.operation)
+        mode = TOKEN_MODES.get(ask.payment_token, self._foretold(ask) or drawn)
+        reference = f"{REFERENCES[ask.operation]}-{ask.key.hex[:20]}"
+        if ask.operation == "authorize" and mode in SHOWN_LATER:
+            reference += SHOWN_LATER[mode][1]
+        if ask.operation == "authorize" and mode == "expire":
+            reference += str(int(self.ledger.clock().timestamp()) + EXPIRES_SECONDS)
+        declined = (mode in ("decline", "soft_decline") and authorizing) or (ask.operation, mode) in DECLINED_LATER
+        outcome = "nothing" if mode == "silent" else "declined" if declined else "succeeded"
         return Effect(ask.key, ask.operation, ask.payment_id, ask.part, ask.amount_minor, outcome, reference, mode)
 
+    def _foretold(self, ask: Ask) -> Mode | None:
+        """What the authorisation's token brings about now."""
+        for mode, (operation, mark) in SHOWN_LATER.items():
+            if ask.operation == operation and mark in ask.authorization:
+                until = _expires_at(ask.authorization)
+                return mode if until is None or until <= self.ledger.clock() else None
+        return None
+
     def _tells(self, effect: Effect) -> Iterable[Told]:
-        if effect.mode not in ("duplicate", "late"):
-            return
-        payload = json.dumps(
-            {
-                "operation": effect.operation,
-                "outcome": effect.outcome,
-                "payment_id": effect.subject,
-                "part": effect.part,
-                "reference": effect.reference,
-            }
-        ).encode()
-        now = self.ledger.clock()
-        if effect.mode == "duplicate":
-            yield Told(PAYMENT_CALLBACKS, now, payload)
-            yield Told(PAYMENT_CALLBACKS, now, payload)
-        else:
-            yield Told(PAYMENT_CALLBACKS, now + timedelta(seconds=LATE_SECONDS), payload)
+        now, late = self.ledger.clock(), timedelta(seconds=LATE_SECONDS)
+        told = {"payment_id": effect.subject, "part": effect.part, "amount_minor": effect.amount_minor}
+        answer = {
+            **told,
+            "operation": effect.operation,
+            "outcome": effect.outcome,
+            "reference": effect.reference,
+            "expires_at": (until := _expires_at(effect.reference)) and until.isoformat(),
+        }
+        moments = {"duplicate": (now, now), "late": (now + late,), "reordered": (now, now + 2 * late)}
+        for due_at in moments.get(effect.mode, ()):
+            yield Told(PAYMENT_CALLBACKS, due_at, json.dumps(answer).encode())
+        if effect.operation == "capture" and effect.mode in ("dispute_won", "dispute_lost"):
+            dispute = {**told, "operation": "dispute", "part": f"disp-{effect.key.hex[:20]}"}
+            steps = ["opened", effect.mode.removeprefix("dispute_")]
+            for number, step in enumerate(steps if effect.key.int % 3 else reversed(steps), start=1):
+                payload = json.dumps({**dispute, "outcome": step}).encode()
+                yield Told(PAYMENT_CALLBACKS, now + number * late, payload)
+
+
+REFERENCES: dict[str, str] = {
+    "authorize": "auth",
+    "reauthorize": "reau",
+    "capture": "capt",
+    "void": "void",
+    "refund": "refu",
+}
+
+
+DECLINED_LATER: frozenset[tuple[str, Mode]] = frozenset({("capture", "expire"), ("refund", "refund_fails")})
+
+
+def _found(effect: Effect | None) -> Answer:
+    if effect is None or effect.outcome == "nothing":
+        return Answer("absent")
+    return _answered(effect, is_new=False)
+
+
+def _expires_at(reference: str) -> datetime | None:
+    _, marked, epoch = reference.partition(SHOWN_LATER["expire"][1])
+    return datetime.fromtimestamp(int(epoch), UTC) if marked else None
 
 
 def _answered(effect: Effect, *, is_new: bool) -> Answer:
-    if effect.mode in ("late", "silent"):
+    if effect.mode == "late":
         return Answer("pending")
-    if effect.mode == "timeout" and is_new:
+    if effect.outcome == "nothing" or (effect.mode == "timeout" and is_new):
         return Answer("unknown")
     if effect.outcome == "declined":
-        return Answer("declined", reason="card declined")
-    return Answer("succeeded", effect.reference)
+        return Answer(
+            "declined",
+            reason=DECLINES[effect.mode],
+            retriable=effect.mode == "soft_decline",
+            expired=effect.mode == "expire",
+        )
+    return Answer("succeeded", effect.reference, expires_at=_expires_at(effect.reference))
+
+
+DECLINES: dict[Mode, str] = {
+    "decline": "card declined",
+    "soft_decline": "not enough funds at the moment",
+    "expire": "the authorisation has expired",
+    "refund_fails": "the account that is to get it is closed",
+}
 
 
 class SimulatedCarrier:

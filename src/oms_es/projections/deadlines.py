@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
 from oms_es.schemas.order import OrderAllocated, OrderCancelled, OrderReleased
 
@@ -89,4 +91,33 @@ def settled(_: Row | None, __: Recorded, ___: Key) -> None:
     keys=of_the_reservation,
 )
 def ended(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+def of_the_authorization(recorded: Recorded) -> Iterable[Key]:
+    """Most providers say until when; a capture that leaves something held changes nothing."""
+    event: Any = recorded.event
+    if isinstance(event, p.PaymentAuthorized) and event.expires_at is None:
+        return ()
+    if isinstance(event, p.PaymentCaptureRequested) and not event.final:
+        return ()
+    return ((f"authorization/{event.payment_id}",),)
+
+
+@projection.on(p.PaymentAuthorized, p.PaymentExpirySet, keys=of_the_authorization)
+def authorization_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event: Any = recorded.event
+    return {
+        "deadline_id": key[0],
+        "kind": "authorization_expiry",
+        "due_at": event.expires_at,
+        "order_id": event.order_id,
+        "subject": event.payment_id,
+        "sku": "",
+        "location": "",
+    }
+
+
+@projection.on(p.PaymentExpired, p.PaymentVoidRequested, p.PaymentCaptureRequested, keys=of_the_authorization)
+def nothing_is_held(_: Row | None, __: Recorded, ___: Key) -> None:
     return None

@@ -1,8 +1,8 @@
 """Open exceptions: what a person must look at. A row goes when the matter is settled.
 
-A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured, and a
-carrier that contradicts itself stay: nothing that happens settles them. A payment that was declined or failed is none:
-it cancels its order.
+A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
+given back, and a carrier that contradicts itself stay: nothing that happens settles them. A payment that was declined
+or failed is none: its order knows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
@@ -96,6 +96,62 @@ def was_not_paid(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, p.PaymentCaptureFailed)
     return raised(key, recorded, f"{event.amount_minor} could not be captured: {event.reason}")
+
+
+MONEY_MATTERS: dict[type[Event], tuple[str, str, str]] = {
+    p.PaymentRequestRefused: ("payment_refused", "payment_id", "{e.amount_minor} was not asked for: {e.reason}"),
+    p.PaymentCaptureRefused: ("capture_refused", "capture_id", "{e.amount_minor} cannot be captured: {e.reason}"),
+    p.PaymentReauthorizationDeclined: (
+        "reauthorization_declined",
+        "capture_id",
+        "{e.amount_minor} expired and were not authorised anew: {e.reason}",
+    ),
+    p.PaymentVoidFailed: ("void_failed", "payment_id", "{e.amount_minor} could not be let go: {e.reason}"),
+    p.PaymentRefundRefused: ("refund_refused", "refund_id", "{e.amount_minor} cannot be refunded: {e.reason}"),
+    p.PaymentRefundFailed: ("refund_failed", "refund_id", "{e.amount_minor} are owed still: {e.reason}"),
+    p.PaymentDisputeOpened: ("dispute", "dispute_id", "{e.amount_minor} of {e.payment_id} disputed: {e.reason}"),
+}
+"""The kind of exception, what it is about, and what it says."""
+
+
+def about_money(recorded: Recorded) -> Iterable[Key]:
+    kind, subject, _ = MONEY_MATTERS[type(recorded.event)]
+    return about(kind, subject)(recorded)
+
+
+@projection.on(*MONEY_MATTERS, keys=about_money)
+def money_needs_somebody(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    return raised(key, recorded, MONEY_MATTERS[type(recorded.event)][2].format(e=recorded.event))
+
+
+@projection.on(p.PaymentDisputeWon, p.PaymentDisputeLost, keys=about("dispute", "dispute_id"))
+def dispute_is_over(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+def of_the_question(recorded: Recorded) -> Iterable[Key]:
+    """Which capture, void or refund nobody knows the outcome of."""
+    event: Any = recorded.event
+    match event:
+        case p.PaymentUnanswered(operation=operation, part=part):
+            return ((f"payment_unanswered/{event.payment_id}/{operation}/{part}",),)
+        case p.PaymentCaptured() | p.PaymentCaptureFailed():
+            return ((f"payment_unanswered/{event.payment_id}/capture/{event.capture_id}",),)
+        case p.PaymentVoided() | p.PaymentVoidFailed():
+            return ((f"payment_unanswered/{event.payment_id}/void/{event.void_id}",),)
+    return ((f"payment_unanswered/{event.payment_id}/refund/{event.refund_id}",),)
+
+
+@projection.on(p.PaymentUnanswered, keys=of_the_question)
+def outcome_is_unknown(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, p.PaymentUnanswered)
+    return raised(key, recorded, f"ask the provider whether the {event.operation} of {event.amount_minor} happened")
+
+
+@projection.on(p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded, keys=of_the_question)
+def outcome_is_known(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
 
 
 UNBOOKED = about("booking_failed", "shipment_id")

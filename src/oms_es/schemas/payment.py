@@ -10,21 +10,21 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from oms_es.kernel import Command, Event, Message
-from oms_es.schemas.types import AmountMinor, Currency, Identifier, Text
+from oms_es.schemas.types import AmountMinor, Currency, Identifier, Moment, Text, Token
 
 ALLOCATIONS_MAX = 1_000
 """Parts of one refund: every line of an order, its shipping and something on top."""
 
 PositiveMinor = Annotated[AmountMinor, Field(gt=0)]
-Method = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-"""How somebody pays: card, paypal, voucher, …"""
+Part = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00]*$")]
+"""The name of a part of something; empty where there is only one."""
 
 
 class RefundAllocation(Message):
     """What a part of a refund is for. `line_id` names the line; it is empty for shipping and goodwill."""
 
     kind: Literal["line", "shipping", "goodwill"]
-    line_id: Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00]*$")] = ""
+    line_id: Part = ""
     amount_minor: AmountMinor
 
 
@@ -42,15 +42,16 @@ class RequestPayment(PaymentCommand):
     order_id: Identifier
     amount_minor: PositiveMinor
     currency: Currency
-    payment_token: Identifier
-    method: Method = "card"
+    payment_token: Token
+    method: Identifier = "card"
     capture_now: bool = False
 
 
 class RecordAuthorization(PaymentCommand):
-    """The provider holds the money. `reference` is the provider's own id of the effect."""
+    """The provider holds the money, until `expires_at` if it says so. `reference` is its own id of the effect."""
 
-    reference: Identifier
+    reference: Token
+    expires_at: Moment | None = None
 
 
 class RecordDecline(PaymentCommand):
@@ -66,21 +67,54 @@ class RecordFailure(PaymentCommand):
     reason: Text
 
 
+class ExpireAuthorization(PaymentCommand):
+    """The time until which the money is held is over, if it is by `now`."""
+
+    now: Moment
+
+
+class RecordExpiry(PaymentCommand):
+    """The provider let go of the money by itself."""
+
+
+class RecordReauthorization(PaymentCommand):
+    """The provider holds the money for a capture anew, after what it held before had expired."""
+
+    capture_id: Identifier
+    reference: Token
+
+
+class RecordReauthorizationDecline(PaymentCommand):
+    """The provider does not hold the money for a capture anew."""
+
+    capture_id: Identifier
+    reason: Text
+    retriable: bool = False
+
+
 class CapturePayment(PaymentCommand):
-    """Take money for one shipment; `capture_id` names the take, so that it happens once."""
+    """Take money for one shipment; `capture_id` names the take, so that it happens once.
+
+    Of a deposit, which is taken already, so much is applied.
+    """
 
     capture_id: Identifier
     amount_minor: PositiveMinor
 
 
 class RecordCapture(PaymentCommand):
+    """The provider took the money of a capture."""
+
     capture_id: Identifier
-    reference: Identifier
+    reference: Token
 
 
 class RecordCaptureFailure(PaymentCommand):
+    """The provider did not take the money; `expired` where it held it no longer."""
+
     capture_id: Identifier
     reason: Text
+    expired: bool = False
 
 
 class VoidPayment(PaymentCommand):
@@ -104,12 +138,56 @@ class RefundPayment(PaymentCommand):
 
 
 class RecordVoid(PaymentCommand):
-    reference: Identifier
+    """The provider let go of the money; `void_id` names a capture whose renewed hold it was."""
+
+    reference: Token
+    void_id: Part = ""
+
+
+class RecordVoidFailure(PaymentCommand):
+    """The provider did not let go of the money."""
+
+    reason: Text
+    void_id: Part = ""
 
 
 class RecordRefund(PaymentCommand):
+    """The provider gave the money of a refund back."""
+
     refund_id: Identifier
-    reference: Identifier
+    reference: Token
+
+
+class RecordRefundFailure(PaymentCommand):
+    """The provider could not give the money back: it is still ours, and owed."""
+
+    refund_id: Identifier
+    reason: Text
+
+
+class RecordSilence(PaymentCommand):
+    """The provider answers, but not about this, however often it is asked."""
+
+    operation: Literal["reauthorize", "capture", "void", "refund"]
+    part: Part = ""
+
+
+class DisputeCommand(PaymentCommand):
+    dispute_id: Identifier
+    amount_minor: PositiveMinor
+    reason: Text = ""
+
+
+class RecordDisputeOpened(DisputeCommand):
+    """Somebody takes their money back through their bank; `dispute_id` is the provider's."""
+
+
+class RecordDisputeWon(DisputeCommand):
+    """The disputed money stays with us."""
+
+
+class RecordDisputeLost(DisputeCommand):
+    """The disputed money is gone."""
 
 
 class PaymentEvent(Event):
@@ -125,10 +203,26 @@ class PaymentRequested(PaymentEvent):
     capture_now: bool = False
 
 
+class PaymentRequestRefused(PaymentEvent):
+    """The id names another payment already. Nothing was asked of the provider."""
+
+    amount_minor: int
+    currency: str
+    reason: str
+    fingerprint: str
+
+
 class PaymentAuthorized(PaymentEvent):
     amount_minor: int
     currency: str
     reference: str
+    expires_at: Moment | None = None
+
+
+class PaymentExpirySet(PaymentEvent):
+    """Until when the money is held, where the provider told that after it said that it is."""
+
+    expires_at: Moment
 
 
 class PaymentDeclined(PaymentEvent):
@@ -140,6 +234,40 @@ class PaymentFailed(PaymentEvent):
     reason: str
 
 
+class PaymentExpired(PaymentEvent):
+    """What was held and not taken is held no longer. A capture that comes now needs a new authorisation."""
+
+    amount_minor: int
+    currency: str
+    authorization: str
+
+
+class PaymentReauthorizationRequested(PaymentEvent):
+    """Intent: money that expired is to be held anew, for one capture."""
+
+    capture_id: str
+    amount_minor: int
+    currency: str
+    payment_token: str
+    method: str
+
+
+class PaymentReauthorized(PaymentEvent):
+    capture_id: str
+    amount_minor: int
+    currency: str
+    reference: str
+
+
+class PaymentReauthorizationDeclined(PaymentEvent):
+    """The capture that needed it will not be."""
+
+    capture_id: str
+    amount_minor: int
+    reason: str
+    retriable: bool
+
+
 class PaymentCancellationNoted(PaymentEvent):
     """Cancelled while the provider's answer was outstanding: should the money still come, it goes straight back."""
 
@@ -149,6 +277,16 @@ class PaymentCaptureRequested(PaymentEvent):
     amount_minor: int
     currency: str
     authorization: str
+    final: bool = False
+    """Nothing is left held beside it."""
+
+
+class PaymentCaptureRefused(PaymentEvent):
+    """It cannot be taken: not so much is held, or no longer. The provider was not asked; a person is."""
+
+    capture_id: str
+    amount_minor: int
+    reason: str
 
 
 class PaymentCaptured(PaymentEvent):
@@ -164,16 +302,34 @@ class PaymentCaptureFailed(PaymentEvent):
     reason: str
 
 
+class PaymentDepositApplied(PaymentEvent):
+    """So much of the deposit pays for a shipment now."""
+
+    capture_id: str
+    amount_minor: int
+    currency: str
+
+
 class PaymentVoidRequested(PaymentEvent):
     amount_minor: int
     currency: str
     authorization: str
+    void_id: str = ""
 
 
 class PaymentVoided(PaymentEvent):
     amount_minor: int
     currency: str
     reference: str
+    void_id: str = ""
+
+
+class PaymentVoidFailed(PaymentEvent):
+    """The provider did not let go; the hold ends by itself at its time."""
+
+    amount_minor: int
+    void_id: str
+    reason: str
 
 
 class PaymentRefundRequested(PaymentEvent):
@@ -198,3 +354,42 @@ class PaymentRefunded(PaymentEvent):
     amount_minor: int
     currency: str
     reference: str
+
+
+class PaymentRefundFailed(PaymentEvent):
+    """Asked for, and the provider could not: it is still ours, and owed."""
+
+    refund_id: str
+    amount_minor: int
+    reason: str
+
+
+class PaymentUnanswered(PaymentEvent):
+    """Nobody knows whether the provider did what it was asked; a person finds out."""
+
+    operation: str
+    part: str
+    amount_minor: int
+
+
+class PaymentDisputeOpened(PaymentEvent):
+    """So much of what was taken is in dispute, and is not given back meanwhile."""
+
+    dispute_id: str
+    amount_minor: int
+    currency: str
+    reason: str
+
+
+class PaymentDisputeWon(PaymentEvent):
+    dispute_id: str
+    amount_minor: int
+    currency: str
+
+
+class PaymentDisputeLost(PaymentEvent):
+    """The money is gone."""
+
+    dispute_id: str
+    amount_minor: int
+    currency: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 IDENTIFIER_LENGTH_MAX = 128
 TEXT_LENGTH_MAX = 500
@@ -21,6 +21,28 @@ Channel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$
 
 Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$")]
 """What a person writes. PostgreSQL cannot keep the character NUL."""
+
+CARD_NUMBER_DIGITS = range(12, 20)
+"""How long the number of a payment card is (ISO/IEC 7812)."""
+
+
+def looks_like_a_card_number(text: str) -> bool:
+    """12 to 19 digits, grouped or not, whose check digit is right (ISO/IEC 7812-1, annex B)."""
+    digits = text.translate({ord(" "): None, ord("-"): None})
+    if not (digits.isascii() and digits.isdigit() and len(digits) in CARD_NUMBER_DIGITS):
+        return False
+    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
+    return sum(sum(divmod(n, 10)) for n in doubled) % 10 == 0
+
+
+def _no_card_number(text: str) -> str:
+    if looks_like_a_card_number(text):
+        raise ValueError("this looks like a card number, which is never kept here: send the provider's token for it")
+    return text
+
+
+Token = Annotated[Identifier, AfterValidator(_no_card_number)]
+"""A provider's own name of a means of payment or of an effect, never a card number."""
 
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """ISO 3166-1 alpha-2 code."""

@@ -1,0 +1,123 @@
+"""Payments: one row per payment, how far it has come and what of its money is where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Event, Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import payment as p
+
+table = Table(
+    "payments",
+    METADATA,
+    Column("payment_id", Text, primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("requested_minor", BigInteger, nullable=False),
+    Column("authorized_minor", BigInteger, nullable=False),
+    Column("released_minor", BigInteger, nullable=False),
+    Column("captured_minor", BigInteger, nullable=False),
+    Column("refunded_minor", BigInteger, nullable=False),
+    Column("disputed_minor", BigInteger, nullable=False),
+    Column("lost_minor", BigInteger, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Index("payments_by_order", "order_id"),
+)
+"""`released_minor` was held and was let go or expired; `disputed_minor` is in dispute now."""
+projection = Projection(table)
+
+
+def of_the_payment(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, p.PaymentEvent)
+    return ((event.payment_id,),)
+
+
+@projection.on(p.PaymentRequested, keys=of_the_payment)
+def requested(_: Row | None, recorded: Recorded, __: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, p.PaymentRequested)
+    return {
+        "payment_id": event.payment_id,
+        "order_id": event.order_id,
+        "method": event.method,
+        "state": "requested",
+        "currency": event.currency,
+        "requested_minor": event.amount_minor,
+        "authorized_minor": 0,
+        "released_minor": 0,
+        "captured_minor": 0,
+        "refunded_minor": 0,
+        "disputed_minor": 0,
+        "lost_minor": 0,
+        "reference": "",
+        "expires_at": None,
+        "reason": "",
+        "changed_at": recorded.recorded_at,
+    }
+
+
+MOVES: dict[type[Event], dict[str, int]] = {
+    p.PaymentAuthorized: {"authorized_minor": 1},
+    p.PaymentReauthorized: {"authorized_minor": 1},
+    p.PaymentExpired: {"released_minor": 1},
+    p.PaymentVoided: {"released_minor": 1},
+    p.PaymentCaptured: {"captured_minor": 1},
+    p.PaymentRefunded: {"refunded_minor": 1},
+    p.PaymentDisputeOpened: {"disputed_minor": 1},
+    p.PaymentDisputeWon: {"disputed_minor": -1},
+    p.PaymentDisputeLost: {"disputed_minor": -1, "lost_minor": 1},
+}
+"""What each fact does to the sums with its amount."""
+
+
+@projection.on(*MOVES, keys=of_the_payment)
+def money_moved(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    if row is None:
+        return None
+    event: Any = recorded.event
+    moved = {column: row[column] + sign * event.amount_minor for column, sign in MOVES[type(event)].items()}
+    told: dict[str, Any] = {"changed_at": recorded.recorded_at, **moved}
+    if isinstance(event, p.PaymentAuthorized):
+        told |= {"reference": event.reference, "expires_at": event.expires_at}
+    elif isinstance(event, p.PaymentExpired):
+        told["expires_at"] = None
+    now = {**row, **told}
+    return {**now, "state": state_of(now)}
+
+
+def state_of(row: Row) -> str:
+    """What matters most about a payment that was authorised once."""
+    captured = row["captured_minor"]
+    if row["disputed_minor"]:
+        return "disputed"
+    if row["lost_minor"] and row["lost_minor"] + row["refunded_minor"] >= captured:
+        return "lost"
+    if row["refunded_minor"]:
+        return "refunded" if row["refunded_minor"] + row["lost_minor"] >= captured else "partly_refunded"
+    if captured:
+        return "captured" if captured + row["released_minor"] >= row["authorized_minor"] else "partly_captured"
+    return "released" if row["released_minor"] >= row["authorized_minor"] else "authorized"
+
+
+@projection.on(p.PaymentExpirySet, keys=of_the_payment)
+def end_was_told(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, p.PaymentExpirySet)
+    return row and {**row, "expires_at": event.expires_at, "changed_at": recorded.recorded_at}
+
+
+@projection.on(p.PaymentDeclined, p.PaymentFailed, keys=of_the_payment)
+def no_money_came(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event: Any = recorded.event
+    state = "declined" if isinstance(event, p.PaymentDeclined) else "failed"
+    return row and {**row, "state": state, "reason": event.reason, "changed_at": recorded.recorded_at}
