@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -93,10 +94,10 @@ def any_database_url(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def broker() -> Iterator[Broker]:
+def broker(**options: Any) -> Iterator[Broker]:
     """A real Kafka of one's own. Where there is none to be had, the test is skipped, or fails if that was asked for."""
     with reachable_directory() as directory:
-        running = Broker(directory / "kafka")
+        running = Broker(directory / "kafka", **options)
         try:
             running.start()
         except BrokerUnavailable as unavailable:

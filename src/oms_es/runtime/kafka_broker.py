@@ -20,9 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 from platformdirs import user_cache_path
 
@@ -64,11 +66,26 @@ class BrokerUnavailable(Exception):  # noqa: N818 - says what to do
 
 
 class Broker:
-    """Use as a context manager, or `start` and `stop`; `kill` is for those who want to see what happens."""
+    """Use as a context manager, or `start` and `stop`; `kill` is for those who want to see what happens.
 
-    def __init__(self, directory: Path, port: int | None = None) -> None:
+    `properties` may be others than those for trying things: then `logins` are the SCRAM users to make, as Kafka's own
+    tool takes them, and `security` is how a client reaches it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        properties: str = PROPERTIES,
+        logins: Sequence[str] = (),
+        security: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self.directory = directory
         self.port = port or free_port()
+        self._properties = properties
+        self._logins = logins
+        self._security = security
         self._controller = free_port()
         self._server: subprocess.Popen[bytes] | None = None
         atexit.register(self.kill)
@@ -108,11 +125,14 @@ class Broker:
 
     def _format(self, jars: Path, properties: Path) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        text = PROPERTIES.format(port=self.port, controller=self._controller, data=self.directory / "log")
+        text = self._properties.format(port=self.port, controller=self._controller, data=self.directory / "log")
         draft = properties.with_suffix(".draft")
         draft.write_text(text)
+        users = [word for login in self._logins for word in ("--add-scram", login)]
         formatted = subprocess.run(
-            _java(jars, "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c", str(draft)),
+            _java(
+                jars, "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c", str(draft), *users
+            ),
             capture_output=True,
             text=True,
             check=False,
@@ -127,7 +147,7 @@ class Broker:
             if server.poll() is not None:
                 break
             with suppress(OSError, KafkaUnavailable), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                create_topics(connection(self.address), [], replicas=1)
+                create_topics(connection(self.address, **self._security), [], replicas=1)
                 return
             time.sleep(0.1)
         self.kill()
