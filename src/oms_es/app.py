@@ -16,7 +16,7 @@ from typing import Any, Self
 import psycopg
 from sqlalchemy import select
 
-from oms_es.aggregates import item, location, order, payment, rules, shipment, stock
+from oms_es.aggregates import item, location, order, payment, rules, serial, shipment, stock
 from oms_es.channels import DIALECTS
 from oms_es.consumers import (
     backorder_filler,
@@ -26,6 +26,7 @@ from oms_es.consumers import (
     payment_capturer,
     payment_requester,
     replenisher,
+    serial_keeper,
     sourcing,
     stock_allocator,
     stock_mover,
@@ -80,12 +81,14 @@ DECIDERS: tuple[Decider[Any], ...] = (
     shipment.decider,
     location.decider,
     item.decider,
+    serial.decider,
     rules.decider,
 )
 CONSUMERS: tuple[Consumer, ...] = (
     sourcing.consumer,
     stock_allocator.consumer,
     stock_mover.consumer,
+    serial_keeper.consumer,
     replenisher.consumer,
     order_progress.consumer,
     backorder_filler.consumer,

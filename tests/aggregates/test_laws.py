@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from oms_es.aggregates import item, location, order, payment, payment_state, rules, shipment, stock
+from oms_es.aggregates import item, location, order, payment, payment_state, rules, serial, shipment, stock
 from oms_es.audit.stock_book import StockBook
 from oms_es.kernel import Command, Decider, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.item import DefineBundle, DescribeItem
@@ -424,7 +425,37 @@ def rules_hold(state: rules.Rules, history: Sequence[Event]) -> None:
     assert all(before != after for before, after in pairwise(versions))
 
 
+# --- serials
+
+
+def serial_commands() -> Strategy:
+    numbers = st.sampled_from([("1",), ("2",), ("1", "2"), ("2", "3")])
+    of: Any = {"sku": st.just("A"), "location": cities, "serials": numbers}
+    return st.one_of(
+        st.builds(n.ReceiveSerials, **of, receipt_id=words),
+        st.builds(n.RecordSerialsSeen, **of, from_location=st.none() | cities),
+        st.builds(n.RecordSerialsLeft, **of),
+    )
+
+
+def serials_hold(state: serial.Registry, history: Sequence[Event]) -> None:
+    at: dict[str, str] = {}
+    for event in history:
+        assert isinstance(event, n.SerialEvent)
+        for number in event.serials:
+            if isinstance(event, n.SerialsClaimed):
+                assert number not in at, "received while it was elsewhere"
+            if isinstance(event, n.SerialsLeft):
+                if at.get(number) == event.location:
+                    del at[number]
+            elif not isinstance(event, n.SerialConflictFound):
+                at[number] = event.location
+    assert dict(state.at.items()) == at
+    assert serial.restore(from_json(to_json(serial.dump(state)))) == state
+
+
 LAWS = (
+    Law(serial.decider, always(serial_commands()), serials_hold, frozenset({"serial_elsewhere"})),
     Law(stock.decider, always(stock_commands()), stock_holds, STOCK_REFUSALS),
     Law(
         payment.decider,

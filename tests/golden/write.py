@@ -72,6 +72,7 @@ EXAMPLES: dict[str, Any] = {
     "distance_km": 12,
     "distance_km_max": 200,
     "excluded": {"TEA-250G": ["berlin"]},
+    "elsewhere": "paris",
     "expected": 3,
     "expires_at": MOMENT,
     "external_id": "1001",

@@ -11,6 +11,7 @@ from oms_es.kernel import Event
 from oms_es.projections.open_exceptions import SOUGHT, projection
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as sh
 from story import (
     OF,
@@ -159,3 +160,11 @@ def test_money_that_cannot_go_where_it_should_needs_somebody(event: Event, excep
     assert row["exception_id"] == exception_id
     assert row["detail"].startswith("3 ")
     assert row["detail"].endswith(": no")
+
+
+def test_a_number_that_turned_up_twice_is_open_until_it_is_there_once() -> None:
+    conflict = n.SerialConflictFound(sku="A", location="paris", serials=("1", "2"), elsewhere="berlin")
+    rows = fold(projection, conflict)
+    assert {key[0] for key in rows} == {"serial_conflict/A/paris/1", "serial_conflict/A/paris/2"}
+    left = n.SerialsLeft(sku="A", location="paris", serials=("1",))
+    assert {key[0] for key in fold(projection, conflict, left)} == {"serial_conflict/A/paris/2"}

@@ -16,6 +16,7 @@ from oms_es.gateways.simulators import Chaos
 from oms_es.kernel import Command, Key, Projection, Recorded, Row
 from oms_es.runtime.read_models import fold
 from oms_es.schemas import item as i
+from oms_es.schemas import serial as n
 from oms_es.schemas import stock as s
 from oms_es.schemas.rules import PublishSourcingRules
 
@@ -28,6 +29,7 @@ BESIDES: tuple[Command, ...] = (
     PublishSourcingRules(version="3"),
     s.SetReorderPoint(**TEA, quantity=5, up_to=20),
     s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=datetime(2026, 1, 1, tzinfo=UTC)),
+    n.ReceiveSerials(**TEA, receipt_id="numbered", serials=("1", "2")),
 )
 """What those days do not bring by themselves."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oms_es.aggregates import item, location, order, payment, rules, shipment, stock
+from oms_es.aggregates import item, location, order, payment, rules, serial, shipment, stock
 from oms_es.schemas.vocabulary import EVENTS
 
 DECIDERS = (
@@ -12,6 +12,7 @@ DECIDERS = (
     shipment.decider,
     location.decider,
     item.decider,
+    serial.decider,
     rules.decider,
 )
 

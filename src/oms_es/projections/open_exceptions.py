@@ -16,6 +16,7 @@ from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as s
 
 table = Table(
@@ -43,13 +44,18 @@ def of_a_new_round(recorded: Recorded) -> Iterable[Key]:
     return about("backordered", "order_id")(recorded) if event.short is None else ()
 
 
+def of_the_numbers(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return tuple((f"serial_conflict/{event.sku}/{event.location}/{number}",) for number in event.serials)
+
+
 def raised(key: Key, recorded: Recorded, detail: str) -> Row:
     event: Any = recorded.event
     kind, _, _ = str(key[0]).partition("/")
     return {
         "exception_id": key[0],
         "kind": kind,
-        "order_id": event.order_id,
+        "order_id": getattr(event, "order_id", ""),
         "raised_at": recorded.recorded_at,
         "detail": detail,
     }
@@ -206,3 +212,16 @@ def is_contradicted(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, s.ShipmentReportDisputed)
     return raised(key, recorded, event.detail)
+
+
+@projection.on(n.SerialConflictFound, keys=of_the_numbers)
+def turned_up_twice(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, n.SerialConflictFound)
+    detail = f"{key[0]}: its unit should be at {event.elsewhere}; count both places, and write one off"
+    return raised(key, recorded, detail)
+
+
+@projection.on(n.SerialsLeft, keys=of_the_numbers)
+def is_there_once(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None

@@ -1,0 +1,50 @@
+"""A serial number is at one location at most; what moves is told by both ends, in either order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsl import Given
+from oms_es.aggregates.serial import decider
+from oms_es.schemas import serial as n
+
+BERLIN: Any = {"sku": "A", "location": "berlin"}
+PARIS: Any = {"sku": "A", "location": "paris"}
+CLAIM = n.ReceiveSerials(**BERLIN, serials=("1", "2"), receipt_id="r")
+CLAIMED = n.SerialsClaimed(**BERLIN, serials=("1", "2"), receipt_id="r")
+MOVE = n.RecordSerialsSeen(**PARIS, serials=("1",), from_location="berlin")
+MOVED = n.SerialsSeen(**PARIS, serials=("1",), from_location="berlin")
+
+
+def test_p08_a_number_that_is_at_one_location_cannot_be_received_at_another() -> None:
+    Given(decider).when(CLAIM).then(CLAIMED)
+    Given(decider, CLAIMED).when(CLAIM).then()
+    for where, receipt in ((PARIS, "x"), (BERLIN, "y")):
+        again = n.ReceiveSerials(**where, serials=("3", "2"), receipt_id=receipt)
+        Given(decider, CLAIMED).when(again).then_refused("serial_elsewhere")
+
+
+def test_a_number_that_left_may_come_back_anywhere() -> None:
+    left = n.SerialsLeft(**BERLIN, serials=("1",))
+    Given(decider, CLAIMED).when(n.RecordSerialsLeft(**BERLIN, serials=("1", "9"))).then(left)
+    Given(decider, CLAIMED, left).when(n.RecordSerialsLeft(**BERLIN, serials=("1",))).then()
+    Given(decider, CLAIMED).when(n.RecordSerialsLeft(**PARIS, serials=("1",))).then()
+    back = n.RecordSerialsSeen(**PARIS, serials=("1",))
+    Given(decider, CLAIMED, left).when(back).then(n.SerialsSeen(**PARIS, serials=("1",)))
+
+
+def test_a_number_moves_once_whichever_end_is_heard_first() -> None:
+    Given(decider, CLAIMED).when(MOVE).then(MOVED)
+    Given(decider, CLAIMED, MOVED).when(MOVE).then()
+    gone = n.SerialsLeft(**PARIS, serials=("1",))
+    Given(decider, CLAIMED, MOVED, gone).when(MOVE).then()  # the other end, heard after the unit was sold
+
+
+def test_a_number_that_turns_up_twice_is_a_conflict_told_once() -> None:
+    back = n.RecordSerialsSeen(**PARIS, serials=("1", "2"))
+    conflict = n.SerialConflictFound(**PARIS, serials=("1", "2"), elsewhere="berlin")
+    Given(decider, CLAIMED).when(back).then(conflict)
+    Given(decider, CLAIMED, conflict).when(back).then()
+    Given(decider, CLAIMED).when(n.RecordSerialsSeen(**BERLIN, serials=("1",))).then()
+    gone = Given(decider, CLAIMED, conflict).when(n.RecordSerialsLeft(**PARIS, serials=("1",)))
+    gone.then(n.SerialsLeft(**PARIS, serials=("1",)))
