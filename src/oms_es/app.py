@@ -25,6 +25,7 @@ from oms_es.consumers import (
     order_progress,
     payment_capturer,
     payment_requester,
+    refunder,
     replenisher,
     serial_keeper,
     sourcing,
@@ -94,6 +95,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     backorder_filler.consumer,
     payment_requester.consumer,
     payment_capturer.consumer,
+    refunder.consumer,
     fulfilment_releaser.consumer,
     carrier_notifier.consumer,
 )

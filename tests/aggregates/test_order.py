@@ -96,8 +96,22 @@ RELEASED = o.OrderReleased(
     currency="EUR",
     ship_to=BERLIN,
     shipments=(
-        o.ShipmentPlan(shipment_id=f"{ID}.1", location="berlin", items=(reservation(1, A2),), amount_minor=630),
-        o.ShipmentPlan(shipment_id=f"{ID}.2", location="paris", items=(reservation(1, B1),), amount_minor=420),
+        o.ShipmentPlan(
+            shipment_id=f"{ID}.1",
+            location="berlin",
+            items=(reservation(1, A2),),
+            amount_minor=630,
+            lines=(o.LineShare(line_id="1", sku="A", quantity=2, amount_minor=600),),
+            shipping_minor=30,
+        ),
+        o.ShipmentPlan(
+            shipment_id=f"{ID}.2",
+            location="paris",
+            items=(reservation(1, B1),),
+            amount_minor=420,
+            lines=(o.LineShare(line_id="2", sku="B", quantity=1, amount_minor=400),),
+            shipping_minor=20,
+        ),
     ),
 )
 SOURCED = (PLACED, sourced(1, A2, B1))
@@ -129,7 +143,10 @@ def delivered(shipment: int) -> o.OrderShipmentDelivered:
 
 
 def stopped(shipment: int) -> o.OrderShipmentCancelled:
-    return o.OrderShipmentCancelled(**of(shipment))
+    items = RELEASED.shipments[shipment - 1].items
+    return o.OrderShipmentCancelled(
+        **of(shipment), released=tuple(o.Cut(**item.model_dump(), remaining=0) for item in items)
+    )
 
 
 def kept(shipment: int, reason: str = CANCEL.reason) -> o.OrderCancellationRefused:

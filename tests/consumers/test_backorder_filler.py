@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from folding import as_recorded
 from folding import fold as fold_rows
-from oms_es.aggregates import order, stock
+from oms_es.aggregates import order, order_steps, stock
 from oms_es.consumers import backorder_filler, order_progress, sourcing, stock_allocator
 from oms_es.consumers.backorder_filler import WOKEN_MAX, consumer
 from oms_es.kernel import Command, Consumer, Event, Key, Row
@@ -106,7 +106,7 @@ def test_the_queue_is_asked_for_in_its_order_and_up_to_a_bound() -> None:
     assert (queue.projection, queue.by, queue.order_by, queue.limit) == (
         "backorder_queue",
         "sku",
-        "waiting_since",
+        "turn",
         WOKEN_MAX,
     )
 
@@ -210,7 +210,7 @@ class World:
     def would_find(self, an_order: order.Order) -> Any:
         """What sourcing would assign of what the order waits for, seeing everything that there is."""
         lacking = dict(an_order.backordered.items())
-        request = order._request_sourcing(an_order, lacking.items(), (), None)
+        request = order_steps.request_sourcing(an_order, lacking.items(), (), None)
         (answer,) = sourcing.consumer.react(request, self.facts(sourcing.consumer, [request], len(self.log)))
         assert isinstance(answer, o.SourceOrder)
         return answer.assignments

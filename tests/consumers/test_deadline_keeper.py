@@ -14,7 +14,9 @@ CART_HELD = s.StockReserved(**{**held(order_id="cart"), "reservation_id": "cart-
 
 
 def test_an_order_whose_payment_is_overdue_lapses() -> None:
-    assert tuple(due_commands(fold(projection, allocated()).values(), NOON)) == (o.LapseOrder(**OF),)
+    assert tuple(due_commands(fold(projection, allocated()).values(), NOON)) == (
+        o.LapseOrder(**OF, payment_id=PAYMENT),
+    )
 
 
 def test_a_hold_whose_time_is_over_expires() -> None:

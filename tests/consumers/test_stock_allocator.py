@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from oms_es.consumers.stock_allocator import consumer
-from oms_es.schemas import shipment as sh
+from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
-from story import A2, B1, OF, OF_PARCEL, ORDER, PARCEL, cancelled, dispatched, sourced
+from story import A2, B1, OF, ORDER, PARCEL, cancelled, dispatched, sourced
 
 
 def claim(sku: str, location: str, reservation: str = f"{ORDER}/1") -> Any:
@@ -40,8 +40,23 @@ def test_a_cancelled_order_lets_go_of_what_it_held() -> None:
     assert consumer.react(cancelled()) == ()
 
 
-def test_a_cancelled_shipment_lets_go_of_its_items() -> None:
-    assert consumer.react(sh.ShipmentCancelled(**OF_PARCEL, items=(A2,))) == (s.ReleaseStock(**claim("A", "berlin")),)
+def test_a_stopped_parcel_lets_go_of_what_the_order_says() -> None:
+    """What else was in it goes into another parcel and stays locked."""
+    whole = o.Cut(**A2.model_dump(), remaining=0)
+    part = o.Cut(**{**A2.model_dump(), "quantity": 1}, remaining=1)
+    stopped: Any = {**OF, "shipment_id": PARCEL}
+    assert consumer.react(o.OrderShipmentCancelled(**stopped)) == ()
+    assert consumer.react(o.OrderShipmentCancelled(**stopped, released=(whole,))) == (
+        s.ReleaseStock(**claim("A", "berlin")),
+    )
+    assert consumer.react(o.OrderShipmentCancelled(**stopped, released=(part,))) == (
+        s.ReleaseStock(**claim("A", "berlin"), quantity=1, release_id=PARCEL),
+    )
+
+
+def test_a_presale_is_locked_as_one() -> None:
+    (lock,) = consumer.react(sourced(("A", "berlin", 2)).model_copy(update={"kind": "presale", "channel": "web"}))
+    assert lock == s.ReserveStock(**claim("A", "berlin"), quantity=2, presale=True, channel="web")
 
 
 def test_what_left_is_taken_off_the_shelf() -> None:

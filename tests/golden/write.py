@@ -10,7 +10,7 @@ import json
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -41,8 +41,33 @@ EXAMPLES: dict[str, Any] = {
     "byte_count": 20480,
     "adjustment_id": "adj-1",
     "amount_minor": 1999,
+    "again": True,
+    "allow_split": True,
+    "amendment_id": "a-1",
     "arrives_at": MOMENT,
     "attempt": 1,
+    "available_by": MOMENT,
+    "balance_due_seconds": 604_800,
+    "cancellation_id": "c-1",
+    "credit_minor": 0,
+    "deposit_kept": False,
+    "deposit_minor": 500,
+    "due_seconds": 604_800,
+    "exchange_of": "rma-1",
+    "keep": True,
+    "more_minor": -795,
+    "more_units": -1,
+    "no_longer_backordered": {"TEA-250G": 1},
+    "no_longer_sought": {"TEA-250G": 1},
+    "note": "the address looks odd",
+    "open_minor": 0,
+    "override_id": "o-1",
+    "payments_cancelled": [f"{ORDER}.1"],
+    "payment_ids": [f"{ORDER}.1", f"{ORDER}.2"],
+    "remaining": 1,
+    "replaces": f"{ORDER}.1",
+    "revision": 2,
+    "written_off_minor": 0,
     "authorization": "auth-1",
     "available": 1,
     "backordered": {"TEA-250G": 1},
@@ -121,6 +146,7 @@ EXAMPLES: dict[str, Any] = {
     "receipt_id": "r-1",
     "reference": "ref-1",
     "refund_id": f"{ORDER}.1",
+    "refunded_units": {"1": 1},
     "region": "Berlin",
     "release_id": "line-2",
     "reorder_point": 5,
@@ -179,12 +205,14 @@ def example(shape: type[BaseModel], *, whole: bool) -> dict[str, Any]:
 
 def _value(name: str, annotation: Any, *, whole: bool) -> Any:
     """By type where the type says it all, by name where it is a plain word or number."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     inner = [part for part in get_args(annotation) if part not in (type(None), Ellipsis)]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return example(annotation, whole=whole)
     if get_origin(annotation) is Literal:
         return inner[0]
-    if get_origin(annotation) in (Union, types.UnionType) and isinstance(inner[0], type):
+    if get_origin(annotation) in (Union, types.UnionType) and (isinstance(inner[0], type) or get_origin(inner[0])):
         return _value(name, inner[0], whole=whole)
     if get_origin(annotation) is tuple and isinstance(inner[0], type) and issubclass(inner[0], BaseModel):
         return [example(inner[0], whole=whole)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from folding import fold
 from oms_es.kernel import Event
-from oms_es.projections.backorder_queue import projection
+from oms_es.projections.backorder_queue import HEAD_START_SECONDS, projection
 from oms_es.schemas.order import Destination, SourcingTerms
 from story import NOON, ORDER, backordered, cancelled, placed, reservation, sourced
 from story import sourcing_requested as again
@@ -21,10 +21,17 @@ def waiting(*events: Event) -> dict[Any, int]:
 
 def test_every_sku_that_lacks_has_its_row() -> None:
     rows = fold(projection, placed(), backordered(A=2, B=1, placed_at=EARLIER))
+    since = {"waiting_since": EARLIER, "priority": 0, "turn": EARLIER, "promised_at": None, "terms": {}}
     assert rows == {
-        (ORDER, "A"): {"order_id": ORDER, "sku": "A", "quantity": 2, "waiting_since": EARLIER, "terms": {}},
-        (ORDER, "B"): {"order_id": ORDER, "sku": "B", "quantity": 1, "waiting_since": EARLIER, "terms": {}},
+        (ORDER, "A"): {"order_id": ORDER, "sku": "A", "quantity": 2, **since},
+        (ORDER, "B"): {"order_id": ORDER, "sku": "B", "quantity": 1, **since},
     }
+
+
+def test_priority_is_a_head_start_so_that_nobody_starves() -> None:
+    lacking = backordered(A=2).model_copy(update={"priority": 3})
+    (row,) = fold(projection, lacking).values()
+    assert row["turn"] == NOON - timedelta(seconds=3 * HEAD_START_SECONDS)
 
 
 def test_an_order_that_was_covered_waits_for_nothing() -> None:

@@ -109,4 +109,14 @@ def test_no_row_is_made_of_an_order_that_was_never_placed(event: Event) -> None:
 
 
 def test_every_phase_of_a_placed_order_is_shown() -> None:
-    assert {*PHASES.values()} == {*get_args(o.Phase)} - {"new"}
+    assert {*PHASES.values()} == {*get_args(o.Phase)} - {"new", "held"}
+
+
+def test_paid_and_held_is_a_phase_of_its_own() -> None:
+    held = o.OrderHeld(**OF, kind="fraud")
+    paid = o.OrderPaymentSecured(**OF, payment_id="x", open_minor=0)
+    assert status(NEW, allocated(), held)["phase"] == "awaiting_payment"
+    assert status(NEW, allocated(), held, paid)["phase"] == "held"
+    assert status(NEW, held, allocated(0))["phase"] == "held"
+    row = status(NEW, allocated(), held, paid, o.OrderHoldReleased(**OF, kind="fraud"), released())
+    assert (row["phase"], row["holds"]) == ("fulfilling", [])

@@ -4,152 +4,84 @@ Invariant: allocated <= ordered per SKU; the shares of its shipments sum to its 
 cancelled or completed once, never both. What is with a carrier can no longer be cancelled.
 
     new -> sourcing -> allocating -> awaiting_payment -> fulfilling -> shipped -> completed
-              ^            |                                  |
-              |       backordered                        cancelling -> cancelled
+              ^            |            |         ^           |
+              |       backordered       held   awaiting_stock cancelling -> cancelled
               +------------+            (cancelled from every phase before fulfilling)
+
+An amendment leads back to any phase before the release. `held` is paid and locked, and waits for a person;
+`awaiting_stock` is a presale that waits for its goods.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
-from fractions import Fraction
-from typing import Any, Literal, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
-from rpds import HashTrieMap, HashTrieSet
-
+from oms_es.aggregates import order_changes as changes
+from oms_es.aggregates import order_money as money
+from oms_es.aggregates import order_steps as steps
+from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, ShipmentStatus, evolve
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import order as o
-from oms_es.schemas.money import apportion
 
-ShipmentStatus = Literal["open", "dispatched", "delivered", "cancelled"]
-Held = tuple[str, str, str]  # reservation id, SKU, location
-K = TypeVar("K", bound=Hashable)
+__all__ = ["PAYMENT_ATTEMPTS_MAX", "Order", "decide", "decider", "evolve"]
 
-
-class Order(NamedTuple):
-    phase: o.Phase = "new"
-    placed: o.OrderPlaced | None = None
-    conflicts: HashTrieSet[str] = HashTrieSet()
-    attempt: int = 1  # of sourcing; the next answer must be to this one
-    wanted: HashTrieMap[str, int] = HashTrieMap()  # by SKU, to be sourced in this attempt
-    excluded: HashTrieSet[tuple[str, str]] = HashTrieSet()  # (SKU, location) that came up short in this round
-    backordered: HashTrieMap[str, int] = HashTrieMap()  # by SKU
-    awaited: HashTrieMap[Held, int] = HashTrieMap()  # asked of a stock stream, not answered yet
-    allocated: HashTrieMap[Held, int] = HashTrieMap()
-    plans: tuple[o.ShipmentPlan, ...] = ()
-    shipments: HashTrieMap[str, ShipmentStatus] = HashTrieMap()
-    kept: HashTrieSet[str] = HashTrieSet()  # shipments that would not be stopped
-    cancel_reason: str = ""
-
-    @property
-    def payment_id(self) -> str:
-        assert self.placed
-        return f"{self.placed.order_id}.1"
-
-
-def evolve(order: Order, event: o.OrderEvent) -> Order:
-    """Never refuse a fact: an old stream must load under new rules."""
-    match event:
-        case o.OrderPlaced():
-            return order._replace(phase="sourcing", placed=event, wanted=HashTrieMap(event.demand))
-        case o.DuplicateConflictFound(fingerprint=fingerprint):
-            return order._replace(conflicts=order.conflicts.insert(fingerprint))
-        case o.OrderSourced():
-            return _sourced(order, event)
-        case o.OrderBackordered(attempt=attempt, demand=demand):
-            return order._replace(
-                phase="allocating" if order.awaited else "backordered",
-                attempt=attempt + 1,
-                wanted=HashTrieMap(),
-                backordered=_sum(order.backordered, demand.items()),
-            )
-        case o.OrderSourcingRequested():
-            return _sourcing_requested(order, event)
-        case o.OrderLineAllocated():
-            held = (event.reservation_id, event.sku, event.location)
-            return _waiting(
-                order._replace(
-                    awaited=order.awaited.discard(held), allocated=order.allocated.insert(held, event.quantity)
-                )
-            )
-        case o.OrderAllocated():
-            return order._replace(phase="awaiting_payment")
-        case o.OrderReleased(shipments=plans):
-            opened: HashTrieMap[str, ShipmentStatus] = HashTrieMap((plan.shipment_id, "open") for plan in plans)
-            return order._replace(phase="fulfilling", plans=plans, shipments=opened)
-        case o.OrderShipmentDispatched(shipment_id=shipment):
-            return order._replace(shipments=order.shipments.insert(shipment, "dispatched"))
-        case o.OrderShipmentDelivered(shipment_id=shipment):
-            return order._replace(shipments=order.shipments.insert(shipment, "delivered"))
-        case o.OrderShipmentCancelled(shipment_id=shipment):
-            return order._replace(shipments=order.shipments.insert(shipment, "cancelled"))
-        case o.OrderCancellationRequested(reason=reason):
-            return order._replace(phase="cancelling", cancel_reason=reason)
-        case o.OrderCancellationRefused(shipment_ids=shipments):
-            phase: o.Phase = "fulfilling" if order.phase == "cancelling" else order.phase
-            return order._replace(phase=phase, kept=order.kept.update(shipments))
-        case o.OrderShipped():
-            return order._replace(phase="shipped")
-        case o.OrderCompleted():
-            return order._replace(phase="completed")
-        case o.OrderCancelled():
-            return order._replace(phase="cancelled")
-    return order
-
-
-def _sourced(order: Order, event: o.OrderSourced) -> Order:
-    asked = (((event.reservation_id, a.sku, a.location), a.quantity) for a in event.assignments)
-    return order._replace(
-        phase="allocating", attempt=event.attempt + 1, wanted=HashTrieMap(), awaited=_sum(order.awaited, asked)
-    )
-
-
-def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
-    asked_anew = order._replace(
-        phase="sourcing",
-        attempt=event.attempt,
-        wanted=HashTrieMap(event.demand),
-        excluded=HashTrieSet((sku, location) for sku, locations in event.excluded.items() for location in locations),
-    )
-    if event.short is None:
-        return asked_anew._replace(backordered=HashTrieMap())
-    held = (event.short.reservation_id, event.short.sku, event.short.location)
-    return asked_anew._replace(awaited=order.awaited.discard(held))
-
-
-def _waiting(order: Order) -> Order:
-    """Nothing asked and something lacking: the order waits for stock."""
-    if order.phase == "allocating" and order.backordered and not order.awaited:
-        return order._replace(phase="backordered")
-    return order
-
-
-def _sum(counts: HashTrieMap[K, int], more: Iterable[tuple[K, int]]) -> HashTrieMap[K, int]:
-    for key, quantity in more:
-        counts = counts.insert(key, counts.get(key, 0) + quantity)
-    return counts
+PAYMENT_ATTEMPTS_MAX = 3
+"""How often a payment that may still come is asked for by itself, before the order is held for a person."""
 
 
 def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     if isinstance(command, o.PlaceOrder):
         yield from _place(order, command)
-        return
-    if order.placed is None:
+    elif order.placed is not None:
+        yield from DECISIONS[type(command)](order, command)
+    elif isinstance(command, o.AmendOrder | o.CancelOrder) and command.keep:
+        yield from _keep(order, command)
+    else:
         raise Refused("unknown_order", f"there is no order {command.order_id}; place it first")
-    yield from DECISIONS[type(command)](order, command)
 
 
 def _place(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
     fingerprint = command.fingerprint
     content = {name: getattr(command, name) for name in o.OrderContent.model_fields}
     if order.placed is None:
-        yield o.OrderPlaced.model_construct(order_id=command.order_id, fingerprint=fingerprint, **content)
+        placed = o.OrderPlaced.model_construct(order_id=command.order_id, fingerprint=fingerprint, **content)
+        yield placed
+        if order.early or order.early_cancellation is not None:
+            yield from _catch_up(evolve(order, placed))
     elif fingerprint != order.placed.fingerprint and fingerprint not in order.conflicts:
         yield o.DuplicateConflictFound(
             order_id=command.order_id, fingerprint=fingerprint, content=o.OrderContent(**content)
         )
+
+
+def _keep(order: Order, command: o.AmendOrder | o.CancelOrder) -> Iterator[o.OrderEvent]:
+    """The channel's messages came in another order than it sent them."""
+    if isinstance(command, o.CancelOrder):
+        if order.early_cancellation is None:
+            yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason)
+    elif command.amendment_id not in order.early:
+        yield o.OrderAmendmentKept(order_id=command.order_id, amendment=command)
+
+
+def _catch_up(order: Order) -> Iterator[o.OrderEvent]:
+    """Apply what came before the order, as if it had come after; nobody is there to be refused."""
+    for amendment in sorted(order.early.values(), key=lambda early: (early.revision or 0, early.amendment_id)):
+        try:
+            events = list(changes.amend(order, amendment))
+        except Refused as refused:
+            events = [
+                o.OrderAmendmentRefused(
+                    order_id=order.order_id, amendment_id=amendment.amendment_id, reason=str(refused)
+                )
+            ]
+        for event in events:
+            yield event
+            order = evolve(order, event)
+    if order.early_cancellation is not None:
+        yield from steps.ended(order, order.early_cancellation)
 
 
 def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
@@ -164,15 +96,15 @@ def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
             f"attempt {command.attempt} asked for {dict(order.wanted.items())} and was answered {dict(answered)}: "
             "every unit must be assigned or backordered",
         )
-    assert order.placed
+    assert order.content
     yield o.OrderSourced(
         order_id=command.order_id,
         attempt=command.attempt,
         assignments=command.assignments,
         candidates=command.candidates,
         rule_version=command.rule_version,
-        channel=order.placed.channel,
-        kind=order.placed.kind,
+        channel=order.content.channel,
+        kind=order.content.kind,
         ruled_out=command.ruled_out,
     )
     if command.backordered:
@@ -180,84 +112,48 @@ def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
             order_id=command.order_id,
             attempt=command.attempt,
             demand=command.backordered,
-            placed_at=order.placed.placed_at,
+            placed_at=order.content.placed_at,
+            priority=order.content.priority,
             terms=_sourcing_terms(order, command),
         )
 
 
 def _sourcing_terms(order: Order, command: o.SourceOrder) -> o.SourcingTerms:
-    assert order.placed
-    placed, held = order.placed, {*_held_at(order), *(assigned.location for assigned in command.assignments)}
+    assert order.content
+    held = {*steps.held_at(order), *(assigned.location for assigned in command.assignments)}
     return o.SourcingTerms(
-        channel=placed.channel,
-        kind=placed.kind,
-        delivery_option=placed.delivery_option,
-        allow_split=placed.allow_split,
-        destination=o.Destination(**placed.ship_to.model_dump(include=set(o.Destination.model_fields))),
+        channel=order.content.channel,
+        kind=order.content.kind,
+        delivery_option=order.content.delivery_option,
+        allow_split=order.content.allow_split,
+        destination=o.Destination(**order.content.ship_to.model_dump(include=set(o.Destination.model_fields))),
         held=tuple(sorted(held)),
     )
-
-
-def _held_at(order: Order, short: o.Reservation | None = None) -> set[str]:
-    """Locations at which it has locked units, or asked for them; what came up short is neither."""
-    gone = short and (short.reservation_id, short.sku, short.location)
-    return {held[2] for held in (*order.awaited, *order.allocated) if held != gone}
 
 
 def _retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
     """Also while other units are being sourced or locked: the stock that came would wake nobody later."""
     if order.backordered and order.phase not in o.FINAL_PHASES:
-        yield _request_sourcing(order, order.backordered.items(), (), None)
-
-
-def _request_sourcing(
-    order: Order,
-    lacking: Iterable[tuple[str, int]],
-    excluded: Iterable[tuple[str, str]],
-    short: o.Reservation | None,
-) -> o.OrderSourcingRequested:
-    """What is still unanswered is asked again together with `lacking`, under a new attempt: one answer meets all."""
-    assert order.placed
-    locations: dict[str, tuple[str, ...]] = defaultdict(tuple)
-    for sku, location in sorted(excluded):
-        locations[sku] += (location,)
-    return o.OrderSourcingRequested(
-        order_id=order.placed.order_id,
-        attempt=order.attempt + 1 if order.phase == "sourcing" else order.attempt,
-        demand=dict(_sum(order.wanted, lacking).items()),
-        excluded=dict(locations),
-        ship_to=order.placed.ship_to,
-        short=short,
-        held=tuple(sorted(_held_at(order, short))),
-        **_terms(order.placed),
-    )
-
-
-def _terms(placed: o.OrderPlaced) -> Any:
-    """What sourcing weighs beside the demand."""
-    return {name: getattr(placed, name) for name in ("channel", "kind", "priority", "delivery_option", "allow_split")}
+        yield steps.request_sourcing(order, order.backordered.items(), (), None)
 
 
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
+    """Of units that were cancelled meanwhile, only those count that the order still wants."""
     held = (command.reservation_id, command.sku, command.location)
     if held not in order.awaited or order.phase in o.FINAL_PHASES:
         return
-    allocated = o.OrderLineAllocated(**command.model_dump())
+    allocated = o.OrderLineAllocated(
+        order_id=command.order_id,
+        reservation_id=command.reservation_id,
+        sku=command.sku,
+        location=command.location,
+        quantity=order.awaited[held],
+        presale=command.presale,
+    )
     yield allocated
     after = evolve(order, allocated)
-    if after.awaited or after.backordered or after.wanted:
-        return
-    assert order.placed
-    due = o.OrderAllocated(
-        order_id=command.order_id,
-        payment_id=order.payment_id,
-        amount_minor=order.placed.total_minor,
-        currency=order.placed.currency,
-        payment_token=order.placed.payment_token,
-    )
-    yield due
-    if due.amount_minor == 0:
-        yield _release(evolve(after, due))
+    if after.is_locked:
+        yield from steps.all_locked(after)
 
 
 def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.OrderEvent]:
@@ -272,57 +168,121 @@ def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.Orde
         quantity=order.awaited[held],
     )
     excluded = {*order.excluded, (short.sku, short.location)}
-    yield _request_sourcing(order, [(short.sku, short.quantity)], excluded, short)
+    yield steps.request_sourcing(order, [(short.sku, short.quantity)], excluded, short)
 
 
-def _record_authorized(order: Order, _: o.RecordPaymentAuthorized) -> Iterator[o.OrderEvent]:
-    if order.phase == "awaiting_payment":
-        yield _release(order)
+def _record_covered(order: Order, command: o.RecordPresaleCovered) -> Iterator[o.OrderEvent]:
+    if (command.reservation_id, command.sku, command.location) not in order.uncovered:
+        return
+    if order.phase in o.FINAL_PHASES:
+        return
+    covered = o.OrderPresaleCovered(**command.model_dump())
+    yield covered
+    after = evolve(order, covered)
+    if after.phase == "awaiting_stock" and not after.uncovered:
+        yield from steps.proceed(after)
 
 
-def _release(order: Order) -> o.OrderReleased:
-    """One shipment per location; each carries its share of the total, by the value of its units."""
-    assert order.placed
-    by_location: dict[str, list[o.Reservation]] = defaultdict(list)
-    for (reservation_id, sku, location), quantity in sorted(order.allocated.items()):
-        by_location[location].append(
-            o.Reservation(reservation_id=reservation_id, sku=sku, location=location, quantity=quantity)
-        )
-    value = _value_per_unit(order.placed)
-    weights = [sum((value[item.sku] * item.quantity for item in items), Fraction(0)) for items in by_location.values()]
-    shares = apportion(order.placed.total_minor, weights)
-    plans = tuple(
-        o.ShipmentPlan(
-            shipment_id=f"{order.placed.order_id}.{number}", location=location, items=tuple(items), amount_minor=share
-        )
-        for number, ((location, items), share) in enumerate(zip(by_location.items(), shares, strict=True), start=1)
-    )
-    return o.OrderReleased(
-        order_id=order.placed.order_id,
-        payment_id=order.payment_id,
-        currency=order.placed.currency,
-        shipments=plans,
-        ship_to=order.placed.ship_to,
-        delivery_option=order.placed.delivery_option,
-    )
+def _lapse_presale(order: Order, _: o.LapsePresale) -> Iterator[o.OrderEvent]:
+    if order.phase in BEFORE_RELEASE and (order.uncovered or not order.is_locked):
+        yield from steps.ended(order, "the goods did not come in time")
 
 
-def _value_per_unit(placed: o.OrderPlaced) -> dict[str, Fraction]:
-    """A SKU may stand on several lines at several prices: its unit is worth their average, exactly."""
-    value: dict[str, int] = defaultdict(int)
-    for line in placed.lines:
-        value[line.sku] += line.quantity * line.unit_price_minor
-    return {sku: Fraction(value[sku], quantity) for sku, quantity in placed.demand.items()}
+def _record_authorized(order: Order, command: o.RecordPaymentAuthorized) -> Iterator[o.OrderEvent]:
+    """The last payment of an order that nothing else keeps releases it; that it is paid goes without saying then."""
+    payment = order.payments.get(command.payment_id)
+    if payment is None or payment.status != "asked" or order.phase in o.FINAL_PHASES:
+        return
+    live = order.live_payments.values()
+    open_minor = sum(p.due.amount_minor for p in live if p.status != "secured") - payment.due.amount_minor
+    secured = o.OrderPaymentSecured(order_id=order.order_id, payment_id=command.payment_id, open_minor=open_minor)
+    after = evolve(order, secured)
+    if after.phase != "awaiting_payment" or not after.is_locked:
+        yield secured  # an amendment is being sourced, or it is held
+        return
+    following = list(steps.proceed(after))
+    if not any(isinstance(event, o.OrderReleased) for event in following) or len(order.payments) > 1:
+        yield secured
+    yield from following
 
 
 def _record_failed(order: Order, command: o.RecordPaymentFailed) -> Iterator[o.OrderEvent]:
-    if order.phase == "awaiting_payment":
-        yield _cancelled(order, f"payment: {command.reason}")
+    payment = order.payments.get(command.payment_id)
+    if payment is None or payment.status != "asked" or order.phase in o.FINAL_PHASES:
+        return
+    if not command.retriable:
+        yield from steps.ended(order, f"payment: {command.reason}"[: o.REASON_LENGTH_MAX])
+        return
+    again = payment.attempt < PAYMENT_ATTEMPTS_MAX
+    yield o.OrderPaymentDeferred(
+        order_id=order.order_id,
+        payment_id=command.payment_id,
+        attempt=payment.attempt,
+        reason=command.reason,
+        again=again,
+    )
+    if not again and "payment" not in order.holds:
+        yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
 
 
-def _lapse(order: Order, _: o.LapseOrder) -> Iterator[o.OrderEvent]:
+def _repeat_payment(order: Order, command: o.RepeatPayment) -> Iterator[o.OrderEvent]:
+    payment = order.payments.get(command.payment_id)
+    if payment and payment.status == "deferred" and order.phase not in o.FINAL_PHASES:
+        yield from _ask_again(order, None, payment.attempt + 1)
+
+
+def _retry_payment(order: Order, command: o.RetryPayment) -> Iterator[o.OrderEvent]:
+    """A person looked at it: the count of attempts begins anew."""
+    if order.phase in o.FINAL_PHASES or not order.is_unpaid:
+        raise Refused("nothing_to_pay", f"order {command.order_id} waits for no payment; there is nothing to retry")
+    if "payment" in order.holds:
+        yield o.OrderHoldReleased(order_id=order.order_id, kind="payment", note="another attempt")
+    yield from _ask_again(order, command.payment_token, 1)
+
+
+def _ask_again(order: Order, token: str | None, attempt: int) -> Iterator[o.OrderEvent]:
+    assert order.content
+    made = order.payments_made
+    for payment_id, payment in order.live_payments.items():
+        if payment.status == "deferred":
+            made += 1
+            due = payment.due.model_copy(update={"payment_id": f"{order.order_id}.{made}"})
+            if token is not None:
+                due = due.model_copy(update={"payment_token": token})
+            yield o.OrderPaymentRequested(
+                order_id=order.order_id,
+                currency=order.content.currency,
+                replaces=payment_id,
+                attempt=attempt,
+                **due.model_dump(),
+            )
+
+
+def _lapse(order: Order, command: o.LapseOrder) -> Iterator[o.OrderEvent]:
+    if command.payment_id not in (None, f"{order.order_id}.{order.payments_made}"):
+        return  # it was given more time since
     if order.phase == "awaiting_payment":
-        yield _cancelled(order, "payment overdue")
+        yield from steps.ended(order, "payment overdue")
+
+
+def _hold(order: Order, command: o.HoldOrder) -> Iterator[o.OrderEvent]:
+    if command.kind in order.holds:
+        return
+    changes.require_before_release(order, "held")
+    yield o.OrderHeld(order_id=command.order_id, kind=command.kind, note=command.note)
+
+
+def _release_hold(order: Order, command: o.ReleaseHold) -> Iterator[o.OrderEvent]:
+    """Money that was given up on is asked for again once nothing else says that it should not be."""
+    if command.kind not in order.holds or order.phase in o.FINAL_PHASES:
+        return
+    off = o.OrderHoldReleased(order_id=command.order_id, kind=command.kind, note=command.note)
+    yield off
+    after = evolve(order, off)
+    if command.kind == "payment":
+        yield from _ask_again(after, None, 1)
+    if after.phase == "held":
+        yield from steps.proceed(after)
 
 
 def _cancel(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]:
@@ -338,36 +298,12 @@ def _cancel(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]:
             order_id=command.order_id, reason=command.reason, shipment_ids=open_shipments
         )
     else:
-        yield _cancelled(order, command.reason)
+        yield from steps.ended(order, command.reason)
 
-
-def _cancelled(order: Order, reason: str) -> o.OrderCancelled:
-    assert order.placed
-    held = sorted([*order.awaited.items(), *order.allocated.items()])
-    return o.OrderCancelled(
-        order_id=order.placed.order_id,
-        reason=reason,
-        reservations=tuple(
-            o.Reservation(reservation_id=reservation_id, sku=sku, location=location, quantity=quantity)
-            for (reservation_id, sku, location), quantity in held
-        ),
-        payment_id=order.payment_id if order.phase not in ("sourcing", "allocating", "backordered") else None,
-        backordered=dict(order.backordered.items()),
-        channel=order.placed.channel,
-        placed_at=order.placed.placed_at,
-        currency=order.placed.currency,
-        total_minor=order.placed.total_minor,
-        units=sum(line.quantity for line in order.placed.lines),
-    )
-
-
-SHIPMENT_STOPPED = "a shipment was to be stopped"
-"""The reason where nobody cancelled the order itself."""
 
 SHIPMENT_STEPS: dict[type[o.OrderCommand], tuple[type[Any], frozenset[ShipmentStatus]]] = {
     o.RecordShipmentDispatched: (o.OrderShipmentDispatched, frozenset({"open"})),
     o.RecordShipmentDelivered: (o.OrderShipmentDelivered, frozenset({"open", "dispatched"})),
-    o.RecordShipmentCancelled: (o.OrderShipmentCancelled, frozenset({"open"})),
 }
 """What each report becomes, and the status in which it is news."""
 
@@ -377,54 +313,110 @@ def _record_shipment(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     if order.shipments.get(command.shipment_id) in news_in:
         event = fact(order_id=command.order_id, shipment_id=command.shipment_id)
         yield event
-        yield from _milestones(evolve(order, event))
+        yield from steps.milestones(evolve(order, event))
+
+
+def _record_stopped(order: Order, command: o.RecordShipmentCancelled) -> Iterator[o.OrderEvent]:
+    if order.shipments.get(command.shipment_id) == "open":
+        yield from changes.stopped(order, command.shipment_id)
 
 
 def _record_kept(order: Order, command: o.RecordShipmentKept) -> Iterator[o.OrderEvent]:
     """Whenever it is told: also of an order that has left meanwhile, and of a shipment stopped for itself."""
     if command.shipment_id in order.shipments and command.shipment_id not in order.kept:
+        cuts = [cut.reason for _, cut in sorted(order.cuts.items()) if command.shipment_id in cut.shipments]
         yield o.OrderCancellationRefused(
             order_id=command.order_id,
-            reason=order.cancel_reason or SHIPMENT_STOPPED,
+            reason=order.cancel_reason or next(iter(cuts), steps.SHIPMENT_STOPPED),
             shipment_ids=(command.shipment_id,),
         )
 
 
-def _milestones(order: Order) -> Iterator[o.OrderEvent]:
-    """What has become true of the whole order, now that one shipment moved."""
-    assert order.placed
-    order_id = order.placed.order_id
-    statuses = set(order.shipments.values())
-    if statuses == {"cancelled"}:
-        yield _cancelled(order, order.cancel_reason or SHIPMENT_STOPPED)
+def _refund(order: Order, command: o.RefundOrder) -> Iterator[o.OrderEvent]:
+    if command.refund_id not in order.applied:
+        yield money.refund(order, command)
+
+
+def _override(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
+    if command.override_id not in order.applied:
+        yield from OVERRIDES[command.to](order, command)
+
+
+def _source_anew(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
+    changes.require_before_release(order, "sourced anew")
+    assert order.content
+    held = [*order.awaited.items(), *order.allocated.items()]
+    overridden = _overridden(
+        command, released=tuple(changes.cut_of(key, quantity, 0) for key, quantity in sorted(held))
+    )
+    yield overridden
+    lacking = [*order.backordered.items(), *((sku, quantity) for (_, sku, _), quantity in sorted(held))]
+    yield steps.request_sourcing(evolve(order, overridden), lacking, (), None)
+
+
+def _release_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
+    changes.require_before_release(order, "released")
+    assert order.content
+    if not order.is_locked or order.uncovered:
+        raise Refused("not_locked", f"not every unit of order {command.order_id} is locked; cancel the lines that lack")
+    unpaid = {key: p for key, p in order.live_payments.items() if p.status != "secured"}
+    secured = sum(p.due.amount_minor for p in order.live_payments.values()) - sum(
+        p.due.amount_minor for p in unpaid.values()
+    )
+    overridden = _overridden(
+        command,
+        payments_cancelled=tuple(unpaid),
+        written_off_minor=max(money.payable(order.content) - order.written_off - secured, 0),
+    )
+    yield overridden
+    yield from steps.proceed(evolve(order, overridden))
+
+
+def _complete_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
+    if order.phase in o.FINAL_PHASES:
         return
-    if "open" in statuses:
-        return
-    if order.phase in ("fulfilling", "cancelling"):
-        yield o.OrderShipped(order_id=order_id)
-    if "dispatched" not in statuses:
-        yield o.OrderCompleted(order_id=order_id, payment_id=order.payment_id, charges=tuple(_charges(order)))
+    if order.phase != "shipped":
+        raise Refused(
+            "not_shipped", f"order {command.order_id} is {order.phase}; what has not left cannot have arrived"
+        )
+    overridden = _overridden(command)
+    yield overridden
+    yield steps.completed(evolve(order, overridden))
 
 
-def _charges(order: Order) -> Iterator[o.ParcelCharge]:
-    """What those that left take, of each payment that bears it."""
-    for plan in order.plans:
-        if order.shipments[plan.shipment_id] != "cancelled":
-            for charge in o.borne(plan.charges, order.payment_id, plan.amount_minor):
-                yield o.ParcelCharge(shipment_id=plan.shipment_id, **charge.model_dump())
+def _overridden(command: o.OverrideOrder, **more: Any) -> o.OrderOverridden:
+    return o.OrderOverridden(
+        order_id=command.order_id, override_id=command.override_id, to=command.to, reason=command.reason, **more
+    )
 
+
+OVERRIDES: dict[o.OverrideTarget, Any] = {
+    "sourcing": _source_anew,
+    "released": _release_anyway,
+    "completed": _complete_anyway,
+}
 
 DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.SourceOrder: _source,
     o.RetrySourcing: _retry,
     o.RecordReservation: _record_reservation,
     o.RecordShortage: _record_shortage,
+    o.RecordPresaleCovered: _record_covered,
+    o.LapsePresale: _lapse_presale,
     o.RecordPaymentAuthorized: _record_authorized,
     o.RecordPaymentFailed: _record_failed,
+    o.RepeatPayment: _repeat_payment,
+    o.RetryPayment: _retry_payment,
     o.RecordShipmentDispatched: _record_shipment,
     o.RecordShipmentDelivered: _record_shipment,
-    o.RecordShipmentCancelled: _record_shipment,
+    o.RecordShipmentCancelled: _record_stopped,
     o.RecordShipmentKept: _record_kept,
+    o.AmendOrder: changes.amend,
+    o.CancelOrderLines: changes.cancel_lines,
+    o.HoldOrder: _hold,
+    o.ReleaseHold: _release_hold,
+    o.RefundOrder: _refund,
+    o.OverrideOrder: _override,
     o.CancelOrder: _cancel,
     o.LapseOrder: _lapse,
 }
@@ -443,12 +435,30 @@ decider = Decider(
         o.OrderSourcingRequested,
         o.OrderLineAllocated,
         o.OrderAllocated,
+        o.OrderPaymentRequested,
+        o.OrderPaymentDeferred,
+        o.OrderPaymentSecured,
+        o.OrderPresold,
+        o.OrderPresaleCovered,
+        o.OrderBalanceDue,
+        o.OrderHeld,
+        o.OrderHoldReleased,
+        o.OrderAmended,
+        o.OrderAmendmentKept,
+        o.OrderAmendmentRefused,
+        o.OrderCancellationKept,
+        o.OrderLinesCancellationRequested,
+        o.OrderLinesCancelled,
+        o.OrderOverridden,
         o.OrderReleased,
+        o.OrderShipmentPlanned,
         o.OrderShipmentDispatched,
         o.OrderShipmentDelivered,
         o.OrderShipmentCancelled,
         o.OrderShipped,
         o.OrderCompleted,
+        o.OrderRefundRequested,
+        o.OrderCreditLeft,
         o.OrderCancellationRequested,
         o.OrderCancellationRefused,
         o.OrderCancelled,

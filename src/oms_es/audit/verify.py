@@ -139,7 +139,7 @@ class History:
             case o.OrderLineAllocated():
                 promise = self.promises.get((event.reservation_id, event.sku, event.location))
                 self.promised.expect(
-                    promise == event.quantity,
+                    promise is not None and promise >= event.quantity,  # some may be on their way back
                     lambda: f"{_at(recorded)}: counts on {event.quantity} of {event.sku}, promised were {promise}",
                 )
 
@@ -195,12 +195,13 @@ class History:
 
     def _check_placed(self, recorded: Recorded, placed: o.OrderPlaced) -> None:
         identity = (placed.channel, placed.external_id)
-        first = self.orders.setdefault(identity, recorded.stream)
+        first = self.orders.get(identity)
+        self.orders[identity] = recorded.stream
         content = {name: getattr(placed, name) for name in o.OrderContent.model_fields}
         as_told = o.PlaceOrder.model_construct(**content)
         self.once.expect(
-            first == recorded.stream == as_told.stream and recorded.version == 1,
-            lambda: f"{_at(recorded)}: order {identity} was accepted before, in {first}",
+            first is None and recorded.stream == as_told.stream,
+            lambda: f"{_at(recorded)}: order {identity} was accepted before, in {first}, or is not in its stream",
         )
         self.once.expect(
             placed.fingerprint == as_told.fingerprint,

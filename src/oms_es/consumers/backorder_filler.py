@@ -57,7 +57,7 @@ def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str,
 
 
 consumer = Consumer("backorder_filler", emits=(RetrySourcing,))
-QUEUE = Wanted("backorder_queue", by="sku", keys=skus_of, limit=WOKEN_MAX, order_by="waiting_since")
+QUEUE = Wanted("backorder_queue", by="sku", keys=skus_of, limit=WOKEN_MAX, order_by="turn")
 STOCK = Wanted("stock_levels", by="sku", keys=skus_of)
 LOCATIONS = Wanted("locations", by="open", keys=lambda event: (True,) if skus_of(event) else ())
 RULES = Wanted("sourcing_rules", by="current", keys=lambda event: (True,) if skus_of(event) else ())

@@ -1,7 +1,7 @@
 """Deadline keeper: what is due is let go.
 
 Reads    rows of `deadlines` whose time has come
-Emits    LapseOrder, ExpireReservation, ExpireAuthorization
+Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireAuthorization
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from oms_es.kernel import Command, Row
-from oms_es.schemas.order import LapseOrder
+from oms_es.schemas.order import LapseOrder, LapsePresale, RepeatPayment
 from oms_es.schemas.payment import ExpireAuthorization
 from oms_es.schemas.stock import ExpireReservation
 
@@ -22,7 +22,15 @@ def due_commands(rows: Iterable[Row], now: datetime) -> Iterator[Command]:
 
 
 def lapse_the_order(row: Row, _: datetime) -> Command:
-    return LapseOrder(order_id=row["order_id"])
+    return LapseOrder(order_id=row["order_id"], payment_id=row["subject"] or None)
+
+
+def lapse_the_presale(row: Row, _: datetime) -> Command:
+    return LapsePresale(order_id=row["order_id"])
+
+
+def repeat_the_payment(row: Row, _: datetime) -> Command:
+    return RepeatPayment(order_id=row["order_id"], payment_id=row["subject"])
 
 
 def expire_the_reservation(row: Row, now: datetime) -> Command:
@@ -37,6 +45,8 @@ def expire_the_authorization(row: Row, now: datetime) -> Command:
 
 COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "payment_overdue": lapse_the_order,
+    "payment_retry": repeat_the_payment,
+    "presale_overdue": lapse_the_presale,
     "reservation_expiry": expire_the_reservation,
     "authorization_expiry": expire_the_authorization,
 }

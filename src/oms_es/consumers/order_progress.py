@@ -10,6 +10,7 @@ Decides  nothing; the order is the memory of its own process.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from oms_es.kernel import Command, Consumer
 from oms_es.schemas import order as o
@@ -51,13 +52,14 @@ REPORTS: dict[type[ShipmentEvent], type[Command]] = {
 def report_the_lock(event: ReservationEvent) -> Iterator[Command]:
     if not event.reservation_id.startswith(f"{event.order_id}/"):
         return  # a hold that no order asked for, such as a cart's
-    report = o.RecordReservation if isinstance(event, StockReserved) else o.RecordShortage
+    report: Any = o.RecordReservation if isinstance(event, StockReserved) else o.RecordShortage
     yield report(
         order_id=event.order_id,
         reservation_id=event.reservation_id,
         sku=event.sku,
         location=event.location,
         quantity=event.quantity,
+        **({"presale": True} if event.presale and report is o.RecordReservation else {}),
     )
 
 
@@ -69,7 +71,10 @@ def report_the_money(event: PaymentAuthorized) -> Iterator[Command]:
 @consumer.on(PaymentDeclined, PaymentFailed)
 def report_that_no_money_comes(event: PaymentDeclined | PaymentFailed) -> Iterator[Command]:
     reason = event.reason[:REASON_CHARACTERS_MAX]
-    yield o.RecordPaymentFailed(order_id=event.order_id, payment_id=event.payment_id, reason=reason)
+    retriable = isinstance(event, PaymentDeclined) and event.retriable
+    yield o.RecordPaymentFailed(
+        order_id=event.order_id, payment_id=event.payment_id, reason=reason, retriable=retriable
+    )
 
 
 @consumer.on(*REPORTS)

@@ -32,4 +32,5 @@ def let_go_of_the_rest(event: OrderCompleted) -> Iterator[CapturePayment | VoidP
         yield CapturePayment(
             payment_id=charge.payment_id, capture_id=charge.shipment_id, amount_minor=charge.amount_minor
         )
-    yield VoidPayment(payment_id=event.payment_id)
+    payments = event.payment_ids or (event.payment_id,)
+    yield from (VoidPayment(payment_id=payment_id) for payment_id in payments)

@@ -1,6 +1,7 @@
 """Payment requester: money is asked for once everything is locked, and given back when the order is cancelled.
 
-Reads    OrderAllocated, OrderCancelled
+Reads    OrderAllocated, OrderBalanceDue, OrderPaymentRequested, OrderAmended, OrderLinesCancelled, OrderOverridden,
+         OrderCancelled
 Emits    RequestPayment, CancelPayment
 Decides  nothing; an order that costs nothing is not paid.
 """
@@ -10,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oms_es.kernel import Consumer
-from oms_es.schemas.order import OrderAllocated, OrderCancelled
+from oms_es.schemas.order import (
+    OrderAllocated,
+    OrderAmended,
+    OrderBalanceDue,
+    OrderCancelled,
+    OrderLinesCancelled,
+    OrderOverridden,
+    OrderPaymentRequested,
+    PaymentDue,
+)
 from oms_es.schemas.payment import CancelPayment, RequestPayment
 
 consumer = Consumer("payment_requester", emits=(RequestPayment, CancelPayment))
@@ -18,17 +28,44 @@ consumer = Consumer("payment_requester", emits=(RequestPayment, CancelPayment))
 
 @consumer.on(OrderAllocated)
 def ask_for_the_money(event: OrderAllocated) -> Iterator[RequestPayment]:
-    if event.amount_minor > 0:
-        yield RequestPayment(
-            payment_id=event.payment_id,
-            order_id=event.order_id,
-            amount_minor=event.amount_minor,
-            currency=event.currency,
-            payment_token=event.payment_token,
+    dues = event.payments
+    if not dues and event.amount_minor > 0:
+        dues = (
+            PaymentDue(payment_id=event.payment_id, amount_minor=event.amount_minor, payment_token=event.payment_token),
         )
+    yield from (_request(event.order_id, event.currency, due) for due in dues)
+
+
+@consumer.on(OrderBalanceDue)
+def ask_for_the_balance(event: OrderBalanceDue) -> Iterator[RequestPayment]:
+    yield from (_request(event.order_id, event.currency, due) for due in event.payments)
+
+
+@consumer.on(OrderPaymentRequested)
+def ask_again(event: OrderPaymentRequested) -> Iterator[RequestPayment]:
+    yield _request(event.order_id, event.currency, event)
+
+
+@consumer.on(OrderAmended, OrderLinesCancelled, OrderOverridden)
+def undo_what_is_another_amount_now(
+    event: OrderAmended | OrderLinesCancelled | OrderOverridden,
+) -> Iterator[CancelPayment]:
+    yield from (CancelPayment(payment_id=payment_id) for payment_id in event.payments_cancelled)
 
 
 @consumer.on(OrderCancelled)
 def give_the_money_back(event: OrderCancelled) -> Iterator[CancelPayment]:
-    if event.payment_id is not None:
-        yield CancelPayment(payment_id=event.payment_id)
+    first = (event.payment_id,) if event.payment_id is not None else ()
+    yield from (CancelPayment(payment_id=payment_id) for payment_id in event.payment_ids or first)
+
+
+def _request(order_id: str, currency: str, due: PaymentDue) -> RequestPayment:
+    return RequestPayment(
+        payment_id=due.payment_id,
+        order_id=order_id,
+        amount_minor=due.amount_minor,
+        currency=currency,
+        payment_token=due.payment_token,
+        method=due.method,
+        capture_now=due.capture_now,
+    )

@@ -1,8 +1,11 @@
 """Stock allocator: what was sourced is locked, what is no longer needed is let go, what left is shipped.
 
-Reads    OrderSourced, OrderCancelled, ShipmentCancelled, ShipmentDispatched
+Reads    OrderSourced, OrderAmended, OrderLinesCancelled, OrderOverridden, OrderShipmentCancelled, OrderCancelled,
+         ShipmentDispatched
 Emits    ReserveStock, ReleaseStock, ShipStock
 Decides  nothing; aggregates/stock.py promises or comes up short.
+
+An order asks for its locks and lets go of them in one stream: the end of a lock is never told before its beginning.
 """
 
 from __future__ import annotations
@@ -11,8 +14,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 from oms_es.kernel import Consumer
-from oms_es.schemas.order import OrderCancelled, OrderSourced, Reservation
-from oms_es.schemas.shipment import ShipmentCancelled, ShipmentDispatched
+from oms_es.schemas.order import (
+    Cut,
+    OrderAmended,
+    OrderCancelled,
+    OrderLinesCancelled,
+    OrderOverridden,
+    OrderShipmentCancelled,
+    OrderSourced,
+    Reservation,
+)
+from oms_es.schemas.shipment import ShipmentDispatched
 from oms_es.schemas.stock import ReleaseStock, ReserveStock, ShipStock
 
 consumer = Consumer("stock_allocator", emits=(ReserveStock, ReleaseStock, ShipStock))
@@ -30,6 +42,8 @@ def reserve_what_was_sourced(event: OrderSourced) -> Iterator[ReserveStock]:
             reservation_id=event.reservation_id,
             order_id=event.order_id,
             quantity=quantity,
+            channel=event.channel,
+            presale=event.kind == "presale",
         )
 
 
@@ -38,9 +52,24 @@ def release_what_was_held(event: OrderCancelled) -> Iterator[ReleaseStock]:
     yield from (_release(event.order_id, held) for held in event.reservations)
 
 
-@consumer.on(ShipmentCancelled)
-def release_what_will_not_ship(event: ShipmentCancelled) -> Iterator[ReleaseStock]:
-    yield from (_release(event.order_id, item) for item in event.items)
+@consumer.on(OrderAmended)
+def release_what_is_no_longer_ordered(event: OrderAmended) -> Iterator[ReleaseStock]:
+    yield from (_cut(event.order_id, cut, event.amendment_id) for cut in event.released)
+
+
+@consumer.on(OrderLinesCancelled)
+def release_what_was_cancelled(event: OrderLinesCancelled) -> Iterator[ReleaseStock]:
+    yield from (_cut(event.order_id, cut, event.cancellation_id) for cut in event.released)
+
+
+@consumer.on(OrderOverridden)
+def release_what_is_sourced_anew(event: OrderOverridden) -> Iterator[ReleaseStock]:
+    yield from (_cut(event.order_id, cut, event.override_id) for cut in event.released)
+
+
+@consumer.on(OrderShipmentCancelled)
+def release_what_will_not_ship(event: OrderShipmentCancelled) -> Iterator[ReleaseStock]:
+    yield from (_cut(event.order_id, cut, event.shipment_id) for cut in event.released)
 
 
 @consumer.on(ShipmentDispatched)
@@ -57,3 +86,11 @@ def ship_what_left(event: ShipmentDispatched) -> Iterator[ShipStock]:
 
 def _release(order_id: str, held: Reservation) -> ReleaseStock:
     return ReleaseStock(sku=held.sku, location=held.location, reservation_id=held.reservation_id, order_id=order_id)
+
+
+def _cut(order_id: str, cut: Cut, release_id: str) -> ReleaseStock:
+    """A part of a lock goes by the name of what cut it, so that it goes once; the last part takes the rest."""
+    whole = _release(order_id, cut)
+    if not cut.remaining:
+        return whole
+    return whole.model_copy(update={"quantity": cut.quantity, "release_id": release_id})

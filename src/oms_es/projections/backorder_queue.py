@@ -1,15 +1,29 @@
-"""Backorder queue: which orders wait for which SKUs, in the order in which they were placed."""
+"""Backorder queue: which orders wait for which SKUs, and whose `turn` it is.
+
+First come first served by priority, and nobody starves: each step of priority is worth a head start of
+HEAD_START_SECONDS, not a place before everybody who ever comes. A large order is served like any other: in its turn it
+keeps what is there and waits for the rest.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.order import OrderBackordered, OrderCancelled, OrderSourcingRequested
+from oms_es.schemas.order import (
+    OrderAmended,
+    OrderBackordered,
+    OrderCancelled,
+    OrderLinesCancelled,
+    OrderSourcingRequested,
+)
+
+HEAD_START_SECONDS = 86_400
 
 table = Table(
     "backorder_queue",
@@ -19,7 +33,10 @@ table = Table(
     Column("quantity", BigInteger, nullable=False),
     Column("waiting_since", DateTime(timezone=True), nullable=False),
     Column("terms", JSONB, nullable=False),
-    Index("backorder_queue_by_sku", "sku", "waiting_since", "order_id"),
+    Column("priority", Integer, nullable=False),
+    Column("turn", DateTime(timezone=True), nullable=False),
+    Column("promised_at", DateTime(timezone=True)),
+    Index("backorder_queue_by_sku", "sku", "turn", "order_id"),
 )
 projection = Projection(table)
 
@@ -38,13 +55,35 @@ def of_the_cancelled(recorded: Recorded) -> Iterable[Key]:
     return tuple((event.order_id, sku) for sku in event.backordered)
 
 
+def of_the_change(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, OrderAmended | OrderLinesCancelled)
+    return tuple((event.order_id, sku) for sku in event.no_longer_backordered)
+
+
+@projection.on(OrderAmended, OrderLinesCancelled, keys=of_the_change)
+def waits_for_less(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, OrderAmended | OrderLinesCancelled)
+    left = row["quantity"] - event.no_longer_backordered[str(key[1])] if row else 0
+    return {**row, "quantity": left} if row and left else None
+
+
 @projection.on(OrderBackordered, keys=of_the_demand)
 def waits(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, OrderBackordered)
-    waiting = row or {"order_id": key[0], "sku": key[1], "quantity": 0, "waiting_since": event.placed_at}
+    waiting = row or {
+        "order_id": key[0],
+        "sku": key[1],
+        "quantity": 0,
+        "waiting_since": event.placed_at,
+        "priority": event.priority,
+        "turn": event.placed_at - timedelta(seconds=event.priority * HEAD_START_SECONDS),
+    }
+    quantity = waiting["quantity"] + event.demand[str(key[1])]
     terms = event.terms.model_dump(mode="json") if event.terms else {}
-    return {**waiting, "quantity": waiting["quantity"] + event.demand[str(key[1])], "terms": terms}
+    return {**waiting, "quantity": quantity, "promised_at": event.promised_at, "terms": terms}
 
 
 @projection.on(OrderSourcingRequested, keys=of_the_demand)

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Date, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.order import OrderCancelled, OrderPlaced
+from oms_es.schemas.order import OrderAmended, OrderCancelled, OrderLinesCancelled, OrderPlaced
 
 table = Table(
     "daily_sales",
@@ -30,7 +30,7 @@ COUNTS = ("orders", "units", "gross_minor", "cancelled_orders", "cancelled_units
 
 def of_the_day(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
-    assert isinstance(event, OrderPlaced | OrderCancelled)
+    assert isinstance(event, OrderPlaced | OrderCancelled | OrderAmended | OrderLinesCancelled)
     return ((event.placed_at.astimezone(UTC).date(), event.channel, event.currency),)
 
 
@@ -47,6 +47,20 @@ def cancelled(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, OrderCancelled)
     return _added(row, key, cancelled_orders=1, cancelled_units=event.units, cancelled_minor=event.total_minor)
+
+
+@projection.on(OrderAmended, keys=of_the_day)
+def sold_otherwise(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, OrderAmended)
+    return _added(row, key, units=event.more_units, gross_minor=event.more_minor)
+
+
+@projection.on(OrderLinesCancelled, keys=of_the_day)
+def partly_cancelled(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, OrderLinesCancelled)
+    return _added(row, key, cancelled_units=-event.more_units, cancelled_minor=-event.more_minor)
 
 
 def _added(row: Row | None, key: Key, **counts: int) -> Row:

@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
-from oms_es.schemas.order import OrderAllocated, OrderCancelled, OrderReleased
 
 PAYMENT_DUE_SECONDS = 1_800
+PAYMENT_RETRY_SECONDS = 300
+"""Before the second attempt; each further one waits twice as long."""
+PAYMENT_HOLD_SECONDS = 3 * 86_400
+"""For a person to find another way to pay, before the order lapses."""
 
 table = Table(
     "deadlines",
@@ -32,10 +36,58 @@ table = Table(
     Index("deadlines_by_time", "due_at"),
 )
 projection = Projection(table)
+UNTIL_PAID, UNTIL_AVAILABLE, UNTIL_RETRIED = "payment", "presale", "retry"
+
+
+def _of_the_order(*what: str) -> Any:
+    return lambda recorded: tuple((f"{name}/{recorded.event.order_id}",) for name in what)
 
 
 def of_the_payment(recorded: Recorded) -> Iterable[Key]:
-    return ((f"payment/{recorded.event.order_id}",),)  # type: ignore[attr-defined] # only order events come here
+    """An order that costs nothing has nothing to wait for."""
+    event = recorded.event
+    if isinstance(event, o.OrderAllocated) and not event.amount_minor:
+        return ()
+    if isinstance(event, o.OrderHeld) and event.kind != "payment":
+        return ()
+    return _of_the_order(UNTIL_PAID)(recorded)  # type: ignore[no-any-return] # it makes keys of any event
+
+
+def of_the_deferred(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, o.OrderPaymentDeferred)
+    if not event.again:
+        return ()
+    return (f"{UNTIL_PAID}/{event.order_id}",), (f"{UNTIL_RETRIED}/{event.payment_id}",)
+
+
+def of_the_repeated(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, o.OrderPaymentRequested)
+    return (f"{UNTIL_PAID}/{event.order_id}",), (f"{UNTIL_RETRIED}/{event.replaces}",)
+
+
+def of_the_secured(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, o.OrderPaymentSecured)
+    return () if event.open_minor else _of_the_order(UNTIL_PAID)(recorded)
+
+
+def of_the_undone(recorded: Recorded) -> Iterable[Key]:
+    """Money of another amount than is due now: what is due is told anew."""
+    event: Any = recorded.event
+    if not event.payments_cancelled:
+        return ()
+    retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in event.payments_cancelled)
+    return (*_of_the_order(UNTIL_PAID)(recorded), *retries)
+
+
+def of_the_ended(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, o.OrderCancelled)
+    payments = event.payment_ids or ((event.payment_id,) if event.payment_id else ())
+    retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in payments)
+    return (*_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE)(recorded), *retries)
 
 
 def of_the_reservation(recorded: Recorded) -> Iterable[Key]:
@@ -48,19 +100,83 @@ def of_the_reservation(recorded: Recorded) -> Iterable[Key]:
     return ((f"{event.sku}@{event.location}/{event.reservation_id}",),)
 
 
-@projection.on(OrderAllocated, keys=of_the_payment)
-def payment_is_due(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, OrderAllocated)
+def _due(key: Key, kind: str, due_at: datetime | None, order_id: str, subject: str) -> Row:
     return {
         "deadline_id": key[0],
-        "kind": "payment_overdue",
-        "due_at": recorded.recorded_at + timedelta(seconds=PAYMENT_DUE_SECONDS),
-        "order_id": event.order_id,
-        "subject": "",
+        "kind": kind,
+        "due_at": due_at,
+        "order_id": order_id,
+        "subject": subject,
         "sku": "",
         "location": "",
     }
+
+
+def _until_paid(recorded: Recorded, key: Key, seconds: int, payment_id: str) -> Row:
+    order_id = recorded.event.order_id  # type: ignore[attr-defined] # only order events come here
+    return _due(key, "payment_overdue", recorded.recorded_at + timedelta(seconds=seconds), order_id, payment_id)
+
+
+@projection.on(o.OrderAllocated, keys=of_the_payment)
+def payment_is_due(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderAllocated)
+    newest = event.payments[-1].payment_id if event.payments else event.payment_id
+    return _until_paid(recorded, key, PAYMENT_DUE_SECONDS, newest)
+
+
+@projection.on(o.OrderBalanceDue, keys=_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE))
+def balance_is_due(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderBalanceDue)
+    if str(key[0]).startswith(f"{UNTIL_AVAILABLE}/"):
+        return None
+    return _until_paid(recorded, key, event.due_seconds, event.payments[-1].payment_id)
+
+
+@projection.on(o.OrderPaymentDeferred, keys=of_the_deferred)
+def comes_another_time(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderPaymentDeferred)
+    pause = PAYMENT_RETRY_SECONDS * 2 ** (event.attempt - 1)
+    if str(key[0]).startswith(f"{UNTIL_RETRIED}/"):
+        again_at = recorded.recorded_at + timedelta(seconds=pause)
+        return _due(key, "payment_retry", again_at, event.order_id, event.payment_id)
+    until = recorded.recorded_at + timedelta(seconds=pause + PAYMENT_DUE_SECONDS)
+    return row and {**row, "due_at": max(row["due_at"], until)}
+
+
+@projection.on(o.OrderPaymentRequested, keys=of_the_repeated)
+def is_asked_for_again(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderPaymentRequested)
+    if str(key[0]).startswith(f"{UNTIL_RETRIED}/"):
+        return None
+    until = _until_paid(recorded, key, PAYMENT_DUE_SECONDS, event.payment_id)
+    return {**until, "due_at": max(row["due_at"], until["due_at"])} if row else until
+
+
+@projection.on(o.OrderHeld, keys=of_the_payment)
+def waits_for_a_person(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    until = recorded.recorded_at + timedelta(seconds=PAYMENT_HOLD_SECONDS)
+    return row and {**row, "due_at": max(row["due_at"], until)}
+
+
+@projection.on(o.OrderPresold, keys=_of_the_order(UNTIL_AVAILABLE))
+def goods_are_due(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderPresold)
+    if event.available_by is None:
+        return None
+    return _due(key, "presale_overdue", event.available_by, event.order_id, "")
+
+
+@projection.on(o.OrderPaymentSecured, keys=of_the_secured)
+@projection.on(o.OrderAmended, o.OrderLinesCancelled, o.OrderOverridden, keys=of_the_undone)
+@projection.on(o.OrderReleased, keys=_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE))
+@projection.on(o.OrderCancelled, keys=of_the_ended)
+def settled(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
 
 
 @projection.on(s.StockReserved, keys=of_the_reservation)
@@ -68,19 +184,10 @@ def reservation_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, s.StockReserved)
     return {
-        "deadline_id": key[0],
-        "kind": "reservation_expiry",
-        "due_at": event.expires_at,
-        "order_id": event.order_id,
-        "subject": event.reservation_id,
+        **_due(key, "reservation_expiry", event.expires_at, event.order_id, event.reservation_id),
         "sku": event.sku,
         "location": event.location,
     }
-
-
-@projection.on(OrderReleased, OrderCancelled, keys=of_the_payment)
-def settled(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
 
 
 @projection.on(

@@ -8,7 +8,7 @@ or failed is none: its order knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
 
@@ -30,6 +30,7 @@ table = Table(
     Index("open_exceptions_by_order", "order_id"),
 )
 projection = Projection(table)
+HOLD_KINDS = get_args(o.HoldKind)
 SOUGHT = "stock came, and is sought again"
 
 
@@ -47,6 +48,22 @@ def of_a_new_round(recorded: Recorded) -> Iterable[Key]:
 def of_the_numbers(recorded: Recorded) -> Iterable[Key]:
     event: Any = recorded.event
     return tuple((f"serial_conflict/{event.sku}/{event.location}/{number}",) for number in event.serials)
+
+
+def about_the_hold(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, o.OrderHeld | o.OrderHoldReleased)
+    return ((f"held_{event.kind}/{event.order_id}",),)
+
+
+def about_every_hold(recorded: Recorded) -> Iterable[Key]:
+    """And, of a cancelled order, what it waited for."""
+    event = recorded.event
+    assert isinstance(event, o.OrderReleased | o.OrderCancelled)
+    ended = [f"held_{kind}" for kind in HOLD_KINDS]
+    if isinstance(event, o.OrderCancelled):
+        ended.append("backordered")
+    return tuple((f"{name}/{event.order_id}",) for name in ended)
 
 
 def raised(key: Key, recorded: Recorded, detail: str) -> Row:
@@ -82,7 +99,7 @@ def is_sought_again(row: Row | None, _: Recorded, __: Key) -> Row | None:
     return row and {**row, "detail": SOUGHT}
 
 
-@projection.on(o.OrderAllocated, o.OrderCancelled, keys=about("backordered", "order_id"))
+@projection.on(o.OrderAllocated, keys=about("backordered", "order_id"))
 def waits_no_longer(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 
@@ -95,6 +112,26 @@ def could_not_be_stopped(row: Row | None, recorded: Recorded, key: Key) -> Row:
     if row is None:
         return raised(key, recorded, f"already with the carrier: {kept}")
     return {**row, "detail": f"{row['detail']}, {kept}"}
+
+
+@projection.on(o.OrderHeld, keys=about_the_hold)
+def waits_for_a_person(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderHeld)
+    return row or raised(key, recorded, f"held, {event.kind}: {event.note}")
+
+
+@projection.on(o.OrderHoldReleased, keys=about_the_hold)
+@projection.on(o.OrderReleased, o.OrderCancelled, keys=about_every_hold)
+def waits_for_nobody(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+@projection.on(o.OrderAmendmentRefused, keys=about("amendment_refused", "order_id"))
+def does_not_fit(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderAmendmentRefused)
+    return raised(key, recorded, f"an amendment that came before the order does not fit it: {event.reason}")
 
 
 @projection.on(p.PaymentCaptureFailed, keys=about("capture_failed", "capture_id"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, Table, Text
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
@@ -33,6 +33,11 @@ table = Table(
     Column("delivered", Integer, nullable=False),
     Column("conflicts", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("holds", ARRAY(Text), nullable=False),
+    Column("promised_at", DateTime(timezone=True)),
+    Column("refunded_minor", BigInteger, nullable=False),
     Index("order_status_by_external_id", "channel", "external_id"),
     Index("order_status_by_phase", "phase"),
 )
@@ -42,6 +47,8 @@ PHASES: dict[type[Event], o.Phase] = {
     o.OrderBackordered: "backordered",
     o.OrderSourcingRequested: "sourcing",
     o.OrderAllocated: "awaiting_payment",
+    o.OrderPresold: "awaiting_stock",
+    o.OrderBalanceDue: "awaiting_payment",
     o.OrderReleased: "fulfilling",
     o.OrderShipped: "shipped",
     o.OrderCompleted: "completed",
@@ -77,6 +84,11 @@ def placed(_: Row | None, recorded: Recorded, __: Key) -> Row:
         "delivered": 0,
         "conflicts": 0,
         "reason": "",
+        "kind": event.kind,
+        "priority": event.priority,
+        "holds": [],
+        "promised_at": None,
+        "refunded_minor": 0,
     }
 
 
@@ -89,16 +101,19 @@ def moved_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     match event:
         case o.OrderSourced() if row["backordered"]:
             more["phase"] = "backordered"
-        case o.OrderBackordered(demand=demand):
+        case o.OrderBackordered(demand=demand, promised_at=promised_at):
             more["backordered"] = row["backordered"] + sum(demand.values())
+            more["promised_at"] = max(filter(None, (row["promised_at"], promised_at)), default=None)
         case o.OrderSourcingRequested(short=None):
             more["backordered"] = 0
+        case o.OrderAllocated(amount_minor=0) if row["holds"]:
+            more["phase"] = "held"
         case o.OrderReleased(shipments=plans):
-            more["shipments"] = len(plans)
+            more |= {"shipments": len(plans), "promised_at": NEVER, "holds": []}
         case o.OrderCancellationRequested(reason=reason):
             more["reason"] = reason
         case o.OrderCancelled(reason=reason):
-            more |= {"reason": reason, "backordered": 0}
+            more |= {"reason": reason, "backordered": 0, "promised_at": NEVER}
     return _changed(row, recorded, **more)
 
 
@@ -122,8 +137,56 @@ def could_not_be_stopped(row: Row | None, recorded: Recorded, _: Key) -> Row | N
     return _changed(row, recorded, phase="fulfilling" if row and row["phase"] == "cancelling" else None)
 
 
+@projection.on(o.OrderAmended, o.OrderLinesCancelled, keys=of_the_order)
+def became(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderAmended | o.OrderLinesCancelled)
+    if row is None:
+        return None
+    backordered = row["backordered"] - sum(event.no_longer_backordered.values())
+    changes = {"total_minor": event.total_minor, "units": event.units, "backordered": backordered}
+    return _changed(row, recorded, lines=None if event.lines is None else len(event.lines), **changes)
+
+
+@projection.on(o.OrderPaymentSecured, keys=of_the_order)
+def is_paid(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderPaymentSecured)
+    paid = row and row["phase"] == "awaiting_payment" and row["holds"] and not event.open_minor
+    return _changed(row, recorded, phase="held" if paid else None)
+
+
+@projection.on(o.OrderHeld, keys=of_the_order)
+def held(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderHeld)
+    return _changed(row, recorded, holds=sorted({*row["holds"], event.kind})) if row else None
+
+
+@projection.on(o.OrderHoldReleased, keys=of_the_order)
+def no_longer_held(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderHoldReleased)
+    return _changed(row, recorded, holds=[kind for kind in row["holds"] if kind != event.kind]) if row else None
+
+
+@projection.on(o.OrderShipmentPlanned, keys=of_the_order)
+def planned_anew(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    return _changed(row, recorded, shipments=row["shipments"] + 1) if row else None
+
+
+@projection.on(o.OrderRefundRequested, keys=of_the_order)
+def refunded(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderRefundRequested)
+    return _changed(row, recorded, refunded_minor=row["refunded_minor"] + event.amount_minor) if row else None
+
+
+NEVER: Any = object()
+
+
 def _changed(row: Row | None, recorded: Recorded, **changes: Any) -> Row | None:
     if row is None:
         return None
-    told = {name: value for name, value in changes.items() if value is not None}
+    told = {name: None if value is NEVER else value for name, value in changes.items() if value is not None}
     return {**row, **told, "changed_at": recorded.recorded_at}

@@ -42,6 +42,24 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderSourcingRequested: "to be sourced anew, attempt {e.attempt}",
     o.OrderLineAllocated: "locked " + STOCK,
     o.OrderAllocated: "everything is locked, " + MONEY + " are due",
+    o.OrderPaymentRequested: MONEY + " are due again, attempt {e.attempt}",
+    o.OrderPaymentDeferred: "not paid: {e.reason}",
+    o.OrderPaymentSecured: "paid",
+    o.OrderPresold: "waits for its goods",
+    o.OrderPresaleCovered: "{e.sku} has come to {e.location}",
+    o.OrderBalanceDue: "the balance is due",
+    o.OrderHeld: "held, {e.kind}: {e.note}",
+    o.OrderHoldReleased: "no longer held, {e.kind}",
+    o.OrderAmended: "amended, " + MONEY,
+    o.OrderAmendmentKept: "an amendment came before the order",
+    o.OrderAmendmentRefused: "an early amendment does not fit: {e.reason}",
+    o.OrderCancellationKept: "a cancellation came before the order",
+    o.OrderLinesCancellationRequested: "lines are to be stopped: {e.reason}",
+    o.OrderLinesCancelled: "lines cancelled, " + MONEY + ": {e.reason}",
+    o.OrderOverridden: "set to {e.to} by hand: {e.reason}",
+    o.OrderShipmentPlanned: "{e.plan.shipment_id} replaces a stopped parcel",
+    o.OrderRefundRequested: MONEY + " go back: {e.reason}",
+    o.OrderCreditLeft: MONEY + " of the return are left",
     o.OrderReleased: "released to fulfilment",
     o.OrderShipmentDispatched: "{e.shipment_id} left",
     o.OrderShipmentDelivered: "{e.shipment_id} arrived",
@@ -154,6 +172,7 @@ def _cartons(event: Any) -> int:
 
 def _money(event: Any) -> str:
     """What the event is about, if it is about money."""
-    amount_minor = event.total_minor if isinstance(event, o.OrderPlaced) else getattr(event, "amount_minor", None)
+    total_minor = getattr(event, "total_minor", None)
+    amount_minor = getattr(event, "amount_minor", total_minor)
     currency = getattr(event, "currency", None)
     return to_text(amount_minor, currency) if amount_minor is not None and currency else ""

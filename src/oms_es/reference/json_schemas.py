@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
-from sqlalchemy import Column, DateTime, Table
+from sqlalchemy import ARRAY, Column, DateTime, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.channels import canonical
@@ -104,6 +104,8 @@ def _of_column(table: Table, column: Column[Any]) -> Schema:
         schema: dict[str, Any] = {"type": "string", "format": "date-time"}
     elif isinstance(column.type, JSONB):
         schema = {}
+    elif isinstance(column.type, ARRAY):
+        schema = {"type": "array", "items": {"type": JSON_TYPES[column.type.item_type.python_type]}}
     elif name := JSON_TYPES.get(column.type.python_type):
         schema = {"type": name}
     else:

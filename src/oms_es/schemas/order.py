@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from functools import cached_property
 from hashlib import sha256
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import Field, PositiveInt, model_validator
 
 from oms_es.kernel import Command, Event, Message
+from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.types import (
     AMOUNT_MINOR_MAX,
     AmountMinor,
@@ -32,6 +33,7 @@ LINES_MAX = 500
 TENDERS_MAX = 20
 PRIORITY_MAX = 9
 BALANCE_DUE_SECONDS_MAX = 365 * 86_400
+REASON_LENGTH_MAX = 510
 ORDER_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/order")
 
 
@@ -67,6 +69,7 @@ class Destination(Message):
     longitude: float | None = None
 
 
+HoldKind = Literal["fraud", "address", "payment", "manual"]
 OrderKind = Literal["standard", "presale", "exchange"]
 Priority = Annotated[int, Field(ge=0, le=PRIORITY_MAX)]
 """Of an order: higher is served first."""
@@ -92,6 +95,10 @@ def borne(charges: tuple[Charge, ...], payment_id: str, amount_minor: int) -> tu
     if charges or amount_minor == 0:
         return charges
     return (Charge(payment_id=payment_id, amount_minor=amount_minor),)
+
+
+AMENDABLE = ("lines", "ship_to", "delivery_option", "shipping_minor", "discount_minor", "tax_minor")
+"""What an amendment may change."""
 
 
 class OrderContent(Message):
@@ -232,10 +239,25 @@ class RetrySourcing(OrderCommand):
 
 
 class RecordReservation(OrderCommand):
+    """Stock promised what the order asked of it; `presale` where it is promised before it exists."""
+
     reservation_id: Identifier
     sku: Sku
     location: LocationId
     quantity: Units
+    presale: bool = False
+
+
+class RecordPresaleCovered(OrderCommand):
+    """The goods of a presale's reservation have come."""
+
+    reservation_id: Identifier
+    sku: Sku
+    location: LocationId
+
+
+class LapsePresale(OrderCommand):
+    """The goods of a presale should have come by now: cancels it if they have not."""
 
 
 class RecordShortage(OrderCommand):
@@ -246,12 +268,121 @@ class RecordShortage(OrderCommand):
 
 
 class RecordPaymentAuthorized(OrderCommand):
+    """The provider holds the money of one of the order's payments."""
+
     payment_id: Identifier
 
 
 class RecordPaymentFailed(OrderCommand):
+    """No money comes of this payment; `retriable` where another attempt may bring it."""
+
     payment_id: Identifier
     reason: Text
+    retriable: bool = False
+
+
+class RepeatPayment(OrderCommand):
+    """The time has come to ask again for what a deferred payment should have brought."""
+
+    payment_id: Identifier
+
+
+class RetryPayment(OrderCommand):
+    """Ask again for the money that did not come, from another payment token if one is given."""
+
+    payment_token: Identifier | None = None
+
+
+OverrideTarget = Literal["sourcing", "released", "completed"]
+
+
+class OverrideOrder(OrderCommand):
+    """Set an order on by hand, with a reason; never past what its stock and money allow.
+
+    `sourcing`: everything that is locked is let go and sourced anew. `released`: it goes to fulfilment although it is
+    held, and what is not paid is not charged. `completed`: everything left, and it counts as arrived.
+    """
+
+    override_id: Identifier
+    to: OverrideTarget
+    reason: Annotated[Text, Field(min_length=1)]
+
+
+class HoldOrder(OrderCommand):
+    """Keep an order from being released to fulfilment, until this kind of hold is released."""
+
+    kind: HoldKind
+    note: Text = ""
+
+
+class ReleaseHold(OrderCommand):
+    """Take one kind of hold off an order; it is released once the last one is off and it is paid and locked."""
+
+    kind: HoldKind
+    note: Text = ""
+
+
+class LineUnits(Message):
+    """Units of one line of an order."""
+
+    line_id: Identifier
+    quantity: Units
+
+
+class AmendOrder(OrderCommand):
+    """Change an order before its release: lines, address, delivery option, charges. What is left out stays.
+
+    `lines` are all lines that the order shall have. A channel that numbers its amendments gives `revision`: of each
+    field, the highest revision holds, in whichever order they arrive. `keep`: the order may not be known yet; then the
+    amendment waits for it.
+    """
+
+    amendment_id: Identifier
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=LINES_MAX)] | None = None
+    ship_to: Address | None = None
+    delivery_option: Identifier | None = None
+    shipping_minor: AmountMinor | None = None
+    discount_minor: AmountMinor | None = None
+    tax_minor: AmountMinor | None = None
+    revision: PositiveInt | None = None
+    keep: bool = False
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in AMENDABLE}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class CancelOrderLines(OrderCommand):
+    """Cancel units of lines, at any stage before they are with the carrier; the rest of the order goes on."""
+
+    cancellation_id: Identifier
+    lines: Annotated[tuple[LineUnits, ...], Field(min_length=1, max_length=LINES_MAX)]
+    reason: Text
+
+
+class RefundLine(Message):
+    """What of a line is to be refunded: so many units at what was paid for them, or an amount."""
+
+    line_id: Identifier
+    quantity: Units | None = None
+    amount_minor: Annotated[AmountMinor, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        if (self.quantity is None) == (self.amount_minor is None):
+            raise ValueError("give either quantity or amount_minor")
+        return self
+
+
+class RefundOrder(OrderCommand):
+    """Give money back for what was shipped: lines by units or amount, shipping, goodwill. Once per refund_id."""
+
+    refund_id: Identifier
+    lines: Annotated[tuple[RefundLine, ...], Field(max_length=LINES_MAX)] = ()
+    shipping_minor: AmountMinor = 0
+    goodwill_minor: AmountMinor = 0
+    reason: Text = ""
 
 
 class RecordShipmentDispatched(OrderCommand):
@@ -273,11 +404,19 @@ class RecordShipmentKept(OrderCommand):
 
 
 class CancelOrder(OrderCommand):
+    """Cancel a whole order, with the undo that its stage needs. `keep`: the order may not be known yet."""
+
     reason: Text
+    keep: bool = False
 
 
 class LapseOrder(OrderCommand):
-    """The time to pay is over: cancels the order if its payment is still due."""
+    """The time to pay is over: cancels the order if its payment is still due.
+
+    `payment_id`: the newest payment when the deadline was set; an order that asked for another since does not lapse.
+    """
+
+    payment_id: Identifier | None = None
 
 
 class OrderEvent(Event):
@@ -331,6 +470,9 @@ class OrderBackordered(OrderEvent):
     demand: dict[str, int]
     placed_at: Moment
     terms: SourcingTerms | None = None
+    priority: int = 0
+    promised_at: Moment | None = None
+    """When the units are expected, where somebody knows."""
 
 
 class Reservation(Message):
@@ -340,6 +482,12 @@ class Reservation(Message):
     sku: str
     location: str
     quantity: int
+
+
+class Cut(Reservation):
+    """`quantity` units of a reservation are let go; `remaining` stay locked."""
+
+    remaining: int
 
 
 class OrderSourcingRequested(OrderEvent):
@@ -364,7 +512,40 @@ class OrderSourcingRequested(OrderEvent):
 
 
 class OrderLineAllocated(OrderEvent, Reservation):
-    pass
+    presale: bool = False
+    """Promised, and still to come."""
+
+
+class OrderCreditLeft(OrderEvent):
+    """An exchange that costs less than what was returned, or is not sent at all: the rest goes back to the customer."""
+
+    exchange_of: str
+    amount_minor: int
+    currency: str
+
+
+class OrderPresold(OrderEvent):
+    """A presale is accepted, and its deposit paid if it has one: it waits for the goods."""
+
+    available_by: Moment | None = None
+
+
+class OrderPresaleCovered(OrderEvent):
+    """The goods of one reservation have come."""
+
+    reservation_id: str
+    sku: str
+    location: str
+
+
+class PaymentDue(Message):
+    """Money to be asked for. `capture_now`: it is taken as soon as it is held, as a deposit is."""
+
+    payment_id: str
+    amount_minor: int
+    payment_token: str
+    method: str = "card"
+    capture_now: bool = False
 
 
 class OrderAllocated(OrderEvent):
@@ -374,6 +555,139 @@ class OrderAllocated(OrderEvent):
     amount_minor: int
     currency: str
     payment_token: str
+    payments: tuple[PaymentDue, ...] = ()
+    """Where it is not one payment by card, each of them; they sum to `amount_minor`."""
+
+
+class OrderBalanceDue(OrderEvent):
+    """The goods of a presale have come; the rest of the money is due."""
+
+    payments: tuple[PaymentDue, ...]
+    currency: str
+    due_seconds: int
+
+
+class OrderPaymentRequested(OrderEvent, PaymentDue):
+    """Asked for again, in place of a payment that did not come."""
+
+    currency: str
+    replaces: str
+    attempt: int
+
+
+class OrderPaymentDeferred(OrderEvent):
+    """A payment was declined and may come another time; it is asked for again by itself, or else by a person."""
+
+    payment_id: str
+    attempt: int
+    reason: str
+    again: bool
+
+
+class OrderPaymentSecured(OrderEvent):
+    """A payment is held, and the order is not released yet: `open_minor` is still to come, or it is held."""
+
+    payment_id: str
+    open_minor: int
+
+
+class OrderOverridden(OrderEvent):
+    """Set on by hand: the actor of its envelope answers for it. What follows is told by the events after it."""
+
+    override_id: str
+    to: OverrideTarget
+    reason: str
+    released: tuple[Cut, ...] = ()
+    """Locks that were let go."""
+    payments_cancelled: tuple[str, ...] = ()
+    """Not waited for any more."""
+    written_off_minor: int = 0
+    """Of the total, what nobody will be charged for."""
+
+
+class OrderHeld(OrderEvent):
+    kind: HoldKind
+    note: str = ""
+
+
+class OrderHoldReleased(OrderEvent):
+    kind: HoldKind
+    note: str = ""
+
+
+class ContentChange(Message):
+    """What an order's content has become where it changed, and what follows for its stock and money."""
+
+    lines: tuple[OrderLine, ...] | None = None
+    ship_to: Address | None = None
+    delivery_option: str | None = None
+    shipping_minor: int | None = None
+    discount_minor: int | None = None
+    tax_minor: int | None = None
+    released: tuple[Cut, ...] = ()
+    no_longer_sought: dict[str, int] = {}
+    """Units that were to be sourced."""
+    no_longer_backordered: dict[str, int] = {}
+    payments_cancelled: tuple[str, ...] = ()
+    """Of another amount than is due now: they are undone, and money is asked for anew."""
+    total_minor: int
+    units: int
+    channel: str
+    placed_at: Moment
+    currency: str
+    more_minor: int
+    """Of the total; negative where it became less."""
+    more_units: int
+
+
+class OrderAmended(OrderEvent, ContentChange):
+    amendment_id: str
+    revision: int | None = None
+
+
+class OrderAmendmentKept(OrderEvent):
+    """It came before the order; it is applied when the order comes."""
+
+    amendment: AmendOrder
+
+
+class OrderAmendmentRefused(OrderEvent):
+    """It came before the order, and does not fit it."""
+
+    amendment_id: str
+    reason: str
+
+
+class OrderCancellationKept(OrderEvent):
+    """It came before the order, which is cancelled when it comes."""
+
+    reason: str
+
+
+class OrderLinesCancelled(OrderEvent, ContentChange):
+    cancellation_id: str
+    cancelled: tuple[LineUnits, ...]
+    reason: str
+
+
+class OrderLinesCancellationRequested(OrderEvent):
+    """The warehouses were asked to stop the parcels with these units; what else is in them goes into new parcels."""
+
+    cancellation_id: str
+    lines: tuple[LineUnits, ...]
+    shipment_ids: tuple[str, ...]
+    reason: str
+
+
+class LineShare(Message):
+    """Units of a line in a parcel, and their part of the order's total: fixed when the order is released."""
+
+    line_id: str
+    sku: str
+    quantity: int
+    amount_minor: int
+    tax_minor: int = 0
+    """The part of `amount_minor` that is tax on top."""
 
 
 class ShipmentPlan(Message):
@@ -381,9 +695,16 @@ class ShipmentPlan(Message):
     location: str
     items: tuple[Reservation, ...]
     amount_minor: int
-    """This shipment's share of the order's total: what is captured when it leaves."""
+    """Captured when it leaves: this shipment's share of the order's total, less what was paid before."""
     charges: tuple[Charge, ...] = ()
     """How that share falls on several payments; empty where the order's one payment bears it."""
+    lines: tuple[LineShare, ...] = ()
+    shipping_minor: int = 0
+    """Its part of what the order's shipping costs."""
+
+    @property
+    def worth_minor(self) -> int:
+        return sum(line.amount_minor for line in self.lines) + self.shipping_minor
 
 
 class OrderReleased(OrderEvent):
@@ -405,7 +726,19 @@ class OrderShipmentDelivered(OrderEvent):
 
 
 class OrderShipmentCancelled(OrderEvent):
+    """It was stopped. `released` will not ship; what else was in it is in a new plan."""
+
     shipment_id: str
+    released: tuple[Cut, ...] = ()
+
+
+class OrderShipmentPlanned(OrderEvent):
+    """What was in a stopped parcel and is still wanted goes into another."""
+
+    plan: ShipmentPlan
+    payment_id: str
+    ship_to: Address
+    delivery_option: str = "standard"
 
 
 class OrderShipped(OrderEvent):
@@ -425,6 +758,26 @@ class OrderCompleted(OrderEvent):
     charges: tuple[ParcelCharge, ...] = ()
     """Of all parcels that left. Whoever lets go of the rest takes these first: that a parcel left is told in another
     topic, and may be heard of later than this."""
+    payment_ids: tuple[str, ...] = ()
+    """All of them, where there were several."""
+
+
+class RefundPart(Message):
+    """What one payment gives back, and what for; the parts of it sum to `amount_minor`."""
+
+    payment_id: str
+    amount_minor: int
+    allocations: tuple[RefundAllocation, ...]
+
+
+class OrderRefundRequested(OrderEvent):
+    refund_id: str
+    amount_minor: int
+    currency: str
+    reason: str
+    parts: tuple[RefundPart, ...]
+    refunded_units: dict[str, int] = {}
+    """Of each line that was refunded by units."""
 
 
 class OrderCancellationRequested(OrderEvent):
@@ -446,6 +799,8 @@ class OrderCancelled(OrderEvent):
     reservations: tuple[Reservation, ...]
     """What was locked, or asked to be, and is to be let go."""
     payment_id: str | None
+    payment_ids: tuple[str, ...] = ()
+    """All that are to be undone, where there are several."""
     backordered: dict[str, int] = {}
     """What it was still waiting for."""
     channel: str
@@ -461,6 +816,8 @@ Phase = Literal[
     "allocating",
     "backordered",
     "awaiting_payment",
+    "awaiting_stock",
+    "held",
     "fulfilling",
     "cancelling",
     "shipped",

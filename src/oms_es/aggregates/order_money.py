@@ -1,0 +1,294 @@
+"""What an order's money falls on: lines, parcels, payments and refunds.
+
+Invariant: the shares of anything sum to it exactly. They are fixed when the order is released; every later capture,
+cancellation of a line and refund takes from those shares and never shares out anew.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from oms_es.aggregates.order_state import Order
+from oms_es.kernel import Refused
+from oms_es.schemas import order as o
+from oms_es.schemas.money import apportion
+from oms_es.schemas.payment import RefundAllocation
+
+
+class Shares(NamedTuple):
+    lines: list[o.LineShare]
+    shipping_minor: int
+
+
+def exploded(demand: Mapping[str, int], bundles: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """The units to stock for it: a bundle's are those of its components."""
+    units: dict[str, int] = defaultdict(int)
+    for sku, quantity in demand.items():
+        for component, each in bundles.get(sku, {sku: 1}).items():
+            units[component] += quantity * each
+    return dict(units)
+
+
+def shares_of(content: o.OrderContent, bundles: Mapping[str, Mapping[str, int]]) -> Shares:
+    """The total by lines and shipping. A discount lowers goods, then shipping, then tax; tax follows what is left."""
+    goods = [line.quantity * line.unit_price_minor for line in content.lines]
+    off_goods = min(content.discount_minor, sum(goods))
+    off_shipping = min(content.discount_minor - off_goods, content.shipping_minor)
+    tax = content.tax_minor - (content.discount_minor - off_goods - off_shipping)
+    lowered = zip(goods, apportion(off_goods, goods), strict=True)
+    nets = [amount - off for amount, off in lowered]
+    shipping = content.shipping_minor - off_shipping
+    *line_taxes, shipping_tax = apportion(tax, [*nets, shipping])
+    lines: list[o.LineShare] = []
+    for line, net, line_tax in zip(content.lines, nets, line_taxes, strict=True):
+        lines += _by_component(line, net + line_tax, line_tax, bundles)
+    return Shares(lines, shipping + shipping_tax)
+
+
+def _by_component(
+    line: o.OrderLine, amount: int, tax: int, bundles: Mapping[str, Mapping[str, int]]
+) -> Iterator[o.LineShare]:
+    units = exploded({line.sku: line.quantity}, bundles)
+    amounts, taxes = apportion(amount, list(units.values())), apportion(tax, list(units.values()))
+    for (sku, quantity), n, t in zip(units.items(), amounts, taxes, strict=True):
+        yield o.LineShare(line_id=line.line_id, sku=sku, quantity=quantity, amount_minor=n, tax_minor=t)
+
+
+def taken(share: o.LineShare, quantity: int) -> tuple[o.LineShare, o.LineShare]:
+    """So many units of a share, and what is left of it."""
+    amount, tax = share.amount_minor * quantity // share.quantity, share.tax_minor * quantity // share.quantity
+    part = share.model_copy(update={"quantity": quantity, "amount_minor": amount, "tax_minor": tax})
+    rest = share.model_copy(
+        update={
+            "quantity": share.quantity - quantity,
+            "amount_minor": share.amount_minor - amount,
+            "tax_minor": share.tax_minor - tax,
+        }
+    )
+    return part, rest
+
+
+def parcel_lines(
+    parcels: Iterable[Sequence[o.Reservation]], shares: Iterable[o.LineShare]
+) -> Iterator[tuple[o.LineShare, ...]]:
+    """Which lines the units of each parcel are: a SKU's units serve the lines that want it in turn."""
+    queues: dict[str, deque[o.LineShare]] = defaultdict(deque)
+    for share in shares:
+        queues[share.sku].append(share)
+    for items in parcels:
+        lines: list[o.LineShare] = []
+        for item in items:
+            quantity = item.quantity
+            while quantity:
+                share = queues[item.sku].popleft()
+                part, rest = taken(share, min(quantity, share.quantity))
+                quantity -= part.quantity
+                lines.append(part)
+                if rest.quantity:
+                    queues[item.sku].appendleft(rest)
+        yield tuple(lines)
+
+
+def payable(content: o.OrderContent) -> int:
+    return max(content.total_minor - content.credit_minor, 0)
+
+
+def dues(order: Order) -> tuple[o.PaymentDue, ...]:
+    """What is to be asked for now: a presale's deposit before its goods have come, everything after that."""
+    content = order.content
+    assert content
+    deposit = content.kind == "presale" and bool(order.uncovered)
+    target = content.deposit_minor if deposit else payable(content) - order.written_off
+    lacking = target - sum(payment.due.amount_minor for payment in order.live_payments.values())
+    parts = [(t.method, t.payment_token, t.amount_minor) for t in content.tenders]
+    found: list[o.PaymentDue] = []
+    for method, token, amount in (*parts, ("card", content.payment_token, lacking)):
+        if (n := min(amount, lacking)) > 0:
+            payment_id = f"{order.order_id}.{order.payments_made + len(found) + 1}"
+            found.append(
+                o.PaymentDue(
+                    payment_id=payment_id, amount_minor=n, payment_token=token, method=method, capture_now=deposit
+                )
+            )
+            lacking -= n
+    return tuple(found)
+
+
+def charges(order: Order, worths: Sequence[int]) -> Iterator[tuple[o.Charge, ...]]:
+    """How what the parcels are worth falls on the payments, in turn; credit and deposits come first and are spent."""
+    assert order.content
+    payments = order.live_payments
+    prepaid = min(order.content.credit_minor, order.content.total_minor)
+    prepaid += sum(payment.due.amount_minor for payment in payments.values() if payment.due.capture_now)
+    sources = deque([("", prepaid)])
+    sources += [(key, payment.due.amount_minor) for key, payment in payments.items() if not payment.due.capture_now]
+    for worth in worths:
+        found: list[o.Charge] = []
+        while worth and sources:
+            payment_id, left = sources.popleft()
+            n = min(left, worth)
+            worth -= n  # noqa: PLW2901 - what is left to be borne
+            if n and payment_id:
+                found.append(o.Charge(payment_id=payment_id, amount_minor=n))
+            if left > n:
+                sources.appendleft((payment_id, left - n))
+        yield tuple(found)
+
+
+def lowered(borne: Iterable[o.Charge], amount_minor: int) -> tuple[o.Charge, ...]:
+    """The charges without so much, from the last of them backwards."""
+    left: list[o.Charge] = []
+    for charge in reversed(list(borne)):
+        n = min(charge.amount_minor, amount_minor)
+        amount_minor -= n
+        if charge.amount_minor > n:
+            left.append(charge.model_copy(update={"amount_minor": charge.amount_minor - n}))
+    return tuple(reversed(left))
+
+
+def charges_of(order: Order, plan: o.ShipmentPlan) -> tuple[o.Charge, ...]:
+    """Also where one payment bears it and the plan does not say so."""
+    payment_id = next((key for key, p in order.live_payments.items() if not p.due.capture_now), order.payment_id)
+    return o.borne(plan.charges, payment_id, plan.amount_minor)
+
+
+def taken_by_payment(order: Order) -> dict[str, int]:
+    """What was, or is about to be, captured: deposits, and the shares of the parcels that left."""
+    amounts: dict[str, int] = defaultdict(int)
+    for key, payment in order.live_payments.items():
+        if payment.due.capture_now and payment.status == "secured":
+            amounts[key] += payment.due.amount_minor
+    for plan in left_plans(order):
+        for charge in charges_of(order, plan):
+            amounts[charge.payment_id] += charge.amount_minor
+    return dict(amounts)
+
+
+def left_plans(order: Order) -> list[o.ShipmentPlan]:
+    gone = ("dispatched", "delivered")
+    return [
+        order.plans[key] for key, status in sorted(order.shipments.items()) if status in gone and key in order.plans
+    ]
+
+
+def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
+    """What each payment gives back, and what for. Raises Refused where it is more than was paid for it."""
+    assert order.content
+    allocations, units = _allocations(order, command)
+    total = sum(allocation.amount_minor for allocation in allocations)
+    captured = taken_by_payment(order)
+    refundable = {key: n - order.given_back.get(key, 0) for key, n in captured.items()}
+    if not total:
+        raise Refused(
+            "nothing_to_refund", f"refund {command.refund_id} names no money; give lines, shipping or goodwill"
+        )
+    if total > sum(refundable.values()):
+        raise Refused(
+            "exceeds_payment",
+            f"{total} is more than the {sum(refundable.values())} left of what order {command.order_id} paid; lower it",
+        )
+    amounts = zip(refundable, apportion(total, list(refundable.values())), strict=True)
+    parts = _by_payment([(key, n) for key, n in amounts if n], allocations)
+    return o.OrderRefundRequested(
+        order_id=command.order_id,
+        refund_id=command.refund_id,
+        amount_minor=total,
+        currency=order.content.currency,
+        reason=command.reason,
+        parts=tuple(parts),
+        refunded_units=units,
+    )
+
+
+def _allocations(order: Order, command: o.RefundOrder) -> tuple[list[RefundAllocation], dict[str, int]]:
+    allocations: list[RefundAllocation] = []
+    units: dict[str, int] = defaultdict(int)
+    for line in command.lines:
+        already = units[line.line_id] + order.refunded_units.get(line.line_id, 0)
+        amount = line.amount_minor or _worth_of_units(order, line.line_id, already, line.quantity or 0)
+        units[line.line_id] += line.quantity or 0
+        allocations.append(RefundAllocation(kind="line", line_id=line.line_id, amount_minor=amount))
+    allocations.append(RefundAllocation(kind="shipping", amount_minor=command.shipping_minor))
+    allocations.append(RefundAllocation(kind="goodwill", amount_minor=command.goodwill_minor))
+    asked: dict[tuple[str, str], int] = defaultdict(int)
+    for allocation in allocations:
+        asked[allocation.kind, allocation.line_id] += allocation.amount_minor
+    limits = _paid_for(order)
+    for key, n in asked.items():
+        left = limits.get(key, 0) - order.refunded.get(key, 0)
+        if key[0] != "goodwill" and n > left:
+            raise Refused(
+                "exceeds_payment",
+                f"{n} is more than the {left} left of what was paid for {' '.join(key).strip()}; lower it, or give the "
+                "rest as goodwill",
+            )
+    return [a for a in allocations if a.amount_minor], {line: n for line, n in units.items() if n}
+
+
+def _paid_for(order: Order) -> dict[tuple[str, str], int]:
+    paid: dict[tuple[str, str], int] = defaultdict(int)
+    for plan in left_plans(order):
+        paid["shipping", ""] += plan.shipping_minor
+        for share in plan.lines:
+            paid["line", share.line_id] += share.amount_minor
+    return paid
+
+
+def _worth_of_units(order: Order, line_id: str, already: int, quantity: int) -> int:
+    """Of the next so many units of a line: the last of them are worth what is left of what was paid."""
+    shares = [share for plan in left_plans(order) for share in plan.lines if share.line_id == line_id]
+    per_unit = _units_per_line(order, line_id)
+    shipped = min((sum(s.quantity for s in shares if s.sku == sku) // n for sku, n in per_unit.items()), default=0)
+    if already + quantity > shipped:
+        raise Refused(
+            "exceeds_shipped",
+            f"{already + quantity} units of line {line_id} would be refunded and {shipped} were shipped; refund fewer",
+        )
+    worth = sum(share.amount_minor for share in shares)
+    left = max(worth - order.refunded.get(("line", line_id), 0), 0)
+    if already + quantity == shipped:
+        return left
+    up_to, before = (-(-worth * count // shipped) for count in (already + quantity, already))  # the first ones round up
+    return min(up_to - before, left)
+
+
+def _units_per_line(order: Order, line_id: str) -> dict[str, int]:
+    """What one unit of a line is made of."""
+    assert order.content
+    skus = {line.sku for line in order.content.lines if line.line_id == line_id}
+    return exploded(dict.fromkeys(skus, 1), order.bundles)
+
+
+def _by_payment(amounts: Iterable[tuple[str, int]], allocations: Iterable[RefundAllocation]) -> Iterator[o.RefundPart]:
+    left = deque(allocations)
+    for payment_id, amount_minor in amounts:
+        borne: list[RefundAllocation] = []
+        open_minor = amount_minor
+        while open_minor:
+            allocation = left.popleft()
+            n = min(open_minor, allocation.amount_minor)
+            open_minor -= n
+            borne.append(allocation.model_copy(update={"amount_minor": n}))
+            if allocation.amount_minor > n:
+                left.appendleft(allocation.model_copy(update={"amount_minor": allocation.amount_minor - n}))
+        yield o.RefundPart(payment_id=payment_id, amount_minor=amount_minor, allocations=tuple(borne))
+
+
+def reduced(content: o.OrderContent, cancelled: Mapping[str, int], off: Sequence[o.LineShare]) -> dict[str, object]:
+    """What changes where units of lines are cancelled that are worth `off`: the rest keeps its own discount and tax."""
+    lines = []
+    goods = 0
+    for line in content.lines:
+        less = cancelled.get(line.line_id, 0)
+        goods += less * line.unit_price_minor
+        if line.quantity > less:
+            lines.append(line.model_copy(update={"quantity": line.quantity - less}) if less else line)
+    tax = sum(share.tax_minor for share in off)
+    net = sum(share.amount_minor for share in off) - tax
+    return {
+        "lines": tuple(lines),
+        "tax_minor": content.tax_minor - tax,
+        "discount_minor": content.discount_minor - (goods - net),
+    }

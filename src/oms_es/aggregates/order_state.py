@@ -1,0 +1,425 @@
+"""What an order's stream folds to: where its units are, who pays, and what its `phase` waits for.
+
+Invariant: every unit of its content is in exactly one of wanted, backordered, awaited and allocated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from rpds import HashTrieMap, HashTrieSet
+
+from oms_es.schemas import order as o
+
+ShipmentStatus = Literal["open", "dispatched", "delivered", "cancelled"]
+PaymentStatus = Literal["asked", "deferred", "secured", "void"]
+"""`deferred`: declined, to be asked for again."""
+Held = tuple[str, str, str]  # reservation id, SKU, location
+K = TypeVar("K", bound=Hashable)
+BEFORE_RELEASE: frozenset[o.Phase] = frozenset(
+    {"sourcing", "allocating", "backordered", "awaiting_payment", "awaiting_stock", "held"}
+)
+CHANGEABLE = o.AMENDABLE
+
+
+class Payment(NamedTuple):
+    due: o.PaymentDue
+    status: PaymentStatus = "asked"
+    attempt: int = 1
+
+
+class LineCut(NamedTuple):
+    """Units of lines that are to be cancelled while parcels with them are asked to stop."""
+
+    reason: str
+    units: HashTrieMap[str, int]  # by line
+    shipments: HashTrieSet[str]  # that have not answered yet
+
+
+class Order(NamedTuple):
+    phase: o.Phase = "new"
+    placed: o.OrderPlaced | None = None
+    content: o.OrderContent | None = None  # what it is now: as placed, then as amended
+    conflicts: HashTrieSet[str] = HashTrieSet()
+    attempt: int = 1  # of sourcing; the next answer must be to this one
+    wanted: HashTrieMap[str, int] = HashTrieMap()  # by SKU, to be sourced in this attempt
+    excluded: HashTrieSet[tuple[str, str]] = HashTrieSet()  # (SKU, location) that came up short in this round
+    backordered: HashTrieMap[str, int] = HashTrieMap()  # by SKU
+    awaited: HashTrieMap[Held, int] = HashTrieMap()  # asked of a stock stream, not answered yet
+    allocated: HashTrieMap[Held, int] = HashTrieMap()
+    uncovered: HashTrieSet[Held] = HashTrieSet()  # allocated of a presale, and still to come
+    bundles: HashTrieMap[str, Mapping[str, int]] = HashTrieMap()  # SKU of a line to the units that it is made of
+    payments: HashTrieMap[str, Payment] = HashTrieMap()
+    payments_made: int = 0
+    holds: HashTrieSet[str] = HashTrieSet()
+    applied: HashTrieSet[str] = HashTrieSet()  # amendments, cancellations of lines, refunds: each once
+    revisions: HashTrieMap[str, int] = HashTrieMap()  # by field, the highest that was told
+    plans: HashTrieMap[str, o.ShipmentPlan] = HashTrieMap()
+    shipments: HashTrieMap[str, ShipmentStatus] = HashTrieMap()
+    kept: HashTrieSet[str] = HashTrieSet()  # shipments that would not be stopped
+    cuts: HashTrieMap[str, LineCut] = HashTrieMap()
+    refunded: HashTrieMap[tuple[str, str], int] = HashTrieMap()  # by kind and line
+    refunded_units: HashTrieMap[str, int] = HashTrieMap()  # by line
+    given_back: HashTrieMap[str, int] = HashTrieMap()  # by payment
+    written_off: int = 0  # of the total, what nobody is charged for
+    cancel_reason: str = ""
+    early: HashTrieMap[str, o.AmendOrder] = HashTrieMap()  # amendments that came before the order
+    early_cancellation: str | None = None
+
+    @property
+    def order_id(self) -> str:
+        assert self.placed
+        return self.placed.order_id
+
+    @property
+    def payment_id(self) -> str:
+        """The first payment, whether or not it was asked for."""
+        return f"{self.order_id}.1"
+
+    @property
+    def is_locked(self) -> bool:
+        """Every unit is."""
+        return not (self.wanted or self.awaited or self.backordered)
+
+    @property
+    def live_payments(self) -> dict[str, Payment]:
+        """In the order in which they were asked for."""
+        live = {key: payment for key, payment in self.payments.items() if payment.status != "void"}
+        return dict(sorted(live.items(), key=lambda item: number_of(item[0])))
+
+    @property
+    def is_unpaid(self) -> bool:
+        """Whether money that was asked for has not come yet."""
+        return any(payment.status in ("asked", "deferred") for payment in self.payments.values())
+
+
+def number_of(payment_id: str) -> int:
+    return int(payment_id.rpartition(".")[2])
+
+
+def evolve(order: Order, event: o.OrderEvent) -> Order:
+    """Never refuse a fact: an old stream must load under new rules."""
+    fold = FOLDS.get(type(event))
+    return fold(order, event) if fold else order
+
+
+def _placed(order: Order, event: o.OrderPlaced) -> Order:
+    return order._replace(phase="sourcing", placed=event, content=event, wanted=HashTrieMap(event.demand))
+
+
+def _told_differently(order: Order, event: o.DuplicateConflictFound) -> Order:
+    return order._replace(conflicts=order.conflicts.insert(event.fingerprint))
+
+
+def _sourced(order: Order, event: o.OrderSourced) -> Order:
+    asked = (((event.reservation_id, a.sku, a.location), a.quantity) for a in event.assignments)
+    return order._replace(
+        phase="allocating", attempt=event.attempt + 1, wanted=HashTrieMap(), awaited=plus(order.awaited, asked)
+    )
+
+
+def _backordered(order: Order, event: o.OrderBackordered) -> Order:
+    return order._replace(
+        phase="allocating" if order.awaited else "backordered",
+        attempt=event.attempt + 1,
+        wanted=HashTrieMap(),
+        backordered=plus(order.backordered, event.demand.items()),
+    )
+
+
+def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
+    asked_anew = order._replace(
+        phase="sourcing",
+        attempt=event.attempt,
+        wanted=HashTrieMap(event.demand),
+        excluded=HashTrieSet((sku, location) for sku, locations in event.excluded.items() for location in locations),
+    )
+    if event.short is None:
+        return asked_anew._replace(backordered=HashTrieMap())
+    held = (event.short.reservation_id, event.short.sku, event.short.location)
+    return asked_anew._replace(awaited=order.awaited.discard(held))
+
+
+def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:
+    held = (event.reservation_id, event.sku, event.location)
+    locked = order._replace(awaited=order.awaited.discard(held), allocated=order.allocated.insert(held, event.quantity))
+    if event.presale:
+        locked = locked._replace(uncovered=locked.uncovered.insert(held))
+    return _resting(locked)
+
+
+def _resting(order: Order) -> Order:
+    """Nothing asked and something lacking: the order waits for stock."""
+    if order.phase in ("sourcing", "allocating") and not order.wanted:
+        waits = order.backordered and not order.awaited
+        return order._replace(phase="backordered" if waits else "allocating")
+    return order
+
+
+def _allocated(order: Order, event: o.OrderAllocated) -> Order:
+    dues = event.payments
+    if not dues and event.amount_minor:
+        dues = (
+            o.PaymentDue(
+                payment_id=event.payment_id, amount_minor=event.amount_minor, payment_token=event.payment_token
+            ),
+        )
+    return _paid_or_not(_asked(order, dues)._replace(phase="awaiting_payment"))
+
+
+def _balance_due(order: Order, event: o.OrderBalanceDue) -> Order:
+    return _asked(order, event.payments)._replace(phase="awaiting_payment")
+
+
+def _asked(order: Order, dues: Iterable[o.PaymentDue], attempt: int = 1) -> Order:
+    for due in dues:
+        order = order._replace(
+            payments=order.payments.insert(due.payment_id, Payment(due, attempt=attempt)),
+            payments_made=max(order.payments_made, number_of(due.payment_id)),
+        )
+    return order
+
+
+def _payment_requested(order: Order, event: o.OrderPaymentRequested) -> Order:
+    due = o.PaymentDue(**{name: getattr(event, name) for name in o.PaymentDue.model_fields})
+    return _asked(_with_payments(order, "void", event.replaces), [due], event.attempt)
+
+
+def _payment_deferred(order: Order, event: o.OrderPaymentDeferred) -> Order:
+    return _with_payments(order, "deferred", event.payment_id)
+
+
+def _payment_secured(order: Order, event: o.OrderPaymentSecured) -> Order:
+    return _paid_or_not(_with_payments(order, "secured", event.payment_id))
+
+
+def _with_payments(order: Order, status: PaymentStatus, *payment_ids: str) -> Order:
+    payments = order.payments
+    for payment_id in payment_ids:
+        if payment := payments.get(payment_id):
+            payments = payments.insert(payment_id, payment._replace(status=status))
+    return order._replace(payments=payments)
+
+
+def _paid_or_not(order: Order) -> Order:
+    """Paid and locked, an order is released in the same breath, unless it is held."""
+    if order.phase == "awaiting_payment" and order.holds and not order.is_unpaid and not order.uncovered:
+        return order._replace(phase="held")
+    return order
+
+
+def _presold(order: Order, _: o.OrderPresold) -> Order:
+    return order._replace(phase="awaiting_stock")
+
+
+def _covered(order: Order, event: o.OrderPresaleCovered) -> Order:
+    covered = order.uncovered.discard((event.reservation_id, event.sku, event.location))
+    return order._replace(uncovered=covered)
+
+
+def _held(order: Order, event: o.OrderHeld) -> Order:
+    return order._replace(holds=order.holds.insert(event.kind))
+
+
+def _hold_released(order: Order, event: o.OrderHoldReleased) -> Order:
+    return order._replace(holds=order.holds.discard(event.kind))
+
+
+def _amended(order: Order, event: o.OrderAmended) -> Order:
+    named = [name for name in CHANGEABLE if getattr(event, name) is not None]
+    revisions = order.revisions
+    if event.revision is not None:
+        for name in named:
+            revisions = revisions.insert(name, event.revision)
+    return changed(order, event)._replace(applied=order.applied.insert(event.amendment_id), revisions=revisions)
+
+
+def _lines_cancelled(order: Order, event: o.OrderLinesCancelled) -> Order:
+    left = changed(order, event)._replace(applied=order.applied.insert(event.cancellation_id))
+    cut = order.cuts.get(event.cancellation_id)
+    if cut is None:
+        return left
+    units = cut.units
+    for line in event.cancelled:
+        units = units.insert(line.line_id, units[line.line_id] - line.quantity)
+    return left._replace(cuts=order.cuts.insert(event.cancellation_id, cut._replace(units=units)))
+
+
+def changed(order: Order, event: o.ContentChange) -> Order:
+    """The order as its content became. Answers to what is no longer asked are void."""
+    assert order.content
+    told = {name: getattr(event, name) for name in CHANGEABLE if getattr(event, name) is not None}
+    sought = order.phase == "sourcing" and bool(event.no_longer_sought)
+    awaited, allocated, uncovered = order.awaited, order.allocated, order.uncovered
+    for cut in event.released:
+        held = (cut.reservation_id, cut.sku, cut.location)
+        awaited, allocated = _lowered(awaited, held, cut.remaining), _lowered(allocated, held, cut.remaining)
+        if not cut.remaining:
+            uncovered = uncovered.discard(held)
+    return _resting(
+        _with_payments(order, "void", *event.payments_cancelled)._replace(
+            content=order.content.model_copy(update=told),
+            attempt=order.attempt + sought,
+            wanted=minus(order.wanted, event.no_longer_sought.items()),
+            backordered=minus(order.backordered, event.no_longer_backordered.items()),
+            awaited=awaited,
+            allocated=allocated,
+            uncovered=uncovered,
+        )
+    )
+
+
+def _lowered(held: HashTrieMap[Held, int], key: Held, remaining: int) -> HashTrieMap[Held, int]:
+    if key not in held:
+        return held
+    return held.insert(key, remaining) if remaining else held.discard(key)
+
+
+def _amendment_kept(order: Order, event: o.OrderAmendmentKept) -> Order:
+    return order._replace(early=order.early.insert(event.amendment.amendment_id, event.amendment))
+
+
+def _amendment_refused(order: Order, event: o.OrderAmendmentRefused) -> Order:
+    return order._replace(applied=order.applied.insert(event.amendment_id))
+
+
+def _cancellation_kept(order: Order, event: o.OrderCancellationKept) -> Order:
+    return order._replace(early_cancellation=event.reason)
+
+
+def _overridden(order: Order, event: o.OrderOverridden) -> Order:
+    allocated, awaited = order.allocated, order.awaited
+    for cut in event.released:
+        held = (cut.reservation_id, cut.sku, cut.location)
+        allocated, awaited = allocated.discard(held), awaited.discard(held)
+    return _with_payments(order, "void", *event.payments_cancelled)._replace(
+        applied=order.applied.insert(event.override_id),
+        allocated=allocated,
+        awaited=awaited,
+        uncovered=HashTrieSet() if event.released else order.uncovered,
+        written_off=order.written_off + event.written_off_minor,
+        holds=HashTrieSet() if event.to == "released" else order.holds,
+    )
+
+
+def _line_cut_requested(order: Order, event: o.OrderLinesCancellationRequested) -> Order:
+    units: HashTrieMap[str, int] = HashTrieMap((line.line_id, line.quantity) for line in event.lines)
+    cut = LineCut(event.reason, units, HashTrieSet(event.shipment_ids))
+    return order._replace(
+        applied=order.applied.insert(event.cancellation_id), cuts=order.cuts.insert(event.cancellation_id, cut)
+    )
+
+
+def _released(order: Order, event: o.OrderReleased) -> Order:
+    payments = [key for key, payment in order.payments.items() if payment.status == "asked"]
+    for plan in event.shipments:
+        order = _planned(order, plan)
+    return _with_payments(order, "secured", *payments)._replace(phase="fulfilling")
+
+
+def _planned_anew(order: Order, event: o.OrderShipmentPlanned) -> Order:
+    return _planned(order, event.plan)
+
+
+def _planned(order: Order, plan: o.ShipmentPlan) -> Order:
+    return order._replace(
+        plans=order.plans.insert(plan.shipment_id, plan), shipments=order.shipments.insert(plan.shipment_id, "open")
+    )
+
+
+def _shipment(status: ShipmentStatus) -> Any:
+    def fold(order: Order, event: Any) -> Order:
+        moved = order._replace(shipments=order.shipments.insert(event.shipment_id, status))
+        return answered(moved, event.shipment_id)
+
+    return fold
+
+
+def answered(order: Order, shipment_id: str) -> Order:
+    """It stopped, left, or would not stop: nobody waits for its answer any more."""
+    cuts = order.cuts
+    for key, cut in order.cuts.items():
+        if shipment_id in cut.shipments:
+            left = cut.shipments.discard(shipment_id)
+            cuts = cuts.insert(key, cut._replace(shipments=left))
+    return order._replace(cuts=cuts)
+
+
+def _cancellation_requested(order: Order, event: o.OrderCancellationRequested) -> Order:
+    return order._replace(phase="cancelling", cancel_reason=event.reason)
+
+
+def _cancellation_refused(order: Order, event: o.OrderCancellationRefused) -> Order:
+    phase: o.Phase = "fulfilling" if order.phase == "cancelling" else order.phase
+    order = order._replace(phase=phase, kept=order.kept.update(event.shipment_ids))
+    for shipment_id in event.shipment_ids:
+        order = answered(order, shipment_id)
+    return order
+
+
+def _refund_requested(order: Order, event: o.OrderRefundRequested) -> Order:
+    refunded, given_back = order.refunded, order.given_back
+    for part in event.parts:
+        given_back = plus(given_back, [(part.payment_id, part.amount_minor)])
+        refunded = plus(refunded, (((a.kind, a.line_id), a.amount_minor) for a in part.allocations))
+    return order._replace(
+        applied=order.applied.insert(event.refund_id),
+        refunded=refunded,
+        given_back=given_back,
+        refunded_units=plus(order.refunded_units, event.refunded_units.items()),
+    )
+
+
+def _in_phase(phase: o.Phase) -> Any:
+    return lambda order, _: order._replace(phase=phase)
+
+
+FOLDS: dict[type[o.OrderEvent], Any] = {
+    o.OrderPlaced: _placed,
+    o.DuplicateConflictFound: _told_differently,
+    o.OrderSourced: _sourced,
+    o.OrderBackordered: _backordered,
+    o.OrderSourcingRequested: _sourcing_requested,
+    o.OrderLineAllocated: _line_allocated,
+    o.OrderAllocated: _allocated,
+    o.OrderBalanceDue: _balance_due,
+    o.OrderPaymentRequested: _payment_requested,
+    o.OrderPaymentDeferred: _payment_deferred,
+    o.OrderPaymentSecured: _payment_secured,
+    o.OrderPresold: _presold,
+    o.OrderPresaleCovered: _covered,
+    o.OrderHeld: _held,
+    o.OrderHoldReleased: _hold_released,
+    o.OrderAmended: _amended,
+    o.OrderAmendmentKept: _amendment_kept,
+    o.OrderAmendmentRefused: _amendment_refused,
+    o.OrderCancellationKept: _cancellation_kept,
+    o.OrderOverridden: _overridden,
+    o.OrderLinesCancelled: _lines_cancelled,
+    o.OrderLinesCancellationRequested: _line_cut_requested,
+    o.OrderReleased: _released,
+    o.OrderShipmentPlanned: _planned_anew,
+    o.OrderShipmentDispatched: _shipment("dispatched"),
+    o.OrderShipmentDelivered: _shipment("delivered"),
+    o.OrderShipmentCancelled: _shipment("cancelled"),
+    o.OrderCancellationRequested: _cancellation_requested,
+    o.OrderCancellationRefused: _cancellation_refused,
+    o.OrderRefundRequested: _refund_requested,
+    o.OrderShipped: _in_phase("shipped"),
+    o.OrderCompleted: _in_phase("completed"),
+    o.OrderCancelled: _in_phase("cancelled"),
+}
+
+
+def plus(counts: HashTrieMap[K, int], more: Iterable[tuple[K, int]]) -> HashTrieMap[K, int]:
+    for key, quantity in more:
+        counts = counts.insert(key, counts.get(key, 0) + quantity)
+    return counts
+
+
+def minus(counts: HashTrieMap[K, int], less: Iterable[tuple[K, int]]) -> HashTrieMap[K, int]:
+    for key, quantity in less:
+        left = counts.get(key, 0) - quantity
+        counts = counts.insert(key, left) if left > 0 else counts.discard(key)
+    return counts

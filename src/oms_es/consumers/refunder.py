@@ -1,0 +1,28 @@
+"""Refunder: what an order gives back, its payments give back.
+
+Reads    OrderRefundRequested
+Emits    RefundPayment
+Decides  nothing; the order shared it out, and a payment knows what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.kernel import Consumer
+from oms_es.schemas.order import OrderRefundRequested
+from oms_es.schemas.payment import RefundPayment
+
+consumer = Consumer("refunder", emits=(RefundPayment,))
+
+
+@consumer.on(OrderRefundRequested)
+def give_the_parts_back(event: OrderRefundRequested) -> Iterator[RefundPayment]:
+    for part in event.parts:
+        yield RefundPayment(
+            payment_id=part.payment_id,
+            refund_id=event.refund_id,
+            amount_minor=part.amount_minor,
+            reason=event.reason,
+            allocations=part.allocations,
+        )

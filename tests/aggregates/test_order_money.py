@@ -1,0 +1,318 @@
+"""Three tests per rule: who pays, when it does not come, what waits for a person, and what goes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oms_es.aggregates import order_money as money
+from oms_es.aggregates.order import PAYMENT_ATTEMPTS_MAX
+from oms_es.kernel import Command, Refused
+from oms_es.schemas import order as o
+from order_story import (
+    A2,
+    B1,
+    BERLIN,
+    DUE,
+    FULFILLING,
+    GONE,
+    ID,
+    LOCKING,
+    NOON,
+    OF,
+    Told,
+    declined,
+    dispatched,
+    locked,
+    of_shape,
+    paid,
+    placed,
+    source,
+)
+
+HOLD = o.HoldOrder(**OF, kind="fraud", note="odd address")
+UNHOLD = o.ReleaseHold(**OF, kind="fraud")
+RETRY = o.RetryPayment(**OF, payment_token="another-card")
+
+
+def refusal(*commands: Command) -> str:
+    told = Told(*commands[:-1])
+    with pytest.raises(Refused) as refused:
+        told.tell(commands[-1])
+    return refused.value.reason
+
+
+# --- several payments
+
+GIFT = o.Tender(method="gift_card", payment_token="gift", amount_minor=700)
+IN_PARTS = (placed(tenders=(GIFT,)), *LOCKING)
+
+
+def test_tenders_are_asked_for_and_the_rest_falls_on_the_token() -> None:
+    due = Told(*IN_PARTS).only(o.OrderAllocated)
+    assert due.amount_minor == 1050
+    assert [(p.payment_id, p.method, p.payment_token, p.amount_minor) for p in due.payments] == [
+        (f"{ID}.1", "gift_card", "gift", 700),
+        (f"{ID}.2", "card", "on-file", 350),
+    ]
+
+
+def test_an_order_is_released_when_the_last_payment_is_held_and_every_parcel_says_who_bears_it() -> None:
+    told = Told(*IN_PARTS, paid(2))
+    assert told.only(o.OrderPaymentSecured).open_minor == 700
+    released = Told(*IN_PARTS, paid(2), paid(1)).only(o.OrderReleased)
+    assert [[(c.payment_id, c.amount_minor) for c in plan.charges] for plan in released.shipments] == [
+        [(f"{ID}.1", 630)],
+        [(f"{ID}.1", 70), (f"{ID}.2", 350)],
+    ]
+
+
+def test_a_payment_that_fails_for_good_undoes_all_of_them() -> None:
+    told = Told(*IN_PARTS, paid(2), o.RecordPaymentFailed(**OF, payment_id=f"{ID}.1", reason="blocked"))
+    assert told.only(o.OrderCancelled).payment_ids == (f"{ID}.1", f"{ID}.2")
+
+
+# --- declines
+
+
+def test_a_payment_that_may_still_come_is_asked_for_again() -> None:
+    told = Told(*DUE, declined())
+    assert told.only(o.OrderPaymentDeferred).again
+    assert told.tell(declined()) == []
+    told.tell(o.RepeatPayment(**OF, payment_id=f"{ID}.1"))
+    again = told.only(o.OrderPaymentRequested)
+    assert (again.payment_id, again.replaces, again.attempt, again.amount_minor) == (f"{ID}.2", f"{ID}.1", 2, 1050)
+    assert told.tell(o.RepeatPayment(**OF, payment_id=f"{ID}.1")) == []
+    assert isinstance(told.tell(paid(2))[-1], o.OrderReleased)
+
+
+def given_up() -> Told:
+    told = Told(*DUE)
+    for attempt in range(1, PAYMENT_ATTEMPTS_MAX + 1):
+        told.tell(declined(attempt))
+        if attempt < PAYMENT_ATTEMPTS_MAX:
+            told.tell(o.RepeatPayment(**OF, payment_id=f"{ID}.{attempt}"))
+    return told
+
+
+def test_after_the_last_attempt_the_order_is_held_for_a_person_and_then_lapses() -> None:
+    told = given_up()
+    assert told.only(o.OrderHeld).kind == "payment"
+    assert not told.only(o.OrderPaymentDeferred).again
+    assert told.tell(o.LapseOrder(**OF, payment_id=f"{ID}.1")) == [], "it was given more time since"
+    told.tell(o.LapseOrder(**OF, payment_id=f"{ID}.{PAYMENT_ATTEMPTS_MAX}"))
+    assert told.state.phase == "cancelled"
+
+
+def test_another_token_pays_for_an_order_that_was_given_up() -> None:
+    told = given_up()
+    told.tell(RETRY)
+    assert told.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]
+    assert told.only(o.OrderPaymentRequested).payment_token == "another-card"
+    assert told.tell(RETRY) == []
+    assert isinstance(told.tell(paid(PAYMENT_ATTEMPTS_MAX + 1))[-1], o.OrderReleased)
+    assert refusal(*FULFILLING, RETRY) == "nothing_to_pay"
+
+
+# --- holds
+
+
+def test_p9_a_hold_is_placed_once_and_released_once() -> None:
+    told = Told(*DUE, HOLD)
+    assert told.tell(HOLD) == []
+    told.tell(UNHOLD)
+    assert told.tell(UNHOLD) == []
+    assert refusal(*FULFILLING, HOLD) == "already_released"
+    assert Told(*FULFILLING).tell(UNHOLD) == []
+
+
+def test_a_held_order_is_paid_and_released_with_its_last_hold() -> None:
+    told = Told(*DUE, HOLD, o.HoldOrder(**OF, kind="address"), paid())
+    assert (told.shapes(), told.state.phase) == (["OrderPaymentSecured"], "held")
+    told.tell(UNHOLD)
+    assert (told.shapes(), told.state.phase) == (["OrderHoldReleased"], "held")
+    told.tell(o.ReleaseHold(**OF, kind="address"))
+    assert told.shapes() == ["OrderHoldReleased", "OrderReleased"]
+    free = Told(placed(discount_minor=1050), HOLD, *LOCKING)
+    assert free.state.phase == "held"
+
+
+def test_a_held_order_can_be_cancelled() -> None:
+    assert Told(*DUE, HOLD, paid(), o.CancelOrder(**OF, reason="")).only(o.OrderCancelled).payment_id == f"{ID}.1"
+
+
+# --- presale and exchange
+
+PRESALE: Any = {"kind": "presale", "deposit_minor": 250, "available_by": NOON, "balance_due_seconds": 60}
+PRESOLD = (placed(**PRESALE), LOCKING[0], locked(1, A2, presale=True), locked(1, B1))
+COVERED = o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")
+
+
+def test_a_presale_takes_its_deposit_waits_for_its_goods_and_then_for_its_balance() -> None:
+    told = Told(*PRESOLD)
+    (deposit,) = told.only(o.OrderAllocated).payments
+    assert (deposit.amount_minor, deposit.capture_now) == (250, True)
+    told.tell(paid(1))
+    assert told.shapes() == ["OrderPaymentSecured", "OrderPresold"]
+    told.tell(COVERED)
+    assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
+    (balance,) = told.only(o.OrderBalanceDue).payments
+    assert told.tell(COVERED) == []
+    assert (balance.payment_id, balance.amount_minor, balance.capture_now) == (f"{ID}.2", 800, False)
+    told.tell(paid(2))
+    assert [plan.amount_minor for plan in told.only(o.OrderReleased).shipments] == [380, 420]
+
+
+def test_a_presale_whose_goods_do_not_come_is_cancelled_and_its_deposit_goes_back() -> None:
+    waiting = Told(*PRESOLD, paid(1))
+    waiting.tell(o.LapsePresale(**OF))
+    assert waiting.only(o.OrderCancelled).payment_id == f"{ID}.1"
+    assert Told(*PRESOLD, paid(1), COVERED).tell(o.LapsePresale(**OF)) == []
+
+
+@pytest.mark.parametrize(("kept", "undone"), [(False, (f"{ID}.1", f"{ID}.2")), (True, (f"{ID}.2",))])
+def test_an_unpaid_balance_cancels_and_keeps_the_deposit_only_where_that_was_agreed(
+    kept: bool, undone: tuple[str, ...]
+) -> None:
+    presold = (placed(**PRESALE, deposit_kept=kept), *PRESOLD[1:])
+    told = Told(*presold, paid(1), COVERED, o.LapseOrder(**OF, payment_id=f"{ID}.2"))
+    cancelled = told.only(o.OrderCancelled)
+    assert (cancelled.payment_ids or (cancelled.payment_id,)) == undone
+
+
+def exchange(credit_minor: int) -> tuple[Command, ...]:
+    return (placed(kind="exchange", exchange_of="rma-1", credit_minor=credit_minor), *LOCKING)
+
+
+def test_of_an_exchange_the_difference_is_charged_or_goes_back() -> None:
+    dearer = Told(*exchange(1000))
+    assert dearer.only(o.OrderAllocated).amount_minor == 50
+    assert [plan.amount_minor for plan in Told(*exchange(1000), paid()).only(o.OrderReleased).shipments] == [0, 50]
+    cheaper = Told(*exchange(1100))
+    assert cheaper.shapes()[-2:] == ["OrderReleased", "OrderCreditLeft"]
+    assert cheaper.only(o.OrderCreditLeft).amount_minor == 50
+    cancelled = Told(*exchange(1000), o.CancelOrder(**OF, reason=""))
+    assert cancelled.only(o.OrderCreditLeft).amount_minor == 1000
+
+
+# --- refunds
+
+
+def refund(refund_id: str = "r", **what: Any) -> o.RefundOrder:
+    return o.RefundOrder(**OF, refund_id=refund_id, **what)
+
+
+def of_line(line_id: str, quantity: int) -> tuple[o.RefundLine, ...]:
+    return (o.RefundLine(line_id=line_id, quantity=quantity),)
+
+
+def test_units_are_refunded_at_what_was_paid_for_them() -> None:
+    told = Told(*GONE, refund(lines=of_line("1", 1), shipping_minor=10))
+    (part,) = told.only(o.OrderRefundRequested).parts
+    assert (part.payment_id, part.amount_minor) == (f"{ID}.1", 310)
+    assert [(a.kind, a.line_id, a.amount_minor) for a in part.allocations] == [("line", "1", 300), ("shipping", "", 10)]
+    assert told.tell(refund(lines=of_line("1", 1), shipping_minor=10)) == []
+
+
+def test_nothing_is_refunded_that_was_not_shipped_or_not_paid() -> None:
+    assert refusal(*GONE, refund(lines=of_line("1", 3))) == "exceeds_shipped"
+    assert refusal(*FULFILLING, dispatched(1), refund(lines=of_line("2", 1))) == "exceeds_shipped"
+    assert refusal(*GONE, refund(shipping_minor=51)) == "exceeds_payment"
+    assert refusal(*GONE, refund(goodwill_minor=1051)) == "exceeds_payment"
+    assert refusal(*GONE, refund("a", goodwill_minor=1050), refund("b", goodwill_minor=1)) == "exceeds_payment"
+    assert refusal(*GONE, refund()) == "nothing_to_refund"
+
+
+def test_a_refund_falls_on_the_payments_in_their_proportion() -> None:
+    told = Told(*IN_PARTS, paid(2), paid(1), dispatched(1), dispatched(2), refund(goodwill_minor=101))
+    assert [(p.payment_id, p.amount_minor) for p in told.only(o.OrderRefundRequested).parts] == [
+        (f"{ID}.1", 67),
+        (f"{ID}.2", 34),
+    ]
+
+
+amounts = st.integers(0, 10_000)
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), amounts), min_size=1, max_size=5), amounts, amounts, st.integers(0, 100))
+def test_p24_a_total_of_whole_cents_is_shared_out_to_the_cent(
+    lines: list[tuple[int, int]], shipping: int, tax: int, percent: int
+) -> None:
+    before = sum(quantity * price for quantity, price in lines) + shipping + tax
+    content = o.OrderContent(
+        channel="web",
+        external_id="1",
+        placed_at=NOON,
+        currency="EUR",
+        ship_to=BERLIN,
+        lines=tuple(
+            o.OrderLine(line_id=str(n), sku=f"S{n % 2}", quantity=quantity, unit_price_minor=price)
+            for n, (quantity, price) in enumerate(lines)
+        ),
+        shipping_minor=shipping,
+        tax_minor=tax,
+        discount_minor=before * percent // 100,
+    )
+    shares = money.shares_of(content, {"S1": {"X": 2, "Y": 1}})
+    assert sum(share.amount_minor for share in shares.lines) + shares.shipping_minor == content.total_minor
+    assert all(share.amount_minor >= share.tax_minor >= 0 for share in shares.lines)
+
+
+@given(amounts, st.permutations([("1", 1), ("1", 1), ("2", 1)]))
+def test_p23_refunds_by_unit_in_any_order_give_back_every_cent_and_no_more(
+    discount: int, order: list[tuple[str, int]]
+) -> None:
+    """The discount was shared out at the release; no refund shares it out anew."""
+    cheaper = placed(discount_minor=discount % 1000, tax_minor=7)
+    told = Told(cheaper, *LOCKING, paid(), dispatched(1), dispatched(2))
+    back = 0
+    for number, (line_id, quantity) in enumerate(order):
+        try:
+            told.tell(refund(str(number), lines=of_line(line_id, quantity)))
+        except Refused as refused:
+            assert refused.reason == "nothing_to_refund"
+        else:
+            back += told.only(o.OrderRefundRequested).amount_minor
+    charged = of_shape(o.OrderReleased, told.history)[0].shipments
+    assert back == sum(plan.amount_minor - plan.shipping_minor for plan in charged)
+
+
+# --- by hand
+
+
+def override(to: Any, override_id: str = "x") -> o.OverrideOrder:
+    return o.OverrideOrder(**OF, override_id=override_id, to=to, reason="the customer paid in the shop")
+
+
+def test_an_order_is_released_by_hand_and_what_is_not_paid_is_not_charged() -> None:
+    told = Told(*DUE, HOLD, override("released"))
+    overridden = told.only(o.OrderOverridden)
+    assert (overridden.payments_cancelled, overridden.written_off_minor) == ((f"{ID}.1",), 1050)
+    assert [plan.amount_minor for plan in told.only(o.OrderReleased).shipments] == [0, 0]
+    assert told.tell(override("released")) == []
+    assert refusal(*DUE[:-1], override("released")) == "not_locked"
+    assert refusal(*GONE, override("released")) == "already_released"
+
+
+def test_an_order_is_sourced_anew_by_hand_and_lets_go_of_what_it_had() -> None:
+    told = Told(*DUE, override("sourcing"))
+    assert [(cut.sku, cut.quantity, cut.remaining) for cut in told.only(o.OrderOverridden).released] == [
+        ("A", 2, 0),
+        ("B", 1, 0),
+    ]
+    assert told.only(o.OrderSourcingRequested).demand == {"A": 2, "B": 1}
+    assert refusal(*GONE, override("sourcing")) == "already_released"
+    told.tell(source(2, A2, B1))
+    told.tell(locked(2, A2))
+    told.tell(locked(2, B1))
+    assert told.only(o.OrderAllocated).amount_minor == 0, "the payment that was asked for is still the right one"
+    assert isinstance(told.tell(paid())[-1], o.OrderReleased)
+
+
+def test_an_order_that_left_is_completed_by_hand() -> None:
+    assert Told(*GONE, override("completed")).shapes() == ["OrderOverridden", "OrderCompleted"]
+    assert refusal(*FULFILLING, override("completed")) == "not_shipped"
+    assert Told(*GONE, override("completed")).tell(override("completed", "y")) == []
