@@ -37,7 +37,10 @@ def facts(queue: Sequence[tuple[str, int]] = (), *, atp: int = 0, open_places: S
             "A": [{"order_id": order_id, "quantity": n, "terms": {}} for order_id, n in queue],
             "B": [],
         },
-        "stock_levels": {"A": [{"location": "berlin", "atp": atp}, {"location": "empty", "atp": -1}], "B": []},
+        "stock_levels": {
+            "A": [{"location": name, "atp": n, "channel_atp": {}} for name, n in (("berlin", atp), ("empty", -1))],
+            "B": [],
+        },
         "locations": {True: [place_row(name) for name in open_places]},
         "sourcing_rules": {True: []},
         "location_load": {True: []},
@@ -69,7 +72,15 @@ def test_where_nobody_waits_nobody_is_woken() -> None:
 
 @pytest.mark.parametrize(("atp", "served"), [(0, ""), (3, "x"), (4, "xy")])
 def test_when_less_is_kept_back_what_is_free_now_wakes_who_waits(atp: int, served: str) -> None:
-    assert woken(s.SafetyStockSet(**at(quantity=1)), facts(QUEUE, atp=atp)) == list(served)
+    here: Any = at(quantity=1)
+    for event in (
+        s.SafetyStockSet(**here),
+        s.ChannelShareSet(**here, channel="web", share_percent=50),
+        s.StockAdjusted(**here, adjustment_id="a", reason="found"),
+        s.StockCounted(**here, count_id="c", expected=0),
+        s.StockConditionChanged(**here, was="quarantine", condition="sellable", change_id="c"),
+    ):
+        assert woken(event, facts(QUEUE, atp=atp)) == list(served)
 
 
 def test_who_was_served_wakes_the_next_while_anything_is_free() -> None:

@@ -23,6 +23,8 @@ def test_a_lock_is_reported() -> None:
 
 def test_a_shortage_is_reported_with_what_was_asked() -> None:
     assert consumer.react(s.StockShort(**held(2), available=1)) == (o.RecordShortage(**OF, **LOCK),)
+    broken = s.StockReservationBroken(**held(2), reason="counted 0, expected 2")
+    assert consumer.react(broken) == (o.RecordShortage(**OF, **LOCK),)
 
 
 @pytest.mark.parametrize("reservation", ["cart-7", ORDER, f"{ORDER}2/1", f"x{ORDER}/1"])

@@ -6,6 +6,8 @@ from timeit import repeat
 from typing import Any
 
 from oms_es.consumers.sourcing import consumer
+from oms_es.consumers.sourcing_facts import promisable
+from oms_es.consumers.sourcing_search import Errand
 from oms_es.kernel import Row
 from oms_es.schemas import order as o
 from oms_es.schemas.rules import BUILT_IN_VERSION
@@ -33,6 +35,9 @@ def place(location: str, **more: Any) -> Row:
     }
 
 
+LIMITS: Any = {"channel_atp": {}, "presale_limit": 0, "presold": 0}
+
+
 def facts(open_places: list[Row], **atp: dict[str, int]) -> Any:
     """`atp`: SKU to location to units."""
     return {
@@ -40,7 +45,7 @@ def facts(open_places: list[Row], **atp: dict[str, int]) -> Any:
         "sourcing_rules": {True: []},
         "location_load": {True: []},
         "stock_levels": {
-            sku: [{"sku": sku, "location": location, "atp": n} for location, n in levels.items()]
+            sku: [{"sku": sku, "location": location, "atp": n, **LIMITS} for location, n in levels.items()]
             for sku, levels in atp.items()
         },
     }
@@ -112,3 +117,12 @@ def test_a_usual_order_is_sourced_in_no_time() -> None:
     event, given = placed(), facts(places, A=stock, B=stock)
     seconds = min(repeat(lambda: consumer.react(event, given), number=100, repeat=5)) / 100
     assert seconds * 1e6 < MICROSECONDS_MAX
+
+
+def test_a_channel_gets_what_its_share_leaves_and_a_presale_what_is_still_to_come() -> None:
+    level = {"atp": 9, "channel_atp": {"web": 2}, "presale_limit": 20, "presold": 5}
+    errand = Errand(o.Address(country="DE"))
+    assert promisable(level, errand) == 9
+    assert promisable(level, errand._replace(channel="shop")) == 9
+    assert promisable(level, errand._replace(channel="web")) == 2
+    assert promisable(level, errand._replace(channel="web", kind="presale")) == 15

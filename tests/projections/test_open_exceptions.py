@@ -13,6 +13,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as st
 from story import (
     OF,
     OF_PARCEL,
@@ -23,6 +24,7 @@ from story import (
     backordered,
     cancelled,
     dispatched,
+    held,
     placed,
     reservation,
 )
@@ -168,3 +170,11 @@ def test_a_number_that_turned_up_twice_is_open_until_it_is_there_once() -> None:
     assert {key[0] for key in rows} == {"serial_conflict/A/paris/1", "serial_conflict/A/paris/2"}
     left = n.SerialsLeft(sku="A", location="paris", serials=("1",))
     assert {key[0] for key in fold(projection, conflict, left)} == {"serial_conflict/A/paris/2"}
+
+
+def test_a_broken_promise_is_open_unless_the_parcel_leaves_nevertheless() -> None:
+    broken = st.StockReservationBroken(**held(), reason="counted 0, expected 2")
+    row = only(broken)
+    assert (row["kind"], row["order_id"]) == ("promise_broken", ORDER)
+    assert row["detail"] == "2 x A at berlin are not there: counted 0, expected 2"
+    assert fold(projection, broken, st.StockShipped(**held(), shipment_id="x", broken=True)) == {}

@@ -1,7 +1,9 @@
 """Backorder filler: stock that comes free wakes the orders that wait for it, first come first served.
 
 Reads    StockReceived, StockReleased, StockReservationExpired; facts: backorder_queue of the SKU, locations, rules
-         SafetyStockSet, StockReserved, OrderCancelled; facts: also stock_levels of the SKUs
+         StockReturned, StockMovedIn; the same facts
+         SafetyStockSet, ChannelShareSet, StockCounted, StockAdjusted, StockConditionChanged, StockReserved,
+         OrderCancelled; facts: also stock_levels of the SKUs
          OrderBackordered; facts: all that sourcing asks for, backorder_queue of what it lacks
 Emits    RetrySourcing
 Decides  whom to wake: in turn those who may be served from where the stock is; sourcing decides what they get.
@@ -29,12 +31,18 @@ from oms_es.consumers.sourcing_search import Errand, Place, barred, distance_km
 from oms_es.kernel import Consumer, Facts, Row, Wanted
 from oms_es.schemas.order import OrderBackordered, OrderCancelled, RetrySourcing, SourcingTerms, reservation_id_of
 from oms_es.schemas.stock import (
+    ChannelShareSet,
     SafetyStockSet,
+    StockAdjusted,
+    StockConditionChanged,
+    StockCounted,
     StockEvent,
+    StockMovedIn,
     StockReceived,
     StockReleased,
     StockReservationExpired,
     StockReserved,
+    StockReturned,
 )
 
 WOKEN_MAX = 200
@@ -63,14 +71,28 @@ LOCATIONS = Wanted("locations", by="open", keys=lambda event: (True,) if skus_of
 RULES = Wanted("sourcing_rules", by="current", keys=lambda event: (True,) if skus_of(event) else ())
 
 
-@consumer.on(StockReceived, StockReleased, StockReservationExpired, wants=(QUEUE, LOCATIONS, RULES))
+@consumer.on(
+    StockReceived,
+    StockReturned,
+    StockMovedIn,
+    StockReleased,
+    StockReservationExpired,
+    wants=(QUEUE, LOCATIONS, RULES),
+)
 def wake_who_can_be_served(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
     here = [place for place in open_places(facts) if place.location == event.location]
     yield from _wake(facts["backorder_queue"][event.sku], event.quantity, here, facts)
 
 
-@consumer.on(SafetyStockSet, wants=(QUEUE, STOCK, LOCATIONS, RULES))
-def wake_when_less_is_kept_back(event: SafetyStockSet, facts: Facts) -> Iterator[RetrySourcing]:
+@consumer.on(
+    SafetyStockSet,
+    ChannelShareSet,
+    StockCounted,
+    StockAdjusted,
+    StockConditionChanged,
+    wants=(QUEUE, STOCK, LOCATIONS, RULES),
+)
+def wake_when_less_is_kept_back(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
     free = _free(event.sku, facts)
     yield from _wake(facts["backorder_queue"][event.sku], sum(free.values()), free, facts)
 

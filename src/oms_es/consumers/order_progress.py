@@ -1,7 +1,7 @@
 """Order progress: what stock, payment and shipments did is told to the order they did it for.
 
-Reads    StockReserved, StockShort, PaymentAuthorized, PaymentDeclined, PaymentFailed, ShipmentDispatched,
-         ShipmentDelivered, ShipmentCancelled, ShipmentCancellationRefused
+Reads    StockReserved, StockShort, StockReservationBroken, PaymentAuthorized, PaymentDeclined, PaymentFailed,
+         ShipmentDispatched, ShipmentDelivered, ShipmentCancelled, ShipmentCancellationRefused
 Emits    RecordReservation, RecordShortage, RecordPaymentAuthorized, RecordPaymentFailed, RecordShipmentDispatched,
          RecordShipmentDelivered, RecordShipmentCancelled, RecordShipmentKept
 Decides  nothing; the order is the memory of its own process.
@@ -22,7 +22,7 @@ from oms_es.schemas.shipment import (
     ShipmentDispatched,
     ShipmentEvent,
 )
-from oms_es.schemas.stock import ReservationEvent, StockReserved, StockShort
+from oms_es.schemas.stock import ReservationEvent, StockReservationBroken, StockReserved, StockShort
 
 REASON_CHARACTERS_MAX = 500
 """A provider may tell at any length; the order keeps this much of it, its payment all."""
@@ -48,7 +48,7 @@ REPORTS: dict[type[ShipmentEvent], type[Command]] = {
 }
 
 
-@consumer.on(StockReserved, StockShort)
+@consumer.on(StockReserved, StockShort, StockReservationBroken)
 def report_the_lock(event: ReservationEvent) -> Iterator[Command]:
     if not event.reservation_id.startswith(f"{event.order_id}/"):
         return  # a hold that no order asked for, such as a cart's

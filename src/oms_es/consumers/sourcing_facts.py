@@ -63,9 +63,12 @@ def open_places(facts: Facts) -> Iterator[Place]:
     return map(place_of, facts["locations"][True])
 
 
-def promisable(level: Row, _: Errand) -> int:
+def promisable(level: Row, errand: Errand) -> int:
     """Units that the stock stream would promise to such an order, as far as is known."""
-    units: int = level["atp"]
+    units: int = level["channel_atp"].get(errand.channel, level["atp"])
+    if errand.kind == "presale":
+        to_come: int = level["presale_limit"] - level["presold"]
+        return max(units, to_come)
     return units
 
 

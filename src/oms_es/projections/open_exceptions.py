@@ -18,6 +18,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as s
+from oms_es.schemas import stock as st
 
 table = Table(
     "open_exceptions",
@@ -43,6 +44,13 @@ def of_a_new_round(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
     assert isinstance(event, o.OrderSourcingRequested)
     return about("backordered", "order_id")(recorded) if event.short is None else ()
+
+
+def of_the_promise(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    if isinstance(event, st.StockShipped) and not event.broken:
+        return ()
+    return ((f"promise_broken/{event.sku}@{event.location}/{event.reservation_id}",),)
 
 
 def of_the_numbers(recorded: Recorded) -> Iterable[Key]:
@@ -261,4 +269,16 @@ def turned_up_twice(_: Row | None, recorded: Recorded, key: Key) -> Row:
 
 @projection.on(n.SerialsLeft, keys=of_the_numbers)
 def is_there_once(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+@projection.on(st.StockReservationBroken, keys=of_the_promise)
+def cannot_be_kept(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, st.StockReservationBroken)
+    return raised(key, recorded, f"{event.quantity} x {event.sku} at {event.location} are not there: {event.reason}")
+
+
+@projection.on(st.StockShipped, keys=of_the_promise)
+def was_there_after_all(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
