@@ -33,7 +33,7 @@ from oms_es.consumers import (
     stock_mover,
 )
 from oms_es.consumers.deadline_keeper import due_commands
-from oms_es.gateways import carrier, payment_provider, simulators
+from oms_es.gateways import carrier, payment_provider, simulators, stripe
 from oms_es.gateways.simulators import (
     CARRIER_CALLBACKS,
     PAYMENT_CALLBACKS,
@@ -120,6 +120,7 @@ PROJECTIONS: tuple[Projection, ...] = (
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,
     "payment_callback": payment_provider.parse_callback,
+    "stripe": stripe.parse_event,
     "carrier_callback": carrier.parse_callback,
 }
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""

@@ -179,3 +179,11 @@ def test_whatever_comes_is_an_order_or_bad_input(changes: dict[str, Any]) -> Non
 @given(st.binary(max_size=50))
 def test_noise_is_bad_input(line: bytes) -> None:
     refusal(line)
+
+
+def test_a_card_number_in_the_place_of_a_token_is_refused_and_not_repeated() -> None:
+    number = "4242 4242 4242 4242"
+    tender = {"payment_token": number, "amount_minor": 1}
+    for refused in (refusal_of(payment_token=number), refusal_of(tenders=[tender])):
+        assert "card number" in refused.detail
+        assert "4242" not in refused.detail

@@ -27,6 +27,7 @@ from oms_es.schemas.types import (
     Sku,
     Text,
     Units,
+    refuse_card_number,
 )
 
 LINES_MAX = 500
@@ -177,6 +178,12 @@ class OrderContent(Message):
 
 
 class PlaceOrder(Command, OrderContent):
+    @model_validator(mode="after")
+    def _no_card_number(self) -> Self:
+        for token in (self.payment_token, *(tender.payment_token for tender in self.tenders)):
+            refuse_card_number(token)
+        return self
+
     @cached_property
     def order_id(self) -> str:
         return order_id_of(self.channel, self.external_id)

@@ -35,13 +35,14 @@ def looks_like_a_card_number(text: str) -> bool:
     return sum(sum(divmod(n, 10)) for n in doubled) % 10 == 0
 
 
-def _no_card_number(text: str) -> str:
+def refuse_card_number(text: str) -> str:
+    """Raises ValueError, which does not repeat it."""
     if looks_like_a_card_number(text):
         raise ValueError("this looks like a card number, which is never kept here: send the provider's token for it")
     return text
 
 
-Token = Annotated[Identifier, AfterValidator(_no_card_number)]
+Token = Annotated[Identifier, AfterValidator(refuse_card_number)]
 """A provider's own name of a means of payment or of an effect, never a card number."""
 
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
