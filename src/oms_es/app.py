@@ -16,7 +16,7 @@ from typing import Any, Self
 import psycopg
 from sqlalchemy import select
 
-from oms_es.aggregates import item, location, order, payment, rules, serial, shipment, stock
+from oms_es.aggregates import delivery, item, location, order, payment, rates, rules, serial, shipment, stock, tracker
 from oms_es.channels import DIALECTS
 from oms_es.consumers import (
     backorder_filler,
@@ -31,9 +31,10 @@ from oms_es.consumers import (
     sourcing,
     stock_allocator,
     stock_mover,
+    tracking_matcher,
 )
 from oms_es.consumers.deadline_keeper import due_commands
-from oms_es.gateways import carrier, payment_provider, simulators, stripe
+from oms_es.gateways import carrier, easypost, payment_provider, simulators, stripe
 from oms_es.gateways.simulators import (
     CARRIER_CALLBACKS,
     PAYMENT_CALLBACKS,
@@ -48,8 +49,10 @@ from oms_es.gateways.warehouse import SimulatedWarehouse
 from oms_es.kernel import Command, Consumer, Decider, Gateway, GatewayUnavailable, Projection, Recorded, Refused
 from oms_es.projections import (
     backorder_queue,
+    carrier_rates,
     daily_sales,
     deadlines,
+    delivery_options,
     deposits,
     inbounds,
     items,
@@ -63,6 +66,8 @@ from oms_es.projections import (
     sourcing_rules,
     stock_levels,
     stock_places,
+    tracking_numbers,
+    tracking_reports,
 )
 from oms_es.runtime import changes, dead_letters, documents, relay
 from oms_es.runtime.codec import Cause
@@ -84,6 +89,9 @@ DECIDERS: tuple[Decider[Any], ...] = (
     item.decider,
     serial.decider,
     rules.decider,
+    rates.decider,
+    delivery.decider,
+    tracker.decider,
 )
 CONSUMERS: tuple[Consumer, ...] = (
     sourcing.consumer,
@@ -98,6 +106,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     refunder.consumer,
     fulfilment_releaser.consumer,
     carrier_notifier.consumer,
+    tracking_matcher.consumer,
 )
 PROJECTIONS: tuple[Projection, ...] = (
     locations.projection,
@@ -116,12 +125,17 @@ PROJECTIONS: tuple[Projection, ...] = (
     open_exceptions.projection,
     payments.projection,
     deposits.projection,
+    carrier_rates.projection,
+    delivery_options.projection,
+    tracking_numbers.projection,
+    tracking_reports.projection,
 )
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,
     "payment_callback": payment_provider.parse_callback,
     "stripe": stripe.parse_event,
     "carrier_callback": carrier.parse_callback,
+    "easypost_tracker": easypost.parse_tracker,
 }
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
 

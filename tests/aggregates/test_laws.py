@@ -19,24 +19,29 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from oms_es.aggregates import (
+    delivery,
     item,
     location,
     order,
     order_money,
     payment,
     payment_state,
+    rates,
     rules,
     serial,
     shipment,
     stock,
+    tracker,
 )
 from oms_es.audit.stock_book import StockBook
 from oms_es.kernel import Command, Decider, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas import rates as r
 from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
+from oms_es.schemas import tracker as t
 from oms_es.schemas.item import DefineBundle, DescribeItem
 from oms_es.schemas.location import CloseLocation, OpenLocation
 from oms_es.schemas.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
@@ -609,6 +614,49 @@ def serials_hold(state: serial.Registry, history: Sequence[Event]) -> None:
     assert serial.restore(from_json(to_json(serial.dump(state)))) == state
 
 
+# --- rates, delivery options, trackers
+
+
+def rates_commands() -> Strategy:
+    zones = (r.Zone(transit_days=1, bands=(r.Band(weight_grams_max=1, price_minor=1),)),)
+    publish = st.builds(
+        r.PublishRates,
+        carrier=st.just("dhl"),
+        version=words,
+        currency=st.sampled_from(["EUR", "EUR", "USD"]),
+        services=st.just((r.Service(service="parcel", zones=zones),)),
+    )
+    return publish | st.just(r.WithdrawRates(carrier="dhl"))
+
+
+def rates_hold(state: rates.Rates, history: Sequence[Event]) -> None:
+    published = [event for event in history if isinstance(event, r.RatesPublished)]
+    assert len({(event.version, event.currency) for event in published}) == len({event.version for event in published})
+    assert state.current == (history[-1] if isinstance(history[-1], r.RatesPublished) else None) if history else True
+
+
+def delivery_commands() -> Strategy:
+    return st.builds(r.DefineDeliveryOption, option=st.just("express"), transit_days_max=st.none() | st.integers(0, 1))
+
+
+def delivery_holds(state: delivery.Option, history: Sequence[Event]) -> None:
+    assert state == history[-1]
+    assert all(before != after for before, after in pairwise(history))
+
+
+def tracker_commands() -> Strategy:
+    sighting = st.builds(t.Sighting, milestone_id=words, status=st.just("unknown"), occurred_at=moments)
+    sightings = st.lists(sighting, max_size=3).map(tuple)
+    return st.builds(t.RecordTracking, carrier=st.just("ups"), tracking_number=st.just("T"), sightings=sightings)
+
+
+def tracker_holds(state: tracker.Tracker, history: Sequence[Event]) -> None:
+    told = [
+        sight.milestone_id for event in history if isinstance(event, t.TrackingReported) for sight in event.sightings
+    ]
+    assert len(told) == len(set(told)) == len(state.known)
+
+
 LAWS = (
     Law(serial.decider, always(serial_commands()), serials_hold, frozenset({"serial_elsewhere"})),
     Law(stock.decider, always(stock_commands()), stock_holds, STOCK_REFUSALS),
@@ -676,6 +724,9 @@ LAWS = (
             }
         ),
     ),
+    Law(rates.decider, always(rates_commands()), rates_hold, frozenset({"version_reused"})),
+    Law(delivery.decider, always(delivery_commands()), delivery_holds),
+    Law(tracker.decider, always(tracker_commands()), tracker_holds),
     Law(rules.decider, always(rules_commands()), rules_hold, frozenset({"version_taken"})),
     Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
     Law(item.decider, always(item_commands()), item_holds, frozenset({"made_of_itself"})),

@@ -59,9 +59,9 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
         f"{name}: every row is the fold of history"
         for name in (
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
-            *("inbounds", "replenishments"),
+            *("inbounds", "replenishments", "carrier_rates", "delivery_options", "tracking_reports"),
         )
-    }
+    } | {"every document that history points at is there, and is what its hash says"}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,11 @@ def test_a_price_changed_in_history_breaks_the_fingerprint(url: str) -> None:
 def test_a_capture_above_what_was_authorised_is_found(url: str) -> None:
     tamper(url, event("PaymentCaptured", changed("event,amount_minor", "99999999")))
     assert "money conserved" in failed(url)
+
+
+def test_a_parcel_that_left_with_more_than_was_asked_for_is_found(url: str) -> None:
+    tamper(url, event("ShipmentDispatched", changed("event,items,0,quantity", "1000000")))
+    assert "parcels conserved" in failed(url)
 
 
 def test_an_event_that_vanished_leaves_a_gap(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,20 @@ from psycopg.rows import dict_row
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on
 from oms_es.audit.verify import verify
 from oms_es.gateways.simulators import Chaos, Hazards
+from oms_es.kernel import Command
 from oms_es.runtime import documents
+from oms_es.runtime.intake import Arrival
+from oms_es.schemas.item import DescribeItem
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, CancelOrder, OrderLine, PlaceOrder
-from oms_es.schemas.shipment import BookShipment, CancelBooking
+from oms_es.schemas.rates import Band, PublishRates, Service, Zone
+from oms_es.schemas.shipment import (
+    BookShipment,
+    CancelBooking,
+    RecordBooking,
+    RecordMilestone,
+    ShipmentBookingRequested,
+)
 from oms_es.schemas.stock import ReceiveStock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,10 +53,11 @@ class Clock:
 
 
 @contextmanager
-def shipped(url: str, hazards: Hazards, **options: Any) -> Iterator[tuple[Engine, Clock]]:
+def shipped(url: str, hazards: Hazards, *before: Command, **options: Any) -> Iterator[tuple[Engine, Clock]]:
     """An engine whose order is packed, and as far as the carrier let it come."""
     clock = Clock()
     with engine_on(url, hazards=hazards, clock=clock, **options) as engine:
+        assert not engine.tell("test", before)
         engine.tell(
             "test",
             [
@@ -197,7 +209,97 @@ def test_labels_are_attached_by_the_hash_of_what_is_kept(database_url: str) -> N
             assert found.content == bytes(kept["content"])
             assert documents.keep(connection, found.content, found.media_type) == found
             assert documents.fetch(connection, "0" * 64) is None
+            connection.execute("DELETE FROM oms_documents")
+            connection.commit()
+            assert not verify(database_url, DECIDERS, PROJECTIONS, engine.store.codec).passed
+            documents.keep(connection, found.content, found.media_type)
+            connection.commit()
             with pytest.raises(documents.TooLarge):
                 documents.keep(connection, b"", "text/plain")
             with pytest.raises(psycopg.errors.CheckViolation):
                 connection.execute("UPDATE oms_documents SET content = 'forged'")
+
+
+def dhl(price_minor: int, grams: int = 30_000) -> PublishRates:
+    zone = Zone(transit_days=2, bands=(Band(weight_grams_max=grams, price_minor=price_minor),))
+    return PublishRates(
+        carrier="dhl", version="1", currency="EUR", services=(Service(service="parcel", zones=(zone,)),)
+    )
+
+
+BULKY = DescribeItem(sku="A", weight_grams=15_000, volume_ml=60_000)
+"""Two of them need two boxes."""
+
+
+def test_with_rates_and_sizes_a_shipment_travels_in_cartons_with_the_carrier_that_was_chosen(database_url: str) -> None:
+    with shipped(database_url, Hazards(), dhl(490), BULKY, transit_seconds=60.0) as (engine, clock):
+        settle(engine, clock)
+        told = happened(database_url)
+        assert told.count("ShipmentPartlyDelivered") == told.count("ShipmentDelivered") == 1
+        assert phase(database_url) == "completed"
+        numbers = rows(database_url, "SELECT tracking_number, carrier FROM tracking_numbers ORDER BY 1")
+        assert {row["carrier"] for row in numbers} == {"dhl"}
+        assert len(numbers) == 3
+        (asked,) = (r.event for r in engine.log.read(0) if isinstance(r.event, ShipmentBookingRequested))
+        assert (asked.carrier, asked.service, asked.quoted_minor) == ("dhl", "parcel", 980)
+        assert [carton.weight_grams for carton in asked.cartons] == [16_200, 16_200]
+
+
+def test_one_carton_of_two_comes_back_and_the_shipment_is_told_of_both(database_url: str) -> None:
+    with shipped(database_url, FETCHED_LATER, BULKY) as (engine, clock):
+        second = rows(database_url, "SELECT tracking_number FROM tracking_numbers ORDER BY 1 DESC")[0]
+        told = RecordMilestone(shipment_id=PARCEL, milestone_id="back", status="returned", occurred_at=START, **second)
+        assert not engine.tell("test", [told])
+        settle(engine, clock)
+        assert happened(database_url).count("ShipmentReturnedToSender") == 1
+
+
+def test_what_no_rate_serves_waits_for_a_person_who_books_it(database_url: str) -> None:
+    with shipped(database_url, Hazards(), dhl(490, grams=100)) as (engine, clock):
+        settle(engine, clock)
+        assert exceptions(database_url).keys() == {"booking_failed"}
+        engine.tell("test", [BookShipment(shipment_id=PARCEL, carrier="courier")])
+        settle(engine, clock)
+        assert not exceptions(database_url)
+        assert phase(database_url) == "completed"
+
+
+def easypost(number: str, *statuses: str) -> bytes:
+    details = [
+        {"status": status, "datetime": (START + timedelta(hours=hour)).isoformat()}
+        for hour, status in enumerate(statuses)
+    ]
+    tracker = {
+        "object": "Tracker",
+        "carrier": "Simulated",
+        "tracking_code": number,
+        "status": statuses[-1],
+        "updated_at": START.isoformat(),
+        "tracking_details": details,
+    }
+    return json.dumps({"object": "Event", "description": "tracker.updated", "result": tracker}).encode()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_p13_trackers_told_three_times_move_the_parcel_once_before_or_after_its_booking(
+    database_url: str, early: bool
+) -> None:
+    history = ("pre_transit", "in_transit", "exception_of_theirs", "delivered")
+    with shipped(database_url, Hazards(pickup_seconds=3_600, silent=float(early))) as (engine, _):
+        number = "T-early"
+        if not early:
+            number = rows(database_url, "SELECT tracking_number FROM tracking_numbers")[0]["tracking_number"]
+        payload = easypost(number, *history)
+        intake = engine.intake("easypost", "easypost_tracker")
+        intake.take([Arrival(i, payload) for i in range(3)])
+        engine.loop.run_until_quiet()
+        if early:
+            assert "ShipmentMilestoneReached" not in happened(database_url)
+            engine.tell("test", [RecordBooking(shipment_id=PARCEL, carrier="simulated", tracking_number=number)])
+            engine.loop.run_until_quiet()
+        told = happened(database_url)
+        assert told.count("ShipmentMilestoneReached") == len(history)
+        assert told.count("ShipmentDispatched") == told.count("ShipmentDelivered") == 1
+        assert phase(database_url) == "completed"
+        seen = rows(database_url, "SELECT summary FROM order_timeline WHERE event = 'ShipmentMilestoneReached'")
+        assert "unknown exception_of_theirs" in {row["summary"] for row in seen}

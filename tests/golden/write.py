@@ -21,6 +21,11 @@ HERE = Path(__file__).parent
 ORDER = "7b2f8f5e-2f0c-5d43-9a55-6d2f3c1f0a11"
 MOMENT = "2026-01-02T03:04:05Z"
 EXAMPLES: dict[str, Any] = {
+    "weight_grams_max": 1000,
+    "transit_days_max": 1,
+    "option": "express",
+    "countries": ["DE"],
+    "bands": [{"weight_grams_max": 1000, "price_minor": 490}],
     "delivery_option": "express",
     "transit_days": 2,
     "sha256": "ab" * 32,

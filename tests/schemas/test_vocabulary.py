@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oms_es.aggregates import item, location, order, payment, rules, serial, shipment, stock
+from oms_es.aggregates import delivery, item, location, order, payment, rates, rules, serial, shipment, stock, tracker
 from oms_es.schemas.vocabulary import EVENTS
 
 DECIDERS = (
@@ -14,6 +14,9 @@ DECIDERS = (
     item.decider,
     serial.decider,
     rules.decider,
+    rates.decider,
+    delivery.decider,
+    tracker.decider,
 )
 
 

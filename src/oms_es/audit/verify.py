@@ -10,7 +10,8 @@ their numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,12 +26,14 @@ from oms_es.aggregates.stock import Stock
 from oms_es.audit.stock_book import StockBook, TransitBook
 from oms_es.kernel import Decider, Key, Projection, Recorded, Row
 from oms_es.runtime.codec import Codec, event_id_of
+from oms_es.runtime.documents import DOCUMENTS
 from oms_es.runtime.read_models import fold
 from oms_es.runtime.recorder import EVENTS, TRACKING, stored_event
 from oms_es.runtime.relay import RELAY_PARTITIONS
 from oms_es.runtime.wire import place_of
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 
 READ_MAX = 2_000
@@ -94,6 +97,15 @@ BOOKED: Mapping[type[p.PaymentEvent], str] = {
 """Which sum each fact about money adds to; a dispute that is won is taken off again."""
 
 
+class ParcelBook(NamedTuple):
+    """A second bookkeeping of a shipment's stream, in units by SKU."""
+
+    asked: tuple[tuple[str, int], ...] = ()
+    dispatched: bool = False
+    stopped: bool = False
+    returned: tuple[tuple[str, int], ...] = ()
+
+
 class History:
     """Folds the log, one event at a time, and asks after each what must be true now."""
 
@@ -116,11 +128,15 @@ class History:
         self.moved = Check("moves conserved: what came in, or was lost, had left elsewhere")
         self.promised = Check("what an order counts on is what stock promised")
         self.paid = Check("money conserved: captured, voided, expired <= authorised; refunded, lost <= captured")
+        self.parcels: dict[str, ParcelBook] = {}
+        self.labels: set[str] = set()  # hashes of the documents that history points at
+        self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        return self.readable, self.gapless, self.sold, self.conserved, self.moved, self.promised, self.paid, self.once
+        of_stock = (self.sold, self.conserved, self.moved, self.promised)
+        return self.readable, self.gapless, *of_stock, self.paid, self.shipped, self.once
 
     def fold(self, recorded: Recorded) -> None:
         stream, event = recorded.stream, recorded.event
@@ -134,6 +150,8 @@ class History:
                 self._check_stock(recorded, event, state)
             case p.PaymentEvent():
                 self._check_money(recorded, event, state)
+            case sh.ShipmentEvent():
+                self._check_parcel(recorded, event)
             case o.OrderPlaced():
                 self._check_placed(recorded, event)
             case o.OrderLineAllocated():
@@ -193,6 +211,33 @@ class History:
             lambda: f"{_at(recorded)}: {book}, {in_flight} in flight",
         )
 
+    def _check_parcel(self, recorded: Recorded, event: sh.ShipmentEvent) -> None:
+        book = self.parcels.get(recorded.stream, ParcelBook())
+        match event:
+            case sh.ShipmentRequested(items=items, cartons=cartons):
+                book = book._replace(asked=_units(items))
+                packed = _units([item for carton in cartons for item in carton.items])
+                self._expect_parcel(recorded, not cartons or packed == book.asked, f"{packed} in cartons")
+            case sh.ShipmentDispatched(items=items):
+                holds = not book.dispatched and not book.stopped and _units(items) == book.asked
+                self._expect_parcel(recorded, holds, f"{_units(items)} left, {book}")
+                book = book._replace(dispatched=True)
+            case sh.ShipmentCancelled():
+                self._expect_parcel(recorded, not book.dispatched and not book.stopped, f"stopped, {book}")
+                book = book._replace(stopped=True)
+            case sh.ShipmentReturnedToSender(items=items):
+                returned = Counter(dict(book.returned))
+                returned.update(dict(_units(items)))
+                holds = book.dispatched and returned <= Counter(dict(book.asked))
+                self._expect_parcel(recorded, holds, f"{dict(returned)} came back, {book}")
+                book = book._replace(returned=tuple(sorted(returned.items())))
+            case sh.ShipmentLabelAttached(document=document):
+                self.labels.add(document.sha256)
+        self.parcels[recorded.stream] = book
+
+    def _expect_parcel(self, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check
+        self.shipped.expect(holds, lambda: f"{_at(recorded)}: {found}")
+
     def _check_placed(self, recorded: Recorded, placed: o.OrderPlaced) -> None:
         identity = (placed.channel, placed.external_id)
         first = self.orders.get(identity)
@@ -207,6 +252,13 @@ class History:
             placed.fingerprint == as_told.fingerprint,
             lambda: f"{_at(recorded)}: the content is not the one that was placed",
         )
+
+
+def _units(items: Iterable[o.Reservation]) -> tuple[tuple[str, int], ...]:
+    units: Counter[str] = Counter()
+    for item in items:
+        units[item.sku] += item.quantity
+    return tuple(sorted(units.items()))
 
 
 def _at(recorded: Recorded) -> str:
@@ -259,7 +311,8 @@ def verify(
                 progress(recorded.position, last)
         progress(last, last)
         rows = [_compare(connection, projection, folded[projection.name]) for projection in projections]
-    return Report(history.position, len(history.states), (*history.checks, *rows))
+        documents = _compare_documents(connection, history.labels)
+    return Report(history.position, len(history.states), (*history.checks, documents, *rows))
 
 
 @contextmanager
@@ -308,6 +361,17 @@ def _compare(
             check.expect(row == should, partial(_difference, key, row, should))
     for key in expected:
         check.expect(False, partial(_difference, key, {}, None))
+    return check
+
+
+def _compare_documents(connection: psycopg.Connection[dict[str, Any]], labels: set[str]) -> Check:
+    check = Check("every document that history points at is there, and is what its hash says")
+    query = SQL("SELECT sha256 FROM {} WHERE sha256 = ANY(%s) AND sha256 = encode(sha256(content), 'hex')")
+    addresses = sorted(labels)
+    for some in (addresses[i : i + READ_MAX] for i in range(0, len(addresses), READ_MAX)):
+        found = {row["sha256"] for row in connection.execute(query.format(Identifier(DOCUMENTS)), [some])}
+        for address in some:
+            check.expect(address in found, partial("{}: the document is missing, or another".format, address))
     return check
 
 

@@ -2,7 +2,7 @@
 
 Reads    ShipmentRequested
 Emits    PackShipment
-Decides  the parcel's weight, from its units.
+Decides  the parcel's weight: of its cartons, if it is planned in cartons, else from its units.
 """
 
 from __future__ import annotations
@@ -27,4 +27,5 @@ class SimulatedWarehouse:
 def _packed(event: Event) -> Command:
     assert isinstance(event, ShipmentRequested)
     units = sum(item.quantity for item in event.items)
-    return PackShipment(shipment_id=event.shipment_id, weight_grams=BOX_GRAMS + units * UNIT_GRAMS)
+    weight = sum(carton.weight_grams for carton in event.cartons) or BOX_GRAMS + units * UNIT_GRAMS
+    return PackShipment(shipment_id=event.shipment_id, weight_grams=weight)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-CATEGORIES = ("order", "stock", "payment", "shipment", "location", "item", "rules", "serials")
+CATEGORIES = (
+    "order",
+    "stock",
+    "payment",
+    "shipment",
+    "location",
+    "item",
+    "rules",
+    "serials",
+    "rates",
+    "delivery",
+    "tracker",
+)
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """By the category of the stream, which is what its name begins with."""
 ORDER_STATUS = "oms.order.status.v1"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from oms_es.kernel import Event
-from oms_es.schemas import item, location, order, payment, rules, serial, shipment, stock
+from oms_es.schemas import item, location, order, payment, rates, rules, serial, shipment, stock, tracker
 
-MODULES: tuple[ModuleType, ...] = (order, stock, payment, shipment, location, item, rules, serial)
+MODULES: tuple[ModuleType, ...] = (order, stock, payment, shipment, location, item, rules, serial, rates, tracker)
 
 
 def _stored(module: ModuleType) -> Iterator[type[Event]]:

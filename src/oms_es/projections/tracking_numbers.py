@@ -1,0 +1,41 @@
+"""Tracking numbers: which parcel travels under which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.shipment import ShipmentBooked
+
+table = Table(
+    "tracking_numbers",
+    METADATA,
+    Column("tracking_number", Text, primary_key=True),
+    Column("carrier", Text, primary_key=True),
+    Column("shipment_id", Text, primary_key=True),
+    Column("order_id", Text, nullable=False),
+)
+projection = Projection(table, insert_only=True)
+
+
+def of_the_booking(recorded: Recorded) -> Iterable[Key]:
+    """The shipment's own, and one for each carton that has another."""
+    event = recorded.event
+    assert isinstance(event, ShipmentBooked)
+    numbers = dict.fromkeys((event.tracking_number, *event.carton_numbers.values()))
+    return [(number, event.carrier.lower(), event.shipment_id) for number in numbers]
+
+
+@projection.on(ShipmentBooked, keys=of_the_booking)
+def booked(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, ShipmentBooked)
+    return {
+        "tracking_number": key[0],
+        "carrier": key[1],
+        "shipment_id": event.shipment_id,
+        "order_id": event.order_id,
+    }
