@@ -3,10 +3,12 @@ PYTHON ?= python3.11
 VENV   := .venv
 UV     := $(VENV)/bin/uv
 RUN    := $(VENV)/bin/python -m
+SECONDS ?= 600
+PROFILE ?= stormy
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test check bench faults kafka reference schemas release format clean
+.PHONY: demo test check soak bench faults kafka reference schemas release format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -29,6 +31,9 @@ check: $(VENV)/.synced
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) pytest --cov --cov-report=term:skip-covered
+
+soak: $(VENV)/.synced
+	@$(VENV)/bin/oms-es simulate --soak $(SECONDS) --seeds $$(date +%s)..9999999999 --profile $(PROFILE)
 
 bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done

@@ -9,7 +9,7 @@ import getpass
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -38,6 +38,11 @@ from oms_es.runtime.memory import collect_seldom
 from oms_es.runtime.session import Database, NoDatabase, database
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.settings import Settings
+from oms_es.simulation.campaign import campaign, failure, quiet, soaking, story
+from oms_es.simulation.guards import BY_NAME
+from oms_es.simulation.kit import WHOLE
+from oms_es.simulation.run import Outcome
+from oms_es.simulation.scenario import MINUTES, PROFILES
 from oms_es.workers import PARTITIONS, ROLES, Workers, roles_of, topics
 
 DIFFERENCES_SHOWN_MAX = 5
@@ -45,8 +50,10 @@ PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
 DETAIL_CHARACTERS_SHOWN_MAX = 80
 DAYS_SHOWN = 31
 DEMO_PARTITIONS = 3
+SEEDS_PER_LINE = 200
 
 P = TypeVar("P", bound=Parts)
+T = TypeVar("T")
 
 
 app = typer.Typer(
@@ -462,6 +469,61 @@ def release_reference(directory: Directory = files.DIRECTORY) -> None:
     """Keep today's schemas as those of this version: from now on nothing may break them."""
     written = releases.release(directory, files.current_version(), messages())
     say(f"wrote {written}" if written else f"{files.current_version()} is published already, as it is")
+
+
+@app.command()
+def simulate(
+    *,
+    seed: Annotated[int | None, typer.Option(help="Play this one, and tell what happened last.")] = None,
+    seeds: Annotated[str, typer.Option(metavar="A..B", help="Play from A up to, and without, B.")] = "0..200",
+    minutes: Annotated[float, typer.Option(min=0.1, help="Simulated time in which things go wrong.")] = MINUTES,
+    profile: Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")] = "stormy",
+    without: Annotated[list[str] | None, typer.Option(metavar="GUARD", help="Take a guard of the design out.")] = None,
+    soak: Annotated[float, typer.Option(metavar="SECONDS", help="Go on with fresh seeds for so long instead.")] = 0.0,
+) -> None:
+    """Play the whole engine in simulated time, with crashes, repeats and lost answers: is every promise kept?"""
+    quiet()
+    chosen = one_of(PROFILES, profile, "profile")
+    kit = WHOLE
+    for name in without or ():
+        kit = one_of(BY_NAME, name, "guard").without(kit)
+    span = range(seed, seed + 1) if seed is not None else span_of(seeds)
+    summary = campaign(soaking(soak, span.start) if soak else span, chosen, minutes, kit, told=telling(soak, span))
+    for line in summary.lines():
+        typer.echo(line)
+    for outcome in summary.failed:
+        for line in failure(outcome, kit):
+            typer.echo(line)
+        typer.echo(f"  again: oms-es simulate --seed {outcome.scenario.seed} --profile {profile} --minutes {minutes:g}")
+    if summary.failed:
+        raise typer.Exit(Code.DIFFERENT)
+    if seed is not None:
+        for line in story(summary):
+            typer.echo(line)
+
+
+def one_of(named: Mapping[str, T], name: str, what: str) -> T:
+    if name not in named:
+        raise typer.BadParameter(f"there is no {what} {name!r}; there are: {', '.join(named)}")
+    return named[name]
+
+
+def span_of(seeds: str) -> range:
+    first, dots, last = seeds.partition("..")
+    if not (dots and first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise typer.BadParameter("seeds are written as A..B with A less than B, such as 0..200")
+    return range(int(first), int(last))
+
+
+def telling(soak: float, span: range) -> Callable[[Outcome], None]:
+    """A line now and then, for whoever waits at a terminal."""
+
+    def tell(outcome: Outcome) -> None:
+        done = outcome.scenario.seed - span.start + 1
+        if done % SEEDS_PER_LINE == 0 and sys.stderr.isatty():
+            say(f"{done} seeds" + ("" if soak else f" of {len(span)}"))
+
+    return tell
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -58,11 +59,16 @@ class Stored(BaseModel, Generic[E]):
     actor: str
 
 
+@cache
+def _shape(event: type[Event]) -> type[Stored[Any]]:
+    return Stored[event]  # type: ignore[valid-type] # a shape per class is made at run time
+
+
 class Codec:
     def __init__(self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS) -> None:
         self.events = events
         self.upcasters = upcasters
-        self.shapes: dict[str, type[Stored[Any]]] = {name: Stored[event] for name, event in events.items()}  # type: ignore[valid-type] # a shape per class is made at run time
+        self.shapes: dict[str, type[Stored[Any]]] = {name: _shape(event) for name, event in events.items()}
 
     def envelop(self, stream: str, version: int, event: Event, cause: Cause, recorded_at: datetime) -> Recorded:
         """The event as it will be recorded; its position is known once it is."""

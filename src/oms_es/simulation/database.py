@@ -1,0 +1,536 @@
+"""PostgreSQL, as far as the engine knows it: transactions, locks that wait, sequences with gaps, sessions that die.
+
+Invariant: what a transaction did is there wholly after its commit, and not at all before or without it; whoever is told
+that it failed may still find it done.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import psycopg
+from eventsourcing.persistence import IntegrityError, Notification, OperationalError, StoredEvent
+from sqlalchemy import Table
+from sqlalchemy.exc import OperationalError as SqlError
+
+from oms_es.kernel import Event, Facts, Key, Recorded, Row, Wanted
+from oms_es.runtime.codec import Codec, StoredRow
+from oms_es.runtime.dead_letters import DeadLetter
+from oms_es.runtime.kafka import Place
+from oms_es.runtime.recorder import Advance, Snapshot, check_moved
+from oms_es.runtime.relay import STANDBY_SECONDS, Deposed, Logged
+from oms_es.simulation.node import Node, outage
+
+APPENDING = "append"
+RELAYING = "relay"
+
+
+class Kept(bytes):
+    """Stands for an event's JSON where the simulation does not write it: the event itself."""
+
+    recorded: Recorded
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> Kept:
+        kept = cls()
+        kept.recorded = recorded
+        return kept
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kept) and self.recorded[1:] == other.recorded[1:]
+
+    __hash__ = None  # type: ignore[assignment] # compared, never a key
+
+
+class KeptCodec(Codec):
+    """Events are not written as JSON: the same objects come back, with their positions."""
+
+    def __init__(self, events: Mapping[str, type[Event]]) -> None:
+        self.events = events
+
+    def encode(self, recorded: Recorded) -> bytes:
+        return Kept.of(recorded)
+
+    def decode(self, row: StoredRow, position: int = 0) -> Recorded:
+        assert isinstance(row.state, Kept)
+        recorded = row.state.recorded
+        return recorded if recorded.position == position else recorded._replace(position=position)
+
+
+class Rows:
+    """A table's rows, and them in the orders in which they are asked for."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.key_columns = [column.name for column in table.primary_key]
+        self.rows: dict[Key, Row] = {}
+        self._sorted: dict[tuple[str | None, str | None], dict[Hashable, list[tuple[Any, ...]]]] = {}
+
+    def put(self, row: Row) -> None:
+        key = tuple(row[name] for name in self.key_columns)
+        self.drop(key)
+        self.rows[key] = row
+        for (by, order_by), groups in self._sorted.items():
+            insort(groups[by and row[by]], self._entry(key, row, order_by))
+
+    def drop(self, key: Key) -> None:
+        row = self.rows.pop(key, None)
+        if row is not None:
+            for (by, order_by), groups in self._sorted.items():
+                group = groups[by and row[by]]
+                del group[bisect_left(group, self._entry(key, row, order_by))]
+
+    def found(self, by: str | None, value: Hashable, order_by: str | None, limit: int | None) -> list[Row]:
+        """The rows whose column `by` has the value; all, without `by`."""
+        group = self._groups(by, order_by).get(value, ())
+        size = len(self.key_columns)
+        return [self.rows[entry[-size:]] for entry in (group if limit is None else group[:limit])]
+
+    def _groups(self, by: str | None, order_by: str | None) -> dict[Hashable, list[tuple[Any, ...]]]:
+        if (by, order_by) not in self._sorted:
+            groups = self._sorted[by, order_by] = defaultdict(list)
+            for key, row in self.rows.items():
+                insort(groups[by and row[by]], self._entry(key, row, order_by))
+        return self._sorted[by, order_by]
+
+    def _entry(self, key: Key, row: Row, order_by: str | None) -> tuple[Any, ...]:
+        return key if order_by is None else (row[order_by], *key)
+
+
+class Lock:
+    def __init__(self) -> None:
+        self.owner: object | None = None
+        self.waiting: deque[Node] = deque()
+
+
+class Database:
+    """What is committed. `on_commit` is told of every event in the moment in which it is."""
+
+    def __init__(self, codec: Codec, tables: Iterable[Table], on_commit: Callable[[list[Notification]], None]) -> None:
+        self.codec = codec
+        self.on_commit = on_commit
+        self.log: list[Notification] = []
+        self.positions: list[int] = []
+        self.streams: dict[str, list[Notification]] = {}
+        self.tracking: dict[str, int] = {}
+        self.kept_snapshots: dict[str, Snapshot] = {}
+        self.letters: dict[tuple[str, bytes], DeadLetter] = {}
+        self.tables = {table.name: Rows(table) for table in tables}
+        self.relay_position = self.relay_epoch = 0
+        self.published: dict[Place, int] = {}
+        self.away_until = 0.0
+        self.sessions = 0  # rises when all sessions end
+        self.sequence = 0
+        self.locks: dict[str, Lock] = defaultdict(Lock)
+
+    @property
+    def end(self) -> int:
+        return self.positions[-1] if self.positions else 0
+
+    def touch(self, node: Node, error: type[Exception]) -> None:
+        """Every call passes here: it may meet a fault, another node may go on meanwhile, nobody may answer."""
+        node.touch(error)
+        if node.simulation.now < self.away_until:
+            raise outage(error, "the database is away")
+
+    def restart(self, seconds: float) -> None:
+        """Every session ends, and for some time there is no new one."""
+        self.away_until = max(self.away_until, seconds)
+        self.sessions += 1
+        for lock in self.locks.values():
+            if isinstance(lock.owner, Session):
+                self.release(lock)
+
+    def acquire(self, name: str, owner: object, node: Node) -> None:
+        lock = self.locks[name]
+        while lock.owner is not None and lock.owner is not owner:
+            lock.waiting.append(node)
+            node.park()
+        lock.owner = owner
+
+    def release(self, lock: Lock) -> None:
+        lock.owner = None
+        waiting = list(lock.waiting)
+        lock.waiting.clear()
+        for node in waiting:
+            node.unpark()
+
+    def may_move(self, advance: Advance) -> bool:
+        stands = self.tracking.get(advance.name)
+        return stands == advance.previous if advance.previous else stands is None
+
+    def save(self, node: Node, advance: Advance, error: type[Exception]) -> None:
+        """A transaction that only moves a position."""
+        self.touch(node, error)
+        name = f"tracking/{advance.name}"
+        if name in self.locks and self.locks[name].owner is not None:
+            self.acquire(name, node, node)
+            self.release(self.locks[name])
+        check_moved(self.may_move(advance) or None, advance)
+        self.tracking[advance.name] = advance.position
+        node.touched(error)
+
+    def commit(self, rows: Sequence[Notification]) -> None:
+        self.check_unique(rows)
+        for row in rows:
+            self.streams.setdefault(str(row.originator_id), []).append(row)
+            if isinstance(row.state, Kept):
+                row.state.recorded = row.state.recorded._replace(position=row.id)
+        if self.positions and rows[0].id < self.positions[-1]:  # only without the append lock
+            self.log = sorted([*self.log, *rows], key=lambda row: row.id)
+            self.positions = [row.id for row in self.log]
+        else:
+            self.log.extend(rows)
+            self.positions.extend(row.id for row in rows)
+        self.on_commit(list(rows))
+
+    def check_unique(self, rows: Iterable[StoredEvent]) -> None:
+        for row in rows:
+            if row.originator_version <= len(self.streams.get(str(row.originator_id), ())):
+                raise IntegrityError(f"{row.originator_id} has a version {row.originator_version} already")
+
+
+class Session:
+    """A connection that holds a lock for as long as it lives."""
+
+    def __init__(self, node: Node, database: Database) -> None:
+        self.node = node
+        self.database = database
+        self.sessions = database.sessions
+        self.alive = True
+
+    def touch(self) -> None:
+        self.database.touch(self.node, psycopg.OperationalError)
+        if not self.alive or self.sessions != self.database.sessions:
+            raise psycopg.OperationalError("the session has ended")
+
+    def end(self) -> None:
+        self.alive = False
+        lock = self.database.locks[RELAYING]
+        if lock.owner is self:
+            self.database.release(lock)
+
+
+class Transaction:
+    """What it will have done, and the locks it holds until then."""
+
+    def __init__(self, node: Node, database: Database) -> None:
+        self.node = node
+        self.database = database
+        self.sessions = database.sessions
+        self.locks: list[Lock] = []
+        self.rows: list[Notification] = []
+        self.positions: dict[str, int] = {}
+        self.letters: Sequence[DeadLetter] = ()
+        self.kept: list[tuple[Rows, Row]] = []
+        self.gone: list[tuple[Rows, Key]] = []
+
+    def lock(self, name: str) -> None:
+        self.database.acquire(name, self, self.node)
+        self.locks.append(self.database.locks[name])
+
+    def advance(self, advance: Advance) -> None:
+        """Whoever moves the same position waits for this transaction to end."""
+        self.lock(f"tracking/{advance.name}")
+        check_moved(self.database.may_move(advance) or None, advance)
+        self.positions[advance.name] = advance.position
+
+    def commit(self, error: type[Exception]) -> None:
+        database = self.database
+        database.touch(self.node, error)
+        if self.sessions != database.sessions:
+            raise outage(error, "the session has ended")
+        if self.rows:
+            database.commit(self.rows)
+        database.tracking.update(self.positions)
+        for letter in self.letters:
+            database.letters[letter.source, letter.payload] = letter
+        for rows, row in self.kept:
+            rows.put(row)
+        for rows, key in self.gone:
+            rows.drop(key)
+        self.node.simulation.committed(self.node, self.rows)
+
+    def end(self) -> None:
+        for lock in self.locks:
+            if lock.owner is self:
+                self.database.release(lock)
+
+
+class MemoryRecorder:
+    """The log and the positions, as runtime/recorder.py has them in PostgreSQL."""
+
+    def __init__(self, node: Node, database: Database) -> None:
+        self.node = node
+        self.database = database
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        transaction = Transaction(self.node, self.database)
+        try:
+            self.touch()
+            self.lock(transaction)
+            yield transaction
+            transaction.commit(OperationalError)
+        finally:
+            transaction.end()
+        self.node.touched(OperationalError)
+
+    def lock(self, transaction: Transaction) -> None:
+        transaction.lock(APPENDING)
+
+    def touch(self) -> None:
+        self.database.touch(self.node, OperationalError)
+
+    def end(self, _transaction: Transaction | None = None) -> int:
+        self.touch()
+        return self.database.end
+
+    def append(self, transaction: Transaction, rows: Sequence[StoredEvent]) -> list[int]:
+        self.touch()
+        database = self.database
+        database.check_unique(rows)
+        ids = []
+        for row in rows:
+            database.sequence += 1
+            ids.append(database.sequence)
+            transaction.rows.append(
+                Notification(row.originator_id, row.originator_version, row.topic, row.state, database.sequence)
+            )
+        return ids
+
+    def advance(self, transaction: Transaction, advance: Advance) -> None:
+        self.touch()
+        transaction.advance(advance)
+
+    def save(self, advance: Advance) -> None:
+        self.database.save(self.node, advance, OperationalError)
+
+    def bury(self, transaction: Transaction, letters: Sequence[DeadLetter]) -> None:
+        self.touch()
+        transaction.letters = letters
+
+    def stale(self, _transaction: Transaction, expected: Mapping[str, int], /) -> list[str]:
+        self.touch()
+        streams = self.database.streams
+        return [stream for stream, version in expected.items() if len(streams.get(stream, ())) > version]
+
+    def tails(self, after: Mapping[str, int], _transaction: Transaction | None = None) -> Iterator[StoredEvent]:
+        self.touch()
+        for stream in sorted(after):
+            yield from self.database.streams.get(stream, ())[after[stream] :]
+
+    def position(self, name: str) -> int:
+        self.touch()
+        return self.database.tracking.get(name, 0)
+
+    def snapshots(self, streams: Sequence[str]) -> list[Snapshot]:
+        kept = self.database.kept_snapshots
+        return [kept[stream] for stream in streams if stream in kept]
+
+    def keep_snapshot(self, snapshot: Snapshot) -> None:
+        self.touch()
+        known = self.database.kept_snapshots.get(snapshot.stream)
+        if known is None or known.version < snapshot.version or known.topic != snapshot.topic:
+            self.database.kept_snapshots[snapshot.stream] = snapshot
+
+    def stream(self, stream: str) -> list[Notification]:
+        self.touch()
+        return list(self.database.streams.get(stream, ()))
+
+    def stored(self, stream: str, version: int) -> StoredEvent | None:
+        self.touch()
+        rows = self.database.streams.get(stream, ())
+        if not 0 < version <= len(rows):
+            return None
+        row = rows[version - 1]
+        return StoredEvent(row.originator_id, row.originator_version, row.topic, row.state)
+
+    def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]:
+        database = self.database
+        if position >= database.end:  # nothing new is what is found most often
+            return ()
+        self.touch()
+        first = bisect_right(database.positions, position)
+        last = len(database.positions) if stop is None else bisect_right(database.positions, stop)
+        return database.log[first : min(last, first + limit)]
+
+
+class MemoryRows:
+    """One read model's rows, as runtime/read_models.py has them in PostgreSQL."""
+
+    def __init__(self, node: Node, database: Database, table: Table) -> None:
+        self.node = node
+        self.database = database
+        self.rows = database.tables[table.name]
+
+    def touch(self) -> None:
+        self.database.touch(self.node, SqlError)
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        self.touch()
+        transaction = Transaction(self.node, self.database)
+        try:
+            yield transaction
+            transaction.commit(SqlError)
+        finally:
+            transaction.end()
+        self.node.touched(SqlError)
+
+    def lock(self, transaction: Transaction) -> None:
+        self.touch()
+        transaction.lock(f"rows/{self.rows.table.name}")
+
+    def load(self, _transaction: Transaction, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        self.touch()
+        rows = self.rows.rows
+        return {key: rows[key] for key in keys if key in rows}
+
+    def write(self, transaction: Transaction, kept: Sequence[Row], gone: Sequence[Key]) -> None:
+        self.touch()
+        transaction.kept += [(self.rows, row) for row in kept]
+        transaction.gone += [(self.rows, key) for key in gone]
+
+    def mark(self, _transaction: Transaction, _keys: Iterable[Key], _position: int) -> None:
+        """The topics of states are not simulated."""
+
+    def advance(self, transaction: Transaction, advance: Advance) -> None:
+        self.touch()
+        transaction.advance(advance)
+
+    def save(self, advance: Advance) -> None:
+        self.database.save(self.node, advance, SqlError)
+
+    def position(self, name: str) -> int:
+        self.touch()
+        return self.database.tracking.get(name, 0)
+
+
+class MemoryFacts:
+    """Rows for reactions, whichever they want."""
+
+    def __init__(self, node: Node, database: Database) -> None:
+        self.node = node
+        self.database = database
+
+    def fetch(self, wanted: Mapping[Wanted, Iterable[Hashable]]) -> Facts:
+        self.database.touch(self.node, SqlError)
+        facts: dict[str, dict[Hashable, Sequence[Row]]] = {}
+        for want, keys in wanted.items():
+            rows, found = self.database.tables[want.projection], facts.setdefault(want.projection, {})
+            for key in keys:
+                if key not in found:
+                    found[key] = rows.found(want.by, key, want.order_by, want.limit)
+        return facts
+
+
+class MemoryCoverage:
+    """How far roles that read topics have come, as runtime/coverage.py asks it of PostgreSQL."""
+
+    def __init__(self, node: Node, database: Database, topics: Mapping[str, Sequence[str]]) -> None:
+        self.node = node
+        self.database = database
+        self.topics = topics
+
+    def position(self, roles: Iterable[str]) -> int:
+        self.database.touch(self.node, OperationalError)
+        return self.covered(roles)
+
+    def covered(self, roles: Iterable[str]) -> int:
+        database, tracking = self.database, self.database.tracking
+        covered = database.relay_position
+        for role in roles:
+            whole = tracking.get(role, 0)
+            for place, position in database.published.items():
+                if place.topic in self.topics[role]:
+                    done = max(whole, tracking.get(f"{role}@{place}", 0))
+                    if done < position:
+                        covered = min(covered, done)
+        return covered
+
+
+class MemoryLeadership:
+    """The lock of the active relay, as runtime/relay.py has it in PostgreSQL."""
+
+    def __init__(self, node: Node, database: Database) -> None:
+        self.node = node
+        self.database = database
+        self.session: Session | None = None
+        self.epoch = 0
+        self._asked = -STANDBY_SECONDS
+
+    def gained(self) -> bool:
+        now = self.node.simulation.now
+        if now - self._asked < STANDBY_SECONDS:
+            return False
+        self._asked = now
+        self.database.touch(self.node, psycopg.OperationalError)
+        session = Session(self.node, self.database)
+        if not self.locked(session):
+            return False
+        self.session = session
+        self.node.sessions.append(session)
+        self.database.relay_epoch += 1
+        self.epoch = self.database.relay_epoch
+        return True
+
+    def locked(self, session: Session, /) -> bool:
+        lock = self.database.locks[RELAYING]
+        if lock.owner is not None:
+            return False
+        lock.owner = session
+        return True
+
+    def resign(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            session.end()
+
+
+class Saved(NamedTuple):
+    epoch: int
+    previous: int
+    position: int
+
+
+class MemoryBooks:
+    """What the relay keeps, by way of its session."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def position(self, session: Session) -> int:
+        session.touch()
+        return self.database.relay_position
+
+    def published(self, session: Session, topics: Sequence[str]) -> dict[Place, int]:
+        session.touch()
+        return {place: position for place, position in self.database.published.items() if place.topic in topics}
+
+    def begin_topic(self, session: Session, topic: str, partitions: int) -> None:
+        session.touch()
+        for partition in range(partitions):
+            self.database.published.setdefault(Place(topic, partition), 0)
+
+    def events(self, session: Session, after: int, limit: int) -> list[Logged]:
+        session.touch()
+        first = bisect_right(self.database.positions, after)
+        rows = self.database.log[first : first + limit]
+        return [Logged(r.id, str(r.originator_id), r.originator_version, r.topic, r.state) for r in rows]
+
+    def save(self, session: Session, epoch: int, previous: int, position: int, last: Mapping[Place, int]) -> None:
+        session.touch()
+        if not self.fits(Saved(epoch, previous, position)):
+            raise Deposed("another relay has moved the position")
+        self.database.relay_position = position
+        self.database.published.update(last)
+        session.node.simulation.committed(session.node, ())
+        session.node.touched(psycopg.OperationalError)
+
+    def fits(self, saved: Saved, /) -> bool:
+        return (saved.epoch, saved.previous) == (self.database.relay_epoch, self.database.relay_position)

@@ -1,0 +1,61 @@
+"""From a seed to a scenario: all that will be asked and all that will go wrong is drawn here.
+
+Invariant: the same seed, profile and length give the same scenario on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from oms_es.simulation.scenario import MINUTES, ON_ALL, ON_CALL, ON_KAFKA, Fault, Profile, Scenario, Topology, World
+from oms_es.simulation.workload import FLASH_UNITS, asked
+
+CALLS_MAX = 60
+AWAY_SECONDS_MAX = 20.0
+FROZEN_SECONDS_MAX = 45.0
+JUMP_SECONDS_MAX = 90.0
+ON_CALL_SHARE = 0.75
+
+
+def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
+    chance = Random(f"{seed}/{profile.name}")
+    seconds = profile.seconds or minutes * 60.0
+    (topology,) = chance.choices(list(profile.topologies), list(profile.topologies.values()))
+    nodes = {"engine": 1, "engines": 2, "workers": chance.randint(2, 3)}[topology]
+    clients = chance.randint(1, 3) if profile.units < FLASH_UNITS else 3
+    shares = {
+        name: chance.uniform(0.0, 2.0) * share
+        for name, share in profile.world._asdict().items()
+        if name not in ("transit_seconds", "pickup_seconds")
+    }
+    transit, pickup = chance.uniform(0.0, 60.0), chance.choice((0.0, 0.0, 30.0))
+    world = World(**shares, transit_seconds=transit, pickup_seconds=pickup)
+    return Scenario(
+        seed=seed,
+        profile=profile,
+        seconds=seconds,
+        topology=topology,
+        nodes=nodes,
+        partitions=chance.randint(1, 2),
+        clients=clients,
+        written=chance.random() < profile.written,
+        switching=profile.switching * chance.random(),
+        latency_seconds=chance.choice((0.002, 0.02, 0.2)),
+        poll_seconds=chance.uniform(30.0, 90.0),
+        batch_max=chance.choice((1, 5, 500, 500)) if profile.units < FLASH_UNITS else 500,
+        skews=tuple(chance.uniform(-1.0, 1.0) * profile.skew_seconds for _ in range(nodes)),
+        world=world,
+        actions=tuple(sorted(asked(chance, profile, seconds, clients), key=lambda action: action.at)),
+        faults=tuple(sorted(_faults(chance, profile, seconds, topology, nodes + clients))),
+    )
+
+
+def _faults(chance: Random, profile: Profile, seconds: float, topology: Topology, nodes: int) -> Iterator[Fault]:
+    timed = (*ON_ALL, *ON_KAFKA) if topology == "workers" else ON_ALL
+    for _ in range(chance.randint(*profile.faults)):
+        kind = chance.choice(ON_CALL if chance.random() < ON_CALL_SHARE else timed)
+        longest = {"frozen": FROZEN_SECONDS_MAX, "clock_jump": JUMP_SECONDS_MAX}.get(kind, AWAY_SECONDS_MAX)
+        far = chance.uniform(-longest, longest) if kind == "clock_jump" else longest * chance.random() ** 2
+        calls = int(CALLS_MAX * chance.random() ** 2)
+        yield Fault(chance.uniform(0.0, seconds * 0.95), kind, chance.randrange(nodes), calls, far)

@@ -1,0 +1,291 @@
+"""One seed, from its first event to its last: what happened, and whether every promise held.
+
+Invariant: the same scenario gives the same trace, whatever the interpreter's hash seed, the machine or the day.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from random import Random
+from typing import Any, NamedTuple
+
+from eventsourcing.persistence import Notification
+
+from oms_es.app import PROJECTIONS
+from oms_es.gateways.simulators import Effect
+from oms_es.kernel import Row
+from oms_es.runtime.codec import Codec
+from oms_es.runtime.wire import Wire
+from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.topics import CHANNEL_ORDERS
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.simulation.broker import SESSION_SECONDS, Broker
+from oms_es.simulation.database import KeptCodec
+from oms_es.simulation.expansion import expand
+from oms_es.simulation.kit import WHOLE, Kit
+from oms_es.simulation.node import Node
+from oms_es.simulation.outside import Outside
+from oms_es.simulation.roles import EngineNode, WorkerNode, clients_of, engine_nodes, hazards_of
+from oms_es.simulation.scenario import ON_CALL, Action, Fault, Scenario
+from oms_es.simulation.scheduler import Scheduler
+from oms_es.simulation.watch import Violation, Watch, in_the_end
+from oms_es.simulation.wire import KeptWire
+from oms_es.simulation.workload import EPOCH
+from oms_es.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, INTERESTS, topics
+
+SETTLING_SECONDS_MAX = 3_600.0
+"""Within so much simulated time after the last fault everything must have come to rest."""
+WRITTEN = Codec(VOCABULARY)
+KEPT = KeptCodec(VOCABULARY)
+REWOUND_MESSAGES = 20
+
+
+class Outcome(NamedTuple):
+    """`violation`: the promise that was broken, and how; None if all held."""
+
+    scenario: Scenario
+    trace: str
+    steps: int
+    calls: int
+    seconds: float
+    events: int
+    orders: int
+    faults: int
+    violation: Violation | None
+    last: Sequence[tuple[Any, ...]]
+
+
+def play(scenario: Scenario, kit: Kit = WHOLE) -> Outcome:
+    return Play(scenario, kit).outcome()
+
+
+def play_seed(seed: int, profile: Any, minutes: float, kit: Kit = WHOLE) -> Outcome:
+    return play(expand(seed, profile, minutes), kit)
+
+
+class Play:
+    def __init__(self, scenario: Scenario, kit: Kit) -> None:
+        self.scenario = scenario
+        self.kit = kit
+        self.chance = Random(f"{scenario.seed}/play")
+        self.scheduler = Scheduler()
+        self.switching = scenario.switching
+        self.latency_seconds = scenario.latency_seconds
+        self.codec = WRITTEN if scenario.written else KEPT
+        self.wire = Wire(VOCABULARY) if scenario.written else KeptWire(VOCABULARY)
+        self.watch = Watch(self.codec, lambda: self.scheduler.now, self._ends_well)
+        self.database = kit.database(self.codec, [p.table for p in PROJECTIONS], self._recorded)
+        self.broker = Broker(topics(scenario.partitions), self.watch.published)
+        self.outside = Outside(lambda: self.scheduler.now, self.watch.happened)
+        self.strikes: Counter[str] = Counter()
+        self.settling = False
+        self.nodes: list[EngineNode] = engine_nodes(self)
+        self.clients = clients_of(self)
+        self.everybody: list[Node] = [*self.nodes, *self.clients]
+
+    @property
+    def now(self) -> float:
+        return self.scheduler.now
+
+    def outcome(self) -> Outcome:
+        violation = None
+        try:
+            self._play()
+        except Violation as broken:
+            violation = broken
+        finally:
+            for node in self.everybody:
+                node.stop()
+        orders = sum(stream.startswith("order-") for stream in self.watch.history.states)
+        calls = sum(node.calls for node in self.everybody)
+        self.watch.note("end", calls, str(violation))
+        return Outcome(
+            self.scenario,
+            self.watch.trace,
+            self.watch.steps,
+            calls,
+            self.now,
+            len(self.watch.recorded),
+            orders,
+            sum(self.strikes.values()),
+            violation,
+            tuple(self.watch.last),
+        )
+
+    def _play(self) -> None:
+        """Raises Violation."""
+        for fault in self.scenario.faults:
+            self.scheduler.after(fault.at, partial(self._begin, fault))
+        self.scheduler.run(self.scenario.seconds, lambda: False)
+        self._calm()
+        if not self.scheduler.run(self.scenario.seconds + SETTLING_SECONDS_MAX, self._is_settled):
+            raise Violation("everything comes to rest", self._restless())
+        now = EPOCH + timedelta(seconds=self.now)
+        for broken in in_the_end(self.watch, self.database, self.scenario.actions, now):
+            raise broken
+
+    # what the nodes tell
+
+    def struck(self, node: Node, fault: Fault) -> None:
+        self.strikes[fault.kind] += 1
+        self.watch.note("fault", fault.kind, node.name)
+        if fault.kind == "frozen" and fault.seconds > SESSION_SECONDS:
+            self.scheduler.after(SESSION_SECONDS, lambda: self.broker.expel(node))
+
+    def committed(self, node: Node, rows: Any) -> None:
+        if rows:
+            for other in self.nodes:
+                if other is not node:
+                    other.wake()
+
+    def gone(self, node: Node) -> None:
+        """The database sees at once that a session has ended, or only after a while; a group only after a while."""
+        if node.over:
+            return
+        self.watch.note("crashed", node.name)
+        sessions, node.sessions = node.sessions, []
+        for session in sessions:
+            self.scheduler.after(self.chance.choice((0.0, SESSION_SECONDS)), session.end)
+        left = [(members, [g for g in members.joined if g.node is node]) for members in self.broker.groups.values()]
+
+        def miss() -> None:
+            for members, groups in left:
+                members.leave(groups)
+
+        self.scheduler.after(SESSION_SECONDS, miss)
+
+    def accepted(self, action: Action) -> None:
+        """On Kafka it is the broker that has accepted what comes from a channel: that is asked for in the end."""
+        if self.scenario.topology != "workers" or not isinstance(action.ask, PlaceOrder | bytes):
+            self.watch.accepted(action, self.database)
+
+    def stopped(self, what: str, error: BaseException) -> None:
+        raise Violation("nobody stops", f"{what}: {type(error).__name__}: {error}")
+
+    def _ends_well(self, effect: Effect) -> bool:
+        if effect.mode == "silent" or effect.outcome not in ("succeeded", "declined"):
+            return False
+        fate = hazards_of(self.scenario.world).draw(effect.key, self.scenario.seed)
+        return effect.operation != "book" or fate in ("delivered", "exception")
+
+    def _recorded(self, rows: Sequence[Notification]) -> None:
+        self.watch.committed(rows)
+
+    # faults
+
+    def _begin(self, fault: Fault) -> None:
+        node = self.everybody[fault.node % len(self.everybody)]
+        if fault.kind in ON_CALL:
+            node.arm(fault)
+            return
+        self.strikes[fault.kind] += 1
+        self.watch.note("fault", fault.kind, node.name)
+        FAULTS[fault.kind](self, fault, node)
+
+    def _calm(self) -> None:
+        """The faults are over; those that have not found their call never will."""
+        self.settling = True
+        for node in self.everybody:
+            node.calm()
+        self.database.away_until = self.broker.away_until = self.outside.away_until = 0.0
+
+    # rest
+
+    def _is_settled(self) -> bool:
+        if not all(client.done for client in self.clients) or self.outside.outstanding():
+            return False
+        database, tracking = self.database, self.database.tracking
+        if any(tracking.get(role, 0) < len(self.outside.told[role]) for role in CALLBACK_ROLES):
+            return False
+        if self.scenario.topology != "workers":
+            behind = any(tracking.get(role, 0) < database.end for role in INTERESTS)
+        else:
+            behind = self._covered() < database.end or self._unread_orders()
+        return not behind and not self._due_soon()
+
+    def _due_soon(self) -> list[Row]:
+        """Deadlines that fall within the time in which everything must come to rest."""
+        until = EPOCH + timedelta(seconds=self.scenario.seconds + SETTLING_SECONDS_MAX / 2)
+        return [row for row in self.database.tables["deadlines"].rows.values() if row["due_at"] <= until]
+
+    def _covered(self) -> int:
+        (worker, *_) = (node for node in self.nodes if isinstance(node, WorkerNode))
+        return worker.coverage.covered(INTERESTS)
+
+    def _unread_orders(self) -> bool:
+        tracking = self.database.tracking
+        return any(
+            tracking.get(f"{CHANNEL_ORDERS_ROLE}@{partition.place}", 0) < partition.end
+            for partition in self.broker.partitions[CHANNEL_ORDERS]
+        )
+
+    def _restless(self) -> str:
+        lag = {r: self.database.tracking.get(r, 0) for r in INTERESTS} if self.scenario.topology != "workers" else {}
+        return (
+            f"log at {self.database.end}, roles at {lag or self._covered()}, "
+            f"{self.outside.outstanding()} callbacks to come, {len(self._due_soon())} deadlines, "
+            f"{sum(not client.done for client in self.clients)} clients not done"
+        )
+
+
+def _database_away(play: Play, fault: Fault, _: Node) -> None:
+    play.database.restart(play.now + fault.seconds)
+
+
+def _broker_away(play: Play, fault: Fault, _: Node) -> None:
+    play.broker.away_until = play.now + fault.seconds
+
+
+def _world_away(play: Play, fault: Fault, _: Node) -> None:
+    play.outside.away_until = play.now + fault.seconds
+
+
+def _stray(play: Play, _: Fault, __: Node) -> None:
+    """With the next callback comes one for something that we never asked for."""
+    play.outside.strays += 1
+
+
+def _clock_jump(_: Play, fault: Fault, node: Node) -> None:
+    node.skew_seconds += fault.seconds
+
+
+def _expelled(play: Play, _: Fault, node: Node) -> None:
+    play.broker.expel(node)
+
+
+def _retention(play: Play, _: Fault, __: Node) -> None:
+    """Half of what is kept is too old now, whether or not everybody has read it. Orders from channels are kept."""
+    for topic, partitions in play.broker.partitions.items():
+        if topic != CHANNEL_ORDERS:
+            for partition in partitions:
+                partition.forget(partition.base + len(partition.messages) // 2)
+
+
+def _redelivered(play: Play, _: Fault, node: Node) -> None:
+    for members in play.broker.groups.values():
+        for group in members.joined:
+            if group.node is node:
+                group.rewind(REWOUND_MESSAGES)
+
+
+def _session_killed(_: Play, __: Fault, node: Node) -> None:
+    """The session that holds the relay's lock ends, and its relay does not know it yet."""
+    sessions, node.sessions = node.sessions, []
+    for session in sessions:
+        session.end()
+
+
+FAULTS: dict[str, Callable[[Play, Fault, Node], None]] = {
+    "database_away": _database_away,
+    "broker_away": _broker_away,
+    "world_away": _world_away,
+    "stray": _stray,
+    "clock_jump": _clock_jump,
+    "expelled": _expelled,
+    "retention": _retention,
+    "redelivered": _redelivered,
+    "session_killed": _session_killed,
+}

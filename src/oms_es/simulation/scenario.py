@@ -1,0 +1,181 @@
+"""What a seed stands for: who runs, what is asked of them, and what goes wrong when.
+
+Invariant: all of it is drawn beforehand (expansion.py); whatever a scenario leaves out, the rest stays as it is, so
+that it can be made smaller.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from oms_es.kernel import Command
+
+MINUTES = 10.0
+Topology = Literal["engine", "engines", "workers"]
+"""One engine on the log, two on one database, or several workers on Kafka."""
+
+FaultKind = Literal[
+    "crash",
+    "crash_after",
+    "refused",
+    "answer_lost",
+    "frozen",
+    "database_away",
+    "broker_away",
+    "world_away",
+    "stray",
+    "clock_jump",
+    "expelled",
+    "retention",
+    "redelivered",
+    "session_killed",
+]
+"""`crash`, `refused` and `frozen` strike before a call has its effect, `crash_after` and `answer_lost` after it."""
+
+ON_CALL: tuple[FaultKind, ...] = ("crash", "crash_after", "refused", "answer_lost", "frozen")
+ON_ALL: tuple[FaultKind, ...] = ("database_away", "world_away", "stray", "clock_jump")
+ON_KAFKA: tuple[FaultKind, ...] = ("broker_away", "expelled", "retention", "redelivered", "session_killed")
+
+
+class Fault(NamedTuple):
+    """`calls`: it strikes at so many calls of the node after `at`; `seconds`: how long it lasts, or how far it goes."""
+
+    at: float
+    kind: FaultKind
+    node: int
+    calls: int
+    seconds: float
+
+    def __str__(self) -> str:
+        where = f" node {self.node}, {self.calls} calls later" if self.kind in ON_CALL else f" node {self.node}"
+        return f"{self.at:7.1f}s {self.kind}{where}, {self.seconds:+.1f}s"
+
+
+class Action(NamedTuple):
+    """What a client asks for, and goes on asking for until it is told that it is done: a command, or bytes."""
+
+    at: float
+    client: int
+    ask: Command | bytes
+
+    def __str__(self) -> str:
+        what = self.ask.decode(errors="replace") if isinstance(self.ask, bytes) else repr(self.ask)
+        return f"{self.at:7.1f}s client {self.client} {what}"
+
+
+class World(NamedTuple):
+    """How often the outside world misbehaves, as shares of 1: providers first, then carriers, whose parcels are on
+    their way for `transit_seconds`, and can be had back until `pickup_seconds` after they were booked."""
+
+    decline: float = 0.0
+    timeout: float = 0.0
+    duplicate: float = 0.0
+    late: float = 0.0
+    silent: float = 0.0
+    lost: float = 0.0
+    exception: float = 0.0
+    returned: float = 0.0
+    refused: float = 0.0
+    stubborn: float = 0.0
+    transit_seconds: float = 20.0
+    pickup_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """`orders`, `faults`: from, to. `switching`: the most often that another node goes on in the middle of a call."""
+
+    name: str
+    topologies: Mapping[Topology, int]
+    orders: tuple[int, int]
+    faults: tuple[int, int]
+    world: World
+    switching: float
+    skew_seconds: float = 0.0
+    skus: tuple[int, int] = (1, 3)
+    locations: tuple[int, int] = (1, 3)
+    units: int = 6
+    seconds: float | None = None
+    written: float = 0.1
+    """How often a seed writes events as JSON and reads them back, as the real engine does."""
+
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("calm", {"engine": 2, "engines": 1, "workers": 1}, (3, 6), (0, 0), World(), 0.02),
+        Profile(
+            "stormy",
+            {"engine": 4, "engines": 6, "workers": 2},
+            (1, 3),
+            (6, 20),
+            World(0.1, 0.15, 0.15, 0.15, 0.02, lost=0.02, exception=0.05, returned=0.03, refused=0.03, stubborn=0.3),
+            0.15,
+            skew_seconds=20.0,
+        ),
+        Profile(
+            "hurricane",
+            {"engines": 1, "workers": 2},
+            (4, 10),
+            (40, 80),
+            World(0.1, 0.2, 0.2, 0.2, 0.04, lost=0.03, exception=0.1, returned=0.05, refused=0.05, stubborn=0.4),
+            0.3,
+            skew_seconds=120.0,
+            written=0.5,
+        ),
+        Profile(
+            "flash-sale",
+            {"engines": 1},
+            (50_000, 50_000),
+            (6, 12),
+            World(0.02, 0.02, 0.02, 0.02),
+            0.02,
+            skew_seconds=1.0,
+            skus=(1, 1),
+            locations=(2, 2),
+            units=10_000,
+            seconds=60.0,
+            written=0.0,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    seed: int
+    profile: Profile
+    seconds: float
+    topology: Topology
+    nodes: int
+    partitions: int
+    clients: int
+    written: bool
+    switching: float
+    latency_seconds: float
+    poll_seconds: float
+    batch_max: int
+    skews: tuple[float, ...]
+    world: World
+    actions: tuple[Action, ...] = field(repr=False)
+    faults: tuple[Fault, ...] = field(repr=False)
+
+    def lines(self) -> Iterator[str]:
+        """The options that the seed expands to, for a person."""
+        yield (
+            f"seed {self.seed}, {self.profile.name}: {self.topology}, {self.nodes} nodes, {self.clients} clients, "
+            f"{self.seconds:.0f} s, events {'written as JSON' if self.written else 'kept as objects'}"
+        )
+        yield (
+            f"  batches of {self.batch_max}, looks every {self.poll_seconds:.0f} s, another node goes on after "
+            f"{self.switching:.0%} of calls for {self.latency_seconds * 1_000:.0f} ms, {self.partitions} partitions"
+        )
+        yield f"  clocks off by {', '.join(f'{skew:+.1f}' for skew in self.skews)} s"
+        yield "  the world: " + ", ".join(f"{name} {value:.2f}" for name, value in self.world._asdict().items())
+        asked = Counter("bytes" if isinstance(a.ask, bytes) else type(a.ask).__name__ for a in self.actions)
+        yield "  asks: " + ", ".join(f"{n} {name}" for name, n in asked.items())
+        kinds = Counter(fault.kind for fault in self.faults)
+        yield "  faults: " + (", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "none")

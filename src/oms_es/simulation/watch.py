@@ -1,0 +1,222 @@
+"""What must be true at every step, and what must have become true in the end.
+
+Safety is asked in the moment of every commit, every message and every effect; liveness once the faults are over and
+everybody had time. The invariants of history are those of audit/verify.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from eventsourcing.persistence import Notification
+
+from oms_es.app import DECIDERS, PROJECTIONS
+from oms_es.audit.verify import History
+from oms_es.gateways.simulators import Effect
+from oms_es.kernel import Key, Recorded, Refused, Row
+from oms_es.runtime.codec import Codec
+from oms_es.runtime.kafka import Message, Place
+from oms_es.runtime.read_models import fold
+from oms_es.runtime.wire import position_of
+from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
+from oms_es.schemas.topics import EVENT_TOPICS
+from oms_es.simulation.database import Database
+from oms_es.simulation.scenario import Action
+
+LAST_KEPT = 25
+"""What happened last, kept for whoever reads of a violation."""
+CARRIED = ("book", "cancel")
+"""What a carrier does; the rest is money."""
+TOPICS = frozenset(EVENT_TOPICS.values())
+
+
+class Violation(BaseException):
+    """A promise is broken. It passes every handler of errors."""
+
+    def __init__(self, check: str, detail: str) -> None:
+        super().__init__(f"{check}: {detail}")
+        self.check = check
+        self.detail = detail
+
+
+class Watch:
+    """Sees everything that happens, in the order in which it happens, and sums it up in a hash."""
+
+    def __init__(self, codec: Codec, now: Callable[[], float], ends_well: Callable[[Effect], bool]) -> None:
+        """`ends_well`: whether the world tells that what it has done came to a good end."""
+        self.ends_well = ends_well
+        self.codec = codec
+        self.now = now
+        self.history = History(DECIDERS)
+        self.recorded: list[Recorded] = []
+        self.effects: list[Effect] = []
+        self.done: dict[tuple[str, str, str], Effect] = {}
+        self.chains: dict[Place, dict[int, int]] = {}
+        self.newest: dict[Place, int] = {}
+        self.last: deque[tuple[Any, ...]] = deque(maxlen=LAST_KEPT)
+        self.steps = 0
+        self._hash = blake2b(digest_size=16)
+
+    @property
+    def trace(self) -> str:
+        return self._hash.hexdigest()
+
+    def note(self, *what: object) -> None:
+        """Part of the trace: two runs of a seed agree on every note."""
+        self.steps += 1
+        told = (round(self.now(), 6), *what)
+        self.last.append(told)
+        self._hash.update(repr(told).encode())
+
+    def committed(self, rows: Sequence[Notification]) -> None:
+        for row in rows:
+            self.note(row.id, row.topic, row.originator_id, row.originator_version)
+            recorded = self.codec.decode(row, row.id)
+            self.recorded.append(recorded)
+            self.history.fold(recorded)
+        for check in self.history.checks:
+            if check.failed:
+                raise Violation(check.name, check.differences[0])
+
+    def published(self, message: Message) -> None:
+        """A partition's events name their predecessors: the chain has no gap, and a repeat is the same again."""
+        if message.place.topic not in TOPICS:
+            return
+        position, previous = position_of(message)
+        chain, newest = self.chains.setdefault(message.place, {}), self.newest.get(message.place, 0)
+        if chain.setdefault(position, previous) != previous:
+            told = f"{message.place}: {position} came after {chain[position]} and now after {previous}"
+            raise Violation("a partition's chain has no gap", told)
+        if position > newest:
+            if previous != newest:
+                told = f"{message.place}: {position} names {previous} as what came before it, that was {newest}"
+                raise Violation("a partition's chain has no gap", told)
+            self.newest[message.place] = position
+
+    def happened(self, effect: Effect) -> None:
+        """In the outside world. What was declined had no effect."""
+        self.note("effect", effect.operation, effect.subject, effect.part, effect.outcome)
+        if effect.key.bytes not in self.history.event_ids:
+            raise Violation("no effect without a durable intent", f"{effect} is asked for by nothing in history")
+        self.effects.append(effect)
+        done = (effect.operation, effect.subject, effect.part)
+        if effect.outcome == "succeeded":
+            if done in self.done:
+                raise Violation("no effect of a gateway twice", f"{effect} and {self.done[done]}")
+            self.done[done] = effect
+
+    def accepted(self, action: Action, database: Database) -> None:
+        """A client was told that it is done: asked again now, nothing would be left to do."""
+        ask = action.ask
+        if isinstance(ask, (bytes, PlaceOrder)):
+            self.kept(action, database)
+            return
+        decider = self.history.deciders[ask.stream.partition("-")[0]]
+        with suppress(Refused):  # that was the answer
+            if left := list(decider.decide(self._state(ask.stream), ask)):
+                raise Violation("nothing accepted is lost", f"{action} would still bring about {left}")
+
+    def kept(self, action: Action, database: Database) -> None:
+        """What came from a channel is an order, or a dead letter."""
+        ask = action.ask
+        if isinstance(ask, PlaceOrder):
+            found = self._is_placed(ask)
+        else:
+            found = not isinstance(ask, bytes) or any(payload == ask for _, payload in database.letters)
+        if not found:
+            raise Violation("nothing accepted is lost", str(action))
+
+    def _is_placed(self, ask: PlaceOrder) -> bool:
+        """As it was told first, or as a conflict."""
+        state = self._state(ask.stream)
+        return (
+            state is not None
+            and state.placed is not None
+            and (state.placed.fingerprint == ask.fingerprint or ask.fingerprint in state.conflicts)
+        )
+
+    def _state(self, stream: str) -> Any:
+        found = self.history.states.get(stream)
+        return found[0] if found else self.history.deciders[stream.partition("-")[0]].initial
+
+
+def in_the_end(watch: Watch, database: Database, actions: Iterable[Action], now: datetime) -> Iterator[Violation]:
+    """What is still wrong once the faults are over and everybody had time."""
+    due = {row["order_id"] for row in database.tables["deadlines"].rows.values()}
+    for action in actions:
+        try:
+            watch.kept(action, database)
+        except Violation as lost:
+            yield lost
+    yield from _unfinished(watch, due, now)
+    yield from _untold(watch)
+    yield from _refolded(watch, database)
+
+
+def _unfinished(watch: Watch, due: set[str], now: datetime) -> Iterator[Violation]:
+    stuck = {effect.subject for effect in watch.effects if not watch.ends_well(effect)}
+    for stream, (state, _) in watch.history.states.items():
+        category = stream.partition("-")[0]
+        if category == "order" and state.phase not in FINAL_PHASES and not waits(watch, state, stuck, due):
+            yield Violation("every order ends, or says what it waits for", f"{stream} is {state.phase}")
+        if category == "stock":
+            for key, held in state.reserved.items():
+                if held.expires_at and held.expires_at < now:
+                    yield Violation(
+                        "what is held for a time is let go", f"{stream} holds {key} until {held.expires_at}"
+                    )
+
+
+def waits(watch: Watch, order: Any, stuck: set[str], due: set[str]) -> str | None:
+    """What an order waits for that nobody here can bring about; None if there is nothing."""
+    match order.phase:
+        case "backordered":
+            return None if any(_free(watch, sku) for sku in order.backordered) else "stock"
+        case "awaiting_stock":
+            return "the goods of a presale"
+        case "held":
+            return "a person who takes the hold off"
+        case "awaiting_payment":
+            return "a deadline" if order.order_id in due else None
+        case "fulfilling" | "shipped" | "cancelling":
+            moving = [parcel for parcel, status in order.shipments.items() if status in ("open", "dispatched")]
+            return "the carrier" if all(parcel in stuck for parcel in moving) else None
+    return None
+
+
+def _free(watch: Watch, sku: str) -> bool:
+    """Whether a location that is open could promise a unit."""
+    states = watch.history.states
+    for stream, (state, _) in states.items():
+        if stream.startswith(f"stock-{sku}@") and state.atp > 0 and f"location-{stream.partition('@')[2]}" in states:
+            return True
+    return False
+
+
+def _untold(watch: Watch) -> Iterator[Violation]:
+    """The provider's books and ours agree, but for what it never told."""
+    for effect in watch.done.values():
+        if effect.mode == "silent" or effect.operation in CARRIED:
+            continue
+        state, _ = watch.history.states[f"payment-{effect.subject}"]
+        if effect.reference not in state.references:
+            yield Violation("the money at the provider is the money in the log", f"{effect} is not in the log")
+
+
+def _refolded(watch: Watch, database: Database) -> Iterator[Violation]:
+    for projection in PROJECTIONS:
+        expected: dict[Key, Row | None] = {}
+        fold(projection, expected, watch.recorded)
+        rows: Mapping[Key, Row] = database.tables[projection.name].rows
+        wanted = {key: row for key, row in expected.items() if row is not None}
+        if rows != wanted:
+            wrong = next(key for key in (*wanted, *rows) if rows.get(key) != wanted.get(key))
+            yield Violation(
+                "every read model is the fold of history",
+                f"{projection.name} {wrong}: {rows.get(wrong)} instead of {wanted.get(wrong)}",
+            )
