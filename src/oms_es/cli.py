@@ -21,6 +21,7 @@ from pydantic_core import to_json
 from oms_es import display
 from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, NotMigrated, Parts, migrate
 from oms_es.audit import queries
+from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.verify import Report, verify
 from oms_es.commands import add_to, changed, id_of, verbs
 from oms_es.demo import run as demo_run
@@ -36,6 +37,7 @@ from oms_es.runtime.logging import configure_logging
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
 from oms_es.runtime.session import Database, NoDatabase, database
+from oms_es.schemas.order import Address
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.settings import Settings
 from oms_es.simulation.campaign import campaign, failure, quiet, soaking, story
@@ -77,6 +79,9 @@ ENTITIES = {
     "payment": "One payment of an order.",
     "shipment": "One shipment of an order.",
     "location": "Places that hold stock.",
+    "rates": "What carriers charge.",
+    "delivery": "Delivery options, and what they promise.",
+    "tracker": "What a carrier says of a tracking number.",
 }
 """What each group of commands is about; its commands are made of the vocabulary, at the end of this file."""
 VERBS = list(verbs(DECIDERS))
@@ -85,7 +90,7 @@ groups = {
 }
 for name, group in groups.items():
     app.add_typer(group, name=name)
-order_app, stock_app = groups["order"], groups["stock"]
+order_app, stock_app, shipment_app = groups["order"], groups["stock"], groups["shipment"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
@@ -321,6 +326,32 @@ def show_stock(sku: str, *, json: Json = False) -> None:
         print_json(levels)
     else:
         display.console_on(sys.stdout).print(display.stock_levels(sku, levels))
+
+
+@shipment_app.command("quote")
+def quote_shipment(
+    origin: Annotated[str, typer.Argument(metavar="LOCATION", help="Where it is shipped from.")],
+    country: Annotated[str, typer.Argument(metavar="COUNTRY", help="Where it goes, such as DE.")],
+    weight_grams: Annotated[list[int], typer.Argument(min=1, metavar="GRAMS...", help="Of each carton.")],
+    *,
+    delivery_option: str = "standard",
+    latitude: float | None = None,
+    longitude: float | None = None,
+    json: Json = False,
+) -> None:
+    """What each carrier would charge, and who would be chosen."""
+    with reading(set_up()) as connection:
+        to = Address(country=country, latitude=latitude, longitude=longitude)
+        try:
+            choice = quote_for(connection, origin, to, weight_grams, delivery_option)
+        except UnknownLocation as unknown:
+            raise NotFound(str(unknown)) from unknown
+    if not choice.candidates:
+        raise NotFound("no carrier has published rates; do so with `oms-es rates publish`")
+    if json:
+        print_json(choice.model_dump(mode="json"))
+    else:
+        display.console_on(sys.stdout).print(display.quote(choice))
 
 
 @report_app.command("daily-sales")

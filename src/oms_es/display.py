@@ -19,6 +19,7 @@ from rich.text import Text
 from oms_es.audit.verify import Report
 from oms_es.schemas.currency import exponent_of
 from oms_es.schemas.money import apportion
+from oms_es.schemas.shipment import CarrierChoice
 
 Row = Mapping[str, Any]
 COLUMNS_OF_A_FILE = 160
@@ -102,6 +103,22 @@ def stock_levels(sku: str, levels: Iterable[Row]) -> Table:
     rows = [(level["location"], *(level[name] for name in names)) for level in levels]
     columns = ("location", *(name.replace("_", " ") for name in names))
     return grid(f"Stock of {sku}", rows, *columns, numbers=columns[1:])
+
+
+def quote(choice: CarrierChoice) -> Table:
+    """Best first; whoever cannot take it last, with the reason."""
+    rows = [
+        (
+            candidate.carrier,
+            candidate.service,
+            "" if candidate.reason else money(candidate.price_minor, choice.currency),
+            "" if candidate.reason else candidate.transit_days,
+            candidate.reason or ("" if candidate.in_time else "late"),
+        )
+        for candidate in choice.candidates
+    ]
+    title = f"{choice.carrier} {choice.service} would be chosen" if choice.carrier else "nobody can take it"
+    return grid(title, rows, "carrier", "service", "price", "days", "why not", numbers=("price", "days"))
 
 
 def daily_sales(rows: Sequence[Row]) -> RenderableType:

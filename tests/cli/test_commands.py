@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oms_es.app import DECIDERS, migrate
+from oms_es.app import DECIDERS, Engine, migrate
 from oms_es.cli import main
 from oms_es.commands import command_of, identity, verb_of, verbs
 from oms_es.failures import Code
@@ -95,3 +95,26 @@ def test_what_cannot_be_done_is_one_line_that_says_what_to_do(oms: Any) -> None:
     assert (code, out, err.count("\n")) == (Code.USAGE, "", 1)
     assert "quantity" in err
     assert oms(*("[" if part == LINES else part for part in PLACE))[0] == Code.USAGE
+
+
+ZONES = '[{"transit_days": 2, "bands": [{"weight_grams_max": 1000, "price_minor": 490}]}]'
+SERVICES = f'[{{"service": "parcel", "zones": {ZONES}}}]'
+
+
+def test_a_quote_says_who_would_be_chosen_and_why_not_the_others(oms: Any, database_url: str) -> None:
+    assert "location open" in oms("shipment", "quote", "berlin", "DE", "900")[2]
+    oms("location", "open", "berlin", "--country", "DE")
+    run_engine(database_url)
+    assert "rates publish" in oms("shipment", "quote", "berlin", "DE", "900")[2]
+    oms("rates", "publish", "dhl", "--version", "1", "--currency", "EUR", "--services", SERVICES)
+    run_engine(database_url)
+    code, told, _ = oms("shipment", "quote", "berlin", "DE", "900", "900", "--json")
+    assert code == Code.OK
+    assert json.loads(told)["quoted_minor"] == 980
+    assert "dhl parcel would be chosen" in oms("shipment", "quote", "berlin", "DE", "900")[1]
+    assert "takes no 1001 g" in oms("shipment", "quote", "berlin", "DE", "1001")[1]
+
+
+def run_engine(url: str) -> None:
+    with Engine(url) as engine:
+        engine.settle()
