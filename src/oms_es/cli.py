@@ -354,6 +354,32 @@ def quote_shipment(
         display.console_on(sys.stdout).print(display.quote(choice))
 
 
+@stock_app.command("pick-advice")
+def pick_advice(sku: str, location: str, *, json: Json = False) -> None:
+    """Where to take units from: what expires first, first."""
+    with reading(set_up()) as connection:
+        places = queries.pick_advice(connection, sku, location)
+    if not places:
+        raise NotFound(f"there is nothing sellable of {sku} at {location}; `oms-es stock show {sku}` says where it is")
+    if json:
+        print_json(places)
+    else:
+        display.console_on(sys.stdout).print(display.pick_advice(sku, location, places))
+
+
+@stock_app.command("low")
+def running_low(*, json: Json = False) -> None:
+    """What ran low and was asked for, until it has come; the oldest first."""
+    with reading(set_up()) as connection:
+        requests = queries.running_low(connection)
+    if json:
+        print_json(requests)
+    elif requests:
+        display.console_on(sys.stdout).print(display.running_low(requests))
+    else:
+        say("nothing is low; `oms-es stock set-reorder-point` says when to ask for more")
+
+
 @report_app.command("daily-sales")
 def daily_sales(
     *,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import IO, Any
 
@@ -119,6 +120,28 @@ def quote(choice: CarrierChoice) -> Table:
     ]
     title = f"{choice.carrier} {choice.service} would be chosen" if choice.carrier else "nobody can take it"
     return grid(title, rows, "carrier", "service", "price", "days", "why not", numbers=("price", "days"))
+
+
+def pick_advice(sku: str, location: str, places: Iterable[Row]) -> Table:
+    """Pick from the top; a lot without an end comes last."""
+    rows = [
+        (place["bin"] or "-", place["lot"] or "-", _day(place["lot_expires_at"]), place["quantity"]) for place in places
+    ]
+    return grid(f"Pick {sku} at {location}", rows, "bin", "lot", "expires", "units", numbers=["units"])
+
+
+def running_low(requests: Iterable[Row]) -> Table:
+    names = ("atp", "inbound", "reorder_point", "quantity")
+    rows = [
+        (r["sku"], r["location"], r["request_id"], r["status"], *(r[name] for name in names), _day(r["promised_at"]))
+        for r in requests
+    ]
+    columns = ("sku", "location", "request", "status", "atp", "inbound", "reorder point", "wanted", "promised")
+    return grid("Running low", rows, *columns, numbers=columns[4:8])
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment else "-"
 
 
 def daily_sales(rows: Sequence[Row]) -> RenderableType:

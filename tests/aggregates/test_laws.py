@@ -333,7 +333,11 @@ def answer(draw: st.DrawFn, state: order.Order) -> Command:
 
 def stock_report(draw: st.DrawFn, state: order.Order) -> Command:
     """Of what was asked; of something else if nothing was."""
-    asked = sorted(state.awaited.items()) or [((f"{PLACE.order_id}/1", "A", "berlin"), 1)]
+    asked = (
+        sorted(state.awaited.items())
+        or sorted(state.allocated.items())
+        or [((f"{PLACE.order_id}/1", "A", "berlin"), 1)]
+    )
     (key, sku, place), quantity = asked[draw(st.integers(0, len(asked) - 1))]
     shape: type[Any] = o.RecordReservation if draw(chances) else o.RecordShortage
     told: dict[str, Any] = {"reservation_id": key, "sku": sku, "location": place, "quantity": quantity}

@@ -261,6 +261,14 @@ def test_a_short_unit_is_sought_elsewhere_in_the_same_round() -> None:
     )
 
 
+def test_a_locked_unit_that_is_no_longer_there_is_sought_elsewhere_while_no_money_is_due() -> None:
+    locked = (*SOURCED, allocated(1, A2))
+    elsewhere = sourcing_requested(2, {"A": 2}, reservation(1, A2), ("paris",), A=("berlin",))
+    given_order(*locked).when(record_shortage(1, A2)).then(elsewhere)
+    given_order(*locked, elsewhere).when(record_shortage(1, A2)).then()
+    given_order(*locked, allocated(1, B1), ALLOCATED).when(record_shortage(1, A2)).then()  # a person's to decide
+
+
 def test_what_was_reserved_while_another_unit_is_sought_stays() -> None:
     rome = ("A", "rome", 2)
     story = (PLACE, source(1, A2, B1), record_shortage(1, A2), record_reservation(1, B1))

@@ -60,3 +60,10 @@ def test_a_reason_of_any_length_reaches_the_order() -> None:
 )
 def test_every_step_of_a_shipment_is_reported(event: sh.ShipmentEvent, report: type[Command]) -> None:
     assert consumer.react(event) == (report(**OF_PARCEL),)
+
+
+def test_that_a_presale_has_come_is_reported_to_its_order() -> None:
+    lock = {name: LOCK[name] for name in ("reservation_id", "sku", "location")}
+    assert consumer.react(s.StockPresaleCovered(**held(2))) == (o.RecordPresaleCovered(**OF, **lock),)
+    hold = {**held(2), "reservation_id": "cart"}
+    assert consumer.react(s.StockPresaleCovered(**hold)) == ()

@@ -157,15 +157,21 @@ def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[
 
 
 def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.OrderEvent]:
-    """Ask again for the short units, leaving out every location that failed in this round."""
+    """Ask again for the short units, leaving out every location that failed in this round.
+
+    Also where they were locked and are no longer there, while no money is due; from then on a person decides.
+    """
     held = (command.reservation_id, command.sku, command.location)
-    if held not in order.awaited or order.phase in o.FINAL_PHASES:
+    lacking = order.awaited.get(held)
+    if lacking is None and order.phase in ("sourcing", "allocating", "backordered"):
+        lacking = order.allocated.get(held)
+    if lacking is None or order.phase in o.FINAL_PHASES:
         return
     short = o.Reservation(
         reservation_id=command.reservation_id,
         sku=command.sku,
         location=command.location,
-        quantity=order.awaited[held],
+        quantity=lacking,
     )
     excluded = {*order.excluded, (short.sku, short.location)}
     yield steps.request_sourcing(order, [(short.sku, short.quantity)], excluded, short)

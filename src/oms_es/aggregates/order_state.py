@@ -138,7 +138,11 @@ def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
     if event.short is None:
         return asked_anew._replace(backordered=HashTrieMap())
     held = (event.short.reservation_id, event.short.sku, event.short.location)
-    return asked_anew._replace(awaited=order.awaited.discard(held))
+    return asked_anew._replace(
+        awaited=order.awaited.discard(held),
+        allocated=order.allocated.discard(held),
+        uncovered=order.uncovered.discard(held),
+    )
 
 
 def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:

@@ -17,6 +17,8 @@ from oms_es.runtime.recorder import EVENTS, TRACKING
 
 TIMELINE_MAX = 2_000
 EXCEPTIONS_MAX = 100
+PLACES_MAX = 1_000
+REQUESTS_MAX = 1_000
 LOCATIONS_MAX = 1_000
 SALES_ROWS_MAX = 10_000
 NAMES_MAX = 100
@@ -72,6 +74,26 @@ def exceptions_of(connection: Connection, order_id: str) -> list[Row]:
 def stock_of(connection: Connection, sku: str) -> list[Row]:
     query = "SELECT * FROM stock_levels WHERE sku = %s ORDER BY location LIMIT %s"
     return connection.execute(query, [sku, LOCATIONS_MAX]).fetchall()
+
+
+def pick_advice(connection: Connection, sku: str, location: str) -> list[Row]:
+    """The sellable places of a SKU, in the order in which they are picked: what expires first, first."""
+    query = (
+        "SELECT bin, lot, lot_expires_at, quantity FROM stock_places "
+        "WHERE sku = %s AND location = %s AND condition = 'sellable' "
+        'ORDER BY lot_expires_at NULLS LAST, bin COLLATE "C", lot COLLATE "C" LIMIT %s'
+    )
+    return connection.execute(query, [sku, location, PLACES_MAX]).fetchall()
+
+
+def running_low(connection: Connection) -> list[Row]:
+    """Replenishments that were asked for and have not come; the oldest first."""
+    query = (
+        "SELECT r.sku, r.location, r.request_id, r.status, r.quantity, r.requested_at, r.promised_at, "
+        "l.atp, l.inbound, l.reorder_point FROM replenishments r JOIN stock_levels l USING (sku, location) "
+        "WHERE r.status <> 'received' ORDER BY r.requested_at, r.sku, r.location, r.request_id LIMIT %s"
+    )
+    return connection.execute(query, [REQUESTS_MAX]).fetchall()
 
 
 def daily_sales(connection: Connection, days: int) -> list[Row]:

@@ -1,9 +1,9 @@
 """Order progress: what stock, payment and shipments did is told to the order they did it for.
 
-Reads    StockReserved, StockShort, StockReservationBroken, PaymentAuthorized, PaymentDeclined, PaymentFailed,
-         ShipmentDispatched, ShipmentDelivered, ShipmentCancelled, ShipmentCancellationRefused
-Emits    RecordReservation, RecordShortage, RecordPaymentAuthorized, RecordPaymentFailed, RecordShipmentDispatched,
-         RecordShipmentDelivered, RecordShipmentCancelled, RecordShipmentKept
+Reads    StockReserved, StockShort, StockReservationBroken, StockPresaleCovered, PaymentAuthorized, PaymentDeclined,
+         PaymentFailed, ShipmentDispatched, ShipmentDelivered, ShipmentCancelled, ShipmentCancellationRefused
+Emits    RecordReservation, RecordShortage, RecordPresaleCovered, RecordPaymentAuthorized, RecordPaymentFailed,
+         RecordShipmentDispatched, RecordShipmentDelivered, RecordShipmentCancelled, RecordShipmentKept
 Decides  nothing; the order is the memory of its own process.
 """
 
@@ -22,7 +22,13 @@ from oms_es.schemas.shipment import (
     ShipmentDispatched,
     ShipmentEvent,
 )
-from oms_es.schemas.stock import ReservationEvent, StockReservationBroken, StockReserved, StockShort
+from oms_es.schemas.stock import (
+    ReservationEvent,
+    StockPresaleCovered,
+    StockReservationBroken,
+    StockReserved,
+    StockShort,
+)
 
 REASON_CHARACTERS_MAX = 500
 """A provider may tell at any length; the order keeps this much of it, its payment all."""
@@ -32,6 +38,7 @@ consumer = Consumer(
     emits=(
         o.RecordReservation,
         o.RecordShortage,
+        o.RecordPresaleCovered,
         o.RecordPaymentAuthorized,
         o.RecordPaymentFailed,
         o.RecordShipmentDispatched,
@@ -61,6 +68,14 @@ def report_the_lock(event: ReservationEvent) -> Iterator[Command]:
         quantity=event.quantity,
         **({"presale": True} if event.presale and report is o.RecordReservation else {}),
     )
+
+
+@consumer.on(StockPresaleCovered)
+def report_that_it_has_come(event: StockPresaleCovered) -> Iterator[Command]:
+    if event.reservation_id.startswith(f"{event.order_id}/"):
+        yield o.RecordPresaleCovered(
+            order_id=event.order_id, reservation_id=event.reservation_id, sku=event.sku, location=event.location
+        )
 
 
 @consumer.on(PaymentAuthorized)

@@ -1,8 +1,8 @@
 """Open exceptions: what a person must look at. A row goes when the matter is settled.
 
 A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
-given back, and a carrier that contradicts itself stay: nothing that happens settles them. A payment that was declined
-or failed is none: its order knows.
+given back, and a carrier that contradicts itself stay: nothing that happens settles them. A broken promise goes only if
+its parcel leaves. A payment that was declined or failed is none: its order knows.
 """
 
 from __future__ import annotations

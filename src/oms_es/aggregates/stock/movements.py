@@ -85,7 +85,7 @@ def adjust(stock: Stock, command: s.AdjustStock) -> Iterator[s.StockEvent]:
     else:
         _check_room(stock, command, place)
         if command.serials:
-            raise Refused("serial_not_there", "numbered units come in with `serials receive-serials`")
+            raise Refused("serial_not_there", "numbered units come in with `oms-es serials receive`")
     yield s.StockAdjusted(**told)
 
 
@@ -149,7 +149,9 @@ def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
     if stock.movements.knows(f"move/{command.move_id}"):
         return
     if command.to_location == command.location:
-        raise Refused("same_location", f"{command.location} is where they are; use `stock move-to-bin` within it")
+        raise Refused(
+            "same_location", f"{command.location} is where they are; use `oms-es stock move-to-bin` within it"
+        )
     place = Place(command.bin, command.lot, command.condition)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     free = stock.sellable - stock.promised
@@ -195,7 +197,7 @@ def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.Stock
     known = stock.supply.inbounds.get(command.inbound_id)
     if known is None:
         raise Refused(
-            "unknown_inbound", f"{command.stream} does not expect {command.inbound_id}; use `stock receive-stock`"
+            "unknown_inbound", f"{command.stream} does not expect {command.inbound_id}; use `oms-es stock receive`"
         )
     _check_room(stock, command, Place(command.bin, command.lot or known.lot, known.condition))
     quantity = command.quantity or known.quantity
@@ -208,7 +210,7 @@ def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.Stock
     }
     if known.from_location is None:
         if command.serials:
-            raise Refused("serial_not_there", "numbered units come in with `serials receive-serials`")
+            raise Refused("serial_not_there", "numbered units come in with `oms-es serials receive`")
         yield s.StockReceived(**came, **_still_to_come(stock, command.inbound_id, quantity))
         return
     if quantity > known.quantity:
