@@ -16,7 +16,22 @@ from typing import Any, Self
 import psycopg
 from sqlalchemy import select
 
-from oms_es.aggregates import delivery, item, location, order, payment, rates, rules, serial, shipment, stock, tracker
+from oms_es.aggregates import (
+    delivery,
+    feedback,
+    item,
+    location,
+    order,
+    payment,
+    policy,
+    rates,
+    rma,
+    rules,
+    serial,
+    shipment,
+    stock,
+    tracker,
+)
 from oms_es.channels import DIALECTS
 from oms_es.consumers import (
     backorder_filler,
@@ -27,6 +42,8 @@ from oms_es.consumers import (
     payment_requester,
     refunder,
     replenisher,
+    return_opener,
+    return_progress,
     serial_keeper,
     sourcing,
     stock_allocator,
@@ -54,6 +71,7 @@ from oms_es.projections import (
     deadlines,
     delivery_options,
     deposits,
+    feedback_scores,
     inbounds,
     items,
     location_load,
@@ -63,6 +81,8 @@ from oms_es.projections import (
     order_timeline,
     payments,
     replenishments,
+    return_policies,
+    returns,
     sourcing_rules,
     stock_levels,
     stock_places,
@@ -92,6 +112,9 @@ DECIDERS: tuple[Decider[Any], ...] = (
     rates.decider,
     delivery.decider,
     tracker.decider,
+    rma.decider,
+    policy.decider,
+    feedback.decider,
 )
 CONSUMERS: tuple[Consumer, ...] = (
     sourcing.consumer,
@@ -107,6 +130,8 @@ CONSUMERS: tuple[Consumer, ...] = (
     fulfilment_releaser.consumer,
     carrier_notifier.consumer,
     tracking_matcher.consumer,
+    return_opener.consumer,
+    return_progress.consumer,
 )
 PROJECTIONS: tuple[Projection, ...] = (
     locations.projection,
@@ -129,6 +154,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     delivery_options.projection,
     tracking_numbers.projection,
     tracking_reports.projection,
+    return_policies.projection,
+    returns.projection,
+    feedback_scores.projection,
 )
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,

@@ -82,6 +82,9 @@ ENTITIES = {
     "rates": "What carriers charge.",
     "delivery": "Delivery options, and what they promise.",
     "tracker": "What a carrier says of a tracking number.",
+    "return": "Goods that come back (RMA).",
+    "policy": "What channels promise about returns.",
+    "feedback": "What customers say.",
 }
 """What each group of commands is about; its commands are made of the vocabulary, at the end of this file."""
 VERBS = list(verbs(DECIDERS))

@@ -27,6 +27,7 @@ from oms_es.aggregates import (
     payment,
     payment_state,
     rates,
+    rma,
     rules,
     serial,
     shipment,
@@ -38,6 +39,7 @@ from oms_es.kernel import Command, Decider, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import rates as r
+from oms_es.schemas import rma as back
 from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
@@ -661,7 +663,76 @@ def tracker_holds(state: tracker.Tracker, history: Sequence[Event]) -> None:
     assert len(told) == len(set(told)) == len(state.known)
 
 
+# --- return
+
+
+def rma_commands(state: rma.Rma) -> Strategy:
+    of: Any = {"rma_id": st.just("r")}
+    lines = st.sampled_from(["1", "2"])
+    counts = st.lists(st.builds(o.LineUnits, line_id=lines, quantity=quantities), min_size=1, max_size=2).map(tuple)
+    expected = st.builds(
+        back.ExpectedLine, line_id=lines, sku=st.just("A"), quantity=quantities, reason=st.just("other")
+    )
+    seen = st.builds(
+        back.InspectedLine,
+        line_id=st.sampled_from(sorted(state.expected)) if state.opened else lines,
+        quantity=quantities,
+        grade=st.just("opened"),
+        disposition=st.sampled_from(["sellable", "written_off"]),
+        credited=st.booleans(),
+    )
+    opening = st.builds(
+        back.OpenRma,
+        **of,
+        order_id=st.just("o"),
+        channel=st.just("web"),
+        resolution=st.sampled_from(["refund", "exchange", "refund_only"]),
+        lines=st.lists(expected, min_size=1, max_size=2).map(tuple),
+        requested_at=moments,
+        terms=st.builds(back.Terms, approve_at_once=st.booleans()),
+    )
+    steps = st.one_of(
+        st.builds(back.ApproveRma, **of),
+        st.builds(back.RefuseRma, **of, reason=words),
+        st.builds(back.ReceiveRma, **of, receipt_id=st.sampled_from("abc"), location=st.just("berlin"), lines=counts),
+        st.builds(
+            back.InspectRma,
+            **of,
+            inspection_id=st.sampled_from("ijk"),
+            location=st.just("berlin"),
+            lines=st.lists(seen, min_size=1, max_size=2).map(tuple),
+        ),
+        st.builds(back.CloseRma, **of),
+        st.builds(back.LapseRma, **of),
+        st.builds(back.RecordCreditLeft, **of, exchange_order_id=words, amount_minor=quantities),
+    )
+    return mostly(steps, opening) if state.opened else mostly(opening, steps)
+
+
+def rma_holds(state: rma.Rma, history: Sequence[Event]) -> None:
+    def units(*types: type[Any]) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for event in history:
+            if isinstance(event, types):
+                for line in event.lines:
+                    counted[line.line_id] += line.quantity
+        return counted
+
+    opened, received, inspected = units(back.RmaOpened), units(back.RmaReceived), units(back.RmaInspected)
+    kept = state.opened is not None and state.opened.resolution == "refund_only"
+    assert inspected <= received <= opened
+    assert units(back.RmaCreditDue) <= (opened if kept else inspected)
+    assert happened(history, back.RmaClosed) + happened(history, back.RmaRefused) <= 1
+    assert happened(history, back.RmaApproved) <= 1
+
+
 LAWS = (
+    Law(
+        rma.decider,
+        rma_commands,
+        rma_holds,
+        frozenset({"unknown_return", "refused", "arrived", "not_received", "not_inspected"}),
+    ),
     Law(serial.decider, always(serial_commands()), serials_hold, frozenset({"serial_elsewhere"})),
     Law(stock.decider, always(stock_commands()), stock_holds, STOCK_REFUSALS),
     Law(

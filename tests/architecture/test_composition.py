@@ -16,14 +16,13 @@ from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS, engine_on
 from oms_es.channels import DIALECTS
 from oms_es.kernel import Command, Consumer, Decider, Event, Projection
 from oms_es.projections import order_timeline
-from oms_es.schemas import item, location, order, payment, rates, rules, serial, shipment, stock, tracker
 from oms_es.schemas.vocabulary import EVENTS, MODULES
 
 EMITTED = {event for decider in DECIDERS for event in decider.emits}
 ACCEPTED = [command for decider in DECIDERS for command in decider.accepts]
 COMMANDS = {
     found
-    for module in (item, location, order, payment, rules, serial, shipment, stock, rates, tracker)
+    for module in MODULES
     for found in vars(module).values()
     if isinstance(found, type) and issubclass(found, Command) and found.__module__ == module.__name__
 }

@@ -58,6 +58,9 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     assert unasked <= {"moves conserved: what came in, or was lost, had left elsewhere"} | {
         f"{name}: every row is the fold of history"
         for name in (
+            "return_policies",
+            "returns",
+            "feedback_scores",
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
             *("inbounds", "replenishments", "carrier_rates", "delivery_options", "tracking_reports"),
         )

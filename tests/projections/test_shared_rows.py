@@ -18,17 +18,31 @@ from oms_es.runtime.read_models import fold
 from oms_es.schemas import item as i
 from oms_es.schemas import serial as n
 from oms_es.schemas import stock as s
+from oms_es.schemas.feedback import RecordFeedback
+from oms_es.schemas.policy import SetReturnPolicy
+from oms_es.schemas.rma import OpenRma, Terms
 from oms_es.schemas.rules import PublishSourcingRules
 
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
 TEA: Any = {"sku": "TEA", "location": "leipzig"}
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 BESIDES: tuple[Command, ...] = (
     i.DescribeItem(sku="TEA", weight_grams=250),
     i.DefineBundle(sku="TEA", components={}),
     PublishSourcingRules(version="2"),
     PublishSourcingRules(version="3"),
+    SetReturnPolicy(channel="*", terms=Terms(window_days=14)),
+    *(RecordFeedback(order_id=order, feedback_id="1", rating=rating) for order, rating in (("o1", 4), ("o2", 2))),
+    OpenRma(
+        rma_id="r",
+        order_id="o1",
+        channel="web",
+        resolution="refund",
+        lines=(),
+        requested_at=datetime(2026, 1, 1, tzinfo=UTC),
+    ),
     s.SetReorderPoint(**TEA, quantity=5, up_to=20),
-    s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=datetime(2026, 1, 1, tzinfo=UTC)),
+    s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=LONG_AGO),
     n.ReceiveSerials(**TEA, receipt_id="numbered", serials=("1", "2")),
 )
 """What those days do not bring by themselves."""

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from oms_es.aggregates import delivery, item, location, order, payment, rates, rules, serial, shipment, stock, tracker
+from oms_es.app import DECIDERS
 from oms_es.schemas.vocabulary import EVENTS
-
-DECIDERS = (
-    order.decider,
-    stock.decider,
-    payment.decider,
-    shipment.decider,
-    location.decider,
-    item.decider,
-    serial.decider,
-    rules.decider,
-    rates.decider,
-    delivery.decider,
-    tracker.decider,
-)
 
 
 def test_every_event_is_emitted_by_one_decider() -> None:

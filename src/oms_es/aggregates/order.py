@@ -20,10 +20,12 @@ from typing import Any
 
 from oms_es.aggregates import order_changes as changes
 from oms_es.aggregates import order_money as money
+from oms_es.aggregates import order_returns as returns
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, ShipmentStatus, evolve
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import order as o
+from oms_es.schemas import order_returns as x
 
 __all__ = ["PAYMENT_ATTEMPTS_MAX", "Order", "decide", "decider", "evolve"]
 
@@ -317,7 +319,7 @@ SHIPMENT_STEPS: dict[type[o.OrderCommand], tuple[type[Any], frozenset[ShipmentSt
 def _record_shipment(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     fact, news_in = SHIPMENT_STEPS[type(command)]
     if order.shipments.get(command.shipment_id) in news_in:
-        event = fact(order_id=command.order_id, shipment_id=command.shipment_id)
+        event = fact(**command.model_dump())
         yield event
         yield from steps.milestones(evolve(order, event))
 
@@ -425,6 +427,10 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.OverrideOrder: _override,
     o.CancelOrder: _cancel,
     o.LapseOrder: _lapse,
+    x.RequestReturn: returns.request,
+    x.CreditReturn: returns.credit,
+    x.RefundCredit: returns.refund_credit,
+    x.RecordReturnEnded: returns.record_ended,
 }
 
 decider = Decider(
@@ -465,6 +471,10 @@ decider = Decider(
         o.OrderCompleted,
         o.OrderRefundRequested,
         o.OrderCreditLeft,
+        x.OrderReturnRequested,
+        x.OrderReturnEnded,
+        x.OrderExchangeCredited,
+        x.OrderCreditRefused,
         o.OrderCancellationRequested,
         o.OrderCancellationRefused,
         o.OrderCancelled,

@@ -175,34 +175,52 @@ def left_plans(order: Order) -> list[o.ShipmentPlan]:
 
 def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
     """What each payment gives back, and what for. Raises Refused where it is more than was paid for it."""
-    assert order.content
-    allocations, units = _allocations(order, command)
-    total = sum(allocation.amount_minor for allocation in allocations)
-    captured = taken_by_payment(order)
-    refundable = {key: n - order.given_back.get(key, 0) for key, n in captured.items()}
-    if not total:
+    allocations, units = allocations_of(order, command)
+    if not allocations:
         raise Refused(
             "nothing_to_refund", f"refund {command.refund_id} names no money; give lines, shipping or goodwill"
         )
-    if total > sum(refundable.values()):
+    return _refund_requested(order, command.refund_id, command.reason, allocations, units, spared=order.credited)
+
+
+def refund_credit(order: Order, refund_id: str, amount_minor: int, reason: str) -> o.OrderRefundRequested:
+    """What was credited to an exchange, and is given back after all. Raises Refused where it was not credited."""
+    if amount_minor > order.credited:
+        raise Refused("exceeds_credit", f"{amount_minor} is more than the {order.credited} that was credited; lower it")
+    allocation = RefundAllocation(kind="credit", amount_minor=amount_minor)
+    return _refund_requested(order, refund_id, reason, [allocation], {}, spared=order.credited - amount_minor)
+
+
+def _refund_requested(
+    order: Order,
+    refund_id: str,
+    reason: str,
+    allocations: Sequence[RefundAllocation],
+    units: dict[str, int],
+    spared: int,
+) -> o.OrderRefundRequested:
+    """`spared`: of what was paid, what pays for an exchange now."""
+    assert order.content
+    total = sum(allocation.amount_minor for allocation in allocations)
+    refundable = {key: n - order.given_back.get(key, 0) for key, n in taken_by_payment(order).items()}
+    left = sum(refundable.values()) - spared
+    if total > left:
         raise Refused(
-            "exceeds_payment",
-            f"{total} is more than the {sum(refundable.values())} left of what order {command.order_id} paid; lower it",
+            "exceeds_payment", f"{total} is more than the {left} left of what order {order.order_id} paid; lower it"
         )
     amounts = zip(refundable, apportion(total, list(refundable.values())), strict=True)
-    parts = _by_payment([(key, n) for key, n in amounts if n], allocations)
     return o.OrderRefundRequested(
-        order_id=command.order_id,
-        refund_id=command.refund_id,
+        order_id=order.order_id,
+        refund_id=refund_id,
         amount_minor=total,
         currency=order.content.currency,
-        reason=command.reason,
-        parts=tuple(parts),
+        reason=reason,
+        parts=tuple(_by_payment([(key, n) for key, n in amounts if n], allocations)),
         refunded_units=units,
     )
 
 
-def _allocations(order: Order, command: o.RefundOrder) -> tuple[list[RefundAllocation], dict[str, int]]:
+def allocations_of(order: Order, command: o.RefundOrder) -> tuple[list[RefundAllocation], dict[str, int]]:
     allocations: list[RefundAllocation] = []
     units: dict[str, int] = defaultdict(int)
     for line in command.lines:
@@ -238,9 +256,7 @@ def _paid_for(order: Order) -> dict[tuple[str, str], int]:
 
 def _worth_of_units(order: Order, line_id: str, already: int, quantity: int) -> int:
     """Of the next so many units of a line: the last of them are worth what is left of what was paid."""
-    shares = [share for plan in left_plans(order) for share in plan.lines if share.line_id == line_id]
-    per_unit = _units_per_line(order, line_id)
-    shipped = min((sum(s.quantity for s in shares if s.sku == sku) // n for sku, n in per_unit.items()), default=0)
+    shares, shipped = _shares_of(order, line_id), shipped_units(order, line_id)
     if already + quantity > shipped:
         raise Refused(
             "exceeds_shipped",
@@ -252,6 +268,16 @@ def _worth_of_units(order: Order, line_id: str, already: int, quantity: int) -> 
         return left
     up_to, before = (-(-worth * count // shipped) for count in (already + quantity, already))  # the first ones round up
     return min(up_to - before, left)
+
+
+def shipped_units(order: Order, line_id: str) -> int:
+    """Of a line; of a bundle, as many as its components make."""
+    shares, per_unit = _shares_of(order, line_id), _units_per_line(order, line_id)
+    return min((sum(s.quantity for s in shares if s.sku == sku) // n for sku, n in per_unit.items()), default=0)
+
+
+def _shares_of(order: Order, line_id: str) -> list[o.LineShare]:
+    return [share for plan in left_plans(order) for share in plan.lines if share.line_id == line_id]
 
 
 def _units_per_line(order: Order, line_id: str) -> dict[str, int]:

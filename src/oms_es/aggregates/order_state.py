@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from rpds import HashTrieMap, HashTrieSet
 
 from oms_es.schemas import order as o
+from oms_es.schemas import order_returns as x
+from oms_es.schemas.types import Moment
 
 ShipmentStatus = Literal["open", "dispatched", "delivered", "cancelled"]
 PaymentStatus = Literal["asked", "deferred", "secured", "void"]
@@ -35,6 +37,21 @@ class LineCut(NamedTuple):
     reason: str
     units: HashTrieMap[str, int]  # by line
     shipments: HashTrieSet[str]  # that have not answered yet
+
+
+class Return(NamedTuple):
+    """Units by line: `asked` to come back, `ended` without having come, `credited`."""
+
+    asked: HashTrieMap[str, int]
+    replacement: tuple[o.OrderLine, ...]
+    requested_at: Moment
+    ended: HashTrieMap[str, int] = HashTrieMap()
+    credited: HashTrieMap[str, int] = HashTrieMap()
+
+    @property
+    def open(self) -> dict[str, int]:
+        """What is still to be credited, perhaps."""
+        return {line: n - self.ended.get(line, 0) - self.credited.get(line, 0) for line, n in self.asked.items()}
 
 
 class Order(NamedTuple):
@@ -63,6 +80,9 @@ class Order(NamedTuple):
     refunded_units: HashTrieMap[str, int] = HashTrieMap()  # by line
     given_back: HashTrieMap[str, int] = HashTrieMap()  # by payment
     written_off: int = 0  # of the total, what nobody is charged for
+    returns: HashTrieMap[str, Return] = HashTrieMap()
+    credited: int = 0  # of what was paid, what pays for an exchange now
+    delivered_at: Moment | None = None  # the last delivery
     cancel_reason: str = ""
     early: HashTrieMap[str, o.AmendOrder] = HashTrieMap()  # amendments that came before the order
     early_cancellation: str | None = None
@@ -364,15 +384,58 @@ def _cancellation_refused(order: Order, event: o.OrderCancellationRefused) -> Or
 
 def _refund_requested(order: Order, event: o.OrderRefundRequested) -> Order:
     refunded, given_back = order.refunded, order.given_back
+    credit = 0
     for part in event.parts:
         given_back = plus(given_back, [(part.payment_id, part.amount_minor)])
         refunded = plus(refunded, (((a.kind, a.line_id), a.amount_minor) for a in part.allocations))
+        credit += sum(a.amount_minor for a in part.allocations if a.kind == "credit")
+    if event.rma_id is not None and event.refunded_units:
+        order = _return_credited(order, event.rma_id, event.refunded_units)
     return order._replace(
         applied=order.applied.insert(event.refund_id),
         refunded=refunded,
         given_back=given_back,
         refunded_units=plus(order.refunded_units, event.refunded_units.items()),
+        credited=order.credited - credit,
     )
+
+
+def _delivered(order: Order, event: o.OrderShipmentDelivered) -> Order:
+    moments = [moment for moment in (order.delivered_at, event.delivered_at) if moment]
+    moved: Order = _shipment("delivered")(order, event)
+    return moved._replace(delivered_at=max(moments, default=None))
+
+
+def _return_requested(order: Order, event: x.OrderReturnRequested) -> Order:
+    asked = plus(HashTrieMap(), ((line.line_id, line.quantity) for line in event.lines))
+    return order._replace(
+        returns=order.returns.insert(event.rma_id, Return(asked, event.replacement, event.requested_at))
+    )
+
+
+def _return_ended(order: Order, event: x.OrderReturnEnded) -> Order:
+    known = order.returns[event.rma_id]
+    ended = plus(known.ended, ((line.line_id, line.quantity) for line in event.lines))
+    return order._replace(returns=order.returns.insert(event.rma_id, known._replace(ended=ended)))
+
+
+def _return_credited(order: Order, rma_id: str, units: Mapping[str, int]) -> Order:
+    known = order.returns[rma_id]
+    credited = plus(known.credited, units.items())
+    return order._replace(returns=order.returns.insert(rma_id, known._replace(credited=credited)))
+
+
+def _exchange_credited(order: Order, event: x.OrderExchangeCredited) -> Order:
+    return _return_credited(order, event.rma_id, event.credited_units)._replace(
+        applied=order.applied.insert(event.credit_id),
+        refunded=plus(order.refunded, (((a.kind, a.line_id), a.amount_minor) for a in event.allocations)),
+        refunded_units=plus(order.refunded_units, event.credited_units.items()),
+        credited=order.credited + event.content.credit_minor,
+    )
+
+
+def _credit_refused(order: Order, event: x.OrderCreditRefused) -> Order:
+    return order._replace(applied=order.applied.insert(event.credit_id))
 
 
 def _in_phase(phase: o.Phase) -> Any:
@@ -405,11 +468,15 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderReleased: _released,
     o.OrderShipmentPlanned: _planned_anew,
     o.OrderShipmentDispatched: _shipment("dispatched"),
-    o.OrderShipmentDelivered: _shipment("delivered"),
+    o.OrderShipmentDelivered: _delivered,
     o.OrderShipmentCancelled: _shipment("cancelled"),
     o.OrderCancellationRequested: _cancellation_requested,
     o.OrderCancellationRefused: _cancellation_refused,
     o.OrderRefundRequested: _refund_requested,
+    x.OrderReturnRequested: _return_requested,
+    x.OrderReturnEnded: _return_ended,
+    x.OrderExchangeCredited: _exchange_credited,
+    x.OrderCreditRefused: _credit_refused,
     o.OrderShipped: _in_phase("shipped"),
     o.OrderCompleted: _in_phase("completed"),
     o.OrderCancelled: _in_phase("cancelled"),

@@ -1,7 +1,7 @@
 """Deadline keeper: what is due is let go.
 
 Reads    rows of `deadlines` whose time has come
-Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireAuthorization
+Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireAuthorization, LapseRma
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -13,6 +13,7 @@ from datetime import datetime
 from oms_es.kernel import Command, Row
 from oms_es.schemas.order import LapseOrder, LapsePresale, RepeatPayment
 from oms_es.schemas.payment import ExpireAuthorization
+from oms_es.schemas.rma import LapseRma
 from oms_es.schemas.stock import ExpireReservation
 
 
@@ -43,11 +44,16 @@ def expire_the_authorization(row: Row, now: datetime) -> Command:
     return ExpireAuthorization(payment_id=row["subject"], now=now)
 
 
+def lapse_the_return(row: Row, _: datetime) -> Command:
+    return LapseRma(rma_id=row["subject"])
+
+
 COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "payment_overdue": lapse_the_order,
     "payment_retry": repeat_the_payment,
     "presale_overdue": lapse_the_presale,
     "reservation_expiry": expire_the_reservation,
     "authorization_expiry": expire_the_authorization,
+    "return_overdue": lapse_the_return,
 }
 """By the kind of deadline."""

@@ -49,7 +49,6 @@ consumer = Consumer(
 )
 REPORTS: dict[type[ShipmentEvent], type[Command]] = {
     ShipmentDispatched: o.RecordShipmentDispatched,
-    ShipmentDelivered: o.RecordShipmentDelivered,
     ShipmentCancelled: o.RecordShipmentCancelled,
     ShipmentCancellationRefused: o.RecordShipmentKept,
 }
@@ -94,4 +93,11 @@ def report_that_no_money_comes(event: PaymentDeclined | PaymentFailed) -> Iterat
 
 @consumer.on(*REPORTS)
 def report_the_shipment(event: ShipmentEvent) -> Iterator[Command]:
-    yield REPORTS[type(event)](order_id=event.order_id, shipment_id=event.shipment_id)  # type: ignore[call-arg] # all four reports have these two fields
+    yield REPORTS[type(event)](order_id=event.order_id, shipment_id=event.shipment_id)  # type: ignore[call-arg] # all three reports have these two fields
+
+
+@consumer.on(ShipmentDelivered)
+def report_the_delivery(event: ShipmentDelivered) -> Iterator[Command]:
+    yield o.RecordShipmentDelivered(
+        order_id=event.order_id, shipment_id=event.shipment_id, delivered_at=event.delivered_at
+    )

@@ -15,6 +15,7 @@ from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas import rma as r
 from oms_es.schemas import stock as s
 
 PAYMENT_DUE_SECONDS = 1_800
@@ -227,4 +228,23 @@ def authorization_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
 
 @projection.on(p.PaymentExpired, p.PaymentVoidRequested, p.PaymentCaptureRequested, keys=of_the_authorization)
 def nothing_is_held(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+def of_the_return(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, r.RmaEvent)
+    return ((f"return/{event.rma_id}",),)
+
+
+@projection.on(r.RmaApproved, keys=of_the_return)
+def goods_should_come_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, r.RmaApproved)
+    due_at = recorded.recorded_at + timedelta(days=event.return_days)
+    return _due(key, "return_overdue", due_at, event.order_id, event.rma_id)
+
+
+@projection.on(r.RmaClosed, r.RmaRefused, keys=of_the_return)
+def nothing_comes_back(_: Row | None, __: Recorded, ___: Key) -> None:
     return None

@@ -15,7 +15,9 @@ from sqlalchemy import Column, DateTime, Index, Table, Text
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import order as o
+from oms_es.schemas import order_returns as x
 from oms_es.schemas import payment as p
+from oms_es.schemas import rma as r
 from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as s
 from oms_es.schemas import stock as st
@@ -282,3 +284,30 @@ def cannot_be_kept(_: Row | None, recorded: Recorded, key: Key) -> Row:
 @projection.on(st.StockShipped, keys=of_the_promise)
 def was_there_after_all(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
+
+
+@projection.on(r.RmaReviewRequested, keys=about("return_review", "rma_id"))
+def is_asked_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, r.RmaReviewRequested)
+    return raised(key, recorded, f"approve or refuse return {event.rma_id}: {'; '.join(event.reasons)}")
+
+
+@projection.on(r.RmaApproved, r.RmaRefused, r.RmaClosed, keys=about("return_review", "rma_id"))
+def was_decided(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+@projection.on(r.RmaSurplusReceived, keys=about("return_surplus", "receipt_id"))
+def nobody_expected_it(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, r.RmaSurplusReceived)
+    units = sum(line.quantity for line in event.lines)
+    return raised(key, recorded, f"{units} units more than expected came back to {event.location}")
+
+
+@projection.on(x.OrderCreditRefused, keys=about("credit_refused", "credit_id"))
+def was_not_credited(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, x.OrderCreditRefused)
+    return raised(key, recorded, f"what came back could not be credited: {event.reason}")

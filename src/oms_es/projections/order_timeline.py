@@ -9,8 +9,11 @@ from sqlalchemy import BigInteger, Column, DateTime, Table, Text, Uuid
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.schemas import feedback as f
 from oms_es.schemas import order as o
+from oms_es.schemas import order_returns as x
 from oms_es.schemas import payment as p
+from oms_es.schemas import rma as r
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.currency import to_text
@@ -125,6 +128,21 @@ SUMMARIES: dict[type[Event], str] = {
     sh.ShipmentCancellationRequested: "to be stopped",
     sh.ShipmentCancelled: "stopped",
     sh.ShipmentCancellationRefused: "already with the carrier",
+    x.OrderReturnRequested: "return {e.rma_id} asked, {e.resolution}",
+    x.OrderReturnEnded: "return {e.rma_id}: the rest does not come",
+    x.OrderExchangeCredited: "exchanged, {e.content.credit_minor} minor units are credited",
+    x.OrderCreditRefused: "not credited: {e.reason}",
+    r.RmaOpened: "return opened",
+    r.RmaReviewRequested: "a person must decide: {e.reasons[0]}",
+    r.RmaApproved: "return approved",
+    r.RmaRefused: "return refused: {e.reason}",
+    r.RmaReceived: "came back to {e.location}",
+    r.RmaSurplusReceived: "more than expected came back to {e.location}",
+    r.RmaInspected: "inspected at {e.location}",
+    r.RmaCreditDue: "accepted, {e.resolution}",
+    r.RmaCreditLeft: "{e.amount_minor} minor units are left of the exchange",
+    r.RmaClosed: "return closed",
+    f.FeedbackRecorded: "{e.rating} of 5 stars for the {e.subject} {e.about}",
 }
 
 

@@ -398,6 +398,7 @@ class RecordShipmentDispatched(OrderCommand):
 
 class RecordShipmentDelivered(OrderCommand):
     shipment_id: Identifier
+    delivered_at: Moment | None = None
 
 
 class RecordShipmentCancelled(OrderCommand):
@@ -730,6 +731,7 @@ class OrderShipmentDispatched(OrderEvent):
 
 class OrderShipmentDelivered(OrderEvent):
     shipment_id: str
+    delivered_at: Moment | None = None
 
 
 class OrderShipmentCancelled(OrderEvent):
@@ -785,6 +787,8 @@ class OrderRefundRequested(OrderEvent):
     parts: tuple[RefundPart, ...]
     refunded_units: dict[str, int] = {}
     """Of each line that was refunded by units."""
+    rma_id: str | None = None
+    """The return that it is for, if it is for one."""
 
 
 class OrderCancellationRequested(OrderEvent):

@@ -21,9 +21,12 @@ Part = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00]*$")]
 
 
 class RefundAllocation(Message):
-    """What a part of a refund is for. `line_id` names the line; it is empty for shipping and goodwill."""
+    """What a part of a refund is for. `line_id` names the line; it is empty for the others.
 
-    kind: Literal["line", "shipping", "goodwill"]
+    `credit`: what an exchange did not use of the worth of the goods that came back.
+    """
+
+    kind: Literal["line", "shipping", "goodwill", "credit"]
     line_id: Part = ""
     amount_minor: AmountMinor
 

@@ -16,6 +16,9 @@ CATEGORIES = (
     "rates",
     "delivery",
     "tracker",
+    "rma",
+    "policy",
+    "feedback",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """By the category of the stream, which is what its name begins with."""

@@ -6,9 +6,39 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from oms_es.kernel import Event
-from oms_es.schemas import item, location, order, payment, rates, rules, serial, shipment, stock, tracker
+from oms_es.schemas import (
+    feedback,
+    item,
+    location,
+    order,
+    order_returns,
+    payment,
+    policy,
+    rates,
+    rma,
+    rules,
+    serial,
+    shipment,
+    stock,
+    tracker,
+)
 
-MODULES: tuple[ModuleType, ...] = (order, stock, payment, shipment, location, item, rules, serial, rates, tracker)
+MODULES: tuple[ModuleType, ...] = (
+    order,
+    stock,
+    payment,
+    shipment,
+    location,
+    item,
+    rules,
+    serial,
+    rates,
+    tracker,
+    order_returns,
+    rma,
+    policy,
+    feedback,
+)
 
 
 def _stored(module: ModuleType) -> Iterator[type[Event]]:

@@ -1,0 +1,88 @@
+"""Return progress: what became of a return is told to its order, its stock, and the order that is sent instead.
+
+Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaClosed, RmaInspected, OrderExchangeCredited, OrderCreditLeft
+Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceOrder, RecordCreditLeft
+Decides  nothing; the order knows what was paid, the stock where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.kernel import Command, Consumer
+from oms_es.schemas import order as o
+from oms_es.schemas import order_returns as x
+from oms_es.schemas import rma as r
+from oms_es.schemas.stock import RestockReturn
+
+consumer = Consumer(
+    "return_progress",
+    emits=(
+        x.CreditReturn,
+        x.RefundCredit,
+        x.RecordReturnEnded,
+        RestockReturn,
+        o.PlaceOrder,
+        r.RecordCreditLeft,
+    ),
+)
+
+
+@consumer.on(r.RmaCreditDue)
+def credit_what_was_accepted(event: r.RmaCreditDue) -> Iterator[Command]:
+    yield x.CreditReturn(
+        order_id=event.order_id,
+        rma_id=event.rma_id,
+        credit_id=event.credit_id,
+        resolution=event.resolution,
+        lines=event.lines,
+    )
+
+
+@consumer.on(r.RmaInspected)
+def put_it_back(event: r.RmaInspected) -> Iterator[Command]:
+    for number, item in enumerate(event.items, start=1):
+        if item.disposition != "written_off":
+            yield RestockReturn(
+                sku=item.sku,
+                location=event.location,
+                return_id=f"{event.rma_id}/{event.inspection_id}/{number}",
+                quantity=item.quantity,
+                condition=item.disposition,
+                bin=item.bin,
+                lot=item.lot,
+                serials=item.serials,
+            )
+
+
+@consumer.on(r.RmaRefused)
+def nothing_comes(event: r.RmaRefused) -> Iterator[Command]:
+    yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.lines)
+
+
+@consumer.on(r.RmaClosed)
+def some_did_not_come(event: r.RmaClosed) -> Iterator[Command]:
+    if event.outstanding:
+        yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.outstanding)
+
+
+@consumer.on(x.OrderExchangeCredited)
+def send_the_exchange(event: x.OrderExchangeCredited) -> Iterator[Command]:
+    yield o.PlaceOrder.model_construct(**{name: getattr(event.content, name) for name in o.OrderContent.model_fields})
+
+
+@consumer.on(o.OrderCreditLeft)
+def tell_the_return(event: o.OrderCreditLeft) -> Iterator[Command]:
+    yield r.RecordCreditLeft(
+        rma_id=event.exchange_of, exchange_order_id=event.order_id, amount_minor=event.amount_minor
+    )
+
+
+@consumer.on(r.RmaCreditLeft)
+def give_the_rest_back(event: r.RmaCreditLeft) -> Iterator[Command]:
+    yield x.RefundCredit(
+        order_id=event.order_id,
+        rma_id=event.rma_id,
+        exchange_order_id=event.exchange_order_id,
+        amount_minor=event.amount_minor,
+    )

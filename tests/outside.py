@@ -1,0 +1,117 @@
+"""The outside world of a test: what a provider, a warehouse and a carrier may answer to an intent, and tell later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.kernel import Command, Event, Recorded
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as sh
+from whole_engine import WholeEngine
+
+Answers = Callable[[Any, str, datetime], list[list[Command]]]
+"""Of an intent and the reference of its effect: what may come, the usual first; each is told as a whole."""
+
+
+def _payment(event: p.PaymentRequested, ref: str, _: datetime) -> list[list[Command]]:
+    of = {"payment_id": event.payment_id}
+    return [
+        [p.RecordAuthorization(**of, reference=ref)],
+        [p.RecordDecline(**of, reason="no money", retriable=True)],
+        [p.RecordDecline(**of, reason="stolen card")],
+        [p.RecordFailure(**of, reason="no answer")],
+    ]
+
+
+def _capture(event: p.PaymentCaptureRequested, ref: str, _: datetime) -> list[list[Command]]:
+    of = {"payment_id": event.payment_id, "capture_id": event.capture_id}
+    return [[p.RecordCapture(**of, reference=ref)], [p.RecordCaptureFailure(**of, reason="no money any more")]]
+
+
+def _renewal(event: p.PaymentReauthorizationRequested, ref: str, _: datetime) -> list[list[Command]]:
+    of = {"payment_id": event.payment_id, "capture_id": event.capture_id}
+    return [[p.RecordReauthorization(**of, reference=ref)], [p.RecordReauthorizationDecline(**of, reason="no money")]]
+
+
+def _void(event: p.PaymentVoidRequested, ref: str, _: datetime) -> list[list[Command]]:
+    of = {"payment_id": event.payment_id, "void_id": event.void_id}
+    return [[p.RecordVoid(**of, reference=ref)], [p.RecordVoidFailure(**of, reason="not today")]]
+
+
+def _refund(event: p.PaymentRefundRequested, ref: str, _: datetime) -> list[list[Command]]:
+    of = {"payment_id": event.payment_id, "refund_id": event.refund_id}
+    return [[p.RecordRefund(**of, reference=ref)], [p.RecordRefundFailure(**of, reason="account closed")]]
+
+
+def _booking(event: sh.ShipmentBookingRequested, ref: str, now: datetime) -> list[list[Command]]:
+    of: Any = {"shipment_id": event.shipment_id}
+    booked = sh.RecordBooking(**of, carrier=event.carrier or "dhl", tracking_number=ref)
+    milestones = [seen(event.shipment_id, status, now) for status in ("picked_up", "in_transit", "delivered")]
+    failed: list[Command] = [sh.RecordBookingFailure(**of, reason="no van")]
+    lost: list[Command] = [booked, *milestones[:1], seen(event.shipment_id, "failure", now)]
+    back: list[Command] = [booked, *milestones[:1], seen(event.shipment_id, "returned", now)]
+    return [[booked, *milestones], [booked], [*reversed(milestones), booked], failed, lost, back]
+
+
+def seen(shipment_id: str, status: Any, now: datetime) -> Command:
+    return sh.RecordMilestone(shipment_id=shipment_id, milestone_id=f"m/{status}", status=status, occurred_at=now)
+
+
+def _unbooking(event: sh.ShipmentBookingCancellationRequested, _: str, __: datetime) -> list[list[Command]]:
+    of = {"shipment_id": event.shipment_id}
+    return [[sh.RecordBookingCancelled(**of)], [sh.RecordBookingCancellationRefused(**of, reason="too late")]]
+
+
+ANSWERS: dict[type[Event], Answers] = {
+    p.PaymentRequested: _payment,
+    p.PaymentReauthorizationRequested: _renewal,
+    p.PaymentCaptureRequested: _capture,
+    p.PaymentVoidRequested: _void,
+    p.PaymentRefundRequested: _refund,
+    sh.ShipmentBookingRequested: _booking,
+    sh.ShipmentBookingCancellationRequested: _unbooking,
+}
+
+
+class Outside:
+    """`told`: everything it said so far, which it may say again at any time."""
+
+    def __init__(self, engine: WholeEngine) -> None:
+        self.engine = engine
+        self.seen = 0
+        self.open: list[Recorded] = []
+        self.told: list[Command] = []
+
+    def look(self) -> list[Recorded]:
+        """Intents that wait for an answer."""
+        intents = (*ANSWERS, *SimulatedWarehouse.intents)
+        self.open += [r for r in self.engine.log[self.seen :] if isinstance(r.event, intents)]
+        self.seen = len(self.engine.log)
+        return self.open
+
+    def answers(self, intent: Recorded) -> list[list[Command]]:
+        if type(intent.event) in SimulatedWarehouse.intents:
+            return [list(SimulatedWarehouse().perform([intent])[0])]
+        reference = f"ref-{intent.event_id.hex[:12]}"
+        return ANSWERS[type(intent.event)](intent.event, reference, self.engine.now)
+
+    def answer(self, intent: Recorded, choice: int = 0) -> Iterator[Command]:
+        """What is to be told now; the caller tells it."""
+        self.open.remove(intent)
+        options = self.answers(intent)
+        for command in options[choice % len(options)]:
+            self.told.append(command)
+            yield command
+
+
+def run_on(engine: WholeEngine, outside: Outside) -> None:
+    """Until nothing is left to do; the world answers as usual."""
+    engine.settle()
+    while intents := list(outside.look()):
+        for intent in intents:
+            for command in outside.answer(intent):
+                engine.tell(command)
+        engine.settle()
