@@ -8,12 +8,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from oms_es.kernel import Command
 from oms_es.schemas.location import OpenLocation
-from oms_es.schemas.order import Address, CancelOrder, OrderLine, PlaceOrder
-from oms_es.schemas.stock import ReceiveStock, ReleaseStock, ReserveStock, SetSafetyStock
+from oms_es.schemas.order import (
+    Address,
+    AmendOrder,
+    CancelOrder,
+    CancelOrderLines,
+    HoldOrder,
+    LineUnits,
+    OrderLine,
+    PlaceOrder,
+    RefundLine,
+    RefundOrder,
+    ReleaseHold,
+    Tender,
+)
+from oms_es.schemas.stock import (
+    AdjustStock,
+    CountStock,
+    MoveStock,
+    ReceiveInbound,
+    ReceiveStock,
+    ReleaseStock,
+    ReserveStock,
+    SetPresaleLimit,
+    SetSafetyStock,
+)
 from oms_es.simulation.scenario import Action, Profile
 
 EPOCH = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -24,6 +47,9 @@ CHANNELS = ("web", "shop", "market")
 PRICE_MINOR = 1_250
 BURST_SHARE, BURST_SECONDS = 0.85, 1.0
 ADDRESS = Address(country="DE", postal_code="10115")
+
+
+GIFT_CARD = Tender(method="gift_card", payment_token="gift", amount_minor=100)  # noqa: S106 - a token, no password
 
 
 class Draw(NamedTuple):
@@ -89,7 +115,8 @@ def orders(draw: Draw) -> Iterator[Action]:
     chance, flash = draw.chance, draw.profile.units >= FLASH_UNITS
     for number in range(chance.randint(*draw.profile.orders)):
         channel = CHANNELS[number % len(CHANNELS)]
-        at = draw.moment()
+        at, lines = draw.moment(), _lines(draw, 1 if flash else chance.choice((1, 1, 2)))
+        by_card = flash or draw.likely(0.7) or not any(line.unit_price_minor for line in lines)
         yield draw.action(
             at,
             PlaceOrder(
@@ -97,9 +124,11 @@ def orders(draw: Draw) -> Iterator[Action]:
                 external_id=f"{channel[0].upper()}{number}",
                 placed_at=EPOCH + timedelta(seconds=int(at)),
                 currency="EUR",
-                lines=_lines(draw, 1 if flash else chance.choice((1, 1, 2))),
+                lines=lines,
                 ship_to=ADDRESS,
                 shipping_minor=0 if flash else chance.choice((0, 490)),
+                priority=0 if flash else chance.choice((0, 0, 5)),
+                tenders=() if by_card else (GIFT_CARD,),
             ),
         )
 
@@ -176,6 +205,101 @@ def bad_input(draw: Draw) -> Iterator[Action]:
         yield draw.action(draw.moment(), draw.chance.choice((b"{", b"{}", b'{"channel": "web"}', b"\xff\xfe")))
 
 
+def amendments(draw: Draw) -> Iterator[Action]:
+    """Other units, or another charge; also of an order that is not known yet."""
+    if draw.likely(0.2):
+        action, order = draw.earlier()
+        first, *others = order.lines
+        more = first.model_copy(update={"quantity": draw.chance.randint(1, 3)})
+        amended: dict[str, Any] = {"lines": (more, *others)} if draw.likely(0.6) else {"shipping_minor": 700}
+        ask = AmendOrder(order_id=order.order_id, amendment_id="a1", keep=draw.likely(0.5), **amended)
+        yield draw.action(action.at + draw.chance.expovariate(0.5), ask)
+
+
+def holds(draw: Draw) -> Iterator[Action]:
+    """Some are taken off again, some are not."""
+    if draw.likely(0.2):
+        action, order = draw.earlier()
+        at, kind = action.at + draw.chance.expovariate(1.0), draw.chance.choice(("fraud", "address"))
+        yield draw.action(at, HoldOrder(order_id=order.order_id, kind=kind))
+        if draw.likely(0.7):
+            yield draw.action(at + draw.chance.expovariate(0.1), ReleaseHold(order_id=order.order_id, kind=kind))
+
+
+def lines_cancelled(draw: Draw) -> Iterator[Action]:
+    if draw.likely(0.2):
+        action, order = draw.earlier()
+        line = draw.chance.choice(order.lines)
+        units = (LineUnits(line_id=line.line_id, quantity=draw.chance.randint(1, line.quantity)),)
+        ask = CancelOrderLines(order_id=order.order_id, cancellation_id="c1", lines=units, reason="too many")
+        yield draw.action(action.at + draw.chance.expovariate(0.2), ask)
+
+
+def refunds(draw: Draw) -> Iterator[Action]:
+    if draw.likely(0.2):
+        action, order = draw.earlier()
+        line = draw.chance.choice(order.lines)
+        given: dict[str, Any] = (
+            {"goodwill_minor": 100} if draw.likely(0.5) else {"lines": (RefundLine(line_id=line.line_id, quantity=1),)}
+        )
+        ask = RefundOrder(order_id=order.order_id, refund_id="r1", reason="broken", **given)
+        yield draw.action(action.at + draw.chance.uniform(20.0, 200.0), ask)
+
+
+def presales(draw: Draw) -> Iterator[Action]:
+    """Sold before it exists; the goods come in time, too late, or in part."""
+    chance = draw.chance
+    if draw.likely(0.15):
+        at, sku, place = draw.moment(), chance.choice(draw.skus), chance.choice(draw.locations)
+        quantity = chance.randint(1, 2)
+        line = OrderLine(line_id="1", sku=sku, quantity=quantity, unit_price_minor=PRICE_MINOR)
+        by = EPOCH + timedelta(seconds=int(at) + chance.randint(60, 400))
+        yield draw.action(0.0, SetPresaleLimit(sku=sku, location=place, quantity=chance.randint(1, 4)))
+        yield draw.action(
+            at,
+            PlaceOrder(
+                channel="web",
+                external_id="PRE",
+                placed_at=EPOCH + timedelta(seconds=int(at)),
+                currency="EUR",
+                lines=(line,),
+                ship_to=ADDRESS,
+                kind="presale",
+                deposit_minor=chance.choice((0, 500)),
+                available_by=by,
+                balance_due_seconds=chance.randint(60, 600),
+            ),
+        )
+        come = ReceiveStock(sku=sku, location=place, receipt_id="presold", quantity=chance.randint(1, 4))
+        yield draw.action(at + chance.uniform(10.0, 500.0), come)
+
+
+def counts(draw: Draw) -> Iterator[Action]:
+    """What was counted is not what was there: promises may break."""
+    chance = draw.chance
+    if draw.likely(0.2):
+        at, sku, place = draw.moment(), chance.choice(draw.skus), chance.choice(draw.locations)
+        yield draw.action(at, CountStock(sku=sku, location=place, count_id="k1", quantity=chance.randint(0, 4)))
+    if draw.likely(0.1):
+        at, sku, place = draw.moment(), chance.choice(draw.skus), chance.choice(draw.locations)
+        yield draw.action(
+            at, AdjustStock(sku=sku, location=place, adjustment_id="d1", quantity=chance.choice((-1, 2)), reason="seen")
+        )
+
+
+def moves(draw: Draw) -> Iterator[Action]:
+    """From one location to another: there at once, or after a while on the way."""
+    chance = draw.chance
+    if draw.likely(0.2) and len(draw.locations) > 1:
+        at, sku, (place, other) = draw.moment(), chance.choice(draw.skus), chance.sample(draw.locations, 2)
+        arrives = EPOCH + timedelta(seconds=int(at) + 60) if draw.likely(0.5) else None
+        moved = MoveStock(sku=sku, location=place, move_id="m1", quantity=1, to_location=other, arrives_at=arrives)
+        yield draw.action(at, moved)
+        if arrives:
+            came = ReceiveInbound(sku=sku, location=other, inbound_id="m1", receipt_id="m1")
+            yield draw.action(at + chance.uniform(30.0, 120.0), came)
+
+
 MIX: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     openings,
     receipts,
@@ -184,4 +308,11 @@ MIX: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     carts,
     safety_stocks,
     bad_input,
+    amendments,
+    holds,
+    lines_cancelled,
+    refunds,
+    presales,
+    counts,
+    moves,
 )
