@@ -15,6 +15,7 @@ from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as st
 from story import (
+    NOON,
     OF,
     OF_PARCEL,
     OF_PAYMENT,
@@ -178,3 +179,41 @@ def test_a_broken_promise_is_open_unless_the_parcel_leaves_nevertheless() -> Non
     assert (row["kind"], row["order_id"]) == ("promise_broken", ORDER)
     assert row["detail"] == "2 x A at berlin are not there: counted 0, expected 2"
     assert fold(projection, broken, st.StockShipped(**held(), shipment_id="x", broken=True)) == {}
+
+
+def wrong(carton_id: str = "", status: sh.MilestoneStatus = "exception") -> sh.ShipmentExceptionRaised:
+    return sh.ShipmentExceptionRaised(
+        **OF_PARCEL, carton_id=carton_id, status=status, occurred_at=NOON, detail="nobody home"
+    )
+
+
+def test_a_parcel_in_trouble_is_open_until_it_goes_on_each_carton_for_itself() -> None:
+    row = only(wrong(), wrong(status="return_to_sender"))
+    assert (row["exception_id"], row["detail"]) == (f"delivery_exception/{PARCEL}", "return_to_sender: nobody home")
+    both = (wrong("1"), wrong("2"))
+    went_on = sh.ShipmentExceptionSettled(**OF_PARCEL, carton_id="1")
+    assert only(*both, went_on)["exception_id"] == f"delivery_exception/{PARCEL}/2"
+
+
+def test_what_no_rate_serves_or_no_carrier_fetches_is_open_until_it_is_booked() -> None:
+    deferred = sh.ShipmentBookingDeferred(**OF_PARCEL, delivery_option="express", candidates=(), rule_version="1")
+    given_back = sh.ShipmentBookingCancelled(**OF_PARCEL, carrier="dhl", tracking_number="T")
+    assert "express" in only(deferred)["detail"]
+    assert "dhl" in only(given_back)["detail"]
+    booked = sh.ShipmentBooked(**OF_PARCEL, carrier="dhl", tracking_number="U")
+    assert fold(projection, deferred, booked) == fold(projection, given_back, booked) == {}
+
+
+def test_what_came_back_and_what_a_carrier_contradicts_waits_for_a_person() -> None:
+    back = sh.ShipmentReturnedToSender(
+        **OF_PARCEL,
+        location="berlin",
+        items=(reservation("A", "berlin", 2),),
+        carton_ids=("",),
+        returned_at=NOON,
+        complete=True,
+    )
+    row = only(back)
+    assert (row["exception_id"], row["detail"]) == (f"returned_to_sender/{PARCEL}", "came back to berlin: 2 x A")
+    disputed = sh.ShipmentReportDisputed(**OF_PARCEL, report="m", detail="seen although it was cancelled")
+    assert only(disputed)["detail"] == "seen although it was cancelled"

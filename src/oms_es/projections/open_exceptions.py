@@ -1,8 +1,8 @@
 """Open exceptions: what a person must look at. A row goes when the matter is settled.
 
 A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
-given back, and a carrier that contradicts itself stay: nothing that happens settles them. A broken promise goes only if
-its parcel leaves. A payment that was declined or failed is none: its order knows.
+given back, a parcel that came back, and a carrier that contradicts itself stay: nothing that happens settles them. A
+broken promise goes only if its parcel leaves. A payment that was declined or failed is none: its order knows.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ table = Table(
 )
 projection = Projection(table)
 HOLD_KINDS = get_args(o.HoldKind)
+DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
 
 
@@ -252,6 +253,20 @@ def went_wrong(row: Row | None, recorded: Recorded, key: Key) -> Row:
 @projection.on(s.ShipmentExceptionSettled, keys=on_its_way)
 def goes_on(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
+
+
+def came_back(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentReturnedToSender)
+    return [("/".join(("returned_to_sender", event.shipment_id, *event.carton_ids[:1])).rstrip("/"),)]
+
+
+@projection.on(s.ShipmentReturnedToSender, keys=came_back)
+def is_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentReturnedToSender)
+    items = ", ".join(f"{item.quantity} x {item.sku}" for item in event.items)
+    return raised(key, recorded, f"came back to {event.location}: {items}"[:DETAIL_CHARACTERS_MAX])
 
 
 @projection.on(s.ShipmentReportDisputed, keys=about("carrier_contradiction", "shipment_id"))
