@@ -413,6 +413,12 @@ CHANGES = st.one_of(
         reason=words,
     ),
 )
+SPLITS = st.builds(
+    o.SplitOrder,
+    order_id=st.just(PLACE.order_id),
+    split_id=ids,
+    lines=st.lists(line_units, min_size=1, max_size=2).map(tuple),
+)
 ONWARDS: dict[str, Callable[[st.DrawFn, order.Order], Command]] = {
     "new": lambda draw, _: draw(places),
     "sourcing": answer,
@@ -433,6 +439,7 @@ ASTRAY = st.one_of(
     st.just(o.CancelOrder(**ORDER, reason="early", keep=True)),
     CHANGES,
     CHANGES,
+    SPLITS,
     st.builds(o.LapseOrder, order_id=st.just(PLACE.order_id), payment_id=st.just(f"{PLACE.order_id}.1") | st.none()),
     st.just(o.LapsePresale(**ORDER)),
     st.builds(o.HoldOrder, order_id=st.just(PLACE.order_id), kind=kinds),
@@ -795,6 +802,9 @@ LAWS = (
                 "exceeds_payment",
                 "exceeds_shipped",
                 "not_locked",
+                "being_sourced",
+                "not_standard",
+                "nothing_left",
                 "not_shipped",
             }
         ),

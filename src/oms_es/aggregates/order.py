@@ -20,6 +20,7 @@ from typing import Any
 
 from oms_es.aggregates import order_changes as changes
 from oms_es.aggregates import order_money as money
+from oms_es.aggregates import order_parts as parts
 from oms_es.aggregates import order_returns as returns
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, ShipmentStatus, evolve
@@ -37,6 +38,8 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     if isinstance(command, o.PlaceOrder):
         yield from _place(order, command)
+    elif type(command) in BEGINNINGS:
+        yield from BEGINNINGS[type(command)](order, command)
     elif order.placed is not None:
         yield from DECISIONS[type(command)](order, command)
     elif isinstance(command, o.AmendOrder | o.CancelOrder) and command.keep:
@@ -116,21 +119,8 @@ def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
             demand=command.backordered,
             placed_at=order.content.placed_at,
             priority=order.content.priority,
-            terms=_sourcing_terms(order, command),
+            terms=steps.sourcing_terms(order, (assigned.location for assigned in command.assignments)),
         )
-
-
-def _sourcing_terms(order: Order, command: o.SourceOrder) -> o.SourcingTerms:
-    assert order.content
-    held = {*steps.held_at(order), *(assigned.location for assigned in command.assignments)}
-    return o.SourcingTerms(
-        channel=order.content.channel,
-        kind=order.content.kind,
-        delivery_option=order.content.delivery_option,
-        allow_split=order.content.allow_split,
-        destination=o.Destination(**order.content.ship_to.model_dump(include=set(o.Destination.model_fields))),
-        held=tuple(sorted(held)),
-    )
 
 
 def _retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
@@ -142,7 +132,12 @@ def _retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
     """Of units that were cancelled meanwhile, only those count that the order still wants."""
     held = (command.reservation_id, command.sku, command.location)
-    if held not in order.awaited or order.phase in o.FINAL_PHASES:
+    if held not in order.awaited:
+        return
+    if order.phase in o.FINAL_PHASES:
+        if order.joined:  # it was given, and nobody took it back
+            told = command.model_dump(exclude={"presale", "quantity"})
+            yield o.OrderLockReturned(**told, quantity=order.awaited[held])
         return
     allocated = o.OrderLineAllocated(
         order_id=command.order_id,
@@ -404,6 +399,13 @@ OVERRIDES: dict[o.OverrideTarget, Any] = {
     "completed": _complete_anyway,
 }
 
+BEGINNINGS: dict[type[Any], Any] = {
+    o.PlaceJoined: parts.place_joined,
+    o.MergeOrders: parts.merge,
+    o.YieldToMerge: parts.yield_to_merge,
+    o.RecordMergeAnswer: parts.record_answer,
+}
+"""What is decided whether or not there is an order yet."""
 DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.SourceOrder: _source,
     o.RetrySourcing: _retry,
@@ -421,6 +423,7 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.RecordShipmentKept: _record_kept,
     o.AmendOrder: changes.amend,
     o.CancelOrderLines: changes.cancel_lines,
+    o.SplitOrder: parts.split,
     o.HoldOrder: _hold,
     o.ReleaseHold: _release_hold,
     o.RefundOrder: _refund,
@@ -438,7 +441,7 @@ decider = Decider(
     Order(),
     evolve,
     decide,
-    accepts=(o.PlaceOrder, *DECISIONS),
+    accepts=(o.PlaceOrder, *BEGINNINGS, *DECISIONS),
     emits=(
         o.OrderPlaced,
         o.DuplicateConflictFound,
@@ -461,6 +464,13 @@ decider = Decider(
         o.OrderCancellationKept,
         o.OrderLinesCancellationRequested,
         o.OrderLinesCancelled,
+        o.OrderSplit,
+        o.OrderJoined,
+        o.OrderLockReturned,
+        o.OrderMergeRequested,
+        o.OrderMergedInto,
+        o.OrderMergeDeclined,
+        o.OrderMergeFailed,
         o.OrderOverridden,
         o.OrderReleased,
         o.OrderShipmentPlanned,

@@ -41,7 +41,7 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
     if all(getattr(order.content, name) == value for name, value in told.items()) and (revision is None or not told):
         return
     require_before_release(order, "amended")
-    after = _amended(order.content, told)
+    after = amended(order.content, told)
     own = {"amendment_id": command.amendment_id, "revision": revision}
     yield from change(order, after, o.OrderAmended, own, told)
 
@@ -55,7 +55,7 @@ def require_before_release(order: Order, what: str) -> None:
         )
 
 
-def _amended(content: o.OrderContent, told: Mapping[str, Any]) -> o.OrderContent:
+def amended(content: o.OrderContent, told: Mapping[str, Any]) -> o.OrderContent:
     """As it would have been accepted. Tenders are fitted to what is due when it is asked for."""
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
     try:
@@ -67,7 +67,7 @@ def _amended(content: o.OrderContent, told: Mapping[str, Any]) -> o.OrderContent
 def change(
     order: Order,
     after: o.OrderContent,
-    shape: type[o.OrderAmended | o.OrderLinesCancelled],
+    shape: type[o.OrderAmended | o.OrderLinesCancelled | o.OrderSplit],
     own: Mapping[str, Any],
     told: Mapping[str, Any],
 ) -> Iterator[o.OrderEvent]:
@@ -175,19 +175,19 @@ def cancel_lines(order: Order, command: o.CancelOrderLines) -> Iterator[o.OrderE
     for line in command.lines:
         units[line.line_id] += line.quantity
     if order.phase in BEFORE_RELEASE:
-        _require_units(order, units)
+        require_units(order, units)
         if units == {line.line_id: line.quantity for line in order.content.lines}:
             yield from steps.ended(order, command.reason)
         else:
             yield from _cancel_unreleased(order, command, units)
     elif order.phase == "fulfilling":
-        _require_units(order, units)
+        require_units(order, units)
         yield _ask_parcels(order, command, units)
     else:
         raise Refused("already_shipped", f"order {command.order_id} is {order.phase}; ask for a return instead")
 
 
-def _require_units(order: Order, units: Mapping[str, int]) -> None:
+def require_units(order: Order, units: Mapping[str, int]) -> None:
     assert order.content
     there = {line.line_id: line.quantity for line in order.content.lines}
     for line_id, quantity in units.items():
@@ -199,16 +199,22 @@ def _require_units(order: Order, units: Mapping[str, int]) -> None:
 
 def _cancel_unreleased(order: Order, command: o.CancelOrderLines, units: Mapping[str, int]) -> Iterator[o.OrderEvent]:
     assert order.content
-    shares = money.shares_of(order.content, order.bundles)
-    there = {line.line_id: line.quantity for line in order.content.lines}
-    off = [
+    off = shares_off(order.content, units, order.bundles)
+    told = money.reduced(order.content, units, off)
+    after = amended(order.content, told)
+    yield from change(order, after, o.OrderLinesCancelled, _cancellation(command, units), told)
+
+
+def shares_off(
+    content: o.OrderContent, units: Mapping[str, int], bundles: Mapping[str, Mapping[str, int]]
+) -> list[o.LineShare]:
+    """What so many units of lines are worth."""
+    there = {line.line_id: line.quantity for line in content.lines}
+    return [
         money.taken(share, units[share.line_id] * share.quantity // there[share.line_id])[0]
-        for share in shares.lines
+        for share in money.shares_of(content, bundles).lines
         if share.line_id in units
     ]
-    told = money.reduced(order.content, units, off)
-    after = _amended(order.content, told)
-    yield from change(order, after, o.OrderLinesCancelled, _cancellation(command, units), told)
 
 
 def _cancellation(command: o.CancelOrderLines, units: Mapping[str, int]) -> dict[str, Any]:

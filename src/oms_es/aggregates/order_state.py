@@ -83,6 +83,11 @@ class Order(NamedTuple):
     returns: HashTrieMap[str, Return] = HashTrieMap()
     credited: int = 0  # of what was paid, what pays for an exchange now
     delivered_at: Moment | None = None  # the last delivery
+    joined: bool = False  # it began with locks of other orders
+    merging: o.OrderMergeRequested | None = None  # the order that was asked last to become part of this one
+    merged: tuple[o.OrderMergedInto, ...] = ()  # those that did
+    merge_ids: HashTrieSet[str] = HashTrieSet()
+    declined: HashTrieSet[str] = HashTrieSet()  # orders that it would not become part of
     cancel_reason: str = ""
     early: HashTrieMap[str, o.AmendOrder] = HashTrieMap()  # amendments that came before the order
     early_cancellation: str | None = None
@@ -327,6 +332,46 @@ def _overridden(order: Order, event: o.OrderOverridden) -> Order:
     )
 
 
+def _split(order: Order, event: o.OrderSplit) -> Order:
+    return changed(order, event)._replace(applied=order.applied.insert(event.split_id))
+
+
+def _joined(order: Order, event: o.OrderJoined) -> Order:
+    asked = (((t.reservation_id, t.sku, t.location), t.quantity) for t in event.transfers)
+    return order._replace(
+        phase="allocating",
+        attempt=order.attempt + 1,
+        wanted=HashTrieMap(),
+        awaited=HashTrieMap(asked),
+        bundles=HashTrieMap(event.bundles),
+        joined=True,
+        merging=None,
+    )
+
+
+def _lock_returned(order: Order, event: o.OrderLockReturned) -> Order:
+    return order._replace(awaited=order.awaited.discard((event.reservation_id, event.sku, event.location)))
+
+
+def _merge_requested(order: Order, event: o.OrderMergeRequested) -> Order:
+    merged = (*order.merged, event.answer) if event.answer else order.merged
+    return order._replace(merging=event, merged=merged, merge_ids=order.merge_ids.insert(event.merge_id))
+
+
+def _merge_failed(order: Order, _: o.OrderMergeFailed) -> Order:
+    return order._replace(merging=None)
+
+
+def _merged_into(order: Order, _: o.OrderMergedInto) -> Order:
+    return order._replace(
+        phase="merged", wanted=HashTrieMap(), backordered=HashTrieMap(), awaited=HashTrieMap(), allocated=HashTrieMap()
+    )
+
+
+def _merge_declined(order: Order, event: o.OrderMergeDeclined) -> Order:
+    return order._replace(declined=order.declined.insert(event.to_order_id))
+
+
 def _line_cut_requested(order: Order, event: o.OrderLinesCancellationRequested) -> Order:
     units: HashTrieMap[str, int] = HashTrieMap((line.line_id, line.quantity) for line in event.lines)
     cut = LineCut(event.reason, units, HashTrieSet(event.shipment_ids))
@@ -459,6 +504,13 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderHeld: _held,
     o.OrderHoldReleased: _hold_released,
     o.OrderAmended: _amended,
+    o.OrderSplit: _split,
+    o.OrderJoined: _joined,
+    o.OrderLockReturned: _lock_returned,
+    o.OrderMergeRequested: _merge_requested,
+    o.OrderMergeFailed: _merge_failed,
+    o.OrderMergedInto: _merged_into,
+    o.OrderMergeDeclined: _merge_declined,
     o.OrderAmendmentKept: _amendment_kept,
     o.OrderAmendmentRefused: _amendment_refused,
     o.OrderCancellationKept: _cancellation_kept,

@@ -45,6 +45,19 @@ def held_at(order: Order, short: o.Reservation | None = None) -> set[str]:
     return {held[2] for held in (*order.awaited, *order.allocated) if held != gone}
 
 
+def sourcing_terms(order: Order, locations: Iterable[str]) -> o.SourcingTerms:
+    """`locations`: where it is about to ask for locks, beside those where it has some."""
+    assert order.content
+    return o.SourcingTerms(
+        channel=order.content.channel,
+        kind=order.content.kind,
+        delivery_option=order.content.delivery_option,
+        allow_split=order.content.allow_split,
+        destination=o.Destination(**order.content.ship_to.model_dump(include=set(o.Destination.model_fields))),
+        held=tuple(sorted({*held_at(order), *locations})),
+    )
+
+
 def all_locked(order: Order) -> Iterator[o.OrderEvent]:
     """Every unit is: the money is due."""
     assert order.content

@@ -1,7 +1,8 @@
 """Order progress: what stock, payment and shipments did is told to the order they did it for.
 
-Reads    StockReserved, StockShort, StockReservationBroken, StockPresaleCovered, PaymentAuthorized, PaymentDeclined,
-         PaymentFailed, ShipmentDispatched, ShipmentDelivered, ShipmentCancelled, ShipmentCancellationRefused
+Reads    StockReserved, StockShort, StockReservationBroken, StockReservationTransferred, StockPresaleCovered,
+         PaymentAuthorized, PaymentDeclined, PaymentFailed, ShipmentDispatched, ShipmentDelivered, ShipmentCancelled,
+         ShipmentCancellationRefused
 Emits    RecordReservation, RecordShortage, RecordPresaleCovered, RecordPaymentAuthorized, RecordPaymentFailed,
          RecordShipmentDispatched, RecordShipmentDelivered, RecordShipmentCancelled, RecordShipmentKept
 Decides  nothing; the order is the memory of its own process.
@@ -26,6 +27,7 @@ from oms_es.schemas.stock import (
     ReservationEvent,
     StockPresaleCovered,
     StockReservationBroken,
+    StockReservationTransferred,
     StockReserved,
     StockShort,
 )
@@ -67,6 +69,18 @@ def report_the_lock(event: ReservationEvent) -> Iterator[Command]:
         quantity=event.quantity,
         **({"presale": True} if event.presale and report is o.RecordReservation else {}),
     )
+
+
+@consumer.on(StockReservationTransferred)
+def report_a_lock_that_went_over(event: StockReservationTransferred) -> Iterator[Command]:
+    if event.to_reservation_id.startswith(f"{event.to_order_id}/"):
+        yield o.RecordReservation(
+            order_id=event.to_order_id,
+            reservation_id=event.to_reservation_id,
+            sku=event.sku,
+            location=event.location,
+            quantity=event.quantity,
+        )
 
 
 @consumer.on(StockPresaleCovered)

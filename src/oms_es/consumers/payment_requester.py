@@ -1,7 +1,7 @@
 """Payment requester: money is asked for once everything is locked, and given back when the order is cancelled.
 
-Reads    OrderAllocated, OrderBalanceDue, OrderPaymentRequested, OrderAmended, OrderLinesCancelled, OrderOverridden,
-         OrderCancelled
+Reads    OrderAllocated, OrderBalanceDue, OrderPaymentRequested, OrderAmended, OrderLinesCancelled, OrderSplit,
+         OrderMergedInto, OrderOverridden, OrderCancelled
 Emits    RequestPayment, CancelPayment
 Decides  nothing; an order that costs nothing is not paid.
 """
@@ -17,8 +17,10 @@ from oms_es.schemas.order import (
     OrderBalanceDue,
     OrderCancelled,
     OrderLinesCancelled,
+    OrderMergedInto,
     OrderOverridden,
     OrderPaymentRequested,
+    OrderSplit,
     PaymentDue,
 )
 from oms_es.schemas.payment import CancelPayment, RequestPayment
@@ -46,9 +48,9 @@ def ask_again(event: OrderPaymentRequested) -> Iterator[RequestPayment]:
     yield _request(event.order_id, event.currency, event)
 
 
-@consumer.on(OrderAmended, OrderLinesCancelled, OrderOverridden)
+@consumer.on(OrderAmended, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden)
 def undo_what_is_another_amount_now(
-    event: OrderAmended | OrderLinesCancelled | OrderOverridden,
+    event: OrderAmended | OrderLinesCancelled | OrderSplit | OrderMergedInto | OrderOverridden,
 ) -> Iterator[CancelPayment]:
     yield from (CancelPayment(payment_id=payment_id) for payment_id in event.payments_cancelled)
 

@@ -1,8 +1,8 @@
 """Stock allocator: what was sourced is locked, what is no longer needed is let go, what left is shipped.
 
-Reads    OrderSourced, OrderAmended, OrderLinesCancelled, OrderOverridden, OrderShipmentCancelled, OrderCancelled,
-         ShipmentDispatched
-Emits    ReserveStock, ReleaseStock, ShipStock
+Reads    OrderSourced, OrderAmended, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden,
+         OrderLockReturned, OrderShipmentCancelled, OrderCancelled, ShipmentDispatched
+Emits    ReserveStock, ReleaseStock, ShipStock, TransferReservation
 Decides  nothing; aggregates/stock.py promises or comes up short.
 
 An order asks for its locks and lets go of them in one stream: the end of a lock is never told before its beginning.
@@ -19,15 +19,19 @@ from oms_es.schemas.order import (
     OrderAmended,
     OrderCancelled,
     OrderLinesCancelled,
+    OrderLockReturned,
+    OrderMergedInto,
     OrderOverridden,
     OrderShipmentCancelled,
     OrderSourced,
+    OrderSplit,
     Reservation,
+    transferred,
 )
 from oms_es.schemas.shipment import ShipmentDispatched
-from oms_es.schemas.stock import ReleaseStock, ReserveStock, ShipStock
+from oms_es.schemas.stock import ReleaseStock, ReserveStock, ShipStock, TransferReservation
 
-consumer = Consumer("stock_allocator", emits=(ReserveStock, ReleaseStock, ShipStock))
+consumer = Consumer("stock_allocator", emits=(ReserveStock, ReleaseStock, ShipStock, TransferReservation))
 
 
 @consumer.on(OrderSourced)
@@ -72,6 +76,21 @@ def release_what_will_not_ship(event: OrderShipmentCancelled) -> Iterator[Releas
     yield from (_cut(event.order_id, cut, event.shipment_id) for cut in event.released)
 
 
+@consumer.on(OrderSplit)
+def give_over_what_was_split_off(event: OrderSplit) -> Iterator[TransferReservation]:
+    yield from (_transfer(event, cut) for cut in event.released)
+
+
+@consumer.on(OrderMergedInto)
+def give_over_what_was_merged(event: OrderMergedInto) -> Iterator[TransferReservation]:
+    yield from (_transfer(event, held) for held in event.transfers)
+
+
+@consumer.on(OrderLockReturned)
+def release_what_came_too_late(event: OrderLockReturned) -> Iterator[ReleaseStock]:
+    yield _release(event.order_id, event)
+
+
 @consumer.on(ShipmentDispatched)
 def ship_what_left(event: ShipmentDispatched) -> Iterator[ShipStock]:
     for item in event.items:
@@ -82,6 +101,18 @@ def ship_what_left(event: ShipmentDispatched) -> Iterator[ShipStock]:
             order_id=event.order_id,
             shipment_id=event.shipment_id,
         )
+
+
+def _transfer(event: OrderSplit | OrderMergedInto, held: Reservation) -> TransferReservation:
+    return TransferReservation(
+        sku=held.sku,
+        location=held.location,
+        reservation_id=held.reservation_id,
+        order_id=event.order_id,
+        to_reservation_id=transferred(event.to_order_id, held.reservation_id),
+        to_order_id=event.to_order_id,
+        quantity=held.quantity,
+    )
 
 
 def _release(order_id: str, held: Reservation) -> ReleaseStock:

@@ -20,7 +20,9 @@ from oms_es.schemas.order import (
     OrderBackordered,
     OrderCancelled,
     OrderLinesCancelled,
+    OrderMergedInto,
     OrderSourcingRequested,
+    OrderSplit,
 )
 
 HEAD_START_SECONDS = 86_400
@@ -51,20 +53,20 @@ def of_the_demand(recorded: Recorded) -> Iterable[Key]:
 
 def of_the_cancelled(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
-    assert isinstance(event, OrderCancelled)
+    assert isinstance(event, OrderCancelled | OrderMergedInto)
     return tuple((event.order_id, sku) for sku in event.backordered)
 
 
 def of_the_change(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
-    assert isinstance(event, OrderAmended | OrderLinesCancelled)
+    assert isinstance(event, OrderAmended | OrderLinesCancelled | OrderSplit)
     return tuple((event.order_id, sku) for sku in event.no_longer_backordered)
 
 
-@projection.on(OrderAmended, OrderLinesCancelled, keys=of_the_change)
+@projection.on(OrderAmended, OrderLinesCancelled, OrderSplit, keys=of_the_change)
 def waits_for_less(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
     event = recorded.event
-    assert isinstance(event, OrderAmended | OrderLinesCancelled)
+    assert isinstance(event, OrderAmended | OrderLinesCancelled | OrderSplit)
     left = row["quantity"] - event.no_longer_backordered[str(key[1])] if row else 0
     return {**row, "quantity": left} if row and left else None
 
@@ -91,6 +93,6 @@ def is_sought_again(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 
 
-@projection.on(OrderCancelled, keys=of_the_cancelled)
+@projection.on(OrderCancelled, OrderMergedInto, keys=of_the_cancelled)
 def no_longer_waits(_: Row | None, __: Recorded, ___: Key) -> None:
     return None

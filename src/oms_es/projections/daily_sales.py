@@ -9,7 +9,14 @@ from sqlalchemy import BigInteger, Column, Date, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.order import OrderAmended, OrderCancelled, OrderLinesCancelled, OrderPlaced
+from oms_es.schemas.order import (
+    OrderAmended,
+    OrderCancelled,
+    OrderLinesCancelled,
+    OrderMergedInto,
+    OrderPlaced,
+    OrderSplit,
+)
 
 table = Table(
     "daily_sales",
@@ -25,12 +32,13 @@ table = Table(
     Column("cancelled_minor", BigInteger, nullable=False),
 )
 projection = Projection(table, shared=True)
+DATED = OrderPlaced | OrderCancelled | OrderAmended | OrderLinesCancelled | OrderSplit | OrderMergedInto
 COUNTS = ("orders", "units", "gross_minor", "cancelled_orders", "cancelled_units", "cancelled_minor")
 
 
 def of_the_day(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
-    assert isinstance(event, OrderPlaced | OrderCancelled | OrderAmended | OrderLinesCancelled)
+    assert isinstance(event, DATED)
     return ((event.placed_at.astimezone(UTC).date(), event.channel, event.currency),)
 
 
@@ -49,10 +57,10 @@ def cancelled(row: Row | None, recorded: Recorded, key: Key) -> Row:
     return _added(row, key, cancelled_orders=1, cancelled_units=event.units, cancelled_minor=event.total_minor)
 
 
-@projection.on(OrderAmended, keys=of_the_day)
+@projection.on(OrderAmended, OrderSplit, keys=of_the_day)
 def sold_otherwise(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
-    assert isinstance(event, OrderAmended)
+    assert isinstance(event, OrderAmended | OrderSplit)
     return _added(row, key, units=event.more_units, gross_minor=event.more_minor)
 
 
@@ -61,6 +69,14 @@ def partly_cancelled(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, OrderLinesCancelled)
     return _added(row, key, cancelled_units=-event.more_units, cancelled_minor=-event.more_minor)
+
+
+@projection.on(OrderMergedInto, keys=of_the_day)
+def sold_in_another(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    """The order that it became part of is counted instead."""
+    event = recorded.event
+    assert isinstance(event, OrderMergedInto)
+    return _added(row, key, orders=-1, units=-event.units, gross_minor=-event.total_minor)
 
 
 def _added(row: Row | None, key: Key, **counts: int) -> Row:

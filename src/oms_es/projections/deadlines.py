@@ -173,7 +173,9 @@ def goods_are_due(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
 
 
 @projection.on(o.OrderPaymentSecured, keys=of_the_secured)
-@projection.on(o.OrderAmended, o.OrderLinesCancelled, o.OrderOverridden, keys=of_the_undone)
+@projection.on(
+    o.OrderAmended, o.OrderLinesCancelled, o.OrderSplit, o.OrderMergedInto, o.OrderOverridden, keys=of_the_undone
+)
 @projection.on(o.OrderReleased, keys=_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE))
 @projection.on(o.OrderCancelled, keys=of_the_ended)
 def settled(_: Row | None, __: Recorded, ___: Key) -> None:

@@ -110,7 +110,7 @@ def is_sought_again(row: Row | None, _: Recorded, __: Key) -> Row | None:
     return row and {**row, "detail": SOUGHT}
 
 
-@projection.on(o.OrderAllocated, keys=about("backordered", "order_id"))
+@projection.on(o.OrderAllocated, o.OrderMergedInto, keys=about("backordered", "order_id"))
 def waits_no_longer(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 

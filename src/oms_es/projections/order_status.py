@@ -54,6 +54,8 @@ PHASES: dict[type[Event], o.Phase] = {
     o.OrderCompleted: "completed",
     o.OrderCancellationRequested: "cancelling",
     o.OrderCancelled: "cancelled",
+    o.OrderMergedInto: "merged",
+    o.OrderJoined: "allocating",
 }
 
 
@@ -112,6 +114,8 @@ def moved_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
             more |= {"shipments": len(plans), "promised_at": NEVER, "holds": []}
         case o.OrderCancellationRequested(reason=reason):
             more["reason"] = reason
+        case o.OrderMergedInto(to_order_id=merged):
+            more |= {"reason": f"part of {merged} now", "backordered": 0, "promised_at": NEVER}
         case o.OrderCancelled(reason=reason):
             more |= {"reason": reason, "backordered": 0, "promised_at": NEVER}
     return _changed(row, recorded, **more)
@@ -137,10 +141,10 @@ def could_not_be_stopped(row: Row | None, recorded: Recorded, _: Key) -> Row | N
     return _changed(row, recorded, phase="fulfilling" if row and row["phase"] == "cancelling" else None)
 
 
-@projection.on(o.OrderAmended, o.OrderLinesCancelled, keys=of_the_order)
+@projection.on(o.OrderAmended, o.OrderLinesCancelled, o.OrderSplit, keys=of_the_order)
 def became(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     event = recorded.event
-    assert isinstance(event, o.OrderAmended | o.OrderLinesCancelled)
+    assert isinstance(event, o.OrderAmended | o.OrderLinesCancelled | o.OrderSplit)
     if row is None:
         return None
     backordered = row["backordered"] - sum(event.no_longer_backordered.values())

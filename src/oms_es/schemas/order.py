@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 from uuid import NAMESPACE_URL, uuid5
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.payment import RefundAllocation
@@ -32,6 +32,7 @@ from oms_es.schemas.types import (
 
 LINES_MAX = 500
 TENDERS_MAX = 20
+MERGED_MAX = 20
 PRIORITY_MAX = 9
 BALANCE_DUE_SECONDS_MAX = 365 * 86_400
 REASON_LENGTH_MAX = 510
@@ -360,6 +361,39 @@ class AmendOrder(OrderCommand):
         return {name: value for name, value in named.items() if value is not None}
 
 
+class SplitOrder(OrderCommand):
+    """Make an order of its own of some units before their release; what waits for stock goes first.
+
+    Locks go over without being let go of. Shipping stays with the order that was split.
+    """
+
+    split_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+    lines: Annotated[tuple[LineUnits, ...], Field(min_length=1, max_length=LINES_MAX)]
+
+
+class MergeOrders(Command):
+    """Make one new order of several of a channel that go to the same address, before their release.
+
+    Those that are too far, or go elsewhere, are left as they are.
+    """
+
+    channel: Channel
+    merge_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+    order_ids: Annotated[tuple[Identifier, ...], Field(min_length=2, max_length=MERGED_MAX)]
+
+    @property
+    def external_id(self) -> str:
+        return f"merge/{self.merge_id}"
+
+    @property
+    def order_id(self) -> str:
+        return order_id_of(self.channel, self.external_id)
+
+    @property
+    def stream(self) -> str:
+        return f"order-{self.order_id}"
+
+
 class CancelOrderLines(OrderCommand):
     """Cancel units of lines, at any stage before they are with the carrier; the rest of the order goes on."""
 
@@ -458,6 +492,12 @@ class OrderSourced(OrderEvent):
 
 def reservation_id_of(order_id: str, attempt: int) -> str:
     return f"{order_id}/{attempt}"
+
+
+def transferred(to_order_id: str, reservation_id: str) -> str:
+    """The name of a lock under the order that gets it: new for each lock that it is given."""
+    source, _, attempt = reservation_id.rpartition("/")
+    return f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, source)}.{attempt}"
 
 
 class SourcingTerms(Message):
@@ -653,6 +693,92 @@ class OrderAmended(OrderEvent, ContentChange):
     revision: int | None = None
 
 
+class OrderSplit(OrderEvent, ContentChange):
+    """Some units are an order of their own now. `released` are the locks that it gets."""
+
+    split_id: str
+    to_order_id: str
+    content: OrderContent
+    bundles: dict[str, dict[str, int]] = {}
+
+
+class OrderJoined(OrderEvent):
+    """It began with locks that other orders give it."""
+
+    from_order_ids: tuple[str, ...]
+    transfers: tuple[Reservation, ...]
+    """As they will be called here; each is told by stock when it has gone over."""
+    bundles: dict[str, dict[str, int]] = {}
+
+
+class OrderLockReturned(OrderEvent, Reservation):
+    """A lock that went over to it too late: it was cancelled meanwhile."""
+
+
+class OrderMergedInto(OrderEvent):
+    """It is part of another order now, which has its lines, its locks and what it waited for."""
+
+    to_order_id: str
+    content: OrderContent
+    transfers: tuple[Reservation, ...]
+    backordered: dict[str, int] = {}
+    bundles: dict[str, dict[str, int]] = {}
+    payments_cancelled: tuple[str, ...] = ()
+    channel: str
+    placed_at: Moment
+    currency: str
+    total_minor: int
+    units: int
+
+
+class OrderMergeRequested(OrderEvent):
+    """An order is asked to become part of this one, if it goes where the ones before it go."""
+
+    channel: str
+    merge_id: str
+    source_id: str
+    to_be_asked: tuple[str, ...]
+    """After it."""
+    terms: OrderContent | None = None
+    answer: OrderMergedInto | None = None
+    """Of the order that was asked before, if it agreed."""
+
+
+class OrderMergeDeclined(OrderEvent):
+    to_order_id: str
+    reason: str
+
+
+class OrderMergeFailed(OrderEvent):
+    """Not one of the orders could be merged: there is no order."""
+
+    merge_id: str
+
+
+class PlaceJoined(OrderCommand):
+    """The order that was split off begins."""
+
+    from_order_id: Identifier
+    content: OrderContent
+    transfers: tuple[Reservation, ...]
+    backordered: dict[Sku, Units] = {}
+    bundles: dict[str, dict[str, int]] = {}
+
+
+class YieldToMerge(OrderCommand):
+    """Become part of another order, if it is not too late and `terms` fit."""
+
+    to_order_id: Identifier
+    terms: OrderContent | None = None
+
+
+class RecordMergeAnswer(OrderCommand):
+    """What an order that was asked to become part of this one said; without `merged` it declined."""
+
+    source_id: Identifier
+    merged: OrderMergedInto | None = None
+
+
 class OrderAmendmentKept(OrderEvent):
     """It came before the order; it is applied when the order comes."""
 
@@ -834,5 +960,6 @@ Phase = Literal[
     "shipped",
     "completed",
     "cancelled",
+    "merged",
 ]
-FINAL_PHASES: frozenset[Phase] = frozenset({"completed", "cancelled"})
+FINAL_PHASES: frozenset[Phase] = frozenset({"completed", "cancelled", "merged"})

@@ -1,0 +1,242 @@
+"""Orders that become several, and several that become one.
+
+Invariant: units and money are conserved. Locks go from order to order by transfer and are never let go of in between:
+who gives asks the stock for it in its own stream, so that no later end of its locks is told before; who gets counts on
+a lock when stock has told it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from oms_es.aggregates import order_changes as changes
+from oms_es.aggregates import order_money as money
+from oms_es.aggregates import order_steps as steps
+from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, evolve
+from oms_es.kernel import Refused
+from oms_es.schemas import order as o
+from oms_es.schemas.types import AMOUNT_MINOR_MAX
+
+SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split")
+"""What orders must have in common to become one."""
+LINE_ID_LENGTH_MAX = 120
+"""So that the number of its order fits before it."""
+
+
+def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
+    assert order.content
+    if command.split_id in order.applied:
+        return
+    changes.require_before_release(order, "split")
+    _require_at_rest(order)
+    units: dict[str, int] = defaultdict(int)
+    for line in command.lines:
+        units[line.line_id] += line.quantity
+    changes.require_units(order, units)
+    if units == {line.line_id: line.quantity for line in order.content.lines}:
+        raise Refused("nothing_left", f"order {command.order_id} would have no line left; split fewer units")
+    bundles: Any = order.bundles
+    off = changes.shares_off(order.content, units, bundles)
+    told = money.reduced(order.content, units, off)
+    after = changes.amended(order.content, told)
+    content = _content_of(order.content, units, after, f"{order.content.external_id}/{command.split_id}")
+    own = {
+        "split_id": command.split_id,
+        "to_order_id": o.order_id_of(content.channel, content.external_id),
+        "content": content,
+        "bundles": {sku: dict(made_of) for sku, made_of in order.bundles.items()},
+    }
+    yield from changes.change(order, after, o.OrderSplit, own, told)
+
+
+def _require_at_rest(order: Order) -> None:
+    assert order.content
+    if order.wanted or order.awaited:
+        raise Refused("being_sourced", f"units of order {order.order_id} are being sourced; try again in a moment")
+    if order.content.kind != "standard":
+        raise Refused(
+            "not_standard", f"order {order.order_id} is a {order.content.kind}; only standard orders are split"
+        )
+
+
+def _content_of(
+    before: o.OrderContent, units: Mapping[str, int], after: o.OrderContent, external_id: str
+) -> o.OrderContent:
+    """The units that go, with the discount and the tax that the rest does not keep."""
+    lines = tuple(
+        line.model_copy(update={"quantity": units[line.line_id]}) for line in before.lines if units.get(line.line_id)
+    )
+    fields = {name: getattr(before, name) for name in o.OrderContent.model_fields}
+    changed = {
+        "lines": lines,
+        "external_id": external_id,
+        "shipping_minor": 0,
+        "discount_minor": before.discount_minor - after.discount_minor,
+        "tax_minor": before.tax_minor - after.tax_minor,
+        "tenders": (),
+    }
+    try:
+        return o.OrderContent(**{**fields, **changed})
+    except ValidationError as error:
+        raise Refused("invalid_split", error.errors(include_url=False)[0]["msg"]) from error
+
+
+def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]:
+    if order.placed is None:
+        yield from _begun(
+            order, command.content, (command.from_order_id,), command.transfers, command.backordered, command.bundles
+        )
+
+
+def _begun(
+    order: Order,
+    content: o.OrderContent,
+    sources: tuple[str, ...],
+    transfers: Iterable[o.Reservation],
+    backordered: Mapping[str, int],
+    bundles: Mapping[str, Mapping[str, int]],
+) -> Iterator[o.OrderEvent]:
+    fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
+    told = o.PlaceOrder(**fields)
+    placed = o.OrderPlaced(order_id=told.order_id, fingerprint=told.fingerprint, **fields)
+    joined = o.OrderJoined(
+        order_id=told.order_id,
+        from_order_ids=sources,
+        transfers=tuple(transfers),
+        bundles={sku: dict(made_of) for sku, made_of in bundles.items()},
+    )
+    yield placed
+    yield joined
+    if backordered:
+        after = evolve(evolve(order, placed), joined)
+        yield o.OrderBackordered(
+            order_id=told.order_id,
+            attempt=after.attempt,
+            demand=dict(backordered),
+            placed_at=content.placed_at,
+            priority=content.priority,
+            terms=steps.sourcing_terms(after, ()),
+        )
+
+
+def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:
+    """One after the other is asked, so that each knows where those before it go."""
+    if order.placed is None and command.merge_id not in order.merge_ids:
+        first, *others = dict.fromkeys(command.order_ids)
+        yield o.OrderMergeRequested(
+            order_id=command.order_id,
+            channel=command.channel,
+            merge_id=command.merge_id,
+            source_id=first,
+            to_be_asked=tuple(others),
+        )
+
+
+def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEvent]:
+    """A consumer asks: the no is an event."""
+    if order.phase == "merged" or command.to_order_id in order.declined:
+        return
+    if reason := _why_not_merged(order, command.terms):
+        yield o.OrderMergeDeclined(order_id=command.order_id, to_order_id=command.to_order_id, reason=reason)
+        return
+    assert order.content
+    fields = {name: getattr(order.content, name) for name in o.OrderContent.model_fields}
+    yield o.OrderMergedInto(
+        order_id=command.order_id,
+        to_order_id=command.to_order_id,
+        content=o.OrderContent(**{**fields, "tenders": ()}),
+        transfers=tuple(
+            o.Reservation(reservation_id=key, sku=sku, location=location, quantity=quantity)
+            for (key, sku, location), quantity in sorted(order.allocated.items())
+        ),
+        backordered=dict(order.backordered.items()),
+        bundles={sku: dict(made_of) for sku, made_of in order.bundles.items()},
+        payments_cancelled=tuple(order.live_payments),
+        channel=order.content.channel,
+        placed_at=order.content.placed_at,
+        currency=order.content.currency,
+        total_minor=order.content.total_minor,
+        units=steps.units_of(order.content),
+    )
+
+
+def _why_not_merged(order: Order, terms: o.OrderContent | None) -> str:
+    content = order.content
+    if content is None:
+        return "there is no such order"
+    if order.phase not in BEFORE_RELEASE:
+        return f"it is {order.phase}"
+    if order.wanted or order.awaited:
+        return "units of it are being sourced"
+    if content.kind != "standard":
+        return f"it is a {content.kind}"
+    if order.holds:
+        return "it is held"
+    if terms and len(terms.lines) + len(content.lines) > o.LINES_MAX:
+        return f"together they would have more than {o.LINES_MAX} lines"
+    if terms and terms.total_minor + content.total_minor > AMOUNT_MINOR_MAX:
+        return f"together they would cost more than {AMOUNT_MINOR_MAX}"
+    if any(len(line.line_id) > LINE_ID_LENGTH_MAX for line in content.lines):
+        return f"it has line ids of more than {LINE_ID_LENGTH_MAX} characters"
+    other = [name for name in SAME_TERMS if terms and getattr(terms, name) != getattr(content, name)]
+    return f"it has another {other[0]}" if other else ""
+
+
+def record_answer(order: Order, command: o.RecordMergeAnswer) -> Iterator[o.OrderEvent]:
+    asked = order.merging
+    if asked is None or asked.source_id != command.source_id:
+        return
+    merged = (*order.merged, command.merged) if command.merged else order.merged
+    if asked.to_be_asked:
+        following, *others = asked.to_be_asked
+        yield o.OrderMergeRequested(
+            order_id=command.order_id,
+            channel=asked.channel,
+            merge_id=asked.merge_id,
+            source_id=following,
+            to_be_asked=tuple(others),
+            terms=_combined(asked, merged) if merged else None,
+            answer=command.merged,
+        )
+    elif merged:
+        yield from _merged(order, asked, merged)
+    else:
+        yield o.OrderMergeFailed(order_id=command.order_id, merge_id=asked.merge_id)
+
+
+def _merged(
+    order: Order, asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...]
+) -> Iterator[o.OrderEvent]:
+    backordered: dict[str, int] = defaultdict(int)
+    for each in merged:
+        for sku, quantity in each.backordered.items():
+            backordered[sku] += quantity
+    transfers = [
+        held.model_copy(update={"reservation_id": o.transferred(asked.order_id, held.reservation_id)})
+        for each in merged
+        for held in each.transfers
+    ]
+    bundles = {sku: made_of for each in merged for sku, made_of in each.bundles.items()}
+    sources = tuple(each.order_id for each in merged)
+    yield from _begun(order, _combined(asked, merged), sources, transfers, backordered, bundles)
+
+
+def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...]) -> o.OrderContent:
+    """The lines of all under numbered ids; charges summed; placed when the first was, as urgent as the most urgent."""
+    contents = [each.content for each in merged]
+    fields = {name: getattr(contents[0], name) for name in o.OrderContent.model_fields}
+    for name in ("shipping_minor", "tax_minor", "discount_minor"):
+        fields[name] = sum(getattr(content, name) for content in contents)
+    fields["lines"] = tuple(
+        line.model_copy(update={"line_id": f"{number}.{line.line_id}"})
+        for number, content in enumerate(contents, start=1)
+        for line in content.lines
+    )
+    fields["external_id"] = f"merge/{asked.merge_id}"
+    fields["placed_at"] = min(content.placed_at for content in contents)
+    fields["priority"] = max(content.priority for content in contents)
+    return o.OrderContent(**fields)
