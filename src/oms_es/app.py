@@ -90,7 +90,7 @@ from oms_es.projections import (
     tracking_numbers,
     tracking_reports,
 )
-from oms_es.runtime import changes, dead_letters, documents, relay
+from oms_es.runtime import changes, command_letters, dead_letters, documents, relay
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import Bell, Feed, Log
@@ -166,6 +166,7 @@ PARSERS: Mapping[str, Parser] = {
     "stripe": stripe.parse_event,
     "carrier_callback": carrier.parse_callback,
     "easypost_tracker": easypost.parse_tracker,
+    command_letters.DIALECT: command_letters.parser_of(DECIDERS),
 }
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
 

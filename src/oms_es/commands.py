@@ -19,7 +19,7 @@ import typer
 from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
-from rpds import HashTrieMap, HashTrieSet
+from rpds import HashTrieMap, HashTrieSet, Queue
 
 from oms_es.kernel import Command, Decider, Event
 from oms_es.schemas.order import order_id_of
@@ -163,8 +163,8 @@ def _flag(name: str, what: str) -> inspect.Parameter:
 
 def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
     """The fields of a state that differ, as plain values a person or a program can read."""
-    pairs = {name: (getattr(before, name), getattr(after, name)) for name in after._fields}
-    return {name: (plain(old), plain(new)) for name, (old, new) in pairs.items() if old != new}
+    pairs = {name: (plain(getattr(before, name)), plain(getattr(after, name))) for name in after._fields}
+    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
 
 def plain(value: Any) -> Any:
@@ -173,6 +173,8 @@ def plain(value: Any) -> Any:
             return {_key(key): plain(item) for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))}
         case HashTrieSet():
             return sorted((_key(item) for item in value), key=str)
+        case Queue():
+            return [plain(item) for item in value]
         case Event():
             return type(value).__name__
         case _ if hasattr(value, "_fields"):

@@ -201,9 +201,13 @@ def test_other_content_under_the_same_id_is_kept_whole_and_once() -> None:
     given_order(PLACED, conflict).when(PLACE).then()
 
 
-def test_nothing_can_be_told_of_an_unknown_order() -> None:
-    for command in (CANCEL, LAPSE, PAID, RETRY, source(1, A2, B1), record_reservation(1, A2)):
-        given_order().when(command).then_refused("unknown_order")
+def test_people_are_told_that_an_order_is_unknown() -> None:
+    given_order().when(CANCEL).then_refused("unknown_order")
+
+
+def test_what_the_engine_tells_of_an_order_that_nobody_placed_stops_nobody() -> None:
+    for command in (LAPSE, PAID, RETRY, source(1, A2, B1), record_reservation(1, A2)):
+        given_order().when(command).then()
 
 
 def test_sourcing_answers_the_whole_demand_of_its_attempt() -> None:

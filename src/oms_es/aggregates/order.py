@@ -44,8 +44,30 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
         yield from DECISIONS[type(command)](order, command)
     elif isinstance(command, o.AmendOrder | o.CancelOrder) and command.keep:
         yield from _keep(order, command)
-    else:
+    elif not isinstance(command, FROM_WITHIN):
         raise Refused("unknown_order", f"there is no order {command.order_id}; place it first")
+
+
+FROM_WITHIN = (
+    o.SourceOrder,
+    o.RetrySourcing,
+    o.RecordReservation,
+    o.RecordShortage,
+    o.RecordPresaleCovered,
+    o.LapsePresale,
+    o.RecordPaymentAuthorized,
+    o.RecordPaymentFailed,
+    o.RepeatPayment,
+    o.RecordShipmentDispatched,
+    o.RecordShipmentDelivered,
+    o.RecordShipmentCancelled,
+    o.RecordShipmentKept,
+    o.LapseOrder,
+    x.CreditReturn,
+    x.RefundCredit,
+    x.RecordReturnEnded,
+)
+"""What the engine tells an order of stock, money and parcels: also of those that somebody made by hand for no order."""
 
 
 def _place(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:

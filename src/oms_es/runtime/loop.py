@@ -19,8 +19,10 @@ from typing import Protocol
 
 import structlog
 
-from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Wanted
+from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Refused, Wanted
+from oms_es.runtime import command_letters, metrics
 from oms_es.runtime.codec import Cause
+from oms_es.runtime.dead_letters import DeadLetter
 from oms_es.runtime.log import READ_MAX, Feed
 from oms_es.runtime.read_models import Finder, ReadModel
 from oms_es.runtime.recorder import Advance, PositionLost
@@ -256,7 +258,37 @@ class GatewayWorker(FeedReader):
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         answers = self.gateway.perform(deliveries)
         batch = [(Cause.of(r, self.role), commands) for r, commands in zip(deliveries, answers, strict=True)]
-        self.feed.offer(self.store.execute(batch, advance))
+        try:
+            recorded: Sequence[Recorded] = self.store.execute(batch, advance)
+        except Refused:
+            if len(deliveries) > 1:
+                raise
+            recorded = self._take_one_by_one(deliveries[0], answers[0], advance)
+        self.feed.offer(recorded)
+
+    def _take_one_by_one(self, intent: Recorded, commands: Sequence[Command], advance: Advance) -> Sequence[Recorded]:
+        """What the world says is input from outside: an answer that contradicts what is known is for a person."""
+        recorded: list[Recorded] = []
+        letters: list[DeadLetter] = []
+        for command in commands:
+            try:
+                recorded += self.store.execute([(Cause.of(intent, self.role), [command])])
+            except Refused as refused:
+                letters.append(self._letter(intent, command, refused))
+        recorded += self.store.execute([], advance, letters)
+        return recorded
+
+    def _letter(self, intent: Recorded, command: Command, refused: Refused) -> DeadLetter:
+        log.warning("buried", source=self.role, place=intent.position, reason=refused.reason, detail=refused.detail)
+        metrics.DEAD_LETTERS.labels(self.role).inc()
+        return DeadLetter(
+            source=self.role,
+            place=str(intent.position),
+            dialect=command_letters.DIALECT,
+            payload=command_letters.as_bytes(command),
+            reason=refused.reason,
+            detail=refused.detail,
+        )
 
 
 class Ticker:
