@@ -22,6 +22,7 @@ from oms_es.aggregates import (
     delivery,
     item,
     location,
+    numbering,
     order,
     order_money,
     payment,
@@ -36,6 +37,7 @@ from oms_es.aggregates import (
 )
 from oms_es.audit.stock_book import StockBook
 from oms_es.kernel import Command, Decider, Event, Refused
+from oms_es.schemas import numbering as numbers
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import rates as r
@@ -565,6 +567,25 @@ def location_holds(state: location.Location, history: Sequence[Event]) -> None:
     assert all(before != after for before, after in pairwise(history))
 
 
+# --- numbering
+
+
+def numbering_commands() -> Strategy:
+    sets = st.builds(
+        numbers.SetOrderNumbering, channel=st.just("web"), prefix=words, digits=quantities, first=st.integers(1, 9)
+    )
+    asks = st.builds(numbers.AssignOrderNumber, channel=st.just("web"), order_id=st.sampled_from("abcdefgh"))
+    return sets | asks | asks
+
+
+def numbering_holds(state: numbering.Numbering, history: Sequence[Event]) -> None:
+    given = [event for event in history if isinstance(event, numbers.OrderNumbered)]
+    assert len({event.order_id for event in given}) == len(given)
+    assert all(before.number < after.number for before, after in pairwise(given))
+    restored = numbering.restore(from_json(to_json(numbering.dump(state))))
+    assert restored == state
+
+
 # --- item
 
 
@@ -814,6 +835,7 @@ LAWS = (
     Law(tracker.decider, always(tracker_commands()), tracker_holds),
     Law(rules.decider, always(rules_commands()), rules_hold, frozenset({"version_taken"})),
     Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
+    Law(numbering.decider, always(numbering_commands()), numbering_holds),
     Law(item.decider, always(item_commands()), item_holds, frozenset({"made_of_itself"})),
 )
 

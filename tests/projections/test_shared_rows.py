@@ -19,6 +19,7 @@ from oms_es.schemas import item as i
 from oms_es.schemas import serial as n
 from oms_es.schemas import stock as s
 from oms_es.schemas.feedback import RecordFeedback
+from oms_es.schemas.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.policy import SetReturnPolicy
 from oms_es.schemas.rma import OpenRma, Terms
 from oms_es.schemas.rules import PublishSourcingRules
@@ -43,6 +44,8 @@ BESIDES: tuple[Command, ...] = (
     ),
     s.SetReorderPoint(**TEA, quantity=5, up_to=20),
     s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=LONG_AGO),
+    SetOrderNumbering(channel="web"),
+    AssignOrderNumber(channel="web", order_id="o1"),
     n.ReceiveSerials(**TEA, receipt_id="numbered", serials=("1", "2")),
 )
 """What those days do not bring by themselves."""

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Table, Text, Uuid
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import feedback as f
+from oms_es.schemas import numbering as n
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas import payment as p
@@ -54,6 +55,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderHeld: "held, {e.kind}: {e.note}",
     o.OrderHoldReleased: "no longer held, {e.kind}",
     o.OrderAmended: "amended, " + MONEY,
+    n.OrderNumbered: "is called {e.name}",
     o.OrderSplit: "some lines are {e.to_order_id} now",
     o.OrderJoined: "begun with locks of other orders",
     o.OrderLockReturned: "gives back " + STOCK,

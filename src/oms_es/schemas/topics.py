@@ -19,6 +19,7 @@ CATEGORIES = (
     "rma",
     "policy",
     "feedback",
+    "numbering",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """By the category of the stream, which is what its name begins with."""
