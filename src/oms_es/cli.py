@@ -23,6 +23,7 @@ from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, NotMigrated, Part
 from oms_es.audit import queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.verify import Report, verify
+from oms_es.audit.why import sourcing_of
 from oms_es.commands import add_to, changed, id_of, verbs
 from oms_es.demo import run as demo_run
 from oms_es.failures import Code, NotFound, failed
@@ -307,6 +308,22 @@ def show_order(order: OrderName, *, json: Json = False) -> None:
         display.console_on(sys.stdout).print(
             display.order_lines(found, exceptions), display.story(found, timeline), sep="\n"
         )
+
+
+@order_app.command("why")
+def why_there(order: OrderName, *, json: Json = False) -> None:
+    """Why an order ships from where it does: every attempt, what was weighed, by which rules, and who decided."""
+    with reading(set_up()) as connection:
+        order_id = id_of(order)
+        if not queries.is_accepted(connection, order_id):
+            raise NotFound(f"there is no order {order}; name it by its id, or as CHANNEL/EXTERNAL_ID")
+        steps = sourcing_of(connection, Codec(EVENTS), order_id)
+    if json:
+        print_json([step.as_json() for step in steps])
+    elif steps:
+        display.console_on(sys.stdout).print(display.why(order, steps))
+    else:
+        say(f"order {order} is not sourced yet; start an engine with `oms-es run`")
 
 
 def order_named(connection: queries.Connection, name: str) -> queries.Row:

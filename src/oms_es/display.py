@@ -18,8 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from oms_es.audit.verify import Report
+from oms_es.audit.why import Step
 from oms_es.schemas.currency import exponent_of
 from oms_es.schemas.money import apportion
+from oms_es.schemas.order import Candidate, OrderSourced
 from oms_es.schemas.shipment import CarrierChoice
 
 Row = Mapping[str, Any]
@@ -97,6 +99,35 @@ def order_lines(order: Row, exceptions: Sequence[Row]) -> RenderableType:
     for name, fact in facts:
         table.add_row(Text(plain(name), style="dim"), Text(plain(fact)))
     return table
+
+
+def why(order: str, steps: Sequence[Step]) -> RenderableType:
+    """What led to where an order ships from; under it, of each decision, the plans that were weighed."""
+    told = [
+        (step.position, f"{step.recorded_at:%H:%M:%S}", type(step.event).__name__, step.actor, step.what)
+        for step in steps
+    ]
+    story_table = grid(f"Why order {order} ships from there", told, "position", "time (UTC)", "event", "by", "what")
+    weighed = [_candidates(step.event) for step in steps if isinstance(step.event, OrderSourced)]
+    return Group(story_table, *(table for table in weighed if table))
+
+
+def _candidates(sourced: OrderSourced) -> Table | None:
+    if not sourced.candidates:
+        return None
+    numbers = ("units", *(name.replace("_", " ") for name in MEASURES), "score")
+    rows = [_weighed(rank, candidate) for rank, candidate in enumerate(sourced.candidates)]
+    title = f"Attempt {sourced.attempt}: weighed by rules {sourced.rule_version}, the first was chosen"
+    return grid(title, rows, "", "from", *numbers, numbers=numbers)
+
+
+MEASURES = ("shipments", "priority", "cost_minor", "distance_km", "late_days", "over_capacity")
+
+
+def _weighed(rank: int, candidate: Candidate) -> Sequence[object]:
+    measures = [getattr(candidate, name) for name in MEASURES]
+    score = ", ".join(map(str, candidate.score))
+    return ("" if rank else "*", ", ".join(candidate.locations), candidate.covers_units, *measures, score)
 
 
 def stock_levels(sku: str, levels: Iterable[Row]) -> Table:

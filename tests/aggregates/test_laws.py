@@ -335,6 +335,35 @@ def answer(draw: st.DrawFn, state: order.Order) -> Command:
     )
 
 
+def answer_or_explode(draw: st.DrawFn, state: order.Order) -> Command:
+    return answer(draw, state) if draw(chances) else explosion(draw, state)
+
+
+def explosion(draw: st.DrawFn, state: order.Order) -> Command:
+    """B is sold as a set."""
+    return o.ExplodeBundles(**ORDER, attempt=state.attempt, bundles={"B": {"A": 1, "C": 2}})
+
+
+def needed_by(state: order.Order) -> dict[str, int]:
+    """The units of its content, bundles taken apart."""
+    return order_money.exploded(state.content.demand, dict(state.bundles.items())) if state.content else {}
+
+
+def by_hand(draw: st.DrawFn, state: order.Order) -> Command:
+    """Every unit that it needs, or all but some, from anywhere; sometimes more than it needs."""
+    needed = needed_by(state) or {"A": 1}
+    parts = [(sku, draw(st.integers(0, n)), n) for sku, n in sorted(needed.items())]
+    wished = [(sku, city, n) for sku, k, n in parts for city, n in (("berlin", k), (draw(cities), n - k)) if n]
+    left = wished[draw(st.integers(0, len(wished) - 1)) :] if draw(st.booleans()) else wished
+    more = [("A", "paris", 9)] if draw(chances) == 0 else []
+    assignments = tuple(o.Assignment(sku=sku, location=city, quantity=n) for sku, city, n in (*left, *more))
+    return o.AssignOrder(**ORDER, assignments=assignments, reason="told so")
+
+
+def failure(draw: st.DrawFn, _: order.Order) -> Command:
+    return o.RecordLocationFailed(**ORDER, location=draw(cities))
+
+
 def stock_report(draw: st.DrawFn, state: order.Order) -> Command:
     """Of what was asked; of something else if nothing was."""
     asked = (
@@ -361,7 +390,7 @@ shipment_shapes: Strategy = st.sampled_from(
 )
 RETRY = o.RetrySourcing(**ORDER)
 CANCEL = o.CancelOrder(**ORDER, reason="changed their mind")
-REPORTS = (answer, stock_report, shipment_report)
+REPORTS = (answer, explosion, by_hand, failure, stock_report, shipment_report)
 ids = st.sampled_from(["i1", "i2", "i3", "i4", "i5"])
 kinds = st.sampled_from(["fraud", "payment"])
 
@@ -423,7 +452,7 @@ SPLITS = st.builds(
 )
 ONWARDS: dict[str, Callable[[st.DrawFn, order.Order], Command]] = {
     "new": lambda draw, _: draw(places),
-    "sourcing": answer,
+    "sourcing": answer_or_explode,
     "allocating": stock_report,
     "backordered": lambda *_: RETRY,
     "awaiting_payment": paid,
@@ -491,7 +520,7 @@ def order_holds(state: order.Order, history: Sequence[Event]) -> None:
     for held in (state.awaited, state.allocated):
         for (_, sku, _), quantity in held.items():
             units[sku] += quantity
-    assert units == (state.content.demand if state.content else {}), "units were lost or invented"
+    assert units == needed_by(state), "units were lost or invented"
     for once in (o.OrderPlaced, o.OrderReleased, o.OrderShipped):
         assert happened(history, once) <= 1
     assert happened(history, o.OrderCompleted, o.OrderCancelled) == (state.phase in o.FINAL_PHASES)
@@ -531,15 +560,16 @@ def money_holds(state: order.Order, history: Sequence[Event]) -> None:
     owed = max(state.content.total_minor - state.content.credit_minor, 0) - state.written_off
     if state.phase == "awaiting_payment":
         deposit = state.content.deposit_minor if state.uncovered else owed
-        assert live == deposit
+        sourced_anew = happened(history, o.OrderAssigned, o.OrderLocationFailed, o.OrderOverridden)
+        assert live == deposit or (sourced_anew and live == owed), "a balance that was asked for stays asked"
     if happened(history, o.OrderReleased):
         whole = {
             event.shipment_id for event in history if isinstance(event, o.OrderShipmentCancelled) and event.released
         }
         plans = [plan for key, plan in state.plans.items() if state.shipments[key] != "cancelled" or key in whole]
         assert sum(plan.worth_minor for plan in plans) == state.content.total_minor
-        assert sum(item.quantity for plan in plans for item in plan.items) == sum(state.content.demand.values())
-        assert sum(share.quantity for plan in plans for share in plan.lines) == sum(state.content.demand.values())
+        assert sum(item.quantity for plan in plans for item in plan.items) == sum(needed_by(state).values())
+        assert sum(share.quantity for plan in plans for share in plan.lines) == sum(needed_by(state).values())
         assert all(share.amount_minor >= 0 for plan in plans for share in plan.lines)
         assert sum(plan.amount_minor for plan in plans) <= live
         for plan in plans:
@@ -817,6 +847,7 @@ LAWS = (
                 "already_released",
                 "invalid_amendment",
                 "below_deposit",
+                "too_many_units",
                 "no_such_units",
                 "nothing_to_pay",
                 "nothing_to_refund",

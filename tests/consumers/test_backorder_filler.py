@@ -17,7 +17,15 @@ from oms_es.aggregates import order, order_steps, stock
 from oms_es.consumers import backorder_filler, order_progress, sourcing, stock_allocator
 from oms_es.consumers.backorder_filler import WOKEN_MAX, consumer
 from oms_es.kernel import Command, Consumer, Event, Key, Row
-from oms_es.projections import backorder_queue, location_load, locations, sourcing_rules, stock_levels
+from oms_es.projections import (
+    backorder_queue,
+    items,
+    location_load,
+    locations,
+    order_locations,
+    sourcing_rules,
+    stock_levels,
+)
 from oms_es.runtime.read_models import fold
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
@@ -30,6 +38,10 @@ def place_row(name: str, **more: Any) -> Row:
     return fold_rows(locations.projection, opened)[name,]
 
 
+def level(location: str, atp: int) -> Row:
+    return {"location": location, "atp": atp, "channel_atp": {}, "presale_limit": 0, "presold": 0}
+
+
 def facts(queue: Sequence[tuple[str, int]] = (), *, atp: int = 0, open_places: Sequence[str] = ("berlin",)) -> Any:
     """Who waits for A in turn, and what of it can be promised in Berlin."""
     return {
@@ -37,10 +49,7 @@ def facts(queue: Sequence[tuple[str, int]] = (), *, atp: int = 0, open_places: S
             "A": [{"order_id": order_id, "quantity": n, "terms": {}} for order_id, n in queue],
             "B": [],
         },
-        "stock_levels": {
-            "A": [{"location": name, "atp": n, "channel_atp": {}} for name, n in (("berlin", atp), ("empty", -1))],
-            "B": [],
-        },
+        "stock_levels": {"A": [level("berlin", atp), level("empty", -1)], "B": []},
         "locations": {True: [place_row(name) for name in open_places]},
         "sourcing_rules": {True: []},
         "location_load": {True: []},
@@ -75,6 +84,7 @@ def test_when_less_is_kept_back_what_is_free_now_wakes_who_waits(atp: int, serve
     here: Any = at(quantity=1)
     for event in (
         s.SafetyStockSet(**here),
+        s.PresaleLimitSet(**here),
         s.ChannelShareSet(**here, channel="web", share_percent=50),
         s.StockAdjusted(**here, adjustment_id="a", reason="found"),
         s.StockCounted(**here, count_id="c", expected=0),
@@ -156,6 +166,8 @@ READ_MODELS = (
     locations.projection,
     location_load.projection,
     sourcing_rules.projection,
+    items.projection,
+    order_locations.projection,
 )
 
 

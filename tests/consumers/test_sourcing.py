@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from timeit import repeat
+from collections import defaultdict
+from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from oms_es.consumers.sourcing import consumer
 from oms_es.consumers.sourcing_facts import promisable
 from oms_es.consumers.sourcing_search import Errand
 from oms_es.kernel import Row
 from oms_es.schemas import order as o
-from oms_es.schemas.rules import BUILT_IN_VERSION
-from story import ORDER, line, placed
+from oms_es.schemas.location import LocationClosed
+from oms_es.schemas.rules import BUILT_IN_VERSION, SourcingRules
+from oms_es.schemas.types import UNITS_MAX
+from story import NOON, ORDER, line, placed, sourced
 from story import sourcing_requested as again
-
-MICROSECONDS_MAX = 500
-"""Five times what it should take, for machines that are busy."""
 
 
 def place(location: str, **more: Any) -> Row:
@@ -35,7 +37,9 @@ def place(location: str, **more: Any) -> Row:
     }
 
 
-LIMITS: Any = {"channel_atp": {}, "presale_limit": 0, "presold": 0}
+def level(sku: str, location: str, atp: int, **more: Any) -> Row:
+    nothing = {"channel_atp": {}, "presale_limit": 0, "presold": 0, "inbounds": {}}
+    return {"sku": sku, "location": location, "atp": atp, **nothing, **more}
 
 
 def facts(open_places: list[Row], **atp: dict[str, int]) -> Any:
@@ -44,9 +48,9 @@ def facts(open_places: list[Row], **atp: dict[str, int]) -> Any:
         "locations": {True: open_places},
         "sourcing_rules": {True: []},
         "location_load": {True: []},
+        "items": defaultdict(list),
         "stock_levels": {
-            sku: [{"sku": sku, "location": location, "atp": n, **LIMITS} for location, n in levels.items()]
-            for sku, levels in atp.items()
+            sku: [level(sku, location, n) for location, n in levels.items()] for sku, levels in atp.items()
         },
     }
 
@@ -111,18 +115,93 @@ def test_the_candidates_tell_why_this_location() -> None:
     assert [(c.locations, c.distance_km) for c in command.candidates] == [(("berlin",), 0), (("paris",), 871)]
 
 
-def test_a_usual_order_is_sourced_in_no_time() -> None:
-    places = [place(f"place-{n}", latitude=48.0 + n, longitude=9.0 + n, priority=n) for n in range(5)]
-    stock = {row["location"]: 10 for row in places}
-    event, given = placed(), facts(places, A=stock, B=stock)
-    seconds = min(repeat(lambda: consumer.react(event, given), number=100, repeat=5)) / 100
-    assert seconds * 1e6 < MICROSECONDS_MAX
+def test_a_channel_is_promised_its_share_and_a_presale_what_is_still_to_come() -> None:
+    given = facts([place("berlin")], B={"berlin": 9})
+    given["stock_levels"]["A"] = [level("A", "berlin", 5, channel_atp={"web": 1}, presale_limit=4, presold=1)]
+    only_a = line("A", 9)
+    assert answer(placed(only_a), given).backordered == {"A": 8}
+    assert answer(placed(only_a, channel="pos"), given).backordered == {"A": 4}
+    assert answer(placed(only_a, kind="presale"), given).backordered == {"A": 6}
+
+
+@pytest.mark.parametrize(("units", "day"), [(2, 1), (3, 2), (5, 2), (6, None)])
+def test_a_backorder_is_promised_when_enough_is_expected_where_it_may_be_served_from(
+    units: int, day: int | None
+) -> None:
+    coming = [(f"i{n}", {"quantity": n + 1, "promised_at": (NOON + timedelta(days=n)).isoformat()}) for n in (1, 2)]
+    given = facts([place("berlin"), place("store", channels=["pos"])])
+    given["stock_levels"]["A"] = [
+        level("A", "berlin", 0, inbounds=dict(coming)),
+        level("A", "store", 9, inbounds={"i0": {"quantity": 9, "promised_at": NOON.isoformat()}}),
+    ]
+    expected = None if day is None else NOON + timedelta(days=day)
+    assert answer(placed(line("A", units)), given).promised_at == expected
 
 
 def test_a_channel_gets_what_its_share_leaves_and_a_presale_what_is_still_to_come() -> None:
-    level = {"atp": 9, "channel_atp": {"web": 2}, "presale_limit": 20, "presold": 5}
+    there = level("A", "berlin", 9, channel_atp={"web": 2}, presale_limit=20, presold=5)
     errand = Errand(o.Address(country="DE"))
-    assert promisable(level, errand) == 9
-    assert promisable(level, errand._replace(channel="shop")) == 9
-    assert promisable(level, errand._replace(channel="web")) == 2
-    assert promisable(level, errand._replace(channel="web", kind="presale")) == 15
+    assert promisable(there, errand) == 9
+    assert promisable(there, errand._replace(channel="shop")) == 9
+    assert promisable(there, errand._replace(channel="web")) == 2
+    assert promisable(there, errand._replace(channel="web", kind="presale")) == 15
+
+
+def with_items(given: Any, **bundles: dict[str, int]) -> Any:
+    items = {sku: [{"sku": sku, "components": made_of}] for sku, made_of in bundles.items()}
+    return {**given, "items": defaultdict(list, items)}
+
+
+def test_a_bundle_is_taken_apart_before_anything_is_sourced() -> None:
+    given = with_items(facts(BOTH, A={"berlin": 9}, B={"berlin": 9}), A={"X": 2, "Y": 1}, B={})
+    assert consumer.react(placed(), given) == (
+        o.ExplodeBundles(order_id=ORDER, attempt=1, bundles={"A": {"X": 2, "Y": 1}}),
+    )
+
+
+def test_a_component_is_a_plain_unit_whatever_is_sold_under_its_name() -> None:
+    given = with_items(facts(BOTH, X={"berlin": 9}), X={"Z": 1})
+    request = again(2, X=4).model_copy(update={"bundles": {"A": {"X": 2}}})
+    assert assigned(answer(request, given)) == [("X", "berlin", 4)]
+    assert isinstance(consumer.react(again(2, X=4), given)[0], o.ExplodeBundles)
+
+
+def test_more_components_than_anybody_can_have_are_not_asked_for() -> None:
+    given = with_items(facts(BOTH, A={}, B={}), A={"X": UNITS_MAX})
+    assert answer(placed(), given).backordered == {"A": 2, "B": 1}
+
+
+def test_the_rules_that_hold_are_named_in_the_answer() -> None:
+    rules = SourcingRules(objective=({"distance_km": 1},)).model_dump(mode="json")
+    near_and_dear = [place("berlin", latitude=52.5, longitude=13.4, handling_minor=9_000, priority=9), place("paris")]
+    given = facts(near_and_dear, A={"berlin": 2, "paris": 2}, B={"berlin": 1, "paris": 1})
+    assert answer(placed(), given).candidates[0].locations == ("paris",)
+    given["sourcing_rules"] = {True: [{"version": "2", "rules": rules}]}
+    command = answer(placed(), given)
+    assert (command.rule_version, command.candidates[0].locations) == ("2", ("berlin",))
+
+
+@pytest.mark.parametrize(("orders", "day", "expected"), [(1, 1, "berlin"), (2, 1, "paris"), (2, 0, "berlin")])
+def test_a_location_is_full_by_what_it_was_given_on_the_newest_day(orders: int, day: int, expected: str) -> None:
+    rules = SourcingRules(objective=({"over_capacity": 1}, {"priority": 1})).model_dump(mode="json")
+    given = facts([place("berlin", capacity_per_day=2), place("paris", priority=1)], A={"berlin": 2, "paris": 2}, B={})
+    given["sourcing_rules"] = {True: [{"version": "2", "rules": rules}]}
+    loads = [("berlin", orders, NOON.date() + timedelta(days=day)), ("paris", 1, NOON.date() + timedelta(days=1))]
+    given["location_load"] = {True: [{"location": name, "orders": n, "day": of} for name, n, of in loads]}
+    assert answer(placed(), given).candidates[0].locations == (expected,)
+
+
+def test_what_was_sourced_in_the_moment_in_which_its_location_closed_is_sought_elsewhere() -> None:
+    given: Any = {"locations": {True: [place("paris")]}}
+    both = sourced(("A", "berlin", 2), ("B", "paris", 1))
+    (command,) = consumer.react(both, given)
+    assert command == o.RecordLocationFailed(order_id=ORDER, location="berlin", reason="berlin is not open")
+    assert consumer.react(sourced(("B", "paris", 1)), given) == ()
+
+
+def test_what_is_locked_at_a_location_that_closes_is_sought_elsewhere() -> None:
+    closed = LocationClosed(location="berlin", reason="flooded")
+    given: Any = {"order_locations": {"berlin": [{"order_id": "x"}, {"order_id": "y"}]}}
+    assert consumer.react(closed, given) == tuple(
+        o.RecordLocationFailed(order_id=order_id, location="berlin", reason="flooded") for order_id in "xy"
+    )

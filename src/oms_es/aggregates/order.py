@@ -14,7 +14,6 @@ An amendment leads back to any phase before the release. `held` is paid and lock
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +21,7 @@ from oms_es.aggregates import order_changes as changes
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_parts as parts
 from oms_es.aggregates import order_returns as returns
+from oms_es.aggregates import order_sourcing as sourcing
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, ShipmentStatus, evolve
 from oms_es.kernel import Decider, Refused
@@ -109,46 +109,6 @@ def _catch_up(order: Order) -> Iterator[o.OrderEvent]:
             order = evolve(order, event)
     if order.early_cancellation is not None:
         yield from steps.ended(order, order.early_cancellation)
-
-
-def _source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
-    if order.phase != "sourcing" or command.attempt != order.attempt:
-        return  # answered already, or the order moved on
-    answered: dict[str, int] = defaultdict(int, command.backordered)
-    for assignment in command.assignments:
-        answered[assignment.sku] += assignment.quantity
-    if answered != dict(order.wanted.items()):
-        raise Refused(
-            "demand_not_met",
-            f"attempt {command.attempt} asked for {dict(order.wanted.items())} and was answered {dict(answered)}: "
-            "every unit must be assigned or backordered",
-        )
-    assert order.content
-    yield o.OrderSourced(
-        order_id=command.order_id,
-        attempt=command.attempt,
-        assignments=command.assignments,
-        candidates=command.candidates,
-        rule_version=command.rule_version,
-        channel=order.content.channel,
-        kind=order.content.kind,
-        ruled_out=command.ruled_out,
-    )
-    if command.backordered:
-        yield o.OrderBackordered(
-            order_id=command.order_id,
-            attempt=command.attempt,
-            demand=command.backordered,
-            placed_at=order.content.placed_at,
-            priority=order.content.priority,
-            terms=steps.sourcing_terms(order, (assigned.location for assigned in command.assignments)),
-        )
-
-
-def _retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
-    """Also while other units are being sourced or locked: the stock that came would wake nobody later."""
-    if order.backordered and order.phase not in o.FINAL_PHASES:
-        yield steps.request_sourcing(order, order.backordered.items(), (), None)
 
 
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
@@ -429,8 +389,11 @@ BEGINNINGS: dict[type[Any], Any] = {
 }
 """What is decided whether or not there is an order yet."""
 DECISIONS: dict[type[o.OrderCommand], Any] = {
-    o.SourceOrder: _source,
-    o.RetrySourcing: _retry,
+    o.SourceOrder: sourcing.source,
+    o.RetrySourcing: sourcing.retry,
+    o.ExplodeBundles: sourcing.explode,
+    o.AssignOrder: sourcing.assign,
+    o.RecordLocationFailed: sourcing.record_location_failed,
     o.RecordReservation: _record_reservation,
     o.RecordShortage: _record_shortage,
     o.RecordPresaleCovered: _record_covered,
@@ -470,6 +433,9 @@ decider = Decider(
         o.OrderSourced,
         o.OrderBackordered,
         o.OrderSourcingRequested,
+        o.OrderBundlesExploded,
+        o.OrderAssigned,
+        o.OrderLocationFailed,
         o.OrderLineAllocated,
         o.OrderAllocated,
         o.OrderPaymentRequested,

@@ -170,6 +170,25 @@ def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
     )
 
 
+def _exploded(order: Order, event: o.OrderBundlesExploded) -> Order:
+    wanted = order.wanted
+    for bundle, components in event.bundles.items():
+        quantity = wanted.get(bundle, 0)
+        wanted = plus(wanted.discard(bundle), ((sku, quantity * each) for sku, each in components.items()))
+    return order._replace(wanted=wanted, bundles=order.bundles.update(event.bundles))
+
+
+def _let_go(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
+    """What is asked for anew is told by the event after it."""
+    awaited, allocated, uncovered = order.awaited, order.allocated, order.uncovered
+    for cut in event.released:
+        held = (cut.reservation_id, cut.sku, cut.location)
+        awaited, allocated = _lowered(awaited, held, cut.remaining), _lowered(allocated, held, cut.remaining)
+        if not cut.remaining:
+            uncovered = uncovered.discard(held)
+    return order._replace(awaited=awaited, allocated=allocated, uncovered=uncovered)
+
+
 def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:
     held = (event.reservation_id, event.sku, event.location)
     locked = order._replace(awaited=order.awaited.discard(held), allocated=order.allocated.insert(held, event.quantity))
@@ -493,6 +512,9 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderSourced: _sourced,
     o.OrderBackordered: _backordered,
     o.OrderSourcingRequested: _sourcing_requested,
+    o.OrderBundlesExploded: _exploded,
+    o.OrderAssigned: _let_go,
+    o.OrderLocationFailed: _let_go,
     o.OrderLineAllocated: _line_allocated,
     o.OrderAllocated: _allocated,
     o.OrderBalanceDue: _balance_due,

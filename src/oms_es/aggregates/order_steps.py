@@ -35,6 +35,7 @@ def request_sourcing(
         ship_to=order.content.ship_to,
         short=short,
         held=tuple(sorted(held_at(order, short))),
+        bundles={sku: dict(made_of) for sku, made_of in order.bundles.items()},
         **{name: getattr(order.content, name) for name in TERMS},
     )
 

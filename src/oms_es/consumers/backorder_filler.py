@@ -1,9 +1,7 @@
 """Backorder filler: stock that comes free wakes the orders that wait for it, first come first served.
 
 Reads    StockReceived, StockReleased, StockReservationExpired; facts: backorder_queue of the SKU, locations, rules
-         StockReturned, StockMovedIn; the same facts
-         SafetyStockSet, ChannelShareSet, StockCounted, StockAdjusted, StockConditionChanged, StockReserved,
-         OrderCancelled; facts: also stock_levels of the SKUs
+         StockReserved, OrderCancelled, and what makes more promisable (MORE); facts: also stock_levels of the SKUs
          OrderBackordered; facts: all that sourcing asks for, backorder_queue of what it lacks
 Emits    RetrySourcing
 Decides  whom to wake: in turn those who may be served from where the stock is; sourcing decides what they get.
@@ -23,15 +21,16 @@ passed on towards the end of the queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from oms_es.consumers import sourcing_facts
-from oms_es.consumers.sourcing_facts import errand_of_terms, open_places, planned, rules_of
+from oms_es.consumers.sourcing_facts import errand_of_terms, most_promisable, open_places, planned, promisable, rules_of
 from oms_es.consumers.sourcing_search import Errand, Place, barred, distance_km
 from oms_es.kernel import Consumer, Facts, Row, Wanted
 from oms_es.schemas.order import OrderBackordered, OrderCancelled, RetrySourcing, SourcingTerms, reservation_id_of
 from oms_es.schemas.stock import (
     ChannelShareSet,
+    PresaleLimitSet,
     SafetyStockSet,
     StockAdjusted,
     StockConditionChanged,
@@ -45,6 +44,8 @@ from oms_es.schemas.stock import (
     StockReturned,
 )
 
+Free = tuple[Place, Row | None]
+"""A place where units came free, and what can be promised there if that is known."""
 WOKEN_MAX = 200
 """Orders looked at, and woken at most, because of one event."""
 
@@ -64,6 +65,17 @@ def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str,
             return (sku,)
 
 
+MORE: tuple[type[StockEvent], ...] = (
+    SafetyStockSet,
+    PresaleLimitSet,
+    ChannelShareSet,
+    StockReturned,
+    StockCounted,
+    StockAdjusted,
+    StockConditionChanged,
+    StockMovedIn,
+)
+"""After them more may be promised than before: how much, the levels say."""
 consumer = Consumer("backorder_filler", emits=(RetrySourcing,))
 QUEUE = Wanted("backorder_queue", by="sku", keys=skus_of, limit=WOKEN_MAX, order_by="turn")
 STOCK = Wanted("stock_levels", by="sku", keys=skus_of)
@@ -71,30 +83,17 @@ LOCATIONS = Wanted("locations", by="open", keys=lambda event: (True,) if skus_of
 RULES = Wanted("sourcing_rules", by="current", keys=lambda event: (True,) if skus_of(event) else ())
 
 
-@consumer.on(
-    StockReceived,
-    StockReturned,
-    StockMovedIn,
-    StockReleased,
-    StockReservationExpired,
-    wants=(QUEUE, LOCATIONS, RULES),
-)
+@consumer.on(StockReceived, StockReleased, StockReservationExpired, wants=(QUEUE, LOCATIONS, RULES))
 def wake_who_can_be_served(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
-    here = [place for place in open_places(facts) if place.location == event.location]
+    here: list[Free] = [(place, None) for place in open_places(facts) if place.location == event.location]
     yield from _wake(facts["backorder_queue"][event.sku], event.quantity, here, facts)
 
 
-@consumer.on(
-    SafetyStockSet,
-    ChannelShareSet,
-    StockCounted,
-    StockAdjusted,
-    StockConditionChanged,
-    wants=(QUEUE, STOCK, LOCATIONS, RULES),
-)
-def wake_when_less_is_kept_back(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
+@consumer.on(*MORE, wants=(QUEUE, STOCK, LOCATIONS, RULES))
+def wake_when_more_can_be_promised(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
     free = _free(event.sku, facts)
-    yield from _wake(facts["backorder_queue"][event.sku], sum(free.values()), free, facts)
+    units = sum(most_promisable(level) for _, level in free if level)
+    yield from _wake(facts["backorder_queue"][event.sku], units, free, facts)
 
 
 @consumer.on(StockReserved, OrderCancelled, wants=(QUEUE, STOCK, LOCATIONS, RULES))
@@ -113,21 +112,25 @@ def look_again_or_let_the_next_one(event: OrderBackordered, facts: Facts) -> Ite
             yield from _wake(_behind(event.order_id, facts["backorder_queue"][sku]), 1, _free(sku, facts), facts)
 
 
-def _wake(waiting: Iterable[Row], units: int, places: Iterable[Place], facts: Facts) -> Iterator[RetrySourcing]:
-    """Those in turn whom these places may serve, for as many units as there are."""
-    able = tuple(places)
-    for row in waiting if able else ():
+def _wake(waiting: Iterable[Row], units: int, free: Iterable[Free], facts: Facts) -> Iterator[RetrySourcing]:
+    """Those in turn who may be served from there, for as many units as there are."""
+    there = tuple(free)
+    for row in waiting if there else ():
         if units <= 0:
             return
-        if _may_be_served(row, able, facts):
+        if _may_be_served(row, there, facts):
             yield RetrySourcing(order_id=row["order_id"])
             units -= row["quantity"]
 
 
-def _may_be_served(row: Row, places: Iterable[Place], facts: Facts) -> bool:
+def _may_be_served(row: Row, free: Iterable[Free], facts: Facts) -> bool:
     _, rules = rules_of(facts)
     errand: Errand = errand_of_terms(SourcingTerms.model_validate(row["terms"]))
-    return any(not barred(place, distance_km(place, errand.ship_to), errand, rules) for place in places)
+    return any(
+        not barred(place, distance_km(place, errand.ship_to), errand, rules)
+        for place, level in free
+        if level is None or promisable(level, errand) > 0
+    )
 
 
 def _behind(order_id: str, waiting: Sequence[Row]) -> Sequence[Row]:
@@ -136,7 +139,7 @@ def _behind(order_id: str, waiting: Sequence[Row]) -> Sequence[Row]:
     return waiting[place:]
 
 
-def _free(sku: str, facts: Facts) -> Mapping[Place, int]:
-    """Where there are units that can be promised."""
-    units = {row["location"]: row["atp"] for row in facts["stock_levels"][sku] if row["atp"] > 0}
-    return {place: units[place.location] for place in open_places(facts) if place.location in units}
+def _free(sku: str, facts: Facts) -> list[Free]:
+    """Where there are units that can be promised, at least to some."""
+    levels = {row["location"]: row for row in facts["stock_levels"][sku] if most_promisable(row) > 0}
+    return [(place, levels[place.location]) for place in open_places(facts) if place.location in levels]

@@ -7,10 +7,11 @@ or an order that cannot use what is free would be woken for ever.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from oms_es.consumers.sourcing_search import BUILT_IN, Errand, Place, Plan, plan
+from oms_es.consumers.sourcing_search import BUILT_IN, Errand, Place, Plan, barred, distance_km, plan
 from oms_es.kernel import Facts, Row, Wanted
 from oms_es.schemas.order import OrderPlaced, OrderSourcingRequested, SourcingTerms
 from oms_es.schemas.rules import BUILT_IN_VERSION, SourcingRules
@@ -67,9 +68,43 @@ def promisable(level: Row, errand: Errand) -> int:
     """Units that the stock stream would promise to such an order, as far as is known."""
     units: int = level["channel_atp"].get(errand.channel, level["atp"])
     if errand.kind == "presale":
-        to_come: int = level["presale_limit"] - level["presold"]
-        return max(units, to_come)
+        units = max(units, level["presale_limit"] - level["presold"])
     return units
+
+
+def most_promisable(level: Row) -> int:
+    """To whomever."""
+    units: int = max(level["atp"], level["presale_limit"] - level["presold"])
+    return units
+
+
+def expected_at(lacking: Mapping[str, int], errand: Errand, rules: SourcingRules, facts: Facts) -> datetime | None:
+    """When enough of everything that lacks is promised to come to where the order may be served from.
+
+    Whoever waits before it is not counted: the day is the earliest, not a promise of ours.
+    """
+    able = {
+        place.location
+        for place in open_places(facts)
+        if not barred(place, distance_km(place, errand.ship_to), errand, rules)
+    }
+    days = [_enough_at(quantity, able, facts["stock_levels"][sku]) for sku, quantity in lacking.items()]
+    known = [day for day in days if day is not None]
+    return max(known, default=None) if len(known) == len(days) else None
+
+
+def _enough_at(quantity: int, able: Container[str], levels: Iterable[Row]) -> datetime | None:
+    coming = sorted(
+        (datetime.fromisoformat(one["promised_at"]), one["quantity"])
+        for level in levels
+        if level["location"] in able
+        for one in level["inbounds"].values()
+    )
+    for day, units in coming:
+        quantity -= units
+        if quantity <= 0:
+            return day
+    return None
 
 
 def place_of(row: Row, room: int | None = None) -> Place:

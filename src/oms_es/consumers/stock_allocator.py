@@ -1,7 +1,8 @@
 """Stock allocator: what was sourced is locked, what is no longer needed is let go, what left is shipped.
 
-Reads    OrderSourced, OrderAmended, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden,
-         OrderLockReturned, OrderShipmentCancelled, OrderCancelled, ShipmentDispatched
+Reads    OrderSourced, OrderAssigned, OrderLocationFailed, OrderAmended, OrderLinesCancelled, OrderSplit,
+         OrderMergedInto, OrderOverridden, OrderLockReturned, OrderShipmentCancelled, OrderCancelled,
+         ShipmentDispatched
 Emits    ReserveStock, ReleaseStock, ShipStock, TransferReservation
 Decides  nothing; aggregates/stock.py promises or comes up short.
 
@@ -17,8 +18,10 @@ from oms_es.kernel import Consumer
 from oms_es.schemas.order import (
     Cut,
     OrderAmended,
+    OrderAssigned,
     OrderCancelled,
     OrderLinesCancelled,
+    OrderLocationFailed,
     OrderLockReturned,
     OrderMergedInto,
     OrderOverridden,
@@ -64,6 +67,16 @@ def release_what_is_no_longer_ordered(event: OrderAmended) -> Iterator[ReleaseSt
 @consumer.on(OrderLinesCancelled)
 def release_what_was_cancelled(event: OrderLinesCancelled) -> Iterator[ReleaseStock]:
     yield from (_cut(event.order_id, cut, event.cancellation_id) for cut in event.released)
+
+
+@consumer.on(OrderAssigned)
+def release_what_does_not_fit(event: OrderAssigned) -> Iterator[ReleaseStock]:
+    yield from (_cut(event.order_id, cut, f"assigned/{event.attempt}") for cut in event.released)
+
+
+@consumer.on(OrderLocationFailed)
+def release_what_cannot_ship(event: OrderLocationFailed) -> Iterator[ReleaseStock]:
+    yield from (_cut(event.order_id, cut, "") for cut in event.released)
 
 
 @consumer.on(OrderOverridden)

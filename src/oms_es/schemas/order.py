@@ -31,6 +31,7 @@ from oms_es.schemas.types import (
 )
 
 LINES_MAX = 500
+ASSIGNMENTS_MAX = 2_000
 TENDERS_MAX = 20
 MERGED_MAX = 20
 PRIORITY_MAX = 9
@@ -240,6 +241,29 @@ class SourceOrder(OrderCommand):
     rule_version: Identifier
     ruled_out: dict[LocationId, Text] = {}
     """Locations that have stock and may not ship it, and why."""
+    promised_at: Moment | None = None
+    """When everything that is backordered is expected."""
+
+
+class ExplodeBundles(OrderCommand):
+    """Some of what sourcing attempt `attempt` asks for are bundles: their components are to be sourced instead."""
+
+    attempt: PositiveInt
+    bundles: dict[Sku, dict[Sku, Units]]
+
+
+class AssignOrder(OrderCommand):
+    """Say by hand where an order's units come from. What is not named waits; locks that fit the wish stay."""
+
+    assignments: Annotated[tuple[Assignment, ...], Field(min_length=1, max_length=ASSIGNMENTS_MAX)]
+    reason: Annotated[Text, Field(min_length=1)]
+
+
+class RecordLocationFailed(OrderCommand):
+    """A location cannot ship what an order has locked there: it is sought elsewhere, unless it was released already."""
+
+    location: LocationId
+    reason: Text = ""
 
 
 class RetrySourcing(OrderCommand):
@@ -484,6 +508,8 @@ class OrderSourced(OrderEvent):
     channel: str = ""
     kind: OrderKind = "standard"
     ruled_out: dict[str, str] = {}
+    reason: str = ""
+    """Of a person, where the version is "manual"."""
 
     @property
     def reservation_id(self) -> str:
@@ -557,6 +583,33 @@ class OrderSourcingRequested(OrderEvent):
     allow_split: bool = True
     held: tuple[str, ...] = ()
     """Locations where it has locked units already, or asked for them: more from there is no further parcel."""
+    bundles: dict[str, dict[str, int]] = {}
+    """Bundles that were taken apart before: their components are plain units now."""
+
+
+class OrderBundlesExploded(OrderEvent):
+    """These bundles are their components from now on, whatever is sold under their names later."""
+
+    attempt: int
+    bundles: dict[str, dict[str, int]]
+    """By bundle, the units of each component in one of it."""
+
+
+class OrderAssigned(OrderEvent):
+    """A person said where its units come from; what was decided is told by the events after it."""
+
+    attempt: int
+    released: tuple[Cut, ...] = ()
+    """Locks that did not fit and were let go."""
+    reason: str
+
+
+class OrderLocationFailed(OrderEvent):
+    """A location cannot ship what was locked there; it was let go and is sought elsewhere."""
+
+    location: str
+    released: tuple[Cut, ...]
+    reason: str = ""
 
 
 class OrderLineAllocated(OrderEvent, Reservation):

@@ -1,0 +1,49 @@
+"""Order locations: where each order that is not released yet may have units locked.
+
+A row too many asks in vain: a lock that was let go of line by line leaves its row until the order is released or ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, Index, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.order import OrderCancelled, OrderLocationFailed, OrderReleased, OrderSourced
+
+table = Table(
+    "order_locations",
+    METADATA,
+    Column("order_id", Text, primary_key=True),
+    Column("location", Text, primary_key=True),
+    Index("order_locations_by_location", "location", "order_id"),
+)
+projection = Projection(table)
+
+
+def of_the_locations(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    match event:
+        case OrderSourced(order_id=order_id, assignments=of_it):
+            locations = [assigned.location for assigned in of_it]
+        case OrderReleased(order_id=order_id, shipments=plans):
+            locations = [plan.location for plan in plans]
+        case OrderCancelled(order_id=order_id, reservations=held):
+            locations = [reservation.location for reservation in held]
+        case OrderLocationFailed(order_id=order_id, location=location):
+            locations = [location]
+        case _:
+            raise AssertionError(event)
+    return tuple({(order_id, location): None for location in locations})
+
+
+@projection.on(OrderSourced, keys=of_the_locations)
+def may_be_locked(_: Row | None, __: Recorded, key: Key) -> Row:
+    return {"order_id": key[0], "location": key[1]}
+
+
+@projection.on(OrderReleased, OrderCancelled, OrderLocationFailed, keys=of_the_locations)
+def is_not_any_more(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
