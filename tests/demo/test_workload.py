@@ -12,9 +12,11 @@ from itertools import islice
 import pytest
 
 from oms_es.channels.canonical import parse
-from oms_es.demo.workload import CONFLICTS, SCARCE_RANKS, TOKENS, Workload
+from oms_es.demo.workload import CONFLICTS, PRESALE_SKU, SCARCE_RANKS, TOKENS, Workload
 from oms_es.kernel import Command
 from oms_es.schemas.order import CancelOrder, PlaceOrder
+from oms_es.schemas.order_returns import RequestReturn
+from oms_es.schemas.rma import ReceiveRma
 from oms_es.schemas.stock import ReceiveStock
 
 WORLD = Workload(7, 4_000)
@@ -122,11 +124,22 @@ def test_most_orders_can_be_filled_and_a_few_wait_for_a_receipt() -> None:
     assert 0 < len(waiting) < 0.1 * len(seen)
 
 
-def test_late_receipts_are_of_the_scarce_skus_and_come_in_order() -> None:
+def test_late_receipts_are_of_the_scarce_and_presold_skus_and_come_in_order() -> None:
     late = WORLD.late_receipts()
-    assert len(late) == len(SCARCE_RANKS)
+    assert len(late) == len(SCARCE_RANKS) + 1
+    presold = sum(order.kind == "presale" for order in new_orders().values())
+    assert 0 < presold <= next(receipt.quantity for _, receipt in late if receipt.sku == PRESALE_SKU)
     assert [index for index, _ in late] == sorted(index for index, _ in late)
     assert {receipt.receipt_id for _, receipt in late}.isdisjoint(receipt.receipt_id for receipt in WORLD.receipts())
+
+
+def test_what_comes_back_was_asked_back_and_belongs_to_an_order() -> None:
+    asked = {c.rma_id: c for c in WORLD.requests() if isinstance(c, RequestReturn)}
+    assert {request.resolution for request in asked.values()} == {"refund", "exchange", "refund_only"}
+    assert {request.order_id for request in asked.values()} <= set(new_orders())
+    received = [c.rma_id for c in WORLD.arrivals() if isinstance(c, ReceiveRma)]
+    assert set(received) == {rma_id for rma_id, request in asked.items() if request.resolution != "refund_only"}
+    assert len(set(received)) == len(received)
 
 
 def test_cancellations_follow_their_orders() -> None:

@@ -44,6 +44,26 @@ def phases(connection: Connection) -> dict[str, int]:
     return {row["phase"]: row["orders"] for row in rows}
 
 
+MIX = {
+    "presold": "OrderPresold",
+    "waited for stock": "OrderBackordered",
+    "payments tried again": "OrderPaymentDeferred",
+    "exchanged": "OrderExchangeCredited",
+    "refunded in part": "OrderRefundRequested",
+    "returned": "RmaInspected",
+}
+"""What makes an order unlike the others, and the event that says so."""
+
+
+def order_mix(connection: Connection) -> dict[str, int]:
+    """How many orders were unlike the others, by what they were."""
+    query = "SELECT event, count(DISTINCT order_id) AS orders FROM order_timeline WHERE event = ANY(%s) GROUP BY event"
+    found = {row["event"]: row["orders"] for row in connection.execute(query, [list(MIX.values())])}
+    split = connection.execute("SELECT count(*) AS orders FROM order_status WHERE shipments > 1").fetchall()
+    mix = {name: found.get(event, 0) for name, event in MIX.items()}
+    return {"in several parcels": split[0]["orders"], **mix}
+
+
 def dead_letters_open(connection: Connection) -> int:
     """Up to LISTED_MAX."""
     query = f"SELECT count(*) AS open FROM (SELECT FROM {DEAD_LETTERS} WHERE replayed_at IS NULL LIMIT %s) AS letters"

@@ -121,6 +121,10 @@ class CompleteJourney:
     def orders(self) -> Iterator[PlaceOrder]:
         return (_order(tuple(items)) for _, items in groupby(self._items(), key=lambda item: item.basket))
 
+    def acts(self) -> Iterator[Iterator[Command]]:
+        """One: nobody knows what came back."""
+        yield self.commands()
+
     def commands(self) -> Iterator[Command]:
         yield from self.locations()
         yield from self.receipts()

@@ -26,7 +26,9 @@ from oms_es.runtime.log import Feed
 from oms_es.runtime.loop import Loop, Waiter
 from oms_es.runtime.recorder import Advance
 from oms_es.runtime.store import Store
-from oms_es.schemas.order import CancelOrder, PlaceOrder
+from oms_es.schemas.order import CancelOrder, PlaceOrder, RefundOrder
+from oms_es.schemas.order_returns import RequestReturn
+from oms_es.schemas.rma import InspectRma, ReceiveRma
 
 ACTOR = "demo"
 BATCH = 100
@@ -45,7 +47,8 @@ def chaos_of(seed: int) -> Chaos:
 class World(Protocol):
     """Commands that are the same every time they are asked for."""
 
-    def commands(self) -> Iterator[Command]: ...
+    def acts(self) -> Iterator[Iterator[Command]]:
+        """Each is told after everything that followed from the one before it."""
 
 
 class Told(NamedTuple):
@@ -91,9 +94,10 @@ class RunsOrders(Protocol):
 
 
 class Ran(NamedTuple):
-    """`seconds`: from the first order told to the last one settled. `refused`: cancellations that came too late."""
+    """`seconds`: from the first order told to the last one settled. `refused`: requests that came too late."""
 
     counts: Counts
+    mix: Mapping[str, int]
     phases: Mapping[str, int]
     told: int
     refused: int
@@ -102,6 +106,9 @@ class Ran(NamedTuple):
     @property
     def orders_per_second(self) -> float:
         return self.told / self.seconds
+
+
+MAY_BE_REFUSED = (CancelOrder, RefundOrder, RequestReturn, ReceiveRma, InspectRma)
 
 
 class Teller:
@@ -114,8 +121,8 @@ class Teller:
         self.refused = 0
 
     def tell(self, commands: Sequence[Command]) -> None:
-        """A cancellation may come too late, and is told alone: its refusal holds nobody else up."""
-        for is_alone, alike in groupby(commands, key=lambda command: isinstance(command, CancelOrder)):
+        """What may come too late is told alone: its refusal holds nobody else up."""
+        for is_alone, alike in groupby(commands, key=lambda command: isinstance(command, MAY_BE_REFUSED)):
             for batch in [(command,) for command in alike] if is_alone else [tuple(alike)]:
                 self._tell(batch)
 
@@ -136,9 +143,9 @@ def run(engine: RunsOrders, told: Told, console: Console) -> Ran:
         _refuse_another(connection, told.name)
         with Board(console, lambda: _count(connection, engine), told.orders) as board:
             orders, refused, began = _tell_all(engine, told, board)
-            _settle(engine, lambda: board.look(told.orders))
             seconds = time.monotonic() - began
-        return Ran(_count(connection, engine), queries.phases(connection), orders, refused, seconds)
+        mix = queries.order_mix(connection)
+        return Ran(_count(connection, engine), mix, queries.phases(connection), orders, refused, seconds)
 
 
 def _refuse_another(connection: queries.Connection, name: str) -> None:
@@ -153,18 +160,20 @@ def _refuse_another(connection: queries.Connection, name: str) -> None:
 def _tell_all(engine: RunsOrders, told: Told, board: Board) -> tuple[int, int, float]:
     """How many orders were told now, how many cancellations came too late, and when the first order came."""
     teller = Teller(engine, told.name)
-    orders_before, orders, began = 0, 0, 0.0
-    commands = told.world.commands()
-    for command in islice(commands, teller.given):
-        orders_before += isinstance(command, PlaceOrder)
-    for batch in in_batches(commands, BATCH):
-        placed = sum(isinstance(command, PlaceOrder) for command in batch)
-        began = began or (time.monotonic() if placed else 0.0)
-        teller.tell(batch)
-        orders += placed
-        for _ in range(TURNS_PER_BATCH):
-            engine.loop.turn()
-            board.look(orders_before + orders)
+    orders_before, orders, began, given = 0, 0, 0.0, teller.given
+    for commands in told.world.acts():
+        for command in islice(commands, given):
+            orders_before += isinstance(command, PlaceOrder)
+            given -= 1
+        for batch in in_batches(commands, BATCH):
+            placed = sum(isinstance(command, PlaceOrder) for command in batch)
+            began = began or (time.monotonic() if placed else 0.0)
+            teller.tell(batch)
+            orders += placed
+            for _ in range(TURNS_PER_BATCH):
+                engine.loop.turn()
+                board.look(orders_before + orders)
+        _settle(engine, lambda: board.look(told.orders))
     return orders, teller.refused, began or time.monotonic()
 
 
@@ -198,9 +207,10 @@ class Outcome(NamedTuple):
         ran = self.ran
         return {
             "counts": ran.counts._asdict(),
+            "mix": ran.mix,
             "phases": ran.phases,
             "told": ran.told,
-            "cancellations_refused": ran.refused,
+            "requests_refused": ran.refused,
             "seconds": round(ran.seconds, 3),
             "orders_per_second": round(ran.orders_per_second, 1),
             "verify": {"passed": self.report.passed, **self.report._asdict()},
@@ -221,7 +231,8 @@ class Outcome(NamedTuple):
 def _summary(ran: Ran) -> RenderableType:
     rows: list[tuple[str, str]] = [
         *((name.replace("_", " "), f"{count:,}") for name, count in ran.counts._asdict().items()),
-        ("cancellations that came too late", f"{ran.refused:,}"),
+        *((name, f"{count:,}") for name, count in ran.mix.items()),
+        ("requests that came too late", f"{ran.refused:,}"),
         ("seconds", f"{ran.seconds:.1f}"),
         ("orders per second, to their very end", f"{ran.orders_per_second:,.0f}"),
     ]

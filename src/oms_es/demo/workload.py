@@ -20,12 +20,15 @@ from typing import NamedTuple
 
 from oms_es.kernel import Command
 from oms_es.schemas.location import OpenLocation
-from oms_es.schemas.order import Address, CancelOrder, OrderLine, PlaceOrder
-from oms_es.schemas.stock import ReceiveStock, SetSafetyStock
+from oms_es.schemas.order import Address, CancelOrder, LineUnits, OrderLine, PlaceOrder, RefundOrder, Tender
+from oms_es.schemas.order_returns import RequestReturn
+from oms_es.schemas.rma import InspectedLine, InspectRma, ReceiveRma, Resolution, ReturnLine
+from oms_es.schemas.stock import ReceiveStock, SetPresaleLimit, SetSafetyStock
 
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday: the week of orders begins here."""
 
+RETURNED_AFTER = timedelta(days=9)
 HOUR_SECONDS = 3600
 DAY_WEIGHTS = (9, 8, 9, 10, 13, 15, 12)
 HOUR_WEIGHTS = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 13, 12, 11, 11, 12, 13, 15, 18, 21, 22, 18, 11, 5)
@@ -65,6 +68,16 @@ SCARCE_FILLED, SCARCE_FILLED_LATE = 0.6, 0.2
 LATE_FROM, LATE_STEP = 0.60, 0.05
 STOCK_MARGIN, STOCK_DEVIATIONS, STOCK_MIN = 1.15, 4.0, 12
 SAFETY_SKUS, SAFETY_STOCK = 40, 2
+
+PRESALE_SHARE, PRESALE_LATE = 0.01, 0.85
+PRESALE_SKU, PRESALE_PRICE_MINOR, PRESALE_DEPOSIT_MINOR = "console-0401", 39_900, 5_000
+BALANCE_DUE_SECONDS = 7 * 86_400
+GIFT_CARD_SHARE, GIFT_CARD_MINOR = 0.02, 1_000
+RETURN_SHARE, EXCHANGE_SHARE, KEPT_SHARE = 0.03, 0.2, 0.1
+"""Of the orders, those that come back in part; of these, those that want something else, or may keep the goods."""
+REPLACEMENT_RANKS = 10
+GOODWILL_SHARE, GOODWILL_MINOR = 0.01, 100
+RETURN_DESK = "leipzig"
 
 
 class Site(NamedTuple):
@@ -126,6 +139,18 @@ CITIES = (
 )
 CITY_WEIGHTS = tuple(city.weight for city in CITIES)
 CITY_SPREAD_DEGREES = 0.15
+
+
+class Wish(NamedTuple):
+    """What the customer of one order draws: whether something comes back, and what for."""
+
+    number: int
+    chance: float
+    wish: float
+
+    @property
+    def rma_id(self) -> str:
+        return f"R-{self.number + 1:07d}"
 
 
 class Product(NamedTuple):
@@ -195,7 +220,9 @@ class Workload:
             at = {"sku": product.sku, "location": product.sites[0].location.location}
             index = int(self.order_count * (LATE_FROM + i * LATE_STEP))
             receipts.append((index, ReceiveStock(**at, receipt_id="late", quantity=quantity)))
-        return receipts
+        at = {"sku": PRESALE_SKU, "location": WAREHOUSES[0].location.location}
+        launched = ReceiveStock(**at, receipt_id="launch", quantity=self._presold())
+        return sorted([*receipts, (int(self.order_count * PRESALE_LATE), launched)], key=lambda receipt: receipt[0])
 
     def orders(self) -> Iterator[PlaceOrder]:
         return (self.order(index) for index in range(self.order_count))
@@ -219,11 +246,75 @@ class Workload:
                 order_id = self._new_order(cancelled).order_id
                 yield after, CancelOrder(order_id=order_id, reason="the customer changed their mind")
 
+    def acts(self) -> Iterator[Iterator[Command]]:
+        """Each after everything that followed from the one before it: nothing comes back that did not arrive."""
+        yield self.commands()
+        yield iter(self.requests())
+        yield iter(self.arrivals())
+
+    def requests(self) -> Iterator[Command]:
+        """What customers want once their orders have come: to send something back, or a little money."""
+        for order, at in self._first_orders():
+            if at.chance < RETURN_SHARE:
+                yield self._return_of(order, at)
+            if self._draw("goodwill", at.number) < GOODWILL_SHARE:
+                reason = "the box was dented"
+                yield RefundOrder(
+                    order_id=order.order_id, refund_id="goodwill", goodwill_minor=GOODWILL_MINOR, reason=reason
+                )
+
+    def arrivals(self) -> Iterator[Command]:
+        """Those parcels come back, and are looked at."""
+        for _, at in self._first_orders():
+            if at.chance < RETURN_SHARE and at.wish >= KEPT_SHARE:
+                back = LineUnits(line_id="1", quantity=1)
+                yield ReceiveRma(rma_id=at.rma_id, receipt_id=f"{at.rma_id}/1", location=RETURN_DESK, lines=(back,))
+                worn = self._draw("worn", at.number) < EXCHANGE_SHARE
+                seen = InspectedLine(
+                    line_id="1",
+                    quantity=1,
+                    grade="opened" if worn else "as_new",
+                    disposition="damaged" if worn else "sellable",
+                )
+                yield InspectRma(rma_id=at.rma_id, inspection_id="1", location=RETURN_DESK, lines=(seen,))
+
+    def _first_orders(self) -> Iterator[tuple[PlaceOrder, Wish]]:
+        for index in range(self.order_count):
+            if self._first_told(index) == index:
+                yield self._new_order(index), Wish(index, self._draw("return", index), self._draw("wish", index))
+
+    def _return_of(self, order: PlaceOrder, at: Wish) -> RequestReturn:
+        resolution: Resolution = "refund"
+        replacement: tuple[OrderLine, ...] = ()
+        if at.wish < KEPT_SHARE:
+            resolution = "refund_only"
+        elif at.wish < KEPT_SHARE + EXCHANGE_SHARE:
+            product = CATALOGUE[at.number % REPLACEMENT_RANKS]
+            resolution = "exchange"
+            replacement = (OrderLine(line_id="1", sku=product.sku, quantity=1, unit_price_minor=product.price_minor),)
+        return RequestReturn(
+            order_id=order.order_id,
+            rma_id=at.rma_id,
+            lines=(ReturnLine(line_id="1", quantity=1, reason="changed_mind"),),
+            resolution=resolution,
+            replacement=replacement,
+            now=EPOCH + RETURNED_AFTER,
+        )
+
+    def presale(self) -> SetPresaleLimit:
+        """Enough for whoever wants one before it exists."""
+        at = WAREHOUSES[0].location.location
+        return SetPresaleLimit(sku=PRESALE_SKU, location=at, quantity=self._presold())
+
+    def _presold(self) -> int:
+        return max(ceil(self.order_count * PRESALE_SHARE * 2), 1)
+
     def commands(self) -> Iterator[Command]:
-        """Everything, in order: the places and their stock first."""
+        """Everything up to the last order, in order: the places and their stock first."""
         yield from self.locations()
         yield from self.receipts()
         yield from self.safety_stocks()
+        yield self.presale()
         extras = heapq.merge(self.late_receipts(), self.cancellations(), key=lambda extra: extra[0])
         extra = next(extras, None)
         for index, order in enumerate(self.orders()):
@@ -264,6 +355,8 @@ class Workload:
         return earlier if earlier >= 0 else index
 
     def _new_order(self, index: int) -> PlaceOrder:
+        if self._draw("presale", index) < PRESALE_SHARE:
+            return self._presale_order(index)
         chance = Random(f"{self.seed}/order/{index}")
         (channel,) = chance.choices(CHANNELS, CHANNEL_WEIGHTS)
         lines = _lines(chance)
@@ -279,7 +372,29 @@ class Workload:
             discount_minor=goods_minor * COUPON_PERCENT // 100 if chance.random() < COUPON_SHARE else 0,
             ship_to=_at_a_store(chance) if channel == "pos" else _at_home(chance),
             payment_token=chance.choices(TOKENS, TOKEN_WEIGHTS)[0],
+            tenders=self._tenders(index, goods_minor),
         )
+
+    def _presale_order(self, index: int) -> PlaceOrder:
+        chance = Random(f"{self.seed}/presale/{index}")
+        line = OrderLine(line_id="1", sku=PRESALE_SKU, quantity=1, unit_price_minor=PRESALE_PRICE_MINOR)
+        return PlaceOrder(
+            channel="web",
+            external_id=f"W-{index + 1:07d}",
+            placed_at=self._placed_at(index),
+            currency=CURRENCY,
+            lines=(line,),
+            ship_to=_at_home(chance),
+            payment_token="tok-ok",
+            kind="presale",
+            deposit_minor=PRESALE_DEPOSIT_MINOR,
+            balance_due_seconds=BALANCE_DUE_SECONDS,
+        )
+
+    def _tenders(self, index: int, goods_minor: int) -> tuple[Tender, ...]:
+        if goods_minor <= 2 * GIFT_CARD_MINOR or self._draw("gift card", index) >= GIFT_CARD_SHARE:
+            return ()
+        return (Tender(method="gift_card", payment_token=f"gift-{index}", amount_minor=GIFT_CARD_MINOR),)
 
     def _placed_at(self, index: int) -> datetime:
         """Orders spread over the week as its hours weigh; a later index is never earlier."""

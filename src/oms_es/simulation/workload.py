@@ -49,7 +49,7 @@ BURST_SHARE, BURST_SECONDS = 0.85, 1.0
 ADDRESS = Address(country="DE", postal_code="10115")
 
 
-GIFT_CARD = Tender(method="gift_card", payment_token="gift", amount_minor=100)  # noqa: S106 - a token, no password
+GIFT_CARD = Tender(method="gift_card", payment_token="gift", amount_minor=100)
 
 
 class Draw(NamedTuple):
