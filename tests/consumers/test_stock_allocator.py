@@ -54,6 +54,20 @@ def test_a_stopped_parcel_lets_go_of_what_the_order_says() -> None:
     )
 
 
+def test_locks_that_do_not_fit_a_person_s_word_are_let_go_whole_or_in_part() -> None:
+    part, whole = o.Cut(**A2.model_dump(), remaining=3), o.Cut(**B1.model_dump(), remaining=0)
+    assigned = o.OrderAssigned(**OF, attempt=2, released=(part, whole), reason="told so")
+    assert consumer.react(assigned) == (
+        s.ReleaseStock(**claim("A", "berlin"), quantity=2, release_id="assigned/2"),
+        s.ReleaseStock(**claim("B", "paris")),
+    )
+
+
+def test_what_a_failing_place_held_is_let_go() -> None:
+    failed = o.OrderLocationFailed(**OF, location="paris", released=(o.Cut(**B1.model_dump(), remaining=0),))
+    assert consumer.react(failed) == (s.ReleaseStock(**claim("B", "paris")),)
+
+
 def test_a_presale_is_locked_as_one() -> None:
     (lock,) = consumer.react(sourced(("A", "berlin", 2)).model_copy(update={"kind": "presale", "channel": "web"}))
     assert lock == s.ReserveStock(**claim("A", "berlin"), quantity=2, presale=True, channel="web")
