@@ -231,3 +231,17 @@ def test_the_day_on_which_everything_is_expected_is_kept_with_the_backorder() ->
     waits = events[-1]
     assert isinstance(waits, o.OrderBackordered)
     assert waits.promised_at == NOON
+
+
+# --- locks that another order gives
+
+
+def test_a_lock_that_is_still_going_over_to_an_order_is_not_let_go_of() -> None:
+    given_lock = o.Reservation(reservation_id=o.transferred(ID, "other/1"), sku="A", location="berlin", quantity=2)
+    joined = o.OrderJoined(**OF, from_order_ids=("other",), transfers=(given_lock,))
+    own = (PLACED, joined)
+    given_order(*own).when(fail("berlin")).then()
+    given_order(*own).when(assign(ROME_A2)).then_refused("being_sourced")
+    there = o.OrderLineAllocated(**OF, **given_lock.model_dump())
+    events = list(given_order(*own, there).when(fail("berlin"))._decide())
+    assert events[0] == failed("berlin", o.Cut(**given_lock.model_dump(), remaining=0))

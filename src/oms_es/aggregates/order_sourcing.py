@@ -91,6 +91,8 @@ def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:
     if wished == _held_units(order):
         return
     changes.require_before_release(order, "assigned")
+    if any(_in_flight(held) for held in order.awaited):
+        raise Refused("being_sourced", f"locks of order {order.order_id} are still going over to it; try again")
     _require_ordered(order, wished)
     cuts, missing = _fitted(order, wished)
     attempt = order.attempt + 1 if order.phase == "sourcing" else order.attempt
@@ -153,12 +155,16 @@ def _units(cuts: Iterable[o.Cut]) -> list[tuple[str, int]]:
     return [(cut.sku, cut.quantity) for cut in cuts]
 
 
+def _in_flight(held: Held) -> bool:
+    """Of a lock that is awaited: whether another order gives it, so that it cannot be let go of before it is there."""
+    return not held[0].rpartition("/")[2].isdecimal()
+
+
 def record_location_failed(order: Order, command: o.RecordLocationFailed) -> Iterator[o.OrderEvent]:
     """What it has locked there, or asked for, is sought elsewhere. What is released already is the warehouse's."""
+    asked = [(held, quantity) for held, quantity in order.awaited.items() if not _in_flight(held)]
     there: list[tuple[Held, int]] = [
-        (held, quantity)
-        for held, quantity in sorted([*order.awaited.items(), *order.allocated.items()])
-        if held[2] == command.location
+        (held, quantity) for held, quantity in sorted([*asked, *order.allocated.items()]) if held[2] == command.location
     ]
     if not there or order.phase not in BEFORE_RELEASE:
         return

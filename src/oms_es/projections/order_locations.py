@@ -11,7 +11,14 @@ from sqlalchemy import Column, Index, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.order import OrderCancelled, OrderLocationFailed, OrderReleased, OrderSourced
+from oms_es.schemas.order import (
+    OrderCancelled,
+    OrderJoined,
+    OrderLocationFailed,
+    OrderMergedInto,
+    OrderReleased,
+    OrderSourced,
+)
 
 table = Table(
     "order_locations",
@@ -32,6 +39,8 @@ def of_the_locations(recorded: Recorded) -> Iterable[Key]:
             locations = [plan.location for plan in plans]
         case OrderCancelled(order_id=order_id, reservations=held):
             locations = [reservation.location for reservation in held]
+        case OrderJoined(order_id=order_id, transfers=locks) | OrderMergedInto(order_id=order_id, transfers=locks):
+            locations = [lock.location for lock in locks]
         case OrderLocationFailed(order_id=order_id, location=location):
             locations = [location]
         case _:
@@ -39,11 +48,11 @@ def of_the_locations(recorded: Recorded) -> Iterable[Key]:
     return tuple({(order_id, location): None for location in locations})
 
 
-@projection.on(OrderSourced, keys=of_the_locations)
+@projection.on(OrderSourced, OrderJoined, keys=of_the_locations)
 def may_be_locked(_: Row | None, __: Recorded, key: Key) -> Row:
     return {"order_id": key[0], "location": key[1]}
 
 
-@projection.on(OrderReleased, OrderCancelled, OrderLocationFailed, keys=of_the_locations)
+@projection.on(OrderReleased, OrderCancelled, OrderMergedInto, OrderLocationFailed, keys=of_the_locations)
 def is_not_any_more(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
