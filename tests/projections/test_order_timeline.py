@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from timeit import repeat
 from typing import Any
 
 import pytest
@@ -54,11 +53,3 @@ def test_a_summary_is_short_whatever_is_told() -> None:
     event = cancelled(reason="x" * 10_000)
     (row,) = fold(projection, event).values()
     assert row["summary"] == f"cancelled: {event.reason}"[:SUMMARY_CHARACTERS_MAX]
-
-
-def test_telling_an_event_takes_microseconds() -> None:
-    (recorded,) = as_recorded([s.StockReserved(**held())])
-    fold_it = projection.folds[s.StockReserved]
-    (key,) = fold_it.keys(recorded)
-    best = min(repeat(lambda: fold_it.project(None, recorded, key), number=1_000, repeat=5)) / 1_000
-    assert best < 50e-6

@@ -16,6 +16,7 @@ from oms_es.gateways.simulators import Chaos
 from oms_es.kernel import Command, Key, Projection, Recorded, Row
 from oms_es.runtime.read_models import fold
 from oms_es.schemas import item as i
+from oms_es.schemas import rates as t
 from oms_es.schemas import serial as n
 from oms_es.schemas import stock as s
 from oms_es.schemas.feedback import RecordFeedback
@@ -23,10 +24,17 @@ from oms_es.schemas.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.policy import SetReturnPolicy
 from oms_es.schemas.rma import OpenRma, Terms
 from oms_es.schemas.rules import PublishSourcingRules
+from oms_es.schemas.tracker import RecordTracking, Sighting
 
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
 TEA: Any = {"sku": "TEA", "location": "leipzig"}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+PARCEL = t.Service(
+    service="parcel", zones=(t.Zone(transit_days=2, bands=(t.Band(weight_grams_max=1_000, price_minor=490),)),)
+)
+SIGHTINGS = tuple(
+    Sighting(milestone_id=status, status=status, occurred_at=LONG_AGO) for status in ("picked_up", "in_transit")
+)
 BESIDES: tuple[Command, ...] = (
     i.DescribeItem(sku="TEA", weight_grams=250),
     i.DefineBundle(sku="TEA", components={}),
@@ -40,13 +48,16 @@ BESIDES: tuple[Command, ...] = (
         channel="web",
         resolution="refund",
         lines=(),
-        requested_at=datetime(2026, 1, 1, tzinfo=UTC),
+        requested_at=LONG_AGO,
     ),
     s.SetReorderPoint(**TEA, quantity=5, up_to=20),
     s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=LONG_AGO),
     SetOrderNumbering(channel="web"),
     AssignOrderNumber(channel="web", order_id="o1"),
     n.ReceiveSerials(**TEA, receipt_id="numbered", serials=("1", "2")),
+    *(t.PublishRates(carrier="dhl", version=version, currency="EUR", services=(PARCEL,)) for version in "12"),
+    *(t.DefineDeliveryOption(option=option, transit_days_max=2) for option in ("standard", "express")),
+    *(RecordTracking(carrier="dhl", tracking_number=number, sightings=SIGHTINGS) for number in "12"),
 )
 """What those days do not bring by themselves."""
 
