@@ -27,6 +27,9 @@ MOVING: frozenset[MilestoneStatus] = frozenset(
 TROUBLE: frozenset[MilestoneStatus] = frozenset({"exception", "failure", "return_to_sender"})
 """A person must look, as long as nothing better is seen later."""
 
+TELLING: frozenset[MilestoneStatus] = TROUBLE | {"delivered", "returned"}
+"""Only these can open an exception, or bring a journey to its end."""
+
 BY_RANK: tuple[MilestoneStatus, ...] = (
     "unknown",
     "pre_transit",
@@ -98,8 +101,10 @@ def seen(event: ShipmentMilestoneReached) -> Journey:
 
 def joined(one: Journey, other: Journey) -> Journey:
     """What is known of both together."""
+    if one.newest is None or other.newest is None:
+        return one if other.newest is None else other
     return Journey(
-        max((sight for sight in (one.newest, other.newest) if sight), default=None),
+        max(one.newest, other.newest),
         _first(one.delivered_first, other.delivered_first),
         _last(one.delivered_last, other.delivered_last),
         _first(one.returning_since, other.returning_since),

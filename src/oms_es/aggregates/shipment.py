@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from rpds import HashTrieMap, HashTrieSet
 
-from oms_es.aggregates.journey import MOVING, Journey, Outcome, joined, seen
+from oms_es.aggregates.journey import MOVING, TELLING, Journey, Outcome, joined, seen
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import shipment as s
 from oms_es.schemas.order import Reservation
@@ -84,6 +84,10 @@ def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
             return shipment._replace(delivered=True)
         case s.ShipmentLabelAttached(carton_id=carton_id, document=document):
             return shipment._replace(labels=shipment.labels.insert((carton_id, document.sha256)))
+        case s.ShipmentBookingRequested():
+            return shipment._replace(booking="requested")
+        case s.ShipmentBooked():
+            return _booked(shipment, event)
         case s.ShipmentReportDisputed(report=report):
             return shipment._replace(disputed=shipment.disputed.insert(report))
         case s.ShipmentCancellationRequested():
@@ -97,8 +101,6 @@ def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
 
 def _booked(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
     match event:
-        case s.ShipmentBookingRequested():
-            return shipment._replace(booking="requested")
         case s.ShipmentBookingDeferred():
             return shipment._replace(booking="deferred")
         case s.ShipmentBooked(carrier=carrier, tracking_number=number, carton_numbers=by_carton):
@@ -340,7 +342,8 @@ def _record_milestone(
             yield left
             after = evolve(after, left)
     yield reached
-    yield from _consequences(evolve(after, reached), requested)
+    if command.status in TELLING or shipment.raised:
+        yield from _consequences(evolve(after, reached), requested)
 
 
 def _reached(
