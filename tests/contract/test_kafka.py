@@ -349,6 +349,24 @@ def turning(workers: Workers) -> Iterator[None]:
         thread.join()
 
 
+def test_members_that_are_polled_in_turn_come_to_an_end_with_joining(kafka: Config) -> None:
+    """As the many groups of one process are: a join mostly ends while somebody else is polled."""
+    members = [Group(kafka, "stock_levels", [EVENT_TOPICS["stock"]]) for _ in range(3)]
+    held: list[set[Place]] = [set() for _ in members]
+    try:
+        for _ in range(TURNS_MAX):
+            for member, places in zip(members, held, strict=True):
+                member.poll()
+                for given, changed in member.changes():
+                    places.update(changed) if given else places.difference_update(changed)
+            if all(member.joined for member in members) and all(held):
+                break
+        assert sorted(place.partition for places in held for place in places) == list(range(PARTITIONS))
+    finally:
+        for member in members:
+            member.close()
+
+
 def test_two_workers_of_one_role_share_its_partitions(url: str, kafka: Config) -> None:
     with some(url, kafka, "stock_levels") as first, some(url, kafka, "stock_levels", relaying=False) as second:
         first.tell("test", [OPEN, *(received(f"S{n}") for n in range(50))])

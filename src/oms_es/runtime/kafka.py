@@ -42,7 +42,9 @@ HEARTBEATS_PER_SESSION = 5
 POLL_INTERVAL_MS_MAX = 120_000
 """A worker that takes longer than this over its batches is thought to be stuck, and its partitions go to others."""
 FETCH_WAIT_MS = 100
-JOIN_SECONDS = 0.5
+JOIN_SECONDS = 0.05
+"""Per poll while a group forms. A process has many groups, which all form at once when a member comes or goes: were
+each waited for in turn, none would get on."""
 CLOSE_SECONDS_MAX = 5.0
 REQUEST_MS = 10_000
 RECONNECT_MS_MAX = 1_000
@@ -199,6 +201,31 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # the library
         self.happened.put((False, frozenset(Place(p.topic, p.partition) for p in revoked)))
 
 
+class _Join:
+    """A join under way that does not look finished, whatever it is, until it is waited for."""
+
+    is_done = False
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+        self.add_callback, self.add_errback = task.add_callback, task.add_errback
+
+
+def _joining(coordinator: Any) -> bool:
+    """Whether a join has to begin, or to be brought to its end by a poll that waits for it.
+
+    The library (3.0.12) forgets a join that no poll waited for to its end. If it ended between two polls, another is
+    begun, and every other member has to join again; if it was begun because topics were seen to have partitions, it is
+    never looked at again, and the member is in no group for ever. A process of many groups polls each now and then.
+    """
+    task = coordinator._join_task  # noqa: SLF001 - nothing public tells
+    if task is not None:
+        if not isinstance(task, _Join):
+            coordinator._join_task = _Join(task)  # noqa: SLF001 - the same
+        coordinator.request_rejoin()  # until it is over
+    return bool(coordinator.need_rejoin())
+
+
 class Group:
     """Membership of a consumer group. Offsets are committed by hand, as a hint for whoever comes next."""
 
@@ -216,7 +243,7 @@ class Group:
         """What has come, by partition. Raises KafkaUnavailable."""
         try:
             consumer = self._opened()
-            if consumer._coordinator.need_rejoin():  # noqa: SLF001 - a join that is given no time starts all over, for ever
+            if _joining(consumer._coordinator):  # noqa: SLF001 - nothing public tells
                 seconds = max(seconds, JOIN_SECONDS)
             records = consumer.poll(timeout_ms=int(seconds * 1_000), max_records=MESSAGES_PER_POLL_MAX)
         except (KafkaError, OSError) as error:
@@ -234,7 +261,10 @@ class Group:
     @property
     def joined(self) -> bool:
         """Whether it is known which partitions are ours."""
-        return self._consumer is not None and not self._consumer._coordinator.need_rejoin()  # noqa: SLF001 - nothing public tells
+        if self._consumer is None:
+            return False
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - nothing public tells
+        return coordinator._join_task is None and not coordinator.need_rejoin()  # noqa: SLF001 - the same
 
     def seek(self, place: Place, offset: int) -> None:
         with suppress(ValueError):  # it was taken from us again meanwhile
