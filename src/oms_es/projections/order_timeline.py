@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Table, Text, Uuid
@@ -176,10 +176,13 @@ def happened(_: Row | None, recorded: Recorded, key: Key) -> Row:
         "event_id": recorded.event_id,
         "caused_by": recorded.caused_by,
         "actor": recorded.actor,
-        "summary": SUMMARIES[type(event)].format(
-            e=event, money=_money(event), demand=_demand(event), sighting=_sighting(event), count=_cartons(event)
-        )[:SUMMARY_CHARACTERS_MAX],
+        "summary": _summary(event)[:SUMMARY_CHARACTERS_MAX],
     }
+
+
+def _summary(event: Event) -> str:
+    extras = {name: extra(event) for name, extra in EXTRAS_OF[type(event)]}
+    return SUMMARIES[type(event)].format(e=event, **extras)
 
 
 def _demand(event: Any) -> str:
@@ -206,3 +209,16 @@ def _money(event: Any) -> str:
     amount_minor = getattr(event, "amount_minor", total_minor)
     currency = getattr(event, "currency", None)
     return to_text(amount_minor, currency) if amount_minor is not None and currency else ""
+
+
+EXTRAS: dict[str, Callable[[Any], object]] = {
+    "money": _money,
+    "demand": _demand,
+    "sighting": _sighting,
+    "count": _cartons,
+}
+EXTRAS_OF = {
+    event: [(name, extra) for name, extra in EXTRAS.items() if f"{{{name}}}" in text]
+    for event, text in SUMMARIES.items()
+}
+"""What each summary needs besides the event's own fields."""

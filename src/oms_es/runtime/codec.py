@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from hashlib import sha1
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -20,6 +21,7 @@ from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
 
 E = TypeVar("E", bound=Event)
 EVENT_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/event")
+NAMESPACE_HASHED = sha1(EVENT_ID_NAMESPACE.bytes, usedforsecurity=False)
 
 
 class StoredRow(Protocol):
@@ -128,4 +130,7 @@ class Codec:
 
 
 def event_id_of(stream: str, version: int) -> UUID:
-    return uuid5(EVENT_ID_NAMESPACE, f"{stream}#{version}")
+    """The uuid5 of the event's place, with the namespace hashed once (RFC 9562, section 5.5)."""
+    place = NAMESPACE_HASHED.copy()
+    place.update(f"{stream}#{version}".encode())
+    return UUID(bytes=place.digest()[:16], version=5)

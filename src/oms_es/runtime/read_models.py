@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 import psycopg
@@ -38,7 +38,7 @@ from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from oms_es.kernel import Facts, Key, Projection, Recorded, Row, Wanted
+from oms_es.kernel import Facts, Fold, Key, Projection, Recorded, Row, Wanted
 from oms_es.runtime.changes import MARK_CHANGED, key_text
 from oms_es.runtime.recorder import ADVANCE, ADVANCE_FIRST, APPEND_LOCK, TRACKING, Advance, check_moved
 
@@ -66,13 +66,30 @@ def _name(index: Any) -> str:
 
 def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Recorded]) -> set[Key]:
     """Fold the events into `rows`, which holds every row they touch, or None where there is none; says which."""
-    touched: set[Key] = set()
-    for recorded in batch:
-        if a_fold := projection.folds.get(type(recorded.event)):
-            for key in a_fold.keys(recorded):
-                rows[key] = a_fold.project(rows.get(key), recorded, key)
-                touched.add(key)
-    return touched
+    return fold_touches(rows, touches(projection, batch))
+
+
+class Touch(NamedTuple):
+    """An event, how it changes rows, and which ones."""
+
+    fold: Fold
+    recorded: Recorded
+    keys: Sequence[Key]
+
+
+def touches(projection: Projection, batch: Iterable[Recorded]) -> list[Touch]:
+    folds = projection.folds
+    return [Touch(f, recorded, tuple(f.keys(recorded))) for recorded in batch if (f := folds.get(type(recorded.event)))]
+
+
+def fold_touches(rows: dict[Key, Row | None], touched: Iterable[Touch]) -> set[Key]:
+    """As `fold`, where it is known already which rows are touched."""
+    keys_touched: set[Key] = set()
+    for a_fold, recorded, keys in touched:
+        for key in keys:
+            rows[key] = a_fold.project(rows.get(key), recorded, key)
+        keys_touched.update(keys)
+    return keys_touched
 
 
 class Rows(Protocol):
@@ -102,7 +119,8 @@ class SqlRows:
     def __init__(self, table: Table, engine: Engine) -> None:
         self.table = table
         self.engine = engine
-        self.key_columns = [c.name for c in table.primary_key]
+        self.columns = [str(c.name) for c in table.columns]  # SQLAlchemy's own names are slow to write as JSON
+        self.key_columns = [str(c.name) for c in table.primary_key]
         self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
 
     def writing(self) -> AbstractContextManager[Connection]:
@@ -114,8 +132,10 @@ class SqlRows:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
     def load(self, connection: Connection, keys: Sequence[Key]) -> Mapping[Key, Row]:
-        found = connection.execute(self._select, self._named(keys)).mappings()
-        return {tuple(row[name] for name in self.key_columns): dict(row) for row in found}
+        found = [
+            dict(zip(self.columns, row, strict=True)) for row in connection.execute(self._select, self._named(keys))
+        ]
+        return {tuple(row[name] for name in self.key_columns): row for row in found}
 
     def write(self, connection: Connection, kept: Sequence[Row], gone: Sequence[Key]) -> None:
         if kept:
@@ -204,11 +224,14 @@ class ReadModel:
         return self.rows.position(name)
 
     def _write(self, transaction: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
-        rows = {} if self.projection.insert_only else self._rows(transaction, _keys(self.projection, batch))
-        touched = fold(self.projection, rows, batch)
+        to_touch = touches(self.projection, batch)
+        keys = dict.fromkeys(key for touch in to_touch for key in touch.keys)
+        rows = {} if self.projection.insert_only else self._rows(transaction, list(keys))
+        there = {key for key, row in rows.items() if row is not None}
+        touched = fold_touches(rows, to_touch)
         kept = [row for key in touched if (row := rows[key]) is not None]
-        gone = [key for key in touched if rows[key] is None]
-        if touched:
+        gone = [key for key in touched if key in there and rows[key] is None]
+        if kept or gone:
             self.rows.write(transaction, kept, gone)
         return rows
 
@@ -227,14 +250,6 @@ class ReadModel:
             self._cache.move_to_end(key)
         while len(self._cache) > self.rows_cached_max:
             self._cache.popitem(last=False)
-
-
-def _keys(projection: Projection, batch: Iterable[Recorded]) -> list[Key]:
-    touched: dict[Key, None] = {}
-    for recorded in batch:
-        if a_fold := projection.folds.get(type(recorded.event)):
-            touched.update(dict.fromkeys(a_fold.keys(recorded)))
-    return list(touched)
 
 
 def _given(table: Table) -> TableValuedAlias:

@@ -14,11 +14,12 @@ def apportion(total_minor: int, weights: Sequence[Fraction | int]) -> list[int]:
     if not weights:
         raise ValueError("money cannot be shared out among nobody")
     whole = sum(weights)
-    if whole == 0:
+    if whole == 0 or len(weights) == 1:
         return [total_minor, *[0] * (len(weights) - 1)]
-    exact = [Fraction(weight) * total_minor / whole for weight in weights]
-    shares = [int(share) for share in exact]
-    by_remainder = sorted(range(len(shares)), key=lambda i: (shares[i] - exact[i], i))
+    shares = [int(weight * total_minor // whole) for weight in weights]
+    if sum(shares) == total_minor:
+        return shares
+    by_remainder = sorted(range(len(shares)), key=lambda i: (-(weights[i] * total_minor % whole), i))
     for i in by_remainder[: total_minor - sum(shares)]:
         shares[i] += 1
     return shares
