@@ -333,7 +333,7 @@ class GroupWorker:
     def _forget(self, place: Place) -> None:
         """What another process has now is not ours to report."""
         for gauge in (metrics.POSITION, metrics.LAG):
-            gauge.remove_by_labels({"role": self.name, "place": str(place)})
+            gauge.remove(self.name, place)
 
     def _begin(self, place: Place) -> None:
         share = self.share_of(place)

@@ -61,7 +61,7 @@ class Broker:
         self.answer(node)
 
     def answer(self, node: Node) -> None:
-        if node.simulation.now < self.away_until:
+        if self.away_until and node.simulation.scheduler.now < self.away_until:
             raise outage(KafkaUnavailable, "the brokers are away")
 
     def append(self, place: Place, key: bytes, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> None:

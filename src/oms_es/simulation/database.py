@@ -134,7 +134,7 @@ class Database:
     def touch(self, node: Node, error: type[Exception]) -> None:
         """Every call passes here: it may meet a fault, another node may go on meanwhile, nobody may answer."""
         node.touch(error)
-        if node.simulation.now < self.away_until:
+        if self.away_until and node.simulation.scheduler.now < self.away_until:
             raise outage(error, "the database is away")
 
     def restart(self, seconds: float) -> None:

@@ -276,7 +276,7 @@ class WorkerNode(EngineNode):
         self.facts = MemoryFacts(self, ground.database)
         self.coverage = MemoryCoverage(self, ground.database, TOPICS_OF)
         participants = [self._relay(), *(self._participant(role) for role in self.roles)]
-        self.groups = [p for p in participants if isinstance(p, GroupWorker)]
+        self.groups = [p for p in participants if isinstance(p, AwakeGroup)]
         return Loop(participants, Hungry(self), ground.scenario.poll_seconds, timing=self.timing)
 
     def check(self) -> None:
@@ -339,7 +339,7 @@ class Hungry:
 
     def wait(self, seconds: float) -> bool:
         self.node.check()
-        if any(share.waiting() for group in self.node.groups for share in group.shares.values()):
+        if any(not group.still for group in self.node.groups):
             self.seconds = min(2 * self.seconds, HUNGRY_SECONDS_MAX)
             seconds = min(seconds, self.seconds)
         else:
