@@ -42,7 +42,7 @@ from oms_es.schemas.order import Address
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.settings import Settings
 from oms_es.simulation.campaign import campaign, failure, quiet, soaking, story
-from oms_es.simulation.guards import BY_NAME
+from oms_es.simulation.guards import BY_NAME, missed
 from oms_es.simulation.kit import WHOLE
 from oms_es.simulation.run import Outcome
 from oms_es.simulation.scenario import MINUTES, PROFILES
@@ -556,10 +556,15 @@ def simulate(
     minutes: Annotated[float, typer.Option(min=0.1, help="Simulated time in which things go wrong.")] = MINUTES,
     profile: Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")] = "stormy",
     without: Annotated[list[str] | None, typer.Option(metavar="GUARD", help="Take a guard of the design out.")] = None,
+    guards: Annotated[bool, typer.Option("--guards", help="Take each guard out in turn: when is it missed?")] = False,
     soak: Annotated[float, typer.Option(metavar="SECONDS", help="Go on with fresh seeds for so long instead.")] = 0.0,
 ) -> None:
     """Play the whole engine in simulated time, with crashes, repeats and lost answers: is every promise kept?"""
     quiet()
+    if guards:
+        for row in missed(span_of(seeds), minutes):
+            typer.echo(row)
+        return
     chosen = one_of(PROFILES, profile, "profile")
     kit = WHOLE
     for name in without or ():

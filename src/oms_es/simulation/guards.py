@@ -30,6 +30,7 @@ from oms_es.runtime.store import Store
 from oms_es.runtime.wire import position_of
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.stock import ExpireReservation
+from oms_es.simulation.campaign import campaign
 from oms_es.simulation.database import (
     Database,
     MemoryBooks,
@@ -43,6 +44,7 @@ from oms_es.simulation.database import (
 from oms_es.simulation.kit import WHOLE, Kit
 from oms_es.simulation.outside import MemoryLedger
 from oms_es.simulation.roles import EngineNode
+from oms_es.simulation.scenario import PROFILES
 
 
 class Guard(NamedTuple):
@@ -269,12 +271,14 @@ GUARDS: tuple[Guard, ...] = (
         "`runtime/store.py`",
         "a batch that fails after its position has moved is never done",
         lambda kit: replace(kit, recorder=PositionFirst),
+        "hurricane",
     ),
     Guard(
         "rows forgotten at every seek",
         "`runtime/loop.py`",
         "events are folded into rows that another worker has changed",
         lambda kit: replace(kit, read_model=Remembers),
+        "hurricane",
     ),
     Guard(
         "append lock",
@@ -311,31 +315,35 @@ GUARDS: tuple[Guard, ...] = (
         "`runtime/groups.py`",
         "what the relay tells twice counts twice",
         lambda kit: replace(kit, feed=TakesAgain),
+        "kafka",
     ),
     Guard(
         "chain of predecessors",
         "`runtime/groups.py`",
         "what a topic has lost is never done",
         lambda kit: replace(kit, feed=TrustsMessages),
+        "kafka",
     ),
     Guard(
         "relay's lock and epoch",
         "`runtime/relay.py`",
         "two relays tell a partition's events with different predecessors",
         lambda kit: replace(kit, leadership=Everyone, books=NoFence),
+        "kafka",
     ),
     Guard(
         "relay's position after the acknowledgement",
         "`runtime/relay.py`",
         "events are missing from the topics for ever",
         lambda kit: replace(kit, outlet=SavesFirst),
+        "kafka",
     ),
     Guard(
         "lock on rows that several streams feed",
         "`runtime/read_models.py`",
         "of two additions to a day's sales one is lost",
         lambda kit: replace(kit, rows=NoRowLock),
-        "hurricane",
+        "crowd",
     ),
     Guard(
         "intent before the gateway is asked",
@@ -370,7 +378,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "promises within what is available",
-        "`aggregates/stock.py`",
+        "`aggregates/stock/`",
         "stock is oversold",
         _with(promises_anything, "stock"),
     ),
@@ -381,6 +389,17 @@ GUARDS: tuple[Guard, ...] = (
         lambda kit: replace(kit, due=nothing_expires),
     ),
 )
+
+
+def missed(seeds: Iterable[int], minutes: float) -> Iterator[str]:
+    """A row per guard: what breaks without it, and after how many seeds that was seen."""
+    for guard in GUARDS:
+        summary = campaign(seeds, PROFILES[guard.profile], minutes, guard.without(WHOLE))
+        broken = summary.failed[0].violation if summary.failed else None
+        seen = f"{summary.seeds} | {broken.check}" if broken else f"not in {summary.seeds} |"
+        yield f"| {guard.name} | {guard.where} | {guard.breaks} | {guard.profile} | {seen} |"
+
+
 BY_NAME: Mapping[str, Guard] = {guard.name: guard for guard in GUARDS}
 
 

@@ -117,6 +117,16 @@ PROFILES: Mapping[str, Profile] = {
             skew_seconds=20.0,
         ),
         Profile(
+            "kafka",
+            {"workers": 1},
+            (1, 3),
+            (15, 30),
+            World(0.1, 0.15, 0.15, 0.15, 0.02),
+            0.2,
+            skew_seconds=20.0,
+        ),
+        Profile("crowd", {"workers": 1}, (10, 16), (0, 4), World(), 0.6, skus=(2, 3), locations=(2, 3)),
+        Profile(
             "hurricane",
             {"engines": 1, "workers": 2},
             (4, 10),
