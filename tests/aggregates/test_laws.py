@@ -572,8 +572,12 @@ def money_holds(state: order.Order, history: Sequence[Event]) -> None:
         assert sum(share.quantity for plan in plans for share in plan.lines) == sum(needed_by(state).values())
         assert all(share.amount_minor >= 0 for plan in plans for share in plan.lines)
         assert sum(plan.amount_minor for plan in plans) <= live
+        borne: dict[str, int] = {}
         for plan in plans:
-            assert not plan.charges or sum(charge.amount_minor for charge in plan.charges) == plan.amount_minor
+            assert not plan.charges or order_money.to_capture(state, plan.charges) == plan.amount_minor
+            for charge in order_money.charges_of(state, plan):
+                borne[charge.payment_id] = borne.get(charge.payment_id, 0) + charge.amount_minor
+        assert all(n <= state.payments[key].due.amount_minor for key, n in borne.items())
     refunded = total(history, o.OrderRefundRequested)
     assert refunded <= sum(order_money.taken_by_payment(state).values())
     for event in history:

@@ -31,6 +31,8 @@ from order_story import (
     paid,
     placed,
     source,
+    stopped,
+    units,
 )
 
 HOLD = o.HoldOrder(**OF, kind="fraud", note="odd address")
@@ -163,7 +165,19 @@ def test_a_presale_takes_its_deposit_waits_for_its_goods_and_then_for_its_balanc
     assert told.tell(COVERED) == []
     assert (balance.payment_id, balance.amount_minor, balance.capture_now) == (f"{ID}.2", 800, False)
     told.tell(paid(2))
-    assert [plan.amount_minor for plan in told.only(o.OrderReleased).shipments] == [380, 420]
+    plans = told.only(o.OrderReleased).shipments
+    assert [plan.amount_minor for plan in plans] == [380, 420]
+    borne = [[(charge.payment_id, charge.amount_minor) for charge in plan.charges] for plan in plans]
+    assert borne == [[(f"{ID}.1", 250), (f"{ID}.2", 380)], [(f"{ID}.2", 420)]]
+
+
+def test_lines_cancelled_of_a_presale_lower_its_balance_before_its_deposit() -> None:
+    told = Told(placed(**PRESALE), *PRESOLD[1:], paid(1), COVERED, paid(2))
+    told.tell(o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough"))
+    told.tell(stopped(1))
+    plan = told.only(o.OrderShipmentPlanned).plan
+    assert [(charge.payment_id, charge.amount_minor) for charge in plan.charges] == [(f"{ID}.1", 250), (f"{ID}.2", 80)]
+    assert (plan.amount_minor, plan.worth_minor) == (80, 330)
 
 
 def test_a_presale_whose_goods_do_not_come_is_cancelled_and_its_deposit_goes_back() -> None:

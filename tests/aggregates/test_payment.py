@@ -304,6 +304,21 @@ def test_a_deposit_is_applied_to_parcels_and_never_beyond_what_is_left_of_it() -
     Given(decider, DEPOSIT).when(capture(1)).then(capture_refused(1, HOLDS_NONE))
 
 
+def test_what_was_given_back_of_a_deposit_is_not_applied() -> None:
+    taken = (DEPOSIT, AUTHORIZED, TAKEN_AT_ONCE, captured(100, key="o.1"))
+    Given(decider, *taken, refund_requested(30, "r1")).when(capture(100)).then(applied(70))
+    Given(decider, *taken, refund_requested(30, "r1"), applied(70)).when(capture(100)).then()
+    Given(decider, *taken, refund_requested(100, "r1")).when(capture(100)).then()
+
+
+def test_a_parcel_may_be_called_as_its_deposit() -> None:
+    taken = (DEPOSIT, AUTHORIZED, TAKEN_AT_ONCE, captured(100, key="o.1"))
+    Given(decider, *taken).when(capture(60, "o.1")).then(applied(60, "o.1"))
+    Given(decider, *taken, applied(60, "o.1")).when(capture(60, "o.1")).then()
+    less = capture_refused(50, "capture o.1 takes 60; to take 50 more, name another capture_id", "o.1")
+    Given(decider, *taken, applied(60, "o.1")).when(capture(50, "o.1")).then(less)
+
+
 def test_a_decline_says_whether_another_try_may_succeed() -> None:
     pending().when(DECLINE.model_copy(update={"retriable": True})).then(DECLINED.model_copy(update={"retriable": True}))
 

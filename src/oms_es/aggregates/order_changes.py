@@ -337,7 +337,7 @@ def _cut_plan(
         update={
             "items": items,
             "lines": kept,
-            "amount_minor": sum(charge.amount_minor for charge in borne),
+            "amount_minor": money.to_capture(order, borne),
             "charges": borne if plan.charges else (),
         }
     )

@@ -117,13 +117,11 @@ def dues(order: Order) -> tuple[o.PaymentDue, ...]:
 
 
 def charges(order: Order, worths: Sequence[int]) -> Iterator[tuple[o.Charge, ...]]:
-    """How what the parcels are worth falls on the payments, in turn; credit and deposits come first and are spent."""
+    """How what the parcels are worth falls on the payments, in turn; credit and deposits come first."""
     assert order.content
-    payments = order.live_payments
-    prepaid = min(order.content.credit_minor, order.content.total_minor)
-    prepaid += sum(payment.due.amount_minor for payment in payments.values() if payment.due.capture_now)
-    sources = deque([("", prepaid)])
-    sources += [(key, payment.due.amount_minor) for key, payment in payments.items() if not payment.due.capture_now]
+    payments = sorted(order.live_payments.items(), key=lambda item: not item[1].due.capture_now)
+    sources = deque([("", min(order.content.credit_minor, order.content.total_minor))])
+    sources += [(key, payment.due.amount_minor) for key, payment in payments]
     for worth in worths:
         found: list[o.Charge] = []
         while worth and sources:
@@ -135,6 +133,12 @@ def charges(order: Order, worths: Sequence[int]) -> Iterator[tuple[o.Charge, ...
             if left > n:
                 sources.appendleft((payment_id, left - n))
         yield tuple(found)
+
+
+def to_capture(order: Order, borne: Iterable[o.Charge]) -> int:
+    """Of what payments bear, what is still to be taken of them: a deposit was taken before."""
+    deposits = {key for key, payment in order.payments.items() if payment.due.capture_now}
+    return sum(charge.amount_minor for charge in borne if charge.payment_id not in deposits)
 
 
 def lowered(borne: Iterable[o.Charge], amount_minor: int) -> tuple[o.Charge, ...]:
@@ -155,14 +159,16 @@ def charges_of(order: Order, plan: o.ShipmentPlan) -> tuple[o.Charge, ...]:
 
 
 def taken_by_payment(order: Order) -> dict[str, int]:
-    """What was, or is about to be, captured: deposits, and the shares of the parcels that left."""
+    """What was, or is about to be, captured: deposits whole, and of other payments the shares of parcels that left."""
+    deposits = {key: payment for key, payment in order.live_payments.items() if payment.due.capture_now}
     amounts: dict[str, int] = defaultdict(int)
-    for key, payment in order.live_payments.items():
-        if payment.due.capture_now and payment.status == "secured":
+    for key, payment in deposits.items():
+        if payment.status == "secured":
             amounts[key] += payment.due.amount_minor
     for plan in left_plans(order):
         for charge in charges_of(order, plan):
-            amounts[charge.payment_id] += charge.amount_minor
+            if charge.payment_id not in deposits:
+                amounts[charge.payment_id] += charge.amount_minor
     return dict(amounts)
 
 

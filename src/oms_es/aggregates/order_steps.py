@@ -110,14 +110,15 @@ def released(order: Order) -> o.OrderReleased:
     shipping = apportion(shares.shipping_minor, worths)
     totals = [worth + part for worth, part in zip(worths, shipping, strict=True)]
     charges = list(money.charges(order, totals))
-    several = sum(not payment.due.capture_now for payment in order.live_payments.values()) > 1
+    payments = order.live_payments.values()
+    told = len(payments) > 1 or any(payment.due.capture_now for payment in payments)
     plans = tuple(
         o.ShipmentPlan(
             shipment_id=f"{order.order_id}.{number}",
             location=location,
             items=tuple(items),
-            amount_minor=sum(charge.amount_minor for charge in borne),
-            charges=borne if several else (),
+            amount_minor=money.to_capture(order, borne),
+            charges=borne if told else (),
             lines=parcel,
             shipping_minor=part,
         )

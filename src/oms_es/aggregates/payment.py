@@ -199,13 +199,14 @@ def _renewed_capture(payment: Payment, command: p.RecordReauthorization | p.Reco
 
 def _capture(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> Iterator[p.PaymentEvent]:
     key, n, known = command.capture_id, command.amount_minor, _asked_before(payment, requested, command)
-    if known == n:
+    if known == n or (requested.capture_now and known is not None and known < n):
         return
     if reason := _why_not_captured(payment, requested, command, known):
         refused = p.PaymentCaptureRefused(**of(requested), capture_id=key, amount_minor=n, reason=reason)
         yield from _once(payment, refused)
     elif requested.capture_now:
-        yield p.PaymentDepositApplied(**money(requested, n), capture_id=key)
+        if applied := min(n, max(payment.taken - payment.returned - payment.disputed - payment.applied, 0)):
+            yield p.PaymentDepositApplied(**money(requested, applied), capture_id=key)
     elif payment.expired:
         yield _reauthorize(requested, key, n)
     else:
@@ -218,7 +219,8 @@ def _capture(payment: Payment, requested: p.PaymentRequested, command: p.Capture
 
 
 def _asked_before(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> int | None:
-    if requested.capture_now and command.capture_id != requested.payment_id:
+    """A parcel may be called as the deposit that it uses up."""
+    if requested.capture_now:
         return payment.applications.get(command.capture_id)
     known = payment.captures.get(command.capture_id)
     return known and known.amount_minor
@@ -232,8 +234,8 @@ def _why_not_captured(
         return f"capture {command.capture_id} takes {known}; to take {n} more, name another capture_id"
     if payment.closed:
         return f"payment {command.payment_id} holds no money to take; request a new payment"
-    if requested.capture_now:
-        left = max(payment.taken - payment.returned - payment.disputed - payment.applied, 0)
+    if requested.capture_now:  # what of it was given back before is not applied, and was nobody's to take
+        left = max(payment.taken - payment.applied, 0)
         return f"{n} is more than the {left} left of the deposit" if n > left else ""
     return f"{n} is more than the {payment.left} left of payment {command.payment_id}" if n > payment.left else ""
 

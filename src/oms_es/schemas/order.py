@@ -884,7 +884,8 @@ class ShipmentPlan(Message):
     amount_minor: int
     """Captured when it leaves: this shipment's share of the order's total, less what was paid before."""
     charges: tuple[Charge, ...] = ()
-    """How that share falls on several payments; empty where the order's one payment bears it."""
+    """How that share falls on several payments, and what it uses up of a deposit, which is not in `amount_minor`;
+    empty where the order's one payment bears it."""
     lines: tuple[LineShare, ...] = ()
     shipping_minor: int = 0
     """Its part of what the order's shipping costs."""
