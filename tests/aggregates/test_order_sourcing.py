@@ -233,6 +233,17 @@ def test_the_day_on_which_everything_is_expected_is_kept_with_the_backorder() ->
     assert waits.promised_at == NOON
 
 
+def test_what_became_a_bundle_while_it_is_locked_as_it_is_stays_a_plain_unit() -> None:
+    one, lacking = ("BOX", "berlin", 1), {"BOX": 1, "CASE": 1, "A": 1}
+    told = (BOXES, source(1, one, backordered=lacking), o.RetrySourcing(**OF))
+    events, state = history(*told, o.ExplodeBundles(**OF, attempt=2, bundles=BUNDLES))
+    exploded = events[-2]
+    assert isinstance(exploded, o.OrderBundlesExploded)
+    assert exploded.bundles == {"BOX": {"BOX": 1}, "CASE": BUNDLES["CASE"]}
+    assert dict(state.wanted.items()) == {"BOX": 1, "A": 2, "C": 3}
+    assert dict(state.awaited.items()) == {(f"{ID}/1", "BOX", "berlin"): 1}
+
+
 # --- locks that another order gives
 
 

@@ -68,11 +68,15 @@ def retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
 
 
 def explode(order: Order, command: o.ExplodeBundles) -> Iterator[o.OrderEvent]:
-    """The units of every component, over all lines and bundles, are asked for as one."""
+    """The units of every component, over all lines and bundles, are asked for as one.
+
+    What became a bundle while the order has locked it, or asked for it, as it is stays a plain unit: made of itself.
+    """
     if order.phase != "sourcing" or command.attempt != order.attempt:
         return
+    held = {sku for _, sku, _ in (*order.awaited, *order.allocated)}
     bundles = {
-        sku: dict(made_of)
+        sku: {sku: 1} if sku in held else dict(made_of)
         for sku, made_of in command.bundles.items()
         if sku in order.wanted and sku not in order.bundles and made_of
     }

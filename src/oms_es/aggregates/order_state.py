@@ -171,11 +171,18 @@ def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
 
 
 def _exploded(order: Order, event: o.OrderBundlesExploded) -> Order:
-    wanted = order.wanted
-    for bundle, components in event.bundles.items():
-        quantity = wanted.get(bundle, 0)
-        wanted = plus(wanted.discard(bundle), ((sku, quantity * each) for sku, each in components.items()))
-    return order._replace(wanted=wanted, bundles=order.bundles.update(event.bundles))
+    return order._replace(
+        wanted=_apart(order.wanted, event.bundles),
+        backordered=_apart(order.backordered, event.bundles),
+        bundles=order.bundles.update(event.bundles),
+    )
+
+
+def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int]]) -> HashTrieMap[str, int]:
+    for bundle, components in bundles.items():
+        quantity = counts.get(bundle, 0)
+        counts = plus(counts.discard(bundle), ((sku, quantity * each) for sku, each in components.items() if quantity))
+    return counts
 
 
 def _let_go(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
