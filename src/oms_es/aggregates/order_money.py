@@ -83,11 +83,11 @@ def parcel_lines(
             quantity = item.quantity
             while quantity:
                 share = queues[item.sku].popleft()
-                part, rest = taken(share, min(quantity, share.quantity))
-                quantity -= part.quantity
-                lines.append(part)
-                if rest.quantity:
+                if share.quantity > quantity:
+                    share, rest = taken(share, quantity)
                     queues[item.sku].appendleft(rest)
+                quantity -= share.quantity
+                lines.append(share)
         yield tuple(lines)
 
 

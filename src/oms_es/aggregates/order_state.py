@@ -433,6 +433,8 @@ def _shipment(status: ShipmentStatus) -> Any:
 
 def answered(order: Order, shipment_id: str) -> Order:
     """It stopped, left, or would not stop: nobody waits for its answer any more."""
+    if not order.cuts:
+        return order
     cuts = order.cuts
     for key, cut in order.cuts.items():
         if shipment_id in cut.shipments:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 import psycopg
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
@@ -47,7 +47,9 @@ ROWS_CACHED_MAX = 50_000
 
 
 def read_model_engine(database_url: str) -> Engine:
-    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), pool_size=4)
+    return create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), json_deserializer=from_json, pool_size=4
+    )
 
 
 def create_tables(projections: Iterable[Projection]) -> list[str]:

@@ -5,7 +5,6 @@ These classes are the storage format. An event's name and meaning never change; 
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
@@ -173,10 +172,10 @@ class OrderContent(Message):
     @property
     def demand(self) -> dict[str, int]:
         """Units per SKU, summed over lines: two lines of one SKU are one demand."""
-        wanted: Counter[str] = Counter()
+        wanted: dict[str, int] = {}
         for line in self.lines:
-            wanted[line.sku] += line.quantity
-        return dict(wanted)
+            wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+        return wanted
 
 
 class PlaceOrder(Command, OrderContent):
