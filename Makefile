@@ -39,7 +39,7 @@ bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 
 faults: $(VENV)/.synced
-	OMS_TEST_KILLS=200 $(RUN) pytest tests/faults -v
+	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/faults
 
 kafka: $(VENV)/.synced
 	@$(RUN) oms_es.runtime.kafka_broker

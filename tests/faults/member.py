@@ -1,0 +1,64 @@
+"""`oms-es` as it is, with two things besides: `member.py ARGUMENTS…`.
+
+The simulated world around it fails as real ones do. And after SIGUSR1 it dies where a consumer's commit is in the
+database and its offset is not yet in Kafka, the next time that it comes there with something done; it says which
+consumer, on which partition, and the offset that was not told.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import FrameType
+from unittest.mock import patch
+
+from oms_es import app, cli, workers
+from oms_es.gateways.simulators import Chaos
+from oms_es.kernel import Recorded
+from oms_es.runtime.kafka import Group, Place
+from oms_es.runtime.loop import ConsumerWorker
+from oms_es.runtime.recorder import Advance
+
+CHAOS = Chaos(seed=5, decline=0.05, timeout=0.1, duplicate=0.1, late=0.1)
+doomed = False
+committed = False
+
+
+class WatchedWorker(ConsumerWorker):
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        global committed  # noqa: PLW0603 - one process, one thread, one death
+        super().take(deliveries, advance)
+        committed = bool(deliveries)
+
+
+class WatchedGroup(Group):
+    def hint(self, offsets: Mapping[Place, int]) -> None:
+        global committed  # noqa: PLW0603 - the same
+        if doomed and committed:
+            ((place, offset),) = offsets.items()
+            print("died", self.name, place.topic, place.partition, offset, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        committed = False
+        super().hint(offsets)
+
+
+def doom(_signum: int, _frame: FrameType | None) -> None:
+    global doomed  # noqa: PLW0603 - the same
+    doomed = True
+
+
+def main() -> int:
+    signal.signal(signal.SIGUSR1, doom)
+    with (
+        patch.object(cli, "Workers", partial(workers.Workers, chaos=CHAOS)),
+        patch.object(workers, "Group", WatchedGroup),
+        patch.object(app, "ConsumerWorker", WatchedWorker),
+    ):
+        return cli.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
