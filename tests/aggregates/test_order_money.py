@@ -122,7 +122,7 @@ def test_another_token_pays_for_an_order_that_was_given_up() -> None:
 # --- holds
 
 
-def test_p9_a_hold_is_placed_once_and_released_once() -> None:
+def test_p09_a_hold_is_placed_once_and_released_once() -> None:
     told = Told(*DUE, HOLD)
     assert told.tell(HOLD) == []
     told.tell(UNHOLD)

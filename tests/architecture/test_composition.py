@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections import Counter
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import oms_es
 import oms_es.aggregates
 import oms_es.consumers
 import oms_es.projections
@@ -18,6 +21,7 @@ from oms_es.kernel import Command, Consumer, Decider, Event, Projection
 from oms_es.projections import order_timeline
 from oms_es.schemas.vocabulary import EVENTS, MODULES
 
+SOURCE = Path(oms_es.__file__).parent
 EMITTED = {event for decider in DECIDERS for event in decider.emits}
 ACCEPTED = [command for decider in DECIDERS for command in decider.accepts]
 COMMANDS = {
@@ -104,3 +108,25 @@ def test_every_module_of_the_vocabulary_is_listed() -> None:
             for found in vars(module).values()
         )
     )
+
+
+WRITES_EVENTS = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM|COPY|TRUNCATE) (\{EVENTS\}|oms_events)")
+RECORDS = re.compile(r"\brecorder\.append\(|\.insert_events\(")
+
+
+def test_p04_nothing_writes_an_event_but_the_store_that_asked_a_decider() -> None:
+    """Only the recorder names the table to write to it, only the store calls the recorder, and no edge holds either."""
+    sources = {path.relative_to(SOURCE).as_posix(): path.read_text() for path in SOURCE.rglob("*.py")}
+    assert {path for path, text in sources.items() if WRITES_EVENTS.search(text)} == {"runtime/recorder.py"}
+    assert {path for path, text in sources.items() if RECORDS.search(text)} == {"runtime/store.py"}
+
+
+def test_every_test_that_the_guarantees_name_is_in_the_file_that_they_name() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs/explanation/guarantees.md").read_text()
+    tests = {path.name: path.read_text() for path in (root / "tests").rglob("test_*.py")}
+    everything = "".join(tests.values())
+    assert [name for name in re.findall(r"`(test_\w+)`", page) if f"def {name}(" not in everything] == []
+    named = re.findall(r"`(test_\w+)` in \[(test_\w+\.py)\]", page)
+    assert named
+    assert [(name, file) for name, file in named if f"def {name}(" not in tests[file]] == []

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, NotMigrated, engine_on, migrate
+from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS, Engine, NotMigrated, engine_on, migrate
 from oms_es.audit.verify import Report, verify
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulators import PAYMENT_CALLBACKS, Chaos
@@ -354,3 +354,17 @@ def test_two_engines_on_one_database_share_the_work_and_double_nothing(engine: E
 def test_an_engine_without_tables_says_what_to_do(database_url: str) -> None:
     with pytest.raises(NotMigrated, match="oms-es migrate"), Engine(database_url):
         pass
+
+
+def test_p17_whoever_starts_late_sees_everything_from_the_beginning(database_url: str) -> None:
+    placed = order("1", ("A", 1))
+    late = ("order_progress", "payment_requester")
+    early = [consumer for consumer in CONSUMERS if consumer.name not in late]
+    with engine_on(database_url, consumers=early) as engine:
+        tell(engine, OpenLocation(location="berlin", country="DE"), stock("A", 1), placed)
+        engine.settle()
+        assert phase(engine, placed) == "allocating"
+    with engine_on(database_url) as engine:
+        engine.settle()
+        assert phase(engine, placed) == "completed"
+        assert verified(engine).passed

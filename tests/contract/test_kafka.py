@@ -150,6 +150,16 @@ def test_what_the_relay_repeats_after_a_crash_is_skipped(url: str, kafka: Config
         assert_whole(messages)
 
 
+def test_p17_a_role_that_starts_late_sees_everything_from_the_beginning(url: str, kafka: Config) -> None:
+    with some(url, kafka, "locations") as workers:
+        workers.tell("test", [OPEN, received("A"), *(reserved("A", n) for n in range(3))])
+        until(workers, "locations")
+        assert rows(url, "SELECT on_hand, reserved FROM stock_levels") == []
+    with some(url, kafka, "stock_levels") as workers:
+        until(workers)
+        assert rows(url, "SELECT on_hand, reserved FROM stock_levels") == [{"on_hand": 5, "reserved": 3}]
+
+
 def test_what_is_missing_in_a_topic_is_read_from_the_store(url: str, kafka: Config) -> None:
     with some(url, kafka, "stock_levels") as workers:
         workers.tell("test", [OPEN, received("A")])

@@ -34,7 +34,7 @@ PHASES = "SELECT phase, count(*) AS orders FROM order_status GROUP BY phase"
 
 @pytest.mark.timeout(3_600)
 @pytest.mark.skipif(bool(CHOSEN) and "engine" not in CHOSEN, reason="other faults are asked for")
-def test_the_engine_killed_at_seeded_moments_loses_and_doubles_nothing() -> None:
+def test_p16_the_engine_killed_at_seeded_moments_loses_and_doubles_nothing() -> None:
     chance = random.Random(SEED)
     with reachable_directory() as directory:
         home = directory / "home"

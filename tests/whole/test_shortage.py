@@ -1,0 +1,45 @@
+"""Two orders are promised the same unit on paper: what is missing is told and shown, and the money waits."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from oms_es.schemas import order as o
+from oms_es.schemas import stock as s
+from oms_es.schemas.location import OpenLocation
+from outside import Outside, run_on
+from whole_engine import START, WholeEngine, failed
+
+
+def order(number: int) -> o.PlaceOrder:
+    return o.PlaceOrder(
+        channel="web",
+        external_id=str(number),
+        placed_at=START,
+        currency="EUR",
+        lines=(o.OrderLine(line_id="1", sku="TEA", quantity=1, unit_price_minor=1_000),),
+        ship_to=o.Address(country="DE"),
+    )
+
+
+def test_p02_a_shortfall_is_an_event_and_an_exception_and_nobody_pays_for_what_is_not_there() -> None:
+    engine = WholeEngine()
+    engine.tell(OpenLocation(location="berlin", country="DE"))
+    engine.tell(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
+    engine.settle()
+    first, second = order(1), order(2)
+    engine.tell(first)
+    engine.tell(second)
+    (sourcing,) = (consumer for consumer in engine.behind() if consumer.name == "sourcing")
+    while sourcing in engine.behind():  # both are sourced from the same level, before either is locked
+        engine.step(sourcing)
+    run_on(engine, Outside(engine))
+    happened = Counter((type(r.event).__name__, getattr(r.event, "order_id", "")) for r in engine.log)
+    assert [happened["OrderSourced", each.order_id] for each in (first, second)] == [1, 2]  # again, elsewhere: nowhere
+    assert happened["StockShort", second.order_id] == 1
+    phases = {row["order_id"]: row["phase"] for row in engine.open_rows("order_status")}
+    assert phases == {first.order_id: "completed", second.order_id: "backordered"}
+    (exception,) = engine.open_rows("open_exceptions")
+    assert (exception["order_id"], exception["kind"]) == (second.order_id, "backordered")
+    assert happened["PaymentRequested", second.order_id] == 0
+    assert not failed(engine.history)
