@@ -5,10 +5,12 @@ UV     := $(VENV)/bin/uv
 RUN    := $(VENV)/bin/python -m
 SECONDS ?= 600
 PROFILE ?= stormy
+CHILDREN ?= 2
+MUTANTS ?=
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test check soak bench faults kafka reference schemas release format clean
+.PHONY: demo test check soak bench faults mutants kafka reference schemas release format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -40,6 +42,11 @@ bench: $(VENV)/.synced
 
 faults: $(VENV)/.synced
 	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/faults
+
+mutants: $(VENV)/.synced
+	$(UV) sync --locked --quiet --inexact --group mutants --python $(VENV)/bin/python
+	-$(VENV)/bin/mutmut run --max-children $(CHILDREN) $(MUTANTS)
+	@$(VENV)/bin/python bench/mutants.py $(BENCH)
 
 kafka: $(VENV)/.synced
 	@$(RUN) oms_es.runtime.kafka_broker

@@ -52,6 +52,7 @@ from oms_es.schemas.rules import BUILT_IN_VERSION, PublishSourcingRules, Sourcin
 from stock_life import STOCK_REFUSALS, stock_commands
 
 STEPS_MAX = 30
+EXAMPLES = 2 * settings().max_examples
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Strategy = st.SearchStrategy[Any]
 quantities = st.integers(1, 4)
@@ -883,7 +884,7 @@ def outcome(decider: Decider[Any], state: Any, command: Command) -> tuple[tuple[
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.decider.category)
-@settings(deadline=None, max_examples=200)  # a machine that is busy with other things breaks no law
+@settings(deadline=None, max_examples=EXAMPLES)  # a machine that is busy with other things breaks no law
 @given(data=st.data())
 def test_the_laws_hold_whatever_is_asked(law: Law, data: st.DataObject) -> None:
     decider, state = law.decider, law.decider.initial
@@ -915,7 +916,7 @@ CONSUMED = (
 """What consumers, the gateway's silence and the ticker ask of a payment: a refusal would stop them for ever."""
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(data=st.data())
 def test_what_consumers_ask_of_a_payment_is_never_refused(data: st.DataObject) -> None:
     state, commands = payment.decider.initial, payment_commands()
