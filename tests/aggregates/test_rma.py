@@ -107,6 +107,13 @@ def test_where_the_customer_keeps_the_goods_the_approval_is_all() -> None:
     )
 
 
+def test_one_line_told_twice_in_a_receipt_counts_twice_and_what_is_too_much_is_surplus() -> None:
+    lines = (*units(1), *units(2))
+    Given(decider, opened(), APPROVED).when(r.ReceiveRma(**RMA, receipt_id="c1", location="berlin", lines=lines)).then(
+        received(2), r.RmaSurplusReceived(**OF, receipt_id="c1", location="berlin", lines=units(1))
+    )
+
+
 def test_goods_are_received_in_parts_against_what_is_expected() -> None:
     approved = Given(decider, opened(), APPROVED)
     receive = r.ReceiveRma(**RMA, receipt_id="c1", location="berlin", lines=units(1))
