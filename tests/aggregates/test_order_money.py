@@ -12,6 +12,8 @@ from oms_es.aggregates import order_money as money
 from oms_es.aggregates.order import PAYMENT_ATTEMPTS_MAX
 from oms_es.kernel import Command, Refused
 from oms_es.schemas import order as o
+from oms_es.schemas import order_returns as x
+from oms_es.schemas import rma as r
 from order_story import (
     A2,
     B1,
@@ -24,11 +26,13 @@ from order_story import (
     NOON,
     OF,
     Told,
+    Units,
     declined,
     dispatched,
     locked,
     of_shape,
     paid,
+    parcel,
     placed,
     source,
     stopped,
@@ -330,3 +334,54 @@ def test_an_order_that_left_is_completed_by_hand() -> None:
     assert Told(*GONE, override("completed")).shapes() == ["OrderOverridden", "OrderCompleted"]
     assert refusal(*FULFILLING, override("completed")) == "not_shipped"
     assert Told(*GONE, override("completed")).tell(override("completed", "y")) == []
+
+
+# --- what comes back undelivered
+
+
+def came_back(number: int, *units: Units, complete: bool = True, carton: str = "") -> o.RecordShipmentReturned:
+    items = tuple(o.Reservation(reservation_id=f"{ID}/1", sku=sku, location=at, quantity=n) for sku, at, n in units)
+    shipment_id = f"{ID}.{number}"
+    return o.RecordShipmentReturned(
+        **OF,
+        shipment_id=shipment_id,
+        return_id=f"{shipment_id}/{carton}" if carton else shipment_id,
+        location="berlin",
+        items=items,
+        complete=complete,
+    )
+
+
+def test_an_order_whose_parcels_came_back_or_arrived_is_completed() -> None:
+    told = Told(*GONE, parcel(o.RecordShipmentDelivered, 2))
+    told.tell(came_back(1, A2))
+    assert told.shapes() == ["OrderShipmentReturned", "OrderCompleted"]
+    back = told.only(o.OrderShipmentReturned)
+    assert [(share.line_id, share.quantity, share.amount_minor) for share in back.lines] == [("1", 2, 600)]
+    assert told.tell(came_back(1, A2)) == []
+
+
+def test_what_came_back_can_be_refunded_and_not_returned() -> None:
+    told = Told(*GONE, parcel(o.RecordShipmentDelivered, 2), came_back(1, A2))
+    lines = (r.ReturnLine(line_id="1", quantity=1, reason="damaged"),)
+    with pytest.raises(Refused, match="over_return"):
+        told.tell(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
+    told.tell(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=2),)))
+    assert told.only(o.OrderRefundRequested).amount_minor == 600
+
+
+def test_cartons_come_back_one_by_one_and_the_rest_may_be_returned() -> None:
+    one = ("A", "berlin", 1)
+    told = Told(*GONE, came_back(1, one, complete=False, carton="c1"))
+    assert told.shapes() == ["OrderShipmentReturned"]
+    lines = (r.ReturnLine(line_id="1", quantity=1, reason="damaged"),)
+    told.tell(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
+    told.tell(came_back(1, one, carton="c2"))
+    assert told.only(o.OrderShipmentReturned).lines[0].amount_minor == 300
+    assert told.state.shipments[f"{ID}.1"] == "returned"
+
+
+def test_of_a_parcel_that_is_unknown_or_was_stopped_nothing_comes_back() -> None:
+    assert Told(*FULFILLING).tell(came_back(9, A2)) == []
+    assert Told(*FULFILLING, stopped(1)).tell(came_back(1, A2)) == []
+    assert Told().tell(came_back(1, A2)) == []

@@ -244,6 +244,14 @@ def test_what_became_a_bundle_while_it_is_locked_as_it_is_stays_a_plain_unit() -
     assert dict(state.awaited.items()) == {(f"{ID}/1", "BOX", "berlin"): 1}
 
 
+def test_bundles_that_wait_for_stock_are_taken_apart_with_those_that_are_sought() -> None:
+    box = ("BOX", "berlin", 1)
+    told = (BOXES, source(1, box, backordered={"BOX": 1, "CASE": 1, "A": 1}), record_shortage(1, box))
+    _, state = history(*told, o.ExplodeBundles(**OF, attempt=2, bundles=BUNDLES))
+    assert dict(state.wanted.items()) == {"A": 2 * 2 + 1, "B": 2, "CASE": 1}
+    assert not state.backordered
+
+
 # --- locks that another order gives
 
 

@@ -12,6 +12,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas import payment as p
 from oms_es.schemas import rma as r
+from oms_es.schemas import shipment as sh
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.policy import SetReturnPolicy
 from oms_es.schemas.stock import ReceiveStock
@@ -36,7 +37,10 @@ RMA: Any = {"rma_id": "r1"}
 
 
 class World:
-    def __init__(self) -> None:
+    """`back`: the carrier brings every parcel back."""
+
+    def __init__(self, *, back: bool = False) -> None:
+        self.back = back
         self.engine = WholeEngine()
         self.outside = Outside(self.engine)
         self.tell(OpenLocation(location="berlin", country="DE"))
@@ -50,8 +54,19 @@ class World:
             self.rest()
 
     def rest(self) -> None:
+        if self.back:
+            self._bring_back()
         run_on(self.engine, self.outside)
         assert not failed(self.engine.history)
+
+    def _bring_back(self) -> None:
+        self.engine.settle()
+        while intents := list(self.outside.look()):
+            for intent in intents:
+                returned = -1 if isinstance(intent.event, sh.ShipmentBookingRequested) else 0
+                for command in self.outside.answer(intent, returned):
+                    self.engine.tell(command)
+            self.engine.settle()
 
     def row(self, projection: str, **where: Any) -> Any:
         rows = self.engine.open_rows(projection)
@@ -202,3 +217,17 @@ def test_an_exchange_says_what_is_to_be_sent() -> None:
         world.engine.tell(ask(("1", 1), replacement=(line,)))
     with pytest.raises(Refused, match="invalid_replacement"):
         world.engine.tell(ask(("1", 1), resolution="exchange", replacement=(line, line)))
+
+
+def test_what_nobody_took_is_put_aside_ends_its_order_and_asks_a_person() -> None:
+    world = World(back=True)
+    assert world.phase() == "completed"
+    assert (world.on_hand("TEA"), world.row("stock_levels", sku="TEA")["atp"]) == (10, 7)
+    aside = world.row("stock_places", sku="TEA", condition="quarantine")
+    assert aside["quantity"] == 3
+    assert world.exceptions() == ["returned_to_sender"]
+    with pytest.raises(Refused, match="over_return"):
+        world.engine.tell(ask(("1", 1)))
+    world.tell(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=3),), shipping_minor=400))
+    world.tell(o.RefundOrder(**OF, refund_id="g", lines=(o.RefundLine(line_id="2", quantity=1),)))
+    assert world.refunded() == PLACE.total_minor

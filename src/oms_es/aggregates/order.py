@@ -60,6 +60,7 @@ FROM_WITHIN = (
     o.RepeatPayment,
     o.RecordShipmentDispatched,
     o.RecordShipmentDelivered,
+    o.RecordShipmentReturned,
     o.RecordShipmentCancelled,
     o.RecordShipmentKept,
     o.LapseOrder,
@@ -301,6 +302,19 @@ def _record_shipment(order: Order, command: Any) -> Iterator[o.OrderEvent]:
         yield from steps.milestones(evolve(order, event))
 
 
+def _record_returned(order: Order, command: o.RecordShipmentReturned) -> Iterator[o.OrderEvent]:
+    """Each carton that came back is news once; of a parcel that came back whole nobody waits for an arrival."""
+    if command.return_id in order.came_back or order.shipments.get(command.shipment_id) in (None, "cancelled"):
+        return
+    returned = o.OrderShipmentReturned(
+        **dict(command), lines=money.shares_back(order, command.shipment_id, command.items)
+    )
+    yield returned
+    after = evolve(order, returned)
+    if after.phase not in o.FINAL_PHASES:
+        yield from steps.milestones(after)
+
+
 def _record_stopped(order: Order, command: o.RecordShipmentCancelled) -> Iterator[o.OrderEvent]:
     if order.shipments.get(command.shipment_id) == "open":
         yield from changes.stopped(order, command.shipment_id)
@@ -404,6 +418,7 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.RetryPayment: _retry_payment,
     o.RecordShipmentDispatched: _record_shipment,
     o.RecordShipmentDelivered: _record_shipment,
+    o.RecordShipmentReturned: _record_returned,
     o.RecordShipmentCancelled: _record_stopped,
     o.RecordShipmentKept: _record_kept,
     o.AmendOrder: changes.amend,
@@ -464,6 +479,7 @@ decider = Decider(
         o.OrderShipmentPlanned,
         o.OrderShipmentDispatched,
         o.OrderShipmentDelivered,
+        o.OrderShipmentReturned,
         o.OrderShipmentCancelled,
         o.OrderShipped,
         o.OrderCompleted,

@@ -173,7 +173,8 @@ def taken_by_payment(order: Order) -> dict[str, int]:
 
 
 def left_plans(order: Order) -> list[o.ShipmentPlan]:
-    gone = ("dispatched", "delivered")
+    """Of every parcel that left, also of one that came back: what it took of payments is given back by refunds."""
+    gone = ("dispatched", "delivered", "returned")
     return [
         order.plans[key] for key, status in sorted(order.shipments.items()) if status in gone and key in order.plans
     ]
@@ -278,8 +279,43 @@ def _worth_of_units(order: Order, line_id: str, already: int, quantity: int) -> 
 
 def shipped_units(order: Order, line_id: str) -> int:
     """Of a line; of a bundle, as many as its components make."""
+    return _whole_units(order, line_id, {})
+
+
+def units_out(order: Order, line_id: str) -> int:
+    """Units of a line that were shipped and did not come back undelivered."""
+    back: dict[str, int] = defaultdict(int)
+    for event in order.came_back.values():
+        for share in event.lines:
+            back[share.sku] += share.quantity * (share.line_id == line_id)
+    return _whole_units(order, line_id, back)
+
+
+def _whole_units(order: Order, line_id: str, back: Mapping[str, int]) -> int:
     shares, per_unit = _shares_of(order, line_id), _units_per_line(order, line_id)
-    return min((sum(s.quantity for s in shares if s.sku == sku) // n for sku, n in per_unit.items()), default=0)
+    there = {sku: sum(s.quantity for s in shares if s.sku == sku) - back.get(sku, 0) for sku in per_unit}
+    return min((there[sku] // n for sku, n in per_unit.items()), default=0)
+
+
+def shares_back(order: Order, shipment_id: str, items: Iterable[o.Reservation]) -> tuple[o.LineShare, ...]:
+    """Which lines units of a parcel that come back are of; those that came back before are not counted again."""
+    plan = order.plans.get(shipment_id)
+    before: dict[tuple[str, str], int] = defaultdict(int)
+    for event in order.came_back.values():
+        for share in event.lines if event.shipment_id == shipment_id else ():
+            before[share.line_id, share.sku] += share.quantity
+    back: dict[str, int] = defaultdict(int)
+    for item in items:
+        back[item.sku] += item.quantity
+    found: list[o.LineShare] = []
+    for share in plan.lines if plan else ():
+        known = min(before[share.line_id, share.sku], share.quantity)
+        before[share.line_id, share.sku] -= known
+        left = taken(share, known)[1]
+        if n := min(back[share.sku], left.quantity):
+            back[share.sku] -= n
+            found.append(taken(left, n)[0])
+    return tuple(found)
 
 
 def _shares_of(order: Order, line_id: str) -> list[o.LineShare]:

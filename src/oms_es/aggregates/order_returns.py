@@ -36,7 +36,7 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
             raise Refused(
                 "over_return",
                 f"{quantity} units of line {line_id} of order {command.order_id} would come back, and {left} can: the "
-                "others were not shipped, or are returned or refunded already",
+                "others were not shipped, or are back or refunded already",
             )
     assert order.content
     if command.replacement:
@@ -61,12 +61,12 @@ def _total(lines: Iterable[o.LineUnits] | Iterable[r.ReturnLine]) -> dict[str, i
 
 
 def returnable(order: Order, line_id: str) -> int:
-    """Units of a line that may still be asked back: shipped, not in a return, and not refunded."""
-    shipped = money.shipped_units(order, line_id)
+    """Units of a line that may still be asked back: with the customer, not in a return, and not refunded."""
+    shipped, out = money.shipped_units(order, line_id), money.units_out(order, line_id)
     returns = list(order.returns.values())
     returned = sum(known.asked.get(line_id, 0) - known.ended.get(line_id, 0) for known in returns)
     waiting = sum(known.open.get(line_id, 0) for known in returns)
-    return max(min(shipped - returned, shipped - order.refunded_units.get(line_id, 0) - waiting), 0)
+    return max(min(out - returned, shipped - order.refunded_units.get(line_id, 0) - waiting), 0)
 
 
 def _expected(order: Order, lines: Iterable[r.ReturnLine]) -> Iterator[r.ExpectedLine]:

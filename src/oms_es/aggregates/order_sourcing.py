@@ -83,7 +83,8 @@ def explode(order: Order, command: o.ExplodeBundles) -> Iterator[o.OrderEvent]:
     if bundles:
         exploded = o.OrderBundlesExploded(order_id=command.order_id, attempt=command.attempt, bundles=bundles)
         yield exploded
-        yield steps.request_sourcing(evolve(order, exploded), order.backordered.items(), (), None)
+        apart = evolve(order, exploded)
+        yield steps.request_sourcing(apart, apart.backordered.items(), (), None)
 
 
 def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:

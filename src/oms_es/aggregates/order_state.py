@@ -14,7 +14,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas.types import Moment
 
-ShipmentStatus = Literal["open", "dispatched", "delivered", "cancelled"]
+ShipmentStatus = Literal["open", "dispatched", "delivered", "returned", "cancelled"]
 PaymentStatus = Literal["asked", "deferred", "secured", "void"]
 """`deferred`: declined, to be asked for again."""
 Held = tuple[str, str, str]  # reservation id, SKU, location
@@ -75,6 +75,7 @@ class Order(NamedTuple):
     plans: HashTrieMap[str, o.ShipmentPlan] = HashTrieMap()
     shipments: HashTrieMap[str, ShipmentStatus] = HashTrieMap()
     kept: HashTrieSet[str] = HashTrieSet()  # shipments that would not be stopped
+    came_back: HashTrieMap[str, o.OrderShipmentReturned] = HashTrieMap()  # undelivered, by return
     cuts: HashTrieMap[str, LineCut] = HashTrieMap()
     refunded: HashTrieMap[tuple[str, str], int] = HashTrieMap()  # by kind and line
     refunded_units: HashTrieMap[str, int] = HashTrieMap()  # by line
@@ -479,6 +480,13 @@ def _delivered(order: Order, event: o.OrderShipmentDelivered) -> Order:
     return moved._replace(delivered_at=max(moments, default=None))
 
 
+def _shipment_returned(order: Order, event: o.OrderShipmentReturned) -> Order:
+    back = order._replace(came_back=order.came_back.insert(event.return_id, event))
+    if event.complete and order.shipments.get(event.shipment_id) != "delivered":
+        back = _shipment("returned")(back, event)
+    return back
+
+
 def _return_requested(order: Order, event: x.OrderReturnRequested) -> Order:
     asked = plus(HashTrieMap(), ((line.line_id, line.quantity) for line in event.lines))
     return order._replace(
@@ -552,6 +560,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderShipmentPlanned: _planned_anew,
     o.OrderShipmentDispatched: _shipment("dispatched"),
     o.OrderShipmentDelivered: _delivered,
+    o.OrderShipmentReturned: _shipment_returned,
     o.OrderShipmentCancelled: _shipment("cancelled"),
     o.OrderCancellationRequested: _cancellation_requested,
     o.OrderCancellationRefused: _cancellation_refused,

@@ -1,10 +1,11 @@
 """Order progress: what stock, payment and shipments did is told to the order they did it for.
 
 Reads    StockReserved, StockShort, StockReservationBroken, StockReservationTransferred, StockPresaleCovered,
-         PaymentAuthorized, PaymentDeclined, PaymentFailed, ShipmentDispatched, ShipmentDelivered, ShipmentCancelled,
-         ShipmentCancellationRefused
+         PaymentAuthorized, PaymentDeclined, PaymentFailed, ShipmentDispatched, ShipmentDelivered,
+         ShipmentReturnedToSender, ShipmentCancelled, ShipmentCancellationRefused
 Emits    RecordReservation, RecordShortage, RecordPresaleCovered, RecordPaymentAuthorized, RecordPaymentFailed,
-         RecordShipmentDispatched, RecordShipmentDelivered, RecordShipmentCancelled, RecordShipmentKept
+         RecordShipmentDispatched, RecordShipmentDelivered, RecordShipmentReturned,
+         RecordShipmentCancelled, RecordShipmentKept
 Decides  nothing; the order is the memory of its own process.
 """
 
@@ -22,6 +23,7 @@ from oms_es.schemas.shipment import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentEvent,
+    ShipmentReturnedToSender,
 )
 from oms_es.schemas.stock import (
     ReservationEvent,
@@ -45,6 +47,7 @@ consumer = Consumer(
         o.RecordPaymentFailed,
         o.RecordShipmentDispatched,
         o.RecordShipmentDelivered,
+        o.RecordShipmentReturned,
         o.RecordShipmentCancelled,
         o.RecordShipmentKept,
     ),
@@ -114,4 +117,17 @@ def report_the_shipment(event: ShipmentEvent) -> Iterator[Command]:
 def report_the_delivery(event: ShipmentDelivered) -> Iterator[Command]:
     yield o.RecordShipmentDelivered(
         order_id=event.order_id, shipment_id=event.shipment_id, delivered_at=event.delivered_at
+    )
+
+
+@consumer.on(ShipmentReturnedToSender)
+def report_that_it_came_back(event: ShipmentReturnedToSender) -> Iterator[Command]:
+    """A carton comes back once, and so does a shipment that is not in cartons."""
+    yield o.RecordShipmentReturned(
+        order_id=event.order_id,
+        shipment_id=event.shipment_id,
+        return_id="/".join((event.shipment_id, *event.carton_ids[:1])).rstrip("/"),
+        location=event.location,
+        items=event.items,
+        complete=event.complete,
     )

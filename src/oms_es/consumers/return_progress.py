@@ -1,6 +1,7 @@
 """Return progress: what became of a return is told to its order, its stock, and the order that is sent instead.
 
-Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaClosed, RmaInspected, OrderExchangeCredited, OrderCreditLeft
+Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaClosed, RmaInspected, OrderShipmentReturned, OrderExchangeCredited,
+         OrderCreditLeft
 Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceOrder, RecordCreditLeft
 Decides  nothing; the order knows what was paid, the stock where it belongs.
 """
@@ -53,6 +54,19 @@ def put_it_back(event: r.RmaInspected) -> Iterator[Command]:
                 lot=item.lot,
                 serials=item.serials,
             )
+
+
+@consumer.on(o.OrderShipmentReturned)
+def put_aside_what_nobody_took(event: o.OrderShipmentReturned) -> Iterator[Command]:
+    """Not sold again before somebody has looked at it."""
+    for number, item in enumerate(event.items, start=1):
+        yield RestockReturn(
+            sku=item.sku,
+            location=event.location,
+            return_id=f"{event.return_id}/{number}",
+            quantity=item.quantity,
+            condition="quarantine",
+        )
 
 
 @consumer.on(r.RmaRefused)

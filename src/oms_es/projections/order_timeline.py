@@ -78,6 +78,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderReleased: "released to fulfilment",
     o.OrderShipmentDispatched: "{e.shipment_id} left",
     o.OrderShipmentDelivered: "{e.shipment_id} arrived",
+    o.OrderShipmentReturned: "{e.shipment_id} came back",
     o.OrderShipmentCancelled: "{e.shipment_id} was stopped",
     o.OrderShipped: "everything left",
     o.OrderCompleted: "completed",

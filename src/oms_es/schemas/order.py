@@ -557,6 +557,16 @@ class Reservation(Message):
     quantity: int
 
 
+class RecordShipmentReturned(OrderCommand):
+    """A shipment, or a carton of it, came back undelivered. `complete`: none of the shipment reached the customer."""
+
+    shipment_id: Identifier
+    return_id: Identifier
+    location: Identifier
+    items: tuple[Reservation, ...]
+    complete: bool
+
+
 class Cut(Reservation):
     """`quantity` units of a reservation are let go; `remaining` stay locked."""
 
@@ -911,6 +921,20 @@ class OrderShipmentDispatched(OrderEvent):
 class OrderShipmentDelivered(OrderEvent):
     shipment_id: str
     delivered_at: Moment | None = None
+
+
+class OrderShipmentReturned(OrderEvent):
+    """Units came back undelivered and are put aside at `location`; a person decides whether they are refunded.
+
+    `complete`: none of the shipment reached the customer. `lines`: which lines the units are of, and their worth.
+    """
+
+    shipment_id: str
+    return_id: str
+    location: str
+    items: tuple[Reservation, ...]
+    lines: tuple[LineShare, ...] = ()
+    complete: bool
 
 
 class OrderShipmentCancelled(OrderEvent):
