@@ -22,9 +22,19 @@ import psycopg
 from bench.measure import Measure, fresh_database, peak_memory, run
 
 from oms_es.app import Engine, engine_on
+from oms_es.audit import queries
 from oms_es.consumers import order_progress, sourcing, stock_allocator
 from oms_es.kernel import Command
-from oms_es.projections import backorder_queue, locations, order_status, stock_levels
+from oms_es.projections import (
+    backorder_queue,
+    items,
+    location_load,
+    locations,
+    order_locations,
+    order_status,
+    sourcing_rules,
+    stock_levels,
+)
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.schemas.location import OpenLocation
@@ -48,24 +58,33 @@ def measures(scale: int) -> Iterator[Measure]:
             with fresh_database(server.url) as url:
                 reference = bare_transactions(url)
             with fresh_database(server.url) as url, engine_on(url) as engine:
-                rate, events = through(engine, ORDERS_WHOLE * scale)
+                rate, events = through(engine, ORDERS_WHOLE * scale, "completed")
                 name = f"orders through their whole life ({events / ORDERS_WHOLE / scale:.0f} events each)"
                 yield Measure(name, rate, "1/s", REFERENCE, reference)
             with fresh_database(server.url) as url, engine_on(url, **ONLY_LOCKS) as engine:
-                rate, _ = through(engine, ORDERS_LOCKED * scale)
+                rate, _ = through(engine, ORDERS_LOCKED * scale, "awaiting_payment")
                 yield Measure("orders placed, sourced and reserved", rate, "1/s", REFERENCE, reference)
     yield peak_memory()
 
 
 ONLY_LOCKS = {
     "consumers": (sourcing.consumer, stock_allocator.consumer, order_progress.consumer),
-    "projections": (locations.projection, stock_levels.projection, backorder_queue.projection, order_status.projection),
+    "projections": (
+        locations.projection,
+        stock_levels.projection,
+        backorder_queue.projection,
+        order_status.projection,
+        items.projection,
+        location_load.projection,
+        order_locations.projection,
+        sourcing_rules.projection,
+    ),
     "gateways": (),
 }
 
 
-def through(engine: Engine, orders: int) -> tuple[float, int]:
-    """Orders per second from the first placed to the last settled, and the events that they made."""
+def through(engine: Engine, orders: int, phase: str) -> tuple[float, int]:
+    """Orders per second from the first placed to the last settled in this phase, and the events that they made."""
     engine.store.execute([(US, tuple(world(orders)))])
     engine.settle()
     before = engine.last_position()
@@ -75,7 +94,10 @@ def through(engine: Engine, orders: int) -> tuple[float, int]:
         engine.log.offer(engine.store.execute(told[first : first + BATCH]))
         engine.loop.turn()
     engine.settle()
-    return orders / (time.perf_counter() - started), engine.last_position() - before
+    seconds = time.perf_counter() - started
+    with queries.reading(engine.database_url) as connection:
+        assert queries.phases(connection) == {phase: orders}, "not every order came as far as it should"
+    return orders / seconds, engine.last_position() - before
 
 
 def world(orders: int) -> Sequence[Command]:
