@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from dsl import Given
 from oms_es.aggregates.serial import decider
 from oms_es.schemas import serial as n
@@ -38,6 +40,21 @@ def test_a_number_moves_once_whichever_end_is_heard_first() -> None:
     Given(decider, CLAIMED, MOVED).when(MOVE).then()
     gone = n.SerialsLeft(**PARIS, serials=("1",))
     Given(decider, CLAIMED, MOVED, gone).when(MOVE).then()  # the other end, heard after the unit was sold
+
+
+def test_of_several_numbers_those_that_are_there_already_do_not_hide_the_others() -> None:
+    both = n.RecordSerialsSeen(**PARIS, serials=("1", "2"), from_location="berlin")
+    rest = n.SerialsSeen(**PARIS, serials=("2",), from_location="berlin")
+    Given(decider, CLAIMED, MOVED).when(both).then(rest)
+
+
+def test_so_many_receipts_are_remembered_and_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oms_es.aggregates.serial.RECEIPTS_REMEMBERED_MAX", 2)
+    second, third = (n.SerialsClaimed(**BERLIN, serials=(receipt,), receipt_id=receipt) for receipt in ("r2", "r3"))
+    Given(decider, CLAIMED, second).when(CLAIM).then()
+    forgotten = Given(decider, CLAIMED, second, third)
+    forgotten.when(CLAIM).then_refused("serial_elsewhere")
+    forgotten.when(n.ReceiveSerials(**BERLIN, serials=("r2",), receipt_id="r2")).then()
 
 
 def test_a_number_that_turns_up_twice_is_a_conflict_told_once() -> None:
