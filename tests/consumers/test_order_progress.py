@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -53,12 +55,12 @@ def test_a_reason_of_any_length_reaches_the_order() -> None:
     ("event", "report"),
     [
         (dispatched(), o.RecordShipmentDispatched),
-        (sh.ShipmentDelivered(**OF_PARCEL, delivered_at=NOON), o.RecordShipmentDelivered),
+        (sh.ShipmentDelivered(**OF_PARCEL, delivered_at=NOON), partial(o.RecordShipmentDelivered, delivered_at=NOON)),
         (sh.ShipmentCancelled(**OF_PARCEL, items=()), o.RecordShipmentCancelled),
         (sh.ShipmentCancellationRefused(**OF_PARCEL), o.RecordShipmentKept),
     ],
 )
-def test_every_step_of_a_shipment_is_reported(event: sh.ShipmentEvent, report: type[Command]) -> None:
+def test_every_step_of_a_shipment_is_reported(event: sh.ShipmentEvent, report: Callable[..., Command]) -> None:
     assert consumer.react(event) == (report(**OF_PARCEL),)
 
 
