@@ -56,7 +56,7 @@ TWICE = ("order_progress", "stock_allocator", "payment_provider", "order_status"
 OWN_PROGRAM = (sys.executable, "-c", "import sys; from oms_es.cli import main; sys.exit(main())")
 TEST_PROGRAM = (sys.executable, str(Path(__file__).with_name("member.py")))
 TEAM = {
-    "relay": (*OWN_PROGRAM, "relay"),
+    "relay": (*TEST_PROGRAM, "relay"),
     "projections": (*OWN_PROGRAM, "worker", "projections"),
     "consumers": (*TEST_PROGRAM, "worker", "consumers", "channel_orders", "ticker"),
     "gateways": (*TEST_PROGRAM, "worker", "gateways"),

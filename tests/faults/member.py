@@ -1,8 +1,9 @@
 """`oms-es` as it is, with two things besides: `member.py ARGUMENTS…`.
 
-The simulated world around it fails as real ones do. And after SIGUSR1 it dies where a consumer's commit is in the
-database and its offset is not yet in Kafka, the next time that it comes there with something done; it says which
-consumer, on which partition, and the offset that was not told.
+The simulated world around it fails as real ones do. And after SIGUSR1 it dies the next time that it is at the one
+moment where most could go wrong. A worker: where a consumer's commit is in the database and its offset is not yet in
+Kafka; it says which consumer, on which partition, and the offset. A relay: where what it published is in Kafka and its
+position is not yet in the database; it says the position before, and the one that it could not save.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import FrameType
+from typing import Any
 from unittest.mock import patch
 
 from oms_es import app, cli, workers
@@ -21,6 +23,7 @@ from oms_es.kernel import Recorded
 from oms_es.runtime.kafka import Group, Place
 from oms_es.runtime.loop import ConsumerWorker
 from oms_es.runtime.recorder import Advance
+from oms_es.runtime.relay import EventOutlet, SqlBooks
 
 CHAOS = Chaos(seed=5, decline=0.05, timeout=0.1, duplicate=0.1, late=0.1)
 doomed = False
@@ -45,6 +48,14 @@ class WatchedGroup(Group):
         super().hint(offsets)
 
 
+class WatchedBooks(SqlBooks):
+    def save(self, session: Any, epoch: int, previous: int, position: int, last: Mapping[Place, int]) -> None:
+        if doomed:
+            print("died", previous, position, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().save(session, epoch, previous, position, last)
+
+
 def doom(_signum: int, _frame: FrameType | None) -> None:
     global doomed  # noqa: PLW0603 - the same
     doomed = True
@@ -56,6 +67,7 @@ def main() -> int:
         patch.object(cli, "Workers", partial(workers.Workers, chaos=CHAOS)),
         patch.object(workers, "Group", WatchedGroup),
         patch.object(app, "ConsumerWorker", WatchedWorker),
+        patch.object(workers, "EventOutlet", partial(EventOutlet, books=WatchedBooks())),
     ):
         return cli.main(sys.argv[1:])
 

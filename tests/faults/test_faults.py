@@ -23,19 +23,29 @@ from oms_es import display
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.kafka import connection
 from oms_es.runtime.kafka_broker import Broker
+from oms_es.runtime.relay import RELAY
 
 TIMES = int(os.environ.get("OMS_TEST_FAULT_TIMES", "1"))
 SEED = int(os.environ.get("OMS_TEST_FAULT_SEED", "1"))
 FLOW_SECONDS = (0.3, 2.0)
 """Orders have come for so long when the fault strikes."""
 DOWN_SECONDS = (0.0, 1.0)
+UNSAVED_SHARE = 0.6
 STORM_STEP_SECONDS = 2.0
 COLUMNS = ("fault", "times", "events meanwhile", "repeats on topics", "recovered p50 s", "recovered max s", "verify")
 
 
 def relay_killed(there: Cluster, chance: Random) -> None:
+    """Now, or where it has published what it has not saved yet: then all of that comes again."""
     relay = there.members["relay"]
-    relay.end(signal.SIGKILL)
+    if chance.random() < UNSAVED_SHARE:
+        relay.child.send_signal(signal.SIGUSR1)
+        assert relay.wait() == -signal.SIGKILL, relay.log()
+        _, previous, position = relay.told.split()
+        (saved,) = there.rows(f"SELECT position FROM {RELAY} WHERE name = 'events'")
+        assert saved["position"] == int(previous) < int(position)
+    else:
+        relay.end(signal.SIGKILL)
     time.sleep(chance.uniform(*DOWN_SECONDS))
     relay.start()
 
