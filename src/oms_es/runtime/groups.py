@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import structlog
+from prometheus_client import Gauge
 
 from oms_es.kernel import GatewayUnavailable, Recorded
 from oms_es.runtime import metrics
@@ -281,6 +282,7 @@ class GroupWorker:
         self.share_of = share_of
         self.shares: dict[Place, Share] = {}
         self.stopped: dict[Place, BaseException] = {}
+        self._gauges: dict[Place, tuple[Gauge, Gauge]] = {}
         self._paused: set[Place] = set()
         self._changes: deque[tuple[bool, Place]] = deque()
         self._inbox: dict[Place, list[Message]] = {}
@@ -342,6 +344,7 @@ class GroupWorker:
             self.group.seek(place, offset)
             self._inbox.pop(place, None)  # it was fetched from elsewhere
         self.shares[place] = share
+        self._gauges[place] = (metrics.POSITION.labels(self.name, place), metrics.LAG.labels(self.name, place))
 
     def _step(self, place: Place, share: Share) -> int:
         if place in self.stopped:
@@ -368,8 +371,9 @@ class GroupWorker:
             return 0
         if (offset := share.done()) is not None:
             self.group.hint({place: offset})
-            metrics.POSITION.labels(self.name, place).set(share.position)
-            metrics.LAG.labels(self.name, place).set(self.group.lag(place, offset) or 0)
+            position, lag = self._gauges[place]
+            position.set(share.position)
+            lag.set(self.group.lag(place, offset) or 0)
         return taken
 
     def _throttle(self) -> None:

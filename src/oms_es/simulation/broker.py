@@ -99,6 +99,8 @@ class Members:
     def leave(self, gone: Sequence[MemoryGroup]) -> None:
         left = [group for group in self.joined if group not in gone]
         if len(left) < len(self.joined):
+            for group in gone:
+                group.stirred = True  # it will find out, and join again
             self.joined = left
             self._share_out()
 

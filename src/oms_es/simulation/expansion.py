@@ -42,6 +42,7 @@ def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
         written=chance.random() < profile.written,
         switching=profile.switching * chance.random(),
         latency_seconds=chance.choice((0.002, 0.02, 0.2)),
+        notice_seconds=chance.choice((0.01, 0.3, 1.0)),
         poll_seconds=chance.uniform(30.0, 90.0),
         batch_max=chance.choice((1, 5, 500, 500)) if profile.units < FLASH_UNITS else 500,
         skews=tuple(chance.uniform(-1.0, 1.0) * profile.skew_seconds for _ in range(nodes)),

@@ -34,6 +34,7 @@ class Simulation(Protocol):
     scheduler: Scheduler
     switching: float
     latency_seconds: float
+    notice_seconds: float
 
     @property
     def now(self) -> float: ...
@@ -112,7 +113,7 @@ class Node:
 
     def wake(self) -> None:
         if not self.parked:
-            self.simulation.scheduler.wake(self.task, self.simulation.latency_seconds * self.simulation.chance.random())
+            self.simulation.scheduler.wake(self.task, self.simulation.notice_seconds * self.simulation.chance.random())
 
     def park(self) -> None:
         """Until somebody gives the lock back."""

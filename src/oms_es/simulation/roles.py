@@ -44,9 +44,9 @@ from oms_es.simulation.scenario import Action, Scenario, World
 from oms_es.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, GROUPS_OF_ROLES, TICKER_ROLE, TOPICS_OF
 
 RETRY_SECONDS = 1.0
+RESTS_SHARE = 0.1
+"""How often a reader that has nothing to do saves its position before the faults are over."""
 UNANSWERED: tuple[type[Exception], ...] = (GatewayUnavailable, *OUTAGES)
-FETCH_SECONDS_MAX = 0.2
-"""How long messages may be on their way."""
 HUNGRY_SECONDS_MIN, HUNGRY_SECONDS_MAX = 0.2, 5.0
 """How long a worker sleeps that has read what it may not yet do: others must come as far first."""
 DIALECTS = {PAYMENT_CALLBACKS: "payment_callback", CARRIER_CALLBACKS: "carrier_callback"}
@@ -59,7 +59,9 @@ SHARED_ROLES: tuple[tuple[str, ...], ...] = (
 
 
 class Ground(Simulation, Protocol):
-    """What the nodes stand on."""
+    """What the nodes stand on. `settling`: the faults are over."""
+
+    settling: bool
 
     scenario: Scenario
     kit: Kit
@@ -109,6 +111,7 @@ class EngineNode(Node):
     def __init__(self, simulation: Ground, number: int, skew_seconds: float) -> None:
         super().__init__(simulation, number, f"node {number}", skew_seconds)
         self.loop: Loop | None = None
+        self.rests = False
 
     def store(self) -> Any:
         ground, kit = self.simulation, self.simulation.kit
@@ -186,12 +189,12 @@ class LogNode(EngineNode):
         return Loop(
             [
                 *(
-                    Awake(kit.consumer(consumer, store, log, facts, fact_position, batch_max), log)
+                    Awake(self, kit.consumer(consumer, store, log, facts, fact_position, batch_max), log)
                     for consumer in CONSUMERS
                 ),
-                *(Awake(GatewayWorker(gateway, store, log, batch_max), log) for gateway in self.gateways()),
+                *(Awake(self, GatewayWorker(gateway, store, log, batch_max), log) for gateway in self.gateways()),
                 *(self.callbacks(name, store, log) for name in CALLBACK_ROLES),
-                *(Awake(projection, log) for projection in projections),
+                *(Awake(self, projection, log) for projection in projections),
                 self.ticker(store, log),
             ],
             Idle(self),
@@ -202,18 +205,23 @@ class LogNode(EngineNode):
 
 
 class Awake:
-    """Spares a reader of the log the steps in which there is nothing for it: they would do nothing."""
+    """Spares a reader of the log the steps in which there is nothing for it, which would do nothing, and most of the
+    rests, in which it would only save what a restart need not repeat: it repeats more instead."""
 
-    def __init__(self, reader: FeedReader, log: Log) -> None:
+    def __init__(self, node: EngineNode, reader: FeedReader, log: Log) -> None:
+        self.node = node
         self.reader = reader
         self.log = log
         self.name = reader.name
         self.batch_max = reader.batch_max
-        self.rest = reader.rest
         self.seek = reader.seek
 
     def step(self) -> int:
         return self.reader.step() if self.reader.seen < self.log.end else 0
+
+    def rest(self) -> None:
+        if self.node.rests:
+            self.reader.rest()
 
 
 class AwakeGroup(GroupWorker):
@@ -223,7 +231,7 @@ class AwakeGroup(GroupWorker):
     still = False
 
     def step(self) -> int:
-        if self.still and not self.group.stirred and self.group.joined:
+        if self.still and not self.group.stirred:
             return 0
         self.still = False
         taken = super().step()
@@ -244,6 +252,8 @@ class Idle:
     def wait(self, seconds: float) -> bool:
         self.node.check()
         self.node.wait(seconds)
+        simulation = self.node.simulation
+        self.node.rests = simulation.settling or simulation.chance.random() < RESTS_SHARE
         return True
 
 
@@ -253,10 +263,6 @@ class WorkerNode(EngineNode):
     def __init__(self, simulation: Ground, number: int, skew_seconds: float, roles: Sequence[str]) -> None:
         self.roles = roles
         super().__init__(simulation, number, skew_seconds)
-
-    def wake(self) -> None:
-        if not self.parked:
-            self.simulation.scheduler.wake(self.task, FETCH_SECONDS_MAX * self.simulation.chance.random())
 
     def work(self) -> None:
         self.loop = loop = self._assembled()

@@ -74,6 +74,7 @@ class Play:
         self.scheduler = Scheduler()
         self.switching = scenario.switching
         self.latency_seconds = scenario.latency_seconds
+        self.notice_seconds = scenario.notice_seconds
         self.codec = WRITTEN if scenario.written else KEPT
         self.wire = Wire(VOCABULARY) if scenario.written else KeptWire(VOCABULARY)
         self.watch = Watch(self.codec, lambda: self.scheduler.now, self._ends_well)

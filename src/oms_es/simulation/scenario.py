@@ -109,7 +109,7 @@ PROFILES: Mapping[str, Profile] = {
         Profile("calm", {"engine": 2, "engines": 1, "workers": 1}, (3, 6), (0, 0), World(), 0.02),
         Profile(
             "stormy",
-            {"engine": 4, "engines": 6, "workers": 2},
+            {"engine": 5, "engines": 5, "workers": 2},
             (1, 3),
             (6, 20),
             World(0.1, 0.15, 0.15, 0.15, 0.02, lost=0.02, exception=0.05, returned=0.03, refused=0.03, stubborn=0.3),
@@ -166,6 +166,8 @@ class Scenario:
     written: bool
     switching: float
     latency_seconds: float
+    notice_seconds: float
+    """How long it takes at most until a node that waits notices that there is something to do."""
     poll_seconds: float
     batch_max: int
     skews: tuple[float, ...]
@@ -181,7 +183,8 @@ class Scenario:
         )
         yield (
             f"  batches of {self.batch_max}, looks every {self.poll_seconds:.0f} s, another node goes on after "
-            f"{self.switching:.0%} of calls for {self.latency_seconds * 1_000:.0f} ms, {self.partitions} partitions"
+            f"{self.switching:.0%} of calls for {self.latency_seconds * 1_000:.0f} ms, "
+            f"whoever waits notices within {self.notice_seconds:.2f} s, {self.partitions} partitions"
         )
         yield f"  clocks off by {', '.join(f'{skew:+.1f}' for skew in self.skews)} s"
         yield "  the world: " + ", ".join(f"{name} {value:.2f}" for name, value in self.world._asdict().items())
