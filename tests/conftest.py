@@ -28,6 +28,8 @@ SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
 PARTITIONS = 3
 numbers = count(1)
 
+settings.register_profile("patient", deadline=None, print_blob=True)
+settings.load_profile("patient")  # a machine that is busy with other things breaks no law
 settings.register_profile(
     "few", max_examples=5, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate)
 )

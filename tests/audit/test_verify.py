@@ -59,6 +59,8 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
         f"{name}: every row is the fold of history"
         for name in (
             "return_policies",
+            "order_locations",
+            "order_numbers",
             "returns",
             "feedback_scores",
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
