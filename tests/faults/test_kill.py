@@ -27,7 +27,7 @@ CHOSEN = os.environ.get("OMS_TEST_FAULTS", "")
 ORDERS = 400
 SEED = 11
 ALIVE_SECONDS_MAX = 1.5
-SETTLED_SECONDS_MAX = 240
+SETTLED_SECONDS_MAX = 900
 ONCE = "SELECT operation, subject, part FROM simulated_effects GROUP BY 1, 2, 3 HAVING count(*) > 1"
 PHASES = "SELECT phase, count(*) AS orders FROM order_status GROUP BY phase"
 
