@@ -10,7 +10,7 @@ MUTANTS ?=
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test check soak bench faults mutants kafka reference schemas release format clean
+.PHONY: demo test check guards soak bench faults mutants kafka reference schemas release format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -33,6 +33,9 @@ check: $(VENV)/.synced
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) pytest --cov --cov-report=term:skip-covered
+
+guards: $(VENV)/.synced
+	OMS_TEST_GUARDS=all $(RUN) pytest tests/simulation/test_guards.py -v
 
 soak: $(VENV)/.synced
 	@$(VENV)/bin/oms-es simulate --soak $(SECONDS) --seeds $$(date +%s)..9999999999 --profile $(PROFILE)

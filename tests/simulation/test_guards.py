@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from oms_es.simulation.campaign import campaign, failure, quiet
@@ -10,6 +12,9 @@ from oms_es.simulation.kit import WHOLE
 from oms_es.simulation.scenario import PROFILES
 
 SEEDS_MAX = 500
+EVERY = os.environ.get("OMS_TEST_GUARDS") == "all"
+RARELY_NEEDED = frozenset({"chain of predecessors", "facts no older than the event that asks"})
+"""Missed in one seed of a hundred or two: minutes of play, for `make guards`."""
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +24,8 @@ def _quiet(_quiet: None) -> None:
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
 def test_a_guard_that_is_taken_out_is_missed(guard: Guard) -> None:
+    if guard.name in RARELY_NEEDED and not EVERY:
+        pytest.skip(f"{guard.name} is missed only after many seeds; `make guards` plays them")
     summary = campaign(range(SEEDS_MAX), PROFILES[guard.profile], kit=guard.without(WHOLE))
     assert summary.failed, f"nothing broke in {summary.seeds} seeds: is {guard.name} no guard?"
 
