@@ -8,9 +8,25 @@ from typing import Any
 
 from oms_es.gateways.warehouse import SimulatedWarehouse
 from oms_es.kernel import Command, Event, Recorded
+from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
-from whole_engine import WholeEngine
+from whole_engine import START, WholeEngine
+
+PLACE = o.PlaceOrder(
+    channel="web",
+    external_id="1",
+    placed_at=START,
+    currency="EUR",
+    lines=(
+        o.OrderLine(line_id="1", sku="TEA", quantity=3, unit_price_minor=1_000),
+        o.OrderLine(line_id="2", sku="CUP", quantity=1, unit_price_minor=500),
+    ),
+    shipping_minor=400,
+    discount_minor=350,
+    ship_to=o.Address(country="DE"),
+)
+"""An order with a discount and shipping, whose shares are no whole numbers per unit."""
 
 Answers = Callable[[Any, str, datetime], list[list[Command]]]
 """Of an intent and the reference of its effect: what may come, the usual first; each is told as a whole."""

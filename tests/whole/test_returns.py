@@ -16,22 +16,9 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.policy import SetReturnPolicy
 from oms_es.schemas.stock import ReceiveStock
-from outside import Outside, run_on
+from outside import PLACE, Outside, run_on
 from whole_engine import START, WholeEngine, failed
 
-PLACE = o.PlaceOrder(
-    channel="web",
-    external_id="1",
-    placed_at=START,
-    currency="EUR",
-    lines=(
-        o.OrderLine(line_id="1", sku="TEA", quantity=3, unit_price_minor=1_000),
-        o.OrderLine(line_id="2", sku="CUP", quantity=1, unit_price_minor=500),
-    ),
-    shipping_minor=400,
-    discount_minor=350,
-    ship_to=o.Address(country="DE"),
-)
 OF: Any = {"order_id": PLACE.order_id}
 RMA: Any = {"rma_id": "r1"}
 
