@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from oms_es.app import DECIDERS, PROJECTIONS, engine_on
-from oms_es.audit.verify import DIFFERENCES_MAX, Report, verify
+from oms_es.audit.check import DIFFERENCES_MAX
+from oms_es.audit.verify import Report, verify
 from oms_es.demo.workload import Workload
 from oms_es.runtime.codec import Codec
 from oms_es.schemas.vocabulary import EVENTS
@@ -66,7 +67,11 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
             *("inbounds", "replenishments", "carrier_rates", "delivery_options", "tracking_reports"),
         )
-    } | {"every document that history points at is there, and is what its hash says"}
+    } | {
+        "every document that history points at is there, and is what its hash says",
+        "refunds conserved: their parts sum to them, and are no more than what was paid for each",
+        "returns conserved: credited <= accepted <= received <= asked back <= shipped, by line",
+    }
 
 
 @pytest.mark.parametrize(

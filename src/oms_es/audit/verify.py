@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,6 +22,8 @@ from psycopg.sql import SQL, Identifier
 
 from oms_es.aggregates.payment_state import Payment
 from oms_es.aggregates.stock import Stock
+from oms_es.audit.check import Check, at
+from oms_es.audit.order_book import OrderBooks
 from oms_es.audit.stock_book import StockBook, TransitBook
 from oms_es.kernel import Decider, Key, Projection, Recorded, Row
 from oms_es.runtime.codec import Codec, event_id_of
@@ -38,25 +39,6 @@ from oms_es.schemas import stock as s
 
 READ_MAX = 2_000
 """Rows fetched at a time."""
-DIFFERENCES_MAX = 20
-"""Differences kept per check: the first ones tell the story."""
-
-
-@dataclass
-class Check:
-    """One question asked of the whole history. `checked` counts how often it was asked."""
-
-    name: str
-    checked: int = 0
-    failed: int = 0
-    differences: list[str] = field(default_factory=list)
-
-    def expect(self, holds: bool, difference: Callable[[], str]) -> None:  # noqa: FBT001 - reads as the question it is
-        self.checked += 1
-        if not holds:
-            self.failed += 1
-            if len(self.differences) < DIFFERENCES_MAX:
-                self.differences.append(difference())
 
 
 class Report(NamedTuple):
@@ -131,12 +113,13 @@ class History:
         self.parcels: dict[str, ParcelBook] = {}
         self.labels: set[str] = set()  # hashes of the documents that history points at
         self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
+        self.books = OrderBooks()
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
     def checks(self) -> tuple[Check, ...]:
         of_stock = (self.sold, self.conserved, self.moved, self.promised)
-        return self.readable, self.gapless, *of_stock, self.paid, self.shipped, self.once
+        return self.readable, self.gapless, *of_stock, self.paid, *self.books.checks, self.shipped, self.once
 
     def fold(self, recorded: Recorded) -> None:
         stream, event = recorded.stream, recorded.event
@@ -145,6 +128,7 @@ class History:
         self._check_place(recorded, version)
         state = decider.evolve(state, event)
         self.states[stream] = state, recorded.version
+        self.books.told(recorded)
         match event:
             case s.StockEvent():
                 self._check_stock(recorded, event, state)
@@ -158,19 +142,19 @@ class History:
                 promise = self.promises.get((event.reservation_id, event.sku, event.location))
                 self.promised.expect(
                     promise is not None and promise >= event.quantity,  # some may be on their way back
-                    lambda: f"{_at(recorded)}: counts on {event.quantity} of {event.sku}, promised were {promise}",
+                    lambda: f"{at(recorded)}: counts on {event.quantity} of {event.sku}, promised were {promise}",
                 )
 
     def _check_place(self, recorded: Recorded, version: int) -> None:
         self.gapless.expect(
             recorded.version == version + 1 and recorded.position > self.position,
-            lambda: f"{_at(recorded)}: version {recorded.version} follows {version}",
+            lambda: f"{at(recorded)}: version {recorded.version} follows {version}",
         )
         self.position = recorded.position
         known = recorded.caused_by is None or recorded.caused_by.bytes in self.event_ids
         self.readable.expect(
             known and recorded.event_id == event_id_of(recorded.stream, recorded.version),
-            lambda: f"{_at(recorded)}: its event id or its cause {recorded.caused_by} is not of this history",
+            lambda: f"{at(recorded)}: its event id or its cause {recorded.caused_by} is not of this history",
         )
         self.event_ids.add(recorded.event_id.bytes)
 
@@ -182,17 +166,17 @@ class History:
             self.promises[event.to_reservation_id, event.sku, event.location] = event.quantity
         self.sold.expect(
             book.keeps_its_promises,
-            lambda: f"{_at(recorded)}: {book.open} promised of {book.on_hand} on hand, {book.presold} presold",
+            lambda: f"{at(recorded)}: {book.open} promised of {book.on_hand} on hand, {book.presold} presold",
         )
         self.conserved.expect(
             (book.on_hand, book.aside, book.open, book.presold)
             == (state.on_hand, state.shelves.aside, state.promised, state.presold),
-            lambda: f"{_at(recorded)}: the books say {book}, the stream has {state.on_hand} on hand",
+            lambda: f"{at(recorded)}: the books say {book}, the stream has {state.on_hand} on hand",
         )
         if isinstance(event, s.StockMovedOut | s.StockMovedIn | s.StockInboundCancelled):
             on_its_way = self.transit.told(event)
             self.moved.expect(
-                on_its_way >= 0, lambda: f"{_at(recorded)}: {-on_its_way} units came that had not left for here"
+                on_its_way >= 0, lambda: f"{at(recorded)}: {-on_its_way} units came that had not left for here"
             )
 
     def _check_money(self, recorded: Recorded, event: p.PaymentEvent, state: Payment) -> None:
@@ -202,13 +186,13 @@ class History:
             amount_minor: int = event.amount_minor  # type: ignore[attr-defined] # every event that is booked has one
             book = book._replace(**{column: getattr(book, column) + sign * amount_minor})
             self.money[recorded.stream] = book
-        in_flight = sum(capture.amount_minor for capture in state.captures.values() if capture.status == "in_flight")
+        in_flight = sum(self.books.taking.get(event.payment_id, {}).values())
         self.paid.expect(
             book.captured + book.voided + book.expired + in_flight <= book.authorized
             and book.refunded + book.lost <= book.captured + in_flight
             and book.lost <= book.disputed
             and (book.captured, book.refunded, book.lost) == (state.captured, state.refunded, state.lost),
-            lambda: f"{_at(recorded)}: {book}, {in_flight} in flight",
+            lambda: f"{at(recorded)}: {book}, {in_flight} in flight",
         )
 
     def _check_parcel(self, recorded: Recorded, event: sh.ShipmentEvent) -> None:
@@ -236,7 +220,7 @@ class History:
         self.parcels[recorded.stream] = book
 
     def _expect_parcel(self, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check
-        self.shipped.expect(holds, lambda: f"{_at(recorded)}: {found}")
+        self.shipped.expect(holds, lambda: f"{at(recorded)}: {found}")
 
     def _check_placed(self, recorded: Recorded, placed: o.OrderPlaced) -> None:
         identity = (placed.channel, placed.external_id)
@@ -246,11 +230,11 @@ class History:
         as_told = o.PlaceOrder.model_construct(**content)
         self.once.expect(
             first is None and recorded.stream == as_told.stream,
-            lambda: f"{_at(recorded)}: order {identity} was accepted before, in {first}, or is not in its stream",
+            lambda: f"{at(recorded)}: order {identity} was accepted before, in {first}, or is not in its stream",
         )
         self.once.expect(
             placed.fingerprint == as_told.fingerprint,
-            lambda: f"{_at(recorded)}: the content is not the one that was placed",
+            lambda: f"{at(recorded)}: the content is not the one that was placed",
         )
 
 
@@ -259,10 +243,6 @@ def _units(items: Iterable[o.Reservation]) -> tuple[tuple[str, int], ...]:
     for item in items:
         units[item.sku] += item.quantity
     return tuple(sorted(units.items()))
-
-
-def _at(recorded: Recorded) -> str:
-    return f"position {recorded.position}, {type(recorded.event).__name__} in {recorded.stream}"
 
 
 class Progress(NamedTuple):
