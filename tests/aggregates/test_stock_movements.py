@@ -70,6 +70,34 @@ def test_what_left_although_its_promise_was_broken_shows_that_the_count_was_wron
     Given(decider, FIVE, reserved(2, "o"), *lost, found, left).when(ship).then()
 
 
+def test_a_broken_promise_is_settled_when_its_order_lets_go_of_it_whole_or_in_parts() -> None:
+    lost = (broken(3, "o", "w"), s.StockCounted(**AT, count_id="c", quantity=1, expected=5))
+    given = Given(decider, FIVE, reserved(3, "o"), *lost)
+    of: Any = {**AT, "reservation_id": "o/1", "order_id": "o"}
+    part, rest = s.ReleaseStock(**of, quantity=1, release_id="line"), s.ReleaseStock(**of)
+    settled = s.StockBrokenPromiseSettled(**of, quantity=1, left=2, release_id="line")
+    given.when(part).then(settled)
+    fewer = Given(decider, FIVE, reserved(3, "o"), *lost, settled)
+    fewer.when(part).then()
+    fewer.when(s.ShipStock(**of, shipment_id="x")).then(
+        s.StockAdjusted(
+            **AT, quantity=1, adjustment_id="found/x/o/1", reason="left in x though it was not on the books"
+        ),
+        s.StockShipped(**of, quantity=2, shipment_id="x", broken=True),
+    )
+    fewer.when(rest).then(s.StockBrokenPromiseSettled(**of, quantity=2))
+    Given(decider, FIVE, reserved(3, "o"), *lost, settled, s.StockBrokenPromiseSettled(**of, quantity=2)).when(
+        rest
+    ).then()
+
+
+def test_what_was_never_broken_is_not_settled() -> None:
+    rest = s.ReleaseStock(**AT, reservation_id="o/1", order_id="o")
+    Given(decider, FIVE).when(rest).then()
+    short = s.StockShort(**AT, reservation_id="o/1", order_id="o", quantity=9, available=5)
+    Given(decider, FIVE, short).when(rest).then()
+
+
 def test_an_adjustment_has_a_reason_and_takes_no_more_than_is_there() -> None:
     adjust = s.AdjustStock(**AT, adjustment_id="a", quantity=-2, reason="eaten by mice")
     adjusted = s.StockAdjusted(**AT, adjustment_id="a", quantity=-2, reason="eaten by mice")

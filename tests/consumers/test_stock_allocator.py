@@ -7,7 +7,7 @@ from typing import Any
 from oms_es.consumers.stock_allocator import consumer
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
-from story import A2, B1, OF, ORDER, PARCEL, cancelled, dispatched, sourced
+from story import A2, B1, OF, ORDER, PARCEL, cancelled, dispatched, sourced, sourcing_requested
 
 
 def claim(sku: str, location: str, reservation: str = f"{ORDER}/1") -> Any:
@@ -38,6 +38,11 @@ def test_a_cancelled_order_lets_go_of_what_it_held() -> None:
         s.ReleaseStock(**claim("B", "paris")),
     )
     assert consumer.react(cancelled()) == ()
+
+
+def test_what_is_short_and_sought_elsewhere_is_let_go_of_where_it_is_missing() -> None:
+    assert consumer.react(sourcing_requested(short=A2, A=2)) == (s.ReleaseStock(**claim("A", "berlin")),)
+    assert consumer.react(sourcing_requested(A=2)) == ()
 
 
 def test_a_stopped_parcel_lets_go_of_what_the_order_says() -> None:

@@ -109,6 +109,7 @@ EXAMPLES: dict[str, Any] = {
     "keep": True,
     "late_days": 0,
     "latitude": 52.5,
+    "left": 1,
     "line_id": "1",
     "location": "berlin",
     "location_countries": ["DE"],

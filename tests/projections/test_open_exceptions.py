@@ -181,6 +181,19 @@ def test_a_broken_promise_is_open_unless_the_parcel_leaves_nevertheless() -> Non
     assert fold(projection, broken, st.StockShipped(**held(), shipment_id="x", broken=True)) == {}
 
 
+def test_a_broken_promise_is_open_until_nobody_waits_for_any_unit_of_it() -> None:
+    broken = st.StockReservationBroken(**held(), reason="counted 0, expected 2")
+    some = st.StockBrokenPromiseSettled(**{**held(), "quantity": 1}, left=1)
+    row = only(broken, some)
+    assert (row["detail"], row["raised_at"]) == ("1 x A at berlin are not there", recorded_at(1))
+    assert fold(projection, broken, some, st.StockBrokenPromiseSettled(**{**held(), "quantity": 1})) == {}
+
+
+def test_a_broken_hold_of_a_cart_is_nobody_s_order_and_no_exception() -> None:
+    cart = {**held(), "reservation_id": "cart-1"}
+    assert fold(projection, st.StockReservationBroken(**cart, reason="counted 0, expected 2")) == {}
+
+
 def wrong(carton_id: str = "", status: sh.MilestoneStatus = "exception") -> sh.ShipmentExceptionRaised:
     return sh.ShipmentExceptionRaised(
         **OF_PARCEL, carton_id=carton_id, status=status, occurred_at=NOON, detail="nobody home"

@@ -43,3 +43,39 @@ def test_p02_a_shortfall_is_an_event_and_an_exception_and_nobody_pays_for_what_i
     assert (exception["order_id"], exception["kind"]) == (second.order_id, "backordered")
     assert happened["PaymentRequested", second.order_id] == 0
     assert not failed(engine.history)
+
+
+def broken_promises(engine: WholeEngine) -> list[str]:
+    return [row["exception_id"] for row in engine.open_rows("open_exceptions") if row["kind"] == "promise_broken"]
+
+
+def test_a_promise_that_a_count_broke_is_an_exception_until_the_order_is_cancelled() -> None:
+    """It was paid for: nobody seeks the unit elsewhere without being asked."""
+    engine = WholeEngine()
+    engine.tell(OpenLocation(location="berlin", country="DE"))
+    engine.tell(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
+    engine.tell(order(1))
+    engine.settle()  # the money is asked for, and nobody answers
+    engine.tell(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
+    engine.settle()
+    assert broken_promises(engine) == [f"promise_broken/TEA@berlin/{order(1).order_id}/1"]
+    engine.tell(o.CancelOrder(order_id=order(1).order_id, reason="not there"))
+    engine.settle()
+    assert broken_promises(engine) == []
+    assert not failed(engine.history)
+
+
+def test_a_promise_that_is_sought_elsewhere_is_a_backorder_and_no_broken_promise() -> None:
+    engine = WholeEngine()
+    engine.tell(OpenLocation(location="berlin", country="DE"))
+    engine.tell(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
+    both = order(1).model_copy(
+        update={"lines": (*order(1).lines, o.OrderLine(line_id="2", sku="POT", quantity=1, unit_price_minor=500))}
+    )
+    engine.tell(both)  # there is no pot: it waits, and no money is due yet
+    engine.settle()
+    engine.tell(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
+    engine.settle()
+    kinds = {row["kind"]: row["detail"] for row in engine.open_rows("open_exceptions")}
+    assert kinds == {"backordered": "waits for 1 x POT, 1 x TEA"}
+    assert not failed(engine.history)

@@ -1,7 +1,7 @@
 """Stock allocator: what was sourced is locked, what is no longer needed is let go, what left is shipped.
 
-Reads    OrderSourced, OrderAssigned, OrderLocationFailed, OrderAmended, OrderLinesCancelled, OrderSplit,
-         OrderMergedInto, OrderOverridden, OrderLockReturned, OrderShipmentCancelled, OrderCancelled,
+Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFailed, OrderAmended, OrderLinesCancelled,
+         OrderSplit, OrderMergedInto, OrderOverridden, OrderLockReturned, OrderShipmentCancelled, OrderCancelled,
          ShipmentDispatched
 Emits    ReserveStock, ReleaseStock, ShipStock, TransferReservation
 Decides  nothing; aggregates/stock.py promises or comes up short.
@@ -27,6 +27,7 @@ from oms_es.schemas.order import (
     OrderOverridden,
     OrderShipmentCancelled,
     OrderSourced,
+    OrderSourcingRequested,
     OrderSplit,
     Reservation,
     transferred,
@@ -52,6 +53,13 @@ def reserve_what_was_sourced(event: OrderSourced) -> Iterator[ReserveStock]:
             channel=event.channel,
             presale=event.kind == "presale",
         )
+
+
+@consumer.on(OrderSourcingRequested)
+def wait_no_longer_for_what_is_sought_elsewhere(event: OrderSourcingRequested) -> Iterator[ReleaseStock]:
+    """Where a promise was broken, it is settled; where none was made, nothing happens."""
+    if event.short:
+        yield _release(event.order_id, event.short)
 
 
 @consumer.on(OrderCancelled)

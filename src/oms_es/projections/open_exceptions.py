@@ -2,7 +2,8 @@
 
 A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
 given back, a parcel that came back, and a carrier that contradicts itself stay: nothing that happens settles them. A
-broken promise goes only if its parcel leaves. A payment that was declined or failed is none: its order knows.
+broken promise goes when its parcel leaves after all, and when its order lets go of the units: cancelled, or sought
+elsewhere, where it is locked or backordered anew. A payment that was declined or failed is none: its order knows.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def of_the_promise(recorded: Recorded) -> Iterable[Key]:
     event: Any = recorded.event
     if isinstance(event, st.StockShipped) and not event.broken:
         return ()
+    if not event.reservation_id.startswith(f"{event.order_id}/"):
+        return ()  # a hold, such as a cart's, is nobody's order
     return ((f"promise_broken/{event.sku}@{event.location}/{event.reservation_id}",),)
 
 
@@ -294,6 +297,14 @@ def cannot_be_kept(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, st.StockReservationBroken)
     return raised(key, recorded, f"{event.quantity} x {event.sku} at {event.location} are not there: {event.reason}")
+
+
+@projection.on(st.StockBrokenPromiseSettled, keys=of_the_promise)
+def is_not_waited_for(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, st.StockBrokenPromiseSettled)
+    detail = f"{event.left} x {event.sku} at {event.location} are not there"
+    return {**row, "detail": detail} if row and event.left else None
 
 
 @projection.on(st.StockShipped, keys=of_the_promise)

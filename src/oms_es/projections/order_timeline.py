@@ -89,6 +89,7 @@ SUMMARIES: dict[type[Event], str] = {
     s.StockShort: "short of {e.sku} at {e.location}: {e.quantity} asked, {e.available} there",
     s.StockReleased: "released " + STOCK,
     s.StockReservationBroken: STOCK + " are no longer promised: {e.reason}",
+    s.StockBrokenPromiseSettled: STOCK + " are not waited for any more",
     s.StockPresaleCovered: "now there, and locked: " + STOCK,
     s.StockReservationExpired: "let go of " + STOCK,
     s.StockReservationTransferred: STOCK + " now belong to {e.to_order_id}",

@@ -480,6 +480,13 @@ class StockReservationBroken(ReservationEvent):
     reason: str
 
 
+class StockBrokenPromiseSettled(ReservationEvent):
+    """Nobody waits any more for so many units of a promise that was broken; for `left` of them somebody still does."""
+
+    left: int = 0
+    release_id: str | None = None
+
+
 class StockPresaleCovered(ReservationEvent):
     """What was sold before it existed is there now, and locked. `more`: others can be covered as well."""
 

@@ -69,11 +69,13 @@ def _of(command: s.StockCommand, key: str, held: Reservation, n: int | None = No
 
 def release(stock: Stock, command: s.ReleaseStock) -> Iterator[s.StockEvent]:
     key = command.reservation_id
-    held = stock.reserved.get(key)
-    if held is None:
-        return
+    held, broken = stock.reserved.get(key), stock.broken.get(key)
     part = None if command.quantity is None else command.release_id or str(command.quantity)
-    if part is None:
+    if held is None:
+        if broken and not (part and stock.settled.knows(part_of(key, part))):
+            n = min(command.quantity or broken.quantity, broken.quantity)
+            yield s.StockBrokenPromiseSettled(**_of(command, key, broken, n), left=broken.quantity - n, release_id=part)
+    elif part is None:
         yield _released(command, key, held)
     elif not stock.settled.knows(part_of(key, part)):
         yield _released(command, key, held, min(held.quantity, command.quantity or 0), part)

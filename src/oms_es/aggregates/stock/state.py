@@ -285,6 +285,13 @@ def _broken(stock: Stock, event: s.StockReservationBroken) -> Stock:
     return left._replace(broken=left.broken.insert(event.reservation_id, held))
 
 
+def _broken_settled(stock: Stock, event: s.StockBrokenPromiseSettled) -> Stock:
+    key, known = event.reservation_id, stock.broken.get(event.reservation_id)
+    left = stock.broken.insert(key, known._replace(quantity=event.left)) if known and event.left else None
+    told = stock._replace(broken=stock.broken.discard(key) if left is None else left)
+    return told if event.release_id is None else settle(told, part_of(key, event.release_id))
+
+
 def _covered(stock: Stock, event: s.StockPresaleCovered) -> Stock:
     held = stock.reserved.get(event.reservation_id) or Reservation(event.order_id, event.quantity)
     return stock._replace(
@@ -462,6 +469,7 @@ EVOLUTIONS: dict[type[s.StockEvent], Any] = {
     s.StockReservationExpired: _let_go,
     s.StockReservationTransferred: _transferred,
     s.StockReservationBroken: _broken,
+    s.StockBrokenPromiseSettled: _broken_settled,
     s.StockPresaleCovered: _covered,
     s.StockShipped: _shipped,
     s.StockReceived: _received,
