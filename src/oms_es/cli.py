@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, BinaryIO, Literal, TypeVar
@@ -378,7 +379,7 @@ def quote_shipment(
 def pick_advice(sku: str, location: str, *, json: Json = False) -> None:
     """Where to take units from: what expires first, first."""
     with reading(set_up()) as connection:
-        places = queries.pick_advice(connection, sku, location)
+        places = queries.pick_advice(connection, sku, location, datetime.now(UTC))
     if not places:
         raise NotFound(f"there is nothing sellable of {sku} at {location}; `oms-es stock show {sku}` says where it is")
     if json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,7 +14,8 @@ from oms_es.schemas import serial as n
 from oms_es.schemas import stock as s
 
 AT: Any = {"sku": "A", "location": "berlin"}
-SPRING, AUTUMN = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
+BEFORE, SPRING, AUTUMN = (datetime(year, 3, 1, tzinfo=UTC) for year in (2097, 2098, 2099))
+"""Far enough away that no lot is over while the test runs."""
 
 
 def test_what_expires_first_is_advised_first_and_what_is_low_is_listed_until_it_came(database_url: str) -> None:
@@ -31,9 +32,13 @@ def test_what_expires_first_is_advised_first_and_what_is_low_is_listed_until_it_
         assert refused == []
         engine.settle()
         with psycopg.connect(database_url, row_factory=dict_row) as connection:
-            places = queries.pick_advice(connection, "A", "berlin")
+            places = queries.pick_advice(connection, "A", "berlin", BEFORE)
+            on_the_day = queries.pick_advice(connection, "A", "berlin", SPRING + timedelta(hours=23))
+            after = queries.pick_advice(connection, "A", "berlin", SPRING + timedelta(days=1))
             (low,) = queries.running_low(connection)
         assert [(place["lot"], place["quantity"]) for place in places] == [("soon", 1), ("late", 2), ("", 3)]
+        assert on_the_day == places
+        assert [place["lot"] for place in after] == ["late", ""]
         assert (low["request_id"], low["status"], low["quantity"], low["atp"]) == ("low/1", "requested", 14, 6)
         engine.tell(
             "test",

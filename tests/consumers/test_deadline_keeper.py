@@ -8,7 +8,7 @@ from oms_es.projections.deadlines import projection
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
-from story import AUTHORIZED, NOON, OF, PAYMENT, allocated, held
+from story import AUTHORIZED, NOON, OF, PAYMENT, allocated, at, held
 
 CART_HELD = s.StockReserved(**{**held(order_id="cart"), "reservation_id": "cart-7"}, expires_at=NOON)
 
@@ -22,6 +22,13 @@ def test_an_order_whose_payment_is_overdue_lapses() -> None:
 def test_a_hold_whose_time_is_over_expires() -> None:
     assert tuple(due_commands(fold(projection, CART_HELD).values(), NOON)) == (
         s.ExpireReservation(sku="A", location="berlin", reservation_id="cart-7", order_id="cart", now=NOON),
+    )
+
+
+def test_a_lot_that_is_over_expires() -> None:
+    came = s.StockReceived(**at(), receipt_id="r", lot="l", lot_expires_at=NOON)
+    assert tuple(due_commands(fold(projection, came).values(), NOON)) == (
+        s.ExpireLot(sku="A", location="berlin", lot="l", now=NOON),
     )
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from folding import fold, recorded_at
 from oms_es.kernel import Event
-from oms_es.projections.deadlines import PAYMENT_DUE_SECONDS, projection
+from oms_es.projections.deadlines import NEVER, PAYMENT_DUE_SECONDS, projection
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
-from story import AUTHORIZED, NOON, OF_PAYMENT, ORDER, PAYMENT, allocated, cancelled, held, released
+from story import AUTHORIZED, NOON, OF_PAYMENT, ORDER, PAYMENT, allocated, at, cancelled, held, released
 
 CART: Any = {**held(order_id="cart"), "reservation_id": "cart-7"}
 CART_HELD = s.StockReserved(**CART, expires_at=NOON)
@@ -90,3 +90,64 @@ def test_an_authorisation_expires_at_its_time_if_it_has_one() -> None:
 def test_an_authorisation_of_which_nothing_is_held_any_more_does_not_expire(over: Event) -> None:
     assert fold(projection, HELD_UNTIL_NOON, over) == {}
     assert len(fold(projection, HELD_UNTIL_NOON, capture_requested(final=False))) == 1
+
+
+TONIGHT = NOON.replace(hour=0) + timedelta(days=1)
+
+
+def lot(event: Any, quantity: int, **more: Any) -> Any:
+    return event(**at(quantity=quantity), lot="l", **more)
+
+
+LOT = lot(s.StockReceived, 3, receipt_id="r", lot_expires_at=NOON)
+
+
+def test_a_lot_is_over_on_the_day_after_its_expiry() -> None:
+    (row,) = fold(projection, LOT).values()
+    assert (row["kind"], row["due_at"], row["subject"], row["sku"], row["location"], row["units"]) == (
+        "lot_expiry",
+        TONIGHT,
+        "l",
+        "A",
+        "berlin",
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        s.StockShipped(**held(quantity=3), shipment_id="x", picks=(s.Pick(bin="", lot="l", quantity=3),)),
+        lot(s.StockWrittenOff, 3, write_off_id="w", reason="eaten"),
+        lot(s.StockMovedOut, 3, move_id="m", to_location="paris"),
+        lot(s.StockAdjusted, -3, adjustment_id="a", reason="lost"),
+        lot(s.StockCounted, 0, count_id="c", expected=3),
+        lot(s.StockConditionChanged, 3, change_id="c", was="sellable", condition="quarantine", lot_expires_at=NOON),
+    ],
+)
+def test_a_lot_of_which_nothing_sellable_is_left_has_no_deadline(gone: Event) -> None:
+    assert fold(projection, LOT, gone) == {}
+    (row,) = fold(projection, LOT, LOT, gone).values()
+    assert (row["units"], row["due_at"]) == (3, TONIGHT)
+
+
+def test_each_bin_of_a_lot_has_a_deadline_of_its_own() -> None:
+    rows = fold(projection, LOT, lot(s.StockMovedToBin, 1, move_id="m", to_bin="b", lot_expires_at=NOON))
+    assert {key[0]: (row["units"], row["due_at"]) for key, row in rows.items()} == {
+        "lot/A@berlin/0//l": (2, TONIGHT),
+        "lot/A@berlin/1/b/l": (1, TONIGHT),
+    }
+
+
+def test_a_lot_without_an_expiry_is_never_over_until_it_is_told() -> None:
+    (row,) = fold(projection, lot(s.StockReceived, 1, receipt_id="r")).values()
+    assert row["due_at"] == NEVER
+    (told,) = fold(projection, lot(s.StockReceived, 1, receipt_id="r"), LOT).values()
+    assert (told["units"], told["due_at"]) == (4, TONIGHT)
+
+
+def test_what_has_no_lot_or_is_aside_has_no_deadline() -> None:
+    assert fold(projection, s.StockReceived(**at(), receipt_id="r", lot_expires_at=NOON)) == {}
+    assert fold(projection, lot(s.StockReturned, 1, return_id="r", condition="damaged", lot_expires_at=NOON)) == {}
+    aside = lot(s.StockConditionChanged, 1, change_id="c", was="damaged", condition="quarantine")
+    assert fold(projection, aside) == {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from psycopg.rows import dict_row
 
 from oms_es.runtime.dead_letters import DEAD_LETTERS, LISTED_MAX
 from oms_es.runtime.recorder import EVENTS, TRACKING
+from oms_es.schemas.stock import lot_over_at
 
 TIMELINE_MAX = 2_000
 EXCEPTIONS_MAX = 100
@@ -96,14 +98,17 @@ def stock_of(connection: Connection, sku: str) -> list[Row]:
     return connection.execute(query, [sku, LOCATIONS_MAX]).fetchall()
 
 
-def pick_advice(connection: Connection, sku: str, location: str) -> list[Row]:
-    """The sellable places of a SKU, in the order in which they are picked: what expires first, first."""
+def pick_advice(connection: Connection, sku: str, location: str, now: datetime) -> list[Row]:
+    """The sellable places of a SKU, in the order in which they are picked: what expires first, first; never what is
+    over, also where it is not put aside yet."""
     query = (
         "SELECT bin, lot, lot_expires_at, quantity FROM stock_places "
         "WHERE sku = %s AND location = %s AND condition = 'sellable' "
+        "AND (lot_expires_at IS NULL OR lot_expires_at >= %s) "
         'ORDER BY lot_expires_at NULLS LAST, bin COLLATE "C", lot COLLATE "C" LIMIT %s'
     )
-    return connection.execute(query, [sku, location, PLACES_MAX]).fetchall()
+    today = lot_over_at(now) - timedelta(days=1)
+    return connection.execute(query, [sku, location, today, PLACES_MAX]).fetchall()
 
 
 def running_low(connection: Connection) -> list[Row]:

@@ -1,7 +1,7 @@
 """Deadline keeper: what is due is let go.
 
 Reads    rows of `deadlines` whose time has come
-Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireAuthorization, LapseRma
+Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireLot, ExpireAuthorization, LapseRma
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -14,7 +14,7 @@ from oms_es.kernel import Command, Row
 from oms_es.schemas.order import LapseOrder, LapsePresale, RepeatPayment
 from oms_es.schemas.payment import ExpireAuthorization
 from oms_es.schemas.rma import LapseRma
-from oms_es.schemas.stock import ExpireReservation
+from oms_es.schemas.stock import ExpireLot, ExpireReservation
 
 
 def due_commands(rows: Iterable[Row], now: datetime) -> Iterator[Command]:
@@ -40,6 +40,10 @@ def expire_the_reservation(row: Row, now: datetime) -> Command:
     )
 
 
+def expire_the_lot(row: Row, now: datetime) -> Command:
+    return ExpireLot(sku=row["sku"], location=row["location"], lot=row["subject"], now=now)
+
+
 def expire_the_authorization(row: Row, now: datetime) -> Command:
     return ExpireAuthorization(payment_id=row["subject"], now=now)
 
@@ -53,6 +57,7 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "payment_retry": repeat_the_payment,
     "presale_overdue": lapse_the_presale,
     "reservation_expiry": expire_the_reservation,
+    "lot_expiry": expire_the_lot,
     "authorization_expiry": expire_the_authorization,
     "return_overdue": lapse_the_return,
 }

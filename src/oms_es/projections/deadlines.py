@@ -1,15 +1,16 @@
 """Deadlines: what is due when, for the ticker. A row that is there is still open.
 
-`kind` says what is due (consumers/deadline_keeper.py knows the command), `subject` what of: a reservation, a payment.
+`kind` says what is due (consumers/deadline_keeper.py knows the command), `subject` what of: a reservation, a payment, a
+lot. A lot's row counts its sellable `units` in one bin, and goes with the last of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Index, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
@@ -34,6 +35,7 @@ table = Table(
     Column("subject", Text, nullable=False),
     Column("sku", Text, nullable=False),
     Column("location", Text, nullable=False),
+    Column("units", BigInteger, nullable=False),
     Index("deadlines_by_time", "due_at"),
 )
 projection = Projection(table)
@@ -110,6 +112,7 @@ def _due(key: Key, kind: str, due_at: datetime | None, order_id: str, subject: s
         "subject": subject,
         "sku": "",
         "location": "",
+        "units": 0,
     }
 
 
@@ -197,11 +200,92 @@ def reservation_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
     s.StockReleased,
     s.StockReservationExpired,
     s.StockReservationBroken,
-    s.StockShipped,
     keys=of_the_reservation,
 )
 def ended(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
+
+
+LOT = "lot/"
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a lot is over of which nobody has said when."""
+
+
+def lot_of(event: s.StockEvent, bin_name: str, lot: str) -> Key:
+    """The length tells where a bin's name ends: names may have any character."""
+    return (f"{LOT}{event.sku}@{event.location}/{len(bin_name)}/{bin_name}/{lot}",)
+
+
+def of_the_lot(recorded: Recorded) -> Iterable[Key]:
+    """Only what is sellable leaves when its lot is over, and only what has a lot."""
+    event = recorded.event
+    assert isinstance(event, s.PlacedEvent)
+    if not event.lot:
+        return ()
+    was = event.was if isinstance(event, s.StockConditionChanged) else event.condition
+    if "sellable" not in (was, event.condition):
+        return ()
+    here = lot_of(event, event.bin, event.lot)
+    return (here, lot_of(event, event.to_bin, event.lot)) if isinstance(event, s.StockMovedToBin) else (here,)
+
+
+def of_the_shipped(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, s.StockShipped)
+    return (*of_the_reservation(recorded), *(lot_of(event, pick.bin, pick.lot) for pick in event.picks if pick.lot))
+
+
+@projection.on(s.StockShipped, keys=of_the_shipped)
+def left(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, s.StockShipped)
+    if not str(key[0]).startswith(LOT):
+        return None
+    units = sum(pick.quantity for pick in event.picks if lot_of(event, pick.bin, pick.lot) == key)
+    return row and _counted(row, -units, None)
+
+
+@projection.on(
+    s.StockReceived,
+    s.StockReturned,
+    s.StockMovedIn,
+    s.StockMovedOut,
+    s.StockWrittenOff,
+    s.StockAdjusted,
+    s.StockCounted,
+    s.StockMovedToBin,
+    s.StockConditionChanged,
+    keys=of_the_lot,
+)
+def lot_changes(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event: Any = recorded.event
+    row = row or {
+        **_due(key, "lot_expiry", NEVER, "", event.lot),
+        "sku": event.sku,
+        "location": event.location,
+    }
+    return _counted(row, _change(event, key), getattr(event, "lot_expires_at", None))
+
+
+def _change(event: Any, key: Key) -> int:
+    """How many more sellable units the lot has here."""
+    n: int = event.quantity
+    match event:
+        case s.StockMovedOut() | s.StockWrittenOff():
+            return -n
+        case s.StockCounted():
+            return event.variance
+        case s.StockMovedToBin():
+            return -n if key == lot_of(event, event.bin, event.lot) else n
+        case s.StockConditionChanged():
+            return n * (event.condition == "sellable") - n * (event.was == "sellable")
+    return n
+
+
+def _counted(row: Row, change: int, expires_at: datetime | None) -> Row | None:
+    units = row["units"] + change
+    due_at = s.lot_over_at(expires_at) if expires_at else row["due_at"]
+    return {**row, "units": units, "due_at": due_at} if units else None
 
 
 def of_the_authorization(recorded: Recorded) -> Iterable[Key]:
@@ -217,15 +301,7 @@ def of_the_authorization(recorded: Recorded) -> Iterable[Key]:
 @projection.on(p.PaymentAuthorized, p.PaymentExpirySet, keys=of_the_authorization)
 def authorization_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event: Any = recorded.event
-    return {
-        "deadline_id": key[0],
-        "kind": "authorization_expiry",
-        "due_at": event.expires_at,
-        "order_id": event.order_id,
-        "subject": event.payment_id,
-        "sku": "",
-        "location": "",
-    }
+    return _due(key, "authorization_expiry", event.expires_at, event.order_id, event.payment_id)
 
 
 @projection.on(p.PaymentExpired, p.PaymentVoidRequested, p.PaymentCaptureRequested, keys=of_the_authorization)

@@ -5,6 +5,7 @@ These classes are the storage format. An event's name and meaning never change; 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -23,6 +24,11 @@ LotName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")
 """A batch that was made together. Empty: not told apart."""
 Serials = Annotated[tuple[Identifier, ...], Field(max_length=SERIALS_MAX)]
 UnitsOrZero = Annotated[int, Field(ge=0, le=UNITS_MAX)]
+
+
+def lot_over_at(lot_expires_at: datetime) -> datetime:
+    """A lot is good through the day on which it expires, in UTC."""
+    return lot_expires_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 class StockCommand(Command):
