@@ -335,6 +335,14 @@ class Parts:
             return tuple(due_commands([dict(row) for row in connection.execute(due).mappings()], now))
 
 
+def facts_of(consumers: Sequence[Consumer]) -> frozenset[str]:
+    """The read models that something is decided from; the others are for people."""
+    wanted = {
+        want.projection for consumer in consumers for reaction in consumer.reactions.values() for want in reaction.wants
+    }
+    return frozenset({*wanted, deadlines.projection.name})
+
+
 class Engine(Parts):
     """Everything on one database, in one process, following the log itself. Use as a context manager."""
 
@@ -366,6 +374,7 @@ class Engine(Parts):
             self.bell,
             poll_seconds,
             self.log.look,
+            beside=frozenset(projection.name for projection in projections) - facts_of(consumers),
         )
 
     def __enter__(self) -> Self:
@@ -375,6 +384,7 @@ class Engine(Parts):
         return self
 
     def close(self) -> None:
+        self.loop.close()
         self.bell.close()
         super().close()
 

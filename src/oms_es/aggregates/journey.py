@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from oms_es.aggregates.wide import wide
 from oms_es.schemas.shipment import MilestoneStatus, ShipmentMilestoneReached
 from oms_es.schemas.types import Moment
 
@@ -57,6 +58,7 @@ class Seen(NamedTuple):
     detail: str
 
 
+@wide
 class Journey(NamedTuple):
     newest: Seen | None = None
     delivered_first: Moment | None = None

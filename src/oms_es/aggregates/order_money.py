@@ -50,6 +50,11 @@ def shares_of(content: o.OrderContent, bundles: Mapping[str, Mapping[str, int]])
 def _by_component(
     line: o.OrderLine, amount: int, tax: int, bundles: Mapping[str, Mapping[str, int]]
 ) -> Iterator[o.LineShare]:
+    if line.sku not in bundles:
+        yield o.LineShare(
+            line_id=line.line_id, sku=line.sku, quantity=line.quantity, amount_minor=amount, tax_minor=tax
+        )
+        return
     units = exploded({line.sku: line.quantity}, bundles)
     amounts, taxes = apportion(amount, list(units.values())), apportion(tax, list(units.values()))
     for (sku, quantity), n, t in zip(units.items(), amounts, taxes, strict=True):

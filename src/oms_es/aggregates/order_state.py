@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.wide import wide
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas.types import Moment
@@ -54,6 +55,7 @@ class Return(NamedTuple):
         return {line: n - self.ended.get(line, 0) - self.credited.get(line, 0) for line, n in self.asked.items()}
 
 
+@wide
 class Order(NamedTuple):
     phase: o.Phase = "new"
     placed: o.OrderPlaced | None = None
@@ -112,6 +114,8 @@ class Order(NamedTuple):
     def live_payments(self) -> dict[str, Payment]:
         """In the order in which they were asked for."""
         live = {key: payment for key, payment in self.payments.items() if payment.status != "void"}
+        if len(live) < 2:  # noqa: PLR2004 - nothing to sort
+            return live
         return dict(sorted(live.items(), key=lambda item: number_of(item[0])))
 
     @property

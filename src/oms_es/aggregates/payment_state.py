@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.wide import wide
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
 
@@ -36,6 +37,7 @@ class Dispute(NamedTuple):
     status: Literal["open", "won", "lost"] = "open"
 
 
+@wide
 class Payment(NamedTuple):
     status: Literal["new", "pending", "authorized", "declined", "failed"] = "new"
     requested: p.PaymentRequested | None = None

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.wide import wide
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import rma as r
 from oms_es.schemas.order import LineUnits
@@ -25,6 +26,7 @@ Counts: TypeAlias = "HashTrieMap[str, int]"
 """By line."""
 
 
+@wide
 class Rma(NamedTuple):
     status: Status = "new"
     opened: r.RmaOpened | None = None

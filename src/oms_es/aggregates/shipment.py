@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 from rpds import HashTrieMap, HashTrieSet
 
 from oms_es.aggregates.journey import MOVING, TELLING, Journey, Outcome, joined, seen
+from oms_es.aggregates.wide import wide
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import shipment as s
 from oms_es.schemas.order import Reservation
@@ -29,6 +30,7 @@ WHOLE = ""
 NOTHING_SEEN = Journey()
 
 
+@wide
 class Shipment(NamedTuple):
     requested: s.ShipmentRequested | None = None
     packed: s.ShipmentPacked | None = None

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from hashlib import sha1
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
@@ -22,6 +22,9 @@ from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
 E = TypeVar("E", bound=Event)
 EVENT_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/event")
 NAMESPACE_HASHED = sha1(EVENT_ID_NAMESPACE.bytes, usedforsecurity=False)
+VERSION_5 = 5 << 76 | 0x8 << 60
+VERSION_MASK = ~(0xF << 76 | 0xC << 60)
+"""Where a UUID of 128 bits says which kind it is (RFC 9562, section 4)."""
 
 
 class StoredRow(Protocol):
@@ -74,16 +77,17 @@ class Codec:
 
     def envelop(self, stream: str, version: int, event: Event, cause: Cause, recorded_at: datetime) -> Recorded:
         """The event as it will be recorded; its position is known once it is."""
+        actor, caused_by, correlation_id = cause
         return Recorded(
-            position=0,
-            stream=stream,
-            version=version,
-            event=event,
-            event_id=event_id_of(stream, version),
-            recorded_at=recorded_at,
-            caused_by=cause.event_id,
-            correlation_id=getattr(event, "order_id", None) or cause.correlation_id or stream,
-            actor=cause.actor,
+            0,
+            stream,
+            version,
+            event,
+            event_id_of(stream, version),
+            recorded_at,
+            caused_by,
+            event.__dict__.get("order_id") or correlation_id or stream,
+            actor,
         )
 
     def encode(self, recorded: Recorded) -> bytes:
@@ -130,7 +134,14 @@ class Codec:
 
 
 def event_id_of(stream: str, version: int) -> UUID:
-    """The uuid5 of the event's place, with the namespace hashed once (RFC 9562, section 5.5)."""
+    """The uuid5 of the event's place (RFC 9562, section 5.5), without what hashing the namespace and the many ways to
+    construct a UUID cost: it is made for every event."""
     place = NAMESPACE_HASHED.copy()
     place.update(f"{stream}#{version}".encode())
-    return UUID(bytes=place.digest()[:16], version=5)
+    event_id = UUID.__new__(UUID)
+    _SET(event_id, "int", int.from_bytes(place.digest()[:16]) & VERSION_MASK | VERSION_5)
+    _SET(event_id, "is_safe", SafeUUID.unknown)
+    return event_id
+
+
+_SET = object.__setattr__  # a UUID is immutable once it is made

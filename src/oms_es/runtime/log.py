@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from threading import Lock
 from typing import Protocol
 
 import psycopg
@@ -48,7 +49,8 @@ class Unread:
 
 
 class Log:
-    """One window of decoded events for all readers of a process; who is behind it reads for himself."""
+    """One window of decoded events for all readers of a process, in whichever thread; who is behind it reads for
+    himself."""
 
     suffix = ""
 
@@ -58,6 +60,7 @@ class Log:
         self._window: list[Recorded] = []
         self._positions: list[int] = []
         self._base = self._end = 0  # the window holds everything after `_base` up to `_end`
+        self._changing = Lock()
 
     def start_at(self, position: int) -> None:
         """Keep nothing up to here: whoever stands further back reads for himself until he has caught up."""
@@ -70,10 +73,11 @@ class Log:
         return self._end
 
     def read(self, after: int, limit: int = READ_MAX) -> Sequence[Recorded]:
-        if after < self._base:
-            return self._select(after, min(limit, READ_MAX))
-        first = bisect_right(self._positions, after)
-        return self._window[first : first + limit]
+        with self._changing:
+            if after >= self._base:
+                first = bisect_right(self._positions, after)
+                return self._window[first : first + limit]
+        return self._select(after, min(limit, READ_MAX))
 
     def look(self) -> None:
         """See whether anybody has appended; once per turn of the loop is enough for all its readers."""
@@ -87,13 +91,14 @@ class Log:
     def _extend(self, recorded: Sequence[Recorded]) -> None:
         if not recorded:
             return
-        self._window.extend(recorded)
-        self._positions.extend(r.position for r in recorded)
-        self._end = self._positions[-1]
-        if len(self._window) > 2 * WINDOW_MAX:
-            dropped = len(self._window) - WINDOW_MAX
-            self._base = self._positions[dropped - 1]
-            del self._window[:dropped], self._positions[:dropped]
+        with self._changing:
+            self._window.extend(recorded)
+            self._positions.extend(r.position for r in recorded)
+            self._end = self._positions[-1]
+            if len(self._window) > 2 * WINDOW_MAX:
+                dropped = len(self._window) - WINDOW_MAX
+                self._base = self._positions[dropped - 1]
+                del self._window[:dropped], self._positions[:dropped]
 
     def _select(self, after: int, limit: int) -> list[Recorded]:
         return [self.codec.decode(row, row.id) for row in self.recorder.after(after, limit)]

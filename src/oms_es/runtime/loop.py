@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import compress, islice
+from operator import attrgetter
 from types import FrameType
 from typing import Protocol
 
@@ -42,6 +46,9 @@ UNSAVED_EVENTS_MAX = 20_000
 """How many events of no interest a participant passes before it saves its position all the same."""
 
 TICK_SECONDS = 1.0
+
+POSITION, EVENT = attrgetter("position"), attrgetter("event")
+"""Every participant looks at every event: that is done without a step of the interpreter for each."""
 
 log = structlog.get_logger(__name__)
 
@@ -133,16 +140,15 @@ class FeedReader:
 
     def _next(self, bound: int | None) -> tuple[list[Recorded], int]:
         """The next deliveries of interest, and the position up to which nothing was left out."""
-        position, deliveries, interests = self.seen, list[Recorded](), self.interests
-        for recorded in self.feed.read(self.seen, READ_MAX):
-            if bound is not None and recorded.position > bound:
-                break
-            position = recorded.position
-            if type(recorded.event) in interests:
-                deliveries.append(recorded)
-                if len(deliveries) == self.batch_max:
-                    break
-        return deliveries, position
+        read = self.feed.read(self.seen, READ_MAX)
+        if bound is not None and read and read[-1].position > bound:
+            read = read[: bisect_right(read, bound, key=POSITION)]
+        if not read:
+            return [], self.seen
+        wanted = map(self.interests.__contains__, map(type, map(EVENT, read)))
+        deliveries = list(islice(compress(read, wanted), self.batch_max))
+        complete = len(deliveries) < self.batch_max
+        return deliveries, read[-1].position if complete else deliveries[-1].position
 
     def _attempt(self, deliveries: Sequence[Recorded], position: int) -> None:
         """A failing batch is halved, down to its culprit; what stands before the culprit is done."""
@@ -329,7 +335,11 @@ class Ticker:
 
 
 class Loop:
-    """`look` is called once per turn, before anybody takes a step."""
+    """`look` is called once per turn, before anybody takes a step.
+
+    `beside` names participants whose steps nobody else's depend on: within a turn they go on in a thread of their own,
+    while the others wait for the database, and the order in which everything is decided stays the same.
+    """
 
     def __init__(
         self,
@@ -338,10 +348,14 @@ class Loop:
         poll_seconds: float = POLL_SECONDS,
         look: Callable[[], None] = lambda: None,
         timing: Timing = REAL,
+        beside: frozenset[str] = frozenset(),
     ) -> None:
         self.timing = timing
         self.look = look
         self.participants = participants
+        self._here = [participant for participant in participants if participant.name not in beside]
+        self._beside = [participant for participant in participants if participant.name in beside]
+        self._thread = ThreadPoolExecutor(1, "beside") if self._beside else None
         self.bell = bell
         self.poll_seconds = poll_seconds
         self.stopped: dict[str, BaseException] = {}
@@ -357,7 +371,18 @@ class Loop:
         """A few batches for everybody; how many deliveries there were."""
         self.turned_at = self.timing.monotonic()
         self.look()
-        return sum(self._step(participant) for participant in self.participants)
+        if self._thread is None:
+            return self._steps(self._here)
+        beside = self._thread.submit(self._steps, self._beside)
+        try:
+            taken = self._steps(self._here)
+        finally:
+            wait([beside])
+        return taken + beside.result()
+
+    def close(self) -> None:
+        if self._thread:
+            self._thread.shutdown()
 
     def run_until_quiet(self) -> int:
         """Until nothing is left to do; how many deliveries there were. Raises Stopped if anybody had to stop."""
@@ -388,6 +413,9 @@ class Loop:
             self._rest()
         if self.stopped:
             raise Stopped(self.stopped)
+
+    def _steps(self, participants: Iterable[Participant]) -> int:
+        return sum(self._step(participant) for participant in participants)
 
     def _step(self, participant: Participant) -> int:
         name = participant.name

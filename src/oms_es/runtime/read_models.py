@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 import psycopg
+from psycopg.types.json import set_json_loads
 from pydantic_core import from_json, to_json
 from sqlalchemy import (
     ARRAY,
@@ -47,9 +49,12 @@ ROWS_CACHED_MAX = 50_000
 
 
 def read_model_engine(database_url: str) -> Engine:
-    return create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), json_deserializer=from_json, pool_size=4
-    )
+    def connected() -> psycopg.Connection[Any]:
+        connection = psycopg.connect(database_url)
+        set_json_loads(from_json, connection)  # SQLAlchemy's own setting does not reach connections that we make
+        return connection
+
+    return create_engine("postgresql+psycopg://", creator=connected, pool_size=4)
 
 
 def create_tables(projections: Iterable[Projection]) -> list[str]:
@@ -66,9 +71,9 @@ def _name(index: Any) -> str:
     return str(index.name)
 
 
-def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Recorded]) -> set[Key]:
-    """Fold the events into `rows`, which holds every row they touch, or None where there is none; says which."""
-    return fold_touches(rows, touches(projection, batch))
+def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Recorded]) -> None:
+    """Fold the events into `rows`, which holds every row they touch, or None where there is none."""
+    fold_touches(rows, touches(projection, batch))
 
 
 class Touch(NamedTuple):
@@ -84,14 +89,12 @@ def touches(projection: Projection, batch: Iterable[Recorded]) -> list[Touch]:
     return [Touch(f, recorded, tuple(f.keys(recorded))) for recorded in batch if (f := folds.get(type(recorded.event)))]
 
 
-def fold_touches(rows: dict[Key, Row | None], touched: Iterable[Touch]) -> set[Key]:
+def fold_touches(rows: dict[Key, Row | None], touched: Iterable[Touch]) -> None:
     """As `fold`, where it is known already which rows are touched."""
-    keys_touched: set[Key] = set()
     for a_fold, recorded, keys in touched:
+        project = a_fold.project
         for key in keys:
-            rows[key] = a_fold.project(rows.get(key), recorded, key)
-        keys_touched.update(keys)
-    return keys_touched
+            rows[key] = project(rows.get(key), recorded, key)
 
 
 class Rows(Protocol):
@@ -227,17 +230,20 @@ class ReadModel:
 
     def _write(self, transaction: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
         to_touch = touches(self.projection, batch)
-        keys = dict.fromkeys(key for touch in to_touch for key in touch.keys)
-        rows = {} if self.projection.insert_only else self._rows(transaction, list(keys))
-        there = {key for key, row in rows.items() if row is not None}
-        touched = fold_touches(rows, to_touch)
-        kept = [row for key in touched if (row := rows[key]) is not None]
-        gone = [key for key in touched if key in there and rows[key] is None]
+        if self.projection.insert_only:
+            rows: dict[Key, Row | None] = {}
+            there: set[Key] = set()
+        else:
+            rows = self._rows(transaction, dict.fromkeys(chain.from_iterable(touch.keys for touch in to_touch)))
+            there = {key for key, row in rows.items() if row is not None}
+        fold_touches(rows, to_touch)
+        kept = [row for row in rows.values() if row is not None]
+        gone = [key for key in there if rows[key] is None]
         if kept or gone:
             self.rows.write(transaction, kept, gone)
         return rows
 
-    def _rows(self, transaction: Any, keys: Sequence[Key]) -> dict[Key, Row | None]:
+    def _rows(self, transaction: Any, keys: Iterable[Key]) -> dict[Key, Row | None]:
         cached = self._cache
         rows: dict[Key, Row | None] = {key: cached[key] for key in keys if key in cached}
         missing = [key for key in keys if key not in rows]

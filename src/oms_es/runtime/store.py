@@ -41,6 +41,7 @@ OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, Psycop
 
 log = structlog.get_logger(__name__)
 Batch = Sequence[tuple[Cause, Sequence[Command]]]
+Addressed = tuple[Cause, str, Command]  # with the stream that decides it
 Cached = tuple[Any, int]  # a stream's state, and the version it has
 
 
@@ -78,11 +79,13 @@ class Store:
         Raises Refused if the domain says no to any of them, PositionLost if the position is no longer ours; then
         nothing of the batch has happened.
         """
+        addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
+        streams = dict.fromkeys(stream for _, stream, _ in addressed)
         for attempt in range(1, ATTEMPTS_MAX + 1):
             pending: list[Recorded] = []
-            doubted = self._doubted({command.stream: 0 for _, commands in batch for command in commands})
+            doubted = self._doubted(dict.fromkeys(streams, 0))
             try:
-                return self._execute(batch, advance, dead_letters, pending)
+                return self._execute(addressed, streams, advance, dead_letters, pending)
             except Refused:
                 if attempt == ATTEMPTS_MAX or not (doubted or self._others_came()):
                     raise
@@ -116,9 +119,13 @@ class Store:
         return [self.codec.decode(row, row.id) for row in self.recorder.stream(stream)]
 
     def _execute(
-        self, batch: Batch, advance: Advance | None, dead_letters: Sequence[DeadLetter], pending: list[Recorded]
+        self,
+        batch: Sequence[Addressed],
+        streams: Iterable[str],
+        advance: Advance | None,
+        dead_letters: Sequence[DeadLetter],
+        pending: list[Recorded],
     ) -> list[Recorded]:
-        streams = dict.fromkeys(command.stream for _, commands in batch for command in commands)
         recorded_at = self.clock()
         try:
             self._load(streams)
@@ -140,7 +147,7 @@ class Store:
             raise
         self._known_end = ids[-1] if ids else end
         self._remember(states)
-        appended = [recorded._replace(position=position) for recorded, position in zip(decided, ids, strict=True)]
+        appended = [Recorded(position, *recorded[1:]) for recorded, position in zip(decided, ids, strict=True)]
         if log.is_enabled_for(DEBUG):
             _tell_of(appended)
         return appended
@@ -168,25 +175,29 @@ class Store:
             self._cache.pop(stream, None)
             self._newest_at.pop(stream, None)
 
-    def _decide(self, batch: Batch, states: dict[str, Cached], recorded_at: datetime) -> list[Recorded]:
+    def _decide(self, batch: Sequence[Addressed], states: dict[str, Cached], recorded_at: datetime) -> list[Recorded]:
         """Fold every command of a known stream into `states`; what the others decide is not asked here."""
         decided: list[Recorded] = []
         envelop, deciders = self.codec.envelop, self.deciders
-        for cause, commands in batch:
-            for command in commands:
-                stream = command.stream
-                if stream not in states:
-                    continue
-                decider = deciders[type(command)]
-                state, version = states[stream]
-                for event in decider.decide(state, command):
-                    state, version = decider.evolve(state, event), version + 1
-                    decided.append(envelop(stream, version, event, cause, recorded_at))
+        for cause, stream, command in batch:
+            if stream not in states:
+                continue
+            decider = deciders[type(command)]
+            before = state, version = states[stream]
+            for event in decider.decide(state, command):
+                state, version = decider.evolve(state, event), version + 1
+                decided.append(envelop(stream, version, event, cause, recorded_at))
+            if version != before[1]:
                 states[stream] = state, version
         return decided
 
     def _decide_again(
-        self, batch: Batch, stale: Sequence[str], states: dict[str, Cached], decided: list[Recorded], curs: Any
+        self,
+        batch: Sequence[Addressed],
+        stale: Sequence[str],
+        states: dict[str, Cached],
+        decided: list[Recorded],
+        curs: Any,
     ) -> list[Recorded]:
         """Under the append lock: what the stale streams decide anew replaces what they decided before."""
         log.debug("streams had grown, deciding again", streams=len(stale))

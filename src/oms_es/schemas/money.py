@@ -13,6 +13,8 @@ def apportion(total_minor: int, weights: Sequence[Fraction | int]) -> list[int]:
     """
     if not weights:
         raise ValueError("money cannot be shared out among nobody")
+    if total_minor == 0:
+        return [0] * len(weights)
     whole = sum(weights)
     if whole == 0 or len(weights) == 1:
         return [total_minor, *[0] * (len(weights) - 1)]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rpds import HashTrieMap, HashTrieSet, Queue
 
+from oms_es.aggregates.wide import wide
 from oms_es.schemas import stock as s
 
 SETTLED_REMEMBERED_MAX = 10_000
@@ -20,6 +21,7 @@ MOVEMENTS_REMEMBERED_MAX = 10_000
 """Receipts, counts, moves and the like that are remembered for the same reason."""
 
 
+@wide
 class Memory(NamedTuple):
     """Names that were seen; the oldest are forgotten."""
 
@@ -136,6 +138,7 @@ class Reservation(NamedTuple):
     since: int = 0  # counts the promises made here: the first promised has the lowest
 
 
+@wide
 class Stock(NamedTuple):
     promised: int = 0  # units on hand that `reserved` locks, kept so that ATP costs nothing to know
     presold: int = 0  # units in `reserved` that are not there yet
