@@ -6,6 +6,7 @@ RUN    := $(VENV)/bin/python -m
 SECONDS ?= 600
 PROFILE ?= stormy
 CHILDREN ?= 2
+SAMPLE ?= 1000
 MUTANTS ?=
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
@@ -48,8 +49,7 @@ faults: $(VENV)/.synced
 
 mutants: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --group mutants --python $(VENV)/bin/python
-	-$(VENV)/bin/mutmut run --max-children $(CHILDREN) $(MUTANTS)
-	@$(VENV)/bin/python bench/mutants.py $(BENCH)
+	@$(VENV)/bin/python bench/mutants.py --children $(CHILDREN) --sample $(SAMPLE) $(BENCH) -- $(MUTANTS)
 
 kafka: $(VENV)/.synced
 	@$(RUN) oms_es.runtime.kafka_broker
