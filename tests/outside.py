@@ -44,7 +44,30 @@ def _payment(event: p.PaymentRequested, ref: str, _: datetime) -> list[list[Comm
 
 def _capture(event: p.PaymentCaptureRequested, ref: str, _: datetime) -> list[list[Command]]:
     of = {"payment_id": event.payment_id, "capture_id": event.capture_id}
-    return [[p.RecordCapture(**of, reference=ref)], [p.RecordCaptureFailure(**of, reason="no money any more")]]
+    failed: list[Command] = [p.RecordCaptureFailure(**of, reason="no money any more")]
+    return [[p.RecordCapture(**of, reference=ref)], failed, [_pending(event, "capture", event.capture_id, ref)]]
+
+
+def _pending(event: Any, operation: Any, part: str, ref: str) -> Command:
+    """A callback will tell; the key is told so that the question can be answered as the intent would have been."""
+    return p.RecordAnswerPending(
+        payment_id=event.payment_id,
+        operation=operation,
+        part=part,
+        key=ref,
+        amount_minor=event.amount_minor,
+        currency=event.currency,
+    )
+
+
+def _chased(event: p.PaymentAnswerChased, _: str, __: datetime) -> list[list[Command]]:
+    of: Any = {"payment_id": event.payment_id, "reference": event.key}
+    told: Command = (
+        p.RecordCapture(**of, capture_id=event.part)
+        if event.operation == "capture"
+        else p.RecordRefund(**of, refund_id=event.part)
+    )
+    return [[told], [_pending(event, event.operation, event.part, event.key)]]
 
 
 def _renewal(event: p.PaymentReauthorizationRequested, ref: str, _: datetime) -> list[list[Command]]:
@@ -59,7 +82,8 @@ def _void(event: p.PaymentVoidRequested, ref: str, _: datetime) -> list[list[Com
 
 def _refund(event: p.PaymentRefundRequested, ref: str, _: datetime) -> list[list[Command]]:
     of = {"payment_id": event.payment_id, "refund_id": event.refund_id}
-    return [[p.RecordRefund(**of, reference=ref)], [p.RecordRefundFailure(**of, reason="account closed")]]
+    failed: list[Command] = [p.RecordRefundFailure(**of, reason="account closed")]
+    return [[p.RecordRefund(**of, reference=ref)], failed, [_pending(event, "refund", event.refund_id, ref)]]
 
 
 def _booking(event: sh.ShipmentBookingRequested, ref: str, now: datetime) -> list[list[Command]]:
@@ -87,6 +111,7 @@ ANSWERS: dict[type[Event], Answers] = {
     p.PaymentCaptureRequested: _capture,
     p.PaymentVoidRequested: _void,
     p.PaymentRefundRequested: _refund,
+    p.PaymentAnswerChased: _chased,
     sh.ShipmentBookingRequested: _booking,
     sh.ShipmentBookingCancellationRequested: _unbooking,
 }

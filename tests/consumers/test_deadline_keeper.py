@@ -37,5 +37,21 @@ def test_an_authorisation_whose_time_is_over_expires() -> None:
     assert tuple(due_commands(rows.values(), NOON)) == (p.ExpireAuthorization(payment_id=PAYMENT, now=NOON),)
 
 
+def test_an_answer_that_does_not_come_in_time_is_chased_also_where_names_have_slashes() -> None:
+    awaited = p.PaymentAnswerAwaited(
+        order_id="o",
+        payment_id="a/b",
+        operation="capture",
+        part="c/d",
+        key="k",
+        amount_minor=1,
+        currency="EUR",
+        attempt=1,
+    )
+    assert tuple(due_commands(fold(projection, awaited).values(), NOON)) == (
+        p.ChaseAnswer(payment_id="a/b", operation="capture", part="c/d"),
+    )
+
+
 def test_nothing_due_lets_nothing_go() -> None:
     assert tuple(due_commands([], NOON)) == ()

@@ -10,11 +10,13 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from oms_es.aggregates.payment_answers import CHASES_MAX
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on
 from oms_es.audit.verify import verify
 from oms_es.gateways.payment_provider import PaymentGateway
-from oms_es.gateways.simulators import EXPIRES_SECONDS
+from oms_es.gateways.simulators import EXPIRES_SECONDS, Chaos
 from oms_es.kernel import Command, Recorded
+from oms_es.projections.deadlines import ANSWER_DUE_SECONDS
 from oms_es.runtime.loop import GatewayWorker, Stopped
 from oms_es.schemas.payment import CancelPayment, CapturePayment, RefundPayment, RequestPayment
 
@@ -210,3 +212,55 @@ def test_what_was_done_and_not_answered_is_found_under_its_key_and_not_asked_for
     ((command,),) = gateway.perform([intent])
     assert [ask.key for ask in submitted] == [intent.event_id]
     assert type(command).__name__ == "RecordAuthorization"
+
+
+def overdue(engine: Engine, clock: Clock, seconds: float) -> None:
+    """By then the callback should have come: a ticker that has not looked yet sees that it has not."""
+    clock[0] += timedelta(seconds=seconds)
+    with Engine(engine.database_url, clock=lambda: clock[0], consumers=()) as later:
+        later.settle()
+
+
+def test_a_capture_whose_callback_never_comes_is_asked_for_under_its_own_key(engine: Engine, clock: Clock) -> None:
+    tell(engine, pay("tok-mute"))
+    settle(engine, clock)
+    tell(engine, take(60))
+    settle(engine, clock)
+    assert facts(engine)[-1] == "PaymentAnswerAwaited"
+    overdue(engine, clock, ANSWER_DUE_SECONDS - 60)
+    assert facts(engine)[-1] == "PaymentAnswerAwaited"
+    overdue(engine, clock, 60)
+    assert facts(engine)[-2:] == ["PaymentAnswerChased", "PaymentCaptured"]
+    assert rows(engine, "SELECT count(*) AS n FROM simulated_effects WHERE operation = 'capture'") == [{"n": 1}]
+    assert (payment(engine)["captured_minor"], exceptions(engine)) == (60, set())
+    assert rows(engine, "SELECT kind FROM deadlines") == []
+    assert verified(engine)
+
+
+def test_a_callback_that_came_late_is_not_asked_for(engine: Engine, clock: Clock) -> None:
+    tell(engine, pay("tok-late"))
+    settle(engine, clock)
+    assert facts(engine) == ["PaymentRequested", "PaymentAnswerAwaited", "PaymentAuthorized"]
+    overdue(engine, clock, ANSWER_DUE_SECONDS)
+    assert facts(engine)[-1] == "PaymentAnswerSettled"
+    assert rows(engine, "SELECT kind FROM deadlines") == []
+
+
+def test_a_provider_that_does_not_say_is_asked_a_few_times_and_then_by_a_person(engine: Engine, clock: Clock) -> None:
+    tell(engine, pay("tok-late"))
+    settle(engine, clock)
+    with psycopg.connect(engine.database_url) as connection:  # so that it stays late for ever
+        connection.execute("UPDATE simulated_effects SET mode = 'plain'")
+    engine.world.payment_provider.chaos = Chaos(late=1)
+    tell(engine, take(60))
+    engine.loop.run_until_quiet()
+    with psycopg.connect(engine.database_url) as connection:
+        connection.execute("DELETE FROM simulated_callbacks_queued")
+    for attempt in range(CHASES_MAX):
+        assert exceptions(engine) == set()
+        overdue(engine, clock, ANSWER_DUE_SECONDS * 2**attempt)
+    assert facts(engine).count("PaymentAnswerChased") == CHASES_MAX
+    assert facts(engine)[-2:] == ["PaymentAnswerSettled", "PaymentUnanswered"]
+    assert exceptions(engine) == {"payment_unanswered"}
+    assert rows(engine, "SELECT kind FROM deadlines") == []
+    assert verified(engine)

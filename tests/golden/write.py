@@ -107,6 +107,7 @@ EXAMPLES: dict[str, Any] = {
     "inbound_id": "po-1",
     "inspection_id": "i-1",
     "keep": True,
+    "key": "2f1c7a52-7c3e-5f0e-9d0c-0b6f5f5b9a01",
     "late_days": 0,
     "latitude": 52.5,
     "left": 1,

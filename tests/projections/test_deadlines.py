@@ -9,7 +9,7 @@ import pytest
 
 from folding import fold, recorded_at
 from oms_es.kernel import Event
-from oms_es.projections.deadlines import NEVER, PAYMENT_DUE_SECONDS, projection
+from oms_es.projections.deadlines import ANSWER_DUE_SECONDS, NEVER, PAYMENT_DUE_SECONDS, projection
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
 from story import AUTHORIZED, NOON, OF_PAYMENT, ORDER, PAYMENT, allocated, at, cancelled, held, released
@@ -151,3 +151,28 @@ def test_what_has_no_lot_or_is_aside_has_no_deadline() -> None:
     assert fold(projection, lot(s.StockReturned, 1, return_id="r", condition="damaged", lot_expires_at=NOON)) == {}
     aside = lot(s.StockConditionChanged, 1, change_id="c", was="damaged", condition="quarantine")
     assert fold(projection, aside) == {}
+
+
+def awaited(attempt: int) -> p.PaymentAnswerAwaited:
+    return p.PaymentAnswerAwaited(
+        **OF_PAYMENT, operation="capture", part="s", key="k", amount_minor=1, currency="EUR", attempt=attempt
+    )
+
+
+def test_a_callback_has_twice_as_long_each_time_before_it_is_asked_for() -> None:
+    (first,) = fold(projection, awaited(1)).values()
+    (third,) = fold(projection, awaited(1), awaited(3)).values()
+    assert first["due_at"] - recorded_at(1) == timedelta(seconds=ANSWER_DUE_SECONDS)
+    assert third["due_at"] - recorded_at(2) == timedelta(seconds=4 * ANSWER_DUE_SECONDS)
+    assert (first["kind"], first["order_id"]) == ("answer_overdue", ORDER)
+
+
+@pytest.mark.parametrize(
+    "no_longer",
+    [
+        p.PaymentAnswerChased(**dict(awaited(1))),
+        p.PaymentAnswerSettled(**OF_PAYMENT, operation="capture", part="s"),
+    ],
+)
+def test_what_is_asked_for_or_came_is_not_due(no_longer: Event) -> None:
+    assert fold(projection, awaited(1), no_longer) == {}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
+from oms_es.aggregates import payment_answers as answers
 from oms_es.aggregates import payment_returns as returns
 from oms_es.aggregates.payment_state import (
     AUTHORIZATION,
@@ -296,32 +297,6 @@ def _known_capture(payment: Payment, command: p.RecordCapture | p.RecordCaptureF
     return capture
 
 
-def _record_silence(
-    payment: Payment, requested: p.PaymentRequested, command: p.RecordSilence
-) -> Iterator[p.PaymentEvent]:
-    if command.operation == "reauthorize":
-        yield from _not_renewed(payment, requested, command.part)
-        return
-    parts: Any = {"capture": payment.captures, "void": payment.voids, "refund": payment.refunds}[command.operation]
-    asked = parts.get(command.part)
-    if asked and asked.status == "in_flight" and (command.operation, command.part) not in payment.unanswered:
-        yield p.PaymentUnanswered(
-            **of(requested), operation=command.operation, part=command.part, amount_minor=asked.amount_minor
-        )
-
-
-def _not_renewed(payment: Payment, requested: p.PaymentRequested, capture_id: str) -> Iterator[p.PaymentEvent]:
-    capture = payment.captures.get(capture_id)
-    if capture and capture.status == "waiting":
-        yield p.PaymentReauthorizationDeclined(
-            **of(requested),
-            capture_id=capture_id,
-            amount_minor=capture.amount_minor,
-            reason="the provider gave no answer",
-            retriable=True,
-        )
-
-
 DECISIONS: dict[type[p.PaymentCommand], Any] = {
     p.RecordAuthorization: _record_authorization,
     p.RecordDecline: _record_decline,
@@ -333,7 +308,9 @@ DECISIONS: dict[type[p.PaymentCommand], Any] = {
     p.CapturePayment: _capture,
     p.RecordCapture: _record_capture,
     p.RecordCaptureFailure: _record_capture_failure,
-    p.RecordSilence: _record_silence,
+    p.RecordAnswerPending: answers.record_pending,
+    p.ChaseAnswer: answers.chase,
+    p.RecordSilence: answers.record_silence,
     p.VoidPayment: returns.void,
     p.RecordVoid: returns.record_void,
     p.RecordVoidFailure: returns.record_void_failure,
@@ -376,6 +353,9 @@ decider = Decider(
         p.PaymentRefundRefused,
         p.PaymentRefunded,
         p.PaymentRefundFailed,
+        p.PaymentAnswerAwaited,
+        p.PaymentAnswerChased,
+        p.PaymentAnswerSettled,
         p.PaymentUnanswered,
         p.PaymentDisputeOpened,
         p.PaymentDisputeWon,

@@ -58,6 +58,7 @@ class Payment(NamedTuple):
     refunded: int = 0
     lost: int = 0
     refused: HashTrieSet[tuple[str, str, int]] = HashTrieSet()  # what our consumers asked for and cannot have
+    awaited: HashTrieMap[tuple[str, str], p.PaymentAnswerAwaited | p.PaymentAnswerChased] = HashTrieMap()
     unanswered: HashTrieSet[Effect] = HashTrieSet()
     effects: HashTrieMap[Effect, str] = HashTrieMap()  # done, by the provider's reference
     references: HashTrieMap[str, Effect] = HashTrieMap()
@@ -176,6 +177,14 @@ def _dispute_changed(payment: Payment, event: Any) -> Payment:
     return payment._replace(disputes=payment.disputes.insert(key, Dispute(n, "lost")), lost=payment.lost + n)
 
 
+def _awaited(payment: Payment, event: p.PaymentAnswerAwaited | p.PaymentAnswerChased) -> Payment:
+    return payment._replace(awaited=payment.awaited.insert((event.operation, event.part), event))
+
+
+def _settled(payment: Payment, event: p.PaymentAnswerSettled) -> Payment:
+    return payment._replace(awaited=payment.awaited.discard((event.operation, event.part)))
+
+
 FOLDS: dict[type[p.PaymentEvent], Any] = {
     p.PaymentReauthorizationRequested: _capture_changed,
     p.PaymentReauthorized: _reauthorized,
@@ -193,8 +202,11 @@ FOLDS: dict[type[p.PaymentEvent], Any] = {
     p.PaymentDisputeOpened: _dispute_changed,
     p.PaymentDisputeWon: _dispute_changed,
     p.PaymentDisputeLost: _dispute_changed,
+    p.PaymentAnswerAwaited: _awaited,
+    p.PaymentAnswerChased: _awaited,
+    p.PaymentAnswerSettled: _settled,
 }
-"""What changes a part of the payment: a capture, a void, a refund, a dispute."""
+"""What changes a part of the payment: a capture, a void, a refund, a dispute, an answer that is to come."""
 
 
 def _done(payment: Payment, effect: Effect, reference: str) -> Payment:

@@ -1,7 +1,8 @@
 """Deadline keeper: what is due is let go.
 
 Reads    rows of `deadlines` whose time has come
-Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireLot, ExpireAuthorization, LapseRma
+Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireLot, ExpireAuthorization, ChaseAnswer,
+         LapseRma
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -12,7 +13,7 @@ from datetime import datetime
 
 from oms_es.kernel import Command, Row
 from oms_es.schemas.order import LapseOrder, LapsePresale, RepeatPayment
-from oms_es.schemas.payment import ExpireAuthorization
+from oms_es.schemas.payment import ChaseAnswer, ExpireAuthorization
 from oms_es.schemas.rma import LapseRma
 from oms_es.schemas.stock import ExpireLot, ExpireReservation
 
@@ -48,6 +49,11 @@ def expire_the_authorization(row: Row, now: datetime) -> Command:
     return ExpireAuthorization(payment_id=row["subject"], now=now)
 
 
+def chase_the_answer(row: Row, _: datetime) -> Command:
+    operation, length, names = row["subject"].split("/", 2)
+    return ChaseAnswer(payment_id=names[: int(length)], operation=operation, part=names[int(length) :])
+
+
 def lapse_the_return(row: Row, _: datetime) -> Command:
     return LapseRma(rma_id=row["subject"])
 
@@ -59,6 +65,7 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "reservation_expiry": expire_the_reservation,
     "lot_expiry": expire_the_lot,
     "authorization_expiry": expire_the_authorization,
+    "answer_overdue": chase_the_answer,
     "return_overdue": lapse_the_return,
 }
 """By the kind of deadline."""

@@ -1,10 +1,10 @@
 """Payment providers: money is asked for by intent, and the answer, at once or by callback, is recorded.
 
 Reads    PaymentRequested, PaymentReauthorizationRequested, PaymentCaptureRequested, PaymentVoidRequested,
-         PaymentRefundRequested
+         PaymentRefundRequested, PaymentAnswerChased
 Emits    RecordAuthorization, RecordDecline, RecordFailure, RecordReauthorization, RecordReauthorizationDecline,
          RecordCapture, RecordCaptureFailure, RecordVoid, RecordVoidFailure, RecordRefund, RecordRefundFailure,
-         RecordSilence
+         RecordAnswerPending, RecordSilence
 Decides  nothing about money; only how often to ask again. The intent is durable before the provider hears of it and its
          event id is the idempotency key, so that a crash at any point, or an answer that was lost, never pays twice:
          what became of a lost answer is looked up under the same key before anything is asked again.
@@ -41,6 +41,8 @@ class Ask(NamedTuple):
     payment_token: str
     authorization: str
     method: str = ""
+    chased: bool = False
+    """It was asked before, and its callback has not come."""
 
 
 class Answer(NamedTuple):
@@ -91,6 +93,7 @@ class PaymentGateway:
             p.PaymentCaptureRequested,
             p.PaymentVoidRequested,
             p.PaymentRefundRequested,
+            p.PaymentAnswerChased,
         }
     )
 
@@ -100,15 +103,22 @@ class PaymentGateway:
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
         asks = [ask_of(intent) for intent in intents]
-        answers = list(self.provider.submit(asks))
+        answers = self._first(asks)
         for attempts_left in reversed(range(self.attempts_max)):
             if not self._look_up(asks, answers):
                 break
             if attempts_left:
                 self._ask_again(asks, answers)
-        if all(answer.outcome == "unknown" for answer in answers):
+        fresh = [answer for ask, answer in zip(asks, answers, strict=True) if not ask.chased]
+        if fresh and all(answer.outcome == "unknown" for answer in answers):
             raise GatewayUnavailable(f"{len(asks)} requests stay unanswered")
         return [tuple(_outcome(ask, answer)) for ask, answer in zip(asks, answers, strict=True)]
+
+    def _first(self, asks: Sequence[Ask]) -> list[Answer]:
+        """What was asked before is looked up, not asked again."""
+        fresh = [ask for ask in asks if not ask.chased]
+        told = iter(self.provider.submit(fresh) if fresh else ())
+        return [Answer("unknown") if ask.chased else next(told) for ask in asks]
 
     def _look_up(self, asks: Sequence[Ask], answers: list[Answer]) -> bool:
         """What became of those whose answers were lost; False where none was."""
@@ -137,18 +147,35 @@ def ask_of(intent: Recorded) -> Ask:
             return Ask(key, "void", payment, event.void_id, amount, currency, "", event.authorization)
         case p.PaymentRefundRequested(payment_id=payment, amount_minor=amount, currency=currency):
             return Ask(key, "refund", payment, event.refund_id, amount, currency, "", event.authorization)
+        case p.PaymentAnswerChased(operation=operation, payment_id=payment, part=part):
+            asked = (event.amount_minor, event.currency, event.payment_token, event.authorization, event.method)
+            return Ask(UUID(event.key), operation, payment, part, *asked, chased=True)
     raise AssertionError(f"{type(event).__name__} is no payment intent")
 
 
 def _outcome(ask: Ask, answer: Answer) -> list[Command]:
     match answer.outcome:
         case "pending":
-            return []
+            return [_pending(ask)]
         case "unknown" | "absent":
-            return [_silence(ask)]
+            return [_pending(ask) if ask.chased else _silence(ask)]
         case "succeeded":
             return [_succeeded(ask.operation, ask.payment_id, ask.part, answer)]
     return [_declined(ask.operation, ask.payment_id, ask.part, answer)]
+
+
+def _pending(ask: Ask) -> Command:
+    return p.RecordAnswerPending(
+        payment_id=ask.payment_id,
+        operation=ask.operation,
+        part=ask.part,
+        key=str(ask.key),
+        amount_minor=ask.amount_minor,
+        currency=ask.currency,
+        payment_token=ask.payment_token,
+        authorization=ask.authorization,
+        method=ask.method,
+    )
 
 
 def _silence(ask: Ask) -> Command:

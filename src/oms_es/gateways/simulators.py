@@ -37,6 +37,7 @@ Mode = Literal[
     "dispute_won",
     "dispute_lost",
     "refund_fails",
+    "mute",
 ]
 """`timeout`: the effect happens and the first answer is lost. `duplicate`: besides the answer, a callback, twice.
 `late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong order. `silent`:
@@ -45,7 +46,7 @@ nothing is ever told; of a payment, nothing happens either.
 Of payments only: `soft_decline`: another try may succeed.
 `reordered`: besides the answer, a callback at once and the same long after what followed. `expire`: what is held is
 held for EXPIRES_SECONDS only. `dispute_…`: what is captured is disputed, and the dispute ends so. `refund_fails`: as it
-says."""
+says. `mute`: a callback is announced for a capture, and never comes."""
 
 PAYMENT_CALLBACKS = "payment_callbacks"
 CARRIER_CALLBACKS = "carrier_callbacks"
@@ -175,12 +176,14 @@ TOKEN_MODES: dict[str, Mode] = {
     "tok-dispute-won": "dispute_won",
     "tok-dispute-lost": "dispute_lost",
     "tok-refund-fails": "refund_fails",
+    "tok-mute": "mute",
 }
 SHOWN_LATER: dict[Mode, tuple[str, str]] = {
     "expire": ("capture", "-x"),
     "dispute_won": ("capture", "-dw"),
     "dispute_lost": ("capture", "-dl"),
     "refund_fails": ("refund", "-rf"),
+    "mute": ("capture", "-mu"),
 }
 """What a token brings about only when that operation follows; the authorisation's reference says so at its end."""
 
@@ -370,7 +373,7 @@ DECLINED_LATER: frozenset[tuple[str, Mode]] = frozenset({("capture", "expire"), 
 def _found(effect: Effect | None) -> Answer:
     if effect is None or effect.outcome == "nothing":
         return Answer("absent")
-    return _answered(effect, is_new=False)
+    return _answered(effect._replace(mode="plain") if effect.mode == "mute" else effect, is_new=False)
 
 
 def _expires_at(reference: str) -> datetime | None:
@@ -379,7 +382,7 @@ def _expires_at(reference: str) -> datetime | None:
 
 
 def _answered(effect: Effect, *, is_new: bool) -> Answer:
-    if effect.mode == "late":
+    if effect.mode == "late" or (effect.mode == "mute" and effect.operation == "capture"):
         return Answer("pending")
     if effect.outcome == "nothing" or (effect.mode == "timeout" and is_new):
         return Answer("unknown")

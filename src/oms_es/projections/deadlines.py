@@ -22,6 +22,8 @@ from oms_es.schemas import stock as s
 PAYMENT_DUE_SECONDS = 1_800
 PAYMENT_RETRY_SECONDS = 300
 """Before the second attempt; each further one waits twice as long."""
+ANSWER_DUE_SECONDS = 600
+"""For a provider's callback, before it is asked; each further time it has twice as long."""
 PAYMENT_HOLD_SECONDS = 3 * 86_400
 """For a person to find another way to pay, before the order lapses."""
 
@@ -306,6 +308,25 @@ def authorization_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
 
 @projection.on(p.PaymentExpired, p.PaymentVoidRequested, p.PaymentCaptureRequested, keys=of_the_authorization)
 def nothing_is_held(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+def of_the_answer(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return ((f"answer/{event.payment_id}/{event.operation}/{event.part}",),)
+
+
+@projection.on(p.PaymentAnswerAwaited, keys=of_the_answer)
+def callback_should_come(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, p.PaymentAnswerAwaited)
+    due_at = recorded.recorded_at + timedelta(seconds=ANSWER_DUE_SECONDS * 2 ** (event.attempt - 1))
+    what = f"{event.operation}/{len(event.payment_id)}/{event.payment_id}{event.part}"
+    return _due(key, "answer_overdue", due_at, event.order_id, what)
+
+
+@projection.on(p.PaymentAnswerChased, p.PaymentAnswerSettled, keys=of_the_answer)
+def is_asked_for_or_came(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 
 

@@ -175,6 +175,30 @@ class RecordSilence(PaymentCommand):
     part: Part = ""
 
 
+class Question(Message):
+    """What the provider was asked, and the key under which it knows it: the id of the intent."""
+
+    operation: Literal["authorize", "reauthorize", "capture", "void", "refund"]
+    part: Part = ""
+    key: Identifier
+    amount_minor: AmountMinor
+    currency: Currency
+    payment_token: Part = ""
+    authorization: Part = ""
+    method: Part = ""
+
+
+class RecordAnswerPending(PaymentCommand, Question):
+    """The provider will tell by callback, or still does not say."""
+
+
+class ChaseAnswer(PaymentCommand):
+    """A callback should have come by now: ask what became of it."""
+
+    operation: Literal["authorize", "reauthorize", "capture", "void", "refund"]
+    part: Part = ""
+
+
 class DisputeCommand(PaymentCommand):
     dispute_id: Identifier
     amount_minor: PositiveMinor
@@ -373,6 +397,25 @@ class PaymentUnanswered(PaymentEvent):
     operation: str
     part: str
     amount_minor: int
+
+
+class PaymentAnswerAwaited(PaymentEvent, Question):
+    """By callback. `attempt` counts how often it was awaited."""
+
+    attempt: int
+
+
+class PaymentAnswerChased(PaymentEvent, Question):
+    """The intent to ask the provider what became of it, by the key that it knows."""
+
+    attempt: int
+
+
+class PaymentAnswerSettled(PaymentEvent):
+    """It is not awaited any more: it came, or a person finds out."""
+
+    operation: str
+    part: str
 
 
 class PaymentDisputeOpened(PaymentEvent):
