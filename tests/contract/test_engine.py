@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from conftest import fresh_database
 from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS, Engine, NotMigrated, engine_on, migrate
 from oms_es.audit.verify import Report, verify
 from oms_es.demo.workload import Workload
@@ -18,8 +19,9 @@ from oms_es.gateways.simulators import PAYMENT_CALLBACKS, Chaos
 from oms_es.kernel import Command, Consumer, GatewayUnavailable, Recorded
 from oms_es.projections.deadlines import PAYMENT_DUE_SECONDS
 from oms_es.runtime.dead_letters import listed
+from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.intake import Arrival
-from oms_es.runtime.loop import FeedReader, GatewayWorker, Stopped
+from oms_es.runtime.loop import FeedReader, GatewayWorker, Loop, Stopped
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, CancelOrder, OrderLine, OrderPlaced, PlaceOrder, RetrySourcing
 from oms_es.schemas.stock import ReceiveStock, ReserveStock, SetSafetyStock
@@ -300,6 +302,39 @@ def test_an_own_fact_that_cannot_be_handled_stops_its_consumer_before_it_and_nob
             engine.settle()
         assert engine.recorder.position("broken") == recorded[4].position
         assert len(rows(database_url, "SELECT 1 FROM order_status")) == 9
+
+
+def test_the_same_orders_leave_the_same_history_however_the_threads_fall(embedded_server: EmbeddedPostgres) -> None:
+    """One run leaves the second thread to chance, the other has none."""
+    histories = []
+    for beside in (True, False):
+        with fresh_database(embedded_server) as url, engine_on(url) as engine:
+            if not beside:
+                engine.loop = Loop(engine.loop.participants, engine.bell, engine.loop.poll_seconds, engine.log.look)
+            for batch in Workload(9, 80).steps(20):
+                engine.tell("test", batch)
+                engine.loop.turn()
+            engine.settle()
+            recorded = engine.log.read(0, 10_000)
+            histories.append([(r.stream, r.version, type(r.event).__name__) for r in recorded])
+    assert histories[0] == histories[1] != []
+
+
+def test_an_outage_in_the_second_thread_ends_the_turn_once_the_first_has_done_its_work(engine: Engine) -> None:
+    (status,) = (p for p in engine.loop.participants if p.name == "order_status")
+
+    def fails() -> int:
+        raise psycopg.OperationalError("gone")
+
+    status.step = fails  # type: ignore[method-assign] # the database's outage, as this participant sees it
+    placed = order("1", ("A", 1))
+    tell(engine, stock("A", 1), placed)
+    with pytest.raises(psycopg.OperationalError, match="gone"):
+        engine.loop.turn()
+    assert level(engine, "A") == (1, 0)
+    del status.step  # the outage is over
+    engine.settle()
+    assert phase(engine, placed) == "completed"
 
 
 def test_a_gateway_that_does_not_answer_is_asked_again_and_nothing_is_skipped(engine: Engine) -> None:
