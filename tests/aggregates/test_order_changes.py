@@ -16,6 +16,7 @@ from order_story import (
     FULFILLING,
     GONE,
     ID,
+    LOCKING,
     OF,
     PLACE,
     Told,
@@ -240,3 +241,198 @@ def test_an_early_amendment_that_does_not_fit_is_told_and_stops_nobody() -> None
 
 def test_without_being_asked_to_keep_it_nobody_keeps_a_message_about_an_unknown_order() -> None:
     assert refusal(o.CancelOrder(**OF, reason="")) == "unknown_order"
+
+
+# --- only the difference moves
+
+
+ROME1 = ("A", "rome", 1)
+SECOND_LOCK = (amend("more", lines=(line("1", "A", 3), LINES[1])), source(2, ROME1), locked(2, ROME1))
+ROME = o.Address(city="Rome", country="IT")
+
+
+def test_an_amendment_of_the_same_revision_is_an_old_one() -> None:
+    told = Told(PLACE, amend("r1", ship_to=PARIS, revision=1, keep=True))
+    assert told.tell(amend("r9", ship_to=ROME, revision=1, keep=True)) == []
+    assert told.tell(amend("r2", ship_to=ROME, revision=2, keep=True))
+
+
+def test_a_newer_revision_that_says_the_same_is_remembered_against_the_late_ones() -> None:
+    told = Told(PLACE, amend("r3", shipping_minor=50, revision=3, keep=True))
+    assert told.shapes() == ["OrderAmended"]
+    assert told.tell(amend("r2", shipping_minor=10, revision=2, keep=True)) == []
+
+
+def test_a_product_that_is_added_is_sought_alone_and_one_in_exchange_lets_the_other_go() -> None:
+    told = Told(*DUE, amend(lines=(*LINES, line("3", "C", 2))))
+    assert told.only(o.OrderSourcingRequested).demand == {"C": 2}
+    amended = told.only(o.OrderAmended)
+    assert (amended.units, amended.more_units, amended.more_minor, amended.released) == (5, 2, 600, ())
+    told = Told(*DUE, amend(lines=(LINES[0], line("2", "C", 1, 400))))
+    assert told.only(o.OrderSourcingRequested).demand == {"C": 1}
+    assert told.only(o.OrderAmended).released == (cut("B", "paris", 1, 0),)
+
+
+@pytest.mark.parametrize("change", [{"ship_to": PARIS}, {"delivery_option": "express"}])
+def test_what_is_lacking_is_sought_anew_where_it_shall_go_now(change: dict[str, Any]) -> None:
+    told = Told(PLACE, source(1, B1, A=2), locked(1, B1), amend(**change))
+    assert told.shapes() == ["OrderAmended", "OrderSourcingRequested"]
+    assert told.only(o.OrderSourcingRequested).demand == {"A": 2}
+
+
+def test_an_order_that_costs_nothing_any_more_is_released_without_money() -> None:
+    free: Any = {"lines": (line("1", "A", 2, 0), line("2", "B", 1, 0)), "shipping_minor": 0}
+    told = Told(*DUE, amend(**free))
+    assert told.only(o.OrderAmended).payments_cancelled == (f"{ID}.1",)
+    assert told.state.phase == "fulfilling"
+    lacking = Told(placed(**free), source(1, A2, B=1), locked(1, A2), amend(lines=(line("1", "A", 2, 0),)))
+    assert lacking.state.phase == "fulfilling"
+
+
+def test_a_deposit_may_be_all_that_is_left_to_pay_but_not_more() -> None:
+    presale = placed(kind="presale", deposit_minor=300, available_by=PLACE.placed_at, shipping_minor=0)
+    deposited = (presale, LOCKING[0], locked(1, A2, presale=True), locked(1, B1))
+    cheaper = amend(lines=(line("1", "A", 1),))
+    assert Told(*deposited, cheaper).only(o.OrderAmended).payments_cancelled == ()
+    assert refusal(*deposited, cheaper, amend("b", lines=(line("1", "A", 1, 299),))) == "invalid_amendment"
+
+
+def test_units_go_first_from_what_is_lacking_or_sought_and_then_from_locks() -> None:
+    lacking = Told(PLACE, source(1, ("A", "berlin", 1), B1, A=1), amend(lines=(line("1", "A", 1), LINES[1])))
+    amended = lacking.only(o.OrderAmended)
+    assert (amended.no_longer_backordered, amended.released) == ({"A": 1}, ())
+    four = amend("four", lines=(line("1", "A", 4), LINES[1]))
+    sought = Told(*DUE, four, amend("three", lines=(line("1", "A", 3), LINES[1])))
+    amended = sought.only(o.OrderAmended)
+    assert (amended.no_longer_sought, amended.released) == ({"A": 1}, ())
+    assert sought.only(o.OrderSourcingRequested).demand == {"A": 1}
+
+
+def test_the_newest_locks_go_first_and_older_ones_for_what_is_left() -> None:
+    newest, older = cut("A", "rome", 1, 0, 2), cut("A", "berlin", 1, 1)
+    for quantity, released in ((2, (newest,)), (1, (newest, older))):
+        told = Told(*DUE, *SECOND_LOCK, amend(lines=(line("1", "A", quantity), LINES[1])))
+        assert told.only(o.OrderAmended).released == released
+    none_left = Told(*DUE, *SECOND_LOCK, amend(lines=(LINES[1],)))
+    assert none_left.only(o.OrderAmended).released == (newest, cut("A", "berlin", 2, 0))
+
+
+def test_the_tenth_attempt_is_newer_than_the_ninth() -> None:
+    story: list[Command] = [*DUE]
+    for attempt in range(2, 11):
+        one = ("A", f"place-{attempt}", 1)
+        more = amend(f"{attempt}", lines=(line("1", "A", 1 + attempt), LINES[1]))
+        story += [more, source(attempt, one), locked(attempt, one)]
+    told = Told(*story, amend(lines=(line("1", "A", 10), LINES[1])))
+    assert told.only(o.OrderAmended).released == (cut("A", "place-10", 1, 0, 10),)
+
+
+# --- several cancellations at once
+
+
+CANCEL = o.CancelOrder(**OF, reason="changed their mind")
+A1_EACH = (("A", "berlin", 1), ("A", "paris", 1))
+
+
+def released_from(place: o.PlaceOrder, *held: tuple[str, str, int]) -> tuple[Command, ...]:
+    return (place, source(1, *held), *(locked(1, one) for one in held), paid())
+
+
+IN_TWO_PLACES = released_from(placed(lines=(line("1", "A", 2),)), *A1_EACH)
+THREE = placed(lines=(line("1", "A", 3),))
+
+
+def asked_of(*commands: Command) -> tuple[str, ...]:
+    return Told(*commands).only(o.OrderLinesCancellationRequested).shipment_ids
+
+
+def test_lines_of_a_cancelled_order_are_cancelled_already() -> None:
+    assert Told(*DUE, CANCEL, cancel_lines(_1=1)).last == []
+    cancelling = Told(*FULFILLING, CANCEL)
+    assert cancelling.state.phase == "cancelling"
+    assert cancelling.tell(cancel_lines(_1=1)) == []
+
+
+def test_a_line_that_is_named_twice_is_cancelled_twice() -> None:
+    twice = o.CancelOrderLines(**OF, cancellation_id="c", lines=(*units(_1=1), *units(_1=1)), reason="too many")
+    cancelled = Told(*DUE, twice).only(o.OrderLinesCancelled)
+    assert cancelled.cancelled == units(_1=2)
+
+
+def test_no_more_parcels_are_stopped_than_need_be() -> None:
+    assert asked_of(*IN_TWO_PLACES, cancel_lines(_1=1)) == (f"{ID}.1",)
+    assert asked_of(*IN_TWO_PLACES, cancel_lines(_1=2)) == (f"{ID}.1", f"{ID}.2")
+
+
+def test_units_that_one_cancellation_waits_for_are_not_promised_to_another() -> None:
+    one = cancel_lines("c1", _1=1)
+    assert asked_of(*IN_TWO_PLACES, one, cancel_lines("c2", _1=1)) == (f"{ID}.2",)
+    assert refusal(*IN_TWO_PLACES, one, cancel_lines("c2", _1=2)) == "already_shipped"
+    uneven = released_from(THREE, A2, ("A", "paris", 1))
+    assert asked_of(*uneven, one, cancel_lines("c2", _1=2)) == (f"{ID}.1", f"{ID}.2")
+    assert asked_of(*uneven, one, cancel_lines("c2", _1=1)) == (f"{ID}.1",)
+
+
+def test_the_parcel_that_has_the_line_is_stopped_and_not_one_with_the_same_product() -> None:
+    two_lines = placed(lines=(line("1", "A", 1), line("2", "A", 1)))
+    first, second = (asked_of(*released_from(two_lines, *A1_EACH), cancel_lines(**{key: 1})) for key in ("_1", "_2"))
+    assert {first, second} == {(f"{ID}.1",), (f"{ID}.2",)}
+
+
+def test_a_cancelled_order_lets_go_of_a_stopped_parcel_whole_although_lines_of_it_were_cancelled_before() -> None:
+    told = Told(*FULFILLING, cancel_lines(_1=1), CANCEL, stopped(1))
+    assert told.only(o.OrderShipmentCancelled).released == (cut("A", "berlin", 2, 0),)
+    assert not of_shape(o.OrderLinesCancelled, told.last)
+
+
+def test_two_cancellations_of_one_parcel_are_both_kept_when_it_is_stopped() -> None:
+    three = released_from(THREE, ("A", "berlin", 3))
+    told = Told(*three, cancel_lines("c1", _1=1), cancel_lines("c2", _1=1), stopped(1))
+    assert told.shapes() == [
+        "OrderShipmentCancelled", "OrderLinesCancelled", "OrderLinesCancelled", "OrderShipmentPlanned"
+    ]  # fmt: skip
+    assert [event.more_minor for event in of_shape(o.OrderLinesCancelled, told.last)] == [-300, -300]
+    assert [event.total_minor for event in of_shape(o.OrderLinesCancelled, told.last)] == [650, 350]
+    assert told.total == 350
+    assert told.only(o.OrderShipmentPlanned).plan.amount_minor == 350
+
+
+def test_several_units_of_a_line_are_taken_out_of_a_parcel() -> None:
+    told = Told(*released_from(THREE, ("A", "berlin", 3)), cancel_lines(_1=2), stopped(1))
+    assert told.only(o.OrderLinesCancelled).released == (cut("A", "berlin", 2, 1),)
+    plan = told.only(o.OrderShipmentPlanned).plan
+    assert ([item.quantity for item in plan.items], [share.quantity for share in plan.lines]) == ([1], [1])
+    assert (plan.amount_minor, plan.charges) == (350, ())
+
+
+def test_other_lines_of_the_parcel_stay_whole() -> None:
+    told = Told(*released_from(PLACE, A2, ("B", "berlin", 1)), cancel_lines(_1=1), stopped(1))
+    plan = told.only(o.OrderShipmentPlanned).plan
+    assert {item.sku: item.quantity for item in plan.items} == {"A": 1, "B": 1}
+    assert {share.sku: (share.quantity, share.amount_minor) for share in plan.lines} == {"A": (1, 300), "B": (1, 400)}
+    assert told.only(o.OrderLinesCancelled).cancelled == units(_1=1)
+
+
+def test_two_lines_of_one_product_are_taken_out_together_and_of_several_locks_only_as_many() -> None:
+    lines = (line("1", "A", 2), line("2", "A", 2))
+    both = o.CancelOrderLines(**OF, cancellation_id="c", lines=units(_1=1, _2=1), reason="")
+    told = Told(*released_from(placed(lines=lines), ("A", "berlin", 4)), both, stopped(1))
+    assert told.only(o.OrderLinesCancelled).released == (cut("A", "berlin", 2, 2),)
+    more = ("A", "berlin", 1)
+    two_locks = Told(*DUE, amend("more", lines=(line("1", "A", 3), LINES[1])), source(2, more), locked(2, more))
+    two_locks.tell(paid(len(two_locks.state.payments)))
+    two_locks.tell(cancel_lines(_1=2))
+    two_locks.tell(stopped(1))
+    released = two_locks.only(o.OrderLinesCancelled).released
+    assert sum(one.quantity for one in released) == 2
+    plan = two_locks.only(o.OrderShipmentPlanned).plan
+    assert sum(item.quantity for item in plan.items) == sum(share.quantity for share in plan.lines) == 1
+
+
+def test_what_is_planned_anew_goes_the_way_the_order_goes_and_is_still_to_be_shipped() -> None:
+    told = Told(*DUE, amend(delivery_option="express", ship_to=PARIS), paid(), dispatched(2), cancel_lines(_1=1))
+    told.tell(stopped(1))
+    planned = told.only(o.OrderShipmentPlanned)
+    assert (planned.delivery_option, planned.ship_to, planned.payment_id) == ("express", PARIS, f"{ID}.1")
+    assert told.shapes() == ["OrderShipmentCancelled", "OrderLinesCancelled", "OrderShipmentPlanned"]
+    assert told.state.phase == "fulfilling"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dsl import Given
+from oms_es.aggregates.journey import Journey
 from oms_es.aggregates.shipment import STOPPED, Shipment, decider
 from oms_es.kernel import Event
 from oms_es.schemas import shipment as s
@@ -438,3 +439,125 @@ def test_nothing_goes_on_with_a_stopped_parcel() -> None:
     (disputed,) = decider.decide(with_carrier(BOOKING_FAILED, CANCELLED).state, record("in_transit"))
     assert isinstance(disputed, s.ShipmentReportDisputed)
     assert not tuple(decider.decide(with_carrier(BOOKING_FAILED, CANCELLED, disputed).state, record("in_transit")))
+
+
+def test_what_was_given_back_is_in_the_warehouse_until_it_is_booked_anew() -> None:
+    ours = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK)
+    (disputed,) = decider.decide(ours.state, record("in_transit"))
+    assert isinstance(disputed, s.ShipmentReportDisputed)
+    assert (disputed.report, disputed.occurred_at) == ("m1", LATER)
+    ours.when(RECORD_DISPATCH).then_refused("not_booked")
+    ours.when(record("exception")).then()
+    anew = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK, BOOKING_REQUESTED)
+    early = record("in_transit").model_copy(update={"tracking_number": "T2"})  # before the booking is answered
+    anew.when(early).then(dispatched(LATER), reached("in_transit").model_copy(update={"tracking_number": "T2"}))
+
+
+def test_its_booking_says_where_it_stands() -> None:
+    given_back = (BOOKED, STOP, STOP_GIVE_BACK, GIVEN_BACK, CANCELLED)
+    steps: list[tuple[Given, str, bool]] = [
+        (requested(PACKED), "none", False),
+        (with_carrier(), "requested", False),
+        (with_carrier(BOOKING_FAILED), "failed", False),
+        (with_carrier(BOOKED), "booked", False),
+        (with_carrier(*given_back[:3]), "cancelling", True),
+        (with_carrier(*given_back), "cancelled", False),
+        (with_carrier(BOOKED, STOP, STOP_GIVE_BACK, NOT_GIVEN_BACK, KEPT), "booked", False),
+    ]
+    for given, booking, stopping in steps:
+        assert (given.state.booking, given.state.stopping) == (booking, stopping)
+
+
+def test_the_way_it_shall_go_is_told_at_every_step() -> None:
+    express: Any = {"delivery_option": "express"}
+    asked, packed = REQUESTED.model_copy(update=express), PACKED.model_copy(update=express)
+    Given(decider, asked).when(PACK).then(packed)
+    booking = BOOKING_REQUESTED.model_copy(update=express)
+    Given(decider, asked, packed).when(BOOK).then(booking)
+    Given(decider, asked, packed, booking).when(RECORD_DISPATCH).then(dispatched().model_copy(update=express))
+
+
+def test_a_carton_s_number_is_noted_and_one_of_no_carton_is_not() -> None:
+    booked = RECORD_BOOKING.model_copy(update={"carton_numbers": {"1": "T1-1", "2": "T1-2", "9": "T1-9"}})
+    Given(decider, IN_CARTONS, PACKED, BOOKING_REQUESTED).when(booked).then(BOOKED_IN_TWO)
+
+
+def test_trouble_with_one_carton_is_over_with_that_carton() -> None:
+    bad, seen_bad = of_carton("2", "exception", "m1")
+    raised = exception("exception", carton_id="2")
+    in_cartons().when(bad).then(seen_bad, raised)
+    in_cartons(seen_bad, raised).when(bad).then()
+    first, seen_first = of_carton("1", "delivered", "m2")
+    partly = s.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
+    in_cartons(seen_bad, raised).when(first).then(seen_first, partly)
+    last, seen_last = of_carton("2", "delivered", "m3")
+    settled = s.ShipmentExceptionSettled(**OF, carton_id="2")
+    in_cartons(seen_bad, raised, seen_first, partly).when(last).then(seen_last, DELIVERED, settled)
+    in_cartons(seen_first, partly).when(bad).then(seen_bad, raised)  # and the first is not told again
+
+
+def test_trouble_with_all_cartons_is_over_when_each_has_come_to_its_end() -> None:
+    told = reached("exception", "m0")
+    raised = exception("exception")
+    in_cartons().when(record("exception", "m0")).then(told, raised)
+    first, seen_first = of_carton("1", "delivered", "m1")
+    partly = s.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
+    in_cartons(told, raised).when(first).then(seen_first, partly)
+    last, seen_last = of_carton("2", "delivered", "m2")
+    in_cartons(told, raised, seen_first, partly).when(last).then(seen_last, DELIVERED, SETTLED)
+
+
+def test_what_comes_back_is_what_was_in_the_carton() -> None:
+    a, b = (ITEMS[0].model_copy(update={"sku": sku, "quantity": 1}) for sku in "AB")
+    cartons = tuple(
+        s.Carton(carton_id=carton_id, box="small", items=(item,), weight_grams=1)
+        for carton_id, item in (("1", a), ("2", b))
+    )
+    of_two = REQUESTED.model_copy(update={"items": (a, b), "cartons": cartons})
+    left = dispatched().model_copy(update={"items": (a, b)})
+    told, seen = of_carton("2", "returned", "m1")
+    Given(decider, of_two, PACKED, BOOKING_REQUESTED, BOOKED_IN_TWO, left).when(told).then(
+        seen, back("2", items=(b,), complete=False)
+    )
+
+
+LIFE: tuple[tuple[s.MilestoneStatus, int], ...] = (
+    ("in_transit", 0),
+    ("delivered", 1),
+    ("exception", 2),
+    ("return_to_sender", 3),
+    ("delivered", 4),
+    ("return_to_sender", 5),
+    ("returned", 6),
+    ("returned", 7),
+)
+
+
+def hours(n: int) -> datetime:
+    return NOON + timedelta(hours=n)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("first", range(len(LIFE)))
+def test_p18_a_journey_is_the_same_whichever_sighting_is_told_first(first: int, backwards: bool) -> None:
+    told = [*LIFE[first:], *LIFE[:first]]
+    events = [reached(status, f"m{n}", hours(n)) for status, n in (reversed(told) if backwards else told)]
+    journey = with_carrier(dispatched(), *events).state.journey("")
+    assert journey.newest
+    assert (journey.newest.status, journey.newest.occurred_at) == ("returned", hours(7))
+    assert journey == Journey(journey.newest, hours(1), hours(4), hours(3), hours(6))
+    assert (journey.outcome, journey.trouble) == ("returned", None)
+
+
+def test_of_two_sightings_at_one_moment_the_one_further_on_is_later_and_of_two_alike_that_with_the_later_name() -> None:
+    bad, on = reached("exception", "m1"), reached("out_for_delivery", "m2")
+    for events in ((bad, on), (on, bad)):
+        trouble = with_carrier(dispatched(), *events).state.journey("").trouble
+        assert trouble
+        assert trouble.status == "exception"
+    first = reached("exception", "m1").model_copy(update={"detail": "wet"})
+    second = reached("exception", "m2").model_copy(update={"detail": "a dog"})
+    for events in ((first, second), (second, first)):
+        trouble = with_carrier(dispatched(), *events).state.journey("").trouble
+        assert trouble
+        assert trouble.detail == "a dog"
