@@ -375,8 +375,9 @@ def test_units_that_one_cancellation_waits_for_are_not_promised_to_another() -> 
 
 def test_the_parcel_that_has_the_line_is_stopped_and_not_one_with_the_same_product() -> None:
     two_lines = placed(lines=(line("1", "A", 1), line("2", "A", 1)))
-    first, second = (asked_of(*released_from(two_lines, *A1_EACH), cancel_lines(**{key: 1})) for key in ("_1", "_2"))
-    assert {first, second} == {(f"{ID}.1",), (f"{ID}.2",)}
+    story = released_from(two_lines, *A1_EACH)
+    asked = {asked_of(*story, cancel_lines(_1=1)), asked_of(*story, cancel_lines(_2=1))}
+    assert asked == {(f"{ID}.1",), (f"{ID}.2",)}
 
 
 def test_a_cancelled_order_lets_go_of_a_stopped_parcel_whole_although_lines_of_it_were_cancelled_before() -> None:
