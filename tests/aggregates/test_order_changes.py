@@ -437,3 +437,53 @@ def test_what_is_planned_anew_goes_the_way_the_order_goes_and_is_still_to_be_shi
     assert (planned.delivery_option, planned.ship_to, planned.payment_id) == ("express", PARIS, f"{ID}.1")
     assert told.shapes() == ["OrderShipmentCancelled", "OrderLinesCancelled", "OrderShipmentPlanned"]
     assert told.state.phase == "fulfilling"
+
+
+# --- what came before its order
+
+
+def test_a_cancellation_alone_before_its_order_cancels_it() -> None:
+    early_cancel = o.CancelOrder(**OF, reason="changed their mind", keep=True)
+    told = Told(early_cancel)
+    assert told.shapes() == ["OrderCancellationKept"]
+    assert told.tell(early_cancel) == []
+    told.tell(PLACE)
+    assert told.only(o.OrderCancelled).reason == "changed their mind"
+
+
+def test_amendments_before_their_order_are_made_in_turn_those_without_a_revision_first() -> None:
+    without = amend("b", shipping_minor=10, keep=True)
+    told = Told(without, amend("a", shipping_minor=20, revision=1, keep=True))
+    assert told.tell(without) == []
+    told.tell(PLACE)
+    amended = of_shape(o.OrderAmended, told.last)
+    assert [(event.amendment_id, event.more_minor) for event in amended] == [("b", -40), ("a", 10)]
+    assert told.total == 1020
+
+
+def test_an_early_amendment_that_is_refused_says_why() -> None:
+    told = Told(amend(discount_minor=9_999, keep=True), PLACE)
+    assert told.only(o.OrderAmendmentRefused).reason.startswith("invalid_amendment")
+
+
+# --- locks that did not hold
+
+
+def short_of(units_held: tuple[str, str, int], attempt: int = 1) -> o.RecordShortage:
+    sku, location, n = units_held
+    return o.RecordShortage(**OF, reservation_id=f"{ID}/{attempt}", sku=sku, location=location, quantity=n)
+
+
+def test_a_lock_that_is_lost_while_the_order_still_lacks_something_is_sought_anew() -> None:
+    lacking = (PLACE, source(1, A2, B=1), locked(1, A2))
+    backordered = Told(*lacking)
+    assert backordered.state.phase == "backordered"
+    sourcing = Told(*lacking, o.RetrySourcing(**OF))
+    assert sourcing.state.phase == "sourcing"
+    allocating = Told(PLACE, source(1, A2, B1), locked(1, A2))
+    assert allocating.state.phase == "allocating"
+    for told in (backordered, sourcing, allocating):
+        told.tell(short_of(A2))
+        assert told.only(o.OrderSourcingRequested).demand["A"] == 2
+        assert told.tell(short_of(A2)) == []
+    assert Told(*DUE).tell(short_of(A2)) == [], "money is due: a person decides"

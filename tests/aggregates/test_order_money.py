@@ -385,3 +385,280 @@ def test_of_a_parcel_that_is_unknown_or_was_stopped_nothing_comes_back() -> None
     assert Told(*FULFILLING).tell(came_back(9, A2)) == []
     assert Told(*FULFILLING, stopped(1)).tell(came_back(1, A2)) == []
     assert Told().tell(came_back(1, A2)) == []
+
+
+# --- what each line, parcel and payment bears
+
+
+def line(line_id: str, sku: str, quantity: int, price: int = 300) -> o.OrderLine:
+    return o.OrderLine(line_id=line_id, sku=sku, quantity=quantity, unit_price_minor=price)
+
+
+def gone_in(place: o.PlaceOrder, *parcels: tuple[Units, ...]) -> tuple[Command, ...]:
+    """Each place is a parcel of its own, in the order of their names."""
+    held = [one for items in parcels for one in items]
+    left = [dispatched(number) for number in range(1, len(parcels) + 1)]
+    return (place, source(1, *held), *(locked(1, one) for one in held), paid(), *left)
+
+
+A_BERLIN, A_PARIS = ("A", "berlin", 1), ("A", "paris", 1)
+SAME_PRODUCT = placed(lines=(line("1", "A", 1, 200), line("2", "A", 1, 500)))
+THREE = placed(lines=(line("1", "A", 3, 100),), shipping_minor=0)
+THREE_GONE = gone_in(THREE, (("A", "berlin", 3),))
+
+
+def of_amount(line_id: str, amount_minor: int) -> o.RefundLine:
+    return o.RefundLine(line_id=line_id, amount_minor=amount_minor)
+
+
+@given(st.integers(1, 9), st.integers(0, 9), amounts, amounts)
+def test_p24_what_is_taken_of_a_share_and_what_is_left_are_the_share(n: int, more: int, amount: int, tax: int) -> None:
+    share = o.LineShare(line_id="1", sku="A", quantity=n + more, amount_minor=amount, tax_minor=tax)
+    part, rest = money.taken(share, n)
+    assert (part.quantity, rest.quantity) == (n, more)
+    assert part.amount_minor + rest.amount_minor == amount
+    assert part.tax_minor + rest.tax_minor == tax
+    assert min(part.amount_minor, rest.amount_minor, part.tax_minor, rest.tax_minor) >= 0
+
+
+def test_a_discount_beyond_goods_and_shipping_lowers_the_tax() -> None:
+    shares = money.shares_of(placed(discount_minor=1060, tax_minor=19), {})
+    assert sum(share.amount_minor for share in shares.lines) == sum(share.tax_minor for share in shares.lines) == 9
+    assert shares.shipping_minor == 0
+
+
+def test_a_parcel_has_the_lines_that_its_units_serve_and_no_other() -> None:
+    place = placed(lines=(line("1", "A", 2), line("2", "A", 1)))
+    released = Told(*gone_in(place, (A2,), (A_PARIS,))[:-2]).only(o.OrderReleased)
+    lines = [[(share.line_id, share.quantity) for share in plan.lines] for plan in released.shipments]
+    assert lines == [[("1", 2)], [("2", 1)]]
+
+
+def test_what_is_no_longer_owed_is_taken_from_the_last_who_bears_it() -> None:
+    first, second = o.Charge(payment_id="1", amount_minor=5), o.Charge(payment_id="2", amount_minor=3)
+    assert money.lowered((first, second), 0) == (first, second)
+    assert money.lowered((first, second), 1) == (first, second.model_copy(update={"amount_minor": 2}))
+    assert money.lowered((first, second), 3) == (first,)
+    assert money.lowered((first, second), 4) == (first.model_copy(update={"amount_minor": 4}),)
+
+
+def test_of_a_presale_deposit_and_balance_are_refunded() -> None:
+    gone = (*PRESOLD, paid(1), COVERED, paid(2), dispatched(1), dispatched(2))
+    parts = Told(*gone, refund(goodwill_minor=1050)).only(o.OrderRefundRequested).parts
+    assert [(part.payment_id, part.amount_minor) for part in parts] == [(f"{ID}.1", 250), (f"{ID}.2", 800)]
+    assert refusal(*gone, refund(goodwill_minor=1051)) == "exceeds_payment"
+    only_one_left = Told(*gone[:-1], refund(goodwill_minor=630))
+    assert [part.amount_minor for part in only_one_left.only(o.OrderRefundRequested).parts] == [250, 380]
+
+
+def test_each_payment_says_what_for_it_gives_back() -> None:
+    gone = (*IN_PARTS, paid(2), paid(1), dispatched(1), dispatched(2))
+    told = Told(*gone, refund(lines=of_line("1", 1), goodwill_minor=101))
+    parts = told.only(o.OrderRefundRequested).parts
+    for part in parts:
+        assert sum(allocation.amount_minor for allocation in part.allocations) == part.amount_minor
+    given = [(a.kind, a.amount_minor) for part in parts for a in part.allocations]
+    assert given == [("line", 267), ("line", 33), ("goodwill", 101)]
+    assert [part.amount_minor for part in parts] == [267, 134]
+
+
+def test_refunds_of_a_line_count_together_however_they_are_named() -> None:
+    told = Told(*GONE, refund(lines=(*of_line("1", 1), *of_line("1", 1))))
+    due = told.only(o.OrderRefundRequested)
+    assert (due.amount_minor, due.refunded_units) == (600, {"1": 2})
+    assert refusal(*GONE, refund("a", lines=of_line("1", 1)), refund("b", lines=of_line("1", 2))) == "exceeds_shipped"
+    by_amount = Told(*GONE, refund(lines=(of_amount("1", 400),)))
+    assert by_amount.only(o.OrderRefundRequested).refunded_units == {}
+    assert refusal(*GONE, refund(lines=(of_amount("1", 400), of_amount("1", 201)))) == "exceeds_payment"
+    again = refund("b", lines=(of_amount("1", 201),))
+    assert refusal(*GONE, refund("a", lines=(of_amount("1", 400),)), again) == "exceeds_payment"
+    assert Told(*GONE, refund(lines=(of_amount("1", 400), of_amount("1", 200)))).last
+
+
+def test_of_a_line_that_was_not_shipped_or_is_unknown_nothing_is_refunded() -> None:
+    one_gone = (*FULFILLING, dispatched(1))
+    assert refusal(*one_gone, refund(lines=(of_amount("2", 1),))) == "exceeds_payment"
+    assert refusal(*GONE, refund(lines=of_line("9", 1))) == "exceeds_shipped"
+    assert refusal(*GONE, refund(lines=(of_amount("9", 1),))) == "exceeds_payment"
+
+
+def test_what_was_paid_for_is_summed_over_the_parcels() -> None:
+    assert Told(*GONE, refund(shipping_minor=50)).only(o.OrderRefundRequested).amount_minor == 50
+    two_parcels = gone_in(placed(lines=(line("1", "A", 2),)), (A_BERLIN,), (A_PARIS,))
+    assert Told(*two_parcels, refund(lines=(of_amount("1", 600),))).only(o.OrderRefundRequested).amount_minor == 600
+
+
+def test_units_are_worth_what_is_left_of_what_was_paid_for_their_line() -> None:
+    told = Told(*THREE_GONE)
+    worths = []
+    for number in "abc":
+        told.tell(refund(number, lines=of_line("1", 1)))
+        worths.append(told.only(o.OrderRefundRequested).amount_minor)
+    assert worths == [100, 100, 100]
+    all_by_amount = refund("a", lines=(of_amount("1", 600),))
+    assert refusal(*GONE, all_by_amount, refund("b", lines=of_line("1", 1))) == "nothing_to_refund"
+    some = refund("a", lines=(of_amount("1", 450),))
+    assert Told(*GONE, some, refund("b", lines=of_line("1", 1))).only(o.OrderRefundRequested).amount_minor == 150
+    rest = Told(*GONE, some, refund("b", lines=of_line("1", 2)))
+    assert rest.only(o.OrderRefundRequested).amount_minor == 150
+
+
+def sets(*parcels: tuple[Units, ...]) -> tuple[Command, ...]:
+    """Two sets of two cups and a pot."""
+    held = [one for items in parcels for one in items]
+    assigned = tuple(o.Assignment(sku=sku, location=at, quantity=n) for sku, at, n in held)
+    return (
+        placed(lines=(line("1", "SET", 2, 500),)),
+        o.ExplodeBundles(**OF, attempt=1, bundles={"SET": {"CUP": 2, "POT": 1}}),
+        o.SourceOrder(**OF, attempt=2, assignments=assigned, backordered={}, rule_version="1"),
+        *(locked(2, one) for one in held),
+        paid(),
+    )
+
+
+def test_of_bundles_as_many_were_shipped_as_their_components_make() -> None:
+    story = sets((("CUP", "berlin", 3), ("POT", "berlin", 2)), (("CUP", "paris", 1),))
+    assert refusal(*story, dispatched(1), refund(lines=of_line("1", 2))) == "exceeds_shipped"
+    assert Told(*story, dispatched(1), refund(lines=of_line("1", 1))).last
+    both = Told(*story, dispatched(1), dispatched(2), refund(lines=of_line("1", 2)))
+    assert both.only(o.OrderRefundRequested).amount_minor == 1000
+
+
+# --- which lines came back
+
+
+def back_of(told: Told) -> list[tuple[str, int, int]]:
+    return [(share.line_id, share.quantity, share.amount_minor) for share in told.only(o.OrderShipmentReturned).lines]
+
+
+def test_what_comes_back_of_each_parcel_is_of_its_own_lines() -> None:
+    story = gone_in(placed(lines=(line("1", "A", 2),)), (A_BERLIN,), (A_PARIS,))
+    told = Told(*story, came_back(1, A_BERLIN))
+    assert back_of(told) == [("1", 1, 300)]
+    told.tell(came_back(2, A_PARIS))
+    assert back_of(told) == [("1", 1, 300)]
+    assert told.state.phase == "completed"
+
+
+def test_units_that_come_back_one_by_one_are_of_one_line_after_the_other_and_sum_to_what_was_paid() -> None:
+    story = gone_in(SAME_PRODUCT, (("A", "berlin", 2),))
+    told = Told(*story, came_back(1, A_BERLIN, complete=False, carton="c1"))
+    assert back_of(told) == [("1", 1, 200)]
+    told.tell(came_back(1, A_BERLIN, carton="c2"))
+    assert back_of(told) == [("2", 1, 500)]
+    odd = gone_in(placed(lines=(line("1", "A", 3, 100),), tax_minor=1, shipping_minor=0), (("A", "berlin", 3),))
+    told = Told(*odd)
+    worths = []
+    for number in "123":
+        told.tell(came_back(1, A_BERLIN, complete=number == "3", carton=f"c{number}"))
+        worths += back_of(told)
+    assert worths == [("1", 1, 100), ("1", 1, 100), ("1", 1, 101)]
+
+
+def test_several_items_of_one_product_come_back_together() -> None:
+    story = gone_in(SAME_PRODUCT, (("A", "berlin", 2),))
+    assert back_of(Told(*story, came_back(1, A_BERLIN, A_BERLIN))) == [("1", 1, 200), ("2", 1, 500)]
+
+
+def test_a_line_that_came_back_leaves_the_others_to_be_returned() -> None:
+    story = gone_in(PLACE_THREE, (("A", "berlin", 3), ("B", "berlin", 1)))
+    partly = (
+        came_back(1, A_BERLIN, ("B", "berlin", 1), complete=False, carton="c1"),
+        came_back(1, A_BERLIN, complete=False, carton="c2"),
+    )
+    for quantity, reason in ((2, "over_return"), (1, None)):
+        lines = (r.ReturnLine(line_id="1", quantity=quantity, reason="damaged"),)
+        request = x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON)
+        if reason:
+            assert refusal(*story, *partly, request) == reason
+        else:
+            assert Told(*story, *partly, request).last
+
+
+PLACE_THREE = placed(lines=(line("1", "A", 3, 100), line("2", "B", 1)))
+
+
+# --- payments one after the other
+
+
+THIRDS = (
+    placed(tenders=(GIFT, o.Tender(method="voucher", payment_token="v", amount_minor=100))),
+    *LOCKING,
+)
+
+
+def test_what_is_still_open_is_what_is_not_held_yet() -> None:
+    told = Told(*THIRDS)
+    opens = []
+    for number in (1, 2):
+        told.tell(paid(number))
+        opens.append(told.only(o.OrderPaymentSecured).open_minor)
+    assert opens == [350, 250]
+    told.tell(paid(3))
+    assert told.shapes() == ["OrderPaymentSecured", "OrderReleased"]
+    assert told.tell(paid(3)) == []
+    assert Told(*IN_PARTS, paid(1), paid(2)).shapes() == ["OrderPaymentSecured", "OrderReleased"]
+    assert Told(*DUE, paid()).shapes() == ["OrderReleased"], "of one payment it goes without saying"
+
+
+def test_several_payments_that_are_given_up_hold_the_order_once() -> None:
+    told = Told(*IN_PARTS)
+    ids = {1: 1, 2: 2}
+    for attempt in range(PAYMENT_ATTEMPTS_MAX):
+        for which, number in ids.items():
+            told.tell(declined(number))
+            if attempt < PAYMENT_ATTEMPTS_MAX - 1:
+                told.tell(o.RepeatPayment(**OF, payment_id=f"{ID}.{number}"))
+                ids[which] = len(told.state.payments)
+    held = of_shape(o.OrderHeld, told.history)
+    assert [(hold.kind, hold.note) for hold in held] == [("payment", "funds are short")]
+
+
+def test_a_payment_is_repeated_only_where_it_was_put_off() -> None:
+    put_off = (*DUE, declined())
+    repeat = o.RepeatPayment(**OF, payment_id=f"{ID}.1")
+    assert Told(*DUE).tell(repeat) == []
+    assert Told(*DUE).tell(o.RepeatPayment(**OF, payment_id=f"{ID}.9")) == []
+    assert Told(*put_off, o.CancelOrder(**OF, reason="")).tell(repeat) == []
+    assert Told(*put_off).tell(repeat)
+
+
+def test_attempts_are_counted_anew_when_a_person_looked_at_it() -> None:
+    retried = given_up()
+    retried.tell(RETRY)
+    assert retried.only(o.OrderPaymentRequested).attempt == 1
+    told = given_up()
+    told.tell(o.ReleaseHold(**OF, kind="payment", note="call them"))
+    assert told.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]
+    assert told.only(o.OrderHoldReleased).note == "call them"
+    again = told.only(o.OrderPaymentRequested)
+    assert (again.attempt, again.payment_token) == (1, "on-file")
+
+
+def test_letting_go_of_another_hold_asks_for_no_money() -> None:
+    told = given_up()
+    told.tell(HOLD)
+    assert told.only(o.OrderHeld).note == "odd address"
+    told.tell(UNHOLD)
+    assert told.shapes() == ["OrderHoldReleased"]
+
+
+def test_a_presale_goes_on_when_it_is_paid_for_and_everything_has_come() -> None:
+    assert Told(*PRESOLD, COVERED).shapes() == ["OrderPresaleCovered"], "the deposit is still to come"
+    both = (placed(**PRESALE), LOCKING[0], locked(1, A2, presale=True), locked(1, B1, presale=True), paid(1))
+    told = Told(*both, COVERED)
+    assert told.shapes() == ["OrderPresaleCovered"]
+    assert told.state.phase == "awaiting_stock"
+    told.tell(COVERED.model_copy(update={"sku": "B", "location": "paris"}))
+    assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
+    lapsed = Told(*both, o.LapsePresale(**OF))
+    assert lapsed.only(o.OrderCancelled).reason == "the goods did not come in time"
+
+
+def test_of_an_order_that_is_released_by_hand_only_what_is_not_held_is_written_off() -> None:
+    half = Told(*IN_PARTS, paid(1), override("released")).only(o.OrderOverridden)
+    assert (half.payments_cancelled, half.written_off_minor) == ((f"{ID}.2",), 350)
+    all_held = Told(*DUE, HOLD, paid(), override("released"))
+    overridden = all_held.only(o.OrderOverridden)
+    assert (overridden.payments_cancelled, overridden.written_off_minor) == ((), 0)
+    assert [plan.amount_minor for plan in all_held.only(o.OrderReleased).shipments] == [630, 420]

@@ -235,10 +235,13 @@ def _refund_requested(
 def allocations_of(order: Order, command: o.RefundOrder) -> tuple[list[RefundAllocation], dict[str, int]]:
     allocations: list[RefundAllocation] = []
     units: dict[str, int] = defaultdict(int)
+    worth: dict[str, int] = defaultdict(int)
     for line in command.lines:
         already = units[line.line_id] + order.refunded_units.get(line.line_id, 0)
-        amount = line.amount_minor or _worth_of_units(order, line.line_id, already, line.quantity or 0)
+        given = worth[line.line_id] + order.refunded.get(("line", line.line_id), 0)
+        amount = line.amount_minor or _worth_of_units(order, line.line_id, already, given, line.quantity or 0)
         units[line.line_id] += line.quantity or 0
+        worth[line.line_id] += amount
         allocations.append(RefundAllocation(kind="line", line_id=line.line_id, amount_minor=amount))
     allocations.append(RefundAllocation(kind="shipping", amount_minor=command.shipping_minor))
     allocations.append(RefundAllocation(kind="goodwill", amount_minor=command.goodwill_minor))
@@ -266,8 +269,11 @@ def _paid_for(order: Order) -> dict[tuple[str, str], int]:
     return paid
 
 
-def _worth_of_units(order: Order, line_id: str, already: int, quantity: int) -> int:
-    """Of the next so many units of a line: the last of them are worth what is left of what was paid."""
+def _worth_of_units(order: Order, line_id: str, already: int, given: int, quantity: int) -> int:
+    """Of the next so many units of a line: the last of them are worth what is left of what was paid.
+
+    `already` refunded: so many units, `given` for them.
+    """
     shares, shipped = _shares_of(order, line_id), shipped_units(order, line_id)
     if already + quantity > shipped:
         raise Refused(
@@ -275,7 +281,7 @@ def _worth_of_units(order: Order, line_id: str, already: int, quantity: int) -> 
             f"{already + quantity} units of line {line_id} would be refunded and {shipped} were shipped; refund fewer",
         )
     worth = sum(share.amount_minor for share in shares)
-    left = max(worth - order.refunded.get(("line", line_id), 0), 0)
+    left = max(worth - given, 0)
     if already + quantity == shipped:
         return left
     up_to, before = (-(-worth * count // shipped) for count in (already + quantity, already))  # the first ones round up
