@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from conftest import PARTITIONS, broker
 from oms_es import cli
 from oms_es.app import migrate
+from oms_es.channels import canonical
 from oms_es.demo.workload import Workload
 from oms_es.failures import Code
 from oms_es.kernel import Command
@@ -106,6 +108,24 @@ def test_the_subscriber_of_the_page_sees_what_is_and_then_what_changes(database_
         workers.relay.publisher.publish([Outgoing(place, gone, None, [])])  # type: ignore[union-attr] # it relays
         read_until(changes, state, {key: row for key, row in later.items() if key != gone.decode()})
         changes.close()  # type: ignore[attr-defined] # a generator
+
+
+def test_what_the_sender_of_the_page_sends_is_taken_once_however_often_it_is_sent(
+    database_url: str, kafka: Config
+) -> None:
+    migrate(database_url)
+    (code,), (example,) = blocks("send-orders.md", "python"), blocks("send-orders.md", "json")
+    page: dict[str, Any] = {"__name__": "page"}
+    exec(compile(code, "send-orders.md", "exec"), page)
+    order = json.loads(example)
+    with Workers(database_url, kafka, ["channel_orders"]) as workers:
+        page["send"](kafka["bootstrap_servers"], [order, order])
+        page["send"](kafka["bootstrap_servers"], [order, {**order, "shipping_minor": 0}])
+        while workers.last_position() < 2:
+            workers.loop.turn()
+            workers.bell.wait(0.01)
+        history = workers.store.history(canonical.parse(json.dumps(order)).stream)
+    assert [type(recorded.event).__name__ for recorded in history] == ["OrderPlaced", "DuplicateConflictFound"]
 
 
 @pytest.fixture(scope="module")
