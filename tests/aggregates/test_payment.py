@@ -619,3 +619,90 @@ def test_a_card_number_is_refused_wherever_a_token_or_a_reference_is_taken(numbe
 @pytest.mark.parametrize("token", ["4242424242424243", "42424242424", "tok_4242424242424242", "pi_1", "shopify-4711"])
 def test_what_is_no_card_number_is_taken(token: str) -> None:
     assert p.RecordAuthorization(**PAY, reference=token).reference == token
+
+
+# --- at the edges
+
+
+def opened(n: int, key: str) -> p.PaymentDisputeOpened:
+    return OPENED.model_copy(update={"dispute_id": key, "amount_minor": n})
+
+
+def about(n: int, key: str, shape: type[p.DisputeCommand] = p.RecordDisputeOpened) -> p.DisputeCommand:
+    return dispute(n, shape).model_copy(update={"dispute_id": key})
+
+
+def test_disputes_are_about_all_that_was_taken_and_together_about_no_more() -> None:
+    held(*TAKEN).when(about(60, "d")).then(opened(60, "d"))
+    held(*TAKEN).when(about(61, "d")).then_refused("contradicts")
+    held(*TAKEN, OPENED).when(about(20, "e")).then(opened(20, "e"))
+    held(*TAKEN, OPENED).when(about(21, "e")).then_refused("contradicts")
+    all_lost = LOST.model_copy(update={"amount_minor": 60})
+    held(*TAKEN, opened(60, "d")).when(about(60, "d", p.RecordDisputeLost)).then(all_lost)
+
+
+def test_a_dispute_that_was_won_is_won_once_and_not_lost_afterwards() -> None:
+    won = held(*TAKEN, OPENED, WON)
+    won.when(IS_WON).then()
+    won.when(IS_LOST).then_refused("contradicts")
+    held(*TAKEN).when(IS_WON).then(OPENED, WON)
+    won.when(about(60, "e")).then(opened(60, "e"))
+
+
+def test_what_is_in_dispute_or_used_up_of_a_deposit_is_not_applied() -> None:
+    taken = (DEPOSIT, AUTHORIZED, TAKEN_AT_ONCE, captured(100, key="o.1"))
+    some_back = refund_requested(20, "r1")
+    Given(decider, *taken, some_back, applied(60)).when(capture(40, "s2")).then(applied(20, "s2"))
+    Given(decider, *taken, OPENED).when(capture(100)).then(applied(60))
+    Given(decider, *taken, OPENED, applied(60)).when(capture(40, "s2")).then()
+    nothing_left = capture_refused(1, "1 is more than the 0 left of the deposit", "s2")
+    Given(decider, *taken, applied(100)).when(capture(1, "s2")).then(nothing_left)
+
+
+def test_its_status_says_what_came_of_the_request() -> None:
+    told: list[tuple[Given, str]] = [
+        (Given(decider), "new"),
+        (pending(), "pending"),
+        (pending(DECLINED), "declined"),
+        (pending(FAILED), "failed"),
+        (held(), "authorized"),
+    ]
+    assert [given.state.status for given, _ in told] == [status for _, status in told]
+
+
+def test_money_held_anew_and_taken_is_not_held_anew_when_that_is_told_again() -> None:
+    expired = p.PaymentExpired(**EUR, amount_minor=100, authorization="auth")
+    asked = p.PaymentReauthorizationRequested(
+        **EUR, amount_minor=60, capture_id="s1", payment_token="tok", method="card"
+    )
+    renewed = p.PaymentReauthorized(**EUR, amount_minor=60, capture_id="s1", reference="anew")
+    taken = (expired, asked, renewed, capture_requested(60, authorization="anew", final=True), captured(60))
+    again = p.RecordReauthorization(**PAY, capture_id="s1", reference="anew")
+    held(*taken).when(again).then()
+    held(*taken).when(again.model_copy(update={"reference": "other"})).then_refused("second_reauthorization")
+    held(expired).when(again).then_refused("unknown_reauthorization")
+
+
+def test_a_failed_capture_that_is_tried_anew_counts_once() -> None:
+    failed = (capture_requested(60), capture_failed(60))
+    state = held(*failed).state
+    assert (state.taken, state.left) == (0, 100)
+    again = held(*failed, capture_requested(60, "s2"), captured(60, key="s2")).state
+    assert (again.taken, again.captured, again.left) == (60, 60, 40)
+
+
+def test_a_refund_says_why_and_for_what() -> None:
+    part = p.RefundAllocation(kind="shipping", amount_minor=30)
+    asked = refund(30, "r1", part).model_copy(update={"reason": "late"})
+    told = refund_requested(30, "r1").model_copy(update={"reason": "late", "allocations": (part,)})
+    held(*TAKEN).when(asked).then(told)
+
+
+def test_a_payment_that_nobody_asked_for_is_named_after_its_order_whatever_that_is_called() -> None:
+    ask = p.CapturePayment(payment_id="shop.7.1", capture_id="s1", amount_minor=1)
+    (refused,) = decider.decide(decider.initial, ask)
+    assert isinstance(refused, p.PaymentCaptureRefused)
+    assert (refused.order_id, refused.payment_id) == ("shop.7", "shop.7.1")
+    (alone,) = decider.decide(decider.initial, ask.model_copy(update={"payment_id": "alone"}))
+    assert isinstance(alone, p.PaymentCaptureRefused)
+    assert alone.order_id == "alone"

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from dsl import Given
 from oms_es.aggregates.rma import decider
+from oms_es.kernel import Refused
 from oms_es.schemas import rma as r
 from oms_es.schemas.order import LineUnits
 from story import NOON
@@ -204,3 +207,141 @@ def test_what_an_exchange_left_is_told_once() -> None:
 
 def test_a_return_that_nobody_asked_for_is_unknown() -> None:
     Given(decider).when(r.ApproveRma(**RMA)).then_refused("unknown_return")
+
+
+def receive(*counts: int, receipt: str = "c1", location: str = "berlin") -> r.ReceiveRma:
+    return r.ReceiveRma(**RMA, receipt_id=receipt, location=location, lines=units(*counts))
+
+
+def test_of_each_line_as_much_is_received_as_is_still_expected() -> None:
+    surplus = r.RmaSurplusReceived(**OF, receipt_id="c1", location="berlin", lines=units(1, 2))
+    Given(decider, opened(), APPROVED).when(receive(3, 3)).then(received(2, 1), surplus)
+    only_two = r.RmaSurplusReceived(**OF, receipt_id="c2", location="berlin", lines=units(0, 1))
+    Given(decider, opened(), APPROVED, received(0, 1)).when(receive(1, 1, receipt="c2")).then(
+        received(1, receipt="c2"), only_two
+    )
+    strange = r.RmaSurplusReceived(**OF, receipt_id="c1", location="rome", lines=(LineUnits(line_id="9", quantity=2),))
+    of_another = r.ReceiveRma(**RMA, receipt_id="c1", location="rome", lines=(LineUnits(line_id="9", quantity=2),))
+    Given(decider, opened(), APPROVED).when(of_another).then(strange)
+    Given(decider, opened(), APPROVED, strange).when(of_another).then()
+
+
+def test_what_comes_before_a_person_has_decided_is_a_surplus() -> None:
+    surplus = r.RmaSurplusReceived(**OF, receipt_id="c1", location="berlin", lines=units(1))
+    Given(decider, opened(), REVIEW).when(receive(1)).then(surplus)
+
+
+def test_one_line_asked_for_twice_is_expected_twice() -> None:
+    twice = opened(lines=(TEA, TEA.model_copy(update={"quantity": 1})))
+    Given(decider, twice, APPROVED).when(receive(4)).then(
+        received(3), r.RmaSurplusReceived(**OF, receipt_id="c1", location="berlin", lines=units(1))
+    )
+    over = r.RmaClosed(**OF, outstanding=units(3))
+    Given(decider, twice, APPROVED).when(r.CloseRma(**RMA)).then(over)
+
+
+def test_what_was_asked_for_on_the_last_day_of_the_window_is_in_it() -> None:
+    terms = r.Terms(window_days=14)
+    for late, approved in ((timedelta(days=14), True), (timedelta(days=14, seconds=1), False)):
+        events = tuple(decider.decide(decider.initial, opening(terms=terms, delivered_at=NOON - late)))
+        assert isinstance(events[1], r.RmaApproved if approved else r.RmaReviewRequested)
+    unknown = tuple(decider.decide(decider.initial, opening(terms=terms)))
+    assert isinstance(unknown[1], r.RmaApproved)
+
+
+def test_a_channel_that_names_its_reasons_accepts_these_and_tells_each_other_one_once() -> None:
+    named = r.Terms(reasons=("damaged", "changed_mind"))
+    approved = Given(decider).when(opening(terms=named))
+    approved.then(opened(terms=named), APPROVED)
+    only = r.Terms(reasons=("changed_mind",))
+    twice = (TEA, TEA.model_copy(update={"line_id": "2"}))
+    Given(decider).when(opening(terms=only, lines=twice)).then(
+        opened(terms=only, lines=twice),
+        r.RmaReviewRequested(**OF, reasons=("damaged is no reason that this channel accepts",)),
+    )
+
+
+def test_how_long_the_goods_may_take_is_what_the_channel_says() -> None:
+    terms = r.Terms(return_days=7)
+    Given(decider).when(opening(terms=terms)).then(opened(terms=terms), r.RmaApproved(**OF, return_days=7))
+
+
+def test_a_return_that_is_over_is_neither_approved_nor_refused_nor_closed_again() -> None:
+    refused = r.RmaRefused(**OF, reason="worn", lines=units(2, 1))
+    over = Given(decider, opened(), APPROVED, CLOSED)
+    over.when(r.ApproveRma(**RMA)).then()
+    over.when(r.RefuseRma(**RMA, reason="worn")).then_refused("arrived")
+    over.when(r.CloseRma(**RMA)).then()
+    over.when(r.LapseRma(**RMA)).then()
+    Given(decider, opened(), REVIEW, refused).when(r.CloseRma(**RMA)).then()
+    Given(decider, opened(), REVIEW, refused).when(r.LapseRma(**RMA)).then()
+    Given(decider, opened(), APPROVED).when(r.RefuseRma(**RMA, reason="worn")).then(refused)
+    Given(decider, opened(), REVIEW).when(r.LapseRma(**RMA)).then()
+    Given(decider, opened(), REVIEW).when(r.CloseRma(**RMA)).then(r.RmaClosed(**OF, outstanding=units(2, 1)))
+
+
+def test_lines_are_inspected_in_parts_and_one_named_twice_counts_twice() -> None:
+    three = opened(lines=(TEA.model_copy(update={"quantity": 3}),))
+    good, bad = seen(1, 1, bin="A1", lot="l"), seen(1, 1, "damaged", serials=("7",))
+    items = (
+        r.InspectedItem(sku="TEA", quantity=1, disposition="sellable", bin="A1", lot="l"),
+        r.InspectedItem(sku="TEA", quantity=1, disposition="damaged", serials=("7",)),
+    )
+    told = inspected(good, bad, items=items)
+    Given(decider, three, APPROVED, received(3)).when(inspect(good, bad)).then(told, credit(2))
+    Given(decider, three, APPROVED, received(1)).when(inspect(good, bad)).then_refused("not_received")
+    so_far = (received(3), told, credit(2))
+    last = inspect(seen(1, 1), inspection="i2")
+    Given(decider, three, APPROVED, *so_far).when(last).then(
+        inspected(seen(1, 1), items=(item("TEA", 1),), inspection="i2"), credit(1, name="i2"), CLOSED
+    )
+    Given(decider, three, APPROVED, *so_far).when(inspect(seen(1, 2), inspection="i2")).then_refused("not_received")
+    with pytest.raises(Refused, match="has 1 units of line 1 that were not inspected, and 2 are told"):
+        tuple(decider.decide(Given(decider, three, APPROVED, *so_far).state, inspect(seen(1, 2), inspection="i2")))
+    Given(decider, three, APPROVED, received(3)).when(inspect(seen(2, 1))).then_refused("not_received")
+
+
+def test_several_units_of_a_bundle_come_back_as_so_many_components() -> None:
+    sets = opened(lines=(SET.model_copy(update={"quantity": 3}),))
+    line = seen(2, 2)
+    Given(decider, sets, APPROVED, received(0, 3)).when(inspect(line)).then(
+        inspected(line, items=(item("CUP", 4), item("POT", 2))), credit(0, 2)
+    )
+
+
+def test_of_what_is_inspected_only_what_is_accepted_is_credited_and_only_once() -> None:
+    first, worthless = seen(1, 1), seen(2, 1, "written_off", credited=False)
+    told = inspected(
+        first, worthless, items=(item("TEA", 1), item("CUP", 2, "written_off"), item("POT", 1, "written_off"))
+    )
+    before = (opened(), APPROVED, received(1, 1))
+    Given(decider, *before).when(inspect(first, worthless)).then(told, credit(1))
+    Given(decider, *before, told, credit(1)).when(r.CloseRma(**RMA)).then(r.RmaClosed(**OF, outstanding=units(1)))
+
+
+def test_an_exchange_that_is_complete_is_sent_and_one_that_lapsed_refunds_what_comes_out_afterwards() -> None:
+    exchange = opened(resolution="exchange")
+    all_came = received(2, 1)
+    line_1, line_2 = seen(1, 2), seen(2, 1)
+    told = inspected(line_1, line_2, items=(item("TEA", 2), item("CUP", 2), item("POT", 1)))
+    Given(decider, exchange, APPROVED, all_came).when(inspect(line_1, line_2)).then(
+        told, credit(2, 1, resolution="exchange"), CLOSED
+    )
+    one = inspected(seen(1, 1), items=(item("TEA", 1),))
+    half = Given(decider, exchange, APPROVED, received(2), one)
+    over = r.RmaClosed(**OF, outstanding=units(0, 1))
+    half.when(r.LapseRma(**RMA)).then(credit(1, name="lapsed", resolution="exchange"), over)
+    half.when(r.CloseRma(**RMA)).then_refused("not_inspected")
+    lapsed = (one, credit(1, name="lapsed", resolution="exchange"), over)
+    Given(decider, exchange, APPROVED, received(2), *lapsed).when(inspect(seen(1, 1), inspection="i2")).then(
+        inspected(seen(1, 1), items=(item("TEA", 1),), inspection="i2"), credit(1, name="i2", resolution="refund")
+    )
+
+
+def test_only_of_an_exchange_that_is_known_something_is_left() -> None:
+    left = r.RecordCreditLeft(**RMA, exchange_order_id="x", amount_minor=5)
+    told = r.RmaCreditLeft(**OF, exchange_order_id="x", amount_minor=5)
+    other = left.model_copy(update={"exchange_order_id": "y"})
+    Given(decider, opened(), told).when(other).then(told.model_copy(update={"exchange_order_id": "y"}))
+    for command in (r.LapseRma(**RMA), receive(1), inspect(seen(1, 1))):
+        Given(decider).when(command).then_refused("unknown_return")

@@ -9,7 +9,7 @@ import pytest
 
 from dsl import Given
 from oms_es.aggregates.stock import CHANNELS_MAX, decider
-from oms_es.aggregates.stock.movements import INBOUNDS_MAX
+from oms_es.aggregates.stock.movements import INBOUNDS_MAX, PLACES_MAX
 from oms_es.aggregates.stock.promises import COVERED_MAX
 from oms_es.aggregates.stock.state import MOVEMENTS_REMEMBERED_MAX, SETTLED_REMEMBERED_MAX, Memory, Place
 from oms_es.kernel import Event, Refused
@@ -609,3 +609,71 @@ def test_with_the_memory_of_its_end_a_broken_promise_is_forgotten() -> None:
     after = decider.evolve(full_state, short(9, "z", 5))
     assert "o/1" not in after.broken
     assert "o/1" in decider.evolve(before, short(9, "z", 5)).broken
+
+
+# --- room, and what old streams say
+
+
+def test_every_new_place_needs_room_and_a_known_one_does_not() -> None:
+    full = [s.StockReceived(**AT, receipt_id=f"{n}", quantity=1, bin=f"{n}") for n in range(PLACES_MAX)]
+    po = expected(1)
+    asked: list[s.StockCommand] = [
+        s.AdjustStock(**AT, adjustment_id="a", quantity=1, reason="", bin="x"),
+        s.MoveToBin(**AT, move_id="m", quantity=1, bin="1", to_bin="x"),
+        s.ReceiveInbound(**AT, inbound_id="po", receipt_id="r", bin="x"),
+        s.CountStock(**AT, count_id="c", quantity=1, bin="x"),
+    ]
+    for command in asked:
+        given(*full, po).when(command).then_refused("too_many_places")
+        known = command.model_copy(update={"to_bin" if isinstance(command, s.MoveToBin) else "bin": "2"})
+        assert tuple(decider.decide(given(*full, po).state, known))
+    nothing_there = s.CountStock(**AT, count_id="c", quantity=0, bin="x")
+    given(*full).when(nothing_there).then(s.StockCounted(**AT, count_id="c", quantity=0, expected=0, bin="x"))
+
+
+def test_a_cancelled_inbound_says_what_it_was_for() -> None:
+    cancel = s.CancelInbound(**AT, inbound_id="po", reason="sold out")
+    cancelled = s.StockInboundCancelled(**AT, inbound_id="po", quantity=2, reason="sold out", request_id="low/1")
+    given(expected(2, request_id="low/1")).when(cancel).then(cancelled)
+    given().when(cancel).then()
+
+
+def test_a_presale_that_is_let_go_of_may_be_sold_again() -> None:
+    limit = s.PresaleLimitSet(**AT, quantity=4)
+    let_go = s.StockReleased(**AT, reservation_id="o/1", order_id="o", quantity=3, presale=True)
+    part = let_go.model_copy(update={"quantity": 1, "release_id": "x"})
+    before = given(limit, sold_before(3, "o"))
+    before.when(s.ReleaseStock(**AT, reservation_id="o/1", order_id="o")).then(let_go)
+    state = given(limit, sold_before(3, "o"), let_go).state
+    assert (state.presold, state.presale_left, state.promised) == (0, 4, 0)
+    state = given(limit, sold_before(3, "o"), part).state
+    assert (state.presold, state.presale_left) == (2, 2)
+
+
+def test_a_hold_lasts_while_any_of_it_is_left_and_whatever_else_its_holder_has() -> None:
+    hold = reserved(3, "cart", expires_at=LATER)
+    some_back = s.StockReleased(**AT, reservation_id="cart/1", order_id="cart", quantity=1, release_id="x")
+    again = s.ReserveStock(**AT, reservation_id="tab-2", order_id="cart", quantity=5)
+    rest = s.StockReleased(**AT, reservation_id="cart/1", order_id="cart", quantity=2)
+    whole = s.StockReserved(**AT, reservation_id="tab-2", order_id="cart", quantity=5)
+    given(FIVE, hold, some_back).when(again).then(rest, whole)
+    firm = s.StockReserved(**AT, reservation_id="firm", order_id="cart", quantity=1)
+    firm_off = s.StockReleased(**AT, reservation_id="firm", order_id="cart", quantity=1)
+    given(FIVE, firm, hold, firm_off).when(again).then(rest.model_copy(update={"quantity": 3}), whole)
+
+
+def test_a_fact_about_a_reservation_that_nobody_remembers_is_never_refused() -> None:
+    why = broken(2, "ghost", "why")
+    state = given(FIVE, why).state
+    assert state.broken["ghost/1"][:2] == ("ghost", 2)
+    moved = s.StockReservationTransferred(
+        **AT, reservation_id="ghost/1", order_id="ghost", quantity=2, to_reservation_id="p/1", to_order_id="p"
+    )
+    assert given(FIVE, moved).state.reserved["p/1"][:2] == ("p", 2)
+    was_covered = given(FIVE, covered("ghost", 2)).state
+    assert was_covered.reserved["ghost/1"][:2] == ("ghost", 2)
+    assert (was_covered.promised, was_covered.presold) == (2, -2)
+    shipped = s.StockShipped(**AT, reservation_id="ghost/1", order_id="ghost", quantity=2, shipment_id="x")
+    assert given(FIVE, shipped).state.on_hand == 3
+    cancelled = s.StockInboundCancelled(**AT, inbound_id="ghost", quantity=2, reason="")
+    assert given(FIVE, cancelled).state.supply.inbound == 0

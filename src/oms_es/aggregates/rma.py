@@ -239,7 +239,7 @@ def _credit(rma: Rma, name: str, resolution: r.Resolution) -> Iterator[r.RmaEven
     """`name` tells one credit of the return from the others."""
     if rma.accepted:
         of = _of(rma)
-        lines = _counts(dict(rma.accepted.items()))
+        lines = _counts(dict(sorted(rma.accepted.items())))
         yield r.RmaCreditDue(**of, credit_id=f"{of['rma_id']}/{name}", resolution=resolution, lines=lines)
 
 
