@@ -428,6 +428,76 @@ def test_p18_sightings_converge_in_every_order_and_however_often_they_are_told()
         assert names[s.ShipmentExceptionRaised] >= names[s.ShipmentExceptionSettled]
 
 
+# --- silent, and lost
+
+LONG = timedelta(seconds=s.SILENCE_SECONDS)
+
+
+def suspect(now: datetime) -> s.SuspectLoss:
+    return s.SuspectLoss(**SHIP, now=now)
+
+
+def test_a_parcel_that_is_not_seen_for_long_is_suspected_to_be_lost_until_it_is_seen() -> None:
+    silent = s.ShipmentFellSilent(**OF, since=NOON)
+    heard = s.ShipmentHeardOf(**OF, seen_at=LATER)
+    with_carrier(dispatched()).when(suspect(NOON + LONG)).then(silent)
+    with_carrier(dispatched()).when(suspect(NOON + LONG - timedelta(seconds=1))).then()
+    with_carrier(dispatched(), silent).when(suspect(NOON + LONG)).then()
+    with_carrier(dispatched(), silent).when(record("in_transit")).then(reached("in_transit"), heard)
+    with_carrier(dispatched(), silent).when(record("delivered")).then(reached("delivered"), heard, DELIVERED)
+
+
+def test_a_parcel_that_was_seen_meanwhile_is_asked_for_later() -> None:
+    seen = (dispatched(), reached("in_transit"))
+    heard = s.ShipmentHeardOf(**OF, seen_at=LATER)
+    with_carrier(*seen).when(suspect(NOON + LONG)).then(heard)
+    with_carrier(*seen, heard).when(suspect(NOON + LONG)).then()
+    with_carrier(*seen, heard).when(suspect(LATER + LONG)).then(s.ShipmentFellSilent(**OF, since=LATER))
+
+
+@pytest.mark.parametrize("end", [(), (dispatched(), reached("delivered"), DELIVERED)])
+def test_what_has_not_left_or_has_arrived_is_not_suspected(end: tuple[Event, ...]) -> None:
+    with_carrier(*end).when(suspect(NOON + LONG)).then()
+
+
+LOSE = s.DeclareLost(**SHIP, choice="refund", reason="the carrier cannot find it")
+LOST = s.ShipmentLost(
+    **OF, items=ITEMS, carton_ids=("",), complete=True, choice="refund", reason="the carrier cannot find it"
+)
+
+
+def test_a_parcel_is_given_up_once_and_its_exceptions_with_it() -> None:
+    with_carrier(dispatched()).when(LOSE).then(LOST)
+    with_carrier(dispatched(), LOST).when(LOSE).then()
+    given_up = (dispatched(), reached("failure"))
+    raised = s.ShipmentExceptionRaised(**OF, carton_id="", status="failure", occurred_at=LATER, detail="")
+    with_carrier(*given_up, raised).when(LOSE).then(LOST, s.ShipmentExceptionSettled(**OF, carton_id=""))
+    with_carrier(dispatched(), LOST).when(suspect(NOON + LONG)).then()
+
+
+def test_what_has_not_left_or_has_arrived_cannot_be_lost() -> None:
+    with_carrier().when(LOSE).then_refused("not_on_its_way")
+    with_carrier(dispatched(), reached("delivered"), DELIVERED).when(LOSE).then_refused("not_on_its_way")
+
+
+def test_a_lost_parcel_that_is_seen_after_all_is_for_a_person() -> None:
+    disputed = s.ShipmentReportDisputed(
+        **OF, report="m1", detail="seen delivered although it was given up as lost", occurred_at=LATER
+    )
+    with_carrier(dispatched(), LOST).when(record("delivered")).then(disputed)
+    with_carrier(dispatched(), LOST, disputed).when(record("delivered")).then()
+    with_carrier(dispatched(), LOST).when(record("failure")).then()
+
+
+def test_a_carrier_that_does_not_say_whether_it_cancels_is_asked_by_a_person_once() -> None:
+    chase = s.ChaseCancellation(**SHIP)
+    unanswered = s.ShipmentCancellationUnanswered(**OF, carrier="dhl", tracking_number="T1")
+    with_carrier(BOOKED, GIVE_BACK).when(chase).then(unanswered)
+    with_carrier(BOOKED, GIVE_BACK, unanswered).when(chase).then()
+    with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK).when(chase).then()
+    with_carrier(BOOKED, GIVE_BACK, unanswered).when(RECORD_GIVEN_BACK).then(GIVEN_BACK)
+
+
 def test_nothing_goes_on_with_a_stopped_parcel() -> None:
     """Packing and booking may have raced with the cancellation; the carrier cannot have."""
     requested(CANCELLED).when(PACK).then()

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oms_es.aggregates import order_changes as changes
+from oms_es.aggregates import order_losses as losses
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_parts as parts
 from oms_es.aggregates import order_returns as returns
@@ -61,6 +62,7 @@ FROM_WITHIN = (
     o.RecordShipmentDispatched,
     o.RecordShipmentDelivered,
     o.RecordShipmentReturned,
+    o.RecordShipmentLost,
     o.RecordShipmentCancelled,
     o.RecordShipmentKept,
     o.LapseOrder,
@@ -419,6 +421,7 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.RecordShipmentDispatched: _record_shipment,
     o.RecordShipmentDelivered: _record_shipment,
     o.RecordShipmentReturned: _record_returned,
+    o.RecordShipmentLost: losses.record_lost,
     o.RecordShipmentCancelled: _record_stopped,
     o.RecordShipmentKept: _record_kept,
     o.AmendOrder: changes.amend,
@@ -480,6 +483,7 @@ decider = Decider(
         o.OrderShipmentDispatched,
         o.OrderShipmentDelivered,
         o.OrderShipmentReturned,
+        o.OrderShipmentLost,
         o.OrderShipmentCancelled,
         o.OrderShipped,
         o.OrderCompleted,

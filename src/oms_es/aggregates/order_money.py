@@ -179,7 +179,7 @@ def taken_by_payment(order: Order) -> dict[str, int]:
 
 def left_plans(order: Order) -> list[o.ShipmentPlan]:
     """Of every parcel that left, also of one that came back: what it took of payments is given back by refunds."""
-    gone = ("dispatched", "delivered", "returned")
+    gone = ("dispatched", "delivered", "returned", "lost")
     return [
         order.plans[key] for key, status in sorted(order.shipments.items()) if status in gone and key in order.plans
     ]
@@ -294,12 +294,16 @@ def shipped_units(order: Order, line_id: str) -> int:
 
 
 def units_out(order: Order, line_id: str) -> int:
-    """Units of a line that were shipped and did not come back undelivered."""
+    """Units of a line that were shipped, and neither came back undelivered nor were lost."""
     back: dict[str, int] = defaultdict(int)
-    for event in order.came_back.values():
+    for event in _undelivered(order):
         for share in event.lines:
             back[share.sku] += share.quantity * (share.line_id == line_id)
     return _whole_units(order, line_id, back)
+
+
+def _undelivered(order: Order) -> list[o.OrderShipmentReturned | o.OrderShipmentLost]:
+    return [*order.came_back.values(), *order.lost.values()]
 
 
 def _whole_units(order: Order, line_id: str, back: Mapping[str, int]) -> int:
@@ -309,10 +313,10 @@ def _whole_units(order: Order, line_id: str, back: Mapping[str, int]) -> int:
 
 
 def shares_back(order: Order, shipment_id: str, items: Iterable[o.Reservation]) -> tuple[o.LineShare, ...]:
-    """Which lines units of a parcel that come back are of; those that came back before are not counted again."""
+    """Which lines units of a parcel that come back, or are lost, are of; those of before are not counted again."""
     plan = order.plans.get(shipment_id)
     before: dict[tuple[str, str], int] = defaultdict(int)
-    for event in order.came_back.values():
+    for event in _undelivered(order):
         for share in event.lines if event.shipment_id == shipment_id else ():
             before[share.line_id, share.sku] += share.quantity
     back: dict[str, int] = defaultdict(int)

@@ -15,7 +15,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas.types import Moment
 
-ShipmentStatus = Literal["open", "dispatched", "delivered", "returned", "cancelled"]
+ShipmentStatus = Literal["open", "dispatched", "delivered", "returned", "lost", "cancelled"]
 PaymentStatus = Literal["asked", "deferred", "secured", "void"]
 """`deferred`: declined, to be asked for again."""
 Held = tuple[str, str, str]  # reservation id, SKU, location
@@ -78,6 +78,7 @@ class Order(NamedTuple):
     shipments: HashTrieMap[str, ShipmentStatus] = HashTrieMap()
     kept: HashTrieSet[str] = HashTrieSet()  # shipments that would not be stopped
     came_back: HashTrieMap[str, o.OrderShipmentReturned] = HashTrieMap()  # undelivered, by return
+    lost: HashTrieMap[str, o.OrderShipmentLost] = HashTrieMap()  # by shipment
     cuts: HashTrieMap[str, LineCut] = HashTrieMap()
     refunded: HashTrieMap[tuple[str, str], int] = HashTrieMap()  # by kind and line
     refunded_units: HashTrieMap[str, int] = HashTrieMap()  # by line
@@ -491,6 +492,11 @@ def _shipment_returned(order: Order, event: o.OrderShipmentReturned) -> Order:
     return back
 
 
+def _shipment_lost(order: Order, event: o.OrderShipmentLost) -> Order:
+    gone: Order = _shipment("lost")(order, event)
+    return gone._replace(lost=order.lost.insert(event.shipment_id, event))
+
+
 def _return_requested(order: Order, event: x.OrderReturnRequested) -> Order:
     asked = plus(HashTrieMap(), ((line.line_id, line.quantity) for line in event.lines))
     return order._replace(
@@ -505,7 +511,9 @@ def _return_ended(order: Order, event: x.OrderReturnEnded) -> Order:
 
 
 def _return_credited(order: Order, rma_id: str, units: Mapping[str, int]) -> Order:
-    known = order.returns[rma_id]
+    known = order.returns.get(rma_id)
+    if known is None:  # for a parcel that was lost: nothing comes back
+        return order
     credited = plus(known.credited, units.items())
     return order._replace(returns=order.returns.insert(rma_id, known._replace(credited=credited)))
 
@@ -565,6 +573,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderShipmentDispatched: _shipment("dispatched"),
     o.OrderShipmentDelivered: _delivered,
     o.OrderShipmentReturned: _shipment_returned,
+    o.OrderShipmentLost: _shipment_lost,
     o.OrderShipmentCancelled: _shipment("cancelled"),
     o.OrderCancellationRequested: _cancellation_requested,
     o.OrderCancellationRefused: _cancellation_refused,

@@ -4,7 +4,7 @@ Invariant: each step once, in order; its cartons hold exactly what it holds; wha
 left is not cancelled. Between booking and leaving only the carrier can give it back. What the carrier reports late,
 twice or in the wrong order is put in order here.
 
-    requested -> packed -> booking requested -> booked -> dispatched -> delivered, or returned
+    requested -> packed -> booking requested -> booked -> dispatched -> delivered, returned, or lost
         |          |         |       ^            |
         |          |      failed  cancelled <- cancelling      (a parcel may leave at any time after the request)
         +----------+---------+-------+-> cancelled
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
 from rpds import HashTrieMap, HashTrieSet
@@ -40,6 +41,11 @@ class Shipment(NamedTuple):
     void: HashTrieSet[str] = HashTrieSet()  # tracking numbers of bookings that were cancelled
     stopping: bool = False  # to be cancelled as soon as the carrier gives it back
     dispatched: bool = False
+    left_at: Moment | None = None
+    heard_of: Moment | None = None  # the last time that it was told that it was seen
+    silent_since: Moment | None = None
+    lost: bool = False
+    unanswered: bool = False  # a person asks the carrier whether it cancels the booking
     delivered: bool = False
     cancelled: bool = False
     kept: bool = False  # a cancellation came too late, and was told so
@@ -78,8 +84,8 @@ def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
             return shipment._replace(requested=event)
         case s.ShipmentPacked():
             return shipment._replace(packed=event)
-        case s.ShipmentDispatched():
-            return shipment._replace(dispatched=True)
+        case s.ShipmentDispatched(dispatched_at=left_at):
+            return shipment._replace(dispatched=True, left_at=left_at)
         case s.ShipmentMilestoneReached():
             return _seen(shipment, event)
         case s.ShipmentDelivered():
@@ -111,7 +117,9 @@ def _booked(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
         case s.ShipmentBookingFailed():
             return shipment._replace(booking="failed")
         case s.ShipmentBookingCancellationRequested():
-            return shipment._replace(booking="cancelling")
+            return shipment._replace(booking="cancelling", unanswered=False)
+        case s.ShipmentCancellationUnanswered():
+            return shipment._replace(unanswered=True)
         case s.ShipmentBookingCancelled():
             void = shipment.void.update(shipment.numbers.keys())
             return shipment._replace(booking="cancelled", tracking=None, numbers=HashTrieMap(), void=void)
@@ -130,6 +138,12 @@ def _on_its_way(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
             return shipment._replace(arrived=shipment.arrived.update(carton_ids))
         case s.ShipmentReturnedToSender(carton_ids=carton_ids):
             return shipment._replace(returned=shipment.returned.update(carton_ids))
+        case s.ShipmentFellSilent(since=since):
+            return shipment._replace(silent_since=since)
+        case s.ShipmentHeardOf(seen_at=seen_at):
+            return shipment._replace(heard_of=seen_at, silent_since=None)
+        case s.ShipmentLost():
+            return shipment._replace(lost=True, silent_since=None)
     return shipment
 
 
@@ -336,6 +350,11 @@ def _record_milestone(
             where = f"seen {command.status} although it should be in the warehouse, or under a void label: look for it"
             yield from _dispute(shipment, requested, command.milestone_id, where, command.occurred_at)
         return
+    if shipment.lost:
+        if command.status in MOVING:
+            found = f"seen {command.status} although it was given up as lost"
+            yield from _dispute(shipment, requested, command.milestone_id, found, command.occurred_at)
+        return
     _check_with_carrier(shipment, command)
     reached = _reached(shipment, requested, command)
     after = shipment
@@ -344,8 +363,65 @@ def _record_milestone(
             yield left
             after = evolve(after, left)
     yield reached
+    if shipment.silent_since:
+        yield s.ShipmentHeardOf(**_of(requested), seen_at=max(shipment.silent_since, command.occurred_at))
     if command.status in TELLING or shipment.raised:
         yield from _consequences(evolve(after, reached), requested)
+
+
+def _suspect(shipment: Shipment, requested: s.ShipmentRequested, command: s.SuspectLoss) -> Iterator[s.ShipmentEvent]:
+    """Of its cartons that are still to arrive, the one that was silent for longest counts."""
+    on_their_way = _on_their_way(shipment)
+    if not shipment.left_at or not on_their_way or shipment.silent_since:
+        return
+    seen_at = min(_last_seen(shipment, carton_id, shipment.left_at) for carton_id in on_their_way)
+    if seen_at + timedelta(seconds=s.SILENCE_SECONDS) <= command.now:
+        yield s.ShipmentFellSilent(**_of(requested), since=seen_at)
+    elif seen_at not in (shipment.left_at, shipment.heard_of):
+        yield s.ShipmentHeardOf(**_of(requested), seen_at=seen_at)
+
+
+def _on_their_way(shipment: Shipment) -> list[str]:
+    if not shipment.dispatched or shipment.lost:
+        return []
+    return [carton_id for carton_id, outcome in shipment.outcomes.items() if outcome == "open"]
+
+
+def _last_seen(shipment: Shipment, carton_id: str, left_at: Moment) -> Moment:
+    newest = shipment.journey(carton_id).newest
+    return max(left_at, newest.occurred_at) if newest else left_at
+
+
+def _declare_lost(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.DeclareLost
+) -> Iterator[s.ShipmentEvent]:
+    if shipment.lost:
+        return
+    on_their_way = _on_their_way(shipment)
+    if not on_their_way:
+        raise Refused(
+            "not_on_its_way",
+            f"shipment {command.shipment_id} has not left, or has come to its end; what has not left is cancelled",
+        )
+    items = tuple(item for c in requested.cartons if c.carton_id in on_their_way for item in c.items)
+    yield s.ShipmentLost(
+        **_of(requested),
+        items=items or requested.items,
+        carton_ids=tuple(on_their_way),
+        complete=len(on_their_way) == len(shipment.carton_ids),
+        choice=command.choice,
+        reason=command.reason,
+    )
+    for carton_id in sorted(shipment.raised.keys()):
+        yield s.ShipmentExceptionSettled(**_of(requested), carton_id=carton_id)
+
+
+def _chase_cancellation(
+    shipment: Shipment, requested: s.ShipmentRequested, _: s.ChaseCancellation
+) -> Iterator[s.ShipmentEvent]:
+    if shipment.booking == "cancelling" and shipment.tracking and not shipment.unanswered:
+        carrier, number = shipment.tracking
+        yield s.ShipmentCancellationUnanswered(**_of(requested), carrier=carrier, tracking_number=number)
 
 
 def _reached(
@@ -511,6 +587,9 @@ DECISIONS: dict[type[s.ShipmentCommand], Any] = {
     s.RecordDispatch: _record_dispatch,
     s.RecordMilestone: _record_milestone,
     s.CancelShipment: _cancel,
+    s.SuspectLoss: _suspect,
+    s.DeclareLost: _declare_lost,
+    s.ChaseCancellation: _chase_cancellation,
 }
 
 decider = Decider(
@@ -538,6 +617,10 @@ decider = Decider(
         s.ShipmentDelivered,
         s.ShipmentReturnedToSender,
         s.ShipmentReportDisputed,
+        s.ShipmentFellSilent,
+        s.ShipmentHeardOf,
+        s.ShipmentLost,
+        s.ShipmentCancellationUnanswered,
         s.ShipmentCancellationRequested,
         s.ShipmentCancelled,
         s.ShipmentCancellationRefused,

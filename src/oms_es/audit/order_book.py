@@ -96,6 +96,7 @@ class OrderBooks:
             o.OrderShipmentDispatched: self._left,
             o.OrderShipmentDelivered: self._left,
             o.OrderShipmentReturned: self._came_back,
+            o.OrderShipmentLost: self._lost,
             p.PaymentCaptureRequested: self._taking,
             p.PaymentDepositApplied: self._taking,
             p.PaymentCaptured: self._taken,
@@ -198,6 +199,15 @@ class OrderBooks:
         shipped = _units_of(book.plans[event.shipment_id].lines) if event.shipment_id in book.plans else Counter()
         back = _units_of(event.lines)
         self._expect(self.returned, recorded, back <= shipped, f"{dict(back)} came back of {dict(shipped)}")
+
+    def _lost(self, recorded: Recorded, event: o.OrderShipmentLost) -> None:
+        book = self.orders[event.order_id]
+        plan = book.plans.get(event.shipment_id)
+        if plan:
+            book.gone.add(event.shipment_id)
+        lost, shipped = _units_of(event.lines), _units_of(plan.lines) if plan else Counter()
+        book.back.update(lost)
+        self._expect(self.returned, recorded, lost <= shipped, f"{dict(lost)} were lost of {dict(shipped)}")
 
     def _taking(self, recorded: Recorded, event: p.PaymentCaptureRequested | p.PaymentDepositApplied) -> None:
         """A deposit may have been given back in part before its parcel left."""

@@ -215,6 +215,11 @@ class History:
                 holds = book.dispatched and returned <= Counter(dict(book.asked))
                 self._expect_parcel(recorded, holds, f"{dict(returned)} came back, {book}")
                 book = book._replace(returned=tuple(sorted(returned.items())))
+            case sh.ShipmentLost(items=items):
+                lost = Counter(dict(book.returned))
+                lost.update(dict(_units(items)))
+                holds = book.dispatched and lost <= Counter(dict(book.asked))
+                self._expect_parcel(recorded, holds, f"{dict(lost)} came back or were lost, {book}")
             case sh.ShipmentLabelAttached(document=document):
                 self.labels.add(document.sha256)
         self.parcels[recorded.stream] = book

@@ -2,7 +2,7 @@
 
 Reads    rows of `deadlines` whose time has come
 Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireLot, ExpireAuthorization, ChaseAnswer,
-         LapseRma
+         SuspectLoss, ChaseCancellation, LapseRma
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -15,6 +15,7 @@ from oms_es.kernel import Command, Row
 from oms_es.schemas.order import LapseOrder, LapsePresale, RepeatPayment
 from oms_es.schemas.payment import ChaseAnswer, ExpireAuthorization
 from oms_es.schemas.rma import LapseRma
+from oms_es.schemas.shipment import ChaseCancellation, SuspectLoss
 from oms_es.schemas.stock import ExpireLot, ExpireReservation
 
 
@@ -54,6 +55,14 @@ def chase_the_answer(row: Row, _: datetime) -> Command:
     return ChaseAnswer(payment_id=names[: int(length)], operation=operation, part=names[int(length) :])
 
 
+def suspect_the_loss(row: Row, now: datetime) -> Command:
+    return SuspectLoss(shipment_id=row["subject"], now=now)
+
+
+def chase_the_cancellation(row: Row, _: datetime) -> Command:
+    return ChaseCancellation(shipment_id=row["subject"])
+
+
 def lapse_the_return(row: Row, _: datetime) -> Command:
     return LapseRma(rma_id=row["subject"])
 
@@ -66,6 +75,8 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "lot_expiry": expire_the_lot,
     "authorization_expiry": expire_the_authorization,
     "answer_overdue": chase_the_answer,
+    "parcel_silent": suspect_the_loss,
+    "unbooking_overdue": chase_the_cancellation,
     "return_overdue": lapse_the_return,
 }
 """By the kind of deadline."""

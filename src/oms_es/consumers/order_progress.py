@@ -2,10 +2,10 @@
 
 Reads    StockReserved, StockShort, StockReservationBroken, StockReservationTransferred, StockPresaleCovered,
          PaymentAuthorized, PaymentDeclined, PaymentFailed, ShipmentDispatched, ShipmentDelivered,
-         ShipmentReturnedToSender, ShipmentCancelled, ShipmentCancellationRefused
+         ShipmentReturnedToSender, ShipmentLost, ShipmentCancelled, ShipmentCancellationRefused
 Emits    RecordReservation, RecordShortage, RecordPresaleCovered, RecordPaymentAuthorized, RecordPaymentFailed,
          RecordShipmentDispatched, RecordShipmentDelivered, RecordShipmentReturned,
-         RecordShipmentCancelled, RecordShipmentKept
+         RecordShipmentLost, RecordShipmentCancelled, RecordShipmentKept
 Decides  nothing; the order is the memory of its own process.
 """
 
@@ -23,6 +23,7 @@ from oms_es.schemas.shipment import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentEvent,
+    ShipmentLost,
     ShipmentReturnedToSender,
 )
 from oms_es.schemas.stock import (
@@ -48,6 +49,7 @@ consumer = Consumer(
         o.RecordShipmentDispatched,
         o.RecordShipmentDelivered,
         o.RecordShipmentReturned,
+        o.RecordShipmentLost,
         o.RecordShipmentCancelled,
         o.RecordShipmentKept,
     ),
@@ -111,6 +113,18 @@ def report_that_no_money_comes(event: PaymentDeclined | PaymentFailed) -> Iterat
 @consumer.on(*REPORTS)
 def report_the_shipment(event: ShipmentEvent) -> Iterator[Command]:
     yield REPORTS[type(event)](order_id=event.order_id, shipment_id=event.shipment_id)  # type: ignore[call-arg] # all three reports have these two fields
+
+
+@consumer.on(ShipmentLost)
+def report_the_loss(event: ShipmentLost) -> Iterator[Command]:
+    yield o.RecordShipmentLost(
+        order_id=event.order_id,
+        shipment_id=event.shipment_id,
+        items=event.items,
+        complete=event.complete,
+        choice=event.choice,
+        reason=event.reason,
+    )
 
 
 @consumer.on(ShipmentDelivered)

@@ -9,6 +9,7 @@ Decides  nothing; the order knows what was paid, the stock where it belongs.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from oms_es.kernel import Command, Consumer
 from oms_es.schemas import order as o
@@ -87,9 +88,12 @@ def send_the_exchange(event: x.OrderExchangeCredited) -> Iterator[Command]:
 
 @consumer.on(o.OrderCreditLeft)
 def tell_the_return(event: o.OrderCreditLeft) -> Iterator[Command]:
-    yield r.RecordCreditLeft(
-        rma_id=event.exchange_of, exchange_order_id=event.order_id, amount_minor=event.amount_minor
-    )
+    """Or, of a parcel that was lost and is not sent again after all, the order that it was of."""
+    credit: Any = {"rma_id": event.exchange_of, "exchange_order_id": event.order_id, "amount_minor": event.amount_minor}
+    if shipment_id := o.lost_shipment_of(event.exchange_of):
+        yield x.RefundCredit(order_id=shipment_id.rpartition(".")[0], **credit)
+    else:
+        yield r.RecordCreditLeft(**credit)
 
 
 @consumer.on(r.RmaCreditLeft)

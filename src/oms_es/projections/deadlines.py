@@ -17,6 +17,7 @@ from oms_es.projections.base import METADATA
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import rma as r
+from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 
 PAYMENT_DUE_SECONDS = 1_800
@@ -308,6 +309,73 @@ def authorization_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
 
 @projection.on(p.PaymentExpired, p.PaymentVoidRequested, p.PaymentCaptureRequested, keys=of_the_authorization)
 def nothing_is_held(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+UNBOOKING_SECONDS = 86_400
+"""For a carrier to say whether it cancels a booking."""
+UNTIL_SEEN, UNTIL_UNBOOKED = "silence", "unbooking"
+
+
+def _of_the_parcel(*what: str) -> Any:
+    return lambda recorded: tuple((f"{name}/{recorded.event.shipment_id}",) for name in what)
+
+
+@projection.on(sh.ShipmentDispatched, keys=_of_the_parcel(UNTIL_SEEN, UNTIL_UNBOOKED))
+def should_be_seen(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    """Whether it was seen is asked when the time is over: most arrive long before."""
+    event = recorded.event
+    assert isinstance(event, sh.ShipmentDispatched)
+    if str(key[0]).startswith(f"{UNTIL_UNBOOKED}/"):
+        return None
+    return _until_seen(key, event, event.dispatched_at)
+
+
+def _until_seen(key: Key, event: sh.ShipmentEvent, since: datetime) -> Row:
+    due_at = since + timedelta(seconds=sh.SILENCE_SECONDS)
+    return _due(key, "parcel_silent", due_at, event.order_id, event.shipment_id)
+
+
+@projection.on(sh.ShipmentHeardOf, keys=_of_the_parcel(UNTIL_SEEN))
+def was_seen(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, sh.ShipmentHeardOf)
+    return _until_seen(key, event, event.seen_at)
+
+
+def of_the_last_carton(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    if isinstance(event, sh.ShipmentReturnedToSender) and not event.complete:
+        return ()
+    return ((f"{UNTIL_SEEN}/{event.shipment_id}",),)
+
+
+@projection.on(
+    sh.ShipmentDelivered,
+    sh.ShipmentReturnedToSender,
+    sh.ShipmentFellSilent,
+    sh.ShipmentLost,
+    keys=of_the_last_carton,
+)
+def is_not_waited_for(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+@projection.on(sh.ShipmentBookingCancellationRequested, keys=_of_the_parcel(UNTIL_UNBOOKED))
+def carrier_should_answer(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, sh.ShipmentBookingCancellationRequested)
+    due_at = recorded.recorded_at + timedelta(seconds=UNBOOKING_SECONDS)
+    return _due(key, "unbooking_overdue", due_at, event.order_id, event.shipment_id)
+
+
+@projection.on(
+    sh.ShipmentBookingCancelled,
+    sh.ShipmentBookingCancellationRefused,
+    sh.ShipmentCancellationUnanswered,
+    keys=_of_the_parcel(UNTIL_UNBOOKED),
+)
+def carrier_answered(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 
 

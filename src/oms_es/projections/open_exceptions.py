@@ -235,7 +235,21 @@ def is_not_fetched(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, f"{event.carrier} will not fetch it: book it anew, or cancel it")
 
 
-@projection.on(s.ShipmentBooked, s.ShipmentDispatched, s.ShipmentCancelled, keys=UNBOOKED)
+@projection.on(s.ShipmentCancellationUnanswered, keys=UNBOOKED)
+def may_be_fetched_or_not(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentCancellationUnanswered)
+    detail = f"ask {event.carrier} whether {event.tracking_number} is cancelled: it does not say"
+    return {**raised(key, recorded, detail), "kind": "cancellation_unanswered"}
+
+
+@projection.on(
+    s.ShipmentBooked,
+    s.ShipmentDispatched,
+    s.ShipmentCancelled,
+    s.ShipmentBookingCancellationRefused,
+    keys=UNBOOKED,
+)
 def was_booked_after_all(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 
@@ -255,6 +269,21 @@ def went_wrong(row: Row | None, recorded: Recorded, key: Key) -> Row:
 
 @projection.on(s.ShipmentExceptionSettled, keys=on_its_way)
 def goes_on(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+SILENT = about("parcel_silent", "shipment_id")
+
+
+@projection.on(s.ShipmentFellSilent, keys=SILENT)
+def may_be_lost(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentFellSilent)
+    return raised(key, recorded, f"not seen since {event.since:%Y-%m-%d}: ask the carrier, or declare it lost")
+
+
+@projection.on(s.ShipmentHeardOf, s.ShipmentLost, keys=SILENT)
+def was_heard_of_or_given_up(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 
 

@@ -567,6 +567,20 @@ class RecordShipmentReturned(OrderCommand):
     complete: bool
 
 
+LossChoice = Literal["refund", "reship"]
+"""What a person chooses for a parcel that is lost: its worth goes back, or pays for sending it again."""
+
+
+class RecordShipmentLost(OrderCommand):
+    """A shipment, or some cartons of it, will not arrive. `complete`: none of the shipment reached the customer."""
+
+    shipment_id: Identifier
+    items: tuple[Reservation, ...]
+    complete: bool
+    choice: LossChoice
+    reason: Text
+
+
 class Cut(Reservation):
     """`quantity` units of a reservation are let go; `remaining` stay locked."""
 
@@ -935,6 +949,34 @@ class OrderShipmentReturned(OrderEvent):
     items: tuple[Reservation, ...]
     lines: tuple[LineShare, ...] = ()
     complete: bool
+
+
+class OrderShipmentLost(OrderEvent):
+    """Units will not arrive. `lines`: which lines they are of, and what was paid for them."""
+
+    shipment_id: str
+    items: tuple[Reservation, ...]
+    lines: tuple[LineShare, ...]
+    shipping_minor: int = 0
+    complete: bool
+    choice: LossChoice
+    reason: str
+
+    @property
+    def worth_minor(self) -> int:
+        return sum(line.amount_minor for line in self.lines) + self.shipping_minor
+
+
+LOSS_PREFIX = "lost/"
+
+
+def loss_of(shipment_id: str) -> str:
+    """What a refund, or an order that is sent again, is called because of a lost parcel."""
+    return f"{LOSS_PREFIX}{shipment_id}"
+
+
+def lost_shipment_of(loss: str | None) -> str | None:
+    return loss.removeprefix(LOSS_PREFIX) if loss and loss.startswith(LOSS_PREFIX) else None
 
 
 class OrderShipmentCancelled(OrderEvent):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from oms_es.kernel import Command, Event, Message
-from oms_es.schemas.order import Address, Charge, Reservation
+from oms_es.schemas.order import Address, Charge, LossChoice, Reservation
 from oms_es.schemas.types import AmountMinor, Identifier, LocationId, Moment, Text, Units
 
 MilestoneStatus = Literal[
@@ -27,6 +27,8 @@ MilestoneStatus = Literal[
 """What every carrier's own words are brought to. `return_to_sender`: on its way back; `returned`: it is back;
 `failure`: the carrier gives up, as on a loss; `unknown`: words that we do not know yet, kept beside it."""
 
+SILENCE_SECONDS = 10 * 86_400
+"""Of a parcel that has left: when nothing was seen of it for so long, it is suspected to be lost."""
 CARTONS_MAX = 200
 CANDIDATES_MAX = 50
 TRANSIT_DAYS_MAX = 365
@@ -185,6 +187,23 @@ class RecordMilestone(ShipmentCommand):
     """In the carrier's own words."""
 
 
+class SuspectLoss(ShipmentCommand):
+    """Nothing should be heard of it for so long: say so if that is true at `now`."""
+
+    now: Moment
+
+
+class DeclareLost(ShipmentCommand):
+    """Give up on what has not arrived of it, and choose: its worth goes back, or pays for sending it again."""
+
+    choice: LossChoice
+    reason: Annotated[Text, Field(min_length=1)]
+
+
+class ChaseCancellation(ShipmentCommand):
+    """The carrier should have said by now whether it cancels the booking: a person asks, if it has not."""
+
+
 class CancelShipment(ShipmentCommand):
     """Stop it: at once while it is ours, with the carrier's consent once it is booked, not once it has left."""
 
@@ -332,6 +351,35 @@ class ShipmentReportDisputed(ShipmentEvent):
     report: str
     detail: str
     occurred_at: Moment | None = None
+
+
+class ShipmentFellSilent(ShipmentEvent):
+    """Nothing was seen of it since then: it may be lost, and a person must ask."""
+
+    since: Moment
+
+
+class ShipmentHeardOf(ShipmentEvent):
+    """It was seen at that time, and is not suspected to be lost until it is silent for long again."""
+
+    seen_at: Moment
+
+
+class ShipmentLost(ShipmentEvent):
+    """Given up: these units will not arrive. `complete`: nothing of the shipment has reached the customer."""
+
+    items: tuple[Reservation, ...]
+    carton_ids: tuple[str, ...]
+    complete: bool
+    choice: LossChoice
+    reason: str
+
+
+class ShipmentCancellationUnanswered(ShipmentEvent):
+    """The carrier does not say whether it cancels the booking."""
+
+    carrier: str
+    tracking_number: str
 
 
 class ShipmentCancellationRequested(ShipmentEvent):
