@@ -42,9 +42,10 @@ from oms_es.runtime.session import Database, NoDatabase, database
 from oms_es.schemas.order import Address
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.settings import Settings
-from oms_es.simulation.campaign import campaign, failure, quiet, soaking, story
+from oms_es.simulation.campaign import campaign, failure, soaking, story
 from oms_es.simulation.guards import BY_NAME, missed
 from oms_es.simulation.kit import WHOLE
+from oms_es.simulation.quiet import quiet
 from oms_es.simulation.run import Outcome
 from oms_es.simulation.scenario import MINUTES, PROFILES
 from oms_es.workers import PARTITIONS, ROLES, Workers, roles_of, topics
@@ -561,7 +562,7 @@ def simulate(
     soak: Annotated[float, typer.Option(metavar="SECONDS", help="Go on with fresh seeds for so long instead.")] = 0.0,
 ) -> None:
     """Play the whole engine in simulated time, with crashes, repeats and lost answers: is every promise kept?"""
-    quiet()
+    quiet(for_good=True)
     if guards:
         for row in missed(span_of(seeds), minutes):
             typer.echo(row)

@@ -6,9 +6,10 @@ import os
 
 import pytest
 
-from oms_es.simulation.campaign import campaign, failure, quiet
+from oms_es.simulation.campaign import campaign, failure
 from oms_es.simulation.guards import GUARDS, Guard
 from oms_es.simulation.kit import WHOLE
+from oms_es.simulation.quiet import quiet
 from oms_es.simulation.scenario import PROFILES
 
 SEEDS_MAX = 500

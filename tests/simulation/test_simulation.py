@@ -11,9 +11,10 @@ from dataclasses import replace
 import pytest
 
 from oms_es.app import CONSUMERS, PROJECTIONS
-from oms_es.simulation.campaign import campaign, failure, quiet
+from oms_es.simulation.campaign import campaign, failure
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.kit import WHOLE
+from oms_es.simulation.quiet import quiet
 from oms_es.simulation.roles import SHARED_ROLES, LogNode, WorkerNode
 from oms_es.simulation.run import Play, play
 from oms_es.simulation.scenario import MINUTES, ON_CALL, PROFILES, Scenario
@@ -22,7 +23,8 @@ from seeds import CORPUS, Found
 
 FRESH = int(os.environ.get("OMS_TEST_SEEDS", "200"))
 PRINT_TRACES = """
-from oms_es.simulation.campaign import campaign, quiet
+from oms_es.simulation.campaign import campaign
+from oms_es.simulation.quiet import quiet
 from oms_es.simulation.scenario import PROFILES
 quiet()
 for profile in ("stormy", "hurricane"):

@@ -173,7 +173,7 @@ class MemoryGroup:
             for place, messages in found.items():
                 if place in self.at:
                     self.at[place] = messages[-1].offset + 1
-            self.stirred = True  # there may be more
+                    self.stirred |= len(messages) == MESSAGES_PER_POLL_MAX
         return found
 
     def changes(self) -> list[tuple[bool, frozenset[Place]]]:

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import count, takewhile
-from logging import CRITICAL
 from typing import Any
 
-import structlog
-
-from oms_es.runtime.memory import collect_seldom
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.kit import WHOLE, Kit
 from oms_es.simulation.run import Outcome, play
 from oms_es.simulation.scenario import MINUTES, Profile
 from oms_es.simulation.shrink import Shrinker
 
-
-def quiet() -> None:
-    """The engine tells its log what is meant to happen here; nobody reads it."""
-
-    def drop(*_: Any) -> Any:
-        raise structlog.DropEvent
-
-    structlog.configure(
-        processors=[drop],
-        wrapper_class=structlog.make_filtering_bound_logger(CRITICAL),
-        cache_logger_on_first_use=False,
-    )
-    collect_seldom()
+COLLECTED_EVERY_SEEDS = 200
+"""A seed's objects are collected once it is over, as long as they are young; whatever is left of them, so often."""
 
 
 @dataclass
@@ -103,8 +89,9 @@ def campaign(
     for seed in seeds:
         began = time.process_time()
         outcome = play(expand(seed, profile, minutes), kit)
-        summary.cpu_seconds += time.process_time() - began
         summary.add(outcome)
+        gc.collect(0 if summary.seeds % COLLECTED_EVERY_SEEDS else 2)
+        summary.cpu_seconds += time.process_time() - began
         told(outcome)
         if len(summary.failed) >= failures_max:
             break

@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from functools import cache
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import psycopg
 from eventsourcing.persistence import IntegrityError, Notification, OperationalError, StoredEvent
@@ -58,7 +59,12 @@ class KeptCodec(Codec):
     def decode(self, row: StoredRow, position: int = 0) -> Recorded:
         assert isinstance(row.state, Kept)
         recorded = row.state.recorded
-        return recorded if recorded.position == position else recorded._replace(position=position)
+        return recorded if recorded.position == position else Recorded(position, *recorded[1:])
+
+
+@cache
+def key_columns(table: Table) -> Sequence[str]:
+    return tuple(column.name for column in table.primary_key)
 
 
 class Rows:
@@ -66,7 +72,7 @@ class Rows:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.key_columns = [column.name for column in table.primary_key]
+        self.key_columns = key_columns(table)
         self.rows: dict[Key, Row] = {}
         self._sorted: dict[tuple[str | None, str | None], dict[Hashable, list[tuple[Any, ...]]]] = {}
 
@@ -122,6 +128,7 @@ class Database:
         self.tables = {table.name: Rows(table) for table in tables}
         self.relay_position = self.relay_epoch = 0
         self.published: dict[Place, int] = {}
+        self.moves = 0  # rises with every position that moves
         self.away_until = 0.0
         self.sessions = 0  # rises when all sessions end
         self.sequence = 0
@@ -131,11 +138,19 @@ class Database:
     def end(self) -> int:
         return self.positions[-1] if self.positions else 0
 
-    def touch(self, node: Node, error: type[Exception]) -> None:
-        """Every call passes here: it may meet a fault, another node may go on meanwhile, nobody may answer."""
-        node.touch(error)
-        if self.away_until and node.simulation.scheduler.now < self.away_until:
-            raise outage(error, "the database is away")
+    def touching(self, node: Node, error: type[Exception]) -> Callable[[], None]:
+        """What every call of this node passes first: it may meet a fault, another node may go on meanwhile, nobody may
+        answer. As it is called far more often than anything else here, it calls nothing itself while nothing happens.
+        """
+
+        def touch() -> None:
+            node.calls = calls = node.calls + 1
+            if calls >= node.halt_at:
+                node.halt(error)
+            if self.away_until and node.simulation.scheduler.now < self.away_until:
+                raise outage(error, "the database is away")
+
+        return touch
 
     def restart(self, seconds: float) -> None:
         """Every session ends, and for some time there is no new one."""
@@ -145,19 +160,19 @@ class Database:
             if isinstance(lock.owner, Session):
                 self.release(lock)
 
-    def acquire(self, name: str, owner: object, node: Node) -> None:
-        lock = self.locks[name]
-        while lock.owner is not None and lock.owner is not owner:
+    def wait_for(self, lock: Lock, node: Node) -> None:
+        """Until nobody has it."""
+        while lock.owner is not None:
             lock.waiting.append(node)
             node.park()
-        lock.owner = owner
 
     def release(self, lock: Lock) -> None:
         lock.owner = None
-        waiting = list(lock.waiting)
-        lock.waiting.clear()
-        for node in waiting:
-            node.unpark()
+        if lock.waiting:
+            waiting = list(lock.waiting)
+            lock.waiting.clear()
+            for node in waiting:
+                node.unpark()
 
     def may_move(self, advance: Advance) -> bool:
         stands = self.tracking.get(advance.name)
@@ -165,13 +180,12 @@ class Database:
 
     def save(self, node: Node, advance: Advance, error: type[Exception]) -> None:
         """A transaction that only moves a position."""
-        self.touch(node, error)
         name = f"tracking/{advance.name}"
-        if name in self.locks and self.locks[name].owner is not None:
-            self.acquire(name, node, node)
-            self.release(self.locks[name])
+        if name in self.locks:
+            self.wait_for(self.locks[name], node)
         check_moved(self.may_move(advance) or None, advance)
         self.tracking[advance.name] = advance.position
+        self.moves += 1
         node.touched(error)
 
     def commit(self, rows: Sequence[Notification]) -> None:
@@ -179,7 +193,7 @@ class Database:
         for row in rows:
             self.streams.setdefault(str(row.originator_id), []).append(row)
             if isinstance(row.state, Kept):
-                row.state.recorded = row.state.recorded._replace(position=row.id)
+                row.state.recorded = Recorded(row.id, *row.state.recorded[1:])
         if self.positions and rows[0].id < self.positions[-1]:  # only without the append lock
             self.log = sorted([*self.log, *rows], key=lambda row: row.id)
             self.positions = [row.id for row in self.log]
@@ -202,10 +216,14 @@ class Session:
         self.database = database
         self.sessions = database.sessions
         self.alive = True
+        self.asked = database.touching(node, psycopg.OperationalError)
+
+    def ended(self) -> bool:
+        return not self.alive or self.sessions != self.database.sessions
 
     def touch(self) -> None:
-        self.database.touch(self.node, psycopg.OperationalError)
-        if not self.alive or self.sessions != self.database.sessions:
+        self.asked()
+        if self.ended():
             raise psycopg.OperationalError("the session has ended")
 
     def end(self) -> None:
@@ -216,75 +234,106 @@ class Session:
 
 
 class Transaction:
-    """What it will have done, and the locks it holds until then."""
+    """What it will have done, and the locks it holds until then. `begin` takes those that it begins with."""
 
-    def __init__(self, node: Node, database: Database) -> None:
-        self.node = node
-        self.database = database
-        self.sessions = database.sessions
+    def __init__(self, place: MemoryRecorder | MemoryRows, begin: Callable[[Transaction], None] | None) -> None:
+        self.node = place.node
+        self.database = place.database
+        self.touch = place.touch
+        self.error = place.error
+        self.begin = begin
+        self.sessions = self.database.sessions
         self.locks: list[Lock] = []
         self.rows: list[Notification] = []
-        self.positions: dict[str, int] = {}
+        self.advanced: Advance | None = None
         self.letters: Sequence[DeadLetter] = ()
-        self.kept: list[tuple[Rows, Row]] = []
-        self.gone: list[tuple[Rows, Key]] = []
+
+    def __enter__(self) -> Self:
+        self.touch()
+        if self.begin:
+            try:
+                self.begin(self)
+            except BaseException:
+                self.end()
+                raise
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        try:
+            if failed is None:
+                self.commit()
+        finally:
+            self.end()
+        if failed is None and self.node.struck:
+            self.node.touched(self.error)
 
     def lock(self, name: str) -> None:
-        self.database.acquire(name, self, self.node)
-        self.locks.append(self.database.locks[name])
+        lock = self.database.locks[name]
+        if lock.owner is not None and lock.owner is not self:
+            self.database.wait_for(lock, self.node)
+        lock.owner = self
+        self.locks.append(lock)
 
     def advance(self, advance: Advance) -> None:
         """Whoever moves the same position waits for this transaction to end."""
         self.lock(f"tracking/{advance.name}")
         check_moved(self.database.may_move(advance) or None, advance)
-        self.positions[advance.name] = advance.position
+        self.advanced = advance
 
-    def commit(self, error: type[Exception]) -> None:
+    def commit(self) -> None:
+        self.touch()
         database = self.database
-        database.touch(self.node, error)
         if self.sessions != database.sessions:
-            raise outage(error, "the session has ended")
+            raise outage(self.error, "the session has ended")
         if self.rows:
             database.commit(self.rows)
-        database.tracking.update(self.positions)
+            self.node.simulation.committed(self.node)
+        if self.advanced:
+            database.tracking[self.advanced.name] = self.advanced.position
+            database.moves += 1
         for letter in self.letters:
             database.letters[letter.source, letter.payload] = letter
-        for rows, row in self.kept:
-            rows.put(row)
-        for rows, key in self.gone:
-            rows.drop(key)
-        self.node.simulation.committed(self.node, self.rows)
 
     def end(self) -> None:
         for lock in self.locks:
             if lock.owner is self:
-                self.database.release(lock)
+                lock.owner = None
+                if lock.waiting:
+                    self.database.release(lock)
+
+
+class RowsTransaction(Transaction):
+    """What it will have changed of one read model."""
+
+    def __init__(self, place: MemoryRows) -> None:
+        super().__init__(place, None)
+        self.table = place.rows
+        self.kept: Sequence[Row] = ()
+        self.gone: Sequence[Key] = ()
+
+    def commit(self) -> None:
+        super().commit()
+        for row in self.kept:
+            self.table.put(row)
+        for key in self.gone:
+            self.table.drop(key)
 
 
 class MemoryRecorder:
     """The log and the positions, as runtime/recorder.py has them in PostgreSQL."""
 
+    error = OperationalError
+
     def __init__(self, node: Node, database: Database) -> None:
         self.node = node
         self.database = database
+        self.touch = database.touching(node, self.error)
 
-    @contextmanager
-    def writing(self) -> Iterator[Transaction]:
-        transaction = Transaction(self.node, self.database)
-        try:
-            self.touch()
-            self.lock(transaction)
-            yield transaction
-            transaction.commit(OperationalError)
-        finally:
-            transaction.end()
-        self.node.touched(OperationalError)
+    def writing(self) -> Transaction:
+        return Transaction(self, self.lock)
 
     def lock(self, transaction: Transaction) -> None:
         transaction.lock(APPENDING)
-
-    def touch(self) -> None:
-        self.database.touch(self.node, OperationalError)
 
     def end(self, _transaction: Transaction | None = None) -> int:
         self.touch()
@@ -308,7 +357,8 @@ class MemoryRecorder:
         transaction.advance(advance)
 
     def save(self, advance: Advance) -> None:
-        self.database.save(self.node, advance, OperationalError)
+        self.touch()
+        self.database.save(self.node, advance, self.error)
 
     def bury(self, transaction: Transaction, letters: Sequence[DeadLetter]) -> None:
         self.touch()
@@ -363,24 +413,16 @@ class MemoryRecorder:
 class MemoryRows:
     """One read model's rows, as runtime/read_models.py has them in PostgreSQL."""
 
+    error = SqlError
+
     def __init__(self, node: Node, database: Database, table: Table) -> None:
         self.node = node
         self.database = database
         self.rows = database.tables[table.name]
+        self.touch = database.touching(node, self.error)
 
-    def touch(self) -> None:
-        self.database.touch(self.node, SqlError)
-
-    @contextmanager
-    def writing(self) -> Iterator[Transaction]:
-        self.touch()
-        transaction = Transaction(self.node, self.database)
-        try:
-            yield transaction
-            transaction.commit(SqlError)
-        finally:
-            transaction.end()
-        self.node.touched(SqlError)
+    def writing(self) -> RowsTransaction:
+        return RowsTransaction(self)
 
     def lock(self, transaction: Transaction) -> None:
         self.touch()
@@ -391,10 +433,9 @@ class MemoryRows:
         rows = self.rows.rows
         return {key: rows[key] for key in keys if key in rows}
 
-    def write(self, transaction: Transaction, kept: Sequence[Row], gone: Sequence[Key]) -> None:
+    def write(self, transaction: RowsTransaction, kept: Sequence[Row], gone: Sequence[Key]) -> None:
         self.touch()
-        transaction.kept += [(self.rows, row) for row in kept]
-        transaction.gone += [(self.rows, key) for key in gone]
+        transaction.kept, transaction.gone = kept, gone
 
     def mark(self, _transaction: Transaction, _keys: Iterable[Key], _position: int) -> None:
         """The topics of states are not simulated."""
@@ -404,7 +445,8 @@ class MemoryRows:
         transaction.advance(advance)
 
     def save(self, advance: Advance) -> None:
-        self.database.save(self.node, advance, SqlError)
+        self.touch()
+        self.database.save(self.node, advance, self.error)
 
     def position(self, name: str) -> int:
         self.touch()
@@ -415,11 +457,11 @@ class MemoryFacts:
     """Rows for reactions, whichever they want."""
 
     def __init__(self, node: Node, database: Database) -> None:
-        self.node = node
         self.database = database
+        self.touch = database.touching(node, SqlError)
 
     def fetch(self, wanted: Mapping[Wanted, Iterable[Hashable]]) -> Facts:
-        self.database.touch(self.node, SqlError)
+        self.touch()
         facts: dict[str, dict[Hashable, Sequence[Row]]] = {}
         for want, keys in wanted.items():
             rows, found = self.database.tables[want.projection], facts.setdefault(want.projection, {})
@@ -433,25 +475,36 @@ class MemoryCoverage:
     """How far roles that read topics have come, as runtime/coverage.py asks it of PostgreSQL."""
 
     def __init__(self, node: Node, database: Database, topics: Mapping[str, Sequence[str]]) -> None:
-        self.node = node
         self.database = database
+        self.touch = database.touching(node, OperationalError)
         self.topics = topics
+        self._names: dict[str, list[tuple[str, Place]]] = {}
+        self._known = 0  # so many partitions were published when the names were made
 
     def position(self, roles: Iterable[str]) -> int:
-        self.database.touch(self.node, OperationalError)
+        self.touch()
         return self.covered(roles)
 
     def covered(self, roles: Iterable[str]) -> int:
-        database, tracking = self.database, self.database.tracking
-        covered = database.relay_position
+        published, tracking = self.database.published, self.database.tracking
+        covered = self.database.relay_position
         for role in roles:
             whole = tracking.get(role, 0)
-            for place, position in database.published.items():
-                if place.topic in self.topics[role]:
-                    done = max(whole, tracking.get(f"{role}@{place}", 0))
-                    if done < position:
-                        covered = min(covered, done)
+            for name, place in self._places(role):
+                position = published[place]
+                if whole < position and (done := tracking.get(name, 0)) < position:
+                    covered = min(covered, max(whole, done))
         return covered
+
+    def _places(self, role: str) -> Sequence[tuple[str, Place]]:
+        """Where the role reads, and what its position there is called."""
+        published = self.database.published
+        if self._known != len(published):
+            self._names, self._known = {}, len(published)
+        if role not in self._names:
+            places = [place for place in published if place.topic in self.topics[role]]
+            self._names[role] = [(f"{role}@{place}", place) for place in places]
+        return self._names[role]
 
 
 class MemoryLeadership:
@@ -460,6 +513,7 @@ class MemoryLeadership:
     def __init__(self, node: Node, database: Database) -> None:
         self.node = node
         self.database = database
+        self.touch = database.touching(node, psycopg.OperationalError)
         self.session: Session | None = None
         self.epoch = 0
         self._asked = -STANDBY_SECONDS
@@ -469,7 +523,7 @@ class MemoryLeadership:
         if now - self._asked < STANDBY_SECONDS:
             return False
         self._asked = now
-        self.database.touch(self.node, psycopg.OperationalError)
+        self.touch()
         session = Session(self.node, self.database)
         if not self.locked(session):
             return False
@@ -529,7 +583,7 @@ class MemoryBooks:
             raise Deposed("another relay has moved the position")
         self.database.relay_position = position
         self.database.published.update(last)
-        session.node.simulation.committed(session.node, ())
+        self.database.moves += 1
         session.node.touched(psycopg.OperationalError)
 
     def fits(self, saved: Saved, /) -> bool:

@@ -8,8 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from oms_es.simulation.scenario import MINUTES, ON_ALL, ON_CALL, ON_KAFKA, Fault, Profile, Scenario, Topology, World
-from oms_es.simulation.workload import FLASH_UNITS, asked
+from oms_es.simulation.life import lived
+from oms_es.simulation.scenario import (
+    MINUTES,
+    ON_ALL,
+    ON_CALL,
+    ON_KAFKA,
+    Action,
+    Fault,
+    Profile,
+    Scenario,
+    Topology,
+    World,
+)
+from oms_es.simulation.workload import FLASH_UNITS, asked, drawn
 
 CALLS_MAX = 60
 AWAY_SECONDS_MAX = 20.0
@@ -47,9 +59,15 @@ def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
         batch_max=chance.choice((1, 5, 500, 500)) if profile.units < FLASH_UNITS else 500,
         skews=tuple(chance.uniform(-1.0, 1.0) * profile.skew_seconds for _ in range(nodes)),
         world=world,
-        actions=tuple(sorted(asked(chance, profile, seconds, clients), key=lambda action: action.at)),
+        actions=_actions(chance, profile, seconds, clients),
         faults=tuple(sorted(_faults(chance, profile, seconds, topology, nodes + clients))),
     )
+
+
+def _actions(chance: Random, profile: Profile, seconds: float, clients: int) -> tuple[Action, ...]:
+    draw = drawn(chance, profile, seconds, clients)
+    actions = [*asked(draw), *(lived(draw) if profile.life else ())]
+    return tuple(sorted(actions, key=lambda action: action.at))
 
 
 def _faults(chance: Random, profile: Profile, seconds: float, topology: Topology, nodes: int) -> Iterator[Fault]:

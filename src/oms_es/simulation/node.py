@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from math import log1p
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy.exc import OperationalError as SqlError
 
@@ -42,8 +43,8 @@ class Simulation(Protocol):
     def struck(self, node: Node, fault: Fault) -> None:
         """A fault has found its call."""
 
-    def committed(self, node: Node, rows: Any) -> None:
-        """Something that others may wait for is there."""
+    def committed(self, node: Node) -> None:
+        """Events are there that others may wait for."""
 
     def gone(self, node: Node) -> None:
         """The node has crashed: its sessions end, and its groups miss it."""
@@ -63,6 +64,8 @@ class Node:
         self.skew_seconds = skew_seconds
         self.calls = 0
         self.trouble_at = NEVER
+        self.switch_at = self._next_switch()
+        self.halt_at = self.switch_at
         self.faults: list[Fault] = []
         self.struck: Fault | None = None
         self.dying = self.over = False
@@ -80,22 +83,18 @@ class Node:
     def arm(self, fault: Fault) -> None:
         """It strikes at the given number of calls from now on."""
         self.faults.append(fault._replace(calls=self.calls + fault.calls))
-        self.trouble_at = min(fault.calls for fault in self.faults)
+        self._look_out()
 
     def calm(self) -> None:
         """No fault finds it any more."""
         self.faults.clear()
-        self.trouble_at = NEVER
+        self._look_out()
 
     def touch(self, error: type[Exception]) -> None:
+        """Most calls meet nothing: the next one that does is known beforehand."""
         self.calls += 1
-        if self.dying:
-            raise Crashed
-        if self.calls >= self.trouble_at:
-            self._meet(error)
-        simulation = self.simulation
-        if simulation.chance.random() < simulation.switching:
-            self.sleep(simulation.latency_seconds * 2 * simulation.chance.random())
+        if self.calls >= self.halt_at:
+            self.halt(error)
 
     def touched(self, error: type[Exception]) -> None:
         """The effect is there; whether the node hears of it is another question."""
@@ -128,25 +127,52 @@ class Node:
             self.simulation.scheduler.wake(self.task)
 
     def die(self) -> None:
-        self.dying = True
+        self._end()
         raise Crashed
 
     def kill(self) -> None:
         """From outside."""
         if not self.dying and self.task.coroutine:
-            self.dying = True
+            self._end()
             self.simulation.scheduler.throw(self.task, Crashed())
 
     def stop(self) -> None:
         """For good."""
-        self.over = self.dying = True
+        self.over = True
+        self._end()
         if self.task.coroutine:  # it has begun, and has not ended
             self.simulation.scheduler.throw(self.task, Crashed())
+
+    def _end(self) -> None:
+        self.dying = True
+        self.halt_at = 0
+
+    def _look_out(self) -> None:
+        self.trouble_at = min((fault.calls for fault in self.faults), default=NEVER)
+        self.halt_at = 0 if self.dying else min(self.trouble_at, self.switch_at)
+
+    def _next_switch(self) -> int:
+        """The call at which another node goes on: each does with the same chance."""
+        simulation = self.simulation
+        if not simulation.switching:
+            return NEVER
+        return self.calls + 1 + int(log1p(-simulation.chance.random()) / log1p(-simulation.switching))
+
+    def halt(self, error: type[Exception]) -> None:
+        """What this call meets."""
+        if self.dying:
+            raise Crashed
+        if self.calls >= self.trouble_at:
+            self._meet(error)
+        if self.calls >= self.switch_at:
+            self.switch_at = self._next_switch()
+            self._look_out()
+            self.sleep(self.simulation.latency_seconds * 2 * self.simulation.chance.random())
 
     def _meet(self, error: type[Exception]) -> None:
         fault = min(self.faults, key=lambda fault: fault.calls)
         self.faults.remove(fault)
-        self.trouble_at = min((fault.calls for fault in self.faults), default=NEVER)
+        self._look_out()
         self.simulation.struck(self, fault)
         if fault.kind == "crash":
             self.die()
@@ -170,6 +196,7 @@ class Node:
                     self.sleep(DOWN_SECONDS_MAX * self.simulation.chance.random() ** 2)
                 self.dying = self.over
                 self.struck = None
+                self._look_out()
 
 
 def outage(error: type[Exception], why: str) -> Exception:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
 from uuid import UUID
 
 from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, Effect, Told
@@ -45,11 +46,17 @@ class Outside:
         simulation = node.simulation
         due = (told.due_at - EPOCH).total_seconds() + simulation.latency_seconds * simulation.chance.expovariate(0.2)
         self._numbers += 1
-        self.queued[told.source].append((due, self._numbers, told.payload))
+        heappush(self.queued[told.source], (due, self._numbers, told.payload))
         if self.strays:
             self.strays -= 1
-            self.queued[told.source].append((due, self._numbers, STRAYS[told.source]))
+            heappush(self.queued[told.source], (due, self._numbers, STRAYS[told.source]))
         simulation.scheduler.after(max(0.0, due - self.now()), self.arrive)
+
+    def tell(self, source: str, payload: bytes) -> None:
+        """A callback is there."""
+        self._numbers += 1
+        heappush(self.queued[source], (self.now(), self._numbers, payload))
+        self.arrive()
 
     def arrive(self) -> None:
         for node in self.listening:
@@ -57,12 +64,15 @@ class Outside:
 
     def read(self, source: str, after: int, limit: int) -> list[Arrival]:
         queued, now = self.queued[source], self.now()
-        due = sorted(told for told in queued if told[0] <= now)
-        if due:
-            self.queued[source] = [told for told in queued if told[0] > now]
-            self.told[source].extend(payload for _, _, payload in due)
+        while queued and queued[0][0] <= now:
+            self.told[source].append(heappop(queued)[2])
         payloads = self.told[source][after : after + limit]
         return [Arrival(number, payload) for number, payload in enumerate(payloads, after + 1)]
+
+    def has_more(self, source: str, after: int) -> bool:
+        """Whether there is something to read."""
+        queued = self.queued[source]
+        return len(self.told[source]) > after or bool(queued and queued[0][0] <= self.now())
 
     def recall(self, source: str, number: str) -> bool:
         """Take back what is queued about a number, if its pick-up is still to come."""
@@ -71,6 +81,7 @@ class Outside:
         if not any(b'"picked_up"' in told[2] for told in about):
             return False
         self.queued[source] = [told for told in self.queued[source] if told not in about]
+        heapify(self.queued[source])
         return True
 
     def outstanding(self) -> int:
@@ -126,6 +137,9 @@ class MemoryCallbacks:
         self.dialect = dialect
         if node not in outside.listening:
             outside.listening.append(node)
+
+    def has_more(self, after: int) -> bool:
+        return self.outside.has_more(self.name, after)
 
     def read(self, after: int, limit: int) -> Sequence[Arrival]:
         arrivals = self.outside.read(self.name, after, limit)

@@ -6,7 +6,8 @@ Whatever app.py lists is run here; tests/simulation fails on a role that is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import cycle
 from typing import Any, Protocol
@@ -21,31 +22,40 @@ from oms_es.gateways.simulators import (
     SimulatedCarrier,
     SimulatedPaymentProvider,
 )
-from oms_es.kernel import Command, Gateway, GatewayUnavailable, Refused
+from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, Recorded, Refused
 from oms_es.projections import deadlines
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.groups import EventShare, GroupWorker, InputShare, PartitionFeed, PartitionSource, Share, missing
 from oms_es.runtime.intake import Arrival, IntakeWorker, Limit
 from oms_es.runtime.kafka import Outgoing, Place, partition_of
 from oms_es.runtime.log import Feed, Log, Unread
-from oms_es.runtime.loop import FeedReader, GatewayWorker, Loop, Participant, ProjectionWorker, Ticker
-from oms_es.runtime.relay import Relay
+from oms_es.runtime.loop import TICK_SECONDS, FeedReader, GatewayWorker, Loop, Participant, ProjectionWorker, Ticker
+from oms_es.runtime.recorder import Recording
+from oms_es.runtime.relay import EventOutlet, Relay
 from oms_es.runtime.store import OUTAGES
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
-from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.simulation.broker import Broker, MemoryGroup, MemoryPublisher
 from oms_es.simulation.database import Database, MemoryCoverage, MemoryFacts
 from oms_es.simulation.kit import Kit
-from oms_es.simulation.node import Node, Simulation
+from oms_es.simulation.node import NEVER, Node, Simulation
 from oms_es.simulation.outside import MemoryCallbacks, Outside
-from oms_es.simulation.scenario import Action, Scenario, World
-from oms_es.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, GROUPS_OF_ROLES, TICKER_ROLE, TOPICS_OF
+from oms_es.simulation.scenario import Action, Scenario, Tells, World
+from oms_es.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, GROUPS_OF_ROLES, INTERESTS, TICKER_ROLE, TOPICS_OF
 
+NO_EVENTS: Mapping[str, type[Event]] = {}
+"""A store is given the codec of its seed instead."""
+INTERESTED: Mapping[type[Event], Sequence[str]] = {
+    event: [role for role, interests in INTERESTS.items() if event in interests]
+    for event in dict.fromkeys(event for interests in INTERESTS.values() for event in interests)
+}
+"""Who is interested in an event."""
 RETRY_SECONDS = 1.0
 RESTS_SHARE = 0.1
 """How often a reader that has nothing to do saves its position before the faults are over."""
+BEHIND_SHARE = 0.3
+"""How often a node that starts leaves it to each reader to read what it has missed."""
 UNANSWERED: tuple[type[Exception], ...] = (GatewayUnavailable, *OUTAGES)
 HUNGRY_SECONDS_MIN, HUNGRY_SECONDS_MAX = 0.2, 5.0
 """How long a worker sleeps that has read what it may not yet do: others must come as far first."""
@@ -65,6 +75,7 @@ class Ground(Simulation, Protocol):
 
     scenario: Scenario
     kit: Kit
+    deciders: tuple[Decider[Any], ...]
     database: Database
     broker: Broker
     outside: Outside
@@ -78,8 +89,25 @@ class Ground(Simulation, Protocol):
         """Something has met a fact that it cannot take."""
 
 
+def chaos_of(world: World, seed: int) -> Chaos:
+    return Chaos(
+        seed,
+        world.decline,
+        world.timeout,
+        world.duplicate,
+        world.late,
+        world.silent,
+        world.soft_decline,
+        world.reordered,
+        world.expire,
+        world.dispute,
+        world.refund_failure,
+    )
+
+
 def hazards_of(world: World) -> Hazards:
     return Hazards(
+        silent=world.mute,
         lost=world.lost,
         exception=world.exception,
         returned=world.returned,
@@ -110,20 +138,19 @@ class EngineNode(Node):
 
     def __init__(self, simulation: Ground, number: int, skew_seconds: float) -> None:
         super().__init__(simulation, number, f"node {number}", skew_seconds)
-        self.loop: Loop | None = None
-        self.rests = False
+        self.loop: AwakeLoop | None = None
 
     def store(self) -> Any:
         ground, kit = self.simulation, self.simulation.kit
         recorder = kit.recorder(self, ground.database)
-        store = kit.store(kit.deciders, VOCABULARY, recorder, self.clock, timing=self.timing)
+        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
         store.codec = ground.codec
         return store
 
     def gateways(self) -> Sequence[Gateway]:
         world, ledger = self.simulation.scenario.world, self.simulation.kit.ledger(self, self.simulation.outside)
         seed = self.simulation.scenario.seed
-        chaos = Chaos(seed, world.decline, world.timeout, world.duplicate, world.late, world.silent)
+        chaos = chaos_of(world, seed)
         sends = SimulatedCarrier(
             ledger, chaos, world.transit_seconds, hazards_of(world), self.simulation.outside.recall
         )
@@ -138,12 +165,12 @@ class EngineNode(Node):
         return self.follow(source, PARSERS[source.dialect], store, feed)
 
     def follow(self, source: Any, parse: Any, store: Any, feed: Feed, limit: Limit | None = None) -> IntakeWorker:
-        worker = IntakeWorker(source, parse, store, feed, self.simulation.scenario.batch_max, limit)
+        worker = AwakeIntake(source, parse, store, feed, self.simulation.scenario.batch_max, limit)
         worker.intake = self.simulation.kit.intake(source.name, source.dialect, parse, store, feed, tracked=True)
         return worker
 
     def ticker(self, store: Any, feed: Feed) -> Ticker:
-        return Ticker(self._due, store, feed, self.clock, self.timing)
+        return AwakeTicker(self._due, store, feed, self.clock, self.timing)
 
     def _due(self, now: datetime, limit: int) -> Sequence[Command]:
         found = self.simulation.database.tables[deadlines.projection.name].found(None, None, "due_at", limit)
@@ -172,29 +199,32 @@ class LogNode(EngineNode):
         self.loop = loop
         loop.run(Going(self))
 
-    def _assembled(self) -> Loop:
+    def _assembled(self) -> AwakeLoop:
         ground, kit = self.simulation, self.simulation.kit
         database, batch_max = ground.database, ground.scenario.batch_max
         store, facts = self.store(), MemoryFacts(self, ground.database)
-        log = Log(store.recorder, ground.codec)
-        log.start_at(store.recorder.end())
+        log = SortedLog(store.recorder, ground.codec)
+        if ground.chance.random() < BEHIND_SHARE:
+            log.start_at(store.recorder.end())
+
+        def awake(reader: FeedReader) -> Awake:
+            return Awake(reader, log)
+
         projections = [
-            ProjectionWorker(kit.read_model(p, kit.rows(self, database, p.table)), log, batch_max) for p in PROJECTIONS
+            awake(ProjectionWorker(kit.read_model(p, kit.rows(self, database, p.table)), log, batch_max))
+            for p in PROJECTIONS
         ]
-        positions = {worker.name: worker for worker in projections}
+        positions = {projection.name: projection for projection in projections}
 
         def fact_position(names: frozenset[str]) -> int:
-            return min(positions[name].seen for name in names)
+            return min(positions[name].seen() for name in names)
 
-        return Loop(
+        return AwakeLoop(
             [
-                *(
-                    Awake(self, kit.consumer(consumer, store, log, facts, fact_position, batch_max), log)
-                    for consumer in CONSUMERS
-                ),
-                *(Awake(self, GatewayWorker(gateway, store, log, batch_max), log) for gateway in self.gateways()),
+                *(awake(kit.consumer(consumer, store, log, facts, fact_position, batch_max)) for consumer in CONSUMERS),
+                *(awake(GatewayWorker(gateway, store, log, batch_max)) for gateway in self.gateways()),
                 *(self.callbacks(name, store, log) for name in CALLBACK_ROLES),
-                *(Awake(self, projection, log) for projection in projections),
+                *projections,
                 self.ticker(store, log),
             ],
             Idle(self),
@@ -204,43 +234,178 @@ class LogNode(EngineNode):
         )
 
 
-class Awake:
-    """Spares a reader of the log the steps in which there is nothing for it, which would do nothing, and most of the
-    rests, in which it would only save what a restart need not repeat: it repeats more instead."""
+class SortedLog(Log):
+    """Sorts what was appended by who is interested in it."""
 
-    def __init__(self, node: EngineNode, reader: FeedReader, log: Log) -> None:
-        self.node = node
+    def __init__(self, recorder: Recording, codec: Codec) -> None:
+        super().__init__(recorder, codec)
+        self.begins = 0
+        self.readers: dict[str, Awake] = {}
+
+    def start_at(self, position: int) -> None:
+        super().start_at(position)
+        self.begins = position
+
+    def _extend(self, recorded: Sequence[Recorded]) -> None:
+        super()._extend(recorded)
+        for one in recorded:
+            for name in INTERESTED.get(type(one.event), ()):
+                awake = self.readers[name]
+                awake.wanted, awake.stirred = one.position, True
+                awake.positions.append(one.position)
+                awake.events.append(one)
+
+
+class Awake:
+    """Spares a reader of the log what is of no interest to it, the steps in which there is nothing else, and most of
+    the rests, in which it would only save what a restart need not repeat: it repeats more instead.
+
+    It stands between the log and the reader. Once the reader has seen what is `wanted`, nothing of interest lies
+    between there and the end of the log.
+    """
+
+    suffix = ""
+
+    def __init__(self, reader: FeedReader, log: SortedLog) -> None:
         self.reader = reader
         self.log = log
         self.name = reader.name
         self.batch_max = reader.batch_max
-        self.seek = reader.seek
+        self.offer = log.offer
+        self.wanted = 0
+        self.stirred = False
+        self.events: list[Recorded] = []  # of interest, since the log begins
+        self.positions: list[int] = []
+        reader.feed = self
+        log.readers[self.name] = self
+
+    def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        if after < self.log.begins:
+            return self.log.read(after, limit)
+        seen = bisect_right(self.positions, after)
+        return self.events[seen : seen + limit]
 
     def step(self) -> int:
-        return self.reader.step() if self.reader.seen < self.log.end else 0
+        taken = self.reader.step()
+        self.stirred = self.reader.seen < self.wanted
+        return taken
+
+    def seen(self) -> int:
+        return self.reader.seen if self.reader.seen < self.wanted else max(self.reader.seen, self.log.end)
 
     def rest(self) -> None:
-        if self.node.rests:
-            self.reader.rest()
+        self.reader.seen = self.seen()
+        self.reader.rest()
+
+    def seek(self) -> None:
+        """What lies before the log begins is not known to be of no interest."""
+        self.reader.seek()
+        self.wanted = max(self.wanted, self.log.begins)
+        self.stirred = self.reader.seen < self.wanted
+
+
+class AwakeIntake(IntakeWorker):
+    """Spares the step in which nothing has come."""
+
+    source: MemoryCallbacks
+
+    @property
+    def stirred(self) -> bool:
+        return self.source.has_more(self.intake.seen)
+
+
+class AwakeTicker(Ticker):
+    """Spares the look at the deadlines too soon after the last one."""
+
+    @property
+    def stirred(self) -> bool:
+        return self.timing.monotonic() - self._looked >= TICK_SECONDS
+
+
+class AwakeRelay(Relay):
+    """Spares the query that would find nothing to publish."""
+
+    database: Database
+    outlets: Sequence[EventOutlet]
+
+    @property
+    def stirred(self) -> bool:
+        session = self.leadership.session
+        if session is None or not self._begun or session.ended():
+            return True
+        return any(outlet.position < self.database.end for outlet in self.outlets)
+
+
+class AwakeLoop(Loop):
+    """Nobody takes a step who has nothing to do. `rests`: whether what was passed is saved now."""
+
+    participants: Sequence[Any]
+    rests = False
+
+    def turn(self) -> int:
+        self.turned_at = self.timing.monotonic()
+        self.look()
+        taken = 0
+        for participant in self.participants:
+            if participant.stirred:
+                taken += self._step(participant)
+        return taken
+
+    def _rest(self) -> None:
+        if self.rests:
+            super()._rest()
 
 
 class AwakeGroup(GroupWorker):
     """Spares a role the steps in which neither its group nor what it has read gives it anything to do."""
 
     group: MemoryGroup
+    database: Database
     still = False
+    moves = NEVER  # of positions, when it last took a step: what it waits for comes with one
+
+    def __init__(
+        self, group: MemoryGroup, share_of: Callable[[Place], Share], batch_max: int, database: Database
+    ) -> None:
+        super().__init__(group, share_of, batch_max)
+        self.database = database
+
+    @property
+    def stirred(self) -> bool:
+        return self.group.stirred or not (self.still or self.moves == self.database.moves)
 
     def step(self) -> int:
-        if self.still and not self.group.stirred:
-            return 0
-        self.still = False
-        taken = super().step()
-        self.still = not taken and not any(share.waiting() for share in self.shares.values())
+        moves = self.database.moves
+        self.still, self.moves = False, NEVER
+        if self.group.stirred or self._changes or self._inbox:
+            taken = super().step()
+        else:
+            taken = sum([self._step(place, share) for place, share in self.shares.items()])
+        if not taken:
+            self.moves = moves
+            self.still = not any(share.waiting() for share in self.shares.values())
         return taken
+
+    def _step(self, place: Place, share: Share) -> int:
+        return 0 if _is_done(share) else super()._step(place, share)
+
+    def _throttle(self) -> None:
+        """So much that it must wait comes in no scenario."""
+        if self.stopped:
+            super()._throttle()
 
     def seek(self) -> None:
         self.still = False
+        self.moves = NEVER
         super().seek()
+
+
+def _is_done(share: Share) -> bool:
+    """Whether a step would find nothing to read, and nothing to save."""
+    if isinstance(share, EventShare):
+        feed, reader = share.feed, share.reader
+        return not feed.waiting() and reader.seen <= reader.saved
+    return not share.waiting()
 
 
 class Idle:
@@ -252,8 +417,9 @@ class Idle:
     def wait(self, seconds: float) -> bool:
         self.node.check()
         self.node.wait(seconds)
-        simulation = self.node.simulation
-        self.node.rests = simulation.settling or simulation.chance.random() < RESTS_SHARE
+        simulation, loop = self.node.simulation, self.node.loop
+        assert loop
+        loop.rests = simulation.settling or simulation.chance.random() < RESTS_SHARE
         return True
 
 
@@ -275,7 +441,7 @@ class WorkerNode(EngineNode):
                 break
         loop.run(Going(self))
 
-    def _assembled(self) -> Loop:
+    def _assembled(self) -> AwakeLoop:
         ground = self.simulation
         self.own_store = self.store()
         self.unread = Unread()
@@ -283,7 +449,7 @@ class WorkerNode(EngineNode):
         self.coverage = MemoryCoverage(self, ground.database, TOPICS_OF)
         participants = [self._relay(), *(self._participant(role) for role in self.roles)]
         self.groups = [p for p in participants if isinstance(p, AwakeGroup)]
-        return Loop(participants, Hungry(self), ground.scenario.poll_seconds, timing=self.timing)
+        return AwakeLoop(participants, Hungry(self), ground.scenario.poll_seconds, timing=self.timing)
 
     def check(self) -> None:
         super().check()
@@ -295,7 +461,9 @@ class WorkerNode(EngineNode):
         ground, kit = self.simulation, self.simulation.kit
         publisher = MemoryPublisher(self, ground.broker)
         outlet = kit.outlet(publisher, ground.wire, list(EVENT_TOPICS.values()), kit.books(ground.database))
-        return Relay(kit.leadership(self, ground.database), publisher, [outlet])
+        relay = AwakeRelay(kit.leadership(self, ground.database), publisher, [outlet])
+        relay.database = ground.database
+        return relay
 
     def _participant(self, role: str) -> Participant:
         broker, batch_max = self.simulation.broker, self.simulation.scenario.batch_max
@@ -304,10 +472,12 @@ class WorkerNode(EngineNode):
         if role in CALLBACK_ROLES:
             return self.callbacks(role, self.own_store, self.unread)
         if role == CHANNEL_ORDERS_ROLE:
-            return AwakeGroup(MemoryGroup(self, broker, role, [CHANNEL_ORDERS]), self._input_share, batch_max)
+            group = MemoryGroup(self, broker, role, [CHANNEL_ORDERS])
+            return AwakeGroup(group, self._input_share, batch_max, self.simulation.database)
         reader_of = self._reader_of(role)
         group = MemoryGroup(self, broker, role, TOPICS_OF[role])
-        return AwakeGroup(group, lambda place: self._event_share(place, reader_of), batch_max)
+        share_of = lambda place: self._event_share(place, reader_of)  # noqa: E731 - used once, and short
+        return AwakeGroup(group, share_of, batch_max, self.simulation.database)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         kit, batch_max = self.simulation.kit, self.simulation.scenario.batch_max
@@ -370,7 +540,8 @@ class Client(Node):
 
     def work(self) -> None:
         ground, kit = self.simulation, self.simulation.kit
-        store = kit.store(kit.deciders, VOCABULARY, kit.recorder(self, ground.database), self.clock, timing=self.timing)
+        recorder = kit.recorder(self, ground.database)
+        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
         store.codec = ground.codec
         intake = kit.intake(self.name, "canonical", kit.orders, store, Unread(), tracked=False)
         publisher = MemoryPublisher(self, ground.broker) if ground.scenario.topology == "workers" else None
@@ -388,6 +559,9 @@ class Client(Node):
 
     def _ask(self, action: Action, store: Any, intake: Any, publisher: MemoryPublisher | None) -> None:
         ask = action.ask
+        if isinstance(ask, Tells):
+            self.simulation.outside.tell(ask.source, ask.payload)
+            return
         if isinstance(ask, Command) and not isinstance(ask, PlaceOrder):
             try:
                 store.execute([(Cause(self.name), [ask])])

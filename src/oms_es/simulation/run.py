@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from eventsourcing.persistence import Notification
 
-from oms_es.app import PROJECTIONS
+from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.gateways.simulators import Effect
 from oms_es.kernel import Row
 from oms_es.runtime.codec import Codec
@@ -26,8 +27,10 @@ from oms_es.simulation.broker import SESSION_SECONDS, Broker
 from oms_es.simulation.database import KeptCodec
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.kit import WHOLE, Kit
+from oms_es.simulation.memory import remembering
 from oms_es.simulation.node import Node
 from oms_es.simulation.outside import Outside
+from oms_es.simulation.quiet import unmeasured
 from oms_es.simulation.roles import EngineNode, WorkerNode, clients_of, engine_nodes, hazards_of
 from oms_es.simulation.scenario import ON_CALL, Action, Fault, Scenario
 from oms_es.simulation.scheduler import Scheduler
@@ -38,6 +41,7 @@ from oms_es.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, INTERESTS, topic
 
 SETTLING_SECONDS_MAX = 3_600.0
 """Within so much simulated time after the last fault everything must have come to rest."""
+LOOK_SECONDS = 1.0
 WRITTEN = Codec(VOCABULARY)
 KEPT = KeptCodec(VOCABULARY)
 REWOUND_MESSAGES = 20
@@ -77,12 +81,16 @@ class Play:
         self.notice_seconds = scenario.notice_seconds
         self.codec = WRITTEN if scenario.written else KEPT
         self.wire = Wire(VOCABULARY) if scenario.written else KeptWire(VOCABULARY)
-        self.watch = Watch(self.codec, lambda: self.scheduler.now, self._ends_well)
+        self.deciders = remembering(kit.deciders)
+        evolves = {decider.category: decider.evolve for decider in self.deciders}
+        whole = [replace(decider, evolve=evolves[decider.category]) for decider in DECIDERS]
+        self.watch = Watch(self.codec, whole, lambda: self.scheduler.now, self._ends_well)
         self.database = kit.database(self.codec, [p.table for p in PROJECTIONS], self._recorded)
         self.broker = Broker(topics(scenario.partitions), self.watch.published)
         self.outside = Outside(lambda: self.scheduler.now, self.watch.happened)
         self.strikes: Counter[str] = Counter()
         self.settling = False
+        self.looks_at = 0.0
         self.nodes: list[EngineNode] = engine_nodes(self)
         self.clients = clients_of(self)
         self.everybody: list[Node] = [*self.nodes, *self.clients]
@@ -94,7 +102,8 @@ class Play:
     def outcome(self) -> Outcome:
         violation = None
         try:
-            self._play()
+            with unmeasured():
+                self._play()
         except Violation as broken:
             violation = broken
         finally:
@@ -136,11 +145,10 @@ class Play:
         if fault.kind == "frozen" and fault.seconds > SESSION_SECONDS:
             self.scheduler.after(SESSION_SECONDS, lambda: self.broker.expel(node))
 
-    def committed(self, node: Node, rows: Any) -> None:
-        if rows:
-            for other in self.nodes:
-                if other is not node:
-                    other.wake()
+    def committed(self, node: Node) -> None:
+        for other in self.nodes:
+            if other is not node:
+                other.wake()
 
     def gone(self, node: Node) -> None:
         """The database sees at once that a session has ended, or only after a while; a group only after a while."""
@@ -196,6 +204,10 @@ class Play:
     # rest
 
     def _is_settled(self) -> bool:
+        """Looked at once a second."""
+        if self.now < self.looks_at:
+            return False
+        self.looks_at = self.now + LOOK_SECONDS
         if not all(client.done for client in self.clients) or self.outside.outstanding():
             return False
         database, tracking = self.database, self.database.tracking

@@ -54,12 +54,22 @@ class Fault(NamedTuple):
         return f"{self.at:7.1f}s {self.kind}{where}, {self.seconds:+.1f}s"
 
 
+class Tells(NamedTuple):
+    """A callback that the outside world tells although it follows from nothing that it was asked."""
+
+    source: str
+    payload: bytes
+
+
+Ask = Command | bytes | Tells
+
+
 class Action(NamedTuple):
     """What a client asks for, and goes on asking for until it is told that it is done: a command, or bytes."""
 
     at: float
     client: int
-    ask: Command | bytes
+    ask: Ask
 
     def __str__(self) -> str:
         what = self.ask.decode(errors="replace") if isinstance(self.ask, bytes) else repr(self.ask)
@@ -82,6 +92,13 @@ class World(NamedTuple):
     stubborn: float = 0.0
     transit_seconds: float = 20.0
     pickup_seconds: float = 0.0
+    soft_decline: float = 0.0
+    reordered: float = 0.0
+    expire: float = 0.0
+    dispute: float = 0.0
+    refund_failure: float = 0.0
+    mute: float = 0.0
+    """Of carriers: neither an answer nor a callback."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,8 @@ class Profile:
     locations: tuple[int, int] = (1, 3)
     units: int = 6
     seconds: float | None = None
+    life: bool = False
+    """Whether all that happens to orders and stock beside buying and selling happens, too."""
     written: float = 0.1
     """How often a seed writes events as JSON and reads them back, as the real engine does."""
 
@@ -124,6 +143,34 @@ PROFILES: Mapping[str, Profile] = {
             World(0.1, 0.15, 0.15, 0.15, 0.02),
             0.2,
             skew_seconds=20.0,
+        ),
+        Profile(
+            "life",
+            {"engine": 5, "engines": 3, "workers": 1},
+            (2, 4),
+            (4, 14),
+            World(
+                0.1,
+                0.1,
+                0.1,
+                0.1,
+                0.03,
+                lost=0.02,
+                exception=0.08,
+                returned=0.05,
+                refused=0.05,
+                stubborn=0.3,
+                soft_decline=0.05,
+                reordered=0.05,
+                expire=0.05,
+                dispute=0.05,
+                refund_failure=0.05,
+                mute=0.01,
+            ),
+            0.1,
+            skew_seconds=10.0,
+            units=8,
+            life=True,
         ),
         Profile("crowd", {"workers": 1}, (10, 16), (0, 4), World(), 0.6, skus=(2, 3), locations=(2, 3)),
         Profile(

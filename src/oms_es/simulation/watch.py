@@ -15,10 +15,10 @@ from typing import Any
 
 from eventsourcing.persistence import Notification
 
-from oms_es.app import DECIDERS, PROJECTIONS
+from oms_es.app import PROJECTIONS
 from oms_es.audit.verify import History
 from oms_es.gateways.simulators import Effect
-from oms_es.kernel import Key, Recorded, Refused, Row
+from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
 from oms_es.runtime.codec import Codec
 from oms_es.runtime.kafka import Message, Place
 from oms_es.runtime.read_models import fold
@@ -26,12 +26,17 @@ from oms_es.runtime.wire import position_of
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.simulation.database import Database
-from oms_es.simulation.scenario import Action
+from oms_es.simulation.scenario import Action, Tells
 
 LAST_KEPT = 25
 """What happened last, kept for whoever reads of a violation."""
 CARRIED = ("book", "cancel")
 """What a carrier does; the rest is money."""
+PROJECTED: Mapping[type[Event], Sequence[str]] = {
+    event: [projection.name for projection in PROJECTIONS if event in projection.folds]
+    for event in dict.fromkeys(event for projection in PROJECTIONS for event in projection.folds)
+}
+"""Which read models an event changes."""
 TOPICS = frozenset(EVENT_TOPICS.values())
 
 
@@ -47,12 +52,18 @@ class Violation(BaseException):
 class Watch:
     """Sees everything that happens, in the order in which it happens, and sums it up in a hash."""
 
-    def __init__(self, codec: Codec, now: Callable[[], float], ends_well: Callable[[Effect], bool]) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        deciders: Sequence[Decider[Any]],
+        now: Callable[[], float],
+        ends_well: Callable[[Effect], bool],
+    ) -> None:
         """`ends_well`: whether the world tells that what it has done came to a good end."""
         self.ends_well = ends_well
         self.codec = codec
         self.now = now
-        self.history = History(DECIDERS)
+        self.history = History(deciders)
         self.recorded: list[Recorded] = []
         self.effects: list[Effect] = []
         self.done: dict[tuple[str, str, str], Effect] = {}
@@ -113,8 +124,10 @@ class Watch:
     def accepted(self, action: Action, database: Database) -> None:
         """A client was told that it is done: asked again now, nothing would be left to do."""
         ask = action.ask
-        if isinstance(ask, (bytes, PlaceOrder)):
+        if isinstance(ask, bytes | PlaceOrder):
             self.kept(action, database)
+            return
+        if isinstance(ask, Tells):
             return
         decider = self.history.deciders[ask.stream.partition("-")[0]]
         with suppress(Refused):  # that was the answer
@@ -209,9 +222,13 @@ def _untold(watch: Watch) -> Iterator[Violation]:
 
 
 def _refolded(watch: Watch, database: Database) -> Iterator[Violation]:
+    of_interest: dict[str, list[Recorded]] = {projection.name: [] for projection in PROJECTIONS}
+    for recorded in watch.recorded:
+        for name in PROJECTED.get(type(recorded.event), ()):
+            of_interest[name].append(recorded)
     for projection in PROJECTIONS:
         expected: dict[Key, Row | None] = {}
-        fold(projection, expected, watch.recorded)
+        fold(projection, expected, of_interest[projection.name])
         rows: Mapping[Key, Row] = database.tables[projection.name].rows
         wanted = {key: row for key, row in expected.items() if row is not None}
         if rows != wanted:

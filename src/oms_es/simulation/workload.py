@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from oms_es.kernel import Command
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import (
     Address,
@@ -37,7 +36,7 @@ from oms_es.schemas.stock import (
     SetPresaleLimit,
     SetSafetyStock,
 )
-from oms_es.simulation.scenario import Action, Profile
+from oms_es.simulation.scenario import Action, Ask, Profile
 
 EPOCH = datetime(2026, 1, 5, 8, tzinfo=UTC)
 """The simulated time at which every scenario begins."""
@@ -73,7 +72,13 @@ class Draw(NamedTuple):
     def likely(self, share: float) -> bool:
         return self.chance.random() < share
 
-    def action(self, at: float, ask: Command | bytes) -> Action:
+    def sku(self) -> str:
+        return self.chance.choice(self.skus)
+
+    def place(self) -> str:
+        return self.chance.choice(self.locations)
+
+    def action(self, at: float, ask: Ask) -> Action:
         return Action(at, self.chance.randrange(self.clients), ask)
 
     def earlier(self) -> tuple[Action, PlaceOrder]:
@@ -83,14 +88,18 @@ class Draw(NamedTuple):
         return action, action.ask
 
 
-def asked(chance: Random, profile: Profile, seconds: float, clients: int) -> Iterator[Action]:
+def drawn(chance: Random, profile: Profile, seconds: float, clients: int) -> Draw:
+    """What there is, and the orders that are asked for anyway."""
     skus, locations = SKUS[: chance.randint(*profile.skus)], LOCATIONS[: chance.randint(*profile.locations)]
     span = seconds * 0.9
     bursts = [chance.uniform(0.0, span) for _ in range(chance.randint(1, 2))] if profile.units < FLASH_UNITS else ()
     draw = Draw(chance, profile, skus, locations, (), span, clients, bursts)
-    draw = draw._replace(orders=tuple(orders(draw)))
+    return draw._replace(orders=tuple(orders(draw)))
+
+
+def asked(draw: Draw) -> Iterator[Action]:
     yield from draw.orders
-    if profile.units >= FLASH_UNITS:
+    if draw.profile.units >= FLASH_UNITS:
         yield from what_is_on_sale(draw)
         return
     for some in MIX:
