@@ -12,20 +12,23 @@ from hypothesis import strategies as st
 from oms_es.aggregates import order, stock
 from oms_es.aggregates.order import Order
 from oms_es.consumers import order_joiner, order_progress, payment_requester, stock_allocator
-from oms_es.kernel import Command, Event, Refused
+from oms_es.kernel import Command, Consumer, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
 from order_story import A2, B1, DUE, FULFILLING, ID, OF, PLACE, Told, locked, of_shape, paid, placed, source, units
 
 CONSUMERS = (order_joiner.consumer, order_progress.consumer, stock_allocator.consumer, payment_requester.consumer)
+STOCK_FIRST = (stock_allocator.consumer, order_progress.consumer, order_joiner.consumer, payment_requester.consumer)
+"""Locks go over before the order that they go to has begun."""
 DECIDERS: dict[str, Any] = {"order": order.decider, "stock": stock.decider}
 
 
 class World:
     """Order and stock streams, with the consumers between them; payments are only listened to."""
 
-    def __init__(self) -> None:
+    def __init__(self, consumers: tuple[Consumer, ...] = CONSUMERS) -> None:
+        self.consumers = consumers
         self.states: dict[str, Any] = {}
         self.log: list[Event] = []
         self.asked: list[Command] = []
@@ -45,7 +48,7 @@ class World:
         while self.position < len(self.log):
             event = self.log[self.position]
             self.position += 1
-            for consumer in CONSUMERS:
+            for consumer in self.consumers:
                 if type(event) in consumer.reactions:
                     for command in consumer.react(event):
                         self.asked.append(command)
@@ -104,6 +107,37 @@ def test_p25_a_split_conserves_units_money_and_locks(discount: int, tax: int, mo
             held[sku] = held.get(sku, 0) + quantity
         assert held == part.content.demand
         assert part.phase in ("awaiting_payment", "fulfilling")
+
+
+def test_p25_locks_that_go_over_before_their_order_begins_are_its_own_from_its_beginning() -> None:
+    world = World(STOCK_FIRST)
+    order_id = placed_and_locked(world)
+    world.tell(split(order_id, _1=1))
+    other = next(event for event in world.log if getattr(event, "order_id", order_id) != order_id)
+    assert isinstance(other, o.OrderLineAllocated)
+    assert [part.phase for part in world.orders()] == ["awaiting_payment"] * 2
+    assert sum(sum(part.allocated.values()) for part in world.orders()) == sum(world.promised().values())
+
+
+def test_p25_orders_merge_whose_locks_go_over_before_they_do() -> None:
+    world = World(STOCK_FIRST)
+    ids = [placed_and_locked(world, str(number)) for number in (1, 2)]
+    world.tell(o.MergeOrders(channel="web", merge_id="m", order_ids=tuple(ids)))
+    (merged,) = (each for each in world.orders() if each.joined)
+    assert merged.phase == "awaiting_payment"
+    assert sum(merged.allocated.values()) == sum(world.promised().values())
+
+
+def test_a_lock_that_came_before_its_order_is_taken_down_once_and_means_nothing_to_an_order_that_a_channel_placed() -> (
+    None
+):
+    early = o.RecordReservation(**OF, reservation_id=o.transferred(ID, "x/1"), sku="A", location="berlin", quantity=1)
+    (told,) = order.decider.decide(order.decider.initial, early)
+    known = order.decider.evolve(order.decider.initial, told)
+    assert list(order.decider.decide(known, early)) == []
+    begun = reduce(order.decider.evolve, order.decider.decide(known, PLACE), known)
+    assert not begun.allocated
+    assert begun.phase == "sourcing"
 
 
 def test_a_split_asks_for_both_amounts_and_undoes_the_old_payment() -> None:

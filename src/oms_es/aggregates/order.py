@@ -45,6 +45,8 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
         yield from DECISIONS[type(command)](order, command)
     elif isinstance(command, o.AmendOrder | o.CancelOrder) and command.keep:
         yield from _keep(order, command)
+    elif isinstance(command, o.RecordReservation):
+        yield from _record_given(order, command)
     elif not isinstance(command, FROM_WITHIN):
         raise Refused("unknown_order", f"there is no order {command.order_id}; place it first")
 
@@ -52,7 +54,6 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 FROM_WITHIN = (
     o.SourceOrder,
     o.RetrySourcing,
-    o.RecordReservation,
     o.RecordShortage,
     o.RecordPresaleCovered,
     o.LapsePresale,
@@ -112,6 +113,13 @@ def _catch_up(order: Order) -> Iterator[o.OrderEvent]:
             order = evolve(order, event)
     if order.early_cancellation is not None:
         yield from steps.ended(order, order.early_cancellation)
+
+
+def _record_given(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
+    """The order that these units go over to begins any moment: stock may be told of a split before it is."""
+    held = (command.reservation_id, command.sku, command.location)
+    if o.was_transferred(command.reservation_id) and held not in order.given:
+        yield o.OrderLineAllocated(**command.model_dump())
 
 
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:

@@ -111,8 +111,8 @@ def _begun(
     )
     yield placed
     yield joined
+    after = evolve(evolve(order, placed), joined)
     if backordered:
-        after = evolve(evolve(order, placed), joined)
         yield o.OrderBackordered(
             order_id=told.order_id,
             attempt=after.attempt,
@@ -121,6 +121,8 @@ def _begun(
             priority=content.priority,
             terms=steps.sourcing_terms(after, ()),
         )
+    elif after.is_locked:
+        yield from steps.all_locked(after)
 
 
 def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:

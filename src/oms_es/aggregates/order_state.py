@@ -88,6 +88,7 @@ class Order(NamedTuple):
     credited: int = 0  # of what was paid, what pays for an exchange now
     delivered_at: Moment | None = None  # the last delivery
     joined: bool = False  # it began with locks of other orders
+    given: HashTrieMap[Held, int] = HashTrieMap()  # locks of other orders that came before it began
     merging: o.OrderMergeRequested | None = None  # the order that was asked last to become part of this one
     merged: tuple[o.OrderMergedInto, ...] = ()  # those that did
     merge_ids: HashTrieSet[str] = HashTrieSet()
@@ -204,6 +205,8 @@ def _let_go(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Ord
 
 def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:
     held = (event.reservation_id, event.sku, event.location)
+    if order.placed is None:
+        return order._replace(given=order.given.insert(held, event.quantity))
     locked = order._replace(awaited=order.awaited.discard(held), allocated=order.allocated.insert(held, event.quantity))
     if event.presale:
         locked = locked._replace(uncovered=locked.uncovered.insert(held))
@@ -369,12 +372,14 @@ def _split(order: Order, event: o.OrderSplit) -> Order:
 
 
 def _joined(order: Order, event: o.OrderJoined) -> Order:
-    asked = (((t.reservation_id, t.sku, t.location), t.quantity) for t in event.transfers)
+    asked = {(t.reservation_id, t.sku, t.location): t.quantity for t in event.transfers}
     return order._replace(
         phase="allocating",
         attempt=order.attempt + 1,
         wanted=HashTrieMap(),
-        awaited=HashTrieMap(asked),
+        awaited=HashTrieMap({held: n for held, n in asked.items() if held not in order.given}),
+        allocated=HashTrieMap({held: n for held, n in asked.items() if held in order.given}),
+        given=HashTrieMap(),
         bundles=HashTrieMap(event.bundles),
         joined=True,
         merging=None,

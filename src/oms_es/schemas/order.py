@@ -525,6 +525,11 @@ def transferred(to_order_id: str, reservation_id: str) -> str:
     return f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, source)}.{attempt}"
 
 
+def was_transferred(reservation_id: str) -> bool:
+    """Whether it is the name of a lock that another order had before: one's own is named by the attempt alone."""
+    return "." in reservation_id.rpartition("/")[2]
+
+
 class SourcingTerms(Message):
     """What of an order decides which stock it can use. `held`: the locations where it has locked some already."""
 

@@ -134,7 +134,8 @@ class Play:
         if not self.scheduler.run(self.scenario.seconds + SETTLING_SECONDS_MAX, self._is_settled):
             raise Violation("everything comes to rest", self._restless())
         now = EPOCH + timedelta(seconds=self.now)
-        for broken in in_the_end(self.watch, self.database, self.scenario.actions, now):
+        scenario = self.scenario
+        for broken in in_the_end(self.watch, self.database, scenario.actions, now, life=scenario.profile.life):
             raise broken
 
     # what the nodes tell

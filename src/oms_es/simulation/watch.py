@@ -158,24 +158,34 @@ class Watch:
         return found[0] if found else self.history.deciders[stream.partition("-")[0]].initial
 
 
-def in_the_end(watch: Watch, database: Database, actions: Iterable[Action], now: datetime) -> Iterator[Violation]:
-    """What is still wrong once the faults are over and everybody had time."""
+def in_the_end(
+    watch: Watch, database: Database, actions: Iterable[Action], now: datetime, *, life: bool
+) -> Iterator[Violation]:
+    """What is still wrong once the faults are over and everybody had time. `life`: people have asked for so much that
+    only somebody who has an order on a list knows what it waits for."""
     due = {row["order_id"] for row in database.tables["deadlines"].rows.values()}
     for action in actions:
         try:
             watch.kept(action, database)
         except Violation as lost:
             yield lost
-    yield from _unfinished(watch, due, now)
+    yield from _unfinished(watch, due, _listed(database) if life else set(), now)
     yield from _untold(watch)
     yield from _refolded(watch, database)
 
 
-def _unfinished(watch: Watch, due: set[str], now: datetime) -> Iterator[Violation]:
+def _listed(database: Database) -> set[str]:
+    """The orders that a person has on a list, and those that are in the queue for stock."""
+    lists = ("open_exceptions", "backorder_queue")
+    return {row["order_id"] for name in lists for row in database.tables[name].rows.values()}
+
+
+def _unfinished(watch: Watch, due: set[str], listed: set[str], now: datetime) -> Iterator[Violation]:
     stuck = {effect.subject for effect in watch.effects if not watch.ends_well(effect)}
     for stream, (state, _) in watch.history.states.items():
         category = stream.partition("-")[0]
-        if category == "order" and state.phase not in FINAL_PHASES and not waits(watch, state, stuck, due):
+        open_order = category == "order" and state.placed and state.phase not in FINAL_PHASES
+        if open_order and state.order_id not in listed and not waits(watch, state, stuck, due):
             yield Violation("every order ends, or says what it waits for", f"{stream} is {state.phase}")
         if category == "stock":
             for key, held in state.reserved.items():
