@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic_core import from_json, to_json
 
 from dsl import Given
-from oms_es.aggregates.stock import CHANNELS_MAX, decider
+from oms_es.aggregates.stock import CHANNELS_MAX, decider, dump, restore
 from oms_es.aggregates.stock.movements import INBOUNDS_MAX, PLACES_MAX
 from oms_es.aggregates.stock.promises import COVERED_MAX
 from oms_es.aggregates.stock.state import MOVEMENTS_REMEMBERED_MAX, SETTLED_REMEMBERED_MAX, Memory, Place
@@ -677,3 +678,114 @@ def test_a_fact_about_a_reservation_that_nobody_remembers_is_never_refused() -> 
     assert given(FIVE, shipped).state.on_hand == 3
     cancelled = s.StockInboundCancelled(**AT, inbound_id="ghost", quantity=2, reason="")
     assert given(FIVE, cancelled).state.supply.inbound == 0
+
+
+def test_what_is_known_to_arrive_somewhere_needs_no_new_room_there() -> None:
+    full = [s.StockReceived(**AT, receipt_id=f"{n}", quantity=1, bin=f"{n}") for n in range(PLACES_MAX - 1)]
+    there = s.StockReturned(**AT, return_id="x", quantity=1, bin="1", lot="l", condition="damaged")
+    receive = s.ReceiveInbound(**AT, inbound_id="move/paris/m", receipt_id="r", bin="1")
+    assert tuple(decider.decide(given(*full, there, IN_TRANSIT).state, receive))
+    given(*full, there, IN_TRANSIT).when(receive.model_copy(update={"lot": "k"})).then_refused("too_many_places")
+    assert tuple(decider.decide(given(*full, IN_TRANSIT).state, receive))
+
+
+# --- where units are afterwards
+
+
+def places(given_: Given) -> dict[tuple[str, str, str], int]:
+    return {tuple(place): units.quantity for place, units in given_.state.shelves.places.items()}
+
+
+BIN_LOT = lot("l", 4, LATER, "b")
+
+
+def test_units_that_are_put_aside_are_not_picked_though_they_expire_first() -> None:
+    wet = s.StockConditionChanged(
+        **AT, change_id="c", quantity=2, lot="soon", was="sellable", condition="damaged", reason="wet"
+    )
+    ship = s.ShipStock(**AT, reservation_id="o/1", order_id="o", shipment_id="x")
+    shelves = (lot("soon", 2, NOON), wet, lot("late", 3, LATER, "b"), reserved(2, "o"))
+    left = s.StockShipped(
+        **AT,
+        reservation_id="o/1",
+        order_id="o",
+        quantity=2,
+        shipment_id="x",
+        picks=(s.Pick(bin="b", lot="late", quantity=2),),
+    )
+    given(*shelves).when(ship).then(left)
+    assert places(given(*shelves, left)) == {("", "soon", "damaged"): 2, ("b", "late", "sellable"): 1}
+
+
+def test_a_named_unit_is_not_picked_a_second_time() -> None:
+    soon, late = lot("soon", 2, NOON, serials=("s1", "s2")), lot("late", 2, LATER, serials=("l1", "l2"))
+    ship = s.ShipStock(**AT, reservation_id="o/1", order_id="o", shipment_id="x", serials=("s2",))
+    (left,) = decider.decide(given(soon, late, reserved(3, "o")).state, ship)
+    assert isinstance(left, s.StockShipped)
+    assert left.serials == ("s2", "s1", "l1")
+    assert {(pick.lot, pick.quantity) for pick in left.picks} == {("soon", 2), ("late", 1)}
+    after = given(soon, late, reserved(3, "o"), left)
+    assert places(after) == {("", "late", "sellable"): 1}
+    assert set(after.state.shelves.serials.keys()) == {"l2"}
+
+
+def test_what_moves_leaves_the_place_it_was_in() -> None:
+    out = s.StockMovedOut(**AT, move_id="o", quantity=1, bin="b", lot="l", to_location="paris")
+    assert places(given(BIN_LOT, out)) == {("b", "l", "sellable"): 3}
+    aside = s.StockConditionChanged(
+        **AT, change_id="c", quantity=3, bin="b", lot="l", was="sellable", condition="damaged", reason=""
+    )
+    shelved = s.StockMovedToBin(**AT, move_id="m", quantity=2, bin="b", to_bin="c", lot="l", condition="damaged")
+    gone = out.model_copy(update={"condition": "damaged", "bin": "c"})
+    moved = given(BIN_LOT, aside, shelved, gone)
+    assert places(moved) == {("b", "l", "sellable"): 1, ("b", "l", "damaged"): 1, ("c", "l", "damaged"): 1}
+    assert (moved.state.on_hand, moved.state.sellable) == (3, 1)
+    again = s.MoveStock(**AT, move_id="o", quantity=1, bin="b", lot="l", to_location="paris")
+    given(BIN_LOT, out).when(again).then()
+    worse = aside.model_copy(update={"change_id": "d", "was": "damaged", "condition": "quarantine", "quantity": 1})
+    assert places(given(BIN_LOT, aside, worse)) == {
+        ("b", "l", "sellable"): 1,
+        ("b", "l", "damaged"): 2,
+        ("b", "l", "quarantine"): 1,
+    }
+
+
+def test_a_presale_that_changes_hands_or_is_covered_stays_one_promise() -> None:
+    limit = s.PresaleLimitSet(**AT, quantity=9)
+    sold = reserved(3, "o", presale=True, channel="web")
+    moved = s.StockReservationTransferred(
+        **AT,
+        reservation_id="o/1",
+        order_id="o",
+        quantity=2,
+        channel="web",
+        presale=True,
+        to_reservation_id="p/1",
+        to_order_id="p",
+    )
+    state = given(limit, sold, moved).state
+    assert (state.presold, state.promised) == (3, 0)
+    came = s.StockReceived(**AT, receipt_id="r", quantity=10)
+    was_covered = covered("o", 3, channel="web")
+    half = share("web", 50)
+    given(limit, half, sold, came).when(reserve(5, "q", channel="web")).then(
+        reserved(5, "q", channel="web"), was_covered
+    )
+    given(limit, half, sold, came, was_covered).when(reserve(3, "q", channel="web")).then(
+        short(3, "q", 2, channel="web")
+    )
+    let_go = s.StockReleased(**AT, reservation_id="o/1", order_id="o", quantity=3, channel="web")
+    given(limit, half, sold, came, was_covered, let_go).when(reserve(5, "q", channel="web")).then(
+        reserved(5, "q", channel="web")
+    )
+
+
+def test_a_snapshot_keeps_what_is_on_its_way_and_what_was_broken() -> None:
+    hold = reserved(2, "o", expires_at=LATER, channel="web")
+    lost = broken(2, "o", "why")
+    state = given(
+        FIVE, IN_TRANSIT, expected(2, request_id="low/1"), hold, lost, reserved(1, "p", expires_at=NOON)
+    ).state
+    assert restore(from_json(to_json(dump(state)))) == state
+    assert state.broken["o/1"].expires_at == LATER
+    assert state.supply.inbounds["move/paris/m"].lot_expires_at == LATER
