@@ -487,3 +487,20 @@ def test_a_lock_that_is_lost_while_the_order_still_lacks_something_is_sought_ane
         assert told.only(o.OrderSourcingRequested).demand["A"] == 2
         assert told.tell(short_of(A2)) == []
     assert Told(*DUE).tell(short_of(A2)) == [], "money is due: a person decides"
+
+
+@pytest.mark.parametrize("price", [500, 501, 997])
+@pytest.mark.parametrize("discount", [0, 1, 99])
+def test_one_of_two_bundles_is_cancelled_at_what_it_costs_though_its_parts_share_it_unevenly(
+    price: int, discount: int
+) -> None:
+    sets = placed(lines=(line("1", "SET", 2, price),), discount_minor=discount, tax_minor=7)
+    held = (("CUP", "berlin", 4), ("POT", "berlin", 2))
+    exploded = o.ExplodeBundles(**OF, attempt=1, bundles={"SET": {"CUP": 2, "POT": 1}})
+    told = Told(sets, exploded, source(2, *held), *(locked(2, one) for one in held), cancel_lines(_1=1))
+    cancelled = told.only(o.OrderLinesCancelled)
+    assert cancelled.more_minor == told.total - sets.total_minor
+    assert {one.sku: (one.quantity, one.remaining) for one in cancelled.released} == {"CUP": (2, 2), "POT": (1, 1)}
+    assert 0 <= (cancelled.discount_minor or 0) <= discount
+    told.tell(cancel_lines("d", _1=1))
+    assert told.state.phase == "cancelled"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import reduce
 from typing import Any
 
@@ -16,6 +17,7 @@ from oms_es.kernel import Command, Consumer, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
+from oms_es.schemas.types import AMOUNT_MINOR_MAX
 from order_story import A2, B1, DUE, FULFILLING, ID, OF, PLACE, Told, locked, of_shape, paid, placed, source, units
 
 CONSUMERS = (order_joiner.consumer, order_progress.consumer, stock_allocator.consumer, payment_requester.consumer)
@@ -226,3 +228,222 @@ def test_a_merge_of_which_nothing_comes_is_told_and_happens_once() -> None:
     assert len(world.log) == told
     with pytest.raises(Refused):
         Told(o.CancelOrder(**OF, reason=""))
+
+
+# --- what goes where
+
+
+LINE_C = o.OrderLine(line_id="c", sku="C", quantity=2, unit_price_minor=100)
+
+
+def test_a_split_off_order_has_its_units_with_their_discount_and_tax_and_no_shipping() -> None:
+    priced = placed(discount_minor=100, tax_minor=20, priority=7, tenders=(GIFT,))
+    told = Told(priced, *DUE[1:], split(ID, _1=1))
+    parted = told.only(o.OrderSplit)
+    content = parted.content
+    assert content.external_id == "1/s"
+    assert parted.to_order_id == o.order_id_of("web", "1/s")
+    assert [(line.line_id, line.sku, line.quantity) for line in content.lines] == [("1", "A", 1)]
+    assert (content.shipping_minor, content.discount_minor, content.tax_minor) == (0, 30, 5)
+    assert (parted.discount_minor, parted.tax_minor) == (70, 15)
+    assert (content.tenders, content.priority) == ((), 7)
+    assert content.total_minor + told.total == priced.total_minor
+    assert content.total_minor == 275
+
+
+def test_a_line_named_twice_is_split_off_twice() -> None:
+    twice = o.SplitOrder(order_id=ID, split_id="s", lines=(*units(_1=1), *units(_1=1)))
+    assert [line.quantity for line in Told(*DUE, twice).only(o.OrderSplit).content.lines] == [2]
+    three = o.SplitOrder(order_id=ID, split_id="s", lines=(*units(_1=2), *units(_1=1)))
+    with pytest.raises(Refused, match="no_such_units"):
+        Told(*DUE, three)
+
+
+def test_only_a_standard_order_at_rest_is_split() -> None:
+    presale = placed(kind="presale", deposit_minor=100, available_by=PLACE.placed_at)
+    sold = (presale, source(1, A2, B1), locked(1, A2), locked(1, B1))
+    with pytest.raises(Refused, match="not_standard"):
+        Told(*sold, split(ID, _1=1))
+    with pytest.raises(Refused, match="being_sourced"):
+        Told(PLACE, split(ID, _1=1))
+
+
+def test_what_is_split_off_a_bundle_is_a_bundle_still() -> None:
+    a_set = placed(lines=(o.OrderLine(line_id="1", sku="SET", quantity=2, unit_price_minor=500),))
+    held = (("CUP", "berlin", 4), ("POT", "berlin", 2))
+    exploded = o.ExplodeBundles(**OF, attempt=1, bundles={"SET": {"CUP": 2, "POT": 1}})
+    told = Told(a_set, exploded, source(2, *held), *(locked(2, one) for one in held), split(ID, _1=1))
+    parted = told.only(o.OrderSplit)
+    assert parted.bundles == {"SET": {"CUP": 2, "POT": 1}}
+    assert (parted.content.total_minor, told.total) == (500, 550)
+    assert {cut.sku: (cut.quantity, cut.remaining) for cut in parted.released} == {"CUP": (2, 2), "POT": (1, 1)}
+    (begin,) = order_joiner.consumer.react(parted)
+    begun = Told(begin)
+    assert begun.state.bundles["SET"] == {"CUP": 2, "POT": 1}
+    assert {lock.sku: lock.quantity for lock in begun.only(o.OrderJoined).transfers} == {"CUP": 2, "POT": 1}
+    assert begun.tell(begin) == []
+
+
+# --- who becomes part of another
+
+
+GIFT = o.Tender(method="gift_card", payment_token="gift", amount_minor=100)
+
+
+def terms(**more: Any) -> o.OrderContent:
+    content = Told(placed(external_id="other", **more)).state.content
+    assert content
+    return content
+
+
+def answer(*commands: Command, **more: Any) -> Event:
+    (said,) = Told(*commands).tell(o.YieldToMerge(**OF, to_order_id="m", **more))
+    return said
+
+
+def why_not(*commands: Command, **more: Any) -> str:
+    said = answer(*commands, **more)
+    assert isinstance(said, o.OrderMergeDeclined)
+    assert said.to_order_id == "m"
+    return said.reason
+
+
+def test_an_order_says_why_it_does_not_become_part_of_another() -> None:
+    hold = o.HoldOrder(**OF, kind="fraud")
+    presale = placed(kind="presale", deposit_minor=100, available_by=PLACE.placed_at)
+    long_id = "x" * 121
+    long_line = placed(lines=(o.OrderLine(line_id=long_id, sku="A", quantity=2, unit_price_minor=300),))
+    fits_line = placed(lines=(o.OrderLine(line_id=long_id[:-1], sku="A", quantity=2, unit_price_minor=300),))
+    locking = (source(1, A2), locked(1, A2))
+    assert why_not() == "there is no such order"
+    assert why_not(*FULFILLING) == "it is fulfilling"
+    assert why_not(PLACE) == "units of it are being sourced"
+    assert why_not(*DUE[:2]) == "units of it are being sourced"
+    assert why_not(presale, *DUE[1:]) == "it is a presale"
+    assert why_not(*DUE, hold) == "it is held"
+    assert why_not(long_line, *locking) == "it has line ids of more than 120 characters"
+    assert isinstance(answer(fits_line, *locking), o.OrderMergedInto)
+    for name, value in (
+        ("channel", "shop"),
+        ("currency", "USD"),
+        ("delivery_option", "express"),
+        ("allow_split", None),
+    ):
+        other = {name: not PLACE.allow_split if value is None else value}
+        assert why_not(*DUE, terms=terms(**other)) == f"it has another {name}"
+    assert isinstance(answer(*DUE, terms=terms()), o.OrderMergedInto)
+    assert isinstance(answer(*DUE), o.OrderMergedInto)
+
+
+def test_orders_that_would_be_too_large_together_stay_apart() -> None:
+    lines = tuple(
+        o.OrderLine(line_id=f"{n}", sku=f"S{n}", quantity=1, unit_price_minor=1) for n in range(o.LINES_MAX - 2)
+    )
+    assert isinstance(answer(*DUE, terms=terms(lines=lines)), o.OrderMergedInto)
+    more = (*lines, LINE_C)
+    assert why_not(*DUE, terms=terms(lines=more)) == f"together they would have more than {o.LINES_MAX} lines"
+    dear = o.OrderLine(line_id="1", sku="A", quantity=1, unit_price_minor=AMOUNT_MINOR_MAX - 1050)
+    assert isinstance(answer(*DUE, terms=terms(lines=(dear,), shipping_minor=0)), o.OrderMergedInto)
+    assert why_not(*DUE, terms=terms(lines=(dear,), shipping_minor=1)) == (
+        f"together they would cost more than {AMOUNT_MINOR_MAX}"
+    )
+
+
+def test_an_order_answers_once() -> None:
+    no = Told(*FULFILLING)
+    ask = o.YieldToMerge(**OF, to_order_id="m")
+    assert no.tell(ask)
+    assert no.tell(ask) == []
+    assert no.tell(o.YieldToMerge(**OF, to_order_id="another"))
+    yes = Told(*DUE)
+    assert yes.tell(ask)
+    assert yes.tell(ask) == []
+
+
+def test_an_order_that_becomes_part_of_another_brings_all_that_it_has() -> None:
+    lacking = (placed(tenders=(GIFT,)), source(1, A2, B=1), locked(1, A2))
+    said = answer(*lacking)
+    assert isinstance(said, o.OrderMergedInto)
+    assert [(lock.sku, lock.location, lock.quantity) for lock in said.transfers] == [A2]
+    assert (said.backordered, said.bundles, said.payments_cancelled) == ({"B": 1}, {}, ())
+    assert said.content.tenders == ()
+    assert (said.channel, said.currency, said.total_minor, said.units) == ("web", "EUR", 1050, 3)
+    due = answer(*DUE)
+    assert isinstance(due, o.OrderMergedInto)
+    assert due.payments_cancelled == (f"{ID}.1",)
+    assert due.placed_at == PLACE.placed_at
+
+
+# --- the order that several become
+
+
+def merged_from(external_id: str, *lacking: str, **more: Any) -> o.OrderMergedInto:
+    place = placed(external_id=external_id, **more)
+    of: Any = {"order_id": place.order_id}
+    story: list[Command] = [place]
+    held = [one for one in (A2, B1) if one[0] not in lacking]
+    assigned = tuple(o.Assignment(sku=sku, location=at, quantity=n) for sku, at, n in held)
+    waits = {sku: n for sku, n in (("A", 2), ("B", 1)) if sku in lacking}
+    story.append(o.SourceOrder(**of, attempt=1, assignments=assigned, backordered=waits, rule_version="1"))
+    for sku, at, n in held:
+        key = f"{place.order_id}/1"
+        story.append(o.RecordReservation(**of, reservation_id=key, sku=sku, location=at, quantity=n))
+    (said,) = Told(*story).tell(o.YieldToMerge(**of, to_order_id=MERGED))
+    assert isinstance(said, o.OrderMergedInto)
+    return said
+
+
+def answered(source_id: str, merged: o.OrderMergedInto | None = None) -> o.RecordMergeAnswer:
+    return o.RecordMergeAnswer(order_id=MERGED, source_id=source_id, merged=merged)
+
+
+def test_orders_are_asked_one_after_the_other_each_once() -> None:
+    one = merged_from("1")
+    told = Told(merge(one.order_id, "y", one.order_id, "z"))
+    asked = told.only(o.OrderMergeRequested)
+    assert (asked.source_id, asked.to_be_asked, asked.terms, asked.answer) == (one.order_id, ("y", "z"), None, None)
+    assert told.tell(answered("y")) == [], "it was not asked yet"
+    told.tell(answered(one.order_id, one))
+    asked = told.only(o.OrderMergeRequested)
+    assert (asked.source_id, asked.to_be_asked, asked.answer) == ("y", ("z",), one)
+    assert asked.terms
+    assert asked.terms.total_minor == 1050
+    assert told.tell(answered(one.order_id, one)) == []
+    told.tell(answered("y"))
+    asked = told.only(o.OrderMergeRequested)
+    assert (asked.source_id, asked.to_be_asked, asked.answer) == ("z", (), None)
+    assert asked.terms, "the first has agreed"
+    told.tell(answered("z"))
+    assert told.shapes() == ["OrderPlaced", "OrderJoined"]
+    assert told.only(o.OrderJoined).from_order_ids == (one.order_id,)
+
+
+def test_what_several_become_has_the_lines_charges_and_waits_of_all() -> None:
+    later = PLACE.placed_at + timedelta(hours=1)
+    one = merged_from("1", "A", discount_minor=10, tax_minor=1, placed_at=later, priority=3)
+    two = merged_from("2", "A", shipping_minor=20, discount_minor=5, tax_minor=2, priority=1)
+    told = Told(merge(one.order_id, two.order_id), answered(one.order_id, one), answered(two.order_id, two))
+    assert told.shapes() == ["OrderPlaced", "OrderJoined", "OrderBackordered"]
+    content = told.state.content
+    assert content
+    assert (content.shipping_minor, content.discount_minor, content.tax_minor) == (70, 15, 3)
+    assert [line.line_id for line in content.lines] == ["1.1", "1.2", "2.1", "2.2"]
+    assert (content.placed_at, content.priority, content.external_id) == (PLACE.placed_at, 3, "merge/m")
+    waits = told.only(o.OrderBackordered)
+    assert (waits.demand, waits.priority, waits.placed_at) == ({"A": 4}, 3, PLACE.placed_at)
+    joined = told.only(o.OrderJoined)
+    assert joined.from_order_ids == (one.order_id, two.order_id)
+    names = [lock.reservation_id for lock in joined.transfers]
+    assert names == [o.transferred(MERGED, f"{each.order_id}/1") for each in (one, two)]
+
+
+def test_an_order_that_is_there_already_is_not_what_others_become() -> None:
+    one = merged_from("1")
+    told = Told(merge(one.order_id, "y"), answered(one.order_id, one), answered("y"))
+    assert told.state.phase == "allocating"
+    assert told.tell(merge(one.order_id, "y")) == []
+    assert told.tell(answered("y")) == []
+    failed = Told(merge("x", "y"), answered("x"), answered("y"))
+    assert failed.shapes() == ["OrderMergeFailed"]
+    assert failed.only(o.OrderMergeFailed).merge_id == "m"
+    assert failed.tell(merge("x", "y")) == []

@@ -199,20 +199,17 @@ def require_units(order: Order, units: Mapping[str, int]) -> None:
 
 def _cancel_unreleased(order: Order, command: o.CancelOrderLines, units: Mapping[str, int]) -> Iterator[o.OrderEvent]:
     assert order.content
-    off = shares_off(order.content, units, order.bundles)
+    off = shares_off(order.content, units)
     told = money.reduced(order.content, units, off)
     after = amended(order.content, told)
     yield from change(order, after, o.OrderLinesCancelled, _cancellation(command, units), told)
 
 
-def shares_off(
-    content: o.OrderContent, units: Mapping[str, int], bundles: Mapping[str, Mapping[str, int]]
-) -> list[o.LineShare]:
-    """What so many units of lines are worth."""
-    there = {line.line_id: line.quantity for line in content.lines}
+def shares_off(content: o.OrderContent, units: Mapping[str, int]) -> list[o.LineShare]:
+    """What so many units of lines are worth. A bundle is one thing here: in parts it would lose a cent to rounding."""
     return [
-        money.taken(share, units[share.line_id] * share.quantity // there[share.line_id])[0]
-        for share in money.shares_of(content, bundles).lines
+        money.taken(share, units[share.line_id])[0]
+        for share in money.shares_of(content, {}).lines
         if share.line_id in units
     ]
 

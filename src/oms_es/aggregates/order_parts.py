@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -39,8 +38,7 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
     changes.require_units(order, units)
     if units == {line.line_id: line.quantity for line in order.content.lines}:
         raise Refused("nothing_left", f"order {command.order_id} would have no line left; split fewer units")
-    bundles: Any = order.bundles
-    off = changes.shares_off(order.content, units, bundles)
+    off = changes.shares_off(order.content, units)
     told = money.reduced(order.content, units, off)
     after = changes.amended(order.content, told)
     content = _content_of(order.content, units, after, f"{order.content.external_id}/{command.split_id}")
