@@ -341,13 +341,22 @@ def order_named(connection: queries.Connection, name: str) -> queries.Row:
 def show_stock(sku: str, *, json: Json = False) -> None:
     """What is where, and how much of it can still be promised."""
     with reading(set_up()) as connection:
-        levels = queries.stock_of(connection, sku)
+        levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
+        numbered = queries.numbered_at(connection, sku)
     if not levels:
         raise NotFound(f"there has never been any {sku}; receive it with `oms-es stock receive`")
     if json:
-        print_json(levels)
+        told = [
+            {
+                **level,
+                "places": [place for place in places if place["location"] == level["location"]],
+                "serials": numbered.get(level["location"], []),
+            }
+            for level in levels
+        ]
+        print_json(told)
     else:
-        display.console_on(sys.stdout).print(display.stock_levels(sku, levels))
+        display.console_on(sys.stdout).print(display.stock_levels(sku, levels, places, numbered))
 
 
 @shipment_app.command("quote")

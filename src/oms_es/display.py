@@ -130,11 +130,40 @@ def _weighed(rank: int, candidate: Candidate) -> Sequence[object]:
     return ("" if rank else "*", ", ".join(candidate.locations), candidate.covers_units, *measures, score)
 
 
-def stock_levels(sku: str, levels: Iterable[Row]) -> Table:
-    names = ("on_hand", "reserved", "safety_stock", "atp", "received", "shipped", "short")
-    rows = [(level["location"], *(level[name] for name in names)) for level in levels]
-    columns = ("location", *(name.replace("_", " ") for name in names))
-    return grid(f"Stock of {sku}", rows, *columns, numbers=columns[1:])
+def stock_levels(
+    sku: str, levels: Iterable[Row], places: Sequence[Row], numbered: Mapping[str, Sequence[str]]
+) -> RenderableType:
+    """And, where units are told apart by bin, lot or condition, which are where."""
+    names = (
+        *("on_hand", "reserved", "safety_stock", "atp", "damaged", "quarantine", "inbound"),
+        *("received", "shipped", "short"),
+    )
+    lots: dict[str, set[str]] = defaultdict(set)
+    for place in places:
+        lots[place["location"]].update(filter(None, [place["lot"]]))
+    rows = [
+        (at := level["location"], *(level[name] for name in names), len(lots[at]), len(numbered.get(at, ())))
+        for level in levels
+    ]
+    columns = ("location", *(name.replace("_", " ") for name in names), "lots", "serials")
+    table = grid(f"Stock of {sku}", rows, *columns, numbers=columns[1:])
+    told_apart = any(place["bin"] or place["lot"] for place in places)
+    return Group(table, stock_places(places)) if told_apart else table
+
+
+def stock_places(places: Iterable[Row]) -> Table:
+    rows = [
+        (
+            place["location"],
+            place["bin"],
+            place["lot"],
+            f"{place['lot_expires_at']:%Y-%m-%d}" if place["lot_expires_at"] else "",
+            place["condition"],
+            place["quantity"],
+        )
+        for place in places
+    ]
+    return grid("Where it is", rows, "location", "bin", "lot", "expires", "condition", "units", numbers=("units",))
 
 
 def quote(choice: CarrierChoice) -> Table:

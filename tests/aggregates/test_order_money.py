@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates.order import PAYMENT_ATTEMPTS_MAX
@@ -144,6 +146,29 @@ def test_a_held_order_is_paid_and_released_with_its_last_hold() -> None:
     assert told.shapes() == ["OrderHoldReleased", "OrderReleased"]
     free = Told(placed(discount_minor=1050), HOLD, *LOCKING)
     assert free.state.phase == "held"
+
+
+def test_a_hold_with_an_end_is_overdue_then_once_and_stays_on() -> None:
+    until = o.HoldOrder(**OF, kind="fraud", until=NOON)
+    chase = o.ChaseHold(**OF, kind="fraud", now=NOON)
+    told = Told(*DUE, until, paid())
+    assert told.tell(chase.model_copy(update={"now": NOON - timedelta(seconds=1)})) == []
+    told.tell(chase)
+    assert told.only(o.OrderHoldOverdue).until == NOON
+    assert told.tell(chase) == []
+    assert told.state.phase == "held"
+
+
+def test_a_hold_is_given_more_time_and_none_is_overdue_that_is_off_or_has_no_end() -> None:
+    until = o.HoldOrder(**OF, kind="fraud", until=NOON)
+    later = o.HoldOrder(**OF, kind="fraud", until=NOON + timedelta(days=1))
+    chase = o.ChaseHold(**OF, kind="fraud", now=NOON)
+    assert Told(*DUE, until, later).tell(chase) == []
+    assert Told(*DUE, until, later).tell(later) == []
+    assert Told(*DUE, until, UNHOLD).tell(chase) == []
+    assert Told(*DUE, HOLD).tell(chase) == []
+    with pytest.raises(ValidationError, match="leave until out"):
+        o.HoldOrder(**OF, kind="payment", until=NOON)
 
 
 def test_a_held_order_can_be_cancelled() -> None:

@@ -65,7 +65,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             "returns",
             "feedback_scores",
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
-            *("inbounds", "replenishments", "carrier_rates", "delivery_options", "tracking_reports"),
+            *("inbounds", "replenishments", "serial_numbers", "carrier_rates", "delivery_options", "tracking_reports"),
         )
     } | {
         "every document that history points at is there, and is what its hash says",

@@ -118,3 +118,31 @@ def test_a_quote_says_who_would_be_chosen_and_why_not_the_others(oms: Any, datab
 def run_engine(url: str) -> None:
     with Engine(url) as engine:
         engine.settle()
+
+
+def test_stock_is_shown_with_what_is_aside_on_its_way_in_lots_and_numbered(oms: Any, database_url: str) -> None:
+    at = ("A", "berlin")
+    for verb, *options in (
+        ("receive", "--receipt-id", "1", "--quantity", "5", "--lot", "L-7", "--lot-expires-at", "2098-03-01T00:00:00Z"),
+        ("receive", "--receipt-id", "2", "--quantity", "2", "--bin", "shelf"),
+        ("change-condition", "--change-id", "c", "--quantity", "1", "--condition", "damaged", "--bin", "shelf"),
+        ("expect-inbound", "--inbound-id", "po", "--quantity", "9", "--promised-at", "2098-01-01T00:00:00Z"),
+    ):
+        assert oms("stock", verb, *at, *options)[0] == Code.OK
+    assert (
+        oms("serials", "receive", "A", "--location", "berlin", "--serials", '["N1"]', "--receipt-id", "n")[0] == Code.OK
+    )
+    with Engine(database_url) as engine:
+        engine.settle()
+    code, shown, _ = oms("stock", "show", "A", "--json")
+    (level,) = json.loads(shown)
+    assert (code, level["on_hand"], level["damaged"], level["inbound"]) == (Code.OK, 8, 1, 9)
+    assert level["serials"] == ["N1"]
+    assert sorted((place["bin"], place["lot"], place["condition"], place["quantity"]) for place in level["places"]) == [
+        ("", "", "sellable", 1),
+        ("", "L-7", "sellable", 5),
+        ("shelf", "", "damaged", 1),
+        ("shelf", "", "sellable", 1),
+    ]
+    _, table, _ = oms("stock", "show", "A")
+    assert all(word in table for word in ("damaged", "quarantine", "inbound", "lots", "serials", "L-7", "2098-03-01"))

@@ -55,3 +55,8 @@ def test_an_answer_that_does_not_come_in_time_is_chased_also_where_names_have_sl
 
 def test_nothing_due_lets_nothing_go() -> None:
     assert tuple(due_commands([], NOON)) == ()
+
+
+def test_a_hold_whose_time_is_over_is_chased() -> None:
+    held = o.OrderHeld(**OF, kind="fraud", until=NOON)
+    assert tuple(due_commands(fold(projection, held).values(), NOON)) == (o.ChaseHold(**OF, kind="fraud", now=NOON),)

@@ -214,6 +214,7 @@ EXAMPLES: dict[str, Any] = {
     "unit_price_minor": 795,
     "units": 2,
     "units_gained_min": 1,
+    "until": MOMENT,
     "up_to": 20,
     "version": "2",
     "void_id": f"{ORDER}.1",

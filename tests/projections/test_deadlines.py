@@ -10,9 +10,10 @@ import pytest
 from folding import fold, recorded_at
 from oms_es.kernel import Event
 from oms_es.projections.deadlines import ANSWER_DUE_SECONDS, NEVER, PAYMENT_DUE_SECONDS, projection
+from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
-from story import AUTHORIZED, NOON, OF_PAYMENT, ORDER, PAYMENT, allocated, at, cancelled, held, released
+from story import AUTHORIZED, NOON, OF, OF_PAYMENT, ORDER, PAYMENT, allocated, at, cancelled, held, released
 
 CART: Any = {**held(order_id="cart"), "reservation_id": "cart-7"}
 CART_HELD = s.StockReserved(**CART, expires_at=NOON)
@@ -176,3 +177,25 @@ def test_a_callback_has_twice_as_long_each_time_before_it_is_asked_for() -> None
 )
 def test_what_is_asked_for_or_came_is_not_due(no_longer: Event) -> None:
     assert fold(projection, awaited(1), no_longer) == {}
+
+
+HELD = o.OrderHeld(**OF, kind="fraud", until=NOON)
+
+
+def test_a_hold_with_an_end_is_due_then_and_one_without_is_not() -> None:
+    (row,) = fold(projection, HELD).values()
+    assert (row["kind"], row["due_at"], row["order_id"], row["subject"]) == ("hold_overdue", NOON, ORDER, "fraud")
+    assert fold(projection, o.OrderHeld(**OF, kind="fraud")) == {}
+
+
+@pytest.mark.parametrize(
+    "off",
+    [
+        o.OrderHoldReleased(**OF, kind="fraud"),
+        o.OrderHoldOverdue(**OF, kind="fraud", until=NOON),
+        o.OrderOverridden(**OF, override_id="x", to="released", reason="it is fine"),
+        cancelled(),
+    ],
+)
+def test_a_hold_that_is_off_or_overdue_is_not_due(off: Event) -> None:
+    assert fold(projection, HELD, off) == {}

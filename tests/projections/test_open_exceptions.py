@@ -230,3 +230,13 @@ def test_what_came_back_and_what_a_carrier_contradicts_waits_for_a_person() -> N
     assert (row["exception_id"], row["detail"]) == (f"returned_to_sender/{PARCEL}", "came back to berlin: 2 x A")
     disputed = sh.ShipmentReportDisputed(**OF_PARCEL, report="m", detail="seen although it was cancelled")
     assert only(disputed)["detail"] == "seen although it was cancelled"
+
+
+def test_a_hold_that_nobody_decides_about_in_time_says_so_until_it_has_more_time() -> None:
+    on = o.OrderHeld(**OF, kind="fraud", note="two cards", until=NOON)
+    overdue = o.OrderHoldOverdue(**OF, kind="fraud", until=NOON)
+    row = only(on, overdue)
+    assert (row["kind"], row["detail"], row["raised_at"]) == ("hold_overdue", "held, fraud: two cards", recorded_at(2))
+    assert only(on, overdue, on)["kind"] == "held_fraud"
+    assert fold(projection, on, overdue, o.OrderHoldReleased(**OF, kind="fraud")) == {}
+    assert fold(projection, on, overdue, cancelled()) == {}

@@ -262,10 +262,17 @@ def _lapse(order: Order, command: o.LapseOrder) -> Iterator[o.OrderEvent]:
 
 
 def _hold(order: Order, command: o.HoldOrder) -> Iterator[o.OrderEvent]:
-    if command.kind in order.holds:
+    """Told again with another time, that one holds."""
+    if command.kind in order.holds and command.until in (None, order.held_until.get(command.kind)):
         return
     changes.require_before_release(order, "held")
-    yield o.OrderHeld(order_id=command.order_id, kind=command.kind, note=command.note)
+    yield o.OrderHeld(order_id=command.order_id, kind=command.kind, note=command.note, until=command.until)
+
+
+def _chase_hold(order: Order, command: o.ChaseHold) -> Iterator[o.OrderEvent]:
+    until = order.held_until.get(command.kind)
+    if until and until <= command.now and command.kind in order.holds and order.phase not in o.FINAL_PHASES:
+        yield o.OrderHoldOverdue(order_id=command.order_id, kind=command.kind, until=until)
 
 
 def _release_hold(order: Order, command: o.ReleaseHold) -> Iterator[o.OrderEvent]:
@@ -436,6 +443,7 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.CancelOrderLines: changes.cancel_lines,
     o.SplitOrder: parts.split,
     o.HoldOrder: _hold,
+    o.ChaseHold: _chase_hold,
     o.ReleaseHold: _release_hold,
     o.RefundOrder: _refund,
     o.OverrideOrder: _override,
@@ -472,6 +480,7 @@ decider = Decider(
         o.OrderBalanceDue,
         o.OrderHeld,
         o.OrderHoldReleased,
+        o.OrderHoldOverdue,
         o.OrderAmended,
         o.OrderAmendmentKept,
         o.OrderAmendmentRefused,

@@ -72,6 +72,7 @@ class Order(NamedTuple):
     payments: HashTrieMap[str, Payment] = HashTrieMap()
     payments_made: int = 0
     holds: HashTrieSet[str] = HashTrieSet()
+    held_until: HashTrieMap[str, Moment] = HashTrieMap()  # by kind, while it is not overdue
     applied: HashTrieSet[str] = HashTrieSet()  # amendments, cancellations of lines, refunds: each once
     revisions: HashTrieMap[str, int] = HashTrieMap()  # by field, the highest that was told
     plans: HashTrieMap[str, o.ShipmentPlan] = HashTrieMap()
@@ -283,11 +284,16 @@ def _covered(order: Order, event: o.OrderPresaleCovered) -> Order:
 
 
 def _held(order: Order, event: o.OrderHeld) -> Order:
-    return order._replace(holds=order.holds.insert(event.kind))
+    held_until = order.held_until.insert(event.kind, event.until) if event.until else order.held_until
+    return order._replace(holds=order.holds.insert(event.kind), held_until=held_until)
+
+
+def _hold_overdue(order: Order, event: o.OrderHoldOverdue) -> Order:
+    return order._replace(held_until=order.held_until.discard(event.kind))
 
 
 def _hold_released(order: Order, event: o.OrderHoldReleased) -> Order:
-    return order._replace(holds=order.holds.discard(event.kind))
+    return order._replace(holds=order.holds.discard(event.kind), held_until=order.held_until.discard(event.kind))
 
 
 def _amended(order: Order, event: o.OrderAmended) -> Order:
@@ -558,6 +564,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderPresold: _presold,
     o.OrderPresaleCovered: _covered,
     o.OrderHeld: _held,
+    o.OrderHoldOverdue: _hold_overdue,
     o.OrderHoldReleased: _hold_released,
     o.OrderAmended: _amended,
     o.OrderSplit: _split,

@@ -21,6 +21,7 @@ TIMELINE_MAX = 2_000
 EXCEPTIONS_MAX = 100
 PLACES_MAX = 1_000
 REQUESTS_MAX = 1_000
+SERIALS_MAX = 10_000
 LOCATIONS_MAX = 1_000
 SALES_ROWS_MAX = 10_000
 NAMES_MAX = 100
@@ -96,6 +97,24 @@ def exceptions_of(connection: Connection, order_id: str) -> list[Row]:
 def stock_of(connection: Connection, sku: str) -> list[Row]:
     query = "SELECT * FROM stock_levels WHERE sku = %s ORDER BY location LIMIT %s"
     return connection.execute(query, [sku, LOCATIONS_MAX]).fetchall()
+
+
+def places_of(connection: Connection, sku: str) -> list[Row]:
+    """Where its units are, as far as somebody told them apart; what expires first, first."""
+    query = (
+        "SELECT location, bin, lot, condition, lot_expires_at, quantity FROM stock_places WHERE sku = %s "
+        'ORDER BY location, lot_expires_at NULLS LAST, bin COLLATE "C", lot COLLATE "C", condition LIMIT %s'
+    )
+    return connection.execute(query, [sku, PLACES_MAX]).fetchall()
+
+
+def numbered_at(connection: Connection, sku: str) -> dict[str, list[str]]:
+    """Its serial numbers, by location."""
+    query = 'SELECT location, serial FROM serial_numbers WHERE sku = %s ORDER BY location, serial COLLATE "C" LIMIT %s'
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query, [sku, SERIALS_MAX]):
+        found.setdefault(row["location"], []).append(row["serial"])
+    return found
 
 
 def pick_advice(connection: Connection, sku: str, location: str, now: datetime) -> list[Row]:

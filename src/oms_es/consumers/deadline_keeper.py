@@ -1,8 +1,8 @@
 """Deadline keeper: what is due is let go.
 
 Reads    rows of `deadlines` whose time has come
-Emits    LapseOrder, LapsePresale, RepeatPayment, ExpireReservation, ExpireLot, ExpireAuthorization, ChaseAnswer,
-         SuspectLoss, ChaseCancellation, LapseRma
+Emits    LapseOrder, LapsePresale, RepeatPayment, ChaseHold, ExpireReservation, ExpireLot, ExpireAuthorization,
+         ChaseAnswer, SuspectLoss, ChaseCancellation, LapseRma
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from oms_es.kernel import Command, Row
-from oms_es.schemas.order import LapseOrder, LapsePresale, RepeatPayment
+from oms_es.schemas.order import ChaseHold, LapseOrder, LapsePresale, RepeatPayment
 from oms_es.schemas.payment import ChaseAnswer, ExpireAuthorization
 from oms_es.schemas.rma import LapseRma
 from oms_es.schemas.shipment import ChaseCancellation, SuspectLoss
@@ -30,6 +30,10 @@ def lapse_the_order(row: Row, _: datetime) -> Command:
 
 def lapse_the_presale(row: Row, _: datetime) -> Command:
     return LapsePresale(order_id=row["order_id"])
+
+
+def chase_the_hold(row: Row, now: datetime) -> Command:
+    return ChaseHold(order_id=row["order_id"], kind=row["subject"], now=now)
 
 
 def repeat_the_payment(row: Row, _: datetime) -> Command:
@@ -71,6 +75,7 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "payment_overdue": lapse_the_order,
     "payment_retry": repeat_the_payment,
     "presale_overdue": lapse_the_presale,
+    "hold_overdue": chase_the_hold,
     "reservation_expiry": expire_the_reservation,
     "lot_expiry": expire_the_lot,
     "authorization_expiry": expire_the_authorization,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
@@ -20,6 +20,7 @@ from oms_es.schemas import rma as r
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 
+HOLD_KINDS = get_args(o.HoldKind)
 PAYMENT_DUE_SECONDS = 1_800
 PAYMENT_RETRY_SECONDS = 300
 """Before the second attempt; each further one waits twice as long."""
@@ -54,8 +55,6 @@ def of_the_payment(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
     if isinstance(event, o.OrderAllocated) and not event.amount_minor:
         return ()
-    if isinstance(event, o.OrderHeld) and event.kind != "payment":
-        return ()
     return _of_the_order(UNTIL_PAID)(recorded)  # type: ignore[no-any-return] # it makes keys of any event
 
 
@@ -80,12 +79,31 @@ def of_the_secured(recorded: Recorded) -> Iterable[Key]:
 
 
 def of_the_undone(recorded: Recorded) -> Iterable[Key]:
-    """Money of another amount than is due now: what is due is told anew."""
+    """Money of another amount than is due now: what is due is told anew. What is released by hand is held no more."""
     event: Any = recorded.event
+    by_hand = isinstance(event, o.OrderOverridden) and event.to == "released"
+    holds = _holds(event.order_id) if by_hand else ()
     if not event.payments_cancelled:
-        return ()
+        return holds
     retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in event.payments_cancelled)
-    return (*_of_the_order(UNTIL_PAID)(recorded), *retries)
+    return (*_of_the_order(UNTIL_PAID)(recorded), *retries, *holds)
+
+
+UNTIL_DECIDED = "hold"
+
+
+def _holds(order_id: str) -> tuple[Key, ...]:
+    return tuple((f"{UNTIL_DECIDED}/{order_id}/{kind}",) for kind in HOLD_KINDS)
+
+
+def of_the_hold(recorded: Recorded) -> Iterable[Key]:
+    """One that lapses with its payment, or has an end."""
+    event: Any = recorded.event
+    if event.kind == "payment":
+        return _of_the_order(UNTIL_PAID)(recorded) if isinstance(event, o.OrderHeld) else ()
+    if isinstance(event, o.OrderHeld) and event.until is None:
+        return ()
+    return ((f"{UNTIL_DECIDED}/{event.order_id}/{event.kind}",),)
 
 
 def of_the_ended(recorded: Recorded) -> Iterable[Key]:
@@ -93,7 +111,7 @@ def of_the_ended(recorded: Recorded) -> Iterable[Key]:
     assert isinstance(event, o.OrderCancelled)
     payments = event.payment_ids or ((event.payment_id,) if event.payment_id else ())
     retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in payments)
-    return (*_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE)(recorded), *retries)
+    return (*_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE)(recorded), *retries, *_holds(event.order_id))
 
 
 def of_the_reservation(recorded: Recorded) -> Iterable[Key]:
@@ -163,8 +181,12 @@ def is_asked_for_again(row: Row | None, recorded: Recorded, key: Key) -> Row | N
     return {**until, "due_at": max(row["due_at"], until["due_at"])} if row else until
 
 
-@projection.on(o.OrderHeld, keys=of_the_payment)
-def waits_for_a_person(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(o.OrderHeld, keys=of_the_hold)
+def waits_for_a_person(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderHeld)
+    if event.until:
+        return _due(key, "hold_overdue", event.until, event.order_id, event.kind)
     until = recorded.recorded_at + timedelta(seconds=PAYMENT_HOLD_SECONDS)
     return row and {**row, "due_at": max(row["due_at"], until)}
 
@@ -182,6 +204,7 @@ def goods_are_due(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
 @projection.on(
     o.OrderAmended, o.OrderLinesCancelled, o.OrderSplit, o.OrderMergedInto, o.OrderOverridden, keys=of_the_undone
 )
+@projection.on(o.OrderHoldReleased, o.OrderHoldOverdue, keys=of_the_hold)
 @projection.on(o.OrderReleased, keys=_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE))
 @projection.on(o.OrderCancelled, keys=of_the_ended)
 def settled(_: Row | None, __: Recorded, ___: Key) -> None:

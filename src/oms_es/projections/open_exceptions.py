@@ -66,7 +66,7 @@ def of_the_numbers(recorded: Recorded) -> Iterable[Key]:
 
 def about_the_hold(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
-    assert isinstance(event, o.OrderHeld | o.OrderHoldReleased)
+    assert isinstance(event, o.OrderHeld | o.OrderHoldOverdue | o.OrderHoldReleased)
     return ((f"held_{event.kind}/{event.order_id}",),)
 
 
@@ -132,7 +132,20 @@ def could_not_be_stopped(row: Row | None, recorded: Recorded, key: Key) -> Row:
 def waits_for_a_person(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, o.OrderHeld)
+    if row and event.until and row["kind"] == OVERDUE:
+        return {**row, "kind": f"held_{event.kind}"}  # it was given more time
     return row or raised(key, recorded, f"held, {event.kind}: {event.note}")
+
+
+OVERDUE = "hold_overdue"
+
+
+@projection.on(o.OrderHoldOverdue, keys=about_the_hold)
+def nobody_decided(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderHoldOverdue)
+    held = row or raised(key, recorded, f"held, {event.kind}")
+    return {**held, "kind": OVERDUE, "raised_at": recorded.recorded_at}
 
 
 @projection.on(o.OrderHoldReleased, keys=about_the_hold)

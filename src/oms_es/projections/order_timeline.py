@@ -56,6 +56,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderPresaleCovered: "{e.sku} has come to {e.location}",
     o.OrderBalanceDue: "the balance is due",
     o.OrderHeld: "held, {e.kind}: {e.note}",
+    o.OrderHoldOverdue: "held, {e.kind}, and nobody decided by {e.until:%Y-%m-%d %H:%M}",
     o.OrderHoldReleased: "no longer held, {e.kind}",
     o.OrderAmended: "amended, " + MONEY,
     n.OrderNumbered: "is called {e.name}",

@@ -344,6 +344,21 @@ class HoldOrder(OrderCommand):
 
     kind: HoldKind
     note: Text = ""
+    until: Moment | None = None
+    """By then somebody should have decided; it stays held, and that it is overdue is shown."""
+
+    @model_validator(mode="after")
+    def _payments_have_their_own(self) -> Self:
+        if self.until and self.kind == "payment":
+            raise ValueError("a hold of kind payment lapses by itself: leave until out")
+        return self
+
+
+class ChaseHold(OrderCommand):
+    """Somebody should have decided by `now`: say so, if the hold is still on. It never comes off by itself."""
+
+    kind: HoldKind
+    now: Moment
 
 
 class ReleaseHold(OrderCommand):
@@ -737,6 +752,14 @@ class OrderOverridden(OrderEvent):
 class OrderHeld(OrderEvent):
     kind: HoldKind
     note: str = ""
+    until: Moment | None = None
+
+
+class OrderHoldOverdue(OrderEvent):
+    """By `until` somebody should have decided, and nobody has."""
+
+    kind: HoldKind
+    until: Moment
 
 
 class OrderHoldReleased(OrderEvent):
