@@ -158,6 +158,13 @@ class MemoryGroup:
     def poll(self) -> dict[Place, list[Message]]:
         self.broker.answer(self.node)
         self.stirred = False
+        try:
+            return self._polled()
+        except BaseException:
+            self.stirred = True  # it is all still to come
+            raise
+
+    def _polled(self) -> dict[Place, list[Message]]:
         if not self.joined:
             self.broker.touch(self.node)
             self.members.join(self)

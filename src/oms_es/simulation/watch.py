@@ -182,10 +182,11 @@ def _listed(database: Database) -> set[str]:
 
 def _unfinished(watch: Watch, due: set[str], listed: set[str], now: datetime) -> Iterator[Violation]:
     stuck = {effect.subject for effect in watch.effects if not watch.ends_well(effect)}
+    free = _free(watch)
     for stream, (state, _) in watch.history.states.items():
         category = stream.partition("-")[0]
         open_order = category == "order" and state.placed and state.phase not in FINAL_PHASES
-        if open_order and state.order_id not in listed and not waits(watch, state, stuck, due):
+        if open_order and state.order_id not in listed and not waits(state, stuck, due, free):
             yield Violation("every order ends, or says what it waits for", f"{stream} is {state.phase}")
         if category == "stock":
             for key, held in state.reserved.items():
@@ -195,11 +196,11 @@ def _unfinished(watch: Watch, due: set[str], listed: set[str], now: datetime) ->
                     )
 
 
-def waits(watch: Watch, order: Any, stuck: set[str], due: set[str]) -> str | None:
-    """What an order waits for that nobody here can bring about; None if there is nothing."""
+def waits(order: Any, stuck: set[str], due: set[str], free: set[str]) -> str | None:
+    """What an order waits for that nobody here can bring about; None if there is nothing. `free`: SKUs."""
     match order.phase:
         case "backordered":
-            return None if any(_free(watch, sku) for sku in order.backordered) else "stock"
+            return None if any(sku in free for sku in order.backordered) else "stock"
         case "awaiting_stock":
             return "the goods of a presale"
         case "held":
@@ -212,13 +213,17 @@ def waits(watch: Watch, order: Any, stuck: set[str], due: set[str]) -> str | Non
     return None
 
 
-def _free(watch: Watch, sku: str) -> bool:
-    """Whether a location that is open could promise a unit."""
+def _free(watch: Watch) -> set[str]:
+    """The SKUs of which a location that is open could promise a unit."""
     states = watch.history.states
+    found: set[str] = set()
     for stream, (state, _) in states.items():
-        if stream.startswith(f"stock-{sku}@") and state.atp > 0 and f"location-{stream.partition('@')[2]}" in states:
-            return True
-    return False
+        category, _, key = stream.partition("-")
+        if category == "stock" and state.atp > 0:
+            sku, _, location = key.partition("@")
+            if f"location-{location}" in states:
+                found.add(sku)
+    return found
 
 
 def _untold(watch: Watch) -> Iterator[Violation]:
