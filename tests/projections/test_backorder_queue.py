@@ -21,7 +21,14 @@ def waiting(*events: Event) -> dict[Any, int]:
 
 def test_every_sku_that_lacks_has_its_row() -> None:
     rows = fold(projection, placed(), backordered(A=2, B=1, placed_at=EARLIER))
-    since = {"waiting_since": EARLIER, "priority": 0, "turn": EARLIER, "promised_at": None, "terms": {}}
+    since = {
+        "waiting_since": EARLIER,
+        "priority": 0,
+        "turn": EARLIER,
+        "promised_at": None,
+        "terms": {},
+        "waiting": True,
+    }
     assert rows == {
         (ORDER, "A"): {"order_id": ORDER, "sku": "A", "quantity": 2, **since},
         (ORDER, "B"): {"order_id": ORDER, "sku": "B", "quantity": 1, **since},

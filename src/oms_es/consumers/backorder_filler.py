@@ -3,6 +3,7 @@
 Reads    StockReceived, StockReleased, StockReservationExpired; facts: backorder_queue of the SKU, locations, rules
          StockReserved, OrderCancelled, and what makes more promisable (MORE); facts: also stock_levels of the SKUs
          OrderBackordered; facts: all that sourcing asks for, backorder_queue of what it lacks
+         LocationOpened, SourcingRulesPublished; facts: backorder_queue, locations, rules
 Emits    RetrySourcing
 Decides  whom to wake: in turn those who may be served from where the stock is; sourcing decides what they get.
 
@@ -10,9 +11,10 @@ No wake-up is lost. Stock that came before an order waits is seen in the levels 
 that comes after is seen as an event when the order is in the queue. Several arrivals may wake the same first order, and
 each wakes a bounded number: therefore an order that was woken and then locked its units, or was cancelled, wakes the
 next one while anything is free. Whoever is woken and cannot use what is free, because it would have to be split or is
-not worth a parcel, wakes the next one behind it. Three cases wake nobody until more stock comes: a location that opens
-after its stock came, rules that are published after it came, and an order that is cancelled in the moment in which it
-is being sourced. Of a queue the first `WOKEN_MAX` are looked at.
+not worth a parcel, wakes the next one behind it. A location that opens after its stock came, and rules that are
+published after it came, wake the first in turn of each SKU who may be served now; those wake the next. One case wakes
+nobody until more stock comes: an order that is cancelled in the moment in which it is being sourced. Of a queue the
+first `WOKEN_MAX` are looked at, of all of them the first `WAITING_MAX`.
 
 No order is woken for ever. Whoever is woken leaves the queue until it is sourced, and then either locks what was free,
 so that less is lacking, or sourcing would find nothing for it in levels newer than its shortage; a turn is only ever
@@ -27,7 +29,9 @@ from oms_es.consumers import sourcing_facts
 from oms_es.consumers.sourcing_facts import errand_of_terms, most_promisable, open_places, planned, promisable, rules_of
 from oms_es.consumers.sourcing_search import Errand, Place, barred, distance_km
 from oms_es.kernel import Consumer, Facts, Row, Wanted
+from oms_es.schemas.location import LocationOpened
 from oms_es.schemas.order import OrderBackordered, OrderCancelled, RetrySourcing, SourcingTerms, reservation_id_of
+from oms_es.schemas.rules import SourcingRulesPublished
 from oms_es.schemas.stock import (
     ChannelShareSet,
     PresaleLimitSet,
@@ -48,6 +52,8 @@ Free = tuple[Place, Row | None]
 """A place where units came free, and what can be promised there if that is known."""
 WOKEN_MAX = 200
 """Orders looked at, and woken at most, because of one event."""
+WAITING_MAX = 2_000
+"""Of all that wait, whatever for, those looked at because a location opened or rules changed."""
 
 
 def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str, ...]:
@@ -100,6 +106,21 @@ def wake_when_more_can_be_promised(event: StockEvent, facts: Facts) -> Iterator[
 def wake_the_next(event: StockReserved | OrderCancelled, facts: Facts) -> Iterator[RetrySourcing]:
     for sku in skus_of(event):
         yield from _wake(facts["backorder_queue"][sku], 1, _free(sku, facts), facts)
+
+
+EVERYBODY = Wanted("backorder_queue", by="waiting", keys=lambda _: (True,), limit=WAITING_MAX, order_by="turn")
+
+
+@consumer.on(LocationOpened, SourcingRulesPublished, wants=(EVERYBODY, sourcing_facts.LOCATIONS, sourcing_facts.RULES))
+def wake_the_first_of_each(event: LocationOpened | SourcingRulesPublished, facts: Facts) -> Iterator[RetrySourcing]:
+    """Whether there is stock is not asked: whoever gets nothing passes the turn on, and waits as before."""
+    opened = event.location if isinstance(event, LocationOpened) else None
+    there: list[Free] = [(place, None) for place in open_places(facts) if opened in (None, place.location)]
+    first: dict[str, str] = {}
+    for row in facts["backorder_queue"][True]:
+        if row["sku"] not in first and _may_be_served(row, there, facts):
+            first[row["sku"]] = row["order_id"]
+    yield from (RetrySourcing(order_id=order_id) for order_id in dict.fromkeys(first.values()))
 
 
 @consumer.on(OrderBackordered, wants=(QUEUE, STOCK, LOCATIONS, RULES, sourcing_facts.LOADS))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
@@ -38,8 +38,11 @@ table = Table(
     Column("priority", Integer, nullable=False),
     Column("turn", DateTime(timezone=True), nullable=False),
     Column("promised_at", DateTime(timezone=True)),
+    Column("waiting", Boolean, nullable=False),
     Index("backorder_queue_by_sku", "sku", "turn", "order_id"),
+    Index("backorder_queue_by_turn", "waiting", "turn", "order_id"),
 )
+"""`waiting` is true of every row: whoever wants all of them asks by it."""
 projection = Projection(table)
 
 
@@ -80,6 +83,7 @@ def waits(row: Row | None, recorded: Recorded, key: Key) -> Row:
         "sku": key[1],
         "quantity": 0,
         "waiting_since": event.placed_at,
+        "waiting": True,
         "priority": event.priority,
         "turn": event.placed_at - timedelta(seconds=event.priority * HEAD_START_SECONDS),
     }
