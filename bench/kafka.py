@@ -116,7 +116,7 @@ def bare_producer(workers: Workers, kafka: Config) -> tuple[float, float]:
     """Seconds and CPU seconds to send what the relay sent, made beforehand."""
     messages = list(as_relayed(workers))
     publisher = Publisher(kafka)
-    publisher.partitions(f"bare.{EVENT_TOPICS['stock']}")
+    publisher.partitions([f"bare.{EVENT_TOPICS['stock']}"])
     producer = publisher._opened()  # noqa: SLF001 - the same settings, without what we do besides
     began, cpu = time.perf_counter(), time.process_time()
     for place, key, value, headers in messages:

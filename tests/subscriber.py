@@ -10,12 +10,14 @@ from typing import Any, Self
 
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is in their handbook
 
 from conftest import PARTITIONS
 from oms_es.runtime.kafka import Config, Message, Place
 from oms_es.runtime.wire import position_of
 
 READ_SECONDS_MAX = 30
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library leaves it out
 
 
 class Subscriber:
@@ -33,6 +35,7 @@ class Subscriber:
         )
         self.client.assign([TopicPartition(*place, 0) for place in self.places])
         self.offsets: dict[Place, int] = dict.fromkeys(self.places, 0)
+        self.asker = AdminClient({"bootstrap.servers": ",".join(kafka["bootstrap_servers"]), "log_level": 0})
 
     def __enter__(self) -> Self:
         return self
@@ -44,10 +47,7 @@ class Subscriber:
 
     def read(self) -> list[Message]:
         """Everything that is there now and was not read yet, partition by partition in its order."""
-        ends = {
-            place: self.client.get_watermark_offsets(TopicPartition(*place), timeout=READ_SECONDS_MAX)[1]
-            for place in self.places
-        }
+        ends = self._ends()
         found: list[Message] = []
         while any(self.offsets[place] < end for place, end in ends.items()):
             message = self.client.poll(READ_SECONDS_MAX)
@@ -58,6 +58,12 @@ class Subscriber:
                 found.append(Message(place, offset, message.key(), message.value(), headers))  # type: ignore[arg-type] # str or bytes, as its stubs have it
                 self.offsets[place] = offset + 1
         return sorted(found, key=lambda message: (message.place, message.offset))
+
+    def _ends(self) -> dict[Place, int]:
+        """By a connection of its own: on the reader's, each question would wait for a fetch to end."""
+        asked = {TopicPartition(*place): LATEST for place in self.places}
+        told = self.asker.list_offsets(asked, request_timeout=READ_SECONDS_MAX)
+        return {Place(at.topic, at.partition): future.result().offset for at, future in told.items()}
 
 
 def everything_on(kafka: Config, *topics: str) -> list[Message]:

@@ -20,9 +20,9 @@ from oms_es.projections import order_status, stock_levels
 from oms_es.runtime.coverage import Coverage
 from oms_es.runtime.groups import (
     EventShare,
+    FetchBell,
     GroupWorker,
     InputShare,
-    Nap,
     PartitionFeed,
     PartitionSource,
     Share,
@@ -32,11 +32,11 @@ from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.runtime.intake import IntakeWorker, Limit
 from oms_es.runtime.kafka import SESSION_SECONDS, Config, Group, Place, Publisher, Topic
 from oms_es.runtime.log import Unread
-from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker
+from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker, Waiter
 from oms_es.runtime.metrics import RELAY_DEPTH, Health
 from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
 from oms_es.runtime.read_models import ReadModel, SqlRows
-from oms_es.runtime.relay import RELAY_PARTITIONS, EventOutlet, Leadership, Relay
+from oms_es.runtime.relay import RELAY_PARTITIONS, EventOutlet, Leadership, Relay, RelayBell
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, ORDER_STATUS, STOCK_LEVELS, dead_letter_topic
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -116,7 +116,8 @@ class Workers(Parts):
         self.wire = Wire(VOCABULARY)
         self.coverage = Coverage(self.recorder, TOPICS_OF)
         self.log = Unread()
-        self.bell = Nap()
+        self.fetch_bell = FetchBell(self._hungry)
+        self.bell: Waiter = RelayBell(database_url) if relaying and not roles else self.fetch_bell
         self.relay = self._relay() if relaying else None
         participants: list[Participant] = [self.relay] if self.relay else []
         participants += [self._participant(role) for role in roles]
@@ -131,6 +132,8 @@ class Workers(Parts):
         for participant in self.loop.participants:
             if isinstance(participant, GroupWorker | Relay):
                 participant.close()
+        if isinstance(self.bell, RelayBell):
+            self.bell.close()
         super().close()
 
     def settled(self) -> bool:
@@ -155,6 +158,10 @@ class Workers(Parts):
 
     def health(self) -> Health:
         return Health(lambda: self.loop.turned_at, self._not_ready)
+
+    def _hungry(self) -> bool:
+        """A relay among the roles is rung for by nobody."""
+        return self.relay is not None or any(p.hungry for p in self.loop.participants if isinstance(p, GroupWorker))
 
     def _not_ready(self) -> Iterator[str]:
         for participant in self.loop.participants:
@@ -194,7 +201,7 @@ class Workers(Parts):
         )
 
     def _group(self, role: str, topics: Sequence[str]) -> Group:
-        return Group(self.kafka, role, topics, self.session_seconds)
+        return Group(self.kafka, role, topics, self.session_seconds, self.fetch_bell.ring)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         for consumer in CONSUMERS:

@@ -6,7 +6,8 @@ thrown away, because nobody knows which of them arrived.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
@@ -41,7 +42,10 @@ SESSION_SECONDS = 10.0
 HEARTBEATS_PER_SESSION = 5
 POLL_INTERVAL_MS_MAX = 120_000
 """A worker that takes longer than this over its batches is thought to be stuck, and its partitions go to others."""
-FETCH_WAIT_MS = 100
+FETCH_WAIT_MS = 250
+"""How long a broker waits for something to come before it says that there is nothing."""
+LOOK_SECONDS = 0.2
+"""How often the library has its turn, whether or not messages came: it notices what happened to its group."""
 JOIN_SECONDS = 0.05
 """Per poll while a group forms. A process has many groups, which all form at once when a member comes or goes: were
 each waited for in turn, none would get on."""
@@ -118,15 +122,21 @@ class Publisher:
         self.config = config
         self._producer: Any = None
 
-    def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Raises KafkaUnavailable if any message was not acknowledged in time."""
+    def publish(self, messages: Sequence[Outgoing], meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Raises KafkaUnavailable if any message was not acknowledged in time.
+
+        `meanwhile` is done while the brokers write.
+        """
         try:
             producer = self._opened()
             sent = [
                 producer.send(place.topic, value=value, key=key, headers=headers, partition=place.partition)
                 for place, key, value, headers in messages
             ]
-            producer.flush(timeout=PUBLISH_SECONDS_MAX)
+            producer._accumulator.begin_flush()  # noqa: SLF001 - `flush` begins, and waits
+            producer._sender.wakeup()  # noqa: SLF001 - the same
+            meanwhile()
+            producer._accumulator.await_flush_completion(timeout=PUBLISH_SECONDS_MAX)  # noqa: SLF001 - the same
             failed = next((future for future in sent if not future.succeeded()), None)
         except (KafkaError, OSError, AssertionError) as error:
             self.discard()
@@ -135,28 +145,37 @@ class Publisher:
             self.discard()
             raise KafkaUnavailable(f"not published: {failed.exception or 'no acknowledgement'}")
 
-    def partitions(self, topic: str) -> int:
-        """How many the topic has. Raises KafkaUnavailable if it does not exist."""
+    def partitions(self, topics: Sequence[str]) -> dict[str, int]:
+        """How many each topic has. Raises KafkaUnavailable if one does not exist."""
+        found: dict[str, int] = {}
         try:
-            found = self._opened().partitions_for(topic)
+            producer = self._opened()
+            for topic in topics:
+                producer._sender.add_topic(topic)  # noqa: SLF001 - one question for all of them
+            for topic in topics:
+                found[topic] = len(producer.partitions_for(topic))
         except (KafkaError, OSError) as error:
             self.discard()
-            raise KafkaUnavailable(f"{topic}: {type(error).__name__}: {error}; `oms-es topics` makes it") from error
-        if not found:
-            raise KafkaUnavailable(f"there is no topic {topic}; make it with `oms-es topics`")
-        return len(found)
+            missing = ", ".join(topic for topic in topics if topic not in found)
+            raise KafkaUnavailable(f"{missing}: {type(error).__name__}: {error}; `oms-es topics` makes it") from error
+        return found
 
-    def messages(self, topic: str, partitions: int) -> int:
-        """How many were ever published to the topic, as far as they can be counted: its end offsets."""
-        places = [TopicPartition(topic, partition) for partition in range(partitions)]
+    def messages(self, partitions: Mapping[str, int]) -> dict[str, int]:
+        """How many were ever published to each topic, as far as they can be counted: its end offsets."""
+        counts = dict.fromkeys(partitions, 0)
+        if not counts:
+            return counts
+        places = [TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)]
         try:
             reader = KafkaConsumer(**self.config, enable_auto_commit=False, metrics_enabled=False)
             try:
-                return sum(reader.end_offsets(places).values())
+                for place, end in reader.end_offsets(places).items():
+                    counts[place.topic] += end
             finally:
                 reader.close(autocommit=False)
         except (KafkaError, OSError) as error:
-            raise KafkaUnavailable(f"{topic}: {type(error).__name__}: {error}") from error
+            raise KafkaUnavailable(f"{', '.join(counts)}: {type(error).__name__}: {error}") from error
+        return counts
 
     def discard(self) -> None:
         """Stop at once: what it still holds must not arrive after what is published next."""
@@ -230,24 +249,38 @@ class Group:
     """Membership of a consumer group. Offsets are committed by hand, as a hint for whoever comes next."""
 
     def __init__(
-        self, config: Config, name: str, topics: Sequence[str], session_seconds: float = SESSION_SECONDS
+        self,
+        config: Config,
+        name: str,
+        topics: Sequence[str],
+        session_seconds: float = SESSION_SECONDS,
+        ring: Callable[[], None] = lambda: None,
     ) -> None:
+        """`ring` is called on the client's own thread when something has come in."""
         self.name = name
         self.topics = topics
         self.config = config
         self.session_ms = int(session_seconds * 1_000)
+        self.ring = ring
         self._rebalances = Rebalances()
         self._consumer: Any = None
+        self._stirred = True
+        self._look_at = 0.0
 
     def poll(self, seconds: float = 0.0) -> dict[Place, list[Message]]:
         """What has come, by partition. Raises KafkaUnavailable."""
         try:
             consumer = self._opened()
-            if _joining(consumer._coordinator):  # noqa: SLF001 - nothing public tells
+            joining = _joining(consumer._coordinator)  # noqa: SLF001 - nothing public tells
+            if joining:
                 seconds = max(seconds, JOIN_SECONDS)
+            elif not seconds and self._still():
+                return {}
+            self._stirred, self._look_at = False, time.monotonic() + LOOK_SECONDS
             records = consumer.poll(timeout_ms=int(seconds * 1_000), max_records=MESSAGES_PER_POLL_MAX)
         except (KafkaError, OSError) as error:
             raise KafkaUnavailable(f"{self.name}: {type(error).__name__}: {error}") from error
+        self._stirred |= bool(records)  # there may be more
         return {Place(at.topic, at.partition): [_message(r) for r in found] for at, found in records.items()}
 
     def changes(self) -> list[tuple[bool, frozenset[Place]]]:
@@ -267,6 +300,7 @@ class Group:
         return coordinator._join_task is None and not coordinator.need_rejoin()  # noqa: SLF001 - the same
 
     def seek(self, place: Place, offset: int) -> None:
+        self._stirred = True
         with suppress(ValueError):  # it was taken from us again meanwhile
             self._opened().seek(TopicPartition(*place), offset)
 
@@ -295,6 +329,7 @@ class Group:
                 consumer.close(autocommit=False, timeout_ms=int(CLOSE_SECONDS_MAX * 1_000))
 
     def _each(self, verb: str, places: Iterable[Place]) -> None:
+        self._stirred = True
         for place in places:
             with suppress(Exception):  # it was taken from us meanwhile
                 getattr(self._opened(), verb)(TopicPartition(*place))
@@ -317,7 +352,24 @@ class Group:
                 metrics_enabled=False,
             )
             self._consumer.subscribe(topics=list(self.topics), listener=self._rebalances)
+            self._ring_after_fetches(self._consumer._fetcher)  # noqa: SLF001 - nothing public tells
         return self._consumer
+
+    def _still(self) -> bool:
+        """Whether a fetch is under way, and nothing has come in since the last poll: then a poll would cost much of
+        the time of a process with many groups, and bring nothing."""
+        fetching = self._consumer._fetcher._nodes_with_pending_fetch_requests  # noqa: SLF001 - nothing public tells
+        return fetching and not self._stirred and time.monotonic() < self._look_at
+
+    def _ring_after_fetches(self, fetcher: Any) -> None:
+        ended = fetcher._clear_pending_fetch_request  # noqa: SLF001 - the last that is done of a fetch
+
+        def ended_and_ring(*told: Any) -> None:
+            ended(*told)
+            self._stirred = True
+            self.ring()
+
+        fetcher._clear_pending_fetch_request = ended_and_ring  # noqa: SLF001 - the same
 
 
 def _message(record: Any) -> Message:

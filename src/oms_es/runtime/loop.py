@@ -105,7 +105,10 @@ class FeedReader:
         self.seen = self.saved = 0
 
     def step(self) -> int:
-        deliveries, position = self._next(self.bound())
+        read = self.feed.read(self.seen, READ_MAX)
+        if not read:
+            return 0
+        deliveries, position = self._next(read, self.bound())
         if deliveries:
             self._attempt(deliveries, position)
         elif position - self.saved > UNSAVED_EVENTS_MAX:
@@ -138,10 +141,9 @@ class FeedReader:
     def stored_position(self, name: str) -> int:
         raise NotImplementedError
 
-    def _next(self, bound: int | None) -> tuple[list[Recorded], int]:
+    def _next(self, read: Sequence[Recorded], bound: int | None) -> tuple[list[Recorded], int]:
         """The next deliveries of interest, and the position up to which nothing was left out."""
-        read = self.feed.read(self.seen, READ_MAX)
-        if bound is not None and read and read[-1].position > bound:
+        if bound is not None and read[-1].position > bound:
             read = read[: bisect_right(read, bound, key=POSITION)]
         if not read:
             return [], self.seen

@@ -48,7 +48,7 @@ class StateOutlet:
         self._partitions: Mapping[str, int] = {}
 
     def begin(self, session: psycopg.Connection[Any], _epoch: int) -> None:
-        self._partitions = {state.topic: self.publisher.partitions(state.topic) for state in self.states.values()}
+        self._partitions = self.publisher.partitions([state.topic for state in self.states.values()])
         for name, state in self.states.items():
             with session.transaction():
                 self._tell_everything_once(session, name, state)
@@ -125,7 +125,7 @@ class DeadLetterOutlet:
         self._partitions = 0
 
     def begin(self, _session: psycopg.Connection[Any], _epoch: int) -> None:
-        self._partitions = self.publisher.partitions(self.topic)
+        self._partitions = self.publisher.partitions([self.topic])[self.topic]
 
     def publish(self, session: psycopg.Connection[Any]) -> int:
         letters = session.execute(

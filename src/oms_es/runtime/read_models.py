@@ -42,7 +42,16 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 
 from oms_es.kernel import Facts, Fold, Key, Projection, Recorded, Row, Wanted
 from oms_es.runtime.changes import MARK_CHANGED, key_text
-from oms_es.runtime.recorder import ADVANCE, ADVANCE_FIRST, APPEND_LOCK, TRACKING, Advance, check_moved
+from oms_es.runtime.recorder import (
+    ADVANCE,
+    ADVANCE_FIRST,
+    APPEND_LOCK,
+    PASS,
+    PASS_FIRST,
+    TRACKING,
+    Advance,
+    check_moved,
+)
 
 ROWS_CACHED_MAX = 50_000
 """Rows remembered per projection."""
@@ -124,6 +133,7 @@ class SqlRows:
     def __init__(self, table: Table, engine: Engine) -> None:
         self.table = table
         self.engine = engine
+        self.at_once = engine.execution_options(isolation_level="AUTOCOMMIT")  # one statement, one answer to wait for
         self.columns = [str(c.name) for c in table.columns]  # SQLAlchemy's own names are slow to write as JSON
         self.key_columns = [str(c.name) for c in table.primary_key]
         self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
@@ -159,11 +169,12 @@ class SqlRows:
 
     def save(self, advance: Advance) -> None:
         """Move a position while no row changes."""
-        with self.engine.begin() as connection:
-            self.advance(connection, advance)
+        statement = PASS if advance.previous else PASS_FIRST
+        with self.at_once.connect() as connection:
+            check_moved(connection.exec_driver_sql(statement, advance._asdict()).first(), advance)
 
     def position(self, name: str) -> int:
-        with self.engine.connect() as connection:
+        with self.at_once.connect() as connection:
             found = connection.execute(
                 text(f"SELECT notification_id FROM {TRACKING} WHERE application_name = :name"),
                 {"name": name},

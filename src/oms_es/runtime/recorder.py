@@ -151,8 +151,9 @@ class Recorder(PostgresProcessRecorder):
 
     def save(self, advance: Advance) -> None:
         """Move a position without appending anything, for which no lock is needed."""
-        with self.datastore.transaction(commit=True) as curs:
-            self.advance(curs, advance)
+        with self.datastore.cursor() as curs:
+            curs.execute(PASS if advance.previous else PASS_FIRST, advance._asdict(), prepare=True)
+            check_moved(curs.fetchone(), advance)
 
     def bury(self, curs: psycopg.Cursor[Any], letters: Sequence[DeadLetter]) -> None:
         bury(curs, letters)
@@ -242,3 +243,6 @@ ADVANCE_FIRST = f"""
 INSERT INTO {TRACKING} (application_name, notification_id) VALUES (%(name)s, %(position)s)
 ON CONFLICT (application_name) DO NOTHING RETURNING notification_id
 """
+NO_WAIT_FOR_THE_DISK = ", set_config('synchronous_commit', 'off', true)"
+"""What moves past events of no interest may be taken back by a crash of the database: they are passed again."""
+PASS, PASS_FIRST = ADVANCE + NO_WAIT_FOR_THE_DISK, ADVANCE_FIRST + NO_WAIT_FOR_THE_DISK

@@ -9,7 +9,7 @@ The lock is the session's, and the position is saved in the same session: a rela
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +18,7 @@ import structlog
 
 from oms_es.runtime import metrics
 from oms_es.runtime.kafka import KafkaUnavailable, Outgoing, Place
+from oms_es.runtime.log import Bell
 from oms_es.runtime.recorder import APPEND_LOCK, EVENTS
 from oms_es.runtime.timing import REAL, Timing
 from oms_es.runtime.wire import Wire, place_of
@@ -27,6 +28,8 @@ RELAYED_MAX = 1_000
 """Events per publish: so much is published again after a crash."""
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the lock."""
+LOOK_SECONDS = 0.05
+"""How often is looked for what rings no bell."""
 STATEMENT_SECONDS_MAX = 30
 RELAY, RELAY_PARTITIONS = "oms_relay", "oms_relay_partitions"
 
@@ -45,6 +48,22 @@ CREATE = (
         PRIMARY KEY (topic, partition)
     )""",
 )
+
+NO_WAIT_FOR_THE_DISK = "-c synchronous_commit=off"
+"""What a crash of the database takes back from a relay is told again."""
+WAIT_FOR_THE_DISK = "set_config('synchronous_commit', 'on', true)"
+SAVE = f"""
+WITH moved AS (
+    UPDATE {RELAY} SET position = %s WHERE name = 'events' AND epoch = %s AND position = %s
+    RETURNING position
+), kept AS (
+    UPDATE {RELAY_PARTITIONS} AS kept SET position = now.position
+    FROM moved, unnest(%s::text[], %s::integer[], %s::bigint[]) AS now(topic, partition, position)
+    WHERE kept.topic = now.topic AND kept.partition = now.partition
+)
+SELECT FROM moved
+"""
+"""One statement, and one answer to wait for."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,11 +85,11 @@ class Logged(NamedTuple):
 class Publishing(Protocol):
     """What the relay needs of a broker's client."""
 
-    def publish(self, messages: Sequence[Outgoing]) -> None: ...
+    def publish(self, messages: Sequence[Outgoing], meanwhile: Callable[[], None] = ...) -> None: ...
 
-    def partitions(self, topic: str) -> int: ...
+    def partitions(self, topics: Sequence[str]) -> dict[str, int]: ...
 
-    def messages(self, topic: str, partitions: int) -> int: ...
+    def messages(self, partitions: Mapping[str, int]) -> dict[str, int]: ...
 
     def discard(self) -> None: ...
 
@@ -104,7 +123,9 @@ class Leadership:
             return False
         self._asked = self.timing.monotonic()
         session = psycopg.connect(
-            self.database_url, autocommit=True, options=f"-c statement_timeout={STATEMENT_SECONDS_MAX}s"
+            self.database_url,
+            autocommit=True,
+            options=f"-c statement_timeout={STATEMENT_SECONDS_MAX}s {NO_WAIT_FOR_THE_DISK}",
         )
         row = session.execute("SELECT pg_try_advisory_lock(%s)", [RELAY_LOCK]).fetchone()
         if row is None or not row[0]:
@@ -127,6 +148,13 @@ class Leadership:
         if session is not None:
             with suppress(psycopg.Error):
                 session.close()
+
+
+class RelayBell(Bell):
+    """The log's, and a look from time to time: states and dead letters ring none."""
+
+    def wait(self, seconds: float) -> bool:
+        return super().wait(min(seconds, LOOK_SECONDS))
 
 
 class Outlet(Protocol):
@@ -226,9 +254,10 @@ class SqlBooks:
         return {Place(topic, partition): position for topic, partition, position in found}
 
     def begin_topic(self, session: psycopg.Connection[Any], topic: str, partitions: int) -> None:
-        """How many partitions there are is written down at the first sight."""
+        """How many partitions there are is written down at the first sight, before anything is in them."""
         session.execute(
-            f"INSERT INTO {RELAY_PARTITIONS} (topic, partition) SELECT %s, n FROM generate_series(0, %s) AS n",
+            f"INSERT INTO {RELAY_PARTITIONS} (topic, partition) SELECT %s, n FROM generate_series(0, %s) AS n "
+            f"RETURNING {WAIT_FOR_THE_DISK}",
             [topic, partitions - 1],
         )
 
@@ -251,23 +280,23 @@ class SqlBooks:
         last: Mapping[Place, int],
     ) -> None:
         """Raises Deposed if another relay has begun, or has moved the position; then nothing is saved."""
-        with session.transaction():
-            moved = session.execute(
-                f"UPDATE {RELAY} SET position = %s WHERE name = 'events' AND epoch = %s AND position = %s "
-                "RETURNING position",
-                [position, epoch, previous],
-            ).fetchone()
-            if moved is None:
-                raise Deposed("another relay has moved the position")
-            session.execute(
-                f"INSERT INTO {RELAY_PARTITIONS} (topic, partition, position) "
-                "SELECT * FROM unnest(%s::text[], %s::integer[], %s::bigint[]) "
-                "ON CONFLICT (topic, partition) DO UPDATE SET position = excluded.position",
-                [[place.topic for place in last], [place.partition for place in last], list(last.values())],
-            )
+        topics, partitions = [place.topic for place in last], [place.partition for place in last]
+        moved = session.execute(
+            SAVE, [position, epoch, previous, topics, partitions, list(last.values())], prepare=True
+        ).fetchone()
+        if moved is None:
+            raise Deposed("another relay has moved the position")
 
 
 SQL_BOOKS = SqlBooks()
+
+
+class Batch(NamedTuple):
+    """Events of the log, ready to be sent: up to which position, and the last one of every partition after them."""
+
+    messages: list[Outgoing]
+    position: int
+    last: Mapping[Place, int]
 
 
 class EventOutlet:
@@ -282,11 +311,13 @@ class EventOutlet:
         self.books = books
         self.position = self.epoch = 0
         self._partitions: Mapping[str, int] = {}
-        self._last: dict[Place, int] = {}
+        self._last: Mapping[Place, int] = {}
+        self._ahead: Batch | None = None
 
     def begin(self, session: Any, epoch: int) -> None:
+        self._ahead = None
         self.epoch, self.position = epoch, self.books.position(session)
-        self._partitions = {topic: self.publisher.partitions(topic) for topic in self.topics}
+        self._partitions = self.publisher.partitions(self.topics)
         self._last = self._last_of(session)
         for topic, there in self._partitions.items():
             known = sum(place.topic == topic for place in self._last)
@@ -298,29 +329,36 @@ class EventOutlet:
 
     def _last_of(self, session: Any) -> dict[Place, int]:
         known = {place.topic for place in self.books.published(session, self.topics)}
-        for topic, count in self._partitions.items():
-            if topic not in known:
-                self._begin_topic(session, topic, count)
+        self._begin_topics(session, {topic: n for topic, n in self._partitions.items() if topic not in known})
         return self.books.published(session, self.topics)
 
-    def _begin_topic(self, session: Any, topic: str, partitions: int) -> None:
+    def _begin_topics(self, session: Any, new: Mapping[str, int]) -> None:
         """Raises KafkaUnavailable if somebody else publishes there: two logs in one topic could not be told apart."""
-        if self.publisher.messages(topic, partitions):
-            raise KafkaUnavailable(f"{topic} holds the events of another log; this one needs a Kafka of its own")
-        self.books.begin_topic(session, topic, partitions)
+        for topic, messages in self.publisher.messages(new).items():
+            if messages:
+                raise KafkaUnavailable(f"{topic} holds the events of another log; this one needs a Kafka of its own")
+            self.books.begin_topic(session, topic, new[topic])
 
     def publish(self, session: Any) -> int:
-        rows = self.books.events(session, self.position, RELAYED_MAX)
-        if not rows:
+        batch, self._ahead = self._ahead or self._read(session, self.position, self._last), None
+        if not batch.messages:
             return 0
-        last = dict(self._last)
-        messages = [self._outgoing(row, last) for row in rows]
-        self.publisher.publish(messages)
-        position, places = rows[-1].notification_id, {message.place: last[message.place] for message in messages}
-        self.books.save(session, self.epoch, self.position, position, places)
-        self._last, self.position = last, position
-        metrics.RELAY_POSITION.set(position)
-        return len(messages)
+        self.publisher.publish(batch.messages, lambda: self._look_ahead(session, batch))
+        places = {message.place: batch.last[message.place] for message in batch.messages}
+        self.books.save(session, self.epoch, self.position, batch.position, places)
+        self._last, self.position = batch.last, batch.position
+        metrics.RELAY_POSITION.set(batch.position)
+        return len(batch.messages)
+
+    def _look_ahead(self, session: Any, batch: Batch) -> None:
+        """Get the next batch ready while the brokers write this one, if there is sure to be one."""
+        if len(batch.messages) == RELAYED_MAX:
+            self._ahead = self._read(session, batch.position, batch.last)
+
+    def _read(self, session: Any, after: int, last: Mapping[Place, int]) -> Batch:
+        rows, places = self.books.events(session, after, RELAYED_MAX), dict(last)
+        messages = [self._outgoing(row, places) for row in rows]
+        return Batch(messages, rows[-1].notification_id if rows else after, places)
 
     def _outgoing(self, row: Logged, last: dict[Place, int]) -> Outgoing:
         place = place_of(row.originator_id, self._partitions)

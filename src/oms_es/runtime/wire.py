@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic_core import from_json, to_json
 
 from oms_es.kernel import Event, Recorded
-from oms_es.runtime.codec import StoredRow
+from oms_es.runtime.codec import StoredRow, opened
 from oms_es.runtime.kafka import Headers, Message, Outgoing, Place, partition_of
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
@@ -44,27 +44,29 @@ class Wire:
 
     def outgoing(self, row: StoredRow, position: int, place: Place, previous: int) -> Outgoing:
         """`previous`: the position of the event before it in the same partition; 0 for the first."""
-        stream, body = str(row.originator_id), from_json(row.state)
+        stream, (event, envelope) = str(row.originator_id), opened(row.state)
         key = stream.encode()
         current = self.events[row.topic].schema_version
-        event_id, caused_by = body["event_id"], body["caused_by"]
-        correlation, trace = _trace(body["correlation_id"])
+        event_id, caused_by = envelope["event_id"], envelope["caused_by"]
+        correlation, trace = _trace(envelope["correlation_id"])
         headers = [
             *_headers_of_type(row.topic, current, stream.partition("-")[0]),
             ("ce_id", event_id.encode()),
             ("ce_subject", key),
-            ("ce_time", body["recorded_at"].encode()),
+            ("ce_time", envelope["recorded_at"].encode()),
             ("ce_sequence", sequence(position)),
             ("ce_previoussequence", sequence(previous)),
             ("ce_streamversion", b"%d" % row.originator_version),
             ("ce_partitionkey", key),
             correlation,
-            ("ce_actor", body["actor"].encode()),
+            ("ce_actor", envelope["actor"].encode()),
             ("traceparent", f"{trace}{event_id.replace('-', '')[-16:]}-01".encode()),
         ]
         if caused_by is not None:
             headers.append(("ce_causationid", caused_by.encode()))
-        return Outgoing(place, key, to_json(self._current(row.topic, body, current)), headers)
+        if envelope["schema_version"] != current:
+            event = to_json(self._upcast(row.topic, envelope["schema_version"], event, current))
+        return Outgoing(place, key, event, headers)
 
     def recorded(self, message: Message) -> Recorded:
         """Raises KeyError or ValueError for a message that is not ours."""
@@ -99,13 +101,10 @@ class Wire:
         shape = self.events[name]
         if version == shape.schema_version:
             return shape.model_validate_json(value)
-        body = upcast(name, version, from_json(value), upcasters=self.upcasters, current=shape.schema_version)
-        return shape.model_validate(body)
+        return shape.model_validate(self._upcast(name, version, value, shape.schema_version))
 
-    def _current(self, name: str, body: Mapping[str, Any], current: int) -> Any:
-        if body["schema_version"] == current:
-            return body["event"]
-        return upcast(name, body["schema_version"], body["event"], upcasters=self.upcasters, current=current)
+    def _upcast(self, name: str, version: int, event: bytes, current: int) -> Any:
+        return upcast(name, version, from_json(event), upcasters=self.upcasters, current=current)
 
 
 @lru_cache(maxsize=TYPES_CACHED_MAX)

@@ -232,19 +232,20 @@ class MemoryPublisher:
         self.node = node
         self.broker = broker
 
-    def publish(self, messages: Sequence[Outgoing]) -> None:
+    def publish(self, messages: Sequence[Outgoing], meanwhile: Callable[[], None] = lambda: None) -> None:
         for place, key, value, headers in messages:
             self.broker.touch(self.node)
             self.broker.append(place, key, value, headers)
+        meanwhile()
         self.node.touched(KafkaUnavailable)
 
-    def partitions(self, topic: str) -> int:
+    def partitions(self, topics: Sequence[str]) -> dict[str, int]:
         self.broker.touch(self.node)
-        return len(self.broker.partitions[topic])
+        return {topic: len(self.broker.partitions[topic]) for topic in topics}
 
-    def messages(self, topic: str, partitions: int) -> int:
+    def messages(self, partitions: Mapping[str, int]) -> dict[str, int]:
         self.broker.touch(self.node)
-        return sum(partition.end for partition in self.broker.partitions[topic][:partitions])
+        return {topic: sum(partition.end for partition in self.broker.partitions[topic]) for topic in partitions}
 
     def discard(self) -> None:
         """Nothing waits to be sent."""
