@@ -19,6 +19,7 @@ from oms_es.kernel import Event, Projection, Recorded
 from oms_es.projections import order_status, stock_levels
 from oms_es.runtime.coverage import Coverage
 from oms_es.runtime.groups import (
+    Attendance,
     EventShare,
     FetchBell,
     GroupWorker,
@@ -118,10 +119,12 @@ class Workers(Parts):
         self.log = Unread()
         self.fetch_bell = FetchBell(self._hungry)
         self.bell: Waiter = RelayBell(database_url) if relaying and not roles else self.fetch_bell
+        self.attendance = Attendance()
         self.relay = self._relay() if relaying else None
         participants: list[Participant] = [self.relay] if self.relay else []
         participants += [self._participant(role) for role in roles]
         self.loop = Loop(participants, self.bell)
+        self.attendance.workers = [p for p in participants if isinstance(p, GroupWorker)]
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -194,11 +197,11 @@ class Workers(Parts):
             (source,) = (source for source in self.world.callbacks if source.name == role)
             return self.follow(source, self.log)
         if role == CHANNEL_ORDERS_ROLE:
-            return GroupWorker(self._group(role, [CHANNEL_ORDERS]), self._input_share, ARRIVALS_MAX)
+            group = self._group(role, [CHANNEL_ORDERS])
+            return GroupWorker(group, self._input_share, ARRIVALS_MAX, self.attendance)
         reader_of = self._reader_of(role)
-        return GroupWorker(
-            self._group(role, TOPICS_OF[role]), lambda place: self._event_share(place, reader_of), PROJECTED_MAX
-        )
+        group = self._group(role, TOPICS_OF[role])
+        return GroupWorker(group, lambda place: self._event_share(place, reader_of), PROJECTED_MAX, self.attendance)
 
     def _group(self, role: str, topics: Sequence[str]) -> Group:
         return Group(self.kafka, role, topics, self.session_seconds, self.fetch_bell.ring)

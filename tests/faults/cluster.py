@@ -5,16 +5,12 @@ Nobody but the test ends a member: one that ends of itself is a finding.
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
@@ -22,6 +18,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from psycopg.rows import dict_row
 
 from conftest import PARTITIONS, broker, fresh_database, reachable_directory, server
+from faults.nursery import Nursery
 from oms_es.app import DECIDERS, PROJECTIONS, migrate
 from oms_es.audit.verify import verify
 from oms_es.demo.workload import CATALOGUE, Workload
@@ -42,7 +39,7 @@ from subscriber import Chain, Subscriber, Table, rows_as_json
 
 SESSION_SECONDS = 6.0
 ORDERS_PER_SECOND = 6.0
-ORDERS_PER_FAULT_MAX = 30
+ORDERS_PER_FAULT_MAX = 12
 """However long the fault lasts: what has come must be settled after it."""
 ORDERS_MAX = 4_000
 SKUS = {product.sku for product in CATALOGUE[:60]}
@@ -53,14 +50,12 @@ LOOK_SECONDS = 0.05
 LATE = "late"  # the receipts that come among the orders
 
 TWICE = ("order_progress", "stock_allocator", "payment_provider", "order_status", "stock_levels", "channel_orders")
-OWN_PROGRAM = (sys.executable, "-c", "import sys; from oms_es.cli import main; sys.exit(main())")
-TEST_PROGRAM = (sys.executable, str(Path(__file__).with_name("member.py")))
 TEAM = {
-    "relay": (*TEST_PROGRAM, "relay"),
-    "projections": (*OWN_PROGRAM, "worker", "projections"),
-    "consumers": (*TEST_PROGRAM, "worker", "consumers", "channel_orders", "ticker"),
-    "gateways": (*TEST_PROGRAM, "worker", "gateways"),
-    "understudy": (*TEST_PROGRAM, "worker", *TWICE),
+    "relay": ("member", "relay"),
+    "projections": ("oms-es", "worker", "projections"),
+    "consumers": ("member", "worker", "consumers", "channel_orders", "ticker"),
+    "gateways": ("member", "worker", "gateways"),
+    "understudy": ("member", "worker", *TWICE),
 }
 """Every role once, and some twice: enough to have somebody who takes over, and few enough for a small machine."""
 WORKERS = ("projections", "consumers", "gateways", "understudy")
@@ -95,29 +90,31 @@ def comes_later(command: Command) -> bool:
 class Member:
     """One process of ours; started again under the same name, it writes on in the same log."""
 
-    def __init__(self, name: str, command: Sequence[str], directory: Path, environment: dict[str, str]) -> None:
+    def __init__(self, nursery: Nursery, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.nursery = nursery
         self.name = name
         self.command = command
-        self.log_path = directory / f"{name}.log"
+        self.log_path = nursery.directory / f"{name}.log"
+        self.said_path = nursery.directory / f"{name}.said"
         self.environment = environment
-        self.told = ""
         self.start()
 
     def start(self) -> None:
-        with self.log_path.open("ab") as log:
-            self.log_from = log.tell()
-            self.child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.environment
-            )
+        self.log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
+        program, *arguments = self.command
+        self.child = self.nursery.start(program, arguments, self.said_path, self.log_path, self.environment)
 
     def end(self, how: signal.Signals) -> None:
         self.child.send_signal(how)
         self.wait()
 
     def wait(self) -> int:
-        told, _ = self.child.communicate(timeout=SECONDS_MAX)
-        self.told = told.decode()
-        return self.child.returncode
+        return self.child.wait(SECONDS_MAX)
+
+    @property
+    def told(self) -> str:
+        """On standard output."""
+        return self.said_path.read_text()
 
     def log(self) -> str:
         """Since it was started last."""
@@ -195,11 +192,11 @@ class Channel(threading.Thread):
 class Cluster:
     """Use by way of `cluster`."""
 
-    def __init__(self, database: EmbeddedPostgres, kafka: Broker, url: str, directory: Path, seed: int) -> None:
+    def __init__(self, database: EmbeddedPostgres, kafka: Broker, url: str, nursery: Nursery, seed: int) -> None:
         self.database = database
         self.broker = kafka
         self.url = url
-        self.directory = directory
+        self.nursery = nursery
         self.kafka = connection(kafka.address)
         self.observer = Workers(url, self.kafka, [])
         self.channel = Channel(self.kafka, seed, self.insist)
@@ -232,14 +229,12 @@ class Cluster:
             self.members[name].start()
         else:
             environment = {
-                **os.environ,
                 "OMS_DATABASE_URL": self.url,
                 "OMS_KAFKA": self.broker.address,
                 "OMS_KAFKA_SESSION_SECONDS": str(SESSION_SECONDS),
                 "OMS_LOG_LEVEL": "info",
             }
-            environment.pop("PYTHONDONTWRITEBYTECODE", None)  # members start often
-            self.members[name] = Member(name, TEAM[like or name], self.directory, environment)
+            self.members[name] = Member(self.nursery, name, TEAM[like or name], environment)
         return self.members[name]
 
     def dismiss(self, name: str) -> None:
@@ -364,7 +359,8 @@ def cluster(database: EmbeddedPostgres, kafka: Broker, seed: int) -> Iterator[Cl
     with ExitStack() as stack:
         url = stack.enter_context(fresh_database(database))
         migrate(url)
-        found = Cluster(database, kafka, url, stack.enter_context(reachable_directory()), seed)
+        nursery = stack.enter_context(Nursery(stack.enter_context(reachable_directory())))
+        found = Cluster(database, kafka, url, nursery, seed)
         stack.callback(found.close)
         found.open(seed)
         yield found

@@ -1,4 +1,4 @@
-"""The engine as a process that a test can kill: `engine_process.py HOME SEED ORDERS`.
+"""The engine as a process that a test can kill; its arguments: HOME SEED ORDERS.
 
 It opens the embedded database in HOME, tells the engine a seeded workload from the beginning (a repeat decides
 nothing), runs it until all is settled, and says "settled" on standard output.
@@ -6,7 +6,7 @@ nothing), runs it until all is settled, and says "settled" on standard output.
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from oms_es.app import engine_on
@@ -18,7 +18,8 @@ from oms_es.runtime.logging import configure_logging
 BATCH = 20
 
 
-def main(home: str, seed: str, orders: str) -> None:
+def main(arguments: Sequence[str]) -> None:
+    home, seed, orders = arguments
     configure_logging("console", "warning")
     chaos = Chaos(int(seed), decline=0.05, timeout=0.1, duplicate=0.1, late=0.1)
     with EmbeddedPostgres(Path(home)).open(exclusive=True) as server, engine_on(server.url, chaos=chaos) as engine:
@@ -28,7 +29,3 @@ def main(home: str, seed: str, orders: str) -> None:
             engine.loop.turn()
         engine.settle()
     print("settled", flush=True)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

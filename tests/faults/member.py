@@ -1,4 +1,4 @@
-"""`oms-es` as it is, with two things besides: `member.py ARGUMENTS…`.
+"""`oms-es` as it is, with two things besides.
 
 The simulated world around it fails as real ones do. And after SIGUSR1 it dies the next time that it is at the one
 moment where most could go wrong. A worker: where a consumer's commit is in the database and its offset is not yet in
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import FrameType
@@ -61,7 +60,7 @@ def doom(_signum: int, _frame: FrameType | None) -> None:
     doomed = True
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGUSR1, doom)
     with (
         patch.object(cli, "Workers", partial(workers.Workers, chaos=CHAOS)),
@@ -69,8 +68,4 @@ def main() -> int:
         patch.object(app, "ConsumerWorker", WatchedWorker),
         patch.object(workers, "EventOutlet", partial(EventOutlet, books=WatchedBooks())),
     ):
-        return cli.main(sys.argv[1:])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        return cli.main(arguments)

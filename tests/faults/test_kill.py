@@ -6,7 +6,8 @@ import os
 import random
 import signal
 import subprocess
-import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from conftest import reachable_directory
+from faults.nursery import LOOK_SECONDS, Child, Nursery
 from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.audit.verify import verify
 from oms_es.demo.workload import Workload
@@ -38,37 +40,36 @@ def test_p16_the_engine_killed_at_seeded_moments_loses_and_doubles_nothing() -> 
     chance = random.Random(SEED)
     with reachable_directory() as directory:
         home = directory / "home"
-        with EmbeddedPostgres(home).open(exclusive=False) as server:
+        with EmbeddedPostgres(home).open(exclusive=False) as server, Nursery(directory) as nursery:
             for _ in range(KILLS):
-                kill_after(home, chance.uniform(0, ALIVE_SECONDS_MAX))
+                kill_after(nursery, home, chance.uniform(0, ALIVE_SECONDS_MAX))
                 check = verify(server.url, DECIDERS, PROJECTIONS, Codec(EVENTS))
                 assert check.passed, [c for c in check.checks if c.failed]
-            survivor = start(home)
-            told, _ = survivor.communicate(timeout=SETTLED_SECONDS_MAX)
-            assert told.split() == ["open", "settled"]
+            survivor = start(nursery, home)
+            assert survivor.wait(SETTLED_SECONDS_MAX) == 0
+            assert said(nursery).read_text().split() == ["open", "settled"]
             everything_happened_once(server.url)
 
 
-def start(home: Path) -> subprocess.Popen[str]:
-    program = Path(__file__).with_name("engine_process.py")
-    return subprocess.Popen(
-        [sys.executable, str(program), str(home), str(SEED), str(ORDERS)], stdout=subprocess.PIPE, text=True
-    )
+def said(nursery: Nursery) -> Path:
+    return nursery.directory / "engine.said"
 
 
-def kill_after(home: Path, seconds: float) -> None:
+def start(nursery: Nursery, home: Path) -> Child:
+    said(nursery).unlink(missing_ok=True)
+    return nursery.start("engine", [str(home), str(SEED), str(ORDERS)], said(nursery), nursery.directory / "engine.log")
+
+
+def kill_after(nursery: Nursery, home: Path, seconds: float) -> None:
     """The moment counts from when the engine is open, so that every kill hits work."""
-    engine = start(home)
-    try:
-        assert engine.stdout is not None
-        assert engine.stdout.readline().strip() == "open"
+    engine = start(nursery, home)
+    while not (said(nursery).exists() and said(nursery).read_text()):
+        assert engine.poll() is None, (nursery.directory / "engine.log").read_text()
+        time.sleep(LOOK_SECONDS)
+    with suppress(subprocess.TimeoutExpired):
         engine.wait(seconds)
-    except subprocess.TimeoutExpired:
-        engine.send_signal(signal.SIGKILL)
-        engine.wait()
-    finally:
-        if engine.stdout:
-            engine.stdout.close()
+    engine.send_signal(signal.SIGKILL)
+    engine.wait(SETTLED_SECONDS_MAX)
 
 
 def everything_happened_once(url: str) -> None:

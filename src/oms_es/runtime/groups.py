@@ -9,6 +9,7 @@ it finds the position moved, and none of its effects are kept.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -31,6 +32,8 @@ BUFFERED_MAX = 8_000
 """Messages that wait in a partition's buffer before no more are fetched for it."""
 WAIT_SECONDS = 0.05
 """How long a process that has nothing to do waits for its clients to ring before it looks by itself."""
+ATTEND_SECONDS = 1.0
+"""How long a group that calls waits at most, beside the batch in hand: much less than the shortest session."""
 HUNGRY_SECONDS = 0.005
 """The same for one that has something to do as soon as others, who do not ring, have come as far."""
 
@@ -45,6 +48,9 @@ class Membership(Protocol):
 
     @property
     def joined(self) -> bool: ...
+
+    @property
+    def calls(self) -> bool: ...
 
     def poll(self) -> dict[Place, list[Message]]: ...
 
@@ -77,6 +83,26 @@ class FetchBell:
         rang = self._rang.wait(min(seconds, HUNGRY_SECONDS if self.hungry() else WAIT_SECONDS))
         self._rang.clear()
         return rang
+
+
+class Attendance:
+    """Answers for every group of a process that calls while others work.
+
+    From when a join has ended to the next poll the library sends no heartbeat: a member whose turn took longer than its
+    session would be thought dead, join again, and be thought dead again.
+    """
+
+    def __init__(self) -> None:
+        self.workers: Sequence[GroupWorker] = ()
+        self._looked = 0.0
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._looked < ATTEND_SECONDS:
+            return
+        for worker in self.workers:
+            if worker.group.calls:
+                worker.answer()
+        self._looked = time.monotonic()
 
 
 class Share(Protocol):
@@ -285,7 +311,15 @@ class InputShare:
 class GroupWorker:
     """A participant of the loop: one role, on whichever partitions its group gives it."""
 
-    def __init__(self, group: Membership, share_of: Callable[[Place], Share], batch_max: int) -> None:
+    def __init__(
+        self,
+        group: Membership,
+        share_of: Callable[[Place], Share],
+        batch_max: int,
+        attend: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`attend` is called between two batches: a turn of many roles takes longer than a group waits for anybody."""
+        self.attend = attend
         self.name = group.name
         self.batch_max = batch_max
         self.group = group
@@ -298,13 +332,17 @@ class GroupWorker:
         self._inbox: dict[Place, list[Message]] = {}
 
     def step(self) -> int:
-        for place, messages in self.group.poll().items():
-            self._inbox.setdefault(place, []).extend(messages)
+        self.answer()
         self._follow_the_group()
         self._sort_the_inbox()
         taken = sum(self._step(place, share) for place, share in self.shares.items())
         self._throttle()
         return taken
+
+    def answer(self) -> None:
+        """Be there for the group, and take what has come."""
+        for place, messages in self.group.poll().items():
+            self._inbox.setdefault(place, []).extend(messages)
 
     def rest(self) -> None:
         """What was passed is saved as it goes."""
@@ -389,6 +427,8 @@ class GroupWorker:
             position, lag = self._gauges[place]
             position.set(share.position)
             lag.set(self.group.lag(place, offset) or 0)
+        if taken:
+            self.attend()
         return taken
 
     def _throttle(self) -> None:

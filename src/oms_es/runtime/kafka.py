@@ -299,6 +299,15 @@ class Group:
         coordinator = self._consumer._coordinator  # noqa: SLF001 - nothing public tells
         return coordinator._join_task is None and not coordinator.need_rejoin()  # noqa: SLF001 - the same
 
+    @property
+    def calls(self) -> bool:
+        """Whether the group waits for a poll of ours: to begin a join, or to hear that we know that it has ended."""
+        if self._consumer is None:
+            return False
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - nothing public tells
+        task = coordinator._join_task  # noqa: SLF001 - the same
+        return bool(coordinator.need_rejoin()) if task is None else bool(getattr(task, "task", task).is_done)
+
     def seek(self, place: Place, offset: int) -> None:
         self._stirred = True
         with suppress(ValueError):  # it was taken from us again meanwhile

@@ -7,13 +7,14 @@ this worker left it; therefore the rows it remembers are the rows in the table.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json, to_json
 from sqlalchemy import (
@@ -46,11 +47,13 @@ from oms_es.runtime.recorder import (
     ADVANCE,
     ADVANCE_FIRST,
     APPEND_LOCK,
+    IDLE_SECONDS_MAX,
     PASS,
     PASS_FIRST,
     TRACKING,
     Advance,
     check_moved,
+    idle_is_an_outage,
 )
 
 ROWS_CACHED_MAX = 50_000
@@ -58,8 +61,11 @@ ROWS_CACHED_MAX = 50_000
 
 
 def read_model_engine(database_url: str) -> Engine:
+    options = conninfo_to_dict(database_url).get("options") or ""
+    options = f"{options} -c idle_in_transaction_session_timeout={int(IDLE_SECONDS_MAX)}s".strip()
+
     def connected() -> psycopg.Connection[Any]:
-        connection = psycopg.connect(database_url)
+        connection = psycopg.connect(database_url, options=options)
         set_json_loads(from_json, connection)  # SQLAlchemy's own setting does not reach connections that we make
         return connection
 
@@ -138,8 +144,10 @@ class SqlRows:
         self.key_columns = [str(c.name) for c in table.primary_key]
         self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        return self.engine.begin()
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with idle_is_an_outage(), self.engine.begin() as connection:
+            yield connection
 
     def lock(self, connection: Connection) -> None:
         """Until the transaction ends, nobody else changes these rows."""

@@ -11,11 +11,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import psycopg
-from eventsourcing.persistence import Notification, StoredEvent
+from eventsourcing.persistence import InternalError, Notification, OperationalError, StoredEvent
 from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import IdleInTransactionSessionTimeout
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
+from sqlalchemy.exc import InternalError as SqlInternalError
 
 from oms_es.runtime.dead_letters import DeadLetter, bury
 
@@ -25,6 +27,8 @@ SNAPSHOTS = "oms_snapshots"
 APPEND_LOCK = 0x6F6D735F  # "oms_": the one lock under which events are numbered
 MIGRATION_LOCK = APPEND_LOCK + 1
 CONNECTIONS_MAX = 4
+IDLE_SECONDS_MAX = 10.0
+"""A transaction whose owner is silent for longer ends: a frozen process must not hold the append lock for ever."""
 
 ALWAYS_BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 """Every query of the store is a bounded number of index look-ups. A plan made while the tables were small would read
@@ -91,10 +95,28 @@ class Recording(Protocol):
     def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]: ...
 
 
+@contextmanager
+def idle_is_an_outage() -> Iterator[None]:
+    """A transaction that the server ended because we were silent did not happen; the libraries say `internal error`."""
+    try:
+        yield
+    except (InternalError, SqlInternalError) as error:
+        if isinstance(error.__cause__, IdleInTransactionSessionTimeout):
+            raise OperationalError(str(error.__cause__)) from error
+        raise
+
+
 def datastore_of(database_url: str, connections_max: int = CONNECTIONS_MAX) -> PostgresDatastore:
     """The pool of connections. A URL or a key=value conninfo, whatever libpq understands."""
     datastore = PostgresDatastore(
-        dbname="", host="", port="", user="", password="", originator_id_type="text", max_overflow=connections_max - 1
+        dbname="",
+        host="",
+        port="",
+        user="",
+        password="",
+        originator_id_type="text",
+        max_overflow=connections_max - 1,
+        idle_in_transaction_session_timeout=IDLE_SECONDS_MAX,
     )
     parameters = conninfo_to_dict(database_url)
     options = f"{parameters.get('options') or ''} {ALWAYS_BY_INDEX}".strip()
@@ -117,7 +139,7 @@ class Recorder(PostgresProcessRecorder):
     @contextmanager
     def writing(self) -> Iterator[psycopg.Cursor[Any]]:
         """A transaction that holds the append lock: a transaction-level lock, which ANALYZE and VACUUM do not feel."""
-        with self.datastore.transaction(commit=True) as curs:
+        with idle_is_an_outage(), self.datastore.transaction(commit=True) as curs:
             curs.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK], prepare=True)
             yield curs
 

@@ -151,6 +151,11 @@ class MemoryGroup:
     def joined(self) -> bool:
         return self in self.members.joined
 
+    @property
+    def calls(self) -> bool:
+        """A simulated group waits for its members until they are thought dead."""
+        return False
+
     def tell(self, given: bool, place: Place) -> None:  # noqa: FBT001 - as the group tells it
         self.told.append((given, place))
         self.stirred = True
