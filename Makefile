@@ -8,6 +8,7 @@ PROFILE ?= stormy
 CHILDREN ?= 2
 SAMPLE ?= 1000
 MUTANTS ?=
+PROCESSES ?= 2
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 
@@ -25,15 +26,18 @@ $(VENV)/.synced: pyproject.toml uv.lock | $(UV)
 demo: $(VENV)/.synced
 	@$(VENV)/bin/oms-es demo
 
+# Tests beside each other, file by file; with PROCESSES=0 one after the other, in one process.
+PYTEST := $(RUN) pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered
+
 test: $(VENV)/.synced
-	$(RUN) pytest --cov --cov-report=term:skip-covered
+	$(PYTEST)
 
 check: $(VENV)/.synced
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) pytest --cov --cov-report=term:skip-covered
+	$(PYTEST)
 
 guards: $(VENV)/.synced
 	OMS_TEST_GUARDS=all $(RUN) pytest tests/simulation/test_guards.py -v

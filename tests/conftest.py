@@ -36,6 +36,20 @@ settings.register_profile(
 """For `make mutants`, which runs every test hundreds of times, wants the same answer each time and no smaller one."""
 
 
+KAFKA_GROUP = "kafka"
+KAFKA_FIXTURE = "kafka_address"
+LONG_FIRST = frozenset({"faults", "contract", "simulation", "whole"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For several processes at once: one of them has the Kafka, a file's tests stay together, the long ones begin."""
+    for item in items:
+        has_kafka = KAFKA_FIXTURE in getattr(item, "fixturenames", ()) or "faults" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group(KAFKA_GROUP if has_kafka else str(item.path)))
+    items.sort(key=lambda item: not LONG_FIRST.intersection(item.path.parts))
+
+
 @contextmanager
 def reachable_directory() -> Iterator[Path]:
     """pytest's own are closed to the account that the server runs as when the tests run as root."""

@@ -42,9 +42,9 @@ SESSION_SECONDS = 10.0
 HEARTBEATS_PER_SESSION = 5
 POLL_INTERVAL_MS_MAX = 120_000
 """A worker that takes longer than this over its batches is thought to be stuck, and its partitions go to others."""
-FETCH_WAIT_MS = 250
+FETCH_WAIT_MS = 500
 """How long a broker waits for something to come before it says that there is nothing."""
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.5
 """How often the library has its turn, whether or not messages came: it notices what happened to its group."""
 JOIN_SECONDS = 0.05
 """Per poll while a group forms. A process has many groups, which all form at once when a member comes or goes: were
