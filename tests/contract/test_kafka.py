@@ -377,6 +377,18 @@ def test_members_that_are_polled_in_turn_come_to_an_end_with_joining(kafka: Conf
             member.close()
 
 
+def test_a_partition_that_was_taken_meanwhile_has_no_lag_and_no_place_to_go_to(kafka: Config) -> None:
+    """A rebalance happens on the client's own thread, between any two lines of ours."""
+    group, not_ours = Group(kafka, "stock_levels", [EVENT_TOPICS["stock"]]), Place(EVENT_TOPICS["stock"], 0)
+    try:
+        group.poll()
+        group.seek(not_ours, 1)
+        group.pause([not_ours])
+        assert group.lag(not_ours, 0) is None
+    finally:
+        group.close()
+
+
 def test_two_workers_of_one_role_share_its_partitions(url: str, kafka: Config) -> None:
     with some(url, kafka, "stock_levels") as first, some(url, kafka, "stock_levels", relaying=False) as second:
         first.tell("test", [OPEN, *(received(f"S{n}") for n in range(50))])

@@ -310,7 +310,7 @@ class Group:
 
     def seek(self, place: Place, offset: int) -> None:
         self._stirred = True
-        with suppress(ValueError):  # it was taken from us again meanwhile
+        with suppress(ValueError, KeyError):  # it was taken from us again meanwhile
             self._opened().seek(TopicPartition(*place), offset)
 
     def pause(self, places: Iterable[Place]) -> None:
@@ -327,7 +327,9 @@ class Group:
 
     def lag(self, place: Place, offset: int) -> int | None:
         """Messages between `offset` and the newest; None while unknown."""
-        newest = self._opened().highwater(TopicPartition(*place)) if self._consumer else None
+        newest = None
+        with suppress(KafkaError, KeyError):  # it was taken from us meanwhile
+            newest = self._opened().highwater(TopicPartition(*place)) if self._consumer else None
         return None if newest is None else max(0, newest - offset)
 
     def close(self) -> None:
