@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -43,8 +43,15 @@ def run(title: str, measures: Callable[[int], Iterable[Measure]]) -> None:
     options = parser.parse_args()
     configure_logging("console", "warning")
     collect_seldom()
-    found = list(measures(options.scale))
-    if options.json:
+    found: list[Measure] = []
+    try:
+        found.extend(measures(options.scale))
+    finally:  # what was measured before something failed was measured
+        _print(title, found, as_json=options.json)
+
+
+def _print(title: str, found: Sequence[Measure], *, as_json: bool) -> None:
+    if as_json:
         for measure in found:
             print(json.dumps({**asdict(measure), "ratio": measure.ratio}))
         return

@@ -389,19 +389,29 @@ def _message(record: Any) -> Message:
 
 def create_topics(config: Config, topics: Iterable[Topic], replicas: int) -> list[str]:
     """Make those that are missing; their names. What exists is left as it is. Raises KafkaUnavailable."""
-    made = []
     try:
         admin = KafkaAdminClient(**config)
         try:
-            for topic in topics:
-                with suppress(TopicAlreadyExistsError):
-                    admin.create_topics({topic.name: _options(topic, replicas)}, wait_for_metadata=True)
-                    made.append(topic.name)
+            there = set(admin.list_topics())
+            missing = [topic for topic in topics if topic.name not in there]
+            return _created(admin, missing, replicas)
         finally:
             admin.close()
     except (KafkaError, OSError) as error:
         raise KafkaUnavailable(f"topics: {type(error).__name__}: {error}") from error
-    return made
+
+
+def _created(admin: Any, topics: Sequence[Topic], replicas: int) -> list[str]:
+    """All in one request; one by one if somebody else makes some of them at the same time."""
+    if not topics:
+        return []
+    try:
+        admin.create_topics({topic.name: _options(topic, replicas) for topic in topics}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        if len(topics) == 1:
+            return []
+        return [name for topic in topics for name in _created(admin, [topic], replicas)]
+    return [topic.name for topic in topics]
 
 
 def _options(topic: Topic, replicas: int) -> dict[str, Any]:
