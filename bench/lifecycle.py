@@ -27,6 +27,7 @@ from oms_es.consumers import order_progress, sourcing, stock_allocator
 from oms_es.kernel import Command
 from oms_es.projections import (
     backorder_queue,
+    carrier_rates,
     items,
     location_load,
     locations,
@@ -78,6 +79,7 @@ ONLY_LOCKS = {
         location_load.projection,
         order_locations.projection,
         sourcing_rules.projection,
+        carrier_rates.projection,
     ),
     "gateways": (),
 }

@@ -19,6 +19,7 @@ from oms_es.consumers.backorder_filler import WOKEN_MAX, consumer
 from oms_es.kernel import Command, Consumer, Event, Key, Row
 from oms_es.projections import (
     backorder_queue,
+    carrier_rates,
     items,
     location_load,
     locations,
@@ -168,6 +169,7 @@ READ_MODELS = (
     sourcing_rules.projection,
     items.projection,
     order_locations.projection,
+    carrier_rates.projection,
 )
 
 

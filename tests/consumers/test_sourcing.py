@@ -14,7 +14,7 @@ from oms_es.consumers.sourcing_search import Errand
 from oms_es.kernel import Row
 from oms_es.schemas import order as o
 from oms_es.schemas.location import LocationClosed
-from oms_es.schemas.rules import BUILT_IN_VERSION, SourcingRules
+from oms_es.schemas.rules import BUILT_IN_VERSION, RateBand, SourcingRules
 from oms_es.schemas.types import UNITS_MAX
 from story import NOON, ORDER, line, placed, sourced
 from story import sourcing_requested as again
@@ -205,3 +205,73 @@ def test_what_is_locked_at_a_location_that_closes_is_sought_elsewhere() -> None:
     assert consumer.react(closed, given) == tuple(
         o.RecordLocationFailed(order_id=order_id, location="berlin", reason="flooded") for order_id in "xy"
     )
+
+
+# --- the carriers' rates
+
+NEAR, FAR = (
+    place("berlin", latitude=52.5, longitude=13.4),
+    place("munich", latitude=48.1, longitude=11.6),
+)
+"""From where, to an address in Berlin."""
+
+
+def rates(*zones: dict[str, Any], option: str = "standard") -> Row:
+    told = [{"countries": [], "distance_km_max": None, "transit_days": 1, **zone} for zone in zones]
+    services = [{"service": "parcel", "delivery_options": [option], "zones": told}]
+    return {"carrier": "dhl", "offered": True, "version": "1", "currency": "EUR", "services": services}
+
+
+def up_to(grams: int, price: int) -> list[dict[str, int]]:
+    return [{"weight_grams_max": grams, "price_minor": price}]
+
+
+CHEAP_FROM_AFAR = (
+    {"distance_km_max": 100, "bands": up_to(5_000, 900)},
+    {"bands": up_to(5_000, 300), "transit_days": 3},
+)
+
+
+def with_rates(offered: Row, *, grams: int = 1_000, rules: SourcingRules | None = None) -> Any:
+    given = facts([NEAR, FAR], A={"berlin": 9, "munich": 9})
+    given["items"]["A"] = [{"sku": "A", "weight_grams": grams, "components": {}}]
+    given["carrier_rates"] = {True: [offered]}
+    if rules:
+        given["sourcing_rules"] = {True: [{"version": "2", "rules": rules.model_dump(mode="json")}]}
+    return given
+
+
+def chosen(given: Any) -> o.Candidate:
+    return answer(placed(line("A", 2)), given).candidates[0]
+
+
+def test_a_parcel_costs_what_the_carriers_take_where_they_have_published_it() -> None:
+    best = chosen(with_rates(rates(*CHEAP_FROM_AFAR)))
+    assert (best.locations, best.cost_minor) == (("munich",), 300)
+    without = chosen(facts([NEAR, FAR], A={"berlin": 9, "munich": 9}))
+    assert without.locations == ("berlin",)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        with_rates(rates(*CHEAP_FROM_AFAR), grams=0),
+        with_rates(rates(*CHEAP_FROM_AFAR), grams=3_000),
+        with_rates(rates(*CHEAP_FROM_AFAR, option="express")),
+    ],
+    ids=["weight not known", "too heavy", "another option"],
+)
+def test_where_no_carrier_says_what_it_takes_the_length_of_the_way_counts(given: Any) -> None:
+    assert chosen(given).locations == ("berlin",)
+
+
+def test_what_the_rules_say_of_cost_goes_before_the_carriers() -> None:
+    rules = SourcingRules(rates=(RateBand(distance_km_max=100, cost_minor=100), RateBand(cost_minor=200)))
+    best = chosen(with_rates(rates(*CHEAP_FROM_AFAR), rules=rules))
+    assert (best.locations, best.cost_minor) == (("berlin",), 100)
+
+
+def test_a_carrier_that_takes_longer_than_was_promised_is_late() -> None:
+    rules = SourcingRules(objective=({"late_days": 1}, {"cost_minor": 1}), promised_days={"standard": 1})
+    best = chosen(with_rates(rates(*CHEAP_FROM_AFAR), rules=rules))
+    assert (best.locations, best.late_days) == (("berlin",), 0)

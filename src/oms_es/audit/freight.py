@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oms_es.audit.queries import Connection, Row
-from oms_es.consumers.carrier_notifier import CARRIERS_MAX, rates_of
-from oms_es.consumers.carrier_rules import Freight, quote
+from oms_es.consumers.carrier_rules import CARRIERS_MAX, Freight, quote, rates_of
 from oms_es.consumers.sourcing_facts import place_of
 from oms_es.consumers.sourcing_search import distance_km
 from oms_es.schemas.order import Address

@@ -11,19 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oms_es.consumers.carrier_rules import Freight, quote
+from oms_es.consumers.carrier_rules import RATES, Freight, quote, rates_of
 from oms_es.consumers.sourcing_facts import place_of
 from oms_es.consumers.sourcing_search import distance_km
-from oms_es.kernel import Consumer, Facts, Row, Wanted
+from oms_es.kernel import Consumer, Facts, Wanted
 from oms_es.schemas.order import Address
-from oms_es.schemas.rates import DeliveryOptionDefined, RatesPublished
+from oms_es.schemas.rates import DeliveryOptionDefined
 from oms_es.schemas.shipment import BookShipment, CarrierChoice, DeferBooking, ShipmentPacked
 
-CARRIERS_MAX = 50
-"""Carriers weighed for one shipment."""
-
 consumer = Consumer("carrier_notifier", emits=(BookShipment, DeferBooking))
-RATES = Wanted("carrier_rates", by="offered", keys=lambda _: (True,), limit=CARRIERS_MAX)
 PROMISE = Wanted("delivery_options", by="option", keys=lambda event: (event.delivery_option,))
 ORIGIN = Wanted("locations", by="location", keys=lambda event: (event.location,) if event.location else ())
 
@@ -53,7 +49,3 @@ def choose(event: ShipmentPacked, ship_to: Address, facts: Facts) -> CarrierChoi
         [rates_of(row) for row in facts["carrier_rates"][True]],
         DeliveryOptionDefined.model_validate(dict(promise)) if promise else None,
     )
-
-
-def rates_of(row: Row) -> RatesPublished:
-    return RatesPublished.model_validate({name: row[name] for name in RatesPublished.model_fields})

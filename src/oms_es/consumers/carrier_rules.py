@@ -13,10 +13,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from oms_es.kernel import Row, Wanted
 from oms_es.schemas.rates import DeliveryOptionDefined, RatesPublished, Service, Zone
 from oms_es.schemas.shipment import CANDIDATES_MAX, CarrierCandidate, CarrierChoice
 
 RULE_VERSION = "1"
+CARRIERS_MAX = 50
+"""Carriers weighed for one shipment."""
+RATES = Wanted("carrier_rates", by="offered", keys=lambda _: (True,), limit=CARRIERS_MAX)
 
 
 class Freight(NamedTuple):
@@ -26,6 +30,10 @@ class Freight(NamedTuple):
     country: str
     distance_km: int
     delivery_option: str = "standard"
+
+
+def rates_of(row: Row) -> RatesPublished:
+    return RatesPublished.model_validate({name: row[name] for name in RatesPublished.model_fields})
 
 
 def quote(freight: Freight, rates: Iterable[RatesPublished], promise: DeliveryOptionDefined | None) -> CarrierChoice:

@@ -1,7 +1,7 @@
 """Sourcing: which location ships which units.
 
 Reads    OrderPlaced, OrderSourcingRequested; facts: stock_levels of the SKUs, the open locations and what they were
-         given today, the sourcing rules that hold, the items
+         given today, the sourcing rules that hold, the items, the carriers' rates
          OrderSourced; facts: the open locations
          LocationClosed; facts: order_locations of the place
 Emits    SourceOrder, ExplodeBundles, RecordLocationFailed
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from oms_es.consumers.carrier_rules import RATES
 from oms_es.consumers.sourcing_facts import LOADS, LOCATIONS, RULES, errand_of, expected_at, planned, rules_of
 from oms_es.kernel import Consumer, Facts, Wanted
 from oms_es.schemas.location import LocationClosed
@@ -36,7 +37,7 @@ ORDERS_PER_CLOSING_MAX = 10_000
 consumer = Consumer("sourcing", emits=(SourceOrder, ExplodeBundles, RecordLocationFailed))
 STOCK = Wanted("stock_levels", by="sku", keys=lambda event: event.demand)
 ITEMS = Wanted("items", by="sku", keys=lambda event: event.demand)
-WANTS = (STOCK, LOCATIONS, RULES, LOADS, ITEMS)
+WANTS = (STOCK, LOCATIONS, RULES, LOADS, ITEMS, RATES)
 THERE = Wanted("order_locations", by="location", keys=lambda event: (event.location,), limit=ORDERS_PER_CLOSING_MAX)
 
 

@@ -7,13 +7,15 @@ or an order that cannot use what is free would be woken for ever.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oms_es.consumers.sourcing_search import BUILT_IN, Errand, Place, Plan, barred, distance_km, plan
+from oms_es.consumers.carrier_rules import Freight, quote, rates_of
+from oms_es.consumers.sourcing_search import BUILT_IN, Errand, Place, Plan, Quoted, barred, distance_km, plan
 from oms_es.kernel import Facts, Row, Wanted
 from oms_es.schemas.order import OrderPlaced, OrderSourcingRequested, SourcingTerms
+from oms_es.schemas.rates import RatesPublished
 from oms_es.schemas.rules import BUILT_IN_VERSION, SourcingRules
 
 LOCATIONS = Wanted("locations", by="open", keys=lambda _: (True,))
@@ -57,7 +59,25 @@ def planned(
                 available[row["location"]][sku] = units
     rooms = _rooms(available, open_rows, facts)
     places = {location: place_of(open_rows[location], rooms.get(location)) for location in available}
+    if offered := facts.get("carrier_rates", {}).get(True):
+        rates = [rates_of(row) for row in offered]
+        weights = {sku: row["weight_grams"] for sku in demand for row in facts["items"][sku]}
+        for location, place in places.items():
+            could_give = {sku: min(n, demand[sku]) for sku, n in available[location].items()}
+            places[location] = place._replace(quoted=_quoted(place, could_give, weights, errand, rates))
     return plan(demand, available, places, errand, rules)
+
+
+def _quoted(
+    place: Place, units: Mapping[str, int], weights: Mapping[str, int], errand: Errand, rates: Sequence[RatesPublished]
+) -> Quoted | None:
+    """The cheapest of a parcel with all that the place could give; None where a weight is not known, or nobody goes."""
+    if not all(weights.get(sku) for sku in units):
+        return None
+    grams = sum(weights[sku] * quantity for sku, quantity in units.items())
+    km = distance_km(place, errand.ship_to)
+    choice = quote(Freight([grams], errand.ship_to.country, km, errand.delivery_option), rates, None)
+    return Quoted(choice.quoted_minor, choice.transit_days) if choice.carrier else None
 
 
 def open_places(facts: Facts) -> Iterator[Place]:

@@ -21,7 +21,7 @@ CANDIDATES_KEPT_MAX = 5
 """Plans kept in the decision, best first, for whoever asks why."""
 RULED_OUT_KEPT_MAX = 20
 KM_PER_COST_MINOR = 10
-"""Where no band of the rates matches, a parcel's way costs one minor unit per this many kilometres."""
+"""Where neither the rules nor the carriers say what a parcel costs: one minor unit per this many kilometres."""
 EARTH_RADIUS_KM = 6_371
 UNKNOWN_AT_HOME_KM = 300
 UNKNOWN_ABROAD_KM = 1_500
@@ -45,6 +45,11 @@ class Errand(NamedTuple):
     held: frozenset[str] = frozenset()
 
 
+class Quoted(NamedTuple):
+    price_minor: int
+    days: int
+
+
 class Place(NamedTuple):
     location: str
     country: str
@@ -57,6 +62,7 @@ class Place(NamedTuple):
     channels: tuple[str, ...] = ()
     delivery_options: tuple[str, ...] = ()
     room: int | None = None  # orders that it can still take today; None without a limit
+    quoted: Quoted | None = None  # what the carriers' rates say of a parcel from here; None where they say nothing
 
 
 class Weighed(NamedTuple):
@@ -170,13 +176,14 @@ def distance_km(place: Place, ship_to: Address | Destination) -> int:
 def _measures(place: Place, km: int, errand: Errand, rules: SourcingRules) -> tuple[int, ...]:
     """In the order of MEASURES."""
     band = next((band for band in rules.rates if _applies(band, place, km, errand)), None) if rules.rates else None
+    way = Quoted(band.cost_minor, band.days) if band else place.quoted
     days_allowed = rules.promised_days.get(errand.delivery_option)
     return (
         1 if rules.split.held_counts or place.location not in errand.held else 0,
         place.priority,
-        place.handling_minor + (km // KM_PER_COST_MINOR if band is None else band.cost_minor),
+        place.handling_minor + (km // KM_PER_COST_MINOR if way is None else way.price_minor),
         km,
-        0 if band is None or days_allowed is None else max(0, band.days - days_allowed),
+        0 if way is None or days_allowed is None else max(0, way.days - days_allowed),
         1 if place.room is not None and place.room <= 0 else 0,
     )
 
