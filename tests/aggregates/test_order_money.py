@@ -652,6 +652,7 @@ def test_attempts_are_counted_anew_when_a_person_looked_at_it() -> None:
     retried = given_up()
     retried.tell(RETRY)
     assert retried.only(o.OrderPaymentRequested).attempt == 1
+    assert retried.only(o.OrderHoldReleased).note == "another attempt"
     told = given_up()
     told.tell(o.ReleaseHold(**OF, kind="payment", note="call them"))
     assert told.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]

@@ -264,3 +264,17 @@ def test_a_lock_that_is_still_going_over_to_an_order_is_not_let_go_of() -> None:
     there = o.OrderLineAllocated(**OF, **given_lock.model_dump())
     events = list(given_order(*own, there).when(fail("berlin"))._decide())
     assert events[0] == failed("berlin", o.Cut(**given_lock.model_dump(), remaining=0))
+
+
+def test_while_an_answer_is_awaited_a_person_s_word_is_a_new_attempt() -> None:
+    given_order(PLACED).when(assign(A2, B1)).then(
+        assigned(2), sourcing_requested(2, {"A": 2, "B": 1}), by_hand(2, A2, B1)
+    )
+
+
+def test_of_a_lock_that_is_there_only_what_fits_stays() -> None:
+    half, other_half = ("A", "berlin", 1), ("A", "rome", 1)
+    story = (PLACE, source(1, A2, B1), record_reservation(1, A2), assign(half, other_half, B1))
+    _, state = history(*story)
+    assert {(sku, at): n for (_, sku, at), n in state.allocated.items()} == {("A", "berlin"): 1}
+    assert {(sku, at): n for (_, sku, at), n in state.awaited.items()} == {("A", "rome"): 1, ("B", "paris"): 1}

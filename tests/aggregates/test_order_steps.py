@@ -178,3 +178,17 @@ def test_an_exchange_that_is_cancelled_gives_its_credit_back_whole_and_any_other
     nothing_used = placed(kind="exchange", exchange_of="rma-1", credit_minor=1050)
     assert Told(nothing_used, *LOCKING).shapes()[-1] == "OrderReleased"
     assert Told(PLACE, CANCEL).shapes() == ["OrderCancelled"]
+
+
+def test_a_cent_of_credit_that_is_left_is_given_back() -> None:
+    exchange = placed(kind="exchange", exchange_of="rma-1", credit_minor=1051)
+    assert Told(exchange, *LOCKING).only(o.OrderCreditLeft).amount_minor == 1
+
+
+def test_of_a_presale_it_is_told_that_it_is_one_and_what_is_no_longer_wanted_of_it_is_not_waited_for() -> None:
+    presale = placed(kind="presale", deposit_minor=250, available_by=NOON)
+    assert Told(presale, LOCKING[0]).only(o.OrderSourced).kind == "presale"
+    only_b = o.AmendOrder(**OF, amendment_id="a", lines=PLACE.lines[1:])
+    told = Told(presale, LOCKING[0], locked(1, A2, presale=True), only_b)
+    assert not told.state.uncovered
+    assert told.tell(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")) == []

@@ -789,3 +789,27 @@ def test_a_snapshot_keeps_what_is_on_its_way_and_what_was_broken() -> None:
     assert restore(from_json(to_json(dump(state)))) == state
     assert state.broken["o/1"].expires_at == LATER
     assert state.supply.inbounds["move/paris/m"].lot_expires_at == LATER
+
+
+def test_what_comes_is_given_to_presales_in_turn_until_it_is_used_up() -> None:
+    receive = s.ReceiveStock(**AT, receipt_id="r", quantity=5)
+    given(LIMIT, sold_before(2, "o"), sold_before(3, "p")).when(receive).then(FIVE, covered("o", 2), covered("p", 3))
+    three = (sold_before(2, "o"), sold_before(2, "p"), sold_before(2, "q"))
+    given(LIMIT, *three).when(receive).then(FIVE, covered("o", 2), covered("p", 2))
+
+
+def test_a_presale_may_be_a_hold_as_well() -> None:
+    hold = reserved(3, "cart", presale=True, expires_at=LATER)
+    again = s.ReserveStock(**AT, reservation_id="tab-2", order_id="cart", quantity=500, presale=True)
+    let_go = s.StockReleased(**AT, reservation_id="cart/1", order_id="cart", quantity=3, presale=True)
+    anew = s.StockReserved(**AT, reservation_id="tab-2", order_id="cart", quantity=500, presale=True)
+    given(LIMIT, hold).when(again).then(let_go, anew)
+
+
+def test_a_broken_promise_is_not_forgotten_before_the_memory_of_its_end_is() -> None:
+    before = given(FIVE, reserved(2, "o"), broken(2, "o", "why"), reserved(2, "p")).state
+    full = before._replace(settled=Memory.of(["o/1", *(f"n{n}" for n in range(SETTLED_REMEMBERED_MAX - 1))]))
+    some_back = s.StockReleased(**AT, reservation_id="p/1", order_id="p", quantity=1)
+    assert "o/1" in decider.evolve(full, some_back).broken
+    all_back = s.StockReleased(**AT, reservation_id="p/1", order_id="p", quantity=2)
+    assert "o/1" not in decider.evolve(full, all_back).broken
