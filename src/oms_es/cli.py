@@ -101,7 +101,7 @@ order_app, stock_app, shipment_app = groups["order"], groups["stock"], groups["s
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
 Directory = Annotated[Path, typer.Argument(file_okay=False, help="Where it is.")]
-Dialect = Literal["canonical", "shopify"]
+Dialect = Literal["canonical", "shopify", "shopify_updated", "shopify_cancelled"]
 Level = Literal["debug", "info", "warning", "error"]
 
 

@@ -257,6 +257,15 @@ def test_an_amendment_of_the_same_revision_is_an_old_one() -> None:
     assert told.tell(amend("r2", ship_to=ROME, revision=2, keep=True))
 
 
+def test_a_revision_that_says_the_same_of_what_is_released_says_nothing_and_another_is_too_late() -> None:
+    told = Told(*FULFILLING)
+    assert told.state.content
+    cost = told.state.content.shipping_minor
+    assert told.tell(amend("r1", shipping_minor=cost, revision=1, keep=True)) == []
+    with pytest.raises(Refused, match="already_released"):
+        told.tell(amend("r2", shipping_minor=cost + 1, revision=2, keep=True))
+
+
 def test_a_newer_revision_that_says_the_same_is_remembered_against_the_late_ones() -> None:
     told = Told(PLACE, amend("r3", shipping_minor=50, revision=3, keep=True))
     assert told.shapes() == ["OrderAmended"]

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_es.channels import DIALECTS
-from oms_es.channels.shopify import parse
+from oms_es.channels.shopify import REASON_UNSAID, parse, parse_cancelled, parse_updated
 from oms_es.kernel import BadInput
 from oms_es.schemas.currency import to_minor
+from oms_es.schemas.order import AmendOrder, CancelOrder
 
 REAL = Path(os.environ.get("OMS_REAL_PAYLOADS") or Path(__file__).parents[3] / "shared" / "real-payloads")
 REAL_ORDERS = sorted((REAL / "shopify" / "orders").glob("*.json"))
@@ -231,3 +232,60 @@ def test_real_payloads_are_orders_or_say_why_not() -> None:
         else:
             assert refusal(line).reason == "invalid_order"
     assert orders
+
+
+# --- orders/updated, orders/cancelled
+
+
+def updated(total: str = "10.00", **changes: Any) -> bytes:
+    now = {"updated_at": "2026-01-05T12:00:00+01:00", "current_total_price": total, "current_total_discounts": "0.00"}
+    return payload("10.00", **(now | changes))
+
+
+def amendment(line: bytes) -> AmendOrder:
+    command = parse_updated(line)
+    assert isinstance(command, AmendOrder)
+    return command
+
+
+def test_an_update_is_an_amendment_of_all_that_it_says_and_waits_for_its_order() -> None:
+    told, order = amendment(updated()), parse(payload())
+    assert (told.order_id, told.keep, told.delivery_option) == (order.order_id, True, None)
+    assert (told.lines, told.ship_to, told.shipping_minor) == (order.lines, order.ship_to, order.shipping_minor)
+    later = amendment(updated(updated_at="2026-01-05T12:00:01+01:00"))
+    assert later.revision == (told.revision or 0) + 1
+    assert later.amendment_id != told.amendment_id
+
+
+def test_what_was_taken_off_an_order_is_not_in_its_update() -> None:
+    items = [item(1, quantity=3, current_quantity=2), item(2, current_quantity=0)]
+    shipping = {"current_shipping_price_set": {"shop_money": {"amount": "4.90"}}}
+    told = amendment(updated("24.90", line_items=items, **shipping))
+    assert [(line.line_id, line.quantity) for line in told.lines or ()] == [("1", 2)]
+    assert told.shipping_minor == 490
+
+
+def test_an_update_of_a_cancelled_order_or_of_one_without_units_is_a_cancellation() -> None:
+    order_id = parse(payload()).order_id
+    off = CancelOrder(order_id=order_id, reason="customer", keep=True)
+    assert parse_updated(updated(cancelled_at="2026-01-05T12:00:00+01:00", cancel_reason="customer")) == off
+    nothing_left = updated("0.00", line_items=[item(current_quantity=0)])
+    assert parse_updated(nothing_left) == off.model_copy(update={"reason": REASON_UNSAID})
+    assert parse_cancelled(payload(cancel_reason="customer")) == off
+
+
+def test_an_update_that_does_not_add_up_or_has_no_date_is_refused() -> None:
+    for line, reason in ((updated("11.00"), "total_mismatch"), (updated(updated_at=None), "not_dated")):
+        with pytest.raises(BadInput) as refused:
+            parse_updated(line)
+        assert refused.value.reason == reason
+
+
+@pytest.mark.skipif(not REAL_ORDERS, reason=f"no real payloads at {REAL}: set OMS_REAL_PAYLOADS to their folder")
+@pytest.mark.parametrize("topic", ["updated", "cancelled"])
+def test_real_updates_of_a_cancelled_order_are_cancellations_and_of_another_add_up(topic: str) -> None:
+    real = json.loads((REAL / "shopify" / "orders" / f"{topic}.json").read_text())["response"]
+    dialect = DIALECTS[f"shopify_{topic}"]
+    assert isinstance(dialect(json.dumps(real).encode()), CancelOrder)
+    told = amendment(json.dumps(real | {"cancelled_at": None}).encode())
+    assert sum(line.quantity for line in told.lines or ()) == sum(i["current_quantity"] for i in real["line_items"])

@@ -1,10 +1,15 @@
-"""Dialects in which orders arrive: bytes in, the command PlaceOrder out, or BadInput that says why not."""
+"""Dialects in which orders, and changes of orders, arrive: bytes in, a command out, or BadInput that says why not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from oms_es.channels import canonical, shopify
-from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.order import AmendOrder, CancelOrder, PlaceOrder
 
-DIALECTS: dict[str, Callable[[bytes], PlaceOrder]] = {"canonical": canonical.parse, "shopify": shopify.parse}
+DIALECTS: dict[str, Callable[[bytes], PlaceOrder | AmendOrder | CancelOrder]] = {
+    "canonical": canonical.parse,
+    "shopify": shopify.parse,
+    "shopify_updated": shopify.parse_updated,
+    "shopify_cancelled": shopify.parse_cancelled,
+}

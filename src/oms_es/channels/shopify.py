@@ -1,5 +1,8 @@
-"""Shopify's dialect: the order resource of the Admin API, as the topic `orders/create` sends it. Open: what is not
-read is ignored.
+"""Shopify's dialect: the order resource of the Admin API, as the topics `orders/create`, `orders/updated` and
+`orders/cancelled` send it. Open: what is not read is ignored.
+
+An update is what the order is now, told as an amendment whose revision is the second of `updated_at`; it may come
+before the order. An update of a cancelled order, or of one that has no unit left, is a cancellation.
 
 Invariant: an order's total is Shopify's `total_price`, to the minor unit, or the order is refused. Goods that are not
 shipped (gift cards, tips, services) are charged and not stocked: they are part of `shipping_minor`, the charges beside
@@ -18,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from oms_es.channels import canonical
 from oms_es.channels.errors import BadInput, bad_input
 from oms_es.schemas.currency import to_minor
-from oms_es.schemas.order import PlaceOrder
-from oms_es.schemas.types import Currency, Moment
+from oms_es.schemas.order import AmendOrder, CancelOrder, PlaceOrder, order_id_of
+from oms_es.schemas.types import TEXT_LENGTH_MAX, Currency, Moment
 
 CHANNEL = "shopify"
 NOTHING = Decimal(0)
@@ -50,12 +53,27 @@ class Item(Open):
     requires_shipping: bool | None = None
 
     @property
+    def now(self) -> Item:
+        return self.model_copy(update={"quantity": self.current_quantity})
+
+    @property
     def shipped(self) -> bool:
         return self.requires_shipping is not False
 
 
 class ShippingLine(Open):
     price: Decimal
+
+
+CURRENT = {
+    "total_price": "current_total_price",
+    "total_tax": "current_total_tax",
+    "total_discounts": "current_total_discounts",
+    "original_total_duties_set": "current_total_duties_set",
+    "original_total_additional_fees_set": "current_total_additional_fees_set",
+}
+"""Where an order that was changed says what holds now."""
+REASON_UNSAID = "cancelled in the shop"
 
 
 class Place(Open):
@@ -92,15 +110,73 @@ class ShopifyOrder(Open):
     shipping_address: Place | None = None
     billing_address: Place | None = None
     customer: Customer | None = None
+    updated_at: Moment | None = None
+    cancelled_at: Moment | None = None
+    cancel_reason: str | None = None
+    current_total_price: Decimal | None = None
+    current_total_tax: Decimal | None = None
+    current_total_discounts: Decimal | None = None
+    current_total_duties_set: MoneySet | None = None
+    current_total_additional_fees_set: MoneySet | None = None
+    current_shipping_price_set: MoneySet | None = None
+
+    def as_it_is_now(self) -> ShopifyOrder:
+        """Where it says nothing of now, what it was holds still."""
+        now: dict[str, object] = {
+            was: value for was, name in CURRENT.items() if (value := getattr(self, name)) is not None
+        }
+        if self.current_shipping_price_set is not None:
+            now["shipping_lines"] = (ShippingLine(price=self.current_shipping_price_set.shop_money.amount),)
+        left = [item if item.current_quantity is None else item.now for item in self.line_items]
+        return self.model_copy(update={**now, "line_items": tuple(left)})
 
 
 def parse(line: bytes | str) -> PlaceOrder:
     """Raises BadInput."""
+    return _placed(_read(line))
+
+
+def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder:
+    """Raises BadInput."""
+    order = _read(line)
+    now = order.as_it_is_now()
+    if order.cancelled_at or not any(item.quantity for item in now.line_items):
+        return _cancelled(order)
+    if order.updated_at is None:
+        raise BadInput("not_dated", f"order {order.id} does not say when it was updated; send updated_at with it")
+    placed = _placed(now)
+    return AmendOrder(
+        order_id=placed.order_id,
+        amendment_id=f"{CHANNEL}/{order.updated_at.isoformat()}",
+        revision=int(order.updated_at.timestamp()),
+        keep=True,
+        **{name: getattr(placed, name) for name in TOLD},
+    )
+
+
+TOLD = ("lines", "ship_to", "shipping_minor", "discount_minor", "tax_minor")
+"""What an update says of an order; its delivery option is not read."""
+
+
+def parse_cancelled(line: bytes | str) -> CancelOrder:
+    """Raises BadInput."""
+    return _cancelled(_read(line))
+
+
+def _cancelled(order: ShopifyOrder) -> CancelOrder:
+    reason = (order.cancel_reason or REASON_UNSAID)[:TEXT_LENGTH_MAX]
+    return CancelOrder(order_id=order_id_of(CHANNEL, str(order.id)), reason=reason, keep=True)
+
+
+def _read(line: bytes | str) -> ShopifyOrder:
     canonical.refuse_nul(line)
     try:
-        order = ShopifyOrder.model_validate_json(line)
+        return ShopifyOrder.model_validate_json(line)
     except ValidationError as error:
         raise bad_input(error) from error
+
+
+def _placed(order: ShopifyOrder) -> PlaceOrder:
     items = _sold(order)
     shipping, tax = _charges(order, items)
     placed = canonical.order_of(
