@@ -14,13 +14,15 @@ import pytest
 from eventsourcing.persistence import OperationalError
 
 from oms_es.aggregates import order, stock
-from oms_es.app import DECIDERS, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, migrate
 from oms_es.kernel import Refused
+from oms_es.runtime import read_models
+from oms_es.runtime import recorder as recorder_module
 from oms_es.runtime import store as store_module
 from oms_es.runtime.codec import Cause, event_id_of
 from oms_es.runtime.dead_letters import DeadLetter, listed
 from oms_es.runtime.recorder import Advance, PositionLost, Recorder, datastore_of
-from oms_es.runtime.store import Store
+from oms_es.runtime.store import OUTAGES, Store
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 from oms_es.schemas.vocabulary import EVENTS
@@ -246,6 +248,43 @@ def test_a_lost_acknowledgement_of_a_bare_position_is_looked_up_too(url: str) ->
     with store_on(url, AcknowledgementLost) as store:
         assert store.execute([], Advance("reader", 0, 5)) == []
         assert store.recorder.position("reader") == 5
+
+
+def test_a_transaction_whose_owner_is_silent_holds_no_lock_and_did_not_happen(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a process does that is stopped: others append meanwhile, and to itself it looks like an outage."""
+    monkeypatch.setattr(recorder_module, "IDLE_SECONDS_MAX", 0.2)
+    with store_on(url) as silent, store_on(url) as other:
+
+        def be_silent() -> None:
+            with silent.recorder.writing() as curs:
+                silent.recorder.advance(curs, Advance("reader", 0, 7))
+                assert other.execute([(US, [receive(2)])])
+                curs.execute("SELECT")
+
+        with pytest.raises(OUTAGES):
+            be_silent()
+        assert other.recorder.position("reader") == 0
+        assert silent.execute([(US, [reserve("o1")])], Advance("reader", 0, 7))
+
+
+def test_rows_whose_writer_is_silent_are_free_for_others(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_models, "IDLE_SECONDS_MAX", 1)
+    rows = read_models.SqlRows(PROJECTIONS[0].table, read_models.read_model_engine(url))
+    others = read_models.SqlRows(PROJECTIONS[0].table, read_models.read_model_engine(url))
+
+    def be_silent() -> None:
+        with rows.writing() as silent:
+            rows.lock(silent)
+            with others.writing() as connection:
+                others.lock(connection)
+            rows.lock(silent)
+
+    with pytest.raises(OUTAGES):
+        be_silent()
+    rows.engine.dispose()
+    others.engine.dispose()
 
 
 def test_a_long_stream_loads_from_its_snapshot(url: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

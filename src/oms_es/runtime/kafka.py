@@ -29,6 +29,7 @@ from kafka.partitioner.default import murmur2  # type: ignore[import-untyped] # 
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped] # the same
 
 from oms_es.kernel import GatewayUnavailable
+from oms_es.runtime import kafka_records
 
 PUBLISH_SECONDS_MAX = 30.0
 """Our own deadline for a publish. The library's must never fire: its idempotent producer would wait for ever."""
@@ -52,6 +53,8 @@ each waited for in turn, none would get on."""
 CLOSE_SECONDS_MAX = 5.0
 REQUEST_MS = 10_000
 RECONNECT_MS_MAX = 1_000
+
+kafka_records.install()
 
 Headers = Mapping[str, bytes]
 Config = Mapping[str, Any]
@@ -281,7 +284,7 @@ class Group:
         except (KafkaError, OSError) as error:
             raise KafkaUnavailable(f"{self.name}: {type(error).__name__}: {error}") from error
         self._stirred |= bool(records)  # there may be more
-        return {Place(at.topic, at.partition): [_message(r) for r in found] for at, found in records.items()}
+        return {(place := Place(*at)): [_message(place, r) for r in found] for at, found in records.items()}
 
     def changes(self) -> list[tuple[bool, frozenset[Place]]]:
         """What the group has given us (True) and taken from us (False) since it was last asked, in order."""
@@ -383,8 +386,8 @@ class Group:
         fetcher._clear_pending_fetch_request = ended_and_ring  # noqa: SLF001 - the same
 
 
-def _message(record: Any) -> Message:
-    return Message(Place(record.topic, record.partition), record.offset, record.key, record.value, dict(record.headers))
+def _message(place: Place, record: Any) -> Message:
+    return Message(place, record.offset, record.key, record.value, dict(record.headers))
 
 
 def create_topics(config: Config, topics: Iterable[Topic], replicas: int) -> list[str]:
