@@ -140,10 +140,18 @@ class PartitionFeed:
         self._messages: deque[Message] = deque()
         self._events: deque[Recorded] = deque()
         self._gap: Iterator[Recorded] | None = None
-        self._gap_end = 0
+        self._gap_begin = self._gap_end = 0
+        self._dropped = 0  # up to here it was done, as far as was known
         self._offsets: deque[tuple[int, int]] = deque()  # (position, the offset after it), oldest first
 
     def begin(self, position: int) -> None:
+        """Give everything after a position, also what was given before: a crash of the database takes back positions
+        past events of no interest."""
+        if position < self._dropped:
+            end = self.end if self._gap is None else self._gap_end
+            self._events.clear()
+            self._dropped = position
+            self._read_from_the_store(position, end)
         self.end = max(self.end, position)
 
     def put(self, messages: Sequence[Message]) -> None:
@@ -152,7 +160,7 @@ class PartitionFeed:
     def read(self, after: int, limit: int) -> Sequence[Recorded]:
         events = self._events
         while events and events[0].position <= after:
-            events.popleft()
+            self._dropped = events.popleft().position
         while len(events) < limit and (self._gap or self._messages):
             self._next()
         return [events[i] for i in range(min(limit, len(events)))]
@@ -173,23 +181,31 @@ class PartitionFeed:
     def _next(self) -> None:
         """One event more, from the store while something is missing, or one repeat less."""
         if self._gap is not None:
-            found = next(self._gap, None)
+            try:
+                found = next(self._gap, None)
+            except BaseException:  # an iterator that has raised is at its end, and the gap is not
+                self._read_from_the_store(self._gap_begin, self._gap_end)
+                raise
             if found is None:
                 self._gap, self.end = None, self._gap_end
             else:
+                self._gap_begin = found.position
                 self._events.append(found)
             return
         message = self._messages[0]
         position, previous = position_of(message)
         if self.end < previous:
             log.warning("messages are missing, read from the store", place=str(self.place), after=self.end, to=previous)
-            self._gap, self._gap_end = iter(self.refill(self.place, self.end, previous)), previous
+            self._read_from_the_store(self.end, previous)
             return
         if position > self.end:
             self._events.append(self.wire.recorded(message))
             self.end = position
         self._messages.popleft()
         self._offsets.append((position, message.offset + 1))
+
+    def _read_from_the_store(self, after: int, to: int) -> None:
+        self._gap, self._gap_begin, self._gap_end = iter(self.refill(self.place, after, to)), after, to
 
 
 def missing(
