@@ -4,7 +4,7 @@ VENV   := .venv
 UV     := $(VENV)/bin/uv
 RUN    := $(VENV)/bin/python -m
 SECONDS ?= 600
-PROFILE ?= stormy
+PROFILE ?= stormy life
 CHILDREN ?= 2
 SAMPLE ?= 1000
 MUTANTS ?=
@@ -40,10 +40,15 @@ check: $(VENV)/.synced
 	$(PYTEST)
 
 guards: $(VENV)/.synced
-	OMS_TEST_GUARDS=all $(RUN) pytest tests/simulation/test_guards.py -v
+	$(RUN) pytest tests/simulation/test_guards.py -v
 
+# Half of the time for the simulation, half for anything that anybody may ask for.
 soak: $(VENV)/.synced
-	@$(VENV)/bin/oms-es simulate --soak $(SECONDS) --seeds $$(date +%s)..9999999999 --profile $(PROFILE)
+	@for profile in $(PROFILE); do \
+		$(VENV)/bin/oms-es simulate --soak $$(($(SECONDS) / 2 / $(words $(PROFILE)))) \
+			--seeds $$(date +%s)..9999999999 --profile $$profile || exit 1; done
+	@until=$$(($$(date +%s) + $(SECONDS) / 2)); while [ $$(date +%s) -lt $$until ]; do \
+		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/whole/test_anything.py || exit 1; done
 
 bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done

@@ -1,4 +1,9 @@
-"""Seeds that once broke a promise, kept for ever: what they found, and in which profile."""
+"""Seeds that once broke a promise: what they found, and in which profile.
+
+A seed means a scenario only as long as what is drawn, and how it is played, stays as it is. Both have changed since the
+first six were found: they do not meet again what they found, and are kept as any other seed. What they found has a
+guard of its own, whose lack is seen (simulation/guards.py), or a test by its name.
+"""
 
 from __future__ import annotations
 
@@ -18,4 +23,6 @@ CORPUS = (
     Found(7, "hurricane", "the same, in a storm of faults"),
     Found(86, "stormy", "on Kafka an order's completion let go of money that a parcel was still to take"),
     Found(21, "hurricane", "the same, by way of a frozen worker"),
+    Found(2, "life", "a lock that went over before its order had begun was told to nobody: the order waited for ever"),
+    Found(709, "stormy", "the simulation's own: a group whose poll failed believed that there was nothing to read"),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from oms_es.simulation.campaign import campaign, failure
@@ -13,9 +11,6 @@ from oms_es.simulation.quiet import quiet
 from oms_es.simulation.scenario import PROFILES
 
 SEEDS_MAX = 500
-EVERY = os.environ.get("OMS_TEST_GUARDS") == "all"
-SOON = frozenset({"position compare-and-set", "position in the transaction of its effects"})
-"""Missed in the first seeds: `make test` plays these. The others may take minutes: `make guards` plays all."""
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +20,6 @@ def _quiet(_quiet: None) -> None:
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
 def test_a_guard_that_is_taken_out_is_missed(guard: Guard) -> None:
-    if guard.name not in SOON and not EVERY:
-        pytest.skip("it may take minutes; `make guards` plays it")
     summary = campaign(range(SEEDS_MAX), PROFILES[guard.profile], kit=guard.without(WHOLE))
     assert summary.failed, f"nothing broke in {summary.seeds} seeds: is {guard.name} no guard?"
 

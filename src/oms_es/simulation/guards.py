@@ -28,7 +28,7 @@ from oms_es.runtime.recorder import Advance
 from oms_es.runtime.relay import RELAYED_MAX, EventOutlet
 from oms_es.runtime.store import Store
 from oms_es.runtime.wire import position_of
-from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.order import PlaceOrder, RecordReservation
 from oms_es.schemas.stock import ExpireReservation
 from oms_es.simulation.campaign import campaign
 from oms_es.simulation.database import (
@@ -243,6 +243,26 @@ def promises_anything(decider: Decider[Any]) -> Decider[Any]:
     return replace(decider, decide=decide)
 
 
+def presells_anything(decider: Decider[Any]) -> Decider[Any]:
+    """How many may be sold before they exist is not asked."""
+
+    def decide(state: stock.Stock, command: Any) -> Iterable[Any]:
+        return decider.decide(state._replace(policy=state.policy._replace(presale_limit=1_000_000)), command)
+
+    return replace(decider, decide=decide)
+
+
+def hears_nothing_early(decider: Decider[Any]) -> Decider[Any]:
+    """A lock that goes over to an order which has not begun yet is told to nobody."""
+
+    def decide(state: Any, command: Any) -> Iterable[Any]:
+        if isinstance(command, RecordReservation) and state.placed is None:
+            return ()
+        return decider.decide(state, command)
+
+    return replace(decider, decide=decide)
+
+
 def takes_every_report(decider: Decider[Any]) -> Decider[Any]:
     """A provider's reference that is known already is taken for another effect."""
 
@@ -381,6 +401,20 @@ GUARDS: tuple[Guard, ...] = (
         "`aggregates/stock/`",
         "stock is oversold",
         _with(promises_anything, "stock"),
+    ),
+    Guard(
+        "presales within their limit",
+        "`aggregates/stock/`",
+        "more is sold before it exists than will come",
+        _with(presells_anything, "stock"),
+        "life",
+    ),
+    Guard(
+        "locks that go over taken down before their order begins",
+        "`aggregates/order.py`",
+        "what was split off waits for ever for units that it has",
+        _with(hears_nothing_early, "order"),
+        "life",
     ),
     Guard(
         "reservations that expire",

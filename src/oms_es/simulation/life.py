@@ -36,6 +36,7 @@ from oms_es.simulation.workload import ADDRESS, EPOCH, PRICE_MINOR, Draw
 SET, PHONE = "set", "phone"
 THEMES_SHARE = 0.3
 """How often a seed draws each of what may happen."""
+ODD_STATUSES = ("unknown", "pre_transit", "out_for_delivery", "available_for_pickup", "exception", "cancelled")
 BOOKED_AT_VERSION = 2
 """Where a parcel's stream asks the carrier, if nothing came between: the carrier's number follows from it."""
 
@@ -68,6 +69,9 @@ def strange_payments(draw: Draw) -> Iterator[Action]:
         if draw.likely(0.4):
             yield draw.action(at, o.HoldOrder(order_id=order.order_id, kind="payment"))
             yield draw.action(at + 90.0, o.ReleaseHold(order_id=order.order_id, kind="payment"))
+        if token == "tok-decline":
+            told = {"operation": "authorize", "outcome": "declined", "payment_id": f"{order.order_id}.1"}
+            yield draw.action(at + 30.0, Tells(PAYMENT_CALLBACKS, json.dumps(told).encode()))
         if draw.likely(0.4):
             other = draw.chance.choice((None, "on-file"))
             ask = o.RetryPayment(order_id=order.order_id, payment_token=other)
@@ -83,6 +87,9 @@ def money_that_lapses(draw: Draw) -> Iterator[Action]:
     payment = f"{order.order_id}.1"
     told = {"operation": "expire", "outcome": "succeeded", "payment_id": payment}
     yield draw.action(action.at + draw.chance.expovariate(0.1), Tells(PAYMENT_CALLBACKS, json.dumps(told).encode()))
+    for operation in draw.chance.sample(("capture", "void", "refund", "reauthorize"), 2):
+        odd = {"operation": operation, "outcome": "declined", "payment_id": payment, "part": "never-asked"}
+        yield draw.action(action.at + 50.0, Tells(PAYMENT_CALLBACKS, json.dumps(odd).encode()))
     if draw.likely(0.5):
         ask = p.ExpireAuthorization(payment_id=payment, now=moment(action.at + 400.0))
         yield draw.action(action.at + draw.chance.expovariate(0.1), ask)
@@ -206,6 +213,11 @@ def parcels(draw: Draw) -> Iterator[Action]:
         ]
         for ask in chance.sample(asks, 2):
             yield draw.action(at + chance.expovariate(0.1), ask)
+        if draw.likely(0.3):
+            gone = sh.DeclareLost(
+                shipment_id=parcel, choice=chance.choice(("refund", "reship")), reason="nobody saw it"
+            )
+            yield draw.action(at + chance.uniform(5.0, 200.0), gone)
     number = f"SIM{event_id_of(f'shipment-{parcel}', BOOKED_AT_VERSION).int % 10**12:012d}"
     seen = Sighting(milestone_id="seen", status=chance.choice(("in_transit", "exception")), occurred_at=moment(at))
     tracked = RecordTracking(carrier="simulated", tracking_number=number, sightings=(seen,))
@@ -216,7 +228,7 @@ def strange_journeys(draw: Draw) -> Iterator[Action]:
     """A carrier tells what does not fit: of a parcel in the wrong order, or of one that is not on its way."""
     chance = draw.chance
     action, order = draw.earlier()
-    for status in chance.sample(("unknown", "pre_transit", "out_for_delivery", "available_for_pickup", "exception"), 2):
+    for status in chance.sample(ODD_STATUSES, 2):
         told = {
             "shipment_id": f"{order.order_id}.1",
             "status": status,
@@ -313,7 +325,8 @@ def prices_of_carriage(draw: Draw) -> Iterator[Action]:
     """What carriers ask, what customers may choose, and by which rules it is decided where from."""
     chance, at = draw.chance, draw.moment()
     bands = (ra.Band(weight_grams_max=50_000, price_minor=chance.choice((390, 590))),)
-    service = ra.Service(service="parcel", zones=(ra.Zone(transit_days=2, bands=bands),))
+    zone = ra.Zone(countries=chance.choice(((), (), ("FR",))), transit_days=2, bands=bands)
+    service = ra.Service(service="parcel", zones=(zone,))
     yield draw.action(at, ra.DefineDeliveryOption(option="standard", prefer=chance.choice(("cheapest", "fastest"))))
     yield draw.action(at, ra.PublishRates(carrier="simulated", version="1", currency="EUR", services=(service,)))
     if draw.likely(0.5):
@@ -328,16 +341,35 @@ def numbers_of_orders(draw: Draw) -> Iterator[Action]:
         yield draw.action(draw.moment(), SetOrderNumbering(channel=channel, prefix=channel.upper(), first=100))
 
 
+def what_is_late(draw: Draw) -> Iterator[Action]:
+    """What a clock would ask for days later, asked by a person who does not wait."""
+    chance = draw.chance
+    action, order = draw.earlier()
+    parcel, late = f"{order.order_id}.1", moment(action.at) + timedelta(days=40)
+    asks: list[Command] = [
+        o.ChaseHold(order_id=order.order_id, kind="fraud", now=late),
+        sh.SuspectLoss(shipment_id=parcel, now=late),
+        sh.ChaseCancellation(shipment_id=parcel),
+        p.ChaseAnswer(payment_id=f"{order.order_id}.1", operation="capture", part=parcel),
+        s.CoverPresales(sku=draw.sku(), location=draw.place()),
+    ]
+    for ask in chance.sample(asks, 3):
+        yield draw.action(action.at + chance.expovariate(0.02), ask)
+
+
 def presales_that_lapse(draw: Draw) -> Iterator[Action]:
-    chance, at, sku = draw.chance, draw.moment(), draw.sku()
-    order = an_order(
-        draw, at, "LAPSE", (sku, 1), kind="presale", deposit_minor=300, available_by=moment(at + 100.0),
-        balance_due_seconds=60, deposit_kept=draw.likely(0.5),
-    )  # fmt: skip
-    yield draw.action(0.0, s.SetPresaleLimit(sku=sku, location=draw.place(), quantity=2))
-    yield draw.action(at, order)
-    if draw.likely(0.5):
-        yield draw.action(at + chance.uniform(0.0, 150.0), o.LapsePresale(order_id=order.order_id))
+    """More of them than may be sold before there are any; nothing comes."""
+    chance, first, sku = draw.chance, draw.moment(), draw.sku()
+    for place in draw.locations:
+        yield draw.action(0.0, s.SetPresaleLimit(sku=sku, location=place, quantity=chance.randint(0, 2)))
+    for number in range(chance.randint(2, 4)):
+        at = first + chance.expovariate(0.5)
+        terms: dict[str, Any] = {"deposit_minor": 300, "deposit_kept": draw.likely(0.5), "balance_due_seconds": 60}
+        lasts = moment(at + 100.0)
+        order = an_order(draw, at, f"LAPSE{number}", (sku, 2), kind="presale", available_by=lasts, **terms)
+        yield draw.action(at, order)
+        if draw.likely(0.3):
+            yield draw.action(at + chance.uniform(0.0, 150.0), o.LapsePresale(order_id=order.order_id))
 
 
 LIFE: tuple[Callable[[Draw], Iterator[Action]], ...] = (
@@ -361,6 +393,7 @@ LIFE: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     prices_of_carriage,
     numbers_of_orders,
     presales_that_lapse,
+    what_is_late,
 )
 
 
