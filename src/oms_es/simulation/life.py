@@ -36,7 +36,15 @@ from oms_es.simulation.workload import ADDRESS, EPOCH, PRICE_MINOR, Draw
 SET, PHONE = "set", "phone"
 THEMES_SHARE = 0.3
 """How often a seed draws each of what may happen."""
-ODD_STATUSES = ("unknown", "pre_transit", "out_for_delivery", "available_for_pickup", "exception", "cancelled")
+ODD_STATUSES = (
+    "unknown",
+    "pre_transit",
+    "out_for_delivery",
+    "available_for_pickup",
+    "exception",
+    "cancelled",
+    "booking_kept",
+)
 BOOKED_AT_VERSION = 2
 """Where a parcel's stream asks the carrier, if nothing came between: the carrier's number follows from it."""
 
@@ -213,11 +221,11 @@ def parcels(draw: Draw) -> Iterator[Action]:
         ]
         for ask in chance.sample(asks, 2):
             yield draw.action(at + chance.expovariate(0.1), ask)
-        if draw.likely(0.3):
+        if draw.likely(0.7):
             gone = sh.DeclareLost(
                 shipment_id=parcel, choice=chance.choice(("refund", "reship")), reason="nobody saw it"
             )
-            yield draw.action(at + chance.uniform(5.0, 200.0), gone)
+            yield draw.action(at + chance.uniform(3.0, 40.0), gone)
     number = f"SIM{event_id_of(f'shipment-{parcel}', BOOKED_AT_VERSION).int % 10**12:012d}"
     seen = Sighting(milestone_id="seen", status=chance.choice(("in_transit", "exception")), occurred_at=moment(at))
     tracked = RecordTracking(carrier="simulated", tracking_number=number, sightings=(seen,))
