@@ -11,6 +11,9 @@ MUTANTS ?=
 PROCESSES ?= 2
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
+# Libraries are compiled once: where Python may not write what it compiled, every process would compile them anew.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check guards soak bench faults mutants kafka reference schemas release format clean
 .DEFAULT_GOAL := test
