@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is in their handbook
 
 from conftest import PARTITIONS
@@ -17,6 +18,7 @@ from oms_es.runtime.kafka import Config, Message, Place
 from oms_es.runtime.wire import position_of
 
 READ_SECONDS_MAX = 30
+LOOK_SECONDS = 0.1
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library leaves it out
 
 
@@ -35,7 +37,10 @@ class Subscriber:
         )
         self.client.assign([TopicPartition(*place, 0) for place in self.places])
         self.offsets: dict[Place, int] = dict.fromkeys(self.places, 0)
-        self.asker = AdminClient({"bootstrap.servers": ",".join(kafka["bootstrap_servers"]), "log_level": 0})
+        self.asking: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),
+            "log_level": 0,
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -60,10 +65,20 @@ class Subscriber:
         return sorted(found, key=lambda message: (message.place, message.offset))
 
     def _ends(self) -> dict[Place, int]:
-        """By a connection of its own: on the reader's, each question would wait for a fetch to end."""
+        """By a connection of its own: on the reader's, each question would wait for a fetch to end.
+
+        The client gives up where a broker has been away since it last looked who leads: then another one asks.
+        """
         asked = {TopicPartition(*place): LATEST for place in self.places}
-        told = self.asker.list_offsets(asked, request_timeout=READ_SECONDS_MAX)
-        return {Place(at.topic, at.partition): future.result().offset for at, future in told.items()}
+        deadline = time.monotonic() + READ_SECONDS_MAX
+        while True:
+            told = AdminClient(self.asking).list_offsets(asked, request_timeout=READ_SECONDS_MAX)
+            try:
+                return {Place(at.topic, at.partition): future.result().offset for at, future in told.items()}
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(LOOK_SECONDS)
 
 
 def everything_on(kafka: Config, *topics: str) -> list[Message]:
