@@ -72,7 +72,8 @@ class Subscriber:
         asked = {TopicPartition(*place): LATEST for place in self.places}
         deadline = time.monotonic() + READ_SECONDS_MAX
         while True:
-            told = AdminClient(self.asking).list_offsets(asked, request_timeout=READ_SECONDS_MAX)
+            asker = AdminClient(self.asking)  # one that nobody holds any more never answers
+            told = asker.list_offsets(asked, request_timeout=READ_SECONDS_MAX)
             try:
                 return {Place(at.topic, at.partition): future.result().offset for at, future in told.items()}
             except KafkaException:
