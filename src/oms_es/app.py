@@ -339,10 +339,7 @@ class Parts:
 
 def facts_of(consumers: Sequence[Consumer]) -> frozenset[str]:
     """The read models that something is decided from; the others are for people."""
-    wanted = {
-        want.projection for consumer in consumers for reaction in consumer.reactions.values() for want in reaction.wants
-    }
-    return frozenset({*wanted, deadlines.projection.name})
+    return frozenset({deadlines.projection.name}).union(*(consumer.wanted_projections for consumer in consumers))
 
 
 class Engine(Parts):

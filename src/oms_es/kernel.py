@@ -145,6 +145,11 @@ class Consumer:
 
         return register
 
+    @property
+    def wanted_projections(self) -> frozenset[str]:
+        """The read models that its reactions ask."""
+        return frozenset(want.projection for reaction in self.reactions.values() for want in reaction.wants)
+
     def react(self, event: Event, facts: Facts | None = None) -> tuple[Command, ...]:
         reaction = self.reactions[type(event)]
         arguments = (event, facts or {}) if reaction.wants else (event,)

@@ -39,9 +39,9 @@ from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import ORDER_STATUS
 from oms_es.settings import Settings
 from oms_es.workers import Workers
+from pages import HOWTO, blocks
 
 REPOSITORY = Path(__file__).parents[2]
-HOWTO = REPOSITORY / "docs" / "howto"
 ALONE = """
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
@@ -54,10 +54,6 @@ group.initial.rebalance.delay.ms=0
 
 
 PATIENCE_MS = 3_000
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", (HOWTO / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
 def orders(count: int) -> list[Command]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,13 +15,9 @@ from oms_es.channels import canonical
 from oms_es.demo.workload import Workload
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.recorder import EVENTS
+from pages import blocks
 
-HOWTO = Path(__file__).parents[2] / "docs" / "howto"
 PAGES = ("query-read-models.md", "audit-history.md")
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", (HOWTO / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
 def lived(engine: Engine) -> None:

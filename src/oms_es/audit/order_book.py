@@ -192,22 +192,22 @@ class OrderBooks:
             book.gone.add(event.shipment_id)
 
     def _came_back(self, recorded: Recorded, event: o.OrderShipmentReturned) -> None:
-        book = self.orders[event.order_id]
-        if event.complete and event.shipment_id in book.plans:
-            book.gone.add(event.shipment_id)
-        book.back.update(_units_of(event.lines))
-        shipped = _units_of(book.plans[event.shipment_id].lines) if event.shipment_id in book.plans else Counter()
-        back = _units_of(event.lines)
-        self._expect(self.returned, recorded, back <= shipped, f"{dict(back)} came back of {dict(shipped)}")
+        self._undelivered(recorded, event, left=event.complete, became="came back")
 
     def _lost(self, recorded: Recorded, event: o.OrderShipmentLost) -> None:
+        self._undelivered(recorded, event, left=True, became="were lost")
+
+    def _undelivered(
+        self, recorded: Recorded, event: o.OrderShipmentReturned | o.OrderShipmentLost, *, left: bool, became: str
+    ) -> None:
+        """`left`: it says of itself that the parcel had left."""
         book = self.orders[event.order_id]
         plan = book.plans.get(event.shipment_id)
-        if plan:
+        if plan and left:
             book.gone.add(event.shipment_id)
-        lost, shipped = _units_of(event.lines), _units_of(plan.lines) if plan else Counter()
-        book.back.update(lost)
-        self._expect(self.returned, recorded, lost <= shipped, f"{dict(lost)} were lost of {dict(shipped)}")
+        units, shipped = _units_of(event.lines), _units_of(plan.lines) if plan else Counter()
+        book.back.update(units)
+        self._expect(self.returned, recorded, units <= shipped, f"{dict(units)} {became} of {dict(shipped)}")
 
     def _taking(self, recorded: Recorded, event: p.PaymentCaptureRequested | p.PaymentDepositApplied) -> None:
         """A deposit may have been given back in part before its parcel left."""

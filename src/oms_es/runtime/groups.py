@@ -32,10 +32,10 @@ BUFFERED_MAX = 8_000
 """Messages that wait in a partition's buffer before no more are fetched for it."""
 WAIT_SECONDS = 0.05
 """How long a process that has nothing to do waits for its clients to ring before it looks by itself."""
-ATTEND_SECONDS = 1.0
-"""How long a group that calls waits at most, beside the batch in hand: much less than the shortest session."""
 HUNGRY_SECONDS = 0.005
 """The same for one that has something to do as soon as others, who do not ring, have come as far."""
+ATTEND_SECONDS = 1.0
+"""How long a group that calls waits at most, beside the batch in hand: much less than the shortest session."""
 
 log = structlog.get_logger(__name__)
 Refill = Callable[[Place, int, int], Iterable[Recorded]]

@@ -201,9 +201,7 @@ class ConsumerWorker(FeedReader):
         self.store = store
         self.facts = facts
         self.fact_positions = fact_positions
-        self.wanted_projections = frozenset(
-            want.projection for reaction in consumer.reactions.values() for want in reaction.wants
-        )
+        self.wanted_projections = consumer.wanted_projections
 
     def bound(self) -> int | None:
         return self.fact_positions(self.wanted_projections) if self.wanted_projections else None

@@ -249,12 +249,9 @@ class ReadModel:
 
     def _write(self, transaction: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
         to_touch = touches(self.projection, batch)
-        if self.projection.insert_only:
-            rows: dict[Key, Row | None] = {}
-            there: set[Key] = set()
-        else:
-            rows = self._rows(transaction, dict.fromkeys(chain.from_iterable(touch.keys for touch in to_touch)))
-            there = {key for key, row in rows.items() if row is not None}
+        keys = dict.fromkeys(chain.from_iterable(touch.keys for touch in to_touch))
+        rows = {} if self.projection.insert_only else self._rows(transaction, keys)
+        there = {key for key, row in rows.items() if row is not None}
         fold_touches(rows, to_touch)
         kept = [row for row in rows.values() if row is not None]
         gone = [key for key in there if rows[key] is None]

@@ -183,12 +183,11 @@ class Store:
             if stream not in states:
                 continue
             decider = deciders[type(command)]
-            before = state, version = states[stream]
+            state, version = states[stream]
             for event in decider.decide(state, command):
                 state, version = decider.evolve(state, event), version + 1
                 decided.append(envelop(stream, version, event, cause, recorded_at))
-            if version != before[1]:
-                states[stream] = state, version
+            states[stream] = state, version
         return decided
 
     def _decide_again(
