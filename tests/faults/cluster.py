@@ -100,7 +100,9 @@ class Member:
         self.start()
 
     def start(self) -> None:
-        self.log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
+        for path in (self.said_path, self.log_path):  # somebody may look before the child has begun
+            path.touch()
+        self.log_from = self.log_path.stat().st_size
         program, *arguments = self.command
         self.child = self.nursery.start(program, arguments, self.said_path, self.log_path, self.environment)
 
