@@ -560,7 +560,7 @@ def money_holds(state: order.Order, history: Sequence[Event]) -> None:
     live = sum(payment.due.amount_minor for payment in state.live_payments.values())
     owed = max(state.content.total_minor - state.content.credit_minor, 0) - state.written_off
     if state.phase == "awaiting_payment":
-        deposit = state.content.deposit_minor if state.uncovered else owed
+        deposit = state.content.deposit_minor if state.uncovered or waits_for_its_deposit(state) else owed
         sourced_anew = happened(history, o.OrderAssigned, o.OrderLocationFailed, o.OrderOverridden)
         assert live == deposit or (sourced_anew and live == owed), "a balance that was asked for stays asked"
     if happened(history, o.OrderReleased):
@@ -586,6 +586,11 @@ def money_holds(state: order.Order, history: Sequence[Event]) -> None:
             assert event.amount_minor == sum(part.amount_minor for part in event.parts)
             for part in event.parts:
                 assert part.amount_minor == sum(allocation.amount_minor for allocation in part.allocations)
+
+
+def waits_for_its_deposit(state: order.Order) -> bool:
+    """Its goods may all have come before: the balance is asked for when the deposit is there."""
+    return any(payment.due.capture_now and payment.status == "asked" for payment in state.live_payments.values())
 
 
 # --- location

@@ -446,6 +446,30 @@ def test_p24_what_is_taken_of_a_share_and_what_is_left_are_the_share(n: int, mor
     assert min(part.amount_minor, rest.amount_minor, part.tax_minor, rest.tax_minor) >= 0
 
 
+compositions = st.dictionaries(st.sampled_from("ABC"), st.integers(1, 3), min_size=1)
+
+
+@given(compositions, st.lists(st.integers(1, 3), min_size=1, max_size=4), amounts, amounts, amounts)
+def test_p24_bundles_are_worth_their_price_in_whichever_steps_they_are_cancelled(
+    made_of: dict[str, int], steps: list[int], price: int, discount: int, tax: int
+) -> None:
+    """The discount that is left is never less than none, and what is left of the shares is the total."""
+    sets = sum(steps)
+    sold = placed(
+        lines=(o.OrderLine(line_id="1", sku="SET", quantity=sets, unit_price_minor=price),),
+        discount_minor=min(discount, sets * price),
+        tax_minor=tax,
+    )
+    content = o.OrderContent(**sold.model_dump(include=set(o.OrderContent.model_fields)))
+    left, shipping = money.shares_of(content, {"SET": made_of})
+    for step in steps:
+        split = [money.taken(share, step * made_of[share.sku]) for share in left]
+        off, left = [part for part, _ in split], [rest for _, rest in split]
+        content = content.model_copy(update=money.reduced(content, {"1": step}, off))
+        assert 0 <= content.discount_minor <= discount
+        assert content.total_minor == sum(share.amount_minor for share in left) + shipping
+
+
 def test_a_discount_beyond_goods_and_shipping_lowers_the_tax() -> None:
     shares = money.shares_of(placed(discount_minor=1060, tax_minor=19), {})
     assert sum(share.amount_minor for share in shares.lines) == sum(share.tax_minor for share in shares.lines) == 9

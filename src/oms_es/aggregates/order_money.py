@@ -43,22 +43,20 @@ def shares_of(content: o.OrderContent, bundles: Mapping[str, Mapping[str, int]])
     *line_taxes, shipping_tax = apportion(tax, [*nets, shipping])
     lines: list[o.LineShare] = []
     for line, net, line_tax in zip(content.lines, nets, line_taxes, strict=True):
-        lines += _by_component(line, net + line_tax, line_tax, bundles)
+        lines += _by_component(line, net, line_tax, bundles)
     return Shares(lines, shipping + shipping_tax)
 
 
 def _by_component(
-    line: o.OrderLine, amount: int, tax: int, bundles: Mapping[str, Mapping[str, int]]
+    line: o.OrderLine, net: int, tax: int, bundles: Mapping[str, Mapping[str, int]]
 ) -> Iterator[o.LineShare]:
-    if line.sku not in bundles:
-        yield o.LineShare(
-            line_id=line.line_id, sku=line.sku, quantity=line.quantity, amount_minor=amount, tax_minor=tax
-        )
-        return
-    units = exploded({line.sku: line.quantity}, bundles)
-    amounts, taxes = apportion(amount, list(units.values())), apportion(tax, list(units.values()))
-    for (sku, quantity), n, t in zip(units.items(), amounts, taxes, strict=True):
-        yield o.LineShare(line_id=line.line_id, sku=sku, quantity=quantity, amount_minor=n, tax_minor=t)
+    """A bundle's components have prices that sum to its own: so many whole bundles are always worth as many prices."""
+    made_of = bundles.get(line.sku, {line.sku: 1})
+    prices = apportion(line.unit_price_minor, list(made_of.values()))
+    weights = prices if any(prices) else list(made_of.values())
+    nets, taxes = apportion(net, weights), apportion(tax, weights)
+    for (sku, each), n, t in zip(made_of.items(), nets, taxes, strict=True):
+        yield o.LineShare(line_id=line.line_id, sku=sku, quantity=each * line.quantity, amount_minor=n + t, tax_minor=t)
 
 
 def taken(share: o.LineShare, quantity: int) -> tuple[o.LineShare, o.LineShare]:
