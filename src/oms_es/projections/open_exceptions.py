@@ -80,6 +80,28 @@ def about_every_hold(recorded: Recorded) -> Iterable[Key]:
     return tuple((f"{name}/{event.order_id}",) for name in ended)
 
 
+def of_the_question(recorded: Recorded) -> Iterable[Key]:
+    """Which capture, void or refund nobody knows the outcome of."""
+    event: Any = recorded.event
+    match event:
+        case p.PaymentUnanswered(operation=operation, part=part):
+            return ((f"payment_unanswered/{event.payment_id}/{operation}/{part}",),)
+        case p.PaymentCaptured() | p.PaymentCaptureFailed():
+            return ((f"payment_unanswered/{event.payment_id}/capture/{event.capture_id}",),)
+        case p.PaymentVoided() | p.PaymentVoidFailed():
+            return ((f"payment_unanswered/{event.payment_id}/void/{event.void_id}",),)
+    return ((f"payment_unanswered/{event.payment_id}/refund/{event.refund_id}",),)
+
+
+def on_its_way(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return (("/".join(part for part in ("delivery_exception", event.shipment_id, event.carton_id) if part),),)
+
+
+UNBOOKED = about("booking_failed", "shipment_id")
+SILENT = about("parcel_silent", "shipment_id")
+
+
 def raised(key: Key, recorded: Recorded, detail: str) -> Row:
     event: Any = recorded.event
     kind, _, _ = str(key[0]).partition("/")
@@ -113,11 +135,6 @@ def is_sought_again(row: Row | None, _: Recorded, __: Key) -> Row | None:
     return row and {**row, "detail": SOUGHT}
 
 
-@projection.on(o.OrderAllocated, o.OrderMergedInto, keys=about("backordered", "order_id"))
-def waits_no_longer(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
-
-
 @projection.on(o.OrderCancellationRefused, keys=about("cancellation_refused", "order_id"))
 def could_not_be_stopped(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
@@ -148,106 +165,6 @@ def nobody_decided(row: Row | None, recorded: Recorded, key: Key) -> Row:
     return {**held, "kind": OVERDUE, "raised_at": recorded.recorded_at}
 
 
-@projection.on(o.OrderHoldReleased, keys=about_the_hold)
-@projection.on(o.OrderReleased, o.OrderCancelled, keys=about_every_hold)
-def waits_for_nobody(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
-
-
-@projection.on(o.OrderAmendmentRefused, keys=about("amendment_refused", "order_id"))
-def does_not_fit(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, o.OrderAmendmentRefused)
-    return raised(key, recorded, f"an amendment that came before the order does not fit it: {event.reason}")
-
-
-@projection.on(p.PaymentCaptureFailed, keys=about("capture_failed", "capture_id"))
-def was_not_paid(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, p.PaymentCaptureFailed)
-    return raised(key, recorded, f"{event.amount_minor} could not be captured: {event.reason}")
-
-
-MONEY_MATTERS: dict[type[Event], tuple[str, str, str]] = {
-    p.PaymentRequestRefused: ("payment_refused", "payment_id", "{e.amount_minor} was not asked for: {e.reason}"),
-    p.PaymentCaptureRefused: ("capture_refused", "capture_id", "{e.amount_minor} cannot be captured: {e.reason}"),
-    p.PaymentReauthorizationDeclined: (
-        "reauthorization_declined",
-        "capture_id",
-        "{e.amount_minor} expired and were not authorised anew: {e.reason}",
-    ),
-    p.PaymentVoidFailed: ("void_failed", "payment_id", "{e.amount_minor} could not be let go: {e.reason}"),
-    p.PaymentRefundRefused: ("refund_refused", "refund_id", "{e.amount_minor} cannot be refunded: {e.reason}"),
-    p.PaymentRefundFailed: ("refund_failed", "refund_id", "{e.amount_minor} are owed still: {e.reason}"),
-    p.PaymentDisputeOpened: ("dispute", "dispute_id", "{e.amount_minor} of {e.payment_id} disputed: {e.reason}"),
-}
-"""The kind of exception, what it is about, and what it says."""
-
-
-def about_money(recorded: Recorded) -> Iterable[Key]:
-    kind, subject, _ = MONEY_MATTERS[type(recorded.event)]
-    return about(kind, subject)(recorded)
-
-
-@projection.on(*MONEY_MATTERS, keys=about_money)
-def money_needs_somebody(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    return raised(key, recorded, MONEY_MATTERS[type(recorded.event)][2].format(e=recorded.event))
-
-
-@projection.on(p.PaymentDisputeWon, p.PaymentDisputeLost, keys=about("dispute", "dispute_id"))
-def dispute_is_over(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
-
-
-def of_the_question(recorded: Recorded) -> Iterable[Key]:
-    """Which capture, void or refund nobody knows the outcome of."""
-    event: Any = recorded.event
-    match event:
-        case p.PaymentUnanswered(operation=operation, part=part):
-            return ((f"payment_unanswered/{event.payment_id}/{operation}/{part}",),)
-        case p.PaymentCaptured() | p.PaymentCaptureFailed():
-            return ((f"payment_unanswered/{event.payment_id}/capture/{event.capture_id}",),)
-        case p.PaymentVoided() | p.PaymentVoidFailed():
-            return ((f"payment_unanswered/{event.payment_id}/void/{event.void_id}",),)
-    return ((f"payment_unanswered/{event.payment_id}/refund/{event.refund_id}",),)
-
-
-@projection.on(p.PaymentUnanswered, keys=of_the_question)
-def outcome_is_unknown(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, p.PaymentUnanswered)
-    return raised(key, recorded, f"ask the provider whether the {event.operation} of {event.amount_minor} happened")
-
-
-@projection.on(p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded, keys=of_the_question)
-def outcome_is_known(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
-
-
-UNBOOKED = about("booking_failed", "shipment_id")
-
-
-@projection.on(s.ShipmentBookingFailed, keys=UNBOOKED)
-def was_not_booked(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentBookingFailed)
-    return raised(key, recorded, f"the carrier refused: {event.reason}")
-
-
-@projection.on(s.ShipmentBookingDeferred, keys=UNBOOKED)
-def is_served_by_nobody(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentBookingDeferred)
-    return raised(key, recorded, f"no published rate serves it as {event.delivery_option}: book it with a carrier")
-
-
-@projection.on(s.ShipmentBookingCancelled, keys=UNBOOKED)
-def is_not_fetched(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentBookingCancelled)
-    return raised(key, recorded, f"{event.carrier} will not fetch it: book it anew, or cancel it")
-
-
 @projection.on(s.ShipmentCancellationUnanswered, keys=UNBOOKED)
 def may_be_fetched_or_not(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
@@ -256,48 +173,12 @@ def may_be_fetched_or_not(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return {**raised(key, recorded, detail), "kind": "cancellation_unanswered"}
 
 
-@projection.on(
-    s.ShipmentBooked,
-    s.ShipmentDispatched,
-    s.ShipmentCancelled,
-    s.ShipmentBookingCancellationRefused,
-    keys=UNBOOKED,
-)
-def was_booked_after_all(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
-
-
-def on_its_way(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
-    return (("/".join(part for part in ("delivery_exception", event.shipment_id, event.carton_id) if part),),)
-
-
 @projection.on(s.ShipmentExceptionRaised, keys=on_its_way)
 def went_wrong(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, s.ShipmentExceptionRaised)
     told = raised(key, recorded, f"{event.status}: {event.detail}" if event.detail else event.status)
     return {**told, "raised_at": row["raised_at"]} if row else told
-
-
-@projection.on(s.ShipmentExceptionSettled, keys=on_its_way)
-def goes_on(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
-
-
-SILENT = about("parcel_silent", "shipment_id")
-
-
-@projection.on(s.ShipmentFellSilent, keys=SILENT)
-def may_be_lost(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentFellSilent)
-    return raised(key, recorded, f"not seen since {event.since:%Y-%m-%d}: ask the carrier, or declare it lost")
-
-
-@projection.on(s.ShipmentHeardOf, s.ShipmentLost, keys=SILENT)
-def was_heard_of_or_given_up(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
 
 
 def came_back(recorded: Recorded) -> Iterable[Key]:
@@ -314,31 +195,12 @@ def is_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, f"came back to {event.location}: {items}"[:DETAIL_CHARACTERS_MAX])
 
 
-@projection.on(s.ShipmentReportDisputed, keys=about("carrier_contradiction", "shipment_id"))
-def is_contradicted(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentReportDisputed)
-    return raised(key, recorded, event.detail)
-
-
 @projection.on(n.SerialConflictFound, keys=of_the_numbers)
 def turned_up_twice(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, n.SerialConflictFound)
     detail = f"{key[0]}: its unit should be at {event.elsewhere}; count both places, and write one off"
     return raised(key, recorded, detail)
-
-
-@projection.on(n.SerialsLeft, keys=of_the_numbers)
-def is_there_once(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
-
-
-@projection.on(st.StockReservationBroken, keys=of_the_promise)
-def cannot_be_kept(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, st.StockReservationBroken)
-    return raised(key, recorded, f"{event.quantity} x {event.sku} at {event.location} are not there: {event.reason}")
 
 
 @projection.on(st.StockBrokenPromiseSettled, keys=of_the_promise)
@@ -349,21 +211,11 @@ def is_not_waited_for(row: Row | None, recorded: Recorded, _: Key) -> Row | None
     return {**row, "detail": detail} if row and event.left else None
 
 
-@projection.on(st.StockShipped, keys=of_the_promise)
-def was_there_after_all(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
-
-
 @projection.on(r.RmaReviewRequested, keys=about("return_review", "rma_id"))
 def is_asked_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, r.RmaReviewRequested)
     return raised(key, recorded, f"approve or refuse return {event.rma_id}: {'; '.join(event.reasons)}")
-
-
-@projection.on(r.RmaApproved, r.RmaRefused, r.RmaClosed, keys=about("return_review", "rma_id"))
-def was_decided(_: Row | None, __: Recorded, ___: Key) -> None:
-    return None
 
 
 @projection.on(r.RmaSurplusReceived, keys=about("return_surplus", "receipt_id"))
@@ -374,8 +226,78 @@ def nobody_expected_it(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, f"{units} units more than expected came back to {event.location}")
 
 
-@projection.on(x.OrderCreditRefused, keys=about("credit_refused", "credit_id"))
-def was_not_credited(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, x.OrderCreditRefused)
-    return raised(key, recorded, f"what came back could not be credited: {event.reason}")
+RAISED_BY: dict[type[Event], tuple[Callable[[Recorded], Iterable[Key]], str]] = {
+    o.OrderAmendmentRefused: (
+        about("amendment_refused", "order_id"),
+        "an amendment that came before the order does not fit it: {e.reason}",
+    ),
+    x.OrderCreditRefused: (
+        about("credit_refused", "credit_id"),
+        "what came back could not be credited: {e.reason}",
+    ),
+    p.PaymentRequestRefused: (
+        about("payment_refused", "payment_id"),
+        "{e.amount_minor} was not asked for: {e.reason}",
+    ),
+    p.PaymentCaptureRefused: (
+        about("capture_refused", "capture_id"),
+        "{e.amount_minor} cannot be captured: {e.reason}",
+    ),
+    p.PaymentCaptureFailed: (
+        about("capture_failed", "capture_id"),
+        "{e.amount_minor} could not be captured: {e.reason}",
+    ),
+    p.PaymentReauthorizationDeclined: (
+        about("reauthorization_declined", "capture_id"),
+        "{e.amount_minor} expired and were not authorised anew: {e.reason}",
+    ),
+    p.PaymentVoidFailed: (about("void_failed", "payment_id"), "{e.amount_minor} could not be let go: {e.reason}"),
+    p.PaymentRefundRefused: (about("refund_refused", "refund_id"), "{e.amount_minor} cannot be refunded: {e.reason}"),
+    p.PaymentRefundFailed: (about("refund_failed", "refund_id"), "{e.amount_minor} are owed still: {e.reason}"),
+    p.PaymentDisputeOpened: (
+        about("dispute", "dispute_id"),
+        "{e.amount_minor} of {e.payment_id} disputed: {e.reason}",
+    ),
+    p.PaymentUnanswered: (of_the_question, "ask the provider whether the {e.operation} of {e.amount_minor} happened"),
+    s.ShipmentBookingFailed: (UNBOOKED, "the carrier refused: {e.reason}"),
+    s.ShipmentBookingDeferred: (
+        UNBOOKED,
+        "no published rate serves it as {e.delivery_option}: book it with a carrier",
+    ),
+    s.ShipmentBookingCancelled: (UNBOOKED, "{e.carrier} will not fetch it: book it anew, or cancel it"),
+    s.ShipmentFellSilent: (SILENT, "not seen since {e.since:%Y-%m-%d}: ask the carrier, or declare it lost"),
+    s.ShipmentReportDisputed: (about("carrier_contradiction", "shipment_id"), "{e.detail}"),
+    st.StockReservationBroken: (of_the_promise, "{e.quantity} x {e.sku} at {e.location} are not there: {e.reason}"),
+}
+"""What it is about, and what it says."""
+
+SETTLED_BY: dict[type[Event], Callable[[Recorded], Iterable[Key]]] = {
+    **dict.fromkeys((o.OrderAllocated, o.OrderMergedInto), about("backordered", "order_id")),
+    **dict.fromkeys((o.OrderReleased, o.OrderCancelled), about_every_hold),
+    o.OrderHoldReleased: about_the_hold,
+    **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), about("dispute", "dispute_id")),
+    **dict.fromkeys((p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded), of_the_question),
+    **dict.fromkeys(
+        (s.ShipmentBooked, s.ShipmentDispatched, s.ShipmentCancelled, s.ShipmentBookingCancellationRefused), UNBOOKED
+    ),
+    s.ShipmentExceptionSettled: on_its_way,
+    **dict.fromkeys((s.ShipmentHeardOf, s.ShipmentLost), SILENT),
+    n.SerialsLeft: of_the_numbers,
+    st.StockShipped: of_the_promise,
+    **dict.fromkeys((r.RmaApproved, r.RmaRefused, r.RmaClosed), about("return_review", "rma_id")),
+}
+"""What its news puts an end to."""
+
+
+def needs_somebody(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    return raised(key, recorded, RAISED_BY[type(recorded.event)][1].format(e=recorded.event))
+
+
+def needs_nobody(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+for fact, (keys, _) in RAISED_BY.items():
+    projection.on(fact, keys=keys)(needs_somebody)
+for fact, keys in SETTLED_BY.items():
+    projection.on(fact, keys=keys)(needs_nobody)
