@@ -28,11 +28,12 @@ from statistics import quantiles
 from typing import Any, NamedTuple, Self
 
 from bench.measure import Measure, fresh_database, peak_memory, run
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from kafka import KafkaConsumer  # type: ignore[import-untyped] # the library has no types
 from kafka import TopicPartition as Partition
 
 from oms_es.app import migrate
+from oms_es.runtime import kafka_records
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.kafka import Config, Outgoing, Place, Publisher, connection, create_topics
@@ -53,6 +54,7 @@ PARTITIONS = 3
 ORDERS_PER_SECOND = 50
 LATENCY_SECONDS = 20
 SETTLE_SECONDS_MAX = 60.0
+LEADER_SECONDS_MAX = 10.0
 PRODUCER = "bare kafka-python producer, the same bytes"
 CONSUMER = "bare kafka-python consumer, nothing decoded"
 STAGES = ("OrderPlaced", "OrderSourced", "StockReserved", "OrderLineAllocated", "OrderAllocated")
@@ -125,7 +127,8 @@ def relayed(url: str, kafka: Config) -> Iterator[Measure]:
         done, ours, bare = position(workers), [], []
         while messages := list(islice(as_relayed(workers, done), PER_TURN)):
             ours.append(Spent.on(lambda: relay(workers, done + len(messages))))  # noqa: B023 - called at once
-            bare.append(Spent.on(lambda: send(publisher, messages)))
+            with kafka_records.librarys_own():
+                bare.append(Spent.on(lambda: send(publisher, messages)))
             done = position(workers)
         events = workers.last_position() - RELAYED_MAX
         publisher.close()
@@ -184,11 +187,12 @@ def bare_consumer(kafka: Config, events: int) -> float:
     consumer.assign([Partition(EVENT_TOPICS["stock"], number) for number in range(PARTITIONS)])
     consumer.seek_to_beginning()
     seen, began = 0, 0.0
-    while seen < events:
-        found = sum(map(len, consumer.poll(timeout_ms=200).values()))
-        if found and not began:
-            began, found, events = time.perf_counter(), 0, events - found
-        seen += found
+    with kafka_records.librarys_own():
+        while seen < events:
+            found = sum(map(len, consumer.poll(timeout_ms=200).values()))
+            if found and not began:
+                began, found, events = time.perf_counter(), 0, events - found
+            seen += found
     consumer.close(autocommit=False)
     return events / (time.perf_counter() - began)
 
@@ -236,7 +240,7 @@ def travel(address: str, first: int, count: int) -> list[list[float]]:
     reader = Consumer({"bootstrap.servers": address, "group.id": f"bench-{first}", "fetch.wait.max.ms": 5})
     places = [TopicPartition(EVENT_TOPICS[t], p) for t in ("order", "stock") for p in range(PARTITIONS)]
     for place in places:
-        place.offset = reader.get_watermark_offsets(place, timeout=10)[1]
+        place.offset = end_of(reader, place)
     reader.assign(places)
     producer = Producer({"bootstrap.servers": address, "linger.ms": 0})
     seen: dict[str, dict[str, float]] = defaultdict(dict)
@@ -257,6 +261,18 @@ def travel(address: str, first: int, count: int) -> list[list[float]]:
         [sent[stages["number"]], *(stages[name] for name in STAGES), stages["read"]]  # type: ignore[index] # the number is a text
         for stages in seen.values()
     ]
+
+
+def end_of(reader: Consumer, place: TopicPartition) -> int:
+    """A partition that was made a moment ago has no leader yet."""
+    deadline = time.monotonic() + LEADER_SECONDS_MAX
+    while True:
+        try:
+            return int(reader.get_watermark_offsets(place, timeout=LEADER_SECONDS_MAX)[1])
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def note(message: Any, seen: dict[str, dict[str, Any]]) -> None:

@@ -30,6 +30,7 @@ from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped] # th
 
 from oms_es.kernel import GatewayUnavailable
 from oms_es.runtime import kafka_records
+from oms_es.runtime.kafka_records import Written
 
 PUBLISH_SECONDS_MAX = 30.0
 """Our own deadline for a publish. The library's must never fire: its idempotent producer would wait for ever."""
@@ -133,7 +134,7 @@ class Publisher:
         try:
             producer = self._opened()
             sent = [
-                producer.send(place.topic, value=value, key=key, headers=headers, partition=place.partition)
+                producer.send(place.topic, value=value, key=key, headers=Written(headers), partition=place.partition)
                 for place, key, value, headers in messages
             ]
             producer._accumulator.begin_flush()  # noqa: SLF001 - `flush` begins, and waits

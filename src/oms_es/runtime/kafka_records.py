@@ -1,10 +1,14 @@
-"""Records of Kafka, read as kafka-python reads them, in three fifths of its time: an event has fifteen headers.
+"""Records of Kafka, read and written as kafka-python does it, in about half of its time: an event has sixteen headers.
 
-Invariant: what is read is what the library's own `_read_msg` reads, or CorruptRecordError as there.
+Invariant: what is read is what the library's own `_read_msg` reads, or CorruptRecordError as there; what is written is,
+byte for byte, what its `append` writes.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from kafka.errors import CorruptRecordError  # type: ignore[import-untyped] # the library has no types
@@ -12,15 +16,20 @@ from kafka.record.default_records import (  # type: ignore[import-untyped] # the
     ControlRecord,
     DefaultRecord,
     DefaultRecordBatch,
+    DefaultRecordBatchBuilder,
+    DefaultRecordMetadata,
 )
-from kafka.record.util import decode_varint  # type: ignore[import-untyped] # the same
+from kafka.record.util import decode_varint, encode_varint  # type: ignore[import-untyped] # the same
 
 NAMES_MAX = 1_000
 """Names of headers that are remembered: ours are few, a stranger's may be many."""
 LONG_OR_NEGATIVE = 0x81
 """A length in one byte, as nearly all are, has neither of these bits."""
-LIBRARYS_OWN = DefaultRecordBatch._read_msg  # noqa: SLF001 - what we read is compared with it
+VARINT_BYTES_MAX = 5
+"""Of the length of a key, a value or a header."""
+Header = tuple[str, bytes | None]
 _names: dict[bytes, str] = {}
+_written_names: dict[str, bytes] = {}
 
 
 def read_record(batch: Any) -> Any:
@@ -84,6 +93,101 @@ def _named(name: bytes) -> str:
     return text
 
 
-def install() -> None:
-    """For every consumer of this process."""
-    DefaultRecordBatch._read_msg = read_record  # noqa: SLF001 - nothing public takes another one
+class Written(list[Header]):
+    """Headers as a record has them. To the library it is an empty list: it looks at every header four times."""
+
+    def __init__(self, headers: Sequence[Header]) -> None:
+        super().__init__()
+        parts = [_varint(len(headers))]
+        for name, text in headers:
+            parts.append(_written_names.get(name) or _written(name))
+            if text is None:
+                parts.append(NO_TEXT)
+            else:
+                size = len(text)
+                parts.append(VARINTS[size] if size < len(VARINTS) else _encoded(size))
+                parts.append(text)
+        self.record = b"".join(parts)
+
+
+def append_record(
+    builder: Any, offset: int, timestamp: int | None, key: bytes | None, value: bytes | None, headers: Sequence[Header]
+) -> Any:
+    """Write one to the end of a batch; None where the batch has no room for it, unless it is the first."""
+    if timestamp is None:
+        timestamp = int(time.time() * 1_000)
+    first = builder._first_timestamp is None  # noqa: SLF001 - the library's own method did so
+    if first:
+        builder._first_timestamp = builder._max_timestamp = timestamp  # noqa: SLF001 - the same
+    delta = timestamp - builder._first_timestamp  # noqa: SLF001 - the same
+    told = headers if type(headers) is Written else Written(headers)
+    parts = (NO_ATTRIBUTES, _varint(delta), _varint(offset), *_sized(key), *_sized(value), told.record)
+    body = b"".join(parts)
+    record = _varint(len(body)) + body
+    if not first and len(record) + len(builder._buffer) > builder._batch_size:  # noqa: SLF001 - the same
+        return None
+    builder._max_timestamp = max(builder._max_timestamp, timestamp)  # noqa: SLF001 - the same
+    builder._num_records += 1  # noqa: SLF001 - the same
+    builder._last_offset = offset  # noqa: SLF001 - the same
+    builder._buffer += record  # noqa: SLF001 - the same
+    return DefaultRecordMetadata(offset, len(record), timestamp)
+
+
+def estimate_size(builder: Any, key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
+    """At most so many bytes, with a batch of its own."""
+    told = headers if type(headers) is Written else Written(headers)
+    overhead: int = builder.HEADER_STRUCT.size + builder.MAX_RECORD_OVERHEAD
+    return overhead + 2 * VARINT_BYTES_MAX + len(key or b"") + len(value or b"") + len(told.record)
+
+
+def _encoded(number: int) -> bytes:
+    buffer = bytearray()
+    encode_varint(number, buffer.append)
+    return bytes(buffer)
+
+
+NO_ATTRIBUTES = b"\x00"
+NO_TEXT = _encoded(-1)
+VARINTS = tuple(map(_encoded, range(4_096)))
+"""Those of nearly every length there is."""
+
+
+def _varint(number: int) -> bytes:
+    return VARINTS[number] if 0 <= number < len(VARINTS) else _encoded(number)
+
+
+def _sized(text: bytes | None) -> tuple[bytes, bytes]:
+    return (NO_TEXT, b"") if text is None else (_varint(len(text)), text)
+
+
+def _written(name: str) -> bytes:
+    encoded = name.encode()
+    written = _varint(len(encoded)) + encoded
+    if len(_written_names) < NAMES_MAX:
+        _written_names[name] = written
+    return written
+
+
+OURS = {
+    (DefaultRecordBatch, "_read_msg"): read_record,
+    (DefaultRecordBatchBuilder, "append"): append_record,
+    (DefaultRecordBatchBuilder, "estimate_size_in_bytes"): classmethod(estimate_size),
+}
+LIBRARYS_OWN = {(shape, name): vars(shape)[name] for shape, name in OURS}
+"""What ours is compared with."""
+
+
+def install(ways: dict[tuple[Any, str], Any] = OURS) -> None:
+    """For every client of this process."""
+    for (shape, name), way in ways.items():
+        setattr(shape, name, way)  # nothing public takes another one
+
+
+@contextmanager
+def librarys_own() -> Iterator[None]:
+    """To measure what ours saves."""
+    install(LIBRARYS_OWN)
+    try:
+        yield
+    finally:
+        install()
