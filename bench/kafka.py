@@ -33,6 +33,7 @@ from kafka import KafkaConsumer  # type: ignore[import-untyped] # the library ha
 from kafka import TopicPartition as Partition
 
 from oms_es.app import migrate
+from oms_es.consumers import order_progress, sourcing, stock_allocator
 from oms_es.runtime import kafka_records
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.embedded import EmbeddedPostgres
@@ -58,10 +59,9 @@ LEADER_SECONDS_MAX = 10.0
 PRODUCER = "bare kafka-python producer, the same bytes"
 CONSUMER = "bare kafka-python consumer, nothing decoded"
 STAGES = ("OrderPlaced", "OrderSourced", "StockReserved", "OrderLineAllocated", "OrderAllocated")
-ROLES = (
-    ("channel_orders", "sourcing", "stock_allocator", "order_progress"),
-    ("locations", "stock_levels"),
-)
+CONSUMERS = (sourcing.consumer, stock_allocator.consumer, order_progress.consumer)
+FACTS = sorted(frozenset[str]().union(*[consumer.wanted_projections for consumer in CONSUMERS]))
+ROLES = (("channel_orders", *[consumer.name for consumer in CONSUMERS]), FACTS)
 """What an order needs to be allocated, one process each."""
 US = Cause("bench")
 
