@@ -48,6 +48,8 @@ FETCH_WAIT_MS = 500
 """How long a broker waits for something to come before it says that there is nothing."""
 LOOK_SECONDS = 0.5
 """How often the library has its turn, whether or not messages came: it notices what happened to its group."""
+HINT_SECONDS = 0.5
+"""How often offsets are committed at most: they say where to begin to read, and every commit is work for a broker."""
 JOIN_SECONDS = 0.05
 """Per poll while a group forms. A process has many groups, which all form at once when a member comes or goes: were
 each waited for in turn, none would get on."""
@@ -269,12 +271,15 @@ class Group:
         self._rebalances = Rebalances()
         self._consumer: Any = None
         self._stirred = True
-        self._look_at = 0.0
+        self._look_at = self._hint_at = 0.0
+        self._hints: dict[Place, int] = {}
 
     def poll(self, seconds: float = 0.0) -> dict[Place, list[Message]]:
         """What has come, by partition. Raises KafkaUnavailable."""
         try:
             consumer = self._opened()
+            if self._hints and time.monotonic() > self._hint_at:
+                self._commit_hints()
             joining = _joining(consumer._coordinator)  # noqa: SLF001 - nothing public tells
             if joining:
                 seconds = max(seconds, JOIN_SECONDS)
@@ -293,6 +298,8 @@ class Group:
         with suppress(Empty):
             while True:
                 found.append(self._rebalances.happened.get_nowait())
+        for place in frozenset[Place]().union(*[places for given, places in found if not given]):
+            self._hints.pop(place, None)  # whoever has it now may be further
         return found
 
     @property
@@ -324,10 +331,8 @@ class Group:
         self._each("resume", places)
 
     def hint(self, offsets: Mapping[Place, int]) -> None:
-        """Commit the offsets to go on from, without waiting: if it fails, the next ones will do."""
-        told = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
-        with suppress(KafkaError, OSError):
-            self._opened().commit_async(told)
+        """Commit the offsets to go on from, before long and without waiting: if it fails, the next ones will do."""
+        self._hints.update(offsets)
 
     def lag(self, place: Place, offset: int) -> int | None:
         """Messages between `offset` and the newest; None while unknown."""
@@ -338,10 +343,18 @@ class Group:
 
     def close(self) -> None:
         """Leave the group, so that others need not wait for our session to end."""
+        if self._consumer is not None:
+            self._commit_hints()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             with suppress(Exception):
                 consumer.close(autocommit=False, timeout_ms=int(CLOSE_SECONDS_MAX * 1_000))
+
+    def _commit_hints(self) -> None:
+        told = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in self._hints.items()}
+        self._hints, self._hint_at = {}, time.monotonic() + HINT_SECONDS
+        with suppress(KafkaError, OSError):
+            self._consumer.commit_async(told)
 
     def _each(self, verb: str, places: Iterable[Place]) -> None:
         self._stirred = True
