@@ -149,3 +149,24 @@ def test_what_was_given_back_before_is_for_a_person_to_settle() -> None:
     assert "OrderCreditRefused" in Told(*GONE, goodwill, SENT_AGAIN).shapes()
     just_enough = refund(goodwill_minor=420)
     assert Told(*GONE, just_enough, SENT_AGAIN).shapes() == ["OrderShipmentLost", "OrderExchangeCredited"]
+
+
+def test_what_pays_for_an_exchange_does_not_pay_for_sending_again_too() -> None:
+    tea = o.OrderLine(line_id="1", sku="TEA", quantity=1, unit_price_minor=250)
+    returned = (r.ReturnLine(line_id="2", quantity=1, reason="damaged"),)
+    exchanged = (
+        *GONE,
+        x.RequestReturn(**OF, rma_id="r1", lines=returned, resolution="exchange", replacement=(tea,), now=NOON),
+        x.CreditReturn(
+            **OF,
+            rma_id="r1",
+            credit_id="r1/closed",
+            resolution="exchange",
+            lines=(o.LineUnits(line_id="2", quantity=1),),
+        ),
+    )
+    left = 420 - Told(*exchanged).state.credited
+    assert 0 < left < 420
+    just_enough, too_much = refund(goodwill_minor=left), refund(goodwill_minor=left + 1)
+    assert Told(*exchanged, just_enough, SENT_AGAIN).shapes() == ["OrderShipmentLost", "OrderExchangeCredited"]
+    assert "OrderCreditRefused" in Told(*exchanged, too_much, SENT_AGAIN).shapes()

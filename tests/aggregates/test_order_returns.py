@@ -158,6 +158,8 @@ def test_what_was_refunded_does_not_come_back_and_what_came_back_undelivered_is_
     undelivered = came_back(1, ("A", "berlin", 1), carton="c1")
     assert refusal(*GONE, undelivered, request(want("1", 2))).reason == "over_return"
     assert Told(*GONE, undelivered, request(want("1", 1))).last
+    again = request(want("1", 1), rma_id="r2")
+    assert refusal(*GONE, undelivered, request(want("1", 1)), again).reason == "over_return"
 
 
 def test_what_was_credited_may_not_come_back_again_and_the_rest_may() -> None:

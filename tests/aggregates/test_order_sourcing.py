@@ -86,6 +86,13 @@ def test_before_the_first_answer_a_person_answers_and_the_answer_of_the_rules_is
     assert state.phase == "allocating"
 
 
+def test_units_of_one_place_may_be_named_in_parts() -> None:
+    one = ("A", "rome", 1)
+    given_order(*SOURCED, allocated(1, A2)).when(assign(one, one, B1)).then(
+        assigned(2, cut(1, A2)), sourcing_requested(2, {"A": 2}, held=("paris",)), by_hand(2, ROME_A2)
+    )
+
+
 def test_what_a_person_does_not_name_waits() -> None:
     events, state = history(PLACE, source(1, A2, backordered={"B": 1}), assign(ROME_A2))
     assert (state.phase, dict(state.backordered.items())) == ("allocating", {"B": 1})
