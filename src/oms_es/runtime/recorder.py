@@ -70,7 +70,7 @@ class Recording(Protocol):
 
     def end(self, transaction: Any = None, /) -> int: ...
 
-    def append(self, transaction: Any, rows: Sequence[StoredEvent]) -> list[int]: ...
+    def append(self, transaction: Any, rows: Sequence[StoredEvent]) -> Sequence[int]: ...
 
     def advance(self, transaction: Any, advance: Advance) -> None: ...
 
@@ -149,11 +149,15 @@ class Recorder(PostgresProcessRecorder):
             row = reading.execute(f"SELECT max(notification_id) AS id FROM {EVENTS}", prepare=True).fetchone()
         return (row and row["id"]) or 0
 
-    def append(self, curs: psycopg.Cursor[Any], rows: Sequence[StoredEvent]) -> list[int]:
-        """Insert the rows and wake the readers; the notification ids come back in the order of the rows."""
+    def append(self, curs: psycopg.Cursor[Any], rows: Sequence[StoredEvent]) -> Sequence[int]:
+        """Insert the rows and wake the readers; the notification ids come back in the order of the rows.
+
+        Under the append lock they are without a gap, so that the first of them tells all.
+        """
         curs.execute(
-            f"INSERT INTO {EVENTS} (originator_id, originator_version, topic, state) "
-            "SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) RETURNING notification_id",
+            f"WITH appended AS (INSERT INTO {EVENTS} (originator_id, originator_version, topic, state) "
+            "SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) RETURNING notification_id) "
+            "SELECT min(notification_id) AS first, max(notification_id) AS last FROM appended",
             [
                 [row.originator_id for row in rows],
                 [row.originator_version for row in rows],
@@ -162,7 +166,11 @@ class Recorder(PostgresProcessRecorder):
             ],
             prepare=True,
         )
-        ids = [row["notification_id"] for row in curs]
+        told = curs.fetchone()
+        assert told
+        ids = range(told["first"], told["last"] + 1)
+        if len(ids) != len(rows):
+            raise OperationalError(f"positions {told['first']} to {told['last']} were given to {len(rows)} events")
         curs.execute(f"NOTIFY {EVENTS}")
         return ids
 
