@@ -37,9 +37,10 @@ projection = Projection(table)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
+Keys = Callable[[Recorded], Iterable[Key]]
 
 
-def about(kind: str, subject: str) -> Callable[[Recorded], Iterable[Key]]:
+def about(kind: str, subject: str) -> Keys:
     """`subject` is the field that names what the exception is about."""
     return lambda recorded: ((f"{kind}/{getattr(recorded.event, subject)}",),)
 
@@ -226,7 +227,7 @@ def nobody_expected_it(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, f"{units} units more than expected came back to {event.location}")
 
 
-RAISED_BY: dict[type[Event], tuple[Callable[[Recorded], Iterable[Key]], str]] = {
+RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     o.OrderAmendmentRefused: (
         about("amendment_refused", "order_id"),
         "an amendment that came before the order does not fit it: {e.reason}",
@@ -271,7 +272,7 @@ RAISED_BY: dict[type[Event], tuple[Callable[[Recorded], Iterable[Key]], str]] = 
 }
 """What it is about, and what it says."""
 
-SETTLED_BY: dict[type[Event], Callable[[Recorded], Iterable[Key]]] = {
+SETTLED_BY: dict[type[Event], Keys] = {
     **dict.fromkeys((o.OrderAllocated, o.OrderMergedInto), about("backordered", "order_id")),
     **dict.fromkeys((o.OrderReleased, o.OrderCancelled), about_every_hold),
     o.OrderHoldReleased: about_the_hold,

@@ -30,7 +30,6 @@ from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped] # th
 
 from oms_es.kernel import GatewayUnavailable
 from oms_es.runtime import kafka_records
-from oms_es.runtime.kafka_records import Written
 
 PUBLISH_SECONDS_MAX = 30.0
 """Our own deadline for a publish. The library's must never fire: its idempotent producer would wait for ever."""
@@ -136,7 +135,7 @@ class Publisher:
         try:
             producer = self._opened()
             sent = [
-                producer.send(place.topic, value=value, key=key, headers=Written(headers), partition=place.partition)
+                producer.send(place.topic, value, key, kafka_records.Written(headers), place.partition)
                 for place, key, value, headers in messages
             ]
             producer._accumulator.begin_flush()  # noqa: SLF001 - `flush` begins, and waits
@@ -278,7 +277,7 @@ class Group:
         """What has come, by partition. Raises KafkaUnavailable."""
         try:
             consumer = self._opened()
-            if self._hints and time.monotonic() > self._hint_at:
+            if time.monotonic() > self._hint_at:
                 self._commit_hints()
             joining = _joining(consumer._coordinator)  # noqa: SLF001 - nothing public tells
             if joining:
@@ -343,14 +342,15 @@ class Group:
 
     def close(self) -> None:
         """Leave the group, so that others need not wait for our session to end."""
-        if self._consumer is not None:
-            self._commit_hints()
+        self._commit_hints()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             with suppress(Exception):
                 consumer.close(autocommit=False, timeout_ms=int(CLOSE_SECONDS_MAX * 1_000))
 
     def _commit_hints(self) -> None:
+        if not self._hints or self._consumer is None:
+            return
         told = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in self._hints.items()}
         self._hints, self._hint_at = {}, time.monotonic() + HINT_SECONDS
         with suppress(KafkaError, OSError):
