@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from oms_es.kernel import Command, Decider, Event, Refused
+from reordering import assert_in_any_order
 
 
 class Given:
@@ -22,7 +23,10 @@ class Given:
         return self
 
     def then(self, *events: Event) -> None:
-        assert tuple(self._decide()) == events
+        decided = tuple(self._decide())
+        assert decided == events
+        assert self.command is not None
+        assert_in_any_order(self.decider, self.state, self.command, decided)
 
     def then_refused(self, reason: str) -> None:
         with pytest.raises(Refused) as refusal:

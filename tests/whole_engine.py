@@ -17,6 +17,7 @@ from oms_es.kernel import Command, Consumer, Facts, Key, Recorded, Row, Wanted
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.read_models import fold
 from oms_es.schemas.vocabulary import EVENTS
+from reordering import assert_in_any_order
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS_MAX = 20_000
@@ -45,7 +46,9 @@ class WholeEngine:
         decider, stream = self._deciders[type(command)], command.stream
         state, version = self.states.get(stream, (decider.initial, 0))
         appended: list[Recorded] = []
-        for event in tuple(decider.decide(state, command)):
+        events = tuple(decider.decide(state, command))
+        assert_in_any_order(decider, state, command, events)
+        for event in events:
             state, version = decider.evolve(state, event), version + 1
             enveloped = self.codec.envelop(stream, version, event, cause, self.now)
             appended.append(enveloped._replace(position=len(self.log) + len(appended) + 1))

@@ -1,7 +1,7 @@
 """The laws of every decider, under commands that nobody would send in that order.
 
 After every step: the invariants hold, only declared events happen and they survive being stored, the same command again
-decides nothing, and what was refused is refused again in the same words.
+decides nothing, what was refused is refused again in the same words, and no decision follows the order of a map.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from oms_es.schemas import tracker as t
 from oms_es.schemas.item import DefineBundle, DescribeItem
 from oms_es.schemas.location import CloseLocation, OpenLocation
 from oms_es.schemas.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
+from reordering import assert_in_any_order
 from stock_life import STOCK_REFUSALS, stock_commands
 
 STEPS_MAX = 30
@@ -899,6 +900,7 @@ def test_the_laws_hold_whatever_is_asked(law: Law, data: st.DataObject) -> None:
         events, refusal = outcome(decider, state, command)
         assert type(command) in decider.accepts
         assert command.stream.startswith(f"{decider.category}-")
+        assert_in_any_order(decider, state, command, events)
         for event in events:
             assert type(event) in decider.emits
             assert type(event).model_validate_json(event.model_dump_json()) == event

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from oms_es.aggregates import order_changes as changes
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_steps as steps
-from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, evolve
+from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, by_sku, evolve
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.types import AMOUNT_MINOR_MAX
@@ -46,7 +46,7 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
         "split_id": command.split_id,
         "to_order_id": o.order_id_of(content.channel, content.external_id),
         "content": content,
-        "bundles": {sku: dict(made_of) for sku, made_of in order.bundles.items()},
+        "bundles": order.components,
     }
     yield from changes.change(order, after, o.OrderSplit, own, told)
 
@@ -153,8 +153,8 @@ def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEve
             o.Reservation(reservation_id=key, sku=sku, location=location, quantity=quantity)
             for (key, sku, location), quantity in sorted(order.allocated.items())
         ),
-        backordered=dict(order.backordered.items()),
-        bundles={sku: dict(made_of) for sku, made_of in order.bundles.items()},
+        backordered=by_sku(order.backordered),
+        bundles=order.components,
         payments_cancelled=tuple(order.live_payments),
         channel=order.content.channel,
         placed_at=order.content.placed_at,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from oms_es.aggregates import order_changes as changes
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_steps as steps
-from oms_es.aggregates.order_state import BEFORE_RELEASE, Held, Order, evolve
+from oms_es.aggregates.order_state import BEFORE_RELEASE, Held, Order, by_sku, evolve
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 
@@ -26,7 +26,7 @@ def source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
     answered: dict[str, int] = defaultdict(int, command.backordered)
     for assignment in command.assignments:
         answered[assignment.sku] += assignment.quantity
-    asked = dict(order.wanted.items())
+    asked = by_sku(order.wanted)
     if answered != asked:
         raise Refused(
             "demand_not_met",

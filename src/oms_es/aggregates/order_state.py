@@ -122,9 +122,19 @@ class Order(NamedTuple):
         return dict(sorted(live.items(), key=lambda item: number_of(item[0])))
 
     @property
+    def components(self) -> dict[str, dict[str, int]]:
+        """What its bundles are made of, by the bundles' SKUs."""
+        return {sku: dict(made_of) for sku, made_of in sorted(self.bundles.items())}
+
+    @property
     def is_unpaid(self) -> bool:
         """Whether money that was asked for has not come yet."""
         return any(payment.status in ("asked", "deferred") for payment in self.payments.values())
+
+
+def by_sku(counts: HashTrieMap[str, int]) -> dict[str, int]:
+    """As an event tells it: by SKU. A persistent map gives out its entries in an order that no other process shares."""
+    return dict(sorted(counts.items()))
 
 
 def number_of(payment_id: str) -> int:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from oms_es.aggregates import order_money as money
-from oms_es.aggregates.order_state import Order, evolve, plus
+from oms_es.aggregates.order_state import Order, by_sku, evolve, plus
 from oms_es.schemas import order as o
 from oms_es.schemas.money import apportion
 
@@ -30,12 +30,12 @@ def request_sourcing(
     return o.OrderSourcingRequested(
         order_id=order.order_id,
         attempt=order.attempt + 1 if order.phase == "sourcing" else order.attempt,
-        demand=dict(plus(order.wanted, lacking).items()),
+        demand=by_sku(plus(order.wanted, lacking)),
         excluded=dict(locations),
         ship_to=order.content.ship_to,
         short=short,
         held=tuple(sorted(held_at(order, short))),
-        bundles={sku: dict(made_of) for sku, made_of in order.bundles.items()},
+        bundles=order.components,
         **{name: getattr(order.content, name) for name in TERMS},
     )
 
@@ -159,7 +159,7 @@ def cancelled(order: Order, reason: str) -> o.OrderCancelled:
         ),
         payment_id=payments[0] if payments else None,
         payment_ids=tuple(payments) if len(payments) > 1 else (),
-        backordered=dict(order.backordered.items()),
+        backordered=by_sku(order.backordered),
         channel=order.content.channel,
         placed_at=order.content.placed_at,
         currency=order.content.currency,

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from eventsourcing.persistence import Notification
+from pydantic_core import to_json
 
 from oms_es.app import PROJECTIONS
 from oms_es.audit.verify import History
@@ -78,7 +79,7 @@ class Watch:
         return self._hash.hexdigest()
 
     def note(self, *what: object) -> None:
-        """Part of the trace: two runs of a seed agree on every note."""
+        """Part of the trace, like all that events say: two runs of a seed agree on every byte."""
         self.steps += 1
         told = (round(self.now(), 6), *what)
         self.last.append(told)
@@ -88,6 +89,7 @@ class Watch:
         for row in rows:
             self.note(row.id, row.topic, row.originator_id, row.originator_version)
             recorded = self.codec.decode(row, row.id)
+            self._hash.update(to_json(recorded.event))
             self.recorded.append(recorded)
             self.history.fold(recorded)
         for check in self.history.checks:
