@@ -32,6 +32,9 @@ Answers = Callable[[Any, str, datetime], list[list[Command]]]
 """Of an intent and the reference of its effect: what may come, the usual first; each is told as a whole."""
 
 
+NEVER_PACKED: list[Command] = []
+
+
 def _payment(event: p.PaymentRequested, ref: str, _: datetime) -> list[list[Command]]:
     of = {"payment_id": event.payment_id}
     return [
@@ -135,7 +138,7 @@ class Outside:
 
     def answers(self, intent: Recorded) -> list[list[Command]]:
         if type(intent.event) in SimulatedWarehouse.intents:
-            return [list(SimulatedWarehouse().perform([intent])[0])]
+            return [list(SimulatedWarehouse().perform([intent])[0]), NEVER_PACKED]
         reference = f"ref-{intent.event_id.hex[:12]}"
         return ANSWERS[type(intent.event)](intent.event, reference, self.engine.now)
 

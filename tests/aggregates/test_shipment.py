@@ -50,6 +50,7 @@ CANCEL_BOOKING = s.CancelBooking(**SHIP, reason="another carrier is cheaper")
 GIVE_BACK = s.ShipmentBookingCancellationRequested(
     **OF, carrier="dhl", tracking_number="T1", reason="another carrier is cheaper"
 )
+CHASE = s.ChaseDispatch(**SHIP)
 STOP_GIVE_BACK = GIVE_BACK.model_copy(update={"reason": STOPPED})
 RECORD_GIVEN_BACK = s.RecordBookingCancelled(**SHIP)
 GIVEN_BACK = s.ShipmentBookingCancelled(**OF, carrier="dhl", tracking_number="T1")
@@ -487,6 +488,31 @@ def test_a_lost_parcel_that_is_seen_after_all_is_for_a_person() -> None:
     with_carrier(dispatched(), LOST).when(record("delivered")).then(disputed)
     with_carrier(dispatched(), LOST, disputed).when(record("delivered")).then()
     with_carrier(dispatched(), LOST).when(record("failure")).then()
+
+
+@pytest.mark.parametrize(
+    ("so_far", "waits_for"),
+    [
+        ((), "packing"),
+        ((PACKED,), "booking"),
+        ((PACKED, BOOKING_REQUESTED, BOOKING_FAILED), "booking"),
+        ((PACKED, BOOKING_REQUESTED, BOOKED), "collection"),
+        ((PACKED, BOOKING_REQUESTED, BOOKED, GIVE_BACK), "collection"),
+        ((PACKED, BOOKING_REQUESTED, BOOKED, GIVE_BACK, GIVEN_BACK), "booking"),
+    ],
+)
+def test_a_parcel_that_has_not_left_in_time_says_once_what_it_waits_for(
+    so_far: tuple[s.ShipmentEvent, ...], waits_for: s.DispatchStep
+) -> None:
+    overdue = s.ShipmentDispatchOverdue(**OF, waits_for=waits_for)
+    requested(*so_far).when(CHASE).then(overdue)
+    requested(*so_far, overdue).when(CHASE).then()
+
+
+def test_nobody_asks_for_a_parcel_that_left_or_was_stopped() -> None:
+    with_carrier(BOOKED, dispatched()).when(CHASE).then()
+    requested(CANCELLED).when(CHASE).then()
+    Given(decider).when(CHASE).then_refused("unknown_shipment")
 
 
 def test_a_carrier_that_does_not_say_whether_it_cancels_is_asked_by_a_person_once() -> None:

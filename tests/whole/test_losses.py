@@ -23,9 +23,9 @@ DAY = 86_400
 
 
 class World:
-    """An order of one parcel that left and is not seen any more."""
+    """An order of one parcel that is booked, left and is not seen any more; or not even fetched."""
 
-    def __init__(self, stock: int = 10) -> None:
+    def __init__(self, stock: int = 10, *, picked_up: bool = True) -> None:
         self.engine = WholeEngine()
         self.outside = Outside(self.engine)
         self.tell(OpenLocation(location="berlin", country="DE"))
@@ -39,7 +39,8 @@ class World:
                 for command in self.outside.answer(intent, 1 if booking else 0):
                     self.engine.tell(command)
             self.engine.settle()
-        self.tell(seen(PARCEL, "picked_up", self.engine.now))
+        if picked_up:
+            self.tell(seen(PARCEL, "picked_up", self.engine.now))
 
     def tell(self, command: Command) -> None:
         self.engine.tell(command)
@@ -70,6 +71,17 @@ def test_a_parcel_that_nobody_sees_for_long_is_an_exception_until_it_is_seen() -
     world.tell(seen(PARCEL, "delivered", world.engine.now))
     assert (world.exceptions(), world.phase()) == ([], "completed")
     assert world.engine.open_rows("deadlines") == []
+
+
+def test_a_parcel_that_nobody_fetches_is_an_exception_until_it_leaves() -> None:
+    world = World(picked_up=False)
+    world.engine.pass_time(sh.DISPATCH_SECONDS - 1)
+    assert world.exceptions() == []
+    world.engine.pass_time(1)
+    assert world.exceptions() == ["dispatch_overdue"]
+    assert world.engine.open_rows("deadlines") == []
+    world.tell(seen(PARCEL, "picked_up", world.engine.now))
+    assert (world.exceptions(), world.phase()) == ([], "shipped")
 
 
 def test_a_lost_parcel_is_refunded_and_the_order_waits_for_nothing() -> None:
@@ -141,4 +153,5 @@ def test_a_carrier_that_is_silent_about_a_cancellation_is_an_exception_after_a_d
     world.engine.pass_time(1)
     assert world.exceptions() == ["cancellation_unanswered"]
     world.engine.tell(sh.RecordBookingCancellationRefused(shipment_id="s", reason="the van is on its way"))
-    assert (world.exceptions(), world.engine.open_rows("deadlines")) == ([], [])
+    assert world.exceptions() == []
+    assert [row["kind"] for row in world.engine.open_rows("deadlines")] == ["dispatch_overdue"]

@@ -42,6 +42,7 @@ class Shipment(NamedTuple):
     stopping: bool = False  # to be cancelled as soon as the carrier gives it back
     dispatched: bool = False
     left_at: Moment | None = None
+    overdue: bool = False  # a person asks why it has not left
     heard_of: Moment | None = None  # the last time that it was told that it was seen
     silent_since: Moment | None = None
     lost: bool = False
@@ -86,6 +87,8 @@ def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
             return shipment._replace(packed=event)
         case s.ShipmentDispatched(dispatched_at=left_at):
             return shipment._replace(dispatched=True, left_at=left_at)
+        case s.ShipmentDispatchOverdue():
+            return shipment._replace(overdue=True)
         case s.ShipmentMilestoneReached():
             return _seen(shipment, event)
         case s.ShipmentDelivered():
@@ -416,6 +419,19 @@ def _declare_lost(
         yield s.ShipmentExceptionSettled(**_of(requested), carton_id=carton_id)
 
 
+def _chase_dispatch(
+    shipment: Shipment, requested: s.ShipmentRequested, _: s.ChaseDispatch
+) -> Iterator[s.ShipmentEvent]:
+    if not (shipment.dispatched or shipment.cancelled or shipment.overdue):
+        yield s.ShipmentDispatchOverdue(**_of(requested), waits_for=_waits_for(shipment))
+
+
+def _waits_for(shipment: Shipment) -> s.DispatchStep:
+    if shipment.booking in ("booked", "cancelling"):
+        return "collection"
+    return "booking" if shipment.packed else "packing"
+
+
 def _chase_cancellation(
     shipment: Shipment, requested: s.ShipmentRequested, _: s.ChaseCancellation
 ) -> Iterator[s.ShipmentEvent]:
@@ -589,6 +605,7 @@ DECISIONS: dict[type[s.ShipmentCommand], Any] = {
     s.CancelShipment: _cancel,
     s.SuspectLoss: _suspect,
     s.DeclareLost: _declare_lost,
+    s.ChaseDispatch: _chase_dispatch,
     s.ChaseCancellation: _chase_cancellation,
 }
 
@@ -610,6 +627,7 @@ decider = Decider(
         s.ShipmentBookingCancellationRefused,
         s.ShipmentLabelAttached,
         s.ShipmentDispatched,
+        s.ShipmentDispatchOverdue,
         s.ShipmentMilestoneReached,
         s.ShipmentExceptionRaised,
         s.ShipmentExceptionSettled,

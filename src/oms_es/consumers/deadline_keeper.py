@@ -2,7 +2,7 @@
 
 Reads    rows of `deadlines` whose time has come
 Emits    LapseOrder, LapsePresale, RepeatPayment, ChaseHold, ExpireReservation, ExpireLot, ExpireAuthorization,
-         ChaseAnswer, SuspectLoss, ChaseCancellation, LapseRma
+         ChaseAnswer, ChaseDispatch, SuspectLoss, ChaseCancellation, LapseRma
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -15,7 +15,7 @@ from oms_es.kernel import Command, Row
 from oms_es.schemas.order import ChaseHold, LapseOrder, LapsePresale, RepeatPayment
 from oms_es.schemas.payment import ChaseAnswer, ExpireAuthorization
 from oms_es.schemas.rma import LapseRma
-from oms_es.schemas.shipment import ChaseCancellation, SuspectLoss
+from oms_es.schemas.shipment import ChaseCancellation, ChaseDispatch, SuspectLoss
 from oms_es.schemas.stock import ExpireLot, ExpireReservation
 
 
@@ -59,6 +59,10 @@ def chase_the_answer(row: Row, _: datetime) -> Command:
     return ChaseAnswer(payment_id=names[: int(length)], operation=operation, part=names[int(length) :])
 
 
+def chase_the_dispatch(row: Row, _: datetime) -> Command:
+    return ChaseDispatch(shipment_id=row["subject"])
+
+
 def suspect_the_loss(row: Row, now: datetime) -> Command:
     return SuspectLoss(shipment_id=row["subject"], now=now)
 
@@ -80,6 +84,7 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "lot_expiry": expire_the_lot,
     "authorization_expiry": expire_the_authorization,
     "answer_overdue": chase_the_answer,
+    "dispatch_overdue": chase_the_dispatch,
     "parcel_silent": suspect_the_loss,
     "unbooking_overdue": chase_the_cancellation,
     "return_overdue": lapse_the_return,

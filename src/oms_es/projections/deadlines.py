@@ -344,6 +344,14 @@ def _of_the_parcel(*what: str) -> Any:
     return lambda recorded: tuple((f"{name}/{recorded.event.shipment_id}",) for name in what)
 
 
+@projection.on(sh.ShipmentRequested, keys=_of_the_parcel(UNTIL_SEEN))
+def should_leave(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, sh.ShipmentRequested)
+    due_at = recorded.recorded_at + timedelta(seconds=sh.DISPATCH_SECONDS)
+    return _due(key, "dispatch_overdue", due_at, event.order_id, event.shipment_id)
+
+
 @projection.on(sh.ShipmentDispatched, keys=_of_the_parcel(UNTIL_SEEN, UNTIL_UNBOOKED))
 def should_be_seen(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
     """Whether it was seen is asked when the time is over: most arrive long before."""
@@ -378,6 +386,8 @@ def of_the_last_carton(recorded: Recorded) -> Iterable[Key]:
     sh.ShipmentReturnedToSender,
     sh.ShipmentFellSilent,
     sh.ShipmentLost,
+    sh.ShipmentDispatchOverdue,
+    sh.ShipmentCancelled,
     keys=of_the_last_carton,
 )
 def is_not_waited_for(_: Row | None, __: Recorded, ___: Key) -> None:

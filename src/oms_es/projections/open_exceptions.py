@@ -45,6 +45,10 @@ def about(kind: str, subject: str) -> Keys:
     return lambda recorded: ((f"{kind}/{getattr(recorded.event, subject)}",),)
 
 
+def each_of(*keys: Keys) -> Keys:
+    return lambda recorded: tuple(key for of in keys for key in of(recorded))
+
+
 def of_a_new_round(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
     assert isinstance(event, o.OrderSourcingRequested)
@@ -101,6 +105,7 @@ def on_its_way(recorded: Recorded) -> Iterable[Key]:
 
 UNBOOKED = about("booking_failed", "shipment_id")
 SILENT = about("parcel_silent", "shipment_id")
+NOT_LEFT = about("dispatch_overdue", "shipment_id")
 
 
 def raised(key: Key, recorded: Recorded, detail: str) -> Row:
@@ -267,6 +272,7 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     ),
     s.ShipmentBookingCancelled: (UNBOOKED, "{e.carrier} will not fetch it: book it anew, or cancel it"),
     s.ShipmentFellSilent: (SILENT, "not seen since {e.since:%Y-%m-%d}: ask the carrier, or declare it lost"),
+    s.ShipmentDispatchOverdue: (NOT_LEFT, "has not left in time, it waits for its {e.waits_for}: ask what keeps it"),
     s.ShipmentReportDisputed: (about("carrier_contradiction", "shipment_id"), "{e.detail}"),
     st.StockReservationBroken: (of_the_promise, "{e.quantity} x {e.sku} at {e.location} are not there: {e.reason}"),
 }
@@ -278,9 +284,8 @@ SETTLED_BY: dict[type[Event], Keys] = {
     o.OrderHoldReleased: about_the_hold,
     **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), about("dispute", "dispute_id")),
     **dict.fromkeys((p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded), of_the_question),
-    **dict.fromkeys(
-        (s.ShipmentBooked, s.ShipmentDispatched, s.ShipmentCancelled, s.ShipmentBookingCancellationRefused), UNBOOKED
-    ),
+    **dict.fromkeys((s.ShipmentBooked, s.ShipmentBookingCancellationRefused), UNBOOKED),
+    **dict.fromkeys((s.ShipmentDispatched, s.ShipmentCancelled), each_of(UNBOOKED, NOT_LEFT)),
     s.ShipmentExceptionSettled: on_its_way,
     **dict.fromkeys((s.ShipmentHeardOf, s.ShipmentLost), SILENT),
     n.SerialsLeft: of_the_numbers,

@@ -132,6 +132,7 @@ SUMMARIES: dict[type[Event], str] = {
     sh.ShipmentBooked: "booked with {e.carrier}, {e.tracking_number}",
     sh.ShipmentBookingFailed: "the carrier refused: {e.reason}",
     sh.ShipmentDispatched: "left {e.location}",
+    sh.ShipmentDispatchOverdue: "should have left, and waits for its {e.waits_for}",
     sh.ShipmentBookingDeferred: "no carrier's rates serve it",
     sh.ShipmentBookingCancellationRequested: "{e.carrier} asked not to fetch it",
     sh.ShipmentBookingCancelled: "{e.carrier} will not fetch it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
@@ -27,8 +27,12 @@ MilestoneStatus = Literal[
 """What every carrier's own words are brought to. `return_to_sender`: on its way back; `returned`: it is back;
 `failure`: the carrier gives up, as on a loss; `unknown`: words that we do not know yet, kept beside it."""
 
+DispatchStep: TypeAlias = Literal["packing", "booking", "collection"]
+"""What a parcel waits for before it leaves: the warehouse, a carrier that takes it, the carrier that fetches it."""
 SILENCE_SECONDS = 10 * 86_400
 """Of a parcel that has left: when nothing was seen of it for so long, it is suspected to be lost."""
+DISPATCH_SECONDS = 3 * 86_400
+"""From the request of a parcel until it should have left: a weekend, and a day to pack it."""
 CARTONS_MAX = 200
 CANDIDATES_MAX = 50
 TRANSIT_DAYS_MAX = 365
@@ -200,6 +204,10 @@ class DeclareLost(ShipmentCommand):
     reason: Annotated[Text, Field(min_length=1)]
 
 
+class ChaseDispatch(ShipmentCommand):
+    """It should have left by now: a person asks what keeps it, if it has not."""
+
+
 class ChaseCancellation(ShipmentCommand):
     """The carrier should have said by now whether it cancels the booking: a person asks, if it has not."""
 
@@ -295,6 +303,12 @@ class ShipmentDispatched(ShipmentEvent):
     dispatched_at: Moment
     charges: tuple[Charge, ...] = ()
     delivery_option: str = "standard"
+
+
+class ShipmentDispatchOverdue(ShipmentEvent):
+    """It has not left in time: a person must ask whoever it `waits_for`."""
+
+    waits_for: DispatchStep
 
 
 class ShipmentMilestoneReached(ShipmentEvent):
