@@ -1,7 +1,7 @@
 """reordered(state): the same state, whose persistent maps and sets give out what they hold in another order.
 
-Each map of rpds has an order of its own, drawn when it is made. A decision that follows it would be another one in every
-process, and a crash, a retry or a second worker would tell the same story in other words.
+Each map of rpds has an order of its own, drawn when it is made. A decision that follows it would be another one in
+every process, and a crash, a retry or a second worker would tell the same story in other words.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import Bell, Feed, Log
 from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
 from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_tables, read_model_engine
-from oms_es.runtime.recorder import EVENTS, MIGRATION_LOCK, Recorder, datastore_of
+from oms_es.runtime.recorder import MIGRATION_LOCK, TRACKING, Recorder, datastore_of
 from oms_es.runtime.store import Batch, Store
 from oms_es.schemas.shipment import LabelDocument
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -182,7 +182,7 @@ PARSERS: Mapping[str, Parser] = {
 
 
 class NotMigrated(Exception):  # noqa: N818 - says what to do
-    """The database has no tables of ours yet."""
+    """The database has no tables of ours yet, or those of an older version."""
 
 
 class OnKafka(Exception):  # noqa: N818 - says what to do
@@ -282,9 +282,11 @@ class Parts:
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:
-            row = connection.execute("SELECT to_regclass(%s)", [EVENTS]).fetchone()
-        if row is None or row[0] is None:
-            raise NotMigrated("the database has no tables yet; run `oms-es migrate` once")
+            newest = connection.execute(
+                "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'generation'", [TRACKING]
+            ).fetchone()
+        if newest is None:
+            raise NotMigrated("the database lacks tables of this version; run `oms-es migrate` once")
         return self
 
     def __exit__(

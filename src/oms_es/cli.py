@@ -28,7 +28,7 @@ from oms_es.audit.why import sourcing_of
 from oms_es.commands import add_to, changed, id_of, verbs
 from oms_es.demo import run as demo_run
 from oms_es.failures import Code, NotFound, failed
-from oms_es.kernel import BadInput, Command, Recorded, Refused
+from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused
 from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages
 from oms_es.runtime import dead_letters, lines, metrics
@@ -38,6 +38,7 @@ from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_to
 from oms_es.runtime.logging import configure_logging
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
+from oms_es.runtime.rebuild import Rebuild, Rebuilt
 from oms_es.runtime.session import Database, NoDatabase, database
 from oms_es.schemas.order import Address
 from oms_es.schemas.vocabulary import EVENTS
@@ -48,7 +49,7 @@ from oms_es.simulation.kit import WHOLE
 from oms_es.simulation.quiet import quiet
 from oms_es.simulation.run import Outcome
 from oms_es.simulation.scenario import MINUTES, PROFILES
-from oms_es.workers import PARTITIONS, ROLES, Workers, roles_of, topics
+from oms_es.workers import PARTITIONS, ROLES, STATES, Workers, roles_of, topics
 
 DIFFERENCES_SHOWN_MAX = 5
 PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
@@ -527,9 +528,42 @@ def verify_history(*, json: Json = False) -> None:
         raise typer.Exit(Code.DIFFERENT)
 
 
+@app.command(name="rebuild")
+def rebuild_read_models(
+    names: Annotated[list[str] | None, typer.Argument(metavar="READ_MODEL...")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every read model, one after the other.")] = False,
+    json: Json = False,
+) -> None:
+    """Fold read models anew from history, beside those in use, and replace what is wrong in one moment."""
+    chosen = read_models_named(names or [], everything=everything)
+    with database(set_up(), "reader") as place, opened(Parts(place.url)) as parts:
+        rebuilt = [rebuilt_on(parts, projection) for projection in chosen]
+    if json:
+        print_json([one._asdict() for one in rebuilt])
+    else:
+        display.console_on(sys.stdout).print(display.rebuilt(rebuilt))
+
+
+def read_models_named(names: Sequence[str], *, everything: bool) -> Sequence[Projection]:
+    known = {projection.name: projection for projection in PROJECTIONS}
+    if everything is bool(names):
+        raise typer.BadParameter(f"name some of {', '.join(known)}, or say --all")
+    return PROJECTIONS if everything else [one_of(known, name, "read model") for name in dict.fromkeys(names)]
+
+
+def rebuilt_on(parts: Parts, projection: Projection) -> Rebuilt:
+    told = projection.name in {state.table.name for state in STATES}
+    rebuild = Rebuild(projection, parts.database_url, parts.recorder, parts.store.codec, parts.sql, told=told)
+    with display.progress_on(display.console_on(sys.stderr)) as progress:
+        return rebuild.run(display.history_progress(progress, projection.name))
+
+
 def verified(database_url: str) -> Report:
     with display.progress_on(display.console_on(sys.stderr)) as progress:
-        return verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), display.verify_progress(progress))
+        return verify(
+            database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), display.history_progress(progress, "reading history")
+        )
 
 
 @reference_app.command("write")

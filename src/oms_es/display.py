@@ -19,6 +19,7 @@ from rich.text import Text
 
 from oms_es.audit.verify import Report
 from oms_es.audit.why import Step
+from oms_es.runtime.rebuild import Rebuilt
 from oms_es.schemas.currency import exponent_of
 from oms_es.schemas.money import apportion
 from oms_es.schemas.order import Candidate, OrderSourced
@@ -260,6 +261,24 @@ def findings(report: Report, shown_max: int) -> RenderableType:
     return Group(table, *differences)
 
 
+def rebuilt(read_models: Sequence[Rebuilt]) -> RenderableType:
+    rows = [
+        (
+            one.projection,
+            f"{one.rows:,}",
+            f"{one.written:,}",
+            f"{one.removed:,}",
+            f"{one.events:,}",
+            f"{one.events / one.seconds:,.0f}",
+            f"{one.seconds:.2f}",
+            f"{one.waited_seconds:.2f}",
+        )
+        for one in read_models
+    ]
+    columns = ("read model", "rows", "written", "removed", "events", "events/s", "seconds", "writers waited")
+    return grid("Rebuilt from history", rows, *columns, numbers=columns[1:])
+
+
 def _verdict(failed: int) -> Text:
     return Text("FAILED", style="bold red") if failed else Text("ok", style="green")
 
@@ -271,6 +290,6 @@ def progress_on(console: Console, *, in_bytes: bool = False) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def verify_progress(progress: Progress) -> Callable[[int, int], None]:
-    task = progress.add_task("reading history", total=None)
+def history_progress(progress: Progress, what: str) -> Callable[[int, int], None]:
+    task = progress.add_task(what, total=None)
     return lambda reached, last: progress.update(task, completed=reached, total=last)

@@ -21,6 +21,7 @@ from oms_es.reference.releases import AlreadyReleased
 from oms_es.runtime.embedded import EmbeddedError
 from oms_es.runtime.kafka import KafkaUnavailable
 from oms_es.runtime.loop import Stopped
+from oms_es.runtime.rebuild import AlreadyRebuilding
 from oms_es.runtime.session import NoDatabase
 from oms_es.runtime.store import OUTAGES
 from oms_es.settings import Settings
@@ -60,7 +61,7 @@ class NotFound(Exception):  # noqa: N818 - an answer
 
 FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
     ((OtherDemo, MissingExtra, UnknownRole, AlreadyReleased), Code.USAGE),
-    ((NoDatabase, NotMigrated, OnKafka, EmbeddedError), Code.NO_DATABASE),
+    ((NoDatabase, NotMigrated, OnKafka, EmbeddedError, AlreadyRebuilding), Code.NO_DATABASE),
     ((KafkaUnavailable,), Code.NO_KAFKA),
     ((NotFound,), Code.NOT_FOUND),
     ((Refused,), Code.REFUSED),

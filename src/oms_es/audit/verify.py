@@ -27,11 +27,10 @@ from oms_es.audit.order_book import OrderBooks
 from oms_es.audit.stock_book import StockBook, TransitBook
 from oms_es.kernel import Decider, Key, Projection, Recorded, Row
 from oms_es.runtime.codec import Codec, event_id_of
+from oms_es.runtime.coverage import Progress
 from oms_es.runtime.documents import DOCUMENTS
 from oms_es.runtime.read_models import fold
-from oms_es.runtime.recorder import EVENTS, TRACKING, stored_event
-from oms_es.runtime.relay import RELAY_PARTITIONS
-from oms_es.runtime.wire import place_of
+from oms_es.runtime.recorder import EVENTS, stored_event
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -250,30 +249,6 @@ def _units(items: Iterable[o.Reservation]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(units.items()))
 
 
-class Progress(NamedTuple):
-    """How far each projection has come: in the log, and in each partition of the topics that it reads on Kafka."""
-
-    positions: Mapping[str, int]
-    partitions: Mapping[str, int]
-
-    @classmethod
-    def stored(cls, connection: psycopg.Connection[dict[str, Any]]) -> Progress:
-        rows = connection.execute(SQL("SELECT application_name, notification_id FROM {}").format(Identifier(TRACKING)))
-        positions = {row["application_name"]: row["notification_id"] for row in rows}
-        counted = connection.execute(
-            SQL("SELECT topic, count(*) AS partitions FROM {} GROUP BY topic").format(Identifier(RELAY_PARTITIONS))
-        )
-        return cls(positions, {row["topic"]: row["partitions"] for row in counted})
-
-    def has_taken(self, projection: str, recorded: Recorded) -> bool:
-        if recorded.position <= self.positions.get(projection, 0):
-            return True
-        if not self.partitions:
-            return False
-        place = place_of(recorded.stream, self.partitions)
-        return recorded.position <= self.positions.get(f"{projection}@{place}", 0)
-
-
 def verify(
     database_url: str,
     deciders: Sequence[Decider[Any]],
@@ -290,7 +265,7 @@ def verify(
         for recorded in _events(connection, codec, history.readable):
             history.fold(recorded)
             for projection in projections:
-                if progress_of.has_taken(projection.name, recorded):
+                if progress_of.has_taken(projection.name, recorded.stream, recorded.position):
                     fold(projection, folded[projection.name], [recorded])
             if recorded.position % READ_MAX == 0:
                 progress(recorded.position, last)

@@ -7,9 +7,13 @@ end holds nobody back, however long ago that end was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import psycopg
 
 from oms_es.runtime.recorder import TRACKING, Recorder
 from oms_es.runtime.relay import RELAY, RELAY_PARTITIONS
+from oms_es.runtime.wire import place_of
 
 COVERED = f"""
 SELECT least((SELECT position FROM {RELAY} WHERE name = 'events'), min(done)) AS covered
@@ -39,3 +43,34 @@ class Coverage:
                 COVERED, [[role for role, _ in pairs], [topic for _, topic in pairs]], prepare=True
             ).fetchone()
         return (row and row["covered"]) or 0
+
+
+class Progress(NamedTuple):
+    """How far each role has come: in the log, and in each partition of the topics that it reads on Kafka."""
+
+    positions: Mapping[str, int]
+    partitions: Mapping[str, int]
+
+    @classmethod
+    def stored(cls, connection: psycopg.Connection[dict[str, Any]]) -> Progress:
+        rows = connection.execute(f"SELECT application_name, notification_id FROM {TRACKING}")
+        positions = {row["application_name"]: row["notification_id"] for row in rows}
+        counted = connection.execute(f"SELECT topic, count(*) AS partitions FROM {RELAY_PARTITIONS} GROUP BY topic")
+        return cls(positions, {row["topic"]: row["partitions"] for row in counted})
+
+    def has_taken(self, role: str, stream: str, position: int) -> bool:
+        """Whether the role has done the event at this position."""
+        if position <= self.positions.get(role, 0):
+            return True
+        if not self.partitions:
+            return False
+        return position <= self.positions.get(f"{role}@{place_of(stream, self.partitions)}", 0)
+
+    def places(self, role: str) -> dict[str, int]:
+        """How far the role has come in the log, and in each partition in which it has come further."""
+        log = self.positions.get(role, 0)
+        own = {name: at for name, at in self.positions.items() if name.startswith(f"{role}@") and at > log}
+        return {role: log, **own}
+
+
+NOTHING = Progress({}, {})

@@ -1,7 +1,7 @@
 """Read models in PostgreSQL: rows are loaded, folded and written back a batch at a time.
 
 Invariant: a batch's rows and the projection's position are committed together, and the position moves only from where
-this worker left it; therefore the rows it remembers are the rows in the table.
+this worker left it, in the generation of rows that it knows; therefore the rows it remembers are the rows in the table.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 from oms_es.kernel import Facts, Fold, Key, Projection, Recorded, Row, Wanted
 from oms_es.runtime.changes import MARK_CHANGED, key_text
 from oms_es.runtime.recorder import (
-    ADVANCE,
     ADVANCE_FIRST,
     APPEND_LOCK,
     IDLE_SECONDS_MAX,
-    PASS,
+    MOVE,
+    MOVED,
+    NO_WAIT_FOR_THE_DISK,
     PASS_FIRST,
     TRACKING,
     Advance,
@@ -58,6 +59,8 @@ from oms_es.runtime.recorder import (
 
 ROWS_CACHED_MAX = 50_000
 """Rows remembered per projection."""
+ADVANCE = f"{MOVE} AND generation = %(generation)s{MOVED}"
+PASS = ADVANCE + NO_WAIT_FOR_THE_DISK
 
 
 def read_model_engine(database_url: str) -> Engine:
@@ -112,6 +115,11 @@ def fold_touches(rows: dict[Key, Row | None], touched: Iterable[Touch]) -> None:
             rows[key] = project(rows.get(key), recorded, key)
 
 
+def lock_of(table: str) -> int:
+    """The advisory lock of a read model's rows."""
+    return APPEND_LOCK << 32 | crc32(table.encode())
+
+
 class Rows(Protocol):
     """Where one read model's rows are: a table, or a simulation of one.
 
@@ -142,6 +150,7 @@ class SqlRows:
         self.at_once = engine.execution_options(isolation_level="AUTOCOMMIT")  # one statement, one answer to wait for
         self.columns = [str(c.name) for c in table.columns]  # SQLAlchemy's own names are slow to write as JSON
         self.key_columns = [str(c.name) for c in table.primary_key]
+        self.generations: dict[str, int] = {}  # of the rows, by the position that was asked for: a rebuild begins one
         self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
 
     @contextmanager
@@ -151,8 +160,7 @@ class SqlRows:
 
     def lock(self, connection: Connection) -> None:
         """Until the transaction ends, nobody else changes these rows."""
-        lock = APPEND_LOCK << 32 | crc32(self.table.name.encode())
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock_of(self.table.name)})
 
     def load(self, connection: Connection, keys: Sequence[Key]) -> Mapping[Key, Row]:
         found = [
@@ -173,21 +181,25 @@ class SqlRows:
 
     def advance(self, connection: Connection, advance: Advance) -> None:
         statement = ADVANCE if advance.previous else ADVANCE_FIRST
-        check_moved(connection.exec_driver_sql(statement, advance._asdict()).first(), advance)
+        check_moved(connection.exec_driver_sql(statement, self._known(advance)).first(), advance)
 
     def save(self, advance: Advance) -> None:
         """Move a position while no row changes."""
         statement = PASS if advance.previous else PASS_FIRST
         with self.at_once.connect() as connection:
-            check_moved(connection.exec_driver_sql(statement, advance._asdict()).first(), advance)
+            check_moved(connection.exec_driver_sql(statement, self._known(advance)).first(), advance)
 
     def position(self, name: str) -> int:
         with self.at_once.connect() as connection:
             found = connection.execute(
-                text(f"SELECT notification_id FROM {TRACKING} WHERE application_name = :name"),
+                text(f"SELECT notification_id, generation FROM {TRACKING} WHERE application_name = :name"),
                 {"name": name},
-            ).scalar()
-        return found or 0
+            ).one_or_none()
+        position, self.generations[name] = found or (0, 0)
+        return position
+
+    def _known(self, advance: Advance) -> dict[str, Any]:
+        return {**advance._asdict(), "generation": self.generations.get(advance.name, 0)}
 
     def _named(self, keys: Sequence[Key]) -> dict[str, str]:
         return {"rows": to_json([dict(zip(self.key_columns, key, strict=True)) for key in keys]).decode()}

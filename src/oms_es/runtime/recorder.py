@@ -129,12 +129,15 @@ class Recorder(PostgresProcessRecorder):
 
     def __init__(self, datastore: PostgresDatastore) -> None:
         super().__init__(datastore, events_table_name=EVENTS, tracking_table_name=TRACKING)
-        self.sql_create_statements.append(
+        self.sql_create_statements += [
             SQL(
                 "CREATE TABLE IF NOT EXISTS {} (stream text PRIMARY KEY, version bigint NOT NULL, topic text NOT NULL,"
                 " state bytea NOT NULL, taken_at timestamptz NOT NULL DEFAULT now())"
-            ).format(Identifier(SNAPSHOTS))
-        )
+            ).format(Identifier(SNAPSHOTS)),
+            SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS generation bigint NOT NULL DEFAULT 0").format(
+                Identifier(TRACKING)
+            ),
+        ]
 
     @contextmanager
     def writing(self) -> Iterator[psycopg.Cursor[Any]]:
@@ -265,10 +268,12 @@ def notification(row: Mapping[str, Any]) -> Notification:
     )
 
 
-ADVANCE = f"""
+MOVED = " RETURNING notification_id"
+MOVE = f"""
 UPDATE {TRACKING} SET notification_id = %(position)s
-WHERE application_name = %(name)s AND notification_id = %(previous)s RETURNING notification_id
+WHERE application_name = %(name)s AND notification_id = %(previous)s
 """
+ADVANCE = MOVE + MOVED
 ADVANCE_FIRST = f"""
 INSERT INTO {TRACKING} (application_name, notification_id) VALUES (%(name)s, %(position)s)
 ON CONFLICT (application_name) DO NOTHING RETURNING notification_id
