@@ -2,7 +2,8 @@
 
 One process, every consumer, projection and gateway, two lines per order, the simulated world without failures. The
 reference is what the same server does with bare rows: one transaction per order that inserts it and decrements its two
-stock rows, one client, prepared statements.
+stock rows, one client, prepared statements. Then the read models of those orders are rebuilt; there the reference is
+reading the same events from the same server, and doing nothing with them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bench.measure import Measure, fresh_database, peak_memory, run
 from oms_es.app import Engine, engine_on
 from oms_es.audit import queries
 from oms_es.consumers import order_progress, sourcing, stock_allocator
-from oms_es.kernel import Command
+from oms_es.kernel import Command, Projection
 from oms_es.projections import (
     backorder_queue,
     carrier_rates,
@@ -33,11 +34,13 @@ from oms_es.projections import (
     locations,
     order_locations,
     order_status,
+    order_timeline,
     sourcing_rules,
     stock_levels,
 )
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.embedded import EmbeddedPostgres
+from oms_es.runtime.rebuild import Rebuild
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
@@ -62,6 +65,7 @@ def measures(scale: int) -> Iterator[Measure]:
                 rate, events = through(engine, ORDERS_WHOLE * scale, "completed")
                 name = f"orders through their whole life ({events / ORDERS_WHOLE / scale:.0f} events each)"
                 yield Measure(name, rate, "1/s", REFERENCE, reference)
+                yield from (refolded(engine, projection) for projection in REBUILT)
             with fresh_database(server.url) as url, engine_on(url, **ONLY_LOCKS) as engine:
                 rate, _ = through(engine, ORDERS_LOCKED * scale, "awaiting_payment")
                 yield Measure("orders placed, sourced and reserved", rate, "1/s", REFERENCE, reference)
@@ -83,6 +87,26 @@ ONLY_LOCKS = {
     ),
     "gateways": (),
 }
+
+
+REBUILT = (order_status.projection, order_timeline.projection)
+
+
+def refolded(engine: Engine, projection: Projection) -> Measure:
+    """Events per second, from the first that is read to the last row that is compared."""
+    rebuild = Rebuild(projection, engine.database_url, engine.recorder, engine.store.codec, engine.sql)
+    bare = bare_reading(engine.database_url, [event.__name__ for event in projection.folds])
+    told = rebuild.run()
+    assert not (told.written or told.removed), "the rows were not those of history"
+    name = f"events refolded into {told.rows:,} rows of {told.projection}"
+    return Measure(name, told.events / told.seconds, "1/s", "bare reading of the same events", bare)
+
+
+def bare_reading(url: str, topics: Sequence[str]) -> float:
+    with psycopg.connect(url) as connection:
+        started = time.perf_counter()
+        read = connection.execute("SELECT * FROM oms_events WHERE topic = ANY(%s)", [list(topics)]).fetchall()
+        return len(read) / (time.perf_counter() - started)
 
 
 def through(engine: Engine, orders: int, phase: str) -> tuple[float, int]:

@@ -22,11 +22,13 @@ from oms_es.audit.verify import verify
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulators import Chaos
 from oms_es.kernel import Command
+from oms_es.projections import stock_levels
 from oms_es.runtime import metrics
 from oms_es.runtime.dead_letters import listed
 from oms_es.runtime.groups import GroupWorker
 from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.runtime.kafka import Config, Group, KafkaUnavailable, Message, Outgoing, Place, Publisher, partition_of
+from oms_es.runtime.rebuild import Rebuild
 from oms_es.runtime.relay import RELAY, RELAY_PARTITIONS
 from oms_es.runtime.wire import position_of
 from oms_es.schemas.location import OpenLocation
@@ -158,6 +160,35 @@ def test_p17_a_role_that_starts_late_sees_everything_from_the_beginning(url: str
     with some(url, kafka, "stock_levels") as workers:
         until(workers)
         assert rows(url, "SELECT on_hand, reserved FROM stock_levels") == [{"on_hand": 5, "reserved": 3}]
+
+
+def test_a_read_model_is_rebuilt_under_its_worker_and_what_was_wrong_is_told_again(url: str, kafka: Config) -> None:
+    with some(url, kafka, "stock_levels") as workers:
+        workers.tell("test", [OPEN, *(received(sku) for sku in "ABCD")])
+        until(workers)
+        while workers.loop.turn():
+            pass
+        told = len(everything_on(kafka, STOCK_LEVELS))
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE stock_levels SET on_hand = 100 WHERE sku IN ('A', 'B')")
+        rebuild = Rebuild(stock_levels.projection, url, workers.recorder, workers.store.codec, workers.sql, told=True)
+        assert (rebuilt := rebuild.run()).written == 2
+        assert rebuilt.events == rebuilt.rows == 4
+        workers.tell("test", [received(sku, receipt="later") for sku in "AC"])
+        until(workers)
+        while workers.loop.turn():
+            pass
+        assert {row["sku"]: row["on_hand"] for row in rows(url, "SELECT sku, on_hand FROM stock_levels")} == {
+            "A": 10,
+            "B": 5,
+            "C": 10,
+            "D": 5,
+        }
+        again = [message for message in everything_on(kafka, STOCK_LEVELS) if message.key == b"B@berlin"]
+        assert len(again) == 2
+        assert len(everything_on(kafka, STOCK_LEVELS)) > told
+        assert latest(everything_on(kafka, STOCK_LEVELS)) == rows_as_json(url, "stock_levels", "sku || '@' || location")
+        assert passed(url, workers)
 
 
 def test_what_is_missing_in_a_topic_is_read_from_the_store(url: str, kafka: Config) -> None:
