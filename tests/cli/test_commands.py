@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oms_es.app import DECIDERS, Engine, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, migrate
 from oms_es.cli import main
 from oms_es.commands import command_of, identity, verb_of, verbs
 from oms_es.failures import Code
@@ -146,3 +146,20 @@ def test_stock_is_shown_with_what_is_aside_on_its_way_in_lots_and_numbered(oms: 
     ]
     _, table, _ = oms("stock", "show", "A")
     assert all(word in table for word in ("damaged", "quarantine", "inbound", "lots", "serials", "L-7", "2098-03-01"))
+
+
+def test_read_models_are_rebuilt_by_name_or_all_of_them(oms: Any) -> None:
+    assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")[0] == Code.OK
+    code, told, _ = oms("rebuild", "stock_levels", "stock_levels", "--json")
+    assert code == Code.OK
+    assert [(one["projection"], one["written"]) for one in json.loads(told)] == [("stock_levels", 0)]
+    code, told, _ = oms("rebuild", "--all")
+    assert code == Code.OK
+    assert all(projection.name in told for projection in PROJECTIONS)
+
+
+@pytest.mark.parametrize("arguments", [(), ("nothing",), ("stock_levels", "--all")])
+def test_which_read_models_are_to_be_rebuilt_must_be_said(oms: Any, arguments: tuple[str, ...]) -> None:
+    code, _, said = oms("rebuild", *arguments)
+    assert code == Code.USAGE
+    assert "stock_levels" in said or "--all" in said
