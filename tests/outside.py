@@ -32,7 +32,7 @@ Answers = Callable[[Any, str, datetime], list[list[Command]]]
 """Of an intent and the reference of its effect: what may come, the usual first; each is told as a whole."""
 
 
-NEVER_PACKED: list[Command] = []
+SILENCE: list[Command] = []
 
 
 def _payment(event: p.PaymentRequested, ref: str, _: datetime) -> list[list[Command]]:
@@ -105,7 +105,7 @@ def seen(shipment_id: str, status: Any, now: datetime) -> Command:
 
 def _unbooking(event: sh.ShipmentBookingCancellationRequested, _: str, __: datetime) -> list[list[Command]]:
     of = {"shipment_id": event.shipment_id}
-    return [[sh.RecordBookingCancelled(**of)], [sh.RecordBookingCancellationRefused(**of, reason="too late")]]
+    return [[sh.RecordBookingCancelled(**of)], [sh.RecordBookingCancellationRefused(**of, reason="too late")], SILENCE]
 
 
 ANSWERS: dict[type[Event], Answers] = {
@@ -138,7 +138,7 @@ class Outside:
 
     def answers(self, intent: Recorded) -> list[list[Command]]:
         if type(intent.event) in SimulatedWarehouse.intents:
-            return [list(SimulatedWarehouse().perform([intent])[0]), NEVER_PACKED]
+            return [list(SimulatedWarehouse().perform([intent])[0]), SILENCE]
         reference = f"ref-{intent.event_id.hex[:12]}"
         return ANSWERS[type(intent.event)](intent.event, reference, self.engine.now)
 

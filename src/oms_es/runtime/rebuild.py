@@ -25,7 +25,7 @@ from oms_es.runtime.codec import Codec
 from oms_es.runtime.coverage import NOTHING, Progress
 from oms_es.runtime.log import READ_MAX
 from oms_es.runtime.read_models import ReadModel, SqlRows, lock_of
-from oms_es.runtime.recorder import TRACKING, Advance, Recorder
+from oms_es.runtime.recorder import IDLE_SECONDS_MAX, TRACKING, Advance, Recorder
 
 SUFFIX = "_rebuilt"
 ROUNDS_MAX = 10
@@ -108,6 +108,7 @@ class Rebuild:
 
     @contextmanager
     def _table_beside(self, connection: Connection) -> Iterator[None]:
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX)}s'")
         lock = lock_of(f"{self.projection.name}{SUFFIX}")
         free = connection.execute("SELECT pg_try_advisory_lock(%s) AS free", [lock]).fetchone()
         if not (free and free["free"]):
