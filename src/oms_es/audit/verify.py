@@ -30,7 +30,7 @@ from oms_es.runtime.codec import Codec, event_id_of
 from oms_es.runtime.coverage import Progress
 from oms_es.runtime.documents import DOCUMENTS
 from oms_es.runtime.read_models import fold
-from oms_es.runtime.recorder import EVENTS, stored_event
+from oms_es.runtime.recorder import EVENTS, event_row
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -294,7 +294,7 @@ def _events(connection: psycopg.Connection[dict[str, Any]], codec: Codec, readab
         curs.execute(SQL("SELECT * FROM {} ORDER BY notification_id").format(Identifier(EVENTS)))
         for row in curs:
             try:
-                recorded = codec.decode(stored_event(row), row["notification_id"])
+                recorded = codec.decode(event_row(row), row["notification_id"])
             except Exception as error:  # noqa: BLE001 - whatever is wrong with a stored event is a finding
                 where = f"position {row['notification_id']}, {row['topic']} in {row['originator_id']}"
                 readable.expect(False, partial("{}: {}".format, where, _first_line(error)))

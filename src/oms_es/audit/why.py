@@ -13,7 +13,7 @@ import psycopg
 
 from oms_es.kernel import Recorded
 from oms_es.runtime.codec import Codec
-from oms_es.runtime.recorder import EVENTS, stored_event
+from oms_es.runtime.recorder import EVENTS, event_row
 from oms_es.schemas import order as o
 
 STEPS_MAX = 1_000
@@ -47,7 +47,7 @@ def sourcing_of(connection: psycopg.Connection[dict[str, Any]], codec: Codec, or
     query = f"SELECT * FROM {EVENTS} WHERE originator_id = %s AND topic = ANY(%s) ORDER BY originator_version LIMIT %s"
     names = [event.__name__ for event in TOLD]
     rows = connection.execute(query, [f"order-{order_id}", names, STEPS_MAX]).fetchall()
-    return [_step(codec.decode(stored_event(row), row["notification_id"])) for row in rows]
+    return [_step(codec.decode(event_row(row), row["notification_id"])) for row in rows]
 
 
 def _step(recorded: Recorded) -> Step:

@@ -22,7 +22,7 @@ from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
 E = TypeVar("E", bound=Event)
 EVENT_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/event")
 BEFORE_EVENT, AFTER_EVENT = b'{"event":', b',"schema_version":'
-NAMESPACE_HASHED = sha1(EVENT_ID_NAMESPACE.bytes, usedforsecurity=False)
+NAMESPACE_BYTES = EVENT_ID_NAMESPACE.bytes
 VERSION_5 = 5 << 76 | 0x8 << 60
 VERSION_MASK = ~(0xF << 76 | 0xC << 60)
 """Where a UUID of 128 bits says which kind it is (RFC 9562, section 4)."""
@@ -147,14 +147,14 @@ def opened(state: bytes) -> tuple[bytes, dict[str, Any]]:
 
 
 def event_id_of(stream: str, version: int) -> UUID:
-    """The uuid5 of the event's place (RFC 9562, section 5.5), without what hashing the namespace and the many ways to
-    construct a UUID cost: it is made for every event."""
-    place = NAMESPACE_HASHED.copy()
-    place.update(f"{stream}#{version}".encode())
+    """The uuid5 of the event's place (RFC 9562, section 5.5), without what the many ways to construct a UUID cost: it
+    is made for every event."""
+    hashed = sha1(NAMESPACE_BYTES + f"{stream}#{version}".encode(), usedforsecurity=False).digest()
     event_id = UUID.__new__(UUID)
-    _SET(event_id, "int", int.from_bytes(place.digest()[:16]) & VERSION_MASK | VERSION_5)
-    _SET(event_id, "is_safe", SafeUUID.unknown)
+    _SET_INT(event_id, int.from_bytes(hashed[:16]) & VERSION_MASK | VERSION_5)
+    _SET_SAFETY(event_id, SafeUUID.unknown)
     return event_id
 
 
-_SET = object.__setattr__  # a UUID is immutable once it is made
+_SET_INT, _SET_SAFETY = vars(UUID)["int"].__set__, vars(UUID)["is_safe"].__set__
+"""A UUID is immutable once it is made, but for its slots."""

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import psycopg
-from eventsourcing.persistence import InternalError, Notification, OperationalError, StoredEvent
+from eventsourcing.persistence import InternalError, Notification, OperationalError
 from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import IdleInTransactionSessionTimeout
@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.exc import InternalError as SqlInternalError
 
+from oms_es.runtime.codec import StoredRow
 from oms_es.runtime.dead_letters import DeadLetter, bury
 
 EVENTS = "oms_events"
@@ -41,6 +42,15 @@ class Advance(NamedTuple):
     name: str
     previous: int
     position: int
+
+
+class EventRow(NamedTuple):
+    """An event as the log has it, under the library's names: a tuple, because one is made for every event."""
+
+    originator_id: str
+    originator_version: int
+    topic: str
+    state: bytes
 
 
 class PositionLost(Exception):  # noqa: N818 - an answer to act on: seek again
@@ -70,7 +80,7 @@ class Recording(Protocol):
 
     def end(self, transaction: Any = None, /) -> int: ...
 
-    def append(self, transaction: Any, rows: Sequence[StoredEvent]) -> Sequence[int]: ...
+    def append(self, transaction: Any, rows: Sequence[EventRow]) -> Sequence[int]: ...
 
     def advance(self, transaction: Any, advance: Advance) -> None: ...
 
@@ -80,7 +90,7 @@ class Recording(Protocol):
 
     def stale(self, transaction: Any, expected: Mapping[str, int], /) -> list[str]: ...
 
-    def tails(self, after: Mapping[str, int], transaction: Any = None, /) -> Iterator[StoredEvent]: ...
+    def tails(self, after: Mapping[str, int], transaction: Any = None, /) -> Iterator[StoredRow]: ...
 
     def position(self, name: str) -> int: ...
 
@@ -90,7 +100,7 @@ class Recording(Protocol):
 
     def stream(self, stream: str) -> list[Notification]: ...
 
-    def stored(self, stream: str, version: int) -> StoredEvent | None: ...
+    def stored(self, stream: str, version: int) -> EventRow | None: ...
 
     def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]: ...
 
@@ -152,7 +162,7 @@ class Recorder(PostgresProcessRecorder):
             row = reading.execute(f"SELECT max(notification_id) AS id FROM {EVENTS}", prepare=True).fetchone()
         return (row and row["id"]) or 0
 
-    def append(self, curs: psycopg.Cursor[Any], rows: Sequence[StoredEvent]) -> Sequence[int]:
+    def append(self, curs: psycopg.Cursor[Any], rows: Sequence[EventRow]) -> Sequence[int]:
         """Insert the rows and wake the readers; the notification ids come back in the order of the rows.
 
         Under the append lock they are without a gap: the first and the last of them tell all.
@@ -161,12 +171,7 @@ class Recorder(PostgresProcessRecorder):
             f"WITH appended AS (INSERT INTO {EVENTS} (originator_id, originator_version, topic, state) "
             "SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) RETURNING notification_id) "
             "SELECT min(notification_id) AS first, max(notification_id) AS last FROM appended",
-            [
-                [row.originator_id for row in rows],
-                [row.originator_version for row in rows],
-                [row.topic for row in rows],
-                [row.state for row in rows],
-            ],
+            [list(column) for column in zip(*rows, strict=True)],
             prepare=True,
         )
         told = curs.fetchone()
@@ -204,7 +209,7 @@ class Recorder(PostgresProcessRecorder):
         )
         return [row["stream"] for row in curs]
 
-    def tails(self, after: Mapping[str, int], curs: psycopg.Cursor[Any] | None = None) -> Iterator[StoredEvent]:
+    def tails(self, after: Mapping[str, int], curs: psycopg.Cursor[Any] | None = None) -> Iterator[EventRow]:
         """Each stream's events after the given version, in order, all in one query."""
         if curs is None:
             with self.datastore.cursor() as own:
@@ -219,7 +224,7 @@ class Recorder(PostgresProcessRecorder):
             prepare=True,
         )
         for row in curs:
-            yield stored_event(row)
+            yield event_row(row)
 
     def stream(self, stream: str) -> list[Notification]:
         """Every event of a stream, in order."""
@@ -227,9 +232,10 @@ class Recorder(PostgresProcessRecorder):
             curs.execute(f"SELECT * FROM {EVENTS} WHERE originator_id = %s ORDER BY originator_version", [stream])
             return [notification(row) for row in curs]
 
-    def stored(self, stream: str, version: int) -> StoredEvent | None:
-        found = self.select_events(stream, gt=version - 1, lte=version)
-        return found[0] if found else None
+    def stored(self, stream: str, version: int) -> EventRow | None:
+        for found in self.select_events(stream, gt=version - 1, lte=version):
+            return EventRow(str(found.originator_id), found.originator_version, found.topic, found.state)
+        return None
 
     def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]:
         """The log after a position, up to another."""
@@ -257,15 +263,12 @@ class Recorder(PostgresProcessRecorder):
             )
 
 
-def stored_event(row: Mapping[str, Any]) -> StoredEvent:
-    return StoredEvent(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
+def event_row(row: Mapping[str, Any]) -> EventRow:
+    return EventRow(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
 
 
 def notification(row: Mapping[str, Any]) -> Notification:
-    stored = stored_event(row)
-    return Notification(
-        stored.originator_id, stored.originator_version, stored.topic, stored.state, id=row["notification_id"]
-    )
+    return Notification(*event_row(row), id=row["notification_id"])
 
 
 MOVED = " RETURNING notification_id"

@@ -17,7 +17,7 @@ from logging import DEBUG
 from typing import Any
 
 import structlog
-from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
+from eventsourcing.persistence import InterfaceError, OperationalError
 from psycopg import OperationalError as PsycopgError
 from pydantic_core import from_json, to_json
 from sqlalchemy.exc import OperationalError as SqlError
@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError as SqlError
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.dead_letters import DeadLetter
-from oms_es.runtime.recorder import Advance, Recording, Snapshot
+from oms_es.runtime.recorder import Advance, EventRow, Recording, Snapshot
 from oms_es.runtime.timing import REAL, Timing
 
 STREAMS_CACHED_MAX = 50_000
@@ -258,10 +258,8 @@ class Store:
             self.recorder.keep_snapshot(snapshot)
         self._next_snapshots[stream] = _next_snapshot(snapshot)
 
-    def _stored(self, recorded: Recorded) -> StoredEvent:
-        return StoredEvent(
-            recorded.stream, recorded.version, type(recorded.event).__name__, self.codec.encode(recorded)
-        )
+    def _stored(self, recorded: Recorded) -> EventRow:
+        return EventRow(recorded.stream, recorded.version, type(recorded.event).__name__, self.codec.encode(recorded))
 
     def _was_committed(self, pending: Sequence[Recorded], advance: Advance | None) -> bool:
         """A connection that broke during COMMIT leaves it open whether the batch is stored: look it up."""

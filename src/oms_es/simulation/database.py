@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import psycopg
-from eventsourcing.persistence import IntegrityError, Notification, OperationalError, StoredEvent
+from eventsourcing.persistence import IntegrityError, Notification, OperationalError
 from sqlalchemy import Table
 from sqlalchemy.exc import OperationalError as SqlError
 
@@ -22,7 +22,7 @@ from oms_es.kernel import Event, Facts, Key, Recorded, Row, Wanted
 from oms_es.runtime.codec import Codec, StoredRow
 from oms_es.runtime.dead_letters import DeadLetter
 from oms_es.runtime.kafka import Place
-from oms_es.runtime.recorder import Advance, Snapshot, check_moved
+from oms_es.runtime.recorder import Advance, EventRow, Snapshot, check_moved
 from oms_es.runtime.relay import STANDBY_SECONDS, Deposed, Logged
 from oms_es.simulation.node import Node, outage
 
@@ -202,7 +202,7 @@ class Database:
             self.positions.extend(row.id for row in rows)
         self.on_commit(list(rows))
 
-    def check_unique(self, rows: Iterable[StoredEvent]) -> None:
+    def check_unique(self, rows: Iterable[StoredRow]) -> None:
         for row in rows:
             if row.originator_version <= len(self.streams.get(str(row.originator_id), ())):
                 raise IntegrityError(f"{row.originator_id} has a version {row.originator_version} already")
@@ -339,7 +339,7 @@ class MemoryRecorder:
         self.touch()
         return self.database.end
 
-    def append(self, transaction: Transaction, rows: Sequence[StoredEvent]) -> list[int]:
+    def append(self, transaction: Transaction, rows: Sequence[EventRow]) -> list[int]:
         self.touch()
         database = self.database
         database.check_unique(rows)
@@ -369,7 +369,7 @@ class MemoryRecorder:
         streams = self.database.streams
         return [stream for stream, version in expected.items() if len(streams.get(stream, ())) > version]
 
-    def tails(self, after: Mapping[str, int], _transaction: Transaction | None = None) -> Iterator[StoredEvent]:
+    def tails(self, after: Mapping[str, int], _transaction: Transaction | None = None) -> Iterator[StoredRow]:
         self.touch()
         for stream in sorted(after):
             yield from self.database.streams.get(stream, ())[after[stream] :]
@@ -392,13 +392,13 @@ class MemoryRecorder:
         self.touch()
         return list(self.database.streams.get(stream, ()))
 
-    def stored(self, stream: str, version: int) -> StoredEvent | None:
+    def stored(self, stream: str, version: int) -> EventRow | None:
         self.touch()
         rows = self.database.streams.get(stream, ())
         if not 0 < version <= len(rows):
             return None
         row = rows[version - 1]
-        return StoredEvent(row.originator_id, row.originator_version, row.topic, row.state)
+        return EventRow(stream, row.originator_version, row.topic, row.state)
 
     def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]:
         database = self.database

@@ -13,8 +13,6 @@ from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
-
 from oms_es.aggregates import stock
 from oms_es.aggregates.payment_state import Payment
 from oms_es.consumers.deadline_keeper import due_commands
@@ -24,7 +22,7 @@ from oms_es.runtime.groups import PartitionFeed
 from oms_es.runtime.intake import Arrival, Intake, Taken
 from oms_es.runtime.loop import ConsumerWorker
 from oms_es.runtime.read_models import ReadModel
-from oms_es.runtime.recorder import Advance
+from oms_es.runtime.recorder import Advance, EventRow
 from oms_es.runtime.relay import RELAYED_MAX, EventOutlet
 from oms_es.runtime.store import Store
 from oms_es.runtime.wire import position_of
@@ -94,7 +92,7 @@ class TrustsMessages(PartitionFeed):
 class AsksEarly(MemoryRecorder):
     """The world is told what is only about to be recorded."""
 
-    def append(self, transaction: Transaction, rows: Sequence[StoredEvent]) -> list[int]:
+    def append(self, transaction: Transaction, rows: Sequence[EventRow]) -> list[int]:
         ids = super().append(transaction, rows)
         if isinstance(self.node, EngineNode):
             recorded = [self.database.codec.decode(row) for row in rows]
