@@ -153,7 +153,7 @@ def test_whoever_was_passing_by_without_a_row_to_change_notices_too(database_url
             worker.rest()
 
 
-def test_orders_go_on_and_readers_see_whole_rows_while_everything_is_rebuilt(any_database_url: str) -> None:
+def test_p28_orders_go_on_and_readers_see_whole_rows_while_read_models_are_rebuilt(any_database_url: str) -> None:
     with engine_on(any_database_url) as engine, Parts(any_database_url) as beside:
         place_orders(engine, 20)
         over = threading.Event()

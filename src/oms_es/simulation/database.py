@@ -7,7 +7,7 @@ that it failed may still find it done.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import TracebackType
@@ -129,6 +129,7 @@ class Database:
         self.relay_position = self.relay_epoch = 0
         self.published: dict[Place, int] = {}
         self.moves = 0  # rises with every position that moves
+        self.generations: Counter[str] = Counter()  # of each read model's rows
         self.away_until = 0.0
         self.sessions = 0  # rises when all sessions end
         self.sequence = 0
@@ -177,6 +178,20 @@ class Database:
     def may_move(self, advance: Advance) -> bool:
         stands = self.tracking.get(advance.name)
         return stands == advance.previous if advance.previous else stands is None
+
+    def rebuild(self, name: str, rows: Iterable[Row]) -> bool:
+        """Put these rows in the place of a read model's; not while somebody is about to commit others."""
+        begun = f"tracking/{name}"
+        held = (lock.owner for at, lock in self.locks.items() if at == begun or at.startswith(f"{begun}@"))
+        if any(owner is not None for owner in held):
+            return False
+        table = self.tables[name]
+        for key in list(table.rows):
+            table.drop(key)
+        for row in rows:
+            table.put(row)
+        self.generations[name] += 1
+        return True
 
     def save(self, node: Node, advance: Advance, error: type[Exception]) -> None:
         """A transaction that only moves a position."""
@@ -419,6 +434,7 @@ class MemoryRows:
         self.node = node
         self.database = database
         self.rows = database.tables[table.name]
+        self.generations: dict[str, int] = {}  # by the position that was asked for
         self.touch = database.touching(node, self.error)
 
     def writing(self) -> RowsTransaction:
@@ -442,14 +458,22 @@ class MemoryRows:
 
     def advance(self, transaction: Transaction, advance: Advance) -> None:
         self.touch()
+        check_moved(self.knows(advance) or None, advance)
         transaction.advance(advance)
 
     def save(self, advance: Advance) -> None:
         self.touch()
+        check_moved(self.knows(advance) or None, advance)
         self.database.save(self.node, advance, self.error)
+
+    def knows(self, advance: Advance) -> bool:
+        """Whether the rows are of the generation in which the position was asked for."""
+        newest = self.database.generations[self.rows.table.name]
+        return not advance.previous or self.generations.get(advance.name, newest) == newest
 
     def position(self, name: str) -> int:
         self.touch()
+        self.generations[name] = self.database.generations[self.rows.table.name]
         return self.database.tracking.get(name, 0)
 
 

@@ -17,8 +17,11 @@ from eventsourcing.persistence import Notification
 
 from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.gateways.simulators import Effect
-from oms_es.kernel import Row
+from oms_es.kernel import Key, Projection, Row
+from oms_es.projections import order_status
 from oms_es.runtime.codec import Codec
+from oms_es.runtime.coverage import Progress
+from oms_es.runtime.read_models import fold
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
@@ -45,6 +48,8 @@ LOOK_SECONDS = 1.0
 WRITTEN = Codec(VOCABULARY)
 KEPT = KeptCodec(VOCABULARY)
 REWOUND_MESSAGES = 20
+LOCK_SECONDS = 0.05
+"""How soon a rebuild that has to wait looks again."""
 
 
 class Outcome(NamedTuple):
@@ -285,6 +290,28 @@ def _redelivered(play: Play, _: Fault, node: Node) -> None:
                 group.rewind(REWOUND_MESSAGES)
 
 
+def _mended(play: Play, fault: Fault, _: Node) -> None:
+    """Somebody changes a row by hand; some time later its read model is rebuilt."""
+    table = play.database.tables[order_status.projection.name]
+    if table.rows:
+        row = table.rows[play.chance.choice(sorted(table.rows))]
+        table.put({**row, "reason": "changed by hand"})
+    play.scheduler.after(fault.seconds, partial(_rebuild, play, order_status.projection))
+
+
+def _rebuild(play: Play, projection: Projection) -> None:
+    partitions = Counter(place.topic for place in play.database.published)
+    progress = Progress(play.database.tracking, partitions)
+    rows: dict[Key, Row | None] = {}
+    fold(
+        projection, rows, (r for r in play.watch.recorded if progress.has_taken(projection.name, r.stream, r.position))
+    )
+    if play.database.rebuild(projection.name, [row for row in rows.values() if row is not None]):
+        play.watch.note("rebuilt", projection.name)
+    else:
+        play.scheduler.after(LOCK_SECONDS, partial(_rebuild, play, projection))
+
+
 def _session_killed(_: Play, __: Fault, node: Node) -> None:
     """The session that holds the relay's lock ends, and its relay does not know it yet."""
     sessions, node.sessions = node.sessions, []
@@ -302,4 +329,5 @@ FAULTS: dict[str, Callable[[Play, Fault, Node], None]] = {
     "retention": _retention,
     "redelivered": _redelivered,
     "session_killed": _session_killed,
+    "mended": _mended,
 }

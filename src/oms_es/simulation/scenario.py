@@ -32,6 +32,7 @@ FaultKind = Literal[
     "retention",
     "redelivered",
     "session_killed",
+    "mended",
 ]
 """`crash`, `refused` and `frozen` strike before a call has its effect, `crash_after` and `answer_lost` after it."""
 
@@ -118,6 +119,8 @@ class Profile:
     seconds: float | None = None
     life: bool = False
     """Whether all that happens to orders and stock beside buying and selling happens, too."""
+    mended: tuple[int, int] = (0, 0)
+    """From, to: how often a read model is changed by hand, and rebuilt a while later."""
     written: float = 0.1
     """How often a seed writes events as JSON and reads them back, as the real engine does."""
 
@@ -171,6 +174,7 @@ PROFILES: Mapping[str, Profile] = {
             skew_seconds=10.0,
             units=8,
             life=True,
+            mended=(0, 2),
         ),
         Profile("crowd", {"workers": 1}, (10, 16), (0, 4), World(), 0.6, skus=(2, 3), locations=(2, 3)),
         Profile(
@@ -181,6 +185,7 @@ PROFILES: Mapping[str, Profile] = {
             World(0.1, 0.2, 0.2, 0.2, 0.04, lost=0.03, exception=0.1, returned=0.05, refused=0.05, stubborn=0.4),
             0.3,
             skew_seconds=120.0,
+            mended=(1, 4),
             written=0.5,
         ),
         Profile(
