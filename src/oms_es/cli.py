@@ -21,7 +21,7 @@ from pydantic_core import to_json
 
 from oms_es import display
 from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, NotMigrated, Parts, migrate
-from oms_es.audit import queries
+from oms_es.audit import as_of, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.verify import Report, verify
 from oms_es.audit.why import sourcing_of
@@ -101,6 +101,7 @@ order_app, stock_app, shipment_app = groups["order"], groups["stock"], groups["s
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
+At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
 Directory = Annotated[Path, typer.Argument(file_okay=False, help="Where it is.")]
 Dialect = Literal["canonical", "shopify", "shopify_updated", "shopify_cancelled"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -299,12 +300,18 @@ def take_in(engine: Engine, name: str, dialect: str, stream: BinaryIO, size: int
 
 
 @order_app.command("show")
-def show_order(order: OrderName, *, json: Json = False) -> None:
-    """Where an order stands, and everything that happened to it with what caused it."""
+def show_order(order: OrderName, *, at: At = None, json: Json = False) -> None:
+    """Where an order stands, or stood, and everything that happened to it with what caused it."""
+    moment = moment_of(at) if at else None
     with reading(set_up()) as connection:
         found = order_named(connection, order)
         timeline = queries.timeline(connection, found["order_id"])
         exceptions = queries.exceptions_of(connection, found["order_id"])
+        if moment:
+            then, exceptions, timeline = as_of.order(connection, Codec(EVENTS), found["order_id"], moment)
+            if then is None:
+                raise NotFound(f"nobody knew order {order} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
+            found = then
     if json:
         print_json({"order": found, "exceptions": exceptions, "timeline": timeline})
     else:
@@ -339,11 +346,17 @@ def order_named(connection: queries.Connection, name: str) -> queries.Row:
 
 
 @stock_app.command("show")
-def show_stock(sku: str, *, json: Json = False) -> None:
-    """What is where, and how much of it can still be promised."""
+def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
+    """What is where, or was, and how much of it could still be promised."""
+    moment = moment_of(at) if at else None
     with reading(set_up()) as connection:
-        levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
-        numbered = queries.numbered_at(connection, sku)
+        if moment:
+            levels, places, numbered = as_of.stock(connection, Codec(EVENTS), sku, moment)
+        else:
+            levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
+            numbered = queries.numbered_at(connection, sku)
+    if moment and not levels:
+        raise NotFound(f"nobody knew of any {sku} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
     if not levels:
         raise NotFound(f"there has never been any {sku}; receive it with `oms-es stock receive`")
     if json:
@@ -633,6 +646,15 @@ def one_of(named: Mapping[str, T], name: str, what: str) -> T:
     if name not in named:
         raise typer.BadParameter(f"there is no {what} {name!r}; there are: {', '.join(named)}")
     return named[name]
+
+
+def moment_of(text: str) -> datetime:
+    """UTC where it does not say otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no moment; write it as 2026-01-05T12:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def span_of(seeds: str) -> range:

@@ -217,10 +217,11 @@ def _cartons(event: Any) -> int:
 
 def _money(event: Any) -> str:
     """What the event is about, if it is about money."""
-    total_minor = getattr(event, "total_minor", None)
-    amount_minor = getattr(event, "amount_minor", total_minor)
-    currency = getattr(event, "currency", None)
-    return to_text(amount_minor, currency) if amount_minor is not None and currency else ""
+    fields = event.__dict__  # asking a model for a field that it does not have costs as much as a summary
+    if not (currency := fields.get("currency")):
+        return ""
+    amount_minor = fields["amount_minor"] if "amount_minor" in fields else getattr(event, "total_minor", None)
+    return "" if amount_minor is None else to_text(amount_minor, currency)
 
 
 EXTRAS: dict[str, Callable[[Any], object]] = {

@@ -1,0 +1,83 @@
+"""As of a moment: an order or a SKU's stock as the read models showed it then, folded from what was recorded by then.
+
+Reads the log, and the timeline for where in the log an order's events are; nothing of what has become of them since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from oms_es.audit.queries import LOCATIONS_MAX, TIMELINE_MAX, Connection, Row
+from oms_es.kernel import Key, Projection, Recorded
+from oms_es.kernel import Row as FoldedRow
+from oms_es.projections import open_exceptions, order_status, serial_numbers, stock_levels, stock_places
+from oms_es.runtime.codec import Codec
+from oms_es.runtime.read_models import fold
+from oms_es.runtime.recorder import EVENTS, event_row
+
+READ_MAX = 2_000
+"""Rows fetched at a time."""
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class OrderThen(NamedTuple):
+    """`status` is None if nobody knew the order yet."""
+
+    status: Row | None
+    exceptions: list[Row]
+    timeline: list[Row]
+
+
+class StockThen(NamedTuple):
+    """`serials`: the numbers by location."""
+
+    levels: list[Row]
+    places: list[Row]
+    serials: dict[str, list[str]]
+
+
+def order(connection: Connection, codec: Codec, order_id: str, at: datetime) -> OrderThen:
+    query = "SELECT * FROM order_timeline WHERE order_id = %s AND recorded_at <= %s ORDER BY position LIMIT %s"
+    timeline = connection.execute(query, [order_id, at, TIMELINE_MAX]).fetchall()
+    by_position = f"SELECT * FROM {EVENTS} WHERE notification_id = ANY(%s) ORDER BY notification_id"
+    events = list(_read(connection, codec, by_position, [row["position"] for row in timeline]))
+    status = _rows(order_status.projection, events)
+    exceptions = [row for row in _rows(open_exceptions.projection, events) if row["order_id"] == order_id]
+    exceptions.sort(key=lambda row: row["raised_at"])
+    return OrderThen(next((row for row in status if row["order_id"] == order_id), None), exceptions, timeline)
+
+
+def stock(connection: Connection, codec: Codec, sku: str, at: datetime) -> StockThen:
+    known = connection.execute("SELECT location FROM stock_levels WHERE sku = %s LIMIT %s", [sku, LOCATIONS_MAX])
+    streams = [f"serials-{sku}", *(f"stock-{sku}@{row['location']}" for row in known)]
+    of_streams = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY notification_id"
+    events = [recorded for recorded in _read(connection, codec, of_streams, streams) if recorded.recorded_at <= at]
+    levels, places, numbers = (
+        _rows(projection, events)
+        for projection in (stock_levels.projection, stock_places.projection, serial_numbers.projection)
+    )
+    serials: dict[str, list[str]] = {}
+    for row in sorted(numbers, key=lambda row: (row["location"], row["serial"])):
+        serials.setdefault(row["location"], []).append(row["serial"])
+    return StockThen(sorted(levels, key=lambda row: str(row["location"])), sorted(places, key=_as_listed), serials)
+
+
+def _read(connection: Connection, codec: Codec, query: str, wanted: Sequence[object]) -> Iterator[Recorded]:
+    with connection.transaction(), connection.cursor(name="then") as curs:
+        curs.itersize = READ_MAX
+        curs.execute(query.encode(), [list(wanted)])
+        for row in curs:
+            yield codec.decode(event_row(row), row["notification_id"])
+
+
+def _rows(projection: Projection, events: Iterable[Recorded]) -> list[Row]:
+    rows: dict[Key, FoldedRow | None] = {}
+    fold(projection, rows, events)
+    return [dict(row) for row in rows.values() if row is not None]
+
+
+def _as_listed(place: Row) -> tuple[object, ...]:
+    """What expires first, first."""
+    return (place["location"], place["lot_expires_at"] or NEVER, place["bin"], place["lot"], place["condition"])
