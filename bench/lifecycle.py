@@ -40,6 +40,7 @@ from oms_es.projections import (
 )
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.embedded import EmbeddedPostgres
+from oms_es.runtime.log import READ_MAX
 from oms_es.runtime.rebuild import Rebuild
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
@@ -103,10 +104,11 @@ def refolded(engine: Engine, projection: Projection) -> Measure:
 
 
 def bare_reading(url: str, topics: Sequence[str]) -> float:
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url) as connection, connection.cursor(name="bare") as curs:
+        curs.itersize = READ_MAX
         started = time.perf_counter()
-        read = connection.execute("SELECT * FROM oms_events WHERE topic = ANY(%s)", [list(topics)]).fetchall()
-        return len(read) / (time.perf_counter() - started)
+        curs.execute("SELECT * FROM oms_events WHERE topic = ANY(%s)", [list(topics)])
+        return sum(1 for _ in curs) / (time.perf_counter() - started)
 
 
 def through(engine: Engine, orders: int, phase: str) -> tuple[float, int]:
