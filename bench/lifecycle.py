@@ -41,7 +41,7 @@ from oms_es.projections import (
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.log import READ_MAX
-from oms_es.runtime.rebuild import Rebuild
+from oms_es.runtime.recorder import EVENTS
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
@@ -95,8 +95,8 @@ REBUILT = (order_status.projection, order_timeline.projection)
 
 def refolded(engine: Engine, projection: Projection) -> Measure:
     """Events per second, from the first that is read to the last row that is compared."""
-    rebuild = Rebuild(projection, engine.database_url, engine.recorder, engine.store.codec, engine.sql)
-    bare = bare_reading(engine.database_url, [event.__name__ for event in projection.folds])
+    rebuild = engine.rebuild(projection)
+    bare = bare_reading(engine.database_url, rebuild.topics)
     told = rebuild.run()
     assert told.written == told.removed == 0, "the rows were not those of history"
     name = f"events refolded into {told.rows:,} rows of {told.projection}"
@@ -107,7 +107,7 @@ def bare_reading(url: str, topics: Sequence[str]) -> float:
     with psycopg.connect(url) as connection, connection.cursor(name="bare") as curs:
         curs.itersize = READ_MAX
         started = time.perf_counter()
-        curs.execute("SELECT * FROM oms_events WHERE topic = ANY(%s)", [list(topics)])
+        curs.execute(f"SELECT * FROM {EVENTS} WHERE topic = ANY(%s)", [list(topics)])
         return sum(1 for _ in curs) / (time.perf_counter() - started)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
-from oms_es.runtime.read_models import fold as fold_batch
+from oms_es.runtime.read_models import folded
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -33,9 +33,7 @@ def as_recorded(events: Sequence[Event]) -> Iterator[Recorded]:
 
 
 def fold(projection: Projection, *events: Event) -> dict[Key, Row]:
-    rows: dict[Key, Row | None] = {}
-    fold_batch(projection, rows, as_recorded(events))
-    left = {key: row for key, row in rows.items() if row is not None}
+    left = folded(projection, as_recorded(events))
     for key, row in left.items():
         _check_fits(projection, key, row)
     return left

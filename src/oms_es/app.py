@@ -101,6 +101,7 @@ from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import Bell, Feed, Log
 from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
 from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_tables, read_model_engine
+from oms_es.runtime.rebuild import Rebuild
 from oms_es.runtime.recorder import MIGRATION_LOCK, TRACKING, Recorder, datastore_of
 from oms_es.runtime.store import Batch, Store
 from oms_es.schemas.shipment import LabelDocument
@@ -313,6 +314,9 @@ class Parts:
 
     def follow(self, source: Source, feed: Feed) -> IntakeWorker:
         return IntakeWorker(source, PARSERS[source.dialect], self.store, feed)
+
+    def rebuild(self, projection: Projection, *, told: bool = False) -> Rebuild:
+        return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.sql, told=told)
 
     def ticker(self, feed: Feed) -> Ticker:
         return Ticker(self._due, self.store, feed, self.clock)

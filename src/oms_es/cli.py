@@ -38,7 +38,7 @@ from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_to
 from oms_es.runtime.logging import configure_logging
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
-from oms_es.runtime.rebuild import Rebuild, Rebuilt
+from oms_es.runtime.rebuild import Rebuilt
 from oms_es.runtime.session import Database, NoDatabase, database
 from oms_es.schemas.order import Address
 from oms_es.schemas.vocabulary import EVENTS
@@ -49,7 +49,7 @@ from oms_es.simulation.kit import WHOLE
 from oms_es.simulation.quiet import quiet
 from oms_es.simulation.run import Outcome
 from oms_es.simulation.scenario import MINUTES, PROFILES
-from oms_es.workers import PARTITIONS, ROLES, STATES, Workers, roles_of, topics
+from oms_es.workers import PARTITIONS, ROLES, TOLD, Workers, roles_of, topics
 
 DIFFERENCES_SHOWN_MAX = 5
 PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
@@ -305,13 +305,14 @@ def show_order(order: OrderName, *, at: At = None, json: Json = False) -> None:
     moment = moment_of(at) if at else None
     with reading(set_up()) as connection:
         found = order_named(connection, order)
-        timeline = queries.timeline(connection, found["order_id"])
-        exceptions = queries.exceptions_of(connection, found["order_id"])
         if moment:
             then, exceptions, timeline = as_of.order(connection, Codec(EVENTS), found["order_id"], moment)
             if then is None:
-                raise NotFound(f"nobody knew order {order} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
+                raise not_known_at(f"order {order}", moment)
             found = then
+        else:
+            timeline = queries.timeline(connection, found["order_id"])
+            exceptions = queries.exceptions_of(connection, found["order_id"])
     if json:
         print_json({"order": found, "exceptions": exceptions, "timeline": timeline})
     else:
@@ -356,7 +357,7 @@ def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
             levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
             numbered = queries.numbered_at(connection, sku)
     if moment and not levels:
-        raise NotFound(f"nobody knew of any {sku} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
+        raise not_known_at(f"of any {sku}", moment)
     if not levels:
         raise NotFound(f"there has never been any {sku}; receive it with `oms-es stock receive`")
     if json:
@@ -560,14 +561,13 @@ def rebuild_read_models(
 
 def read_models_named(names: Sequence[str], *, everything: bool) -> Sequence[Projection]:
     known = {projection.name: projection for projection in PROJECTIONS}
-    if everything is bool(names):
+    if bool(names) == everything:
         raise typer.BadParameter(f"name some of {', '.join(known)}, or say --all")
     return PROJECTIONS if everything else [one_of(known, name, "read model") for name in dict.fromkeys(names)]
 
 
 def rebuilt_on(parts: Parts, projection: Projection) -> Rebuilt:
-    told = projection.name in {state.table.name for state in STATES}
-    rebuild = Rebuild(projection, parts.database_url, parts.recorder, parts.store.codec, parts.sql, told=told)
+    rebuild = parts.rebuild(projection, told=projection.name in TOLD)
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         return rebuild.run(display.history_progress(progress, projection.name))
 
@@ -655,6 +655,10 @@ def moment_of(text: str) -> datetime:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no moment; write it as 2026-01-05T12:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def not_known_at(what: str, moment: datetime) -> NotFound:
+    return NotFound(f"nobody knew {what} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
 
 
 def span_of(seeds: str) -> range:

@@ -17,7 +17,7 @@ from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.gateways.warehouse import SimulatedWarehouse
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.projections import order_status, stock_levels
-from oms_es.runtime.coverage import Coverage
+from oms_es.runtime.coverage import Coverage, published_partitions
 from oms_es.runtime.groups import (
     Attendance,
     EventShare,
@@ -37,7 +37,7 @@ from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, Pr
 from oms_es.runtime.metrics import RELAY_DEPTH, Health
 from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
 from oms_es.runtime.read_models import ReadModel, SqlRows
-from oms_es.runtime.relay import RELAY_PARTITIONS, EventOutlet, Leadership, Relay, RelayBell
+from oms_es.runtime.relay import EventOutlet, Leadership, Relay, RelayBell
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, ORDER_STATUS, STOCK_LEVELS, dead_letter_topic
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -51,6 +51,8 @@ STATES = (
     State(order_status.projection.table, ORDER_STATUS, "OrderStatus", str(order_status.__doc__)),
     State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
 )
+TOLD = frozenset(state.table.name for state in STATES)
+"""Read models whose rows are told on topics of states."""
 CALLBACK_ROLES = (PAYMENT_CALLBACKS, CARRIER_CALLBACKS)
 GATEWAYS = (PaymentGateway, SimulatedWarehouse, CarrierGateway)
 DEAD_LETTERS = dead_letter_topic(CHANNEL_ORDERS, CHANNEL_ORDERS_ROLE)
@@ -219,8 +221,7 @@ class Workers(Parts):
         raise UnknownRole(role)
 
     def _read_model(self, projection: Projection) -> ReadModel:
-        told = projection.name in {state.table.name for state in STATES}
-        return ReadModel(projection, SqlRows(projection.table, self.sql), alone=False, told=told)
+        return ReadModel(projection, SqlRows(projection.table, self.sql), alone=False, told=projection.name in TOLD)
 
     def _event_share(self, place: Place, reader_of: Callable[[PartitionFeed], FeedReader]) -> Share:
         feed = PartitionFeed(place, self.wire, self._refill)
@@ -235,5 +236,4 @@ class Workers(Parts):
 
     def _partitions(self) -> dict[str, int]:
         with self.recorder.datastore.cursor() as curs:
-            curs.execute(f"SELECT topic, count(*) AS partitions FROM {RELAY_PARTITIONS} GROUP BY topic")
-            return {row["topic"]: row["partitions"] for row in curs}
+            return published_partitions(curs)

@@ -28,7 +28,6 @@ from oms_es.runtime.dead_letters import listed
 from oms_es.runtime.groups import GroupWorker
 from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.runtime.kafka import Config, Group, KafkaUnavailable, Message, Outgoing, Place, Publisher, partition_of
-from oms_es.runtime.rebuild import Rebuild
 from oms_es.runtime.relay import RELAY, RELAY_PARTITIONS
 from oms_es.runtime.wire import position_of
 from oms_es.schemas.location import OpenLocation
@@ -171,8 +170,8 @@ def test_a_read_model_is_rebuilt_under_its_worker_and_what_was_wrong_is_told_aga
         told = len(everything_on(kafka, STOCK_LEVELS))
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE stock_levels SET on_hand = 100 WHERE sku IN ('A', 'B')")
-        rebuild = Rebuild(stock_levels.projection, url, workers.recorder, workers.store.codec, workers.sql, told=True)
-        assert (rebuilt := rebuild.run()).written == 2
+        rebuilt = workers.rebuild(stock_levels.projection, told=True).run()
+        assert rebuilt.written == 2
         assert rebuilt.events == rebuilt.rows == 4
         workers.tell("test", [received(sku, receipt="later") for sku in "AC"])
         until(workers)

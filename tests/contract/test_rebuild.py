@@ -20,7 +20,7 @@ from oms_es.runtime.coverage import NOTHING, Progress
 from oms_es.runtime.log import Log
 from oms_es.runtime.loop import ProjectionWorker
 from oms_es.runtime.read_models import ReadModel, SqlRows
-from oms_es.runtime.rebuild import AlreadyRebuilding, Rebuild, Rebuilt
+from oms_es.runtime.rebuild import AlreadyRebuilding, Rebuilt
 from oms_es.runtime.recorder import PositionLost
 from oms_es.schemas.stock import ReceiveStock
 
@@ -42,8 +42,8 @@ def place_orders(engine: Engine, orders: int, seed: int = 5) -> None:
     engine.settle()
 
 
-def rebuilt(parts: Parts, projection: Projection, **options: Any) -> Rebuilt:
-    return Rebuild(projection, parts.database_url, parts.recorder, parts.store.codec, parts.sql, **options).run()
+def rebuilt(parts: Parts, projection: Projection) -> Rebuilt:
+    return parts.rebuild(projection).run()
 
 
 def differences(parts: Parts) -> list[str]:
@@ -204,7 +204,7 @@ def test_two_cannot_rebuild_the_same_at_once(engine: Engine) -> None:
     def meanwhile(_reached: int, _last: int) -> None:
         rebuilt(engine, stock_levels.projection)
 
-    rebuild = Rebuild(stock_levels.projection, engine.database_url, engine.recorder, engine.store.codec, engine.sql)
+    rebuild = engine.rebuild(stock_levels.projection)
     with pytest.raises(AlreadyRebuilding, match="wait for that to end"):
         rebuild.run(meanwhile)
     assert value(engine.database_url, "SELECT to_regclass('stock_levels_rebuilt')") is None

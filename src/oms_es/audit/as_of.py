@@ -10,15 +10,13 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from oms_es.audit.queries import LOCATIONS_MAX, TIMELINE_MAX, Connection, Row
-from oms_es.kernel import Key, Projection, Recorded
-from oms_es.kernel import Row as FoldedRow
+from oms_es.audit.verify import READ_MAX
+from oms_es.kernel import Projection, Recorded
 from oms_es.projections import open_exceptions, order_status, serial_numbers, stock_levels, stock_places
 from oms_es.runtime.codec import Codec
-from oms_es.runtime.read_models import fold
+from oms_es.runtime.read_models import folded
 from oms_es.runtime.recorder import EVENTS, event_row
 
-READ_MAX = 2_000
-"""Rows fetched at a time."""
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -43,10 +41,9 @@ def order(connection: Connection, codec: Codec, order_id: str, at: datetime) -> 
     timeline = connection.execute(query, [order_id, at, TIMELINE_MAX]).fetchall()
     by_position = f"SELECT * FROM {EVENTS} WHERE notification_id = ANY(%s) ORDER BY notification_id"
     events = list(_read(connection, codec, by_position, [row["position"] for row in timeline]))
-    status = _rows(order_status.projection, events)
-    exceptions = [row for row in _rows(open_exceptions.projection, events) if row["order_id"] == order_id]
-    exceptions.sort(key=lambda row: row["raised_at"])
-    return OrderThen(next((row for row in status if row["order_id"] == order_id), None), exceptions, timeline)
+    status = folded(order_status.projection, events).get((order_id,))
+    raised = [row for row in _rows(open_exceptions.projection, events) if row["order_id"] == order_id]
+    return OrderThen(dict(status) if status else None, sorted(raised, key=lambda row: row["raised_at"]), timeline)
 
 
 def stock(connection: Connection, codec: Codec, sku: str, at: datetime) -> StockThen:
@@ -73,9 +70,7 @@ def _read(connection: Connection, codec: Codec, query: str, wanted: Sequence[obj
 
 
 def _rows(projection: Projection, events: Iterable[Recorded]) -> list[Row]:
-    rows: dict[Key, FoldedRow | None] = {}
-    fold(projection, rows, events)
-    return [dict(row) for row in rows.values() if row is not None]
+    return [dict(row) for row in folded(projection, events).values()]
 
 
 def _as_listed(place: Row) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -22,6 +22,11 @@ MARK_CHANGED = (
     "SELECT %(projection)s, key, %(position)s FROM unnest(%(keys)s::text[]) AS key "
     "ON CONFLICT (projection, key) DO UPDATE SET position = excluded.position"
 )
+
+
+def changes(projection: str, keys: Iterable[Sequence[Any]], position: int) -> dict[str, Any]:
+    """What MARK_CHANGED is told of rows that changed."""
+    return {"projection": projection, "position": position, "keys": [key_text(key) for key in keys]}
 
 
 def key_text(key: Sequence[Any]) -> str:

@@ -45,6 +45,12 @@ class Coverage:
         return (row and row["covered"]) or 0
 
 
+def published_partitions(reading: psycopg.Connection[dict[str, Any]] | psycopg.Cursor[Any]) -> dict[str, int]:
+    """How many each topic has that the relay publishes."""
+    counted = reading.execute(f"SELECT topic, count(*) AS partitions FROM {RELAY_PARTITIONS} GROUP BY topic")
+    return {row["topic"]: row["partitions"] for row in counted}
+
+
 class Progress(NamedTuple):
     """How far each role has come: in the log, and in each partition of the topics that it reads on Kafka."""
 
@@ -55,8 +61,7 @@ class Progress(NamedTuple):
     def stored(cls, connection: psycopg.Connection[dict[str, Any]]) -> Progress:
         rows = connection.execute(f"SELECT application_name, notification_id FROM {TRACKING}")
         positions = {row["application_name"]: row["notification_id"] for row in rows}
-        counted = connection.execute(f"SELECT topic, count(*) AS partitions FROM {RELAY_PARTITIONS} GROUP BY topic")
-        return cls(positions, {row["topic"]: row["partitions"] for row in counted})
+        return cls(positions, published_partitions(connection))
 
     def has_taken(self, role: str, stream: str, position: int) -> bool:
         """Whether the role has done the event at this position."""

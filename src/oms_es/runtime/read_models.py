@@ -42,7 +42,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from oms_es.kernel import Facts, Fold, Key, Projection, Recorded, Row, Wanted
-from oms_es.runtime.changes import MARK_CHANGED, key_text
+from oms_es.runtime.changes import MARK_CHANGED, changes
 from oms_es.runtime.recorder import (
     ADVANCE_FIRST,
     APPEND_LOCK,
@@ -92,6 +92,13 @@ def _name(index: Any) -> str:
 def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Recorded]) -> None:
     """Fold the events into `rows`, which holds every row they touch, or None where there is none."""
     fold_touches(rows, touches(projection, batch))
+
+
+def folded(projection: Projection, history: Iterable[Recorded]) -> dict[Key, Row]:
+    """The rows that a whole history leaves."""
+    rows: dict[Key, Row | None] = {}
+    fold(projection, rows, history)
+    return {key: row for key, row in rows.items() if row is not None}
 
 
 class Touch(NamedTuple):
@@ -176,8 +183,7 @@ class SqlRows:
 
     def mark(self, connection: Connection, keys: Iterable[Key], position: int) -> None:
         """What changed is to be told."""
-        changed = {"projection": self.table.name, "position": position, "keys": [key_text(key) for key in keys]}
-        connection.exec_driver_sql(MARK_CHANGED, changed)
+        connection.exec_driver_sql(MARK_CHANGED, changes(self.table.name, keys, position))
 
     def advance(self, connection: Connection, advance: Advance) -> None:
         statement = ADVANCE if advance.previous else ADVANCE_FIRST

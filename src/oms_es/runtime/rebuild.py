@@ -19,8 +19,8 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Engine, MetaData
 
-from oms_es.kernel import Projection, Recorded
-from oms_es.runtime.changes import MARK_CHANGED, key_text
+from oms_es.kernel import Projection
+from oms_es.runtime.changes import MARK_CHANGED, changes
 from oms_es.runtime.codec import Codec
 from oms_es.runtime.coverage import NOTHING, Progress
 from oms_es.runtime.log import READ_MAX
@@ -77,11 +77,11 @@ class Rebuild:
         self.codec = codec
         self.told = told
         beside = projection.table.to_metadata(MetaData(), name=f"{projection.name}{SUFFIX}")
+        rows = Beside(beside, engine)
         self.topics = sorted(event.__name__ for event in projection.folds)
-        self.fresh = ReadModel(replace(projection, table=beside), Beside(beside, engine))
+        self.fresh = ReadModel(replace(projection, table=beside), rows)
         self.live, self.beside = Identifier(projection.name), Identifier(beside.name)
-        self.keys = [str(column.name) for column in projection.table.primary_key]
-        self.columns = [str(column.name) for column in projection.table.columns]
+        self.keys, self.columns = rows.key_columns, rows.columns
 
     def run(self, progress: Callable[[int, int], None] = lambda _reached, _last: None) -> Rebuilt:
         """`progress` is told (position reached, last position). Raises AlreadyRebuilding."""
@@ -153,15 +153,12 @@ class Rebuild:
                 if reached.has_taken(name, str(row.originator_id), row.id)
                 and not known.has_taken(name, str(row.originator_id), row.id)
             ]
-            self._apply(batch)
+            if batch:
+                self.fresh.apply(batch, Advance(name, 0, batch[-1].position))
             folded += len(batch)
             position = rows[-1].id if rows else last
             progress(position, last)
         return folded
-
-    def _apply(self, batch: Sequence[Recorded]) -> None:
-        if batch:
-            self.fresh.apply(batch, Advance(self.projection.name, 0, batch[-1].position))
 
     def _hold(self, connection: Connection) -> None:
         """Nobody changes a row or moves the position until this transaction ends; afterwards, nobody goes on from what
@@ -215,8 +212,8 @@ class Rebuild:
         return SQL("UPDATE SET {}").format(SQL(", ").join(pairs))
 
     def _tell(self, connection: Connection, changed: Sequence[Mapping[str, Any]], position: int) -> None:
-        keys = [key_text(tuple(row[key] for key in self.keys)) for row in changed]
-        connection.execute(MARK_CHANGED, {"projection": self.projection.name, "position": position, "keys": keys})
+        keys = (tuple(row[key] for key in self.keys) for row in changed)
+        connection.execute(MARK_CHANGED, changes(self.projection.name, keys, position))
 
 
 def _names(names: Sequence[str], table: str | None = None) -> Composed:

@@ -233,9 +233,8 @@ class Recorder(PostgresProcessRecorder):
             return [notification(row) for row in curs]
 
     def stored(self, stream: str, version: int) -> EventRow | None:
-        for found in self.select_events(stream, gt=version - 1, lte=version):
-            return EventRow(str(found.originator_id), found.originator_version, found.topic, found.state)
-        return None
+        found = self.select_events(stream, gt=version - 1, lte=version)
+        return EventRow(stream, found[0].originator_version, found[0].topic, found[0].state) if found else None
 
     def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]:
         """The log after a position, up to another."""

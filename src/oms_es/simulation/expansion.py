@@ -60,11 +60,7 @@ def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
         skews=tuple(chance.uniform(-1.0, 1.0) * profile.skew_seconds for _ in range(nodes)),
         world=world,
         actions=_actions(chance, profile, seconds, clients),
-        faults=tuple(
-            sorted(
-                [*_faults(chance, profile, seconds, topology, nodes + clients), *_mendings(chance, profile, seconds)]
-            )
-        ),
+        faults=tuple(sorted(_faults(chance, profile, seconds, topology, nodes + clients))),
     )
 
 
@@ -82,8 +78,5 @@ def _faults(chance: Random, profile: Profile, seconds: float, topology: Topology
         far = chance.uniform(-longest, longest) if kind == "clock_jump" else longest * chance.random() ** 2
         calls = int(CALLS_MAX * chance.random() ** 2)
         yield Fault(chance.uniform(0.0, seconds * 0.95), kind, chance.randrange(nodes), calls, far)
-
-
-def _mendings(chance: Random, profile: Profile, seconds: float) -> Iterator[Fault]:
-    for _ in range(chance.randint(*profile.mended) if any(profile.mended) else 0):
+    for _ in range(chance.randint(*profile.mended)):
         yield Fault(chance.uniform(0.0, seconds * 0.9), "mended", 0, 0, AWAY_SECONDS_MAX * chance.random())

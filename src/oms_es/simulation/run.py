@@ -17,11 +17,11 @@ from eventsourcing.persistence import Notification
 
 from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.gateways.simulators import Effect
-from oms_es.kernel import Key, Projection, Row
+from oms_es.kernel import Projection, Row
 from oms_es.projections import order_status
 from oms_es.runtime.codec import Codec
 from oms_es.runtime.coverage import Progress
-from oms_es.runtime.read_models import fold
+from oms_es.runtime.read_models import folded
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
@@ -302,11 +302,8 @@ def _mended(play: Play, fault: Fault, _: Node) -> None:
 def _rebuild(play: Play, projection: Projection) -> None:
     partitions = Counter(place.topic for place in play.database.published)
     progress = Progress(play.database.tracking, partitions)
-    rows: dict[Key, Row | None] = {}
-    fold(
-        projection, rows, (r for r in play.watch.recorded if progress.has_taken(projection.name, r.stream, r.position))
-    )
-    if play.database.rebuild(projection.name, [row for row in rows.values() if row is not None]):
+    taken = (r for r in play.watch.recorded if progress.has_taken(projection.name, r.stream, r.position))
+    if play.database.rebuild(projection.name, folded(projection, taken).values()):
         play.watch.note("rebuilt", projection.name)
     else:
         play.scheduler.after(LOCK_SECONDS, partial(_rebuild, play, projection))

@@ -22,7 +22,7 @@ from oms_es.gateways.simulators import Effect
 from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
 from oms_es.runtime.codec import Codec
 from oms_es.runtime.kafka import Message, Place
-from oms_es.runtime.read_models import fold
+from oms_es.runtime.read_models import folded
 from oms_es.runtime.wire import position_of
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
 from oms_es.schemas.topics import EVENT_TOPICS
@@ -244,10 +244,8 @@ def _refolded(watch: Watch, database: Database) -> Iterator[Violation]:
         for name in PROJECTED.get(type(recorded.event), ()):
             of_interest[name].append(recorded)
     for projection in PROJECTIONS:
-        expected: dict[Key, Row | None] = {}
-        fold(projection, expected, of_interest[projection.name])
+        wanted = folded(projection, of_interest[projection.name])
         rows: Mapping[Key, Row] = database.tables[projection.name].rows
-        wanted = {key: row for key, row in expected.items() if row is not None}
         if rows != wanted:
             wrong = next(key for key in (*wanted, *rows) if rows.get(key) != wanted.get(key))
             yield Violation(
