@@ -46,6 +46,10 @@ class Command(Message):
         raise NotImplementedError
 
 
+class SystemCommand(Command):
+    """A command that only the engine gives: its consumers, gateways and ticker, never a person or a channel."""
+
+
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error in the program
     """The domain says no. `reason` is a stable code, `detail` tells a person what to do next."""
 
@@ -193,10 +197,12 @@ class Projection:
     """Rows folded from facts, in a table whose primary key is `Key`, in that order.
 
     `insert_only`: every fold makes a new row, so there is no older one to load. `shared`: events of several streams
-    change one row, and give the same row in whichever order the streams are read.
+    change one row, and give the same row in whichever order the streams are read. `version` rises with every change of
+    the columns or the folds: rows of an older version are made anew from history.
     """
 
     table: Table
+    version: int = 1
     insert_only: bool = False
     shared: bool = False
     folds: dict[type[Event], Fold] = field(default_factory=dict)
