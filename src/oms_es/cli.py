@@ -5,22 +5,20 @@ Every failure is one line that says what to do next; with OMS_LOG_LEVEL=debug it
 
 from __future__ import annotations
 
-import getpass
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 
 import typer
-from pydantic_core import to_json
 
 from oms_es import display
-from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, NotMigrated, Parts, migrate
+from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, Parts, migrate
 from oms_es.audit import as_of, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.verify import Report, verify
@@ -35,7 +33,6 @@ from oms_es.runtime import dead_letters, lines, metrics
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, Taken
 from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_topics
-from oms_es.runtime.logging import configure_logging
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
 from oms_es.runtime.rebuild import Rebuilt
@@ -49,6 +46,21 @@ from oms_es.simulation.kit import WHOLE
 from oms_es.simulation.quiet import quiet
 from oms_es.simulation.run import Outcome
 from oms_es.simulation.scenario import MINUTES, PROFILES
+from oms_es.terminal import (
+    At,
+    Json,
+    OrderName,
+    moment_of,
+    not_known_at,
+    opened,
+    print_json,
+    reading,
+    require_tables,
+    say,
+    set_up,
+    who,
+    writing,
+)
 from oms_es.workers import PARTITIONS, ROLES, TOLD, Workers, roles_of, topics
 
 DIFFERENCES_SHOWN_MAX = 5
@@ -58,7 +70,6 @@ DAYS_SHOWN = 31
 DEMO_PARTITIONS = 3
 SEEDS_PER_LINE = 200
 
-P = TypeVar("P", bound=Parts)
 T = TypeVar("T")
 
 
@@ -99,12 +110,8 @@ for name, group in groups.items():
     app.add_typer(group, name=name)
 order_app, stock_app, shipment_app = groups["order"], groups["stock"], groups["shipment"]
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
-At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
 Directory = Annotated[Path, typer.Argument(file_okay=False, help="Where it is.")]
 Dialect = Literal["canonical", "shopify", "shopify_updated", "shopify_cancelled"]
-Level = Literal["debug", "info", "warning", "error"]
 
 
 @app.command()
@@ -648,19 +655,6 @@ def one_of(named: Mapping[str, T], name: str, what: str) -> T:
     return named[name]
 
 
-def moment_of(text: str) -> datetime:
-    """UTC where it does not say otherwise."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no moment; write it as 2026-01-05T12:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def not_known_at(what: str, moment: datetime) -> NotFound:
-    return NotFound(f"nobody knew {what} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
-
-
 def span_of(seeds: str) -> range:
     first, dots, last = seeds.partition("..")
     if not (dots and first.isdecimal() and last.isdecimal() and int(first) < int(last)):
@@ -677,37 +671,6 @@ def telling(soak: float, span: range) -> Callable[[Outcome], None]:
             say(f"{done} seeds" + ("" if soak else f" of {len(span)}"))
 
     return tell
-
-
-@contextmanager
-def reading(settings: Settings) -> Iterator[queries.Connection]:
-    with database(settings, "reader") as place, queries.reading(place.url) as connection:
-        require_tables(connection)
-        yield connection
-
-
-def require_tables(connection: queries.Connection) -> None:
-    if not queries.migrated(connection):
-        raise NotMigrated("the database has no tables yet; run `oms-es migrate` once")
-
-
-@contextmanager
-def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
-    """To append. Where no other engine runs on an embedded database, this one then does what follows."""
-    with database(settings, "writer") as place:
-        if place.alone:
-            migrate(place.url)
-        with opened(Engine(place.url)) as engine:
-            yield engine
-            if place.alone and run:
-                engine.settle()
-
-
-@contextmanager
-def opened(engine: P) -> Iterator[P]:
-    """Closed too if it does not open."""
-    with closing(engine), engine:
-        yield engine
 
 
 def do(command: Command, *, json: bool, preview: bool) -> None:
@@ -751,29 +714,6 @@ def as_json(recorded: Recorded) -> dict[str, Any]:
         "name": type(recorded.event).__name__,
         "event": recorded.event,
     }
-
-
-def who() -> str:
-    """Kept as the actor of what is asked for here."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # an account without a name
-        return "cli"
-
-
-def set_up(level: Level = "warning") -> Settings:
-    """`level`: how loud this command is unless OMS_LOG_LEVEL says otherwise."""
-    settings = Settings()
-    configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
-    return settings
-
-
-def print_json(value: object) -> None:
-    typer.echo(to_json(value).decode())
-
-
-def say(message: str) -> None:
-    typer.echo(message, err=True)
 
 
 for verb in VERBS:

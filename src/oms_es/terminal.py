@@ -1,0 +1,92 @@
+"""What every command of the terminal shares: its database, its words to people and to programs, who gives it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeVar
+
+import typer
+from pydantic_core import to_json
+
+from oms_es.app import Engine, NotMigrated, Parts, migrate
+from oms_es.audit import queries
+from oms_es.failures import NotFound
+from oms_es.runtime.logging import configure_logging
+from oms_es.runtime.session import database
+from oms_es.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
+At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
+Level = Literal["debug", "info", "warning", "error"]
+P = TypeVar("P", bound=Parts)
+
+
+def set_up(level: Level = "warning") -> Settings:
+    """`level`: how loud this command is unless OMS_LOG_LEVEL says otherwise."""
+    settings = Settings()
+    configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
+    return settings
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[queries.Connection]:
+    with database(settings, "reader") as place, queries.reading(place.url) as connection:
+        require_tables(connection)
+        yield connection
+
+
+def require_tables(connection: queries.Connection) -> None:
+    if not queries.migrated(connection):
+        raise NotMigrated("the database has no tables yet; run `oms-es migrate` once")
+
+
+@contextmanager
+def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
+    """To append. Where no other engine runs on an embedded database, this one then does what follows."""
+    with database(settings, "writer") as place:
+        if place.alone:
+            migrate(place.url)
+        with opened(Engine(place.url)) as engine:
+            yield engine
+            if place.alone and run:
+                engine.settle()
+
+
+@contextmanager
+def opened(engine: P) -> Iterator[P]:
+    """Closed too if it does not open."""
+    with closing(engine), engine:
+        yield engine
+
+
+def who() -> str:
+    """Kept as the actor of what is asked for here."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # an account without a name
+        return "cli"
+
+
+def moment_of(text: str) -> datetime:
+    """UTC where it does not say otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no moment; write it as 2026-01-05T12:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def not_known_at(what: str, moment: datetime) -> NotFound:
+    return NotFound(f"nobody knew {what} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
+
+
+def print_json(value: object) -> None:
+    typer.echo(to_json(value).decode())
+
+
+def say(message: str) -> None:
+    typer.echo(message, err=True)
