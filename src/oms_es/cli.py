@@ -50,6 +50,7 @@ from oms_es.terminal import (
     At,
     Json,
     OrderName,
+    actor_of,
     moment_of,
     not_known_at,
     opened,
@@ -678,7 +679,7 @@ def do(command: Command, *, json: bool, preview: bool) -> None:
         show_preview(command, json=json)
         return
     with writing(set_up()) as engine:
-        recorded = engine.store.execute([(Cause(who()), [command])])
+        recorded = engine.store.execute([(Cause(actor_of(command)), [command])])
     if json:
         print_json([as_json(one) for one in recorded])
         return
@@ -718,6 +719,9 @@ def as_json(recorded: Recorded) -> dict[str, Any]:
 
 for verb in VERBS:
     add_to(groups[verb.group], verb, do)
+for registered in app.registered_groups:
+    inner = registered.typer_instance
+    registered.hidden = inner is not None and all(command.hidden for command in inner.registered_commands)
 
 
 @contextmanager

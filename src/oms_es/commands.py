@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
 from rpds import HashTrieMap, HashTrieSet, Queue
 
-from oms_es.kernel import Command, Decider, Event
+from oms_es.kernel import Command, Decider, Event, SystemCommand
 from oms_es.schemas.order import order_id_of
 
 GROUP_OF = {"rma": "return"}
@@ -53,12 +53,25 @@ def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
     return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
 
 
+def is_for_the_engine(command: type[Command]) -> bool:
+    return issubclass(command, SystemCommand)
+
+
 def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
-    """`do` is given the command, and whether to print JSON and only to preview."""
+    """`do` is given the command, whether to print JSON, and whether only to preview.
+
+    What only the engine gives is not listed, and is refused unless it is asked for with --as-system.
+    """
     fields = verb.command.model_fields
     arguments = identity(verb.command)
+    hidden = is_for_the_engine(verb.command)
 
-    def run(*, json: bool, preview: bool, **given: Any) -> None:
+    def run(*, json: bool, preview: bool, as_system: bool = False, **given: Any) -> None:
+        if hidden and not as_system:
+            raise typer.BadParameter(
+                f"only the engine gives `{verb.group} {verb.name}`; to repair something by hand, add --as-system: "
+                "it is logged, and kept as who gave it"
+            )
         do(command_of(verb.command, given), json=json, preview=preview)
 
     parameters = [
@@ -66,10 +79,12 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
         *(_option(name, field) for name, field in fields.items() if name not in arguments),
         _flag("json", "Print JSON for a program to read."),
         _flag("preview", "Only say what would happen."),
+        *([_flag("as-system", "Give it in the engine's place, for a repair: logged.")] if hidden else []),
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what typer reads
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    group.command(verb.name, help=inspect.getdoc(verb.command) if verb.command.__doc__ else None)(run)
+    help_text = inspect.getdoc(verb.command) if verb.command.__doc__ else None
+    group.command(verb.name, help=help_text, hidden=hidden)(run)
 
 
 def identity(command: type[Command]) -> list[str]:
@@ -158,7 +173,9 @@ def _help(field: FieldInfo) -> str | None:
 
 def _flag(name: str, what: str) -> inspect.Parameter:
     more = typer.Option(f"--{name}", help=what)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, more])
+    return inspect.Parameter(
+        name.replace("-", "_"), inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, more]
+    )
 
 
 def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:

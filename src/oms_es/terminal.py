@@ -8,16 +8,19 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
+import structlog
 import typer
 from pydantic_core import to_json
 
 from oms_es.app import Engine, NotMigrated, Parts, migrate
 from oms_es.audit import queries
 from oms_es.failures import NotFound
+from oms_es.kernel import Command, SystemCommand
 from oms_es.runtime.logging import configure_logging
 from oms_es.runtime.session import database
 from oms_es.settings import Settings
 
+log = structlog.get_logger(__name__)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
 At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
@@ -69,6 +72,15 @@ def who() -> str:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # an account without a name
         return "cli"
+
+
+def actor_of(command: Command) -> str:
+    """Who gives it. What only the engine gives is logged: somebody repairs something."""
+    if not isinstance(command, SystemCommand):
+        return who()
+    actor = f"{who()}, as the system"
+    log.warning("given as the system", command=type(command).__name__, stream=command.stream, actor=actor)
+    return actor
 
 
 def moment_of(text: str) -> datetime:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -17,7 +18,7 @@ import oms_es.consumers
 import oms_es.projections
 from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS, engine_on
 from oms_es.channels import DIALECTS
-from oms_es.kernel import Command, Consumer, Decider, Event, Projection
+from oms_es.kernel import Command, Consumer, Decider, Event, Projection, SystemCommand
 from oms_es.projections import order_timeline
 from oms_es.schemas.vocabulary import EVENTS, MODULES
 
@@ -81,6 +82,39 @@ def test_the_facts_a_consumer_wants_are_columns_of_a_read_model_with_an_index(co
 def test_what_a_projection_reads_is_emitted(projection: Projection) -> None:
     assert projection.folds
     assert EMITTED.issuperset(projection.folds)
+
+
+ALSO_BY_HAND = {
+    "PlaceOrder": "channels place orders; the engine places what replaces a return",
+    "RetrySourcing": "a person who knows of stock need not wait for it to be seen",
+    "ReserveStock": "shops hold units for a basket",
+    "ReleaseStock": "shops let go of a basket's units",
+    "PackShipment": "whoever packs says so, where no warehouse is connected",
+    "BookShipment": "a person books what no published rates serve",
+}
+"""What the engine gives, and people or channels as well."""
+
+
+def test_what_only_the_engine_gives_is_a_system_command_and_nothing_else_is() -> None:
+    """By who emits it: consumers, the ticker, and what gateways and readers of callbacks name in their source."""
+    emitted = {command for consumer in CONSUMERS for command in consumer.emits}
+    answers = "".join(path.read_text() for path in (SOURCE / "gateways").glob("*.py"))
+    deadlines = (SOURCE / "consumers" / "deadline_keeper.py").read_text()
+    named = set(re.findall(r"\b[A-Z]\w+", answers + deadlines))
+    by_engine = emitted | {command for command in ACCEPTED if command.__name__ in named}
+    assert ALSO_BY_HAND.keys() <= {command.__name__ for command in by_engine}
+    only = {command for command in by_engine if command.__name__ not in ALSO_BY_HAND}
+    assert {command for command in ACCEPTED if issubclass(command, SystemCommand)} == only
+
+
+def test_no_dialect_of_a_channel_reads_a_command_that_only_the_engine_gives() -> None:
+    read = {shape for parse in DIALECTS.values() for shape in _shapes(get_type_hints(parse)["return"])}
+    assert read
+    assert not any(issubclass(shape, SystemCommand) for shape in read)
+
+
+def _shapes(annotation: Any) -> tuple[type[Command], ...]:
+    return get_args(annotation) or (annotation,)
 
 
 def test_positions_are_kept_under_names_that_nobody_shares(database_url: str) -> None:

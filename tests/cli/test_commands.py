@@ -88,6 +88,23 @@ def test_nested_fields_are_json_also_from_a_file(oms: Any, tmp_path: Path) -> No
     assert json.loads(oms(*again)[1]) == []
 
 
+def test_what_only_the_engine_gives_is_not_offered_and_given_by_hand_only_as_a_logged_repair(oms: Any) -> None:
+    verb = ("stock", "expire-reservation", "A", "berlin", "--reservation-id", "r", "--order-id", "o")
+    code, out, err = oms(*verb)
+    assert (code, out) == (Code.USAGE, "")
+    assert "--as-system" in err
+    assert "expire-reservation" not in oms("stock", "--help")[1]
+    assert "tracker" not in oms("--help")[1]
+    number = ("numbering", "assign-order-number", "web", "--order-id", "o", "--as-system")
+    assert oms("numbering", "set-order-numbering", "web")[0] == Code.OK
+    code, out, err = oms(*number, "--json")
+    assert (code, json.loads(out)[0]["name"]) == (Code.OK, "OrderNumbered")
+    assert "given as the system" in err
+    assert "AssignOrderNumber" in err
+    events = json.loads(oms(*number[:-1], "--as-system", "--json")[1])
+    assert events == []
+
+
 def test_what_cannot_be_done_is_one_line_that_says_what_to_do(oms: Any) -> None:
     code, out, err = oms("order", "cancel", "web/8", "--reason", "why")
     assert (code, out, err.count("\n")) == (Code.NOT_FOUND, "", 1)

@@ -76,11 +76,30 @@ def metrics_page() -> str:
 def commands(app: typer.Typer) -> str:
     command = typer.main.get_command(app)
     _tell_whole(command)
+    hidden = list(_without_hidden(command, ""))
     text = get_docs_for_click(
         obj=command, ctx=typer.Context(command, info_name="oms-es"), name="oms-es", title="Commands"
     )
     body = text.removeprefix("# Commands\n\n").rstrip()
-    return _page("Commands", "", re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE))
+    told = (
+        "\n\n## Commands that the engine gives\n\n"
+        "Only consumers, gateways and the ticker give these, and `--help` does not list them. "
+        "To repair something by hand, add `--as-system`: the command is logged, and its events keep who gave it.\n\n"
+        + _table("command, meaning", hidden)
+    )
+    return _page("Commands", "", re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE) + told)
+
+
+def _without_hidden(command: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    """Takes out the commands that are not listed, and tells which those were."""
+    inner = getattr(command, "commands", {})
+    for name, one in list(inner.items()):
+        path = f"{prefix}{name}"
+        yield from _without_hidden(one, f"{path} ")
+        if one.hidden:
+            if not hasattr(one, "commands"):
+                yield f"`{path}`", _one_line(one.help or "")
+            del inner[name]
 
 
 def _tell_whole(command: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from oms_es.kernel import Command, Event
+from oms_es.kernel import Command, Event, SystemCommand
 from oms_es.schemas.types import Channel, Identifier
 
 NUMBER_MAX = 10**12
@@ -29,7 +29,7 @@ class SetOrderNumbering(NumberingCommand):
     first: Annotated[int, Field(ge=1, le=NUMBER_MAX)] = 1
 
 
-class AssignOrderNumber(NumberingCommand):
+class AssignOrderNumber(NumberingCommand, SystemCommand):
     """Give an order its number, if its channel numbers orders; an order keeps the one that it has."""
 
     order_id: Identifier

@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
-from oms_es.kernel import Command, Event, Message
+from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.types import (
     AMOUNT_MINOR_MAX,
@@ -230,7 +230,7 @@ class Candidate(Message):
     """The terms of the objective by which it was compared."""
 
 
-class SourceOrder(OrderCommand):
+class SourceOrder(OrderCommand, SystemCommand):
     """The answer to sourcing attempt `attempt`; `backordered` is what no location can promise."""
 
     attempt: PositiveInt
@@ -244,7 +244,7 @@ class SourceOrder(OrderCommand):
     """When everything that is backordered is expected."""
 
 
-class ExplodeBundles(OrderCommand):
+class ExplodeBundles(OrderCommand, SystemCommand):
     """Some of what sourcing attempt `attempt` asks for are bundles: their components are to be sourced instead."""
 
     attempt: PositiveInt
@@ -258,7 +258,7 @@ class AssignOrder(OrderCommand):
     reason: Annotated[Text, Field(min_length=1)]
 
 
-class RecordLocationFailed(OrderCommand):
+class RecordLocationFailed(OrderCommand, SystemCommand):
     """A location cannot ship what an order has locked there: it is sought elsewhere, unless it was released already."""
 
     location: LocationId
@@ -269,7 +269,7 @@ class RetrySourcing(OrderCommand):
     """Stock may have come for a backordered order: look again."""
 
 
-class RecordReservation(OrderCommand):
+class RecordReservation(OrderCommand, SystemCommand):
     """Stock promised what the order asked of it; `presale` where it is promised before it exists."""
 
     reservation_id: Identifier
@@ -279,7 +279,7 @@ class RecordReservation(OrderCommand):
     presale: bool = False
 
 
-class RecordPresaleCovered(OrderCommand):
+class RecordPresaleCovered(OrderCommand, SystemCommand):
     """The goods of a presale's reservation have come."""
 
     reservation_id: Identifier
@@ -287,24 +287,24 @@ class RecordPresaleCovered(OrderCommand):
     location: LocationId
 
 
-class LapsePresale(OrderCommand):
+class LapsePresale(OrderCommand, SystemCommand):
     """The goods of a presale should have come by now: cancels it if they have not."""
 
 
-class RecordShortage(OrderCommand):
+class RecordShortage(OrderCommand, SystemCommand):
     reservation_id: Identifier
     sku: Sku
     location: LocationId
     quantity: Units
 
 
-class RecordPaymentAuthorized(OrderCommand):
+class RecordPaymentAuthorized(OrderCommand, SystemCommand):
     """The provider holds the money of one of the order's payments."""
 
     payment_id: Identifier
 
 
-class RecordPaymentFailed(OrderCommand):
+class RecordPaymentFailed(OrderCommand, SystemCommand):
     """No money comes of this payment; `retriable` where another attempt may bring it."""
 
     payment_id: Identifier
@@ -312,7 +312,7 @@ class RecordPaymentFailed(OrderCommand):
     retriable: bool = False
 
 
-class RepeatPayment(OrderCommand):
+class RepeatPayment(OrderCommand, SystemCommand):
     """The time has come to ask again for what a deferred payment should have brought."""
 
     payment_id: Identifier
@@ -354,7 +354,7 @@ class HoldOrder(OrderCommand):
         return self
 
 
-class ChaseHold(OrderCommand):
+class ChaseHold(OrderCommand, SystemCommand):
     """Somebody should have decided by `now`: say so, if the hold is still on. It never comes off by itself."""
 
     kind: HoldKind
@@ -464,20 +464,20 @@ class RefundOrder(OrderCommand):
     reason: Text = ""
 
 
-class RecordShipmentDispatched(OrderCommand):
+class RecordShipmentDispatched(OrderCommand, SystemCommand):
     shipment_id: Identifier
 
 
-class RecordShipmentDelivered(OrderCommand):
+class RecordShipmentDelivered(OrderCommand, SystemCommand):
     shipment_id: Identifier
     delivered_at: Moment | None = None
 
 
-class RecordShipmentCancelled(OrderCommand):
+class RecordShipmentCancelled(OrderCommand, SystemCommand):
     shipment_id: Identifier
 
 
-class RecordShipmentKept(OrderCommand):
+class RecordShipmentKept(OrderCommand, SystemCommand):
     """The shipment could no longer be stopped."""
 
     shipment_id: Identifier
@@ -490,7 +490,7 @@ class CancelOrder(OrderCommand):
     keep: bool = False
 
 
-class LapseOrder(OrderCommand):
+class LapseOrder(OrderCommand, SystemCommand):
     """The time to pay is over: cancels the order if its payment is still due.
 
     `payment_id`: the newest payment when the deadline was set; an order that asked for another since does not lapse.
@@ -577,7 +577,7 @@ class Reservation(Message):
     quantity: int
 
 
-class RecordShipmentReturned(OrderCommand):
+class RecordShipmentReturned(OrderCommand, SystemCommand):
     """A shipment, or a carton of it, came back undelivered. `complete`: none of the shipment reached the customer."""
 
     shipment_id: Identifier
@@ -591,7 +591,7 @@ LossChoice = Literal["refund", "reship"]
 """What a person chooses for a parcel that is lost: its worth goes back, or pays for sending it again."""
 
 
-class RecordShipmentLost(OrderCommand):
+class RecordShipmentLost(OrderCommand, SystemCommand):
     """A shipment, or some cartons of it, will not arrive. `complete`: none of the shipment reached the customer."""
 
     shipment_id: Identifier
@@ -859,7 +859,7 @@ class OrderMergeFailed(OrderEvent):
     merge_id: str
 
 
-class PlaceJoined(OrderCommand):
+class PlaceJoined(OrderCommand, SystemCommand):
     """The order that was split off begins."""
 
     from_order_id: Identifier
@@ -869,14 +869,14 @@ class PlaceJoined(OrderCommand):
     bundles: dict[str, dict[str, int]] = {}
 
 
-class YieldToMerge(OrderCommand):
+class YieldToMerge(OrderCommand, SystemCommand):
     """Become part of another order, if it is not too late and `terms` fit."""
 
     to_order_id: Identifier
     terms: OrderContent | None = None
 
 
-class RecordMergeAnswer(OrderCommand):
+class RecordMergeAnswer(OrderCommand, SystemCommand):
     """What an order that was asked to become part of this one said; without `merged` it declined."""
 
     source_id: Identifier

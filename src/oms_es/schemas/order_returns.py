@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
+from oms_es.kernel import SystemCommand
 from oms_es.schemas.order import LINES_MAX, LineUnits, OrderCommand, OrderContent, OrderEvent, OrderLine
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.rma import ExpectedLine, Lines, Resolution
@@ -25,7 +26,7 @@ class RequestReturn(OrderCommand):
     now: Moment
 
 
-class CreditReturn(OrderCommand):
+class CreditReturn(OrderCommand, SystemCommand):
     """Units came back and were accepted: refund them at what was paid, or send the exchange."""
 
     rma_id: Identifier
@@ -34,7 +35,7 @@ class CreditReturn(OrderCommand):
     lines: tuple[LineUnits, ...]
 
 
-class RefundCredit(OrderCommand):
+class RefundCredit(OrderCommand, SystemCommand):
     """What an exchange did not use of the worth of the returned goods goes back to the customer."""
 
     rma_id: Identifier
@@ -42,7 +43,7 @@ class RefundCredit(OrderCommand):
     amount_minor: PositiveInt
 
 
-class RecordReturnEnded(OrderCommand):
+class RecordReturnEnded(OrderCommand, SystemCommand):
     """A return has ended, and these units of it did not come: they may be returned another time."""
 
     rma_id: Identifier

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from oms_es.kernel import Command, Event, Message
+from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.types import AmountMinor, Currency, Identifier, Moment, Text, Token
 
 ALLOCATIONS_MAX = 1_000
@@ -39,7 +39,7 @@ class PaymentCommand(Command):
         return f"payment-{self.payment_id}"
 
 
-class RequestPayment(PaymentCommand):
+class RequestPayment(PaymentCommand, SystemCommand):
     """Hold money for an order; `capture_now` takes it as soon as it is held, as a deposit."""
 
     order_id: Identifier
@@ -50,44 +50,44 @@ class RequestPayment(PaymentCommand):
     capture_now: bool = False
 
 
-class RecordAuthorization(PaymentCommand):
+class RecordAuthorization(PaymentCommand, SystemCommand):
     """The provider holds the money, until `expires_at` if it says so. `reference` is its own id of the effect."""
 
     reference: Token
     expires_at: Moment | None = None
 
 
-class RecordDecline(PaymentCommand):
+class RecordDecline(PaymentCommand, SystemCommand):
     """The provider said no; `retriable` where it may say yes another time, as when funds are short."""
 
     reason: Text
     retriable: bool = False
 
 
-class RecordFailure(PaymentCommand):
+class RecordFailure(PaymentCommand, SystemCommand):
     """The provider could not be asked at all, however often: nobody knows of any money."""
 
     reason: Text
 
 
-class ExpireAuthorization(PaymentCommand):
+class ExpireAuthorization(PaymentCommand, SystemCommand):
     """The time until which the money is held is over, if it is by `now`."""
 
     now: Moment
 
 
-class RecordExpiry(PaymentCommand):
+class RecordExpiry(PaymentCommand, SystemCommand):
     """The provider let go of the money by itself."""
 
 
-class RecordReauthorization(PaymentCommand):
+class RecordReauthorization(PaymentCommand, SystemCommand):
     """The provider holds the money for a capture anew, after what it held before had expired."""
 
     capture_id: Identifier
     reference: Token
 
 
-class RecordReauthorizationDecline(PaymentCommand):
+class RecordReauthorizationDecline(PaymentCommand, SystemCommand):
     """The provider does not hold the money for a capture anew."""
 
     capture_id: Identifier
@@ -95,7 +95,7 @@ class RecordReauthorizationDecline(PaymentCommand):
     retriable: bool = False
 
 
-class CapturePayment(PaymentCommand):
+class CapturePayment(PaymentCommand, SystemCommand):
     """Take money for one shipment; `capture_id` names the take, so that it happens once.
 
     Of a deposit, which is taken already, so much is applied.
@@ -105,14 +105,14 @@ class CapturePayment(PaymentCommand):
     amount_minor: PositiveMinor
 
 
-class RecordCapture(PaymentCommand):
+class RecordCapture(PaymentCommand, SystemCommand):
     """The provider took the money of a capture."""
 
     capture_id: Identifier
     reference: Token
 
 
-class RecordCaptureFailure(PaymentCommand):
+class RecordCaptureFailure(PaymentCommand, SystemCommand):
     """The provider did not take the money; `expired` where it held it no longer."""
 
     capture_id: Identifier
@@ -120,15 +120,15 @@ class RecordCaptureFailure(PaymentCommand):
     expired: bool = False
 
 
-class VoidPayment(PaymentCommand):
+class VoidPayment(PaymentCommand, SystemCommand):
     """Let go of what is authorised and will not be captured."""
 
 
-class CancelPayment(PaymentCommand):
+class CancelPayment(PaymentCommand, SystemCommand):
     """Undo the payment wholly: void what is held, refund what was taken."""
 
 
-class RefundPayment(PaymentCommand):
+class RefundPayment(PaymentCommand, SystemCommand):
     """Give a part of what was taken back; `refund_id` names the part, so that it happens once.
 
     `allocations` say what it is for, and sum to it; without any it is for the payment as a whole.
@@ -140,35 +140,35 @@ class RefundPayment(PaymentCommand):
     allocations: Annotated[tuple[RefundAllocation, ...], Field(max_length=ALLOCATIONS_MAX)] = ()
 
 
-class RecordVoid(PaymentCommand):
+class RecordVoid(PaymentCommand, SystemCommand):
     """The provider let go of the money; `void_id` names a capture whose renewed hold it was."""
 
     reference: Token
     void_id: Part = ""
 
 
-class RecordVoidFailure(PaymentCommand):
+class RecordVoidFailure(PaymentCommand, SystemCommand):
     """The provider did not let go of the money."""
 
     reason: Text
     void_id: Part = ""
 
 
-class RecordRefund(PaymentCommand):
+class RecordRefund(PaymentCommand, SystemCommand):
     """The provider gave the money of a refund back."""
 
     refund_id: Identifier
     reference: Token
 
 
-class RecordRefundFailure(PaymentCommand):
+class RecordRefundFailure(PaymentCommand, SystemCommand):
     """The provider could not give the money back: it is still ours, and owed."""
 
     refund_id: Identifier
     reason: Text
 
 
-class RecordSilence(PaymentCommand):
+class RecordSilence(PaymentCommand, SystemCommand):
     """The provider answers, but not about this, however often it is asked."""
 
     operation: Literal["reauthorize", "capture", "void", "refund"]
@@ -188,18 +188,18 @@ class Question(Message):
     method: Part = ""
 
 
-class RecordAnswerPending(PaymentCommand, Question):
+class RecordAnswerPending(PaymentCommand, SystemCommand, Question):
     """The provider will tell by callback, or still does not say."""
 
 
-class ChaseAnswer(PaymentCommand):
+class ChaseAnswer(PaymentCommand, SystemCommand):
     """A callback should have come by now: ask what became of it."""
 
     operation: Literal["authorize", "reauthorize", "capture", "void", "refund"]
     part: Part = ""
 
 
-class DisputeCommand(PaymentCommand):
+class DisputeCommand(PaymentCommand, SystemCommand):
     dispute_id: Identifier
     amount_minor: PositiveMinor
     reason: Text = ""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from oms_es.kernel import Command, Event, Message
+from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.order import LINES_MAX, LineUnits
 from oms_es.schemas.types import Identifier, LocationId, Moment, Text, Units
 
@@ -64,7 +64,7 @@ class RmaCommand(Command):
         return f"rma-{self.rma_id}"
 
 
-class OpenRma(RmaCommand):
+class OpenRma(RmaCommand, SystemCommand):
     """Open a return that its order allows, under the terms of its channel."""
 
     order_id: Identifier
@@ -119,11 +119,11 @@ class CloseRma(RmaCommand):
     """End a return by hand; what has not come by now is not expected any more."""
 
 
-class LapseRma(RmaCommand):
+class LapseRma(RmaCommand, SystemCommand):
     """The time to send the goods back is over: ends the return."""
 
 
-class RecordCreditLeft(RmaCommand):
+class RecordCreditLeft(RmaCommand, SystemCommand):
     """The exchange costs less than what came back is worth, or is not sent after all."""
 
     exchange_order_id: Identifier

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from oms_es.kernel import Command, Event
+from oms_es.kernel import Command, Event, SystemCommand
 from oms_es.schemas.stock import BinName, LotName, Serials
 from oms_es.schemas.types import Identifier, LocationId, Moment, Sku
 
@@ -34,13 +34,13 @@ class ReceiveSerials(SerialCommand):
     inbound_id: Identifier | None = None
 
 
-class RecordSerialsSeen(SerialCommand):
+class RecordSerialsSeen(SerialCommand, SystemCommand):
     """Numbered units are at a location, or on their way there from another of ours."""
 
     from_location: LocationId | None = None
 
 
-class RecordSerialsLeft(SerialCommand):
+class RecordSerialsLeft(SerialCommand, SystemCommand):
     """Numbered units are no longer at a location, nor anywhere else of ours."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
-from oms_es.kernel import Command, Event, Message
+from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.order import Address, Charge, LossChoice, Reservation
 from oms_es.schemas.types import AmountMinor, Identifier, LocationId, Moment, Text, Units
 
@@ -99,7 +99,7 @@ class ShipmentCommand(Command):
         return f"shipment-{self.shipment_id}"
 
 
-class RequestShipment(ShipmentCommand):
+class RequestShipment(ShipmentCommand, SystemCommand):
     order_id: Identifier
     payment_id: Identifier
     location: LocationId
@@ -125,14 +125,14 @@ class BookShipment(ShipmentCommand, CarrierChoice):
     """Ask a carrier to fetch it; without a carrier's name, whichever is connected."""
 
 
-class DeferBooking(ShipmentCommand):
+class DeferBooking(ShipmentCommand, SystemCommand):
     """No carrier's published rates serve it: a person must book it."""
 
     candidates: Annotated[tuple[CarrierCandidate, ...], Field(max_length=CANDIDATES_MAX)] = ()
     rule_version: Identifier
 
 
-class RecordBooking(ShipmentCommand):
+class RecordBooking(ShipmentCommand, SystemCommand):
     """The carrier will fetch it, under this number; cartons may have numbers of their own."""
 
     carrier: Identifier
@@ -140,7 +140,7 @@ class RecordBooking(ShipmentCommand):
     carton_numbers: Annotated[dict[Identifier, Identifier], Field(max_length=CARTONS_MAX)] = {}
 
 
-class RecordBookingFailure(ShipmentCommand):
+class RecordBookingFailure(ShipmentCommand, SystemCommand):
     """The carrier turned it down."""
 
     reason: Text
@@ -152,30 +152,30 @@ class CancelBooking(ShipmentCommand):
     reason: Text = ""
 
 
-class RecordBookingCancelled(ShipmentCommand):
+class RecordBookingCancelled(ShipmentCommand, SystemCommand):
     """The carrier will not fetch it."""
 
 
-class RecordBookingCancellationRefused(ShipmentCommand):
+class RecordBookingCancellationRefused(ShipmentCommand, SystemCommand):
     """The carrier will not cancel the booking."""
 
     reason: Text
 
 
-class AttachLabel(ShipmentCommand):
+class AttachLabel(ShipmentCommand, SystemCommand):
     """Keep a label with the shipment, or with one carton of it; the document itself lies under its hash."""
 
     carton_id: Text = ""
     document: LabelDocument
 
 
-class RecordDispatch(ShipmentCommand):
+class RecordDispatch(ShipmentCommand, SystemCommand):
     """The carrier has it."""
 
     dispatched_at: Moment
 
 
-class RecordMilestone(ShipmentCommand):
+class RecordMilestone(ShipmentCommand, SystemCommand):
     """The carrier saw it. `milestone_id` is the carrier's, so that a repeat is known.
 
     It is of one carton where `carton_id` or the carton's own `tracking_number` says so, of all of them otherwise.
@@ -191,7 +191,7 @@ class RecordMilestone(ShipmentCommand):
     """In the carrier's own words."""
 
 
-class SuspectLoss(ShipmentCommand):
+class SuspectLoss(ShipmentCommand, SystemCommand):
     """Nothing should be heard of it for so long: say so if that is true at `now`."""
 
     now: Moment
@@ -204,15 +204,15 @@ class DeclareLost(ShipmentCommand):
     reason: Annotated[Text, Field(min_length=1)]
 
 
-class ChaseDispatch(ShipmentCommand):
+class ChaseDispatch(ShipmentCommand, SystemCommand):
     """It should have left by now: a person asks what keeps it, if it has not."""
 
 
-class ChaseCancellation(ShipmentCommand):
+class ChaseCancellation(ShipmentCommand, SystemCommand):
     """The carrier should have said by now whether it cancels the booking: a person asks, if it has not."""
 
 
-class CancelShipment(ShipmentCommand):
+class CancelShipment(ShipmentCommand, SystemCommand):
     """Stop it: at once while it is ours, with the carrier's consent once it is booked, not once it has left."""
 
 

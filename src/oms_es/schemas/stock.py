@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from oms_es.kernel import Command, Event, Message
+from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.types import UNITS_MAX, Identifier, LocationId, Moment, Sku, StockKey, Text, Units
 
 SERIALS_MAX = 1_000
@@ -50,7 +50,7 @@ class ReceiveStock(StockCommand):
     lot_expires_at: Moment | None = None
 
 
-class AdmitSerials(StockCommand):
+class AdmitSerials(StockCommand, SystemCommand):
     """Let units in whose serial numbers were claimed (see ReceiveSerials); those that are here already are left out."""
 
     receipt_id: Identifier
@@ -129,7 +129,7 @@ class ChangeCondition(StockCommand):
     serials: Serials = ()
 
 
-class ExpireLot(StockCommand):
+class ExpireLot(StockCommand, SystemCommand):
     """Put what is left of a lot into quarantine when its time is over at `now`; before its time nothing happens."""
 
     lot: LotName
@@ -176,7 +176,7 @@ class MoveStock(StockCommand):
     serials: Serials = ()
 
 
-class AdmitMove(StockCommand):
+class AdmitMove(StockCommand, SystemCommand):
     """What left another location for this one: there at once, or expected at `arrives_at`."""
 
     move_id: Identifier
@@ -217,7 +217,7 @@ class SetReorderPoint(StockCommand):
     """How much there should be afterwards."""
 
 
-class RequestReplenishment(StockCommand):
+class RequestReplenishment(StockCommand, SystemCommand):
     """Somebody is to order more; `oms-es stock low` lists what was asked for."""
 
     request_id: Identifier
@@ -250,7 +250,7 @@ class ReleaseStock(StockCommand):
     """Tells one release of a part from another of as many units; a repeat of the same releases nothing more."""
 
 
-class TransferReservation(StockCommand):
+class TransferReservation(StockCommand, SystemCommand):
     """Give a reservation, or a part of it, to another order. `to_reservation_id` is new for each transfer.
 
     Never refused: where nothing is held nothing happens, and no more goes over than is held.
@@ -263,7 +263,7 @@ class TransferReservation(StockCommand):
     quantity: Units
 
 
-class ExpireReservation(StockCommand):
+class ExpireReservation(StockCommand, SystemCommand):
     """Let a reservation go whose time is over at `now`; before its time nothing happens."""
 
     reservation_id: Identifier
@@ -271,11 +271,11 @@ class ExpireReservation(StockCommand):
     now: Moment
 
 
-class CoverPresales(StockCommand):
+class CoverPresales(StockCommand, SystemCommand):
     """Give what is free to the presales that wait for it, first promised first covered."""
 
 
-class ShipStock(StockCommand):
+class ShipStock(StockCommand, SystemCommand):
     """The reserved units left the building in a shipment."""
 
     reservation_id: Identifier
@@ -285,7 +285,7 @@ class ShipStock(StockCommand):
     """Which units those were, where somebody looked; else the first to expire."""
 
 
-class RestockReturn(StockCommand):
+class RestockReturn(StockCommand, SystemCommand):
     """Returned units are put back on the shelf, or aside. `return_id` is new for each lot of units that came back."""
 
     return_id: Identifier

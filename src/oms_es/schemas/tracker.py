@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from oms_es.kernel import Command, Event, Message
+from oms_es.kernel import Event, Message, SystemCommand
 from oms_es.schemas.shipment import MilestoneStatus
 from oms_es.schemas.types import Identifier, Moment, Text
 
@@ -27,7 +27,7 @@ class Sighting(Message):
     carrier_status: Text = ""
 
 
-class RecordTracking(Command):
+class RecordTracking(SystemCommand):
     """A carrier tells everything it knows of a tracking number; what was told before is told again."""
 
     carrier: Identifier
