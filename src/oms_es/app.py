@@ -33,6 +33,8 @@ from oms_es.aggregates import (
     stock,
     tracker,
 )
+from oms_es.audit import queries
+from oms_es.audit.waiting import intents_waiting
 from oms_es.channels import DIALECTS
 from oms_es.consumers import (
     backorder_filler,
@@ -171,6 +173,11 @@ PROJECTIONS: tuple[Projection, ...] = (
     returns.projection,
     feedback_scores.projection,
 )
+GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)
+INTENTS: Mapping[str, frozenset[str]] = {
+    gateway.name: frozenset(intent.__name__ for intent in gateway.intents) for gateway in GATEWAYS
+}
+"""What waits for each gateway, by the name of the event."""
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,
     "payment_callback": payment_provider.parse_callback,
@@ -223,7 +230,30 @@ def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
 
 
 class World:
-    """What stands around the engine until real providers do: simulated, seeded, with a memory of its own."""
+    """What stands around the engine: gateways, and callbacks that come by themselves."""
+
+    payment_provider: SimulatedPaymentProvider
+    """Of a simulated world."""
+    keep: Callable[[bytes, str], LabelDocument]
+    callbacks: Sequence[SimulatedCallbacks] = ()
+
+    def gateways(self) -> Sequence[Gateway]:
+        return ()
+
+    def outstanding(self) -> int:
+        """Callbacks that are still to come."""
+        return 0
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class Unconnected(World):
+    """Nobody: intents wait until gateways are there."""
+
+
+class SimulatedWorld(World):
+    """A payment provider, a warehouse and a carrier, simulated, seeded, with a memory of their own."""
 
     def __init__(
         self,
@@ -259,12 +289,16 @@ class World:
 
 
 class Parts:
-    """What every process of ours is made of, whichever roles it runs and whichever way events come to it."""
+    """What every process of ours is made of, whichever roles it runs and whichever way events come to it.
+
+    `simulated`: whether simulators stand around it. The command line asks the setting; without them intents wait.
+    """
 
     def __init__(
         self,
         database_url: str,
         *,
+        simulated: bool = True,
         chaos: Chaos = Chaos(),  # noqa: B008 - an immutable tuple
         transit_seconds: float = 0.0,
         hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
@@ -279,7 +313,9 @@ class Parts:
         self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock)
         self.sql = read_model_engine(database_url)
         self.facts = FactSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
-        self.world = World(database_url, chaos, clock, transit_seconds, hazards)
+        self.world: World = (
+            SimulatedWorld(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
+        )
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:
@@ -303,6 +339,11 @@ class Parts:
     def last_position(self) -> int:
         """Of the newest event; 0 for an empty log."""
         return self.recorder.max_notification_id() or 0
+
+    def waiting(self) -> dict[str, int]:
+        """How many intents no gateway has performed yet, by the gateway's name."""
+        with queries.reading(self.database_url) as connection:
+            return intents_waiting(connection, INTENTS)
 
     def consumer_worker(
         self, consumer: Consumer, feed: Feed, fact_positions: Callable[[frozenset[str]], int]

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 
+import structlog
 import typer
 
 from oms_es import display
@@ -47,10 +48,12 @@ from oms_es.simulation.quiet import quiet
 from oms_es.simulation.run import Outcome
 from oms_es.simulation.scenario import MINUTES, PROFILES
 from oms_es.terminal import (
+    HINT_OF_GATEWAYS,
     At,
     Json,
     OrderName,
     actor_of,
+    is_simulated,
     moment_of,
     not_known_at,
     opened,
@@ -62,7 +65,7 @@ from oms_es.terminal import (
     who,
     writing,
 )
-from oms_es.workers import PARTITIONS, ROLES, TOLD, Workers, roles_of, topics
+from oms_es.workers import PARTITIONS, ROLES, TOLD, Workers, roles_of, roles_that_run, topics
 
 DIFFERENCES_SHOWN_MAX = 5
 PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
@@ -71,6 +74,7 @@ DAYS_SHOWN = 31
 DEMO_PARTITIONS = 3
 SEEDS_PER_LINE = 200
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
@@ -185,10 +189,16 @@ def run_engine() -> None:
     with database(settings, "engine") as place:
         if place.alone:
             migrate(place.url)
-        engine = Engine(place.url, batch_max=settings.batch_max, poll_seconds=settings.poll_seconds)
+        engine = Engine(
+            place.url,
+            simulated=is_simulated(settings),
+            batch_max=settings.batch_max,
+            poll_seconds=settings.poll_seconds,
+        )
         with opened(engine), stopping_on_signals() as stopping:
             engine.require_the_log()
             say(f"running on {place.place}, from position {engine.last_position()}; stop with SIGTERM or Ctrl-C")
+            warn_of_what_waits(engine)
             engine.loop.run(stopping)
 
 
@@ -219,22 +229,31 @@ def run_worker(
     work(roles_of(roles), relaying=False)
 
 
+def warn_of_what_waits(engine: Parts) -> None:
+    if not is_simulated(Settings()):
+        log.warning("no gateways are connected, intents wait", waiting=engine.waiting(), hint=HINT_OF_GATEWAYS)
+
+
 def work(roles: Sequence[str], *, relaying: bool) -> None:
     settings = set_up("info")
     if not settings.database_url:
         raise NoDatabase("workers share an ordinary PostgreSQL server; name it with OMS_DATABASE_URL")
     collect_seldom()
+    running = roles if relaying else roles_that_run(roles, connected=is_simulated(settings))
     workers = Workers(
         settings.database_url,
         kafka_of(settings),
-        roles,
+        running,
         relaying=relaying,
+        simulated=is_simulated(settings),
         session_seconds=settings.kafka_session_seconds,
         batch_max=settings.batch_max,
     )
     watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
     with opened(workers), watched as port, stopping_on_signals() as stopping:
-        say(f"running {', '.join(roles) or 'the relay'}" + (f", metrics on port {port}" if port else ""))
+        say(f"running {', '.join(running) or 'the relay'}" + (f", metrics on port {port}" if port else ""))
+        if running != roles:
+            warn_of_what_waits(workers)
         workers.loop.run(stopping)
 
 

@@ -25,7 +25,7 @@ from oms_es.runtime.rebuild import AlreadyRebuilding
 from oms_es.runtime.session import NoDatabase
 from oms_es.runtime.store import OUTAGES
 from oms_es.settings import Settings
-from oms_es.workers import UnknownRole
+from oms_es.workers import NoGateways, UnknownRole
 
 UNKNOWN_ORDER = "unknown_order"
 
@@ -60,7 +60,7 @@ class NotFound(Exception):  # noqa: N818 - an answer
 
 
 FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
-    ((OtherDemo, MissingExtra, UnknownRole, AlreadyReleased), Code.USAGE),
+    ((OtherDemo, MissingExtra, UnknownRole, NoGateways, AlreadyReleased), Code.USAGE),
     ((NoDatabase, NotMigrated, OnKafka, EmbeddedError, AlreadyRebuilding), Code.NO_DATABASE),
     ((KafkaUnavailable,), Code.NO_KAFKA),
     ((NotFound,), Code.NOT_FOUND),

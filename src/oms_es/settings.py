@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least that is said; without it, each command is as loud as befits it"
     )
+    gateways: Literal["none", "simulated"] = Field(
+        default="none",
+        description="What payments, parcels and bookings are asked of: nobody, so that they wait, or simulators that "
+        "move no money and no goods",
+    )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")
     kafka: str | None = Field(default=None, description="Bootstrap servers, host:port, separated by commas")

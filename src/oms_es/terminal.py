@@ -12,7 +12,7 @@ import structlog
 import typer
 from pydantic_core import to_json
 
-from oms_es.app import Engine, NotMigrated, Parts, migrate
+from oms_es.app import Engine, NotMigrated, Parts, Unconnected, migrate
 from oms_es.audit import queries
 from oms_es.failures import NotFound
 from oms_es.kernel import Command, SystemCommand
@@ -25,6 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to 
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
 At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
 Level = Literal["debug", "info", "warning", "error"]
+HINT_OF_GATEWAYS = "for trying things out, OMS_GATEWAYS=simulated runs simulators"
 P = TypeVar("P", bound=Parts)
 
 
@@ -53,10 +54,22 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
     with database(settings, "writer") as place:
         if place.alone:
             migrate(place.url)
-        with opened(Engine(place.url)) as engine:
+        with opened(Engine(place.url, simulated=is_simulated(settings))) as engine:
             yield engine
             if place.alone and run:
                 engine.settle()
+                tell_what_waits(engine)
+
+
+def is_simulated(settings: Settings) -> bool:
+    return settings.gateways == "simulated"
+
+
+def tell_what_waits(engine: Parts) -> None:
+    """Of intents that no gateway will perform: for whoever wonders why nothing is paid and nothing leaves."""
+    if isinstance(engine.world, Unconnected) and (waiting := engine.waiting()):
+        counted = ", ".join(f"{count} for {name}" for name, count in waiting.items())
+        say(f"no gateways are connected, and intents wait: {counted}; {HINT_OF_GATEWAYS}")
 
 
 @contextmanager

@@ -10,11 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS, Parts
-from oms_es.gateways.carrier import CarrierGateway
-from oms_es.gateways.payment_provider import PaymentGateway
+from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PARSERS, PROJECTIONS, Parts
 from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
-from oms_es.gateways.warehouse import SimulatedWarehouse
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.projections import order_status, stock_levels
 from oms_es.runtime.coverage import Coverage, published_partitions
@@ -54,7 +51,6 @@ STATES = (
 TOLD = frozenset(state.table.name for state in STATES)
 """Read models whose rows are told on topics of states."""
 CALLBACK_ROLES = (PAYMENT_CALLBACKS, CARRIER_CALLBACKS)
-GATEWAYS = (PaymentGateway, SimulatedWarehouse, CarrierGateway)
 DEAD_LETTERS = dead_letter_topic(CHANNEL_ORDERS, CHANNEL_ORDERS_ROLE)
 CATEGORY_OF: Mapping[type[Event], str] = {event: d.category for d in DECIDERS for event in d.emits}
 
@@ -77,8 +73,24 @@ GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
 """Names that stand for several roles."""
 
 
+class NoGateways(Exception):  # noqa: N818 - says what to do
+    """No gateways are set, and nothing else was asked for."""
+
+
 class UnknownRole(Exception):  # noqa: N818 - says what to do
     """No role has this name."""
+
+
+def roles_that_run(roles: Sequence[str], *, connected: bool) -> list[str]:
+    """Without gateways, those that would have to reach one are left out. Raises NoGateways if none is left."""
+    world = GROUPS_OF_ROLES["gateways"]
+    running = [role for role in roles if connected or role not in world]
+    if not running:
+        raise NoGateways(
+            f"{', '.join(roles)} reach a payment provider, a carrier or a warehouse, and none is connected; "
+            "for trying things out, OMS_GATEWAYS=simulated runs simulators"
+        )
+    return running
 
 
 def roles_of(names: Iterable[str]) -> list[str]:

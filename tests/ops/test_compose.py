@@ -72,6 +72,7 @@ def test_every_variable_is_a_setting_and_its_value_is_taken(name: str, monkeypat
     assert conninfo_to_dict(settings.database_url)["host"] in SERVICES
     assert settings.kafka
     assert settings.kafka.partition(":")[0] in SERVICES
+    assert settings.gateways == "simulated", "nothing real is connected, and nothing would ever leave"
 
 
 def test_kafka_is_of_the_version_that_is_tested_and_makes_no_topics_by_itself() -> None:
