@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ from oms_es.audit.why import sourcing_of
 from oms_es.commands import add_to, changed, id_of, verbs
 from oms_es.demo import run as demo_run
 from oms_es.failures import Code, NotFound, failed
-from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused
+from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused, Skipped
 from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages
 from oms_es.runtime import dead_letters, lines, metrics
@@ -535,8 +535,9 @@ def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
     """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
     which decides nothing."""
     try:
-        command = PARSERS[letter.dialect](letter.payload)
-        engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), [command])])
+        with suppress(Skipped):
+            command = PARSERS[letter.dialect](letter.payload)
+            engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), [command])])
     except (BadInput, Refused) as why:
         return str(why)
     with engine.recorder.datastore.transaction(commit=True) as curs:

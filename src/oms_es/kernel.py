@@ -68,6 +68,10 @@ class BadInput(Exception):  # noqa: N818 - an answer to the sender, not an error
         self.detail = detail
 
 
+class Skipped(Exception):  # noqa: N818 - an answer to the sender, not an error in the program
+    """Input of a kind that is known and says nothing of what is kept here: it is passed over, and nobody is asked."""
+
+
 class Recorded(NamedTuple):
     """An event as history keeps it: the fact and its envelope.
 

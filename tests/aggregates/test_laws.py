@@ -722,7 +722,12 @@ def delivery_holds(state: delivery.Option, history: Sequence[Event]) -> None:
 def tracker_commands() -> Strategy:
     sighting = st.builds(t.Sighting, milestone_id=words, status=st.just("unknown"), occurred_at=moments)
     sightings = st.lists(sighting, max_size=3).map(tuple)
-    return st.builds(t.RecordTracking, carrier=st.just("ups"), tracking_number=st.just("T"), sightings=sightings)
+    of: Any = {"carrier": st.just("ups"), "tracking_number": st.just("T")}
+    shared = st.lists(st.sampled_from(["o.1", "o.2", "o.3"]), min_size=2, max_size=3, unique=True).map(tuple)
+    return st.one_of(
+        st.builds(t.RecordTracking, **of, sightings=sightings),
+        st.builds(t.RecordSharedNumber, **of, shipment_ids=shared),
+    )
 
 
 def tracker_holds(state: tracker.Tracker, history: Sequence[Event]) -> None:
@@ -730,6 +735,8 @@ def tracker_holds(state: tracker.Tracker, history: Sequence[Event]) -> None:
         sight.milestone_id for event in history if isinstance(event, t.TrackingReported) for sight in event.sightings
     ]
     assert len(told) == len(set(told)) == len(state.known)
+    shared = {key for event in history if isinstance(event, t.TrackingNumberShared) for key in event.shipment_ids}
+    assert shared == set(state.shared_by)
 
 
 # --- return

@@ -264,9 +264,9 @@ def test_what_no_rate_serves_waits_for_a_person_who_books_it(database_url: str) 
         assert phase(database_url) == "completed"
 
 
-def easypost(number: str, *statuses: str) -> bytes:
+def easypost(number: str, *statuses: str, start: datetime = START) -> bytes:
     details = [
-        {"status": status, "datetime": (START + timedelta(hours=hour)).isoformat()}
+        {"status": status, "datetime": (start + timedelta(hours=hour)).isoformat()}
         for hour, status in enumerate(statuses)
     ]
     tracker = {
@@ -274,7 +274,7 @@ def easypost(number: str, *statuses: str) -> bytes:
         "carrier": "Simulated",
         "tracking_code": number,
         "status": statuses[-1],
-        "updated_at": START.isoformat(),
+        "updated_at": start.isoformat(),
         "tracking_details": details,
     }
     return json.dumps({"object": "Event", "description": "tracker.updated", "result": tracker}).encode()
@@ -303,3 +303,27 @@ def test_p13_trackers_told_three_times_move_the_parcel_once_before_or_after_its_
         assert phase(database_url) == "completed"
         seen = rows(database_url, "SELECT summary FROM order_timeline WHERE event = 'ShipmentMilestoneReached'")
         assert "unknown exception_of_theirs" in {row["summary"] for row in seen}
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_the_history_of_the_parcel_that_had_the_number_before_is_not_this_parcels(
+    database_url: str, early: bool
+) -> None:
+    long_ago = START - timedelta(days=400)
+    with shipped(database_url, Hazards(pickup_seconds=3_600, silent=float(early))) as (engine, _):
+        booking = RecordBooking(shipment_id=PARCEL, carrier="simulated", tracking_number="N1", booked_at=START)
+        number = (
+            "N1" if early else rows(database_url, "SELECT tracking_number FROM tracking_numbers")[0]["tracking_number"]
+        )
+        engine.intake("easypost", "easypost_tracker").take(
+            [Arrival(1, easypost(number, "in_transit", "delivered", start=long_ago))]
+        )
+        if early:
+            engine.tell("test", [booking])
+        engine.loop.run_until_quiet()
+        told = happened(database_url)
+        assert "ShipmentBooked" in told
+        assert not {"ShipmentMilestoneReached", "ShipmentDispatched", "PaymentCaptureRequested"} & set(told)
+        engine.intake("easypost", "easypost_tracker").take([Arrival(2, easypost(number, "in_transit"))])
+        engine.loop.run_until_quiet()
+        assert happened(database_url).count("ShipmentDispatched") == 1

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from oms_es.gateways.easypost import STATUSES, parse_tracker
-from oms_es.kernel import BadInput
+from oms_es.gateways.easypost import SKIPPED, STATUSES, parse_tracker
+from oms_es.kernel import BadInput, Skipped
 from oms_es.schemas.tracker import RecordTracking
 
 REAL = Path(os.environ.get("OMS_REAL_PAYLOADS") or Path(__file__).parents[3] / "shared" / "real-payloads")
@@ -70,6 +70,41 @@ def test_words_that_are_not_known_are_kept() -> None:
 def test_what_is_no_tracker_is_refused_with_what_to_do(payload: bytes) -> None:
     with pytest.raises(BadInput, match=r"bad_tracker: .*; send a tracker\.updated event or a tracker"):
         parse_tracker(payload)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("carrier", None),
+        ("tracking_code", ""),
+        ("tracking_code", "T" * 129),
+        ("updated_at", "2026-01-02T00:00:00"),
+        ("tracking_details.1.datetime", None),
+        ("tracking_details.0.status", 7),
+        ("tracking_details.1.tracking_location", "Ulm"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_the_reason_names_the_field(place: str, value: object, *, wrapped: bool) -> None:
+    content = json.loads(json.dumps(TRACKER))
+    *path, last = place.split(".")
+    inner = content
+    for part in path:
+        inner = inner[int(part)] if part.isdigit() else inner[part]
+    inner[last] = value
+    whole = {"object": "Event", "description": "tracker.updated", "result": content} if wrapped else content
+    with pytest.raises(BadInput) as refused:
+        parse_tracker(json.dumps(whole).encode())
+    assert refused.value.detail.startswith(f"result.{place}: " if wrapped else f"{place}: ")
+
+
+@pytest.mark.parametrize("kind", sorted(SKIPPED))
+def test_what_says_nothing_of_a_parcel_is_skipped(kind: str) -> None:
+    event = {"object": "Event", "description": kind, "result": {"object": "Batch", "id": "batch_1"}}
+    with pytest.raises(Skipped, match=kind):
+        parse_tracker(json.dumps(event).encode())
+    with pytest.raises(BadInput, match=r"result.object"):
+        parse_tracker(json.dumps({**event, "description": "pickup.unheard_of"}).encode())
 
 
 def test_the_delivered_example_is_read_line_by_line() -> None:

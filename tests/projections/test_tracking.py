@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from folding import fold
-from oms_es.projections import carrier_rates, delivery_options, order_timeline, tracking_numbers, tracking_reports
+from folding import fold, recorded_at
+from oms_es.projections import (
+    carrier_rates,
+    delivery_options,
+    open_exceptions,
+    order_timeline,
+    tracking_numbers,
+    tracking_reports,
+)
 from oms_es.schemas import rates as r
 from oms_es.schemas import shipment as sh
-from oms_es.schemas.tracker import Sighting, TrackingReported
+from oms_es.schemas.tracker import Sighting, TrackingNumberShared, TrackingReported
 from story import NOON, OF_PARCEL, ORDER, PARCEL
 
 SIGHT = Sighting(milestone_id="m", status="unknown", occurred_at=NOON, detail="in a tree", carrier_status="odd")
@@ -17,6 +24,17 @@ def test_each_number_of_a_booking_leads_to_its_parcel() -> None:
     rows = fold(tracking_numbers.projection, booked)
     assert set(rows) == {("T", "dhl", PARCEL), ("T-2", "dhl", PARCEL)}
     assert {row["order_id"] for row in rows.values()} == {ORDER}
+    assert {row["since"] for row in rows.values()} == {recorded_at(1)}
+    (told, *_) = fold(tracking_numbers.projection, booked.model_copy(update={"booked_at": NOON})).values()
+    assert told["since"] == NOON
+
+
+def test_a_number_on_several_parcels_is_an_open_exception() -> None:
+    shared = TrackingNumberShared(carrier="dhl", tracking_number="T", shipment_ids=("o.1", "p.1"))
+    more = shared.model_copy(update={"shipment_ids": ("o.1", "p.1", "q.1")})
+    (row,) = fold(open_exceptions.projection, shared, more).values()
+    assert (row["exception_id"], row["kind"]) == ("number_shared/dhl/T", "number_shared")
+    assert "o.1, p.1, q.1" in row["detail"]
 
 
 def test_every_sighting_is_a_row_whoever_the_parcel_is_of() -> None:

@@ -268,7 +268,11 @@ def _record_booking(
     known = {carton.carton_id for carton in requested.cartons}
     numbers = {carton_id: own for carton_id, own in command.carton_numbers.items() if carton_id in known}
     booked = s.ShipmentBooked(
-        **_of(requested), carrier=command.carrier, tracking_number=command.tracking_number, carton_numbers=numbers
+        **_of(requested),
+        carrier=command.carrier,
+        tracking_number=command.tracking_number,
+        carton_numbers=numbers,
+        booked_at=command.booked_at,
     )
     yield booked
     if shipment.stopping and not shipment.dispatched:

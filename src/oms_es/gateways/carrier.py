@@ -10,6 +10,7 @@ Decides  nothing. The intent's event id is the carrier's idempotency key: asked 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -33,6 +34,7 @@ class Parcel(NamedTuple):
     """Whom the engine chose; empty where there is nothing to choose."""
     service: str = ""
     cartons: tuple[s.CartonWeight, ...] = ()
+    asked_at: datetime | None = None
 
 
 class Label(NamedTuple):
@@ -139,6 +141,7 @@ class CarrierGateway:
             carrier=answer.carrier,
             tracking_number=answer.tracking_number,
             carton_numbers=dict(answer.carton_numbers),
+            booked_at=parcel.asked_at,
         )
         return [booked, *(self._label(parcel, label) for label in answer.labels)]
 
@@ -166,6 +169,7 @@ def parcel_of(intent: Recorded) -> Parcel:
         event.carrier,
         event.service,
         event.cartons,
+        intent.recorded_at,
     )
 
 
@@ -193,6 +197,7 @@ def parse_callback(payload: bytes) -> Command:
                 carrier=told.carrier,
                 tracking_number=told.tracking_number,
                 carton_numbers=told.carton_numbers,
+                booked_at=told.occurred_at,
             )
         if told.status == "booking_refused":
             return s.RecordBookingFailure(shipment_id=told.shipment_id, reason=told.detail)

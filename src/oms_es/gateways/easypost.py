@@ -1,20 +1,22 @@
-"""EasyPost's dialect of tracking: the webhook `tracker.updated`, or a tracker as its API gives it.
+"""EasyPost's dialect of tracking: the webhooks `tracker.created` and `tracker.updated`, or a tracker as its API has it.
 
-Each line of the history becomes a sighting in our words; words that we do not know become `unknown` and are kept
-beside it. A line's id is derived from the number and from what the line says, so that a history told again is the same.
+What its webhooks say of batches, refunds, insurances and the like is skipped: nothing here follows from it. Each line
+of the history becomes a sighting in our words; words that we do not know become `unknown` and are kept beside it. A
+line's id is derived from the number and from what the line says, so that a history told again is the same.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
-from oms_es.kernel import BadInput, Command
+from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.shipment import MilestoneStatus
 from oms_es.schemas.tracker import SIGHTINGS_MAX, RecordTracking, Sighting
-from oms_es.schemas.types import TEXT_LENGTH_MAX
+from oms_es.schemas.types import TEXT_LENGTH_MAX, Identifier, Moment
 
 STATUSES: dict[str, MilestoneStatus] = {
     "pre_transit": "pre_transit",
@@ -44,42 +46,71 @@ EXCEPTIONAL = frozenset(
     }
 )
 """Details under which a parcel is not simply in transit."""
+ERRORS_NAMED_MAX = 5
 
 
-class Place(BaseModel):
+SKIPPED = frozenset(
+    {
+        "batch.created",
+        "batch.updated",
+        "claim.cancelled",
+        "claim.submitted",
+        "claim.updated",
+        "insurance.cancelled",
+        "insurance.purchased",
+        "payment.completed",
+        "payment.created",
+        "payment.failed",
+        "refund.successful",
+        "report.available",
+        "report.failed",
+        "scan_form.created",
+        "scan_form.updated",
+        "shipment.invoice.created",
+        "shipment.invoice.updated",
+    }
+)
+"""Kinds of event from which nothing follows here. One that is in no list is a dead letter, for a person to look at."""
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Place(Shape):
     city: str | None = None
     state: str | None = None
     country: str | None = None
 
 
-class Detail(BaseModel):
+class Detail(Shape):
     status: str
     status_detail: str | None = None
     message: str | None = None
-    datetime: AwareDatetime
+    datetime: Moment
     tracking_location: Place | None = None
 
 
-class Tracker(BaseModel):
+class Tracker(Shape):
     object: Literal["Tracker"]
-    carrier: str
-    tracking_code: str
+    carrier: Identifier
+    tracking_code: Identifier
     status: str
     status_detail: str | None = None
-    updated_at: AwareDatetime
+    updated_at: Moment
     tracking_details: list[Detail] = []
 
 
-class Webhook(BaseModel):
+class Webhook(Shape):
     object: Literal["Event"]
     description: str
     result: Tracker
 
 
 def parse_tracker(payload: bytes) -> Command:
-    """Raises BadInput."""
+    """Raises BadInput, which names the field, and Skipped."""
     try:
-        told = _read(payload)
+        told = _read(_document(payload))
         details = told.tracking_details[-SIGHTINGS_MAX + 1 :]
         if told.status not in {detail.status for detail in details}:
             details = [*details, _of_the_whole(told)]
@@ -88,16 +119,35 @@ def parse_tracker(payload: bytes) -> Command:
             carrier=told.carrier.lower(), tracking_number=told.tracking_code, sightings=tuple(sightings.values())
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "payload"
-        raise BadInput("bad_tracker", f"{where}: {first['msg']}; send a tracker.updated event or a tracker") from error
+        wrong = [_where(one) for one in error.errors(include_url=False, include_input=False)[:ERRORS_NAMED_MAX]]
+        raise _bad("; ".join(wrong)) from error
 
 
-def _read(payload: bytes) -> Tracker:
+def _where(error: Any) -> str:
+    return f"{'.'.join(str(part) for part in error['loc']) or 'payload'}: {error['msg']}"
+
+
+def _bad(what: str) -> BadInput:
+    return BadInput("bad_tracker", f"{what}; send a tracker.updated event or a tracker")
+
+
+def _document(payload: bytes) -> dict[str, Any]:
     try:
-        return Webhook.model_validate_json(payload).result
-    except ValidationError:
-        return Tracker.model_validate_json(payload)
+        document = from_json(payload)
+    except ValueError as error:
+        raise _bad(f"payload: it is not JSON, {error}") from error
+    if not isinstance(document, dict):
+        raise _bad("payload: it is no JSON object")
+    return document
+
+
+def _read(document: dict[str, Any]) -> Tracker:
+    """Of which of the two it is, its fields are named where they are wrong."""
+    if document.get("object") == "Tracker":
+        return Tracker.model_validate(document)
+    if document.get("object") == "Event" and document.get("description") in SKIPPED:
+        raise Skipped(f"{document['description']} says nothing of a parcel")
+    return Webhook.model_validate(document).result
 
 
 def _of_the_whole(told: Tracker) -> Detail:

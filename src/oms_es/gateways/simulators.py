@@ -132,6 +132,8 @@ class Hazards(NamedTuple):
     """From the booking to the pick-up: as long as that, a booking can be cancelled."""
     labels: bool = False
     """Whether a label comes with each booking."""
+    reused: float = 0.0
+    """How often a booking gets a number that others have, too."""
 
     def draw(self, key: UUID, seed: int) -> Fate:
         point = int.from_bytes(sha256(f"{seed}/{key}/fate".encode()).digest()[:8]) / 2**64
@@ -148,10 +150,14 @@ class Hazards(NamedTuple):
             point -= share
         return "delivered"
 
+    def is_reused(self, key: UUID, seed: int) -> bool:
+        return int.from_bytes(sha256(f"{seed}/{key}/reused".encode()).digest()[:8]) / 2**64 < self.reused
+
     def is_stubborn(self, key: UUID, seed: int) -> bool:
         return int.from_bytes(sha256(f"{seed}/{key}/stubborn".encode()).digest()[:8]) / 2**64 < self.stubborn
 
 
+REUSED_NUMBER = "SIM999999999999"
 KEPT_BECAUSE = "it was fetched already"
 Fate = Literal["delivered", "lost", "exception", "returned", "refused", "silent"]
 JOURNEYS: dict[Fate, tuple[tuple[s.MilestoneStatus, float], ...]] = {
@@ -440,7 +446,8 @@ class SimulatedCarrier:
 
     def _effect(self, parcel: Parcel) -> Effect:
         mode = self.chaos.draw(parcel.key, may_decline=False)
-        number = f"SIM{parcel.key.int % 10**12:012d}"
+        reused = self.hazards.is_reused(parcel.key, self.chaos.seed)
+        number = REUSED_NUMBER if reused else f"SIM{parcel.key.int % 10**12:012d}"
         fate = self.hazards.draw(parcel.key, self.chaos.seed)
         outcome = fate if fate in ("refused", "silent") else "succeeded"
         return Effect(parcel.key, "book", parcel.shipment_id, parcel.location, 0, outcome, number, mode)

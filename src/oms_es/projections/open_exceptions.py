@@ -22,6 +22,7 @@ from oms_es.schemas import rma as r
 from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as s
 from oms_es.schemas import stock as st
+from oms_es.schemas import tracker as t
 
 table = Table(
     "open_exceptions",
@@ -33,7 +34,7 @@ table = Table(
     Column("detail", Text, nullable=False),
     Index("open_exceptions_by_order", "order_id"),
 )
-projection = Projection(table)
+projection = Projection(table, version=2)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
@@ -101,6 +102,12 @@ def of_the_question(recorded: Recorded) -> Iterable[Key]:
 def on_its_way(recorded: Recorded) -> Iterable[Key]:
     event: Any = recorded.event
     return (("/".join(part for part in ("delivery_exception", event.shipment_id, event.carton_id) if part),),)
+
+
+def of_the_shared_number(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, t.TrackingNumberShared)
+    return ((f"number_shared/{event.carrier}/{event.tracking_number}",),)
 
 
 UNBOOKED = about("booking_failed", "shipment_id")
@@ -230,6 +237,17 @@ def nobody_expected_it(_: Row | None, recorded: Recorded, key: Key) -> Row:
     assert isinstance(event, r.RmaSurplusReceived)
     units = sum(line.quantity for line in event.lines)
     return raised(key, recorded, f"{units} units more than expected came back to {event.location}")
+
+
+@projection.on(t.TrackingNumberShared, keys=of_the_shared_number)
+def is_on_several_parcels(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, t.TrackingNumberShared)
+    detail = (
+        f"{event.carrier} {event.tracking_number} is on {', '.join(event.shipment_ids)}: ask the carrier which of them "
+        "it is, and record by hand what is seen of each"
+    )
+    return raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX])
 
 
 RAISED_BY: dict[type[Event], tuple[Keys, str]] = {

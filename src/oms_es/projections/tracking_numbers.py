@@ -1,10 +1,10 @@
-"""Tracking numbers: which parcel travels under which."""
+"""Tracking numbers: which parcel travels under which, and since when: carriers use their numbers again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Column, Table, Text
+from sqlalchemy import Column, DateTime, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
@@ -17,8 +17,9 @@ table = Table(
     Column("carrier", Text, primary_key=True),
     Column("shipment_id", Text, primary_key=True),
     Column("order_id", Text, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
 )
-projection = Projection(table, insert_only=True)
+projection = Projection(table, version=2, insert_only=True)
 
 
 def of_the_booking(recorded: Recorded) -> Iterable[Key]:
@@ -38,4 +39,5 @@ def booked(_: Row | None, recorded: Recorded, key: Key) -> Row:
         "carrier": key[1],
         "shipment_id": event.shipment_id,
         "order_id": event.order_id,
+        "since": event.booked_at or recorded.recorded_at,
     }

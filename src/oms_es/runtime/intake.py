@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from oms_es.kernel import BadInput, Command, Refused
+from oms_es.kernel import BadInput, Command, Refused, Skipped
 from oms_es.runtime import metrics
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter
@@ -123,6 +123,8 @@ class Intake:
                 commands.append(self.parse(arrival.payload))
             except BadInput as bad:
                 letters.append(self._letter(arrival, bad))
+            except Skipped as skipped:
+                log.debug("skipped", source=self.name, place=arrival.position, detail=str(skipped))
         return commands, letters
 
     def _commit(self, commands: Sequence[Command], letters: Sequence[DeadLetter], position: int) -> Taken:

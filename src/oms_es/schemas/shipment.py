@@ -133,11 +133,15 @@ class DeferBooking(ShipmentCommand, SystemCommand):
 
 
 class RecordBooking(ShipmentCommand, SystemCommand):
-    """The carrier will fetch it, under this number; cartons may have numbers of their own."""
+    """The carrier will fetch it, under this number; cartons may have numbers of their own.
+
+    `booked_at`: since when the number is this parcel's. What a carrier saw of it long before is of another parcel.
+    """
 
     carrier: Identifier
     tracking_number: Identifier
     carton_numbers: Annotated[dict[Identifier, Identifier], Field(max_length=CARTONS_MAX)] = {}
+    booked_at: Moment | None = None
 
 
 class RecordBookingFailure(ShipmentCommand, SystemCommand):
@@ -265,6 +269,7 @@ class ShipmentBooked(ShipmentEvent):
     carrier: str
     tracking_number: str
     carton_numbers: dict[str, str] = {}
+    booked_at: Moment | None = None
 
 
 class ShipmentBookingFailed(ShipmentEvent):

@@ -15,6 +15,8 @@ from oms_es.schemas.types import Identifier, Moment, Text
 
 SIGHTINGS_MAX = 500
 """In one report."""
+SHARED_MAX = 100
+"""Parcels under one number that are named."""
 
 
 class Sighting(Message):
@@ -39,9 +41,29 @@ class RecordTracking(SystemCommand):
         return f"tracker-{self.carrier}/{self.tracking_number}"
 
 
+class RecordSharedNumber(SystemCommand):
+    """Several parcels were booked under one number: nobody can say whose history it has."""
+
+    carrier: Identifier
+    tracking_number: Identifier
+    shipment_ids: Annotated[tuple[Identifier, ...], Field(min_length=2, max_length=SHARED_MAX)]
+
+    @property
+    def stream(self) -> str:
+        return f"tracker-{self.carrier}/{self.tracking_number}"
+
+
 class TrackingReported(Event):
     """What is new of it."""
 
     carrier: str
     tracking_number: str
     sightings: tuple[Sighting, ...]
+
+
+class TrackingNumberShared(Event):
+    """It is on several parcels, and what is reported of it is brought to none of them."""
+
+    carrier: str
+    tracking_number: str
+    shipment_ids: tuple[str, ...]

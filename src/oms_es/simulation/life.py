@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, TOKEN_MODES
+from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, REUSED_NUMBER, TOKEN_MODES
 from oms_es.kernel import Command
 from oms_es.runtime.codec import event_id_of
 from oms_es.schemas import item as i
@@ -230,6 +230,7 @@ def parcels(draw: Draw) -> Iterator[Action]:
     seen = Sighting(milestone_id="seen", status=chance.choice(("in_transit", "exception")), occurred_at=moment(at))
     tracked = RecordTracking(carrier="simulated", tracking_number=number, sightings=(seen,))
     yield draw.action(at + chance.uniform(0.0, 100.0), tracked)
+    yield draw.action(at + 60.0, tracked.model_copy(update={"tracking_number": REUSED_NUMBER}))
 
 
 def strange_journeys(draw: Draw) -> Iterator[Action]:

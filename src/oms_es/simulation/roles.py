@@ -114,6 +114,7 @@ def hazards_of(world: World) -> Hazards:
         refused=world.refused,
         stubborn=world.stubborn,
         pickup_seconds=world.pickup_seconds,
+        reused=world.reused,
     )
 
 

@@ -100,6 +100,8 @@ class World(NamedTuple):
     refund_failure: float = 0.0
     mute: float = 0.0
     """Of carriers: neither an answer nor a callback."""
+    reused: float = 0.0
+    """Of carriers: a number that another parcel has."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ PROFILES: Mapping[str, Profile] = {
                 dispute=0.05,
                 refund_failure=0.05,
                 mute=0.01,
+                reused=0.1,
             ),
             0.1,
             skew_seconds=10.0,
