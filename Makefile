@@ -9,13 +9,14 @@ CHILDREN ?= 2
 SAMPLE ?= 1000
 MUTANTS ?=
 PROCESSES ?= 2
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 # Libraries are compiled once: where Python may not write what it compiled, every process would compile them anew.
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check guards soak bench faults mutants kafka reference schemas release format clean
+.PHONY: demo test check guards soak bench faults mutants kafka reference schemas release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -69,8 +70,15 @@ kafka: $(VENV)/.synced
 reference schemas: $(VENV)/.synced
 	@$(VENV)/bin/oms-es reference write
 
+# What is published, and a database as this version makes it: both are kept for ever. Commit them, then `make tag`.
 release: reference
 	@$(VENV)/bin/oms-es reference release
+	@$(VENV)/bin/python tests/upgrades/keep.py $(VERSION)
+
+tag:
+	@test -z "$$(git status --porcelain)" || { echo "commit first: a tag names what is committed" >&2; exit 1; }
+	@test -f docs/reference/published/$(VERSION).json || { echo "run make release first" >&2; exit 1; }
+	@git tag --annotate v$(VERSION) --message "Release $(VERSION)"
 
 format: $(VENV)/.synced
 	$(RUN) ruff format .

@@ -97,14 +97,14 @@ from oms_es.projections import (
     tracking_numbers,
     tracking_reports,
 )
-from oms_es.runtime import changes, command_letters, dead_letters, documents, relay
-from oms_es.runtime.codec import Cause
+from oms_es.runtime import changes, command_letters, dead_letters, documents, relay, schema
+from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import Bell, Feed, Log
 from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
-from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_tables, read_model_engine
+from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_indexes, read_model_engine
 from oms_es.runtime.rebuild import Rebuild
-from oms_es.runtime.recorder import MIGRATION_LOCK, TRACKING, Recorder, datastore_of
+from oms_es.runtime.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
 from oms_es.runtime.store import Batch, Store
 from oms_es.schemas.shipment import LabelDocument
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -189,34 +189,68 @@ PARSERS: Mapping[str, Parser] = {
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
 
 
-class NotMigrated(Exception):  # noqa: N818 - says what to do
-    """The database has no tables of ours yet, or those of an older version."""
+RebuildProgress = Callable[[str], Callable[[int, int], None]]
+"""Makes, for a read model, what is given the position reached and the last position."""
+
+
+def unseen(_read_model: str) -> Callable[[int, int], None]:
+    """Progress that nobody watches."""
+    return lambda _reached, _last: None
 
 
 class OnKafka(Exception):  # noqa: N818 - says what to do
     """What is done in this database is done by way of Kafka."""
 
 
-def migrate(database_url: str) -> None:
-    """Make every table that is missing. Safe to run again, and from several processes at once."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
+def migrate(database_url: str, *, told: frozenset[str] = frozenset(), progress: RebuildProgress = unseen) -> None:
+    """Make every table of this version, and fold the read models anew that this version folds otherwise.
+
+    Safe to run again, also after it was interrupted, and from several processes at once; whatever works on an older
+    database is to be stopped first. `told`: read models whose rows are published on Kafka. Raises NewerDatabase.
+    """
+    with psycopg.connect(database_url, autocommit=True) as connection, datastore_of(database_url) as datastore:
         connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-        with datastore_of(database_url) as datastore:
-            Recorder(datastore).create_table()
+        stored = schema.versions(connection, PROJECTIONS)
+        schema.refuse_newer(stored, PROJECTIONS)
+        recorder = Recorder(datastore)
+        recorder.create_table()
         with connection.transaction():
             for statement in _tables():
-                connection.execute(statement.encode())
+                connection.execute(statement)
+        stale = [projection for projection in PROJECTIONS if schema.stale(stored, projection)]
+        end = recorder.end()
+        with connection.transaction():
+            _make_missing(connection, stale, end)
+        engine = read_model_engine(database_url)
+        for projection in stale if end else ():
+            published = projection.name in told
+            rebuild = Rebuild(projection, database_url, recorder, Codec(VOCABULARY), engine, told=published)
+            rebuild.run(progress(projection.name))
+        engine.dispose()
+        schema.record(connection, stale)
 
 
-def _tables() -> Sequence[str]:
-    return (
-        dead_letters.CREATE,
-        documents.CREATE,
-        *changes.CREATE,
-        *relay.CREATE,
-        *simulators.CREATE,
-        *create_tables(PROJECTIONS),
+def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Projection], end: int) -> None:
+    """An empty table claims to have taken the whole log, from which it is folded at once."""
+    for projection in projections:
+        if schema.stored_columns(connection, projection.name):
+            continue
+        connection.execute(schema.created(projection.table))
+        for statement in create_indexes(projection):
+            connection.execute(statement)
+        if end:
+            connection.execute(ADVANCE_FIRST, Advance(projection.name, 0, end)._asdict())
+
+
+def _tables() -> Sequence[bytes]:
+    statements = (
+        schema.CREATE,
+        (dead_letters.CREATE, documents.CREATE),
+        changes.CREATE,
+        relay.CREATE,
+        simulators.CREATE,
     )
+    return [statement.encode() for some in statements for statement in some]
 
 
 def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
@@ -319,11 +353,7 @@ class Parts:
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:
-            newest = connection.execute(
-                "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'generation'", [TRACKING]
-            ).fetchone()
-        if newest is None:
-            raise NotMigrated("the database lacks tables of this version; run `oms-es migrate` once")
+            schema.require(connection, PROJECTIONS)
         return self
 
     def __exit__(

@@ -19,7 +19,7 @@ import structlog
 import typer
 
 from oms_es import display
-from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, Parts, migrate
+from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, Parts
 from oms_es.audit import as_of, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.verify import Report, verify
@@ -30,7 +30,7 @@ from oms_es.failures import Code, NotFound, failed
 from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused, Skipped
 from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages
-from oms_es.runtime import dead_letters, lines, metrics
+from oms_es.runtime import dead_letters, lines, metrics, schema
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, Taken
 from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_topics
@@ -54,12 +54,12 @@ from oms_es.terminal import (
     OrderName,
     actor_of,
     is_simulated,
+    migrated,
     moment_of,
     not_known_at,
     opened,
     print_json,
     reading,
-    require_tables,
     say,
     set_up,
     who,
@@ -158,7 +158,7 @@ def demo_database(settings: Settings, *, keep: bool) -> Iterator[Database]:
             settings = settings.model_copy(update={"database_url": None, "home": Path(home) / "home"})
         say("starting a database")
         place = stack.enter_context(database(settings, "engine"))
-        migrate(place.url)
+        migrated(place.url)
         yield place
 
 
@@ -188,7 +188,7 @@ def run_engine() -> None:
     collect_seldom()
     with database(settings, "engine") as place:
         if place.alone:
-            migrate(place.url)
+            migrated(place.url)
         engine = Engine(
             place.url,
             simulated=is_simulated(settings),
@@ -275,10 +275,10 @@ def kafka_of(settings: Settings, bootstrap: str | None = None) -> Config:
 
 @app.command(name="migrate")
 def migrate_database() -> None:
-    """Make the tables that are missing. Safe to run again."""
+    """Make the tables that are missing, and fold anew what this version folds otherwise. Safe to run again."""
     with database(set_up(), "engine") as place:
-        migrate(place.url)
-        say(f"every table is there on {place.place}")
+        migrated(place.url)
+        say(f"every table and read model of this version is there on {place.place}")
 
 
 @orders_app.command("import")
@@ -560,7 +560,7 @@ def verify_history(*, json: Json = False) -> None:
     """Read the whole history: was any promise broken, and is every read model what history says?"""
     with database(set_up(), "reader") as place:
         with queries.reading(place.url) as connection:
-            require_tables(connection)
+            schema.require(connection, PROJECTIONS)
         report = verified(place.url)
     if json:
         print_json({"passed": report.passed, **report._asdict()})

@@ -13,7 +13,7 @@ from enum import IntEnum
 from psycopg import Error as DatabaseError
 from pydantic import ValidationError
 
-from oms_es.app import NotMigrated, OnKafka
+from oms_es.app import OnKafka
 from oms_es.demo.completejourney import MissingExtra
 from oms_es.demo.run import OtherDemo
 from oms_es.kernel import Refused
@@ -22,6 +22,7 @@ from oms_es.runtime.embedded import EmbeddedError
 from oms_es.runtime.kafka import KafkaUnavailable
 from oms_es.runtime.loop import Stopped
 from oms_es.runtime.rebuild import AlreadyRebuilding
+from oms_es.runtime.schema import NewerDatabase, NotMigrated
 from oms_es.runtime.session import NoDatabase
 from oms_es.runtime.store import OUTAGES
 from oms_es.settings import Settings
@@ -61,7 +62,7 @@ class NotFound(Exception):  # noqa: N818 - an answer
 
 FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
     ((OtherDemo, MissingExtra, UnknownRole, NoGateways, AlreadyReleased), Code.USAGE),
-    ((NoDatabase, NotMigrated, OnKafka, EmbeddedError, AlreadyRebuilding), Code.NO_DATABASE),
+    ((NoDatabase, NotMigrated, NewerDatabase, OnKafka, EmbeddedError, AlreadyRebuilding), Code.NO_DATABASE),
     ((KafkaUnavailable,), Code.NO_KAFKA),
     ((NotFound,), Code.NOT_FOUND),
     ((Refused,), Code.REFUSED),

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Literal, TypeVar
 
 import structlog
 import typer
 from pydantic_core import to_json
 
-from oms_es.app import Engine, NotMigrated, Parts, Unconnected, migrate
+from oms_es import display
+from oms_es.app import PROJECTIONS, Engine, Parts, Unconnected, migrate
 from oms_es.audit import queries
 from oms_es.failures import NotFound
 from oms_es.kernel import Command, SystemCommand
+from oms_es.runtime import schema
 from oms_es.runtime.logging import configure_logging
 from oms_es.runtime.session import database
 from oms_es.settings import Settings
+from oms_es.workers import TOLD
 
 log = structlog.get_logger(__name__)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -39,13 +44,14 @@ def set_up(level: Level = "warning") -> Settings:
 @contextmanager
 def reading(settings: Settings) -> Iterator[queries.Connection]:
     with database(settings, "reader") as place, queries.reading(place.url) as connection:
-        require_tables(connection)
+        schema.require(connection, PROJECTIONS)
         yield connection
 
 
-def require_tables(connection: queries.Connection) -> None:
-    if not queries.migrated(connection):
-        raise NotMigrated("the database has no tables yet; run `oms-es migrate` once")
+def migrated(database_url: str) -> None:
+    """Migrate, with progress on a terminal."""
+    with display.progress_on(display.console_on(sys.stderr)) as progress:
+        migrate(database_url, told=TOLD, progress=partial(display.history_progress, progress))
 
 
 @contextmanager
@@ -53,7 +59,7 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
     """To append. Where no other engine runs on an embedded database, this one then does what follows."""
     with database(settings, "writer") as place:
         if place.alone:
-            migrate(place.url)
+            migrated(place.url)
         with opened(Engine(place.url, simulated=is_simulated(settings))) as engine:
             yield engine
             if place.alone and run:

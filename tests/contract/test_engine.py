@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from conftest import fresh_database
-from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS, Engine, NotMigrated, engine_on, migrate
+from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS, Engine, engine_on, migrate
 from oms_es.audit.verify import Report, verify
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulators import PAYMENT_CALLBACKS, Chaos
@@ -22,6 +22,7 @@ from oms_es.runtime.dead_letters import listed
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.intake import Arrival
 from oms_es.runtime.loop import FeedReader, GatewayWorker, Loop, Stopped
+from oms_es.runtime.schema import NotMigrated
 from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, CancelOrder, OrderLine, OrderPlaced, PlaceOrder, RetrySourcing
 from oms_es.schemas.stock import ReceiveStock, ReserveStock, SetSafetyStock

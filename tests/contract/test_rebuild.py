@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, NotMigrated, Parts, engine_on, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts, engine_on, migrate
 from oms_es.audit.verify import verify
 from oms_es.demo.workload import Workload
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
@@ -221,16 +221,6 @@ def test_a_read_model_that_has_taken_nothing_is_empty(database_url: str) -> None
     with Parts(database_url) as parts:
         parts.store.execute([(Cause("test"), [ReceiveStock(sku="A", location="x", receipt_id="r", quantity=1)])])
         assert rebuilt(parts, stock_levels.projection)[1:5] == (0, 0, 0, 0)
-
-
-def test_a_database_of_an_older_version_says_what_to_do(database_url: str) -> None:
-    migrate(database_url)
-    done(database_url, "ALTER TABLE oms_tracking DROP COLUMN generation")
-    with pytest.raises(NotMigrated, match="oms-es migrate"), Parts(database_url):
-        pass
-    migrate(database_url)
-    with Parts(database_url):
-        pass
 
 
 def test_how_far_a_role_is_where_it_came_from_the_log_to_partitions() -> None:

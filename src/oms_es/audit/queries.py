@@ -37,10 +37,6 @@ def reading(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def migrated(connection: Connection) -> bool:
-    return connection.execute("SELECT to_regclass(%s) AS found", [EVENTS]).fetchall()[0]["found"] is not None
-
-
 def phases(connection: Connection) -> dict[str, int]:
     """How many orders stand where."""
     rows = connection.execute("SELECT phase, count(*) AS orders FROM order_status GROUP BY phase ORDER BY phase")

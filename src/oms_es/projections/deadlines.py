@@ -42,7 +42,7 @@ table = Table(
     Column("units", BigInteger, nullable=False),
     Index("deadlines_by_time", "due_at"),
 )
-projection = Projection(table)
+projection = Projection(table, version=2)
 UNTIL_PAID, UNTIL_AVAILABLE, UNTIL_RETRIED = "payment", "presale", "retry"
 
 

@@ -33,7 +33,7 @@ table = Table(
     Column("actor", Text, nullable=False),
     Column("summary", Text, nullable=False),
 )
-projection = Projection(table, insert_only=True)
+projection = Projection(table, version=2, insert_only=True)
 
 SUMMARY_CHARACTERS_MAX = 200
 STOCK = "{e.quantity} x {e.sku} at {e.location}"

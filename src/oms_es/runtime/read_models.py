@@ -37,8 +37,9 @@ from sqlalchemy import (
     text,
     true,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSON, insert
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from oms_es.kernel import Facts, Fold, Key, Projection, Recorded, Row, Wanted
@@ -75,14 +76,11 @@ def read_model_engine(database_url: str) -> Engine:
     return create_engine("postgresql+psycopg://", creator=connected, pool_size=4)
 
 
-def create_tables(projections: Iterable[Projection]) -> list[str]:
-    """The statements that make the tables and their indexes, to be run under the migration lock."""
-    statements: list[Any] = []
-    for projection in projections:
-        statements.append(CreateTable(projection.table, if_not_exists=True))
-        statements += [CreateIndex(index, if_not_exists=True) for index in sorted(projection.table.indexes, key=_name)]
-    engine = create_engine("postgresql+psycopg://")
-    return [str(statement.compile(engine)) for statement in statements]
+def create_indexes(projection: Projection) -> list[bytes]:
+    """The statements that make the indexes of its table that are missing."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's dialects have no types
+    indexes = sorted(projection.table.indexes, key=_name)
+    return [str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)).encode() for index in indexes]
 
 
 def _name(index: Any) -> str:

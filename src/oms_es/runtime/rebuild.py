@@ -24,8 +24,9 @@ from oms_es.runtime.changes import MARK_CHANGED, changes
 from oms_es.runtime.codec import Codec
 from oms_es.runtime.coverage import NOTHING, Progress
 from oms_es.runtime.log import READ_MAX
-from oms_es.runtime.read_models import ReadModel, SqlRows, lock_of
+from oms_es.runtime.read_models import ReadModel, SqlRows, create_indexes, lock_of
 from oms_es.runtime.recorder import IDLE_SECONDS_MAX, TRACKING, Advance, Recorder
+from oms_es.runtime.schema import created, record_read_models, reshaped, stored_columns
 
 SUFFIX = "_rebuilt"
 ROUNDS_MAX = 10
@@ -97,6 +98,7 @@ class Rebuild:
                 reached = Progress.stored(connection)
                 events += self._fold(known, reached, progress)
                 written, removed = self._replace(connection)
+                record_read_models(connection, [self.projection])
                 if self.told and reached.partitions:
                     self._tell(connection, [*written, *removed], max(reached.places(self.projection.name).values()))
             ended = time.monotonic()
@@ -115,11 +117,7 @@ class Rebuild:
             raise AlreadyRebuilding(f"{self.projection.name} is being rebuilt already; wait for that to end")
         drop = SQL("DROP TABLE IF EXISTS {}").format(self.beside)
         connection.execute(drop)
-        connection.execute(
-            SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY ({}))").format(
-                self.beside, self.live, _names(self.keys)
-            )
-        )
+        connection.execute(created(self.fresh.projection.table, "UNLOGGED"))
         self.fresh.forget()
         try:
             yield
@@ -177,6 +175,8 @@ class Rebuild:
 
     def _replace(self, connection: Connection) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
         """The keys of the rows that were written, and of those that were removed."""
+        if alterations := reshaped(self.projection.table, stored_columns(connection, self.projection.name)):
+            return self._replace_all(connection, alterations)
         same = self._on("l", "b")
         removed = connection.execute(
             SQL("DELETE FROM {} AS l WHERE NOT EXISTS (SELECT FROM {} AS b WHERE {}) RETURNING {}").format(
@@ -199,6 +199,23 @@ class Rebuild:
             )
         ).fetchall()
         return written, removed
+
+    def _replace_all(
+        self, connection: Connection, alterations: Sequence[Composed]
+    ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+        """The same where the table has other columns: every row is written, and readers wait meanwhile."""
+        old = connection.execute(SQL("SELECT * FROM {}").format(self.live)).fetchall() if self.told else []
+        connection.execute(SQL("TRUNCATE {}").format(self.live))
+        for alteration in alterations:
+            connection.execute(alteration)
+        for index in create_indexes(self.projection):
+            connection.execute(index)
+        written = connection.execute(
+            SQL("INSERT INTO {} ({columns}) SELECT {columns} FROM {} RETURNING {}").format(
+                self.live, self.beside, _names(self.keys), columns=_names(self.columns)
+            )
+        ).fetchall()
+        return written, [row for row in old if row.keys() >= set(self.keys)]
 
     def _on(self, one: str, other: str) -> Composed:
         pairs = [SQL("{} = {}").format(Identifier(one, key), Identifier(other, key)) for key in self.keys]
