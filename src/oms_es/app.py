@@ -227,7 +227,7 @@ def migrate(database_url: str, *, told: frozenset[str] = frozenset(), progress: 
             rebuild = Rebuild(projection, database_url, recorder, Codec(VOCABULARY), engine, told=published)
             rebuild.run(progress(projection.name))
         engine.dispose()
-        schema.record(connection, stale)
+        schema.record(connection, PROJECTIONS)
 
 
 def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Projection], end: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 
 from oms_es import app
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, migrate
 from oms_es.audit.verify import verify
 from oms_es.demo.workload import Workload
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
@@ -56,7 +56,7 @@ def test_a_kept_database_is_refused_then_migrated_verified_and_gone_on_with(kept
     migrate(database_url)
     assert differences(database_url) == []
     assert value(database_url, "SELECT count(*) FROM oms_events") == events > 1_000
-    with engine_on(database_url) as engine:
+    with Engine(database_url, simulated=True) as engine:
         for batch in Workload(7, 20).steps(20):
             engine.tell("test", batch)
         engine.settle()
