@@ -30,6 +30,7 @@ from oms_es.failures import Code, NotFound, failed
 from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused, Skipped
 from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages
+from oms_es.reference.narrowings import NARROWINGS
 from oms_es.runtime import dead_letters, lines, metrics, schema
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, Taken
@@ -618,7 +619,7 @@ def write_reference(directory: Directory = files.DIRECTORY) -> None:
 def check_reference(directory: Directory = files.DIRECTORY) -> None:
     """Is it as it should be, and can whoever built on a release still read us and be understood?"""
     stale = files.stale(directory, files.contents(app))
-    broken = releases.broken_promises(releases.released(directory), messages())
+    broken = releases.broken_promises(releases.released(directory), messages(), NARROWINGS)
     for problem in (*(f"{name} is stale: run `make reference`" for name in stale), *broken):
         typer.echo(problem)
     if broken:

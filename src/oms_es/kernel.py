@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+
+from oms_es.door import STORED, brought_in
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,13 +43,27 @@ class Event(Message):
 class Command(Message):
     """A request, in the imperative, addressed to the one stream that decides it."""
 
+    from_outside: ClassVar[bool] = True
+    """Whether its values are as strange as people and channels can make them."""
+
+    @model_validator(mode="after")
+    def _at_the_door(self, info: ValidationInfo) -> Self:
+        if self.from_outside and info.context is not STORED:
+            brought_in(self)
+        return self
+
     @property
     def stream(self) -> str:
         raise NotImplementedError
 
 
 class SystemCommand(Command):
-    """A command that only the engine gives: its consumers, gateways and ticker, never a person or a channel."""
+    """A command that only the engine gives: its consumers, gateways and ticker, never a person or a channel.
+
+    It may carry what was accepted under an older, wider rule; what the world says in it is brought in by its gateway.
+    """
+
+    from_outside: ClassVar[bool] = False
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error in the program

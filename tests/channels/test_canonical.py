@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_es.channels import DIALECTS
-from oms_es.channels.canonical import QUANTITY_MAX, parse
+from oms_es.channels.canonical import parse
 from oms_es.channels.errors import DETAIL_CHARACTERS_MAX
 from oms_es.kernel import BadInput
 from oms_es.schemas.order import PlaceOrder
-from oms_es.schemas.types import AMOUNT_MINOR_MAX
+from oms_es.schemas.types import AMOUNT_MINOR_MAX, LINE_UNITS_MAX
 
 ORDER: dict[str, Any] = {
     "channel": "web",
@@ -139,7 +139,7 @@ def test_a_value_is_not_repeated_in_the_refusal() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"lines": [LINE | {"quantity": QUANTITY_MAX + 1}]},
+        {"lines": [LINE | {"quantity": LINE_UNITS_MAX + 1}]},
         {"lines": [LINE | {"unit_price_minor": AMOUNT_MINOR_MAX}]},
         {"tax_minor": AMOUNT_MINOR_MAX + 1},
         {"shipping_minor": AMOUNT_MINOR_MAX, "discount_minor": AMOUNT_MINOR_MAX},
@@ -152,8 +152,8 @@ def test_numbers_beyond_what_a_database_keeps_are_refused(changes: dict[str, Any
 
 
 def test_the_greatest_numbers_are_taken() -> None:
-    line = LINE | {"quantity": QUANTITY_MAX, "unit_price_minor": AMOUNT_MINOR_MAX // QUANTITY_MAX}
-    assert parse(json.dumps(ORDER | {"lines": [line]})).demand == {"mug": QUANTITY_MAX}
+    line = LINE | {"quantity": LINE_UNITS_MAX, "unit_price_minor": AMOUNT_MINOR_MAX // LINE_UNITS_MAX}
+    assert parse(json.dumps(ORDER | {"lines": [line]})).demand == {"mug": LINE_UNITS_MAX}
 
 
 def test_a_nul_character_is_refused() -> None:

@@ -25,6 +25,7 @@ from oms_es.kernel import BadInput
 from oms_es.reference import files, json_schemas, releases
 from oms_es.reference.asyncapi import EVENT_HEADERS, STATE_HEADERS, headers
 from oms_es.reference.json_schemas import Described, messages, opened
+from oms_es.reference.narrowings import NARROWINGS, Narrowing
 from oms_es.runtime.changes import key_text
 from oms_es.runtime.kafka import Outgoing, Place, Publisher
 from oms_es.runtime.outlets import State, StateOutlet
@@ -154,7 +155,7 @@ def test_a_column_whose_type_nobody_has_published_is_refused() -> None:
 
 def test_the_reference_in_the_repository_is_that_of_this_program_and_breaks_no_release() -> None:
     assert files.stale(REFERENCE, files.contents(cli.app)) == [], "run `make reference`, and commit what it writes"
-    broken = releases.broken_promises(releases.released(REFERENCE), messages())
+    broken = releases.broken_promises(releases.released(REFERENCE), messages(), NARROWINGS)
     assert broken == [], releases.ADVICE
 
 
@@ -223,6 +224,27 @@ def test_a_release_holds_for_whoever_sends(tmp_path: Path, today: Described, pro
     found = releases.broken_promises(releases.released(tmp_path), [today])
     assert bool(found) == bool(problem)
     assert all(f"Placed, since 1.0: {problem}" in one for one in found)
+
+
+def test_what_is_taken_may_narrow_by_what_is_listed_with_a_reason_and_by_nothing_else(tmp_path: Path) -> None:
+    releases.release(tmp_path, "1.0", [described(kind="inbound")])
+    shorter = {"a": {"type": "string", "maxLength": 9}}
+    shortest = {"a": {"type": "string", "maxLength": 8}}
+    known = Narrowing("Placed", "1.0", "$.a: maxLength unbounded, where 9 was promised", "longer was always lost")
+
+    def found(properties: Any, *narrowings: Narrowing) -> list[str]:
+        today = [described(kind="inbound", properties=properties)]
+        return releases.broken_promises(releases.released(tmp_path), today, narrowings)
+
+    assert found(shorter)
+    assert found(shorter, known) == []
+    assert any("where 8 was promised" in one for one in found(shortest, known))
+
+
+def test_every_narrowing_is_one_that_there_is_and_says_why() -> None:
+    there_are = releases.broken_promises(releases.released(REFERENCE), messages())
+    assert sorted(narrowing.found for narrowing in NARROWINGS) == sorted(there_are)
+    assert all(len(narrowing.reason) > 40 for narrowing in NARROWINGS)
 
 
 def test_every_release_counts_not_only_the_newest(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from oms_es.door import PROBLEM
 from oms_es.kernel import BadInput
 
 __all__ = ["BadInput", "bad_input"]
@@ -20,7 +21,8 @@ def bad_input(error: ValidationError) -> BadInput:
         return BadInput("not_json", one_line(f"{expected}; send one JSON object per message, in UTF-8"))
     where = ".".join(str(part) for part in first["loc"]) or "order"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return BadInput("invalid_order", one_line(f"{where}: {expected}{more}; correct it and send the order again"))
+    reason = "out_of_range" if first["type"] == PROBLEM else "invalid_order"
+    return BadInput(reason, one_line(f"{where}: {expected}{more}; correct it and send the order again"))
 
 
 def one_line(text: str) -> str:

@@ -264,7 +264,7 @@ def _with_stated_total(placed: PlaceOrder, order: ShopifyOrder) -> PlaceOrder:
     if placed.total_minor == stated:
         return placed
     if tip > 0 and placed.total_minor + tip == stated:
-        return canonical.checked(placed.model_copy(update={"shipping_minor": placed.shipping_minor + tip}))
+        return canonical.order_of({**dict(placed), "shipping_minor": placed.shipping_minor + tip})
     raise BadInput(
         "total_mismatch",
         f"order {order.id}: total_price is {stated} minor units and its parts make {placed.total_minor}; "

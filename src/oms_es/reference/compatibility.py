@@ -192,10 +192,10 @@ def _sizes(of: str, narrow: Schema, wide: Schema, path: str) -> Iterator[str]:
 
 def _numbers(kind: str, narrow: Schema, wide: Schema, path: str) -> Iterator[str]:
     whole = kind == "integer"
-    if _lower(narrow, whole=whole) < _lower(wide, whole=whole):
-        yield f"{path}: may be smaller than was promised"
-    if _upper(narrow, whole=whole) < _upper(wide, whole=whole):
-        yield f"{path}: may be greater than was promised"
+    if (mine := _lower(narrow, whole=whole)) < (theirs := _lower(wide, whole=whole)):
+        yield f"{path}: from {mine[0]}, where from {theirs[0]} was promised"
+    if (mine := _upper(narrow, whole=whole)) < (theirs := _upper(wide, whole=whole)):
+        yield f"{path}: up to {-mine[0]}, where up to {-theirs[0]} was promised"
     if (step := wide.get("multipleOf")) and narrow.get("multipleOf") != step:
         yield f"{path}: need not be a multiple of {step}"
 

@@ -14,11 +14,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from sqlalchemy import ARRAY, Column, DateTime, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.channels import canonical
 from oms_es.runtime.outlets import State
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
-from oms_es.schemas.types import AMOUNT_MINOR_MAX
+from oms_es.schemas.types import AMOUNT_MINOR_MAX, LINE_UNITS_MAX, YEARS
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.workers import CATEGORY_OF, STATES
 
@@ -29,8 +28,10 @@ JSON_TYPES: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean"
 ORDER_RULES = (
     "An order, as any program can write it. Closed: a field that is not named here is refused. Told again, with the "
     "same channel and external_id, it is the same order. Beyond the schema: each line has its own line_id; a line is "
-    f"of at most {canonical.QUANTITY_MAX} units; the total is from 0 to {AMOUNT_MINOR_MAX} minor units; placed_at is "
-    f"in a year from {canonical.YEARS[0]} to {canonical.YEARS[-1]}; no text holds the character NUL."
+    f"of at most {LINE_UNITS_MAX} units; the total is from 0 to {AMOUNT_MINOR_MAX} minor units, also before the "
+    f"discount; a moment is in a year from {YEARS[0]} to {YEARS[-1]}; no text holds the character NUL, and no name a "
+    "control character or one that turns the direction of writing. Spaces around a name are taken away, and Unicode is "
+    "brought to normal form C."
 )
 
 Schema = Mapping[str, Any]

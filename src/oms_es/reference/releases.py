@@ -1,7 +1,8 @@
 """What was published before, a file per release, and whether today's messages keep its promises.
 
 Invariant: a release is never changed. Whoever built on any of them can read what we send today, and is still
-understood: every open schema that was published allows what we send, and what could be sent to us is still taken.
+understood: every open schema that was published allows what we send, and what could be sent to us is still taken,
+but for what could only stop the engine or be lost (narrowings.py).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any, NamedTuple
 
 from oms_es.reference.compatibility import problems
 from oms_es.reference.json_schemas import Described
+from oms_es.reference.narrowings import Narrowing
 
 RELEASES = "published"
 ADVICE = (
     "Give a new field a default and leave the others as they are; "
-    "a changed meaning is a new message, and one that is taken must stay as wide as it was."
+    "a changed meaning is a new message, and one that is taken must stay as wide as it was, but for what could only "
+    "stop the engine or be lost: list that with its reason in reference/narrowings.py."
 )
 
 
@@ -53,14 +56,19 @@ def release(directory: Path, version: str, messages: Iterable[Described]) -> Pat
     return file
 
 
-def broken_promises(releases: Iterable[Release], messages: Iterable[Described]) -> list[str]:
+def broken_promises(
+    releases: Iterable[Release], messages: Iterable[Described], narrowings: Iterable[Narrowing] = ()
+) -> list[str]:
+    """What is neither kept nor listed as narrowed, with a reason."""
     today = {message.name: message for message in messages}
-    return [
+    listed = {narrowing.found for narrowing in narrowings}
+    found = [
         f"{name}, since {before.version}: {problem}"
         for before in releases
         for name, was in before.messages.items()
         for problem in _problems(was, today.get(name))
     ]
+    return [problem for problem in found if problem not in listed]
 
 
 def _problems(was: Mapping[str, Any], now: Described | None) -> Iterator[str]:

@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
+from oms_es.door import STORED
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
 
@@ -122,7 +123,7 @@ class Codec:
     def _stored(self, name: str, state: bytes) -> Stored[Any]:
         shape, current = self.shapes[name], self.events[name].schema_version
         try:
-            stored = shape.model_validate_json(state)
+            stored = shape.model_validate_json(state, context=STORED)
         except ValidationError:
             if from_json(state)["schema_version"] == current:
                 raise
@@ -131,7 +132,7 @@ class Codec:
                 return stored
         body = from_json(state)
         event = upcast(name, body["schema_version"], body["event"], upcasters=self.upcasters, current=current)
-        return shape.model_validate({**body, "event": event, "schema_version": current})
+        return shape.model_validate({**body, "event": event, "schema_version": current}, context=STORED)
 
 
 def opened(state: bytes) -> tuple[bytes, dict[str, Any]]:

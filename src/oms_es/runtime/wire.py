@@ -15,6 +15,7 @@ from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
+from oms_es.door import STORED
 from oms_es.kernel import Event, Recorded
 from oms_es.runtime.codec import StoredRow, opened
 from oms_es.runtime.kafka import Headers, Message, Outgoing, Place, partition_of
@@ -100,8 +101,8 @@ class Wire:
         name, version = headers["ce_type"].decode(), int(headers["ce_schemaversion"])
         shape = self.events[name]
         if version == shape.schema_version:
-            return shape.model_validate_json(value)
-        return shape.model_validate(self._upcast(name, version, value, shape.schema_version))
+            return shape.model_validate_json(value, context=STORED)
+        return shape.model_validate(self._upcast(name, version, value, shape.schema_version), context=STORED)
 
     def _upcast(self, name: str, version: int, event: bytes, current: int) -> Any:
         return upcast(name, version, from_json(event), upcasters=self.upcasters, current=current)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from oms_es.kernel import Command, Event
-from oms_es.schemas.types import IDENTIFIER_LENGTH_MAX, Identifier, Text
+from oms_es.schemas.types import Identifier, PartName, Text
 
 Subject = Literal["order", "sku", "carrier"]
 Rating = Annotated[int, Field(ge=1, le=5)]
@@ -22,7 +22,7 @@ class RecordFeedback(Command):
     order_id: Identifier
     feedback_id: Identifier
     subject: Subject = "order"
-    about: Annotated[str, StringConstraints(max_length=IDENTIFIER_LENGTH_MAX, pattern=r"^[^\x00]*$")] = ""
+    about: PartName = ""
     rating: Rating
     text: Text = ""
 

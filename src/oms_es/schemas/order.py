@@ -16,16 +16,19 @@ from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.types import (
     AMOUNT_MINOR_MAX,
+    COUNT_MAX,
     AmountMinor,
     Channel,
     Country,
     Currency,
     Identifier,
+    LineQuantity,
     LocationId,
     Moment,
     Sku,
     Text,
     Units,
+    at_most,
     refuse_card_number,
 )
 
@@ -47,7 +50,7 @@ def order_id_of(channel: str, external_id: str) -> str:
 class OrderLine(Message):
     line_id: Identifier
     sku: Sku
-    quantity: Units
+    quantity: LineQuantity
     unit_price_minor: AmountMinor
 
 
@@ -185,6 +188,12 @@ class PlaceOrder(Command, OrderContent):
             refuse_card_number(token)
         return self
 
+    @model_validator(mode="after")
+    def _fits_before_the_discount(self) -> Self:
+        if self.total_minor + self.discount_minor > AMOUNT_MINOR_MAX:
+            raise ValueError(f"lines, shipping and tax would exceed {AMOUNT_MINOR_MAX}: split the order")
+        return self
+
     @cached_property
     def order_id(self) -> str:
         return order_id_of(self.channel, self.external_id)
@@ -233,7 +242,7 @@ class Candidate(Message):
 class SourceOrder(OrderCommand, SystemCommand):
     """The answer to sourcing attempt `attempt`; `backordered` is what no location can promise."""
 
-    attempt: PositiveInt
+    attempt: Annotated[PositiveInt, at_most(COUNT_MAX)]
     assignments: tuple[Assignment, ...]
     backordered: dict[Sku, Units] = {}
     candidates: tuple[Candidate, ...] = ()
@@ -247,7 +256,7 @@ class SourceOrder(OrderCommand, SystemCommand):
 class ExplodeBundles(OrderCommand, SystemCommand):
     """Some of what sourcing attempt `attempt` asks for are bundles: their components are to be sourced instead."""
 
-    attempt: PositiveInt
+    attempt: Annotated[PositiveInt, at_most(COUNT_MAX)]
     bundles: dict[Sku, dict[Sku, Units]]
 
 
@@ -372,7 +381,7 @@ class LineUnits(Message):
     """Units of one line of an order."""
 
     line_id: Identifier
-    quantity: Units
+    quantity: LineQuantity
 
 
 class AmendOrder(OrderCommand):
@@ -390,7 +399,7 @@ class AmendOrder(OrderCommand):
     shipping_minor: AmountMinor | None = None
     discount_minor: AmountMinor | None = None
     tax_minor: AmountMinor | None = None
-    revision: PositiveInt | None = None
+    revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
     keep: bool = False
 
     @property
@@ -444,7 +453,7 @@ class RefundLine(Message):
     """What of a line is to be refunded: so many units at what was paid for them, or an amount."""
 
     line_id: Identifier
-    quantity: Units | None = None
+    quantity: LineQuantity | None = None
     amount_minor: Annotated[AmountMinor, Field(gt=0)] | None = None
 
     @model_validator(mode="after")

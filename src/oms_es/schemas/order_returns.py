@@ -13,13 +13,13 @@ from oms_es.kernel import SystemCommand
 from oms_es.schemas.order import LINES_MAX, LineUnits, OrderCommand, OrderContent, OrderEvent, OrderLine
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.rma import ExpectedLine, Lines, Resolution
-from oms_es.schemas.types import Identifier, Moment
+from oms_es.schemas.types import AMOUNT_MINOR_MAX, Identifier, Moment, ShortName, at_most
 
 
 class RequestReturn(OrderCommand):
     """A customer wants to send units back, or to be refunded and keep them. `replacement`: what an exchange sends."""
 
-    rma_id: Identifier
+    rma_id: ShortName
     lines: Lines
     resolution: Resolution = "refund"
     replacement: Annotated[tuple[OrderLine, ...], Field(max_length=LINES_MAX)] = ()
@@ -40,7 +40,7 @@ class RefundCredit(OrderCommand, SystemCommand):
 
     rma_id: Identifier
     exchange_order_id: Identifier
-    amount_minor: PositiveInt
+    amount_minor: Annotated[PositiveInt, at_most(AMOUNT_MINOR_MAX)]
 
 
 class RecordReturnEnded(OrderCommand, SystemCommand):

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
-from oms_es.schemas.types import AmountMinor, Currency, Identifier, Moment, Text, Token
+from oms_es.schemas.types import AmountMinor, Currency, Identifier, Moment, PartName, Text, Token
 
 ALLOCATIONS_MAX = 1_000
 """Parts of one refund: every line of an order, its shipping and something on top."""
 
 PositiveMinor = Annotated[AmountMinor, Field(gt=0)]
-Part = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00]*$")]
-"""The name of a part of something; empty where there is only one."""
 
 
 class RefundAllocation(Message):
@@ -27,7 +25,7 @@ class RefundAllocation(Message):
     """
 
     kind: Literal["line", "shipping", "goodwill", "credit"]
-    line_id: Part = ""
+    line_id: PartName = ""
     amount_minor: AmountMinor
 
 
@@ -144,14 +142,14 @@ class RecordVoid(PaymentCommand, SystemCommand):
     """The provider let go of the money; `void_id` names a capture whose renewed hold it was."""
 
     reference: Token
-    void_id: Part = ""
+    void_id: PartName = ""
 
 
 class RecordVoidFailure(PaymentCommand, SystemCommand):
     """The provider did not let go of the money."""
 
     reason: Text
-    void_id: Part = ""
+    void_id: PartName = ""
 
 
 class RecordRefund(PaymentCommand, SystemCommand):
@@ -172,20 +170,20 @@ class RecordSilence(PaymentCommand, SystemCommand):
     """The provider answers, but not about this, however often it is asked."""
 
     operation: Literal["reauthorize", "capture", "void", "refund"]
-    part: Part = ""
+    part: PartName = ""
 
 
 class Question(Message):
     """What the provider was asked, and the key under which it knows it: the id of the intent."""
 
     operation: Literal["authorize", "reauthorize", "capture", "void", "refund"]
-    part: Part = ""
+    part: PartName = ""
     key: Identifier
     amount_minor: AmountMinor
     currency: Currency
-    payment_token: Part = ""
-    authorization: Part = ""
-    method: Part = ""
+    payment_token: PartName = ""
+    authorization: PartName = ""
+    method: PartName = ""
 
 
 class RecordAnswerPending(PaymentCommand, SystemCommand, Question):
@@ -196,7 +194,7 @@ class ChaseAnswer(PaymentCommand, SystemCommand):
     """A callback should have come by now: ask what became of it."""
 
     operation: Literal["authorize", "reauthorize", "capture", "void", "refund"]
-    part: Part = ""
+    part: PartName = ""
 
 
 class DisputeCommand(PaymentCommand, SystemCommand):

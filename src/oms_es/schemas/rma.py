@@ -11,7 +11,21 @@ from pydantic import Field, PositiveInt
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.order import LINES_MAX, LineUnits
-from oms_es.schemas.types import Identifier, LocationId, Moment, Text, Units
+from oms_es.schemas.stock import SERIALS_MAX
+from oms_es.schemas.types import (
+    AMOUNT_MINOR_MAX,
+    NAME,
+    NAMED_OR_NOT,
+    PLACE_NAME,
+    Identifier,
+    LineQuantity,
+    LocationId,
+    Moment,
+    ShortName,
+    Text,
+    at_most,
+    at_most_items,
+)
 
 ReturnReason = Literal[
     "damaged", "defective", "wrong_item", "not_as_described", "changed_mind", "arrived_late", "other"
@@ -22,13 +36,14 @@ Grade = Literal["as_new", "opened", "damaged", "defective"]
 Disposition = Literal["sellable", "damaged", "quarantine", "written_off"]
 """Where inspected units go: back to stock in that condition, or nowhere."""
 WINDOW_DAYS_MAX = 3_650
+REASONS_MAX = 20
 
 
 class ReturnLine(Message):
     """Units of one line of an order that are to come back, and why."""
 
     line_id: Identifier
-    quantity: Units
+    quantity: LineQuantity
     reason: ReturnReason
 
 
@@ -50,7 +65,7 @@ class Terms(Message):
     """From the last delivery to the request."""
     return_days: Annotated[int, Field(gt=0, le=WINDOW_DAYS_MAX)] = 21
     """From the approval to the arrival."""
-    reasons: tuple[ReturnReason, ...] = ()
+    reasons: Annotated[tuple[ReturnReason, ...], at_most_items(REASONS_MAX)] = ()
     """Accepted ones; empty accepts all."""
     approve_at_once: bool = True
     """Whether nobody has to look at a request that fits the policy."""
@@ -68,7 +83,7 @@ class OpenRma(RmaCommand, SystemCommand):
     """Open a return that its order allows, under the terms of its channel."""
 
     order_id: Identifier
-    channel: str
+    channel: Annotated[str, NAMED_OR_NOT]
     resolution: Resolution
     lines: tuple[ExpectedLine, ...]
     requested_at: Moment
@@ -101,16 +116,16 @@ class InspectedLine(LineUnits):
 
     grade: Grade
     disposition: Disposition
-    bin: str = ""
-    lot: str = ""
-    serials: tuple[str, ...] = ()
+    bin: Annotated[str, PLACE_NAME] = ""
+    lot: Annotated[str, PLACE_NAME] = ""
+    serials: Annotated[tuple[Annotated[str, NAME], ...], at_most_items(SERIALS_MAX)] = ()
     credited: bool = True
 
 
 class InspectRma(RmaCommand):
     """Goods that came back were looked at."""
 
-    inspection_id: Identifier
+    inspection_id: ShortName
     location: LocationId
     lines: Annotated[tuple[InspectedLine, ...], Field(min_length=1, max_length=LINES_MAX)]
 
@@ -127,7 +142,7 @@ class RecordCreditLeft(RmaCommand, SystemCommand):
     """The exchange costs less than what came back is worth, or is not sent after all."""
 
     exchange_order_id: Identifier
-    amount_minor: PositiveInt
+    amount_minor: Annotated[PositiveInt, at_most(AMOUNT_MINOR_MAX)]
 
 
 class RmaEvent(Event):

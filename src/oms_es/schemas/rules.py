@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.location import LocationKind
 from oms_es.schemas.order import OrderKind
-from oms_es.schemas.types import AmountMinor, Channel, Country, Identifier, LocationId, Text, Units
+from oms_es.schemas.types import AmountMinor, Channel, Country, Identifier, LocationId, Text, Units, at_most_items
 
 RULES_STREAM = "rules-sourcing"
 BUILT_IN_VERSION = "1"
@@ -20,6 +20,7 @@ BUILT_IN_VERSION = "1"
 ELIGIBILITY_RULES_MAX = 100
 NAMES_MAX = 1_000
 TERMS_MAX = 10
+KINDS_MAX = 20
 WEIGHT_MAX = 1_000_000
 BANDS_MAX = 1_000
 DAYS_MAX = 365
@@ -45,11 +46,11 @@ class EligibilityRule(Message):
     rule_id: Identifier
     effect: Literal["only", "never"]
     channels: Annotated[tuple[Channel, ...], Field(max_length=NAMES_MAX)] = ()
-    order_kinds: tuple[OrderKind, ...] = ()
+    order_kinds: Annotated[tuple[OrderKind, ...], at_most_items(KINDS_MAX)] = ()
     delivery_options: Options = ()
     ship_to_countries: Countries = ()
     ship_to_regions: Regions = ()
-    location_kinds: tuple[LocationKind, ...] = ()
+    location_kinds: Annotated[tuple[LocationKind, ...], at_most_items(KINDS_MAX)] = ()
     locations: Annotated[tuple[LocationId, ...], Field(max_length=NAMES_MAX)] = ()
     location_countries: Countries = ()
     location_regions: Regions = ()
@@ -63,7 +64,7 @@ class RateBand(Message):
     """What a parcel costs, and how many days it takes. Of a table the first band that matches holds."""
 
     delivery_options: Options = ()
-    location_kinds: tuple[LocationKind, ...] = ()
+    location_kinds: Annotated[tuple[LocationKind, ...], at_most_items(KINDS_MAX)] = ()
     ship_to_countries: Countries = ()
     distance_km_max: Kilometres = KM_MAX
     cost_minor: AmountMinor

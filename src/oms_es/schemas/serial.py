@@ -11,7 +11,7 @@ from pydantic import Field
 
 from oms_es.kernel import Command, Event, SystemCommand
 from oms_es.schemas.stock import BinName, LotName, Serials
-from oms_es.schemas.types import Identifier, LocationId, Moment, Sku
+from oms_es.schemas.types import Derived, Identifier, LocationId, Moment, Sku
 
 
 class SerialCommand(Command):
@@ -31,7 +31,7 @@ class ReceiveSerials(SerialCommand):
     bin: BinName = ""
     lot: LotName = ""
     lot_expires_at: Moment | None = None
-    inbound_id: Identifier | None = None
+    inbound_id: Derived | None = None
 
 
 class RecordSerialsSeen(SerialCommand, SystemCommand):

@@ -11,16 +11,29 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
-from oms_es.schemas.types import UNITS_MAX, Identifier, LocationId, Moment, Sku, StockKey, Text, Units
+from oms_es.schemas.types import (
+    PLACE_NAME,
+    PLACE_NAME_LENGTH_MAX,
+    UNITS_MAX,
+    Derived,
+    Identifier,
+    LocationId,
+    Moment,
+    Sku,
+    StockKey,
+    Text,
+    Units,
+    shifted,
+)
 
 SERIALS_MAX = 1_000
 """Serial numbers in one command."""
 Condition = Literal["sellable", "damaged", "quarantine"]
 """Only sellable units are promised."""
 ChannelName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")]
-BinName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")]
+BinName = Annotated[str, StringConstraints(max_length=PLACE_NAME_LENGTH_MAX, pattern=r"^[^\x00]*$"), PLACE_NAME]
 """A shelf, a rack, a pallet place. Empty: nobody said where."""
-LotName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")]
+LotName = Annotated[str, StringConstraints(max_length=PLACE_NAME_LENGTH_MAX, pattern=r"^[^\x00]*$"), PLACE_NAME]
 """A batch that was made together. Empty: not told apart."""
 Serials = Annotated[tuple[Identifier, ...], Field(max_length=SERIALS_MAX)]
 UnitsOrZero = Annotated[int, Field(ge=0, le=UNITS_MAX)]
@@ -28,7 +41,8 @@ UnitsOrZero = Annotated[int, Field(ge=0, le=UNITS_MAX)]
 
 def lot_over_at(lot_expires_at: datetime) -> datetime:
     """A lot is good through the day on which it expires, in UTC."""
-    return lot_expires_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    day = lot_expires_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return shifted(day, timedelta(days=1))
 
 
 class StockCommand(Command):
@@ -58,7 +72,7 @@ class AdmitSerials(StockCommand, SystemCommand):
     bin: BinName = ""
     lot: LotName = ""
     lot_expires_at: Moment | None = None
-    inbound_id: Identifier | None = None
+    inbound_id: Derived | None = None
 
 
 class ExpectInbound(StockCommand):
@@ -74,7 +88,7 @@ class ExpectInbound(StockCommand):
 class ReceiveInbound(StockCommand):
     """Expected units have arrived: all that is still outstanding, or `quantity` of them."""
 
-    inbound_id: Identifier
+    inbound_id: Derived
     receipt_id: Identifier
     quantity: Units | None = None
     bin: BinName = ""
@@ -87,7 +101,7 @@ class ReceiveInbound(StockCommand):
 class CancelInbound(StockCommand):
     """What is still outstanding will not come; of a move between locations, it was lost on the way."""
 
-    inbound_id: Identifier
+    inbound_id: Derived
     reason: Text
 
 

@@ -1,0 +1,49 @@
+"""Where less is taken than a release said: only what could do no more than stop the engine, or be lost.
+
+Invariant: each is one problem that the check of compatibility finds, in its words, with the reason why nobody loses
+anything by it. Whatever narrows further has other words, and is found.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from oms_es.schemas.types import LINE_UNITS_MAX, UNITS_MAX, UNSEEN
+
+
+class Narrowing(NamedTuple):
+    """`problem`: in the words of the check, from the field's path on."""
+
+    message: str
+    since: str
+    problem: str
+    reason: str
+
+    @property
+    def found(self) -> str:
+        return f"{self.message}, since {self.since}: {self.problem}"
+
+
+def _name(path: str, before: str = r"^[^\x00]+$", now: str = f"^[^{UNSEEN}]+$") -> Narrowing:
+    problem = f"{path}: pattern {before!r}, where {now!r} was promised"
+    if path in OPTIONAL:
+        problem = f"{path}: string is none of what is allowed ({problem})"
+    return Narrowing("PlaceOrder", "0.1.0", problem, UNSEEN_IN_NAMES)
+
+
+UNSEEN_IN_NAMES = (
+    "A control or direction character in a name is seen by nobody: who types the name, or copies it from where it is "
+    "shown, names another order, line or SKU, and what it named is lost."
+)
+OPTIONAL = frozenset({"$.exchange_of"})
+NARROWINGS = (
+    *map(_name, ("$.external_id", "$.lines[].line_id", "$.delivery_option", "$.exchange_of", "$.payment_token")),
+    *map(_name, ("$.tenders[].method", "$.tenders[].payment_token")),
+    _name("$.lines[].sku", r"^[^\s@\x00]+$", rf"^[^\s@{UNSEEN}]+$"),
+    Narrowing(
+        "PlaceOrder",
+        "0.1.0",
+        f"$.lines[].quantity: up to {UNITS_MAX}, where up to {LINE_UNITS_MAX} was promised",
+        "More was a dead letter since 0.1.0, which the description said and the schema did not.",
+    ),
+)
