@@ -100,7 +100,7 @@ from oms_es.projections import (
 from oms_es.runtime import changes, command_letters, dead_letters, documents, relay, schema
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
-from oms_es.runtime.log import Bell, Feed, Log
+from oms_es.runtime.log import WINDOW_MAX, Bell, Feed, Log
 from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
 from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_indexes, read_model_engine
 from oms_es.runtime.rebuild import Rebuild
@@ -188,6 +188,9 @@ PARSERS: Mapping[str, Parser] = {
 }
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
 
+
+IN_HAND_MAX = WINDOW_MAX // 20
+"""Events that the slowest reader may be behind when more input is taken in: a turn makes twenty times as many."""
 
 RebuildProgress = Callable[[str], Callable[[int, int], None]]
 """Makes, for a read model, what is given the position reached and the last position."""
@@ -478,6 +481,12 @@ class Engine(Parts):
         with self.recorder.datastore.cursor() as curs:
             if curs.execute(f"SELECT 1 FROM {relay.RELAY} WHERE epoch > 0").fetchone():
                 raise OnKafka("this database is served by workers on Kafka; start `oms-es worker`, not an engine")
+
+    def keep_up(self) -> None:
+        """For whoever brings more input than a turn takes: go on until little is left, and the log is still at hand."""
+        self.require_the_log()
+        while self.loop.behind(self.log.end) > IN_HAND_MAX and self.loop.turn():
+            pass
 
     def settle(self) -> int:
         """Run until nothing is left to do and nothing more will come from the simulated world. Raises OnKafka."""

@@ -131,6 +131,8 @@ class Share(Protocol):
 class PartitionFeed:
     """The events of one partition: in order, each once, none missing."""
 
+    ready_max = READ_MAX
+
     def __init__(self, place: Place, wire: Wire, refill: Refill) -> None:
         self.place = place
         self.suffix = f"@{place}"
@@ -236,7 +238,7 @@ class EventShare:
 
     def step(self) -> int:
         try:
-            return self.reader.step()
+            return self.reader.take_next()
         except PositionLost as lost:
             log.warning("position moved by another worker, seeking", consumer=self.reader.name, reason=str(lost))
             self.begin()
@@ -418,6 +420,7 @@ class GroupWorker:
     def _step(self, place: Place, share: Share) -> int:
         if place in self.stopped:
             return 0
+        before = share.position
         try:
             with metrics.timed(self.name) as told:
                 taken = share.step()
@@ -445,7 +448,7 @@ class GroupWorker:
             lag.set(self.group.lag(place, offset) or 0)
         if taken:
             self.attend()
-        return taken
+        return taken or int(share.position > before)
 
     def _throttle(self) -> None:
         full = {p for p, share in self.shares.items() if share.waiting() > BUFFERED_MAX or p in self.stopped}

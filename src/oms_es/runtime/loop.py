@@ -27,7 +27,7 @@ from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable,
 from oms_es.runtime import command_letters, metrics
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter
-from oms_es.runtime.log import READ_MAX, Feed
+from oms_es.runtime.log import Feed
 from oms_es.runtime.read_models import Finder, ReadModel
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Store
@@ -40,8 +40,9 @@ OUTAGE_SECONDS_MAX = 10.0
 """The longest pause between attempts while the database, or a gateway, does not answer."""
 PROJECTED_MAX = 2_000
 """Deliveries per transaction of a projection: a row that many of them touch is written once."""
-STEPS_PER_TURN_MAX = 8
-"""Batches that a participant takes before the next one has its turn: nobody falls behind the window of the log."""
+TAKEN_PER_TURN_MAX = 10_000
+"""Deliveries that a participant takes before the next one has its turn: nobody falls behind the window of the log, and
+nobody waits for ever."""
 UNSAVED_EVENTS_MAX = 20_000
 """How many events of no interest a participant passes before it saves its position all the same."""
 
@@ -71,7 +72,10 @@ class Participant(Protocol):
     def batch_max(self) -> int: ...
 
     def step(self) -> int:
-        """Take the next batch; how many deliveries it had. Raises what its deliveries raise."""
+        """Take the next batch; how many deliveries it had, and at least 1 where a position moved: 0 is rest.
+
+        A full batch says that there may be more. Raises what its deliveries raise.
+        """
 
     def rest(self) -> None:
         """Nothing to do: save what a restart should not repeat."""
@@ -105,7 +109,13 @@ class FeedReader:
         self.seen = self.saved = 0
 
     def step(self) -> int:
-        read = self.feed.read(self.seen, READ_MAX)
+        """Passing events of no interest is work, too: what is of interest may lie behind them."""
+        before = self.seen
+        return self.take_next() or int(self.seen > before)
+
+    def take_next(self) -> int:
+        """The next batch of deliveries, from everything that the feed has ready; how many it had."""
+        read = self.feed.read(self.seen, self.feed.ready_max)
         if not read:
             return 0
         deliveries, position = self._next(read, self.bound())
@@ -322,10 +332,12 @@ class Ticker:
         if self.timing.monotonic() - self._looked < TICK_SECONDS:
             return 0
         self._looked = self.timing.monotonic()
-        commands = self.due(self.clock(), BATCH_MAX)
+        commands = self.due(self.clock(), self.batch_max)
         recorded = self.store.execute([(Cause(self.name), commands)]) if commands else []
         self.feed.offer(recorded)
-        return len(recorded)
+        if recorded and len(commands) == self.batch_max:
+            self._looked = -TICK_SECONDS  # there are more, once these rows are folded
+        return min(1, len(recorded))
 
     def rest(self) -> None:
         """A ticker has no position: what is due is a row."""
@@ -360,6 +372,7 @@ class Loop:
         self.poll_seconds = poll_seconds
         self.stopped: dict[str, BaseException] = {}
         self.turned_at = timing.monotonic()
+        self.stopping: Stopping = threading.Event()
         self._paused_until: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
 
@@ -368,7 +381,7 @@ class Loop:
             participant.seek()
 
     def turn(self) -> int:
-        """A few batches for everybody; how many deliveries there were."""
+        """A few batches for everybody; how many deliveries there were, and 0 only if nobody's position has moved."""
         self.turned_at = self.timing.monotonic()
         self.look()
         if self._thread is None:
@@ -384,6 +397,12 @@ class Loop:
         if self._thread:
             self._thread.shutdown()
 
+    def behind(self, end: int) -> int:
+        """How many events the slowest of those that could go on has not seen of a log that ends here."""
+        waiting = {*self.stopped, *self._paused_until}
+        seen = [p.seen for p in self.participants if isinstance(p, FeedReader) and p.name not in waiting]
+        return end - min(seen, default=end)
+
     def run_until_quiet(self) -> int:
         """Until nothing is left to do; how many deliveries there were. Raises Stopped if anybody had to stop."""
         total = 0
@@ -397,6 +416,7 @@ class Loop:
     def run(self, stopping: Stopping) -> None:
         """For ever, until `stopping` is set: the batch in hand is finished first. Raises Stopped at the end if
         anybody had to stop on the way."""
+        self.stopping = stopping
         outage_seconds = 0.0
         while not stopping.is_set():
             try:
@@ -422,12 +442,7 @@ class Loop:
         if name in self.stopped or (name in self._paused_until and self.timing.monotonic() < self._paused_until[name]):
             return 0
         try:
-            taken = last = participant.step()
-            for _ in range(STEPS_PER_TURN_MAX - 1):
-                if last < participant.batch_max:
-                    break
-                last = participant.step()
-                taken += last
+            taken = self._batches(participant)
         except PositionLost as lost:
             log.warning("position moved by another worker, seeking", consumer=name, reason=str(lost))
             participant.seek()
@@ -441,6 +456,15 @@ class Loop:
             return 0
         if name in self._paused_until:
             del self._pauses[name], self._paused_until[name]
+        return taken
+
+    def _batches(self, participant: Participant) -> int:
+        """One after the other, as long as they are full, and nobody wants the loop to end."""
+        taken, last = 0, participant.batch_max
+        while last >= participant.batch_max and taken < TAKEN_PER_TURN_MAX and not self.stopping.is_set():
+            last = participant.step()
+            taken += last
+            self.turned_at = self.timing.monotonic()
         return taken
 
     def _pause(self, name: str, error: GatewayUnavailable) -> None:

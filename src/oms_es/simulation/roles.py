@@ -272,6 +272,7 @@ class Awake:
         self.log = log
         self.name = reader.name
         self.batch_max = reader.batch_max
+        self.ready_max = log.ready_max
         self.offer = log.offer
         self.wanted = 0
         self.stirred = False
