@@ -14,8 +14,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+from pydantic import ValidationError
 from sqlalchemy import select
 
+from oms_es.aggregates import (
+    aside as put_aside,
+)
 from oms_es.aggregates import (
     delivery,
     feedback,
@@ -68,7 +72,17 @@ from oms_es.gateways.simulators import (
     SqlLedger,
 )
 from oms_es.gateways.warehouse import SimulatedWarehouse
-from oms_es.kernel import Command, Consumer, Decider, Gateway, GatewayUnavailable, Projection, Recorded, Refused
+from oms_es.kernel import (
+    BadInput,
+    Command,
+    Consumer,
+    Decider,
+    Gateway,
+    GatewayUnavailable,
+    Projection,
+    Recorded,
+    Refused,
+)
 from oms_es.projections import (
     backorder_queue,
     carrier_rates,
@@ -97,15 +111,26 @@ from oms_es.projections import (
     tracking_numbers,
     tracking_reports,
 )
-from oms_es.runtime import changes, command_letters, dead_letters, documents, relay, schema
+from oms_es.runtime import aside, changes, command_letters, dead_letters, documents, relay, schema
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import WINDOW_MAX, Bell, Feed, Log
-from oms_es.runtime.loop import BATCH_MAX, POLL_SECONDS, ConsumerWorker, GatewayWorker, Loop, ProjectionWorker, Ticker
+from oms_es.runtime.loop import (
+    BATCH_MAX,
+    POLL_SECONDS,
+    ConsumerWorker,
+    GatewayWorker,
+    Loop,
+    ProjectionWorker,
+    Ticker,
+    answers,
+    reactions,
+)
 from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_indexes, read_model_engine
 from oms_es.runtime.rebuild import Rebuild
 from oms_es.runtime.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
 from oms_es.runtime.store import Batch, Store
+from oms_es.schemas.aside import SettleReaction
 from oms_es.schemas.shipment import LabelDocument
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 
@@ -122,6 +147,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     rates.decider,
     delivery.decider,
     tracker.decider,
+    put_aside.decider,
     rma.decider,
     policy.decider,
     feedback.decider,
@@ -343,6 +369,7 @@ class Parts:
         batch_max: int = BATCH_MAX,
     ) -> None:
         self.database_url = database_url
+        self.consumers: Sequence[Consumer] = CONSUMERS
         self.clock = clock
         self.batch_max = batch_max
         self.datastore = datastore_of(database_url)
@@ -399,6 +426,27 @@ class Parts:
         """Raises Refused; then nothing of the batch has happened."""
         return self.store.execute(batch)
 
+    def repeat(self, actor: str, letter: dead_letters.Buried) -> None:
+        """Follow up what a reader put aside. Raises BadInput or Refused if that is still refused."""
+        reaction = aside.read(letter.payload)
+        rows = self.recorder.after(reaction.position - 1, 1)
+        recorded = [self.store.codec.decode(row, row.id) for row in rows if row.topic == reaction.fact]
+        settled = SettleReaction(reader=reaction.reader, fact_id=reaction.fact_id)
+        try:
+            followed = self._followed_up(reaction.reader, recorded)
+            self.append([*followed, (Cause(actor), [settled])])
+        except ValidationError as error:
+            raise BadInput(*aside.why(error)) from error
+
+    def _followed_up(self, reader: str, recorded: Sequence[Recorded]) -> Batch:
+        for consumer in self.consumers:
+            if consumer.name == reader and recorded:
+                return reactions(consumer, recorded, self.facts)
+        for gateway in self.world.gateways():
+            if gateway.name == reader and recorded:
+                return answers(gateway, recorded)
+        raise BadInput("no_reaction", f"{reader} has nothing to do with an event there; is its gateway connected?")
+
     def tell(self, actor: str, commands: Sequence[Command]) -> list[tuple[Command, Refused]]:
         """Put commands to the engine, all in one transaction if none is refused; the refused ones come back."""
         try:
@@ -436,6 +484,7 @@ class Engine(Parts):
         **options: Any,
     ) -> None:
         super().__init__(database_url, **options)
+        self.consumers = consumers
         self.log = Log(self.recorder, self.store.codec)
         self.bell = Bell(database_url)
         self.projection_workers = [

@@ -31,9 +31,9 @@ from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused, Skip
 from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages
 from oms_es.reference.narrowings import NARROWINGS
-from oms_es.runtime import dead_letters, lines, metrics, schema
+from oms_es.runtime import aside, dead_letters, lines, metrics, schema
 from oms_es.runtime.codec import Cause, Codec
-from oms_es.runtime.intake import Intake, Taken
+from oms_es.runtime.intake import Intake, Taken, understood
 from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_topics
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
@@ -536,14 +536,21 @@ def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
     """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
     which decides nothing."""
     try:
-        with suppress(Skipped):
-            command = PARSERS[letter.dialect](letter.payload)
-            engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), [command])])
+        if letter.dialect == aside.DIALECT:
+            engine.repeat(f"{who()}, replaying {letter.source}", letter)
+        else:
+            _give_again(engine, letter)
     except (BadInput, Refused) as why:
         return str(why)
     with engine.recorder.datastore.transaction(commit=True) as curs:
         dead_letters.settle(curs, letter.id)
     return ""
+
+
+def _give_again(engine: Engine, letter: dead_letters.Buried) -> None:
+    with suppress(Skipped):
+        command = understood(PARSERS[letter.dialect], letter.payload)
+        engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), [command])])
 
 
 def letter_named(connection: queries.Connection, letter_id: int) -> dead_letters.Buried:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from oms_es.aggregates import (
+    aside,
     delivery,
     item,
     location,
@@ -37,6 +38,7 @@ from oms_es.aggregates import (
 )
 from oms_es.audit.stock_book import StockBook
 from oms_es.kernel import Command, Decider, Event, Refused
+from oms_es.schemas import aside as a
 from oms_es.schemas import numbering as numbers
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
@@ -739,6 +741,23 @@ def tracker_holds(state: tracker.Tracker, history: Sequence[Event]) -> None:
     assert shared == set(state.shared_by)
 
 
+# --- what is put aside
+
+
+def aside_commands() -> Strategy:
+    of: Any = {"reader": st.sampled_from(["sourcing", "carrier"]), "fact_id": words}
+    put = st.builds(
+        a.PutReactionAside, **of, fact=st.just("OrderPlaced"), position=st.integers(1, 9), reason=st.just("invalid")
+    )
+    return put | st.builds(a.SettleReaction, **of)
+
+
+def aside_holds(state: aside.Aside, history: Sequence[Event]) -> None:
+    kinds = [type(event) for event in history]
+    assert all(one is not other for one, other in pairwise(kinds))
+    assert state.open == (kinds[-1:] == [a.ReactionPutAside])
+
+
 # --- return
 
 
@@ -803,6 +822,7 @@ def rma_holds(state: rma.Rma, history: Sequence[Event]) -> None:
 
 
 LAWS = (
+    Law(aside.decider, always(aside_commands()), aside_holds),
     Law(
         rma.decider,
         rma_commands,

@@ -98,7 +98,8 @@ ALSO_BY_HAND = {
 def test_what_only_the_engine_gives_is_a_system_command_and_nothing_else_is() -> None:
     """By who emits it: consumers, the ticker, and what gateways and readers of callbacks name in their source."""
     emitted = {command for consumer in CONSUMERS for command in consumer.emits}
-    answers = "".join(path.read_text() for path in (SOURCE / "gateways").glob("*.py"))
+    readers = [SOURCE / "runtime" / "aside.py", SOURCE / "app.py"]
+    answers = "".join(path.read_text() for path in (*(SOURCE / "gateways").glob("*.py"), *readers))
     deadlines = (SOURCE / "consumers" / "deadline_keeper.py").read_text()
     named = set(re.findall(r"\b[A-Z]\w+", answers + deadlines))
     by_engine = emitted | {command for command in ACCEPTED if command.__name__ in named}

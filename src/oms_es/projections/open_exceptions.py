@@ -3,7 +3,8 @@
 A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
 given back, a parcel that came back, and a carrier that contradicts itself stay: nothing that happens settles them. A
 broken promise goes when its parcel leaves after all, and when its order lets go of the units: cancelled, or sought
-elsewhere, where it is locked or backordered anew. A payment that was declined or failed is none: its order knows.
+elsewhere, where it is locked or backordered anew. What a reader put aside goes when its dead letter is replayed.
+A payment that was declined or failed is none: its order knows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sqlalchemy import Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.schemas import aside as a
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas import payment as p
@@ -34,7 +36,7 @@ table = Table(
     Column("detail", Text, nullable=False),
     Index("open_exceptions_by_order", "order_id"),
 )
-projection = Projection(table, version=2)
+projection = Projection(table, version=3)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
@@ -110,6 +112,12 @@ def of_the_shared_number(recorded: Recorded) -> Iterable[Key]:
     return ((f"number_shared/{event.carrier}/{event.tracking_number}",),)
 
 
+def of_the_reaction(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, a.AsideEvent)
+    return ((f"put_aside/{event.reader}/{event.fact_id}",),)
+
+
 UNBOOKED = about("booking_failed", "shipment_id")
 SILENT = about("parcel_silent", "shipment_id")
 NOT_LEFT = about("dispatch_overdue", "shipment_id")
@@ -125,6 +133,22 @@ def raised(key: Key, recorded: Recorded, detail: str) -> Row:
         "raised_at": recorded.recorded_at,
         "detail": detail,
     }
+
+
+@projection.on(a.ReactionPutAside, keys=of_the_reaction)
+def is_put_aside(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, a.ReactionPutAside)
+    detail = (
+        f"{event.reader} could not follow up {event.fact} at position {event.position}: {event.detail}; "
+        "repair the cause and replay its dead letter"
+    )
+    return {**raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX]), "order_id": event.about_order}
+
+
+@projection.on(a.ReactionSettled, keys=of_the_reaction)
+def is_followed_up(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
 
 
 @projection.on(o.DuplicateConflictFound, keys=about("duplicate_conflict", "order_id"))

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
+from pydantic import ValidationError
 
-from oms_es.kernel import BadInput, Command, Refused, Skipped
-from oms_es.runtime import metrics
+from oms_es.door import brought_in
+from oms_es.kernel import BadInput, Command, Skipped
+from oms_es.runtime import aside, metrics
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter
 from oms_es.runtime.log import Feed
@@ -25,6 +27,14 @@ BATCH_MAX = 500
 
 log = structlog.get_logger(__name__)
 Parser = Callable[[bytes], Command]
+
+
+def understood(parse: Parser, payload: bytes) -> Command:
+    """Brought in as whatever comes from outside, whoever may give the command. Raises BadInput, Skipped."""
+    try:
+        return brought_in(parse(payload))
+    except ValidationError as error:
+        raise BadInput("out_of_range", aside.why(error)[1]) from error
 
 
 class Arrival(NamedTuple):
@@ -120,7 +130,7 @@ class Intake:
         letters: list[DeadLetter] = []
         for arrival in arrivals:
             try:
-                commands.append(self.parse(arrival.payload))
+                commands.append(understood(self.parse, arrival.payload))
             except BadInput as bad:
                 letters.append(self._letter(arrival, bad))
             except Skipped as skipped:
@@ -137,8 +147,10 @@ class Intake:
         return Taken(len(commands), len(letters))
 
     def _letter(self, arrival: Arrival, error: Exception) -> DeadLetter:
-        if isinstance(error, BadInput | Refused):
+        if isinstance(error, BadInput):
             reason, detail = error.reason, error.detail
+        elif isinstance(error, aside.REFUSALS):
+            reason, detail = aside.why(error)
         else:
             reason, detail = "unexpected", f"{type(error).__name__}: {error}"
         return DeadLetter(

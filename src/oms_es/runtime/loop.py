@@ -3,7 +3,8 @@
 Invariant: what a batch brings about and the position it leads to are one transaction, so effects happen exactly once;
 a consumer never sees facts older than the event it reacts to.
 
-Own facts that cannot be handled are a bug: their consumer stops, loudly, and its position stays before the culprit.
+What follows from a fact and is refused, by a type or by the domain, is put aside for a person, and the rest goes on.
+Own facts that cannot be handled otherwise are a bug: their consumer stops, loudly, its position before the culprit.
 Input from outside that cannot be handled becomes a dead letter, and the rest goes on.
 """
 
@@ -22,15 +23,17 @@ from types import FrameType
 from typing import Protocol
 
 import structlog
+from pydantic import ValidationError
 
+from oms_es.door import brought_in
 from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Refused, Wanted
-from oms_es.runtime import command_letters, metrics
+from oms_es.runtime import aside, command_letters, metrics
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter
 from oms_es.runtime.log import Feed
 from oms_es.runtime.read_models import Finder, ReadModel
 from oms_es.runtime.recorder import Advance, PositionLost
-from oms_es.runtime.store import OUTAGES, Store
+from oms_es.runtime.store import OUTAGES, Batch, Store
 from oms_es.runtime.timing import REAL, Timing
 
 BATCH_MAX = 500
@@ -171,13 +174,18 @@ class FeedReader:
         except OUTAGES:
             raise
         except Exception as error:
-            if len(deliveries) == 1:
+            if len(deliveries) > 1:
+                middle = len(deliveries) // 2
+                self._attempt(deliveries[:middle], deliveries[middle - 1].position)
+                self._attempt(deliveries[middle:], position)
+                return
+            if not isinstance(error, aside.REFUSALS) or not self.put_aside(deliveries[0], error, position):
                 raise Stopped({self.name: _blamed(deliveries[0], error)}) from error
-            middle = len(deliveries) // 2
-            self._attempt(deliveries[:middle], deliveries[middle - 1].position)
-            self._attempt(deliveries[middle:], position)
-            return
         self.seen = self.saved = position
+
+    def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:  # noqa: ARG002 - of those that give commands
+        """Leave to a person what follows from a fact and is refused, and go past it; False where nothing follows."""
+        return False
 
 
 def _blamed(recorded: Recorded, error: Exception) -> Exception:
@@ -194,7 +202,25 @@ def _blamed(recorded: Recorded, error: Exception) -> Exception:
     return error
 
 
-class ConsumerWorker(FeedReader):
+class Giver(FeedReader):
+    """A reader that gives commands."""
+
+    store: Store
+
+    def stored_position(self, name: str) -> int:
+        return self.store.recorder.position(name)
+
+    def save(self, advance: Advance) -> None:
+        self.store.recorder.save(advance)
+
+    def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:
+        command, letter = aside.put(self.role, recorded, error)
+        batch = [(Cause.of(recorded, self.role), [command])]
+        self.feed.offer(self.store.execute(batch, Advance(self.name, self.saved, position), [letter]))
+        return True
+
+
+class ConsumerWorker(Giver):
     """Facts in, commands out: `react` for each delivery, one transaction for all."""
 
     def __init__(
@@ -216,23 +242,28 @@ class ConsumerWorker(FeedReader):
     def bound(self) -> int | None:
         return self.fact_positions(self.wanted_projections) if self.wanted_projections else None
 
-    def stored_position(self, name: str) -> int:
-        return self.store.recorder.position(name)
-
-    def save(self, advance: Advance) -> None:
-        self.store.recorder.save(advance)
-
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
-        facts = self.facts.fetch(self._wanted(deliveries)) if self.wanted_projections else {}
-        batch = [(Cause.of(r, self.role), self.consumer.react(r.event, facts)) for r in deliveries]
-        self.feed.offer(self.store.execute(batch, advance))
+        self.feed.offer(self.store.execute(reactions(self.consumer, deliveries, self.facts), advance))
 
-    def _wanted(self, deliveries: Sequence[Recorded]) -> dict[Wanted, list[Hashable]]:
-        wanted: dict[Wanted, list[Hashable]] = {}
-        for recorded in deliveries:
-            for want in self.consumer.reactions[type(recorded.event)].wants:
-                wanted.setdefault(want, []).extend(want.keys(recorded.event))
-        return wanted
+
+def reactions(consumer: Consumer, deliveries: Sequence[Recorded], facts: Finder) -> Batch:
+    """What a consumer wants to be done about each."""
+    found = facts.fetch(_wanted(consumer, deliveries)) if consumer.wanted_projections else {}
+    return [(Cause.of(r, consumer.name), consumer.react(r.event, found)) for r in deliveries]
+
+
+def _wanted(consumer: Consumer, deliveries: Sequence[Recorded]) -> dict[Wanted, list[Hashable]]:
+    wanted: dict[Wanted, list[Hashable]] = {}
+    for recorded in deliveries:
+        for want in consumer.reactions[type(recorded.event)].wants:
+            wanted.setdefault(want, []).extend(want.keys(recorded.event))
+    return wanted
+
+
+def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> list[tuple[Cause, list[Command]]]:
+    """What the world says of each intent, brought in as whatever comes from outside."""
+    told = zip(deliveries, gateway.perform(deliveries), strict=True)
+    return [(Cause.of(r, gateway.name), [brought_in(command) for command in commands]) for r, commands in told]
 
 
 class ProjectionWorker(FeedReader):
@@ -257,7 +288,7 @@ class ProjectionWorker(FeedReader):
         self.read_model.apply(deliveries, advance)
 
 
-class GatewayWorker(FeedReader):
+class GatewayWorker(Giver):
     """Intents in, the world's answers out. The world is asked before the transaction, and recognises a repeat."""
 
     def __init__(self, gateway: Gateway, store: Store, feed: Feed, batch_max: int = BATCH_MAX) -> None:
@@ -265,21 +296,14 @@ class GatewayWorker(FeedReader):
         self.gateway = gateway
         self.store = store
 
-    def stored_position(self, name: str) -> int:
-        return self.store.recorder.position(name)
-
-    def save(self, advance: Advance) -> None:
-        self.store.recorder.save(advance)
-
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
-        answers = self.gateway.perform(deliveries)
-        batch = [(Cause.of(r, self.role), commands) for r, commands in zip(deliveries, answers, strict=True)]
+        batch = answers(self.gateway, deliveries)
         try:
             recorded: Sequence[Recorded] = self.store.execute(batch, advance)
         except Refused:
             if len(deliveries) > 1:
                 raise
-            recorded = self._take_one_by_one(deliveries[0], answers[0], advance)
+            recorded = self._take_one_by_one(deliveries[0], batch[0][1], advance)
         self.feed.offer(recorded)
 
     def _take_one_by_one(self, intent: Recorded, commands: Sequence[Command], advance: Advance) -> Sequence[Recorded]:
@@ -290,21 +314,22 @@ class GatewayWorker(FeedReader):
             try:
                 recorded += self.store.execute([(Cause.of(intent, self.role), [command])])
             except Refused as refused:
-                letters.append(self._letter(intent, command, refused))
+                letters.append(_buried(self.role, str(intent.position), command, refused))
         recorded += self.store.execute([], advance, letters)
         return recorded
 
-    def _letter(self, intent: Recorded, command: Command, refused: Refused) -> DeadLetter:
-        log.warning("buried", source=self.role, place=intent.position, reason=refused.reason, detail=refused.detail)
-        metrics.DEAD_LETTERS.labels(self.role).inc()
-        return DeadLetter(
-            source=self.role,
-            place=str(intent.position),
-            dialect=command_letters.DIALECT,
-            payload=command_letters.as_bytes(command),
-            reason=refused.reason,
-            detail=refused.detail,
-        )
+
+def _buried(source: str, place: str, command: Command, refused: Refused) -> DeadLetter:
+    log.warning("buried", source=source, place=place, reason=refused.reason, detail=refused.detail)
+    metrics.DEAD_LETTERS.labels(source).inc()
+    return DeadLetter(
+        source=source,
+        place=place,
+        dialect=command_letters.DIALECT,
+        payload=command_letters.as_bytes(command),
+        reason=refused.reason,
+        detail=refused.detail,
+    )
 
 
 class Ticker:
@@ -327,23 +352,42 @@ class Ticker:
         self.clock = clock
         self.timing = timing
         self._looked = -TICK_SECONDS
+        self._refused: set[tuple[type[Command], str]] = set()  # due for as long as their rows are, and buried once
 
     def step(self) -> int:
         if self.timing.monotonic() - self._looked < TICK_SECONDS:
             return 0
         self._looked = self.timing.monotonic()
-        commands = self.due(self.clock(), self.batch_max)
-        recorded = self.store.execute([(Cause(self.name), commands)]) if commands else []
+        due = self.due(self.clock(), self.batch_max + len(self._refused))
+        commands = [command for command in due if _named(command) not in self._refused]
+        recorded = self._give(commands) if commands else []
         self.feed.offer(recorded)
-        if recorded and len(commands) == self.batch_max:
+        if recorded and len(commands) >= self.batch_max:
             self._looked = -TICK_SECONDS  # there are more, once these rows are folded
         return min(1, len(recorded))
+
+    def _give(self, commands: Sequence[Command]) -> list[Recorded]:
+        """One that is refused is for a person, and holds no other up."""
+        try:
+            return self.store.execute([(Cause(self.name), commands)])
+        except Refused as refused:
+            if len(commands) > 1:
+                middle = len(commands) // 2
+                return self._give(commands[:middle]) + self._give(commands[middle:])
+            self._refused.add(_named(commands[0]))
+            letter = _buried(self.name, commands[0].stream, commands[0], refused)
+            return self.store.execute([], dead_letters=[letter])
 
     def rest(self) -> None:
         """A ticker has no position: what is due is a row."""
 
     def seek(self) -> None:
         """A ticker has no position."""
+
+
+def _named(command: Command) -> tuple[type[Command], str]:
+    """Whichever moment it is given in."""
+    return type(command), command.model_dump_json(exclude={"now"})
 
 
 class Loop:

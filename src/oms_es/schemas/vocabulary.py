@@ -7,6 +7,7 @@ from types import ModuleType
 
 from oms_es.kernel import Event
 from oms_es.schemas import (
+    aside,
     feedback,
     item,
     location,
@@ -40,6 +41,7 @@ MODULES: tuple[ModuleType, ...] = (
     rma,
     policy,
     feedback,
+    aside,
 )
 
 
