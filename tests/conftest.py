@@ -18,6 +18,8 @@ from hypothesis import Phase, settings
 from kafka import KafkaAdminClient  # type: ignore[import-untyped] # the library has no types
 from psycopg.sql import SQL, Identifier
 
+from oms_es.app import migrate
+from oms_es.cli import main
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.kafka import Config, connection, create_topics
 from oms_es.runtime.kafka_broker import Broker, BrokerUnavailable
@@ -113,6 +115,20 @@ def any_database_url(request: pytest.FixtureRequest) -> str:
     fixture = {"embedded": "database_url", "system-15": "system_postgres_url"}[request.param]
     url: str = request.getfixturevalue(fixture)
     return url
+
+
+@pytest.fixture
+def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command; its exit code, what it printed, and what it said."""
+    migrate(database_url)
+    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
 
 
 @contextmanager

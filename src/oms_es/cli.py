@@ -23,9 +23,10 @@ from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, Parts
 from oms_es.audit import as_of, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.verify import Report, verify
-from oms_es.audit.why import sourcing_of
-from oms_es.commands import add_to, changed, id_of, verbs
+from oms_es.commands import add_to, changed, verbs
 from oms_es.demo import run as demo_run
+from oms_es.desk import orders as desk_orders
+from oms_es.desk import single as desk_single
 from oms_es.failures import Code, NotFound, failed
 from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused, Skipped
 from oms_es.reference import files, releases
@@ -52,7 +53,6 @@ from oms_es.terminal import (
     HINT_OF_GATEWAYS,
     At,
     Json,
-    OrderName,
     actor_of,
     is_simulated,
     migrated,
@@ -86,7 +86,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-orders_app = typer.Typer(help="Orders, many at a time.", no_args_is_help=True)
+orders_app = typer.Typer(help="Orders, many at a time: take them in, list and find them.", no_args_is_help=True)
 report_app = typer.Typer(help="Reports.", no_args_is_help=True)
 letters_app = typer.Typer(help="Input from outside that could not be used.", no_args_is_help=True)
 reference_app = typer.Typer(help="What is published: message schemas, AsyncAPI, pages.", no_args_is_help=True)
@@ -327,53 +327,6 @@ def take_in(engine: Engine, name: str, dialect: str, stream: BinaryIO, size: int
     return taken
 
 
-@order_app.command("show")
-def show_order(order: OrderName, *, at: At = None, json: Json = False) -> None:
-    """Where an order stands, or stood, and everything that happened to it with what caused it."""
-    moment = moment_of(at) if at else None
-    with reading(set_up()) as connection:
-        found = order_named(connection, order)
-        if moment:
-            then, exceptions, timeline = as_of.order(connection, Codec(EVENTS), found["order_id"], moment)
-            if then is None:
-                raise not_known_at(f"order {order}", moment)
-            found = then
-        else:
-            timeline = queries.timeline(connection, found["order_id"])
-            exceptions = queries.exceptions_of(connection, found["order_id"])
-    if json:
-        print_json({"order": found, "exceptions": exceptions, "timeline": timeline})
-    else:
-        display.console_on(sys.stdout).print(
-            display.order_lines(found, exceptions), display.story(found, timeline), sep="\n"
-        )
-
-
-@order_app.command("why")
-def why_there(order: OrderName, *, json: Json = False) -> None:
-    """Why an order ships from where it does: every attempt, what was weighed, by which rules, and who decided."""
-    with reading(set_up()) as connection:
-        order_id = id_of(order)
-        if not queries.is_accepted(connection, order_id):
-            raise NotFound(f"there is no order {order}; name it by its id, or as CHANNEL/EXTERNAL_ID")
-        steps = sourcing_of(connection, Codec(EVENTS), order_id)
-    if json:
-        print_json([step.as_json() for step in steps])
-    elif steps:
-        display.console_on(sys.stdout).print(display.why(order, steps))
-    else:
-        say(f"order {order} is not sourced yet; start an engine with `oms-es run`")
-
-
-def order_named(connection: queries.Connection, name: str) -> queries.Row:
-    order_id = id_of(name)
-    if found := queries.order(connection, order_id):
-        return found
-    if queries.is_accepted(connection, order_id):
-        raise NotFound(f"order {name} is accepted, but no engine has worked on it yet; start one with `oms-es run`")
-    raise NotFound(f"there is no order {name}; name it by its id, or as CHANNEL/EXTERNAL_ID")
-
-
 @stock_app.command("show")
 def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
     """What is where, or was, and how much of it could still be promised."""
@@ -384,10 +337,10 @@ def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
         else:
             levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
             numbered = queries.numbered_at(connection, sku)
+        if not levels and not moment:
+            raise desk_single.no_stock(connection, sku)
     if moment and not levels:
         raise not_known_at(f"of any {sku}", moment)
-    if not levels:
-        raise NotFound(f"there has never been any {sku}; receive it with `oms-es stock receive`")
     if json:
         told = [
             {
@@ -745,6 +698,16 @@ def as_json(recorded: Recorded) -> dict[str, Any]:
     }
 
 
+orders_app.command("list")(desk_orders.listed)
+orders_app.command("find")(desk_orders.found)
+order_app.command("show")(desk_single.show_order)
+order_app.command("why")(desk_single.why_there)
+groups["payment"].command("show")(desk_single.show_payment)
+shipment_app.command("show")(desk_single.show_shipment)
+groups["return"].command("show")(desk_single.show_return)
+groups["location"].command("show")(desk_single.show_location)
+groups["location"].command("list")(desk_single.list_locations)
+stock_app.command("list")(desk_single.list_stock)
 for verb in VERBS:
     add_to(groups[verb.group], verb, do)
 for registered in app.registered_groups:

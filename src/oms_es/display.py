@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import IO, Any
 
@@ -52,6 +52,11 @@ def money(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-exponent):,.{exponent}f}"
 
 
+def moment(at: datetime | None) -> str:
+    """In UTC, with its date."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else ""
+
+
 def grid(title: str, rows: Iterable[Sequence[object]], *columns: str, numbers: Iterable[str] = ()) -> Table:
     """`numbers`: the columns that are aligned to the right."""
     right = set(numbers)
@@ -68,7 +73,7 @@ def story(order: Row, timeline: Sequence[Row]) -> RenderableType:
     rows = [
         (
             row["position"],
-            f"{row['recorded_at']:%H:%M:%S}.{row['recorded_at'].microsecond // 1000:03}",
+            f"{moment(row['recorded_at'])}.{row['recorded_at'].microsecond // 1000:03}",
             " " * min(depth, INDENT_MAX) + row["event"],
             row["actor"],
             row["summary"],
@@ -87,26 +92,53 @@ def depths(timeline: Iterable[Row]) -> list[int]:
     return list(depth_of.values())
 
 
-def order_lines(order: Row, exceptions: Sequence[Row]) -> RenderableType:
-    facts = [
+def facts(pairs: Iterable[tuple[str, object]]) -> Table:
+    """Names, and what is the case."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in pairs:
+        table.add_row(Text(plain(name), style="dim"), Text(plain(value)))
+    return table
+
+
+def fact(value: object) -> str:
+    """One value of a row, as people write it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return moment(value)
+        case Mapping():
+            return ", ".join(f"{name}: {fact(one)}" for name, one in value.items() if one not in (None, ""))
+        case list() | tuple():
+            return ", ".join(map(fact, value))
+    return str(value)
+
+
+def happened(title: str, timeline: Sequence[Row]) -> Table:
+    """Of one stream, in order."""
+    rows = [(moment(row["recorded_at"]), row["event"], row["actor"], row["summary"]) for row in timeline]
+    return grid(title, rows, "time (UTC)", "event", "by", "what")
+
+
+def order_lines(order: Row, exceptions: Sequence[Row], waits: Sequence[str] = ()) -> RenderableType:
+    told = [
         ("phase", order["phase"] + (f" ({order['reason']})" if order["reason"] else "")),
         ("total", f"{money(order['total_minor'], order['currency'])} {order['currency']}"),
         ("placed", f"{order['placed_at']:%Y-%m-%d %H:%M:%S %Z}"),
         ("units", f"{order['units']} in {order['lines']} lines"),
         ("shipments", f"{order['shipments']}: {order['dispatched']} dispatched, {order['delivered']} delivered"),
+        *(("waits for", sentence) for sentence in waits),
         *((f"open: {row['kind']}", row["detail"]) for row in exceptions),
     ]
-    table = Table.grid(padding=(0, 2))
-    for name, fact in facts:
-        table.add_row(Text(plain(name), style="dim"), Text(plain(fact)))
-    return table
+    return facts(told)
 
 
 def why(order: str, steps: Sequence[Step]) -> RenderableType:
     """What led to where an order ships from; under it, of each decision, the plans that were weighed."""
     told = [
-        (step.position, f"{step.recorded_at:%H:%M:%S}", type(step.event).__name__, step.actor, step.what)
-        for step in steps
+        (step.position, moment(step.recorded_at), type(step.event).__name__, step.actor, step.what) for step in steps
     ]
     story_table = grid(f"Why order {order} ships from there", told, "position", "time (UTC)", "event", "by", "what")
     weighed = [_candidates(step.event) for step in steps if isinstance(step.event, OrderSourced)]

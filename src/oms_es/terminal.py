@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import partial
 from typing import Annotated, Literal, TypeVar
 
@@ -100,6 +101,12 @@ def actor_of(command: Command) -> str:
     actor = f"{who()}, as the system"
     log.warning("given as the system", command=type(command).__name__, stream=command.stream, actor=actor)
     return actor
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Such as ", did you mean web?"; empty where nothing is like it."""
+    alike = get_close_matches(name, list(known), n=1)
+    return f", did you mean {alike[0]}?" if alike else ""
 
 
 def moment_of(text: str) -> datetime:

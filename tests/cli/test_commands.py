@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, Engine
 from oms_es.cli import main
 from oms_es.commands import command_of, identity, verb_of, verbs
 from oms_es.failures import Code
@@ -21,20 +21,6 @@ LINES = '[{"line_id": "1", "sku": "A", "quantity": 2, "unit_price_minor": 300}]'
 TOLD = {"channel": "web", "external-id": "7", "placed-at": "2026-01-01T12:00:00Z", "currency": "EUR", "lines": LINES}
 PLACE = ["order", "place", *(part for name, value in TOLD.items() for part in (f"--{name}", value))]
 PLACE += ["--ship-to", '{"country": "DE"}', "--json"]
-
-
-@pytest.fixture
-def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command; its exit code, what it printed, and what it said."""
-    migrate(database_url)
-    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 def test_every_command_has_one_name_of_its_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 
 import psycopg
@@ -12,11 +13,14 @@ from psycopg import sql
 from conftest import fresh_database
 from oms_es.app import Engine, engine_on, migrate
 from oms_es.channels import canonical
+from oms_es.cli import main
 from oms_es.demo.workload import Workload
+from oms_es.failures import Code
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.recorder import EVENTS
 from pages import blocks
 
+DESK = "look-after-orders.md"
 PAGES = ("query-read-models.md", "audit-history.md")
 
 
@@ -42,6 +46,14 @@ def test_every_query_answers_on_a_database_that_has_seen_orders(lived_in: str, q
         found = connection.execute(query.encode()).fetchall()
     if "open_exceptions" not in query and "atp <= safety_stock" not in query:
         assert found, "nothing is found where there is something"
+
+
+@pytest.mark.parametrize("command", [line for block in blocks(DESK, "console") for line in block.splitlines()])
+def test_every_command_of_the_desk_is_answered(lived_in: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", lived_in)
+    prompt, program, *arguments = shlex.split(command, comments=True)
+    assert (prompt, program) == ("$", "oms-es")
+    assert main(arguments) == Code.OK
 
 
 def test_the_order_on_the_page_is_one_that_is_taken() -> None:

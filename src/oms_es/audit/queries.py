@@ -113,6 +113,25 @@ def numbered_at(connection: Connection, sku: str) -> dict[str, list[str]]:
     return found
 
 
+def stock_page(connection: Connection, location: str | None, after: tuple[str, str] | None, limit: int) -> list[Row]:
+    """By SKU and location, from where the page before ended."""
+    tests = ["location = %(location)s"] if location is not None else []
+    tests += ["(sku, location) > (%(sku)s, %(at)s)"] if after else []
+    where = f"WHERE {' AND '.join(tests)} " if tests else ""
+    query = f"SELECT * FROM stock_levels {where}ORDER BY sku, location LIMIT %(limit)s"
+    sku, at = after or ("", "")
+    return connection.execute(query.encode(), {"location": location, "sku": sku, "at": at, "limit": limit}).fetchall()
+
+
+def locations(connection: Connection, *, closed: bool) -> list[Row]:
+    query = "SELECT * FROM locations WHERE open OR %s ORDER BY priority, location LIMIT %s"
+    return connection.execute(query, [closed, LOCATIONS_MAX]).fetchall()
+
+
+def load_of(connection: Connection, location: str) -> Row | None:
+    return connection.execute("SELECT day, orders FROM location_load WHERE location = %s", [location]).fetchone()
+
+
 def pick_advice(connection: Connection, sku: str, location: str, now: datetime) -> list[Row]:
     """The sellable places of a SKU, in the order in which they are picked: what expires first, first; never what is
     over, also where it is not put aside yet."""

@@ -38,8 +38,9 @@ table = Table(
     Column("holds", ARRAY(Text), nullable=False),
     Column("promised_at", DateTime(timezone=True)),
     Column("refunded_minor", BigInteger, nullable=False),
-    Index("order_status_by_external_id", "channel", "external_id"),
-    Index("order_status_by_phase", "phase"),
+    Index("order_status_by_external", "external_id"),
+    Index("order_status_by_phase_placed", "phase", "placed_at", "order_id"),
+    Index("order_status_by_channel_phase_placed", "channel", "phase", "placed_at", "order_id"),
 )
 projection = Projection(table)
 PHASES: dict[type[Event], o.Phase] = {

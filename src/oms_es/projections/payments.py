@@ -31,6 +31,7 @@ table = Table(
     Column("reason", Text, nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Index("payments_by_order", "order_id"),
+    Index("payments_by_reference", "reference"),
 )
 """`released_minor` was held and was let go or expired; `disputed_minor` is in dispute now."""
 projection = Projection(table)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
@@ -32,6 +32,7 @@ table = Table(
     *(Column(name, BigInteger, nullable=False) for name in COUNTS),
     Column("next_inbound_at", DateTime(timezone=True)),
     *(Column(name, JSONB, nullable=False) for name in MAPS),
+    Index("stock_levels_by_location", "location", "sku"),
 )
 projection = Projection(table)
 NOTHING: dict[str, Any] = {**dict.fromkeys(COUNTS, 0), "next_inbound_at": None, **{name: {} for name in MAPS}}

@@ -1,0 +1,67 @@
+"""Order recipients: to whom and where each order goes, to find it by what a customer says on the phone.
+
+`name_key` is the name without regard to case and spacing; `postal_code_key` is the code without its spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.order import Address, OrderAmended, OrderPlaced
+
+table = Table(
+    "order_recipients",
+    METADATA,
+    Column("order_id", Text, primary_key=True),
+    Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    Column("postal_code_key", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Index("order_recipients_by_name", "name_key", "placed_at", "order_id"),
+    Index("order_recipients_by_postal_code", "postal_code_key", "placed_at", "order_id"),
+    Index("order_recipients_by_country", "country", "placed_at", "order_id"),
+)
+projection = Projection(table)
+
+
+def name_key(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def postal_code_key(code: str) -> str:
+    return "".join(code.casefold().split())
+
+
+def of_the_order(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, OrderPlaced | OrderAmended)
+    return ((event.order_id,),) if event.ship_to else ()
+
+
+def _of(address: Address) -> dict[str, Any]:
+    return {
+        "name": address.name,
+        "name_key": name_key(address.name),
+        "postal_code_key": postal_code_key(address.postal_code),
+        "country": address.country,
+    }
+
+
+@projection.on(OrderPlaced, keys=of_the_order)
+def goes_to(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, OrderPlaced)
+    return {"order_id": key[0], "placed_at": event.placed_at, **_of(event.ship_to)}
+
+
+@projection.on(OrderAmended, keys=of_the_order)
+def goes_elsewhere(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, OrderAmended)
+    return {**row, **_of(event.ship_to)} if row and event.ship_to else row

@@ -1,0 +1,34 @@
+"""Order SKUs: which orders have, or once had, a line of a SKU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.order import OrderAmended, OrderPlaced
+
+table = Table(
+    "order_skus",
+    METADATA,
+    Column("order_id", Text, primary_key=True),
+    Column("sku", Text, primary_key=True),
+    Column("placed_at", DateTime(timezone=True), nullable=False),
+    Index("order_skus_by_sku", "sku", "placed_at", "order_id"),
+)
+projection = Projection(table)
+
+
+def of_the_lines(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, OrderPlaced | OrderAmended)
+    return tuple({(event.order_id, line.sku): None for line in event.lines or ()})
+
+
+@projection.on(OrderPlaced, OrderAmended, keys=of_the_lines)
+def asked_for(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, OrderPlaced | OrderAmended)
+    return row or {"order_id": key[0], "sku": key[1], "placed_at": event.placed_at}
