@@ -475,13 +475,17 @@ def facts_of(consumers: Sequence[Consumer]) -> frozenset[str]:
 
 
 class Engine(Parts):
-    """Everything on one database, in one process, following the log itself. Use as a context manager."""
+    """Everything on one database, in one process, following the log itself. Use as a context manager.
+
+    `alone`: no other engine can run on this database, so that whoever brings input here also goes on with it.
+    """
 
     def __init__(
         self,
         database_url: str,
         *,
         poll_seconds: float = POLL_SECONDS,
+        alone: bool = False,
         consumers: Sequence[Consumer] = CONSUMERS,
         projections: Sequence[Projection] = PROJECTIONS,
         gateways: Sequence[Gateway] | None = None,
@@ -489,6 +493,7 @@ class Engine(Parts):
     ) -> None:
         super().__init__(database_url, **options)
         self.consumers = consumers
+        self.alone = alone
         self.log = Log(self.recorder, self.store.codec)
         self.bell = Bell(database_url)
         self.projection_workers = [

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, BinaryIO, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 import typer
@@ -23,6 +23,7 @@ from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, Parts
 from oms_es.audit import as_of, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.verify import Report, verify
+from oms_es.cli_import import import_orders
 from oms_es.commands import add_to, changed, verbs
 from oms_es.demo import run as demo_run
 from oms_es.desk import orders as desk_orders
@@ -32,9 +33,9 @@ from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused, Skip
 from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages
 from oms_es.reference.narrowings import NARROWINGS
-from oms_es.runtime import aside, dead_letters, lines, metrics, schema
+from oms_es.runtime import aside, dead_letters, metrics, schema
 from oms_es.runtime.codec import Cause, Codec
-from oms_es.runtime.intake import Intake, Taken, understood
+from oms_es.runtime.intake import understood
 from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_topics
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
@@ -117,7 +118,6 @@ for name, group in groups.items():
 order_app, stock_app, shipment_app = groups["order"], groups["stock"], groups["shipment"]
 
 Directory = Annotated[Path, typer.Argument(file_okay=False, help="Where it is.")]
-Dialect = Literal["canonical", "shopify", "shopify_updated", "shopify_cancelled"]
 
 
 @app.command()
@@ -282,49 +282,7 @@ def migrate_database() -> None:
         say(f"every table and read model of this version is there on {place.place}")
 
 
-@orders_app.command("import")
-def import_orders(
-    file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, allow_dash=True, help="One order per line; - is stdin.")
-    ],
-    *,
-    dialect: Annotated[Dialect, typer.Option("--format", help="How the orders are written.")] = "canonical",
-    json: Json = False,
-    no_run: Annotated[bool, typer.Option("--no-run", help="Only take them in.")] = False,
-) -> None:
-    """Take orders in, one per line. A line that cannot be used is kept as a dead letter; the rest goes on."""
-    with source(file) as (name, stream, size), writing(set_up("error"), run=not no_run) as engine:
-        taken = take_in(engine, name, dialect, stream, size)
-    if json:
-        print_json(taken._asdict())
-    else:
-        typer.echo(f"accepted {taken.accepted}, buried {taken.buried}")
-    if taken.buried:
-        say("see why with `oms-es dead-letters list`; a corrected order may simply be imported again")
-        raise typer.Exit(Code.BURIED)
-
-
-@contextmanager
-def source(file: Path) -> Iterator[tuple[str, BinaryIO, int | None]]:
-    """Its name, its bytes, and how many there are."""
-    if str(file) == "-":
-        yield "stdin", sys.stdin.buffer, None
-        return
-    with file.open("rb") as stream:
-        yield file.name, stream, file.stat().st_size
-
-
-def take_in(engine: Engine, name: str, dialect: str, stream: BinaryIO, size: int | None) -> Taken:
-    parse = lines.bounded(PARSERS[dialect])
-    intake = Intake(f"import:{name}", dialect, parse, engine.store, engine.log, tracked=False)
-    taken = Taken(0, 0)
-    with display.progress_on(display.console_on(sys.stderr), in_bytes=True) as progress:
-        task = progress.add_task(f"importing {display.plain(name)}", total=size)
-        for batch in lines.batches(stream):
-            if batch.arrivals:
-                taken += intake.take(batch.arrivals)
-            progress.update(task, completed=batch.end)
-    return taken
+orders_app.command("import")(import_orders)
 
 
 @stock_app.command("show")

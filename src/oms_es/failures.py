@@ -19,6 +19,7 @@ from oms_es.demo.run import OtherDemo
 from oms_es.kernel import Refused
 from oms_es.reference.releases import AlreadyReleased
 from oms_es.runtime.embedded import EmbeddedError
+from oms_es.runtime.inputs import BadFile
 from oms_es.runtime.kafka import KafkaUnavailable
 from oms_es.runtime.loop import Stopped
 from oms_es.runtime.rebuild import AlreadyRebuilding
@@ -61,7 +62,7 @@ class NotFound(Exception):  # noqa: N818 - an answer
 
 
 FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
-    ((OtherDemo, MissingExtra, UnknownRole, NoGateways, AlreadyReleased), Code.USAGE),
+    ((BadFile, OtherDemo, MissingExtra, UnknownRole, NoGateways, AlreadyReleased), Code.USAGE),
     ((NoDatabase, NotMigrated, NewerDatabase, OnKafka, EmbeddedError, AlreadyRebuilding), Code.NO_DATABASE),
     ((KafkaUnavailable,), Code.NO_KAFKA),
     ((NotFound,), Code.NOT_FOUND),

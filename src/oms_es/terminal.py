@@ -61,7 +61,7 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
     with database(settings, "writer") as place:
         if place.alone:
             migrated(place.url)
-        with opened(Engine(place.url, simulated=is_simulated(settings))) as engine:
+        with opened(Engine(place.url, alone=place.alone, simulated=is_simulated(settings))) as engine:
             yield engine
             if place.alone and run:
                 engine.settle()

@@ -14,7 +14,7 @@ import structlog
 from pydantic import ValidationError
 
 from oms_es.door import brought_in
-from oms_es.kernel import BadInput, Command, Skipped
+from oms_es.kernel import BadInput, Command, Recorded, Skipped
 from oms_es.runtime import aside, metrics
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter
@@ -106,6 +106,8 @@ class Intake:
         self.feed = feed
         self.tracked = tracked
         self.seen = 0
+        self.told: Callable[[Sequence[Command], Sequence[Recorded]], None] = lambda _commands, _recorded: None
+        """Given what was decided, for whoever counts it."""
 
     def seek(self) -> None:
         self.seen = self.store.recorder.position(self.name) if self.tracked else 0
@@ -139,7 +141,9 @@ class Intake:
 
     def _commit(self, commands: Sequence[Command], letters: Sequence[DeadLetter], position: int) -> Taken:
         advance = Advance(self.name, self.seen, position) if self.tracked else None
-        self.feed.offer(self.store.execute([(Cause(self.name), [command]) for command in commands], advance, letters))
+        recorded = self.store.execute([(Cause(self.name), [command]) for command in commands], advance, letters)
+        self.feed.offer(recorded)
+        self.told(commands, recorded)
         self.seen = position
         for letter in letters:
             metrics.DEAD_LETTERS.labels(letter.source.partition("@")[0]).inc()
