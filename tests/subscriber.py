@@ -56,11 +56,11 @@ class Subscriber:
         found: list[Message] = []
         while any(self.offsets[place] < end for place, end in ends.items()):
             message = self.client.poll(READ_SECONDS_MAX)
-            assert message, f"nothing came; read to {self.offsets} of {ends}"
+            assert message is not None, f"nothing came; read to {self.offsets} of {ends}"
             if not message.error():  # others are about the way there, and pass
                 place = Place(str(message.topic()), int(message.partition() or 0))
                 offset, headers = int(message.offset() or 0), dict(message.headers() or [])
-                found.append(Message(place, offset, message.key(), message.value(), headers))  # type: ignore[arg-type] # str or bytes, as its stubs have it
+                found.append(Message(place, offset, message.key(), message.value(), headers, message.headers() or []))  # type: ignore[arg-type] # str or bytes, as its stubs have it
                 self.offsets[place] = offset + 1
         return sorted(found, key=lambda message: (message.place, message.offset))
 

@@ -113,7 +113,7 @@ from oms_es.projections import (
     tracking_numbers,
     tracking_reports,
 )
-from oms_es.runtime import aside, changes, command_letters, dead_letters, documents, relay, schema
+from oms_es.runtime import aside, changes, command_letters, dead_letters, documents, relay, schema, topic_ids
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import WINDOW_MAX, Bell, Feed, Log
@@ -281,6 +281,7 @@ def _tables() -> Sequence[bytes]:
         (dead_letters.CREATE, documents.CREATE),
         changes.CREATE,
         relay.CREATE,
+        topic_ids.CREATE,
         simulators.CREATE,
     )
     return [statement.encode() for some in statements for statement in some]

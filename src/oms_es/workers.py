@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
+from uuid import UUID
 
 from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PARSERS, PROJECTIONS, Parts
 from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
@@ -20,21 +21,22 @@ from oms_es.runtime.groups import (
     EventShare,
     FetchBell,
     GroupWorker,
-    InputShare,
     PartitionFeed,
-    PartitionSource,
     Share,
     missing,
 )
 from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.runtime.intake import IntakeWorker, Limit
-from oms_es.runtime.kafka import SESSION_SECONDS, Config, Group, Place, Publisher, Topic
+from oms_es.runtime.kafka import Config, Place, Publisher, Topic
+from oms_es.runtime.kafka_group import SESSION_SECONDS, Group
 from oms_es.runtime.log import Unread
 from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker, Waiter
 from oms_es.runtime.metrics import RELAY_DEPTH, Health
 from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
 from oms_es.runtime.read_models import ReadModel, SqlRows
 from oms_es.runtime.relay import EventOutlet, Leadership, Relay, RelayBell
+from oms_es.runtime.topic_ids import SameTopic, kept_ids
+from oms_es.runtime.topic_inputs import InputShare, PartitionSource
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, ORDER_STATUS, STOCK_LEVELS, dead_letter_topic
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -185,6 +187,8 @@ class Workers(Parts):
             if isinstance(participant, GroupWorker):
                 if not participant.group.joined:
                     yield f"{participant.name} has not joined its group yet"
+                for topic in participant.group.missing:
+                    yield f"{participant.name} reads {topic}, which is not there; `oms-es topics` makes it"
                 for place, error in participant.stopped.items():
                     yield f"{participant.name} stopped at {place}: {error}"
 
@@ -211,14 +215,16 @@ class Workers(Parts):
             (source,) = (source for source in self.world.callbacks if source.name == role)
             return self.follow(source, self.log)
         if role == CHANNEL_ORDERS_ROLE:
-            group = self._group(role, [CHANNEL_ORDERS])
-            return GroupWorker(group, self._input_share, ARRIVALS_MAX, self.attendance)
+            group = self._group(role, [CHANNEL_ORDERS], keeps_positions=True)
+            check = SameTopic(group.topic_id, self._kept_ids).check
+            return GroupWorker(group, lambda place: self._input_share(place, check), ARRIVALS_MAX, self.attendance)
         reader_of = self._reader_of(role)
         group = self._group(role, TOPICS_OF[role])
         return GroupWorker(group, lambda place: self._event_share(place, reader_of), PROJECTED_MAX, self.attendance)
 
-    def _group(self, role: str, topics: Sequence[str]) -> Group:
-        return Group(self.kafka, role, topics, self.session_seconds, self.fetch_bell.ring)
+    def _group(self, role: str, topics: Sequence[str], *, keeps_positions: bool = False) -> Group:
+        ring = self.fetch_bell.ring
+        return Group(self.kafka, role, topics, self.session_seconds, ring, keeps_positions=keeps_positions)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         for consumer in CONSUMERS:
@@ -239,9 +245,14 @@ class Workers(Parts):
         feed = PartitionFeed(place, self.wire, self._refill)
         return EventShare(feed, reader_of(feed))
 
-    def _input_share(self, place: Place) -> Share:
+    def _input_share(self, place: Place, check: Callable[[str], None]) -> Share:
         source = PartitionSource(place, CHANNEL_ORDERS_ROLE, "canonical")
-        return InputShare(source, IntakeWorker(source, PARSERS[source.dialect], self.store, self.log, limit=Limit()))
+        worker = IntakeWorker(source, PARSERS[source.dialect], self.store, self.log, limit=Limit())
+        return InputShare(source, worker, check)
+
+    def _kept_ids(self, seen: Mapping[str, UUID]) -> Mapping[str, UUID]:
+        with self.recorder.datastore.transaction(commit=True) as curs:
+            return kept_ids(curs, seen)
 
     def _refill(self, place: Place, after: int, to: int) -> Iterator[Recorded]:
         return missing(self.recorder, self.store.codec, self._partitions(), place, after, to)

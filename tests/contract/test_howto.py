@@ -23,7 +23,6 @@ from oms_es.kernel import Command
 from oms_es.runtime.changes import CHANGES
 from oms_es.runtime.kafka import (
     Config,
-    Group,
     KafkaUnavailable,
     Outgoing,
     Place,
@@ -34,6 +33,7 @@ from oms_es.runtime.kafka import (
     partition_of,
 )
 from oms_es.runtime.kafka_broker import Broker
+from oms_es.runtime.kafka_group import Group
 from oms_es.runtime.recorder import EVENTS as LOG
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import ORDER_STATUS

@@ -27,7 +27,8 @@ from oms_es.runtime import metrics
 from oms_es.runtime.dead_letters import listed
 from oms_es.runtime.groups import GroupWorker
 from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
-from oms_es.runtime.kafka import Config, Group, KafkaUnavailable, Message, Outgoing, Place, Publisher, partition_of
+from oms_es.runtime.kafka import Config, KafkaUnavailable, Message, Outgoing, Place, Publisher, partition_of
+from oms_es.runtime.kafka_group import Group
 from oms_es.runtime.relay import RELAY, RELAY_PARTITIONS
 from oms_es.runtime.wire import position_of
 from oms_es.schemas.location import OpenLocation
@@ -414,7 +415,7 @@ def test_a_partition_that_was_taken_meanwhile_has_no_lag_and_no_place_to_go_to(k
         group.poll()
         group.seek(not_ours, 1)
         group.pause([not_ours])
-        assert group.lag(not_ours, 0) is None
+        assert group.behind(not_ours) is None
     finally:
         group.close()
 

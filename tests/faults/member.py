@@ -19,7 +19,8 @@ from unittest.mock import patch
 from oms_es import app, cli, workers
 from oms_es.gateways.simulators import Chaos
 from oms_es.kernel import Recorded
-from oms_es.runtime.kafka import Group, Place
+from oms_es.runtime.kafka import Place
+from oms_es.runtime.kafka_group import Group
 from oms_es.runtime.loop import ConsumerWorker
 from oms_es.runtime.recorder import Advance
 from oms_es.runtime.relay import EventOutlet, SqlBooks

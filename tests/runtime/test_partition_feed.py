@@ -16,6 +16,7 @@ from oms_es.runtime.relay import Logged
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.stock import StockReceived
 from oms_es.schemas.vocabulary import EVENTS
+from oms_es.simulation.broker import given
 
 PLACE = Place("oms.stock.events.v1", 0)
 STREAM = "stock-A@berlin"
@@ -28,7 +29,7 @@ def message(position: int, previous: int) -> Message:
     recorded = CODEC.envelop(STREAM, position, event, Cause("test"), datetime(2026, 1, 1, tzinfo=UTC))
     row = Logged(position, STREAM, position, "StockReceived", CODEC.encode(recorded))
     sent = WIRE.outgoing(row, position, PLACE, previous)
-    return Message(PLACE, position, sent.key, sent.value, dict(sent.headers))
+    return Message(PLACE, position, sent.key, sent.value, given(sent.headers))
 
 
 def stored(after: int, to: int) -> Iterator[Recorded]:

@@ -6,8 +6,8 @@ arrive.
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from psycopg.types.json import Jsonb
 
 DEAD_LETTERS = "oms_dead_letters"
 LISTED_MAX = 1_000
+Header = tuple[str, bytes | None]
+"""Its name and its value, which may be left out; one name may come twice."""
 
 
 class DeadLetter(NamedTuple):
@@ -27,7 +29,7 @@ class DeadLetter(NamedTuple):
     payload: bytes
     reason: str
     detail: str
-    headers: Mapping[str, bytes] = {}
+    headers: Sequence[Header] = ()
 
 
 class Buried(NamedTuple):
@@ -73,9 +75,20 @@ def bury(curs: Cursor[Any], letters: Sequence[DeadLetter]) -> None:
     )
 
 
-def _as_text(headers: Mapping[str, bytes]) -> Any:
-    """Header values are bytes of any kind: base64, as JSON has it."""
-    return Jsonb({name: b64encode(value).decode() for name, value in headers.items()})
+def _as_text(headers: Sequence[Header]) -> Any:
+    """Names and values are bytes of any kind, and jsonb takes no NUL: base64, in the order in which they came."""
+    return Jsonb([[_base64(name.encode()), None if value is None else _base64(value)] for name, value in headers])
+
+
+def headers_of(stored: Any) -> list[Header]:
+    """As they came. Releases up to 0.1.0 kept an object of names, each with its last value."""
+    if isinstance(stored, dict):
+        return [(name, b64decode(value)) for name, value in stored.items()]
+    return [(b64decode(name).decode(), None if value is None else b64decode(value)) for name, value in stored]
+
+
+def _base64(text: bytes) -> str:
+    return b64encode(text).decode()
 
 
 COLUMNS = ", ".join(Buried._fields)

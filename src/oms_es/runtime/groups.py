@@ -20,8 +20,8 @@ from prometheus_client import Gauge
 from oms_es.kernel import GatewayUnavailable, Recorded
 from oms_es.runtime import metrics
 from oms_es.runtime.codec import Codec
-from oms_es.runtime.intake import Arrival, IntakeWorker
 from oms_es.runtime.kafka import Message, Place
+from oms_es.runtime.kafka_reading import Unreadable
 from oms_es.runtime.log import READ_MAX
 from oms_es.runtime.loop import FeedReader
 from oms_es.runtime.recorder import PositionLost, Recording
@@ -34,6 +34,8 @@ WAIT_SECONDS = 0.05
 """How long a process that has nothing to do waits for its clients to ring before it looks by itself."""
 HUNGRY_SECONDS = 0.005
 """The same for one that has something to do as soon as others, who do not ring, have come as far."""
+MEASURE_SECONDS = 1.0
+"""How often it is measured how far each partition is behind."""
 ATTEND_SECONDS = 1.0
 """How long a group that calls waits at most, beside the batch in hand: much less than the shortest session."""
 
@@ -64,7 +66,14 @@ class Membership(Protocol):
 
     def hint(self, offsets: Mapping[Place, int]) -> None: ...
 
-    def lag(self, place: Place, offset: int) -> int | None: ...
+    def failures(self) -> Mapping[Place, Unreadable]: ...
+
+    def reached(self, place: Place) -> int | None: ...
+
+    def behind(self, place: Place) -> int | None: ...
+
+    @property
+    def missing(self) -> Sequence[str]: ...
 
     def close(self) -> None: ...
 
@@ -109,13 +118,16 @@ class Share(Protocol):
     """What a role does with one partition."""
 
     def begin(self) -> int | None:
-        """Go where the stored position is; the offset to read from, where that is known."""
+        """Go where the stored position is; the offset to read from, where that is known. Raises Unreadable."""
 
     def put(self, messages: Sequence[Message]) -> None: ...
 
     def step(self) -> int: ...
 
     def rest(self) -> None: ...
+
+    def passed(self, offset: int) -> None:
+        """Everything before this offset was given to us."""
 
     def waiting(self) -> int:
         """Messages that are not done yet."""
@@ -251,6 +263,9 @@ class EventShare:
         except PositionLost:
             self.begin()
 
+    def passed(self, offset: int) -> None:
+        """Its position is the log's."""
+
     def waiting(self) -> int:
         return self.feed.waiting()
 
@@ -260,70 +275,6 @@ class EventShare:
     @property
     def position(self) -> int:
         return self.reader.saved
-
-
-class PartitionSource:
-    """Input from outside on one partition; its position is the offset after it."""
-
-    def __init__(self, place: Place, name: str, dialect: str) -> None:
-        self.name = f"{name}@{place}"
-        self.dialect = dialect
-        self._arrivals: deque[Arrival] = deque()
-
-    def put(self, messages: Sequence[Message]) -> None:
-        self._arrivals.extend(
-            Arrival(message.offset + 1, message.value or b"", message.headers) for message in messages
-        )
-
-    def read(self, after: int, limit: int) -> Sequence[Arrival]:
-        arrivals = self._arrivals
-        while arrivals and arrivals[0].position <= after:
-            arrivals.popleft()
-        return [arrivals[i] for i in range(min(limit, len(arrivals)))]
-
-    def waiting(self) -> int:
-        return len(self._arrivals)
-
-
-class InputShare:
-    """Input from outside on one partition."""
-
-    def __init__(self, source: PartitionSource, worker: IntakeWorker) -> None:
-        self.source = source
-        self.worker = worker
-        self._told = 0
-
-    def begin(self) -> int:
-        self.worker.seek()
-        return self.worker.intake.seen
-
-    def put(self, messages: Sequence[Message]) -> None:
-        self.source.put(messages)
-
-    def step(self) -> int:
-        try:
-            return self.worker.step()
-        except PositionLost as lost:
-            log.warning("position moved by another worker, seeking", consumer=self.worker.name, reason=str(lost))
-            self.begin()
-            return 1
-
-    def rest(self) -> None:
-        """Every arrival moved the position."""
-
-    def waiting(self) -> int:
-        return self.source.waiting()
-
-    def done(self) -> int | None:
-        seen = self.worker.intake.seen
-        if seen == self._told:
-            return None
-        self._told = seen
-        return seen
-
-    @property
-    def position(self) -> int:
-        return self.worker.intake.seen
 
 
 class GroupWorker:
@@ -348,11 +299,14 @@ class GroupWorker:
         self._paused: set[Place] = set()
         self._changes: deque[tuple[bool, Place]] = deque()
         self._inbox: dict[Place, list[Message]] = {}
+        self._unreadable: dict[Place, Unreadable] = {}
+        self._measured = 0.0
 
     def step(self) -> int:
         self.answer()
         self._follow_the_group()
         self._sort_the_inbox()
+        self._measure()
         taken = sum(self._step(place, share) for place, share in self.shares.items())
         self._throttle()
         return taken
@@ -361,6 +315,7 @@ class GroupWorker:
         """Be there for the group, and take what has come."""
         for place, messages in self.group.poll().items():
             self._inbox.setdefault(place, []).extend(messages)
+        self._unreadable.update(self.group.failures())
 
     def rest(self) -> None:
         """What was passed is saved as it goes."""
@@ -393,6 +348,7 @@ class GroupWorker:
         if self.shares.pop(place, None) is not None:
             self._forget(place)
         self.stopped.pop(place, None)
+        self._unreadable.pop(place, None)
         metrics.STOPPED.labels(self.name).set(len(self.stopped))
         self._paused.discard(place)
 
@@ -410,15 +366,24 @@ class GroupWorker:
 
     def _begin(self, place: Place) -> None:
         share = self.share_of(place)
+        try:
+            self._go_to(place, share)
+        except Unreadable as error:
+            self._stop(place, error)
+        self.shares[place] = share
+        self._gauges[place] = (metrics.POSITION.labels(self.name, place), metrics.LAG.labels(self.name, place))
+
+    def _go_to(self, place: Place, share: Share) -> None:
         offset = share.begin()
         if offset is not None:
             self.group.seek(place, offset)
             self._inbox.pop(place, None)  # it was fetched from elsewhere
-        self.shares[place] = share
-        self._gauges[place] = (metrics.POSITION.labels(self.name, place), metrics.LAG.labels(self.name, place))
 
     def _step(self, place: Place, share: Share) -> int:
         if place in self.stopped:
+            return 0
+        if place in self._unreadable and not share.waiting():
+            self._stop(place, self._unreadable.pop(place))
             return 0
         before = share.position
         try:
@@ -431,24 +396,55 @@ class GroupWorker:
             raise
         except OUTAGES:
             raise
+        except PositionLost as lost:
+            log.warning("position moved by another worker, seeking", consumer=self.name, reason=str(lost))
+            return self._again(place, share)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other partitions go on
-            self.stopped[place] = error
-            metrics.STOPPED.labels(self.name).set(len(self.stopped))
-            log.critical(
-                "partition stopped: repair the cause, then start again",
-                consumer=self.name,
-                place=str(place),
-                error=f"{type(error).__name__}: {error}",
-            )
+            self._stop(place, error)
             return 0
         if (offset := share.done()) is not None:
             self.group.hint({place: offset})
-            position, lag = self._gauges[place]
-            position.set(share.position)
-            lag.set(self.group.lag(place, offset) or 0)
+            self._gauges[place][0].set(share.position)
         if taken:
             self.attend()
         return taken or int(share.position > before)
+
+    def _again(self, place: Place, share: Share) -> int:
+        try:
+            self._go_to(place, share)
+        except Unreadable as error:
+            self._stop(place, error)
+        return 1
+
+    def _stop(self, place: Place, error: BaseException) -> None:
+        self.stopped[place] = error
+        metrics.STOPPED.labels(self.name).set(len(self.stopped))
+        log.critical(
+            "partition stopped: repair the cause, then start again",
+            consumer=self.name,
+            place=str(place),
+            error=f"{type(error).__name__}: {error}",
+        )
+
+    def _measure(self) -> None:
+        """How far each partition is behind, now and then: what has come counts, and what is still to come."""
+        if time.monotonic() - self._measured < MEASURE_SECONDS:
+            return
+        self._measured = time.monotonic()
+        for place, share in self.shares.items():
+            waiting = share.waiting() + len(self._inbox.get(place, ()))
+            if place not in self.stopped and not waiting and (reached := self.group.reached(place)) is not None:
+                self._pass(place, share, reached)
+            if (behind := self.group.behind(place)) is not None:
+                self._gauges[place][1].set(behind + waiting)
+
+    def _pass(self, place: Place, share: Share, reached: int) -> None:
+        try:
+            share.passed(reached)
+        except PositionLost:
+            self._again(place, share)
+        except Unreadable as error:
+            self._stop(place, error)
 
     def _throttle(self) -> None:
         full = {p for p, share in self.shares.items() if share.waiting() > BUFFERED_MAX or p in self.stopped}

@@ -7,7 +7,7 @@ that moves past it; one that cannot be used holds nobody else up.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -17,7 +17,7 @@ from oms_es.door import brought_in
 from oms_es.kernel import BadInput, Command, Recorded, Skipped
 from oms_es.runtime import aside, metrics
 from oms_es.runtime.codec import Cause
-from oms_es.runtime.dead_letters import DeadLetter
+from oms_es.runtime.dead_letters import DeadLetter, Header
 from oms_es.runtime.log import Feed
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Store
@@ -42,7 +42,7 @@ class Arrival(NamedTuple):
 
     position: int
     payload: bytes
-    headers: Mapping[str, bytes] = {}
+    headers: Sequence[Header] = ()
 
 
 class Source(Protocol):
@@ -126,6 +126,11 @@ class Intake:
                 middle = len(arrivals) // 2
                 return self.take(arrivals[:middle]) + self.take(arrivals[middle:])
             return self._commit([], [self._letter(arrivals[0], error)], arrivals[0].position)
+
+    def pass_to(self, position: int) -> None:
+        """Nothing lies before this position that has not come. Raises PositionLost."""
+        self.store.recorder.save(Advance(self.name, self.seen, position))
+        self.seen = position
 
     def _parsed(self, arrivals: Sequence[Arrival]) -> tuple[list[Command], list[DeadLetter]]:
         commands: list[Command] = []

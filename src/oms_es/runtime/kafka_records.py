@@ -1,7 +1,8 @@
 """Records of Kafka, read and written as kafka-python does it, in about half of its time: an event has sixteen headers.
 
 Invariant: what is read is what the library's own `_read_msg` reads, or CorruptRecordError as there; what is written is,
-byte for byte, what its `append` writes.
+byte for byte, what its `append` writes. Names of headers are the exception: brokers take any bytes, the library refuses
+those that are not UTF-8, and here they are read with their bytes written out.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _headers(buffer: bytes, at: int) -> tuple[list[tuple[str, bytes | None]], in
 
 
 def _named(name: bytes) -> str:
-    text = name.decode()
+    text = name.decode(errors="backslashreplace")
     if len(_names) < NAMES_MAX:
         _names[name] = text
     return text

@@ -7,22 +7,27 @@ has what it stood for, unless it has changed again.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import psycopg
+import structlog
 from pydantic_core import from_json, to_json
 from sqlalchemy import Table
 
 from oms_es.runtime.changes import CHANGES, MARK_CHANGED, key_text
-from oms_es.runtime.dead_letters import DEAD_LETTERS
-from oms_es.runtime.kafka import Outgoing, Place, Publisher, partition_of
+from oms_es.runtime.dead_letters import DEAD_LETTERS, Header, headers_of
+from oms_es.runtime.kafka import Outgoing, Place, Publisher, TooLarge, partition_of
 from oms_es.runtime.relay import RELAY
 from oms_es.runtime.wire import CONSTANT_HEADERS, sequence
 
 TOLD_MAX = 1_000
 """Rows per publish."""
+DETAIL_CHARACTERS_MAX = 1_000
+"""Of the detail of a dead letter that is too large to be published whole."""
+
+log = structlog.get_logger(__name__)
 
 
 class State(NamedTuple):
@@ -112,8 +117,23 @@ class StateOutlet:
             session.execute(MARK_CHANGED, {"projection": name, "position": 0, "keys": [key_text(row) for row in rows]})
 
 
+class Letter(NamedTuple):
+    """A dead letter, as it is published."""
+
+    id: int
+    source: str
+    place: str
+    payload: bytes
+    reason: str
+    detail: str
+    headers: Any
+
+
 class DeadLetterOutlet:
-    """Dead letters of a topic, to its dead letter topic: the bytes as they came, their headers, and the reason."""
+    """Dead letters of a topic, to its dead letter topic: the bytes as they came, their headers, and the reason.
+
+    One that is larger than the brokers take goes without what came: its id, length and digest say what to ask for.
+    """
 
     batch_max = TOLD_MAX
 
@@ -128,29 +148,55 @@ class DeadLetterOutlet:
         self._partitions = self.publisher.partitions([self.topic])[self.topic]
 
     def publish(self, session: psycopg.Connection[Any]) -> int:
-        letters = session.execute(
+        rows = session.execute(
             f"SELECT id, source, place, payload, reason, detail, headers FROM {DEAD_LETTERS} "
             "WHERE told_at IS NULL AND starts_with(source, %s) ORDER BY id LIMIT %s",
             [f"{self.source}@", TOLD_MAX],
         ).fetchall()
+        letters = [Letter(*row) for row in rows]
         if letters:
-            self.publisher.publish([self._message(*letter) for letter in letters])
+            self._publish(letters)
             session.execute(
                 f"UPDATE {DEAD_LETTERS} SET told_at = %s WHERE id = ANY(%s)",
-                [self.clock(), [row[0] for row in letters]],
+                [self.clock(), [letter.id for letter in letters]],
             )
         return len(letters)
 
-    def _message(
-        self, number: int, source: str, place: str, payload: bytes, reason: str, detail: str, headers: dict[str, str]
-    ) -> Outgoing:
-        key = f"{source}:{place}".encode()
+    def _publish(self, letters: Sequence[Letter]) -> None:
+        """Halved down to what is too large; each half is published again, which the id in it makes harmless."""
+        try:
+            self.publisher.publish([self._whole(letter) for letter in letters])
+        except TooLarge:
+            if len(letters) == 1:
+                self.publisher.publish([self._without_payload(letters[0])])
+                return
+            middle = len(letters) // 2
+            self._publish(letters[:middle])
+            self._publish(letters[middle:])
+
+    def _whole(self, letter: Letter) -> Outgoing:
+        told = [*headers_of(letter.headers), *_envelope(letter), ("oms_detail", letter.detail.encode())]
+        return self._outgoing(letter, letter.payload, told)
+
+    def _without_payload(self, letter: Letter) -> Outgoing:
+        log.warning("dead letter published without its payload", dead_letter=letter.id, bytes=len(letter.payload))
         told = [
-            *((name, b64decode(value)) for name, value in headers.items()),
-            ("oms_dead_letter", str(number).encode()),
-            ("oms_source", source.encode()),
-            ("oms_place", place.encode()),
-            ("oms_reason", reason.encode()),
-            ("oms_detail", detail.encode()),
+            *_envelope(letter),
+            ("oms_detail", letter.detail[:DETAIL_CHARACTERS_MAX].encode()),
+            ("oms_payload_bytes", b"%d" % len(letter.payload)),
+            ("oms_payload_sha256", sha256(letter.payload).hexdigest().encode()),
         ]
-        return Outgoing(Place(self.topic, partition_of(key, self._partitions)), key, bytes(payload), told)
+        return self._outgoing(letter, b"", told)
+
+    def _outgoing(self, letter: Letter, payload: bytes, headers: Sequence[Header]) -> Outgoing:
+        key = f"{letter.source}:{letter.place}".encode()
+        return Outgoing(Place(self.topic, partition_of(key, self._partitions)), key, bytes(payload), headers)
+
+
+def _envelope(letter: Letter) -> list[Header]:
+    return [
+        ("oms_dead_letter", str(letter.id).encode()),
+        ("oms_source", letter.source.encode()),
+        ("oms_place", letter.place.encode()),
+        ("oms_reason", letter.reason.encode()),
+    ]

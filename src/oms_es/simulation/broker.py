@@ -10,12 +10,17 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from oms_es.runtime.kafka import KafkaUnavailable, Message, Outgoing, Place, Topic
+from oms_es.runtime.kafka import Header, KafkaUnavailable, Message, Outgoing, Place, Topic
+from oms_es.runtime.kafka_reading import Unreadable
 from oms_es.simulation.node import Node, outage
 
 MESSAGES_PER_POLL_MAX = 500
 SESSION_SECONDS = 10.0
 """How long a group waits for a member that is silent."""
+
+
+def given(headers: Sequence[Header]) -> dict[str, bytes]:
+    return {name: value for name, value in headers if value is not None}
 
 
 class Partition:
@@ -28,8 +33,8 @@ class Partition:
     def end(self) -> int:
         return self.base + len(self.messages)
 
-    def append(self, key: bytes, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Message:
-        message = Message(self.place, self.end, key, value, dict(headers))
+    def append(self, key: bytes, value: bytes | None, headers: Sequence[Header]) -> Message:
+        message = Message(self.place, self.end, key, value, given(headers), headers)
         self.messages.append(message)
         return message
 
@@ -64,7 +69,7 @@ class Broker:
         if self.away_until and node.simulation.scheduler.now < self.away_until:
             raise outage(KafkaUnavailable, "the brokers are away")
 
-    def append(self, place: Place, key: bytes, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> None:
+    def append(self, place: Place, key: bytes, value: bytes | None, headers: Sequence[Header]) -> None:
         self.on_append(self.partitions[place.topic][place.partition].append(key, value, headers))
         for members in self.groups.values():
             if place in members.owners:
@@ -209,8 +214,20 @@ class MemoryGroup:
             if self.members.owners.get(place) is self:
                 self.members.committed[place] = offset
 
-    def lag(self, place: Place, offset: int) -> int | None:
-        return self.members.partitions[place].end - offset
+    def failures(self) -> dict[Place, Unreadable]:
+        """Everything that is kept can be read."""
+        return {}
+
+    def reached(self, place: Place) -> int | None:
+        return self.at.get(place)
+
+    def behind(self, place: Place) -> int | None:
+        return self.members.partitions[place].end - self.at[place] if place in self.at else None
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """Every topic is there."""
+        return ()
 
     def close(self) -> None:
         self.members.leave([self])

@@ -25,7 +25,7 @@ from oms_es.gateways.simulators import (
 from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, Recorded, Refused
 from oms_es.projections import deadlines
 from oms_es.runtime.codec import Cause, Codec
-from oms_es.runtime.groups import EventShare, GroupWorker, InputShare, PartitionFeed, PartitionSource, Share, missing
+from oms_es.runtime.groups import EventShare, GroupWorker, PartitionFeed, Share, missing
 from oms_es.runtime.intake import Arrival, IntakeWorker, Limit
 from oms_es.runtime.kafka import Outgoing, Place, partition_of
 from oms_es.runtime.log import Feed, Log, Unread
@@ -33,6 +33,7 @@ from oms_es.runtime.loop import TICK_SECONDS, FeedReader, GatewayWorker, Loop, P
 from oms_es.runtime.recorder import Recording
 from oms_es.runtime.relay import EventOutlet, Relay
 from oms_es.runtime.store import OUTAGES
+from oms_es.runtime.topic_inputs import InputShare, PartitionSource
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
@@ -501,7 +502,8 @@ class WorkerNode(EngineNode):
 
     def _input_share(self, place: Place) -> Share:
         source = PartitionSource(place, CHANNEL_ORDERS_ROLE, "canonical")
-        return InputShare(source, self.follow(source, self.simulation.kit.orders, self.own_store, self.unread, Limit()))
+        worker = self.follow(source, self.simulation.kit.orders, self.own_store, self.unread, Limit())
+        return InputShare(source, worker, lambda _topic: None)  # nobody here makes a topic anew
 
     def _refill(self, place: Place, after: int, to: int) -> Any:
         partitions = dict.fromkeys(EVENT_TOPICS.values(), self.simulation.scenario.partitions)
