@@ -36,6 +36,12 @@ def placed(**more: Any) -> o.PlaceOrder:
     return o.PlaceOrder(**{**PLACE.model_dump(), **more})
 
 
+def granted(credit_minor: int) -> o.PlaceExchange:
+    """The same units, sent in exchange for what a return brought."""
+    told = {"kind": "exchange", "exchange_of": "rma-1", "credit_minor": credit_minor}
+    return o.PlaceExchange(**OF, content=o.OrderContent(**{**PLACE.model_dump(), **told}))
+
+
 def source(attempt: int, *units: Units, **backordered: int) -> o.SourceOrder:
     assigned = tuple(o.Assignment(sku=sku, location=location, quantity=n) for sku, location, n in units)
     return o.SourceOrder(**OF, attempt=attempt, assignments=assigned, backordered=backordered, rule_version="1")

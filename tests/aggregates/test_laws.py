@@ -315,7 +315,8 @@ places = st.sampled_from(
     [
         PLACE,
         PLACE.model_copy(update={"shipping_minor": 1}),
-        *(o.PlaceOrder(**{**PLACE.model_dump(), **more}) for more in (PAID_IN_PARTS, PRESALE, EXCHANGE)),
+        *(o.PlaceOrder(**{**PLACE.model_dump(), **more}) for more in (PAID_IN_PARTS, PRESALE)),
+        o.PlaceExchange(**ORDER, content=o.OrderContent(**{**PLACE.model_dump(), **EXCHANGE})),
     ]
 )
 cities = st.sampled_from(["berlin", "paris"])

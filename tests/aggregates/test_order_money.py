@@ -31,6 +31,7 @@ from order_story import (
     Units,
     declined,
     dispatched,
+    granted,
     locked,
     of_shape,
     paid,
@@ -227,7 +228,7 @@ def test_an_unpaid_balance_cancels_and_keeps_the_deposit_only_where_that_was_agr
 
 
 def exchange(credit_minor: int) -> tuple[Command, ...]:
-    return (placed(kind="exchange", exchange_of="rma-1", credit_minor=credit_minor), *LOCKING)
+    return (granted(credit_minor), *LOCKING)
 
 
 def test_of_an_exchange_the_difference_is_charged_or_goes_back() -> None:

@@ -241,8 +241,8 @@ def test_a_split_off_order_has_its_units_with_their_discount_and_tax_and_no_ship
     told = Told(priced, *DUE[1:], split(ID, _1=1))
     parted = told.only(o.OrderSplit)
     content = parted.content
-    assert content.external_id == "1/s"
-    assert parted.to_order_id == o.order_id_of("web", "1/s")
+    assert content.external_id == "split/s/1"
+    assert parted.to_order_id == o.order_id_of("web", "split/s/1")
     assert [(line.line_id, line.sku, line.quantity) for line in content.lines] == [("1", "A", 1)]
     assert (content.shipping_minor, content.discount_minor, content.tax_minor) == (0, 30, 5)
     assert (parted.discount_minor, parted.tax_minor) == (70, 15)
@@ -284,6 +284,60 @@ def test_what_is_split_off_a_bundle_is_a_bundle_still() -> None:
     assert begun.tell(begin) == []
 
 
+def sent_before(name: str, order_id: str) -> Any:
+    """An order of a channel that has a name of ours: it is in history, from the time when that was taken."""
+    return o.PlaceJoined(
+        order_id=order_id, from_order_id="x", content=placed(external_id=name).model_copy(), transfers=()
+    )
+
+
+# --- holds
+
+
+FRAUD = o.HoldOrder(**OF, kind="fraud", note="look at it")
+OVER = PLACE.placed_at + timedelta(days=1)
+ADDRESS = o.HoldOrder(**OF, kind="address", until=OVER)
+
+
+def test_what_is_split_off_a_held_order_is_held_by_the_same() -> None:
+    parted = Told(*DUE, ADDRESS, FRAUD, split(ID, _1=1)).only(o.OrderSplit)
+    assert parted.holds == (o.Hold(kind="address", until=OVER), o.Hold(kind="fraud"))
+    (begin,) = order_joiner.consumer.react(parted)
+    begun = Told(begin)
+    held = of_shape(o.OrderHeld, begun.last)
+    assert [(hold.kind, hold.until) for hold in held] == [("address", OVER), ("fraud", None)]
+    assert begun.tell(begin) == []
+    assert Told(*DUE, split(ID, _1=1)).only(o.OrderSplit).holds == ()
+
+
+def test_what_is_split_off_a_held_order_is_not_released_when_it_is_paid() -> None:
+    world = World()
+    order_id = placed_and_locked(world)
+    world.tell(o.HoldOrder(order_id=order_id, kind="fraud"))
+    world.tell(split(order_id, _2=1))
+    off = o.order_id_of("web", "split/s/1")
+    world.tell(o.RecordPaymentAuthorized(order_id=off, payment_id=f"{off}.1"))
+    assert world.order(off).phase == "held"
+    world.tell(o.ReleaseHold(order_id=order_id, kind="fraud"))
+    assert world.order(off).phase == "held", "a person decides about each of them"
+    world.tell(o.ReleaseHold(order_id=off, kind="fraud"))
+    assert world.order(off).phase == "fulfilling"
+
+
+def test_what_several_become_is_held_by_whatever_held_one_of_them() -> None:
+    soon, late = OVER, OVER + timedelta(days=1)
+    one = merged_from("1").model_copy(
+        update={"holds": (o.Hold(kind="fraud", until=late), o.Hold(kind="address", until=soon))}
+    )
+    two = merged_from("2").model_copy(update={"holds": (o.Hold(kind="fraud"), o.Hold(kind="address", until=late))})
+    told = Told(merge(one.order_id, two.order_id), answered(one.order_id, one), answered(two.order_id, two))
+    held = of_shape(o.OrderHeld, told.last)
+    assert [(hold.kind, hold.until) for hold in held] == [("address", soon), ("fraud", late)]
+    said = answer(*DUE, FRAUD)
+    assert isinstance(said, o.OrderMergedInto)
+    assert said.holds == (o.Hold(kind="fraud"),)
+
+
 # --- who becomes part of another
 
 
@@ -309,7 +363,6 @@ def why_not(*commands: Command, **more: Any) -> str:
 
 
 def test_an_order_says_why_it_does_not_become_part_of_another() -> None:
-    hold = o.HoldOrder(**OF, kind="fraud")
     presale = placed(kind="presale", deposit_minor=100, available_by=PLACE.placed_at)
     long_id = "x" * 121
     long_line = placed(lines=(o.OrderLine(line_id=long_id, sku="A", quantity=2, unit_price_minor=300),))
@@ -320,7 +373,6 @@ def test_an_order_says_why_it_does_not_become_part_of_another() -> None:
     assert why_not(PLACE) == "units of it are being sourced"
     assert why_not(*DUE[:2]) == "units of it are being sourced"
     assert why_not(presale, *DUE[1:]) == "it is a presale"
-    assert why_not(*DUE, hold) == "it is held"
     assert why_not(long_line, *locking) == "it has line ids of more than 120 characters"
     assert isinstance(answer(fits_line, *locking), o.OrderMergedInto)
     for name, value in (
@@ -333,6 +385,16 @@ def test_an_order_says_why_it_does_not_become_part_of_another() -> None:
         assert why_not(*DUE, terms=terms(**other)) == f"it has another {name}"
     assert isinstance(answer(*DUE, terms=terms()), o.OrderMergedInto)
     assert isinstance(answer(*DUE), o.OrderMergedInto)
+
+
+def test_an_order_becomes_part_of_one_other_of_its_channel_at_most() -> None:
+    assert why_not(*DUE, channel="shop") == "it is of channel web"
+    assert isinstance(answer(*DUE, channel="web"), o.OrderMergedInto)
+    merged = Told(*DUE, o.YieldToMerge(**OF, to_order_id="m"))
+    assert merged.tell(o.YieldToMerge(**OF, to_order_id="m")) == []
+    (no,) = merged.tell(o.YieldToMerge(**OF, to_order_id="another"))
+    assert isinstance(no, o.OrderMergeDeclined), "whoever asks would wait for ever"
+    assert no.reason == "it is merged"
 
 
 def test_orders_that_would_be_too_large_together_stay_apart() -> None:
@@ -443,6 +505,8 @@ def test_an_order_that_is_there_already_is_not_what_others_become() -> None:
     assert told.state.phase == "allocating"
     assert told.tell(merge(one.order_id, "y")) == []
     assert told.tell(answered("y")) == []
+    with pytest.raises(Refused, match="name_taken"):
+        Told(sent_before("merge/m", MERGED), merge("x", "y"))
     failed = Told(merge("x", "y"), answered("x"), answered("y"))
     assert failed.shapes() == ["OrderMergeFailed"]
     assert failed.only(o.OrderMergeFailed).merge_id == "m"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from oms_es.consumers import return_progress
 from oms_es.kernel import Command, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
@@ -30,7 +31,7 @@ def request(*lines: r.ReturnLine, rma_id: str = "r1", **more: Any) -> x.RequestR
 
 
 def credit(rma_id: str = "r1", name: str = "i1", resolution: r.Resolution = "refund", **by_line: int) -> x.CreditReturn:
-    credit_id = f"{rma_id}/{name}"
+    credit_id = f"return/{rma_id}/{name}"
     return x.CreditReturn(**OF, rma_id=rma_id, credit_id=credit_id, resolution=resolution, lines=units(**by_line))
 
 
@@ -189,7 +190,7 @@ def test_a_return_of_nothing_that_is_known_has_no_end() -> None:
 def test_accepted_units_are_refunded_at_what_was_paid_once() -> None:
     told = Told(*REFUNDED)
     due = told.only(o.OrderRefundRequested)
-    assert (due.refund_id, due.rma_id, due.amount_minor, due.reason) == ("r1/i1", "r1", 300, "return r1")
+    assert (due.refund_id, due.rma_id, due.amount_minor, due.reason) == ("return/r1/i1", "r1", 300, "return r1")
     assert due.refunded_units == {"1": 1}
     assert told.tell(credit(_1=1)) == []
     told.tell(credit(name="i2", _1=1))
@@ -200,7 +201,7 @@ def test_no_unit_is_credited_by_a_return_and_by_a_refund() -> None:
     story = (*GONE, request(want("1", 2)), refund(_1=1), credit(_1=2))
     told = Told(*story)
     refused = told.only(x.OrderCreditRefused)
-    assert (refused.rma_id, refused.credit_id) == ("r1", "r1/i1")
+    assert (refused.rma_id, refused.credit_id) == ("r1", "return/r1/i1")
     assert "exceeds_shipped" in refused.reason or "refunded" in refused.reason
     assert told.tell(credit(_1=2)) == [], "a person was told already"
     assert told.tell(credit(name="i2", _1=1))
@@ -231,7 +232,7 @@ def test_what_was_accepted_pays_for_the_order_that_is_sent_instead() -> None:
         x.OrderExchangeCredited(
             **OF,
             rma_id="r1",
-            credit_id="r1/closed",
+            credit_id="return/r1/closed",
             allocations=(RefundAllocation(kind="line", line_id="1", amount_minor=600),),
             credited_units={"1": 2},
             content=o.OrderContent(
@@ -284,6 +285,47 @@ def test_what_an_exchange_does_not_use_goes_back_once_and_never_more_than_was_cr
     assert told.tell(left(251, "y")) == []
     told.tell(left(250, "z"))
     assert told.only(o.OrderRefundRequested).amount_minor == 250
+
+
+def test_an_exchange_is_placed_once_as_its_return_says() -> None:
+    sent = of_exchange(Told(*EXCHANGED))
+    begun = Told(sent)
+    assert begun.shapes() == ["OrderPlaced"]
+    assert (begun.state.order_id, begun.state.phase) == (o.order_id_of("web", "exchange/r1"), "sourcing")
+    assert begun.tell(sent) == []
+
+
+def of_exchange(told: Told) -> o.PlaceExchange:
+    (sent,) = return_progress.consumer.react(told.only(x.OrderExchangeCredited))
+    assert isinstance(sent, o.PlaceExchange)
+    return sent
+
+
+def test_an_exchange_whose_name_was_taken_is_not_sent_and_its_credit_goes_back() -> None:
+    sent = of_exchange(Told(*EXCHANGED))
+    other = sent.content.model_copy(update={"kind": "standard", "exchange_of": None, "credit_minor": 0})
+    taken = Told(o.PlaceExchange(order_id=sent.order_id, content=other))  # as a channel could place it once
+    conflict, credit_left = taken.tell(sent)
+    assert isinstance(conflict, o.DuplicateConflictFound)
+    assert isinstance(credit_left, o.OrderCreditLeft)
+    assert (credit_left.exchange_of, credit_left.amount_minor) == ("r1", 600)
+    assert taken.tell(sent) == []
+
+
+@pytest.mark.parametrize("name", ["exchange/r1", "merge/m", "split/s1/1", "lost/x.1", "return/r1/kept"])
+def test_what_only_the_engine_names_so_nobody_sends(name: str) -> None:
+    assert refusal(placed(external_id=name)).reason == "reserved_name"
+    assert refusal(*GONE, request(want("1", 1), rma_id=name)).reason == "reserved_name"
+    assert refusal(*GONE, o.RefundOrder(**OF, refund_id=name, goodwill_minor=1)).reason == "reserved_name"
+    for fine in (name.replace("/", "-"), f"1/{name}", "1/s1", "2026/1", "exchanges/1"):
+        assert Told(placed(external_id=fine)).shapes() == ["OrderPlaced"]
+        assert Told(*GONE, request(want("1", 1), rma_id=fine)).shapes() == ["OrderReturnRequested"]
+
+
+def test_an_exchange_that_no_return_granted_is_refused() -> None:
+    of_nothing = placed(kind="exchange", exchange_of="never", credit_minor=1_050)
+    assert refusal(of_nothing).reason == "not_granted"
+    assert refusal(placed(kind="exchange", exchange_of="never")).reason == "not_granted"
 
 
 def test_without_an_exchange_there_is_no_credit_to_give_back() -> None:

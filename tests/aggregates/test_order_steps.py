@@ -19,6 +19,7 @@ from order_story import (
     PLACE,
     Told,
     dispatched,
+    granted,
     locked,
     paid,
     parcel,
@@ -170,18 +171,18 @@ def test_what_is_cancelled_says_what_it_had_and_what_it_was_worth() -> None:
 
 
 def test_an_exchange_that_is_cancelled_gives_its_credit_back_whole_and_any_other_order_has_none() -> None:
-    exchange = placed(kind="exchange", exchange_of="rma-1", credit_minor=300)
+    exchange = granted(300)
     told = Told(exchange, CANCEL)
     assert told.shapes() == ["OrderCancelled", "OrderCreditLeft"]
     left = told.only(o.OrderCreditLeft)
     assert (left.exchange_of, left.amount_minor, left.currency) == ("rma-1", 300, "EUR")
-    nothing_used = placed(kind="exchange", exchange_of="rma-1", credit_minor=1050)
+    nothing_used = granted(1050)
     assert Told(nothing_used, *LOCKING).shapes()[-1] == "OrderReleased"
     assert Told(PLACE, CANCEL).shapes() == ["OrderCancelled"]
 
 
 def test_a_cent_of_credit_that_is_left_is_given_back() -> None:
-    exchange = placed(kind="exchange", exchange_of="rma-1", credit_minor=1051)
+    exchange = granted(1051)
     assert Told(exchange, *LOCKING).only(o.OrderCreditLeft).amount_minor == 1
 
 

@@ -66,7 +66,8 @@ def item(sku: str, quantity: int, disposition: r.Disposition = "sellable") -> r.
 
 
 def credit(*counts: int, name: str = "i1", resolution: r.Resolution = "refund") -> r.RmaCreditDue:
-    return r.RmaCreditDue(**OF, credit_id=f"r1/{name}", resolution=resolution, lines=units(*counts))
+    of = name if name in ("kept", "closed", "lapsed") else f"inspected/{name}"
+    return r.RmaCreditDue(**OF, credit_id=f"return/r1/{of}", resolution=resolution, lines=units(*counts))
 
 
 def test_a_return_that_fits_the_policy_is_approved_at_once() -> None:

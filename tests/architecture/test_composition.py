@@ -85,7 +85,6 @@ def test_what_a_projection_reads_is_emitted(projection: Projection) -> None:
 
 
 ALSO_BY_HAND = {
-    "PlaceOrder": "channels place orders; the engine places what replaces a return",
     "RetrySourcing": "a person who knows of stock need not wait for it to be seen",
     "ReserveStock": "shops hold units for a basket",
     "ReleaseStock": "shops let go of a basket's units",

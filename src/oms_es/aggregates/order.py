@@ -26,6 +26,7 @@ from oms_es.aggregates import order_sourcing as sourcing
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, ShipmentStatus, evolve
 from oms_es.kernel import Decider, Refused
+from oms_es.schemas import names
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 
@@ -38,6 +39,8 @@ PAYMENT_ATTEMPTS_MAX = 3
 def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     if isinstance(command, o.PlaceOrder):
+        if order.placed is None:
+            _require_granted(command)
         yield from _place(order, command)
     elif type(command) in BEGINNINGS:
         yield from BEGINNINGS[type(command)](order, command)
@@ -72,6 +75,38 @@ FROM_WITHIN = (
     x.RecordReturnEnded,
 )
 """What the engine tells an order of stock, money and parcels: also of those that somebody made by hand for no order."""
+
+
+def _require_granted(command: o.PlaceOrder) -> None:
+    """What the engine makes of others, nobody sends. Raises Refused."""
+    if command.kind == "exchange":
+        raise Refused(
+            "not_granted",
+            f"order {command.external_id} is an exchange, and no return of ours granted it; request the return with "
+            "resolution exchange, and its order is sent by itself",
+        )
+    if names.is_made(command.external_id):
+        raise Refused(
+            "reserved_name",
+            f"external_id {command.external_id} begins with {command.external_id.partition('/')[0]}/, as only names do "
+            "that are made here; give the order another name",
+        )
+
+
+def _place_exchange(order: Order, command: o.PlaceExchange) -> Iterator[o.OrderEvent]:
+    """Where its name was taken before such names were refused, nothing is sent, and the credit goes back."""
+    content = command.content
+    fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
+    told = o.PlaceOrder.model_construct(**fields)
+    taken = order.placed is not None and told.fingerprint not in (order.placed.fingerprint, *order.conflicts)
+    yield from _place(order, told)
+    if taken and content.credit_minor:
+        yield o.OrderCreditLeft(
+            order_id=command.order_id,
+            exchange_of=content.exchange_of or "",
+            amount_minor=content.credit_minor,
+            currency=content.currency,
+        )
 
 
 def _place(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
@@ -350,6 +385,7 @@ def _record_kept(order: Order, command: o.RecordShipmentKept) -> Iterator[o.Orde
 
 def _refund(order: Order, command: o.RefundOrder) -> Iterator[o.OrderEvent]:
     if command.refund_id not in order.applied:
+        returns.require_own_name("refund_id", command.refund_id)
         yield money.refund(order, command)
 
 
@@ -413,6 +449,7 @@ OVERRIDES: dict[o.OverrideTarget, Any] = {
 }
 
 BEGINNINGS: dict[type[Any], Any] = {
+    o.PlaceExchange: _place_exchange,
     o.PlaceJoined: parts.place_joined,
     o.MergeOrders: parts.merge,
     o.YieldToMerge: parts.yield_to_merge,

@@ -1,14 +1,15 @@
 """Orders that become several, and several that become one.
 
-Invariant: units and money are conserved. Locks go from order to order by transfer and are never let go of in between:
-who gives asks the stock for it in its own stream, so that no later end of its locks is told before; who gets counts on
-a lock when stock has told it.
+Invariant: units and money are conserved, and a hold goes with the units. Locks go from order to order by transfer and
+are never let go of in between: who gives asks the stock for it in its own stream, so that no later end of its locks is
+told before; who gets counts on a lock when stock has told it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, by_sku, evolve
 from oms_es.kernel import Refused
+from oms_es.schemas import names
 from oms_es.schemas import order as o
 from oms_es.schemas.types import AMOUNT_MINOR_MAX
 
@@ -24,6 +26,7 @@ SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split"
 """What orders must have in common to become one."""
 LINE_ID_LENGTH_MAX = 120
 """So that the number of its order fits before it."""
+HELD_BEFORE = "held when its units were another order's"
 
 
 def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
@@ -41,12 +44,14 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
     off = changes.shares_off(order.content, units)
     told = money.reduced(order.content, units, off)
     after = changes.amended(order.content, told)
-    content = _content_of(order.content, units, after, f"{order.content.external_id}/{command.split_id}")
+    name = f"{names.SPLIT}{command.split_id}/{order.content.external_id}"
+    content = _content_of(order.content, units, after, name)
     own = {
         "split_id": command.split_id,
         "to_order_id": o.order_id_of(content.channel, content.external_id),
         "content": content,
         "bundles": order.components,
+        "holds": order.holds_as_told,
     }
     yield from changes.change(order, after, o.OrderSplit, own, told)
 
@@ -85,34 +90,26 @@ def _content_of(
 
 def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]:
     if order.placed is None:
-        yield from _begun(
-            order, command.content, (command.from_order_id,), command.transfers, command.backordered, command.bundles
-        )
+        yield from _begun(order, command, (command.from_order_id,))
 
 
-def _begun(
-    order: Order,
-    content: o.OrderContent,
-    sources: tuple[str, ...],
-    transfers: Iterable[o.Reservation],
-    backordered: Mapping[str, int],
-    bundles: Mapping[str, Mapping[str, int]],
-) -> Iterator[o.OrderEvent]:
+def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Iterator[o.OrderEvent]:
+    """Held from the first moment by whatever held the orders that its units come from."""
+    content = what.content
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
-    told = o.PlaceOrder(**fields)
-    placed = o.OrderPlaced(order_id=told.order_id, fingerprint=told.fingerprint, **fields)
-    joined = o.OrderJoined(
-        order_id=told.order_id,
-        from_order_ids=sources,
-        transfers=tuple(transfers),
-        bundles={sku: dict(made_of) for sku, made_of in bundles.items()},
-    )
-    yield placed
-    yield joined
-    after = evolve(evolve(order, placed), joined)
+    told = o.PlaceOrder.model_construct(**fields)
+    of = {"order_id": what.order_id}
+    begun: list[o.OrderEvent] = [
+        o.OrderPlaced(**of, fingerprint=told.fingerprint, **fields),
+        o.OrderJoined(**of, from_order_ids=sources, transfers=what.transfers, bundles=what.bundles),
+        *(o.OrderHeld(**of, kind=hold.kind, until=hold.until, note=HELD_BEFORE) for hold in what.holds),
+    ]
+    yield from begun
+    after = reduce(evolve, begun, order)
+    backordered = what.backordered
     if backordered:
         yield o.OrderBackordered(
-            order_id=told.order_id,
+            order_id=what.order_id,
             attempt=after.attempt,
             demand=dict(backordered),
             placed_at=content.placed_at,
@@ -125,22 +122,27 @@ def _begun(
 
 def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:
     """One after the other is asked, so that each knows where those before it go."""
-    if order.placed is None and command.merge_id not in order.merge_ids:
-        first, *others = dict.fromkeys(command.order_ids)
-        yield o.OrderMergeRequested(
-            order_id=command.order_id,
-            channel=command.channel,
-            merge_id=command.merge_id,
-            source_id=first,
-            to_be_asked=tuple(others),
+    if command.merge_id in order.merge_ids:
+        return
+    if order.placed is not None:
+        raise Refused(
+            "name_taken", f"channel {command.channel} has an order {command.external_id} already; use another merge_id"
         )
+    first, *others = dict.fromkeys(command.order_ids)
+    yield o.OrderMergeRequested(
+        order_id=command.order_id,
+        channel=command.channel,
+        merge_id=command.merge_id,
+        source_id=first,
+        to_be_asked=tuple(others),
+    )
 
 
 def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEvent]:
     """A consumer asks: the no is an event."""
-    if order.phase == "merged" or command.to_order_id in order.declined:
+    if command.to_order_id in (order.merged_into, *order.declined):
         return
-    if reason := _why_not_merged(order, command.terms):
+    if reason := _why_not_merged(order, command):
         yield o.OrderMergeDeclined(order_id=command.order_id, to_order_id=command.to_order_id, reason=reason)
         return
     assert order.content
@@ -161,21 +163,22 @@ def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEve
         currency=order.content.currency,
         total_minor=order.content.total_minor,
         units=steps.units_of(order.content),
+        holds=order.holds_as_told,
     )
 
 
-def _why_not_merged(order: Order, terms: o.OrderContent | None) -> str:
-    content = order.content
+def _why_not_merged(order: Order, command: o.YieldToMerge) -> str:
+    content, terms = order.content, command.terms
     if content is None:
         return "there is no such order"
+    if command.channel not in (None, content.channel):
+        return f"it is of channel {content.channel}"
     if order.phase not in BEFORE_RELEASE:
         return f"it is {order.phase}"
     if order.wanted or order.awaited:
         return "units of it are being sourced"
     if content.kind != "standard":
         return f"it is a {content.kind}"
-    if order.holds:
-        return "it is held"
     if terms and len(terms.lines) + len(content.lines) > o.LINES_MAX:
         return f"together they would have more than {o.LINES_MAX} lines"
     if terms and terms.total_minor + content.total_minor > AMOUNT_MINOR_MAX:
@@ -220,9 +223,28 @@ def _merged(
         for each in merged
         for held in each.transfers
     ]
-    bundles = {sku: made_of for each in merged for sku, made_of in each.bundles.items()}
-    sources = tuple(each.order_id for each in merged)
-    yield from _begun(order, _combined(asked, merged), sources, transfers, backordered, bundles)
+    what = o.PlaceJoined.model_construct(
+        order_id=asked.order_id,
+        from_order_id=merged[0].order_id,
+        content=_combined(asked, merged),
+        transfers=tuple(transfers),
+        backordered=dict(backordered),
+        bundles={sku: made_of for each in merged for sku, made_of in each.bundles.items()},
+        holds=_holds_of(merged),
+    )
+    yield from _begun(order, what, tuple(each.order_id for each in merged))
+
+
+def _holds_of(merged: Iterable[o.OrderMergedInto]) -> tuple[o.Hold, ...]:
+    """Of all, each kind once; of several moments by which somebody should have decided, the first."""
+    found: dict[o.HoldKind, o.Hold] = {}
+    for hold in sorted((hold for each in merged for hold in each.holds), key=_soonest):
+        found.setdefault(hold.kind, hold)
+    return tuple(found.values())
+
+
+def _soonest(hold: o.Hold) -> tuple[str, bool, float]:
+    return hold.kind, hold.until is None, hold.until.timestamp() if hold.until else 0.0
 
 
 def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...]) -> o.OrderContent:
@@ -236,7 +258,7 @@ def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...
         for number, content in enumerate(contents, start=1)
         for line in content.lines
     )
-    fields["external_id"] = f"merge/{asked.merge_id}"
+    fields["external_id"] = f"{names.MERGE}{asked.merge_id}"
     fields["placed_at"] = min(content.placed_at for content in contents)
     fields["priority"] = max(content.priority for content in contents)
     return o.OrderContent(**fields)

@@ -14,12 +14,10 @@ from pydantic import ValidationError
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates.order_state import Order, Return
 from oms_es.kernel import Refused
+from oms_es.schemas import names
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas import rma as r
-
-EXCHANGE_PREFIX = "exchange/"
-"""Of the external id of an order that is sent in exchange: the return's id follows."""
 
 
 def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
@@ -28,6 +26,7 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
         if dict(known.asked.items()) != asked:
             raise Refused("already_requested", f"return {command.rma_id} is of other units; use another rma_id")
         return
+    require_own_name("rma_id", command.rma_id)
     if (command.resolution == "exchange") != bool(command.replacement):
         raise Refused("unclear_resolution", "an exchange needs replacement, and nothing else has it")
     for line_id, quantity in asked.items():
@@ -51,6 +50,14 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
         requested_at=command.now,
         delivered_at=order.delivered_at,
     )
+
+
+def require_own_name(field: str, name: str) -> None:
+    """Raises Refused where it is one that the engine could make."""
+    if names.is_made(name):
+        raise Refused(
+            "reserved_name", f"{field} {name} begins as only names do that are made here; give it another name"
+        )
 
 
 def _total(lines: Iterable[o.LineUnits] | Iterable[r.ReturnLine]) -> dict[str, int]:
@@ -92,7 +99,7 @@ def _exchange(
     try:
         return o.OrderContent(
             **told,
-            external_id=f"{EXCHANGE_PREFIX}{rma_id}",
+            external_id=f"{names.EXCHANGE}{rma_id}",
             placed_at=placed_at,
             lines=replacement,
             kind="exchange",

@@ -94,6 +94,7 @@ class Order(NamedTuple):
     merged: tuple[o.OrderMergedInto, ...] = ()  # those that did
     merge_ids: HashTrieSet[str] = HashTrieSet()
     declined: HashTrieSet[str] = HashTrieSet()  # orders that it would not become part of
+    merged_into: str | None = None
     cancel_reason: str = ""
     early: HashTrieMap[str, o.AmendOrder] = HashTrieMap()  # amendments that came before the order
     early_cancellation: str | None = None
@@ -125,6 +126,11 @@ class Order(NamedTuple):
     def components(self) -> dict[str, dict[str, int]]:
         """What its bundles are made of, by the bundles' SKUs."""
         return {sku: dict(made_of) for sku, made_of in sorted(self.bundles.items())}
+
+    @property
+    def holds_as_told(self) -> tuple[o.Hold, ...]:
+        kinds: Any = sorted(self.holds)
+        return tuple(o.Hold(kind=kind, until=self.held_until.get(kind)) for kind in kinds)
 
     @property
     def is_unpaid(self) -> bool:
@@ -415,9 +421,14 @@ def _merge_failed(order: Order, _: o.OrderMergeFailed) -> Order:
     return order._replace(merging=None)
 
 
-def _merged_into(order: Order, _: o.OrderMergedInto) -> Order:
+def _merged_into(order: Order, event: o.OrderMergedInto) -> Order:
     return order._replace(
-        phase="merged", wanted=HashTrieMap(), backordered=HashTrieMap(), awaited=HashTrieMap(), allocated=HashTrieMap()
+        phase="merged",
+        merged_into=event.to_order_id,
+        wanted=HashTrieMap(),
+        backordered=HashTrieMap(),
+        awaited=HashTrieMap(),
+        allocated=HashTrieMap(),
     )
 
 

@@ -18,6 +18,7 @@ from rpds import HashTrieMap, HashTrieSet
 
 from oms_es.aggregates.wide import wide
 from oms_es.kernel import Decider, Refused
+from oms_es.schemas import names
 from oms_es.schemas import rma as r
 from oms_es.schemas.order import LineUnits
 
@@ -146,7 +147,7 @@ def _approve(rma: Rma, note: str) -> Iterator[r.RmaEvent]:
     assert rma.opened
     yield r.RmaApproved(**_of(rma), note=note, return_days=rma.opened.terms.return_days)
     if rma.opened.resolution == "refund_only":
-        kept = f"{rma.opened.rma_id}/kept"
+        kept = names.RETURN + names.made_of(rma.opened.rma_id, "kept")
         yield r.RmaCreditDue(**_of(rma), credit_id=kept, resolution="refund_only", lines=_counts(rma.expected))
         yield r.RmaClosed(**_of(rma))
 
@@ -213,11 +214,14 @@ def _inspect(rma: Rma, command: r.InspectRma) -> Iterator[r.RmaEvent]:
     yield inspected
     after = evolve(rma, inspected)
     if rma.status == "closed":  # it lapsed meanwhile, and an exchange was sent for what had come by then
-        yield from _credit(after, command.inspection_id, "refund")
+        yield from _credit(after, INSPECTED, command.inspection_id, resolution="refund")
     elif not after.outstanding and not after.uninspected:
-        yield from _end(after, command.inspection_id)
+        yield from _end(after, INSPECTED, command.inspection_id)
     elif rma.opened and rma.opened.resolution != "exchange":
-        yield from _credit(after, command.inspection_id, rma.opened.resolution)
+        yield from _credit(after, INSPECTED, command.inspection_id, resolution=rma.opened.resolution)
+
+
+INSPECTED = "inspected"
 
 
 def _items(rma: Rma, command: r.InspectRma) -> Iterator[r.InspectedItem]:
@@ -235,18 +239,19 @@ def _items(rma: Rma, command: r.InspectRma) -> Iterator[r.InspectedItem]:
             )
 
 
-def _credit(rma: Rma, name: str, resolution: r.Resolution) -> Iterator[r.RmaEvent]:
+def _credit(rma: Rma, *name: str, resolution: r.Resolution) -> Iterator[r.RmaEvent]:
     """`name` tells one credit of the return from the others."""
     if rma.accepted:
         of = _of(rma)
         lines = _counts(dict(sorted(rma.accepted.items())))
-        yield r.RmaCreditDue(**of, credit_id=f"{of['rma_id']}/{name}", resolution=resolution, lines=lines)
+        credit_id = names.RETURN + names.made_of(of["rma_id"], *name)
+        yield r.RmaCreditDue(**of, credit_id=credit_id, resolution=resolution, lines=lines)
 
 
-def _end(rma: Rma, name: str) -> Iterator[r.RmaEvent]:
+def _end(rma: Rma, *name: str) -> Iterator[r.RmaEvent]:
     """An exchange is sent once, for everything that was accepted."""
     assert rma.opened
-    yield from _credit(rma, name, rma.opened.resolution)
+    yield from _credit(rma, *name, resolution=rma.opened.resolution)
     yield r.RmaClosed(**_of(rma), outstanding=_counts(rma.outstanding))
 
 

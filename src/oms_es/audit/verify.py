@@ -233,13 +233,17 @@ class History:
         content = {name: getattr(placed, name) for name in o.OrderContent.model_fields}
         as_told = o.PlaceOrder.model_construct(**content)
         self.once.expect(
-            first is None and recorded.stream == as_told.stream,
+            first is None and placed.order_id in o.order_ids_of(*identity) and recorded.stream == _stream_of(placed),
             lambda: f"{at(recorded)}: order {identity} was accepted before, in {first}, or is not in its stream",
         )
         self.once.expect(
             placed.fingerprint == as_told.fingerprint,
             lambda: f"{at(recorded)}: the content is not the one that was placed",
         )
+
+
+def _stream_of(placed: o.OrderPlaced) -> str:
+    return f"order-{placed.order_id}"
 
 
 def _units(items: Iterable[o.Reservation]) -> tuple[tuple[str, int], ...]:

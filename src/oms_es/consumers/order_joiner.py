@@ -32,12 +32,13 @@ def begin_what_was_split_off(event: o.OrderSplit) -> Iterator[o.PlaceJoined]:
         ),
         backordered=event.no_longer_backordered,
         bundles=event.bundles,
+        holds=event.holds,
     )
 
 
 @consumer.on(o.OrderMergeRequested)
 def ask_an_order_to_merge(event: o.OrderMergeRequested) -> Iterator[o.YieldToMerge]:
-    yield o.YieldToMerge(order_id=event.source_id, to_order_id=event.order_id, terms=event.terms)
+    yield o.YieldToMerge(order_id=event.source_id, to_order_id=event.order_id, channel=event.channel, terms=event.terms)
 
 
 @consumer.on(o.OrderMergedInto)

@@ -2,7 +2,7 @@
 
 Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaClosed, RmaInspected, OrderShipmentReturned, OrderExchangeCredited,
          OrderCreditLeft
-Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceOrder, RecordCreditLeft
+Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceExchange, RecordCreditLeft
 Decides  nothing; the order knows what was paid, the stock where it belongs.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oms_es.kernel import Command, Consumer
+from oms_es.schemas import names
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas import rma as r
@@ -24,7 +25,7 @@ consumer = Consumer(
         x.RefundCredit,
         x.RecordReturnEnded,
         RestockReturn,
-        o.PlaceOrder,
+        o.PlaceExchange,
         r.RecordCreditLeft,
     ),
 )
@@ -48,7 +49,7 @@ def put_it_back(event: r.RmaInspected) -> Iterator[Command]:
             yield RestockReturn(
                 sku=item.sku,
                 location=event.location,
-                return_id=f"{event.rma_id}/{event.inspection_id}/{number}",
+                return_id=names.RETURN + names.made_of(event.rma_id, event.inspection_id, str(number)),
                 quantity=item.quantity,
                 condition=item.disposition,
                 bin=item.bin,
@@ -83,7 +84,8 @@ def some_did_not_come(event: r.RmaClosed) -> Iterator[Command]:
 
 @consumer.on(x.OrderExchangeCredited)
 def send_the_exchange(event: x.OrderExchangeCredited) -> Iterator[Command]:
-    yield o.PlaceOrder.model_construct(**{name: getattr(event.content, name) for name in o.OrderContent.model_fields})
+    order_id = o.order_id_of(event.content.channel, event.content.external_id)
+    yield o.PlaceExchange.model_construct(order_id=order_id, content=event.content)
 
 
 @consumer.on(o.OrderCreditLeft)

@@ -79,10 +79,11 @@ def of_the_secured(recorded: Recorded) -> Iterable[Key]:
 
 
 def of_the_undone(recorded: Recorded) -> Iterable[Key]:
-    """Money of another amount than is due now: what is due is told anew. What is released by hand is held no more."""
+    """Money of another amount than is due now: what is due is told anew. What is released by hand, or is part of
+    another order, is held no more."""
     event: Any = recorded.event
-    by_hand = isinstance(event, o.OrderOverridden) and event.to == "released"
-    holds = _holds(event.order_id) if by_hand else ()
+    over = isinstance(event, o.OrderMergedInto) or (isinstance(event, o.OrderOverridden) and event.to == "released")
+    holds = _holds(event.order_id) if over else ()
     if not event.payments_cancelled:
         return holds
     retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in event.payments_cancelled)

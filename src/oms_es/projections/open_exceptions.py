@@ -79,11 +79,11 @@ def about_the_hold(recorded: Recorded) -> Iterable[Key]:
 
 
 def about_every_hold(recorded: Recorded) -> Iterable[Key]:
-    """And, of a cancelled order, what it waited for."""
+    """And, of an order that is no more, what it waited for."""
     event = recorded.event
-    assert isinstance(event, o.OrderReleased | o.OrderCancelled)
+    assert isinstance(event, o.OrderReleased | o.OrderCancelled | o.OrderMergedInto)
     ended = [f"held_{kind}" for kind in HOLD_KINDS]
-    if isinstance(event, o.OrderCancelled):
+    if not isinstance(event, o.OrderReleased):
         ended.append("backordered")
     return tuple((f"{name}/{event.order_id}",) for name in ended)
 
@@ -321,8 +321,8 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
 """What it is about, and what it says."""
 
 SETTLED_BY: dict[type[Event], Keys] = {
-    **dict.fromkeys((o.OrderAllocated, o.OrderMergedInto), about("backordered", "order_id")),
-    **dict.fromkeys((o.OrderReleased, o.OrderCancelled), about_every_hold),
+    o.OrderAllocated: about("backordered", "order_id"),
+    **dict.fromkeys((o.OrderReleased, o.OrderCancelled, o.OrderMergedInto), about_every_hold),
     o.OrderHoldReleased: about_the_hold,
     **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), about("dispute", "dispute_id")),
     **dict.fromkeys((p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded), of_the_question),

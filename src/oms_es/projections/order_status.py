@@ -116,7 +116,7 @@ def moved_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
         case o.OrderCancellationRequested(reason=reason):
             more["reason"] = reason
         case o.OrderMergedInto(to_order_id=merged):
-            more |= {"reason": f"part of {merged} now", "backordered": 0, "promised_at": NEVER}
+            more |= {"reason": f"part of {merged} now", "backordered": 0, "promised_at": NEVER, "holds": []}
         case o.OrderCancelled(reason=reason):
             more |= {"reason": reason, "backordered": 0, "promised_at": NEVER}
     return _changed(row, recorded, **more)

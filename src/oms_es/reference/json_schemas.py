@@ -15,6 +15,7 @@ from sqlalchemy import ARRAY, Column, DateTime, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.runtime.outlets import State
+from oms_es.schemas import names
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
 from oms_es.schemas.types import AMOUNT_MINOR_MAX, LINE_UNITS_MAX, YEARS
@@ -31,7 +32,8 @@ ORDER_RULES = (
     f"of at most {LINE_UNITS_MAX} units; the total is from 0 to {AMOUNT_MINOR_MAX} minor units, also before the "
     f"discount; a moment is in a year from {YEARS[0]} to {YEARS[-1]}; no text holds the character NUL, and no name a "
     "control character or one that turns the direction of writing. Spaces around a name are taken away, and Unicode is "
-    "brought to normal form C."
+    "brought to normal form C. Of kind exchange is only what the engine sends for a return; no external_id begins as "
+    f"only names do that it makes: {', '.join(names.MADE)}."
 )
 
 Schema = Mapping[str, Any]

@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
+from oms_es.schemas import names
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.types import (
     AMOUNT_MINOR_MAX,
@@ -43,8 +44,19 @@ ORDER_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/order")
 
 
 def order_id_of(channel: str, external_id: str) -> str:
-    """The same order told twice addresses the same stream."""
-    return str(uuid5(ORDER_ID_NAMESPACE, f"{channel}/{external_id}"))
+    """The same order told twice addresses the same stream.
+
+    What was split off is addressed where no channel's order ever was, also of those that could still take any name: no
+    channel's name begins with a slash.
+    """
+    apart = "/" if external_id.startswith(names.SPLIT) else ""
+    return str(uuid5(ORDER_ID_NAMESPACE, f"{apart}{channel}/{external_id}"))
+
+
+def order_ids_of(channel: str, external_id: str) -> frozenset[str]:
+    """All under which history may have it: a channel could once send any name."""
+    plain = str(uuid5(ORDER_ID_NAMESPACE, f"{channel}/{external_id}"))
+    return frozenset({plain, order_id_of(channel, external_id)})
 
 
 class OrderLine(Message):
@@ -430,7 +442,7 @@ class MergeOrders(Command):
 
     @property
     def external_id(self) -> str:
-        return f"merge/{self.merge_id}"
+        return f"{names.MERGE}{self.merge_id}"
 
     @property
     def order_id(self) -> str:
@@ -758,6 +770,13 @@ class OrderOverridden(OrderEvent):
     """Of the total, what nobody will be charged for."""
 
 
+class Hold(Message):
+    """What keeps an order from being released, and by when somebody should have decided."""
+
+    kind: HoldKind
+    until: Moment | None = None
+
+
 class OrderHeld(OrderEvent):
     kind: HoldKind
     note: str = ""
@@ -813,6 +832,8 @@ class OrderSplit(OrderEvent, ContentChange):
     to_order_id: str
     content: OrderContent
     bundles: dict[str, dict[str, int]] = {}
+    holds: tuple[Hold, ...] = ()
+    """What it was held by: what is split off is held by the same."""
 
 
 class OrderJoined(OrderEvent):
@@ -842,6 +863,8 @@ class OrderMergedInto(OrderEvent):
     currency: str
     total_minor: int
     units: int
+    holds: tuple[Hold, ...] = ()
+    """What it was held by: the order that it is part of now is held by the same."""
 
 
 class OrderMergeRequested(OrderEvent):
@@ -876,12 +899,21 @@ class PlaceJoined(OrderCommand, SystemCommand):
     transfers: tuple[Reservation, ...]
     backordered: dict[Sku, Units] = {}
     bundles: dict[str, dict[str, int]] = {}
+    holds: tuple[Hold, ...] = ()
+
+
+class PlaceExchange(OrderCommand, SystemCommand):
+    """What a return, or the loss of a parcel, has granted is sent; the order whose goods pay for it says what."""
+
+    content: OrderContent
 
 
 class YieldToMerge(OrderCommand, SystemCommand):
     """Become part of another order, if it is not too late and `terms` fit."""
 
     to_order_id: Identifier
+    channel: Channel | None = None
+    """That it must be of."""
     terms: OrderContent | None = None
 
 
@@ -1004,16 +1036,13 @@ class OrderShipmentLost(OrderEvent):
         return sum(line.amount_minor for line in self.lines) + self.shipping_minor
 
 
-LOSS_PREFIX = "lost/"
-
-
 def loss_of(shipment_id: str) -> str:
     """What a refund, or an order that is sent again, is called because of a lost parcel."""
-    return f"{LOSS_PREFIX}{shipment_id}"
+    return f"{names.LOST}{shipment_id}"
 
 
 def lost_shipment_of(loss: str | None) -> str | None:
-    return loss.removeprefix(LOSS_PREFIX) if loss and loss.startswith(LOSS_PREFIX) else None
+    return loss.removeprefix(names.LOST) if loss and loss.startswith(names.LOST) else None
 
 
 class OrderShipmentCancelled(OrderEvent):
