@@ -113,7 +113,7 @@ from oms_es.projections import (
     tracking_numbers,
     tracking_reports,
 )
-from oms_es.runtime import aside, changes, command_letters, dead_letters, documents, relay, schema, topic_ids
+from oms_es.runtime import aside, changes, command_letters, dead_letters, documents, metrics, relay, schema, topic_ids
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import WINDOW_MAX, Bell, Feed, Log
@@ -121,6 +121,7 @@ from oms_es.runtime.loop import (
     BATCH_MAX,
     POLL_SECONDS,
     ConsumerWorker,
+    FeedReader,
     GatewayWorker,
     Loop,
     ProjectionWorker,
@@ -128,7 +129,9 @@ from oms_es.runtime.loop import (
     answers,
     reactions,
 )
+from oms_es.runtime.metrics import Health
 from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_indexes, read_model_engine
+from oms_es.runtime.reasons import without_rows
 from oms_es.runtime.rebuild import Rebuild
 from oms_es.runtime.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
 from oms_es.runtime.store import Batch, Store
@@ -219,6 +222,8 @@ PARSERS: Mapping[str, Parser] = {
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
 
 
+LOG_PLACE = "log"
+"""What metrics call the one place that an engine without Kafka reads."""
 IN_HAND_MAX = WINDOW_MAX // 20
 """Events that the slowest reader may be behind when more input is taken in: a turn makes twenty times as many."""
 
@@ -534,6 +539,23 @@ class Engine(Parts):
         recorded = super().append(batch)
         self.log.offer(recorded)
         return recorded
+
+    def health(self) -> Health:
+        """For whoever restarts it, and watches how far each reader is behind."""
+        for reader in self.loop.readers():
+            self._watch(reader)
+        return Health(lambda: self.loop.turned_at, self._not_ready)
+
+    def _watch(self, reader: FeedReader) -> None:
+        metrics.POSITION.labels(reader.role, LOG_PLACE).set_function(lambda: reader.seen)
+        metrics.LAG.labels(reader.role, LOG_PLACE).set_function(lambda: max(0, self.log.end - reader.seen))
+        metrics.STOPPED.labels(reader.role).set_function(lambda: reader.name in self.loop.stopped)
+
+    def _not_ready(self) -> Iterator[str]:
+        if self.loop.outage:
+            yield self.loop.outage
+        for name, cause in self.loop.stopped.items():
+            yield f"{name} stopped: {without_rows(str(cause))}"
 
     def require_the_log(self) -> None:
         """Raises OnKafka where the workers of Kafka hold the positions: both would do everything."""

@@ -196,9 +196,13 @@ def run_engine() -> None:
             batch_max=settings.batch_max,
             poll_seconds=settings.poll_seconds,
         )
-        with opened(engine), stopping_on_signals() as stopping:
+        engine.loop.ends_when_stopped = settings.on_stopped != "go_on"
+        watched = metrics.served(settings.metrics_host, settings.metrics_port, engine.health())
+        with opened(engine), watched as port, stopping_on_signals() as stopping:
             engine.require_the_log()
             say(f"running on {place.place}, from position {engine.last_position()}; stop with SIGTERM or Ctrl-C")
+            if port:
+                say(f"metrics on port {port}")
             warn_of_what_waits(engine)
             engine.loop.run(stopping)
 
@@ -253,6 +257,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
     watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
     with opened(workers), watched as port, stopping_on_signals() as stopping:
         say(f"running {', '.join(running) or 'the relay'}" + (f", metrics on port {port}" if port else ""))
+        workers.loop.ends_when_stopped = settings.on_stopped == "exit"
         if running != roles:
             warn_of_what_waits(workers)
         workers.loop.run(stopping)

@@ -15,7 +15,7 @@ from oms_es.app import PARSERS, Engine
 from oms_es.failures import Code
 from oms_es.kernel import Command, Recorded
 from oms_es.runtime import lines
-from oms_es.runtime.inputs import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
+from oms_es.runtime.input_files import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
 from oms_es.runtime.intake import Intake
 from oms_es.schemas.order import DuplicateConflictFound, OrderPlaced, PlaceOrder
 from oms_es.terminal import Json, print_json, say, set_up, writing

@@ -5,6 +5,7 @@ With OMS_LOG_LEVEL=debug the traceback comes before it.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,9 +20,11 @@ from oms_es.demo.run import OtherDemo
 from oms_es.kernel import Refused
 from oms_es.reference.releases import AlreadyReleased
 from oms_es.runtime.embedded import EmbeddedError
-from oms_es.runtime.inputs import BadFile
+from oms_es.runtime.input_files import BadFile
 from oms_es.runtime.kafka import KafkaUnavailable
 from oms_es.runtime.loop import Stopped
+from oms_es.runtime.metrics import CannotListen
+from oms_es.runtime.reasons import is_disk_full, without_rows
 from oms_es.runtime.rebuild import AlreadyRebuilding
 from oms_es.runtime.schema import NewerDatabase, NotMigrated
 from oms_es.runtime.session import NoDatabase
@@ -62,7 +65,7 @@ class NotFound(Exception):  # noqa: N818 - an answer
 
 
 FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
-    ((BadFile, OtherDemo, MissingExtra, UnknownRole, NoGateways, AlreadyReleased), Code.USAGE),
+    ((BadFile, CannotListen, OtherDemo, MissingExtra, UnknownRole, NoGateways, AlreadyReleased), Code.USAGE),
     ((NoDatabase, NotMigrated, NewerDatabase, OnKafka, EmbeddedError, AlreadyRebuilding), Code.NO_DATABASE),
     ((KafkaUnavailable,), Code.NO_KAFKA),
     ((NotFound,), Code.NOT_FOUND),
@@ -73,7 +76,7 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
 def failed(failure: Exception) -> tuple[Code, str]:
     with suppress(ValidationError):
         if Settings().log_level == "debug":
-            traceback.print_exception(failure)
+            sys.stderr.write(without_rows("".join(traceback.format_exception(failure))) + "\n")
     code, message = _told(failure)
     return code, " ".join(message.split())
 
@@ -83,16 +86,22 @@ def _told(failure: Exception) -> tuple[Code, str]:
         return Code.USAGE, _first_problem(failure)
     if isinstance(failure, Refused) and failure.reason == UNKNOWN_ORDER:
         return Code.NOT_FOUND, failure.detail
+    if is_disk_full(failure):
+        hint = "make room, then run it again; nothing that was accepted is lost"
+        return Code.NO_DATABASE, f"the disk is full: {without_rows(str(failure))}; {hint}"
     if isinstance(failure, (*OUTAGES, DatabaseError)):
         hint = "start it, or correct OMS_DATABASE_URL"
-        return Code.NO_DATABASE, f"the database does not answer: {failure}; {hint}"
+        return Code.NO_DATABASE, f"the database does not answer: {without_rows(str(failure))}; {hint}"
     for kinds, code in FAILURES:
         if isinstance(failure, kinds):
             return code, str(failure)
     if isinstance(failure, Stopped):
-        return Code.UNEXPECTED, f"stopped: {failure}; repair the cause and start it again, nothing is lost"
+        return (
+            Code.UNEXPECTED,
+            f"stopped: {without_rows(str(failure))}; repair the cause and start it again, nothing is lost",
+        )
     hint = "run it again with OMS_LOG_LEVEL=debug to see where"
-    return Code.UNEXPECTED, f"unexpected {type(failure).__name__}: {failure}; {hint}"
+    return Code.UNEXPECTED, f"unexpected {type(failure).__name__}: {without_rows(str(failure))}; {hint}"
 
 
 def _first_problem(invalid: ValidationError) -> str:

@@ -42,5 +42,10 @@ class Settings(BaseSettings):
     kafka_session_seconds: PositiveFloat = Field(
         default=10.0, description="A worker silent for longer is thought to be dead, and others take its partitions"
     )
+    on_stopped: Literal["exit", "go_on"] | None = Field(
+        default=None,
+        description="What becomes of a process with a reader that had to stop before a fact; without it `oms-es run` "
+        "exits, and a worker goes on with its other partitions",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen")
     metrics_port: int | None = Field(default=None, ge=0, le=65_535, description="Without it nothing is served")

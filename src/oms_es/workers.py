@@ -34,6 +34,7 @@ from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, Pr
 from oms_es.runtime.metrics import RELAY_DEPTH, Health
 from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
 from oms_es.runtime.read_models import ReadModel, SqlRows
+from oms_es.runtime.reasons import without_rows
 from oms_es.runtime.relay import EventOutlet, Leadership, Relay, RelayBell
 from oms_es.runtime.topic_ids import SameTopic, kept_ids
 from oms_es.runtime.topic_inputs import InputShare, PartitionSource
@@ -190,7 +191,7 @@ class Workers(Parts):
                 for topic in participant.group.missing:
                     yield f"{participant.name} reads {topic}, which is not there; `oms-es topics` makes it"
                 for place, error in participant.stopped.items():
-                    yield f"{participant.name} stopped at {place}: {error}"
+                    yield f"{participant.name} stopped at {place}: {without_rows(str(error))}"
 
     def _raise_what_stopped(self) -> None:
         for participant in self.loop.participants:

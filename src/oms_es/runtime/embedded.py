@@ -66,6 +66,7 @@ SETTINGS: Mapping[str, str] = {
     "full_page_writes": "on",
     "logging_collector": "off",
     "log_checkpoints": "off",
+    "log_error_verbosity": "terse",  # without the rows that an error is about
     "log_timezone": "UTC",
     "timezone": "UTC",
 }

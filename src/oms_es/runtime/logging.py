@@ -8,6 +8,12 @@ from typing import Literal
 
 import structlog
 
+from oms_es.runtime.reasons import without_rows
+
+
+def _without_rows(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    return {name: without_rows(value) if isinstance(value, str) else value for name, value in event.items()}
+
 
 def configure_logging(style: Literal["json", "console"] = "console", level: str = "info") -> None:
     renderer = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer()
@@ -17,6 +23,7 @@ def configure_logging(style: Literal["json", "console"] = "console", level: str 
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
+            _without_rows,
             *([structlog.processors.dict_tracebacks] if style == "json" else []),
             renderer,
         ],

@@ -32,6 +32,7 @@ from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter
 from oms_es.runtime.log import Feed
 from oms_es.runtime.read_models import Finder, ReadModel
+from oms_es.runtime.reasons import is_disk_full, without_rows
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Batch, Store
 from oms_es.runtime.timing import REAL, Timing
@@ -61,8 +62,13 @@ class Stopped(Exception):  # noqa: N818 - not an error of the loop: it reports w
     """One or more participants met a fact that they cannot handle; their positions stay before it."""
 
     def __init__(self, causes: Mapping[str, BaseException]) -> None:
-        super().__init__("; ".join(f"{name}: {cause}" for name, cause in causes.items()))
+        super().__init__("; ".join(f"{name}: {_cause_of(cause)}" for name, cause in causes.items()))
         self.causes = causes
+
+
+def _cause_of(error: BaseException) -> str:
+    """With where it happened, and without the rows that it happened to."""
+    return ", ".join([without_rows(str(error)) or type(error).__name__, *getattr(error, "__notes__", ())])
 
 
 class Participant(Protocol):
@@ -114,7 +120,10 @@ class FeedReader:
     def step(self) -> int:
         """Passing events of no interest is work, too: what is of interest may lie behind them."""
         before = self.seen
-        return self.take_next() or int(self.seen > before)
+        with metrics.timed(self.role) as told:
+            taken = self.take_next()
+            told(taken)
+        return taken or int(self.seen > before)
 
     def take_next(self) -> int:
         """The next batch of deliveries, from everything that the feed has ready; how many it had."""
@@ -417,6 +426,8 @@ class Loop:
         self.stopped: dict[str, BaseException] = {}
         self.turned_at = timing.monotonic()
         self.stopping: Stopping = threading.Event()
+        self.ends_when_stopped = False
+        self.outage = ""
         self._paused_until: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
 
@@ -441,11 +452,14 @@ class Loop:
         if self._thread:
             self._thread.shutdown()
 
+    def readers(self) -> list[FeedReader]:
+        """Those that follow a feed."""
+        return [participant for participant in self.participants if isinstance(participant, FeedReader)]
+
     def behind(self, end: int) -> int:
         """How many events the slowest of those that could go on has not seen of a log that ends here."""
         waiting = {*self.stopped, *self._paused_until}
-        seen = [p.seen for p in self.participants if isinstance(p, FeedReader) and p.name not in waiting]
-        return end - min(seen, default=end)
+        return end - min((reader.seen for reader in self.readers() if reader.name not in waiting), default=end)
 
     def run_until_quiet(self) -> int:
         """Until nothing is left to do; how many deliveries there were. Raises Stopped if anybody had to stop."""
@@ -458,25 +472,33 @@ class Loop:
         return total
 
     def run(self, stopping: Stopping) -> None:
-        """For ever, until `stopping` is set: the batch in hand is finished first. Raises Stopped at the end if
-        anybody had to stop on the way."""
+        """For ever, until `stopping` is set, or somebody had to stop where that ends it: the batch in hand is finished
+        first. Raises Stopped at the end if anybody had to stop on the way."""
         self.stopping = stopping
         outage_seconds = 0.0
-        while not stopping.is_set():
+        while not (stopping.is_set() or (self.ends_when_stopped and self.culprits())):
             try:
                 if not self.turn():
                     self._rest()
                     self.bell.wait(self.poll_seconds)
-                outage_seconds = 0.0
+                outage_seconds, self.outage = 0.0, ""
             except OUTAGES as error:
                 outage_seconds = min(OUTAGE_SECONDS_MAX, 2 * outage_seconds or self.poll_seconds)
-                log.warning("database does not answer", retry_in_seconds=outage_seconds, error=str(error))
+                self.outage = what = (
+                    "the disk is full, make room" if is_disk_full(error) else "database does not answer"
+                )
+                log.warning(what, retry_in_seconds=outage_seconds, error=str(error))
                 stopping.wait(outage_seconds)
                 self._seek_after_outage()
         with suppress(*OUTAGES):
             self._rest()
-        if self.stopped:
-            raise Stopped(self.stopped)
+        if self.stopped or (self.ends_when_stopped and self.culprits()):
+            raise Stopped(self.culprits())
+
+    def culprits(self) -> dict[str, BaseException]:
+        """Why whoever stopped did: a reader of the log, or of a partition."""
+        parts = {f"{p.name}@{at}": why for p in self.participants for at, why in getattr(p, "stopped", {}).items()}
+        return {**self.stopped, **parts}
 
     def _steps(self, participants: Iterable[Participant]) -> int:
         return sum(self._step(participant) for participant in participants)

@@ -5,12 +5,13 @@ Every metric is declared here; the names are an interface.
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
@@ -74,9 +75,16 @@ class Quiet(WSGIRequestHandler):
         """A scrape is not worth a line."""
 
 
+class CannotListen(Exception):  # noqa: N818 - says what to do
+    """Nothing can be served where the settings say."""
+
+
 @contextmanager
 def served(host: str, port: int | None, health: Health) -> Iterator[int | None]:
-    """GET /metrics, /livez, /readyz as long as the context lasts; port 0 is any free one, without a port nothing is."""
+    """GET /metrics, /livez, /readyz as long as the context lasts; port 0 is any free one, without a port nothing is.
+
+    Raises CannotListen.
+    """
     if port is None:
         yield None
         return
@@ -91,7 +99,7 @@ def served(host: str, port: int | None, health: Health) -> Iterator[int | None]:
         start("503 Service Unavailable" if problems else "200 OK", [("Content-Type", "text/plain; charset=utf-8")])
         return [("\n".join(problems) or "ok").encode() + b"\n"]
 
-    with make_server(host, port, application, handler_class=Quiet) as server:
+    with _listening(host, port, application) as server:
         thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
         thread.start()
         try:
@@ -99,3 +107,15 @@ def served(host: str, port: int | None, health: Health) -> Iterator[int | None]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def _listening(host: str, port: int, application: Any) -> WSGIServer:
+    try:
+        return make_server(host, port, application, handler_class=Quiet)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "another program listens there" if taken else error.strerror or str(error)
+        raise CannotListen(
+            f"nothing can be served on {host}, port {port}: {why}; "
+            "name another place with OMS_METRICS_HOST and OMS_METRICS_PORT"
+        ) from error

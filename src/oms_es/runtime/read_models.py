@@ -73,7 +73,7 @@ def read_model_engine(database_url: str) -> Engine:
         set_json_loads(from_json, connection)  # SQLAlchemy's own setting does not reach connections that we make
         return connection
 
-    return create_engine("postgresql+psycopg://", creator=connected, pool_size=4)
+    return create_engine("postgresql+psycopg://", creator=connected, pool_size=4, hide_parameters=True)
 
 
 def create_indexes(projection: Projection) -> list[bytes]:

@@ -1,0 +1,35 @@
+"""What a database says went wrong, without what stood in its rows: nobody's address belongs into a log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from psycopg.errors import DiskFull
+
+_ROWS = re.compile(
+    r"^(?:DETAIL|CONTEXT|QUERY|\[SQL|\[parameters).*?"
+    r"(?=^(?:HINT|Traceback|The above|During handling|[\w.]+(?:Error|Exception)\b)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+NO_SPACE = ("no space left on device", "disk full")
+
+
+def without_rows(text: str) -> str:
+    """PostgreSQL repeats rows in the lines DETAIL and CONTEXT, SQLAlchemy in those of the statement."""
+    return _ROWS.sub("", text).strip() if "\n" in text else text
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a database failed because its disk has no room, by whichever library it is told."""
+    return any(
+        isinstance(one, DiskFull) or any(words in str(one).lower() for words in NO_SPACE) for one in _causes(error)
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
