@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from oms_es.app import Engine
+from oms_es.failures import Code
 from oms_es.schemas import order as o
+from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.stock import ReceiveStock
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+OPEN = OpenLocation(location="berlin", country="DE")
+STOCK = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=10)
 
 
 def order(number: int, sku: str = "A", channel: str = "web", name: str = "Ada Lovelace") -> o.PlaceOrder:
@@ -18,3 +26,17 @@ def order(number: int, sku: str = "A", channel: str = "web", name: str = "Ada Lo
         lines=(o.OrderLine(line_id="1", sku=sku, quantity=1, unit_price_minor=1_000),),
         ship_to=o.Address(name=name, postal_code="10 115", country="DE"),
     )
+
+
+def lived(url: str, *commands: Any, **options: Any) -> None:
+    with Engine(url, **options) as engine:
+        for command in commands:
+            assert engine.tell("test", [command]) == []
+            engine.settle()
+        engine.settle()
+
+
+def shown(oms: Any, *arguments: str) -> Any:
+    code, out, err = oms(*arguments, "--json")
+    assert code == Code.OK, err
+    return json.loads(out)

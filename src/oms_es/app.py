@@ -22,6 +22,7 @@ from oms_es.aggregates import (
 )
 from oms_es.aggregates import (
     delivery,
+    exception,
     feedback,
     item,
     location,
@@ -90,6 +91,7 @@ from oms_es.projections import (
     deadlines,
     delivery_options,
     deposits,
+    exception_history,
     feedback_scores,
     inbounds,
     items,
@@ -153,6 +155,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     delivery.decider,
     tracker.decider,
     put_aside.decider,
+    exception.decider,
     rma.decider,
     policy.decider,
     feedback.decider,
@@ -196,6 +199,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     order_timeline.projection,
     daily_sales.projection,
     open_exceptions.projection,
+    exception_history.projection,
     payments.projection,
     deposits.projection,
     carrier_rates.projection,

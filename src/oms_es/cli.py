@@ -26,6 +26,7 @@ from oms_es.audit.verify import Report, verify
 from oms_es.cli_import import import_orders
 from oms_es.commands import add_to, changed, verbs
 from oms_es.demo import run as demo_run
+from oms_es.desk import exceptions as desk_exceptions
 from oms_es.desk import orders as desk_orders
 from oms_es.desk import single as desk_single
 from oms_es.failures import Code, NotFound, failed
@@ -89,11 +90,13 @@ app = typer.Typer(
 )
 orders_app = typer.Typer(help="Orders, many at a time: take them in, list and find them.", no_args_is_help=True)
 report_app = typer.Typer(help="Reports.", no_args_is_help=True)
+exceptions_app = typer.Typer(help="What a person must look at, until it is settled.", no_args_is_help=True)
 letters_app = typer.Typer(help="Input from outside that could not be used.", no_args_is_help=True)
 reference_app = typer.Typer(help="What is published: message schemas, AsyncAPI, pages.", no_args_is_help=True)
 app.add_typer(orders_app, name="orders")
 app.add_typer(report_app, name="report")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(reference_app, name="reference")
 ENTITIES = {
     "order": "One order.",
@@ -109,7 +112,7 @@ ENTITIES = {
     "feedback": "What customers say.",
 }
 """What each group of commands is about; its commands are made of the vocabulary, at the end of this file."""
-VERBS = list(verbs(DECIDERS))
+VERBS = [verb for verb in verbs(DECIDERS) if verb.command not in desk_exceptions.GIVEN_HERE]
 groups = {
     name: typer.Typer(help=ENTITIES.get(name), no_args_is_help=True) for name in dict.fromkeys(v.group for v in VERBS)
 }
@@ -671,6 +674,11 @@ groups["return"].command("show")(desk_single.show_return)
 groups["location"].command("show")(desk_single.show_location)
 groups["location"].command("list")(desk_single.list_locations)
 stock_app.command("list")(desk_single.list_stock)
+exceptions_app.command("list")(desk_exceptions.listed)
+exceptions_app.command("show")(desk_exceptions.show)
+exceptions_app.command("assign")(desk_exceptions.assign)
+exceptions_app.command("resolve")(desk_exceptions.resolve)
+exceptions_app.command("take")(desk_exceptions.take)
 for verb in VERBS:
     add_to(groups[verb.group], verb, do)
 for registered in app.registered_groups:

@@ -24,7 +24,7 @@ from rpds import HashTrieMap, HashTrieSet, Queue
 from oms_es.kernel import Command, Decider, Event, SystemCommand
 from oms_es.schemas.order import order_id_of
 
-GROUP_OF = {"rma": "return"}
+GROUP_OF = {"rma": "return", "exception": "exceptions"}
 """Where people say it otherwise than the stream does."""
 WORD = re.compile(r"[A-Z][a-z0-9]*")
 GIVEN_HERE = frozenset({"now"})

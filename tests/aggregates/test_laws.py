@@ -21,6 +21,7 @@ from pydantic_core import from_json, to_json
 from oms_es.aggregates import (
     aside,
     delivery,
+    exception,
     item,
     location,
     numbering,
@@ -39,6 +40,7 @@ from oms_es.aggregates import (
 from oms_es.audit.stock_book import StockBook
 from oms_es.kernel import Command, Decider, Event, Refused
 from oms_es.schemas import aside as a
+from oms_es.schemas import exception as c
 from oms_es.schemas import numbering as numbers
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
@@ -759,6 +761,20 @@ def aside_holds(state: aside.Aside, history: Sequence[Event]) -> None:
     assert state.open == (kinds[-1:] == [a.ReactionPutAside])
 
 
+# --- what people do about exceptions
+
+
+def exception_commands() -> Strategy:
+    of: Any = {"exception_id": st.just("dispute/d"), "raised_at": moments}
+    given = st.builds(c.AssignException, **of, assignee=words)
+    return given | st.builds(c.ResolveException, **of, note=words)
+
+
+def exception_holds(_: exception.Handling, history: Sequence[Event]) -> None:
+    resolved = [event.raised_at for event in history if isinstance(event, c.ExceptionResolved)]
+    assert all(one < other for one, other in pairwise(resolved))
+
+
 # --- return
 
 
@@ -823,6 +839,7 @@ def rma_holds(state: rma.Rma, history: Sequence[Event]) -> None:
 
 
 LAWS = (
+    Law(exception.decider, always(exception_commands()), exception_holds, frozenset({"already_resolved"})),
     Law(aside.decider, always(aside_commands()), aside_holds),
     Law(
         rma.decider,

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from desk_story import order
+from desk_story import OPEN, STOCK, lived, order, shown
 from oms_es.app import Engine
 from oms_es.failures import Code
 from oms_es.schemas import order as o
-from oms_es.schemas.location import CloseLocation, OpenLocation
+from oms_es.schemas.location import CloseLocation
 from oms_es.schemas.payment import RecordDecline
 from oms_es.schemas.stock import ReceiveStock
-
-OPEN = OpenLocation(location="berlin", country="DE")
-STOCK = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=10)
-
-
-def lived(url: str, *commands: Any, **options: Any) -> None:
-    with Engine(url, **options) as engine:
-        for command in commands:
-            assert engine.tell("test", [command]) == []
-            engine.settle()
-
-
-def shown(oms: Any, *arguments: str) -> Any:
-    code, out, err = oms(*arguments, "--json")
-    assert code == Code.OK, err
-    return json.loads(out)
 
 
 def test_an_order_is_shown_with_its_lines_its_money_its_address_and_its_parcels(oms: Any, database_url: str) -> None:

@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 ORDER = "7b2f8f5e-2f0c-5d43-9a55-6d2f3c1f0a11"
 MOMENT = "2026-01-02T03:04:05Z"
 EXAMPLES: dict[str, Any] = {
+    "exception_id": f"duplicate_conflict/{ORDER}",
+    "raised_at": MOMENT,
+    "assignee": "ada",
     "number": 1001,
     "first": 1,
     "digits": 6,

@@ -240,3 +240,13 @@ def test_a_hold_that_nobody_decides_about_in_time_says_so_until_it_has_more_time
     assert only(on, overdue, on)["kind"] == "held_fraud"
     assert fold(projection, on, overdue, o.OrderHoldReleased(**OF, kind="fraud")) == {}
     assert fold(projection, on, overdue, cancelled()) == {}
+
+
+def test_what_is_raised_again_says_when_it_was_last_and_since_when_it_is_open() -> None:
+    for history in (
+        (conflict("x"), conflict("y")),
+        (refused("s1"), refused("s2")),
+        (backordered(A=1), backordered(B=1)),
+    ):
+        row = only(*history)
+        assert (row["raised_at"], row["last_raised_at"]) == (recorded_at(1), recorded_at(2))

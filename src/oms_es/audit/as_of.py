@@ -16,8 +16,10 @@ from oms_es.projections import open_exceptions, order_status, serial_numbers, st
 from oms_es.runtime.codec import Codec
 from oms_es.runtime.read_models import folded
 from oms_es.runtime.recorder import EVENTS, event_row
+from oms_es.schemas.exception import ExceptionResolved
 
 NEVER = datetime.max.replace(tzinfo=UTC)
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class OrderThen(NamedTuple):
@@ -42,7 +44,12 @@ def order(connection: Connection, codec: Codec, order_id: str, at: datetime) -> 
     by_position = f"SELECT * FROM {EVENTS} WHERE notification_id = ANY(%s) ORDER BY notification_id"
     events = list(_read(connection, codec, by_position, [row["position"] for row in timeline]))
     status = folded(order_status.projection, events).get((order_id,))
-    raised = [row for row in _rows(open_exceptions.projection, events) if row["order_id"] == order_id]
+    resolved = {e.exception_id: e.raised_at for r in events if isinstance(e := r.event, ExceptionResolved)}
+    raised = [
+        row
+        for row in _rows(open_exceptions.projection, events)
+        if row["order_id"] == order_id and row["last_raised_at"] > resolved.get(row["exception_id"], BEFORE_ALL)
+    ]
     return OrderThen(dict(status) if status else None, sorted(raised, key=lambda row: row["raised_at"]), timeline)
 
 

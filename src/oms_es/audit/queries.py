@@ -86,7 +86,12 @@ def timeline(connection: Connection, order_id: str) -> list[Row]:
 
 
 def exceptions_of(connection: Connection, order_id: str) -> list[Row]:
-    query = "SELECT * FROM open_exceptions WHERE order_id = %s ORDER BY raised_at LIMIT %s"
+    """Those that nobody has resolved since they were last raised."""
+    query = (
+        "SELECT * FROM open_exceptions e WHERE order_id = %s AND NOT EXISTS (SELECT FROM exception_history h WHERE "
+        "h.exception_id = e.exception_id AND h.what = 'resolved' AND h.raised_at >= e.last_raised_at) "
+        "ORDER BY raised_at LIMIT %s"
+    )
     return connection.execute(query, [order_id, EXCEPTIONS_MAX]).fetchall()
 
 

@@ -33,10 +33,14 @@ table = Table(
     Column("kind", Text, nullable=False),
     Column("order_id", Text, nullable=False),
     Column("raised_at", DateTime(timezone=True), nullable=False),
+    Column("last_raised_at", DateTime(timezone=True), nullable=False),
     Column("detail", Text, nullable=False),
     Index("open_exceptions_by_order", "order_id"),
+    Index("open_exceptions_by_age", "raised_at", "exception_id"),
+    Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
-projection = Projection(table, version=3)
+"""It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
+projection = Projection(table, version=4)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
@@ -131,8 +135,14 @@ def raised(key: Key, recorded: Recorded, detail: str) -> Row:
         "kind": kind,
         "order_id": getattr(event, "order_id", ""),
         "raised_at": recorded.recorded_at,
+        "last_raised_at": recorded.recorded_at,
         "detail": detail,
     }
+
+
+def again(row: Row, recorded: Recorded, **changes: str) -> Row:
+    """Open since when it was, and open again for whoever resolved it."""
+    return {**row, "last_raised_at": recorded.recorded_at, **changes}
 
 
 @projection.on(a.ReactionPutAside, keys=of_the_reaction)
@@ -153,7 +163,9 @@ def is_followed_up(_: Row | None, __: Recorded, ___: Key) -> None:
 
 @projection.on(o.DuplicateConflictFound, keys=about("duplicate_conflict", "order_id"))
 def told_differently(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    return row or raised(key, recorded, "the channel told this order again with other content")
+    return (
+        again(row, recorded) if row else raised(key, recorded, "the channel told this order again with other content")
+    )
 
 
 @projection.on(o.OrderBackordered, keys=about("backordered", "order_id"))
@@ -163,7 +175,8 @@ def waits_for_stock(row: Row | None, recorded: Recorded, key: Key) -> Row:
     lacking = ", ".join(f"{quantity} x {sku}" for sku, quantity in event.demand.items())
     if row is None:
         return raised(key, recorded, f"waits for {lacking}")
-    return {**row, "detail": f"waits for {lacking}" if row["detail"] == SOUGHT else f"{row['detail']}, {lacking}"}
+    detail = f"waits for {lacking}" if row["detail"] == SOUGHT else f"{row['detail']}, {lacking}"
+    return again(row, recorded, detail=detail)
 
 
 @projection.on(o.OrderSourcingRequested, keys=of_a_new_round)
@@ -179,7 +192,7 @@ def could_not_be_stopped(row: Row | None, recorded: Recorded, key: Key) -> Row:
     kept = ", ".join(event.shipment_ids)
     if row is None:
         return raised(key, recorded, f"already with the carrier: {kept}")
-    return {**row, "detail": f"{row['detail']}, {kept}"}
+    return again(row, recorded, detail=f"{row['detail']}, {kept}")
 
 
 @projection.on(o.OrderHeld, keys=about_the_hold)
@@ -188,7 +201,7 @@ def waits_for_a_person(row: Row | None, recorded: Recorded, key: Key) -> Row:
     assert isinstance(event, o.OrderHeld)
     if row and event.until and row["kind"] == OVERDUE:
         return {**row, "kind": f"held_{event.kind}"}  # it was given more time
-    return row or raised(key, recorded, f"held, {event.kind}: {event.note}")
+    return again(row, recorded) if row else raised(key, recorded, f"held, {event.kind}: {event.note}")
 
 
 OVERDUE = "hold_overdue"
@@ -199,7 +212,7 @@ def nobody_decided(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, o.OrderHoldOverdue)
     held = row or raised(key, recorded, f"held, {event.kind}")
-    return {**held, "kind": OVERDUE, "raised_at": recorded.recorded_at}
+    return {**again(held, recorded), "kind": OVERDUE, "raised_at": recorded.recorded_at}
 
 
 @projection.on(s.ShipmentCancellationUnanswered, keys=UNBOOKED)

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Table, Text, Uuid
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.schemas import exception as c
 from oms_es.schemas import feedback as f
 from oms_es.schemas import numbering as n
 from oms_es.schemas import order as o
@@ -166,13 +167,15 @@ SUMMARIES: dict[type[Event], str] = {
     r.RmaCreditDue: "accepted, {e.resolution}",
     r.RmaCreditLeft: "{e.amount_minor} minor units are left of the exchange",
     r.RmaClosed: "return closed",
+    c.ExceptionAssigned: "{e.exception_id} is for {e.assignee}",
+    c.ExceptionResolved: "{e.exception_id} is resolved: {e.note}",
     f.FeedbackRecorded: "{e.rating} of 5 stars for the {e.subject} {e.about}",
 }
 
 
 def at_its_place(recorded: Recorded) -> Iterable[Key]:
     event: Any = recorded.event
-    return ((event.order_id, recorded.position),)
+    return ((event.order_id, recorded.position),) if event.order_id else ()
 
 
 @projection.on(*SUMMARIES, keys=at_its_place)

@@ -122,6 +122,14 @@ NAME = _name(IDENTIFIER_LENGTH_MAX)
 Channel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Where orders come from."""
 
+EXCEPTION_ID_LENGTH_MAX = 600
+ExceptionId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=EXCEPTION_ID_LENGTH_MAX, pattern=r"^[^\x00]+$"),
+    _name(EXCEPTION_ID_LENGTH_MAX),
+]
+"""What an exception is about: its kind, and the names of what it concerns."""
+
 Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$")]
 """What a person writes. PostgreSQL cannot keep the character NUL."""
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from oms_es.kernel import Event
 from oms_es.schemas import (
     aside,
+    exception,
     feedback,
     item,
     location,
@@ -42,6 +43,7 @@ MODULES: tuple[ModuleType, ...] = (
     policy,
     feedback,
     aside,
+    exception,
 )
 
 
