@@ -55,7 +55,7 @@ soak: $(VENV)/.synced
 		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/whole/test_anything.py || exit 1; done
 
 bench: $(VENV)/.synced
-	@for module in bench/store.py bench/lifecycle.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
+	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 
 faults: $(VENV)/.synced
 	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/faults

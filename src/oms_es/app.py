@@ -7,7 +7,7 @@ decided by whoever runs them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -115,7 +115,18 @@ from oms_es.projections import (
     tracking_numbers,
     tracking_reports,
 )
-from oms_es.runtime import aside, changes, command_letters, dead_letters, documents, metrics, relay, schema, topic_ids
+from oms_es.runtime import (
+    aside,
+    changes,
+    command_letters,
+    dead_letters,
+    documents,
+    metrics,
+    relay,
+    schema,
+    stops,
+    topic_ids,
+)
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.intake import Intake, IntakeWorker, Parser, Source
 from oms_es.runtime.log import WINDOW_MAX, Bell, Feed, Log
@@ -129,14 +140,14 @@ from oms_es.runtime.loop import (
     ProjectionWorker,
     Ticker,
     answers,
+    cause_of,
     reactions,
 )
 from oms_es.runtime.metrics import Health
 from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_indexes, read_model_engine
-from oms_es.runtime.reasons import without_rows
 from oms_es.runtime.rebuild import Rebuild
 from oms_es.runtime.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
-from oms_es.runtime.store import Batch, Store
+from oms_es.runtime.store import OUTAGES, Batch, Store
 from oms_es.schemas.aside import SettleReaction
 from oms_es.schemas.shipment import LabelDocument
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -291,6 +302,7 @@ def _tables() -> Sequence[bytes]:
         changes.CREATE,
         relay.CREATE,
         topic_ids.CREATE,
+        stops.CREATE,
         simulators.CREATE,
     )
     return [statement.encode() for some in statements for statement in some]
@@ -436,6 +448,11 @@ class Parts:
     def ticker(self, feed: Feed) -> Ticker:
         return Ticker(self._due, self.store, feed, self.clock)
 
+    def note_stops(self, causes: Mapping[str, BaseException]) -> None:
+        """For whoever asks from another process."""
+        with suppress(*OUTAGES), self.recorder.datastore.transaction(commit=True) as curs:
+            stops.note(curs, {name: cause_of(cause) for name, cause in causes.items()})
+
     def append(self, batch: Batch) -> Sequence[Recorded]:
         """Raises Refused; then nothing of the batch has happened."""
         return self.store.execute(batch)
@@ -522,6 +539,7 @@ class Engine(Parts):
             poll_seconds,
             self.log.look,
             beside=frozenset(projection.name for projection in projections) - facts_of(consumers),
+            note=self.note_stops,
         )
 
     def __enter__(self) -> Self:
@@ -559,7 +577,7 @@ class Engine(Parts):
         if self.loop.outage:
             yield self.loop.outage
         for name, cause in self.loop.stopped.items():
-            yield f"{name} stopped: {without_rows(str(cause))}"
+            yield f"{name} stopped: {cause_of(cause)}"
 
     def require_the_log(self) -> None:
         """Raises OnKafka where the workers of Kafka hold the positions: both would do everything."""

@@ -22,8 +22,10 @@ from oms_es import display
 from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, Parts
 from oms_es.audit import as_of, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
+from oms_es.audit.readers import standing
 from oms_es.audit.verify import Report, verify
 from oms_es.cli_import import import_orders
+from oms_es.cli_status import interests_of, status
 from oms_es.commands import add_to, changed, verbs
 from oms_es.demo import run as demo_run
 from oms_es.desk import exceptions as desk_exceptions
@@ -41,7 +43,7 @@ from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_to
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
 from oms_es.runtime.rebuild import Rebuilt
-from oms_es.runtime.session import Database, NoDatabase, database
+from oms_es.runtime.session import Database, NoDatabase, database, engine_of
 from oms_es.schemas.order import Address
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.settings import Settings
@@ -482,19 +484,37 @@ def letter_as_json(letter: dead_letters.Buried) -> dict[str, Any]:
     return {**letter._asdict(), "payload": letter.payload.decode(errors="replace")}
 
 
+app.command(name="status")(status)
+
+
 @app.command(name="verify")
-def verify_history(*, json: Json = False) -> None:
+def verify_history(
+    *,
+    json: Json = False,
+    at_rest: Annotated[
+        bool,
+        typer.Option("--at-rest", help="Nobody may have more to do: the default where no engine runs."),
+    ] = False,
+) -> None:
     """Read the whole history: was any promise broken, and is every read model what history says?"""
-    with database(set_up(), "reader") as place:
+    settings = set_up()
+    at_rest = at_rest or not (settings.database_url or engine_of(settings))
+    with database(settings, "reader") as place:
         with queries.reading(place.url) as connection:
             schema.require(connection, PROJECTIONS)
+            behind = standing(connection, interests_of(settings)).behind
         report = verified(place.url)
     if json:
-        print_json({"passed": report.passed, **report._asdict()})
+        print_json({"passed": report.passed, "behind": behind, **report._asdict()})
     else:
         display.console_on(sys.stdout).print(display.findings(report, DIFFERENCES_SHOWN_MAX))
+        for role, events in behind.items():
+            typer.echo(f"{role} is {events:,} events behind")
     if not report.passed:
         raise typer.Exit(Code.DIFFERENT)
+    if behind and at_rest:
+        say(f"{len(behind)} readers have more to do; start an engine with `oms-es run`, or see `oms-es status`")
+        raise typer.Exit(Code.BEHIND)
 
 
 @app.command(name="rebuild")

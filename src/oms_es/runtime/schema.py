@@ -18,9 +18,9 @@ from sqlalchemy.dialects import postgresql
 from oms_es.kernel import Projection
 from oms_es.runtime.recorder import EVENTS
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Of the tables that are not read models. 1: as 0.1.0 made them; 2: generations of read models; 3: this version;
-4: the ids of topics."""
+4: the ids of topics; 5: why readers stopped."""
 SCHEMA = "oms_schema"
 READ_MODELS = "oms_read_models"
 CREATE = (

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from oms_es.runtime.embedded import EmbeddedPostgres, EngineRunning, default_home
+from oms_es.runtime.embedded import EmbeddedPostgres, EngineRunning, default_home, engine_pid
 from oms_es.settings import Settings
 
 Part = Literal["engine", "writer", "reader"]
@@ -47,6 +47,11 @@ def database(settings: Settings, part: Part) -> Iterator[Database]:
     server, alone = _opened(EmbeddedPostgres(home), part)
     with server:
         yield Database(server.url, str(home), alone)
+
+
+def engine_of(settings: Settings) -> str | None:
+    """The pid of the engine that has this home; None without one, or where the server is another's."""
+    return None if settings.database_url else engine_pid(settings.home or default_home())
 
 
 def _checked(url: str) -> str:
