@@ -6,14 +6,14 @@ outside world answers what and when the test says. What the engine decides is wh
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS
 from oms_es.audit.verify import History
 from oms_es.consumers.deadline_keeper import due_commands
-from oms_es.kernel import Command, Consumer, Facts, Key, Recorded, Row, Wanted
+from oms_es.kernel import Command, Consumer, Decider, Event, Facts, Key, Recorded, Row, Wanted
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.read_models import fold
 from oms_es.schemas.vocabulary import EVENTS
@@ -47,7 +47,7 @@ class WholeEngine:
         state, version = self.states.get(stream, (decider.initial, 0))
         appended: list[Recorded] = []
         events = tuple(decider.decide(state, command))
-        assert_in_any_order(decider, state, command, events)
+        self.check_decision(decider, state, command, events)
         for event in events:
             state, version = decider.evolve(state, event), version + 1
             enveloped = self.codec.envelop(stream, version, event, cause, self.now)
@@ -56,6 +56,9 @@ class WholeEngine:
         for recorded in appended:
             self._append(recorded)
         return appended
+
+    def check_decision(self, decider: Decider[Any], state: Any, command: Command, events: Sequence[Event]) -> None:
+        assert_in_any_order(decider, state, command, events)
 
     def _append(self, recorded: Recorded) -> None:
         self.log.append(recorded)

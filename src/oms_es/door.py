@@ -84,6 +84,14 @@ def brought_in(message: M) -> M:
     return message
 
 
+def takes(annotation: Any, value: Any) -> bool:
+    """Whether the door takes a value of a type, once the type itself has."""
+    visit = _Visit("")
+    if step := _of(annotation):
+        step(value, (), visit)
+    return not visit.problems
+
+
 @cache
 def _of_shape(shape: type[BaseModel]) -> Step | None:
     """None where no field of it has anything to check."""

@@ -191,6 +191,12 @@ def test_p03_bundles_and_lines_that_share_a_component_are_one_demand() -> None:
     assert dict(state.wanted.items()) == COMPONENTS
 
 
+def test_what_a_bundle_is_made_of_is_a_plain_unit_also_where_another_is_sold_under_its_name() -> None:
+    named = o.ExplodeBundles(**OF, attempt=1, bundles={"BOX": {"A": 2, "B": 1}, "A": {"C": 5}})
+    _, state = history(BOXES, named)
+    assert dict(state.wanted.items()) == {"A": 2 * 2, "B": 2, "C": 5, "CASE": 1}
+
+
 def test_bundles_are_taken_apart_once_and_only_those_that_are_asked_for() -> None:
     events, _ = history(BOXES, EXPLODE)
     given_order(*events).when(EXPLODE).then()

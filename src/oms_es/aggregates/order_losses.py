@@ -46,7 +46,7 @@ def _refund(order: Order, lost: o.OrderShipmentLost, refund_id: str) -> o.OrderR
 
 def _asked(lost: o.OrderShipmentLost, refund_id: str) -> o.RefundOrder:
     """By amount: a parcel may have a part of a bundle."""
-    return o.RefundOrder(
+    return o.RefundOrder.model_construct(
         order_id=lost.order_id,
         refund_id=refund_id,
         lines=tuple(

@@ -116,7 +116,7 @@ def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:
     known = order.returns.get(command.rma_id)
     if known is None or command.credit_id in order.applied:
         return
-    refund = o.RefundOrder(
+    refund = o.RefundOrder.model_construct(
         order_id=command.order_id,
         refund_id=command.credit_id,
         lines=tuple(o.RefundLine(line_id=line.line_id, quantity=line.quantity) for line in command.lines),

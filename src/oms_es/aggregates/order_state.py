@@ -203,9 +203,13 @@ def _exploded(order: Order, event: o.OrderBundlesExploded) -> Order:
 
 
 def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int]]) -> HashTrieMap[str, int]:
+    """What a bundle is made of is a plain unit, also where another of them is sold under its name."""
+    ordered = {bundle: counts.get(bundle, 0) for bundle in bundles}
     for bundle, components in bundles.items():
-        quantity = counts.get(bundle, 0)
-        counts = plus(counts.discard(bundle), ((sku, quantity * each) for sku, each in components.items() if quantity))
+        quantity = ordered[bundle]
+        plain = counts.get(bundle, 0) - quantity
+        left = counts.insert(bundle, plain) if plain else counts.discard(bundle)
+        counts = plus(left, ((sku, quantity * each) for sku, each in components.items() if quantity))
     return counts
 
 

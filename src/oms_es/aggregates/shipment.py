@@ -24,7 +24,7 @@ from oms_es.aggregates.wide import wide
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import shipment as s
 from oms_es.schemas.order import Reservation
-from oms_es.schemas.types import Moment
+from oms_es.schemas.types import Moment, shifted
 
 WHOLE = ""
 """The carton id of what is not packed in cartons, and of what is told of all cartons at once."""
@@ -382,7 +382,7 @@ def _suspect(shipment: Shipment, requested: s.ShipmentRequested, command: s.Susp
     if not shipment.left_at or not on_their_way or shipment.silent_since:
         return
     seen_at = min(_last_seen(shipment, carton_id, shipment.left_at) for carton_id in on_their_way)
-    if seen_at + timedelta(seconds=s.SILENCE_SECONDS) <= command.now:
+    if shifted(seen_at, timedelta(seconds=s.SILENCE_SECONDS)) <= command.now:
         yield s.ShipmentFellSilent(**_of(requested), since=seen_at)
     elif seen_at not in (shipment.left_at, shipment.heard_of):
         yield s.ShipmentHeardOf(**_of(requested), seen_at=seen_at)

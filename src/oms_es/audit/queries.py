@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -34,6 +35,7 @@ Connection = psycopg.Connection[Row]
 def reading(database_url: str) -> Iterator[Connection]:
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = on")
+        connection.execute("SET TIME ZONE 'UTC'")
         yield connection
 
 
@@ -166,7 +168,8 @@ def daily_sales(connection: Connection, days: int) -> list[Row]:
         "SELECT * FROM daily_sales WHERE day IN (SELECT DISTINCT day FROM daily_sales ORDER BY day DESC LIMIT %s) "
         "ORDER BY day, currency, channel LIMIT %s"
     )
-    return connection.execute(query, [days, SALES_ROWS_MAX]).fetchall()
+    rows = connection.execute(query, [days, SALES_ROWS_MAX]).fetchall()
+    return [{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()} for row in rows]
 
 
 def positions_of(connection: Connection, prefix: str) -> dict[str, int]:

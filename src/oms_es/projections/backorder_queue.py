@@ -24,6 +24,7 @@ from oms_es.schemas.order import (
     OrderSourcingRequested,
     OrderSplit,
 )
+from oms_es.schemas.types import shifted
 
 HEAD_START_SECONDS = 86_400
 
@@ -85,7 +86,7 @@ def waits(row: Row | None, recorded: Recorded, key: Key) -> Row:
         "waiting_since": event.placed_at,
         "waiting": True,
         "priority": event.priority,
-        "turn": event.placed_at - timedelta(seconds=event.priority * HEAD_START_SECONDS),
+        "turn": shifted(event.placed_at, timedelta(seconds=-event.priority * HEAD_START_SECONDS)),
     }
     quantity = waiting["quantity"] + event.demand[str(key[1])]
     terms = event.terms.model_dump(mode="json") if event.terms else {}

@@ -8,7 +8,7 @@ from datetime import UTC
 from sqlalchemy import BigInteger, Column, Date, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
-from oms_es.projections.base import METADATA
+from oms_es.projections.base import METADATA, Sum
 from oms_es.schemas.order import (
     OrderAmended,
     OrderCancelled,
@@ -25,13 +25,13 @@ table = Table(
     Column("channel", Text, primary_key=True),
     Column("currency", Text, primary_key=True),
     Column("orders", BigInteger, nullable=False),
-    Column("units", BigInteger, nullable=False),
-    Column("gross_minor", BigInteger, nullable=False),
+    Column("units", Sum, nullable=False),
+    Column("gross_minor", Sum, nullable=False),
     Column("cancelled_orders", BigInteger, nullable=False),
-    Column("cancelled_units", BigInteger, nullable=False),
-    Column("cancelled_minor", BigInteger, nullable=False),
+    Column("cancelled_units", Sum, nullable=False),
+    Column("cancelled_minor", Sum, nullable=False),
 )
-projection = Projection(table, shared=True)
+projection = Projection(table, version=2, shared=True)
 DATED = OrderPlaced | OrderCancelled | OrderAmended | OrderLinesCancelled | OrderSplit | OrderMergedInto
 COUNTS = ("orders", "units", "gross_minor", "cancelled_orders", "cancelled_units", "cancelled_minor")
 

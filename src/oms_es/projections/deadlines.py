@@ -19,6 +19,7 @@ from oms_es.schemas import payment as p
 from oms_es.schemas import rma as r
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
+from oms_es.schemas.types import shifted
 
 HOLD_KINDS = get_args(o.HoldKind)
 PAYMENT_DUE_SECONDS = 1_800
@@ -364,7 +365,7 @@ def should_be_seen(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
 
 
 def _until_seen(key: Key, event: sh.ShipmentEvent, since: datetime) -> Row:
-    due_at = since + timedelta(seconds=sh.SILENCE_SECONDS)
+    due_at = shifted(since, timedelta(seconds=sh.SILENCE_SECONDS))
     return _due(key, "parcel_silent", due_at, event.order_id, event.shipment_id)
 
 

@@ -48,6 +48,7 @@ from oms_es.runtime.recorder import (
     ADVANCE_FIRST,
     APPEND_LOCK,
     IDLE_SECONDS_MAX,
+    IN_UTC,
     MOVE,
     MOVED,
     NO_WAIT_FOR_THE_DISK,
@@ -66,7 +67,7 @@ PASS = ADVANCE + NO_WAIT_FOR_THE_DISK
 
 def read_model_engine(database_url: str) -> Engine:
     options = conninfo_to_dict(database_url).get("options") or ""
-    options = f"{options} -c idle_in_transaction_session_timeout={int(IDLE_SECONDS_MAX)}s".strip()
+    options = f"{options} -c idle_in_transaction_session_timeout={int(IDLE_SECONDS_MAX)}s {IN_UTC}".strip()
 
     def connected() -> psycopg.Connection[Any]:
         connection = psycopg.connect(database_url, options=options)

@@ -35,6 +35,9 @@ ALWAYS_BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergej
 """Every query of the store is a bounded number of index look-ups. A plan made while the tables were small would read
 them whole, and a prepared one would go on doing so when they are large."""
 
+IN_UTC = "-c timezone=UTC"
+"""In a time zone of its own a server writes moments at the ends of the calendar in years that no program can read."""
+
 
 class Advance(NamedTuple):
     """A consumer's position moves from `previous` to `position`, or somebody else has moved it."""
@@ -129,7 +132,7 @@ def datastore_of(database_url: str, connections_max: int = CONNECTIONS_MAX) -> P
         idle_in_transaction_session_timeout=IDLE_SECONDS_MAX,
     )
     parameters = conninfo_to_dict(database_url)
-    options = f"{parameters.get('options') or ''} {ALWAYS_BY_INDEX}".strip()
+    options = f"{parameters.get('options') or ''} {ALWAYS_BY_INDEX} {IN_UTC}".strip()
     datastore.pool.kwargs = {**parameters, "options": options, "row_factory": dict_row}
     return datastore
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from oms_es.kernel import Command, Event
-from oms_es.schemas.types import COMPONENT_UNITS_MAX, Sku, Text, Units, at_most
+from oms_es.schemas.types import Sku, Text, Units
 
 COMPONENTS_MAX = 100
 """Different components of one bundle."""
@@ -38,7 +38,7 @@ class DescribeItem(ItemCommand):
 class DefineBundle(ItemCommand):
     """Sell a SKU as a set of others: its components are what is picked. Without components it is a plain item again."""
 
-    components: Annotated[dict[Sku, Annotated[Units, at_most(COMPONENT_UNITS_MAX)]], Field(max_length=COMPONENTS_MAX)]
+    components: Annotated[dict[Sku, Units], Field(max_length=COMPONENTS_MAX)]
 
 
 class ItemEvent(Event):

@@ -27,8 +27,6 @@ UNITS_MAX = 10**12
 """Of one SKU in one command: more than any order's lines can sum to."""
 LINE_UNITS_MAX = 1_000_000
 """Of one line of an order."""
-COMPONENT_UNITS_MAX = 2_000
-"""Of one component in a bundle: 500 lines of a million such bundles are UNITS_MAX, and no more."""
 COUNT_MAX = 2**53 - 1
 """Of what is only counted up."""
 AMOUNT_MINOR_MAX = 2**53 - 1
@@ -50,7 +48,8 @@ def _name(length_max: int, *, empty: bool = False) -> AtTheDoor:
 
     def kept(value: str) -> str:
         if not (value.isascii() and value.isprintable() and value.strip() == value):
-            value = _stripped(normalize("NFC", value))
+            normal = _stripped(normalize("NFC", value))
+            value = value if value == normal else normal  # itself, where nothing is to be done
             if unseen := _UNSEEN.search(value):
                 code = f"U+{ord(unseen[0]):04X}"
                 raise ValueError(f"a name has no control or direction characters: leave {code} out")

@@ -19,6 +19,7 @@ from oms_es.aggregates.stock.snapshot import VERSION, dump, restore
 from oms_es.aggregates.stock.state import EVOLUTIONS, NO_SHARE, Reservation, Share, Stock, evolve
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import stock as s
+from oms_es.schemas.types import UNITS_MAX
 
 __all__ = ["Reservation", "Stock", "decide", "decider", "dump", "evolve", "restore"]
 
@@ -56,7 +57,7 @@ def _with_what_follows(
         yield s.StockRanLow(
             sku=command.sku,
             location=command.location,
-            quantity=max(after.policy.up_to - available, 1),
+            quantity=min(max(after.policy.up_to - available, 1), UNITS_MAX),
             available=available,
             reorder_point=point,
             occasion=after.supply.occasions + 1,

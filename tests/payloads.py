@@ -1,0 +1,27 @@
+"""Bytes of every dialect, made from what its reader declares: a usual message, with values at every bound in it."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel
+
+from oms_es.channels import shopify
+from oms_es.gateways import carrier, easypost, payment_provider, stripe
+from oms_es.schemas.order import PlaceOrder
+from oms_es.simulation.inputs import Inputs
+
+SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
+    "canonical": (PlaceOrder,),
+    "shopify": (shopify.ShopifyOrder,),
+    "payment_callback": (payment_provider.Callback,),
+    "carrier_callback": (carrier.Callback,),
+    "easypost_tracker": (easypost.Tracker, easypost.Webhook),
+    "stripe": (stripe.Intent, stripe.Charge, stripe.Refund, stripe.Dispute),
+}
+
+
+def payload(dialect: str, inputs: Inputs) -> bytes:
+    shapes = SHAPES.get(dialect) or SHAPES[dialect.partition("_")[0]]
+    told = inputs.fields(inputs.chance.choice(shapes))
+    return json.dumps(told, default=str).encode()
