@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -19,7 +19,7 @@ import structlog
 import typer
 
 from oms_es import display
-from oms_es.app import DECIDERS, PARSERS, PROJECTIONS, Engine, Parts
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts
 from oms_es.audit import as_of, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.readers import standing
@@ -29,16 +29,16 @@ from oms_es.cli_status import interests_of, status
 from oms_es.commands import add_to, changed, verbs
 from oms_es.demo import run as demo_run
 from oms_es.desk import exceptions as desk_exceptions
+from oms_es.desk import letters as desk_letters
 from oms_es.desk import orders as desk_orders
 from oms_es.desk import single as desk_single
 from oms_es.failures import Code, NotFound, failed
-from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused, Skipped
+from oms_es.kernel import Command, Projection, Recorded
 from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages
 from oms_es.reference.narrowings import NARROWINGS
-from oms_es.runtime import aside, dead_letters, metrics, schema
+from oms_es.runtime import metrics, schema
 from oms_es.runtime.codec import Cause, Codec
-from oms_es.runtime.intake import understood
 from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_topics
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
@@ -67,14 +67,11 @@ from oms_es.terminal import (
     reading,
     say,
     set_up,
-    who,
     writing,
 )
 from oms_es.workers import PARTITIONS, ROLES, TOLD, Workers, roles_of, roles_that_run, topics
 
 DIFFERENCES_SHOWN_MAX = 5
-PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
-DETAIL_CHARACTERS_SHOWN_MAX = 80
 DAYS_SHOWN = 31
 DEMO_PARTITIONS = 3
 SEEDS_PER_LINE = 200
@@ -392,98 +389,6 @@ def daily_sales(
         say("nothing was sold yet")
 
 
-@letters_app.command("list")
-def list_letters(
-    *,
-    settled: Annotated[bool, typer.Option("--settled", help="Also those that were replayed.")] = False,
-    json: Json = False,
-) -> None:
-    """What could not be used, and why; the oldest first."""
-    with reading(set_up()) as connection:
-        letters = dead_letters.listed(connection.cursor(), settled=settled)
-    if json:
-        print_json([letter_as_json(letter) for letter in letters])
-        return
-    rows = [
-        (b.id, b.source, b.place, b.dialect, b.arrivals, b.reason, b.detail[:DETAIL_CHARACTERS_SHOWN_MAX])
-        for b in letters
-    ]
-    columns = ("id", "source", "place", "dialect", "arrivals", "reason", "detail")
-    display.console_on(sys.stdout).print(display.grid("Dead letters", rows, *columns, numbers=("id", "arrivals")))
-
-
-@letters_app.command("show")
-def show_letter(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json = False) -> None:
-    """One dead letter, whole."""
-    with reading(set_up()) as connection:
-        letter = letter_named(connection, letter_id)
-    shown = letter_as_json(letter)
-    if json:
-        print_json(shown)
-        return
-    payload = display.plain_lines(shown.pop("payload")[:PAYLOAD_CHARACTERS_SHOWN_MAX])
-    facts = [(name, "" if value is None else value) for name, value in shown.items()]
-    display.console_on(sys.stdout).print(display.grid("Dead letter", facts, "", "fact"), payload, sep="\n")
-
-
-@letters_app.command("replay")
-def replay_letters(
-    letter_id: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
-    *,
-    every: Annotated[bool, typer.Option("--all", help="Every open one.")] = False,
-    json: Json = False,
-) -> None:
-    """Try dead letters again. What still cannot be used stays where it is."""
-    if every == (letter_id is not None):
-        raise typer.BadParameter("give either the ID of one dead letter, or --all")
-    with writing(set_up()) as engine:
-        with queries.reading(engine.database_url) as connection:
-            letters = (
-                dead_letters.listed(connection.cursor()) if letter_id is None else [letter_named(connection, letter_id)]
-            )
-        outcomes = {letter.id: replayed(engine, letter) for letter in letters}
-    buried = {number: why for number, why in outcomes.items() if why}
-    if json:
-        print_json({"accepted": [n for n, why in outcomes.items() if not why], "buried": buried})
-    else:
-        typer.echo(f"accepted {len(outcomes) - len(buried)}, still buried {len(buried)}")
-        for number, why in buried.items():
-            say(f"{number}: {why}")
-    if buried:
-        raise typer.Exit(Code.BURIED)
-
-
-def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
-    """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
-    which decides nothing."""
-    try:
-        if letter.dialect == aside.DIALECT:
-            engine.repeat(f"{who()}, replaying {letter.source}", letter)
-        else:
-            _give_again(engine, letter)
-    except (BadInput, Refused) as why:
-        return str(why)
-    with engine.recorder.datastore.transaction(commit=True) as curs:
-        dead_letters.settle(curs, letter.id)
-    return ""
-
-
-def _give_again(engine: Engine, letter: dead_letters.Buried) -> None:
-    with suppress(Skipped):
-        command = understood(PARSERS[letter.dialect], letter.payload)
-        engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), [command])])
-
-
-def letter_named(connection: queries.Connection, letter_id: int) -> dead_letters.Buried:
-    if letter := dead_letters.shown(connection.cursor(), letter_id):
-        return letter
-    raise NotFound(f"there is no dead letter {letter_id}; `oms-es dead-letters list --settled` shows all")
-
-
-def letter_as_json(letter: dead_letters.Buried) -> dict[str, Any]:
-    return {**letter._asdict(), "payload": letter.payload.decode(errors="replace")}
-
-
 app.command(name="status")(status)
 
 
@@ -694,6 +599,10 @@ groups["return"].command("show")(desk_single.show_return)
 groups["location"].command("show")(desk_single.show_location)
 groups["location"].command("list")(desk_single.list_locations)
 stock_app.command("list")(desk_single.list_stock)
+letters_app.command("list")(desk_letters.listed)
+letters_app.command("show")(desk_letters.show)
+letters_app.command("replay")(desk_letters.replay)
+letters_app.command("discard")(desk_letters.discard)
 exceptions_app.command("list")(desk_exceptions.listed)
 exceptions_app.command("show")(desk_exceptions.show)
 exceptions_app.command("assign")(desk_exceptions.assign)

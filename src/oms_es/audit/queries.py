@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from oms_es.runtime.dead_letters import DEAD_LETTERS, LISTED_MAX
+from oms_es.runtime.dead_letters import DEAD_LETTERS, LISTED_MAX, OPEN
 from oms_es.runtime.recorder import EVENTS, TRACKING
 from oms_es.schemas.stock import lot_over_at
 
@@ -67,7 +67,7 @@ def order_mix(connection: Connection) -> dict[str, int]:
 
 def dead_letters_open(connection: Connection) -> int:
     """Up to LISTED_MAX."""
-    query = f"SELECT count(*) AS open FROM (SELECT FROM {DEAD_LETTERS} WHERE replayed_at IS NULL LIMIT %s) AS letters"
+    query = f"SELECT count(*) AS open FROM (SELECT FROM {DEAD_LETTERS} WHERE {OPEN} LIMIT %s) AS letters"
     count: int = connection.execute(query, [LISTED_MAX]).fetchall()[0]["open"]
     return count
 

@@ -43,6 +43,9 @@ class Buried(NamedTuple):
     arrivals: int
     buried_at: datetime
     replayed_at: datetime | None
+    discarded_at: datetime | None
+    discarded_by: str
+    discarded_because: str
 
 
 CREATE = f"""
@@ -61,16 +64,23 @@ CREATE TABLE IF NOT EXISTS {DEAD_LETTERS} (
     told_at timestamptz, -- when the relay told it, for what came by way of a topic
     digest bytea GENERATED ALWAYS AS (sha256(payload)) STORED,
     UNIQUE (source, digest)
-)
+);
+ALTER TABLE {DEAD_LETTERS}
+    ADD COLUMN IF NOT EXISTS discarded_at timestamptz,
+    ADD COLUMN IF NOT EXISTS discarded_by text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS discarded_because text NOT NULL DEFAULT ''
 """
+OPEN = "replayed_at IS NULL AND discarded_at IS NULL"
+"""Of a row that a person has still to settle."""
 
 
 def bury(curs: Cursor[Any], letters: Sequence[DeadLetter]) -> None:
-    """In the caller's transaction. What was replayed and fails anew is open again."""
+    """In the caller's transaction. What was replayed or discarded and comes anew is open again."""
     curs.executemany(
         f"INSERT INTO {DEAD_LETTERS} AS kept (source, place, dialect, payload, reason, detail, headers) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, digest) DO UPDATE SET place = excluded.place, "
-        "reason = excluded.reason, detail = excluded.detail, arrivals = kept.arrivals + 1, replayed_at = NULL",
+        "reason = excluded.reason, detail = excluded.detail, arrivals = kept.arrivals + 1, replayed_at = NULL, "
+        "discarded_at = NULL",
         [letter._replace(headers=_as_text(letter.headers)) for letter in letters],
     )
 
@@ -94,12 +104,39 @@ def _base64(text: bytes) -> str:
 COLUMNS = ", ".join(Buried._fields)
 
 
-def listed(curs: Cursor[Any], *, settled: bool = False, limit: int = LISTED_MAX) -> list[Buried]:
-    """The open ones, oldest first; with `settled` also those that were replayed."""
+class Chosen(NamedTuple):
+    """Some of them; what is None does not matter. `after`: the id at which the page before ended."""
+
+    id: int | None = None
+    source: str | None = None
+    reason: str | None = None
+    after: int = 0
+
+
+ALL = Chosen()
+CHOSEN = (
+    "id > %(after)s AND (%(id)s::bigint IS NULL OR id = %(id)s) AND (%(source)s::text IS NULL OR source = %(source)s) "
+    "AND (%(reason)s::text IS NULL OR reason = %(reason)s)"
+)
+
+
+def listed(curs: Cursor[Any], chosen: Chosen = ALL, *, settled: bool = False, limit: int = LISTED_MAX) -> list[Buried]:
+    """The open ones, oldest first; with `settled` also those that were replayed or discarded."""
     curs.execute(
-        f"SELECT {COLUMNS} FROM {DEAD_LETTERS} WHERE %s OR replayed_at IS NULL ORDER BY id LIMIT %s", [settled, limit]
+        f"SELECT {COLUMNS} FROM {DEAD_LETTERS} WHERE (%(settled)s OR {OPEN}) AND {CHOSEN} ORDER BY id LIMIT %(limit)s",
+        {**chosen._asdict(), "settled": settled, "limit": limit},
     )
     return [_buried(row) for row in curs]
+
+
+def discard(curs: Cursor[Any], chosen: Chosen, actor: str, because: str) -> list[int]:
+    """Those that are open: nobody will need them. Who said so, when and why is kept with each."""
+    curs.execute(
+        f"UPDATE {DEAD_LETTERS} SET discarded_at = now(), discarded_by = %(actor)s, discarded_because = %(because)s "
+        f"WHERE {OPEN} AND {CHOSEN} RETURNING id",
+        {**chosen._asdict(), "actor": actor, "because": because},
+    )
+    return sorted(row["id"] for row in curs)
 
 
 def shown(curs: Cursor[Any], letter_id: int) -> Buried | None:

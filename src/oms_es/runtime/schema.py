@@ -18,9 +18,10 @@ from sqlalchemy.dialects import postgresql
 from oms_es.kernel import Projection
 from oms_es.runtime.recorder import EVENTS
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of the tables that are not read models. 1: as 0.1.0 made them; 2: generations of read models; 3: this version;
-4: the ids of topics; 5: why readers stopped."""
+4: the ids of topics; 5: why readers stopped; 6: dead
+letters that somebody discarded."""
 SCHEMA = "oms_schema"
 READ_MODELS = "oms_read_models"
 CREATE = (
