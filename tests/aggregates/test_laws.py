@@ -29,6 +29,7 @@ from oms_es.aggregates import (
     order_money,
     payment,
     payment_state,
+    provider,
     rates,
     rma,
     rules,
@@ -44,6 +45,7 @@ from oms_es.schemas import exception as c
 from oms_es.schemas import numbering as numbers
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas import provider as v
 from oms_es.schemas import rates as r
 from oms_es.schemas import rma as back
 from oms_es.schemas import serial as n
@@ -147,6 +149,7 @@ def payment_commands() -> Callable[[payment_state.Payment], Strategy]:
         expires_at=st.none() | moments,
     )
     takings = st.one_of(
+        payment_reports(),
         st.builds(p.CapturePayment, **captures, amount_minor=quantities),
         st.builds(p.RecordCapture, **captures, **references),
         st.builds(p.RecordCaptureFailure, **captures, reason=words, expired=st.booleans()),
@@ -174,33 +177,70 @@ def payment_commands() -> Callable[[payment_state.Payment], Strategy]:
             part=st.sampled_from(["", "s1", "r1"]),
         ),
     )
-    anything = st.one_of(requests, authorizations, failures, takings, returns, st.builds(p.VoidPayment, **of))
+    reports = payment_reports()
+    anything = st.one_of(requests, authorizations, failures, takings, returns, reports, st.builds(p.VoidPayment, **of))
     onwards = {"new": requests, "pending": authorizations, "authorized": mostly(takings, returns)}
     mixed = {status: mostly(commands, anything) for status, commands in onwards.items()}
     return lambda state: mixed.get(state.status, anything)
 
 
+def payment_reports() -> Strategy:
+    """What fits and what does not, by names that the commands know and by others."""
+    said: Any = {
+        "payment_id": st.just("o.1"),
+        "reference": st.sampled_from([f"ref{n}" for n in range(8)]),
+        "amount_minor": st.sampled_from([None, 1, 2, 3, 5, 6]),
+        "currency": st.sampled_from(["EUR", "EUR", "USD"]),
+        "reason": words,
+    }
+    answers = st.builds(
+        p.RecordReport,
+        operation=st.sampled_from(["authorize", "capture", "capture", "void", "refund", "expire", "reauthorize"]),
+        outcome=st.sampled_from(["succeeded", "succeeded", "declined"]),
+        part=st.sampled_from(["s1", "r1", "re"]),
+        final=st.booleans(),
+        retriable=st.booleans(),
+        cumulative=st.booleans(),
+        **said,
+    )
+    at_once = st.builds(
+        p.RecordReport, operation=st.sampled_from(["capture", "void"]), outcome=st.just("succeeded"), **said
+    )
+    disputes = st.builds(
+        p.RecordReport,
+        operation=st.just("dispute"),
+        outcome=st.sampled_from(["opened", "won", "lost"]),
+        part=st.sampled_from(["d1", "d2"]),
+        **said | {"amount_minor": st.sampled_from([1, 2])},
+    )
+    return st.one_of(answers, at_once, disputes)
+
+
 def payment_holds(state: payment_state.Payment, history: Sequence[Event]) -> None:
     authorized = total(history, p.PaymentAuthorized, p.PaymentReauthorized)
-    captured, refunded = total(history, p.PaymentCaptured), total(history, p.PaymentRefunded)
+    captured = total(history, p.PaymentCaptured)
+    reversed_ = total(history, p.PaymentRefundReversed)
+    refunded = total(history, p.PaymentRefunded) - reversed_
     taking = dict.fromkeys(("waiting", "in_flight", "captured", "failed"), 0)
     for capture in state.captures.values():
         taking[capture.status] += capture.amount_minor
     assert captured == taking["captured"] == state.captured
     assert state.taken == captured + taking["in_flight"] + taking["waiting"]
     assert not state.requested or state.taken <= state.requested.amount_minor
-    let_go = total(history, p.PaymentVoidRequested) + total(history, p.PaymentExpired)
+    unasked = [event for event in history if getattr(event, "asked", True) is False]
+    let_go = total(history, p.PaymentVoidRequested, p.PaymentExpired) + total(unasked, p.PaymentVoided)
     assert captured + taking["in_flight"] + let_go <= authorized
     assert total(history, p.PaymentVoided) + total(history, p.PaymentVoidFailed) <= let_go
-    being_returned = total(history, p.PaymentRefundRequested) - total(history, p.PaymentRefundFailed)
+    not_returned = total(history, p.PaymentRefundFailed, p.PaymentRefundShort) + reversed_
+    being_returned = total(history, p.PaymentRefundRequested) + total(unasked, p.PaymentRefunded) - not_returned
     assert refunded <= being_returned == state.returned <= captured
     lost = total(history, p.PaymentDisputeLost)
     assert refunded + lost == state.gone <= state.asked
     assert lost <= state.disputed
     assert total(history, p.PaymentDepositApplied) == state.applied
     assert not state.applied or state.applied <= total(history, p.PaymentRequested)
-    references = Counter(getattr(event, "reference", None) for event in history)
-    del references[None]
+    done = (p.PaymentAuthorized, p.PaymentReauthorized, p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded)
+    references = Counter(event.reference for event in history if isinstance(event, done))
     assert all(times == 1 for times in references.values())
 
 
@@ -408,6 +448,8 @@ def paid(draw: st.DrawFn, state: order.Order) -> Command:
     payment_id = payments[draw(st.integers(0, len(payments) - 1))]
     if draw(chances):
         return o.RecordPaymentAuthorized(**ORDER, payment_id=payment_id)
+    if draw(chances) == 0:
+        return o.RecordPaymentWithdrawn(**ORDER, payment_id=payment_id, reason="let go")
     return o.RecordPaymentFailed(**ORDER, payment_id=payment_id, reason="declined", retriable=draw(chances) > 0)
 
 
@@ -775,6 +817,21 @@ def exception_holds(_: exception.Handling, history: Sequence[Event]) -> None:
     assert all(one < other for one, other in pairwise(resolved))
 
 
+# --- what a provider reports under a name of its own
+
+
+def provider_commands() -> Strategy:
+    said = p.Report(operation="dispute", outcome="opened", part="dp_1", amount_minor=1)
+    report = v.RecordProviderReport(provider="stripe", references=("ch_1",), report=said)
+    match = st.builds(v.MatchReport, provider=st.just("stripe"), report_id=st.just(report.report_id), payment_id=words)
+    return st.just(report) | match
+
+
+def provider_holds(state: provider.ProviderReport, history: Sequence[Event]) -> None:
+    assert happened(history, v.ProviderReported) == state.is_known
+    assert happened(history, v.ProviderReportMatched) == bool(state.payment_id)
+
+
 # --- return
 
 
@@ -920,6 +977,7 @@ LAWS = (
     Law(rates.decider, always(rates_commands()), rates_hold, frozenset({"version_reused"})),
     Law(delivery.decider, always(delivery_commands()), delivery_holds),
     Law(tracker.decider, always(tracker_commands()), tracker_holds),
+    Law(provider.decider, always(provider_commands()), provider_holds, frozenset({"unknown_report"})),
     Law(rules.decider, always(rules_commands()), rules_hold, frozenset({"version_taken"})),
     Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
     Law(numbering.decider, always(numbering_commands()), numbering_holds),
@@ -964,6 +1022,7 @@ CONSUMED = (
     p.RefundPayment,
     p.ExpireAuthorization,
     p.RecordSilence,
+    p.RecordReport,
 )
 """What consumers, the gateway's silence and the ticker ask of a payment: a refusal would stop them for ever."""
 
@@ -975,5 +1034,6 @@ def test_what_consumers_ask_of_a_payment_is_never_refused(data: st.DataObject) -
     for _ in range(data.draw(st.integers(1, STEPS_MAX))):
         command = data.draw(commands(state))
         events, refusal = outcome(payment.decider, state, command)
-        assert refusal is None or not isinstance(command, CONSUMED)
+        of_none = isinstance(command, p.RecordReport) and state.requested is None  # no reference leads there
+        assert refusal is None or of_none or not isinstance(command, CONSUMED)
         state = reduce(payment.decider.evolve, events, state)

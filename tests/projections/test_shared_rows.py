@@ -21,7 +21,9 @@ from oms_es.schemas import serial as n
 from oms_es.schemas import stock as s
 from oms_es.schemas.feedback import RecordFeedback
 from oms_es.schemas.numbering import AssignOrderNumber, SetOrderNumbering
+from oms_es.schemas.payment import Report
 from oms_es.schemas.policy import SetReturnPolicy
+from oms_es.schemas.provider import RecordProviderReport
 from oms_es.schemas.rma import OpenRma, Terms
 from oms_es.schemas.rules import PublishSourcingRules
 from oms_es.schemas.tracker import RecordTracking, Sighting
@@ -58,6 +60,11 @@ BESIDES: tuple[Command, ...] = (
     *(t.PublishRates(carrier="dhl", version=version, currency="EUR", services=(PARCEL,)) for version in "12"),
     *(t.DefineDeliveryOption(option=option, transit_days_max=2) for option in ("standard", "express")),
     *(RecordTracking(carrier="dhl", tracking_number=number, sightings=SIGHTINGS) for number in "12"),
+    RecordProviderReport(
+        provider="stripe",
+        references=("ch_1", "pi_1"),
+        report=Report(operation="refund", outcome="succeeded", part="re_1", reference="re_1", amount_minor=1),
+    ),
 )
 """What those days do not bring by themselves."""
 

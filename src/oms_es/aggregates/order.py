@@ -62,6 +62,7 @@ FROM_WITHIN = (
     o.LapsePresale,
     o.RecordPaymentAuthorized,
     o.RecordPaymentFailed,
+    o.RecordPaymentWithdrawn,
     o.RepeatPayment,
     o.RecordShipmentDispatched,
     o.RecordShipmentDelivered,
@@ -222,7 +223,7 @@ def _lapse_presale(order: Order, _: o.LapsePresale) -> Iterator[o.OrderEvent]:
 def _record_authorized(order: Order, command: o.RecordPaymentAuthorized) -> Iterator[o.OrderEvent]:
     """The last payment of an order that nothing else keeps releases it; that it is paid goes without saying then."""
     payment = order.payments.get(command.payment_id)
-    if payment is None or payment.status != "asked" or order.phase in o.FINAL_PHASES:
+    if payment is None or payment.status not in ("asked", "deferred") or order.phase in o.FINAL_PHASES:
         return
     live = order.live_payments.values()
     open_minor = sum(p.due.amount_minor for p in live if p.status != "secured") - payment.due.amount_minor
@@ -232,7 +233,8 @@ def _record_authorized(order: Order, command: o.RecordPaymentAuthorized) -> Iter
         yield secured  # an amendment is being sourced, or it is held
         return
     following = list(steps.proceed(after))
-    if not any(isinstance(event, o.OrderReleased) for event in following) or len(order.payments) > 1:
+    goes_without_saying = any(isinstance(event, o.OrderReleased) for event in following) and len(order.payments) == 1
+    if not goes_without_saying or payment.status == "deferred":
         yield secured
     yield from following
 
@@ -254,6 +256,26 @@ def _record_failed(order: Order, command: o.RecordPaymentFailed) -> Iterator[o.O
     )
     if not again and "payment" not in order.holds:
         yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
+
+
+def _record_withdrawn(order: Order, command: o.RecordPaymentWithdrawn) -> Iterator[o.OrderEvent]:
+    """Before the release a person decides whether to ask for it again; after it, what has not left is stopped."""
+    payment = order.payments.get(command.payment_id)
+    if payment is None or payment.status not in ("asked", "secured"):
+        return
+    if order.phase in BEFORE_RELEASE:
+        yield o.OrderPaymentDeferred(
+            order_id=order.order_id,
+            payment_id=command.payment_id,
+            attempt=payment.attempt,
+            reason=command.reason,
+            again=False,
+        )
+        if "payment" not in order.holds:
+            yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
+    elif order.phase == "fulfilling" and not order.kept and "open" in order.shipments.values():
+        reason = f"payment: {command.reason}"[: o.REASON_LENGTH_MAX]
+        yield from _cancel(order, o.CancelOrder(order_id=order.order_id, reason=reason))
 
 
 def _repeat_payment(order: Order, command: o.RepeatPayment) -> Iterator[o.OrderEvent]:
@@ -468,6 +490,7 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.LapsePresale: _lapse_presale,
     o.RecordPaymentAuthorized: _record_authorized,
     o.RecordPaymentFailed: _record_failed,
+    o.RecordPaymentWithdrawn: _record_withdrawn,
     o.RepeatPayment: _repeat_payment,
     o.RetryPayment: _retry_payment,
     o.RecordShipmentDispatched: _record_shipment,

@@ -11,10 +11,12 @@ our own consumers ask for and cannot have is an event.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from hashlib import sha256
 from typing import Any
 
 from oms_es.aggregates import payment_answers as answers
+from oms_es.aggregates import payment_reports as reports
 from oms_es.aggregates import payment_returns as returns
 from oms_es.aggregates.payment_state import (
     AUTHORIZATION,
@@ -37,11 +39,31 @@ def decide(payment: Payment, command: Any) -> Iterator[p.PaymentEvent]:
     if isinstance(command, p.RequestPayment):
         yield from _request(payment, command)
     elif payment.requested is not None:
-        yield from DECISIONS[type(command)](payment, payment.requested, command)
+        yield from _with_what_was_kept(payment, payment.requested, command)
     elif isinstance(command, (p.CapturePayment, p.RefundPayment)):
         yield from _refuse(payment, command)
     elif not isinstance(command, FREE):
         raise Refused("unknown_payment", f"there is no payment {command.payment_id}; request it first")
+
+
+def _with_what_was_kept(
+    payment: Payment, requested: p.PaymentRequested, command: p.PaymentCommand
+) -> Iterator[p.PaymentEvent]:
+    """Whatever happens may explain a report that did not fit."""
+    if not payment.kept:
+        yield from _decided(payment, requested, command)
+        return
+    events = list(_decided(payment, requested, command))
+    yield from events
+    if events:
+        yield from reports.reconsider(reduce(evolve, events, payment), requested, _decided)
+
+
+def _decided(payment: Payment, requested: p.PaymentRequested, command: p.PaymentCommand) -> Iterator[p.PaymentEvent]:
+    if isinstance(command, p.RecordReport):
+        yield from reports.record(payment, requested, command, _decided)
+    else:
+        yield from DECISIONS[type(command)](payment, requested, command)
 
 
 FREE = (p.CancelPayment, p.VoidPayment, p.ExpireAuthorization, p.RecordSilence)
@@ -91,7 +113,12 @@ def _record_authorization(
             yield p.PaymentExpirySet(**of(requested), expires_at=command.expires_at)
         return
     yield p.PaymentAuthorized(**whole, reference=command.reference, expires_at=command.expires_at)
-    if payment.cancelled or payment.status != "pending":  # the order gave up waiting, or was told of a failure
+    if payment.let_go not in (
+        "",
+        command.reference,
+    ):  # the provider had given up on it: its reports came in another order
+        yield p.PaymentVoided(**whole, reference=payment.let_go, asked=False, reason="let go at the provider")
+    elif payment.cancelled or not (payment.status == "pending" or payment.waits_for_another):
         yield p.PaymentVoidRequested(**whole, authorization=command.reference)
     elif requested.capture_now:
         yield p.PaymentCaptureRequested(
@@ -200,13 +227,14 @@ def _renewed_capture(payment: Payment, command: p.RecordReauthorization | p.Reco
 
 def _capture(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> Iterator[p.PaymentEvent]:
     key, n, known = command.capture_id, command.amount_minor, _asked_before(payment, requested, command)
-    if known == n or (requested.capture_now and known is not None and known < n):
+    ahead = _is_paid_ahead(payment, requested, command)
+    if known == n or (ahead and known is not None and known < n):
         return
-    if reason := _why_not_captured(payment, requested, command, known):
+    if reason := _why_not_captured(payment, command, known, ahead=ahead):
         refused = p.PaymentCaptureRefused(**of(requested), capture_id=key, amount_minor=n, reason=reason)
         yield from _once(payment, refused)
-    elif requested.capture_now:
-        if applied := min(n, max(payment.taken - payment.returned - payment.disputed - payment.applied, 0)):
+    elif ahead:
+        if applied := min(n, max(payment.fund - payment.returned - payment.disputed - payment.applied, 0)):
             yield p.PaymentDepositApplied(**money(requested, applied), capture_id=key)
     elif payment.expired:
         yield _reauthorize(requested, key, n)
@@ -219,24 +247,30 @@ def _capture(payment: Payment, requested: p.PaymentRequested, command: p.Capture
         )
 
 
+def _is_paid_ahead(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> bool:
+    """Of a deposit, or of what was taken at the provider before anybody asked, as far as that goes."""
+    if requested.capture_now or command.capture_id in payment.applications:
+        return True
+    return 0 < command.amount_minor <= payment.unasked_minor - payment.applied
+
+
 def _asked_before(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> int | None:
     """A parcel may be called as the deposit that it uses up."""
-    if requested.capture_now:
-        return payment.applications.get(command.capture_id)
+    applied = payment.applications.get(command.capture_id)
+    if applied is not None or requested.capture_now:
+        return applied
     known = payment.captures.get(command.capture_id)
-    return known and known.amount_minor
+    return known and known.amount_minor + known.short_minor
 
 
-def _why_not_captured(
-    payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment, known: int | None
-) -> str:
+def _why_not_captured(payment: Payment, command: p.CapturePayment, known: int | None, *, ahead: bool) -> str:
     n = command.amount_minor
     if known is not None:
         return f"capture {command.capture_id} takes {known}; to take {n} more, name another capture_id"
-    if payment.closed:
+    if payment.closed and not (ahead and payment.unasked_minor and not payment.cancelled):
         return f"payment {command.payment_id} holds no money to take; request a new payment"
-    if requested.capture_now:  # what of it was given back before is not applied, and was nobody's to take
-        left = max(payment.taken - payment.applied, 0)
+    if ahead:  # what of it was given back before is not applied, and was nobody's to take
+        left = max(payment.fund - payment.applied, 0)
         return f"{n} is more than the {left} left of the deposit" if n > left else ""
     return f"{n} is more than the {payment.left} left of payment {command.payment_id}" if n > payment.left else ""
 
@@ -311,7 +345,7 @@ DECISIONS: dict[type[p.PaymentCommand], Any] = {
     p.RecordAnswerPending: answers.record_pending,
     p.ChaseAnswer: answers.chase,
     p.RecordSilence: answers.record_silence,
-    p.VoidPayment: returns.void,
+    p.VoidPayment: returns.let_go,
     p.RecordVoid: returns.record_void,
     p.RecordVoidFailure: returns.record_void_failure,
     p.CancelPayment: returns.cancel,
@@ -328,13 +362,14 @@ decider = Decider(
     Payment(),
     evolve,
     decide,
-    accepts=(p.RequestPayment, *DECISIONS),
+    accepts=(p.RequestPayment, p.RecordReport, *DECISIONS),
     emits=(
         p.PaymentRequested,
         p.PaymentRequestRefused,
         p.PaymentAuthorized,
         p.PaymentExpirySet,
         p.PaymentDeclined,
+        p.PaymentAttemptDeclined,
         p.PaymentFailed,
         p.PaymentExpired,
         p.PaymentReauthorizationRequested,
@@ -343,6 +378,7 @@ decider = Decider(
         p.PaymentCancellationNoted,
         p.PaymentCaptureRequested,
         p.PaymentCaptureRefused,
+        p.PaymentCaptureShort,
         p.PaymentCaptured,
         p.PaymentCaptureFailed,
         p.PaymentDepositApplied,
@@ -351,12 +387,16 @@ decider = Decider(
         p.PaymentVoidFailed,
         p.PaymentRefundRequested,
         p.PaymentRefundRefused,
+        p.PaymentRefundShort,
         p.PaymentRefunded,
         p.PaymentRefundFailed,
+        p.PaymentRefundReversed,
         p.PaymentAnswerAwaited,
         p.PaymentAnswerChased,
         p.PaymentAnswerSettled,
         p.PaymentUnanswered,
+        p.PaymentReportKept,
+        p.PaymentReportSettled,
         p.PaymentDisputeOpened,
         p.PaymentDisputeWon,
         p.PaymentDisputeLost,

@@ -18,6 +18,15 @@ def void(payment: Payment, requested: p.PaymentRequested, _: Any) -> Iterator[p.
         )
 
 
+def let_go(payment: Payment, requested: p.PaymentRequested, command: Any) -> Iterator[p.PaymentEvent]:
+    """Of what is held and of what was taken ahead: no parcel will need it any more."""
+    yield from void(payment, requested, command)
+    key = f"{requested.payment_id}/unused"
+    unused = payment.unasked_minor - payment.applied - payment.returned - payment.disputed
+    if unused > 0 and not requested.capture_now and key not in payment.refunds:
+        yield refund_requested(payment, requested, key, min(unused, payment.refundable))
+
+
 def record_void(payment: Payment, requested: p.PaymentRequested, command: p.RecordVoid) -> Iterator[p.PaymentEvent]:
     known = _known_void(payment, command)
     if not is_news(payment, ("void", command.void_id), command.reference):
@@ -53,6 +62,7 @@ def cancel(payment: Payment, requested: p.PaymentRequested, command: p.CancelPay
     captures = sorted(payment.captures.items())
     outstanding = (
         payment.status == "pending"
+        or payment.waits_for_another
         or any(capture.status in ("waiting", "in_flight") for _, capture in captures)
         or any(dispute.status == "open" for dispute in payment.disputes.values())
     )
@@ -70,7 +80,7 @@ def cancel(payment: Payment, requested: p.PaymentRequested, command: p.CancelPay
 def refund(payment: Payment, requested: p.PaymentRequested, command: p.RefundPayment) -> Iterator[p.PaymentEvent]:
     key, n = command.refund_id, command.amount_minor
     known = payment.refunds.get(key)
-    if (known and known.amount_minor == n) or ("refund", key, n) in payment.refused:
+    if (known and known.amount_minor + known.short_minor == n) or ("refund", key, n) in payment.refused:
         return
     if reason := _why_not_refunded(payment, command, known):
         yield p.PaymentRefundRefused(**of(requested), refund_id=key, amount_minor=n, reason=reason)

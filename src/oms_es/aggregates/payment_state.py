@@ -11,7 +11,7 @@ from oms_es.aggregates.wide import wide
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
 
-Effect = tuple[Literal["authorization", "reauthorization", "capture", "void", "refund"], str]
+Effect = tuple[Literal["authorization", "reauthorization", "capture", "void", "refund", "refund_failure"], str]
 """What the provider did, and the part it did it for; "" where there is only one."""
 
 AUTHORIZATION: Effect = ("authorization", "")
@@ -23,6 +23,7 @@ class Capture(NamedTuple):
     status: Literal["waiting", "in_flight", "captured", "failed"]
     """`waiting`: for money that expired to be held anew."""
     renewed: bool = False  # a new authorisation was asked for it
+    short_minor: int = 0  # what the provider did not take of what was asked
 
 
 class Outlay(NamedTuple):
@@ -30,6 +31,7 @@ class Outlay(NamedTuple):
 
     amount_minor: int
     status: Literal["in_flight", "done", "failed"] = "in_flight"
+    short_minor: int = 0  # what the provider did not give of what was asked
 
 
 class Dispute(NamedTuple):
@@ -42,6 +44,9 @@ class Payment(NamedTuple):
     status: Literal["new", "pending", "authorized", "declined", "failed"] = "new"
     requested: p.PaymentRequested | None = None
     declined: bool = False  # at any time: a late success may have followed
+    retriable: bool = False  # the decline: the order waits for the money still
+    let_go: str = ""  # the reference under which the provider gave up on it before it was held
+    unasked_minor: int = 0  # taken at once, or before anybody asked: parcels are paid of it
     cancelled: bool = False  # while an answer was outstanding
     expires_at: datetime | None = None
     expired: bool = False
@@ -60,8 +65,20 @@ class Payment(NamedTuple):
     refused: HashTrieSet[tuple[str, str, int]] = HashTrieSet()  # what our consumers asked for and cannot have
     awaited: HashTrieMap[tuple[str, str], p.PaymentAnswerAwaited | p.PaymentAnswerChased] = HashTrieMap()
     unanswered: HashTrieSet[Effect] = HashTrieSet()
+    attempts: HashTrieSet[str] = HashTrieSet()  # means of payment that were turned down, by report
+    kept: HashTrieMap[str, p.PaymentReportKept] = HashTrieMap()  # reports that do not fit
     effects: HashTrieMap[Effect, str] = HashTrieMap()  # done, by the provider's reference
     references: HashTrieMap[str, Effect] = HashTrieMap()
+
+    @property
+    def fund(self) -> int:
+        """What was taken ahead, of which parcels are paid as they leave."""
+        return self.taken if self.requested and self.requested.capture_now else self.unasked_minor
+
+    @property
+    def waits_for_another(self) -> bool:
+        """Declined for now: what the provider still gets is wanted."""
+        return self.status == "declined" and self.retriable and not self.cancelled
 
     @property
     def asked(self) -> int:
@@ -104,8 +121,14 @@ def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
             return _done(payment, AUTHORIZATION, reference)._replace(status="authorized", expires_at=expires_at)
         case p.PaymentExpirySet(expires_at=expires_at):
             return payment._replace(expires_at=expires_at)
-        case p.PaymentDeclined():
-            return payment._replace(status="declined", declined=True)
+        case p.PaymentDeclined(retriable=retriable, reference=reference):
+            return payment._replace(status="declined", declined=True, retriable=retriable, let_go=reference)
+        case p.PaymentAttemptDeclined(report_id=report_id):
+            return payment._replace(attempts=payment.attempts.insert(report_id))
+        case p.PaymentReportKept(kept_id=kept_id):
+            return payment._replace(kept=payment.kept.insert(kept_id, event))
+        case p.PaymentReportSettled(kept_id=kept_id):
+            return payment._replace(kept=payment.kept.discard(kept_id))
         case p.PaymentFailed():
             return payment._replace(status="failed")
         case p.PaymentExpired():
@@ -121,19 +144,23 @@ def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
 
 def _capture_changed(payment: Payment, event: Any) -> Payment:
     known, key, n = payment.captures.get(event.capture_id), event.capture_id, event.amount_minor
-    counted = known is not None and known.status != "failed"
-    renewed = known is not None and known.renewed
+    counted = known.amount_minor if known and known.status != "failed" else 0
+    renewed, short = (known.renewed, known.short_minor) if known else (False, 0)
     match event:
+        case p.PaymentCaptureShort() if known:
+            now = known._replace(amount_minor=known.amount_minor - n, short_minor=short + n)
         case p.PaymentReauthorizationRequested():
             now = Capture(n, "waiting", renewed=True)
         case p.PaymentCaptureRequested():
             now = Capture(n, "in_flight", renewed)
-        case p.PaymentCaptured(reference=reference):
-            payment = _done(payment, ("capture", key), reference)._replace(captured=payment.captured + n)
-            now = Capture(n, "captured", renewed)
+        case p.PaymentCaptured(reference=reference, asked=asked):
+            payment = _done(payment, ("capture", key), reference)._replace(
+                captured=payment.captured + n, unasked_minor=payment.unasked_minor + (0 if asked else n)
+            )
+            now = Capture(n, "captured", renewed, short)
         case _:
             now = Capture(n, "failed", renewed)
-    taken = payment.taken + n * ((now.status != "failed") - counted)
+    taken = payment.taken + now.amount_minor * (now.status != "failed") - counted
     return payment._replace(captures=payment.captures.insert(key, now), taken=taken)
 
 
@@ -159,11 +186,28 @@ def _refund_changed(payment: Payment, event: Any) -> Payment:
     key, n = event.refund_id, event.amount_minor
     if isinstance(event, p.PaymentRefundRequested):
         return payment._replace(refunds=payment.refunds.insert(key, Outlay(n)), returned=payment.returned + n)
-    if isinstance(event, p.PaymentRefundFailed):
-        failed = payment.refunds.insert(key, Outlay(n, "failed"))
-        return payment._replace(refunds=failed, returned=payment.returned - n)
-    done = payment.refunds.insert(key, Outlay(n, "done"))
-    return _done(payment, ("refund", key), event.reference)._replace(refunds=done, refunded=payment.refunded + n)
+    known = payment.refunds.get(key)
+    short = known.short_minor if known else 0
+    if isinstance(event, p.PaymentRefundShort):
+        less = Outlay(known.amount_minor - n if known else 0, "in_flight", short + n)
+        return payment._replace(refunds=payment.refunds.insert(key, less), returned=payment.returned - n)
+    if isinstance(event, p.PaymentRefundFailed | p.PaymentRefundReversed):
+        failed = payment.refunds.insert(key, Outlay(n, "failed", short))
+        payment = payment._replace(refunds=failed, returned=payment.returned - n)
+        return _undone(payment, event)
+    done = payment.refunds.insert(key, Outlay(n, "done", short))
+    returned = payment.returned + (0 if known else n)
+    payment = _done(payment, ("refund", key), event.reference)
+    return payment._replace(refunds=done, refunded=payment.refunded + n, returned=returned)
+
+
+def _undone(payment: Payment, event: p.PaymentRefundFailed | p.PaymentRefundReversed) -> Payment:
+    if isinstance(event, p.PaymentRefundReversed):
+        return payment._replace(refunded=payment.refunded - event.amount_minor)
+    if not event.reference:
+        return payment
+    failure: Effect = ("refund_failure", event.refund_id)
+    return payment._replace(references=payment.references.insert(event.reference, failure))
 
 
 def _dispute_changed(payment: Payment, event: Any) -> Payment:
@@ -192,6 +236,7 @@ FOLDS: dict[type[p.PaymentEvent], Any] = {
     p.PaymentCaptureRequested: _capture_changed,
     p.PaymentCaptured: _capture_changed,
     p.PaymentCaptureFailed: _capture_changed,
+    p.PaymentCaptureShort: _capture_changed,
     p.PaymentDepositApplied: _applied,
     p.PaymentVoidRequested: _void_changed,
     p.PaymentVoided: _void_changed,
@@ -199,6 +244,8 @@ FOLDS: dict[type[p.PaymentEvent], Any] = {
     p.PaymentRefundRequested: _refund_changed,
     p.PaymentRefunded: _refund_changed,
     p.PaymentRefundFailed: _refund_changed,
+    p.PaymentRefundShort: _refund_changed,
+    p.PaymentRefundReversed: _refund_changed,
     p.PaymentDisputeOpened: _dispute_changed,
     p.PaymentDisputeWon: _dispute_changed,
     p.PaymentDisputeLost: _dispute_changed,

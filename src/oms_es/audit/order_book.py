@@ -99,12 +99,14 @@ class OrderBooks:
             o.OrderShipmentLost: self._lost,
             p.PaymentCaptureRequested: self._taking,
             p.PaymentDepositApplied: self._taking,
+            p.PaymentCaptureShort: self._taking_less,
             p.PaymentCaptured: self._taken,
             p.PaymentCaptureFailed: self._not_taken,
             p.PaymentReauthorizationRequested: self._not_taken,
             o.OrderRefundRequested: self._refund,
             x.OrderExchangeCredited: self._credit,
             p.PaymentRefundRequested: self._giving,
+            p.PaymentRefundShort: self._giving_less,
             p.PaymentRefunded: self._gave,
             x.OrderReturnRequested: self._return,
             x.OrderReturnEnded: self._return_ended,
@@ -220,8 +222,16 @@ class OrderBooks:
             self._expect(self.shared, recorded, holds, f"{n} is taken, the parcel is charged {due}")
 
     def _taken(self, recorded: Recorded, event: p.PaymentCaptured) -> None:
+        if not event.asked:
+            return  # at the provider: the payment's own book asks whether so much was held
         n, asked = event.amount_minor, self.taking[event.payment_id].pop(event.capture_id, None)
         self._expect(self.shared, recorded, n == asked, f"{n} was taken, {asked} was asked for")
+
+    def _taking_less(self, recorded: Recorded, event: p.PaymentCaptureShort) -> None:
+        asked = self.taking[event.payment_id].get(event.capture_id, 0)
+        left = asked - event.amount_minor
+        self._expect(self.shared, recorded, left > 0, f"{event.amount_minor} less is taken of {asked}")
+        self.taking[event.payment_id][event.capture_id] = left
 
     def _not_taken(self, _: Recorded, event: p.PaymentCaptureFailed | p.PaymentReauthorizationRequested) -> None:
         self.taking[event.payment_id].pop(event.capture_id, None)
@@ -270,7 +280,15 @@ class OrderBooks:
             same = (n, event.allocations) == (part.amount_minor, part.allocations)
             self._expect(self.given, recorded, same, f"{n} is given back, its order says {part.amount_minor}")
 
+    def _giving_less(self, recorded: Recorded, event: p.PaymentRefundShort) -> None:
+        key = event.payment_id, event.refund_id
+        left = self.giving.get(key, 0) - event.amount_minor
+        self._expect(self.given, recorded, left > 0, f"{event.amount_minor} less is given back, {left} is left")
+        self.giving[key] = left
+
     def _gave(self, recorded: Recorded, event: p.PaymentRefunded) -> None:
+        if not event.asked:
+            return
         n, asked = event.amount_minor, self.giving.get((event.payment_id, event.refund_id))
         self._expect(self.given, recorded, n == asked, f"{n} was given back, {asked} was asked for")
 

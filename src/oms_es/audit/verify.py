@@ -71,11 +71,12 @@ BOOKED: Mapping[type[p.PaymentEvent], str] = {
     p.PaymentCaptured: "captured",
     p.PaymentDepositApplied: "applied",
     p.PaymentRefunded: "refunded",
+    p.PaymentRefundReversed: "refunded",
     p.PaymentDisputeOpened: "disputed",
     p.PaymentDisputeWon: "disputed",
     p.PaymentDisputeLost: "lost",
 }
-"""Which sum each fact about money adds to; a dispute that is won is taken off again."""
+"""Which sum each fact about money adds to; a dispute that is won, and a refund that came back, is taken off again."""
 
 
 class ParcelBook(NamedTuple):
@@ -181,7 +182,7 @@ class History:
     def _check_money(self, recorded: Recorded, event: p.PaymentEvent, state: Payment) -> None:
         book = self.money.get(recorded.stream, MoneyBook())
         if column := BOOKED.get(type(event)):
-            sign = -1 if isinstance(event, p.PaymentDisputeWon) else 1
+            sign = -1 if isinstance(event, p.PaymentDisputeWon | p.PaymentRefundReversed) else 1
             amount_minor: int = event.amount_minor  # type: ignore[attr-defined] # every event that is booked has one
             book = book._replace(**{column: getattr(book, column) + sign * amount_minor})
             self.money[recorded.stream] = book

@@ -1,9 +1,10 @@
 """Order progress: what stock, payment and shipments did is told to the order they did it for.
 
 Reads    StockReserved, StockShort, StockReservationBroken, StockReservationTransferred, StockPresaleCovered,
-         PaymentAuthorized, PaymentDeclined, PaymentFailed, ShipmentDispatched, ShipmentDelivered,
+         PaymentAuthorized, PaymentDeclined, PaymentFailed, PaymentVoided, ShipmentDispatched, ShipmentDelivered,
          ShipmentReturnedToSender, ShipmentLost, ShipmentCancelled, ShipmentCancellationRefused
 Emits    RecordReservation, RecordShortage, RecordPresaleCovered, RecordPaymentAuthorized, RecordPaymentFailed,
+         RecordPaymentWithdrawn,
          RecordShipmentDispatched, RecordShipmentDelivered, RecordShipmentReturned,
          RecordShipmentLost, RecordShipmentCancelled, RecordShipmentKept
 Decides  nothing; the order is the memory of its own process.
@@ -16,7 +17,7 @@ from typing import Any
 
 from oms_es.kernel import Command, Consumer
 from oms_es.schemas import order as o
-from oms_es.schemas.payment import PaymentAuthorized, PaymentDeclined, PaymentFailed
+from oms_es.schemas.payment import PaymentAuthorized, PaymentDeclined, PaymentFailed, PaymentVoided
 from oms_es.schemas.shipment import (
     ShipmentCancellationRefused,
     ShipmentCancelled,
@@ -46,6 +47,7 @@ consumer = Consumer(
         o.RecordPresaleCovered,
         o.RecordPaymentAuthorized,
         o.RecordPaymentFailed,
+        o.RecordPaymentWithdrawn,
         o.RecordShipmentDispatched,
         o.RecordShipmentDelivered,
         o.RecordShipmentReturned,
@@ -108,6 +110,13 @@ def report_that_no_money_comes(event: PaymentDeclined | PaymentFailed) -> Iterat
     yield o.RecordPaymentFailed(
         order_id=event.order_id, payment_id=event.payment_id, reason=reason, retriable=retriable
     )
+
+
+@consumer.on(PaymentVoided)
+def report_that_it_was_let_go_elsewhere(event: PaymentVoided) -> Iterator[Command]:
+    if not event.asked:
+        reason = event.reason[:REASON_CHARACTERS_MAX]
+        yield o.RecordPaymentWithdrawn(order_id=event.order_id, payment_id=event.payment_id, reason=reason)
 
 
 @consumer.on(*REPORTS)

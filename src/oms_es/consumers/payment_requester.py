@@ -44,8 +44,10 @@ def ask_for_the_balance(event: OrderBalanceDue) -> Iterator[RequestPayment]:
 
 
 @consumer.on(OrderPaymentRequested)
-def ask_again(event: OrderPaymentRequested) -> Iterator[RequestPayment]:
+def ask_again(event: OrderPaymentRequested) -> Iterator[RequestPayment | CancelPayment]:
+    """What comes of the payment before it after all is not wanted any more."""
     yield _request(event.order_id, event.currency, event)
+    yield CancelPayment(payment_id=event.replaces)
 
 
 @consumer.on(OrderAmended, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden)

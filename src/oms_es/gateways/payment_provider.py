@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import payment as p
-from oms_es.schemas.types import AmountMinor, Moment
+from oms_es.schemas.types import AmountMinor, Currency, Moment
 
 ATTEMPTS_MAX = 3
 """How often one intent is put to a provider that answers others, before the attempt counts as failed."""
@@ -81,7 +81,8 @@ class Callback(Message):
     retriable: bool = False
     expired: bool = False
     expires_at: Moment | None = None
-    amount_minor: AmountMinor = 0
+    amount_minor: AmountMinor | None = None
+    currency: Currency | None = None
 
 
 class PaymentGateway:
@@ -188,7 +189,10 @@ def _silence(ask: Ask) -> Command:
 def parse_callback(payload: bytes) -> Command:
     """A provider's callback as a command. Raises BadInput."""
     try:
-        return _told(CALLBACK.validate_json(payload))
+        callback = CALLBACK.validate_json(payload)
+        _told(callback)
+        said = {name: value for name, value in callback if name in p.Report.model_fields}
+        return p.RecordReport(payment_id=callback.payment_id, **said)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "payload"
@@ -196,6 +200,7 @@ def parse_callback(payload: bytes) -> Command:
 
 
 def _told(callback: Callback) -> Command:
+    """What it would be if it were the answer to what was asked. Raises BadInput and ValidationError."""
     payment, part = callback.payment_id, callback.part
     match callback.operation, callback.outcome:
         case "dispute", ("opened" | "won" | "lost") as outcome:

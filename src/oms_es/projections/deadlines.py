@@ -74,9 +74,11 @@ def of_the_repeated(recorded: Recorded) -> Iterable[Key]:
 
 
 def of_the_secured(recorded: Recorded) -> Iterable[Key]:
+    """One that was to be asked for again has come after all."""
     event = recorded.event
     assert isinstance(event, o.OrderPaymentSecured)
-    return () if event.open_minor else _of_the_order(UNTIL_PAID)(recorded)
+    retry = ((f"{UNTIL_RETRIED}/{event.payment_id}",),)
+    return retry if event.open_minor else (*_of_the_order(UNTIL_PAID)(recorded), *retry)
 
 
 def of_the_undone(recorded: Recorded) -> Iterable[Key]:
@@ -321,6 +323,8 @@ def of_the_authorization(recorded: Recorded) -> Iterable[Key]:
     event: Any = recorded.event
     if isinstance(event, p.PaymentAuthorized) and event.expires_at is None:
         return ()
+    if isinstance(event, p.PaymentCaptured | p.PaymentVoided) and event.asked:
+        return ()
     if isinstance(event, p.PaymentCaptureRequested) and not event.final:
         return ()
     return ((f"authorization/{event.payment_id}",),)
@@ -332,7 +336,14 @@ def authorization_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return _due(key, "authorization_expiry", event.expires_at, event.order_id, event.payment_id)
 
 
-@projection.on(p.PaymentExpired, p.PaymentVoidRequested, p.PaymentCaptureRequested, keys=of_the_authorization)
+@projection.on(
+    p.PaymentExpired,
+    p.PaymentVoidRequested,
+    p.PaymentVoided,
+    p.PaymentCaptureRequested,
+    p.PaymentCaptured,
+    keys=of_the_authorization,
+)
 def nothing_is_held(_: Row | None, __: Recorded, ___: Key) -> None:
     return None
 

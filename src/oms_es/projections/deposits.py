@@ -28,7 +28,7 @@ table = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Index("deposits_by_order", "order_id"),
 )
-projection = Projection(table)
+projection = Projection(table, version=2)
 SINKS: dict[type[Event], str] = {p.PaymentRefunded: "released_minor", p.PaymentDisputeLost: "lost_minor"}
 
 
@@ -79,6 +79,18 @@ def applied(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
         **row,
         "held_minor": row["held_minor"] - event.amount_minor,
         "applied_minor": row["applied_minor"] + event.amount_minor,
+        "changed_at": recorded.recorded_at,
+    }
+
+
+@projection.on(p.PaymentRefundReversed, keys=of_the_deposit)
+def came_back(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, p.PaymentRefundReversed)
+    return row and {
+        **row,
+        "held_minor": row["held_minor"] + event.amount_minor,
+        "released_minor": row["released_minor"] - event.amount_minor,
         "changed_at": recorded.recorded_at,
     }
 

@@ -20,11 +20,13 @@ from oms_es.schemas import aside as a
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas import payment as p
+from oms_es.schemas import provider as v
 from oms_es.schemas import rma as r
 from oms_es.schemas import serial as n
 from oms_es.schemas import shipment as s
 from oms_es.schemas import stock as st
 from oms_es.schemas import tracker as t
+from oms_es.schemas.currency import to_text
 
 table = Table(
     "open_exceptions",
@@ -40,7 +42,7 @@ table = Table(
     Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
-projection = Projection(table, version=4)
+projection = Projection(table, version=5)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
@@ -103,6 +105,26 @@ def of_the_question(recorded: Recorded) -> Iterable[Key]:
         case p.PaymentVoided() | p.PaymentVoidFailed():
             return ((f"payment_unanswered/{event.payment_id}/void/{event.void_id}",),)
     return ((f"payment_unanswered/{event.payment_id}/refund/{event.refund_id}",),)
+
+
+def of_the_unasked(recorded: Recorded) -> Iterable[Key]:
+    """What somebody did at the provider; nothing of it was asked for here."""
+    event: Any = recorded.event
+    answered = of_the_question(recorded)
+    if event.asked:
+        return answered
+    name = "let_go_elsewhere" if isinstance(event, p.PaymentVoided) else f"refunded_elsewhere/{event.refund_id}"
+    return (*answered, (f"{name}/{event.payment_id}",))
+
+
+def of_the_kept(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return ((f"payment_contradiction/{event.payment_id}/{event.kept_id}",),)
+
+
+def of_the_report(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return ((f"unmatched_report/{event.provider}/{event.report_id}",),)
 
 
 def on_its_way(recorded: Recorded) -> Iterable[Key]:
@@ -287,6 +309,30 @@ def is_on_several_parcels(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX])
 
 
+@projection.on(p.PaymentVoided, p.PaymentRefunded, keys=of_the_unasked)
+def was_done_elsewhere(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event: Any = recorded.event
+    if str(key[0]).startswith("payment_unanswered/"):
+        return None
+    money = to_text(event.amount_minor, event.currency)
+    if isinstance(event, p.PaymentVoided):
+        return raised(key, recorded, f"{money} of {event.payment_id} were let go at the provider: {event.reason}")
+    told = f"{money} of {event.payment_id} were given back at the provider: ask for what, its order knows nothing of it"
+    return raised(key, recorded, told)
+
+
+@projection.on(v.ProviderReported, keys=of_the_report)
+def is_of_no_payment(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, v.ProviderReported)
+    said = event.report
+    money = "" if said.amount_minor is None else f" of {said.amount_minor} {said.currency or 'minor units'}"
+    told = (
+        f"{event.provider} reports a {said.operation} that is {said.outcome}{money} under {', '.join(event.references)}"
+    )
+    return raised(key, recorded, f"{told}: no one payment of ours has it"[:DETAIL_CHARACTERS_MAX])
+
+
 RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     o.OrderAmendmentRefused: (
         about("amendment_refused", "order_id"),
@@ -315,6 +361,10 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     p.PaymentVoidFailed: (about("void_failed", "payment_id"), "{e.amount_minor} could not be let go: {e.reason}"),
     p.PaymentRefundRefused: (about("refund_refused", "refund_id"), "{e.amount_minor} cannot be refunded: {e.reason}"),
     p.PaymentRefundFailed: (about("refund_failed", "refund_id"), "{e.amount_minor} are owed still: {e.reason}"),
+    p.PaymentRefundReversed: (about("refund_failed", "refund_id"), "{e.amount_minor} came back: {e.reason}"),
+    p.PaymentCaptureShort: (about("captured_short", "capture_id"), "{e.amount_minor} less was taken than asked for"),
+    p.PaymentRefundShort: (about("refunded_short", "refund_id"), "{e.amount_minor} less was given back than asked for"),
+    p.PaymentReportKept: (of_the_kept, "{e.payment_id}: {e.why}"),
     p.PaymentDisputeOpened: (
         about("dispute", "dispute_id"),
         "{e.amount_minor} of {e.payment_id} disputed: {e.reason}",
@@ -338,7 +388,9 @@ SETTLED_BY: dict[type[Event], Keys] = {
     **dict.fromkeys((o.OrderReleased, o.OrderCancelled, o.OrderMergedInto), about_every_hold),
     o.OrderHoldReleased: about_the_hold,
     **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), about("dispute", "dispute_id")),
-    **dict.fromkeys((p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded), of_the_question),
+    p.PaymentCaptured: of_the_question,
+    p.PaymentReportSettled: of_the_kept,
+    v.ProviderReportMatched: of_the_report,
     **dict.fromkeys((s.ShipmentBooked, s.ShipmentBookingCancellationRefused), UNBOOKED),
     **dict.fromkeys((s.ShipmentDispatched, s.ShipmentCancelled), each_of(UNBOOKED, NOT_LEFT)),
     s.ShipmentExceptionSettled: on_its_way,

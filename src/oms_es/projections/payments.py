@@ -34,7 +34,7 @@ table = Table(
     Index("payments_by_reference", "reference"),
 )
 """`released_minor` was held and was let go or expired; `disputed_minor` is in dispute now."""
-projection = Projection(table)
+projection = Projection(table, version=2)
 
 
 def of_the_payment(recorded: Recorded) -> Iterable[Key]:
@@ -74,6 +74,7 @@ MOVES: dict[type[Event], dict[str, int]] = {
     p.PaymentVoided: {"released_minor": 1},
     p.PaymentCaptured: {"captured_minor": 1},
     p.PaymentRefunded: {"refunded_minor": 1},
+    p.PaymentRefundReversed: {"refunded_minor": -1},
     p.PaymentDisputeOpened: {"disputed_minor": 1},
     p.PaymentDisputeWon: {"disputed_minor": -1},
     p.PaymentDisputeLost: {"disputed_minor": -1, "lost_minor": 1},
@@ -115,6 +116,13 @@ def end_was_told(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     event = recorded.event
     assert isinstance(event, p.PaymentExpirySet)
     return row and {**row, "expires_at": event.expires_at, "changed_at": recorded.recorded_at}
+
+
+@projection.on(p.PaymentAttemptDeclined, keys=of_the_payment)
+def may_come_yet(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, p.PaymentAttemptDeclined)
+    return row and {**row, "reason": event.reason, "changed_at": recorded.recorded_at}
 
 
 @projection.on(p.PaymentDeclined, p.PaymentFailed, keys=of_the_payment)

@@ -333,6 +333,13 @@ class RecordPaymentFailed(OrderCommand, SystemCommand):
     retriable: bool = False
 
 
+class RecordPaymentWithdrawn(OrderCommand, SystemCommand):
+    """What was held for this payment was let go at the provider: nothing may leave on it."""
+
+    payment_id: Identifier
+    reason: Text
+
+
 class RepeatPayment(OrderCommand, SystemCommand):
     """The time has come to ask again for what a deferred payment should have brought."""
 

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from hashlib import sha256
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import to_json
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
-from oms_es.schemas.types import AmountMinor, Currency, Identifier, Moment, PartName, Text, Token
+from oms_es.schemas.types import AmountMinor, Currency, Identifier, Moment, PartName, Text, Token, refuse_card_number
 
+C = TypeVar("C")
 ALLOCATIONS_MAX = 1_000
 """Parts of one refund: every line of an order, its shipping and something on top."""
 
@@ -197,6 +200,57 @@ class ChaseAnswer(PaymentCommand, SystemCommand):
     part: PartName = ""
 
 
+class Report(Message):
+    """What a provider tells of its own accord. What it does not say is left out, and nobody makes it up.
+
+    `part` names the capture, refund or dispute, where the provider says which; `authorization` the hold it rests on.
+    `final`, of a decline: nothing comes of it any more; else another means of payment may be tried. `cumulative`: the
+    amount is all that was taken under the same charge by then.
+    """
+
+    operation: Literal["authorize", "reauthorize", "capture", "void", "refund", "expire", "dispute"]
+    outcome: Literal["succeeded", "declined", "opened", "won", "lost"]
+    part: PartName = ""
+    reference: Annotated[PartName, AfterValidator(refuse_card_number)] = ""
+    authorization: Annotated[PartName, AfterValidator(refuse_card_number)] = ""
+    reason: Text = ""
+    retriable: bool = False
+    expired: bool = False
+    final: bool = True
+    expires_at: Moment | None = None
+    amount_minor: AmountMinor | None = None
+    cumulative: bool = False
+    currency: Currency | None = None
+
+    @property
+    def report_id(self) -> str:
+        """Of what it says: told again it is the same."""
+        said = {name: getattr(self, name) for name in Report.model_fields}
+        return sha256(to_json(said)).hexdigest()[:32]
+
+
+class RecordReport(PaymentCommand, SystemCommand, Report):
+    """A provider reports what happened. What does not fit is kept, for a person and for what may come yet."""
+
+    @model_validator(mode="after")
+    def _says_enough(self) -> Self:
+        return require_enough(self, self)
+
+
+def require_enough(report: Report, command: C) -> C:
+    """Raises ValueError where it does not say what it is about."""
+    operation, outcome = report.operation, report.outcome
+    if operation in ("refund", "reauthorize", "dispute") and not report.part:
+        raise ValueError(f"name the part of a {operation}")
+    if operation == "dispute" and (not report.amount_minor or outcome in ("succeeded", "declined")):
+        raise ValueError("a dispute is opened, won or lost, and of some amount")
+    if operation != "dispute" and outcome not in ("succeeded", "declined"):
+        raise ValueError(f"a {operation} has succeeded or was declined")
+    if outcome == "succeeded" and operation != "expire" and not report.reference:
+        raise ValueError("say the provider's reference of what was done")
+    return command
+
+
 class DisputeCommand(PaymentCommand, SystemCommand):
     dispute_id: Identifier
     amount_minor: PositiveMinor
@@ -251,8 +305,31 @@ class PaymentExpirySet(PaymentEvent):
 
 
 class PaymentDeclined(PaymentEvent):
+    """`reference`: of what the provider did instead, such as cancelling it."""
+
     reason: str
     retriable: bool = False
+    reference: str = ""
+
+
+class PaymentAttemptDeclined(PaymentEvent):
+    """One means of payment was turned down; the same payment may yet come by another."""
+
+    reason: str
+    report_id: str
+
+
+class PaymentReportKept(PaymentEvent, Report):
+    """What the provider reports does not fit what is known: a person finds out, unless what comes next explains it."""
+
+    kept_id: str
+    why: str
+
+
+class PaymentReportSettled(PaymentEvent):
+    """What was kept fits now."""
+
+    kept_id: str
 
 
 class PaymentFailed(PaymentEvent):
@@ -319,6 +396,16 @@ class PaymentCaptured(PaymentEvent):
     amount_minor: int
     currency: str
     reference: str
+    asked: bool = True
+    """Else it was taken at the provider, or at once: nobody here had asked for it yet."""
+
+
+class PaymentCaptureShort(PaymentEvent):
+    """So much less is taken than was asked for. A person finds out why."""
+
+    capture_id: str
+    amount_minor: int
+    currency: str
 
 
 class PaymentCaptureFailed(PaymentEvent):
@@ -347,6 +434,9 @@ class PaymentVoided(PaymentEvent):
     currency: str
     reference: str
     void_id: str = ""
+    asked: bool = True
+    """Else somebody let go of it at the provider."""
+    reason: str = ""
 
 
 class PaymentVoidFailed(PaymentEvent):
@@ -379,6 +469,25 @@ class PaymentRefunded(PaymentEvent):
     amount_minor: int
     currency: str
     reference: str
+    asked: bool = True
+    """Else somebody gave it back at the provider."""
+
+
+class PaymentRefundShort(PaymentEvent):
+    """So much less is given back than was asked for. A person finds out why."""
+
+    refund_id: str
+    amount_minor: int
+    currency: str
+
+
+class PaymentRefundReversed(PaymentEvent):
+    """It was given back, and came back to us: it is still ours, and owed."""
+
+    refund_id: str
+    amount_minor: int
+    currency: str
+    reason: str
 
 
 class PaymentRefundFailed(PaymentEvent):
@@ -387,6 +496,7 @@ class PaymentRefundFailed(PaymentEvent):
     refund_id: str
     amount_minor: int
     reason: str
+    reference: str = ""
 
 
 class PaymentUnanswered(PaymentEvent):

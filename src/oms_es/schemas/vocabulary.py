@@ -17,6 +17,7 @@ from oms_es.schemas import (
     order_returns,
     payment,
     policy,
+    provider,
     rates,
     rma,
     rules,
@@ -44,6 +45,7 @@ MODULES: tuple[ModuleType, ...] = (
     feedback,
     aside,
     exception,
+    provider,
 )
 
 

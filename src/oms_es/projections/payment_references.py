@@ -1,0 +1,40 @@
+"""Payment references: which payment the names are of that a provider gave to what it did.
+
+A reference that is made of several, as `<charge>/<capture>`, is found by the first: by that the provider names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Column, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import payment as p
+
+table = Table(
+    "payment_references",
+    METADATA,
+    Column("reference", Text, primary_key=True),
+    Column("payment_id", Text, primary_key=True),
+)
+projection = Projection(table)
+
+
+def of_the_reference(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return ((event.reference.partition("/")[0], event.payment_id),) if event.reference else ()
+
+
+@projection.on(
+    p.PaymentAuthorized,
+    p.PaymentReauthorized,
+    p.PaymentCaptured,
+    p.PaymentRefunded,
+    p.PaymentDeclined,
+    keys=of_the_reference,
+)
+def is_known_by(_: Row | None, __: Recorded, key: Key) -> Row:
+    return {"reference": key[0], "payment_id": key[1]}
