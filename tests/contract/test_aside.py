@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from oms_es.app import Engine, migrate
-from oms_es.desk.letters import replayed, verified
+from oms_es.cli import verified
+from oms_es.desk.letters import replayed
 from oms_es.kernel import Command, Consumer, Refused
 from oms_es.runtime import aside
 from oms_es.runtime.dead_letters import Buried, listed
