@@ -13,6 +13,7 @@ from oms_es.aggregates.stock import Stock, decider
 from oms_es.aggregates.stock.movements import PLACES_MAX
 from oms_es.audit.stock_book import StockBook
 from oms_es.schemas import stock as s
+from oms_es.schemas.types import UNITS_MAX
 from stock_life import NOON, lived
 
 AT: Any = {"sku": "A", "location": "berlin"}
@@ -270,6 +271,12 @@ def test_running_low_is_said_once_until_more_is_on_its_way() -> None:
     Given(decider).when(s.SetReorderPoint(**AT, quantity=3, up_to=10)).then(
         point, low.model_copy(update={"quantity": 10, "available": 0})
     )
+
+
+def test_no_more_is_asked_for_than_one_command_can_ask_also_below_nothing() -> None:
+    below = [s.PresaleLimitSet(**AT, quantity=4), reserved(3, "o", presale=True)]
+    (_, low) = list(decider.decide(Given(decider, *below).state, s.SetReorderPoint(**AT, quantity=3, up_to=UNITS_MAX)))
+    assert (low.available, low.quantity) == (-3, UNITS_MAX)
 
 
 # --- presales, channels, holds
