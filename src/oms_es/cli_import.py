@@ -20,7 +20,9 @@ from oms_es.runtime.intake import Intake
 from oms_es.schemas.order import DuplicateConflictFound, OrderPlaced, PlaceOrder
 from oms_es.terminal import Json, print_json, say, set_up, writing
 
-Dialect = Literal["canonical", "shopify", "shopify_updated", "shopify_cancelled"]
+Dialect = Literal[
+    "canonical", "shopify", "shopify_updated", "shopify_cancelled", "shopify_fulfillment", "shopify_refund"
+]
 InputName = Annotated[str, typer.Argument(metavar="FILE|-", help="A line each; gzip is unpacked; - is stdin.")]
 Anyway = Annotated[
     bool, typer.Option("--anyway", help="Go on although none of the first lines can be used: all become dead letters.")

@@ -251,8 +251,14 @@ SECOND_LOCK = (amend("more", lines=(line("1", "A", 3), LINES[1])), source(2, ROM
 ROME = o.Address(city="Rome", country="IT")
 
 
-def test_an_amendment_of_the_same_revision_is_an_old_one() -> None:
+def test_of_two_amendments_of_one_revision_the_last_holds_and_a_person_is_told() -> None:
     told = Told(PLACE, amend("r1", ship_to=PARIS, revision=1, keep=True))
+    assert told.tell(amend("r5", ship_to=PARIS, revision=1, keep=True)) == []
+    amended, disputed = told.tell(amend("r9", ship_to=ROME, revision=1, keep=True))
+    assert isinstance(amended, o.OrderAmended)
+    assert amended.ship_to == ROME
+    assert isinstance(disputed, o.OrderReportDisputed)
+    assert "ship_to" in disputed.detail
     assert told.tell(amend("r9", ship_to=ROME, revision=1, keep=True)) == []
     assert told.tell(amend("r2", ship_to=ROME, revision=2, keep=True))
 

@@ -90,6 +90,7 @@ ALSO_BY_HAND = {
     "ReleaseStock": "shops let go of a basket's units",
     "PackShipment": "whoever packs says so, where no warehouse is connected",
     "BookShipment": "a person books what no published rates serve",
+    "RecordCollection": "whoever stands at the counter says so",
 }
 """What the engine gives, and people or channels as well."""
 

@@ -15,9 +15,10 @@ An amendment leads back to any phase before the release. `held` is paid and lock
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from oms_es.aggregates import order_changes as changes
+from oms_es.aggregates import order_elsewhere as elsewhere
 from oms_es.aggregates import order_losses as losses
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_parts as parts
@@ -46,13 +47,17 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
         yield from BEGINNINGS[type(command)](order, command)
     elif order.placed is not None:
         yield from DECISIONS[type(command)](order, command)
-    elif isinstance(command, o.AmendOrder | o.CancelOrder) and command.keep:
+    elif isinstance(command, KEPT) and command.keep:
         yield from _keep(order, command)
     elif isinstance(command, o.RecordReservation):
         yield from _record_given(order, command)
     elif not isinstance(command, FROM_WITHIN):
         raise Refused("unknown_order", f"there is no order {command.order_id}; place it first")
 
+
+Kept = o.AmendOrder | o.CancelOrder | o.RecordFulfilment | o.RecordChannelRefund
+KEPT = get_args(Kept)
+"""What a channel says of an order, which may come before it."""
 
 FROM_WITHIN = (
     o.SourceOrder,
@@ -112,32 +117,51 @@ def _place_exchange(order: Order, command: o.PlaceExchange) -> Iterator[o.OrderE
 
 def _place(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
     fingerprint = command.fingerprint
-    content = {name: getattr(command, name) for name in o.OrderContent.model_fields}
+    content = command.content
     if order.placed is None:
-        placed = o.OrderPlaced.model_construct(order_id=command.order_id, fingerprint=fingerprint, **content)
+        placed = o.OrderPlaced.model_construct(
+            order_id=command.order_id, fingerprint=fingerprint, revision=command.revision, **content
+        )
         yield placed
-        if order.early or order.early_cancellation is not None:
-            yield from _catch_up(evolve(order, placed))
-    elif fingerprint != order.placed.fingerprint and fingerprint not in order.conflicts:
+        after = evolve(order, placed)
+        if command.cancelled:
+            yield from steps.ended(after, command.cancelled)
+        elif command.fulfilled or order.early or order.early_reports or order.early_cancellation is not None:
+            yield from _catch_up(after, command.fulfilled)
+    elif command.cancelled:
+        yield from _cancel(order, o.CancelOrder(order_id=command.order_id, reason=command.cancelled))
+    elif fingerprint == order.placed.fingerprint:
+        if command.fulfilled:
+            yield from elsewhere.follow(order, elsewhere.units_of(command.fulfilled), PLACED_ANEW)
+    elif fingerprint not in order.conflicts:
         yield o.DuplicateConflictFound(
             order_id=command.order_id, fingerprint=fingerprint, content=o.OrderContent(**content)
         )
 
 
-def _keep(order: Order, command: o.AmendOrder | o.CancelOrder) -> Iterator[o.OrderEvent]:
+PLACED_ANEW = "placed again"
+"""Names what an order says when it is told again."""
+
+
+def _keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
     """The channel's messages came in another order than it sent them."""
     if isinstance(command, o.CancelOrder):
         if order.early_cancellation is None:
             yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason)
+    elif not isinstance(command, o.AmendOrder):
+        yield from elsewhere.keep(order, command)
     elif command.amendment_id not in order.early:
         yield o.OrderAmendmentKept(order_id=command.order_id, amendment=command)
 
 
-def _catch_up(order: Order) -> Iterator[o.OrderEvent]:
+def _catch_up(order: Order, fulfilled: tuple[o.LineUnits, ...]) -> Iterator[o.OrderEvent]:
     """Apply what came before the order, as if it had come after; nobody is there to be refused."""
+    for event in elsewhere.follow(order, elsewhere.units_of(fulfilled), PLACED_ANEW):
+        yield event
+        order = evolve(order, event)
     for amendment in sorted(order.early.values(), key=lambda early: (early.revision or 0, early.amendment_id)):
         try:
-            events = list(changes.amend(order, amendment))
+            events = list(elsewhere.amend(order, amendment))
         except Refused as refused:
             events = [
                 o.OrderAmendmentRefused(
@@ -147,7 +171,10 @@ def _catch_up(order: Order) -> Iterator[o.OrderEvent]:
         for event in events:
             yield event
             order = evolve(order, event)
-    if order.early_cancellation is not None:
+    for event in elsewhere.catch_up(order):
+        yield event
+        order = evolve(order, event)
+    if order.early_cancellation is not None and order.phase not in o.FINAL_PHASES:
         yield from steps.ended(order, order.early_cancellation)
 
 
@@ -499,7 +526,9 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.RecordShipmentLost: losses.record_lost,
     o.RecordShipmentCancelled: _record_stopped,
     o.RecordShipmentKept: _record_kept,
-    o.AmendOrder: changes.amend,
+    o.AmendOrder: elsewhere.amend,
+    o.RecordFulfilment: elsewhere.record_fulfilment,
+    o.RecordChannelRefund: elsewhere.record_refund,
     o.CancelOrderLines: changes.cancel_lines,
     o.SplitOrder: parts.split,
     o.HoldOrder: _hold,
@@ -545,6 +574,9 @@ decider = Decider(
         o.OrderAmendmentKept,
         o.OrderAmendmentRefused,
         o.OrderCancellationKept,
+        o.OrderFulfilledElsewhere,
+        o.OrderReportKept,
+        o.OrderReportDisputed,
         o.OrderLinesCancellationRequested,
         o.OrderLinesCancelled,
         o.OrderSplit,

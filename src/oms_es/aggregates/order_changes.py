@@ -36,8 +36,10 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
     told = {
         name: value
         for name, value in command.changes.items()
-        if revision is None or revision > order.revisions.get(name, 0)
+        if revision is None or (revision > order.revisions.get(name, 0) and revision >= order.refund_revision)
     }
+    tied = {} if revision is None else _tied(order, command, revision)
+    told |= tied
     same = all(getattr(order.content, name) == value for name, value in told.items())
     if same and (revision is None or not told or order.phase not in BEFORE_RELEASE):
         return  # a channel tells of whatever happens to an order, also when it ships
@@ -45,6 +47,22 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
     after = amended(order.content, told)
     own = {"amendment_id": command.amendment_id, "revision": revision}
     yield from change(order, after, o.OrderAmended, own, told)
+    if tied:
+        yield o.OrderReportDisputed(
+            order_id=order.order_id,
+            report=command.amendment_id,
+            detail=f"of revision {revision} the channel has said two things of {', '.join(sorted(tied))}: what it said "
+            "last holds; compare the order with the channel's",
+        )
+
+
+def _tied(order: Order, command: o.AmendOrder, revision: int) -> dict[str, Any]:
+    """What was said otherwise under the same revision: it does not say which came later."""
+    return {
+        name: value
+        for name, value in command.changes.items()
+        if revision == order.revisions.get(name, 0) and getattr(order.content, name) != value
+    }
 
 
 def require_before_release(order: Order, what: str) -> None:
@@ -60,7 +78,7 @@ def amended(content: o.OrderContent, told: Mapping[str, Any]) -> o.OrderContent:
     """As it would have been accepted. Tenders are fitted to what is due when it is asked for."""
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
     try:
-        return o.OrderContent(**{**fields, "tenders": (), **told})
+        return o.OrderContent(**{**fields, "tenders": (), "further_tenders": (), **told})
     except ValidationError as error:
         raise Refused("invalid_amendment", error.errors(include_url=False)[0]["msg"]) from error
 
@@ -68,7 +86,7 @@ def amended(content: o.OrderContent, told: Mapping[str, Any]) -> o.OrderContent:
 def change(
     order: Order,
     after: o.OrderContent,
-    shape: type[o.OrderAmended | o.OrderLinesCancelled | o.OrderSplit],
+    shape: type[o.OrderAmended | o.OrderLinesCancelled | o.OrderSplit | o.OrderFulfilledElsewhere],
     own: Mapping[str, Any],
     told: Mapping[str, Any],
 ) -> Iterator[o.OrderEvent]:
@@ -87,7 +105,7 @@ def change(
         **told,
         **undo._asdict(),
         payments_cancelled=void,
-        **_totals(order.content, after),
+        **totals(order.content, after),
     )
     yield changed
     left = evolve(order, changed)
@@ -98,7 +116,7 @@ def change(
         yield from steps.all_locked(left)
 
 
-def _totals(before: o.OrderContent, after: o.OrderContent) -> Any:
+def totals(before: o.OrderContent, after: o.OrderContent) -> Any:
     units = steps.units_of(after)
     return {
         "total_minor": after.total_minor,
@@ -183,7 +201,7 @@ def cancel_lines(order: Order, command: o.CancelOrderLines) -> Iterator[o.OrderE
             yield from _cancel_unreleased(order, command, units)
     elif order.phase == "fulfilling":
         require_units(order, units)
-        yield _ask_parcels(order, command, units)
+        yield ask_parcels(order, command, units)
     else:
         raise Refused("already_shipped", f"order {command.order_id} is {order.phase}; ask for a return instead")
 
@@ -223,7 +241,7 @@ def _cancellation(command: o.CancelOrderLines, units: Mapping[str, int]) -> dict
     }
 
 
-def _ask_parcels(
+def ask_parcels(
     order: Order, command: o.CancelOrderLines, units: Mapping[str, int]
 ) -> o.OrderLinesCancellationRequested:
     """Of the parcels that may still be stopped, as many as have the units."""
@@ -290,6 +308,7 @@ def stopped(order: Order, shipment_id: str) -> Iterator[o.OrderEvent]:
                 payment_id=steps.payment_of(order),
                 ship_to=_address(order),
                 delivery_option=order.content.delivery_option if order.content else "standard",
+                pickup=order.content.pickup if order.content else False,
             )
             yield planned
             after = evolve(after, planned)
@@ -348,7 +367,7 @@ def _cut_plan(
             reason=cut.reason,
             **told,
             released=cuts,
-            **_totals(order.content, after),
+            **totals(order.content, after),
         ),
         rest,
     )

@@ -88,7 +88,17 @@ def _sent_again(order: Order, lost: o.OrderShipmentLost, credit_id: str) -> x.Or
     )
 
 
-SENT_AS = ("channel", "currency", "ship_to", "payment_token", "priority", "delivery_option", "allow_split")
+SENT_AS = (
+    "channel",
+    "currency",
+    "ship_to",
+    "payment_token",
+    "priority",
+    "delivery_option",
+    "allow_split",
+    "pickup",
+    "pickup_at",
+)
 
 
 def _require_unspent(order: Order, worth_minor: int) -> None:

@@ -105,7 +105,7 @@ def dues(order: Order) -> tuple[o.PaymentDue, ...]:
     deposit = content.kind == "presale" and bool(order.uncovered)
     target = content.deposit_minor if deposit else payable(content) - order.written_off
     lacking = target - sum(payment.due.amount_minor for payment in order.live_payments.values())
-    parts = [(t.method, t.payment_token, t.amount_minor) for t in content.tenders]
+    parts = [(t.method, t.payment_token, t.amount_minor) for t in content.all_tenders]
     found: list[o.PaymentDue] = []
     for method, token, amount in (*parts, ("card", content.payment_token, lacking)):
         if (n := min(amount, lacking)) > 0:

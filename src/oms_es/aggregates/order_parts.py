@@ -22,7 +22,7 @@ from oms_es.schemas import names
 from oms_es.schemas import order as o
 from oms_es.schemas.types import AMOUNT_MINOR_MAX
 
-SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split")
+SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split", "pickup", "pickup_at")
 """What orders must have in common to become one."""
 LINE_ID_LENGTH_MAX = 120
 """So that the number of its order fits before it."""
@@ -81,6 +81,7 @@ def _content_of(
         "discount_minor": before.discount_minor - after.discount_minor,
         "tax_minor": before.tax_minor - after.tax_minor,
         "tenders": (),
+        "further_tenders": (),
     }
     try:
         return o.OrderContent(**{**fields, **changed})
@@ -150,7 +151,7 @@ def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEve
     yield o.OrderMergedInto(
         order_id=command.order_id,
         to_order_id=command.to_order_id,
-        content=o.OrderContent(**{**fields, "tenders": ()}),
+        content=o.OrderContent(**{**fields, "tenders": (), "further_tenders": ()}),
         transfers=tuple(
             o.Reservation(reservation_id=key, sku=sku, location=location, quantity=quantity)
             for (key, sku, location), quantity in sorted(order.allocated.items())

@@ -97,6 +97,10 @@ class Order(NamedTuple):
     merged_into: str | None = None
     cancel_reason: str = ""
     early: HashTrieMap[str, o.AmendOrder] = HashTrieMap()  # amendments that came before the order
+    early_reports: HashTrieMap[str, o.RecordFulfilment | o.RecordChannelRefund] = HashTrieMap()  # as these
+    elsewhere: HashTrieMap[str, int] = HashTrieMap()  # by line, the units that others shipped
+    stated_elsewhere: HashTrieMap[str, int] = HashTrieMap()  # by line, the units of fulfilments that were told
+    refund_revision: int = 0  # of the channel's last refund that took units off
     early_cancellation: str | None = None
 
     @property
@@ -154,7 +158,10 @@ def evolve(order: Order, event: o.OrderEvent) -> Order:
 
 
 def _placed(order: Order, event: o.OrderPlaced) -> Order:
-    return order._replace(phase="sourcing", placed=event, content=event, wanted=HashTrieMap(event.demand))
+    placed = order._replace(phase="sourcing", placed=event, content=event, wanted=HashTrieMap(event.demand))
+    if event.revision is None:
+        return placed
+    return placed._replace(revisions=HashTrieMap(dict.fromkeys(CHANGEABLE, event.revision)))
 
 
 def _told_differently(order: Order, event: o.DuplicateConflictFound) -> Order:
@@ -326,7 +333,10 @@ def _amended(order: Order, event: o.OrderAmended) -> Order:
 
 
 def _lines_cancelled(order: Order, event: o.OrderLinesCancelled) -> Order:
-    left = changed(order, event)._replace(applied=order.applied.insert(event.cancellation_id))
+    left = changed(order, event)._replace(
+        applied=order.applied.insert(event.cancellation_id),
+        refund_revision=max(order.refund_revision, event.revision or 0),
+    )
     cut = order.cuts.get(event.cancellation_id)
     if cut is None:
         return left
@@ -376,6 +386,36 @@ def _amendment_refused(order: Order, event: o.OrderAmendmentRefused) -> Order:
 
 def _cancellation_kept(order: Order, event: o.OrderCancellationKept) -> Order:
     return order._replace(early_cancellation=event.reason)
+
+
+def fulfilment(fulfilment_id: str) -> str:
+    """What it is called among the things that are applied once."""
+    return f"fulfilment/{fulfilment_id}"
+
+
+def channel_refund(refund_id: str) -> str:
+    return f"channel_refund/{refund_id}"
+
+
+def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Order:
+    left = changed(order, event)._replace(
+        elsewhere=plus(order.elsewhere, ((line.line_id, line.quantity) for line in event.fulfilled)),
+        stated_elsewhere=plus(order.stated_elsewhere, ((line.line_id, line.quantity) for line in event.told)),
+    )
+    return left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id))) if event.fulfilment_id else left
+
+
+def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
+    reports = order.early_reports
+    if event.fulfilment:
+        reports = reports.insert(fulfilment(event.fulfilment.fulfilment_id), event.fulfilment)
+    if event.refund:
+        reports = reports.insert(channel_refund(event.refund.refund_id), event.refund)
+    return order._replace(early_reports=reports)
+
+
+def _report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
+    return order._replace(applied=order.applied.insert(event.report))
 
 
 def _overridden(order: Order, event: o.OrderOverridden) -> Order:
@@ -602,6 +642,9 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderAmendmentKept: _amendment_kept,
     o.OrderAmendmentRefused: _amendment_refused,
     o.OrderCancellationKept: _cancellation_kept,
+    o.OrderFulfilledElsewhere: _fulfilled_elsewhere,
+    o.OrderReportKept: _report_kept,
+    o.OrderReportDisputed: _report_disputed,
     o.OrderOverridden: _overridden,
     o.OrderLinesCancelled: _lines_cancelled,
     o.OrderLinesCancellationRequested: _line_cut_requested,

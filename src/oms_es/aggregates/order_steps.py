@@ -12,7 +12,7 @@ from oms_es.schemas.money import apportion
 
 BALANCE_DUE_SECONDS = 7 * 86_400
 """Where a presale does not say how long its balance may take."""
-TERMS = ("channel", "kind", "priority", "delivery_option", "allow_split")
+TERMS = ("channel", "kind", "priority", "delivery_option", "allow_split", "pickup", "pickup_at")
 """What sourcing weighs beside the demand."""
 
 
@@ -56,6 +56,8 @@ def sourcing_terms(order: Order, locations: Iterable[str]) -> o.SourcingTerms:
         allow_split=order.content.allow_split,
         destination=o.Destination(**order.content.ship_to.model_dump(include=set(o.Destination.model_fields))),
         held=tuple(sorted({*held_at(order), *locations})),
+        pickup=order.content.pickup,
+        pickup_at=order.content.pickup_at,
     )
 
 
@@ -133,6 +135,7 @@ def released(order: Order) -> o.OrderReleased:
         shipments=plans,
         ship_to=order.content.ship_to,
         delivery_option=order.content.delivery_option,
+        pickup=order.content.pickup,
     )
 
 

@@ -221,6 +221,7 @@ def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShi
         location=requested.location,
         ship_to=requested.ship_to,
         delivery_option=requested.delivery_option,
+        pickup=requested.pickup,
     )
 
 
@@ -228,6 +229,10 @@ def _book(shipment: Shipment, requested: s.ShipmentRequested, command: s.BookShi
     """After a failure, or a booking that was cancelled, this is a new intent, hence a new idempotency key."""
     if shipment.cancelled or shipment.with_carrier:
         return
+    if requested.pickup:
+        raise Refused(
+            "collected", f"shipment {command.shipment_id} is collected at the counter: record when it has been"
+        )
     if not shipment.packed:
         raise Refused("not_packed", f"shipment {command.shipment_id} has no weight yet; pack it before booking it")
     choice = {name: getattr(command, name) for name in s.CarrierChoice.model_fields}
@@ -363,6 +368,34 @@ def _record_milestone(
             yield from _dispute(shipment, requested, command.milestone_id, found, command.occurred_at)
         return
     _check_with_carrier(shipment, command)
+    yield from _moved(shipment, requested, command)
+
+
+def _record_collection(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordCollection
+) -> Iterator[s.ShipmentEvent]:
+    """It leaves and arrives in one moment. What was collected is not collected again."""
+    if not requested.pickup:
+        raise Refused("not_a_pickup", f"shipment {command.shipment_id} is sent with a carrier; book it")
+    if shipment.delivered:
+        return
+    if shipment.cancelled or not shipment.packed:
+        why = "was cancelled" if shipment.cancelled else "is not packed"
+        raise Refused("not_ready", f"shipment {command.shipment_id} {why}: it should be in the warehouse, look for it")
+    at_the_counter = s.RecordMilestone(
+        shipment_id=command.shipment_id,
+        milestone_id=COLLECTED,
+        status="delivered",
+        occurred_at=command.collected_at,
+        detail="collected at the counter",
+    )
+    yield from _moved(shipment, requested, at_the_counter)
+
+
+COLLECTED = "collected"
+
+
+def _moved(shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone) -> Iterator[s.ShipmentEvent]:
     reached = _reached(shipment, requested, command)
     after = shipment
     if command.status in MOVING:
@@ -432,6 +465,8 @@ def _chase_dispatch(
 
 def _waits_for(shipment: Shipment) -> s.DispatchStep:
     if shipment.booking in ("booked", "cancelling"):
+        return "collection"
+    if shipment.requested and shipment.requested.pickup and shipment.packed:
         return "collection"
     return "booking" if shipment.packed else "packing"
 
@@ -606,6 +641,7 @@ DECISIONS: dict[type[s.ShipmentCommand], Any] = {
     s.AttachLabel: _attach_label,
     s.RecordDispatch: _record_dispatch,
     s.RecordMilestone: _record_milestone,
+    s.RecordCollection: _record_collection,
     s.CancelShipment: _cancel,
     s.SuspectLoss: _suspect,
     s.DeclareLost: _declare_lost,

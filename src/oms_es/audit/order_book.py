@@ -87,6 +87,7 @@ class OrderBooks:
             o.OrderBundlesExploded: self._bundled,
             o.OrderJoined: self._bundled,
             o.OrderAmended: self._changed,
+            o.OrderFulfilledElsewhere: self._changed,
             o.OrderLinesCancelled: self._changed,
             o.OrderSplit: self._changed,
             o.OrderOverridden: self._overridden,
@@ -134,7 +135,7 @@ class OrderBooks:
     def _bundled(self, _: Recorded, event: o.OrderBundlesExploded | o.OrderJoined) -> None:
         self.orders[event.order_id].bundles.update(event.bundles)
 
-    def _changed(self, _: Recorded, event: o.OrderAmended | o.OrderLinesCancelled | o.OrderSplit) -> None:
+    def _changed(self, _: Recorded, event: Any) -> None:
         book = self.orders[event.order_id]
         book.total = event.total_minor
         if event.lines is not None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
 from pydantic import ValidationError
 
 from oms_es.door import PROBLEM
 from oms_es.kernel import BadInput
 
-__all__ = ["BadInput", "bad_input"]
+__all__ = ["BadInput", "bad_input", "or_bad_input"]
+
+Read = TypeVar("Read")
 
 DETAIL_CHARACTERS_MAX = 300
 
@@ -23,6 +29,19 @@ def bad_input(error: ValidationError) -> BadInput:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     reason = "out_of_range" if first["type"] == PROBLEM else "invalid_order"
     return BadInput(reason, one_line(f"{where}: {expected}{more}; correct it and send the order again"))
+
+
+def or_bad_input(parse: Callable[[bytes | str], Read]) -> Callable[[bytes | str], Read]:
+    """A dialect whose words make no command that could be given says so of its input."""
+
+    @wraps(parse)
+    def parsed(line: bytes | str) -> Read:
+        try:
+            return parse(line)
+        except ValidationError as error:
+            raise bad_input(error) from error
+
+    return parsed
 
 
 def one_line(text: str) -> str:

@@ -1,250 +1,253 @@
-"""Shopify's dialect: the order resource of the Admin API, as the topics `orders/create`, `orders/updated` and
-`orders/cancelled` send it. Open: what is not read is ignored.
+"""Shopify's dialect: the order, refund and fulfilment resources of the Admin API, as its topics send them.
 
-An update is what the order is now, told as an amendment whose revision is the second of `updated_at`; it may come
-before the order. An update of a cancelled order, or of one that has no unit left, is a cancellation.
+`orders/create`, and any export of orders, is placed as it is now: without what was refunded or removed, and with what
+was sent already as sent. An order that is over in the shop is placed as cancelled. An update is what the order is now,
+told as an amendment whose revision is the second of `updated_at`; it may come before the order.
 
-Invariant: an order's total is Shopify's `total_price`, to the minor unit, or the order is refused. Goods that are not
-shipped (gift cards, tips, services) are charged and not stocked: they are part of `shipping_minor`, the charges beside
-the goods; duties and fees on top are part of `tax_minor`.
+Invariant: an order's total is what Shopify says that it costs now, to the minor unit, or the order is refused. Goods
+that are not shipped (gift cards, tips, services) are charged and not stocked: they are part of `shipping_minor`, the
+charges beside the goods; duties and fees on top are part of `tax_minor`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from hashlib import sha256
+from typing import TypeVar
 
 from oms_es.channels import canonical
-from oms_es.channels.errors import BadInput, bad_input
+from oms_es.channels.errors import BadInput, or_bad_input
+from oms_es.channels.shopify_order import (
+    NOT_SENT,
+    NOTHING,
+    FulfillmentTold,
+    Item,
+    Open,
+    Place,
+    RefundTold,
+    ShopifyOrder,
+)
 from oms_es.schemas.currency import to_minor
-from oms_es.schemas.order import AmendOrder, CancelOrder, PlaceOrder, order_id_of
-from oms_es.schemas.types import TEXT_LENGTH_MAX, Currency, Moment
+from oms_es.schemas.order import (
+    NOWHERE,
+    AmendOrder,
+    CancelOrder,
+    LineUnits,
+    PlaceOrder,
+    RecordChannelRefund,
+    RecordFulfilment,
+    order_id_of,
+)
+from oms_es.schemas.types import TEXT_LENGTH_MAX, YEARS, Moment
 
 CHANNEL = "shopify"
-NOTHING = Decimal(0)
+PICKUP = "pickup"
 NOT_IN_A_SKU = re.compile(r"[\s@]+")
+DIGEST_CHARACTERS = 16
+Shape = TypeVar("Shape", bound=Open)
 
 
-class Open(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Money(Open):
-    amount: Decimal
-
-
-class MoneySet(Open):
-    """`shop_money` is in the order's `currency`; the shopper's own currency is not read."""
-
-    shop_money: Money
-
-
-class Item(Open):
-    id: int
-    sku: str | None = None
-    variant_id: int | None = None
-    quantity: Annotated[int, Field(ge=0)]
-    current_quantity: int | None = None
-    price: Decimal
-    requires_shipping: bool | None = None
-
-    @property
-    def now(self) -> Item:
-        return self.model_copy(update={"quantity": self.current_quantity})
-
-    @property
-    def shipped(self) -> bool:
-        return self.requires_shipping is not False
-
-
-class ShippingLine(Open):
-    price: Decimal
-
-
-CURRENT = {
-    "total_price": "current_total_price",
-    "total_tax": "current_total_tax",
-    "total_discounts": "current_total_discounts",
-    "original_total_duties_set": "current_total_duties_set",
-    "original_total_additional_fees_set": "current_total_additional_fees_set",
-}
-"""Where an order that was changed says what holds now."""
-REASON_UNSAID = "cancelled in the shop"
-
-
-class Place(Open):
-    name: str | None = None
-    address1: str | None = None
-    address2: str | None = None
-    city: str | None = None
-    province: str | None = None
-    zip: str | None = None
-    country_code: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-
-
-class Customer(Open):
-    default_address: Place | None = None
-
-
-class ShopifyOrder(Open):
-    id: PositiveInt
-    created_at: Moment
-    processed_at: Moment | None = None
-    currency: Currency
-    taxes_included: bool = False
-    duties_included: bool | None = None
-    total_price: Decimal
-    total_tax: Decimal | None = None
-    total_discounts: Decimal | None = None
-    total_tip_received: Decimal | None = None
-    original_total_duties_set: MoneySet | None = None
-    original_total_additional_fees_set: MoneySet | None = None
-    line_items: tuple[Item, ...]
-    shipping_lines: tuple[ShippingLine, ...] = ()
-    shipping_address: Place | None = None
-    billing_address: Place | None = None
-    customer: Customer | None = None
-    updated_at: Moment | None = None
-    cancelled_at: Moment | None = None
-    cancel_reason: str | None = None
-    current_total_price: Decimal | None = None
-    current_total_tax: Decimal | None = None
-    current_total_discounts: Decimal | None = None
-    current_total_duties_set: MoneySet | None = None
-    current_total_additional_fees_set: MoneySet | None = None
-    current_shipping_price_set: MoneySet | None = None
-
-    def as_it_is_now(self) -> ShopifyOrder:
-        """Where it says nothing of now, what it was holds still."""
-        now: dict[str, object] = {
-            was: value for was, name in CURRENT.items() if (value := getattr(self, name)) is not None
-        }
-        if self.current_shipping_price_set is not None:
-            now["shipping_lines"] = (ShippingLine(price=self.current_shipping_price_set.shop_money.amount),)
-        left = [item if item.current_quantity is None else item.now for item in self.line_items]
-        return self.model_copy(update={**now, "line_items": tuple(left)})
-
-
-def parse(line: bytes | str) -> PlaceOrder:
+@or_bad_input
+def parse(line: bytes | str) -> PlaceOrder | CancelOrder:
     """Raises BadInput."""
-    return _placed(_read(line))
+    order = _read(ShopifyOrder, line)
+    if order.ended is not None:
+        return _over(order, order.ended)
+    order.check_real()
+    order.check_told_by_line()
+    return _placed(order)
 
 
+@or_bad_input
 def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder:
     """Raises BadInput."""
-    order = _read(line)
-    now = order.as_it_is_now()
-    if order.cancelled_at or not any(item.quantity for item in now.line_items):
+    order = _read(ShopifyOrder, line)
+    if order.ended is not None:
         return _cancelled(order)
+    order.check_real()
+    order.check_told_by_line()
     if order.updated_at is None:
         raise BadInput("not_dated", f"order {order.id} does not say when it was updated; send updated_at with it")
-    placed = _placed(now)
+    revision = _revision("updated_at", order.updated_at)
+    placed = _placed(order)
+    told = {name: getattr(placed, name) for name in TOLD}
+    content = repr(sorted(told.items())).encode()
     return AmendOrder(
         order_id=placed.order_id,
-        amendment_id=f"{CHANNEL}/{order.updated_at.isoformat()}",
-        revision=int(order.updated_at.timestamp()),
+        amendment_id=f"{CHANNEL}/{revision}/{sha256(content).hexdigest()[:DIGEST_CHARACTERS]}",
+        revision=revision,
         keep=True,
-        **{name: getattr(placed, name) for name in TOLD},
+        **told,
     )
 
 
-TOLD = ("lines", "ship_to", "shipping_minor", "discount_minor", "tax_minor")
+TOLD = ("lines", "ship_to", "shipping_minor", "discount_minor", "tax_minor", "fulfilled")
 """What an update says of an order; its delivery option is not read."""
 
 
+@or_bad_input
 def parse_cancelled(line: bytes | str) -> CancelOrder:
     """Raises BadInput."""
-    return _cancelled(_read(line))
+    return _cancelled(_read(ShopifyOrder, line))
+
+
+@or_bad_input
+def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
+    """Raises BadInput."""
+    sent = _read(FulfillmentTold, line)
+    if sent.status in NOT_SENT:
+        raise BadInput(
+            "not_sent",
+            f"fulfillment {sent.id} is {sent.status}: nothing left with it; look whether it was told as sent",
+        )
+    units = tuple(
+        LineUnits(line_id=str(item.id), quantity=item.quantity)
+        for item in sent.line_items
+        if item.quantity and item.requires_shipping is not False
+    )
+    if not units:
+        raise BadInput("nothing_to_ship", f"fulfillment {sent.id} has no line that is shipped; nothing follows from it")
+    return RecordFulfilment(order_id=_id_of(sent.order_id), fulfilment_id=str(sent.id), lines=units, keep=True)
+
+
+@or_bad_input
+def parse_refund(line: bytes | str) -> RecordChannelRefund:
+    """Units that came back had been sent: they are none that could still be held back. Raises BadInput."""
+    refund = _read(RefundTold, line)
+    units = tuple(
+        LineUnits(line_id=str(item.line_item_id), quantity=item.quantity)
+        for item in refund.refund_line_items
+        if item.quantity and not item.came_back and not (item.line_item and item.line_item.requires_shipping is False)
+    )
+    return RecordChannelRefund(
+        order_id=_id_of(refund.order_id),
+        refund_id=str(refund.id),
+        lines=units,
+        reason=(refund.note or "refunded in the shop")[:TEXT_LENGTH_MAX],
+        revision=None if refund.created_at is None else _revision("created_at", refund.created_at),
+        keep=True,
+    )
+
+
+def _id_of(number: int) -> str:
+    return order_id_of(CHANNEL, str(number))
+
+
+def _revision(field: str, at: Moment) -> int:
+    if at.year not in YEARS:
+        raise BadInput(
+            "out_of_range",
+            f"{field}: a year from {YEARS[0]} to {YEARS[-1]} is expected; correct the date",
+        )
+    return max(int(at.timestamp()), 1)
+
+
+def _read(shape: type[Shape], line: bytes | str) -> Shape:
+    canonical.refuse_nul(line)
+    return shape.model_validate_json(line)
+
+
+def _over(order: ShopifyOrder, reason: str) -> PlaceOrder | CancelOrder:
+    """As it was ordered, and cancelled: history. What cannot be placed even so is cancelled if it is known."""
+    as_ordered = {name: None for name in ShopifyOrder.model_fields if name.startswith("current_")}
+    items = tuple(item.model_copy(update={"current_quantity": None}) for item in order.line_items)
+    before = order.model_copy(update={**as_ordered, "line_items": items, "refunds": (), "fulfillments": ()})
+    try:
+        placed = _placed(before.model_copy(update={"fulfillment_status": None}))
+    except BadInput:
+        return _cancelled(order)
+    return placed.model_copy(update={"cancelled": reason[:TEXT_LENGTH_MAX], "fulfilled": (), "revision": None})
 
 
 def _cancelled(order: ShopifyOrder) -> CancelOrder:
-    reason = (order.cancel_reason or REASON_UNSAID)[:TEXT_LENGTH_MAX]
-    return CancelOrder(order_id=order_id_of(CHANNEL, str(order.id)), reason=reason, keep=True)
-
-
-def _read(line: bytes | str) -> ShopifyOrder:
-    canonical.refuse_nul(line)
-    try:
-        return ShopifyOrder.model_validate_json(line)
-    except ValidationError as error:
-        raise bad_input(error) from error
+    reason = order.ended or order.cancel_reason or "cancelled in the shop"
+    return CancelOrder(order_id=_id_of(order.id), reason=reason[:TEXT_LENGTH_MAX], keep=True)
 
 
 def _placed(order: ShopifyOrder) -> PlaceOrder:
-    items = _sold(order)
-    shipping, tax = _charges(order, items)
-    placed = canonical.order_of(
+    goods = order.goods
+    if not goods:
+        raise BadInput("nothing_to_ship", f"order {order.id} has no line that is shipped; it needs nothing from here")
+    sent = ((item, order.sent(item)) for item in goods)
+    return canonical.order_of(
         {
             "channel": CHANNEL,
             "external_id": str(order.id),
             "placed_at": order.processed_at or order.created_at,
             "currency": order.currency,
-            "lines": tuple(_line(item, order.currency) for item in items if item.shipped),
-            "shipping_minor": shipping,
-            "tax_minor": tax,
-            "discount_minor": _minor("total_discounts", order.total_discounts, order.currency),
-            "ship_to": _ship_to(order),
+            "lines": tuple(_line(order, item) for item in goods),
             "payment_token": f"shopify-{order.id}",
+            "fulfilled": tuple(LineUnits(line_id=str(item.id), quantity=n) for item, n in sent if n),
+            "revision": None if order.updated_at is None else _revision("updated_at", order.updated_at),
+            **_charges(order),
+            **_where(order),
         }
     )
-    return _with_stated_total(placed, order)
 
 
-def _sold(order: ShopifyOrder) -> list[Item]:
-    items = [item for item in order.line_items if item.quantity]
-    for item in items:
-        if item.current_quantity not in (None, item.quantity):
-            raise BadInput(
-                "edited_order",
-                f"line {item.id}: {item.quantity} were ordered and {item.current_quantity} are left; "
-                "send what is left of the order in the canonical dialect",
-            )
-    if not any(item.shipped for item in items):
-        raise BadInput("nothing_to_ship", f"order {order.id} has no line that is shipped; it needs nothing from here")
-    return items
+def _charges(order: ShopifyOrder) -> dict[str, int]:
+    """Shipping and what else is charged beside the goods; taxes on top of the prices; so that it makes the total.
 
-
-def _charges(order: ShopifyOrder, items: Iterable[Item]) -> tuple[int, int]:
-    """Shipping and what else is charged beside the goods; taxes on top of the prices."""
-    shipping = sum(_minor("shipping_lines.price", line.price, order.currency) for line in order.shipping_lines)
-    shipping += sum(item.quantity * _price(item, order.currency) for item in items if not item.shipped)
-    tax = 0 if order.taxes_included else _minor("total_tax", order.total_tax, order.currency)
-    on_top = {"original_total_additional_fees_set": order.original_total_additional_fees_set}
+    A tip is a line in some orders and stands beside the lines in others; the stated total tells which. What the shop
+    gave back without taking units off is not charged here: it is a discount.
+    """
+    currency = order.currency
+    lines = sum(order.left(item) * _price(item, currency) for item in order.line_items)
+    beside = sum(order.left(item) * _price(item, currency) for item in order.line_items if not item.shipped)
+    shipping = _minor("shipping_lines.price", order.shipping_now, currency)
+    tax = 0 if order.taxes_included else _minor("total_tax", order.tax_now, currency)
+    tax += _minor("total_additional_fees_set", _amount(order.fees_now), currency)
     if not order.duties_included:
-        on_top["original_total_duties_set"] = order.original_total_duties_set
-    tax += sum(_minor(field, money.shop_money.amount, order.currency) for field, money in on_top.items() if money)
-    return shipping, tax
+        tax += _minor("total_duties_set", _amount(order.duties_now), currency)
+    discount = _minor("total_discounts", order.discounts_now, currency)
+    parts = lines + shipping + tax - discount
+    stated = parts if order.total_now is None else _minor("total_price", order.total_now, currency)
+    tip = _minor("total_tip_received", order.total_tip_received, currency)
+    if tip > 0 and parts + tip == stated:
+        shipping += tip
+    elif order.refunds and discount + parts - stated >= 0:
+        discount += parts - stated
+    elif parts != stated:
+        raise BadInput(
+            "total_mismatch",
+            f"order {order.id}: its total is {stated} minor units and its parts make {parts}; "
+            "compare lines, discounts, taxes and shipping in the shop",
+        )
+    return {"shipping_minor": shipping + beside, "tax_minor": tax, "discount_minor": discount}
 
 
-def _line(item: Item, currency: str) -> dict[str, object]:
+def _amount(money: object) -> Decimal:
+    shop_money = getattr(money, "shop_money", None)
+    return shop_money.amount if shop_money is not None else NOTHING
+
+
+def _line(order: ShopifyOrder, item: Item) -> dict[str, object]:
     return {
         "line_id": str(item.id),
         "sku": _sku(item),
-        "quantity": item.quantity,
-        "unit_price_minor": _price(item, currency),
+        "quantity": order.left(item),
+        "unit_price_minor": _price(item, order.currency),
     }
 
 
 def _sku(item: Item) -> str:
+    """An item that was made up for one order has a name of its own: it waits until somebody receives it under that."""
     sku = NOT_IN_A_SKU.sub("-", (item.sku or "").strip())
     if sku:
         return sku
-    if item.variant_id is None:
-        raise BadInput("no_sku", f"line {item.id} has neither sku nor variant_id; give its product a SKU in the shop")
-    return f"variant-{item.variant_id}"
+    return f"custom-{item.id}" if item.variant_id is None else f"variant-{item.variant_id}"
 
 
-def _ship_to(order: ShopifyOrder) -> dict[str, object]:
-    customer = order.customer.default_address if order.customer else None
-    place = order.shipping_address or order.billing_address or customer
-    if place is None:
-        raise BadInput("no_address", f"order {order.id} has no address; add a shipping address and send it again")
+def _where(order: ShopifyOrder) -> dict[str, object]:
+    if order.is_pickup or order.place is None:
+        at = None if order.location_id is None else f"{CHANNEL}-{order.location_id}"
+        whole = {"allow_split": at is not None}
+        return {"ship_to": NOWHERE, "pickup": True, "pickup_at": at, "delivery_option": PICKUP, **whole}
+    return {"ship_to": _address(order.place)}
+
+
+def _address(place: Place) -> dict[str, object]:
     return {
         "name": place.name or "",
         "street": ", ".join(filter(None, (place.address1, place.address2))),
@@ -255,21 +258,6 @@ def _ship_to(order: ShopifyOrder) -> dict[str, object]:
         "latitude": place.latitude,
         "longitude": place.longitude,
     }
-
-
-def _with_stated_total(placed: PlaceOrder, order: ShopifyOrder) -> PlaceOrder:
-    """A tip is a line in some orders and stands beside the lines in others; the stated total tells which."""
-    stated = _minor("total_price", order.total_price, order.currency)
-    tip = _minor("total_tip_received", order.total_tip_received, order.currency)
-    if placed.total_minor == stated:
-        return placed
-    if tip > 0 and placed.total_minor + tip == stated:
-        return canonical.order_of({**dict(placed), "shipping_minor": placed.shipping_minor + tip})
-    raise BadInput(
-        "total_mismatch",
-        f"order {order.id}: total_price is {stated} minor units and its parts make {placed.total_minor}; "
-        "compare lines, discounts, taxes and shipping in the shop",
-    )
 
 
 def _price(item: Item, currency: str) -> int:

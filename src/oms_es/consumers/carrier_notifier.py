@@ -4,7 +4,7 @@ Reads    ShipmentPacked; facts: carrier_rates on offer, its delivery option, its
 Emits    BookShipment, DeferBooking
 Decides  who carries it, by the rules of carrier_rules.py. Where no rates are published there is nothing to choose;
          where no published rate serves it, a person books it. A booking that fails is an open exception, for a person
-         to try again.
+         to try again. What the customer collects is booked with nobody.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ ORIGIN = Wanted("locations", by="location", keys=lambda event: (event.location,)
 
 @consumer.on(ShipmentPacked, wants=(RATES, PROMISE, ORIGIN))
 def book_the_parcel(event: ShipmentPacked, facts: Facts) -> Iterator[BookShipment | DeferBooking]:
+    if event.pickup:
+        return
     offered = facts["carrier_rates"][True]
     if not offered or event.ship_to is None:
         yield BookShipment(shipment_id=event.shipment_id)

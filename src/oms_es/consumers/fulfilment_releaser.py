@@ -71,4 +71,5 @@ def _request(
         delivery_option=event.delivery_option,
         cartons=packing.cartons if packing else (),
         carton_rule=packing.rule if packing else "",
+        pickup=event.pickup,
     )

@@ -1,7 +1,7 @@
 """Payment requester: money is asked for once everything is locked, and given back when the order is cancelled.
 
-Reads    OrderAllocated, OrderBalanceDue, OrderPaymentRequested, OrderAmended, OrderLinesCancelled, OrderSplit,
-         OrderMergedInto, OrderOverridden, OrderCancelled
+Reads    OrderAllocated, OrderBalanceDue, OrderPaymentRequested, OrderAmended, OrderFulfilledElsewhere,
+         OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden, OrderCancelled
 Emits    RequestPayment, CancelPayment
 Decides  nothing; an order that costs nothing is not paid.
 """
@@ -16,6 +16,7 @@ from oms_es.schemas.order import (
     OrderAmended,
     OrderBalanceDue,
     OrderCancelled,
+    OrderFulfilledElsewhere,
     OrderLinesCancelled,
     OrderMergedInto,
     OrderOverridden,
@@ -50,9 +51,14 @@ def ask_again(event: OrderPaymentRequested) -> Iterator[RequestPayment | CancelP
     yield CancelPayment(payment_id=event.replaces)
 
 
-@consumer.on(OrderAmended, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden)
+@consumer.on(OrderAmended, OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden)
 def undo_what_is_another_amount_now(
-    event: OrderAmended | OrderLinesCancelled | OrderSplit | OrderMergedInto | OrderOverridden,
+    event: OrderAmended
+    | OrderFulfilledElsewhere
+    | OrderLinesCancelled
+    | OrderSplit
+    | OrderMergedInto
+    | OrderOverridden,
 ) -> Iterator[CancelPayment]:
     yield from (CancelPayment(payment_id=payment_id) for payment_id in event.payments_cancelled)
 

@@ -32,12 +32,20 @@ def rules_of(facts: Facts) -> tuple[str, SourcingRules]:
 
 def errand_of(event: OrderPlaced | OrderSourcingRequested) -> Errand:
     held = frozenset(event.held) if isinstance(event, OrderSourcingRequested) else frozenset[str]()
-    return Errand(event.ship_to, event.channel, event.kind, event.delivery_option, event.allow_split, held)
+    return Errand(
+        event.ship_to, event.channel, event.kind, event.delivery_option, event.allow_split, held, event.pickup_at
+    )
 
 
 def errand_of_terms(terms: SourcingTerms) -> Errand:
     return Errand(
-        terms.destination, terms.channel, terms.kind, terms.delivery_option, terms.allow_split, frozenset(terms.held)
+        terms.destination,
+        terms.channel,
+        terms.kind,
+        terms.delivery_option,
+        terms.allow_split,
+        frozenset(terms.held),
+        terms.pickup_at,
     )
 
 

@@ -43,6 +43,7 @@ class Errand(NamedTuple):
     delivery_option: str = "standard"
     allow_split: bool = True
     held: frozenset[str] = frozenset()
+    pickup_at: str | None = None
 
 
 class Quoted(NamedTuple):
@@ -127,6 +128,8 @@ def plan(
 
 def barred(place: Place, km: int, errand: Errand, rules: SourcingRules) -> str:
     """Why it may not; empty if it may."""
+    if errand.pickup_at not in (None, place.location):
+        return f"it is collected at {errand.pickup_at}"
     if place.channels and errand.channel not in place.channels:
         return f"does not serve channel {errand.channel}"
     if place.delivery_options and errand.delivery_option not in place.delivery_options:

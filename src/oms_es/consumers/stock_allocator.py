@@ -1,8 +1,8 @@
 """Stock allocator: what was sourced is locked, what is no longer needed is let go, what left is shipped.
 
-Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFailed, OrderAmended, OrderLinesCancelled,
-         OrderSplit, OrderMergedInto, OrderOverridden, OrderLockReturned, OrderShipmentCancelled, OrderCancelled,
-         ShipmentDispatched
+Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFailed, OrderAmended,
+         OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden,
+         OrderLockReturned, OrderShipmentCancelled, OrderCancelled, ShipmentDispatched
 Emits    ReserveStock, ReleaseStock, ShipStock, TransferReservation
 Decides  nothing; aggregates/stock.py promises or comes up short.
 
@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from uuid import uuid5
 
 from oms_es.kernel import Consumer
 from oms_es.schemas.order import (
+    ORDER_ID_NAMESPACE,
     Cut,
     OrderAmended,
     OrderAssigned,
     OrderCancelled,
+    OrderFulfilledElsewhere,
     OrderLinesCancelled,
     OrderLocationFailed,
     OrderLockReturned,
@@ -75,6 +78,36 @@ def release_what_is_no_longer_ordered(event: OrderAmended) -> Iterator[ReleaseSt
 @consumer.on(OrderLinesCancelled)
 def release_what_was_cancelled(event: OrderLinesCancelled) -> Iterator[ReleaseStock]:
     yield from (_cut(event.order_id, cut, event.cancellation_id) for cut in event.released)
+
+
+@consumer.on(OrderFulfilledElsewhere)
+def ship_what_others_shipped(
+    event: OrderFulfilledElsewhere,
+) -> Iterator[ReleaseStock | TransferReservation | ShipStock]:
+    """It has left its shelf. A part of a lock becomes a lock of its own first: only a whole one can leave."""
+    for cut in event.released:
+        leaving = cut.reservation_id
+        if leaving in event.unanswered:
+            yield _cut(event.order_id, cut, f"elsewhere/{cut.remaining}")
+            continue
+        if cut.remaining:
+            leaving = f"{event.order_id}/{uuid5(ORDER_ID_NAMESPACE, f'{leaving}/{cut.remaining}')}"
+            yield TransferReservation(
+                sku=cut.sku,
+                location=cut.location,
+                reservation_id=cut.reservation_id,
+                order_id=event.order_id,
+                to_reservation_id=leaving,
+                to_order_id=event.order_id,
+                quantity=cut.quantity,
+            )
+        yield ShipStock(
+            sku=cut.sku,
+            location=cut.location,
+            reservation_id=leaving,
+            order_id=event.order_id,
+            shipment_id=f"{event.order_id}/elsewhere",
+        )
 
 
 @consumer.on(OrderAssigned)

@@ -1,16 +1,17 @@
 """A warehouse that packs what it is asked for at once: it stands where a warehouse system will be connected.
 
 Reads    ShipmentRequested
-Emits    PackShipment
-Decides  the parcel's weight: of its cartons, if it is planned in cartons, else from its units.
+Emits    PackShipment, RecordCollection
+Decides  the parcel's weight: of its cartons, if it is planned in cartons, else from its units. A customer who
+         collects it stands at the counter already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from oms_es.kernel import Command, Event, Recorded
-from oms_es.schemas.shipment import PackShipment, ShipmentRequested
+from oms_es.schemas.shipment import PackShipment, RecordCollection, ShipmentRequested
 
 UNIT_GRAMS = 400
 BOX_GRAMS = 150
@@ -21,11 +22,18 @@ class SimulatedWarehouse:
     intents: frozenset[type[Event]] = frozenset({ShipmentRequested})
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        return [(_packed(intent.event),) for intent in intents]
+        return [tuple(_served(intent)) for intent in intents]
 
 
-def _packed(event: Event) -> Command:
+def _served(intent: Recorded) -> Iterator[Command]:
+    event = intent.event
     assert isinstance(event, ShipmentRequested)
+    yield _packed(event)
+    if event.pickup:
+        yield RecordCollection(shipment_id=event.shipment_id, collected_at=intent.recorded_at)
+
+
+def _packed(event: ShipmentRequested) -> PackShipment:
     units = sum(item.quantity for item in event.items)
     weight = sum(carton.weight_grams for carton in event.cartons) or BOX_GRAMS + units * UNIT_GRAMS
     return PackShipment(shipment_id=event.shipment_id, weight_grams=weight)

@@ -19,6 +19,7 @@ from oms_es.schemas.order import (
     OrderAmended,
     OrderBackordered,
     OrderCancelled,
+    OrderFulfilledElsewhere,
     OrderLinesCancelled,
     OrderMergedInto,
     OrderSourcingRequested,
@@ -63,14 +64,14 @@ def of_the_cancelled(recorded: Recorded) -> Iterable[Key]:
 
 def of_the_change(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
-    assert isinstance(event, OrderAmended | OrderLinesCancelled | OrderSplit)
+    assert isinstance(event, OrderAmended | OrderFulfilledElsewhere | OrderLinesCancelled | OrderSplit)
     return tuple((event.order_id, sku) for sku in event.no_longer_backordered)
 
 
-@projection.on(OrderAmended, OrderLinesCancelled, OrderSplit, keys=of_the_change)
+@projection.on(OrderAmended, OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, keys=of_the_change)
 def waits_for_less(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
     event = recorded.event
-    assert isinstance(event, OrderAmended | OrderLinesCancelled | OrderSplit)
+    assert isinstance(event, OrderAmended | OrderFulfilledElsewhere | OrderLinesCancelled | OrderSplit)
     left = row["quantity"] - event.no_longer_backordered[str(key[1])] if row else 0
     return {**row, "quantity": left} if row and left else None
 

@@ -85,7 +85,11 @@ def of_the_undone(recorded: Recorded) -> Iterable[Key]:
     """Money of another amount than is due now: what is due is told anew. What is released by hand, or is part of
     another order, is held no more."""
     event: Any = recorded.event
-    over = isinstance(event, o.OrderMergedInto) or (isinstance(event, o.OrderOverridden) and event.to == "released")
+    over = (
+        isinstance(event, o.OrderMergedInto)
+        or (isinstance(event, o.OrderOverridden) and event.to == "released")
+        or (isinstance(event, o.OrderFulfilledElsewhere) and event.whole)
+    )
     holds = _holds(event.order_id) if over else ()
     if not event.payments_cancelled:
         return holds
@@ -206,7 +210,13 @@ def goods_are_due(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
 
 @projection.on(o.OrderPaymentSecured, keys=of_the_secured)
 @projection.on(
-    o.OrderAmended, o.OrderLinesCancelled, o.OrderSplit, o.OrderMergedInto, o.OrderOverridden, keys=of_the_undone
+    o.OrderAmended,
+    o.OrderFulfilledElsewhere,
+    o.OrderLinesCancelled,
+    o.OrderSplit,
+    o.OrderMergedInto,
+    o.OrderOverridden,
+    keys=of_the_undone,
 )
 @projection.on(o.OrderHoldReleased, o.OrderHoldOverdue, keys=of_the_hold)
 @projection.on(o.OrderReleased, keys=_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE))

@@ -85,9 +85,11 @@ def about_the_hold(recorded: Recorded) -> Iterable[Key]:
 
 
 def about_every_hold(recorded: Recorded) -> Iterable[Key]:
-    """And, of an order that is no more, what it waited for."""
+    """And, of an order that is no more, or that others shipped, what it waited for."""
     event = recorded.event
-    assert isinstance(event, o.OrderReleased | o.OrderCancelled | o.OrderMergedInto)
+    assert isinstance(event, o.OrderReleased | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere)
+    if isinstance(event, o.OrderFulfilledElsewhere) and not event.whole:
+        return ()
     ended = [f"held_{kind}" for kind in HOLD_KINDS]
     if not isinstance(event, o.OrderReleased):
         ended.append("backordered")
@@ -338,6 +340,7 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
         about("amendment_refused", "order_id"),
         "an amendment that came before the order does not fit it: {e.reason}",
     ),
+    o.OrderReportDisputed: (about("channel_contradiction", "order_id"), "{e.detail}"),
     x.OrderCreditRefused: (
         about("credit_refused", "credit_id"),
         "what came back could not be credited: {e.reason}",
@@ -385,7 +388,9 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
 
 SETTLED_BY: dict[type[Event], Keys] = {
     o.OrderAllocated: about("backordered", "order_id"),
-    **dict.fromkeys((o.OrderReleased, o.OrderCancelled, o.OrderMergedInto), about_every_hold),
+    **dict.fromkeys(
+        (o.OrderReleased, o.OrderCancelled, o.OrderMergedInto, o.OrderFulfilledElsewhere), about_every_hold
+    ),
     o.OrderHoldReleased: about_the_hold,
     **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), about("dispute", "dispute_id")),
     p.PaymentCaptured: of_the_question,

@@ -13,6 +13,7 @@ from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.order import (
     OrderCancelled,
+    OrderFulfilledElsewhere,
     OrderJoined,
     OrderLocationFailed,
     OrderMergedInto,
@@ -37,6 +38,8 @@ def of_the_locations(recorded: Recorded) -> Iterable[Key]:
             locations = [assigned.location for assigned in of_it]
         case OrderReleased(order_id=order_id, shipments=plans):
             locations = [plan.location for plan in plans]
+        case OrderFulfilledElsewhere(order_id=order_id, released=cuts, whole=whole):
+            locations = [cut.location for cut in cuts] if whole else []
         case OrderCancelled(order_id=order_id, reservations=held):
             locations = [reservation.location for reservation in held]
         case OrderJoined(order_id=order_id, transfers=locks) | OrderMergedInto(order_id=order_id, transfers=locks):
@@ -53,6 +56,13 @@ def may_be_locked(_: Row | None, __: Recorded, key: Key) -> Row:
     return {"order_id": key[0], "location": key[1]}
 
 
-@projection.on(OrderReleased, OrderCancelled, OrderMergedInto, OrderLocationFailed, keys=of_the_locations)
+@projection.on(
+    OrderReleased,
+    OrderCancelled,
+    OrderFulfilledElsewhere,
+    OrderMergedInto,
+    OrderLocationFailed,
+    keys=of_the_locations,
+)
 def is_not_any_more(_: Row | None, __: Recorded, ___: Key) -> None:
     return None

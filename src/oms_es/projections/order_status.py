@@ -142,10 +142,10 @@ def could_not_be_stopped(row: Row | None, recorded: Recorded, _: Key) -> Row | N
     return _changed(row, recorded, phase="fulfilling" if row and row["phase"] == "cancelling" else None)
 
 
-@projection.on(o.OrderAmended, o.OrderLinesCancelled, o.OrderSplit, keys=of_the_order)
+@projection.on(o.OrderAmended, o.OrderFulfilledElsewhere, o.OrderLinesCancelled, o.OrderSplit, keys=of_the_order)
 def became(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     event = recorded.event
-    assert isinstance(event, o.OrderAmended | o.OrderLinesCancelled | o.OrderSplit)
+    assert isinstance(event, o.OrderAmended | o.OrderFulfilledElsewhere | o.OrderLinesCancelled | o.OrderSplit)
     if row is None:
         return None
     backordered = row["backordered"] - sum(event.no_longer_backordered.values())

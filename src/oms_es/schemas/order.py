@@ -35,7 +35,10 @@ from oms_es.schemas.types import (
 
 LINES_MAX = 500
 ASSIGNMENTS_MAX = 2_000
-TENDERS_MAX = 20
+TENDERS_MAX = 100
+"""Orders of real shops are paid with up to 27 vouchers."""
+TENDERS_IN_ONE_FIELD_MAX = 20
+"""Readers of events were told that `tenders` has no more: what an order has beyond is in `further_tenders`."""
 MERGED_MAX = 20
 PRIORITY_MAX = 9
 BALANCE_DUE_SECONDS_MAX = 365 * 86_400
@@ -75,6 +78,10 @@ class Address(Message):
     country: Country
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
+NOWHERE = Address(country="ZZ")
+"""Of what is collected at the counter. "ZZ" is among the codes that ISO 3166-1 leaves to its users."""
 
 
 class Destination(Message):
@@ -138,8 +145,10 @@ class OrderContent(Message):
     delivery_option: Identifier = "standard"
     allow_split: bool = True
     """Whether it may come in several parcels from several places."""
-    tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX)] = ()
+    tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_IN_ONE_FIELD_MAX)] = ()
     """What they leave open of the total is charged to `payment_token`."""
+    further_tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX - TENDERS_IN_ONE_FIELD_MAX)] = ()
+    """Charged after `tenders`."""
     deposit_minor: AmountMinor = 0
     """Of a presale: charged when it is accepted."""
     available_by: Moment | None = None
@@ -152,6 +161,10 @@ class OrderContent(Message):
     """Of an exchange: the return that it replaces."""
     credit_minor: AmountMinor = 0
     """Of an exchange: what the returned goods are worth against its total."""
+    pickup: bool = False
+    """The customer collects it at the counter: no address is needed, and no carrier is asked."""
+    pickup_at: LocationId | None = None
+    """Of a pickup: the location where it is collected; without it, any that has everything."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -167,7 +180,9 @@ class OrderContent(Message):
     def _of_its_kind(self) -> Self:
         if self.kind != "presale" and (self.deposit_minor or self.available_by or self.balance_due_seconds):
             raise ValueError("deposit_minor, available_by and balance_due_seconds are for kind presale")
-        if self.kind == "presale" and self.tenders:
+        if self.pickup_at is not None and not self.pickup:
+            raise ValueError("pickup_at is where a pickup is collected: set pickup, or leave pickup_at out")
+        if self.kind == "presale" and self.all_tenders:
             raise ValueError("a presale is paid by deposit and balance with payment_token: leave tenders out")
         if self.deposit_minor > self.total_minor:
             raise ValueError("deposit_minor exceeds total_minor: take at most the total in advance")
@@ -175,9 +190,13 @@ class OrderContent(Message):
             raise ValueError("kind exchange needs exchange_of, the return that it replaces, and no other kind has it")
         if self.kind != "exchange" and self.credit_minor:
             raise ValueError("credit_minor is for kind exchange")
-        if sum(tender.amount_minor for tender in self.tenders) > max(self.total_minor - self.credit_minor, 0):
+        if sum(tender.amount_minor for tender in self.all_tenders) > max(self.total_minor - self.credit_minor, 0):
             raise ValueError("the tenders exceed what is to be paid: lower them")
         return self
+
+    @property
+    def all_tenders(self) -> tuple[Tender, ...]:
+        return self.tenders + self.further_tenders
 
     @property
     def total_minor(self) -> int:
@@ -193,10 +212,28 @@ class OrderContent(Message):
         return wanted
 
 
+class LineUnits(Message):
+    """Units of one line of an order."""
+
+    line_id: Identifier
+    quantity: LineQuantity
+
+
 class PlaceOrder(Command, OrderContent):
+    """What a channel sold. `fulfilled`: of its lines, what others have shipped already; it is neither shipped nor
+    charged here. `cancelled`: why it was cancelled before it was told. `revision`: as of which of the channel's
+    revisions it is told; of older amendments nothing counts.
+    """
+
+    tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX)] = ()
+    """What they leave open of the total is charged to `payment_token`."""
+    fulfilled: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] = ()
+    cancelled: Annotated[Text, Field(min_length=1)] | None = None
+    revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
+
     @model_validator(mode="after")
     def _no_card_number(self) -> Self:
-        for token in (self.payment_token, *(tender.payment_token for tender in self.tenders)):
+        for token in (self.payment_token, *(tender.payment_token for tender in self.all_tenders)):
             refuse_card_number(token)
         return self
 
@@ -217,7 +254,15 @@ class PlaceOrder(Command, OrderContent):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the content: equal fingerprints are the same order told again."""
-        return sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+        content = OrderContent.model_construct(**self.content)
+        return sha256(content.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The fields of its content as events tell them."""
+        fields = {name: getattr(self, name) for name in OrderContent.model_fields}
+        first, more = self.tenders[:TENDERS_IN_ONE_FIELD_MAX], self.tenders[TENDERS_IN_ONE_FIELD_MAX:]
+        return {**fields, "tenders": first, "further_tenders": more + self.further_tenders}
 
 
 class OrderCommand(Command):
@@ -396,13 +441,6 @@ class ReleaseHold(OrderCommand):
     note: Text = ""
 
 
-class LineUnits(Message):
-    """Units of one line of an order."""
-
-    line_id: Identifier
-    quantity: LineQuantity
-
-
 class AmendOrder(OrderCommand):
     """Change an order before its release: lines, address, delivery option, charges. What is left out stays.
 
@@ -420,6 +458,9 @@ class AmendOrder(OrderCommand):
     tax_minor: AmountMinor | None = None
     revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
     keep: bool = False
+    fulfilled: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] | None = None
+    """Of a channel that ships itself: what of its lines was shipped by now in all, by whomever. `lines` and the charges
+    have it in them; what others shipped is neither shipped nor charged here."""
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -518,6 +559,32 @@ class CancelOrder(OrderCommand):
     keep: bool = False
 
 
+class RecordFulfilment(OrderCommand):
+    """The channel says that these units of lines were shipped, once per `fulfilment_id`.
+
+    What is no parcel of this engine was shipped by others: it is neither shipped nor charged here. `keep`: the order
+    may not be known yet.
+    """
+
+    fulfilment_id: Identifier
+    lines: Annotated[tuple[LineUnits, ...], Field(min_length=1, max_length=LINES_MAX)]
+    keep: bool = False
+
+
+class RecordChannelRefund(OrderCommand):
+    """The channel has given money back, once per `refund_id`: for units of lines, or without any.
+
+    Units that are still here are cancelled; of anything else a person decides, and no money moves. `revision`: as of
+    which of the channel's revisions; what was told of the order since has it in it.
+    """
+
+    refund_id: Identifier
+    lines: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] = ()
+    reason: Text = ""
+    revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
+    keep: bool = False
+
+
 class LapseOrder(OrderCommand, SystemCommand):
     """The time to pay is over: cancels the order if its payment is still due.
 
@@ -533,6 +600,8 @@ class OrderEvent(Event):
 
 class OrderPlaced(OrderEvent, OrderContent):
     fingerprint: str
+    revision: int | None = None
+    """As of which of the channel's revisions."""
 
 
 class DuplicateConflictFound(OrderEvent):
@@ -582,6 +651,8 @@ class SourcingTerms(Message):
     allow_split: bool = True
     destination: Destination = Destination()
     held: tuple[str, ...] = ()
+    pickup: bool = False
+    pickup_at: str | None = None
 
 
 class OrderBackordered(OrderEvent):
@@ -656,6 +727,8 @@ class OrderSourcingRequested(OrderEvent):
     """Locations where it has locked units already, or asked for them: more from there is no further parcel."""
     bundles: dict[str, dict[str, int]] = {}
     """Bundles that were taken apart before: their components are plain units now."""
+    pickup: bool = False
+    pickup_at: str | None = None
 
 
 class OrderBundlesExploded(OrderEvent):
@@ -950,10 +1023,41 @@ class OrderCancellationKept(OrderEvent):
     reason: str
 
 
+class OrderFulfilledElsewhere(OrderEvent, ContentChange):
+    """Others than this engine have shipped units of it, which are neither shipped nor charged here.
+
+    `told`: what was said under `fulfilment_id`; `fulfilled`: what of it was not known yet. `released`: what was locked
+    of it, and has left its shelf. `whole`: nothing is left for this engine to ship; the content stays as it was.
+    """
+
+    fulfilment_id: str = ""
+    told: tuple[LineUnits, ...] = ()
+    fulfilled: tuple[LineUnits, ...] = ()
+    whole: bool = False
+    unanswered: tuple[str, ...] = ()
+    """Reservations that stock had not answered: what is released of them is let go, and has not left."""
+
+
+class OrderReportKept(OrderEvent):
+    """What a channel said before the order came; it counts when the order comes."""
+
+    fulfilment: RecordFulfilment | None = None
+    refund: RecordChannelRefund | None = None
+
+
+class OrderReportDisputed(OrderEvent):
+    """The channel says what does not fit what is known here: a person must decide. Nothing follows from it."""
+
+    report: str
+    detail: str
+
+
 class OrderLinesCancelled(OrderEvent, ContentChange):
     cancellation_id: str
     cancelled: tuple[LineUnits, ...]
     reason: str
+    revision: int | None = None
+    """Of the channel's refund that they are cancelled for."""
 
 
 class OrderLinesCancellationRequested(OrderEvent):
@@ -1002,6 +1106,7 @@ class OrderReleased(OrderEvent):
     shipments: tuple[ShipmentPlan, ...]
     ship_to: Address
     delivery_option: str = "standard"
+    pickup: bool = False
 
 
 class OrderShipmentDispatched(OrderEvent):
@@ -1066,6 +1171,7 @@ class OrderShipmentPlanned(OrderEvent):
     payment_id: str
     ship_to: Address
     delivery_option: str = "standard"
+    pickup: bool = False
 
 
 class OrderShipped(OrderEvent):

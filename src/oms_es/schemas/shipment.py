@@ -112,6 +112,8 @@ class RequestShipment(ShipmentCommand, SystemCommand):
     cartons: Annotated[tuple[Carton, ...], Field(max_length=CARTONS_MAX)] = ()
     """Together exactly `items`; none where the size of an item is not known."""
     carton_rule: Text = ""
+    pickup: bool = False
+    """The customer collects it at the location: no carrier is asked."""
 
 
 class PackShipment(ShipmentCommand):
@@ -179,6 +181,12 @@ class RecordDispatch(ShipmentCommand, SystemCommand):
     dispatched_at: Moment
 
 
+class RecordCollection(ShipmentCommand):
+    """The customer has collected it at the counter."""
+
+    collected_at: Moment
+
+
 class RecordMilestone(ShipmentCommand, SystemCommand):
     """The carrier saw it. `milestone_id` is the carrier's, so that a repeat is known.
 
@@ -235,6 +243,7 @@ class ShipmentRequested(ShipmentEvent):
     delivery_option: str = "standard"
     cartons: tuple[Carton, ...] = ()
     carton_rule: str = ""
+    pickup: bool = False
 
 
 class ShipmentPacked(ShipmentEvent):
@@ -245,6 +254,7 @@ class ShipmentPacked(ShipmentEvent):
     location: str = ""
     ship_to: Address | None = None
     delivery_option: str = "standard"
+    pickup: bool = False
 
 
 class ShipmentBookingRequested(ShipmentEvent, CarrierChoice):

@@ -1,0 +1,294 @@
+"""What Shopify's messages say, as far as it is read here: the shapes, and what of an order is still to be done.
+
+Open: what is not read is ignored. Newer versions of the API say what an order is now (`current_…`); where they do not,
+it is what was ordered without what `refunds` took off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from oms_es.channels.errors import BadInput
+from oms_es.schemas.types import Currency, Moment
+
+NOTHING = Decimal(0)
+NOT_SENT = frozenset({"cancelled", "error", "failure"})
+"""A fulfilment of which nothing came."""
+PICKUPS = frozenset({"pickup", "pick_up", "pick-up", "local_pickup", "local-pickup", "local pickup"})
+REASON_UNSAID = "cancelled in the shop"
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Money(Open):
+    amount: Decimal
+
+
+class MoneySet(Open):
+    """`shop_money` is in the order's `currency`; the shopper's own currency is not read."""
+
+    shop_money: Money
+
+
+class Item(Open):
+    id: int
+    sku: str | None = None
+    variant_id: int | None = None
+    quantity: Annotated[int, Field(ge=0)]
+    current_quantity: Annotated[int, Field(ge=0)] | None = None
+    fulfillable_quantity: int | None = None
+    fulfillment_status: str | None = None
+    price: Decimal
+    requires_shipping: bool | None = None
+
+    @property
+    def shipped(self) -> bool:
+        return self.requires_shipping is not False and self.fulfillment_status != "not_eligible"
+
+
+class ShippingLine(Open):
+    price: Decimal
+    code: str | None = None
+    delivery_category: str | None = None
+    is_removed: bool = False
+
+    @property
+    def is_pickup(self) -> bool:
+        return any((word or "").strip().lower() in PICKUPS for word in (self.code, self.delivery_category))
+
+
+class SentItem(Open):
+    id: int
+    quantity: Annotated[int, Field(ge=0)]
+    requires_shipping: bool | None = None
+
+
+class Fulfillment(Open):
+    status: str | None = None
+    line_items: tuple[SentItem, ...] = ()
+
+
+class FulfillmentTold(Fulfillment):
+    """As its own topic tells it."""
+
+    id: int
+    order_id: PositiveInt
+    line_items: tuple[SentItem, ...]
+
+
+class RefundedItem(Open):
+    line_item_id: int
+    quantity: Annotated[int, Field(ge=0)]
+    restock_type: str | None = None
+    subtotal: Decimal | None = None
+    total_tax: Decimal | None = None
+    line_item: SentItem | None = None
+
+    @property
+    def came_back(self) -> bool:
+        """It had been sent before it was refunded."""
+        return self.restock_type == "return"
+
+
+class Adjustment(Open):
+    kind: str | None = None
+    amount: Decimal = NOTHING
+
+
+class Refund(Open):
+    refund_line_items: tuple[RefundedItem, ...] = ()
+    order_adjustments: tuple[Adjustment, ...] = ()
+
+
+class RefundTold(Refund):
+    """As its own topic tells it."""
+
+    id: int
+    order_id: PositiveInt
+    created_at: Moment | None = None
+    note: str | None = None
+    refund_line_items: tuple[RefundedItem, ...]
+
+
+class Place(Open):
+    name: str | None = None
+    address1: str | None = None
+    address2: str | None = None
+    city: str | None = None
+    province: str | None = None
+    zip: str | None = None
+    country_code: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class Customer(Open):
+    default_address: Place | None = None
+
+
+class ShopifyOrder(Open):
+    id: PositiveInt
+    test: bool | None = None
+    created_at: Moment
+    processed_at: Moment | None = None
+    currency: Currency
+    taxes_included: bool = False
+    duties_included: bool | None = None
+    total_price: Decimal
+    total_tax: Decimal | None = None
+    total_discounts: Decimal | None = None
+    total_tip_received: Decimal | None = None
+    original_total_duties_set: MoneySet | None = None
+    original_total_additional_fees_set: MoneySet | None = None
+    line_items: tuple[Item, ...]
+    shipping_lines: tuple[ShippingLine, ...] = ()
+    shipping_address: Place | None = None
+    billing_address: Place | None = None
+    customer: Customer | None = None
+    source_name: str | None = None
+    location_id: int | None = None
+    financial_status: str | None = None
+    fulfillment_status: str | None = None
+    fulfillments: tuple[Fulfillment, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    updated_at: Moment | None = None
+    cancelled_at: Moment | None = None
+    closed_at: Moment | None = None
+    cancel_reason: str | None = None
+    current_total_price: Decimal | None = None
+    current_total_tax: Decimal | None = None
+    current_total_discounts: Decimal | None = None
+    current_total_duties_set: MoneySet | None = None
+    current_total_additional_fees_set: MoneySet | None = None
+    current_shipping_price_set: MoneySet | None = None
+
+    @property
+    def total_now(self) -> Decimal | None:
+        """None where units were taken off and nobody says what the rest costs."""
+        if self.current_total_price is not None:
+            return self.current_total_price
+        return None if self.refunds else self.total_price
+
+    @property
+    def duties_now(self) -> MoneySet | None:
+        return self.current_total_duties_set or self.original_total_duties_set
+
+    @property
+    def fees_now(self) -> MoneySet | None:
+        return self.current_total_additional_fees_set or self.original_total_additional_fees_set
+
+    @property
+    def tax_now(self) -> Decimal:
+        if self.current_total_tax is not None:
+            return self.current_total_tax
+        return (self.total_tax or NOTHING) - sum((item.total_tax or NOTHING for item in self.refunded_items), NOTHING)
+
+    @property
+    def discounts_now(self) -> Decimal:
+        """A refund's subtotal is what the units cost after their discount."""
+        if self.current_total_discounts is not None:
+            return self.current_total_discounts
+        prices = {item.id: item.price for item in self.line_items}
+        off = NOTHING
+        for item in self.refunded_items:
+            if item.subtotal is not None:
+                off += prices.get(item.line_item_id, NOTHING) * item.quantity - item.subtotal
+        return max((self.total_discounts or NOTHING) - off, NOTHING)
+
+    @property
+    def shipping_now(self) -> Decimal:
+        if self.current_shipping_price_set is not None:
+            return self.current_shipping_price_set.shop_money.amount
+        given_back = sum(
+            abs(adjusted.amount)
+            for refund in self.refunds
+            for adjusted in refund.order_adjustments
+            if adjusted.kind == "shipping_refund"
+        )
+        asked = sum((line.price for line in self.shipping_lines if not line.is_removed), NOTHING)
+        return max(asked - given_back, NOTHING)
+
+    @property
+    def refunded_items(self) -> Iterator[RefundedItem]:
+        for refund in self.refunds:
+            yield from refund.refund_line_items
+
+    def left(self, item: Item) -> int:
+        """Units of a line that were neither refunded nor removed."""
+        if item.current_quantity is not None:
+            return item.current_quantity
+        return max(item.quantity - sum(r.quantity for r in self.refunded_items if r.line_item_id == item.id), 0)
+
+    def sent(self, item: Item) -> int:
+        """Of the units that are left, those that were shipped by whomever, or that somebody is about to ship."""
+        left = self.left(item)
+        if "fulfilled" in (self.fulfillment_status, item.fulfillment_status):
+            return left
+        refunded = [r for r in self.refunded_items if r.line_item_id == item.id]
+        listed = sum(self._listed(item)) - sum(r.quantity for r in refunded if r.came_back)
+        if item.fulfillable_quantity is None:
+            return min(max(listed, 0), left)
+        unable = max(left - max(item.fulfillable_quantity, 0), 0)
+        return unable if refunded else min(max(listed, unable), left)
+
+    def _listed(self, item: Item) -> Iterator[int]:
+        for fulfillment in self.fulfillments:
+            if fulfillment.status not in NOT_SENT:
+                yield from (sent.quantity for sent in fulfillment.line_items if sent.id == item.id)
+
+    @property
+    def goods(self) -> list[Item]:
+        """Lines that are shipped, and that have units left."""
+        return [item for item in self.line_items if item.shipped and self.left(item)]
+
+    @property
+    def ended(self) -> str | None:
+        """Why nothing of it is to be done any more, although not everything was sent."""
+        if self.cancelled_at is not None:
+            return self.cancel_reason or REASON_UNSAID
+        if self.financial_status == "voided":
+            return "its payment was voided in the shop"
+        emptied = any(item.quantity for item in self.line_items) and not any(map(self.left, self.line_items))
+        if self.financial_status == "refunded" or emptied:
+            return "refunded in the shop" if self.refunds or self.financial_status == "refunded" else REASON_UNSAID
+        if self.fulfillment_status == "restocked":
+            return "restocked in the shop"
+        if self.closed_at is not None and any(self.left(item) > self.sent(item) for item in self.goods):
+            return "closed in the shop before all of it was sent"
+        return None
+
+    def check_real(self) -> None:
+        """Raises BadInput."""
+        if self.test:
+            raise BadInput(
+                "test_order", f"order {self.id} is a test of the shop's: nothing is done for it; place a real order"
+            )
+
+    def check_told_by_line(self) -> None:
+        """Raises BadInput."""
+        if self.fulfillment_status == "partial" and not any(map(self.sent, self.goods)):
+            raise BadInput(
+                "partly_fulfilled",
+                f"order {self.id} was sent in part and does not say which part; send it with its fulfillments, or with "
+                "fulfillable_quantity of each line",
+            )
+
+    @property
+    def is_pickup(self) -> bool:
+        """Nobody asked for it to be sent anywhere."""
+        if any(line.is_pickup for line in self.shipping_lines):
+            return True
+        if self.shipping_address is not None:
+            return False
+        return self.source_name == "pos" or self.place is None
+
+    @property
+    def place(self) -> Place | None:
+        customers = self.customer.default_address if self.customer else None
+        return self.shipping_address or self.billing_address or customers
