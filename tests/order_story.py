@@ -39,7 +39,7 @@ def placed(**more: Any) -> o.PlaceOrder:
 def granted(credit_minor: int) -> o.PlaceExchange:
     """The same units, sent in exchange for what a return brought."""
     told = {"kind": "exchange", "exchange_of": "rma-1", "credit_minor": credit_minor}
-    return o.PlaceExchange(**OF, content=o.OrderContent(**{**PLACE.model_dump(), **told}))
+    return o.PlaceExchange(**OF, content=o.OrderContent(**{**PLACE.content, **told}))
 
 
 def source(attempt: int, *units: Units, **backordered: int) -> o.SourceOrder:

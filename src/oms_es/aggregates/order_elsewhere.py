@@ -147,7 +147,9 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
         return
     without = _without_elsewhere(order, command)
     if without.lines == ():
-        yield from _nothing_left(order, {}, None)
+        if order.phase not in o.FINAL_PHASES:
+            changes.require_before_release(order, "amended")
+            yield from _nothing_left(order, {}, None)
     elif order.phase != "completed" or not order.elsewhere:
         yield from changes.amend(order, without)
 
