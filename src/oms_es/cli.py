@@ -24,7 +24,7 @@ from oms_es.audit import as_of, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.readers import standing
 from oms_es.audit.verify import Report, verify
-from oms_es.cli_import import import_orders
+from oms_es.cli_import import import_callbacks, import_orders
 from oms_es.cli_status import interests_of, status
 from oms_es.commands import add_to, changed, verbs
 from oms_es.demo import run as demo_run
@@ -93,6 +93,8 @@ exceptions_app = typer.Typer(help="What a person must look at, until it is settl
 letters_app = typer.Typer(help="Input from outside that could not be used.", no_args_is_help=True)
 reference_app = typer.Typer(help="What is published: message schemas, AsyncAPI, pages.", no_args_is_help=True)
 app.add_typer(orders_app, name="orders")
+callbacks_app = typer.Typer(help="What payment providers and carriers report.", no_args_is_help=True)
+app.add_typer(callbacks_app, name="callbacks")
 app.add_typer(report_app, name="report")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(exceptions_app, name="exceptions")
@@ -290,6 +292,7 @@ def migrate_database() -> None:
 
 
 orders_app.command("import")(import_orders)
+callbacks_app.command("import")(import_callbacks)
 
 
 @stock_app.command("show")

@@ -23,6 +23,8 @@ from oms_es.terminal import Json, print_json, say, set_up, writing
 Dialect = Literal[
     "canonical", "shopify", "shopify_updated", "shopify_cancelled", "shopify_fulfillment", "shopify_refund"
 ]
+Dialect = Literal["canonical", "shopify", "shopify_updated", "shopify_cancelled"]
+CallbackDialect = Literal["stripe", "payment_callback", "easypost_tracker", "carrier_callback"]
 InputName = Annotated[str, typer.Argument(metavar="FILE|-", help="A line each; gzip is unpacked; - is stdin.")]
 Anyway = Annotated[
     bool, typer.Option("--anyway", help="Go on although none of the first lines can be used: all become dead letters.")
@@ -79,6 +81,22 @@ def import_orders(
     """Take orders in, one per line. A line that cannot be used is kept as a dead letter; the rest goes on."""
     taken = import_lines(file, dialect, run=not no_run, anyway=anyway)
     tell(taken, json=json, hint="a corrected order may simply be imported again")
+
+
+def import_callbacks(
+    file: InputName,
+    *,
+    dialect: Annotated[CallbackDialect, typer.Option("--format", help="Who wrote them, and in which words.")],
+    json: Json = False,
+    no_run: NoRun = False,
+    anyway: Anyway = False,
+) -> None:
+    """Take in what payment providers and carriers reported, one callback per line, such as a provider's export.
+
+    What was taken before changes nothing. A line that cannot be used is kept as a dead letter; the rest goes on.
+    """
+    taken = import_lines(file, dialect, run=not no_run, anyway=anyway)
+    tell(taken, json=json, hint="a corrected callback may simply be imported again")
 
 
 def import_lines(file: str, dialect: str, *, run: bool, anyway: bool) -> Tally:

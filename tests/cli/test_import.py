@@ -182,3 +182,50 @@ def test_what_is_imported_alone_is_gone_on_with_before_the_command_returns(
         with EmbeddedPostgres(home).open(exclusive=False) as server, psycopg.connect(server.url) as connection:
             phases = connection.execute("SELECT phase, count(*) FROM order_status GROUP BY phase").fetchall()
     assert phases == [("completed", 100)]
+
+
+DISPUTE = {
+    "object": "event",
+    "type": "charge.dispute.created",
+    "data": {"object": {"id": "dp_1", "amount": 100, "currency": "eur", "charge": "ch_1", "status": "needs_response"}},
+}
+TRACKER = {
+    "object": "Tracker",
+    "carrier": "USPS",
+    "tracking_code": "N1",
+    "status": "in_transit",
+    "updated_at": "2026-01-05T10:00:00Z",
+}
+SEEN = {"shipment_id": "nobody", "status": "picked_up", "occurred_at": "2026-01-05T10:00:00Z"}
+HELD = {"operation": "authorize", "outcome": "succeeded", "payment_id": "nobody", "reference": "a"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "told", "changed", "rejected"),
+    [
+        ("stripe", DISPUTE, 1, 0),
+        ("easypost_tracker", TRACKER, 1, 0),
+        ("payment_callback", HELD, 0, 1),
+        ("carrier_callback", SEEN, 0, 1),
+    ],
+)
+def test_callbacks_of_every_dialect_come_in_from_stdin_and_again_change_nothing(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch, dialect: str, told: dict[str, Any], changed: int, rejected: int
+) -> None:
+    def imported() -> tuple[int, dict[str, int]]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(lines_of(told)))))
+        code, out, _ = oms("callbacks", "import", "-", "--format", dialect, "--json")
+        return code, json.loads(out)
+
+    code, taken = imported()
+    assert (taken["changed"], taken["rejected"]) == (changed, rejected)
+    assert code == (Code.BURIED if rejected else Code.OK)
+    assert imported()[1]["changed"] == 0
+
+
+def test_callbacks_that_say_nothing_of_a_payment_are_skipped(oms: Oms, tmp_path: Path) -> None:
+    payout = {"object": "event", "type": "payout.paid", "data": {"object": {"id": "po_1"}}}
+    (tmp_path / "events.jsonl").write_bytes(lines_of(payout, DISPUTE))
+    code, out, _ = oms("callbacks", "import", str(tmp_path / "events.jsonl"), "--format", "stripe", "--json")
+    taken = json.loads(out)
+    assert (code, taken["skipped"], taken["accepted"], taken["rejected"]) == (Code.OK, 1, 1, 0)
