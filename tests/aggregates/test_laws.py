@@ -657,10 +657,12 @@ def money_holds(state: order.Order, history: Sequence[Event]) -> None:
                 borne[charge.payment_id] = borne.get(charge.payment_id, 0) + charge.amount_minor
         assert all(n <= state.payments[key].due.amount_minor for key, n in borne.items())
     refunded = total(history, o.OrderRefundRequested)
-    assert refunded <= sum(order_money.taken_by_payment(state).values())
+    assert refunded <= sum(order_money.taken_by_payment(state).values()) + state.content.credit_minor
+    assert state.credit_left + state.credit_back <= state.content.credit_minor
     for event in history:
         if isinstance(event, o.OrderRefundRequested):
-            assert event.amount_minor == sum(part.amount_minor for part in event.parts)
+            credit = event.credit.amount_minor if event.credit else 0
+            assert event.amount_minor == sum(part.amount_minor for part in event.parts) + credit
             for part in event.parts:
                 assert part.amount_minor == sum(allocation.amount_minor for allocation in part.allocations)
 

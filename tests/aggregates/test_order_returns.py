@@ -273,7 +273,12 @@ def left(amount_minor: int, exchange: str = "x") -> x.RefundCredit:
 def test_what_an_exchange_does_not_use_goes_back_once_and_never_more_than_was_credited() -> None:
     told = Told(*EXCHANGED, left(350))
     due = told.only(o.OrderRefundRequested)
-    assert (due.refund_id, due.amount_minor, due.reason, due.rma_id) == ("r1/x", 350, "left of exchange r1", None)
+    assert (due.refund_id, due.amount_minor, due.reason, due.rma_id) == (
+        "return/r1/left/x",
+        350,
+        "left of exchange r1",
+        None,
+    )
     assert due.refunded_units == {}
     (part,) = due.parts
     assert (part.payment_id, part.amount_minor) == (f"{ID}.1", 350)
@@ -281,7 +286,7 @@ def test_what_an_exchange_does_not_use_goes_back_once_and_never_more_than_was_cr
     assert told.tell(left(350)) == []
     told.tell(left(251, "y"))
     refused = told.only(x.OrderCreditRefused)
-    assert (refused.rma_id, refused.credit_id) == ("r1", "r1/y")
+    assert (refused.rma_id, refused.credit_id) == ("r1", "return/r1/left/y")
     assert told.tell(left(251, "y")) == []
     told.tell(left(250, "z"))
     assert told.only(o.OrderRefundRequested).amount_minor == 250

@@ -181,6 +181,24 @@ def test_an_exchange_that_is_cancelled_gives_its_credit_back_whole_and_any_other
     assert Told(PLACE, CANCEL).shapes() == ["OrderCancelled"]
 
 
+def test_the_credit_of_a_parcel_that_is_stopped_goes_back_with_the_rest_of_the_order() -> None:
+    told = Told(granted(1000), *LOCKING, paid(), stopped(1), dispatched(2))
+    assert told.shapes() == ["OrderShipmentDispatched", "OrderShipped", "OrderCreditLeft"]
+    worth = told.state.plans[f"{ID}.2"].worth_minor
+    assert told.only(o.OrderCreditLeft).amount_minor == 1000 - (worth - 50), "50 were paid"
+    whole = Told(granted(1000), *LOCKING, paid(), dispatched(1), dispatched(2))
+    assert whole.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
+
+
+def test_the_credit_of_an_exchange_that_is_stopped_whole_goes_back_beside_what_was_left_of_it() -> None:
+    told = Told(granted(1100), *LOCKING)
+    first = told.only(o.OrderCreditLeft)
+    told.tell(stopped(1))
+    told.tell(stopped(2))
+    rest = told.only(o.OrderCreditLeft)
+    assert [(left.amount_minor, left.credit_id) for left in (first, rest)] == [(50, ""), (1050, "rest")]
+
+
 def test_a_cent_of_credit_that_is_left_is_given_back() -> None:
     exchange = granted(1051)
     assert Told(exchange, *LOCKING).only(o.OrderCreditLeft).amount_minor == 1

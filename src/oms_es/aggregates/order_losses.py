@@ -65,7 +65,7 @@ def _sent_again(order: Order, lost: o.OrderShipmentLost, credit_id: str) -> x.Or
     allocations: Sequence[RefundAllocation] = ()
     if lost.worth_minor:
         allocations, _ = money.allocations_of(order, _asked(lost, credit_id))
-        _require_unspent(order, lost.worth_minor)
+        money.require_unspent(order, lost.worth_minor)
     lines = tuple(_lines(lost.lines))
     goods = sum(line.quantity * line.unit_price_minor for line in lines)
     told = {name: getattr(order.content, name) for name in SENT_AS}
@@ -99,14 +99,6 @@ SENT_AS = (
     "pickup",
     "pickup_at",
 )
-
-
-def _require_unspent(order: Order, worth_minor: int) -> None:
-    taken, back = sum(money.taken_by_payment(order).values()), sum(order.given_back.values())
-    if worth_minor > taken - back - order.credited:
-        raise Refused(
-            "exceeds_payment", f"{worth_minor} is more than what is left of what order {order.order_id} paid; refund it"
-        )
 
 
 def _lines(shares: Iterable[o.LineShare]) -> Iterator[o.OrderLine]:

@@ -212,22 +212,61 @@ def _refund_requested(
     """`spared`: of what was paid, what pays for an exchange now."""
     assert order.content
     total = sum(allocation.amount_minor for allocation in allocations)
-    refundable = {key: n - order.given_back.get(key, 0) for key, n in taken_by_payment(order).items()}
+    refundable = _refundable(order)
     left = sum(refundable.values()) - spared
     if total > left:
         raise Refused(
             "exceeds_payment", f"{total} is more than the {left} left of what order {order.order_id} paid; lower it"
         )
     amounts = zip(refundable, apportion(total, list(refundable.values())), strict=True)
+    parts = list(_by_payment([(key, n) for key, n in amounts if n], allocations))
     return o.OrderRefundRequested(
         order_id=order.order_id,
         refund_id=refund_id,
         amount_minor=total,
         currency=order.content.currency,
         reason=reason,
-        parts=tuple(_by_payment([(key, n) for key, n in amounts if n], allocations)),
+        parts=tuple(part for part in parts if part.payment_id != CREDIT),
         refunded_units=units,
+        credit=next((_credit_part(order, part) for part in parts if part.payment_id == CREDIT), None),
     )
+
+
+CREDIT = ""
+"""Beside an exchange's payments, what the returned goods paid of it."""
+
+
+def _refundable(order: Order) -> dict[str, int]:
+    """By payment, and of an exchange the credit that it used."""
+    left = {key: n - order.given_back.get(key, 0) for key, n in taken_by_payment(order).items()}
+    if credit := credit_used(order) - order.credit_back:
+        left[CREDIT] = credit
+    return left
+
+
+def _credit_part(order: Order, part: o.RefundPart) -> o.CreditPart:
+    assert order.content
+    return o.CreditPart(
+        exchange_of=order.content.exchange_of or "", amount_minor=part.amount_minor, allocations=part.allocations
+    )
+
+
+def credit_used(order: Order) -> int:
+    """What of its credit the parcels that left are worth beyond what payments bear."""
+    assert order.content
+    worth = sum(plan.worth_minor for plan in left_plans(order))
+    charged = sum(charge.amount_minor for plan in left_plans(order) for charge in charges_of(order, plan))
+    return min(max(worth - charged, 0), order.content.credit_minor - order.credit_left)
+
+
+def require_unspent(order: Order, worth_minor: int) -> None:
+    """Raises Refused where goods were not paid for, or what was paid went back otherwise: they pay for nothing."""
+    left = sum(_refundable(order).values()) - order.credited
+    if worth_minor > left:
+        raise Refused(
+            "exceeds_payment",
+            f"{worth_minor} is more than the {left} left of what order {order.order_id} paid; settle it by a refund",
+        )
 
 
 def allocations_of(order: Order, command: o.RefundOrder) -> tuple[list[RefundAllocation], dict[str, int]]:

@@ -136,6 +136,7 @@ def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:
 def _exchanged(order: Order, known: Return, command: x.CreditReturn, refund: o.RefundOrder) -> x.OrderExchangeCredited:
     allocations, units = money.allocations_of(order, refund)
     worth = sum(allocation.amount_minor for allocation in allocations)
+    money.require_unspent(order, worth)
     return x.OrderExchangeCredited(
         order_id=command.order_id,
         rma_id=command.rma_id,
@@ -148,7 +149,8 @@ def _exchanged(order: Order, known: Return, command: x.CreditReturn, refund: o.R
 
 def refund_credit(order: Order, command: x.RefundCredit) -> Iterator[o.OrderEvent]:
     """Never refused, as above."""
-    refund_id = f"{command.rma_id}/{command.exchange_order_id}"
+    name = (command.rma_id, "left", command.exchange_order_id, *filter(None, [command.credit_id]))
+    refund_id = names.RETURN + names.made_of(*name)
     if refund_id in order.applied:
         return
     try:

@@ -87,6 +87,8 @@ class Order(NamedTuple):
     written_off: int = 0  # of the total, what nobody is charged for
     returns: HashTrieMap[str, Return] = HashTrieMap()
     credited: int = 0  # of what was paid, what pays for an exchange now
+    credit_left: int = 0  # of its own credit, what it did not use
+    credit_back: int = 0  # of its own credit, what it used and gives back
     delivered_at: Moment | None = None  # the last delivery
     joined: bool = False  # it began with locks of other orders
     given: HashTrieMap[Held, int] = HashTrieMap()  # locks of other orders that came before it began
@@ -546,13 +548,23 @@ def _refund_requested(order: Order, event: o.OrderRefundRequested) -> Order:
         credit += sum(a.amount_minor for a in part.allocations if a.kind == "credit")
     if event.rma_id is not None and event.refunded_units:
         order = _return_credited(order, event.rma_id, event.refunded_units)
+    if event.credit:
+        refunded = plus(refunded, (((a.kind, a.line_id), a.amount_minor) for a in event.credit.allocations))
+        credit += sum(a.amount_minor for a in event.credit.allocations if a.kind == "credit")
     return order._replace(
         applied=order.applied.insert(event.refund_id),
         refunded=refunded,
         given_back=given_back,
         refunded_units=plus(order.refunded_units, event.refunded_units.items()),
         credited=order.credited - credit,
+        credit_back=order.credit_back + (event.credit.amount_minor if event.credit else 0),
     )
+
+
+def _credit_left(order: Order, event: o.OrderCreditLeft) -> Order:
+    """Unless it is of another order, that has its name."""
+    own = order.content is not None and event.exchange_of == order.content.exchange_of
+    return order._replace(credit_left=order.credit_left + event.amount_minor) if own else order
 
 
 def _delivered(order: Order, event: o.OrderShipmentDelivered) -> Order:
@@ -658,6 +670,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderCancellationRequested: _cancellation_requested,
     o.OrderCancellationRefused: _cancellation_refused,
     o.OrderRefundRequested: _refund_requested,
+    o.OrderCreditLeft: _credit_left,
     x.OrderReturnRequested: _return_requested,
     x.OrderReturnEnded: _return_ended,
     x.OrderExchangeCredited: _exchange_credited,

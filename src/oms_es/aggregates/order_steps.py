@@ -95,7 +95,7 @@ def proceed(order: Order) -> Iterator[o.OrderEvent]:
         )
     elif not order.holds:
         yield released(order)
-        yield from _credit_left(order, order.content.credit_minor - order.content.total_minor)
+        yield from _credit_left(order, order.content.total_minor)
 
 
 def released(order: Order) -> o.OrderReleased:
@@ -175,17 +175,20 @@ def ended(order: Order, reason: str) -> Iterator[o.OrderEvent]:
     """It is cancelled, and everything goes back."""
     assert order.content
     yield cancelled(order, reason)
-    yield from _credit_left(order, order.content.credit_minor)
+    yield from _credit_left(order, 0)
 
 
-def _credit_left(order: Order, amount_minor: int) -> Iterator[o.OrderCreditLeft]:
+def _credit_left(order: Order, used_minor: int) -> Iterator[o.OrderCreditLeft]:
+    """Beside what was left of it before."""
     assert order.content
+    amount_minor = order.content.credit_minor - order.credit_left - used_minor
     if order.content.exchange_of is not None and amount_minor > 0:
         yield o.OrderCreditLeft(
             order_id=order.order_id,
             exchange_of=order.content.exchange_of,
             amount_minor=amount_minor,
             currency=order.content.currency,
+            credit_id="rest" if order.credit_left else "",
         )
 
 
@@ -205,6 +208,7 @@ def milestones(order: Order) -> Iterator[o.OrderEvent]:
         return
     if order.phase in ("fulfilling", "cancelling"):
         yield o.OrderShipped(order_id=order.order_id)
+        yield from _credit_left(order, money.credit_used(order))
     if "dispatched" not in statuses and order.phase != "completed":
         yield completed(order)
 

@@ -36,7 +36,7 @@ class Rma(NamedTuple):
     inspections: HashTrieSet[str] = HashTrieSet()
     inspected: Counts = HashTrieMap()
     accepted: Counts = HashTrieMap()  # inspected and worth something, and not credited yet
-    credit_left_of: HashTrieSet[str] = HashTrieSet()  # orders that were sent in exchange
+    credit_left_of: HashTrieSet[tuple[str, str]] = HashTrieSet()  # by order that was sent in exchange
 
     @property
     def expected(self) -> dict[str, int]:
@@ -83,8 +83,8 @@ def evolve(rma: Rma, event: r.RmaEvent) -> Rma:
             )
         case r.RmaCreditDue():
             return rma._replace(accepted=HashTrieMap())
-        case r.RmaCreditLeft(exchange_order_id=order):
-            return rma._replace(credit_left_of=rma.credit_left_of.insert(order))
+        case r.RmaCreditLeft(exchange_order_id=order, credit_id=name):
+            return rma._replace(credit_left_of=rma.credit_left_of.insert((order, name)))
         case r.RmaClosed():
             return rma._replace(status="closed")
     return rma
@@ -270,9 +270,12 @@ def _lapse(rma: Rma, _: r.LapseRma) -> Iterator[r.RmaEvent]:
 
 
 def _credit_left(rma: Rma, command: r.RecordCreditLeft) -> Iterator[r.RmaEvent]:
-    if command.exchange_order_id not in rma.credit_left_of:
+    if (command.exchange_order_id, command.credit_id) not in rma.credit_left_of:
         yield r.RmaCreditLeft(
-            **_of(rma), exchange_order_id=command.exchange_order_id, amount_minor=command.amount_minor
+            **_of(rma),
+            exchange_order_id=command.exchange_order_id,
+            amount_minor=command.amount_minor,
+            credit_id=command.credit_id,
         )
 
 

@@ -30,6 +30,10 @@ class OrderBook:
         self.lines: dict[str, tuple[str, int]] = {}  # SKU and units
         self.bundles: dict[str, dict[str, int]] = {}
         self.total = 0
+        self.credit = 0  # that it was sent with, as an exchange
+        self.credit_back = 0  # of that, what it did not use or gives back
+        self.exchange_of: str | None = None
+        self.credited = 0  # what pays for exchanges
         self.not_charged = 0  # credit of an exchange, and what was written off by hand
         self.plans: dict[str, o.ShipmentPlan] = {}
         self.charges: dict[str, dict[str, int]] = {}  # by parcel and payment
@@ -81,6 +85,10 @@ class OrderBooks:
         self.giving: dict[tuple[str, str], int] = {}  # by payment and refund
         self.shared = Check("shares conserved: lines and shipping of the parcels = what they are charged = the total")
         self.given = Check("refunds conserved: their parts sum to them, and are no more than what was paid for each")
+        self.grants: dict[str | None, int] = {}  # by the return, or the loss, that an exchange is for
+        self.granted = Check(
+            "exchanges: each was granted, and its credit is used or goes back to those who paid for it"
+        )
         self.returned = Check("returns conserved: credited <= accepted <= received <= asked back <= shipped, by line")
         self._told: Mapping[type[Event], Callable[[Recorded, Any], None]] = {
             o.OrderPlaced: self._placed,
@@ -105,6 +113,7 @@ class OrderBooks:
             p.PaymentCaptureFailed: self._not_taken,
             p.PaymentReauthorizationRequested: self._not_taken,
             o.OrderRefundRequested: self._refund,
+            o.OrderCreditLeft: self._credit_left,
             x.OrderExchangeCredited: self._credit,
             p.PaymentRefundRequested: self._giving,
             p.PaymentRefundShort: self._giving_less,
@@ -119,18 +128,24 @@ class OrderBooks:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        return self.shared, self.given, self.returned
+        return self.shared, self.given, self.returned, self.granted
 
     def told(self, recorded: Recorded) -> None:
         if tell := self._told.get(type(recorded.event)):
             tell(recorded, recorded.event)
 
-    def _placed(self, _: Recorded, event: o.OrderPlaced) -> None:
+    def _placed(self, recorded: Recorded, event: o.OrderPlaced) -> None:
         book = self.orders[event.order_id]
         book.lines = {line.line_id: (line.sku, line.quantity) for line in event.lines}
         goods = sum(line.quantity * line.unit_price_minor for line in event.lines)
         book.total = goods + event.shipping_minor + event.tax_minor - event.discount_minor
-        book.not_charged = event.credit_minor
+        book.not_charged = book.credit = event.credit_minor
+        book.exchange_of = event.exchange_of
+        if event.kind == "exchange":
+            granted = self.grants.get(event.exchange_of)
+            self._expect(
+                self.granted, recorded, granted == book.credit, f"a credit of {book.credit}, granted was {granted}"
+            )
 
     def _bundled(self, _: Recorded, event: o.OrderBundlesExploded | o.OrderJoined) -> None:
         self.orders[event.order_id].bundles.update(event.bundles)
@@ -240,15 +255,37 @@ class OrderBooks:
     def _refund(self, recorded: Recorded, event: o.OrderRefundRequested) -> None:
         book = self.orders[event.order_id]
         n, parts = event.amount_minor, sum(part.amount_minor for part in event.parts)
+        if event.credit:
+            parts += event.credit.amount_minor
+            book.credit_back += event.credit.amount_minor
+            self._expect_within_credit(recorded, book)
         self._expect(self.given, recorded, n == parts, f"parts sum to {parts}, the refund is {n}")
         for part in event.parts:
             book.parts[event.refund_id, part.payment_id] = part
             self._expect_sum(recorded, part.payment_id, part)
         allocations = [allocation for part in event.parts for allocation in part.allocations]
+        allocations += event.credit.allocations if event.credit else ()
+        book.credited -= sum(allocation.amount_minor for allocation in allocations if allocation.kind == "credit")
+        self._expect(self.granted, recorded, book.credited >= 0, f"{-book.credited} more than was credited goes back")
         self._count(recorded, book, allocations, event.refunded_units)
 
     def _credit(self, recorded: Recorded, event: x.OrderExchangeCredited) -> None:
-        self._count(recorded, self.orders[event.order_id], event.allocations, event.credited_units)
+        book, credit = self.orders[event.order_id], event.content.credit_minor
+        book.credited += credit
+        worth = sum(allocation.amount_minor for allocation in event.allocations)
+        self._expect(self.granted, recorded, credit == worth, f"{credit} is granted for goods worth {worth}")
+        self.grants[event.content.exchange_of] = credit
+        self._count(recorded, book, event.allocations, event.credited_units)
+
+    def _credit_left(self, recorded: Recorded, event: o.OrderCreditLeft) -> None:
+        book = self.orders[event.order_id]
+        if book.exchange_of == event.exchange_of:
+            book.credit_back += event.amount_minor
+            self._expect_within_credit(recorded, book)
+
+    def _expect_within_credit(self, recorded: Recorded, book: OrderBook) -> None:
+        within = book.credit_back <= book.credit
+        self._expect(self.granted, recorded, within, f"{book.credit_back} goes back of a credit of {book.credit}")
 
     def _count(
         self,

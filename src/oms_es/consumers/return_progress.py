@@ -1,7 +1,7 @@
 """Return progress: what became of a return is told to its order, its stock, and the order that is sent instead.
 
 Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaClosed, RmaInspected, OrderShipmentReturned, OrderExchangeCredited,
-         OrderCreditLeft
+         OrderCreditLeft, OrderRefundRequested
 Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceExchange, RecordCreditLeft
 Decides  nothing; the order knows what was paid, the stock where it belongs.
 """
@@ -90,12 +90,27 @@ def send_the_exchange(event: x.OrderExchangeCredited) -> Iterator[Command]:
 
 @consumer.on(o.OrderCreditLeft)
 def tell_the_return(event: o.OrderCreditLeft) -> Iterator[Command]:
-    """Or, of a parcel that was lost and is not sent again after all, the order that it was of."""
-    credit: Any = {"rma_id": event.exchange_of, "exchange_order_id": event.order_id, "amount_minor": event.amount_minor}
-    if shipment_id := o.lost_shipment_of(event.exchange_of):
-        yield x.RefundCredit(order_id=shipment_id.rpartition(".")[0], **credit)
-    else:
-        yield r.RecordCreditLeft(**credit)
+    yield _credit_back(event.order_id, event.exchange_of, event.amount_minor, event.credit_id)
+
+
+@consumer.on(o.OrderRefundRequested)
+def tell_the_return_of_a_refund(event: o.OrderRefundRequested) -> Iterator[Command]:
+    """Of an exchange that comes back itself: what it was paid with goes the same way, round by round."""
+    if part := event.credit:
+        yield _credit_back(event.order_id, part.exchange_of, part.amount_minor, event.refund_id)
+
+
+def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: str) -> Command:
+    """To the return that granted it or, of a parcel that was lost, to the order that it was of."""
+    credit: Any = {
+        "rma_id": exchange_of,
+        "exchange_order_id": order_id,
+        "amount_minor": amount_minor,
+        "credit_id": credit_id,
+    }
+    if shipment_id := o.lost_shipment_of(exchange_of):
+        return x.RefundCredit(order_id=shipment_id.rpartition(".")[0], **credit)
+    return r.RecordCreditLeft(**credit)
 
 
 @consumer.on(r.RmaCreditLeft)
@@ -105,4 +120,5 @@ def give_the_rest_back(event: r.RmaCreditLeft) -> Iterator[Command]:
         rma_id=event.rma_id,
         exchange_order_id=event.exchange_order_id,
         amount_minor=event.amount_minor,
+        credit_id=event.credit_id,
     )

@@ -767,6 +767,8 @@ class OrderCreditLeft(OrderEvent):
     exchange_of: str
     amount_minor: int
     currency: str
+    credit_id: str = ""
+    """Where it is not the first that is left."""
 
 
 class OrderPresold(OrderEvent):
@@ -1203,6 +1205,14 @@ class RefundPart(Message):
     allocations: tuple[RefundAllocation, ...]
 
 
+class CreditPart(Message):
+    """Of a refund of an exchange, what goes back to whoever paid for the returned goods: by way of their return."""
+
+    exchange_of: str
+    amount_minor: int
+    allocations: tuple[RefundAllocation, ...]
+
+
 class OrderRefundRequested(OrderEvent):
     refund_id: str
     amount_minor: int
@@ -1213,6 +1223,8 @@ class OrderRefundRequested(OrderEvent):
     """Of each line that was refunded by units."""
     rma_id: str | None = None
     """The return that it is for, if it is for one."""
+    credit: CreditPart | None = None
+    """What of `amount_minor` was never paid for this order, but for the one that it was sent in exchange for."""
 
 
 class OrderCancellationRequested(OrderEvent):

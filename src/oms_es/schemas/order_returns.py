@@ -13,7 +13,7 @@ from oms_es.kernel import SystemCommand
 from oms_es.schemas.order import LINES_MAX, LineUnits, OrderCommand, OrderContent, OrderEvent, OrderLine
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.rma import ExpectedLine, Lines, Resolution
-from oms_es.schemas.types import AMOUNT_MINOR_MAX, Identifier, Moment, ShortName, at_most
+from oms_es.schemas.types import AMOUNT_MINOR_MAX, NAMED_OR_NOT, Identifier, Moment, ShortName, at_most
 
 
 class RequestReturn(OrderCommand):
@@ -41,6 +41,8 @@ class RefundCredit(OrderCommand, SystemCommand):
     rma_id: Identifier
     exchange_order_id: Identifier
     amount_minor: Annotated[PositiveInt, at_most(AMOUNT_MINOR_MAX)]
+    credit_id: Annotated[str, NAMED_OR_NOT] = ""
+    """Where it is not the first that goes back of that exchange."""
 
 
 class RecordReturnEnded(OrderCommand, SystemCommand):

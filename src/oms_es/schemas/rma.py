@@ -143,6 +143,8 @@ class RecordCreditLeft(RmaCommand, SystemCommand):
 
     exchange_order_id: Identifier
     amount_minor: Annotated[PositiveInt, at_most(AMOUNT_MINOR_MAX)]
+    credit_id: Annotated[str, NAMED_OR_NOT] = ""
+    """Where it is not the first that is left of that exchange."""
 
 
 class RmaEvent(Event):
@@ -219,6 +221,7 @@ class RmaCreditDue(RmaEvent):
 class RmaCreditLeft(RmaEvent):
     exchange_order_id: str
     amount_minor: int
+    credit_id: str = ""
 
 
 class RmaClosed(RmaEvent):
