@@ -23,7 +23,6 @@ from oms_es.terminal import Json, print_json, say, set_up, writing
 Dialect = Literal[
     "canonical", "shopify", "shopify_updated", "shopify_cancelled", "shopify_fulfillment", "shopify_refund"
 ]
-Dialect = Literal["canonical", "shopify", "shopify_updated", "shopify_cancelled"]
 CallbackDialect = Literal["stripe", "payment_callback", "easypost_tracker", "carrier_callback"]
 InputName = Annotated[str, typer.Argument(metavar="FILE|-", help="A line each; gzip is unpacked; - is stdin.")]
 Anyway = Annotated[
