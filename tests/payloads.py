@@ -6,7 +6,7 @@ import json
 
 from pydantic import BaseModel
 
-from oms_es.channels import shopify
+from oms_es.channels import shopify_order as shopify
 from oms_es.gateways import carrier, easypost, payment_provider, stripe
 from oms_es.schemas.order import PlaceOrder
 from oms_es.simulation.inputs import Inputs
@@ -14,6 +14,8 @@ from oms_es.simulation.inputs import Inputs
 SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "canonical": (PlaceOrder,),
     "shopify": (shopify.ShopifyOrder,),
+    "shopify_fulfillment": (shopify.FulfillmentTold,),
+    "shopify_refund": (shopify.RefundTold,),
     "payment_callback": (payment_provider.Callback,),
     "carrier_callback": (carrier.Callback,),
     "easypost_tracker": (easypost.Tracker, easypost.Webhook),
