@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal, TypeVar
@@ -122,6 +123,22 @@ for name, group in groups.items():
 order_app, stock_app, shipment_app = groups["order"], groups["stock"], groups["shipment"]
 
 Directory = Annotated[Path, typer.Argument(file_okay=False, help="Where it is.")]
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"oms-es {metadata.version('oms-es')}, schema {schema.SCHEMA_VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def of_every_command(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """An event-sourced order processing engine: stock that cannot be oversold, orders that explain themselves."""
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,8 @@ def test_which_read_models_are_to_be_rebuilt_must_be_said(oms: Any, arguments: t
     code, _, said = oms("rebuild", *arguments)
     assert code == Code.USAGE
     assert "stock_levels" in said or "--all" in said
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == Code.OK
+    assert re.fullmatch(r"oms-es \d+\.\d+\.\d+\S*, schema \d+\n", capsys.readouterr().out)
