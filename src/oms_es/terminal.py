@@ -32,6 +32,7 @@ OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHAN
 At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
 Level = Literal["debug", "info", "warning", "error"]
 HINT_OF_GATEWAYS = "for trying things out, OMS_GATEWAYS=simulated runs simulators"
+WORLD_POLL_SECONDS = 0.05
 P = TypeVar("P", bound=Parts)
 
 
@@ -64,8 +65,30 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
         with opened(Engine(place.url, alone=place.alone, simulated=is_simulated(settings))) as engine:
             yield engine
             if place.alone and run:
-                engine.settle()
+                settle(engine)
                 tell_what_waits(engine)
+
+
+def settle(engine: Engine) -> None:
+    """Until everything is at rest; what is left, and what it waits for, is seen on a terminal."""
+    engine.require_the_log()
+    with display.progress_on(display.console_on(sys.stderr)) as progress:
+        task = progress.add_task("doing what follows", total=None)
+        while not engine.loop.stopped and ((taken := engine.loop.turn()) or waits_for(engine)):
+            end = engine.log.end
+            what = "doing what follows" if taken else f"waiting for {waits_for(engine)}"
+            progress.update(task, description=what, completed=end - engine.loop.behind(end), total=end)
+            if not taken:
+                engine.bell.wait(WORLD_POLL_SECONDS)
+    engine.settle()
+
+
+def waits_for(engine: Engine) -> str:
+    """What an engine that has nothing else to do waits for; empty if it is at rest."""
+    answers = engine.world.outstanding()
+    callbacks = [f"{answers:,} answers of the simulated world"] if answers else []
+    silent = [f"{name}, which does not answer" for name in engine.loop.paused()]
+    return ", ".join(callbacks + silent)
 
 
 def is_simulated(settings: Settings) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -13,8 +13,12 @@ from conftest import reachable_directory
 from oms_es.app import CONSUMERS, Engine, migrate
 from oms_es.cli import main
 from oms_es.failures import Code
-from oms_es.runtime.loop import Stopped
+from oms_es.kernel import Command, GatewayUnavailable, Recorded
+from oms_es.runtime.loop import GatewayWorker, Stopped
+from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
+from oms_es.schemas.stock import ReceiveStock
+from oms_es.terminal import settle, waits_for
 from oms_es.workers import INTERESTS
 
 Oms = Callable[..., tuple[int, str, str]]
@@ -106,3 +110,30 @@ def test_where_no_engine_runs_everything_should_be_at_rest(
         assert main(["verify"]) == Code.OK
         assert main(["status"]) == Code.OK
     assert "every role has taken everything" in capsys.readouterr().err
+
+
+def test_a_settle_says_what_it_waits_for_and_goes_on_once_that_answers(database_url: str) -> None:
+    migrate(database_url)
+    outages = [2]
+    with Engine(database_url, poll_seconds=0.05) as engine:
+        (worker,) = (
+            p for p in engine.loop.participants if isinstance(p, GatewayWorker) and p.name == "payment_provider"
+        )
+        answer = worker.gateway.perform
+
+        def perform(intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+            if outages[0]:
+                outages[0] -= 1
+                raise GatewayUnavailable("closed for lunch")
+            return answer(intents)
+
+        worker.gateway.perform = perform  # type: ignore[method-assign] # the provider's outage, at its own door
+        received = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=1)
+        engine.tell("test", [OpenLocation(location="berlin", country="DE"), received, PLACED])
+        while not engine.loop.paused():
+            engine.loop.turn()
+        assert waits_for(engine) == "payment_provider, which does not answer"
+        settle(engine)
+        assert (waits_for(engine), outages) == ("", [0])
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT phase FROM order_status").fetchone() == ("completed",)

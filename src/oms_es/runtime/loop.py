@@ -468,6 +468,10 @@ class Loop:
         """Those that follow a feed."""
         return [participant for participant in self.participants if isinstance(participant, FeedReader)]
 
+    def paused(self) -> list[str]:
+        """Those whose world does not answer; they are asked again."""
+        return sorted(self._paused_until)
+
     def behind(self, end: int) -> int:
         """How many events the slowest of those that could go on has not seen of a log that ends here."""
         waiting = {*self.stopped, *self._paused_until}
