@@ -65,12 +65,14 @@ def _pending(event: Any, operation: Any, part: str, ref: str) -> Command:
 
 def _chased(event: p.PaymentAnswerChased, _: str, __: datetime) -> list[list[Command]]:
     of: Any = {"payment_id": event.payment_id, "reference": event.key}
-    told: Command = (
-        p.RecordCapture(**of, capture_id=event.part)
-        if event.operation == "capture"
-        else p.RecordRefund(**of, refund_id=event.part)
-    )
-    return [[told], [_pending(event, event.operation, event.part, event.key)]]
+    told: dict[str, Callable[[], Command]] = {
+        "authorize": lambda: p.RecordAuthorization(**of),
+        "reauthorize": lambda: p.RecordReauthorization(**of, capture_id=event.part),
+        "capture": lambda: p.RecordCapture(**of, capture_id=event.part),
+        "void": lambda: p.RecordVoid(**of, void_id=event.part),
+        "refund": lambda: p.RecordRefund(**of, refund_id=event.part),
+    }
+    return [[told[event.operation]()], [_pending(event, event.operation, event.part, event.key)]]
 
 
 def _renewal(event: p.PaymentReauthorizationRequested, ref: str, _: datetime) -> list[list[Command]]:
