@@ -27,6 +27,8 @@ from oms_es.audit.readers import standing
 from oms_es.audit.verify import Report, verify
 from oms_es.cli_import import import_callbacks, import_orders
 from oms_es.cli_status import interests_of, status
+from oms_es.cli_topics import app as topics_app
+from oms_es.cli_topics import kafka_of
 from oms_es.commands import add_to, changed, verbs
 from oms_es.demo import run as demo_run
 from oms_es.desk import exceptions as desk_exceptions
@@ -40,7 +42,7 @@ from oms_es.reference.json_schemas import messages
 from oms_es.reference.narrowings import NARROWINGS
 from oms_es.runtime import metrics, schema
 from oms_es.runtime.codec import Cause, Codec
-from oms_es.runtime.kafka import Config, KafkaUnavailable, connection, create_topics
+from oms_es.runtime.kafka import Config, create_topics
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
 from oms_es.runtime.rebuild import Rebuilt
@@ -70,7 +72,7 @@ from oms_es.terminal import (
     set_up,
     writing,
 )
-from oms_es.workers import PARTITIONS, ROLES, TOLD, Workers, roles_of, roles_that_run, topics
+from oms_es.workers import ROLES, TOLD, Workers, roles_of, roles_that_run, topics
 
 DIFFERENCES_SHOWN_MAX = 5
 DAYS_SHOWN = 31
@@ -100,6 +102,7 @@ app.add_typer(report_app, name="report")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(reference_app, name="reference")
+app.add_typer(topics_app, name="topics")
 ENTITIES = {
     "order": "One order.",
     "stock": "Stock of a SKU at a location.",
@@ -228,17 +231,6 @@ def run_engine() -> None:
             engine.loop.run(stopping)
 
 
-@app.command(name="topics")
-def make_topics(
-    *,
-    partitions: Annotated[int, typer.Option(min=1, help="Of each topic; they can never be changed.")] = PARTITIONS,
-    replicas: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
-) -> None:
-    """Make the topics that are missing on the Kafka of OMS_KAFKA. What exists is left as it is."""
-    made = create_topics(kafka_of(set_up()), topics(partitions), replicas)
-    say(f"made {', '.join(made)}" if made else "every topic is there")
-
-
 @app.command(name="relay")
 def run_relay() -> None:
     """Tell the log to Kafka until SIGTERM or SIGINT; a second relay stands by."""
@@ -282,22 +274,6 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         if running != roles:
             warn_of_what_waits(workers)
         workers.loop.run(stopping)
-
-
-def kafka_of(settings: Settings, bootstrap: str | None = None) -> Config:
-    """Raises KafkaUnavailable if none is named."""
-    address = bootstrap or settings.kafka
-    if not address:
-        raise KafkaUnavailable("name the brokers with OMS_KAFKA, as host:port; `make kafka` starts one here")
-    password, authority = settings.kafka_sasl_password, settings.kafka_ssl_cafile
-    return connection(
-        address,
-        security_protocol=settings.kafka_security_protocol,
-        sasl_mechanism=settings.kafka_sasl_mechanism,
-        sasl_plain_username=settings.kafka_sasl_username,
-        sasl_plain_password=password and password.get_secret_value(),
-        ssl_cafile=authority and str(authority),
-    )
 
 
 @app.command(name="migrate")

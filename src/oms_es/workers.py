@@ -15,7 +15,7 @@ from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PARSERS, PROJECTIONS, Part
 from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.projections import order_status, stock_levels
-from oms_es.runtime.coverage import Coverage, published_partitions
+from oms_es.runtime.coverage import Coverage, Published, published_partitions
 from oms_es.runtime.groups import (
     Attendance,
     EventShare,
@@ -29,6 +29,7 @@ from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.runtime.intake import IntakeWorker, Limit
 from oms_es.runtime.kafka import Config, Place, Publisher, Topic
 from oms_es.runtime.kafka_group import SESSION_SECONDS, Group
+from oms_es.runtime.kafka_reading import TopicReplaced
 from oms_es.runtime.log import Unread
 from oms_es.runtime.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker, Waiter
 from oms_es.runtime.metrics import RELAY_DEPTH, Health
@@ -36,7 +37,7 @@ from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
 from oms_es.runtime.read_models import ReadModel, SqlRows
 from oms_es.runtime.reasons import without_rows
 from oms_es.runtime.relay import EventOutlet, Leadership, Relay, RelayBell
-from oms_es.runtime.topic_ids import SameTopic, kept_ids
+from oms_es.runtime.topic_ids import SameTopic, kept_ids, replaced, why_replaced
 from oms_es.runtime.topic_inputs import InputShare, PartitionSource
 from oms_es.runtime.wire import Wire
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, ORDER_STATUS, STOCK_LEVELS, dead_letter_topic
@@ -133,6 +134,7 @@ class Workers(Parts):
         self.session_seconds = session_seconds
         self.wire = Wire(VOCABULARY)
         self.coverage = Coverage(self.recorder, TOPICS_OF)
+        self.published = Published(self.recorder)
         self.log = Unread()
         self.fetch_bell = FetchBell(self._hungry)
         self.bell: Waiter = RelayBell(database_url) if relaying and not roles else self.fetch_bell
@@ -184,6 +186,8 @@ class Workers(Parts):
         return self.relay is not None or any(p.hungry for p in self.loop.participants if isinstance(p, GroupWorker))
 
     def _not_ready(self) -> Iterator[str]:
+        if self.relay and self.relay.problem:
+            yield f"relay stopped: {self.relay.problem}"
         for participant in self.loop.participants:
             if isinstance(participant, GroupWorker):
                 if not participant.group.joined:
@@ -207,7 +211,13 @@ class Workers(Parts):
             DeadLetterOutlet(publisher, CHANNEL_ORDERS_ROLE, DEAD_LETTERS, self.clock),
         )
         RELAY_DEPTH.set_function(lambda: self.last_position() - outlets[0].position)
-        return Relay(Leadership(self.database_url), publisher, outlets)
+        published = [*EVENT_TOPICS.values(), *(state.topic for state in STATES), DEAD_LETTERS]
+
+        def check(session: Any) -> None:
+            for topic in replaced(session, publisher.topic_ids(published)):
+                raise TopicReplaced(why_replaced(topic))
+
+        return Relay(Leadership(self.database_url), publisher, outlets, check)
 
     def _participant(self, role: str) -> Participant:
         if role == TICKER_ROLE:
@@ -244,7 +254,7 @@ class Workers(Parts):
 
     def _event_share(self, place: Place, reader_of: Callable[[PartitionFeed], FeedReader]) -> Share:
         feed = PartitionFeed(place, self.wire, self._refill)
-        return EventShare(feed, reader_of(feed))
+        return EventShare(feed, reader_of(feed), self.published)
 
     def _input_share(self, place: Place, check: Callable[[str], None]) -> Share:
         source = PartitionSource(place, CHANNEL_ORDERS_ROLE, "canonical")

@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from conftest import PARTITIONS, broker
-from oms_es import cli
+from oms_es import cli, cli_topics
 from oms_es.app import migrate
 from oms_es.channels import canonical
 from oms_es.demo.workload import Workload
@@ -172,7 +172,7 @@ def test_on_the_secured_broker_of_the_page_topics_are_made_and_messages_come_and
 ) -> None:
     assert cli.main(["topics", "--partitions", "2"]) == Code.OK
     assert ORDER_STATUS in capsys.readouterr().err
-    config = cli.kafka_of(Settings())
+    config = cli_topics.kafka_of(Settings())
     publisher, group = Publisher(config), Group(config, "reader", [ORDER_STATUS])
     publisher.publish([Outgoing(Place(ORDER_STATUS, 1), b"key", b"value", [])])
     publisher.close()
@@ -194,7 +194,7 @@ def test_on_the_secured_broker_of_the_page_topics_are_made_and_messages_come_and
 )
 def test_who_may_not_come_in_is_told_so(environment: pytest.MonkeyPatch, variable: str, value: str) -> None:
     environment.setenv(variable, value)
-    config = {**cli.kafka_of(Settings()), "bootstrap_timeout_ms": PATIENCE_MS}
+    config = {**cli_topics.kafka_of(Settings()), "bootstrap_timeout_ms": PATIENCE_MS}
     with pytest.raises(KafkaUnavailable, match="topics: ") as told:
         create_topics(config, [], replicas=1)
     assert "secret" not in str(told.value)

@@ -11,20 +11,19 @@ from typing import Any
 import psycopg
 import pytest
 from confluent_kafka import Producer as OtherProducer
-from kafka import KafkaAdminClient, codec  # type: ignore[import-untyped] # the library has no types
+from kafka import codec  # type: ignore[import-untyped] # the library has no types
 from prometheus_client import REGISTRY
 
-from conftest import PARTITIONS
 from oms_es.app import migrate
 from oms_es.runtime.dead_letters import DEAD_LETTERS as LETTERS
 from oms_es.runtime.dead_letters import headers_of, listed
 from oms_es.runtime.groups import GroupWorker
-from oms_es.runtime.kafka import Config, Message, Outgoing, Place, Publisher, TooLarge, create_topics
+from oms_es.runtime.kafka import Config, Message, Outgoing, Place, Publisher, TooLarge
 from oms_es.schemas.topics import CHANNEL_ORDERS
-from oms_es.workers import CHANNEL_ORDERS_ROLE, DEAD_LETTERS, Workers, topics
+from oms_es.workers import CHANNEL_ORDERS_ROLE, DEAD_LETTERS, Workers
 from subscriber import READ_SECONDS_MAX, everything_on
 
-TURNS_MAX = 3_000
+TURNS_MAX = 1_500
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 BAD = b'{"channel": "web"}'
 BROKER_BYTES_MAX = 1_048_588
@@ -238,13 +237,3 @@ def test_a_producer_that_was_refused_is_replaced(kafka: Config) -> None:
         publisher.publish([Outgoing(place, b"", b"%d" % number, [])])
     publisher.close()
     assert [message.value for message in everything_on(kafka, CHANNEL_ORDERS)] == [b"0", b"1", b"2"]
-
-
-def made_anew(kafka: Config, topic: str) -> None:
-    admin = KafkaAdminClient(**kafka)
-    try:
-        admin.delete_topics([topic])
-    finally:
-        admin.close()
-    while not create_topics(kafka, [t for t in topics(PARTITIONS) if t.name == topic], replicas=1):
-        pass

@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from oms_es.runtime.kafka import Place
 from oms_es.runtime.recorder import TRACKING, Recorder
 from oms_es.runtime.relay import RELAY, RELAY_PARTITIONS
+from oms_es.runtime.timing import REAL, Timing
 from oms_es.runtime.wire import place_of
 
+LOOK_SECONDS = 1.0
 COVERED = f"""
 SELECT least((SELECT position FROM {RELAY} WHERE name = 'events'), min(done)) AS covered
 FROM (
@@ -43,6 +46,24 @@ class Coverage:
                 COVERED, [[role for role, _ in pairs], [topic for _, topic in pairs]], prepare=True
             ).fetchone()
         return (row and row["covered"]) or 0
+
+
+class Published:
+    """The position that was published last in each partition, as it was known a moment ago."""
+
+    def __init__(self, recorder: Recorder, timing: Timing = REAL) -> None:
+        self.recorder = recorder
+        self.timing = timing
+        self._asked = -LOOK_SECONDS
+        self._last: Mapping[Place, int] = {}
+
+    def __call__(self, place: Place) -> int:
+        if self.timing.monotonic() - self._asked > LOOK_SECONDS:
+            with self.recorder.datastore.cursor() as curs:
+                curs.execute(f"SELECT topic, partition, position FROM {RELAY_PARTITIONS}", prepare=True)
+                self._last = {Place(row["topic"], row["partition"]): row["position"] for row in curs}
+            self._asked = self.timing.monotonic()
+        return self._last.get(place, 0)
 
 
 def published_partitions(reading: psycopg.Connection[dict[str, Any]] | psycopg.Cursor[Any]) -> dict[str, int]:

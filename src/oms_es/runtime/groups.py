@@ -126,8 +126,8 @@ class Share(Protocol):
 
     def rest(self) -> None: ...
 
-    def passed(self, offset: int) -> None:
-        """Everything before this offset was given to us."""
+    def passed(self, offset: int, /) -> None:
+        """Everything before this offset was given to us, and nothing more is there."""
 
     def waiting(self) -> int:
         """Messages that are not done yet."""
@@ -181,6 +181,11 @@ class PartitionFeed:
 
     def offer(self, recorded: Sequence[Recorded]) -> None:
         """What this process appends comes back by way of the topics."""
+
+    def catch_up(self, position: int) -> None:
+        """Give what the topic should have had up to a position."""
+        if self._gap is None and not self._messages:
+            self._read_from_the_store(self.end, position)
 
     def waiting(self) -> int:
         return len(self._messages) + len(self._events)
@@ -237,9 +242,14 @@ def missing(
 class EventShare:
     """A consumer, projection or gateway on one partition."""
 
-    def __init__(self, feed: PartitionFeed, reader: FeedReader) -> None:
+    def __init__(
+        self, feed: PartitionFeed, reader: FeedReader, published: Callable[[Place], int] = lambda _place: 0
+    ) -> None:
+        """`published`: up to which position the relay has published in a partition."""
         self.feed = feed
         self.reader = reader
+        self.published = published
+        self._published = 0  # when it was last looked
 
     def begin(self) -> None:
         self.reader.seek()
@@ -263,8 +273,12 @@ class EventShare:
         except PositionLost:
             self.begin()
 
-    def passed(self, offset: int) -> None:
-        """Its position is the log's."""
+    def passed(self, _offset: int, /) -> None:
+        """The topic holds nothing more. What was published before the last look and has not come is not there."""
+        if self._published > self.feed.end:
+            log.warning("the topic has lost messages, read from the store", place=str(self.feed.place))
+            self.feed.catch_up(self._published)
+        self._published = self.published(self.feed.place)
 
     def waiting(self) -> int:
         return self.feed.waiting()
@@ -433,10 +447,11 @@ class GroupWorker:
         self._measured = time.monotonic()
         for place, share in self.shares.items():
             waiting = share.waiting() + len(self._inbox.get(place, ()))
-            if place not in self.stopped and not waiting and (reached := self.group.reached(place)) is not None:
-                self._pass(place, share, reached)
-            if (behind := self.group.behind(place)) is not None:
+            behind, reached = self.group.behind(place), self.group.reached(place)
+            if behind is not None:
                 self._gauges[place][1].set(behind + waiting)
+            if place not in self.stopped and not waiting and not behind and reached is not None:
+                self._pass(place, share, reached)
 
     def _pass(self, place: Place, share: Share, reached: int) -> None:
         try:

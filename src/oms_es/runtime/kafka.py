@@ -6,11 +6,13 @@ thrown away, because nobody knows which of them arrived.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from kafka import (  # type: ignore[import-untyped] # the library has no types; everything of it stays in this module
     KafkaAdminClient,
@@ -40,6 +42,8 @@ REQUEST_MS = 10_000
 REQUEST_BYTES_MAX = 50_000_000
 """How large a message may be is for the brokers to say, which take requests of twice this size."""
 RECONNECT_MS_MAX = 1_000
+ANSWER_SECONDS = 0.002
+"""How often it is looked whether an answer has come, by a client that has a thread of its own."""
 
 kafka_records.install()
 
@@ -178,6 +182,37 @@ class Publisher:
         except (KafkaError, OSError) as error:
             raise KafkaUnavailable(f"{', '.join(counts)}: {type(error).__name__}: {error}") from error
         return counts
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, UUID]:
+        """What tells each from others of its name, as the brokers say now. Raises KafkaUnavailable."""
+        self.partitions(topics)
+        try:
+            cluster = self._opened()._metadata  # noqa: SLF001 - nothing public tells
+            asked, deadline = cluster.request_update(), time.monotonic() + REQUEST_MS / 1_000
+            while not asked.is_done and time.monotonic() < deadline:
+                time.sleep(ANSWER_SECONDS)
+        except (KafkaError, OSError) as error:
+            self.discard()
+            raise KafkaUnavailable(f"topics: {type(error).__name__}: {error}") from error
+        if not asked.is_done:
+            raise KafkaUnavailable("topics: the brokers do not answer")
+        if missing := [topic for topic in topics if not cluster.partitions_for_topic(topic)]:
+            raise KafkaUnavailable(f"there is no topic {', '.join(missing)}; `oms-es topics` makes it")
+        return {topic: cluster.topic_id(topic) for topic in topics}
+
+    def held(self, topic: str) -> tuple[dict[Place, int], dict[Place, int]]:
+        """The offset of the oldest message of each partition, and the one after its newest. Raises KafkaUnavailable."""
+        places = [Place(topic, number) for number in range(self.partitions([topic])[topic])]
+        try:
+            reader = KafkaConsumer(**self.config, enable_auto_commit=False, metrics_enabled=False)
+            try:
+                asked = [TopicPartition(*place) for place in places]
+                begins, ends = reader.beginning_offsets(asked), reader.end_offsets(asked)
+            finally:
+                reader.close(autocommit=False)
+        except (KafkaError, OSError) as error:
+            raise KafkaUnavailable(f"{topic}: {type(error).__name__}: {error}") from error
+        return ({Place(*at): n for at, n in begins.items()}, {Place(*at): n for at, n in ends.items()})
 
     def discard(self) -> None:
         """Stop at once: what it still holds must not arrive after what is published next."""

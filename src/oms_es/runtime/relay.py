@@ -18,6 +18,7 @@ import structlog
 
 from oms_es.runtime import metrics
 from oms_es.runtime.kafka import KafkaUnavailable, Outgoing, Place
+from oms_es.runtime.kafka_reading import TopicReplaced
 from oms_es.runtime.log import Bell
 from oms_es.runtime.recorder import APPEND_LOCK, EVENTS
 from oms_es.runtime.timing import REAL, Timing
@@ -28,6 +29,8 @@ RELAYED_MAX = 1_000
 """Events per publish: so much is published again after a crash."""
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the lock."""
+CHECK_SECONDS = 5.0
+"""How often is looked whether the topics are those that they were."""
 LOOK_SECONDS = 0.05
 """How often is looked for what rings no bell."""
 STATEMENT_SECONDS_MAX = 30
@@ -176,7 +179,19 @@ class Relay:
     name = "relay"
     batch_max = RELAYED_MAX
 
-    def __init__(self, leadership: Leading, publisher: Publishing, outlets: Sequence[Outlet]) -> None:
+    def __init__(
+        self,
+        leadership: Leading,
+        publisher: Publishing,
+        outlets: Sequence[Outlet],
+        check: Callable[[Any], None] = lambda _session: None,
+        timing: Timing = REAL,
+    ) -> None:
+        """`check` raises TopicReplaced if a topic is not the one that was published to before."""
+        self.check = check
+        self.timing = timing
+        self.problem = ""
+        self._checked = -CHECK_SECONDS
         self.leadership = leadership
         self.publisher = publisher
         self.outlets = outlets
@@ -211,6 +226,7 @@ class Relay:
     def _publish(self) -> int:
         session = self.leadership.session
         assert session
+        self._look_at_the_topics(session)
         if not self._begun:
             for outlet in self.outlets:
                 outlet.begin(session, self.leadership.epoch)
@@ -218,6 +234,23 @@ class Relay:
         published = [outlet.publish(session) for outlet in self.outlets]
         metrics.RELAY_PUBLISHED.inc(sum(published))
         return max(published)
+
+    def _look_at_the_topics(self, session: Any) -> None:
+        """What was published since the last look is in the topics of before, or in the one that a person accepts."""
+        if self.timing.monotonic() - self._checked < CHECK_SECONDS and not self.problem:
+            return
+        try:
+            self.check(session)
+        except TopicReplaced as replaced:
+            if not self.problem:
+                log.critical("relay stopped", reason=str(replaced))
+            self.problem = str(replaced)
+            metrics.STOPPED.labels(self.name).set(1)
+            raise KafkaUnavailable(self.problem) from replaced
+        if self.problem:
+            self.problem, self._begun = "", False
+            metrics.STOPPED.labels(self.name).set(0)
+        self._checked = self.timing.monotonic()
 
     def _stand_by(self, error: Exception) -> None:
         log.warning("relay stands by", reason=str(error))

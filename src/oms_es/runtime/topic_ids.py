@@ -6,7 +6,7 @@ person says so, in the transaction that says where to read on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -30,6 +30,8 @@ REPLACE = (
     "ON CONFLICT (name) DO UPDATE SET id = excluded.id, kept_at = now()"
 )
 READ_ON = f"UPDATE {TRACKING} SET notification_id = %s WHERE application_name = %s"
+BEGIN_ANEW = f"DELETE FROM {TRACKING} WHERE application_name = %s"
+"""A position of nothing is no row."""
 
 
 class Executing(Protocol):
@@ -75,7 +77,11 @@ def replace(connection: Executing, topic: str, seen: UUID) -> None:
 def read_on(connection: Executing, role: str, offsets: Mapping[Place, int]) -> None:
     """Move the positions of a role that keeps offsets. Whoever is at work there finds its own position lost."""
     for place, offset in offsets.items():
-        connection.execute(READ_ON, [offset, f"{role}@{place}"])
+        name = f"{role}@{place}"
+        if offset:
+            connection.execute(READ_ON, [offset, name])
+        else:
+            connection.execute(BEGIN_ANEW, [name])
 
 
 def replaced(connection: Executing, seen: Mapping[str, UUID]) -> list[str]:
@@ -91,6 +97,6 @@ def why_replaced(topic: str) -> str:
     )
 
 
-def outside(positions: Mapping[Place, int], begins: Mapping[Place, int], ends: Mapping[Place, int]) -> Iterable[Place]:
+def outside(positions: Mapping[Place, int], begins: Mapping[Place, int], ends: Mapping[Place, int]) -> list[Place]:
     """The places that do not hold the position at which they are to be read on."""
     return [place for place, at in positions.items() if not begins.get(place, at) <= at <= ends.get(place, at)]
