@@ -28,6 +28,7 @@ from oms_es.schemas.location import CloseLocation, OpenLocation
 from oms_es.schemas.numbering import SetOrderNumbering
 from oms_es.schemas.order_returns import RequestReturn
 from oms_es.schemas.policy import SetReturnPolicy
+from oms_es.schemas.provider import RecordProviderReport
 from oms_es.schemas.serial import ReceiveSerials
 from oms_es.schemas.tracker import RecordTracking, Sighting
 from oms_es.simulation.scenario import Action, Tells
@@ -104,6 +105,21 @@ def money_that_lapses(draw: Draw) -> Iterator[Action]:
     if draw.likely(0.3):
         lapse = o.LapseOrder(order_id=order.order_id, payment_id=None)
         yield draw.action(action.at + draw.chance.expovariate(0.1), lapse)
+
+
+def in_the_dashboard(draw: Draw) -> Iterator[Action]:
+    """Money is let go of, given back or disputed at the provider, which knows it by names of its own alone."""
+    for doing in draw.chance.sample(("void", "refund", "dispute"), 2):
+        action, order = draw.earlier()
+        reference = f"auth-{event_id_of(f'payment-{order.order_id}.1', 1).hex[:20]}"
+        amount = draw.chance.choice((100, 100, PRICE_MINOR))
+        said: dict[str, Any] = {"part": "" if doing == "void" else f"{doing}-1", "reference": f"{doing}-{reference}"}
+        if doing != "void":
+            said |= {"amount_minor": amount, "currency": "EUR"}
+        outcome = draw.chance.choice(("opened", "won", "lost")) if doing == "dispute" else "succeeded"
+        report = p.Report(operation=doing, outcome=outcome, **said)  # type: ignore[arg-type] # drawn from what there is
+        ask = RecordProviderReport(provider="simulated", references=(reference,), report=report)
+        yield draw.action(action.at + draw.chance.expovariate(0.05), ask)
 
 
 def returns(draw: Draw) -> Iterator[Action]:
@@ -385,6 +401,7 @@ def presales_that_lapse(draw: Draw) -> Iterator[Action]:
 LIFE: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     strange_payments,
     money_that_lapses,
+    in_the_dashboard,
     returns,
     policies,
     orders_in_parts,
