@@ -117,7 +117,7 @@ def in_the_dashboard(draw: Draw) -> Iterator[Action]:
         if doing != "void":
             said |= {"amount_minor": amount, "currency": "EUR"}
         outcome = draw.chance.choice(("opened", "won", "lost")) if doing == "dispute" else "succeeded"
-        report = p.Report(operation=doing, outcome=outcome, **said)  # type: ignore[arg-type] # drawn from what there is
+        report = p.Report(operation=doing, outcome=outcome, **said)
         ask = RecordProviderReport(provider="simulated", references=(reference,), report=report)
         yield draw.action(action.at + draw.chance.expovariate(0.05), ask)
 
