@@ -12,6 +12,11 @@ from oms_es.kernel import Command, Decider, Event, Refused
 from reordering import assert_in_any_order
 
 
+def bare(event: Event) -> Event:
+    """Without what it keeps of its command, for repeats: test_laws.py asks about that of every command at once."""
+    return event.model_copy(update={"asked": ""}) if getattr(event, "asked", "") else event
+
+
 class Given:
     def __init__(self, decider: Decider[Any], *events: Event) -> None:
         self.decider = decider
@@ -24,7 +29,7 @@ class Given:
 
     def then(self, *events: Event) -> None:
         decided = tuple(self._decide())
-        assert decided == events
+        assert tuple(map(bare, decided)) == tuple(map(bare, events))
         assert self.command is not None
         assert_in_any_order(self.decider, self.state, self.command, decided)
 

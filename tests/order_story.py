@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import Any, TypeVar
 
+from dsl import bare
 from oms_es.aggregates.order import Order, decider
 from oms_es.kernel import Command, Event
 from oms_es.schemas import order as o
@@ -94,8 +95,9 @@ class Told:
             self.tell(command)
 
     def tell(self, command: Command) -> list[Event]:
-        self.last = list(decider.decide(self.state, command))
-        self.state = reduce(decider.evolve, self.last, self.state)
+        decided = list(decider.decide(self.state, command))
+        self.state = reduce(decider.evolve, decided, self.state)
+        self.last = [bare(event) for event in decided]
         self.history += self.last
         return self.last
 

@@ -113,6 +113,7 @@ def stock_commands() -> Strategy:
 
 STOCK_REFUSALS = frozenset(
     {
+        "id_reused",
         "not_reserved",
         "not_covered",
         "not_there",

@@ -554,7 +554,7 @@ def do(command: Command, *, json: bool, preview: bool) -> None:
     for one in recorded:
         typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
     if not recorded:
-        say("nothing to do: it is so already")
+        say("already done: it is so, and nothing changes")
 
 
 def show_preview(command: Command, *, json: bool) -> None:
@@ -572,7 +572,7 @@ def show_preview(command: Command, *, json: bool) -> None:
     if rows:
         display.console_on(sys.stdout).print(display.grid("What would change", rows, "", "now", "then"))
     if not events:
-        say("nothing to do: it is so already")
+        say("already done: it is so, and nothing changes")
 
 
 def as_json(recorded: Recorded) -> dict[str, Any]:

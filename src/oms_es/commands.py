@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
 from rpds import HashTrieMap, HashTrieSet, Queue
 
-from oms_es.kernel import Command, Decider, Event, SystemCommand
+from oms_es.kernel import Command, Decider, Event, SystemCommand, stream_fields
 from oms_es.schemas.order import order_id_of
 
 GROUP_OF = {"rma": "return", "exception": "exceptions"}
@@ -63,7 +63,7 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
     What only the engine gives is not listed, and is refused unless it is asked for with --as-system.
     """
     fields = verb.command.model_fields
-    arguments = identity(verb.command)
+    arguments = stream_fields(verb.command)
     hidden = is_for_the_engine(verb.command)
 
     def run(*, json: bool, preview: bool, as_system: bool = False, **given: Any) -> None:
@@ -85,12 +85,6 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     help_text = inspect.getdoc(verb.command) if verb.command.__doc__ else None
     group.command(verb.name, help=help_text, hidden=hidden)(run)
-
-
-def identity(command: type[Command]) -> list[str]:
-    """The fields that name the stream, in their order: those that its `stream` is made of."""
-    code = inspect.getattr_static(command, "stream").fget.__code__
-    return [name for name in command.model_fields if name in code.co_names]
 
 
 def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
@@ -64,6 +65,12 @@ class SystemCommand(Command):
     """
 
     from_outside: ClassVar[bool] = False
+
+
+def stream_fields(command: type[Command]) -> list[str]:
+    """The fields that name the stream, in their order: those that its `stream` is made of."""
+    code = getattr_static(command, "stream").fget.__code__
+    return [name for name in command.model_fields if name in code.co_names]
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error in the program

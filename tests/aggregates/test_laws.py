@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import reduce
 from itertools import pairwise
 from typing import Any, NamedTuple, get_args
@@ -38,8 +38,10 @@ from oms_es.aggregates import (
     stock,
     tracker,
 )
+from oms_es.aggregates.repeats import FREE, OWN_IDS
+from oms_es.app import DECIDERS
 from oms_es.audit.stock_book import StockBook
-from oms_es.kernel import Command, Decider, Event, Refused
+from oms_es.kernel import Command, Decider, Event, Refused, SystemCommand, stream_fields
 from oms_es.schemas import aside as a
 from oms_es.schemas import exception as c
 from oms_es.schemas import numbering as numbers
@@ -933,9 +935,9 @@ LAWS = (
         rma.decider,
         rma_commands,
         rma_holds,
-        frozenset({"unknown_return", "refused", "arrived", "not_received", "not_inspected"}),
+        frozenset({"id_reused", "unknown_return", "refused", "arrived", "not_received", "not_inspected"}),
     ),
-    Law(serial.decider, always(serial_commands()), serials_hold, frozenset({"serial_elsewhere"})),
+    Law(serial.decider, always(serial_commands()), serials_hold, frozenset({"id_reused", "serial_elsewhere"})),
     Law(stock.decider, always(stock_commands()), stock_holds, STOCK_REFUSALS),
     Law(
         payment.decider,
@@ -985,6 +987,7 @@ LAWS = (
         order_holds,
         frozenset(
             {
+                "id_reused",
                 "unknown_order",
                 "already_shipped",
                 "with_carrier",
@@ -1042,7 +1045,86 @@ def test_the_laws_hold_whatever_is_asked(law: Law, data: st.DataObject) -> None:
         history += events
         assert refusal is None or refusal.partition(":")[0] in law.refusals
         assert outcome(decider, state, command) == ((), refusal)
+        if any(getattr(event, "asked", "") for event in events):
+            assert_its_name_is_taken(decider, state, command)
         law.holds(state, history)
+
+
+NEWER_HOLDS = (s.ExpectInbound,)
+"""Told again under their own id, the newer content holds."""
+
+
+def assert_its_name_is_taken(decider: Decider[Any], state: Any, command: Command) -> None:
+    """With any field changed, the same id is refused, unless only when and how it is told has changed."""
+    for name in type(command).model_fields.keys() - {OWN_IDS[type(command)]}:
+        another = command.model_copy(update={name: other_than(getattr(command, name))})
+        if another.stream != command.stream or isinstance(command, (*NEWER_HOLDS, s.AdmitSerials)):
+            continue
+        events, refusal = outcome(decider, state, another)
+        assert events == ()
+        assert (refusal is None) == (name in FREE), f"{name} of {command!r}"
+
+
+def other_than(value: Any) -> Any:
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case str():
+            return f"{value}x"
+        case datetime():
+            return value + timedelta(days=1)
+        case tuple():
+            return (*value, *(value[:1] or ("x",)))
+        case _:
+            return "x"
+
+
+REFERENCES = {
+    "CancelInbound.inbound_id": "names what is expected",
+    "ReceiveInbound.inbound_id": "names what has come",
+    "ExpectInbound.request_id": "names the request that it answers",
+    "ReserveStock.order_id": "names whose it is",
+    "ReleaseStock.reservation_id": "names what is let go",
+    "ReleaseStock.order_id": "names whose it was",
+    "ReceiveSerials.inbound_id": "names what has come",
+    "PlaceOrder.external_id": "names the order; another content is a conflict that a person sees",
+    "RecordFeedback.feedback_id": "the feedback is kept whole, and compared",
+}
+"""Ids in commands of people and channels that name something else than the act itself."""
+
+
+def test_every_command_that_names_its_own_act_is_known() -> None:
+    ids = {
+        f"{command.__name__}.{name}"
+        for decider in DECIDERS
+        for command in decider.accepts
+        if not issubclass(command, SystemCommand)
+        for name in command.model_fields.keys() - set(stream_fields(command))
+        if name.endswith("_id")
+    }
+    own = {f"{command.__name__}.{name}" for command, name in OWN_IDS.items()}
+    assert ids - own == REFERENCES.keys()
+
+
+def test_what_was_asked_before_it_was_kept_counts_as_the_same() -> None:
+    before = s.StockReceived(sku="A", location="berlin", receipt_id="r", quantity=2)
+    state = stock.decider.evolve(stock.decider.initial, before)
+    receive = s.ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=3)
+    assert outcome(stock.decider, state, receive) == ((), None)
+
+
+def test_a_refusal_of_a_taken_name_says_what_differs() -> None:
+    receive = s.ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=2, lot_expires_at=NOON)
+    state = reduce(stock.decider.evolve, stock.decider.decide(stock.decider.initial, receive), stock.decider.initial)
+    elsewhere = NOON.astimezone(timezone(timedelta(hours=1)))
+    assert outcome(stock.decider, state, receive.model_copy(update={"lot_expires_at": elsewhere})) == ((), None)
+    _, refusal = outcome(stock.decider, state, receive.model_copy(update={"quantity": 3, "bin": "b"}))
+    assert refusal is not None
+    assert 'bin was left out and is "b" now, quantity was 2 and is 3 now' in refusal
+    inbound = s.ReceiveInbound(sku="A", location="berlin", inbound_id="i", receipt_id="r")
+    assert "it names what ReceiveStock did" in str(outcome(stock.decider, state, inbound)[1])
 
 
 CONSUMED = (

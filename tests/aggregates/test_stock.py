@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Any
@@ -13,7 +14,9 @@ from pydantic_core import to_json
 
 from dsl import Given
 from oms_es.aggregates.stock import Reservation, Stock, decide, decider, dump, evolve, restore
+from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
+from stock_life import lived
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 AT: Any = {"sku": "A", "location": "berlin"}
@@ -136,16 +139,15 @@ commands = st.one_of(
 def test_promises_never_exceed_what_is_on_hand_and_every_command_is_idempotent(history: list[s.StockCommand]) -> None:
     stock = Stock()
     for command in history:
-        stock = reduce(evolve, decide(stock, command), stock)
+        with suppress(Refused):
+            stock = reduce(evolve, tuple(decide(stock, command)), stock)
+            assert list(decide(stock, command)) == []
         assert stock.promised <= stock.on_hand
         assert stock.promised == sum(held.quantity for held in stock.reserved.values())
-        assert list(decide(stock, command)) == []
 
 
 @given(st.lists(commands, max_size=30))
 def test_a_snapshot_restores_the_state_whole(history: list[s.StockCommand]) -> None:
-    stock = Stock()
-    for command in history:
-        stock = reduce(evolve, decide(stock, command), stock)
+    stock, _ = lived(history)
     assert restore(json.loads(to_json(dump(stock)))) == stock
     assert all(isinstance(held, Reservation) for held in stock.reserved.values())

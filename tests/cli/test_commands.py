@@ -12,9 +12,10 @@ import pytest
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine
 from oms_es.cli import main
-from oms_es.commands import command_of, identity, verb_of, verbs
+from oms_es.commands import command_of, verb_of, verbs
 from oms_es.desk.exceptions import GIVEN_HERE
 from oms_es.failures import Code
+from oms_es.kernel import stream_fields
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 
@@ -36,7 +37,8 @@ def test_every_command_explains_itself(verb: Any, capsys: pytest.CaptureFixture[
     assert main([verb.group, verb.name, "--help"]) == Code.OK
     told = capsys.readouterr().out
     assert all(
-        f"--{name.replace('_', '-')}" in told for name in set(verb.command.model_fields) - set(identity(verb.command))
+        f"--{name.replace('_', '-')}" in told
+        for name in set(verb.command.model_fields) - set(stream_fields(verb.command))
     )
     assert "--preview" in told
 
@@ -44,8 +46,8 @@ def test_every_command_explains_itself(verb: Any, capsys: pytest.CaptureFixture[
 def test_names_leave_out_what_the_group_says_already() -> None:
     assert verb_of(o.CancelOrder, ("order",)) == "cancel"
     assert verb_of(s.SetSafetyStock, ("stock",)) == "set-safety-stock"
-    assert identity(s.ReserveStock) == ["sku", "location"]
-    assert identity(o.PlaceOrder) == []
+    assert stream_fields(s.ReserveStock) == ["sku", "location"]
+    assert stream_fields(o.PlaceOrder) == []
 
 
 def test_what_is_given_as_text_becomes_what_the_field_is() -> None:
@@ -64,8 +66,11 @@ def test_a_command_is_tried_given_and_given_again(oms: Any) -> None:
     assert [shelf["on_hand"] for shelf in told["changed"]["shelves"]] == [0, 5]
     assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5", "--preview")[1]
     assert oms(*receive) == (Code.OK, "1 StockReceived in stock-A@berlin\n", "")
-    assert oms(*receive) == (Code.OK, "", "nothing to do: it is so already\n")
-    assert oms(*receive, "--preview")[2] == "nothing to do: it is so already\n"
+    assert oms(*receive) == (Code.OK, "", "already done: it is so, and nothing changes\n")
+    code, out, err = oms(*receive[:-1], "6")
+    assert (code, out) == (Code.REFUSED, "")
+    assert "quantity was 5 and is 6 now" in err
+    assert oms(*receive, "--preview")[2] == "already done: it is so, and nothing changes\n"
 
 
 def test_nested_fields_are_json_also_from_a_file(oms: Any, tmp_path: Path) -> None:

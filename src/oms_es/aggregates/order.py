@@ -26,6 +26,7 @@ from oms_es.aggregates import order_returns as returns
 from oms_es.aggregates import order_sourcing as sourcing
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, ShipmentStatus, evolve
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import names
 from oms_es.schemas import order as o
@@ -150,8 +151,13 @@ def _keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
             yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason)
     elif not isinstance(command, o.AmendOrder):
         yield from elsewhere.keep(order, command)
-    elif command.amendment_id not in order.early:
+    elif not told_before(_asked_early(order, command), command):
         yield o.OrderAmendmentKept(order_id=command.order_id, amendment=command)
+
+
+def _asked_early(order: Order, command: o.AmendOrder) -> str | None:
+    kept = order.early.get(command.amendment_id)
+    return asked_of(kept) if kept else None
 
 
 def _catch_up(order: Order, fulfilled: tuple[o.LineUnits, ...]) -> Iterator[o.OrderEvent]:
@@ -433,13 +439,13 @@ def _record_kept(order: Order, command: o.RecordShipmentKept) -> Iterator[o.Orde
 
 
 def _refund(order: Order, command: o.RefundOrder) -> Iterator[o.OrderEvent]:
-    if command.refund_id not in order.applied:
+    if not told_before(order.applied.get(command.refund_id), command):
         returns.require_own_name("refund_id", command.refund_id)
-        yield money.refund(order, command)
+        yield money.refund(order, command).model_copy(update={"asked": asked_of(command)})
 
 
 def _override(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
-    if command.override_id not in order.applied:
+    if not told_before(order.applied.get(command.override_id), command):
         yield from OVERRIDES[command.to](order, command)
 
 
@@ -487,7 +493,12 @@ def _complete_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.Order
 
 def _overridden(command: o.OverrideOrder, **more: Any) -> o.OrderOverridden:
     return o.OrderOverridden(
-        order_id=command.order_id, override_id=command.override_id, to=command.to, reason=command.reason, **more
+        order_id=command.order_id,
+        override_id=command.override_id,
+        to=command.to,
+        reason=command.reason,
+        asked=asked_of(command),
+        **more,
     )
 
 

@@ -16,6 +16,7 @@ from rpds import HashTrieMap
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Held, LineCut, Order, evolve
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 
@@ -30,7 +31,8 @@ class Undo(NamedTuple):
 
 def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
     assert order.content
-    if command.amendment_id in order.applied or (command.keep and order.phase == "cancelled"):
+    known = order.applied.get(command.amendment_id)
+    if told_before(known, command) or (command.keep and order.phase == "cancelled"):
         return
     revision = command.revision
     told = {
@@ -45,7 +47,7 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
         return  # a channel tells of whatever happens to an order, also when it ships
     require_before_release(order, "amended")
     after = amended(order.content, told)
-    own = {"amendment_id": command.amendment_id, "revision": revision}
+    own = {"amendment_id": command.amendment_id, "revision": revision, "asked": asked_of(command)}
     yield from change(order, after, o.OrderAmended, own, told)
     if tied:
         yield o.OrderReportDisputed(
@@ -188,7 +190,8 @@ def _newest_first(held: Held) -> tuple[int, Held]:
 
 def cancel_lines(order: Order, command: o.CancelOrderLines) -> Iterator[o.OrderEvent]:
     assert order.content
-    if command.cancellation_id in order.applied or order.phase in ("cancelling", "cancelled"):
+    known = order.applied.get(command.cancellation_id)
+    if told_before(known, command) or order.phase in ("cancelling", "cancelled"):
         return
     units: dict[str, int] = defaultdict(int)
     for line in command.lines:
@@ -238,6 +241,7 @@ def _cancellation(command: o.CancelOrderLines, units: Mapping[str, int]) -> dict
         "cancellation_id": command.cancellation_id,
         "cancelled": tuple(o.LineUnits(line_id=line_id, quantity=n) for line_id, n in units.items()),
         "reason": command.reason,
+        "asked": asked_of(command),
     }
 
 
@@ -268,6 +272,7 @@ def ask_parcels(
         lines=tuple(o.LineUnits(line_id=line_id, quantity=n) for line_id, n in units.items()),
         shipment_ids=tuple(asked),
         reason=command.reason,
+        asked=asked_of(command),
     )
 
 

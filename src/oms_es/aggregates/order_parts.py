@@ -17,6 +17,7 @@ from oms_es.aggregates import order_changes as changes
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, by_sku, evolve
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import names
 from oms_es.schemas import order as o
@@ -31,7 +32,7 @@ HELD_BEFORE = "held when its units were another order's"
 
 def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
     assert order.content
-    if command.split_id in order.applied:
+    if told_before(order.applied.get(command.split_id), command):
         return
     changes.require_before_release(order, "split")
     _require_at_rest(order)
@@ -52,6 +53,7 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
         "content": content,
         "bundles": order.components,
         "holds": order.holds_as_told,
+        "asked": asked_of(command),
     }
     yield from changes.change(order, after, o.OrderSplit, own, told)
 
@@ -123,7 +125,7 @@ def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Itera
 
 def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:
     """One after the other is asked, so that each knows where those before it go."""
-    if command.merge_id in order.merge_ids:
+    if told_before(order.merge_ids.get(command.merge_id), command):
         return
     if order.placed is not None:
         raise Refused(
@@ -136,6 +138,7 @@ def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:
         merge_id=command.merge_id,
         source_id=first,
         to_be_asked=tuple(others),
+        asked=asked_of(command),
     )
 
 
@@ -205,6 +208,7 @@ def record_answer(order: Order, command: o.RecordMergeAnswer) -> Iterator[o.Orde
             to_be_asked=tuple(others),
             terms=_combined(asked, merged) if merged else None,
             answer=command.merged,
+            asked=asked.asked,
         )
     elif merged:
         yield from _merged(order, asked, merged)

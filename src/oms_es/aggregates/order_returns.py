@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates.order_state import Order, Return
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import names
 from oms_es.schemas import order as o
@@ -25,6 +26,7 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
     if known := order.returns.get(command.rma_id):
         if dict(known.asked.items()) != asked:
             raise Refused("already_requested", f"return {command.rma_id} is of other units; use another rma_id")
+        told_before(order.applied.get(f"return/{command.rma_id}"), command)
         return
     require_own_name("rma_id", command.rma_id)
     if (command.resolution == "exchange") != bool(command.replacement):
@@ -49,6 +51,7 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
         replacement=command.replacement,
         requested_at=command.now,
         delivered_at=order.delivered_at,
+        asked=asked_of(command),
     )
 
 

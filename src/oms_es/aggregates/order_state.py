@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.repeats import asked_of
 from oms_es.aggregates.wide import wide
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
@@ -73,7 +74,7 @@ class Order(NamedTuple):
     payments_made: int = 0
     holds: HashTrieSet[str] = HashTrieSet()
     held_until: HashTrieMap[str, Moment] = HashTrieMap()  # by kind, while it is not overdue
-    applied: HashTrieSet[str] = HashTrieSet()  # amendments, cancellations of lines, refunds: each once
+    applied: HashTrieMap[str, str] = HashTrieMap()  # amendments, refunds and the like, each once: what was asked
     revisions: HashTrieMap[str, int] = HashTrieMap()  # by field, the highest that was told
     plans: HashTrieMap[str, o.ShipmentPlan] = HashTrieMap()
     shipments: HashTrieMap[str, ShipmentStatus] = HashTrieMap()
@@ -94,7 +95,7 @@ class Order(NamedTuple):
     given: HashTrieMap[Held, int] = HashTrieMap()  # locks of other orders that came before it began
     merging: o.OrderMergeRequested | None = None  # the order that was asked last to become part of this one
     merged: tuple[o.OrderMergedInto, ...] = ()  # those that did
-    merge_ids: HashTrieSet[str] = HashTrieSet()
+    merge_ids: HashTrieMap[str, str] = HashTrieMap()
     declined: HashTrieSet[str] = HashTrieSet()  # orders that it would not become part of
     merged_into: str | None = None
     cancel_reason: str = ""
@@ -331,12 +332,15 @@ def _amended(order: Order, event: o.OrderAmended) -> Order:
     if event.revision is not None:
         for name in named:
             revisions = revisions.insert(name, event.revision)
-    return changed(order, event)._replace(applied=order.applied.insert(event.amendment_id), revisions=revisions)
+    return changed(order, event)._replace(
+        applied=order.applied.insert(event.amendment_id, event.asked), revisions=revisions
+    )
 
 
 def _lines_cancelled(order: Order, event: o.OrderLinesCancelled) -> Order:
+    asked = event.asked or order.applied.get(event.cancellation_id, "")
     left = changed(order, event)._replace(
-        applied=order.applied.insert(event.cancellation_id),
+        applied=order.applied.insert(event.cancellation_id, asked),
         refund_revision=max(order.refund_revision, event.revision or 0),
     )
     cut = order.cuts.get(event.cancellation_id)
@@ -383,7 +387,8 @@ def _amendment_kept(order: Order, event: o.OrderAmendmentKept) -> Order:
 
 
 def _amendment_refused(order: Order, event: o.OrderAmendmentRefused) -> Order:
-    return order._replace(applied=order.applied.insert(event.amendment_id))
+    kept = order.early.get(event.amendment_id)
+    return order._replace(applied=order.applied.insert(event.amendment_id, asked_of(kept) if kept else ""))
 
 
 def _cancellation_kept(order: Order, event: o.OrderCancellationKept) -> Order:
@@ -426,7 +431,7 @@ def _overridden(order: Order, event: o.OrderOverridden) -> Order:
         held = (cut.reservation_id, cut.sku, cut.location)
         allocated, awaited = allocated.discard(held), awaited.discard(held)
     return _with_payments(order, "void", *event.payments_cancelled)._replace(
-        applied=order.applied.insert(event.override_id),
+        applied=order.applied.insert(event.override_id, event.asked),
         allocated=allocated,
         awaited=awaited,
         uncovered=HashTrieSet() if event.released else order.uncovered,
@@ -436,7 +441,7 @@ def _overridden(order: Order, event: o.OrderOverridden) -> Order:
 
 
 def _split(order: Order, event: o.OrderSplit) -> Order:
-    return changed(order, event)._replace(applied=order.applied.insert(event.split_id))
+    return changed(order, event)._replace(applied=order.applied.insert(event.split_id, event.asked))
 
 
 def _joined(order: Order, event: o.OrderJoined) -> Order:
@@ -460,7 +465,7 @@ def _lock_returned(order: Order, event: o.OrderLockReturned) -> Order:
 
 def _merge_requested(order: Order, event: o.OrderMergeRequested) -> Order:
     merged = (*order.merged, event.answer) if event.answer else order.merged
-    return order._replace(merging=event, merged=merged, merge_ids=order.merge_ids.insert(event.merge_id))
+    return order._replace(merging=event, merged=merged, merge_ids=order.merge_ids.insert(event.merge_id, event.asked))
 
 
 def _merge_failed(order: Order, _: o.OrderMergeFailed) -> Order:
@@ -486,7 +491,8 @@ def _line_cut_requested(order: Order, event: o.OrderLinesCancellationRequested) 
     units: HashTrieMap[str, int] = HashTrieMap((line.line_id, line.quantity) for line in event.lines)
     cut = LineCut(event.reason, units, HashTrieSet(event.shipment_ids))
     return order._replace(
-        applied=order.applied.insert(event.cancellation_id), cuts=order.cuts.insert(event.cancellation_id, cut)
+        applied=order.applied.insert(event.cancellation_id, event.asked),
+        cuts=order.cuts.insert(event.cancellation_id, cut),
     )
 
 
@@ -552,7 +558,7 @@ def _refund_requested(order: Order, event: o.OrderRefundRequested) -> Order:
         refunded = plus(refunded, (((a.kind, a.line_id), a.amount_minor) for a in event.credit.allocations))
         credit += sum(a.amount_minor for a in event.credit.allocations if a.kind == "credit")
     return order._replace(
-        applied=order.applied.insert(event.refund_id),
+        applied=order.applied.insert(event.refund_id, event.asked),
         refunded=refunded,
         given_back=given_back,
         refunded_units=plus(order.refunded_units, event.refunded_units.items()),
@@ -588,7 +594,8 @@ def _shipment_lost(order: Order, event: o.OrderShipmentLost) -> Order:
 def _return_requested(order: Order, event: x.OrderReturnRequested) -> Order:
     asked = plus(HashTrieMap(), ((line.line_id, line.quantity) for line in event.lines))
     return order._replace(
-        returns=order.returns.insert(event.rma_id, Return(asked, event.replacement, event.requested_at))
+        returns=order.returns.insert(event.rma_id, Return(asked, event.replacement, event.requested_at)),
+        applied=order.applied.insert(f"return/{event.rma_id}", event.asked),
     )
 
 
@@ -608,7 +615,7 @@ def _return_credited(order: Order, rma_id: str, units: Mapping[str, int]) -> Ord
 
 def _exchange_credited(order: Order, event: x.OrderExchangeCredited) -> Order:
     return _return_credited(order, event.rma_id, event.credited_units)._replace(
-        applied=order.applied.insert(event.credit_id),
+        applied=order.applied.insert(event.credit_id, ""),
         refunded=plus(order.refunded, (((a.kind, a.line_id), a.amount_minor) for a in event.allocations)),
         refunded_units=plus(order.refunded_units, event.credited_units.items()),
         credited=order.credited + event.content.credit_minor,
@@ -616,7 +623,7 @@ def _exchange_credited(order: Order, event: x.OrderExchangeCredited) -> Order:
 
 
 def _credit_refused(order: Order, event: x.OrderCreditRefused) -> Order:
-    return order._replace(applied=order.applied.insert(event.credit_id))
+    return order._replace(applied=order.applied.insert(event.credit_id, ""))
 
 
 def _in_phase(phase: o.Phase) -> Any:

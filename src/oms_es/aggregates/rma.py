@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.aggregates.wide import wide
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import names
@@ -31,9 +32,9 @@ Counts: TypeAlias = "HashTrieMap[str, int]"
 class Rma(NamedTuple):
     status: Status = "new"
     opened: r.RmaOpened | None = None
-    receipts: HashTrieSet[str] = HashTrieSet()
+    receipts: HashTrieMap[str, str] = HashTrieMap()  # what was asked under each
     received: Counts = HashTrieMap()
-    inspections: HashTrieSet[str] = HashTrieSet()
+    inspections: HashTrieMap[str, str] = HashTrieMap()
     inspected: Counts = HashTrieMap()
     accepted: Counts = HashTrieMap()  # inspected and worth something, and not credited yet
     credit_left_of: HashTrieSet[tuple[str, str]] = HashTrieSet()  # by order that was sent in exchange
@@ -72,12 +73,12 @@ def evolve(rma: Rma, event: r.RmaEvent) -> Rma:
         case r.RmaRefused():
             return rma._replace(status="refused")
         case r.RmaReceived(receipt_id=receipt, lines=lines):
-            return rma._replace(receipts=rma.receipts.insert(receipt), received=_plus(rma.received, lines))
+            return rma._replace(receipts=rma.receipts.insert(receipt, event.asked), received=_plus(rma.received, lines))
         case r.RmaSurplusReceived(receipt_id=receipt):
-            return rma._replace(receipts=rma.receipts.insert(receipt))
+            return rma._replace(receipts=rma.receipts.insert(receipt, event.asked))
         case r.RmaInspected(inspection_id=inspection, lines=inspected):
             return rma._replace(
-                inspections=rma.inspections.insert(inspection),
+                inspections=rma.inspections.insert(inspection, event.asked),
                 inspected=_plus(rma.inspected, inspected),
                 accepted=_plus(rma.accepted, (line for line in inspected if line.credited)),
             )
@@ -171,7 +172,7 @@ def _refuse(rma: Rma, command: r.RefuseRma) -> Iterator[r.RmaEvent]:
 
 def _receive(rma: Rma, command: r.ReceiveRma) -> Iterator[r.RmaEvent]:
     """Goods that stand there are a fact, whatever the return's status is; only what is expected counts."""
-    if command.receipt_id in rma.receipts:
+    if told_before(rma.receipts.get(command.receipt_id), command):
         return
     left = rma.outstanding if rma.status == "approved" else {}
     expected: dict[str, int] = {}
@@ -181,7 +182,12 @@ def _receive(rma: Rma, command: r.ReceiveRma) -> Iterator[r.RmaEvent]:
         left[line.line_id] = left.get(line.line_id, 0) - taken
         expected[line.line_id] = expected.get(line.line_id, 0) + taken
         surplus[line.line_id] = surplus.get(line.line_id, 0) + line.quantity - taken
-    what = {**_of(rma), "receipt_id": command.receipt_id, "location": command.location}
+    what = {
+        **_of(rma),
+        "receipt_id": command.receipt_id,
+        "location": command.location,
+        "asked": asked_of(command),
+    }
     if any(expected.values()):
         yield r.RmaReceived(**what, lines=_counts(expected))
     if any(surplus.values()):
@@ -193,7 +199,7 @@ def _counts(counts: Mapping[str, int]) -> tuple[LineUnits, ...]:
 
 
 def _inspect(rma: Rma, command: r.InspectRma) -> Iterator[r.RmaEvent]:
-    if command.inspection_id in rma.inspections:
+    if told_before(rma.inspections.get(command.inspection_id), command):
         return
     there = rma.uninspected
     for line in command.lines:
@@ -210,6 +216,7 @@ def _inspect(rma: Rma, command: r.InspectRma) -> Iterator[r.RmaEvent]:
         location=command.location,
         lines=command.lines,
         items=tuple(_items(rma, command)),
+        asked=asked_of(command),
     )
     yield inspected
     after = evolve(rma, inspected)

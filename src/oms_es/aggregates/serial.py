@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rpds import HashTrieMap, HashTrieSet, Queue
 
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import serial as n
 
@@ -21,7 +22,7 @@ RECEIPTS_REMEMBERED_MAX = 10_000
 class Registry(NamedTuple):
     at: HashTrieMap[str, str] = HashTrieMap()  # by number, the location
     conflicts: HashTrieSet[tuple[str, str]] = HashTrieSet()  # (number, the location where it should not be)
-    receipts: HashTrieSet[str] = HashTrieSet()
+    receipts: HashTrieMap[str, str] = HashTrieMap()  # what was asked under each
     receipts_in_order: Queue[str] = Queue()
 
 
@@ -29,8 +30,8 @@ def evolve(registry: Registry, event: n.SerialEvent) -> Registry:
     """Never refuse a fact: an old stream must load under new rules."""
     at, conflicts = registry.at, registry.conflicts
     match event:
-        case n.SerialsClaimed(receipt_id=receipt):
-            return _remember(registry._replace(at=_inserted(at, event)), receipt)
+        case n.SerialsClaimed():
+            return _remember(registry._replace(at=_inserted(at, event)), event)
         case n.SerialsSeen():
             return registry._replace(at=_inserted(at, event))
         case n.SerialsLeft(serials=serials, location=location):
@@ -49,8 +50,9 @@ def _inserted(at: HashTrieMap[str, str], event: n.SerialEvent) -> HashTrieMap[st
     return at
 
 
-def _remember(registry: Registry, receipt: str) -> Registry:
-    receipts, in_order = registry.receipts.insert(receipt), registry.receipts_in_order.enqueue(receipt)
+def _remember(registry: Registry, event: n.SerialsClaimed) -> Registry:
+    receipts = registry.receipts.insert(event.receipt_id, event.asked)
+    in_order = registry.receipts_in_order.enqueue(event.receipt_id)
     if len(receipts) > RECEIPTS_REMEMBERED_MAX:
         receipts, in_order = receipts.discard(in_order.peek()), in_order.dequeue()  # type: ignore[operator,call-arg] # rpds declares both wrongly
     return registry._replace(receipts=receipts, receipts_in_order=in_order)
@@ -75,7 +77,7 @@ def _is_at(registry: Registry, serial: str, location: str) -> bool:
 
 
 def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEvent]:
-    if command.receipt_id in registry.receipts:
+    if told_before(registry.receipts.get(command.receipt_id), command):
         return
     for serial in command.serials:
         if elsewhere := registry.at.get(serial):
@@ -83,7 +85,8 @@ def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEv
                 "serial_elsewhere",
                 f"{serial} of {command.sku} is at {elsewhere}; ship, move or write it off there before it is received",
             )
-    yield n.SerialsClaimed(**{**command.model_dump(), "serials": tuple(dict.fromkeys(command.serials))})
+    told = {**command.model_dump(), "serials": tuple(dict.fromkeys(command.serials))}
+    yield n.SerialsClaimed(**told, asked=asked_of(command))
 
 
 def _seen(registry: Registry, command: n.RecordSerialsSeen) -> Iterator[n.SerialEvent]:
@@ -112,7 +115,7 @@ def dump(registry: Registry) -> Any:
     return {
         "at": list(registry.at.items()),
         "conflicts": list(registry.conflicts),
-        "receipts": list(registry.receipts_in_order),
+        "receipts": [(name, registry.receipts[name]) for name in registry.receipts_in_order],
     }
 
 
@@ -120,8 +123,8 @@ def restore(snapshot: Any) -> Registry:
     return Registry(
         HashTrieMap(dict(snapshot["at"])),
         HashTrieSet((serial, location) for serial, location in snapshot["conflicts"]),
-        HashTrieSet(snapshot["receipts"]),
-        Queue(snapshot["receipts"]),
+        HashTrieMap((name, asked) for name, asked in snapshot["receipts"]),
+        Queue(name for name, _ in snapshot["receipts"]),
     )
 
 
@@ -134,4 +137,5 @@ decider = Decider(
     emits=(n.SerialsClaimed, n.SerialsSeen, n.SerialsLeft, n.SerialConflictFound),
     dump=dump,
     restore=restore,
+    snapshot_version=2,
 )

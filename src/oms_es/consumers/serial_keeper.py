@@ -19,7 +19,7 @@ consumer = Consumer("serial_keeper", emits=(s.AdmitSerials, RecordSerialsSeen, R
 
 @consumer.on(SerialsClaimed)
 def let_them_in(event: SerialsClaimed) -> Iterator[s.AdmitSerials]:
-    yield s.AdmitSerials(**event.model_dump())
+    yield s.AdmitSerials(**event.model_dump(exclude={"asked"}))
 
 
 @consumer.on(s.StockReceived, s.StockReturned)

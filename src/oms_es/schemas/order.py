@@ -850,6 +850,8 @@ class OrderOverridden(OrderEvent):
     """Not waited for any more."""
     written_off_minor: int = 0
     """Of the total, what nobody will be charged for."""
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class Hold(Message):
@@ -905,6 +907,8 @@ class ContentChange(Message):
 class OrderAmended(OrderEvent, ContentChange):
     amendment_id: str
     revision: int | None = None
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class OrderSplit(OrderEvent, ContentChange):
@@ -916,6 +920,8 @@ class OrderSplit(OrderEvent, ContentChange):
     bundles: dict[str, dict[str, int]] = {}
     holds: tuple[Hold, ...] = ()
     """What it was held by: what is split off is held by the same."""
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class OrderJoined(OrderEvent):
@@ -960,6 +966,8 @@ class OrderMergeRequested(OrderEvent):
     terms: OrderContent | None = None
     answer: OrderMergedInto | None = None
     """Of the order that was asked before, if it agreed."""
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class OrderMergeDeclined(OrderEvent):
@@ -1060,6 +1068,8 @@ class OrderLinesCancelled(OrderEvent, ContentChange):
     reason: str
     revision: int | None = None
     """Of the channel's refund that they are cancelled for."""
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class OrderLinesCancellationRequested(OrderEvent):
@@ -1069,6 +1079,8 @@ class OrderLinesCancellationRequested(OrderEvent):
     lines: tuple[LineUnits, ...]
     shipment_ids: tuple[str, ...]
     reason: str
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class LineShare(Message):
@@ -1225,6 +1237,8 @@ class OrderRefundRequested(OrderEvent):
     """The return that it is for, if it is for one."""
     credit: CreditPart | None = None
     """What of `amount_minor` was never paid for this order, but for the one that it was sent in exchange for."""
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class OrderCancellationRequested(OrderEvent):

@@ -61,6 +61,8 @@ class OrderReturnRequested(OrderEvent):
     requested_at: Moment
     delivered_at: Moment | None = None
     """The last delivery before the request, where it is known."""
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class OrderExchangeCredited(OrderEvent):

@@ -182,6 +182,8 @@ class RmaReceived(RmaEvent):
     receipt_id: str
     location: str
     lines: tuple[LineUnits, ...]
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class RmaSurplusReceived(RmaEvent):
@@ -190,6 +192,8 @@ class RmaSurplusReceived(RmaEvent):
     receipt_id: str
     location: str
     lines: tuple[LineUnits, ...]
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class InspectedItem(Message):
@@ -208,6 +212,8 @@ class RmaInspected(RmaEvent):
     location: str
     lines: tuple[InspectedLine, ...]
     items: tuple[InspectedItem, ...]
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class RmaCreditDue(RmaEvent):

@@ -58,6 +58,8 @@ class SerialsClaimed(SerialEvent):
     lot: str = ""
     lot_expires_at: Moment | None = None
     inbound_id: str | None = None
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class SerialsSeen(SerialEvent):

@@ -332,6 +332,8 @@ class PlacedEvent(StockEvent):
     lot: str = ""
     condition: Condition = "sellable"
     serials: tuple[str, ...] = ()
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class StockReceived(PlacedEvent):
@@ -469,18 +471,24 @@ class ReservationEvent(StockEvent):
 
 class StockReserved(ReservationEvent):
     expires_at: Moment | None = None
+    asked: str = ""
+    """What the command said beside its own id."""
 
 
 class StockShort(ReservationEvent):
     """The promise could not be made: `available` was less than `quantity`. Nothing was reserved."""
 
     available: int
+    asked: str = ""
+    """What the command said beside its own id."""
 
 
 class StockReleased(ReservationEvent):
     """`release_id`: only a part of the reservation, told apart by it."""
 
     release_id: str | None = None
+    asked: str = ""
+    """What the command said beside its own id, where it has one."""
 
 
 class StockReservationTransferred(ReservationEvent):
@@ -505,6 +513,8 @@ class StockBrokenPromiseSettled(ReservationEvent):
 
     left: int = 0
     release_id: str | None = None
+    asked: str = ""
+    """What the command said beside its own id, where it has one."""
 
 
 class StockPresaleCovered(ReservationEvent):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.aggregates.stock.promises import broken_by_losing
 from oms_es.aggregates.stock.state import Inbound, Place, Shelves, Stock
 from oms_es.kernel import Refused
@@ -21,16 +22,16 @@ INBOUNDS_MAX = 1_000
 
 
 def receive(stock: Stock, command: s.ReceiveStock) -> Iterator[s.StockEvent]:
-    if not stock.movements.knows(f"receipt/{command.receipt_id}"):
+    if not told_before(stock.movements.asked(f"receipt/{command.receipt_id}"), command):
         _check_room(stock, command, Place(command.bin, command.lot))
-        yield s.StockReceived(**command.model_dump())
+        yield s.StockReceived(**command.model_dump(), asked=asked_of(command))
 
 
 def admit_serials(stock: Stock, command: s.AdmitSerials) -> Iterator[s.StockEvent]:
     """Never refused: the registry has answered already."""
     new = tuple(serial for serial in dict.fromkeys(command.serials) if serial not in stock.shelves.serials)
     if new and not stock.movements.knows(f"receipt/{command.receipt_id}"):
-        told = {**command.model_dump(), "serials": new, "quantity": len(new)}
+        told = {**command.model_dump(), "serials": new, "quantity": len(new), "asked": asked_of(command)}
         yield s.StockReceived(**told, **_still_to_come(stock, command.inbound_id, len(new)))
 
 
@@ -50,14 +51,14 @@ def restock(stock: Stock, command: s.RestockReturn) -> Iterator[s.StockEvent]:
 
 
 def count(stock: Stock, command: s.CountStock) -> Iterator[s.StockEvent]:
-    if stock.movements.knows(f"count/{command.count_id}"):
+    if told_before(stock.movements.asked(f"count/{command.count_id}"), command):
         return
     place = Place(command.bin, command.lot, command.condition)
     expected = stock.shelves.quantity_at(place)
     if command.quantity and not expected:
         _check_room(stock, command, place)
     missing = _not_found(stock.shelves, command, place)
-    counted = s.StockCounted(**{**command.model_dump(), "serials": missing}, expected=expected)
+    counted = s.StockCounted(**{**command.model_dump(), "serials": missing}, expected=expected, asked=asked_of(command))
     yield from _losing(stock, command, place, -counted.variance, f"counted {command.quantity}, expected {expected}")
     yield counted
 
@@ -75,10 +76,10 @@ def _not_found(shelves: Shelves, command: s.CountStock, place: Place) -> tuple[s
 
 
 def adjust(stock: Stock, command: s.AdjustStock) -> Iterator[s.StockEvent]:
-    if command.quantity == 0 or stock.movements.knows(f"adjustment/{command.adjustment_id}"):
+    if told_before(stock.movements.asked(f"adjustment/{command.adjustment_id}"), command) or command.quantity == 0:
         return
     place = Place(command.bin, command.lot, command.condition)
-    told = command.model_dump()
+    told = {**command.model_dump(), "asked": asked_of(command)}
     if command.quantity < 0:
         told["serials"] = _leaving(stock.shelves, command, place, -command.quantity)
         yield from _losing(stock, command, place, -command.quantity, f"adjusted: {command.reason}")
@@ -90,13 +91,15 @@ def adjust(stock: Stock, command: s.AdjustStock) -> Iterator[s.StockEvent]:
 
 
 def change_condition(stock: Stock, command: s.ChangeCondition) -> Iterator[s.StockEvent]:
-    if command.condition == command.was or stock.movements.knows(f"condition/{command.change_id}"):
+    known = stock.movements.asked(f"condition/{command.change_id}")
+    if told_before(known, command) or command.condition == command.was:
         return
     place = Place(command.bin, command.lot, command.was)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     yield from _losing(stock, command, place, command.quantity, f"{command.condition}: {command.reason}")
     expires_at = stock.shelves.places[place].lot_expires_at
-    yield s.StockConditionChanged(**{**command.model_dump(), "serials": serials}, lot_expires_at=expires_at)
+    told = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
+    yield s.StockConditionChanged(**told, lot_expires_at=expires_at)
 
 
 def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
@@ -127,26 +130,27 @@ def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
 
 
 def write_off(stock: Stock, command: s.WriteOffStock) -> Iterator[s.StockEvent]:
-    if stock.movements.knows(f"write_off/{command.write_off_id}"):
+    if told_before(stock.movements.asked(f"write_off/{command.write_off_id}"), command):
         return
     place = Place(command.bin, command.lot, command.condition)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     yield from _losing(stock, command, place, command.quantity, f"written off: {command.reason}")
-    yield s.StockWrittenOff(**{**command.model_dump(), "serials": serials})
+    yield s.StockWrittenOff(**{**command.model_dump(), "serials": serials}, asked=asked_of(command))
 
 
 def move_to_bin(stock: Stock, command: s.MoveToBin) -> Iterator[s.StockEvent]:
-    if command.bin == command.to_bin or stock.movements.knows(f"bin/{command.move_id}"):
+    if told_before(stock.movements.asked(f"bin/{command.move_id}"), command) or command.bin == command.to_bin:
         return
     place = Place(command.bin, command.lot, command.condition)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     _check_room(stock, command, place._replace(bin=command.to_bin))
     expires_at = stock.shelves.places[place].lot_expires_at
-    yield s.StockMovedToBin(**{**command.model_dump(), "serials": serials}, lot_expires_at=expires_at)
+    told = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
+    yield s.StockMovedToBin(**told, lot_expires_at=expires_at)
 
 
 def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
-    if stock.movements.knows(f"move/{command.move_id}"):
+    if told_before(stock.movements.asked(f"move/{command.move_id}"), command):
         return
     if command.to_location == command.location:
         raise Refused(
@@ -158,7 +162,8 @@ def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
     if command.condition == "sellable" and command.quantity > free:
         raise Refused("promised", f"only {free} units are not promised to orders; move those, or release some first")
     expires_at = stock.shelves.places[place].lot_expires_at
-    yield s.StockMovedOut(**{**command.model_dump(), "serials": serials}, lot_expires_at=expires_at)
+    told = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
+    yield s.StockMovedOut(**told, lot_expires_at=expires_at)
 
 
 def admit_move(stock: Stock, command: s.AdmitMove) -> Iterator[s.StockEvent]:
@@ -183,16 +188,18 @@ def expect_inbound(stock: Stock, command: s.ExpectInbound) -> Iterator[s.StockEv
     known = inbounds.get(command.inbound_id)
     if known and known.from_location:
         raise Refused("is_a_move", f"{command.inbound_id} is a move from {known.from_location}; its units are known")
-    if known is None and stock.movements.knows(f"inbound/{command.inbound_id}"):
+    if known is None and told_before(stock.movements.asked(f"inbound/{command.inbound_id}"), command):
         return  # it is over: all has come, or was cancelled
     if known is None and len(inbounds) >= INBOUNDS_MAX:
         raise Refused("too_many_inbounds", f"{INBOUNDS_MAX} are expected already; receive or cancel some first")
-    if known is None or known[:3] != (command.quantity, command.promised_at, command.request_id):
-        yield s.StockInboundExpected(**command.model_dump())
+    asked = asked_of(command)
+    same = known and known[:3] == (command.quantity, command.promised_at, command.request_id)
+    if known is None or not (same or known.asked == asked):
+        yield s.StockInboundExpected(**command.model_dump(), asked=asked)
 
 
 def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.StockEvent]:
-    if stock.movements.knows(f"receipt/{command.receipt_id}"):
+    if told_before(stock.movements.asked(f"receipt/{command.receipt_id}"), command):
         return
     known = stock.supply.inbounds.get(command.inbound_id)
     if known is None:
@@ -207,6 +214,7 @@ def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.Stock
         "lot": command.lot or known.lot,
         "lot_expires_at": command.lot_expires_at or known.lot_expires_at,
         "condition": known.condition,
+        "asked": asked_of(command),
     }
     if known.from_location is None:
         if command.serials:

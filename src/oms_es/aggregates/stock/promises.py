@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import Any
 
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.aggregates.stock.state import SOMEWHERE, Place, Reservation, Stock, evolve, part_of
 from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
@@ -18,7 +19,8 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 def reserve(stock: Stock, command: s.ReserveStock) -> Iterator[s.StockEvent]:
     key, n = command.reservation_id, command.quantity
-    if key in stock.reserved or stock.settled.knows(key):
+    held = stock.reserved.get(key)
+    if told_before(held.asked if held else stock.settled.asked(key), command):
         return
     promise: dict[str, Any] = {
         "sku": command.sku,
@@ -35,11 +37,12 @@ def reserve(stock: Stock, command: s.ReserveStock) -> Iterator[s.StockEvent]:
     presale = command.presale and n > available
     if n > available and not (presale and n <= stock.presale_left):
         most = max(available, stock.presale_left) if presale else available
-        yield s.StockShort(**promise, presale=command.presale, available=max(most, 0))
+        short = max(most, 0)
+        yield s.StockShort(**promise, presale=command.presale, available=short, asked=asked_of(command))
         return
     if superseded:
         yield superseded
-    yield s.StockReserved(**promise, presale=command.presale, expires_at=command.expires_at)
+    yield s.StockReserved(**promise, presale=command.presale, expires_at=command.expires_at, asked=asked_of(command))
 
 
 def _hold_of(stock: Stock, command: s.ReserveStock) -> s.StockReleased | None:
@@ -49,9 +52,14 @@ def _hold_of(stock: Stock, command: s.ReserveStock) -> s.StockReleased | None:
 
 
 def _released(
-    command: s.StockCommand, key: str, held: Reservation, n: int | None = None, release: str | None = None
+    command: s.StockCommand,
+    key: str,
+    held: Reservation,
+    n: int | None = None,
+    release: str | None = None,
+    asked: str = "",
 ) -> s.StockReleased:
-    return s.StockReleased(**_of(command, key, held, n), release_id=release)
+    return s.StockReleased(**_of(command, key, held, n), release_id=release, asked=asked)
 
 
 def _of(command: s.StockCommand, key: str, held: Reservation, n: int | None = None) -> dict[str, Any]:
@@ -71,14 +79,19 @@ def release(stock: Stock, command: s.ReleaseStock) -> Iterator[s.StockEvent]:
     key = command.reservation_id
     held, broken = stock.reserved.get(key), stock.broken.get(key)
     part = None if command.quantity is None else command.release_id or str(command.quantity)
+    asked = asked_of(command) if part and command.release_id else ""
+    if asked and told_before(stock.settled.asked(part_of(key, str(part))), command):
+        return
     if held is None:
         if broken and not (part and stock.settled.knows(part_of(key, part))):
             n = min(command.quantity or broken.quantity, broken.quantity)
-            yield s.StockBrokenPromiseSettled(**_of(command, key, broken, n), left=broken.quantity - n, release_id=part)
+            yield s.StockBrokenPromiseSettled(
+                **_of(command, key, broken, n), left=broken.quantity - n, release_id=part, asked=asked
+            )
     elif part is None:
         yield _released(command, key, held)
     elif not stock.settled.knows(part_of(key, part)):
-        yield _released(command, key, held, min(held.quantity, command.quantity or 0), part)
+        yield _released(command, key, held, min(held.quantity, command.quantity or 0), part, asked)
 
 
 def transfer(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEvent]:

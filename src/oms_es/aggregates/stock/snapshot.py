@@ -20,7 +20,7 @@ from oms_es.aggregates.stock.state import (
     Units,
 )
 
-VERSION = 2
+VERSION = 3
 """Rises with every change of what `dump` writes."""
 
 
@@ -28,11 +28,11 @@ def dump(stock: Stock) -> Any:
     return {
         **stock._asdict(),
         "reserved": list(stock.reserved.items()),
-        "settled": list(stock.settled.in_order),
+        "settled": stock.settled.known,
         "of_channels": list(stock.of_channels.items()),
         "holds": list(stock.holds.items()),
         "broken": list(stock.broken.items()),
-        "movements": list(stock.movements.in_order),
+        "movements": stock.movements.known,
         "shelves": {
             **stock.shelves._asdict(),
             "places": list(stock.shelves.places.items()),
@@ -48,11 +48,11 @@ def restore(snapshot: Any) -> Stock:
     return Stock(
         **{name: snapshot[name] for name in ("promised", "presold", "promises")},
         reserved=HashTrieMap((key, _reservation(told)) for key, told in snapshot["reserved"]),
-        settled=Memory.of(snapshot["settled"]),
+        settled=Memory.restored(snapshot["settled"]),
         of_channels=HashTrieMap(dict(snapshot["of_channels"])),
         holds=HashTrieMap(dict(snapshot["holds"])),
         broken=HashTrieMap((key, _reservation(told)) for key, told in snapshot["broken"]),
-        movements=Memory.of(snapshot["movements"]),
+        movements=Memory.restored(snapshot["movements"]),
         shelves=Shelves(
             **{name: shelves[name] for name in ("on_hand", "aside")},
             places=HashTrieMap((Place(*place), Units(n, _moment(at))) for place, (n, at) in shelves["places"]),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from rpds import HashTrieMap, HashTrieSet, Queue
+from rpds import HashTrieMap, Queue
 
 from oms_es.aggregates.wide import wide
 from oms_es.schemas import stock as s
@@ -23,31 +23,45 @@ MOVEMENTS_REMEMBERED_MAX = 10_000
 
 @wide
 class Memory(NamedTuple):
-    """Names that were seen; the oldest are forgotten."""
+    """Names that were seen, and what was asked under each; the oldest are forgotten."""
 
-    names: HashTrieSet[str] = HashTrieSet()
+    names: HashTrieMap[str, str] = HashTrieMap()
     in_order: Queue[str] = Queue()
 
     def knows(self, name: str) -> bool:
         return name in self.names
+
+    def asked(self, name: str) -> str | None:
+        """None: nothing of that name is known; empty: what was asked is not."""
+        return self.names.get(name)
 
     @property
     def oldest(self) -> str:
         name: str = self.in_order.peek()  # type: ignore[operator] # rpds declares it wrongly
         return name
 
-    def add(self, name: str, remembered_max: int) -> Memory:
+    def add(self, name: str, remembered_max: int, asked: str = "") -> Memory:
         if name in self.names:
             return self
-        names, in_order = self.names.insert(name), self.in_order.enqueue(name)
+        names, in_order = self.names.insert(name, asked), self.in_order.enqueue(name)
         if len(names) > remembered_max:
             names, in_order = names.discard(self.oldest), in_order.dequeue()  # type: ignore[call-arg] # rpds declares it wrongly
         return Memory(names, in_order)
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Memory:
-        known = list(names)
-        return cls(HashTrieSet(known), Queue(known))
+        """Where nobody knows what was asked under them."""
+        return cls.restored((name, "") for name in names)
+
+    @classmethod
+    def restored(cls, known: Iterable[tuple[str, str]]) -> Memory:
+        pairs = [(name, asked) for name, asked in known]
+        return cls(HashTrieMap(pairs), Queue(name for name, _ in pairs))
+
+    @property
+    def known(self) -> list[tuple[str, str]]:
+        """In the order in which they came."""
+        return [(name, self.names[name]) for name in self.in_order]
 
 
 class Place(NamedTuple):
@@ -120,6 +134,7 @@ class Inbound(NamedTuple):
     lot_expires_at: datetime | None = None
     condition: s.Condition = "sellable"
     serials: tuple[str, ...] = ()
+    asked: str = ""
 
 
 class Supply(NamedTuple):
@@ -136,6 +151,7 @@ class Reservation(NamedTuple):
     channel: str = ""
     presale: bool = False  # not covered by units on hand yet
     since: int = 0  # counts the promises made here: the first promised has the lowest
+    asked: str = ""
 
 
 @wide
@@ -203,7 +219,7 @@ def evolve(stock: Stock, event: s.StockEvent) -> Stock:
 def _reserved(stock: Stock, event: s.StockReserved) -> Stock:
     key, n = event.reservation_id, event.quantity
     promises = stock.promises + 1
-    made = Reservation(event.order_id, n, event.expires_at, event.channel, event.presale, promises)
+    made = Reservation(event.order_id, n, event.expires_at, event.channel, event.presale, promises, event.asked)
     held = stock.reserved.insert(key, made)
     holds = stock.holds.insert(event.order_id, key) if event.expires_at else stock.holds
     if event.presale:
@@ -222,13 +238,15 @@ def _counted(stock: Stock, channel: str, n: int) -> HashTrieMap[str, int]:
 
 
 def _short(stock: Stock, event: s.StockShort) -> Stock:
-    return settle(stock, event.reservation_id)
+    return settle(stock, event.reservation_id, event.asked)
 
 
 def _let_go(stock: Stock, event: s.StockReleased | s.StockReservationExpired) -> Stock:
     left = _less(stock, event.reservation_id, event.quantity)
     release = getattr(event, "release_id", None)
-    return left if release is None else settle(left, part_of(event.reservation_id, release))
+    if release is None:
+        return left
+    return settle(left, part_of(event.reservation_id, release), getattr(event, "asked", ""))
 
 
 def part_of(reservation_id: str, release_id: str) -> str:
@@ -249,7 +267,7 @@ def _less(stock: Stock, key: str, n: int, shelves: Shelves | None = None) -> Sto
         promised=stock.promised - n + presale,
         presold=stock.presold - presale,
         reserved=stock.reserved.discard(key) if ends else stock.reserved.insert(key, less),
-        settled=stock.settled.add(key, SETTLED_REMEMBERED_MAX) if ends else stock.settled,
+        settled=stock.settled.add(key, SETTLED_REMEMBERED_MAX, held.asked) if ends else stock.settled,
         of_channels=_counted(stock, held.channel, presale - n),
         holds=holds,
         broken=_remembered(stock) if ends and stock.broken else stock.broken,
@@ -257,8 +275,8 @@ def _less(stock: Stock, key: str, n: int, shelves: Shelves | None = None) -> Sto
     )
 
 
-def settle(stock: Stock, key: str) -> Stock:
-    settled = stock.settled.add(key, SETTLED_REMEMBERED_MAX)
+def settle(stock: Stock, key: str, asked: str = "") -> Stock:
+    settled = stock.settled.add(key, SETTLED_REMEMBERED_MAX, asked)
     return stock._replace(settled=settled, broken=_remembered(stock) if stock.broken else stock.broken)
 
 
@@ -270,7 +288,7 @@ def _remembered(stock: Stock) -> HashTrieMap[str, Reservation]:
 
 def _transferred(stock: Stock, event: s.StockReservationTransferred) -> Stock:
     was = stock.reserved.get(event.reservation_id) or Reservation(event.order_id, event.quantity)
-    taken = was._replace(order_id=event.to_order_id, quantity=event.quantity)
+    taken = was._replace(order_id=event.to_order_id, quantity=event.quantity, asked="")
     left = _less(stock, event.reservation_id, event.quantity)
     holds = left.holds.insert(event.to_order_id, event.to_reservation_id) if was.expires_at else left.holds
     return left._replace(
@@ -292,7 +310,7 @@ def _broken_settled(stock: Stock, event: s.StockBrokenPromiseSettled) -> Stock:
     key, known = event.reservation_id, stock.broken.get(event.reservation_id)
     left = stock.broken.insert(key, known._replace(quantity=event.left)) if known and event.left else None
     told = stock._replace(broken=stock.broken.discard(key) if left is None else left)
-    return told if event.release_id is None else settle(told, part_of(key, event.release_id))
+    return told if event.release_id is None else settle(told, part_of(key, event.release_id), event.asked)
 
 
 def _covered(stock: Stock, event: s.StockPresaleCovered) -> Stock:
@@ -322,14 +340,14 @@ def _shipped(stock: Stock, event: s.StockShipped) -> Stock:
 # --- shelves
 
 
-def _moved(stock: Stock, name: str, shelves: Shelves) -> Stock:
-    return stock._replace(movements=stock.movements.add(name, MOVEMENTS_REMEMBERED_MAX), shelves=shelves)
+def _moved(stock: Stock, name: str, shelves: Shelves, asked: str = "") -> Stock:
+    return stock._replace(movements=stock.movements.add(name, MOVEMENTS_REMEMBERED_MAX, asked), shelves=shelves)
 
 
 def _came(stock: Stock, name: str, event: s.StockReceived | s.StockReturned | s.StockMovedIn) -> Stock:
     place = Place(event.bin, event.lot, event.condition)
     shelves = stock.shelves.put(place, event.quantity, event.lot_expires_at)
-    there = _moved(stock, name, shelves.name(event.serials, place) if event.serials else shelves)
+    there = _moved(stock, name, shelves.name(event.serials, place) if event.serials else shelves, event.asked)
     inbound_id = getattr(event, "inbound_id", None)
     return there if inbound_id is None else _no_longer_outstanding(there, inbound_id, event.quantity, event.serials)
 
@@ -349,32 +367,32 @@ def _moved_in(stock: Stock, event: s.StockMovedIn) -> Stock:
 
 def _counted_there(stock: Stock, event: s.StockCounted) -> Stock:
     shelves = stock.shelves.put(Place(event.bin, event.lot, event.condition), event.variance)
-    return _moved(stock, f"count/{event.count_id}", shelves.name(event.serials, None))
+    return _moved(stock, f"count/{event.count_id}", shelves.name(event.serials, None), event.asked)
 
 
 def _adjusted(stock: Stock, event: s.StockAdjusted) -> Stock:
     shelves = stock.shelves.put(Place(event.bin, event.lot, event.condition), event.quantity)
-    return _moved(stock, f"adjustment/{event.adjustment_id}", shelves.name(event.serials, None))
+    return _moved(stock, f"adjustment/{event.adjustment_id}", shelves.name(event.serials, None), event.asked)
 
 
 def _written_off(stock: Stock, event: s.StockWrittenOff) -> Stock:
     shelves = stock.shelves.put(Place(event.bin, event.lot, event.condition), -event.quantity)
-    return _moved(stock, f"write_off/{event.write_off_id}", shelves.name(event.serials, None))
+    return _moved(stock, f"write_off/{event.write_off_id}", shelves.name(event.serials, None), event.asked)
 
 
 def _moved_out(stock: Stock, event: s.StockMovedOut) -> Stock:
     shelves = stock.shelves.put(Place(event.bin, event.lot, event.condition), -event.quantity)
-    return _moved(stock, f"move/{event.move_id}", shelves.name(event.serials, None))
+    return _moved(stock, f"move/{event.move_id}", shelves.name(event.serials, None), event.asked)
 
 
 def _condition_changed(stock: Stock, event: s.StockConditionChanged) -> Stock:
     was, now = Place(event.bin, event.lot, event.was), Place(event.bin, event.lot, event.condition)
-    return _moved(stock, f"condition/{event.change_id}", _shifted(stock.shelves, was, now, event))
+    return _moved(stock, f"condition/{event.change_id}", _shifted(stock.shelves, was, now, event), event.asked)
 
 
 def _moved_to_bin(stock: Stock, event: s.StockMovedToBin) -> Stock:
     was, now = Place(event.bin, event.lot, event.condition), Place(event.to_bin, event.lot, event.condition)
-    return _moved(stock, f"bin/{event.move_id}", _shifted(stock.shelves, was, now, event))
+    return _moved(stock, f"bin/{event.move_id}", _shifted(stock.shelves, was, now, event), event.asked)
 
 
 def _shifted(shelves: Shelves, was: Place, now: Place, event: s.StockConditionChanged | s.StockMovedToBin) -> Shelves:
@@ -434,6 +452,7 @@ def _expected(stock: Stock, event: s.StockInboundExpected) -> Stock:
         event.lot_expires_at,
         event.condition,
         event.serials,
+        event.asked,
     )
     supply = stock.supply._replace(
         inbound=stock.supply.inbound + event.quantity - (known.quantity if known else 0),
@@ -458,7 +477,7 @@ def _no_longer_outstanding(stock: Stock, inbound_id: str, quantity: int, serials
     if left.quantity:
         return stock._replace(supply=supply._replace(inbounds=inbounds.insert(inbound_id, left)))
     over = stock._replace(supply=supply._replace(inbounds=inbounds.discard(inbound_id)))
-    return _moved(over, f"inbound/{inbound_id}", stock.shelves)
+    return _moved(over, f"inbound/{inbound_id}", stock.shelves, known.asked)
 
 
 def _inbound_cancelled(stock: Stock, event: s.StockInboundCancelled) -> Stock:

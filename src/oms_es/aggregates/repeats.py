@@ -1,0 +1,122 @@
+"""What is told twice under one name: the same is done already, anything else is refused.
+
+Invariant: a command that names its own act (a receipt, a refund, an amendment) happens once; told again with other
+content it is never taken for a repeat. What it said is kept with the event that answers it, and remembered by its name.
+Events of before that keep nothing: of those, any repeat counts as the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import from_json, to_json
+
+from oms_es.kernel import Command, Refused, stream_fields
+from oms_es.schemas import order as o
+from oms_es.schemas import order_returns as x
+from oms_es.schemas import rma as r
+from oms_es.schemas import serial as n
+from oms_es.schemas import stock as s
+
+OWN_IDS: Mapping[type[Command], str] = {
+    s.ReceiveStock: "receipt_id",
+    s.ReceiveInbound: "receipt_id",
+    s.AdmitSerials: "receipt_id",
+    s.CountStock: "count_id",
+    s.AdjustStock: "adjustment_id",
+    s.ChangeCondition: "change_id",
+    s.WriteOffStock: "write_off_id",
+    s.MoveToBin: "move_id",
+    s.MoveStock: "move_id",
+    s.ExpectInbound: "inbound_id",
+    s.ReserveStock: "reservation_id",
+    s.ReleaseStock: "release_id",
+    n.ReceiveSerials: "receipt_id",
+    o.AmendOrder: "amendment_id",
+    o.CancelOrderLines: "cancellation_id",
+    o.SplitOrder: "split_id",
+    o.MergeOrders: "merge_id",
+    o.RefundOrder: "refund_id",
+    o.OverrideOrder: "override_id",
+    x.RequestReturn: "rma_id",
+    r.ReceiveRma: "receipt_id",
+    r.InspectRma: "inspection_id",
+}
+"""The field by which a command names itself."""
+FREE = frozenset({"now", "keep"})
+"""When and how it is told, not what."""
+LITERAL_CHARACTERS_MAX = 40
+"""Of a value that is kept as it is; of a longer one a digest is."""
+
+
+def asked_of(command: Command) -> str:
+    """What it says beside its name, on one line: kept with the event that answers it."""
+    kind = type(command)
+    told = {name: _kept(value) for name, default in _content_of(kind) if (value := getattr(command, name)) != default}
+    return f"{kind.__name__} {to_json(told).decode()}"
+
+
+@cache
+def _content_of(kind: type[Command]) -> tuple[tuple[str, Any], ...]:
+    fields = kind.model_fields
+    beside = {*FREE, OWN_IDS[kind], *stream_fields(kind)}
+    return tuple((name, fields[name].default) for name in sorted(fields.keys() - beside))
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    text = to_json(_plain(value)).decode()
+    if len(text) <= LITERAL_CHARACTERS_MAX:
+        return from_json(text)
+    return f"sha256:{sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _plain(value: Any) -> Any:
+    """One moment is one moment, whichever offset it was told with."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC)
+        case BaseModel():
+            return {name: _plain(part) for name, part in value if part != type(value).model_fields[name].default}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+        case dict():
+            return {name: _plain(part) for name, part in sorted(value.items())}
+        case _:
+            return value
+
+
+def told_before(known: str | None, command: Command) -> bool:
+    """Whether it happened already. `known`: what was remembered under its name. Raises Refused if it said otherwise."""
+    if not known:
+        return known is not None
+    asked = asked_of(command)
+    if asked != known:
+        own = OWN_IDS[type(command)]
+        raise Refused(
+            "id_reused",
+            f"{own} {getattr(command, own)} is known in {command.stream} already, and {_difference(known, asked)}; "
+            f"what is told again must be the same, and something else needs another {own}",
+        )
+    return True
+
+
+def _difference(known: str, asked: str) -> str:
+    (was, _, before), (now, _, after) = known.partition(" "), asked.partition(" ")
+    if was != now:
+        return f"it names what {was} did"
+    old, new = from_json(before), from_json(after)
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return ", ".join(f"{name} was {_said(old.get(name))} and is {_said(new.get(name))} now" for name in names)
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "left out"
+    return "another" if isinstance(value, str) and value.startswith("sha256:") else to_json(value).decode()
