@@ -29,7 +29,7 @@ from oms_es.cli_import import import_callbacks, import_orders
 from oms_es.cli_status import interests_of, status
 from oms_es.cli_topics import app as topics_app
 from oms_es.cli_topics import kafka_of
-from oms_es.commands import add_to, changed, verbs
+from oms_es.commands import add_to, as_words, changed, verbs
 from oms_es.demo import run as demo_run
 from oms_es.desk import exceptions as desk_exceptions
 from oms_es.desk import letters as desk_letters
@@ -568,9 +568,9 @@ def show_preview(command: Command, *, json: bool) -> None:
         return
     for event in events:
         typer.echo(f"would be recorded: {type(event).__name__} in {command.stream}")
-    rows = [(name, old, new) for name, (old, new) in differences.items()]
+    rows = [(name.replace("_", " "), as_words(old), as_words(new)) for name, (old, new) in differences.items()]
     if rows:
-        display.console_on(sys.stdout).print(display.grid("What would change", rows, "", "now", "then"))
+        display.console_on(sys.stdout).print(display.grid("What would change", rows, "", "before", "after"))
     if not events:
         say("already done: it is so, and nothing changes")
 

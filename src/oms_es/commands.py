@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import typer
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
 from rpds import HashTrieMap, HashTrieSet, Queue
 
-from oms_es.kernel import Command, Decider, Event, SystemCommand, stream_fields
+from oms_es.kernel import Command, Decider, SystemCommand, stream_fields
 from oms_es.schemas.order import order_id_of
 
 GROUP_OF = {"rma": "return", "exception": "exceptions"}
@@ -106,11 +106,20 @@ def id_of(name: str) -> str:
 def _read(field: FieldInfo, value: Any) -> Any:
     if not isinstance(value, str) or _is_plain(field.annotation):
         return value
-    text = Path(value[1:]).read_text() if value.startswith("@") else value
+    text = _text_of(Path(value[1:])) if value.startswith("@") else value
     try:
         return from_json(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{value!r} is not JSON: {error}") from error
+        raise typer.BadParameter(f"what is given is not JSON: {error}; write JSON, or @FILE with JSON in it") from error
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}; name a file with JSON in it") from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is not text in UTF-8; name a file with JSON in it") from error
 
 
 def _is_plain(annotation: Any) -> bool:
@@ -174,8 +183,31 @@ def _flag(name: str, what: str) -> inspect.Parameter:
 
 def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
     """The fields of a state that differ, as plain values a person or a program can read."""
-    pairs = {name: (plain(getattr(before, name)), plain(getattr(after, name))) for name in after._fields}
-    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
+    old, new = _fields_of(before), _fields_of(after)
+    pairs = {name: (plain(old.get(name)), plain(new.get(name))) for name in dict.fromkeys((*old, *new))}
+    return {name: (was, now) for name, (was, now) in pairs.items() if was != now}
+
+
+def _fields_of(state: Any) -> dict[str, Any]:
+    """Of a state of any kind: none yet, one fact, or several parts."""
+    if isinstance(state, BaseModel):
+        return dict(state)
+    return {} if state is None else dict(state._asdict())
+
+
+def as_words(value: Any) -> str:
+    """For a person: no quotes, no braces."""
+    match value:
+        case None | "" | [] | {} | ():
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return ", ".join(f"{name} {as_words(part)}" for name, part in value.items())
+        case list() | tuple():
+            return "; ".join(as_words(part) for part in value)
+        case _:
+            return str(value)
 
 
 def plain(value: Any) -> Any:
@@ -186,8 +218,12 @@ def plain(value: Any) -> Any:
             return sorted((_key(item) for item in value), key=str)
         case Queue():
             return [plain(item) for item in value]
-        case Event():
-            return type(value).__name__
+        case BaseModel():
+            return {name: plain(part) for name, part in value}
+        case Mapping():
+            return {_key(key): plain(part) for key, part in value.items()}
+        case list() | tuple() if not hasattr(value, "_fields"):
+            return [plain(part) for part in value]
         case _ if hasattr(value, "_fields"):
             return {name: plain(getattr(value, name)) for name in value._fields}
         case _:

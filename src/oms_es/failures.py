@@ -29,6 +29,7 @@ from oms_es.runtime.rebuild import AlreadyRebuilding
 from oms_es.runtime.schema import NewerDatabase, NotMigrated
 from oms_es.runtime.session import NoDatabase
 from oms_es.runtime.store import OUTAGES
+from oms_es.schemas.cards import masked
 from oms_es.settings import Settings
 from oms_es.workers import NoGateways, UnknownRole
 
@@ -80,7 +81,7 @@ def failed(failure: Exception) -> tuple[Code, str]:
         if Settings().log_level == "debug":
             sys.stderr.write(without_rows("".join(traceback.format_exception(failure))) + "\n")
     code, message = _told(failure)
-    return code, " ".join(message.split())
+    return code, masked(" ".join(message.split()))
 
 
 def _told(failure: Exception) -> tuple[Code, str]:

@@ -99,6 +99,34 @@ def test_what_only_the_engine_gives_is_not_offered_and_given_by_hand_only_as_a_l
     assert events == []
 
 
+PREVIEWED = (
+    ("location", "open", "berlin", "--country", "DE"),
+    ("delivery", "define-option", "express", "--transit-days-max", "2"),
+    ("item", "describe", "A", "--weight-grams", "5"),
+    ("numbering", "set-order-numbering", "web"),
+    ("policy", "set-return-policy", "web", "--terms", "{}"),
+)
+
+
+@pytest.mark.parametrize("verb", PREVIEWED, ids=lambda verb: " ".join(verb[:2]))
+def test_a_preview_reads_as_before_and_after_of_every_kind_of_state(oms: Any, verb: tuple[str, ...]) -> None:
+    code, out, err = oms(*verb, "--preview")
+    assert (code, err) == (Code.OK, "")
+    assert "would be recorded" in out
+    assert not set("{}'") & set(out)
+    assert oms(*verb)[0] == Code.OK
+    assert oms(*verb, "--preview")[0] == Code.OK
+
+
+def test_a_json_option_that_cannot_be_read_is_said_in_a_sentence(oms: Any, tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff")
+    for file, said in ((tmp_path / "missing", "cannot be read"), (binary, "not text in UTF-8")):
+        code, _, err = oms(*(f"@{file}" if part == LINES else part for part in PLACE))
+        assert code == Code.USAGE
+        assert said in " ".join(err.split())
+
+
 def test_what_cannot_be_done_is_one_line_that_says_what_to_do(oms: Any) -> None:
     code, out, err = oms("order", "cancel", "web/8", "--reason", "why")
     assert (code, out, err.count("\n")) == (Code.NOT_FOUND, "", 1)

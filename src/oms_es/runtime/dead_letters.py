@@ -6,6 +6,7 @@ arrive.
 
 from __future__ import annotations
 
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,8 +15,13 @@ from typing import Any, NamedTuple
 from psycopg import Cursor
 from psycopg.types.json import Jsonb
 
+from oms_es.schemas.cards import masked, masked_bytes
+
 DEAD_LETTERS = "oms_dead_letters"
 LISTED_MAX = 1_000
+GZIP = b"\x1f\x8b"
+UNPACKED_BYTES_MAX = 8_388_608
+MASKED = "a card number in it was masked, and this cannot be replayed: send it again with the provider's token instead"
 Header = tuple[str, bytes | None]
 """Its name and its value, which may be left out; one name may come twice."""
 
@@ -30,6 +36,29 @@ class DeadLetter(NamedTuple):
     reason: str
     detail: str
     headers: Sequence[Header] = ()
+
+
+def without_card_numbers(letter: DeadLetter) -> DeadLetter:
+    """Before anything of it is written, logged or published. What was masked cannot be replayed, and says so."""
+    payload = _without_cards(letter.payload)
+    headers = [(masked(name), value and masked_bytes(value)) for name, value in letter.headers]
+    detail = masked(letter.detail)
+    if payload != letter.payload or headers != [*letter.headers] or detail != letter.detail:
+        detail = f"{detail}; {MASKED}"
+    return letter._replace(place=masked(letter.place), payload=payload, headers=headers, detail=detail)
+
+
+def _without_cards(payload: bytes) -> bytes:
+    """What is compressed is kept as it reads where a card's number is in it, or where too much is in it to know."""
+    if not payload.startswith(GZIP):
+        return masked_bytes(payload)
+    reading = zlib.decompressobj(wbits=31)
+    try:
+        text = reading.decompress(payload, UNPACKED_BYTES_MAX)
+    except zlib.error:
+        return masked_bytes(payload)
+    without = masked_bytes(text)
+    return payload if without == text and not reading.unconsumed_tail else without
 
 
 class Buried(NamedTuple):

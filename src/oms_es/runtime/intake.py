@@ -17,7 +17,7 @@ from oms_es.door import brought_in
 from oms_es.kernel import BadInput, Command, Recorded, Skipped
 from oms_es.runtime import aside, metrics
 from oms_es.runtime.codec import Cause
-from oms_es.runtime.dead_letters import DeadLetter, Header
+from oms_es.runtime.dead_letters import DeadLetter, Header, without_card_numbers
 from oms_es.runtime.log import Feed
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Store
@@ -162,14 +162,16 @@ class Intake:
             reason, detail = aside.why(error)
         else:
             reason, detail = "unexpected", f"{type(error).__name__}: {error}"
-        return DeadLetter(
-            source=self.name,
-            place=str(arrival.position),
-            dialect=self.dialect,
-            payload=arrival.payload,
-            reason=reason,
-            detail=detail,
-            headers=arrival.headers,
+        return without_card_numbers(
+            DeadLetter(
+                source=self.name,
+                place=str(arrival.position),
+                dialect=self.dialect,
+                payload=arrival.payload,
+                reason=reason,
+                detail=detail,
+                headers=arrival.headers,
+            )
         )
 
 

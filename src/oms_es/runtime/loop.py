@@ -36,6 +36,7 @@ from oms_es.runtime.reasons import is_disk_full, without_rows
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Batch, Store
 from oms_es.runtime.timing import REAL, Timing
+from oms_es.schemas.cards import masked
 
 BATCH_MAX = 500
 """Deliveries per transaction."""
@@ -329,7 +330,8 @@ class GatewayWorker(Giver):
 
 
 def _buried(source: str, place: str, command: Command, refused: Refused) -> DeadLetter:
-    log.warning("buried", source=source, place=place, reason=refused.reason, detail=refused.detail)
+    detail = masked(refused.detail)
+    log.warning("buried", source=source, place=place, reason=refused.reason, detail=detail)
     metrics.DEAD_LETTERS.labels(source).inc()
     return DeadLetter(
         source=source,
@@ -337,7 +339,7 @@ def _buried(source: str, place: str, command: Command, refused: Refused) -> Dead
         dialect=command_letters.DIALECT,
         payload=command_letters.as_bytes(command),
         reason=refused.reason,
-        detail=refused.detail,
+        detail=detail,
     )
 
 

@@ -14,6 +14,7 @@ from unicodedata import normalize
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from oms_es.door import AtTheDoor
+from oms_es.schemas.cards import has_card_number
 
 IDENTIFIER_LENGTH_MAX = 128
 SHORT_NAME_LENGTH_MAX = 60
@@ -129,7 +130,17 @@ ExceptionId = Annotated[
 ]
 """What an exception is about: its kind, and the names of what it concerns."""
 
-Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$")]
+
+def without_card_number(text: str) -> str:
+    """Raises ValueError, which does not repeat it."""
+    if has_card_number(text):
+        raise ValueError("there is a card number in it, which is never kept here: leave it out")
+    return text
+
+
+Text = Annotated[
+    str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$"), AtTheDoor(without_card_number)
+]
 """What a person writes. PostgreSQL cannot keep the character NUL."""
 
 CARD_NUMBER_DIGITS = range(12, 20)
