@@ -29,7 +29,8 @@ class Undo(NamedTuple):
     released: tuple[o.Cut, ...]
 
 
-def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
+def amend(order: Order, command: o.AmendOrder, asked: str = "") -> Iterator[o.OrderEvent]:
+    """`asked`: what the channel said, where `command` is only the part of it that is left to do."""
     assert order.content
     known = order.applied.get(command.amendment_id)
     if told_before(known, command) or (command.keep and order.phase == "cancelled"):
@@ -47,7 +48,7 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
         return  # a channel tells of whatever happens to an order, also when it ships
     require_before_release(order, "amended")
     after = amended(order.content, told)
-    own = {"amendment_id": command.amendment_id, "revision": revision, "asked": asked_of(command)}
+    own = {"amendment_id": command.amendment_id, "revision": revision, "asked": asked or asked_of(command)}
     yield from change(order, after, o.OrderAmended, own, told)
     if tied:
         yield o.OrderReportDisputed(

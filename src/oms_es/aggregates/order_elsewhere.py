@@ -14,6 +14,7 @@ from oms_es.aggregates import order_changes as changes
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, by_sku, channel_refund, evolve, fulfilment
+from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 
@@ -137,7 +138,7 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
         yield from changes.amend(order, command)
         return
     assert order.content
-    if command.amendment_id in order.applied or order.phase in ("cancelled", "cancelling"):
+    if told_before(order.applied.get(command.amendment_id), command) or order.phase in ("cancelled", "cancelling"):
         return
     for event in follow(order, units_of(command.fulfilled), command.amendment_id):
         yield event
@@ -151,7 +152,7 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
             changes.require_before_release(order, "amended")
             yield from _nothing_left(order, {}, None)
     elif order.phase != "completed" or not order.elsewhere:
-        yield from changes.amend(order, without)
+        yield from changes.amend(order, without, asked_of(command))
 
 
 def _without_elsewhere(order: Order, command: o.AmendOrder) -> o.AmendOrder:

@@ -409,7 +409,11 @@ def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Orde
         elsewhere=plus(order.elsewhere, ((line.line_id, line.quantity) for line in event.fulfilled)),
         stated_elsewhere=plus(order.stated_elsewhere, ((line.line_id, line.quantity) for line in event.told)),
     )
-    return left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id))) if event.fulfilment_id else left
+    return (
+        left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id), ""))
+        if event.fulfilment_id
+        else left
+    )
 
 
 def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
@@ -422,7 +426,7 @@ def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
 
 
 def _report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
-    return order._replace(applied=order.applied.insert(event.report))
+    return order._replace(applied=order.applied.insert(event.report, order.applied.get(event.report, "")))
 
 
 def _overridden(order: Order, event: o.OrderOverridden) -> Order:
