@@ -35,6 +35,7 @@ from oms_es.runtime.kafka import (
 from oms_es.runtime.kafka_broker import Broker
 from oms_es.runtime.kafka_group import Group
 from oms_es.runtime.recorder import EVENTS as LOG
+from oms_es.runtime.schema import READ_MODELS, SCHEMA
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import ORDER_STATUS
 from oms_es.settings import Settings
@@ -233,8 +234,12 @@ def test_every_command_and_variable_that_a_page_names_exists() -> None:
     for variable in set(re.findall(r"OMS_[A-Z_]+[A-Z]", words)):
         assert variable.removeprefix("OMS_").lower() in Settings.model_fields, variable
     reference = (REPOSITORY / "docs" / "reference" / "commands.md").read_text()
-    for command in set(re.findall(r"oms-es ((?:dead-letters )?[a-z][a-z-]*)", words)):
+    for command in set(re.findall(r"(?:`|^\$ |^)oms-es ((?:dead-letters )?[a-z][a-z-]*)", words, re.MULTILINE)):
         assert f"`oms-es {command}`" in reference, command
     metrics = (REPOSITORY / "docs" / "reference" / "metrics.md").read_text()
-    for metric in set(re.findall(r"\b(oms_(?!reason|detail)[a-z_]+)", words)) - {LOG}:
+    for metric in set(re.findall(r"\b(oms_(?!reason|detail|dead_letter\b|payload_)[a-z_]+)", words)) - {
+        LOG,
+        READ_MODELS,
+        SCHEMA,
+    }:
         assert f"`{metric}`" in metrics, metric
