@@ -276,6 +276,7 @@ def test_running_low_is_said_once_until_more_is_on_its_way() -> None:
 def test_no_more_is_asked_for_than_one_command_can_ask_also_below_nothing() -> None:
     below = [s.PresaleLimitSet(**AT, quantity=4), reserved(3, "o", presale=True)]
     (_, low) = list(decider.decide(Given(decider, *below).state, s.SetReorderPoint(**AT, quantity=3, up_to=UNITS_MAX)))
+    assert isinstance(low, s.StockRanLow)
     assert (low.available, low.quantity) == (-3, UNITS_MAX)
 
 
