@@ -59,6 +59,8 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     assert unasked <= {"moves conserved: what came in, or was lost, had left elsewhere"} | {
         f"{name}: every row is the fold of history"
         for name in (
+            "exception_history",
+            "provider_reports",
             "return_policies",
             "order_locations",
             "order_numbers",
@@ -70,6 +72,8 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     } | {
         "every document that history points at is there, and is what its hash says",
         "refunds conserved: their parts sum to them, and are no more than what was paid for each",
+        "exchanges: each was granted, and its credit is used or goes back to those who paid for it",
+        "units conserved: what is split off, or merged, is in the order that it went to",
         "returns conserved: credited <= accepted <= received <= asked back <= shipped, by line",
     }
 

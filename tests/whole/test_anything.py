@@ -269,6 +269,7 @@ class Anything(RuleBasedStateMachine):
         for _ in range(ROUNDS_MAX):
             self.engine.pass_time(50 * 86_400)
             run_on(self.engine, self.outside)
+        self.engine.history.close(lambda _role, _stream, _position: True)
         assert not failed(self.engine.history)
         for row in self.engine.open_rows("order_status"):
             done = row["phase"] in o.FINAL_PHASES or row["phase"] == "awaiting_stock"  # a presale, for its goods

@@ -23,6 +23,7 @@ from psycopg.sql import SQL, Identifier
 from oms_es.aggregates.payment_state import Payment
 from oms_es.aggregates.stock import Stock
 from oms_es.audit.check import Check, at
+from oms_es.audit.joined_book import HasTaken, JoinedBook
 from oms_es.audit.order_book import OrderBooks
 from oms_es.audit.stock_book import StockBook, TransitBook
 from oms_es.kernel import Decider, Key, Projection, Recorded, Row
@@ -114,12 +115,22 @@ class History:
         self.labels: set[str] = set()  # hashes of the documents that history points at
         self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
         self.books = OrderBooks()
+        self.joins = JoinedBook()
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
     def checks(self) -> tuple[Check, ...]:
         of_stock = (self.sold, self.conserved, self.moved, self.promised)
-        return self.readable, self.gapless, *of_stock, self.paid, *self.books.checks, self.shipped, self.once
+        return (
+            self.readable,
+            self.gapless,
+            *of_stock,
+            self.paid,
+            *self.books.checks,
+            self.joins.joined,
+            self.shipped,
+            self.once,
+        )
 
     def fold(self, recorded: Recorded) -> None:
         stream, event = recorded.stream, recorded.event
@@ -129,6 +140,7 @@ class History:
         state = decider.evolve(state, event)
         self.states[stream] = state, recorded.version
         self.books.told(recorded)
+        self.joins.told(recorded)
         match event:
             case s.StockEvent():
                 self._check_stock(recorded, event, state)
@@ -144,6 +156,10 @@ class History:
                     promise is not None and promise >= event.quantity,  # some may be on their way back
                     lambda: f"{at(recorded)}: counts on {event.quantity} of {event.sku}, promised were {promise}",
                 )
+
+    def close(self, has_taken: HasTaken) -> None:
+        """Ask what can only be asked when all of it is read."""
+        self.joins.close(has_taken)
 
     def _check_place(self, recorded: Recorded, version: int) -> None:
         self.gapless.expect(
@@ -274,6 +290,7 @@ def verify(
                     fold(projection, folded[projection.name], [recorded])
             if recorded.position % READ_MAX == 0:
                 progress(recorded.position, last)
+        history.close(progress_of.has_taken)
         progress(last, last)
         rows = [_compare(connection, projection, folded[projection.name]) for projection in projections]
         documents = _compare_documents(connection, history.labels)

@@ -172,6 +172,7 @@ def in_the_end(
         except Violation as lost:
             yield lost
     yield from _unfinished(watch, due, _listed(database) if life else set(), now)
+    yield from _unjoined(watch)
     yield from _untold(watch)
     yield from _refolded(watch, database)
 
@@ -226,6 +227,14 @@ def _free(watch: Watch) -> set[str]:
             if f"location-{location}" in states:
                 found.add(sku)
     return found
+
+
+def _unjoined(watch: Watch) -> Iterator[Violation]:
+    """Everybody has read everything by now."""
+    watch.history.close(lambda _role, _stream, _position: True)
+    joined = watch.history.joins.joined
+    if joined.failed:
+        yield Violation(joined.name, joined.differences[0])
 
 
 def _untold(watch: Watch) -> Iterator[Violation]:
