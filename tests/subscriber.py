@@ -6,6 +6,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from conftest import PARTITIONS
 from oms_es.runtime.kafka import Config, Message, Place
+from oms_es.runtime.recorder import EVENTS
 from oms_es.runtime.wire import position_of
 
 READ_SECONDS_MAX = 30
@@ -116,6 +118,24 @@ def assert_whole(messages: Sequence[Message]) -> None:
     Chain().follow(messages)
 
 
+RECORDED_AT = f"SELECT notification_id, convert_from(state, 'UTF8')::json ->> 'recorded_at' FROM {EVENTS}"
+
+
+def assert_stamped(url: str, states: Sequence[Message]) -> None:
+    """Each state names its row and the time of its event; no id has two contents, and no moment another zone."""
+    with psycopg.connect(url) as connection:
+        recorded = dict(connection.execute(RECORDED_AT.encode()).fetchall())
+    contents: dict[bytes, set[bytes | None]] = defaultdict(set)
+    for message in states:
+        sequence, time = int(message.headers["ce_sequence"]), message.headers["ce_time"].decode()
+        assert message.headers["ce_subject"] == message.key
+        assert time == recorded[sequence] if sequence else time in recorded.values()
+        contents[message.headers["ce_id"]].add(message.value)
+        assert b"+00:00" not in (message.value or b"")
+    assert states
+    assert all(len(values) == 1 for values in contents.values())
+
+
 class Table:
     """What a compacted topic comes to: the last value of each key, without the tombstones."""
 
@@ -138,5 +158,17 @@ def latest(messages: Sequence[Message]) -> dict[str, Any]:
 
 
 def rows_as_json(url: str, table: str, key: str) -> dict[str, Any]:
+    """What is to be published of a table: its moments in UTC, with a Z."""
     with psycopg.connect(url) as connection:
-        return dict(connection.execute(f"SELECT {key}, to_json(t) FROM {table} AS t".encode()).fetchall())
+        rows: dict[str, Any] = dict(
+            connection.execute(f"SELECT {key}, to_json(t) FROM {table} AS t".encode()).fetchall()
+        )
+        moments = connection.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND data_type LIKE 'timestamp%%'",
+            [table],
+        ).fetchall()
+    return {name: {**row, **{at: _with_z(row[at]) for (at,) in moments}} for name, row in rows.items()}
+
+
+def _with_z(moment: str | None) -> str | None:
+    return moment and datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -36,7 +36,7 @@ from oms_es.schemas.order import CancelOrder, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock, ReserveStock
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, ORDER_STATUS, STOCK_LEVELS
 from oms_es.workers import CHANNEL_ORDERS_ROLE, DEAD_LETTERS, ROLES, Workers
-from subscriber import READ_SECONDS_MAX, assert_whole, everything_on, latest, rows_as_json
+from subscriber import READ_SECONDS_MAX, assert_stamped, assert_whole, everything_on, latest, rows_as_json
 
 CHAOS = Chaos(seed=3, decline=0.05, timeout=0.1, duplicate=0.1, late=0.1)
 TURNS_MAX = 3_000
@@ -82,6 +82,7 @@ def test_a_day_of_orders_by_way_of_kafka_and_a_subscriber_with_nothing_but_a_cli
         assert {position_of(message)[0] for message in events} == set(range(1, workers.last_position() + 1))
         assert_whole(events)
         assert all(m.place.partition == partition_of(m.key or b"", PARTITIONS) for m in events)
+    assert_stamped(url, everything_on(kafka, ORDER_STATUS))
     assert latest(everything_on(kafka, ORDER_STATUS)) == rows_as_json(url, "order_status", "order_id")
     assert latest(everything_on(kafka, STOCK_LEVELS)) == rows_as_json(url, "stock_levels", "sku || '@' || location")
 
@@ -186,6 +187,9 @@ def test_a_read_model_is_rebuilt_under_its_worker_and_what_was_wrong_is_told_aga
         }
         again = [message for message in everything_on(kafka, STOCK_LEVELS) if message.key == b"B@berlin"]
         assert len(again) == 2
+        wrong, right = (dict(message.headers) for message in again)
+        assert wrong["ce_id"] != right["ce_id"]  # readers drop what has the id of what they have seen
+        assert_stamped(url, everything_on(kafka, STOCK_LEVELS))
         assert len(everything_on(kafka, STOCK_LEVELS)) > told
         assert latest(everything_on(kafka, STOCK_LEVELS)) == rows_as_json(url, "stock_levels", "sku || '@' || location")
         assert passed(url, workers)

@@ -22,7 +22,7 @@ from oms_es.schemas.location import OpenLocation
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, STOCK_LEVELS
 from oms_es.workers import CHANNEL_ORDERS_ROLE, Workers, topics
-from subscriber import everything_on, latest, rows_as_json
+from subscriber import assert_stamped, everything_on, latest, rows_as_json
 
 OPEN = OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4)
 
@@ -161,6 +161,7 @@ def test_topics_of_ours_that_were_made_anew_stop_the_relay_and_lose_nothing(
         turn_until(workers, lambda: on_hand(url) == {"A": 10, "B": 5})
         expected = rows_as_json(url, "stock_levels", "sku || '@' || location")
         turn_until(workers, lambda: latest(everything_on(kafka, STOCK_LEVELS)) == expected)
+        assert_stamped(url, everything_on(kafka, STOCK_LEVELS))
         assert not why(workers)
 
 

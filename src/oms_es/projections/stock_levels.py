@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import to_jsonable_python
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -34,7 +35,7 @@ table = Table(
     *(Column(name, JSONB, nullable=False) for name in MAPS),
     Index("stock_levels_by_location", "location", "sku"),
 )
-projection = Projection(table)
+projection = Projection(table, version=2)
 NOTHING: dict[str, Any] = {**dict.fromkeys(COUNTS, 0), "next_inbound_at": None, **{name: {} for name in MAPS}}
 
 
@@ -140,7 +141,7 @@ def planned(row: Row | None, recorded: Recorded, key: Key) -> Row:
             others = {name: of for name, of in level["channels"].items() if name != channel}
             level["channels"] = others if (percent, n) == (100, 0) else {**others, channel: share}
         case s.StockInboundExpected(inbound_id=inbound_id, quantity=n, promised_at=promised_at):
-            expected = {"quantity": n, "promised_at": promised_at.astimezone(UTC).isoformat()}
+            expected = {"quantity": n, "promised_at": to_jsonable_python(promised_at.astimezone(UTC))}
             _expect(level, {**level["inbounds"], inbound_id: expected})
         case s.StockInboundCancelled(inbound_id=inbound_id, quantity=n):
             _arrive(level, inbound_id, n)

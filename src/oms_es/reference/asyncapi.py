@@ -46,9 +46,19 @@ EVENT_HEADERS: Mapping[str, Mapping[str, Any]] = {
 }
 STATE_HEADERS: Mapping[str, Mapping[str, Any]] = {
     **COMMON,
-    "ce_id": {"type": "string", "description": "The key and the position: a repeat has the same."},
+    "ce_id": {
+        "type": "string",
+        "description": "The key, the position and a digest of the value: a repeat has the same, other content another.",
+    },
     "ce_type": {"type": "string", "description": "What kind of state it is."},
     "ce_source": {"type": "string", "description": "/oms-es/ and the read model."},
+    "ce_subject": {"type": "string", "description": "The row, which is also the key."},
+    "ce_time": {
+        "type": "string",
+        "format": "date-time",
+        "description": "When the event at its sequence was recorded; where there is none, as of rows that are "
+        "published again whole, the newest that the read model has taken.",
+    },
     "ce_sequence": {**SEQUENCE, "description": "Position of the log that the state has come to; it may be newer."},
 }
 LETTER_HEADERS: Mapping[str, Mapping[str, Any]] = {

@@ -7,18 +7,20 @@ has what it stood for, unless it has changed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 from pydantic_core import from_json, to_json
-from sqlalchemy import Table
+from sqlalchemy import Column, DateTime, Table
 
 from oms_es.runtime.changes import CHANGES, MARK_CHANGED, key_text
+from oms_es.runtime.codec import opened
 from oms_es.runtime.dead_letters import DEAD_LETTERS, Header, headers_of
 from oms_es.runtime.kafka import Outgoing, Place, Publisher, TooLarge, partition_of
+from oms_es.runtime.recorder import EVENTS, TRACKING
 from oms_es.runtime.relay import RELAY
 from oms_es.runtime.wire import CONSTANT_HEADERS, sequence
 
@@ -26,6 +28,20 @@ TOLD_MAX = 1_000
 """Rows per publish."""
 DETAIL_CHARACTERS_MAX = 1_000
 """Of the detail of a dead letter that is too large to be published whole."""
+DIGEST_CHARACTERS = 16
+"""Of the SHA-256 of a value, in the id of its message."""
+REMOVED = b"removed"
+"""Stands for the digest where the row is gone."""
+MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+"""Of any zone that the session has, in UTC and with the letter: the only way that every reader takes."""
+BEGINNING = b"1970-01-01T00:00:00Z"
+"""The time of a row that no event explains, as after a change by hand in an empty engine."""
+TIME_AT = f"SELECT notification_id, state FROM {EVENTS} WHERE notification_id = ANY(%s)"
+TIME_OF_NEWEST = f"""
+SELECT state FROM {EVENTS} WHERE notification_id <= (
+    SELECT max(notification_id) FROM {TRACKING}
+    WHERE application_name = %(name)s OR starts_with(application_name, %(name)s || '@')
+) ORDER BY notification_id DESC LIMIT 1"""
 
 log = structlog.get_logger(__name__)
 
@@ -80,31 +96,46 @@ class StateOutlet:
 
     def _messages(self, session: psycopg.Connection[Any], state: State, keys: Mapping[str, int]) -> list[Outgoing]:
         rows = self._rows(session, state, keys)
-        return [self._message(state, key, position, rows.get(key)) for key, position in keys.items()]
+        times = self._times(session, state, keys.values())
+        return [self._message(state, key, position, rows.get(key), times[position]) for key, position in keys.items()]
 
     def _rows(self, session: psycopg.Connection[Any], state: State, keys: Mapping[str, int]) -> dict[str, str]:
         """Each row as JSON text, by its key."""
         table, names = state.table.name, [column.name for column in state.table.primary_key]
         asked = to_json([dict(zip(names, from_json(key), strict=True)) for key in keys]).decode()
         found = session.execute(
-            f"SELECT json_build_array({', '.join(f't.{name}' for name in names)})::text, to_json(t)::text "
+            f"SELECT json_build_array({', '.join(f't.{name}' for name in names)})::text, to_json(told)::text "
             f"FROM json_populate_recordset(NULL::{table}, %s::json) AS asked "
-            f"JOIN {table} AS t USING ({', '.join(names)})",
+            f"JOIN {table} AS t USING ({', '.join(names)}), "
+            f"LATERAL (SELECT {', '.join(_as_published(column) for column in state.table.columns)}) AS told",
             [asked],
         )
         return {key_text(from_json(key)): row for key, row in found}
 
-    def _message(self, state: State, key: str, position: int, row: str | None) -> Outgoing:
+    def _times(self, session: psycopg.Connection[Any], state: State, positions: Collection[int]) -> Mapping[int, bytes]:
+        """When the event at each position was recorded; of a position without one, as of rows that were published
+        whole, when the newest event was that the read model has taken."""
+        times = {at: _time_of(kept) for at, kept in session.execute(TIME_AT, [sorted(set(positions))])}
+        if unknown := set(positions) - times.keys():
+            newest = session.execute(TIME_OF_NEWEST, {"name": state.table.name}).fetchone()
+            times |= dict.fromkeys(unknown, _time_of(newest[0]) if newest else BEGINNING)
+        return times
+
+    def _message(self, state: State, key: str, position: int, row: str | None, time: bytes) -> Outgoing:
         message_key = state.message_key(from_json(key))
+        value = None if row is None else row.encode()
+        digest = REMOVED if value is None else sha256(value).hexdigest()[:DIGEST_CHARACTERS].encode()
         headers = [
             *CONSTANT_HEADERS,
-            ("ce_id", message_key + b"/" + sequence(position)),
+            ("ce_id", b"/".join((message_key, sequence(position), digest))),
             ("ce_type", state.type.encode()),
             ("ce_source", f"/oms-es/{state.table.name}".encode()),
+            ("ce_subject", message_key),
+            ("ce_time", time),
             ("ce_sequence", sequence(position)),
         ]
         place = Place(state.topic, partition_of(message_key, self._partitions[state.topic]))
-        return Outgoing(place, message_key, None if row is None else row.encode(), headers)
+        return Outgoing(place, message_key, value, headers)
 
     def _tell_everything_once(self, session: psycopg.Connection[Any], name: str, state: State) -> None:
         """What is older than the topic was never marked as changed."""
@@ -115,6 +146,19 @@ class StateOutlet:
             key = ", ".join(column.name for column in state.table.primary_key)
             rows = session.execute(f"SELECT {key} FROM {name}").fetchall()
             session.execute(MARK_CHANGED, {"projection": name, "position": 0, "keys": [key_text(row) for row in rows]})
+
+
+def _as_published(column: Column[Any]) -> str:
+    """A column of a row `t`, as JSON has it."""
+    if isinstance(column.type, DateTime):
+        return f"to_char(t.{column.name} AT TIME ZONE 'UTC', '{MOMENT}') AS {column.name}"
+    return f"t.{column.name}"
+
+
+def _time_of(state: bytes) -> bytes:
+    """When an event was recorded, as its own message has it."""
+    time: str = opened(bytes(state))[1]["recorded_at"]
+    return time.encode()
 
 
 class Letter(NamedTuple):
