@@ -40,6 +40,7 @@ from oms_es.aggregates import (
     tracker,
 )
 from oms_es.audit import queries
+from oms_es.audit.known import ReadModelRegister
 from oms_es.audit.waiting import intents_waiting
 from oms_es.channels import DIALECTS
 from oms_es.consumers import (
@@ -151,6 +152,7 @@ from oms_es.runtime.metrics import Health
 from oms_es.runtime.read_models import FactSource, ReadModel, SqlRows, create_indexes, read_model_engine
 from oms_es.runtime.rebuild import Rebuild
 from oms_es.runtime.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
+from oms_es.runtime.screening import Screening, Treatments
 from oms_es.runtime.store import OUTAGES, Batch, Store
 from oms_es.schemas.aside import SettleReaction
 from oms_es.schemas.shipment import LabelDocument
@@ -401,6 +403,7 @@ class Parts:
         hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         batch_max: int = BATCH_MAX,
+        treatments: Treatments = Treatments(),  # noqa: B008 - an immutable tuple
     ) -> None:
         self.database_url = database_url
         self.consumers: Sequence[Consumer] = CONSUMERS
@@ -409,6 +412,7 @@ class Parts:
         self.datastore = datastore_of(database_url)
         self.recorder = Recorder(self.datastore)
         self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock)
+        self.screen = Screening(treatments, ReadModelRegister(database_url), self.store)
         self.sql = read_model_engine(database_url)
         self.facts = FactSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
         self.world: World = (
@@ -563,7 +567,7 @@ class Engine(Parts):
 
     def intake(self, name: str, dialect: str) -> Intake:
         """A way in for input that comes once, such as a file."""
-        return Intake(name, dialect, PARSERS[dialect], self.store, self.log, tracked=False)
+        return Intake(name, dialect, PARSERS[dialect], self.store, self.log, tracked=False, screen=self.screen)
 
     def append(self, batch: Batch) -> Sequence[Recorded]:
         recorded = super().append(batch)

@@ -36,7 +36,7 @@ from oms_es.desk import letters as desk_letters
 from oms_es.desk import orders as desk_orders
 from oms_es.desk import single as desk_single
 from oms_es.failures import Code, NotFound, failed
-from oms_es.kernel import Command, Projection, Recorded
+from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused
 from oms_es.reference import files, releases
 from oms_es.reference.json_schemas import messages
 from oms_es.reference.narrowings import NARROWINGS
@@ -70,6 +70,7 @@ from oms_es.terminal import (
     reading,
     say,
     set_up,
+    treatments_of,
     writing,
 )
 from oms_es.workers import ROLES, TOLD, Workers, roles_of, roles_that_run, topics
@@ -266,6 +267,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         simulated=is_simulated(settings),
         session_seconds=settings.kafka_session_seconds,
         batch_max=settings.batch_max,
+        treatments=treatments_of(settings),
     )
     watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
     with opened(workers), watched as port, stopping_on_signals() as stopping:
@@ -547,7 +549,7 @@ def do(command: Command, *, json: bool, preview: bool) -> None:
         show_preview(command, json=json)
         return
     with writing(set_up()) as engine:
-        recorded = engine.store.execute([(Cause(actor_of(command)), [command])])
+        recorded = engine.store.execute([(Cause(actor_of(command)), screened(engine, command))])
     if json:
         print_json([as_json(one) for one in recorded])
         return
@@ -557,9 +559,18 @@ def do(command: Command, *, json: bool, preview: bool) -> None:
         say("already done: it is so, and nothing changes")
 
 
+def screened(engine: Engine, command: Command) -> Sequence[Command]:
+    """What is given in its place, where it names something unknown. Raises Refused."""
+    (given,) = engine.screen([command])
+    if isinstance(given, BadInput):
+        raise Refused(given.reason, given.detail)
+    return given
+
+
 def show_preview(command: Command, *, json: bool) -> None:
     """The fold of the events that would happen; nothing is written."""
     with writing(set_up(), run=False) as engine:
+        screened(engine, command)
         before, events, after = engine.store.preview(command)
     told = [{"name": type(event).__name__, "event": event} for event in events]
     differences = changed(before, after)

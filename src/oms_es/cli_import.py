@@ -105,7 +105,15 @@ def import_lines(file: str, dialect: str, *, run: bool, anyway: bool) -> Tally:
     with opened_input(file) as source:
         batches = arrivals_of(source, parse, anyway=anyway)
         with writing(settings, run=run) as engine:
-            intake = Intake(f"import:{source.name}", dialect, parse, engine.store, engine.log, tracked=False)
+            intake = Intake(
+                f"import:{source.name}",
+                dialect,
+                parse,
+                engine.store,
+                engine.log,
+                tracked=False,
+                screen=engine.screen,
+            )
             return take_in(engine, intake, source, batches, anyway=anyway, run=run)
 
 

@@ -47,5 +47,19 @@ class Settings(BaseSettings):
         description="What becomes of a process with a reader that had to stop before a fact; without it `oms-es run` "
         "exits, and a worker goes on with its other partitions",
     )
+    unknown_sku: Literal["accept", "hold", "refuse"] = Field(
+        default="accept",
+        description="An order with a SKU that is neither described nor in stock: taken, held for a person, or refused",
+    )
+    unknown_channel: Literal["accept", "hold", "refuse"] = Field(
+        default="accept", description="The same of a channel that no return policy and no location names"
+    )
+    unknown_delivery_option: Literal["accept", "hold", "refuse"] = Field(
+        default="accept",
+        description="The same of a delivery option that is not defined and no location offers; `standard` is known",
+    )
+    unknown_country: Literal["accept", "hold", "refuse"] = Field(
+        default="accept", description="The same of a country that ISO 3166-1 does not have"
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen")
     metrics_port: int | None = Field(default=None, ge=0, le=65_535, description="Without it nothing is served")

@@ -22,6 +22,7 @@ from oms_es.failures import NotFound
 from oms_es.kernel import Command, SystemCommand
 from oms_es.runtime import schema
 from oms_es.runtime.logging import configure_logging
+from oms_es.runtime.screening import Treatments
 from oms_es.runtime.session import database
 from oms_es.settings import Settings
 from oms_es.workers import TOLD
@@ -62,7 +63,9 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
     with database(settings, "writer") as place:
         if place.alone:
             migrated(place.url)
-        with opened(Engine(place.url, alone=place.alone, simulated=is_simulated(settings))) as engine:
+        with opened(
+            Engine(place.url, alone=place.alone, simulated=is_simulated(settings), treatments=treatments_of(settings))
+        ) as engine:
             yield engine
             if place.alone and run:
                 settle(engine)
@@ -93,6 +96,10 @@ def waits_for(engine: Engine) -> str:
 
 def is_simulated(settings: Settings) -> bool:
     return settings.gateways == "simulated"
+
+
+def treatments_of(settings: Settings) -> Treatments:
+    return Treatments(**{kind: getattr(settings, f"unknown_{kind}") for kind in Treatments._fields})
 
 
 def tell_what_waits(engine: Parts) -> None:

@@ -258,7 +258,7 @@ class Workers(Parts):
 
     def _input_share(self, place: Place, check: Callable[[str], None]) -> Share:
         source = PartitionSource(place, CHANNEL_ORDERS_ROLE, "canonical")
-        worker = IntakeWorker(source, PARSERS[source.dialect], self.store, self.log, limit=Limit())
+        worker = IntakeWorker(source, PARSERS[source.dialect], self.store, self.log, limit=Limit(), screen=self.screen)
         return InputShare(source, worker, check)
 
     def _kept_ids(self, seen: Mapping[str, UUID]) -> Mapping[str, UUID]:

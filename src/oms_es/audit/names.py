@@ -63,6 +63,12 @@ def sku_like(connection: Connection, sku: str) -> str | None:
     return next(iter(get_close_matches(sku, {row["sku"]: None for row in rows}, n=1)), None)
 
 
+def stocked_or_described_like(connection: Connection, sku: str) -> str | None:
+    """Of those that there has been any of, or that are described."""
+    rows = [row for table in ("stock_levels", "items") for row in _around(connection, table, "sku", sku, "sku")]
+    return next(iter(get_close_matches(sku, {row["sku"]: None for row in rows}, n=1)), None)
+
+
 def location_like(connection: Connection, location: str) -> str | None:
     rows = connection.execute("SELECT location FROM locations ORDER BY location LIMIT %s", [LOCATIONS_MAX])
     return next(iter(get_close_matches(location, [row["location"] for row in rows], n=1)), None)

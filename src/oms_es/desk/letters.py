@@ -154,7 +154,10 @@ def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
 def _give_again(engine: Engine, letter: dead_letters.Buried) -> None:
     with suppress(Skipped):
         command = understood(PARSERS[letter.dialect], letter.payload)
-        engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), [command])])
+        (given,) = engine.screen([command])
+        if isinstance(given, BadInput):
+            raise given
+        engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), given)])
 
 
 def _named(connection: queries.Connection, letter_id: int) -> dead_letters.Buried:

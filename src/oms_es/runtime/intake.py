@@ -20,6 +20,7 @@ from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import DeadLetter, Header, without_card_numbers
 from oms_es.runtime.log import Feed
 from oms_es.runtime.recorder import Advance, PositionLost
+from oms_es.runtime.screening import Screen, everything_passes
 from oms_es.runtime.store import OUTAGES, Store
 
 BATCH_MAX = 500
@@ -98,13 +99,24 @@ class Limit:
 class Intake:
     """`tracked`: its position is kept, so that a restart goes on where it was; otherwise the ids make repeats free."""
 
-    def __init__(self, name: str, dialect: str, parse: Parser, store: Store, feed: Feed, *, tracked: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        dialect: str,
+        parse: Parser,
+        store: Store,
+        feed: Feed,
+        *,
+        tracked: bool,
+        screen: Screen = everything_passes,
+    ) -> None:
         self.name = name
         self.dialect = dialect
         self.parse = parse
         self.store = store
         self.feed = feed
         self.tracked = tracked
+        self.screen = screen
         self.seen = 0
         self.told: Callable[[Sequence[Command], Sequence[Recorded]], None] = lambda _commands, _recorded: None
         """Given what was decided, for whoever counts it."""
@@ -114,9 +126,9 @@ class Intake:
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """A failing batch is halved, down to its culprit, which is buried."""
-        commands, letters = self._parsed(arrivals)
+        given, letters = self._screened(arrivals)
         try:
-            return self._commit(commands, letters, arrivals[-1].position)
+            return self._commit(given, letters, arrivals[-1].position)
         except PositionLost:
             raise
         except OUTAGES:
@@ -132,28 +144,39 @@ class Intake:
         self.store.recorder.save(Advance(self.name, self.seen, position))
         self.seen = position
 
-    def _parsed(self, arrivals: Sequence[Arrival]) -> tuple[list[Command], list[DeadLetter]]:
-        commands: list[Command] = []
+    def _screened(self, arrivals: Sequence[Arrival]) -> tuple[list[Sequence[Command]], list[DeadLetter]]:
+        """For each arrival that can be used, what is given for it: the command, and what is added to it."""
+        parsed, letters = self._parsed(arrivals)
+        given: list[Sequence[Command]] = []
+        for (arrival, _), answer in zip(parsed, self.screen([command for _, command in parsed]), strict=True):
+            if isinstance(answer, BadInput):
+                letters.append(self._letter(arrival, answer))
+            else:
+                given.append(answer)
+        return given, letters
+
+    def _parsed(self, arrivals: Sequence[Arrival]) -> tuple[list[tuple[Arrival, Command]], list[DeadLetter]]:
+        commands: list[tuple[Arrival, Command]] = []
         letters: list[DeadLetter] = []
         for arrival in arrivals:
             try:
-                commands.append(understood(self.parse, arrival.payload))
+                commands.append((arrival, understood(self.parse, arrival.payload)))
             except BadInput as bad:
                 letters.append(self._letter(arrival, bad))
             except Skipped as skipped:
                 log.debug("skipped", source=self.name, place=arrival.position, detail=str(skipped))
         return commands, letters
 
-    def _commit(self, commands: Sequence[Command], letters: Sequence[DeadLetter], position: int) -> Taken:
+    def _commit(self, given: Sequence[Sequence[Command]], letters: Sequence[DeadLetter], position: int) -> Taken:
         advance = Advance(self.name, self.seen, position) if self.tracked else None
-        recorded = self.store.execute([(Cause(self.name), [command]) for command in commands], advance, letters)
+        recorded = self.store.execute([(Cause(self.name), commands) for commands in given], advance, letters)
         self.feed.offer(recorded)
-        self.told(commands, recorded)
+        self.told([command for command, *_ in given], recorded)
         self.seen = position
         for letter in letters:
             metrics.DEAD_LETTERS.labels(letter.source.partition("@")[0]).inc()
             log.warning("buried", source=letter.source, place=letter.place, reason=letter.reason, detail=letter.detail)
-        return Taken(len(commands), len(letters))
+        return Taken(len(given), len(letters))
 
     def _letter(self, arrival: Arrival, error: Exception) -> DeadLetter:
         if isinstance(error, BadInput):
@@ -186,12 +209,13 @@ class IntakeWorker:
         feed: Feed,
         batch_max: int = BATCH_MAX,
         limit: Limit | None = None,
+        screen: Screen = everything_passes,
     ) -> None:
         self.name = source.name
         self.source = source
         self.batch_max = batch_max
         self.limit = limit
-        self.intake = Intake(source.name, source.dialect, parse, store, feed, tracked=True)
+        self.intake = Intake(source.name, source.dialect, parse, store, feed, tracked=True, screen=screen)
 
     def step(self) -> int:
         arrivals = self.source.read(self.intake.seen, self.batch_max)

@@ -117,9 +117,9 @@ class Whole(Intake):
     """A batch that fails is buried as it is."""
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
-        commands, letters = self._parsed(arrivals)
+        given, letters = self._screened(arrivals)
         try:
-            return self._commit(commands, letters, arrivals[-1].position)
+            return self._commit(given, letters, arrivals[-1].position)
         except Refused as refused:
             return self._commit([], [self._letter(arrival, refused) for arrival in arrivals], arrivals[-1].position)
 
