@@ -6,13 +6,14 @@ import json
 
 from pydantic import BaseModel
 
+from oms_es.channels import canonical
 from oms_es.channels import shopify_order as shopify
 from oms_es.gateways import carrier, easypost, payment_provider, stripe
 from oms_es.schemas.order import PlaceOrder
 from oms_es.simulation.inputs import Inputs
 
 SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
-    "canonical": (PlaceOrder,),
+    "canonical": (PlaceOrder, *canonical.SHAPES.values()),
     "shopify": (shopify.ShopifyOrder,),
     "shopify_fulfillment": (shopify.FulfillmentTold,),
     "shopify_refund": (shopify.RefundTold,),

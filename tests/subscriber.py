@@ -124,7 +124,7 @@ RECORDED_AT = f"SELECT notification_id, convert_from(state, 'UTF8')::json ->> 'r
 def assert_stamped(url: str, states: Sequence[Message]) -> None:
     """Each state names its row and the time of its event; no id has two contents, and no moment another zone."""
     with psycopg.connect(url) as connection:
-        recorded = dict(connection.execute(RECORDED_AT.encode()).fetchall())
+        recorded: dict[int, str] = dict(connection.execute(RECORDED_AT.encode()).fetchall())
     contents: dict[bytes, set[bytes | None]] = defaultdict(set)
     for message in states:
         sequence, time = int(message.headers["ce_sequence"]), message.headers["ce_time"].decode()

@@ -17,6 +17,7 @@ import psycopg
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from oms_es import channels
 from oms_es.aggregates import (
     aside as put_aside,
 )
@@ -247,6 +248,11 @@ PARSERS: Mapping[str, Parser] = {
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
 
 
+def parser_of(dialect: str) -> Parser:
+    """Also where a dialect is spoken by one channel alone. Raises KeyError."""
+    return channels.parser_of(dialect) or PARSERS[dialect]
+
+
 LOG_PLACE = "log"
 """What metrics call the one place that an engine without Kafka reads."""
 IN_HAND_MAX = WINDOW_MAX // 20
@@ -452,7 +458,7 @@ class Parts:
         return GatewayWorker(gateway, self.store, feed, self.batch_max)
 
     def follow(self, source: Source, feed: Feed) -> IntakeWorker:
-        return IntakeWorker(source, PARSERS[source.dialect], self.store, feed)
+        return IntakeWorker(source, parser_of(source.dialect), self.store, feed)
 
     def rebuild(self, projection: Projection, *, told: bool = False) -> Rebuild:
         return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.sql, told=told)
@@ -567,7 +573,7 @@ class Engine(Parts):
 
     def intake(self, name: str, dialect: str) -> Intake:
         """A way in for input that comes once, such as a file."""
-        return Intake(name, dialect, PARSERS[dialect], self.store, self.log, tracked=False, screen=self.screen)
+        return Intake(name, dialect, parser_of(dialect), self.store, self.log, tracked=False, screen=self.screen)
 
     def append(self, batch: Batch) -> Sequence[Recorded]:
         recorded = super().append(batch)

@@ -266,6 +266,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         relaying=relaying,
         simulated=is_simulated(settings),
         session_seconds=settings.kafka_session_seconds,
+        channels=settings.own_topics,
         batch_max=settings.batch_max,
         treatments=treatments_of(settings),
     )

@@ -52,7 +52,7 @@ def make_topics(
     """Make the topics that are missing on the Kafka of OMS_KAFKA. What exists is left as it is."""
     if context.invoked_subcommand is None:
         settings = set_up()
-        made = create_topics(kafka_of(settings), topics(partitions), replicas)
+        made = create_topics(kafka_of(settings), topics(partitions, settings.own_topics), replicas)
         say(f"made {', '.join(made)}" if made else "every topic is there")
 
 
@@ -91,7 +91,7 @@ def accept_loss(topic: TopicName) -> None:
 def asking(topic: str) -> Iterator[tuple[psycopg.Connection[Any], Publisher]]:
     """A transaction, and a client. Raises NotFound for a topic that is none of ours."""
     settings = set_up()
-    if topic not in (known := [one.name for one in topics()]):
+    if topic not in (known := [one.name for one in topics(channels=settings.own_topics)]):
         raise NotFound(f"{topic} is no topic of ours; there are {', '.join(known)}")
     publisher = Publisher(kafka_of(settings))
     try:

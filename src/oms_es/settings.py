@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHANNELS = r"^$|^[a-z0-9][a-z0-9._-]{0,63}(,[a-z0-9][a-z0-9._-]{0,63})*$"
+"""Their names as orders have them, which a topic may have in its own."""
+
+
+DEAD_LETTERS = ".dlq"
 
 
 class Settings(BaseSettings):
@@ -39,6 +45,11 @@ class Settings(BaseSettings):
     kafka_sasl_username: str | None = Field(default=None, description="The login")
     kafka_sasl_password: SecretStr | None = Field(default=None, description="Its password")
     kafka_ssl_cafile: Path | None = Field(default=None, description="PEM file of the authority that signed the brokers")
+    channel_topics: str = Field(
+        default="",
+        pattern=CHANNELS,
+        description="Channels with a topic of their own, separated by commas; `oms-es topics` makes them",
+    )
     kafka_session_seconds: PositiveFloat = Field(
         default=10.0, description="A worker silent for longer is thought to be dead, and others take its partitions"
     )
@@ -63,3 +74,17 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen")
     metrics_port: int | None = Field(default=None, ge=0, le=65_535, description="Without it nothing is served")
+
+    @field_validator("channel_topics")
+    @classmethod
+    def _no_dead_letters(cls, names: str) -> str:
+        if taken := [name for name in names.split(",") if name.endswith(DEAD_LETTERS)]:
+            raise ValueError(
+                f"{', '.join(taken)}: topics that end in {DEAD_LETTERS} have dead letters; rename the channel"
+            )
+        return names
+
+    @property
+    def own_topics(self) -> list[str]:
+        """The channels with a topic of their own."""
+        return [name for name in dict.fromkeys(self.channel_topics.split(",")) if name]

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 from uuid import UUID
 
-from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PARSERS, PROJECTIONS, Parts
+from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Parts, parser_of
+from oms_es.channels import dialect_of
+from oms_es.channels.canonical import DIALECT as CANONICAL
 from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.projections import order_status, stock_levels
@@ -40,7 +42,14 @@ from oms_es.runtime.relay import EventOutlet, Leadership, Relay, RelayBell
 from oms_es.runtime.topic_ids import SameTopic, kept_ids, replaced, why_replaced
 from oms_es.runtime.topic_inputs import InputShare, PartitionSource
 from oms_es.runtime.wire import Wire
-from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, ORDER_STATUS, STOCK_LEVELS, dead_letter_topic
+from oms_es.schemas.topics import (
+    CHANNEL_ORDERS,
+    EVENT_TOPICS,
+    ORDER_STATUS,
+    STOCK_LEVELS,
+    channel_topic,
+    dead_letter_topic,
+)
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 
 PARTITIONS = 6
@@ -106,12 +115,13 @@ def roles_of(names: Iterable[str]) -> list[str]:
     return list(roles)
 
 
-def topics(partitions: int = PARTITIONS) -> list[Topic]:
-    """Every topic that we publish or read."""
+def topics(partitions: int = PARTITIONS, channels: Iterable[str] = ()) -> list[Topic]:
+    """Every topic that we publish or read; `channels` have topics of their own."""
     return [
         *(Topic(name, partitions, compacted=False) for name in EVENT_TOPICS.values()),
         *(Topic(state.topic, partitions, compacted=True) for state in STATES),
         Topic(CHANNEL_ORDERS, partitions, compacted=False),
+        *(Topic(channel_topic(channel), partitions, compacted=False) for channel in channels),
         Topic(DEAD_LETTERS, partitions, compacted=False),
     ]
 
@@ -127,9 +137,12 @@ class Workers(Parts):
         *,
         relaying: bool = False,
         session_seconds: float = SESSION_SECONDS,
+        channels: Iterable[str] = (),
         **options: Any,
     ) -> None:
+        """`channels` have topics of their own, which are read besides the common one."""
         super().__init__(database_url, **options)
+        self.dialects = {CHANNEL_ORDERS: CANONICAL, **{channel_topic(name): dialect_of(name) for name in channels}}
         self.kafka = kafka
         self.session_seconds = session_seconds
         self.wire = Wire(VOCABULARY)
@@ -226,7 +239,7 @@ class Workers(Parts):
             (source,) = (source for source in self.world.callbacks if source.name == role)
             return self.follow(source, self.log)
         if role == CHANNEL_ORDERS_ROLE:
-            group = self._group(role, [CHANNEL_ORDERS], keeps_positions=True)
+            group = self._group(role, list(self.dialects), keeps_positions=True)
             check = SameTopic(group.topic_id, self._kept_ids).check
             return GroupWorker(group, lambda place: self._input_share(place, check), ARRIVALS_MAX, self.attendance)
         reader_of = self._reader_of(role)
@@ -257,8 +270,9 @@ class Workers(Parts):
         return EventShare(feed, reader_of(feed), self.published)
 
     def _input_share(self, place: Place, check: Callable[[str], None]) -> Share:
-        source = PartitionSource(place, CHANNEL_ORDERS_ROLE, "canonical")
-        worker = IntakeWorker(source, PARSERS[source.dialect], self.store, self.log, limit=Limit(), screen=self.screen)
+        source = PartitionSource(place, CHANNEL_ORDERS_ROLE, self.dialects[place.topic])
+        read = parser_of(source.dialect)
+        worker = IntakeWorker(source, read, self.store, self.log, limit=Limit(), screen=self.screen)
         return InputShare(source, worker, check)
 
     def _kept_ids(self, seen: Mapping[str, UUID]) -> Mapping[str, UUID]:

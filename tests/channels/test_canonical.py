@@ -10,10 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_es.channels import DIALECTS
-from oms_es.channels.canonical import parse
+from oms_es.channels.canonical import TYPES, of_channel
+from oms_es.channels.canonical import parse as read
 from oms_es.channels.errors import DETAIL_CHARACTERS_MAX
-from oms_es.kernel import BadInput
-from oms_es.schemas.order import PlaceOrder
+from oms_es.kernel import BadInput, Command
+from oms_es.schemas.order import (
+    AmendOrder,
+    CancelOrder,
+    LineUnits,
+    PlaceOrder,
+    RecordChannelRefund,
+    RecordFulfilment,
+    order_id_of,
+)
 from oms_es.schemas.types import AMOUNT_MINOR_MAX, LINE_UNITS_MAX
 
 ORDER: dict[str, Any] = {
@@ -27,9 +36,15 @@ ORDER: dict[str, Any] = {
 LINE = ORDER["lines"][0]
 
 
+def parse(line: bytes | str) -> PlaceOrder:
+    command = read(line)
+    assert isinstance(command, PlaceOrder)
+    return command
+
+
 def refusal(line: bytes | str) -> BadInput:
     with pytest.raises(BadInput) as refused:
-        parse(line)
+        read(line)
     assert "\n" not in refused.value.detail
     assert "http" not in refused.value.detail
     return refused.value
@@ -187,3 +202,60 @@ def test_a_card_number_in_the_place_of_a_token_is_refused_and_not_repeated() -> 
     for refused in (refusal_of(payment_token=number), refusal_of(tenders=[tender])):
         assert "card number" in refused.detail
         assert "4242" not in refused.detail
+
+
+NAMED = {"channel": "web", "external_id": "1001"}
+ID = order_id_of("web", "1001")
+UNITS = [{"line_id": "1", "quantity": 1}]
+
+
+@pytest.mark.parametrize(
+    ("told", "command"),
+    [
+        (
+            {"type": "AmendOrder", "amendment_id": "a1", "revision": 2, "shipping_minor": 0},
+            AmendOrder(order_id=ID, amendment_id="a1", revision=2, shipping_minor=0, keep=True),
+        ),
+        ({"type": "CancelOrder", "reason": "late"}, CancelOrder(order_id=ID, reason="late", keep=True)),
+        (
+            {"type": "RecordFulfilment", "fulfilment_id": "f1", "lines": UNITS},
+            RecordFulfilment(order_id=ID, fulfilment_id="f1", lines=(LineUnits(line_id="1", quantity=1),), keep=True),
+        ),
+        (
+            {"type": "RecordChannelRefund", "refund_id": "r1"},
+            RecordChannelRefund(order_id=ID, refund_id="r1", keep=True),
+        ),
+    ],
+    ids=lambda told: told["type"] if isinstance(told, dict) else "",
+)
+def test_what_comes_after_an_order_names_it_as_its_channel_does(told: dict[str, Any], command: Command) -> None:
+    assert read(json.dumps(NAMED | told)) == command
+    assert read(json.dumps(NAMED | told | {"external_id": " 1001 "})) == command, "spaces are taken away here, too"
+    assert read(json.dumps(NAMED | told).replace('"type"', '"\\u0074ype"')) == command
+    for otherwise in ({"order_id": ID}, {"keep": False}, {"colour": "red"}):
+        assert refusal(json.dumps(NAMED | told | otherwise)).reason == "invalid_order"
+    assert refusal(json.dumps(told)).detail.startswith("channel: ")
+
+
+def test_an_order_may_say_that_it_is_one() -> None:
+    assert parse(json.dumps({"type": "PlaceOrder", **ORDER})) == parse(json.dumps(ORDER))
+    assert refusal_of(type="PlaceOrder", colour="red").reason == "invalid_order"
+    assert refusal_of(type="PlaceOrder", lines=[LINE | {"quantity": 1.0}]).reason == "invalid_order"
+
+
+@pytest.mark.parametrize("name", ["SourceOrder", "placeorder", "", None, 7, [], {}])
+def test_a_type_that_no_channel_sends_is_refused_with_those_that_are(name: object) -> None:
+    refused = refusal_of(type=name)
+    assert refused.reason == "unknown_type"
+    assert all(one in refused.detail for one in TYPES)
+
+
+def test_where_one_channel_speaks_no_other_is_heard() -> None:
+    speaks = of_channel("web")
+    cancelled = {"type": "CancelOrder", "reason": "late", "external_id": "1001"}
+    assert speaks(json.dumps(ORDER).encode()) == parse(json.dumps(ORDER))
+    assert speaks(json.dumps(cancelled | {"channel": "web"}).encode()).stream == f"order-{ID}"
+    for other in (ORDER | {"channel": "pos"}, cancelled | {"channel": "pos"}, ORDER | {"channel": "web2"}):
+        with pytest.raises(BadInput) as refused:
+            speaks(json.dumps(other).encode())
+        assert refused.value.reason == "other_channel"

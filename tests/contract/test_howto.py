@@ -112,18 +112,24 @@ def test_what_the_sender_of_the_page_sends_is_taken_once_however_often_it_is_sen
     database_url: str, kafka: Config
 ) -> None:
     migrate(database_url)
-    (code,), (example,) = blocks("send-orders.md", "python"), blocks("send-orders.md", "json")
+    (code,), (example, *later) = blocks("send-orders.md", "python"), blocks("send-orders.md", "json")
     page: dict[str, Any] = {"__name__": "page"}
     exec(compile(code, "send-orders.md", "exec"), page)
     order = json.loads(example)
     with Workers(database_url, kafka, ["channel_orders"]) as workers:
         page["send"](kafka["bootstrap_servers"], [order, order])
         page["send"](kafka["bootstrap_servers"], [order, {**order, "shipping_minor": 0}])
-        while workers.last_position() < 2:
+        page["send"](kafka["bootstrap_servers"], [json.loads(message) for message in later])
+        while workers.last_position() < 2 + len(later):
             workers.loop.turn()
             workers.bell.wait(0.01)
         history = workers.store.history(canonical.parse(json.dumps(order)).stream)
-    assert [type(recorded.event).__name__ for recorded in history] == ["OrderPlaced", "DuplicateConflictFound"]
+    assert [type(recorded.event).__name__ for recorded in history] == [
+        "OrderPlaced",
+        "DuplicateConflictFound",
+        "OrderAmended",
+        "OrderCancelled",
+    ]
 
 
 @pytest.fixture(scope="module")

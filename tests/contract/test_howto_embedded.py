@@ -18,6 +18,7 @@ from oms_es.demo.workload import Workload
 from oms_es.failures import Code
 from oms_es.runtime.embedded import EmbeddedPostgres
 from oms_es.runtime.recorder import EVENTS
+from oms_es.schemas.order import PlaceOrder
 from pages import blocks
 
 DESK = "look-after-orders.md"
@@ -57,8 +58,9 @@ def test_every_command_of_the_desk_is_answered(lived_in: str, command: str, monk
 
 
 def test_the_order_on_the_page_is_one_that_is_taken() -> None:
-    (example,) = blocks("send-orders.md", "json")
+    example, *_ = blocks("send-orders.md", "json")
     order = canonical.parse(json.dumps(json.loads(example)))
+    assert isinstance(order, PlaceOrder)
     assert (order.external_id, order.total_minor) == ("W-1001", 2 * 1_295 + 990 + 490)
 
 

@@ -38,7 +38,9 @@ def references(part: Any) -> Iterator[str]:
 
 def test_every_topic_is_a_channel_with_its_kafka_binding_and_operation() -> None:
     channels, operations = DOCUMENT["channels"], DOCUMENT["operations"]
-    assert set(channels) == set(operations) == {topic.name for topic in topics()}
+    assert set(channels) == set(operations) == {asyncapi.OWN_TOPIC, *(topic.name for topic in topics())}
+    assert channels[asyncapi.OWN_TOPIC]["messages"] == channels[CHANNEL_ORDERS]["messages"]
+    assert operations[asyncapi.OWN_TOPIC]["action"] == "receive"
     for topic in topics():
         binding = channels[topic.name]["bindings"]["kafka"]
         assert binding["partitions"] == topic.partitions

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from oms_es import display
-from oms_es.app import PARSERS, Engine
+from oms_es.app import Engine, parser_of
 from oms_es.audit import queries
 from oms_es.failures import Code, NotFound
 from oms_es.kernel import BadInput, Refused, Skipped
@@ -153,7 +153,7 @@ def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
 
 def _give_again(engine: Engine, letter: dead_letters.Buried) -> None:
     with suppress(Skipped):
-        command = understood(PARSERS[letter.dialect], letter.payload)
+        command = understood(parser_of(letter.dialect), letter.payload)
         (given,) = engine.screen([command])
         if isinstance(given, BadInput):
             raise given

@@ -8,8 +8,10 @@ from typing import Any
 from oms_es.reference.json_schemas import Described
 from oms_es.runtime.kafka import Topic
 from oms_es.runtime.wire import sequence
+from oms_es.schemas.topics import CHANNEL_ORDERS, channel_topic
 from oms_es.workers import DEAD_LETTERS, STATES, topics
 
+OWN_TOPIC = channel_topic("{channel}")
 KAFKA_BINDING = "0.5.0"
 SCHEMAS = "schemas"
 WAYS = {"event": "send", "state": "send", "inbound": "receive"}
@@ -78,6 +80,7 @@ KEYS = {
 
 def document(messages: Sequence[Described], version: str) -> dict[str, Any]:
     channels = {topic.name: _channel(topic, [m for m in messages if m.topic == topic.name]) for topic in topics()}
+    channels[OWN_TOPIC] = _own_topic(channels[CHANNEL_ORDERS])
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -132,9 +135,22 @@ def _channel(topic: Topic, messages: Sequence[Described]) -> dict[str, Any]:
     }
 
 
+def _own_topic(common: Mapping[str, Any]) -> dict[str, Any]:
+    """Like the common topic, for one channel."""
+    kafka = {name: told for name, told in common["bindings"]["kafka"].items() if name != "topic"}
+    return {
+        **common,
+        "address": OWN_TOPIC,
+        "description": "Of a channel that OMS_CHANNEL_TOPICS names. A message of another channel is a dead letter.",
+        "parameters": {"channel": {"description": "As the messages have it."}},
+        "bindings": {"kafka": kafka},
+    }
+
+
 def _operation(topic: str, messages: Iterable[Described]) -> dict[str, Any]:
     """From our side: we send what you read."""
-    kind = next((message.kind for message in messages if message.topic == topic), "event")
+    listed = CHANNEL_ORDERS if topic == OWN_TOPIC else topic
+    kind = next((message.kind for message in messages if message.topic == listed), "event")
     return {"action": WAYS[kind], "channel": {"$ref": f"#/channels/{topic}"}}
 
 

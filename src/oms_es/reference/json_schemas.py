@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from sqlalchemy import ARRAY, Column, DateTime, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
+from oms_es.channels.canonical import SHAPES
 from oms_es.runtime.outlets import State
 from oms_es.schemas import names
 from oms_es.schemas.order import PlaceOrder
@@ -34,6 +35,11 @@ ORDER_RULES = (
     "control character or one that turns the direction of writing. Spaces around a name are taken away, and Unicode is "
     "brought to normal form C. Of kind exchange is only what the engine sends for a return; no external_id begins as "
     f"only names do that it makes: {', '.join(names.MADE)}."
+)
+
+LATER_RULES = (
+    "The order is named by channel and external_id. Closed, with the rules of PlaceOrder. What comes before its order "
+    "waits for it; sent again it changes nothing."
 )
 
 Schema = Mapping[str, Any]
@@ -80,8 +86,13 @@ def _states() -> Iterator[Described]:
 
 
 def _inbound() -> Iterator[Described]:
-    schema = {**_of_model(PlaceOrder, "validation"), "description": ORDER_RULES}
+    order = _of_model(PlaceOrder, "validation")
+    fields = {**order["properties"], "type": {"const": PlaceOrder.__name__, "description": "May be left out."}}
+    schema = {**order, "properties": fields, "description": ORDER_RULES}
     yield Described("PlaceOrder", "inbound", CHANNEL_ORDERS, schema)
+    for name, shape in SHAPES.items():
+        described = _of_model(shape, "validation")
+        yield Described(name, "inbound", CHANNEL_ORDERS, {**described, "description": f"{shape.__doc__} {LATER_RULES}"})
 
 
 def _of_model(model: type[BaseModel], mode: JsonSchemaMode) -> Schema:

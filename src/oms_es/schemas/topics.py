@@ -31,5 +31,10 @@ STOCK_LEVELS = "oms.stock.levels.v1"
 CHANNEL_ORDERS = "oms.channel.orders.v1"
 
 
+def channel_topic(channel: str) -> str:
+    """Where this channel alone speaks."""
+    return f"{CHANNEL_ORDERS}.{channel}"
+
+
 def dead_letter_topic(topic: str, group: str) -> str:
     return f"{topic}.{group}.dlq"
