@@ -21,7 +21,7 @@ import typer
 
 from oms_es import display
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts
-from oms_es.audit import as_of, queries
+from oms_es.audit import as_of, existence, queries
 from oms_es.audit.freight import UnknownLocation, quote_for
 from oms_es.audit.readers import standing
 from oms_es.audit.verify import Report, verify
@@ -550,6 +550,7 @@ def do(command: Command, *, json: bool, preview: bool) -> None:
         show_preview(command, json=json)
         return
     with writing(set_up()) as engine:
+        require_what_it_names(engine, command)
         recorded = engine.store.execute([(Cause(actor_of(command)), screened(engine, command))])
     if json:
         print_json([as_json(one) for one in recorded])
@@ -568,9 +569,16 @@ def screened(engine: Engine, command: Command) -> Sequence[Command]:
     return given
 
 
+def require_what_it_names(engine: Engine, command: Command) -> None:
+    """Raises Refused."""
+    with queries.reading(engine.database_url) as connection:
+        existence.require(existence.Asking(engine.store.state_of, connection), command)
+
+
 def show_preview(command: Command, *, json: bool) -> None:
     """The fold of the events that would happen; nothing is written."""
     with writing(set_up(), run=False) as engine:
+        require_what_it_names(engine, command)
         screened(engine, command)
         before, events, after = engine.store.preview(command)
     told = [{"name": type(event).__name__, "event": event} for event in events]

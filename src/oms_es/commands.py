@@ -94,6 +94,8 @@ def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:
         told[name] = datetime.now(UTC)
     if "order_id" in told:
         told["order_id"] = id_of(told["order_id"])
+    if isinstance(orders := told.get("order_ids"), list):
+        told["order_ids"] = [id_of(name) if isinstance(name, str) else name for name in orders]
     return shape.model_validate(told)
 
 

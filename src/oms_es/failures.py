@@ -15,6 +15,7 @@ from psycopg import Error as DatabaseError
 from pydantic import ValidationError
 
 from oms_es.app import OnKafka
+from oms_es.audit.existence import Missing
 from oms_es.demo.completejourney import MissingExtra
 from oms_es.demo.run import OtherDemo
 from oms_es.kernel import Refused
@@ -71,7 +72,7 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
     ((BadFile, CannotListen, OtherDemo, MissingExtra, UnknownRole, NoGateways, AlreadyReleased), Code.USAGE),
     ((NoDatabase, NotMigrated, NewerDatabase, OnKafka, EmbeddedError, AlreadyRebuilding), Code.NO_DATABASE),
     ((KafkaUnavailable,), Code.NO_KAFKA),
-    ((NotFound,), Code.NOT_FOUND),
+    ((NotFound, Missing), Code.NOT_FOUND),
     ((Refused,), Code.REFUSED),
 )
 

@@ -60,12 +60,13 @@ def test_what_is_given_as_text_becomes_what_the_field_is() -> None:
 
 def test_a_command_is_tried_given_and_given_again(oms: Any) -> None:
     receive = ("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")
+    assert oms("location", "open", "berlin", "--country", "DE")[0] == Code.OK
     code, out, _ = oms(*receive, "--preview", "--json")
     told = json.loads(out)
     assert (code, [event["name"] for event in told["events"]]) == (Code.OK, ["StockReceived"])
     assert [shelf["on_hand"] for shelf in told["changed"]["shelves"]] == [0, 5]
     assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5", "--preview")[1]
-    assert oms(*receive) == (Code.OK, "1 StockReceived in stock-A@berlin\n", "")
+    assert oms(*receive) == (Code.OK, "2 StockReceived in stock-A@berlin\n", "")
     assert oms(*receive) == (Code.OK, "", "already done: it is so, and nothing changes\n")
     code, out, err = oms(*receive[:-1], "6")
     assert (code, out) == (Code.REFUSED, "")
@@ -89,7 +90,8 @@ def test_what_only_the_engine_gives_is_not_offered_and_given_by_hand_only_as_a_l
     assert "--as-system" in err
     assert "expire-reservation" not in oms("stock", "--help")[1]
     assert "tracker" not in oms("--help")[1]
-    number = ("numbering", "assign-order-number", "web", "--order-id", "o", "--as-system")
+    number = ("numbering", "assign-order-number", "web", "--order-id", "web/7", "--as-system")
+    oms(*PLACE)
     assert oms("numbering", "set-order-numbering", "web")[0] == Code.OK
     code, out, err = oms(*number, "--json")
     assert (code, json.loads(out)[0]["name"]) == (Code.OK, "OrderNumbered")
@@ -161,6 +163,7 @@ def run_engine(url: str) -> None:
 
 def test_stock_is_shown_with_what_is_aside_on_its_way_in_lots_and_numbered(oms: Any, database_url: str) -> None:
     at = ("A", "berlin")
+    oms("location", "open", "berlin", "--country", "DE")
     for verb, *options in (
         ("receive", "--receipt-id", "1", "--quantity", "5", "--lot", "L-7", "--lot-expires-at", "2098-03-01T00:00:00Z"),
         ("receive", "--receipt-id", "2", "--quantity", "2", "--bin", "shelf"),
@@ -188,6 +191,7 @@ def test_stock_is_shown_with_what_is_aside_on_its_way_in_lots_and_numbered(oms: 
 
 
 def test_read_models_are_rebuilt_by_name_or_all_of_them(oms: Any) -> None:
+    oms("location", "open", "berlin", "--country", "DE")
     assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")[0] == Code.OK
     code, told, _ = oms("rebuild", "stock_levels", "stock_levels", "--json")
     assert code == Code.OK

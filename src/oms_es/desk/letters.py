@@ -10,13 +10,14 @@ import typer
 
 from oms_es import display
 from oms_es.app import Engine, parser_of
-from oms_es.audit import queries
+from oms_es.audit import existence, queries
 from oms_es.failures import Code, NotFound
 from oms_es.kernel import BadInput, Refused, Skipped
 from oms_es.runtime import aside, dead_letters
 from oms_es.runtime.codec import Cause
 from oms_es.runtime.dead_letters import Chosen
 from oms_es.runtime.intake import understood
+from oms_es.schemas.shipment import AttachLabel
 from oms_es.schemas.types import TEXT_LENGTH_MAX
 from oms_es.terminal import Json, print_json, reading, say, set_up, who, writing
 
@@ -154,6 +155,9 @@ def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
 def _give_again(engine: Engine, letter: dead_letters.Buried) -> None:
     with suppress(Skipped):
         command = understood(parser_of(letter.dialect), letter.payload)
+        if isinstance(command, AttachLabel):
+            with queries.reading(engine.database_url) as connection:
+                existence.require_document(connection, command)
         (given,) = engine.screen([command])
         if isinstance(given, BadInput):
             raise given

@@ -55,3 +55,8 @@ def fetch(connection: psycopg.Connection[Any], address: str) -> Document | None:
         return None
     found = tuple(row.values()) if isinstance(row, dict) else tuple(row)
     return Document(found[0], found[1], bytes(found[2]))
+
+
+def is_kept(connection: psycopg.Connection[Any], address: str) -> bool:
+    query = f"SELECT FROM {DOCUMENTS} WHERE sha256 = %s"
+    return connection.execute(query.encode(), [address]).fetchone() is not None
