@@ -18,11 +18,12 @@ from eventsourcing.postgres import PostgresDatastore
 from dsl import bare
 from oms_es.aggregates import order, stock
 from oms_es.app import DECIDERS, PROJECTIONS, migrate
+from oms_es.audit.verify import verify
 from oms_es.kernel import Refused
 from oms_es.runtime import read_models
 from oms_es.runtime import recorder as recorder_module
 from oms_es.runtime import store as store_module
-from oms_es.runtime.codec import Cause, event_id_of
+from oms_es.runtime.codec import Cause, Codec, event_id_of
 from oms_es.runtime.dead_letters import DeadLetter, listed
 from oms_es.runtime.recorder import Advance, PositionLost, Recorder, datastore_of
 from oms_es.runtime.store import OUTAGES, Store
@@ -321,6 +322,44 @@ def test_a_snapshot_of_another_version_is_not_read(url: str, store: Store, monke
         connection.execute("UPDATE oms_snapshots SET topic = 'stock.0', state = '{}'")
     with store_on(url) as fresh:
         assert fresh.state_of("stock-A@berlin") == store.state_of("stock-A@berlin")
+
+
+BROKEN = (
+    "state = '{'",
+    "state = '{}'",
+    """state = convert_to(replace(convert_from(state, 'UTF8'), '"promised":1', '"promised":0'), 'UTF8')""",
+    """state = convert_to(replace(convert_from(state, 'UTF8'), '"promised":1', '"promised":"x"'), 'UTF8')""",
+    """state = convert_to(replace(convert_from(state, 'UTF8'), '{"promised', '{"extra":1,"promised'), 'UTF8')""",
+    "version = version + 1",
+    "topic = left(topic, 8)",
+)
+
+
+def test_a_snapshot_that_was_changed_is_left_aside_and_found(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "SNAPSHOT_EVERY_EVENTS", 2)
+    store.execute([(US, [receive(1), reserve("o1")])])
+    assert not snapshots_found(url)
+    for attempt, broken in enumerate(BROKEN):
+        with psycopg.connect(url) as connection:
+            kept = connection.execute("SELECT version, topic, state FROM oms_snapshots").fetchone()
+            connection.execute(f"UPDATE oms_snapshots SET {broken}".encode())
+            changed = connection.execute("SELECT version, topic, state FROM oms_snapshots").fetchone()
+        assert changed != kept
+        assert snapshots_found(url), broken
+        with store_on(url) as fresh:
+            assert fresh.state_of("stock-A@berlin") == store.state_of("stock-A@berlin")
+            (short,) = fresh.execute([(US, [reserve(f"later-{attempt}")])])
+            assert isinstance(short.event, s.StockShort)
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE oms_snapshots SET version = %s, topic = %s, state = %s", kept)
+    assert not snapshots_found(url)
+
+
+def snapshots_found(url: str) -> list[str]:
+    report = verify(url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+    return [check.name for check in report.checks if check.failed and "snapshot" in check.name]
 
 
 def test_the_cache_is_bounded_and_what_fell_out_of_it_is_loaded_again(url: str) -> None:

@@ -31,7 +31,8 @@ from oms_es.runtime.codec import Codec, event_id_of
 from oms_es.runtime.coverage import Progress
 from oms_es.runtime.documents import DOCUMENTS
 from oms_es.runtime.read_models import fold
-from oms_es.runtime.recorder import EVENTS, event_row
+from oms_es.runtime.recorder import EVENTS, SNAPSHOTS, Snapshot, event_row
+from oms_es.runtime.snapshots import Unreadable, is_of_this_version, state_in
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -280,11 +281,13 @@ def verify(
     """Ask every question of the whole history. `progress` is told (position reached, last position)."""
     with _snapshot(database_url) as connection:
         history = History(deciders)
+        kept = Snapshots(connection, history.deciders)
         progress_of = Progress.stored(connection)
         last = _scalar(connection, SQL("SELECT max(notification_id) AS value FROM {}").format(Identifier(EVENTS)))
         folded: dict[str, dict[Key, Row | None]] = {projection.name: {} for projection in projections}
         for recorded in _events(connection, codec, history.readable):
             history.fold(recorded)
+            kept.compare(recorded, history)
             for projection in projections:
                 if progress_of.has_taken(projection.name, recorded.stream, recorded.position):
                     fold(projection, folded[projection.name], [recorded])
@@ -294,7 +297,36 @@ def verify(
         progress(last, last)
         rows = [_compare(connection, projection, folded[projection.name]) for projection in projections]
         documents = _compare_documents(connection, history.labels)
-    return Report(history.position, len(history.states), (*history.checks, documents, *rows))
+    return Report(history.position, len(history.states), (*history.checks, kept.checked(), documents, *rows))
+
+
+class Snapshots:
+    """Those that the engine would read. One that it would leave aside is a finding, too: somebody has changed it."""
+
+    def __init__(self, connection: psycopg.Connection[dict[str, Any]], deciders: Mapping[str, Decider[Any]]) -> None:
+        query = SQL("SELECT stream, version, topic, state FROM {}").format(Identifier(SNAPSHOTS))
+        found = [Snapshot(**{**row, "state": bytes(row["state"])}) for row in connection.execute(query)]
+        self.check = Check("every snapshot is the fold of its stream")
+        self.ahead = {one.stream: one for one in found if is_of_this_version(deciders, one)}
+
+    def compare(self, recorded: Recorded, history: History) -> None:
+        snapshot = self.ahead.get(recorded.stream)
+        if snapshot is None or snapshot.version != recorded.version:
+            return
+        del self.ahead[recorded.stream]
+        decider = history.deciders[recorded.stream.partition("-")[0]]
+        try:
+            same = state_in(decider, snapshot) == history.states[recorded.stream][0]
+        except Unreadable as unreadable:
+            self.check.expect(False, partial("{}".format, str(unreadable)))
+        else:
+            self.check.expect(same, lambda: f"{at(recorded)}: the snapshot is not what history says")
+
+    def checked(self) -> Check:
+        """Once history is read: what is left over names a version that its stream has not."""
+        for one in self.ahead.values():
+            self.check.expect(False, partial("{} has no version {}".format, one.stream, one.version))
+        return self.check
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from typing import Any
 import structlog
 from eventsourcing.persistence import InterfaceError, OperationalError
 from psycopg import OperationalError as PsycopgError
-from pydantic_core import from_json, to_json
 from sqlalchemy.exc import OperationalError as SqlError
 
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
+from oms_es.runtime import snapshots
 from oms_es.runtime.codec import Cause, Codec
 from oms_es.runtime.dead_letters import DeadLetter
 from oms_es.runtime.recorder import Advance, EventRow, Recording, Snapshot
@@ -215,9 +215,9 @@ class Store:
     def _caught_up(self, known: Mapping[str, Cached | None], curs: Any = None) -> dict[str, Cached]:
         """Each stream's newest state, folded on from what is cached, or its snapshot, or the beginning."""
         deciders = {stream: self.by_category[stream.partition("-")[0]] for stream in known}
-        snapshots = self._from_snapshots([s for s, cached in known.items() if not cached and deciders[s].restore])
+        restored = self._from_snapshots([s for s, cached in known.items() if not cached and deciders[s].restore])
         states = {
-            stream: cached or snapshots.get(stream) or (deciders[stream].initial, 0) for stream, cached in known.items()
+            stream: cached or restored.get(stream) or (deciders[stream].initial, 0) for stream, cached in known.items()
         }
         after = {stream: version for stream, (_, version) in states.items()}
         for row in self.recorder.tails(after, curs):
@@ -230,9 +230,13 @@ class Store:
         restored: dict[str, Cached] = {}
         for snapshot in self.recorder.snapshots(streams) if streams else ():
             decider = self.by_category[snapshot.stream.partition("-")[0]]
-            if decider.restore and snapshot.topic == decider.snapshot_topic:
-                restored[snapshot.stream] = decider.restore(from_json(snapshot.state)), snapshot.version
-                self._next_snapshots[snapshot.stream] = _next_snapshot(snapshot)
+            if snapshots.is_of_this_version(self.by_category, snapshot):
+                try:
+                    restored[snapshot.stream] = snapshots.state_in(decider, snapshot), snapshot.version
+                except snapshots.Unreadable as why:
+                    log.warning("snapshot left aside, replaying the stream", stream=snapshot.stream, why=str(why))
+                else:
+                    self._next_snapshots[snapshot.stream] = _next_snapshot(snapshot)
         return restored
 
     def _cached(self, stream: str) -> Cached:
@@ -253,7 +257,7 @@ class Store:
         decider = self.by_category[stream.partition("-")[0]]
         if decider.dump is None or version < self._next_snapshots.get(stream, 0):
             return
-        snapshot = Snapshot(stream, version, decider.snapshot_topic, to_json(decider.dump(state)))
+        snapshot = snapshots.taken(decider, stream, version, state)
         with suppress(*OUTAGES):  # a snapshot only saves time; the next one will do
             self.recorder.keep_snapshot(snapshot)
         self._next_snapshots[stream] = _next_snapshot(snapshot)
