@@ -42,6 +42,7 @@ from oms_es.reference.json_schemas import messages
 from oms_es.reference.narrowings import NARROWINGS
 from oms_es.runtime import metrics, schema
 from oms_es.runtime.codec import Cause, Codec
+from oms_es.runtime.ending import ending_within
 from oms_es.runtime.kafka import Config, create_topics
 from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
@@ -271,7 +272,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         treatments=treatments_of(settings),
     )
     watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
-    with opened(workers), watched as port, stopping_on_signals() as stopping:
+    with stopping_on_signals() as stopping, ending_within(stopping), opened(workers), watched as port:
         say(f"running {', '.join(running) or 'the relay'}" + (f", metrics on port {port}" if port else ""))
         workers.loop.ends_when_stopped = settings.on_stopped == "exit"
         if running != roles:

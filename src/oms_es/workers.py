@@ -18,6 +18,7 @@ from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.projections import order_status, stock_levels
 from oms_es.runtime.coverage import Coverage, Published, published_partitions
+from oms_es.runtime.ending import close_together
 from oms_es.runtime.groups import (
     Attendance,
     EventShare,
@@ -164,9 +165,7 @@ class Workers(Parts):
         return self
 
     def close(self) -> None:
-        for participant in self.loop.participants:
-            if isinstance(participant, GroupWorker | Relay):
-                participant.close()
+        close_together([p.close for p in self.loop.participants if isinstance(p, GroupWorker | Relay)])
         if isinstance(self.bell, RelayBell):
             self.bell.close()
         super().close()
