@@ -1091,8 +1091,6 @@ REFERENCES = {
     "ReceiveSerials.inbound_id": "names what has come",
     "PlaceOrder.external_id": "names the order; another content is a conflict that a person sees",
     "RecordFeedback.feedback_id": "the feedback is kept whole, and compared",
-    "RecordFulfilment.fulfilment_id": "a shop tells what it did itself: it is counted once",
-    "RecordChannelRefund.refund_id": "a shop tells what it did itself: it is counted once",
     "AssignException.order_id": "names whose exception it is",
     "ResolveException.order_id": "names whose exception it is",
 }

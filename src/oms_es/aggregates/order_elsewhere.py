@@ -33,7 +33,7 @@ def units_of(lines: Iterable[o.LineUnits]) -> dict[str, int]:
 def record_fulfilment(order: Order, command: o.RecordFulfilment) -> Iterator[o.OrderEvent]:
     """A channel hears of our parcels, too, and says them back: units that left from here are no news."""
     report = fulfilment(command.fulfilment_id)
-    if report not in order.applied:
+    if not told_before(order.applied.get(report), command):
         stated = {line: n + order.stated_elsewhere.get(line, 0) for line, n in units_of(command.lines).items()}
         yield from follow(order, stated, report, command)
 
@@ -51,7 +51,8 @@ def follow(
     if fits or (command and order.phase not in o.FINAL_PHASES):
         yield from (_go_on_without if order.phase in BEFORE_RELEASE else _stop)(order, fits, report, command)
     if news != fits and report not in order.applied:
-        yield _disputed(order, report, SHIPPED, {line: n - fits.get(line, 0) for line, n in news.items()})
+        asked = asked_of(command) if command else ""
+        yield _disputed(order, report, SHIPPED, {line: n - fits.get(line, 0) for line, n in news.items()}, asked)
 
 
 def _go_on_without(
@@ -91,17 +92,20 @@ def _stop(
     """The warehouses are asked to stop the parcels with these units."""
     yield _noted(order, units, command)
     if units:
-        yield from _ask_parcels(order, report, units, SHIPPED)
+        yield from _ask_parcels(order, report, units, SHIPPED, asked_of(command) if command else "")
 
 
-def _ask_parcels(order: Order, report: str, units: Mapping[str, int], reason: str) -> Iterator[o.OrderEvent]:
-    asked = o.CancelOrderLines.model_construct(
+def _ask_parcels(
+    order: Order, report: str, units: Mapping[str, int], reason: str, asked: str
+) -> Iterator[o.OrderEvent]:
+    """`asked`: what is remembered of whoever asks, for when it says it again."""
+    cut = o.CancelOrderLines.model_construct(
         order_id=order.order_id, cancellation_id=report, lines=_lines(units), reason=reason
     )
     try:
-        yield changes.ask_parcels(order, asked, units)
+        yield changes.ask_parcels(order, cut, units).model_copy(update={"asked": asked})
     except Refused:
-        yield _disputed(order, report, reason, units)
+        yield _disputed(order, report, reason, units, asked)
 
 
 def _noted(
@@ -126,10 +130,12 @@ def _lines(units: Mapping[str, int]) -> tuple[o.LineUnits, ...]:
     return tuple(o.LineUnits(line_id=line, quantity=n) for line, n in sorted(units.items()) if n > 0)
 
 
-def _disputed(order: Order, report: str, what: str, units: Mapping[str, int]) -> o.OrderReportDisputed:
+def _disputed(order: Order, report: str, what: str, units: Mapping[str, int], asked: str) -> o.OrderReportDisputed:
     named = ", ".join(f"{n} of line {line}" for line, n in sorted(units.items()) if n > 0) or "an amount without units"
     detail = f"{what}: {named}, while the order is {order.phase} here; compare both, and correct the one that is wrong"
-    return o.OrderReportDisputed(order_id=order.order_id, report=report, detail=detail[:REPORT_CHARACTERS_MAX])
+    return o.OrderReportDisputed(
+        order_id=order.order_id, report=report, detail=detail[:REPORT_CHARACTERS_MAX], asked=asked
+    )
 
 
 def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
@@ -171,8 +177,9 @@ def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.Or
     """What was told of the order since has the refund in it: an update, or the order itself."""
     assert order.content
     report = channel_refund(command.refund_id)
-    included = command.revision is not None and command.revision <= order.revisions.get("lines", 0)
-    if report in order.applied or included or order.phase in ("cancelled", "cancelling", "merged"):
+    if told_before(order.applied.get(report), command) or order.phase in ("cancelled", "cancelling", "merged"):
+        return
+    if command.revision is not None and command.revision <= order.revisions.get("lines", 0):
         return
     told = units_of(command.lines)
     there = {line.line_id: line.quantity for line in order.content.lines}
@@ -180,12 +187,12 @@ def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.Or
     if units and order.phase in BEFORE_RELEASE:
         yield from _taken_off(order, command, report, units)
     elif units and order.phase == "fulfilling":
-        yield from _ask_parcels(order, report, units, REFUNDED)
+        yield from _ask_parcels(order, report, units, REFUNDED, asked_of(command))
     else:
         units = {}
     if units != told or not told:
         left = {line: n - units.get(line, 0) for line, n in told.items()}
-        yield _disputed(order, f"{report}/rest" if units else report, REFUNDED, left)
+        yield _disputed(order, f"{report}/rest" if units else report, REFUNDED, left, asked_of(command))
 
 
 def _taken_off(
@@ -197,17 +204,26 @@ def _taken_off(
         yield from steps.ended(order, reason)
         return
     told = money.reduced(order.content, units, changes.shares_off(order.content, units))
-    own = {"cancellation_id": report, "cancelled": _lines(units), "reason": reason, "revision": command.revision}
+    own = {
+        "cancellation_id": report,
+        "cancelled": _lines(units),
+        "reason": reason,
+        "revision": command.revision,
+        "asked": asked_of(command),
+    }
     yield from changes.change(order, changes.amended(order.content, told), o.OrderLinesCancelled, own, told)
 
 
 def keep(order: Order, command: o.RecordFulfilment | o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
     """It came before its order."""
     if isinstance(command, o.RecordFulfilment):
-        if fulfilment(command.fulfilment_id) not in order.early_reports:
-            yield o.OrderReportKept(order_id=command.order_id, fulfilment=command)
-    elif channel_refund(command.refund_id) not in order.early_reports:
-        yield o.OrderReportKept(order_id=command.order_id, refund=command)
+        known = order.early_reports.get(fulfilment(command.fulfilment_id))
+        kept = o.OrderReportKept(order_id=command.order_id, fulfilment=command)
+    else:
+        known = order.early_reports.get(channel_refund(command.refund_id))
+        kept = o.OrderReportKept(order_id=command.order_id, refund=command)
+    if not told_before(asked_of(known) if known else None, command):
+        yield kept
 
 
 DECIDED: dict[type[Any], Any] = {o.RecordFulfilment: record_fulfilment, o.RecordChannelRefund: record_refund}

@@ -409,11 +409,12 @@ def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Orde
         elsewhere=plus(order.elsewhere, ((line.line_id, line.quantity) for line in event.fulfilled)),
         stated_elsewhere=plus(order.stated_elsewhere, ((line.line_id, line.quantity) for line in event.told)),
     )
-    return (
-        left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id), ""))
-        if event.fulfilment_id
-        else left
+    if not event.fulfilment_id:
+        return left
+    told = o.RecordFulfilment.model_construct(
+        order_id=event.order_id, fulfilment_id=event.fulfilment_id, lines=event.told
     )
+    return left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id), asked_of(told)))
 
 
 def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
@@ -426,7 +427,8 @@ def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
 
 
 def _report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
-    return order._replace(applied=order.applied.insert(event.report, order.applied.get(event.report, "")))
+    asked = order.applied.get(event.report, "") or event.asked
+    return order._replace(applied=order.applied.insert(event.report, asked))
 
 
 def _overridden(order: Order, event: o.OrderOverridden) -> Order:

@@ -42,6 +42,8 @@ OWN_IDS: Mapping[type[Command], str] = {
     o.SplitOrder: "split_id",
     o.MergeOrders: "merge_id",
     o.RefundOrder: "refund_id",
+    o.RecordFulfilment: "fulfilment_id",
+    o.RecordChannelRefund: "refund_id",
     o.OverrideOrder: "override_id",
     x.RequestReturn: "rma_id",
     r.ReceiveRma: "receipt_id",

@@ -1060,6 +1060,8 @@ class OrderReportDisputed(OrderEvent):
 
     report: str
     detail: str
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
 
 
 class OrderLinesCancelled(OrderEvent, ContentChange):
