@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 import typer
+from typer._click.exceptions import ClickException
 
 from oms_es import display
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts
@@ -48,6 +49,7 @@ from oms_es.runtime.loop import stopping_on_signals
 from oms_es.runtime.memory import collect_seldom
 from oms_es.runtime.rebuild import Rebuilt
 from oms_es.runtime.session import Database, NoDatabase, database, engine_of
+from oms_es.schemas.cards import masked
 from oms_es.schemas.order import Address
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.settings import Settings
@@ -650,11 +652,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     try:
         with ended_by_sigterm():
-            app(arguments, prog_name="oms-es")
+            ended_with = app(arguments, prog_name="oms-es", standalone_mode=False)
+        return ended_with if isinstance(ended_with, int) else Code.OK
+    except ClickException as wrong:
+        wrong.message = masked(wrong.message)
+        wrong.show()
+        return wrong.exit_code
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else Code.OK
     except Exception as failure:  # noqa: BLE001 - whatever it is, a person gets one line
         code, message = failed(failure)
         say(f"oms-es: {message}")
         return code
-    return Code.OK

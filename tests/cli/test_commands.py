@@ -211,3 +211,23 @@ def test_which_read_models_are_to_be_rebuilt_must_be_said(oms: Any, arguments: t
 def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == Code.OK
     assert re.fullmatch(r"oms-es \d+\.\d+\.\d+\S*, schema \d+\n", capsys.readouterr().out)
+
+
+CARD = "4111111111111111"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        (CARD,),
+        ("order", CARD),
+        ("order", "show", "web/7", f"--{CARD}"),
+        ("orders", "list", "--after", CARD, "--phase", CARD),
+    ],
+    ids=["command", "verb", "option", "value"],
+)
+def test_no_usage_error_repeats_a_card_number(capsys: pytest.CaptureFixture[str], typed: tuple[str, ...]) -> None:
+    assert main(list(typed)) == Code.USAGE
+    said = capsys.readouterr().err
+    assert CARD not in said
+    assert "************1111" in said

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from oms_es.app import PARSERS, engine_on
-from oms_es.kernel import BadInput, Command, Event, Recorded
+from oms_es.kernel import BadInput, Command, Event, Recorded, Refused
 from oms_es.runtime.command_letters import DIALECT, as_bytes
 from oms_es.runtime.dead_letters import listed
+from oms_es.runtime.loop import buried
 from oms_es.schemas import payment as p
 
 PAY = p.RequestPayment(payment_id="o.1", order_id="o", amount_minor=5, currency="EUR", payment_token="tok")
@@ -48,3 +49,10 @@ def test_an_answer_that_contradicts_is_buried_and_the_gateway_goes_on(database_u
             letters = listed(curs)
     assert [(letter.source, letter.dialect) for letter in letters] == [("payment_provider", DIALECT)]
     assert PARSERS[DIALECT](letters[0].payload) == PAID_OTHERWISE
+
+
+def test_no_card_number_is_kept_of_what_is_put_aside() -> None:
+    named = p.RecordDecline.model_construct(payment_id="o.1", reason="card 4111111111111111", retriable=False)
+    letter = buried("payment_provider", "1", named, Refused("contradiction", "declined: card 4111111111111111"))
+    assert b"card ************1111" in letter.payload
+    assert "card ************1111; a card number in it was masked" in letter.detail

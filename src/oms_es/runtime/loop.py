@@ -29,14 +29,13 @@ from oms_es.door import brought_in
 from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Refused, Wanted
 from oms_es.runtime import aside, command_letters, metrics
 from oms_es.runtime.codec import Cause
-from oms_es.runtime.dead_letters import DeadLetter
+from oms_es.runtime.dead_letters import DeadLetter, without_card_numbers
 from oms_es.runtime.log import Feed
 from oms_es.runtime.read_models import Finder, ReadModel
 from oms_es.runtime.reasons import is_disk_full, without_rows
 from oms_es.runtime.recorder import Advance, PositionLost
 from oms_es.runtime.store import OUTAGES, Batch, Store
 from oms_es.runtime.timing import REAL, Timing
-from oms_es.schemas.cards import masked
 
 BATCH_MAX = 500
 """Deliveries per transaction."""
@@ -324,23 +323,25 @@ class GatewayWorker(Giver):
             try:
                 recorded += self.store.execute([(Cause.of(intent, self.role), [command])])
             except Refused as refused:
-                letters.append(_buried(self.role, str(intent.position), command, refused))
+                letters.append(buried(self.role, str(intent.position), command, refused))
         recorded += self.store.execute([], advance, letters)
         return recorded
 
 
-def _buried(source: str, place: str, command: Command, refused: Refused) -> DeadLetter:
-    detail = masked(refused.detail)
-    log.warning("buried", source=source, place=place, reason=refused.reason, detail=detail)
-    metrics.DEAD_LETTERS.labels(source).inc()
-    return DeadLetter(
-        source=source,
-        place=place,
-        dialect=command_letters.DIALECT,
-        payload=command_letters.as_bytes(command),
-        reason=refused.reason,
-        detail=detail,
+def buried(source: str, place: str, command: Command, refused: Refused) -> DeadLetter:
+    letter = without_card_numbers(
+        DeadLetter(
+            source=source,
+            place=place,
+            dialect=command_letters.DIALECT,
+            payload=command_letters.as_bytes(command),
+            reason=refused.reason,
+            detail=refused.detail,
+        )
     )
+    log.warning("buried", source=source, place=letter.place, reason=letter.reason, detail=letter.detail)
+    metrics.DEAD_LETTERS.labels(source).inc()
+    return letter
 
 
 class Ticker:
@@ -386,7 +387,7 @@ class Ticker:
                 middle = len(commands) // 2
                 return self._give(commands[:middle]) + self._give(commands[middle:])
             self._refused.add(_named(commands[0]))
-            letter = _buried(self.name, commands[0].stream, commands[0], refused)
+            letter = buried(self.name, commands[0].stream, commands[0], refused)
             return self.store.execute([], dead_letters=[letter])
 
     def rest(self) -> None:
