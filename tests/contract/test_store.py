@@ -222,7 +222,7 @@ def test_p14_an_order_told_twice_is_one_order_and_told_differently_a_visible_con
     assert recorded[1].event == o.DuplicateConflictFound(
         order_id=first.order_id,
         fingerprint=other.fingerprint,
-        content=o.OrderContent.model_validate(other.model_dump()),
+        content=o.OrderContent.model_validate(other.content),
     )
     assert store.state_of(first.stream)[0].placed == recorded[0].event
 

@@ -19,6 +19,7 @@ from oms_es.schemas import item as i
 from oms_es.schemas import rates as t
 from oms_es.schemas import serial as n
 from oms_es.schemas import stock as s
+from oms_es.schemas.exception import AssignException
 from oms_es.schemas.feedback import RecordFeedback
 from oms_es.schemas.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.payment import Report
@@ -60,6 +61,7 @@ BESIDES: tuple[Command, ...] = (
     *(t.PublishRates(carrier="dhl", version=version, currency="EUR", services=(PARCEL,)) for version in "12"),
     *(t.DefineDeliveryOption(option=option, transit_days_max=2) for option in ("standard", "express")),
     *(RecordTracking(carrier="dhl", tracking_number=number, sightings=SIGHTINGS) for number in "12"),
+    AssignException(exception_id="silent/o1", raised_at=LONG_AGO, order_id="o1", assignee="ada"),
     RecordProviderReport(
         provider="stripe",
         references=("ch_1", "pi_1"),
