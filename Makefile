@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check guards soak bench faults mutants kafka reference schemas release tag format clean
+.PHONY: demo test check guards soak bench history faults mutants kafka reference schemas release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -58,6 +58,10 @@ soak: $(VENV)/.synced
 
 bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
+
+history: $(VENV)/.synced
+	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python
+	@$(VENV)/bin/python bench/history.py $(BENCH)
 
 faults: $(VENV)/.synced
 	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/faults
