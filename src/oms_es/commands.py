@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
 from rpds import HashTrieMap, HashTrieSet, Queue
 
+from oms_es.examples import example
 from oms_es.kernel import Command, Decider, SystemCommand, stream_fields
 from oms_es.schemas.order import order_id_of
 
@@ -29,6 +30,7 @@ GROUP_OF = {"rma": "return", "exception": "exceptions"}
 WORD = re.compile(r"[A-Z][a-z0-9]*")
 GIVEN_HERE = frozenset({"now"})
 """Fields that the edge gives, unless the caller does."""
+JSON_OR_FILE = "JSON|@FILE"
 SCALARS = (str, int, float, datetime)
 
 
@@ -145,7 +147,7 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     is_flag = field.annotation is bool
     shape: Any = bool if is_flag else str
     more = typer.Option(
-        *([f"{flag}/--no-{flag[2:]}"] if is_flag else [flag]), metavar=_metavar(field), help=_help(field)
+        *([f"{flag}/--no-{flag[2:]}"] if is_flag else [flag]), metavar=_metavar(field), help=_help(name, field)
     )
     return inspect.Parameter(
         name,
@@ -159,7 +161,7 @@ def _metavar(field: FieldInfo) -> str | None:
     choices = [str(choice) for choice in _choices(field.annotation)]
     if choices:
         return f"[{'|'.join(choices)}]"
-    return None if field.annotation is bool else ("TEXT" if _is_plain(field.annotation) else "JSON|@FILE")
+    return None if field.annotation is bool else ("TEXT" if _is_plain(field.annotation) else JSON_OR_FILE)
 
 
 def _choices(annotation: Any) -> Iterator[Any]:
@@ -170,10 +172,11 @@ def _choices(annotation: Any) -> Iterator[Any]:
             yield from _choices(part)
 
 
-def _help(field: FieldInfo) -> str | None:
-    if field.is_required() or field.default in (None, PydanticUndefined, "", ()):
-        return field.description
-    return " ".join(filter(None, (field.description, f"[default: {field.default}]")))
+def _help(name: str, field: FieldInfo) -> str | None:
+    without = field.is_required() or field.default in (None, PydanticUndefined, "", ())
+    default = None if without else f"[default: {field.default}]"
+    shape = f"Such as '{example(name, field)}'." if _metavar(field) == JSON_OR_FILE else None
+    return " ".join(filter(None, (field.description, shape, default))) or None
 
 
 def _flag(name: str, what: str) -> inspect.Parameter:

@@ -13,6 +13,7 @@ from enum import IntEnum
 
 from psycopg import Error as DatabaseError
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from oms_es.app import OnKafka
 from oms_es.audit.existence import Missing
@@ -87,7 +88,7 @@ def failed(failure: Exception) -> tuple[Code, str]:
 
 def _told(failure: Exception) -> tuple[Code, str]:
     if isinstance(failure, ValidationError):
-        return Code.USAGE, _first_problem(failure)
+        return Code.USAGE, _problems(failure)
     if isinstance(failure, Refused) and failure.reason == UNKNOWN_ORDER:
         return Code.NOT_FOUND, failure.detail
     if is_disk_full(failure):
@@ -108,8 +109,14 @@ def _told(failure: Exception) -> tuple[Code, str]:
     return Code.UNEXPECTED, f"unexpected {type(failure).__name__}: {without_rows(str(failure))}; {hint}"
 
 
-def _first_problem(invalid: ValidationError) -> str:
-    problem = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    what = f"OMS_{where.upper()}" if invalid.title == Settings.__name__ else where
-    return f"{what}: {problem['msg']}; correct it and try again"
+def _problems(invalid: ValidationError) -> str:
+    """Every field that is wrong, with what is expected of it; what was given is not repeated."""
+    problems = invalid.errors(include_url=False, include_context=False, include_input=False)
+    of_settings = invalid.title == Settings.__name__
+    return f"{'; '.join(_problem(one, of_settings=of_settings) for one in problems)}; correct it and try again"
+
+
+def _problem(problem: ErrorDetails, *, of_settings: bool) -> str:
+    where = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{f'OMS_{where.upper()}' if of_settings else where}: {message}" if where else message

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine
 from oms_es.cli import main
 from oms_es.commands import command_of, verb_of, verbs
 from oms_es.desk.exceptions import GIVEN_HERE
+from oms_es.examples import example
 from oms_es.failures import Code
 from oms_es.kernel import stream_fields
 from oms_es.schemas import order as o
@@ -30,6 +34,31 @@ def test_every_command_has_one_name_of_its_own() -> None:
     assert Counter((verb.group, verb.name) for verb in VERBS).most_common(1)[0][1] == 1
     accepted = {command for decider in DECIDERS for command in decider.accepts}
     assert {verb.command for verb in VERBS} | set(GIVEN_HERE) == accepted
+
+
+def test_the_example_of_every_json_option_is_one_that_it_takes() -> None:
+    options = [
+        (name, field)
+        for verb in VERBS
+        for name, field in verb.command.model_fields.items()
+        if f"--{name.replace('_', '-')} JSON|@FILE" in help_of(verb)
+    ]
+    for name, field in options:
+        TypeAdapter(field.rebuild_annotation()).validate_json(example(name, field))
+    assert len(options) > 40
+
+
+def help_of(verb: Any) -> str:
+    with redirect_stdout(StringIO()) as printed:
+        main([verb.group, verb.name, "--help"])
+    return re.sub(r"\s+", " ", printed.getvalue())
+
+
+def test_every_wrong_field_is_named_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*PLACE, "--currency", "euro", "--channel", "The Web"]) == Code.USAGE
+    said = capsys.readouterr().err
+    assert "channel: " in said
+    assert "currency: " in said
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: f"{verb.group} {verb.name}")

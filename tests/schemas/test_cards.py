@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
 
 from oms_es.runtime.dead_letters import MASKED, DeadLetter, without_card_numbers
-from oms_es.schemas.cards import masked, masked_bytes
+from oms_es.schemas.cards import has_card_number, masked, masked_bytes
 from oms_es.schemas.order import HoldOrder
+from oms_es.schemas.shipment import RecordMilestone
 
 NUMBER = "4111111111111111"
 CARDS = (NUMBER, "5555555555554444", "2223003122003222", "378282246310005", "6011111111111117", "30569309025904")
@@ -74,3 +76,17 @@ def test_what_a_person_writes_has_none() -> None:
     with pytest.raises(ValidationError, match="never kept here") as refused:
         HoldOrder(order_id="o", kind="manual", note=f"card {NUMBER}")
     assert refused.value.error_count() == 1
+
+
+def test_a_tracking_number_that_reads_like_a_card_number_is_a_tracking_number() -> None:
+    number = "SIM501800000009"
+    assert has_card_number(number)
+    told = RecordMilestone(
+        shipment_id="s",
+        milestone_id="m",
+        status="delivered",
+        occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+        tracking_number=number,
+        detail=f"parcel {number}",
+    )
+    assert told.tracking_number == number

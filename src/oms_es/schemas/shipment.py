@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.order import Address, Charge, LossChoice, Reservation
-from oms_es.schemas.types import NAMED_OR_NOT, AmountMinor, Identifier, LocationId, Moment, Text, Units
+from oms_es.schemas.types import NAMED_OR_NOT, AmountMinor, Identifier, LocationId, Moment, PlainText, Text, Units
 
 MilestoneStatus = Literal[
     "in_transit",
@@ -74,8 +74,8 @@ class CarrierCandidate(Message):
 class CarrierChoice(Message):
     """Who is to carry a shipment, and why: empty where no rates are published, and the carrier is the only one."""
 
-    carrier: Annotated[Text, NAMED_OR_NOT] = ""
-    service: Annotated[Text, NAMED_OR_NOT] = ""
+    carrier: Annotated[PlainText, NAMED_OR_NOT] = ""
+    service: Annotated[PlainText, NAMED_OR_NOT] = ""
     quoted_minor: AmountMinor = 0
     currency: Text = ""
     transit_days: TransitDays = 0
@@ -171,7 +171,7 @@ class RecordBookingCancellationRefused(ShipmentCommand, SystemCommand):
 class AttachLabel(ShipmentCommand, SystemCommand):
     """Keep a label with the shipment, or with one carton of it; the document itself lies under its hash."""
 
-    carton_id: Annotated[Text, NAMED_OR_NOT] = ""
+    carton_id: Annotated[PlainText, NAMED_OR_NOT] = ""
     document: LabelDocument
 
 
@@ -196,10 +196,10 @@ class RecordMilestone(ShipmentCommand, SystemCommand):
     milestone_id: Identifier
     status: MilestoneStatus
     occurred_at: Moment
-    detail: Text = ""
-    carton_id: Annotated[Text, NAMED_OR_NOT] = ""
-    tracking_number: Annotated[Text, NAMED_OR_NOT] = ""
-    carrier_status: Text = ""
+    detail: PlainText = ""
+    carton_id: Annotated[PlainText, NAMED_OR_NOT] = ""
+    tracking_number: Annotated[PlainText, NAMED_OR_NOT] = ""
+    carrier_status: PlainText = ""
     """In the carrier's own words."""
 
 

@@ -138,10 +138,10 @@ def without_card_number(text: str) -> str:
     return text
 
 
-Text = Annotated[
-    str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$"), AtTheDoor(without_card_number)
-]
-"""What a person writes. PostgreSQL cannot keep the character NUL."""
+PlainText = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$")]
+"""What another system calls something. PostgreSQL cannot keep the character NUL."""
+Text = Annotated[PlainText, AtTheDoor(without_card_number)]
+"""What a person writes."""
 
 CARD_NUMBER_DIGITS = range(12, 20)
 """How long the number of a payment card is (ISO/IEC 7812)."""

@@ -1,0 +1,77 @@
+"""An example of what a JSON option takes, made of its declaration: what must be there, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
+
+NAMED: Mapping[str, Any] = {
+    "country": "DE",
+    "currency": "EUR",
+    "channel": "web",
+    "line_id": "1",
+    "location": "berlin",
+    "sku": "TEA-250G",
+    "carrier": "dhl",
+    "occurred_at": "2026-01-05T12:00:00Z",
+}
+"""What a person would write there; anything else is `a` name, the least number, the first choice."""
+SHAPES: Mapping[str, Any] = {
+    "RefundLine": {"line_id": "1", "quantity": 1},
+    "LabelDocument": {"sha256": "0" * 64, "media_type": "application/pdf", "byte_count": 1},
+}
+"""Of what is true of several fields together."""
+KEYS: Mapping[str, str] = {"carton_numbers": "1", "ruled_out": "berlin"}
+"""Of maps that are not by SKU."""
+
+
+def example(name: str, field: FieldInfo) -> str:
+    """JSON that the field takes."""
+    declared = TypeAdapter(field.rebuild_annotation()).json_schema()
+    return json.dumps(_value(declared, declared.get("$defs", {}), name), ensure_ascii=False)
+
+
+def _value(declared: Mapping[str, Any], shapes: Mapping[str, Any], name: str) -> Any:
+    if "$ref" in declared:
+        shape = declared["$ref"].rpartition("/")[2]
+        return SHAPES.get(shape) or _value(shapes[shape], shapes, name)
+    if choices := declared.get("anyOf") or declared.get("oneOf"):
+        return _value(next(one for one in choices if one.get("type") != "null"), shapes, name)
+    if "const" in declared:
+        return declared["const"]
+    if "enum" in declared:
+        return declared["enum"][0]
+    match declared.get("type"):
+        case "object":
+            return _object(declared, shapes, name)
+        case "array":
+            items = declared.get("prefixItems") or [declared.get("items", {})] * max(1, declared.get("minItems", 1))
+            return [_value(item, shapes, name) for item in items]
+        case "integer" | "number":
+            return max(1, declared.get("minimum", 1), declared.get("exclusiveMinimum", 0) + 1)
+        case "boolean":
+            return True
+    return _text(declared, name)
+
+
+def _object(declared: Mapping[str, Any], shapes: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if declared.get("title") in SHAPES:
+        return dict(SHAPES[declared["title"]])
+    if "properties" not in declared:
+        by_pattern = declared.get("patternProperties", {}).values()
+        values = next(iter(by_pattern), declared.get("additionalProperties", {}))
+        key = declared.get("propertyNames", {}).get("enum", [KEYS.get(name, NAMED["sku"])])[0]
+        return {key: _value(values, shapes, "")}
+    fields = declared["properties"]
+    required = declared.get("required") or list(fields)[:1]
+    return {name: _value(fields[name], shapes, name) for name in required}
+
+
+def _text(declared: Mapping[str, Any], name: str) -> str:
+    if declared.get("format") == "date-time":
+        return str(NAMED["occurred_at"])
+    return str(NAMED.get(name, "a"))
