@@ -35,6 +35,18 @@ COMMANDS = {command.__name__ for decider in DECIDERS for command in decider.acce
     "RecordVoidFailure",
 }
 """Without what mostly callbacks tell of payments: that comes as RecordReport."""
+UNPLAYED = frozenset(
+    {
+        "AssignException",
+        "PutReactionAside",
+        "RecordChannelRefund",
+        "RecordCollection",
+        "RecordFulfilment",
+        "ResolveException",
+        "SettleReaction",
+    }
+)
+"""What `life` has no theme for yet; tests of the whole engine play it. Whoever adds a theme takes its command out."""
 Callback = tuple[str, str]
 
 
@@ -96,11 +108,11 @@ def test_every_command_and_every_callback_of_the_vocabulary_comes_in_some_seed()
         outcome = playing.outcome()
         assert outcome.violation is None, "\n".join(failure(outcome, kit))
         callbacks.difference_update(callbacks_of(playing))
-        if not (callbacks or COMMANDS.difference(Noting.asked)):
+        if not (callbacks or COMMANDS.difference(Noting.asked, UNPLAYED)):
             break
     assert not callbacks
-    assert set(Noting.asked) >= COMMANDS
-    given = {name for name in COMMANDS if name.startswith("Record") and Noting.asked[name] == {"client"}}
+    assert COMMANDS - set(Noting.asked) == UNPLAYED
+    given = {name for name in COMMANDS - UNPLAYED if name.startswith("Record") and Noting.asked[name] == {"client"}}
     assert not given - UNASKED
 
 
