@@ -14,7 +14,7 @@ from unicodedata import normalize
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from oms_es.door import AtTheDoor
-from oms_es.schemas.cards import has_card_number
+from oms_es.schemas.cards import has_card_number, has_check_digit
 
 IDENTIFIER_LENGTH_MAX = 128
 SHORT_NAME_LENGTH_MAX = 60
@@ -152,8 +152,7 @@ def looks_like_a_card_number(text: str) -> bool:
     digits = text.translate({ord(" "): None, ord("-"): None})
     if not (digits.isascii() and digits.isdigit() and len(digits) in CARD_NUMBER_DIGITS):
         return False
-    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
-    return sum(sum(divmod(n, 10)) for n in doubled) % 10 == 0
+    return has_check_digit(digits)
 
 
 def refuse_card_number(text: str) -> str:
