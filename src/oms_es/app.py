@@ -307,6 +307,7 @@ def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Pro
         connection.execute(schema.created(projection.table))
         for statement in create_indexes(projection):
             connection.execute(statement)
+        schema.record_unfolded(connection, projection.name)
         if end:
             connection.execute(ADVANCE_FIRST, Advance(projection.name, 0, end)._asdict())
 

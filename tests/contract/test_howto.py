@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,24 @@ def told(workers: Workers, url: str) -> dict[str, Any]:
         workers.bell.wait(0.01)
     with psycopg.connect(url) as connection:
         assert connection.execute(f"SELECT count(*) FROM {CHANGES}".encode()).fetchone() == (0,)
-        return dict(connection.execute("SELECT order_id, to_json(t) FROM order_status AS t").fetchall())
+        rows = connection.execute("SELECT order_id, to_json(t) FROM order_status AS t").fetchall()
+    return {order_id: instants(row) for order_id, row in rows}
+
+
+def instants(row: dict[str, Any]) -> dict[str, Any]:
+    """One instant is written in two ways: PostgreSQL's and RFC 3339 in UTC."""
+    return {
+        name: datetime.fromisoformat(value) if value and name.endswith("_at") else value for name, value in row.items()
+    }
 
 
 def read_until(changes: Iterator[tuple[str, Any]], state: dict[str, Any], wanted: dict[str, Any]) -> None:
     while state != wanted:
         key, value = next(changes)
-        state[key] = value
         if value is None:
             del state[key]
+        else:
+            state[key] = instants(value)
 
 
 def test_the_subscriber_of_the_page_sees_what_is_and_then_what_changes(database_url: str, kafka: Config) -> None:

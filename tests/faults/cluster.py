@@ -232,6 +232,7 @@ class Cluster:
         else:
             environment = {
                 "OMS_DATABASE_URL": self.url,
+                "OMS_GATEWAYS": "simulated",
                 "OMS_KAFKA": self.broker.address,
                 "OMS_KAFKA_SESSION_SECONDS": str(SESSION_SECONDS),
                 "OMS_LOG_LEVEL": "info",

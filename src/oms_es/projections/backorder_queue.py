@@ -45,7 +45,7 @@ table = Table(
     Index("backorder_queue_by_turn", "waiting", "turn", "order_id"),
 )
 """`waiting` is true of every row: whoever wants all of them asks by it."""
-projection = Projection(table)
+projection = Projection(table, version=2)
 
 
 def of_the_demand(recorded: Recorded) -> Iterable[Key]:

@@ -19,9 +19,8 @@ from oms_es.kernel import Projection
 from oms_es.runtime.recorder import EVENTS
 
 SCHEMA_VERSION = 6
-"""Of the tables that are not read models. 1: as 0.1.0 made them; 2: generations of read models; 3: this version;
-4: the ids of topics; 5: why readers stopped; 6: dead
-letters that somebody discarded."""
+"""Of the tables that are not read models. 1: as 0.1.0 made them; 2: generations of read models; 3: this version; 4: the
+ids of topics; 5: why readers stopped; 6: dead letters that somebody discarded."""
 SCHEMA = "oms_schema"
 READ_MODELS = "oms_read_models"
 CREATE = (
@@ -115,6 +114,11 @@ def record_read_models(connection: Connection, projections: Iterable[Projection]
         "ON CONFLICT (name) DO UPDATE SET version = excluded.version",
         [(projection.name, projection.version) for projection in projections],
     )
+
+
+def record_unfolded(connection: Connection, name: str) -> None:
+    """In the transaction that makes its table: until its rows are there, it is of no version, whoever interrupts."""
+    connection.execute(f"INSERT INTO {READ_MODELS} (name, version) VALUES (%s, 0) ON CONFLICT DO NOTHING", [name])
 
 
 class Column(NamedTuple):
