@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check guards soak bench history faults mutants kafka reference schemas release tag format clean
+.PHONY: demo test check coverage guards soak bench history faults mutants kafka reference schemas release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -32,7 +32,7 @@ demo: $(VENV)/.synced
 	@$(VENV)/bin/oms-es demo
 
 # Tests beside each other, file by file; with PROCESSES=0 one after the other, in one process.
-PYTEST := $(RUN) pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered
+PYTEST := $(RUN) pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test: $(VENV)/.synced
 	$(PYTEST)
@@ -43,6 +43,10 @@ check: $(VENV)/.synced
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
 	$(PYTEST)
+
+# Counting branches doubles the time that tests take, so it has a target of its own.
+coverage: $(VENV)/.synced
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 guards: $(VENV)/.synced
 	$(RUN) pytest tests/simulation/test_guards.py -v
