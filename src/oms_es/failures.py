@@ -13,7 +13,6 @@ from enum import IntEnum
 
 from psycopg import Error as DatabaseError
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from oms_es.app import OnKafka
 from oms_es.audit.existence import Missing
@@ -32,6 +31,7 @@ from oms_es.runtime.schema import NewerDatabase, NotMigrated
 from oms_es.runtime.session import NoDatabase
 from oms_es.runtime.store import OUTAGES
 from oms_es.schemas.cards import masked
+from oms_es.schemas.problems import problems
 from oms_es.settings import Settings
 from oms_es.workers import NoGateways, UnknownRole
 
@@ -110,13 +110,6 @@ def _told(failure: Exception) -> tuple[Code, str]:
 
 
 def _problems(invalid: ValidationError) -> str:
-    """Every field that is wrong, with what is expected of it; what was given is not repeated."""
-    problems = invalid.errors(include_url=False, include_context=False, include_input=False)
-    of_settings = invalid.title == Settings.__name__
-    return f"{'; '.join(_problem(one, of_settings=of_settings) for one in problems)}; correct it and try again"
-
-
-def _problem(problem: ErrorDetails, *, of_settings: bool) -> str:
-    where = ".".join(map(str, problem["loc"]))
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{f'OMS_{where.upper()}' if of_settings else where}: {message}" if where else message
+    settings = invalid.title == Settings.__name__
+    told = problems(invalid, field=lambda name: f"OMS_{name.upper()}" if settings else name, named_max=None)
+    return f"{told}; correct it and try again"

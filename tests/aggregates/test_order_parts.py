@@ -142,6 +142,82 @@ def test_a_lock_that_came_before_its_order_is_taken_down_once_and_means_nothing_
     assert begun.phase == "sourcing"
 
 
+def name_of_the_part(order_id: str) -> str:
+    """What will be split off has this name before it begins."""
+    world = World()
+    placed_and_locked(world)
+    world.tell(split(order_id, _1=1))
+    (told,) = [event for event in world.log if isinstance(event, o.OrderSplit)]
+    return told.to_order_id
+
+
+EARLY_AMENDMENT = {"amendment_id": "a", "shipping_minor": 7, "keep": True}
+EARLY_CANCELLATION = {"reason": "changed my mind", "keep": True}
+
+
+@pytest.mark.parametrize("consumers", [CONSUMERS, STOCK_FIRST], ids=["order first", "stock first"])
+def test_what_came_before_an_order_that_begins_by_a_split_counts_when_it_begins(
+    consumers: tuple[Consumer, ...],
+) -> None:
+    world = World(consumers)
+    order_id = placed_and_locked(world)
+    part = name_of_the_part(order_id)
+    early = o.AmendOrder(order_id=part, **EARLY_AMENDMENT)
+    world.tell(early)
+    world.tell(split(order_id, _1=1))
+    assert total(world.order(part)) == 307
+    assert world.order(part).phase == "awaiting_payment"
+    known = len(world.log)
+    world.tell(early)
+    assert len(world.log) == known
+    with pytest.raises(Refused, match="already"):
+        world.tell(early.model_copy(update={"shipping_minor": 8}))
+
+
+def test_an_amendment_that_came_before_a_split_and_does_not_fit_is_answered() -> None:
+    world = World()
+    order_id = placed_and_locked(world)
+    part = name_of_the_part(order_id)
+    world.tell(o.AmendOrder(order_id=part, amendment_id="a", discount_minor=10_000, keep=True))
+    world.tell(split(order_id, _1=1))
+    assert [event.amendment_id for event in world.log if isinstance(event, o.OrderAmendmentRefused)] == ["a"]
+    assert total(world.order(part)) == 300
+
+
+@pytest.mark.parametrize("consumers", [CONSUMERS, STOCK_FIRST], ids=["order first", "stock first"])
+def test_an_order_that_was_cancelled_before_it_began_by_a_split_ends_and_lets_go_of_its_locks(
+    consumers: tuple[Consumer, ...],
+) -> None:
+    world = World(consumers)
+    order_id = placed_and_locked(world)
+    part = name_of_the_part(order_id)
+    world.tell(o.CancelOrder(order_id=part, **EARLY_CANCELLATION))
+    before = sum(world.promised().values())
+    world.tell(split(order_id, _1=1))
+    assert world.order(part).phase == "cancelled"
+    assert sum(world.promised().values()) == before - 1
+    assert world.order(order_id).phase == "awaiting_payment"
+
+
+@pytest.mark.parametrize("consumers", [CONSUMERS, STOCK_FIRST], ids=["order first", "stock first"])
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_came_before_an_order_that_begins_by_a_merge_counts_when_it_begins(
+    consumers: tuple[Consumer, ...], *, cancelled: bool
+) -> None:
+    world = World(consumers)
+    ids = [placed_and_locked(world, str(number)) for number in (1, 2)]
+    merge = o.MergeOrders(channel="web", merge_id="m", order_ids=tuple(ids))
+    world.tell(o.AmendOrder(order_id=merge.order_id, **EARLY_AMENDMENT))
+    if cancelled:
+        world.tell(o.CancelOrder(order_id=merge.order_id, **EARLY_CANCELLATION))
+    world.tell(merge)
+    merged = world.order(merge.order_id)
+    assert merged.content
+    assert merged.content.shipping_minor == 7
+    assert merged.phase == ("cancelled" if cancelled else "awaiting_payment")
+    assert sum(world.promised().values()) == (0 if cancelled else 6)
+
+
 def test_a_split_asks_for_both_amounts_and_undoes_the_old_payment() -> None:
     world = World()
     order_id = placed_and_locked(world)

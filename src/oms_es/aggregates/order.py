@@ -127,21 +127,17 @@ def _place(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
         after = evolve(order, placed)
         if command.cancelled:
             yield from steps.ended(after, command.cancelled)
-        elif command.fulfilled or order.early or order.early_reports or order.early_cancellation is not None:
-            yield from _catch_up(after, command.fulfilled)
+        else:
+            yield from elsewhere.catch_up(after, command.fulfilled)
     elif command.cancelled:
         yield from _cancel(order, o.CancelOrder(order_id=command.order_id, reason=command.cancelled))
     elif fingerprint == order.placed.fingerprint:
         if command.fulfilled:
-            yield from elsewhere.follow(order, elsewhere.units_of(command.fulfilled), PLACED_ANEW)
+            yield from elsewhere.follow(order, elsewhere.units_of(command.fulfilled), elsewhere.PLACED_ANEW)
     elif fingerprint not in order.conflicts:
         yield o.DuplicateConflictFound(
             order_id=command.order_id, fingerprint=fingerprint, content=o.OrderContent(**content)
         )
-
-
-PLACED_ANEW = "placed again"
-"""Names what an order says when it is told again."""
 
 
 def _keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
@@ -158,30 +154,6 @@ def _keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
 def _asked_early(order: Order, command: o.AmendOrder) -> str | None:
     kept = order.early.get(command.amendment_id)
     return asked_of(kept) if kept else None
-
-
-def _catch_up(order: Order, fulfilled: tuple[o.LineUnits, ...]) -> Iterator[o.OrderEvent]:
-    """Apply what came before the order, as if it had come after; nobody is there to be refused."""
-    for event in elsewhere.follow(order, elsewhere.units_of(fulfilled), PLACED_ANEW):
-        yield event
-        order = evolve(order, event)
-    for amendment in sorted(order.early.values(), key=lambda early: (early.revision or 0, early.amendment_id)):
-        try:
-            events = list(elsewhere.amend(order, amendment))
-        except Refused as refused:
-            events = [
-                o.OrderAmendmentRefused(
-                    order_id=order.order_id, amendment_id=amendment.amendment_id, reason=str(refused)
-                )
-            ]
-        for event in events:
-            yield event
-            order = evolve(order, event)
-    for event in elsewhere.catch_up(order):
-        yield event
-        order = evolve(order, event)
-    if order.early_cancellation is not None and order.phase not in o.FINAL_PHASES:
-        yield from steps.ended(order, order.early_cancellation)
 
 
 def _record_given(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:

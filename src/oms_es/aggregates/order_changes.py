@@ -19,6 +19,7 @@ from oms_es.aggregates.order_state import BEFORE_RELEASE, Held, LineCut, Order, 
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.problems import problems
 
 
 class Undo(NamedTuple):
@@ -83,7 +84,7 @@ def amended(content: o.OrderContent, told: Mapping[str, Any]) -> o.OrderContent:
     try:
         return o.OrderContent(**{**fields, "tenders": (), "further_tenders": (), **told})
     except ValidationError as error:
-        raise Refused("invalid_amendment", error.errors(include_url=False)[0]["msg"]) from error
+        raise Refused("invalid_amendment", f"{problems(error)}; correct it") from error
 
 
 def change(

@@ -7,7 +7,8 @@ money moves because of what a channel says that it gave back. What does not fit 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 from oms_es.aggregates import order_changes as changes
@@ -21,6 +22,8 @@ from oms_es.schemas import order as o
 REFUNDED = "refunded by the channel"
 SHIPPED = "shipped by the channel"
 REPORT_CHARACTERS_MAX = 400
+PLACED_ANEW = "placed again"
+"""Names what an order says when it is told again."""
 
 
 def units_of(lines: Iterable[o.LineUnits]) -> dict[str, int]:
@@ -229,9 +232,41 @@ def keep(order: Order, command: o.RecordFulfilment | o.RecordChannelRefund) -> I
 DECIDED: dict[type[Any], Any] = {o.RecordFulfilment: record_fulfilment, o.RecordChannelRefund: record_refund}
 
 
-def catch_up(order: Order) -> Iterator[o.OrderEvent]:
-    """What came before the order, as if it had come after."""
-    for _, report in sorted(order.early_reports.items()):
-        for event in DECIDED[type(report)](order, report):
+def catch_up(order: Order, fulfilled: Iterable[o.LineUnits] = ()) -> Iterator[o.OrderEvent]:
+    """Apply what came before the order, as if it had come after; nobody is there to be refused."""
+    for source in (_shipped_by_now(fulfilled), _early_amendments, _early_reports, _early_cancellation):
+        for event in source(order):
             yield event
             order = evolve(order, event)
+
+
+Source = Callable[[Order], Iterator[o.OrderEvent]]
+
+
+def _shipped_by_now(fulfilled: Iterable[o.LineUnits]) -> Source:
+    return lambda order: follow(order, units_of(fulfilled), PLACED_ANEW) if fulfilled else iter(())
+
+
+def _early_amendments(order: Order) -> Iterator[o.OrderEvent]:
+    for amendment in sorted(order.early.values(), key=lambda early: (early.revision or 0, early.amendment_id)):
+        try:
+            events = list(amend(order, amendment))
+        except Refused as refused:
+            reason = str(refused)
+            events = [
+                o.OrderAmendmentRefused(order_id=order.order_id, amendment_id=amendment.amendment_id, reason=reason)
+            ]
+        yield from events
+        order = reduce(evolve, events, order)
+
+
+def _early_reports(order: Order) -> Iterator[o.OrderEvent]:
+    for _, report in sorted(order.early_reports.items()):
+        events = list(DECIDED[type(report)](order, report))
+        yield from events
+        order = reduce(evolve, events, order)
+
+
+def _early_cancellation(order: Order) -> Iterator[o.OrderEvent]:
+    if order.early_cancellation is not None and order.phase not in o.FINAL_PHASES:
+        yield from steps.ended(order, order.early_cancellation)

@@ -14,6 +14,7 @@ from functools import reduce
 from pydantic import ValidationError
 
 from oms_es.aggregates import order_changes as changes
+from oms_es.aggregates import order_elsewhere as elsewhere
 from oms_es.aggregates import order_money as money
 from oms_es.aggregates import order_steps as steps
 from oms_es.aggregates.order_state import BEFORE_RELEASE, Order, by_sku, evolve
@@ -21,6 +22,7 @@ from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import names
 from oms_es.schemas import order as o
+from oms_es.schemas.problems import problems
 from oms_es.schemas.types import AMOUNT_MINOR_MAX
 
 SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split", "pickup", "pickup_at")
@@ -88,7 +90,7 @@ def _content_of(
     try:
         return o.OrderContent(**{**fields, **changed})
     except ValidationError as error:
-        raise Refused("invalid_split", error.errors(include_url=False)[0]["msg"]) from error
+        raise Refused("invalid_split", f"{problems(error)}; split other units") from error
 
 
 def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]:
@@ -97,30 +99,33 @@ def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]
 
 
 def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Iterator[o.OrderEvent]:
-    """Held from the first moment by whatever held the orders that its units come from."""
+    """Held from the first moment by whatever held the orders that its units come from; what came before it counts."""
     content = what.content
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
     told = o.PlaceOrder.model_construct(**fields)
     of = {"order_id": what.order_id}
-    begun: list[o.OrderEvent] = [
+    events: list[o.OrderEvent] = [
         o.OrderPlaced(**of, fingerprint=told.fingerprint, **fields),
         o.OrderJoined(**of, from_order_ids=sources, transfers=what.transfers, bundles=what.bundles),
         *(o.OrderHeld(**of, kind=hold.kind, until=hold.until, note=HELD_BEFORE) for hold in what.holds),
     ]
-    yield from begun
-    after = reduce(evolve, begun, order)
-    backordered = what.backordered
-    if backordered:
+    events.extend(_first_step(reduce(evolve, events, order), what))
+    yield from events
+    yield from elsewhere.catch_up(reduce(evolve, events, order))
+
+
+def _first_step(order: Order, what: o.PlaceJoined) -> Iterator[o.OrderEvent]:
+    if what.backordered:
         yield o.OrderBackordered(
             order_id=what.order_id,
-            attempt=after.attempt,
-            demand=dict(backordered),
-            placed_at=content.placed_at,
-            priority=content.priority,
-            terms=steps.sourcing_terms(after, ()),
+            attempt=order.attempt,
+            demand=dict(what.backordered),
+            placed_at=what.content.placed_at,
+            priority=what.content.priority,
+            terms=steps.sourcing_terms(order, ()),
         )
-    elif after.is_locked:
-        yield from steps.all_locked(after)
+    elif order.is_locked:
+        yield from steps.all_locked(order)
 
 
 def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:

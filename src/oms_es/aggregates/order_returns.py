@@ -19,6 +19,7 @@ from oms_es.schemas import names
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas import rma as r
+from oms_es.schemas.problems import problems
 
 
 def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
@@ -110,8 +111,7 @@ def _exchange(
             credit_minor=credit_minor,
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise Refused("invalid_replacement", f"replacement: {first['msg']}; correct it") from error
+        raise Refused("invalid_replacement", f"replacement: {problems(error)}; correct it") from error
 
 
 def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:

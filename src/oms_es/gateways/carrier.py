@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import shipment as s
+from oms_es.schemas.problems import problems
 from oms_es.schemas.types import Moment
 
 ATTEMPTS_MAX = 3
@@ -217,6 +218,5 @@ def parse_callback(payload: bytes) -> Command:
             tracking_number=told.tracking_number,
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "payload"
-        raise BadInput("bad_callback", f"{where}: {first['msg']}; ask the carrier to send it again") from error
+        wrong = problems(error, whole="payload")
+        raise BadInput("bad_callback", f"{wrong}; ask the carrier to send it again") from error

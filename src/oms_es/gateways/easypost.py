@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from oms_es.kernel import BadInput, Command, Skipped
+from oms_es.schemas.problems import problems
 from oms_es.schemas.shipment import MilestoneStatus
 from oms_es.schemas.tracker import SIGHTINGS_MAX, RecordTracking, Sighting
 from oms_es.schemas.types import TEXT_LENGTH_MAX, Identifier, Moment
@@ -46,8 +47,6 @@ EXCEPTIONAL = frozenset(
     }
 )
 """Details under which a parcel is not simply in transit."""
-ERRORS_NAMED_MAX = 5
-
 
 SKIPPED = frozenset(
     {
@@ -119,12 +118,7 @@ def parse_tracker(payload: bytes) -> Command:
             carrier=told.carrier.lower(), tracking_number=told.tracking_code, sightings=tuple(sightings.values())
         )
     except ValidationError as error:
-        wrong = [_where(one) for one in error.errors(include_url=False, include_input=False)[:ERRORS_NAMED_MAX]]
-        raise _bad("; ".join(wrong)) from error
-
-
-def _where(error: Any) -> str:
-    return f"{'.'.join(str(part) for part in error['loc']) or 'payload'}: {error['msg']}"
+        raise _bad(problems(error, whole="payload")) from error
 
 
 def _bad(what: str) -> BadInput:

@@ -21,6 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import payment as p
+from oms_es.schemas.problems import problems
 from oms_es.schemas.types import AmountMinor, Currency, Moment
 
 ATTEMPTS_MAX = 3
@@ -194,9 +195,8 @@ def parse_callback(payload: bytes) -> Command:
         said = {name: value for name, value in callback if name in p.Report.model_fields}
         return p.RecordReport(payment_id=callback.payment_id, **said)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "payload"
-        raise BadInput("bad_callback", f"{where}: {first['msg']}; ask the provider to send it again") from error
+        wrong = problems(error, whole="payload")
+        raise BadInput("bad_callback", f"{wrong}; ask the provider to send it again") from error
 
 
 def _told(callback: Callback) -> Command:

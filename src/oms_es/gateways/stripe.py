@@ -16,13 +16,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from oms_es.gateways.stripe_amounts import minor_of
 from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.payment import RecordReport, Report
+from oms_es.schemas.problems import problems
 from oms_es.schemas.provider import RecordProviderReport
-from oms_es.schemas.types import AMOUNT_MINOR_MAX
+from oms_es.schemas.types import AMOUNT_MINOR_MAX, refuse_card_number
 
 PROVIDER = "stripe"
 HARD_DECLINES = frozenset(
@@ -110,6 +111,8 @@ SKIPPED_FAMILIES = (
 list is a dead letter, for a person to look at."""
 
 Name = Annotated[str, Field(min_length=1)]
+ObjectId = Annotated[Name, AfterValidator(refuse_card_number)]
+"""Stripe's own ids begin with letters: digits alone were put in by somebody."""
 Amount = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 Code = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-Za-z]{3}$")]
 
@@ -136,7 +139,7 @@ class MethodDetails(Open):
 class Named(Open):
     """An object of Stripe's, and what of ours it is about."""
 
-    id: Name
+    id: ObjectId
     metadata: dict[str, str] | None = None
 
 
@@ -224,13 +227,11 @@ def _reader_of(kind: str) -> tuple[type[Named], Callable[[Any, str], Command]]:
 
 
 def _bad(error: ValidationError, inside: str) -> BadInput:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = inside + ".".join(str(part) for part in first["loc"])
-    return _unusable(where.rstrip(".") or "payload", first["msg"])
+    return _unusable(problems(error, whole=inside.rstrip(".") or "payload", field=inside.__add__))
 
 
-def _unusable(where: str, why: str) -> BadInput:
-    return BadInput("bad_callback", f"{where}: {why}; send the event again from the dashboard")
+def _unusable(what: str) -> BadInput:
+    return BadInput("bad_callback", f"{what}; send the event again from the dashboard")
 
 
 def _name(thing: Name | Named | None) -> str:
@@ -252,13 +253,13 @@ def _minor(amount: int | None, currency: str | None, name: str) -> int | None:
     try:
         return minor_of(amount, currency)
     except ValueError as error:
-        raise _unusable(f"data.object.{name}", str(error)) from error
+        raise _unusable(f"data.object.{name}: {error}") from error
 
 
 def _needed(amount: int | None, name: str) -> int:
     """What money moved is never taken to be what was asked for."""
     if amount is None:
-        raise _unusable(f"data.object.{name}", "it is missing")
+        raise _unusable(f"data.object.{name}: it is missing")
     return amount
 
 
@@ -391,7 +392,7 @@ def _refund(refund: Refund, _: str, charge: Charge | None = None) -> Command:
     if refund.status in UNFINISHED:
         raise Skipped(f"refund {refund.id} is {refund.status}: its outcome will be told")
     if refund.status not in ("succeeded", "failed", "canceled"):
-        raise _unusable("data.object.status", f"{refund.status} is no state of a refund that is known here")
+        raise _unusable(f"data.object.status: {refund.status} is no state of a refund that is known here")
     failed = refund.status != "succeeded"
     currency = refund.currency or (charge.currency if charge else None)
     report = Report(

@@ -16,6 +16,7 @@ from oms_es.kernel import BadInput, Recorded, Refused
 from oms_es.runtime import metrics
 from oms_es.runtime.dead_letters import DeadLetter
 from oms_es.schemas.aside import PutReactionAside
+from oms_es.schemas.problems import problems
 from oms_es.schemas.types import IDENTIFIER_LENGTH_MAX, TEXT_LENGTH_MAX
 
 DIALECT = "reaction"
@@ -38,9 +39,7 @@ def why(error: ValidationError | Refused) -> tuple[str, str]:
     """A stable code, and what is wrong with which field; what stood there is not repeated."""
     if isinstance(error, Refused):
         return error.reason, error.detail
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    told = (f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in problems)
-    return INVALID, f"{error.title}: {'; '.join(told)}"[:TEXT_LENGTH_MAX]
+    return INVALID, f"{error.title}: {problems(error, whole='it')}"[:TEXT_LENGTH_MAX]
 
 
 def put(reader: str, recorded: Recorded, error: ValidationError | Refused) -> tuple[PutReactionAside, DeadLetter]:

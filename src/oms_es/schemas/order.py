@@ -28,6 +28,7 @@ from oms_es.schemas.types import (
     Moment,
     Sku,
     Text,
+    Token,
     Units,
     at_most,
     refuse_card_number,
@@ -394,7 +395,7 @@ class RepeatPayment(OrderCommand, SystemCommand):
 class RetryPayment(OrderCommand):
     """Ask again for the money that did not come, from another payment token if one is given."""
 
-    payment_token: Identifier | None = None
+    payment_token: Token | None = None
 
 
 OverrideTarget = Literal["sourcing", "released", "completed"]

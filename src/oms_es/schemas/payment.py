@@ -8,11 +8,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import to_json
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
-from oms_es.schemas.types import AmountMinor, Currency, Identifier, Moment, PartName, Text, Token, refuse_card_number
+from oms_es.schemas.types import AmountMinor, Currency, Identifier, Moment, PartName, ProviderText
 
 C = TypeVar("C")
 ALLOCATIONS_MAX = 1_000
@@ -46,7 +46,7 @@ class RequestPayment(PaymentCommand, SystemCommand):
     order_id: Identifier
     amount_minor: PositiveMinor
     currency: Currency
-    payment_token: Token
+    payment_token: Identifier
     method: Identifier = "card"
     capture_now: bool = False
 
@@ -54,21 +54,21 @@ class RequestPayment(PaymentCommand, SystemCommand):
 class RecordAuthorization(PaymentCommand, SystemCommand):
     """The provider holds the money, until `expires_at` if it says so. `reference` is its own id of the effect."""
 
-    reference: Token
+    reference: Identifier
     expires_at: Moment | None = None
 
 
 class RecordDecline(PaymentCommand, SystemCommand):
     """The provider said no; `retriable` where it may say yes another time, as when funds are short."""
 
-    reason: Text
+    reason: ProviderText
     retriable: bool = False
 
 
 class RecordFailure(PaymentCommand, SystemCommand):
     """The provider could not be asked at all, however often: nobody knows of any money."""
 
-    reason: Text
+    reason: ProviderText
 
 
 class ExpireAuthorization(PaymentCommand, SystemCommand):
@@ -85,14 +85,14 @@ class RecordReauthorization(PaymentCommand, SystemCommand):
     """The provider holds the money for a capture anew, after what it held before had expired."""
 
     capture_id: Identifier
-    reference: Token
+    reference: Identifier
 
 
 class RecordReauthorizationDecline(PaymentCommand, SystemCommand):
     """The provider does not hold the money for a capture anew."""
 
     capture_id: Identifier
-    reason: Text
+    reason: ProviderText
     retriable: bool = False
 
 
@@ -110,14 +110,14 @@ class RecordCapture(PaymentCommand, SystemCommand):
     """The provider took the money of a capture."""
 
     capture_id: Identifier
-    reference: Token
+    reference: Identifier
 
 
 class RecordCaptureFailure(PaymentCommand, SystemCommand):
     """The provider did not take the money; `expired` where it held it no longer."""
 
     capture_id: Identifier
-    reason: Text
+    reason: ProviderText
     expired: bool = False
 
 
@@ -137,21 +137,21 @@ class RefundPayment(PaymentCommand, SystemCommand):
 
     refund_id: Identifier
     amount_minor: PositiveMinor
-    reason: Text = ""
+    reason: ProviderText = ""
     allocations: Annotated[tuple[RefundAllocation, ...], Field(max_length=ALLOCATIONS_MAX)] = ()
 
 
 class RecordVoid(PaymentCommand, SystemCommand):
     """The provider let go of the money; `void_id` names a capture whose renewed hold it was."""
 
-    reference: Token
+    reference: Identifier
     void_id: PartName = ""
 
 
 class RecordVoidFailure(PaymentCommand, SystemCommand):
     """The provider did not let go of the money."""
 
-    reason: Text
+    reason: ProviderText
     void_id: PartName = ""
 
 
@@ -159,14 +159,14 @@ class RecordRefund(PaymentCommand, SystemCommand):
     """The provider gave the money of a refund back."""
 
     refund_id: Identifier
-    reference: Token
+    reference: Identifier
 
 
 class RecordRefundFailure(PaymentCommand, SystemCommand):
     """The provider could not give the money back: it is still ours, and owed."""
 
     refund_id: Identifier
-    reason: Text
+    reason: ProviderText
 
 
 class RecordSilence(PaymentCommand, SystemCommand):
@@ -211,9 +211,9 @@ class Report(Message):
     operation: Literal["authorize", "reauthorize", "capture", "void", "refund", "expire", "dispute"]
     outcome: Literal["succeeded", "declined", "opened", "won", "lost"]
     part: PartName = ""
-    reference: Annotated[PartName, AfterValidator(refuse_card_number)] = ""
-    authorization: Annotated[PartName, AfterValidator(refuse_card_number)] = ""
-    reason: Text = ""
+    reference: PartName = ""
+    authorization: PartName = ""
+    reason: ProviderText = ""
     retriable: bool = False
     expired: bool = False
     final: bool = True
@@ -254,7 +254,7 @@ def require_enough(report: Report, command: C) -> C:
 class DisputeCommand(PaymentCommand, SystemCommand):
     dispute_id: Identifier
     amount_minor: PositiveMinor
-    reason: Text = ""
+    reason: ProviderText = ""
 
 
 class RecordDisputeOpened(DisputeCommand):

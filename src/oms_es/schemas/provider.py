@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from oms_es.kernel import Event, SystemCommand
 from oms_es.schemas.payment import Report, require_enough
-from oms_es.schemas.types import Identifier, Token
+from oms_es.schemas.types import Identifier
 
 REFERENCES_MAX = 5
 """Names under which a provider knows one thing: its intent, its charge, the thing itself."""
@@ -23,7 +23,7 @@ class RecordProviderReport(SystemCommand):
     """A provider reports what happened to something; `references` are its own names of what that is about."""
 
     provider: Provider
-    references: Annotated[tuple[Token, ...], Field(min_length=1, max_length=REFERENCES_MAX)]
+    references: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=REFERENCES_MAX)]
     report: Report
 
     @model_validator(mode="after")

@@ -68,7 +68,7 @@ class CarrierCandidate(Message):
     price_minor: AmountMinor = 0
     transit_days: TransitDays = 0
     in_time: bool = True
-    reason: Text = ""
+    reason: PlainText = ""
 
 
 class CarrierChoice(Message):
@@ -77,10 +77,10 @@ class CarrierChoice(Message):
     carrier: Annotated[PlainText, NAMED_OR_NOT] = ""
     service: Annotated[PlainText, NAMED_OR_NOT] = ""
     quoted_minor: AmountMinor = 0
-    currency: Text = ""
+    currency: PlainText = ""
     transit_days: TransitDays = 0
     candidates: Annotated[tuple[CarrierCandidate, ...], Field(max_length=CANDIDATES_MAX)] = ()
-    rule_version: Text = ""
+    rule_version: PlainText = ""
 
 
 class LabelDocument(Message):
@@ -149,7 +149,7 @@ class RecordBooking(ShipmentCommand, SystemCommand):
 class RecordBookingFailure(ShipmentCommand, SystemCommand):
     """The carrier turned it down."""
 
-    reason: Text
+    reason: PlainText
 
 
 class CancelBooking(ShipmentCommand):
@@ -165,7 +165,7 @@ class RecordBookingCancelled(ShipmentCommand, SystemCommand):
 class RecordBookingCancellationRefused(ShipmentCommand, SystemCommand):
     """The carrier will not cancel the booking."""
 
-    reason: Text
+    reason: PlainText
 
 
 class AttachLabel(ShipmentCommand, SystemCommand):

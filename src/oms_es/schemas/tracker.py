@@ -11,7 +11,7 @@ from pydantic import Field
 
 from oms_es.kernel import Event, Message, SystemCommand
 from oms_es.schemas.shipment import MilestoneStatus
-from oms_es.schemas.types import Identifier, Moment, Text
+from oms_es.schemas.types import Identifier, Moment, PlainText
 
 SIGHTINGS_MAX = 500
 """In one report."""
@@ -25,8 +25,8 @@ class Sighting(Message):
     milestone_id: Identifier
     status: MilestoneStatus
     occurred_at: Moment
-    detail: Text = ""
-    carrier_status: Text = ""
+    detail: PlainText = ""
+    carrier_status: PlainText = ""
 
 
 class RecordTracking(SystemCommand):

@@ -14,7 +14,7 @@ from unicodedata import normalize
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from oms_es.door import AtTheDoor
-from oms_es.schemas.cards import has_card_number, has_check_digit
+from oms_es.schemas.cards import has_card_number, has_check_digit, masked
 
 IDENTIFIER_LENGTH_MAX = 128
 SHORT_NAME_LENGTH_MAX = 60
@@ -142,6 +142,8 @@ PlainText = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern
 """What another system calls something. PostgreSQL cannot keep the character NUL."""
 Text = Annotated[PlainText, AtTheDoor(without_card_number)]
 """What a person writes."""
+ProviderText = Annotated[PlainText, AtTheDoor(masked)]
+"""What a payment provider writes. Its answer counts, and a card's number in it is masked."""
 
 CARD_NUMBER_DIGITS = range(12, 20)
 """How long the number of a payment card is (ISO/IEC 7812)."""
@@ -162,8 +164,9 @@ def refuse_card_number(text: str) -> str:
     return text
 
 
-Token = Annotated[Identifier, AfterValidator(refuse_card_number)]
-"""A provider's own name of a means of payment or of an effect, never a card number."""
+Token = Annotated[Identifier, AtTheDoor(refuse_card_number)]
+"""A means of payment as people and channels name it: never a card number. Providers and carriers may call what they
+did by 16 digits whose check digit is right: such references are plain identifiers."""
 
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """ISO 3166-1 alpha-2 code."""
