@@ -27,6 +27,7 @@ from order_story import (
     LOCKING,
     NOON,
     OF,
+    PLACE,
     Told,
     Units,
     declined,
@@ -704,6 +705,67 @@ def test_a_presale_goes_on_when_it_is_paid_for_and_everything_has_come() -> None
     assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
     lapsed = Told(*both, o.LapsePresale(**OF))
     assert lapsed.only(o.OrderCancelled).reason == "the goods did not come in time"
+
+
+def phase_of(told: Told) -> o.Phase:
+    return told.state.phase
+
+
+IN_FULL = (placed(**{**PRESALE, "deposit_minor": 1050}), *PRESOLD[1:])
+
+
+def test_a_presale_that_is_paid_and_held_waits_for_a_person_once_its_goods_are_there() -> None:
+    waiting = Told(*IN_FULL, paid(), HOLD)
+    assert phase_of(waiting) == "awaiting_stock"
+    waiting.tell(COVERED)
+    assert waiting.only(o.OrderPresaleCovered).phase == "held"
+    assert phase_of(waiting) == "held"
+    assert waiting.tell(COVERED) == []
+    waiting.tell(UNHOLD)
+    assert waiting.shapes() == ["OrderHoldReleased", "OrderReleased"]
+    assert Told(*IN_FULL, paid(), COVERED).shapes() == ["OrderPresaleCovered", "OrderReleased"]
+
+
+def test_a_presale_that_is_held_is_asked_for_its_balance_as_any_other() -> None:
+    told = Told(*PRESOLD, paid(1), HOLD, COVERED)
+    assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
+    assert phase_of(told) == "awaiting_payment"
+    told.tell(paid(2))
+    assert phase_of(told) == "held"
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_presale_from_which_what_was_to_come_is_left_out_goes_on(held: bool) -> None:
+    gift = o.OrderLine(line_id="1", sku="A", quantity=2, unit_price_minor=0)
+    paid_for = placed(**{**PRESALE, "deposit_minor": 450}, lines=(gift, PLACE.lines[1]))
+    without = o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=2), reason="no longer made")
+    told = Told(paid_for, *PRESOLD[1:], paid(), *[HOLD] * held, without)
+    assert told.shapes() == ["OrderLinesCancelled", "OrderAllocated", *["OrderReleased"] * (not held)]
+    assert phase_of(told) == ("held" if held else "fulfilling")
+
+
+LET_GO = o.RecordPaymentWithdrawn(**OF, payment_id=f"{ID}.1", reason="let go of at the provider")
+
+
+def test_a_presale_whose_deposit_was_let_go_of_waits_for_it_once_its_goods_are_there() -> None:
+    told = Told(*PRESOLD, paid(1), LET_GO, COVERED)
+    assert told.only(o.OrderPresaleCovered).phase == "awaiting_payment"
+    assert told.shapes() == ["OrderPresaleCovered"]
+    told.tell(RETRY)
+    told.tell(paid(2))
+    assert told.shapes() == ["OrderPaymentSecured", "OrderBalanceDue"]
+
+
+def test_a_held_order_whose_money_was_let_go_of_waits_for_money_again() -> None:
+    told = Told(*DUE, HOLD, paid())
+    assert phase_of(told) == "held"
+    told.tell(LET_GO)
+    assert phase_of(told) == "awaiting_payment"
+    assert told.tell(LET_GO) == []
+    told.tell(UNHOLD)
+    told.tell(o.ReleaseHold(**OF, kind="payment"))
+    told.tell(paid(2))
+    assert told.shapes() == ["OrderPaymentSecured", "OrderReleased"]
 
 
 def test_of_an_order_that_is_released_by_hand_only_what_is_not_held_is_written_off() -> None:

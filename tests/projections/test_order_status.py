@@ -118,5 +118,17 @@ def test_paid_and_held_is_a_phase_of_its_own() -> None:
     assert status(NEW, allocated(), held)["phase"] == "awaiting_payment"
     assert status(NEW, allocated(), held, paid)["phase"] == "held"
     assert status(NEW, held, allocated(0))["phase"] == "held"
+    let_go = o.OrderPaymentDeferred(**OF, payment_id="x", attempt=1, reason="let go", again=False)
+    assert status(NEW, allocated(), held, paid, let_go)["phase"] == "awaiting_payment"
+    assert status(NEW, allocated(), released(), let_go)["phase"] == "fulfilling"
     row = status(NEW, allocated(), held, paid, o.OrderHoldReleased(**OF, kind="fraud"), released())
     assert (row["phase"], row["holds"]) == ("fulfilling", [])
+
+
+@pytest.mark.parametrize("phase", ["held", "awaiting_payment"])
+def test_a_presale_says_what_it_waits_for_once_the_last_of_its_goods_have_come(phase: Any) -> None:
+    one: Any = {**OF, "reservation_id": "o/1", "sku": "A", "location": "berlin"}
+    some = (NEW, allocated(), o.OrderPresold(**OF), o.OrderPresaleCovered(**one))
+    assert status(*some)["phase"] == "awaiting_stock"
+    last = o.OrderPresaleCovered(**{**one, "sku": "B"}, phase=phase)
+    assert status(*some, last)["phase"] == phase

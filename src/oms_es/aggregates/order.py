@@ -214,9 +214,11 @@ def _record_covered(order: Order, command: o.RecordPresaleCovered) -> Iterator[o
     if order.phase in o.FINAL_PHASES:
         return
     covered = o.OrderPresaleCovered(**command.model_dump())
-    yield covered
     after = evolve(order, covered)
-    if after.phase == "awaiting_stock" and not after.uncovered:
+    if after.phase == order.phase:
+        yield covered
+    else:
+        yield covered.model_copy(update={"phase": after.phase})
         yield from steps.proceed(after)
 
 

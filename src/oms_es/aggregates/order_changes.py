@@ -116,8 +116,13 @@ def change(
     elsewhere = bool(left.backordered) and not told.keys().isdisjoint(("ship_to", "delivery_option"))
     if more or elsewhere or (undo.no_longer_sought and left.wanted):
         yield steps.request_sourcing(left, _all(left.backordered, more), (), None)
-    elif left.is_locked and (order.phase in LACKING or void or money.dues(left)):
+    elif left.is_locked and (order.phase in LACKING or void or money.dues(left) or _came_by_leaving_out(order, left)):
         yield from steps.all_locked(left)
+
+
+def _came_by_leaving_out(order: Order, left: Order) -> bool:
+    """Nothing is to come any more."""
+    return order.phase == "awaiting_stock" and not left.uncovered
 
 
 def totals(before: o.OrderContent, after: o.OrderContent) -> Any:

@@ -282,7 +282,9 @@ def _payment_requested(order: Order, event: o.OrderPaymentRequested) -> Order:
 
 
 def _payment_deferred(order: Order, event: o.OrderPaymentDeferred) -> Order:
-    return _with_payments(order, "deferred", event.payment_id)
+    """Also of what was paid: an order that waited for a person waits for money again."""
+    deferred = _with_payments(order, "deferred", event.payment_id)
+    return deferred._replace(phase="awaiting_payment") if deferred.phase == "held" else deferred
 
 
 def _payment_secured(order: Order, event: o.OrderPaymentSecured) -> Order:
@@ -309,8 +311,10 @@ def _presold(order: Order, _: o.OrderPresold) -> Order:
 
 
 def _covered(order: Order, event: o.OrderPresaleCovered) -> Order:
-    covered = order.uncovered.discard((event.reservation_id, event.sku, event.location))
-    return order._replace(uncovered=covered)
+    covered = order._replace(uncovered=order.uncovered.discard((event.reservation_id, event.sku, event.location)))
+    if covered.phase == "awaiting_stock" and not covered.uncovered:
+        return _paid_or_not(covered._replace(phase="awaiting_payment"))
+    return covered
 
 
 def _held(order: Order, event: o.OrderHeld) -> Order:

@@ -42,7 +42,7 @@ table = Table(
     Index("order_status_by_phase_placed", "phase", "placed_at", "order_id"),
     Index("order_status_by_channel_phase_placed", "channel", "phase", "placed_at", "order_id"),
 )
-projection = Projection(table)
+projection = Projection(table, version=2)
 PHASES: dict[type[Event], o.Phase] = {
     o.OrderSourced: "allocating",
     o.OrderBackordered: "backordered",
@@ -159,6 +159,18 @@ def is_paid(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     assert isinstance(event, o.OrderPaymentSecured)
     paid = row and row["phase"] == "awaiting_payment" and row["holds"] and not event.open_minor
     return _changed(row, recorded, phase="held" if paid else None)
+
+
+@projection.on(o.OrderPaymentDeferred, keys=of_the_order)
+def is_no_longer_paid(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    return _changed(row, recorded, phase="awaiting_payment" if row and row["phase"] == "held" else None)
+
+
+@projection.on(o.OrderPresaleCovered, keys=of_the_order)
+def has_come(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderPresaleCovered)
+    return _changed(row, recorded, phase=event.phase)
 
 
 @projection.on(o.OrderHeld, keys=of_the_order)

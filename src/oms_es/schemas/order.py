@@ -779,11 +779,12 @@ class OrderPresold(OrderEvent):
 
 
 class OrderPresaleCovered(OrderEvent):
-    """The goods of one reservation have come."""
+    """The goods of one reservation have come. `phase`: what the order waits for then, if they were the last to come."""
 
     reservation_id: str
     sku: str
     location: str
+    phase: Literal["awaiting_payment", "held"] | None = None
 
 
 class PaymentDue(Message):
