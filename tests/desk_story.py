@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,3 +41,11 @@ def shown(oms: Any, *arguments: str) -> Any:
     code, out, err = oms(*arguments, "--json")
     assert code == Code.OK, err
     return json.loads(out)
+
+
+def rows_read(plan: dict[str, Any]) -> Iterator[float]:
+    """By each scan of a table: what came of it, and what was looked at in vain."""
+    if plan["Node Type"].endswith("Scan") and "Relation Name" in plan:
+        yield plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
+    for inner in plan.get("Plans", ()):
+        yield from rows_read(inner)

@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 import typer
-from typer._click.exceptions import ClickException
 
 from oms_es import display
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts
@@ -34,6 +33,7 @@ from oms_es.commands import add_to, as_words, changed, verbs
 from oms_es.demo import run as demo_run
 from oms_es.desk import exceptions as desk_exceptions
 from oms_es.desk import letters as desk_letters
+from oms_es.desk import lists as desk_lists
 from oms_es.desk import orders as desk_orders
 from oms_es.desk import single as desk_single
 from oms_es.failures import Code, NotFound, failed
@@ -613,8 +613,11 @@ orders_app.command("find")(desk_orders.found)
 order_app.command("show")(desk_single.show_order)
 order_app.command("why")(desk_single.why_there)
 groups["payment"].command("show")(desk_single.show_payment)
+groups["payment"].command("list")(desk_lists.list_payments)
 shipment_app.command("show")(desk_single.show_shipment)
+shipment_app.command("list")(desk_lists.list_shipments)
 groups["return"].command("show")(desk_single.show_return)
+groups["return"].command("list")(desk_lists.list_returns)
 groups["location"].command("show")(desk_single.show_location)
 groups["location"].command("list")(desk_single.list_locations)
 stock_app.command("list")(desk_single.list_stock)
@@ -648,15 +651,23 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def usage_of(wrong: typer.TyperException) -> str:
+    """What is wrong, and which command says more; the help itself where nothing was asked."""
+    message = wrong.format_message()
+    asked: typer.Context | None = getattr(wrong, "ctx", None)
+    if message.startswith("Usage:"):
+        return message
+    return f"oms-es: {message}" + (f" See `{asked.command_path} --help`." if asked else "")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     try:
         with ended_by_sigterm():
             ended_with = app(arguments, prog_name="oms-es", standalone_mode=False)
         return ended_with if isinstance(ended_with, int) else Code.OK
-    except ClickException as wrong:
-        wrong.message = masked(wrong.message)
-        wrong.show()
+    except typer.TyperException as wrong:
+        say(masked(usage_of(wrong)))
         return wrong.exit_code
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else Code.OK

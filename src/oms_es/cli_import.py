@@ -12,11 +12,13 @@ import typer
 
 from oms_es import display
 from oms_es.app import PARSERS, Engine
+from oms_es.audit import queries
+from oms_es.audit.needs import NO_LOCATION
 from oms_es.failures import Code
 from oms_es.kernel import Command, Recorded
 from oms_es.runtime import lines
 from oms_es.runtime.input_files import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
-from oms_es.runtime.intake import Intake
+from oms_es.runtime.intake import Intake, Outcome
 from oms_es.schemas.order import DuplicateConflictFound, OrderPlaced, PlaceOrder
 from oms_es.terminal import Json, print_json, say, set_up, writing
 
@@ -39,16 +41,8 @@ class Tally:
         self.arrived = self.rejected = 0
         self.given = Counter[str]()
 
-    def note(self, commands: Sequence[Command], recorded: Sequence[Recorded]) -> None:
-        """What was decided, by command: nothing at all is a repeat."""
-        events: dict[str, list[Recorded]] = {}
-        for one in recorded:
-            events.setdefault(one.stream, []).append(one)
-        for command in commands:
-            told = events.get(command.stream, [])
-            self.given[_outcome(command, told)] += 1
-            if isinstance(command, PlaceOrder):
-                del told[:1]  # one event of each that placed it, or contradicted it
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        self.given.update(_called(*outcome) for outcome in outcomes)
 
     @property
     def accepted(self) -> int:
@@ -60,12 +54,12 @@ class Tally:
         return {"accepted": self.accepted, **outcomes, "skipped": skipped, "rejected": self.rejected}
 
 
-def _outcome(command: Command, events: Sequence[Recorded]) -> str:
+def _called(command: Command, events: Sequence[Recorded]) -> str:
     if not events:
         return "repeated"
     if isinstance(command, PlaceOrder):
         kinds: Mapping[type, str] = {OrderPlaced: "placed", DuplicateConflictFound: "conflicting"}
-        return kinds.get(type(events[0].event), "changed")
+        return next((kinds[type(one.event)] for one in events if type(one.event) in kinds), "changed")
     return "changed"
 
 
@@ -78,7 +72,7 @@ def import_orders(
     anyway: Anyway = False,
 ) -> None:
     """Take orders in, one per line. A line that cannot be used is kept as a dead letter; the rest goes on."""
-    taken = import_lines(file, dialect, run=not no_run, anyway=anyway)
+    taken = import_lines(file, dialect, run=not no_run, anyway=anyway, then=tell_if_all_wait)
     tell(taken, json=json, hint="a corrected order may simply be imported again")
 
 
@@ -98,7 +92,15 @@ def import_callbacks(
     tell(taken, json=json, hint="a corrected callback may simply be imported again")
 
 
-def import_lines(file: str, dialect: str, *, run: bool, anyway: bool) -> Tally:
+def tell_if_all_wait(engine: Engine, tally: Tally) -> None:
+    with queries.reading(engine.database_url) as connection:
+        if tally.accepted and not queries.is_any_location_open(connection):
+            say(f"{NO_LOCATION}; until then orders wait")
+
+
+def import_lines(
+    file: str, dialect: str, *, run: bool, anyway: bool, then: Callable[[Engine, Tally], None] | None = None
+) -> Tally:
     """The whole way of a file into the engine, for any dialect. Raises BadFile."""
     parse = lines.bounded(PARSERS[dialect])
     settings = set_up("error")
@@ -114,7 +116,10 @@ def import_lines(file: str, dialect: str, *, run: bool, anyway: bool) -> Tally:
                 tracked=False,
                 screen=engine.screen,
             )
-            return take_in(engine, intake, source, batches, anyway=anyway, run=run)
+            tally = take_in(engine, intake, source, batches, anyway=anyway, run=run)
+            if then:
+                then(engine, tally)
+            return tally
 
 
 def take_in(

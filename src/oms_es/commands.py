@@ -11,6 +11,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -22,7 +23,7 @@ from pydantic_core import PydanticUndefined, from_json
 from rpds import HashTrieMap, HashTrieSet, Queue
 
 from oms_es.examples import example
-from oms_es.kernel import Command, Decider, SystemCommand, stream_fields
+from oms_es.kernel import Command, Decider, Refused, SystemCommand, stream_fields
 from oms_es.schemas.order import order_id_of
 
 GROUP_OF = {"rma": "return", "exception": "exceptions"}
@@ -74,7 +75,8 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
                 f"only the engine gives `{verb.group} {verb.name}`; to repair something by hand, add --as-system: "
                 "it is logged, and kept as who gave it"
             )
-        do(command_of(verb.command, given), json=json, preview=preview)
+        with named_as_typed(_orders_in(given)):
+            do(command_of(verb.command, given), json=json, preview=preview)
 
     parameters = [
         *(_argument(name) for name in arguments),
@@ -105,6 +107,27 @@ def id_of(name: str) -> str:
     """An order's id, also of CHANNEL/EXTERNAL_ID."""
     channel, slash, external_id = name.partition("/")
     return order_id_of(channel, external_id) if slash else name
+
+
+def _orders_in(given: Mapping[str, Any]) -> Iterator[str]:
+    """Those that were named by CHANNEL/EXTERNAL_ID."""
+    orders = [given.get("order_id")]
+    with suppress(ValueError, TypeError):
+        orders += from_json(given.get("order_ids") or "[]")
+    yield from (name for name in orders if isinstance(name, str) and "/" in name)
+
+
+@contextmanager
+def named_as_typed(orders: Iterable[str]) -> Iterator[None]:
+    """A refusal names orders as people typed them, not by the ids that were made of that."""
+    try:
+        yield
+    except Refused as refused:
+        detail = refused.detail
+        for name in orders:
+            alone = rf"(?<![\w-]){re.escape(id_of(name))}(?![-.\w/]?\w)"
+            detail = re.sub(alone, name.replace("\\", r"\\"), detail)
+        raise type(refused)(refused.reason, detail) from refused
 
 
 def _read(field: FieldInfo, value: Any) -> Any:

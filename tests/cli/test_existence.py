@@ -71,9 +71,12 @@ def test_what_is_not_listed_as_a_beginning_begins_no_stream(engine: Engine) -> N
 
 
 ABOUT_NOTHING: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("feedback", "record", "web/8", "--feedback-id", "f", "--rating", "5"), "there is no order"),
-    (("order", "merge-orders", "--channel", "web", "--merge-id", "m", "--order-ids", '["web/7", "web/8"]'), "no order"),
-    (("order", "hold", "web/8", "--kind", "manual"), "there is no order"),
+    (("feedback", "record", "web/8", "--feedback-id", "f", "--rating", "5"), "there is no order web/8;"),
+    (
+        ("order", "merge-orders", "--channel", "web", "--merge-id", "m", "--order-ids", '["web/7", "web/8"]'),
+        "no order web/8;",
+    ),
+    (("order", "hold", "web/8", "--kind", "manual"), "there is no order web/8;"),
     (
         ("payment", "refund", "p.1", "--refund-id", "r", "--amount-minor", "5", "--reason", "w"),
         "there is no payment p.1",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import psycopg
 import pytest
 
 from conftest import reachable_directory
-from oms_es.app import migrate
+from oms_es.app import Engine, migrate
 from oms_es.cli import main
 from oms_es.failures import Code
 from oms_es.runtime.embedded import EmbeddedPostgres
@@ -79,6 +81,53 @@ def test_every_line_is_counted_as_what_became_of_it(oms: Oms, tmp_path: Path) ->
     assert "dead-letters list" in err
     code, out, _ = oms("orders", "import", written(tmp_path, lines_of(order("2"), order("3"))))
     assert (code, out) == (Code.OK, "placed 1, repeated 1, conflicting 0, rejected 0\n")
+
+
+def test_a_repeat_of_an_order_that_is_held_is_a_repeat_and_another_telling_of_it_a_conflict(
+    oms: Oms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMS_UNKNOWN_SKU", "hold")
+    told = lines_of(order("1"), order("1"), order("1", sku="B"), order("1"))
+    code, out, _ = oms("orders", "import", written(tmp_path, told))
+    assert (code, out) == (Code.OK, "placed 1, repeated 2, conflicting 1, rejected 0\n")
+
+
+@pytest.mark.parametrize("batches", [1, 2], ids=["in one file", "in two files"])
+def test_a_repeated_callback_is_a_repeat_also_beside_another_of_the_same_parcel(
+    oms: Oms, tmp_path: Path, batches: int
+) -> None:
+    seen, later = (
+        {
+            "object": "Tracker",
+            "carrier": "ACME",
+            "tracking_code": "T1",
+            "status": status,
+            "updated_at": moment,
+            "tracking_details": [{"status": status, "message": "seen", "datetime": moment}],
+        }
+        for status, moment in (("in_transit", "2026-01-05T10:00:00Z"), ("delivered", "2026-01-06T10:00:00Z"))
+    )
+    files = [[seen, seen, later, seen]] if batches == 1 else [[seen], [seen, later, seen]]
+    counts: Counter[str] = Counter()
+    for told in files:
+        code, out, err = oms(
+            "callbacks", "import", written(tmp_path, lines_of(*told)), "--format", "easypost_tracker", "--json"
+        )
+        assert code == Code.OK, err
+        counts.update(json.loads(out))
+    assert (counts["changed"], counts["repeated"]) == (2, 2)
+
+
+def test_orders_that_wait_because_no_location_is_open_are_said_to(oms: Oms, tmp_path: Path) -> None:
+    file = written(tmp_path, lines_of(order("1")))
+    for _ in range(2):
+        code, out, err = oms("orders", "import", file)
+        assert (code, "no location is open" in err, "oms-es location open" in err) == (Code.OK, True, True)
+        assert "no location" not in out
+    assert oms("location", "open", "berlin", "--country", "DE")[0] == Code.OK
+    with Engine(os.environ["OMS_DATABASE_URL"]) as engine:
+        engine.settle()
+    assert "no location" not in oms("orders", "import", file)[2]
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])

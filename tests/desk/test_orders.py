@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from desk_story import NOON, order
+from desk_story import NOON, order, rows_read
 from oms_es.app import Engine, migrate
 from oms_es.audit import order_list
 from oms_es.audit.order_list import Asked, Cursor, page
@@ -172,14 +172,6 @@ def test_a_page_reads_what_it_shows_however_many_orders_there_are(full: str, ask
             read = sum(rows_read(row["QUERY PLAN"][0]["Plan"]))
             assert read <= 51 * (len(order_list.PHASES) + 8), f"{read} rows are read for a page of 50"
         assert len(page(connection, asked, 50).orders) == (0 if asked.hold else 50)
-
-
-def rows_read(plan: dict[str, Any]) -> Iterator[float]:
-    """By each scan of a table: what came of it, and what was looked at in vain."""
-    if plan["Node Type"].endswith("Scan") and "Relation Name" in plan:
-        yield plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
-    for inner in plan.get("Plans", ()):
-        yield from rows_read(inner)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from oms_es.aggregates import shipment
 from oms_es.aggregates.order_state import Order
-from oms_es.audit.queries import LOCATIONS_MAX, Connection
+from oms_es.audit.queries import LOCATIONS_MAX, Connection, is_any_location_open
 from oms_es.audit.streams import histories, state
 from oms_es.kernel import Recorded
 from oms_es.runtime.codec import Codec
@@ -17,6 +17,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas.currency import to_text
 
 PARCELS_MAX = 100
+NO_LOCATION = "no location is open: open one with `oms-es location open LOCATION --country COUNTRY`"
 
 
 def waits_for(connection: Connection, codec: Codec, name: str, order: Order, events: Sequence[Recorded]) -> list[str]:
@@ -45,8 +46,8 @@ def _of_its_phase(
 
 
 def _stock(connection: Connection, order: Order, events: Sequence[Recorded]) -> Iterator[str]:
-    if connection.execute("SELECT FROM locations WHERE open LIMIT 1").fetchone() is None:
-        yield "no location is open: open one with `oms-es location open LOCATION --country COUNTRY`"
+    if not is_any_location_open(connection):
+        yield NO_LOCATION
         return
     skus = sorted(sku for sku, _ in order.backordered.items())
     query = (

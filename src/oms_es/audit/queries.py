@@ -135,6 +135,10 @@ def locations(connection: Connection, *, closed: bool) -> list[Row]:
     return connection.execute(query, [closed, LOCATIONS_MAX]).fetchall()
 
 
+def is_any_location_open(connection: Connection) -> bool:
+    return connection.execute("SELECT FROM locations WHERE open LIMIT 1").fetchone() is not None
+
+
 def load_of(connection: Connection, location: str) -> Row | None:
     return connection.execute("SELECT day, orders FROM location_load WHERE location = %s", [location]).fetchone()
 

@@ -12,7 +12,7 @@ import typer
 from oms_es import display
 from oms_es.audit import exceptions
 from oms_es.audit.queries import Connection, Row
-from oms_es.commands import id_of
+from oms_es.commands import id_of, named_as_typed
 from oms_es.failures import NotFound
 from oms_es.kernel import Command, Recorded, Refused
 from oms_es.projections.exception_history import RESOLVED
@@ -162,9 +162,10 @@ def take(
         conflict = _conflict(connection, row["exception_id"])
     if conflict is None:
         raise typer.BadParameter(f"{exception} is not about two tellings of an order; say what was done with `resolve`")
-    amendment = conflict.taken() if side == "theirs" else None
     why = f"took {side}" + (f": {note}" if note else "")
-    _give([*([amendment] if amendment else []), ResolveException(**_of(row), note=why)], json=json)
+    with named_as_typed([_order(row)] if row["channel"] else []):
+        amendment = conflict.taken() if side == "theirs" else None
+        _give([*([amendment] if amendment else []), ResolveException(**_of(row), note=why)], json=json)
 
 
 def _give(commands: Sequence[Command], *, json: bool) -> None:

@@ -51,7 +51,7 @@ def listed(
     if hold is not None:
         known_or_bad(hold, get_args(HoldKind), "kind of hold")
     asked = order_list.Asked(
-        phase or (), channel, sku, hold, name, postal_code, country, _moment(since), _moment(until), _cursor(after)
+        phase or (), channel, sku, hold, name, postal_code, country, moment(since), moment(until), cursor(after)
     )
     with reading(set_up()) as connection:
         page = order_list.page(connection, asked, limit)
@@ -115,11 +115,11 @@ def known_or_bad(value: str, known: Sequence[str], what: str) -> None:
         raise typer.BadParameter(f"there is no {what} {value!r}{nearest(value, known)}; there are {', '.join(known)}")
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
     return moment_of(text) if text else None
 
 
-def _cursor(text: str | None) -> order_list.Cursor | None:
+def cursor(text: str | None) -> order_list.Cursor | None:
     if text is None:
         return None
     try:

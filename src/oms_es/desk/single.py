@@ -12,7 +12,7 @@ from rich.console import RenderableType
 
 from oms_es import display
 from oms_es.audit import as_of, names, queries, single
-from oms_es.audit.needs import waits_for
+from oms_es.audit.needs import NO_LOCATION, waits_for
 from oms_es.audit.why import sourcing_of
 from oms_es.commands import id_of
 from oms_es.failures import NotFound
@@ -272,7 +272,7 @@ def list_locations(
             display.grid("Locations", shown, *(c.replace("_", " ") for c in columns), numbers=("priority",))
         )
     else:
-        say("no location is open: open one with `oms-es location open LOCATION --country COUNTRY`")
+        say(NO_LOCATION)
 
 
 def list_stock(

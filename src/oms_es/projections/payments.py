@@ -29,12 +29,19 @@ table = Table(
     Column("reference", Text, nullable=False),
     Column("expires_at", DateTime(timezone=True)),
     Column("reason", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
+    Index("payments_by_time", "requested_at", "payment_id"),
+    Index("payments_by_state", "state", "requested_at", "payment_id"),
     Index("payments_by_order", "order_id"),
     Index("payments_by_reference", "reference"),
 )
 """`released_minor` was held and was let go or expired; `disputed_minor` is in dispute now."""
-projection = Projection(table, version=2)
+projection = Projection(table, version=3)
+STATES = (
+    *("requested", "declined", "failed", "authorized", "released", "partly_captured", "captured"),
+    *("partly_refunded", "refunded", "disputed", "lost"),
+)
 
 
 def of_the_payment(recorded: Recorded) -> Iterable[Key]:
@@ -63,6 +70,7 @@ def requested(_: Row | None, recorded: Recorded, __: Key) -> Row:
         "reference": "",
         "expires_at": None,
         "reason": "",
+        "requested_at": recorded.recorded_at,
         "changed_at": recorded.recorded_at,
     }
 

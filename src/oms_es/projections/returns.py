@@ -30,9 +30,11 @@ table = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("note", Text, nullable=False),
     Index("returns_by_order", "order_id"),
-    Index("returns_by_status", "status", "requested_at"),
+    Index("returns_by_time", "requested_at", "rma_id"),
+    Index("returns_by_state", "status", "requested_at", "rma_id"),
 )
-projection = Projection(table)
+projection = Projection(table, version=2)
+STATUSES = ("opened", "review", "approved", "refused", "closed")
 
 
 def of_the_return(recorded: Recorded) -> Iterable[Key]:

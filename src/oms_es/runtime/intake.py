@@ -7,7 +7,7 @@ that moves past it; one that cannot be used holds nobody else up.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -64,6 +64,26 @@ class Taken(NamedTuple):
         return Taken(self.accepted + other.accepted, self.buried + other.buried)
 
 
+class Outcome(NamedTuple):
+    """What an arrival asked for, and the events that its commands came to: none of a repeat."""
+
+    command: Command
+    events: Sequence[Recorded]
+
+
+def _outcomes(
+    given: Sequence[Sequence[Command]], recorded: Sequence[Recorded], came_to: Sequence[int]
+) -> Iterator[Outcome]:
+    """The events of a stream are in the order of its commands."""
+    of_stream: dict[str, deque[Recorded]] = {}
+    for one in recorded:
+        of_stream.setdefault(one.stream, deque()).append(one)
+    counts = iter(came_to)
+    for commands in given:
+        events = [of_stream[c.stream].popleft() for c in commands for _ in range(next(counts))]
+        yield Outcome(commands[0], events)
+
+
 class TooManyDeadLetters(Exception):  # noqa: N818 - says what to do
     """So much of the input cannot be used that the fault is likely ours, or the sender's of all of it."""
 
@@ -118,8 +138,8 @@ class Intake:
         self.tracked = tracked
         self.screen = screen
         self.seen = 0
-        self.told: Callable[[Sequence[Command], Sequence[Recorded]], None] = lambda _commands, _recorded: None
-        """Given what was decided, for whoever counts it."""
+        self.told: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None
+        """Given what came of each arrival, for whoever counts it."""
 
     def seek(self) -> None:
         self.seen = self.store.recorder.position(self.name) if self.tracked else 0
@@ -171,7 +191,7 @@ class Intake:
         advance = Advance(self.name, self.seen, position) if self.tracked else None
         recorded = self.store.execute([(Cause(self.name), commands) for commands in given], advance, letters)
         self.feed.offer(recorded)
-        self.told([command for command, *_ in given], recorded)
+        self.told(list(_outcomes(given, recorded, self.store.came_to)))
         self.seen = position
         for letter in letters:
             metrics.DEAD_LETTERS.labels(letter.source.partition("@")[0]).inc()

@@ -70,6 +70,8 @@ class Store:
         self._known_end = -1  # the log's end when this store last looked
         self._others = 0  # rises whenever somebody else is found to have appended
         self._newest_at: dict[str, int] = {}  # of each cached stream: `_others` when its state was last the newest
+        self.came_to: Sequence[int] = ()
+        """How many events each command of the last batch came to."""
 
     def execute(
         self, batch: Batch, advance: Advance | None = None, dead_letters: Sequence[DeadLetter] = ()
@@ -131,16 +133,18 @@ class Store:
             self._load(streams)
             states = {stream: self._cached(stream) for stream in streams}
             expected = {stream: version for stream, (_, version) in states.items()}
-            decided = self._decide(batch, states, recorded_at)
+            came_to = [0] * len(batch)
+            decided = self._decide(batch, states, recorded_at, came_to)
             with self.recorder.writing() as curs:
                 if advance:
                     self.recorder.advance(curs, advance)
                 end = self._look(self.recorder.end(curs))
                 if (doubted := self._doubted(expected)) and (stale := self.recorder.stale(curs, doubted)):
-                    decided = self._decide_again(batch, stale, states, decided, curs)
+                    decided = self._decide_again(batch, stale, states, decided, curs, came_to)
                 if dead_letters:
                     self.recorder.bury(curs, dead_letters)
                 pending.extend(decided)
+                self.came_to = came_to
                 ids = self.recorder.append(curs, [self._stored(recorded) for recorded in decided]) if decided else []
         except BaseException:
             self._forget(streams)
@@ -175,19 +179,23 @@ class Store:
             self._cache.pop(stream, None)
             self._newest_at.pop(stream, None)
 
-    def _decide(self, batch: Sequence[Addressed], states: dict[str, Cached], recorded_at: datetime) -> list[Recorded]:
+    def _decide(
+        self, batch: Sequence[Addressed], states: dict[str, Cached], recorded_at: datetime, came_to: list[int]
+    ) -> list[Recorded]:
         """Fold every command of a known stream into `states`; what the others decide is not asked here."""
         decided: list[Recorded] = []
         envelop, deciders = self.codec.envelop, self.deciders
-        for cause, stream, command in batch:
+        for number, (cause, stream, command) in enumerate(batch):
             if stream not in states:
                 continue
             decider = deciders[type(command)]
             state, version = states[stream]
+            before = version
             for event in decider.decide(state, command):
                 state, version = decider.evolve(state, event), version + 1
                 decided.append(envelop(stream, version, event, cause, recorded_at))
             states[stream] = state, version
+            came_to[number] = version - before
         return decided
 
     def _decide_again(
@@ -197,12 +205,13 @@ class Store:
         states: dict[str, Cached],
         decided: list[Recorded],
         curs: Any,
+        came_to: list[int],
     ) -> list[Recorded]:
         """Under the append lock: what the stale streams decide anew replaces what they decided before."""
         log.debug("streams had grown, deciding again", streams=len(stale))
         fresh = self._caught_up({stream: self._cache.get(stream) for stream in stale}, curs)
         kept = [recorded for recorded in decided if recorded.stream not in fresh]
-        again = self._decide(batch, fresh, self.clock())
+        again = self._decide(batch, fresh, self.clock(), came_to)
         states.update(fresh)
         return kept + again
 

@@ -1,0 +1,92 @@
+"""Shipments: one row per parcel, how far it has come and what it travels as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Event, Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import shipment as s
+
+table = Table(
+    "shipments",
+    METADATA,
+    Column("shipment_id", Text, primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("tracking_number", Text, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Index("shipments_by_time", "requested_at", "shipment_id"),
+    Index("shipments_by_status", "status", "requested_at", "shipment_id"),
+    Index("shipments_by_order", "order_id"),
+)
+projection = Projection(table)
+
+BEFORE_IT_LEAVES: dict[type[Event], str] = {
+    s.ShipmentPacked: "packed",
+    s.ShipmentBookingRequested: "booking",
+    s.ShipmentBookingDeferred: "to_be_booked",
+    s.ShipmentBookingFailed: "to_be_booked",
+    s.ShipmentBooked: "booked",
+    s.ShipmentBookingCancellationRequested: "cancelling",
+    s.ShipmentBookingCancellationRefused: "booked",
+    s.ShipmentBookingCancelled: "to_be_booked",
+}
+"""What is heard of it later than that it left changes its numbers, not how far it is."""
+ONWARDS: dict[type[Event], str] = {
+    s.ShipmentDispatched: "dispatched",
+    s.ShipmentPartlyDelivered: "partly_delivered",
+    s.ShipmentDelivered: "delivered",
+    s.ShipmentReturnedToSender: "returned",
+    s.ShipmentLost: "lost",
+    s.ShipmentCancelled: "cancelled",
+}
+STATUSES = ("requested", *dict.fromkeys((*BEFORE_IT_LEAVES.values(), *ONWARDS.values())))
+
+
+def of_the_parcel(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentEvent)
+    return ((event.shipment_id,),)
+
+
+@projection.on(s.ShipmentRequested, keys=of_the_parcel)
+def requested(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentRequested)
+    return {
+        "shipment_id": key[0],
+        "order_id": event.order_id,
+        "location": event.location,
+        "status": "requested",
+        "units": sum(item.quantity for item in event.items),
+        "carrier": "",
+        "tracking_number": "",
+        "requested_at": recorded.recorded_at,
+        "changed_at": recorded.recorded_at,
+    }
+
+
+@projection.on(*BEFORE_IT_LEAVES, *ONWARDS, keys=of_the_parcel)
+def went_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    if row is None:
+        return None
+    kind = type(recorded.event)
+    changes: dict[str, Any] = {"changed_at": recorded.recorded_at}
+    if kind in ONWARDS:
+        changes["status"] = ONWARDS[kind]
+    elif row["status"] not in ONWARDS.values():
+        changes["status"] = BEFORE_IT_LEAVES[kind]
+    match recorded.event:
+        case s.ShipmentBooked(carrier=carrier, tracking_number=number):
+            changes |= {"carrier": carrier, "tracking_number": number}
+        case s.ShipmentBookingCancelled():
+            changes |= {"carrier": "", "tracking_number": ""}
+    return {**row, **changes}
