@@ -446,6 +446,7 @@ CANCEL = o.CancelOrder(**ORDER, reason="changed their mind")
 REPORTS = (answer, explosion, by_hand, failure, stock_report, shipment_report)
 ids = st.sampled_from(["i1", "i2", "i3", "i4", "i5"])
 kinds = st.sampled_from(["fraud", "payment"])
+whys: st.SearchStrategy[o.MoneyGone] = st.sampled_from(["refunded", "disputed", "not_captured"])
 
 
 def paid(draw: st.DrawFn, state: order.Order) -> Command:
@@ -456,6 +457,12 @@ def paid(draw: st.DrawFn, state: order.Order) -> Command:
         return o.RecordPaymentAuthorized(**ORDER, payment_id=payment_id)
     if draw(st.booleans()):
         return o.RecordPaymentWithdrawn(**ORDER, payment_id=payment_id, reason="let go")
+    if draw(chances) == 0:
+        return o.RecordMoneyGone(
+            **ORDER, payment_id=payment_id, effect="refund/1", why=draw(whys), amount_minor=draw(chances) + 1
+        )
+    if draw(chances) == 0:
+        return o.RecordMoneyBack(**ORDER, payment_id=payment_id, effect="refund/1")
     return o.RecordPaymentFailed(**ORDER, payment_id=payment_id, reason="declined", retriable=draw(chances) > 0)
 
 

@@ -336,3 +336,45 @@ def test_an_exchange_that_no_return_granted_is_refused() -> None:
 def test_without_an_exchange_there_is_no_credit_to_give_back() -> None:
     assert Told(*GONE, left(1)).shapes() == ["OrderCreditRefused"]
     assert Told(*DUE, left(1)).shapes() == ["OrderCreditRefused"]
+
+
+# --- money that is gone
+
+
+def gone(n: int, why: o.MoneyGone = "refunded", effect: str = "refund/re_1") -> o.RecordMoneyGone:
+    return o.RecordMoneyGone(**OF, payment_id=f"{ID}.1", effect=effect, why=why, amount_minor=n)
+
+
+BACK = o.RecordMoneyBack(**OF, payment_id=f"{ID}.1", effect="refund/re_1")
+
+
+def test_money_that_is_gone_is_counted_once_and_no_more_is_given_back_than_is_left() -> None:
+    told = Told(*GONE)
+    said = {"payment_id": f"{ID}.1", "effect": "refund/re_1", "why": "refunded", "amount_minor": 50}
+    assert told.tell(gone(50)) == [o.OrderMoneyGone(**OF, **said, currency="EUR")]
+    assert told.tell(gone(50)) == []
+    with pytest.raises(Refused, match="1001 is more than the 1000 left"):
+        told.tell(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1001))
+    told.tell(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1000))
+    assert told.tell(BACK) == [o.OrderMoneyBack(**OF, **said, currency="EUR")]
+    assert told.tell(BACK) == []
+    told.tell(o.RefundOrder(**OF, refund_id="g", goodwill_minor=50))
+
+
+@pytest.mark.parametrize("why", ["refunded", "disputed", "not_captured"])
+def test_an_exchange_is_not_granted_for_money_that_is_not_there(why: o.MoneyGone) -> None:
+    told = Told(*GONE, EXCHANGE, gone(1050, why))
+    (answer,) = told.tell(EXCHANGED[-1])
+    assert isinstance(answer, x.OrderCreditRefused)
+    assert "more than the 0 left" in answer.reason
+    assert told.tell(EXCHANGED[-1]) == []
+
+
+def test_an_exchange_is_granted_for_money_that_is_there_again() -> None:
+    (answer,) = Told(*GONE, EXCHANGE, gone(1050, "disputed"), BACK).tell(EXCHANGED[-1])
+    assert isinstance(answer, x.OrderExchangeCredited)
+
+
+def test_an_order_that_was_never_placed_knows_of_no_money() -> None:
+    told = Told()
+    assert (told.tell(gone(1)), told.tell(BACK)) == ([], [])

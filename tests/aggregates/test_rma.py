@@ -40,6 +40,21 @@ def opened(**more: Any) -> r.RmaOpened:
     return r.RmaOpened(**OF, **{**told, **more})
 
 
+TAKEN = r.RmaNameTaken(
+    rma_id="r1",
+    order_id="other",
+    lines=(LineUnits(line_id="1", quantity=2), LineUnits(line_id="2", quantity=1)),
+    reason="the name r1 is taken by a return of another order; use another rma_id",
+)
+
+
+def test_an_order_that_asks_for_a_return_by_a_name_that_another_has_is_answered_once() -> None:
+    other = opening().model_copy(update={"order_id": "other"})
+    Given(decider, opened(), r.RmaApproved(**OF, return_days=21)).when(other).then(TAKEN)
+    Given(decider, opened(), r.RmaApproved(**OF, return_days=21), TAKEN).when(other).then()
+    Given(decider, opened(), r.RmaApproved(**OF, return_days=21), TAKEN).when(opening()).then()
+
+
 APPROVED = r.RmaApproved(**OF, return_days=21)
 REVIEW = r.RmaReviewRequested(**OF, reasons=("why",))
 CLOSED = r.RmaClosed(**OF)

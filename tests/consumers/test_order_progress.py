@@ -69,3 +69,43 @@ def test_that_a_presale_has_come_is_reported_to_its_order() -> None:
     assert consumer.react(s.StockPresaleCovered(**held(2))) == (o.RecordPresaleCovered(**OF, **lock),)
     hold = {**held(2), "reservation_id": "cart"}
     assert consumer.react(s.StockPresaleCovered(**hold)) == ()
+
+
+MONEY: Any = {"payment_id": "order.1", "order_id": "order", "amount_minor": 5}
+LEFT_US: tuple[tuple[p.PaymentEvent, str, str], ...] = (
+    (p.PaymentRefunded(**MONEY, currency="EUR", refund_id="k", reference="re", asked=False), "refund/k", "refunded"),
+    (p.PaymentDisputeOpened(**MONEY, currency="EUR", dispute_id="k", reason=""), "dispute/k", "disputed"),
+    (p.PaymentCaptureRefused(**MONEY, capture_id="k", reason=""), "capture/k", "not_captured"),
+    (p.PaymentCaptureFailed(**MONEY, capture_id="k", reason=""), "capture/k", "not_captured"),
+    (
+        p.PaymentReauthorizationDeclined(**MONEY, capture_id="k", reason="", retriable=False),
+        "capture/k",
+        "not_captured",
+    ),
+    (p.PaymentCaptureShort(**MONEY, currency="EUR", capture_id="k"), "short/k", "not_captured"),
+)
+CAME_BACK: tuple[tuple[p.PaymentEvent, str], ...] = (
+    (p.PaymentRefundReversed(**MONEY, currency="EUR", refund_id="k", reason=""), "refund/k"),
+    (p.PaymentDisputeWon(**MONEY, currency="EUR", dispute_id="k"), "dispute/k"),
+    (
+        p.PaymentReauthorizationRequested(**MONEY, currency="EUR", capture_id="k", payment_token="t", method="card"),
+        "capture/k",
+    ),
+)
+
+
+@pytest.mark.parametrize(("event", "effect", "why"), LEFT_US)
+def test_money_that_went_without_the_order_is_reported_to_it(event: p.PaymentEvent, effect: str, why: Any) -> None:
+    told = o.RecordMoneyGone(order_id="order", payment_id="order.1", effect=effect, why=why, amount_minor=5)
+    assert consumer.react(event) == (told,)
+
+
+@pytest.mark.parametrize(("event", "effect"), CAME_BACK)
+def test_money_that_is_there_again_is_reported(event: p.PaymentEvent, effect: str) -> None:
+    told = o.RecordMoneyBack(order_id="order", payment_id="order.1", effect=effect)
+    assert consumer.react(event) == (told,)
+
+
+def test_what_the_order_gave_back_itself_is_no_news_to_it() -> None:
+    ours = p.PaymentRefunded(**MONEY, currency="EUR", refund_id="k", reference="re")
+    assert consumer.react(ours) == ()

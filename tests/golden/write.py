@@ -52,6 +52,7 @@ EXAMPLES: dict[str, Any] = {
     "unanswered": [],
     "whole": False,
     "again": True,
+    "effect": "refund/re_1",
     "allow_split": True,
     "amendment_id": "a-1",
     "amount_minor": 1999,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import order_returns as x
 from oms_es.schemas import payment as p
@@ -102,3 +104,71 @@ def test_goods_that_nobody_paid_for_pay_for_nothing() -> None:
     customer.back("exchange", PRICE)
     assert [row["kind"] for row in customer.shop.engine.open_rows("open_exceptions")] == ["credit_refused"]
     assert len(customer.shop.engine.open_rows("order_status")) == 1
+
+
+def reported(customer: Customer, operation: Any, outcome: Any, amount_minor: int) -> p.RecordReport:
+    """By the provider, of the payment of the first order: nobody here had asked for it."""
+    return p.RecordReport(
+        payment_id=f"{o.order_id_of('web', '1')}.1",
+        operation=operation,
+        outcome=outcome,
+        part="re_1",
+        reference="re_1" if operation == "refund" else "",
+        amount_minor=amount_minor,
+    )
+
+
+def test_what_was_refunded_in_the_providers_dashboard_is_the_orders_and_is_not_paid_twice() -> None:
+    customer = Customer()
+    order_id = o.order_id_of("web", "1")
+    told = reported(customer, "refund", "succeeded", 4_000)
+    customer.shop.tell(told, told)
+    assert (customer.paid(), customer.shop.order("1")["refunded_minor"]) == (6_000, 4_000)
+    with pytest.raises(Refused, match="6001 is more than the 6000 left"):
+        customer.shop.tell(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_001))
+    customer.shop.tell(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_000))
+    assert (customer.paid(), customer.shop.order("1")["refunded_minor"]) == (0, PRICE)
+
+
+def test_a_refund_of_the_dashboard_that_comes_back_is_owed_again() -> None:
+    customer = Customer()
+    customer.shop.tell(
+        reported(customer, "refund", "succeeded", 4_000), reported(customer, "refund", "declined", 4_000)
+    )
+    assert customer.shop.order("1")["refunded_minor"] == 0
+    customer.shop.tell(o.RefundOrder(order_id=o.order_id_of("web", "1"), refund_id="g", goodwill_minor=PRICE))
+    assert customer.shop.order("1")["refunded_minor"] == PRICE
+
+
+@pytest.mark.parametrize("outcomes", [("opened",), ("opened", "lost"), ("lost",)])
+def test_goods_whose_money_was_charged_back_pay_for_nothing(outcomes: tuple[str, ...]) -> None:
+    customer = Customer()
+    customer.shop.tell(*(reported(customer, "dispute", outcome, PRICE) for outcome in outcomes))
+    customer.back("exchange", PRICE)
+    assert "credit_refused" in [row["kind"] for row in customer.shop.engine.open_rows("open_exceptions")]
+    assert len(customer.shop.engine.open_rows("order_status")) == 1
+
+
+def test_goods_whose_dispute_was_won_pay_for_an_exchange() -> None:
+    customer = Customer()
+    customer.shop.tell(*(reported(customer, "dispute", outcome, PRICE) for outcome in ("opened", "won")))
+    customer.back("exchange", PRICE)
+    assert customer.shop.order("exchange/r1")["phase"] == "completed"
+
+
+def test_a_return_whose_name_is_taken_by_another_orders_ends_and_its_units_may_be_returned_under_another() -> None:
+    customer = Customer()
+    customer.shop.tell(an_order("2", ("TEA", 1)))
+    unit = (r.ReturnLine(line_id="1", quantity=1, reason="other"),)
+    first, second = (
+        x.RequestReturn(order_id=o.order_id_of("web", name), rma_id="same", lines=unit, now=START) for name in "12"
+    )
+    customer.shop.tell(first, second, second)
+    ended = [e.event for e in customer.shop.engine.log if isinstance(e.event, x.OrderReturnEnded)]
+    assert [(event.order_id, event.rma_id) for event in ended] == [(second.order_id, "same")]
+    assert "is taken" in ended[0].reason
+    customer.shop.tell(second.model_copy(update={"rma_id": "another"}))
+    assert {row["rma_id"]: row["order_id"] for row in customer.shop.engine.open_rows("returns")} == {
+        "same": first.order_id,
+        "another": second.order_id,
+    }

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from oms_es.channels import DIALECTS
+from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -259,6 +260,21 @@ def test_of_two_updates_of_one_second_the_last_holds_and_a_person_is_told() -> N
     assert shop.exceptions == ["backordered", "channel_contradiction"]
     shop = Shop()
     shop.tell("shopify", order())
+    for left, total in ((2, "34.90"), (1, "24.90"), (2, "34.90")):
+        line = {"current_quantity": left, "fulfillable_quantity": left}
+        shop.tell("shopify_updated", updated(line, current_total_price=total))
+    (told,) = [row["detail"] for row in shop.engine.open_rows("open_exceptions") if "revision" in row["detail"]]
+    assert "lines 2 x POT at 1000, 1 x CUP at 1000 and 1 x POT at 1000, 1 x CUP at 1000" in told
+    assert shop.status["units"] == 2
+    lines = tuple(
+        o.OrderLine(line_id=line_id, sku=sku, quantity=n, unit_price_minor=1000)
+        for line_id, sku, n in (("1", "POT", 2), ("2", "CUP", 1))
+    )
+    shop.engine.tell(o.AmendOrder(order_id=shop.status["order_id"], amendment_id="the first is right", lines=lines))
+    shop.stock_comes()
+    assert (shop.status["phase"], shop.taken(), shop.shipped()) == ("completed", 3490, {"POT": 2, "CUP": 1})
+    shop = Shop()
+    shop.tell("shopify", order())
     for left, total in ((2, "34.90"), (1, "24.90")):
         line = {"current_quantity": left, "fulfillable_quantity": left}
         shop.tell("shopify_updated", updated(line, current_total_price=total))
@@ -299,3 +315,16 @@ def test_twenty_seven_vouchers_pay_an_order() -> None:
     assert (shop.status["phase"], shop.taken(), len(shop.events(p.PaymentCaptured))) == ("completed", 4085, 28)
     told = shop.events(o.OrderPlaced)[0]
     assert (len(told.tenders), len(told.further_tenders), told.all_tenders) == (20, 7, vouchers)
+
+
+def test_a_refund_of_everything_before_the_release_is_counted_under_its_name() -> None:
+    shop = Shop()
+    shop.tell("shopify", order())
+    shop.tell("shopify_refund", refunded(_1=2, _2=1))
+    assert shop.status["phase"] == "cancelled"
+    assert [event.report for event in shop.events(o.OrderCancelled)] == ["channel_refund/8"]
+    known = len(shop.engine.log)
+    shop.tell("shopify_refund", refunded(_1=2, _2=1))
+    assert len(shop.engine.log) == known
+    with pytest.raises(Refused, match="id_reused"):
+        shop.tell("shopify_refund", refunded(_1=1))

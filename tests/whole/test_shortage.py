@@ -8,6 +8,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 from oms_es.schemas.location import OpenLocation
 from outside import Outside, run_on
+from shop import Shop, an_order
 from whole_engine import START, WholeEngine, failed
 
 
@@ -79,3 +80,34 @@ def test_a_promise_that_is_sought_elsewhere_is_a_backorder_and_no_broken_promise
     kinds = {row["kind"]: row["detail"] for row in engine.open_rows("open_exceptions")}
     assert kinds == {"backordered": "waits for 1 x POT, 1 x TEA"}
     assert not failed(engine.history)
+
+
+def waiting(shop: Shop) -> dict[str, str]:
+    """What orders wait for, by order."""
+    rows = shop.engine.open_rows("open_exceptions")
+    return {row["order_id"]: row["detail"] for row in rows if row["kind"] == "backordered"}
+
+
+def test_units_that_are_split_off_are_waited_for_by_their_own_order_alone() -> None:
+    shop = Shop()
+    shop.comes("TEA")
+    shop.tell(an_order("1", ("TEA", 1), ("POT", 2), ("CUP", 1)))
+    order_id = o.order_id_of("web", "1")
+    assert waiting(shop) == {order_id: "waits for 2 x POT, 1 x CUP"}
+    part = o.LineUnits(line_id="2", quantity=1)
+    shop.tell(o.SplitOrder(order_id=order_id, split_id="s", lines=(part,)))
+    other = next(key for key in waiting(shop) if key != order_id)
+    assert waiting(shop) == {order_id: "waits for 1 x POT, 1 x CUP", other: "waits for 1 x POT"}
+    rest = (o.LineUnits(line_id="2", quantity=1), o.LineUnits(line_id="3", quantity=1))
+    shop.tell(o.SplitOrder(order_id=order_id, split_id="t", lines=rest))
+    assert order_id not in waiting(shop)
+    assert sorted(waiting(shop).values()) == ["waits for 1 x POT", "waits for 1 x POT, 1 x CUP"]
+
+
+def test_units_that_are_cancelled_are_waited_for_no_more() -> None:
+    shop = Shop()
+    shop.tell(an_order("1", ("POT", 2), ("CUP", 1)))
+    order_id = o.order_id_of("web", "1")
+    pot = o.LineUnits(line_id="1", quantity=1)
+    shop.tell(o.CancelOrderLines(order_id=order_id, cancellation_id="c", lines=(pot,), reason="r"))
+    assert waiting(shop) == {order_id: "waits for 1 x POT, 1 x CUP"}

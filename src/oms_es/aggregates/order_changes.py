@@ -55,9 +55,26 @@ def amend(order: Order, command: o.AmendOrder, asked: str = "") -> Iterator[o.Or
         yield o.OrderReportDisputed(
             order_id=order.order_id,
             report=command.amendment_id,
-            detail=f"of revision {revision} the channel has said two things of {', '.join(sorted(tied))}: what it said "
-            "last holds; compare the order with the channel's",
+            detail=_two_things(order.content, after, revision, sorted(tied)),
         )
+
+
+DETAIL_CHARACTERS_MAX = 400
+
+
+def _two_things(before: o.OrderContent, after: o.OrderContent, revision: int | None, names: Iterable[str]) -> str:
+    """What differs, and how a side is taken."""
+    said = "; ".join(f"{name} {_short(getattr(before, name))} and {_short(getattr(after, name))}" for name in names)
+    way = "the latter holds here, also if the former is told again: where it is wrong, amend the order by hand"
+    told = f"of revision {revision} the channel has said two things: {said}"
+    return f"{told[: DETAIL_CHARACTERS_MAX - len(way) - 2]}; {way}"
+
+
+def _short(value: Any) -> str:
+    """An address is not repeated where everybody reads."""
+    if isinstance(value, tuple):
+        return ", ".join(f"{line.quantity} x {line.sku} at {line.unit_price_minor}" for line in value)
+    return f"in {value.country}" if isinstance(value, o.Address) else str(value)
 
 
 def _tied(order: Order, command: o.AmendOrder, revision: int) -> dict[str, Any]:

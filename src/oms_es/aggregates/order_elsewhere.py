@@ -204,7 +204,9 @@ def _taken_off(
     assert order.content
     reason = command.reason or REFUNDED
     if units == {line.line_id: line.quantity for line in order.content.lines}:
-        yield from steps.ended(order, reason)
+        said = {"report": report, "asked": asked_of(command)}
+        for event in steps.ended(order, reason):
+            yield event.model_copy(update=said) if isinstance(event, o.OrderCancelled) else event
         return
     told = money.reduced(order.content, units, changes.shares_off(order.content, units))
     own = {

@@ -193,6 +193,17 @@ def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
     return _refund_requested(order, command.refund_id, command.reason, allocations, units, spared=order.credited)
 
 
+def record_gone(order: Order, command: o.RecordMoneyGone) -> Iterator[o.OrderEvent]:
+    assert order.content
+    if (command.payment_id, command.effect) not in order.gone:
+        yield o.OrderMoneyGone(**dict(command), currency=order.content.currency)
+
+
+def record_back(order: Order, command: o.RecordMoneyBack) -> Iterator[o.OrderEvent]:
+    if gone := order.gone.get((command.payment_id, command.effect)):
+        yield o.OrderMoneyBack(**dict(gone))
+
+
 def refund_credit(order: Order, refund_id: str, amount_minor: int, reason: str) -> o.OrderRefundRequested:
     """What was credited to an exchange, and is given back after all. Raises Refused where it was not credited."""
     if amount_minor > order.credited:
@@ -237,8 +248,11 @@ CREDIT = ""
 
 
 def _refundable(order: Order) -> dict[str, int]:
-    """By payment, and of an exchange the credit that it used."""
-    left = {key: n - order.given_back.get(key, 0) for key, n in taken_by_payment(order).items()}
+    """By payment, and of an exchange the credit that it used; without what is gone by another way."""
+    gone: dict[str, int] = defaultdict(int)
+    for event in order.gone.values():
+        gone[event.payment_id] += event.amount_minor
+    left = {key: max(n - order.given_back.get(key, 0) - gone[key], 0) for key, n in taken_by_payment(order).items()}
     if credit := credit_used(order) - order.credit_back:
         left[CREDIT] = credit
     return left

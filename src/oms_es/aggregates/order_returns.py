@@ -167,4 +167,4 @@ def refund_credit(order: Order, command: x.RefundCredit) -> Iterator[o.OrderEven
 def record_ended(order: Order, command: x.RecordReturnEnded) -> Iterator[o.OrderEvent]:
     known = order.returns.get(command.rma_id)
     if known is not None and not known.ended:
-        yield x.OrderReturnEnded(order_id=command.order_id, rma_id=command.rma_id, lines=command.lines)
+        yield x.OrderReturnEnded(**dict(command))

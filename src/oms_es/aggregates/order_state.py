@@ -85,6 +85,7 @@ class Order(NamedTuple):
     refunded: HashTrieMap[tuple[str, str], int] = HashTrieMap()  # by kind and line
     refunded_units: HashTrieMap[str, int] = HashTrieMap()  # by line
     given_back: HashTrieMap[str, int] = HashTrieMap()  # by payment
+    gone: HashTrieMap[tuple[str, str], o.OrderMoneyGone] = HashTrieMap()  # by payment and effect
     written_off: int = 0  # of the total, what nobody is charged for
     returns: HashTrieMap[str, Return] = HashTrieMap()
     credited: int = 0  # of what was paid, what pays for an exchange now
@@ -577,6 +578,19 @@ def _refund_requested(order: Order, event: o.OrderRefundRequested) -> Order:
     )
 
 
+def _money_gone(order: Order, event: o.OrderMoneyGone) -> Order:
+    return order._replace(gone=order.gone.insert((event.payment_id, event.effect), event))
+
+
+def _money_back(order: Order, event: o.OrderMoneyBack) -> Order:
+    return order._replace(gone=order.gone.discard((event.payment_id, event.effect)))
+
+
+def _cancelled(order: Order, event: o.OrderCancelled) -> Order:
+    applied = order.applied.insert(event.report, event.asked) if event.report else order.applied
+    return order._replace(phase="cancelled", applied=applied)
+
+
 def _credit_left(order: Order, event: o.OrderCreditLeft) -> Order:
     """Unless it is of another order, that has its name."""
     own = order.content is not None and event.exchange_of == order.content.exchange_of
@@ -688,13 +702,15 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderCancellationRefused: _cancellation_refused,
     o.OrderRefundRequested: _refund_requested,
     o.OrderCreditLeft: _credit_left,
+    o.OrderMoneyGone: _money_gone,
+    o.OrderMoneyBack: _money_back,
     x.OrderReturnRequested: _return_requested,
     x.OrderReturnEnded: _return_ended,
     x.OrderExchangeCredited: _exchange_credited,
     x.OrderCreditRefused: _credit_refused,
     o.OrderShipped: _in_phase("shipped"),
     o.OrderCompleted: _in_phase("completed"),
-    o.OrderCancelled: _in_phase("cancelled"),
+    o.OrderCancelled: _cancelled,
 }
 
 

@@ -37,6 +37,7 @@ class Rma(NamedTuple):
     inspections: HashTrieMap[str, str] = HashTrieMap()
     inspected: Counts = HashTrieMap()
     accepted: Counts = HashTrieMap()  # inspected and worth something, and not credited yet
+    turned_away: HashTrieSet[str] = HashTrieSet()  # other orders that asked for a return by its name
     credit_left_of: HashTrieSet[tuple[str, str]] = HashTrieSet()  # by order that was sent in exchange
 
     @property
@@ -66,6 +67,8 @@ def evolve(rma: Rma, event: r.RmaEvent) -> Rma:
     match event:
         case r.RmaOpened():
             return rma._replace(opened=event)
+        case r.RmaNameTaken(order_id=order):
+            return rma._replace(turned_away=rma.turned_away.insert(order))
         case r.RmaReviewRequested():
             return rma._replace(status="review")
         case r.RmaApproved():
@@ -100,8 +103,7 @@ def _plus(counts: Counts, lines: Iterable[LineUnits]) -> Counts:
 def decide(rma: Rma, command: Any) -> Iterator[r.RmaEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
     if isinstance(command, r.OpenRma):
-        if rma.opened is None:
-            yield from _open(command)
+        yield from _open(command) if rma.opened is None else _name_taken(rma, rma.opened, command)
     elif rma.opened is not None:
         yield from DECISIONS[type(command)](rma, command)
     elif not isinstance(command, r.RecordCreditLeft):  # an exchange that a channel placed by itself
@@ -124,6 +126,14 @@ def _open(command: r.OpenRma) -> Iterator[r.RmaEvent]:
         yield r.RmaReviewRequested(**of, reasons=objections)
     else:
         yield from _approve(evolve(Rma(), opened), "")
+
+
+def _name_taken(rma: Rma, opened: r.RmaOpened, command: r.OpenRma) -> Iterator[r.RmaEvent]:
+    """An order asks once for a return; another order that asks for one by the same name is answered, too."""
+    if command.order_id not in (opened.order_id, *rma.turned_away):
+        units = tuple(LineUnits(line_id=line.line_id, quantity=line.quantity) for line in command.lines)
+        reason = f"the name {command.rma_id} is taken by a return of another order; use another rma_id"
+        yield r.RmaNameTaken(rma_id=command.rma_id, order_id=command.order_id, lines=units, reason=reason)
 
 
 def _objections(command: r.OpenRma) -> Iterator[str]:
@@ -304,6 +314,7 @@ decider = Decider(
     accepts=(r.OpenRma, *DECISIONS),
     emits=(
         r.RmaOpened,
+        r.RmaNameTaken,
         r.RmaReviewRequested,
         r.RmaApproved,
         r.RmaRefused,

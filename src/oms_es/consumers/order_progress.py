@@ -1,10 +1,12 @@
 """Order progress: what stock, payment and shipments did is told to the order they did it for.
 
 Reads    StockReserved, StockShort, StockReservationBroken, StockReservationTransferred, StockPresaleCovered,
-         PaymentAuthorized, PaymentDeclined, PaymentFailed, PaymentVoided, ShipmentDispatched, ShipmentDelivered,
+         PaymentAuthorized, PaymentDeclined, PaymentFailed, PaymentVoided, PaymentRefunded, PaymentRefundReversed,
+         PaymentDisputeOpened, PaymentDisputeWon, PaymentCaptureRefused, PaymentCaptureFailed, PaymentCaptureShort,
+         PaymentReauthorizationRequested, PaymentReauthorizationDeclined, ShipmentDispatched, ShipmentDelivered,
          ShipmentReturnedToSender, ShipmentLost, ShipmentCancelled, ShipmentCancellationRefused
 Emits    RecordReservation, RecordShortage, RecordPresaleCovered, RecordPaymentAuthorized, RecordPaymentFailed,
-         RecordPaymentWithdrawn,
+         RecordPaymentWithdrawn, RecordMoneyGone, RecordMoneyBack,
          RecordShipmentDispatched, RecordShipmentDelivered, RecordShipmentReturned,
          RecordShipmentLost, RecordShipmentCancelled, RecordShipmentKept
 Decides  nothing; the order is the memory of its own process.
@@ -17,6 +19,7 @@ from typing import Any
 
 from oms_es.kernel import Command, Consumer
 from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
 from oms_es.schemas.payment import PaymentAuthorized, PaymentDeclined, PaymentFailed, PaymentVoided
 from oms_es.schemas.shipment import (
     ShipmentCancellationRefused,
@@ -48,6 +51,8 @@ consumer = Consumer(
         o.RecordPaymentAuthorized,
         o.RecordPaymentFailed,
         o.RecordPaymentWithdrawn,
+        o.RecordMoneyGone,
+        o.RecordMoneyBack,
         o.RecordShipmentDispatched,
         o.RecordShipmentDelivered,
         o.RecordShipmentReturned,
@@ -117,6 +122,44 @@ def report_that_it_was_let_go_elsewhere(event: PaymentVoided) -> Iterator[Comman
     if not event.asked:
         reason = event.reason[:REASON_CHARACTERS_MAX]
         yield o.RecordPaymentWithdrawn(order_id=event.order_id, payment_id=event.payment_id, reason=reason)
+
+
+GONE: dict[type[p.PaymentEvent], tuple[o.MoneyGone, str, str]] = {
+    p.PaymentRefunded: ("refunded", "refund", "refund_id"),
+    p.PaymentDisputeOpened: ("disputed", "dispute", "dispute_id"),
+    p.PaymentCaptureRefused: ("not_captured", "capture", "capture_id"),
+    p.PaymentCaptureFailed: ("not_captured", "capture", "capture_id"),
+    p.PaymentReauthorizationDeclined: ("not_captured", "capture", "capture_id"),
+    p.PaymentCaptureShort: ("not_captured", "short", "capture_id"),
+}
+"""Why it is gone, and by what."""
+BACK: dict[type[p.PaymentEvent], tuple[str, str]] = {
+    p.PaymentRefundReversed: ("refund", "refund_id"),
+    p.PaymentDisputeWon: ("dispute", "dispute_id"),
+    p.PaymentReauthorizationRequested: ("capture", "capture_id"),
+}
+
+
+@consumer.on(*GONE)
+def report_the_money_that_is_gone(event: Any) -> Iterator[Command]:
+    """What the order itself had given back is no news to it."""
+    if isinstance(event, p.PaymentRefunded) and event.asked:
+        return
+    why, kind, name = GONE[type(event)]
+    yield o.RecordMoneyGone(
+        order_id=event.order_id,
+        payment_id=event.payment_id,
+        effect=f"{kind}/{getattr(event, name)}",
+        why=why,
+        amount_minor=event.amount_minor,
+    )
+
+
+@consumer.on(*BACK)
+def report_the_money_that_is_back(event: Any) -> Iterator[Command]:
+    kind, name = BACK[type(event)]
+    effect = f"{kind}/{getattr(event, name)}"
+    yield o.RecordMoneyBack(order_id=event.order_id, payment_id=event.payment_id, effect=effect)
 
 
 @consumer.on(*REPORTS)

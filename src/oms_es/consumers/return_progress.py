@@ -1,7 +1,7 @@
 """Return progress: what became of a return is told to its order, its stock, and the order that is sent instead.
 
-Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaClosed, RmaInspected, OrderShipmentReturned, OrderExchangeCredited,
-         OrderCreditLeft, OrderRefundRequested
+Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaNameTaken, RmaClosed, RmaInspected, OrderShipmentReturned,
+         OrderExchangeCredited, OrderCreditLeft, OrderRefundRequested
 Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceExchange, RecordCreditLeft
 Decides  nothing; the order knows what was paid, the stock where it belongs.
 """
@@ -74,6 +74,11 @@ def put_aside_what_nobody_took(event: o.OrderShipmentReturned) -> Iterator[Comma
 @consumer.on(r.RmaRefused)
 def nothing_comes(event: r.RmaRefused) -> Iterator[Command]:
     yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.lines)
+
+
+@consumer.on(r.RmaNameTaken)
+def it_never_began(event: r.RmaNameTaken) -> Iterator[Command]:
+    yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.lines, reason=event.reason)
 
 
 @consumer.on(r.RmaClosed)

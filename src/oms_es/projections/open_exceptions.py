@@ -9,7 +9,8 @@ A payment that was declined or failed is none: its order knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
@@ -42,7 +43,7 @@ table = Table(
     Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
-projection = Projection(table, version=5)
+projection = Projection(table, version=6)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
@@ -89,7 +90,7 @@ def about_every_hold(recorded: Recorded) -> Iterable[Key]:
     event = recorded.event
     assert isinstance(event, o.OrderReleased | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere)
     if isinstance(event, o.OrderFulfilledElsewhere) and not event.whole:
-        return ()
+        return about("backordered", "order_id")(recorded)
     ended = [f"held_{kind}" for kind in HOLD_KINDS]
     if not isinstance(event, o.OrderReleased):
         ended.append("backordered")
@@ -196,11 +197,38 @@ def told_differently(row: Row | None, recorded: Recorded, key: Key) -> Row:
 def waits_for_stock(row: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, o.OrderBackordered)
-    lacking = ", ".join(f"{quantity} x {sku}" for sku, quantity in event.demand.items())
     if row is None:
-        return raised(key, recorded, f"waits for {lacking}")
-    detail = f"waits for {lacking}" if row["detail"] == SOUGHT else f"{row['detail']}, {lacking}"
-    return again(row, recorded, detail=detail)
+        return raised(key, recorded, waiting(event.demand))
+    return again(row, recorded, detail=waiting(awaited(row["detail"]) + Counter(event.demand)))
+
+
+WAITS = "waits for "
+
+
+def waiting(lacking: Mapping[str, int]) -> str:
+    return WAITS + ", ".join(f"{quantity} x {sku}" for sku, quantity in lacking.items())
+
+
+def awaited(detail: str) -> Counter[str]:
+    """By SKU, which has no spaces in it; nothing while it is sought again."""
+    lacking: Counter[str] = Counter()
+    for part in detail.removeprefix(WAITS).split(", ") if detail.startswith(WAITS) else ():
+        quantity, _, sku = part.partition(" x ")
+        lacking[sku] += int(quantity)
+    return lacking
+
+
+@projection.on(o.OrderSplit, o.OrderAmended, o.OrderLinesCancelled, keys=about("backordered", "order_id"))
+@projection.on(o.OrderFulfilledElsewhere, keys=about_every_hold)
+def does_not_wait_for_that(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    """What went to another order, was cancelled, or was shipped by others."""
+    event: Any = recorded.event
+    if row is None or getattr(event, "whole", False):
+        return None
+    if not event.no_longer_backordered or not row["detail"].startswith(WAITS):
+        return row
+    left = awaited(row["detail"]) - Counter(event.no_longer_backordered)
+    return {**row, "detail": waiting(left)} if left else None
 
 
 @projection.on(o.OrderSourcingRequested, keys=of_a_new_round)
@@ -319,7 +347,7 @@ def was_done_elsewhere(_: Row | None, recorded: Recorded, key: Key) -> Row | Non
     money = to_text(event.amount_minor, event.currency)
     if isinstance(event, p.PaymentVoided):
         return raised(key, recorded, f"{money} of {event.payment_id} were let go at the provider: {event.reason}")
-    told = f"{money} of {event.payment_id} were given back at the provider: ask for what, its order knows nothing of it"
+    told = f"{money} of {event.payment_id} were given back at the provider: ask for what; its order counts it"
     return raised(key, recorded, told)
 
 
@@ -388,9 +416,7 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
 
 SETTLED_BY: dict[type[Event], Keys] = {
     o.OrderAllocated: about("backordered", "order_id"),
-    **dict.fromkeys(
-        (o.OrderReleased, o.OrderCancelled, o.OrderMergedInto, o.OrderFulfilledElsewhere), about_every_hold
-    ),
+    **dict.fromkeys((o.OrderReleased, o.OrderCancelled, o.OrderMergedInto), about_every_hold),
     o.OrderHoldReleased: about_the_hold,
     **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), about("dispute", "dispute_id")),
     p.PaymentCaptured: of_the_question,

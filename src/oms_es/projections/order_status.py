@@ -199,6 +199,16 @@ def refunded(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     return _changed(row, recorded, refunded_minor=row["refunded_minor"] + event.amount_minor) if row else None
 
 
+@projection.on(o.OrderMoneyGone, o.OrderMoneyBack, keys=of_the_order)
+def refunded_by_the_provider(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, o.OrderMoneyGone | o.OrderMoneyBack)
+    if row is None or event.why != "refunded":
+        return row
+    more = event.amount_minor if isinstance(event, o.OrderMoneyGone) else -event.amount_minor
+    return _changed(row, recorded, refunded_minor=row["refunded_minor"] + more)
+
+
 NEVER: Any = object()
 
 

@@ -22,6 +22,7 @@ from oms_es.schemas.types import (
     Channel,
     Country,
     Currency,
+    Derived,
     Identifier,
     LineQuantity,
     LocationId,
@@ -384,6 +385,30 @@ class RecordPaymentWithdrawn(OrderCommand, SystemCommand):
 
     payment_id: Identifier
     reason: Text
+
+
+MoneyGone = Literal["refunded", "disputed", "not_captured"]
+"""How money of an order goes that nobody here gave back: by the provider's dashboard, by the customer's bank, or it
+never came although its goods left."""
+
+
+class RecordMoneyGone(OrderCommand, SystemCommand):
+    """So much of what a payment brought, or should have, is not there: nothing more is given back of it.
+
+    `effect` names the refund, dispute or capture, so that it counts once.
+    """
+
+    payment_id: Identifier
+    effect: Derived
+    why: MoneyGone
+    amount_minor: Annotated[AmountMinor, Field(gt=0)]
+
+
+class RecordMoneyBack(OrderCommand, SystemCommand):
+    """What had gone is there again, or is asked for anew; news only of what was known to be gone."""
+
+    payment_id: Identifier
+    effect: Derived
 
 
 class RepeatPayment(OrderCommand, SystemCommand):
@@ -840,6 +865,26 @@ class OrderPaymentSecured(OrderEvent):
     open_minor: int
 
 
+class OrderMoneyGone(OrderEvent):
+    """So much of what was paid is not there, and nobody here gave it back."""
+
+    payment_id: str
+    effect: str
+    why: MoneyGone
+    amount_minor: int
+    currency: str
+
+
+class OrderMoneyBack(OrderEvent):
+    """What had gone is there again, or is asked for anew."""
+
+    payment_id: str
+    effect: str
+    why: MoneyGone
+    amount_minor: int
+    currency: str
+
+
 class OrderOverridden(OrderEvent):
     """Set on by hand: the actor of its envelope answers for it. What follows is told by the events after it."""
 
@@ -1268,6 +1313,10 @@ class OrderCancelled(OrderEvent):
     """All that are to be undone, where there are several."""
     backordered: dict[str, int] = {}
     """What it was still waiting for."""
+    report: str = ""
+    """Of the channel, by which it is cancelled: a refund of everything."""
+    asked: str = ""
+    """What that report said beside its own id: a repeat is told from another by it."""
     channel: str
     placed_at: Moment
     currency: str

@@ -13,7 +13,7 @@ from oms_es.kernel import SystemCommand
 from oms_es.schemas.order import LINES_MAX, LineUnits, OrderCommand, OrderContent, OrderEvent, OrderLine
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.rma import ExpectedLine, Lines, Resolution
-from oms_es.schemas.types import AMOUNT_MINOR_MAX, NAMED_OR_NOT, Identifier, Moment, ShortName, at_most
+from oms_es.schemas.types import AMOUNT_MINOR_MAX, NAMED_OR_NOT, Identifier, Moment, PlainText, ShortName, at_most
 
 
 class RequestReturn(OrderCommand):
@@ -46,10 +46,11 @@ class RefundCredit(OrderCommand, SystemCommand):
 
 
 class RecordReturnEnded(OrderCommand, SystemCommand):
-    """A return has ended, and these units of it did not come: they may be returned another time."""
+    """A return has ended, or never began, and these units of it did not come: they may be returned another time."""
 
     rma_id: Identifier
     lines: tuple[LineUnits, ...]
+    reason: PlainText = ""
 
 
 class OrderReturnRequested(OrderEvent):
@@ -84,5 +85,8 @@ class OrderCreditRefused(OrderEvent):
 
 
 class OrderReturnEnded(OrderEvent):
+    """`reason`: why it never began."""
+
     rma_id: str
     lines: tuple[LineUnits, ...]
+    reason: str = ""

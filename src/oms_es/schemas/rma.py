@@ -160,6 +160,13 @@ class RmaOpened(RmaEvent):
     terms: Terms
 
 
+class RmaNameTaken(RmaEvent):
+    """Another order has a return by this name: the one that asked for `lines` has none."""
+
+    lines: tuple[LineUnits, ...]
+    reason: str
+
+
 class RmaReviewRequested(RmaEvent):
     """A person must decide: the policy does not cover it. `reasons` says why not."""
 
