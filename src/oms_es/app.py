@@ -292,13 +292,26 @@ def migrate(database_url: str, *, told: frozenset[str] = frozenset(), progress: 
         end = recorder.end()
         with connection.transaction():
             _make_missing(connection, stale, end)
-        engine = read_model_engine(database_url)
-        for projection in stale if end else ():
+        if stale and end:
+            _fold(database_url, recorder, stale, told, progress)
+        schema.record(connection, PROJECTIONS)
+
+
+def _fold(
+    database_url: str,
+    recorder: Recorder,
+    stale: Sequence[Projection],
+    told: frozenset[str],
+    progress: RebuildProgress,
+) -> None:
+    engine = read_model_engine(database_url)
+    try:
+        for projection in stale:
             published = projection.name in told
             rebuild = Rebuild(projection, database_url, recorder, Codec(VOCABULARY), engine, told=published)
             rebuild.run(progress(projection.name))
+    finally:
         engine.dispose()
-        schema.record(connection, PROJECTIONS)
 
 
 def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Projection], end: int) -> None:

@@ -45,6 +45,7 @@ def as_json(found: Standing, engine: str | None) -> dict[str, object]:
         "published": found.published,
         "engine_pid": engine and int(engine),
         "at_rest": not found.behind,
+        "stopped": found.stopped,
         "readers": [reader._asdict() for reader in found.readers],
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from oms_es.channels.canonical import DIALECT as CANONICAL
 from oms_es.gateways.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.projections import order_status, stock_levels
+from oms_es.runtime import stops
 from oms_es.runtime.coverage import Coverage, Published, published_partitions
 from oms_es.runtime.ending import close_together
 from oms_es.runtime.groups import (
@@ -30,7 +32,7 @@ from oms_es.runtime.groups import (
 )
 from oms_es.runtime.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.runtime.intake import IntakeWorker, Limit
-from oms_es.runtime.kafka import Config, Place, Publisher, Topic
+from oms_es.runtime.kafka import MESSAGE_BYTES_MAX, Config, Place, Publisher, Topic
 from oms_es.runtime.kafka_group import SESSION_SECONDS, Group
 from oms_es.runtime.kafka_reading import TopicReplaced
 from oms_es.runtime.log import Unread
@@ -40,6 +42,7 @@ from oms_es.runtime.outlets import DeadLetterOutlet, State, StateOutlet
 from oms_es.runtime.read_models import ReadModel, SqlRows
 from oms_es.runtime.reasons import without_rows
 from oms_es.runtime.relay import EventOutlet, Leadership, Relay, RelayBell
+from oms_es.runtime.store import OUTAGES
 from oms_es.runtime.topic_ids import SameTopic, kept_ids, replaced, why_replaced
 from oms_es.runtime.topic_inputs import InputShare, PartitionSource
 from oms_es.runtime.wire import Wire
@@ -119,8 +122,8 @@ def roles_of(names: Iterable[str]) -> list[str]:
 def topics(partitions: int = PARTITIONS, channels: Iterable[str] = ()) -> list[Topic]:
     """Every topic that we publish or read; `channels` have topics of their own."""
     return [
-        *(Topic(name, partitions, compacted=False) for name in EVENT_TOPICS.values()),
-        *(Topic(state.topic, partitions, compacted=True) for state in STATES),
+        *(Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX) for name in EVENT_TOPICS.values()),
+        *(Topic(state.topic, partitions, compacted=True, bytes_max=MESSAGE_BYTES_MAX) for state in STATES),
         Topic(CHANNEL_ORDERS, partitions, compacted=False),
         *(Topic(channel_topic(channel), partitions, compacted=False) for channel in channels),
         Topic(DEAD_LETTERS, partitions, compacted=False),
@@ -229,7 +232,14 @@ class Workers(Parts):
             for topic in replaced(session, publisher.topic_ids(published)):
                 raise TopicReplaced(why_replaced(topic))
 
-        return Relay(Leadership(self.database_url), publisher, outlets, check)
+        return Relay(Leadership(self.database_url), publisher, outlets, check, note=self._note_relay)
+
+    def _note_relay(self, problem: str) -> None:
+        with suppress(*OUTAGES), self.recorder.datastore.transaction(commit=True) as curs:
+            if problem:
+                stops.note(curs, {Relay.name: problem})
+            else:
+                stops.clear(curs, Relay.name)
 
     def _participant(self, role: str) -> Participant:
         if role == TICKER_ROLE:

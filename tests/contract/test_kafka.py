@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from confluent_kafka import Producer as OtherProducer
 from psycopg.rows import dict_row
 
 from conftest import PARTITIONS
+from contract.test_kafka_input import canonical
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, OnKafka, engine_on, migrate
 from oms_es.audit.verify import verify
 from oms_es.demo.workload import Workload
@@ -284,18 +284,6 @@ def test_from_the_log_to_kafka_nothing_is_done_again(url: str, kafka: Config) ->
         while workers.loop.turn():
             pass
     assert latest(everything_on(kafka, STOCK_LEVELS)) == rows_as_json(url, "stock_levels", "sku || '@' || location")
-
-
-def canonical(number: int, **changes: Any) -> bytes:
-    order = {
-        "channel": "web",
-        "external_id": str(number),
-        "placed_at": "2026-01-01T00:00:00Z",
-        "currency": "EUR",
-        "lines": [{"line_id": "1", "sku": "A", "quantity": 1, "unit_price_minor": 100}],
-        "ship_to": {"country": "DE"},
-    }
-    return json.dumps({**order, **changes}).encode()
 
 
 def produced(kafka: Config, *payloads: bytes) -> None:

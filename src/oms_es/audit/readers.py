@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import psycopg
@@ -37,11 +38,13 @@ class Reader(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """`published`: up to where the log is told to Kafka, if it is."""
+    """`published`: up to where the log is published on Kafka, if it is. `others`: why those stopped that read no
+    events: the relay, and partitions of input from outside."""
 
     end: int
     published: int | None
     readers: tuple[Reader, ...]
+    others: Mapping[str, str] = MappingProxyType({})
 
     @property
     def behind(self) -> dict[str, int]:
@@ -49,7 +52,7 @@ class Standing(NamedTuple):
 
     @property
     def stopped(self) -> dict[str, str]:
-        return {name: why for reader in self.readers for name, why in reader.stopped.items()}
+        return {name: why for reader in self.readers for name, why in reader.stopped.items()} | dict(self.others)
 
 
 def standing(connection: Connection, interests: Interests) -> Standing:
@@ -65,11 +68,13 @@ def _standing(connection: Connection, interests: Interests) -> Standing:
     ends = _partition_ends(connection)
     positions = {role: _position(progress, ends, role) for role in interests}
     behind = _behind(connection, interests, progress, min(positions.values(), default=0))
-    readers = (
+    readers = [
         Reader(role, positions[role], behind[role], {name: why for name, why in stopped.items() if _is(name, role)})
         for role in interests
-    )
-    return Standing(_end(connection), _published(connection), tuple(readers))
+    ]
+    shown = {name for reader in readers for name in reader.stopped}
+    others = {name: why for name, why in stopped.items() if name not in shown}
+    return Standing(_end(connection), _published(connection), tuple(readers), others)
 
 
 def _is(name: str, role: str) -> bool:

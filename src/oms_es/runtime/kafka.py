@@ -22,6 +22,7 @@ from kafka import (  # type: ignore[import-untyped] # the library has no types; 
 )
 from kafka.errors import (  # type: ignore[import-untyped] # the same
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAlreadyExistsError,
@@ -33,6 +34,8 @@ from oms_es.runtime import kafka_records
 
 PUBLISH_SECONDS_MAX = 30.0
 """Our own deadline for a publish. The library's must never fire: its idempotent producer would wait for ever."""
+WATCH_SECONDS = 0.5
+"""How often a publish that takes long is looked after."""
 DELIVERY_MS_NEVER = 86_400_000
 LINGER_MS = 5
 BATCH_BYTES = 262_144
@@ -40,7 +43,9 @@ KEYS_CACHED_MAX = 200_000
 CLOSE_SECONDS_MAX = 5.0
 REQUEST_MS = 10_000
 REQUEST_BYTES_MAX = 50_000_000
-"""How large a message may be is for the brokers to say, which take requests of twice this size."""
+"""How large a message may be is for its topic to say; brokers take requests of twice this size."""
+MESSAGE_BYTES_MAX = 40_000_000
+"""Of the topics that we publish to: more than any event of ours has, and less than a request."""
 RECONNECT_MS_MAX = 1_000
 ANSWER_SECONDS = 0.002
 """How often it is looked whether an answer has come, by a client that has a thread of its own."""
@@ -89,10 +94,23 @@ class TooLarge(KafkaUnavailable):
     """A message is larger than the broker, or its topic, takes."""
 
 
+def too_large(message: Outgoing, what: str) -> TooLarge:
+    """What is published in order can be neither passed nor shortened: a person makes room for it."""
+    size = len(message.key) + len(message.value or b"") + sum(len(k) + len(v or b"") for k, v in message.headers)
+    return TooLarge(
+        f"{what} has {size:,} bytes, more than {message.place.topic} takes, and the relay goes no further; allow that "
+        f"much: `kafka-configs.sh --alter --topic {message.place.topic} --add-config "
+        f"max.message.bytes={MESSAGE_BYTES_MAX}`; then it goes on by itself"
+    )
+
+
 class Topic(NamedTuple):
+    """`bytes_max`: of a message; None leaves it to the brokers."""
+
     name: str
     partitions: int
     compacted: bool
+    bytes_max: int | None = None
 
 
 def connection(bootstrap: str, **security: Any) -> Config:
@@ -116,9 +134,32 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
+def _await(producer: Any, sent: Sequence[Any]) -> Any:
+    """The future to blame, if any message was not acknowledged: before others, of what is too large.
+
+    What is behind a batch that is too large may never be answered: a wait is looked after, and ends with that batch.
+    """
+    deadline = time.monotonic() + PUBLISH_SECONDS_MAX
+    while True:
+        try:
+            producer._accumulator.await_flush_completion(timeout=WATCH_SECONDS)  # noqa: SLF001 - `flush` begins, and waits
+        except KafkaTimeoutError:
+            pass
+        else:
+            break
+        if time.monotonic() > deadline or any(_is_too_large(future.exception) for future in sent):
+            break
+        producer._accumulator.begin_flush()  # noqa: SLF001 - every wait ends what it began
+    failed = [future for future in sent if not future.succeeded()]
+    return next((future for future in failed if _is_too_large(future.exception)), failed[0] if failed else None)
+
+
+def _is_too_large(error: BaseException | None) -> bool:
+    return isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)
+
+
 def _unpublished(error: BaseException | None, said: str) -> KafkaUnavailable:
-    too_large = isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)
-    return (TooLarge if too_large else KafkaUnavailable)(f"not published: {said}")
+    return (TooLarge if _is_too_large(error) else KafkaUnavailable)(f"not published: {said}")
 
 
 class Publisher:
@@ -142,8 +183,7 @@ class Publisher:
             producer._accumulator.begin_flush()  # noqa: SLF001 - `flush` begins, and waits
             producer._sender.wakeup()  # noqa: SLF001 - the same
             meanwhile()
-            producer._accumulator.await_flush_completion(timeout=PUBLISH_SECONDS_MAX)  # noqa: SLF001 - the same
-            failed = next((future for future in sent if not future.succeeded()), None)
+            failed = _await(producer, sent)
         except (KafkaError, OSError, AssertionError) as error:
             self.discard()
             raise _unpublished(error, f"{type(error).__name__}: {error}") from error
@@ -242,6 +282,8 @@ class Publisher:
                 max_block_ms=REQUEST_MS,
                 metrics_enabled=False,
             )
+            # the library (3.0.12) splits what is too large, and then waits for ever for what it split; callers halve
+            self._producer._sender._can_split = lambda _batch, _error: False  # noqa: SLF001 - nothing public says so
         return self._producer
 
 
@@ -273,8 +315,7 @@ def _created(admin: Any, topics: Sequence[Topic], replicas: int) -> list[str]:
 
 
 def _options(topic: Topic, replicas: int) -> dict[str, Any]:
-    return {
-        "num_partitions": topic.partitions,
-        "replication_factor": replicas,
-        "configs": {"cleanup.policy": "compact" if topic.compacted else "delete"},
-    }
+    configs = {"cleanup.policy": "compact" if topic.compacted else "delete"}
+    if topic.bytes_max is not None:
+        configs["max.message.bytes"] = str(topic.bytes_max)
+    return {"num_partitions": topic.partitions, "replication_factor": replicas, "configs": configs}

@@ -19,7 +19,7 @@ from sqlalchemy import Column, DateTime, Table
 from oms_es.runtime.changes import CHANGES, MARK_CHANGED, key_text
 from oms_es.runtime.codec import opened
 from oms_es.runtime.dead_letters import DEAD_LETTERS, Header, headers_of
-from oms_es.runtime.kafka import Outgoing, Place, Publisher, TooLarge, partition_of
+from oms_es.runtime.kafka import Outgoing, Place, Publisher, TooLarge, partition_of, too_large
 from oms_es.runtime.recorder import EVENTS, TRACKING
 from oms_es.runtime.relay import RELAY
 from oms_es.runtime.wire import CONSTANT_HEADERS, sequence
@@ -66,6 +66,7 @@ class StateOutlet:
     def __init__(self, publisher: Publisher, states: Sequence[State]) -> None:
         self.publisher = publisher
         self.states = {state.table.name: state for state in states}
+        self._limit = TOLD_MAX  # less while something in the next batch is too large
         self._partitions: Mapping[str, int] = {}
 
     def begin(self, session: psycopg.Connection[Any], _epoch: int) -> None:
@@ -77,7 +78,7 @@ class StateOutlet:
     def publish(self, session: psycopg.Connection[Any]) -> int:
         changes = session.execute(
             f"SELECT projection, key, position FROM {CHANGES} WHERE projection = ANY(%s) ORDER BY position LIMIT %s",
-            [list(self.states), TOLD_MAX],
+            [list(self.states), self._limit],
         ).fetchall()
         if not changes:
             return 0
@@ -85,7 +86,15 @@ class StateOutlet:
         for name, state in self.states.items():
             keys = {key: position for projection, key, position in changes if projection == name}
             messages += self._messages(session, state, keys)
-        self.publisher.publish(messages)
+        try:
+            self.publisher.publish(messages)
+        except TooLarge as error:
+            if len(messages) == 1:
+                key, name = messages[0].key.decode(), changes[0][0]
+                raise too_large(messages[0], f"the row {key} of {name}") from error
+            self._limit = len(messages) // 2
+            return self.publish(session)
+        self._limit = min(TOLD_MAX, 2 * self._limit)
         session.execute(
             f"DELETE FROM {CHANGES} AS c "
             "USING unnest(%s::text[], %s::text[], %s::bigint[]) AS told(projection, key, at) "

@@ -17,7 +17,7 @@ import psycopg
 import structlog
 
 from oms_es.runtime import metrics
-from oms_es.runtime.kafka import KafkaUnavailable, Outgoing, Place
+from oms_es.runtime.kafka import KafkaUnavailable, Outgoing, Place, TooLarge, too_large
 from oms_es.runtime.kafka_reading import TopicReplaced
 from oms_es.runtime.log import Bell
 from oms_es.runtime.recorder import APPEND_LOCK, EVENTS
@@ -186,11 +186,17 @@ class Relay:
         outlets: Sequence[Outlet],
         check: Callable[[Any], None] = lambda _session: None,
         timing: Timing = REAL,
+        note: Callable[[str], None] = lambda _problem: None,
     ) -> None:
-        """`check` raises TopicReplaced if a topic is not the one that was published to before."""
+        """`check` raises TopicReplaced if a topic is not the one that was published to before.
+
+        `note` is given what stops it, for whoever asks another process, and "" when it goes on.
+        """
         self.check = check
+        self.note = note
         self.timing = timing
         self.problem = ""
+        self._noted = False  # whoever was the relay before may have stopped
         self._checked = -CHECK_SECONDS
         self.leadership = leadership
         self.publisher = publisher
@@ -206,6 +212,10 @@ class Relay:
             return 0
         try:
             return self._publish()
+        except TooLarge as error:
+            self._begun = False
+            self._report(str(error))
+            raise
         except KafkaUnavailable:
             self._begun = False  # begin again where the position is stored
             raise
@@ -231,9 +241,32 @@ class Relay:
             for outlet in self.outlets:
                 outlet.begin(session, self.leadership.epoch)
             self._begun = True
-        published = [outlet.publish(session) for outlet in self.outlets]
+        published = self._published(session)
         metrics.RELAY_PUBLISHED.inc(sum(published))
+        if self.problem or not self._noted:
+            self._report("")
         return max(published)
+
+    def _published(self, session: Any) -> list[int]:
+        """What one outlet cannot publish holds up no other. Raises TooLarge after the others had their turn."""
+        published, refused = [0], None
+        for outlet in self.outlets:
+            try:
+                published.append(outlet.publish(session))
+            except TooLarge as error:
+                refused = refused or error
+        if refused:
+            raise refused
+        return published
+
+    def _report(self, problem: str) -> None:
+        """What stops it, or "" if nothing does any more."""
+        if problem and problem != self.problem:
+            log.critical("relay stopped", reason=problem)
+        if problem != self.problem or not self._noted:
+            self.note(problem)
+        self.problem, self._noted = problem, True
+        metrics.STOPPED.labels(self.name).set(int(bool(problem)))
 
     def _look_at_the_topics(self, session: Any) -> None:
         """What was published since the last look is in the topics of before, or in the one that a person accepts."""
@@ -242,21 +275,15 @@ class Relay:
         try:
             self.check(session)
         except TopicReplaced as replaced:
-            if not self.problem:
-                log.critical("relay stopped", reason=str(replaced))
-            self.problem = str(replaced)
-            metrics.STOPPED.labels(self.name).set(1)
+            self._report(str(replaced))
             raise KafkaUnavailable(self.problem) from replaced
-        if self.problem:
-            self.problem, self._begun = "", False
-            metrics.STOPPED.labels(self.name).set(0)
         self._checked = self.timing.monotonic()
 
     def _stand_by(self, error: Exception) -> None:
         log.warning("relay stands by", reason=str(error))
         self.publisher.discard()
         self.leadership.resign()
-        self._begun = False
+        self._begun = self._noted = False
 
 
 class Books(Protocol):
@@ -343,6 +370,7 @@ class EventOutlet:
         self.topics = topics
         self.books = books
         self.position = self.epoch = 0
+        self._limit = RELAYED_MAX  # less while something in the next batch is too large
         self._partitions: Mapping[str, int] = {}
         self._last: Mapping[Place, int] = {}
         self._ahead: Batch | None = None
@@ -376,12 +404,28 @@ class EventOutlet:
         batch, self._ahead = self._ahead or self._read(session, self.position, self._last), None
         if not batch.messages:
             return 0
-        self.publisher.publish(batch.messages, lambda: self._look_ahead(session, batch))
+        try:
+            self.publisher.publish(batch.messages, lambda: self._look_ahead(session, batch))
+        except TooLarge as error:
+            return self._with_less(session, batch, error)
+        self._limit = min(RELAYED_MAX, 2 * self._limit)
         places = {message.place: batch.last[message.place] for message in batch.messages}
         self.books.save(session, self.epoch, self.position, batch.position, places)
         self._last, self.position = batch.last, batch.position
         metrics.RELAY_POSITION.set(batch.position)
         return len(batch.messages)
+
+    def _with_less(self, session: Any, batch: Batch, error: TooLarge) -> int:
+        """Halved, so that everything before what is too large is published and saved. Raises TooLarge for that."""
+        self._ahead = None
+        if len(batch.messages) == 1:
+            headers = dict(batch.messages[0].headers)
+            version = (headers["ce_streamversion"] or b"").decode()
+            name, stream = (headers["ce_type"] or b"").decode(), batch.messages[0].key.decode()
+            what = f"event {name}, version {version} of {stream} at position {batch.position},"
+            raise too_large(batch.messages[0], what) from error
+        self._limit = len(batch.messages) // 2
+        return self.publish(session)
 
     def _look_ahead(self, session: Any, batch: Batch) -> None:
         """Get the next batch ready while the brokers write this one, if there is sure to be one."""
@@ -389,7 +433,7 @@ class EventOutlet:
             self._ahead = self._read(session, batch.position, batch.last)
 
     def _read(self, session: Any, after: int, last: Mapping[Place, int]) -> Batch:
-        rows, places = self.books.events(session, after, RELAYED_MAX), dict(last)
+        rows, places = self.books.events(session, after, self._limit), dict(last)
         messages = [self._outgoing(row, places) for row in rows]
         return Batch(messages, rows[-1].notification_id if rows else after, places)
 

@@ -1,7 +1,7 @@
 """Why readers stopped, kept for whoever asks another process than theirs.
 
 Invariant: a reader counts as stopped exactly as long as its position is where it was when it stopped: once repaired, it
-moves on.
+moves on. The relay, which has no position among theirs, says itself that it goes on.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ CURRENT = f"SELECT name, why FROM {STOPS} WHERE position = {_WHERE} ORDER BY nam
 def note(cursor: psycopg.Cursor[Any], reasons: Mapping[str, str]) -> None:
     """By the name of each reader."""
     cursor.execute(NOTE, [list(reasons), [why[:WHY_CHARACTERS_MAX] for why in reasons.values()]])
+
+
+def clear(cursor: psycopg.Cursor[Any], name: str) -> None:
+    """It goes on."""
+    cursor.execute(f"DELETE FROM {STOPS} WHERE name = %s", [name])
 
 
 def current(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, str]:
