@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from oms_es.simulation.life import lived
+from oms_es.simulation.rounds import contradictions, lived
 from oms_es.simulation.scenario import (
     MINUTES,
     ON_ALL,
@@ -66,7 +66,8 @@ def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
 
 def _actions(chance: Random, profile: Profile, seconds: float, clients: int) -> tuple[Action, ...]:
     draw = drawn(chance, profile, seconds, clients)
-    actions = [*asked(draw), *(lived(draw) if profile.life else ())]
+    more = [*(lived(draw) if profile.life else ()), *(contradictions(draw) if profile.contradicted else ())]
+    actions = [*asked(draw), *more]
     return tuple(sorted(actions, key=lambda action: action.at))
 
 

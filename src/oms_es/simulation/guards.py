@@ -27,6 +27,7 @@ from oms_es.runtime.relay import RELAYED_MAX, EventOutlet
 from oms_es.runtime.store import Store
 from oms_es.runtime.wire import position_of
 from oms_es.schemas.order import PlaceOrder, RecordReservation
+from oms_es.schemas.payment import RecordReport
 from oms_es.schemas.stock import ExpireReservation
 from oms_es.simulation.campaign import campaign
 from oms_es.simulation.database import (
@@ -278,6 +279,26 @@ def takes_every_report(decider: Decider[Any]) -> Decider[Any]:
     return replace(decider, decide=decide)
 
 
+def believes_every_amount(decider: Decider[Any]) -> Decider[Any]:
+    """What a report says of its amount and its currency is taken to be what was asked for."""
+
+    def decide(state: Payment, command: Any) -> Iterable[Any]:
+        if isinstance(command, RecordReport) and command.operation in ("authorize", "capture"):
+            command = command.model_copy(update={"amount_minor": None, "currency": None})
+        return decider.decide(state, command)
+
+    return replace(decider, decide=decide)
+
+
+def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
+    """What is said of an order before the order itself is passed over."""
+
+    def decide(state: Any, command: Any) -> Iterable[Any]:
+        return () if state.placed is None and getattr(command, "keep", False) else decider.decide(state, command)
+
+    return replace(decider, decide=decide)
+
+
 def _with(change: Callable[[Decider[Any]], Decider[Any]], category: str) -> Callable[[Kit], Kit]:
     return lambda kit: replace(
         kit, deciders=tuple(change(decider) if decider.category == category else decider for decider in kit.deciders)
@@ -394,6 +415,20 @@ GUARDS: tuple[Guard, ...] = (
         "`aggregates/payment.py`",
         "a callback told twice is money twice",
         _with(takes_every_report, "payment"),
+    ),
+    Guard(
+        "amount and currency of a report compared with what was asked",
+        "`aggregates/payment_reports.py`",
+        "whoever can say that a payment is held has it held, and what the provider holds is not in the log",
+        _with(believes_every_amount, "payment"),
+        "hostile",
+    ),
+    Guard(
+        "reports kept that come before their order",
+        "`aggregates/order_elsewhere.py`",
+        "what a channel has shipped or cancelled already is shipped again",
+        _with(keeps_no_report, "order"),
+        "life",
     ),
     Guard(
         "halving down to the culprit",

@@ -35,8 +35,6 @@ from oms_es.simulation.scenario import Action, Tells
 from oms_es.simulation.workload import ADDRESS, EPOCH, PRICE_MINOR, Draw
 
 SET, PHONE = "set", "phone"
-THEMES_SHARE = 0.3
-"""How often a seed draws each of what may happen."""
 ODD_STATUSES = (
     "unknown",
     "pre_transit",
@@ -422,10 +420,3 @@ LIFE: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     presales_that_lapse,
     what_is_late,
 )
-
-
-def lived(draw: Draw) -> Iterator[Action]:
-    """A few of all that may happen."""
-    for some in LIFE:
-        if draw.likely(THEMES_SHARE):
-            yield from some(draw)

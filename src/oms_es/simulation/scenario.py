@@ -121,6 +121,8 @@ class Profile:
     seconds: float | None = None
     life: bool = False
     """Whether all that happens to orders and stock beside buying and selling happens, too."""
+    contradicted: bool = False
+    """Whether the provider also says what is not so; as `life` it does now and then."""
     mended: tuple[int, int] = (0, 0)
     """From, to: how often a read model is changed by hand, and rebuilt a while later."""
     written: float = 0.1
@@ -139,6 +141,16 @@ PROFILES: Mapping[str, Profile] = {
             World(0.1, 0.15, 0.15, 0.15, 0.02, lost=0.02, exception=0.05, returned=0.03, refused=0.03, stubborn=0.3),
             0.15,
             skew_seconds=20.0,
+        ),
+        Profile(
+            "hostile",
+            {"engine": 5, "engines": 5, "workers": 2},
+            (2, 4),
+            (2, 10),
+            World(0.1, 0.15, 0.15, 0.15, 0.02, lost=0.02, exception=0.05, returned=0.03, refused=0.03, stubborn=0.3),
+            0.15,
+            skew_seconds=20.0,
+            contradicted=True,
         ),
         Profile(
             "kafka",
