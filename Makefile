@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history faults mutants kafka reference schemas release tag format clean
+.PHONY: demo test check coverage guards soak bench history faults mutants kafka reference schemas docs release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -79,6 +79,13 @@ kafka: $(VENV)/.synced
 
 reference schemas: $(VENV)/.synced
 	@$(VENV)/bin/oms-es reference write
+
+# Where npm is missing, the site shows diagrams as text.
+docs: $(VENV)/.synced
+	$(UV) sync --locked --quiet --inexact --group docs --python $(VENV)/bin/python
+	@if command -v npm >/dev/null; then npm ci --silent --ignore-scripts --prefix ops/docs; \
+		else echo "npm is not installed: diagrams will be shown as text" >&2; fi
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --clean
 
 # What is published, and a database as this version makes it: both are kept for ever. Commit them, then `make tag`.
 release: reference

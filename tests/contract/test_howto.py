@@ -249,7 +249,9 @@ def test_every_command_and_variable_that_a_page_names_exists() -> None:
     words = "\n".join(page.read_text() for page in HOWTO.glob("*.md"))
     for variable in set(re.findall(r"OMS_[A-Z_]+[A-Z]", words)):
         assert variable.removeprefix("OMS_").lower() in Settings.model_fields, variable
-    reference = (REPOSITORY / "docs" / "reference" / "commands.md").read_text()
+    generated = REPOSITORY / "docs" / "reference"
+    pages = (generated / "commands.md", *(generated / "commands").glob("*.md"))
+    reference = "\n".join(page.read_text() for page in pages)
     for command in set(re.findall(r"(?:`|^\$ |^)oms-es ((?:dead-letters )?[a-z][a-z-]*)", words, re.MULTILINE)):
         assert f"`oms-es {command}`" in reference, command
     metrics = (REPOSITORY / "docs" / "reference" / "metrics.md").read_text()

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from oms_es import cli
+from oms_es.app import PROJECTIONS
 from oms_es.failures import FAILURES, MEANINGS, Code
-from oms_es.reference import pages
+from oms_es.reference import pages, read_models
 from oms_es.reference.json_schemas import messages
 from oms_es.settings import Settings
 from oms_es.workers import ROLES
@@ -49,12 +50,32 @@ def test_every_exit_code_has_a_meaning_and_its_failures(code: Code) -> None:
 
 
 def test_every_command_is_there_and_none_is_cut_short() -> None:
-    page = pages.commands(cli.app)
-    for command in ("run", "worker", "orders import", "dead-letters replay", "reference check"):
-        assert f"`oms-es {command}`" in page
+    found = pages.commands(cli.app)
+    page = found["commands.md"]
+    for command in ("run", "worker"):
+        assert f"## `oms-es {command}`" in page
+    for command in ("orders import", "dead-letters replay", "reference check"):
+        group = command.partition(" ")[0]
+        assert f"(commands/{group}.md)" in page
+        assert f"## `oms-es {command}`" in found[f"commands/{group}.md"]
     assert "* `worker`: Run some roles on Kafka until SIGTERM or SIGINT, beside any number of others.\n" in page
 
 
 def test_every_role_and_every_message_is_there() -> None:
     assert set(ROLES) <= set(cells(pages.roles()))
     assert {f"[{m.name}](schemas/{m.name}.json)" for m in messages()} <= set(cells(pages.message_index(messages())))
+
+
+def test_the_data_dictionary_has_every_read_model_with_its_purpose_and_every_column() -> None:
+    sections = dict(part.split("\n\n", 1) for part in read_models.read_models().split("\n## ")[1:])
+    assert set(sections) == {projection.name for projection in PROJECTIONS}
+    for projection in PROJECTIONS:
+        purpose, _, columns = sections[projection.name].partition("\n\n")
+        assert purpose.endswith("."), projection.name
+        assert set(cells(columns)) - {"column", "---"} == {column.name for column in projection.table.columns}
+
+
+def test_the_data_dictionary_says_units_and_joins() -> None:
+    payments = cells(read_models.read_models().partition("\n## payments\n")[2].partition("\n## ")[0])
+    assert payments["captured_minor"][3] == "minor units of the currency"
+    assert payments["order_id"][4] == "`order_status`"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from oms_es.reference import asyncapi, pages
+from oms_es.reference import asyncapi, pages, read_models
 from oms_es.reference.asyncapi import SCHEMAS
 from oms_es.reference.json_schemas import messages
 from oms_es.reference.releases import as_text
@@ -31,8 +31,9 @@ def contents(app: typer.Typer) -> Mapping[str, str]:
         "roles.md": pages.roles(),
         "settings.md": pages.settings(),
         "metrics.md": pages.metrics_page(),
-        "commands.md": pages.commands(app),
+        **pages.commands(app),
         "exit-codes.md": pages.exit_codes(),
+        "read-models.md": read_models.read_models(),
     }
 
 
@@ -50,8 +51,9 @@ def write(directory: Path, wanted: Mapping[str, str]) -> list[str]:
 
 
 def stale(directory: Path, wanted: Mapping[str, str]) -> list[str]:
-    """Files that are missing, differ, or describe a message that is no more."""
-    there = {f"{SCHEMAS}/{file.name}" for file in (directory / SCHEMAS).glob("*.json")}
+    """Files that are missing, differ, or describe a message or a command that is no more."""
+    found = (*(directory / SCHEMAS).glob("*.json"), *(directory / "commands").glob("*.md"))
+    there = {file.relative_to(directory).as_posix() for file in found}
     differ = {name for name, text in wanted.items() if not _is(directory / name, text)}
     return sorted(differ | (there - set(wanted)))
 

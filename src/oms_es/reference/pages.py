@@ -27,8 +27,8 @@ def settings() -> str:
         (f"`OMS_{name.upper()}`", _unit(name, field), _default(field), _told(field))
         for name, field in Settings.model_fields.items()
     ]
-    return _page(
-        "Settings", "Environment variables; every command reads them.", _table("variable, unit, default, meaning", rows)
+    return page(
+        "Settings", "Environment variables; every command reads them.", table("variable, unit, default, meaning", rows)
     )
 
 
@@ -68,26 +68,41 @@ def metrics_page() -> str:
     text = (
         "Served at `/metrics` where `OMS_METRICS_PORT` is set; "
         "`/livez` and `/readyz` beside it answer 200, or 503 and why.\n\n"
-        + _table("metric, type, labels, meaning", rows)
+        + table("metric, type, labels, meaning", rows)
     )
-    return _page("Metrics", "", text)
+    return page("Metrics", "", text)
 
 
-def commands(app: typer.Typer) -> str:
+def commands(app: typer.Typer) -> dict[str, str]:
+    """`commands.md` has what stands alone and lists the groups; each group of commands has a page of its own."""
     command = typer.main.get_command(app)
     _tell_whole(command)
     hidden = list(_without_hidden(command, ""))
-    text = get_docs_for_click(
-        obj=command, ctx=typer.Context(command, info_name="oms-es"), name="oms-es", title="Commands"
-    )
-    body = text.removeprefix("# Commands\n\n").rstrip()
-    told = (
-        "\n\n## Commands that the engine gives\n\n"
+    groups = {name: one for name, one in command.commands.items() if hasattr(one, "commands")}  # type: ignore[attr-defined]
+    for name in groups:
+        del command.commands[name]  # type: ignore[attr-defined]
+    listed = [(f"[`oms-es {name}`](commands/{name}.md)", _one_line(one.help or "")) for name, one in groups.items()]
+    alone = (
+        f"{_described(command, 'oms-es')}\n\n## Groups of commands\n\n{table('group, meaning', listed)}"
+        "\n## Commands that the engine gives\n\n"
         "Only consumers, gateways and the ticker give these, and `--help` does not list them. "
         "To repair something by hand, add `--as-system`: the command is logged, and its events keep who gave it.\n\n"
-        + _table("command, meaning", hidden)
+        + table("command, meaning", hidden)
     )
-    return _page("Commands", "", re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE) + told)
+    grouped = {
+        f"commands/{name}.md": page(f"`oms-es {name}`", "", _of_group(one, name)) for name, one in groups.items()
+    }
+    return {"commands.md": page("Commands", "", alone), **grouped}
+
+
+def _of_group(group: Any, name: str) -> str:
+    return re.sub(r"^###", "##", _described(group, f"oms-es {name}"), flags=re.MULTILINE)
+
+
+def _described(command: Any, name: str) -> str:
+    """Without its title, which the page has."""
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name=name), name=name, title="Commands")
+    return re.sub(r"[ \t]+$", "", text.removeprefix("# Commands\n\n").rstrip(), flags=re.MULTILINE)
 
 
 def _without_hidden(command: Any, prefix: str) -> Iterator[tuple[str, str]]:
@@ -115,7 +130,7 @@ def exit_codes() -> str:
         kinds[code] += [f"`{failure.__name__}`: {_first_line(failure)}" for failure in failures]
     rows = [(f"{code.value}", code.name, MEANINGS[code], "<br>".join(kinds[code])) for code in Code]
     told = "Of every command. What went wrong is one line on stderr, with what to do next."
-    return _page("Exit codes", told, _table("code, name, meaning, among them", rows))
+    return page("Exit codes", told, table("code, name, meaning, among them", rows))
 
 
 def _first_line(failure: type[Exception]) -> str:
@@ -124,11 +139,11 @@ def _first_line(failure: type[Exception]) -> str:
 
 def message_index(messages: Sequence[Described]) -> str:
     parts = [
-        _page(
+        page(
             "Topics and messages",
             "What you read is open: ignore fields that you do not know, and events whose name you do not know. What "
             "you send is closed. The same for programs: [asyncapi.json](asyncapi.json).",
-            _table(
+            table(
                 "topic, partitions, kept",
                 [(f"`{t.name}`", t.partitions, _kept(compacted=t.compacted)) for t in topics()],
             ),
@@ -138,7 +153,7 @@ def message_index(messages: Sequence[Described]) -> str:
         found = [message for message in messages if message.topic == topic.name]
         rows = [(f"[{message.name}](schemas/{message.name}.json)", _one_line(message.description)) for message in found]
         if rows:
-            parts.append(f"\n## {topic.name}\n\n{_table('message, meaning', rows)}")
+            parts.append(f"\n## {topic.name}\n\n{table('message, meaning', rows)}")
     return "".join(parts)
 
 
@@ -152,7 +167,7 @@ def roles() -> str:
         "What `oms-es worker` runs, each a consumer group by its own name; "
         "`oms-es relay` runs beside them, with a second one that stands by."
     )
-    return _page("Roles", told, _table("role, reads, groups", rows))
+    return page("Roles", told, table("role, reads, groups", rows))
 
 
 def _inputs(role: str) -> str:
@@ -163,14 +178,14 @@ def _groups(role: str) -> Iterator[str]:
     yield from (f"`{name}`" for name, roles in GROUPS_OF_ROLES.items() if role in roles)
 
 
-def _page(title: str, told: str, body: str) -> str:
+def page(title: str, told: str, body: str) -> str:
     return (
         "\n".join(part for part in (f"{GENERATED}\n# {title}\n", f"{told}\n" if told else "", body.rstrip()) if part)
         + "\n"
     )
 
 
-def _table(columns: str, rows: Iterable[Sequence[Any]]) -> str:
+def table(columns: str, rows: Iterable[Sequence[Any]]) -> str:
     names = columns.split(", ")
     lines = [names, ["---"] * len(names), *rows]
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines) + "\n"
