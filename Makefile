@@ -49,7 +49,7 @@ coverage: $(VENV)/.synced
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 guards: $(VENV)/.synced
-	$(RUN) pytest tests/simulation/test_guards.py -v
+	$(RUN) pytest tests/system/simulation/test_guards.py -v
 
 # Half of the time for the simulation, half for anything that anybody may ask for.
 soak: $(VENV)/.synced
@@ -57,8 +57,8 @@ soak: $(VENV)/.synced
 		$(VENV)/bin/oms-es simulate --soak $$(($(SECONDS) / 2 / $(words $(PROFILE)))) \
 			--seeds $$(date +%s)..9999999999 --profile $$profile || exit 1; done
 	@until=$$(($$(date +%s) + $(SECONDS) / 2)); while [ $$(date +%s) -lt $$until ]; do \
-		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/whole/test_anything.py || exit 1; done
-	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header tests/whole/test_inputs.py -k accepted
+		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/system/in_memory/test_anything.py || exit 1; done
+	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header tests/system/in_memory/test_inputs.py -k accepted
 
 bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
@@ -68,14 +68,14 @@ history: $(VENV)/.synced
 	@$(VENV)/bin/python bench/history.py $(BENCH)
 
 faults: $(VENV)/.synced
-	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/faults
+	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/system/faults
 
 mutants: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --group mutants --python $(VENV)/bin/python
 	@$(VENV)/bin/python bench/mutants.py --children $(CHILDREN) --sample $(SAMPLE) $(BENCH) -- $(MUTANTS)
 
 kafka: $(VENV)/.synced
-	@$(RUN) oms_es.runtime.kafka_broker
+	@$(RUN) oms_es.kafka.dev_broker
 
 reference schemas: $(VENV)/.synced
 	@$(VENV)/bin/oms-es reference write
@@ -90,7 +90,7 @@ docs: $(VENV)/.synced
 # What is published, and a database as this version makes it: both are kept for ever. Commit them, then `make tag`.
 release: reference
 	@$(VENV)/bin/oms-es reference release
-	@$(VENV)/bin/python tests/upgrades/keep.py $(VERSION)
+	@$(VENV)/bin/python tests/integration/upgrades/keep.py $(VERSION)
 
 tag:
 	@test -z "$$(git status --porcelain)" || { echo "commit first: a tag names what is committed" >&2; exit 1; }

@@ -28,12 +28,12 @@ from rich.console import Console
 from rich.table import Table
 
 from oms_es.app import engine_on
-from oms_es.audit import queries
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.completejourney import PACKAGE, UNITS_MAX, baskets
 from oms_es.demo.workload import in_batches
 from oms_es.kernel import Command
-from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.logging import configure_logging
+from oms_es.processing.logging import configure_logging
+from oms_es.reports import queries
 from oms_es.schemas.stock import ReceiveStock
 
 ORDERS = 7_000

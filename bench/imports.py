@@ -23,11 +23,11 @@ from pathlib import Path
 from bench.measure import Measure, run
 
 from oms_es.app import engine_on
-from oms_es.audit import queries
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.kernel import Command
-from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.loop import FeedReader
-from oms_es.schemas.location import OpenLocation
+from oms_es.processing.loop import FeedReader
+from oms_es.reports import queries
+from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.stock import ReceiveStock
 
 FEW, MANY = 2_000, 20_000

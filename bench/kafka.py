@@ -33,19 +33,21 @@ from kafka import KafkaConsumer  # type: ignore[import-untyped] # the library ha
 from kafka import TopicPartition as Partition
 
 from oms_es.app import migrate
-from oms_es.consumers import order_progress, sourcing, stock_allocator
-from oms_es.runtime import kafka_records
-from oms_es.runtime.codec import Cause
-from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.kafka import Config, Outgoing, Place, Publisher, connection, create_topics
-from oms_es.runtime.kafka_broker import Broker
-from oms_es.runtime.log import READ_MAX
-from oms_es.runtime.relay import RELAY, RELAYED_MAX, EventOutlet
-from oms_es.runtime.wire import place_of
+from oms_es.app.workers import Workers, topics
+from oms_es.consumers.order import order_progress
+from oms_es.consumers.sourcing import sourcing
+from oms_es.consumers.stock import stock_allocator
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.kafka import records as kafka_records
+from oms_es.kafka.client import Config, Outgoing, Place, Publisher, connection, create_topics
+from oms_es.kafka.cloudevents import place_of
+from oms_es.kafka.dev_broker import Broker
+from oms_es.kafka.relay import RELAY, RELAYED_MAX, EventOutlet
 from oms_es.schemas import stock as s
-from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
-from oms_es.workers import Workers, topics
+from oms_es.store.codec import Cause
+from oms_es.store.log import READ_MAX
 
 EVENTS = 60_000
 PER_TURN = 10_000

@@ -23,28 +23,21 @@ import psycopg
 from bench.measure import Measure, fresh_database, peak_memory, run
 
 from oms_es.app import Engine, engine_on
-from oms_es.audit import queries
-from oms_es.consumers import order_progress, sourcing, stock_allocator
+from oms_es.consumers.order import order_progress
+from oms_es.consumers.sourcing import sourcing
+from oms_es.consumers.stock import stock_allocator
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.kernel import Command, Projection
-from oms_es.projections import (
-    backorder_queue,
-    carrier_rates,
-    items,
-    location_load,
-    locations,
-    order_locations,
-    order_status,
-    order_timeline,
-    sourcing_rules,
-    stock_levels,
-)
-from oms_es.runtime.codec import Cause
-from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.log import READ_MAX
-from oms_es.runtime.recorder import EVENTS
-from oms_es.schemas.location import OpenLocation
+from oms_es.projections.catalog import carrier_rates, items, location_load, locations, sourcing_rules
+from oms_es.projections.order import backorder_queue, order_locations, order_status, order_timeline
+from oms_es.projections.stock import stock_levels
+from oms_es.reports import queries
+from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
+from oms_es.store.codec import Cause
+from oms_es.store.log import READ_MAX
+from oms_es.store.recorder import EVENTS
 
 SKUS = 500
 PLACES = ("berlin", "lyon", "milan")

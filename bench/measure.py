@@ -16,8 +16,8 @@ from psycopg.sql import SQL, Identifier
 from rich.console import Console
 from rich.table import Table
 
-from oms_es.runtime.logging import configure_logging
-from oms_es.runtime.memory import collect_seldom
+from oms_es.processing.garbage import collect_seldom
+from oms_es.processing.logging import configure_logging
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def try_some(options: argparse.Namespace) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("patterns", nargs="*", help="names of changed rules, like 'oms_es.aggregates.rma*'")
+    parser.add_argument("patterns", nargs="*", help="names of changed rules, like 'oms_es.aggregates.returns.rma*'")
     parser.add_argument("--sample", type=sampled, default=SAMPLE, help="how many are tried, a number or `all`")
     parser.add_argument("--seed", type=int, default=SEED, help="which are drawn")
     parser.add_argument("--children", type=int, default=2, help="how many at a time")

@@ -25,14 +25,14 @@ import psycopg
 from bench.measure import Measure, fresh_database, peak_memory, run
 from psycopg.conninfo import conninfo_to_dict
 
-from oms_es.aggregates import stock
+from oms_es.aggregates.stock import decider as stock
 from oms_es.app import migrate
-from oms_es.runtime.codec import Cause
-from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.recorder import Advance, Recorder, datastore_of
-from oms_es.runtime.store import Store
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.schemas import stock as s
 from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.codec import Cause
+from oms_es.store.recorder import Advance, Recorder, datastore_of
+from oms_es.store.store import Store
 
 SKUS = 1_000
 BATCH = 500

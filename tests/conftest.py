@@ -19,12 +19,12 @@ from kafka import KafkaAdminClient  # type: ignore[import-untyped] # the library
 from psycopg.sql import SQL, Identifier
 
 from oms_es.app import migrate
-from oms_es.cli import main
-from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.kafka import Config, connection, create_topics
-from oms_es.runtime.kafka_broker import Broker, BrokerUnavailable
-from oms_es.runtime.logging import configure_logging
-from oms_es.workers import topics
+from oms_es.app.workers import topics
+from oms_es.cli.main import main
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.kafka.client import Config, connection, create_topics
+from oms_es.kafka.dev_broker import Broker, BrokerUnavailable
+from oms_es.processing.logging import configure_logging
 
 SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
 PARTITIONS = 3

@@ -18,10 +18,10 @@ from pydantic_core import from_json, to_json
 
 from oms_es.kernel import Command, Refused, stream_fields
 from oms_es.schemas import order as o
-from oms_es.schemas import order_returns as x
-from oms_es.schemas import rma as r
-from oms_es.schemas import serial as n
 from oms_es.schemas import stock as s
+from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.returns import rma as r
 
 OWN_IDS: Mapping[type[Command], str] = {
     s.ReceiveStock: "receipt_id",

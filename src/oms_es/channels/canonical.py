@@ -3,7 +3,7 @@
 Whatever comes after an order names it as the channel does, and may come before it: then it waits for the order.
 
 Invariant: what every dialect is mapped to passes the same door as an order that is written here, which is the door of
-the command itself (schemas/types.py): it can be kept, projected and added up. Closed and strict.
+the command itself (schemas/values/types.py): it can be kept, projected and added up. Closed and strict.
 """
 
 from __future__ import annotations
@@ -17,15 +17,8 @@ from pydantic_core import from_json, to_json
 from oms_es.channels.errors import BadInput, bad_input
 from oms_es.door import brought_in
 from oms_es.kernel import Command, Message
-from oms_es.schemas.order import (
-    AmendOrder,
-    CancelOrder,
-    PlaceOrder,
-    RecordChannelRefund,
-    RecordFulfilment,
-    order_id_of,
-)
-from oms_es.schemas.types import Channel, Identifier
+from oms_es.schemas.order import AmendOrder, CancelOrder, PlaceOrder, RecordChannelRefund, RecordFulfilment, order_id_of
+from oms_es.schemas.values.types import Channel, Identifier
 
 DIALECT = "canonical"
 LATER: Mapping[str, type[Command]] = {

@@ -28,7 +28,6 @@ from oms_es.channels.shopify_order import (
     RefundTold,
     ShopifyOrder,
 )
-from oms_es.schemas.currency import to_minor
 from oms_es.schemas.order import (
     NOWHERE,
     AmendOrder,
@@ -39,7 +38,8 @@ from oms_es.schemas.order import (
     RecordFulfilment,
     order_id_of,
 )
-from oms_es.schemas.types import TEXT_LENGTH_MAX, YEARS, Moment
+from oms_es.schemas.values.currency import to_minor
+from oms_es.schemas.values.types import TEXT_LENGTH_MAX, YEARS, Moment
 
 CHANNEL = "shopify"
 PICKUP = "pickup"

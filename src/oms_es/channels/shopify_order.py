@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from oms_es.channels.errors import BadInput
-from oms_es.schemas.types import Currency, Moment
+from oms_es.schemas.values.types import Currency, Moment
 
 NOTHING = Decimal(0)
 NOT_SENT = frozenset({"cancelled", "error", "failure"})

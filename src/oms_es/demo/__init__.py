@@ -1,1 +1,4 @@
-"""Worlds to try the engine with: one that is made up from a seed, and one of real baskets."""
+"""A shop of one week, and history of a real data set.
+
+Imports: app and below.
+"""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from oms_es.demo.workload import in_batches
 from oms_es.kernel import Command
-from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
 

@@ -13,22 +13,22 @@ from typing import Any, NamedTuple, Protocol
 
 from rich.console import Console, Group, RenderableType
 
-from oms_es import display
-from oms_es.audit import queries
-from oms_es.audit.verify import Report
+from oms_es import rendering as display
+from oms_es.demo.board import Board, Counts
 from oms_es.demo.completejourney import baskets
-from oms_es.demo.display import Board, Counts
 from oms_es.demo.workload import Workload, in_batches
-from oms_es.gateways.simulators import Chaos
+from oms_es.gateways.simulated.simulators import Chaos
 from oms_es.kernel import Command, Recorded, Refused
-from oms_es.runtime.codec import Cause
-from oms_es.runtime.log import Feed
-from oms_es.runtime.loop import Loop, Waiter
-from oms_es.runtime.recorder import Advance
-from oms_es.runtime.store import Store
+from oms_es.processing.loop import Loop, Waiter
+from oms_es.reports import queries
 from oms_es.schemas.order import CancelOrder, PlaceOrder, RefundOrder
-from oms_es.schemas.order_returns import RequestReturn
-from oms_es.schemas.rma import InspectRma, ReceiveRma
+from oms_es.schemas.order.returns import RequestReturn
+from oms_es.schemas.returns.rma import InspectRma, ReceiveRma
+from oms_es.store.codec import Cause
+from oms_es.store.log import Feed
+from oms_es.store.recorder import Advance
+from oms_es.store.store import Store
+from oms_es.verification.verify import Report
 
 ACTOR = "demo"
 BATCH = 100

@@ -19,10 +19,10 @@ from random import Random
 from typing import NamedTuple
 
 from oms_es.kernel import Command
-from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, CancelOrder, LineUnits, OrderLine, PlaceOrder, RefundOrder, Tender
-from oms_es.schemas.order_returns import RequestReturn
-from oms_es.schemas.rma import InspectedLine, InspectRma, ReceiveRma, Resolution, ReturnLine
+from oms_es.schemas.order.returns import RequestReturn
+from oms_es.schemas.returns.rma import InspectedLine, InspectRma, ReceiveRma, Resolution, ReturnLine
 from oms_es.schemas.stock import ReceiveStock, SetPresaleLimit, SetSafetyStock
 
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)

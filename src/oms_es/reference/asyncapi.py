@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from oms_es.app.workers import DEAD_LETTERS, STATES, topics
+from oms_es.kafka.client import Topic
+from oms_es.kafka.cloudevents import sequence
 from oms_es.reference.json_schemas import Described
-from oms_es.runtime.kafka import Topic
-from oms_es.runtime.wire import sequence
 from oms_es.schemas.topics import CHANNEL_ORDERS, channel_topic
-from oms_es.workers import DEAD_LETTERS, STATES, topics
 
 OWN_TOPIC = channel_topic("{channel}")
 KAFKA_BINDING = "0.5.0"

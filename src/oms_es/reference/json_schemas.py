@@ -14,14 +14,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from sqlalchemy import ARRAY, Column, DateTime, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
+from oms_es.app.workers import CATEGORY_OF, STATES
 from oms_es.channels.canonical import SHAPES
-from oms_es.runtime.outlets import State
-from oms_es.schemas import names
+from oms_es.kafka.publishers import State
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
-from oms_es.schemas.types import AMOUNT_MINOR_MAX, LINE_UNITS_MAX, YEARS
+from oms_es.schemas.values import names
+from oms_es.schemas.values.types import AMOUNT_MINOR_MAX, LINE_UNITS_MAX, YEARS
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.workers import CATEGORY_OF, STATES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 JSON_TYPES: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean", float: "number"}

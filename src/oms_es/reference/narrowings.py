@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from oms_es.schemas.types import LINE_UNITS_MAX, UNITS_MAX, UNSEEN
+from oms_es.schemas.values.types import LINE_UNITS_MAX, UNITS_MAX, UNSEEN
 
 
 class Narrowing(NamedTuple):

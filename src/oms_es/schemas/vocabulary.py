@@ -6,26 +6,13 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from oms_es.kernel import Event
-from oms_es.schemas import (
-    aside,
-    exception,
-    feedback,
-    item,
-    location,
-    numbering,
-    order,
-    order_returns,
-    payment,
-    policy,
-    provider,
-    rates,
-    rma,
-    rules,
-    serial,
-    shipment,
-    stock,
-    tracker,
-)
+from oms_es.schemas import order, payment, shipment, stock
+from oms_es.schemas.catalog import item, location, numbering, rates, rules, serial
+from oms_es.schemas.operations import aside, exception
+from oms_es.schemas.order import returns as order_returns
+from oms_es.schemas.payment import provider
+from oms_es.schemas.returns import feedback, policy, rma
+from oms_es.schemas.shipment import tracker
 
 MODULES: tuple[ModuleType, ...] = (
     order,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from oms_es.runtime.kafka import Header, KafkaUnavailable, Message, Outgoing, Place, Topic
-from oms_es.runtime.kafka_reading import Unreadable
+from oms_es.kafka.client import Header, KafkaUnavailable, Message, Outgoing, Place, Topic
+from oms_es.kafka.reading import Unreadable
 from oms_es.simulation.node import Node, outage
 
 MESSAGES_PER_POLL_MAX = 500
@@ -136,7 +136,7 @@ class Members:
 
 
 class MemoryGroup:
-    """One member of a group, as runtime/kafka.py has it at a broker."""
+    """One member of a group, as kafka/client.py has it at a broker."""
 
     def __init__(self, node: Node, broker: Broker, name: str, topics: Sequence[str]) -> None:
         self.node = node

@@ -11,8 +11,8 @@ from hashlib import blake2b
 from itertools import count, takewhile
 from typing import Any
 
+from oms_es.simulation.components import WHOLE, Kit
 from oms_es.simulation.expansion import expand
-from oms_es.simulation.kit import WHOLE, Kit
 from oms_es.simulation.run import Outcome, play
 from oms_es.simulation.scenario import MINUTES, Profile
 from oms_es.simulation.shrink import Shrinker

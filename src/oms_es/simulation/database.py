@@ -18,13 +18,13 @@ from eventsourcing.persistence import IntegrityError, Notification, OperationalE
 from sqlalchemy import Table
 from sqlalchemy.exc import OperationalError as SqlError
 
+from oms_es.kafka.client import Place
+from oms_es.kafka.relay import STANDBY_SECONDS, Deposed, Logged
 from oms_es.kernel import Event, Facts, Key, Recorded, Row, Wanted
-from oms_es.runtime.codec import Codec, StoredRow
-from oms_es.runtime.dead_letters import DeadLetter
-from oms_es.runtime.kafka import Place
-from oms_es.runtime.recorder import Advance, EventRow, Snapshot, check_moved
-from oms_es.runtime.relay import STANDBY_SECONDS, Deposed, Logged
 from oms_es.simulation.node import Node, outage
+from oms_es.store.codec import Codec, StoredRow
+from oms_es.store.dead_letters import DeadLetter
+from oms_es.store.recorder import Advance, EventRow, Snapshot, check_moved
 
 APPENDING = "append"
 RELAYING = "relay"
@@ -335,7 +335,7 @@ class RowsTransaction(Transaction):
 
 
 class MemoryRecorder:
-    """The log and the positions, as runtime/recorder.py has them in PostgreSQL."""
+    """The log and the positions, as store/recorder.py has them in PostgreSQL."""
 
     error = OperationalError
 
@@ -426,7 +426,7 @@ class MemoryRecorder:
 
 
 class MemoryRows:
-    """One read model's rows, as runtime/read_models.py has them in PostgreSQL."""
+    """One read model's rows, as processing/read_models.py has them in PostgreSQL."""
 
     error = SqlError
 
@@ -496,7 +496,7 @@ class MemoryFacts:
 
 
 class MemoryCoverage:
-    """How far roles that read topics have come, as runtime/coverage.py asks it of PostgreSQL."""
+    """How far roles that read topics have come, as kafka/watermark.py asks it of PostgreSQL."""
 
     def __init__(self, node: Node, database: Database, topics: Mapping[str, Sequence[str]]) -> None:
         self.database = database
@@ -532,7 +532,7 @@ class MemoryCoverage:
 
 
 class MemoryLeadership:
-    """The lock of the active relay, as runtime/relay.py has it in PostgreSQL."""
+    """The lock of the active relay, as kafka/relay.py has it in PostgreSQL."""
 
     def __init__(self, node: Node, database: Database) -> None:
         self.node = node

@@ -1,7 +1,7 @@
 """The guards of the design, each as a switch that takes it out: the simulation must be able to fail.
 
 Nothing here is part of the engine. A guard is taken out by putting another part into the kit of which nodes are made;
-tests/simulation shows that every one of them is missed within some hundred seeds.
+tests/system/simulation shows that every one of them is missed within some hundred seeds.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from oms_es.aggregates import stock
-from oms_es.aggregates.payment_state import Payment
-from oms_es.consumers.deadline_keeper import due_commands
-from oms_es.gateways.simulators import Effect, Told
+from oms_es.aggregates.payment.state import Payment
+from oms_es.aggregates.stock import decider as stock
+from oms_es.consumers.order.deadline_keeper import due_commands
+from oms_es.gateways.simulated.simulators import Effect, Told
+from oms_es.kafka.cloudevents import position_of
+from oms_es.kafka.groups import PartitionFeed
+from oms_es.kafka.relay import RELAYED_MAX, EventOutlet
 from oms_es.kernel import Command, Decider, Recorded, Refused, Row
-from oms_es.runtime.groups import PartitionFeed
-from oms_es.runtime.intake import Arrival, Intake, Taken
-from oms_es.runtime.loop import ConsumerWorker
-from oms_es.runtime.read_models import ReadModel
-from oms_es.runtime.recorder import Advance, EventRow
-from oms_es.runtime.relay import RELAYED_MAX, EventOutlet
-from oms_es.runtime.store import Store
-from oms_es.runtime.wire import position_of
+from oms_es.processing.intake import Arrival, Intake, Taken
+from oms_es.processing.loop import ConsumerWorker
+from oms_es.processing.read_models import ReadModel
 from oms_es.schemas.order import PlaceOrder, RecordReservation
 from oms_es.schemas.payment import RecordReport
 from oms_es.schemas.stock import ExpireReservation
 from oms_es.simulation.campaign import campaign
+from oms_es.simulation.components import WHOLE, Kit
 from oms_es.simulation.database import (
     Database,
     MemoryBooks,
@@ -40,10 +39,11 @@ from oms_es.simulation.database import (
     Session,
     Transaction,
 )
-from oms_es.simulation.kit import WHOLE, Kit
-from oms_es.simulation.outside import MemoryLedger
+from oms_es.simulation.external_systems import MemoryLedger
 from oms_es.simulation.roles import EngineNode
 from oms_es.simulation.scenario import PROFILES
+from oms_es.store.recorder import Advance, EventRow
+from oms_es.store.store import Store
 
 
 class Guard(NamedTuple):
@@ -308,92 +308,92 @@ def _with(change: Callable[[Decider[Any]], Decider[Any]], category: str) -> Call
 GUARDS: tuple[Guard, ...] = (
     Guard(
         "position compare-and-set",
-        "`runtime/recorder.py`",
+        "`store/recorder.py`",
         "two workers that have one position both do what follows: rows count it twice",
         lambda kit: replace(kit, database=AnyGreater),
     ),
     Guard(
         "position in the transaction of its effects",
-        "`runtime/store.py`",
+        "`store/store.py`",
         "a batch that fails after its position has moved is never done",
         lambda kit: replace(kit, recorder=PositionFirst),
         "hurricane",
     ),
     Guard(
         "rows forgotten at every seek",
-        "`runtime/loop.py`",
+        "`processing/loop.py`",
         "events are folded into rows that another worker has changed",
         lambda kit: replace(kit, read_model=Remembers),
         "hurricane",
     ),
     Guard(
         "append lock",
-        "`runtime/recorder.py`",
+        "`store/recorder.py`",
         "positions do not rise in the order of commits: whoever reads the log's end misses events",
         lambda kit: replace(kit, recorder=NoLock),
     ),
     Guard(
         "stale streams asked for under the append lock",
-        "`runtime/store.py`",
+        "`store/store.py`",
         "decisions are made from states that are not the newest",
         lambda kit: replace(kit, recorder=BelievesItsCache),
     ),
     Guard(
         "every cached stream doubted that others may have overtaken",
-        "`runtime/store.py`",
+        "`store/store.py`",
         "a stream overtaken before the store last looked is taken for the newest",
         lambda kit: replace(kit, store=BelievesTheEnd),
     ),
     Guard(
         "refusals believed only from the newest state",
-        "`runtime/store.py`",
+        "`store/store.py`",
         "a command that is right is refused, and its consumer stops",
         lambda kit: replace(kit, store=BelievesRefusals),
     ),
     Guard(
         "facts no older than the event that asks",
-        "`runtime/loop.py`",
+        "`processing/loop.py`",
         "stock that came is not seen: an order waits although there is stock",
         lambda kit: replace(kit, consumer=Unbounded),
     ),
     Guard(
         "repeats skipped by position",
-        "`runtime/groups.py`",
+        "`kafka/groups.py`",
         "what the relay tells twice counts twice",
         lambda kit: replace(kit, feed=TakesAgain),
         "kafka",
     ),
     Guard(
         "chain of predecessors",
-        "`runtime/groups.py`",
+        "`kafka/groups.py`",
         "what a topic has lost is never done",
         lambda kit: replace(kit, feed=TrustsMessages),
         "kafka",
     ),
     Guard(
         "relay's lock and epoch",
-        "`runtime/relay.py`",
+        "`kafka/relay.py`",
         "two relays tell a partition's events with different predecessors",
         lambda kit: replace(kit, leadership=Everyone, books=NoFence),
         "kafka",
     ),
     Guard(
         "relay's position after the acknowledgement",
-        "`runtime/relay.py`",
+        "`kafka/relay.py`",
         "events are missing from the topics for ever",
         lambda kit: replace(kit, outlet=SavesFirst),
         "kafka",
     ),
     Guard(
         "lock on rows that several streams feed",
-        "`runtime/read_models.py`",
+        "`processing/read_models.py`",
         "of two additions to a day's sales one is lost",
         lambda kit: replace(kit, rows=NoRowLock),
         "crowd",
     ),
     Guard(
         "generation of the rows",
-        "`runtime/read_models.py`",
+        "`processing/read_models.py`",
         "what was wrong before a rebuild is written back after it",
         lambda kit: replace(kit, rows=AnyGeneration),
         "hurricane",
@@ -412,34 +412,34 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "one effect per reference",
-        "`aggregates/payment.py`",
+        "`aggregates/payment/decider.py`",
         "a callback told twice is money twice",
         _with(takes_every_report, "payment"),
     ),
     Guard(
         "amount and currency of a report compared with what was asked",
-        "`aggregates/payment_reports.py`",
+        "`aggregates/payment/reports.py`",
         "whoever can say that a payment is held has it held, and what the provider holds is not in the log",
         _with(believes_every_amount, "payment"),
         "hostile",
     ),
     Guard(
         "reports kept that come before their order",
-        "`aggregates/order_elsewhere.py`",
+        "`aggregates/order/elsewhere.py`",
         "what a channel has shipped or cancelled already is shipped again",
         _with(keeps_no_report, "order"),
         "life",
     ),
     Guard(
         "halving down to the culprit",
-        "`runtime/intake.py`",
+        "`processing/intake.py`",
         "good callbacks are buried with a bad one",
         lambda kit: replace(kit, intake=Whole),
         "hurricane",
     ),
     Guard(
         "order ids derived from the channel's own",
-        "`schemas/order.py`",
+        "`schemas/order/__init__.py`",
         "an order told twice is two orders",
         numbered,
     ),
@@ -458,14 +458,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "locks that go over taken down before their order begins",
-        "`aggregates/order.py`",
+        "`aggregates/order/decider.py`",
         "what was split off waits for ever for units that it has",
         _with(hears_nothing_early, "order"),
         "life",
     ),
     Guard(
         "reservations that expire",
-        "`consumers/deadline_keeper.py`",
+        "`consumers/order/deadline_keeper.py`",
         "a cart that was left holds its stock for ever",
         lambda kit: replace(kit, due=nothing_expires),
     ),

@@ -15,10 +15,10 @@ from typing import Protocol
 
 from sqlalchemy.exc import OperationalError as SqlError
 
-from oms_es.runtime.timing import Timing
 from oms_es.simulation.scenario import Fault
 from oms_es.simulation.scheduler import Scheduler, Task
 from oms_es.simulation.workload import EPOCH
+from oms_es.store.clock import Timing
 
 NEVER = 1 << 60
 DOWN_SECONDS_MAX = 15.0

@@ -1,7 +1,7 @@
 """Which nodes there are, and what each of them runs: the engine as app.py and workers.py assemble it, on simulated
 ground, and clients that ask until they are told.
 
-Whatever app.py lists is run here; tests/simulation fails on a role that is not.
+Whatever app.py lists is run here; tests/system/simulation fails on a role that is not.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from itertools import cycle
 from typing import Any, Protocol
 
 from oms_es.app import CONSUMERS, PARSERS, PROJECTIONS
-from oms_es.gateways import carrier, payment_provider, warehouse
-from oms_es.gateways.simulators import (
+from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, GROUPS_OF_ROLES, INTERESTS, TICKER_ROLE, TOPICS_OF
+from oms_es.gateways import warehouse
+from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.payment import port as payment_provider
+from oms_es.gateways.simulated.simulators import (
     CARRIER_CALLBACKS,
     PAYMENT_CALLBACKS,
     Chaos,
@@ -22,28 +25,27 @@ from oms_es.gateways.simulators import (
     SimulatedCarrier,
     SimulatedPaymentProvider,
 )
+from oms_es.kafka.client import Outgoing, Place, partition_of
+from oms_es.kafka.cloudevents import Wire
+from oms_es.kafka.groups import EventShare, GroupWorker, PartitionFeed, Share, missing
+from oms_es.kafka.inputs import InputShare, PartitionSource
+from oms_es.kafka.relay import EventOutlet, Relay
 from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, Recorded, Refused
-from oms_es.projections import deadlines
-from oms_es.runtime.codec import Cause, Codec
-from oms_es.runtime.groups import EventShare, GroupWorker, PartitionFeed, Share, missing
-from oms_es.runtime.intake import Arrival, IntakeWorker, Limit
-from oms_es.runtime.kafka import Outgoing, Place, partition_of
-from oms_es.runtime.log import Feed, Log, Unread
-from oms_es.runtime.loop import TICK_SECONDS, FeedReader, GatewayWorker, Loop, Participant, ProjectionWorker, Ticker
-from oms_es.runtime.recorder import Recording
-from oms_es.runtime.relay import EventOutlet, Relay
-from oms_es.runtime.store import OUTAGES
-from oms_es.runtime.topic_inputs import InputShare, PartitionSource
-from oms_es.runtime.wire import Wire
+from oms_es.processing.intake import Arrival, IntakeWorker, Limit
+from oms_es.processing.loop import TICK_SECONDS, FeedReader, GatewayWorker, Loop, Participant, ProjectionWorker, Ticker
+from oms_es.projections.operations import deadlines
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
 from oms_es.simulation.broker import Broker, MemoryGroup, MemoryPublisher
+from oms_es.simulation.components import Kit
 from oms_es.simulation.database import Database, MemoryCoverage, MemoryFacts
-from oms_es.simulation.kit import Kit
+from oms_es.simulation.external_systems import MemoryCallbacks, Outside
 from oms_es.simulation.node import NEVER, Node, Simulation
-from oms_es.simulation.outside import MemoryCallbacks, Outside
 from oms_es.simulation.scenario import Action, Scenario, Tells, World
-from oms_es.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, GROUPS_OF_ROLES, INTERESTS, TICKER_ROLE, TOPICS_OF
+from oms_es.store.codec import Cause, Codec
+from oms_es.store.log import Feed, Log, Unread
+from oms_es.store.recorder import Recording
+from oms_es.store.store import OUTAGES
 
 NO_EVENTS: Mapping[str, type[Event]] = {}
 """A store is given the codec of its seed instead."""

@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from oms_es.gateways.simulators import PAYMENT_CALLBACKS
-from oms_es.schemas import exception as c
-from oms_es.schemas import names
+from oms_es.gateways.simulated.simulators import PAYMENT_CALLBACKS
 from oms_es.schemas import order as o
-from oms_es.schemas import rma as r
-from oms_es.schemas.order_returns import RequestReturn
+from oms_es.schemas.operations import exception as c
+from oms_es.schemas.order.returns import RequestReturn
+from oms_es.schemas.returns import rma as r
 from oms_es.schemas.stock import ReceiveStock
-from oms_es.simulation.life import LIFE, an_order, moment, returned
+from oms_es.schemas.values import names
+from oms_es.simulation.full_scenario import LIFE, an_order, moment, returned
 from oms_es.simulation.scenario import Action, Tells
 from oms_es.simulation.workload import PRICE_MINOR, Draw
 

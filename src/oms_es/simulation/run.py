@@ -16,31 +16,31 @@ from typing import Any, NamedTuple
 from eventsourcing.persistence import Notification
 
 from oms_es.app import DECIDERS, PROJECTIONS
-from oms_es.gateways.simulators import Effect
+from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, INTERESTS, topics
+from oms_es.gateways.simulated.simulators import Effect
+from oms_es.kafka.cloudevents import Wire
+from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Projection, Row
-from oms_es.projections import order_status
-from oms_es.runtime.codec import Codec
-from oms_es.runtime.coverage import Progress
-from oms_es.runtime.read_models import folded
-from oms_es.runtime.wire import Wire
+from oms_es.processing.read_models import folded
+from oms_es.projections.order import order_status
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.simulation.broker import SESSION_SECONDS, Broker
+from oms_es.simulation.components import WHOLE, Kit
 from oms_es.simulation.database import KeptCodec
+from oms_es.simulation.decision_cache import remembering
 from oms_es.simulation.expansion import expand
-from oms_es.simulation.kit import WHOLE, Kit
-from oms_es.simulation.memory import remembering
+from oms_es.simulation.external_systems import Outside
+from oms_es.simulation.invariants import Violation, Watch, in_the_end
+from oms_es.simulation.logging_off import unmeasured
 from oms_es.simulation.node import Node
-from oms_es.simulation.outside import Outside
-from oms_es.simulation.quiet import unmeasured
 from oms_es.simulation.roles import EngineNode, WorkerNode, clients_of, engine_nodes, hazards_of
 from oms_es.simulation.scenario import ON_CALL, Action, Fault, Scenario
 from oms_es.simulation.scheduler import Scheduler
-from oms_es.simulation.watch import Violation, Watch, in_the_end
 from oms_es.simulation.wire import KeptWire
 from oms_es.simulation.workload import EPOCH
-from oms_es.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, INTERESTS, topics
+from oms_es.store.codec import Codec
 
 SETTLING_SECONDS_MAX = 3_600.0
 """Within so much simulated time after the last fault everything must have come to rest."""

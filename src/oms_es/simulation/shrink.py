@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from oms_es.simulation.kit import Kit
+from oms_es.simulation.components import Kit
 from oms_es.simulation.run import Outcome, play
 from oms_es.simulation.scenario import Scenario
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from oms_es.kafka.client import Message, Outgoing, Place
+from oms_es.kafka.cloudevents import Wire
 from oms_es.kernel import Recorded
-from oms_es.runtime.codec import StoredRow
-from oms_es.runtime.kafka import Message, Outgoing, Place
-from oms_es.runtime.wire import Wire
 from oms_es.simulation.database import Kept
+from oms_es.store.codec import StoredRow
 
 
 class KeptWire(Wire):

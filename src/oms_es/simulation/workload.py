@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from oms_es.schemas.location import OpenLocation
+from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import (
     Address,
     AmendOrder,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rpds import HashTrieMap, Queue
 
-from oms_es.aggregates.wide import wide
+from oms_es.aggregates.fast_replace import wide
 from oms_es.schemas import stock as s
 
 SETTLED_REMEMBERED_MAX = 10_000

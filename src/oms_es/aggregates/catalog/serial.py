@@ -1,0 +1,141 @@
+"""The registry of serial numbers of one SKU. Invariant: a number is at one location at most, over all of them.
+
+Only what is at one of our locations is remembered, so the state is as large as the stock and no larger.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from rpds import HashTrieMap, HashTrieSet, Queue
+
+from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.kernel import Decider, Refused
+from oms_es.schemas.catalog import serial as n
+
+RECEIPTS_REMEMBERED_MAX = 10_000
+"""Receipts remembered, so that one that is told again claims nothing more."""
+
+
+class Registry(NamedTuple):
+    at: HashTrieMap[str, str] = HashTrieMap()  # by number, the location
+    conflicts: HashTrieSet[tuple[str, str]] = HashTrieSet()  # (number, the location where it should not be)
+    receipts: HashTrieMap[str, str] = HashTrieMap()  # what was asked under each
+    receipts_in_order: Queue[str] = Queue()
+
+
+def evolve(registry: Registry, event: n.SerialEvent) -> Registry:
+    """Never refuse a fact: an old stream must load under new rules."""
+    at, conflicts = registry.at, registry.conflicts
+    match event:
+        case n.SerialsClaimed():
+            return _remember(registry._replace(at=_inserted(at, event)), event)
+        case n.SerialsSeen():
+            return registry._replace(at=_inserted(at, event))
+        case n.SerialsLeft(serials=serials, location=location):
+            for serial in serials:
+                at = at.discard(serial) if at.get(serial) == location else at
+                conflicts = conflicts.discard((serial, location))
+            return registry._replace(at=at, conflicts=conflicts)
+        case n.SerialConflictFound(serials=serials, location=location):
+            return registry._replace(conflicts=conflicts.update((serial, location) for serial in serials))
+    return registry
+
+
+def _inserted(at: HashTrieMap[str, str], event: n.SerialEvent) -> HashTrieMap[str, str]:
+    for serial in event.serials:
+        at = at.insert(serial, event.location)
+    return at
+
+
+def _remember(registry: Registry, event: n.SerialsClaimed) -> Registry:
+    receipts = registry.receipts.insert(event.receipt_id, event.asked)
+    in_order = registry.receipts_in_order.enqueue(event.receipt_id)
+    if len(receipts) > RECEIPTS_REMEMBERED_MAX:
+        receipts, in_order = receipts.discard(in_order.peek()), in_order.dequeue()  # type: ignore[operator,call-arg] # rpds declares both wrongly
+    return registry._replace(receipts=receipts, receipts_in_order=in_order)
+
+
+def decide(registry: Registry, command: n.SerialCommand) -> Iterator[n.SerialEvent]:
+    """Yield nothing if the command is already satisfied, so that retries are free."""
+    match command:
+        case n.ReceiveSerials():
+            yield from _claim(registry, command)
+        case n.RecordSerialsSeen():
+            yield from _seen(registry, command)
+        case n.RecordSerialsLeft(sku=sku, location=location):
+            named = dict.fromkeys(command.serials)
+            if left := tuple(serial for serial in named if _is_at(registry, serial, location)):
+                yield n.SerialsLeft(sku=sku, location=location, serials=left)
+
+
+def _is_at(registry: Registry, serial: str, location: str) -> bool:
+    """Or turned up there, although its unit should be elsewhere."""
+    return registry.at.get(serial) == location or (serial, location) in registry.conflicts
+
+
+def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEvent]:
+    if told_before(registry.receipts.get(command.receipt_id), command):
+        return
+    for serial in command.serials:
+        if elsewhere := registry.at.get(serial):
+            raise Refused(
+                "serial_elsewhere",
+                f"{serial} of {command.sku} is at {elsewhere}; ship, move or write it off there before it is received",
+            )
+    told = {**command.model_dump(), "serials": tuple(dict.fromkeys(command.serials))}
+    yield n.SerialsClaimed(**told, asked=asked_of(command))
+
+
+def _seen(registry: Registry, command: n.RecordSerialsSeen) -> Iterator[n.SerialEvent]:
+    """Never refused: it is there. What moves counts only while it is still where it comes from."""
+    seen: list[str] = []
+    conflicts: dict[str, list[str]] = defaultdict(list)
+    for serial in dict.fromkeys(command.serials):
+        there = registry.at.get(serial)
+        if there == command.location:
+            continue
+        if there == command.from_location:
+            seen.append(serial)
+        elif (
+            there is not None and command.from_location is None and (serial, command.location) not in registry.conflicts
+        ):
+            conflicts[there].append(serial)
+    place: dict[str, Any] = {"sku": command.sku, "location": command.location}
+    if seen:
+        yield n.SerialsSeen(**place, serials=tuple(seen), from_location=command.from_location)
+    for elsewhere, serials in conflicts.items():
+        yield n.SerialConflictFound(**place, serials=tuple(serials), elsewhere=elsewhere)
+
+
+def dump(registry: Registry) -> Any:
+    """The state as JSON, for snapshots."""
+    return {
+        "at": list(registry.at.items()),
+        "conflicts": list(registry.conflicts),
+        "receipts": [(name, registry.receipts[name]) for name in registry.receipts_in_order],
+    }
+
+
+def restore(snapshot: Any) -> Registry:
+    return Registry(
+        HashTrieMap(dict(snapshot["at"])),
+        HashTrieSet((serial, location) for serial, location in snapshot["conflicts"]),
+        HashTrieMap((name, asked) for name, asked in snapshot["receipts"]),
+        Queue(name for name, _ in snapshot["receipts"]),
+    )
+
+
+decider = Decider(
+    "serials",
+    Registry(),
+    evolve,
+    decide,
+    accepts=(n.ReceiveSerials, n.RecordSerialsSeen, n.RecordSerialsLeft),
+    emits=(n.SerialsClaimed, n.SerialsSeen, n.SerialsLeft, n.SerialConflictFound),
+    dump=dump,
+    restore=restore,
+    snapshot_version=2,
+)

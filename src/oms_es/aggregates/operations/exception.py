@@ -1,0 +1,66 @@
+"""What people do about one exception. Invariant: each time that it was raised it is resolved once, in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from oms_es.kernel import Decider, Refused
+from oms_es.schemas.operations.exception import (
+    AssignException,
+    ExceptionAssigned,
+    ExceptionEvent,
+    ExceptionResolved,
+    ResolveException,
+)
+
+
+class Handling(NamedTuple):
+    assigned: ExceptionAssigned | None = None
+    resolved: ExceptionResolved | None = None
+
+
+def evolve(handling: Handling, event: ExceptionEvent) -> Handling:
+    """Never refuse a fact: an old stream must load under new rules."""
+    if isinstance(event, ExceptionAssigned):
+        return handling._replace(assigned=event)
+    return handling._replace(resolved=event) if isinstance(event, ExceptionResolved) else handling
+
+
+def decide(handling: Handling, command: Any) -> Iterator[ExceptionEvent]:
+    if isinstance(command, AssignException):
+        yield from _assign(handling, command)
+    else:
+        yield from _resolve(handling, command)
+
+
+def _assign(handling: Handling, command: AssignException) -> Iterator[ExceptionEvent]:
+    _require_open(handling, command)
+    assigned = ExceptionAssigned(**command.model_dump())
+    if handling.assigned != assigned:
+        yield assigned
+
+
+def _resolve(handling: Handling, command: ResolveException) -> Iterator[ExceptionEvent]:
+    resolved = ExceptionResolved(**command.model_dump())
+    if handling.resolved == resolved:
+        return
+    _require_open(handling, command)
+    yield resolved
+
+
+def _require_open(handling: Handling, command: AssignException | ResolveException) -> None:
+    """It may have been raised again since it was resolved, and is another matter then."""
+    resolved = handling.resolved
+    if resolved and command.raised_at <= resolved.raised_at:
+        raise Refused("already_resolved", f"{command.exception_id} is resolved already: {resolved.note}")
+
+
+decider: Decider[Handling] = Decider(
+    "exception",
+    Handling(),
+    evolve,
+    decide,
+    accepts=(AssignException, ResolveException),
+    emits=(ExceptionAssigned, ExceptionResolved),
+)

@@ -1,0 +1,274 @@
+"""What became of an order outside of this engine: its channel had units shipped, or gave money back.
+
+Invariant: what others shipped is neither shipped nor charged here, in whatever order and however often it is said; no
+money moves because of what a channel says that it gave back. What does not fit is left to a person, never dropped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import reduce
+from typing import Any
+
+from oms_es.aggregates.order import amendments as changes
+from oms_es.aggregates.order import money
+from oms_es.aggregates.order import transitions as steps
+from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku, channel_refund, evolve, fulfilment
+from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.kernel import Refused
+from oms_es.schemas import order as o
+
+REFUNDED = "refunded by the channel"
+SHIPPED = "shipped by the channel"
+REPORT_CHARACTERS_MAX = 400
+PLACED_ANEW = "placed again"
+"""Names what an order says when it is told again."""
+
+
+def units_of(lines: Iterable[o.LineUnits]) -> dict[str, int]:
+    units: Counter[str] = Counter()
+    for line in lines:
+        units[line.line_id] += line.quantity
+    return dict(units)
+
+
+def record_fulfilment(order: Order, command: o.RecordFulfilment) -> Iterator[o.OrderEvent]:
+    """A channel hears of our parcels, too, and says them back: units that left from here are no news."""
+    report = fulfilment(command.fulfilment_id)
+    if not told_before(order.applied.get(report), command):
+        stated = {line: n + order.stated_elsewhere.get(line, 0) for line, n in units_of(command.lines).items()}
+        yield from follow(order, stated, report, command)
+
+
+def follow(
+    order: Order, stated: Mapping[str, int], report: str, command: o.RecordFulfilment | None = None
+) -> Iterator[o.OrderEvent]:
+    """`stated`: of each line, the units that were shipped in all, by whomever."""
+    assert order.content
+    known = {line: order.elsewhere.get(line, 0) + money.shipped_units(order, line) for line in stated}
+    news = {line: n - known[line] for line, n in stated.items() if n > known[line]}
+    there = {line.line_id: line.quantity for line in order.content.lines}
+    follows = order.content.kind == "standard" and (order.phase in BEFORE_RELEASE or order.phase == "fulfilling")
+    fits = {line: n for line, more in news.items() if (n := min(more, there.get(line, 0)))} if follows else {}
+    if fits or (command and order.phase not in o.FINAL_PHASES):
+        yield from (_go_on_without if order.phase in BEFORE_RELEASE else _stop)(order, fits, report, command)
+    if news != fits and report not in order.applied:
+        asked = asked_of(command) if command else ""
+        yield _disputed(order, report, SHIPPED, {line: n - fits.get(line, 0) for line, n in news.items()}, asked)
+
+
+def _go_on_without(
+    order: Order, units: Mapping[str, int], _: str, command: o.RecordFulfilment | None
+) -> Iterator[o.OrderEvent]:
+    assert order.content
+    if not units:
+        yield _noted(order, units, command)
+    elif units == {line.line_id: line.quantity for line in order.content.lines}:
+        yield from _nothing_left(order, units, command)
+    else:
+        told = money.reduced(order.content, units, changes.shares_off(order.content, units))
+        after = changes.amended(order.content, told)
+        yield from changes.change(order, after, o.OrderFulfilledElsewhere, _own(order, units, command), told)
+
+
+def _nothing_left(order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None) -> Iterator[o.OrderEvent]:
+    """Everything was shipped by others: its locks leave their shelves, its payments are undone, and it is completed."""
+    held = sorted([*order.awaited.items(), *order.allocated.items()])
+    gone = _noted(
+        order,
+        units,
+        command,
+        whole=True,
+        released=tuple(changes.cut_of(key, quantity, 0) for key, quantity in held),
+        no_longer_sought=by_sku(order.wanted),
+        no_longer_backordered=by_sku(order.backordered),
+        payments_cancelled=tuple(order.live_payments),
+    )
+    yield gone
+    yield steps.completed(evolve(order, gone))
+
+
+def _stop(
+    order: Order, units: Mapping[str, int], report: str, command: o.RecordFulfilment | None
+) -> Iterator[o.OrderEvent]:
+    """The warehouses are asked to stop the parcels with these units."""
+    yield _noted(order, units, command)
+    if units:
+        yield from _ask_parcels(order, report, units, SHIPPED, asked_of(command) if command else "")
+
+
+def _ask_parcels(
+    order: Order, report: str, units: Mapping[str, int], reason: str, asked: str
+) -> Iterator[o.OrderEvent]:
+    """`asked`: what is remembered of whoever asks, for when it says it again."""
+    cut = o.CancelOrderLines.model_construct(
+        order_id=order.order_id, cancellation_id=report, lines=_lines(units), reason=reason
+    )
+    try:
+        yield changes.ask_parcels(order, cut, units).model_copy(update={"asked": asked})
+    except Refused:
+        yield _disputed(order, report, reason, units, asked)
+
+
+def _noted(
+    order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None, **undo: Any
+) -> o.OrderFulfilledElsewhere:
+    assert order.content
+    return o.OrderFulfilledElsewhere(
+        order_id=order.order_id,
+        **_own(order, units, command),
+        **undo,
+        **changes.totals(order.content, order.content),
+    )
+
+
+def _own(order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None) -> dict[str, Any]:
+    said = {"fulfilment_id": command.fulfilment_id, "told": command.lines} if command else {}
+    unanswered = tuple(sorted({reservation_id for reservation_id, _, _ in order.awaited}))
+    return {"fulfilled": _lines(units), "unanswered": unanswered, **said}
+
+
+def _lines(units: Mapping[str, int]) -> tuple[o.LineUnits, ...]:
+    return tuple(o.LineUnits(line_id=line, quantity=n) for line, n in sorted(units.items()) if n > 0)
+
+
+def _disputed(order: Order, report: str, what: str, units: Mapping[str, int], asked: str) -> o.OrderReportDisputed:
+    named = ", ".join(f"{n} of line {line}" for line, n in sorted(units.items()) if n > 0) or "an amount without units"
+    detail = f"{what}: {named}, while the order is {order.phase} here; compare both, and correct the one that is wrong"
+    return o.OrderReportDisputed(
+        order_id=order.order_id, report=report, detail=detail[:REPORT_CHARACTERS_MAX], asked=asked
+    )
+
+
+def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
+    """Where the channel says with it what was shipped, that comes first: its lines have those units still."""
+    if command.fulfilled is None:
+        yield from changes.amend(order, command)
+        return
+    assert order.content
+    if told_before(order.applied.get(command.amendment_id), command) or order.phase in ("cancelled", "cancelling"):
+        return
+    for event in follow(order, units_of(command.fulfilled), command.amendment_id):
+        yield event
+        order = evolve(order, event)
+    as_it_was = all(getattr(order.content, name) == value for name, value in command.changes.items())
+    if as_it_was and order.phase not in BEFORE_RELEASE:
+        return
+    without = _without_elsewhere(order, command)
+    if without.lines == ():
+        if order.phase not in o.FINAL_PHASES:
+            changes.require_before_release(order, "amended")
+            yield from _nothing_left(order, {}, None)
+    elif order.phase != "completed" or not order.elsewhere:
+        yield from changes.amend(order, without, asked_of(command))
+
+
+def _without_elsewhere(order: Order, command: o.AmendOrder) -> o.AmendOrder:
+    if command.lines is None:
+        return command
+    assert order.content
+    content = changes.amended(order.content, command.changes)
+    there = {line.line_id: line.quantity for line in content.lines}
+    units = {line: n for line, gone in order.elsewhere.items() if (n := min(gone, there.get(line, 0)))}
+    if not units:
+        return command
+    return command.model_copy(update=money.reduced(content, units, changes.shares_off(content, units)))
+
+
+def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
+    """What was told of the order since has the refund in it: an update, or the order itself."""
+    assert order.content
+    report = channel_refund(command.refund_id)
+    if told_before(order.applied.get(report), command) or order.phase in ("cancelled", "cancelling", "merged"):
+        return
+    if command.revision is not None and command.revision <= order.revisions.get("lines", 0):
+        return
+    told = units_of(command.lines)
+    there = {line.line_id: line.quantity for line in order.content.lines}
+    units = {line: n for line, quantity in told.items() if (n := min(quantity, there.get(line, 0)))}
+    if units and order.phase in BEFORE_RELEASE:
+        yield from _taken_off(order, command, report, units)
+    elif units and order.phase == "fulfilling":
+        yield from _ask_parcels(order, report, units, REFUNDED, asked_of(command))
+    else:
+        units = {}
+    if units != told or not told:
+        left = {line: n - units.get(line, 0) for line, n in told.items()}
+        yield _disputed(order, f"{report}/rest" if units else report, REFUNDED, left, asked_of(command))
+
+
+def _taken_off(
+    order: Order, command: o.RecordChannelRefund, report: str, units: Mapping[str, int]
+) -> Iterator[o.OrderEvent]:
+    assert order.content
+    reason = command.reason or REFUNDED
+    if units == {line.line_id: line.quantity for line in order.content.lines}:
+        said = {"report": report, "asked": asked_of(command)}
+        for event in steps.ended(order, reason):
+            yield event.model_copy(update=said) if isinstance(event, o.OrderCancelled) else event
+        return
+    told = money.reduced(order.content, units, changes.shares_off(order.content, units))
+    own = {
+        "cancellation_id": report,
+        "cancelled": _lines(units),
+        "reason": reason,
+        "revision": command.revision,
+        "asked": asked_of(command),
+    }
+    yield from changes.change(order, changes.amended(order.content, told), o.OrderLinesCancelled, own, told)
+
+
+def keep(order: Order, command: o.RecordFulfilment | o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
+    """It came before its order."""
+    if isinstance(command, o.RecordFulfilment):
+        known = order.early_reports.get(fulfilment(command.fulfilment_id))
+        kept = o.OrderReportKept(order_id=command.order_id, fulfilment=command)
+    else:
+        known = order.early_reports.get(channel_refund(command.refund_id))
+        kept = o.OrderReportKept(order_id=command.order_id, refund=command)
+    if not told_before(asked_of(known) if known else None, command):
+        yield kept
+
+
+DECIDED: dict[type[Any], Any] = {o.RecordFulfilment: record_fulfilment, o.RecordChannelRefund: record_refund}
+
+
+def catch_up(order: Order, fulfilled: Iterable[o.LineUnits] = ()) -> Iterator[o.OrderEvent]:
+    """Apply what came before the order, as if it had come after; nobody is there to be refused."""
+    for source in (_shipped_by_now(fulfilled), _early_amendments, _early_reports, _early_cancellation):
+        for event in source(order):
+            yield event
+            order = evolve(order, event)
+
+
+Source = Callable[[Order], Iterator[o.OrderEvent]]
+
+
+def _shipped_by_now(fulfilled: Iterable[o.LineUnits]) -> Source:
+    return lambda order: follow(order, units_of(fulfilled), PLACED_ANEW) if fulfilled else iter(())
+
+
+def _early_amendments(order: Order) -> Iterator[o.OrderEvent]:
+    for amendment in sorted(order.early.values(), key=lambda early: (early.revision or 0, early.amendment_id)):
+        try:
+            events = list(amend(order, amendment))
+        except Refused as refused:
+            reason = str(refused)
+            events = [
+                o.OrderAmendmentRefused(order_id=order.order_id, amendment_id=amendment.amendment_id, reason=reason)
+            ]
+        yield from events
+        order = reduce(evolve, events, order)
+
+
+def _early_reports(order: Order) -> Iterator[o.OrderEvent]:
+    for _, report in sorted(order.early_reports.items()):
+        events = list(DECIDED[type(report)](order, report))
+        yield from events
+        order = reduce(evolve, events, order)
+
+
+def _early_cancellation(order: Order) -> Iterator[o.OrderEvent]:
+    if order.early_cancellation is not None and order.phase not in o.FINAL_PHASES:
+        yield from steps.ended(order, order.early_cancellation)

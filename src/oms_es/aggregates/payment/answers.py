@@ -1,0 +1,77 @@
+"""Answers that are to come by callback, and are asked for when they do not.
+
+Invariant: an answer is awaited, or asked for, never both; it is asked for under the key of the intent, so that nothing
+is done twice; after CHASES_MAX questions in vain a person finds out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from oms_es.aggregates.payment.state import Capture, Outlay, Payment, of
+from oms_es.schemas import payment as p
+
+CHASES_MAX = 3
+"""How often a provider that has not called back is asked what became of it."""
+NO_ANSWER = "the provider gave no answer"
+
+
+def record_pending(
+    payment: Payment, requested: p.PaymentRequested, command: p.RecordAnswerPending
+) -> Iterator[p.PaymentEvent]:
+    """The callback may have been faster than the news that it will come."""
+    question = (command.operation, command.part)
+    known = payment.awaited.get(question)
+    if isinstance(known, p.PaymentAnswerAwaited) or question in payment.unanswered or not _is_open(payment, *question):
+        return
+    attempt = known.attempt + 1 if known else 1
+    if attempt <= CHASES_MAX:
+        asked = {name: getattr(command, name) for name in p.Question.model_fields}
+        yield p.PaymentAnswerAwaited(**of(requested), **asked, attempt=attempt)
+        return
+    yield p.PaymentAnswerSettled(**of(requested), operation=command.operation, part=command.part)
+    yield given_up(payment, requested, command.operation, command.part)
+
+
+def chase(payment: Payment, requested: p.PaymentRequested, command: p.ChaseAnswer) -> Iterator[p.PaymentEvent]:
+    awaited = payment.awaited.get((command.operation, command.part))
+    if not isinstance(awaited, p.PaymentAnswerAwaited):
+        return
+    if _is_open(payment, command.operation, command.part):
+        yield p.PaymentAnswerChased(**dict(awaited))
+    else:
+        yield p.PaymentAnswerSettled(**of(requested), operation=command.operation, part=command.part)
+
+
+def given_up(payment: Payment, requested: p.PaymentRequested, operation: str, part: str) -> p.PaymentEvent:
+    """Of what is still open: nobody knows what became of it."""
+    if operation == "authorize":
+        return p.PaymentFailed(**of(requested), reason=NO_ANSWER)
+    amount_minor = _asked(payment, operation)[part].amount_minor
+    if operation == "reauthorize":
+        return p.PaymentReauthorizationDeclined(
+            **of(requested), capture_id=part, amount_minor=amount_minor, reason=NO_ANSWER, retriable=True
+        )
+    return p.PaymentUnanswered(**of(requested), operation=operation, part=part, amount_minor=amount_minor)
+
+
+def _asked(payment: Payment, operation: str) -> Mapping[str, Capture | Outlay]:
+    parts: dict[str, Any] = {"void": payment.voids, "refund": payment.refunds}
+    found: Mapping[str, Capture | Outlay] = parts.get(operation, payment.captures)
+    return found
+
+
+def _is_open(payment: Payment, operation: str, part: str) -> bool:
+    if operation == "authorize":
+        return payment.status == "pending"
+    asked = _asked(payment, operation).get(part)
+    return asked is not None and asked.status == ("waiting" if operation == "reauthorize" else "in_flight")
+
+
+def record_silence(
+    payment: Payment, requested: p.PaymentRequested, command: p.RecordSilence
+) -> Iterator[p.PaymentEvent]:
+    question = (command.operation, command.part)
+    if question not in payment.unanswered and _is_open(payment, *question):
+        yield given_up(payment, requested, *question)

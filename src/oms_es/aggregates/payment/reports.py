@@ -1,0 +1,352 @@
+"""What a provider tells of its own accord. Part of the payment's decider.
+
+Invariant: the books say what the provider says that it did, never what was asked for instead. Less of a capture or a
+refund is less; what was done at the provider and not asked for here changes the books as well; what does not fit, such
+as more, or another currency, changes nothing, is kept for a person, and is looked at again after whatever comes next:
+reports may come in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import reduce
+from typing import Any
+
+from oms_es.aggregates.payment.refunds import refund_requested
+from oms_es.aggregates.payment.state import (
+    AUTHORIZATION,
+    Capture,
+    Outlay,
+    Payment,
+    contradiction,
+    evolve,
+    is_news,
+    money,
+    of,
+)
+from oms_es.kernel import Refused
+from oms_es.schemas import payment as p
+from oms_es.schemas.values.currency import to_text
+
+KEPT_MAX = 1_000
+"""Reports of one payment that do not fit. No provider contradicts itself so often."""
+Decide = Callable[[Payment, p.PaymentRequested, p.PaymentCommand], Iterator[p.PaymentEvent]]
+Events = Iterator[p.PaymentEvent]
+
+
+def record(payment: Payment, requested: p.PaymentRequested, command: p.RecordReport, decide: Decide) -> Events:
+    """Raises Refused only where a provider contradicts itself without end."""
+    key = command.report_id
+    if key in payment.kept:
+        return
+    try:
+        events = list(_followed(payment, requested, command, decide))
+    except Refused as refused:
+        if len(payment.kept) >= KEPT_MAX:
+            raise
+        said = {name: getattr(command, name) for name in p.Report.model_fields}
+        events = [p.PaymentReportKept(**of(requested), **said, kept_id=key, why=refused.detail)]
+    yield from events
+
+
+def reconsider(payment: Payment, requested: p.PaymentRequested, decide: Decide) -> Events:
+    """What was kept and fits now. Each that fits may explain another."""
+    waiting = sorted(payment.kept.keys())
+    while waiting:
+        for key in waiting:
+            try:
+                events = list(_followed(payment, requested, payment.kept[key], decide))
+            except Refused:
+                continue
+            events.append(p.PaymentReportSettled(**of(requested), kept_id=key))
+            yield from events
+            payment = reduce(evolve, events, payment)
+            waiting.remove(key)
+            break
+        else:
+            return
+
+
+def _followed(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    """Raises Refused where it does not fit."""
+    if report.currency not in (None, requested.currency):
+        raise contradiction(f"{_told(report)} is reported of a payment of {_money(requested, requested.amount_minor)}")
+    yield from READERS[report.operation](payment, requested, report, decide)
+
+
+def _authorize(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    if report.outcome != "succeeded":
+        yield from _declined(payment, requested, report, decide)
+        return
+    if report.amount_minor not in (None, requested.amount_minor):
+        asked = _money(requested, requested.amount_minor)
+        raise contradiction(f"{_told(report)} is held as {report.reference}, where {asked} was asked for")
+    held = _command(p.RecordAuthorization, requested, reference=report.reference, expires_at=report.expires_at)
+    yield from decide(payment, requested, held)
+
+
+def _declined(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    if report.final:
+        declined = _command(p.RecordDecline, requested, reason=report.reason, retriable=report.retriable)
+        yield from decide(payment, requested, declined)
+    elif payment.status == "pending" and report.report_id not in payment.attempts:
+        yield p.PaymentAttemptDeclined(**of(requested), reason=report.reason, report_id=report.report_id)
+
+
+def _reauthorize(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    if report.outcome != "succeeded":
+        more: Any = {"reason": report.reason, "retriable": report.retriable}
+        command = _command(p.RecordReauthorizationDecline, requested, capture_id=report.part, **more)
+    else:
+        capture = payment.captures.get(report.part)
+        if capture and report.amount_minor not in (None, capture.amount_minor + capture.short_minor):
+            asked = _money(requested, capture.amount_minor)
+            raise contradiction(f"{_told(report)} is held anew for {report.part}, where {asked} was asked for")
+        command = _command(p.RecordReauthorization, requested, capture_id=report.part, reference=report.reference)
+    yield from decide(payment, requested, command)
+
+
+def _capture(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    key = report.part or _capture_meant(payment, requested, report)
+    if report.outcome != "succeeded":
+        failed = _command(p.RecordCaptureFailure, requested, capture_id=key, reason=report.reason)
+        yield from decide(payment, requested, failed.model_copy(update={"expired": report.expired}))
+        return
+    reference = report.reference if report.part else f"{report.reference}/{key}"
+    if payment.effects.get(("capture", key)) == reference:
+        _check_repeat(payment, requested, report, payment.captures[key])
+        return
+    told, known = _own_amount(payment, report, key), payment.captures.get(key)
+    if known is None:
+        yield from _taken_unasked(payment, requested, report, key, reference, told)
+        return
+    if told is not None and known.status == "in_flight":
+        if not 0 < told <= known.amount_minor:
+            asked = _money(requested, known.amount_minor)
+            raise contradiction(f"{_told(report)} is taken as {reference}, where {asked} was asked for")
+        if less := known.amount_minor - told:
+            short = p.PaymentCaptureShort(**money(requested, less), capture_id=key)
+            yield short
+            payment = evolve(payment, short)
+    yield from decide(payment, requested, _command(p.RecordCapture, requested, capture_id=key, reference=reference))
+
+
+def _capture_meant(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> str:
+    """Nobody says which: the one that is known by this charge, or the only one that waits for so much."""
+    by_charge = [name for kind, name in sorted(_under(payment, report.reference)) if kind == "capture"]
+    waiting = sorted(
+        name
+        for name, capture in payment.captures.items()
+        if capture.status == "in_flight" and report.amount_minor in (None, capture.amount_minor)
+    )
+    if by_charge:
+        return by_charge[0]
+    return waiting[0] if len(waiting) == 1 else requested.payment_id
+
+
+def _under(payment: Payment, charge: str) -> Iterator[tuple[str, str]]:
+    """The effects whose references begin with this charge's."""
+    name = charge.partition("/")[0]
+    return (effect for reference, effect in payment.references.items() if reference.partition("/")[0] == name)
+
+
+def _taken_under(payment: Payment, charge: str) -> dict[str, int]:
+    return {name: payment.captures[name].amount_minor for kind, name in _under(payment, charge) if kind == "capture"}
+
+
+def _own_amount(payment: Payment, report: p.Report, key: str) -> int | None:
+    if report.amount_minor is None or not report.cumulative:
+        return report.amount_minor
+    others = _taken_under(payment, report.reference)
+    return report.amount_minor - sum(amount for name, amount in others.items() if name != key)
+
+
+def _check_repeat(payment: Payment, requested: p.PaymentRequested, report: p.Report, capture: Capture) -> None:
+    """Told again, it is as much; of all that a charge took by then, it may have been less."""
+    if report.amount_minor is None:
+        return
+    known = sum(_taken_under(payment, report.reference).values()) if report.cumulative else capture.amount_minor
+    if report.amount_minor > known or (report.amount_minor != known and not report.cumulative):
+        raise contradiction(f"{_told(report)} is taken as {report.reference}, known are {_money(requested, known)}")
+
+
+def _taken_unasked(
+    payment: Payment, requested: p.PaymentRequested, report: p.Report, key: str, reference: str, told: int | None
+) -> Events:
+    """Taken at the provider, or as soon as it was held. What is taken so pays for parcels as a deposit does."""
+    if not told or reference in payment.references or report.part not in ("", requested.payment_id):
+        raise Refused("unknown_capture", f"{_told(report)} is taken as {reference}, and nobody asked for {key}")
+    wanted = payment.status in ("pending", "authorized") or payment.waits_for_another
+    if payment.status != "authorized":
+        if told != requested.amount_minor:
+            raise contradiction(f"{_told(report)} is taken, where {_money(requested, requested.amount_minor)} is due")
+        charge = report.authorization or report.reference.partition("/")[0]
+        hold = f"{charge}/held" if charge == reference else charge
+        held = p.PaymentAuthorized(**money(requested, told), reference=hold)
+        yield held
+        payment = evolve(payment, held)
+    if told > payment.remainder:
+        left = _money(requested, payment.remainder)
+        raise contradiction(f"{_told(report)} is taken as {reference}, where {left} is held and not asked for yet")
+    taken = p.PaymentCaptured(**money(requested, told), capture_id=key, reference=reference, asked=False)
+    yield taken
+    refundable = evolve(payment, taken).refundable
+    if refundable and (payment.cancelled or not wanted):
+        yield refund_requested(payment, requested, key, min(refundable, told))
+
+
+def _void(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    key = report.part or _hold_meant(payment, report)
+    if report.outcome != "succeeded":
+        yield from decide(
+            payment, requested, _command(p.RecordVoidFailure, requested, void_id=key, reason=report.reason)
+        )
+        return
+    known = payment.voids.get(key)
+    if known is None and not key:
+        yield from _let_go_unasked(payment, requested, report)
+        return
+    if known and report.amount_minor not in (None, known.amount_minor):
+        raise contradiction(f"{_told(report)} is let go, where {_money(requested, known.amount_minor)} was asked for")
+    yield from decide(payment, requested, _command(p.RecordVoid, requested, void_id=key, reference=report.reference))
+
+
+def _hold_meant(payment: Payment, report: p.Report) -> str:
+    """The capture whose renewed hold it is, if it is not the first hold."""
+    kind, name = payment.references.get(report.authorization) or AUTHORIZATION
+    return name if kind == "reauthorization" else ""
+
+
+def _let_go_unasked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> Events:
+    reason = report.reason or "let go at the provider"
+    if payment.status == "pending":
+        yield p.PaymentDeclined(**of(requested), reason=reason, reference=report.reference)
+    elif payment.status == "authorized" and not payment.expired:
+        held = payment.remainder
+        if not is_news(payment, ("void", ""), report.reference):
+            return
+        if not held or report.amount_minor not in (None, held):
+            raise contradiction(f"{report.reference} is let go, where {_money(requested, held)} is held")
+        yield p.PaymentVoided(**money(requested, held), reference=report.reference, asked=False, reason=reason)
+
+
+def _refund(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    known = payment.refunds.get(report.part)
+    if report.cumulative:
+        _check_given_back(payment, requested, report)
+    elif report.outcome != "succeeded":
+        yield from _refund_failed(payment, requested, report, known, decide)
+    elif payment.references.get(report.reference) not in (None, ("refund", report.part)):
+        name = " ".join(payment.references[report.reference])
+        if not name.startswith("refund"):
+            raise contradiction(f"{report.reference} is reported for a refund and was the reference of {name}")
+    elif known is None:
+        yield from _refunded_unasked(payment, requested, report)
+    else:
+        yield from _refunded(payment, requested, report, known, decide)
+
+
+def _check_given_back(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> None:
+    """How much in all: what each refund was is told by reports of their own."""
+    if report.amount_minor is not None and report.amount_minor > payment.refunded:
+        known = _money(requested, payment.refunded)
+        raise contradiction(f"{_told(report)} is given back in all, known are {known}")
+
+
+def _refunded(
+    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: Outlay, decide: Decide
+) -> Events:
+    told = report.amount_minor
+    if told is not None and told != known.amount_minor:
+        if known.status != "in_flight" or not 0 < told < known.amount_minor:
+            asked = _money(requested, known.amount_minor)
+            raise contradiction(f"{_told(report)} is given back as {report.reference}, where {asked} was asked for")
+        short = p.PaymentRefundShort(**money(requested, known.amount_minor - told), refund_id=report.part)
+        yield short
+        payment = evolve(payment, short)
+    done = _command(p.RecordRefund, requested, refund_id=report.part, reference=report.reference)
+    yield from decide(payment, requested, done)
+
+
+def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> Events:
+    """Where one of ours waits for its answer, that may be this one: its answer tells."""
+    told = report.amount_minor
+    if not told:
+        raise Refused("unknown_refund", f"refund {report.part} is reported without its amount, and nobody asked for it")
+    ours = sorted(key for key, refund in payment.refunds.items() if refund == Outlay(told))
+    if ours:
+        raise contradiction(f"{_told(report)} is given back as {report.reference}, which may be {ours[0]}")
+    left = payment.captured - max(payment.returned + payment.lost, payment.gone)
+    if told > left:
+        raise contradiction(
+            f"{_told(report)} is given back as {report.reference}, of what was taken {_money(requested, left)} is left"
+        )
+    yield p.PaymentRefunded(**money(requested, told), refund_id=report.part, reference=report.reference, asked=False)
+
+
+def _refund_failed(
+    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: Outlay | None, decide: Decide
+) -> Events:
+    """A bank may send back what was given back already."""
+    if known and known.status == "done":
+        yield p.PaymentRefundReversed(
+            **money(requested, known.amount_minor), refund_id=report.part, reason=report.reason
+        )
+        return
+    if known and known.status == "in_flight":
+        failed = p.PaymentRefundFailed(
+            **of(requested),
+            refund_id=report.part,
+            amount_minor=known.amount_minor,
+            reason=report.reason,
+            reference=report.reference,
+        )
+        yield failed
+        return
+    yield from decide(
+        payment, requested, _command(p.RecordRefundFailure, requested, refund_id=report.part, reason=report.reason)
+    )
+
+
+def _expire(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    if payment.status == "pending" and report.authorization:  # the provider gave up on the whole of it
+        yield p.PaymentDeclined(**of(requested), reason=report.reason, reference=report.reference)
+    else:
+        yield from decide(payment, requested, _command(p.RecordExpiry, requested))
+
+
+def _dispute(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+    shape = DISPUTES[report.outcome]
+    told: Any = {"dispute_id": report.part, "amount_minor": report.amount_minor, "reason": report.reason}
+    yield from decide(payment, requested, _command(shape, requested, **told))
+
+
+def _command(shape: type[p.PaymentCommand], requested: p.PaymentRequested, **told: Any) -> p.PaymentCommand:
+    """Of what is checked already."""
+    return shape.model_construct(payment_id=requested.payment_id, **told)
+
+
+def _told(report: p.Report) -> str:
+    if report.amount_minor is None:
+        return "an amount that is not said"
+    return to_text(report.amount_minor, report.currency) if report.currency else str(report.amount_minor)
+
+
+def _money(requested: p.PaymentRequested, amount_minor: int) -> str:
+    return to_text(amount_minor, requested.currency)
+
+
+DISPUTES: dict[str, type[p.DisputeCommand]] = {
+    "opened": p.RecordDisputeOpened,
+    "won": p.RecordDisputeWon,
+    "lost": p.RecordDisputeLost,
+}
+READERS: dict[str, Callable[[Payment, p.PaymentRequested, p.Report, Decide], Events]] = {
+    "authorize": _authorize,
+    "reauthorize": _reauthorize,
+    "capture": _capture,
+    "void": _void,
+    "refund": _refund,
+    "expire": _expire,
+    "dispute": _dispute,
+}

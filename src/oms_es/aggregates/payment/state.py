@@ -1,0 +1,304 @@
+"""What one payment's history comes to: what is held, taken, in dispute and given back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from rpds import HashTrieMap, HashTrieSet
+
+from oms_es.aggregates.fast_replace import wide
+from oms_es.kernel import Refused
+from oms_es.schemas import payment as p
+
+Effect = tuple[Literal["authorization", "reauthorization", "capture", "void", "refund", "refund_failure"], str]
+"""What the provider did, and the part it did it for; "" where there is only one."""
+
+AUTHORIZATION: Effect = ("authorization", "")
+Refusal = p.PaymentRequestRefused | p.PaymentCaptureRefused | p.PaymentRefundRefused
+
+
+class Capture(NamedTuple):
+    amount_minor: int
+    status: Literal["waiting", "in_flight", "captured", "failed"]
+    """`waiting`: for money that expired to be held anew."""
+    renewed: bool = False  # a new authorisation was asked for it
+    short_minor: int = 0  # what the provider did not take of what was asked
+
+
+class Outlay(NamedTuple):
+    """A void or a refund."""
+
+    amount_minor: int
+    status: Literal["in_flight", "done", "failed"] = "in_flight"
+    short_minor: int = 0  # what the provider did not give of what was asked
+
+
+class Dispute(NamedTuple):
+    amount_minor: int
+    status: Literal["open", "won", "lost"] = "open"
+
+
+@wide
+class Payment(NamedTuple):
+    status: Literal["new", "pending", "authorized", "declined", "failed"] = "new"
+    requested: p.PaymentRequested | None = None
+    declined: bool = False  # at any time: a late success may have followed
+    retriable: bool = False  # the decline: the order waits for the money still
+    let_go: str = ""  # the reference under which the provider gave up on it before it was held
+    unasked_minor: int = 0  # taken at once, or before anybody asked: parcels are paid of it
+    cancelled: bool = False  # while an answer was outstanding
+    expires_at: datetime | None = None
+    expired: bool = False
+    captures: HashTrieMap[str, Capture] = HashTrieMap()
+    taken: int = 0  # the sum of captures done, in flight or waiting, kept so that the remainder costs nothing to know
+    captured: int = 0
+    applications: HashTrieMap[str, int] = HashTrieMap()  # of a deposit, by what it pays for
+    applied: int = 0
+    voids: HashTrieMap[str, Outlay] = HashTrieMap()  # "" is what was authorised first; others are renewed holds
+    refunds: HashTrieMap[str, Outlay] = HashTrieMap()
+    returned: int = 0  # the sum of refunds done or in flight
+    disputes: HashTrieMap[str, Dispute] = HashTrieMap()
+    disputed: int = 0  # the sum of disputes open or lost
+    refunded: int = 0
+    lost: int = 0
+    refused: HashTrieSet[tuple[str, str, int]] = HashTrieSet()  # what our consumers asked for and cannot have
+    awaited: HashTrieMap[tuple[str, str], p.PaymentAnswerAwaited | p.PaymentAnswerChased] = HashTrieMap()
+    unanswered: HashTrieSet[Effect] = HashTrieSet()
+    attempts: HashTrieSet[str] = HashTrieSet()  # means of payment that were turned down, by report
+    kept: HashTrieMap[str, p.PaymentReportKept] = HashTrieMap()  # reports that do not fit
+    effects: HashTrieMap[Effect, str] = HashTrieMap()  # done, by the provider's reference
+    references: HashTrieMap[str, Effect] = HashTrieMap()
+
+    @property
+    def fund(self) -> int:
+        """What was taken ahead, of which parcels are paid as they leave."""
+        return self.taken if self.requested and self.requested.capture_now else self.unasked_minor
+
+    @property
+    def waits_for_another(self) -> bool:
+        """Declined for now: what the provider still gets is wanted."""
+        return self.status == "declined" and self.retriable and not self.cancelled
+
+    @property
+    def asked(self) -> int:
+        """What the provider took, or may have taken by now."""
+        return self.taken - sum(c.amount_minor for c in self.captures.values() if c.status == "waiting")
+
+    @property
+    def gone(self) -> int:
+        """For good."""
+        return self.refunded + self.lost
+
+    @property
+    def left(self) -> int:
+        """What may still be taken, held or not any more."""
+        if self.requested is None or self.status != "authorized" or "" in self.voids:
+            return 0
+        return self.requested.amount_minor - self.taken
+
+    @property
+    def remainder(self) -> int:
+        """What is held and neither taken, nor being taken, nor let go."""
+        return 0 if self.expired else self.left
+
+    @property
+    def refundable(self) -> int:
+        """What was taken and is neither in dispute, nor given back, nor being given back."""
+        return max(self.captured - self.returned - self.disputed, 0)
+
+    @property
+    def closed(self) -> bool:
+        return self.status != "authorized" or self.cancelled or "" in self.voids
+
+
+def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
+    """Never refuse a fact: an old stream must load under new rules."""
+    match event:
+        case p.PaymentRequested():
+            return payment._replace(status="pending", requested=event)
+        case p.PaymentAuthorized(reference=reference, expires_at=expires_at):
+            return _done(payment, AUTHORIZATION, reference)._replace(status="authorized", expires_at=expires_at)
+        case p.PaymentExpirySet(expires_at=expires_at):
+            return payment._replace(expires_at=expires_at)
+        case p.PaymentDeclined(retriable=retriable, reference=reference):
+            return payment._replace(status="declined", declined=True, retriable=retriable, let_go=reference)
+        case p.PaymentAttemptDeclined(report_id=report_id):
+            return payment._replace(attempts=payment.attempts.insert(report_id))
+        case p.PaymentReportKept(kept_id=kept_id):
+            return payment._replace(kept=payment.kept.insert(kept_id, event))
+        case p.PaymentReportSettled(kept_id=kept_id):
+            return payment._replace(kept=payment.kept.discard(kept_id))
+        case p.PaymentFailed():
+            return payment._replace(status="failed")
+        case p.PaymentExpired():
+            return payment._replace(expired=True)
+        case p.PaymentCancellationNoted():
+            return payment._replace(cancelled=True)
+        case p.PaymentUnanswered(operation=operation, part=part):
+            return payment._replace(unanswered=payment.unanswered.insert((operation, part)))  # type: ignore[arg-type] # it was one of the effects when it was recorded
+        case p.PaymentRequestRefused() | p.PaymentCaptureRefused() | p.PaymentRefundRefused():
+            return payment._replace(refused=payment.refused.insert(refusal_of(event)))
+    return FOLDS[type(event)](payment, event) if type(event) in FOLDS else payment
+
+
+def _capture_changed(payment: Payment, event: Any) -> Payment:
+    known, key, n = payment.captures.get(event.capture_id), event.capture_id, event.amount_minor
+    counted = known.amount_minor if known and known.status != "failed" else 0
+    renewed, short = (known.renewed, known.short_minor) if known else (False, 0)
+    match event:
+        case p.PaymentCaptureShort() if known:
+            now = known._replace(amount_minor=known.amount_minor - n, short_minor=short + n)
+        case p.PaymentReauthorizationRequested():
+            now = Capture(n, "waiting", renewed=True)
+        case p.PaymentCaptureRequested():
+            now = Capture(n, "in_flight", renewed)
+        case p.PaymentCaptured(reference=reference, asked=asked):
+            payment = _done(payment, ("capture", key), reference)._replace(
+                captured=payment.captured + n, unasked_minor=payment.unasked_minor + (0 if asked else n)
+            )
+            now = Capture(n, "captured", renewed, short)
+        case _:
+            now = Capture(n, "failed", renewed)
+    taken = payment.taken + now.amount_minor * (now.status != "failed") - counted
+    return payment._replace(captures=payment.captures.insert(key, now), taken=taken)
+
+
+def _reauthorized(payment: Payment, event: p.PaymentReauthorized) -> Payment:
+    return _done(payment, ("reauthorization", event.capture_id), event.reference)
+
+
+def _applied(payment: Payment, event: p.PaymentDepositApplied) -> Payment:
+    applications = payment.applications.insert(event.capture_id, event.amount_minor)
+    return payment._replace(applications=applications, applied=payment.applied + event.amount_minor)
+
+
+def _void_changed(payment: Payment, event: Any) -> Payment:
+    key, n = event.void_id, event.amount_minor
+    if isinstance(event, p.PaymentVoidRequested):
+        return payment._replace(voids=payment.voids.insert(key, Outlay(n)))
+    if isinstance(event, p.PaymentVoidFailed):
+        return payment._replace(voids=payment.voids.insert(key, Outlay(n, "failed")))
+    return _done(payment, ("void", key), event.reference)._replace(voids=payment.voids.insert(key, Outlay(n, "done")))
+
+
+def _refund_changed(payment: Payment, event: Any) -> Payment:
+    key, n = event.refund_id, event.amount_minor
+    if isinstance(event, p.PaymentRefundRequested):
+        return payment._replace(refunds=payment.refunds.insert(key, Outlay(n)), returned=payment.returned + n)
+    known = payment.refunds.get(key)
+    short = known.short_minor if known else 0
+    if isinstance(event, p.PaymentRefundShort):
+        less = Outlay(known.amount_minor - n if known else 0, "in_flight", short + n)
+        return payment._replace(refunds=payment.refunds.insert(key, less), returned=payment.returned - n)
+    if isinstance(event, p.PaymentRefundFailed | p.PaymentRefundReversed):
+        failed = payment.refunds.insert(key, Outlay(n, "failed", short))
+        payment = payment._replace(refunds=failed, returned=payment.returned - n)
+        return _undone(payment, event)
+    done = payment.refunds.insert(key, Outlay(n, "done", short))
+    returned = payment.returned + (0 if known else n)
+    payment = _done(payment, ("refund", key), event.reference)
+    return payment._replace(refunds=done, refunded=payment.refunded + n, returned=returned)
+
+
+def _undone(payment: Payment, event: p.PaymentRefundFailed | p.PaymentRefundReversed) -> Payment:
+    if isinstance(event, p.PaymentRefundReversed):
+        return payment._replace(refunded=payment.refunded - event.amount_minor)
+    if not event.reference:
+        return payment
+    failure: Effect = ("refund_failure", event.refund_id)
+    return payment._replace(references=payment.references.insert(event.reference, failure))
+
+
+def _dispute_changed(payment: Payment, event: Any) -> Payment:
+    key, n = event.dispute_id, event.amount_minor
+    match event:
+        case p.PaymentDisputeOpened():
+            return payment._replace(disputes=payment.disputes.insert(key, Dispute(n)), disputed=payment.disputed + n)
+        case p.PaymentDisputeWon():
+            won = payment.disputes.insert(key, Dispute(n, "won"))
+            return payment._replace(disputes=won, disputed=payment.disputed - n)
+    return payment._replace(disputes=payment.disputes.insert(key, Dispute(n, "lost")), lost=payment.lost + n)
+
+
+def _awaited(payment: Payment, event: p.PaymentAnswerAwaited | p.PaymentAnswerChased) -> Payment:
+    return payment._replace(awaited=payment.awaited.insert((event.operation, event.part), event))
+
+
+def _settled(payment: Payment, event: p.PaymentAnswerSettled) -> Payment:
+    return payment._replace(awaited=payment.awaited.discard((event.operation, event.part)))
+
+
+FOLDS: dict[type[p.PaymentEvent], Any] = {
+    p.PaymentReauthorizationRequested: _capture_changed,
+    p.PaymentReauthorized: _reauthorized,
+    p.PaymentReauthorizationDeclined: _capture_changed,
+    p.PaymentCaptureRequested: _capture_changed,
+    p.PaymentCaptured: _capture_changed,
+    p.PaymentCaptureFailed: _capture_changed,
+    p.PaymentCaptureShort: _capture_changed,
+    p.PaymentDepositApplied: _applied,
+    p.PaymentVoidRequested: _void_changed,
+    p.PaymentVoided: _void_changed,
+    p.PaymentVoidFailed: _void_changed,
+    p.PaymentRefundRequested: _refund_changed,
+    p.PaymentRefunded: _refund_changed,
+    p.PaymentRefundFailed: _refund_changed,
+    p.PaymentRefundShort: _refund_changed,
+    p.PaymentRefundReversed: _refund_changed,
+    p.PaymentDisputeOpened: _dispute_changed,
+    p.PaymentDisputeWon: _dispute_changed,
+    p.PaymentDisputeLost: _dispute_changed,
+    p.PaymentAnswerAwaited: _awaited,
+    p.PaymentAnswerChased: _awaited,
+    p.PaymentAnswerSettled: _settled,
+}
+"""What changes a part of the payment: a capture, a void, a refund, a dispute, an answer that is to come."""
+
+
+def _done(payment: Payment, effect: Effect, reference: str) -> Payment:
+    return payment._replace(
+        effects=payment.effects.insert(effect, reference), references=payment.references.insert(reference, effect)
+    )
+
+
+def refusal_of(event: Refusal) -> tuple[str, str, int]:
+    """What was asked for and cannot be had, so that asking again tells nothing new."""
+    match event:
+        case p.PaymentRequestRefused(fingerprint=fingerprint):
+            return ("request", fingerprint, event.amount_minor)
+        case p.PaymentCaptureRefused(capture_id=key):
+            return ("capture", key, event.amount_minor)
+    return ("refund", event.refund_id, event.amount_minor)
+
+
+def is_news(payment: Payment, effect: Effect, reference: str) -> bool:
+    """False for a report that came before. Raises Refused where it contradicts one that came before."""
+    known = payment.effects.get(effect)
+    if known == reference:
+        return False
+    name = " ".join(effect).strip()
+    if known is not None:
+        raise Refused(
+            f"second_{effect[0]}",
+            f"{name} was reported as {known} and now as {reference}: ask the provider which of them is real",
+        )
+    if reference in payment.references:
+        raise Refused(
+            "reference_reused",
+            f"{reference} is reported for {name} and was the reference of {' '.join(payment.references[reference])}: "
+            "ask the provider what it did",
+        )
+    return True
+
+
+def contradiction(what: str) -> Refused:
+    return Refused("contradicts", f"{what}: ask the provider which is true")
+
+
+def of(requested: p.PaymentRequested) -> Any:
+    return {"payment_id": requested.payment_id, "order_id": requested.order_id}
+
+
+def money(requested: p.PaymentRequested, amount_minor: int) -> Any:
+    return {**of(requested), "amount_minor": amount_minor, "currency": requested.currency}

@@ -1,0 +1,122 @@
+"""What a carrier's sightings of one carton come to.
+
+Invariant: the same sightings come to the same, in whichever order and however often they are told. Everything kept of
+them is a minimum, a maximum or the newest by time.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from oms_es.aggregates.fast_replace import wide
+from oms_es.schemas.shipment import MilestoneStatus, ShipmentMilestoneReached
+from oms_es.schemas.values.types import Moment
+
+MOVING: frozenset[MilestoneStatus] = frozenset(
+    {
+        "picked_up",
+        "in_transit",
+        "out_for_delivery",
+        "available_for_pickup",
+        "delivered",
+        "return_to_sender",
+        "returned",
+    }
+)
+"""Seen like this, a parcel has left, whether or not its pick-up was reported."""
+
+TROUBLE: frozenset[MilestoneStatus] = frozenset({"exception", "failure", "return_to_sender"})
+"""A person must look, as long as nothing better is seen later."""
+
+TELLING: frozenset[MilestoneStatus] = TROUBLE | {"delivered", "returned"}
+"""Only these can open an exception, or bring a journey to its end."""
+
+BY_RANK: tuple[MilestoneStatus, ...] = (
+    "unknown",
+    "pre_transit",
+    "cancelled",
+    "picked_up",
+    "in_transit",
+    "out_for_delivery",
+    "available_for_pickup",
+    "exception",
+    "failure",
+    "return_to_sender",
+    "delivered",
+    "returned",
+)
+"""Which of two sightings at one moment is the later one."""
+
+Outcome = Literal["open", "delivered", "returned"]
+
+
+class Seen(NamedTuple):
+    occurred_at: Moment
+    rank: int
+    milestone_id: str
+    status: MilestoneStatus
+    detail: str
+
+
+@wide
+class Journey(NamedTuple):
+    newest: Seen | None = None
+    delivered_first: Moment | None = None
+    delivered_last: Moment | None = None
+    returning_since: Moment | None = None
+    returned_at: Moment | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """A carrier that has turned a parcel back delivers it to its sender."""
+        if self.returned_at or self.back_at:
+            return "returned"
+        return "delivered" if self.delivered_first else "open"
+
+    @property
+    def back_at(self) -> Moment | None:
+        """When it was delivered after it had been turned back."""
+        if self.returning_since and self.delivered_last and self.delivered_last >= self.returning_since:
+            return self.delivered_last
+        return None
+
+    @property
+    def trouble(self) -> Seen | None:
+        """The newest sighting, if it is bad and nothing has come of it yet."""
+        if self.newest is None or self.newest.status not in TROUBLE or self.outcome == "returned":
+            return None
+        over = self.outcome == "delivered" and self.newest.status != "return_to_sender"
+        return None if over else self.newest
+
+
+def seen(event: ShipmentMilestoneReached) -> Journey:
+    """The journey of which this is all that is known."""
+    at, status = event.occurred_at, event.status
+    return Journey(
+        newest=Seen(at, BY_RANK.index(status), event.milestone_id, status, event.detail),
+        delivered_first=at if status == "delivered" else None,
+        delivered_last=at if status == "delivered" else None,
+        returning_since=at if status == "return_to_sender" else None,
+        returned_at=at if status == "returned" else None,
+    )
+
+
+def joined(one: Journey, other: Journey) -> Journey:
+    """What is known of both together."""
+    if one.newest is None or other.newest is None:
+        return one if other.newest is None else other
+    return Journey(
+        max(one.newest, other.newest),
+        _first(one.delivered_first, other.delivered_first),
+        _last(one.delivered_last, other.delivered_last),
+        _first(one.returning_since, other.returning_since),
+        _first(one.returned_at, other.returned_at),
+    )
+
+
+def _first(*moments: Moment | None) -> Moment | None:
+    return min((moment for moment in moments if moment), default=None)
+
+
+def _last(*moments: Moment | None) -> Moment | None:
+    return max((moment for moment in moments if moment), default=None)

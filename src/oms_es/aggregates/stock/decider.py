@@ -1,0 +1,145 @@
+"""Stock of one SKU at one location.
+
+Invariants, at every version: reserved <= on hand that is sellable, and what is sold before it exists <= the presale
+limit at the time of the promise; a promise never reaches into the safety stock, nor into what presales wait for; a
+reservation ends once, by being released, shipped, expired or broken; what came in is on hand or has left; a serial
+number names one unit. The stream is the lock: whoever races for the last unit, only one append finds its version free.
+
+    state.py      Stock, evolve      promises.py   reserve, cover, break, ship
+    snapshot.py   dump, restore      movements.py  receive, count, move, put aside, expect
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from oms_es.aggregates.stock import movements
+from oms_es.aggregates.stock import reservations as promises
+from oms_es.aggregates.stock.snapshot import VERSION, dump, restore
+from oms_es.aggregates.stock.state import EVOLUTIONS, NO_SHARE, Reservation, Share, Stock, evolve
+from oms_es.kernel import Decider, Refused
+from oms_es.schemas import stock as s
+from oms_es.schemas.values.types import UNITS_MAX
+
+__all__ = ["Reservation", "Stock", "decide", "decider", "dump", "evolve", "restore"]
+
+CHANNELS_MAX = 100
+"""Channels with a share of their own at one stream."""
+
+
+def decide(stock: Stock, command: s.StockCommand) -> Iterable[s.StockEvent]:
+    """Nothing if the command is already satisfied, so that retries are free."""
+    decided: Iterator[s.StockEvent] = DECISIONS[type(command)](stock, command)
+    if stock.presold or stock.policy.reorder_point or _begins_to_watch(command):
+        return _with_what_follows(stock, command, decided)
+    return decided
+
+
+def _begins_to_watch(command: s.StockCommand) -> bool:
+    return command.presale if isinstance(command, s.ReserveStock) else isinstance(command, s.SetReorderPoint)
+
+
+def _with_what_follows(
+    stock: Stock, command: s.StockCommand, decided: Iterator[s.StockEvent]
+) -> Iterator[s.StockEvent]:
+    """Presales that can be covered now are, and who runs low says so, in the same decision."""
+    after = stock
+    for event in decided:
+        yield event
+        after = evolve(after, event)
+    if after is stock and not isinstance(command, s.CoverPresales):
+        return
+    for covered in promises.cover(after, command):
+        yield covered
+        after = evolve(after, covered)
+    point, available = after.policy.reorder_point, after.supplied
+    if point and available <= point and not after.supply.low:
+        yield s.StockRanLow(
+            sku=command.sku,
+            location=command.location,
+            quantity=min(max(after.policy.up_to - available, 1), UNITS_MAX),
+            available=available,
+            reorder_point=point,
+            occasion=after.supply.occasions + 1,
+        )
+
+
+def _set_safety(stock: Stock, command: s.SetSafetyStock) -> Iterator[s.StockEvent]:
+    if command.quantity != stock.policy.safety_stock:
+        yield s.SafetyStockSet(**command.model_dump())
+
+
+def _set_presale(stock: Stock, command: s.SetPresaleLimit) -> Iterator[s.StockEvent]:
+    if command.quantity != stock.policy.presale_limit:
+        yield s.PresaleLimitSet(**command.model_dump())
+
+
+def _set_share(stock: Stock, command: s.SetChannelShare) -> Iterator[s.StockEvent]:
+    share, shares = Share(command.share_percent, command.buffer_units), stock.policy.shares
+    if share != NO_SHARE and command.channel not in shares and len(shares) >= CHANNELS_MAX:
+        raise Refused("too_many_channels", f"{CHANNELS_MAX} channels have a share already; lift one with 100 and 0")
+    if share != shares.get(command.channel, NO_SHARE):
+        yield s.ChannelShareSet(
+            sku=command.sku,
+            location=command.location,
+            channel=command.channel,
+            share_percent=share.share_percent,
+            quantity=share.buffer_units,
+        )
+
+
+def _set_reorder_point(stock: Stock, command: s.SetReorderPoint) -> Iterator[s.StockEvent]:
+    if (command.quantity, command.up_to) != (stock.policy.reorder_point, stock.policy.up_to):
+        yield s.ReorderPointSet(**command.model_dump())
+
+
+def _request(stock: Stock, command: s.RequestReplenishment) -> Iterator[s.StockEvent]:
+    if not stock.movements.knows(f"request/{command.request_id}"):
+        yield s.ReplenishmentRequested(**command.model_dump())
+
+
+def _cover(*_: Any) -> Iterator[s.StockEvent]:
+    """What follows from nothing: whoever can be covered is."""
+    yield from ()
+
+
+DECISIONS: dict[type[s.StockCommand], Any] = {
+    s.ReserveStock: promises.reserve,
+    s.ReleaseStock: promises.release,
+    s.TransferReservation: promises.transfer,
+    s.ExpireReservation: promises.expire,
+    s.ShipStock: promises.ship,
+    s.CoverPresales: _cover,
+    s.ReceiveStock: movements.receive,
+    s.AdmitSerials: movements.admit_serials,
+    s.RestockReturn: movements.restock,
+    s.CountStock: movements.count,
+    s.AdjustStock: movements.adjust,
+    s.ChangeCondition: movements.change_condition,
+    s.ExpireLot: movements.expire_lot,
+    s.WriteOffStock: movements.write_off,
+    s.MoveToBin: movements.move_to_bin,
+    s.MoveStock: movements.move,
+    s.AdmitMove: movements.admit_move,
+    s.ExpectInbound: movements.expect_inbound,
+    s.ReceiveInbound: movements.receive_inbound,
+    s.CancelInbound: movements.cancel_inbound,
+    s.SetSafetyStock: _set_safety,
+    s.SetPresaleLimit: _set_presale,
+    s.SetChannelShare: _set_share,
+    s.SetReorderPoint: _set_reorder_point,
+    s.RequestReplenishment: _request,
+}
+
+decider = Decider(
+    "stock",
+    Stock(),
+    evolve,
+    decide,
+    accepts=tuple(DECISIONS),
+    emits=tuple(EVOLUTIONS),
+    dump=dump,
+    restore=restore,
+    snapshot_version=VERSION,
+)

@@ -1,0 +1,237 @@
+"""Rebuild: a read model's rows folded anew from history, beside those in use, which they then replace in one moment.
+
+Invariant: at every moment the rows are those of one generation, and as far as the projection's positions say. Readers
+never wait; whoever projects waits for the last step alone, and then reads its position and its rows anew.
+
+Only what differs is written, so that rows that were right are not touched, and the difference is what was wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Composed, Identifier
+from sqlalchemy import Engine, MetaData
+
+from oms_es.kafka.watermark import NOTHING, Progress
+from oms_es.kernel import Projection
+from oms_es.processing.read_models import ReadModel, SqlRows, create_indexes, lock_of
+from oms_es.store.codec import Codec
+from oms_es.store.log import READ_MAX
+from oms_es.store.outbox import MARK_CHANGED, changes
+from oms_es.store.recorder import IDLE_SECONDS_MAX, TRACKING, Advance, Recorder
+from oms_es.store.schema import created, record_read_models, reshaped, stored_columns
+
+SUFFIX = "_rebuilt"
+ROUNDS_MAX = 10
+"""How often what happened meanwhile is folded before whoever projects has to wait."""
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+class AlreadyRebuilding(Exception):  # noqa: N818 - says what to do
+    """Somebody else folds this read model anew at this moment."""
+
+
+class Rebuilt(NamedTuple):
+    """`events` were folded into `rows`; of those, so many were `written`, because they were missing or others, and so
+    many that should not have been there `removed`. Whoever projects had to wait for `waited_seconds`."""
+
+    projection: str
+    events: int
+    rows: int
+    written: int
+    removed: int
+    seconds: float
+    waited_seconds: float
+
+
+class Beside(SqlRows):
+    """Rows that nobody reads yet: how far they are is nobody's business, and what is half done is begun anew."""
+
+    def advance(self, _connection: Any, _advance: Advance) -> None:
+        """They have no position."""
+
+
+class Rebuild:
+    """`told`: where there is Kafka, others are told of every row that changes."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        database_url: str,
+        recorder: Recorder,
+        codec: Codec,
+        engine: Engine,
+        *,
+        told: bool = False,
+    ) -> None:
+        self.projection = projection
+        self.database_url = database_url
+        self.recorder = recorder
+        self.codec = codec
+        self.told = told
+        beside = projection.table.to_metadata(MetaData(), name=f"{projection.name}{SUFFIX}")
+        rows = Beside(beside, engine)
+        self.topics = sorted(event.__name__ for event in projection.folds)
+        self.fresh = ReadModel(replace(projection, table=beside), rows)
+        self.live, self.beside = Identifier(projection.name), Identifier(beside.name)
+        self.keys, self.columns = rows.key_columns, rows.columns
+
+    def run(self, progress: Callable[[int, int], None] = lambda _reached, _last: None) -> Rebuilt:
+        """`progress` is told (position reached, last position). Raises AlreadyRebuilding."""
+        began = time.monotonic()
+        with (
+            psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True) as connection,
+            self._table_beside(connection),
+        ):
+            known, events = self._caught_up(connection, progress)
+            waits = time.monotonic()
+            with connection.transaction():
+                self._hold(connection)
+                reached = Progress.stored(connection)
+                events += self._fold(known, reached, progress)
+                written, removed = self._replace(connection)
+                record_read_models(connection, [self.projection])
+                if self.told and reached.partitions:
+                    self._tell(connection, [*written, *removed], max(reached.places(self.projection.name).values()))
+            ended = time.monotonic()
+            rows = connection.execute(SQL("SELECT count(*) AS n FROM {}").format(self.beside)).fetchone()
+        assert rows
+        return Rebuilt(
+            self.projection.name, events, rows["n"], len(written), len(removed), ended - began, ended - waits
+        )
+
+    @contextmanager
+    def _table_beside(self, connection: Connection) -> Iterator[None]:
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX)}s'")
+        lock = lock_of(f"{self.projection.name}{SUFFIX}")
+        free = connection.execute("SELECT pg_try_advisory_lock(%s) AS free", [lock]).fetchone()
+        if not (free and free["free"]):
+            raise AlreadyRebuilding(f"{self.projection.name} is being rebuilt already; wait for that to end")
+        drop = SQL("DROP TABLE IF EXISTS {}").format(self.beside)
+        connection.execute(drop)
+        connection.execute(created(self.fresh.projection.table, "UNLOGGED"))
+        self.fresh.forget()
+        try:
+            yield
+        finally:
+            connection.execute(drop)
+
+    def _caught_up(self, connection: Connection, progress: Callable[[int, int], None]) -> tuple[Progress, int]:
+        """Until what is left to fold is one read, or never becomes so little."""
+        known, events = NOTHING, 0
+        for _ in range(ROUNDS_MAX):
+            reached = Progress.stored(connection)
+            folded = self._fold(known, reached, progress)
+            known, events = reached, events + folded
+            if folded < READ_MAX:
+                break
+        return known, events
+
+    def _fold(self, known: Progress, reached: Progress, progress: Callable[[int, int], None]) -> int:
+        """What the projection has done since `known`; how many events that were."""
+        name = self.projection.name
+        before, now = known.places(name), reached.places(name)
+        moved = [before.get(place, before[name]) for place, at in now.items() if at > before.get(place, before[name])]
+        position, last, folded = min(moved, default=0), max(now.values()), 0
+        while moved and position < last:
+            rows = self.recorder.select_notifications(
+                position, READ_MAX, stop=last, topics=self.topics, inclusive_of_start=False
+            )
+            batch = [
+                self.codec.decode(row, row.id)
+                for row in rows
+                if reached.has_taken(name, str(row.originator_id), row.id)
+                and not known.has_taken(name, str(row.originator_id), row.id)
+            ]
+            if batch:
+                self.fresh.apply(batch, Advance(name, 0, batch[-1].position))
+            folded += len(batch)
+            position = rows[-1].id if rows else last
+            progress(position, last)
+        return folded
+
+    def _hold(self, connection: Connection) -> None:
+        """Nobody changes a row or moves the position until this transaction ends; afterwards, nobody goes on from what
+        it remembers.
+
+        In the order in which whoever projects takes them: the lock of the rows, the rows, the position.
+        """
+        name = self.projection.name
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of(name)])
+        connection.execute(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(self.live))
+        connection.execute(
+            f"UPDATE {TRACKING} SET generation = generation + 1 "
+            "WHERE application_name = %(name)s OR starts_with(application_name, %(name)s || '@')",
+            {"name": name},
+        )
+
+    def _replace(self, connection: Connection) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+        """The keys of the rows that were written, and of those that were removed."""
+        if alterations := reshaped(self.projection.table, stored_columns(connection, self.projection.name)):
+            return self._replace_all(connection, alterations)
+        same = self._on("l", "b")
+        removed = connection.execute(
+            SQL("DELETE FROM {} AS l WHERE NOT EXISTS (SELECT FROM {} AS b WHERE {}) RETURNING {}").format(
+                self.live, self.beside, same, _names(self.keys, "l")
+            )
+        ).fetchall()
+        written = connection.execute(
+            SQL(
+                "INSERT INTO {live} AS kept ({columns}) SELECT {columns} FROM {beside} AS b WHERE NOT EXISTS "
+                "(SELECT FROM {live} AS l WHERE {same} AND to_jsonb(l) = to_jsonb(b)) "
+                "ON CONFLICT ({keys}) DO {update} RETURNING {told}"
+            ).format(
+                live=self.live,
+                beside=self.beside,
+                columns=_names(self.columns),
+                same=same,
+                keys=_names(self.keys),
+                update=self._update(),
+                told=_names(self.keys, "kept"),
+            )
+        ).fetchall()
+        return written, removed
+
+    def _replace_all(
+        self, connection: Connection, alterations: Sequence[Composed]
+    ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+        """The same where the table has other columns: every row is written, and readers wait meanwhile."""
+        old = connection.execute(SQL("SELECT * FROM {}").format(self.live)).fetchall() if self.told else []
+        connection.execute(SQL("TRUNCATE {}").format(self.live))
+        for alteration in alterations:
+            connection.execute(alteration)
+        for index in create_indexes(self.projection):
+            connection.execute(index)
+        written = connection.execute(
+            SQL("INSERT INTO {} ({columns}) SELECT {columns} FROM {} RETURNING {}").format(
+                self.live, self.beside, _names(self.keys), columns=_names(self.columns)
+            )
+        ).fetchall()
+        return written, [row for row in old if row.keys() >= set(self.keys)]
+
+    def _on(self, one: str, other: str) -> Composed:
+        pairs = [SQL("{} = {}").format(Identifier(one, key), Identifier(other, key)) for key in self.keys]
+        return SQL(" AND ").join(pairs)
+
+    def _update(self) -> Composed | SQL:
+        values = [column for column in self.columns if column not in self.keys]
+        if not values:
+            return SQL("NOTHING")
+        pairs = [SQL("{} = {}").format(Identifier(name), Identifier("excluded", name)) for name in values]
+        return SQL("UPDATE SET {}").format(SQL(", ").join(pairs))
+
+    def _tell(self, connection: Connection, changed: Sequence[Mapping[str, Any]], position: int) -> None:
+        keys = (tuple(row[key] for key in self.keys) for row in changed)
+        connection.execute(MARK_CHANGED, changes(self.projection.name, keys, position))
+
+
+def _names(names: Sequence[str], table: str | None = None) -> Composed:
+    return SQL(", ").join(Identifier(table, name) if table else Identifier(name) for name in names)

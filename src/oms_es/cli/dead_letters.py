@@ -1,0 +1,175 @@
+"""Dead letters in the terminal: list, show, try again, and discard what nobody needs."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+
+from oms_es import rendering as display
+from oms_es.app import Engine, parser_of
+from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
+from oms_es.exit_codes import Code, NotFound
+from oms_es.kernel import BadInput, Refused, Skipped
+from oms_es.processing import aside
+from oms_es.processing.intake import understood
+from oms_es.reports import existence, queries
+from oms_es.schemas.shipment import AttachLabel
+from oms_es.schemas.values.types import TEXT_LENGTH_MAX
+from oms_es.store import dead_letters
+from oms_es.store.codec import Cause
+from oms_es.store.dead_letters import Chosen
+
+PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
+DETAIL_CHARACTERS_SHOWN_MAX = 80
+Id = Annotated[int | None, typer.Argument(metavar="[ID]")]
+FromSource = Annotated[str | None, typer.Option("--source", help="Those of it, such as import:orders.jsonl.")]
+ForReason = Annotated[str | None, typer.Option("--reason", help="Those that could not be used for it.")]
+Every = Annotated[bool, typer.Option("--all", help="Every open one.")]
+
+
+def listed(
+    *,
+    source: FromSource = None,
+    reason: ForReason = None,
+    settled: Annotated[bool, typer.Option("--settled", help="Also those that were replayed or discarded.")] = False,
+    after: Annotated[int, typer.Option(metavar="ID", min=0, help="Go on after this one.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=dead_letters.LISTED_MAX, help="How many.")] = dead_letters.LISTED_MAX,
+    json: Json = False,
+) -> None:
+    """What could not be used, and why; the oldest first."""
+    chosen = Chosen(source=source, reason=reason, after=after)
+    with reading(set_up()) as connection:
+        letters = dead_letters.listed(connection.cursor(), chosen, settled=settled, limit=limit)
+    if json:
+        print_json([_as_json(letter) for letter in letters])
+        return
+    rows = [
+        (b.id, b.source, b.place, b.dialect, b.arrivals, b.reason, b.detail[:DETAIL_CHARACTERS_SHOWN_MAX], _state(b))
+        for b in letters
+    ]
+    columns = ("id", "source", "place", "dialect", "arrivals", "reason", "detail", "")
+    display.console_on(sys.stdout).print(display.grid("Dead letters", rows, *columns, numbers=("id", "arrivals")))
+    if len(letters) == limit:
+        say(f"there may be more: the same again with --after {letters[-1].id}")
+
+
+def _state(letter: dead_letters.Buried) -> str:
+    if letter.discarded_at:
+        return f"discarded by {letter.discarded_by}: {letter.discarded_because}"
+    return "replayed" if letter.replayed_at else ""
+
+
+def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json = False) -> None:
+    """One dead letter, whole."""
+    with reading(set_up()) as connection:
+        letter = _named(connection, letter_id)
+    shown = _as_json(letter)
+    if json:
+        print_json(shown)
+        return
+    payload = display.plain_lines(shown.pop("payload")[:PAYLOAD_CHARACTERS_SHOWN_MAX])
+    facts = [(name, "" if value is None else value) for name, value in shown.items()]
+    display.console_on(sys.stdout).print(display.grid("Dead letter", facts, "", "fact"), payload, sep="\n")
+
+
+def replay(
+    letter_id: Id = None,
+    *,
+    source: FromSource = None,
+    reason: ForReason = None,
+    every: Every = False,
+    json: Json = False,
+) -> None:
+    """Try dead letters again. What still cannot be used stays where it is."""
+    chosen = _chosen(letter_id, source, reason, every=every)
+    with writing(set_up()) as engine:
+        with queries.reading(engine.database_url) as connection:
+            letters = (
+                dead_letters.listed(connection.cursor(), chosen)
+                if letter_id is None
+                else [_named(connection, letter_id)]
+            )
+        outcomes = {letter.id: replayed(engine, letter) for letter in letters}
+    buried = {number: why for number, why in outcomes.items() if why}
+    if json:
+        print_json({"accepted": [n for n, why in outcomes.items() if not why], "buried": buried})
+    else:
+        typer.echo(f"accepted {len(outcomes) - len(buried)}, still buried {len(buried)}")
+        for number, why in buried.items():
+            say(f"{number}: {why}")
+    if buried:
+        raise typer.Exit(Code.BURIED)
+
+
+def discard(
+    letter_id: Id = None,
+    *,
+    because: Annotated[str, typer.Option(help="Why nobody needs it; kept with it.")],
+    source: FromSource = None,
+    reason: ForReason = None,
+    every: Every = False,
+    json: Json = False,
+) -> None:
+    """Take dead letters off the list that nobody needs; each is kept, with who said so, when and why."""
+    chosen = _chosen(letter_id, source, reason, every=every)
+    if not because.strip() or len(because) > TEXT_LENGTH_MAX:
+        raise typer.BadParameter(f"say in --because, in up to {TEXT_LENGTH_MAX} characters, why nobody needs it")
+    with writing(set_up(), run=False) as engine:
+        if letter_id is not None:
+            with queries.reading(engine.database_url) as connection:
+                _named(connection, letter_id)
+        with engine.recorder.datastore.transaction(commit=True) as curs:
+            gone = dead_letters.discard(curs, chosen, who(), because)
+    if json:
+        print_json({"discarded": gone})
+        return
+    typer.echo(f"discarded {len(gone)}")
+    if not gone:
+        say("none of them is open: it is so already")
+
+
+def _chosen(letter_id: int | None, source: str | None, reason: str | None, *, every: bool) -> Chosen:
+    ways = (letter_id is not None, source is not None or reason is not None, every)
+    if sum(ways) != 1:
+        raise typer.BadParameter("give either the ID of one dead letter, or --source, --reason or both, or --all")
+    return Chosen(letter_id, source, reason)
+
+
+def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
+    """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
+    which decides nothing."""
+    try:
+        if letter.dialect == aside.DIALECT:
+            engine.repeat(f"{who()}, replaying {letter.source}", letter)
+        else:
+            _give_again(engine, letter)
+    except (BadInput, Refused) as why:
+        return str(why)
+    with engine.recorder.datastore.transaction(commit=True) as curs:
+        dead_letters.settle(curs, letter.id)
+    return ""
+
+
+def _give_again(engine: Engine, letter: dead_letters.Buried) -> None:
+    with suppress(Skipped):
+        command = understood(parser_of(letter.dialect), letter.payload)
+        if isinstance(command, AttachLabel):
+            with queries.reading(engine.database_url) as connection:
+                existence.require_document(connection, command)
+        (given,) = engine.screen([command])
+        if isinstance(given, BadInput):
+            raise given
+        engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), given)])
+
+
+def _named(connection: queries.Connection, letter_id: int) -> dead_letters.Buried:
+    if letter := dead_letters.shown(connection.cursor(), letter_id):
+        return letter
+    raise NotFound(f"there is no dead letter {letter_id}; `oms-es dead-letters list --settled` shows all")
+
+
+def _as_json(letter: dead_letters.Buried) -> dict[str, Any]:
+    return {**letter._asdict(), "payload": letter.payload.decode(errors="replace")}

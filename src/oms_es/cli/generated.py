@@ -1,0 +1,262 @@
+"""Every command of the vocabulary as a command of the terminal: `oms-es ENTITY VERB`.
+
+Invariant: whatever a decider accepts can be given by hand, by the same door: nothing here knows what a command means.
+The fields that name the stream are arguments, the others are options; what is neither a text, a number nor a moment is
+JSON, or `@FILE` with JSON in it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import typer
+from pydantic import AwareDatetime, BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, from_json
+from rpds import HashTrieMap, HashTrieSet, Queue
+
+from oms_es.cli.examples import example
+from oms_es.kernel import Command, Decider, Refused, SystemCommand, stream_fields
+from oms_es.schemas.order import order_id_of
+
+GROUP_OF = {"rma": "return", "exception": "exceptions"}
+"""Where people say it otherwise than the stream does."""
+WORD = re.compile(r"[A-Z][a-z0-9]*")
+GIVEN_HERE = frozenset({"now"})
+"""Fields that the edge gives, unless the caller does."""
+JSON_OR_FILE = "JSON|@FILE"
+SCALARS = (str, int, float, datetime)
+
+
+class Verb(NamedTuple):
+    """One command of the terminal."""
+
+    group: str
+    name: str
+    command: type[Command]
+
+
+def verbs(deciders: Iterable[Decider[Any]]) -> Iterator[Verb]:
+    for decider in deciders:
+        group = GROUP_OF.get(decider.category, decider.category)
+        for command in decider.accepts:
+            yield Verb(group, verb_of(command, (group, decider.category)), command)
+
+
+def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
+    """`CancelOrder` of an order is `cancel`, `CancelOrderLines` is `cancel-lines`."""
+    verb, *rest = (word.lower() for word in WORD.findall(command.__name__))
+    return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
+
+
+def is_for_the_engine(command: type[Command]) -> bool:
+    return issubclass(command, SystemCommand)
+
+
+def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
+    """`do` is given the command, whether to print JSON, and whether only to preview.
+
+    What only the engine gives is not listed, and is refused unless it is asked for with --as-system.
+    """
+    fields = verb.command.model_fields
+    arguments = stream_fields(verb.command)
+    hidden = is_for_the_engine(verb.command)
+
+    def run(*, json: bool, preview: bool, as_system: bool = False, **given: Any) -> None:
+        if hidden and not as_system:
+            raise typer.BadParameter(
+                f"only the engine gives `{verb.group} {verb.name}`; to repair something by hand, add --as-system: "
+                "it is logged, and kept as who gave it"
+            )
+        with named_as_typed(_orders_in(given)):
+            do(command_of(verb.command, given), json=json, preview=preview)
+
+    parameters = [
+        *(_argument(name) for name in arguments),
+        *(_option(name, field) for name, field in fields.items() if name not in arguments),
+        _flag("json", "Print JSON for a program to read."),
+        _flag("preview", "Only say what would happen."),
+        *([_flag("as-system", "Give it in the engine's place, for a repair: logged.")] if hidden else []),
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what typer reads
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    help_text = inspect.getdoc(verb.command) if verb.command.__doc__ else None
+    group.command(verb.name, help=help_text, hidden=hidden)(run)
+
+
+def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:
+    """Raises pydantic's ValidationError, which names the field."""
+    told = {name: _read(shape.model_fields[name], value) for name, value in given.items() if value is not None}
+    for name in GIVEN_HERE.intersection(shape.model_fields).difference(told):
+        told[name] = datetime.now(UTC)
+    if "order_id" in told:
+        told["order_id"] = id_of(told["order_id"])
+    if isinstance(orders := told.get("order_ids"), list):
+        told["order_ids"] = [id_of(name) if isinstance(name, str) else name for name in orders]
+    return shape.model_validate(told)
+
+
+def id_of(name: str) -> str:
+    """An order's id, also of CHANNEL/EXTERNAL_ID."""
+    channel, slash, external_id = name.partition("/")
+    return order_id_of(channel, external_id) if slash else name
+
+
+def _orders_in(given: Mapping[str, Any]) -> Iterator[str]:
+    """Those that were named by CHANNEL/EXTERNAL_ID."""
+    orders = [given.get("order_id")]
+    with suppress(ValueError, TypeError):
+        orders += from_json(given.get("order_ids") or "[]")
+    yield from (name for name in orders if isinstance(name, str) and "/" in name)
+
+
+@contextmanager
+def named_as_typed(orders: Iterable[str]) -> Iterator[None]:
+    """A refusal names orders as people typed them, not by the ids that were made of that."""
+    try:
+        yield
+    except Refused as refused:
+        detail = refused.detail
+        for name in orders:
+            alone = rf"(?<![\w-]){re.escape(id_of(name))}(?![-.\w/]?\w)"
+            detail = re.sub(alone, name.replace("\\", r"\\"), detail)
+        raise type(refused)(refused.reason, detail) from refused
+
+
+def _read(field: FieldInfo, value: Any) -> Any:
+    if not isinstance(value, str) or _is_plain(field.annotation):
+        return value
+    text = _text_of(Path(value[1:])) if value.startswith("@") else value
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"what is given is not JSON: {error}; write JSON, or @FILE with JSON in it") from error
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}; name a file with JSON in it") from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is not text in UTF-8; name a file with JSON in it") from error
+
+
+def _is_plain(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _is_plain(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return all(part is type(None) or _is_plain(part) for part in get_args(annotation))
+    plain_type = isinstance(annotation, type) and issubclass(annotation, SCALARS)
+    return plain_type or origin is Literal or annotation is AwareDatetime
+
+
+def _argument(name: str) -> inspect.Parameter:
+    more = typer.Argument(metavar=name.upper(), help="Its id, or CHANNEL/EXTERNAL_ID." if name == "order_id" else None)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, more])
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    flag = f"--{name.replace('_', '-')}"
+    required = field.is_required() and name not in GIVEN_HERE
+    is_flag = field.annotation is bool
+    shape: Any = bool if is_flag else str
+    more = typer.Option(
+        *([f"{flag}/--no-{flag[2:]}"] if is_flag else [flag]), metavar=_metavar(field), help=_help(name, field)
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else None,
+        annotation=Annotated[shape if required else shape | None, more],
+    )
+
+
+def _metavar(field: FieldInfo) -> str | None:
+    choices = [str(choice) for choice in _choices(field.annotation)]
+    if choices:
+        return f"[{'|'.join(choices)}]"
+    return None if field.annotation is bool else ("TEXT" if _is_plain(field.annotation) else JSON_OR_FILE)
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    elif get_origin(annotation) in (Union, types.UnionType, Annotated):
+        for part in get_args(annotation):
+            yield from _choices(part)
+
+
+def _help(name: str, field: FieldInfo) -> str | None:
+    without = field.is_required() or field.default in (None, PydanticUndefined, "", ())
+    default = None if without else f"[default: {field.default}]"
+    shape = f"Such as '{example(name, field)}'." if _metavar(field) == JSON_OR_FILE else None
+    return " ".join(filter(None, (field.description, shape, default))) or None
+
+
+def _flag(name: str, what: str) -> inspect.Parameter:
+    more = typer.Option(f"--{name}", help=what)
+    return inspect.Parameter(
+        name.replace("-", "_"), inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, more]
+    )
+
+
+def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
+    """The fields of a state that differ, as plain values a person or a program can read."""
+    old, new = _fields_of(before), _fields_of(after)
+    pairs = {name: (plain(old.get(name)), plain(new.get(name))) for name in dict.fromkeys((*old, *new))}
+    return {name: (was, now) for name, (was, now) in pairs.items() if was != now}
+
+
+def _fields_of(state: Any) -> dict[str, Any]:
+    """Of a state of any kind: none yet, one fact, or several parts."""
+    if isinstance(state, BaseModel):
+        return dict(state)
+    return {} if state is None else dict(state._asdict())
+
+
+def as_words(value: Any) -> str:
+    """For a person: no quotes, no braces."""
+    match value:
+        case None | "" | [] | {} | ():
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return ", ".join(f"{name} {as_words(part)}" for name, part in value.items())
+        case list() | tuple():
+            return "; ".join(as_words(part) for part in value)
+        case _:
+            return str(value)
+
+
+def plain(value: Any) -> Any:
+    match value:
+        case HashTrieMap():
+            return {_key(key): plain(item) for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))}
+        case HashTrieSet():
+            return sorted((_key(item) for item in value), key=str)
+        case Queue():
+            return [plain(item) for item in value]
+        case BaseModel():
+            return {name: plain(part) for name, part in value}
+        case Mapping():
+            return {_key(key): plain(part) for key, part in value.items()}
+        case list() | tuple() if not hasattr(value, "_fields"):
+            return [plain(part) for part in value]
+        case _ if hasattr(value, "_fields"):
+            return {name: plain(getattr(value, name)) for name in value._fields}
+        case _:
+            return value
+
+
+def _key(key: Any) -> str:
+    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)

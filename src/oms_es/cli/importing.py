@@ -1,0 +1,169 @@
+"""What files bring in: orders, and whatever else comes a line at a time."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Literal
+
+import typer
+
+from oms_es import rendering as display
+from oms_es.app import PARSERS, Engine
+from oms_es.cli.terminal import Json, print_json, say, set_up, writing
+from oms_es.exit_codes import Code
+from oms_es.kernel import Command, Recorded
+from oms_es.processing import jsonl as lines
+from oms_es.processing.input_files import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
+from oms_es.processing.intake import Intake, Outcome
+from oms_es.reports import queries
+from oms_es.reports.needs import NO_LOCATION
+from oms_es.schemas.order import DuplicateConflictFound, OrderPlaced, PlaceOrder
+
+Dialect = Literal[
+    "canonical", "shopify", "shopify_updated", "shopify_cancelled", "shopify_fulfillment", "shopify_refund"
+]
+CallbackDialect = Literal["stripe", "payment_callback", "easypost_tracker", "carrier_callback"]
+InputName = Annotated[str, typer.Argument(metavar="FILE|-", help="A line each; gzip is unpacked; - is stdin.")]
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="Go on although none of the first lines can be used: all become dead letters.")
+]
+SHOWN, SELDOM = ("placed", "repeated", "conflicting", "rejected"), ("changed", "skipped")
+NoRun = Annotated[bool, typer.Option("--no-run", help="Only take them in.")]
+
+
+class Tally:
+    """What has become of the lines of a file."""
+
+    def __init__(self) -> None:
+        self.arrived = self.rejected = 0
+        self.given = Counter[str]()
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        self.given.update(_called(*outcome) for outcome in outcomes)
+
+    @property
+    def accepted(self) -> int:
+        return self.given.total()
+
+    def as_json(self) -> dict[str, int]:
+        outcomes = {name: self.given[name] for name in ("placed", "changed", "repeated", "conflicting")}
+        skipped = self.arrived - self.accepted - self.rejected
+        return {"accepted": self.accepted, **outcomes, "skipped": skipped, "rejected": self.rejected}
+
+
+def _called(command: Command, events: Sequence[Recorded]) -> str:
+    if not events:
+        return "repeated"
+    if isinstance(command, PlaceOrder):
+        kinds: Mapping[type, str] = {OrderPlaced: "placed", DuplicateConflictFound: "conflicting"}
+        return next((kinds[type(one.event)] for one in events if type(one.event) in kinds), "changed")
+    return "changed"
+
+
+def import_orders(
+    file: InputName,
+    *,
+    dialect: Annotated[Dialect, typer.Option("--format", help="How the orders are written.")] = "canonical",
+    json: Json = False,
+    no_run: NoRun = False,
+    anyway: Anyway = False,
+) -> None:
+    """Take orders in, one per line. A line that cannot be used is kept as a dead letter; the rest goes on."""
+    taken = import_lines(file, dialect, run=not no_run, anyway=anyway, then=tell_if_all_wait)
+    tell(taken, json=json, hint="a corrected order may simply be imported again")
+
+
+def import_callbacks(
+    file: InputName,
+    *,
+    dialect: Annotated[CallbackDialect, typer.Option("--format", help="Who wrote them, and in which words.")],
+    json: Json = False,
+    no_run: NoRun = False,
+    anyway: Anyway = False,
+) -> None:
+    """Take in what payment providers and carriers reported, one callback per line, such as a provider's export.
+
+    What was taken before changes nothing. A line that cannot be used is kept as a dead letter; the rest goes on.
+    """
+    taken = import_lines(file, dialect, run=not no_run, anyway=anyway)
+    tell(taken, json=json, hint="a corrected callback may simply be imported again")
+
+
+def tell_if_all_wait(engine: Engine, tally: Tally) -> None:
+    with queries.reading(engine.database_url) as connection:
+        if tally.accepted and not queries.is_any_location_open(connection):
+            say(f"{NO_LOCATION}; until then orders wait")
+
+
+def import_lines(
+    file: str, dialect: str, *, run: bool, anyway: bool, then: Callable[[Engine, Tally], None] | None = None
+) -> Tally:
+    """The whole way of a file into the engine, for any dialect. Raises BadFile."""
+    parse = lines.bounded(PARSERS[dialect])
+    settings = set_up("error")
+    with opened_input(file) as source:
+        batches = arrivals_of(source, parse, anyway=anyway)
+        with writing(settings, run=run) as engine:
+            intake = Intake(
+                f"import:{source.name}",
+                dialect,
+                parse,
+                engine.store,
+                engine.log,
+                tracked=False,
+                screen=engine.screen,
+            )
+            tally = take_in(engine, intake, source, batches, anyway=anyway, run=run)
+            if then:
+                then(engine, tally)
+            return tally
+
+
+def take_in(
+    engine: Engine, intake: Intake, source: Input, batches: Iterator[lines.Lines], *, anyway: bool, run: bool
+) -> Tally:
+    tally = Tally()
+    intake.told = tally.note
+    with imported(source) as told:
+        for batch in batches:
+            if batch.arrivals:
+                tally.arrived += len(batch.arrivals)
+                tally.rejected += intake.take(batch.arrivals).buried
+            told()
+            if not (tally.accepted or anyway) and tally.rejected >= TRIED_MAX:
+                raise BadFile(_nothing_taken(source.name, tally.rejected))
+            if run and engine.alone:
+                engine.keep_up()
+    return tally
+
+
+def _nothing_taken(name: str, rejected: int) -> str:
+    return (
+        f"none of the first {rejected} lines of {name} was taken, and the import stopped; they are dead letters: "
+        "see why with `oms-es dead-letters list`, and say --anyway to go on"
+    )
+
+
+@contextmanager
+def imported(source: Input) -> Iterator[Callable[[], None]]:
+    """How much of a file is read, on a terminal."""
+    with display.progress_on(display.console_on(sys.stderr), in_bytes=True) as progress:
+        task = progress.add_task(f"importing {display.plain(source.name)}", total=source.size)
+        yield lambda: progress.update(task, completed=source.read())
+
+
+def tell(tally: Tally, *, json: bool, hint: str) -> None:
+    told = tally.as_json()
+    if json:
+        print_json(told)
+    else:
+        shown = ", ".join(
+            f"{name} {count}" for name, count in told.items() if name in SHOWN or (count and name in SELDOM)
+        )
+        typer.echo(shown)
+    if tally.rejected:
+        say(f"see why with `oms-es dead-letters list`; {hint}")
+        raise typer.Exit(Code.BURIED)

@@ -1,0 +1,160 @@
+"""What every command of the terminal shares: its database, its words to people and to programs, who gives it."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import partial
+from typing import Annotated, Literal, TypeVar
+
+import structlog
+import typer
+from pydantic_core import to_json
+
+from oms_es import rendering as display
+from oms_es.app import PROJECTIONS, Engine, Parts, Unconnected, migrate
+from oms_es.app.workers import TOLD
+from oms_es.database.selection import database
+from oms_es.exit_codes import NotFound
+from oms_es.kernel import Command, SystemCommand
+from oms_es.processing.logging import configure_logging
+from oms_es.processing.screening import Treatments
+from oms_es.reports import queries
+from oms_es.settings import Settings
+from oms_es.store import schema
+
+log = structlog.get_logger(__name__)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
+At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
+Level = Literal["debug", "info", "warning", "error"]
+HINT_OF_GATEWAYS = "for trying things out, OMS_GATEWAYS=simulated runs simulators"
+WORLD_POLL_SECONDS = 0.05
+P = TypeVar("P", bound=Parts)
+
+
+def set_up(level: Level = "warning") -> Settings:
+    """`level`: how loud this command is unless OMS_LOG_LEVEL says otherwise."""
+    settings = Settings()
+    configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
+    return settings
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[queries.Connection]:
+    with database(settings, "reader") as place, queries.reading(place.url) as connection:
+        schema.require(connection, PROJECTIONS)
+        yield connection
+
+
+def migrated(database_url: str) -> None:
+    """Migrate, with progress on a terminal."""
+    with display.progress_on(display.console_on(sys.stderr)) as progress:
+        migrate(database_url, told=TOLD, progress=partial(display.history_progress, progress))
+
+
+@contextmanager
+def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
+    """To append. Where no other engine runs on an embedded database, this one then does what follows."""
+    with database(settings, "writer") as place:
+        if place.alone:
+            migrated(place.url)
+        with opened(
+            Engine(place.url, alone=place.alone, simulated=is_simulated(settings), treatments=treatments_of(settings))
+        ) as engine:
+            yield engine
+            if place.alone and run:
+                settle(engine)
+                tell_what_waits(engine)
+
+
+def settle(engine: Engine) -> None:
+    """Until everything is at rest; what is left, and what it waits for, is seen on a terminal."""
+    engine.require_the_log()
+    with display.progress_on(display.console_on(sys.stderr)) as progress:
+        task = progress.add_task("doing what follows", total=None)
+        while not engine.loop.stopped and ((taken := engine.loop.turn()) or waits_for(engine)):
+            end = engine.log.end
+            what = "doing what follows" if taken else f"waiting for {waits_for(engine)}"
+            progress.update(task, description=what, completed=end - engine.loop.behind(end), total=end)
+            if not taken:
+                engine.bell.wait(WORLD_POLL_SECONDS)
+    engine.settle()
+
+
+def waits_for(engine: Engine) -> str:
+    """What an engine that has nothing else to do waits for; empty if it is at rest."""
+    answers = engine.world.outstanding()
+    callbacks = [f"{answers:,} answers of the simulated world"] if answers else []
+    silent = [f"{name}, which does not answer" for name in engine.loop.paused()]
+    return ", ".join(callbacks + silent)
+
+
+def is_simulated(settings: Settings) -> bool:
+    return settings.gateways == "simulated"
+
+
+def treatments_of(settings: Settings) -> Treatments:
+    return Treatments(**{kind: getattr(settings, f"unknown_{kind}") for kind in Treatments._fields})
+
+
+def tell_what_waits(engine: Parts) -> None:
+    """Of intents that no gateway will perform: for whoever wonders why nothing is paid and nothing leaves."""
+    if isinstance(engine.world, Unconnected) and (waiting := engine.waiting()):
+        counted = ", ".join(f"{count} for {name}" for name, count in waiting.items())
+        say(f"no gateways are connected, and intents wait: {counted}; {HINT_OF_GATEWAYS}")
+
+
+@contextmanager
+def opened(engine: P) -> Iterator[P]:
+    """Closed too if it does not open."""
+    with closing(engine), engine:
+        yield engine
+
+
+def who() -> str:
+    """Kept as the actor of what is asked for here."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # an account without a name
+        return "cli"
+
+
+def actor_of(command: Command) -> str:
+    """Who gives it. What only the engine gives is logged: somebody repairs something."""
+    if not isinstance(command, SystemCommand):
+        return who()
+    actor = f"{who()}, as the system"
+    log.warning("given as the system", command=type(command).__name__, stream=command.stream, actor=actor)
+    return actor
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Such as ", did you mean web?"; empty where nothing is like it."""
+    alike = get_close_matches(name, list(known), n=1)
+    return f", did you mean {alike[0]}?" if alike else ""
+
+
+def moment_of(text: str) -> datetime:
+    """UTC where it does not say otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no moment; write it as 2026-01-05T12:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def not_known_at(what: str, moment: datetime) -> NotFound:
+    return NotFound(f"nobody knew {what} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
+
+
+def print_json(value: object) -> None:
+    typer.echo(to_json(value).decode())
+
+
+def say(message: str) -> None:
+    typer.echo(message, err=True)

@@ -1,0 +1,173 @@
+"""Backorder filler: stock that comes free wakes the orders that wait for it, first come first served.
+
+Reads    StockReceived, StockReleased, StockReservationExpired; facts: backorder_queue of the SKU, locations, rules
+         StockReserved, OrderCancelled, and what makes more promisable (MORE); facts: also stock_levels of the SKUs
+         OrderBackordered; facts: all that sourcing asks for, backorder_queue of what it lacks
+         LocationOpened, SourcingRulesPublished; facts: backorder_queue, locations, rules
+Emits    RetrySourcing
+Decides  whom to wake: in turn those who may be served from where the stock is; sourcing decides what they get.
+
+No wake-up is lost. Stock that came before an order waits is seen in the levels when the order begins to wait; stock
+that comes after is seen as an event when the order is in the queue. Several arrivals may wake the same first order, and
+each wakes a bounded number: therefore an order that was woken and then locked its units, or was cancelled, wakes the
+next one while anything is free. Whoever is woken and cannot use what is free, because it would have to be split or is
+not worth a parcel, wakes the next one behind it. A location that opens after its stock came, and rules that are
+published after it came, wake the first in turn of each SKU who may be served now; those wake the next. One case wakes
+nobody until more stock comes: an order that is cancelled in the moment in which it is being sourced. Of a queue the
+first `WOKEN_MAX` are looked at, of all of them the first `WAITING_MAX`.
+
+No order is woken for ever. Whoever is woken leaves the queue until it is sourced, and then either locks what was free,
+so that less is lacking, or sourcing would find nothing for it in levels newer than its shortage; a turn is only ever
+passed on towards the end of the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from oms_es.consumers.sourcing import lookups as sourcing_facts
+from oms_es.consumers.sourcing.lookups import (
+    errand_of_terms,
+    most_promisable,
+    open_places,
+    planned,
+    promisable,
+    rules_of,
+)
+from oms_es.consumers.sourcing.search import Errand, Place, barred, distance_km
+from oms_es.kernel import Consumer, Facts, Row, Wanted
+from oms_es.schemas.catalog.location import LocationOpened
+from oms_es.schemas.catalog.rules import SourcingRulesPublished
+from oms_es.schemas.order import OrderBackordered, OrderCancelled, RetrySourcing, SourcingTerms, reservation_id_of
+from oms_es.schemas.stock import (
+    ChannelShareSet,
+    PresaleLimitSet,
+    SafetyStockSet,
+    StockAdjusted,
+    StockConditionChanged,
+    StockCounted,
+    StockEvent,
+    StockMovedIn,
+    StockReceived,
+    StockReleased,
+    StockReservationExpired,
+    StockReserved,
+    StockReturned,
+)
+
+Free = tuple[Place, Row | None]
+"""A place where units came free, and what can be promised there if that is known."""
+WOKEN_MAX = 200
+"""Orders looked at, and woken at most, because of one event."""
+WAITING_MAX = 2_000
+"""Of all that wait, whatever for, those looked at because a location opened or rules changed."""
+
+
+def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str, ...]:
+    """What the event is about, where that can concern whoever waits: an order's first lock takes no turn in a queue."""
+    match event:
+        case OrderBackordered(demand=lacking):
+            return tuple(lacking)
+        case OrderCancelled(backordered=lacking, reservations=held):
+            return tuple(dict.fromkeys((*lacking, *(reservation.sku for reservation in held))))
+        case StockReserved(order_id=order_id, reservation_id=reservation_id):
+            first = reservation_id_of(order_id, 1)
+            again = reservation_id != first and reservation_id.startswith(first[:-1])
+            return (event.sku,) if again else ()
+        case StockEvent(sku=sku):
+            return (sku,)
+
+
+MORE: tuple[type[StockEvent], ...] = (
+    SafetyStockSet,
+    PresaleLimitSet,
+    ChannelShareSet,
+    StockReturned,
+    StockCounted,
+    StockAdjusted,
+    StockConditionChanged,
+    StockMovedIn,
+)
+"""After them more may be promised than before: how much, the levels say."""
+consumer = Consumer("backorder_filler", emits=(RetrySourcing,))
+QUEUE = Wanted("backorder_queue", by="sku", keys=skus_of, limit=WOKEN_MAX, order_by="turn")
+STOCK = Wanted("stock_levels", by="sku", keys=skus_of)
+LOCATIONS = Wanted("locations", by="open", keys=lambda event: (True,) if skus_of(event) else ())
+RULES = Wanted("sourcing_rules", by="current", keys=lambda event: (True,) if skus_of(event) else ())
+
+
+@consumer.on(StockReceived, StockReleased, StockReservationExpired, wants=(QUEUE, LOCATIONS, RULES))
+def wake_who_can_be_served(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
+    here: list[Free] = [(place, None) for place in open_places(facts) if place.location == event.location]
+    yield from _wake(facts["backorder_queue"][event.sku], event.quantity, here, facts)
+
+
+@consumer.on(*MORE, wants=(QUEUE, STOCK, LOCATIONS, RULES))
+def wake_when_more_can_be_promised(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
+    free = _free(event.sku, facts)
+    units = sum(most_promisable(level) for _, level in free if level)
+    yield from _wake(facts["backorder_queue"][event.sku], units, free, facts)
+
+
+@consumer.on(StockReserved, OrderCancelled, wants=(QUEUE, STOCK, LOCATIONS, RULES))
+def wake_the_next(event: StockReserved | OrderCancelled, facts: Facts) -> Iterator[RetrySourcing]:
+    for sku in skus_of(event):
+        yield from _wake(facts["backorder_queue"][sku], 1, _free(sku, facts), facts)
+
+
+EVERYBODY = Wanted("backorder_queue", by="waiting", keys=lambda _: (True,), limit=WAITING_MAX, order_by="turn")
+
+
+@consumer.on(LocationOpened, SourcingRulesPublished, wants=(EVERYBODY, sourcing_facts.LOCATIONS, sourcing_facts.RULES))
+def wake_the_first_of_each(event: LocationOpened | SourcingRulesPublished, facts: Facts) -> Iterator[RetrySourcing]:
+    """Whether there is stock is not asked: whoever gets nothing passes the turn on, and waits as before."""
+    opened = event.location if isinstance(event, LocationOpened) else None
+    there: list[Free] = [(place, None) for place in open_places(facts) if opened in (None, place.location)]
+    first: dict[str, str] = {}
+    for row in facts["backorder_queue"][True]:
+        if row["sku"] not in first and _may_be_served(row, there, facts):
+            first[row["sku"]] = row["order_id"]
+    yield from (RetrySourcing(order_id=order_id) for order_id in dict.fromkeys(first.values()))
+
+
+@consumer.on(OrderBackordered, wants=(QUEUE, STOCK, LOCATIONS, RULES, sourcing_facts.LOADS))
+def look_again_or_let_the_next_one(event: OrderBackordered, facts: Facts) -> Iterator[RetrySourcing]:
+    _, rules = rules_of(facts)
+    if planned(event.demand, {}, errand_of_terms(event.terms or SourcingTerms()), rules, facts).assignments:
+        yield RetrySourcing(order_id=event.order_id)
+    elif event.attempt > 1:
+        for sku in event.demand:
+            yield from _wake(_behind(event.order_id, facts["backorder_queue"][sku]), 1, _free(sku, facts), facts)
+
+
+def _wake(waiting: Iterable[Row], units: int, free: Iterable[Free], facts: Facts) -> Iterator[RetrySourcing]:
+    """Those in turn who may be served from there, for as many units as there are."""
+    there = tuple(free)
+    for row in waiting if there else ():
+        if units <= 0:
+            return
+        if _may_be_served(row, there, facts):
+            yield RetrySourcing(order_id=row["order_id"])
+            units -= row["quantity"]
+
+
+def _may_be_served(row: Row, free: Iterable[Free], facts: Facts) -> bool:
+    _, rules = rules_of(facts)
+    errand: Errand = errand_of_terms(SourcingTerms.model_validate(row["terms"]))
+    return any(
+        not barred(place, distance_km(place, errand.ship_to), errand, rules)
+        for place, level in free
+        if level is None or promisable(level, errand) > 0
+    )
+
+
+def _behind(order_id: str, waiting: Sequence[Row]) -> Sequence[Row]:
+    """Nobody, if it does not wait any more: then it was woken again, and comes here again."""
+    place = next((n for n, row in enumerate(waiting, start=1) if row["order_id"] == order_id), len(waiting))
+    return waiting[place:]
+
+
+def _free(sku: str, facts: Facts) -> list[Free]:
+    """Where there are units that can be promised, at least to some."""
+    levels = {row["location"]: row for row in facts["stock_levels"][sku] if most_promisable(row) > 0}
+    return [(place, levels[place.location]) for place in open_places(facts) if place.location in levels]

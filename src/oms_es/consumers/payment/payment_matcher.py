@@ -1,0 +1,65 @@
+"""Payment matcher: what a provider tells of a thing that it knows by a name of its own becomes a report of a payment.
+
+Reads    ProviderReported; facts: payment_references
+         PaymentAuthorized, PaymentReauthorized, PaymentCaptured, PaymentRefunded, PaymentDeclined;
+         facts: provider_reports and payment_references of their reference
+Emits    RecordReport, MatchReport
+Decides  whose it is: the one payment that has one of its names. A report of none, or of several, is an open exception
+         until a name leads to one. A report and a reference that cross each other are both seen by the later of them:
+         facts are never older than the event that asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from oms_es.kernel import Command, Consumer, Facts, Row, Wanted
+from oms_es.schemas import payment as p
+from oms_es.schemas.payment.provider import MatchReport, ProviderReported
+
+consumer = Consumer("payment_matcher", emits=(p.RecordReport, MatchReport))
+
+
+def name_of(event: Any) -> tuple[str, ...]:
+    """As the provider calls it."""
+    return (event.reference.partition("/")[0],) if event.reference else ()
+
+
+PAYMENTS = Wanted("payment_references", by="reference", keys=lambda event: event.references)
+REPORTS = Wanted("provider_reports", by="reference", keys=name_of)
+NAMESAKES = Wanted("payment_references", by="reference", keys=name_of)
+
+
+@consumer.on(ProviderReported, wants=(PAYMENTS,))
+def bring_it_to_its_payment(event: ProviderReported, facts: Facts) -> Iterator[Command]:
+    known = (facts["payment_references"][reference] for reference in event.references)
+    payment_ids = {row["payment_id"] for rows in known for row in rows}
+    if len(payment_ids) == 1:
+        yield from _matched(payment_ids.pop(), event.provider, event.report_id, event.report)
+
+
+@consumer.on(
+    p.PaymentAuthorized,
+    p.PaymentReauthorized,
+    p.PaymentCaptured,
+    p.PaymentRefunded,
+    p.PaymentDeclined,
+    wants=(REPORTS, NAMESAKES),
+)
+def bring_what_was_reported_before(event: Any, facts: Facts) -> Iterator[Command]:
+    for name in name_of(event):
+        if _is_the_only_one(event.payment_id, facts["payment_references"][name]):
+            for row in facts["provider_reports"][name]:
+                report = p.Report.model_validate(row["report"])
+                yield from _matched(event.payment_id, row["provider"], row["report_id"], report)
+
+
+def _is_the_only_one(payment_id: str, rows: Iterable[Row]) -> bool:
+    return {row["payment_id"] for row in rows} <= {payment_id}
+
+
+def _matched(payment_id: str, provider: str, report_id: str, report: p.Report) -> Iterator[Command]:
+    said = {name: getattr(report, name) for name in p.Report.model_fields}
+    yield p.RecordReport(payment_id=payment_id, **said)
+    yield MatchReport(provider=provider, report_id=report_id, payment_id=payment_id)

@@ -1,0 +1,34 @@
+"""Return opener: a return that its order allows is opened under the policy of the order's channel.
+
+Reads    OrderReturnRequested; facts: return_policies of the channel, or of every channel
+Emits    OpenRma
+Decides  nothing; the return holds its request against the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.kernel import Consumer, Facts, Wanted
+from oms_es.schemas.order.returns import OrderReturnRequested
+from oms_es.schemas.returns.policy import EVERY_CHANNEL
+from oms_es.schemas.returns.rma import OpenRma, Terms
+
+consumer = Consumer("return_opener", emits=(OpenRma,))
+POLICIES = Wanted("return_policies", by="channel", keys=lambda event: (event.channel, EVERY_CHANNEL))
+
+
+@consumer.on(OrderReturnRequested, wants=(POLICIES,))
+def open_the_return(event: OrderReturnRequested, facts: Facts) -> Iterator[OpenRma]:
+    policies = facts["return_policies"]
+    rows = [*policies[event.channel], *policies[EVERY_CHANNEL]]
+    yield OpenRma(
+        rma_id=event.rma_id,
+        order_id=event.order_id,
+        channel=event.channel,
+        resolution=event.resolution,
+        lines=event.lines,
+        requested_at=event.requested_at,
+        delivered_at=event.delivered_at,
+        terms=Terms.model_validate(rows[0]["terms"]) if rows else Terms(),
+    )

@@ -1,0 +1,129 @@
+"""Return progress: what became of a return is told to its order, its stock, and the order that is sent instead.
+
+Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaNameTaken, RmaClosed, RmaInspected, OrderShipmentReturned,
+         OrderExchangeCredited, OrderCreditLeft, OrderRefundRequested
+Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceExchange, RecordCreditLeft
+Decides  nothing; the order knows what was paid, the stock where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from oms_es.kernel import Command, Consumer
+from oms_es.schemas import order as o
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.returns import rma as r
+from oms_es.schemas.stock import RestockReturn
+from oms_es.schemas.values import names
+
+consumer = Consumer(
+    "return_progress",
+    emits=(
+        x.CreditReturn,
+        x.RefundCredit,
+        x.RecordReturnEnded,
+        RestockReturn,
+        o.PlaceExchange,
+        r.RecordCreditLeft,
+    ),
+)
+
+
+@consumer.on(r.RmaCreditDue)
+def credit_what_was_accepted(event: r.RmaCreditDue) -> Iterator[Command]:
+    yield x.CreditReturn(
+        order_id=event.order_id,
+        rma_id=event.rma_id,
+        credit_id=event.credit_id,
+        resolution=event.resolution,
+        lines=event.lines,
+    )
+
+
+@consumer.on(r.RmaInspected)
+def put_it_back(event: r.RmaInspected) -> Iterator[Command]:
+    for number, item in enumerate(event.items, start=1):
+        if item.disposition != "written_off":
+            yield RestockReturn(
+                sku=item.sku,
+                location=event.location,
+                return_id=names.RETURN + names.made_of(event.rma_id, event.inspection_id, str(number)),
+                quantity=item.quantity,
+                condition=item.disposition,
+                bin=item.bin,
+                lot=item.lot,
+                serials=item.serials,
+            )
+
+
+@consumer.on(o.OrderShipmentReturned)
+def put_aside_what_nobody_took(event: o.OrderShipmentReturned) -> Iterator[Command]:
+    """Not sold again before somebody has looked at it."""
+    for number, item in enumerate(event.items, start=1):
+        yield RestockReturn(
+            sku=item.sku,
+            location=event.location,
+            return_id=f"{event.return_id}/{number}",
+            quantity=item.quantity,
+            condition="quarantine",
+        )
+
+
+@consumer.on(r.RmaRefused)
+def nothing_comes(event: r.RmaRefused) -> Iterator[Command]:
+    yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.lines)
+
+
+@consumer.on(r.RmaNameTaken)
+def it_never_began(event: r.RmaNameTaken) -> Iterator[Command]:
+    yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.lines, reason=event.reason)
+
+
+@consumer.on(r.RmaClosed)
+def some_did_not_come(event: r.RmaClosed) -> Iterator[Command]:
+    if event.outstanding:
+        yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.outstanding)
+
+
+@consumer.on(x.OrderExchangeCredited)
+def send_the_exchange(event: x.OrderExchangeCredited) -> Iterator[Command]:
+    order_id = o.order_id_of(event.content.channel, event.content.external_id)
+    yield o.PlaceExchange.model_construct(order_id=order_id, content=event.content)
+
+
+@consumer.on(o.OrderCreditLeft)
+def tell_the_return(event: o.OrderCreditLeft) -> Iterator[Command]:
+    yield _credit_back(event.order_id, event.exchange_of, event.amount_minor, event.credit_id)
+
+
+@consumer.on(o.OrderRefundRequested)
+def tell_the_return_of_a_refund(event: o.OrderRefundRequested) -> Iterator[Command]:
+    """Of an exchange that comes back itself: what it was paid with goes the same way, round by round."""
+    if part := event.credit:
+        yield _credit_back(event.order_id, part.exchange_of, part.amount_minor, event.refund_id)
+
+
+def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: str) -> Command:
+    """To the return that granted it or, of a parcel that was lost, to the order that it was of."""
+    credit: Any = {
+        "rma_id": exchange_of,
+        "exchange_order_id": order_id,
+        "amount_minor": amount_minor,
+        "credit_id": credit_id,
+    }
+    if shipment_id := o.lost_shipment_of(exchange_of):
+        return x.RefundCredit(order_id=shipment_id.rpartition(".")[0], **credit)
+    return r.RecordCreditLeft(**credit)
+
+
+@consumer.on(r.RmaCreditLeft)
+def give_the_rest_back(event: r.RmaCreditLeft) -> Iterator[Command]:
+    yield x.RefundCredit(
+        order_id=event.order_id,
+        rma_id=event.rma_id,
+        exchange_order_id=event.exchange_order_id,
+        amount_minor=event.amount_minor,
+        credit_id=event.credit_id,
+    )

@@ -1,0 +1,53 @@
+"""Carrier notifier: a packed shipment is booked with the carrier that the rates and its delivery option speak for.
+
+Reads    ShipmentPacked; facts: carrier_rates on offer, its delivery option, its location
+Emits    BookShipment, DeferBooking
+Decides  who carries it, by the rules of carrier_rules.py. Where no rates are published there is nothing to choose;
+         where no published rate serves it, a person books it. A booking that fails is an open exception, for a person
+         to try again. What the customer collects is booked with nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.consumers.sourcing.carrier_choice import RATES, Freight, quote, rates_of
+from oms_es.consumers.sourcing.lookups import place_of
+from oms_es.consumers.sourcing.search import distance_km
+from oms_es.kernel import Consumer, Facts, Wanted
+from oms_es.schemas.catalog.rates import DeliveryOptionDefined
+from oms_es.schemas.order import Address
+from oms_es.schemas.shipment import BookShipment, CarrierChoice, DeferBooking, ShipmentPacked
+
+consumer = Consumer("carrier_notifier", emits=(BookShipment, DeferBooking))
+PROMISE = Wanted("delivery_options", by="option", keys=lambda event: (event.delivery_option,))
+ORIGIN = Wanted("locations", by="location", keys=lambda event: (event.location,) if event.location else ())
+
+
+@consumer.on(ShipmentPacked, wants=(RATES, PROMISE, ORIGIN))
+def book_the_parcel(event: ShipmentPacked, facts: Facts) -> Iterator[BookShipment | DeferBooking]:
+    if event.pickup:
+        return
+    offered = facts["carrier_rates"][True]
+    if not offered or event.ship_to is None:
+        yield BookShipment(shipment_id=event.shipment_id)
+        return
+    choice = choose(event, event.ship_to, facts)
+    if choice.carrier:
+        yield BookShipment(shipment_id=event.shipment_id, **dict(choice))
+    else:
+        yield DeferBooking(
+            shipment_id=event.shipment_id, candidates=choice.candidates, rule_version=choice.rule_version
+        )
+
+
+def choose(event: ShipmentPacked, ship_to: Address, facts: Facts) -> CarrierChoice:
+    weights = [carton.weight_grams for carton in event.cartons] or [event.weight_grams]
+    origin = next(iter(facts["locations"][event.location]), None)
+    km = distance_km(place_of(origin), ship_to) if origin else 0
+    promise = next(iter(facts["delivery_options"][event.delivery_option]), None)
+    return quote(
+        Freight(weights, ship_to.country, km, event.delivery_option),
+        [rates_of(row) for row in facts["carrier_rates"][True]],
+        DeliveryOptionDefined.model_validate(dict(promise)) if promise else None,
+    )

@@ -1,0 +1,75 @@
+"""Fulfilment releaser: a released order becomes one shipment per location; a cancellation asks them to stop.
+
+Reads    OrderReleased, OrderShipmentPlanned; facts: items of their SKUs
+         OrderCancellationRequested, OrderLinesCancellationRequested
+Emits    RequestShipment, CancelShipment
+Decides  which cartons a shipment goes into, by the rules of cartonisation.py, where the size of everything in it is
+         known; a shipment knows itself whether it can still be stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.consumers.shipment.cartonisation import Packing, Size, cartonise
+from oms_es.kernel import Consumer, Facts, Wanted
+from oms_es.schemas.order import (
+    OrderCancellationRequested,
+    OrderLinesCancellationRequested,
+    OrderReleased,
+    OrderShipmentPlanned,
+    ShipmentPlan,
+)
+from oms_es.schemas.shipment import CancelShipment, RequestShipment
+
+consumer = Consumer("fulfilment_releaser", emits=(RequestShipment, CancelShipment))
+
+
+ITEMS = Wanted("items", by="sku", keys=lambda event: {item.sku for plan in plans_of(event) for item in plan.items})
+
+
+def plans_of(event: OrderReleased | OrderShipmentPlanned) -> tuple[ShipmentPlan, ...]:
+    return event.shipments if isinstance(event, OrderReleased) else (event.plan,)
+
+
+@consumer.on(OrderReleased, OrderShipmentPlanned, wants=(ITEMS,))
+def ask_for_the_shipments(event: OrderReleased | OrderShipmentPlanned, facts: Facts) -> Iterator[RequestShipment]:
+    yield from (_request(event, planned, pack(planned, facts)) for planned in plans_of(event))
+
+
+def pack(planned: ShipmentPlan, facts: Facts) -> Packing | None:
+    """What weighs nothing and takes no room has not been measured."""
+    rows = (row for item in planned.items for row in facts["items"][item.sku])
+    sizes = {
+        row["sku"]: Size(row["weight_grams"], row["volume_ml"])
+        for row in rows
+        if row["weight_grams"] and row["volume_ml"]
+    }
+    return cartonise(planned.items, sizes)
+
+
+@consumer.on(OrderCancellationRequested, OrderLinesCancellationRequested)
+def stop_the_shipments(
+    event: OrderCancellationRequested | OrderLinesCancellationRequested,
+) -> Iterator[CancelShipment]:
+    for shipment_id in event.shipment_ids:
+        yield CancelShipment(shipment_id=shipment_id)
+
+
+def _request(
+    event: OrderReleased | OrderShipmentPlanned, planned: ShipmentPlan, packing: Packing | None
+) -> RequestShipment:
+    return RequestShipment(
+        shipment_id=planned.shipment_id,
+        order_id=event.order_id,
+        payment_id=event.payment_id,
+        location=planned.location,
+        items=planned.items,
+        amount_minor=planned.amount_minor,
+        ship_to=event.ship_to,
+        charges=planned.charges,
+        delivery_option=event.delivery_option,
+        cartons=packing.cartons if packing else (),
+        carton_rule=packing.rule if packing else "",
+        pickup=event.pickup,
+    )

@@ -1,0 +1,63 @@
+"""Tracking matcher: what a carrier says of a number becomes what was seen of a parcel, whichever comes first.
+
+Reads    TrackingReported; facts: tracking_numbers
+         ShipmentBooked; facts: tracking_reports and tracking_numbers of its numbers
+Emits    RecordMilestone, RecordSharedNumber
+Decides  whose history it is. What was seen more than EARLY_SECONDS before the parcel was booked is of another parcel:
+         carriers use their numbers again. Of a number that several parcels have, nothing is brought to any of them. A
+         report of a number that nobody booked stays to be seen in tracking_reports. A report and a booking that cross
+         each other are both seen by the later of them: facts are never older than the event that asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from oms_es.kernel import Command, Consumer, Facts, Row, Wanted
+from oms_es.schemas.shipment import RecordMilestone, ShipmentBooked
+from oms_es.schemas.shipment.tracker import SHARED_MAX, RecordSharedNumber, Sighting, TrackingReported
+
+EARLY_SECONDS = 86_400
+"""How long before its booking a parcel may have been seen: carriers send local times, and clocks differ."""
+
+
+def numbers_of(event: ShipmentBooked) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((event.tracking_number, *event.carton_numbers.values())))
+
+
+consumer = Consumer("tracking_matcher", emits=(RecordMilestone, RecordSharedNumber))
+PARCELS = Wanted("tracking_numbers", by="tracking_number", keys=lambda event: (event.tracking_number,))
+PARCELS_OF_EACH = Wanted("tracking_numbers", by="tracking_number", keys=numbers_of)
+REPORTS = Wanted("tracking_reports", by="tracking_number", keys=numbers_of)
+
+
+@consumer.on(TrackingReported, wants=(PARCELS,))
+def tell_the_parcel(event: TrackingReported, facts: Facts) -> Iterator[Command]:
+    parcels = _of(event.carrier, facts["tracking_numbers"][event.tracking_number])
+    yield from _told(event.carrier, event.tracking_number, parcels, event.sightings)
+
+
+@consumer.on(ShipmentBooked, wants=(REPORTS, PARCELS_OF_EACH))
+def tell_what_was_said_before(event: ShipmentBooked, facts: Facts) -> Iterator[Command]:
+    carrier = event.carrier.lower()
+    for number in numbers_of(event):
+        reports = _of(carrier, facts["tracking_reports"][number])
+        sightings = [Sighting.model_validate({name: row[name] for name in Sighting.model_fields}) for row in reports]
+        yield from _told(carrier, number, _of(carrier, facts["tracking_numbers"][number]), sightings)
+
+
+def _of(carrier: str, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["carrier"] == carrier]
+
+
+def _told(carrier: str, number: str, parcels: Sequence[Row], sightings: Sequence[Sighting]) -> Iterator[Command]:
+    shipments = sorted({row["shipment_id"] for row in parcels})
+    if len(shipments) > 1:
+        yield RecordSharedNumber(carrier=carrier, tracking_number=number, shipment_ids=tuple(shipments[:SHARED_MAX]))
+        return
+    for row in parcels:
+        earliest = row["since"] - timedelta(seconds=EARLY_SECONDS)
+        for sight in sightings:
+            if sight.occurred_at >= earliest:
+                yield RecordMilestone(shipment_id=row["shipment_id"], tracking_number=number, **dict(sight))

@@ -1,0 +1,162 @@
+"""What read models say, as the search needs it: who may be asked, what can be promised there, which rules hold.
+
+Sourcing decides by it; the backorder filler asks by it whether sourcing would find anything. Both see the same world,
+or an order that cannot use what is free would be woken for ever.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from oms_es.consumers.sourcing.carrier_choice import Freight, quote, rates_of
+from oms_es.consumers.sourcing.search import BUILT_IN, Errand, Place, Plan, Quoted, barred, distance_km, plan
+from oms_es.kernel import Facts, Row, Wanted
+from oms_es.schemas.catalog.rates import RatesPublished
+from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, SourcingRules
+from oms_es.schemas.order import OrderPlaced, OrderSourcingRequested, SourcingTerms
+
+LOCATIONS = Wanted("locations", by="open", keys=lambda _: (True,))
+RULES = Wanted("sourcing_rules", by="current", keys=lambda _: (True,))
+LOADS = Wanted("location_load", by="counted", keys=lambda _: (True,))
+
+
+def rules_of(facts: Facts) -> tuple[str, SourcingRules]:
+    """The version that holds, and what it says."""
+    for row in facts["sourcing_rules"][True]:
+        return row["version"], SourcingRules.model_validate(row["rules"])
+    return BUILT_IN_VERSION, BUILT_IN
+
+
+def errand_of(event: OrderPlaced | OrderSourcingRequested) -> Errand:
+    held = frozenset(event.held) if isinstance(event, OrderSourcingRequested) else frozenset[str]()
+    return Errand(
+        event.ship_to, event.channel, event.kind, event.delivery_option, event.allow_split, held, event.pickup_at
+    )
+
+
+def errand_of_terms(terms: SourcingTerms) -> Errand:
+    return Errand(
+        terms.destination,
+        terms.channel,
+        terms.kind,
+        terms.delivery_option,
+        terms.allow_split,
+        frozenset(terms.held),
+        terms.pickup_at,
+    )
+
+
+def planned(
+    demand: Mapping[str, int],
+    excluded: Mapping[str, Iterable[str]],
+    errand: Errand,
+    rules: SourcingRules,
+    facts: Facts,
+) -> Plan:
+    """The best plan for what is where now."""
+    open_rows = {row["location"]: row for row in facts["locations"][True]}
+    available: dict[str, dict[str, int]] = defaultdict(dict)
+    for sku in demand:
+        barred = excluded.get(sku, ())
+        for row in facts["stock_levels"][sku]:
+            units = promisable(row, errand)
+            if units > 0 and row["location"] in open_rows and row["location"] not in barred:
+                available[row["location"]][sku] = units
+    rooms = _rooms(available, open_rows, facts)
+    places = {location: place_of(open_rows[location], rooms.get(location)) for location in available}
+    if offered := facts.get("carrier_rates", {}).get(True):
+        rates = [rates_of(row) for row in offered]
+        weights = {sku: row["weight_grams"] for sku in demand for row in facts["items"][sku]}
+        for location, place in places.items():
+            could_give = {sku: min(n, demand[sku]) for sku, n in available[location].items()}
+            places[location] = place._replace(quoted=_quoted(place, could_give, weights, errand, rates))
+    return plan(demand, available, places, errand, rules)
+
+
+def _quoted(
+    place: Place, units: Mapping[str, int], weights: Mapping[str, int], errand: Errand, rates: Sequence[RatesPublished]
+) -> Quoted | None:
+    """The cheapest of a parcel with all that the place could give; None where a weight is not known, or nobody goes."""
+    if not all(weights.get(sku) for sku in units):
+        return None
+    grams = sum(weights[sku] * quantity for sku, quantity in units.items())
+    km = distance_km(place, errand.ship_to)
+    choice = quote(Freight([grams], errand.ship_to.country, km, errand.delivery_option), rates, None)
+    return Quoted(choice.quoted_minor, choice.transit_days) if choice.carrier else None
+
+
+def open_places(facts: Facts) -> Iterator[Place]:
+    return map(place_of, facts["locations"][True])
+
+
+def promisable(level: Row, errand: Errand) -> int:
+    """Units that the stock stream would promise to such an order, as far as is known."""
+    units: int = level["channel_atp"].get(errand.channel, level["atp"])
+    if errand.kind == "presale":
+        units = max(units, level["presale_limit"] - level["presold"])
+    return units
+
+
+def most_promisable(level: Row) -> int:
+    """To whomever."""
+    units: int = max(level["atp"], level["presale_limit"] - level["presold"])
+    return units
+
+
+def expected_at(lacking: Mapping[str, int], errand: Errand, rules: SourcingRules, facts: Facts) -> datetime | None:
+    """When enough of everything that lacks is promised to come to where the order may be served from.
+
+    Whoever waits before it is not counted: the day is the earliest, not a promise of ours.
+    """
+    able = {
+        place.location
+        for place in open_places(facts)
+        if not barred(place, distance_km(place, errand.ship_to), errand, rules)
+    }
+    days = [_enough_at(quantity, able, facts["stock_levels"][sku]) for sku, quantity in lacking.items()]
+    known = [day for day in days if day is not None]
+    return max(known, default=None) if len(known) == len(days) else None
+
+
+def _enough_at(quantity: int, able: Container[str], levels: Iterable[Row]) -> datetime | None:
+    coming = sorted(
+        (datetime.fromisoformat(one["promised_at"]), one["quantity"])
+        for level in levels
+        if level["location"] in able
+        for one in level["inbounds"].values()
+    )
+    for day, units in coming:
+        quantity -= units
+        if quantity <= 0:
+            return day
+    return None
+
+
+def place_of(row: Row, room: int | None = None) -> Place:
+    return Place(
+        row["location"],
+        row["country"],
+        row["latitude"],
+        row["longitude"],
+        row["priority"],
+        row["handling_minor"],
+        row["kind"],
+        row["region"],
+        tuple(row["channels"]),
+        tuple(row["delivery_options"]),
+        room,
+    )
+
+
+def _rooms(asked: Iterable[str], open_rows: Mapping[str, Row], facts: Facts) -> dict[str, int]:
+    """How many more orders each place with a limit can take on the newest day on which anything was sourced."""
+    limited = {name: limit for name in asked if (limit := open_rows[name]["capacity_per_day"]) is not None}
+    if not limited:
+        return {}
+    loads: dict[str, Any] = {row["location"]: row for row in facts["location_load"][True]}
+    today = max((row["day"] for row in loads.values()), default=None)
+    taken = {name: row["orders"] for name, row in loads.items() if row["day"] == today}
+    return {name: limit - taken.get(name, 0) for name, limit in limited.items()}

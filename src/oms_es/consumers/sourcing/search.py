@@ -1,0 +1,311 @@
+"""The search for where an order ships from. Pure arithmetic over facts; the rules' version goes into every decision.
+
+A plan is a set of places that may ship the order. Plans are compared left to right: most units covered, then the terms
+of the rules' objective, and then size and names, so that equal facts give equal plans everywhere. Of plans with more
+parcels the rules say whether they are worth it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import asin, cos, radians, sin, sqrt
+from typing import NamedTuple
+
+from oms_es.schemas.catalog.rules import EligibilityRule, Measure, RateBand, SourcingRules, SplitPolicy
+from oms_es.schemas.order import Address, Assignment, Candidate, Destination
+
+EXACT_LOCATIONS_MAX = 8
+"""Every set of up to `SHIPMENTS_MAX` of this many locations is weighed; with more, the search is greedy."""
+CANDIDATES_KEPT_MAX = 5
+"""Plans kept in the decision, best first, for whoever asks why."""
+RULED_OUT_KEPT_MAX = 20
+KM_PER_COST_MINOR = 10
+"""Where neither the rules nor the carriers say what a parcel costs: one minor unit per this many kilometres."""
+EARTH_RADIUS_KM = 6_371
+UNKNOWN_AT_HOME_KM = 300
+UNKNOWN_ABROAD_KM = 1_500
+"""Assumed distances where coordinates are not known."""
+
+MEASURES: tuple[Measure, ...] = ("shipments", "priority", "cost_minor", "distance_km", "late_days", "over_capacity")
+SHIPMENTS, COST = MEASURES.index("shipments"), MEASURES.index("cost_minor")
+BUILT_IN = SourcingRules()
+Available = Mapping[str, Mapping[str, int]]
+"""Location to SKU to units that can be promised there; no zeros."""
+
+
+class Errand(NamedTuple):
+    """What of an order, beside its demand, decides where it may ship from. `held`: where it has locked some already."""
+
+    ship_to: Address | Destination
+    channel: str = ""
+    kind: str = "standard"
+    delivery_option: str = "standard"
+    allow_split: bool = True
+    held: frozenset[str] = frozenset()
+    pickup_at: str | None = None
+
+
+class Quoted(NamedTuple):
+    price_minor: int
+    days: int
+
+
+class Place(NamedTuple):
+    location: str
+    country: str
+    latitude: float | None
+    longitude: float | None
+    priority: int
+    handling_minor: int
+    kind: str = "warehouse"
+    region: str = ""
+    channels: tuple[str, ...] = ()
+    delivery_options: tuple[str, ...] = ()
+    room: int | None = None  # orders that it can still take today; None without a limit
+    quoted: Quoted | None = None  # what the carriers' rates say of a parcel from here; None where they say nothing
+
+
+class Weighed(NamedTuple):
+    """A place as seen from one order, by MEASURES. `terms`: what it adds to each term of the objective."""
+
+    location: str
+    measures: tuple[int, ...]
+    terms: tuple[int, ...]
+    stock: Mapping[str, int]
+
+
+class Plan(NamedTuple):
+    assignments: tuple[Assignment, ...]
+    backordered: dict[str, int]
+    candidates: tuple[Candidate, ...]
+    ruled_out: dict[str, str]
+
+
+class Score(NamedTuple):
+    """Lower is better, compared left to right."""
+
+    lacking: int
+    terms: tuple[int, ...]
+    size: int
+    names: tuple[str, ...]
+
+
+Scored = tuple[Score, tuple[Weighed, ...]]
+
+
+def plan(
+    demand: Mapping[str, int],
+    available: Available,
+    places: Mapping[str, Place],
+    errand: Errand,
+    rules: SourcingRules = BUILT_IN,
+) -> Plan:
+    objective = [[(weight, MEASURES.index(name)) for name, weight in term.items()] for term in rules.objective]
+    weighed: list[Weighed] = []
+    ruled_out: dict[str, str] = {}
+    for location, stock in available.items():
+        place = places[location]
+        km = distance_km(place, errand.ship_to)
+        if why := barred(place, km, errand, rules):
+            if len(ruled_out) < RULED_OUT_KEPT_MAX:
+                ruled_out[location] = why
+        else:
+            measures = _measures(place, km, errand, rules)
+            terms = tuple([sum([weight * measures[which] for weight, which in term]) for term in objective])
+            weighed.append(Weighed(location, measures, terms, stock))
+    scored = sorted(_feasible(demand, weighed, errand, rules), key=lambda pair: pair[0])
+    if not scored:
+        return Plan((), dict(demand), (), ruled_out)
+    best = _worth_it(scored, rules.split)
+    kept = [best, *(pair for pair in scored[:CANDIDATES_KEPT_MAX] if pair is not best)][:CANDIDATES_KEPT_MAX]
+    assignments, lacking = _assign(demand, best[1])
+    return Plan(assignments, lacking, tuple(_candidate(demand, pair) for pair in kept), ruled_out)
+
+
+# --- which places may ship
+
+
+def barred(place: Place, km: int, errand: Errand, rules: SourcingRules) -> str:
+    """Why it may not; empty if it may."""
+    if errand.pickup_at not in (None, place.location):
+        return f"it is collected at {errand.pickup_at}"
+    if place.channels and errand.channel not in place.channels:
+        return f"does not serve channel {errand.channel}"
+    if place.delivery_options and errand.delivery_option not in place.delivery_options:
+        return f"does not offer {errand.delivery_option}"
+    for rule in rules.eligibility:
+        if _concerns(rule, errand) and _names(rule, place, km, errand) == (rule.effect == "never"):
+            return f"rule {rule.rule_id}"
+    return ""
+
+
+def _concerns(rule: EligibilityRule, errand: Errand) -> bool:
+    """Whether the rule says anything about such an order."""
+    return (
+        (not rule.channels or errand.channel in rule.channels)
+        and (not rule.order_kinds or errand.kind in rule.order_kinds)
+        and (not rule.delivery_options or errand.delivery_option in rule.delivery_options)
+        and (not rule.ship_to_countries or errand.ship_to.country in rule.ship_to_countries)
+        and (not rule.ship_to_regions or errand.ship_to.region in rule.ship_to_regions)
+    )
+
+
+def _names(rule: EligibilityRule, place: Place, km: int, errand: Errand) -> bool:
+    """Whether the rule means such a place."""
+    return (
+        (not rule.location_kinds or place.kind in rule.location_kinds)
+        and (not rule.locations or place.location in rule.locations)
+        and (not rule.location_countries or place.country in rule.location_countries)
+        and (not rule.location_regions or place.region in rule.location_regions)
+        and (rule.within_km is None or km <= rule.within_km)
+        and (not rule.same_country or place.country == errand.ship_to.country)
+    )
+
+
+# --- what a place costs
+
+
+def distance_km(place: Place, ship_to: Address | Destination) -> int:
+    """Great-circle distance by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", 1984)."""
+    if place.latitude is None or place.longitude is None or ship_to.latitude is None or ship_to.longitude is None:
+        return UNKNOWN_AT_HOME_KM if place.country == ship_to.country else UNKNOWN_ABROAD_KM
+    here, there = radians(place.latitude), radians(ship_to.latitude)
+    half_lat, half_lon = (there - here) / 2, radians(ship_to.longitude - place.longitude) / 2
+    chord = sin(half_lat) ** 2 + cos(here) * cos(there) * sin(half_lon) ** 2
+    return round(2 * EARTH_RADIUS_KM * asin(sqrt(min(1.0, chord))))
+
+
+def _measures(place: Place, km: int, errand: Errand, rules: SourcingRules) -> tuple[int, ...]:
+    """In the order of MEASURES."""
+    band = next((band for band in rules.rates if _applies(band, place, km, errand)), None) if rules.rates else None
+    way = Quoted(band.cost_minor, band.days) if band else place.quoted
+    days_allowed = rules.promised_days.get(errand.delivery_option)
+    return (
+        1 if rules.split.held_counts or place.location not in errand.held else 0,
+        place.priority,
+        place.handling_minor + (km // KM_PER_COST_MINOR if way is None else way.price_minor),
+        km,
+        0 if way is None or days_allowed is None else max(0, way.days - days_allowed),
+        1 if place.room is not None and place.room <= 0 else 0,
+    )
+
+
+def _applies(band: RateBand, place: Place, km: int, errand: Errand) -> bool:
+    return (
+        km <= band.distance_km_max
+        and (not band.delivery_options or errand.delivery_option in band.delivery_options)
+        and (not band.location_kinds or place.kind in band.location_kinds)
+        and (not band.ship_to_countries or errand.ship_to.country in band.ship_to_countries)
+    )
+
+
+# --- which set of places is best
+
+
+def _feasible(
+    demand: Mapping[str, int], weighed: Sequence[Weighed], errand: Errand, rules: SourcingRules
+) -> list[Scored]:
+    if not errand.allow_split:
+        whole = [place for place in weighed if not errand.held or errand.held == {place.location}]
+        return [pair for pair in exact_sets(demand, whole, 1) if pair[0].lacking == 0]
+    if len(weighed) > EXACT_LOCATIONS_MAX:
+        return greedy_sets(demand, weighed, rules.split.shipments_max)
+    fewest_first = set(rules.objective[0]) == {"shipments"} and (rules.split.held_counts or not errand.held)
+    return exact_sets(demand, weighed, rules.split.shipments_max, fewest_first=fewest_first)
+
+
+def exact_sets(
+    demand: Mapping[str, int], weighed: Sequence[Weighed], shipments_max: int, *, fewest_first: bool = False
+) -> list[Scored]:
+    """All sets, of growing size. `fewest_first`: nothing larger can be better once one covers all that can be."""
+    fewest_lacking = score(demand, weighed).lacking
+    found: list[Scored] = []
+    for size in range(1, min(shipments_max, len(weighed)) + 1):
+        found += [(score(demand, chosen), chosen) for chosen in combinations(weighed, size)]
+        if fewest_first and any(a_score.lacking == fewest_lacking for a_score, _ in found):
+            break
+    return found
+
+
+def greedy_sets(demand: Mapping[str, int], weighed: Sequence[Weighed], shipments_max: int) -> list[Scored]:
+    """Add, one by one, the place that makes the best larger set, as long as that covers more."""
+    chosen: tuple[Weighed, ...] = ()
+    found: list[Scored] = []
+    for _ in range(shipments_max):
+        larger = [(score(demand, (*chosen, place)), (*chosen, place)) for place in weighed if place not in chosen]
+        if not larger:
+            break
+        best = min(larger, key=lambda pair: pair[0])
+        if found and best[0].lacking >= min(a_score.lacking for a_score, _ in found):
+            break
+        found += sorted(larger, key=lambda pair: pair[0])[:CANDIDATES_KEPT_MAX]
+        chosen = best[1]
+    return found
+
+
+def score(demand: Mapping[str, int], chosen: Sequence[Weighed]) -> Score:
+    if len(chosen) == 1:  # most plans are of one place
+        (only,) = chosen
+        there = only.stock
+        lacking = sum([max(0, wanted - there.get(sku, 0)) for sku, wanted in demand.items()])
+        return Score(lacking, only.terms, 1, (only.location,))
+    return Score(
+        sum(max(0, wanted - sum(place.stock.get(sku, 0) for place in chosen)) for sku, wanted in demand.items()),
+        _summed([place.terms for place in chosen]),
+        len(chosen),
+        tuple(sorted(place.location for place in chosen)),
+    )
+
+
+def _worth_it(scored: Sequence[Scored], policy: SplitPolicy) -> Scored:
+    """The best of those with the fewest parcels, or of those with more if each further parcel brings enough."""
+    best_with: dict[int, Scored] = {}
+    for pair in scored:
+        best_with.setdefault(_measured(pair[1], SHIPMENTS), pair)
+    if len(best_with) == 1:
+        return scored[0]
+    parcels, best = min(best_with.items())
+    for more, larger in sorted(best_with.items()):
+        gained = best[0].lacking - larger[0].lacking
+        saved = _measured(best[1], COST) - _measured(larger[1], COST)
+        further = more - parcels
+        if (gained and gained >= policy.units_gained_min * further) or (
+            not gained and larger[0] < best[0] and saved >= policy.saving_minor_min * further
+        ):
+            parcels, best = more, larger
+    return best
+
+
+def _measured(chosen: Sequence[Weighed], which: int) -> int:
+    return sum([place.measures[which] for place in chosen])
+
+
+def _summed(columns: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return columns[0] if len(columns) == 1 else tuple(map(sum, zip(*columns, strict=True)))
+
+
+def _assign(demand: Mapping[str, int], chosen: Sequence[Weighed]) -> tuple[tuple[Assignment, ...], dict[str, int]]:
+    """Each SKU whole from the cheapest place that has it all, otherwise from the fullest places first."""
+    assignments: list[Assignment] = []
+    lacking: dict[str, int] = {}
+    for sku, wanted in demand.items():
+        left = wanted
+        by_share = sorted(chosen, key=lambda p: (-min(p.stock.get(sku, 0), wanted), p.measures[COST], p.location))
+        for place in by_share:
+            if taken := min(left, place.stock.get(sku, 0)):
+                assignments.append(Assignment(sku=sku, location=place.location, quantity=taken))
+                left -= taken
+        if left:
+            lacking[sku] = left
+    return tuple(assignments), lacking
+
+
+def _candidate(demand: Mapping[str, int], scored: Scored) -> Candidate:
+    a_score, chosen = scored
+    return Candidate(
+        locations=a_score.names,
+        covers_units=sum(demand.values()) - a_score.lacking,
+        score=a_score.terms,
+        **dict(zip(MEASURES, _summed([place.measures for place in chosen]), strict=True)),
+    )

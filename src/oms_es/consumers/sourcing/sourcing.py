@@ -1,0 +1,101 @@
+"""Sourcing: which location ships which units.
+
+Reads    OrderPlaced, OrderSourcingRequested; facts: stock_levels of the SKUs, the open locations and what they were
+         given today, the sourcing rules that hold, the items, the carriers' rates
+         OrderSourced; facts: the open locations
+         LocationClosed; facts: order_locations of the place
+Emits    SourceOrder, ExplodeBundles, RecordLocationFailed
+Decides  bundles are taken apart first, so that components are asked for as one demand. Then by the rules, with the
+         search of sourcing_search.py; what no location can promise is backordered. The stock streams have the last
+         word: facts may be overtaken, and a promise that fails comes back as a request that excludes the location. How
+         much a location was given today is a fact like the others: orders of one moment may take it beyond its
+         capacity, which is weighed and never refused. What is not released yet at a location that closes is sought
+         elsewhere, and so is what was sourced there in the moment in which it closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from oms_es.consumers.sourcing.carrier_choice import RATES
+from oms_es.consumers.sourcing.lookups import LOADS, LOCATIONS, RULES, errand_of, expected_at, planned, rules_of
+from oms_es.kernel import Consumer, Facts, Wanted
+from oms_es.schemas.catalog.location import LocationClosed
+from oms_es.schemas.order import (
+    ExplodeBundles,
+    OrderPlaced,
+    OrderSourced,
+    OrderSourcingRequested,
+    RecordLocationFailed,
+    SourceOrder,
+)
+from oms_es.schemas.values.types import UNITS_MAX
+
+ORDERS_PER_CLOSING_MAX = 10_000
+"""Orders that are sourced anew because one location closed; for more, it is opened and closed again."""
+
+consumer = Consumer("sourcing", emits=(SourceOrder, ExplodeBundles, RecordLocationFailed))
+STOCK = Wanted("stock_levels", by="sku", keys=lambda event: event.demand)
+ITEMS = Wanted("items", by="sku", keys=lambda event: event.demand)
+WANTS = (STOCK, LOCATIONS, RULES, LOADS, ITEMS, RATES)
+THERE = Wanted("order_locations", by="location", keys=lambda event: (event.location,), limit=ORDERS_PER_CLOSING_MAX)
+
+
+@consumer.on(OrderPlaced, wants=WANTS)
+def source_a_new_order(event: OrderPlaced, facts: Facts) -> Iterator[SourceOrder | ExplodeBundles]:
+    yield _exploded(event, 1, {}, facts) or _answer(event, 1, {}, facts)
+
+
+@consumer.on(OrderSourcingRequested, wants=WANTS)
+def source_again(event: OrderSourcingRequested, facts: Facts) -> Iterator[SourceOrder | ExplodeBundles]:
+    known = event.bundles
+    yield _exploded(event, event.attempt, known, facts) or _answer(event, event.attempt, event.excluded, facts)
+
+
+@consumer.on(OrderSourced, wants=(LOCATIONS,))
+def seek_elsewhere_what_came_too_late(event: OrderSourced, facts: Facts) -> Iterator[RecordLocationFailed]:
+    places = {assigned.location for assigned in event.assignments}
+    closed = places.difference(row["location"] for row in facts["locations"][True])
+    for location in sorted(closed):
+        yield RecordLocationFailed(order_id=event.order_id, location=location, reason=f"{location} is not open")
+
+
+@consumer.on(LocationClosed, wants=(THERE,))
+def seek_elsewhere_what_is_locked_there(event: LocationClosed, facts: Facts) -> Iterator[RecordLocationFailed]:
+    for row in facts["order_locations"][event.location]:
+        yield RecordLocationFailed(order_id=row["order_id"], location=event.location, reason=event.reason)
+
+
+def _exploded(
+    event: OrderPlaced | OrderSourcingRequested, attempt: int, known: Mapping[str, Mapping[str, int]], facts: Facts
+) -> ExplodeBundles | None:
+    """None where no bundle is left. What a bundle was made of is a plain unit, whatever is sold under its name."""
+    components = {sku for made_of in known.values() for sku in made_of}
+    bundles: dict[str, dict[str, int]] = {}
+    units = 0
+    for sku, quantity in event.demand.items():
+        for row in facts["items"][sku]:
+            if (made_of := row["components"]) and sku not in components:
+                units += quantity * sum(made_of.values())
+                bundles[sku] = made_of
+    if units > UNITS_MAX:  # nobody has so many: it waits as it is
+        return None
+    return ExplodeBundles(order_id=event.order_id, attempt=attempt, bundles=bundles) if bundles else None
+
+
+def _answer(
+    event: OrderPlaced | OrderSourcingRequested, attempt: int, excluded: Mapping[str, Iterable[str]], facts: Facts
+) -> SourceOrder:
+    version, rules = rules_of(facts)
+    errand = errand_of(event)
+    decided = planned(event.demand, excluded, errand, rules, facts)
+    return SourceOrder(
+        order_id=event.order_id,
+        attempt=attempt,
+        assignments=decided.assignments,
+        backordered=decided.backordered,
+        candidates=decided.candidates,
+        rule_version=version,
+        ruled_out=decided.ruled_out,
+        promised_at=expected_at(decided.backordered, errand, rules, facts) if decided.backordered else None,
+    )

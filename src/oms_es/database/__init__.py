@@ -1,0 +1,4 @@
+"""Which PostgreSQL: the embedded one, started on this machine, or a given server.
+
+Imports: settings.
+"""

@@ -1,0 +1,76 @@
+"""Which database a command works on: the embedded one in its home, or the server that OMS_DATABASE_URL names.
+
+Invariant: only the one engine of a home, which holds its lock, migrates it and runs the loop on it; whoever comes
+besides only reads, rebuilds what is read, or appends for that engine to go on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from oms_es.database.embedded import EmbeddedPostgres, EngineRunning, default_home, engine_pid
+from oms_es.settings import Settings
+
+Part = Literal["engine", "writer", "reader"]
+"""An engine must be alone on its home, a writer is if it can be, a reader never asks."""
+
+
+class NoDatabase(Exception):  # noqa: N818 - a state of the world: the text says what to do
+    """There is nothing to read yet, or what was given does not name a database."""
+
+
+class Database(NamedTuple):
+    """`alone`: it is embedded, and this program is its one engine for as long as it is open."""
+
+    url: str
+    place: str
+    alone: bool
+
+
+@contextmanager
+def database(settings: Settings, part: Part) -> Iterator[Database]:
+    """Raises NoDatabase, EngineRunning, EmbeddedError."""
+    if settings.database_url:
+        yield Database(_checked(settings.database_url), "the server of OMS_DATABASE_URL", alone=False)
+        return
+    home = settings.home or default_home()
+    if part == "reader" and not (home / "password").exists():
+        raise NoDatabase(
+            f"there is no database in {home} yet; begin one with `oms-es run` or `oms-es demo --keep`, "
+            "or name another with OMS_HOME or OMS_DATABASE_URL"
+        )
+    server, alone = _opened(EmbeddedPostgres(home), part)
+    with server:
+        yield Database(server.url, str(home), alone)
+
+
+def engine_of(settings: Settings) -> str | None:
+    """The pid of the engine that has this home; None without one, or where the server is another's."""
+    return None if settings.database_url else engine_pid(settings.home or default_home())
+
+
+def _checked(url: str) -> str:
+    """Nothing of it is repeated in the message: a password may stand in it."""
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:
+        raise NoDatabase(
+            "OMS_DATABASE_URL is no connection string; write it as postgresql://user@host:5432/database"
+        ) from None
+    return url
+
+
+def _opened(server: EmbeddedPostgres, part: Part) -> tuple[EmbeddedPostgres, bool]:
+    if part == "reader":
+        return server.open(exclusive=False), False
+    try:
+        return server.open(exclusive=True), True
+    except EngineRunning:
+        if part == "engine":
+            raise
+        return server.open(exclusive=False), False

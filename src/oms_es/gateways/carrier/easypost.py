@@ -1,0 +1,171 @@
+"""EasyPost's dialect of tracking: the webhooks `tracker.created` and `tracker.updated`, or a tracker as its API has it.
+
+What its webhooks say of batches, refunds, insurances and the like is skipped: nothing here follows from it. Each line
+of the history becomes a sighting in our words; words that we do not know become `unknown` and are kept beside it. A
+line's id is derived from the number and from what the line says, so that a history told again is the same.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from oms_es.kernel import BadInput, Command, Skipped
+from oms_es.schemas.problems import problems
+from oms_es.schemas.shipment import MilestoneStatus
+from oms_es.schemas.shipment.tracker import SIGHTINGS_MAX, RecordTracking, Sighting
+from oms_es.schemas.values.types import TEXT_LENGTH_MAX, Identifier, Moment
+
+STATUSES: dict[str, MilestoneStatus] = {
+    "pre_transit": "pre_transit",
+    "in_transit": "in_transit",
+    "out_for_delivery": "out_for_delivery",
+    "available_for_pickup": "available_for_pickup",
+    "delivered": "delivered",
+    "return_to_sender": "return_to_sender",
+    "failure": "failure",
+    "error": "exception",
+    "cancelled": "cancelled",
+    "unknown": "unknown",
+}
+"""EasyPost's statuses of a tracker and of a tracking detail."""
+EXCEPTIONAL = frozenset(
+    {
+        "address_correction",
+        "awaiting_information",
+        "damaged",
+        "delivery_exception",
+        "held",
+        "lost",
+        "missorted",
+        "refused",
+        "transit_exception",
+        "weather_delay",
+    }
+)
+"""Details under which a parcel is not simply in transit."""
+
+SKIPPED = frozenset(
+    {
+        "batch.created",
+        "batch.updated",
+        "claim.cancelled",
+        "claim.submitted",
+        "claim.updated",
+        "insurance.cancelled",
+        "insurance.purchased",
+        "payment.completed",
+        "payment.created",
+        "payment.failed",
+        "refund.successful",
+        "report.available",
+        "report.failed",
+        "scan_form.created",
+        "scan_form.updated",
+        "shipment.invoice.created",
+        "shipment.invoice.updated",
+    }
+)
+"""Kinds of event from which nothing follows here. One that is in no list is a dead letter, for a person to look at."""
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Place(Shape):
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
+
+
+class Detail(Shape):
+    status: str
+    status_detail: str | None = None
+    message: str | None = None
+    datetime: Moment
+    tracking_location: Place | None = None
+
+
+class Tracker(Shape):
+    object: Literal["Tracker"]
+    carrier: Identifier
+    tracking_code: Identifier
+    status: str
+    status_detail: str | None = None
+    updated_at: Moment
+    tracking_details: list[Detail] = []
+
+
+class Webhook(Shape):
+    object: Literal["Event"]
+    description: str
+    result: Tracker
+
+
+def parse_tracker(payload: bytes) -> Command:
+    """Raises BadInput, which names the field, and Skipped."""
+    try:
+        told = _read(_document(payload))
+        details = told.tracking_details[-SIGHTINGS_MAX + 1 :]
+        if told.status not in {detail.status for detail in details}:
+            details = [*details, _of_the_whole(told)]
+        sightings = {sight.milestone_id: sight for sight in (_sighting(told, detail) for detail in details)}
+        return RecordTracking(
+            carrier=told.carrier.lower(), tracking_number=told.tracking_code, sightings=tuple(sightings.values())
+        )
+    except ValidationError as error:
+        raise _bad(problems(error, whole="payload")) from error
+
+
+def _bad(what: str) -> BadInput:
+    return BadInput("bad_tracker", f"{what}; send a tracker.updated event or a tracker")
+
+
+def _document(payload: bytes) -> dict[str, Any]:
+    try:
+        document = from_json(payload)
+    except ValueError as error:
+        raise _bad(f"payload: it is not JSON, {error}") from error
+    if not isinstance(document, dict):
+        raise _bad("payload: it is no JSON object")
+    return document
+
+
+def _read(document: dict[str, Any]) -> Tracker:
+    """Of which of the two it is, its fields are named where they are wrong."""
+    if document.get("object") == "Tracker":
+        return Tracker.model_validate(document)
+    if document.get("object") == "Event" and document.get("description") in SKIPPED:
+        raise Skipped(f"{document['description']} says nothing of a parcel")
+    return Webhook.model_validate(document).result
+
+
+def _of_the_whole(told: Tracker) -> Detail:
+    """A tracker's own status, where its history does not say it."""
+    return Detail(status=told.status, status_detail=told.status_detail, datetime=told.updated_at)
+
+
+def _sighting(told: Tracker, detail: Detail) -> Sighting:
+    place = detail.tracking_location or Place()
+    where = ", ".join(part for part in (place.city, place.state, place.country) if part)
+    says = " - ".join(part for part in (detail.message, where) if part)[:TEXT_LENGTH_MAX]
+    own = "/".join(part for part in (detail.status, detail.status_detail) if part)[:TEXT_LENGTH_MAX]
+    content = f"{told.tracking_code}|{own}|{says}|{detail.datetime.isoformat()}"
+    return Sighting(
+        milestone_id=f"easypost-{sha256(content.encode()).hexdigest()[:32]}",
+        status=_status(detail),
+        occurred_at=detail.datetime,
+        detail=says,
+        carrier_status=own,
+    )
+
+
+def _status(detail: Detail) -> MilestoneStatus:
+    told = STATUSES.get(detail.status, "unknown")
+    if told in ("in_transit", "unknown") and detail.status_detail in EXCEPTIONAL:
+        return "exception"
+    return told

@@ -1,0 +1,222 @@
+"""Carriers: a parcel is booked, or a booking cancelled, by intent; what the carrier tells afterwards is recorded.
+
+Reads    ShipmentBookingRequested, ShipmentBookingCancellationRequested
+Emits    RecordBooking, RecordBookingFailure, AttachLabel, RecordBookingCancelled, RecordBookingCancellationRefused;
+         from callbacks also RecordDispatch, RecordMilestone
+Decides  nothing. The intent's event id is the carrier's idempotency key: asked again, it books no second parcel. A
+         label is kept under its hash before anybody hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from pydantic import Field, ValidationError
+
+from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
+from oms_es.schemas import shipment as s
+from oms_es.schemas.problems import problems
+from oms_es.schemas.values.types import Moment
+
+ATTEMPTS_MAX = 3
+
+
+class Parcel(NamedTuple):
+    key: UUID
+    shipment_id: str
+    location: str
+    weight_grams: int
+    country: str
+    postal_code: str
+    carrier: str = ""
+    """Whom the engine chose; empty where there is nothing to choose."""
+    service: str = ""
+    cartons: tuple[s.CartonWeight, ...] = ()
+    asked_at: datetime | None = None
+
+
+class Label(NamedTuple):
+    """A document to print, for one carton or, without a carton's id, for the whole."""
+
+    content: bytes
+    media_type: str
+    carton_id: str = ""
+
+
+class Booking(NamedTuple):
+    """`unknown`: no answer came; the parcel may or may not be booked."""
+
+    outcome: Literal["booked", "refused", "pending", "unknown"]
+    carrier: str = ""
+    tracking_number: str = ""
+    reason: str = ""
+    carton_numbers: tuple[tuple[str, str], ...] = ()
+    labels: tuple[Label, ...] = ()
+
+
+class Cancellation(NamedTuple):
+    key: UUID
+    shipment_id: str
+    carrier: str
+    tracking_number: str
+
+
+class Consent(NamedTuple):
+    """`unknown`: no answer came; the booking may or may not be cancelled."""
+
+    outcome: Literal["cancelled", "refused", "pending", "unknown"]
+    reason: str = ""
+
+
+class Carrier(Protocol):
+    """The port that real carriers implement. Asked again with the same key, it gives the same answer."""
+
+    def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]: ...
+
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]: ...
+
+
+Keep = Callable[[bytes, str], s.LabelDocument]
+"""Keeps a document of this media type under its hash."""
+Ask = TypeVar("Ask", Parcel, Cancellation)
+Answer = TypeVar("Answer", Booking, Consent)
+
+
+class Callback(Message):
+    shipment_id: str = Field(min_length=1)
+    status: Literal["booked", "booking_refused", "booking_cancelled", "booking_kept"] | s.MilestoneStatus
+    milestone_id: str = ""
+    carrier: str = ""
+    tracking_number: str = ""
+    carton_numbers: dict[str, str] = {}
+    carton_id: str = ""
+    detail: str = ""
+    occurred_at: Moment
+
+
+class CarrierGateway:
+    name = "carrier"
+    intents: frozenset[type[Event]] = frozenset({s.ShipmentBookingRequested, s.ShipmentBookingCancellationRequested})
+
+    def __init__(self, carrier: Carrier, keep: Keep | None = None, attempts_max: int = ATTEMPTS_MAX) -> None:
+        """`keep` is what a carrier that sends labels needs."""
+        self.carrier = carrier
+        self.keep = keep
+        self.attempts_max = attempts_max
+
+    def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+        parcels = [parcel_of(intent) for intent in intents if isinstance(intent.event, s.ShipmentBookingRequested)]
+        refusals = [cancellation_of(i) for i in intents if isinstance(i.event, s.ShipmentBookingCancellationRequested)]
+        outcomes: dict[UUID, list[Command]] = {}
+        if parcels:
+            booked = self._answered(self.carrier.book, parcels)
+            outcomes |= {p.key: self._outcome(p, answer) for p, answer in zip(parcels, booked, strict=True)}
+        if refusals:
+            consents = self._answered(self.carrier.cancel, refusals)
+            outcomes |= {c.key: _consent(c, answer) for c, answer in zip(refusals, consents, strict=True)}
+        return [tuple(outcomes[intent.event_id]) for intent in intents]
+
+    def _answered(self, ask: Callable[[Sequence[Ask]], Sequence[Answer]], asked: Sequence[Ask]) -> Sequence[Answer]:
+        """Asks again for what is not answered. Raises GatewayUnavailable."""
+        answers = list(ask(asked))
+        for _ in range(self.attempts_max - 1):
+            unanswered = [i for i, answer in enumerate(answers) if answer.outcome == "unknown"]
+            if not unanswered:
+                break
+            for i, answer in zip(unanswered, ask([asked[i] for i in unanswered]), strict=True):
+                answers[i] = answer
+        if any(answer.outcome == "unknown" for answer in answers):
+            raise GatewayUnavailable("the carrier leaves us without an answer")
+        return answers
+
+    def _outcome(self, parcel: Parcel, answer: Booking) -> list[Command]:
+        if answer.outcome == "pending":
+            return []
+        if answer.outcome == "refused":
+            return [s.RecordBookingFailure(shipment_id=parcel.shipment_id, reason=answer.reason)]
+        booked = s.RecordBooking(
+            shipment_id=parcel.shipment_id,
+            carrier=answer.carrier,
+            tracking_number=answer.tracking_number,
+            carton_numbers=dict(answer.carton_numbers),
+            booked_at=parcel.asked_at,
+        )
+        return [booked, *(self._label(parcel, label) for label in answer.labels)]
+
+    def _label(self, parcel: Parcel, label: Label) -> Command:
+        assert self.keep, "a carrier that sends labels needs somewhere to keep them"
+        known = {carton.carton_id for carton in parcel.cartons}
+        return s.AttachLabel(
+            shipment_id=parcel.shipment_id,
+            carton_id=label.carton_id if label.carton_id in known else "",
+            document=self.keep(label.content, label.media_type),
+        )
+
+
+def parcel_of(intent: Recorded) -> Parcel:
+    event = intent.event
+    assert isinstance(event, s.ShipmentBookingRequested)
+    to = event.ship_to
+    return Parcel(
+        intent.event_id,
+        event.shipment_id,
+        event.location,
+        event.weight_grams,
+        to.country,
+        to.postal_code,
+        event.carrier,
+        event.service,
+        event.cartons,
+        intent.recorded_at,
+    )
+
+
+def cancellation_of(intent: Recorded) -> Cancellation:
+    event = intent.event
+    assert isinstance(event, s.ShipmentBookingCancellationRequested)
+    return Cancellation(intent.event_id, event.shipment_id, event.carrier, event.tracking_number)
+
+
+def _consent(cancellation: Cancellation, answer: Consent) -> list[Command]:
+    if answer.outcome == "pending":
+        return []
+    if answer.outcome == "refused":
+        return [s.RecordBookingCancellationRefused(shipment_id=cancellation.shipment_id, reason=answer.reason)]
+    return [s.RecordBookingCancelled(shipment_id=cancellation.shipment_id)]
+
+
+def parse_callback(payload: bytes) -> Command:
+    """A carrier's callback as a command. Raises BadInput."""
+    try:
+        told = Callback.model_validate_json(payload)
+        if told.status == "booked":
+            return s.RecordBooking(
+                shipment_id=told.shipment_id,
+                carrier=told.carrier,
+                tracking_number=told.tracking_number,
+                carton_numbers=told.carton_numbers,
+                booked_at=told.occurred_at,
+            )
+        if told.status == "booking_refused":
+            return s.RecordBookingFailure(shipment_id=told.shipment_id, reason=told.detail)
+        if told.status == "booking_cancelled":
+            return s.RecordBookingCancelled(shipment_id=told.shipment_id)
+        if told.status == "booking_kept":
+            return s.RecordBookingCancellationRefused(shipment_id=told.shipment_id, reason=told.detail)
+        if told.status == "picked_up" and not told.carton_id:
+            return s.RecordDispatch(shipment_id=told.shipment_id, dispatched_at=told.occurred_at)
+        return s.RecordMilestone(
+            shipment_id=told.shipment_id,
+            milestone_id=told.milestone_id,
+            status=told.status,
+            occurred_at=told.occurred_at,
+            detail=told.detail,
+            carton_id=told.carton_id,
+            tracking_number=told.tracking_number,
+        )
+    except ValidationError as error:
+        wrong = problems(error, whole="payload")
+        raise BadInput("bad_callback", f"{wrong}; ask the carrier to send it again") from error

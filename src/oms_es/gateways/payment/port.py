@@ -1,0 +1,266 @@
+"""Payment providers: money is asked for by intent, and the answer, at once or by callback, is recorded.
+
+Reads    PaymentRequested, PaymentReauthorizationRequested, PaymentCaptureRequested, PaymentVoidRequested,
+         PaymentRefundRequested, PaymentAnswerChased
+Emits    RecordAuthorization, RecordDecline, RecordFailure, RecordReauthorization, RecordReauthorizationDecline,
+         RecordCapture, RecordCaptureFailure, RecordVoid, RecordVoidFailure, RecordRefund, RecordRefundFailure,
+         RecordAnswerPending, RecordSilence
+Decides  nothing about money; only how often to ask again. The intent is durable before the provider hears of it and its
+         event id is the idempotency key, so that a crash at any point, or an answer that was lost, never pays twice:
+         what became of a lost answer is looked up under the same key before anything is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
+from oms_es.schemas import payment as p
+from oms_es.schemas.problems import problems
+from oms_es.schemas.values.types import AmountMinor, Currency, Moment
+
+ATTEMPTS_MAX = 3
+"""How often one intent is put to a provider that answers others, before the attempt counts as failed."""
+
+Operation = Literal["authorize", "reauthorize", "capture", "void", "refund"]
+
+
+class Ask(NamedTuple):
+    """One request to the provider. `part` names the capture, void or refund; `authorization` what it rests on."""
+
+    key: UUID
+    operation: Operation
+    payment_id: str
+    part: str
+    amount_minor: int
+    currency: str
+    payment_token: str
+    authorization: str
+    method: str = ""
+    chased: bool = False
+    """It was asked before, and its callback has not come."""
+
+
+class Answer(NamedTuple):
+    """`pending`: a callback will tell. `unknown`: no answer came; the effect may or may not have happened.
+
+    `absent`, of a look-up only: under that key nothing has happened. `retriable`, of a decline: another time it may
+    succeed. `expired`, of a declined capture: the money is held no longer.
+    """
+
+    outcome: Literal["succeeded", "declined", "pending", "unknown", "absent"]
+    reference: str = ""
+    reason: str = ""
+    retriable: bool = False
+    expired: bool = False
+    expires_at: datetime | None = None
+
+
+class PaymentProvider(Protocol):
+    """The port that real providers implement. Asked again with the same key, it gives the same answer."""
+
+    def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]: ...
+
+    def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        """What has become of each, by its key alone: nothing is done now. Raises GatewayUnavailable."""
+
+
+class Callback(Message):
+    """What a provider tells of its own accord: often twice, sometimes late, in any order."""
+
+    operation: Operation | Literal["expire", "dispute"]
+    outcome: Literal["succeeded", "declined", "opened", "won", "lost"]
+    payment_id: str = Field(min_length=1)
+    part: str = ""
+    reference: str = ""
+    reason: str = ""
+    retriable: bool = False
+    expired: bool = False
+    expires_at: Moment | None = None
+    amount_minor: AmountMinor | None = None
+    currency: Currency | None = None
+
+
+class PaymentGateway:
+    name = "payment_provider"
+    intents: frozenset[type[Event]] = frozenset(
+        {
+            p.PaymentRequested,
+            p.PaymentReauthorizationRequested,
+            p.PaymentCaptureRequested,
+            p.PaymentVoidRequested,
+            p.PaymentRefundRequested,
+            p.PaymentAnswerChased,
+        }
+    )
+
+    def __init__(self, provider: PaymentProvider, attempts_max: int = ATTEMPTS_MAX) -> None:
+        self.provider = provider
+        self.attempts_max = attempts_max
+
+    def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+        asks = [ask_of(intent) for intent in intents]
+        answers = self._first(asks)
+        for attempts_left in reversed(range(self.attempts_max)):
+            if not self._look_up(asks, answers):
+                break
+            if attempts_left:
+                self._ask_again(asks, answers)
+        fresh = [answer for ask, answer in zip(asks, answers, strict=True) if not ask.chased]
+        if fresh and all(answer.outcome == "unknown" for answer in answers):
+            raise GatewayUnavailable(f"{len(asks)} requests stay unanswered")
+        return [tuple(_outcome(ask, answer)) for ask, answer in zip(asks, answers, strict=True)]
+
+    def _first(self, asks: Sequence[Ask]) -> list[Answer]:
+        """What was asked before is looked up, not asked again."""
+        fresh = [ask for ask in asks if not ask.chased]
+        told = iter(self.provider.submit(fresh) if fresh else ())
+        return [Answer("unknown") if ask.chased else next(told) for ask in asks]
+
+    def _look_up(self, asks: Sequence[Ask], answers: list[Answer]) -> bool:
+        """What became of those whose answers were lost; False where none was."""
+        lost = [i for i, answer in enumerate(answers) if answer.outcome == "unknown"]
+        for i, found in zip(lost, self.provider.find([asks[i] for i in lost]) if lost else (), strict=True):
+            answers[i] = found
+        return bool(lost)
+
+    def _ask_again(self, asks: Sequence[Ask], answers: list[Answer]) -> None:
+        absent = [i for i, answer in enumerate(answers) if answer.outcome == "absent"]
+        for i, answer in zip(absent, self.provider.submit([asks[i] for i in absent]) if absent else (), strict=True):
+            answers[i] = answer
+
+
+def ask_of(intent: Recorded) -> Ask:
+    key, event = intent.event_id, intent.event
+    match event:
+        case p.PaymentRequested(payment_id=payment, amount_minor=amount, currency=currency, payment_token=token):
+            return Ask(key, "authorize", payment, "", amount, currency, token, "", event.method)
+        case p.PaymentReauthorizationRequested(payment_id=payment, amount_minor=amount, currency=currency):
+            token = event.payment_token
+            return Ask(key, "reauthorize", payment, event.capture_id, amount, currency, token, "", event.method)
+        case p.PaymentCaptureRequested(payment_id=payment, amount_minor=amount, currency=currency):
+            return Ask(key, "capture", payment, event.capture_id, amount, currency, "", event.authorization)
+        case p.PaymentVoidRequested(payment_id=payment, amount_minor=amount, currency=currency):
+            return Ask(key, "void", payment, event.void_id, amount, currency, "", event.authorization)
+        case p.PaymentRefundRequested(payment_id=payment, amount_minor=amount, currency=currency):
+            return Ask(key, "refund", payment, event.refund_id, amount, currency, "", event.authorization)
+        case p.PaymentAnswerChased(operation=operation, payment_id=payment, part=part):
+            asked = (event.amount_minor, event.currency, event.payment_token, event.authorization, event.method)
+            return Ask(UUID(event.key), operation, payment, part, *asked, chased=True)
+    raise AssertionError(f"{type(event).__name__} is no payment intent")
+
+
+def _outcome(ask: Ask, answer: Answer) -> list[Command]:
+    match answer.outcome:
+        case "pending":
+            return [_pending(ask)]
+        case "unknown" | "absent":
+            return [_pending(ask) if ask.chased else _silence(ask)]
+        case "succeeded":
+            return [_succeeded(ask.operation, ask.payment_id, ask.part, answer)]
+    return [_declined(ask.operation, ask.payment_id, ask.part, answer)]
+
+
+def _pending(ask: Ask) -> Command:
+    return p.RecordAnswerPending(
+        payment_id=ask.payment_id,
+        operation=ask.operation,
+        part=ask.part,
+        key=str(ask.key),
+        amount_minor=ask.amount_minor,
+        currency=ask.currency,
+        payment_token=ask.payment_token,
+        authorization=ask.authorization,
+        method=ask.method,
+    )
+
+
+def _silence(ask: Ask) -> Command:
+    """Contradicts nothing: a callback may have told meanwhile."""
+    if ask.operation == "authorize":
+        return p.RecordFailure(payment_id=ask.payment_id, reason="the provider gave no answer")
+    return p.RecordSilence(payment_id=ask.payment_id, operation=ask.operation, part=ask.part)
+
+
+def parse_callback(payload: bytes) -> Command:
+    """A provider's callback as a command. Raises BadInput."""
+    try:
+        callback = CALLBACK.validate_json(payload)
+        _told(callback)
+        said = {name: value for name, value in callback if name in p.Report.model_fields}
+        return p.RecordReport(payment_id=callback.payment_id, **said)
+    except ValidationError as error:
+        wrong = problems(error, whole="payload")
+        raise BadInput("bad_callback", f"{wrong}; ask the provider to send it again") from error
+
+
+def _told(callback: Callback) -> Command:
+    """What it would be if it were the answer to what was asked. Raises BadInput and ValidationError."""
+    payment, part = callback.payment_id, callback.part
+    match callback.operation, callback.outcome:
+        case "dispute", ("opened" | "won" | "lost") as outcome:
+            return DISPUTES[outcome](
+                payment_id=payment, dispute_id=part, amount_minor=callback.amount_minor, reason=callback.reason
+            )
+        case "expire", "succeeded":
+            return p.RecordExpiry(payment_id=payment)
+        case ("authorize" | "reauthorize" | "capture" | "void" | "refund") as operation, "succeeded":
+            return _succeeded(operation, payment, part, _answer(callback))
+        case ("authorize" | "reauthorize" | "capture" | "void" | "refund") as operation, "declined":
+            return _declined(operation, payment, part, _answer(callback))
+    raise BadInput(
+        "bad_callback",
+        f"a {callback.operation} cannot be {callback.outcome}; ask the provider what happened to {payment}",
+    )
+
+
+def _answer(callback: Callback) -> Answer:
+    return Answer(
+        "succeeded" if callback.outcome == "succeeded" else "declined",
+        callback.reference,
+        callback.reason,
+        callback.retriable,
+        callback.expired,
+        callback.expires_at,
+    )
+
+
+def _succeeded(operation: Operation, payment_id: str, part: str, answer: Answer) -> Command:
+    of: Any = {"payment_id": payment_id, "reference": answer.reference}
+    match operation:
+        case "authorize":
+            return p.RecordAuthorization(**of, expires_at=answer.expires_at)
+        case "reauthorize":
+            return p.RecordReauthorization(**of, capture_id=part)
+        case "capture":
+            return p.RecordCapture(**of, capture_id=part)
+        case "void":
+            return p.RecordVoid(**of, void_id=part)
+    return p.RecordRefund(**of, refund_id=part)
+
+
+def _declined(operation: Operation, payment_id: str, part: str, answer: Answer) -> Command:
+    of: Any = {"payment_id": payment_id, "reason": answer.reason}
+    match operation:
+        case "authorize":
+            return p.RecordDecline(**of, retriable=answer.retriable)
+        case "reauthorize":
+            return p.RecordReauthorizationDecline(**of, capture_id=part, retriable=answer.retriable)
+        case "capture":
+            return p.RecordCaptureFailure(**of, capture_id=part, expired=answer.expired)
+        case "void":
+            return p.RecordVoidFailure(**of, void_id=part)
+    return p.RecordRefundFailure(**of, refund_id=part)
+
+
+DISPUTES: dict[str, Callable[..., Command]] = {
+    "opened": p.RecordDisputeOpened,
+    "won": p.RecordDisputeWon,
+    "lost": p.RecordDisputeLost,
+}
+CALLBACK: TypeAdapter[Callback] = TypeAdapter(Callback)

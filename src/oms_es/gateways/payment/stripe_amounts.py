@@ -1,0 +1,31 @@
+"""Amounts as Stripe counts them, in minor units of ISO 4217.
+
+Source: https://docs.stripe.com/currencies, "Zero-decimal currencies", "Three-decimal currencies" and "Special cases". A
+currency that is not in the table is counted as ISO 4217 does. HUF and TWD have no decimals in payouts, which are not
+read here, and two in everything else.
+"""
+
+from __future__ import annotations
+
+from oms_es.schemas.values.currency import exponent_of
+
+STRIPE_EXPONENTS: dict[str, int] = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF"), 0),
+    **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("ISK", "UGX"), 2),  # have no decimals any more: the last two digits are 00
+    **dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3),  # the last digit is 0
+    **dict.fromkeys(("HUF", "TWD"), 2),
+}
+"""Decimals of the amounts that Stripe sends. ISK, MGA and UGX are those that ISO 4217 counts otherwise."""
+
+
+def minor_of(amount: int, currency: str) -> int:
+    """Raises ValueError for a fraction of what ISO 4217 counts as the smallest unit."""
+    iso = exponent_of(currency)
+    stripe = STRIPE_EXPONENTS.get(currency, iso)
+    if stripe <= iso:
+        return int(amount * 10 ** (iso - stripe))
+    whole, rest = divmod(amount, 10 ** (stripe - iso))
+    if rest:
+        raise ValueError(f"{amount} is no whole amount of {currency}: its last {stripe - iso} digits are 0")
+    return int(whole)

@@ -1,0 +1,87 @@
+"""As of a moment: an order or a SKU's stock as the read models showed it then, folded from what was recorded by then.
+
+Reads the log, and the timeline for where in the log an order's events are; nothing of what has become of them since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from oms_es.kernel import Projection, Recorded
+from oms_es.processing.read_models import folded
+from oms_es.projections.operations import open_exceptions
+from oms_es.projections.order import order_status
+from oms_es.projections.stock import serial_numbers, stock_levels, stock_places
+from oms_es.reports.queries import LOCATIONS_MAX, TIMELINE_MAX, Connection, Row
+from oms_es.schemas.operations.exception import ExceptionResolved
+from oms_es.store.codec import Codec
+from oms_es.store.recorder import EVENTS, event_row
+from oms_es.verification.verify import READ_MAX
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+
+class OrderThen(NamedTuple):
+    """`status` is None if nobody knew the order yet."""
+
+    status: Row | None
+    exceptions: list[Row]
+    timeline: list[Row]
+
+
+class StockThen(NamedTuple):
+    """`serials`: the numbers by location."""
+
+    levels: list[Row]
+    places: list[Row]
+    serials: dict[str, list[str]]
+
+
+def order(connection: Connection, codec: Codec, order_id: str, at: datetime) -> OrderThen:
+    query = "SELECT * FROM order_timeline WHERE order_id = %s AND recorded_at <= %s ORDER BY position LIMIT %s"
+    timeline = connection.execute(query, [order_id, at, TIMELINE_MAX]).fetchall()
+    by_position = f"SELECT * FROM {EVENTS} WHERE notification_id = ANY(%s) ORDER BY notification_id"
+    events = list(_read(connection, codec, by_position, [row["position"] for row in timeline]))
+    status = folded(order_status.projection, events).get((order_id,))
+    resolved = {e.exception_id: e.raised_at for r in events if isinstance(e := r.event, ExceptionResolved)}
+    raised = [
+        row
+        for row in _rows(open_exceptions.projection, events)
+        if row["order_id"] == order_id and row["last_raised_at"] > resolved.get(row["exception_id"], BEFORE_ALL)
+    ]
+    return OrderThen(dict(status) if status else None, sorted(raised, key=lambda row: row["raised_at"]), timeline)
+
+
+def stock(connection: Connection, codec: Codec, sku: str, at: datetime) -> StockThen:
+    known = connection.execute("SELECT location FROM stock_levels WHERE sku = %s LIMIT %s", [sku, LOCATIONS_MAX])
+    streams = [f"serials-{sku}", *(f"stock-{sku}@{row['location']}" for row in known)]
+    of_streams = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY notification_id"
+    events = [recorded for recorded in _read(connection, codec, of_streams, streams) if recorded.recorded_at <= at]
+    levels, places, numbers = (
+        _rows(projection, events)
+        for projection in (stock_levels.projection, stock_places.projection, serial_numbers.projection)
+    )
+    serials: dict[str, list[str]] = {}
+    for row in sorted(numbers, key=lambda row: (row["location"], row["serial"])):
+        serials.setdefault(row["location"], []).append(row["serial"])
+    return StockThen(sorted(levels, key=lambda row: str(row["location"])), sorted(places, key=_as_listed), serials)
+
+
+def _read(connection: Connection, codec: Codec, query: str, wanted: Sequence[object]) -> Iterator[Recorded]:
+    with connection.transaction(), connection.cursor(name="then") as curs:
+        curs.itersize = READ_MAX
+        curs.execute(query.encode(), [list(wanted)])
+        for row in curs:
+            yield codec.decode(event_row(row), row["notification_id"])
+
+
+def _rows(projection: Projection, events: Iterable[Recorded]) -> list[Row]:
+    return [dict(row) for row in folded(projection, events).values()]
+
+
+def _as_listed(place: Row) -> tuple[object, ...]:
+    """What expires first, first."""
+    return (place["location"], place["lot_expires_at"] or NEVER, place["bin"], place["lot"], place["condition"])

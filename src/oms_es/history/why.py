@@ -1,0 +1,90 @@
+"""Why does an order ship from where it does? Read from its own stream: decisions keep what they were made by.
+
+Reads the log only, so that the answer is the same for ever, whatever the rules and the stock have become since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+
+from oms_es.kernel import Recorded
+from oms_es.schemas import order as o
+from oms_es.store.codec import Codec
+from oms_es.store.recorder import EVENTS, event_row
+
+STEPS_MAX = 1_000
+TOLD: tuple[type[o.OrderEvent], ...] = (
+    o.OrderBundlesExploded,
+    o.OrderSourcingRequested,
+    o.OrderAssigned,
+    o.OrderLocationFailed,
+    o.OrderSourced,
+    o.OrderBackordered,
+)
+"""What belongs to the story of where an order's units come from."""
+
+
+class Step(NamedTuple):
+    """One event of that story, in words for people and as it is for programs."""
+
+    position: int
+    recorded_at: datetime
+    actor: str
+    what: str
+    event: o.OrderEvent
+
+    def as_json(self) -> dict[str, Any]:
+        name = type(self.event).__name__
+        return {**self._asdict(), "name": name, "event": self.event.model_dump(mode="json", exclude={"ship_to"})}
+
+
+def sourcing_of(connection: psycopg.Connection[dict[str, Any]], codec: Codec, order_id: str) -> list[Step]:
+    """Every attempt, the oldest first; nothing for an order that nobody has sourced yet."""
+    query = f"SELECT * FROM {EVENTS} WHERE originator_id = %s AND topic = ANY(%s) ORDER BY originator_version LIMIT %s"
+    names = [event.__name__ for event in TOLD]
+    rows = connection.execute(query, [f"order-{order_id}", names, STEPS_MAX]).fetchall()
+    return [_step(codec.decode(event_row(row), row["notification_id"])) for row in rows]
+
+
+def _step(recorded: Recorded) -> Step:
+    event = recorded.event
+    assert isinstance(event, o.OrderEvent)
+    return Step(recorded.position, recorded.recorded_at, recorded.actor, "; ".join(_words(event)), event)
+
+
+def _words(event: o.OrderEvent) -> Iterator[str]:
+    match event:
+        case o.OrderBundlesExploded(bundles=bundles):
+            yield from (f"{bundle} is {_units(made_of.items())}" for bundle, made_of in bundles.items())
+        case o.OrderSourcingRequested(short=short, attempt=attempt, demand=demand):
+            if short:
+                yield f"{short.location} came up short of {short.quantity} x {short.sku}"
+            yield f"attempt {attempt} asks for {_units(demand.items())}"
+            for sku, locations in event.excluded.items():
+                yield f"not {sku} from {', '.join(locations)}"
+        case o.OrderAssigned(reason=reason):
+            yield f"assigned by hand: {reason}"
+            yield from _let_go(event.released)
+        case o.OrderLocationFailed(location=location, reason=reason):
+            yield f"{location} failed" + (f": {reason}" if reason else "")
+            yield from _let_go(event.released)
+        case o.OrderSourced(attempt=attempt, rule_version=version, assignments=assignments):
+            yield f"attempt {attempt}, by rules {version}"
+            yield from (f"{a.quantity} x {a.sku} from {a.location}" for a in assignments)
+            yield from (f"not {location}: {why}" for location, why in event.ruled_out.items())
+        case o.OrderBackordered(demand=demand, promised_at=promised_at):
+            expected = f", expected {promised_at:%Y-%m-%d}" if promised_at else ""
+            yield f"{_units(demand.items())} wait{expected}"
+
+
+def _units(units: Any) -> str:
+    return ", ".join(f"{quantity} x {sku}" for sku, quantity in units)
+
+
+def _let_go(cuts: Sequence[o.Cut]) -> Iterator[str]:
+    if cuts:
+        yield "let go of " + ", ".join(f"{cut.quantity} x {cut.sku} at {cut.location}" for cut in cuts)

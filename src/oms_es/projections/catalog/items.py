@@ -1,0 +1,36 @@
+"""Items: what each SKU is, and the components of those that are bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import BigInteger, Boolean, Column, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.catalog import item as i
+
+table = Table(
+    "items",
+    METADATA,
+    Column("sku", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("weight_grams", BigInteger, nullable=False),
+    Column("volume_ml", BigInteger, nullable=False),
+    Column("serial_tracked", Boolean, nullable=False),
+    Column("components", JSONB, nullable=False),
+)
+projection = Projection(table)
+
+
+def of_the_item(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, i.ItemEvent)
+    return ((event.sku,),)
+
+
+@projection.on(i.ItemDescribed, i.BundleDefined, keys=of_the_item)
+def is_known(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    unknown = {"name": "", "weight_grams": 0, "volume_ml": 0, "serial_tracked": False, "components": {}}
+    return {**(row or {"sku": key[0], **unknown}), **recorded.event.model_dump()}

@@ -1,0 +1,45 @@
+"""Locations: the places that can ship."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Float, Integer, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.catalog.location import LocationClosed, LocationEvent, LocationOpened
+
+table = Table(
+    "locations",
+    METADATA,
+    Column("location", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("priority", Integer, nullable=False),
+    Column("handling_minor", BigInteger, nullable=False),
+    Column("channels", ARRAY(Text), nullable=False),
+    Column("delivery_options", ARRAY(Text), nullable=False),
+    Column("capacity_per_day", BigInteger),
+    Column("open", Boolean, nullable=False),
+)
+projection = Projection(table)
+
+
+def of_the_location(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, LocationEvent)
+    return ((event.location,),)
+
+
+@projection.on(LocationOpened, keys=of_the_location)
+def opened(_: Row | None, recorded: Recorded, __: Key) -> Row:
+    return {**recorded.event.model_dump(mode="json"), "open": True}
+
+
+@projection.on(LocationClosed, keys=of_the_location)
+def closed(row: Row | None, _: Recorded, __: Key) -> Row | None:
+    return {**row, "open": False} if row else None

@@ -1,0 +1,46 @@
+"""Sourcing rules: every version that was published, and which of them holds. No row holds: the built-in rules do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Boolean, Column, DateTime, Index, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.catalog.rules import SourcingRules, SourcingRulesPublished
+
+table = Table(
+    "sourcing_rules",
+    METADATA,
+    Column("version", Text, primary_key=True),
+    Column("current", Boolean, nullable=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    Column("published_by", Text, nullable=False),
+    Column("rules", JSONB, nullable=False),
+    Index("sourcing_rules_by_current", "current"),
+)
+projection = Projection(table)
+CONTENT = set(SourcingRules.model_fields)
+
+
+def of_both_versions(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, SourcingRulesPublished)
+    return tuple(dict.fromkeys(((event.version,), (event.supersedes,))))
+
+
+@projection.on(SourcingRulesPublished, keys=of_both_versions)
+def published(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, SourcingRulesPublished)
+    if key != (event.version,):
+        return {**row, "current": False} if row else None
+    return {
+        "version": event.version,
+        "current": True,
+        "published_at": recorded.recorded_at,
+        "published_by": recorded.actor,
+        "rules": event.model_dump(mode="json", include=CONTENT),
+    }

@@ -1,0 +1,4 @@
+"""Read models for those who run the engine: deadlines and exceptions.
+
+Imports: schemas, kernel and `projections.base`.
+"""

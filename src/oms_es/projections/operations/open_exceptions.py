@@ -1,0 +1,447 @@
+"""Open exceptions: what a person must look at. A row goes when the matter is settled.
+
+A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
+given back, a parcel that came back, and a carrier that contradicts itself stay: nothing that happens settles them. A
+broken promise goes when its parcel leaves after all, and when its order lets go of the units: cancelled, or sought
+elsewhere, where it is locked or backordered anew. What a reader put aside goes when its dead letter is replayed.
+A payment that was declined or failed is none: its order knows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, get_args
+
+from sqlalchemy import Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Event, Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as s
+from oms_es.schemas import stock as st
+from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.operations import aside as a
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.payment import provider as v
+from oms_es.schemas.returns import rma as r
+from oms_es.schemas.shipment import tracker as t
+from oms_es.schemas.values.currency import to_text
+
+table = Table(
+    "open_exceptions",
+    METADATA,
+    Column("exception_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("raised_at", DateTime(timezone=True), nullable=False),
+    Column("last_raised_at", DateTime(timezone=True), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("open_exceptions_by_order", "order_id"),
+    Index("open_exceptions_by_age", "raised_at", "exception_id"),
+    Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
+)
+"""It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
+projection = Projection(table, version=6)
+HOLD_KINDS = get_args(o.HoldKind)
+DETAIL_CHARACTERS_MAX = 500
+SOUGHT = "stock came, and is sought again"
+Keys = Callable[[Recorded], Iterable[Key]]
+
+
+def about(kind: str, subject: str) -> Keys:
+    """`subject` is the field that names what the exception is about."""
+    return lambda recorded: ((f"{kind}/{getattr(recorded.event, subject)}",),)
+
+
+def each_of(*keys: Keys) -> Keys:
+    return lambda recorded: tuple(key for of in keys for key in of(recorded))
+
+
+def of_a_new_round(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, o.OrderSourcingRequested)
+    return about("backordered", "order_id")(recorded) if event.short is None else ()
+
+
+def of_the_promise(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    if isinstance(event, st.StockShipped) and not event.broken:
+        return ()
+    if not event.reservation_id.startswith(f"{event.order_id}/"):
+        return ()  # a hold, such as a cart's, is nobody's order
+    return ((f"promise_broken/{event.sku}@{event.location}/{event.reservation_id}",),)
+
+
+def of_the_numbers(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return tuple((f"serial_conflict/{event.sku}/{event.location}/{number}",) for number in event.serials)
+
+
+def about_the_hold(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, o.OrderHeld | o.OrderHoldOverdue | o.OrderHoldReleased)
+    return ((f"held_{event.kind}/{event.order_id}",),)
+
+
+def about_every_hold(recorded: Recorded) -> Iterable[Key]:
+    """And, of an order that is no more, or that others shipped, what it waited for."""
+    event = recorded.event
+    assert isinstance(event, o.OrderReleased | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere)
+    if isinstance(event, o.OrderFulfilledElsewhere) and not event.whole:
+        return about("backordered", "order_id")(recorded)
+    ended = [f"held_{kind}" for kind in HOLD_KINDS]
+    if not isinstance(event, o.OrderReleased):
+        ended.append("backordered")
+    return tuple((f"{name}/{event.order_id}",) for name in ended)
+
+
+def of_the_question(recorded: Recorded) -> Iterable[Key]:
+    """Which capture, void or refund nobody knows the outcome of."""
+    event: Any = recorded.event
+    match event:
+        case p.PaymentUnanswered(operation=operation, part=part):
+            return ((f"payment_unanswered/{event.payment_id}/{operation}/{part}",),)
+        case p.PaymentCaptured() | p.PaymentCaptureFailed():
+            return ((f"payment_unanswered/{event.payment_id}/capture/{event.capture_id}",),)
+        case p.PaymentVoided() | p.PaymentVoidFailed():
+            return ((f"payment_unanswered/{event.payment_id}/void/{event.void_id}",),)
+    return ((f"payment_unanswered/{event.payment_id}/refund/{event.refund_id}",),)
+
+
+def of_the_unasked(recorded: Recorded) -> Iterable[Key]:
+    """What somebody did at the provider; nothing of it was asked for here."""
+    event: Any = recorded.event
+    answered = of_the_question(recorded)
+    if event.asked:
+        return answered
+    name = "let_go_elsewhere" if isinstance(event, p.PaymentVoided) else f"refunded_elsewhere/{event.refund_id}"
+    return (*answered, (f"{name}/{event.payment_id}",))
+
+
+def of_the_kept(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return ((f"payment_contradiction/{event.payment_id}/{event.kept_id}",),)
+
+
+def of_the_report(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return ((f"unmatched_report/{event.provider}/{event.report_id}",),)
+
+
+def on_its_way(recorded: Recorded) -> Iterable[Key]:
+    event: Any = recorded.event
+    return (("/".join(part for part in ("delivery_exception", event.shipment_id, event.carton_id) if part),),)
+
+
+def of_the_shared_number(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, t.TrackingNumberShared)
+    return ((f"number_shared/{event.carrier}/{event.tracking_number}",),)
+
+
+def of_the_reaction(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, a.AsideEvent)
+    return ((f"put_aside/{event.reader}/{event.fact_id}",),)
+
+
+UNBOOKED = about("booking_failed", "shipment_id")
+SILENT = about("parcel_silent", "shipment_id")
+NOT_LEFT = about("dispatch_overdue", "shipment_id")
+
+
+def raised(key: Key, recorded: Recorded, detail: str) -> Row:
+    event: Any = recorded.event
+    kind, _, _ = str(key[0]).partition("/")
+    return {
+        "exception_id": key[0],
+        "kind": kind,
+        "order_id": getattr(event, "order_id", ""),
+        "raised_at": recorded.recorded_at,
+        "last_raised_at": recorded.recorded_at,
+        "detail": detail,
+    }
+
+
+def again(row: Row, recorded: Recorded, **changes: str) -> Row:
+    """Open since when it was, and open again for whoever resolved it."""
+    return {**row, "last_raised_at": recorded.recorded_at, **changes}
+
+
+@projection.on(a.ReactionPutAside, keys=of_the_reaction)
+def is_put_aside(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, a.ReactionPutAside)
+    detail = (
+        f"{event.reader} could not follow up {event.fact} at position {event.position}: {event.detail}; "
+        "repair the cause and replay its dead letter"
+    )
+    return {**raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX]), "order_id": event.about_order}
+
+
+@projection.on(a.ReactionSettled, keys=of_the_reaction)
+def is_followed_up(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+@projection.on(o.DuplicateConflictFound, keys=about("duplicate_conflict", "order_id"))
+def told_differently(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    return (
+        again(row, recorded) if row else raised(key, recorded, "the channel told this order again with other content")
+    )
+
+
+@projection.on(o.OrderBackordered, keys=about("backordered", "order_id"))
+def waits_for_stock(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderBackordered)
+    if row is None:
+        return raised(key, recorded, waiting(event.demand))
+    return again(row, recorded, detail=waiting(awaited(row["detail"]) + Counter(event.demand)))
+
+
+WAITS = "waits for "
+
+
+def waiting(lacking: Mapping[str, int]) -> str:
+    return WAITS + ", ".join(f"{quantity} x {sku}" for sku, quantity in lacking.items())
+
+
+def awaited(detail: str) -> Counter[str]:
+    """By SKU, which has no spaces in it; nothing while it is sought again."""
+    lacking: Counter[str] = Counter()
+    for part in detail.removeprefix(WAITS).split(", ") if detail.startswith(WAITS) else ():
+        quantity, _, sku = part.partition(" x ")
+        lacking[sku] += int(quantity)
+    return lacking
+
+
+@projection.on(o.OrderSplit, o.OrderAmended, o.OrderLinesCancelled, keys=about("backordered", "order_id"))
+@projection.on(o.OrderFulfilledElsewhere, keys=about_every_hold)
+def does_not_wait_for_that(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    """What went to another order, was cancelled, or was shipped by others."""
+    event: Any = recorded.event
+    if row is None or getattr(event, "whole", False):
+        return None
+    if not event.no_longer_backordered or not row["detail"].startswith(WAITS):
+        return row
+    left = awaited(row["detail"]) - Counter(event.no_longer_backordered)
+    return {**row, "detail": waiting(left)} if left else None
+
+
+@projection.on(o.OrderSourcingRequested, keys=of_a_new_round)
+def is_sought_again(row: Row | None, _: Recorded, __: Key) -> Row | None:
+    """What is lacking will be told anew; since when the order waits is kept."""
+    return row and {**row, "detail": SOUGHT}
+
+
+@projection.on(o.OrderCancellationRefused, keys=about("cancellation_refused", "order_id"))
+def could_not_be_stopped(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderCancellationRefused)
+    kept = ", ".join(event.shipment_ids)
+    if row is None:
+        return raised(key, recorded, f"already with the carrier: {kept}")
+    return again(row, recorded, detail=f"{row['detail']}, {kept}")
+
+
+@projection.on(o.OrderHeld, keys=about_the_hold)
+def waits_for_a_person(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderHeld)
+    if row and event.until and row["kind"] == OVERDUE:
+        return {**row, "kind": f"held_{event.kind}"}  # it was given more time
+    return again(row, recorded) if row else raised(key, recorded, f"held, {event.kind}: {event.note}")
+
+
+OVERDUE = "hold_overdue"
+
+
+@projection.on(o.OrderHoldOverdue, keys=about_the_hold)
+def nobody_decided(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, o.OrderHoldOverdue)
+    held = row or raised(key, recorded, f"held, {event.kind}")
+    return {**again(held, recorded), "kind": OVERDUE, "raised_at": recorded.recorded_at}
+
+
+@projection.on(s.ShipmentCancellationUnanswered, keys=UNBOOKED)
+def may_be_fetched_or_not(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentCancellationUnanswered)
+    detail = f"ask {event.carrier} whether {event.tracking_number} is cancelled: it does not say"
+    return {**raised(key, recorded, detail), "kind": "cancellation_unanswered"}
+
+
+@projection.on(s.ShipmentExceptionRaised, keys=on_its_way)
+def went_wrong(row: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentExceptionRaised)
+    told = raised(key, recorded, f"{event.status}: {event.detail}" if event.detail else event.status)
+    return {**told, "raised_at": row["raised_at"]} if row else told
+
+
+def came_back(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentReturnedToSender)
+    return [("/".join(("returned_to_sender", event.shipment_id, *event.carton_ids[:1])).rstrip("/"),)]
+
+
+@projection.on(s.ShipmentReturnedToSender, keys=came_back)
+def is_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, s.ShipmentReturnedToSender)
+    items = ", ".join(f"{item.quantity} x {item.sku}" for item in event.items)
+    return raised(key, recorded, f"came back to {event.location}: {items}"[:DETAIL_CHARACTERS_MAX])
+
+
+@projection.on(n.SerialConflictFound, keys=of_the_numbers)
+def turned_up_twice(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, n.SerialConflictFound)
+    detail = f"{key[0]}: its unit should be at {event.elsewhere}; count both places, and write one off"
+    return raised(key, recorded, detail)
+
+
+@projection.on(st.StockBrokenPromiseSettled, keys=of_the_promise)
+def is_not_waited_for(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+    event = recorded.event
+    assert isinstance(event, st.StockBrokenPromiseSettled)
+    detail = f"{event.left} x {event.sku} at {event.location} are not there"
+    return {**row, "detail": detail} if row and event.left else None
+
+
+@projection.on(r.RmaReviewRequested, keys=about("return_review", "rma_id"))
+def is_asked_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, r.RmaReviewRequested)
+    return raised(key, recorded, f"approve or refuse return {event.rma_id}: {'; '.join(event.reasons)}")
+
+
+@projection.on(r.RmaSurplusReceived, keys=about("return_surplus", "receipt_id"))
+def nobody_expected_it(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, r.RmaSurplusReceived)
+    units = sum(line.quantity for line in event.lines)
+    return raised(key, recorded, f"{units} units more than expected came back to {event.location}")
+
+
+@projection.on(t.TrackingNumberShared, keys=of_the_shared_number)
+def is_on_several_parcels(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, t.TrackingNumberShared)
+    detail = (
+        f"{event.carrier} {event.tracking_number} is on {', '.join(event.shipment_ids)}: ask the carrier which of them "
+        "it is, and record by hand what is seen of each"
+    )
+    return raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX])
+
+
+@projection.on(p.PaymentVoided, p.PaymentRefunded, keys=of_the_unasked)
+def was_done_elsewhere(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
+    event: Any = recorded.event
+    if str(key[0]).startswith("payment_unanswered/"):
+        return None
+    money = to_text(event.amount_minor, event.currency)
+    if isinstance(event, p.PaymentVoided):
+        return raised(key, recorded, f"{money} of {event.payment_id} were let go at the provider: {event.reason}")
+    told = f"{money} of {event.payment_id} were given back at the provider: ask for what; its order counts it"
+    return raised(key, recorded, told)
+
+
+@projection.on(v.ProviderReported, keys=of_the_report)
+def is_of_no_payment(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, v.ProviderReported)
+    said = event.report
+    money = "" if said.amount_minor is None else f" of {said.amount_minor} {said.currency or 'minor units'}"
+    told = (
+        f"{event.provider} reports a {said.operation} that is {said.outcome}{money} under {', '.join(event.references)}"
+    )
+    return raised(key, recorded, f"{told}: no one payment of ours has it"[:DETAIL_CHARACTERS_MAX])
+
+
+RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
+    o.OrderAmendmentRefused: (
+        about("amendment_refused", "order_id"),
+        "an amendment that came before the order does not fit it: {e.reason}",
+    ),
+    o.OrderReportDisputed: (about("channel_contradiction", "order_id"), "{e.detail}"),
+    x.OrderCreditRefused: (
+        about("credit_refused", "credit_id"),
+        "what came back could not be credited: {e.reason}",
+    ),
+    p.PaymentRequestRefused: (
+        about("payment_refused", "payment_id"),
+        "{e.amount_minor} was not asked for: {e.reason}",
+    ),
+    p.PaymentCaptureRefused: (
+        about("capture_refused", "capture_id"),
+        "{e.amount_minor} cannot be captured: {e.reason}",
+    ),
+    p.PaymentCaptureFailed: (
+        about("capture_failed", "capture_id"),
+        "{e.amount_minor} could not be captured: {e.reason}",
+    ),
+    p.PaymentReauthorizationDeclined: (
+        about("reauthorization_declined", "capture_id"),
+        "{e.amount_minor} expired and were not authorised anew: {e.reason}",
+    ),
+    p.PaymentVoidFailed: (about("void_failed", "payment_id"), "{e.amount_minor} could not be let go: {e.reason}"),
+    p.PaymentRefundRefused: (about("refund_refused", "refund_id"), "{e.amount_minor} cannot be refunded: {e.reason}"),
+    p.PaymentRefundFailed: (about("refund_failed", "refund_id"), "{e.amount_minor} are owed still: {e.reason}"),
+    p.PaymentRefundReversed: (about("refund_failed", "refund_id"), "{e.amount_minor} came back: {e.reason}"),
+    p.PaymentCaptureShort: (about("captured_short", "capture_id"), "{e.amount_minor} less was taken than asked for"),
+    p.PaymentRefundShort: (about("refunded_short", "refund_id"), "{e.amount_minor} less was given back than asked for"),
+    p.PaymentReportKept: (of_the_kept, "{e.payment_id}: {e.why}"),
+    p.PaymentDisputeOpened: (
+        about("dispute", "dispute_id"),
+        "{e.amount_minor} of {e.payment_id} disputed: {e.reason}",
+    ),
+    p.PaymentUnanswered: (of_the_question, "ask the provider whether the {e.operation} of {e.amount_minor} happened"),
+    s.ShipmentBookingFailed: (UNBOOKED, "the carrier refused: {e.reason}"),
+    s.ShipmentBookingDeferred: (
+        UNBOOKED,
+        "no published rate serves it as {e.delivery_option}: book it with a carrier",
+    ),
+    s.ShipmentBookingCancelled: (UNBOOKED, "{e.carrier} will not fetch it: book it anew, or cancel it"),
+    s.ShipmentFellSilent: (SILENT, "not seen since {e.since:%Y-%m-%d}: ask the carrier, or declare it lost"),
+    s.ShipmentDispatchOverdue: (NOT_LEFT, "has not left in time, it waits for its {e.waits_for}: ask what keeps it"),
+    s.ShipmentReportDisputed: (about("carrier_contradiction", "shipment_id"), "{e.detail}"),
+    st.StockReservationBroken: (of_the_promise, "{e.quantity} x {e.sku} at {e.location} are not there: {e.reason}"),
+}
+"""What it is about, and what it says."""
+
+SETTLED_BY: dict[type[Event], Keys] = {
+    o.OrderAllocated: about("backordered", "order_id"),
+    **dict.fromkeys((o.OrderReleased, o.OrderCancelled, o.OrderMergedInto), about_every_hold),
+    o.OrderHoldReleased: about_the_hold,
+    **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), about("dispute", "dispute_id")),
+    p.PaymentCaptured: of_the_question,
+    p.PaymentReportSettled: of_the_kept,
+    v.ProviderReportMatched: of_the_report,
+    **dict.fromkeys((s.ShipmentBooked, s.ShipmentBookingCancellationRefused), UNBOOKED),
+    **dict.fromkeys((s.ShipmentDispatched, s.ShipmentCancelled), each_of(UNBOOKED, NOT_LEFT)),
+    s.ShipmentExceptionSettled: on_its_way,
+    **dict.fromkeys((s.ShipmentHeardOf, s.ShipmentLost), SILENT),
+    n.SerialsLeft: of_the_numbers,
+    st.StockShipped: of_the_promise,
+    **dict.fromkeys((r.RmaApproved, r.RmaRefused, r.RmaClosed), about("return_review", "rma_id")),
+}
+"""What its news puts an end to."""
+
+
+def needs_somebody(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    return raised(key, recorded, RAISED_BY[type(recorded.event)][1].format(e=recorded.event))
+
+
+def needs_nobody(_: Row | None, __: Recorded, ___: Key) -> None:
+    return None
+
+
+for fact, (keys, _) in RAISED_BY.items():
+    projection.on(fact, keys=keys)(needs_somebody)
+for fact, keys in SETTLED_BY.items():
+    projection.on(fact, keys=keys)(needs_nobody)

@@ -1,0 +1,40 @@
+"""Provider reports: what payment providers have told of things that they know by names of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.payment.provider import ProviderReported
+
+table = Table(
+    "provider_reports",
+    METADATA,
+    Column("reference", Text, primary_key=True),
+    Column("provider", Text, primary_key=True),
+    Column("report_id", Text, primary_key=True),
+    Column("report", JSONB, nullable=False),
+)
+projection = Projection(table, insert_only=True)
+
+
+def of_each_reference(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, ProviderReported)
+    return [(reference, event.provider, event.report_id) for reference in dict.fromkeys(event.references)]
+
+
+@projection.on(ProviderReported, keys=of_each_reference)
+def reported(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, ProviderReported)
+    return {
+        "reference": key[0],
+        "provider": key[1],
+        "report_id": key[2],
+        "report": event.report.model_dump(mode="json"),
+    }

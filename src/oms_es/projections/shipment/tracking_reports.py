@@ -1,0 +1,38 @@
+"""Tracking reports: what carriers have said of numbers. Those that are nobody's parcel stay to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, DateTime, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.shipment.tracker import TrackingReported
+
+table = Table(
+    "tracking_reports",
+    METADATA,
+    Column("tracking_number", Text, primary_key=True),
+    Column("carrier", Text, primary_key=True),
+    Column("milestone_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("carrier_status", Text, nullable=False),
+)
+projection = Projection(table, insert_only=True)
+
+
+def of_each_sighting(recorded: Recorded) -> Iterable[Key]:
+    event = recorded.event
+    assert isinstance(event, TrackingReported)
+    return [(event.tracking_number, event.carrier, sight.milestone_id) for sight in event.sightings]
+
+
+@projection.on(TrackingReported, keys=of_each_sighting)
+def reported(_: Row | None, recorded: Recorded, key: Key) -> Row:
+    event = recorded.event
+    assert isinstance(event, TrackingReported)
+    sight = next(sight for sight in event.sightings if sight.milestone_id == key[2])
+    return {"tracking_number": key[0], "carrier": key[1], **sight.model_dump()}

@@ -1,0 +1,175 @@
+"""Is there what a command names? Asked where one is given by hand, because no stream knows of any other.
+
+Invariant: a command about something that does not exist is refused and begins no stream. What begins a stream is
+listed, and so is what may come before the thing that it is about: what carriers, providers and channels say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from oms_es.kernel import Command, Refused
+from oms_es.reports import names
+from oms_es.reports.queries import Connection
+from oms_es.schemas.catalog.item import DefineBundle, DescribeItem
+from oms_es.schemas.catalog.location import LocationClosed, OpenLocation
+from oms_es.schemas.catalog.numbering import SetOrderNumbering
+from oms_es.schemas.catalog.rates import DefineDeliveryOption, PublishRates
+from oms_es.schemas.catalog.rules import PublishSourcingRules
+from oms_es.schemas.catalog.serial import ReceiveSerials, RecordSerialsSeen
+from oms_es.schemas.operations.aside import PutReactionAside
+from oms_es.schemas.operations.exception import AssignException, ResolveException
+from oms_es.schemas.order import (
+    AmendOrder,
+    AssignOrder,
+    CancelOrder,
+    MergeOrders,
+    PlaceExchange,
+    PlaceJoined,
+    PlaceOrder,
+    RecordChannelRefund,
+    RecordFulfilment,
+)
+from oms_es.schemas.payment import RequestPayment
+from oms_es.schemas.payment.provider import RecordProviderReport
+from oms_es.schemas.returns.feedback import RecordFeedback
+from oms_es.schemas.returns.policy import SetReturnPolicy
+from oms_es.schemas.returns.rma import OpenRma
+from oms_es.schemas.shipment import AttachLabel, RequestShipment
+from oms_es.schemas.shipment.tracker import RecordSharedNumber, RecordTracking
+from oms_es.schemas.stock import (
+    AdmitMove,
+    AdmitSerials,
+    CountStock,
+    ExpectInbound,
+    ExpireReservation,
+    MoveStock,
+    ReceiveStock,
+    ReleaseStock,
+    ReserveStock,
+    RestockReturn,
+    SetChannelShare,
+    SetPresaleLimit,
+    SetReorderPoint,
+    SetSafetyStock,
+    StockCommand,
+)
+from oms_es.store import documents
+
+Kinds = tuple[type[Command], ...]
+OF_PLACES: Kinds = (
+    *(ReceiveStock, CountStock, ExpectInbound, ReceiveSerials),
+    *(SetSafetyStock, SetPresaleLimit, SetChannelShare, SetReorderPoint),
+    *(AdmitSerials, AdmitMove, RestockReturn, RecordSerialsSeen),
+)
+"""Goods that a location has not had yet: it is the location that must be there."""
+OF_THE_WORLD: Kinds = (RecordProviderReport, RecordTracking, RecordSharedNumber)
+"""What providers and carriers say, also of what they know before we do: it is matched when that comes."""
+BEGINNINGS: Kinds = (
+    *(*OF_PLACES, *OF_THE_WORLD),
+    *(PlaceOrder, PlaceExchange, PlaceJoined, MergeOrders, RequestPayment, RequestShipment, OpenRma),
+    *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
+    *(PublishSourcingRules, PublishRates, DefineDeliveryOption),
+    *(RecordFeedback, AssignException, ResolveException, PutReactionAside),
+)
+"""What begins a stream."""
+BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
+"""What a channel may say first where it says so, with `keep`."""
+LETTING_GO = (ReleaseStock, ExpireReservation)
+"""Of an order that nobody knows, too."""
+INTO_PLACES = (ReceiveStock, ExpectInbound, ReserveStock, SetPresaleLimit, ReceiveSerials)
+"""What a closed location takes no more. What is there is counted, moved and written off as before, and what was on its
+way arrives."""
+
+
+class Missing(Refused):
+    """There is nothing by that name."""
+
+
+class Asking(NamedTuple):
+    """Where is asked: the store's newest states, each with its version, and the read models, for names like it."""
+
+    state_of: Callable[[str], tuple[Any, int]]
+    connection: Connection
+
+    def exists(self, stream: str) -> bool:
+        return self.state_of(stream)[1] > 0
+
+
+def require(asking: Asking, command: Command) -> None:
+    """Raises Missing; Refused where a location is closed."""
+    for location in dict.fromkeys(_locations(command)):
+        _require_location(asking, command, location)
+    begins = type(command) in BEGINNINGS or (isinstance(command, BEFORE_ITS_ORDER) and command.keep)
+    if not (begins or asking.exists(command.stream)):
+        raise _missing(asking, command)
+    for order_id in dict.fromkeys(_orders(command)):
+        if not asking.exists(f"order-{order_id}"):
+            raise _no_order(order_id)
+    if isinstance(command, AttachLabel):
+        require_document(asking.connection, command)
+
+
+def require_document(connection: Connection, command: AttachLabel) -> None:
+    """Raises Missing. History points at nothing that is not kept."""
+    address = command.document.sha256
+    if not documents.is_kept(connection, address):
+        raise Missing("unknown_document", f"no document {address} is kept; keep its bytes first, then attach it")
+
+
+def _locations(command: Command) -> Iterator[str]:
+    if isinstance(command, AssignOrder):
+        yield from (one.location for one in command.assignments)
+    for name in ("location", "to_location"):
+        if not isinstance(command, OpenLocation) and (given := getattr(command, name, "")):
+            yield given
+
+
+def _orders(command: Command) -> Iterator[str]:
+    if isinstance(command, MergeOrders):
+        yield from command.order_ids
+    elif not isinstance(command, LETTING_GO):
+        order_id: str = getattr(command, "order_id", "")
+        if order_id and command.stream != f"order-{order_id}":
+            yield order_id
+
+
+def _require_location(asking: Asking, command: Command, location: str) -> None:
+    state, version = asking.state_of(f"location-{location}")
+    if not version:
+        near = names.location_like(asking.connection, location)
+        hint = f"did you mean {near}?" if near else "open it with `oms-es location open`"
+        raise Missing("unknown_location", f"there is no location {location}; {hint}")
+    goes_there = isinstance(command, INTO_PLACES) or (
+        isinstance(command, MoveStock) and location == command.to_location
+    )
+    if goes_there and isinstance(state, LocationClosed):
+        raise Refused("location_closed", f"location {location} is closed; open it again, or name another")
+
+
+def _no_order(order_id: str) -> Missing:
+    return Missing("unknown_order", f"there is no order {order_id}; see `oms-es orders list`")
+
+
+def _missing(asking: Asking, command: Command) -> Missing:
+    category, _, name = command.stream.partition("-")
+    if category == "order":
+        return _no_order(name)
+    if isinstance(command, StockCommand):
+        near = names.sku_like(asking.connection, command.sku)
+        like = f", did you mean {near}?" if near and near != command.sku else ""
+        detail = f"there has never been any {command.sku} at {command.location}{like}; receive or count it there first"
+        return Missing("unknown_sku", detail)
+    what, where = WORDS.get(category, (category, "see `oms-es --help`"))
+    return Missing(f"unknown_{category}", f"there is no {what} {name}; {where}")
+
+
+WORDS: Mapping[str, tuple[str, str]] = {
+    "payment": ("payment", "`oms-es payment show ORDER` names those of an order"),
+    "shipment": ("parcel", "`oms-es shipment show ORDER` names those of an order"),
+    "rma": ("return", "`oms-es return show ORDER` names those of an order"),
+    "rates": ("carrier with rates", "publish them with `oms-es rates publish`"),
+    "location": ("location", "see which there are with `oms-es location list`"),
+}
+"""How people call what a stream is of, and where they see what there is."""

@@ -1,0 +1,83 @@
+"""What people call things: which orders, parcels, payments and returns a name means, and what is called nearly so."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from oms_es.aggregates.order import decider as order
+from oms_es.reports.queries import LOCATIONS_MAX, Connection, Row
+from oms_es.reports.streams import history, state
+from oms_es.store.codec import Codec
+from oms_es.store.recorder import EVENTS
+
+IDS_MAX = 100
+NEIGHBOURS_MAX = 20
+"""Names before and after one in the order of an index: what is spelled nearly alike is mostly among them."""
+
+
+def exists(connection: Connection, stream: str) -> bool:
+    """Whether history knows it, even if no read model has come that far."""
+    query = f"SELECT FROM {EVENTS} WHERE originator_id = %s LIMIT 1"
+    return connection.execute(query.encode(), [stream]).fetchone() is not None
+
+
+def called(connection: Connection, order_id: str) -> str:
+    """CHANNEL/EXTERNAL_ID of an order; its id where no read model knows it."""
+    query = "SELECT channel, external_id FROM order_status WHERE order_id = %s"
+    row = connection.execute(query, [order_id]).fetchone()
+    return f"{row['channel']}/{row['external_id']}" if row else order_id
+
+
+def payments_of(connection: Connection, order_id: str) -> list[str]:
+    query = "SELECT payment_id FROM payments WHERE order_id = %s ORDER BY payment_id LIMIT %s"
+    return [row["payment_id"] for row in connection.execute(query, [order_id, IDS_MAX])]
+
+
+def returns_of(connection: Connection, order_id: str) -> list[str]:
+    query = "SELECT rma_id FROM returns WHERE order_id = %s ORDER BY requested_at, rma_id LIMIT %s"
+    return [row["rma_id"] for row in connection.execute(query, [order_id, IDS_MAX])]
+
+
+def shipments_of(connection: Connection, codec: Codec, order_id: str) -> list[str]:
+    known = state(order.decider, history(connection, codec, f"order-{order_id}"))
+    return sorted(key for key, _ in known.shipments.items())[:IDS_MAX]
+
+
+def shipments_under(connection: Connection, tracking_number: str) -> list[str]:
+    query = "SELECT DISTINCT shipment_id FROM tracking_numbers WHERE tracking_number = %s ORDER BY shipment_id LIMIT %s"
+    return [row["shipment_id"] for row in connection.execute(query, [tracking_number, IDS_MAX])]
+
+
+def order_like(connection: Connection, name: str) -> str | None:
+    """The order that is called most alike."""
+    external_id = name.partition("/")[2] or name
+    rows = _around(connection, "order_status", "external_id", external_id, "channel, external_id")
+    known = {f"{row['channel']}/{row['external_id']}": None for row in rows}
+    alike = get_close_matches(name, known, n=1) or [n for n in known if n.partition("/")[2] == external_id]
+    return alike[0] if alike else None
+
+
+def sku_like(connection: Connection, sku: str) -> str | None:
+    """Of those that there has been any of."""
+    rows = _around(connection, "stock_levels", "sku", sku, "sku")
+    return next(iter(get_close_matches(sku, {row["sku"]: None for row in rows}, n=1)), None)
+
+
+def stocked_or_described_like(connection: Connection, sku: str) -> str | None:
+    """Of those that there has been any of, or that are described."""
+    rows = [row for table in ("stock_levels", "items") for row in _around(connection, table, "sku", sku, "sku")]
+    return next(iter(get_close_matches(sku, {row["sku"]: None for row in rows}, n=1)), None)
+
+
+def location_like(connection: Connection, location: str) -> str | None:
+    rows = connection.execute("SELECT location FROM locations ORDER BY location LIMIT %s", [LOCATIONS_MAX])
+    return next(iter(get_close_matches(location, [row["location"] for row in rows], n=1)), None)
+
+
+def _around(connection: Connection, table: str, column: str, name: str, shown: str) -> list[Row]:
+    """Its neighbours in an index, in the order of which most differences at the end of a name are near."""
+    sides = [
+        f"(SELECT {shown} FROM {table} WHERE {column} {side} %s ORDER BY {column} {order} LIMIT {NEIGHBOURS_MAX})"
+        for side, order in (("<=", "DESC"), (">", "ASC"))
+    ]
+    return connection.execute(" UNION ALL ".join(sides).encode(), [name, name]).fetchall()

@@ -1,0 +1,38 @@
+"""One stream as history has it, now or in any moment: its events, and what they fold to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import reduce
+from typing import TypeVar
+
+from oms_es.kernel import Decider, Recorded
+from oms_es.reports.queries import Connection
+from oms_es.store.codec import Codec
+from oms_es.store.recorder import EVENTS, event_row
+
+EVENTS_MAX = 10_000
+"""Of one stream: what is shown of it is folded from its first ones."""
+S = TypeVar("S")
+
+
+def history(connection: Connection, codec: Codec, stream: str, at: datetime | None = None) -> list[Recorded]:
+    return histories(connection, codec, [stream], at).get(stream, [])
+
+
+def histories(
+    connection: Connection, codec: Codec, streams: Sequence[str], at: datetime | None = None
+) -> dict[str, list[Recorded]]:
+    """Those that exist, each in its order."""
+    query = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version LIMIT %s"
+    found: dict[str, list[Recorded]] = {}
+    for row in connection.execute(query.encode(), [list(streams), EVENTS_MAX]):
+        recorded = codec.decode(event_row(row), row["notification_id"])
+        if at is None or recorded.recorded_at <= at:
+            found.setdefault(recorded.stream, []).append(recorded)
+    return found
+
+
+def state(decider: Decider[S], events: Sequence[Recorded]) -> S:
+    return reduce(lambda so_far, recorded: decider.evolve(so_far, recorded.event), events, decider.initial)

@@ -1,0 +1,45 @@
+"""The parts of which the simulated nodes are made: the real ones, and simulations of what lies outside the engine.
+
+A guard of the design is taken out by putting another part in (guards.py); the engine itself knows no such switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from oms_es.app import DECIDERS, PARSERS
+from oms_es.consumers.order.deadline_keeper import due_commands
+from oms_es.kafka.groups import PartitionFeed
+from oms_es.kafka.relay import EventOutlet
+from oms_es.kernel import Command, Decider, Row
+from oms_es.processing.intake import Intake, Parser
+from oms_es.processing.loop import ConsumerWorker
+from oms_es.processing.read_models import ReadModel
+from oms_es.simulation.database import Database, MemoryBooks, MemoryLeadership, MemoryRecorder, MemoryRows
+from oms_es.simulation.external_systems import MemoryLedger
+from oms_es.store.store import Store
+
+
+@dataclass(frozen=True)
+class Kit:
+    database: type[Database] = Database
+    recorder: type[MemoryRecorder] = MemoryRecorder
+    rows: type[MemoryRows] = MemoryRows
+    leadership: type[MemoryLeadership] = MemoryLeadership
+    books: type[MemoryBooks] = MemoryBooks
+    ledger: type[MemoryLedger] = MemoryLedger
+    store: type[Store] = Store
+    intake: type[Intake] = Intake
+    consumer: type[ConsumerWorker] = ConsumerWorker
+    read_model: type[ReadModel] = ReadModel
+    outlet: type[EventOutlet] = EventOutlet
+    feed: type[PartitionFeed] = PartitionFeed
+    deciders: tuple[Decider[Any], ...] = DECIDERS
+    due: Callable[[Iterable[Row], datetime], Iterable[Command]] = due_commands
+    orders: Parser = PARSERS["canonical"]
+
+
+WHOLE = Kit()

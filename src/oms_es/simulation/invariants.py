@@ -1,0 +1,265 @@
+"""What must be true at every step, and what must have become true in the end.
+
+Safety is asked in the moment of every commit, every message and every effect; liveness once the faults are over and
+everybody had time. The invariants of history are those of verification/verify.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from eventsourcing.persistence import Notification
+from pydantic_core import to_json
+
+from oms_es.app import PROJECTIONS
+from oms_es.gateways.simulated.simulators import Effect
+from oms_es.kafka.client import Message, Place
+from oms_es.kafka.cloudevents import position_of
+from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
+from oms_es.processing.read_models import folded
+from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
+from oms_es.schemas.topics import EVENT_TOPICS
+from oms_es.simulation.database import Database
+from oms_es.simulation.scenario import Action, Tells
+from oms_es.store.codec import Codec
+from oms_es.verification.verify import History
+
+LAST_KEPT = 25
+"""What happened last, kept for whoever reads of a violation."""
+CARRIED = ("book", "cancel")
+"""What a carrier does; the rest is money."""
+PROJECTED: Mapping[type[Event], Sequence[str]] = {
+    event: [projection.name for projection in PROJECTIONS if event in projection.folds]
+    for event in dict.fromkeys(event for projection in PROJECTIONS for event in projection.folds)
+}
+"""Which read models an event changes."""
+TOPICS = frozenset(EVENT_TOPICS.values())
+
+
+class Violation(BaseException):
+    """A promise is broken. It passes every handler of errors."""
+
+    def __init__(self, check: str, detail: str) -> None:
+        super().__init__(f"{check}: {detail}")
+        self.check = check
+        self.detail = detail
+
+
+class Watch:
+    """Sees everything that happens, in the order in which it happens, and sums it up in a hash."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        deciders: Sequence[Decider[Any]],
+        now: Callable[[], float],
+        ends_well: Callable[[Effect], bool],
+    ) -> None:
+        """`ends_well`: whether the world tells that what it has done came to a good end."""
+        self.ends_well = ends_well
+        self.codec = codec
+        self.now = now
+        self.history = History(deciders)
+        self.recorded: list[Recorded] = []
+        self.effects: list[Effect] = []
+        self.done: dict[tuple[str, str, str], Effect] = {}
+        self.chains: dict[Place, dict[int, int]] = {}
+        self.newest: dict[Place, int] = {}
+        self.last: deque[tuple[Any, ...]] = deque(maxlen=LAST_KEPT)
+        self.steps = 0
+        self._hash = blake2b(digest_size=16)
+
+    @property
+    def trace(self) -> str:
+        return self._hash.hexdigest()
+
+    def note(self, *what: object) -> None:
+        """Part of the trace, like all that events say: two runs of a seed agree on every byte."""
+        self.steps += 1
+        told = (round(self.now(), 6), *what)
+        self.last.append(told)
+        self._hash.update(repr(told).encode())
+
+    def committed(self, rows: Sequence[Notification]) -> None:
+        for row in rows:
+            self.note(row.id, row.topic, row.originator_id, row.originator_version)
+            recorded = self.codec.decode(row, row.id)
+            self._hash.update(to_json(recorded.event))
+            self.recorded.append(recorded)
+            self.history.fold(recorded)
+        for check in self.history.checks:
+            if check.failed:
+                raise Violation(check.name, check.differences[0])
+
+    def published(self, message: Message) -> None:
+        """A partition's events name their predecessors: the chain has no gap, and a repeat is the same again."""
+        if message.place.topic not in TOPICS:
+            return
+        position, previous = position_of(message)
+        chain, newest = self.chains.setdefault(message.place, {}), self.newest.get(message.place, 0)
+        if chain.setdefault(position, previous) != previous:
+            told = f"{message.place}: {position} came after {chain[position]} and now after {previous}"
+            raise Violation("a partition's chain has no gap", told)
+        if position > newest:
+            if previous != newest:
+                told = f"{message.place}: {position} names {previous} as what came before it, that was {newest}"
+                raise Violation("a partition's chain has no gap", told)
+            self.newest[message.place] = position
+
+    def happened(self, effect: Effect) -> None:
+        """In the outside world. What was declined had no effect."""
+        self.note("effect", effect.operation, effect.subject, effect.part, effect.outcome)
+        if effect.key.bytes not in self.history.event_ids:
+            raise Violation("no effect without a durable intent", f"{effect} is asked for by nothing in history")
+        self.effects.append(effect)
+        done = (effect.operation, effect.subject, effect.part)
+        if effect.outcome == "succeeded":
+            if done in self.done:
+                raise Violation("no effect of a gateway twice", f"{effect} and {self.done[done]}")
+            self.done[done] = effect
+
+    def accepted(self, action: Action, database: Database) -> None:
+        """A client was told that it is done: asked again now, nothing would be left to do."""
+        ask = action.ask
+        if isinstance(ask, bytes | PlaceOrder):
+            self.kept(action, database)
+            return
+        if isinstance(ask, Tells):
+            return
+        decider = self.history.deciders[ask.stream.partition("-")[0]]
+        with suppress(Refused):  # that was the answer
+            if left := list(decider.decide(self._state(ask.stream), ask)):
+                raise Violation("nothing accepted is lost", f"{action} would still bring about {left}")
+
+    def kept(self, action: Action, database: Database) -> None:
+        """What came from a channel is an order, or a dead letter."""
+        ask = action.ask
+        if isinstance(ask, PlaceOrder):
+            found = self._is_placed(ask)
+        else:
+            found = not isinstance(ask, bytes) or any(payload == ask for _, payload in database.letters)
+        if not found:
+            raise Violation("nothing accepted is lost", str(action))
+
+    def _is_placed(self, ask: PlaceOrder) -> bool:
+        """As it was told first, or as a conflict."""
+        state = self._state(ask.stream)
+        return (
+            state is not None
+            and state.placed is not None
+            and (state.placed.fingerprint == ask.fingerprint or ask.fingerprint in state.conflicts)
+        )
+
+    def _state(self, stream: str) -> Any:
+        found = self.history.states.get(stream)
+        return found[0] if found else self.history.deciders[stream.partition("-")[0]].initial
+
+
+def in_the_end(
+    watch: Watch, database: Database, actions: Iterable[Action], now: datetime, *, life: bool
+) -> Iterator[Violation]:
+    """What is still wrong once the faults are over and everybody had time. `life`: people have asked for so much that
+    only somebody who has an order on a list knows what it waits for."""
+    due = {row["order_id"] for row in database.tables["deadlines"].rows.values()}
+    for action in actions:
+        try:
+            watch.kept(action, database)
+        except Violation as lost:
+            yield lost
+    yield from _unfinished(watch, due, _listed(database) if life else set(), now)
+    yield from _unjoined(watch)
+    yield from _untold(watch)
+    yield from _refolded(watch, database)
+
+
+def _listed(database: Database) -> set[str]:
+    """The orders that a person has on a list, and those that are in the queue for stock."""
+    lists = ("open_exceptions", "backorder_queue")
+    return {row["order_id"] for name in lists for row in database.tables[name].rows.values()}
+
+
+def _unfinished(watch: Watch, due: set[str], listed: set[str], now: datetime) -> Iterator[Violation]:
+    stuck = {effect.subject for effect in watch.effects if not watch.ends_well(effect)}
+    free = _free(watch)
+    for stream, (state, _) in watch.history.states.items():
+        category = stream.partition("-")[0]
+        open_order = category == "order" and state.placed and state.phase not in FINAL_PHASES
+        if open_order and state.order_id not in listed and not waits(state, stuck, due, free):
+            yield Violation("every order ends, or says what it waits for", f"{stream} is {state.phase}")
+        if category == "stock":
+            for key, held in state.reserved.items():
+                if held.expires_at and held.expires_at < now:
+                    yield Violation(
+                        "what is held for a time is let go", f"{stream} holds {key} until {held.expires_at}"
+                    )
+
+
+def waits(order: Any, stuck: set[str], due: set[str], free: set[str]) -> str | None:
+    """What an order waits for that nobody here can bring about; None if there is nothing. `free`: SKUs."""
+    match order.phase:
+        case "backordered":
+            return None if any(sku in free for sku in order.backordered) else "stock"
+        case "awaiting_stock":
+            return "the goods of a presale"
+        case "held":
+            return "a person who takes the hold off"
+        case "awaiting_payment":
+            return "a deadline" if order.order_id in due else None
+        case "fulfilling" | "shipped" | "cancelling":
+            moving = [parcel for parcel, status in order.shipments.items() if status in ("open", "dispatched")]
+            return "the carrier" if all(parcel in stuck for parcel in moving) else None
+    return None
+
+
+def _free(watch: Watch) -> set[str]:
+    """The SKUs of which a location that is open could promise a unit."""
+    states = watch.history.states
+    found: set[str] = set()
+    for stream, (state, _) in states.items():
+        category, _, key = stream.partition("-")
+        if category == "stock" and state.atp > 0:
+            sku, _, location = key.partition("@")
+            if f"location-{location}" in states:
+                found.add(sku)
+    return found
+
+
+def _unjoined(watch: Watch) -> Iterator[Violation]:
+    """Everybody has read everything by now."""
+    watch.history.close(lambda _role, _stream, _position: True)
+    joined = watch.history.joins.joined
+    if joined.failed:
+        yield Violation(joined.name, joined.differences[0])
+
+
+def _untold(watch: Watch) -> Iterator[Violation]:
+    """The provider's books and ours agree, but for what it never told."""
+    for effect in watch.done.values():
+        if effect.mode == "silent" or effect.operation in CARRIED:
+            continue
+        state, _ = watch.history.states[f"payment-{effect.subject}"]
+        if effect.operation == "void" and (known := state.voids.get(effect.part)) and known.status == "done":
+            continue  # somebody had let go of it at the provider before: once is enough
+        if effect.reference not in state.references:
+            yield Violation("the money at the provider is the money in the log", f"{effect} is not in the log")
+
+
+def _refolded(watch: Watch, database: Database) -> Iterator[Violation]:
+    of_interest: dict[str, list[Recorded]] = {projection.name: [] for projection in PROJECTIONS}
+    for recorded in watch.recorded:
+        for name in PROJECTED.get(type(recorded.event), ()):
+            of_interest[name].append(recorded)
+    for projection in PROJECTIONS:
+        wanted = folded(projection, of_interest[projection.name])
+        rows: Mapping[Key, Row] = database.tables[projection.name].rows
+        if rows != wanted:
+            wrong = next(key for key in (*wanted, *rows) if rows.get(key) != wanted.get(key))
+            yield Violation(
+                "every read model is the fold of history",
+                f"{projection.name} {wrong}: {rows.get(wrong)} instead of {wanted.get(wrong)}",
+            )

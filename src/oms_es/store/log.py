@@ -1,0 +1,195 @@
+"""The log as a transport: readers follow the store's own notification log, and are woken when it grows.
+
+Invariant: a reader sees every event once per pass, in the order of positions, and none before it is committed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from operator import attrgetter
+from threading import Lock
+from typing import NamedTuple, Protocol
+
+import psycopg
+
+from oms_es.kernel import Recorded
+from oms_es.store.codec import Codec
+from oms_es.store.recorder import EVENTS, Recording
+from oms_es.store.store import OUTAGES
+
+READ_MAX = 2_000
+"""Events per read: reading 500 at a time costs a quarter more, 10 at a time six times as much."""
+WINDOW_MAX = 20_000
+"""Decoded events kept for the readers of this process that stand near the end of the log."""
+BEHIND_MAX = WINDOW_MAX // 2
+"""Events that whoever stands further back reads at a time."""
+PAGES_MAX = 2 * WINDOW_MAX // READ_MAX
+"""Pages of decoded events kept for them: they read the same ones, one after the other."""
+
+POSITION = attrgetter("position")
+
+
+class Feed(Protocol):
+    """Where recorded events come from, in the order of their positions: the log itself, or a partition of a topic."""
+
+    @property
+    def suffix(self) -> str:
+        """What tells a position in this feed from those in others."""
+
+    @property
+    def ready_max(self) -> int:
+        """As many events as it may have ready."""
+
+    def read(self, after: int, limit: int) -> Sequence[Recorded]: ...
+
+    def offer(self, recorded: Sequence[Recorded]) -> None:
+        """What this process has just appended."""
+
+
+class Unread:
+    """A feed for whoever only appends, where nobody reads in the same process."""
+
+    suffix = ""
+    ready_max = 0
+
+    def read(self, _after: int, _limit: int) -> Sequence[Recorded]:
+        return ()
+
+    def offer(self, recorded: Sequence[Recorded]) -> None:
+        """They come back by way of the topics."""
+
+
+class Log:
+    """One window of decoded events for all readers of a process, in whichever thread; those who are behind it share
+    pages, so that an event is decoded once and not by each of them."""
+
+    suffix = ""
+    ready_max = 2 * WINDOW_MAX
+
+    def __init__(self, recorder: Recording, codec: Codec) -> None:
+        self.recorder = recorder
+        self.codec = codec
+        self._window: list[Recorded] = []
+        self._positions: list[int] = []
+        self._base = self._end = 0  # the window holds everything after `_base` up to `_end`
+        self._pages: OrderedDict[int, Page] = OrderedDict()
+        self._changing = Lock()
+
+    def start_at(self, position: int) -> None:
+        """Keep nothing up to here: whoever stands further back reads pages until he has caught up."""
+        self._window, self._positions = [], []
+        self._base = self._end = position
+
+    @property
+    def end(self) -> int:
+        """The newest position that this process has seen."""
+        return self._end
+
+    def read(self, after: int, limit: int = ready_max) -> Sequence[Recorded]:
+        with self._changing:
+            if after >= self._base:
+                first = bisect_right(self._positions, after)
+                return self._window[first : first + limit]
+            return list(islice(self._behind(after), min(limit, BEHIND_MAX)))
+
+    def look(self) -> None:
+        """See whether anybody has appended; once per turn of the loop is enough for all its readers."""
+        for _ in range(WINDOW_MAX // READ_MAX):
+            found = self._select(self._end, READ_MAX)
+            self._extend(found)
+            if len(found) < READ_MAX:
+                break
+
+    def offer(self, recorded: Sequence[Recorded]) -> None:
+        """What this process has just appended need not be read back; what others appended before it is."""
+        if recorded and self._knows_all_before(recorded[0].position):
+            self._extend(recorded)
+
+    def _knows_all_before(self, position: int) -> bool:
+        """Where the database does not answer, or too much lies between, the next look reads it all."""
+        if position > self._end + 1:
+            with suppress(*OUTAGES):
+                others = self._select(self._end, READ_MAX, position - 1)
+                self._extend(others)
+                return len(others) < READ_MAX
+        return position == self._end + 1
+
+    def _extend(self, recorded: Sequence[Recorded]) -> None:
+        if not recorded:
+            return
+        with self._changing:
+            self._window.extend(recorded)
+            self._positions.extend(r.position for r in recorded)
+            self._end = self._positions[-1]
+            if len(self._window) > 2 * WINDOW_MAX:
+                dropped = len(self._window) - WINDOW_MAX
+                self._base = self._positions[dropped - 1]
+                del self._window[:dropped], self._positions[:dropped]
+
+    def _behind(self, after: int) -> Iterator[Recorded]:
+        """What lies between a position and the window."""
+        while after < self._base:
+            page = self._page(after)
+            yield from islice(page.events, bisect_right(page.events, after, key=POSITION), None)
+            after = page.end
+
+    def _page(self, after: int) -> Page:
+        number = after // READ_MAX
+        page = self._pages.get(number)
+        if page is None or page.end <= after:
+            page = self._pages[number] = self._read_page(number * READ_MAX)
+        self._pages.move_to_end(number)
+        while len(self._pages) > PAGES_MAX:
+            self._pages.popitem(last=False)
+        return page
+
+    def _read_page(self, begin: int) -> Page:
+        end = min(begin + READ_MAX, self._end)
+        rows = self.recorder.after(begin, READ_MAX)
+        events = [self.codec.decode(row, row.id) for row in rows if row.id <= end]
+        if not events:  # positions were skipped
+            end = rows[0].id - 1 if rows else self._end
+        return Page(end, events)
+
+    def _select(self, after: int, limit: int, stop: int | None = None) -> list[Recorded]:
+        return [self.codec.decode(row, row.id) for row in self.recorder.after(after, limit, stop)]
+
+
+class Page(NamedTuple):
+    """The events of READ_MAX positions: all of them up to `end`."""
+
+    end: int
+    events: Sequence[Recorded]
+
+
+class Bell:
+    """Rings when something was appended anywhere. It may miss a ring: whoever waits also looks from time to time."""
+
+    def __init__(self, database_url: str) -> None:
+        self.database_url = database_url
+        self._connection: psycopg.Connection | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """True if it rang within `seconds`."""
+        if self._connection is None:
+            self._connection = psycopg.connect(self.database_url, autocommit=True)
+            self._connection.execute(f"LISTEN {EVENTS}")
+            return True
+        try:
+            rang = bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
+            for _ in self._connection.notifies(timeout=0):  # rings that piled up meanwhile are one ring
+                pass
+        except psycopg.OperationalError:
+            self.close()
+            raise
+        return rang
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None

@@ -1,0 +1,288 @@
+"""The log in PostgreSQL: eventsourcing's recorder, with our appends. All SQL that writes history stands here.
+
+Invariant: events are numbered in the order in which they are committed, without a gap inside a transaction; a position
+moves only from where its owner left it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple, Protocol
+
+import psycopg
+from eventsourcing.persistence import InternalError, Notification, OperationalError
+from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import IdleInTransactionSessionTimeout
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
+from sqlalchemy.exc import InternalError as SqlInternalError
+
+from oms_es.store.codec import StoredRow
+from oms_es.store.dead_letters import DeadLetter, bury
+
+EVENTS = "oms_events"
+TRACKING = "oms_tracking"
+SNAPSHOTS = "oms_snapshots"
+APPEND_LOCK = 0x6F6D735F  # "oms_": the one lock under which events are numbered
+MIGRATION_LOCK = APPEND_LOCK + 1
+CONNECTIONS_MAX = 4
+IDLE_SECONDS_MAX = 10.0
+"""A transaction whose owner is silent for longer ends: a frozen process must not hold the append lock for ever."""
+
+ALWAYS_BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+"""Every query of the store is a bounded number of index look-ups. A plan made while the tables were small would read
+them whole, and a prepared one would go on doing so when they are large."""
+
+IN_UTC = "-c timezone=UTC"
+"""In a time zone of its own a server writes moments at the ends of the calendar in years that no program can read."""
+
+
+class Advance(NamedTuple):
+    """A consumer's position moves from `previous` to `position`, or somebody else has moved it."""
+
+    name: str
+    previous: int
+    position: int
+
+
+class EventRow(NamedTuple):
+    """An event as the log has it, under the library's names: a tuple, because one is made for every event."""
+
+    originator_id: str
+    originator_version: int
+    topic: str
+    state: bytes
+
+
+class PositionLost(Exception):  # noqa: N818 - an answer to act on: seek again
+    """Another worker moved this position: what was decided from it must be dropped and read again."""
+
+
+def check_moved(moved: object | None, advance: Advance) -> None:
+    """Raises PositionLost if the compare-and-set found another position than ours."""
+    if moved is None:
+        raise PositionLost(f"{advance.name} is no longer at position {advance.previous}; read it again")
+
+
+class Snapshot(NamedTuple):
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+
+class Recording(Protocol):
+    """Where the store keeps history: PostgreSQL, or a simulation of it.
+
+    `transaction` is what `writing` gives: all that is done with it is committed together, or not at all.
+    """
+
+    def writing(self) -> AbstractContextManager[Any]: ...
+
+    def end(self, transaction: Any = None, /) -> int: ...
+
+    def append(self, transaction: Any, rows: Sequence[EventRow]) -> Sequence[int]: ...
+
+    def advance(self, transaction: Any, advance: Advance) -> None: ...
+
+    def save(self, advance: Advance) -> None: ...
+
+    def bury(self, transaction: Any, letters: Sequence[DeadLetter]) -> None: ...
+
+    def stale(self, transaction: Any, expected: Mapping[str, int], /) -> list[str]: ...
+
+    def tails(self, after: Mapping[str, int], transaction: Any = None, /) -> Iterator[StoredRow]: ...
+
+    def position(self, name: str) -> int: ...
+
+    def snapshots(self, streams: Sequence[str]) -> list[Snapshot]: ...
+
+    def keep_snapshot(self, snapshot: Snapshot) -> None: ...
+
+    def stream(self, stream: str) -> list[Notification]: ...
+
+    def stored(self, stream: str, version: int) -> EventRow | None: ...
+
+    def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]: ...
+
+
+@contextmanager
+def idle_is_an_outage() -> Iterator[None]:
+    """A transaction that the server ended because we were silent did not happen; the libraries say `internal error`."""
+    try:
+        yield
+    except (InternalError, SqlInternalError) as error:
+        if isinstance(error.__cause__, IdleInTransactionSessionTimeout):
+            raise OperationalError(str(error.__cause__)) from error
+        raise
+
+
+def datastore_of(database_url: str, connections_max: int = CONNECTIONS_MAX) -> PostgresDatastore:
+    """The pool of connections. A URL or a key=value conninfo, whatever libpq understands."""
+    datastore = PostgresDatastore(
+        dbname="",
+        host="",
+        port="",
+        user="",
+        password="",
+        originator_id_type="text",
+        max_overflow=connections_max - 1,
+        idle_in_transaction_session_timeout=IDLE_SECONDS_MAX,
+    )
+    parameters = conninfo_to_dict(database_url)
+    options = f"{parameters.get('options') or ''} {ALWAYS_BY_INDEX} {IN_UTC}".strip()
+    datastore.pool.kwargs = {**parameters, "options": options, "row_factory": dict_row}
+    return datastore
+
+
+class Recorder(PostgresProcessRecorder):
+    """Inserts plain column arrays: a sixth of the client time of composite types."""
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        super().__init__(datastore, events_table_name=EVENTS, tracking_table_name=TRACKING)
+        self.sql_create_statements += [
+            SQL(
+                "CREATE TABLE IF NOT EXISTS {} (stream text PRIMARY KEY, version bigint NOT NULL, topic text NOT NULL,"
+                " state bytea NOT NULL, taken_at timestamptz NOT NULL DEFAULT now())"
+            ).format(Identifier(SNAPSHOTS)),
+            SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS generation bigint NOT NULL DEFAULT 0").format(
+                Identifier(TRACKING)
+            ),
+        ]
+
+    @contextmanager
+    def writing(self) -> Iterator[psycopg.Cursor[Any]]:
+        """A transaction that holds the append lock: a transaction-level lock, which ANALYZE and VACUUM do not feel."""
+        with idle_is_an_outage(), self.datastore.transaction(commit=True) as curs:
+            curs.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK], prepare=True)
+            yield curs
+
+    def end(self, curs: psycopg.Cursor[Any] | None = None) -> int:
+        """The position of the newest event."""
+        with self.datastore.cursor() if curs is None else nullcontext(curs) as reading:
+            row = reading.execute(f"SELECT max(notification_id) AS id FROM {EVENTS}", prepare=True).fetchone()
+        return (row and row["id"]) or 0
+
+    def append(self, curs: psycopg.Cursor[Any], rows: Sequence[EventRow]) -> Sequence[int]:
+        """Insert the rows and wake the readers; the notification ids come back in the order of the rows.
+
+        Under the append lock they are without a gap: the first and the last of them tell all.
+        """
+        curs.execute(
+            f"WITH appended AS (INSERT INTO {EVENTS} (originator_id, originator_version, topic, state) "
+            "SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) RETURNING notification_id) "
+            "SELECT min(notification_id) AS first, max(notification_id) AS last FROM appended",
+            [list(column) for column in zip(*rows, strict=True)],
+            prepare=True,
+        )
+        told = curs.fetchone()
+        assert told
+        ids = range(told["first"], told["last"] + 1)
+        if len(ids) != len(rows):
+            raise OperationalError(f"positions {told['first']} to {told['last']} were given to {len(rows)} events")
+        curs.execute(f"NOTIFY {EVENTS}")
+        return ids
+
+    def advance(self, curs: psycopg.Cursor[Any], advance: Advance) -> None:
+        """Compare and set. Asking only for a greater position would apply a zombie's half batch twice."""
+        curs.execute(ADVANCE if advance.previous else ADVANCE_FIRST, advance._asdict(), prepare=True)
+        check_moved(curs.fetchone(), advance)
+
+    def save(self, advance: Advance) -> None:
+        """Move a position without appending anything, for which no lock is needed."""
+        with self.datastore.cursor() as curs:
+            curs.execute(PASS if advance.previous else PASS_FIRST, advance._asdict(), prepare=True)
+            check_moved(curs.fetchone(), advance)
+
+    def bury(self, curs: psycopg.Cursor[Any], letters: Sequence[DeadLetter]) -> None:
+        bury(curs, letters)
+
+    def position(self, name: str) -> int:
+        return self.max_tracking_id(name) or 0
+
+    def stale(self, curs: psycopg.Cursor[Any], expected: Mapping[str, int]) -> list[str]:
+        """Those of the streams that have grown past the version they are believed to have."""
+        curs.execute(
+            "SELECT believed.stream FROM unnest(%b::text[], %b::bigint[]) AS believed(stream, version) "
+            f"JOIN {EVENTS} ON originator_id = believed.stream AND originator_version = believed.version + 1",
+            [list(expected), list(expected.values())],
+            prepare=True,
+        )
+        return [row["stream"] for row in curs]
+
+    def tails(self, after: Mapping[str, int], curs: psycopg.Cursor[Any] | None = None) -> Iterator[EventRow]:
+        """Each stream's events after the given version, in order, all in one query."""
+        if curs is None:
+            with self.datastore.cursor() as own:
+                yield from self.tails(after, own)
+            return
+        curs.execute(
+            "SELECT originator_id, originator_version, topic, state "
+            "FROM unnest(%b::text[], %b::bigint[]) AS known(stream, version) "
+            f"JOIN {EVENTS} ON originator_id = known.stream AND originator_version > known.version "
+            "ORDER BY originator_id, originator_version",
+            [list(after), list(after.values())],
+            prepare=True,
+        )
+        for row in curs:
+            yield event_row(row)
+
+    def stream(self, stream: str) -> list[Notification]:
+        """Every event of a stream, in order."""
+        with self.datastore.cursor() as curs:
+            curs.execute(f"SELECT * FROM {EVENTS} WHERE originator_id = %s ORDER BY originator_version", [stream])
+            return [notification(row) for row in curs]
+
+    def stored(self, stream: str, version: int) -> EventRow | None:
+        found = self.select_events(stream, gt=version - 1, lte=version)
+        return EventRow(stream, found[0].originator_version, found[0].topic, found[0].state) if found else None
+
+    def after(self, position: int, limit: int, stop: int | None = None) -> Sequence[Notification]:
+        """The log after a position, up to another."""
+        found: Sequence[Notification] = self.select_notifications(position, limit, stop=stop, inclusive_of_start=False)
+        return found
+
+    def snapshots(self, streams: Sequence[str]) -> list[Snapshot]:
+        with self.datastore.cursor() as curs:
+            curs.execute(
+                f"SELECT stream, version, topic, state FROM {SNAPSHOTS} WHERE stream = ANY(%b)",
+                [list(streams)],
+                prepare=True,
+            )
+            return [Snapshot(row["stream"], row["version"], row["topic"], bytes(row["state"])) for row in curs]
+
+    def keep_snapshot(self, snapshot: Snapshot) -> None:
+        """One per stream, the newest: an older one helps nobody."""
+        with self.datastore.transaction(commit=True) as curs:
+            curs.execute(
+                f"INSERT INTO {SNAPSHOTS} AS kept (stream, version, topic, state) VALUES (%s, %s, %s, %s) "
+                "ON CONFLICT (stream) DO UPDATE SET version = excluded.version, topic = excluded.topic, "
+                "state = excluded.state, taken_at = now() "
+                "WHERE kept.version < excluded.version OR kept.topic <> excluded.topic",
+                snapshot,
+            )
+
+
+def event_row(row: Mapping[str, Any]) -> EventRow:
+    return EventRow(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
+
+
+def notification(row: Mapping[str, Any]) -> Notification:
+    return Notification(*event_row(row), id=row["notification_id"])
+
+
+MOVED = " RETURNING notification_id"
+MOVE = f"""
+UPDATE {TRACKING} SET notification_id = %(position)s
+WHERE application_name = %(name)s AND notification_id = %(previous)s
+"""
+ADVANCE = MOVE + MOVED
+ADVANCE_FIRST = f"""
+INSERT INTO {TRACKING} (application_name, notification_id) VALUES (%(name)s, %(position)s)
+ON CONFLICT (application_name) DO NOTHING RETURNING notification_id
+"""
+NO_WAIT_FOR_THE_DISK = ", set_config('synchronous_commit', 'off', true)"
+"""What moves past events of no interest may be taken back by a crash of the database: they are passed again."""
+PASS, PASS_FIRST = ADVANCE + NO_WAIT_FOR_THE_DISK, ADVANCE_FIRST + NO_WAIT_FOR_THE_DISK

@@ -1,0 +1,47 @@
+"""Snapshots of long streams: written with a digest of what they say, and read only where that fits.
+
+Invariant: a snapshot saves time and never decides anything: one of another version, or that cannot be read, is left
+aside, and its stream is replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from oms_es.kernel import Decider
+from oms_es.store.recorder import Snapshot
+
+
+class Unreadable(Exception):  # noqa: N818 - an answer: the stream is replayed
+    """It is not what was written."""
+
+
+def taken(decider: Decider[Any], stream: str, version: int, state: Any) -> Snapshot:
+    assert decider.dump
+    content = to_json(decider.dump(state))
+    return Snapshot(stream, version, _topic(decider, stream, version, content), content)
+
+
+def is_of_this_version(deciders: Mapping[str, Decider[Any]], snapshot: Snapshot) -> bool:
+    """Others were written by another version of the program, and are replaced in time."""
+    decider = deciders.get(snapshot.stream.partition("-")[0])
+    return decider is not None and snapshot.topic.startswith(f"{decider.snapshot_topic}:")
+
+
+def state_in(decider: Decider[Any], snapshot: Snapshot) -> Any:
+    """Raises Unreadable."""
+    stream, version, topic, content = snapshot
+    if decider.restore is None or topic != _topic(decider, stream, version, content):
+        raise Unreadable(f"the snapshot of {stream} at {version} is not what was written")
+    try:
+        return decider.restore(from_json(content))
+    except Exception as error:
+        raise Unreadable(f"the snapshot of {stream} at {version} cannot be read: {type(error).__name__}") from error
+
+
+def _topic(decider: Decider[Any], stream: str, version: int, content: bytes) -> str:
+    return f"{decider.snapshot_topic}:{sha256(b'%s@%d ' % (stream.encode(), version) + content).hexdigest()}"

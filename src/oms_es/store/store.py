@@ -1,0 +1,310 @@
+"""The event store: a batch is a transaction.
+
+Invariant: every outcome is decided from the newest state of its stream, also the outcome "nothing"; all outcomes of a
+batch, its consumer's position and its dead letters are committed together or not at all.
+
+Decisions are made in memory before the append lock is taken. Under the lock the store asks which of the streams it
+looked at have grown meanwhile; only their commands are decided again, and then nothing can come between any more.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from logging import DEBUG
+from typing import Any
+
+import structlog
+from eventsourcing.persistence import InterfaceError, OperationalError
+from psycopg import OperationalError as PsycopgError
+from sqlalchemy.exc import OperationalError as SqlError
+
+from oms_es.kernel import Command, Decider, Event, Recorded, Refused
+from oms_es.store import snapshots
+from oms_es.store.clock import REAL, Timing
+from oms_es.store.codec import Cause, Codec
+from oms_es.store.dead_letters import DeadLetter
+from oms_es.store.recorder import Advance, EventRow, Recording, Snapshot
+
+STREAMS_CACHED_MAX = 50_000
+SNAPSHOT_EVERY_EVENTS = 2_000
+SNAPSHOT_BYTES_PER_EVENT = 100
+"""A snapshot of a large state waits for as many more events: snapshots cost a bounded share of the appends."""
+ATTEMPTS_MAX = 10
+"""How often a batch is tried while the database does not answer."""
+RETRY_SECONDS = 0.2
+
+OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PsycopgError, SqlError)
+"""What the three libraries raise while the database does not answer."""
+
+log = structlog.get_logger(__name__)
+Batch = Sequence[tuple[Cause, Sequence[Command]]]
+Addressed = tuple[Cause, str, Command]  # with the stream that decides it
+Cached = tuple[Any, int]  # a stream's state, and the version it has
+
+
+class Store:
+    """`clock` gives `recorded_at`; it is the store's only reading of the time."""
+
+    def __init__(
+        self,
+        deciders: Iterable[Decider[Any]],
+        events: Mapping[str, type[Event]],
+        recorder: Recording,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        streams_cached_max: int = STREAMS_CACHED_MAX,
+        timing: Timing = REAL,
+    ) -> None:
+        deciders = tuple(deciders)
+        self.deciders = {accepted: decider for decider in deciders for accepted in decider.accepts}
+        self.by_category = {decider.category: decider for decider in deciders}
+        self.codec = Codec(events)
+        self.recorder = recorder
+        self.clock = clock
+        self.streams_cached_max = streams_cached_max
+        self.timing = timing
+        self._cache: OrderedDict[str, Cached] = OrderedDict()
+        self._next_snapshots: dict[str, int] = {}  # the version at which a stream is due
+        self._known_end = -1  # the log's end when this store last looked
+        self._others = 0  # rises whenever somebody else is found to have appended
+        self._newest_at: dict[str, int] = {}  # of each cached stream: `_others` when its state was last the newest
+        self.came_to: Sequence[int] = ()
+        """How many events each command of the last batch came to."""
+
+    def execute(
+        self, batch: Batch, advance: Advance | None = None, dead_letters: Sequence[DeadLetter] = ()
+    ) -> list[Recorded]:
+        """Decide every command; append all outcomes, the position and the dead letters in one transaction.
+
+        Raises Refused if the domain says no to any of them, PositionLost if the position is no longer ours; then
+        nothing of the batch has happened.
+        """
+        addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
+        streams = dict.fromkeys(stream for _, stream, _ in addressed)
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            pending: list[Recorded] = []
+            doubted = self._doubted(dict.fromkeys(streams, 0))
+            try:
+                return self._execute(addressed, streams, advance, dead_letters, pending)
+            except Refused:
+                if attempt == ATTEMPTS_MAX or not (doubted or self._others_came()):
+                    raise
+            except (OperationalError, InterfaceError) as error:
+                if self._was_committed(pending, advance):
+                    return self._positioned(pending)
+                if attempt == ATTEMPTS_MAX:
+                    raise
+                log.warning("database does not answer, trying again", attempt=attempt, error=str(error))
+                self.timing.sleep(RETRY_SECONDS * attempt)
+        raise AssertionError("unreachable")
+
+    def state_of(self, stream: str) -> tuple[Any, int]:
+        """A stream's newest state and its version; 0 for a stream without events."""
+        self._forget([stream])
+        self._load([stream])
+        return self._cache[stream]
+
+    def preview(self, command: Command) -> tuple[Any, list[Event], Any]:
+        """What would happen: the state now, the events, and the state they would lead to. Raises Refused."""
+        before, _ = self.state_of(command.stream)
+        decider = self.deciders[type(command)]
+        after, events = before, []
+        for event in decider.decide(before, command):
+            after = decider.evolve(after, event)
+            events.append(event)
+        return before, events, after
+
+    def history(self, stream: str) -> list[Recorded]:
+        """Every event of a stream, in order, with its position in the log."""
+        return [self.codec.decode(row, row.id) for row in self.recorder.stream(stream)]
+
+    def _execute(
+        self,
+        batch: Sequence[Addressed],
+        streams: Iterable[str],
+        advance: Advance | None,
+        dead_letters: Sequence[DeadLetter],
+        pending: list[Recorded],
+    ) -> list[Recorded]:
+        recorded_at = self.clock()
+        try:
+            self._load(streams)
+            states = {stream: self._cached(stream) for stream in streams}
+            expected = {stream: version for stream, (_, version) in states.items()}
+            came_to = [0] * len(batch)
+            decided = self._decide(batch, states, recorded_at, came_to)
+            with self.recorder.writing() as curs:
+                if advance:
+                    self.recorder.advance(curs, advance)
+                end = self._look(self.recorder.end(curs))
+                if (doubted := self._doubted(expected)) and (stale := self.recorder.stale(curs, doubted)):
+                    decided = self._decide_again(batch, stale, states, decided, curs, came_to)
+                if dead_letters:
+                    self.recorder.bury(curs, dead_letters)
+                pending.extend(decided)
+                self.came_to = came_to
+                ids = self.recorder.append(curs, [self._stored(recorded) for recorded in decided]) if decided else []
+        except BaseException:
+            self._forget(streams)
+            raise
+        self._known_end = ids[-1] if ids else end
+        self._remember(states)
+        appended = [Recorded(position, *recorded[1:]) for recorded, position in zip(decided, ids, strict=True)]
+        if log.is_enabled_for(DEBUG):
+            _tell_of(appended)
+        return appended
+
+    def _look(self, end: int) -> int:
+        """Note whether somebody else has appended: every state that is cached may be older than that."""
+        if end != self._known_end:
+            self._known_end = end
+            self._others += 1
+        return end
+
+    def _others_came(self) -> bool:
+        """A refusal counts only if nobody else has written since its state was read."""
+        before = self._others
+        self._look(self.recorder.end())
+        return self._others != before
+
+    def _doubted(self, expected: Mapping[str, int]) -> dict[str, int]:
+        """Those whose cached state may have been overtaken, although nobody has written since this store looked."""
+        others, newest_at = self._others, self._newest_at
+        return {stream: version for stream, version in expected.items() if newest_at.get(stream, others) != others}
+
+    def _forget(self, streams: Iterable[str]) -> None:
+        for stream in streams:
+            self._cache.pop(stream, None)
+            self._newest_at.pop(stream, None)
+
+    def _decide(
+        self, batch: Sequence[Addressed], states: dict[str, Cached], recorded_at: datetime, came_to: list[int]
+    ) -> list[Recorded]:
+        """Fold every command of a known stream into `states`; what the others decide is not asked here."""
+        decided: list[Recorded] = []
+        envelop, deciders = self.codec.envelop, self.deciders
+        for number, (cause, stream, command) in enumerate(batch):
+            if stream not in states:
+                continue
+            decider = deciders[type(command)]
+            state, version = states[stream]
+            before = version
+            for event in decider.decide(state, command):
+                state, version = decider.evolve(state, event), version + 1
+                decided.append(envelop(stream, version, event, cause, recorded_at))
+            states[stream] = state, version
+            came_to[number] = version - before
+        return decided
+
+    def _decide_again(
+        self,
+        batch: Sequence[Addressed],
+        stale: Sequence[str],
+        states: dict[str, Cached],
+        decided: list[Recorded],
+        curs: Any,
+        came_to: list[int],
+    ) -> list[Recorded]:
+        """Under the append lock: what the stale streams decide anew replaces what they decided before."""
+        log.debug("streams had grown, deciding again", streams=len(stale))
+        fresh = self._caught_up({stream: self._cache.get(stream) for stream in stale}, curs)
+        kept = [recorded for recorded in decided if recorded.stream not in fresh]
+        again = self._decide(batch, fresh, self.clock(), came_to)
+        states.update(fresh)
+        return kept + again
+
+    def _load(self, streams: Iterable[str]) -> None:
+        missing = [stream for stream in streams if stream not in self._cache]
+        if missing:
+            self._cache.update(self._caught_up(dict.fromkeys(missing)))
+            self._newest_at.update(dict.fromkeys(missing, self._others))
+
+    def _caught_up(self, known: Mapping[str, Cached | None], curs: Any = None) -> dict[str, Cached]:
+        """Each stream's newest state, folded on from what is cached, or its snapshot, or the beginning."""
+        deciders = {stream: self.by_category[stream.partition("-")[0]] for stream in known}
+        restored = self._from_snapshots([s for s, cached in known.items() if not cached and deciders[s].restore])
+        states = {
+            stream: cached or restored.get(stream) or (deciders[stream].initial, 0) for stream, cached in known.items()
+        }
+        after = {stream: version for stream, (_, version) in states.items()}
+        for row in self.recorder.tails(after, curs):
+            stream = str(row.originator_id)
+            state = deciders[stream].evolve(states[stream][0], self.codec.decode(row).event)
+            states[stream] = state, row.originator_version
+        return states
+
+    def _from_snapshots(self, streams: Sequence[str]) -> dict[str, Cached]:
+        restored: dict[str, Cached] = {}
+        for snapshot in self.recorder.snapshots(streams) if streams else ():
+            decider = self.by_category[snapshot.stream.partition("-")[0]]
+            if snapshots.is_of_this_version(self.by_category, snapshot):
+                try:
+                    restored[snapshot.stream] = snapshots.state_in(decider, snapshot), snapshot.version
+                except snapshots.Unreadable as why:
+                    log.warning("snapshot left aside, replaying the stream", stream=snapshot.stream, why=str(why))
+                else:
+                    self._next_snapshots[snapshot.stream] = _next_snapshot(snapshot)
+        return restored
+
+    def _cached(self, stream: str) -> Cached:
+        self._cache.move_to_end(stream)
+        return self._cache[stream]
+
+    def _remember(self, states: Mapping[str, Cached]) -> None:
+        self._cache.update(states)
+        self._newest_at.update(dict.fromkeys(states, self._others))
+        for stream, (state, version) in states.items():
+            if version >= SNAPSHOT_EVERY_EVENTS:
+                self._keep_snapshot(stream, state, version)
+        while len(self._cache) > self.streams_cached_max:
+            stream, _ = self._cache.popitem(last=False)
+            self._newest_at.pop(stream, None)
+
+    def _keep_snapshot(self, stream: str, state: Any, version: int) -> None:
+        decider = self.by_category[stream.partition("-")[0]]
+        if decider.dump is None or version < self._next_snapshots.get(stream, 0):
+            return
+        snapshot = snapshots.taken(decider, stream, version, state)
+        with suppress(*OUTAGES):  # a snapshot only saves time; the next one will do
+            self.recorder.keep_snapshot(snapshot)
+        self._next_snapshots[stream] = _next_snapshot(snapshot)
+
+    def _stored(self, recorded: Recorded) -> EventRow:
+        return EventRow(recorded.stream, recorded.version, type(recorded.event).__name__, self.codec.encode(recorded))
+
+    def _was_committed(self, pending: Sequence[Recorded], advance: Advance | None) -> bool:
+        """A connection that broke during COMMIT leaves it open whether the batch is stored: look it up."""
+        try:
+            if pending:
+                return self.recorder.stored(pending[0].stream, pending[0].version) == self._stored(pending[0])
+            return advance is not None and self.recorder.position(advance.name) == advance.position
+        except (OperationalError, InterfaceError):
+            return False
+
+    def _positioned(self, pending: Sequence[Recorded]) -> list[Recorded]:
+        """The pending events as the log has them, with their positions."""
+        wanted = {recorded.event_id for recorded in pending}
+        histories = (self.history(stream) for stream in dict.fromkeys(recorded.stream for recorded in pending))
+        found = [recorded for history in histories for recorded in history if recorded.event_id in wanted]
+        return sorted(found, key=lambda recorded: recorded.position)
+
+
+def _tell_of(appended: Iterable[Recorded]) -> None:
+    """One line per event, for whoever follows a fault: what came of what, and by whom."""
+    for recorded in appended:
+        log.debug(
+            "recorded",
+            fact=type(recorded.event).__name__,
+            event_id=str(recorded.event_id),
+            caused_by=recorded.caused_by and str(recorded.caused_by),
+            stream=recorded.stream,
+            version=recorded.version,
+            position=recorded.position,
+            consumer=recorded.actor,
+        )
+
+
+def _next_snapshot(snapshot: Snapshot) -> int:
+    return snapshot.version + max(SNAPSHOT_EVERY_EVENTS, len(snapshot.state) // SNAPSHOT_BYTES_PER_EVENT)

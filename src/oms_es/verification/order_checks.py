@@ -1,0 +1,406 @@
+"""A second bookkeeping of what orders cost and what came back of them, from the bare amounts of their events.
+
+It shares no code with the engine. Of parcels that were told without their shares of the total, nothing is asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from oms_es.kernel import Event, Recorded
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.returns import rma as r
+from oms_es.verification.check import Check, at
+
+CAPTURER = "payment_capturer"
+"""Who takes what a parcel is charged; what a person takes by hand is theirs to answer for."""
+
+Units = Counter[tuple[str, str]]
+"""By line and SKU: those of a bundle by component."""
+
+
+class OrderBook:
+    """Of one order."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, tuple[str, int]] = {}  # SKU and units
+        self.bundles: dict[str, dict[str, int]] = {}
+        self.total = 0
+        self.credit = 0  # that it was sent with, as an exchange
+        self.credit_back = 0  # of that, what it did not use or gives back
+        self.exchange_of: str | None = None
+        self.credited = 0  # what pays for exchanges
+        self.not_charged = 0  # credit of an exchange, and what was written off by hand
+        self.plans: dict[str, o.ShipmentPlan] = {}
+        self.charges: dict[str, dict[str, int]] = {}  # by parcel and payment
+        self.gone: set[str] = set()
+        self.replanned: int | None = None  # what of a stopped parcel is still wanted
+        self.back: Units = Counter()
+        self.asked_back: dict[str, Counter[str]] = {}  # by return and line
+        self.ended: Counter[str] = Counter()
+        self.given: Counter[tuple[str, str]] = Counter()  # refunded or credited, by kind and line
+        self.given_units: Counter[str] = Counter()
+        self.parts: dict[tuple[str, str], o.RefundPart] = {}  # by refund and payment
+
+    def units(self, lines: Mapping[str, int]) -> Units:
+        found: Units = Counter()
+        for line_id, quantity in lines.items():
+            sku = self.lines.get(line_id, (line_id, 0))[0]
+            for component, each in self.bundles.get(sku, {sku: 1}).items():
+                found[line_id, component] += quantity * each
+        return found
+
+    def shipped(self) -> Units:
+        return _units_of(share for key in self.gone for share in self.plans[key].lines)
+
+    def paid_for(self) -> Counter[tuple[str, str]]:
+        paid: Counter[tuple[str, str]] = Counter()
+        for plan in (self.plans[key] for key in self.gone):
+            paid["shipping", ""] += plan.shipping_minor
+            for share in plan.lines:
+                paid["line", share.line_id] += share.amount_minor
+        return paid
+
+
+class RmaBook:
+    """Of one return, in units by line."""
+
+    def __init__(self, opened: r.RmaOpened) -> None:
+        self.expected = _by_line(opened.lines)
+        self.received: Counter[str] = Counter()
+        self.inspected: Counter[str] = Counter()
+        self.accepted: Counter[str] = Counter()
+        self.credited: Counter[str] = Counter()
+
+
+class OrderBooks:
+    def __init__(self) -> None:
+        self.orders: dict[str, OrderBook] = defaultdict(OrderBook)
+        self.rmas: dict[str, RmaBook] = {}
+        self.taking: dict[str, dict[str, int]] = defaultdict(dict)  # in flight, by payment and capture
+        self.giving: dict[tuple[str, str], int] = {}  # by payment and refund
+        self.shared = Check("shares conserved: lines and shipping of the parcels = what they are charged = the total")
+        self.given = Check("refunds conserved: their parts sum to them, and are no more than what was paid for each")
+        self.grants: dict[str | None, int] = {}  # by the return, or the loss, that an exchange is for
+        self.granted = Check(
+            "exchanges: each was granted, and its credit is used or goes back to those who paid for it"
+        )
+        self.returned = Check("returns conserved: credited <= accepted <= received <= asked back <= shipped, by line")
+        self._told: Mapping[type[Event], Callable[[Recorded, Any], None]] = {
+            o.OrderPlaced: self._placed,
+            o.OrderBundlesExploded: self._bundled,
+            o.OrderJoined: self._bundled,
+            o.OrderAmended: self._changed,
+            o.OrderFulfilledElsewhere: self._changed,
+            o.OrderLinesCancelled: self._changed,
+            o.OrderSplit: self._changed,
+            o.OrderOverridden: self._overridden,
+            o.OrderReleased: self._released,
+            o.OrderShipmentPlanned: self._planned,
+            o.OrderShipmentCancelled: self._stopped,
+            o.OrderShipmentDispatched: self._left,
+            o.OrderShipmentDelivered: self._left,
+            o.OrderShipmentReturned: self._came_back,
+            o.OrderShipmentLost: self._lost,
+            p.PaymentCaptureRequested: self._taking,
+            p.PaymentDepositApplied: self._taking,
+            p.PaymentCaptureShort: self._taking_less,
+            p.PaymentCaptured: self._taken,
+            p.PaymentCaptureFailed: self._not_taken,
+            p.PaymentReauthorizationRequested: self._not_taken,
+            o.OrderRefundRequested: self._refund,
+            o.OrderCreditLeft: self._credit_left,
+            x.OrderExchangeCredited: self._credit,
+            p.PaymentRefundRequested: self._giving,
+            p.PaymentRefundShort: self._giving_less,
+            p.PaymentRefunded: self._gave,
+            x.OrderReturnRequested: self._return,
+            x.OrderReturnEnded: self._return_ended,
+            r.RmaOpened: self._rma_opened,
+            r.RmaReceived: self._rma,
+            r.RmaInspected: self._rma,
+            r.RmaCreditDue: self._rma,
+        }
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.shared, self.given, self.returned, self.granted
+
+    def told(self, recorded: Recorded) -> None:
+        if tell := self._told.get(type(recorded.event)):
+            tell(recorded, recorded.event)
+
+    def _placed(self, recorded: Recorded, event: o.OrderPlaced) -> None:
+        book = self.orders[event.order_id]
+        book.lines = {line.line_id: (line.sku, line.quantity) for line in event.lines}
+        goods = sum(line.quantity * line.unit_price_minor for line in event.lines)
+        book.total = goods + event.shipping_minor + event.tax_minor - event.discount_minor
+        book.not_charged = book.credit = event.credit_minor
+        book.exchange_of = event.exchange_of
+        if event.kind == "exchange":
+            granted = self.grants.get(event.exchange_of)
+            self._expect(
+                self.granted, recorded, granted == book.credit, f"a credit of {book.credit}, granted was {granted}"
+            )
+
+    def _bundled(self, _: Recorded, event: o.OrderBundlesExploded | o.OrderJoined) -> None:
+        self.orders[event.order_id].bundles.update(event.bundles)
+
+    def _changed(self, _: Recorded, event: Any) -> None:
+        book = self.orders[event.order_id]
+        book.total = event.total_minor
+        if event.lines is not None:
+            book.lines = {line.line_id: (line.sku, line.quantity) for line in event.lines}
+        if book.replanned is not None:
+            book.replanned += event.more_minor
+
+    def _overridden(self, _: Recorded, event: o.OrderOverridden) -> None:
+        self.orders[event.order_id].not_charged += event.written_off_minor
+
+    def _released(self, recorded: Recorded, event: o.OrderReleased) -> None:
+        book = self.orders[event.order_id]
+        for plan in event.shipments:
+            self._planned_parcel(recorded, book, plan, event.payment_id)
+        if not all(plan.lines for plan in event.shipments):
+            return
+        worth = sum(_worth(plan) for plan in event.shipments)
+        self._expect(self.shared, recorded, worth == book.total, f"shares sum to {worth}, the total is {book.total}")
+        charged = sum(sum(book.charges[plan.shipment_id].values()) for plan in event.shipments)
+        due = max(book.total - book.not_charged, 0)
+        self._expect(self.shared, recorded, charged == due, f"{charged} is charged, {due} is due of {book.total}")
+        shared = _units_of(share for plan in event.shipments for share in plan.lines)
+        ordered = book.units({line: quantity for line, (_, quantity) in book.lines.items()})
+        self._expect(self.shared, recorded, shared == ordered, f"shares of {dict(shared)}, ordered {dict(ordered)}")
+
+    def _planned(self, recorded: Recorded, event: o.OrderShipmentPlanned) -> None:
+        book = self.orders[event.order_id]
+        self._planned_parcel(recorded, book, event.plan, event.payment_id)
+        if event.plan.lines:
+            worth, left = _worth(event.plan), book.replanned
+            self._expect(self.shared, recorded, worth == left, f"shares sum to {worth}, {left} was left of the parcel")
+        book.replanned = None
+
+    def _planned_parcel(self, recorded: Recorded, book: OrderBook, plan: o.ShipmentPlan, payment_id: str) -> None:
+        book.plans[plan.shipment_id] = plan
+        charges = {charge.payment_id: charge.amount_minor for charge in plan.charges}
+        book.charges[plan.shipment_id] = charges or ({payment_id: plan.amount_minor} if plan.amount_minor else {})
+        if plan.lines:
+            inside = Counter[str]()
+            for item in plan.items:
+                inside[item.sku] += item.quantity
+            for share in plan.lines:
+                inside[share.sku] -= share.quantity
+            self._expect(
+                self.shared, recorded, not any(inside.values()), f"{plan.shipment_id}: {dict(inside)} without a share"
+            )
+
+    def _stopped(self, _: Recorded, event: o.OrderShipmentCancelled) -> None:
+        book = self.orders[event.order_id]
+        plan = book.plans.get(event.shipment_id)
+        if plan and not event.released:
+            book.replanned = _worth(plan)
+
+    def _left(self, _: Recorded, event: o.OrderShipmentDispatched | o.OrderShipmentDelivered) -> None:
+        book = self.orders[event.order_id]
+        if event.shipment_id in book.plans:
+            book.gone.add(event.shipment_id)
+
+    def _came_back(self, recorded: Recorded, event: o.OrderShipmentReturned) -> None:
+        self._undelivered(recorded, event, left=event.complete, became="came back")
+
+    def _lost(self, recorded: Recorded, event: o.OrderShipmentLost) -> None:
+        self._undelivered(recorded, event, left=True, became="were lost")
+
+    def _undelivered(
+        self, recorded: Recorded, event: o.OrderShipmentReturned | o.OrderShipmentLost, *, left: bool, became: str
+    ) -> None:
+        """`left`: it says of itself that the parcel had left."""
+        book = self.orders[event.order_id]
+        plan = book.plans.get(event.shipment_id)
+        if plan and left:
+            book.gone.add(event.shipment_id)
+        units, shipped = _units_of(event.lines), _units_of(plan.lines) if plan else Counter()
+        book.back.update(units)
+        self._expect(self.returned, recorded, units <= shipped, f"{dict(units)} {became} of {dict(shipped)}")
+
+    def _taking(self, recorded: Recorded, event: p.PaymentCaptureRequested | p.PaymentDepositApplied) -> None:
+        """A deposit may have been given back in part before its parcel left."""
+        if isinstance(event, p.PaymentCaptureRequested):
+            self.taking[event.payment_id][event.capture_id] = event.amount_minor
+        charges = self.orders[event.order_id].charges.get(event.capture_id)
+        if charges is not None and recorded.actor == CAPTURER:
+            n, due = event.amount_minor, charges.get(event.payment_id, 0)
+            holds = n == due or (n < due and isinstance(event, p.PaymentDepositApplied))
+            self._expect(self.shared, recorded, holds, f"{n} is taken, the parcel is charged {due}")
+
+    def _taken(self, recorded: Recorded, event: p.PaymentCaptured) -> None:
+        if not event.asked:
+            return  # at the provider: the payment's own book asks whether so much was held
+        n, asked = event.amount_minor, self.taking[event.payment_id].pop(event.capture_id, None)
+        self._expect(self.shared, recorded, n == asked, f"{n} was taken, {asked} was asked for")
+
+    def _taking_less(self, recorded: Recorded, event: p.PaymentCaptureShort) -> None:
+        asked = self.taking[event.payment_id].get(event.capture_id, 0)
+        left = asked - event.amount_minor
+        self._expect(self.shared, recorded, left > 0, f"{event.amount_minor} less is taken of {asked}")
+        self.taking[event.payment_id][event.capture_id] = left
+
+    def _not_taken(self, _: Recorded, event: p.PaymentCaptureFailed | p.PaymentReauthorizationRequested) -> None:
+        self.taking[event.payment_id].pop(event.capture_id, None)
+
+    def _refund(self, recorded: Recorded, event: o.OrderRefundRequested) -> None:
+        book = self.orders[event.order_id]
+        n, parts = event.amount_minor, sum(part.amount_minor for part in event.parts)
+        if event.credit:
+            parts += event.credit.amount_minor
+            book.credit_back += event.credit.amount_minor
+            self._expect_within_credit(recorded, book)
+        self._expect(self.given, recorded, n == parts, f"parts sum to {parts}, the refund is {n}")
+        for part in event.parts:
+            book.parts[event.refund_id, part.payment_id] = part
+            self._expect_sum(recorded, part.payment_id, part)
+        allocations = [allocation for part in event.parts for allocation in part.allocations]
+        allocations += event.credit.allocations if event.credit else ()
+        book.credited -= sum(allocation.amount_minor for allocation in allocations if allocation.kind == "credit")
+        self._expect(self.granted, recorded, book.credited >= 0, f"{-book.credited} more than was credited goes back")
+        self._count(recorded, book, allocations, event.refunded_units)
+
+    def _credit(self, recorded: Recorded, event: x.OrderExchangeCredited) -> None:
+        book, credit = self.orders[event.order_id], event.content.credit_minor
+        book.credited += credit
+        worth = sum(allocation.amount_minor for allocation in event.allocations)
+        self._expect(self.granted, recorded, credit == worth, f"{credit} is granted for goods worth {worth}")
+        self.grants[event.content.exchange_of] = credit
+        self._count(recorded, book, event.allocations, event.credited_units)
+
+    def _credit_left(self, recorded: Recorded, event: o.OrderCreditLeft) -> None:
+        book = self.orders[event.order_id]
+        if book.exchange_of == event.exchange_of:
+            book.credit_back += event.amount_minor
+            self._expect_within_credit(recorded, book)
+
+    def _expect_within_credit(self, recorded: Recorded, book: OrderBook) -> None:
+        within = book.credit_back <= book.credit
+        self._expect(self.granted, recorded, within, f"{book.credit_back} goes back of a credit of {book.credit}")
+
+    def _count(
+        self,
+        recorded: Recorded,
+        book: OrderBook,
+        allocations: Iterable[p.RefundAllocation],
+        units: Mapping[str, int],
+    ) -> None:
+        for allocation in allocations:
+            book.given[allocation.kind, allocation.line_id] += allocation.amount_minor
+        paid = book.paid_for()
+        for (kind, line_id), given in book.given.items():
+            if kind in ("line", "shipping"):
+                limit = paid[kind, line_id]
+                self._expect(
+                    self.given, recorded, given <= limit, f"{given} given back of {limit} for {kind} {line_id}".rstrip()
+                )
+        book.given_units.update(units)
+        given_units, shipped = book.units(book.given_units), book.shipped()
+        self._expect(
+            self.given, recorded, given_units <= shipped, f"units {dict(given_units)} given back of {dict(shipped)}"
+        )
+
+    def _giving(self, recorded: Recorded, event: p.PaymentRefundRequested) -> None:
+        n = event.amount_minor
+        self.giving[event.payment_id, event.refund_id] = n
+        if event.allocations:
+            self._expect_sum(recorded, event.payment_id, event)
+        if part := self.orders[event.order_id].parts.get((event.refund_id, event.payment_id)):
+            same = (n, event.allocations) == (part.amount_minor, part.allocations)
+            self._expect(self.given, recorded, same, f"{n} is given back, its order says {part.amount_minor}")
+
+    def _giving_less(self, recorded: Recorded, event: p.PaymentRefundShort) -> None:
+        key = event.payment_id, event.refund_id
+        left = self.giving.get(key, 0) - event.amount_minor
+        self._expect(self.given, recorded, left > 0, f"{event.amount_minor} less is given back, {left} is left")
+        self.giving[key] = left
+
+    def _gave(self, recorded: Recorded, event: p.PaymentRefunded) -> None:
+        if not event.asked:
+            return
+        n, asked = event.amount_minor, self.giving.get((event.payment_id, event.refund_id))
+        self._expect(self.given, recorded, n == asked, f"{n} was given back, {asked} was asked for")
+
+    def _expect_sum(self, recorded: Recorded, payment_id: str, part: o.RefundPart | p.PaymentRefundRequested) -> None:
+        n, parts = part.amount_minor, sum(allocation.amount_minor for allocation in part.allocations)
+        self._expect(self.given, recorded, n == parts, f"parts sum to {parts}, {payment_id} gives back {n}")
+
+    def _return(self, recorded: Recorded, event: x.OrderReturnRequested) -> None:
+        book = self.orders[event.order_id]
+        book.asked_back[event.rma_id] = _by_line(event.lines)
+        asked = sum(book.asked_back.values(), Counter[str]())
+        asked.subtract(book.ended)
+        back, shipped = book.units(asked), book.shipped()
+        back.update(book.back)
+        self._expect(self.returned, recorded, back <= shipped, f"{dict(back)} asked back of {dict(shipped)} shipped")
+
+    def _return_ended(self, recorded: Recorded, event: x.OrderReturnEnded) -> None:
+        book = self.orders[event.order_id]
+        ended, asked = _by_line(event.lines), book.asked_back.get(event.rma_id, Counter())
+        self._expect(self.returned, recorded, ended <= asked, f"{dict(ended)} did not come of {dict(asked)} asked back")
+        book.ended.update(ended)
+
+    def _rma_opened(self, recorded: Recorded, event: r.RmaOpened) -> None:
+        book = self.rmas[event.rma_id] = RmaBook(event)
+        asked = self.orders[event.order_id].asked_back.get(event.rma_id)
+        if asked is not None:
+            self._expect(
+                self.returned,
+                recorded,
+                asked == book.expected,
+                f"{dict(book.expected)} expected, {dict(asked)} asked back",
+            )
+
+    def _rma(self, recorded: Recorded, event: Any) -> None:
+        book = self.rmas.get(event.rma_id)
+        if book is None:
+            self._expect(self.returned, recorded, False, "there is no such return")
+            return
+        match event:
+            case r.RmaReceived():
+                book.received.update(_by_line(event.lines))
+                self._expect_within(recorded, book.received, "received", book.expected, "asked back")
+            case r.RmaInspected():
+                book.inspected.update(_by_line(event.lines))
+                book.accepted.update(_by_line(line for line in event.lines if line.credited))
+                self._expect_within(recorded, book.inspected, "inspected", book.received, "received")
+            case r.RmaCreditDue(resolution=resolution):
+                book.credited.update(_by_line(event.lines))
+                limit, word = (book.expected, "kept") if resolution == "refund_only" else (book.accepted, "accepted")
+                self._expect_within(recorded, book.credited, "credited", limit, word)
+
+    def _expect_within(
+        self, recorded: Recorded, units: Counter[str], what: str, limit: Counter[str], of_what: str
+    ) -> None:
+        self._expect(self.returned, recorded, units <= limit, f"{dict(units)} {what} of {dict(limit)} {of_what}")
+
+    @staticmethod
+    def _expect(check: Check, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check
+        check.expect(holds, lambda: f"{at(recorded)}: {found}")
+
+
+def _worth(plan: o.ShipmentPlan) -> int:
+    return sum(share.amount_minor for share in plan.lines) + plan.shipping_minor
+
+
+def _units_of(shares: Iterable[o.LineShare]) -> Units:
+    units: Units = Counter()
+    for share in shares:
+        units[share.line_id, share.sku] += share.quantity
+    return units
+
+
+def _by_line(lines: Iterable[o.LineUnits] | Iterable[r.ReturnLine]) -> Counter[str]:
+    units: Counter[str] = Counter()
+    for line in lines:
+        units[line.line_id] += line.quantity
+    return units

@@ -1,0 +1,119 @@
+"""What a reader wants to do and may not: put aside for a person, while the rest goes on, and followed up later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from oms_es.app import Engine, migrate
+from oms_es.cli.dead_letters import replayed
+from oms_es.cli.main import verified
+from oms_es.kernel import Command, Consumer, Refused
+from oms_es.processing import aside
+from oms_es.schemas.catalog.location import LocationOpened, OpenLocation
+from oms_es.schemas.stock import ReceiveStock
+from oms_es.store.dead_letters import Buried, listed
+
+OPENED = 9
+CULPRIT = "place-5"
+
+
+def the_reader(*, repaired: list[bool], refuses: type[Exception]) -> Consumer:
+    """Receives one unit wherever a location opens; until it is repaired it may not at one of them."""
+    reader = Consumer("stocker", emits=(ReceiveStock,))
+
+    @reader.on(LocationOpened)
+    def receive(event: LocationOpened) -> Sequence[Command]:
+        wrong = event.location == CULPRIT and not repaired
+        if wrong and refuses is Refused:
+            raise Refused("no_room", "there is no room")
+        if wrong and refuses is AssertionError:
+            raise AssertionError("a broken promise")
+        receipt_id = "x" * 129 if wrong else event.location
+        return (ReceiveStock(sku="TEA", location=event.location, receipt_id=receipt_id, quantity=1),)
+
+    return reader
+
+
+def letters(engine: Engine) -> list[Buried]:
+    with engine.recorder.datastore.cursor() as curs:
+        return listed(curs)
+
+
+def rows(database_url: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+@pytest.mark.parametrize(("refuses", "reason"), [(ValueError, aside.INVALID), (Refused, "no_room")])
+def test_what_a_consumer_may_not_ask_is_put_aside_and_followed_up_when_it_is_replayed(
+    database_url: str, refuses: type[Exception], reason: str
+) -> None:
+    migrate(database_url)
+    repaired: list[bool] = []
+    reader = the_reader(repaired=repaired, refuses=refuses)
+    with Engine(database_url, consumers=(reader,)) as engine:
+        engine.tell("test", [OpenLocation(location=f"place-{n}", country="DE") for n in range(OPENED)])
+        engine.settle()
+        assert len(rows(database_url, "SELECT 1 FROM stock_levels")) == OPENED - 1
+        assert engine.recorder.position("stocker") == engine.last_position()
+        (letter,) = letters(engine)
+        assert (letter.source, letter.dialect, letter.reason) == ("stocker", aside.DIALECT, reason)
+        assert aside.read(letter.payload).fact == "LocationOpened"
+        ((kind, detail),) = rows(database_url, "SELECT kind, detail FROM open_exceptions")
+        assert kind == "put_aside"
+        assert "stocker could not follow up LocationOpened at position 6" in str(detail)
+        assert "xxx" not in str(detail)
+
+        assert replayed(engine, letter).startswith(reason)
+        repaired.append(True)
+        for _ in range(2):
+            assert replayed(engine, letter) == ""
+        engine.settle()
+        assert len(rows(database_url, "SELECT 1 FROM stock_levels")) == OPENED
+        assert (letters(engine), rows(database_url, "SELECT 1 FROM open_exceptions")) == ([], [])
+    assert verified(database_url).passed
+
+
+def test_a_broken_promise_of_our_own_code_still_stops_its_reader(database_url: str) -> None:
+    migrate(database_url)
+    with Engine(database_url, consumers=(the_reader(repaired=[], refuses=AssertionError),)) as engine:
+        engine.tell("test", [OpenLocation(location=f"place-{n}", country="DE") for n in range(OPENED)])
+        with pytest.raises(Exception, match="a broken promise"):
+            engine.settle()
+        assert engine.recorder.position("stocker") == 5
+        assert letters(engine) == []
+
+
+def test_what_is_due_and_refused_is_buried_once_and_the_rest_is_given(database_url: str) -> None:
+    """A row stays due for as long as it is there."""
+    migrate(database_url)
+    given: list[Command] = [
+        ReceiveStock(sku="TEA", location=location, receipt_id="1", quantity=1) for location in ("a", "refused", "b")
+    ]
+
+    def due(_: datetime, limit: int) -> Sequence[Command]:
+        return given[:limit]
+
+    with Engine(database_url, consumers=(), clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)) as engine:
+        decide = engine.store.deciders[ReceiveStock].decide
+
+        def refusing(state: object, command: ReceiveStock) -> object:
+            if command.location == "refused":
+                raise Refused("no_room", "there is no room")
+            return decide(state, command)
+
+        engine.store.deciders[ReceiveStock] = engine.store.deciders[ReceiveStock].__class__(
+            **{**vars(engine.store.deciders[ReceiveStock]), "decide": refusing}
+        )
+        ticker = engine.ticker(engine.log)
+        ticker.due = due
+        for _ in range(2):
+            ticker._looked = -1e9
+            ticker.step()
+        (letter,) = letters(engine)
+        assert (letter.source, letter.reason, letter.arrivals) == ("ticker", "no_room", 1)
+        assert engine.last_position() == 2

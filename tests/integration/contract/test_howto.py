@@ -1,0 +1,264 @@
+"""What the how-to pages say is what is run here: their code, their properties, their settings."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from ruamel.yaml import YAML
+
+from conftest import PARTITIONS, broker
+from oms_es.app import migrate
+from oms_es.app.workers import Workers
+from oms_es.channels import canonical
+from oms_es.cli import main as cli
+from oms_es.cli import topics as cli_topics
+from oms_es.demo.workload import Workload
+from oms_es.exit_codes import Code
+from oms_es.kafka.client import (
+    Config,
+    KafkaUnavailable,
+    Outgoing,
+    Place,
+    Publisher,
+    Topic,
+    connection,
+    create_topics,
+    partition_of,
+)
+from oms_es.kafka.dev_broker import Broker
+from oms_es.kafka.membership import Group
+from oms_es.kernel import Command
+from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.topics import ORDER_STATUS
+from oms_es.settings import Settings
+from oms_es.store.outbox import CHANGES
+from oms_es.store.recorder import EVENTS as LOG
+from oms_es.store.schema import READ_MODELS, SCHEMA
+from pages import HOWTO, blocks
+from repository import ROOT
+
+ALONE = """
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+"""What a broker without others needs besides."""
+
+
+PATIENCE_MS = 3_000
+
+
+def orders(count: int) -> list[Command]:
+    return [command for command in Workload(5, count).commands() if isinstance(command, PlaceOrder)]
+
+
+def told(workers: Workers, url: str) -> dict[str, Any]:
+    """The read model, once the relay has told all of it."""
+    for _ in range(3_000):
+        turned = workers.loop.turn()
+        if not turned and workers.coverage.position(["order_status"]) == workers.last_position():
+            break
+        workers.bell.wait(0.01)
+    with psycopg.connect(url) as connection:
+        assert connection.execute(f"SELECT count(*) FROM {CHANGES}".encode()).fetchone() == (0,)
+        rows = connection.execute("SELECT order_id, to_json(t) FROM order_status AS t").fetchall()
+    return {order_id: instants(row) for order_id, row in rows}
+
+
+def instants(row: dict[str, Any]) -> dict[str, Any]:
+    """One instant is written in two ways: PostgreSQL's and RFC 3339 in UTC."""
+    return {
+        name: datetime.fromisoformat(value) if value and name.endswith("_at") else value for name, value in row.items()
+    }
+
+
+def read_until(changes: Iterator[tuple[str, Any]], state: dict[str, Any], wanted: dict[str, Any]) -> None:
+    while state != wanted:
+        key, value = next(changes)
+        if value is None:
+            del state[key]
+        else:
+            state[key] = instants(value)
+
+
+def test_the_subscriber_of_the_page_sees_what_is_and_then_what_changes(database_url: str, kafka: Config) -> None:
+    migrate(database_url)
+    (code,) = blocks("subscribe-to-status.md", "python")
+    page: dict[str, Any] = {"__name__": "page"}
+    exec(compile(code, "subscribe-to-status.md", "exec"), page)
+    subscribe: Callable[[list[str]], Iterator[tuple[str, Any]]] = page["changes"]
+    with Workers(database_url, kafka, ["order_status"], relaying=True) as workers:
+        first, *others = orders(20)
+        workers.tell("test", [first])
+        told(workers, database_url)
+        workers.tell("test", others)
+        here = told(workers, database_url)
+        assert len(here) > 15
+        changes = subscribe(kafka["bootstrap_servers"])
+        state: dict[str, Any] = {}
+        read_until(changes, state, here)
+        workers.tell("test", [order for order in orders(25) if order.stream[len("order-") :] not in here])
+        later = told(workers, database_url)
+        assert len(later) > len(here)
+        read_until(changes, state, later)
+        gone = next(iter(later)).encode()
+        place = Place(ORDER_STATUS, partition_of(gone, PARTITIONS))
+        workers.relay.publisher.publish([Outgoing(place, gone, None, [])])  # type: ignore[union-attr] # it relays
+        read_until(changes, state, {key: row for key, row in later.items() if key != gone.decode()})
+        changes.close()  # type: ignore[attr-defined] # a generator
+
+
+def test_what_the_sender_of_the_page_sends_is_taken_once_however_often_it_is_sent(
+    database_url: str, kafka: Config
+) -> None:
+    migrate(database_url)
+    (code,), (example, *later) = blocks("send-orders.md", "python"), blocks("send-orders.md", "json")
+    page: dict[str, Any] = {"__name__": "page"}
+    exec(compile(code, "send-orders.md", "exec"), page)
+    order = json.loads(example)
+    with Workers(database_url, kafka, ["channel_orders"]) as workers:
+        page["send"](kafka["bootstrap_servers"], [order, order])
+        page["send"](kafka["bootstrap_servers"], [order, {**order, "shipping_minor": 0}])
+        page["send"](kafka["bootstrap_servers"], [json.loads(message) for message in later])
+        while workers.last_position() < 2 + len(later):
+            workers.loop.turn()
+            workers.bell.wait(0.01)
+        history = workers.store.history(canonical.parse(json.dumps(order)).stream)
+    assert [type(recorded.event).__name__ for recorded in history] == [
+        "OrderPlaced",
+        "DuplicateConflictFound",
+        "OrderAmended",
+        "OrderCancelled",
+    ]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made as the page says, for this machine."""
+    directory = tmp_path_factory.mktemp("tls")
+    making = blocks("secure-kafka.md", "bash")[0]
+    making = making.replace("DNS:kafka.example.com", "IP:127.0.0.1").replace("kafka.example.com", "127.0.0.1")
+    subprocess.run(["bash", "-euc", making], cwd=directory, check=True, capture_output=True)
+    return directory
+
+
+def here(text: str, certificates: Path) -> str:
+    """With this machine's names and paths for the page's."""
+    return text.replace("kafka.example.com", "127.0.0.1").replace("/etc/kafka/tls", str(certificates))
+
+
+@pytest.fixture(scope="module")
+def secured(certificates: Path) -> Iterator[Broker]:
+    """The broker of the page."""
+    (properties,) = blocks("secure-kafka.md", "properties")
+    properties = here(properties, certificates).replace(":9093", ":{controller}").replace(":9094", ":{port}")
+    properties = properties.replace("/var/lib/kafka/data", "{data}") + ALONE
+    logins = re.findall(r"--add-scram '([^']+)'", blocks("secure-kafka.md", "bash")[1])
+    login = {
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "broker",
+        "sasl_plain_password": "broker-secret",
+        "ssl_cafile": str(certificates / "ca.pem"),
+    }
+    with broker(properties=properties, logins=logins, security=login) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(secured: Broker, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The settings of the page."""
+    exports = here(blocks("secure-kafka.md", "bash")[2], certificates).replace(":9094", f":{secured.port}")
+    for name, value in re.findall(r"^export (\w+)=(.*)$", exports, re.MULTILINE):
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_on_the_secured_broker_of_the_page_topics_are_made_and_messages_come_and_go(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["topics", "--partitions", "2"]) == Code.OK
+    assert ORDER_STATUS in capsys.readouterr().err
+    config = cli_topics.kafka_of(Settings())
+    publisher, group = Publisher(config), Group(config, "reader", [ORDER_STATUS])
+    publisher.publish([Outgoing(Place(ORDER_STATUS, 1), b"key", b"value", [])])
+    publisher.close()
+    found: list[bytes | None] = []
+    while not found:
+        found = [message.value for messages in group.poll(1.0).values() for message in messages]
+    group.close()
+    assert found == [b"value"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OMS_KAFKA_SASL_PASSWORD", "another"),
+        ("OMS_KAFKA_SASL_USERNAME", "nobody"),
+        ("OMS_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"),
+        ("OMS_KAFKA_SSL_CAFILE", ""),
+    ],
+)
+def test_who_may_not_come_in_is_told_so(environment: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    environment.setenv(variable, value)
+    config = {**cli_topics.kafka_of(Settings()), "bootstrap_timeout_ms": PATIENCE_MS}
+    with pytest.raises(KafkaUnavailable, match="topics: ") as told:
+        create_topics(config, [], replicas=1)
+    assert "secret" not in str(told.value)
+
+
+def test_the_broker_of_the_compose_file_starts_with_its_settings(tmp_path: Path) -> None:
+    """As the image does it: KAFKA_LOG_DIRS is log.dirs. How controllers find each other is how storage is formatted."""
+    service = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())["services"]["kafka"]
+    settings = {
+        name.removeprefix("KAFKA_").lower().replace("_", "."): str(value)
+        for name, value in service["environment"].items()
+        if name.startswith("KAFKA_")
+    }
+    settings["controller.quorum.bootstrap.servers"] = settings.pop("controller.quorum.voters").partition("@")[2]
+    host = {"kafka:9092": "127.0.0.1:{port}", "://:9092": "://127.0.0.1:{port}", ":9093": ":{controller}"}
+    text = "".join(f"{name}={value}\n" for name, value in settings.items() if name != "log.dirs")
+    for theirs, ours in host.items():
+        text = text.replace(theirs, ours)
+    text = re.sub(r",HOST://[^,\n]*", "", text) + "log.dirs={data}\n"
+    with broker(properties=text) as running:
+        config = connection(running.address)
+        assert create_topics(config, [Topic("a", 1, compacted=True)], replicas=1) == ["a"]
+
+
+def test_every_page_is_listed_and_every_link_leads_somewhere() -> None:
+    pages = sorted(HOWTO.glob("*.md"))
+    index = (HOWTO / "README.md").read_text()
+    assert all(f"({page.name})" in index for page in pages if page.name != "README.md")
+    for page in (*pages, ROOT / "README.md"):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_every_command_and_variable_that_a_page_names_exists() -> None:
+    words = "\n".join(page.read_text() for page in HOWTO.glob("*.md"))
+    for variable in set(re.findall(r"OMS_[A-Z_]+[A-Z]", words)):
+        assert variable.removeprefix("OMS_").lower() in Settings.model_fields, variable
+    generated = ROOT / "docs" / "reference"
+    pages = (generated / "commands.md", *(generated / "commands").glob("*.md"))
+    reference = "\n".join(page.read_text() for page in pages)
+    for command in set(re.findall(r"(?:`|^\$ |^)oms-es ((?:dead-letters )?[a-z][a-z-]*)", words, re.MULTILINE)):
+        assert f"`oms-es {command}`" in reference, command
+    metrics = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    for metric in set(re.findall(r"\b(oms_(?!reason|detail|dead_letter\b|payload_)[a-z_]+)", words)) - {
+        LOG,
+        READ_MODELS,
+        SCHEMA,
+    }:
+        assert f"`{metric}`" in metrics, metric

@@ -1,0 +1,90 @@
+"""The how-to pages that need no broker: their orders are taken, their queries answer, their advice holds."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from conftest import fresh_database
+from oms_es.app import Engine, engine_on, migrate
+from oms_es.channels import canonical
+from oms_es.cli.main import main
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.demo.workload import Workload
+from oms_es.exit_codes import Code
+from oms_es.schemas.order import PlaceOrder
+from oms_es.store.recorder import EVENTS
+from pages import blocks
+
+DESK = "look-after-orders.md"
+PAGES = ("query-read-models.md", "audit-history.md")
+
+
+def lived(engine: Engine) -> None:
+    """A few days of orders, to their end."""
+    for batch in Workload(9, 80).steps(20):
+        engine.tell("test", batch)
+    engine.settle()
+
+
+@pytest.fixture(scope="module")
+def lived_in(embedded_server: EmbeddedPostgres) -> Iterator[str]:
+
+    with fresh_database(embedded_server) as url:
+        with engine_on(url) as engine:
+            lived(engine)
+        yield url
+
+
+@pytest.mark.parametrize("query", [query for page in PAGES for query in blocks(page, "sql")])
+def test_every_query_answers_on_a_database_that_has_seen_orders(lived_in: str, query: str) -> None:
+    with psycopg.connect(lived_in) as connection:
+        found = connection.execute(query.encode()).fetchall()
+    if "open_exceptions" not in query and "atp <= safety_stock" not in query:
+        assert found, "nothing is found where there is something"
+
+
+@pytest.mark.parametrize("command", [line for block in blocks(DESK, "console") for line in block.splitlines()])
+def test_every_command_of_the_desk_is_answered(lived_in: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", lived_in)
+    prompt, program, *arguments = shlex.split(command, comments=True)
+    assert (prompt, program) == ("$", "oms-es")
+    assert main(arguments) == Code.OK
+
+
+def test_the_order_on_the_page_is_one_that_is_taken() -> None:
+    example, *_ = blocks("send-orders.md", "json")
+    order = canonical.parse(json.dumps(json.loads(example)))
+    assert isinstance(order, PlaceOrder)
+    assert (order.external_id, order.total_minor) == ("W-1001", 2 * 1_295 + 990 + 490)
+
+
+def test_an_engine_whose_login_may_neither_change_nor_delete_events_does_all_its_work(database_url: str) -> None:
+    migrate(database_url)
+    name = f"engine_of_{psycopg.conninfo.conninfo_to_dict(database_url)['dbname']}"
+    login = sql.Identifier(name)
+    with psycopg.connect(database_url) as connection:
+        for statement in (
+            "CREATE ROLE {login} LOGIN PASSWORD 'engine'",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {login}",
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {login}",
+            "REVOKE UPDATE, DELETE, TRUNCATE ON {events} FROM {login}",
+        ):
+            connection.execute(sql.SQL(statement).format(login=login, events=sql.Identifier(EVENTS)))
+    url = psycopg.conninfo.make_conninfo(database_url, user=name, password="engine")
+    try:
+        with Engine(url) as engine:
+            lived(engine)
+        with psycopg.connect(database_url) as connection:
+            (phases,) = connection.execute("SELECT array_agg(DISTINCT phase) FROM order_status").fetchone() or ([],)
+    finally:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(sql.SQL("DROP OWNED BY {login}").format(login=login))
+            connection.execute(sql.SQL("DROP ROLE {login}").format(login=login))
+    assert set(phases) <= {"completed", "cancelled", "backordered"}
+    assert "completed" in phases

@@ -1,0 +1,82 @@
+"""Channels on Kafka: what they say after an order, and topics in which only one of them speaks."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+
+from conftest import PARTITIONS
+from integration.contract.test_kafka_input import canonical, producer, turn_until
+from oms_es.app import migrate
+from oms_es.app.workers import CHANNEL_ORDERS_ROLE, Workers
+from oms_es.cli import main as cli
+from oms_es.exit_codes import Code
+from oms_es.kafka.client import Config
+from oms_es.schemas.order import order_id_of
+from oms_es.schemas.topics import CHANNEL_ORDERS, channel_topic
+from oms_es.store.dead_letters import DEAD_LETTERS as LETTERS
+from subscriber import READ_SECONDS_MAX
+
+CANCELLED = {"type": "CancelOrder", "channel": "web", "reason": "late"}
+
+
+@pytest.fixture
+def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    migrate(database_url)
+    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
+    return database_url
+
+
+def send(kafka: Config, topic: str, *payloads: bytes) -> None:
+    client = producer(kafka, {})
+    for payload in payloads:
+        client.produce(topic, payload, partition=0)
+    assert client.flush(READ_SECONDS_MAX) == 0
+
+
+def letters(url: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(f"SELECT reason, dialect, source FROM {LETTERS} ORDER BY id".encode()).fetchall()
+
+
+def test_what_comes_before_its_order_waits_and_what_no_channel_sends_is_a_dead_letter(url: str, kafka: Config) -> None:
+    early = json.dumps({**CANCELLED, "external_id": "1"}).encode()
+    unknown = json.dumps({**CANCELLED, "external_id": "1", "type": "SourceOrder"}).encode()
+    send(kafka, CHANNEL_ORDERS, early, unknown, canonical(1), canonical(2))
+    with Workers(url, kafka, [CHANNEL_ORDERS_ROLE]) as workers:
+        turn_until(workers, lambda: workers.store.history(f"order-{order_id_of('web', '2')}"))
+        first = [type(one.event).__name__ for one in workers.store.history(f"order-{order_id_of('web', '1')}")]
+    assert (first[0], first[-1]) == ("OrderCancellationKept", "OrderCancelled")
+    assert letters(url) == [("unknown_type", "canonical", f"{CHANNEL_ORDERS_ROLE}@{CHANNEL_ORDERS}/0")]
+
+
+def test_in_a_channel_s_own_topic_no_other_is_heard_also_when_it_is_replayed(
+    url: str, kafka: Config, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMS_KAFKA", ",".join(kafka["bootstrap_servers"]))
+    monkeypatch.setenv("OMS_CHANNEL_TOPICS", "web,pos")
+    assert cli.main(["topics", "--partitions", str(PARTITIONS)]) == Code.OK
+    web = channel_topic("web")
+    assert f"made {web}, {channel_topic('pos')}" in capfd.readouterr().err
+    forged = (canonical(7, channel="pos"), json.dumps({**CANCELLED, "external_id": "2", "channel": "pos"}).encode())
+    send(kafka, web, *forged, canonical(1))
+    send(kafka, CHANNEL_ORDERS, canonical(2, channel="pos"))
+    with Workers(url, kafka, [CHANNEL_ORDERS_ROLE], channels=["web", "pos"]) as workers:
+        for channel, number in (("web", "1"), ("pos", "2")):
+            turn_until(workers, partial(workers.store.history, f"order-{order_id_of(channel, number)}"))
+    refused = [("other_channel", "canonical:web", f"{CHANNEL_ORDERS_ROLE}@{web}/0")] * len(forged)
+    assert letters(url) == refused
+    monkeypatch.delenv("OMS_CHANNEL_TOPICS")
+    assert cli.main(["dead-letters", "replay", "--all"]) == Code.BURIED
+    with Workers(url, kafka, []) as workers:
+        assert not workers.store.history(f"order-{order_id_of('pos', '7')}")
+
+
+@pytest.mark.parametrize("named", ["Web", "web, pos", "web,", "../x", "web,,pos", "channel_orders.dlq"])
+def test_names_that_no_channel_has_are_refused(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_CHANNEL_TOPICS", named)
+    assert cli.main(["topics"]) == Code.USAGE

@@ -1,0 +1,231 @@
+"""A rebuilt read model is what history says, whatever was in it; nobody who reads meanwhile is disturbed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts, engine_on, migrate
+from oms_es.app.rebuild import AlreadyRebuilding, Rebuilt
+from oms_es.demo.workload import Workload
+from oms_es.kafka.watermark import NOTHING, Progress
+from oms_es.kernel import Fold, Key, Projection, Recorded, Row
+from oms_es.processing.loop import ProjectionWorker
+from oms_es.processing.read_models import ReadModel, SqlRows
+from oms_es.projections.order import order_status
+from oms_es.projections.stock import stock_levels
+from oms_es.schemas.stock import ReceiveStock
+from oms_es.store.codec import Cause
+from oms_es.store.log import Log
+from oms_es.store.recorder import PositionLost
+from oms_es.verification.verify import verify
+
+ORDERS = 60
+BY_NAME = {projection.name: projection for projection in PROJECTIONS}
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    with engine_on(database_url) as an_engine:
+        place_orders(an_engine, ORDERS)
+        yield an_engine
+
+
+def place_orders(engine: Engine, orders: int, seed: int = 5) -> None:
+    for batch in Workload(seed, orders).steps(40):
+        engine.tell("test", batch)
+        engine.loop.turn()
+    engine.settle()
+
+
+def rebuilt(parts: Parts, projection: Projection) -> Rebuilt:
+    return parts.rebuild(projection).run()
+
+
+def differences(parts: Parts) -> list[str]:
+    report = verify(parts.database_url, DECIDERS, PROJECTIONS, parts.store.codec)
+    return [difference for check in report.checks for difference in check.differences]
+
+
+def done(url: str, statement: str, values: Sequence[Any] = ()) -> int:
+    with psycopg.connect(url) as connection:
+        return connection.execute(statement.encode(), values).rowcount
+
+
+def value(url: str, query: str) -> Any:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query.encode()).fetchone()
+        return row and row[0]
+
+
+def test_what_is_right_is_not_touched(any_database_url: str) -> None:
+    with engine_on(any_database_url) as engine:
+        place_orders(engine, ORDERS)
+        newest = value(engine.database_url, "SELECT pg_current_xact_id()::text::bigint")
+        for name, projection in BY_NAME.items():
+            rows = value(engine.database_url, f"SELECT count(*) FROM {name}")
+            told = rebuilt(engine, projection)
+            assert (told.projection, told.rows, told.written, told.removed) == (name, rows, 0, 0)
+            touched = f"SELECT count(*) FROM {name} WHERE xmin::text::bigint > {newest}"
+            assert value(engine.database_url, touched) == 0
+
+
+def test_what_was_changed_lost_or_made_up_is_put_right(engine: Engine) -> None:
+    url = engine.database_url
+    some = "WHERE (sku, location) IN (SELECT sku, location FROM stock_levels ORDER BY 1, 2 LIMIT 3)"
+    done(url, f"UPDATE stock_levels SET on_hand = on_hand + 7 {some}")
+    done(url, "DELETE FROM stock_levels WHERE (sku, location) = (SELECT max(sku), 'berlin' FROM stock_levels)")
+    made_up = "INSERT INTO locations VALUES ('ghost', 'store', 'DE', '', NULL, NULL, 0, 0, '{}', '{}', NULL, true)"
+    lost = done(url, "DELETE FROM locations WHERE location = (SELECT min(location) FROM locations)")
+    assert done(url, made_up) == lost == 1
+    assert differences(engine)
+    levels, places = rebuilt(engine, BY_NAME["stock_levels"]), rebuilt(engine, BY_NAME["locations"])
+    assert levels.written >= 3
+    assert (places.written, places.removed) == (1, 1)
+    assert differences(engine) == []
+
+
+def louder(projection: Projection) -> Projection:
+    """As a release that folds otherwise."""
+
+    def shouted(fold: Fold) -> Fold:
+        def project(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
+            folded = fold.project(row, recorded, key)
+            return folded and {**folded, "channel": str(folded["channel"]).upper()}
+
+        return Fold(fold.keys, project)
+
+    return replace(projection, folds={event: shouted(fold) for event, fold in projection.folds.items()})
+
+
+def test_a_fold_that_was_changed_is_applied_to_all_of_history(engine: Engine) -> None:
+    loud = louder(order_status.projection)
+    channels = "SELECT string_agg(DISTINCT channel, ' ' ORDER BY channel) FROM order_status"
+    before = value(engine.database_url, channels)
+    told = rebuilt(engine, loud)
+    assert value(engine.database_url, channels) == before.upper() != before
+    assert (told.written, told.removed) == (told.rows, 0)
+    assert rebuilt(engine, loud).written == 0
+
+
+def test_whoever_projects_goes_on_from_the_new_rows_and_not_from_what_it_remembers(database_url: str) -> None:
+    def received(number: int) -> ReceiveStock:
+        return ReceiveStock(sku="A", location="berlin", receipt_id=f"r{number}", quantity=1)
+
+    with engine_on(database_url) as engine:
+        log = Log(engine.recorder, engine.store.codec)
+        worker = ProjectionWorker(ReadModel(stock_levels.projection, SqlRows(stock_levels.table, engine.sql)), log)
+        worker.seek()
+
+        def takes(number: int) -> None:
+            engine.append([(Cause("test"), [received(number)])])
+            log.look()
+            assert worker.step() == 1
+
+        takes(1)
+        done(engine.database_url, "UPDATE stock_levels SET on_hand = 100")
+        worker.read_model.forget()
+        takes(2)  # and remembers 101 from now on
+        assert value(engine.database_url, "SELECT on_hand FROM stock_levels") == 101
+        assert rebuilt(engine, stock_levels.projection).written == 1
+        with pytest.raises(PositionLost):
+            takes(3)
+        worker.seek()
+        assert worker.step() == 1
+        assert value(engine.database_url, "SELECT on_hand FROM stock_levels") == 3
+        takes(4)
+        assert value(engine.database_url, "SELECT on_hand FROM stock_levels") == 4
+
+
+def test_whoever_was_passing_by_without_a_row_to_change_notices_too(database_url: str) -> None:
+    with engine_on(database_url) as engine:
+        log = Log(engine.recorder, engine.store.codec)
+        worker = ProjectionWorker(ReadModel(stock_levels.projection, SqlRows(stock_levels.table, engine.sql)), log)
+        place_orders(engine, 1)
+        worker.seek()
+        rebuilt(engine, stock_levels.projection)
+        worker.seen += 1
+        with pytest.raises(PositionLost):
+            worker.rest()
+
+
+def test_p28_orders_go_on_and_readers_see_whole_rows_while_read_models_are_rebuilt(any_database_url: str) -> None:
+    with engine_on(any_database_url) as engine, Parts(any_database_url) as beside:
+        place_orders(engine, 20)
+        over = threading.Event()
+        found: list[Any] = []
+
+        def rebuild() -> None:
+            while not over.is_set():
+                found.extend(rebuilt(beside, BY_NAME[name]) for name in ("order_status", "stock_levels", "deadlines"))
+
+        def read() -> None:
+            """An order is never seen to be gone again."""
+            most = 0
+            with psycopg.connect(any_database_url, autocommit=True) as connection:
+                while not over.is_set():
+                    row = connection.execute("SELECT count(*) FROM order_status").fetchone()
+                    assert row
+                    assert row[0] >= most
+                    most = row[0]
+            found.append(most)
+
+        failures: list[BaseException] = []
+        threads = [threading.Thread(target=caught(act, failures)) for act in (rebuild, read)]
+        for thread in threads:
+            thread.start()
+        try:
+            place_orders(engine, 120, seed=6)
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert failures == []
+        assert sum(isinstance(one, Rebuilt) for one in found) >= 3
+        assert not [one for one in found if isinstance(one, Rebuilt) and (one.written or one.removed)]
+        assert differences(engine) == []
+
+
+def caught(act: Any, failures: list[BaseException]) -> Any:
+    def run() -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - told by the test that waits for it
+            failures.append(error)
+
+    return run
+
+
+def test_two_cannot_rebuild_the_same_at_once(engine: Engine) -> None:
+    def meanwhile(_reached: int, _last: int) -> None:
+        rebuilt(engine, stock_levels.projection)
+
+    rebuild = engine.rebuild(stock_levels.projection)
+    with pytest.raises(AlreadyRebuilding, match="wait for that to end"):
+        rebuild.run(meanwhile)
+    assert value(engine.database_url, "SELECT to_regclass('stock_levels_rebuilt')") is None
+    assert rebuild.run().written == 0
+
+
+def test_a_rebuild_that_died_is_begun_anew(engine: Engine) -> None:
+    done(engine.database_url, "CREATE TABLE stock_levels_rebuilt AS SELECT sku FROM stock_levels LIMIT 1")
+    assert rebuilt(engine, stock_levels.projection).written == 0
+
+
+def test_a_read_model_that_has_taken_nothing_is_empty(database_url: str) -> None:
+    migrate(database_url)
+    with Parts(database_url) as parts:
+        parts.store.execute([(Cause("test"), [ReceiveStock(sku="A", location="x", receipt_id="r", quantity=1)])])
+        assert rebuilt(parts, stock_levels.projection)[1:5] == (0, 0, 0, 0)
+
+
+def test_how_far_a_role_is_where_it_came_from_the_log_to_partitions() -> None:
+    progress = Progress({"levels": 5, "levels@t/0": 3, "levels@t/1": 9, "levels_too": 7, "levels_too@t/0": 8}, {})
+    assert progress.places("levels") == {"levels": 5, "levels@t/1": 9}
+    assert NOTHING.places("levels") == {"levels": 0}
+    assert [progress.has_taken("levels", "stock-A@x", at) for at in (5, 6)] == [True, False]

@@ -1,0 +1,78 @@
+"""A partition's events come in order, each once, none missing, whatever the database takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from eventsourcing.persistence import OperationalError
+
+from oms_es.kafka.client import Message, Place
+from oms_es.kafka.cloudevents import Wire
+from oms_es.kafka.groups import PartitionFeed
+from oms_es.kafka.relay import Logged
+from oms_es.kernel import Recorded
+from oms_es.schemas.stock import StockReceived
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.simulation.broker import given
+from oms_es.store.codec import Cause, Codec
+
+PLACE = Place("oms.stock.events.v1", 0)
+STREAM = "stock-A@berlin"
+WIRE, CODEC = Wire(EVENTS), Codec(EVENTS)
+LIMIT = 10
+
+
+def message(position: int, previous: int) -> Message:
+    event = StockReceived(sku="A", location="berlin", receipt_id=str(position), quantity=1)
+    recorded = CODEC.envelop(STREAM, position, event, Cause("test"), datetime(2026, 1, 1, tzinfo=UTC))
+    row = Logged(position, STREAM, position, "StockReceived", CODEC.encode(recorded))
+    sent = WIRE.outgoing(row, position, PLACE, previous)
+    return Message(PLACE, position, sent.key, sent.value, given(sent.headers))
+
+
+def stored(after: int, to: int) -> Iterator[Recorded]:
+    """As the store has them: each second position is another partition's."""
+    return (WIRE.recorded(message(position, position - 2)) for position in range(2, to + 1, 2) if position > after)
+
+
+def positions(feed: PartitionFeed, after: int) -> list[int]:
+    return [recorded.position for recorded in feed.read(after, LIMIT)]
+
+
+def test_what_a_crash_of_the_database_takes_back_is_given_again() -> None:
+    feed = PartitionFeed(PLACE, WIRE, lambda _, after, to: stored(after, to))
+    feed.put([message(2, 0), message(4, 2), message(6, 4)])
+    assert positions(feed, 0) == [2, 4, 6]
+    assert positions(feed, 6) == []
+    feed.begin(2)
+    assert positions(feed, 2) == [4, 6]
+    feed.put([message(8, 6)])
+    assert positions(feed, 6) == [8]
+
+
+def test_where_nothing_was_taken_back_nothing_is_read_from_the_store() -> None:
+    feed = PartitionFeed(PLACE, WIRE, lambda *_: pytest.fail("nothing is missing"))
+    feed.put([message(2, 0), message(4, 2)])
+    assert positions(feed, 0) == [2, 4]
+    assert positions(feed, 2) == [4]
+    feed.begin(2)
+    assert positions(feed, 2) == [4]
+
+
+def test_an_outage_in_the_middle_of_a_gap_skips_nothing_of_it() -> None:
+    outages = [True]
+
+    def refill(_: Place, after: int, to: int) -> Iterator[Recorded]:
+        for recorded in stored(after, to):
+            if recorded.position == 4 and outages:
+                outages.clear()
+                raise OperationalError("away")
+            yield recorded
+
+    feed = PartitionFeed(PLACE, WIRE, refill)
+    feed.put([message(8, 6)])
+    with pytest.raises(OperationalError):
+        feed.read(0, LIMIT)
+    assert positions(feed, 0) == [2, 4, 6, 8]

@@ -1,0 +1,33 @@
+"""Bytes of every dialect, made from what its reader declares: a usual message, with values at every bound in it."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel
+
+from oms_es.channels import canonical
+from oms_es.channels import shopify_order as shopify
+from oms_es.gateways.carrier import easypost
+from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.payment import port as payment_provider
+from oms_es.gateways.payment import stripe
+from oms_es.schemas.order import PlaceOrder
+from oms_es.simulation.inputs import Inputs
+
+SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
+    "canonical": (PlaceOrder, *canonical.SHAPES.values()),
+    "shopify": (shopify.ShopifyOrder,),
+    "shopify_fulfillment": (shopify.FulfillmentTold,),
+    "shopify_refund": (shopify.RefundTold,),
+    "payment_callback": (payment_provider.Callback,),
+    "carrier_callback": (carrier.Callback,),
+    "easypost_tracker": (easypost.Tracker, easypost.Webhook),
+    "stripe": (stripe.Intent, stripe.Charge, stripe.Refund, stripe.Dispute),
+}
+
+
+def payload(dialect: str, inputs: Inputs) -> bytes:
+    shapes = SHAPES.get(dialect) or SHAPES[dialect.partition("_")[0]]
+    told = inputs.fields(inputs.chance.choice(shapes))
+    return json.dumps(told, default=str).encode()

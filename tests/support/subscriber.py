@@ -1,0 +1,174 @@
+"""What anybody else may read of our topics, by way of another client, and what must be true of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is in their handbook
+
+from conftest import PARTITIONS
+from oms_es.kafka.client import Config, Message, Place
+from oms_es.kafka.cloudevents import position_of
+from oms_es.store.recorder import EVENTS
+
+READ_SECONDS_MAX = 30
+LOOK_SECONDS = 0.1
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library leaves it out
+
+
+class Subscriber:
+    """Reads on from where it last stopped."""
+
+    def __init__(self, kafka: Config, topics: Sequence[str]) -> None:
+        self.places = [Place(topic, partition) for topic in topics for partition in range(PARTITIONS)]
+        self.client = Consumer(
+            {
+                "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),
+                "group.id": "reader",
+                "enable.auto.commit": False,
+                "log_level": 0,  # a broker that is killed is what a test may be about
+            }
+        )
+        self.client.assign([TopicPartition(*place, 0) for place in self.places])
+        self.offsets: dict[Place, int] = dict.fromkeys(self.places, 0)
+        self.asking: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),
+            "log_level": 0,
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    def read(self) -> list[Message]:
+        """Everything that is there now and was not read yet, partition by partition in its order."""
+        ends = self._ends()
+        found: list[Message] = []
+        while any(self.offsets[place] < end for place, end in ends.items()):
+            message = self.client.poll(READ_SECONDS_MAX)
+            assert message is not None, f"nothing came; read to {self.offsets} of {ends}"
+            if not message.error():  # others are about the way there, and pass
+                place = Place(str(message.topic()), int(message.partition() or 0))
+                offset, headers = int(message.offset() or 0), dict(message.headers() or [])
+                found.append(Message(place, offset, message.key(), message.value(), headers, message.headers() or []))  # type: ignore[arg-type] # str or bytes, as its stubs have it
+                self.offsets[place] = offset + 1
+        return sorted(found, key=lambda message: (message.place, message.offset))
+
+    def _ends(self) -> dict[Place, int]:
+        """By a connection of its own: on the reader's, each question would wait for a fetch to end.
+
+        The client gives up where a broker has been away since it last looked who leads: then another one asks.
+        """
+        asked = {TopicPartition(*place): LATEST for place in self.places}
+        deadline = time.monotonic() + READ_SECONDS_MAX
+        while True:
+            asker = AdminClient(self.asking)  # one that nobody holds any more never answers
+            told = asker.list_offsets(asked, request_timeout=READ_SECONDS_MAX)
+            try:
+                return {Place(at.topic, at.partition): future.result().offset for at, future in told.items()}
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(LOOK_SECONDS)
+
+
+def everything_on(kafka: Config, *topics: str) -> list[Message]:
+    with Subscriber(kafka, topics) as subscriber:
+        return subscriber.read()
+
+
+class Chain:
+    """Without the repeats, every stream is gapless on its topic, and every partition's chain is unbroken."""
+
+    def __init__(self) -> None:
+        self.positions: set[int] = set()
+        self.repeats = 0
+        self._versions: dict[str, int] = defaultdict(int)
+        self._ends: dict[Place, int] = defaultdict(int)
+
+    def follow(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            position, previous = position_of(message)
+            if position <= self._ends[message.place]:
+                assert position in self.positions, f"{message.place}: {position} came too late"
+                self.repeats += 1
+                continue
+            end = self._ends[message.place]
+            assert previous == end, f"{message.place}: {previous} before {position}, not {end}"
+            self._ends[message.place] = position
+            stream, version = str(message.key), int(message.headers["ce_streamversion"])
+            assert version == self._versions[stream] + 1, f"{stream}: {version} after {self._versions[stream]}"
+            self._versions[stream] = version
+            self.positions.add(position)
+
+
+def assert_whole(messages: Sequence[Message]) -> None:
+    Chain().follow(messages)
+
+
+RECORDED_AT = f"SELECT notification_id, convert_from(state, 'UTF8')::json ->> 'recorded_at' FROM {EVENTS}"
+
+
+def assert_stamped(url: str, states: Sequence[Message]) -> None:
+    """Each state names its row and the time of its event; no id has two contents, and no moment another zone."""
+    with psycopg.connect(url) as connection:
+        recorded: dict[int, str] = dict(connection.execute(RECORDED_AT.encode()).fetchall())
+    contents: dict[bytes, set[bytes | None]] = defaultdict(set)
+    for message in states:
+        sequence, time = int(message.headers["ce_sequence"]), message.headers["ce_time"].decode()
+        assert message.headers["ce_subject"] == message.key
+        assert time == recorded[sequence] if sequence else time in recorded.values()
+        contents[message.headers["ce_id"]].add(message.value)
+        assert b"+00:00" not in (message.value or b"")
+    assert states
+    assert all(len(values) == 1 for values in contents.values())
+
+
+class Table:
+    """What a compacted topic comes to: the last value of each key, without the tombstones."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {}
+
+    def follow(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            assert message.key is not None
+            if message.value is None:
+                self.rows.pop(message.key.decode(), None)
+            else:
+                self.rows[message.key.decode()] = json.loads(message.value)
+
+
+def latest(messages: Sequence[Message]) -> dict[str, Any]:
+    table = Table()
+    table.follow(messages)
+    return table.rows
+
+
+def rows_as_json(url: str, table: str, key: str) -> dict[str, Any]:
+    """What is to be published of a table: its moments in UTC, with a Z."""
+    with psycopg.connect(url) as connection:
+        rows: dict[str, Any] = dict(
+            connection.execute(f"SELECT {key}, to_json(t) FROM {table} AS t".encode()).fetchall()
+        )
+        moments = connection.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND data_type LIKE 'timestamp%%'",
+            [table],
+        ).fetchall()
+    return {name: {**row, **{at: _with_z(row[at]) for (at,) in moments}} for name, row in rows.items()}
+
+
+def _with_z(moment: str | None) -> str | None:
+    return moment and datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

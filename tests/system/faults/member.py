@@ -1,0 +1,74 @@
+"""`oms-es` as it is, with two things besides.
+
+The simulated world around it fails as real ones do. And after SIGUSR1 it dies the next time that it is at the one
+moment where most could go wrong. A worker: where a consumer's commit is in the database and its offset is not yet in
+Kafka; it says which consumer, on which partition, and the offset. A relay: where what it published is in Kafka and its
+position is not yet in the database; it says the position before, and the one that it could not save.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import FrameType
+from typing import Any
+from unittest.mock import patch
+
+from oms_es import app
+from oms_es.app import workers
+from oms_es.cli import main as cli
+from oms_es.gateways.simulated.simulators import Chaos
+from oms_es.kafka.client import Place
+from oms_es.kafka.membership import Group
+from oms_es.kafka.relay import EventOutlet, SqlBooks
+from oms_es.kernel import Recorded
+from oms_es.processing.loop import ConsumerWorker
+from oms_es.store.recorder import Advance
+
+CHAOS = Chaos(seed=5, decline=0.05, timeout=0.1, duplicate=0.1, late=0.1)
+doomed = False
+committed = False
+
+
+class WatchedWorker(ConsumerWorker):
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        global committed  # noqa: PLW0603 - one process, one thread, one death
+        super().take(deliveries, advance)
+        committed = bool(deliveries)
+
+
+class WatchedGroup(Group):
+    def hint(self, offsets: Mapping[Place, int]) -> None:
+        global committed  # noqa: PLW0603 - the same
+        if doomed and committed:
+            ((place, offset),) = offsets.items()
+            print("died", self.name, place.topic, place.partition, offset, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        committed = False
+        super().hint(offsets)
+
+
+class WatchedBooks(SqlBooks):
+    def save(self, session: Any, epoch: int, previous: int, position: int, last: Mapping[Place, int]) -> None:
+        if doomed:
+            print("died", previous, position, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().save(session, epoch, previous, position, last)
+
+
+def doom(_signum: int, _frame: FrameType | None) -> None:
+    global doomed  # noqa: PLW0603 - the same
+    doomed = True
+
+
+def main(arguments: Sequence[str]) -> int:
+    signal.signal(signal.SIGUSR1, doom)
+    with (
+        patch.object(cli, "Workers", partial(workers.Workers, chaos=CHAOS)),
+        patch.object(workers, "Group", WatchedGroup),
+        patch.object(app, "ConsumerWorker", WatchedWorker),
+        patch.object(workers, "EventOutlet", partial(EventOutlet, books=WatchedBooks())),
+    ):
+        return cli.main(arguments)

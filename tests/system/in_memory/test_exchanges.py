@@ -1,0 +1,174 @@
+"""Exchanges of exchanges: the customer's money follows the goods, over any number of rounds, to the cent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from oms_es.kernel import Refused
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.returns import rma as r
+from shop import Shop, an_order
+from whole_engine import START
+
+PRICE = 10_000
+
+
+class Customer:
+    """Buys a thing, and exchanges and returns what it got for it."""
+
+    def __init__(self) -> None:
+        self.shop = Shop()
+        self.shop.comes("TEA")
+        self.shop.tell(an_order("1", ("TEA", 1)))
+        self.name, self.round = "1", 0
+
+    def back(self, resolution: r.Resolution, *replacement: int) -> None:
+        """The one unit of the newest order comes back, for units of these prices if it is exchanged."""
+        self.round += 1
+        rma, at = f"r{self.round}", "berlin"
+        of: Any = {"rma_id": rma}
+        lines = tuple(
+            o.OrderLine(line_id=str(n), sku="TEA", quantity=1, unit_price_minor=price)
+            for n, price in enumerate(replacement, start=1)
+        )
+        asked = (r.ReturnLine(line_id="1", quantity=1, reason="other"),)
+        seen = r.InspectedLine(line_id="1", quantity=1, grade="as_new", disposition="sellable")
+        unit = o.LineUnits(line_id="1", quantity=1)
+        self.shop.tell(
+            x.RequestReturn(
+                order_id=o.order_id_of("web", self.name),
+                **of,
+                lines=asked,
+                resolution=resolution,
+                replacement=lines,
+                now=START,
+            ),
+            r.ReceiveRma(**of, receipt_id="c", location=at, lines=(unit,)),
+            r.InspectRma(**of, inspection_id="i", location=at, lines=(seen,)),
+        )
+        if resolution == "exchange":
+            self.name = f"exchange/{rma}"
+
+    def paid(self) -> int:
+        """What the shop has of the customer's money."""
+        events = [recorded.event for recorded in self.shop.engine.log]
+        taken = sum(event.amount_minor for event in events if isinstance(event, p.PaymentCaptured))
+        return taken - sum(event.amount_minor for event in events if isinstance(event, p.PaymentRefunded))
+
+    def exceptions(self) -> list[str]:
+        return [row["detail"] for row in self.shop.engine.open_rows("open_exceptions")]
+
+
+def test_what_comes_back_of_an_exchange_is_paid_back() -> None:
+    customer = Customer()
+    customer.back("exchange", PRICE)
+    assert (customer.paid(), customer.shop.order("exchange/r1")["phase"]) == (PRICE, "completed")
+    customer.back("refund")
+    assert (customer.paid(), customer.exceptions()) == (0, [])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from([1, 4_999, PRICE, 12_345, 20_000]), min_size=1, max_size=4))
+def test_after_any_exchanges_the_customer_has_paid_what_the_last_one_costs_and_gets_it_all_back(
+    prices: list[int],
+) -> None:
+    customer = Customer()
+    for price in prices:
+        customer.back("exchange", price)
+        assert (customer.paid(), customer.exceptions()) == (price, [])
+    customer.back("refund")
+    assert (customer.paid(), customer.exceptions()) == (0, [])
+
+
+def test_one_of_several_goods_of_an_exchange_is_paid_back() -> None:
+    customer = Customer()
+    customer.back("exchange", 15_000)
+    customer.back("exchange", 12_000, 1_000)
+    assert customer.paid() == 13_000
+    customer.back("refund")
+    assert (customer.paid(), customer.exceptions()) == (1_000, [])
+
+
+def test_goods_that_nobody_paid_for_pay_for_nothing() -> None:
+    """All of it went back as goodwill, and the goods come back as well."""
+    customer = Customer()
+    order_id = o.order_id_of("web", "1")
+    customer.shop.tell(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=PRICE))
+    assert customer.paid() == 0
+    customer.back("exchange", PRICE)
+    assert [row["kind"] for row in customer.shop.engine.open_rows("open_exceptions")] == ["credit_refused"]
+    assert len(customer.shop.engine.open_rows("order_status")) == 1
+
+
+def reported(customer: Customer, operation: Any, outcome: Any, amount_minor: int) -> p.RecordReport:
+    """By the provider, of the payment of the first order: nobody here had asked for it."""
+    return p.RecordReport(
+        payment_id=f"{o.order_id_of('web', '1')}.1",
+        operation=operation,
+        outcome=outcome,
+        part="re_1",
+        reference="re_1" if operation == "refund" else "",
+        amount_minor=amount_minor,
+    )
+
+
+def test_what_was_refunded_in_the_providers_dashboard_is_the_orders_and_is_not_paid_twice() -> None:
+    customer = Customer()
+    order_id = o.order_id_of("web", "1")
+    told = reported(customer, "refund", "succeeded", 4_000)
+    customer.shop.tell(told, told)
+    assert (customer.paid(), customer.shop.order("1")["refunded_minor"]) == (6_000, 4_000)
+    with pytest.raises(Refused, match="6001 is more than the 6000 left"):
+        customer.shop.tell(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_001))
+    customer.shop.tell(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_000))
+    assert (customer.paid(), customer.shop.order("1")["refunded_minor"]) == (0, PRICE)
+
+
+def test_a_refund_of_the_dashboard_that_comes_back_is_owed_again() -> None:
+    customer = Customer()
+    customer.shop.tell(
+        reported(customer, "refund", "succeeded", 4_000), reported(customer, "refund", "declined", 4_000)
+    )
+    assert customer.shop.order("1")["refunded_minor"] == 0
+    customer.shop.tell(o.RefundOrder(order_id=o.order_id_of("web", "1"), refund_id="g", goodwill_minor=PRICE))
+    assert customer.shop.order("1")["refunded_minor"] == PRICE
+
+
+@pytest.mark.parametrize("outcomes", [("opened",), ("opened", "lost"), ("lost",)])
+def test_goods_whose_money_was_charged_back_pay_for_nothing(outcomes: tuple[str, ...]) -> None:
+    customer = Customer()
+    customer.shop.tell(*(reported(customer, "dispute", outcome, PRICE) for outcome in outcomes))
+    customer.back("exchange", PRICE)
+    assert "credit_refused" in [row["kind"] for row in customer.shop.engine.open_rows("open_exceptions")]
+    assert len(customer.shop.engine.open_rows("order_status")) == 1
+
+
+def test_goods_whose_dispute_was_won_pay_for_an_exchange() -> None:
+    customer = Customer()
+    customer.shop.tell(*(reported(customer, "dispute", outcome, PRICE) for outcome in ("opened", "won")))
+    customer.back("exchange", PRICE)
+    assert customer.shop.order("exchange/r1")["phase"] == "completed"
+
+
+def test_a_return_whose_name_is_taken_by_another_orders_ends_and_its_units_may_be_returned_under_another() -> None:
+    customer = Customer()
+    customer.shop.tell(an_order("2", ("TEA", 1)))
+    unit = (r.ReturnLine(line_id="1", quantity=1, reason="other"),)
+    first, second = (
+        x.RequestReturn(order_id=o.order_id_of("web", name), rma_id="same", lines=unit, now=START) for name in "12"
+    )
+    customer.shop.tell(first, second, second)
+    ended = [e.event for e in customer.shop.engine.log if isinstance(e.event, x.OrderReturnEnded)]
+    assert [(event.order_id, event.rma_id) for event in ended] == [(second.order_id, "same")]
+    assert "is taken" in ended[0].reason
+    customer.shop.tell(second.model_copy(update={"rma_id": "another"}))
+    assert {row["rma_id"]: row["order_id"] for row in customer.shop.engine.open_rows("returns")} == {
+        "same": first.order_id,
+        "another": second.order_id,
+    }

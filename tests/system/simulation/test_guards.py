@@ -1,0 +1,35 @@
+"""The simulation can fail: without any one guard of the design, a promise is seen to break."""
+
+from __future__ import annotations
+
+import pytest
+
+from oms_es.simulation.campaign import campaign, failure
+from oms_es.simulation.components import WHOLE
+from oms_es.simulation.guards import GUARDS, Guard
+from oms_es.simulation.logging_off import quiet
+from oms_es.simulation.scenario import PROFILES
+
+SEEDS_MAX = 500
+
+
+@pytest.fixture(autouse=True)
+def _quiet(_quiet: None) -> None:
+    quiet()
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+def test_a_guard_that_is_taken_out_is_missed(guard: Guard) -> None:
+    summary = campaign(range(SEEDS_MAX), PROFILES[guard.profile], kit=guard.without(WHOLE))
+    assert summary.failed, f"nothing broke in {summary.seeds} seeds: is {guard.name} no guard?"
+
+
+def test_a_failure_says_what_broke_where_and_how_to_see_it_again_made_smaller() -> None:
+    kit = GUARDS[0].without(WHOLE)
+    summary = campaign(range(SEEDS_MAX), PROFILES["stormy"], kit=kit)
+    (failed,) = summary.failed
+    told = list(failure(failed, kit))
+    assert told[0].startswith("BROKEN at step")
+    assert f"seed {failed.scenario.seed}, stormy" in told[1]
+    faults = [line for line in told if "node" in line and "calls later" in line]
+    assert len(faults) < len(failed.scenario.faults)

@@ -1,0 +1,116 @@
+"""Everything that the vocabulary knows happens in the simulation: what never comes is not tried."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any, ClassVar, get_args
+
+import pytest
+
+from oms_es.app import DECIDERS
+from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.payment import port as payment_provider
+from oms_es.kernel import BadInput, Recorded
+from oms_es.simulation.campaign import failure
+from oms_es.simulation.components import WHOLE
+from oms_es.simulation.expansion import expand
+from oms_es.simulation.logging_off import quiet
+from oms_es.simulation.rounds import THEMES
+from oms_es.simulation.run import Play
+from oms_es.simulation.scenario import PROFILES
+from oms_es.store.codec import Cause
+from oms_es.store.dead_letters import DeadLetter
+from oms_es.store.recorder import Advance
+from oms_es.store.store import Batch, Store
+
+SEEDS_MAX = 400
+COMMANDS = {command.__name__ for decider in DECIDERS for command in decider.accepts} - {
+    "RecordCaptureFailure",
+    "RecordDisputeLost",
+    "RecordDisputeOpened",
+    "RecordDisputeWon",
+    "RecordExpiry",
+    "RecordVoidFailure",
+}
+"""Without what mostly callbacks tell of payments: that comes as RecordReport."""
+UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"})
+"""No input is known that is accepted and then refused to a reader: test_aside.py makes one."""
+Callback = tuple[str, str]
+
+
+@pytest.fixture(autouse=True)
+def _quiet(_quiet: None) -> None:
+    quiet()
+
+
+class Noting(Store):
+    """Notes what is asked for, and who asked."""
+
+    asked: ClassVar[dict[str, set[str]]] = {}
+
+    def execute(
+        self, batch: Batch, advance: Advance | None = None, dead_letters: Sequence[DeadLetter] = ()
+    ) -> list[Recorded]:
+        for cause, commands in batch:
+            for command in commands:
+                self.asked.setdefault(type(command).__name__, set()).add(_kind_of(cause))
+        return super().execute(batch, advance, dead_letters)
+
+
+def _kind_of(cause: Cause) -> str:
+    return cause.actor.partition(" ")[0].partition("@")[0]
+
+
+def of_payments() -> Iterator[Callback]:
+    """Whatever a provider may tell."""
+    fields = payment_provider.Callback.model_fields
+    operations = [name for part in get_args(fields["operation"].annotation) for name in get_args(part)]
+    for operation, outcome in product(operations, get_args(fields["outcome"].annotation)):
+        told = {"operation": operation, "outcome": outcome, "payment_id": "p", "part": "1", "reference": "r"}
+        try:
+            payment_provider.parse_callback(json.dumps({**told, "amount_minor": 1}).encode())
+        except BadInput:
+            continue
+        yield operation, outcome
+
+
+def of_parcels() -> Iterator[Callback]:
+    """Whatever a carrier may tell."""
+    for part in get_args(carrier.Callback.model_fields["status"].annotation):
+        yield from (("", status) for status in get_args(part))
+
+
+def callbacks_of(playing: Play) -> Iterator[Callback]:
+    for payload in (payload for payloads in playing.outside.told.values() for payload in payloads):
+        told: dict[str, Any] = json.loads(payload)
+        yield told.get("operation", ""), told.get("outcome") or told["status"]
+
+
+def test_every_command_and_every_callback_of_the_vocabulary_comes_in_some_seed() -> None:
+    Noting.asked.clear()
+    kit = replace(WHOLE, store=Noting)
+    callbacks = {*of_payments(), *of_parcels()}
+    assert len(callbacks) > 25
+    for seed in range(SEEDS_MAX):
+        playing = Play(expand(seed, PROFILES["life"]), kit)
+        outcome = playing.outcome()
+        assert outcome.violation is None, "\n".join(failure(outcome, kit))
+        callbacks.difference_update(callbacks_of(playing))
+        if not (callbacks or COMMANDS.difference(Noting.asked, UNPLAYED)):
+            break
+    assert not callbacks
+    assert COMMANDS - set(Noting.asked) == UNPLAYED
+    given = {name for name in COMMANDS - UNPLAYED if name.startswith("Record") and Noting.asked[name] == {"client"}}
+    assert not given - UNASKED
+
+
+UNASKED = {"RecordFeedback", "RecordTracking", "RecordProviderReport", "RecordFulfilment", "RecordChannelRefund"}
+"""What nobody in the engine tells, and no callback of the simulated world: people, channels and other carriers do."""
+
+
+def test_every_theme_of_life_is_drawn() -> None:
+    asks = {type(action.ask) for seed in range(40) for action in expand(seed, PROFILES["life"]).actions}
+    assert len(asks) > 2 * len(THEMES)

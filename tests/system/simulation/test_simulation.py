@@ -1,0 +1,109 @@
+"""The engine in simulated time: every promise holds, whatever goes wrong; and the same seed is the same story."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from oms_es.app import CONSUMERS, PROJECTIONS
+from oms_es.app.workers import ROLES, roles_of
+from oms_es.simulation.campaign import campaign, failure
+from oms_es.simulation.components import WHOLE
+from oms_es.simulation.expansion import expand
+from oms_es.simulation.logging_off import quiet
+from oms_es.simulation.roles import SHARED_ROLES, LogNode, WorkerNode
+from oms_es.simulation.run import Play, play
+from oms_es.simulation.scenario import MINUTES, ON_CALL, PROFILES, Scenario
+from seeds import CORPUS, Found
+
+FRESH = int(os.environ.get("OMS_TEST_SEEDS", "200"))
+PRINT_TRACES = """
+from oms_es.simulation.campaign import campaign
+from oms_es.simulation.quiet import quiet
+from oms_es.simulation.scenario import PROFILES
+quiet()
+for profile in ("stormy", "hurricane", "life"):
+    print(campaign(range(8), PROFILES[profile], 3.0, failures_max=99).trace)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quiet(_quiet: None) -> None:
+    quiet()
+
+
+@pytest.mark.parametrize("found", CORPUS, ids=lambda found: f"{found.profile}-{found.seed}")
+def test_a_seed_that_once_failed_holds(found: Found) -> None:
+    outcome = play(expand(found.seed, PROFILES[found.profile]))
+    assert outcome.violation is None, "\n".join(failure(outcome))
+
+
+def test_fresh_seeds_hold_and_whoever_reads_of_one_that_does_not_can_play_it_again() -> None:
+    first = int(time.time())
+    summary = campaign(range(first, first + FRESH), PROFILES["stormy"])
+    assert not summary.failed, "\n".join(failure(summary.failed[0]))
+    assert summary.faults > summary.seeds
+
+
+def test_what_goes_right_goes_right_without_any_fault() -> None:
+    summary = campaign(range(20), PROFILES["calm"])
+    assert not summary.failed, "\n".join(failure(summary.failed[0]))
+    assert summary.faults == 0
+
+
+def test_the_same_seed_is_the_same_story_whatever_the_interpreters_hash_seed() -> None:
+    told = []
+    for hash_seed in ("0", "4242"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        ran = subprocess.run([sys.executable, "-c", PRINT_TRACES], env=environment, capture_output=True, check=True)
+        told.append(ran.stdout)
+    assert told[0] == told[1]
+    assert len(set(told[0].split())) == 3
+
+
+def test_a_flash_sale_sells_exactly_what_exists() -> None:
+    """The sale in full is `oms-es simulate --profile flash-sale`: the same, fifty times as large."""
+    small = replace(PROFILES["flash-sale"], units=200, orders=(1_000, 1_000), seconds=60.0)
+    scenario = expand(7, small)
+    playing = Play(scenario, WHOLE)
+    outcome = playing.outcome()
+    assert outcome.violation is None, "\n".join(failure(outcome))
+    books = playing.watch.history.stock
+    assert len(books) == 2
+    assert sum(book.received for book in books.values()) == 200
+    assert sum(book.shipped + book.open for book in books.values()) == 200
+
+
+def test_every_role_and_gateway_of_the_engine_is_simulated() -> None:
+    scenario = next(s for s in map(stormy, range(99)) if s.topology == "workers")
+    playing = Play(scenario, WHOLE)
+    nodes = [node for node in playing.nodes if isinstance(node, WorkerNode)]
+    assert {role for node in nodes for role in node.roles} == set(ROLES)
+    assert roles_of([name for group in SHARED_ROLES for name in group])
+    playing.outcome()
+    engine = Play(next(s for s in map(stormy, range(99)) if s.topology == "engine"), WHOLE)
+    engine.outcome()
+    (node,) = engine.nodes
+    assert isinstance(node, LogNode)
+    assert node.loop
+    run = {participant.name for participant in node.loop.participants}
+    assert run == set(ROLES) - {"channel_orders"}
+    assert len(CONSUMERS) + len(PROJECTIONS) < len(run)
+
+
+def test_every_kind_of_fault_strikes() -> None:
+    struck: set[str] = set()
+    for seed in range(12):
+        playing = Play(expand(seed, PROFILES["hurricane"], 2.0), WHOLE)
+        playing.outcome()
+        struck |= set(playing.strikes)
+    assert struck >= set(ON_CALL) | {"database_away", "broker_away", "world_away", "stray", "clock_jump", "retention"}
+
+
+def stormy(seed: int) -> Scenario:
+    return expand(seed, PROFILES["stormy"], MINUTES)

@@ -1,0 +1,41 @@
+"""What people do about an exception: it is assigned, resolved once each time that it was raised, and raised again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from dsl import Given
+from oms_es.aggregates.operations.exception import decider
+from oms_es.schemas.operations.exception import AssignException, ExceptionAssigned, ExceptionResolved, ResolveException
+from story import NOON
+
+OF: Any = {"exception_id": "dispute/d1", "raised_at": NOON, "order_id": "o", "detail": "12.00 EUR disputed"}
+AGAIN: Any = {**OF, "raised_at": NOON + timedelta(hours=1)}
+DONE = ExceptionResolved(**OF, note="sent the proof")
+
+
+def test_it_is_given_to_somebody_once_and_to_somebody_else_after() -> None:
+    given = ExceptionAssigned(**OF, assignee="ada", note="")
+    Given(decider).when(AssignException(**OF, assignee="ada")).then(given)
+    Given(decider, given).when(AssignException(**OF, assignee="ada")).then()
+    other = ExceptionAssigned(**OF, assignee="bob", note="")
+    Given(decider, given).when(AssignException(**OF, assignee="bob")).then(other)
+
+
+def test_it_is_resolved_once() -> None:
+    Given(decider).when(ResolveException(**OF, note="sent the proof")).then(DONE)
+    Given(decider, DONE).when(ResolveException(**OF, note="sent the proof")).then()
+    Given(decider, DONE).when(ResolveException(**OF, note="gave up")).then_refused("already_resolved")
+
+
+def test_what_is_resolved_is_given_to_nobody() -> None:
+    Given(decider, DONE).when(AssignException(**OF, assignee="ada")).then_refused("already_resolved")
+
+
+def test_raised_again_it_is_another_matter() -> None:
+    Given(decider, DONE).when(ResolveException(**AGAIN, note="sent it")).then(
+        ExceptionResolved(**AGAIN, note="sent it")
+    )
+    again = ExceptionAssigned(**AGAIN, assignee="ada", note="")
+    Given(decider, DONE).when(AssignException(**AGAIN, assignee="ada")).then(again)

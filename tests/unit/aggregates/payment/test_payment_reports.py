@@ -1,0 +1,371 @@
+"""What a provider reports of its own accord: the books say what it says, in whichever order it says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsl import Given
+from oms_es.aggregates.payment.decider import decider
+from oms_es.aggregates.payment.state import Payment
+from oms_es.kernel import Event
+from oms_es.schemas import payment as p
+
+OF: Any = {"payment_id": "o.1", "order_id": "o"}
+PAY: Any = {"payment_id": "o.1"}
+EUR: Any = {**OF, "currency": "EUR"}
+REQUESTED = p.PaymentRequested(**EUR, amount_minor=100, payment_token="tok")
+AUTHORIZED = p.PaymentAuthorized(**EUR, amount_minor=100, reference="auth")
+CANCEL = p.CancelPayment(**PAY)
+
+
+def pending(*then: Event) -> Given:
+    return Given(decider, REQUESTED, *then)
+
+
+def held(*then: Event) -> Given:
+    """100 are authorised."""
+    return pending(AUTHORIZED, *then)
+
+
+def capture(n: int, key: str = "s1") -> p.CapturePayment:
+    return p.CapturePayment(**PAY, capture_id=key, amount_minor=n)
+
+
+def capture_requested(n: int, key: str = "s1", *, final: bool = False) -> p.PaymentCaptureRequested:
+    of_it: Any = {**EUR, "capture_id": key, "amount_minor": n, "authorization": "auth"}
+    return p.PaymentCaptureRequested(**of_it, final=final or n == 100)
+
+
+def captured(n: int, reference: str, key: str = "s1") -> p.PaymentCaptured:
+    return p.PaymentCaptured(**EUR, capture_id=key, amount_minor=n, reference=reference)
+
+
+def void_requested(n: int) -> p.PaymentVoidRequested:
+    return p.PaymentVoidRequested(**EUR, amount_minor=n, authorization="auth")
+
+
+def refund_requested(n: int, key: str) -> p.PaymentRefundRequested:
+    return p.PaymentRefundRequested(**EUR, refund_id=key, amount_minor=n, authorization="auth")
+
+
+def report(operation: Any, outcome: Any = "succeeded", **said: Any) -> p.RecordReport:
+    if "amount_minor" in said:
+        said.setdefault("currency", "EUR")
+    return p.RecordReport(**PAY, operation=operation, outcome=outcome, **said)
+
+
+def told_of_hold(n: int | None = 100, currency: str = "EUR") -> p.RecordReport:
+    return report("authorize", reference="auth", authorization="auth", amount_minor=n, currency=currency)
+
+
+def told_of_capture(n: int, part: str = "s1", reference: str = "ch/s1", **more: Any) -> p.RecordReport:
+    return report("capture", part=part, reference=reference, amount_minor=n, **{"authorization": "auth", **more})
+
+
+def told_of_refund(n: int, part: str = "re", **more: Any) -> p.RecordReport:
+    return report("refund", **{"part": part, "reference": "re", "amount_minor": n, **more})
+
+
+def told_of_dispute(n: int, outcome: Any = "opened") -> p.RecordReport:
+    return report("dispute", outcome, part="dp", amount_minor=n)
+
+
+LET_GO = report("void", reference="auth/canceled", authorization="auth", reason="requested_by_customer")
+AT_ONCE = told_of_capture(100, part="", reference="ch")
+ATTEMPT = report("authorize", "declined", final=False, reason="no funds", retriable=True)
+TAKEN = (capture_requested(100), captured(100, "ch/s1"))
+
+
+def kept(given: Given, command: p.RecordReport) -> p.PaymentReportKept:
+    """It changes nothing but that a person is told; told again it says nothing new."""
+    (event,) = decider.decide(given.state, command)
+    assert isinstance(event, p.PaymentReportKept)
+    assert event.why
+    assert not list(decider.decide(decider.evolve(given.state, event), command))
+    return event
+
+
+def let_go_unasked(n: int = 100) -> p.PaymentVoided:
+    return p.PaymentVoided(
+        **EUR, amount_minor=n, reference="auth/canceled", asked=False, reason="requested_by_customer"
+    )
+
+
+def refunded_unasked(n: int) -> p.PaymentRefunded:
+    return p.PaymentRefunded(**EUR, refund_id="re", amount_minor=n, reference="re", asked=False)
+
+
+@pytest.mark.parametrize(("n", "currency"), [(1, "USD"), (100, "USD"), (99, "EUR"), (101, "EUR")])
+def test_what_is_held_in_another_amount_or_currency_is_not_authorised(n: int, currency: str) -> None:
+    wrong = kept(pending(), told_of_hold(n, currency))
+    settled = p.PaymentReportSettled(**OF, kept_id=wrong.kept_id)
+    pending(wrong).when(told_of_hold()).then(AUTHORIZED)
+    assert settled not in list(decider.decide(pending(wrong).state, told_of_hold()))
+    kept(held(), told_of_hold(n, currency))
+
+
+def test_what_is_held_as_asked_or_without_an_amount_is_authorised() -> None:
+    pending().when(told_of_hold()).then(AUTHORIZED)
+    pending().when(report("authorize", reference="auth")).then(AUTHORIZED)
+    held().when(told_of_hold()).then()
+
+
+def test_partly_captured_is_partly_captured() -> None:
+    asked = held(capture_requested(100))
+    short = p.PaymentCaptureShort(**EUR, capture_id="s1", amount_minor=40)
+    asked.when(told_of_capture(60)).then(short, captured(60, "ch/s1"))
+    partly = held(capture_requested(100), short, captured(60, "ch/s1"))
+    partly.when(told_of_capture(60)).then()
+    partly.when(capture(100)).then()
+    assert (partly.state.captured, partly.state.taken, partly.state.remainder) == (60, 60, 40)
+    kept(asked, told_of_capture(101))
+    kept(asked, told_of_capture(100, currency="USD"))
+    kept(asked, told_of_capture(0))
+
+
+def test_a_charge_captured_in_parts_says_how_much_in_all() -> None:
+    in_two = held(capture_requested(60), capture_requested(40, "s2", final=True))
+    first = told_of_capture(60, cumulative=True)
+    second = told_of_capture(100, "s2", "ch/s2", cumulative=True)
+    usual = (captured(60, "ch/s1"), captured(40, "ch/s2", "s2"))
+    in_two.when(first).then(usual[0])
+    held(*two(), usual[0]).when(second).then(usual[1])
+    early = kept(in_two, second)
+    settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
+    held(*two(), early).when(first).then(*usual, settled)
+
+
+def two() -> tuple[Event, ...]:
+    return capture_requested(60), capture_requested(40, "s2", final=True)
+
+
+def test_what_is_taken_as_soon_as_it_is_held_pays_and_parcels_are_paid_of_it() -> None:
+    taken = p.PaymentCaptured(**EUR, capture_id="o.1", amount_minor=100, reference="ch/o.1", asked=False)
+    for before in ((), (p.PaymentAttemptDeclined(**OF, reason="no funds", report_id=ATTEMPT.report_id),)):
+        pending(*before).when(AT_ONCE).then(AUTHORIZED, taken)
+    paid = pending(AUTHORIZED, taken)
+    paid.when(AT_ONCE).then()
+    paid.when(told_of_hold()).then()
+    applied = p.PaymentDepositApplied(**EUR, capture_id="s1", amount_minor=60)
+    paid.when(capture(60)).then(applied)
+    pending(AUTHORIZED, taken, applied).when(capture(60)).then()
+    pending(AUTHORIZED, taken, applied).when(p.VoidPayment(**PAY)).then(refund_requested(40, "o.1/unused"))
+    paid.when(CANCEL).then(refund_requested(100, "o.1"))
+    kept(pending(), told_of_capture(99, part="", reference="ch"))
+
+
+def test_what_is_taken_at_once_and_not_wanted_any_more_goes_straight_back() -> None:
+    taken = p.PaymentCaptured(**EUR, capture_id="o.1", amount_minor=100, reference="ch/o.1", asked=False)
+    back = refund_requested(100, "o.1")
+    for gave_up in (p.PaymentCancellationNoted(**OF), p.PaymentFailed(**OF, reason="no answer")):
+        pending(gave_up).when(AT_ONCE).then(AUTHORIZED, taken, back)
+
+
+def test_what_is_captured_in_the_dashboard_is_taken_and_more_than_is_held_is_not() -> None:
+    taken = p.PaymentCaptured(**EUR, capture_id="o.1", amount_minor=60, reference="ch/o.1", asked=False)
+    held().when(told_of_capture(60, part="", reference="ch")).then(taken)
+    held(taken).when(capture(60)).then(p.PaymentDepositApplied(**EUR, capture_id="s1", amount_minor=60))
+    held(taken).when(capture(40, "s2")).then(p.PaymentDepositApplied(**EUR, capture_id="s2", amount_minor=40))
+    kept(held(), told_of_capture(101, part="", reference="ch"))
+    kept(held(), told_of_capture(60, part="nobody-asked"))
+
+
+def test_a_capture_that_names_no_part_is_the_one_that_waits_for_so_much() -> None:
+    held(capture_requested(100)).when(AT_ONCE).then(captured(100, "ch/s1"))
+    held(*TAKEN).when(AT_ONCE).then()
+
+
+def test_one_means_of_payment_that_fails_is_not_the_end_of_the_payment() -> None:
+    attempt = p.PaymentAttemptDeclined(**OF, reason="no funds", report_id=ATTEMPT.report_id)
+    pending().when(ATTEMPT).then(attempt)
+    pending(attempt).when(ATTEMPT).then()
+    pending(attempt).when(told_of_hold()).then(AUTHORIZED)
+    held().when(ATTEMPT).then()
+
+
+def test_a_decline_that_may_be_retried_does_not_send_the_money_back_that_comes_after_all() -> None:
+    declined = p.PaymentDeclined(**OF, reason="no funds", retriable=True)
+    pending(declined).when(told_of_hold()).then(AUTHORIZED)
+    noted = p.PaymentCancellationNoted(**OF)
+    pending(declined).when(CANCEL).then(noted)
+    pending(declined, noted).when(told_of_hold()).then(AUTHORIZED, void_requested(100))
+    pending(declined, noted).when(CANCEL).then()
+
+
+def test_what_is_let_go_in_the_dashboard_is_held_no_longer() -> None:
+    held().when(LET_GO).then(let_go_unasked())
+    held(let_go_unasked()).when(LET_GO).then()
+    held(capture_requested(60)).when(LET_GO).then(let_go_unasked(40))
+    (refused,) = decider.decide(held(let_go_unasked()).state, capture(60))
+    assert isinstance(refused, p.PaymentCaptureRefused)
+    held(void_requested(100)).when(LET_GO).then(p.PaymentVoided(**EUR, amount_minor=100, reference="auth/canceled"))
+    kept(held(*TAKEN), LET_GO)
+
+
+def test_what_was_given_up_before_it_was_held_is_not_held_in_either_order() -> None:
+    (declined,) = decider.decide(pending().state, LET_GO)
+    assert isinstance(declined, p.PaymentDeclined)
+    pending(declined).when(LET_GO).then()
+    early = let_go_unasked().model_copy(update={"reason": "let go at the provider"})
+    pending(declined).when(told_of_hold()).then(AUTHORIZED, early)
+
+
+def test_what_is_given_back_in_the_dashboard_changes_the_books() -> None:
+    held(*TAKEN).when(told_of_refund(100)).then(refunded_unasked(100))
+    back = held(*TAKEN, refunded_unasked(100))
+    back.when(told_of_refund(100)).then()
+    assert (back.state.refunded, back.state.refundable) == (100, 0)
+    kept(held(*TAKEN), told_of_refund(101))
+    kept(held(*TAKEN), told_of_refund(100, currency="USD"))
+    kept(held(*TAKEN), report("refund", part="re", reference="re"))
+
+
+def test_a_refund_that_may_be_ours_waits_for_the_answer() -> None:
+    asked = held(*TAKEN, refund_requested(40, "r1"))
+    early = kept(asked, told_of_refund(40))
+    settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
+    done = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=40, reference="re")
+    held(*TAKEN, refund_requested(40, "r1"), early).when(p.RecordRefund(**PAY, refund_id="r1", reference="re")).then(
+        done, settled
+    )
+    other = done.model_copy(update={"reference": "other"})
+    held(*TAKEN, refund_requested(40, "r1"), early).when(p.RecordRefund(**PAY, refund_id="r1", reference="other")).then(
+        other, refunded_unasked(40), settled
+    )
+
+
+def test_less_of_a_refund_is_less_and_more_is_for_a_person() -> None:
+    asked = held(*TAKEN, refund_requested(40, "r1"))
+    short = p.PaymentRefundShort(**EUR, refund_id="r1", amount_minor=10)
+    done = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=30, reference="re")
+    asked.when(told_of_refund(30, "r1")).then(short, done)
+    partly = held(*TAKEN, refund_requested(40, "r1"), short, done)
+    assert (partly.state.refunded, partly.state.returned) == (30, 30)
+    partly.when(p.RefundPayment(**PAY, refund_id="r1", amount_minor=40)).then()
+    kept(asked, told_of_refund(41, "r1"))
+
+
+def test_a_refund_that_fails_after_it_succeeded_is_undone_in_either_order() -> None:
+    failure = report("refund", "declined", part="r1", reference="re", amount_minor=40, reason="account closed")
+    done = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=40, reference="re")
+    reversed_ = p.PaymentRefundReversed(**EUR, refund_id="r1", amount_minor=40, reason="account closed")
+    asked = (*TAKEN, refund_requested(40, "r1"))
+    held(*asked, done).when(failure).then(reversed_)
+    undone = held(*asked, done, reversed_)
+    undone.when(failure).then()
+    undone.when(told_of_refund(40, "r1")).then()
+    assert (undone.state.refunded, undone.state.returned) == (0, 0)
+    (failed,) = decider.decide(held(*asked).state, failure)
+    assert isinstance(failed, p.PaymentRefundFailed)
+    held(*asked, failed).when(told_of_refund(40, "r1")).then()
+    held(*TAKEN, refunded_unasked(100)).when(report("refund", "declined", part="re", reference="re", reason="x")).then(
+        p.PaymentRefundReversed(**EUR, refund_id="re", amount_minor=100, reason="x")
+    )
+
+
+def test_what_was_given_back_in_all_is_what_the_refunds_sum_to() -> None:
+    in_all = report("refund", part="ch/refunded", reference="ch/refunded/100", amount_minor=100, cumulative=True)
+    early = kept(held(*TAKEN), in_all)
+    settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
+    held(*TAKEN, early).when(told_of_refund(100)).then(refunded_unasked(100), settled)
+    held(*TAKEN, refunded_unasked(100)).when(in_all).then()
+
+
+def test_a_dispute_that_comes_before_the_money_waits_for_it() -> None:
+    asked = held(capture_requested(100))
+    opened = p.PaymentDisputeOpened(**EUR, dispute_id="dp", amount_minor=100, reason="")
+    asked.when(told_of_dispute(100)).then(opened)
+    early = kept(held(), told_of_dispute(100))
+    settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
+    held(early).when(capture(100)).then(capture_requested(100), opened, settled)
+    kept(held(*TAKEN), told_of_dispute(101))
+    kept(held(*TAKEN), report("dispute", "opened", part="dp", amount_minor=100, currency="USD"))
+
+
+def test_of_a_payment_that_nobody_asked_for_a_report_is_refused() -> None:
+    Given(decider).when(told_of_hold()).then_refused("unknown_payment")
+
+
+STORIES: dict[str, tuple[tuple[Event, ...], tuple[p.RecordReport, ...]]] = {
+    "taken at once, given back": ((), (AT_ONCE, told_of_hold(), told_of_refund(100), told_of_dispute(0 + 100))),
+    "let go": ((), (told_of_hold(), LET_GO, ATTEMPT)),
+    "in parts": (
+        (AUTHORIZED, *two()),
+        (
+            told_of_capture(60, cumulative=True),
+            told_of_capture(100, "s2", "ch/s2", cumulative=True),
+            told_of_refund(30),
+            told_of_dispute(50, "lost"),
+        ),
+    ),
+    "undone": (
+        (AUTHORIZED, *TAKEN, refund_requested(40, "r1")),
+        (
+            told_of_refund(40, "r1"),
+            report("refund", "declined", part="r1", reference="re", amount_minor=40, reason="x"),
+            told_of_dispute(100),
+            told_of_dispute(100, "won"),
+        ),
+    ),
+}
+"""What happened before, and what is reported then."""
+
+
+def books(state: Payment) -> dict[str, Any]:
+    return {
+        "captured": state.captured,
+        "refunded": state.refunded,
+        "returned": state.returned,
+        "disputed": state.disputed,
+        "lost": state.lost,
+        "held": state.remainder,
+    }
+
+
+def after(before: Sequence[Event], reports: Sequence[p.RecordReport]) -> Payment:
+    state = reduce(decider.evolve, (REQUESTED, *before), decider.initial)
+    for command in reports:
+        state = reduce(decider.evolve, list(decider.decide(state, command)), state)
+    return state
+
+
+@pytest.mark.parametrize("story", ["let go", "in parts", "undone"])
+def test_p18_reports_in_every_order_and_each_twice_come_to_the_same_books(story: str) -> None:
+    before, reports = STORIES[story]
+    usual = books(after(before, reports))
+    for order in permutations(reports):
+        for repeated in reports:
+            assert books(after(before, (*order, repeated))) == usual, [one.report_id for one in order]
+
+
+anything = st.builds(
+    report,
+    st.sampled_from(["authorize", "capture", "void", "expire"]),
+    st.sampled_from(["succeeded", "declined"]),
+    part=st.sampled_from(["", "s1", "o.1"]),
+    reference=st.sampled_from(["auth", "ch", "ch/s1"]),
+    amount_minor=st.sampled_from([None, 0, 60, 100, 101]),
+    currency=st.sampled_from(["EUR", "USD"]),
+) | st.builds(
+    report,
+    st.just("refund"),
+    st.sampled_from(["succeeded", "declined"]),
+    part=st.sampled_from(["r1", "re"]),
+    reference=st.sampled_from(["re", "re2"]),
+    amount_minor=st.sampled_from([None, 0, 40, 100, 101]),
+)
+
+
+@given(st.lists(anything, max_size=12), st.sampled_from(sorted(STORIES)))
+def test_no_report_is_refused_and_none_moves_more_than_there_is(reports: list[p.RecordReport], story: str) -> None:
+    state = after(STORIES[story][0], reports)
+    assert state.captured <= state.taken <= 100
+    assert state.refunded <= state.returned <= state.captured
+    assert state.remainder >= 0

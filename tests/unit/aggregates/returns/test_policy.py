@@ -1,0 +1,17 @@
+"""A channel's policy for returns: the newest holds."""
+
+from __future__ import annotations
+
+from dsl import Given
+from oms_es.aggregates.returns.policy import decider
+from oms_es.schemas.returns.policy import ReturnPolicySet, SetReturnPolicy
+from oms_es.schemas.returns.rma import Terms
+
+SHORT, LONG = Terms(window_days=14), Terms(window_days=100)
+
+
+def test_a_policy_is_set_and_changed_and_told_again_nothing_happens() -> None:
+    Given(decider).when(SetReturnPolicy(channel="*", terms=SHORT)).then(ReturnPolicySet(channel="*", terms=SHORT))
+    short = ReturnPolicySet(channel="*", terms=SHORT)
+    Given(decider, short).when(SetReturnPolicy(channel="*", terms=LONG)).then(ReturnPolicySet(channel="*", terms=LONG))
+    Given(decider, short).when(SetReturnPolicy(channel="*", terms=SHORT)).then()

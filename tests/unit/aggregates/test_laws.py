@@ -1,0 +1,1155 @@
+"""The laws of every decider, under commands that nobody would send in that order.
+
+After every step: the invariants hold, only declared events happen and they survive being stored, the same command again
+decides nothing, what was refused is refused again in the same words, and no decision follows the order of a map.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from functools import reduce
+from itertools import pairwise
+from typing import Any, NamedTuple, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
+
+from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
+from oms_es.aggregates.operations import aside, exception
+from oms_es.aggregates.order import decider as order
+from oms_es.aggregates.order import money as order_money
+from oms_es.aggregates.payment import decider as payment
+from oms_es.aggregates.payment import provider
+from oms_es.aggregates.payment import state as payment_state
+from oms_es.aggregates.repeats import FREE, OWN_IDS
+from oms_es.aggregates.returns import rma
+from oms_es.aggregates.shipment import decider as shipment
+from oms_es.aggregates.shipment import tracker
+from oms_es.aggregates.stock import decider as stock
+from oms_es.app import DECIDERS
+from oms_es.kernel import Command, Decider, Event, Refused, SystemCommand, stream_fields
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
+from oms_es.schemas.catalog import numbering as numbers
+from oms_es.schemas.catalog import rates as r
+from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog.item import DefineBundle, DescribeItem
+from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
+from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
+from oms_es.schemas.operations import aside as a
+from oms_es.schemas.operations import exception as c
+from oms_es.schemas.payment import provider as v
+from oms_es.schemas.returns import rma as back
+from oms_es.schemas.shipment import tracker as t
+from oms_es.verification.stock_checks import StockBook
+from reordering import assert_in_any_order
+from stock_life import STOCK_REFUSALS, stock_commands
+
+STEPS_MAX = 30
+EXAMPLES = 2 * settings().max_examples
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+Strategy = st.SearchStrategy[Any]
+quantities = st.integers(1, 4)
+moments = st.sampled_from([NOON + timedelta(hours=hour) for hour in range(3)])
+words = st.sampled_from(["x", "y"])
+chances = st.integers(0, 5)  # 0: off the usual way
+
+
+class Law(NamedTuple):
+    """`commands` gives a state's next command; `holds` asserts of a state and its history; `refusals` may occur."""
+
+    decider: Decider[Any]
+    commands: Callable[[Any], Strategy]
+    holds: Callable[[Any, Sequence[Event]], None]
+    refusals: frozenset[str] = frozenset()
+
+
+def always(commands: Strategy) -> Callable[[Any], Strategy]:
+    """The same in every state."""
+    return lambda _: commands
+
+
+def mostly(onwards: Strategy, astray: Strategy) -> Strategy:
+    """So that histories get far."""
+    return chances.flatmap(lambda chance: onwards if chance else astray)
+
+
+def happened(history: Sequence[Event], *types: type[Event]) -> int:
+    return sum(isinstance(event, types) for event in history)
+
+
+def total(history: Sequence[Event], *types: type[Any]) -> int:
+    return sum(event.amount_minor for event in history if isinstance(event, types))
+
+
+# --- stock
+
+
+def stock_holds(state: stock.Stock, history: Sequence[Event]) -> None:
+    assert 0 <= state.promised <= state.sellable <= state.on_hand
+    for presale, units in ((False, state.promised), (True, state.presold)):
+        assert units == sum(held.quantity for held in state.reserved.values() if held.presale is presale)
+    book = StockBook()
+    for event in history:
+        assert isinstance(event, s.StockEvent)
+        book = book.told(event)
+        assert book.keeps_its_promises, "a promise was broken between two versions"
+    assert (book.on_hand, book.aside, book.open) == (state.on_hand, state.shelves.aside, state.promised)
+    places = state.shelves.places
+    assert all(units.quantity > 0 for units in places.values())
+    assert state.on_hand == sum(units.quantity for units in places.values())
+    numbered = Counter(state.shelves.serials.values())
+    assert all(numbers <= state.shelves.quantity_at(place) for place, numbers in numbered.items())
+    assert state.supply.inbound == sum(expected.quantity for expected in state.supply.inbounds.values())
+    ends = (s.StockReleased, s.StockShipped, s.StockReservationExpired, s.StockReservationBroken, s.StockShort)
+    ended = Counter(
+        event.reservation_id
+        for event in history
+        if isinstance(event, ends) and not getattr(event, "release_id", None) and not getattr(event, "broken", False)
+    )
+    assert all(times == 1 for times in ended.values())
+    assert stock.restore(from_json(to_json(stock.dump(state)))) == state
+
+
+# --- payment
+
+
+def payment_commands() -> Callable[[payment_state.Payment], Strategy]:
+    of: Any = {"payment_id": st.just("o.1")}
+    captures = {**of, "capture_id": st.sampled_from(["s1", "s2", "o.1"])}
+    refunds = {**of, "refund_id": st.sampled_from(["s1", "r1", "r2"])}
+    references = {"reference": st.sampled_from([f"ref{n}" for n in range(8)])}
+    disputes = {**of, "dispute_id": st.sampled_from(["d1", "d2"]), "amount_minor": st.sampled_from([1, 1, 2])}
+    requests = st.builds(
+        p.RequestPayment,
+        **of,
+        order_id=st.just("o"),
+        amount_minor=st.sampled_from([5, 5, 5, 6]),
+        currency=st.just("EUR"),
+        payment_token=st.just("tok"),
+        capture_now=st.sampled_from([False, False, False, True]),
+    )
+    authorizations = st.builds(
+        p.RecordAuthorization,
+        **of,
+        reference=st.sampled_from(["ref0", "ref0", "ref1"]),
+        expires_at=st.none() | moments,
+    )
+    takings = st.one_of(
+        payment_reports(),
+        st.builds(p.CapturePayment, **captures, amount_minor=quantities),
+        st.builds(p.RecordCapture, **captures, **references),
+        st.builds(p.RecordCaptureFailure, **captures, reason=words, expired=st.booleans()),
+        st.builds(p.RecordReauthorization, **captures, **references),
+        st.builds(p.RecordReauthorizationDecline, **captures, reason=words),
+    )
+    returns = st.one_of(
+        st.builds(p.RefundPayment, **refunds, amount_minor=quantities),
+        st.builds(p.RecordRefund, **refunds, **references),
+        st.builds(p.RecordRefundFailure, **refunds, reason=words),
+        st.builds(p.CancelPayment, **of),
+        st.builds(p.RecordVoid, **of, **references, void_id=st.sampled_from(["", "", "s1"])),
+        st.builds(p.RecordVoidFailure, **of, reason=words),
+        st.builds(p.ExpireAuthorization, **of, now=moments),
+        st.builds(p.RecordExpiry, **of),
+        *(st.builds(shape, **disputes) for shape in (p.RecordDisputeOpened, p.RecordDisputeWon, p.RecordDisputeLost)),
+    )
+    failures = st.one_of(
+        st.builds(p.RecordDecline, **of, reason=words),
+        st.builds(p.RecordFailure, **of, reason=words),
+        st.builds(
+            p.RecordSilence,
+            **of,
+            operation=st.sampled_from(["reauthorize", "capture", "void", "refund"]),
+            part=st.sampled_from(["", "s1", "r1"]),
+        ),
+    )
+    reports = payment_reports()
+    anything = st.one_of(requests, authorizations, failures, takings, returns, reports, st.builds(p.VoidPayment, **of))
+    onwards = {"new": requests, "pending": authorizations, "authorized": mostly(takings, returns)}
+    mixed = {status: mostly(commands, anything) for status, commands in onwards.items()}
+    return lambda state: mixed.get(state.status, anything)
+
+
+def payment_reports() -> Strategy:
+    """What fits and what does not, by names that the commands know and by others."""
+    said: Any = {
+        "payment_id": st.just("o.1"),
+        "reference": st.sampled_from([f"ref{n}" for n in range(8)]),
+        "amount_minor": st.sampled_from([None, 1, 2, 3, 5, 6]),
+        "currency": st.sampled_from(["EUR", "EUR", "USD"]),
+        "reason": words,
+    }
+    answers = st.builds(
+        p.RecordReport,
+        operation=st.sampled_from(["authorize", "capture", "capture", "void", "refund", "expire", "reauthorize"]),
+        outcome=st.sampled_from(["succeeded", "succeeded", "declined"]),
+        part=st.sampled_from(["s1", "r1", "re"]),
+        final=st.booleans(),
+        retriable=st.booleans(),
+        cumulative=st.booleans(),
+        **said,
+    )
+    at_once = st.builds(
+        p.RecordReport, operation=st.sampled_from(["capture", "void"]), outcome=st.just("succeeded"), **said
+    )
+    disputes = st.builds(
+        p.RecordReport,
+        operation=st.just("dispute"),
+        outcome=st.sampled_from(["opened", "won", "lost"]),
+        part=st.sampled_from(["d1", "d2"]),
+        **said | {"amount_minor": st.sampled_from([1, 2])},
+    )
+    return st.one_of(answers, at_once, disputes)
+
+
+def payment_holds(state: payment_state.Payment, history: Sequence[Event]) -> None:
+    authorized = total(history, p.PaymentAuthorized, p.PaymentReauthorized)
+    captured = total(history, p.PaymentCaptured)
+    reversed_ = total(history, p.PaymentRefundReversed)
+    refunded = total(history, p.PaymentRefunded) - reversed_
+    taking = dict.fromkeys(("waiting", "in_flight", "captured", "failed"), 0)
+    for capture in state.captures.values():
+        taking[capture.status] += capture.amount_minor
+    assert captured == taking["captured"] == state.captured
+    assert state.taken == captured + taking["in_flight"] + taking["waiting"]
+    assert not state.requested or state.taken <= state.requested.amount_minor
+    unasked = [event for event in history if getattr(event, "asked", True) is False]
+    let_go = total(history, p.PaymentVoidRequested, p.PaymentExpired) + total(unasked, p.PaymentVoided)
+    assert captured + taking["in_flight"] + let_go <= authorized
+    assert total(history, p.PaymentVoided) + total(history, p.PaymentVoidFailed) <= let_go
+    not_returned = total(history, p.PaymentRefundFailed, p.PaymentRefundShort) + reversed_
+    being_returned = total(history, p.PaymentRefundRequested) + total(unasked, p.PaymentRefunded) - not_returned
+    assert refunded <= being_returned == state.returned <= captured
+    lost = total(history, p.PaymentDisputeLost)
+    assert refunded + lost == state.gone <= state.asked
+    assert lost <= state.disputed
+    assert total(history, p.PaymentDepositApplied) == state.applied
+    assert not state.applied or state.applied <= total(history, p.PaymentRequested)
+    done = (p.PaymentAuthorized, p.PaymentReauthorized, p.PaymentCaptured, p.PaymentVoided, p.PaymentRefunded)
+    references = Counter(event.reference for event in history if isinstance(event, done))
+    assert all(times == 1 for times in references.values())
+
+
+# --- shipment
+
+
+CARTONED = tuple(
+    sh.Carton(
+        carton_id=carton_id,
+        box="small",
+        items=(o.Reservation(reservation_id="o/1", sku="A", location="berlin", quantity=1),),
+        weight_grams=1,
+    )
+    for carton_id in ("1", "2")
+)
+
+
+def shipment_commands() -> Callable[[shipment.Shipment], Strategy]:
+    of: Any = {"shipment_id": st.just("o.1")}
+    requests = st.builds(
+        sh.RequestShipment,
+        **of,
+        order_id=st.just("o"),
+        payment_id=st.just("o.1"),
+        location=st.just("berlin"),
+        items=st.just((o.Reservation(reservation_id="o/1", sku="A", location="berlin", quantity=2),)),
+        amount_minor=st.sampled_from([5, 5, 5, 6]),
+        ship_to=st.just(o.Address(country="DE")),
+        cartons=st.sampled_from([(), CARTONED, CARTONED, CARTONED[:1]]),
+    )
+    numbers = st.sampled_from(["", "x", "y", "x-1", "y-2"])
+    cartons = st.sampled_from(["", "", "1", "2"])
+    sightings = st.builds(
+        sh.RecordMilestone,
+        **of,
+        milestone_id=st.sampled_from([f"m{n}" for n in range(9)]),
+        status=st.sampled_from(get_args(sh.MilestoneStatus)),
+        occurred_at=moments,
+        carton_id=cartons,
+        tracking_number=numbers,
+    )
+    bookings = st.one_of(
+        st.builds(sh.PackShipment, **of, weight_grams=quantities),
+        st.builds(sh.BookShipment, **of),
+        st.builds(sh.DeferBooking, **of, rule_version=words),
+        st.builds(
+            sh.RecordBooking,
+            **of,
+            carrier=words,
+            tracking_number=words,
+            carton_numbers=st.sampled_from([{}, {"1": "x-1"}, {"2": "y-2"}]),
+        ),
+        st.builds(sh.RecordBookingFailure, **of, reason=words),
+        st.builds(sh.CancelBooking, **of),
+        st.builds(sh.RecordBookingCancelled, **of),
+        st.builds(sh.RecordBookingCancellationRefused, **of, reason=words),
+        st.builds(sh.RecordDispatch, **of, dispatched_at=moments),
+        st.builds(
+            sh.AttachLabel,
+            **of,
+            carton_id=cartons,
+            document=st.sampled_from([sh.LabelDocument(sha256=c * 64, byte_count=1) for c in "ab"]),
+        ),
+    )
+    steps = st.one_of(bookings, sightings)
+    anything = st.one_of(requests, steps, st.builds(sh.CancelShipment, **of))
+    first, then = mostly(requests, anything), mostly(steps, anything)
+    return lambda state: then if state.requested else first
+
+
+def shipment_holds(state: shipment.Shipment, history: Sequence[Event]) -> None:
+    steps = (sh.ShipmentRequested, sh.ShipmentPacked, sh.ShipmentBookingRequested)
+    places = [[type(event) for event in history].index(step) for step in steps if happened(history, step)]
+    assert places == sorted(places)
+    once = (*steps[:2], sh.ShipmentDispatched, sh.ShipmentDelivered, sh.ShipmentCancelled)
+    assert all(happened(history, step) <= 1 for step in once)
+    assert happened(history, sh.ShipmentBooked) <= 1 + happened(history, sh.ShipmentBookingCancelled)
+    assert happened(history, sh.ShipmentCancelled) + happened(history, sh.ShipmentDispatched) <= 1
+    assert happened(history, sh.ShipmentDispatched) <= happened(history, sh.ShipmentBookingRequested)
+    arrivals = (sh.ShipmentDelivered, sh.ShipmentPartlyDelivered, sh.ShipmentReturnedToSender)
+    assert not happened(history, *arrivals) or state.dispatched
+    assert happened(history, sh.ShipmentMilestoneReached) == len(state.milestones)
+    assert not (state.cancelled and state.with_carrier), "what was given back is not with the carrier"
+    back = [item for event in history if isinstance(event, sh.ShipmentReturnedToSender) for item in event.items]
+    assert sum(item.quantity for item in back) <= 2, "more came back than left"
+    assert {c for c, outcome in state.outcomes.items() if outcome == "returned"} == set(state.returned)
+    assert "open" in state.outcomes.values() or state.delivered or len(state.returned) == len(state.carton_ids)
+
+
+# --- order
+
+PLACE = o.PlaceOrder(
+    channel="web",
+    external_id="1",
+    placed_at=NOON,
+    currency="EUR",
+    lines=(
+        o.OrderLine(line_id="1", sku="A", quantity=2, unit_price_minor=3),
+        o.OrderLine(line_id="2", sku="B", quantity=1, unit_price_minor=5),
+        o.OrderLine(line_id="3", sku="A", quantity=1, unit_price_minor=2),
+    ),
+    ship_to=o.Address(country="DE"),
+)
+ORDER: Any = {"order_id": PLACE.order_id}
+PAID_IN_PARTS: Any = {
+    "tenders": (o.Tender(method="gift_card", payment_token="g", amount_minor=4),),
+    "shipping_minor": 1,
+    "tax_minor": 2,
+    "discount_minor": 2,
+}
+PRESALE: Any = {"kind": "presale", "deposit_minor": 2, "available_by": NOON, "deposit_kept": True}
+EXCHANGE: Any = {"kind": "exchange", "exchange_of": "rma-1", "credit_minor": 6}
+places = st.sampled_from(
+    [
+        PLACE,
+        PLACE.model_copy(update={"shipping_minor": 1}),
+        PLACE.model_copy(update={"fulfilled": (o.LineUnits(line_id="1", quantity=1),), "revision": 2}),
+        *(
+            o.PlaceOrder(**{**PLACE.content, **more})
+            for more in (PAID_IN_PARTS, PRESALE, PRESALE | {"deposit_minor": 13})
+        ),
+        o.PlaceExchange(**ORDER, content=o.OrderContent(**{**PLACE.content, **EXCHANGE})),
+    ]
+)
+cities = st.sampled_from(["berlin", "paris"])
+
+
+def answer(draw: st.DrawFn, state: order.Order) -> Command:
+    """What is wanted, split at random between two locations and the backorder; sometimes of another attempt."""
+    assignments: list[o.Assignment] = []
+    lacking: dict[str, int] = {}
+    for sku, quantity in sorted(state.wanted.items()):
+        there = draw(st.integers(0, quantity))
+        if there:
+            assignments.append(o.Assignment(sku=sku, location=draw(cities), quantity=there))
+        if there < quantity and draw(st.booleans()):
+            assignments.append(o.Assignment(sku=sku, location=draw(cities), quantity=quantity - there))
+        elif there < quantity:
+            lacking[sku] = quantity - there
+    attempt = state.attempt + (draw(chances) == 0)
+    return o.SourceOrder(
+        **ORDER, attempt=attempt, assignments=tuple(assignments), backordered=lacking, rule_version="1"
+    )
+
+
+def answer_or_explode(draw: st.DrawFn, state: order.Order) -> Command:
+    return answer(draw, state) if draw(chances) else explosion(draw, state)
+
+
+def explosion(draw: st.DrawFn, state: order.Order) -> Command:
+    """B is sold as a set."""
+    return o.ExplodeBundles(**ORDER, attempt=state.attempt, bundles={"B": {"A": 1, "C": 2}})
+
+
+def needed_by(state: order.Order) -> dict[str, int]:
+    """The units of its content, bundles taken apart."""
+    return order_money.exploded(state.content.demand, dict(state.bundles.items())) if state.content else {}
+
+
+def by_hand(draw: st.DrawFn, state: order.Order) -> Command:
+    """Every unit that it needs, or all but some, from anywhere; sometimes more than it needs."""
+    needed = needed_by(state) or {"A": 1}
+    parts = [(sku, draw(st.integers(0, n)), n) for sku, n in sorted(needed.items())]
+    wished = [(sku, city, n) for sku, k, n in parts for city, n in (("berlin", k), (draw(cities), n - k)) if n]
+    left = wished[draw(st.integers(0, len(wished) - 1)) :] if draw(st.booleans()) else wished
+    more = [("A", "paris", 9)] if draw(chances) == 0 else []
+    assignments = tuple(o.Assignment(sku=sku, location=city, quantity=n) for sku, city, n in (*left, *more))
+    return o.AssignOrder(**ORDER, assignments=assignments, reason="told so")
+
+
+def failure(draw: st.DrawFn, _: order.Order) -> Command:
+    return o.RecordLocationFailed(**ORDER, location=draw(cities))
+
+
+def stock_report(draw: st.DrawFn, state: order.Order) -> Command:
+    """Of what was asked; of something else if nothing was."""
+    asked = (
+        sorted(state.awaited.items())
+        or sorted(state.allocated.items())
+        or [((f"{PLACE.order_id}/1", "A", "berlin"), 1)]
+    )
+    (key, sku, place), quantity = asked[draw(st.integers(0, len(asked) - 1))]
+    shape: type[Any] = o.RecordReservation if draw(chances) else o.RecordShortage
+    told: dict[str, Any] = {"reservation_id": key, "sku": sku, "location": place, "quantity": quantity}
+    if shape is o.RecordReservation and state.content and state.content.kind == "presale":
+        told["presale"] = draw(chances) > 0
+    report: Command = shape(**ORDER, **told)
+    return report
+
+
+def shipment_report(draw: st.DrawFn, _: order.Order) -> Command:
+    report: Command = draw(shipment_shapes)(**ORDER, shipment_id=f"{PLACE.order_id}.{draw(st.integers(1, 3))}")
+    return report
+
+
+shipment_shapes: Strategy = st.sampled_from(
+    [o.RecordShipmentDispatched, o.RecordShipmentDelivered, o.RecordShipmentCancelled, o.RecordShipmentKept]
+)
+RETRY = o.RetrySourcing(**ORDER)
+CANCEL = o.CancelOrder(**ORDER, reason="changed their mind")
+REPORTS = (answer, explosion, by_hand, failure, stock_report, shipment_report)
+ids = st.sampled_from(["i1", "i2", "i3", "i4", "i5"])
+kinds = st.sampled_from(["fraud", "payment"])
+whys: st.SearchStrategy[o.MoneyGone] = st.sampled_from(["refunded", "disputed", "not_captured"])
+
+
+def paid(draw: st.DrawFn, state: order.Order) -> Command:
+    """Of one of its payments; of one that it never asked for if it has none."""
+    payments = sorted(state.payments) or [f"{PLACE.order_id}.9"]
+    payment_id = payments[draw(st.integers(0, len(payments) - 1))]
+    if draw(chances):
+        return o.RecordPaymentAuthorized(**ORDER, payment_id=payment_id)
+    if draw(st.booleans()):
+        return o.RecordPaymentWithdrawn(**ORDER, payment_id=payment_id, reason="let go")
+    if draw(chances) == 0:
+        return o.RecordMoneyGone(
+            **ORDER, payment_id=payment_id, effect="refund/1", why=draw(whys), amount_minor=draw(chances) + 1
+        )
+    if draw(chances) == 0:
+        return o.RecordMoneyBack(**ORDER, payment_id=payment_id, effect="refund/1")
+    return o.RecordPaymentFailed(**ORDER, payment_id=payment_id, reason="declined", retriable=draw(chances) > 0)
+
+
+def covered(draw: st.DrawFn, state: order.Order) -> Command:
+    held = sorted(state.uncovered) or [(f"{PLACE.order_id}/1", "A", "berlin")]
+    key, sku, place = held[draw(st.integers(0, len(held) - 1))]
+    return o.RecordPresaleCovered(**ORDER, reservation_id=key, sku=sku, location=place)
+
+
+order_lines = st.lists(
+    st.builds(
+        o.OrderLine,
+        line_id=st.sampled_from("123"),
+        sku=st.sampled_from("AB"),
+        quantity=st.integers(1, 3),
+        unit_price_minor=st.integers(0, 5),
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda line: line.line_id,
+).map(tuple)
+line_units = st.builds(o.LineUnits, line_id=st.sampled_from("123"), quantity=st.integers(1, 2))
+CHANGES = st.one_of(
+    st.builds(
+        o.AmendOrder, **{name: st.just(value) for name, value in ORDER.items()}, amendment_id=ids, lines=order_lines
+    ),
+    st.builds(
+        o.AmendOrder,
+        order_id=st.just(PLACE.order_id),
+        amendment_id=ids,
+        shipping_minor=st.integers(0, 3),
+        discount_minor=st.integers(0, 9) | st.none(),
+        revision=st.integers(1, 3) | st.none(),
+        keep=st.booleans(),
+    ),
+    st.builds(
+        o.CancelOrderLines,
+        order_id=st.just(PLACE.order_id),
+        cancellation_id=ids,
+        lines=st.lists(line_units, min_size=1, max_size=2).map(tuple),
+        reason=words,
+    ),
+)
+OUTSIDE = st.one_of(
+    st.builds(
+        o.RecordFulfilment,
+        order_id=st.just(PLACE.order_id),
+        fulfilment_id=ids,
+        lines=st.lists(line_units, min_size=1, max_size=2).map(tuple),
+        keep=st.booleans(),
+    ),
+    st.builds(
+        o.RecordChannelRefund,
+        order_id=st.just(PLACE.order_id),
+        refund_id=ids,
+        lines=st.lists(line_units, max_size=2).map(tuple),
+        revision=st.integers(1, 3) | st.none(),
+        keep=st.booleans(),
+    ),
+    st.builds(
+        o.AmendOrder,
+        order_id=st.just(PLACE.order_id),
+        amendment_id=ids,
+        lines=order_lines | st.none(),
+        fulfilled=st.lists(line_units, max_size=2).map(tuple),
+        revision=st.integers(1, 3) | st.none(),
+        keep=st.booleans(),
+    ),
+)
+SPLITS = st.builds(
+    o.SplitOrder,
+    order_id=st.just(PLACE.order_id),
+    split_id=ids,
+    lines=st.lists(line_units, min_size=1, max_size=2).map(tuple),
+)
+ONWARDS: dict[str, Callable[[st.DrawFn, order.Order], Command]] = {
+    "new": lambda draw, _: draw(places),
+    "sourcing": answer_or_explode,
+    "allocating": stock_report,
+    "backordered": lambda *_: RETRY,
+    "awaiting_payment": paid,
+    "awaiting_stock": covered,
+    "held": lambda draw, _: o.ReleaseHold(**ORDER, kind=draw(kinds)),
+    "fulfilling": lambda draw, state: shipment_report(draw, state) if draw(chances) else draw(CHANGES),
+    "cancelling": shipment_report,
+    "shipped": shipment_report,
+}
+"""What would follow in each phase."""
+ASTRAY = st.one_of(
+    places,
+    st.just(RETRY),
+    st.just(CANCEL),
+    st.just(o.CancelOrder(**ORDER, reason="early", keep=True)),
+    CHANGES,
+    CHANGES,
+    OUTSIDE,
+    SPLITS,
+    st.builds(o.LapseOrder, order_id=st.just(PLACE.order_id), payment_id=st.just(f"{PLACE.order_id}.1") | st.none()),
+    st.just(o.LapsePresale(**ORDER)),
+    st.builds(o.HoldOrder, order_id=st.just(PLACE.order_id), kind=kinds),
+    st.builds(o.ReleaseHold, order_id=st.just(PLACE.order_id), kind=kinds),
+    st.builds(o.RetryPayment, order_id=st.just(PLACE.order_id), payment_token=st.just("another") | st.none()),
+    st.builds(
+        o.RepeatPayment,
+        order_id=st.just(PLACE.order_id),
+        payment_id=st.sampled_from([f"{PLACE.order_id}.{n}" for n in range(1, 5)]),
+    ),
+    st.builds(
+        o.RefundOrder,
+        order_id=st.just(PLACE.order_id),
+        refund_id=ids,
+        lines=st.lists(
+            st.builds(o.RefundLine, line_id=st.sampled_from("123"), quantity=st.integers(1, 2))
+            | st.builds(o.RefundLine, line_id=st.sampled_from("123"), amount_minor=st.integers(1, 4)),
+            max_size=2,
+        ).map(tuple),
+        shipping_minor=st.integers(0, 1),
+        goodwill_minor=st.integers(0, 1),
+    ),
+    st.builds(
+        o.OverrideOrder,
+        order_id=st.just(PLACE.order_id),
+        override_id=ids,
+        to=st.sampled_from(["sourcing", "released", "completed"]),
+        reason=words,
+    ),
+)
+
+
+@st.composite
+def order_commands(draw: st.DrawFn, state: order.Order) -> Command:
+    """Mostly what would follow, so that orders get far; else what would not."""
+    if state.phase in ONWARDS and draw(chances):
+        return ONWARDS[state.phase](draw, state)
+    if draw(st.booleans()):
+        return draw(st.sampled_from((*REPORTS, paid, covered)))(draw, state)
+    astray: Command = draw(ASTRAY)
+    return astray
+
+
+def order_holds(state: order.Order, history: Sequence[Event]) -> None:
+    units: Counter[str] = Counter(dict(state.wanted.items()))
+    units.update(dict(state.backordered.items()))
+    for held in (state.awaited, state.allocated):
+        for (_, sku, _), quantity in held.items():
+            units[sku] += quantity
+    whole = any(isinstance(event, o.OrderFulfilledElsewhere) and event.whole for event in history)
+    assert units == ({} if whole else needed_by(state)), "units were lost or invented"
+    for once in (o.OrderPlaced, o.OrderReleased, o.OrderShipped):
+        assert happened(history, once) <= 1
+    assert happened(history, o.OrderCompleted, o.OrderCancelled) == (state.phase in o.FINAL_PHASES)
+    attempts = [event.attempt for event in history if isinstance(event, o.OrderSourced)]
+    assert len(set(attempts)) == len(attempts), "two answers to one attempt would share a reservation id"
+    phase_holds(state)
+    money_holds(state, history)
+
+
+def phase_holds(state: order.Order) -> None:
+    """Whatever it waits for can still come."""
+    lacking = {"sourcing": state.wanted, "allocating": state.awaited, "backordered": state.backordered}
+    if state.phase in lacking:
+        assert next(phase for phase, units in lacking.items() if units) == state.phase
+    elif state.phase != "cancelled":
+        assert not any(lacking.values()), "money was asked for before every unit was locked"
+    if state.phase == "awaiting_payment":
+        assert state.is_unpaid
+    if state.phase == "held":
+        assert state.holds
+        assert not state.is_unpaid
+    if state.phase == "awaiting_stock":
+        assert state.uncovered
+    if state.phase in ("fulfilling", "cancelling"):
+        assert "open" in state.shipments.values()
+    if state.phase == "shipped":
+        assert "dispatched" in state.shipments.values()
+
+
+def money_holds(state: order.Order, history: Sequence[Event]) -> None:
+    """The shares of the parcels sum to the total, and nobody is charged or refunded more than that."""
+    dues = [payment.due.payment_id for payment in state.payments.values()]
+    assert len(set(dues)) == len(dues)
+    if state.content is None:
+        return
+    live = sum(payment.due.amount_minor for payment in state.live_payments.values())
+    owed = max(state.content.total_minor - state.content.credit_minor, 0) - state.written_off
+    if state.phase == "awaiting_payment":
+        deposit = state.content.deposit_minor if state.uncovered or waits_for_its_deposit(state) else owed
+        sourced_anew = happened(history, o.OrderAssigned, o.OrderLocationFailed, o.OrderOverridden)
+        assert live == deposit or (sourced_anew and live == owed), "a balance that was asked for stays asked"
+    if happened(history, o.OrderReleased):
+        whole = {
+            event.shipment_id for event in history if isinstance(event, o.OrderShipmentCancelled) and event.released
+        }
+        plans = [plan for key, plan in state.plans.items() if state.shipments[key] != "cancelled" or key in whole]
+        assert sum(plan.worth_minor for plan in plans) == state.content.total_minor
+        assert sum(item.quantity for plan in plans for item in plan.items) == sum(needed_by(state).values())
+        assert sum(share.quantity for plan in plans for share in plan.lines) == sum(needed_by(state).values())
+        assert all(share.amount_minor >= 0 for plan in plans for share in plan.lines)
+        assert sum(plan.amount_minor for plan in plans) <= live
+        borne: dict[str, int] = {}
+        for plan in plans:
+            assert not plan.charges or order_money.to_capture(state, plan.charges) == plan.amount_minor
+            for charge in order_money.charges_of(state, plan):
+                borne[charge.payment_id] = borne.get(charge.payment_id, 0) + charge.amount_minor
+        assert all(n <= state.payments[key].due.amount_minor for key, n in borne.items())
+    refunded = total(history, o.OrderRefundRequested)
+    assert refunded <= sum(order_money.taken_by_payment(state).values()) + state.content.credit_minor
+    assert state.credit_left + state.credit_back <= state.content.credit_minor
+    for event in history:
+        if isinstance(event, o.OrderRefundRequested):
+            credit = event.credit.amount_minor if event.credit else 0
+            assert event.amount_minor == sum(part.amount_minor for part in event.parts) + credit
+            for part in event.parts:
+                assert part.amount_minor == sum(allocation.amount_minor for allocation in part.allocations)
+
+
+def waits_for_its_deposit(state: order.Order) -> bool:
+    """Its goods may all have come before: the balance is asked for when the deposit is there."""
+    return any(payment.due.capture_now and payment.status == "asked" for payment in state.live_payments.values())
+
+
+# --- location
+
+
+def location_commands() -> Strategy:
+    at: Any = {"location": st.just("berlin")}
+    opening = st.builds(OpenLocation, **at, country=st.sampled_from(["DE", "FR"]), priority=st.integers(0, 1))
+    return opening | st.builds(CloseLocation, **at, reason=words)
+
+
+def location_holds(state: location.Location, history: Sequence[Event]) -> None:
+    assert state == (history[-1] if history else None)
+    assert all(before != after for before, after in pairwise(history))
+
+
+# --- numbering
+
+
+def numbering_commands() -> Strategy:
+    sets = st.builds(
+        numbers.SetOrderNumbering, channel=st.just("web"), prefix=words, digits=quantities, first=st.integers(1, 9)
+    )
+    asks = st.builds(numbers.AssignOrderNumber, channel=st.just("web"), order_id=st.sampled_from("abcdefgh"))
+    return sets | asks | asks
+
+
+def numbering_holds(state: numbering.Numbering, history: Sequence[Event]) -> None:
+    given = [event for event in history if isinstance(event, numbers.OrderNumbered)]
+    assert len({event.order_id for event in given}) == len(given)
+    assert all(before.number < after.number for before, after in pairwise(given))
+    restored = numbering.restore(from_json(to_json(numbering.dump(state))))
+    assert restored == state
+
+
+# --- item
+
+
+def item_commands() -> Strategy:
+    sku: Any = st.just("SET")
+    components = st.dictionaries(st.sampled_from(["A", "B", "SET"]), quantities, max_size=2)
+    described = st.builds(DescribeItem, sku=sku, weight_grams=quantities, serial_tracked=st.booleans())
+    return described | st.builds(DefineBundle, sku=sku, components=components)
+
+
+def item_holds(state: item.Item, history: Sequence[Event]) -> None:
+    assert "SET" not in state.components
+    assert all(before != after for before, after in pairwise(history))
+
+
+# --- rules
+
+
+def rules_commands() -> Strategy:
+    objectives = st.sampled_from([({"cost_minor": 1},), ({"shipments": 1}, {"distance_km": 2})])
+    return st.builds(PublishSourcingRules, version=st.sampled_from(["1", "2", "3"]), objective=objectives)
+
+
+def rules_hold(state: rules.Rules, history: Sequence[Event]) -> None:
+    said: dict[str, Any] = {}
+    for event in history:
+        assert isinstance(event, SourcingRulesPublished)
+        assert said.setdefault(event.version, event.objective) == event.objective, "a version changed its meaning"
+    versions = [BUILT_IN_VERSION, *(event.version for event in history if isinstance(event, SourcingRulesPublished))]
+    assert state.current == versions[-1]
+    assert all(before != after for before, after in pairwise(versions))
+
+
+# --- serials
+
+
+def serial_commands() -> Strategy:
+    numbers = st.sampled_from([("1",), ("2",), ("1", "2"), ("2", "3")])
+    of: Any = {"sku": st.just("A"), "location": cities, "serials": numbers}
+    return st.one_of(
+        st.builds(n.ReceiveSerials, **of, receipt_id=words),
+        st.builds(n.RecordSerialsSeen, **of, from_location=st.none() | cities),
+        st.builds(n.RecordSerialsLeft, **of),
+    )
+
+
+def serials_hold(state: serial.Registry, history: Sequence[Event]) -> None:
+    at: dict[str, str] = {}
+    for event in history:
+        assert isinstance(event, n.SerialEvent)
+        for number in event.serials:
+            if isinstance(event, n.SerialsClaimed):
+                assert number not in at, "received while it was elsewhere"
+            if isinstance(event, n.SerialsLeft):
+                if at.get(number) == event.location:
+                    del at[number]
+            elif not isinstance(event, n.SerialConflictFound):
+                at[number] = event.location
+    assert dict(state.at.items()) == at
+    assert serial.restore(from_json(to_json(serial.dump(state)))) == state
+
+
+# --- rates, delivery options, trackers
+
+
+def rates_commands() -> Strategy:
+    zones = (r.Zone(transit_days=1, bands=(r.Band(weight_grams_max=1, price_minor=1),)),)
+    publish = st.builds(
+        r.PublishRates,
+        carrier=st.just("dhl"),
+        version=words,
+        currency=st.sampled_from(["EUR", "EUR", "USD"]),
+        services=st.just((r.Service(service="parcel", zones=zones),)),
+    )
+    return publish | st.just(r.WithdrawRates(carrier="dhl"))
+
+
+def rates_hold(state: rates.Rates, history: Sequence[Event]) -> None:
+    published = [event for event in history if isinstance(event, r.RatesPublished)]
+    assert len({(event.version, event.currency) for event in published}) == len({event.version for event in published})
+    assert state.current == (history[-1] if isinstance(history[-1], r.RatesPublished) else None) if history else True
+
+
+def delivery_commands() -> Strategy:
+    return st.builds(r.DefineDeliveryOption, option=st.just("express"), transit_days_max=st.none() | st.integers(0, 1))
+
+
+def delivery_holds(state: delivery.Option, history: Sequence[Event]) -> None:
+    assert state == history[-1]
+    assert all(before != after for before, after in pairwise(history))
+
+
+def tracker_commands() -> Strategy:
+    sighting = st.builds(t.Sighting, milestone_id=words, status=st.just("unknown"), occurred_at=moments)
+    sightings = st.lists(sighting, max_size=3).map(tuple)
+    of: Any = {"carrier": st.just("ups"), "tracking_number": st.just("T")}
+    shared = st.lists(st.sampled_from(["o.1", "o.2", "o.3"]), min_size=2, max_size=3, unique=True).map(tuple)
+    return st.one_of(
+        st.builds(t.RecordTracking, **of, sightings=sightings),
+        st.builds(t.RecordSharedNumber, **of, shipment_ids=shared),
+    )
+
+
+def tracker_holds(state: tracker.Tracker, history: Sequence[Event]) -> None:
+    told = [
+        sight.milestone_id for event in history if isinstance(event, t.TrackingReported) for sight in event.sightings
+    ]
+    assert len(told) == len(set(told)) == len(state.known)
+    shared = {key for event in history if isinstance(event, t.TrackingNumberShared) for key in event.shipment_ids}
+    assert shared == set(state.shared_by)
+
+
+# --- what is put aside
+
+
+def aside_commands() -> Strategy:
+    of: Any = {"reader": st.sampled_from(["sourcing", "carrier"]), "fact_id": words}
+    put = st.builds(
+        a.PutReactionAside, **of, fact=st.just("OrderPlaced"), position=st.integers(1, 9), reason=st.just("invalid")
+    )
+    return put | st.builds(a.SettleReaction, **of)
+
+
+def aside_holds(state: aside.Aside, history: Sequence[Event]) -> None:
+    kinds = [type(event) for event in history]
+    assert all(one is not other for one, other in pairwise(kinds))
+    assert state.open == (kinds[-1:] == [a.ReactionPutAside])
+
+
+# --- what people do about exceptions
+
+
+def exception_commands() -> Strategy:
+    of: Any = {"exception_id": st.just("dispute/d"), "raised_at": moments}
+    given = st.builds(c.AssignException, **of, assignee=words)
+    return given | st.builds(c.ResolveException, **of, note=words)
+
+
+def exception_holds(_: exception.Handling, history: Sequence[Event]) -> None:
+    resolved = [event.raised_at for event in history if isinstance(event, c.ExceptionResolved)]
+    assert all(one < other for one, other in pairwise(resolved))
+
+
+# --- what a provider reports under a name of its own
+
+
+def provider_commands() -> Strategy:
+    said = p.Report(operation="dispute", outcome="opened", part="dp_1", amount_minor=1)
+    report = v.RecordProviderReport(provider="stripe", references=("ch_1",), report=said)
+    match = st.builds(v.MatchReport, provider=st.just("stripe"), report_id=st.just(report.report_id), payment_id=words)
+    return st.just(report) | match
+
+
+def provider_holds(state: provider.ProviderReport, history: Sequence[Event]) -> None:
+    assert happened(history, v.ProviderReported) == state.is_known
+    assert happened(history, v.ProviderReportMatched) == bool(state.payment_id)
+
+
+# --- return
+
+
+def rma_commands(state: rma.Rma) -> Strategy:
+    of: Any = {"rma_id": st.just("r")}
+    lines = st.sampled_from(["1", "2"])
+    counts = st.lists(st.builds(o.LineUnits, line_id=lines, quantity=quantities), min_size=1, max_size=2).map(tuple)
+    expected = st.builds(
+        back.ExpectedLine, line_id=lines, sku=st.just("A"), quantity=quantities, reason=st.just("other")
+    )
+    seen = st.builds(
+        back.InspectedLine,
+        line_id=st.sampled_from(sorted(state.expected)) if state.opened else lines,
+        quantity=quantities,
+        grade=st.just("opened"),
+        disposition=st.sampled_from(["sellable", "written_off"]),
+        credited=st.booleans(),
+    )
+    opening = st.builds(
+        back.OpenRma,
+        **of,
+        order_id=st.just("o"),
+        channel=st.just("web"),
+        resolution=st.sampled_from(["refund", "exchange", "refund_only"]),
+        lines=st.lists(expected, min_size=1, max_size=2).map(tuple),
+        requested_at=moments,
+        terms=st.builds(back.Terms, approve_at_once=st.booleans()),
+    )
+    steps = st.one_of(
+        st.builds(back.ApproveRma, **of),
+        st.builds(back.RefuseRma, **of, reason=words),
+        st.builds(back.ReceiveRma, **of, receipt_id=st.sampled_from("abc"), location=st.just("berlin"), lines=counts),
+        st.builds(
+            back.InspectRma,
+            **of,
+            inspection_id=st.sampled_from("ijk"),
+            location=st.just("berlin"),
+            lines=st.lists(seen, min_size=1, max_size=2).map(tuple),
+        ),
+        st.builds(back.CloseRma, **of),
+        st.builds(back.LapseRma, **of),
+        st.builds(back.RecordCreditLeft, **of, exchange_order_id=words, amount_minor=quantities),
+    )
+    return mostly(steps, opening) if state.opened else mostly(opening, steps)
+
+
+def rma_holds(state: rma.Rma, history: Sequence[Event]) -> None:
+    def units(*types: type[Any]) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for event in history:
+            if isinstance(event, types):
+                for line in event.lines:
+                    counted[line.line_id] += line.quantity
+        return counted
+
+    opened, received, inspected = units(back.RmaOpened), units(back.RmaReceived), units(back.RmaInspected)
+    kept = state.opened is not None and state.opened.resolution == "refund_only"
+    assert inspected <= received <= opened
+    assert units(back.RmaCreditDue) <= (opened if kept else inspected)
+    assert happened(history, back.RmaClosed) + happened(history, back.RmaRefused) <= 1
+    assert happened(history, back.RmaApproved) <= 1
+
+
+LAWS = (
+    Law(exception.decider, always(exception_commands()), exception_holds, frozenset({"already_resolved"})),
+    Law(aside.decider, always(aside_commands()), aside_holds),
+    Law(
+        rma.decider,
+        rma_commands,
+        rma_holds,
+        frozenset({"id_reused", "unknown_return", "refused", "arrived", "not_received", "not_inspected"}),
+    ),
+    Law(serial.decider, always(serial_commands()), serials_hold, frozenset({"id_reused", "serial_elsewhere"})),
+    Law(stock.decider, always(stock_commands()), stock_holds, STOCK_REFUSALS),
+    Law(
+        payment.decider,
+        payment_commands(),
+        payment_holds,
+        frozenset(
+            {
+                "unknown_payment",
+                "second_authorization",
+                "second_reauthorization",
+                "unknown_reauthorization",
+                "contradicts",
+                "not_authorized",
+                "unknown_capture",
+                "second_capture",
+                "reference_reused",
+                "unknown_void",
+                "second_void",
+                "unknown_refund",
+                "second_refund",
+            }
+        ),
+    ),
+    Law(
+        shipment.decider,
+        shipment_commands(),
+        shipment_holds,
+        frozenset(
+            {
+                "unknown_shipment",
+                "already_requested",
+                "cartons_do_not_match",
+                "not_packed",
+                "not_booked",
+                "not_answered",
+                "already_booked",
+                "already_left",
+                "cancelled",
+                "unknown_carton",
+                "other_number",
+            }
+        ),
+    ),
+    Law(
+        order.decider,
+        order_commands,
+        order_holds,
+        frozenset(
+            {
+                "id_reused",
+                "unknown_order",
+                "already_shipped",
+                "with_carrier",
+                "already_released",
+                "invalid_amendment",
+                "below_deposit",
+                "too_many_units",
+                "no_such_units",
+                "nothing_to_pay",
+                "nothing_to_refund",
+                "exceeds_payment",
+                "exceeds_shipped",
+                "not_locked",
+                "being_sourced",
+                "not_standard",
+                "nothing_left",
+                "not_shipped",
+            }
+        ),
+    ),
+    Law(rates.decider, always(rates_commands()), rates_hold, frozenset({"version_reused"})),
+    Law(delivery.decider, always(delivery_commands()), delivery_holds),
+    Law(tracker.decider, always(tracker_commands()), tracker_holds),
+    Law(provider.decider, always(provider_commands()), provider_holds, frozenset({"unknown_report"})),
+    Law(rules.decider, always(rules_commands()), rules_hold, frozenset({"version_taken"})),
+    Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
+    Law(numbering.decider, always(numbering_commands()), numbering_holds),
+    Law(item.decider, always(item_commands()), item_holds, frozenset({"made_of_itself"})),
+)
+
+
+def outcome(decider: Decider[Any], state: Any, command: Command) -> tuple[tuple[Event, ...], str | None]:
+    try:
+        return tuple(decider.decide(state, command)), None
+    except Refused as refused:
+        return (), str(refused)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.decider.category)
+@settings(deadline=None, max_examples=EXAMPLES)  # a machine that is busy with other things breaks no law
+@given(data=st.data())
+def test_the_laws_hold_whatever_is_asked(law: Law, data: st.DataObject) -> None:
+    decider, state = law.decider, law.decider.initial
+    history: list[Event] = []
+    for _ in range(data.draw(st.integers(1, STEPS_MAX))):
+        command = data.draw(law.commands(state))
+        events, refusal = outcome(decider, state, command)
+        assert type(command) in decider.accepts
+        assert command.stream.startswith(f"{decider.category}-")
+        assert_in_any_order(decider, state, command, events)
+        for event in events:
+            assert type(event) in decider.emits
+            assert type(event).model_validate_json(event.model_dump_json()) == event
+            state = decider.evolve(state, event)
+        history += events
+        assert refusal is None or refusal.partition(":")[0] in law.refusals
+        assert outcome(decider, state, command) == ((), refusal)
+        if type(command) in OWN_IDS and any(getattr(event, "asked", "") for event in events):
+            assert_its_name_is_taken(decider, state, command)
+        law.holds(state, history)
+
+
+NEWER_HOLDS = (s.ExpectInbound,)
+"""Told again under their own id, the newer content holds."""
+
+
+def assert_its_name_is_taken(decider: Decider[Any], state: Any, command: Command) -> None:
+    """With any field changed, the same id is refused, unless only when and how it is told has changed."""
+    for name in type(command).model_fields.keys() - {OWN_IDS[type(command)]}:
+        another = command.model_copy(update={name: other_than(getattr(command, name))})
+        if another.stream != command.stream or isinstance(command, (*NEWER_HOLDS, s.AdmitSerials)):
+            continue
+        events, refusal = outcome(decider, state, another)
+        assert events == ()
+        assert (refusal is None) == (name in FREE), f"{name} of {command!r}"
+
+
+def other_than(value: Any) -> Any:
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case str():
+            return f"{value}x"
+        case datetime():
+            return value + timedelta(days=1)
+        case tuple():
+            return (*value, *(value[:1] or ("x",)))
+        case _:
+            return "x"
+
+
+REFERENCES = {
+    "CancelInbound.inbound_id": "names what is expected",
+    "ReceiveInbound.inbound_id": "names what has come",
+    "ExpectInbound.request_id": "names the request that it answers",
+    "ReserveStock.order_id": "names whose it is",
+    "ReleaseStock.reservation_id": "names what is let go",
+    "ReleaseStock.order_id": "names whose it was",
+    "ReceiveSerials.inbound_id": "names what has come",
+    "PlaceOrder.external_id": "names the order; another content is a conflict that a person sees",
+    "RecordFeedback.feedback_id": "the feedback is kept whole, and compared",
+    "AssignException.order_id": "names whose exception it is",
+    "ResolveException.order_id": "names whose exception it is",
+}
+"""Ids in commands of people and channels that name something else than the act itself."""
+
+
+def test_every_command_that_names_its_own_act_is_known() -> None:
+    ids = {
+        f"{command.__name__}.{name}"
+        for decider in DECIDERS
+        for command in decider.accepts
+        if not issubclass(command, SystemCommand)
+        for name in command.model_fields.keys() - set(stream_fields(command))
+        if name.endswith("_id")
+    }
+    own = {f"{command.__name__}.{name}" for command, name in OWN_IDS.items()}
+    assert ids - own == REFERENCES.keys()
+
+
+def test_what_was_asked_before_it_was_kept_counts_as_the_same() -> None:
+    before = s.StockReceived(sku="A", location="berlin", receipt_id="r", quantity=2)
+    state = stock.decider.evolve(stock.decider.initial, before)
+    receive = s.ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=3)
+    assert outcome(stock.decider, state, receive) == ((), None)
+
+
+def test_a_refusal_of_a_taken_name_says_what_differs() -> None:
+    receive = s.ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=2, lot_expires_at=NOON)
+    state = reduce(stock.decider.evolve, stock.decider.decide(stock.decider.initial, receive), stock.decider.initial)
+    elsewhere = NOON.astimezone(timezone(timedelta(hours=1)))
+    assert outcome(stock.decider, state, receive.model_copy(update={"lot_expires_at": elsewhere})) == ((), None)
+    _, refusal = outcome(stock.decider, state, receive.model_copy(update={"quantity": 3, "bin": "b"}))
+    assert refusal is not None
+    assert 'bin was left out and is "b" now, quantity was 2 and is 3 now' in refusal
+    inbound = s.ReceiveInbound(sku="A", location="berlin", inbound_id="i", receipt_id="r")
+    assert "it names what ReceiveStock did" in str(outcome(stock.decider, state, inbound)[1])
+
+
+CONSUMED = (
+    p.RequestPayment,
+    p.CapturePayment,
+    p.VoidPayment,
+    p.CancelPayment,
+    p.RefundPayment,
+    p.ExpireAuthorization,
+    p.RecordSilence,
+    p.RecordReport,
+)
+"""What consumers, the gateway's silence and the ticker ask of a payment: a refusal would stop them for ever."""
+
+
+@settings(deadline=None, max_examples=EXAMPLES)
+@given(data=st.data())
+def test_what_consumers_ask_of_a_payment_is_never_refused(data: st.DataObject) -> None:
+    state, commands = payment.decider.initial, payment_commands()
+    for _ in range(data.draw(st.integers(1, STEPS_MAX))):
+        command = data.draw(commands(state))
+        events, refusal = outcome(payment.decider, state, command)
+        of_none = isinstance(command, p.RecordReport) and state.requested is None  # no reference leads there
+        assert refusal is None or of_none or not isinstance(command, CONSUMED)
+        state = reduce(payment.decider.evolve, events, state)

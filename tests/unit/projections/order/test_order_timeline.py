@@ -1,0 +1,56 @@
+"""The timeline has every event that names an order, once, in its place, in words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from folding import as_recorded, fold, recorded_at
+from golden.write import path_of
+from oms_es.kernel import Event
+from oms_es.projections.order.order_timeline import SUMMARIES, SUMMARY_CHARACTERS_MAX, projection
+from oms_es.schemas import stock as s
+from oms_es.schemas.vocabulary import EVENTS
+from story import ORDER, allocated, cancelled, held, placed, received
+
+OF_ORDERS = [event for event in EVENTS.values() if "order_id" in event.model_fields]
+
+
+def test_what_happened_in_any_stream_is_told_in_order() -> None:
+    rows = fold(projection, placed(), received(9), s.StockReserved(**held()), allocated())
+    assert [(key, row["event"], row["summary"]) for key, row in rows.items()] == [
+        ((ORDER, 1), "OrderPlaced", "placed on web as 1, 9.00 EUR"),
+        ((ORDER, 3), "StockReserved", "reserved 2 x A at berlin"),
+        ((ORDER, 4), "OrderAllocated", "everything is locked, 9.00 EUR are due"),
+    ]
+
+
+def test_a_row_keeps_the_envelope() -> None:
+    (recorded,) = as_recorded([placed()])
+    (row,) = fold(projection, placed()).values()
+    assert (row["recorded_at"], row["actor"], row["version"]) == (recorded_at(1), "someone", 1)
+    assert (row["stream"], row["event_id"], row["caused_by"]) == (recorded.stream, recorded.event_id, None)
+
+
+def test_nothing_is_loaded_for_it() -> None:
+    assert projection.insert_only
+
+
+def test_every_event_that_names_an_order_is_told() -> None:
+    assert set(SUMMARIES) == set(projection.folds) == set(OF_ORDERS)
+
+
+@pytest.mark.parametrize("event", OF_ORDERS)
+def test_every_summary_can_be_written_of_what_an_event_must_have(event: type[Event]) -> None:
+    body: Any = json.loads(path_of(event, event.schema_version).read_text())["required"]
+    of_an_order = {"order_id": ORDER} if "order_id" in event.model_fields else {}
+    (row,) = fold(projection, event.model_validate_json(json.dumps({**of_an_order, **body}))).values()
+    assert row["summary"]
+
+
+def test_a_summary_is_short_whatever_is_told() -> None:
+    event = cancelled(reason="x" * 10_000)
+    (row,) = fold(projection, event).values()
+    assert row["summary"] == f"cancelled: {event.reason}"[:SUMMARY_CHARACTERS_MAX]

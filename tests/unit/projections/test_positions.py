@@ -1,0 +1,30 @@
+"""The rows that a projection remembers are the rows of its table, also after somebody else has had its position."""
+
+from __future__ import annotations
+
+from oms_es.app import engine_on
+from oms_es.processing.loop import ProjectionWorker
+from oms_es.processing.read_models import ReadModel, SqlRows
+from oms_es.projections.stock import stock_levels
+from oms_es.schemas.stock import ReceiveStock
+from oms_es.store.codec import Cause
+from oms_es.store.log import Log
+
+
+def received(number: int) -> ReceiveStock:
+    return ReceiveStock(sku="A", location="berlin", receipt_id=f"r{number}", quantity=1)
+
+
+def test_a_projection_that_seeks_forgets_rows_that_another_worker_may_have_changed(database_url: str) -> None:
+    """As after an outage, when everybody asks where it stands: no lost position tells it."""
+    with engine_on(database_url) as engine:
+        log = Log(engine.recorder, engine.store.codec)
+        rows = SqlRows(stock_levels.table, engine.sql)
+        mine, other = (ProjectionWorker(ReadModel(stock_levels.projection, rows), log) for _ in range(2))
+        for number, worker in enumerate((mine, other, mine), start=1):
+            engine.append([(Cause("test"), [received(number)])])
+            log.look()
+            worker.seek()
+            assert worker.step() == 1
+        with rows.writing() as transaction:
+            assert rows.load(transaction, [("A", "berlin")])["A", "berlin"]["on_hand"] == 3

@@ -1,0 +1,129 @@
+"""On several workers a row is safe if one stream feeds it, or if its folds give the same row in any order."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from oms_es.app import PROJECTIONS, engine_on
+from oms_es.demo.workload import Workload
+from oms_es.gateways.simulated.simulators import Chaos
+from oms_es.kernel import Command, Key, Projection, Recorded, Row
+from oms_es.processing.read_models import fold
+from oms_es.schemas import stock as s
+from oms_es.schemas.catalog import item as i
+from oms_es.schemas.catalog import rates as t
+from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumbering
+from oms_es.schemas.catalog.rules import PublishSourcingRules
+from oms_es.schemas.operations.exception import AssignException
+from oms_es.schemas.payment import Report
+from oms_es.schemas.payment.provider import RecordProviderReport
+from oms_es.schemas.returns.feedback import RecordFeedback
+from oms_es.schemas.returns.policy import SetReturnPolicy
+from oms_es.schemas.returns.rma import OpenRma, Terms
+from oms_es.schemas.shipment.tracker import RecordTracking, Sighting
+
+CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
+TEA: Any = {"sku": "TEA", "location": "leipzig"}
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+PARCEL = t.Service(
+    service="parcel", zones=(t.Zone(transit_days=2, bands=(t.Band(weight_grams_max=1_000, price_minor=490),)),)
+)
+SIGHTINGS = tuple(
+    Sighting(milestone_id=status, status=status, occurred_at=LONG_AGO) for status in ("picked_up", "in_transit")
+)
+BESIDES: tuple[Command, ...] = (
+    i.DescribeItem(sku="TEA", weight_grams=250),
+    i.DefineBundle(sku="TEA", components={}),
+    PublishSourcingRules(version="2"),
+    PublishSourcingRules(version="3"),
+    SetReturnPolicy(channel="*", terms=Terms(window_days=14)),
+    *(RecordFeedback(order_id=order, feedback_id="1", rating=rating) for order, rating in (("o1", 4), ("o2", 2))),
+    OpenRma(
+        rma_id="r",
+        order_id="o1",
+        channel="web",
+        resolution="refund",
+        lines=(),
+        requested_at=LONG_AGO,
+    ),
+    s.SetReorderPoint(**TEA, quantity=5, up_to=20),
+    s.ExpectInbound(**TEA, inbound_id="po-1", quantity=3, promised_at=LONG_AGO),
+    SetOrderNumbering(channel="web"),
+    AssignOrderNumber(channel="web", order_id="o1"),
+    n.ReceiveSerials(**TEA, receipt_id="numbered", serials=("1", "2")),
+    *(t.PublishRates(carrier="dhl", version=version, currency="EUR", services=(PARCEL,)) for version in "12"),
+    *(t.DefineDeliveryOption(option=option, transit_days_max=2) for option in ("standard", "express")),
+    *(RecordTracking(carrier="dhl", tracking_number=number, sightings=SIGHTINGS) for number in "12"),
+    AssignException(exception_id="silent/o1", raised_at=LONG_AGO, order_id="o1", assignee="ada"),
+    RecordProviderReport(
+        provider="stripe",
+        references=("ch_1", "pi_1"),
+        report=Report(operation="refund", outcome="succeeded", part="re_1", reference="re_1", amount_minor=1),
+    ),
+)
+"""What those days do not bring by themselves."""
+
+
+@pytest.fixture(scope="module")
+def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
+    """Everything that a few eventful days leave behind."""
+    from conftest import fresh_database
+
+    with fresh_database(request.getfixturevalue("embedded_server")) as url, engine_on(url, chaos=CHAOS) as engine:
+        for batch in Workload(3, 150).steps(50):
+            engine.tell("test", batch)
+            engine.loop.turn()
+        engine.tell("test", BESIDES)
+        engine.settle()
+        found: list[Recorded] = []
+        while some := engine.log._select(found[-1].position if found else 0, 2_000):
+            found += some
+        yield found
+
+
+def shuffled(history: list[Recorded], chance: random.Random) -> list[Recorded]:
+    """Another order in which every stream still keeps its own."""
+    streams: dict[str, list[Recorded]] = defaultdict(list)
+    for recorded in history:
+        streams[recorded.stream].append(recorded)
+    turns = [recorded.stream for recorded in history]
+    chance.shuffle(turns)
+    rest = {stream: iter(events) for stream, events in streams.items()}
+    return [next(rest[stream]) for stream in turns]
+
+
+def rows(projection: Projection, history: list[Recorded]) -> dict[Key, Row]:
+    folded: dict[Key, Row | None] = {}
+    fold(projection, folded, history)
+    return {key: row for key, row in folded.items() if row is not None}
+
+
+@pytest.mark.parametrize("projection", [p for p in PROJECTIONS if not p.shared], ids=lambda p: p.name)
+def test_a_row_that_is_not_shared_is_fed_by_one_stream(projection: Projection, history: list[Recorded]) -> None:
+    feeding: dict[Key, set[str]] = defaultdict(set)
+    for recorded in history:
+        if a_fold := projection.folds.get(type(recorded.event)):
+            for key in a_fold.keys(recorded):
+                feeding[key].add(recorded.stream)
+    assert feeding
+    assert {key: streams for key, streams in feeding.items() if len(streams) > 1} == {}
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda p: p.name)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_streams_may_come_in_any_order(projection: Projection, seed: int, history: list[Recorded]) -> None:
+    assert rows(projection, shuffled(history, random.Random(seed))) == rows(projection, history)
+
+
+def test_the_history_has_what_makes_this_hard(history: list[Recorded]) -> None:
+    assert history[0].recorded_at < datetime.now(UTC)
+    assert {"OrderBackordered", "OrderCancelled", "PaymentDeclined", "StockReleased"} <= {
+        type(recorded.event).__name__ for recorded in history
+    }

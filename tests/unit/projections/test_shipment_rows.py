@@ -1,0 +1,56 @@
+"""A parcel's row says how far it has come, and what is heard late does not bring it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from folding import fold
+from oms_es.kernel import Event
+from oms_es.projections.shipment.shipments import projection
+from oms_es.schemas import shipment as s
+from oms_es.schemas.order import Address, Reservation
+from story import NOON
+
+OF: Any = {"shipment_id": "o.1", "order_id": "o"}
+ITEMS = (Reservation(reservation_id="r", sku="A", location="x", quantity=2),)
+WORTH: Any = {"payment_id": "p", "location": "x", "items": ITEMS, "amount_minor": 900}
+REQUESTED = s.ShipmentRequested(**OF, **WORTH, ship_to=Address(country="DE"))
+PACKED = s.ShipmentPacked(**OF, weight_grams=500)
+NUMBER: Any = {"carrier": "fast", "tracking_number": "N1"}
+BOOKED = s.ShipmentBooked(**OF, **NUMBER)
+GIVEN_BACK = s.ShipmentBookingCancelled(**OF, **NUMBER)
+LEFT = s.ShipmentDispatched(**OF, **WORTH, dispatched_at=NOON)
+DELIVERED = s.ShipmentDelivered(**OF, delivered_at=NOON)
+
+
+def only(*events: Event) -> Any:
+    ((key, row),) = fold(projection, REQUESTED, *events).items()
+    assert key == ("o.1",)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "number"),
+    [
+        ([], "requested", ""),
+        ([PACKED], "packed", ""),
+        ([PACKED, s.ShipmentBookingFailed(**OF, reason="full")], "to_be_booked", ""),
+        ([PACKED, BOOKED], "booked", "N1"),
+        ([PACKED, BOOKED, GIVEN_BACK], "to_be_booked", ""),
+        ([PACKED, BOOKED, LEFT], "dispatched", "N1"),
+        ([PACKED, LEFT, BOOKED], "dispatched", "N1"),
+        ([PACKED, BOOKED, LEFT, DELIVERED], "delivered", "N1"),
+        ([s.ShipmentCancelled(**OF, items=ITEMS)], "cancelled", ""),
+    ],
+)
+def test_its_status_is_how_far_it_came_and_its_number_the_one_that_holds(
+    events: list[Event], status: str, number: str
+) -> None:
+    row = only(*events)
+    assert (row["status"], row["tracking_number"], row["units"], row["location"]) == (status, number, 2, "x")
+
+
+def test_a_parcel_that_nobody_asked_for_has_no_row() -> None:
+    assert fold(projection, PACKED) == {}
