@@ -22,6 +22,7 @@ from oms_es.kafka.client import Message, Place
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
 from oms_es.processing.read_models import folded
+from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.simulation.database import Database
@@ -92,6 +93,8 @@ class Watch:
             self._hash.update(to_json(recorded.event))
             self.recorded.append(recorded)
             self.history.fold(recorded)
+            if isinstance(recorded.event, ReactionPutAside):
+                raise Violation("nothing that follows is refused", str(recorded.event))
         for check in self.history.checks:
             if check.failed:
                 raise Violation(check.name, check.differences[0])

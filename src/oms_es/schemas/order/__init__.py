@@ -18,6 +18,7 @@ from oms_es.schemas.values import names
 from oms_es.schemas.values.types import (
     AMOUNT_MINOR_MAX,
     COUNT_MAX,
+    IDENTIFIER_LENGTH_MAX,
     AmountMinor,
     Channel,
     Country,
@@ -658,9 +659,12 @@ def reservation_id_of(order_id: str, attempt: int) -> str:
 
 
 def transferred(to_order_id: str, reservation_id: str) -> str:
-    """The name of a lock under the order that gets it: new for each lock that it is given."""
+    """The name of a lock under the order that gets it: new for each lock, however often it went over."""
     source, _, attempt = reservation_id.rpartition("/")
-    return f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, source)}.{attempt}"
+    name = f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, source)}.{attempt}"
+    if len(name) <= IDENTIFIER_LENGTH_MAX:
+        return name
+    return f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, reservation_id)}.0"
 
 
 def was_transferred(reservation_id: str) -> bool:

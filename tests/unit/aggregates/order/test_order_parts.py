@@ -590,3 +590,14 @@ def test_an_order_that_is_there_already_is_not_what_others_become() -> None:
     assert failed.shapes() == ["OrderMergeFailed"]
     assert failed.only(o.OrderMergeFailed).merge_id == "m"
     assert failed.tell(merge("x", "y")) == []
+
+
+def test_a_lock_that_goes_from_order_to_order_has_a_name_that_fits_however_often_it_does() -> None:
+    order_ids = [o.order_id_of("web", str(number)) for number in range(9)]
+    names = [f"{order_ids[0]}/1"]
+    for to in order_ids[1:]:
+        names.append(o.transferred(to, names[-1]))
+    assert all(len(name) <= 128 and o.was_transferred(name) for name in names[1:])
+    assert len(set(names)) == len(names)
+    others = [o.transferred(order_ids[8], f"{name}{number}") for name in names for number in (1, 2)]
+    assert len(set(others)) == len(others)
