@@ -164,7 +164,7 @@ def test_what_was_canceled_in_the_dashboard_is_held_no_longer_and_does_not_ship(
 def test_what_was_canceled_before_the_release_waits_for_a_person(shop: Shop) -> None:
     assert shop.engine.tell("test", [HoldOrder(order_id=PLACED.order_id, kind="fraud")]) == []
     shop.tell(HELD, CANCELED)
-    assert (shop.payment["state"], shop.phase) == ("released", "held")
+    assert (shop.payment["state"], shop.phase) == ("released", "awaiting_payment")
     assert shop.exceptions == {"held_fraud", "held_payment", "let_go_elsewhere"}
 
 

@@ -97,9 +97,9 @@ PRELUDE = """
 import os, pwd, signal, sys
 from pathlib import Path
 import psycopg
-from oms_es.runtime import embedded
-from oms_es.runtime.embedded import EmbeddedPostgres
-from oms_es.runtime.logging import configure_logging
+from oms_es.database import embedded
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.processing.logging import configure_logging
 configure_logging()
 """
 OPEN_AND_DIE = """

@@ -24,7 +24,7 @@ from seeds import CORPUS, Found
 FRESH = int(os.environ.get("OMS_TEST_SEEDS", "200"))
 PRINT_TRACES = """
 from oms_es.simulation.campaign import campaign
-from oms_es.simulation.quiet import quiet
+from oms_es.simulation.logging_off import quiet
 from oms_es.simulation.scenario import PROFILES
 quiet()
 for profile in ("stormy", "hurricane", "life"):
