@@ -5,11 +5,12 @@ Every failure is one line that says what to do next; with OMS_LOG_LEVEL=debug it
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -84,6 +85,7 @@ DIFFERENCES_SHOWN_MAX = 5
 DAYS_SHOWN = 31
 DEMO_PARTITIONS = 3
 SEEDS_PER_LINE = 200
+INTERRUPTED = 128 + signal.SIGINT
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -653,13 +655,21 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def nobody_reads() -> int:
+    """Whoever read the output has gone, such as `head`: nothing more is said, also not on the way out."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
 def usage_of(wrong: typer.TyperException) -> str:
     """What is wrong, and which command says more; the help itself where nothing was asked."""
     message = wrong.format_message()
     asked: typer.Context | None = getattr(wrong, "ctx", None)
-    if message.startswith("Usage:"):
+    if message.startswith("Usage:") or not asked:
         return message
-    return f"oms-es: {message}" + (f" See `{asked.command_path} --help`." if asked else "")
+    see = " See" if message.endswith((".", "?")) else "; see"
+    return f"oms-es: {message}{see} `{asked.command_path} --help`"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -667,11 +677,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ended_by_sigterm():
             ended_with = app(arguments, prog_name="oms-es", standalone_mode=False)
+            sys.stdout.flush()
+        if ended_with == INTERRUPTED:
+            say("oms-es: interrupted; what was recorded stays, and the same command goes on from there")
         return ended_with if isinstance(ended_with, int) else Code.OK
+    except BrokenPipeError:
+        return nobody_reads()
     except typer.TyperException as wrong:
         say(masked(usage_of(wrong)))
         return wrong.exit_code
     except SystemExit as ended:
+        if ended.code == 1:  # as typer and rich end where a pipe is broken
+            return nobody_reads()
         return ended.code if isinstance(ended.code, int) else Code.OK
     except Exception as failure:  # noqa: BLE001 - whatever it is, a person gets one line
         code, message = failed(failure)

@@ -57,6 +57,8 @@ class Input(NamedTuple):
 def opened_input(file: str) -> Iterator[Input]:
     """A file, or standard input for `-`; what is packed by gzip is unpacked as it is read. Raises BadFile."""
     if file == STDIN:
+        if sys.stdin is None:
+            raise BadFile("standard input is closed; give the name of a file, or pipe the lines in")
         if sys.stdin.isatty():
             sys.stderr.write("reading from the terminal, a line each; Ctrl-D ends it\n")
         yield _unpacked("stdin", sys.stdin.buffer, None)

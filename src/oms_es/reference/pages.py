@@ -129,7 +129,10 @@ def exit_codes() -> str:
     for failures, code in FAILURES:
         kinds[code] += [f"`{failure.__name__}`: {_first_line(failure)}" for failure in failures]
     rows = [(f"{code.value}", code.name, MEANINGS[code], "<br>".join(kinds[code])) for code in Code]
-    told = "Of every command. What went wrong is one line on stderr, with what to do next."
+    told = (
+        "Of every command. What went wrong is one line on stderr, with what to do next. A command that Ctrl-C ends has "
+        "130, one whose output nobody reads any more, as before `| head`, 141, and one that SIGTERM ends 143."
+    )
     return page("Exit codes", told, table("code, name, meaning, among them", rows))
 
 

@@ -1,0 +1,95 @@
+"""A plain mistake gets a sentence of its own that says what to do, and a code; nobody can cause what is unexpected."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oms_es.cli.main import main
+from oms_es.exit_codes import Code
+
+OMS = (sys.executable, "-c", "import sys; from oms_es.cli.main import main; sys.exit(main())")
+Said = tuple[int, str, str]
+DOCUMENT = "a\n" * 200
+CASES: dict[str, tuple[tuple[str, ...], str]] = {
+    "no such command": (("ordr",), "Did you mean 'order'"),
+    "no such verb": (("order", "splitt"), "Did you mean 'split'"),
+    "no such option": (("orders", "list", "--limt", "3"), "--limit"),
+    "an argument is missing": (("order", "show"), "oms-es order show --help"),
+    "no file": (("orders", "import", "nowhere"), "nowhere cannot be read"),
+    "a directory": (("orders", "import", "."), "cannot be read: Is a directory"),
+    "JSON that breaks off": (("order", "split", "web/1", "--split-id", "s", "--lines", '[{"l'), "is not JSON"),
+    "a file of JSON that is not there": (("order", "split", "web/1", "--split-id", "s", "--lines", "@no"), "no cannot"),
+    "less than nothing": (("stock", "receive", "A", "x", "--receipt-id", "r", "--quantity", "-4"), "quantity"),
+    "more than anything": (("stock", "receive", "A", "x", "--receipt-id", "r", "--quantity", "9" * 30), "quantity"),
+    "a word for a number": (("stock", "receive", "A", "x", "--receipt-id", "r", "--quantity", "many"), "quantity"),
+    "a word for a moment": (("order", "show", "web/1", "--at", "yesterday"), "write it as 2026-01-05"),
+    "a page of nothing": (("orders", "list", "--limit", "0"), "--limit"),
+}
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Said]:
+    monkeypatch.setenv("OMS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("OMS_DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Said:
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_mistake_of_usage_is_one_sentence_and_touches_nothing(
+    told: Callable[..., Said], tmp_path: Path, name: str
+) -> None:
+    arguments, said = CASES[name]
+    code, out, err = told(*arguments)
+    assert (code, out, err.count("\n")) == (Code.USAGE, "", 1), err
+    assert err.startswith("oms-es: ")
+    assert said in err
+    assert not (tmp_path / "home").exists()
+
+
+URLS = {
+    "nobody there": ("postgresql://nobody:secret@127.0.0.1:1/x", Code.NO_DATABASE),
+    "no address": ("nonsense", Code.NO_DATABASE),
+    "another database": ("mysql://a/b", Code.NO_DATABASE),
+}
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_a_database_that_cannot_be_had_is_said_without_its_password(
+    told: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    url, expected = URLS[name]
+    monkeypatch.setenv("OMS_DATABASE_URL", url)
+    code, out, err = told("orders", "list")
+    assert (code, out) == (expected, ""), err
+    assert not any(word in err for word in ("unexpected", "Traceback", "secret"))
+    assert "OMS_DATABASE_URL" in err
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("reference", "check", "nowhere"), ("order", "--help")])
+def test_a_reader_that_has_gone_ends_the_command_without_a_word(arguments: tuple[str, ...]) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "wb") as nobody:
+        ended = subprocess.run([*OMS, *arguments], stdout=nobody, stderr=subprocess.PIPE, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_standard_input_that_is_closed_is_said_to_be(
+    told: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    code, out, err = told("orders", "import", "-")
+    assert (code, out, "standard input is closed" in err) == (Code.USAGE, "", True)
