@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history faults mutants kafka reference schemas docs release tag format clean
+.PHONY: demo test check coverage guards soak bench history faults mutants kafka reference schemas docs pages release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -49,7 +49,7 @@ coverage: $(VENV)/.synced
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 guards: $(VENV)/.synced
-	$(RUN) pytest tests/system/simulation/test_guards.py -v
+	OMS_TEST_GUARDS=every $(RUN) pytest tests/system/simulation/test_guards.py -v
 
 # Half of the time for the simulation, half for anything that anybody may ask for.
 soak: $(VENV)/.synced
@@ -86,6 +86,9 @@ docs: $(VENV)/.synced
 	@if command -v npm >/dev/null; then npm ci --silent --ignore-scripts --prefix ops/docs; \
 		else echo "npm is not installed: diagrams will be shown as text" >&2; fi
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --clean
+
+pages: $(VENV)/.synced
+	OMS_TEST_PAGES=every $(RUN) pytest tests/system/docs -v
 
 # What is published, and a database as this version makes it: both are kept for ever. Commit them, then `make tag`.
 release: reference
