@@ -25,7 +25,7 @@ from bench.measure import Measure, run
 from oms_es.app import engine_on
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.kernel import Command
-from oms_es.processing.loop import FeedReader
+from oms_es.processing.readers import FeedReader
 from oms_es.reports import queries
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.stock import ReceiveStock

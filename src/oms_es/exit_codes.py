@@ -25,8 +25,8 @@ from oms_es.demo.run import OtherDemo
 from oms_es.kafka.client import KafkaUnavailable
 from oms_es.kernel import Refused
 from oms_es.processing.input_files import BadFile
-from oms_es.processing.loop import Stopped
 from oms_es.processing.metrics import CannotListen
+from oms_es.processing.readers import Stopped
 from oms_es.reference.releases import AlreadyReleased
 from oms_es.reports.existence import Missing
 from oms_es.schemas.problems import problems

@@ -11,7 +11,7 @@ from oms_es.channels import shopify_order as shopify
 from oms_es.gateways.carrier import easypost
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
-from oms_es.gateways.payment import stripe
+from oms_es.gateways.payment import stripe_shapes
 from oms_es.schemas.order import PlaceOrder
 from oms_es.simulation.inputs import Inputs
 
@@ -23,7 +23,7 @@ SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "payment_callback": (payment_provider.Callback,),
     "carrier_callback": (carrier.Callback,),
     "easypost_tracker": (easypost.Tracker, easypost.Webhook),
-    "stripe": (stripe.Intent, stripe.Charge, stripe.Refund, stripe.Dispute),
+    "stripe": (stripe_shapes.Intent, stripe_shapes.Charge, stripe_shapes.Refund, stripe_shapes.Dispute),
 }
 
 

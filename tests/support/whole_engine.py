@@ -16,7 +16,7 @@ from oms_es.kernel import Command, Consumer, Decider, Event, Facts, Key, Recorde
 from oms_es.processing.read_models import fold
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.codec import Cause, Codec
-from oms_es.verification.verify import History
+from oms_es.verification.history import History
 from reordering import assert_in_any_order
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,10 +16,11 @@ from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Parts, parser
 from oms_es.channels import dialect_of
 from oms_es.channels.canonical import DIALECT as CANONICAL
 from oms_es.database.reasons import without_rows
-from oms_es.gateways.simulated.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Place, Publisher, Topic
 from oms_es.kafka.cloudevents import Wire
-from oms_es.kafka.groups import Attendance, EventShare, FetchBell, GroupWorker, PartitionFeed, Share, missing
+from oms_es.kafka.feeds import EventShare, FetchBell, PartitionFeed, Share, missing
+from oms_es.kafka.groups import Attendance, GroupWorker
 from oms_es.kafka.inputs import InputShare, PartitionSource
 from oms_es.kafka.membership import SESSION_SECONDS, Group
 from oms_es.kafka.publishers import DeadLetterOutlet, State, StateOutlet
@@ -31,9 +32,10 @@ from oms_es.kernel import Event, Projection, Recorded
 from oms_es.processing.ending import close_together
 from oms_es.processing.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.processing.intake import IntakeWorker, Limit
-from oms_es.processing.loop import PROJECTED_MAX, FeedReader, Loop, Participant, ProjectionWorker, Waiter
+from oms_es.processing.loop import Loop
 from oms_es.processing.metrics import RELAY_DEPTH, Health
 from oms_es.processing.read_models import ReadModel, SqlRows
+from oms_es.processing.readers import PROJECTED_MAX, FeedReader, Participant, ProjectionWorker, Waiter
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas.topics import (

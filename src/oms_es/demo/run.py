@@ -17,9 +17,10 @@ from oms_es import rendering as display
 from oms_es.demo.board import Board, Counts
 from oms_es.demo.completejourney import baskets
 from oms_es.demo.workload import Workload, in_batches
-from oms_es.gateways.simulated.simulators import Chaos
+from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kernel import Command, Recorded, Refused
-from oms_es.processing.loop import Loop, Waiter
+from oms_es.processing.loop import Loop
+from oms_es.processing.readers import Waiter
 from oms_es.reports import queries
 from oms_es.schemas.order import CancelOrder, PlaceOrder, RefundOrder
 from oms_es.schemas.order.returns import RequestReturn

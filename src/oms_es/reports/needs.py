@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from oms_es.aggregates.order.state import Order
 from oms_es.aggregates.shipment import decider as shipment
+from oms_es.aggregates.shipment import state as shipment_state
 from oms_es.kernel import Recorded
 from oms_es.reports.queries import LOCATIONS_MAX, Connection, is_any_location_open
 from oms_es.reports.streams import histories, state
@@ -101,7 +102,7 @@ def _parcels(connection: Connection, codec: Codec, order: Order) -> Iterator[str
         yield f"parcel {shipment_id} {parcel_step(parcel)}"
 
 
-def parcel_step(parcel: shipment.Shipment) -> str:
+def parcel_step(parcel: shipment_state.Shipment) -> str:
     """How far it is."""
     if parcel.requested is None:
         return "has not been asked for yet"

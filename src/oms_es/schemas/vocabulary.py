@@ -9,16 +9,31 @@ from oms_es.kernel import Event
 from oms_es.schemas import order, payment, shipment, stock
 from oms_es.schemas.catalog import item, location, numbering, rates, rules, serial
 from oms_es.schemas.operations import aside, exception
-from oms_es.schemas.order import returns as order_returns
+from oms_es.schemas.order import returns
 from oms_es.schemas.payment import provider
 from oms_es.schemas.returns import feedback, policy, rma
 from oms_es.schemas.shipment import tracker
 
 MODULES: tuple[ModuleType, ...] = (
-    order,
-    stock,
-    payment,
-    shipment,
+    order.placement,
+    order.sourcing,
+    order.payment,
+    order.holds,
+    order.amendments,
+    order.split_merge,
+    order.elsewhere,
+    order.shipping,
+    order.refunds,
+    stock.levels,
+    stock.movements,
+    stock.limits,
+    stock.reservations,
+    payment.authorization,
+    payment.capture,
+    payment.refunds,
+    payment.answers,
+    shipment.booking,
+    shipment.transport,
     location,
     numbering,
     item,
@@ -26,7 +41,7 @@ MODULES: tuple[ModuleType, ...] = (
     serial,
     rates,
     tracker,
-    order_returns,
+    returns,
     rma,
     policy,
     feedback,
@@ -37,11 +52,10 @@ MODULES: tuple[ModuleType, ...] = (
 
 
 def _stored(module: ModuleType) -> Iterator[type[Event]]:
-    """The events that a module defines; one that others of it build on is a shape, not an event."""
-    defined = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
-    for event in defined:
-        if issubclass(event, Event) and sum(issubclass(other, event) for other in defined) == 1:
-            yield event
+    """The events that a module defines; one that others build on is a shape, not an event."""
+    for found in vars(module).values():
+        if isinstance(found, type) and issubclass(found, Event) and found.__module__ == module.__name__:
+            yield from () if found.__subclasses__() else (found,)
 
 
 EVENTS: dict[str, type[Event]] = {event.__name__: event for module in MODULES for event in _stored(module)}

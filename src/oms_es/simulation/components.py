@@ -12,12 +12,12 @@ from typing import Any
 
 from oms_es.app import DECIDERS, PARSERS
 from oms_es.consumers.order.deadline_keeper import due_commands
-from oms_es.kafka.groups import PartitionFeed
+from oms_es.kafka.feeds import PartitionFeed
 from oms_es.kafka.relay import EventOutlet
 from oms_es.kernel import Command, Decider, Row
 from oms_es.processing.intake import Intake, Parser
-from oms_es.processing.loop import ConsumerWorker
 from oms_es.processing.read_models import ReadModel
+from oms_es.processing.readers import ConsumerWorker
 from oms_es.simulation.database import Database, MemoryBooks, MemoryLeadership, MemoryRecorder, MemoryRows
 from oms_es.simulation.external_systems import MemoryLedger
 from oms_es.store.store import Store

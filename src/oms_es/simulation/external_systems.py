@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 from uuid import UUID
 
-from oms_es.gateways.simulated.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, Effect, Told
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, Effect, Told
 from oms_es.kernel import GatewayUnavailable
 from oms_es.processing.intake import Arrival
 from oms_es.simulation.node import Node, outage

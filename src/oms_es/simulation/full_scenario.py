@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from oms_es.gateways.simulated.simulators import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, REUSED_NUMBER, TOKEN_MODES
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
+from oms_es.gateways.simulated.modes import REUSED_NUMBER, TOKEN_MODES
 from oms_es.kernel import Command
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p

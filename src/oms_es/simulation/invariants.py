@@ -17,7 +17,7 @@ from eventsourcing.persistence import Notification
 from pydantic_core import to_json
 
 from oms_es.app import PROJECTIONS
-from oms_es.gateways.simulated.simulators import Effect
+from oms_es.gateways.simulated.effects import Effect
 from oms_es.kafka.client import Message, Place
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
@@ -28,7 +28,7 @@ from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.simulation.database import Database
 from oms_es.simulation.scenario import Action, Tells
 from oms_es.store.codec import Codec
-from oms_es.verification.verify import History
+from oms_es.verification.history import History
 
 LAST_KEPT = 25
 """What happened last, kept for whoever reads of a violation."""

@@ -6,63 +6,68 @@ Whatever app.py lists is run here; tests/system/simulation fails on a role that 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import cycle
 from typing import Any, Protocol
 
 from oms_es.app import CONSUMERS, PARSERS, PROJECTIONS
-from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, GROUPS_OF_ROLES, INTERESTS, TICKER_ROLE, TOPICS_OF
+from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, GROUPS_OF_ROLES, TICKER_ROLE, TOPICS_OF
 from oms_es.gateways import warehouse
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
-from oms_es.gateways.simulated.simulators import (
-    CARRIER_CALLBACKS,
-    PAYMENT_CALLBACKS,
-    Chaos,
-    Hazards,
-    SimulatedCarrier,
-    SimulatedPaymentProvider,
-)
-from oms_es.kafka.client import Outgoing, Place, partition_of
+from oms_es.gateways.simulated.carrier import SimulatedCarrier
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
+from oms_es.gateways.simulated.modes import Chaos, Hazards
+from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
+from oms_es.kafka.client import Place
 from oms_es.kafka.cloudevents import Wire
-from oms_es.kafka.groups import EventShare, GroupWorker, PartitionFeed, Share, missing
+from oms_es.kafka.feeds import EventShare, PartitionFeed, Share, missing
 from oms_es.kafka.inputs import InputShare, PartitionSource
-from oms_es.kafka.relay import EventOutlet, Relay
-from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable, Recorded, Refused
-from oms_es.processing.intake import Arrival, IntakeWorker, Limit
-from oms_es.processing.loop import TICK_SECONDS, FeedReader, GatewayWorker, Loop, Participant, ProjectionWorker, Ticker
+from oms_es.kafka.relay import Relay
+from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable
+from oms_es.processing.intake import IntakeWorker, Limit
+from oms_es.processing.readers import FeedReader, GatewayWorker, Participant, ProjectionWorker
+from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
-from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
 from oms_es.simulation.broker import Broker, MemoryGroup, MemoryPublisher
 from oms_es.simulation.components import Kit
 from oms_es.simulation.database import Database, MemoryCoverage, MemoryFacts
 from oms_es.simulation.external_systems import MemoryCallbacks, Outside
-from oms_es.simulation.node import NEVER, Node, Simulation
-from oms_es.simulation.scenario import Action, Scenario, Tells, World
-from oms_es.store.codec import Cause, Codec
-from oms_es.store.log import Feed, Log, Unread
-from oms_es.store.recorder import Recording
+from oms_es.simulation.interruptible import (
+    Awake,
+    AwakeGroup,
+    AwakeIntake,
+    AwakeLoop,
+    AwakeRelay,
+    AwakeTicker,
+    SortedLog,
+)
+from oms_es.simulation.node import Node, Simulation
+from oms_es.simulation.scenario import Action, Scenario, World
+from oms_es.store.codec import Codec
+from oms_es.store.log import Feed, Unread
 from oms_es.store.store import OUTAGES
 
 NO_EVENTS: Mapping[str, type[Event]] = {}
 """A store is given the codec of its seed instead."""
-INTERESTED: Mapping[type[Event], Sequence[str]] = {
-    event: [role for role, interests in INTERESTS.items() if event in interests]
-    for event in dict.fromkeys(event for interests in INTERESTS.values() for event in interests)
-}
-"""Who is interested in an event."""
+
 RETRY_SECONDS = 1.0
+
 RESTS_SHARE = 0.1
 """How often a reader that has nothing to do saves its position before the faults are over."""
+
 BEHIND_SHARE = 0.3
 """How often a node that starts leaves it to each reader to read what it has missed."""
+
 UNANSWERED: tuple[type[Exception], ...] = (GatewayUnavailable, *OUTAGES)
+
 HUNGRY_SECONDS_MIN, HUNGRY_SECONDS_MAX = 0.2, 5.0
 """How long a worker sleeps that has read what it may not yet do: others must come as far first."""
+
 DIALECTS = {PAYMENT_CALLBACKS: "payment_callback", CARRIER_CALLBACKS: "carrier_callback"}
+
 SHARED_ROLES: tuple[tuple[str, ...], ...] = (
     ("consumers", "channel_orders"),
     ("projections", "ticker"),
@@ -238,181 +243,6 @@ class LogNode(EngineNode):
         )
 
 
-class SortedLog(Log):
-    """Sorts what was appended by who is interested in it."""
-
-    def __init__(self, recorder: Recording, codec: Codec) -> None:
-        super().__init__(recorder, codec)
-        self.begins = 0
-        self.readers: dict[str, Awake] = {}
-
-    def start_at(self, position: int) -> None:
-        super().start_at(position)
-        self.begins = position
-
-    def _extend(self, recorded: Sequence[Recorded]) -> None:
-        super()._extend(recorded)
-        for one in recorded:
-            for name in INTERESTED.get(type(one.event), ()):
-                awake = self.readers[name]
-                awake.wanted, awake.stirred = one.position, True
-                awake.positions.append(one.position)
-                awake.events.append(one)
-
-
-class Awake:
-    """Spares a reader of the log what is of no interest to it, the steps in which there is nothing else, and most of
-    the rests, in which it would only save what a restart need not repeat: it repeats more instead.
-
-    It stands between the log and the reader. Once the reader has seen what is `wanted`, nothing of interest lies
-    between there and the end of the log.
-    """
-
-    suffix = ""
-
-    def __init__(self, reader: FeedReader, log: SortedLog) -> None:
-        self.reader = reader
-        self.log = log
-        self.name = reader.name
-        self.batch_max = reader.batch_max
-        self.ready_max = log.ready_max
-        self.offer = log.offer
-        self.wanted = 0
-        self.stirred = False
-        self.events: list[Recorded] = []  # of interest, since the log begins
-        self.positions: list[int] = []
-        reader.feed = self
-        log.readers[self.name] = self
-
-    def read(self, after: int, limit: int) -> Sequence[Recorded]:
-        if after < self.log.begins:
-            return self.log.read(after, limit)
-        seen = bisect_right(self.positions, after)
-        return self.events[seen : seen + limit]
-
-    def step(self) -> int:
-        taken = self.reader.step()
-        self.stirred = self.reader.seen < self.wanted
-        return taken
-
-    def seen(self) -> int:
-        return self.reader.seen if self.reader.seen < self.wanted else max(self.reader.seen, self.log.end)
-
-    def rest(self) -> None:
-        self.reader.seen = self.seen()
-        self.reader.rest()
-
-    def seek(self) -> None:
-        """What lies before the log begins is not known to be of no interest."""
-        self.reader.seek()
-        self.wanted = max(self.wanted, self.log.begins)
-        self.stirred = self.reader.seen < self.wanted
-
-
-class AwakeIntake(IntakeWorker):
-    """Spares the step in which nothing has come."""
-
-    source: MemoryCallbacks
-
-    @property
-    def stirred(self) -> bool:
-        return self.source.has_more(self.intake.seen)
-
-
-class AwakeTicker(Ticker):
-    """Spares the look at the deadlines too soon after the last one."""
-
-    @property
-    def stirred(self) -> bool:
-        return self.timing.monotonic() - self._looked >= TICK_SECONDS
-
-
-class AwakeRelay(Relay):
-    """Spares the query that would find nothing to publish."""
-
-    database: Database
-    outlets: Sequence[EventOutlet]
-
-    @property
-    def stirred(self) -> bool:
-        session = self.leadership.session
-        if session is None or not self._begun or session.ended():
-            return True
-        return any(outlet.position < self.database.end for outlet in self.outlets)
-
-
-class AwakeLoop(Loop):
-    """Nobody takes a step who has nothing to do. `rests`: whether what was passed is saved now."""
-
-    participants: Sequence[Any]
-    rests = False
-
-    def turn(self) -> int:
-        self.turned_at = self.timing.monotonic()
-        self.look()
-        taken = 0
-        for participant in self.participants:
-            if participant.stirred:
-                taken += self._step(participant)
-        return taken
-
-    def _rest(self) -> None:
-        if self.rests:
-            super()._rest()
-
-
-class AwakeGroup(GroupWorker):
-    """Spares a role the steps in which neither its group nor what it has read gives it anything to do."""
-
-    group: MemoryGroup
-    database: Database
-    still = False
-    moves = NEVER  # of positions, when it last took a step: what it waits for comes with one
-
-    def __init__(
-        self, group: MemoryGroup, share_of: Callable[[Place], Share], batch_max: int, database: Database
-    ) -> None:
-        super().__init__(group, share_of, batch_max)
-        self.database = database
-
-    @property
-    def stirred(self) -> bool:
-        return self.group.stirred or not (self.still or self.moves == self.database.moves)
-
-    def step(self) -> int:
-        moves = self.database.moves
-        self.still, self.moves = False, NEVER
-        if self.group.stirred or self._changes or self._inbox:
-            taken = super().step()
-        else:
-            taken = sum([self._step(place, share) for place, share in self.shares.items()])
-        if not taken:
-            self.moves = moves
-            self.still = not any(share.waiting() for share in self.shares.values())
-        return taken
-
-    def _step(self, place: Place, share: Share) -> int:
-        return 0 if _is_done(share) else super()._step(place, share)
-
-    def _throttle(self) -> None:
-        """So much that it must wait comes in no scenario."""
-        if self.stopped:
-            super()._throttle()
-
-    def seek(self) -> None:
-        self.still = False
-        self.moves = NEVER
-        super().seek()
-
-
-def _is_done(share: Share) -> bool:
-    """Whether a step would find nothing to read, and nothing to save."""
-    if isinstance(share, EventShare):
-        feed, reader = share.feed, share.reader
-        return not feed.waiting() and reader.seen <= reader.saved
-    return not share.waiting()
-
-
 class Idle:
     """What a node that follows the log waits for."""
 
@@ -530,63 +360,6 @@ class Hungry:
         return True
 
 
-class Client(Node):
-    """A channel, or a person: asks for one thing after the other, and for each until it is told that it is done."""
-
-    simulation: Ground
-
-    def __init__(self, simulation: Ground, number: int, actions: Sequence[Action]) -> None:
-        self.actions = actions
-        self.next = 0
-        super().__init__(simulation, number, f"client {number}", 0.0)
-
-    @property
-    def done(self) -> bool:
-        return self.next == len(self.actions)
-
-    def work(self) -> None:
-        ground, kit = self.simulation, self.simulation.kit
-        recorder = kit.recorder(self, ground.database)
-        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
-        store.codec = ground.codec
-        intake = kit.intake(self.name, "canonical", kit.orders, store, Unread(), tracked=False)
-        publisher = MemoryPublisher(self, ground.broker) if ground.scenario.topology == "workers" else None
-        while not self.done:
-            action = self.actions[self.next]
-            if action.at > ground.now:
-                self.sleep(action.at - ground.now)
-            try:
-                self._ask(action, store, intake, publisher)
-            except UNANSWERED:
-                self.sleep(RETRY_SECONDS)
-            else:
-                ground.accepted(action)
-                self.next += 1
-
-    def _ask(self, action: Action, store: Any, intake: Any, publisher: MemoryPublisher | None) -> None:
-        ask = action.ask
-        if isinstance(ask, Tells):
-            self.simulation.outside.tell(ask.source, ask.payload)
-            return
-        if isinstance(ask, Command) and not isinstance(ask, PlaceOrder):
-            try:
-                store.execute([(Cause(self.name), [ask])])
-            except Refused:
-                return  # an answer
-            except UNANSWERED:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is not an answer
-                self.simulation.stopped(self.name, error)
-            return
-        payload = ask if isinstance(ask, bytes) else ask.model_dump_json(exclude_defaults=True).encode()
-        if publisher is None:
-            intake.take([Arrival(self.next + 1, payload)])
-            return
-        key = ask.external_id.encode() if isinstance(ask, PlaceOrder) else b"?"
-        place = Place(CHANNEL_ORDERS, partition_of(key, self.simulation.scenario.partitions))
-        publisher.publish([Outgoing(place, key, payload, [])])
-
-
 def engine_nodes(ground: Ground) -> list[EngineNode]:
     scenario = ground.scenario
     if scenario.topology != "workers":
@@ -599,12 +372,4 @@ def engine_nodes(ground: Ground) -> list[EngineNode]:
     return [
         WorkerNode(ground, number, scenario.skews[number], list(dict.fromkeys(roles)))
         for number, roles in enumerate(shares)
-    ]
-
-
-def clients_of(ground: Ground) -> list[Client]:
-    scenario = ground.scenario
-    return [
-        Client(ground, scenario.nodes + number, [a for a in scenario.actions if a.client == number])
-        for number in range(scenario.clients)
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from oms_es.gateways.simulated.simulators import PAYMENT_CALLBACKS
+from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
 from oms_es.schemas import order as o
 from oms_es.schemas.operations import exception as c
 from oms_es.schemas.order.returns import RequestReturn

@@ -17,7 +17,7 @@ from eventsourcing.persistence import Notification
 
 from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, INTERESTS, topics
-from oms_es.gateways.simulated.simulators import Effect
+from oms_es.gateways.simulated.effects import Effect
 from oms_es.kafka.cloudevents import Wire
 from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Projection, Row
@@ -27,6 +27,7 @@ from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.simulation.broker import SESSION_SECONDS, Broker
+from oms_es.simulation.clients import clients_of
 from oms_es.simulation.components import WHOLE, Kit
 from oms_es.simulation.database import KeptCodec
 from oms_es.simulation.decision_cache import remembering
@@ -35,7 +36,7 @@ from oms_es.simulation.external_systems import Outside
 from oms_es.simulation.invariants import Violation, Watch, in_the_end
 from oms_es.simulation.logging_off import unmeasured
 from oms_es.simulation.node import Node
-from oms_es.simulation.roles import EngineNode, WorkerNode, clients_of, engine_nodes, hazards_of
+from oms_es.simulation.roles import EngineNode, WorkerNode, engine_nodes, hazards_of
 from oms_es.simulation.scenario import ON_CALL, Action, Fault, Scenario
 from oms_es.simulation.scheduler import Scheduler
 from oms_es.simulation.wire import KeptWire

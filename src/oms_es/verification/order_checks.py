@@ -15,66 +15,10 @@ from oms_es.schemas import payment as p
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
 from oms_es.verification.check import Check, at
+from oms_es.verification.order_accounts import OrderBook, RmaBook, by_line, units_of, worth_of
 
 CAPTURER = "payment_capturer"
 """Who takes what a parcel is charged; what a person takes by hand is theirs to answer for."""
-
-Units = Counter[tuple[str, str]]
-"""By line and SKU: those of a bundle by component."""
-
-
-class OrderBook:
-    """Of one order."""
-
-    def __init__(self) -> None:
-        self.lines: dict[str, tuple[str, int]] = {}  # SKU and units
-        self.bundles: dict[str, dict[str, int]] = {}
-        self.total = 0
-        self.credit = 0  # that it was sent with, as an exchange
-        self.credit_back = 0  # of that, what it did not use or gives back
-        self.exchange_of: str | None = None
-        self.credited = 0  # what pays for exchanges
-        self.not_charged = 0  # credit of an exchange, and what was written off by hand
-        self.plans: dict[str, o.ShipmentPlan] = {}
-        self.charges: dict[str, dict[str, int]] = {}  # by parcel and payment
-        self.gone: set[str] = set()
-        self.replanned: int | None = None  # what of a stopped parcel is still wanted
-        self.back: Units = Counter()
-        self.asked_back: dict[str, Counter[str]] = {}  # by return and line
-        self.ended: Counter[str] = Counter()
-        self.given: Counter[tuple[str, str]] = Counter()  # refunded or credited, by kind and line
-        self.given_units: Counter[str] = Counter()
-        self.parts: dict[tuple[str, str], o.RefundPart] = {}  # by refund and payment
-
-    def units(self, lines: Mapping[str, int]) -> Units:
-        found: Units = Counter()
-        for line_id, quantity in lines.items():
-            sku = self.lines.get(line_id, (line_id, 0))[0]
-            for component, each in self.bundles.get(sku, {sku: 1}).items():
-                found[line_id, component] += quantity * each
-        return found
-
-    def shipped(self) -> Units:
-        return _units_of(share for key in self.gone for share in self.plans[key].lines)
-
-    def paid_for(self) -> Counter[tuple[str, str]]:
-        paid: Counter[tuple[str, str]] = Counter()
-        for plan in (self.plans[key] for key in self.gone):
-            paid["shipping", ""] += plan.shipping_minor
-            for share in plan.lines:
-                paid["line", share.line_id] += share.amount_minor
-        return paid
-
-
-class RmaBook:
-    """Of one return, in units by line."""
-
-    def __init__(self, opened: r.RmaOpened) -> None:
-        self.expected = _by_line(opened.lines)
-        self.received: Counter[str] = Counter()
-        self.inspected: Counter[str] = Counter()
-        self.accepted: Counter[str] = Counter()
-        self.credited: Counter[str] = Counter()
 
 
 class OrderBooks:
@@ -167,12 +111,12 @@ class OrderBooks:
             self._planned_parcel(recorded, book, plan, event.payment_id)
         if not all(plan.lines for plan in event.shipments):
             return
-        worth = sum(_worth(plan) for plan in event.shipments)
+        worth = sum(worth_of(plan) for plan in event.shipments)
         self._expect(self.shared, recorded, worth == book.total, f"shares sum to {worth}, the total is {book.total}")
         charged = sum(sum(book.charges[plan.shipment_id].values()) for plan in event.shipments)
         due = max(book.total - book.not_charged, 0)
         self._expect(self.shared, recorded, charged == due, f"{charged} is charged, {due} is due of {book.total}")
-        shared = _units_of(share for plan in event.shipments for share in plan.lines)
+        shared = units_of(share for plan in event.shipments for share in plan.lines)
         ordered = book.units({line: quantity for line, (_, quantity) in book.lines.items()})
         self._expect(self.shared, recorded, shared == ordered, f"shares of {dict(shared)}, ordered {dict(ordered)}")
 
@@ -180,7 +124,7 @@ class OrderBooks:
         book = self.orders[event.order_id]
         self._planned_parcel(recorded, book, event.plan, event.payment_id)
         if event.plan.lines:
-            worth, left = _worth(event.plan), book.replanned
+            worth, left = worth_of(event.plan), book.replanned
             self._expect(self.shared, recorded, worth == left, f"shares sum to {worth}, {left} was left of the parcel")
         book.replanned = None
 
@@ -202,7 +146,7 @@ class OrderBooks:
         book = self.orders[event.order_id]
         plan = book.plans.get(event.shipment_id)
         if plan and not event.released:
-            book.replanned = _worth(plan)
+            book.replanned = worth_of(plan)
 
     def _left(self, _: Recorded, event: o.OrderShipmentDispatched | o.OrderShipmentDelivered) -> None:
         book = self.orders[event.order_id]
@@ -223,7 +167,7 @@ class OrderBooks:
         plan = book.plans.get(event.shipment_id)
         if plan and left:
             book.gone.add(event.shipment_id)
-        units, shipped = _units_of(event.lines), _units_of(plan.lines) if plan else Counter()
+        units, shipped = units_of(event.lines), units_of(plan.lines) if plan else Counter()
         book.back.update(units)
         self._expect(self.returned, recorded, units <= shipped, f"{dict(units)} {became} of {dict(shipped)}")
 
@@ -336,7 +280,7 @@ class OrderBooks:
 
     def _return(self, recorded: Recorded, event: x.OrderReturnRequested) -> None:
         book = self.orders[event.order_id]
-        book.asked_back[event.rma_id] = _by_line(event.lines)
+        book.asked_back[event.rma_id] = by_line(event.lines)
         asked = sum(book.asked_back.values(), Counter[str]())
         asked.subtract(book.ended)
         back, shipped = book.units(asked), book.shipped()
@@ -345,7 +289,7 @@ class OrderBooks:
 
     def _return_ended(self, recorded: Recorded, event: x.OrderReturnEnded) -> None:
         book = self.orders[event.order_id]
-        ended, asked = _by_line(event.lines), book.asked_back.get(event.rma_id, Counter())
+        ended, asked = by_line(event.lines), book.asked_back.get(event.rma_id, Counter())
         self._expect(self.returned, recorded, ended <= asked, f"{dict(ended)} did not come of {dict(asked)} asked back")
         book.ended.update(ended)
 
@@ -367,14 +311,14 @@ class OrderBooks:
             return
         match event:
             case r.RmaReceived():
-                book.received.update(_by_line(event.lines))
+                book.received.update(by_line(event.lines))
                 self._expect_within(recorded, book.received, "received", book.expected, "asked back")
             case r.RmaInspected():
-                book.inspected.update(_by_line(event.lines))
-                book.accepted.update(_by_line(line for line in event.lines if line.credited))
+                book.inspected.update(by_line(event.lines))
+                book.accepted.update(by_line(line for line in event.lines if line.credited))
                 self._expect_within(recorded, book.inspected, "inspected", book.received, "received")
             case r.RmaCreditDue(resolution=resolution):
-                book.credited.update(_by_line(event.lines))
+                book.credited.update(by_line(event.lines))
                 limit, word = (book.expected, "kept") if resolution == "refund_only" else (book.accepted, "accepted")
                 self._expect_within(recorded, book.credited, "credited", limit, word)
 
@@ -386,21 +330,3 @@ class OrderBooks:
     @staticmethod
     def _expect(check: Check, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check
         check.expect(holds, lambda: f"{at(recorded)}: {found}")
-
-
-def _worth(plan: o.ShipmentPlan) -> int:
-    return sum(share.amount_minor for share in plan.lines) + plan.shipping_minor
-
-
-def _units_of(shares: Iterable[o.LineShare]) -> Units:
-    units: Units = Counter()
-    for share in shares:
-        units[share.line_id, share.sku] += share.quantity
-    return units
-
-
-def _by_line(lines: Iterable[o.LineUnits] | Iterable[r.ReturnLine]) -> Counter[str]:
-    units: Counter[str] = Counter()
-    for line in lines:
-        units[line.line_id] += line.quantity
-    return units

@@ -15,10 +15,12 @@ from conftest import fresh_database
 from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS, Engine, engine_on, migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.workload import Workload
-from oms_es.gateways.simulated.simulators import PAYMENT_CALLBACKS, Chaos
+from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
+from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kernel import Command, Consumer, GatewayUnavailable, Recorded
 from oms_es.processing.intake import Arrival
-from oms_es.processing.loop import FeedReader, GatewayWorker, Loop, Stopped
+from oms_es.processing.loop import Loop
+from oms_es.processing.readers import FeedReader, GatewayWorker, Stopped
 from oms_es.projections.operations.deadlines import PAYMENT_DUE_SECONDS
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, CancelOrder, OrderLine, OrderPlaced, PlaceOrder, RetrySourcing

@@ -20,7 +20,7 @@ from integration.contract.test_kafka_input import canonical
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, OnKafka, engine_on, migrate
 from oms_es.app.workers import CHANNEL_ORDERS_ROLE, DEAD_LETTERS, ROLES, Workers
 from oms_es.demo.workload import Workload
-from oms_es.gateways.simulated.simulators import Chaos
+from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import Config, KafkaUnavailable, Message, Outgoing, Place, Publisher, partition_of
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.groups import GroupWorker

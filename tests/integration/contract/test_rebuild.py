@@ -15,8 +15,8 @@ from oms_es.app.rebuild import AlreadyRebuilding, Rebuilt
 from oms_es.demo.workload import Workload
 from oms_es.kafka.watermark import NOTHING, Progress
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
-from oms_es.processing.loop import ProjectionWorker
 from oms_es.processing.read_models import ReadModel, SqlRows
+from oms_es.processing.readers import ProjectionWorker
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas.stock import ReceiveStock

@@ -12,7 +12,7 @@ import pytest
 from oms_es.app import Engine, engine_on, migrate
 from oms_es.kernel import Recorded
 from oms_es.processing import jsonl as lines
-from oms_es.processing.loop import BATCH_MAX, FeedReader
+from oms_es.processing.readers import BATCH_MAX, FeedReader
 from oms_es.reports import queries
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder

@@ -13,7 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on
-from oms_es.gateways.simulated.simulators import Chaos, Hazards
+from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.kernel import Command
 from oms_es.processing.intake import Arrival
 from oms_es.schemas.catalog.item import DescribeItem

@@ -12,7 +12,8 @@ from itertools import islice
 import pytest
 
 from oms_es.channels.canonical import parse
-from oms_es.demo.workload import CONFLICTS, PRESALE_SKU, SCARCE_RANKS, TOKENS, Workload
+from oms_es.demo.catalogue import SCARCE_RANKS
+from oms_es.demo.workload import CONFLICTS, PRESALE_SKU, TOKENS, Workload
 from oms_es.kernel import Command
 from oms_es.schemas.order import CancelOrder, PlaceOrder
 from oms_es.schemas.order.returns import RequestReturn

@@ -10,7 +10,7 @@ from eventsourcing.persistence import OperationalError
 
 from oms_es.kafka.client import Message, Place
 from oms_es.kafka.cloudevents import Wire
-from oms_es.kafka.groups import PartitionFeed
+from oms_es.kafka.feeds import PartitionFeed
 from oms_es.kafka.relay import Logged
 from oms_es.kernel import Recorded
 from oms_es.schemas.stock import StockReceived

@@ -21,7 +21,7 @@ from oms_es.channels import canonical
 from oms_es.cli import main as cli
 from oms_es.demo.workload import Workload
 from oms_es.exit_codes import Code
-from oms_es.gateways.simulated.simulators import Chaos
+from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import Outgoing, Place, Publisher
 from oms_es.kafka.cloudevents import Wire
 from oms_es.kafka.publishers import State, StateOutlet

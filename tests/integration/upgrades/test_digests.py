@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from oms_es import app
-from oms_es.app import PROJECTIONS
+from oms_es.app import PROJECTIONS, migration
 from oms_es.kernel import Projection
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store import schema
@@ -37,7 +36,7 @@ def of_recorder() -> Iterable[str]:
 
 
 def of_tables() -> str:
-    return digest([*(statement.decode() for statement in app._tables()), *of_recorder()])
+    return digest([*(statement.decode() for statement in migration._tables()), *of_recorder()])
 
 
 def of_read_model(projection: Projection) -> str:
@@ -80,8 +79,8 @@ def test_another_column_event_or_statement_is_another_shape(monkeypatch: pytest.
     first, second = PROJECTIONS[:2]
     assert of_read_model(first) != of_read_model(second)
     before = of_tables()
-    statements = [*app._tables(), b"ALTER TABLE oms_stops ADD COLUMN IF NOT EXISTS since bigint"]
-    monkeypatch.setattr(app, "_tables", lambda: statements)
+    statements = [*migration._tables(), b"ALTER TABLE oms_stops ADD COLUMN IF NOT EXISTS since bigint"]
+    monkeypatch.setattr(migration, "_tables", lambda: statements)
     assert of_tables() != before
 
 

@@ -12,8 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 
-from oms_es import app
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine, migrate, migration
 from oms_es.demo.workload import Workload
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
 from oms_es.projections.catalog import locations
@@ -121,7 +120,8 @@ def test_columns_of_a_read_model_change_and_what_was_granted_on_it_stays(
     done(database_url, "CREATE VIEW places AS SELECT location, open FROM locations")
     before = value(database_url, "SELECT json_agg(priority::text ORDER BY location) FROM locations")
     changed = [with_other_columns(p) if p is locations.projection else p for p in PROJECTIONS]
-    monkeypatch.setattr(app, "PROJECTIONS", changed)
+    for module in (migration, engine):
+        monkeypatch.setattr(module, "PROJECTIONS", changed)
     with pytest.raises(NotMigrated):
         Engine(database_url).__enter__()
     migrate(database_url)

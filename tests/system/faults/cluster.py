@@ -21,7 +21,8 @@ from conftest import PARTITIONS, broker, fresh_database, reachable_directory, se
 from oms_es.app import DECIDERS, PROJECTIONS, migrate
 from oms_es.app.workers import INTERESTS, Workers, topics
 from oms_es.database.embedded import STOP_SECONDS_MAX, EmbeddedPostgres
-from oms_es.demo.workload import CATALOGUE, Workload
+from oms_es.demo.catalogue import CATALOGUE
+from oms_es.demo.workload import Workload
 from oms_es.kafka.client import Config, connection, create_topics
 from oms_es.kafka.dev_broker import Broker
 from oms_es.kafka.relay import RELAY_LOCK

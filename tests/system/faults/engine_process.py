@@ -12,7 +12,7 @@ from pathlib import Path
 from oms_es.app import engine_on
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.workload import Workload
-from oms_es.gateways.simulated.simulators import Chaos
+from oms_es.gateways.simulated.modes import Chaos
 from oms_es.processing.logging import configure_logging
 
 BATCH = 20

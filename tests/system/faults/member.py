@@ -19,12 +19,12 @@ from unittest.mock import patch
 from oms_es import app
 from oms_es.app import workers
 from oms_es.cli import main as cli
-from oms_es.gateways.simulated.simulators import Chaos
+from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import Place
 from oms_es.kafka.membership import Group
 from oms_es.kafka.relay import EventOutlet, SqlBooks
 from oms_es.kernel import Recorded
-from oms_es.processing.loop import ConsumerWorker
+from oms_es.processing.readers import ConsumerWorker
 from oms_es.store.recorder import Advance
 
 CHAOS = Chaos(seed=5, decline=0.05, timeout=0.1, duplicate=0.1, late=0.1)

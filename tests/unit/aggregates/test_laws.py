@@ -28,6 +28,7 @@ from oms_es.aggregates.payment import state as payment_state
 from oms_es.aggregates.repeats import FREE, OWN_IDS
 from oms_es.aggregates.returns import rma
 from oms_es.aggregates.shipment import decider as shipment
+from oms_es.aggregates.shipment import state as shipment_state
 from oms_es.aggregates.shipment import tracker
 from oms_es.aggregates.stock import decider as stock
 from oms_es.app import DECIDERS
@@ -251,7 +252,7 @@ CARTONED = tuple(
 )
 
 
-def shipment_commands() -> Callable[[shipment.Shipment], Strategy]:
+def shipment_commands() -> Callable[[shipment_state.Shipment], Strategy]:
     of: Any = {"shipment_id": st.just("o.1")}
     requests = st.builds(
         sh.RequestShipment,
@@ -304,7 +305,7 @@ def shipment_commands() -> Callable[[shipment.Shipment], Strategy]:
     return lambda state: then if state.requested else first
 
 
-def shipment_holds(state: shipment.Shipment, history: Sequence[Event]) -> None:
+def shipment_holds(state: shipment_state.Shipment, history: Sequence[Event]) -> None:
     steps = (sh.ShipmentRequested, sh.ShipmentPacked, sh.ShipmentBookingRequested)
     places = [[type(event) for event in history].index(step) for step in steps if happened(history, step)]
     assert places == sorted(places)

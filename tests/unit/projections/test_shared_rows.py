@@ -12,7 +12,7 @@ import pytest
 
 from oms_es.app import PROJECTIONS, engine_on
 from oms_es.demo.workload import Workload
-from oms_es.gateways.simulated.simulators import Chaos
+from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kernel import Command, Key, Projection, Recorded, Row
 from oms_es.processing.read_models import fold
 from oms_es.schemas import stock as s

@@ -6,7 +6,6 @@ is another; after the release, what is already shared out is not shared out agai
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -15,7 +14,8 @@ from rpds import HashTrieMap
 
 from oms_es.aggregates.order import money
 from oms_es.aggregates.order import transitions as steps
-from oms_es.aggregates.order.state import BEFORE_RELEASE, Held, LineCut, Order, evolve
+from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.state import BEFORE_RELEASE, Held, Order
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
@@ -185,10 +185,10 @@ def _undo(order: Order, less: Mapping[str, int]) -> Undo:
         sought[sku] = min(quantity, order.wanted.get(sku, 0))
         backordered[sku] = min(quantity - sought[sku], order.backordered.get(sku, 0))
         cuts += _cuts(order, sku, quantity - sought[sku] - backordered[sku])
-    return Undo(_some(sought), _some(backordered), tuple(cuts))
+    return Undo(some(sought), some(backordered), tuple(cuts))
 
 
-def _some(counts: Mapping[str, int]) -> dict[str, int]:
+def some(counts: Mapping[str, int]) -> dict[str, int]:
     return {sku: n for sku, n in counts.items() if n}
 
 
@@ -212,227 +212,6 @@ def _newest_first(held: Held) -> tuple[int, Held]:
     return -int(attempt) if attempt.isdecimal() else 0, held
 
 
-def cancel_lines(order: Order, command: o.CancelOrderLines) -> Iterator[o.OrderEvent]:
-    assert order.content
-    known = order.applied.get(command.cancellation_id)
-    if told_before(known, command) or order.phase in ("cancelling", "cancelled"):
-        return
-    units: dict[str, int] = defaultdict(int)
-    for line in command.lines:
-        units[line.line_id] += line.quantity
-    if order.phase in BEFORE_RELEASE:
-        require_units(order, units)
-        if units == {line.line_id: line.quantity for line in order.content.lines}:
-            yield from steps.ended(order, command.reason)
-        else:
-            yield from _cancel_unreleased(order, command, units)
-    elif order.phase == "fulfilling":
-        require_units(order, units)
-        yield ask_parcels(order, command, units)
-    else:
-        raise Refused("already_shipped", f"order {command.order_id} is {order.phase}; ask for a return instead")
-
-
-def require_units(order: Order, units: Mapping[str, int]) -> None:
-    assert order.content
-    there = {line.line_id: line.quantity for line in order.content.lines}
-    for line_id, quantity in units.items():
-        if quantity > there.get(line_id, 0):
-            raise Refused(
-                "no_such_units", f"line {line_id} has {there.get(line_id, 0)} units and {quantity} are to be cancelled"
-            )
-
-
-def _cancel_unreleased(order: Order, command: o.CancelOrderLines, units: Mapping[str, int]) -> Iterator[o.OrderEvent]:
-    assert order.content
-    off = shares_off(order.content, units)
-    told = money.reduced(order.content, units, off)
-    after = amended(order.content, told)
-    yield from change(order, after, o.OrderLinesCancelled, _cancellation(command, units), told)
-
-
-def shares_off(content: o.OrderContent, units: Mapping[str, int]) -> list[o.LineShare]:
-    """What so many units of lines are worth. A bundle is one thing here: in parts it would lose a cent to rounding."""
-    return [
-        money.taken(share, units[share.line_id])[0]
-        for share in money.shares_of(content, {}).lines
-        if share.line_id in units
-    ]
-
-
-def _cancellation(command: o.CancelOrderLines, units: Mapping[str, int]) -> dict[str, Any]:
-    return {
-        "cancellation_id": command.cancellation_id,
-        "cancelled": tuple(o.LineUnits(line_id=line_id, quantity=n) for line_id, n in units.items()),
-        "reason": command.reason,
-        "asked": asked_of(command),
-    }
-
-
-def ask_parcels(
-    order: Order, command: o.CancelOrderLines, units: Mapping[str, int]
-) -> o.OrderLinesCancellationRequested:
-    """Of the parcels that may still be stopped, as many as have the units."""
-    assert order.content
-    bundles: Any = order.bundles
-    skus = {line.line_id: line.sku for line in order.content.lines}
-    asked: dict[str, None] = {}
-    for line_id, quantity in units.items():
-        for sku, needed in money.exploded({skus[line_id]: quantity}, bundles).items():
-            short = needed
-            for shipment_id, share in _open_shares(order, line_id, sku):
-                if short > 0:
-                    asked[shipment_id] = None
-                    short -= share.quantity
-            if short > 0:
-                raise Refused(
-                    "already_shipped",
-                    f"{needed - short} of the {needed} units of line {line_id} can still be stopped; cancel fewer, or "
-                    "ask for a return",
-                )
-    return o.OrderLinesCancellationRequested(
-        order_id=command.order_id,
-        cancellation_id=command.cancellation_id,
-        lines=tuple(o.LineUnits(line_id=line_id, quantity=n) for line_id, n in units.items()),
-        shipment_ids=tuple(asked),
-        reason=command.reason,
-        asked=asked_of(command),
-    )
-
-
-def _open_shares(order: Order, line_id: str, sku: str) -> Iterator[tuple[str, o.LineShare]]:
-    """In parcels that can be stopped, without the units that another cancellation is waiting for."""
-    spoken_for = sum(cut.units.get(line_id, 0) for cut in order.cuts.values() if cut.shipments)
-    for shipment_id, status in sorted(order.shipments.items()):
-        if status == "open" and shipment_id not in order.kept and shipment_id in order.plans:
-            for share in order.plans[shipment_id].lines:
-                if share.line_id == line_id and share.sku == sku:
-                    free = share.quantity - min(share.quantity, spoken_for)
-                    spoken_for -= share.quantity - free
-                    if free:
-                        yield shipment_id, share.model_copy(update={"quantity": free})
-
-
-def stopped(order: Order, shipment_id: str) -> Iterator[o.OrderEvent]:
-    """A parcel was stopped: what was cancelled of it is let go, and the rest is planned anew.
-
-    Where nobody cancelled lines of it, all of it is let go.
-    """
-    cuts = {key: cut for key, cut in order.cuts.items() if shipment_id in cut.shipments}
-    plan = order.plans.get(shipment_id)
-    whole = order.phase == "cancelling" or not cuts or plan is None
-    released = tuple(_whole_cuts(plan)) if whole and plan else ()
-    event = o.OrderShipmentCancelled(order_id=order.order_id, shipment_id=shipment_id, released=released)
-    yield event
-    after = evolve(order, event)
-    if not whole and plan:
-        for cancellation_id, cut in sorted(cuts.items()):
-            for change_event, rest in _cut_plan(after, plan, cancellation_id, cut):
-                yield change_event
-                after, plan = evolve(after, change_event), rest
-        if plan.items:
-            planned = o.OrderShipmentPlanned(
-                order_id=order.order_id,
-                plan=plan.model_copy(update={"shipment_id": f"{order.order_id}.{len(order.shipments) + 1}"}),
-                payment_id=steps.payment_of(order),
-                ship_to=_address(order),
-                delivery_option=order.content.delivery_option if order.content else "standard",
-                pickup=order.content.pickup if order.content else False,
-            )
-            yield planned
-            after = evolve(after, planned)
-    yield from steps.milestones(after)
-
-
-def _address(order: Order) -> o.Address:
+def address_of(order: Order) -> o.Address:
     assert order.content
     return order.content.ship_to
-
-
-def _whole_cuts(plan: o.ShipmentPlan) -> Iterator[o.Cut]:
-    for item in plan.items:
-        yield cut_of((item.reservation_id, item.sku, item.location), item.quantity, 0)
-
-
-def _cut_plan(
-    order: Order, plan: o.ShipmentPlan, cancellation_id: str, cut: LineCut
-) -> Iterator[tuple[o.OrderLinesCancelled, o.ShipmentPlan]]:
-    """The plan without the units that this cancellation still has to find, and what that is worth."""
-    assert order.content
-    bundles: Any = order.bundles
-    skus = {line.line_id: line.sku for line in order.content.lines}
-    units: dict[str, int] = {}
-    for line_id, wanted in sorted(cut.units.items()):
-        each = money.exploded({skus[line_id]: 1}, bundles) if line_id in skus else {}
-        there = {sku: sum(s.quantity for s in plan.lines if (s.line_id, s.sku) == (line_id, sku)) for sku in each}
-        units[line_id] = min(wanted, *(there[sku] // n for sku, n in each.items())) if each else 0
-    units = _some(units)
-    if not units:
-        return
-    need = {
-        (line_id, sku): n * q
-        for line_id, q in units.items()
-        for sku, n in money.exploded({skus[line_id]: 1}, bundles).items()
-    }
-    off, kept = _split_shares(plan.lines, need)
-    items, cuts = _split_items(order, plan.items, off)
-    worth = sum(share.amount_minor for share in off)
-    told = money.reduced(order.content, units, off)
-    borne = money.lowered(money.charges_of(order, plan), worth)
-    rest = plan.model_copy(
-        update={
-            "items": items,
-            "lines": kept,
-            "amount_minor": money.to_capture(order, borne),
-            "charges": borne if plan.charges else (),
-        }
-    )
-    after = order.content.model_copy(update=told)
-    yield (
-        o.OrderLinesCancelled(
-            order_id=order.order_id,
-            cancellation_id=cancellation_id,
-            cancelled=tuple(o.LineUnits(line_id=line_id, quantity=n) for line_id, n in units.items()),
-            reason=cut.reason,
-            **told,
-            released=cuts,
-            **totals(order.content, after),
-        ),
-        rest,
-    )
-
-
-def _split_shares(
-    lines: Iterable[o.LineShare], need: Mapping[tuple[str, str], int]
-) -> tuple[list[o.LineShare], tuple[o.LineShare, ...]]:
-    open_units = dict(need)
-    off: list[o.LineShare] = []
-    kept: list[o.LineShare] = []
-    for share in lines:
-        n = min(open_units.get((share.line_id, share.sku), 0), share.quantity)
-        if n:
-            open_units[share.line_id, share.sku] -= n
-            part, share = money.taken(share, n)  # noqa: PLW2901 - what is left of it
-            off.append(part)
-        if share.quantity:
-            kept.append(share)
-    return off, tuple(kept)
-
-
-def _split_items(
-    order: Order, items: Iterable[o.Reservation], off: Iterable[o.LineShare]
-) -> tuple[tuple[o.Reservation, ...], tuple[o.Cut, ...]]:
-    less: dict[str, int] = defaultdict(int)
-    for share in off:
-        less[share.sku] += share.quantity
-    left: list[o.Reservation] = []
-    cuts: list[o.Cut] = []
-    for item in items:
-        n = min(less[item.sku], item.quantity)
-        less[item.sku] -= n
-        held = (item.reservation_id, item.sku, item.location)
-        if n:
-            cuts.append(cut_of(held, n, order.allocated.get(held, item.quantity) - n))
-        if item.quantity > n:
-            left.append(item.model_copy(update={"quantity": item.quantity - n}))
-    return tuple(left), tuple(cuts)

@@ -12,9 +12,10 @@ from functools import reduce
 from typing import Any
 
 from oms_es.aggregates.order import amendments as changes
-from oms_es.aggregates.order import money
+from oms_es.aggregates.order import cancellation, refunding
 from oms_es.aggregates.order import transitions as steps
-from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku, channel_refund, evolve, fulfilment
+from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku, channel_refund, fulfilment
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
@@ -46,7 +47,7 @@ def follow(
 ) -> Iterator[o.OrderEvent]:
     """`stated`: of each line, the units that were shipped in all, by whomever."""
     assert order.content
-    known = {line: order.elsewhere.get(line, 0) + money.shipped_units(order, line) for line in stated}
+    known = {line: order.elsewhere.get(line, 0) + refunding.shipped_units(order, line) for line in stated}
     news = {line: n - known[line] for line, n in stated.items() if n > known[line]}
     there = {line.line_id: line.quantity for line in order.content.lines}
     follows = order.content.kind == "standard" and (order.phase in BEFORE_RELEASE or order.phase == "fulfilling")
@@ -67,7 +68,7 @@ def _go_on_without(
     elif units == {line.line_id: line.quantity for line in order.content.lines}:
         yield from _nothing_left(order, units, command)
     else:
-        told = money.reduced(order.content, units, changes.shares_off(order.content, units))
+        told = refunding.reduced(order.content, units, cancellation.shares_off(order.content, units))
         after = changes.amended(order.content, told)
         yield from changes.change(order, after, o.OrderFulfilledElsewhere, _own(order, units, command), told)
 
@@ -106,7 +107,7 @@ def _ask_parcels(
         order_id=order.order_id, cancellation_id=report, lines=_lines(units), reason=reason
     )
     try:
-        yield changes.ask_parcels(order, cut, units).model_copy(update={"asked": asked})
+        yield cancellation.ask_parcels(order, cut, units).model_copy(update={"asked": asked})
     except Refused:
         yield _disputed(order, report, reason, units, asked)
 
@@ -173,7 +174,7 @@ def _without_elsewhere(order: Order, command: o.AmendOrder) -> o.AmendOrder:
     units = {line: n for line, gone in order.elsewhere.items() if (n := min(gone, there.get(line, 0)))}
     if not units:
         return command
-    return command.model_copy(update=money.reduced(content, units, changes.shares_off(content, units)))
+    return command.model_copy(update=refunding.reduced(content, units, cancellation.shares_off(content, units)))
 
 
 def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
@@ -208,7 +209,7 @@ def _taken_off(
         for event in steps.ended(order, reason):
             yield event.model_copy(update=said) if isinstance(event, o.OrderCancelled) else event
         return
-    told = money.reduced(order.content, units, changes.shares_off(order.content, units))
+    told = refunding.reduced(order.content, units, cancellation.shares_off(order.content, units))
     own = {
         "cancellation_id": report,
         "cancelled": _lines(units),

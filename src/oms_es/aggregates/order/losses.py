@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from oms_es.aggregates.order import money
+from oms_es.aggregates.order import refunding
 from oms_es.aggregates.order import transitions as steps
-from oms_es.aggregates.order.state import Order, evolve
+from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.state import Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
@@ -23,7 +24,7 @@ def record_lost(order: Order, command: o.RecordShipmentLost) -> Iterator[o.Order
         return
     lost = o.OrderShipmentLost(
         **dict(command),
-        lines=money.shares_back(order, command.shipment_id, command.items),
+        lines=refunding.shares_back(order, command.shipment_id, command.items),
         shipping_minor=order.plans[command.shipment_id].shipping_minor if command.complete else 0,
     )
     yield lost
@@ -41,7 +42,7 @@ def record_lost(order: Order, command: o.RecordShipmentLost) -> Iterator[o.Order
 
 
 def _refund(order: Order, lost: o.OrderShipmentLost, refund_id: str) -> o.OrderRefundRequested:
-    return money.refund(order, _asked(lost, refund_id))
+    return refunding.refund(order, _asked(lost, refund_id))
 
 
 def _asked(lost: o.OrderShipmentLost, refund_id: str) -> o.RefundOrder:
@@ -64,8 +65,8 @@ def _sent_again(order: Order, lost: o.OrderShipmentLost, credit_id: str) -> x.Or
     assert order.content
     allocations: Sequence[RefundAllocation] = ()
     if lost.worth_minor:
-        allocations, _ = money.allocations_of(order, _asked(lost, credit_id))
-        money.require_unspent(order, lost.worth_minor)
+        allocations, _ = refunding.allocations_of(order, _asked(lost, credit_id))
+        refunding.require_unspent(order, lost.worth_minor)
     lines = tuple(_lines(lost.lines))
     goods = sum(line.quantity * line.unit_price_minor for line in lines)
     told = {name: getattr(order.content, name) for name in SENT_AS}

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from oms_es.aggregates.order import money
+from oms_es.aggregates.order import refunding
 from oms_es.aggregates.order.state import Order, Return
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
@@ -73,7 +73,7 @@ def _total(lines: Iterable[o.LineUnits] | Iterable[r.ReturnLine]) -> dict[str, i
 
 def returnable(order: Order, line_id: str) -> int:
     """Units of a line that may still be asked back: with the customer, not in a return, and not refunded."""
-    shipped, out = money.shipped_units(order, line_id), money.units_out(order, line_id)
+    shipped, out = refunding.shipped_units(order, line_id), refunding.units_out(order, line_id)
     returns = list(order.returns.values())
     returned = sum(known.asked.get(line_id, 0) - known.ended.get(line_id, 0) for known in returns)
     waiting = sum(known.open.get(line_id, 0) for known in returns)
@@ -129,7 +129,7 @@ def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:
         if command.resolution == "exchange":
             yield _exchanged(order, known, command, refund)
         else:
-            yield money.refund(order, refund).model_copy(update={"rma_id": command.rma_id})
+            yield refunding.refund(order, refund).model_copy(update={"rma_id": command.rma_id})
     except Refused as refused:
         yield x.OrderCreditRefused(
             order_id=command.order_id, rma_id=command.rma_id, credit_id=command.credit_id, reason=str(refused)
@@ -137,9 +137,9 @@ def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:
 
 
 def _exchanged(order: Order, known: Return, command: x.CreditReturn, refund: o.RefundOrder) -> x.OrderExchangeCredited:
-    allocations, units = money.allocations_of(order, refund)
+    allocations, units = refunding.allocations_of(order, refund)
     worth = sum(allocation.amount_minor for allocation in allocations)
-    money.require_unspent(order, worth)
+    refunding.require_unspent(order, worth)
     return x.OrderExchangeCredited(
         order_id=command.order_id,
         rma_id=command.rma_id,
@@ -157,7 +157,7 @@ def refund_credit(order: Order, command: x.RefundCredit) -> Iterator[o.OrderEven
     if refund_id in order.applied:
         return
     try:
-        yield money.refund_credit(order, refund_id, command.amount_minor, f"left of exchange {command.rma_id}")
+        yield refunding.refund_credit(order, refund_id, command.amount_minor, f"left of exchange {command.rma_id}")
     except Refused as refused:
         yield x.OrderCreditRefused(
             order_id=command.order_id, rma_id=command.rma_id, credit_id=refund_id, reason=str(refused)

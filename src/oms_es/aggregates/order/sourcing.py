@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from oms_es.aggregates.order import amendments as changes
 from oms_es.aggregates.order import money
 from oms_es.aggregates.order import transitions as steps
-from oms_es.aggregates.order.state import BEFORE_RELEASE, Held, Order, by_sku, evolve
+from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.state import BEFORE_RELEASE, Held, Order, by_sku
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 

@@ -14,9 +14,10 @@ from functools import reduce
 from pydantic import ValidationError
 
 from oms_es.aggregates.order import amendments as changes
-from oms_es.aggregates.order import elsewhere, money
+from oms_es.aggregates.order import cancellation, elsewhere, refunding
 from oms_es.aggregates.order import transitions as steps
-from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku, evolve
+from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
@@ -40,11 +41,11 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
     units: dict[str, int] = defaultdict(int)
     for line in command.lines:
         units[line.line_id] += line.quantity
-    changes.require_units(order, units)
+    cancellation.require_units(order, units)
     if units == {line.line_id: line.quantity for line in order.content.lines}:
         raise Refused("nothing_left", f"order {command.order_id} would have no line left; split fewer units")
-    off = changes.shares_off(order.content, units)
-    told = money.reduced(order.content, units, off)
+    off = cancellation.shares_off(order.content, units)
+    told = refunding.reduced(order.content, units, off)
     after = changes.amended(order.content, told)
     name = f"{names.SPLIT}{command.split_id}/{order.content.external_id}"
     content = _content_of(order.content, units, after, name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from oms_es.aggregates.order import money
-from oms_es.aggregates.order.state import Order, by_sku, evolve, plus
+from oms_es.aggregates.order import money, refunding
+from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.state import Order, by_sku, plus
 from oms_es.schemas import order as o
 from oms_es.schemas.values.money import apportion
 
@@ -208,7 +209,7 @@ def milestones(order: Order) -> Iterator[o.OrderEvent]:
         return
     if order.phase in ("fulfilling", "cancelling"):
         yield o.OrderShipped(order_id=order.order_id)
-        yield from _credit_left(order, money.credit_used(order))
+        yield from _credit_left(order, refunding.credit_used(order))
     if "dispatched" not in statuses and order.phase != "completed":
         yield completed(order)
 

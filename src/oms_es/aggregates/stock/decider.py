@@ -16,8 +16,9 @@ from typing import Any
 
 from oms_es.aggregates.stock import movements
 from oms_es.aggregates.stock import reservations as promises
+from oms_es.aggregates.stock.quantities import NO_SHARE, Reservation, Share, Stock
 from oms_es.aggregates.stock.snapshot import VERSION, dump, restore
-from oms_es.aggregates.stock.state import EVOLUTIONS, NO_SHARE, Reservation, Share, Stock, evolve
+from oms_es.aggregates.stock.state import EVOLUTIONS, evolve
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import stock as s
 from oms_es.schemas.values.types import UNITS_MAX

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.stock.quantities import Inbound, Place, Shelves, Stock
 from oms_es.aggregates.stock.reservations import broken_by_losing
-from oms_es.aggregates.stock.state import Inbound, Place, Shelves, Stock
 from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
 

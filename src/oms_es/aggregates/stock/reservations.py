@@ -8,7 +8,8 @@ from heapq import nsmallest
 from typing import Any
 
 from oms_es.aggregates.repeats import asked_of, told_before
-from oms_es.aggregates.stock.state import SOMEWHERE, Place, Reservation, Stock, evolve, part_of
+from oms_es.aggregates.stock.quantities import SOMEWHERE, Place, Reservation, Stock
+from oms_es.aggregates.stock.state import evolve, part_of
 from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rpds import HashTrieMap
 
-from oms_es.aggregates.stock.state import (
+from oms_es.aggregates.stock.quantities import (
     Inbound,
     Memory,
     Place,

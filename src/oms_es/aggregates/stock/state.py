@@ -5,204 +5,23 @@ State is made of persistent maps: an event costs O(log n), however many reservat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from rpds import HashTrieMap, Queue
+from rpds import HashTrieMap
 
-from oms_es.aggregates.fast_replace import wide
+from oms_es.aggregates.stock.quantities import (
+    MOVEMENTS_REMEMBERED_MAX,
+    NO_SHARE,
+    SETTLED_REMEMBERED_MAX,
+    SOMEWHERE,
+    Inbound,
+    Place,
+    Reservation,
+    Share,
+    Shelves,
+    Stock,
+)
 from oms_es.schemas import stock as s
-
-SETTLED_REMEMBERED_MAX = 10_000
-"""Ended reservations remembered, so that a command that comes again decides nothing. Older repeats are caught by the
-consumer's position; the bound keeps a stream's state and snapshot small however long it lives."""
-MOVEMENTS_REMEMBERED_MAX = 10_000
-"""Receipts, counts, moves and the like that are remembered for the same reason."""
-
-
-@wide
-class Memory(NamedTuple):
-    """Names that were seen, and what was asked under each; the oldest are forgotten."""
-
-    names: HashTrieMap[str, str] = HashTrieMap()
-    in_order: Queue[str] = Queue()
-
-    def knows(self, name: str) -> bool:
-        return name in self.names
-
-    def asked(self, name: str) -> str | None:
-        """None: nothing of that name is known; empty: what was asked is not."""
-        return self.names.get(name)
-
-    @property
-    def oldest(self) -> str:
-        name: str = self.in_order.peek()  # type: ignore[operator] # rpds declares it wrongly
-        return name
-
-    def add(self, name: str, remembered_max: int, asked: str = "") -> Memory:
-        if name in self.names:
-            return self
-        names, in_order = self.names.insert(name, asked), self.in_order.enqueue(name)
-        if len(names) > remembered_max:
-            names, in_order = names.discard(self.oldest), in_order.dequeue()  # type: ignore[call-arg] # rpds declares it wrongly
-        return Memory(names, in_order)
-
-    @classmethod
-    def of(cls, names: Iterable[str]) -> Memory:
-        """Where nobody knows what was asked under them."""
-        return cls.restored((name, "") for name in names)
-
-    @classmethod
-    def restored(cls, known: Iterable[tuple[str, str]]) -> Memory:
-        pairs = [(name, asked) for name, asked in known]
-        return cls(HashTrieMap(pairs), Queue(name for name, _ in pairs))
-
-    @property
-    def known(self) -> list[tuple[str, str]]:
-        """In the order in which they came."""
-        return [(name, self.names[name]) for name in self.in_order]
-
-
-class Place(NamedTuple):
-    bin: str = ""
-    lot: str = ""
-    condition: s.Condition = "sellable"
-
-
-class Units(NamedTuple):
-    quantity: int
-    lot_expires_at: datetime | None = None
-
-
-SOMEWHERE = Place()
-"""Where sellable units are of which nobody said where."""
-
-
-class Shelves(NamedTuple):
-    """What is physically there. `aside`: the units of it that are not sellable."""
-
-    on_hand: int = 0
-    aside: int = 0
-    places: HashTrieMap[Place, Units] = HashTrieMap()
-    serials: HashTrieMap[str, Place] = HashTrieMap()
-
-    def quantity_at(self, place: Place) -> int:
-        units = self.places.get(place)
-        return units.quantity if units else 0
-
-    def put(self, place: Place, quantity: int, expires_at: datetime | None = None) -> Shelves:
-        """Or take, where `quantity` is negative."""
-        known = self.places.get(place)
-        there = Units((known.quantity if known else 0) + quantity, expires_at or (known and known.lot_expires_at))
-        places = self.places.insert(place, there) if there.quantity else self.places.discard(place)
-        aside = self.aside if place.condition == "sellable" else self.aside + quantity
-        return Shelves(self.on_hand + quantity, aside, places, self.serials)
-
-    def name(self, serials: Iterable[str], place: Place | None) -> Shelves:
-        """Say where units with these numbers are; None: no longer here."""
-        known = self.serials
-        for serial in serials:
-            known = known.insert(serial, place) if place else known.discard(serial)
-        return self._replace(serials=known)
-
-
-class Share(NamedTuple):
-    share_percent: int
-    buffer_units: int
-
-
-class Policy(NamedTuple):
-    """What a merchant has decided."""
-
-    safety_stock: int = 0
-    presale_limit: int = 0
-    shares: HashTrieMap[str, Share] = HashTrieMap()  # by channel
-    reorder_point: int = 0
-    up_to: int = 0
-
-
-class Inbound(NamedTuple):
-    """Units that are still outstanding of what was expected. `from_location`: they are in transit from there."""
-
-    quantity: int
-    promised_at: datetime
-    request_id: str | None = None
-    move_id: str | None = None
-    from_location: str | None = None
-    lot: str = ""
-    lot_expires_at: datetime | None = None
-    condition: s.Condition = "sellable"
-    serials: tuple[str, ...] = ()
-    asked: str = ""
-
-
-class Supply(NamedTuple):
-    inbound: int = 0  # the sum of `inbounds`
-    inbounds: HashTrieMap[str, Inbound] = HashTrieMap()
-    low: bool = False
-    occasions: int = 0  # on which it ran low
-
-
-class Reservation(NamedTuple):
-    order_id: str
-    quantity: int
-    expires_at: datetime | None = None
-    channel: str = ""
-    presale: bool = False  # not covered by units on hand yet
-    since: int = 0  # counts the promises made here: the first promised has the lowest
-    asked: str = ""
-
-
-@wide
-class Stock(NamedTuple):
-    promised: int = 0  # units on hand that `reserved` locks, kept so that ATP costs nothing to know
-    presold: int = 0  # units in `reserved` that are not there yet
-    reserved: HashTrieMap[str, Reservation] = HashTrieMap()
-    settled: Memory = Memory()
-    promises: int = 0
-    of_channels: HashTrieMap[str, int] = HashTrieMap()  # units promised, by channel
-    holds: HashTrieMap[str, str] = HashTrieMap()  # by holder, the reservation with an end
-    broken: HashTrieMap[str, Reservation] = HashTrieMap()  # promises that did not hold, while they are remembered
-    shelves: Shelves = Shelves()
-    policy: Policy = Policy()
-    supply: Supply = Supply()
-    movements: Memory = Memory()
-
-    @property
-    def on_hand(self) -> int:
-        return self.shelves.on_hand
-
-    @property
-    def sellable(self) -> int:
-        return self.shelves.on_hand - self.shelves.aside
-
-    @property
-    def safety_stock(self) -> int:
-        return self.policy.safety_stock
-
-    @property
-    def atp(self) -> int:
-        """Available to promise: what is sellable, less what is promised, already sold or kept back."""
-        return self.sellable - self.promised - self.presold - self.policy.safety_stock
-
-    @property
-    def presale_left(self) -> int:
-        """Units that may still be sold before they exist."""
-        return self.policy.presale_limit - self.presold
-
-    @property
-    def supplied(self) -> int:
-        """What can be promised, and what will be."""
-        return self.atp + self.supply.inbound
-
-    def promisable(self, channel: str) -> int:
-        """ATP as far as a channel may use it: not its buffer, and no more than its share of what is here."""
-        share = self.policy.shares.get(channel) if channel else None
-        if share is None:
-            return self.atp
-        of_the_stock = (self.sellable - self.policy.safety_stock) * share.share_percent // 100
-        return min(self.atp - share.buffer_units, of_the_stock - self.of_channels.get(channel, 0))
 
 
 def evolve(stock: Stock, event: s.StockEvent) -> Stock:
@@ -420,9 +239,6 @@ def _share_set(stock: Stock, event: s.ChannelShareSet) -> Stock:
             shares=shares.discard(event.channel) if lifted else shares.insert(event.channel, share)
         )
     )
-
-
-NO_SHARE = Share(100, 0)
 
 
 def _reorder_set(stock: Stock, event: s.ReorderPointSet) -> Stock:

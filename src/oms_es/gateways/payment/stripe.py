@@ -14,18 +14,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from oms_es.gateways.payment.stripe_amounts import minor_of
+from oms_es.gateways.payment.stripe_shapes import (
+    CardDetails,
+    Charge,
+    Dispute,
+    Failure,
+    Intent,
+    Name,
+    Named,
+    Refund,
+    Webhook,
+)
 from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.payment import RecordReport, Report
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.problems import problems
-from oms_es.schemas.values.types import AMOUNT_MINOR_MAX, refuse_card_number
 
 PROVIDER = "stripe"
+
 HARD_DECLINES = frozenset(
     {
         "expired_card",
@@ -47,8 +58,10 @@ HARD_DECLINES = frozenset(
 
 EXPIRED = frozenset({"automatic", "expired"})
 """Why Stripe cancels a payment intent by itself."""
+
 UNFINISHED = frozenset({"pending", "requires_action"})
 """States of a refund whose outcome an event of its own will tell."""
+
 REASON_CHARACTERS_MAX = 500
 
 SKIPPED = frozenset(
@@ -60,6 +73,7 @@ SKIPPED = frozenset(
         "payment_intent.requires_action",
     }
 )
+
 SKIPPED_FAMILIES = (
     "account.",
     "application_fee.",
@@ -109,100 +123,6 @@ SKIPPED_FAMILIES = (
 )
 """Kinds of event of which nothing follows here, or which tell again what those that are read tell. A kind that is in no
 list is a dead letter, for a person to look at."""
-
-Name = Annotated[str, Field(min_length=1)]
-ObjectId = Annotated[Name, AfterValidator(refuse_card_number)]
-"""Stripe's own ids begin with letters: digits alone were put in by somebody."""
-Amount = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
-Code = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-Za-z]{3}$")]
-
-
-class Open(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class Failure(Open):
-    code: str | None = None
-    decline_code: str | None = None
-    message: str | None = None
-
-
-class CardDetails(Open):
-    capture_before: int | None = None
-    amount_authorized: Amount | None = None
-
-
-class MethodDetails(Open):
-    card: CardDetails | None = None
-
-
-class Named(Open):
-    """An object of Stripe's, and what of ours it is about."""
-
-    id: ObjectId
-    metadata: dict[str, str] | None = None
-
-
-class Charges(Open):
-    """Of an intent, in older versions of the API: the newest first."""
-
-    data: tuple[Named, ...] = ()
-
-
-class Intent(Named):
-    currency: Code | None = None
-    amount: Amount | None = None
-    amount_capturable: Amount | None = None
-    amount_received: Amount | None = None
-    latest_charge: Name | Named | None = None
-    charges: Charges | None = None
-    cancellation_reason: str | None = None
-    last_payment_error: Failure | None = None
-
-
-class Refund(Named):
-    status: str | None = None
-    failure_reason: str | None = None
-    amount: Amount | None = None
-    currency: Code | None = None
-    charge: Name | Named | None = None
-    payment_intent: Name | Named | None = None
-
-
-class Refunds(Open):
-    data: tuple[Refund, ...] = ()
-
-
-class Charge(Named):
-    currency: Code | None = None
-    amount: Amount | None = None
-    amount_captured: Amount | None = None
-    amount_refunded: Amount | None = None
-    payment_intent: Name | Named | None = None
-    captured: bool = False
-    failure_code: str | None = None
-    failure_message: str | None = None
-    payment_method_details: MethodDetails | None = None
-    refunds: Refunds | None = None
-
-
-class Dispute(Named):
-    amount: Annotated[int, Field(gt=0, le=AMOUNT_MINOR_MAX)]
-    currency: Code | None = None
-    reason: str = ""
-    status: str
-    charge: Name | Named | None = None
-    payment_intent: Name | Named | None = None
-
-
-class Content(Open):
-    object: dict[str, Any]
-
-
-class Webhook(Open):
-    object: Literal["event"] = "event"
-    type: Name
-    data: Content
 
 
 def parse_event(payload: bytes) -> Command:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from oms_es.aggregates.order import money
-from oms_es.aggregates.order.decider import PAYMENT_ATTEMPTS_MAX
+from oms_es.aggregates.order import money, refunding
+from oms_es.aggregates.order.payments import PAYMENT_ATTEMPTS_MAX
 from oms_es.kernel import Command, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
@@ -467,7 +467,7 @@ def test_p24_bundles_are_worth_their_price_in_whichever_steps_they_are_cancelled
     for step in steps:
         split = [money.taken(share, step * made_of[share.sku]) for share in left]
         off, left = [part for part, _ in split], [rest for _, rest in split]
-        content = content.model_copy(update=money.reduced(content, {"1": step}, off))
+        content = content.model_copy(update=refunding.reduced(content, {"1": step}, off))
         assert 0 <= content.discount_minor <= discount
         assert content.total_minor == sum(share.amount_minor for share in left) + shipping
 

@@ -11,7 +11,8 @@ import pytest
 
 from dsl import Given
 from oms_es.aggregates.shipment.carton_tracking import Journey
-from oms_es.aggregates.shipment.decider import STOPPED, Shipment, decider
+from oms_es.aggregates.shipment.decider import STOPPED, decider
+from oms_es.aggregates.shipment.state import Shipment
 from oms_es.kernel import Event
 from oms_es.schemas import shipment as s
 from oms_es.schemas.order import Address, Reservation

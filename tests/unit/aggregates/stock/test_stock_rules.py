@@ -11,8 +11,8 @@ from pydantic_core import from_json, to_json
 from dsl import Given
 from oms_es.aggregates.stock.decider import CHANNELS_MAX, decider, dump, restore
 from oms_es.aggregates.stock.movements import INBOUNDS_MAX, PLACES_MAX
+from oms_es.aggregates.stock.quantities import MOVEMENTS_REMEMBERED_MAX, SETTLED_REMEMBERED_MAX, Memory, Place
 from oms_es.aggregates.stock.reservations import COVERED_MAX
-from oms_es.aggregates.stock.state import MOVEMENTS_REMEMBERED_MAX, SETTLED_REMEMBERED_MAX, Memory, Place
 from oms_es.kernel import Event, Refused
 from oms_es.schemas import stock as s
 from stock_life import NOON

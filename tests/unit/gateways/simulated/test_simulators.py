@@ -12,7 +12,9 @@ import pytest
 
 from oms_es.app import migrate
 from oms_es.gateways.payment.port import Answer, Ask
-from oms_es.gateways.simulated.simulators import Chaos, SimulatedPaymentProvider, SqlLedger
+from oms_es.gateways.simulated.effects import SqlLedger
+from oms_es.gateways.simulated.modes import Chaos
+from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
 
 WORKERS, ASKS, ROUNDS = 4, 20, 5
 

@@ -1,0 +1,416 @@
+"""What each event does to the state of an order; `FOLDS` lists all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rpds import HashTrieMap, HashTrieSet
+
+from oms_es.aggregates.order.evolve_shipping import (
+    cancellation_refused,
+    cancellation_requested,
+    credit_refused,
+    exchange_credited,
+    fold_credit_left,
+    fold_delivered,
+    fold_released,
+    fold_shipment,
+    planned_anew,
+    refund_requested,
+    return_ended,
+    return_requested,
+    shipment_lost,
+    shipment_returned,
+)
+from oms_es.aggregates.order.state import (
+    CHANGEABLE,
+    LineCut,
+    Order,
+    Payment,
+    changed,
+    channel_refund,
+    fulfilment,
+    lowered,
+    number_of,
+    plus,
+    resting,
+    with_payments,
+)
+from oms_es.aggregates.repeats import asked_of
+from oms_es.schemas import order as o
+from oms_es.schemas.order import returns as x
+
+
+def evolve(order: Order, event: o.OrderEvent) -> Order:
+    """Never refuse a fact: an old stream must load under new rules."""
+    fold = FOLDS.get(type(event))
+    return fold(order, event) if fold else order
+
+
+def _placed(order: Order, event: o.OrderPlaced) -> Order:
+    placed = order._replace(phase="sourcing", placed=event, content=event, wanted=HashTrieMap(event.demand))
+    if event.revision is None:
+        return placed
+    return placed._replace(revisions=HashTrieMap(dict.fromkeys(CHANGEABLE, event.revision)))
+
+
+def _told_differently(order: Order, event: o.DuplicateConflictFound) -> Order:
+    return order._replace(conflicts=order.conflicts.insert(event.fingerprint))
+
+
+def _sourced(order: Order, event: o.OrderSourced) -> Order:
+    asked = (((event.reservation_id, a.sku, a.location), a.quantity) for a in event.assignments)
+    return order._replace(
+        phase="allocating", attempt=event.attempt + 1, wanted=HashTrieMap(), awaited=plus(order.awaited, asked)
+    )
+
+
+def _backordered(order: Order, event: o.OrderBackordered) -> Order:
+    return order._replace(
+        phase="allocating" if order.awaited else "backordered",
+        attempt=event.attempt + 1,
+        wanted=HashTrieMap(),
+        backordered=plus(order.backordered, event.demand.items()),
+    )
+
+
+def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
+    asked_anew = order._replace(
+        phase="sourcing",
+        attempt=event.attempt,
+        wanted=HashTrieMap(event.demand),
+        excluded=HashTrieSet((sku, location) for sku, locations in event.excluded.items() for location in locations),
+    )
+    if event.short is None:
+        return asked_anew._replace(backordered=HashTrieMap())
+    held = (event.short.reservation_id, event.short.sku, event.short.location)
+    return asked_anew._replace(
+        awaited=order.awaited.discard(held),
+        allocated=order.allocated.discard(held),
+        uncovered=order.uncovered.discard(held),
+    )
+
+
+def _exploded(order: Order, event: o.OrderBundlesExploded) -> Order:
+    return order._replace(
+        wanted=_apart(order.wanted, event.bundles),
+        backordered=_apart(order.backordered, event.bundles),
+        bundles=order.bundles.update(event.bundles),
+    )
+
+
+def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int]]) -> HashTrieMap[str, int]:
+    """What a bundle is made of is a plain unit, also where another of them is sold under its name."""
+    ordered = {bundle: counts.get(bundle, 0) for bundle in bundles}
+    for bundle, components in bundles.items():
+        quantity = ordered[bundle]
+        plain = counts.get(bundle, 0) - quantity
+        left = counts.insert(bundle, plain) if plain else counts.discard(bundle)
+        counts = plus(left, ((sku, quantity * each) for sku, each in components.items() if quantity))
+    return counts
+
+
+def _let_go(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
+    """What is asked for anew is told by the event after it."""
+    awaited, allocated, uncovered = order.awaited, order.allocated, order.uncovered
+    for cut in event.released:
+        held = (cut.reservation_id, cut.sku, cut.location)
+        awaited, allocated = lowered(awaited, held, cut.remaining), lowered(allocated, held, cut.remaining)
+        if not cut.remaining:
+            uncovered = uncovered.discard(held)
+    return order._replace(awaited=awaited, allocated=allocated, uncovered=uncovered)
+
+
+def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:
+    held = (event.reservation_id, event.sku, event.location)
+    if order.placed is None:
+        return order._replace(given=order.given.insert(held, event.quantity))
+    locked = order._replace(awaited=order.awaited.discard(held), allocated=order.allocated.insert(held, event.quantity))
+    if event.presale:
+        locked = locked._replace(uncovered=locked.uncovered.insert(held))
+    return resting(locked)
+
+
+def _allocated(order: Order, event: o.OrderAllocated) -> Order:
+    dues = event.payments
+    if not dues and event.amount_minor:
+        dues = (
+            o.PaymentDue(
+                payment_id=event.payment_id, amount_minor=event.amount_minor, payment_token=event.payment_token
+            ),
+        )
+    return _paid_or_not(_asked(order, dues)._replace(phase="awaiting_payment"))
+
+
+def _balance_due(order: Order, event: o.OrderBalanceDue) -> Order:
+    return _asked(order, event.payments)._replace(phase="awaiting_payment")
+
+
+def _asked(order: Order, dues: Iterable[o.PaymentDue], attempt: int = 1) -> Order:
+    for due in dues:
+        order = order._replace(
+            payments=order.payments.insert(due.payment_id, Payment(due, attempt=attempt)),
+            payments_made=max(order.payments_made, number_of(due.payment_id)),
+        )
+    return order
+
+
+def _payment_requested(order: Order, event: o.OrderPaymentRequested) -> Order:
+    due = o.PaymentDue(**{name: getattr(event, name) for name in o.PaymentDue.model_fields})
+    return _asked(with_payments(order, "void", event.replaces), [due], event.attempt)
+
+
+def _payment_deferred(order: Order, event: o.OrderPaymentDeferred) -> Order:
+    """Also of what was paid: an order that waited for a person waits for money again."""
+    deferred = with_payments(order, "deferred", event.payment_id)
+    return deferred._replace(phase="awaiting_payment") if deferred.phase == "held" else deferred
+
+
+def _payment_secured(order: Order, event: o.OrderPaymentSecured) -> Order:
+    return _paid_or_not(with_payments(order, "secured", event.payment_id))
+
+
+def _paid_or_not(order: Order) -> Order:
+    """Paid and locked, an order is released in the same breath, unless it is held."""
+    if order.phase == "awaiting_payment" and order.holds and not order.is_unpaid and not order.uncovered:
+        return order._replace(phase="held")
+    return order
+
+
+def _presold(order: Order, _: o.OrderPresold) -> Order:
+    return order._replace(phase="awaiting_stock")
+
+
+def _covered(order: Order, event: o.OrderPresaleCovered) -> Order:
+    covered = order._replace(uncovered=order.uncovered.discard((event.reservation_id, event.sku, event.location)))
+    if covered.phase == "awaiting_stock" and not covered.uncovered:
+        return _paid_or_not(covered._replace(phase="awaiting_payment"))
+    return covered
+
+
+def _held(order: Order, event: o.OrderHeld) -> Order:
+    held_until = order.held_until.insert(event.kind, event.until) if event.until else order.held_until
+    return order._replace(holds=order.holds.insert(event.kind), held_until=held_until)
+
+
+def _hold_overdue(order: Order, event: o.OrderHoldOverdue) -> Order:
+    return order._replace(held_until=order.held_until.discard(event.kind))
+
+
+def _hold_released(order: Order, event: o.OrderHoldReleased) -> Order:
+    return order._replace(holds=order.holds.discard(event.kind), held_until=order.held_until.discard(event.kind))
+
+
+def _amended(order: Order, event: o.OrderAmended) -> Order:
+    named = [name for name in CHANGEABLE if getattr(event, name) is not None]
+    revisions = order.revisions
+    if event.revision is not None:
+        for name in named:
+            revisions = revisions.insert(name, event.revision)
+    return changed(order, event)._replace(
+        applied=order.applied.insert(event.amendment_id, event.asked), revisions=revisions
+    )
+
+
+def _lines_cancelled(order: Order, event: o.OrderLinesCancelled) -> Order:
+    asked = event.asked or order.applied.get(event.cancellation_id, "")
+    left = changed(order, event)._replace(
+        applied=order.applied.insert(event.cancellation_id, asked),
+        refund_revision=max(order.refund_revision, event.revision or 0),
+    )
+    cut = order.cuts.get(event.cancellation_id)
+    if cut is None:
+        return left
+    units = cut.units
+    for line in event.cancelled:
+        units = units.insert(line.line_id, units[line.line_id] - line.quantity)
+    return left._replace(cuts=order.cuts.insert(event.cancellation_id, cut._replace(units=units)))
+
+
+def _amendment_kept(order: Order, event: o.OrderAmendmentKept) -> Order:
+    return order._replace(early=order.early.insert(event.amendment.amendment_id, event.amendment))
+
+
+def _amendment_refused(order: Order, event: o.OrderAmendmentRefused) -> Order:
+    kept = order.early.get(event.amendment_id)
+    return order._replace(applied=order.applied.insert(event.amendment_id, asked_of(kept) if kept else ""))
+
+
+def _cancellation_kept(order: Order, event: o.OrderCancellationKept) -> Order:
+    return order._replace(early_cancellation=event.reason)
+
+
+def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Order:
+    left = changed(order, event)._replace(
+        elsewhere=plus(order.elsewhere, ((line.line_id, line.quantity) for line in event.fulfilled)),
+        stated_elsewhere=plus(order.stated_elsewhere, ((line.line_id, line.quantity) for line in event.told)),
+    )
+    if not event.fulfilment_id:
+        return left
+    told = o.RecordFulfilment.model_construct(
+        order_id=event.order_id, fulfilment_id=event.fulfilment_id, lines=event.told
+    )
+    return left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id), asked_of(told)))
+
+
+def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
+    reports = order.early_reports
+    if event.fulfilment:
+        reports = reports.insert(fulfilment(event.fulfilment.fulfilment_id), event.fulfilment)
+    if event.refund:
+        reports = reports.insert(channel_refund(event.refund.refund_id), event.refund)
+    return order._replace(early_reports=reports)
+
+
+def _report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
+    asked = order.applied.get(event.report, "") or event.asked
+    return order._replace(applied=order.applied.insert(event.report, asked))
+
+
+def _overridden(order: Order, event: o.OrderOverridden) -> Order:
+    allocated, awaited = order.allocated, order.awaited
+    for cut in event.released:
+        held = (cut.reservation_id, cut.sku, cut.location)
+        allocated, awaited = allocated.discard(held), awaited.discard(held)
+    return with_payments(order, "void", *event.payments_cancelled)._replace(
+        applied=order.applied.insert(event.override_id, event.asked),
+        allocated=allocated,
+        awaited=awaited,
+        uncovered=HashTrieSet() if event.released else order.uncovered,
+        written_off=order.written_off + event.written_off_minor,
+        holds=HashTrieSet() if event.to == "released" else order.holds,
+    )
+
+
+def _split(order: Order, event: o.OrderSplit) -> Order:
+    return changed(order, event)._replace(applied=order.applied.insert(event.split_id, event.asked))
+
+
+def _joined(order: Order, event: o.OrderJoined) -> Order:
+    asked = {(t.reservation_id, t.sku, t.location): t.quantity for t in event.transfers}
+    return order._replace(
+        phase="allocating",
+        attempt=order.attempt + 1,
+        wanted=HashTrieMap(),
+        awaited=HashTrieMap({held: n for held, n in asked.items() if held not in order.given}),
+        allocated=HashTrieMap({held: n for held, n in asked.items() if held in order.given}),
+        given=HashTrieMap(),
+        bundles=HashTrieMap(event.bundles),
+        joined=True,
+        merging=None,
+    )
+
+
+def _lock_returned(order: Order, event: o.OrderLockReturned) -> Order:
+    return order._replace(awaited=order.awaited.discard((event.reservation_id, event.sku, event.location)))
+
+
+def _merge_requested(order: Order, event: o.OrderMergeRequested) -> Order:
+    merged = (*order.merged, event.answer) if event.answer else order.merged
+    return order._replace(merging=event, merged=merged, merge_ids=order.merge_ids.insert(event.merge_id, event.asked))
+
+
+def _merge_failed(order: Order, _: o.OrderMergeFailed) -> Order:
+    return order._replace(merging=None)
+
+
+def _merged_into(order: Order, event: o.OrderMergedInto) -> Order:
+    return order._replace(
+        phase="merged",
+        merged_into=event.to_order_id,
+        wanted=HashTrieMap(),
+        backordered=HashTrieMap(),
+        awaited=HashTrieMap(),
+        allocated=HashTrieMap(),
+    )
+
+
+def _merge_declined(order: Order, event: o.OrderMergeDeclined) -> Order:
+    return order._replace(declined=order.declined.insert(event.to_order_id))
+
+
+def _line_cut_requested(order: Order, event: o.OrderLinesCancellationRequested) -> Order:
+    units: HashTrieMap[str, int] = HashTrieMap((line.line_id, line.quantity) for line in event.lines)
+    cut = LineCut(event.reason, units, HashTrieSet(event.shipment_ids))
+    return order._replace(
+        applied=order.applied.insert(event.cancellation_id, event.asked),
+        cuts=order.cuts.insert(event.cancellation_id, cut),
+    )
+
+
+def _money_gone(order: Order, event: o.OrderMoneyGone) -> Order:
+    return order._replace(gone=order.gone.insert((event.payment_id, event.effect), event))
+
+
+def _money_back(order: Order, event: o.OrderMoneyBack) -> Order:
+    return order._replace(gone=order.gone.discard((event.payment_id, event.effect)))
+
+
+def _cancelled(order: Order, event: o.OrderCancelled) -> Order:
+    applied = order.applied.insert(event.report, event.asked) if event.report else order.applied
+    return order._replace(phase="cancelled", applied=applied)
+
+
+def _in_phase(phase: o.Phase) -> Any:
+    return lambda order, _: order._replace(phase=phase)
+
+
+FOLDS: dict[type[o.OrderEvent], Any] = {
+    o.OrderPlaced: _placed,
+    o.DuplicateConflictFound: _told_differently,
+    o.OrderSourced: _sourced,
+    o.OrderBackordered: _backordered,
+    o.OrderSourcingRequested: _sourcing_requested,
+    o.OrderBundlesExploded: _exploded,
+    o.OrderAssigned: _let_go,
+    o.OrderLocationFailed: _let_go,
+    o.OrderLineAllocated: _line_allocated,
+    o.OrderAllocated: _allocated,
+    o.OrderBalanceDue: _balance_due,
+    o.OrderPaymentRequested: _payment_requested,
+    o.OrderPaymentDeferred: _payment_deferred,
+    o.OrderPaymentSecured: _payment_secured,
+    o.OrderPresold: _presold,
+    o.OrderPresaleCovered: _covered,
+    o.OrderHeld: _held,
+    o.OrderHoldOverdue: _hold_overdue,
+    o.OrderHoldReleased: _hold_released,
+    o.OrderAmended: _amended,
+    o.OrderSplit: _split,
+    o.OrderJoined: _joined,
+    o.OrderLockReturned: _lock_returned,
+    o.OrderMergeRequested: _merge_requested,
+    o.OrderMergeFailed: _merge_failed,
+    o.OrderMergedInto: _merged_into,
+    o.OrderMergeDeclined: _merge_declined,
+    o.OrderAmendmentKept: _amendment_kept,
+    o.OrderAmendmentRefused: _amendment_refused,
+    o.OrderCancellationKept: _cancellation_kept,
+    o.OrderFulfilledElsewhere: _fulfilled_elsewhere,
+    o.OrderReportKept: _report_kept,
+    o.OrderReportDisputed: _report_disputed,
+    o.OrderOverridden: _overridden,
+    o.OrderLinesCancelled: _lines_cancelled,
+    o.OrderLinesCancellationRequested: _line_cut_requested,
+    o.OrderReleased: fold_released,
+    o.OrderShipmentPlanned: planned_anew,
+    o.OrderShipmentDispatched: fold_shipment("dispatched"),
+    o.OrderShipmentDelivered: fold_delivered,
+    o.OrderShipmentReturned: shipment_returned,
+    o.OrderShipmentLost: shipment_lost,
+    o.OrderShipmentCancelled: fold_shipment("cancelled"),
+    o.OrderCancellationRequested: cancellation_requested,
+    o.OrderCancellationRefused: cancellation_refused,
+    o.OrderRefundRequested: refund_requested,
+    o.OrderCreditLeft: fold_credit_left,
+    o.OrderMoneyGone: _money_gone,
+    o.OrderMoneyBack: _money_back,
+    x.OrderReturnRequested: return_requested,
+    x.OrderReturnEnded: return_ended,
+    x.OrderExchangeCredited: exchange_credited,
+    x.OrderCreditRefused: credit_refused,
+    o.OrderShipped: _in_phase("shipped"),
+    o.OrderCompleted: _in_phase("completed"),
+    o.OrderCancelled: _cancelled,
+}

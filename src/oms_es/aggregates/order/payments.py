@@ -1,0 +1,106 @@
+"""What an order does when a payment is authorised, fails or is withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.aggregates.order import transitions as steps
+from oms_es.aggregates.order.ending import cancel_order
+from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.state import BEFORE_RELEASE, Order
+from oms_es.kernel import Refused
+from oms_es.schemas import order as o
+
+PAYMENT_ATTEMPTS_MAX = 3
+"""How often a payment that may still come is asked for by itself, before the order is held for a person."""
+
+
+def record_authorized(order: Order, command: o.RecordPaymentAuthorized) -> Iterator[o.OrderEvent]:
+    """The last payment of an order that nothing else keeps releases it; that it is paid goes without saying then."""
+    payment = order.payments.get(command.payment_id)
+    if payment is None or payment.status not in ("asked", "deferred") or order.phase in o.FINAL_PHASES:
+        return
+    live = order.live_payments.values()
+    open_minor = sum(p.due.amount_minor for p in live if p.status != "secured") - payment.due.amount_minor
+    secured = o.OrderPaymentSecured(order_id=order.order_id, payment_id=command.payment_id, open_minor=open_minor)
+    after = evolve(order, secured)
+    if after.phase != "awaiting_payment" or not after.is_locked:
+        yield secured  # an amendment is being sourced, or it is held
+        return
+    following = list(steps.proceed(after))
+    goes_without_saying = any(isinstance(event, o.OrderReleased) for event in following) and len(order.payments) == 1
+    if not goes_without_saying or payment.status == "deferred":
+        yield secured
+    yield from following
+
+
+def record_failed(order: Order, command: o.RecordPaymentFailed) -> Iterator[o.OrderEvent]:
+    payment = order.payments.get(command.payment_id)
+    if payment is None or payment.status != "asked" or order.phase in o.FINAL_PHASES:
+        return
+    if not command.retriable:
+        yield from steps.ended(order, f"payment: {command.reason}"[: o.REASON_LENGTH_MAX])
+        return
+    again = payment.attempt < PAYMENT_ATTEMPTS_MAX
+    yield o.OrderPaymentDeferred(
+        order_id=order.order_id,
+        payment_id=command.payment_id,
+        attempt=payment.attempt,
+        reason=command.reason,
+        again=again,
+    )
+    if not again and "payment" not in order.holds:
+        yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
+
+
+def record_withdrawn(order: Order, command: o.RecordPaymentWithdrawn) -> Iterator[o.OrderEvent]:
+    """Before the release a person decides whether to ask for it again; after it, what has not left is stopped."""
+    payment = order.payments.get(command.payment_id)
+    if payment is None or payment.status not in ("asked", "secured"):
+        return
+    if order.phase in BEFORE_RELEASE:
+        yield o.OrderPaymentDeferred(
+            order_id=order.order_id,
+            payment_id=command.payment_id,
+            attempt=payment.attempt,
+            reason=command.reason,
+            again=False,
+        )
+        if "payment" not in order.holds:
+            yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
+    elif order.phase == "fulfilling" and not order.kept and "open" in order.shipments.values():
+        reason = f"payment: {command.reason}"[: o.REASON_LENGTH_MAX]
+        yield from cancel_order(order, o.CancelOrder(order_id=order.order_id, reason=reason))
+
+
+def repeat_payment(order: Order, command: o.RepeatPayment) -> Iterator[o.OrderEvent]:
+    payment = order.payments.get(command.payment_id)
+    if payment and payment.status == "deferred" and order.phase not in o.FINAL_PHASES:
+        yield from ask_again(order, None, payment.attempt + 1)
+
+
+def retry_payment(order: Order, command: o.RetryPayment) -> Iterator[o.OrderEvent]:
+    """A person looked at it: the count of attempts begins anew."""
+    if order.phase in o.FINAL_PHASES or not order.is_unpaid:
+        raise Refused("nothing_to_pay", f"order {command.order_id} waits for no payment; there is nothing to retry")
+    if "payment" in order.holds:
+        yield o.OrderHoldReleased(order_id=order.order_id, kind="payment", note="another attempt")
+    yield from ask_again(order, command.payment_token, 1)
+
+
+def ask_again(order: Order, token: str | None, attempt: int) -> Iterator[o.OrderEvent]:
+    assert order.content
+    made = order.payments_made
+    for payment_id, payment in order.live_payments.items():
+        if payment.status == "deferred":
+            made += 1
+            due = payment.due.model_copy(update={"payment_id": f"{order.order_id}.{made}"})
+            if token is not None:
+                due = due.model_copy(update={"payment_token": token})
+            yield o.OrderPaymentRequested(
+                order_id=order.order_id,
+                currency=order.content.currency,
+                replaces=payment_id,
+                attempt=attempt,
+                **due.model_dump(),
+            )

@@ -1,0 +1,126 @@
+"""An order is placed, or was asked for something before it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from oms_es.aggregates.order import elsewhere
+from oms_es.aggregates.order import transitions as steps
+from oms_es.aggregates.order.ending import cancel_order
+from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.state import Order
+from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.kernel import Refused
+from oms_es.schemas import order as o
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.values import names
+
+Kept = o.AmendOrder | o.CancelOrder | o.RecordFulfilment | o.RecordChannelRefund
+
+KEPT = get_args(Kept)
+"""What a channel says of an order, which may come before it."""
+
+FROM_WITHIN = (
+    o.SourceOrder,
+    o.RetrySourcing,
+    o.RecordShortage,
+    o.RecordPresaleCovered,
+    o.LapsePresale,
+    o.RecordPaymentAuthorized,
+    o.RecordPaymentFailed,
+    o.RecordPaymentWithdrawn,
+    o.RepeatPayment,
+    o.RecordMoneyGone,
+    o.RecordMoneyBack,
+    o.RecordShipmentDispatched,
+    o.RecordShipmentDelivered,
+    o.RecordShipmentReturned,
+    o.RecordShipmentLost,
+    o.RecordShipmentCancelled,
+    o.RecordShipmentKept,
+    o.LapseOrder,
+    x.CreditReturn,
+    x.RefundCredit,
+    x.RecordReturnEnded,
+)
+"""What the engine tells an order of stock, money and parcels: also of those that somebody made by hand for no order."""
+
+
+def require_granted(command: o.PlaceOrder) -> None:
+    """What the engine makes of others, nobody sends. Raises Refused."""
+    if command.kind == "exchange":
+        raise Refused(
+            "not_granted",
+            f"order {command.external_id} is an exchange, and no return of ours granted it; request the return with "
+            "resolution exchange, and its order is sent by itself",
+        )
+    if names.is_made(command.external_id):
+        raise Refused(
+            "reserved_name",
+            f"external_id {command.external_id} begins with {command.external_id.partition('/')[0]}/, as only names do "
+            "that are made here; give the order another name",
+        )
+
+
+def place_exchange(order: Order, command: o.PlaceExchange) -> Iterator[o.OrderEvent]:
+    """Where its name was taken before such names were refused, nothing is sent, and the credit goes back."""
+    content = command.content
+    fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
+    told = o.PlaceOrder.model_construct(**fields)
+    taken = order.placed is not None and told.fingerprint not in (order.placed.fingerprint, *order.conflicts)
+    yield from place_order(order, told)
+    if taken and content.credit_minor:
+        yield o.OrderCreditLeft(
+            order_id=command.order_id,
+            exchange_of=content.exchange_of or "",
+            amount_minor=content.credit_minor,
+            currency=content.currency,
+        )
+
+
+def place_order(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
+    fingerprint = command.fingerprint
+    content = command.content
+    if order.placed is None:
+        placed = o.OrderPlaced.model_construct(
+            order_id=command.order_id, fingerprint=fingerprint, revision=command.revision, **content
+        )
+        yield placed
+        after = evolve(order, placed)
+        if command.cancelled:
+            yield from steps.ended(after, command.cancelled)
+        else:
+            yield from elsewhere.catch_up(after, command.fulfilled)
+    elif command.cancelled:
+        yield from cancel_order(order, o.CancelOrder(order_id=command.order_id, reason=command.cancelled))
+    elif fingerprint == order.placed.fingerprint:
+        if command.fulfilled:
+            yield from elsewhere.follow(order, elsewhere.units_of(command.fulfilled), elsewhere.PLACED_ANEW)
+    elif fingerprint not in order.conflicts:
+        yield o.DuplicateConflictFound(
+            order_id=command.order_id, fingerprint=fingerprint, content=o.OrderContent(**content)
+        )
+
+
+def keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
+    """The channel's messages came in another order than it sent them."""
+    if isinstance(command, o.CancelOrder):
+        if order.early_cancellation is None:
+            yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason)
+    elif not isinstance(command, o.AmendOrder):
+        yield from elsewhere.keep(order, command)
+    elif not told_before(_asked_early(order, command), command):
+        yield o.OrderAmendmentKept(order_id=command.order_id, amendment=command)
+
+
+def _asked_early(order: Order, command: o.AmendOrder) -> str | None:
+    kept = order.early.get(command.amendment_id)
+    return asked_of(kept) if kept else None
+
+
+def record_given(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
+    """The order that these units go over to begins any moment: stock may be told of a split before it is."""
+    held = (command.reservation_id, command.sku, command.location)
+    if o.was_transferred(command.reservation_id) and held not in order.given:
+        yield o.OrderLineAllocated(**command.model_dump())

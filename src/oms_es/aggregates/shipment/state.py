@@ -1,0 +1,148 @@
+"""The state of a shipment, and what each event does to it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from rpds import HashTrieMap, HashTrieSet
+
+from oms_es.aggregates.fast_replace import wide
+from oms_es.aggregates.shipment.carton_tracking import Journey, Outcome, joined, seen
+from oms_es.schemas import shipment as s
+from oms_es.schemas.values.types import Moment
+
+WHOLE = ""
+"""The carton id of what is not packed in cartons, and of what is told of all cartons at once."""
+
+NOTHING_SEEN = Journey()
+
+
+@wide
+class Shipment(NamedTuple):
+    requested: s.ShipmentRequested | None = None
+    packed: s.ShipmentPacked | None = None
+    booking: Literal["none", "deferred", "requested", "failed", "booked", "cancelling", "cancelled"] = "none"
+    tracking: tuple[str, str] | None = None  # carrier, tracking number
+    numbers: HashTrieMap[str, str] = HashTrieMap()  # tracking number: carton id
+    void: HashTrieSet[str] = HashTrieSet()  # tracking numbers of bookings that were cancelled
+    stopping: bool = False  # to be cancelled as soon as the carrier gives it back
+    dispatched: bool = False
+    left_at: Moment | None = None
+    overdue: bool = False  # a person asks why it has not left
+    heard_of: Moment | None = None  # the last time that it was told that it was seen
+    silent_since: Moment | None = None
+    lost: bool = False
+    unanswered: bool = False  # a person asks the carrier whether it cancels the booking
+    delivered: bool = False
+    cancelled: bool = False
+    kept: bool = False  # a cancellation came too late, and was told so
+    milestones: HashTrieSet[str] = HashTrieSet()
+    journeys: HashTrieMap[str, Journey] = HashTrieMap()  # by carton id
+    arrived: HashTrieSet[str] = HashTrieSet()  # cartons whose delivery was told
+    returned: HashTrieSet[str] = HashTrieSet()  # cartons whose return was told
+    raised: HashTrieMap[str, s.MilestoneStatus] = HashTrieMap()  # open exceptions, by carton id
+    disputed: HashTrieSet[str] = HashTrieSet()
+    labels: HashTrieSet[tuple[str, str]] = HashTrieSet()  # carton id, SHA-256
+
+    @property
+    def with_carrier(self) -> bool:
+        """Asked to fetch it, or has it: what the carrier turned down or gave back is still ours."""
+        return self.dispatched or self.booking in ("requested", "booked", "cancelling")
+
+    @property
+    def carton_ids(self) -> tuple[str, ...]:
+        cartons = self.requested.cartons if self.requested else ()
+        return tuple(carton.carton_id for carton in cartons) or (WHOLE,)
+
+    def journey(self, carton_id: str) -> Journey:
+        """What is told of all cartons at once is told of each."""
+        of_all = self.journeys.get(WHOLE, NOTHING_SEEN)
+        return of_all if carton_id == WHOLE else joined(self.journeys.get(carton_id, NOTHING_SEEN), of_all)
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        return {carton_id: self.journey(carton_id).outcome for carton_id in self.carton_ids}
+
+
+def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
+    """Never refuse a fact: an old stream must load under new rules."""
+    match event:
+        case s.ShipmentRequested():
+            return shipment._replace(requested=event)
+        case s.ShipmentPacked():
+            return shipment._replace(packed=event)
+        case s.ShipmentDispatched(dispatched_at=left_at):
+            return shipment._replace(dispatched=True, left_at=left_at)
+        case s.ShipmentDispatchOverdue():
+            return shipment._replace(overdue=True)
+        case s.ShipmentMilestoneReached():
+            return _seen(shipment, event)
+        case s.ShipmentDelivered():
+            return shipment._replace(delivered=True)
+        case s.ShipmentLabelAttached(carton_id=carton_id, document=document):
+            return shipment._replace(labels=shipment.labels.insert((carton_id, document.sha256)))
+        case s.ShipmentBookingRequested():
+            return shipment._replace(booking="requested")
+        case s.ShipmentBooked():
+            return _booked(shipment, event)
+        case s.ShipmentReportDisputed(report=report):
+            return shipment._replace(disputed=shipment.disputed.insert(report))
+        case s.ShipmentCancellationRequested():
+            return shipment._replace(stopping=True)
+        case s.ShipmentCancelled():
+            return shipment._replace(cancelled=True, stopping=False)
+        case s.ShipmentCancellationRefused():
+            return shipment._replace(kept=True, stopping=False)
+    return _booked(_on_its_way(shipment, event), event)
+
+
+def _booked(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
+    match event:
+        case s.ShipmentBookingDeferred():
+            return shipment._replace(booking="deferred")
+        case s.ShipmentBooked(carrier=carrier, tracking_number=number, carton_numbers=by_carton):
+            numbers = HashTrieMap({number: WHOLE, **{own: carton_id for carton_id, own in by_carton.items()}})
+            return shipment._replace(booking="booked", tracking=(carrier, number), numbers=numbers)
+        case s.ShipmentBookingFailed():
+            return shipment._replace(booking="failed")
+        case s.ShipmentBookingCancellationRequested():
+            return shipment._replace(booking="cancelling", unanswered=False)
+        case s.ShipmentCancellationUnanswered():
+            return shipment._replace(unanswered=True)
+        case s.ShipmentBookingCancelled():
+            void = shipment.void.update(shipment.numbers.keys())
+            return shipment._replace(booking="cancelled", tracking=None, numbers=HashTrieMap(), void=void)
+        case s.ShipmentBookingCancellationRefused():
+            return shipment._replace(booking="booked")
+    return shipment
+
+
+def _on_its_way(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
+    match event:
+        case s.ShipmentExceptionRaised(carton_id=carton_id, status=status):
+            return shipment._replace(raised=shipment.raised.insert(carton_id, status))
+        case s.ShipmentExceptionSettled(carton_id=carton_id):
+            return shipment._replace(raised=shipment.raised.discard(carton_id))
+        case s.ShipmentPartlyDelivered(carton_ids=carton_ids):
+            return shipment._replace(arrived=shipment.arrived.update(carton_ids))
+        case s.ShipmentReturnedToSender(carton_ids=carton_ids):
+            return shipment._replace(returned=shipment.returned.update(carton_ids))
+        case s.ShipmentFellSilent(since=since):
+            return shipment._replace(silent_since=since)
+        case s.ShipmentHeardOf(seen_at=seen_at):
+            return shipment._replace(heard_of=seen_at, silent_since=None)
+        case s.ShipmentLost():
+            return shipment._replace(lost=True, silent_since=None)
+    return shipment
+
+
+def _seen(shipment: Shipment, event: s.ShipmentMilestoneReached) -> Shipment:
+    known = shipment.journeys.get(event.carton_id, NOTHING_SEEN)
+    return shipment._replace(
+        milestones=shipment.milestones.insert(event.milestone_id),
+        journeys=shipment.journeys.insert(event.carton_id, joined(known, seen(event))),
+    )
+
+
+def ids_of(requested: s.ShipmentRequested) -> Any:
+    return {"shipment_id": requested.shipment_id, "order_id": requested.order_id}

@@ -1,0 +1,259 @@
+"""A shipment under way: dispatched, seen, delivered, silent, lost or back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from oms_es.aggregates.shipment.carton_tracking import MOVING, TELLING
+from oms_es.aggregates.shipment.state import WHOLE, Shipment, evolve, ids_of
+from oms_es.kernel import Refused
+from oms_es.schemas import shipment as s
+from oms_es.schemas.values.types import Moment, shifted
+
+
+def record_dispatch(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordDispatch
+) -> Iterator[s.ShipmentEvent]:
+    check_with_carrier(shipment, command)
+    yield from _leave(shipment, requested, command.dispatched_at)
+
+
+def record_milestone(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone
+) -> Iterator[s.ShipmentEvent]:
+    if command.milestone_id in shipment.milestones:
+        return
+    number = command.tracking_number
+    if shipment.cancelled or shipment.booking == "cancelled" or number in shipment.void:
+        if command.status in MOVING:
+            where = f"seen {command.status} although it should be in the warehouse, or under a void label: look for it"
+            yield from dispute(shipment, requested, command.milestone_id, where, command.occurred_at)
+        return
+    if shipment.lost:
+        if command.status in MOVING:
+            found = f"seen {command.status} although it was given up as lost"
+            yield from dispute(shipment, requested, command.milestone_id, found, command.occurred_at)
+        return
+    check_with_carrier(shipment, command)
+    yield from _moved(shipment, requested, command)
+
+
+def record_collection(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordCollection
+) -> Iterator[s.ShipmentEvent]:
+    """It leaves and arrives in one moment. What was collected is not collected again."""
+    if not requested.pickup:
+        raise Refused("not_a_pickup", f"shipment {command.shipment_id} is sent with a carrier; book it")
+    if shipment.delivered:
+        return
+    if shipment.cancelled or not shipment.packed:
+        why = "was cancelled" if shipment.cancelled else "is not packed"
+        raise Refused("not_ready", f"shipment {command.shipment_id} {why}: it should be in the warehouse, look for it")
+    at_the_counter = s.RecordMilestone(
+        shipment_id=command.shipment_id,
+        milestone_id=COLLECTED,
+        status="delivered",
+        occurred_at=command.collected_at,
+        detail="collected at the counter",
+    )
+    yield from _moved(shipment, requested, at_the_counter)
+
+
+COLLECTED = "collected"
+
+
+def _moved(shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone) -> Iterator[s.ShipmentEvent]:
+    reached = _reached(shipment, requested, command)
+    after = shipment
+    if command.status in MOVING:
+        for left in _leave(shipment, requested, command.occurred_at):
+            yield left
+            after = evolve(after, left)
+    yield reached
+    if shipment.silent_since:
+        yield s.ShipmentHeardOf(**ids_of(requested), seen_at=max(shipment.silent_since, command.occurred_at))
+    if command.status in TELLING or shipment.raised:
+        yield from _consequences(evolve(after, reached), requested)
+
+
+def suspect(shipment: Shipment, requested: s.ShipmentRequested, command: s.SuspectLoss) -> Iterator[s.ShipmentEvent]:
+    """Of its cartons that are still to arrive, the one that was silent for longest counts."""
+    on_their_way = _on_their_way(shipment)
+    if not shipment.left_at or not on_their_way or shipment.silent_since:
+        return
+    seen_at = min(_last_seen(shipment, carton_id, shipment.left_at) for carton_id in on_their_way)
+    if shifted(seen_at, timedelta(seconds=s.SILENCE_SECONDS)) <= command.now:
+        yield s.ShipmentFellSilent(**ids_of(requested), since=seen_at)
+    elif seen_at not in (shipment.left_at, shipment.heard_of):
+        yield s.ShipmentHeardOf(**ids_of(requested), seen_at=seen_at)
+
+
+def _on_their_way(shipment: Shipment) -> list[str]:
+    if not shipment.dispatched or shipment.lost:
+        return []
+    return [carton_id for carton_id, outcome in shipment.outcomes.items() if outcome == "open"]
+
+
+def _last_seen(shipment: Shipment, carton_id: str, left_at: Moment) -> Moment:
+    newest = shipment.journey(carton_id).newest
+    return max(left_at, newest.occurred_at) if newest else left_at
+
+
+def declare_lost(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.DeclareLost
+) -> Iterator[s.ShipmentEvent]:
+    if shipment.lost:
+        return
+    on_their_way = _on_their_way(shipment)
+    if not on_their_way:
+        raise Refused(
+            "not_on_its_way",
+            f"shipment {command.shipment_id} has not left, or has come to its end; what has not left is cancelled",
+        )
+    items = tuple(item for c in requested.cartons if c.carton_id in on_their_way for item in c.items)
+    yield s.ShipmentLost(
+        **ids_of(requested),
+        items=items or requested.items,
+        carton_ids=tuple(on_their_way),
+        complete=len(on_their_way) == len(shipment.carton_ids),
+        choice=command.choice,
+        reason=command.reason,
+    )
+    for carton_id in sorted(shipment.raised.keys()):
+        yield s.ShipmentExceptionSettled(**ids_of(requested), carton_id=carton_id)
+
+
+def chase_dispatch(shipment: Shipment, requested: s.ShipmentRequested, _: s.ChaseDispatch) -> Iterator[s.ShipmentEvent]:
+    if not (shipment.dispatched or shipment.cancelled or shipment.overdue):
+        yield s.ShipmentDispatchOverdue(**ids_of(requested), waits_for=_waits_for(shipment))
+
+
+def _waits_for(shipment: Shipment) -> s.DispatchStep:
+    if shipment.booking in ("booked", "cancelling"):
+        return "collection"
+    if shipment.requested and shipment.requested.pickup and shipment.packed:
+        return "collection"
+    return "booking" if shipment.packed else "packing"
+
+
+def chase_cancellation(
+    shipment: Shipment, requested: s.ShipmentRequested, _: s.ChaseCancellation
+) -> Iterator[s.ShipmentEvent]:
+    if shipment.booking == "cancelling" and shipment.tracking and not shipment.unanswered:
+        carrier, number = shipment.tracking
+        yield s.ShipmentCancellationUnanswered(**ids_of(requested), carrier=carrier, tracking_number=number)
+
+
+def _reached(
+    shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordMilestone
+) -> s.ShipmentMilestoneReached:
+    carton_id = command.carton_id or shipment.numbers.get(command.tracking_number, WHOLE)
+    if carton_id not in (WHOLE, *shipment.carton_ids):
+        raise Refused(
+            "unknown_carton", f"shipment {command.shipment_id} has no carton {carton_id}; leave it out for all of them"
+        )
+    if shipment.numbers and command.tracking_number not in ("", *shipment.numbers.keys()):
+        raise Refused(
+            "other_number",
+            f"shipment {command.shipment_id} does not travel as {command.tracking_number}: ask whose it is",
+        )
+    return s.ShipmentMilestoneReached(
+        **ids_of(requested),
+        milestone_id=command.milestone_id,
+        status=command.status,
+        occurred_at=command.occurred_at,
+        detail=command.detail,
+        carton_id=carton_id,
+        tracking_number=command.tracking_number,
+        carrier_status=command.carrier_status,
+    )
+
+
+def _leave(shipment: Shipment, requested: s.ShipmentRequested, at: Moment) -> Iterator[s.ShipmentEvent]:
+    """The first of its cartons takes it out of our hands; whoever wanted to stop it is told."""
+    if not shipment.dispatched:
+        yield _dispatched(requested, at)
+        if shipment.stopping:
+            yield s.ShipmentCancellationRefused(**ids_of(requested))
+
+
+def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
+    """What has become true of the whole, now that one more sighting is known."""
+    outcomes = shipment.outcomes
+    back = tuple(c for c, outcome in outcomes.items() if outcome == "returned" and c not in shipment.returned)
+    if back:
+        yield _returned(shipment, requested, back)
+    there = [c for c, outcome in outcomes.items() if outcome == "delivered"]
+    news = tuple(c for c in there if c not in shipment.arrived)
+    if there and not shipment.delivered:
+        at = max(moment for c in there if (moment := shipment.journey(c).delivered_first))
+        if "open" not in outcomes.values():
+            yield s.ShipmentDelivered(**ids_of(requested), delivered_at=at)
+        elif news:
+            yield s.ShipmentPartlyDelivered(**ids_of(requested), carton_ids=news, delivered_at=at)
+    yield from _exceptions(shipment, requested)
+
+
+def _exceptions(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
+    """What is told of all cartons troubles nobody any more once each has come to its end."""
+    ended = "open" not in shipment.outcomes.values()
+    for carton_id in sorted({*shipment.journeys.keys(), *shipment.raised.keys()}):
+        trouble = shipment.journey(carton_id).trouble
+        if carton_id == WHOLE and requested.cartons and ended:
+            trouble = None
+        if trouble and shipment.raised.get(carton_id) != trouble.status:
+            yield s.ShipmentExceptionRaised(
+                **ids_of(requested),
+                carton_id=carton_id,
+                status=trouble.status,
+                occurred_at=trouble.occurred_at,
+                detail=trouble.detail,
+            )
+        elif not trouble and carton_id in shipment.raised:
+            yield s.ShipmentExceptionSettled(**ids_of(requested), carton_id=carton_id)
+
+
+def _returned(
+    shipment: Shipment, requested: s.ShipmentRequested, carton_ids: tuple[str, ...]
+) -> s.ShipmentReturnedToSender:
+    items = tuple(item for c in requested.cartons if c.carton_id in carton_ids for item in c.items)
+    journeys = [shipment.journey(carton_id) for carton_id in carton_ids]
+    return s.ShipmentReturnedToSender(
+        **ids_of(requested),
+        location=requested.location,
+        items=items or requested.items,
+        carton_ids=carton_ids,
+        returned_at=max(moment for j in journeys if (moment := j.returned_at or j.back_at)),
+        complete=set(shipment.outcomes.values()) == {"returned"},
+    )
+
+
+def dispute(
+    shipment: Shipment, requested: s.ShipmentRequested, report: str, detail: str, at: Moment | None = None
+) -> Iterator[s.ShipmentEvent]:
+    if report not in shipment.disputed:
+        yield s.ShipmentReportDisputed(**ids_of(requested), report=report, detail=detail, occurred_at=at)
+
+
+def check_with_carrier(shipment: Shipment, command: s.ShipmentCommand) -> None:
+    """The carrier reports only what it was asked to fetch. Its answer to the booking may come after its reports."""
+    if shipment.cancelled:
+        raise Refused(
+            "cancelled", f"shipment {command.shipment_id} was cancelled and should be in the warehouse: look for it"
+        )
+    if shipment.booking in ("none", "deferred", "cancelled"):
+        raise Refused("not_booked", f"shipment {command.shipment_id} was not given to a carrier; book it first")
+
+
+def _dispatched(requested: s.ShipmentRequested, dispatched_at: Moment) -> s.ShipmentDispatched:
+    return s.ShipmentDispatched(
+        **ids_of(requested),
+        payment_id=requested.payment_id,
+        location=requested.location,
+        items=requested.items,
+        amount_minor=requested.amount_minor,
+        dispatched_at=dispatched_at,
+        charges=requested.charges,
+        delivery_option=requested.delivery_option,
+    )

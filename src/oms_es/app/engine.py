@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from oms_es.app.migration import migrate
+from oms_es.app.rebuild import Rebuild
+from oms_es.app.registry import CONSUMERS, DECIDERS, INTENTS, PROJECTIONS, parser_of
+from oms_es.app.world import OnKafka, SimulatedWorld, Unconnected, World
+from oms_es.consumers.order.deadline_keeper import due_commands
+from oms_es.gateways.simulated.modes import Chaos, Hazards
+from oms_es.kafka import relay
+from oms_es.kernel import (
+    BadInput,
+    Command,
+    Consumer,
+    Gateway,
+    Projection,
+    Recorded,
+    Refused,
+)
+from oms_es.processing import aside, metrics
+from oms_es.processing.intake import Intake, IntakeWorker, Source
+from oms_es.processing.loop import POLL_SECONDS, Loop
+from oms_es.processing.metrics import Health
+from oms_es.processing.read_models import FactSource, ReadModel, SqlRows, read_model_engine
+from oms_es.processing.readers import (
+    BATCH_MAX,
+    ConsumerWorker,
+    FeedReader,
+    GatewayWorker,
+    ProjectionWorker,
+    answers,
+    cause_of,
+    reactions,
+)
+from oms_es.processing.screening import Screening, Treatments
+from oms_es.processing.ticker import Ticker
+from oms_es.projections.operations import deadlines
+from oms_es.reports import queries
+from oms_es.reports.known import ReadModelRegister
+from oms_es.reports.waiting import intents_waiting
+from oms_es.schemas.operations.aside import SettleReaction
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store import dead_letters, schema, stops
+from oms_es.store.codec import Cause
+from oms_es.store.log import WINDOW_MAX, Bell, Feed, Log
+from oms_es.store.recorder import Recorder, datastore_of
+from oms_es.store.store import OUTAGES, Batch, Store
+
+LOG_PLACE = "log"
+"""What metrics call the one place that an engine without Kafka reads."""
+
+IN_HAND_MAX = WINDOW_MAX // 20
+"""Events that the slowest reader may be behind when more input is taken in: a turn makes twenty times as many."""
+
+
+class Parts:
+    """What every process of ours is made of, whichever roles it runs and whichever way events come to it.
+
+    `simulated`: whether simulators stand around it. The command line asks the setting; without them intents wait.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        simulated: bool = True,
+        chaos: Chaos = Chaos(),  # noqa: B008 - an immutable tuple
+        transit_seconds: float = 0.0,
+        hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        batch_max: int = BATCH_MAX,
+        treatments: Treatments = Treatments(),  # noqa: B008 - an immutable tuple
+    ) -> None:
+        self.database_url = database_url
+        self.consumers: Sequence[Consumer] = CONSUMERS
+        self.clock = clock
+        self.batch_max = batch_max
+        self.datastore = datastore_of(database_url)
+        self.recorder = Recorder(self.datastore)
+        self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock)
+        self.screen = Screening(treatments, ReadModelRegister(database_url), self.store)
+        self.sql = read_model_engine(database_url)
+        self.facts = FactSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
+        self.world: World = (
+            SimulatedWorld(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
+        )
+
+    def __enter__(self) -> Self:
+        with psycopg.connect(self.database_url) as connection:
+            schema.require(connection, PROJECTIONS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.world.close()
+        self.sql.dispose()
+        self.datastore.close()
+
+    def last_position(self) -> int:
+        """Of the newest event; 0 for an empty log."""
+        return self.recorder.max_notification_id() or 0
+
+    def waiting(self) -> dict[str, int]:
+        """How many intents no gateway has performed yet, by the gateway's name."""
+        with queries.reading(self.database_url) as connection:
+            return intents_waiting(connection, INTENTS)
+
+    def consumer_worker(
+        self, consumer: Consumer, feed: Feed, fact_positions: Callable[[frozenset[str]], int]
+    ) -> ConsumerWorker:
+        return ConsumerWorker(consumer, self.store, feed, self.facts, fact_positions, self.batch_max)
+
+    def gateway_worker(self, gateway: Gateway, feed: Feed) -> GatewayWorker:
+        return GatewayWorker(gateway, self.store, feed, self.batch_max)
+
+    def follow(self, source: Source, feed: Feed) -> IntakeWorker:
+        return IntakeWorker(source, parser_of(source.dialect), self.store, feed)
+
+    def rebuild(self, projection: Projection, *, told: bool = False) -> Rebuild:
+        return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.sql, told=told)
+
+    def ticker(self, feed: Feed) -> Ticker:
+        return Ticker(self._due, self.store, feed, self.clock)
+
+    def note_stops(self, causes: Mapping[str, BaseException]) -> None:
+        """For whoever asks from another process."""
+        with suppress(*OUTAGES), self.recorder.datastore.transaction(commit=True) as curs:
+            stops.note(curs, {name: cause_of(cause) for name, cause in causes.items()})
+
+    def append(self, batch: Batch) -> Sequence[Recorded]:
+        """Raises Refused; then nothing of the batch has happened."""
+        return self.store.execute(batch)
+
+    def repeat(self, actor: str, letter: dead_letters.Buried) -> None:
+        """Follow up what a reader put aside. Raises BadInput or Refused if that is still refused."""
+        reaction = aside.read(letter.payload)
+        rows = self.recorder.after(reaction.position - 1, 1)
+        recorded = [self.store.codec.decode(row, row.id) for row in rows if row.topic == reaction.fact]
+        settled = SettleReaction(reader=reaction.reader, fact_id=reaction.fact_id)
+        try:
+            followed = self._followed_up(reaction.reader, recorded)
+            self.append([*followed, (Cause(actor), [settled])])
+        except ValidationError as error:
+            raise BadInput(*aside.why(error)) from error
+
+    def _followed_up(self, reader: str, recorded: Sequence[Recorded]) -> Batch:
+        for consumer in self.consumers:
+            if consumer.name == reader and recorded:
+                return reactions(consumer, recorded, self.facts)
+        for gateway in self.world.gateways():
+            if gateway.name == reader and recorded:
+                return answers(gateway, recorded)
+        raise BadInput("no_reaction", f"{reader} has nothing to do with an event there; is its gateway connected?")
+
+    def tell(self, actor: str, commands: Sequence[Command]) -> list[tuple[Command, Refused]]:
+        """Put commands to the engine, all in one transaction if none is refused; the refused ones come back."""
+        try:
+            self.append([(Cause(actor), [command]) for command in commands])
+        except Refused as refused:
+            if len(commands) == 1:
+                return [(commands[0], refused)]
+            middle = len(commands) // 2
+            return self.tell(actor, commands[:middle]) + self.tell(actor, commands[middle:])
+        return []
+
+    def _due(self, now: datetime, limit: int) -> Sequence[Command]:
+        table = deadlines.projection.table
+        due = select(table).where(table.c.due_at <= now).order_by(table.c.due_at).limit(limit)
+        with self.sql.connect() as connection:
+            return tuple(due_commands([dict(row) for row in connection.execute(due).mappings()], now))
+
+
+def facts_of(consumers: Sequence[Consumer]) -> frozenset[str]:
+    """The read models that something is decided from; the others are for people."""
+    return frozenset({deadlines.projection.name}).union(*(consumer.wanted_projections for consumer in consumers))
+
+
+class Engine(Parts):
+    """Everything on one database, in one process, following the log itself. Use as a context manager.
+
+    `alone`: no other engine can run on this database, so that whoever brings input here also goes on with it.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        alone: bool = False,
+        consumers: Sequence[Consumer] = CONSUMERS,
+        projections: Sequence[Projection] = PROJECTIONS,
+        gateways: Sequence[Gateway] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(database_url, **options)
+        self.consumers = consumers
+        self.alone = alone
+        self.log = Log(self.recorder, self.store.codec)
+        self.bell = Bell(database_url)
+        self.projection_workers = [
+            ProjectionWorker(ReadModel(p, SqlRows(p.table, self.sql)), self.log) for p in projections
+        ]
+        reached = self.world.gateways() if gateways is None else gateways
+        self.loop = Loop(
+            [
+                *(self.consumer_worker(consumer, self.log, self._fact_position) for consumer in consumers),
+                *(self.gateway_worker(gateway, self.log) for gateway in reached),
+                *(self.follow(source, self.log) for source in self.world.callbacks),
+                *self.projection_workers,
+                self.ticker(self.log),
+            ],
+            self.bell,
+            poll_seconds,
+            self.log.look,
+            beside=frozenset(projection.name for projection in projections) - facts_of(consumers),
+            note=self.note_stops,
+        )
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.loop.seek()
+        self.log.start_at(self.last_position())
+        return self
+
+    def close(self) -> None:
+        self.loop.close()
+        self.bell.close()
+        super().close()
+
+    def intake(self, name: str, dialect: str) -> Intake:
+        """A way in for input that comes once, such as a file."""
+        return Intake(name, dialect, parser_of(dialect), self.store, self.log, tracked=False, screen=self.screen)
+
+    def append(self, batch: Batch) -> Sequence[Recorded]:
+        recorded = super().append(batch)
+        self.log.offer(recorded)
+        return recorded
+
+    def health(self) -> Health:
+        """For whoever restarts it, and watches how far each reader is behind."""
+        for reader in self.loop.readers():
+            self._watch(reader)
+        return Health(lambda: self.loop.turned_at, self._not_ready)
+
+    def _watch(self, reader: FeedReader) -> None:
+        metrics.POSITION.labels(reader.role, LOG_PLACE).set_function(lambda: reader.seen)
+        metrics.LAG.labels(reader.role, LOG_PLACE).set_function(lambda: max(0, self.log.end - reader.seen))
+        metrics.STOPPED.labels(reader.role).set_function(lambda: reader.name in self.loop.stopped)
+
+    def _not_ready(self) -> Iterator[str]:
+        if self.loop.outage:
+            yield self.loop.outage
+        for name, cause in self.loop.stopped.items():
+            yield f"{name} stopped: {cause_of(cause)}"
+
+    def require_the_log(self) -> None:
+        """Raises OnKafka where the workers of Kafka hold the positions: both would do everything."""
+        with self.recorder.datastore.cursor() as curs:
+            if curs.execute(f"SELECT 1 FROM {relay.RELAY} WHERE epoch > 0").fetchone():
+                raise OnKafka("this database is served by workers on Kafka; start `oms-es worker`, not an engine")
+
+    def keep_up(self) -> None:
+        """For whoever brings more input than a turn takes: go on until little is left, and the log is still at hand."""
+        self.require_the_log()
+        while self.loop.behind(self.log.end) > IN_HAND_MAX and self.loop.turn():
+            pass
+
+    def settle(self) -> int:
+        """Run until nothing is left to do and nothing more will come from the simulated world. Raises OnKafka."""
+        self.require_the_log()
+        total = self.loop.run_until_quiet()
+        while self.world.outstanding():
+            self.bell.wait(0.05)
+            total += self.loop.run_until_quiet()
+        return total
+
+    def _fact_position(self, names: frozenset[str]) -> int:
+        """How far the slowest of these read models has come."""
+        here = {worker.name: worker.seen for worker in self.projection_workers}
+        return min(here[name] if name in here else self.recorder.position(name) for name in names)
+
+
+@contextmanager
+def engine_on(database_url: str, **options: Any) -> Iterator[Engine]:
+    """Migrate, then open: for the embedded database, which nobody else shares."""
+    migrate(database_url)
+    with Engine(database_url, **options) as engine:
+        yield engine

@@ -1,0 +1,97 @@
+"""Makes the tables of this version, and folds read models anew that it folds otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+
+from oms_es.app.rebuild import Rebuild
+from oms_es.app.registry import PROJECTIONS
+from oms_es.gateways.simulated import effects
+from oms_es.kafka import relay, topic_ids
+from oms_es.kernel import (
+    Projection,
+)
+from oms_es.processing.read_models import create_indexes, read_model_engine
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store import dead_letters, documents, schema, stops
+from oms_es.store import outbox as changes
+from oms_es.store.codec import Codec
+from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
+
+RebuildProgress = Callable[[str], Callable[[int, int], None]]
+"""Makes, for a read model, what is given the position reached and the last position."""
+
+
+def unseen(_read_model: str) -> Callable[[int, int], None]:
+    """Progress that nobody watches."""
+    return lambda _reached, _last: None
+
+
+def migrate(database_url: str, *, told: frozenset[str] = frozenset(), progress: RebuildProgress = unseen) -> None:
+    """Make every table of this version, and fold the read models anew that this version folds otherwise.
+
+    Safe to run again, also after it was interrupted, and from several processes at once; whatever works on an older
+    database is to be stopped first. `told`: read models whose rows are published on Kafka. Raises NewerDatabase.
+    """
+    with psycopg.connect(database_url, autocommit=True) as connection, datastore_of(database_url) as datastore:
+        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        stored = schema.versions(connection, PROJECTIONS)
+        schema.refuse_newer(stored, PROJECTIONS)
+        recorder = Recorder(datastore)
+        recorder.create_table()
+        with connection.transaction():
+            for statement in _tables():
+                connection.execute(statement)
+        stale = [projection for projection in PROJECTIONS if schema.stale(stored, projection)]
+        end = recorder.end()
+        with connection.transaction():
+            _make_missing(connection, stale, end)
+        if stale and end:
+            _fold(database_url, recorder, stale, told, progress)
+        schema.record(connection, PROJECTIONS)
+
+
+def _fold(
+    database_url: str,
+    recorder: Recorder,
+    stale: Sequence[Projection],
+    told: frozenset[str],
+    progress: RebuildProgress,
+) -> None:
+    engine = read_model_engine(database_url)
+    try:
+        for projection in stale:
+            published = projection.name in told
+            rebuild = Rebuild(projection, database_url, recorder, Codec(VOCABULARY), engine, told=published)
+            rebuild.run(progress(projection.name))
+    finally:
+        engine.dispose()
+
+
+def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Projection], end: int) -> None:
+    """An empty table claims to have taken the whole log, from which it is folded at once."""
+    for projection in projections:
+        if schema.stored_columns(connection, projection.name):
+            continue
+        connection.execute(schema.created(projection.table))
+        for statement in create_indexes(projection):
+            connection.execute(statement)
+        schema.record_unfolded(connection, projection.name)
+        if end:
+            connection.execute(ADVANCE_FIRST, Advance(projection.name, 0, end)._asdict())
+
+
+def _tables() -> Sequence[bytes]:
+    statements = (
+        schema.CREATE,
+        (dead_letters.CREATE, documents.CREATE),
+        changes.CREATE,
+        relay.CREATE,
+        topic_ids.CREATE,
+        stops.CREATE,
+        effects.CREATE,
+    )
+    return [statement.encode() for some in statements for statement in some]

@@ -1,0 +1,152 @@
+"""Composition: every aggregate, consumer, projection, gateway and dialect that exists, named once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from oms_es import channels
+from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
+from oms_es.aggregates.operations import aside as put_aside
+from oms_es.aggregates.operations import exception
+from oms_es.aggregates.order import decider as order
+from oms_es.aggregates.payment import decider as payment
+from oms_es.aggregates.payment import provider
+from oms_es.aggregates.returns import feedback, policy, rma
+from oms_es.aggregates.shipment import decider as shipment
+from oms_es.aggregates.shipment import tracker
+from oms_es.aggregates.stock import decider as stock
+from oms_es.channels import DIALECTS
+from oms_es.consumers.order import backorder_filler, order_joiner, order_numberer, order_progress
+from oms_es.consumers.payment import payment_capturer, payment_matcher, payment_requester, refunder
+from oms_es.consumers.returns import return_opener, return_progress
+from oms_es.consumers.shipment import carrier_notifier, fulfilment_releaser, tracking_matcher
+from oms_es.consumers.sourcing import sourcing
+from oms_es.consumers.stock import replenisher, serial_keeper, stock_allocator, stock_mover
+from oms_es.gateways.carrier import easypost
+from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.payment import port as payment_provider
+from oms_es.gateways.payment import stripe
+from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.kernel import (
+    Consumer,
+    Decider,
+    Projection,
+)
+from oms_es.processing.intake import Parser
+from oms_es.projections.catalog import carrier_rates, delivery_options, items, location_load, locations, sourcing_rules
+from oms_es.projections.operations import deadlines, exception_history, open_exceptions
+from oms_es.projections.order import (
+    backorder_queue,
+    daily_sales,
+    order_locations,
+    order_numbers,
+    order_recipients,
+    order_skus,
+    order_status,
+    order_timeline,
+)
+from oms_es.projections.payment import deposits, payment_references, payments, provider_reports
+from oms_es.projections.returns import feedback_scores, return_policies, returns
+from oms_es.projections.shipment import shipments, tracking_numbers, tracking_reports
+from oms_es.projections.stock import inbounds, replenishments, serial_numbers, stock_levels, stock_places
+from oms_es.store import command_codec as command_letters
+
+DECIDERS: tuple[Decider[Any], ...] = (
+    order.decider,
+    stock.decider,
+    payment.decider,
+    shipment.decider,
+    location.decider,
+    item.decider,
+    numbering.decider,
+    serial.decider,
+    rules.decider,
+    rates.decider,
+    delivery.decider,
+    tracker.decider,
+    put_aside.decider,
+    exception.decider,
+    rma.decider,
+    policy.decider,
+    feedback.decider,
+    provider.decider,
+)
+
+CONSUMERS: tuple[Consumer, ...] = (
+    sourcing.consumer,
+    stock_allocator.consumer,
+    stock_mover.consumer,
+    serial_keeper.consumer,
+    replenisher.consumer,
+    order_progress.consumer,
+    backorder_filler.consumer,
+    payment_requester.consumer,
+    payment_capturer.consumer,
+    refunder.consumer,
+    order_joiner.consumer,
+    order_numberer.consumer,
+    fulfilment_releaser.consumer,
+    carrier_notifier.consumer,
+    tracking_matcher.consumer,
+    payment_matcher.consumer,
+    return_opener.consumer,
+    return_progress.consumer,
+)
+
+PROJECTIONS: tuple[Projection, ...] = (
+    locations.projection,
+    location_load.projection,
+    sourcing_rules.projection,
+    order_locations.projection,
+    items.projection,
+    stock_levels.projection,
+    stock_places.projection,
+    inbounds.projection,
+    serial_numbers.projection,
+    replenishments.projection,
+    backorder_queue.projection,
+    deadlines.projection,
+    order_status.projection,
+    order_numbers.projection,
+    order_skus.projection,
+    order_recipients.projection,
+    order_timeline.projection,
+    daily_sales.projection,
+    open_exceptions.projection,
+    exception_history.projection,
+    payments.projection,
+    deposits.projection,
+    carrier_rates.projection,
+    delivery_options.projection,
+    shipments.projection,
+    tracking_numbers.projection,
+    tracking_reports.projection,
+    payment_references.projection,
+    provider_reports.projection,
+    return_policies.projection,
+    returns.projection,
+    feedback_scores.projection,
+)
+
+GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)
+
+INTENTS: Mapping[str, frozenset[str]] = {
+    gateway.name: frozenset(intent.__name__ for intent in gateway.intents) for gateway in GATEWAYS
+}
+"""What waits for each gateway, by the name of the event."""
+
+PARSERS: Mapping[str, Parser] = {
+    **DIALECTS,
+    "payment_callback": payment_provider.parse_callback,
+    "stripe": stripe.parse_event,
+    "carrier_callback": carrier.parse_callback,
+    "easypost_tracker": easypost.parse_tracker,
+    command_letters.DIALECT: command_letters.parser_of(DECIDERS),
+}
+"""How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
+
+
+def parser_of(dialect: str) -> Parser:
+    """Also where a dialect is spoken by one channel alone. Raises KeyError."""
+    return channels.parser_of(dialect) or PARSERS[dialect]

@@ -1,0 +1,97 @@
+"""What stands around the engine: gateways, and callbacks that come by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+import psycopg
+
+from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.payment import port as payment_provider
+from oms_es.gateways.simulated.callbacks import SimulatedCallbacks
+from oms_es.gateways.simulated.carrier import SimulatedCarrier
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, SqlLedger
+from oms_es.gateways.simulated.modes import Chaos, Hazards
+from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
+from oms_es.gateways.warehouse import SimulatedWarehouse
+from oms_es.kernel import (
+    Gateway,
+    GatewayUnavailable,
+)
+from oms_es.schemas.shipment import LabelDocument
+from oms_es.store import documents
+
+
+class OnKafka(Exception):  # noqa: N818 - says what to do
+    """What is done in this database is done by way of Kafka."""
+
+
+def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
+    """In a transaction of its own, before the event that names it. Raises GatewayUnavailable."""
+    try:
+        with psycopg.connect(database_url) as connection:
+            kept = documents.keep(connection, content, media_type)
+    except psycopg.OperationalError as error:
+        raise GatewayUnavailable(str(error)) from error
+    return LabelDocument(sha256=kept.sha256, media_type=kept.media_type, byte_count=len(kept.content))
+
+
+class World:
+    """What stands around the engine: gateways, and callbacks that come by themselves."""
+
+    payment_provider: SimulatedPaymentProvider
+    """Of a simulated world."""
+    keep: Callable[[bytes, str], LabelDocument]
+    callbacks: Sequence[SimulatedCallbacks] = ()
+
+    def gateways(self) -> Sequence[Gateway]:
+        return ()
+
+    def outstanding(self) -> int:
+        """Callbacks that are still to come."""
+        return 0
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class Unconnected(World):
+    """Nobody: intents wait until gateways are there."""
+
+
+class SimulatedWorld(World):
+    """A payment provider, a warehouse and a carrier, simulated, seeded, with a memory of their own."""
+
+    def __init__(
+        self,
+        database_url: str,
+        chaos: Chaos,
+        clock: Callable[[], datetime],
+        transit_seconds: float = 0.0,
+        hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
+    ) -> None:
+        self.payment_provider = SimulatedPaymentProvider(SqlLedger(database_url, clock), chaos)
+        shipped = SqlLedger(database_url, clock)
+        self.carrier = SimulatedCarrier(shipped, chaos, transit_seconds, hazards, shipped.recall)
+        self.keep = partial(_keep, database_url)
+        self.callbacks = (
+            SimulatedCallbacks(PAYMENT_CALLBACKS, "payment_callback", database_url, clock),
+            SimulatedCallbacks(CARRIER_CALLBACKS, "carrier_callback", database_url, clock),
+        )
+
+    def gateways(self) -> tuple[Gateway, ...]:
+        return (
+            payment_provider.PaymentGateway(self.payment_provider),
+            SimulatedWarehouse(),
+            carrier.CarrierGateway(self.carrier, self.keep),
+        )
+
+    def outstanding(self) -> int:
+        """Callbacks that are still to come."""
+        return sum(source.outstanding() for source in self.callbacks)
+
+    def close(self) -> None:
+        for ledger in (self.payment_provider.ledger, self.carrier.ledger, *(c.ledger for c in self.callbacks)):
+            ledger.close()

@@ -1,0 +1,331 @@
+"""Readers of the log: each passes on what is of interest to one consumer, projection or gateway.
+
+Invariant: a reader's position moves in the transaction of its effects.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import compress, islice
+from operator import attrgetter
+from typing import Protocol
+
+import structlog
+from pydantic import ValidationError
+
+from oms_es.database.reasons import without_rows
+from oms_es.door import brought_in
+from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Refused, Wanted
+from oms_es.processing import aside, metrics
+from oms_es.processing.read_models import Finder, ReadModel
+from oms_es.store import command_codec as command_letters
+from oms_es.store.codec import Cause
+from oms_es.store.dead_letters import DeadLetter, without_card_numbers
+from oms_es.store.log import Feed
+from oms_es.store.recorder import Advance, PositionLost
+from oms_es.store.store import OUTAGES, Batch, Store
+
+log = structlog.get_logger(__name__)
+
+BATCH_MAX = 500
+"""Deliveries per transaction."""
+
+PROJECTED_MAX = 2_000
+"""Deliveries per transaction of a projection: a row that many of them touch is written once."""
+
+TAKEN_PER_TURN_MAX = 10_000
+"""Deliveries that a participant takes before the next one has its turn: nobody falls behind the window of the log, and
+nobody waits for ever."""
+
+UNSAVED_EVENTS_MAX = 20_000
+"""How many events of no interest a participant passes before it saves its position all the same."""
+
+POSITION, EVENT = attrgetter("position"), attrgetter("event")
+"""Every participant looks at every event: that is done without a step of the interpreter for each."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error of the loop: it reports which participants stopped, and why
+    """One or more participants met a fact that they cannot handle; their positions stay before it."""
+
+    def __init__(self, causes: Mapping[str, BaseException]) -> None:
+        super().__init__("; ".join(f"{name}: {cause_of(cause)}" for name, cause in causes.items()))
+        self.causes = causes
+
+
+def cause_of(error: BaseException) -> str:
+    """With where it happened, and without the rows that it happened to."""
+    return ", ".join([without_rows(str(error)) or type(error).__name__, *getattr(error, "__notes__", ())])
+
+
+class Participant(Protocol):
+    """Something with a position of its own that takes a batch at a time."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def batch_max(self) -> int: ...
+
+    def step(self) -> int:
+        """Take the next batch; how many deliveries it had, and at least 1 where a position moved: 0 is rest.
+
+        A full batch says that there may be more. Raises what its deliveries raise.
+        """
+
+    def rest(self) -> None:
+        """Nothing to do: save what a restart should not repeat."""
+
+    def seek(self) -> None:
+        """Go where the stored position is."""
+
+
+class Stopping(Protocol):
+    """Whether the loop is to end: a threading.Event, or a simulation of one."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float) -> bool: ...
+
+
+class Waiter(Protocol):
+    def wait(self, seconds: float) -> bool:
+        """Until there may be something to do, at most `seconds`."""
+
+
+class FeedReader:
+    """A participant that follows a feed. Passing what does not concern it costs no transaction."""
+
+    def __init__(self, name: str, feed: Feed, interests: frozenset[type[Event]], batch_max: int = BATCH_MAX) -> None:
+        self.role = name
+        self.name = name + feed.suffix
+        self.feed = feed
+        self.interests = interests
+        self.batch_max = batch_max
+        self.seen = self.saved = 0
+
+    def step(self) -> int:
+        """Passing events of no interest is work, too: what is of interest may lie behind them."""
+        before = self.seen
+        with metrics.timed(self.role) as told:
+            taken = self.take_next()
+            told(taken)
+        return taken or int(self.seen > before)
+
+    def take_next(self) -> int:
+        """The next batch of deliveries, from everything that the feed has ready; how many it had."""
+        read = self.feed.read(self.seen, self.feed.ready_max)
+        if not read:
+            return 0
+        deliveries, position = self._next(read, self.bound())
+        if deliveries:
+            self._attempt(deliveries, position)
+        elif position - self.saved > UNSAVED_EVENTS_MAX:
+            self.save(Advance(self.name, self.saved, position))
+            self.saved = position
+        self.seen = max(self.seen, position)
+        return len(deliveries)
+
+    def rest(self) -> None:
+        if self.seen > self.saved:
+            self.save(Advance(self.name, self.saved, self.seen))
+            self.saved = self.seen
+
+    def seek(self) -> None:
+        """What was taken from the log itself need not be taken from a topic again."""
+        self.saved = self.stored_position(self.name)
+        self.seen = max(self.saved, self.stored_position(self.role)) if self.role != self.name else self.saved
+
+    def bound(self) -> int | None:
+        """The last position that may be read now; None without a bound."""
+        return None
+
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        raise NotImplementedError
+
+    def save(self, advance: Advance) -> None:
+        """Move the position past what concerns nobody here. Raises PositionLost."""
+        raise NotImplementedError
+
+    def stored_position(self, name: str) -> int:
+        raise NotImplementedError
+
+    def _next(self, read: Sequence[Recorded], bound: int | None) -> tuple[list[Recorded], int]:
+        """The next deliveries of interest, and the position up to which nothing was left out."""
+        if bound is not None and read[-1].position > bound:
+            read = read[: bisect_right(read, bound, key=POSITION)]
+        if not read:
+            return [], self.seen
+        wanted = map(self.interests.__contains__, map(type, map(EVENT, read)))
+        deliveries = list(islice(compress(read, wanted), self.batch_max))
+        complete = len(deliveries) < self.batch_max
+        return deliveries, read[-1].position if complete else deliveries[-1].position
+
+    def _attempt(self, deliveries: Sequence[Recorded], position: int) -> None:
+        """A failing batch is halved, down to its culprit; what stands before the culprit is done."""
+        try:
+            self.take(deliveries, Advance(self.name, self.saved, position))
+        except (PositionLost, GatewayUnavailable):
+            raise
+        except OUTAGES:
+            raise
+        except Exception as error:
+            if len(deliveries) > 1:
+                middle = len(deliveries) // 2
+                self._attempt(deliveries[:middle], deliveries[middle - 1].position)
+                self._attempt(deliveries[middle:], position)
+                return
+            if not isinstance(error, aside.REFUSALS) or not self.put_aside(deliveries[0], error, position):
+                raise Stopped({self.name: _blamed(deliveries[0], error)}) from error
+        self.seen = self.saved = position
+
+    def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:  # noqa: ARG002 - of those that give commands
+        """Leave to a person what follows from a fact and is refused, and go past it; False where nothing follows."""
+        return False
+
+
+def _blamed(recorded: Recorded, error: Exception) -> Exception:
+    error.add_note(f"at position {recorded.position}: {type(recorded.event).__name__} {recorded.event_id}")
+    log.critical(
+        "own fact cannot be handled",
+        position=recorded.position,
+        fact=type(recorded.event).__name__,
+        event_id=str(recorded.event_id),
+        caused_by=str(recorded.caused_by),
+        stream=recorded.stream,
+        error=str(error),
+    )
+    return error
+
+
+class Giver(FeedReader):
+    """A reader that gives commands."""
+
+    store: Store
+
+    def stored_position(self, name: str) -> int:
+        return self.store.recorder.position(name)
+
+    def save(self, advance: Advance) -> None:
+        self.store.recorder.save(advance)
+
+    def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:
+        command, letter = aside.put(self.role, recorded, error)
+        batch = [(Cause.of(recorded, self.role), [command])]
+        self.feed.offer(self.store.execute(batch, Advance(self.name, self.saved, position), [letter]))
+        return True
+
+
+class ConsumerWorker(Giver):
+    """Facts in, commands out: `react` for each delivery, one transaction for all."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        store: Store,
+        feed: Feed,
+        facts: Finder,
+        fact_positions: Callable[[frozenset[str]], int],
+        batch_max: int = BATCH_MAX,
+    ) -> None:
+        super().__init__(consumer.name, feed, frozenset(consumer.reactions), batch_max)
+        self.consumer = consumer
+        self.store = store
+        self.facts = facts
+        self.fact_positions = fact_positions
+        self.wanted_projections = consumer.wanted_projections
+
+    def bound(self) -> int | None:
+        return self.fact_positions(self.wanted_projections) if self.wanted_projections else None
+
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        self.feed.offer(self.store.execute(reactions(self.consumer, deliveries, self.facts), advance))
+
+
+def reactions(consumer: Consumer, deliveries: Sequence[Recorded], facts: Finder) -> Batch:
+    """What a consumer wants to be done about each."""
+    found = facts.fetch(_wanted(consumer, deliveries)) if consumer.wanted_projections else {}
+    return [(Cause.of(r, consumer.name), consumer.react(r.event, found)) for r in deliveries]
+
+
+def _wanted(consumer: Consumer, deliveries: Sequence[Recorded]) -> dict[Wanted, list[Hashable]]:
+    wanted: dict[Wanted, list[Hashable]] = {}
+    for recorded in deliveries:
+        for want in consumer.reactions[type(recorded.event)].wants:
+            wanted.setdefault(want, []).extend(want.keys(recorded.event))
+    return wanted
+
+
+def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> list[tuple[Cause, list[Command]]]:
+    """What the world says of each intent, brought in as whatever comes from outside."""
+    told = zip(deliveries, gateway.perform(deliveries), strict=True)
+    return [(Cause.of(r, gateway.name), [brought_in(command) for command in commands]) for r, commands in told]
+
+
+class ProjectionWorker(FeedReader):
+    """Facts in, rows out."""
+
+    def __init__(self, read_model: ReadModel, feed: Feed, batch_max: int = PROJECTED_MAX) -> None:
+        super().__init__(read_model.projection.name, feed, frozenset(read_model.projection.folds), batch_max)
+        self.read_model = read_model
+
+    def seek(self) -> None:
+        """Whoever moved the position meanwhile has changed rows, too."""
+        self.read_model.forget()
+        super().seek()
+
+    def stored_position(self, name: str) -> int:
+        return self.read_model.position(name)
+
+    def save(self, advance: Advance) -> None:
+        self.read_model.save(advance)
+
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        self.read_model.apply(deliveries, advance)
+
+
+class GatewayWorker(Giver):
+    """Intents in, the world's answers out. The world is asked before the transaction, and recognises a repeat."""
+
+    def __init__(self, gateway: Gateway, store: Store, feed: Feed, batch_max: int = BATCH_MAX) -> None:
+        super().__init__(gateway.name, feed, gateway.intents, batch_max)
+        self.gateway = gateway
+        self.store = store
+
+    def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
+        batch = answers(self.gateway, deliveries)
+        try:
+            recorded: Sequence[Recorded] = self.store.execute(batch, advance)
+        except Refused:
+            if len(deliveries) > 1:
+                raise
+            recorded = self._take_one_by_one(deliveries[0], batch[0][1], advance)
+        self.feed.offer(recorded)
+
+    def _take_one_by_one(self, intent: Recorded, commands: Sequence[Command], advance: Advance) -> Sequence[Recorded]:
+        """What the world says is input from outside: an answer that contradicts what is known is for a person."""
+        recorded: list[Recorded] = []
+        letters: list[DeadLetter] = []
+        for command in commands:
+            try:
+                recorded += self.store.execute([(Cause.of(intent, self.role), [command])])
+            except Refused as refused:
+                letters.append(buried(self.role, str(intent.position), command, refused))
+        recorded += self.store.execute([], advance, letters)
+        return recorded
+
+
+def buried(source: str, place: str, command: Command, refused: Refused) -> DeadLetter:
+    letter = without_card_numbers(
+        DeadLetter(
+            source=source,
+            place=place,
+            dialect=command_letters.DIALECT,
+            payload=command_letters.as_bytes(command),
+            reason=refused.reason,
+            detail=refused.detail,
+        )
+    )
+    log.warning("buried", source=source, place=letter.place, reason=letter.reason, detail=letter.detail)
+    metrics.DEAD_LETTERS.labels(source).inc()
+    return letter

@@ -1,0 +1,73 @@
+"""The ticker: gives the commands of deadlines that are due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from oms_es.kernel import Command, Recorded, Refused
+from oms_es.processing.readers import BATCH_MAX, buried
+from oms_es.store.clock import REAL, Timing
+from oms_es.store.codec import Cause
+from oms_es.store.log import Feed
+from oms_es.store.store import Store
+
+TICK_SECONDS = 1.0
+
+
+class Ticker:
+    """Turns rows whose time has come into commands. They decide nothing when they come twice or too late."""
+
+    name = "ticker"
+    batch_max = BATCH_MAX
+
+    def __init__(
+        self,
+        due: Callable[[datetime, int], Sequence[Command]],
+        store: Store,
+        feed: Feed,
+        clock: Callable[[], datetime],
+        timing: Timing = REAL,
+    ) -> None:
+        self.due = due
+        self.store = store
+        self.feed = feed
+        self.clock = clock
+        self.timing = timing
+        self._looked = -TICK_SECONDS
+        self._refused: set[tuple[type[Command], str]] = set()  # due for as long as their rows are, and buried once
+
+    def step(self) -> int:
+        if self.timing.monotonic() - self._looked < TICK_SECONDS:
+            return 0
+        self._looked = self.timing.monotonic()
+        due = self.due(self.clock(), self.batch_max + len(self._refused))
+        commands = [command for command in due if _named(command) not in self._refused]
+        recorded = self._give(commands) if commands else []
+        self.feed.offer(recorded)
+        if recorded and len(commands) >= self.batch_max:
+            self._looked = -TICK_SECONDS  # there are more, once these rows are folded
+        return min(1, len(recorded))
+
+    def _give(self, commands: Sequence[Command]) -> list[Recorded]:
+        """One that is refused is for a person, and holds no other up."""
+        try:
+            return self.store.execute([(Cause(self.name), commands)])
+        except Refused as refused:
+            if len(commands) > 1:
+                middle = len(commands) // 2
+                return self._give(commands[:middle]) + self._give(commands[middle:])
+            self._refused.add(_named(commands[0]))
+            letter = buried(self.name, commands[0].stream, commands[0], refused)
+            return self.store.execute([], dead_letters=[letter])
+
+    def rest(self) -> None:
+        """A ticker has no position: what is due is a row."""
+
+    def seek(self) -> None:
+        """A ticker has no position."""
+
+
+def _named(command: Command) -> tuple[type[Command], str]:
+    """Whichever moment it is given in."""
+    return type(command), command.model_dump_json(exclude={"now"})

@@ -1,0 +1,309 @@
+"""What an order is made of: lines, address, money and wishes; shared by its commands and events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import Field, model_validator
+
+from oms_es.kernel import Command, Event, Message
+from oms_es.schemas.values import names
+from oms_es.schemas.values.types import (
+    AMOUNT_MINOR_MAX,
+    IDENTIFIER_LENGTH_MAX,
+    AmountMinor,
+    Channel,
+    Country,
+    Currency,
+    Identifier,
+    LineQuantity,
+    LocationId,
+    Moment,
+    Sku,
+    Text,
+)
+
+LINES_MAX = 500
+
+ASSIGNMENTS_MAX = 2_000
+
+TENDERS_MAX = 100
+"""Orders of real shops are paid with up to 27 vouchers."""
+
+TENDERS_IN_ONE_FIELD_MAX = 20
+"""Readers of events were told that `tenders` has no more: what an order has beyond is in `further_tenders`."""
+
+MERGED_MAX = 20
+
+PRIORITY_MAX = 9
+
+BALANCE_DUE_SECONDS_MAX = 365 * 86_400
+
+REASON_LENGTH_MAX = 510
+
+ORDER_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/order")
+
+
+def order_id_of(channel: str, external_id: str) -> str:
+    """The same order told twice addresses the same stream.
+
+    What was split off is addressed where no channel's order ever was, also of those that could still take any name: no
+    channel's name begins with a slash.
+    """
+    apart = "/" if external_id.startswith(names.SPLIT) else ""
+    return str(uuid5(ORDER_ID_NAMESPACE, f"{apart}{channel}/{external_id}"))
+
+
+def order_ids_of(channel: str, external_id: str) -> frozenset[str]:
+    """All under which history may have it: a channel could once send any name."""
+    plain = str(uuid5(ORDER_ID_NAMESPACE, f"{channel}/{external_id}"))
+    return frozenset({plain, order_id_of(channel, external_id)})
+
+
+class OrderLine(Message):
+    line_id: Identifier
+    sku: Sku
+    quantity: LineQuantity
+    unit_price_minor: AmountMinor
+
+
+class Address(Message):
+    name: Text = ""
+    street: Text = ""
+    city: Text = ""
+    region: Text = ""
+    postal_code: Text = ""
+    country: Country
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
+NOWHERE = Address(country="ZZ")
+"""Of what is collected at the counter. "ZZ" is among the codes that ISO 3166-1 leaves to its users."""
+
+
+class Destination(Message):
+    """As much of an address as says where it is, and not whose it is."""
+
+    country: str = ""
+    region: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+HoldKind = Literal["fraud", "address", "payment", "manual"]
+
+OrderKind = Literal["standard", "presale", "exchange"]
+
+Priority = Annotated[int, Field(ge=0, le=PRIORITY_MAX)]
+"""Of an order: higher is served first."""
+
+
+class Tender(Message):
+    """A part of the total that is paid with a method of its own, such as a gift card."""
+
+    method: Identifier = "card"
+    payment_token: Identifier
+    amount_minor: Annotated[AmountMinor, Field(gt=0)]
+
+
+class Charge(Message):
+    """What one payment bears of something that is paid by several."""
+
+    payment_id: Identifier
+    amount_minor: Annotated[AmountMinor, Field(gt=0)]
+
+
+def borne(charges: tuple[Charge, ...], payment_id: str, amount_minor: int) -> tuple[Charge, ...]:
+    """Who bears a share: the payments named, or the order's one payment; nobody where it is nothing."""
+    if charges or amount_minor == 0:
+        return charges
+    return (Charge(payment_id=payment_id, amount_minor=amount_minor),)
+
+
+AMENDABLE = ("lines", "ship_to", "delivery_option", "shipping_minor", "discount_minor", "tax_minor")
+"""What an amendment may change."""
+
+
+class OrderContent(Message):
+    """What a channel tells us of an order: the canonical form every dialect is mapped to."""
+
+    channel: Channel
+    external_id: Identifier
+    placed_at: Moment
+    currency: Currency
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=LINES_MAX)]
+    shipping_minor: AmountMinor = 0
+    tax_minor: AmountMinor = 0
+    """Tax charged on top of the prices; 0 where prices include it."""
+    discount_minor: AmountMinor = 0
+    ship_to: Address
+    payment_token: Identifier = "on-file"
+    """A provider's token, never a card number."""
+    kind: OrderKind = "standard"
+    priority: Priority = 0
+    delivery_option: Identifier = "standard"
+    allow_split: bool = True
+    """Whether it may come in several parcels from several places."""
+    tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_IN_ONE_FIELD_MAX)] = ()
+    """What they leave open of the total is charged to `payment_token`."""
+    further_tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX - TENDERS_IN_ONE_FIELD_MAX)] = ()
+    """Charged after `tenders`."""
+    deposit_minor: AmountMinor = 0
+    """Of a presale: charged when it is accepted."""
+    available_by: Moment | None = None
+    """Of a presale: by then the goods are there, or it is cancelled."""
+    balance_due_seconds: Annotated[int, Field(gt=0, le=BALANCE_DUE_SECONDS_MAX)] | None = None
+    """Of a presale: how long its balance may take once the goods are there."""
+    deposit_kept: bool = False
+    """Of a presale: whether the deposit is kept where the balance is not paid in time."""
+    exchange_of: Identifier | None = None
+    """Of an exchange: the return that it replaces."""
+    credit_minor: AmountMinor = 0
+    """Of an exchange: what the returned goods are worth against its total."""
+    pickup: bool = False
+    """The customer collects it at the counter: no address is needed, and no carrier is asked."""
+    pickup_at: LocationId | None = None
+    """Of a pickup: the location where it is collected; without it, any that has everything."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len({line.line_id for line in self.lines}) != len(self.lines):
+            raise ValueError("line ids repeat: each line needs its own line_id")
+        if self.total_minor < 0:
+            raise ValueError("the discount exceeds the order: total_minor would be negative")
+        if self.total_minor > AMOUNT_MINOR_MAX:
+            raise ValueError(f"total_minor would exceed {AMOUNT_MINOR_MAX}: split the order")
+        return self
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if self.kind != "presale" and (self.deposit_minor or self.available_by or self.balance_due_seconds):
+            raise ValueError("deposit_minor, available_by and balance_due_seconds are for kind presale")
+        if self.pickup_at is not None and not self.pickup:
+            raise ValueError("pickup_at is where a pickup is collected: set pickup, or leave pickup_at out")
+        if self.kind == "presale" and self.all_tenders:
+            raise ValueError("a presale is paid by deposit and balance with payment_token: leave tenders out")
+        if self.deposit_minor > self.total_minor:
+            raise ValueError("deposit_minor exceeds total_minor: take at most the total in advance")
+        if (self.kind == "exchange") != (self.exchange_of is not None):
+            raise ValueError("kind exchange needs exchange_of, the return that it replaces, and no other kind has it")
+        if self.kind != "exchange" and self.credit_minor:
+            raise ValueError("credit_minor is for kind exchange")
+        if sum(tender.amount_minor for tender in self.all_tenders) > max(self.total_minor - self.credit_minor, 0):
+            raise ValueError("the tenders exceed what is to be paid: lower them")
+        return self
+
+    @property
+    def all_tenders(self) -> tuple[Tender, ...]:
+        return self.tenders + self.further_tenders
+
+    @property
+    def total_minor(self) -> int:
+        goods = sum(line.quantity * line.unit_price_minor for line in self.lines)
+        return goods + self.shipping_minor + self.tax_minor - self.discount_minor
+
+    @property
+    def demand(self) -> dict[str, int]:
+        """Units per SKU, summed over lines: two lines of one SKU are one demand."""
+        wanted: dict[str, int] = {}
+        for line in self.lines:
+            wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+        return wanted
+
+
+class LineUnits(Message):
+    """Units of one line of an order."""
+
+    line_id: Identifier
+    quantity: LineQuantity
+
+
+class OrderCommand(Command):
+    order_id: Identifier
+
+    @property
+    def stream(self) -> str:
+        return f"order-{self.order_id}"
+
+
+class OrderEvent(Event):
+    order_id: str
+
+
+def reservation_id_of(order_id: str, attempt: int) -> str:
+    return f"{order_id}/{attempt}"
+
+
+def transferred(to_order_id: str, reservation_id: str) -> str:
+    """The name of a lock under the order that gets it: new for each lock, however often it went over."""
+    source, _, attempt = reservation_id.rpartition("/")
+    name = f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, source)}.{attempt}"
+    if len(name) <= IDENTIFIER_LENGTH_MAX:
+        return name
+    return f"{to_order_id}/{uuid5(ORDER_ID_NAMESPACE, reservation_id)}.0"
+
+
+def was_transferred(reservation_id: str) -> bool:
+    """Whether it is the name of a lock that another order had before: one's own is named by the attempt alone."""
+    return "." in reservation_id.rpartition("/")[2]
+
+
+class Reservation(Message):
+    """Units locked for the order at a location."""
+
+    reservation_id: str
+    sku: str
+    location: str
+    quantity: int
+
+
+class Cut(Reservation):
+    """`quantity` units of a reservation are let go; `remaining` stay locked."""
+
+    remaining: int
+
+
+class ContentChange(Message):
+    """What an order's content has become where it changed, and what follows for its stock and money."""
+
+    lines: tuple[OrderLine, ...] | None = None
+    ship_to: Address | None = None
+    delivery_option: str | None = None
+    shipping_minor: int | None = None
+    discount_minor: int | None = None
+    tax_minor: int | None = None
+    released: tuple[Cut, ...] = ()
+    no_longer_sought: dict[str, int] = {}
+    """Units that were to be sourced."""
+    no_longer_backordered: dict[str, int] = {}
+    payments_cancelled: tuple[str, ...] = ()
+    """Of another amount than is due now: they are undone, and money is asked for anew."""
+    total_minor: int
+    units: int
+    channel: str
+    placed_at: Moment
+    currency: str
+    more_minor: int
+    """Of the total; negative where it became less."""
+    more_units: int
+
+
+Phase = Literal[
+    "new",
+    "sourcing",
+    "allocating",
+    "backordered",
+    "awaiting_payment",
+    "awaiting_stock",
+    "held",
+    "fulfilling",
+    "cancelling",
+    "shipped",
+    "completed",
+    "cancelled",
+    "merged",
+]
+
+FINAL_PHASES: frozenset[Phase] = frozenset({"completed", "cancelled", "merged"})

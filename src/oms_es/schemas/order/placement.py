@@ -1,0 +1,189 @@
+"""An order comes, is repeated, and ends: commands and events."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from hashlib import sha256
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from oms_es.kernel import Command, SystemCommand
+from oms_es.schemas.order.content import (
+    LINES_MAX,
+    TENDERS_IN_ONE_FIELD_MAX,
+    TENDERS_MAX,
+    Cut,
+    LineUnits,
+    OrderCommand,
+    OrderContent,
+    OrderEvent,
+    Reservation,
+    Tender,
+    order_id_of,
+)
+from oms_es.schemas.order.shipping import ParcelCharge
+from oms_es.schemas.values.types import (
+    AMOUNT_MINOR_MAX,
+    COUNT_MAX,
+    Identifier,
+    Moment,
+    Text,
+    at_most,
+    refuse_card_number,
+)
+
+
+class PlaceOrder(Command, OrderContent):
+    """What a channel sold. `fulfilled`: of its lines, what others have shipped already; it is neither shipped nor
+    charged here. `cancelled`: why it was cancelled before it was told. `revision`: as of which of the channel's
+    revisions it is told; of older amendments nothing counts.
+    """
+
+    tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX)] = ()
+    """What they leave open of the total is charged to `payment_token`."""
+    fulfilled: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] = ()
+    cancelled: Annotated[Text, Field(min_length=1)] | None = None
+    revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
+
+    @model_validator(mode="after")
+    def _no_card_number(self) -> Self:
+        for token in (self.payment_token, *(tender.payment_token for tender in self.all_tenders)):
+            refuse_card_number(token)
+        return self
+
+    @model_validator(mode="after")
+    def _fits_before_the_discount(self) -> Self:
+        if self.total_minor + self.discount_minor > AMOUNT_MINOR_MAX:
+            raise ValueError(f"lines, shipping and tax would exceed {AMOUNT_MINOR_MAX}: split the order")
+        return self
+
+    @cached_property
+    def order_id(self) -> str:
+        return order_id_of(self.channel, self.external_id)
+
+    @property
+    def stream(self) -> str:
+        return f"order-{self.order_id}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content: equal fingerprints are the same order told again."""
+        content = OrderContent.model_construct(**self.content)
+        return sha256(content.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The fields of its content as events tell them."""
+        fields = {name: getattr(self, name) for name in OrderContent.model_fields}
+        first, more = self.tenders[:TENDERS_IN_ONE_FIELD_MAX], self.tenders[TENDERS_IN_ONE_FIELD_MAX:]
+        return {**fields, "tenders": first, "further_tenders": more + self.further_tenders}
+
+
+OverrideTarget = Literal["sourcing", "released", "completed"]
+
+
+class OverrideOrder(OrderCommand):
+    """Set an order on by hand, with a reason; never past what its stock and money allow.
+
+    `sourcing`: everything that is locked is let go and sourced anew. `released`: it goes to fulfilment although it is
+    held, and what is not paid is not charged. `completed`: everything left, and it counts as arrived.
+    """
+
+    override_id: Identifier
+    to: OverrideTarget
+    reason: Annotated[Text, Field(min_length=1)]
+
+
+class CancelOrder(OrderCommand):
+    """Cancel a whole order, with the undo that its stage needs. `keep`: the order may not be known yet."""
+
+    reason: Text
+    keep: bool = False
+
+
+class LapseOrder(OrderCommand, SystemCommand):
+    """The time to pay is over: cancels the order if its payment is still due.
+
+    `payment_id`: the newest payment when the deadline was set; an order that asked for another since does not lapse.
+    """
+
+    payment_id: Identifier | None = None
+
+
+class OrderPlaced(OrderEvent, OrderContent):
+    fingerprint: str
+    revision: int | None = None
+    """As of which of the channel's revisions."""
+
+
+class DuplicateConflictFound(OrderEvent):
+    """The channel told the same order again with other content. Kept whole, for a person to settle."""
+
+    fingerprint: str
+    content: OrderContent
+
+
+class OrderOverridden(OrderEvent):
+    """Set on by hand: the actor of its envelope answers for it. What follows is told by the events after it."""
+
+    override_id: str
+    to: OverrideTarget
+    reason: str
+    released: tuple[Cut, ...] = ()
+    """Locks that were let go."""
+    payments_cancelled: tuple[str, ...] = ()
+    """Not waited for any more."""
+    written_off_minor: int = 0
+    """Of the total, what nobody will be charged for."""
+    asked: str = ""
+    """What the command said beside its own id: a repeat is told from another by it."""
+
+
+class OrderCancellationKept(OrderEvent):
+    """It came before the order, which is cancelled when it comes."""
+
+    reason: str
+
+
+class OrderCompleted(OrderEvent):
+    payment_id: str
+    charges: tuple[ParcelCharge, ...] = ()
+    """Of all parcels that left. Whoever lets go of the rest takes these first: that a parcel left is told in another
+    topic, and may be heard of later than this."""
+    payment_ids: tuple[str, ...] = ()
+    """All of them, where there were several."""
+
+
+class OrderCancellationRequested(OrderEvent):
+    """The warehouses were asked to stop; the order is cancelled once they have."""
+
+    reason: str
+    shipment_ids: tuple[str, ...]
+
+
+class OrderCancellationRefused(OrderEvent):
+    """Too late for at least one shipment: what was already on its way goes on."""
+
+    reason: str
+    shipment_ids: tuple[str, ...]
+
+
+class OrderCancelled(OrderEvent):
+    reason: str
+    reservations: tuple[Reservation, ...]
+    """What was locked, or asked to be, and is to be let go."""
+    payment_id: str | None
+    payment_ids: tuple[str, ...] = ()
+    """All that are to be undone, where there are several."""
+    backordered: dict[str, int] = {}
+    """What it was still waiting for."""
+    report: str = ""
+    """Of the channel, by which it is cancelled: a refund of everything."""
+    asked: str = ""
+    """What that report said beside its own id: a repeat is told from another by it."""
+    channel: str
+    placed_at: Moment
+    currency: str
+    total_minor: int
+    units: int

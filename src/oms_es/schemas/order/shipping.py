@@ -1,0 +1,174 @@
+"""An order is released to be shipped; its shipments go, arrive, come back or are lost."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from oms_es.kernel import Message, SystemCommand
+from oms_es.schemas.order.content import Address, Charge, Cut, OrderCommand, OrderEvent, Reservation
+from oms_es.schemas.values import names
+from oms_es.schemas.values.types import (
+    Identifier,
+    Moment,
+    Text,
+)
+
+
+class RecordShipmentDispatched(OrderCommand, SystemCommand):
+    shipment_id: Identifier
+
+
+class RecordShipmentDelivered(OrderCommand, SystemCommand):
+    shipment_id: Identifier
+    delivered_at: Moment | None = None
+
+
+class RecordShipmentCancelled(OrderCommand, SystemCommand):
+    shipment_id: Identifier
+
+
+class RecordShipmentKept(OrderCommand, SystemCommand):
+    """The shipment could no longer be stopped."""
+
+    shipment_id: Identifier
+
+
+class RecordShipmentReturned(OrderCommand, SystemCommand):
+    """A shipment, or a carton of it, came back undelivered. `complete`: none of the shipment reached the customer."""
+
+    shipment_id: Identifier
+    return_id: Identifier
+    location: Identifier
+    items: tuple[Reservation, ...]
+    complete: bool
+
+
+LossChoice = Literal["refund", "reship"]
+"""What a person chooses for a parcel that is lost: its worth goes back, or pays for sending it again."""
+
+
+class RecordShipmentLost(OrderCommand, SystemCommand):
+    """A shipment, or some cartons of it, will not arrive. `complete`: none of the shipment reached the customer."""
+
+    shipment_id: Identifier
+    items: tuple[Reservation, ...]
+    complete: bool
+    choice: LossChoice
+    reason: Text
+
+
+class LineShare(Message):
+    """Units of a line in a parcel, and their part of the order's total: fixed when the order is released."""
+
+    line_id: str
+    sku: str
+    quantity: int
+    amount_minor: int
+    tax_minor: int = 0
+    """The part of `amount_minor` that is tax on top."""
+
+
+class ShipmentPlan(Message):
+    shipment_id: str
+    location: str
+    items: tuple[Reservation, ...]
+    amount_minor: int
+    """Captured when it leaves: this shipment's share of the order's total, less what was paid before."""
+    charges: tuple[Charge, ...] = ()
+    """How that share falls on several payments, and what it uses up of a deposit, which is not in `amount_minor`;
+    empty where the order's one payment bears it."""
+    lines: tuple[LineShare, ...] = ()
+    shipping_minor: int = 0
+    """Its part of what the order's shipping costs."""
+
+    @property
+    def worth_minor(self) -> int:
+        return sum(line.amount_minor for line in self.lines) + self.shipping_minor
+
+
+class OrderReleased(OrderEvent):
+    """Paid for and locked: the warehouses may begin."""
+
+    payment_id: str
+    currency: str
+    shipments: tuple[ShipmentPlan, ...]
+    ship_to: Address
+    delivery_option: str = "standard"
+    pickup: bool = False
+
+
+class OrderShipmentDispatched(OrderEvent):
+    shipment_id: str
+
+
+class OrderShipmentDelivered(OrderEvent):
+    shipment_id: str
+    delivered_at: Moment | None = None
+
+
+class OrderShipmentReturned(OrderEvent):
+    """Units came back undelivered and are put aside at `location`; a person decides whether they are refunded.
+
+    `complete`: none of the shipment reached the customer. `lines`: which lines the units are of, and their worth.
+    """
+
+    shipment_id: str
+    return_id: str
+    location: str
+    items: tuple[Reservation, ...]
+    lines: tuple[LineShare, ...] = ()
+    complete: bool
+
+
+class OrderShipmentLost(OrderEvent):
+    """Units will not arrive. `lines`: which lines they are of, and what was paid for them."""
+
+    shipment_id: str
+    items: tuple[Reservation, ...]
+    lines: tuple[LineShare, ...]
+    shipping_minor: int = 0
+    complete: bool
+    choice: LossChoice
+    reason: str
+
+    @property
+    def worth_minor(self) -> int:
+        return sum(line.amount_minor for line in self.lines) + self.shipping_minor
+
+
+def loss_of(shipment_id: str) -> str:
+    """What a refund, or an order that is sent again, is called because of a lost parcel."""
+    return f"{names.LOST}{shipment_id}"
+
+
+def lost_shipment_of(loss: str | None) -> str | None:
+    return loss.removeprefix(names.LOST) if loss and loss.startswith(names.LOST) else None
+
+
+class OrderShipmentCancelled(OrderEvent):
+    """It was stopped. `released` will not ship; what else was in it is in a new plan."""
+
+    shipment_id: str
+    released: tuple[Cut, ...] = ()
+
+
+class OrderShipmentPlanned(OrderEvent):
+    """What was in a stopped parcel and is still wanted goes into another."""
+
+    plan: ShipmentPlan
+    payment_id: str
+    ship_to: Address
+    delivery_option: str = "standard"
+    pickup: bool = False
+
+
+class OrderShipped(OrderEvent):
+    """Everything that will be shipped has left."""
+
+
+class ParcelCharge(Message):
+    """What a parcel that left takes of one payment."""
+
+    shipment_id: str
+    payment_id: str
+    amount_minor: int

@@ -1,0 +1,41 @@
+"""What every command and event of a payment says."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from oms_es.kernel import Command, Event, Message
+from oms_es.schemas.values.types import AmountMinor, Identifier, PartName
+
+C = TypeVar("C")
+
+ALLOCATIONS_MAX = 1_000
+"""Parts of one refund: every line of an order, its shipping and something on top."""
+
+PositiveMinor = Annotated[AmountMinor, Field(gt=0)]
+
+
+class RefundAllocation(Message):
+    """What a part of a refund is for. `line_id` names the line; it is empty for the others.
+
+    `credit`: what an exchange did not use of the worth of the goods that came back.
+    """
+
+    kind: Literal["line", "shipping", "goodwill", "credit"]
+    line_id: PartName = ""
+    amount_minor: AmountMinor
+
+
+class PaymentCommand(Command):
+    payment_id: Identifier
+
+    @property
+    def stream(self) -> str:
+        return f"payment-{self.payment_id}"
+
+
+class PaymentEvent(Event):
+    payment_id: str
+    order_id: str

@@ -1,0 +1,206 @@
+"""The parts of the engine, cut into steps at which a fault may strike."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from oms_es.app.workers import INTERESTS
+from oms_es.kafka.client import Place
+from oms_es.kafka.feeds import EventShare, Share
+from oms_es.kafka.groups import GroupWorker
+from oms_es.kafka.relay import EventOutlet, Relay
+from oms_es.kernel import Event, Recorded
+from oms_es.processing.intake import IntakeWorker
+from oms_es.processing.loop import Loop
+from oms_es.processing.readers import FeedReader
+from oms_es.processing.ticker import TICK_SECONDS, Ticker
+from oms_es.simulation.broker import MemoryGroup
+from oms_es.simulation.database import Database
+from oms_es.simulation.external_systems import MemoryCallbacks
+from oms_es.simulation.node import NEVER
+from oms_es.store.codec import Codec
+from oms_es.store.log import Log
+from oms_es.store.recorder import Recording
+
+INTERESTED: Mapping[type[Event], Sequence[str]] = {
+    event: [role for role, interests in INTERESTS.items() if event in interests]
+    for event in dict.fromkeys(event for interests in INTERESTS.values() for event in interests)
+}
+"""Who is interested in an event."""
+
+
+class SortedLog(Log):
+    """Sorts what was appended by who is interested in it."""
+
+    def __init__(self, recorder: Recording, codec: Codec) -> None:
+        super().__init__(recorder, codec)
+        self.begins = 0
+        self.readers: dict[str, Awake] = {}
+
+    def start_at(self, position: int) -> None:
+        super().start_at(position)
+        self.begins = position
+
+    def _extend(self, recorded: Sequence[Recorded]) -> None:
+        super()._extend(recorded)
+        for one in recorded:
+            for name in INTERESTED.get(type(one.event), ()):
+                awake = self.readers[name]
+                awake.wanted, awake.stirred = one.position, True
+                awake.positions.append(one.position)
+                awake.events.append(one)
+
+
+class Awake:
+    """Spares a reader of the log what is of no interest to it, the steps in which there is nothing else, and most of
+    the rests, in which it would only save what a restart need not repeat: it repeats more instead.
+
+    It stands between the log and the reader. Once the reader has seen what is `wanted`, nothing of interest lies
+    between there and the end of the log.
+    """
+
+    suffix = ""
+
+    def __init__(self, reader: FeedReader, log: SortedLog) -> None:
+        self.reader = reader
+        self.log = log
+        self.name = reader.name
+        self.batch_max = reader.batch_max
+        self.ready_max = log.ready_max
+        self.offer = log.offer
+        self.wanted = 0
+        self.stirred = False
+        self.events: list[Recorded] = []  # of interest, since the log begins
+        self.positions: list[int] = []
+        reader.feed = self
+        log.readers[self.name] = self
+
+    def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        if after < self.log.begins:
+            return self.log.read(after, limit)
+        seen = bisect_right(self.positions, after)
+        return self.events[seen : seen + limit]
+
+    def step(self) -> int:
+        taken = self.reader.step()
+        self.stirred = self.reader.seen < self.wanted
+        return taken
+
+    def seen(self) -> int:
+        return self.reader.seen if self.reader.seen < self.wanted else max(self.reader.seen, self.log.end)
+
+    def rest(self) -> None:
+        self.reader.seen = self.seen()
+        self.reader.rest()
+
+    def seek(self) -> None:
+        """What lies before the log begins is not known to be of no interest."""
+        self.reader.seek()
+        self.wanted = max(self.wanted, self.log.begins)
+        self.stirred = self.reader.seen < self.wanted
+
+
+class AwakeIntake(IntakeWorker):
+    """Spares the step in which nothing has come."""
+
+    source: MemoryCallbacks
+
+    @property
+    def stirred(self) -> bool:
+        return self.source.has_more(self.intake.seen)
+
+
+class AwakeTicker(Ticker):
+    """Spares the look at the deadlines too soon after the last one."""
+
+    @property
+    def stirred(self) -> bool:
+        return self.timing.monotonic() - self._looked >= TICK_SECONDS
+
+
+class AwakeRelay(Relay):
+    """Spares the query that would find nothing to publish."""
+
+    database: Database
+    outlets: Sequence[EventOutlet]
+
+    @property
+    def stirred(self) -> bool:
+        session = self.leadership.session
+        if session is None or not self._begun or session.ended():
+            return True
+        return any(outlet.position < self.database.end for outlet in self.outlets)
+
+
+class AwakeLoop(Loop):
+    """Nobody takes a step who has nothing to do. `rests`: whether what was passed is saved now."""
+
+    participants: Sequence[Any]
+    rests = False
+
+    def turn(self) -> int:
+        self.turned_at = self.timing.monotonic()
+        self.look()
+        taken = 0
+        for participant in self.participants:
+            if participant.stirred:
+                taken += self._step(participant)
+        return taken
+
+    def _rest(self) -> None:
+        if self.rests:
+            super()._rest()
+
+
+class AwakeGroup(GroupWorker):
+    """Spares a role the steps in which neither its group nor what it has read gives it anything to do."""
+
+    group: MemoryGroup
+    database: Database
+    still = False
+    moves = NEVER  # of positions, when it last took a step: what it waits for comes with one
+
+    def __init__(
+        self, group: MemoryGroup, share_of: Callable[[Place], Share], batch_max: int, database: Database
+    ) -> None:
+        super().__init__(group, share_of, batch_max)
+        self.database = database
+
+    @property
+    def stirred(self) -> bool:
+        return self.group.stirred or not (self.still or self.moves == self.database.moves)
+
+    def step(self) -> int:
+        moves = self.database.moves
+        self.still, self.moves = False, NEVER
+        if self.group.stirred or self._changes or self._inbox:
+            taken = super().step()
+        else:
+            taken = sum([self._step(place, share) for place, share in self.shares.items()])
+        if not taken:
+            self.moves = moves
+            self.still = not any(share.waiting() for share in self.shares.values())
+        return taken
+
+    def _step(self, place: Place, share: Share) -> int:
+        return 0 if _is_done(share) else super()._step(place, share)
+
+    def _throttle(self) -> None:
+        """So much that it must wait comes in no scenario."""
+        if self.stopped:
+            super()._throttle()
+
+    def seek(self) -> None:
+        self.still = False
+        self.moves = NEVER
+        super().seek()
+
+
+def _is_done(share: Share) -> bool:
+    """Whether a step would find nothing to read, and nothing to save."""
+    if isinstance(share, EventShare):
+        feed, reader = share.feed, share.reader
+        return not feed.waiting() and reader.seen <= reader.saved
+    return not share.waiting()

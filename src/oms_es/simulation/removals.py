@@ -1,0 +1,262 @@
+"""Guards taken out: the engine's parts, each without one thing that it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from oms_es.aggregates.payment.state import Payment
+from oms_es.aggregates.stock import decider as stock
+from oms_es.consumers.order.deadline_keeper import due_commands
+from oms_es.gateways.simulated.effects import Effect, Told
+from oms_es.kafka.cloudevents import position_of
+from oms_es.kafka.feeds import PartitionFeed
+from oms_es.kafka.relay import RELAYED_MAX, EventOutlet
+from oms_es.kernel import Command, Decider, Recorded, Refused, Row
+from oms_es.processing.intake import Arrival, Intake, Taken
+from oms_es.processing.read_models import ReadModel
+from oms_es.processing.readers import ConsumerWorker
+from oms_es.schemas.order import PlaceOrder, RecordReservation
+from oms_es.schemas.stock import ExpireReservation
+from oms_es.simulation.components import Kit
+from oms_es.simulation.database import (
+    Database,
+    MemoryBooks,
+    MemoryLeadership,
+    MemoryRecorder,
+    MemoryRows,
+    Saved,
+    Session,
+    Transaction,
+)
+from oms_es.simulation.external_systems import MemoryLedger
+from oms_es.simulation.roles import EngineNode
+from oms_es.store.recorder import Advance, EventRow
+from oms_es.store.store import Store
+
+
+class AnyGreater(Database):
+    """A position moves whenever it rises, whoever moves it."""
+
+    def may_move(self, advance: Advance) -> bool:
+        return advance.position > self.tracking.get(advance.name, 0) or not advance.previous
+
+
+class TakesAgain(PartitionFeed):
+    """What comes again is given out again."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._again: list[Recorded] = []
+
+    def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        again, self._again = self._again, []
+        return [*again, *super().read(after, limit)]
+
+    def _next(self) -> None:
+        if self._gap is None and position_of(self._messages[0])[0] <= self.end:
+            repeated = self.wire.recorded(self._messages[0])
+            self._again.append(repeated._replace(position=self.end))
+        super()._next()
+
+
+class TrustsMessages(PartitionFeed):
+    """What lies between two messages is not looked for."""
+
+    def _next(self) -> None:
+        if self._messages:
+            self.end = max(self.end, position_of(self._messages[0])[1])
+        super()._next()
+
+
+class AsksEarly(MemoryRecorder):
+    """The world is told what is only about to be recorded."""
+
+    def append(self, transaction: Transaction, rows: Sequence[EventRow]) -> list[int]:
+        ids = super().append(transaction, rows)
+        if isinstance(self.node, EngineNode):
+            recorded = [self.database.codec.decode(row) for row in rows]
+            for gateway in self.node.gateways():
+                if intents := [r for r in recorded if type(r.event) in gateway.intents]:
+                    gateway.perform(intents)
+        return ids
+
+
+class ForgetfulLedger(MemoryLedger):
+    """The world does not recognise a key that it has seen."""
+
+    def effects(
+        self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
+    ) -> tuple[dict[UUID, Effect], set[UUID]]:
+        for key, _ in asked:
+            self.outside.known.pop(key, None)
+        return super().effects(asked, tells)
+
+
+class Whole(Intake):
+    """A batch that fails is buried as it is."""
+
+    def take(self, arrivals: Sequence[Arrival]) -> Taken:
+        given, letters = self._screened(arrivals)
+        try:
+            return self._commit(given, letters, arrivals[-1].position)
+        except Refused as refused:
+            return self._commit([], [self._letter(arrival, refused) for arrival in arrivals], arrivals[-1].position)
+
+
+class Everyone(MemoryLeadership):
+    """Whoever asks is the relay."""
+
+    def locked(self, _: Session) -> bool:
+        return True
+
+
+class NoFence(MemoryBooks):
+    """A deposed relay may still save its position."""
+
+    def fits(self, _: Saved) -> bool:
+        return True
+
+
+class BelievesItsCache(MemoryRecorder):
+    """Nobody asks whether a stream has grown meanwhile."""
+
+    def stale(self, _transaction: Transaction, _expected: Mapping[str, int]) -> list[str]:
+        return []
+
+
+class NoLock(MemoryRecorder):
+    """Writers number their events side by side."""
+
+    def lock(self, transaction: Transaction) -> None:
+        """Nobody waits."""
+
+
+class NoRowLock(MemoryRows):
+    """Rows that several streams feed are changed by several workers at once."""
+
+    def lock(self, transaction: Transaction) -> None:
+        """Nobody waits."""
+
+
+class PositionFirst(MemoryRecorder):
+    """The position is kept in a transaction of its own, before the effects."""
+
+    def advance(self, transaction: Transaction, advance: Advance) -> None:
+        super().advance(transaction, advance)
+        self.database.tracking[advance.name] = advance.position
+
+
+class Unbounded(ConsumerWorker):
+    """Facts may be older than the event that asks for them."""
+
+    def bound(self) -> int | None:
+        return None
+
+
+class AnyGeneration(MemoryRows):
+    """Nobody notices that rows were rebuilt under him."""
+
+    def knows(self, _: Advance) -> bool:
+        return True
+
+
+class Remembers(ReadModel):
+    """Rows are remembered although the position was somebody else's meanwhile."""
+
+    def forget(self) -> None:
+        """Nothing is forgotten."""
+
+
+class BelievesTheEnd(Store):
+    """Every cached stream is believed to be the newest as long as nobody has written since this store last looked."""
+
+    def _remember(self, states: Mapping[str, Any]) -> None:
+        super()._remember(states)
+        self._newest_at = dict.fromkeys(self._newest_at, self._others)
+
+
+class BelievesRefusals(Store):
+    """What a stale state refuses is refused."""
+
+    def _doubted(self, expected: Mapping[str, int]) -> dict[str, int]:
+        return super()._doubted(expected) if any(expected.values()) else {}
+
+    def _others_came(self) -> bool:
+        return False
+
+
+class SavesFirst(EventOutlet):
+    """The relay's position moves before the broker has the messages."""
+
+    def publish(self, session: Any) -> int:
+        rows = self.books.events(session, self.position, RELAYED_MAX)
+        if not rows:
+            return 0
+        last = dict(self._last)
+        messages = [self._outgoing(row, last) for row in rows]
+        position = rows[-1].notification_id
+        self.books.save(session, self.epoch, self.position, position, last)
+        self.publisher.publish(messages)
+        self._last, self.position = last, position
+        return len(messages)
+
+
+def nothing_expires(rows: Iterable[Row], now: datetime) -> Iterator[Command]:
+    return (command for command in due_commands(rows, now) if not isinstance(command, ExpireReservation))
+
+
+def numbered(kit: Kit) -> Kit:
+    """Every telling of an order gets an id of its own."""
+    numbers = count(1)
+
+    def parse(payload: bytes) -> Command:
+        order = kit.orders(payload)
+        assert isinstance(order, PlaceOrder)
+        order.__dict__["order_id"] = f"order-number-{next(numbers)}"
+        return order
+
+    return replace(kit, orders=parse)
+
+
+def promises_anything(decider: Decider[Any]) -> Decider[Any]:
+    """Whether there is as much is not asked."""
+
+    def decide(state: stock.Stock, command: Any) -> Iterable[Any]:
+        return decider.decide(state._replace(policy=state.policy._replace(safety_stock=-1_000_000)), command)
+
+    return replace(decider, decide=decide)
+
+
+def presells_anything(decider: Decider[Any]) -> Decider[Any]:
+    """How many may be sold before they exist is not asked."""
+
+    def decide(state: stock.Stock, command: Any) -> Iterable[Any]:
+        return decider.decide(state._replace(policy=state.policy._replace(presale_limit=1_000_000)), command)
+
+    return replace(decider, decide=decide)
+
+
+def hears_nothing_early(decider: Decider[Any]) -> Decider[Any]:
+    """A lock that goes over to an order which has not begun yet is told to nobody."""
+
+    def decide(state: Any, command: Any) -> Iterable[Any]:
+        if isinstance(command, RecordReservation) and state.placed is None:
+            return ()
+        return decider.decide(state, command)
+
+    return replace(decider, decide=decide)
+
+
+def takes_every_report(decider: Decider[Any]) -> Decider[Any]:
+    """A provider's reference that is known already is taken for another effect."""
+
+    def decide(state: Payment, command: Any) -> Iterable[Any]:
+        blind = state._replace(effects=type(state.effects)(), references=type(state.references)())
+        return decider.decide(blind if type(command).__name__.startswith("Record") else state, command)
+
+    return replace(decider, decide=decide)

@@ -1,0 +1,239 @@
+"""Every event once, in order: what the independent checks have seen when it ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from oms_es.aggregates.payment.state import Payment
+from oms_es.aggregates.stock.decider import Stock
+from oms_es.kernel import Decider, Recorded
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
+from oms_es.store.codec import event_id_of
+from oms_es.verification.check import Check, at
+from oms_es.verification.joined_checks import HasTaken, JoinedBook
+from oms_es.verification.order_checks import OrderBooks
+from oms_es.verification.stock_checks import StockBook, TransitBook
+
+
+class MoneyBook(NamedTuple):
+    """A second bookkeeping of a payment, from the bare amounts of its events: held, let go, taken, given back."""
+
+    authorized: int = 0
+    expired: int = 0
+    voided: int = 0
+    captured: int = 0
+    applied: int = 0
+    refunded: int = 0
+    disputed: int = 0
+    lost: int = 0
+
+
+BOOKED: Mapping[type[p.PaymentEvent], str] = {
+    p.PaymentAuthorized: "authorized",
+    p.PaymentReauthorized: "authorized",
+    p.PaymentExpired: "expired",
+    p.PaymentVoided: "voided",
+    p.PaymentCaptured: "captured",
+    p.PaymentDepositApplied: "applied",
+    p.PaymentRefunded: "refunded",
+    p.PaymentRefundReversed: "refunded",
+    p.PaymentDisputeOpened: "disputed",
+    p.PaymentDisputeWon: "disputed",
+    p.PaymentDisputeLost: "lost",
+}
+"""Which sum each fact about money adds to; a dispute that is won, and a refund that came back, is taken off again."""
+
+
+class ParcelBook(NamedTuple):
+    """A second bookkeeping of a shipment's stream, in units by SKU."""
+
+    asked: tuple[tuple[str, int], ...] = ()
+    dispatched: bool = False
+    stopped: bool = False
+    returned: tuple[tuple[str, int], ...] = ()
+
+
+class History:
+    """Folds the log, one event at a time, and asks after each what must be true now."""
+
+    def __init__(self, deciders: Sequence[Decider[Any]]) -> None:
+        self.deciders = {decider.category: decider for decider in deciders}
+        self.states: dict[str, tuple[Any, int]] = {}
+        self.position = 0
+        self.event_ids: set[bytes] = set()
+        self.orders: dict[tuple[str, str], str] = {}
+        self.stock: dict[str, StockBook] = {}
+        self.transit = TransitBook()
+        self.money: dict[str, MoneyBook] = {}
+        self.promises: dict[tuple[str, str, str], int] = {}  # (reservation, sku, location): units
+        self.readable = Check("every event can be read, and knows its cause")
+        self.gapless = Check("streams have no gap and positions rise")
+        self.sold = Check("never oversold, at any position")
+        self.conserved = Check(
+            "stock conserved: received + returned + moved in + variance = on hand + shipped + moved out + written off"
+        )
+        self.moved = Check("moves conserved: what came in, or was lost, had left elsewhere")
+        self.promised = Check("what an order counts on is what stock promised")
+        self.paid = Check("money conserved: captured, voided, expired <= authorised; refunded, lost <= captured")
+        self.parcels: dict[str, ParcelBook] = {}
+        self.labels: set[str] = set()  # hashes of the documents that history points at
+        self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
+        self.books = OrderBooks()
+        self.joins = JoinedBook()
+        self.once = Check("every accepted order exactly once, as it was placed")
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        of_stock = (self.sold, self.conserved, self.moved, self.promised)
+        return (
+            self.readable,
+            self.gapless,
+            *of_stock,
+            self.paid,
+            *self.books.checks,
+            self.joins.joined,
+            self.shipped,
+            self.once,
+        )
+
+    def fold(self, recorded: Recorded) -> None:
+        stream, event = recorded.stream, recorded.event
+        decider = self.deciders[stream.partition("-")[0]]
+        state, version = self.states.get(stream, (decider.initial, 0))
+        self._check_place(recorded, version)
+        state = decider.evolve(state, event)
+        self.states[stream] = state, recorded.version
+        self.books.told(recorded)
+        self.joins.told(recorded)
+        match event:
+            case s.StockEvent():
+                self._check_stock(recorded, event, state)
+            case p.PaymentEvent():
+                self._check_money(recorded, event, state)
+            case sh.ShipmentEvent():
+                self._check_parcel(recorded, event)
+            case o.OrderPlaced():
+                self._check_placed(recorded, event)
+            case o.OrderLineAllocated():
+                promise = self.promises.get((event.reservation_id, event.sku, event.location))
+                self.promised.expect(
+                    promise is not None and promise >= event.quantity,  # some may be on their way back
+                    lambda: f"{at(recorded)}: counts on {event.quantity} of {event.sku}, promised were {promise}",
+                )
+
+    def close(self, has_taken: HasTaken) -> None:
+        """Ask what can only be asked when all of it is read."""
+        self.joins.close(has_taken)
+
+    def _check_place(self, recorded: Recorded, version: int) -> None:
+        self.gapless.expect(
+            recorded.version == version + 1 and recorded.position > self.position,
+            lambda: f"{at(recorded)}: version {recorded.version} follows {version}",
+        )
+        self.position = recorded.position
+        known = recorded.caused_by is None or recorded.caused_by.bytes in self.event_ids
+        self.readable.expect(
+            known and recorded.event_id == event_id_of(recorded.stream, recorded.version),
+            lambda: f"{at(recorded)}: its event id or its cause {recorded.caused_by} is not of this history",
+        )
+        self.event_ids.add(recorded.event_id.bytes)
+
+    def _check_stock(self, recorded: Recorded, event: s.StockEvent, state: Stock) -> None:
+        book = self.stock[recorded.stream] = self.stock.get(recorded.stream, StockBook()).told(event)
+        if isinstance(event, s.StockReserved):
+            self.promises[event.reservation_id, event.sku, event.location] = event.quantity
+        elif isinstance(event, s.StockReservationTransferred):
+            self.promises[event.to_reservation_id, event.sku, event.location] = event.quantity
+        self.sold.expect(
+            book.keeps_its_promises,
+            lambda: f"{at(recorded)}: {book.open} promised of {book.on_hand} on hand, {book.presold} presold",
+        )
+        self.conserved.expect(
+            (book.on_hand, book.aside, book.open, book.presold)
+            == (state.on_hand, state.shelves.aside, state.promised, state.presold),
+            lambda: f"{at(recorded)}: the books say {book}, the stream has {state.on_hand} on hand",
+        )
+        if isinstance(event, s.StockMovedOut | s.StockMovedIn | s.StockInboundCancelled):
+            on_its_way = self.transit.told(event)
+            self.moved.expect(
+                on_its_way >= 0, lambda: f"{at(recorded)}: {-on_its_way} units came that had not left for here"
+            )
+
+    def _check_money(self, recorded: Recorded, event: p.PaymentEvent, state: Payment) -> None:
+        book = self.money.get(recorded.stream, MoneyBook())
+        if column := BOOKED.get(type(event)):
+            sign = -1 if isinstance(event, p.PaymentDisputeWon | p.PaymentRefundReversed) else 1
+            amount_minor: int = event.amount_minor  # type: ignore[attr-defined] # every event that is booked has one
+            book = book._replace(**{column: getattr(book, column) + sign * amount_minor})
+            self.money[recorded.stream] = book
+        in_flight = sum(self.books.taking.get(event.payment_id, {}).values())
+        self.paid.expect(
+            book.captured + book.voided + book.expired + in_flight <= book.authorized
+            and book.refunded + book.lost <= book.captured + in_flight
+            and book.lost <= book.disputed
+            and (book.captured, book.refunded, book.lost) == (state.captured, state.refunded, state.lost),
+            lambda: f"{at(recorded)}: {book}, {in_flight} in flight",
+        )
+
+    def _check_parcel(self, recorded: Recorded, event: sh.ShipmentEvent) -> None:
+        book = self.parcels.get(recorded.stream, ParcelBook())
+        match event:
+            case sh.ShipmentRequested(items=items, cartons=cartons):
+                book = book._replace(asked=_units(items))
+                packed = _units([item for carton in cartons for item in carton.items])
+                self._expect_parcel(recorded, not cartons or packed == book.asked, f"{packed} in cartons")
+            case sh.ShipmentDispatched(items=items):
+                holds = not book.dispatched and not book.stopped and _units(items) == book.asked
+                self._expect_parcel(recorded, holds, f"{_units(items)} left, {book}")
+                book = book._replace(dispatched=True)
+            case sh.ShipmentCancelled():
+                self._expect_parcel(recorded, not book.dispatched and not book.stopped, f"stopped, {book}")
+                book = book._replace(stopped=True)
+            case sh.ShipmentReturnedToSender(items=items):
+                returned = Counter(dict(book.returned))
+                returned.update(dict(_units(items)))
+                holds = book.dispatched and returned <= Counter(dict(book.asked))
+                self._expect_parcel(recorded, holds, f"{dict(returned)} came back, {book}")
+                book = book._replace(returned=tuple(sorted(returned.items())))
+            case sh.ShipmentLost(items=items):
+                lost = Counter(dict(book.returned))
+                lost.update(dict(_units(items)))
+                holds = book.dispatched and lost <= Counter(dict(book.asked))
+                self._expect_parcel(recorded, holds, f"{dict(lost)} came back or were lost, {book}")
+            case sh.ShipmentLabelAttached(document=document):
+                self.labels.add(document.sha256)
+        self.parcels[recorded.stream] = book
+
+    def _expect_parcel(self, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check
+        self.shipped.expect(holds, lambda: f"{at(recorded)}: {found}")
+
+    def _check_placed(self, recorded: Recorded, placed: o.OrderPlaced) -> None:
+        identity = (placed.channel, placed.external_id)
+        first = self.orders.get(identity)
+        self.orders[identity] = recorded.stream
+        content = {name: getattr(placed, name) for name in o.OrderContent.model_fields}
+        as_told = o.PlaceOrder.model_construct(**content)
+        self.once.expect(
+            first is None and placed.order_id in o.order_ids_of(*identity) and recorded.stream == _stream_of(placed),
+            lambda: f"{at(recorded)}: order {identity} was accepted before, in {first}, or is not in its stream",
+        )
+        self.once.expect(
+            placed.fingerprint == as_told.fingerprint,
+            lambda: f"{at(recorded)}: the content is not the one that was placed",
+        )
+
+
+def _stream_of(placed: o.OrderPlaced) -> str:
+    return f"order-{placed.order_id}"
+
+
+def _units(items: Iterable[o.Reservation]) -> tuple[tuple[str, int], ...]:
+    units: Counter[str] = Counter()
+    for item in items:
+        units[item.sku] += item.quantity
+    return tuple(sorted(units.items()))

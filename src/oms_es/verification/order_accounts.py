@@ -1,0 +1,84 @@
+"""What the checks keep of one order and one return."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from oms_es.schemas import order as o
+from oms_es.schemas.returns import rma as r
+
+Units = Counter[tuple[str, str]]
+"""By line and SKU: those of a bundle by component."""
+
+
+class OrderBook:
+    """Of one order."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, tuple[str, int]] = {}  # SKU and units
+        self.bundles: dict[str, dict[str, int]] = {}
+        self.total = 0
+        self.credit = 0  # that it was sent with, as an exchange
+        self.credit_back = 0  # of that, what it did not use or gives back
+        self.exchange_of: str | None = None
+        self.credited = 0  # what pays for exchanges
+        self.not_charged = 0  # credit of an exchange, and what was written off by hand
+        self.plans: dict[str, o.ShipmentPlan] = {}
+        self.charges: dict[str, dict[str, int]] = {}  # by parcel and payment
+        self.gone: set[str] = set()
+        self.replanned: int | None = None  # what of a stopped parcel is still wanted
+        self.back: Units = Counter()
+        self.asked_back: dict[str, Counter[str]] = {}  # by return and line
+        self.ended: Counter[str] = Counter()
+        self.given: Counter[tuple[str, str]] = Counter()  # refunded or credited, by kind and line
+        self.given_units: Counter[str] = Counter()
+        self.parts: dict[tuple[str, str], o.RefundPart] = {}  # by refund and payment
+
+    def units(self, lines: Mapping[str, int]) -> Units:
+        found: Units = Counter()
+        for line_id, quantity in lines.items():
+            sku = self.lines.get(line_id, (line_id, 0))[0]
+            for component, each in self.bundles.get(sku, {sku: 1}).items():
+                found[line_id, component] += quantity * each
+        return found
+
+    def shipped(self) -> Units:
+        return units_of(share for key in self.gone for share in self.plans[key].lines)
+
+    def paid_for(self) -> Counter[tuple[str, str]]:
+        paid: Counter[tuple[str, str]] = Counter()
+        for plan in (self.plans[key] for key in self.gone):
+            paid["shipping", ""] += plan.shipping_minor
+            for share in plan.lines:
+                paid["line", share.line_id] += share.amount_minor
+        return paid
+
+
+class RmaBook:
+    """Of one return, in units by line."""
+
+    def __init__(self, opened: r.RmaOpened) -> None:
+        self.expected = by_line(opened.lines)
+        self.received: Counter[str] = Counter()
+        self.inspected: Counter[str] = Counter()
+        self.accepted: Counter[str] = Counter()
+        self.credited: Counter[str] = Counter()
+
+
+def worth_of(plan: o.ShipmentPlan) -> int:
+    return sum(share.amount_minor for share in plan.lines) + plan.shipping_minor
+
+
+def units_of(shares: Iterable[o.LineShare]) -> Units:
+    units: Units = Counter()
+    for share in shares:
+        units[share.line_id, share.sku] += share.quantity
+    return units
+
+
+def by_line(lines: Iterable[o.LineUnits] | Iterable[r.ReturnLine]) -> Counter[str]:
+    units: Counter[str] = Counter()
+    for line in lines:
+        units[line.line_id] += line.quantity
+    return units
