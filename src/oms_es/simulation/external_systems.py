@@ -74,9 +74,9 @@ class Outside:
         queued = self.queued[source]
         return len(self.told[source]) > after or bool(queued and queued[0][0] <= self.now())
 
-    def recall(self, source: str, number: str) -> bool:
-        """Take back what is queued about a number, if its pick-up is still to come."""
-        name = f'"{number}'.encode()
+    def recall(self, source: str, shipment_id: str) -> bool:
+        """Take back what is queued about a shipment, if its pick-up is still to come."""
+        name = f'"{shipment_id}"'.encode()
         about = [told for told in self.queued[source] if name in told[2]]
         if not any(b'"picked_up"' in told[2] for told in about):
             return False

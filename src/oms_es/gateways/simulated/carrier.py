@@ -17,7 +17,7 @@ class SimulatedCarrier:
     """Every parcel it books it picks up, moves and delivers, unless `hazards` say otherwise; `transit_seconds` after
     the pick-up it is there. Cartons travel under numbers of their own.
 
-    `recall` takes back what is queued about a number if its pick-up is still to come, and says whether it was.
+    `recall` takes back what is queued about a shipment if its pick-up is still to come, and says whether it was.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class SimulatedCarrier:
         chaos: Chaos,
         transit_seconds: float = 0.0,
         hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
-        recall: Callable[[str, str], bool] = lambda _source, _number: False,
+        recall: Callable[[str, str], bool] = lambda _source, _shipment_id: False,
     ) -> None:
         self.chaos = chaos
         self.transit_seconds = transit_seconds
@@ -58,7 +58,7 @@ class SimulatedCarrier:
     def _given_back(self, asked: Cancellation) -> Effect:
         mode = self.chaos.draw(asked.key, may_decline=False)
         stubborn = self.hazards.is_stubborn(asked.key, self.chaos.seed)
-        agreed = not stubborn and self.recall(CARRIER_CALLBACKS, asked.tracking_number)
+        agreed = not stubborn and self.recall(CARRIER_CALLBACKS, asked.shipment_id)
         outcome = "succeeded" if agreed else "refused"
         return Effect(asked.key, "cancel", asked.shipment_id, "", 0, outcome, asked.tracking_number, mode)
 

@@ -127,13 +127,16 @@ class SqlLedger:
                 self._connection.close()
             self._connection = None
 
-    def recall(self, source: str, number: str) -> bool:
-        """Take back what is queued about this number, if its pick-up is still to come; say whether it was."""
+    def recall(self, source: str, shipment_id: str) -> bool:
+        """Take back what is queued about this shipment, if its pick-up is still to come; say whether it was.
+
+        By the shipment, not by its number: another shipment may have the same one.
+        """
         about = "source = %s AND position(%s in payload) > 0"
         pickup = (
             f"SELECT 1 FROM simulated_callbacks_queued WHERE {about} AND due_at > %s AND position(%s in payload) > 0"
         )
-        found = [source, f'"{number}'.encode()]  # its cartons' numbers begin with it
+        found = [source, f'"{shipment_id}"'.encode()]
         connection = self.connection()
         if not connection.execute(pickup.encode(), [*found, self.clock(), b'"picked_up"']).fetchone():
             return False
