@@ -40,8 +40,9 @@ def test_the_example_of_every_json_option_is_one_that_it_takes() -> None:
     options = [
         (name, field)
         for verb in VERBS
+        for page in [help_of(verb)]
         for name, field in verb.command.model_fields.items()
-        if f"--{name.replace('_', '-')} JSON|@FILE" in help_of(verb)
+        if f"--{name.replace('_', '-')} JSON|@FILE" in page
     ]
     for name, field in options:
         TypeAdapter(field.rebuild_annotation()).validate_json(example(name, field))

@@ -16,8 +16,7 @@ from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
-from oms_es import app
-from oms_es.app import workers
+from oms_es.app import engine, workers
 from oms_es.cli import main as cli
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import Place
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     with (
         patch.object(cli, "Workers", partial(workers.Workers, chaos=CHAOS)),
         patch.object(workers, "Group", WatchedGroup),
-        patch.object(app, "ConsumerWorker", WatchedWorker),
+        patch.object(engine, "ConsumerWorker", WatchedWorker),
         patch.object(workers, "EventOutlet", partial(EventOutlet, books=WatchedBooks())),
     ):
         return cli.main(arguments)
