@@ -26,6 +26,7 @@ from oms_es.store import snapshots
 from oms_es.store.clock import REAL, Timing
 from oms_es.store.codec import Cause, Codec
 from oms_es.store.dead_letters import DeadLetter
+from oms_es.store.outcomes import Addressed, Apart, Beside, Outcome, Request, nothing_beside
 from oms_es.store.recorder import Advance, EventRow, Recording, Snapshot
 
 STREAMS_CACHED_MAX = 50_000
@@ -41,7 +42,6 @@ OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, Psycop
 
 log = structlog.get_logger(__name__)
 Batch = Sequence[tuple[Cause, Sequence[Command]]]
-Addressed = tuple[Cause, str, Command]  # with the stream that decides it
 Cached = tuple[Any, int]  # a stream's state, and the version it has
 
 
@@ -82,12 +82,32 @@ class Store:
         nothing of the batch has happened.
         """
         addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
+        return self._try(addressed, advance, dead_letters, None)
+
+    def execute_each(self, requests: Sequence[Request], beside: Beside = nothing_beside) -> list[Outcome]:
+        """Decide every request by itself, and append what all of them came to in one transaction, with an outcome each.
+
+        A refused request leaves the others alone. No two requests may be of one stream. `beside` is given the
+        transaction and the outcomes, for rows of its own; what it raises undoes everything.
+        """
+        apart = Apart(requests, beside)
+        self._try([(r.cause, r.stream, c) for r in requests for c in r.commands], None, (), apart)
+        return [apart.outcomes[request.stream] for request in requests]
+
+    def _try(
+        self,
+        addressed: Sequence[Addressed],
+        advance: Advance | None,
+        dead_letters: Sequence[DeadLetter],
+        apart: Apart | None,
+    ) -> list[Recorded]:
+        """As often as it takes while the database does not answer, or others write."""
         streams = dict.fromkeys(stream for _, stream, _ in addressed)
         for attempt in range(1, ATTEMPTS_MAX + 1):
             pending: list[Recorded] = []
             doubted = self._doubted(dict.fromkeys(streams, 0))
             try:
-                return self._execute(addressed, streams, advance, dead_letters, pending)
+                return self._execute(addressed, streams, advance, dead_letters, pending, apart)
             except Refused:
                 if attempt == ATTEMPTS_MAX or not (doubted or self._others_came()):
                     raise
@@ -127,6 +147,7 @@ class Store:
         advance: Advance | None,
         dead_letters: Sequence[DeadLetter],
         pending: list[Recorded],
+        apart: Apart | None,
     ) -> list[Recorded]:
         recorded_at = self.clock()
         try:
@@ -134,24 +155,26 @@ class Store:
             states = {stream: self._cached(stream) for stream in streams}
             expected = {stream: version for stream, (_, version) in states.items()}
             came_to = [0] * len(batch)
-            decided = self._decide(batch, states, recorded_at, came_to)
+            decided = self._decide(batch, states, recorded_at, came_to, apart)
             with self.recorder.writing() as curs:
                 if advance:
                     self.recorder.advance(curs, advance)
                 end = self._look(self.recorder.end(curs))
                 if (doubted := self._doubted(expected)) and (stale := self.recorder.stale(curs, doubted)):
-                    decided = self._decide_again(batch, stale, states, decided, curs, came_to)
+                    decided = self._decide_again(batch, stale, states, decided, curs, came_to, apart)
                 if dead_letters:
                     self.recorder.bury(curs, dead_letters)
                 pending.extend(decided)
                 self.came_to = came_to
                 ids = self.recorder.append(curs, [self._stored(recorded) for recorded in decided]) if decided else []
+                appended = [Recorded(position, *recorded[1:]) for recorded, position in zip(decided, ids, strict=True)]
+                if apart:
+                    apart.settle(curs, appended, states)
         except BaseException:
             self._forget(streams)
             raise
         self._known_end = ids[-1] if ids else end
         self._remember(states)
-        appended = [Recorded(position, *recorded[1:]) for recorded, position in zip(decided, ids, strict=True)]
         if log.is_enabled_for(DEBUG):
             _tell_of(appended)
         return appended
@@ -180,9 +203,16 @@ class Store:
             self._newest_at.pop(stream, None)
 
     def _decide(
-        self, batch: Sequence[Addressed], states: dict[str, Cached], recorded_at: datetime, came_to: list[int]
+        self,
+        batch: Sequence[Addressed],
+        states: dict[str, Cached],
+        recorded_at: datetime,
+        came_to: list[int],
+        apart: Apart | None = None,
     ) -> list[Recorded]:
         """Fold every command of a known stream into `states`; what the others decide is not asked here."""
+        if apart:
+            return self._decide_apart(batch, states, recorded_at, apart)
         decided: list[Recorded] = []
         envelop, deciders = self.codec.envelop, self.deciders
         for number, (cause, stream, command) in enumerate(batch):
@@ -198,6 +228,21 @@ class Store:
             came_to[number] = version - before
         return decided
 
+    def _decide_apart(
+        self, batch: Sequence[Addressed], states: dict[str, Cached], recorded_at: datetime, apart: Apart
+    ) -> list[Recorded]:
+        """Each stream's commands by themselves: all of them, or none where one is refused."""
+        decided: list[Recorded] = []
+        for stream, addressed in apart.by_stream(batch, states):
+            try:
+                apart.require_version(stream, states[stream][1])
+                now = {stream: states[stream]}
+                decided += self._decide(addressed, now, recorded_at, [0] * len(addressed))
+                states.update(now)
+            except Refused as refused:
+                apart.refused[stream] = refused
+        return decided
+
     def _decide_again(
         self,
         batch: Sequence[Addressed],
@@ -206,12 +251,13 @@ class Store:
         decided: list[Recorded],
         curs: Any,
         came_to: list[int],
+        apart: Apart | None,
     ) -> list[Recorded]:
         """Under the append lock: what the stale streams decide anew replaces what they decided before."""
         log.debug("streams had grown, deciding again", streams=len(stale))
         fresh = self._caught_up({stream: self._cache.get(stream) for stream in stale}, curs)
         kept = [recorded for recorded in decided if recorded.stream not in fresh]
-        again = self._decide(batch, fresh, self.clock(), came_to)
+        again = self._decide(batch, fresh, self.clock(), came_to, apart)
         states.update(fresh)
         return kept + again
 

@@ -1,0 +1,93 @@
+"""Requests that are decided in one transaction and answered one by one.
+
+Invariant: what a request comes to is decided from the newest state of its stream, also its refusal and the version that
+it asks for, and depends on no other request of the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from oms_es.kernel import Command, Recorded, Refused
+from oms_es.store.codec import Cause
+
+Addressed = tuple[Cause, str, Command]
+"""A command with the stream that decides it."""
+
+
+class OtherVersion(Refused):
+    """The stream has not the version that the request asks for."""
+
+    def __init__(self, asked: int, found: int) -> None:
+        super().__init__("version_changed", f"version {asked} is asked for, and it is {found} now; read it again")
+        self.found = found
+
+
+class Request(NamedTuple):
+    """Commands of one stream, which happen together or not at all; `version`: where the stream must be, if anywhere."""
+
+    cause: Cause
+    commands: Sequence[Command]
+    version: int | None = None
+
+    @property
+    def stream(self) -> str:
+        return self.commands[0].stream
+
+
+class Outcome(NamedTuple):
+    """`state` and `version` are the stream's afterwards; of a refused request, as they are without it."""
+
+    recorded: Sequence[Recorded]
+    state: Any
+    version: int
+    refused: Refused | None = None
+
+
+Beside = Callable[[Any, Mapping[str, Outcome]], None]
+"""Is given the transaction and, by stream, what each request came to, before it is committed."""
+
+
+def nothing_beside(_transaction: Any, _outcomes: Mapping[str, Outcome]) -> None:
+    """No rows but the events."""
+
+
+class Apart:
+    """Of one attempt at a transaction: which requests were refused, and what the others came to."""
+
+    def __init__(self, requests: Sequence[Request], beside: Beside) -> None:
+        self.versions = {request.stream: request.version for request in requests}
+        assert len(self.versions) == len(requests), "no two requests of a transaction are of one stream"
+        assert all(c.stream == r.stream for r in requests for c in r.commands), "a request is of one stream"
+        self.beside = beside
+        self.refused: dict[str, Refused] = {}
+        self.outcomes: Mapping[str, Outcome] = {}
+
+    def by_stream(
+        self, batch: Sequence[Addressed], known: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Sequence[Addressed]]]:
+        """The commands of each known stream, about to be decided: what was said of it before is void."""
+        commands: dict[str, list[Addressed]] = {}
+        for addressed in batch:
+            if addressed[1] in known:
+                commands.setdefault(addressed[1], []).append(addressed)
+        for stream in commands:
+            self.refused.pop(stream, None)
+        return iter(commands.items())
+
+    def require_version(self, stream: str, found: int) -> None:
+        """Raises OtherVersion."""
+        asked = self.versions[stream]
+        if asked is not None and asked != found:
+            raise OtherVersion(asked, found)
+
+    def settle(self, transaction: Any, appended: Sequence[Recorded], states: Mapping[str, tuple[Any, int]]) -> None:
+        recorded: dict[str, list[Recorded]] = {}
+        for one in appended:
+            recorded.setdefault(one.stream, []).append(one)
+        self.outcomes = {
+            stream: Outcome(recorded.get(stream, ()), state, version, self.refused.get(stream))
+            for stream, (state, version) in states.items()
+        }
+        self.beside(transaction, self.outcomes)
