@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
 from oms_es.door import STORED, brought_in
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,26 +76,40 @@ def stream_fields(command: type[Command]) -> list[str]:
     return [name for name in command.model_fields if name in code.co_names]
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error in the program
+class Refused(OmsError):
     """The domain says no. `reason` is a stable code, `detail` tells a person what to do next."""
 
+    code = "refused"
+    exit_code = Code.REFUSED
+    status = HTTPStatus.CONFLICT
+
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason = reason
+        self.code = self.reason = reason
         self.detail = detail
+        if reason == "unknown_order":
+            self.exit_code, self.status = Code.NOT_FOUND, HTTPStatus.NOT_FOUND
 
 
-class BadInput(Exception):  # noqa: N818 - an answer to the sender, not an error in the program
+class BadInput(OmsError):
     """Input that cannot be read. `reason` is a stable code, `detail` tells the sender what to do next."""
 
+    code = "bad_input"
+    exit_code = Code.BURIED
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason = reason
+        self.code = self.reason = reason
         self.detail = detail
 
 
-class Skipped(Exception):  # noqa: N818 - an answer to the sender, not an error in the program
+class Skipped(OmsError):
     """Input of a kind that is known and says nothing of what is kept here: it is passed over, and nobody is asked."""
+
+    code = "skipped"
+    exit_code = Code.OK
+    status = HTTPStatus.OK
 
 
 class Recorded(NamedTuple):
@@ -190,8 +207,12 @@ class Consumer:
         return commands
 
 
-class GatewayUnavailable(Exception):  # noqa: N818 - a state of the world, not a mistake
+class GatewayUnavailable(OmsError):
     """The world does not answer now; the intents stay where they are and are tried again."""
+
+    code = "gateway_unavailable"
+    exit_code = Code.UNEXPECTED
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Gateway(Protocol):

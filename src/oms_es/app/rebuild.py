@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import psycopg
@@ -19,6 +20,8 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Engine, MetaData
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kafka.watermark import NOTHING, Progress
 from oms_es.kernel import Projection
 from oms_es.processing.read_models import ReadModel, SqlRows, create_indexes, lock_of
@@ -35,8 +38,12 @@ ROUNDS_MAX = 10
 Connection = psycopg.Connection[dict[str, Any]]
 
 
-class AlreadyRebuilding(Exception):  # noqa: N818 - says what to do
+class AlreadyRebuilding(OmsError):
     """Somebody else folds this read model anew at this moment."""
+
+    code = "already_rebuilding"
+    exit_code = Code.NO_DATABASE
+    status = HTTPStatus.CONFLICT
 
 
 class Rebuilt(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Self
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Parts, parser
 from oms_es.channels import dialect_of
 from oms_es.channels.canonical import DIALECT as CANONICAL
 from oms_es.database.reasons import without_rows
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Place, Publisher, Topic
 from oms_es.kafka.cloudevents import Wire
@@ -85,12 +88,20 @@ GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
 """Names that stand for several roles."""
 
 
-class NoGateways(Exception):  # noqa: N818 - says what to do
+class NoGateways(OmsError):
     """No gateways are set, and nothing else was asked for."""
 
+    code = "no_gateways"
+    exit_code = Code.USAGE
+    status = HTTPStatus.BAD_REQUEST
 
-class UnknownRole(Exception):  # noqa: N818 - says what to do
+
+class UnknownRole(OmsError):
     """No role has this name."""
+
+    code = "unknown_role"
+    exit_code = Code.USAGE
+    status = HTTPStatus.BAD_REQUEST
 
 
 def roles_that_run(roles: Sequence[str], *, connected: bool) -> list[str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 
 import psycopg
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
 from oms_es.gateways.simulated.callbacks import SimulatedCallbacks
@@ -24,8 +27,12 @@ from oms_es.schemas.shipment import LabelDocument
 from oms_es.store import documents
 
 
-class OnKafka(Exception):  # noqa: N818 - says what to do
+class OnKafka(OmsError):
     """What is done in this database is done by way of Kafka."""
+
+    code = "on_kafka"
+    exit_code = Code.NO_DATABASE
+    status = HTTPStatus.CONFLICT
 
 
 def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:

@@ -11,7 +11,8 @@ import typer
 from oms_es import rendering as display
 from oms_es.app import Engine, parser_of
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
-from oms_es.exit_codes import Code, NotFound
+from oms_es.errors import NotFound
+from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Refused, Skipped
 from oms_es.processing import aside
 from oms_es.processing.intake import understood

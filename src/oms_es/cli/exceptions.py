@@ -12,7 +12,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.cli.generated import id_of, named_as_typed
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
-from oms_es.exit_codes import NotFound
+from oms_es.errors import NotFound
 from oms_es.kernel import Command, Recorded, Refused
 from oms_es.projections.operations.exception_history import RESOLVED
 from oms_es.reports import exceptions

@@ -29,6 +29,7 @@ from oms_es.cli import exceptions as desk_exceptions
 from oms_es.cli import lists as desk_lists
 from oms_es.cli import orders as desk_orders
 from oms_es.cli import single as desk_single
+from oms_es.cli.failures import failed
 from oms_es.cli.generated import add_to, as_words, changed, verbs
 from oms_es.cli.importing import import_callbacks, import_orders
 from oms_es.cli.status import interests_of, status
@@ -53,7 +54,8 @@ from oms_es.cli.topics import app as topics_app
 from oms_es.cli.topics import kafka_of
 from oms_es.database.selection import Database, NoDatabase, database, engine_of
 from oms_es.demo import run as demo_run
-from oms_es.exit_codes import Code, NotFound, failed
+from oms_es.errors import NotFound
+from oms_es.exit_codes import Code
 from oms_es.history import as_of
 from oms_es.kafka.client import Config, create_topics
 from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused

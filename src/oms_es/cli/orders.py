@@ -11,7 +11,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.cli.terminal import Json, moment_of, nearest, print_json, reading, say, set_up
-from oms_es.exit_codes import NotFound
+from oms_es.errors import NotFound
 from oms_es.reports import order_list
 from oms_es.reports.queries import Row
 from oms_es.schemas.order import HoldKind

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from oms_es import rendering as display
 from oms_es.cli.generated import id_of
 from oms_es.cli.terminal import At, Json, OrderName, moment_of, not_known_at, print_json, reading, say, set_up
-from oms_es.exit_codes import NotFound
+from oms_es.errors import NotFound
 from oms_es.history import as_of
 from oms_es.history.why import sourcing_of
 from oms_es.reports import names, queries, single

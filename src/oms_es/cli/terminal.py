@@ -19,7 +19,7 @@ from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Parts, Unconnected, migrate
 from oms_es.app.workers import TOLD
 from oms_es.database.selection import database
-from oms_es.exit_codes import NotFound
+from oms_es.errors import NotFound
 from oms_es.kernel import Command, SystemCommand
 from oms_es.processing.logging import configure_logging
 from oms_es.processing.screening import Treatments

@@ -13,7 +13,7 @@ import typer
 from oms_es.app.workers import CHANNEL_ORDERS_ROLE, DEAD_LETTERS, PARTITIONS, STATES, topics
 from oms_es.cli.terminal import say, set_up, who
 from oms_es.database.selection import database
-from oms_es.exit_codes import NotFound
+from oms_es.errors import NotFound
 from oms_es.kafka import topic_ids
 from oms_es.kafka.client import Config, KafkaUnavailable, Place, Publisher, connection, create_topics
 from oms_es.kafka.relay import RELAY

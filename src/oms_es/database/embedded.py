@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -35,6 +36,9 @@ from urllib.parse import quote
 import platformdirs
 import structlog
 from psycopg import pq
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 
 INITDB_SECONDS_MAX = 120
 START_SECONDS_MAX = 300
@@ -75,12 +79,18 @@ SETTINGS: Mapping[str, str] = {
 log = structlog.get_logger(__name__)
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(OmsError):
     """The embedded server cannot be had. The text says why, and what to do next."""
 
+    code = "no_embedded_database"
+    exit_code = Code.NO_DATABASE
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
-class EngineRunning(EmbeddedError):  # noqa: N818 - a state of the world, not a mistake
+
+class EngineRunning(EmbeddedError):
     """Another engine has this home."""
+
+    code = "engine_running"
 
 
 def default_home() -> Path:

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Literal, NamedTuple
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from oms_es.database.embedded import EmbeddedPostgres, EngineRunning, default_home, engine_pid
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.settings import Settings
 
 Part = Literal["engine", "writer", "reader"]
 """An engine must be alone on its home, a writer is if it can be, a reader never asks."""
 
 
-class NoDatabase(Exception):  # noqa: N818 - a state of the world: the text says what to do
+class NoDatabase(OmsError):
     """There is nothing to read yet, or what was given does not name a database."""
+
+    code = "no_database"
+    exit_code = Code.NO_DATABASE
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Database(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import groupby
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from oms_es.demo.workload import in_batches
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import Command
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
@@ -51,8 +54,12 @@ SPREAD = (0.7548776662466927, 0.5698402909980532)
 LATITUDES, LONGITUDES = (30.0, 46.0), (-120.0, -75.0)
 
 
-class MissingExtra(Exception):  # noqa: N818 - says what to do
+class MissingExtra(OmsError):
     """An optional package is not installed."""
+
+    code = "missing_extra"
+    exit_code = Code.USAGE
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class Item(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from itertools import groupby, islice
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,8 @@ from oms_es import rendering as display
 from oms_es.demo.board import Board, Counts
 from oms_es.demo.completejourney import baskets
 from oms_es.demo.workload import Workload, in_batches
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kernel import Command, Recorded, Refused
 from oms_es.processing.loop import Loop
@@ -60,8 +63,12 @@ class Told(NamedTuple):
     orders: int
 
 
-class OtherDemo(Exception):  # noqa: N818 - says what to do
+class OtherDemo(OmsError):
     """The database holds another demo, whose orders would contradict these."""
+
+    code = "other_demo"
+    exit_code = Code.USAGE
+    status = HTTPStatus.CONFLICT
 
 
 def made_up(orders: int, seed: int) -> Told:

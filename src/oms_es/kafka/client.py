@@ -29,6 +29,7 @@ from kafka.errors import (  # type: ignore[import-untyped] # the same
 )
 from kafka.partitioner.default import murmur2  # type: ignore[import-untyped] # the same
 
+from oms_es.exit_codes import Code
 from oms_es.kafka import records as kafka_records
 from oms_es.kernel import GatewayUnavailable
 
@@ -89,9 +90,14 @@ class Outgoing(NamedTuple):
 class KafkaUnavailable(GatewayUnavailable):
     """The broker does not answer, or not with what was asked. What was being published may or may not be there."""
 
+    code = "no_kafka"
+    exit_code = Code.NO_KAFKA
+
 
 class TooLarge(KafkaUnavailable):
     """A message is larger than the broker, or its topic, takes."""
+
+    code = "message_too_large"
 
 
 def too_large(message: Outgoing, what: str) -> TooLarge:

@@ -22,12 +22,15 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 from platformdirs import user_cache_path
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kafka.client import KafkaUnavailable, connection, create_topics
 
 POM = Path(__file__).parents[3] / "ops" / "kafka" / "pom.xml"
@@ -61,8 +64,12 @@ group.min.session.timeout.ms=1000
 """
 
 
-class BrokerUnavailable(Exception):  # noqa: N818 - says what to do
+class BrokerUnavailable(OmsError):
     """There is no Kafka to be had on this machine."""
+
+    code = "no_broker"
+    exit_code = Code.NO_KAFKA
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Broker:

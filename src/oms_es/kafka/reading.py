@@ -10,6 +10,7 @@ gone by going elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from kafka.errors import (  # type: ignore[import-untyped] # the library has no types
@@ -18,20 +19,31 @@ from kafka.errors import (  # type: ignore[import-untyped] # the library has no 
     UnsupportedCodecError,
 )
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
+
 Failed = Callable[[Any, int, Exception], None]
 """Is told the library's TopicPartition, the offset, and what happened there."""
 
 
-class Unreadable(Exception):  # noqa: N818 - says what to do
+class Unreadable(OmsError):
     """A partition cannot be read on from an offset."""
+
+    code = "partition_unreadable"
+    exit_code = Code.NO_KAFKA
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class PositionGone(Unreadable):
     """A partition does not hold the position at which it should be read on."""
 
+    code = "position_gone"
+
 
 class TopicReplaced(Unreadable):
     """A topic was deleted and made anew under its name: positions of the old one say nothing about the new one."""
+
+    code = "topic_replaced"
 
 
 def keep_failures_apart(fetcher: Any, failed: Failed) -> None:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import structlog
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kafka.client import KafkaUnavailable, Outgoing, Place, TooLarge, too_large
 from oms_es.kafka.cloudevents import Wire, place_of
 from oms_es.kafka.reading import TopicReplaced
@@ -71,8 +74,12 @@ SELECT FROM moved
 log = structlog.get_logger(__name__)
 
 
-class Deposed(Exception):  # noqa: N818 - an answer to act on: stand by
+class Deposed(OmsError):
     """Another relay has taken over, or the session that held the lock has ended."""
+
+    code = "deposed"
+    exit_code = Code.UNEXPECTED
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Logged(NamedTuple):

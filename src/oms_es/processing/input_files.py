@@ -13,12 +13,15 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pydantic_core import from_json
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Skipped
 from oms_es.processing.intake import Arrival, Parser, understood
 from oms_es.processing.jsonl import Lines, batches
@@ -40,8 +43,12 @@ UNREAD = {
 ANYWAY = "if they should be kept as dead letters, say --anyway"
 
 
-class BadFile(Exception):  # noqa: N818 - says what to do
+class BadFile(OmsError):
     """A file that cannot be read, or is not what is expected."""
+
+    code = "bad_file"
+    exit_code = Code.USAGE
+    status = HTTPStatus.BAD_REQUEST
 
 
 class Input(NamedTuple):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 import structlog
 from pydantic import ValidationError
 
 from oms_es.door import brought_in
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Command, Recorded, Skipped
 from oms_es.processing import aside, metrics
 from oms_es.processing.screening import Screen, everything_passes
@@ -84,8 +87,12 @@ def _outcomes(
         yield Outcome(commands[0], events)
 
 
-class TooManyDeadLetters(Exception):  # noqa: N818 - says what to do
+class TooManyDeadLetters(OmsError):
     """So much of the input cannot be used that the fault is likely ours, or the sender's of all of it."""
+
+    code = "too_many_dead_letters"
+    exit_code = Code.UNEXPECTED
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Limit:

@@ -10,10 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 
 LIVE_SECONDS_MAX = 60.0
 """A loop that has not turned for so long is stuck."""
@@ -75,8 +79,12 @@ class Quiet(WSGIRequestHandler):
         """A scrape is not worth a line."""
 
 
-class CannotListen(Exception):  # noqa: N818 - says what to do
+class CannotListen(OmsError):
     """Nothing can be served where the settings say."""
+
+    code = "cannot_listen"
+    exit_code = Code.USAGE
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 @contextmanager

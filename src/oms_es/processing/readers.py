@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from http import HTTPStatus
 from itertools import compress, islice
 from operator import attrgetter
 from typing import Protocol
@@ -16,6 +17,8 @@ from pydantic import ValidationError
 
 from oms_es.database.reasons import without_rows
 from oms_es.door import brought_in
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Refused, Wanted
 from oms_es.processing import aside, metrics
 from oms_es.processing.read_models import Finder, ReadModel
@@ -45,8 +48,12 @@ POSITION, EVENT = attrgetter("position"), attrgetter("event")
 """Every participant looks at every event: that is done without a step of the interpreter for each."""
 
 
-class Stopped(Exception):  # noqa: N818 - not an error of the loop: it reports which participants stopped, and why
+class Stopped(OmsError):
     """One or more participants met a fact that they cannot handle; their positions stay before it."""
+
+    code = "stopped"
+    exit_code = Code.UNEXPECTED
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, causes: Mapping[str, BaseException]) -> None:
         super().__init__("; ".join(f"{name}: {cause_of(cause)}" for name, cause in causes.items()))

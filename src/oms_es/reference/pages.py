@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, get_args, get_origin
@@ -12,8 +14,10 @@ from prometheus_client import Counter, Gauge, Histogram
 from pydantic.fields import FieldInfo
 from typer.cli import get_docs_for_click
 
+import oms_es
 from oms_es.app.workers import GROUPS_OF_ROLES, ROLES, TOPICS_OF, topics
-from oms_es.exit_codes import FAILURES, MEANINGS, Code
+from oms_es.errors import OmsError
+from oms_es.exit_codes import MEANINGS, Code
 from oms_es.processing import metrics
 from oms_es.reference.json_schemas import Described
 from oms_es.settings import Settings
@@ -126,14 +130,29 @@ def _tell_whole(command: Any) -> None:
 
 def exit_codes() -> str:
     kinds: dict[Code, list[str]] = {code: [] for code in Code}
-    for failures, code in FAILURES:
-        kinds[code] += [f"`{failure.__name__}`: {_first_line(failure)}" for failure in failures]
+    for error in errors():
+        kinds[error.exit_code].append(f"`{error.code}`: {_first_line(error)}")
     rows = [(f"{code.value}", code.name, MEANINGS[code], "<br>".join(kinds[code])) for code in Code]
     told = (
         "Of every command. What went wrong is one line on stderr, with what to do next. A command that Ctrl-C ends has "
         "130, one whose output nobody reads any more, as before `| head`, 141, and one that SIGTERM ends 143."
     )
     return page("Exit codes", told, table("code, name, meaning, among them", rows))
+
+
+def errors() -> list[type[OmsError]]:
+    """Every error that this program knows, by its code; without those of the simulation, which nobody meets."""
+    for module in pkgutil.walk_packages(oms_es.__path__, "oms_es."):
+        if not module.name.startswith(("oms_es.simulation", "oms_es.__main__")):
+            importlib.import_module(module.name)
+    found = [one for one in _subclasses(OmsError) if not one.__module__.startswith("oms_es.simulation")]
+    return sorted(found, key=lambda error: error.code)
+
+
+def _subclasses(base: type[OmsError]) -> Iterator[type[OmsError]]:
+    for error in base.__subclasses__():
+        yield error
+        yield from _subclasses(error)
 
 
 def _first_line(failure: type[Exception]) -> str:

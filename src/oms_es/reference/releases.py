@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.reference.compatibility import problems
 from oms_es.reference.json_schemas import Described
 from oms_es.reference.narrowings import Narrowing
@@ -24,8 +27,12 @@ ADVICE = (
 )
 
 
-class AlreadyReleased(Exception):  # noqa: N818 - says what to do
+class AlreadyReleased(OmsError):
     """Something else was published under this version."""
+
+    code = "already_released"
+    exit_code = Code.USAGE
+    status = HTTPStatus.CONFLICT
 
 
 class Release(NamedTuple):

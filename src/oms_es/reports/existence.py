@@ -7,8 +7,10 @@ listed, and so is what may come before the thing that it is about: what carriers
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from oms_es.exit_codes import Code
 from oms_es.kernel import Command, Refused
 from oms_es.reports import names
 from oms_es.reports.queries import Connection
@@ -85,6 +87,9 @@ way arrives."""
 
 class Missing(Refused):
     """There is nothing by that name."""
+
+    exit_code = Code.NOT_FOUND
+    status = HTTPStatus.NOT_FOUND
 
 
 class Asking(NamedTuple):

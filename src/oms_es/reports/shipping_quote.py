@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from oms_es.consumers.sourcing.carrier_choice import CARRIERS_MAX, Freight, quote, rates_of
 from oms_es.consumers.sourcing.lookups import place_of
 from oms_es.consumers.sourcing.search import distance_km
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.reports.queries import Connection, Row
 from oms_es.schemas.catalog.rates import DeliveryOptionDefined
 from oms_es.schemas.order import Address
 from oms_es.schemas.shipment import CarrierChoice
 
 
-class UnknownLocation(Exception):  # noqa: N818 - says what to do
+class UnknownLocation(OmsError):
     """Nothing is shipped from there."""
+
+    code = "unknown_location"
+    exit_code = Code.NOT_FOUND
+    status = HTTPStatus.NOT_FOUND
 
 
 def quote_for(

@@ -6,7 +6,11 @@ Invariant: history is never rewritten; it is read in today's words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 
 Body = dict[str, Any]
 Upcaster = Callable[[Body], Body]
@@ -16,8 +20,12 @@ Upcasters = Mapping[tuple[str, int], Upcaster]
 UPCASTERS: Upcasters = {}
 
 
-class UnknownVersion(Exception):  # noqa: N818 - says what to do
+class UnknownVersion(OmsError):
     """A body that this program cannot read: it was written by a newer one, or its upcaster is missing."""
+
+    code = "unknown_event_version"
+    exit_code = Code.NO_DATABASE
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def upcast(name: str, version: int, body: Body, *, upcasters: Upcasters, current: int) -> Body:

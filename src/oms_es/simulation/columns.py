@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Integer, Numeric, Table
 from sqlalchemy.dialects.postgresql import JSONB
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 
 OFFSET_MAX = timedelta(hours=16)
 INDEX_ROW_BYTES_MAX = 2_704
@@ -17,8 +21,12 @@ INDEX_ROW_BYTES_MAX = 2_704
 NUMERIC_DIGITS_MAX = 131_072
 
 
-class DoesNotFit(Exception):  # noqa: N818 - what the server would say
+class DoesNotFit(OmsError):
     """A value that the column's type cannot hold."""
+
+    code = "does_not_fit"
+    exit_code = Code.UNEXPECTED
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def check(table: Table, row: Mapping[str, Any]) -> None:

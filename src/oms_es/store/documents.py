@@ -7,9 +7,13 @@ often they are told. Kept before any event names them: what history points at is
 from __future__ import annotations
 
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import psycopg
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 
 DOCUMENTS = "oms_documents"
 BYTES_MAX = 10_000_000
@@ -31,8 +35,12 @@ class Document(NamedTuple):
     content: bytes
 
 
-class TooLarge(Exception):  # noqa: N818 - says what to do
+class TooLarge(OmsError):
     """The document is larger than what is kept."""
+
+    code = "document_too_large"
+    exit_code = Code.USAGE
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 def keep(connection: psycopg.Connection[Any], content: bytes, media_type: str) -> Document:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 import psycopg
@@ -19,6 +20,8 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.exc import InternalError as SqlInternalError
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.store.codec import StoredRow
 from oms_es.store.dead_letters import DeadLetter, bury
 
@@ -56,8 +59,12 @@ class EventRow(NamedTuple):
     state: bytes
 
 
-class PositionLost(Exception):  # noqa: N818 - an answer to act on: seek again
+class PositionLost(OmsError):
     """Another worker moved this position: what was decided from it must be dropped and read again."""
+
+    code = "position_lost"
+    exit_code = Code.UNEXPECTED
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def check_moved(moved: object | None, advance: Advance) -> None:

@@ -7,6 +7,7 @@ model was folded as the program folds it. An older database is migrated; a newer
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Any, Literal, LiteralString, NamedTuple
 
 import psycopg
@@ -15,6 +16,8 @@ from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import Projection
 from oms_es.store.recorder import EVENTS
 
@@ -40,12 +43,20 @@ CREATE = (
 Connection = psycopg.Connection[Any]
 
 
-class NotMigrated(Exception):  # noqa: N818 - says what to do
+class NotMigrated(OmsError):
     """The database has no tables of ours yet, or those of an older version."""
 
+    code = "not_migrated"
+    exit_code = Code.NO_DATABASE
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
-class NewerDatabase(Exception):  # noqa: N818 - says what to do
+
+class NewerDatabase(OmsError):
     """A newer version of this program has migrated the database."""
+
+    code = "newer_database"
+    exit_code = Code.NO_DATABASE
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Versions(NamedTuple):

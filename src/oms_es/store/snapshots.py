@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import Decider
 from oms_es.store.recorder import Snapshot
 
 
-class Unreadable(Exception):  # noqa: N818 - an answer: the stream is replayed
+class Unreadable(OmsError):
     """It is not what was written."""
+
+    code = "snapshot_unreadable"
+    exit_code = Code.UNEXPECTED
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def taken(decider: Decider[Any], stream: str, version: int, state: Any) -> Snapshot:

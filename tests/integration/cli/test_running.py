@@ -20,9 +20,10 @@ import psycopg
 import pytest
 
 from oms_es.app import Engine, migrate
+from oms_es.cli.failures import failed
 from oms_es.cli.main import main
 from oms_es.database.reasons import is_disk_full, without_rows
-from oms_es.exit_codes import Code, failed
+from oms_es.exit_codes import Code
 from oms_es.processing.readers import Stopped
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 

@@ -1,0 +1,55 @@
+"""What a person and a program are told when a command fails: one line that says what to do next, and an exit code.
+
+With OMS_LOG_LEVEL=debug the traceback comes before it.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from contextlib import suppress
+
+from psycopg import Error as DatabaseError
+from pydantic import ValidationError
+
+from oms_es.database.reasons import is_disk_full, without_rows
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
+from oms_es.processing.readers import Stopped
+from oms_es.schemas.problems import problems
+from oms_es.schemas.values.cards import masked
+from oms_es.settings import Settings
+from oms_es.store.store import OUTAGES
+
+
+def failed(failure: Exception) -> tuple[Code, str]:
+    with suppress(ValidationError):
+        if Settings().log_level == "debug":
+            sys.stderr.write(without_rows("".join(traceback.format_exception(failure))) + "\n")
+    code, message = _answer(failure)
+    return code, masked(" ".join(message.split()))
+
+
+def _answer(failure: Exception) -> tuple[Code, str]:
+    """A full disk comes first: it is the cause of whatever else is said."""
+    if isinstance(failure, ValidationError):
+        return Code.USAGE, _problems(failure)
+    if is_disk_full(failure):
+        hint = "make room, then run it again; nothing that was accepted is lost"
+        return Code.NO_DATABASE, f"the disk is full: {without_rows(str(failure))}; {hint}"
+    if isinstance(failure, Stopped):
+        hint = "repair the cause and start it again, nothing is lost"
+        return failure.exit_code, f"stopped: {without_rows(str(failure))}; {hint}"
+    if isinstance(failure, OmsError):
+        return failure.exit_code, str(failure)
+    if isinstance(failure, (*OUTAGES, DatabaseError)):
+        hint = "start it, or correct OMS_DATABASE_URL"
+        return Code.NO_DATABASE, f"the database does not answer: {without_rows(str(failure))}; {hint}"
+    hint = "run it again with OMS_LOG_LEVEL=debug to see where"
+    return Code.UNEXPECTED, f"unexpected {type(failure).__name__}: {without_rows(str(failure))}; {hint}"
+
+
+def _problems(invalid: ValidationError) -> str:
+    settings = invalid.title == Settings.__name__
+    told = problems(invalid, field=lambda name: f"OMS_{name.upper()}" if settings else name, named_max=None)
+    return f"{told}; correct it and try again"
