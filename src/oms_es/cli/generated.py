@@ -10,54 +10,24 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
-from rpds import HashTrieMap, HashTrieSet, Queue
 
-from oms_es.cli.examples import example
-from oms_es.kernel import Command, Decider, Refused, SystemCommand, stream_fields
+from oms_es.app.examples import example
+from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine
+from oms_es.kernel import Command, Refused, stream_fields
 from oms_es.schemas.order import order_id_of
 
-GROUP_OF = {"rma": "return", "exception": "exceptions"}
-"""Where people say it otherwise than the stream does."""
-WORD = re.compile(r"[A-Z][a-z0-9]*")
-GIVEN_HERE = frozenset({"now"})
-"""Fields that the edge gives, unless the caller does."""
 JSON_OR_FILE = "JSON|@FILE"
 SCALARS = (str, int, float, datetime)
-
-
-class Verb(NamedTuple):
-    """One command of the terminal."""
-
-    group: str
-    name: str
-    command: type[Command]
-
-
-def verbs(deciders: Iterable[Decider[Any]]) -> Iterator[Verb]:
-    for decider in deciders:
-        group = GROUP_OF.get(decider.category, decider.category)
-        for command in decider.accepts:
-            yield Verb(group, verb_of(command, (group, decider.category)), command)
-
-
-def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
-    """`CancelOrder` of an order is `cancel`, `CancelOrderLines` is `cancel-lines`."""
-    verb, *rest = (word.lower() for word in WORD.findall(command.__name__))
-    return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
-
-
-def is_for_the_engine(command: type[Command]) -> bool:
-    return issubclass(command, SystemCommand)
 
 
 def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
@@ -209,20 +179,6 @@ def _flag(name: str, what: str) -> inspect.Parameter:
     )
 
 
-def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
-    """The fields of a state that differ, as plain values a person or a program can read."""
-    old, new = _fields_of(before), _fields_of(after)
-    pairs = {name: (plain(old.get(name)), plain(new.get(name))) for name in dict.fromkeys((*old, *new))}
-    return {name: (was, now) for name, (was, now) in pairs.items() if was != now}
-
-
-def _fields_of(state: Any) -> dict[str, Any]:
-    """Of a state of any kind: none yet, one fact, or several parts."""
-    if isinstance(state, BaseModel):
-        return dict(state)
-    return {} if state is None else dict(state._asdict())
-
-
 def as_words(value: Any) -> str:
     """For a person: no quotes, no braces."""
     match value:
@@ -236,27 +192,3 @@ def as_words(value: Any) -> str:
             return "; ".join(as_words(part) for part in value)
         case _:
             return str(value)
-
-
-def plain(value: Any) -> Any:
-    match value:
-        case HashTrieMap():
-            return {_key(key): plain(item) for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))}
-        case HashTrieSet():
-            return sorted((_key(item) for item in value), key=str)
-        case Queue():
-            return [plain(item) for item in value]
-        case BaseModel():
-            return {name: plain(part) for name, part in value}
-        case Mapping():
-            return {_key(key): plain(part) for key, part in value.items()}
-        case list() | tuple() if not hasattr(value, "_fields"):
-            return [plain(part) for part in value]
-        case _ if hasattr(value, "_fields"):
-            return {name: plain(getattr(value, name)) for name in value._fields}
-        case _:
-            return value
-
-
-def _key(key: Any) -> str:
-    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)

@@ -23,6 +23,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts
 from oms_es.app.rebuild import Rebuilt
+from oms_es.app.verbs import changed, verbs
 from oms_es.app.workers import ROLES, TOLD, Workers, roles_of, roles_that_run, topics
 from oms_es.cli import dead_letters as desk_letters
 from oms_es.cli import exceptions as desk_exceptions
@@ -30,7 +31,7 @@ from oms_es.cli import lists as desk_lists
 from oms_es.cli import orders as desk_orders
 from oms_es.cli import single as desk_single
 from oms_es.cli.failures import failed
-from oms_es.cli.generated import add_to, as_words, changed, verbs
+from oms_es.cli.generated import add_to, as_words
 from oms_es.cli.importing import import_callbacks, import_orders
 from oms_es.cli.status import interests_of, status
 from oms_es.cli.terminal import (

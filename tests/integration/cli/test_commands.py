@@ -14,9 +14,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine
-from oms_es.cli.examples import example
+from oms_es.app.examples import example
+from oms_es.app.verbs import verb_of, verbs
 from oms_es.cli.exceptions import GIVEN_HERE
-from oms_es.cli.generated import command_of, verb_of, verbs
+from oms_es.cli.generated import command_of
 from oms_es.cli.main import main
 from oms_es.exit_codes import Code
 from oms_es.kernel import stream_fields

@@ -1,0 +1,84 @@
+"""Every command of the vocabulary as something that one can ask for: ENTITY VERB, in the terminal and over HTTP.
+
+Invariant: whatever a decider accepts has one name, made of its class; nothing here knows what a command means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from rpds import HashTrieMap, HashTrieSet, Queue
+
+from oms_es.kernel import Command, Decider, SystemCommand
+
+GROUP_OF = {"rma": "return", "exception": "exceptions"}
+"""Where people say it otherwise than the stream does."""
+WORD = re.compile(r"[A-Z][a-z0-9]*")
+GIVEN_HERE = frozenset({"now"})
+"""Fields that the edge gives, unless the caller does."""
+
+
+class Verb(NamedTuple):
+    """A command, and what it is called."""
+
+    group: str
+    name: str
+    command: type[Command]
+
+
+def verbs(deciders: Iterable[Decider[Any]]) -> Iterator[Verb]:
+    for decider in deciders:
+        group = GROUP_OF.get(decider.category, decider.category)
+        for command in decider.accepts:
+            yield Verb(group, verb_of(command, (group, decider.category)), command)
+
+
+def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
+    """`CancelOrder` of an order is `cancel`, `CancelOrderLines` is `cancel-lines`."""
+    verb, *rest = (word.lower() for word in WORD.findall(command.__name__))
+    return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
+
+
+def is_for_the_engine(command: type[Command]) -> bool:
+    return issubclass(command, SystemCommand)
+
+
+def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
+    """The fields of a state that differ, as plain values a person or a program can read."""
+    old, new = _fields_of(before), _fields_of(after)
+    pairs = {name: (plain(old.get(name)), plain(new.get(name))) for name in dict.fromkeys((*old, *new))}
+    return {name: (was, now) for name, (was, now) in pairs.items() if was != now}
+
+
+def _fields_of(state: Any) -> dict[str, Any]:
+    """Of a state of any kind: none yet, one fact, or several parts."""
+    if isinstance(state, BaseModel):
+        return dict(state)
+    return {} if state is None else dict(state._asdict())
+
+
+def plain(value: Any) -> Any:
+    match value:
+        case HashTrieMap():
+            return {_key(key): plain(item) for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))}
+        case HashTrieSet():
+            return sorted((_key(item) for item in value), key=str)
+        case Queue():
+            return [plain(item) for item in value]
+        case BaseModel():
+            return {name: plain(part) for name, part in value}
+        case Mapping():
+            return {_key(key): plain(part) for key, part in value.items()}
+        case list() | tuple() if not hasattr(value, "_fields"):
+            return [plain(part) for part in value]
+        case _ if hasattr(value, "_fields"):
+            return {name: plain(getattr(value, name)) for name in value._fields}
+        case _:
+            return value
+
+
+def _key(key: Any) -> str:
+    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
