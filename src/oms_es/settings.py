@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     unknown_country: Literal["accept", "hold", "refuse"] = Field(
         default="accept", description="The same of a country that ISO 3166-1 does not have"
     )
+    http_host: str = Field(default="127.0.0.1", description="Where `oms-es serve` listens, once a key was made")
+    http_port: int = Field(default=8080, ge=0, le=65_535, description="On which port; 0 is any free one")
+    http_rate_per_second: PositiveFloat = Field(
+        default=200.0, description="Requests that a key may send a second, over two seconds"
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen")
     metrics_port: int | None = Field(default=None, ge=0, le=65_535, description="Without it nothing is served")
 

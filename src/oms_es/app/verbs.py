@@ -37,7 +37,7 @@ def verbs(deciders: Iterable[Decider[Any]]) -> Iterator[Verb]:
 
 
 def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
-    """`CancelOrder` of an order is `cancel`, `CancelOrderLines` is `cancel-lines`."""
+    """The words of its class without the noun that it is about: what cancels an order is `cancel`."""
     verb, *rest = (word.lower() for word in WORD.findall(command.__name__))
     return "-".join([verb, *(rest[1:] if rest and rest[0] in nouns else rest)])
 

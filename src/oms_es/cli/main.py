@@ -33,6 +33,7 @@ from oms_es.cli import single as desk_single
 from oms_es.cli.failures import failed
 from oms_es.cli.generated import add_to, as_words
 from oms_es.cli.importing import import_callbacks, import_orders
+from oms_es.cli.serving import keys_app, run_server
 from oms_es.cli.status import interests_of, status
 from oms_es.cli.terminal import (
     HINT_OF_GATEWAYS,
@@ -240,6 +241,10 @@ def run_engine() -> None:
                 say(f"metrics on port {port}")
             warn_of_what_waits(engine)
             engine.loop.run(stopping)
+
+
+app.command(name="serve")(run_server)
+app.add_typer(keys_app, name="keys")
 
 
 @app.command(name="relay")

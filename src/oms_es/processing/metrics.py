@@ -40,6 +40,14 @@ DEAD_LETTERS = Counter("oms_dead_letters", "Inputs from outside that could not b
 RELAY_ACTIVE = Gauge("oms_relay_active", "1 while this process is the one that publishes")
 RELAY_POSITION = Gauge("oms_relay_position", "Position of the log up to which everything is published")
 RELAY_DEPTH = Gauge("oms_relay_depth_events", "Positions between the end of the log and what is published")
+HTTP_REQUESTS = Counter("oms_http_requests", "Requests over HTTP", ["method", "status"])
+HTTP_SECONDS = Histogram(
+    "oms_http_seconds",
+    "Seconds from a request to its answer",
+    ["method"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
+COMMITTER_WAITING = Gauge("oms_committer_waiting", "Requests that wait for a transaction")
 RELAY_PUBLISHED = Counter("oms_relay_published", "Messages that the brokers have acknowledged")
 
 

@@ -7,6 +7,7 @@ it asks for, and depends on no other request of the transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from oms_es.kernel import Command, Recorded, Refused
@@ -18,6 +19,9 @@ Addressed = tuple[Cause, str, Command]
 
 class OtherVersion(Refused):
     """The stream has not the version that the request asks for."""
+
+    code = "version_changed"
+    status = HTTPStatus.PRECONDITION_FAILED
 
     def __init__(self, asked: int, found: int) -> None:
         super().__init__("version_changed", f"version {asked} is asked for, and it is {found} now; read it again")

@@ -1,0 +1,5 @@
+"""The way in over HTTP: orders and every other command, read models, events, live streams, links for customers.
+
+Routes are made of the vocabulary and of the read models; nothing here knows what a command means. Imports: app and
+what is below it.
+"""

@@ -1,0 +1,150 @@
+"""Who asks, and what they may: keys, scopes, roles, and how often.
+
+Invariant: default deny. A route has one scope, and a caller without it gets nothing of it; commands that only the
+engine gives have a scope that is in no role. As long as no key was ever made, whoever is on this machine may do what an
+operator may.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from oms_es.http.errors import Forbidden, NoAccess, TooMany
+from oms_es.store.api_keys import ApiKey, parts_of
+
+FAMILIES: Mapping[str, str] = {
+    "orders": "orders, their timelines and why they ship from where they do",
+    "payments": "payments",
+    "shipments": "parcels and what carriers say of them",
+    "returns": "returns and what customers say",
+    "stock": "stock, serial numbers, replenishment",
+    "catalog": "locations, items, rules, rates, delivery options, policies",
+    "operations": "exceptions, deadlines, dead letters",
+}
+PERSONAL = "personal-data:read"
+EVENTS = "events:read"
+SYSTEM = "system"
+SCOPES: Mapping[str, str] = {
+    **{f"{family}:read": f"Read {what}." for family, what in FAMILIES.items()},
+    **{f"{family}:write": f"Give commands about {what}." for family, what in FAMILIES.items()},
+    PERSONAL: "See names and addresses; every such reading is kept in the access log.",
+    EVENTS: "Follow the whole log.",
+    SYSTEM: "Give, in the engine's place, commands that only the engine gives. In no role.",
+}
+READS = frozenset(f"{family}:read" for family in FAMILIES)
+WRITES = frozenset(f"{family}:write" for family in FAMILIES)
+ROLES: Mapping[str, frozenset[str]] = {
+    "channel": frozenset({"orders:read", "orders:write", "stock:read", "catalog:read"}),
+    "storefront": frozenset({"orders:read", "stock:read", "catalog:read"}),
+    "warehouse": frozenset(
+        {"orders:read", "shipments:read", "shipments:write", "stock:read", "stock:write", "catalog:read"}
+        | {"returns:read", "returns:write", PERSONAL}
+    ),
+    "support": READS | {"orders:write", "returns:write", "operations:write", PERSONAL},
+    "follower": READS | {EVENTS, PERSONAL},
+    "operator": READS | WRITES | {EVENTS, PERSONAL},
+}
+"""Bundles of scopes by what somebody does."""
+
+CACHED_SECONDS = 5.0
+"""A key that was revoked is good for so long at most."""
+CACHED_MAX = 10_000
+BURST_SECONDS = 2.0
+
+
+class Caller(NamedTuple):
+    """`actor` is kept with every event. `channels`: None where it is of all."""
+
+    actor: str
+    scopes: frozenset[str]
+    channels: frozenset[str] | None = None
+
+    def require(self, scope: str) -> None:
+        """Raises Forbidden."""
+        if scope not in self.scopes:
+            raise Forbidden(f"the scope {scope} is needed for this; ask for a key that has it")
+
+
+LOCAL_ONLY = (
+    "without keys only this machine is served, on 127.0.0.1, and may do what an operator may; make a key with "
+    "`oms-es keys create`"
+)
+LOCAL = Caller("http:local", ROLES["operator"])
+"""Whoever is on this machine, as long as no key was ever made."""
+NOBODY = Caller("http:nobody", frozenset())
+
+
+class Keys:
+    """What is known of keys, a few seconds old at most. `find` and `is_any_made` ask the database."""
+
+    def __init__(
+        self,
+        find: Callable[[str], ApiKey | None],
+        is_any_made: Callable[[], bool],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._find = find
+        self._is_any_made = is_any_made
+        self._monotonic = monotonic
+        self._known: OrderedDict[str, tuple[float, ApiKey | None]] = OrderedDict()
+        self._open = (-CACHED_SECONDS, True)
+
+    def is_open(self) -> bool:
+        """Whether no key was ever made. Once one was, it stays so."""
+        at, is_open = self._open
+        if is_open and self._monotonic() - at >= CACHED_SECONDS:
+            self._open = (self._monotonic(), not self._is_any_made())
+        return self._open[1]
+
+    def is_known(self, token: str) -> bool:
+        """Whether asking for it needs no database."""
+        parts = parts_of(token)
+        return parts is None or self._fresh(parts[0])
+
+    def caller(self, token: str) -> Caller:
+        """Raises NoAccess, in the same words whatever is wrong with it."""
+        parts = parts_of(token)
+        key = self._key(parts[0]) if parts else None
+        if parts is None or key is None or not key.is_valid(parts[1], datetime.now(UTC)):
+            raise NoAccess("the key is not good; ask for another, and send it as Authorization: Bearer KEY")
+        channels = None if key.channels is None else frozenset(key.channels)
+        return Caller(f"key:{key.key_id}", frozenset(key.scopes) & SCOPES.keys(), channels)
+
+    def _fresh(self, key_id: str) -> bool:
+        known = self._known.get(key_id)
+        return known is not None and self._monotonic() - known[0] < CACHED_SECONDS
+
+    def _key(self, key_id: str) -> ApiKey | None:
+        if not self._fresh(key_id):
+            self._known[key_id] = (self._monotonic(), self._find(key_id))
+            self._known.move_to_end(key_id)
+            while len(self._known) > CACHED_MAX:
+                self._known.popitem(last=False)
+        return self._known[key_id][1]
+
+
+class Rates:
+    """How often each may ask: the generic cell rate algorithm, a number per caller.
+
+    `limits`, which does the same, starts a thread per second that it is used; this is five lines.
+    """
+
+    def __init__(self, per_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.interval = 1 / per_second
+        self._monotonic = monotonic
+        self._due: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, name: str) -> None:
+        """Raises TooMany."""
+        now = self._monotonic()
+        due = max(now, self._due.get(name, now))
+        if due - now > BURST_SECONDS:
+            raise TooMany(max(1, round(due - now - BURST_SECONDS + 0.5)))
+        self._due[name] = due + self.interval
+        self._due.move_to_end(name)
+        while len(self._due) > CACHED_MAX:
+            self._due.popitem(last=False)

@@ -1,0 +1,103 @@
+"""The application: every request is matched, let in or not, answered, and whatever goes wrong becomes a problem."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from oms_es.http import commands, health, orders
+from oms_es.http.access import LOCAL, NOBODY, Caller
+from oms_es.http.errors import Forbidden, NoAccess
+from oms_es.http.problems import response_of
+from oms_es.http.requests import Asked, check_sent_once, request_id_of
+from oms_es.http.routing import Route, Router
+from oms_es.http.services import Services
+from oms_es.processing.metrics import HTTP_REQUESTS, HTTP_SECONDS
+
+BEARER = "bearer "
+METHODS = frozenset({"GET", "HEAD", "POST"})
+THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "[::1]"})
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+def all_routes() -> Sequence[Route]:
+    """Everything that is served."""
+    return (*health.ROUTES, *orders.ROUTES, *commands.routes())
+
+
+class Application:
+    """An ASGI application."""
+
+    def __init__(self, services: Services, routes: Iterable[Route]) -> None:
+        self.services = services
+        self.router = Router(routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        request_id = request_id_of(request.headers)
+        began = time.perf_counter()
+        try:
+            response = await self._answered(request, request_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem
+            response = response_of(error, request_id)
+        HTTP_REQUESTS.labels(_method(request.method), response.status_code).inc()
+        HTTP_SECONDS.labels(_method(request.method)).observe(time.perf_counter() - began)
+        response.raw_headers += [(b"oms-request-id", request_id.encode()), *HEADERS]
+        with suppress(ConnectionError):
+            await response(scope, receive, send)
+
+    async def _answered(self, request: Request, request_id: str) -> Response:
+        check_sent_once(request.scope["headers"])
+        matched = self.router.match(request.method, request.scope["raw_path"])
+        caller = NOBODY
+        if matched.route.scope is not None:
+            caller = await self._caller(request)
+            caller.require(matched.route.scope)
+        asked = Asked(request, matched.route, matched.values, caller, self.services, request_id)
+        return await matched.route.handler(asked)
+
+    async def _caller(self, request: Request) -> Caller:
+        """Raises NoAccess, Forbidden, TooMany."""
+        keys = self.services.keys
+        authorization = request.headers.get("authorization")
+        if authorization is None:
+            if not await run_in_threadpool(keys.is_open):
+                raise NoAccess("send a key as Authorization: Bearer KEY; `oms-es keys create` makes one")
+            require_this_machine(request)
+            return LOCAL
+        if not authorization.lower().startswith(BEARER):
+            raise NoAccess("send the key as Authorization: Bearer KEY")
+        token = authorization[len(BEARER) :].strip()
+        caller = keys.caller(token) if keys.is_known(token) else await run_in_threadpool(keys.caller, token)
+        self.services.rates.take(caller.actor)
+        return caller
+
+
+def _method(name: str) -> str:
+    """For metrics, which have a bound too."""
+    return name if name in METHODS else "other"
+
+
+def require_this_machine(request: Request) -> None:
+    """Without keys, nobody else's page may ask on behalf of a person's browser. Raises Forbidden."""
+    host = request.headers.get("host", "")
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    if name.lower() not in THIS_MACHINE:
+        raise Forbidden("without keys only 127.0.0.1 and localhost are served; make one with `oms-es keys create`")
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"{request.url.scheme}://{host}":
+        raise Forbidden("a page of another origin asks; make a key with `oms-es keys create`")
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise Forbidden("a page of another site asks; make a key with `oms-es keys create`")

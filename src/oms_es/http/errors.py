@@ -1,0 +1,115 @@
+"""What can be wrong with a request before the engine is asked."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from oms_es.errors import NotFound, OmsError
+from oms_es.exit_codes import Code
+
+
+class Malformed(OmsError):
+    """A header, a parameter or the path is not what HTTP or this interface has."""
+
+    code = "malformed_request"
+    exit_code = Code.USAGE
+    status = HTTPStatus.BAD_REQUEST
+
+
+class NoAccess(OmsError):
+    """There is no key, or none that is good: send one as Authorization: Bearer."""
+
+    code = "unauthorized"
+    exit_code = Code.USAGE
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(OmsError):
+    """The key may not do this: ask for one with the scope that is named."""
+
+    code = "forbidden"
+    exit_code = Code.USAGE
+    status = HTTPStatus.FORBIDDEN
+
+
+class NoResource(NotFound):
+    """Nothing is served under this path: see the list of routes."""
+
+    code = "no_such_resource"
+
+
+class WrongMethod(OmsError):
+    """The resource is there, and does not do this: see the header Allow."""
+
+    code = "method_not_allowed"
+    exit_code = Code.USAGE
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"only {allowed} is done here")
+        self.allowed = allowed
+
+
+class TooLong(OmsError):
+    """The body is larger than what is read: send less at a time."""
+
+    code = "body_too_large"
+    exit_code = Code.USAGE
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class TooSlow(OmsError):
+    """The body did not come within the time that is waited for it."""
+
+    code = "request_timeout"
+    exit_code = Code.USAGE
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
+class WrongMedia(OmsError):
+    """The body is of another media type, or compressed: send it plain, as the type that is named."""
+
+    code = "unsupported_media_type"
+    exit_code = Code.USAGE
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class BadParameter(OmsError):
+    """A parameter is not what is expected of it: its name and what is expected are named."""
+
+    code = "invalid_parameter"
+    exit_code = Code.USAGE
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.name = name
+        self.detail = detail
+
+
+class TooMany(OmsError):
+    """The key has asked more often than it may: wait as long as Retry-After says."""
+
+    code = "too_many_requests"
+    exit_code = Code.USAGE
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"this key has asked more often than it may; ask again in {seconds} s")
+        self.seconds = seconds
+
+
+class NotYet(OmsError):
+    """The read model has not come as far as is asked for: ask again in a moment."""
+
+    code = "not_yet"
+    exit_code = Code.BEHIND
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class OtherContent(OmsError):
+    """The order is known with other content: a person looks at both, and what was sent changes nothing."""
+
+    code = "order_conflict"
+    exit_code = Code.REFUSED
+    status = HTTPStatus.CONFLICT

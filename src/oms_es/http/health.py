@@ -1,0 +1,75 @@
+"""For whoever restarts this process and watches it: alive, ready, metrics. And what each problem means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from oms_es.app import PROJECTIONS
+from oms_es.errors import OmsError
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Route
+from oms_es.store import schema
+from oms_es.store.store import OUTAGES
+
+TEXT = "text/plain; charset=utf-8"
+
+
+async def live(_: Asked) -> Response:
+    return Response("ok\n", media_type=TEXT)
+
+
+async def ready(asked: Asked) -> Response:
+    problems = await run_in_threadpool(lambda: list(_problems(asked)))
+    return Response("\n".join(problems or ["ok"]) + "\n", 503 if problems else 200, media_type=TEXT)
+
+
+async def metrics(_: Asked) -> Response:
+    return Response(await run_in_threadpool(generate_latest), media_type=CONTENT_TYPE_LATEST)
+
+
+async def meaning(asked: Asked) -> Response:
+    """Of a reason that a problem had."""
+    reason = asked.values["reason"]
+    known = {one.code: " ".join((one.__doc__ or "").split()) for one in _errors(OmsError)}
+    return asked.json({"reason": reason, "description": known.get(reason, OTHERWISE)})
+
+
+OTHERWISE = "A refusal of the domain, or what is wrong with what was sent: `detail` says what to do next."
+
+
+def _errors(base: type[OmsError]) -> Iterator[type[OmsError]]:
+    for one in base.__subclasses__():
+        yield one
+        yield from _errors(one)
+
+
+def _problems(asked: Asked) -> Iterator[str]:
+    """Why not; nothing of what the database said, which anybody may read here."""
+    try:
+        asked.services.read(lambda connection: schema.require(connection, PROJECTIONS))
+    except OUTAGES:
+        yield "the database does not answer"
+    except OmsError as error:
+        yield error.code
+    yield from asked.services.not_ready()
+
+
+ROUTES = (
+    Route("GET", "/livez", "livez", "Whether this process is alive.", None, live, tag="health"),
+    Route(
+        "GET",
+        "/readyz",
+        "readyz",
+        "Whether this process can serve; each line says why not.",
+        None,
+        ready,
+        answers={200: "It can.", 503: "It cannot, and why."},
+        tag="health",
+    ),
+    Route("GET", "/metrics", "metrics", "Metrics, for Prometheus.", "operations:read", metrics, tag="health"),
+    Route("GET", "/v1/problems/{reason}", "problem", "What a problem's reason means.", None, meaning, tag="health"),
+)

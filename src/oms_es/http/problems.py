@@ -1,0 +1,96 @@
+"""Whatever goes wrong, as a problem document (RFC 9457): the only place that words one.
+
+Invariant: what was sent is never repeated, `reason` is stable, and nothing that the engine does not know by name tells
+more than that it is a mistake of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from oms_es.errors import OmsError
+from oms_es.http.errors import BadParameter, TooMany, WrongMethod
+from oms_es.processing.committer import BUSY_SECONDS
+from oms_es.schemas.problems import details
+from oms_es.schemas.values.cards import masked
+from oms_es.store.outcomes import OtherVersion
+from oms_es.store.store import OUTAGES
+
+MEDIA_TYPE = "application/problem+json"
+ERRORS_MAX = 20
+POINTER_LENGTH_MAX = 200
+DETAIL_LENGTH_MAX = 500
+
+log = structlog.get_logger(__name__)
+
+
+def problem(error: Exception, request_id: str) -> dict[str, Any]:
+    """Its members, in the order in which a person reads them."""
+    status, reason, detail = _told(error)
+    shown: dict[str, Any] = {
+        "type": f"/v1/problems/{reason}",
+        "title": status.phrase,
+        "status": int(status),
+        "reason": reason,
+        "detail": masked(" ".join(detail.split()))[:DETAIL_LENGTH_MAX],
+        "request_id": request_id,
+    }
+    if wrong := list(_errors(error)):
+        shown["errors"] = wrong[:ERRORS_MAX]
+    if isinstance(error, OtherVersion):
+        shown["version"] = error.found
+    return shown
+
+
+def response_of(error: Exception, request_id: str) -> Response:
+    shown = problem(error, request_id)
+    return Response(to_json(shown), shown["status"], _headers(error, shown["status"]), MEDIA_TYPE)
+
+
+def _told(error: Exception) -> tuple[HTTPStatus, str, str]:
+    if isinstance(error, ValidationError):
+        return HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "fields are not as they must be; see `errors`"
+    if isinstance(error, OUTAGES):
+        return HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "the database does not answer; send it again"
+    if isinstance(error, OmsError):
+        return error.status, error.code, str(getattr(error, "detail", "") or error)
+    log.error("a request failed", error=type(error).__name__, exc_info=error)
+    return HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "a mistake of ours; report it with the request_id"
+
+
+def _errors(error: Exception) -> Iterator[Mapping[str, str]]:
+    """Each field that is wrong, by a JSON Pointer into what was sent."""
+    if isinstance(error, BadParameter):
+        yield {"parameter": error.name, "detail": masked(error.detail)[:DETAIL_LENGTH_MAX]}
+        return
+    cause = error if isinstance(error, ValidationError) else error.__cause__
+    if isinstance(cause, ValidationError):
+        for one in details(cause):
+            detail = one["msg"].removeprefix("Value error, ")
+            yield {"pointer": pointer_of(one["loc"]), "detail": masked(detail)[:DETAIL_LENGTH_MAX]}
+
+
+def pointer_of(path: Sequence[int | str]) -> str:
+    """RFC 6901; a name that somebody made up is shown as far as it is not a card's number."""
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return masked("".join(f"/{part}" for part in parts))[:POINTER_LENGTH_MAX]
+
+
+def _headers(error: Exception, status: int) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(BUSY_SECONDS)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="oms-es"'
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(error.seconds)
+    if isinstance(error, WrongMethod):
+        headers["Allow"] = error.allowed
+    return headers

@@ -1,0 +1,143 @@
+"""The HTTP server in this process: uvicorn, whose headers are bounded and whose end is ours.
+
+Invariant: from SIGTERM on, whatever is under way is answered or cut within GRACE_SECONDS, open streams too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from types import FrameType
+from typing import Any
+
+import structlog
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from oms_es.http.app import Application, all_routes
+from oms_es.http.services import Services
+from oms_es.processing.metrics import CannotListen
+
+GRACE_SECONDS = 2
+HEADER_BYTES_MAX = 32_768
+HEADERS_MAX = 100
+CONNECTIONS_MAX = 2_000
+KEEP_ALIVE_SECONDS = 30
+SWEEP_SECONDS = 3_600.0
+
+log = structlog.get_logger(__name__)
+
+
+class Bounded(HttpToolsProtocol):
+    """httptools reads headers without end; here they have one."""
+
+    def on_message_begin(self) -> None:
+        self._header_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        if len(self.headers) >= HEADERS_MAX:
+            raise ValueError("too many headers")
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > HEADER_BYTES_MAX:
+            raise ValueError("headers too large")
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the library's words for it are not ours
+        """The same in the form of every other problem."""
+        status = HTTPStatus.BAD_REQUEST
+        body = (
+            b'{"type":"/v1/problems/malformed_request","title":"Bad Request","status":400,"reason":"malformed_request"}'
+        )
+        head = f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+        head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Ends when it is asked to, and returns: the exit code is the program's."""
+
+    def __init__(self, config: uvicorn.Config, services: Services, started: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self.services = services
+        self.told_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.services.committer.start()
+        assert sockets
+        self.told_started(sockets[0].getsockname()[1])
+
+    async def main_loop(self) -> None:
+        sweeping = asyncio.create_task(self._sweep())
+        try:
+            await super().main_loop()
+        finally:
+            sweeping.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.services.stopping.set()
+        await super().shutdown(sockets)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await self.services.committer.stop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - what a handler is given
+        """The signal is done with: the library would raise it again at the end."""
+        log.info("stopping", signal=signal.Signals(sig).name)
+        self.should_exit = True
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.to_thread(self.services.sweep)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Raises CannotListen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListen(
+            f"nothing can be served on {host}, port {port}: {error.strerror or error}; "
+            "name another place with OMS_HTTP_HOST and OMS_HTTP_PORT"
+        ) from error
+    return listener
+
+
+def serve(services: Services, listener: socket.socket, started: Callable[[int], None]) -> None:
+    """Until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        Application(services, all_routes()),
+        http=Bounded,
+        ws="none",
+        lifespan="off",
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=1_024,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server: Any = Server(config, services, started)
+    with suppress(KeyboardInterrupt):
+        server.run([listener])

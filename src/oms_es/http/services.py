@@ -1,0 +1,129 @@
+"""What handlers share: the committer, connections for reading, keys, rates, what is shown to whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+from pydantic import BaseModel
+
+from oms_es.app import Parts
+from oms_es.app.verbs import plain
+from oms_es.http.access import PERSONAL, Caller, Keys, Rates
+from oms_es.http.checks import Checks
+from oms_es.processing.committer import Committer
+from oms_es.reports.queries import Connection
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store import api_keys, http_tables
+from oms_es.store.codec import Codec
+from oms_es.store.store import OUTAGES
+
+READERS_MAX = 8
+WAIT_SECONDS_MAX = 2.0
+STATEMENT_MS_MAX = 2_000
+READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS_MAX} -c timezone=UTC"
+PERSONAL_FIELDS = frozenset(
+    {"ship_to", "ship_to_name", "ship_to_country", "name_key", "postal_code_key", "street", "email", "phone"}
+    | {"customer", "notes", "latitude", "longitude"}
+)
+"""Left out for whoever may not see personal data, wherever they stand."""
+OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})
+"""What says something of each channel: a key of some channels sees what is of those."""
+
+T = TypeVar("T")
+
+
+class Services:
+    """Opened and closed by the server. `not_ready`: what else of this process is not."""
+
+    def __init__(self, parts: Parts, per_second: float, not_ready: Callable[[], Iterable[str]] = lambda: ()) -> None:
+        self.parts = parts
+        self.codec = Codec(EVENTS)
+        self.checks = Checks(parts.database_url, parts.store)
+        self.committer = Committer(parts.store, parts.screen)
+        self.keys = Keys(self._key, self._is_any_key)
+        self.rates = Rates(per_second)
+        self.stopping = asyncio.Event()
+        self.not_ready = not_ready
+        self._readers = _pool(parts.database_url, READERS_MAX, READ_ONLY)
+        self._writer = _pool(
+            parts.database_url, 2, f"-c synchronous_commit=off -c statement_timeout={STATEMENT_MS_MAX}"
+        )
+
+    def close(self) -> None:
+        self.checks.close()
+        for pool in (self._readers, self._writer):
+            pool.close(timeout=1.0)
+
+    def read(self, question: Callable[[Connection], T]) -> T:
+        with self.reading() as connection:
+            return question(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._readers.connection(timeout=WAIT_SECONDS_MAX) as connection:
+            yield connection
+
+    def note_access(self, actor: str, resource: str, subject: str, request_id: str) -> None:
+        with self._writer.connection(timeout=WAIT_SECONDS_MAX) as connection:
+            http_tables.note_access(connection, datetime.now(UTC), actor, resource, subject, request_id)
+
+    def sweep(self) -> None:
+        """What is older than it is kept goes; what cannot go now goes next time."""
+        with suppress(*OUTAGES), self._writer.connection(timeout=WAIT_SECONDS_MAX) as connection:
+            while http_tables.sweep(connection, datetime.now(UTC)):
+                pass
+
+    def shown(self, value: Any, caller: Caller) -> Any:
+        hides_people = PERSONAL not in caller.scopes
+        if caller.channels is None and not hides_people:
+            return value
+        return _shown(value, PERSONAL_FIELDS if hides_people else frozenset(), caller.channels)
+
+    def _key(self, key_id: str) -> api_keys.ApiKey | None:
+        return self.read(lambda connection: api_keys.named(connection, key_id))
+
+    def _is_any_key(self) -> bool:
+        return self.read(api_keys.is_any_made)
+
+
+def _shown(value: Any, hidden: frozenset[str], channels: frozenset[str] | None) -> Any:
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, Mapping):
+        return {
+            name: _of_channels(part, channels) if name in OF_CHANNELS else _shown(part, hidden, channels)
+            for name, part in value.items()
+            if name not in hidden
+        }
+    if isinstance(value, list | tuple):
+        return [_shown(part, hidden, channels) for part in value]
+    return value if isinstance(value, str | int | float | bytes | datetime | None) else plain(value)
+
+
+def _of_channels(value: Any, channels: frozenset[str] | None) -> Any:
+    if channels is None:
+        return value
+    if isinstance(value, Mapping):
+        return {name: part for name, part in value.items() if name in channels}
+    return [name for name in value if name in channels] if isinstance(value, list | tuple) else value
+
+
+def _pool(database_url: str, connections_max: int, options: str) -> ConnectionPool[psycopg.Connection[dict[str, Any]]]:
+    given = psycopg.conninfo.conninfo_to_dict(database_url).get("options") or ""
+    return ConnectionPool(
+        database_url,
+        connection_class=psycopg.Connection[dict[str, Any]],
+        kwargs={"row_factory": dict_row, "autocommit": True, "options": f"{given} {options}".strip()},
+        min_size=1,
+        max_size=connections_max,
+        timeout=WAIT_SECONDS_MAX,
+        check=ConnectionPool.check_connection,
+        open=True,
+    )

@@ -1,0 +1,103 @@
+"""One server for all tests of a process: a real one, in a process of its own, on a database of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from conftest import fresh_database
+from oms_es.app import migrate
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.http.access import ROLES
+from oms_es.store import api_keys
+
+SECONDS_MAX = 60
+MAIN = "from oms_es.cli.main import main; raise SystemExit(main())"
+
+
+class Served(NamedTuple):
+    """`tokens`: a key for each role, and others by what they are."""
+
+    process: subprocess.Popen[str]
+    url: str
+    database_url: str
+    tokens: Mapping[str, str]
+
+    def client(self, role: str | None = "operator", **options: Any) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
+
+
+def token(
+    database_url: str, label: str, scopes: Sequence[str], channels: Sequence[str] | None = None, **more: Any
+) -> str:
+    with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
+        given = {"expires_at": None, "now": datetime.now(UTC), "created_by": "test", **more}
+        return api_keys.create(connection, label=label, scopes=scopes, channels=channels, **given).token
+
+
+@contextmanager
+def serving(database_url: str, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server of its own; killed at the end if it still runs."""
+    environment = {
+        **os.environ,
+        "OMS_DATABASE_URL": database_url,
+        "OMS_HTTP_PORT": "0",
+        "OMS_HTTP_RATE_PER_SECOND": "100000",
+        **settings,
+    }
+    command = [sys.executable, "-c", MAIN, "serve", *arguments]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if found := re.search(r"on (http://\S+), docs", line):
+                    break
+            else:
+                pytest.fail("".join(said))
+            yield process, found[1]
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait(SECONDS_MAX)
+
+
+def keys_for(database_url: str) -> dict[str, str]:
+    tokens = {role: token(database_url, role, sorted(scopes)) for role, scopes in ROLES.items()}
+    mine = sorted(ROLES["operator"])
+    return {
+        **tokens,
+        "of-web": token(database_url, "of-web", mine, ["web"]),
+        "of-app": token(database_url, "of-app", mine, ["app"]),
+        "without": token(database_url, "without", []),
+        "system": token(database_url, "system", [*mine, "system"]),
+    }
+
+
+@pytest.fixture(scope="session")
+def served(embedded_server: EmbeddedPostgres) -> Iterator[Served]:
+    with fresh_database(embedded_server) as url:
+        migrate(url)
+        tokens = keys_for(url)
+        with serving(url, "--with-engine", OMS_GATEWAYS="simulated") as (process, address):
+            yield Served(process, address, url, tokens)
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[httpx.Client]:
+    """May what an operator may."""
+    with served.client() as opened:
+        yield opened
