@@ -58,7 +58,7 @@ soak: $(VENV)/.synced
 			--seeds $$(date +%s)..9999999999 --profile $$profile || exit 1; done
 	@until=$$(($$(date +%s) + $(SECONDS) / 2)); while [ $$(date +%s) -lt $$until ]; do \
 		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/system/in_memory/test_anything.py || exit 1; done
-	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header tests/system/in_memory/test_inputs.py -k accepted
+	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header --timeout=0 tests/system/in_memory/test_inputs.py -k accepted
 
 bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
