@@ -38,7 +38,7 @@ from oms_es.schemas.order import (
     RecordFulfilment,
     order_id_of,
 )
-from oms_es.schemas.values.currency import to_minor
+from oms_es.schemas.values.currency import to_minor, to_text
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX, YEARS, Moment
 
 CHANNEL = "shopify"
@@ -211,7 +211,8 @@ def _charges(order: ShopifyOrder) -> dict[str, int]:
     elif parts != stated:
         raise BadInput(
             "total_mismatch",
-            f"order {order.id}: its total is {stated} minor units and its parts make {parts}; "
+            f"order {order.id}: its total is {to_text(stated, currency)} and "
+            f"its parts make {to_text(parts, currency)}; "
             "compare lines, discounts, taxes and shipping in the shop",
         )
     return {"shipping_minor": shipping + beside, "tax_minor": tax, "discount_minor": discount}

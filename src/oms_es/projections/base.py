@@ -1,4 +1,4 @@
-"""What all read models share: one metadata, so that they are created together, and a column for sums."""
+"""What all read models share: one metadata, so that they are created together, a column for sums, money in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from typing import Any
 from sqlalchemy import MetaData, Numeric
 from sqlalchemy.types import TypeDecorator
 
+from oms_es.schemas.values.currency import to_text
+
 METADATA = MetaData()
+
+
+def money_of(event: Any) -> str:
+    """As people write it; older events of some kinds do not say their currency."""
+    fields = event.__dict__  # asking a model for a field that it does not have costs as much as a summary
+    amount_minor = fields["amount_minor"] if "amount_minor" in fields else getattr(event, "total_minor", None)
+    if amount_minor is None:
+        return ""
+    currency = fields.get("currency")
+    return to_text(amount_minor, currency) if currency else f"{amount_minor} minor units"
 
 
 class Sum(TypeDecorator[int]):

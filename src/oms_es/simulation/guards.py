@@ -65,6 +65,15 @@ def believes_every_amount(decider: Decider[Any]) -> Decider[Any]:
     return replace(decider, decide=decide)
 
 
+def believes_early_failures(decider: Decider[Any]) -> Decider[Any]:
+    """That a failure was told before anybody had asked is forgotten."""
+
+    def evolve(state: Payment, event: Any) -> Payment:
+        return decider.evolve(state, event.model_copy(update={"early": False}) if hasattr(event, "early") else event)
+
+    return replace(decider, evolve=evolve)
+
+
 def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
     """What is said of an order before the order itself is passed over."""
 
@@ -196,6 +205,13 @@ GUARDS: tuple[Guard, ...] = (
         "`aggregates/payment/reports.py`",
         "whoever can say that a payment is held has it held, and what the provider holds is not in the log",
         _with(believes_every_amount, "payment"),
+        "hostile",
+    ),
+    Guard(
+        "failures that were told before anybody asked",
+        "`aggregates/payment/reports.py`",
+        "a refund is taken to have failed that the provider makes, and the customer is paid twice",
+        _with(believes_early_failures, "payment"),
         "hostile",
     ),
     Guard(

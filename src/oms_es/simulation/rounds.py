@@ -129,6 +129,10 @@ def split_of(order_id: str, split_id: str, units: int) -> o.SplitOrder:
     return o.SplitOrder(order_id=order_id, split_id=split_id, lines=(o.LineUnits(line_id="1", quantity=units),))
 
 
+EARLY_SECONDS = 0.5
+"""After an order was placed: nobody can have asked for a refund of it."""
+
+
 def contradictions(draw: Draw) -> Iterator[Action]:
     """A provider says what is not so: more than was asked for, another currency, a failure of what then succeeds."""
     chance = draw.chance
@@ -141,6 +145,9 @@ def contradictions(draw: Draw) -> Iterator[Action]:
         wrong = chance.choice(({**done, "amount_minor": 9_999_999}, {**done, "currency": "USD"}))
         if operation == "authorize" and draw.likely(0.3):
             wrong = {"outcome": "declined", "reason": "no", "retriable": draw.likely(0.7)}
+        if operation == "refund":
+            early = {"outcome": "declined", "reason": "no", "reference": f"early-{number}"}
+            yield draw.action(action.at + EARLY_SECONDS, Tells(PAYMENT_CALLBACKS, to_json({**told, **early})))
         at = action.at + chance.choice((0.3, 5.0, 60.0)) * chance.random()
         yield draw.action(at, Tells(PAYMENT_CALLBACKS, to_json({**told, **wrong})))
 

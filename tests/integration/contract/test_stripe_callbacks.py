@@ -195,6 +195,20 @@ def test_what_was_refunded_in_the_dashboard_is_found_by_its_charge_and_undone_if
     assert "refund_failed" in shop.exceptions
 
 
+@pytest.mark.parametrize("part", ["c1", ""])
+def test_what_was_captured_refunded_and_disputed_in_the_dashboard_alone_is_in_the_books(
+    shop: Shop, *, part: str
+) -> None:
+    """Nobody here asked for the capture: the provider took the money all the same."""
+    unasked = (CAPTURED[0], CAPTURED[1] | {"metadata": OURS | ({"capture_id": part} if part else {})})
+    shop.tell(HELD, unasked, unasked)
+    assert (shop.payment["state"], shop.payment["captured_minor"]) == ("captured", 10_000)
+    assert shop.exceptions == set()
+    shop.tell((REFUNDED[0], REFUNDED[1] | {"amount": 4_000}), (DISPUTED[0], DISPUTED[1] | {"amount": 6_000}))
+    assert (shop.payment["refunded_minor"], shop.payment["disputed_minor"]) == (4_000, 6_000)
+    assert shop.exceptions == {"refunded_elsewhere", "dispute"}
+
+
 def test_a_dispute_as_it_is_sent_is_found_by_its_charge(shop: Shop) -> None:
     captured(shop)
     shop.tell(DISPUTED)

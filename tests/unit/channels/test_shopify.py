@@ -142,7 +142,7 @@ def test_a_tip_is_counted_once_wherever_it_stands() -> None:
 def test_a_total_that_its_parts_do_not_make_is_refused(total: str) -> None:
     refused = refusal(payload(total))
     assert refused.reason == "total_mismatch"
-    assert "make 1000" in refused.detail
+    assert "make 10.00 EUR" in refused.detail
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.problems import problems
+from oms_es.schemas.values.currency import to_text
 
 
 class Undo(NamedTuple):
@@ -64,16 +65,20 @@ DETAIL_CHARACTERS_MAX = 400
 
 def _two_things(before: o.OrderContent, after: o.OrderContent, revision: int | None, names: Iterable[str]) -> str:
     """What differs, and how a side is taken."""
-    said = "; ".join(f"{name} {_short(getattr(before, name))} and {_short(getattr(after, name))}" for name in names)
+    sides = ((name, getattr(before, name), getattr(after, name)) for name in names)
+    said = "; ".join(f"{name} {_short(name, a, before)} and {_short(name, b, before)}" for name, a, b in sides)
     way = "the latter holds here, also if the former is told again: where it is wrong, amend the order by hand"
     told = f"of revision {revision} the channel has said two things: {said}"
     return f"{told[: DETAIL_CHARACTERS_MAX - len(way) - 2]}; {way}"
 
 
-def _short(value: Any) -> str:
+def _short(name: str, value: Any, content: o.OrderContent) -> str:
     """An address is not repeated where everybody reads."""
     if isinstance(value, tuple):
-        return ", ".join(f"{line.quantity} x {line.sku} at {line.unit_price_minor}" for line in value)
+        prices = [to_text(line.unit_price_minor, content.currency) for line in value]
+        return ", ".join(f"{line.quantity} x {line.sku} at {price}" for line, price in zip(value, prices, strict=True))
+    if name.endswith("_minor"):
+        return to_text(value, content.currency)
     return f"in {value.country}" if isinstance(value, o.Address) else str(value)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from oms_es.aggregates.order.state import Order
 from oms_es.schemas import order as o
+from oms_es.schemas.values.currency import to_text
 from oms_es.schemas.values.money import apportion
 
 
@@ -90,6 +91,11 @@ def parcel_lines(
                 quantity -= share.quantity
                 lines.append(share)
         yield tuple(lines)
+
+
+def in_words(order: Order, amount_minor: int) -> str:
+    assert order.content
+    return to_text(amount_minor, order.content.currency)
 
 
 def payable(content: o.OrderContent) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from oms_es.aggregates.order.money import charges_of, exploded, left_plans, taken, taken_by_payment
+from oms_es.aggregates.order.money import charges_of, exploded, in_words, left_plans, taken, taken_by_payment
 from oms_es.aggregates.order.state import Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
@@ -26,7 +26,8 @@ def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
 def refund_credit(order: Order, refund_id: str, amount_minor: int, reason: str) -> o.OrderRefundRequested:
     """What was credited to an exchange, and is given back after all. Raises Refused where it was not credited."""
     if amount_minor > order.credited:
-        raise Refused("exceeds_credit", f"{amount_minor} is more than the {order.credited} that was credited; lower it")
+        asked, credited = (in_words(order, n) for n in (amount_minor, order.credited))
+        raise Refused("exceeds_credit", f"{asked} is more than the {credited} that was credited; lower it")
     allocation = RefundAllocation(kind="credit", amount_minor=amount_minor)
     return _refund_requested(order, refund_id, reason, [allocation], {}, spared=order.credited - amount_minor)
 
@@ -45,8 +46,9 @@ def _refund_requested(
     refundable = _refundable(order)
     left = sum(refundable.values()) - spared
     if total > left:
+        asked, rest = in_words(order, total), in_words(order, left)
         raise Refused(
-            "exceeds_payment", f"{total} is more than the {left} left of what order {order.order_id} paid; lower it"
+            "exceeds_payment", f"{asked} is more than the {rest} left of what order {order.order_id} paid; lower it"
         )
     amounts = zip(refundable, apportion(total, list(refundable.values())), strict=True)
     parts = list(_by_payment([(key, n) for key, n in amounts if n], allocations))
@@ -96,9 +98,10 @@ def require_unspent(order: Order, worth_minor: int) -> None:
     """Raises Refused where goods were not paid for, or what was paid went back otherwise: they pay for nothing."""
     left = sum(_refundable(order).values()) - order.credited
     if worth_minor > left:
+        worth, rest = in_words(order, worth_minor), in_words(order, left)
         raise Refused(
             "exceeds_payment",
-            f"{worth_minor} is more than the {left} left of what order {order.order_id} paid; settle it by a refund",
+            f"{worth} is more than the {rest} left of what order {order.order_id} paid; settle it by a refund",
         )
 
 
@@ -122,10 +125,11 @@ def allocations_of(order: Order, command: o.RefundOrder) -> tuple[list[RefundAll
     for key, n in asked.items():
         left = limits.get(key, 0) - order.refunded.get(key, 0)
         if key[0] != "goodwill" and n > left:
+            more, rest = in_words(order, n), in_words(order, left)
             raise Refused(
                 "exceeds_payment",
-                f"{n} is more than the {left} left of what was paid for {' '.join(key).strip()}; lower it, or give the "
-                "rest as goodwill",
+                f"{more} is more than the {rest} left of what was paid for {' '.join(key).strip()}; lower it, or "
+                "give the rest as goodwill",
             )
     return [a for a in allocations if a.amount_minor], {line: n for line, n in units.items() if n}
 

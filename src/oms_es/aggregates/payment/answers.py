@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from oms_es.aggregates.payment.state import Capture, Outlay, Payment, of
+from oms_es.aggregates.payment.state import Capture, Outlay, Payment, money, of
 from oms_es.schemas import payment as p
 
 CHASES_MAX = 3
@@ -51,9 +51,9 @@ def given_up(payment: Payment, requested: p.PaymentRequested, operation: str, pa
     amount_minor = _asked(payment, operation)[part].amount_minor
     if operation == "reauthorize":
         return p.PaymentReauthorizationDeclined(
-            **of(requested), capture_id=part, amount_minor=amount_minor, reason=NO_ANSWER, retriable=True
+            **money(requested, amount_minor), capture_id=part, reason=NO_ANSWER, retriable=True
         )
-    return p.PaymentUnanswered(**of(requested), operation=operation, part=part, amount_minor=amount_minor)
+    return p.PaymentUnanswered(**money(requested, amount_minor), operation=operation, part=part)
 
 
 def _asked(payment: Payment, operation: str) -> Mapping[str, Capture | Outlay]:

@@ -24,6 +24,7 @@ from oms_es.aggregates.payment.state import (
     Refusal,
     contradiction,
     evolve,
+    in_words,
     is_news,
     money,
     of,
@@ -77,7 +78,7 @@ def _request(payment: Payment, command: p.RequestPayment) -> Iterator[p.PaymentE
         known = payment.requested
         refused = p.PaymentRequestRefused(
             **money(requested, requested.amount_minor),
-            reason=f"it was requested for {known.amount_minor} {known.currency}; "
+            reason=f"it was requested for {in_words(known, known.amount_minor)}; "
             "what differs in anything needs another payment_id",
             fingerprint=sha256(requested.model_dump_json().encode()).hexdigest(),
         )
@@ -191,7 +192,7 @@ def _record_reauthorization(
         )
         return
     if capture.status == "waiting":
-        yield p.PaymentCaptureFailed(**of(requested), capture_id=key, amount_minor=n, reason="cancelled meanwhile")
+        yield p.PaymentCaptureFailed(**money(requested, n), capture_id=key, reason="cancelled meanwhile")
     yield p.PaymentVoidRequested(**money(requested, n), authorization=command.reference, void_id=key)
 
 
@@ -201,9 +202,8 @@ def _record_reauthorization_decline(
     capture = _renewed_capture(payment, command)
     if capture.status == "waiting":
         yield p.PaymentReauthorizationDeclined(
-            **of(requested),
+            **money(requested, capture.amount_minor),
             capture_id=command.capture_id,
-            amount_minor=capture.amount_minor,
             reason=command.reason,
             retriable=command.retriable,
         )
@@ -229,8 +229,8 @@ def _capture(payment: Payment, requested: p.PaymentRequested, command: p.Capture
     ahead = _is_paid_ahead(payment, requested, command)
     if known == n or (ahead and known is not None and known < n):
         return
-    if reason := _why_not_captured(payment, command, known, ahead=ahead):
-        refused = p.PaymentCaptureRefused(**of(requested), capture_id=key, amount_minor=n, reason=reason)
+    if reason := _why_not_captured(payment, requested, command, known, ahead=ahead):
+        refused = p.PaymentCaptureRefused(**money(requested, n), capture_id=key, reason=reason)
         yield from _once(payment, refused)
     elif ahead:
         if applied := min(n, max(payment.fund - payment.returned - payment.disputed - payment.applied, 0)):
@@ -248,7 +248,8 @@ def _capture(payment: Payment, requested: p.PaymentRequested, command: p.Capture
 
 def _is_paid_ahead(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> bool:
     """Of a deposit, or of what was taken at the provider before anybody asked, as far as that goes."""
-    if requested.capture_now or command.capture_id in payment.applications:
+    known = payment.captures.get(command.capture_id)
+    if requested.capture_now or command.capture_id in payment.applications or (known and not known.asked):
         return True
     return 0 < command.amount_minor <= payment.unasked_minor - payment.applied
 
@@ -259,19 +260,24 @@ def _asked_before(payment: Payment, requested: p.PaymentRequested, command: p.Ca
     if applied is not None or requested.capture_now:
         return applied
     known = payment.captures.get(command.capture_id)
-    return known and known.amount_minor + known.short_minor
+    return known.amount_minor + known.short_minor if known and known.asked else None
 
 
-def _why_not_captured(payment: Payment, command: p.CapturePayment, known: int | None, *, ahead: bool) -> str:
-    n = command.amount_minor
+def _why_not_captured(
+    payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment, known: int | None, *, ahead: bool
+) -> str:
+    n, asked = command.amount_minor, in_words(requested, command.amount_minor)
     if known is not None:
-        return f"capture {command.capture_id} takes {known}; to take {n} more, name another capture_id"
+        taken = in_words(requested, known)
+        return f"capture {command.capture_id} takes {taken}; to take {asked} more, name another capture_id"
     if payment.closed and not (ahead and payment.unasked_minor and not payment.cancelled):
         return f"payment {command.payment_id} holds no money to take; request a new payment"
     if ahead:  # what of it was given back before is not applied, and was nobody's to take
         left = max(payment.fund - payment.applied, 0)
-        return f"{n} is more than the {left} left of the deposit" if n > left else ""
-    return f"{n} is more than the {payment.left} left of payment {command.payment_id}" if n > payment.left else ""
+        return f"{asked} is more than the {in_words(requested, left)} left of the deposit" if n > left else ""
+    if n > payment.left:
+        return f"{asked} is more than the {in_words(requested, payment.left)} left of payment {command.payment_id}"
+    return ""
 
 
 def _record_capture(
@@ -307,7 +313,7 @@ def _record_capture_failure(
             yield from _capture_anew(payment, requested, command.capture_id, capture.amount_minor)
         return
     failed = p.PaymentCaptureFailed(
-        **of(requested), capture_id=command.capture_id, amount_minor=capture.amount_minor, reason=command.reason
+        **money(requested, capture.amount_minor), capture_id=command.capture_id, reason=command.reason
     )
     yield failed
     if payment.cancelled:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from oms_es.aggregates.payment.state import AUTHORIZATION, Outlay, Payment, contradiction, evolve, is_news, money, of
+from oms_es.aggregates.payment.state import (
+    AUTHORIZATION,
+    Outlay,
+    Payment,
+    contradiction,
+    evolve,
+    in_words,
+    is_news,
+    money,
+    of,
+)
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
 
@@ -44,7 +54,7 @@ def record_void_failure(
         raise contradiction(f"the money was let go and that is now reported failed ({command.reason})")
     if known.status == "in_flight":
         yield p.PaymentVoidFailed(
-            **of(requested), amount_minor=known.amount_minor, void_id=command.void_id, reason=command.reason
+            **money(requested, known.amount_minor), void_id=command.void_id, reason=command.reason
         )
 
 
@@ -82,21 +92,25 @@ def refund(payment: Payment, requested: p.PaymentRequested, command: p.RefundPay
     known = payment.refunds.get(key)
     if (known and known.amount_minor + known.short_minor == n) or ("refund", key, n) in payment.refused:
         return
-    if reason := _why_not_refunded(payment, command, known):
-        yield p.PaymentRefundRefused(**of(requested), refund_id=key, amount_minor=n, reason=reason)
+    if reason := _why_not_refunded(payment, requested, command, known):
+        yield p.PaymentRefundRefused(**money(requested, n), refund_id=key, reason=reason)
     else:
         yield refund_requested(payment, requested, key, n, reason=command.reason, allocations=command.allocations)
 
 
-def _why_not_refunded(payment: Payment, command: p.RefundPayment, known: Outlay | None) -> str:
+def _why_not_refunded(
+    payment: Payment, requested: p.PaymentRequested, command: p.RefundPayment, known: Outlay | None
+) -> str:
     n, parts = command.amount_minor, sum(part.amount_minor for part in command.allocations)
+    asked = in_words(requested, n)
     if known:
-        return f"refund {command.refund_id} gives {known.amount_minor} back; to give {n} more, name another refund_id"
+        given = in_words(requested, known.amount_minor)
+        return f"refund {command.refund_id} gives {given} back; to give {asked} more, name another refund_id"
     if command.allocations and parts != n:
-        return f"its parts sum to {parts}, not to {n}"
+        return f"its parts sum to {in_words(requested, parts)}, not to {asked}"
     if n > payment.refundable:
-        disputed = f", with {payment.disputed} in dispute" if payment.disputed else ""
-        return f"{n} is more than the {payment.refundable} left of what was taken{disputed}"
+        disputed = f", with {in_words(requested, payment.disputed)} in dispute" if payment.disputed else ""
+        return f"{asked} is more than the {in_words(requested, payment.refundable)} left of what was taken{disputed}"
     return ""
 
 
@@ -130,7 +144,7 @@ def record_refund_failure(
         raise contradiction(f"refund {command.refund_id} is done and now reported failed ({command.reason})")
     if known.status == "in_flight":
         yield p.PaymentRefundFailed(
-            **of(requested), refund_id=command.refund_id, amount_minor=known.amount_minor, reason=command.reason
+            **money(requested, known.amount_minor), refund_id=command.refund_id, reason=command.reason
         )
 
 
@@ -152,10 +166,12 @@ def record_dispute(
     key, n = command.dispute_id, command.amount_minor
     known = payment.disputes.get(key)
     if known and known.amount_minor != n:
-        raise contradiction(f"dispute {key} was about {known.amount_minor} and is now about {n}")
+        was = in_words(requested, known.amount_minor)
+        raise contradiction(f"dispute {key} was about {was} and is now about {in_words(requested, n)}")
     if known is None:
         if payment.refunded + payment.disputed + n > payment.asked:
-            raise contradiction(f"dispute {key} is about {n}, more than what was taken and not given back")
+            told = in_words(requested, n)
+            raise contradiction(f"dispute {key} is about {told}, more than what was taken and not given back")
         opened = p.PaymentDisputeOpened(**money(requested, n), dispute_id=key, reason=command.reason)
         yield opened
         payment = evolve(payment, opened)

@@ -20,6 +20,7 @@ from oms_es.aggregates.payment.state import (
     Payment,
     contradiction,
     evolve,
+    in_words,
     is_news,
     money,
     of,
@@ -45,7 +46,8 @@ def record(payment: Payment, requested: p.PaymentRequested, command: p.RecordRep
         if len(payment.kept) >= KEPT_MAX:
             raise
         said = {name: getattr(command, name) for name in p.Report.model_fields}
-        events = [p.PaymentReportKept(**of(requested), **said, kept_id=key, why=refused.detail)]
+        early = not _is_asked(payment, requested, command)
+        events = [p.PaymentReportKept(**of(requested), **said, kept_id=key, why=refused.detail, early=early)]
     yield from events
 
 
@@ -54,6 +56,8 @@ def reconsider(payment: Payment, requested: p.PaymentRequested, decide: Decide) 
     waiting = sorted(payment.kept.keys())
     while waiting:
         for key in waiting:
+            if _is_of_another(payment, requested, payment.kept[key]):
+                continue
             try:
                 events = list(_followed(payment, requested, payment.kept[key], decide))
             except Refused:
@@ -67,10 +71,37 @@ def reconsider(payment: Payment, requested: p.PaymentRequested, decide: Decide) 
             return
 
 
+def _is_of_another(payment: Payment, requested: p.PaymentRequested, kept: p.PaymentReportKept) -> bool:
+    """A failure that was told before anybody asked is not the failure of what was asked since."""
+    return kept.early and kept.outcome == "declined" and _is_asked(payment, requested, kept)
+
+
+def _is_asked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> bool:
+    """Whether we have asked for the part of the payment that it is about."""
+    match report.operation:
+        case "capture":
+            one = payment.captures.get(report.part or _capture_meant(payment, requested, report))
+        case "reauthorize":
+            one = payment.captures.get(report.part)
+            return one is not None and one.renewed
+        case "void":
+            return payment.voids.get(report.part or _hold_meant(payment, report), NOT_ASKED).asked
+        case "refund":
+            return payment.refunds.get(report.part, NOT_ASKED).asked
+        case _:
+            return True
+    return one is not None and one.asked
+
+
+NOT_ASKED = Outlay(0, asked=False)
+
+
 def _followed(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
     """Raises Refused where it does not fit."""
     if report.currency not in (None, requested.currency):
-        raise contradiction(f"{_told(report)} is reported of a payment of {_money(requested, requested.amount_minor)}")
+        raise contradiction(
+            f"{_told(requested, report)} is reported of a payment of {in_words(requested, requested.amount_minor)}"
+        )
     yield from READERS[report.operation](payment, requested, report, decide)
 
 
@@ -79,8 +110,8 @@ def _authorize(payment: Payment, requested: p.PaymentRequested, report: p.Report
         yield from _declined(payment, requested, report, decide)
         return
     if report.amount_minor not in (None, requested.amount_minor):
-        asked = _money(requested, requested.amount_minor)
-        raise contradiction(f"{_told(report)} is held as {report.reference}, where {asked} was asked for")
+        asked = in_words(requested, requested.amount_minor)
+        raise contradiction(f"{_told(requested, report)} is held as {report.reference}, where {asked} was asked for")
     held = _command(p.RecordAuthorization, requested, reference=report.reference, expires_at=report.expires_at)
     yield from decide(payment, requested, held)
 
@@ -100,8 +131,10 @@ def _reauthorize(payment: Payment, requested: p.PaymentRequested, report: p.Repo
     else:
         capture = payment.captures.get(report.part)
         if capture and report.amount_minor not in (None, capture.amount_minor + capture.short_minor):
-            asked = _money(requested, capture.amount_minor)
-            raise contradiction(f"{_told(report)} is held anew for {report.part}, where {asked} was asked for")
+            asked = in_words(requested, capture.amount_minor)
+            raise contradiction(
+                f"{_told(requested, report)} is held anew for {report.part}, where {asked} was asked for"
+            )
         command = _command(p.RecordReauthorization, requested, capture_id=report.part, reference=report.reference)
     yield from decide(payment, requested, command)
 
@@ -122,8 +155,8 @@ def _capture(payment: Payment, requested: p.PaymentRequested, report: p.Report, 
         return
     if told is not None and known.status == "in_flight":
         if not 0 < told <= known.amount_minor:
-            asked = _money(requested, known.amount_minor)
-            raise contradiction(f"{_told(report)} is taken as {reference}, where {asked} was asked for")
+            asked = in_words(requested, known.amount_minor)
+            raise contradiction(f"{_told(requested, report)} is taken as {reference}, where {asked} was asked for")
         if less := known.amount_minor - told:
             short = p.PaymentCaptureShort(**money(requested, less), capture_id=key)
             yield short
@@ -167,27 +200,35 @@ def _check_repeat(payment: Payment, requested: p.PaymentRequested, report: p.Rep
         return
     known = sum(_taken_under(payment, report.reference).values()) if report.cumulative else capture.amount_minor
     if report.amount_minor > known or (report.amount_minor != known and not report.cumulative):
-        raise contradiction(f"{_told(report)} is taken as {report.reference}, known are {_money(requested, known)}")
+        raise contradiction(
+            f"{_told(requested, report)} is taken as {report.reference}, known are {in_words(requested, known)}"
+        )
 
 
 def _taken_unasked(
     payment: Payment, requested: p.PaymentRequested, report: p.Report, key: str, reference: str, told: int | None
 ) -> Events:
     """Taken at the provider, or as soon as it was held. What is taken so pays for parcels as a deposit does."""
-    if not told or reference in payment.references or report.part not in ("", requested.payment_id):
-        raise Refused("unknown_capture", f"{_told(report)} is taken as {reference}, and nobody asked for {key}")
+    if not told or reference in payment.references:
+        raise Refused(
+            "unknown_capture", f"{_told(requested, report)} is taken as {reference}, and nobody asked for {key}"
+        )
     wanted = payment.status in ("pending", "authorized") or payment.waits_for_another
     if payment.status != "authorized":
         if told != requested.amount_minor:
-            raise contradiction(f"{_told(report)} is taken, where {_money(requested, requested.amount_minor)} is due")
+            raise contradiction(
+                f"{_told(requested, report)} is taken, where {in_words(requested, requested.amount_minor)} is due"
+            )
         charge = report.authorization or report.reference.partition("/")[0]
         hold = f"{charge}/held" if charge == reference else charge
         held = p.PaymentAuthorized(**money(requested, told), reference=hold)
         yield held
         payment = evolve(payment, held)
     if told > payment.remainder:
-        left = _money(requested, payment.remainder)
-        raise contradiction(f"{_told(report)} is taken as {reference}, where {left} is held and not asked for yet")
+        left = in_words(requested, payment.remainder)
+        raise contradiction(
+            f"{_told(requested, report)} is taken as {reference}, where {left} is held and not asked for yet"
+        )
     taken = p.PaymentCaptured(**money(requested, told), capture_id=key, reference=reference, asked=False)
     yield taken
     refundable = evolve(payment, taken).refundable
@@ -207,7 +248,9 @@ def _void(payment: Payment, requested: p.PaymentRequested, report: p.Report, dec
         yield from _let_go_unasked(payment, requested, report)
         return
     if known and report.amount_minor not in (None, known.amount_minor):
-        raise contradiction(f"{_told(report)} is let go, where {_money(requested, known.amount_minor)} was asked for")
+        raise contradiction(
+            f"{_told(requested, report)} is let go, where {in_words(requested, known.amount_minor)} was asked for"
+        )
     yield from decide(payment, requested, _command(p.RecordVoid, requested, void_id=key, reference=report.reference))
 
 
@@ -226,7 +269,7 @@ def _let_go_unasked(payment: Payment, requested: p.PaymentRequested, report: p.R
         if not is_news(payment, ("void", ""), report.reference):
             return
         if not held or report.amount_minor not in (None, held):
-            raise contradiction(f"{report.reference} is let go, where {_money(requested, held)} is held")
+            raise contradiction(f"{report.reference} is let go, where {in_words(requested, held)} is held")
         yield p.PaymentVoided(**money(requested, held), reference=report.reference, asked=False, reason=reason)
 
 
@@ -249,8 +292,8 @@ def _refund(payment: Payment, requested: p.PaymentRequested, report: p.Report, d
 def _check_given_back(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> None:
     """How much in all: what each refund was is told by reports of their own."""
     if report.amount_minor is not None and report.amount_minor > payment.refunded:
-        known = _money(requested, payment.refunded)
-        raise contradiction(f"{_told(report)} is given back in all, known are {known}")
+        known = in_words(requested, payment.refunded)
+        raise contradiction(f"{_told(requested, report)} is given back in all, known are {known}")
 
 
 def _refunded(
@@ -259,8 +302,10 @@ def _refunded(
     told = report.amount_minor
     if told is not None and told != known.amount_minor:
         if known.status != "in_flight" or not 0 < told < known.amount_minor:
-            asked = _money(requested, known.amount_minor)
-            raise contradiction(f"{_told(report)} is given back as {report.reference}, where {asked} was asked for")
+            asked = in_words(requested, known.amount_minor)
+            raise contradiction(
+                f"{_told(requested, report)} is given back as {report.reference}, where {asked} was asked for"
+            )
         short = p.PaymentRefundShort(**money(requested, known.amount_minor - told), refund_id=report.part)
         yield short
         payment = evolve(payment, short)
@@ -275,12 +320,11 @@ def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p
         raise Refused("unknown_refund", f"refund {report.part} is reported without its amount, and nobody asked for it")
     ours = sorted(key for key, refund in payment.refunds.items() if refund == Outlay(told))
     if ours:
-        raise contradiction(f"{_told(report)} is given back as {report.reference}, which may be {ours[0]}")
+        raise contradiction(f"{_told(requested, report)} is given back as {report.reference}, which may be {ours[0]}")
     left = payment.captured - max(payment.returned + payment.lost, payment.gone)
     if told > left:
-        raise contradiction(
-            f"{_told(report)} is given back as {report.reference}, of what was taken {_money(requested, left)} is left"
-        )
+        some, rest = _told(requested, report), in_words(requested, left)
+        raise contradiction(f"{some} is given back as {report.reference}, of what was taken {rest} is left")
     yield p.PaymentRefunded(**money(requested, told), refund_id=report.part, reference=report.reference, asked=False)
 
 
@@ -295,9 +339,8 @@ def _refund_failed(
         return
     if known and known.status == "in_flight":
         failed = p.PaymentRefundFailed(
-            **of(requested),
+            **money(requested, known.amount_minor),
             refund_id=report.part,
-            amount_minor=known.amount_minor,
             reason=report.reason,
             reference=report.reference,
         )
@@ -326,14 +369,10 @@ def _command(shape: type[p.PaymentCommand], requested: p.PaymentRequested, **tol
     return shape.model_construct(payment_id=requested.payment_id, **told)
 
 
-def _told(report: p.Report) -> str:
+def _told(requested: p.PaymentRequested, report: p.Report) -> str:
     if report.amount_minor is None:
         return "an amount that is not said"
-    return to_text(report.amount_minor, report.currency) if report.currency else str(report.amount_minor)
-
-
-def _money(requested: p.PaymentRequested, amount_minor: int) -> str:
-    return to_text(amount_minor, requested.currency)
+    return to_text(report.amount_minor, report.currency or requested.currency)
 
 
 DISPUTES: dict[str, type[p.DisputeCommand]] = {

@@ -10,6 +10,7 @@ from rpds import HashTrieMap, HashTrieSet
 from oms_es.aggregates.fast_replace import wide
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
+from oms_es.schemas.values.currency import to_text
 
 Effect = tuple[Literal["authorization", "reauthorization", "capture", "void", "refund", "refund_failure"], str]
 """What the provider did, and the part it did it for; "" where there is only one."""
@@ -24,6 +25,7 @@ class Capture(NamedTuple):
     """`waiting`: for money that expired to be held anew."""
     renewed: bool = False  # a new authorisation was asked for it
     short_minor: int = 0  # what the provider did not take of what was asked
+    asked: bool = True  # else it was taken at the provider, and is there for whatever leaves
 
 
 class Outlay(NamedTuple):
@@ -32,6 +34,7 @@ class Outlay(NamedTuple):
     amount_minor: int
     status: Literal["in_flight", "done", "failed"] = "in_flight"
     short_minor: int = 0  # what the provider did not give of what was asked
+    asked: bool = True  # else it was done at the provider
 
 
 class Dispute(NamedTuple):
@@ -157,7 +160,7 @@ def _capture_changed(payment: Payment, event: Any) -> Payment:
             payment = _done(payment, ("capture", key), reference)._replace(
                 captured=payment.captured + n, unasked_minor=payment.unasked_minor + (0 if asked else n)
             )
-            now = Capture(n, "captured", renewed, short)
+            now = Capture(n, "captured", renewed, short, asked)
         case _:
             now = Capture(n, "failed", renewed)
     taken = payment.taken + now.amount_minor * (now.status != "failed") - counted
@@ -179,7 +182,8 @@ def _void_changed(payment: Payment, event: Any) -> Payment:
         return payment._replace(voids=payment.voids.insert(key, Outlay(n)))
     if isinstance(event, p.PaymentVoidFailed):
         return payment._replace(voids=payment.voids.insert(key, Outlay(n, "failed")))
-    return _done(payment, ("void", key), event.reference)._replace(voids=payment.voids.insert(key, Outlay(n, "done")))
+    done = Outlay(n, "done", asked=event.asked)
+    return _done(payment, ("void", key), event.reference)._replace(voids=payment.voids.insert(key, done))
 
 
 def _refund_changed(payment: Payment, event: Any) -> Payment:
@@ -192,10 +196,10 @@ def _refund_changed(payment: Payment, event: Any) -> Payment:
         less = Outlay(known.amount_minor - n if known else 0, "in_flight", short + n)
         return payment._replace(refunds=payment.refunds.insert(key, less), returned=payment.returned - n)
     if isinstance(event, p.PaymentRefundFailed | p.PaymentRefundReversed):
-        failed = payment.refunds.insert(key, Outlay(n, "failed", short))
+        failed = payment.refunds.insert(key, Outlay(n, "failed", short, known.asked if known else True))
         payment = payment._replace(refunds=failed, returned=payment.returned - n)
         return _undone(payment, event)
-    done = payment.refunds.insert(key, Outlay(n, "done", short))
+    done = payment.refunds.insert(key, Outlay(n, "done", short, event.asked))
     returned = payment.returned + (0 if known else n)
     payment = _done(payment, ("refund", key), event.reference)
     return payment._replace(refunds=done, refunded=payment.refunded + n, returned=returned)
@@ -302,3 +306,7 @@ def of(requested: p.PaymentRequested) -> Any:
 
 def money(requested: p.PaymentRequested, amount_minor: int) -> Any:
     return {**of(requested), "amount_minor": amount_minor, "currency": requested.currency}
+
+
+def in_words(requested: p.PaymentRequested, amount_minor: int) -> str:
+    return to_text(amount_minor, requested.currency)

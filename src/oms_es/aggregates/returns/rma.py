@@ -293,6 +293,7 @@ def _credit_left(rma: Rma, command: r.RecordCreditLeft) -> Iterator[r.RmaEvent]:
             exchange_order_id=command.exchange_order_id,
             amount_minor=command.amount_minor,
             credit_id=command.credit_id,
+            currency=command.currency or "",
         )
 
 

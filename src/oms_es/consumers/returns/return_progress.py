@@ -95,17 +95,17 @@ def send_the_exchange(event: x.OrderExchangeCredited) -> Iterator[Command]:
 
 @consumer.on(o.OrderCreditLeft)
 def tell_the_return(event: o.OrderCreditLeft) -> Iterator[Command]:
-    yield _credit_back(event.order_id, event.exchange_of, event.amount_minor, event.credit_id)
+    yield _credit_back(event.order_id, event.exchange_of, event.amount_minor, event.credit_id, event.currency)
 
 
 @consumer.on(o.OrderRefundRequested)
 def tell_the_return_of_a_refund(event: o.OrderRefundRequested) -> Iterator[Command]:
     """Of an exchange that comes back itself: what it was paid with goes the same way, round by round."""
     if part := event.credit:
-        yield _credit_back(event.order_id, part.exchange_of, part.amount_minor, event.refund_id)
+        yield _credit_back(event.order_id, part.exchange_of, part.amount_minor, event.refund_id, event.currency)
 
 
-def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: str) -> Command:
+def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: str, currency: str) -> Command:
     """To the return that granted it or, of a parcel that was lost, to the order that it was of."""
     credit: Any = {
         "rma_id": exchange_of,
@@ -115,7 +115,7 @@ def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: 
     }
     if shipment_id := o.lost_shipment_of(exchange_of):
         return x.RefundCredit(order_id=shipment_id.rpartition(".")[0], **credit)
-    return r.RecordCreditLeft(**credit)
+    return r.RecordCreditLeft(**credit, currency=currency)
 
 
 @consumer.on(r.RmaCreditLeft)

@@ -16,7 +16,7 @@ from typing import Any, get_args
 from sqlalchemy import Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
-from oms_es.projections.base import METADATA
+from oms_es.projections.base import METADATA, money_of
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as s
@@ -43,7 +43,7 @@ table = Table(
     Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
-projection = Projection(table, version=6)
+projection = Projection(table, version=7)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
@@ -356,7 +356,7 @@ def is_of_no_payment(_: Row | None, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     assert isinstance(event, v.ProviderReported)
     said = event.report
-    money = "" if said.amount_minor is None else f" of {said.amount_minor} {said.currency or 'minor units'}"
+    money = f" of {text}" if (text := money_of(said)) else ""
     told = (
         f"{event.provider} reports a {said.operation} that is {said.outcome}{money} under {', '.join(event.references)}"
     )
@@ -375,32 +375,32 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     ),
     p.PaymentRequestRefused: (
         about("payment_refused", "payment_id"),
-        "{e.amount_minor} was not asked for: {e.reason}",
+        "{money} was not asked for: {e.reason}",
     ),
     p.PaymentCaptureRefused: (
         about("capture_refused", "capture_id"),
-        "{e.amount_minor} cannot be captured: {e.reason}",
+        "{money} cannot be captured: {e.reason}",
     ),
     p.PaymentCaptureFailed: (
         about("capture_failed", "capture_id"),
-        "{e.amount_minor} could not be captured: {e.reason}",
+        "{money} could not be captured: {e.reason}",
     ),
     p.PaymentReauthorizationDeclined: (
         about("reauthorization_declined", "capture_id"),
-        "{e.amount_minor} expired and were not authorised anew: {e.reason}",
+        "{money} expired and were not authorised anew: {e.reason}",
     ),
-    p.PaymentVoidFailed: (about("void_failed", "payment_id"), "{e.amount_minor} could not be let go: {e.reason}"),
-    p.PaymentRefundRefused: (about("refund_refused", "refund_id"), "{e.amount_minor} cannot be refunded: {e.reason}"),
-    p.PaymentRefundFailed: (about("refund_failed", "refund_id"), "{e.amount_minor} are owed still: {e.reason}"),
-    p.PaymentRefundReversed: (about("refund_failed", "refund_id"), "{e.amount_minor} came back: {e.reason}"),
-    p.PaymentCaptureShort: (about("captured_short", "capture_id"), "{e.amount_minor} less was taken than asked for"),
-    p.PaymentRefundShort: (about("refunded_short", "refund_id"), "{e.amount_minor} less was given back than asked for"),
+    p.PaymentVoidFailed: (about("void_failed", "payment_id"), "{money} could not be let go: {e.reason}"),
+    p.PaymentRefundRefused: (about("refund_refused", "refund_id"), "{money} cannot be refunded: {e.reason}"),
+    p.PaymentRefundFailed: (about("refund_failed", "refund_id"), "{money} are owed still: {e.reason}"),
+    p.PaymentRefundReversed: (about("refund_failed", "refund_id"), "{money} came back: {e.reason}"),
+    p.PaymentCaptureShort: (about("captured_short", "capture_id"), "{money} less was taken than asked for"),
+    p.PaymentRefundShort: (about("refunded_short", "refund_id"), "{money} less was given back than asked for"),
     p.PaymentReportKept: (of_the_kept, "{e.payment_id}: {e.why}"),
     p.PaymentDisputeOpened: (
         about("dispute", "dispute_id"),
-        "{e.amount_minor} of {e.payment_id} disputed: {e.reason}",
+        "{money} of {e.payment_id} disputed: {e.reason}",
     ),
-    p.PaymentUnanswered: (of_the_question, "ask the provider whether the {e.operation} of {e.amount_minor} happened"),
+    p.PaymentUnanswered: (of_the_question, "ask the provider whether the {e.operation} of {money} happened"),
     s.ShipmentBookingFailed: (UNBOOKED, "the carrier refused: {e.reason}"),
     s.ShipmentBookingDeferred: (
         UNBOOKED,
@@ -434,7 +434,8 @@ SETTLED_BY: dict[type[Event], Keys] = {
 
 
 def needs_somebody(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    return raised(key, recorded, RAISED_BY[type(recorded.event)][1].format(e=recorded.event))
+    event = recorded.event
+    return raised(key, recorded, RAISED_BY[type(event)][1].format(e=event, money=money_of(event)))
 
 
 def needs_nobody(_: Row | None, __: Recorded, ___: Key) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, DateTime, Table, Text, Uuid
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
-from oms_es.projections.base import METADATA
+from oms_es.projections.base import METADATA, money_of
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -34,7 +34,7 @@ table = Table(
     Column("actor", Text, nullable=False),
     Column("summary", Text, nullable=False),
 )
-projection = Projection(table, version=2, insert_only=True)
+projection = Projection(table, version=3, insert_only=True)
 
 SUMMARY_CHARACTERS_MAX = 200
 STOCK = "{e.quantity} x {e.sku} at {e.location}"
@@ -114,7 +114,7 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentReauthorizationDeclined: "not authorised anew: {e.reason}",
     p.PaymentCancellationNoted: "cancelled before the answer",
     p.PaymentCaptureRequested: MONEY + " to be captured",
-    p.PaymentCaptureRefused: "{e.amount_minor} cannot be captured: {e.reason}",
+    p.PaymentCaptureRefused: MONEY + " cannot be captured: {e.reason}",
     p.PaymentCaptured: MONEY + " captured",
     p.PaymentCaptureFailed: "capture failed: {e.reason}",
     p.PaymentDepositApplied: MONEY + " of the deposit applied to {e.capture_id}",
@@ -126,15 +126,15 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentCaptureShort: MONEY + " less taken than asked for",
     p.PaymentRefundShort: MONEY + " less given back than asked for",
     p.PaymentRefundReversed: MONEY + " came back to us: {e.reason}",
-    p.PaymentVoidFailed: "{e.amount_minor} could not be let go: {e.reason}",
+    p.PaymentVoidFailed: MONEY + " could not be let go: {e.reason}",
     p.PaymentRefundRequested: MONEY + " to be refunded",
-    p.PaymentRefundRefused: "{e.amount_minor} cannot be refunded: {e.reason}",
+    p.PaymentRefundRefused: MONEY + " cannot be refunded: {e.reason}",
     p.PaymentRefunded: MONEY + " refunded",
     p.PaymentRefundFailed: "refund failed: {e.reason}",
     p.PaymentAnswerAwaited: "the provider will tell what became of the {e.operation} of " + MONEY,
     p.PaymentAnswerChased: "the provider is asked what became of the {e.operation} of " + MONEY,
     p.PaymentAnswerSettled: "the answer about the {e.operation} is not awaited any more",
-    p.PaymentUnanswered: "the provider does not say what became of the {e.operation} of {e.amount_minor}",
+    p.PaymentUnanswered: "the provider does not say what became of the {e.operation} of " + MONEY,
     p.PaymentDisputeOpened: MONEY + " disputed: {e.reason}",
     p.PaymentDisputeWon: MONEY + " disputed and kept",
     p.PaymentDisputeLost: MONEY + " lost in a dispute",
@@ -166,7 +166,7 @@ SUMMARIES: dict[type[Event], str] = {
     sh.ShipmentCancellationRefused: "already with the carrier",
     x.OrderReturnRequested: "return {e.rma_id} asked, {e.resolution}",
     x.OrderReturnEnded: "return {e.rma_id}: the rest does not come",
-    x.OrderExchangeCredited: "exchanged, {e.content.credit_minor} minor units are credited",
+    x.OrderExchangeCredited: "exchanged, {credit} are credited",
     x.OrderCreditRefused: "not credited: {e.reason}",
     r.RmaOpened: "return opened",
     r.RmaNameTaken: "no return: {e.reason}",
@@ -177,7 +177,7 @@ SUMMARIES: dict[type[Event], str] = {
     r.RmaSurplusReceived: "more than expected came back to {e.location}",
     r.RmaInspected: "inspected at {e.location}",
     r.RmaCreditDue: "accepted, {e.resolution}",
-    r.RmaCreditLeft: "{e.amount_minor} minor units are left of the exchange",
+    r.RmaCreditLeft: MONEY + " are left of the exchange",
     r.RmaClosed: "return closed",
     c.ExceptionAssigned: "{e.exception_id} is for {e.assignee}",
     c.ExceptionResolved: "{e.exception_id} is resolved: {e.note}",
@@ -230,17 +230,15 @@ def _cartons(event: Any) -> int:
     return len(event.carton_ids) if isinstance(event, sh.ShipmentPartlyDelivered) else 0
 
 
-def _money(event: Any) -> str:
-    """What the event is about, if it is about money."""
-    fields = event.__dict__  # asking a model for a field that it does not have costs as much as a summary
-    if not (currency := fields.get("currency")):
+def _credit(event: Any) -> str:
+    if not isinstance(event, x.OrderExchangeCredited):
         return ""
-    amount_minor = fields["amount_minor"] if "amount_minor" in fields else getattr(event, "total_minor", None)
-    return "" if amount_minor is None else to_text(amount_minor, currency)
+    return to_text(event.content.credit_minor, event.content.currency)
 
 
 EXTRAS: dict[str, Callable[[Any], object]] = {
-    "money": _money,
+    "money": money_of,
+    "credit": _credit,
     "demand": _demand,
     "sighting": _sighting,
     "count": _cartons,

@@ -96,10 +96,14 @@ def require_enough(report: Report, command: C) -> C:
 
 
 class PaymentReportKept(PaymentEvent, Report):
-    """What the provider reports does not fit what is known: a person finds out, unless what comes next explains it."""
+    """What the provider reports does not fit what is known: a person finds out, unless what comes next explains it.
+
+    `early`: nobody here had asked for what it is about.
+    """
 
     kept_id: str
     why: str
+    early: bool = False
 
 
 class PaymentReportSettled(PaymentEvent):
@@ -114,6 +118,7 @@ class PaymentUnanswered(PaymentEvent):
     operation: str
     part: str
     amount_minor: int
+    currency: str = ""
 
 
 class PaymentAnswerAwaited(PaymentEvent, Question):

@@ -166,6 +166,7 @@ class PaymentReauthorizationDeclined(PaymentEvent):
     amount_minor: int
     reason: str
     retriable: bool
+    currency: str = ""
 
 
 class PaymentCancellationNoted(PaymentEvent):
@@ -195,3 +196,4 @@ class PaymentVoidFailed(PaymentEvent):
     amount_minor: int
     void_id: str
     reason: str
+    currency: str = ""

@@ -47,6 +47,7 @@ class PaymentCaptureRefused(PaymentEvent):
     capture_id: str
     amount_minor: int
     reason: str
+    currency: str = ""
 
 
 class PaymentCaptured(PaymentEvent):
@@ -70,6 +71,7 @@ class PaymentCaptureFailed(PaymentEvent):
     capture_id: str
     amount_minor: int
     reason: str
+    currency: str = ""
 
 
 class PaymentDepositApplied(PaymentEvent):

@@ -70,6 +70,7 @@ class PaymentRefundRefused(PaymentEvent):
     refund_id: str
     amount_minor: int
     reason: str
+    currency: str = ""
 
 
 class PaymentRefunded(PaymentEvent):
@@ -105,6 +106,7 @@ class PaymentRefundFailed(PaymentEvent):
     amount_minor: int
     reason: str
     reference: str = ""
+    currency: str = ""
 
 
 class PaymentDisputeOpened(PaymentEvent):

@@ -17,6 +17,7 @@ from oms_es.schemas.values.types import (
     NAME,
     NAMED_OR_NOT,
     PLACE_NAME,
+    Currency,
     Identifier,
     LineQuantity,
     LocationId,
@@ -145,6 +146,7 @@ class RecordCreditLeft(RmaCommand, SystemCommand):
     amount_minor: Annotated[PositiveInt, at_most(AMOUNT_MINOR_MAX)]
     credit_id: Annotated[str, NAMED_OR_NOT] = ""
     """Where it is not the first that is left of that exchange."""
+    currency: Currency | None = None
 
 
 class RmaEvent(Event):
@@ -235,6 +237,7 @@ class RmaCreditLeft(RmaEvent):
     exchange_order_id: str
     amount_minor: int
     credit_id: str = ""
+    currency: str = ""
 
 
 class RmaClosed(RmaEvent):

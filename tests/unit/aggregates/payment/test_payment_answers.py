@@ -64,7 +64,7 @@ def test_an_answer_that_came_meanwhile_is_not_asked_for() -> None:
 
 def test_after_so_many_questions_in_vain_a_person_finds_out() -> None:
     vain = [event for n in range(1, CHASES_MAX + 1) for event in (awaited(n), chased(n))]
-    unknown = p.PaymentUnanswered(**OF, operation="capture", part="s1", amount_minor=100)
+    unknown = p.PaymentUnanswered(**EUR, operation="capture", part="s1")
     Given(decider, *CAPTURE, *vain).when(PENDING).then(SETTLED, unknown)
     Given(decider, *CAPTURE, *vain, SETTLED, unknown).when(PENDING).then()
     told = p.RecordCapture(**PAY, capture_id="s1", reference="cap")
@@ -84,17 +84,17 @@ RENEWING = p.PaymentReauthorizationRequested(**EUR, capture_id="s1", payment_tok
         (
             (REQUESTED, AUTHORIZED, EXPIRED, RENEWING),
             {"operation": "reauthorize"},
-            p.PaymentReauthorizationDeclined(**OF, capture_id="s1", amount_minor=100, reason=NO_ANSWER, retriable=True),
+            p.PaymentReauthorizationDeclined(**EUR, capture_id="s1", reason=NO_ANSWER, retriable=True),
         ),
         (
             (REQUESTED, AUTHORIZED, VOIDING),
             {"operation": "void", "part": ""},
-            p.PaymentUnanswered(**OF, operation="void", part="", amount_minor=100),
+            p.PaymentUnanswered(**EUR, operation="void", part=""),
         ),
         (
             (*CAPTURE, CAPTURED, REFUNDING),
             {"operation": "refund", "part": "r"},
-            p.PaymentUnanswered(**OF, operation="refund", part="r", amount_minor=100),
+            p.PaymentUnanswered(**EUR, operation="refund", part="r"),
         ),
     ],
     ids=["authorize", "reauthorize", "void", "refund"],

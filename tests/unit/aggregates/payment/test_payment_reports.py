@@ -174,7 +174,58 @@ def test_what_is_captured_in_the_dashboard_is_taken_and_more_than_is_held_is_not
     held(taken).when(capture(60)).then(p.PaymentDepositApplied(**EUR, capture_id="s1", amount_minor=60))
     held(taken).when(capture(40, "s2")).then(p.PaymentDepositApplied(**EUR, capture_id="s2", amount_minor=40))
     kept(held(), told_of_capture(101, part="", reference="ch"))
-    kept(held(), told_of_capture(60, part="nobody-asked"))
+
+
+def test_what_is_captured_under_a_name_that_nobody_asked_for_is_in_the_books_and_pays_for_parcels_once() -> None:
+    told = told_of_capture(100, part="c1", reference="ch/c1")
+    taken = p.PaymentCaptured(**EUR, capture_id="c1", amount_minor=100, reference="ch/c1", asked=False)
+    held().when(told).then(taken)
+    paid = held(taken)
+    paid.when(told).then()
+    kept(paid, told_of_capture(60, part="c1", reference="ch/c1"))
+    paid.when(told_of_refund(100)).then(refunded_unasked(100))
+    paid.when(told_of_dispute(100)).then(p.PaymentDisputeOpened(**EUR, dispute_id="dp", amount_minor=100, reason=""))
+    applied = p.PaymentDepositApplied(**EUR, capture_id="c1", amount_minor=60)
+    paid.when(capture(60, "c1")).then(applied)  # a parcel may happen to have the name
+    held(taken, applied).when(capture(60, "c1")).then()
+    held(taken, applied).when(capture(40, "s2")).then(
+        applied.model_copy(update={"capture_id": "s2", "amount_minor": 40})
+    )
+
+
+FAILURE = report("refund", "declined", part="r1", reference="re", amount_minor=40, reason="x")
+
+
+@pytest.mark.parametrize(
+    ("early", "asked"),
+    [
+        (FAILURE, p.RefundPayment(**PAY, refund_id="r1", amount_minor=40)),
+        (report("capture", "declined", part="s2", reason="x"), capture(40, "s2")),
+        (report("void", "declined", reason="x"), p.VoidPayment(**PAY)),
+    ],
+    ids=lambda told: getattr(told, "operation", ""),
+)
+def test_a_failure_that_is_told_before_anybody_asked_is_not_of_what_is_asked_later(
+    early: p.RecordReport, asked: p.PaymentCommand
+) -> None:
+    before = held(capture_requested(60), captured(60, "ch/s1"))
+    told = kept(before, early)
+    assert told.early
+    since = Given(decider, REQUESTED, AUTHORIZED, capture_requested(60), captured(60, "ch/s1"), told)
+    (intent,) = decider.decide(since.state, asked)
+    assert type(intent).__name__.endswith("Requested")
+    state = decider.evolve(since.state, intent)
+    assert not list(decider.decide(state, early))
+    again = early.model_copy(update={"reason": "told once more"})  # of what is asked now
+    assert type(next(iter(decider.decide(state, again)))).__name__.endswith("Failed")
+
+
+def test_a_refund_of_the_dashboard_that_fails_is_undone_also_if_its_failure_is_told_first() -> None:
+    failure = report("refund", "declined", part="re", reference="re", amount_minor=40, reason="x")
+    early = kept(held(*TAKEN), failure)
+    settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
+    undone = p.PaymentRefundReversed(**EUR, refund_id="re", amount_minor=40, reason="x")
+    held(*TAKEN, early).when(told_of_refund(40)).then(refunded_unasked(40), undone, settled)
 
 
 def test_a_capture_that_names_no_part_is_the_one_that_waits_for_so_much() -> None:

@@ -86,10 +86,10 @@ def test_every_shipment_that_could_not_be_stopped_is_named() -> None:
 def test_money_that_could_not_be_captured_stays_with_its_capture() -> None:
     rows = fold(
         projection,
-        *(p.PaymentCaptureFailed(**OF_PAYMENT, capture_id=c, amount_minor=300, reason="expired") for c in "xy"),
+        *(p.PaymentCaptureFailed(**EUR, capture_id=c, amount_minor=300, reason="expired") for c in "xy"),
     )
     assert list(rows) == [("capture_failed/x",), ("capture_failed/y",)]
-    assert rows["capture_failed/x",]["detail"] == "300 could not be captured: expired"
+    assert rows["capture_failed/x",]["detail"] == "3.00 EUR could not be captured: expired"
 
 
 def test_a_parcel_that_no_carrier_takes_is_shown_until_one_does() -> None:
@@ -112,44 +112,42 @@ def test_a_booking_that_failed_is_settled_by_whatever_ends_the_wait(settled: Eve
 
 EUR: Any = {**OF_PAYMENT, "currency": "EUR"}
 DISPUTED = p.PaymentDisputeOpened(**EUR, dispute_id="d", amount_minor=40, reason="not received")
-UNANSWERED = p.PaymentUnanswered(**OF_PAYMENT, operation="capture", part="x", amount_minor=300)
+UNANSWERED = p.PaymentUnanswered(**EUR, operation="capture", part="x", amount_minor=300)
 
 
 def test_a_dispute_is_open_until_it_is_won_or_lost() -> None:
     row = only(DISPUTED)
     assert (row["exception_id"], row["order_id"]) == ("dispute/d", ORDER)
-    assert row["detail"] == f"40 of {OF_PAYMENT['payment_id']} disputed: not received"
+    assert row["detail"] == f"0.40 EUR of {OF_PAYMENT['payment_id']} disputed: not received"
     for ended in (p.PaymentDisputeWon, p.PaymentDisputeLost):
         assert fold(projection, DISPUTED, ended(**EUR, dispute_id="d", amount_minor=40)) == {}
 
 
 def test_what_the_provider_does_not_answer_is_open_until_it_is_known() -> None:
     row = only(UNANSWERED)
-    assert row["detail"] == "ask the provider whether the capture of 300 happened"
+    assert row["detail"] == "ask the provider whether the capture of 3.00 EUR happened"
     other = p.PaymentCaptured(**EUR, capture_id="y", amount_minor=300, reference="c")
     assert len(fold(projection, UNANSWERED, other)) == 1
     assert fold(projection, UNANSWERED, other.model_copy(update={"capture_id": "x"})) == {}
-    no_refund = p.PaymentUnanswered(**OF_PAYMENT, operation="refund", part="x", amount_minor=300)
+    no_refund = p.PaymentUnanswered(**EUR, operation="refund", part="x", amount_minor=300)
     refunded = p.PaymentRefunded(**EUR, refund_id="x", amount_minor=300, reference="r")
     assert fold(projection, no_refund, refunded) == {}
-    no_void = p.PaymentUnanswered(**OF_PAYMENT, operation="void", part="", amount_minor=300)
+    no_void = p.PaymentUnanswered(**EUR, operation="void", part="", amount_minor=300)
     assert fold(projection, no_void, p.PaymentVoided(**EUR, amount_minor=300, reference="v")) == {}
 
 
 @pytest.mark.parametrize(
     ("event", "exception_id"),
     [
-        (p.PaymentCaptureRefused(**OF_PAYMENT, capture_id="x", amount_minor=3, reason="no"), "capture_refused/x"),
-        (p.PaymentRefundRefused(**OF_PAYMENT, refund_id="x", amount_minor=3, reason="no"), "refund_refused/x"),
-        (p.PaymentRefundFailed(**OF_PAYMENT, refund_id="x", amount_minor=3, reason="no"), "refund_failed/x"),
+        (p.PaymentCaptureRefused(**EUR, capture_id="x", amount_minor=3, reason="no"), "capture_refused/x"),
+        (p.PaymentRefundRefused(**EUR, refund_id="x", amount_minor=3, reason="no"), "refund_refused/x"),
+        (p.PaymentRefundFailed(**EUR, refund_id="x", amount_minor=3, reason="no"), "refund_failed/x"),
         (
-            p.PaymentVoidFailed(**OF_PAYMENT, void_id="", amount_minor=3, reason="no"),
+            p.PaymentVoidFailed(**EUR, void_id="", amount_minor=3, reason="no"),
             f"void_failed/{OF_PAYMENT['payment_id']}",
         ),
         (
-            p.PaymentReauthorizationDeclined(
-                **OF_PAYMENT, capture_id="x", amount_minor=3, reason="no", retriable=False
-            ),
+            p.PaymentReauthorizationDeclined(**EUR, capture_id="x", amount_minor=3, reason="no", retriable=False),
             "reauthorization_declined/x",
         ),
         (
@@ -161,8 +159,13 @@ def test_what_the_provider_does_not_answer_is_open_until_it_is_known() -> None:
 def test_money_that_cannot_go_where_it_should_needs_somebody(event: Event, exception_id: str) -> None:
     row = only(event)
     assert row["exception_id"] == exception_id
-    assert row["detail"].startswith("3 ")
+    assert row["detail"].startswith("0.03 EUR ")
     assert row["detail"].endswith(": no")
+
+
+def test_what_older_events_say_without_their_currency_is_in_minor_units() -> None:
+    refused = p.PaymentCaptureRefused(**OF_PAYMENT, capture_id="x", amount_minor=3, reason="no")
+    assert only(refused)["detail"] == "3 minor units cannot be captured: no"
 
 
 def test_a_number_that_turned_up_twice_is_open_until_it_is_there_once() -> None:
