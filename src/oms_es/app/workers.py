@@ -130,8 +130,10 @@ def topics(partitions: int = PARTITIONS, channels: Iterable[str] = ()) -> list[T
     return [
         *(Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX) for name in EVENT_TOPICS.values()),
         *(Topic(state.topic, partitions, compacted=True, bytes_max=MESSAGE_BYTES_MAX) for state in STATES),
-        Topic(CHANNEL_ORDERS, partitions, compacted=False),
-        *(Topic(channel_topic(channel), partitions, compacted=False) for channel in channels),
+        *(
+            Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX)
+            for name in (CHANNEL_ORDERS, *map(channel_topic, channels))
+        ),
         Topic(DEAD_LETTERS, partitions, compacted=False),
     ]
 

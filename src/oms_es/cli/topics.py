@@ -18,6 +18,7 @@ from oms_es.kafka import topic_ids
 from oms_es.kafka.client import Config, KafkaUnavailable, Place, Publisher, connection, create_topics
 from oms_es.kafka.relay import RELAY
 from oms_es.settings import Settings
+from oms_es.store import stops
 from oms_es.store.dead_letters import DEAD_LETTERS as LETTERS
 from oms_es.store.recorder import TRACKING
 
@@ -103,6 +104,7 @@ def asking(topic: str) -> Iterator[tuple[psycopg.Connection[Any], Publisher]]:
 
 def begun_anew(session: psycopg.Connection[Any], publisher: Publisher, topic: str) -> str:
     """What follows from a topic that is empty again; in words."""
+    session.execute(stops.CLEAR_OF, [f"{CHANNEL_ORDERS_ROLE}@{topic}/"])  # one at its beginning has no position to move
     if positions := positions_of(session, topic):
         begins, _ = publisher.held(topic)
         topic_ids.read_on(session, CHANNEL_ORDERS_ROLE, {place: begins.get(place, 0) for place in positions})

@@ -32,6 +32,8 @@ from kafka.partitioner.default import murmur2  # type: ignore[import-untyped] # 
 from oms_es.exit_codes import Code
 from oms_es.kafka import records as kafka_records
 from oms_es.kernel import GatewayUnavailable
+from oms_es.schemas.order import ASSIGNMENTS_MAX, LINES_MAX, TENDERS_MAX
+from oms_es.schemas.values.types import DERIVED_LENGTH_MAX
 
 PUBLISH_SECONDS_MAX = 30.0
 """Our own deadline for a publish. The library's must never fire: its idempotent producer would wait for ever."""
@@ -45,8 +47,15 @@ CLOSE_SECONDS_MAX = 5.0
 REQUEST_MS = 10_000
 REQUEST_BYTES_MAX = 50_000_000
 """How large a message may be is for its topic to say; brokers take requests of twice this size."""
-MESSAGE_BYTES_MAX = 40_000_000
-"""Of the topics that we publish to: more than any event of ours has, and less than a request."""
+CHARACTER_BYTES_MAX = 4
+NAME_BYTES_MAX = DERIVED_LENGTH_MAX * CHARACTER_BYTES_MAX
+ORDER_BYTES_MAX = (3 * LINES_MAX + 2 * TENDERS_MAX) * NAME_BYTES_MAX
+"""Of the largest order that is accepted. By line it has an id and a SKU, by tender a method and a token, half as long
+as a name that is made here may be; all else is less than what that leaves."""
+PART_NAMES_MAX = 9
+MESSAGE_BYTES_MAX = ASSIGNMENTS_MAX * PART_NAMES_MAX * NAME_BYTES_MAX
+"""Of the topics that we publish to. The largest event of the largest order is its release, with every part in a parcel
+of its own; it is less than a request."""
 RECONNECT_MS_MAX = 1_000
 ANSWER_SECONDS = 0.002
 """How often it is looked whether an answer has come, by a client that has a thread of its own."""
@@ -105,7 +114,7 @@ def too_large(message: Outgoing, what: str) -> TooLarge:
     size = len(message.key) + len(message.value or b"") + sum(len(k) + len(v or b"") for k, v in message.headers)
     return TooLarge(
         f"{what} has {size:,} bytes, more than {message.place.topic} takes, and the relay goes no further; allow that "
-        f"much: `kafka-configs.sh --alter --topic {message.place.topic} --add-config "
+        f"much: `kafka-configs.sh --bootstrap-server $OMS_KAFKA --alter --topic {message.place.topic} --add-config "
         f"max.message.bytes={MESSAGE_BYTES_MAX}`; then it goes on by itself"
     )
 

@@ -49,6 +49,9 @@ JOIN_SECONDS = 0.05
 each waited for in turn, none would get on."""
 
 
+TRUNCATED = "as after an unclean election of a leader or from an older copy, and what came since may have their numbers"
+
+
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # the library has no types
     """Called on the client's own thread, where nothing may be decided: what happened is only written down."""
 
@@ -290,11 +293,17 @@ class Group:
     def _why_gone(self, place: Place, offset: int) -> str:
         """With what is there now, as far as the brokers say so."""
         there, partition = "", TopicPartition(*place)
+        how = f"position {offset} is not in {place} any more"
+        why = "messages may be gone that nobody has read"
         with suppress(KafkaError, OSError, KeyError):
-            begin, end = (self._consumer.beginning_offsets([partition]), self._consumer.end_offsets([partition]))
-            there = f", which holds {begin[partition]} to {end[partition]}"
+            begins, ends = (self._consumer.beginning_offsets([partition]), self._consumer.end_offsets([partition]))
+            begin, end = begins[partition], ends[partition]
+            there = f", which holds {begin} to {end}"
+            if offset > end:
+                how = f"position {offset} is beyond the end of {place}"
+                why = f"the brokers have lost the messages from {end} on, which were read here before, {TRUNCATED}"
         return (
-            f"position {offset} is not in {place} any more{there}: messages may be gone that nobody has read. Look "
+            f"{how}{there}: {why}. Look "
             f"for what their senders have; then `oms-es topics accept-loss {place.topic}` reads on from the oldest "
             "message that is there, and repeats do nothing; start the worker again afterwards"
         )

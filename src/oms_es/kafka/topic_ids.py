@@ -12,6 +12,7 @@ from uuid import UUID
 
 from oms_es.kafka.client import KafkaUnavailable, Place
 from oms_es.kafka.reading import TopicReplaced
+from oms_es.store import stops
 from oms_es.store.recorder import TRACKING
 
 TOPICS = "oms_topics"
@@ -78,6 +79,7 @@ def read_on(connection: Executing, role: str, offsets: Mapping[Place, int]) -> N
     """Move the positions of a role that keeps offsets. Whoever is at work there finds its own position lost."""
     for place, offset in offsets.items():
         name = f"{role}@{place}"
+        connection.execute(stops.CLEAR, [name])
         if offset:
             connection.execute(READ_ON, [offset, name])
         else:

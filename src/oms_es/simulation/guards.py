@@ -69,7 +69,9 @@ def believes_early_failures(decider: Decider[Any]) -> Decider[Any]:
     """That a failure was told before anybody had asked is forgotten."""
 
     def evolve(state: Payment, event: Any) -> Payment:
-        return decider.evolve(state, event.model_copy(update={"early": False}) if hasattr(event, "early") else event)
+        forgetful = event.model_copy(update={"early": False}) if hasattr(event, "early") else event
+        evolved: Payment = decider.evolve(state, forgetful)
+        return evolved
 
     return replace(decider, evolve=evolve)
 

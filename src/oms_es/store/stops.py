@@ -30,6 +30,8 @@ NOTE = (
     f"SELECT name, {_WHERE}, why FROM unnest(%s::text[], %s::text[]) AS told(name, why) "
     "ON CONFLICT (name) DO UPDATE SET position = excluded.position, why = excluded.why, stopped_at = now()"
 )
+CLEAR = f"DELETE FROM {STOPS} WHERE name = %s"
+CLEAR_OF = f"DELETE FROM {STOPS} WHERE starts_with(name, %s)"
 CURRENT = f"SELECT name, why FROM {STOPS} WHERE position = {_WHERE} ORDER BY name"
 
 
@@ -40,7 +42,7 @@ def note(cursor: psycopg.Cursor[Any], reasons: Mapping[str, str]) -> None:
 
 def clear(cursor: psycopg.Cursor[Any], name: str) -> None:
     """It goes on."""
-    cursor.execute(f"DELETE FROM {STOPS} WHERE name = %s", [name])
+    cursor.execute(CLEAR, [name])
 
 
 def current(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,14 +20,17 @@ from oms_es.app import migrate
 from oms_es.app.workers import CHANNEL_ORDERS_ROLE, Workers, topics
 from oms_es.cli import main as cli
 from oms_es.exit_codes import Code
-from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, create_topics
+from oms_es.kafka.client import MESSAGE_BYTES_MAX, ORDER_BYTES_MAX, REQUEST_BYTES_MAX, Config, create_topics
 from oms_es.kafka.cloudevents import position_of
+from oms_es.kafka.dev_broker import _java, fetched_jars
 from oms_es.kafka.relay import RELAY
 from oms_es.kernel import Command
+from oms_es.schemas import order as o
 from oms_es.schemas.catalog.location import OpenLocation
-from oms_es.schemas.order import LINES_MAX, PlaceOrder
+from oms_es.schemas.order import LINES_MAX, TENDERS_MAX, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, STOCK_LEVELS
+from oms_es.schemas.values.types import DERIVED_LENGTH_MAX, IDENTIFIER_LENGTH_MAX, TEXT_LENGTH_MAX
 from oms_es.store.recorder import TRACKING
 from subscriber import assert_stamped, assert_whole, everything_on, latest, rows_as_json
 
@@ -73,7 +78,7 @@ def why(workers: Workers) -> str:
 
 @pytest.mark.parametrize("running", [True, False], ids=["under a worker", "while nobody reads"])
 def test_a_channel_topic_that_was_made_anew_stops_its_readers_until_a_person_accepts_it(
-    url: str, kafka: Config, accept: Callable[..., None], running: bool
+    url: str, kafka: Config, accept: Callable[..., None], running: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """More is in the new one than was in the old: what an offset alone would pass in silence."""
     produce(kafka, [canonical(f"old-{n}") for n in range(5)])
@@ -90,7 +95,9 @@ def test_a_channel_topic_that_was_made_anew_stops_its_readers_until_a_person_acc
         turn_until(workers, lambda: len(group_of(workers).stopped) == PARTITIONS)
         assert f"oms-es topics accept-replaced {CHANNEL_ORDERS}" in why(workers)
     assert len(placed(url)) == 5
+    assert len(stopped_of(capsys)) == PARTITIONS
     accept("accept-replaced", CHANNEL_ORDERS)
+    assert not stopped_of(capsys)  # not even a partition at its beginning
     with intake(url, kafka) as workers:
         turn_until(workers, lambda: {f"new-{n}" for n in range(9)} <= placed(url))
         assert not group_of(workers).stopped
@@ -132,7 +139,8 @@ def test_a_position_beyond_the_end_stops_its_partition(url: str, kafka: Config, 
         connection.execute(f"UPDATE {TRACKING} SET notification_id = 9 WHERE application_name = %s".encode(), [place])
     with intake(url, kafka) as workers:
         turn_until(workers, lambda: group_of(workers).stopped)
-        assert "position 9 is not in oms.channel.orders.v1/0 any more, which holds 0 to 1" in why(workers)
+        assert "position 9 is beyond the end of oms.channel.orders.v1/0, which holds 0 to 1" in why(workers)
+        assert "an unclean election" in why(workers)
     accept("accept-loss", CHANNEL_ORDERS)
     produce(kafka, [canonical("second")])
     with intake(url, kafka) as workers:
@@ -183,6 +191,15 @@ def takes(kafka: Config, topic: str, bytes_max: int) -> None:
         admin.alter_configs([resource])
 
 
+def as_it_says(said: str, kafka: Config) -> None:
+    """The command of Kafka's own that the message names, as a person gives it."""
+    (command,) = re.findall(r"`kafka-configs\.sh ([^`]*)`", said)
+    words = command.replace("$OMS_KAFKA", ",".join(kafka["bootstrap_servers"])).split()
+    subprocess.run(
+        _java(fetched_jars(), "kafka.admin.ConfigCommand", *words), check=True, capture_output=True, timeout=120
+    )
+
+
 def large_order(number: int, lines: int) -> PlaceOrder:
     order = json.loads(canonical(number))
     line = order["lines"][0]
@@ -190,8 +207,27 @@ def large_order(number: int, lines: int) -> PlaceOrder:
     return PlaceOrder.model_validate(order)
 
 
+WIDE = "\U0001f4e6"
+"""A character of four bytes."""
+
+
+def largest_order() -> PlaceOrder:
+    """Everything that an order may name, as long as it may be, in the widest characters."""
+    name, text = WIDE * (IDENTIFIER_LENGTH_MAX - 4), WIDE * TEXT_LENGTH_MAX
+    order = json.loads(canonical(1))
+    order["lines"] = [
+        {"line_id": f"{name}{n:04}", "sku": f"{name}{n:04}", "quantity": 1, "unit_price_minor": 10**9}
+        for n in range(LINES_MAX)
+    ]
+    order["tenders"] = [
+        {"method": name, "payment_token": f"{name}{n:04}", "amount_minor": 10**9} for n in range(TENDERS_MAX)
+    ]
+    order["ship_to"] = dict.fromkeys(("name", "street", "city", "region", "postal_code"), text) | {"country": "DE"}
+    return PlaceOrder.model_validate({**order, "delivery_option": name, "payment_token": name})
+
+
 def test_the_largest_order_goes_out_by_the_topics_that_we_make(url: str, kafka: Config) -> None:
-    order = large_order(1, LINES_MAX)
+    order = largest_order()
     with Workers(url, kafka, [], relaying=True) as relaying:
         relaying.tell("test", [order])
         while relaying.loop.turn():
@@ -199,6 +235,26 @@ def test_the_largest_order_goes_out_by_the_topics_that_we_make(url: str, kafka: 
         assert not why(relaying)
     (message,) = everything_on(kafka, EVENT_TOPICS["order"])
     assert len(json.loads(message.value or b"")["lines"]) == LINES_MAX
+    assert len(message.value or b"") <= ORDER_BYTES_MAX < MESSAGE_BYTES_MAX
+
+
+def test_the_largest_event_of_the_largest_order_fits_a_message() -> None:
+    """Its release: every part of it from a place of its own, in a parcel, of a line."""
+    name, made = WIDE * IDENTIFIER_LENGTH_MAX, WIDE * DERIVED_LENGTH_MAX
+    units: Any = {"quantity": 10**6, "amount_minor": 10**15, "tax_minor": 10**15}
+    part = o.ShipmentPlan(
+        shipment_id=made,
+        location=name,
+        amount_minor=10**15,
+        items=(o.Reservation(reservation_id=made, sku=name, location=name, quantity=10**6),),
+        charges=(o.Charge(payment_id=name, amount_minor=10**15),),
+        lines=(o.LineShare(line_id=name, sku=name, **units),),
+    )
+    address = largest_order().ship_to
+    released = o.OrderReleased(
+        order_id=made, payment_id=made, currency="EUR", shipments=(part,) * o.ASSIGNMENTS_MAX, ship_to=address
+    )
+    assert len(released.model_dump_json().encode()) <= MESSAGE_BYTES_MAX < REQUEST_BYTES_MAX
 
 
 def test_an_event_larger_than_its_topic_takes_is_named_and_neither_passed_nor_holds_up_states(
@@ -224,7 +280,7 @@ def test_an_event_larger_than_its_topic_takes_is_named_and_neither_passed_nor_ho
         assert set(range(1, 8)) <= published
         assert 8 not in published
         assert position_of_relay(url) == 7
-        takes(kafka, topic, MESSAGE_BYTES_MAX)
+        as_it_says(said, kafka)
         turn_until(workers, lambda: len({position_of(m)[0] for m in everything_on(kafka, topic)}) == len(orders))
         turn_until(workers, lambda: not why(workers) and not stopped_of(capsys))
     assert_whole(everything_on(kafka, topic))

@@ -14,7 +14,12 @@ from oms_es.simulation.scenario import PROFILES
 
 SEEDS_MAX = 500
 EVERY = os.environ.get("OMS_TEST_GUARDS") == "every"
-SLOW = {"chain of predecessors", "lock on rows that several streams feed", "generation of the rows"}
+SLOW = {
+    "chain of predecessors",
+    "lock on rows that several streams feed",
+    "generation of the rows",
+    "failures that were told before anybody asked",
+}
 """Missed only after half a minute of play or more: `make guards` asks for them too."""
 
 
