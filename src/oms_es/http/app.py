@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from oms_es.http import commands, health, orders
+from oms_es.http import commands, events, health, orders, pages, positions, tables
 from oms_es.http.access import LOCAL, NOBODY, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
@@ -32,7 +32,7 @@ HEADERS = (
 
 def all_routes() -> Sequence[Route]:
     """Everything that is served."""
-    return (*health.ROUTES, *orders.ROUTES, *commands.routes())
+    return (*health.ROUTES, *orders.ROUTES, *pages.ROUTES, *tables.routes(), *events.ROUTES, *commands.routes())
 
 
 class Application:
@@ -66,6 +66,7 @@ class Application:
             caller = await self._caller(request)
             caller.require(matched.route.scope)
         asked = Asked(request, matched.route, matched.values, caller, self.services, request_id)
+        await positions.wait_for(asked)
         return await matched.route.handler(asked)
 
     async def _caller(self, request: Request) -> Caller:

@@ -30,7 +30,7 @@ STATEMENT_MS_MAX = 2_000
 READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS_MAX} -c timezone=UTC"
 PERSONAL_FIELDS = frozenset(
     {"ship_to", "ship_to_name", "ship_to_country", "name_key", "postal_code_key", "street", "email", "phone"}
-    | {"customer", "notes", "latitude", "longitude"}
+    | {"customer", "notes"}
 )
 """Left out for whoever may not see personal data, wherever they stand."""
 OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})

@@ -1,0 +1,379 @@
+"""Every read model as a resource: pages of rows, and one row by its key.
+
+Invariant: a page costs what it shows. It is read by one index, whose first columns the filters fix, in the order of the
+others, from where the page before ended; what no index gives is refused. A key of some channels sees what is theirs,
+and nothing of a table that does not say whose a row is.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from psycopg.sql import SQL, Composed, Identifier
+from sqlalchemy import ARRAY, Column, Table
+from sqlalchemy.dialects.postgresql import JSONB
+from starlette.responses import Response
+
+from oms_es.app import PROJECTIONS
+from oms_es.http.access import FAMILIES, PERSONAL, Caller
+from oms_es.http.errors import BadParameter, Forbidden, NoResource
+from oms_es.http.requests import PAGE, PAGE_MAX, Asked, moment_in
+from oms_es.http.routing import Parameter, Route
+from oms_es.kernel import Projection
+from oms_es.reports.queries import Connection, Row
+
+FAMILY_OF_PACKAGE: Mapping[str, str] = {
+    "order": "orders",
+    "payment": "payments",
+    "shipment": "shipments",
+    "returns": "returns",
+    "stock": "stock",
+    "catalog": "catalog",
+    "operations": "operations",
+}
+PATHS: Mapping[str, str] = {"stock_levels": "stock"}
+"""Where a read model is called otherwise than its table."""
+WHOLE = frozenset({"payments", "shipments", "returns", "locations"})
+"""Those of which one is shown whole, in pages.py."""
+OF_PEOPLE = frozenset({"order_recipients"})
+"""Tables with names and addresses."""
+SHARED = frozenset({"stock_levels", "locations", "items", "delivery_options"})
+"""What a key of some channels sees, as far as it is of those."""
+CURSOR_LENGTH_MAX = 2_000
+INTEGER_MAX = 2**63 - 1
+DIGITS_MAX = 20
+SINCE, UNTIL = "[gte]", "[lt]"
+LIMIT = Parameter(
+    "limit", f"Rows of a page; {PAGE} if nothing is said.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}
+)
+AFTER = Parameter("after", "Go on where a page ended: its `next`.")
+DESCENDING = Parameter("descending", "From the end.", {"type": "boolean"})
+
+
+class Way(NamedTuple):
+    """One way of reading a table: columns that are fixed, and those whose order then follows."""
+
+    fixed: tuple[str, ...]
+    ordered: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Listing:
+    table: Table
+    ways: tuple[Way, ...]
+
+    @property
+    def filters(self) -> list[str]:
+        """Columns that may be given."""
+        return list(dict.fromkeys(name for way in self.ways for name in way.fixed))
+
+    @property
+    def ranges(self) -> list[str]:
+        found = dict.fromkeys(way.ordered[0] for way in self.ways if way.ordered)
+        return [name for name in found if _kind(self.table.columns[name]) in (datetime, date, int)]
+
+    def way(self, fixed: frozenset[str], ranged: str | None) -> Way:
+        """Raises BadParameter."""
+        for way in self.ways:
+            if frozenset(way.fixed) == fixed and (ranged is None or way.ordered[:1] == (ranged,)):
+                return way
+        known = sorted({" and ".join(way.fixed) for way in self.ways if way.fixed})
+        raise BadParameter("query", f"these filters have no index together; there are {'; '.join(known) or 'none'}")
+
+
+def listing_of(table: Table) -> Listing:
+    keys = tuple(column.name for column in table.primary_key.columns)
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    columns = [keys, *(tuple(column.name for column in index.columns) for index in indexes)]
+    return Listing(table, tuple(dict.fromkeys(way for names in columns for way in _ways(table, names, keys))))
+
+
+def _ways(table: Table, names: Sequence[str], keys: Sequence[str]) -> Iterator[Way]:
+    for count in range(len(names) + 1):
+        fixed = tuple(names[:count])
+        if any(_kind(table.columns[name]) is None for name in fixed):
+            return
+        rest = list(names[count:])
+        if any(table.columns[name].nullable for name in rest):
+            continue
+        ordered = [*rest, *(key for key in keys if key not in names)]
+        if all(_kind(table.columns[name]) for name in ordered):
+            yield Way(fixed, tuple(ordered))
+
+
+def _kind(column: Column[Any]) -> type | None:
+    """What its values are, where one can ask by them."""
+    if isinstance(column.type, ARRAY | JSONB):
+        return None
+    kind = column.type.python_type
+    return kind if kind in (str, int, bool, datetime, date) else None
+
+
+def value_in(column: Column[Any], name: str, text: str) -> Any:
+    """Raises BadParameter."""
+    kind = _kind(column)
+    if kind is str:
+        return text
+    if kind is datetime:
+        return moment_in(name, text)
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text]
+        if kind is date:
+            return date.fromisoformat(text)
+        number = int(text) if len(text) <= DIGITS_MAX and text.isascii() else INTEGER_MAX + 1
+    except (ValueError, KeyError):
+        number = INTEGER_MAX + 1
+    if kind is not int or abs(number) > INTEGER_MAX:
+        said = {bool: "true or false", date: "a day such as 2026-01-05", int: "a whole number"}
+        raise BadParameter(name, f"write {said.get(kind or str, 'a text')}")
+    return number
+
+
+async def listed(listing: Listing, asked: Asked) -> Response:
+    require_visible(listing.table, asked.caller)
+    if listing.table.name in OF_PEOPLE:
+        await asked.note_personal(listing.table.name)
+    query = Query.of(listing, asked)
+    rows = await asked.read(query.rows)
+    last = query.cursor(rows[query.limit - 1]) if len(rows) > query.limit else None
+    return page_of(asked, [readable(row) for row in rows[: query.limit]], last)
+
+
+async def one(listing: Listing, asked: Asked) -> Response:
+    table = listing.table
+    require_visible(table, asked.caller)
+    keys = {
+        column.name: value_in(column, column.name, asked.values[column.name]) for column in table.primary_key.columns
+    }
+    if table.name in OF_PEOPLE:
+        await asked.note_personal("/".join(map(str, keys.values())))
+    statement = SQL("SELECT t.* FROM {} t WHERE {}{}").format(
+        Identifier(table.name), _equal(keys), visible(table, asked.caller)
+    )
+    values = {**keys, "channels": sorted(asked.caller.channels or ())}
+    row = await asked.read(lambda connection: connection.execute(statement, values).fetchone())
+    if row is None:
+        raise NoResource("there is no such row")
+    return asked.json(readable(row))
+
+
+def page_of(asked: Asked, items: Sequence[Any], after: str | None) -> Response:
+    """`after`: where the next page begins."""
+    headers = {}
+    if after is not None:
+        url = asked.request.url.include_query_params(after=after)
+        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return asked.json({"items": items, "next": after}, headers=headers)
+
+
+@dataclass(frozen=True)
+class Query:
+    listing: Listing
+    way: Way
+    fixed: Mapping[str, Any]
+    since: Any
+    until: Any
+    after: Sequence[Any] | None
+    limit: int
+    descending: bool
+    caller: Caller
+
+    @classmethod
+    def of(cls, listing: Listing, asked: Asked) -> Query:
+        """Raises BadParameter."""
+        columns = listing.table.columns
+        given = asked.given()
+        fixed = {name: value_in(columns[name], name, given[name]) for name in listing.filters if name in given}
+        ranged = [name for name in listing.ranges if given.keys() & {name + SINCE, name + UNTIL}]
+        if len(ranged) > 1:
+            raise BadParameter("query", "only one column has bounds at a time")
+        name = ranged[0] if ranged else None
+        way = listing.way(frozenset(fixed), name)
+        since, until = (
+            value_in(columns[name], name + end, given[name + end]) if name and name + end in given else None
+            for end in (SINCE, UNTIL)
+        )
+        query = cls(listing, way, fixed, since, until, None, asked.limit(), asked.flag("descending"), asked.caller)
+        return query if "after" not in given else query.going_on(given["after"])
+
+    @property
+    def mark(self) -> str:
+        """Of what is asked: a cursor goes on with the same."""
+        asked = [self.listing.table.name, self.way, sorted(self.fixed.items()), self.since, self.until, self.descending]
+        return sha256(json.dumps(asked, default=str).encode()).hexdigest()[:16]
+
+    def cursor(self, row: Row) -> str:
+        values = [value.isoformat() if isinstance(value := row[name], date) else value for name in self.way.ordered]
+        return base64.urlsafe_b64encode(json.dumps([self.mark, *values]).encode()).rstrip(b"=").decode()
+
+    def going_on(self, cursor: str) -> Query:
+        """Raises BadParameter."""
+        wrong = BadParameter("after", "copy the cursor that the page before ended with, and keep the same filters")
+        if len(cursor) > CURSOR_LENGTH_MAX:
+            raise wrong
+        try:
+            mark, *values = json.loads(
+                base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), b"-_", validate=True)
+            )
+            columns = [self.listing.table.columns[name] for name in self.way.ordered]
+            texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+            after = [value_in(column, "after", text) for column, text in zip(columns, texts, strict=True)]
+        except (ValueError, TypeError, RecursionError, BadParameter):
+            raise wrong from None
+        if mark != self.mark or any("\0" in text for text in texts):
+            raise wrong
+        return Query(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, "after": after})
+
+    def rows(self, connection: Connection) -> list[Row]:
+        """One more than a page has, if there are more."""
+        values = {**self.fixed, "since": self.since, "until": self.until, "limit": self.limit + 1}
+        values |= {f"after{number}": value for number, value in enumerate(self.after or ())}
+        values["channels"] = sorted(self.caller.channels or ())
+        return connection.execute(self._statement(), values).fetchall()
+
+    def _statement(self) -> Composed:
+        names = [Identifier("t", name) for name in self.way.ordered]
+        tests = [_equal(self.fixed)]
+        if self.since is not None:
+            tests.append(SQL("{} >= %(since)s").format(names[0]))
+        if self.until is not None:
+            tests.append(SQL("{} < %(until)s").format(names[0]))
+        if self.after is not None and names:
+            marks = SQL(", ").join(SQL(f"%(after{number})s") for number in range(len(names)))
+            compare = SQL("<") if self.descending else SQL(">")
+            tests.append(SQL("({}) {} ({})").format(SQL(", ").join(names), compare, marks))
+        way = SQL(" DESC") if self.descending else SQL("")
+        order = SQL(", ").join(SQL("{}{}").format(name, way) for name in names) if names else SQL("1")
+        return SQL("SELECT t.* FROM {} t WHERE {}{} ORDER BY {} LIMIT %(limit)s").format(
+            Identifier(self.listing.table.name),
+            SQL(" AND ").join(tests),
+            visible(self.listing.table, self.caller),
+            order,
+        )
+
+
+def _equal(fixed: Mapping[str, Any]) -> Composed:
+    tests = [SQL("{} = {}").format(Identifier("t", name), SQL(f"%({name})s")) for name in fixed]
+    return SQL(" AND ").join(tests) if tests else SQL("{}").format(SQL("true"))
+
+
+def require_visible(table: Table, caller: Caller) -> None:
+    """Raises Forbidden."""
+    own = {"channel", "order_id"} & {column.name for column in table.columns}
+    if caller.channels is not None and not own and table.name not in SHARED:
+        raise Forbidden("this says nothing of any channel, and the key is for some; ask for a key of all channels")
+
+
+def visible(table: Table, caller: Caller) -> Composed:
+    """What of it the caller may see, as a condition."""
+    columns = {column.name for column in table.columns}
+    if caller.channels is None or (table.name in SHARED and not columns & {"channel", "order_id"}):
+        return SQL("{}").format(SQL(""))
+    if "channel" in columns:
+        return SQL("{}").format(SQL(" AND t.channel = ANY(%(channels)s)"))
+    return SQL("{}").format(
+        SQL(" AND EXISTS (SELECT FROM order_status s WHERE s.order_id = t.order_id AND s.channel = ANY(%(channels)s))")
+    )
+
+
+def readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+
+
+def path_of(table: Table) -> str:
+    return f"/v1/{PATHS.get(table.name, table.name.replace('_', '-'))}"
+
+
+def family_of(projection: Projection) -> str:
+    """By the package that its folds stand in."""
+    fold = next(iter(projection.folds.values()))
+    family = FAMILY_OF_PACKAGE[fold.project.__module__.split(".")[-2]]
+    assert family in FAMILIES
+    return family
+
+
+def _schema(column: Column[Any]) -> dict[str, Any]:
+    kind = _kind(column)
+    if kind is None:
+        kind = None if isinstance(column.type, ARRAY | JSONB) else column.type.python_type
+    shapes: Mapping[Any, dict[str, Any]] = {
+        str: {"type": "string"},
+        int: {"type": "integer"},
+        Decimal: {"type": "integer"},
+        float: {"type": "number"},
+        bool: {"type": "boolean"},
+        datetime: {"type": "string", "format": "date-time"},
+        date: {"type": "string", "format": "date"},
+    }
+    shape = {"type": "array", "items": {"type": "string"}} if isinstance(column.type, ARRAY) else shapes.get(kind, {})
+    return {"anyOf": [shape, {"type": "null"}]} if column.nullable and shape else shape
+
+
+def row_schema(table: Table) -> dict[str, Any]:
+    """Open: columns may be added."""
+    return {"type": "object", "properties": {column.name: _schema(column) for column in table.columns}}
+
+
+def page_schema(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": item},
+            "next": {"type": ["string", "null"], "description": "For `after`; null after the last page."},
+        },
+        "required": ["items", "next"],
+    }
+
+
+def routes() -> Iterator[Route]:
+    for projection in PROJECTIONS:
+        yield from _routes(projection)
+
+
+def _routes(projection: Projection) -> Iterator[Route]:
+    table, listing = projection.table, listing_of(projection.table)
+    family = family_of(projection)
+    scope = PERSONAL if table.name in OF_PEOPLE else f"{family}:read"
+    filters = tuple(Parameter(name, "Rows with this value.", _schema(table.columns[name])) for name in listing.filters)
+    bounds = tuple(
+        Parameter(name + end, what, _schema(table.columns[name]))
+        for name in listing.ranges
+        for end, what in ((SINCE, "From then or there on."), (UNTIL, "Up to, and without."))
+    )
+    name, path = table.name.replace("_", "-"), path_of(table)
+    row = row_schema(table)
+    yield Route(
+        "GET",
+        path,
+        f"list-{name}",
+        f"Rows of the read model {table.name}, a page at a time.",
+        scope,
+        partial(listed, listing),
+        (*filters, *bounds, LIMIT, AFTER, DESCENDING),
+        answer=page_schema(row),
+        tag=family,
+        reads=(table.name,),
+    )
+    keys = "/".join(f"{{{column.name}}}" for column in table.primary_key.columns)
+    if table.name not in WHOLE and all(_kind(column) for column in table.primary_key.columns):
+        yield Route(
+            "GET",
+            f"{path}/{keys}",
+            f"get-{name}",
+            f"One row of {table.name}.",
+            scope,
+            partial(one, listing),
+            answers={200: "It is this.", 404: "There is none."},
+            answer=row,
+            tag=family,
+            reads=(table.name,),
+        )

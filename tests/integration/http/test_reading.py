@@ -1,0 +1,255 @@
+"""Read models over HTTP: pages, single things, as of a moment, what a key of one channel sees, and the log."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from http_requests import order
+from http_server import Served
+from oms_es.app import PROJECTIONS
+from oms_es.http.access import PERSONAL
+from oms_es.http.app import all_routes
+from oms_es.http.tables import OF_PEOPLE, listing_of
+from oms_es.processing.read_models import folded
+from oms_es.projections.order import order_status
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.codec import Codec
+from oms_es.store.recorder import EventRow
+
+READS = [route for route in all_routes() if route.method == "GET" and route.path.startswith("/v1/")]
+
+
+@pytest.fixture(scope="module")
+def told(served: Served) -> list[dict[str, Any]]:
+    """Orders of two channels, worked on."""
+    with served.client() as client:
+        client.post("/v1/locations/berlin:open", json={"country": "DE"})
+        client.post("/v1/stock/TEA/berlin:receive", json={"receipt_id": "reading", "quantity": 1_000})
+        placed = [
+            client.post("/v1/orders", json=order(f"read-{n}", channel=("web", "app")[n % 2])).json() for n in range(7)
+        ]
+        last = {"Oms-Min-Position": str(placed[-1]["position"])}
+        until = time.monotonic() + 60
+        while client.get(f"/v1/orders/{placed[-1]['order_id']}", headers=last).status_code != 200:
+            assert time.monotonic() < until
+    return placed
+
+
+def test_an_order_is_read_as_it_was_just_written(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+    placed = client.post("/v1/orders", json=order("own-write"))
+    headers = {"Oms-Min-Position": placed.headers["Oms-Position"]}
+    found = client.get("/v1/orders/web~own-write", headers=headers)
+    assert found.status_code == 200
+    assert found.json()["external_id"] == "own-write"
+    assert found.headers["ETag"].strip('"').isdecimal()
+    assert found.json()["order_id"] == client.get(f"/v1/orders/{placed.json()['order_id']}").json()["order_id"]
+    far = client.get("/v1/orders/web~own-write", headers={"Oms-Min-Position": str(10**12)})
+    assert far.status_code in (200, 503)
+    assert client.get("/v1/orders/web~own-write", headers={"Oms-Min-Position": "-1"}).status_code == 400
+
+
+def test_pages_go_on_where_they_ended_without_gap_or_repeat(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+    for path, key in (("/v1/orders", "order_id"), ("/v1/order-status", "order_id"), ("/v1/order-timeline", None)):
+        seen: list[Any] = []
+        url: str | None = f"{path}?limit=3"
+        pages = 0
+        while url and pages < 100:
+            page = client.get(url)
+            assert page.status_code == 200, page.text
+            seen += [row[key] if key else (row["order_id"], row["position"]) for row in page.json()["items"]]
+            assert len(page.json()["items"]) <= 3
+            url = page.links["next"]["url"] if page.json()["next"] else None
+            pages += 1
+        assert len(seen) == len(set(seen)) >= 7, path
+        if path == "/v1/order-status":
+            backwards = client.get(f"{path}?limit=250&descending=true").json()["items"]
+            assert {row["order_id"] for row in backwards} >= set(seen)
+            assert [row["order_id"] for row in backwards] == sorted((r["order_id"] for r in backwards), reverse=True)
+
+
+def test_every_way_of_reading_a_table_is_one_index(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+    kinds = {str: "x", int: "1", bool: "true"}
+    for projection in PROJECTIONS:
+        listing = listing_of(projection.table)
+        (route,) = [one for one in READS if one.name == f"list-{projection.name.replace('_', '-')}"]
+        for way in listing.ways:
+            columns = projection.table.columns
+            given = {name: kinds.get(columns[name].type.python_type, "2026-01-05T00:00:00Z") for name in way.fixed}
+            page = client.get(route.path, params=given)
+            if page.status_code != 200:
+                given = {name: value[:10] for name, value in given.items()}
+                page = client.get(route.path, params=given)
+            assert page.status_code == 200, (route.path, given, page.text)
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("limit=0", "limit"),
+        ("limit=251", "limit"),
+        ("limit=1e3", "limit"),
+        ("limit=" + "9" * 5_000, "limit"),
+        ("after=%00", "after"),
+        ("after=' OR 1=1 --", "after"),
+        ("after=" + base64.urlsafe_b64encode(b"[" * 300).decode(), "after"),
+        ("after=" + base64.urlsafe_b64encode(json.dumps(["0" * 16, "a"]).encode()).decode(), "after"),
+        ("descending=yes", "descending"),
+        ("total_minor=5", "query"),
+        ("phase=shipped&external_id=x", "query"),
+        ("placed_at[gte]=yesterday&phase=shipped", "placed_at[gte]"),
+        ("placed_at[gte]=2026-01-05T12:00:00&phase=shipped", "placed_at[gte]"),
+        ("phase=a&phase=b", "phase"),
+    ],
+)
+def test_a_strange_question_is_a_problem(client: httpx.Client, query: str, parameter: str) -> None:
+    found = client.get(f"/v1/order-status?{query}")
+    assert (found.status_code, found.json()["errors"][0]["parameter"]) == (422, parameter)
+
+
+def test_a_cursor_goes_on_with_the_question_that_it_is_of(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+    cursor = client.get("/v1/order-status?limit=1").json()["next"]
+    assert client.get(f"/v1/order-status?limit=5&after={cursor}").status_code == 200
+    assert client.get(f"/v1/order-status?phase=sourcing&after={cursor}").status_code == 422
+    assert client.get(f"/v1/order-skus?after={cursor}").status_code == 422
+
+
+def test_an_order_with_all_that_is_known_of_it(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+    names = ("lines", "ship_to", "payments", "shipments", "returns", "exceptions", "timeline", "why", "waits_for")
+    path = f"/v1/orders/{told[0]['order_id']}"
+    whole = client.get(path, params={"expand": names}).json()
+    assert [line["sku"] for line in whole["lines"]] == ["TEA"]
+    assert whole["ship_to"]["street"] == "Rosenweg 7"
+    assert whole["timeline"][0]["event"] == "OrderPlaced"
+    assert client.get(f"{path}/timeline").json()["items"][0] == whole["timeline"][0]
+    then = client.get(path, params={"at": whole["timeline"][0]["recorded_at"], "expand": "lines"}).json()
+    assert (then["phase"], len(then["timeline"])) == ("sourcing", 1)
+    assert client.get(path, params={"at": "2020-01-01T00:00:00Z"}).status_code == 404
+    assert client.get(path, params={"expand": "secrets"}).status_code == 422
+
+
+def test_who_may_not_see_people_sees_none_and_who_sees_them_is_noted(
+    served: Served, told: list[dict[str, Any]]
+) -> None:
+    path = f"/v1/orders/{told[0]['order_id']}"
+    with served.client("channel") as channel, served.client("support") as support:
+        assert channel.get(path, params={"expand": "ship_to"}).status_code == 403
+        assert channel.get("/v1/orders", params={"name": "Ada Lovelace"}).status_code == 403
+        assert "Lovelace" not in channel.get("/v1/orders").text
+        assert channel.get("/v1/order-recipients").status_code == 403
+        shown = support.get(path, params={"expand": "ship_to"})
+        assert shown.json()["ship_to"]["name"] == "Ada Lovelace"
+        assert "Lovelace" in support.get("/v1/orders", params={"name": "ada lovelace"}).text
+    with psycopg.connect(served.database_url, row_factory=dict_row) as connection:
+        notes = connection.execute("SELECT * FROM oms_access_log WHERE actor = %s", [actor(served, "support")])
+        noted = {(row["resource"], row["subject"]): row["request_id"] for row in notes}
+    assert noted["get-order", told[0]["order_id"]] == shown.headers["Oms-Request-Id"]
+    assert ("list-orders", "orders") in noted
+
+
+def actor(served: Served, role: str) -> str:
+    return f"key:{served.tokens[role].split('_')[1]}"
+
+
+def test_tables_of_people_are_known_as_such() -> None:
+    personal = {"name_key", "postal_code_key", "email", "phone", "street"}
+    found = {one.name for one in PROJECTIONS if personal & {column.name for column in one.table.columns}}
+    assert found == OF_PEOPLE
+    assert {route.scope for route in READS if "order-recipients" in route.path} == {PERSONAL}
+
+
+def test_a_key_of_one_channel_sees_nothing_of_another(served: Served, told: list[dict[str, Any]]) -> None:
+    theirs = {one["order_id"] for one in told if one["channel"] == "web"}
+    with served.client("of-app") as app, served.client() as everything:
+        for route in READS:
+            if "{" in route.path or route.is_stream:
+                continue
+            page = app.get(route.path, params={"limit": 250} if route.name != "list-events" else {})
+            assert page.status_code in (200, 403), (route.path, page.text)
+            assert not [order_id for order_id in theirs if order_id in page.text], route.path
+            assert '"web"' not in page.text, route.path
+        for order_id in theirs:
+            for path in ("", "/timeline", "/why", "/exceptions"):
+                assert app.get(f"/v1/orders/{order_id}{path}").status_code == 404
+            assert app.get(f"/v1/order-status/{order_id}").status_code == 404
+        payments = everything.get("/v1/payments?limit=250").json()["items"]
+        for payment in payments:
+            mine = (
+                payment["order_id"] not in theirs
+                and "app" in everything.get(f"/v1/orders/{payment['order_id']}").json()["channel"]
+            )
+            assert (app.get(f"/v1/payments/{payment['payment_id']}").status_code == 200) == mine
+        assert app.get("/v1/orders?channel=web").json()["items"] == []
+        own = {one["order_id"] for one in app.get("/v1/orders?limit=250").json()["items"]}
+        assert own >= {one["order_id"] for one in told if one["channel"] == "app"}
+
+
+def test_a_follower_without_kafka_makes_the_same_rows_of_the_log(
+    client: httpx.Client, told: list[dict[str, Any]], served: Served
+) -> None:
+    codec = Codec(EVENTS)
+    events, after = [], 0
+    while page := client.get("/v1/events", params={"after": after, "limit": 100}).json():
+        events += page["items"]
+        if page["next"] == after:
+            break
+        after = page["next"]
+    assert [one["position"] for one in events] == sorted({one["position"] for one in events})
+    recorded = [
+        codec.decode(
+            EventRow(
+                one["stream"],
+                one["version"],
+                one["type"],
+                json.dumps({"event": one["data"], **{k: v for k, v in one.items() if k in ENVELOPE}}).encode(),
+            ),
+            one["position"],
+        )
+        for one in events
+    ]
+    rows = folded(order_status.projection, recorded)
+    with psycopg.connect(served.database_url, row_factory=dict_row) as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        position = connection.execute("SELECT max(notification_id) AS end FROM oms_events").fetchone()
+        stored = connection.execute("SELECT * FROM order_status").fetchall()
+    if position and position["end"] == after:  # the engine has done nothing more meanwhile
+        assert {row["order_id"]: row for row in stored} == {key[0]: dict(row) for key, row in rows.items()}
+    assert {key[0] for key in rows} >= {one["order_id"] for one in told}
+
+
+ENVELOPE = ("schema_version", "event_id", "recorded_at", "caused_by", "correlation_id", "actor")
+
+
+def test_a_follower_waits_for_what_is_to_come(client: httpx.Client, served: Served) -> None:
+    end = client.get("/v1/events", params={"limit": 1, "after": 10**17}).json()
+    assert end == {"items": [], "next": 10**17}
+    with psycopg.connect(served.database_url) as connection:
+        row = connection.execute("SELECT max(notification_id) FROM oms_events").fetchone()
+    assert row
+    sent = threading.Timer(0.5, lambda: client.post("/v1/orders", json=order("waited-for")))
+    sent.start()
+    found = client.get("/v1/events", params={"after": row[0], "wait": 20, "type": "OrderPlaced"}).json()
+    sent.join()
+    assert [one["data"]["external_id"] for one in found["items"]] == ["waited-for"]
+    assert client.get("/v1/events?type=Nonsense").status_code == 422
+
+
+def test_stock_and_others_are_shown_whole(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+    stock = client.get("/v1/stock/TEA").json()
+    assert [level["location"] for level in stock["levels"]] == ["berlin"]
+    assert client.get("/v1/stock/TEA/berlin").json()["sku"] == "TEA"
+    assert client.get("/v1/stock/NEVER").status_code == 404
+    assert client.get("/v1/locations/berlin").json()["history"][0]["event"] == "LocationOpened"
+    for payment in client.get("/v1/payments?limit=2").json()["items"]:
+        assert client.get(f"/v1/payments/{payment['payment_id']}").json()["history"]
+    for path in ("payments", "shipments", "returns", "locations", "items", "orders"):
+        missing = client.get(f"/v1/{path}/nobody%2f..%2f")
+        assert (missing.status_code, missing.headers["Content-Type"]) == (404, "application/problem+json")
