@@ -6,7 +6,10 @@ to a person what to do next.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from http import HTTPStatus
+from typing import Self
 
 from oms_es.exit_codes import Code
 
@@ -25,3 +28,56 @@ class NotFound(OmsError):
     code = "not_found"
     exit_code = Code.NOT_FOUND
     status = HTTPStatus.NOT_FOUND
+
+
+STATUS_OF: Mapping[Code, HTTPStatus] = {
+    Code.REFUSED: HTTPStatus.CONFLICT,
+    Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.BURIED: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""What HTTP answers where a command ends so."""
+
+
+class Reason(StrEnum):
+    """Base of the tables of reasons: a stable code, what it means, and what to do next."""
+
+    meaning: str
+    next_step: str
+    exit_code: Code
+    status: HTTPStatus
+
+    def __new__(
+        cls, code: str, meaning: str, next_step: str, exit_code: Code | None = None, status: HTTPStatus | None = None
+    ) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        member.next_step = next_step
+        member.exit_code = cls.usual_exit_code() if exit_code is None else exit_code
+        member.status = status or STATUS_OF[member.exit_code]
+        return member
+
+    @classmethod
+    def usual_exit_code(cls) -> Code:
+        raise NotImplementedError
+
+    @classmethod
+    def by_code(cls, code: str) -> Self:
+        """Where the code is put together of what it is about."""
+        return cls[code.upper()]
+
+
+class Refusal(Reason):
+    """Base of the tables of refusals: one per family, in `schemas/<family>/refusals.py`."""
+
+    @classmethod
+    def usual_exit_code(cls) -> Code:
+        return Code.REFUSED
+
+
+class InputProblem(Reason):
+    """Base of the tables of what is wrong with input."""
+
+    @classmethod
+    def usual_exit_code(cls) -> Code:
+        return Code.BURIED

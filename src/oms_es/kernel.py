@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
 from oms_es.door import STORED, brought_in
-from oms_es.errors import OmsError
+from oms_es.errors import OmsError, Reason
 from oms_es.exit_codes import Code
 
 if TYPE_CHECKING:
@@ -83,12 +83,11 @@ class Refused(OmsError):
     exit_code = Code.REFUSED
     status = HTTPStatus.CONFLICT
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.code = self.reason = reason
+        self.code, self.exit_code, self.status = reason.value, reason.exit_code, reason.status
+        self.reason = reason
         self.detail = detail
-        if reason == "unknown_order":
-            self.exit_code, self.status = Code.NOT_FOUND, HTTPStatus.NOT_FOUND
 
 
 class BadInput(OmsError):
@@ -98,9 +97,10 @@ class BadInput(OmsError):
     exit_code = Code.BURIED
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.code = self.reason = reason
+        self.code = reason.value
+        self.reason = reason
         self.detail = detail
 
 

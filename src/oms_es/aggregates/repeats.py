@@ -21,6 +21,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.order import returns as x
+from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.returns import rma as r
 
 OWN_IDS: Mapping[type[Command], str] = {
@@ -102,7 +103,7 @@ def told_before(known: str | None, command: Command) -> bool:
     if asked != known:
         own = OWN_IDS[type(command)]
         raise Refused(
-            "id_reused",
+            SharedRefusal.ID_REUSED,
             f"{own} {getattr(command, own)} is known in {command.stream} already, and {_difference(known, asked)}; "
             f"what is told again must be the same, and something else needs another {own}",
         )

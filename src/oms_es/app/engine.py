@@ -47,6 +47,7 @@ from oms_es.projections.operations import deadlines
 from oms_es.reports import queries
 from oms_es.reports.known import ReadModelRegister
 from oms_es.reports.waiting import intents_waiting
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.operations.aside import SettleReaction
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
@@ -163,7 +164,7 @@ class Parts:
         for gateway in self.world.gateways():
             if gateway.name == reader and recorded:
                 return answers(gateway, recorded)
-        raise BadInput("no_reaction", f"{reader} has nothing to do with an event there; is its gateway connected?")
+        raise BadInput(Input.NO_REACTION, f"{reader} has nothing to do with an event there; is its gateway connected?")
 
     def tell(self, actor: str, commands: Sequence[Command]) -> list[tuple[Command, Refused]]:
         """Put commands to the engine, all in one transaction if none is refused; the refused ones come back."""

@@ -17,6 +17,7 @@ from pydantic_core import from_json, to_json
 from oms_es.channels.errors import BadInput, bad_input
 from oms_es.door import brought_in
 from oms_es.kernel import Command, Message
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import AmendOrder, CancelOrder, PlaceOrder, RecordChannelRefund, RecordFulfilment, order_id_of
 from oms_es.schemas.values.types import Channel, Identifier
 
@@ -56,7 +57,7 @@ def of_channel(channel: str) -> Callable[[bytes], Command]:
         told, command = _read(line)
         if told != channel:
             raise BadInput(
-                "other_channel",
+                Input.OTHER_CHANNEL,
                 f"only channel {channel} speaks here, and the message is of another; send it to that channel's topic",
             )
         return command
@@ -75,7 +76,9 @@ def order_of(fields: Mapping[str, Any]) -> PlaceOrder:
 def refuse_nul(line: bytes | str) -> None:
     """PostgreSQL's text cannot hold the character, and an order that no table can show must not be placed."""
     if (b"\\u0000" in line) if isinstance(line, bytes) else ("\\u0000" in line):
-        raise BadInput("nul_character", "a text contains \\u0000; leave that character out and send the order again")
+        raise BadInput(
+            Input.NUL_CHARACTER, "a text contains \\u0000; leave that character out and send the order again"
+        )
 
 
 def _read(line: bytes | str) -> tuple[str, Command]:
@@ -109,7 +112,7 @@ def _without_type(fields: Mapping[str, Any]) -> bytes:
 
 def _later(line: bytes | str, name: object) -> tuple[str, Command]:
     if not isinstance(name, str) or name not in LATER:
-        raise BadInput("unknown_type", f"type: a channel sends none but {', '.join(TYPES)}; write one of them")
+        raise BadInput(Input.UNKNOWN_TYPE, f"type: a channel sends none but {', '.join(TYPES)}; write one of them")
     told: Any = brought_in(SHAPES[name].model_validate_json(line, strict=True))
     given = {field: getattr(told, field) for field in told.model_fields_set if field in LATER[name].model_fields}
     return told.channel, LATER[name].model_validate(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from oms_es.door import PROBLEM
 from oms_es.kernel import BadInput
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.problems import details, problems
 
 __all__ = ["BadInput", "bad_input", "or_bad_input"]
@@ -22,8 +23,8 @@ DETAIL_CHARACTERS_MAX = 500
 def bad_input(error: ValidationError) -> BadInput:
     first = details(error)[0]
     if first["type"] == "json_invalid":
-        return BadInput("not_json", one_line(f"{first['msg']}; send one JSON object per message, in UTF-8"))
-    reason = "out_of_range" if first["type"] == PROBLEM else "invalid_order"
+        return BadInput(Input.NOT_JSON, one_line(f"{first['msg']}; send one JSON object per message, in UTF-8"))
+    reason = Input.OUT_OF_RANGE if first["type"] == PROBLEM else Input.INVALID_ORDER
     return BadInput(reason, one_line(f"{problems(error, whole='order')}; correct it and send the order again"))
 
 

@@ -28,6 +28,7 @@ from oms_es.channels.shopify_order import (
     RefundTold,
     ShopifyOrder,
 )
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import (
     NOWHERE,
     AmendOrder,
@@ -68,7 +69,7 @@ def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder:
     order.check_real()
     order.check_told_by_line()
     if order.updated_at is None:
-        raise BadInput("not_dated", f"order {order.id} does not say when it was updated; send updated_at with it")
+        raise BadInput(Input.NOT_DATED, f"order {order.id} does not say when it was updated; send updated_at with it")
     revision = _revision("updated_at", order.updated_at)
     placed = _placed(order)
     told = {name: getattr(placed, name) for name in TOLD}
@@ -98,7 +99,7 @@ def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
     sent = _read(FulfillmentTold, line)
     if sent.status in NOT_SENT:
         raise BadInput(
-            "not_sent",
+            Input.NOT_SENT,
             f"fulfillment {sent.id} is {sent.status}: nothing left with it; look whether it was told as sent",
         )
     units = tuple(
@@ -107,7 +108,9 @@ def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
         if item.quantity and item.requires_shipping is not False
     )
     if not units:
-        raise BadInput("nothing_to_ship", f"fulfillment {sent.id} has no line that is shipped; nothing follows from it")
+        raise BadInput(
+            Input.NOTHING_TO_SHIP, f"fulfillment {sent.id} has no line that is shipped; nothing follows from it"
+        )
     return RecordFulfilment(order_id=_id_of(sent.order_id), fulfilment_id=str(sent.id), lines=units, keep=True)
 
 
@@ -137,7 +140,7 @@ def _id_of(number: int) -> str:
 def _revision(field: str, at: Moment) -> int:
     if at.year not in YEARS:
         raise BadInput(
-            "out_of_range",
+            Input.OUT_OF_RANGE,
             f"{field}: a year from {YEARS[0]} to {YEARS[-1]} is expected; correct the date",
         )
     return max(int(at.timestamp()), 1)
@@ -168,7 +171,9 @@ def _cancelled(order: ShopifyOrder) -> CancelOrder:
 def _placed(order: ShopifyOrder) -> PlaceOrder:
     goods = order.goods
     if not goods:
-        raise BadInput("nothing_to_ship", f"order {order.id} has no line that is shipped; it needs nothing from here")
+        raise BadInput(
+            Input.NOTHING_TO_SHIP, f"order {order.id} has no line that is shipped; it needs nothing from here"
+        )
     sent = ((item, order.sent(item)) for item in goods)
     return canonical.order_of(
         {
@@ -210,7 +215,7 @@ def _charges(order: ShopifyOrder) -> dict[str, int]:
         discount += parts - stated
     elif parts != stated:
         raise BadInput(
-            "total_mismatch",
+            Input.TOTAL_MISMATCH,
             f"order {order.id}: its total is {to_text(stated, currency)} and "
             f"its parts make {to_text(parts, currency)}; "
             "compare lines, discounts, taxes and shipping in the shop",
@@ -269,4 +274,4 @@ def _minor(field: str, amount: Decimal | None, currency: str) -> int:
     try:
         return to_minor(amount or NOTHING, currency)
     except ValueError as error:
-        raise BadInput("invalid_amount", f"{field}: {error}") from error
+        raise BadInput(Input.INVALID_AMOUNT, f"{field}: {error}") from error

@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from oms_es.channels.errors import BadInput
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.values.types import Currency, Moment
 
 NOTHING = Decimal(0)
@@ -267,14 +268,14 @@ class ShopifyOrder(Open):
         """Raises BadInput."""
         if self.test:
             raise BadInput(
-                "test_order", f"order {self.id} is a test of the shop's: nothing is done for it; place a real order"
+                Input.TEST_ORDER, f"order {self.id} is a test of the shop's: nothing is done for it; place a real order"
             )
 
     def check_told_by_line(self) -> None:
         """Raises BadInput."""
         if self.fulfillment_status == "partial" and not any(map(self.sent, self.goods)):
             raise BadInput(
-                "partly_fulfilled",
+                Input.PARTLY_FULFILLED,
                 f"order {self.id} was sent in part and does not say which part; send it with its fulfillments, or with "
                 "fulfillable_quantity of each line",
             )

@@ -18,6 +18,7 @@ from oms_es.projections.operations.exception_history import RESOLVED
 from oms_es.reports import exceptions
 from oms_es.reports.queries import Connection, Row
 from oms_es.schemas.operations.exception import AssignException, ResolveException
+from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.codec import Cause, Codec
 
@@ -193,7 +194,9 @@ def _open_one(connection: Connection, name: str) -> Row:
         return row
     past = exceptions.seen_to(connection, exception_id)
     if past and past[-1]["what"] == RESOLVED:
-        raise Refused("already_resolved", f"{name} was resolved by {past[-1]['actor']}: {past[-1]['note']}")
+        raise Refused(
+            OperationsRefusal.ALREADY_RESOLVED, f"{name} was resolved by {past[-1]['actor']}: {past[-1]['note']}"
+        )
     raise _unknown(connection, name)
 
 

@@ -12,8 +12,10 @@ import structlog
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from oms_es.errors import Reason
 from oms_es.kernel import BadInput, Recorded, Refused
 from oms_es.processing import metrics
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.operations.aside import PutReactionAside
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import IDENTIFIER_LENGTH_MAX, TEXT_LENGTH_MAX
@@ -21,7 +23,7 @@ from oms_es.store.dead_letters import DeadLetter
 
 DIALECT = "reaction"
 REFUSALS = (ValidationError, Refused)
-INVALID = "invalid_command"
+INVALID = Input.INVALID_COMMAND
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,7 @@ class Reaction(NamedTuple):
     fact_id: str
 
 
-def why(error: ValidationError | Refused) -> tuple[str, str]:
+def why(error: ValidationError | Refused) -> tuple[Reason, str]:
     """A stable code, and what is wrong with which field; what stood there is not repeated."""
     if isinstance(error, Refused):
         return error.reason, error.detail
@@ -75,4 +77,4 @@ def read(payload: bytes) -> Reaction:
     try:
         return Reaction(**from_json(payload))
     except (ValueError, TypeError) as error:
-        raise BadInput("no_reaction", f"{type(error).__name__}: this names no event that was put aside") from error
+        raise BadInput(Input.NO_REACTION, f"{type(error).__name__}: this names no event that was put aside") from error

@@ -20,6 +20,7 @@ from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Command, Recorded, Skipped
 from oms_es.processing import aside, metrics
 from oms_es.processing.screening import Screen, everything_passes
+from oms_es.schemas.inputs import Input
 from oms_es.store.codec import Cause
 from oms_es.store.dead_letters import DeadLetter, Header, without_card_numbers
 from oms_es.store.log import Feed
@@ -38,7 +39,7 @@ def understood(parse: Parser, payload: bytes) -> Command:
     try:
         return brought_in(parse(payload))
     except ValidationError as error:
-        raise BadInput("out_of_range", aside.why(error)[1]) from error
+        raise BadInput(Input.OUT_OF_RANGE, aside.why(error)[1]) from error
 
 
 class Arrival(NamedTuple):
@@ -211,7 +212,7 @@ class Intake:
         elif isinstance(error, aside.REFUSALS):
             reason, detail = aside.why(error)
         else:
-            reason, detail = "unexpected", f"{type(error).__name__}: {error}"
+            reason, detail = Input.UNEXPECTED, f"{type(error).__name__}: {error}"
         return without_card_numbers(
             DeadLetter(
                 source=self.name,

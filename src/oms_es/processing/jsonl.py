@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from oms_es.kernel import BadInput, Command
 from oms_es.processing.intake import BATCH_MAX, Arrival, Parser
+from oms_es.schemas.inputs import Input
 
 LINE_BYTES_MAX = 1_048_576
 BATCH_BYTES_MAX = 8_388_608
@@ -55,7 +56,8 @@ def bounded(parse: Parser) -> Parser:
     def parse_bounded(line: bytes) -> Command:
         if len(line) > LINE_BYTES_MAX:
             raise BadInput(
-                "line_too_long", f"a line has at most {LINE_BYTES_MAX} bytes, and only these were kept; split the order"
+                Input.LINE_TOO_LONG,
+                f"a line has at most {LINE_BYTES_MAX} bytes, and only these were kept; split the order",
             )
         return parse(line)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from oms_es.kernel import BadInput, Command, Event, Refused
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import NOWHERE, AmendOrder, HoldOrder, OrderAmended, OrderPlaced, PlaceOrder
 from oms_es.schemas.values.countries import IN_USE, country_like
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
@@ -94,7 +95,7 @@ class Screening:
             return (command,)
         for kind, missing in found:
             if self.treatments.of(kind) == "refuse":
-                return BadInput(f"unknown_{kind}", detail_of(kind, missing))
+                return BadInput(Input.by_code(f"unknown_{kind}"), detail_of(kind, missing))
         return self._held(command, "; ".join(note_of(kind, missing) for kind, missing in found))
 
     def _held(self, command: Command, note: str) -> Sequence[Command]:

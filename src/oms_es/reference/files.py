@@ -33,6 +33,7 @@ def contents(app: typer.Typer) -> Mapping[str, str]:
         "metrics.md": pages.metrics_page(),
         **pages.commands(app),
         "exit-codes.md": pages.exit_codes(),
+        "reasons.md": pages.reasons(),
         "read-models.md": read_models.read_models(),
     }
 

@@ -16,7 +16,7 @@ from typer.cli import get_docs_for_click
 
 import oms_es
 from oms_es.app.workers import GROUPS_OF_ROLES, ROLES, TOPICS_OF, topics
-from oms_es.errors import OmsError
+from oms_es.errors import InputProblem, OmsError, Reason, Refusal
 from oms_es.exit_codes import MEANINGS, Code
 from oms_es.processing import metrics
 from oms_es.reference.json_schemas import Described
@@ -147,13 +147,43 @@ def exit_codes() -> str:
     return page("Exit codes", told, table("code, name, meaning, among them", rows))
 
 
+def reasons() -> str:
+    told = (
+        "A refusal or a dead letter carries one of these codes; they do not change. The text beside it names what is "
+        "meant. `code` is also what a program reads from `--json` and from HTTP."
+    )
+    parts = [
+        f"## {_first_line(found).rstrip('.')}\n\n"
+        + table(
+            "code, meaning, what to do next, exit code, HTTP status",
+            [
+                (f"`{one}`", one.meaning, one.next_step, f"{one.exit_code.value}", f"{one.status.value}")
+                for one in sorted(found)
+            ],
+        )
+        for found in tables()
+    ]
+    return page("Codes of refusals and input", told, "\n".join(parts))
+
+
+def tables() -> list[type[Reason]]:
+    """Every table of reasons: refusals by family, then input."""
+    _import_everything()
+    found = [table for base in (Refusal, InputProblem) for table in base.__subclasses__()]
+    return sorted(found, key=lambda table: (issubclass(table, InputProblem), table.__module__))
+
+
 def errors() -> list[type[OmsError]]:
     """Every error that this program knows, by its code; without those of the simulation, which nobody meets."""
+    _import_everything()
+    found = [one for one in _subclasses(OmsError) if not one.__module__.startswith("oms_es.simulation")]
+    return sorted(found, key=lambda error: error.code)
+
+
+def _import_everything() -> None:
     for module in pkgutil.walk_packages(oms_es.__path__, "oms_es."):
         if not module.name.startswith(("oms_es.simulation", "oms_es.__main__")):
             importlib.import_module(module.name)
-    found = [one for one in _subclasses(OmsError) if not one.__module__.startswith("oms_es.simulation")]
-    return sorted(found, key=lambda error: error.code)
 
 
 def _subclasses(base: type[OmsError]) -> Iterator[type[OmsError]]:
@@ -162,7 +192,7 @@ def _subclasses(base: type[OmsError]) -> Iterator[type[OmsError]]:
         yield from _subclasses(error)
 
 
-def _first_line(failure: type[Exception]) -> str:
+def _first_line(failure: type[Exception | Reason]) -> str:
     return (inspect.getdoc(failure) or "").partition("\n")[0]
 
 

@@ -17,6 +17,7 @@ from oms_es.projections.operations.exception_history import ASSIGNED, RESOLVED
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import history, state
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.store.codec import Codec
 
 PAGE_MAX = 500
@@ -117,7 +118,7 @@ class Conflict(NamedTuple):
         fixed = sorted(names.difference(CHANGEABLE, KEPT))
         if fixed:
             raise Refused(
-                "not_amendable",
+                OrderRefusal.NOT_AMENDABLE,
                 f"{', '.join(fixed)} cannot be changed by an amendment: cancel the order and have it placed under "
                 "another id, or take ours",
             )

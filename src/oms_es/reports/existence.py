@@ -35,6 +35,7 @@ from oms_es.schemas.order import (
 )
 from oms_es.schemas.payment import RequestPayment
 from oms_es.schemas.payment.provider import RecordProviderReport
+from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.returns.feedback import RecordFeedback
 from oms_es.schemas.returns.policy import SetReturnPolicy
 from oms_es.schemas.returns.rma import OpenRma
@@ -120,7 +121,9 @@ def require_document(connection: Connection, command: AttachLabel) -> None:
     """Raises Missing. History points at nothing that is not kept."""
     address = command.document.sha256
     if not documents.is_kept(connection, address):
-        raise Missing("unknown_document", f"no document {address} is kept; keep its bytes first, then attach it")
+        raise Missing(
+            SharedRefusal.UNKNOWN_DOCUMENT, f"no document {address} is kept; keep its bytes first, then attach it"
+        )
 
 
 def _locations(command: Command) -> Iterator[str]:
@@ -145,16 +148,16 @@ def _require_location(asking: Asking, command: Command, location: str) -> None:
     if not version:
         near = names.location_like(asking.connection, location)
         hint = f"did you mean {near}?" if near else "open it with `oms-es location open`"
-        raise Missing("unknown_location", f"there is no location {location}; {hint}")
+        raise Missing(SharedRefusal.UNKNOWN_LOCATION, f"there is no location {location}; {hint}")
     goes_there = isinstance(command, INTO_PLACES) or (
         isinstance(command, MoveStock) and location == command.to_location
     )
     if goes_there and isinstance(state, LocationClosed):
-        raise Refused("location_closed", f"location {location} is closed; open it again, or name another")
+        raise Refused(SharedRefusal.LOCATION_CLOSED, f"location {location} is closed; open it again, or name another")
 
 
 def _no_order(order_id: str) -> Missing:
-    return Missing("unknown_order", f"there is no order {order_id}; see `oms-es orders list`")
+    return Missing(SharedRefusal.UNKNOWN_ORDER, f"there is no order {order_id}; see `oms-es orders list`")
 
 
 def _missing(asking: Asking, command: Command) -> Missing:
@@ -165,9 +168,9 @@ def _missing(asking: Asking, command: Command) -> Missing:
         near = names.sku_like(asking.connection, command.sku)
         like = f", did you mean {near}?" if near and near != command.sku else ""
         detail = f"there has never been any {command.sku} at {command.location}{like}; receive or count it there first"
-        return Missing("unknown_sku", detail)
+        return Missing(SharedRefusal.UNKNOWN_SKU, detail)
     what, where = WORDS.get(category, (category, "see `oms-es --help`"))
-    return Missing(f"unknown_{category}", f"there is no {what} {name}; {where}")
+    return Missing(SharedRefusal.by_code(f"unknown_{category}"), f"there is no {what} {name}; {where}")
 
 
 WORDS: Mapping[str, tuple[str, str]] = {

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from oms_es.kernel import BadInput, Command, Decider
+from oms_es.schemas.inputs import Input
 
 DIALECT = "command"
 
@@ -30,6 +31,8 @@ def parser_of(deciders: Iterable[Decider[Any]]) -> Callable[[bytes], Command]:
             told = from_json(payload)
             return shapes[told["command"]].model_validate(told["fields"])
         except (ValidationError, ValueError, KeyError, TypeError) as error:
-            raise BadInput("no_command", f"{type(error).__name__}: this is no command that the engine knows") from error
+            raise BadInput(
+                Input.NO_COMMAND, f"{type(error).__name__}: this is no command that the engine knows"
+            ) from error
 
     return parse

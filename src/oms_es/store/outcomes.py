@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from oms_es.kernel import Command, Recorded, Refused
+from oms_es.schemas.refusals import SharedRefusal
 from oms_es.store.codec import Cause
 
 Addressed = tuple[Cause, str, Command]
@@ -24,7 +25,8 @@ class OtherVersion(Refused):
     status = HTTPStatus.PRECONDITION_FAILED
 
     def __init__(self, asked: int, found: int) -> None:
-        super().__init__("version_changed", f"version {asked} is asked for, and it is {found} now; read it again")
+        detail = f"version {asked} is asked for, and it is {found} now; read it again"
+        super().__init__(SharedRefusal.VERSION_CHANGED, detail)
         self.found = found
 
 

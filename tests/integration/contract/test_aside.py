@@ -15,6 +15,7 @@ from oms_es.kernel import Command, Consumer, Refused
 from oms_es.processing import aside
 from oms_es.schemas.catalog.location import LocationOpened, OpenLocation
 from oms_es.schemas.stock import ReceiveStock
+from oms_es.schemas.stock.refusals import StockRefusal
 from oms_es.store.dead_letters import Buried, listed
 
 OPENED = 9
@@ -29,7 +30,7 @@ def the_reader(*, repaired: list[bool], refuses: type[Exception]) -> Consumer:
     def receive(event: LocationOpened) -> Sequence[Command]:
         wrong = event.location == CULPRIT and not repaired
         if wrong and refuses is Refused:
-            raise Refused("no_room", "there is no room")
+            raise Refused(StockRefusal.TOO_MANY_PLACES, "there is no room")
         if wrong and refuses is AssertionError:
             raise AssertionError("a broken promise")
         receipt_id = "x" * 129 if wrong else event.location
@@ -48,7 +49,7 @@ def rows(database_url: str, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
-@pytest.mark.parametrize(("refuses", "reason"), [(ValueError, aside.INVALID), (Refused, "no_room")])
+@pytest.mark.parametrize(("refuses", "reason"), [(ValueError, aside.INVALID), (Refused, "too_many_places")])
 def test_what_a_consumer_may_not_ask_is_put_aside_and_followed_up_when_it_is_replayed(
     database_url: str, refuses: type[Exception], reason: str
 ) -> None:
@@ -103,7 +104,7 @@ def test_what_is_due_and_refused_is_buried_once_and_the_rest_is_given(database_u
 
         def refusing(state: object, command: ReceiveStock) -> object:
             if command.location == "refused":
-                raise Refused("no_room", "there is no room")
+                raise Refused(StockRefusal.TOO_MANY_PLACES, "there is no room")
             return decide(state, command)
 
         engine.store.deciders[ReceiveStock] = engine.store.deciders[ReceiveStock].__class__(

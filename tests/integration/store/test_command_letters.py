@@ -10,6 +10,7 @@ from oms_es.app import PARSERS, engine_on
 from oms_es.kernel import BadInput, Command, Event, Recorded, Refused
 from oms_es.processing.readers import buried
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.refusals import PaymentRefusal
 from oms_es.store.command_codec import DIALECT, as_bytes
 from oms_es.store.dead_letters import listed
 
@@ -53,6 +54,7 @@ def test_an_answer_that_contradicts_is_buried_and_the_gateway_goes_on(database_u
 
 def test_no_card_number_is_kept_of_what_is_put_aside() -> None:
     named = p.RecordDecline.model_construct(payment_id="o.1", reason="card 4111111111111111", retriable=False)
-    letter = buried("payment_provider", "1", named, Refused("contradiction", "declined: card 4111111111111111"))
+    refused = Refused(PaymentRefusal.CONTRADICTS, "declined: card 4111111111111111")
+    letter = buried("payment_provider", "1", named, refused)
     assert b"card ************1111" in letter.payload
     assert "card ************1111; a card number in it was masked" in letter.detail

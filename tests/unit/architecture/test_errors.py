@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from typer.main import get_command
 
 import oms_es
-from oms_es.errors import OmsError
+from oms_es.aggregates.payment.state import Effect
+from oms_es.app import DECIDERS
+from oms_es.cli.main import app
+from oms_es.errors import OmsError, Reason
 from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Refused
-from oms_es.reference.pages import errors
+from oms_es.processing.screening import HOW_TO_KNOW
+from oms_es.reference.pages import errors, tables
+from oms_es.reports.existence import BEGINNINGS
+from oms_es.schemas.inputs import Input
+from oms_es.schemas.order.refusals import OrderRefusal
+from oms_es.schemas.payment.refusals import PaymentRefusal
+from oms_es.schemas.refusals import SharedRefusal
 
 SOURCE = Path(oms_es.__file__).parent
 OTHERWISE = {"Crashed", "Violation"}
@@ -53,9 +66,58 @@ def test_what_http_answers_agrees_with_how_a_command_ends(error: type[OmsError])
     assert error.__doc__ != (error.__base__ or OmsError).__doc__
 
 
-def test_a_refusal_and_a_bad_input_carry_their_own_code() -> None:
-    assert (Refused("with_carrier", "ask for a return").code, Refused("with_carrier", "").status) == (
-        "with_carrier",
-        409,
-    )
-    assert (BadInput("not_json", "send one").code, BadInput("not_json", "").status) == ("not_json", 422)
+def test_a_refusal_and_a_bad_input_carry_what_their_table_says() -> None:
+    refused, missing = (Refused(reason, "") for reason in (OrderRefusal.WITH_CARRIER, OrderRefusal.UNKNOWN_ORDER))
+    assert (refused.code, refused.exit_code, refused.status) == ("with_carrier", Code.REFUSED, HTTPStatus.CONFLICT)
+    assert (missing.code, missing.exit_code, missing.status) == ("unknown_order", Code.NOT_FOUND, HTTPStatus.NOT_FOUND)
+    assert (BadInput(Input.NOT_JSON, "").code, BadInput(Input.NOT_JSON, "").status) == ("not_json", 422)
+
+
+TABLES = tables()
+
+
+def test_a_code_stands_once_in_its_table_and_is_what_its_name_says() -> None:
+    assert {table.__name__ for table in TABLES} >= {"OrderRefusal", "PaymentRefusal", "StockRefusal", "Input"}
+    for table in TABLES:
+        assert {name: reason.value.upper() for name, reason in table.__members__.items()} == {
+            name: name for name in table.__members__
+        }
+
+
+@pytest.mark.parametrize("reason", [reason for table in TABLES for reason in table], ids=repr)
+def test_every_code_says_what_it_means_and_what_to_do_next(reason: Reason) -> None:
+    for text in (reason.meaning, reason.next_step):
+        assert text.endswith(".")
+        assert text[0].isupper() or text.startswith("`")
+
+
+def test_every_code_is_used_and_refused_by_its_own_family() -> None:
+    sources = {path.relative_to(SOURCE): path.read_text() for path in SOURCE.rglob("*.py")}
+    made = {"SharedRefusal": "UNKNOWN_", "Input": "UNKNOWN_", "PaymentRefusal": "SECOND_"}
+    for table in TABLES:
+        name = table.__name__
+        used = {member for text in sources.values() for member in re.findall(rf"\b{name}\.(\w+)", text)}
+        unused = {member for member in table.__members__ if not member.startswith(made.get(name, "-"))} - used
+        assert not unused, f"{name} has codes that nothing uses"
+
+
+def test_an_aggregate_refuses_by_the_table_of_its_family() -> None:
+    family_of = {table.__name__: table.__module__.split(".")[2] for table in TABLES if table is not SharedRefusal}
+    for path in (SOURCE / "aggregates").rglob("*.py"):
+        named = set(re.findall(r"\b(\w+Refusal)\.", path.read_text())) - {SharedRefusal.__name__}
+        assert {family_of[name] for name in named} <= {path.parent.name}, path
+
+
+def test_whatever_may_be_missing_has_its_code() -> None:
+    asked = {decider.category for decider in DECIDERS for command in decider.accepts if command not in BEGINNINGS}
+    assert {f"unknown_{category}" for category in asked - {"stock"}} <= set(SharedRefusal)
+    assert {f"second_{operation}" for operation in get_args(get_args(Effect)[0])} <= set(PaymentRefusal)
+    assert {f"unknown_{kind}" for kind in HOW_TO_KNOW} <= set(Input)
+
+
+def test_every_command_that_is_named_exists() -> None:
+    groups: Any = get_command(app)
+    for reason in chain.from_iterable(TABLES):
+        for named in re.findall(r"`oms-es ([a-z -]+)", reason.next_step):
+            group, _, verb = named.strip().partition(" ")
+            assert verb in groups.commands[group].commands, reason

@@ -9,6 +9,7 @@ from rpds import HashTrieMap
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.catalog import item as i
+from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 
 class Item(NamedTuple):
@@ -35,7 +36,9 @@ def decide(item: Item, command: i.ItemCommand) -> Iterator[i.ItemEvent]:
                 yield described
         case i.DefineBundle(sku=sku, components=components):
             if sku in components:
-                raise Refused("made_of_itself", f"the bundle {sku} cannot be one of its own components; leave it out")
+                raise Refused(
+                    CatalogRefusal.MADE_OF_ITSELF, f"the bundle {sku} cannot be one of its own components; leave it out"
+                )
             if components != dict(item.components.items()):
                 yield i.BundleDefined(sku=sku, components=components)
 

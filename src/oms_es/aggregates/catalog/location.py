@@ -7,6 +7,7 @@ from typing import Any
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.catalog.location import CloseLocation, LocationClosed, LocationEvent, LocationOpened, OpenLocation
+from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 Location = LocationEvent | None
 """The last fact, which says all."""
@@ -28,7 +29,9 @@ def decide(location: Location, command: Any) -> Iterator[LocationEvent]:
 
 def _close(location: Location, command: CloseLocation) -> Iterator[LocationEvent]:
     if location is None:
-        raise Refused("unknown_location", f"there is no location {command.location} to close; see which are open")
+        raise Refused(
+            CatalogRefusal.UNKNOWN_LOCATION, f"there is no location {command.location} to close; see which are open"
+        )
     if not isinstance(location, LocationClosed):
         yield LocationClosed(**command.model_dump())
 

@@ -9,6 +9,7 @@ from rpds import HashTrieMap
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.catalog import rates as r
+from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 
 class Rates(NamedTuple):
@@ -38,7 +39,7 @@ def decide(rates: Rates, command: r.RatesCommand) -> Iterator[r.RatesEvent]:
                 yield published
             elif before != published:
                 raise Refused(
-                    "version_reused",
+                    CatalogRefusal.VERSION_REUSED,
                     f"version {command.version} of {command.carrier}'s rates says otherwise; publish under another",
                 )
         case r.WithdrawRates():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from rpds import HashTrieMap
 
 from oms_es.kernel import Decider, Refused
+from oms_es.schemas.catalog.refusals import CatalogRefusal
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRules, SourcingRulesPublished
 
 VERSIONS_MAX = 10_000
@@ -25,9 +26,14 @@ def evolve(rules: Rules, event: SourcingRulesPublished) -> Rules:
 def decide(rules: Rules, command: PublishSourcingRules) -> Iterator[SourcingRulesPublished]:
     content, version = _content(command), command.version
     if rules.versions.get(version, content) != content:
-        raise Refused("version_taken", f"version {version} says something else; publish this under a new version")
+        raise Refused(
+            CatalogRefusal.VERSION_TAKEN, f"version {version} says something else; publish this under a new version"
+        )
     if version not in rules.versions and len(rules.versions) >= VERSIONS_MAX:
-        raise Refused("too_many_versions", f"there are {VERSIONS_MAX} versions already; make an earlier one hold again")
+        raise Refused(
+            CatalogRefusal.TOO_MANY_VERSIONS,
+            f"there are {VERSIONS_MAX} versions already; make an earlier one hold again",
+        )
     if version != rules.current:
         yield SourcingRulesPublished.model_construct(**command.__dict__, supersedes=rules.current)
 

@@ -14,6 +14,7 @@ from rpds import HashTrieMap, HashTrieSet, Queue
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 RECEIPTS_REMEMBERED_MAX = 10_000
 """Receipts remembered, so that one that is told again claims nothing more."""
@@ -82,7 +83,7 @@ def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEv
     for serial in command.serials:
         if elsewhere := registry.at.get(serial):
             raise Refused(
-                "serial_elsewhere",
+                CatalogRefusal.SERIAL_ELSEWHERE,
                 f"{serial} of {command.sku} is at {elsewhere}; ship, move or write it off there before it is received",
             )
     told = {**command.model_dump(), "serials": tuple(dict.fromkeys(command.serials))}

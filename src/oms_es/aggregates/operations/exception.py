@@ -13,6 +13,7 @@ from oms_es.schemas.operations.exception import (
     ExceptionResolved,
     ResolveException,
 )
+from oms_es.schemas.operations.refusals import OperationsRefusal
 
 
 class Handling(NamedTuple):
@@ -53,7 +54,9 @@ def _require_open(handling: Handling, command: AssignException | ResolveExceptio
     """It may have been raised again since it was resolved, and is another matter then."""
     resolved = handling.resolved
     if resolved and command.raised_at <= resolved.raised_at:
-        raise Refused("already_resolved", f"{command.exception_id} is resolved already: {resolved.note}")
+        raise Refused(
+            OperationsRefusal.ALREADY_RESOLVED, f"{command.exception_id} is resolved already: {resolved.note}"
+        )
 
 
 decider: Decider[Handling] = Decider(

@@ -19,6 +19,7 @@ from oms_es.aggregates.order.state import BEFORE_RELEASE, Held, Order
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values.currency import to_text
 
@@ -94,7 +95,7 @@ def _tied(order: Order, command: o.AmendOrder, revision: int) -> dict[str, Any]:
 def require_before_release(order: Order, what: str) -> None:
     if order.phase not in BEFORE_RELEASE:
         raise Refused(
-            "already_released",
+            OrderRefusal.ALREADY_RELEASED,
             f"order {order.order_id} is {order.phase} and can no longer be {what}; cancel lines of it or ask for a "
             "return",
         )
@@ -106,7 +107,7 @@ def amended(content: o.OrderContent, told: Mapping[str, Any]) -> o.OrderContent:
     try:
         return o.OrderContent(**{**fields, "tenders": (), "further_tenders": (), **told})
     except ValidationError as error:
-        raise Refused("invalid_amendment", f"{problems(error)}; correct it") from error
+        raise Refused(OrderRefusal.INVALID_AMENDMENT, f"{problems(error)}; correct it") from error
 
 
 def change(
@@ -176,7 +177,7 @@ def _void_payments(order: Order, after: o.OrderContent) -> tuple[str, ...]:
     deposits = sum(payment.due.amount_minor for payment in live.values() if payment.due.capture_now)
     if deposits > money.payable(after):
         raise Refused(
-            "below_deposit",
+            OrderRefusal.BELOW_DEPOSIT,
             f"order {order.order_id} has a deposit of {deposits} and would cost {money.payable(after)}; cancel it",
         )
     return tuple(key for key, payment in live.items() if not payment.due.capture_now)

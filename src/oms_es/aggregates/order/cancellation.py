@@ -14,6 +14,7 @@ from oms_es.aggregates.order.state import BEFORE_RELEASE, LineCut, Order
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 
 
 def cancel_lines(order: Order, command: o.CancelOrderLines) -> Iterator[o.OrderEvent]:
@@ -34,7 +35,9 @@ def cancel_lines(order: Order, command: o.CancelOrderLines) -> Iterator[o.OrderE
         require_units(order, units)
         yield ask_parcels(order, command, units)
     else:
-        raise Refused("already_shipped", f"order {command.order_id} is {order.phase}; ask for a return instead")
+        raise Refused(
+            OrderRefusal.ALREADY_SHIPPED, f"order {command.order_id} is {order.phase}; ask for a return instead"
+        )
 
 
 def require_units(order: Order, units: Mapping[str, int]) -> None:
@@ -43,7 +46,8 @@ def require_units(order: Order, units: Mapping[str, int]) -> None:
     for line_id, quantity in units.items():
         if quantity > there.get(line_id, 0):
             raise Refused(
-                "no_such_units", f"line {line_id} has {there.get(line_id, 0)} units and {quantity} are to be cancelled"
+                OrderRefusal.NO_SUCH_UNITS,
+                f"line {line_id} has {there.get(line_id, 0)} units and {quantity} are to be cancelled",
             )
 
 
@@ -90,7 +94,7 @@ def ask_parcels(
                     short -= share.quantity
             if short > 0:
                 raise Refused(
-                    "already_shipped",
+                    OrderRefusal.ALREADY_SHIPPED,
                     f"{needed - short} of the {needed} units of line {line_id} can still be stopped; cancel fewer, or "
                     "ask for a return",
                 )

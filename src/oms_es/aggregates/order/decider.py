@@ -46,6 +46,7 @@ from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
+from oms_es.schemas.order.refusals import OrderRefusal
 
 __all__ = ["Order", "decide", "decider", "evolve"]
 
@@ -65,7 +66,7 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     elif isinstance(command, o.RecordReservation):
         yield from record_given(order, command)
     elif not isinstance(command, FROM_WITHIN):
-        raise Refused("unknown_order", f"there is no order {command.order_id}; place it first")
+        raise Refused(OrderRefusal.UNKNOWN_ORDER, f"there is no order {command.order_id}; place it first")
 
 
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:

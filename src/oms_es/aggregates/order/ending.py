@@ -8,6 +8,7 @@ from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.state import Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 
 
 def lapse(order: Order, command: o.LapseOrder) -> Iterator[o.OrderEvent]:
@@ -22,9 +23,11 @@ def cancel_order(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]
         return
     open_shipments = tuple(sorted(s for s, status in order.shipments.items() if status == "open"))
     if order.phase in ("shipped", "completed") or (order.shipments and not open_shipments):
-        raise Refused("already_shipped", f"order {command.order_id} has left; ask for a return instead")
+        raise Refused(OrderRefusal.ALREADY_SHIPPED, f"order {command.order_id} has left; ask for a return instead")
     if order.kept:
-        raise Refused("with_carrier", f"order {command.order_id} is with the carrier; ask for a return instead")
+        raise Refused(
+            OrderRefusal.WITH_CARRIER, f"order {command.order_id} is with the carrier; ask for a return instead"
+        )
     if order.phase == "fulfilling":
         yield o.OrderCancellationRequested(
             order_id=command.order_id, reason=command.reason, shipment_ids=open_shipments

@@ -13,6 +13,7 @@ from oms_es.aggregates.order.state import Order
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 
 
 def override(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
@@ -36,7 +37,9 @@ def _release_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderE
     changes.require_before_release(order, "released")
     assert order.content
     if not order.is_locked or order.uncovered:
-        raise Refused("not_locked", f"not every unit of order {command.order_id} is locked; cancel the lines that lack")
+        raise Refused(
+            OrderRefusal.NOT_LOCKED, f"not every unit of order {command.order_id} is locked; cancel the lines that lack"
+        )
     unpaid = {key: p for key, p in order.live_payments.items() if p.status != "secured"}
     secured = sum(p.due.amount_minor for p in order.live_payments.values()) - sum(
         p.due.amount_minor for p in unpaid.values()
@@ -55,7 +58,8 @@ def _complete_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.Order
         return
     if order.phase != "shipped":
         raise Refused(
-            "not_shipped", f"order {command.order_id} is {order.phase}; what has not left cannot have arrived"
+            OrderRefusal.NOT_SHIPPED,
+            f"order {command.order_id} is {order.phase}; what has not left cannot have arrived",
         )
     overridden = _overridden(command)
     yield overridden

@@ -10,6 +10,7 @@ from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 
 PAYMENT_ATTEMPTS_MAX = 3
 """How often a payment that may still come is asked for by itself, before the order is held for a person."""
@@ -82,7 +83,9 @@ def repeat_payment(order: Order, command: o.RepeatPayment) -> Iterator[o.OrderEv
 def retry_payment(order: Order, command: o.RetryPayment) -> Iterator[o.OrderEvent]:
     """A person looked at it: the count of attempts begins anew."""
     if order.phase in o.FINAL_PHASES or not order.is_unpaid:
-        raise Refused("nothing_to_pay", f"order {command.order_id} waits for no payment; there is nothing to retry")
+        raise Refused(
+            OrderRefusal.NOTHING_TO_PAY, f"order {command.order_id} waits for no payment; there is nothing to retry"
+        )
     if "payment" in order.holds:
         yield o.OrderHoldReleased(order_id=order.order_id, kind="payment", note="another attempt")
     yield from ask_again(order, command.payment_token, 1)

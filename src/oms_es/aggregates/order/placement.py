@@ -14,6 +14,7 @@ from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
+from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.values import names
 
 Kept = o.AmendOrder | o.CancelOrder | o.RecordFulfilment | o.RecordChannelRefund
@@ -51,13 +52,13 @@ def require_granted(command: o.PlaceOrder) -> None:
     """What the engine makes of others, nobody sends. Raises Refused."""
     if command.kind == "exchange":
         raise Refused(
-            "not_granted",
+            OrderRefusal.NOT_GRANTED,
             f"order {command.external_id} is an exchange, and no return of ours granted it; request the return with "
             "resolution exchange, and its order is sent by itself",
         )
     if names.is_made(command.external_id):
         raise Refused(
-            "reserved_name",
+            OrderRefusal.RESERVED_NAME,
             f"external_id {command.external_id} begins with {command.external_id.partition('/')[0]}/, as only names do "
             "that are made here; give the order another name",
         )

@@ -9,6 +9,7 @@ from oms_es.aggregates.order.money import charges_of, exploded, in_words, left_p
 from oms_es.aggregates.order.state import Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.values.money import apportion
 
@@ -18,7 +19,8 @@ def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
     allocations, units = allocations_of(order, command)
     if not allocations:
         raise Refused(
-            "nothing_to_refund", f"refund {command.refund_id} names no money; give lines, shipping or goodwill"
+            OrderRefusal.NOTHING_TO_REFUND,
+            f"refund {command.refund_id} names no money; give lines, shipping or goodwill",
         )
     return _refund_requested(order, command.refund_id, command.reason, allocations, units, spared=order.credited)
 
@@ -27,7 +29,7 @@ def refund_credit(order: Order, refund_id: str, amount_minor: int, reason: str) 
     """What was credited to an exchange, and is given back after all. Raises Refused where it was not credited."""
     if amount_minor > order.credited:
         asked, credited = (in_words(order, n) for n in (amount_minor, order.credited))
-        raise Refused("exceeds_credit", f"{asked} is more than the {credited} that was credited; lower it")
+        raise Refused(OrderRefusal.EXCEEDS_CREDIT, f"{asked} is more than the {credited} that was credited; lower it")
     allocation = RefundAllocation(kind="credit", amount_minor=amount_minor)
     return _refund_requested(order, refund_id, reason, [allocation], {}, spared=order.credited - amount_minor)
 
@@ -48,7 +50,8 @@ def _refund_requested(
     if total > left:
         asked, rest = in_words(order, total), in_words(order, left)
         raise Refused(
-            "exceeds_payment", f"{asked} is more than the {rest} left of what order {order.order_id} paid; lower it"
+            OrderRefusal.EXCEEDS_PAYMENT,
+            f"{asked} is more than the {rest} left of what order {order.order_id} paid; lower it",
         )
     amounts = zip(refundable, apportion(total, list(refundable.values())), strict=True)
     parts = list(_by_payment([(key, n) for key, n in amounts if n], allocations))
@@ -100,7 +103,7 @@ def require_unspent(order: Order, worth_minor: int) -> None:
     if worth_minor > left:
         worth, rest = in_words(order, worth_minor), in_words(order, left)
         raise Refused(
-            "exceeds_payment",
+            OrderRefusal.EXCEEDS_PAYMENT,
             f"{worth} is more than the {rest} left of what order {order.order_id} paid; settle it by a refund",
         )
 
@@ -127,7 +130,7 @@ def allocations_of(order: Order, command: o.RefundOrder) -> tuple[list[RefundAll
         if key[0] != "goodwill" and n > left:
             more, rest = in_words(order, n), in_words(order, left)
             raise Refused(
-                "exceeds_payment",
+                OrderRefusal.EXCEEDS_PAYMENT,
                 f"{more} is more than the {rest} left of what was paid for {' '.join(key).strip()}; lower it, or "
                 "give the rest as goodwill",
             )
@@ -151,7 +154,7 @@ def _worth_of_units(order: Order, line_id: str, already: int, given: int, quanti
     shares, shipped = _shares_of(order, line_id), shipped_units(order, line_id)
     if already + quantity > shipped:
         raise Refused(
-            "exceeds_shipped",
+            OrderRefusal.EXCEEDS_SHIPPED,
             f"{already + quantity} units of line {line_id} would be refunded and {shipped} were shipped; refund fewer",
         )
     worth = sum(share.amount_minor for share in shares)

@@ -17,6 +17,7 @@ from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
+from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.problems import problems
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.values import names
@@ -26,17 +27,19 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
     asked = _total(command.lines)
     if known := order.returns.get(command.rma_id):
         if dict(known.asked.items()) != asked:
-            raise Refused("already_requested", f"return {command.rma_id} is of other units; use another rma_id")
+            raise Refused(
+                OrderRefusal.ALREADY_REQUESTED, f"return {command.rma_id} is of other units; use another rma_id"
+            )
         told_before(order.applied.get(f"return/{command.rma_id}"), command)
         return
     require_own_name("rma_id", command.rma_id)
     if (command.resolution == "exchange") != bool(command.replacement):
-        raise Refused("unclear_resolution", "an exchange needs replacement, and nothing else has it")
+        raise Refused(OrderRefusal.UNCLEAR_RESOLUTION, "an exchange needs replacement, and nothing else has it")
     for line_id, quantity in asked.items():
         left = returnable(order, line_id)
         if quantity > left:
             raise Refused(
-                "over_return",
+                OrderRefusal.OVER_RETURN,
                 f"{quantity} units of line {line_id} of order {command.order_id} would come back, and {left} can: the "
                 "others were not shipped, or are back or refunded already",
             )
@@ -60,7 +63,8 @@ def require_own_name(field: str, name: str) -> None:
     """Raises Refused where it is one that the engine could make."""
     if names.is_made(name):
         raise Refused(
-            "reserved_name", f"{field} {name} begins as only names do that are made here; give it another name"
+            OrderRefusal.RESERVED_NAME,
+            f"{field} {name} begins as only names do that are made here; give it another name",
         )
 
 
@@ -111,7 +115,7 @@ def _exchange(
             credit_minor=credit_minor,
         )
     except ValidationError as error:
-        raise Refused("invalid_replacement", f"replacement: {problems(error)}; correct it") from error
+        raise Refused(OrderRefusal.INVALID_REPLACEMENT, f"replacement: {problems(error)}; correct it") from error
 
 
 def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:

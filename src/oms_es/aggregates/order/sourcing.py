@@ -16,6 +16,7 @@ from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Held, Order, by_sku
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 
 MANUAL = "manual"
 """The rule's version where a person has decided."""
@@ -30,7 +31,7 @@ def source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
     asked = by_sku(order.wanted)
     if answered != asked:
         raise Refused(
-            "demand_not_met",
+            OrderRefusal.DEMAND_NOT_MET,
             f"attempt {command.attempt} asked for {asked} and was answered {dict(answered)}: "
             "every unit must be assigned or backordered",
         )
@@ -98,7 +99,9 @@ def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:
         return
     changes.require_before_release(order, "assigned")
     if any(_in_flight(held) for held in order.awaited):
-        raise Refused("being_sourced", f"locks of order {order.order_id} are still going over to it; try again")
+        raise Refused(
+            OrderRefusal.BEING_SOURCED, f"locks of order {order.order_id} are still going over to it; try again"
+        )
     _require_ordered(order, wished)
     cuts, missing = _fitted(order, wished)
     attempt = order.attempt + 1 if order.phase == "sourcing" else order.attempt
@@ -137,7 +140,7 @@ def _require_ordered(order: Order, wished: dict[tuple[str, str], int]) -> None:
     for sku, quantity in units.items():
         if quantity > ordered.get(sku, 0):
             raise Refused(
-                "too_many_units",
+                OrderRefusal.TOO_MANY_UNITS,
                 f"order {order.order_id} needs {ordered.get(sku, 0)} of {sku} and {quantity} are assigned; "
                 f"it needs {ordered}",
             )

@@ -21,6 +21,7 @@ from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values import names
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
@@ -43,7 +44,7 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
         units[line.line_id] += line.quantity
     cancellation.require_units(order, units)
     if units == {line.line_id: line.quantity for line in order.content.lines}:
-        raise Refused("nothing_left", f"order {command.order_id} would have no line left; split fewer units")
+        raise Refused(OrderRefusal.NOTHING_LEFT, f"order {command.order_id} would have no line left; split fewer units")
     off = cancellation.shares_off(order.content, units)
     told = refunding.reduced(order.content, units, off)
     after = changes.amended(order.content, told)
@@ -63,10 +64,13 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
 def _require_at_rest(order: Order) -> None:
     assert order.content
     if order.wanted or order.awaited:
-        raise Refused("being_sourced", f"units of order {order.order_id} are being sourced; try again in a moment")
+        raise Refused(
+            OrderRefusal.BEING_SOURCED, f"units of order {order.order_id} are being sourced; try again in a moment"
+        )
     if order.content.kind != "standard":
         raise Refused(
-            "not_standard", f"order {order.order_id} is a {order.content.kind}; only standard orders are split"
+            OrderRefusal.NOT_STANDARD,
+            f"order {order.order_id} is a {order.content.kind}; only standard orders are split",
         )
 
 
@@ -90,7 +94,7 @@ def _content_of(
     try:
         return o.OrderContent(**{**fields, **changed})
     except ValidationError as error:
-        raise Refused("invalid_split", f"{problems(error)}; split other units") from error
+        raise Refused(OrderRefusal.INVALID_SPLIT, f"{problems(error)}; split other units") from error
 
 
 def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]:
@@ -134,7 +138,8 @@ def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:
         return
     if order.placed is not None:
         raise Refused(
-            "name_taken", f"channel {command.channel} has an order {command.external_id} already; use another merge_id"
+            OrderRefusal.NAME_TAKEN,
+            f"channel {command.channel} has an order {command.external_id} already; use another merge_id",
         )
     first, *others = dict.fromkeys(command.order_ids)
     yield o.OrderMergeRequested(

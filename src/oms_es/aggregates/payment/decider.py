@@ -32,6 +32,7 @@ from oms_es.aggregates.payment.state import (
 )
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.refusals import PaymentRefusal
 
 
 def decide(payment: Payment, command: Any) -> Iterator[p.PaymentEvent]:
@@ -43,7 +44,7 @@ def decide(payment: Payment, command: Any) -> Iterator[p.PaymentEvent]:
     elif isinstance(command, (p.CapturePayment, p.RefundPayment)):
         yield from _refuse(payment, command)
     elif not isinstance(command, FREE):
-        raise Refused("unknown_payment", f"there is no payment {command.payment_id}; request it first")
+        raise Refused(PaymentRefusal.UNKNOWN_PAYMENT, f"there is no payment {command.payment_id}; request it first")
 
 
 def _with_what_was_kept(
@@ -158,7 +159,8 @@ def _record_expiry(
 ) -> Iterator[p.PaymentEvent]:
     if payment.status != "authorized":
         raise Refused(
-            "not_authorized", f"payment {command.payment_id} holds no money that could expire: ask the provider"
+            PaymentRefusal.NOT_AUTHORIZED,
+            f"payment {command.payment_id} holds no money that could expire: ask the provider",
         )
     if payment.remainder:
         yield _expired(payment, requested)
@@ -217,7 +219,7 @@ def _renewed_capture(payment: Payment, command: p.RecordReauthorization | p.Reco
     capture = payment.captures.get(command.capture_id)
     if capture is None or not capture.renewed:
         raise Refused(
-            "unknown_reauthorization",
+            PaymentRefusal.UNKNOWN_REAUTHORIZATION,
             f"payment {command.payment_id} never asked for money to be held anew for {command.capture_id}: "
             "ask the provider what it holds",
         )
@@ -330,7 +332,7 @@ def _known_capture(payment: Payment, command: p.RecordCapture | p.RecordCaptureF
     capture = payment.captures.get(command.capture_id)
     if capture is None:
         raise Refused(
-            "unknown_capture",
+            PaymentRefusal.UNKNOWN_CAPTURE,
             f"payment {command.payment_id} never asked for capture {command.capture_id}: ask the provider what it took",
         )
     return capture

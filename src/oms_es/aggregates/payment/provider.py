@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.payment import provider as v
+from oms_es.schemas.payment.refusals import PaymentRefusal
 
 ProviderEvent = v.ProviderReported | v.ProviderReportMatched
 
@@ -31,7 +32,7 @@ def decide(report: ProviderReport, command: Any) -> Iterator[ProviderEvent]:
         if not report.is_known:
             yield v.ProviderReported(**of, references=command.references, report=command.report)
     elif not report.is_known:
-        raise Refused("unknown_report", f"{command.provider} reported nothing as {command.report_id}")
+        raise Refused(PaymentRefusal.UNKNOWN_REPORT, f"{command.provider} reported nothing as {command.report_id}")
     elif not report.payment_id:
         yield v.ProviderReportMatched(**of, payment_id=command.payment_id)
 

@@ -18,6 +18,7 @@ from oms_es.aggregates.payment.state import (
 )
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.refusals import PaymentRefusal
 
 
 def void(payment: Payment, requested: p.PaymentRequested, _: Any) -> Iterator[p.PaymentEvent]:
@@ -62,7 +63,8 @@ def _known_void(payment: Payment, command: p.RecordVoid | p.RecordVoidFailure) -
     known = payment.voids.get(command.void_id)
     if known is None:
         raise Refused(
-            "unknown_void", f"payment {command.payment_id} was not to be voided: ask the provider what it let go"
+            PaymentRefusal.UNKNOWN_VOID,
+            f"payment {command.payment_id} was not to be voided: ask the provider what it let go",
         )
     return known
 
@@ -152,7 +154,7 @@ def _known_refund(payment: Payment, command: p.RecordRefund | p.RecordRefundFail
     known = payment.refunds.get(command.refund_id)
     if known is None:
         raise Refused(
-            "unknown_refund",
+            PaymentRefusal.UNKNOWN_REFUND,
             f"payment {command.payment_id} never asked for refund {command.refund_id}: "
             "ask the provider what it gave back",
         )

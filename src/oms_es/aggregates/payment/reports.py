@@ -27,6 +27,7 @@ from oms_es.aggregates.payment.state import (
 )
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.refusals import PaymentRefusal
 from oms_es.schemas.values.currency import to_text
 
 KEPT_MAX = 1_000
@@ -211,7 +212,8 @@ def _taken_unasked(
     """Taken at the provider, or as soon as it was held. What is taken so pays for parcels as a deposit does."""
     if not told or reference in payment.references:
         raise Refused(
-            "unknown_capture", f"{_told(requested, report)} is taken as {reference}, and nobody asked for {key}"
+            PaymentRefusal.UNKNOWN_CAPTURE,
+            f"{_told(requested, report)} is taken as {reference}, and nobody asked for {key}",
         )
     wanted = payment.status in ("pending", "authorized") or payment.waits_for_another
     if payment.status != "authorized":
@@ -317,7 +319,10 @@ def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p
     """Where one of ours waits for its answer, that may be this one: its answer tells."""
     told = report.amount_minor
     if not told:
-        raise Refused("unknown_refund", f"refund {report.part} is reported without its amount, and nobody asked for it")
+        raise Refused(
+            PaymentRefusal.UNKNOWN_REFUND,
+            f"refund {report.part} is reported without its amount, and nobody asked for it",
+        )
     ours = sorted(key for key, refund in payment.refunds.items() if refund == Outlay(told))
     if ours:
         raise contradiction(f"{_told(requested, report)} is given back as {report.reference}, which may be {ours[0]}")

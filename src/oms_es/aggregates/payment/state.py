@@ -10,6 +10,7 @@ from rpds import HashTrieMap, HashTrieSet
 from oms_es.aggregates.fast_replace import wide
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.refusals import PaymentRefusal
 from oms_es.schemas.values.currency import to_text
 
 Effect = tuple[Literal["authorization", "reauthorization", "capture", "void", "refund", "refund_failure"], str]
@@ -284,12 +285,12 @@ def is_news(payment: Payment, effect: Effect, reference: str) -> bool:
     name = " ".join(effect).strip()
     if known is not None:
         raise Refused(
-            f"second_{effect[0]}",
+            PaymentRefusal.by_code(f"second_{effect[0]}"),
             f"{name} was reported as {known} and now as {reference}: ask the provider which of them is real",
         )
     if reference in payment.references:
         raise Refused(
-            "reference_reused",
+            PaymentRefusal.REFERENCE_REUSED,
             f"{reference} is reported for {name} and was the reference of {' '.join(payment.references[reference])}: "
             "ask the provider what it did",
         )
@@ -297,7 +298,7 @@ def is_news(payment: Payment, effect: Effect, reference: str) -> bool:
 
 
 def contradiction(what: str) -> Refused:
-    return Refused("contradicts", f"{what}: ask the provider which is true")
+    return Refused(PaymentRefusal.CONTRADICTS, f"{what}: ask the provider which is true")
 
 
 def of(requested: p.PaymentRequested) -> Any:

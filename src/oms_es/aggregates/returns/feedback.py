@@ -9,6 +9,7 @@ from rpds import HashTrieMap
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.returns.feedback import FeedbackRecorded, RecordFeedback
+from oms_es.schemas.returns.refusals import ReturnsRefusal
 
 FEEDBACKS_MAX = 1_000
 """Of one order: more than its customer has to say."""
@@ -28,11 +29,17 @@ def decide(feedback: Feedback, command: RecordFeedback) -> Iterator[FeedbackReco
     if known == recorded:
         return
     if known is not None:
-        raise Refused("already_recorded", f"feedback {command.feedback_id} says something else; use another id")
+        raise Refused(
+            ReturnsRefusal.ALREADY_RECORDED, f"feedback {command.feedback_id} says something else; use another id"
+        )
     if (command.subject == "order") == bool(command.about):
-        raise Refused("unclear_subject", "name the SKU or carrier in about, and nothing for the order itself")
+        raise Refused(
+            ReturnsRefusal.UNCLEAR_SUBJECT, "name the SKU or carrier in about, and nothing for the order itself"
+        )
     if len(feedback.given) >= FEEDBACKS_MAX:
-        raise Refused("too_much", f"order {command.order_id} has {FEEDBACKS_MAX} feedbacks already; no more are kept")
+        raise Refused(
+            ReturnsRefusal.TOO_MUCH, f"order {command.order_id} has {FEEDBACKS_MAX} feedbacks already; no more are kept"
+        )
     yield recorded
 
 

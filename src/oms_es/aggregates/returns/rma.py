@@ -21,6 +21,7 @@ from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.order import LineUnits
 from oms_es.schemas.returns import rma as r
+from oms_es.schemas.returns.refusals import ReturnsRefusal
 from oms_es.schemas.values import names
 
 Status = Literal["new", "review", "approved", "refused", "closed"]
@@ -107,7 +108,7 @@ def decide(rma: Rma, command: Any) -> Iterator[r.RmaEvent]:
     elif rma.opened is not None:
         yield from DECISIONS[type(command)](rma, command)
     elif not isinstance(command, r.RecordCreditLeft):  # an exchange that a channel placed by itself
-        raise Refused("unknown_return", f"there is no return {command.rma_id}; request it first")
+        raise Refused(ReturnsRefusal.UNKNOWN_RETURN, f"there is no return {command.rma_id}; request it first")
 
 
 def _open(command: r.OpenRma) -> Iterator[r.RmaEvent]:
@@ -167,7 +168,7 @@ def _approved_by_hand(rma: Rma, command: r.ApproveRma) -> Iterator[r.RmaEvent]:
     if rma.status == "review":
         yield from _approve(rma, command.note)
     elif rma.status == "refused":
-        raise Refused("refused", f"return {command.rma_id} was refused; request another one")
+        raise Refused(ReturnsRefusal.REFUSED, f"return {command.rma_id} was refused; request another one")
 
 
 def _refuse(rma: Rma, command: r.RefuseRma) -> Iterator[r.RmaEvent]:
@@ -175,7 +176,8 @@ def _refuse(rma: Rma, command: r.RefuseRma) -> Iterator[r.RmaEvent]:
         return
     if rma.status == "closed" or rma.received:
         raise Refused(
-            "arrived", f"goods of return {command.rma_id} have come back; inspect them without credit instead"
+            ReturnsRefusal.ARRIVED,
+            f"goods of return {command.rma_id} have come back; inspect them without credit instead",
         )
     yield r.RmaRefused(**_of(rma), reason=command.reason, lines=_counts(rma.expected))
 
@@ -216,7 +218,7 @@ def _inspect(rma: Rma, command: r.InspectRma) -> Iterator[r.RmaEvent]:
         there[line.line_id] = there.get(line.line_id, 0) - line.quantity
         if there[line.line_id] < 0:
             raise Refused(
-                "not_received",
+                ReturnsRefusal.NOT_RECEIVED,
                 f"return {command.rma_id} has {there[line.line_id] + line.quantity} units of line {line.line_id} that "
                 f"were not inspected, and {line.quantity} are told; receive them first",
             )
@@ -276,7 +278,9 @@ def _close(rma: Rma, command: r.CloseRma) -> Iterator[r.RmaEvent]:
     if rma.status in ("closed", "refused"):
         return
     if rma.uninspected:
-        raise Refused("not_inspected", f"goods of return {command.rma_id} were not inspected yet; inspect them first")
+        raise Refused(
+            ReturnsRefusal.NOT_INSPECTED, f"goods of return {command.rma_id} were not inspected yet; inspect them first"
+        )
     yield from _end(rma, "closed")
 
 

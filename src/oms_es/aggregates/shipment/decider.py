@@ -31,6 +31,7 @@ from oms_es.aggregates.shipment.transport import (
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import shipment as s
 from oms_es.schemas.order import Reservation
+from oms_es.schemas.shipment.refusals import ShipmentRefusal
 
 
 def decide(shipment: Shipment, command: Any) -> Iterator[s.ShipmentEvent]:
@@ -40,7 +41,7 @@ def decide(shipment: Shipment, command: Any) -> Iterator[s.ShipmentEvent]:
     elif shipment.requested is not None:
         yield from DECISIONS[type(command)](shipment, shipment.requested, command)
     else:
-        raise Refused("unknown_shipment", f"there is no shipment {command.shipment_id}; request it first")
+        raise Refused(ShipmentRefusal.UNKNOWN_SHIPMENT, f"there is no shipment {command.shipment_id}; request it first")
 
 
 def _request(shipment: Shipment, command: s.RequestShipment) -> Iterator[s.ShipmentEvent]:
@@ -51,7 +52,7 @@ def _request(shipment: Shipment, command: s.RequestShipment) -> Iterator[s.Shipm
         yield requested
     elif _contents(requested) != _contents(shipment.requested):
         raise Refused(
-            "already_requested",
+            ShipmentRefusal.ALREADY_REQUESTED,
             f"shipment {command.shipment_id} was requested with other contents; use another shipment_id",
         )
 
@@ -62,7 +63,7 @@ def _check_cartons(command: s.RequestShipment) -> None:
         ids = {carton.carton_id for carton in command.cartons}
         if packed != _units(command.items) or len(ids) != len(command.cartons):
             raise Refused(
-                "cartons_do_not_match",
+                ShipmentRefusal.CARTONS_DO_NOT_MATCH,
                 f"the cartons of {command.shipment_id} must hold exactly its items, each under its own carton_id",
             )
 
@@ -84,7 +85,7 @@ def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShi
     planned = {carton.carton_id for carton in requested.cartons}
     if command.cartons and {carton.carton_id for carton in command.cartons} != planned:
         raise Refused(
-            "unknown_carton",
+            ShipmentRefusal.UNKNOWN_CARTON,
             f"shipment {command.shipment_id} is planned in the cartons {sorted(planned)}; weigh these, or leave out "
             "the cartons",
         )
@@ -106,10 +107,13 @@ def _book(shipment: Shipment, requested: s.ShipmentRequested, command: s.BookShi
         return
     if requested.pickup:
         raise Refused(
-            "collected", f"shipment {command.shipment_id} is collected at the counter: record when it has been"
+            ShipmentRefusal.COLLECTED,
+            f"shipment {command.shipment_id} is collected at the counter: record when it has been",
         )
     if not shipment.packed:
-        raise Refused("not_packed", f"shipment {command.shipment_id} has no weight yet; pack it before booking it")
+        raise Refused(
+            ShipmentRefusal.NOT_PACKED, f"shipment {command.shipment_id} has no weight yet; pack it before booking it"
+        )
     choice = {name: getattr(command, name) for name in s.CarrierChoice.model_fields}
     yield s.ShipmentBookingRequested(
         **ids_of(requested),
@@ -140,7 +144,7 @@ def _record_booking(
         return
     if shipment.tracking:
         raise Refused(
-            "already_booked",
+            ShipmentRefusal.ALREADY_BOOKED,
             f"shipment {command.shipment_id} travels as {' '.join(shipment.tracking)} and is now reported as "
             f"{' '.join(told)}: ask the carrier which label is real",
         )
@@ -173,10 +177,12 @@ def _cancel_booking(
     shipment: Shipment, requested: s.ShipmentRequested, command: s.CancelBooking
 ) -> Iterator[s.ShipmentEvent]:
     if shipment.dispatched:
-        raise Refused("already_left", f"shipment {command.shipment_id} has left; ask for a return instead")
+        raise Refused(
+            ShipmentRefusal.ALREADY_LEFT, f"shipment {command.shipment_id} has left; ask for a return instead"
+        )
     if shipment.booking == "requested":
         raise Refused(
-            "not_answered",
+            ShipmentRefusal.NOT_ANSWERED,
             f"the carrier has not answered the booking of {command.shipment_id} yet; try again when it has, or cancel "
             "the shipment",
         )
@@ -213,7 +219,8 @@ def _attach_label(
 ) -> Iterator[s.ShipmentEvent]:
     if command.carton_id not in (WHOLE, *shipment.carton_ids):
         raise Refused(
-            "unknown_carton", f"shipment {command.shipment_id} has no carton {command.carton_id}; leave it out for all"
+            ShipmentRefusal.UNKNOWN_CARTON,
+            f"shipment {command.shipment_id} has no carton {command.carton_id}; leave it out for all",
         )
     if (command.carton_id, command.document.sha256) not in shipment.labels:
         yield s.ShipmentLabelAttached(**ids_of(requested), carton_id=command.carton_id, document=command.document)

@@ -9,6 +9,7 @@ from oms_es.aggregates.shipment.carton_tracking import MOVING, TELLING
 from oms_es.aggregates.shipment.state import WHOLE, Shipment, evolve, ids_of
 from oms_es.kernel import Refused
 from oms_es.schemas import shipment as s
+from oms_es.schemas.shipment.refusals import ShipmentRefusal
 from oms_es.schemas.values.types import Moment, shifted
 
 
@@ -44,12 +45,15 @@ def record_collection(
 ) -> Iterator[s.ShipmentEvent]:
     """It leaves and arrives in one moment. What was collected is not collected again."""
     if not requested.pickup:
-        raise Refused("not_a_pickup", f"shipment {command.shipment_id} is sent with a carrier; book it")
+        raise Refused(ShipmentRefusal.NOT_A_PICKUP, f"shipment {command.shipment_id} is sent with a carrier; book it")
     if shipment.delivered:
         return
     if shipment.cancelled or not shipment.packed:
         why = "was cancelled" if shipment.cancelled else "is not packed"
-        raise Refused("not_ready", f"shipment {command.shipment_id} {why}: it should be in the warehouse, look for it")
+        raise Refused(
+            ShipmentRefusal.NOT_READY,
+            f"shipment {command.shipment_id} {why}: it should be in the warehouse, look for it",
+        )
     at_the_counter = s.RecordMilestone(
         shipment_id=command.shipment_id,
         milestone_id=COLLECTED,
@@ -108,7 +112,7 @@ def declare_lost(
     on_their_way = _on_their_way(shipment)
     if not on_their_way:
         raise Refused(
-            "not_on_its_way",
+            ShipmentRefusal.NOT_ON_ITS_WAY,
             f"shipment {command.shipment_id} has not left, or has come to its end; what has not left is cancelled",
         )
     items = tuple(item for c in requested.cartons if c.carton_id in on_their_way for item in c.items)
@@ -151,11 +155,12 @@ def _reached(
     carton_id = command.carton_id or shipment.numbers.get(command.tracking_number, WHOLE)
     if carton_id not in (WHOLE, *shipment.carton_ids):
         raise Refused(
-            "unknown_carton", f"shipment {command.shipment_id} has no carton {carton_id}; leave it out for all of them"
+            ShipmentRefusal.UNKNOWN_CARTON,
+            f"shipment {command.shipment_id} has no carton {carton_id}; leave it out for all of them",
         )
     if shipment.numbers and command.tracking_number not in ("", *shipment.numbers.keys()):
         raise Refused(
-            "other_number",
+            ShipmentRefusal.OTHER_NUMBER,
             f"shipment {command.shipment_id} does not travel as {command.tracking_number}: ask whose it is",
         )
     return s.ShipmentMilestoneReached(
@@ -240,10 +245,13 @@ def check_with_carrier(shipment: Shipment, command: s.ShipmentCommand) -> None:
     """The carrier reports only what it was asked to fetch. Its answer to the booking may come after its reports."""
     if shipment.cancelled:
         raise Refused(
-            "cancelled", f"shipment {command.shipment_id} was cancelled and should be in the warehouse: look for it"
+            ShipmentRefusal.CANCELLED,
+            f"shipment {command.shipment_id} was cancelled and should be in the warehouse: look for it",
         )
     if shipment.booking in ("none", "deferred", "cancelled"):
-        raise Refused("not_booked", f"shipment {command.shipment_id} was not given to a carrier; book it first")
+        raise Refused(
+            ShipmentRefusal.NOT_BOOKED, f"shipment {command.shipment_id} was not given to a carrier; book it first"
+        )
 
 
 def _dispatched(requested: s.ShipmentRequested, dispatched_at: Moment) -> s.ShipmentDispatched:

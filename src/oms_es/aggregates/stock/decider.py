@@ -21,6 +21,7 @@ from oms_es.aggregates.stock.snapshot import VERSION, dump, restore
 from oms_es.aggregates.stock.state import EVOLUTIONS, evolve
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import stock as s
+from oms_es.schemas.stock.refusals import StockRefusal
 from oms_es.schemas.values.types import UNITS_MAX
 
 __all__ = ["Reservation", "Stock", "decide", "decider", "dump", "evolve", "restore"]
@@ -79,7 +80,9 @@ def _set_presale(stock: Stock, command: s.SetPresaleLimit) -> Iterator[s.StockEv
 def _set_share(stock: Stock, command: s.SetChannelShare) -> Iterator[s.StockEvent]:
     share, shares = Share(command.share_percent, command.buffer_units), stock.policy.shares
     if share != NO_SHARE and command.channel not in shares and len(shares) >= CHANNELS_MAX:
-        raise Refused("too_many_channels", f"{CHANNELS_MAX} channels have a share already; lift one with 100 and 0")
+        raise Refused(
+            StockRefusal.TOO_MANY_CHANNELS, f"{CHANNELS_MAX} channels have a share already; lift one with 100 and 0"
+        )
     if share != shares.get(command.channel, NO_SHARE):
         yield s.ChannelShareSet(
             sku=command.sku,

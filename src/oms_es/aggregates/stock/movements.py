@@ -14,6 +14,7 @@ from oms_es.aggregates.stock.quantities import Inbound, Place, Shelves, Stock
 from oms_es.aggregates.stock.reservations import broken_by_losing
 from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
+from oms_es.schemas.stock.refusals import StockRefusal
 
 PLACES_MAX = 1_000
 """Bins and lots that one SKU may be told apart by at one location."""
@@ -69,9 +70,13 @@ def _not_found(shelves: Shelves, command: s.CountStock, place: Place) -> tuple[s
     found = set(command.serials)
     if not found <= there:
         strange = ", ".join(sorted(found - there)[:3])
-        raise Refused("serial_not_there", f"{strange} should not be in {_named(place)}; receive or move it first")
+        raise Refused(
+            StockRefusal.SERIAL_NOT_THERE, f"{strange} should not be in {_named(place)}; receive or move it first"
+        )
     if there and len(found) != command.quantity:
-        raise Refused("serials_needed", f"units of {command.sku} carry numbers: name the {command.quantity} found")
+        raise Refused(
+            StockRefusal.SERIALS_NEEDED, f"units of {command.sku} carry numbers: name the {command.quantity} found"
+        )
     return tuple(sorted(there - found))
 
 
@@ -86,7 +91,7 @@ def adjust(stock: Stock, command: s.AdjustStock) -> Iterator[s.StockEvent]:
     else:
         _check_room(stock, command, place)
         if command.serials:
-            raise Refused("serial_not_there", "numbered units come in with `oms-es serials receive`")
+            raise Refused(StockRefusal.SERIAL_NOT_THERE, "numbered units come in with `oms-es serials receive`")
     yield s.StockAdjusted(**told)
 
 
@@ -154,13 +159,16 @@ def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
         return
     if command.to_location == command.location:
         raise Refused(
-            "same_location", f"{command.location} is where they are; use `oms-es stock move-to-bin` within it"
+            StockRefusal.SAME_LOCATION,
+            f"{command.location} is where they are; use `oms-es stock move-to-bin` within it",
         )
     place = Place(command.bin, command.lot, command.condition)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     free = stock.sellable - stock.promised
     if command.condition == "sellable" and command.quantity > free:
-        raise Refused("promised", f"only {free} units are not promised to orders; move those, or release some first")
+        raise Refused(
+            StockRefusal.PROMISED, f"only {free} units are not promised to orders; move those, or release some first"
+        )
     expires_at = stock.shelves.places[place].lot_expires_at
     told = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
     yield s.StockMovedOut(**told, lot_expires_at=expires_at)
@@ -187,11 +195,15 @@ def expect_inbound(stock: Stock, command: s.ExpectInbound) -> Iterator[s.StockEv
     inbounds = stock.supply.inbounds
     known = inbounds.get(command.inbound_id)
     if known and known.from_location:
-        raise Refused("is_a_move", f"{command.inbound_id} is a move from {known.from_location}; its units are known")
+        raise Refused(
+            StockRefusal.IS_A_MOVE, f"{command.inbound_id} is a move from {known.from_location}; its units are known"
+        )
     if known is None and told_before(stock.movements.asked(f"inbound/{command.inbound_id}"), command):
         return  # it is over: all has come, or was cancelled
     if known is None and len(inbounds) >= INBOUNDS_MAX:
-        raise Refused("too_many_inbounds", f"{INBOUNDS_MAX} are expected already; receive or cancel some first")
+        raise Refused(
+            StockRefusal.TOO_MANY_INBOUNDS, f"{INBOUNDS_MAX} are expected already; receive or cancel some first"
+        )
     asked = asked_of(command)
     same = known and known[:3] == (command.quantity, command.promised_at, command.request_id)
     if known is None or not (same or known.asked == asked):
@@ -204,7 +216,8 @@ def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.Stock
     known = stock.supply.inbounds.get(command.inbound_id)
     if known is None:
         raise Refused(
-            "unknown_inbound", f"{command.stream} does not expect {command.inbound_id}; use `oms-es stock receive`"
+            StockRefusal.UNKNOWN_INBOUND,
+            f"{command.stream} does not expect {command.inbound_id}; use `oms-es stock receive`",
         )
     _check_room(stock, command, Place(command.bin, command.lot or known.lot, known.condition))
     quantity = command.quantity or known.quantity
@@ -218,11 +231,13 @@ def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.Stock
     }
     if known.from_location is None:
         if command.serials:
-            raise Refused("serial_not_there", "numbered units come in with `oms-es serials receive`")
+            raise Refused(StockRefusal.SERIAL_NOT_THERE, "numbered units come in with `oms-es serials receive`")
         yield s.StockReceived(**came, **_still_to_come(stock, command.inbound_id, quantity))
         return
     if quantity > known.quantity:
-        raise Refused("exceeds_transit", f"only {known.quantity} units are on their way; adjust what came beyond them")
+        raise Refused(
+            StockRefusal.EXCEEDS_TRANSIT, f"only {known.quantity} units are on their way; adjust what came beyond them"
+        )
     serials = _arriving(known, command, quantity)
     yield s.StockMovedIn(**came, move_id=known.move_id, from_location=known.from_location, serials=serials)
 
@@ -231,9 +246,13 @@ def _arriving(known: Inbound, command: s.ReceiveInbound, quantity: int) -> tuple
     if quantity == known.quantity:
         return known.serials
     if not set(command.serials) <= set(known.serials):
-        raise Refused("serial_not_there", f"{command.inbound_id} does not carry all of {', '.join(command.serials)}")
+        raise Refused(
+            StockRefusal.SERIAL_NOT_THERE, f"{command.inbound_id} does not carry all of {', '.join(command.serials)}"
+        )
     if known.serials and len(set(command.serials)) != quantity:
-        raise Refused("serials_needed", f"units of {command.sku} carry numbers: name the {quantity} that came")
+        raise Refused(
+            StockRefusal.SERIALS_NEEDED, f"units of {command.sku} carry numbers: name the {quantity} that came"
+        )
     return tuple(dict.fromkeys(command.serials))
 
 
@@ -260,15 +279,19 @@ def _leaving(shelves: Shelves, command: Any, place: Place, quantity: int) -> tup
     """The numbers of the units that leave a place. Raises Refused where they are not there, or not named."""
     there = shelves.quantity_at(place)
     if quantity > there:
-        raise Refused("not_there", f"{_named(place)} holds {there} units, not {quantity}; count it or name another")
+        raise Refused(
+            StockRefusal.NOT_THERE, f"{_named(place)} holds {there} units, not {quantity}; count it or name another"
+        )
     numbers = _numbers_at(shelves, place)
     named = tuple(dict.fromkeys(command.serials))
     if not numbers.issuperset(named):
-        raise Refused("serial_not_there", f"not all of {', '.join(named[:3])} are in {_named(place)}")
+        raise Refused(StockRefusal.SERIAL_NOT_THERE, f"not all of {', '.join(named[:3])} are in {_named(place)}")
     if numbers and quantity == there:
         return tuple(sorted(numbers))
     if numbers and len(named) != quantity:
-        raise Refused("serials_needed", f"units in {_named(place)} carry numbers: name the {quantity} that are meant")
+        raise Refused(
+            StockRefusal.SERIALS_NEEDED, f"units in {_named(place)} carry numbers: name the {quantity} that are meant"
+        )
     return named
 
 
@@ -279,7 +302,9 @@ def _numbers_at(shelves: Shelves, place: Place) -> set[str]:
 def _check_room(stock: Stock, command: s.StockCommand, place: Place) -> None:
     places = stock.shelves.places
     if place not in places and len(places) >= PLACES_MAX:
-        raise Refused("too_many_places", f"{command.stream} has {PLACES_MAX} bins and lots already; use one of those")
+        raise Refused(
+            StockRefusal.TOO_MANY_PLACES, f"{command.stream} has {PLACES_MAX} bins and lots already; use one of those"
+        )
 
 
 def _named(place: Place) -> str:

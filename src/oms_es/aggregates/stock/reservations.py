@@ -12,6 +12,7 @@ from oms_es.aggregates.stock.quantities import SOMEWHERE, Place, Reservation, St
 from oms_es.aggregates.stock.state import evolve, part_of
 from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
+from oms_es.schemas.stock.refusals import StockRefusal
 
 COVERED_MAX = 200
 """Presales covered by one command; the last says whether there are `more`."""
@@ -157,9 +158,13 @@ def ship(stock: Stock, command: s.ShipStock) -> Iterator[s.StockEvent]:
         return
     held = stock.reserved.get(key)
     if held is None:
-        raise Refused("not_reserved", f"{command.stream} holds nothing for reservation {key}; reserve before shipping")
+        raise Refused(
+            StockRefusal.NOT_RESERVED, f"{command.stream} holds nothing for reservation {key}; reserve before shipping"
+        )
     if held.presale:
-        raise Refused("not_covered", f"{key} was sold before it exists; it cannot leave before stock has come")
+        raise Refused(
+            StockRefusal.NOT_COVERED, f"{key} was sold before it exists; it cannot leave before stock has come"
+        )
     yield _shipped(stock, command, key, held)
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from oms_es.kernel import BadInput, Command, Skipped
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.problems import problems
 from oms_es.schemas.shipment import MilestoneStatus
 from oms_es.schemas.shipment.tracker import SIGHTINGS_MAX, RecordTracking, Sighting
@@ -122,7 +123,7 @@ def parse_tracker(payload: bytes) -> Command:
 
 
 def _bad(what: str) -> BadInput:
-    return BadInput("bad_tracker", f"{what}; send a tracker.updated event or a tracker")
+    return BadInput(Input.BAD_TRACKER, f"{what}; send a tracker.updated event or a tracker")
 
 
 def _document(payload: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import shipment as s
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import Moment
 
@@ -219,4 +220,4 @@ def parse_callback(payload: bytes) -> Command:
         )
     except ValidationError as error:
         wrong = problems(error, whole="payload")
-        raise BadInput("bad_callback", f"{wrong}; ask the carrier to send it again") from error
+        raise BadInput(Input.BAD_CALLBACK, f"{wrong}; ask the carrier to send it again") from error

@@ -21,6 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import payment as p
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import AmountMinor, Currency, Moment
 
@@ -196,7 +197,7 @@ def parse_callback(payload: bytes) -> Command:
         return p.RecordReport(payment_id=callback.payment_id, **said)
     except ValidationError as error:
         wrong = problems(error, whole="payload")
-        raise BadInput("bad_callback", f"{wrong}; ask the provider to send it again") from error
+        raise BadInput(Input.BAD_CALLBACK, f"{wrong}; ask the provider to send it again") from error
 
 
 def _told(callback: Callback) -> Command:
@@ -214,7 +215,7 @@ def _told(callback: Callback) -> Command:
         case ("authorize" | "reauthorize" | "capture" | "void" | "refund") as operation, "declined":
             return _declined(operation, payment, part, _answer(callback))
     raise BadInput(
-        "bad_callback",
+        Input.BAD_CALLBACK,
         f"a {callback.operation} cannot be {callback.outcome}; ask the provider what happened to {payment}",
     )
 

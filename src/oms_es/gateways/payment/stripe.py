@@ -31,6 +31,7 @@ from oms_es.gateways.payment.stripe_shapes import (
     Webhook,
 )
 from oms_es.kernel import BadInput, Command, Skipped
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.payment import RecordReport, Report
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.problems import problems
@@ -143,7 +144,7 @@ def _reader_of(kind: str) -> tuple[type[Named], Callable[[Any, str], Command]]:
         return READERS[kind]
     if kind in SKIPPED or kind.startswith(SKIPPED_FAMILIES):
         raise Skipped(f"{kind} says nothing of a payment")
-    raise BadInput("unread_event", f"{kind} is not read here; take it off the webhook's list of events")
+    raise BadInput(Input.UNREAD_EVENT, f"{kind} is not read here; take it off the webhook's list of events")
 
 
 def _bad(error: ValidationError, inside: str) -> BadInput:
@@ -151,7 +152,7 @@ def _bad(error: ValidationError, inside: str) -> BadInput:
 
 
 def _unusable(what: str) -> BadInput:
-    return BadInput("bad_callback", f"{what}; send the event again from the dashboard")
+    return BadInput(Input.BAD_CALLBACK, f"{what}; send the event again from the dashboard")
 
 
 def _name(thing: Name | Named | None) -> str:

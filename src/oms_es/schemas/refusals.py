@@ -1,0 +1,102 @@
+"""Refusals of no family of its own: repeats, and names that nothing here has."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from oms_es.errors import Refusal
+from oms_es.exit_codes import Code
+
+
+class SharedRefusal(Refusal):
+    """What is refused before or by any of them."""
+
+    ID_REUSED = (
+        "id_reused",
+        "A name that was used before is used for something else.",
+        "Repeat it with the same content, or use another name.",
+    )
+    LOCATION_CLOSED = (
+        "location_closed",
+        "The location is closed and takes nothing more.",
+        "Open it again, or name another.",
+    )
+    UNKNOWN_ASIDE = (
+        "unknown_aside",
+        "No reaction was put aside under this name.",
+        "See `oms-es dead-letters list`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_DOCUMENT = (
+        "unknown_document",
+        "No document with this hash is kept.",
+        "Keep its bytes first, then attach it.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_LOCATION = (
+        "unknown_location",
+        "There is no such location.",
+        "Open it with `oms-es location open`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_NUMBERING = (
+        "unknown_numbering",
+        "The channel has no numbering.",
+        "Set it with `oms-es numbering set`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_ORDER = (
+        "unknown_order",
+        "There is no such order.",
+        "Look its id up with `oms-es orders list`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_PAYMENT = (
+        "unknown_payment",
+        "There is no such payment.",
+        "`oms-es payment show ORDER` names those of an order.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_PROVIDER = (
+        "unknown_provider",
+        "The provider reported nothing under this id.",
+        "Look the report up with `oms-es exceptions list`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_RATES = (
+        "unknown_rates",
+        "The carrier has no rates.",
+        "Publish them with `oms-es rates publish`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_RMA = (
+        "unknown_rma",
+        "There is no such return.",
+        "`oms-es return show ORDER` names those of an order.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_SERIALS = (
+        "unknown_serials",
+        "No unit of this SKU carries a number.",
+        "Receive it with `oms-es serials receive`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_SHIPMENT = (
+        "unknown_shipment",
+        "There is no such shipment.",
+        "`oms-es shipment show ORDER` names those of an order.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_SKU = (
+        "unknown_sku",
+        "There has never been any of it at this location.",
+        "Receive or count it there first.",
+        Code.NOT_FOUND,
+    )
+    VERSION_CHANGED = (
+        "version_changed",
+        "It is no longer at the version that the request asks for.",
+        "Read it again, and decide anew.",
+        Code.REFUSED,
+        HTTPStatus.PRECONDITION_FAILED,
+    )
