@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-CHANNELS = r"^$|^[a-z0-9][a-z0-9._-]{0,63}(,[a-z0-9][a-z0-9._-]{0,63})*$"
-"""Their names as orders have them, which a topic may have in its own."""
+CANONICAL = "canonical"
+CHANNEL = r"[a-z0-9][a-z0-9._-]{0,63}(=[a-z_]{1,64})?"
+CHANNELS = rf"^$|^{CHANNEL}(,{CHANNEL})*$"
+"""Their names as orders have them, which a topic may have in its own; after = the dialect."""
 
 
 DEAD_LETTERS = ".dlq"
@@ -48,7 +50,8 @@ class Settings(BaseSettings):
     channel_topics: str = Field(
         default="",
         pattern=CHANNELS,
-        description="Channels with a topic of their own, separated by commas; `oms-es topics` makes them",
+        description="Channels with a topic of their own, separated by commas, as `web` or `shop=shopify` where the "
+        "dialect is not the canonical one; `oms-es topics` makes them",
     )
     kafka_session_seconds: PositiveFloat = Field(
         default=10.0, description="A worker silent for longer is thought to be dead, and others take its partitions"
@@ -83,13 +86,18 @@ class Settings(BaseSettings):
     @field_validator("channel_topics")
     @classmethod
     def _no_dead_letters(cls, names: str) -> str:
-        if taken := [name for name in names.split(",") if name.endswith(DEAD_LETTERS)]:
+        if taken := [name for name in _own_topics(names) if name.endswith(DEAD_LETTERS)]:
             raise ValueError(
                 f"{', '.join(taken)}: topics that end in {DEAD_LETTERS} have dead letters; rename the channel"
             )
         return names
 
     @property
-    def own_topics(self) -> list[str]:
-        """The channels with a topic of their own."""
-        return [name for name in dict.fromkeys(self.channel_topics.split(",")) if name]
+    def own_topics(self) -> dict[str, str]:
+        """The channels with a topic of their own, each with its dialect."""
+        return _own_topics(self.channel_topics)
+
+
+def _own_topics(names: str) -> dict[str, str]:
+    parts = [name.partition("=") for name in names.split(",") if name]
+    return {channel: dialect or CANONICAL for channel, _, dialect in parts}

@@ -23,10 +23,9 @@ from oms_es.consumers.returns import return_opener, return_progress
 from oms_es.consumers.shipment import carrier_notifier, fulfilment_releaser, tracking_matcher
 from oms_es.consumers.sourcing import sourcing
 from oms_es.consumers.stock import replenisher, serial_keeper, stock_allocator, stock_mover
-from oms_es.gateways.carrier import easypost
+from oms_es.gateways.callbacks import CALLBACKS
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
-from oms_es.gateways.payment import stripe
 from oms_es.gateways.warehouse import SimulatedWarehouse
 from oms_es.kernel import (
     Consumer,
@@ -138,10 +137,7 @@ INTENTS: Mapping[str, frozenset[str]] = {
 
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,
-    "payment_callback": payment_provider.parse_callback,
-    "stripe": stripe.parse_event,
-    "carrier_callback": carrier.parse_callback,
-    "easypost_tracker": easypost.parse_tracker,
+    **CALLBACKS,
     command_letters.DIALECT: command_letters.parser_of(DECIDERS),
 }
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""

@@ -125,15 +125,18 @@ def roles_of(names: Iterable[str]) -> list[str]:
     return list(roles)
 
 
-def topics(partitions: int = PARTITIONS, channels: Iterable[str] = ()) -> list[Topic]:
-    """Every topic that we publish or read; `channels` have topics of their own."""
+def dialects(channels: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The dialect of each topic that channels write to; `channels` have topics of their own. Raises UnknownDialect."""
+    own = {channel_topic(name): dialect_of(name, dialect) for name, dialect in (channels or {}).items()}
+    return {CHANNEL_ORDERS: CANONICAL, **own}
+
+
+def topics(partitions: int = PARTITIONS, channels: Mapping[str, str] | None = None) -> list[Topic]:
+    """Every topic that we publish or read; `channels` have topics of their own. Raises UnknownDialect."""
     return [
         *(Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX) for name in EVENT_TOPICS.values()),
         *(Topic(state.topic, partitions, compacted=True, bytes_max=MESSAGE_BYTES_MAX) for state in STATES),
-        *(
-            Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX)
-            for name in (CHANNEL_ORDERS, *map(channel_topic, channels))
-        ),
+        *(Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX) for name in dialects(channels)),
         Topic(DEAD_LETTERS, partitions, compacted=False),
     ]
 
@@ -149,12 +152,12 @@ class Workers(Parts):
         *,
         relaying: bool = False,
         session_seconds: float = SESSION_SECONDS,
-        channels: Iterable[str] = (),
+        channels: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        """`channels` have topics of their own, which are read besides the common one."""
+        """`channels` have topics of their own, in the dialect that is named, which are read besides the common one."""
         super().__init__(database_url, **options)
-        self.dialects = {CHANNEL_ORDERS: CANONICAL, **{channel_topic(name): dialect_of(name) for name in channels}}
+        self.dialects = dialects(channels)
         self.kafka = kafka
         self.session_seconds = session_seconds
         self.wire = Wire(VOCABULARY)

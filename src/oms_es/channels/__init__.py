@@ -1,10 +1,16 @@
-"""Dialects in which orders, and changes of orders, arrive: bytes in, a command out, or BadInput that says why not."""
+"""Dialects in which orders, and changes of orders, arrive: bytes in, a command out, or BadInput that says why not.
+
+DIALECTS registers each once: `orders import`, topics of channels and the replay of dead letters take them from there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from oms_es.channels import canonical, shopify
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import Command
 
 DIALECTS: dict[str, Callable[[bytes], Command]] = {
@@ -17,9 +23,23 @@ DIALECTS: dict[str, Callable[[bytes], Command]] = {
 }
 
 
-def dialect_of(channel: str) -> str:
-    """The name of the canonical dialect where only this channel speaks: whoever reads it by its name checks that."""
-    return f"{canonical.DIALECT}:{channel}"
+class UnknownDialect(OmsError):
+    """No dialect of orders has this name."""
+
+    code = "unknown_dialect"
+    exit_code = Code.USAGE
+    status = HTTPStatus.BAD_REQUEST
+
+
+def dialect_of(channel: str, dialect: str = canonical.DIALECT) -> str:
+    """The name of the dialect on the channel's own topic. Raises UnknownDialect.
+
+    The canonical dialect names the channel in every message: whoever reads it by the name that is given here checks
+    that. Other dialects name no channel, only a shop.
+    """
+    if dialect not in DIALECTS:
+        raise UnknownDialect(f"channel {channel}: there is no dialect {dialect}; there are {', '.join(DIALECTS)}")
+    return f"{dialect}:{channel}" if dialect == canonical.DIALECT else dialect
 
 
 def parser_of(dialect: str) -> Callable[[bytes], Command] | None:

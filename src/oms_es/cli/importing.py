@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
 from oms_es import rendering as display
 from oms_es.app import PARSERS, Engine
+from oms_es.channels import DIALECTS
 from oms_es.cli.terminal import Json, print_json, say, set_up, writing
 from oms_es.exit_codes import Code
+from oms_es.gateways.callbacks import CALLBACKS
 from oms_es.kernel import Command, Recorded
 from oms_es.processing import jsonl as lines
 from oms_es.processing.input_files import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
@@ -22,10 +24,19 @@ from oms_es.reports import queries
 from oms_es.reports.needs import NO_LOCATION
 from oms_es.schemas.order import DuplicateConflictFound, OrderPlaced, PlaceOrder
 
-Dialect = Literal[
-    "canonical", "shopify", "shopify_updated", "shopify_cancelled", "shopify_fulfillment", "shopify_refund"
-]
-CallbackDialect = Literal["stripe", "payment_callback", "easypost_tracker", "carrier_callback"]
+
+def _format(dialects: Iterable[str], meaning: str) -> Any:
+    """The option that names one of them; the registry has the list."""
+    names = sorted(dialects)
+
+    def known(given: str) -> str:
+        if given not in names:
+            raise typer.BadParameter(f"{given!r} is not one of {', '.join(names)}.")
+        return given
+
+    return typer.Option("--format", callback=known, metavar=f"[{'|'.join(names)}]", help=meaning)
+
+
 InputName = Annotated[str, typer.Argument(metavar="FILE|-", help="A line each; gzip is unpacked; - is stdin.")]
 Anyway = Annotated[
     bool, typer.Option("--anyway", help="Go on although none of the first lines can be used: all become dead letters.")
@@ -66,7 +77,7 @@ def _called(command: Command, events: Sequence[Recorded]) -> str:
 def import_orders(
     file: InputName,
     *,
-    dialect: Annotated[Dialect, typer.Option("--format", help="How the orders are written.")] = "canonical",
+    dialect: Annotated[str, _format(DIALECTS, "How the orders are written.")] = "canonical",
     json: Json = False,
     no_run: NoRun = False,
     anyway: Anyway = False,
@@ -79,7 +90,7 @@ def import_orders(
 def import_callbacks(
     file: InputName,
     *,
-    dialect: Annotated[CallbackDialect, typer.Option("--format", help="Who wrote them, and in which words.")],
+    dialect: Annotated[str, _format(CALLBACKS, "Who wrote them, and in which words.")],
     json: Json = False,
     no_run: NoRun = False,
     anyway: Anyway = False,

@@ -11,13 +11,15 @@ import pytest
 
 from conftest import PARTITIONS
 from integration.contract.test_kafka_input import canonical, producer, turn_until
-from oms_es.app import migrate
-from oms_es.app.workers import CHANNEL_ORDERS_ROLE, Workers
+from oms_es.app import migrate, parser_of
+from oms_es.app.workers import CHANNEL_ORDERS_ROLE, Workers, dialects
+from oms_es.channels import DIALECTS, UnknownDialect
 from oms_es.cli import main as cli
 from oms_es.exit_codes import Code
 from oms_es.kafka.client import Config
 from oms_es.schemas.order import order_id_of
 from oms_es.schemas.topics import CHANNEL_ORDERS, channel_topic
+from oms_es.settings import Settings
 from oms_es.store.dead_letters import DEAD_LETTERS as LETTERS
 from subscriber import READ_SECONDS_MAX
 
@@ -65,7 +67,7 @@ def test_in_a_channel_s_own_topic_no_other_is_heard_also_when_it_is_replayed(
     forged = (canonical(7, channel="pos"), json.dumps({**CANCELLED, "external_id": "2", "channel": "pos"}).encode())
     send(kafka, web, *forged, canonical(1))
     send(kafka, CHANNEL_ORDERS, canonical(2, channel="pos"))
-    with Workers(url, kafka, [CHANNEL_ORDERS_ROLE], channels=["web", "pos"]) as workers:
+    with Workers(url, kafka, [CHANNEL_ORDERS_ROLE], channels={"web": "canonical", "pos": "canonical"}) as workers:
         for channel, number in (("web", "1"), ("pos", "2")):
             turn_until(workers, partial(workers.store.history, f"order-{order_id_of(channel, number)}"))
     refused = [("other_channel", "canonical:web", f"{CHANNEL_ORDERS_ROLE}@{web}/0")] * len(forged)
@@ -76,7 +78,22 @@ def test_in_a_channel_s_own_topic_no_other_is_heard_also_when_it_is_replayed(
         assert not workers.store.history(f"order-{order_id_of('pos', '7')}")
 
 
-@pytest.mark.parametrize("named", ["Web", "web, pos", "web,", "../x", "web,,pos", "channel_orders.dlq"])
+def test_a_channel_s_own_topic_is_read_in_any_dialect_that_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "OMS_CHANNEL_TOPICS", ",".join(["web", *(f"shop-{n}={name}" for n, name in enumerate(DIALECTS))])
+    )
+    read = dialects(Settings().own_topics)
+    assert read.pop(CHANNEL_ORDERS) == "canonical"
+    assert read.pop(channel_topic("web")) == "canonical:web"
+    assert [name.partition(":")[0] for name in read.values()] == list(DIALECTS)
+    assert all(parser_of(name) for name in read.values())
+    with pytest.raises(UnknownDialect, match="there are canonical, "):
+        dialects({"web": "shopware"})
+
+
+@pytest.mark.parametrize(
+    "named", ["Web", "web, pos", "web,", "../x", "web,,pos", "web=", "=shopify", "x.dlq=shopify", "channel_orders.dlq"]
+)
 def test_names_that_no_channel_has_are_refused(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMS_CHANNEL_TOPICS", named)
     assert cli.main(["topics"]) == Code.USAGE

@@ -1,0 +1,21 @@
+"""Dialects in which payment providers and carriers report: bytes in, a command out, or BadInput that says why not.
+
+CALLBACKS registers each once: `callbacks import` and the replay of dead letters take them from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from oms_es.gateways.carrier import easypost
+from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.payment import port as payment
+from oms_es.gateways.payment import stripe
+from oms_es.kernel import Command
+
+CALLBACKS: dict[str, Callable[[bytes], Command]] = {
+    "payment_callback": payment.parse_callback,
+    "stripe": stripe.parse_event,
+    "carrier_callback": carrier.parse_callback,
+    "easypost_tracker": easypost.parse_tracker,
+}
