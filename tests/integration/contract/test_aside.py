@@ -116,5 +116,5 @@ def test_what_is_due_and_refused_is_buried_once_and_the_rest_is_given(database_u
             ticker._looked = -1e9
             ticker.step()
         (letter,) = letters(engine)
-        assert (letter.source, letter.reason, letter.arrivals) == ("ticker", "no_room", 1)
+        assert (letter.source, letter.reason, letter.arrivals) == ("ticker", "too_many_places", 1)
         assert engine.last_position() == 2
