@@ -20,6 +20,7 @@ from oms_es.kernel import Command, Refused
 from oms_es.reports.existence import Asking, require
 from oms_es.reports.queries import Connection
 from oms_es.schemas.order import PlaceOrder, order_id_of
+from oms_es.schemas.refusals import SharedRefusal
 from oms_es.store.store import OUTAGES, Store
 
 OF_AN_ORDER = {"order", "payment", "shipment", "rma", "feedback"}
@@ -66,12 +67,12 @@ class Checks:
             raise Forbidden("a key of some channels gives commands about their orders only")
         said = getattr(command, "channel", channel)
         if said is not None and said not in channels:
-            raise Refused("unknown_order", "there is no such order of this key's channels")
+            raise Refused(SharedRefusal.UNKNOWN_ORDER, "there is no such order of this key's channels")
         for order_id in dict.fromkeys(self._orders(command)):
             if said is not None and command.stream == f"order-{order_id}":
                 continue  # which is of that channel by its id, and may be still to come
             if self.channel_of(order_id) not in channels:
-                raise Refused("unknown_order", "there is no such order of this key's channels")
+                raise Refused(SharedRefusal.UNKNOWN_ORDER, "there is no such order of this key's channels")
 
     def _orders(self, command: Command) -> Iterator[str]:
         """Every order that it names, or that what it names belongs to."""

@@ -28,6 +28,7 @@ from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Route
 from oms_es.kernel import BadInput, Command, stream_fields
 from oms_es.processing.committer import Work
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import PlaceOrder
 from oms_es.store.codec import Cause
 
@@ -108,9 +109,9 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         fields = from_json(raw, allow_inf_nan=False)
     except ValueError:
-        raise BadInput("not_json", "send one JSON object, in UTF-8; {} where nothing is to be said") from None
+        raise BadInput(Input.NOT_JSON, "send one JSON object, in UTF-8; {} where nothing is to be said") from None
     if not isinstance(fields, dict):
-        raise BadInput("no_object", "send one JSON object; {} where nothing is to be said")
+        raise BadInput(Input.NO_OBJECT, "send one JSON object; {} where nothing is to be said")
     return fields
 
 

@@ -23,6 +23,7 @@ from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.kernel import BadInput
 from oms_es.processing.committer import Answer, Done, Work
+from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import OrderPlaced, PlaceOrder
 from oms_es.store.codec import Cause
 
@@ -87,7 +88,7 @@ def _check(asked: Asked, command: Any, channel: str | None) -> None:
 def _read(raw: bytes) -> PlaceOrder:
     order = canonical.parse(raw)
     if not isinstance(order, PlaceOrder):
-        raise BadInput("unknown_type", "only orders are placed here; send what comes after one to its own path")
+        raise BadInput(Input.UNKNOWN_TYPE, "only orders are placed here; send what comes after one to its own path")
     return order
 
 
@@ -117,9 +118,9 @@ def _items(raw: bytes, *, are_lines: bool) -> Iterator[bytes]:
         try:
             found = from_json(raw, allow_inf_nan=False)
         except ValueError:
-            raise BadInput("not_json", "send an array of orders, or one order a line as " + LINES) from None
+            raise BadInput(Input.NOT_JSON, "send an array of orders, or one order a line as " + LINES) from None
         if not isinstance(found, list):
-            raise BadInput("no_array", "send an array of orders")
+            raise BadInput(Input.NO_ARRAY, "send an array of orders")
         canonical.refuse_nul(raw)
         items = [to_json(one) for one in found]
     if not 0 < len(items) <= BATCH_MAX:

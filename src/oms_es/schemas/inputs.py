@@ -41,10 +41,20 @@ class Input(InputProblem):
         "A line of the file is longer than a line may be.",
         "Split the order.",
     )
+    NO_ARRAY = (
+        "no_array",
+        "The body is not an array of orders.",
+        "Send an array of orders, or one order a line.",
+    )
     NO_COMMAND = (
         "no_command",
         "The dead letter names no command that the engine knows.",
         "Upgrade the engine, or discard the dead letter.",
+    )
+    NO_OBJECT = (
+        "no_object",
+        "The body is not a JSON object.",
+        "Send one JSON object; {} where nothing is to be said.",
     )
     NO_REACTION = (
         "no_reaction",
