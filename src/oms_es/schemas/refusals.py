@@ -42,7 +42,7 @@ class SharedRefusal(Refusal):
     UNKNOWN_NUMBERING = (
         "unknown_numbering",
         "The channel has no numbering.",
-        "Set it with `oms-es numbering set`.",
+        "Set it with `oms-es numbering set-order-numbering`.",
         Code.NOT_FOUND,
     )
     UNKNOWN_ORDER = (
