@@ -27,6 +27,7 @@ from oms_es.reports import lists, order_list, queries, single
 from oms_es.reports.needs import waits_for
 from oms_es.reports.order_list import Cursor
 from oms_es.reports.queries import Connection, Row
+from oms_es.schemas.refusals import SharedRefusal
 from oms_es.store.codec import Codec
 from oms_es.store.recorder import EVENTS
 
@@ -46,7 +47,7 @@ FROM order_status s LEFT JOIN order_numbers n USING (order_id) WHERE s.order_id 
 
 
 def no_order() -> Refused:
-    return Refused("unknown_order", "there is no such order; name it by its id, or as CHANNEL~EXTERNAL_ID")
+    return Refused(SharedRefusal.UNKNOWN_ORDER, "there is no such order; name it by its id, or as CHANNEL~EXTERNAL_ID")
 
 
 async def list_orders(asked: Asked) -> Response:

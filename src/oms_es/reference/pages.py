@@ -16,6 +16,7 @@ from typer.cli import get_docs_for_click
 
 import oms_es
 from oms_es.app.workers import GROUPS_OF_ROLES, ROLES, TOPICS_OF, topics
+from oms_es.channels import canonical
 from oms_es.errors import InputProblem, OmsError, Reason, Refusal
 from oms_es.exit_codes import MEANINGS, Code
 from oms_es.processing import metrics
@@ -204,7 +205,10 @@ def message_index(messages: Sequence[Described]) -> str:
             "you send is closed. The same for programs: [asyncapi.json](asyncapi.json).",
             table(
                 "topic, partitions, kept",
-                [(f"`{t.name}`", t.partitions, _kept(compacted=t.compacted)) for t in topics(channels=["{channel}"])],
+                [
+                    (f"`{t.name}`", t.partitions, _kept(compacted=t.compacted))
+                    for t in topics(channels={"{channel}": canonical.DIALECT})
+                ],
             ),
         )
     ]
