@@ -149,7 +149,7 @@ def played(home: Path, limit: int, wanted: History) -> tuple[list[Compared], dic
     with EmbeddedPostgres(home).open(exclusive=False) as server:
         with engine_on(server.url) as engine:
             for commands in in_batches(world(journey.locations(), wanted.sold), RECEIPTS_PER_BATCH):
-                assert engine.tell("history", commands) == []
+                assert engine.submit("history", commands) == []
             engine.settle()
         oms_es(home, "orders", "import", str(file), "--json")
         verified = oms_es(home, "verify", "--at-rest")

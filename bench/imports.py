@@ -51,7 +51,7 @@ def imported(orders: int) -> float:
         file.write_text("".join(f"{json.dumps(order(number))}\n" for number in range(orders)))
         with EmbeddedPostgres(home).open(exclusive=False) as server:
             with engine_on(server.url) as engine:
-                engine.tell("bench", world(orders))
+                engine.submit("bench", world(orders))
                 engine.settle()
             before = used(server.cluster)
             command = [str(Path(sys.executable).with_name("oms-es")), "orders", "import", str(file), "--json"]
@@ -67,7 +67,7 @@ def assert_at_rest(url: str, orders: int) -> None:
     with queries.reading(url) as connection:
         assert queries.phases(connection) == {"completed": orders}, "not every order was completed"
     with engine_on(url) as engine:
-        readers = [p for p in engine.loop.participants if isinstance(p, FeedReader)]
+        readers = [p for p in engine.loop.workers if isinstance(p, FeedReader)]
         assert {reader.saved for reader in readers} == {engine.last_position()}, "somebody had more to do"
 
 

@@ -28,7 +28,9 @@ from statistics import quantiles
 from typing import Any, NamedTuple, Self
 
 from bench.measure import Measure, fresh_database, peak_memory, run
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Producer as OtherProducer
+from confluent_kafka import TopicPartition as OtherTopicPartition
 from kafka import KafkaConsumer  # type: ignore[import-untyped] # the library has no types
 from kafka import TopicPartition as Partition
 
@@ -39,10 +41,10 @@ from oms_es.consumers.sourcing import sourcing
 from oms_es.consumers.stock import stock_allocator
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.kafka import records as kafka_records
-from oms_es.kafka.client import Config, Outgoing, Place, Publisher, connection, create_topics
-from oms_es.kafka.cloudevents import place_of
+from oms_es.kafka.client import Config, Outgoing, Producer, TopicPartition, connection, create_topics
+from oms_es.kafka.cloudevents import partition_for_stream
 from oms_es.kafka.dev_broker import Broker
-from oms_es.kafka.relay import RELAY, RELAYED_MAX, EventOutlet
+from oms_es.kafka.relay import RELAY, RELAYED_MAX, EventPublisher
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
@@ -62,7 +64,7 @@ PRODUCER = "bare kafka-python producer, the same bytes"
 CONSUMER = "bare kafka-python consumer, nothing decoded"
 STAGES = ("OrderPlaced", "OrderSourced", "StockReserved", "OrderLineAllocated", "OrderAllocated")
 CONSUMERS = (sourcing.consumer, stock_allocator.consumer, order_progress.consumer)
-FACTS = sorted(frozenset[str]().union(*[consumer.wanted_projections for consumer in CONSUMERS]))
+FACTS = sorted(frozenset[str]().union(*[consumer.lookup_projections for consumer in CONSUMERS]))
 ROLES = (("channel_orders", *[consumer.name for consumer in CONSUMERS]), FACTS)
 """What an order needs to be allocated, one process each."""
 US = Cause("bench")
@@ -88,7 +90,7 @@ def measures(scale: int) -> Iterator[Measure]:
 def fill(url: str, events: int) -> None:
     migrate(url)
     with Workers(url, {}, ()) as workers:
-        workers.tell("bench", [received(sku) for sku in range(SKUS)])
+        workers.submit("bench", [received(sku) for sku in range(SKUS)])
         for first in range(0, events, BATCH):
             workers.append([(US, [reserve(first + i)]) for i in range(BATCH)])
 
@@ -123,7 +125,7 @@ def relayed(url: str, kafka: Config) -> Iterator[Measure]:
     create_topics(kafka, [t._replace(name=f"bare.{t.name}") for t in topics(PARTITIONS)], replicas=1)
     with Workers(url, kafka, (), relaying=True) as workers:
         assert workers.relay
-        publisher = Publisher(kafka)
+        publisher = Producer(kafka)
         publisher.partitions([f"bare.{topic}" for topic in EVENT_TOPICS.values()])
         workers.relay.step()  # it learns where it stands, which is not what is measured
         done, ours, bare = position(workers), [], []
@@ -148,17 +150,17 @@ def position(workers: Workers) -> int:
 
 def relay(workers: Workers, to: int) -> None:
     assert workers.relay
-    outlet = workers.relay.outlets[0]
-    assert isinstance(outlet, EventOutlet)
-    while outlet.position < to:
+    publisher = workers.relay.publishers[0]
+    assert isinstance(publisher, EventPublisher)
+    while publisher.position < to:
         workers.relay.step()
 
 
-def send(publisher: Publisher, messages: Sequence[Outgoing]) -> None:
+def send(publisher: Producer, messages: Sequence[Outgoing]) -> None:
     """What the relay sent, made beforehand, by a producer with the same settings."""
     producer = publisher._opened()  # noqa: SLF001 - without what we do besides
-    for place, key, value, headers in messages:
-        producer.send(place.topic, value=value, key=key, headers=headers, partition=place.partition)
+    for topic_partition, key, value, headers in messages:
+        producer.send(topic_partition.topic, value=value, key=key, headers=headers, partition=topic_partition.partition)
     producer.flush()
 
 
@@ -166,20 +168,22 @@ def as_relayed(workers: Workers, after: int) -> Iterator[Outgoing]:
     partitions = dict.fromkeys(EVENT_TOPICS.values(), PARTITIONS)
     while rows := workers.recorder.select_notifications(after, READ_MAX, inclusive_of_start=False):
         for row in rows:
-            place = place_of(str(row.originator_id), partitions)
-            yield workers.wire.outgoing(row, row.id, Place(f"bare.{place.topic}", place.partition), row.id - 1)
+            topic_partition = partition_for_stream(str(row.originator_id), partitions)
+            yield workers.cloudevents.outgoing(
+                row, row.id, TopicPartition(f"bare.{topic_partition.topic}", topic_partition.partition), row.id - 1
+            )
         after = rows[-1].id
 
 
 def projected(url: str, kafka: Config) -> Iterator[Measure]:
     with Workers(url, kafka, ("stock_levels",)) as workers:
         last = workers.last_position()
-        while not workers.loop.turn():  # joining the group is not what is measured
-            workers.bell.wait(0.01)
-        began, done = time.perf_counter(), workers.coverage.position(["stock_levels"])
-        while workers.coverage.position(["stock_levels"]) < last:
-            if not workers.loop.turn():
-                workers.bell.wait(0.01)
+        while not workers.loop.iterate():  # joining the group is not what is measured
+            workers.waiter.wait(0.01)
+        began, done = time.perf_counter(), workers.watermark.position(["stock_levels"])
+        while workers.watermark.position(["stock_levels"]) < last:
+            if not workers.loop.iterate():
+                workers.waiter.wait(0.01)
         rate = (last - done) / (time.perf_counter() - began)
     yield Measure("projection worker: topic to rows", rate, "events/s", CONSUMER, bare_consumer(kafka, last))
 
@@ -204,7 +208,7 @@ def trips(url: str, address: str) -> Iterator[Measure]:
     migrate(url)
     create_topics(connection(address), topics(PARTITIONS), replicas=1)
     with Workers(url, {}, ()) as workers:
-        workers.tell("bench", [OpenLocation(location="l", country="DE"), *(received(sku) for sku in range(SKUS))])
+        workers.submit("bench", [OpenLocation(location="l", country="DE"), *(received(sku) for sku in range(SKUS))])
     with processes(url, address):
         warm = travel(address, 0, ORDERS_PER_SECOND)
         assert warm
@@ -240,11 +244,11 @@ def processes(url: str, address: str) -> Iterator[None]:
 def travel(address: str, first: int, count: int) -> list[list[float]]:
     """Send `count` orders at their pace; for each when it was sent, when each stage was recorded, when it was read."""
     reader = Consumer({"bootstrap.servers": address, "group.id": f"bench-{first}", "fetch.wait.max.ms": 5})
-    places = [TopicPartition(EVENT_TOPICS[t], p) for t in ("order", "stock") for p in range(PARTITIONS)]
-    for place in places:
-        place.offset = end_of(reader, place)
-    reader.assign(places)
-    producer = Producer({"bootstrap.servers": address, "linger.ms": 0})
+    topic_partitions = [OtherTopicPartition(EVENT_TOPICS[t], p) for t in ("order", "stock") for p in range(PARTITIONS)]
+    for topic_partition in topic_partitions:
+        topic_partition.offset = end_of(reader, topic_partition)
+    reader.assign(topic_partitions)
+    producer = OtherProducer({"bootstrap.servers": address, "linger.ms": 0})
     seen: dict[str, dict[str, float]] = defaultdict(dict)
     sent: dict[str, float] = {}
     began, number = time.time(), 0
@@ -265,12 +269,12 @@ def travel(address: str, first: int, count: int) -> list[list[float]]:
     ]
 
 
-def end_of(reader: Consumer, place: TopicPartition) -> int:
+def end_of(reader: Consumer, topic_partition: OtherTopicPartition) -> int:
     """A partition that was made a moment ago has no leader yet."""
     deadline = time.monotonic() + LEADER_SECONDS_MAX
     while True:
         try:
-            return int(reader.get_watermark_offsets(place, timeout=LEADER_SECONDS_MAX)[1])
+            return int(reader.get_watermark_offsets(topic_partition, timeout=LEADER_SECONDS_MAX)[1])
         except KafkaException:
             if time.monotonic() > deadline:
                 raise

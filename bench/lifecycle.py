@@ -112,8 +112,8 @@ def through(engine: Engine, orders: int, phase: str) -> tuple[float, int]:
     told = [(US, [order(number)]) for number in range(orders)]
     started = time.perf_counter()
     for first in range(0, orders, BATCH):
-        engine.log.offer(engine.store.execute(told[first : first + BATCH]))
-        engine.loop.turn()
+        engine.log.notify_appended(engine.store.execute(told[first : first + BATCH]))
+        engine.loop.iterate()
     engine.settle()
     seconds = time.perf_counter() - started
     with queries.reading(engine.database_url) as connection:

@@ -152,11 +152,11 @@ class Decider(Generic[S]):
         return f"{self.category}.{self.snapshot_version}"
 
 
-Facts = Mapping[str, Mapping[Hashable, Sequence[Row]]]
+LookupResults = Mapping[str, Mapping[Hashable, Sequence[Row]]]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Lookup:
     """Rows of a read model that a reaction needs: those whose column `by` is among `keys(event)`.
 
     They arrive as `facts[projection][key]`, in the order of `order_by`, then of the primary key, never older than the
@@ -173,7 +173,7 @@ class Wanted:
 @dataclass(frozen=True)
 class Reaction:
     handler: Callable[..., Iterable[Command]]
-    wants: tuple[Wanted, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,23 +184,23 @@ class Consumer:
     emits: tuple[type[Command], ...]
     reactions: dict[type[Event], Reaction] = field(default_factory=dict)
 
-    def on(self, *event_types: type[Event], wants: tuple[Wanted, ...] = ()) -> Callable[[Handler], Handler]:
+    def on(self, *event_types: type[Event], lookups: tuple[Lookup, ...] = ()) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             for event_type in event_types:
                 assert event_type not in self.reactions, f"{event_type.__name__} already has a reaction"
-                self.reactions[event_type] = Reaction(handler, wants)
+                self.reactions[event_type] = Reaction(handler, lookups)
             return handler
 
         return register
 
     @property
-    def wanted_projections(self) -> frozenset[str]:
+    def lookup_projections(self) -> frozenset[str]:
         """The read models that its reactions ask."""
-        return frozenset(want.projection for reaction in self.reactions.values() for want in reaction.wants)
+        return frozenset(lookup.projection for reaction in self.reactions.values() for lookup in reaction.lookups)
 
-    def react(self, event: Event, facts: Facts | None = None) -> tuple[Command, ...]:
+    def react(self, event: Event, results: LookupResults | None = None) -> tuple[Command, ...]:
         reaction = self.reactions[type(event)]
-        arguments = (event, facts or {}) if reaction.wants else (event,)
+        arguments = (event, results or {}) if reaction.lookups else (event,)
         commands = tuple(reaction.handler(*arguments))
         for command in commands:
             assert type(command) in self.emits, f"{self.name} emits {type(command)} without declaring it"

@@ -92,10 +92,10 @@ class World:
         self.counts: Counter[str] = Counter()
         self.last: Any = None
         for location in NAMES["location"]:
-            self._tell(OpenLocation(location=location, country="DE"))
+            self._submit(OpenLocation(location=location, country="DE"))
             for sku in ("TEA", "CUP", LONGEST):
-                self._tell(ReceiveStock(sku=sku, location=location, receipt_id="first", quantity=10**9))
-        self._tell(DefineBundle(sku="SET", components={"TEA": 1, "CUP": 2_000}))
+                self._submit(ReceiveStock(sku=sku, location=location, receipt_id="first", quantity=10**9))
+        self._submit(DefineBundle(sku="SET", components={"TEA": 1, "CUP": 2_000}))
 
     def run(self, inputs: int) -> Counter[str]:
         """So many that were accepted; by what they were."""
@@ -119,7 +119,7 @@ class World:
         if draw < 0.55:
             return self._late()
         command = self.inputs.command(o.PlaceOrder if draw < 0.65 else None)
-        return self._tell(command) if command else 0
+        return self._submit(command) if command else 0
 
     def _late(self) -> int:
         shape = self.chance.choice(list(LATE))
@@ -131,13 +131,13 @@ class World:
             and (not isinstance(recorded.event, o.OrderPlaced) or _phase(status, recorded.event.order_id) in DONE)
         ]
         command = self.inputs.command(shape, self.chance.choice(found)) if found else None
-        return self._tell(command) if command else 0
+        return self._submit(command) if command else 0
 
     def _dialect(self) -> int:
         """Bytes, as a channel or a provider sends them."""
         dialect = self.chance.choice(sorted(set(PARSERS) - {"command"}))
         with suppress(BadInput, Skipped):
-            return self._tell(understood(PARSERS[dialect], payload(dialect, self.inputs)), dialect)
+            return self._submit(understood(PARSERS[dialect], payload(dialect, self.inputs)), dialect)
         return 0
 
     def _answer(self) -> int:
@@ -145,14 +145,14 @@ class World:
         if not intents:
             return 0
         usual = 0 if self.chance.random() < 0.8 else self.chance.randint(0, 5)
-        return sum(self._tell(command) for command in self.outside.answer(self.chance.choice(intents), usual))
+        return sum(self._submit(command) for command in self.outside.answer(self.chance.choice(intents), usual))
 
-    def _tell(self, command: Command, name: str = "") -> int:
+    def _submit(self, command: Command, name: str = "") -> int:
         """Accepted or refused; then everybody goes on until nothing is left to do."""
         self.last = command
         before = len(self.engine.log)
         try:
-            self.engine.tell(command)
+            self.engine.submit(command)
         except Refused:
             return 0
         self._settle()

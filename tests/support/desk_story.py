@@ -32,7 +32,7 @@ def order(number: int, sku: str = "A", channel: str = "web", name: str = "Ada Lo
 def lived(url: str, *commands: Any, **options: Any) -> None:
     with Engine(url, **options) as engine:
         for command in commands:
-            assert engine.tell("test", [command]) == []
+            assert engine.submit("test", [command]) == []
             engine.settle()
         engine.settle()
 

@@ -92,9 +92,9 @@ class Told:
         self.history: list[Event] = []
         self.last: list[Event] = []
         for command in commands:
-            self.tell(command)
+            self.submit(command)
 
-    def tell(self, command: Command) -> list[Event]:
+    def submit(self, command: Command) -> list[Event]:
         decided = list(decider.decide(self.state, command))
         self.state = reduce(decider.evolve, decided, self.state)
         self.last = [bare(event) for event in decided]

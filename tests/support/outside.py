@@ -159,5 +159,5 @@ def run_on(engine: WholeEngine, outside: Outside) -> None:
     while intents := list(outside.look()):
         for intent in intents:
             for command in outside.answer(intent):
-                engine.tell(command)
+                engine.submit(command)
         engine.settle()

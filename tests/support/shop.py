@@ -17,16 +17,16 @@ class Shop:
     def __init__(self) -> None:
         self.engine = WholeEngine()
         self.outside = Outside(self.engine)
-        self.tell(OpenLocation(location="berlin", country="DE"))
+        self.submit(OpenLocation(location="berlin", country="DE"))
 
-    def tell(self, *commands: Any) -> None:
+    def submit(self, *commands: Any) -> None:
         for command in commands:
-            self.engine.tell(command)
+            self.engine.submit(command)
             run_on(self.engine, self.outside)
         assert not failed(self.engine.history)
 
     def comes(self, *skus: str) -> None:
-        self.tell(*(ReceiveStock(sku=sku, location="berlin", receipt_id="r", quantity=9) for sku in skus))
+        self.submit(*(ReceiveStock(sku=sku, location="berlin", receipt_id="r", quantity=9) for sku in skus))
 
     def order(self, external_id: str) -> Any:
         order_id = o.order_id_of("web", external_id)

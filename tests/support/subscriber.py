@@ -11,16 +11,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is in their handbook
 
 from conftest import PARTITIONS
-from oms_es.kafka.client import Config, Message, Place
+from oms_es.kafka.client import Config, Message, TopicPartition
 from oms_es.kafka.cloudevents import position_of
 from oms_es.store.recorder import EVENTS
 
 READ_SECONDS_MAX = 30
-LOOK_SECONDS = 0.1
+REFRESH_SECONDS = 0.1
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library leaves it out
 
 
@@ -28,7 +29,7 @@ class Subscriber:
     """Reads on from where it last stopped."""
 
     def __init__(self, kafka: Config, topics: Sequence[str]) -> None:
-        self.places = [Place(topic, partition) for topic in topics for partition in range(PARTITIONS)]
+        self.places = [TopicPartition(topic, partition) for topic in topics for partition in range(PARTITIONS)]
         self.client = Consumer(
             {
                 "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),
@@ -37,8 +38,8 @@ class Subscriber:
                 "log_level": 0,  # a broker that is killed is what a test may be about
             }
         )
-        self.client.assign([TopicPartition(*place, 0) for place in self.places])
-        self.offsets: dict[Place, int] = dict.fromkeys(self.places, 0)
+        self.client.assign([KafkaTopicPartition(*place, 0) for place in self.places])
+        self.offsets: dict[TopicPartition, int] = dict.fromkeys(self.places, 0)
         self.asking: dict[str, str | int | float | bool] = {
             "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),
             "log_level": 0,
@@ -60,28 +61,28 @@ class Subscriber:
             message = self.client.poll(READ_SECONDS_MAX)
             assert message is not None, f"nothing came; read to {self.offsets} of {ends}"
             if not message.error():  # others are about the way there, and pass
-                place = Place(str(message.topic()), int(message.partition() or 0))
+                place = TopicPartition(str(message.topic()), int(message.partition() or 0))
                 offset, headers = int(message.offset() or 0), dict(message.headers() or [])
                 found.append(Message(place, offset, message.key(), message.value(), headers, message.headers() or []))  # type: ignore[arg-type] # str or bytes, as its stubs have it
                 self.offsets[place] = offset + 1
-        return sorted(found, key=lambda message: (message.place, message.offset))
+        return sorted(found, key=lambda message: (message.topic_partition, message.offset))
 
-    def _ends(self) -> dict[Place, int]:
+    def _ends(self) -> dict[TopicPartition, int]:
         """By a connection of its own: on the reader's, each question would wait for a fetch to end.
 
         The client gives up where a broker has been away since it last looked who leads: then another one asks.
         """
-        asked = {TopicPartition(*place): LATEST for place in self.places}
+        asked = {KafkaTopicPartition(*place): LATEST for place in self.places}
         deadline = time.monotonic() + READ_SECONDS_MAX
         while True:
             asker = AdminClient(self.asking)  # one that nobody holds any more never answers
             told = asker.list_offsets(asked, request_timeout=READ_SECONDS_MAX)
             try:
-                return {Place(at.topic, at.partition): future.result().offset for at, future in told.items()}
+                return {TopicPartition(at.topic, at.partition): future.result().offset for at, future in told.items()}
             except KafkaException:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(LOOK_SECONDS)
+                time.sleep(REFRESH_SECONDS)
 
 
 def everything_on(kafka: Config, *topics: str) -> list[Message]:
@@ -96,18 +97,18 @@ class Chain:
         self.positions: set[int] = set()
         self.repeats = 0
         self._versions: dict[str, int] = defaultdict(int)
-        self._ends: dict[Place, int] = defaultdict(int)
+        self._ends: dict[TopicPartition, int] = defaultdict(int)
 
     def follow(self, messages: Sequence[Message]) -> None:
         for message in messages:
             position, previous = position_of(message)
-            if position <= self._ends[message.place]:
-                assert position in self.positions, f"{message.place}: {position} came too late"
+            if position <= self._ends[message.topic_partition]:
+                assert position in self.positions, f"{message.topic_partition}: {position} came too late"
                 self.repeats += 1
                 continue
-            end = self._ends[message.place]
-            assert previous == end, f"{message.place}: {previous} before {position}, not {end}"
-            self._ends[message.place] = position
+            end = self._ends[message.topic_partition]
+            assert previous == end, f"{message.topic_partition}: {previous} before {position}, not {end}"
+            self._ends[message.topic_partition] = position
             stream, version = str(message.key), int(message.headers["ce_streamversion"])
             assert version == self._versions[stream] + 1, f"{stream}: {version} after {self._versions[stream]}"
             self._versions[stream] = version

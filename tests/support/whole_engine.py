@@ -12,7 +12,7 @@ from typing import Any
 
 from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS
 from oms_es.consumers.order.deadline_keeper import due_commands
-from oms_es.kernel import Command, Consumer, Decider, Event, Facts, Key, Recorded, Row, Wanted
+from oms_es.kernel import Command, Consumer, Decider, Event, Key, Lookup, LookupResults, Recorded, Row
 from oms_es.processing.read_models import fold
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.codec import Cause, Codec
@@ -35,7 +35,7 @@ class WholeEngine:
         self.codec = Codec(EVENTS)
         self._deciders = {command: decider for decider in DECIDERS for command in decider.accepts}
 
-    def tell(self, command: Command, cause: Cause = Cause("test")) -> list[Recorded]:  # noqa: B008 - immutable
+    def submit(self, command: Command, cause: Cause = Cause("test")) -> list[Recorded]:  # noqa: B008 - immutable
         """Raises Refused; then nothing happened. Told again at once, it decides nothing."""
         recorded = self._decide(command, cause)
         if recorded:
@@ -74,9 +74,9 @@ class WholeEngine:
         recorded = self.log[self.positions[consumer.name]]
         self.positions[consumer.name] += 1
         if reaction := consumer.reactions.get(type(recorded.event)):
-            facts = self._facts(recorded.event, reaction.wants)
+            facts = self._facts(recorded.event, reaction.lookups)
             for command in consumer.react(recorded.event, facts):
-                self.tell(command, Cause.of(recorded, consumer.name))
+                self.submit(command, Cause.of(recorded, consumer.name))
 
     def settle(self) -> None:
         for _ in range(STEPS_MAX):
@@ -92,20 +92,20 @@ class WholeEngine:
         self.now += timedelta(seconds=seconds)
         due = [row for row in self.rows["deadlines"].values() if row and row["due_at"] <= self.now]
         for command in due_commands(sorted(due, key=lambda row: row["deadline_id"]), self.now):
-            self.tell(command, Cause("ticker"))
+            self.submit(command, Cause("ticker"))
 
     def open_rows(self, projection: str) -> list[Row]:
         return [row for row in self.rows[projection].values() if row is not None]
 
-    def _facts(self, event: Any, wants: Iterable[Wanted]) -> Facts:
+    def _facts(self, event: Any, lookups: Iterable[Lookup]) -> LookupResults:
         facts: dict[str, dict[Hashable, list[Row]]] = {}
-        for want in wants:
+        for want in lookups:
             found = facts.setdefault(want.projection, {})
             for key in dict.fromkeys(want.keys(event)):
                 found[key] = list(self._wanted(want, key))[: want.limit]
         return facts
 
-    def _wanted(self, want: Wanted, key: Hashable) -> Iterator[Row]:
+    def _wanted(self, want: Lookup, key: Hashable) -> Iterator[Row]:
         table = next(p.table for p in PROJECTIONS if p.name == want.projection)
         order = [*([want.order_by] if want.order_by else []), *(column.name for column in table.primary_key)]
         rows = [row for row in self.open_rows(want.projection) if row[want.by] == key]

@@ -9,9 +9,13 @@ from __future__ import annotations
 from oms_es.app.engine import IN_HAND_MAX as IN_HAND_MAX
 from oms_es.app.engine import LOG_PLACE as LOG_PLACE
 from oms_es.app.engine import Engine as Engine
-from oms_es.app.engine import Parts as Parts
+from oms_es.app.engine import Runtime as Runtime
 from oms_es.app.engine import engine_on as engine_on
-from oms_es.app.engine import facts_of as facts_of
+from oms_es.app.engine import projections_looked_up as projections_looked_up
+from oms_es.app.external_systems import ExternalSystems as ExternalSystems
+from oms_es.app.external_systems import OnKafka as OnKafka
+from oms_es.app.external_systems import SimulatedSystems as SimulatedSystems
+from oms_es.app.external_systems import Unconnected as Unconnected
 from oms_es.app.migration import RebuildProgress as RebuildProgress
 from oms_es.app.migration import migrate as migrate
 from oms_es.app.migration import unseen as unseen
@@ -22,7 +26,3 @@ from oms_es.app.registry import INTENTS as INTENTS
 from oms_es.app.registry import PARSERS as PARSERS
 from oms_es.app.registry import PROJECTIONS as PROJECTIONS
 from oms_es.app.registry import parser_of as parser_of
-from oms_es.app.world import OnKafka as OnKafka
-from oms_es.app.world import SimulatedWorld as SimulatedWorld
-from oms_es.app.world import Unconnected as Unconnected
-from oms_es.app.world import World as World

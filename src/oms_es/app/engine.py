@@ -10,10 +10,10 @@ import psycopg
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from oms_es.app.external_systems import ExternalSystems, OnKafka, SimulatedSystems, Unconnected
 from oms_es.app.migration import migrate
 from oms_es.app.rebuild import Rebuild
 from oms_es.app.registry import CONSUMERS, DECIDERS, INTENTS, PROJECTIONS, parser_of
-from oms_es.app.world import OnKafka, SimulatedWorld, Unconnected, World
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.kafka import relay
@@ -30,7 +30,7 @@ from oms_es.processing import aside, metrics
 from oms_es.processing.intake import Intake, IntakeWorker, Source
 from oms_es.processing.loop import POLL_SECONDS, Loop
 from oms_es.processing.metrics import Health
-from oms_es.processing.read_models import FactSource, ReadModel, SqlRows, read_model_engine
+from oms_es.processing.read_models import LookupSource, ReadModel, SqlRows, read_model_engine
 from oms_es.processing.readers import (
     BATCH_MAX,
     ConsumerWorker,
@@ -52,7 +52,7 @@ from oms_es.schemas.operations.aside import SettleReaction
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
 from oms_es.store.codec import Cause
-from oms_es.store.log import WINDOW_MAX, Bell, Feed, Log
+from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
 from oms_es.store.recorder import Recorder, datastore_of
 from oms_es.store.store import OUTAGES, Batch, Store
 
@@ -63,7 +63,7 @@ IN_HAND_MAX = WINDOW_MAX // 20
 """Events that the slowest reader may be behind when more input is taken in: a turn makes twenty times as many."""
 
 
-class Parts:
+class Runtime:
     """What every process of ours is made of, whichever roles it runs and whichever way events come to it.
 
     `simulated`: whether simulators stand around it. The command line asks the setting; without them intents wait.
@@ -90,9 +90,9 @@ class Parts:
         self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock)
         self.screen = Screening(treatments, ReadModelRegister(database_url), self.store)
         self.sql = read_model_engine(database_url)
-        self.facts = FactSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
-        self.world: World = (
-            SimulatedWorld(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
+        self.lookups = LookupSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
+        self.external_systems: ExternalSystems = (
+            SimulatedSystems(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
         )
 
     def __enter__(self) -> Self:
@@ -106,7 +106,7 @@ class Parts:
         self.close()
 
     def close(self) -> None:
-        self.world.close()
+        self.external_systems.close()
         self.sql.dispose()
         self.datastore.close()
 
@@ -120,9 +120,9 @@ class Parts:
             return intents_waiting(connection, INTENTS)
 
     def consumer_worker(
-        self, consumer: Consumer, feed: Feed, fact_positions: Callable[[frozenset[str]], int]
+        self, consumer: Consumer, feed: Feed, lookup_position: Callable[[frozenset[str]], int]
     ) -> ConsumerWorker:
-        return ConsumerWorker(consumer, self.store, feed, self.facts, fact_positions, self.batch_max)
+        return ConsumerWorker(consumer, self.store, feed, self.lookups, lookup_position, self.batch_max)
 
     def gateway_worker(self, gateway: Gateway, feed: Feed) -> GatewayWorker:
         return GatewayWorker(gateway, self.store, feed, self.batch_max)
@@ -130,8 +130,8 @@ class Parts:
     def follow(self, source: Source, feed: Feed) -> IntakeWorker:
         return IntakeWorker(source, parser_of(source.dialect), self.store, feed)
 
-    def rebuild(self, projection: Projection, *, told: bool = False) -> Rebuild:
-        return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.sql, told=told)
+    def rebuild(self, projection: Projection, *, published: bool = False) -> Rebuild:
+        return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.sql, published=published)
 
     def ticker(self, feed: Feed) -> Ticker:
         return Ticker(self._due, self.store, feed, self.clock)
@@ -145,9 +145,9 @@ class Parts:
         """Raises Refused; then nothing of the batch has happened."""
         return self.store.execute(batch)
 
-    def repeat(self, actor: str, letter: dead_letters.Buried) -> None:
+    def repeat(self, actor: str, dead_letter: dead_letters.StoredDeadLetter) -> None:
         """Follow up what a reader put aside. Raises BadInput or Refused if that is still refused."""
-        reaction = aside.read(letter.payload)
+        reaction = aside.read(dead_letter.payload)
         rows = self.recorder.after(reaction.position - 1, 1)
         recorded = [self.store.codec.decode(row, row.id) for row in rows if row.topic == reaction.fact]
         settled = SettleReaction(reader=reaction.reader, fact_id=reaction.fact_id)
@@ -160,13 +160,13 @@ class Parts:
     def _followed_up(self, reader: str, recorded: Sequence[Recorded]) -> Batch:
         for consumer in self.consumers:
             if consumer.name == reader and recorded:
-                return reactions(consumer, recorded, self.facts)
-        for gateway in self.world.gateways():
+                return reactions(consumer, recorded, self.lookups)
+        for gateway in self.external_systems.gateways():
             if gateway.name == reader and recorded:
                 return answers(gateway, recorded)
         raise BadInput(Input.NO_REACTION, f"{reader} has nothing to do with an event there; is its gateway connected?")
 
-    def tell(self, actor: str, commands: Sequence[Command]) -> list[tuple[Command, Refused]]:
+    def submit(self, actor: str, commands: Sequence[Command]) -> list[tuple[Command, Refused]]:
         """Put commands to the engine, all in one transaction if none is refused; the refused ones come back."""
         try:
             self.append([(Cause(actor), [command]) for command in commands])
@@ -174,7 +174,7 @@ class Parts:
             if len(commands) == 1:
                 return [(commands[0], refused)]
             middle = len(commands) // 2
-            return self.tell(actor, commands[:middle]) + self.tell(actor, commands[middle:])
+            return self.submit(actor, commands[:middle]) + self.submit(actor, commands[middle:])
         return []
 
     def _due(self, now: datetime, limit: int) -> Sequence[Command]:
@@ -184,12 +184,12 @@ class Parts:
             return tuple(due_commands([dict(row) for row in connection.execute(due).mappings()], now))
 
 
-def facts_of(consumers: Sequence[Consumer]) -> frozenset[str]:
+def projections_looked_up(consumers: Sequence[Consumer]) -> frozenset[str]:
     """The read models that something is decided from; the others are for people."""
-    return frozenset({deadlines.projection.name}).union(*(consumer.wanted_projections for consumer in consumers))
+    return frozenset({deadlines.projection.name}).union(*(consumer.lookup_projections for consumer in consumers))
 
 
-class Engine(Parts):
+class Engine(Runtime):
     """Everything on one database, in one process, following the log itself. Use as a context manager.
 
     `alone`: no other engine can run on this database, so that whoever brings input here also goes on with it.
@@ -210,23 +210,23 @@ class Engine(Parts):
         self.consumers = consumers
         self.alone = alone
         self.log = Log(self.recorder, self.store.codec)
-        self.bell = Bell(database_url)
+        self.waiter = AppendListener(database_url)
         self.projection_workers = [
             ProjectionWorker(ReadModel(p, SqlRows(p.table, self.sql)), self.log) for p in projections
         ]
-        reached = self.world.gateways() if gateways is None else gateways
+        reached = self.external_systems.gateways() if gateways is None else gateways
         self.loop = Loop(
             [
-                *(self.consumer_worker(consumer, self.log, self._fact_position) for consumer in consumers),
+                *(self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers),
                 *(self.gateway_worker(gateway, self.log) for gateway in reached),
-                *(self.follow(source, self.log) for source in self.world.callbacks),
+                *(self.follow(source, self.log) for source in self.external_systems.callbacks),
                 *self.projection_workers,
                 self.ticker(self.log),
             ],
-            self.bell,
+            self.waiter,
             poll_seconds,
-            self.log.look,
-            beside=frozenset(projection.name for projection in projections) - facts_of(consumers),
+            self.log.refresh,
+            background=frozenset(projection.name for projection in projections) - projections_looked_up(consumers),
             note=self.note_stops,
         )
 
@@ -238,7 +238,7 @@ class Engine(Parts):
 
     def close(self) -> None:
         self.loop.close()
-        self.bell.close()
+        self.waiter.close()
         super().close()
 
     def intake(self, name: str, dialect: str) -> Intake:
@@ -247,14 +247,14 @@ class Engine(Parts):
 
     def append(self, batch: Batch) -> Sequence[Recorded]:
         recorded = super().append(batch)
-        self.log.offer(recorded)
+        self.log.notify_appended(recorded)
         return recorded
 
     def health(self) -> Health:
         """For whoever restarts it, and watches how far each reader is behind."""
         for reader in self.loop.readers():
             self._watch(reader)
-        return Health(lambda: self.loop.turned_at, self._not_ready)
+        return Health(lambda: self.loop.last_iteration_at, self._not_ready)
 
     def _watch(self, reader: FeedReader) -> None:
         metrics.POSITION.labels(reader.role, LOG_PLACE).set_function(lambda: reader.seen)
@@ -276,19 +276,19 @@ class Engine(Parts):
     def keep_up(self) -> None:
         """For whoever brings more input than a turn takes: go on until little is left, and the log is still at hand."""
         self.require_the_log()
-        while self.loop.behind(self.log.end) > IN_HAND_MAX and self.loop.turn():
+        while self.loop.behind(self.log.end) > IN_HAND_MAX and self.loop.iterate():
             pass
 
     def settle(self) -> int:
         """Run until nothing is left to do and nothing more will come from the simulated world. Raises OnKafka."""
         self.require_the_log()
-        total = self.loop.run_until_quiet()
-        while self.world.outstanding():
-            self.bell.wait(0.05)
-            total += self.loop.run_until_quiet()
+        total = self.loop.run_until_idle()
+        while self.external_systems.outstanding():
+            self.waiter.wait(0.05)
+            total += self.loop.run_until_idle()
         return total
 
-    def _fact_position(self, names: frozenset[str]) -> int:
+    def _lookup_position(self, names: frozenset[str]) -> int:
         """How far the slowest of these read models has come."""
         here = {worker.name: worker.seen for worker in self.projection_workers}
         return min(here[name] if name in here else self.recorder.position(name) for name in names)

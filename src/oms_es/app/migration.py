@@ -30,7 +30,7 @@ def unseen(_read_model: str) -> Callable[[int, int], None]:
     return lambda _reached, _last: None
 
 
-def migrate(database_url: str, *, told: frozenset[str] = frozenset(), progress: RebuildProgress = unseen) -> None:
+def migrate(database_url: str, *, published: frozenset[str] = frozenset(), progress: RebuildProgress = unseen) -> None:
     """Make every table of this version, and fold the read models anew that this version folds otherwise.
 
     Safe to run again, also after it was interrupted, and from several processes at once; whatever works on an older
@@ -50,7 +50,7 @@ def migrate(database_url: str, *, told: frozenset[str] = frozenset(), progress: 
         with connection.transaction():
             _make_missing(connection, stale, end)
         if stale and end:
-            _fold(database_url, recorder, stale, told, progress)
+            _fold(database_url, recorder, stale, published, progress)
         schema.record(connection, PROJECTIONS)
 
 
@@ -58,14 +58,14 @@ def _fold(
     database_url: str,
     recorder: Recorder,
     stale: Sequence[Projection],
-    told: frozenset[str],
+    published: frozenset[str],
     progress: RebuildProgress,
 ) -> None:
     engine = read_model_engine(database_url)
     try:
         for projection in stale:
-            published = projection.name in told
-            rebuild = Rebuild(projection, database_url, recorder, Codec(VOCABULARY), engine, told=published)
+            is_published = projection.name in published
+            rebuild = Rebuild(projection, database_url, recorder, Codec(VOCABULARY), engine, published=is_published)
             rebuild.run(progress(projection.name))
     finally:
         engine.dispose()

@@ -27,7 +27,7 @@ from oms_es.kernel import Projection
 from oms_es.processing.read_models import ReadModel, SqlRows, create_indexes, lock_of
 from oms_es.store.codec import Codec
 from oms_es.store.log import READ_MAX
-from oms_es.store.outbox import MARK_CHANGED, changes
+from oms_es.store.outbox import MARK_DIRTY, changes
 from oms_es.store.recorder import IDLE_SECONDS_MAX, TRACKING, Advance, Recorder
 from oms_es.store.schema import created, record_read_models, reshaped, stored_columns
 
@@ -59,7 +59,7 @@ class Rebuilt(NamedTuple):
     waited_seconds: float
 
 
-class Beside(SqlRows):
+class RebuiltRows(SqlRows):
     """Rows that nobody reads yet: how far they are is nobody's business, and what is half done is begun anew."""
 
     def advance(self, _connection: Any, _advance: Advance) -> None:
@@ -77,15 +77,15 @@ class Rebuild:
         codec: Codec,
         engine: Engine,
         *,
-        told: bool = False,
+        published: bool = False,
     ) -> None:
         self.projection = projection
         self.database_url = database_url
         self.recorder = recorder
         self.codec = codec
-        self.told = told
+        self.published = published
         beside = projection.table.to_metadata(MetaData(), name=f"{projection.name}{SUFFIX}")
-        rows = Beside(beside, engine)
+        rows = RebuiltRows(beside, engine)
         self.topics = sorted(event.__name__ for event in projection.folds)
         self.fresh = ReadModel(replace(projection, table=beside), rows)
         self.live, self.beside = Identifier(projection.name), Identifier(beside.name)
@@ -106,8 +106,10 @@ class Rebuild:
                 events += self._fold(known, reached, progress)
                 written, removed = self._replace(connection)
                 record_read_models(connection, [self.projection])
-                if self.told and reached.partitions:
-                    self._tell(connection, [*written, *removed], max(reached.places(self.projection.name).values()))
+                if self.published and reached.partitions:
+                    self._mark_dirty(
+                        connection, [*written, *removed], max(reached.topic_partitions(self.projection.name).values())
+                    )
             ended = time.monotonic()
             rows = connection.execute(SQL("SELECT count(*) AS n FROM {}").format(self.beside)).fetchone()
         assert rows
@@ -145,8 +147,12 @@ class Rebuild:
     def _fold(self, known: Progress, reached: Progress, progress: Callable[[int, int], None]) -> int:
         """What the projection has done since `known`; how many events that were."""
         name = self.projection.name
-        before, now = known.places(name), reached.places(name)
-        moved = [before.get(place, before[name]) for place, at in now.items() if at > before.get(place, before[name])]
+        before, now = known.topic_partitions(name), reached.topic_partitions(name)
+        moved = [
+            before.get(topic_partition, before[name])
+            for topic_partition, at in now.items()
+            if at > before.get(topic_partition, before[name])
+        ]
         position, last, folded = min(moved, default=0), max(now.values()), 0
         while moved and position < last:
             rows = self.recorder.select_notifications(
@@ -194,7 +200,7 @@ class Rebuild:
             SQL(
                 "INSERT INTO {live} AS kept ({columns}) SELECT {columns} FROM {beside} AS b WHERE NOT EXISTS "
                 "(SELECT FROM {live} AS l WHERE {same} AND to_jsonb(l) = to_jsonb(b)) "
-                "ON CONFLICT ({keys}) DO {update} RETURNING {told}"
+                "ON CONFLICT ({keys}) DO {update} RETURNING {published}"
             ).format(
                 live=self.live,
                 beside=self.beside,
@@ -202,7 +208,7 @@ class Rebuild:
                 same=same,
                 keys=_names(self.keys),
                 update=self._update(),
-                told=_names(self.keys, "kept"),
+                published=_names(self.keys, "kept"),
             )
         ).fetchall()
         return written, removed
@@ -211,7 +217,7 @@ class Rebuild:
         self, connection: Connection, alterations: Sequence[Composed]
     ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
         """The same where the table has other columns: every row is written, and readers wait meanwhile."""
-        old = connection.execute(SQL("SELECT * FROM {}").format(self.live)).fetchall() if self.told else []
+        old = connection.execute(SQL("SELECT * FROM {}").format(self.live)).fetchall() if self.published else []
         connection.execute(SQL("TRUNCATE {}").format(self.live))
         for alteration in alterations:
             connection.execute(alteration)
@@ -235,9 +241,9 @@ class Rebuild:
         pairs = [SQL("{} = {}").format(Identifier(name), Identifier("excluded", name)) for name in values]
         return SQL("UPDATE SET {}").format(SQL(", ").join(pairs))
 
-    def _tell(self, connection: Connection, changed: Sequence[Mapping[str, Any]], position: int) -> None:
+    def _mark_dirty(self, connection: Connection, changed: Sequence[Mapping[str, Any]], position: int) -> None:
         keys = (tuple(row[key] for key in self.keys) for row in changed)
-        connection.execute(MARK_CHANGED, changes(self.projection.name, keys, position))
+        connection.execute(MARK_DIRTY, changes(self.projection.name, keys, position))
 
 
 def _names(names: Sequence[str], table: str | None = None) -> Composed:

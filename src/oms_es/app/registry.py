@@ -49,7 +49,7 @@ from oms_es.projections.payment import deposits, payment_references, payments, p
 from oms_es.projections.returns import feedback_scores, return_policies, returns
 from oms_es.projections.shipment import shipments, tracking_numbers, tracking_reports
 from oms_es.projections.stock import inbounds, replenishments, serial_numbers, stock_levels, stock_places
-from oms_es.store import command_codec as command_letters
+from oms_es.store import command_codec
 
 DECIDERS: tuple[Decider[Any], ...] = (
     order.decider,
@@ -138,7 +138,7 @@ INTENTS: Mapping[str, frozenset[str]] = {
 PARSERS: Mapping[str, Parser] = {
     **DIALECTS,
     **CALLBACKS,
-    command_letters.DIALECT: command_letters.parser_of(DECIDERS),
+    command_codec.DIALECT: command_codec.parser_of(DECIDERS),
 }
 """How the bytes of each dialect become a command: at their arrival, and again when a dead letter is replayed."""
 

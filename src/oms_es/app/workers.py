@@ -13,24 +13,24 @@ from http import HTTPStatus
 from typing import Any, Self
 from uuid import UUID
 
-from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Parts, parser_of
+from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Runtime, parser_of
 from oms_es.channels import dialect_of
 from oms_es.channels.canonical import DIALECT as CANONICAL
 from oms_es.database.reasons import without_rows
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
-from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Place, Publisher, Topic
-from oms_es.kafka.cloudevents import Wire
-from oms_es.kafka.feeds import EventShare, FetchBell, PartitionFeed, Share, missing
-from oms_es.kafka.groups import Attendance, GroupWorker
-from oms_es.kafka.inputs import InputShare, PartitionSource
+from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Producer, Topic, TopicPartition
+from oms_es.kafka.cloudevents import CloudEventsCodec
+from oms_es.kafka.feeds import EventTask, FetchSignal, PartitionFeed, PartitionTask, missing
+from oms_es.kafka.groups import GroupWorker, Heartbeats
+from oms_es.kafka.inputs import InputTask, PartitionSource
 from oms_es.kafka.membership import SESSION_SECONDS, Group
-from oms_es.kafka.publishers import DeadLetterOutlet, State, StateOutlet
+from oms_es.kafka.publishers import DeadLetterPublisher, State, StatePublisher
 from oms_es.kafka.reading import TopicReplaced
-from oms_es.kafka.relay import EventOutlet, Leadership, Relay, RelayBell
+from oms_es.kafka.relay import EventPublisher, Leadership, Relay, RelaySignal
 from oms_es.kafka.topic_ids import SameTopic, kept_ids, replaced, why_replaced
-from oms_es.kafka.watermark import Coverage, Published, published_partitions
+from oms_es.kafka.watermark import Published, Watermark, published_partitions
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.processing.ending import close_together
 from oms_es.processing.intake import BATCH_MAX as ARRIVALS_MAX
@@ -38,7 +38,7 @@ from oms_es.processing.intake import IntakeWorker, Limit
 from oms_es.processing.loop import Loop
 from oms_es.processing.metrics import RELAY_DEPTH, Health
 from oms_es.processing.read_models import ReadModel, SqlRows
-from oms_es.processing.readers import PROJECTED_MAX, FeedReader, Participant, ProjectionWorker, Waiter
+from oms_es.processing.readers import PROJECTED_MAX, FeedReader, ProjectionWorker, Waiter, Worker
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas.topics import (
@@ -51,7 +51,7 @@ from oms_es.schemas.topics import (
 )
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import stops
-from oms_es.store.log import Unread
+from oms_es.store.log import NullFeed
 from oms_es.store.store import OUTAGES
 
 PARTITIONS = 6
@@ -63,7 +63,7 @@ STATES = (
     State(order_status.projection.table, ORDER_STATUS, "OrderStatus", str(order_status.__doc__)),
     State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
 )
-TOLD = frozenset(state.table.name for state in STATES)
+PUBLISHED_READ_MODELS = frozenset(state.table.name for state in STATES)
 """Read models whose rows are told on topics of states."""
 CALLBACK_ROLES = (PAYMENT_CALLBACKS, CARRIER_CALLBACKS)
 DEAD_LETTERS = dead_letter_topic(CHANNEL_ORDERS, CHANNEL_ORDERS_ROLE)
@@ -106,8 +106,8 @@ class UnknownRole(OmsError):
 
 def roles_that_run(roles: Sequence[str], *, connected: bool) -> list[str]:
     """Without gateways, those that would have to reach one are left out. Raises NoGateways if none is left."""
-    world = GROUPS_OF_ROLES["gateways"]
-    running = [role for role in roles if connected or role not in world]
+    external_systems = GROUPS_OF_ROLES["gateways"]
+    running = [role for role in roles if connected or role not in external_systems]
     if not running:
         raise NoGateways(
             f"{', '.join(roles)} reach a payment provider, a carrier or a warehouse, and none is connected; "
@@ -141,7 +141,7 @@ def topics(partitions: int = PARTITIONS, channels: Mapping[str, str] | None = No
     ]
 
 
-class Workers(Parts):
+class Workers(Runtime):
     """Some roles, in this process. Use as a context manager."""
 
     def __init__(
@@ -160,18 +160,18 @@ class Workers(Parts):
         self.dialects = dialects(channels)
         self.kafka = kafka
         self.session_seconds = session_seconds
-        self.wire = Wire(VOCABULARY)
-        self.coverage = Coverage(self.recorder, TOPICS_OF)
+        self.cloudevents = CloudEventsCodec(VOCABULARY)
+        self.watermark = Watermark(self.recorder, TOPICS_OF)
         self.published = Published(self.recorder)
-        self.log = Unread()
-        self.fetch_bell = FetchBell(self._hungry)
-        self.bell: Waiter = RelayBell(database_url) if relaying and not roles else self.fetch_bell
-        self.attendance = Attendance()
+        self.log = NullFeed()
+        self.fetch_signal = FetchSignal(self._has_pending)
+        self.waiter: Waiter = RelaySignal(database_url) if relaying and not roles else self.fetch_signal
+        self.heartbeats = Heartbeats()
         self.relay = self._relay() if relaying else None
-        participants: list[Participant] = [self.relay] if self.relay else []
-        participants += [self._participant(role) for role in roles]
-        self.loop = Loop(participants, self.bell, note=self.note_stops)
-        self.attendance.workers = [p for p in participants if isinstance(p, GroupWorker)]
+        workers: list[Worker] = [self.relay] if self.relay else []
+        workers += [self._worker_for(role) for role in roles]
+        self.loop = Loop(workers, self.waiter, note=self.note_stops)
+        self.heartbeats.workers = [p for p in workers if isinstance(p, GroupWorker)]
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -179,17 +179,17 @@ class Workers(Parts):
         return self
 
     def close(self) -> None:
-        close_together([p.close for p in self.loop.participants if isinstance(p, GroupWorker | Relay)])
-        if isinstance(self.bell, RelayBell):
-            self.bell.close()
+        close_together([p.close for p in self.loop.workers if isinstance(p, GroupWorker | Relay)])
+        if isinstance(self.waiter, RelaySignal):
+            self.waiter.close()
         super().close()
 
     def settled(self) -> bool:
         """Whether every role, here and elsewhere, has done everything that there is, and nothing more will come."""
-        if self.world.outstanding():
+        if self.external_systems.outstanding():
             return False
-        covered = self.coverage.position(INTERESTS)
-        return covered == self.last_position() and not self.world.outstanding()
+        covered = self.watermark.position(INTERESTS)
+        return covered == self.last_position() and not self.external_systems.outstanding()
 
     def settle(self) -> int:
         """Run until `settled`; how many deliveries there were. Raises TimeoutError, and what stopped a partition."""
@@ -197,53 +197,53 @@ class Workers(Parts):
         while not self.settled():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not settled within {SETTLED_SECONDS_MAX} s")
-            taken = self.loop.turn()
+            taken = self.loop.iterate()
             self._raise_what_stopped()
             total += taken
             if not taken:
-                self.bell.wait(1.0)
+                self.waiter.wait(1.0)
         return total
 
     def health(self) -> Health:
-        return Health(lambda: self.loop.turned_at, self._not_ready)
+        return Health(lambda: self.loop.last_iteration_at, self._not_ready)
 
-    def _hungry(self) -> bool:
+    def _has_pending(self) -> bool:
         """A relay among the roles is rung for by nobody."""
-        return self.relay is not None or any(p.hungry for p in self.loop.participants if isinstance(p, GroupWorker))
+        return self.relay is not None or any(p.has_pending for p in self.loop.workers if isinstance(p, GroupWorker))
 
     def _not_ready(self) -> Iterator[str]:
         if self.relay and self.relay.problem:
             yield f"relay stopped: {self.relay.problem}"
-        for participant in self.loop.participants:
-            if isinstance(participant, GroupWorker):
-                if not participant.group.joined:
-                    yield f"{participant.name} has not joined its group yet"
-                for topic in participant.group.missing:
-                    yield f"{participant.name} reads {topic}, which is not there; `oms-es topics` makes it"
-                for place, error in participant.stopped.items():
-                    yield f"{participant.name} stopped at {place}: {without_rows(str(error))}"
+        for worker in self.loop.workers:
+            if isinstance(worker, GroupWorker):
+                if not worker.group.joined:
+                    yield f"{worker.name} has not joined its group yet"
+                for topic in worker.group.missing:
+                    yield f"{worker.name} reads {topic}, which is not there; `oms-es topics` makes it"
+                for topic_partition, error in worker.stopped.items():
+                    yield f"{worker.name} stopped at {topic_partition}: {without_rows(str(error))}"
 
     def _raise_what_stopped(self) -> None:
-        for participant in self.loop.participants:
-            if isinstance(participant, GroupWorker):
-                for error in participant.stopped.values():
+        for worker in self.loop.workers:
+            if isinstance(worker, GroupWorker):
+                for error in worker.stopped.values():
                     raise error
 
     def _relay(self) -> Relay:
-        publisher = Publisher(self.kafka)
-        outlets = (
-            EventOutlet(publisher, self.wire, list(EVENT_TOPICS.values())),
-            StateOutlet(publisher, STATES),
-            DeadLetterOutlet(publisher, CHANNEL_ORDERS_ROLE, DEAD_LETTERS, self.clock),
+        producer = Producer(self.kafka)
+        publishers = (
+            EventPublisher(producer, self.cloudevents, list(EVENT_TOPICS.values())),
+            StatePublisher(producer, STATES),
+            DeadLetterPublisher(producer, CHANNEL_ORDERS_ROLE, DEAD_LETTERS, self.clock),
         )
-        RELAY_DEPTH.set_function(lambda: self.last_position() - outlets[0].position)
+        RELAY_DEPTH.set_function(lambda: self.last_position() - publishers[0].position)
         published = [*EVENT_TOPICS.values(), *(state.topic for state in STATES), DEAD_LETTERS]
 
         def check(session: Any) -> None:
-            for topic in replaced(session, publisher.topic_ids(published)):
+            for topic in replaced(session, producer.topic_ids(published)):
                 raise TopicReplaced(why_replaced(topic))
 
-        return Relay(Leadership(self.database_url), publisher, outlets, check, note=self._note_relay)
+        return Relay(Leadership(self.database_url), producer, publishers, check, note=self._note_relay)
 
     def _note_relay(self, problem: str) -> None:
         with suppress(*OUTAGES), self.recorder.datastore.transaction(commit=True) as curs:
@@ -252,55 +252,66 @@ class Workers(Parts):
             else:
                 stops.clear(curs, Relay.name)
 
-    def _participant(self, role: str) -> Participant:
+    def _worker_for(self, role: str) -> Worker:
         if role == TICKER_ROLE:
             return self.ticker(self.log)
         if role in CALLBACK_ROLES:
-            (source,) = (source for source in self.world.callbacks if source.name == role)
+            (source,) = (source for source in self.external_systems.callbacks if source.name == role)
             return self.follow(source, self.log)
         if role == CHANNEL_ORDERS_ROLE:
             group = self._group(role, list(self.dialects), keeps_positions=True)
             check = SameTopic(group.topic_id, self._kept_ids).check
-            return GroupWorker(group, lambda place: self._input_share(place, check), ARRIVALS_MAX, self.attendance)
+            return GroupWorker(
+                group, lambda topic_partition: self._input_task(topic_partition, check), ARRIVALS_MAX, self.heartbeats
+            )
         reader_of = self._reader_of(role)
         group = self._group(role, TOPICS_OF[role])
-        return GroupWorker(group, lambda place: self._event_share(place, reader_of), PROJECTED_MAX, self.attendance)
+        return GroupWorker(
+            group, lambda topic_partition: self._event_task(topic_partition, reader_of), PROJECTED_MAX, self.heartbeats
+        )
 
     def _group(self, role: str, topics: Sequence[str], *, keeps_positions: bool = False) -> Group:
-        ring = self.fetch_bell.ring
-        return Group(self.kafka, role, topics, self.session_seconds, ring, keeps_positions=keeps_positions)
+        notify = self.fetch_signal.notify
+        return Group(self.kafka, role, topics, self.session_seconds, notify, keeps_positions=keeps_positions)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         for consumer in CONSUMERS:
             if consumer.name == role:
-                return lambda feed: self.consumer_worker(consumer, feed, self.coverage.position)
+                return lambda feed: self.consumer_worker(consumer, feed, self.watermark.position)
         for projection in PROJECTIONS:
             if projection.name == role:
                 return lambda feed: ProjectionWorker(self._read_model(projection), feed)
-        for gateway in self.world.gateways():
+        for gateway in self.external_systems.gateways():
             if gateway.name == role:
                 return lambda feed: self.gateway_worker(gateway, feed)
         raise UnknownRole(role)
 
     def _read_model(self, projection: Projection) -> ReadModel:
-        return ReadModel(projection, SqlRows(projection.table, self.sql), alone=False, told=projection.name in TOLD)
+        return ReadModel(
+            projection,
+            SqlRows(projection.table, self.sql),
+            alone=False,
+            published=projection.name in PUBLISHED_READ_MODELS,
+        )
 
-    def _event_share(self, place: Place, reader_of: Callable[[PartitionFeed], FeedReader]) -> Share:
-        feed = PartitionFeed(place, self.wire, self._refill)
-        return EventShare(feed, reader_of(feed), self.published)
+    def _event_task(
+        self, topic_partition: TopicPartition, reader_of: Callable[[PartitionFeed], FeedReader]
+    ) -> PartitionTask:
+        feed = PartitionFeed(topic_partition, self.cloudevents, self._backfill)
+        return EventTask(feed, reader_of(feed), self.published)
 
-    def _input_share(self, place: Place, check: Callable[[str], None]) -> Share:
-        source = PartitionSource(place, CHANNEL_ORDERS_ROLE, self.dialects[place.topic])
+    def _input_task(self, topic_partition: TopicPartition, check: Callable[[str], None]) -> PartitionTask:
+        source = PartitionSource(topic_partition, CHANNEL_ORDERS_ROLE, self.dialects[topic_partition.topic])
         read = parser_of(source.dialect)
         worker = IntakeWorker(source, read, self.store, self.log, limit=Limit(), screen=self.screen)
-        return InputShare(source, worker, check)
+        return InputTask(source, worker, check)
 
     def _kept_ids(self, seen: Mapping[str, UUID]) -> Mapping[str, UUID]:
         with self.recorder.datastore.transaction(commit=True) as curs:
             return kept_ids(curs, seen)
 
-    def _refill(self, place: Place, after: int, to: int) -> Iterator[Recorded]:
-        return missing(self.recorder, self.store.codec, self._partitions(), place, after, to)
+    def _backfill(self, topic_partition: TopicPartition, after: int, to: int) -> Iterator[Recorded]:
+        return missing(self.recorder, self.store.codec, self._partitions(), topic_partition, after, to)
 
     def _partitions(self) -> dict[str, int]:
         with self.recorder.datastore.cursor() as curs:

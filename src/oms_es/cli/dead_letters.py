@@ -45,7 +45,7 @@ def listed(
     with reading(set_up()) as connection:
         letters = dead_letters.listed(connection.cursor(), chosen, settled=settled, limit=limit)
     if json:
-        print_json([_as_json(letter) for letter in letters])
+        print_json([_as_json(dead_letter) for dead_letter in letters])
         return
     rows = [
         (b.id, b.source, b.place, b.dialect, b.arrivals, b.reason, b.detail[:DETAIL_CHARACTERS_SHOWN_MAX], _state(b))
@@ -57,17 +57,17 @@ def listed(
         say(f"there may be more: the same again with --after {letters[-1].id}")
 
 
-def _state(letter: dead_letters.Buried) -> str:
-    if letter.discarded_at:
-        return f"discarded by {letter.discarded_by}: {letter.discarded_because}"
-    return "replayed" if letter.replayed_at else ""
+def _state(dead_letter: dead_letters.StoredDeadLetter) -> str:
+    if dead_letter.discarded_at:
+        return f"discarded by {dead_letter.discarded_by}: {dead_letter.discarded_because}"
+    return "replayed" if dead_letter.replayed_at else ""
 
 
 def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json = False) -> None:
     """One dead letter, whole."""
     with reading(set_up()) as connection:
-        letter = _named(connection, letter_id)
-    shown = _as_json(letter)
+        dead_letter = _named(connection, letter_id)
+    shown = _as_json(dead_letter)
     if json:
         print_json(shown)
         return
@@ -93,7 +93,7 @@ def replay(
                 if letter_id is None
                 else [_named(connection, letter_id)]
             )
-        outcomes = {letter.id: replayed(engine, letter) for letter in letters}
+        outcomes = {dead_letter.id: replayed(engine, dead_letter) for dead_letter in letters}
     buried = {number: why for number, why in outcomes.items() if why}
     if json:
         print_json({"accepted": [n for n, why in outcomes.items() if not why], "buried": buried})
@@ -139,38 +139,38 @@ def _chosen(letter_id: int | None, source: str | None, reason: str | None, *, ev
     return Chosen(letter_id, source, reason)
 
 
-def replayed(engine: Engine, letter: dead_letters.Buried) -> str:
+def replayed(engine: Engine, dead_letter: dead_letters.StoredDeadLetter) -> str:
     """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
     which decides nothing."""
     try:
-        if letter.dialect == aside.DIALECT:
-            engine.repeat(f"{who()}, replaying {letter.source}", letter)
+        if dead_letter.dialect == aside.DIALECT:
+            engine.repeat(f"{who()}, replaying {dead_letter.source}", dead_letter)
         else:
-            _give_again(engine, letter)
+            _give_again(engine, dead_letter)
     except (BadInput, Refused) as why:
         return str(why)
     with engine.recorder.datastore.transaction(commit=True) as curs:
-        dead_letters.settle(curs, letter.id)
+        dead_letters.settle(curs, dead_letter.id)
     return ""
 
 
-def _give_again(engine: Engine, letter: dead_letters.Buried) -> None:
+def _give_again(engine: Engine, dead_letter: dead_letters.StoredDeadLetter) -> None:
     with suppress(Skipped):
-        command = understood(parser_of(letter.dialect), letter.payload)
+        command = understood(parser_of(dead_letter.dialect), dead_letter.payload)
         if isinstance(command, AttachLabel):
             with queries.reading(engine.database_url) as connection:
                 existence.require_document(connection, command)
         (given,) = engine.screen([command])
         if isinstance(given, BadInput):
             raise given
-        engine.store.execute([(Cause(f"{who()}, replaying {letter.source}"), given)])
+        engine.store.execute([(Cause(f"{who()}, replaying {dead_letter.source}"), given)])
 
 
-def _named(connection: queries.Connection, letter_id: int) -> dead_letters.Buried:
-    if letter := dead_letters.shown(connection.cursor(), letter_id):
-        return letter
+def _named(connection: queries.Connection, letter_id: int) -> dead_letters.StoredDeadLetter:
+    if dead_letter := dead_letters.shown(connection.cursor(), letter_id):
+        return dead_letter
     raise NotFound(f"there is no dead letter {letter_id}; `oms-es dead-letters list --settled` shows all")
 
 
-def _as_json(letter: dead_letters.Buried) -> dict[str, Any]:
-    return {**letter._asdict(), "payload": letter.payload.decode(errors="replace")}
+def _as_json(dead_letter: dead_letters.StoredDeadLetter) -> dict[str, Any]:
+    return {**dead_letter._asdict(), "payload": dead_letter.payload.decode(errors="replace")}

@@ -134,15 +134,15 @@ def import_lines(
 
 
 def take_in(
-    engine: Engine, intake: Intake, source: Input, batches: Iterator[lines.Lines], *, anyway: bool, run: bool
+    engine: Engine, intake: Intake, source: Input, batches: Iterator[lines.LineBatch], *, anyway: bool, run: bool
 ) -> Tally:
     tally = Tally()
-    intake.told = tally.note
+    intake.on_outcomes = tally.note
     with imported(source) as told:
         for batch in batches:
             if batch.arrivals:
                 tally.arrived += len(batch.arrivals)
-                tally.rejected += intake.take(batch.arrivals).buried
+                tally.rejected += intake.take(batch.arrivals).dead_letters
             told()
             if not (tally.accepted or anyway) and tally.rejected >= TRIED_MAX:
                 raise BadFile(_nothing_taken(source.name, tally.rejected))

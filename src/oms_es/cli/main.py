@@ -21,10 +21,10 @@ import structlog
 import typer
 
 from oms_es import rendering as display
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime
 from oms_es.app.rebuild import Rebuilt
 from oms_es.app.verbs import changed, verbs
-from oms_es.app.workers import ROLES, TOLD, Workers, roles_of, roles_that_run, topics
+from oms_es.app.workers import PUBLISHED_READ_MODELS, ROLES, Workers, roles_of, roles_that_run, topics
 from oms_es.cli import dead_letters as desk_letters
 from oms_es.cli import exceptions as desk_exceptions
 from oms_es.cli import lists as desk_lists
@@ -263,7 +263,7 @@ def run_worker(
     work(roles_of(roles), relaying=False)
 
 
-def warn_of_what_waits(engine: Parts) -> None:
+def warn_of_what_waits(engine: Runtime) -> None:
     if not is_simulated(Settings()):
         log.warning("no gateways are connected, intents wait", waiting=engine.waiting(), hint=HINT_OF_GATEWAYS)
 
@@ -445,7 +445,7 @@ def rebuild_read_models(
 ) -> None:
     """Fold read models anew from history, beside those in use, and replace what is wrong in one moment."""
     chosen = read_models_named(names or [], everything=everything)
-    with database(set_up(), "reader") as place, opened(Parts(place.url)) as parts:
+    with database(set_up(), "reader") as place, opened(Runtime(place.url)) as parts:
         rebuilt = [rebuilt_on(parts, projection) for projection in chosen]
     if json:
         print_json([one._asdict() for one in rebuilt])
@@ -460,8 +460,8 @@ def read_models_named(names: Sequence[str], *, everything: bool) -> Sequence[Pro
     return PROJECTIONS if everything else [one_of(known, name, "read model") for name in dict.fromkeys(names)]
 
 
-def rebuilt_on(parts: Parts, projection: Projection) -> Rebuilt:
-    rebuild = parts.rebuild(projection, told=projection.name in TOLD)
+def rebuilt_on(parts: Runtime, projection: Projection) -> Rebuilt:
+    rebuild = parts.rebuild(projection, published=projection.name in PUBLISHED_READ_MODELS)
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         return rebuild.run(display.history_progress(progress, projection.name))
 

@@ -14,7 +14,7 @@ import typer
 from psycopg.rows import dict_row
 
 from oms_es import rendering as display
-from oms_es.app import PROJECTIONS, Engine, Parts
+from oms_es.app import PROJECTIONS, Engine, Runtime
 from oms_es.cli.terminal import (
     Json,
     is_simulated,
@@ -55,7 +55,7 @@ def run_server(
     with database(settings, "engine" if with_engine else "reader") as place, ExitStack() as stack:
         if place.alone:
             migrated(place.url)
-        parts = stack.enter_context(opened(Parts(place.url, simulated=False, treatments=treatments_of(settings))))
+        parts = stack.enter_context(opened(Runtime(place.url, simulated=False, treatments=treatments_of(settings))))
         host = host_of(settings, place)
         listener = listening(host, settings.http_port)
         engine = stack.enter_context(running_beside(settings, place)) if with_engine else None

@@ -16,8 +16,8 @@ import typer
 from pydantic_core import to_json
 
 from oms_es import rendering as display
-from oms_es.app import PROJECTIONS, Engine, Parts, Unconnected, migrate
-from oms_es.app.workers import TOLD
+from oms_es.app import PROJECTIONS, Engine, Runtime, Unconnected, migrate
+from oms_es.app.workers import PUBLISHED_READ_MODELS
 from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, SystemCommand
@@ -34,7 +34,7 @@ At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, 
 Level = Literal["debug", "info", "warning", "error"]
 HINT_OF_GATEWAYS = "for trying things out, OMS_GATEWAYS=simulated runs simulators"
 WORLD_POLL_SECONDS = 0.05
-P = TypeVar("P", bound=Parts)
+P = TypeVar("P", bound=Runtime)
 
 
 def set_up(level: Level = "warning") -> Settings:
@@ -54,7 +54,7 @@ def reading(settings: Settings) -> Iterator[queries.Connection]:
 def migrated(database_url: str) -> None:
     """Migrate, with progress on a terminal."""
     with display.progress_on(display.console_on(sys.stderr)) as progress:
-        migrate(database_url, told=TOLD, progress=partial(display.history_progress, progress))
+        migrate(database_url, published=PUBLISHED_READ_MODELS, progress=partial(display.history_progress, progress))
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
             yield engine
             if place.alone and run:
                 settle(engine)
-                tell_what_waits(engine)
+                print_waiting(engine)
 
 
 def settle(engine: Engine) -> None:
@@ -77,18 +77,18 @@ def settle(engine: Engine) -> None:
     engine.require_the_log()
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         task = progress.add_task("doing what follows", total=None)
-        while not engine.loop.stopped and ((taken := engine.loop.turn()) or waits_for(engine)):
+        while not engine.loop.stopped and ((taken := engine.loop.iterate()) or waits_for(engine)):
             end = engine.log.end
             what = "doing what follows" if taken else f"waiting for {waits_for(engine)}"
             progress.update(task, description=what, completed=end - engine.loop.behind(end), total=end)
             if not taken:
-                engine.bell.wait(WORLD_POLL_SECONDS)
+                engine.waiter.wait(WORLD_POLL_SECONDS)
     engine.settle()
 
 
 def waits_for(engine: Engine) -> str:
     """What an engine that has nothing else to do waits for; empty if it is at rest."""
-    answers = engine.world.outstanding()
+    answers = engine.external_systems.outstanding()
     callbacks = [f"{answers:,} answers of the simulated world"] if answers else []
     silent = [f"{name}, which does not answer" for name in engine.loop.paused()]
     return ", ".join(callbacks + silent)
@@ -102,9 +102,9 @@ def treatments_of(settings: Settings) -> Treatments:
     return Treatments(**{kind: getattr(settings, f"unknown_{kind}") for kind in Treatments._fields})
 
 
-def tell_what_waits(engine: Parts) -> None:
+def print_waiting(engine: Runtime) -> None:
     """Of intents that no gateway will perform: for whoever wonders why nothing is paid and nothing leaves."""
-    if isinstance(engine.world, Unconnected) and (waiting := engine.waiting()):
+    if isinstance(engine.external_systems, Unconnected) and (waiting := engine.waiting()):
         counted = ", ".join(f"{count} for {name}" for name, count in waiting.items())
         say(f"no gateways are connected, and intents wait: {counted}; {HINT_OF_GATEWAYS}")
 

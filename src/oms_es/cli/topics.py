@@ -15,7 +15,7 @@ from oms_es.cli.terminal import say, set_up, who
 from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.kafka import topic_ids
-from oms_es.kafka.client import Config, KafkaUnavailable, Place, Publisher, connection, create_topics
+from oms_es.kafka.client import Config, KafkaUnavailable, Producer, TopicPartition, connection, create_topics
 from oms_es.kafka.relay import RELAY
 from oms_es.settings import Settings
 from oms_es.store import stops
@@ -60,12 +60,12 @@ def make_topics(
 @app.command("accept-replaced")
 def accept_replaced(topic: TopicName) -> None:
     """Go on with a topic that was deleted and made anew. What was in the old one is gone from there."""
-    with asking(topic) as (session, publisher):
-        seen = publisher.topic_ids([topic])[topic]
+    with asking(topic) as (session, producer):
+        seen = producer.topic_ids([topic])[topic]
         if not topic_ids.replaced(session, {topic: seen}):
             say(f"{topic} is the one that it was; there is nothing to accept")
             return
-        said = begun_anew(session, publisher, topic)
+        said = begun_anew(session, producer, topic)
         topic_ids.replace(session, topic, seen)
         log.warning("topic accepted as made anew", topic=topic, id=str(seen), actor=who())
     say(f"{topic}: {said}; start what stopped again")
@@ -74,9 +74,9 @@ def accept_replaced(topic: TopicName) -> None:
 @app.command("accept-loss")
 def accept_loss(topic: TopicName) -> None:
     """Read on from the oldest message of each partition that does not hold our position. Repeats do nothing."""
-    with asking(topic) as (session, publisher):
+    with asking(topic) as (session, producer):
         positions = positions_of(session, topic)
-        begins, ends = publisher.held(topic)
+        begins, ends = producer.held(topic)
         gone = topic_ids.outside(positions, begins, ends)
         if not gone:
             say(f"{topic} holds every position of ours; there is nothing to accept")
@@ -89,24 +89,24 @@ def accept_loss(topic: TopicName) -> None:
 
 
 @contextmanager
-def asking(topic: str) -> Iterator[tuple[psycopg.Connection[Any], Publisher]]:
+def asking(topic: str) -> Iterator[tuple[psycopg.Connection[Any], Producer]]:
     """A transaction, and a client. Raises NotFound for a topic that is none of ours."""
     settings = set_up()
     if topic not in (known := [one.name for one in topics(channels=settings.own_topics)]):
         raise NotFound(f"{topic} is no topic of ours; there are {', '.join(known)}")
-    publisher = Publisher(kafka_of(settings))
+    producer = Producer(kafka_of(settings))
     try:
         with database(settings, "reader") as place, psycopg.connect(place.url) as session:
-            yield session, publisher
+            yield session, producer
     finally:
-        publisher.close()
+        producer.close()
 
 
-def begun_anew(session: psycopg.Connection[Any], publisher: Publisher, topic: str) -> str:
+def begun_anew(session: psycopg.Connection[Any], producer: Producer, topic: str) -> str:
     """What follows from a topic that is empty again; in words."""
     session.execute(stops.CLEAR_OF, [f"{CHANNEL_ORDERS_ROLE}@{topic}/"])  # one at its beginning has no position to move
     if positions := positions_of(session, topic):
-        begins, _ = publisher.held(topic)
+        begins, _ = producer.held(topic)
         topic_ids.read_on(session, CHANNEL_ORDERS_ROLE, {place: begins.get(place, 0) for place in positions})
         return "it is read from its beginning"
     for state in STATES:
@@ -119,10 +119,10 @@ def begun_anew(session: psycopg.Connection[Any], publisher: Publisher, topic: st
     return "the relay goes on with the next event; what was in it is in PostgreSQL"
 
 
-def positions_of(session: psycopg.Connection[Any], topic: str) -> Mapping[Place, int]:
+def positions_of(session: psycopg.Connection[Any], topic: str) -> Mapping[TopicPartition, int]:
     """Of input: where each partition is to be read on."""
     begins = f"{CHANNEL_ORDERS_ROLE}@{topic}/"
     rows = session.execute(
         f"SELECT application_name, notification_id FROM {TRACKING} WHERE starts_with(application_name, %s)", [begins]
     )
-    return {Place(topic, int(name.removeprefix(begins))): position for name, position in rows}
+    return {TopicPartition(topic, int(name.removeprefix(begins))): position for name, position in rows}

@@ -80,7 +80,7 @@ def complete_journey(orders: int) -> Told:
     return Told(f"{ACTOR}/{COMPLETE_JOURNEY}/{orders}", baskets(orders), orders)
 
 
-class TellsMore(Protocol):
+class PendingCallbacks(Protocol):
     def outstanding(self) -> int: ...
 
 
@@ -94,9 +94,9 @@ class RunsOrders(Protocol):
     @property
     def log(self) -> Feed: ...
     @property
-    def bell(self) -> Waiter: ...
+    def waiter(self) -> Waiter: ...
     @property
-    def world(self) -> TellsMore: ...
+    def external_systems(self) -> PendingCallbacks: ...
     def settle(self) -> int: ...
     def last_position(self) -> int: ...
 
@@ -132,16 +132,16 @@ class Teller:
         """What may come too late is told alone: its refusal holds nobody else up."""
         for is_alone, alike in groupby(commands, key=lambda command: isinstance(command, MAY_BE_REFUSED)):
             for batch in [(command,) for command in alike] if is_alone else [tuple(alike)]:
-                self._tell(batch)
+                self._submit(batch)
 
-    def _tell(self, batch: Sequence[Command]) -> None:
+    def _submit(self, batch: Sequence[Command]) -> None:
         advance = Advance(self.name, self.given, self.given + len(batch))
         try:
             recorded: Sequence[Recorded] = self.engine.store.execute([(Cause(ACTOR), batch)], advance)
         except Refused:
             self.refused += 1
             recorded = self.engine.store.execute([], advance)
-        self.engine.log.offer(recorded)
+        self.engine.log.notify_appended(recorded)
         self.given = advance.position
 
 
@@ -179,7 +179,7 @@ def _tell_all(engine: RunsOrders, told: Told, board: Board) -> tuple[int, int, f
             teller.tell(batch)
             orders += placed
             for _ in range(TURNS_PER_BATCH):
-                engine.loop.turn()
+                engine.loop.iterate()
                 board.look(orders_before + orders)
         _settle(engine, lambda: board.look(told.orders))
     return orders, teller.refused, began or time.monotonic()
@@ -187,10 +187,10 @@ def _tell_all(engine: RunsOrders, told: Told, board: Board) -> tuple[int, int, f
 
 def _settle(engine: RunsOrders, look: Callable[[], None]) -> None:
     """What `settle` does, looked on: it comes last, and finds little left."""
-    while (taken := engine.loop.turn()) or engine.world.outstanding():
+    while (taken := engine.loop.iterate()) or engine.external_systems.outstanding():
         look()
         if not taken:
-            engine.bell.wait(CALLBACK_POLL_SECONDS)
+            engine.waiter.wait(CALLBACK_POLL_SECONDS)
     engine.settle()
 
 

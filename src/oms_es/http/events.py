@@ -30,7 +30,7 @@ SCANNED_MAX = 5_000
 WAIT_SECONDS_MAX = 20
 EVENTS_MAX = 1_000
 POSITION: Mapping[str, Any] = {"type": "integer", "minimum": 0}
-LOOK_SECONDS = 0.25
+REFRESH_SECONDS = 0.25
 PAGE_OF_EVENTS = f"""
 SELECT notification_id, originator_id, originator_version, topic, state FROM {EVENTS}
 WHERE notification_id > %(after)s AND notification_id <= %(scanned)s
@@ -56,7 +56,7 @@ async def follow(asked: Asked) -> Response:
         items, after = await asked.read(partial(page, after=after, values=values))
         if items or loop.time() >= until or asked.services.stopping.is_set():
             break
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(REFRESH_SECONDS)
     if items and PERSONAL in asked.caller.scopes:
         await asked.note_personal(f"events {items[0]['position']}-{items[-1]['position']}")
     return asked.json({"items": items, "next": after})

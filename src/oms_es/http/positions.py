@@ -14,7 +14,7 @@ from oms_es.store.recorder import EVENTS
 
 HEADER = "Oms-Min-Position"
 WAIT_SECONDS_MAX = 2.0
-LOOK_SECONDS = 0.05
+REFRESH_SECONDS = 0.05
 LOOKED_AT_MAX = 2_000
 INTERESTS: Mapping[str, Sequence[str]] = {
     projection.name: sorted(event.__name__ for event in projection.folds) for projection in PROJECTIONS
@@ -34,7 +34,7 @@ async def wait_for(asked: Asked) -> None:
     while not await asked.read(lambda connection: has_come(connection, reads, position)):
         if loop.time() > until:
             raise NotYet(f"what is shown here has not come to position {position}; is an engine running?")
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(REFRESH_SECONDS)
 
 
 def has_come(connection: Connection, reads: Sequence[str], position: int) -> bool:

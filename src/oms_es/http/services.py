@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from pydantic import BaseModel
 
-from oms_es.app import Parts
+from oms_es.app import Runtime
 from oms_es.app.verbs import plain
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
 from oms_es.http.checks import Checks
@@ -42,7 +42,7 @@ T = TypeVar("T")
 class Services:
     """Opened and closed by the server. `not_ready`: what else of this process is not."""
 
-    def __init__(self, parts: Parts, per_second: float, not_ready: Callable[[], Iterable[str]] = lambda: ()) -> None:
+    def __init__(self, parts: Runtime, per_second: float, not_ready: Callable[[], Iterable[str]] = lambda: ()) -> None:
         self.parts = parts
         self.codec = Codec(EVENTS)
         self.checks = Checks(parts.database_url, parts.store)

@@ -18,7 +18,9 @@ from kafka import (  # type: ignore[import-untyped] # the library has no types; 
     KafkaAdminClient,
     KafkaConsumer,
     KafkaProducer,
-    TopicPartition,
+)
+from kafka import (
+    TopicPartition as KafkaTopicPartition,
 )
 from kafka.errors import (  # type: ignore[import-untyped] # the same
     KafkaError,
@@ -68,7 +70,7 @@ Headers = Mapping[str, bytes]
 Config = Mapping[str, Any]
 
 
-class Place(NamedTuple):
+class TopicPartition(NamedTuple):
     """A partition of a topic."""
 
     topic: str
@@ -81,7 +83,7 @@ class Place(NamedTuple):
 class Message(NamedTuple):
     """As it was read: `value` is None for a tombstone. `headers` has one of each name, `pairs` all as they were."""
 
-    place: Place
+    topic_partition: TopicPartition
     offset: int
     key: bytes | None
     value: bytes | None
@@ -90,7 +92,7 @@ class Message(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    place: Place
+    topic_partition: TopicPartition
     key: bytes
     value: bytes | None
     headers: Sequence[Header]
@@ -112,9 +114,10 @@ class TooLarge(KafkaUnavailable):
 def too_large(message: Outgoing, what: str) -> TooLarge:
     """What is published in order can be neither passed nor shortened: a person makes room for it."""
     size = len(message.key) + len(message.value or b"") + sum(len(k) + len(v or b"") for k, v in message.headers)
+    topic = message.topic_partition.topic
     return TooLarge(
-        f"{what} has {size:,} bytes, more than {message.place.topic} takes, and the relay goes no further; allow that "
-        f"much: `kafka-configs.sh --bootstrap-server $OMS_KAFKA --alter --topic {message.place.topic} --add-config "
+        f"{what} has {size:,} bytes, more than {topic} takes, and the relay waits; "
+        f"allow that much: `kafka-configs.sh --bootstrap-server $OMS_KAFKA --alter --topic {topic} --add-config "
         f"max.message.bytes={MESSAGE_BYTES_MAX}`; then it goes on by itself"
     )
 
@@ -177,7 +180,7 @@ def _unpublished(error: BaseException | None, said: str) -> KafkaUnavailable:
     return (TooLarge if _is_too_large(error) else KafkaUnavailable)(f"not published: {said}")
 
 
-class Publisher:
+class Producer:
     """Sends in order, and knows whether it arrived. The client is made anew after every failure."""
 
     def __init__(self, config: Config) -> None:
@@ -192,8 +195,10 @@ class Publisher:
         try:
             producer = self._opened()
             sent = [
-                producer.send(place.topic, value, key, kafka_records.Written(headers), place.partition)
-                for place, key, value, headers in messages
+                producer.send(
+                    topic_partition.topic, value, key, kafka_records.Written(headers), topic_partition.partition
+                )
+                for topic_partition, key, value, headers in messages
             ]
             producer._accumulator.begin_flush()  # noqa: SLF001 - `flush` begins, and waits
             producer._sender.wakeup()  # noqa: SLF001 - the same
@@ -226,12 +231,14 @@ class Publisher:
         counts = dict.fromkeys(partitions, 0)
         if not counts:
             return counts
-        places = [TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)]
+        topic_partitions = [
+            KafkaTopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)
+        ]
         try:
             reader = KafkaConsumer(**self.config, enable_auto_commit=False, metrics_enabled=False)
             try:
-                for place, end in reader.end_offsets(places).items():
-                    counts[place.topic] += end
+                for topic_partition, end in reader.end_offsets(topic_partitions).items():
+                    counts[topic_partition.topic] += end
             finally:
                 reader.close(autocommit=False)
         except (KafkaError, OSError) as error:
@@ -255,19 +262,22 @@ class Publisher:
             raise KafkaUnavailable(f"there is no topic {', '.join(missing)}; `oms-es topics` makes it")
         return {topic: cluster.topic_id(topic) for topic in topics}
 
-    def held(self, topic: str) -> tuple[dict[Place, int], dict[Place, int]]:
+    def held(self, topic: str) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """The offset of the oldest message of each partition, and the one after its newest. Raises KafkaUnavailable."""
-        places = [Place(topic, number) for number in range(self.partitions([topic])[topic])]
+        topic_partitions = [TopicPartition(topic, number) for number in range(self.partitions([topic])[topic])]
         try:
             reader = KafkaConsumer(**self.config, enable_auto_commit=False, metrics_enabled=False)
             try:
-                asked = [TopicPartition(*place) for place in places]
+                asked = [KafkaTopicPartition(*topic_partition) for topic_partition in topic_partitions]
                 begins, ends = reader.beginning_offsets(asked), reader.end_offsets(asked)
             finally:
                 reader.close(autocommit=False)
         except (KafkaError, OSError) as error:
             raise KafkaUnavailable(f"{topic}: {type(error).__name__}: {error}") from error
-        return ({Place(*at): n for at, n in begins.items()}, {Place(*at): n for at, n in ends.items()})
+        return (
+            {TopicPartition(*at): n for at, n in begins.items()},
+            {TopicPartition(*at): n for at, n in ends.items()},
+        )
 
     def discard(self) -> None:
         """Stop at once: what it still holds must not arrive after what is published next."""

@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic_core import from_json, to_json
 
 from oms_es.door import STORED
-from oms_es.kafka.client import Headers, Message, Outgoing, Place, partition_of
+from oms_es.kafka.client import Headers, Message, Outgoing, TopicPartition, partition_of
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
@@ -29,13 +29,13 @@ Header = tuple[str, bytes]
 CONSTANT_HEADERS: list[Header] = [("ce_specversion", b"1.0"), ("content-type", b"application/json")]
 
 
-def place_of(stream: str, partitions: Mapping[str, int]) -> Place:
+def partition_for_stream(stream: str, partitions: Mapping[str, int]) -> TopicPartition:
     """The partition of a stream, which is its key. Raises KeyError for a stream that is not published."""
     topic = EVENT_TOPICS[stream.partition("-")[0]]
-    return Place(topic, partition_of(stream.encode(), partitions[topic]))
+    return TopicPartition(topic, partition_of(stream.encode(), partitions[topic]))
 
 
-class Wire:
+class CloudEventsCodec:
     """Both directions. An event of an older schema version is published as today's."""
 
     def __init__(self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS) -> None:
@@ -43,7 +43,7 @@ class Wire:
         self.upcasters = upcasters
         self._decoded: dict[int, Recorded] = {}  # several roles of one process read the same topics
 
-    def outgoing(self, row: StoredRow, position: int, place: Place, previous: int) -> Outgoing:
+    def outgoing(self, row: StoredRow, position: int, topic_partition: TopicPartition, previous: int) -> Outgoing:
         """`previous`: the position of the event before it in the same partition; 0 for the first."""
         stream, (event, envelope) = str(row.originator_id), opened(row.state)
         key = stream.encode()
@@ -67,7 +67,7 @@ class Wire:
             headers.append(("ce_causationid", caused_by.encode()))
         if envelope["schema_version"] != current:
             event = to_json(self._upcast(row.topic, envelope["schema_version"], event, current))
-        return Outgoing(place, key, event, headers)
+        return Outgoing(topic_partition, key, event, headers)
 
     def recorded(self, message: Message) -> Recorded:
         """Raises KeyError or ValueError for a message that is not ours."""
@@ -83,7 +83,7 @@ class Wire:
     def _decode(self, message: Message) -> Recorded:
         headers, key = message.headers, message.key
         if key is None or message.value is None:
-            raise ValueError(f"{message.place} at {message.offset}: an event has a key and a value")
+            raise ValueError(f"{message.topic_partition} at {message.offset}: an event has a key and a value")
         caused_by = headers.get("ce_causationid")
         return Recorded(
             position=int(headers["ce_sequence"]),

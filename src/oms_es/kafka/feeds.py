@@ -9,8 +9,8 @@ from typing import Protocol
 
 import structlog
 
-from oms_es.kafka.client import Message, Place
-from oms_es.kafka.cloudevents import Wire, place_of, position_of
+from oms_es.kafka.client import Message, TopicPartition
+from oms_es.kafka.cloudevents import CloudEventsCodec, partition_for_stream, position_of
 from oms_es.kafka.reading import Unreadable
 from oms_es.kernel import Recorded
 from oms_es.processing.readers import FeedReader
@@ -26,10 +26,10 @@ BUFFERED_MAX = 8_000
 WAIT_SECONDS = 0.05
 """How long a process that has nothing to do waits for its clients to ring before it looks by itself."""
 
-HUNGRY_SECONDS = 0.005
+PENDING_WAIT_SECONDS = 0.005
 """The same for one that has something to do as soon as others, who do not ring, have come as far."""
 
-Refill = Callable[[Place, int, int], Iterable[Recorded]]
+Backfill = Callable[[TopicPartition, int, int], Iterable[Recorded]]
 
 
 class Membership(Protocol):
@@ -43,23 +43,23 @@ class Membership(Protocol):
     @property
     def calls(self) -> bool: ...
 
-    def poll(self) -> dict[Place, list[Message]]: ...
+    def poll(self) -> dict[TopicPartition, list[Message]]: ...
 
-    def changes(self) -> list[tuple[bool, frozenset[Place]]]: ...
+    def changes(self) -> list[tuple[bool, frozenset[TopicPartition]]]: ...
 
-    def seek(self, place: Place, offset: int) -> None: ...
+    def seek(self, topic_partition: TopicPartition, offset: int) -> None: ...
 
-    def pause(self, places: Iterable[Place]) -> None: ...
+    def pause(self, topic_partitions: Iterable[TopicPartition]) -> None: ...
 
-    def resume(self, places: Iterable[Place]) -> None: ...
+    def resume(self, topic_partitions: Iterable[TopicPartition]) -> None: ...
 
-    def hint(self, offsets: Mapping[Place, int]) -> None: ...
+    def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None: ...
 
-    def failures(self) -> Mapping[Place, Unreadable]: ...
+    def failures(self) -> Mapping[TopicPartition, Unreadable]: ...
 
-    def reached(self, place: Place) -> int | None: ...
+    def reached(self, topic_partition: TopicPartition) -> int | None: ...
 
-    def behind(self, place: Place) -> int | None: ...
+    def behind(self, topic_partition: TopicPartition) -> int | None: ...
 
     @property
     def missing(self) -> Sequence[str]: ...
@@ -67,23 +67,23 @@ class Membership(Protocol):
     def close(self) -> None: ...
 
 
-class FetchBell:
+class FetchSignal:
     """What a loop waits for whose clients fetch on threads of their own: they ring when something has come in."""
 
-    def __init__(self, hungry: Callable[[], bool]) -> None:
-        self.hungry = hungry
-        self._rang = threading.Event()
+    def __init__(self, has_pending: Callable[[], bool]) -> None:
+        self.has_pending = has_pending
+        self._notified = threading.Event()
 
-    def ring(self) -> None:
-        self._rang.set()
+    def notify(self) -> None:
+        self._notified.set()
 
     def wait(self, seconds: float) -> bool:
-        rang = self._rang.wait(min(seconds, HUNGRY_SECONDS if self.hungry() else WAIT_SECONDS))
-        self._rang.clear()
-        return rang
+        notified = self._notified.wait(min(seconds, PENDING_WAIT_SECONDS if self.has_pending() else WAIT_SECONDS))
+        self._notified.clear()
+        return notified
 
 
-class Share(Protocol):
+class PartitionTask(Protocol):
     """What a role does with one partition."""
 
     def begin(self) -> int | None:
@@ -93,7 +93,7 @@ class Share(Protocol):
 
     def step(self) -> int: ...
 
-    def rest(self) -> None: ...
+    def flush_position(self) -> None: ...
 
     def passed(self, offset: int, /) -> None:
         """Everything before this offset was given to us, and nothing more is there."""
@@ -114,11 +114,11 @@ class PartitionFeed:
 
     ready_max = READ_MAX
 
-    def __init__(self, place: Place, wire: Wire, refill: Refill) -> None:
-        self.place = place
-        self.suffix = f"@{place}"
-        self.wire = wire
-        self.refill = refill
+    def __init__(self, topic_partition: TopicPartition, cloudevents: CloudEventsCodec, backfill: Backfill) -> None:
+        self.topic_partition = topic_partition
+        self.suffix = f"@{topic_partition}"
+        self.cloudevents = cloudevents
+        self.backfill = backfill
         self.end = 0  # everything up to here was given out, or is about to be
         self._messages: deque[Message] = deque()
         self._events: deque[Recorded] = deque()
@@ -148,7 +148,7 @@ class PartitionFeed:
             self._next()
         return [events[i] for i in range(min(limit, len(events)))]
 
-    def offer(self, recorded: Sequence[Recorded]) -> None:
+    def notify_appended(self, recorded: Sequence[Recorded]) -> None:
         """What this process appends comes back by way of the topics."""
 
     def catch_up(self, position: int) -> None:
@@ -183,36 +183,46 @@ class PartitionFeed:
         message = self._messages[0]
         position, previous = position_of(message)
         if self.end < previous:
-            log.warning("messages are missing, read from the store", place=str(self.place), after=self.end, to=previous)
+            log.warning(
+                "messages are missing, read from the store",
+                topic_partition=str(self.topic_partition),
+                after=self.end,
+                to=previous,
+            )
             self._read_from_the_store(self.end, previous)
             return
         if position > self.end:
-            self._events.append(self.wire.recorded(message))
+            self._events.append(self.cloudevents.recorded(message))
             self.end = position
         self._messages.popleft()
         self._offsets.append((position, message.offset + 1))
 
     def _read_from_the_store(self, after: int, to: int) -> None:
-        self._gap, self._gap_begin, self._gap_end = iter(self.refill(self.place, after, to)), after, to
+        self._gap, self._gap_begin, self._gap_end = iter(self.backfill(self.topic_partition, after, to)), after, to
 
 
 def missing(
-    recorder: Recording, codec: Codec, partitions: Mapping[str, int], place: Place, after: int, to: int
+    recorder: Recording,
+    codec: Codec,
+    partitions: Mapping[str, int],
+    topic_partition: TopicPartition,
+    after: int,
+    to: int,
 ) -> Iterator[Recorded]:
     """The partition's events after one position up to another, from the log itself."""
     while after < to:
         rows = recorder.after(after, READ_MAX, stop=to)
         for row in rows:
-            if place_of(str(row.originator_id), partitions) == place:
+            if partition_for_stream(str(row.originator_id), partitions) == topic_partition:
                 yield codec.decode(row, row.id)
         after = rows[-1].id if rows else to
 
 
-class EventShare:
+class EventTask:
     """A consumer, projection or gateway on one partition."""
 
     def __init__(
-        self, feed: PartitionFeed, reader: FeedReader, published: Callable[[Place], int] = lambda _place: 0
+        self, feed: PartitionFeed, reader: FeedReader, published: Callable[[TopicPartition], int] = lambda _place: 0
     ) -> None:
         """`published`: up to which position the relay has published in a partition."""
         self.feed = feed
@@ -235,19 +245,21 @@ class EventShare:
             self.begin()
             return 1
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         """Others wait for facts up to here: what was passed without interest is saved as soon as there is time."""
         try:
-            self.reader.rest()
+            self.reader.flush_position()
         except PositionLost:
             self.begin()
 
     def passed(self, _offset: int, /) -> None:
         """The topic holds nothing more. What was published before the last look and has not come is not there."""
         if self._published > self.feed.end:
-            log.warning("the topic has lost messages, read from the store", place=str(self.feed.place))
+            log.warning(
+                "the topic has lost messages, read from the store", topic_partition=str(self.feed.topic_partition)
+            )
             self.feed.catch_up(self._published)
-        self._published = self.published(self.feed.place)
+        self._published = self.published(self.feed.topic_partition)
 
     def waiting(self) -> int:
         return self.feed.waiting()

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 import structlog
 from prometheus_client import Gauge
 
-from oms_es.kafka.client import Message, Place
-from oms_es.kafka.feeds import BUFFERED_MAX, Membership, Share
+from oms_es.kafka.client import Message, TopicPartition
+from oms_es.kafka.feeds import BUFFERED_MAX, Membership, PartitionTask
 from oms_es.kafka.reading import Unreadable
 from oms_es.kernel import GatewayUnavailable
 from oms_es.processing import metrics
@@ -28,11 +28,11 @@ log = structlog.get_logger(__name__)
 MEASURE_SECONDS = 1.0
 """How often it is measured how far each partition is behind."""
 
-ATTEND_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = 1.0
 """How long a group that calls waits at most, beside the batch in hand: much less than the shortest session."""
 
 
-class Attendance:
+class Heartbeats:
     """Answers for every group of a process that calls while others work.
 
     From when a join has ended to the next poll the library sends no heartbeat: a member whose turn took longer than its
@@ -44,7 +44,7 @@ class Attendance:
         self._looked = 0.0
 
     def __call__(self) -> None:
-        if time.monotonic() - self._looked < ATTEND_SECONDS:
+        if time.monotonic() - self._looked < KEEP_ALIVE_SECONDS:
             return
         for worker in self.workers:
             if worker.group.calls:
@@ -58,23 +58,23 @@ class GroupWorker:
     def __init__(
         self,
         group: Membership,
-        share_of: Callable[[Place], Share],
+        task_for: Callable[[TopicPartition], PartitionTask],
         batch_max: int,
-        attend: Callable[[], None] = lambda: None,
+        keep_alive: Callable[[], None] = lambda: None,
     ) -> None:
         """`attend` is called between two batches: a turn of many roles takes longer than a group waits for anybody."""
-        self.attend = attend
+        self.keep_alive = keep_alive
         self.name = group.name
         self.batch_max = batch_max
         self.group = group
-        self.share_of = share_of
-        self.shares: dict[Place, Share] = {}
-        self.stopped: dict[Place, BaseException] = {}
-        self._gauges: dict[Place, tuple[Gauge, Gauge]] = {}
-        self._paused: set[Place] = set()
-        self._changes: deque[tuple[bool, Place]] = deque()
-        self._inbox: dict[Place, list[Message]] = {}
-        self._unreadable: dict[Place, Unreadable] = {}
+        self.task_for = task_for
+        self.tasks: dict[TopicPartition, PartitionTask] = {}
+        self.stopped: dict[TopicPartition, BaseException] = {}
+        self._gauges: dict[TopicPartition, tuple[Gauge, Gauge]] = {}
+        self._paused: set[TopicPartition] = set()
+        self._changes: deque[tuple[bool, TopicPartition]] = deque()
+        self._inbox: dict[TopicPartition, list[Message]] = {}
+        self._unreadable: dict[TopicPartition, Unreadable] = {}
         self._measured = 0.0
 
     def step(self) -> int:
@@ -82,122 +82,135 @@ class GroupWorker:
         self._follow_the_group()
         self._sort_the_inbox()
         self._measure()
-        taken = sum(self._step(place, share) for place, share in self.shares.items())
+        taken = sum(self._step(topic_partition, task) for topic_partition, task in self.tasks.items())
         self._throttle()
         return taken
 
     def answer(self) -> None:
         """Be there for the group, and take what has come."""
-        for place, messages in self.group.poll().items():
-            self._inbox.setdefault(place, []).extend(messages)
+        for topic_partition, messages in self.group.poll().items():
+            self._inbox.setdefault(topic_partition, []).extend(messages)
         self._unreadable.update(self.group.failures())
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         """What was passed is saved as it goes."""
 
     @property
-    def hungry(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether something was read that may not be done yet."""
-        return any(share.waiting() for place, share in self.shares.items() if place not in self.stopped)
+        return any(
+            task.waiting() for topic_partition, task in self.tasks.items() if topic_partition not in self.stopped
+        )
 
     def seek(self) -> None:
-        for share in self.shares.values():
-            share.begin()
+        for task in self.tasks.values():
+            task.begin()
 
     def close(self) -> None:
         self.group.close()
 
     def _follow_the_group(self) -> None:
         """One place at a time: what fails on the way, as while the database is away, is done the next time."""
-        self._changes.extend((given, place) for given, places in self.group.changes() for place in sorted(places))
+        self._changes.extend(
+            (assigned, topic_partition)
+            for assigned, topic_partitions in self.group.changes()
+            for topic_partition in sorted(topic_partitions)
+        )
         while self._changes:
-            given, place = self._changes[0]
-            self._drop(place)
-            if given:
-                self._begin(place)
+            assigned, topic_partition = self._changes[0]
+            self._drop(topic_partition)
+            if assigned:
+                self._begin(topic_partition)
             self._changes.popleft()
-            log.info("partition given" if given else "partition taken", consumer=self.name, place=str(place))
-            metrics.PARTITIONS.labels(self.name).set(len(self.shares))
+            log.info(
+                "partition assigned" if assigned else "partition revoked",
+                consumer=self.name,
+                topic_partition=str(topic_partition),
+            )
+            metrics.PARTITIONS.labels(self.name).set(len(self.tasks))
 
-    def _drop(self, place: Place) -> None:
-        if self.shares.pop(place, None) is not None:
-            self._forget(place)
-        self.stopped.pop(place, None)
-        self._unreadable.pop(place, None)
+    def _drop(self, topic_partition: TopicPartition) -> None:
+        if self.tasks.pop(topic_partition, None) is not None:
+            self._forget(topic_partition)
+        self.stopped.pop(topic_partition, None)
+        self._unreadable.pop(topic_partition, None)
         metrics.STOPPED.labels(self.name).set(len(self.stopped))
-        self._paused.discard(place)
+        self._paused.discard(topic_partition)
 
     def _sort_the_inbox(self) -> None:
         """What came of a partition that is not ours any more is somebody else's."""
-        for place, messages in self._inbox.items():
-            if share := self.shares.get(place):
-                share.put(messages)
+        for topic_partition, messages in self._inbox.items():
+            if task := self.tasks.get(topic_partition):
+                task.put(messages)
         self._inbox.clear()
 
-    def _forget(self, place: Place) -> None:
+    def _forget(self, topic_partition: TopicPartition) -> None:
         """What another process has now is not ours to report."""
         for gauge in (metrics.POSITION, metrics.LAG):
-            gauge.remove(self.name, place)
+            gauge.remove(self.name, topic_partition)
 
-    def _begin(self, place: Place) -> None:
-        share = self.share_of(place)
+    def _begin(self, topic_partition: TopicPartition) -> None:
+        task = self.task_for(topic_partition)
         try:
-            self._go_to(place, share)
+            self._go_to(topic_partition, task)
         except Unreadable as error:
-            self._stop(place, error)
-        self.shares[place] = share
-        self._gauges[place] = (metrics.POSITION.labels(self.name, place), metrics.LAG.labels(self.name, place))
+            self._stop(topic_partition, error)
+        self.tasks[topic_partition] = task
+        self._gauges[topic_partition] = (
+            metrics.POSITION.labels(self.name, topic_partition),
+            metrics.LAG.labels(self.name, topic_partition),
+        )
 
-    def _go_to(self, place: Place, share: Share) -> None:
-        offset = share.begin()
+    def _go_to(self, topic_partition: TopicPartition, task: PartitionTask) -> None:
+        offset = task.begin()
         if offset is not None:
-            self.group.seek(place, offset)
-            self._inbox.pop(place, None)  # it was fetched from elsewhere
+            self.group.seek(topic_partition, offset)
+            self._inbox.pop(topic_partition, None)  # it was fetched from elsewhere
 
-    def _step(self, place: Place, share: Share) -> int:
-        if place in self.stopped:
+    def _step(self, topic_partition: TopicPartition, task: PartitionTask) -> int:
+        if topic_partition in self.stopped:
             return 0
-        if place in self._unreadable and not share.waiting():
-            self._stop(place, self._unreadable.pop(place))
+        if topic_partition in self._unreadable and not task.waiting():
+            self._stop(topic_partition, self._unreadable.pop(topic_partition))
             return 0
-        before = share.position
+        before = task.position
         try:
-            with metrics.timed(self.name) as told:
-                taken = share.step()
-                told(taken)
+            with metrics.timed(self.name) as observe:
+                taken = task.step()
+                observe(taken)
             if not taken:
-                share.rest()
+                task.flush_position()
         except GatewayUnavailable:
             raise
         except OUTAGES:
             raise
         except PositionLost as lost:
             log.warning("position moved by another worker, seeking", consumer=self.name, reason=str(lost))
-            return self._again(place, share)
+            return self._again(topic_partition, task)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other partitions go on
-            self._stop(place, error)
+            self._stop(topic_partition, error)
             return 0
-        if (offset := share.done()) is not None:
-            self.group.hint({place: offset})
-            self._gauges[place][0].set(share.position)
+        if (offset := task.done()) is not None:
+            self.group.commit_offsets({topic_partition: offset})
+            self._gauges[topic_partition][0].set(task.position)
         if taken:
-            self.attend()
-        return taken or int(share.position > before)
+            self.keep_alive()
+        return taken or int(task.position > before)
 
-    def _again(self, place: Place, share: Share) -> int:
+    def _again(self, topic_partition: TopicPartition, task: PartitionTask) -> int:
         try:
-            self._go_to(place, share)
+            self._go_to(topic_partition, task)
         except Unreadable as error:
-            self._stop(place, error)
+            self._stop(topic_partition, error)
         return 1
 
-    def _stop(self, place: Place, error: BaseException) -> None:
-        self.stopped[place] = error
+    def _stop(self, topic_partition: TopicPartition, error: BaseException) -> None:
+        self.stopped[topic_partition] = error
         metrics.STOPPED.labels(self.name).set(len(self.stopped))
         log.critical(
             "partition stopped: repair the cause, then start again",
             consumer=self.name,
-            place=str(place),
+            topic_partition=str(topic_partition),
             error=f"{type(error).__name__}: {error}",
         )
 
@@ -206,24 +219,24 @@ class GroupWorker:
         if time.monotonic() - self._measured < MEASURE_SECONDS:
             return
         self._measured = time.monotonic()
-        for place, share in self.shares.items():
-            waiting = share.waiting() + len(self._inbox.get(place, ()))
-            behind, reached = self.group.behind(place), self.group.reached(place)
+        for topic_partition, task in self.tasks.items():
+            waiting = task.waiting() + len(self._inbox.get(topic_partition, ()))
+            behind, reached = self.group.behind(topic_partition), self.group.reached(topic_partition)
             if behind is not None:
-                self._gauges[place][1].set(behind + waiting)
-            if place not in self.stopped and not waiting and not behind and reached is not None:
-                self._pass(place, share, reached)
+                self._gauges[topic_partition][1].set(behind + waiting)
+            if topic_partition not in self.stopped and not waiting and not behind and reached is not None:
+                self._pass(topic_partition, task, reached)
 
-    def _pass(self, place: Place, share: Share, reached: int) -> None:
+    def _pass(self, topic_partition: TopicPartition, task: PartitionTask, reached: int) -> None:
         try:
-            share.passed(reached)
+            task.passed(reached)
         except PositionLost:
-            self._again(place, share)
+            self._again(topic_partition, task)
         except Unreadable as error:
-            self._stop(place, error)
+            self._stop(topic_partition, error)
 
     def _throttle(self) -> None:
-        full = {p for p, share in self.shares.items() if share.waiting() > BUFFERED_MAX or p in self.stopped}
+        full = {p for p, task in self.tasks.items() if task.waiting() > BUFFERED_MAX or p in self.stopped}
         if full != self._paused:
             self.group.pause(full - self._paused)
             self.group.resume(self._paused - full)

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from oms_es.kafka.client import Message, Place
+from oms_es.kafka.client import Message, TopicPartition
 from oms_es.processing.intake import Arrival, IntakeWorker
 
 
 class PartitionSource:
     """Input from outside on one partition; its position is the offset after it."""
 
-    def __init__(self, place: Place, name: str, dialect: str) -> None:
-        self.place = place
-        self.name = f"{name}@{place}"
+    def __init__(self, topic_partition: TopicPartition, name: str, dialect: str) -> None:
+        self.topic_partition = topic_partition
+        self.name = f"{name}@{topic_partition}"
         self.dialect = dialect
         self._arrivals: deque[Arrival] = deque()
 
@@ -39,7 +39,7 @@ class PartitionSource:
         return len(self._arrivals)
 
 
-class InputShare:
+class InputTask:
     """Input from outside on one partition.
 
     `check` raises if the topic is not the one whose positions are kept. It is asked after messages have come: then they
@@ -51,12 +51,12 @@ class InputShare:
         self.worker = worker
         self.check = check
         self._unchecked = False
-        self._told = 0
+        self._reported = 0
 
     def begin(self) -> int:
         self.worker.seek()
         self.source.clear()
-        self.check(self.source.place.topic)
+        self.check(self.source.topic_partition.topic)
         return self.worker.intake.seen
 
     def put(self, messages: Sequence[Message]) -> None:
@@ -65,17 +65,17 @@ class InputShare:
 
     def step(self) -> int:
         if self._unchecked:
-            self.check(self.source.place.topic)
+            self.check(self.source.topic_partition.topic)
             self._unchecked = False
         return self.worker.step()
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         """Every arrival moved the position."""
 
     def passed(self, offset: int) -> None:
         """What lies behind the last message, as the end of a transaction does, is nothing to wait for."""
         if offset > self.worker.intake.seen and not self.source.waiting():
-            self.check(self.source.place.topic)
+            self.check(self.source.topic_partition.topic)
             self.worker.intake.pass_to(offset)
 
     def waiting(self) -> int:
@@ -83,9 +83,9 @@ class InputShare:
 
     def done(self) -> int | None:
         seen = self.worker.intake.seen
-        if seen == self._told:
+        if seen == self._reported:
             return None
-        self._told = seen
+        self._reported = seen
         return seen
 
     @property

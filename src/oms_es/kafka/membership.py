@@ -16,7 +16,9 @@ from uuid import UUID
 from kafka import (  # type: ignore[import-untyped] # the library has no types
     ConsumerRebalanceListener,
     KafkaConsumer,
-    TopicPartition,
+)
+from kafka import (
+    TopicPartition as KafkaTopicPartition,
 )
 from kafka.coordinator.assignors.cooperative_sticky import (  # type: ignore[import-untyped] # the same
     CooperativeStickyAssignor,
@@ -29,7 +31,7 @@ from kafka.errors import (  # type: ignore[import-untyped] # the same
 )
 from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped] # the same
 
-from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, KafkaUnavailable, Message, Place
+from oms_es.kafka.client import CLOSE_SECONDS_MAX, Config, KafkaUnavailable, Message, TopicPartition
 from oms_es.kafka.reading import PositionGone, Unreadable, keep_failures_apart, why_unreadable
 
 MESSAGES_PER_POLL_MAX = 2_000
@@ -40,9 +42,9 @@ POLL_INTERVAL_MS_MAX = 120_000
 """A worker that takes longer than this over its batches is thought to be stuck, and its partitions go to others."""
 FETCH_WAIT_MS = 500
 """How long a broker waits for something to come before it says that there is nothing."""
-LOOK_SECONDS = 0.5
+REFRESH_SECONDS = 0.5
 """How often the library has its turn, whether or not messages came: it notices what happened to its group."""
-HINT_SECONDS = 0.5
+COMMIT_INTERVAL_SECONDS = 0.5
 """How often offsets are committed at most: they say where to begin to read, and every commit is work for a broker."""
 JOIN_SECONDS = 0.05
 """Per poll while a group forms. A process has many groups, which all form at once when a member comes or goes: were
@@ -58,15 +60,15 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # the library
     def __init__(self, given: Callable[[Any], None] = lambda _partition: None) -> None:
         """`given` is called with each partition before anything is read of it."""
         self.given = given
-        self.happened: SimpleQueue[tuple[bool, frozenset[Place]]] = SimpleQueue()
+        self.happened: SimpleQueue[tuple[bool, frozenset[TopicPartition]]] = SimpleQueue()
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         for partition in assigned:
             self.given(partition)
-        self.happened.put((True, frozenset(Place(p.topic, p.partition) for p in assigned)))
+        self.happened.put((True, frozenset(TopicPartition(p.topic, p.partition) for p in assigned)))
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        self.happened.put((False, frozenset(Place(p.topic, p.partition) for p in revoked)))
+        self.happened.put((False, frozenset(TopicPartition(p.topic, p.partition) for p in revoked)))
 
 
 class _Join:
@@ -103,7 +105,7 @@ class Group:
         name: str,
         topics: Sequence[str],
         session_seconds: float = SESSION_SECONDS,
-        ring: Callable[[], None] = lambda: None,
+        notify: Callable[[], None] = lambda: None,
         *,
         keeps_positions: bool = False,
     ) -> None:
@@ -116,26 +118,26 @@ class Group:
         self.topics = topics
         self.config = config
         self.session_ms = int(session_seconds * 1_000)
-        self.ring = ring
+        self.notify = notify
         self._rebalances = Rebalances(self._wait_for_seek) if keeps_positions else Rebalances()
-        self._failures: dict[Place, tuple[int, Exception]] = {}
+        self._failures: dict[TopicPartition, tuple[int, Exception]] = {}
         self._consumer: Any = None
         self._stirred = True
-        self._look_at = self._hint_at = 0.0
-        self._hints: dict[Place, int] = {}
+        self._refresh_at = self._commit_at = 0.0
+        self._pending_offsets: dict[TopicPartition, int] = {}
 
-    def poll(self, seconds: float = 0.0) -> dict[Place, list[Message]]:
+    def poll(self, seconds: float = 0.0) -> dict[TopicPartition, list[Message]]:
         """What has come, by partition. Raises KafkaUnavailable."""
         try:
             consumer = self._opened()
-            if time.monotonic() > self._hint_at:
-                self._commit_hints()
+            if time.monotonic() > self._commit_at:
+                self._commit_pending()
             joining = _joining(consumer._coordinator)  # noqa: SLF001 - nothing public tells
             if joining:
                 seconds = max(seconds, JOIN_SECONDS)
             elif not seconds and self._still():
                 return {}
-            self._stirred, self._look_at = False, time.monotonic() + LOOK_SECONDS
+            self._stirred, self._refresh_at = False, time.monotonic() + REFRESH_SECONDS
             records = consumer.poll(timeout_ms=int(seconds * 1_000), max_records=MESSAGES_PER_POLL_MAX)
         except NoOffsetForPartitionError:  # it was given to us in this moment, and waits for `seek`
             return {}
@@ -146,22 +148,30 @@ class Group:
         except (KafkaError, OSError) as error:
             raise KafkaUnavailable(f"{self.name}: {type(error).__name__}: {error}") from error
         self._stirred |= bool(records)  # there may be more
-        return {(place := Place(*at)): [_message(place, r) for r in found] for at, found in records.items()}
+        return {
+            (topic_partition := TopicPartition(*at)): [_message(topic_partition, r) for r in found]
+            for at, found in records.items()
+        }
 
-    def changes(self) -> list[tuple[bool, frozenset[Place]]]:
+    def changes(self) -> list[tuple[bool, frozenset[TopicPartition]]]:
         """What the group has given us (True) and taken from us (False) since it was last asked, in order."""
-        found: list[tuple[bool, frozenset[Place]]] = []
+        found: list[tuple[bool, frozenset[TopicPartition]]] = []
         with suppress(Empty):
             while True:
                 found.append(self._rebalances.happened.get_nowait())
-        for place in frozenset[Place]().union(*[places for given, places in found if not given]):
-            self._hints.pop(place, None)  # whoever has it now may be further
+        for topic_partition in frozenset[TopicPartition]().union(
+            *[topic_partitions for given, topic_partitions in found if not given]
+        ):
+            self._pending_offsets.pop(topic_partition, None)  # whoever has it now may be further
         return found
 
-    def failures(self) -> dict[Place, Unreadable]:
+    def failures(self) -> dict[TopicPartition, Unreadable]:
         """What cannot be read on since it was last asked: nothing more comes of these partitions."""
         failures, self._failures = self._failures, {}
-        return {place: self._why(place, offset, error) for place, (offset, error) in failures.items()}
+        return {
+            topic_partition: self._why(topic_partition, offset, error)
+            for topic_partition, (offset, error) in failures.items()
+        }
 
     @property
     def joined(self) -> bool:
@@ -180,17 +190,17 @@ class Group:
         task = coordinator._join_task  # noqa: SLF001 - the same
         return bool(coordinator.need_rejoin()) if task is None else bool(getattr(task, "task", task).is_done)
 
-    def seek(self, place: Place, offset: int) -> None:
+    def seek(self, topic_partition: TopicPartition, offset: int) -> None:
         self._stirred = True
         with suppress(ValueError, KeyError):  # it was taken from us again meanwhile
-            self._opened().seek(TopicPartition(*place), offset)
+            self._opened().seek(KafkaTopicPartition(*topic_partition), offset)
             if self.keeps_positions:
-                self._opened().resume(TopicPartition(*place))
+                self._opened().resume(KafkaTopicPartition(*topic_partition))
 
-    def reached(self, place: Place) -> int | None:
+    def reached(self, topic_partition: TopicPartition) -> int | None:
         """The offset up to which everything was given out that there is to read, also past what a transaction took
         back; None while unknown."""
-        return self._offset(TopicPartition(*place)) if self._consumer else None
+        return self._offset(KafkaTopicPartition(*topic_partition)) if self._consumer else None
 
     def topic_id(self, topic: str) -> UUID | None:
         """What tells a topic from another of its name, as the brokers say now; None if they know no such topic.
@@ -214,44 +224,47 @@ class Group:
         known = self._consumer._cluster.partitions_for_topic  # noqa: SLF001 - the public one asks the brokers
         return [topic for topic in self.topics if not known(topic)]
 
-    def pause(self, places: Iterable[Place]) -> None:
-        self._each("pause", places)
+    def pause(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        self._each("pause", topic_partitions)
 
-    def resume(self, places: Iterable[Place]) -> None:
-        self._each("resume", places)
+    def resume(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        self._each("resume", topic_partitions)
 
-    def hint(self, offsets: Mapping[Place, int]) -> None:
+    def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offsets to go on from, before long and without waiting: if it fails, the next ones will do."""
-        self._hints.update(offsets)
+        self._pending_offsets.update(offsets)
 
-    def behind(self, place: Place) -> int | None:
+    def behind(self, topic_partition: TopicPartition) -> int | None:
         """How far the newest message is from what was given out; None while unknown."""
-        newest, reached = None, self.reached(place)
+        newest, reached = None, self.reached(topic_partition)
         with suppress(KafkaError, KeyError):  # it was taken from us meanwhile
-            newest = self._opened().highwater(TopicPartition(*place)) if self._consumer else None
+            newest = self._opened().highwater(KafkaTopicPartition(*topic_partition)) if self._consumer else None
         return None if newest is None or reached is None else max(0, newest - reached)
 
     def close(self) -> None:
         """Leave the group, so that others need not wait for our session to end."""
-        self._commit_hints()
+        self._commit_pending()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             with suppress(Exception):
                 consumer.close(autocommit=False, timeout_ms=int(CLOSE_SECONDS_MAX * 1_000))
 
-    def _commit_hints(self) -> None:
-        if not self._hints or self._consumer is None:
+    def _commit_pending(self) -> None:
+        if not self._pending_offsets or self._consumer is None:
             return
-        told = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in self._hints.items()}
-        self._hints, self._hint_at = {}, time.monotonic() + HINT_SECONDS
+        offsets = {
+            KafkaTopicPartition(*topic_partition): OffsetAndMetadata(offset, "", -1)
+            for topic_partition, offset in self._pending_offsets.items()
+        }
+        self._pending_offsets, self._commit_at = {}, time.monotonic() + COMMIT_INTERVAL_SECONDS
         with suppress(KafkaError, OSError):
-            self._consumer.commit_async(told)
+            self._consumer.commit_async(offsets)
 
-    def _each(self, verb: str, places: Iterable[Place]) -> None:
+    def _each(self, verb: str, topic_partitions: Iterable[TopicPartition]) -> None:
         self._stirred = True
-        for place in places:
+        for topic_partition in topic_partitions:
             with suppress(Exception):  # it was taken from us meanwhile
-                getattr(self._opened(), verb)(TopicPartition(*place))
+                getattr(self._opened(), verb)(KafkaTopicPartition(*topic_partition))
 
     def _opened(self) -> Any:
         if self._consumer is None:
@@ -271,7 +284,7 @@ class Group:
                 metrics_enabled=False,
             )
             self._consumer.subscribe(topics=list(self.topics), listener=self._rebalances)
-            self._ring_after_fetches(self._consumer._fetcher)  # noqa: SLF001 - nothing public tells
+            self._notify_after_fetches(self._consumer._fetcher)  # noqa: SLF001 - nothing public tells
             keep_failures_apart(self._consumer._fetcher, self._fail)  # noqa: SLF001 - the same
         return self._consumer
 
@@ -283,29 +296,29 @@ class Group:
     def _fail(self, partition: Any, offset: int, error: Exception) -> None:
         with suppress(KeyError):  # it was taken from us meanwhile
             self._consumer.pause(partition)
-        self._failures[Place(*partition)] = (offset, error)
+        self._failures[TopicPartition(*partition)] = (offset, error)
 
-    def _why(self, place: Place, offset: int, error: Exception) -> Unreadable:
+    def _why(self, topic_partition: TopicPartition, offset: int, error: Exception) -> Unreadable:
         if isinstance(error, OffsetOutOfRangeError | LogTruncationError):
-            return PositionGone(self._why_gone(place, offset))
-        return why_unreadable(place, offset, error)
+            return PositionGone(self._why_gone(topic_partition, offset))
+        return why_unreadable(topic_partition, offset, error)
 
-    def _why_gone(self, place: Place, offset: int) -> str:
+    def _why_gone(self, topic_partition: TopicPartition, offset: int) -> str:
         """With what is there now, as far as the brokers say so."""
-        there, partition = "", TopicPartition(*place)
-        how = f"position {offset} is not in {place} any more"
+        there, partition = "", KafkaTopicPartition(*topic_partition)
+        how = f"position {offset} is not in {topic_partition} any more"
         why = "messages may be gone that nobody has read"
         with suppress(KafkaError, OSError, KeyError):
             begins, ends = (self._consumer.beginning_offsets([partition]), self._consumer.end_offsets([partition]))
             begin, end = begins[partition], ends[partition]
             there = f", which holds {begin} to {end}"
             if offset > end:
-                how = f"position {offset} is beyond the end of {place}"
+                how = f"position {offset} is beyond the end of {topic_partition}"
                 why = f"the brokers have lost the messages from {end} on, which were read here before, {TRUNCATED}"
         return (
-            f"{how}{there}: {why}. Look "
-            f"for what their senders have; then `oms-es topics accept-loss {place.topic}` reads on from the oldest "
-            "message that is there, and repeats do nothing; start the worker again afterwards"
+            f"{how}{there}: {why}. Ask their senders to repeat them, which does no harm; "
+            f"then `oms-es topics accept-loss {topic_partition.topic}` continues from the oldest message there is; "
+            "start the worker again afterwards"
         )
 
     def _offset(self, partition: Any) -> int | None:
@@ -316,18 +329,18 @@ class Group:
         """Whether a fetch is under way, and nothing has come in since the last poll: then a poll would cost much of
         the time of a process with many groups, and bring nothing."""
         fetching = self._consumer._fetcher._nodes_with_pending_fetch_requests  # noqa: SLF001 - nothing public tells
-        return fetching and not self._stirred and time.monotonic() < self._look_at
+        return fetching and not self._stirred and time.monotonic() < self._refresh_at
 
-    def _ring_after_fetches(self, fetcher: Any) -> None:
+    def _notify_after_fetches(self, fetcher: Any) -> None:
         ended = fetcher._clear_pending_fetch_request  # noqa: SLF001 - the last that is done of a fetch
 
-        def ended_and_ring(*told: Any) -> None:
-            ended(*told)
+        def ended_and_notify(*offsets: Any) -> None:
+            ended(*offsets)
             self._stirred = True
-            self.ring()
+            self.notify()
 
-        fetcher._clear_pending_fetch_request = ended_and_ring  # noqa: SLF001 - the same
+        fetcher._clear_pending_fetch_request = ended_and_notify  # noqa: SLF001 - the same
 
 
-def _message(place: Place, record: Any) -> Message:
-    return Message(place, record.offset, record.key, record.value, dict(record.headers), record.headers)
+def _message(topic_partition: TopicPartition, record: Any) -> Message:
+    return Message(topic_partition, record.offset, record.key, record.value, dict(record.headers), record.headers)

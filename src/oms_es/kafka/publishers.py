@@ -16,15 +16,15 @@ import structlog
 from pydantic_core import from_json, to_json
 from sqlalchemy import Column, DateTime, Table
 
-from oms_es.kafka.client import Outgoing, Place, Publisher, TooLarge, partition_of, too_large
+from oms_es.kafka.client import Outgoing, Producer, TooLarge, TopicPartition, partition_of, too_large
 from oms_es.kafka.cloudevents import CONSTANT_HEADERS, sequence
 from oms_es.kafka.relay import RELAY
 from oms_es.store.codec import opened
 from oms_es.store.dead_letters import DEAD_LETTERS, Header, headers_of
-from oms_es.store.outbox import CHANGES, MARK_CHANGED, key_text
+from oms_es.store.outbox import CHANGES, MARK_DIRTY, key_text
 from oms_es.store.recorder import EVENTS, TRACKING
 
-TOLD_MAX = 1_000
+PUBLISH_BATCH_MAX = 1_000
 """Rows per publish."""
 DETAIL_CHARACTERS_MAX = 1_000
 """Of the detail of a dead letter that is too large to be published whole."""
@@ -58,22 +58,22 @@ class State(NamedTuple):
         return "@".join(str(part) for part in key).encode()
 
 
-class StateOutlet:
+class StatePublisher:
     """Rows that changed, to the compacted topics; a tombstone where the row is gone."""
 
-    batch_max = TOLD_MAX
+    batch_max = PUBLISH_BATCH_MAX
 
-    def __init__(self, publisher: Publisher, states: Sequence[State]) -> None:
-        self.publisher = publisher
+    def __init__(self, producer: Producer, states: Sequence[State]) -> None:
+        self.producer = producer
         self.states = {state.table.name: state for state in states}
-        self._limit = TOLD_MAX  # less while something in the next batch is too large
+        self._limit = PUBLISH_BATCH_MAX  # less while something in the next batch is too large
         self._partitions: Mapping[str, int] = {}
 
     def begin(self, session: psycopg.Connection[Any], _epoch: int) -> None:
-        self._partitions = self.publisher.partitions([state.topic for state in self.states.values()])
+        self._partitions = self.producer.partitions([state.topic for state in self.states.values()])
         for name, state in self.states.items():
             with session.transaction():
-                self._tell_everything_once(session, name, state)
+                self._mark_everything_dirty_once(session, name, state)
 
     def publish(self, session: psycopg.Connection[Any]) -> int:
         changes = session.execute(
@@ -87,18 +87,18 @@ class StateOutlet:
             keys = {key: position for projection, key, position in changes if projection == name}
             messages += self._messages(session, state, keys)
         try:
-            self.publisher.publish(messages)
+            self.producer.publish(messages)
         except TooLarge as error:
             if len(messages) == 1:
                 key, name = messages[0].key.decode(), changes[0][0]
                 raise too_large(messages[0], f"the row {key} of {name}") from error
             self._limit = len(messages) // 2
             return self.publish(session)
-        self._limit = min(TOLD_MAX, 2 * self._limit)
+        self._limit = min(PUBLISH_BATCH_MAX, 2 * self._limit)
         session.execute(
             f"DELETE FROM {CHANGES} AS c "
-            "USING unnest(%s::text[], %s::text[], %s::bigint[]) AS told(projection, key, at) "
-            "WHERE c.projection = told.projection AND c.key = told.key AND c.position = told.at",
+            "USING unnest(%s::text[], %s::text[], %s::bigint[]) AS published(projection, key, at) "
+            "WHERE c.projection = published.projection AND c.key = published.key AND c.position = published.at",
             [list(column) for column in zip(*changes, strict=True)],
         )
         return len(messages)
@@ -113,10 +113,10 @@ class StateOutlet:
         table, names = state.table.name, [column.name for column in state.table.primary_key]
         asked = to_json([dict(zip(names, from_json(key), strict=True)) for key in keys]).decode()
         found = session.execute(
-            f"SELECT json_build_array({', '.join(f't.{name}' for name in names)})::text, to_json(told)::text "
+            f"SELECT json_build_array({', '.join(f't.{name}' for name in names)})::text, to_json(published)::text "
             f"FROM json_populate_recordset(NULL::{table}, %s::json) AS asked "
             f"JOIN {table} AS t USING ({', '.join(names)}), "
-            f"LATERAL (SELECT {', '.join(_as_published(column) for column in state.table.columns)}) AS told",
+            f"LATERAL (SELECT {', '.join(_as_published(column) for column in state.table.columns)}) AS published",
             [asked],
         )
         return {key_text(from_json(key)): row for key, row in found}
@@ -143,10 +143,10 @@ class StateOutlet:
             ("ce_time", time),
             ("ce_sequence", sequence(position)),
         ]
-        place = Place(state.topic, partition_of(message_key, self._partitions[state.topic]))
-        return Outgoing(place, message_key, value, headers)
+        topic_partition = TopicPartition(state.topic, partition_of(message_key, self._partitions[state.topic]))
+        return Outgoing(topic_partition, message_key, value, headers)
 
-    def _tell_everything_once(self, session: psycopg.Connection[Any], name: str, state: State) -> None:
+    def _mark_everything_dirty_once(self, session: psycopg.Connection[Any], name: str, state: State) -> None:
         """What is older than the topic was never marked as changed."""
         first = session.execute(
             f"INSERT INTO {RELAY} (name) VALUES (%s) ON CONFLICT DO NOTHING RETURNING name", [f"state/{name}"]
@@ -154,7 +154,7 @@ class StateOutlet:
         if first:
             key = ", ".join(column.name for column in state.table.primary_key)
             rows = session.execute(f"SELECT {key} FROM {name}").fetchall()
-            session.execute(MARK_CHANGED, {"projection": name, "position": 0, "keys": [key_text(row) for row in rows]})
+            session.execute(MARK_DIRTY, {"projection": name, "position": 0, "keys": [key_text(row) for row in rows]})
 
 
 def _as_published(column: Column[Any]) -> str:
@@ -170,7 +170,7 @@ def _time_of(state: bytes) -> bytes:
     return time.encode()
 
 
-class Letter(NamedTuple):
+class DeadLetterRow(NamedTuple):
     """A dead letter, as it is published."""
 
     id: int
@@ -182,74 +182,80 @@ class Letter(NamedTuple):
     headers: Any
 
 
-class DeadLetterOutlet:
+class DeadLetterPublisher:
     """Dead letters of a topic, to its dead letter topic: the bytes as they came, their headers, and the reason.
 
     One that is larger than the brokers take goes without what came: its id, length and digest say what to ask for.
     """
 
-    batch_max = TOLD_MAX
+    batch_max = PUBLISH_BATCH_MAX
 
-    def __init__(self, publisher: Publisher, source: str, topic: str, clock: Callable[[], Any]) -> None:
-        self.publisher = publisher
+    def __init__(self, producer: Producer, source: str, topic: str, clock: Callable[[], Any]) -> None:
+        self.producer = producer
         self.source = source
         self.topic = topic
         self.clock = clock
         self._partitions = 0
 
     def begin(self, _session: psycopg.Connection[Any], _epoch: int) -> None:
-        self._partitions = self.publisher.partitions([self.topic])[self.topic]
+        self._partitions = self.producer.partitions([self.topic])[self.topic]
 
     def publish(self, session: psycopg.Connection[Any]) -> int:
         rows = session.execute(
             f"SELECT id, source, place, payload, reason, detail, headers FROM {DEAD_LETTERS} "
             "WHERE told_at IS NULL AND starts_with(source, %s) ORDER BY id LIMIT %s",
-            [f"{self.source}@", TOLD_MAX],
+            [f"{self.source}@", PUBLISH_BATCH_MAX],
         ).fetchall()
-        letters = [Letter(*row) for row in rows]
-        if letters:
-            self._publish(letters)
+        dead_letters = [DeadLetterRow(*row) for row in rows]
+        if dead_letters:
+            self._publish(dead_letters)
             session.execute(
                 f"UPDATE {DEAD_LETTERS} SET told_at = %s WHERE id = ANY(%s)",
-                [self.clock(), [letter.id for letter in letters]],
+                [self.clock(), [dead_letter.id for dead_letter in dead_letters]],
             )
-        return len(letters)
+        return len(dead_letters)
 
-    def _publish(self, letters: Sequence[Letter]) -> None:
+    def _publish(self, dead_letters: Sequence[DeadLetterRow]) -> None:
         """Halved down to what is too large; each half is published again, which the id in it makes harmless."""
         try:
-            self.publisher.publish([self._whole(letter) for letter in letters])
+            self.producer.publish([self._whole(dead_letter) for dead_letter in dead_letters])
         except TooLarge:
-            if len(letters) == 1:
-                self.publisher.publish([self._without_payload(letters[0])])
+            if len(dead_letters) == 1:
+                self.producer.publish([self._without_payload(dead_letters[0])])
                 return
-            middle = len(letters) // 2
-            self._publish(letters[:middle])
-            self._publish(letters[middle:])
+            middle = len(dead_letters) // 2
+            self._publish(dead_letters[:middle])
+            self._publish(dead_letters[middle:])
 
-    def _whole(self, letter: Letter) -> Outgoing:
-        told = [*headers_of(letter.headers), *_envelope(letter), ("oms_detail", letter.detail.encode())]
-        return self._outgoing(letter, letter.payload, told)
-
-    def _without_payload(self, letter: Letter) -> Outgoing:
-        log.warning("dead letter published without its payload", dead_letter=letter.id, bytes=len(letter.payload))
-        told = [
-            *_envelope(letter),
-            ("oms_detail", letter.detail[:DETAIL_CHARACTERS_MAX].encode()),
-            ("oms_payload_bytes", b"%d" % len(letter.payload)),
-            ("oms_payload_sha256", sha256(letter.payload).hexdigest().encode()),
+    def _whole(self, dead_letter: DeadLetterRow) -> Outgoing:
+        headers = [
+            *headers_of(dead_letter.headers),
+            *_envelope(dead_letter),
+            ("oms_detail", dead_letter.detail.encode()),
         ]
-        return self._outgoing(letter, b"", told)
+        return self._outgoing(dead_letter, dead_letter.payload, headers)
 
-    def _outgoing(self, letter: Letter, payload: bytes, headers: Sequence[Header]) -> Outgoing:
-        key = f"{letter.source}:{letter.place}".encode()
-        return Outgoing(Place(self.topic, partition_of(key, self._partitions)), key, bytes(payload), headers)
+    def _without_payload(self, dead_letter: DeadLetterRow) -> Outgoing:
+        log.warning(
+            "dead letter published without its payload", dead_letter=dead_letter.id, bytes=len(dead_letter.payload)
+        )
+        headers = [
+            *_envelope(dead_letter),
+            ("oms_detail", dead_letter.detail[:DETAIL_CHARACTERS_MAX].encode()),
+            ("oms_payload_bytes", b"%d" % len(dead_letter.payload)),
+            ("oms_payload_sha256", sha256(dead_letter.payload).hexdigest().encode()),
+        ]
+        return self._outgoing(dead_letter, b"", headers)
+
+    def _outgoing(self, dead_letter: DeadLetterRow, payload: bytes, headers: Sequence[Header]) -> Outgoing:
+        key = f"{dead_letter.source}:{dead_letter.place}".encode()
+        return Outgoing(TopicPartition(self.topic, partition_of(key, self._partitions)), key, bytes(payload), headers)
 
 
-def _envelope(letter: Letter) -> list[Header]:
+def _envelope(dead_letter: DeadLetterRow) -> list[Header]:
     return [
-        ("oms_dead_letter", str(letter.id).encode()),
-        ("oms_source", letter.source.encode()),
-        ("oms_place", letter.place.encode()),
-        ("oms_reason", letter.reason.encode()),
+        ("oms_dead_letter", str(dead_letter.id).encode()),
+        ("oms_source", dead_letter.source.encode()),
+        ("oms_place", dead_letter.place.encode()),
+        ("oms_reason", dead_letter.reason.encode()),
     ]

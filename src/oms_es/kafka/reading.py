@@ -69,9 +69,9 @@ def keep_failures_apart(fetcher: Any, failed: Failed) -> None:
     fetcher._parse_fetched_data, fetcher._append = parsed, appended  # noqa: SLF001 - the same
 
 
-def why_unreadable(place: object, offset: int, error: Exception) -> Unreadable:
+def why_unreadable(topic_partition: object, offset: int, error: Exception) -> Unreadable:
     """In words for whoever repairs it."""
-    said = f"{place} cannot be read at offset {offset}: {type(error).__name__}: {error}"
+    said = f"{topic_partition} cannot be read at offset {offset}: {type(error).__name__}: {error}"
     if isinstance(error, UnsupportedCodecError):
         return Unreadable(f"{said}; install oms-es with its dependencies, then start the worker again")
     return Unreadable(f"{said}; if the batch is damaged, restore it from another replica, then start the worker again")

@@ -19,12 +19,12 @@ import structlog
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.kafka.client import KafkaUnavailable, Outgoing, Place, TooLarge, too_large
-from oms_es.kafka.cloudevents import Wire, place_of
+from oms_es.kafka.client import KafkaUnavailable, Outgoing, TooLarge, TopicPartition, too_large
+from oms_es.kafka.cloudevents import CloudEventsCodec, partition_for_stream
 from oms_es.kafka.reading import TopicReplaced
 from oms_es.processing import metrics
-from oms_es.store.clock import REAL, Timing
-from oms_es.store.log import Bell
+from oms_es.store.clock import SYSTEM_TIMING, Timing
+from oms_es.store.log import AppendListener
 from oms_es.store.recorder import APPEND_LOCK, EVENTS
 
 RELAY_LOCK = APPEND_LOCK + 2
@@ -34,7 +34,7 @@ STANDBY_SECONDS = 1.0
 """How often a standby asks for the lock."""
 CHECK_SECONDS = 5.0
 """How often is looked whether the topics are those that they were."""
-LOOK_SECONDS = 0.05
+REFRESH_SECONDS = 0.05
 """How often is looked for what rings no bell."""
 STATEMENT_SECONDS_MAX = 30
 RELAY, RELAY_PARTITIONS = "oms_relay", "oms_relay_partitions"
@@ -74,15 +74,15 @@ SELECT FROM moved
 log = structlog.get_logger(__name__)
 
 
-class Deposed(OmsError):
+class LeadershipLost(OmsError):
     """Another relay has taken over, or the session that held the lock has ended."""
 
-    code = "deposed"
+    code = "leadership_lost"
     exit_code = Code.UNEXPECTED
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
-class Logged(NamedTuple):
+class LogRow(NamedTuple):
     """A row of the log."""
 
     notification_id: int
@@ -92,7 +92,7 @@ class Logged(NamedTuple):
     state: bytes
 
 
-class Publishing(Protocol):
+class MessageProducer(Protocol):
     """What the relay needs of a broker's client."""
 
     def publish(self, messages: Sequence[Outgoing], meanwhile: Callable[[], None] = ...) -> None: ...
@@ -106,28 +106,28 @@ class Publishing(Protocol):
     def close(self) -> None: ...
 
 
-class Leading(Protocol):
+class LeaderLock(Protocol):
     """Whether this relay is the one, by the lock of a session of PostgreSQL, or of a simulation of it."""
 
     session: Any
     epoch: int
 
-    def gained(self) -> bool: ...
+    def try_acquire(self) -> bool: ...
 
-    def resign(self) -> None: ...
+    def release(self) -> None: ...
 
 
 class Leadership:
     """The lock, and the session that holds it."""
 
-    def __init__(self, database_url: str, timing: Timing = REAL) -> None:
+    def __init__(self, database_url: str, timing: Timing = SYSTEM_TIMING) -> None:
         self.database_url = database_url
         self.timing = timing
         self.session: psycopg.Connection[Any] | None = None
         self.epoch = 0
         self._asked = -STANDBY_SECONDS
 
-    def gained(self) -> bool:
+    def try_acquire(self) -> bool:
         """True in the moment in which this relay becomes the active one. Asks no more often than STANDBY_SECONDS."""
         if self.timing.monotonic() - self._asked < STANDBY_SECONDS:
             return False
@@ -142,17 +142,17 @@ class Leadership:
             session.close()
             return False
         self.session = session
-        told = session.execute(
+        row_of_epoch = session.execute(
             f"INSERT INTO {RELAY} AS kept (name, epoch) VALUES ('events', 1) "
             "ON CONFLICT (name) DO UPDATE SET epoch = kept.epoch + 1 RETURNING epoch"
         ).fetchone()
-        assert told
-        self.epoch = told[0]
+        assert row_of_epoch
+        self.epoch = row_of_epoch[0]
         log.info("relay is active", epoch=self.epoch)
         metrics.RELAY_ACTIVE.set(1)
         return True
 
-    def resign(self) -> None:
+    def release(self) -> None:
         session, self.session = self.session, None
         metrics.RELAY_ACTIVE.set(0)
         if session is not None:
@@ -160,14 +160,14 @@ class Leadership:
                 session.close()
 
 
-class RelayBell(Bell):
+class RelaySignal(AppendListener):
     """The log's, and a look from time to time: states and dead letters ring none."""
 
     def wait(self, seconds: float) -> bool:
-        return super().wait(min(seconds, LOOK_SECONDS))
+        return super().wait(min(seconds, REFRESH_SECONDS))
 
 
-class Outlet(Protocol):
+class TopicPublisher(Protocol):
     """One kind of thing that the active relay publishes."""
 
     @property
@@ -177,7 +177,7 @@ class Outlet(Protocol):
         """Go where the stored position is."""
 
     def publish(self, session: Any) -> int:
-        """The next batch; how many messages. Raises KafkaUnavailable, Deposed."""
+        """The next batch; how many messages. Raises KafkaUnavailable, LeadershipLost."""
 
 
 class Relay:
@@ -188,11 +188,11 @@ class Relay:
 
     def __init__(
         self,
-        leadership: Leading,
-        publisher: Publishing,
-        outlets: Sequence[Outlet],
+        leadership: LeaderLock,
+        producer: MessageProducer,
+        publishers: Sequence[TopicPublisher],
         check: Callable[[Any], None] = lambda _session: None,
-        timing: Timing = REAL,
+        timing: Timing = SYSTEM_TIMING,
         note: Callable[[str], None] = lambda _problem: None,
     ) -> None:
         """`check` raises TopicReplaced if a topic is not the one that was published to before.
@@ -206,8 +206,8 @@ class Relay:
         self._noted = False  # whoever was the relay before may have stopped
         self._checked = -CHECK_SECONDS
         self.leadership = leadership
-        self.publisher = publisher
-        self.outlets = outlets
+        self.producer = producer
+        self.publishers = publishers
         self._begun = False
 
     @property
@@ -215,7 +215,7 @@ class Relay:
         return self.leadership.session is not None
 
     def step(self) -> int:
-        if not self.active and not self.leadership.gained():
+        if not self.active and not self.leadership.try_acquire():
             return 0
         try:
             return self._publish()
@@ -226,27 +226,27 @@ class Relay:
         except KafkaUnavailable:
             self._begun = False  # begin again where the position is stored
             raise
-        except (Deposed, psycopg.OperationalError) as error:
+        except (LeadershipLost, psycopg.OperationalError) as error:
             self._stand_by(error)
             return 0
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         """Its position is saved with every batch."""
 
     def seek(self) -> None:
         self._begun = False
 
     def close(self) -> None:
-        self.publisher.close()
-        self.leadership.resign()
+        self.producer.close()
+        self.leadership.release()
 
     def _publish(self) -> int:
         session = self.leadership.session
         assert session
-        self._look_at_the_topics(session)
+        self._check_topics(session)
         if not self._begun:
-            for outlet in self.outlets:
-                outlet.begin(session, self.leadership.epoch)
+            for publisher in self.publishers:
+                publisher.begin(session, self.leadership.epoch)
             self._begun = True
         published = self._published(session)
         metrics.RELAY_PUBLISHED.inc(sum(published))
@@ -257,9 +257,9 @@ class Relay:
     def _published(self, session: Any) -> list[int]:
         """What one outlet cannot publish holds up no other. Raises TooLarge after the others had their turn."""
         published, refused = [0], None
-        for outlet in self.outlets:
+        for publisher in self.publishers:
             try:
-                published.append(outlet.publish(session))
+                published.append(publisher.publish(session))
             except TooLarge as error:
                 refused = refused or error
         if refused:
@@ -275,7 +275,7 @@ class Relay:
         self.problem, self._noted = problem, True
         metrics.STOPPED.labels(self.name).set(int(bool(problem)))
 
-    def _look_at_the_topics(self, session: Any) -> None:
+    def _check_topics(self, session: Any) -> None:
         """What was published since the last look is in the topics of before, or in the one that a person accepts."""
         if self.timing.monotonic() - self._checked < CHECK_SECONDS and not self.problem:
             return
@@ -288,37 +288,39 @@ class Relay:
 
     def _stand_by(self, error: Exception) -> None:
         log.warning("relay stands by", reason=str(error))
-        self.publisher.discard()
-        self.leadership.resign()
+        self.producer.discard()
+        self.leadership.release()
         self._begun = self._noted = False
 
 
-class Books(Protocol):
+class RelayStore(Protocol):
     """What the relay reads and keeps in the database, by way of the session that holds the lock."""
 
     def position(self, session: Any) -> int: ...
 
-    def published(self, session: Any, topics: Sequence[str]) -> dict[Place, int]: ...
+    def published(self, session: Any, topics: Sequence[str]) -> dict[TopicPartition, int]: ...
 
     def begin_topic(self, session: Any, topic: str, partitions: int) -> None: ...
 
-    def events(self, session: Any, after: int, limit: int) -> list[Logged]: ...
+    def events(self, session: Any, after: int, limit: int) -> list[LogRow]: ...
 
-    def save(self, session: Any, epoch: int, previous: int, position: int, last: Mapping[Place, int]) -> None: ...
+    def save(
+        self, session: Any, epoch: int, previous: int, position: int, last: Mapping[TopicPartition, int]
+    ) -> None: ...
 
 
-class SqlBooks:
+class SqlRelayStore:
     def position(self, session: psycopg.Connection[Any]) -> int:
         """Up to which everything is published."""
         row = session.execute(f"SELECT position FROM {RELAY} WHERE name = 'events'").fetchone()
         return row[0] if row else 0
 
-    def published(self, session: psycopg.Connection[Any], topics: Sequence[str]) -> dict[Place, int]:
+    def published(self, session: psycopg.Connection[Any], topics: Sequence[str]) -> dict[TopicPartition, int]:
         """The position last published in each partition of the topics that were ever begun."""
         found = session.execute(
             f"SELECT topic, partition, position FROM {RELAY_PARTITIONS} WHERE topic = ANY(%s)", [list(topics)]
         )
-        return {Place(topic, partition): position for topic, partition, position in found}
+        return {TopicPartition(topic, partition): position for topic, partition, position in found}
 
     def begin_topic(self, session: psycopg.Connection[Any], topic: str, partitions: int) -> None:
         """How many partitions there are is written down at the first sight, before anything is in them."""
@@ -328,7 +330,7 @@ class SqlBooks:
             [topic, partitions - 1],
         )
 
-    def events(self, session: psycopg.Connection[Any], after: int, limit: int) -> list[Logged]:
+    def events(self, session: psycopg.Connection[Any], after: int, limit: int) -> list[LogRow]:
         with session.cursor(binary=True) as curs:
             curs.execute(
                 "SELECT notification_id, originator_id, originator_version, topic, state "
@@ -336,7 +338,7 @@ class SqlBooks:
                 [after, limit],
                 prepare=True,
             )
-            return [Logged(*row) for row in curs]
+            return [LogRow(*row) for row in curs]
 
     def save(
         self,
@@ -344,18 +346,21 @@ class SqlBooks:
         epoch: int,
         previous: int,
         position: int,
-        last: Mapping[Place, int],
+        last: Mapping[TopicPartition, int],
     ) -> None:
-        """Raises Deposed if another relay has begun, or has moved the position; then nothing is saved."""
-        topics, partitions = [place.topic for place in last], [place.partition for place in last]
+        """Raises LeadershipLost if another relay has begun, or has moved the position; then nothing is saved."""
+        topics, partitions = (
+            [topic_partition.topic for topic_partition in last],
+            [topic_partition.partition for topic_partition in last],
+        )
         moved = session.execute(
             SAVE, [position, epoch, previous, topics, partitions, list(last.values())], prepare=True
         ).fetchone()
         if moved is None:
-            raise Deposed("another relay has moved the position")
+            raise LeadershipLost("another relay has moved the position")
 
 
-SQL_BOOKS = SqlBooks()
+SQL_RELAY_STORE = SqlRelayStore()
 
 
 class Batch(NamedTuple):
@@ -363,61 +368,67 @@ class Batch(NamedTuple):
 
     messages: list[Outgoing]
     position: int
-    last: Mapping[Place, int]
+    last: Mapping[TopicPartition, int]
 
 
-class EventOutlet:
+class EventPublisher:
     """The log, to the event topics."""
 
     batch_max = RELAYED_MAX
 
-    def __init__(self, publisher: Publishing, wire: Wire, topics: Sequence[str], books: Books = SQL_BOOKS) -> None:
-        self.publisher = publisher
-        self.wire = wire
+    def __init__(
+        self,
+        producer: MessageProducer,
+        cloudevents: CloudEventsCodec,
+        topics: Sequence[str],
+        relay_store: RelayStore = SQL_RELAY_STORE,
+    ) -> None:
+        self.producer = producer
+        self.cloudevents = cloudevents
         self.topics = topics
-        self.books = books
+        self.relay_store = relay_store
         self.position = self.epoch = 0
         self._limit = RELAYED_MAX  # less while something in the next batch is too large
         self._partitions: Mapping[str, int] = {}
-        self._last: Mapping[Place, int] = {}
+        self._last: Mapping[TopicPartition, int] = {}
         self._ahead: Batch | None = None
 
     def begin(self, session: Any, epoch: int) -> None:
         self._ahead = None
-        self.epoch, self.position = epoch, self.books.position(session)
-        self._partitions = self.publisher.partitions(self.topics)
+        self.epoch, self.position = epoch, self.relay_store.position(session)
+        self._partitions = self.producer.partitions(self.topics)
         self._last = self._last_of(session)
         for topic, there in self._partitions.items():
-            known = sum(place.topic == topic for place in self._last)
+            known = sum(topic_partition.topic == topic for topic_partition in self._last)
             if known != there:
                 raise KafkaUnavailable(
                     f"{topic} has {there} partitions and had {known}: keys would change places; restore it, "
                     "or publish a new version of the topic"
                 )
 
-    def _last_of(self, session: Any) -> dict[Place, int]:
-        known = {place.topic for place in self.books.published(session, self.topics)}
+    def _last_of(self, session: Any) -> dict[TopicPartition, int]:
+        known = {topic_partition.topic for topic_partition in self.relay_store.published(session, self.topics)}
         self._begin_topics(session, {topic: n for topic, n in self._partitions.items() if topic not in known})
-        return self.books.published(session, self.topics)
+        return self.relay_store.published(session, self.topics)
 
     def _begin_topics(self, session: Any, new: Mapping[str, int]) -> None:
         """Raises KafkaUnavailable if somebody else publishes there: two logs in one topic could not be told apart."""
-        for topic, messages in self.publisher.messages(new).items():
+        for topic, messages in self.producer.messages(new).items():
             if messages:
                 raise KafkaUnavailable(f"{topic} holds the events of another log; this one needs a Kafka of its own")
-            self.books.begin_topic(session, topic, new[topic])
+            self.relay_store.begin_topic(session, topic, new[topic])
 
     def publish(self, session: Any) -> int:
         batch, self._ahead = self._ahead or self._read(session, self.position, self._last), None
         if not batch.messages:
             return 0
         try:
-            self.publisher.publish(batch.messages, lambda: self._look_ahead(session, batch))
+            self.producer.publish(batch.messages, lambda: self._look_ahead(session, batch))
         except TooLarge as error:
             return self._with_less(session, batch, error)
         self._limit = min(RELAYED_MAX, 2 * self._limit)
-        places = {message.place: batch.last[message.place] for message in batch.messages}
-        self.books.save(session, self.epoch, self.position, batch.position, places)
+        topic_partitions = {message.topic_partition: batch.last[message.topic_partition] for message in batch.messages}
+        self.relay_store.save(session, self.epoch, self.position, batch.position, topic_partitions)
         self._last, self.position = batch.last, batch.position
         metrics.RELAY_POSITION.set(batch.position)
         return len(batch.messages)
@@ -439,12 +450,12 @@ class EventOutlet:
         if len(batch.messages) == RELAYED_MAX:
             self._ahead = self._read(session, batch.position, batch.last)
 
-    def _read(self, session: Any, after: int, last: Mapping[Place, int]) -> Batch:
-        rows, places = self.books.events(session, after, self._limit), dict(last)
-        messages = [self._outgoing(row, places) for row in rows]
-        return Batch(messages, rows[-1].notification_id if rows else after, places)
+    def _read(self, session: Any, after: int, last: Mapping[TopicPartition, int]) -> Batch:
+        rows, topic_partitions = self.relay_store.events(session, after, self._limit), dict(last)
+        messages = [self._outgoing(row, topic_partitions) for row in rows]
+        return Batch(messages, rows[-1].notification_id if rows else after, topic_partitions)
 
-    def _outgoing(self, row: Logged, last: dict[Place, int]) -> Outgoing:
-        place = place_of(row.originator_id, self._partitions)
-        previous, last[place] = last.get(place, 0), row.notification_id
-        return self.wire.outgoing(row, row.notification_id, place, previous)
+    def _outgoing(self, row: LogRow, last: dict[TopicPartition, int]) -> Outgoing:
+        topic_partition = partition_for_stream(row.originator_id, self._partitions)
+        previous, last[topic_partition] = last.get(topic_partition, 0), row.notification_id
+        return self.cloudevents.outgoing(row, row.notification_id, topic_partition, previous)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
-from oms_es.kafka.client import KafkaUnavailable, Place
+from oms_es.kafka.client import KafkaUnavailable, TopicPartition
 from oms_es.kafka.reading import TopicReplaced
 from oms_es.store import stops
 from oms_es.store.recorder import TRACKING
@@ -75,10 +75,10 @@ def replace(connection: Executing, topic: str, seen: UUID) -> None:
     connection.execute(REPLACE, [topic, seen])
 
 
-def read_on(connection: Executing, role: str, offsets: Mapping[Place, int]) -> None:
+def read_on(connection: Executing, role: str, offsets: Mapping[TopicPartition, int]) -> None:
     """Move the positions of a role that keeps offsets. Whoever is at work there finds its own position lost."""
-    for place, offset in offsets.items():
-        name = f"{role}@{place}"
+    for topic_partition, offset in offsets.items():
+        name = f"{role}@{topic_partition}"
         connection.execute(stops.CLEAR, [name])
         if offset:
             connection.execute(READ_ON, [offset, name])
@@ -99,6 +99,12 @@ def why_replaced(topic: str) -> str:
     )
 
 
-def outside(positions: Mapping[Place, int], begins: Mapping[Place, int], ends: Mapping[Place, int]) -> list[Place]:
+def outside(
+    positions: Mapping[TopicPartition, int], begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> list[TopicPartition]:
     """The places that do not hold the position at which they are to be read on."""
-    return [place for place, at in positions.items() if not begins.get(place, at) <= at <= ends.get(place, at)]
+    return [
+        topic_partition
+        for topic_partition, at in positions.items()
+        if not begins.get(topic_partition, at) <= at <= ends.get(topic_partition, at)
+    ]

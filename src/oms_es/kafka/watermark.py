@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from oms_es.kafka.client import Place
-from oms_es.kafka.cloudevents import place_of
+from oms_es.kafka.client import TopicPartition
+from oms_es.kafka.cloudevents import partition_for_stream
 from oms_es.kafka.relay import RELAY, RELAY_PARTITIONS
-from oms_es.store.clock import REAL, Timing
+from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.recorder import TRACKING, Recorder
 
-LOOK_SECONDS = 1.0
+REFRESH_SECONDS = 1.0
 COVERED = f"""
 SELECT least((SELECT position FROM {RELAY} WHERE name = 'events'), min(done)) AS covered
 FROM (
@@ -32,7 +32,7 @@ WHERE done < position
 """
 
 
-class Coverage:
+class Watermark:
     """`topics`: what each role reads."""
 
     def __init__(self, recorder: Recorder, topics: Mapping[str, Sequence[str]]) -> None:
@@ -51,19 +51,19 @@ class Coverage:
 class Published:
     """The position that was published last in each partition, as it was known a moment ago."""
 
-    def __init__(self, recorder: Recorder, timing: Timing = REAL) -> None:
+    def __init__(self, recorder: Recorder, timing: Timing = SYSTEM_TIMING) -> None:
         self.recorder = recorder
         self.timing = timing
-        self._asked = -LOOK_SECONDS
-        self._last: Mapping[Place, int] = {}
+        self._asked = -REFRESH_SECONDS
+        self._last: Mapping[TopicPartition, int] = {}
 
-    def __call__(self, place: Place) -> int:
-        if self.timing.monotonic() - self._asked > LOOK_SECONDS:
+    def __call__(self, topic_partition: TopicPartition) -> int:
+        if self.timing.monotonic() - self._asked > REFRESH_SECONDS:
             with self.recorder.datastore.cursor() as curs:
                 curs.execute(f"SELECT topic, partition, position FROM {RELAY_PARTITIONS}", prepare=True)
-                self._last = {Place(row["topic"], row["partition"]): row["position"] for row in curs}
+                self._last = {TopicPartition(row["topic"], row["partition"]): row["position"] for row in curs}
             self._asked = self.timing.monotonic()
-        return self._last.get(place, 0)
+        return self._last.get(topic_partition, 0)
 
 
 def published_partitions(reading: psycopg.Connection[dict[str, Any]] | psycopg.Cursor[Any]) -> dict[str, int]:
@@ -90,9 +90,9 @@ class Progress(NamedTuple):
             return True
         if not self.partitions:
             return False
-        return position <= self.positions.get(f"{role}@{place_of(stream, self.partitions)}", 0)
+        return position <= self.positions.get(f"{role}@{partition_for_stream(stream, self.partitions)}", 0)
 
-    def places(self, role: str) -> dict[str, int]:
+    def topic_partitions(self, role: str) -> dict[str, int]:
         """How far the role has come in the log, and in each partition in which it has come further."""
         log = self.positions.get(role, 0)
         own = {name: at for name, at in self.positions.items() if name.startswith(f"{role}@") and at > log}

@@ -61,7 +61,7 @@ def put(reader: str, recorded: Recorded, error: ValidationError | Refused) -> tu
         reason=reason,
         detail=detail.replace("\x00", "")[:TEXT_LENGTH_MAX],
     )
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         source=reader,
         place=str(recorded.position),
         dialect=DIALECT,
@@ -69,7 +69,7 @@ def put(reader: str, recorded: Recorded, error: ValidationError | Refused) -> tu
         reason=reason,
         detail=detail,
     )
-    return command, letter
+    return command, dead_letter
 
 
 def read(payload: bytes) -> Reaction:

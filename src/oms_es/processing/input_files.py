@@ -24,7 +24,7 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Skipped
 from oms_es.processing.intake import Arrival, Parser, understood
-from oms_es.processing.jsonl import Lines, batches
+from oms_es.processing.jsonl import LineBatch, batches
 
 STDIN = "-"
 TRIED_MAX = 100
@@ -155,7 +155,7 @@ class Gunzip(io.RawIOBase):
         return len(found)
 
 
-def arrivals_of(source: Input, parse: Parser, *, anyway: bool) -> Iterator[Lines]:
+def arrivals_of(source: Input, parse: Parser, *, anyway: bool) -> Iterator[LineBatch]:
     """The lines of a file, a batch at a time. Raises BadFile if none of the first ones is any use, unless `anyway`."""
     read = batches(source.stream)
     first = next(read)

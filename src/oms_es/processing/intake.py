@@ -59,13 +59,13 @@ class Source(Protocol):
     def read(self, after: int, limit: int) -> Sequence[Arrival]: ...
 
 
-class Taken(NamedTuple):
+class IntakeResult(NamedTuple):
     accepted: int
-    buried: int
+    dead_letters: int
 
-    def __add__(self, other: object) -> Taken:
-        assert isinstance(other, Taken)
-        return Taken(self.accepted + other.accepted, self.buried + other.buried)
+    def __add__(self, other: object) -> IntakeResult:
+        assert isinstance(other, IntakeResult)
+        return IntakeResult(self.accepted + other.accepted, self.dead_letters + other.dead_letters)
 
 
 class Outcome(NamedTuple):
@@ -103,24 +103,24 @@ class Limit:
         self.arrivals_min = arrivals_min
         self.share_max = share_max
         self.window = window
-        self._batches: deque[Taken] = deque()
+        self._batches: deque[IntakeResult] = deque()
         self._in_a_row = 0
 
-    def note(self, taken: Taken) -> None:
+    def note(self, taken: IntakeResult) -> None:
         """Raises TooManyDeadLetters."""
         self._batches.append(taken)
-        self._in_a_row = 0 if taken.accepted else self._in_a_row + taken.buried
-        total = sum(self._batches, Taken(0, 0))
-        while total.accepted + total.buried - sum(self._batches[0]) >= self.window:
+        self._in_a_row = 0 if taken.accepted else self._in_a_row + taken.dead_letters
+        total = sum(self._batches, IntakeResult(0, 0))
+        while total.accepted + total.dead_letters - sum(self._batches[0]) >= self.window:
             self._batches.popleft()
-            total = sum(self._batches, Taken(0, 0))
-        arrivals = total.accepted + total.buried
+            total = sum(self._batches, IntakeResult(0, 0))
+        arrivals = total.accepted + total.dead_letters
         if self._in_a_row >= self.arrivals_min or (
-            arrivals >= self.arrivals_min and total.buried > self.share_max * arrivals
+            arrivals >= self.arrivals_min and total.dead_letters > self.share_max * arrivals
         ):
             raise TooManyDeadLetters(
-                f"{total.buried} of the last {arrivals} inputs could not be used: see `oms-es dead-letters list`, "
-                "repair the cause, start again and replay them"
+                f"{total.dead_letters} of the last {arrivals} inputs could not be used: "
+                "see `oms-es dead-letters list`, repair the cause, start again and replay them"
             )
 
 
@@ -146,17 +146,17 @@ class Intake:
         self.tracked = tracked
         self.screen = screen
         self.seen = 0
-        self.told: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None
+        self.on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None
         """Given what came of each arrival, for whoever counts it."""
 
     def seek(self) -> None:
         self.seen = self.store.recorder.position(self.name) if self.tracked else 0
 
-    def take(self, arrivals: Sequence[Arrival]) -> Taken:
+    def take(self, arrivals: Sequence[Arrival]) -> IntakeResult:
         """A failing batch is halved, down to its culprit, which is buried."""
-        given, letters = self._screened(arrivals)
+        given, dead_letters = self._screened(arrivals)
         try:
-            return self._commit(given, letters, arrivals[-1].position)
+            return self._commit(given, dead_letters, arrivals[-1].position)
         except PositionLost:
             raise
         except OUTAGES:
@@ -165,7 +165,7 @@ class Intake:
             if len(arrivals) > 1:
                 middle = len(arrivals) // 2
                 return self.take(arrivals[:middle]) + self.take(arrivals[middle:])
-            return self._commit([], [self._letter(arrivals[0], error)], arrivals[0].position)
+            return self._commit([], [self._dead_letter(arrivals[0], error)], arrivals[0].position)
 
     def pass_to(self, position: int) -> None:
         """Nothing lies before this position that has not come. Raises PositionLost."""
@@ -174,39 +174,47 @@ class Intake:
 
     def _screened(self, arrivals: Sequence[Arrival]) -> tuple[list[Sequence[Command]], list[DeadLetter]]:
         """For each arrival that can be used, what is given for it: the command, and what is added to it."""
-        parsed, letters = self._parsed(arrivals)
+        parsed, dead_letters = self._parsed(arrivals)
         given: list[Sequence[Command]] = []
         for (arrival, _), answer in zip(parsed, self.screen([command for _, command in parsed]), strict=True):
             if isinstance(answer, BadInput):
-                letters.append(self._letter(arrival, answer))
+                dead_letters.append(self._dead_letter(arrival, answer))
             else:
                 given.append(answer)
-        return given, letters
+        return given, dead_letters
 
     def _parsed(self, arrivals: Sequence[Arrival]) -> tuple[list[tuple[Arrival, Command]], list[DeadLetter]]:
         commands: list[tuple[Arrival, Command]] = []
-        letters: list[DeadLetter] = []
+        dead_letters: list[DeadLetter] = []
         for arrival in arrivals:
             try:
                 commands.append((arrival, understood(self.parse, arrival.payload)))
             except BadInput as bad:
-                letters.append(self._letter(arrival, bad))
+                dead_letters.append(self._dead_letter(arrival, bad))
             except Skipped as skipped:
                 log.debug("skipped", source=self.name, place=arrival.position, detail=str(skipped))
-        return commands, letters
+        return commands, dead_letters
 
-    def _commit(self, given: Sequence[Sequence[Command]], letters: Sequence[DeadLetter], position: int) -> Taken:
+    def _commit(
+        self, given: Sequence[Sequence[Command]], dead_letters: Sequence[DeadLetter], position: int
+    ) -> IntakeResult:
         advance = Advance(self.name, self.seen, position) if self.tracked else None
-        recorded = self.store.execute([(Cause(self.name), commands) for commands in given], advance, letters)
-        self.feed.offer(recorded)
-        self.told(list(_outcomes(given, recorded, self.store.came_to)))
+        recorded = self.store.execute([(Cause(self.name), commands) for commands in given], advance, dead_letters)
+        self.feed.notify_appended(recorded)
+        self.on_outcomes(list(_outcomes(given, recorded, self.store.came_to)))
         self.seen = position
-        for letter in letters:
-            metrics.DEAD_LETTERS.labels(letter.source.partition("@")[0]).inc()
-            log.warning("buried", source=letter.source, place=letter.place, reason=letter.reason, detail=letter.detail)
-        return Taken(len(given), len(letters))
+        for dead_letter in dead_letters:
+            metrics.DEAD_LETTERS.labels(dead_letter.source.partition("@")[0]).inc()
+            log.warning(
+                "dead letter",
+                source=dead_letter.source,
+                place=dead_letter.place,
+                reason=dead_letter.reason,
+                detail=dead_letter.detail,
+            )
+        return IntakeResult(len(given), len(dead_letters))
 
-    def _letter(self, arrival: Arrival, error: Exception) -> DeadLetter:
+    def _dead_letter(self, arrival: Arrival, error: Exception) -> DeadLetter:
         if isinstance(error, BadInput):
             reason, detail = error.reason, error.detail
         elif isinstance(error, aside.REFUSALS):
@@ -253,7 +261,7 @@ class IntakeWorker:
                 self.limit.note(taken)
         return len(arrivals)
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         """Every arrival moved the position: there is nothing unsaved."""
 
     def seek(self) -> None:

@@ -18,14 +18,14 @@ BATCH_BYTES_MAX = 8_388_608
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Lines(NamedTuple):
+class LineBatch(NamedTuple):
     """`end`: how many bytes of the file have been read up to here."""
 
     arrivals: Sequence[Arrival]
     end: int
 
 
-def batches(file: BinaryIO, batch_max: int = BATCH_MAX) -> Iterator[Lines]:
+def batches(file: BinaryIO, batch_max: int = BATCH_MAX) -> Iterator[LineBatch]:
     arrivals: list[Arrival] = []
     bytes_held = end = 0
     for number, (line, length) in enumerate(_lines(file), start=1):
@@ -35,9 +35,9 @@ def batches(file: BinaryIO, batch_max: int = BATCH_MAX) -> Iterator[Lines]:
             arrivals.append(Arrival(number, payload))
             bytes_held += len(payload)
         if len(arrivals) >= batch_max or bytes_held >= BATCH_BYTES_MAX:
-            yield Lines(arrivals, end)
+            yield LineBatch(arrivals, end)
             arrivals, bytes_held = [], 0
-    yield Lines(arrivals, end)
+    yield LineBatch(arrivals, end)
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

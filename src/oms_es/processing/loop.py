@@ -21,8 +21,8 @@ import structlog
 
 from oms_es.database.reasons import is_disk_full
 from oms_es.kernel import GatewayUnavailable
-from oms_es.processing.readers import TAKEN_PER_TURN_MAX, FeedReader, Participant, Stopped, Stopping, Waiter
-from oms_es.store.clock import REAL, Timing
+from oms_es.processing.readers import DELIVERIES_PER_ITERATION_MAX, FeedReader, Stopped, Stopping, Waiter, Worker
+from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.recorder import PositionLost
 from oms_es.store.store import OUTAGES
 
@@ -45,26 +45,26 @@ class Loop:
 
     def __init__(
         self,
-        participants: Sequence[Participant],
-        bell: Waiter,
+        workers: Sequence[Worker],
+        waiter: Waiter,
         poll_seconds: float = POLL_SECONDS,
-        look: Callable[[], None] = lambda: None,
-        timing: Timing = REAL,
-        beside: frozenset[str] = frozenset(),
+        refresh: Callable[[], None] = lambda: None,
+        timing: Timing = SYSTEM_TIMING,
+        background: frozenset[str] = frozenset(),
         note: Callable[[Mapping[str, BaseException]], None] = lambda _causes: None,
     ) -> None:
         self.timing = timing
-        self.look = look
+        self.refresh = refresh
         self.note = note
         self._noted: frozenset[str] = frozenset()
-        self.participants = participants
-        self._here = [participant for participant in participants if participant.name not in beside]
-        self._beside = [participant for participant in participants if participant.name in beside]
-        self._thread = ThreadPoolExecutor(1, "beside") if self._beside else None
-        self.bell = bell
+        self.workers = workers
+        self._foreground = [worker for worker in workers if worker.name not in background]
+        self._background = [worker for worker in workers if worker.name in background]
+        self._thread = ThreadPoolExecutor(1, "background") if self._background else None
+        self.waiter = waiter
         self.poll_seconds = poll_seconds
         self.stopped: dict[str, BaseException] = {}
-        self.turned_at = timing.monotonic()
+        self.last_iteration_at = timing.monotonic()
         self.stopping: Stopping = threading.Event()
         self.ends_when_stopped = False
         self.outage = ""
@@ -72,28 +72,28 @@ class Loop:
         self._pauses: dict[str, float] = {}
 
     def seek(self) -> None:
-        for participant in self.participants:
-            participant.seek()
+        for worker in self.workers:
+            worker.seek()
 
-    def turn(self) -> int:
+    def iterate(self) -> int:
         """A few batches for everybody; how many deliveries there were, and 0 only if nobody's position has moved."""
-        self.turned_at = self.timing.monotonic()
-        self.look()
-        taken = self._everybody_steps()
-        if (culprits := self.culprits()) and culprits.keys() != self._noted:
-            self.note(culprits)
-            self._noted = frozenset(culprits)
+        self.last_iteration_at = self.timing.monotonic()
+        self.refresh()
+        taken = self._step_all()
+        if (stop_causes := self.stop_causes()) and stop_causes.keys() != self._noted:
+            self.note(stop_causes)
+            self._noted = frozenset(stop_causes)
         return taken
 
-    def _everybody_steps(self) -> int:
+    def _step_all(self) -> int:
         if self._thread is None:
-            return self._steps(self._here)
-        beside = self._thread.submit(self._steps, self._beside)
+            return self._steps(self._foreground)
+        background = self._thread.submit(self._steps, self._background)
         try:
-            taken = self._steps(self._here)
+            taken = self._steps(self._foreground)
         finally:
-            wait([beside])
-        return taken + beside.result()
+            wait([background])
+        return taken + background.result()
 
     def close(self) -> None:
         if self._thread:
@@ -101,7 +101,7 @@ class Loop:
 
     def readers(self) -> list[FeedReader]:
         """Those that follow a feed."""
-        return [participant for participant in self.participants if isinstance(participant, FeedReader)]
+        return [worker for worker in self.workers if isinstance(worker, FeedReader)]
 
     def paused(self) -> list[str]:
         """Those whose world does not answer; they are asked again."""
@@ -112,14 +112,14 @@ class Loop:
         waiting = {*self.stopped, *self._paused_until}
         return end - min((reader.seen for reader in self.readers() if reader.name not in waiting), default=end)
 
-    def run_until_quiet(self) -> int:
+    def run_until_idle(self) -> int:
         """Until nothing is left to do; how many deliveries there were. Raises Stopped if anybody had to stop."""
         total = 0
-        while taken := self.turn() or self._waits_for_the_world():
+        while taken := self.iterate() or self._wait_for_gateways():
             total += taken
         if self.stopped:
             raise Stopped(self.stopped)
-        self._rest()
+        self._flush_positions()
         return total
 
     def run(self, stopping: Stopping) -> None:
@@ -127,11 +127,11 @@ class Loop:
         first. Raises Stopped at the end if anybody had to stop on the way."""
         self.stopping = stopping
         outage_seconds = 0.0
-        while not (stopping.is_set() or (self.ends_when_stopped and self.culprits())):
+        while not (stopping.is_set() or (self.ends_when_stopped and self.stop_causes())):
             try:
-                if not self.turn():
-                    self._rest()
-                    self.bell.wait(self.poll_seconds)
+                if not self.iterate():
+                    self._flush_positions()
+                    self.waiter.wait(self.poll_seconds)
                 outage_seconds, self.outage = 0.0, ""
             except OUTAGES as error:
                 outage_seconds = min(OUTAGE_SECONDS_MAX, 2 * outage_seconds or self.poll_seconds)
@@ -142,27 +142,27 @@ class Loop:
                 stopping.wait(outage_seconds)
                 self._seek_after_outage()
         with suppress(*OUTAGES):
-            self._rest()
-        if self.stopped or (self.ends_when_stopped and self.culprits()):
-            raise Stopped(self.culprits())
+            self._flush_positions()
+        if self.stopped or (self.ends_when_stopped and self.stop_causes()):
+            raise Stopped(self.stop_causes())
 
-    def culprits(self) -> dict[str, BaseException]:
+    def stop_causes(self) -> dict[str, BaseException]:
         """Why whoever stopped did: a reader of the log, or of a partition."""
-        parts = {f"{p.name}@{at}": why for p in self.participants for at, why in getattr(p, "stopped", {}).items()}
+        parts = {f"{p.name}@{at}": why for p in self.workers for at, why in getattr(p, "stopped", {}).items()}
         return {**self.stopped, **parts}
 
-    def _steps(self, participants: Iterable[Participant]) -> int:
-        return sum(self._step(participant) for participant in participants)
+    def _steps(self, workers: Iterable[Worker]) -> int:
+        return sum(self._step(worker) for worker in workers)
 
-    def _step(self, participant: Participant) -> int:
-        name = participant.name
+    def _step(self, worker: Worker) -> int:
+        name = worker.name
         if name in self.stopped or (name in self._paused_until and self.timing.monotonic() < self._paused_until[name]):
             return 0
         try:
-            taken = self._batches(participant)
+            taken = self._batches(worker)
         except PositionLost as lost:
             log.warning("position moved by another worker, seeking", consumer=name, reason=str(lost))
-            participant.seek()
+            worker.seek()
             return 1  # there may be more after the place where it stands now
         except GatewayUnavailable as error:
             self._pause(name, error)
@@ -175,13 +175,13 @@ class Loop:
             del self._pauses[name], self._paused_until[name]
         return taken
 
-    def _batches(self, participant: Participant) -> int:
+    def _batches(self, worker: Worker) -> int:
         """One after the other, as long as they are full, and nobody wants the loop to end."""
-        taken, last = 0, participant.batch_max
-        while last >= participant.batch_max and taken < TAKEN_PER_TURN_MAX and not self.stopping.is_set():
-            last = participant.step()
+        taken, last = 0, worker.batch_max
+        while last >= worker.batch_max and taken < DELIVERIES_PER_ITERATION_MAX and not self.stopping.is_set():
+            last = worker.step()
             taken += last
-            self.turned_at = self.timing.monotonic()
+            self.last_iteration_at = self.timing.monotonic()
         return taken
 
     def _pause(self, name: str, error: GatewayUnavailable) -> None:
@@ -189,20 +189,20 @@ class Loop:
         self._paused_until[name] = self.timing.monotonic() + self._pauses[name]
         log.warning("the world does not answer", consumer=name, retry_in_seconds=self._pauses[name], error=str(error))
 
-    def _waits_for_the_world(self) -> int:
+    def _wait_for_gateways(self) -> int:
         """1 after waiting for a paused gateway, 0 if none is paused."""
         if not self._paused_until:
             return 0
         self.timing.sleep(max(0.0, min(self._paused_until.values()) - self.timing.monotonic()))
         return 1
 
-    def _rest(self) -> None:
-        for participant in self.participants:
-            if participant.name not in self.stopped:
+    def _flush_positions(self) -> None:
+        for worker in self.workers:
+            if worker.name not in self.stopped:
                 try:
-                    participant.rest()
+                    worker.flush_position()
                 except PositionLost:  # whoever has it now keeps it
-                    participant.seek()
+                    worker.seek()
 
     def _seek_after_outage(self) -> None:
         """Nobody knows which commits arrived: every participant asks where it stands."""

@@ -59,12 +59,12 @@ class timed:  # noqa: N801 - reads as what it does
 
     def __enter__(self) -> Callable[[int], None]:
         self.began = time.perf_counter()
-        return self.told
+        return self.observe
 
     def __exit__(self, *_: object) -> None:
         """What was not told is not counted."""
 
-    def told(self, deliveries: int) -> None:
+    def observe(self, deliveries: int) -> None:
         if deliveries:
             COMMIT_SECONDS.labels(self.role).observe(time.perf_counter() - self.began)
             DELIVERIES.labels(self.role).observe(deliveries)
@@ -73,16 +73,16 @@ class timed:  # noqa: N801 - reads as what it does
 class Health:
     """`ready`: why this process is not ready, or nothing if it is."""
 
-    def __init__(self, turned_at: Callable[[], float], ready: Callable[[], Iterable[str]]) -> None:
-        self.turned_at = turned_at
+    def __init__(self, last_iteration_at: Callable[[], float], ready: Callable[[], Iterable[str]]) -> None:
+        self.last_iteration_at = last_iteration_at
         self.ready = ready
 
     def live(self) -> list[str]:
-        silent = time.monotonic() - self.turned_at()
+        silent = time.monotonic() - self.last_iteration_at()
         return [f"the loop has not turned for {silent:.0f} s"] if silent > LIVE_SECONDS_MAX else []
 
 
-class Quiet(WSGIRequestHandler):
+class SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name it has in the library
         """A scrape is not worth a line."""
 
@@ -127,7 +127,7 @@ def served(host: str, port: int | None, health: Health) -> Iterator[int | None]:
 
 def _listening(host: str, port: int, application: Any) -> WSGIServer:
     try:
-        return make_server(host, port, application, handler_class=Quiet)
+        return make_server(host, port, application, handler_class=SilentHandler)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         why = "another program listens there" if taken else error.strerror or str(error)

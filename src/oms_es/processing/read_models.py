@@ -42,8 +42,8 @@ from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from oms_es.kernel import Facts, Fold, Key, Projection, Recorded, Row, Wanted
-from oms_es.store.outbox import MARK_CHANGED, changes
+from oms_es.kernel import Fold, Key, Lookup, LookupResults, Projection, Recorded, Row
+from oms_es.store.outbox import MARK_DIRTY, changes
 from oms_es.store.recorder import (
     ADVANCE_FIRST,
     APPEND_LOCK,
@@ -182,7 +182,7 @@ class SqlRows:
 
     def mark(self, connection: Connection, keys: Iterable[Key], position: int) -> None:
         """What changed is to be told."""
-        connection.exec_driver_sql(MARK_CHANGED, changes(self.table.name, keys, position))
+        connection.exec_driver_sql(MARK_DIRTY, changes(self.table.name, keys, position))
 
     def advance(self, connection: Connection, advance: Advance) -> None:
         statement = ADVANCE if advance.previous else ADVANCE_FIRST
@@ -224,13 +224,13 @@ class ReadModel:
         rows_cached_max: int = ROWS_CACHED_MAX,
         *,
         alone: bool = True,
-        told: bool = False,
+        published: bool = False,
     ) -> None:
         self.projection = projection
         self.rows = rows
         self.rows_cached_max = rows_cached_max
         self.contended = projection.shared and not alone
-        self.told = told
+        self.published = published
         self._cache: OrderedDict[Key, Row | None] = OrderedDict()
 
     def apply(self, batch: Sequence[Recorded], advance: Advance) -> None:
@@ -240,7 +240,7 @@ class ReadModel:
                 if self.contended and batch:
                     self.rows.lock(transaction)
                 written = self._write(transaction, batch)
-                if self.told and written:
+                if self.published and written:
                     self.rows.mark(transaction, written, advance.position)
                 self.rows.advance(transaction, advance)
         except BaseException:
@@ -326,41 +326,41 @@ def _delete_keys(table: Table) -> Any:
 class Finder(Protocol):
     """Where facts are looked up."""
 
-    def fetch(self, wanted: Mapping[Wanted, Iterable[Hashable]]) -> Facts: ...
+    def fetch(self, lookups: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults: ...
 
 
-class FactSource:
+class LookupSource:
     """Rows of read models for a whole batch of reactions: one query per fact that is wanted."""
 
     def __init__(self, tables: Mapping[str, Table], engine: Engine) -> None:
         self.tables = tables
         self.engine = engine
-        self._statements: dict[Wanted, Any] = {}
+        self._statements: dict[Lookup, Any] = {}
 
-    def fetch(self, wanted: Mapping[Wanted, Iterable[Hashable]]) -> Facts:
+    def fetch(self, lookups: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
         """Facts as `facts[projection][key]`; a key without rows has an empty list."""
-        facts: dict[str, dict[Hashable, list[Row]]] = {}
+        results: dict[str, dict[Hashable, list[Row]]] = {}
         with self.engine.connect() as connection:
-            for want, keys in wanted.items():
-                found = facts.setdefault(want.projection, {})
+            for lookup, keys in lookups.items():
+                found = results.setdefault(lookup.projection, {})
                 asked = list(dict.fromkeys(keys))
                 found.update((key, []) for key in asked)
-                for row in connection.execute(self._statement(want), {"keys": asked}).mappings():
-                    found[row[want.by]].append(dict(row))
-        return facts
+                for row in connection.execute(self._statement(lookup), {"keys": asked}).mappings():
+                    found[row[lookup.by]].append(dict(row))
+        return results
 
-    def _statement(self, want: Wanted) -> Any:
-        if want not in self._statements:
-            self._statements[want] = self._select(want)
-        return self._statements[want]
+    def _statement(self, lookup: Lookup) -> Any:
+        if lookup not in self._statements:
+            self._statements[lookup] = self._select(lookup)
+        return self._statements[lookup]
 
-    def _select(self, want: Wanted) -> Any:
-        table = self.tables[want.projection]
-        by = table.c[want.by]
-        order = [*([table.c[want.order_by]] if want.order_by else []), *table.primary_key]  # a tie is no lottery
+    def _select(self, lookup: Lookup) -> Any:
+        table = self.tables[lookup.projection]
+        by = table.c[lookup.by]
+        order = [*([table.c[lookup.order_by]] if lookup.order_by else []), *table.primary_key]  # a tie is no lottery
         keys = cast(bindparam("keys"), ARRAY(by.type))
-        if want.limit is None:
+        if lookup.limit is None:
             return select(table).where(by == func.any(keys)).order_by(*order)
         key = func.unnest(keys).table_valued(column("key", by.type)).render_derived("asked")
-        newest = select(table).where(by == key.c.key).order_by(*order).limit(want.limit).lateral("found")
+        newest = select(table).where(by == key.c.key).order_by(*order).limit(lookup.limit).lateral("found")
         return select(newest).select_from(key.join(newest, true()))

@@ -19,10 +19,10 @@ from oms_es.database.reasons import without_rows
 from oms_es.door import brought_in
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Recorded, Refused, Wanted
+from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Lookup, Recorded, Refused
 from oms_es.processing import aside, metrics
 from oms_es.processing.read_models import Finder, ReadModel
-from oms_es.store import command_codec as command_letters
+from oms_es.store import command_codec
 from oms_es.store.codec import Cause
 from oms_es.store.dead_letters import DeadLetter, without_card_numbers
 from oms_es.store.log import Feed
@@ -37,7 +37,7 @@ BATCH_MAX = 500
 PROJECTED_MAX = 2_000
 """Deliveries per transaction of a projection: a row that many of them touch is written once."""
 
-TAKEN_PER_TURN_MAX = 10_000
+DELIVERIES_PER_ITERATION_MAX = 10_000
 """Deliveries that a participant takes before the next one has its turn: nobody falls behind the window of the log, and
 nobody waits for ever."""
 
@@ -65,7 +65,7 @@ def cause_of(error: BaseException) -> str:
     return ", ".join([without_rows(str(error)) or type(error).__name__, *getattr(error, "__notes__", ())])
 
 
-class Participant(Protocol):
+class Worker(Protocol):
     """Something with a position of its own that takes a batch at a time."""
 
     @property
@@ -80,7 +80,7 @@ class Participant(Protocol):
         A full batch says that there may be more. Raises what its deliveries raise.
         """
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         """Nothing to do: save what a restart should not repeat."""
 
     def seek(self) -> None:
@@ -114,9 +114,9 @@ class FeedReader:
     def step(self) -> int:
         """Passing events of no interest is work, too: what is of interest may lie behind them."""
         before = self.seen
-        with metrics.timed(self.role) as told:
+        with metrics.timed(self.role) as observe:
             taken = self.take_next()
-            told(taken)
+            observe(taken)
         return taken or int(self.seen > before)
 
     def take_next(self) -> int:
@@ -133,7 +133,7 @@ class FeedReader:
         self.seen = max(self.seen, position)
         return len(deliveries)
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         if self.seen > self.saved:
             self.save(Advance(self.name, self.saved, self.seen))
             self.saved = self.seen
@@ -183,7 +183,7 @@ class FeedReader:
                 self._attempt(deliveries[middle:], position)
                 return
             if not isinstance(error, aside.REFUSALS) or not self.put_aside(deliveries[0], error, position):
-                raise Stopped({self.name: _blamed(deliveries[0], error)}) from error
+                raise Stopped({self.name: _with_failing_event(deliveries[0], error)}) from error
         self.seen = self.saved = position
 
     def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:  # noqa: ARG002 - of those that give commands
@@ -191,7 +191,7 @@ class FeedReader:
         return False
 
 
-def _blamed(recorded: Recorded, error: Exception) -> Exception:
+def _with_failing_event(recorded: Recorded, error: Exception) -> Exception:
     error.add_note(f"at position {recorded.position}: {type(recorded.event).__name__} {recorded.event_id}")
     log.critical(
         "own fact cannot be handled",
@@ -205,7 +205,7 @@ def _blamed(recorded: Recorded, error: Exception) -> Exception:
     return error
 
 
-class Giver(FeedReader):
+class CommandWorker(FeedReader):
     """A reader that gives commands."""
 
     store: Store
@@ -217,13 +217,13 @@ class Giver(FeedReader):
         self.store.recorder.save(advance)
 
     def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:
-        command, letter = aside.put(self.role, recorded, error)
+        command, dead_letter = aside.put(self.role, recorded, error)
         batch = [(Cause.of(recorded, self.role), [command])]
-        self.feed.offer(self.store.execute(batch, Advance(self.name, self.saved, position), [letter]))
+        self.feed.notify_appended(self.store.execute(batch, Advance(self.name, self.saved, position), [dead_letter]))
         return True
 
 
-class ConsumerWorker(Giver):
+class ConsumerWorker(CommandWorker):
     """Facts in, commands out: `react` for each delivery, one transaction for all."""
 
     def __init__(
@@ -231,42 +231,42 @@ class ConsumerWorker(Giver):
         consumer: Consumer,
         store: Store,
         feed: Feed,
-        facts: Finder,
-        fact_positions: Callable[[frozenset[str]], int],
+        lookups: Finder,
+        lookup_position: Callable[[frozenset[str]], int],
         batch_max: int = BATCH_MAX,
     ) -> None:
         super().__init__(consumer.name, feed, frozenset(consumer.reactions), batch_max)
         self.consumer = consumer
         self.store = store
-        self.facts = facts
-        self.fact_positions = fact_positions
-        self.wanted_projections = consumer.wanted_projections
+        self.lookups = lookups
+        self.lookup_position = lookup_position
+        self.lookup_projections = consumer.lookup_projections
 
     def bound(self) -> int | None:
-        return self.fact_positions(self.wanted_projections) if self.wanted_projections else None
+        return self.lookup_position(self.lookup_projections) if self.lookup_projections else None
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
-        self.feed.offer(self.store.execute(reactions(self.consumer, deliveries, self.facts), advance))
+        self.feed.notify_appended(self.store.execute(reactions(self.consumer, deliveries, self.lookups), advance))
 
 
-def reactions(consumer: Consumer, deliveries: Sequence[Recorded], facts: Finder) -> Batch:
+def reactions(consumer: Consumer, deliveries: Sequence[Recorded], lookups: Finder) -> Batch:
     """What a consumer wants to be done about each."""
-    found = facts.fetch(_wanted(consumer, deliveries)) if consumer.wanted_projections else {}
+    found = lookups.fetch(_lookups(consumer, deliveries)) if consumer.lookup_projections else {}
     return [(Cause.of(r, consumer.name), consumer.react(r.event, found)) for r in deliveries]
 
 
-def _wanted(consumer: Consumer, deliveries: Sequence[Recorded]) -> dict[Wanted, list[Hashable]]:
-    wanted: dict[Wanted, list[Hashable]] = {}
+def _lookups(consumer: Consumer, deliveries: Sequence[Recorded]) -> dict[Lookup, list[Hashable]]:
+    wanted: dict[Lookup, list[Hashable]] = {}
     for recorded in deliveries:
-        for want in consumer.reactions[type(recorded.event)].wants:
-            wanted.setdefault(want, []).extend(want.keys(recorded.event))
+        for lookup in consumer.reactions[type(recorded.event)].lookups:
+            wanted.setdefault(lookup, []).extend(lookup.keys(recorded.event))
     return wanted
 
 
 def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> list[tuple[Cause, list[Command]]]:
     """What the world says of each intent, brought in as whatever comes from outside."""
-    told = zip(deliveries, gateway.perform(deliveries), strict=True)
-    return [(Cause.of(r, gateway.name), [brought_in(command) for command in commands]) for r, commands in told]
+    answered = zip(deliveries, gateway.perform(deliveries), strict=True)
+    return [(Cause.of(r, gateway.name), [brought_in(command) for command in commands]) for r, commands in answered]
 
 
 class ProjectionWorker(FeedReader):
@@ -291,7 +291,7 @@ class ProjectionWorker(FeedReader):
         self.read_model.apply(deliveries, advance)
 
 
-class GatewayWorker(Giver):
+class GatewayWorker(CommandWorker):
     """Intents in, the world's answers out. The world is asked before the transaction, and recognises a repeat."""
 
     def __init__(self, gateway: Gateway, store: Store, feed: Feed, batch_max: int = BATCH_MAX) -> None:
@@ -307,32 +307,34 @@ class GatewayWorker(Giver):
             if len(deliveries) > 1:
                 raise
             recorded = self._take_one_by_one(deliveries[0], batch[0][1], advance)
-        self.feed.offer(recorded)
+        self.feed.notify_appended(recorded)
 
     def _take_one_by_one(self, intent: Recorded, commands: Sequence[Command], advance: Advance) -> Sequence[Recorded]:
         """What the world says is input from outside: an answer that contradicts what is known is for a person."""
         recorded: list[Recorded] = []
-        letters: list[DeadLetter] = []
+        dead_letters: list[DeadLetter] = []
         for command in commands:
             try:
                 recorded += self.store.execute([(Cause.of(intent, self.role), [command])])
             except Refused as refused:
-                letters.append(buried(self.role, str(intent.position), command, refused))
-        recorded += self.store.execute([], advance, letters)
+                dead_letters.append(dead_letter_of(self.role, str(intent.position), command, refused))
+        recorded += self.store.execute([], advance, dead_letters)
         return recorded
 
 
-def buried(source: str, place: str, command: Command, refused: Refused) -> DeadLetter:
-    letter = without_card_numbers(
+def dead_letter_of(source: str, place: str, command: Command, refused: Refused) -> DeadLetter:
+    dead_letter = without_card_numbers(
         DeadLetter(
             source=source,
             place=place,
-            dialect=command_letters.DIALECT,
-            payload=command_letters.as_bytes(command),
+            dialect=command_codec.DIALECT,
+            payload=command_codec.as_bytes(command),
             reason=refused.reason,
             detail=refused.detail,
         )
     )
-    log.warning("buried", source=source, place=letter.place, reason=letter.reason, detail=letter.detail)
+    log.warning(
+        "dead letter", source=source, place=dead_letter.place, reason=dead_letter.reason, detail=dead_letter.detail
+    )
     metrics.DEAD_LETTERS.labels(source).inc()
-    return letter
+    return dead_letter

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from oms_es.kernel import Command, Recorded, Refused
-from oms_es.processing.readers import BATCH_MAX, buried
-from oms_es.store.clock import REAL, Timing
+from oms_es.processing.readers import BATCH_MAX, dead_letter_of
+from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.codec import Cause
 from oms_es.store.log import Feed
 from oms_es.store.store import Store
@@ -27,7 +27,7 @@ class Ticker:
         store: Store,
         feed: Feed,
         clock: Callable[[], datetime],
-        timing: Timing = REAL,
+        timing: Timing = SYSTEM_TIMING,
     ) -> None:
         self.due = due
         self.store = store
@@ -44,7 +44,7 @@ class Ticker:
         due = self.due(self.clock(), self.batch_max + len(self._refused))
         commands = [command for command in due if _named(command) not in self._refused]
         recorded = self._give(commands) if commands else []
-        self.feed.offer(recorded)
+        self.feed.notify_appended(recorded)
         if recorded and len(commands) >= self.batch_max:
             self._looked = -TICK_SECONDS  # there are more, once these rows are folded
         return min(1, len(recorded))
@@ -58,10 +58,10 @@ class Ticker:
                 middle = len(commands) // 2
                 return self._give(commands[:middle]) + self._give(commands[middle:])
             self._refused.add(_named(commands[0]))
-            letter = buried(self.name, commands[0].stream, commands[0], refused)
-            return self.store.execute([], dead_letters=[letter])
+            dead_letter = dead_letter_of(self.name, commands[0].stream, commands[0], refused)
+            return self.store.execute([], dead_letters=[dead_letter])
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         """A ticker has no position: what is due is a row."""
 
     def seek(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from oms_es.kafka.client import Header, KafkaUnavailable, Message, Outgoing, Place, Topic
+from oms_es.kafka.client import Header, KafkaUnavailable, Message, Outgoing, Topic, TopicPartition
 from oms_es.kafka.reading import Unreadable
 from oms_es.simulation.node import Node, outage
 
@@ -24,8 +24,8 @@ def given(headers: Sequence[Header]) -> dict[str, bytes]:
 
 
 class Partition:
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, topic_partition: TopicPartition) -> None:
+        self.topic_partition = topic_partition
         self.base = 0  # the offset of the oldest message kept
         self.messages: list[Message] = []
 
@@ -34,7 +34,7 @@ class Partition:
         return self.base + len(self.messages)
 
     def append(self, key: bytes, value: bytes | None, headers: Sequence[Header]) -> Message:
-        message = Message(self.place, self.end, key, value, given(headers), headers)
+        message = Message(self.topic_partition, self.end, key, value, given(headers), headers)
         self.messages.append(message)
         return message
 
@@ -54,7 +54,8 @@ class Broker:
 
     def __init__(self, topics: Iterable[Topic], on_append: Callable[[Message], None]) -> None:
         self.partitions = {
-            topic.name: [Partition(Place(topic.name, number)) for number in range(topic.partitions)] for topic in topics
+            topic.name: [Partition(TopicPartition(topic.name, number)) for number in range(topic.partitions)]
+            for topic in topics
         }
         self.on_append = on_append
         self.groups: dict[str, Members] = {}
@@ -69,12 +70,14 @@ class Broker:
         if self.away_until and node.simulation.scheduler.now < self.away_until:
             raise outage(KafkaUnavailable, "the brokers are away")
 
-    def append(self, place: Place, key: bytes, value: bytes | None, headers: Sequence[Header]) -> None:
-        self.on_append(self.partitions[place.topic][place.partition].append(key, value, headers))
+    def append(
+        self, topic_partition: TopicPartition, key: bytes, value: bytes | None, headers: Sequence[Header]
+    ) -> None:
+        self.on_append(self.partitions[topic_partition.topic][topic_partition.partition].append(key, value, headers))
         for members in self.groups.values():
-            if place in members.owners:
-                members.owners[place].stirred = True
-        for node in self.readers[place.topic]:
+            if topic_partition in members.owners:
+                members.owners[topic_partition].stirred = True
+        for node in self.readers[topic_partition.topic]:
             node.wake()
 
     def members(self, group: str, topics: Sequence[str]) -> Members:
@@ -92,10 +95,10 @@ class Members:
     """Who is in a group, and who has which partition."""
 
     def __init__(self, partitions: Sequence[Partition]) -> None:
-        self.partitions = {partition.place: partition for partition in partitions}
+        self.partitions = {partition.topic_partition: partition for partition in partitions}
         self.joined: list[MemoryGroup] = []
-        self.owners: dict[Place, MemoryGroup] = {}
-        self.committed: dict[Place, int] = {}
+        self.owners: dict[TopicPartition, MemoryGroup] = {}
+        self.committed: dict[TopicPartition, int] = {}
 
     def join(self, group: MemoryGroup) -> None:
         self.joined.append(group)
@@ -111,26 +114,26 @@ class Members:
 
     def _share_out(self) -> None:
         """Whoever has a partition keeps it, if nobody then has fewer than a fair share."""
-        places, joined = sorted(self.partitions), self.joined
-        fair = -(-len(places) // len(joined)) if joined else 0
+        topic_partitions, joined = sorted(self.partitions), self.joined
+        fair = -(-len(topic_partitions) // len(joined)) if joined else 0
         counts = dict.fromkeys(joined, 0)
-        owners: dict[Place, MemoryGroup] = {}
-        for place in places:
-            kept = self.owners.get(place)
+        owners: dict[TopicPartition, MemoryGroup] = {}
+        for topic_partition in topic_partitions:
+            kept = self.owners.get(topic_partition)
             if kept in counts and counts[kept] < fair:
-                owners[place] = kept
+                owners[topic_partition] = kept
                 counts[kept] += 1
-        for place in places:
-            if place not in owners and joined:
-                owners[place] = min(joined, key=counts.__getitem__)
-                counts[owners[place]] += 1
-        for place in places:
-            before, now = self.owners.get(place), owners.get(place)
+        for topic_partition in topic_partitions:
+            if topic_partition not in owners and joined:
+                owners[topic_partition] = min(joined, key=counts.__getitem__)
+                counts[owners[topic_partition]] += 1
+        for topic_partition in topic_partitions:
+            before, now = self.owners.get(topic_partition), owners.get(topic_partition)
             if before is not now:
                 if before is not None:
-                    before.tell(False, place)
+                    before.tell(False, topic_partition)
                 if now is not None:
-                    now.tell(True, place)
+                    now.tell(True, topic_partition)
                     now.node.wake()
         self.owners = owners
 
@@ -143,11 +146,11 @@ class MemoryGroup:
         self.broker = broker
         self.name = name
         self.members = broker.members(name, topics)
-        self.told: deque[tuple[bool, Place]] = deque()
-        self.at: dict[Place, int] = {}
-        self.paused: set[Place] = set()
+        self.told: deque[tuple[bool, TopicPartition]] = deque()
+        self.at: dict[TopicPartition, int] = {}
+        self.paused: set[TopicPartition] = set()
         self.stirred = True  # there may be something to poll
-        self._changes: list[tuple[bool, frozenset[Place]]] = []
+        self._changes: list[tuple[bool, frozenset[TopicPartition]]] = []
         for topic in topics:
             if node not in broker.readers[topic]:
                 broker.readers[topic].append(node)
@@ -161,11 +164,11 @@ class MemoryGroup:
         """A simulated group waits for its members until they are thought dead."""
         return False
 
-    def tell(self, given: bool, place: Place) -> None:  # noqa: FBT001 - as the group tells it
-        self.told.append((given, place))
+    def tell(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group tells it
+        self.told.append((given, topic_partition))
         self.stirred = True
 
-    def poll(self) -> dict[Place, list[Message]]:
+    def poll(self) -> dict[TopicPartition, list[Message]]:
         self.broker.answer(self.node)
         self.stirred = False
         try:
@@ -174,55 +177,59 @@ class MemoryGroup:
             self.stirred = True  # it is all still to come
             raise
 
-    def _polled(self) -> dict[Place, list[Message]]:
+    def _polled(self) -> dict[TopicPartition, list[Message]]:
         if not self.joined:
             self.broker.touch(self.node)
             self.members.join(self)
         while self.told:
             self._follow(*self.told.popleft())
-        found: dict[Place, list[Message]] = {}
-        for place, offset in self.at.items():
-            partition = self.members.partitions[place]
-            if offset < partition.end and place not in self.paused:
-                found[place] = partition.read(offset, MESSAGES_PER_POLL_MAX)
+        found: dict[TopicPartition, list[Message]] = {}
+        for topic_partition, offset in self.at.items():
+            partition = self.members.partitions[topic_partition]
+            if offset < partition.end and topic_partition not in self.paused:
+                found[topic_partition] = partition.read(offset, MESSAGES_PER_POLL_MAX)
         if found:
             self.broker.touch(self.node)
-            for place, messages in found.items():
-                if place in self.at:
-                    self.at[place] = messages[-1].offset + 1
+            for topic_partition, messages in found.items():
+                if topic_partition in self.at:
+                    self.at[topic_partition] = messages[-1].offset + 1
                     self.stirred |= len(messages) == MESSAGES_PER_POLL_MAX
         return found
 
-    def changes(self) -> list[tuple[bool, frozenset[Place]]]:
+    def changes(self) -> list[tuple[bool, frozenset[TopicPartition]]]:
         changes, self._changes = self._changes, []
         return changes
 
-    def seek(self, place: Place, offset: int) -> None:
-        if place in self.at:
-            self.at[place] = offset
+    def seek(self, topic_partition: TopicPartition, offset: int) -> None:
+        if topic_partition in self.at:
+            self.at[topic_partition] = offset
             self.stirred = True
 
-    def pause(self, places: Iterable[Place]) -> None:
-        self.paused.update(places)
+    def pause(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        self.paused.update(topic_partitions)
 
-    def resume(self, places: Iterable[Place]) -> None:
-        self.paused.difference_update(places)
+    def resume(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        self.paused.difference_update(topic_partitions)
         self.stirred = True
 
-    def hint(self, offsets: Mapping[Place, int]) -> None:
-        for place, offset in offsets.items():
-            if self.members.owners.get(place) is self:
-                self.members.committed[place] = offset
+    def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        for topic_partition, offset in offsets.items():
+            if self.members.owners.get(topic_partition) is self:
+                self.members.committed[topic_partition] = offset
 
-    def failures(self) -> dict[Place, Unreadable]:
+    def failures(self) -> dict[TopicPartition, Unreadable]:
         """Everything that is kept can be read."""
         return {}
 
-    def reached(self, place: Place) -> int | None:
-        return self.at.get(place)
+    def reached(self, topic_partition: TopicPartition) -> int | None:
+        return self.at.get(topic_partition)
 
-    def behind(self, place: Place) -> int | None:
-        return self.members.partitions[place].end - self.at[place] if place in self.at else None
+    def behind(self, topic_partition: TopicPartition) -> int | None:
+        return (
+            self.members.partitions[topic_partition].end - self.at[topic_partition]
+            if topic_partition in self.at
+            else None
+        )
 
     @property
     def missing(self) -> Sequence[str]:
@@ -234,17 +241,17 @@ class MemoryGroup:
 
     def rewind(self, messages: int) -> None:
         """Deliver some again."""
-        for place, offset in self.at.items():
-            self.at[place] = max(self.members.partitions[place].base, offset - messages)
+        for topic_partition, offset in self.at.items():
+            self.at[topic_partition] = max(self.members.partitions[topic_partition].base, offset - messages)
         self.stirred = True
 
-    def _follow(self, given: bool, place: Place) -> None:  # noqa: FBT001 - as the group tells it
+    def _follow(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group tells it
         if given:
-            self.at[place] = self.members.committed.get(place, 0)
+            self.at[topic_partition] = self.members.committed.get(topic_partition, 0)
         else:
-            self.at.pop(place, None)
-            self.paused.discard(place)
-        self._changes.append((given, frozenset({place})))
+            self.at.pop(topic_partition, None)
+            self.paused.discard(topic_partition)
+        self._changes.append((given, frozenset({topic_partition})))
 
 
 class MemoryPublisher:
@@ -255,9 +262,9 @@ class MemoryPublisher:
         self.broker = broker
 
     def publish(self, messages: Sequence[Outgoing], meanwhile: Callable[[], None] = lambda: None) -> None:
-        for place, key, value, headers in messages:
+        for topic_partition, key, value, headers in messages:
             self.broker.touch(self.node)
-            self.broker.append(place, key, value, headers)
+            self.broker.append(topic_partition, key, value, headers)
         meanwhile()
         self.node.touched(KafkaUnavailable)
 

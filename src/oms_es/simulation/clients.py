@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from oms_es.kafka.client import Outgoing, Place, partition_of
+from oms_es.kafka.client import Outgoing, TopicPartition, partition_of
 from oms_es.kernel import Command, Refused
 from oms_es.processing.intake import Arrival
 from oms_es.schemas.order import PlaceOrder
@@ -15,7 +15,7 @@ from oms_es.simulation.node import Node
 from oms_es.simulation.roles import NO_EVENTS, RETRY_SECONDS, UNANSWERED, Ground
 from oms_es.simulation.scenario import Action, Tells
 from oms_es.store.codec import Cause
-from oms_es.store.log import Unread
+from oms_es.store.log import NullFeed
 
 
 class Client(Node):
@@ -37,21 +37,21 @@ class Client(Node):
         recorder = kit.recorder(self, ground.database)
         store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
         store.codec = ground.codec
-        intake = kit.intake(self.name, "canonical", kit.orders, store, Unread(), tracked=False)
-        publisher = MemoryPublisher(self, ground.broker) if ground.scenario.topology == "workers" else None
+        intake = kit.intake(self.name, "canonical", kit.orders, store, NullFeed(), tracked=False)
+        producer = MemoryPublisher(self, ground.broker) if ground.scenario.topology == "workers" else None
         while not self.done:
             action = self.actions[self.next]
             if action.at > ground.now:
                 self.sleep(action.at - ground.now)
             try:
-                self._ask(action, store, intake, publisher)
+                self._ask(action, store, intake, producer)
             except UNANSWERED:
                 self.sleep(RETRY_SECONDS)
             else:
                 ground.accepted(action)
                 self.next += 1
 
-    def _ask(self, action: Action, store: Any, intake: Any, publisher: MemoryPublisher | None) -> None:
+    def _ask(self, action: Action, store: Any, intake: Any, producer: MemoryPublisher | None) -> None:
         ask = action.ask
         if isinstance(ask, Tells):
             self.simulation.outside.tell(ask.source, ask.payload)
@@ -67,12 +67,12 @@ class Client(Node):
                 self.simulation.stopped(self.name, error)
             return
         payload = ask if isinstance(ask, bytes) else ask.model_dump_json(exclude_defaults=True).encode()
-        if publisher is None:
+        if producer is None:
             intake.take([Arrival(self.next + 1, payload)])
             return
         key = ask.external_id.encode() if isinstance(ask, PlaceOrder) else b"?"
-        place = Place(CHANNEL_ORDERS, partition_of(key, self.simulation.scenario.partitions))
-        publisher.publish([Outgoing(place, key, payload, [])])
+        topic_partition = TopicPartition(CHANNEL_ORDERS, partition_of(key, self.simulation.scenario.partitions))
+        producer.publish([Outgoing(topic_partition, key, payload, [])])
 
 
 def clients_of(ground: Ground) -> list[Client]:

@@ -13,7 +13,7 @@ from typing import Any
 from oms_es.app import DECIDERS, PARSERS
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.kafka.feeds import PartitionFeed
-from oms_es.kafka.relay import EventOutlet
+from oms_es.kafka.relay import EventPublisher
 from oms_es.kernel import Command, Decider, Row
 from oms_es.processing.intake import Intake, Parser
 from oms_es.processing.read_models import ReadModel
@@ -29,13 +29,13 @@ class Kit:
     recorder: type[MemoryRecorder] = MemoryRecorder
     rows: type[MemoryRows] = MemoryRows
     leadership: type[MemoryLeadership] = MemoryLeadership
-    books: type[MemoryBooks] = MemoryBooks
+    relay_store: type[MemoryBooks] = MemoryBooks
     ledger: type[MemoryLedger] = MemoryLedger
     store: type[Store] = Store
     intake: type[Intake] = Intake
     consumer: type[ConsumerWorker] = ConsumerWorker
     read_model: type[ReadModel] = ReadModel
-    outlet: type[EventOutlet] = EventOutlet
+    publisher: type[EventPublisher] = EventPublisher
     feed: type[PartitionFeed] = PartitionFeed
     deciders: tuple[Decider[Any], ...] = DECIDERS
     due: Callable[[Iterable[Row], datetime], Iterable[Command]] = due_commands

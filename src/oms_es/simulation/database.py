@@ -18,9 +18,9 @@ from eventsourcing.persistence import IntegrityError, Notification, OperationalE
 from sqlalchemy import Table
 from sqlalchemy.exc import OperationalError as SqlError
 
-from oms_es.kafka.client import Place
-from oms_es.kafka.relay import STANDBY_SECONDS, Deposed, Logged
-from oms_es.kernel import Event, Facts, Key, Recorded, Row, Wanted
+from oms_es.kafka.client import TopicPartition
+from oms_es.kafka.relay import STANDBY_SECONDS, LeadershipLost, LogRow
+from oms_es.kernel import Event, Key, Lookup, LookupResults, Recorded, Row
 from oms_es.simulation.node import Node, outage
 from oms_es.store.codec import Codec, StoredRow
 from oms_es.store.dead_letters import DeadLetter
@@ -127,7 +127,7 @@ class Database:
         self.letters: dict[tuple[str, bytes], DeadLetter] = {}
         self.tables = {table.name: Rows(table) for table in tables}
         self.relay_position = self.relay_epoch = 0
-        self.published: dict[Place, int] = {}
+        self.published: dict[TopicPartition, int] = {}
         self.moves = 0  # rises with every position that moves
         self.generations: Counter[str] = Counter()  # of each read model's rows
         self.away_until = 0.0
@@ -251,11 +251,13 @@ class Session:
 class Transaction:
     """What it will have done, and the locks it holds until then. `begin` takes those that it begins with."""
 
-    def __init__(self, place: MemoryRecorder | MemoryRows, begin: Callable[[Transaction], None] | None) -> None:
-        self.node = place.node
-        self.database = place.database
-        self.touch = place.touch
-        self.error = place.error
+    def __init__(
+        self, topic_partition: MemoryRecorder | MemoryRows, begin: Callable[[Transaction], None] | None
+    ) -> None:
+        self.node = topic_partition.node
+        self.database = topic_partition.database
+        self.touch = topic_partition.touch
+        self.error = topic_partition.error
         self.begin = begin
         self.sessions = self.database.sessions
         self.locks: list[Lock] = []
@@ -306,8 +308,8 @@ class Transaction:
         if self.advanced:
             database.tracking[self.advanced.name] = self.advanced.position
             database.moves += 1
-        for letter in self.letters:
-            database.letters[letter.source, letter.payload] = letter
+        for dead_letter in self.letters:
+            database.letters[dead_letter.source, dead_letter.payload] = dead_letter
 
     def end(self) -> None:
         for lock in self.locks:
@@ -320,9 +322,9 @@ class Transaction:
 class RowsTransaction(Transaction):
     """What it will have changed of one read model."""
 
-    def __init__(self, place: MemoryRows) -> None:
-        super().__init__(place, None)
-        self.table = place.rows
+    def __init__(self, topic_partition: MemoryRows) -> None:
+        super().__init__(topic_partition, None)
+        self.table = topic_partition.rows
         self.kept: Sequence[Row] = ()
         self.gone: Sequence[Key] = ()
 
@@ -375,7 +377,7 @@ class MemoryRecorder:
         self.touch()
         self.database.save(self.node, advance, self.error)
 
-    def bury(self, transaction: Transaction, letters: Sequence[DeadLetter]) -> None:
+    def add_dead_letters(self, transaction: Transaction, letters: Sequence[DeadLetter]) -> None:
         self.touch()
         transaction.letters = letters
 
@@ -477,14 +479,14 @@ class MemoryRows:
         return self.database.tracking.get(name, 0)
 
 
-class MemoryFacts:
+class MemoryLookups:
     """Rows for reactions, whichever they want."""
 
     def __init__(self, node: Node, database: Database) -> None:
         self.database = database
         self.touch = database.touching(node, SqlError)
 
-    def fetch(self, wanted: Mapping[Wanted, Iterable[Hashable]]) -> Facts:
+    def fetch(self, wanted: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
         self.touch()
         facts: dict[str, dict[Hashable, Sequence[Row]]] = {}
         for want, keys in wanted.items():
@@ -502,7 +504,7 @@ class MemoryCoverage:
         self.database = database
         self.touch = database.touching(node, OperationalError)
         self.topics = topics
-        self._names: dict[str, list[tuple[str, Place]]] = {}
+        self._names: dict[str, list[tuple[str, TopicPartition]]] = {}
         self._known = 0  # so many partitions were published when the names were made
 
     def position(self, roles: Iterable[str]) -> int:
@@ -514,20 +516,22 @@ class MemoryCoverage:
         covered = self.database.relay_position
         for role in roles:
             whole = tracking.get(role, 0)
-            for name, place in self._places(role):
-                position = published[place]
+            for name, topic_partition in self._places(role):
+                position = published[topic_partition]
                 if whole < position and (done := tracking.get(name, 0)) < position:
                     covered = min(covered, max(whole, done))
         return covered
 
-    def _places(self, role: str) -> Sequence[tuple[str, Place]]:
+    def _places(self, role: str) -> Sequence[tuple[str, TopicPartition]]:
         """Where the role reads, and what its position there is called."""
         published = self.database.published
         if self._known != len(published):
             self._names, self._known = {}, len(published)
         if role not in self._names:
-            places = [place for place in published if place.topic in self.topics[role]]
-            self._names[role] = [(f"{role}@{place}", place) for place in places]
+            topic_partitions = [
+                topic_partition for topic_partition in published if topic_partition.topic in self.topics[role]
+            ]
+            self._names[role] = [(f"{role}@{topic_partition}", topic_partition) for topic_partition in topic_partitions]
         return self._names[role]
 
 
@@ -542,7 +546,7 @@ class MemoryLeadership:
         self.epoch = 0
         self._asked = -STANDBY_SECONDS
 
-    def gained(self) -> bool:
+    def try_acquire(self) -> bool:
         now = self.node.simulation.now
         if now - self._asked < STANDBY_SECONDS:
             return False
@@ -564,7 +568,7 @@ class MemoryLeadership:
         lock.owner = session
         return True
 
-    def resign(self) -> None:
+    def release(self) -> None:
         session, self.session = self.session, None
         if session is not None:
             session.end()
@@ -586,25 +590,31 @@ class MemoryBooks:
         session.touch()
         return self.database.relay_position
 
-    def published(self, session: Session, topics: Sequence[str]) -> dict[Place, int]:
+    def published(self, session: Session, topics: Sequence[str]) -> dict[TopicPartition, int]:
         session.touch()
-        return {place: position for place, position in self.database.published.items() if place.topic in topics}
+        return {
+            topic_partition: position
+            for topic_partition, position in self.database.published.items()
+            if topic_partition.topic in topics
+        }
 
     def begin_topic(self, session: Session, topic: str, partitions: int) -> None:
         session.touch()
         for partition in range(partitions):
-            self.database.published.setdefault(Place(topic, partition), 0)
+            self.database.published.setdefault(TopicPartition(topic, partition), 0)
 
-    def events(self, session: Session, after: int, limit: int) -> list[Logged]:
+    def events(self, session: Session, after: int, limit: int) -> list[LogRow]:
         session.touch()
         first = bisect_right(self.database.positions, after)
         rows = self.database.log[first : first + limit]
-        return [Logged(r.id, str(r.originator_id), r.originator_version, r.topic, r.state) for r in rows]
+        return [LogRow(r.id, str(r.originator_id), r.originator_version, r.topic, r.state) for r in rows]
 
-    def save(self, session: Session, epoch: int, previous: int, position: int, last: Mapping[Place, int]) -> None:
+    def save(
+        self, session: Session, epoch: int, previous: int, position: int, last: Mapping[TopicPartition, int]
+    ) -> None:
         session.touch()
         if not self.fits(Saved(epoch, previous, position)):
-            raise Deposed("another relay has moved the position")
+            raise LeadershipLost("another relay has moved the position")
         self.database.relay_position = position
         self.database.published.update(last)
         self.database.moves += 1

@@ -36,13 +36,13 @@ def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
     (topology,) = chance.choices(list(profile.topologies), list(profile.topologies.values()))
     nodes = {"engine": 1, "engines": 2, "workers": chance.randint(2, 3)}[topology]
     clients = chance.randint(1, 3) if profile.units < FLASH_UNITS else 3
-    shares = {
+    tasks = {
         name: chance.uniform(0.0, 2.0) * share
         for name, share in profile.world._asdict().items()
         if name not in ("transit_seconds", "pickup_seconds")
     }
     transit, pickup = chance.uniform(0.0, 60.0), chance.choice((0.0, 0.0, 30.0))
-    world = World(**shares, transit_seconds=transit, pickup_seconds=pickup)
+    world = World(**tasks, transit_seconds=transit, pickup_seconds=pickup)
     return Scenario(
         seed=seed,
         profile=profile,

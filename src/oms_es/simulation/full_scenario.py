@@ -284,7 +284,7 @@ def inbounds(draw: Draw) -> Iterator[Action]:
     yield draw.action(at + chance.uniform(10.0, 300.0), chance.choice((come, gone)))
 
 
-def shares(draw: Draw) -> Iterator[Action]:
+def tasks(draw: Draw) -> Iterator[Action]:
     of: Any = {"sku": draw.sku(), "location": draw.place(), "channel": draw.chance.choice(("web", "shop"))}
     share = s.SetChannelShare(
         **of, share_percent=draw.chance.choice((0, 50, 100)), buffer_units=draw.chance.choice((0, 1))
@@ -411,7 +411,7 @@ LIFE: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     strange_journeys,
     feedback,
     inbounds,
-    shares,
+    tasks,
     lots,
     serials,
     bundles,

@@ -159,15 +159,15 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "relay's lock and epoch",
         "`kafka/relay.py`",
-        "two relays tell a partition's events with different predecessors",
-        lambda kit: replace(kit, leadership=Everyone, books=NoFence),
+        "two relays publish a partition's events with different predecessors",
+        lambda kit: replace(kit, leadership=Everyone, relay_store=NoFence),
         "kafka",
     ),
     Guard(
         "relay's position after the acknowledgement",
         "`kafka/relay.py`",
         "events are missing from the topics for ever",
-        lambda kit: replace(kit, outlet=SavesFirst),
+        lambda kit: replace(kit, publisher=SavesFirst),
         "kafka",
     ),
     Guard(

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oms_es.app.workers import INTERESTS
-from oms_es.kafka.client import Place
-from oms_es.kafka.feeds import EventShare, Share
+from oms_es.kafka.client import TopicPartition
+from oms_es.kafka.feeds import EventTask, PartitionTask
 from oms_es.kafka.groups import GroupWorker
-from oms_es.kafka.relay import EventOutlet, Relay
+from oms_es.kafka.relay import EventPublisher, Relay
 from oms_es.kernel import Event, Recorded
 from oms_es.processing.intake import IntakeWorker
 from oms_es.processing.loop import Loop
@@ -69,7 +69,7 @@ class Awake:
         self.name = reader.name
         self.batch_max = reader.batch_max
         self.ready_max = log.ready_max
-        self.offer = log.offer
+        self.notify_appended = log.notify_appended
         self.wanted = 0
         self.stirred = False
         self.events: list[Recorded] = []  # of interest, since the log begins
@@ -91,9 +91,9 @@ class Awake:
     def seen(self) -> int:
         return self.reader.seen if self.reader.seen < self.wanted else max(self.reader.seen, self.log.end)
 
-    def rest(self) -> None:
+    def flush_position(self) -> None:
         self.reader.seen = self.seen()
-        self.reader.rest()
+        self.reader.flush_position()
 
     def seek(self) -> None:
         """What lies before the log begins is not known to be of no interest."""
@@ -124,34 +124,34 @@ class AwakeRelay(Relay):
     """Spares the query that would find nothing to publish."""
 
     database: Database
-    outlets: Sequence[EventOutlet]
+    publishers: Sequence[EventPublisher]
 
     @property
     def stirred(self) -> bool:
         session = self.leadership.session
         if session is None or not self._begun or session.ended():
             return True
-        return any(outlet.position < self.database.end for outlet in self.outlets)
+        return any(publisher.position < self.database.end for publisher in self.publishers)
 
 
 class AwakeLoop(Loop):
     """Nobody takes a step who has nothing to do. `rests`: whether what was passed is saved now."""
 
-    participants: Sequence[Any]
+    workers: Sequence[Any]
     rests = False
 
-    def turn(self) -> int:
-        self.turned_at = self.timing.monotonic()
-        self.look()
+    def iterate(self) -> int:
+        self.last_iteration_at = self.timing.monotonic()
+        self.refresh()
         taken = 0
-        for participant in self.participants:
-            if participant.stirred:
-                taken += self._step(participant)
+        for worker in self.workers:
+            if worker.stirred:
+                taken += self._step(worker)
         return taken
 
-    def _rest(self) -> None:
+    def _flush_positions(self) -> None:
         if self.rests:
-            super()._rest()
+            super()._flush_positions()
 
 
 class AwakeGroup(GroupWorker):
@@ -163,9 +163,13 @@ class AwakeGroup(GroupWorker):
     moves = NEVER  # of positions, when it last took a step: what it waits for comes with one
 
     def __init__(
-        self, group: MemoryGroup, share_of: Callable[[Place], Share], batch_max: int, database: Database
+        self,
+        group: MemoryGroup,
+        task_for: Callable[[TopicPartition], PartitionTask],
+        batch_max: int,
+        database: Database,
     ) -> None:
-        super().__init__(group, share_of, batch_max)
+        super().__init__(group, task_for, batch_max)
         self.database = database
 
     @property
@@ -178,14 +182,14 @@ class AwakeGroup(GroupWorker):
         if self.group.stirred or self._changes or self._inbox:
             taken = super().step()
         else:
-            taken = sum([self._step(place, share) for place, share in self.shares.items()])
+            taken = sum([self._step(topic_partition, share) for topic_partition, share in self.tasks.items()])
         if not taken:
             self.moves = moves
-            self.still = not any(share.waiting() for share in self.shares.values())
+            self.still = not any(share.waiting() for share in self.tasks.values())
         return taken
 
-    def _step(self, place: Place, share: Share) -> int:
-        return 0 if _is_done(share) else super()._step(place, share)
+    def _step(self, topic_partition: TopicPartition, share: PartitionTask) -> int:
+        return 0 if _is_done(share) else super()._step(topic_partition, share)
 
     def _throttle(self) -> None:
         """So much that it must wait comes in no scenario."""
@@ -198,9 +202,9 @@ class AwakeGroup(GroupWorker):
         super().seek()
 
 
-def _is_done(share: Share) -> bool:
+def _is_done(share: PartitionTask) -> bool:
     """Whether a step would find nothing to read, and nothing to save."""
-    if isinstance(share, EventShare):
+    if isinstance(share, EventTask):
         feed, reader = share.feed, share.reader
         return not feed.waiting() and reader.seen <= reader.saved
     return not share.waiting()

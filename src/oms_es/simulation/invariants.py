@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from oms_es.app import PROJECTIONS
 from oms_es.gateways.simulated.effects import Effect
-from oms_es.kafka.client import Message, Place
+from oms_es.kafka.client import Message, TopicPartition
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
 from oms_es.processing.read_models import folded
@@ -69,8 +69,8 @@ class Watch:
         self.recorded: list[Recorded] = []
         self.effects: list[Effect] = []
         self.done: dict[tuple[str, str, str], Effect] = {}
-        self.chains: dict[Place, dict[int, int]] = {}
-        self.newest: dict[Place, int] = {}
+        self.chains: dict[TopicPartition, dict[int, int]] = {}
+        self.newest: dict[TopicPartition, int] = {}
         self.last: deque[tuple[Any, ...]] = deque(maxlen=LAST_KEPT)
         self.steps = 0
         self._hash = blake2b(digest_size=16)
@@ -101,18 +101,20 @@ class Watch:
 
     def published(self, message: Message) -> None:
         """A partition's events name their predecessors: the chain has no gap, and a repeat is the same again."""
-        if message.place.topic not in TOPICS:
+        if message.topic_partition.topic not in TOPICS:
             return
         position, previous = position_of(message)
-        chain, newest = self.chains.setdefault(message.place, {}), self.newest.get(message.place, 0)
+        chain, newest = self.chains.setdefault(message.topic_partition, {}), self.newest.get(message.topic_partition, 0)
         if chain.setdefault(position, previous) != previous:
-            told = f"{message.place}: {position} came after {chain[position]} and now after {previous}"
+            told = f"{message.topic_partition}: {position} came after {chain[position]} and now after {previous}"
             raise Violation("a partition's chain has no gap", told)
         if position > newest:
             if previous != newest:
-                told = f"{message.place}: {position} names {previous} as what came before it, that was {newest}"
+                told = (
+                    f"{message.topic_partition}: {position} names {previous} as what came before it, that was {newest}"
+                )
                 raise Violation("a partition's chain has no gap", told)
-            self.newest[message.place] = position
+            self.newest[message.topic_partition] = position
 
     def happened(self, effect: Effect) -> None:
         """In the outside world. What was declined had no effect."""

@@ -15,9 +15,9 @@ from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.effects import Effect, Told
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.feeds import PartitionFeed
-from oms_es.kafka.relay import RELAYED_MAX, EventOutlet
+from oms_es.kafka.relay import RELAYED_MAX, EventPublisher
 from oms_es.kernel import Command, Decider, Recorded, Refused, Row
-from oms_es.processing.intake import Arrival, Intake, Taken
+from oms_es.processing.intake import Arrival, Intake, IntakeResult
 from oms_es.processing.read_models import ReadModel
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.schemas.order import PlaceOrder, RecordReservation
@@ -59,7 +59,7 @@ class TakesAgain(PartitionFeed):
 
     def _next(self) -> None:
         if self._gap is None and position_of(self._messages[0])[0] <= self.end:
-            repeated = self.wire.recorded(self._messages[0])
+            repeated = self.cloudevents.recorded(self._messages[0])
             self._again.append(repeated._replace(position=self.end))
         super()._next()
 
@@ -100,12 +100,14 @@ class ForgetfulLedger(MemoryLedger):
 class Whole(Intake):
     """A batch that fails is buried as it is."""
 
-    def take(self, arrivals: Sequence[Arrival]) -> Taken:
-        given, letters = self._screened(arrivals)
+    def take(self, arrivals: Sequence[Arrival]) -> IntakeResult:
+        given, dead_letters = self._screened(arrivals)
         try:
-            return self._commit(given, letters, arrivals[-1].position)
+            return self._commit(given, dead_letters, arrivals[-1].position)
         except Refused as refused:
-            return self._commit([], [self._letter(arrival, refused) for arrival in arrivals], arrivals[-1].position)
+            return self._commit(
+                [], [self._dead_letter(arrival, refused) for arrival in arrivals], arrivals[-1].position
+            )
 
 
 class Everyone(MemoryLeadership):
@@ -177,31 +179,31 @@ class BelievesTheEnd(Store):
 
     def _remember(self, states: Mapping[str, Any]) -> None:
         super()._remember(states)
-        self._newest_at = dict.fromkeys(self._newest_at, self._others)
+        self._newest_at = dict.fromkeys(self._newest_at, self._foreign_appends)
 
 
 class BelievesRefusals(Store):
     """What a stale state refuses is refused."""
 
-    def _doubted(self, expected: Mapping[str, int]) -> dict[str, int]:
-        return super()._doubted(expected) if any(expected.values()) else {}
+    def _maybe_stale(self, expected: Mapping[str, int]) -> dict[str, int]:
+        return super()._maybe_stale(expected) if any(expected.values()) else {}
 
-    def _others_came(self) -> bool:
+    def _foreign_append_seen(self) -> bool:
         return False
 
 
-class SavesFirst(EventOutlet):
+class SavesFirst(EventPublisher):
     """The relay's position moves before the broker has the messages."""
 
     def publish(self, session: Any) -> int:
-        rows = self.books.events(session, self.position, RELAYED_MAX)
+        rows = self.relay_store.events(session, self.position, RELAYED_MAX)
         if not rows:
             return 0
         last = dict(self._last)
         messages = [self._outgoing(row, last) for row in rows]
         position = rows[-1].notification_id
-        self.books.save(session, self.epoch, self.position, position, last)
-        self.publisher.publish(messages)
+        self.relay_store.save(session, self.epoch, self.position, position, last)
+        self.producer.publish(messages)
         self._last, self.position = last, position
         return len(messages)
 

@@ -20,20 +20,20 @@ from oms_es.gateways.simulated.carrier import SimulatedCarrier
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
-from oms_es.kafka.client import Place
-from oms_es.kafka.cloudevents import Wire
-from oms_es.kafka.feeds import EventShare, PartitionFeed, Share, missing
-from oms_es.kafka.inputs import InputShare, PartitionSource
+from oms_es.kafka.client import TopicPartition
+from oms_es.kafka.cloudevents import CloudEventsCodec
+from oms_es.kafka.feeds import EventTask, PartitionFeed, PartitionTask, missing
+from oms_es.kafka.inputs import InputTask, PartitionSource
 from oms_es.kafka.relay import Relay
 from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable
 from oms_es.processing.intake import IntakeWorker, Limit
-from oms_es.processing.readers import FeedReader, GatewayWorker, Participant, ProjectionWorker
+from oms_es.processing.readers import FeedReader, GatewayWorker, ProjectionWorker, Worker
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
 from oms_es.simulation.broker import Broker, MemoryGroup, MemoryPublisher
 from oms_es.simulation.components import Kit
-from oms_es.simulation.database import Database, MemoryCoverage, MemoryFacts
+from oms_es.simulation.database import Database, MemoryCoverage, MemoryLookups
 from oms_es.simulation.external_systems import MemoryCallbacks, Outside
 from oms_es.simulation.interruptible import (
     Awake,
@@ -47,7 +47,7 @@ from oms_es.simulation.interruptible import (
 from oms_es.simulation.node import Node, Simulation
 from oms_es.simulation.scenario import Action, Scenario, World
 from oms_es.store.codec import Codec
-from oms_es.store.log import Feed, Unread
+from oms_es.store.log import Feed, NullFeed
 from oms_es.store.store import OUTAGES
 
 NO_EVENTS: Mapping[str, type[Event]] = {}
@@ -88,7 +88,7 @@ class Ground(Simulation, Protocol):
     broker: Broker
     outside: Outside
     codec: Codec
-    wire: Wire
+    cloudevents: CloudEventsCodec
 
     def accepted(self, action: Action) -> None:
         """A client was told that what it asked for is done."""
@@ -211,7 +211,7 @@ class LogNode(EngineNode):
     def _assembled(self) -> AwakeLoop:
         ground, kit = self.simulation, self.simulation.kit
         database, batch_max = ground.database, ground.scenario.batch_max
-        store, facts = self.store(), MemoryFacts(self, ground.database)
+        store, lookups = self.store(), MemoryLookups(self, ground.database)
         log = SortedLog(store.recorder, ground.codec)
         if ground.chance.random() < BEHIND_SHARE:
             log.start_at(store.recorder.end())
@@ -230,7 +230,10 @@ class LogNode(EngineNode):
 
         return AwakeLoop(
             [
-                *(awake(kit.consumer(consumer, store, log, facts, fact_position, batch_max)) for consumer in CONSUMERS),
+                *(
+                    awake(kit.consumer(consumer, store, log, lookups, fact_position, batch_max))
+                    for consumer in CONSUMERS
+                ),
                 *(awake(GatewayWorker(gateway, store, log, batch_max)) for gateway in self.gateways()),
                 *(self.callbacks(name, store, log) for name in CALLBACK_ROLES),
                 *projections,
@@ -238,7 +241,7 @@ class LogNode(EngineNode):
             ],
             Idle(self),
             ground.scenario.poll_seconds,
-            log.look,
+            log.refresh,
             self.timing,
         )
 
@@ -279,28 +282,30 @@ class WorkerNode(EngineNode):
     def _assembled(self) -> AwakeLoop:
         ground = self.simulation
         self.own_store = self.store()
-        self.unread = Unread()
-        self.facts = MemoryFacts(self, ground.database)
-        self.coverage = MemoryCoverage(self, ground.database, TOPICS_OF)
-        participants = [self._relay(), *(self._participant(role) for role in self.roles)]
-        self.groups = [p for p in participants if isinstance(p, AwakeGroup)]
-        return AwakeLoop(participants, Hungry(self), ground.scenario.poll_seconds, timing=self.timing)
+        self.unread = NullFeed()
+        self.lookups = MemoryLookups(self, ground.database)
+        self.watermark = MemoryCoverage(self, ground.database, TOPICS_OF)
+        workers = [self._relay(), *(self._worker_for(role) for role in self.roles)]
+        self.groups = [p for p in workers if isinstance(p, AwakeGroup)]
+        return AwakeLoop(workers, Hungry(self), ground.scenario.poll_seconds, timing=self.timing)
 
     def check(self) -> None:
         super().check()
         for group in self.groups:
-            for place, error in group.stopped.items():
-                self.simulation.stopped(f"{group.name}@{place}", error)
+            for topic_partition, error in group.stopped.items():
+                self.simulation.stopped(f"{group.name}@{topic_partition}", error)
 
     def _relay(self) -> Relay:
         ground, kit = self.simulation, self.simulation.kit
-        publisher = MemoryPublisher(self, ground.broker)
-        outlet = kit.outlet(publisher, ground.wire, list(EVENT_TOPICS.values()), kit.books(ground.database))
-        relay = AwakeRelay(kit.leadership(self, ground.database), publisher, [outlet])
+        producer = MemoryPublisher(self, ground.broker)
+        publisher = kit.publisher(
+            producer, ground.cloudevents, list(EVENT_TOPICS.values()), kit.relay_store(ground.database)
+        )
+        relay = AwakeRelay(kit.leadership(self, ground.database), producer, [publisher])
         relay.database = ground.database
         return relay
 
-    def _participant(self, role: str) -> Participant:
+    def _worker_for(self, role: str) -> Worker:
         broker, batch_max = self.simulation.broker, self.simulation.scenario.batch_max
         if role == TICKER_ROLE:
             return self.ticker(self.own_store, self.unread)
@@ -308,18 +313,18 @@ class WorkerNode(EngineNode):
             return self.callbacks(role, self.own_store, self.unread)
         if role == CHANNEL_ORDERS_ROLE:
             group = MemoryGroup(self, broker, role, [CHANNEL_ORDERS])
-            return AwakeGroup(group, self._input_share, batch_max, self.simulation.database)
+            return AwakeGroup(group, self._input_task, batch_max, self.simulation.database)
         reader_of = self._reader_of(role)
         group = MemoryGroup(self, broker, role, TOPICS_OF[role])
-        share_of = lambda place: self._event_share(place, reader_of)  # noqa: E731 - used once, and short
-        return AwakeGroup(group, share_of, batch_max, self.simulation.database)
+        task_for = lambda topic_partition: self._event_task(topic_partition, reader_of)  # noqa: E731 - used once, and short
+        return AwakeGroup(group, task_for, batch_max, self.simulation.database)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         kit, batch_max = self.simulation.kit, self.simulation.scenario.batch_max
         for consumer in CONSUMERS:
             if consumer.name == role:
                 return lambda feed: kit.consumer(
-                    consumer, self.own_store, feed, self.facts, self.coverage.position, batch_max
+                    consumer, self.own_store, feed, self.lookups, self.watermark.position, batch_max
                 )
         for projection in PROJECTIONS:
             if projection.name == role:
@@ -328,18 +333,20 @@ class WorkerNode(EngineNode):
         (gateway,) = (gateway for gateway in self.gateways() if gateway.name == role)
         return lambda feed: GatewayWorker(gateway, self.own_store, feed, batch_max)
 
-    def _event_share(self, place: Place, reader_of: Callable[[PartitionFeed], FeedReader]) -> Share:
-        feed = self.simulation.kit.feed(place, self.simulation.wire, self._refill)
-        return EventShare(feed, reader_of(feed))
+    def _event_task(
+        self, topic_partition: TopicPartition, reader_of: Callable[[PartitionFeed], FeedReader]
+    ) -> PartitionTask:
+        feed = self.simulation.kit.feed(topic_partition, self.simulation.cloudevents, self._backfill)
+        return EventTask(feed, reader_of(feed))
 
-    def _input_share(self, place: Place) -> Share:
-        source = PartitionSource(place, CHANNEL_ORDERS_ROLE, "canonical")
+    def _input_task(self, topic_partition: TopicPartition) -> PartitionTask:
+        source = PartitionSource(topic_partition, CHANNEL_ORDERS_ROLE, "canonical")
         worker = self.follow(source, self.simulation.kit.orders, self.own_store, self.unread, Limit())
-        return InputShare(source, worker, lambda _topic: None)  # nobody here makes a topic anew
+        return InputTask(source, worker, lambda _topic: None)  # nobody here makes a topic anew
 
-    def _refill(self, place: Place, after: int, to: int) -> Any:
+    def _backfill(self, topic_partition: TopicPartition, after: int, to: int) -> Any:
         partitions = dict.fromkeys(EVENT_TOPICS.values(), self.simulation.scenario.partitions)
-        return missing(self.own_store.recorder, self.simulation.codec, partitions, place, after, to)
+        return missing(self.own_store.recorder, self.simulation.codec, partitions, topic_partition, after, to)
 
 
 class Hungry:
@@ -364,12 +371,12 @@ def engine_nodes(ground: Ground) -> list[EngineNode]:
     scenario = ground.scenario
     if scenario.topology != "workers":
         return [LogNode(ground, number, skew) for number, skew in enumerate(scenario.skews)]
-    shares: list[list[str]] = [[] for _ in range(scenario.nodes)]
+    tasks: list[list[str]] = [[] for _ in range(scenario.nodes)]
     turn = cycle(range(scenario.nodes))
     for group in SHARED_ROLES:
         for _ in range(min(2, scenario.nodes)):
-            shares[next(turn)] += [role for name in group for role in GROUPS_OF_ROLES.get(name, (name,))]
+            tasks[next(turn)] += [role for name in group for role in GROUPS_OF_ROLES.get(name, (name,))]
     return [
         WorkerNode(ground, number, scenario.skews[number], list(dict.fromkeys(roles)))
-        for number, roles in enumerate(shares)
+        for number, roles in enumerate(tasks)
     ]

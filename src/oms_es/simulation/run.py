@@ -18,7 +18,7 @@ from eventsourcing.persistence import Notification
 from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, INTERESTS, topics
 from oms_es.gateways.simulated.effects import Effect
-from oms_es.kafka.cloudevents import Wire
+from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Projection, Row
 from oms_es.processing.read_models import folded
@@ -34,18 +34,18 @@ from oms_es.simulation.decision_cache import remembering
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.external_systems import Outside
 from oms_es.simulation.invariants import Violation, Watch, in_the_end
+from oms_es.simulation.kept_cloudevents import KeptCloudEvents
 from oms_es.simulation.logging_off import unmeasured
 from oms_es.simulation.node import Node
 from oms_es.simulation.roles import EngineNode, WorkerNode, engine_nodes, hazards_of
 from oms_es.simulation.scenario import ON_CALL, Action, Fault, Scenario
 from oms_es.simulation.scheduler import Scheduler
-from oms_es.simulation.wire import KeptWire
 from oms_es.simulation.workload import EPOCH
 from oms_es.store.codec import Codec
 
 SETTLING_SECONDS_MAX = 3_600.0
 """Within so much simulated time after the last fault everything must have come to rest."""
-LOOK_SECONDS = 1.0
+REFRESH_SECONDS = 1.0
 WRITTEN = Codec(VOCABULARY)
 KEPT = KeptCodec(VOCABULARY)
 REWOUND_MESSAGES = 20
@@ -86,7 +86,7 @@ class Play:
         self.latency_seconds = scenario.latency_seconds
         self.notice_seconds = scenario.notice_seconds
         self.codec = WRITTEN if scenario.written else KEPT
-        self.wire = Wire(VOCABULARY) if scenario.written else KeptWire(VOCABULARY)
+        self.cloudevents = CloudEventsCodec(VOCABULARY) if scenario.written else KeptCloudEvents(VOCABULARY)
         self.deciders = remembering(kit.deciders)
         evolves = {decider.category: decider.evolve for decider in self.deciders}
         whole = [replace(decider, evolve=evolves[decider.category]) for decider in DECIDERS]
@@ -214,7 +214,7 @@ class Play:
         """Looked at once a second."""
         if self.now < self.looks_at:
             return False
-        self.looks_at = self.now + LOOK_SECONDS
+        self.looks_at = self.now + REFRESH_SECONDS
         if not all(client.done for client in self.clients) or self.outside.outstanding():
             return False
         database, tracking = self.database, self.database.tracking
@@ -233,12 +233,12 @@ class Play:
 
     def _covered(self) -> int:
         (worker, *_) = (node for node in self.nodes if isinstance(node, WorkerNode))
-        return worker.coverage.covered(INTERESTS)
+        return worker.watermark.covered(INTERESTS)
 
     def _unread_orders(self) -> bool:
         tracking = self.database.tracking
         return any(
-            tracking.get(f"{CHANNEL_ORDERS_ROLE}@{partition.place}", 0) < partition.end
+            tracking.get(f"{CHANNEL_ORDERS_ROLE}@{partition.topic_partition}", 0) < partition.end
             for partition in self.broker.partitions[CHANNEL_ORDERS]
         )
 
@@ -301,7 +301,7 @@ def _mended(play: Play, fault: Fault, _: Node) -> None:
 
 
 def _rebuild(play: Play, projection: Projection) -> None:
-    partitions = Counter(place.topic for place in play.database.published)
+    partitions = Counter(topic_partition.topic for topic_partition in play.database.published)
     progress = Progress(play.database.tracking, partitions)
     taken = (r for r in play.watch.recorded if progress.has_taken(projection.name, r.stream, r.position))
     if play.database.rebuild(projection.name, folded(projection, taken).values()):

@@ -12,4 +12,4 @@ class Timing(NamedTuple):
     sleep: Callable[[float], None] = time.sleep
 
 
-REAL = Timing()
+SYSTEM_TIMING = Timing()

@@ -38,14 +38,14 @@ class DeadLetter(NamedTuple):
     headers: Sequence[Header] = ()
 
 
-def without_card_numbers(letter: DeadLetter) -> DeadLetter:
+def without_card_numbers(dead_letter: DeadLetter) -> DeadLetter:
     """Before anything of it is written, logged or published. What was masked cannot be replayed, and says so."""
-    payload = _without_cards(letter.payload)
-    headers = [(masked(name), value and masked_bytes(value)) for name, value in letter.headers]
-    detail = masked(letter.detail)
-    if payload != letter.payload or headers != [*letter.headers] or detail != letter.detail:
+    payload = _without_cards(dead_letter.payload)
+    headers = [(masked(name), value and masked_bytes(value)) for name, value in dead_letter.headers]
+    detail = masked(dead_letter.detail)
+    if payload != dead_letter.payload or headers != [*dead_letter.headers] or detail != dead_letter.detail:
         detail = f"{detail}; {MASKED}"
-    return letter._replace(place=masked(letter.place), payload=payload, headers=headers, detail=detail)
+    return dead_letter._replace(place=masked(dead_letter.place), payload=payload, headers=headers, detail=detail)
 
 
 def _without_cards(payload: bytes) -> bytes:
@@ -61,7 +61,7 @@ def _without_cards(payload: bytes) -> bytes:
     return payload if without == text and not reading.unconsumed_tail else without
 
 
-class Buried(NamedTuple):
+class StoredDeadLetter(NamedTuple):
     id: int
     source: str
     place: str
@@ -103,14 +103,14 @@ OPEN = "replayed_at IS NULL AND discarded_at IS NULL"
 """Of a row that a person has still to settle."""
 
 
-def bury(curs: Cursor[Any], letters: Sequence[DeadLetter]) -> None:
+def add_dead_letters(curs: Cursor[Any], dead_letters: Sequence[DeadLetter]) -> None:
     """In the caller's transaction. What was replayed or discarded and comes anew is open again."""
     curs.executemany(
         f"INSERT INTO {DEAD_LETTERS} AS kept (source, place, dialect, payload, reason, detail, headers) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, digest) DO UPDATE SET place = excluded.place, "
         "reason = excluded.reason, detail = excluded.detail, arrivals = kept.arrivals + 1, replayed_at = NULL, "
         "discarded_at = NULL",
-        [letter._replace(headers=_as_text(letter.headers)) for letter in letters],
+        [dead_letter._replace(headers=_as_text(dead_letter.headers)) for dead_letter in dead_letters],
     )
 
 
@@ -130,7 +130,7 @@ def _base64(text: bytes) -> str:
     return b64encode(text).decode()
 
 
-COLUMNS = ", ".join(Buried._fields)
+COLUMNS = ", ".join(StoredDeadLetter._fields)
 
 
 class Chosen(NamedTuple):
@@ -149,13 +149,15 @@ CHOSEN = (
 )
 
 
-def listed(curs: Cursor[Any], chosen: Chosen = ALL, *, settled: bool = False, limit: int = LISTED_MAX) -> list[Buried]:
+def listed(
+    curs: Cursor[Any], chosen: Chosen = ALL, *, settled: bool = False, limit: int = LISTED_MAX
+) -> list[StoredDeadLetter]:
     """The open ones, oldest first; with `settled` also those that were replayed or discarded."""
     curs.execute(
         f"SELECT {COLUMNS} FROM {DEAD_LETTERS} WHERE (%(settled)s OR {OPEN}) AND {CHOSEN} ORDER BY id LIMIT %(limit)s",
         {**chosen._asdict(), "settled": settled, "limit": limit},
     )
-    return [_buried(row) for row in curs]
+    return [_stored(row) for row in curs]
 
 
 def discard(curs: Cursor[Any], chosen: Chosen, actor: str, because: str) -> list[int]:
@@ -168,14 +170,14 @@ def discard(curs: Cursor[Any], chosen: Chosen, actor: str, because: str) -> list
     return sorted(row["id"] for row in curs)
 
 
-def shown(curs: Cursor[Any], letter_id: int) -> Buried | None:
+def shown(curs: Cursor[Any], letter_id: int) -> StoredDeadLetter | None:
     row = curs.execute(f"SELECT {COLUMNS} FROM {DEAD_LETTERS} WHERE id = %s", [letter_id]).fetchone()
-    return row and _buried(row)
+    return row and _stored(row)
 
 
 def settle(curs: Cursor[Any], letter_id: int) -> None:
     curs.execute(f"UPDATE {DEAD_LETTERS} SET replayed_at = now() WHERE id = %s", [letter_id])
 
 
-def _buried(row: Any) -> Buried:
-    return Buried(**{**row, "payload": bytes(row["payload"])})
+def _stored(row: Any) -> StoredDeadLetter:
+    return StoredDeadLetter(**{**row, "payload": bytes(row["payload"])})

@@ -46,11 +46,11 @@ class Feed(Protocol):
 
     def read(self, after: int, limit: int) -> Sequence[Recorded]: ...
 
-    def offer(self, recorded: Sequence[Recorded]) -> None:
+    def notify_appended(self, recorded: Sequence[Recorded]) -> None:
         """What this process has just appended."""
 
 
-class Unread:
+class NullFeed:
     """A feed for whoever only appends, where nobody reads in the same process."""
 
     suffix = ""
@@ -59,7 +59,7 @@ class Unread:
     def read(self, _after: int, _limit: int) -> Sequence[Recorded]:
         return ()
 
-    def offer(self, recorded: Sequence[Recorded]) -> None:
+    def notify_appended(self, recorded: Sequence[Recorded]) -> None:
         """They come back by way of the topics."""
 
 
@@ -96,7 +96,7 @@ class Log:
                 return self._window[first : first + limit]
             return list(islice(self._behind(after), min(limit, BEHIND_MAX)))
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """See whether anybody has appended; once per turn of the loop is enough for all its readers."""
         for _ in range(WINDOW_MAX // READ_MAX):
             found = self._select(self._end, READ_MAX)
@@ -104,7 +104,7 @@ class Log:
             if len(found) < READ_MAX:
                 break
 
-    def offer(self, recorded: Sequence[Recorded]) -> None:
+    def notify_appended(self, recorded: Sequence[Recorded]) -> None:
         """What this process has just appended need not be read back; what others appended before it is."""
         if recorded and self._knows_all_before(recorded[0].position):
             self._extend(recorded)
@@ -166,7 +166,7 @@ class Page(NamedTuple):
     events: Sequence[Recorded]
 
 
-class Bell:
+class AppendListener:
     """Rings when something was appended anywhere. It may miss a ring: whoever waits also looks from time to time."""
 
     def __init__(self, database_url: str) -> None:
@@ -180,13 +180,13 @@ class Bell:
             self._connection.execute(f"LISTEN {EVENTS}")
             return True
         try:
-            rang = bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
+            notified = bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
             for _ in self._connection.notifies(timeout=0):  # rings that piled up meanwhile are one ring
                 pass
         except psycopg.OperationalError:
             self.close()
             raise
-        return rang
+        return notified
 
     def close(self) -> None:
         if self._connection is not None:

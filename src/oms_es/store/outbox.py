@@ -17,7 +17,7 @@ CREATE = (
         PRIMARY KEY (projection, key)
     )""",
 )
-MARK_CHANGED = (
+MARK_DIRTY = (
     f"INSERT INTO {CHANGES} (projection, key, position) "
     "SELECT %(projection)s, key, %(position)s FROM unnest(%(keys)s::text[]) AS key "
     "ON CONFLICT (projection, key) DO UPDATE SET position = excluded.position"
@@ -25,7 +25,7 @@ MARK_CHANGED = (
 
 
 def changes(projection: str, keys: Iterable[Sequence[Any]], position: int) -> dict[str, Any]:
-    """What MARK_CHANGED is told of rows that changed."""
+    """What MARK_DIRTY is told of rows that changed."""
     return {"projection": projection, "position": position, "keys": [key_text(key) for key in keys]}
 
 

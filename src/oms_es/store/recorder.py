@@ -23,7 +23,7 @@ from sqlalchemy.exc import InternalError as SqlInternalError
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.store.codec import StoredRow
-from oms_es.store.dead_letters import DeadLetter, bury
+from oms_es.store.dead_letters import DeadLetter, add_dead_letters
 
 EVENTS = "oms_events"
 TRACKING = "oms_tracking"
@@ -96,7 +96,7 @@ class Recording(Protocol):
 
     def save(self, advance: Advance) -> None: ...
 
-    def bury(self, transaction: Any, letters: Sequence[DeadLetter]) -> None: ...
+    def add_dead_letters(self, transaction: Any, dead_letters: Sequence[DeadLetter]) -> None: ...
 
     def stale(self, transaction: Any, expected: Mapping[str, int], /) -> list[str]: ...
 
@@ -203,8 +203,8 @@ class Recorder(PostgresProcessRecorder):
             curs.execute(PASS if advance.previous else PASS_FIRST, advance._asdict(), prepare=True)
             check_moved(curs.fetchone(), advance)
 
-    def bury(self, curs: psycopg.Cursor[Any], letters: Sequence[DeadLetter]) -> None:
-        bury(curs, letters)
+    def add_dead_letters(self, curs: psycopg.Cursor[Any], dead_letters: Sequence[DeadLetter]) -> None:
+        add_dead_letters(curs, dead_letters)
 
     def position(self, name: str) -> int:
         return self.max_tracking_id(name) or 0

@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError as SqlError
 
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
 from oms_es.store import snapshots
-from oms_es.store.clock import REAL, Timing
+from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.codec import Cause, Codec
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.outcomes import Addressed, Apart, Beside, Outcome, Request, nothing_beside
@@ -55,7 +55,7 @@ class Store:
         recorder: Recording,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         streams_cached_max: int = STREAMS_CACHED_MAX,
-        timing: Timing = REAL,
+        timing: Timing = SYSTEM_TIMING,
     ) -> None:
         deciders = tuple(deciders)
         self.deciders = {accepted: decider for decider in deciders for accepted in decider.accepts}
@@ -68,8 +68,10 @@ class Store:
         self._cache: OrderedDict[str, Cached] = OrderedDict()
         self._next_snapshots: dict[str, int] = {}  # the version at which a stream is due
         self._known_end = -1  # the log's end when this store last looked
-        self._others = 0  # rises whenever somebody else is found to have appended
-        self._newest_at: dict[str, int] = {}  # of each cached stream: `_others` when its state was last the newest
+        self._foreign_appends = 0  # rises whenever somebody else is found to have appended
+        self._newest_at: dict[
+            str, int
+        ] = {}  # of each cached stream: `_foreign_appends` when its state was last the newest
         self.came_to: Sequence[int] = ()
         """How many events each command of the last batch came to."""
 
@@ -105,11 +107,11 @@ class Store:
         streams = dict.fromkeys(stream for _, stream, _ in addressed)
         for attempt in range(1, ATTEMPTS_MAX + 1):
             pending: list[Recorded] = []
-            doubted = self._doubted(dict.fromkeys(streams, 0))
+            stale_streams = self._maybe_stale(dict.fromkeys(streams, 0))
             try:
                 return self._execute(addressed, streams, advance, dead_letters, pending, apart)
             except Refused:
-                if attempt == ATTEMPTS_MAX or not (doubted or self._others_came()):
+                if attempt == ATTEMPTS_MAX or not (stale_streams or self._foreign_append_seen()):
                     raise
             except (OperationalError, InterfaceError) as error:
                 if self._was_committed(pending, advance):
@@ -159,11 +161,13 @@ class Store:
             with self.recorder.writing() as curs:
                 if advance:
                     self.recorder.advance(curs, advance)
-                end = self._look(self.recorder.end(curs))
-                if (doubted := self._doubted(expected)) and (stale := self.recorder.stale(curs, doubted)):
+                end = self._refresh(self.recorder.end(curs))
+                if (stale_streams := self._maybe_stale(expected)) and (
+                    stale := self.recorder.stale(curs, stale_streams)
+                ):
                     decided = self._decide_again(batch, stale, states, decided, curs, came_to, apart)
                 if dead_letters:
-                    self.recorder.bury(curs, dead_letters)
+                    self.recorder.add_dead_letters(curs, dead_letters)
                 pending.extend(decided)
                 self.came_to = came_to
                 ids = self.recorder.append(curs, [self._stored(recorded) for recorded in decided]) if decided else []
@@ -176,26 +180,30 @@ class Store:
         self._known_end = ids[-1] if ids else end
         self._remember(states)
         if log.is_enabled_for(DEBUG):
-            _tell_of(appended)
+            _log_appended(appended)
         return appended
 
-    def _look(self, end: int) -> int:
+    def _refresh(self, end: int) -> int:
         """Note whether somebody else has appended: every state that is cached may be older than that."""
         if end != self._known_end:
             self._known_end = end
-            self._others += 1
+            self._foreign_appends += 1
         return end
 
-    def _others_came(self) -> bool:
+    def _foreign_append_seen(self) -> bool:
         """A refusal counts only if nobody else has written since its state was read."""
-        before = self._others
-        self._look(self.recorder.end())
-        return self._others != before
+        before = self._foreign_appends
+        self._refresh(self.recorder.end())
+        return self._foreign_appends != before
 
-    def _doubted(self, expected: Mapping[str, int]) -> dict[str, int]:
+    def _maybe_stale(self, expected: Mapping[str, int]) -> dict[str, int]:
         """Those whose cached state may have been overtaken, although nobody has written since this store looked."""
-        others, newest_at = self._others, self._newest_at
-        return {stream: version for stream, version in expected.items() if newest_at.get(stream, others) != others}
+        foreign_appends, newest_at = self._foreign_appends, self._newest_at
+        return {
+            stream: version
+            for stream, version in expected.items()
+            if newest_at.get(stream, foreign_appends) != foreign_appends
+        }
 
     def _forget(self, streams: Iterable[str]) -> None:
         for stream in streams:
@@ -265,7 +273,7 @@ class Store:
         missing = [stream for stream in streams if stream not in self._cache]
         if missing:
             self._cache.update(self._caught_up(dict.fromkeys(missing)))
-            self._newest_at.update(dict.fromkeys(missing, self._others))
+            self._newest_at.update(dict.fromkeys(missing, self._foreign_appends))
 
     def _caught_up(self, known: Mapping[str, Cached | None], curs: Any = None) -> dict[str, Cached]:
         """Each stream's newest state, folded on from what is cached, or its snapshot, or the beginning."""
@@ -300,7 +308,7 @@ class Store:
 
     def _remember(self, states: Mapping[str, Cached]) -> None:
         self._cache.update(states)
-        self._newest_at.update(dict.fromkeys(states, self._others))
+        self._newest_at.update(dict.fromkeys(states, self._foreign_appends))
         for stream, (state, version) in states.items():
             if version >= SNAPSHOT_EVERY_EVENTS:
                 self._keep_snapshot(stream, state, version)
@@ -337,7 +345,7 @@ class Store:
         return sorted(found, key=lambda recorded: recorded.position)
 
 
-def _tell_of(appended: Iterable[Recorded]) -> None:
+def _log_appended(appended: Iterable[Recorded]) -> None:
     """One line per event, for whoever follows a fault: what came of what, and by whom."""
     for recorded in appended:
         log.debug(

@@ -24,7 +24,7 @@ from oms_es.schemas.stock import ReceiveStock
 from oms_es.store import documents
 from oms_es.store.codec import Cause
 from oms_es.store.command_codec import DIALECT, as_bytes
-from oms_es.store.dead_letters import Buried
+from oms_es.store.dead_letters import StoredDeadLetter
 
 LINES = json.dumps([{"line_id": "1", "sku": "A", "quantity": 1, "unit_price_minor": 300}])
 PLACE: tuple[str, ...] = (
@@ -164,7 +164,9 @@ def test_only_a_document_that_is_kept_is_attached(engine: Engine) -> None:
     )
     with queries.reading(engine.database_url) as connection, pytest.raises(Missing, match="no document"):
         require(Asking(engine.store.state_of, connection), label)
-    letter = Buried(1, "carrier", "1", DIALECT, as_bytes(label), "x", "x", 1, datetime.now(UTC), None, None, "", "")
+    letter = StoredDeadLetter(
+        1, "carrier", "1", DIALECT, as_bytes(label), "x", "x", 1, datetime.now(UTC), None, None, "", ""
+    )
     assert "no document" in replayed(engine, letter)
     with psycopg.connect(engine.database_url) as connection:
         documents.keep(connection, content, "application/pdf")

@@ -28,11 +28,11 @@ MANY = 20_000
 def five(database_url: str, oms: Any) -> Any:
     """Four orders that are completed, and one of another channel that waits for stock."""
     with Engine(database_url) as engine:
-        engine.tell("test", [OpenLocation(location="berlin", country="DE")])
-        engine.tell("test", [ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=10)])
+        engine.submit("test", [OpenLocation(location="berlin", country="DE")])
+        engine.submit("test", [ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=10)])
         engine.settle()
-        engine.tell("test", [order(n) for n in range(4)])
-        engine.tell("test", [order(4, sku="RARE", channel="shop", name="Grace  HOPPER")])
+        engine.submit("test", [order(n) for n in range(4)])
+        engine.submit("test", [order(4, sku="RARE", channel="shop", name="Grace  HOPPER")])
         engine.settle()
     return oms
 
@@ -109,7 +109,7 @@ def test_an_order_is_found_by_whatever_names_it(five: Any, database_url: str) ->
                 connection.exec_driver_sql(f"SELECT {column} FROM {table} WHERE order_id = '{order_id}'").scalar_one()
                 for column, table in (("tracking_number", "tracking_numbers"), ("reference", "payments"))
             )
-        engine.tell("test", [AssignOrderNumber(channel="web", order_id=order_id)])
+        engine.submit("test", [AssignOrderNumber(channel="web", order_id=order_id)])
         engine.settle()
     for text, what in (
         (order_id, "order"),

@@ -54,7 +54,7 @@ def run_on(url: str, statement: str) -> None:
 def url(database_url: str) -> str:
     migrate(database_url)
     with Engine(database_url) as engine:
-        engine.tell("test", [PLACED])
+        engine.submit("test", [PLACED])
     return database_url
 
 

@@ -120,7 +120,7 @@ def test_an_order_whose_payment_was_not_answered_says_so(oms: Any, database_url:
 
 def test_a_released_order_says_how_far_its_parcels_are(oms: Any, database_url: str) -> None:
     with Engine(database_url) as engine:
-        gateways = [gateway for gateway in engine.world.gateways() if gateway.name.startswith("payment")]
+        gateways = [gateway for gateway in engine.external_systems.gateways() if gateway.name.startswith("payment")]
         lived(database_url, OPEN, STOCK, order(1), gateways=gateways)
     (sentence,) = shown(oms, "order", "show", "web/W-1")["waits_for"]
     assert sentence.endswith("is to be packed at berlin")

@@ -48,7 +48,7 @@ def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 def test_whoever_has_not_taken_what_concerns_him_is_behind_until_he_has(oms: Oms, database_url: str) -> None:
     with Engine(database_url) as engine:
-        engine.tell("test", [PLACED])
+        engine.submit("test", [PLACED])
         code, out, _ = oms("status", "--json")
         told = json.loads(out)
         assert (code, told["at_rest"], told["end"], told["published"]) == (Code.OK, False, 1, None)
@@ -70,7 +70,7 @@ def test_whoever_has_not_taken_what_concerns_him_is_behind_until_he_has(oms: Oms
 
 def test_a_reader_that_never_ran_is_behind_although_the_others_rest(oms: Oms, database_url: str) -> None:
     with Engine(database_url, consumers=[one for one in CONSUMERS if one.name != "sourcing"]) as engine:
-        engine.tell("test", [PLACED])
+        engine.submit("test", [PLACED])
         engine.settle()
     code, out, _ = oms("verify", "--at-rest", "--json")
     assert (code, json.loads(out)["behind"]) == (Code.BEHIND, {"sourcing": 1})
@@ -80,7 +80,7 @@ def test_who_stopped_is_named_with_the_culprit_until_it_is_repaired(oms: Oms, da
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE order_status ADD CONSTRAINT never CHECK (external_id <> '1')")
     with Engine(database_url) as engine:
-        engine.tell("test", [PLACED])
+        engine.submit("test", [PLACED])
         with pytest.raises(Stopped):
             engine.settle()
     code, out, _ = oms("status", "--json")
@@ -116,9 +116,7 @@ def test_a_settle_says_what_it_waits_for_and_goes_on_once_that_answers(database_
     migrate(database_url)
     outages = [2]
     with Engine(database_url, poll_seconds=0.05) as engine:
-        (worker,) = (
-            p for p in engine.loop.participants if isinstance(p, GatewayWorker) and p.name == "payment_provider"
-        )
+        (worker,) = (p for p in engine.loop.workers if isinstance(p, GatewayWorker) and p.name == "payment_provider")
         answer = worker.gateway.perform
 
         def perform(intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
@@ -129,9 +127,9 @@ def test_a_settle_says_what_it_waits_for_and_goes_on_once_that_answers(database_
 
         worker.gateway.perform = perform  # type: ignore[method-assign] # the provider's outage, at its own door
         received = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=1)
-        engine.tell("test", [OpenLocation(location="berlin", country="DE"), received, PLACED])
+        engine.submit("test", [OpenLocation(location="berlin", country="DE"), received, PLACED])
         while not engine.loop.paused():
-            engine.loop.turn()
+            engine.loop.iterate()
         assert waits_for(engine) == "payment_provider, which does not answer"
         settle(engine)
         assert (waits_for(engine), outages) == ("", [0])

@@ -16,7 +16,7 @@ from oms_es.processing import aside
 from oms_es.schemas.catalog.location import LocationOpened, OpenLocation
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.stock.refusals import StockRefusal
-from oms_es.store.dead_letters import Buried, listed
+from oms_es.store.dead_letters import StoredDeadLetter, listed
 
 OPENED = 9
 CULPRIT = "place-5"
@@ -39,7 +39,7 @@ def the_reader(*, repaired: list[bool], refuses: type[Exception]) -> Consumer:
     return reader
 
 
-def letters(engine: Engine) -> list[Buried]:
+def letters(engine: Engine) -> list[StoredDeadLetter]:
     with engine.recorder.datastore.cursor() as curs:
         return listed(curs)
 
@@ -57,7 +57,7 @@ def test_what_a_consumer_may_not_ask_is_put_aside_and_followed_up_when_it_is_rep
     repaired: list[bool] = []
     reader = the_reader(repaired=repaired, refuses=refuses)
     with Engine(database_url, consumers=(reader,)) as engine:
-        engine.tell("test", [OpenLocation(location=f"place-{n}", country="DE") for n in range(OPENED)])
+        engine.submit("test", [OpenLocation(location=f"place-{n}", country="DE") for n in range(OPENED)])
         engine.settle()
         assert len(rows(database_url, "SELECT 1 FROM stock_levels")) == OPENED - 1
         assert engine.recorder.position("stocker") == engine.last_position()
@@ -82,7 +82,7 @@ def test_what_a_consumer_may_not_ask_is_put_aside_and_followed_up_when_it_is_rep
 def test_a_broken_promise_of_our_own_code_still_stops_its_reader(database_url: str) -> None:
     migrate(database_url)
     with Engine(database_url, consumers=(the_reader(repaired=[], refuses=AssertionError),)) as engine:
-        engine.tell("test", [OpenLocation(location=f"place-{n}", country="DE") for n in range(OPENED)])
+        engine.submit("test", [OpenLocation(location=f"place-{n}", country="DE") for n in range(OPENED)])
         with pytest.raises(Exception, match="a broken promise"):
             engine.settle()
         assert engine.recorder.position("stocker") == 5

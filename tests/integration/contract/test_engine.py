@@ -42,7 +42,7 @@ def url(any_database_url: str) -> str:
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     with engine_on(database_url) as an_engine:
-        tell(
+        submit(
             an_engine,
             OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4),
             OpenLocation(location="paris", country="FR", latitude=48.9, longitude=2.4),
@@ -50,9 +50,9 @@ def engine(database_url: str) -> Iterator[Engine]:
         yield an_engine
 
 
-def tell(engine: Engine, *commands: Command) -> list[Recorded]:
+def submit(engine: Engine, *commands: Command) -> list[Recorded]:
     before = engine.last_position()
-    engine.tell("test", commands)
+    engine.submit("test", commands)
     return list(engine.log.read(before))
 
 
@@ -109,8 +109,8 @@ def happened(engine: Engine, placed: PlaceOrder) -> list[str]:
 def test_a_day_of_orders_ends_with_every_order_settled_and_every_row_equal_to_history(url: str) -> None:
     with Engine(url, chaos=CHAOS) as engine:
         for batch in Workload(7, 150).steps(40):
-            tell(engine, *batch)
-            engine.loop.turn()
+            submit(engine, *batch)
+            engine.loop.iterate()
         engine.settle()
         report = verified(engine)
         assert report.passed, [check for check in report.checks if check.failed]
@@ -129,7 +129,7 @@ def test_a_day_of_orders_ends_with_every_order_settled_and_every_row_equal_to_hi
 
 def test_the_money_at_the_provider_is_the_money_in_the_log(url: str) -> None:
     with Engine(url, chaos=CHAOS) as engine:
-        tell(engine, *(command for batch in Workload(8, 120).steps(500) for command in batch))
+        submit(engine, *(command for batch in Workload(8, 120).steps(500) for command in batch))
         engine.settle()
         sums = (
             "SELECT operation, sum(amount_minor) AS amount "
@@ -153,7 +153,7 @@ def test_the_money_at_the_provider_is_the_money_in_the_log(url: str) -> None:
 
 def test_an_order_that_no_single_place_can_ship_leaves_in_two_parcels_whose_shares_sum(engine: Engine) -> None:
     placed = order("1", ("A", 2), ("B", 1))
-    tell(engine, stock("A", 2), stock("B", 1, "paris"), placed)
+    submit(engine, stock("A", 2), stock("B", 1, "paris"), placed)
     engine.settle()
     assert phase(engine, placed) == "completed"
     captured = rows(engine.database_url, "SELECT amount_minor FROM simulated_effects WHERE operation = 'capture'")
@@ -164,13 +164,13 @@ def test_an_order_that_no_single_place_can_ship_leaves_in_two_parcels_whose_shar
 
 def test_a_backordered_order_is_filled_when_stock_comes_first_come_first_served(engine: Engine) -> None:
     first, second = order("1", ("A", 2)), order("2", ("A", 2))
-    tell(engine, stock("A", 1), first, second)
+    submit(engine, stock("A", 1), first, second)
     engine.settle()
     assert (phase(engine, first), phase(engine, second)) == ("backordered", "backordered")
-    tell(engine, stock("A", 1, "paris", "later"))
+    submit(engine, stock("A", 1, "paris", "later"))
     engine.settle()
     assert (phase(engine, first), phase(engine, second)) == ("completed", "backordered")
-    tell(engine, stock("A", 2, "paris", "latest"))
+    submit(engine, stock("A", 2, "paris", "latest"))
     engine.settle()
     assert phase(engine, second) == "completed"
     assert rows(engine.database_url, "SELECT * FROM backorder_queue") == []
@@ -179,24 +179,24 @@ def test_a_backordered_order_is_filled_when_stock_comes_first_come_first_served(
 
 def test_less_safety_stock_wakes_who_waits(engine: Engine) -> None:
     placed = order("1", ("A", 2))
-    tell(engine, stock("A", 2), SetSafetyStock(sku="A", location="berlin", quantity=1), placed)
+    submit(engine, stock("A", 2), SetSafetyStock(sku="A", location="berlin", quantity=1), placed)
     engine.settle()
     assert phase(engine, placed) == "backordered"
-    tell(engine, SetSafetyStock(sku="A", location="berlin", quantity=0))
+    submit(engine, SetSafetyStock(sku="A", location="berlin", quantity=0))
     engine.settle()
     assert phase(engine, placed) == "completed"
 
 
 def test_stock_at_a_place_that_never_opened_neither_ships_nor_keeps_the_engine_awake(engine: Engine) -> None:
     placed = order("1", ("A", 1))
-    tell(engine, stock("A", 1, "nowhere"), placed)
+    submit(engine, stock("A", 1, "nowhere"), placed)
     engine.settle()
     assert phase(engine, placed) == "backordered"
 
 
 def test_a_declined_order_is_cancelled_and_its_stock_is_free_again(engine: Engine) -> None:
     placed = order("1", ("A", 1), token="tok-decline")
-    tell(engine, stock("A", 1), placed)
+    submit(engine, stock("A", 1), placed)
     engine.settle()
     assert phase(engine, placed) == "cancelled"
     assert level(engine, "A") == (1, 0)
@@ -204,10 +204,10 @@ def test_a_declined_order_is_cancelled_and_its_stock_is_free_again(engine: Engin
 
 def test_cancelling_before_anything_left_gives_stock_and_money_back(engine: Engine) -> None:
     placed = order("1", ("A", 1), token="tok-late")
-    tell(engine, stock("A", 1), placed)
-    engine.loop.run_until_quiet()
+    submit(engine, stock("A", 1), placed)
+    engine.loop.run_until_idle()
     assert phase(engine, placed) == "awaiting_payment"
-    tell(engine, CancelOrder(order_id=placed.order_id, reason="changed my mind"))
+    submit(engine, CancelOrder(order_id=placed.order_id, reason="changed my mind"))
     engine.settle()
     assert phase(engine, placed) == "cancelled"
     assert level(engine, "A") == (1, 0)
@@ -219,8 +219,8 @@ def test_an_order_that_is_not_paid_in_time_lapses(database_url: str) -> None:
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
     placed = order("1", ("A", 1), token="tok-late")
     with engine_on(database_url, clock=lambda: now[0]) as engine:
-        tell(engine, OpenLocation(location="berlin", country="DE"), stock("A", 1), placed)
-        engine.loop.run_until_quiet()
+        submit(engine, OpenLocation(location="berlin", country="DE"), stock("A", 1), placed)
+        engine.loop.run_until_idle()
         assert phase(engine, placed) == "awaiting_payment"
         engine.store.clock = lambda: now[0]
         rows(database_url, "SELECT 1")
@@ -244,7 +244,7 @@ def test_a_hold_with_an_end_is_let_go_when_it_is_over(database_url: str) -> None
         expires_at=now[0] + timedelta(minutes=15),
     )
     with engine_on(database_url, clock=lambda: now[0]) as engine:
-        tell(engine, stock("A", 1), hold)
+        submit(engine, stock("A", 1), hold)
         engine.settle()
         assert level(engine, "A") == (1, 1)
         now[0] += timedelta(minutes=15)
@@ -255,7 +255,7 @@ def test_a_hold_with_an_end_is_let_go_when_it_is_over(database_url: str) -> None
 
 def test_a_callback_that_comes_again_or_makes_no_sense_changes_nothing_and_is_not_lost(engine: Engine) -> None:
     placed = order("1", ("A", 1))
-    tell(engine, stock("A", 1), placed)
+    submit(engine, stock("A", 1), placed)
     engine.settle()
     before = engine.last_position()
     (paid,) = rows(engine.database_url, "SELECT reference FROM simulated_effects WHERE operation = 'authorize'")
@@ -281,7 +281,7 @@ def test_a_bad_line_is_buried_once_and_the_rest_goes_on(engine: Engine) -> None:
     good = [order(str(n), ("A", 1)).model_dump_json().encode() for n in range(5)]
     lines = [*good[:2], b"not an order", *good[2:], b"not an order"]
     taken = engine.intake("file", "canonical").take([Arrival(n, line) for n, line in enumerate(lines, start=1)])
-    assert (taken.accepted, taken.buried) == (5, 2)
+    assert (taken.accepted, taken.dead_letters) == (5, 2)
     with engine.recorder.datastore.cursor() as curs:
         (letter,) = listed(curs)
     assert (letter.payload, letter.arrivals, letter.reason) == (b"not an order", 2, "not_json")
@@ -300,7 +300,7 @@ def test_an_own_fact_that_cannot_be_handled_stops_its_consumer_before_it_and_nob
     migrate(database_url)
     orders = [order(str(n), ("A", 1)) for n in range(9)]
     with Engine(database_url, consumers=(broken,)) as engine:
-        recorded = tell(engine, *orders)
+        recorded = submit(engine, *orders)
         with pytest.raises(Stopped, match="a bug"):
             engine.settle()
         assert engine.recorder.position("broken") == recorded[4].position
@@ -314,12 +314,12 @@ def test_the_same_orders_leave_the_same_history_however_the_threads_fall(embedde
         now = [datetime(2026, 1, 1, tzinfo=UTC)]
         with fresh_database(embedded_server) as url, engine_on(url, clock=lambda: now[0]) as engine:  # noqa: B023 - closed in the same turn
             if not beside:
-                engine.loop = Loop(engine.loop.participants, engine.bell, engine.loop.poll_seconds, engine.log.look)
+                engine.loop = Loop(engine.loop.workers, engine.waiter, engine.loop.poll_seconds, engine.log.refresh)
             for batch in Workload(9, 80).steps(20):
-                engine.tell("test", batch)
-                engine.loop.turn()
+                engine.submit("test", batch)
+                engine.loop.iterate()
                 now[0] += timedelta(seconds=1)
-            while engine.loop.run_until_quiet() or engine.world.outstanding():
+            while engine.loop.run_until_idle() or engine.external_systems.outstanding():
                 now[0] += timedelta(seconds=1)
             recorded = engine.log.read(0, 10_000)
             histories.append([(r.stream, r.version, type(r.event).__name__) for r in recorded])
@@ -327,16 +327,16 @@ def test_the_same_orders_leave_the_same_history_however_the_threads_fall(embedde
 
 
 def test_an_outage_in_the_second_thread_ends_the_turn_once_the_first_has_done_its_work(engine: Engine) -> None:
-    (status,) = (p for p in engine.loop.participants if p.name == "order_status")
+    (status,) = (p for p in engine.loop.workers if p.name == "order_status")
 
     def fails() -> int:
         raise psycopg.OperationalError("gone")
 
     status.step = fails  # type: ignore[method-assign] # the database's outage, as this participant sees it
     placed = order("1", ("A", 1))
-    tell(engine, stock("A", 1), placed)
+    submit(engine, stock("A", 1), placed)
     with pytest.raises(psycopg.OperationalError, match="gone"):
-        engine.loop.turn()
+        engine.loop.iterate()
     assert level(engine, "A") == (1, 0)
     del status.step  # the outage is over
     engine.settle()
@@ -345,7 +345,7 @@ def test_an_outage_in_the_second_thread_ends_the_turn_once_the_first_has_done_it
 
 def test_a_gateway_that_does_not_answer_is_asked_again_and_nothing_is_skipped(engine: Engine) -> None:
     outages = [3]
-    (worker,) = (p for p in engine.loop.participants if isinstance(p, GatewayWorker) and p.name == "payment_provider")
+    (worker,) = (p for p in engine.loop.workers if isinstance(p, GatewayWorker) and p.name == "payment_provider")
     answer = worker.gateway.perform
 
     def perform(intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
@@ -357,29 +357,29 @@ def test_a_gateway_that_does_not_answer_is_asked_again_and_nothing_is_skipped(en
     worker.gateway.perform = perform  # type: ignore[method-assign] # the provider's outage, at its own door
     engine.loop.poll_seconds = 0.01
     placed = order("1", ("A", 1))
-    tell(engine, stock("A", 1), placed)
+    submit(engine, stock("A", 1), placed)
     engine.settle()
     assert (outages, phase(engine, placed)) == ([0], "completed")
 
 
 def test_a_worker_that_lost_its_position_goes_where_the_new_owner_is(engine: Engine) -> None:
     placed = order("1", ("A", 1))
-    tell(engine, stock("A", 1), placed)
+    submit(engine, stock("A", 1), placed)
     with Engine(engine.database_url) as other:
         other.settle()
     engine.settle()
     assert phase(engine, placed) == "completed"
     assert verified(engine).passed
-    readers = [p for p in engine.loop.participants if isinstance(p, FeedReader)]
+    readers = [p for p in engine.loop.workers if isinstance(p, FeedReader)]
     assert all(reader.saved == reader.stored_position(reader.name) for reader in readers)
 
 
 def test_two_engines_on_one_database_share_the_work_and_double_nothing(engine: Engine) -> None:
     with Engine(engine.database_url, chaos=CHAOS) as other:
         for batch in Workload(9, 80).steps(20):
-            tell(engine, *batch)
-            engine.loop.turn()
-            other.loop.turn()
+            submit(engine, *batch)
+            engine.loop.iterate()
+            other.loop.iterate()
         for _ in range(3):
             engine.settle()
             other.settle()
@@ -402,7 +402,7 @@ def test_p17_whoever_starts_late_sees_everything_from_the_beginning(database_url
     late = ("order_progress", "payment_requester")
     early = [consumer for consumer in CONSUMERS if consumer.name not in late]
     with engine_on(database_url, consumers=early) as engine:
-        tell(engine, OpenLocation(location="berlin", country="DE"), stock("A", 1), placed)
+        submit(engine, OpenLocation(location="berlin", country="DE"), stock("A", 1), placed)
         engine.settle()
         assert phase(engine, placed) == "allocating"
     with engine_on(database_url) as engine:

@@ -26,9 +26,9 @@ from oms_es.kafka.client import (
     Config,
     KafkaUnavailable,
     Outgoing,
-    Place,
-    Publisher,
+    Producer,
     Topic,
+    TopicPartition,
     connection,
     create_topics,
     partition_of,
@@ -66,10 +66,10 @@ def orders(count: int) -> list[Command]:
 def told(workers: Workers, url: str) -> dict[str, Any]:
     """The read model, once the relay has told all of it."""
     for _ in range(3_000):
-        turned = workers.loop.turn()
-        if not turned and workers.coverage.position(["order_status"]) == workers.last_position():
+        turned = workers.loop.iterate()
+        if not turned and workers.watermark.position(["order_status"]) == workers.last_position():
             break
-        workers.bell.wait(0.01)
+        workers.waiter.wait(0.01)
     with psycopg.connect(url) as connection:
         assert connection.execute(f"SELECT count(*) FROM {CHANGES}".encode()).fetchone() == (0,)
         rows = connection.execute("SELECT order_id, to_json(t) FROM order_status AS t").fetchall()
@@ -100,21 +100,21 @@ def test_the_subscriber_of_the_page_sees_what_is_and_then_what_changes(database_
     subscribe: Callable[[list[str]], Iterator[tuple[str, Any]]] = page["changes"]
     with Workers(database_url, kafka, ["order_status"], relaying=True) as workers:
         first, *others = orders(20)
-        workers.tell("test", [first])
+        workers.submit("test", [first])
         told(workers, database_url)
-        workers.tell("test", others)
+        workers.submit("test", others)
         here = told(workers, database_url)
         assert len(here) > 15
         changes = subscribe(kafka["bootstrap_servers"])
         state: dict[str, Any] = {}
         read_until(changes, state, here)
-        workers.tell("test", [order for order in orders(25) if order.stream[len("order-") :] not in here])
+        workers.submit("test", [order for order in orders(25) if order.stream[len("order-") :] not in here])
         later = told(workers, database_url)
         assert len(later) > len(here)
         read_until(changes, state, later)
         gone = next(iter(later)).encode()
-        place = Place(ORDER_STATUS, partition_of(gone, PARTITIONS))
-        workers.relay.publisher.publish([Outgoing(place, gone, None, [])])  # type: ignore[union-attr] # it relays
+        topic_partition = TopicPartition(ORDER_STATUS, partition_of(gone, PARTITIONS))
+        workers.relay.producer.publish([Outgoing(topic_partition, gone, None, [])])  # type: ignore[union-attr] # it relays
         read_until(changes, state, {key: row for key, row in later.items() if key != gone.decode()})
         changes.close()  # type: ignore[attr-defined] # a generator
 
@@ -132,8 +132,8 @@ def test_what_the_sender_of_the_page_sends_is_taken_once_however_often_it_is_sen
         page["send"](kafka["bootstrap_servers"], [order, {**order, "shipping_minor": 0}])
         page["send"](kafka["bootstrap_servers"], [json.loads(message) for message in later])
         while workers.last_position() < 2 + len(later):
-            workers.loop.turn()
-            workers.bell.wait(0.01)
+            workers.loop.iterate()
+            workers.waiter.wait(0.01)
         history = workers.store.history(canonical.parse(json.dumps(order)).stream)
     assert [type(recorded.event).__name__ for recorded in history] == [
         "OrderPlaced",
@@ -191,9 +191,9 @@ def test_on_the_secured_broker_of_the_page_topics_are_made_and_messages_come_and
     assert cli.main(["topics", "--partitions", "2"]) == Code.OK
     assert ORDER_STATUS in capsys.readouterr().err
     config = cli_topics.kafka_of(Settings())
-    publisher, group = Publisher(config), Group(config, "reader", [ORDER_STATUS])
-    publisher.publish([Outgoing(Place(ORDER_STATUS, 1), b"key", b"value", [])])
-    publisher.close()
+    producer, group = Producer(config), Group(config, "reader", [ORDER_STATUS])
+    producer.publish([Outgoing(TopicPartition(ORDER_STATUS, 1), b"key", b"value", [])])
+    producer.close()
     found: list[bytes | None] = []
     while not found:
         found = [message.value for messages in group.poll(1.0).values() for message in messages]

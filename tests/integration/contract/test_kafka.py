@@ -21,7 +21,7 @@ from oms_es.app import DECIDERS, PROJECTIONS, Engine, OnKafka, engine_on, migrat
 from oms_es.app.workers import CHANNEL_ORDERS_ROLE, DEAD_LETTERS, ROLES, Workers
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.modes import Chaos
-from oms_es.kafka.client import Config, KafkaUnavailable, Message, Outgoing, Place, Publisher, partition_of
+from oms_es.kafka.client import Config, KafkaUnavailable, Message, Outgoing, Producer, TopicPartition, partition_of
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.groups import GroupWorker
 from oms_es.kafka.membership import Group
@@ -72,16 +72,16 @@ def reserved(sku: str, number: int) -> ReserveStock:
 def test_a_day_of_orders_by_way_of_kafka_and_a_subscriber_with_nothing_but_a_client(url: str, kafka: Config) -> None:
     with Workers(url, kafka, ROLES, relaying=True, chaos=CHAOS) as workers:
         for batch in Workload(7, 80).steps(40):
-            workers.tell("test", batch)
-            workers.loop.turn()
+            workers.submit("test", batch)
+            workers.loop.iterate()
         workers.settle()
-        while workers.loop.turn():  # the last states are still to be told
+        while workers.loop.iterate():  # the last states are still to be told
             pass
         assert passed(url, workers)
         events = everything_on(kafka, *EVENT_TOPICS.values())
         assert {position_of(message)[0] for message in events} == set(range(1, workers.last_position() + 1))
         assert_whole(events)
-        assert all(m.place.partition == partition_of(m.key or b"", PARTITIONS) for m in events)
+        assert all(m.topic_partition.partition == partition_of(m.key or b"", PARTITIONS) for m in events)
     assert_stamped(url, everything_on(kafka, ORDER_STATUS))
     assert latest(everything_on(kafka, ORDER_STATUS)) == rows_as_json(url, "order_status", "order_id")
     assert latest(everything_on(kafka, STOCK_LEVELS)) == rows_as_json(url, "stock_levels", "sku || '@' || location")
@@ -111,11 +111,11 @@ def test_the_same_orders_come_to_the_same_rows_embedded_and_on_kafka(
     world = [setting_up, *([command] for command in orders[:ORDERS_COMPARED])]
     with Workers(url, kafka, ROLES, relaying=True, chaos=CALM) as workers:
         for batch in world:
-            workers.tell("test", batch)
+            workers.submit("test", batch)
             workers.settle()
     with engine_on(system_postgres_url, chaos=CALM) as engine:
         for batch in world:
-            engine.tell("test", batch)
+            engine.submit("test", batch)
             engine.settle()
     for table, columns in SEEN.items():
         query = f"SELECT {columns} FROM {table} ORDER BY 1, 2"
@@ -131,21 +131,21 @@ def some(url: str, kafka: Config, *roles: str, relaying: bool = True) -> Iterato
 def until(workers: Workers, role: str = "stock_levels") -> None:
     """Until the role has done everything that is in the log."""
     for _ in range(TURNS_MAX):
-        workers.loop.turn()
-        if workers.coverage.position([role]) == workers.last_position():
+        workers.loop.iterate()
+        if workers.watermark.position([role]) == workers.last_position():
             return
-        workers.bell.wait(0.01)
+        workers.waiter.wait(0.01)
     raise AssertionError(f"{role} did not come to the end: {workers.loop.stopped}")
 
 
 def test_what_the_relay_repeats_after_a_crash_is_skipped(url: str, kafka: Config) -> None:
     with some(url, kafka, "stock_levels") as workers:
-        workers.tell("test", [OPEN, received("A"), *(reserved("A", n) for n in range(3))])
+        workers.submit("test", [OPEN, received("A"), *(reserved("A", n) for n in range(3))])
         until(workers)
         with psycopg.connect(url, autocommit=True) as connection:  # as if it had died before it saved
             connection.execute(f"UPDATE {RELAY} SET position = 0 WHERE name = 'events'".encode())
             connection.execute(f"UPDATE {RELAY_PARTITIONS} SET position = 0".encode())
-        workers.tell("test", [reserved("A", 3)])
+        workers.submit("test", [reserved("A", 3)])
         until(workers)
         assert rows(url, "SELECT on_hand, reserved FROM stock_levels") == [{"on_hand": 5, "reserved": 4}]
         messages = everything_on(kafka, *EVENT_TOPICS.values())
@@ -155,7 +155,7 @@ def test_what_the_relay_repeats_after_a_crash_is_skipped(url: str, kafka: Config
 
 def test_p17_a_role_that_starts_late_sees_everything_from_the_beginning(url: str, kafka: Config) -> None:
     with some(url, kafka, "locations") as workers:
-        workers.tell("test", [OPEN, received("A"), *(reserved("A", n) for n in range(3))])
+        workers.submit("test", [OPEN, received("A"), *(reserved("A", n) for n in range(3))])
         until(workers, "locations")
         assert rows(url, "SELECT on_hand, reserved FROM stock_levels") == []
     with some(url, kafka, "stock_levels") as workers:
@@ -165,19 +165,19 @@ def test_p17_a_role_that_starts_late_sees_everything_from_the_beginning(url: str
 
 def test_a_read_model_is_rebuilt_under_its_worker_and_what_was_wrong_is_told_again(url: str, kafka: Config) -> None:
     with some(url, kafka, "stock_levels") as workers:
-        workers.tell("test", [OPEN, *(received(sku) for sku in "ABCD")])
+        workers.submit("test", [OPEN, *(received(sku) for sku in "ABCD")])
         until(workers)
-        while workers.loop.turn():
+        while workers.loop.iterate():
             pass
         told = len(everything_on(kafka, STOCK_LEVELS))
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE stock_levels SET on_hand = 100 WHERE sku IN ('A', 'B')")
-        rebuilt = workers.rebuild(stock_levels.projection, told=True).run()
+        rebuilt = workers.rebuild(stock_levels.projection, published=True).run()
         assert rebuilt.written == 2
         assert rebuilt.events == rebuilt.rows == 4
-        workers.tell("test", [received(sku, receipt="later") for sku in "AC"])
+        workers.submit("test", [received(sku, receipt="later") for sku in "AC"])
         until(workers)
-        while workers.loop.turn():
+        while workers.loop.iterate():
             pass
         assert {row["sku"]: row["on_hand"] for row in rows(url, "SELECT sku, on_hand FROM stock_levels")} == {
             "A": 10,
@@ -197,19 +197,19 @@ def test_a_read_model_is_rebuilt_under_its_worker_and_what_was_wrong_is_told_aga
 
 def test_what_is_missing_in_a_topic_is_read_from_the_store(url: str, kafka: Config) -> None:
     with some(url, kafka, "stock_levels") as workers:
-        workers.tell("test", [OPEN, received("A")])
+        workers.submit("test", [OPEN, received("A")])
         until(workers)
-        workers.tell("test", [reserved("A", n) for n in range(3)])
+        workers.submit("test", [reserved("A", n) for n in range(3)])
         skipped = workers.last_position()
-        place = Place(EVENT_TOPICS["stock"], partition_of(b"stock-A@berlin", PARTITIONS))
+        topic_partition = TopicPartition(EVENT_TOPICS["stock"], partition_of(b"stock-A@berlin", PARTITIONS))
         with psycopg.connect(url, autocommit=True) as connection:  # as if the topic had lost them
             connection.execute(f"UPDATE {RELAY} SET position = %s WHERE name = 'events'".encode(), [skipped])
             connection.execute(
                 f"UPDATE {RELAY_PARTITIONS} SET position = %s WHERE topic = %s AND partition = %s".encode(),
-                [skipped, *place],
+                [skipped, *topic_partition],
             )
         workers.loop.seek()
-        workers.tell("test", [reserved("A", 3)])
+        workers.submit("test", [reserved("A", 3)])
         until(workers)
         assert rows(url, "SELECT on_hand, reserved FROM stock_levels") == [{"on_hand": 5, "reserved": 4}]
         assert passed(url, workers)
@@ -219,22 +219,22 @@ def test_a_second_relay_stands_by_and_takes_over(url: str, kafka: Config) -> Non
     with some(url, kafka) as first, some(url, kafka) as second:
         assert first.relay
         assert second.relay
-        first.tell("test", [OPEN, received("A")])
-        first.loop.turn()
-        second.loop.turn()
+        first.submit("test", [OPEN, received("A")])
+        first.loop.iterate()
+        second.loop.iterate()
         assert (first.relay.active, second.relay.active) == (True, False)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
             )
-        first.tell("test", [reserved("A", 1)])
-        second.bell.wait(1.0)
+        first.submit("test", [reserved("A", 1)])
+        second.waiter.wait(1.0)
         while not second.relay.active:
-            second.loop.turn()
-            second.bell.wait(0.01)
-        first.loop.turn()
+            second.loop.iterate()
+            second.waiter.wait(0.01)
+        first.loop.iterate()
         assert not first.relay.active
-        while second.loop.turn():
+        while second.loop.iterate():
             pass
         messages = everything_on(kafka, *EVENT_TOPICS.values())
         assert_whole(messages)
@@ -242,12 +242,12 @@ def test_a_second_relay_stands_by_and_takes_over(url: str, kafka: Config) -> Non
 
 
 def test_topics_that_another_log_has_written_to_are_refused(url: str, kafka: Config) -> None:
-    publisher = Publisher(kafka)
-    publisher.publish([Outgoing(Place(EVENT_TOPICS["order"], 0), b"k", b"{}", [])])
+    publisher = Producer(kafka)
+    publisher.publish([Outgoing(TopicPartition(EVENT_TOPICS["order"], 0), b"k", b"{}", [])])
     publisher.close()
     with some(url, kafka) as workers:
         assert workers.relay
-        workers.tell("test", [OPEN])
+        workers.submit("test", [OPEN])
         with pytest.raises(KafkaUnavailable, match="another log"):
             workers.relay.step()
 
@@ -255,7 +255,7 @@ def test_topics_that_another_log_has_written_to_are_refused(url: str, kafka: Con
 def test_a_topic_whose_partitions_changed_is_refused(url: str, kafka: Config) -> None:
     with some(url, kafka) as workers:
         assert workers.relay
-        workers.tell("test", [OPEN])
+        workers.submit("test", [OPEN])
         workers.relay.step()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"DELETE FROM {RELAY_PARTITIONS} WHERE partition = 2".encode())
@@ -266,8 +266,8 @@ def test_a_topic_whose_partitions_changed_is_refused(url: str, kafka: Config) ->
 
 def test_where_workers_serve_a_database_no_engine_runs_on_the_log(url: str, kafka: Config) -> None:
     with some(url, kafka) as workers:
-        workers.tell("test", [OPEN])
-        workers.loop.turn()
+        workers.submit("test", [OPEN])
+        workers.loop.iterate()
     with Engine(url) as engine, pytest.raises(OnKafka, match="oms-es worker"):
         engine.settle()
 
@@ -275,13 +275,13 @@ def test_where_workers_serve_a_database_no_engine_runs_on_the_log(url: str, kafk
 def test_from_the_log_to_kafka_nothing_is_done_again(url: str, kafka: Config) -> None:
     commands: list[Command] = [OPEN, received("A"), *(reserved("A", n) for n in range(3))]
     with Engine(url) as engine:
-        engine.tell("test", commands)
+        engine.submit("test", commands)
         engine.settle()
     with some(url, kafka, "stock_levels") as workers:
-        workers.tell("test", [reserved("A", 3)])
+        workers.submit("test", [reserved("A", 3)])
         until(workers)
         assert passed(url, workers)
-        while workers.loop.turn():
+        while workers.loop.iterate():
             pass
     assert latest(everything_on(kafka, STOCK_LEVELS)) == rows_as_json(url, "stock_levels", "sku || '@' || location")
 
@@ -301,8 +301,8 @@ def test_orders_come_by_way_of_the_channel_topic_and_bad_ones_go_to_its_dead_let
     produced(kafka, canonical(1), bad, canonical(2), canonical(1))
     with some(url, kafka, CHANNEL_ORDERS_ROLE) as workers:
         while workers.last_position() < 2 or not rows(url, "SELECT FROM oms_dead_letters WHERE told_at IS NOT NULL"):
-            workers.loop.turn()
-            workers.bell.wait(0.01)
+            workers.loop.iterate()
+            workers.waiter.wait(0.01)
         assert workers.last_position() == 2
         with workers.recorder.datastore.cursor() as curs:
             (letter,) = listed(curs)
@@ -317,9 +317,9 @@ def test_orders_come_by_way_of_the_channel_topic_and_bad_ones_go_to_its_dead_let
 def test_a_whole_topic_of_bad_input_is_not_buried(url: str, kafka: Config) -> None:
     produced(kafka, *(b"nonsense %d" % n for n in range(3_000)))
     with some(url, kafka, CHANNEL_ORDERS_ROLE, relaying=False) as workers:
-        (group,) = [p for p in workers.loop.participants if isinstance(p, GroupWorker)]
+        (group,) = [p for p in workers.loop.workers if isinstance(p, GroupWorker)]
         while len(group.stopped) < PARTITIONS:
-            workers.loop.turn()
+            workers.loop.iterate()
         buried = rows(url, "SELECT count(*) AS n FROM oms_dead_letters")[0]["n"]
         assert 100 <= buried < PARTITIONS * (100 + ARRIVALS_MAX)  # the batch that makes it 100 is buried whole
         assert any("could not be used" in problem for problem in workers.health().ready())
@@ -331,21 +331,21 @@ def test_a_fact_that_cannot_be_handled_stops_its_partition_and_no_other(
     with some(url, kafka, "stock_levels") as workers:
         good = next(s for s in map(str, range(99)) if partition_of(f"stock-{s}@berlin".encode(), PARTITIONS) == 0)
         evil = next(s for s in map(str, range(99)) if partition_of(f"stock-{s}@berlin".encode(), PARTITIONS) == 1)
-        workers.tell("test", [OPEN, received(good), received(evil)])
-        decode = workers.wire._decode
+        workers.submit("test", [OPEN, received(good), received(evil)])
+        decode = workers.cloudevents._decode
 
         def broken(message: Message) -> Any:
-            if message.place.partition == 1:
+            if message.topic_partition.partition == 1:
                 raise ValueError("not today")
             return decode(message)
 
-        monkeypatch.setattr(workers.wire, "_decode", broken)
-        (group,) = [p for p in workers.loop.participants if isinstance(p, GroupWorker)]
+        monkeypatch.setattr(workers.cloudevents, "_decode", broken)
+        (group,) = [p for p in workers.loop.workers if isinstance(p, GroupWorker)]
         while not (group.stopped and rows(url, "SELECT FROM stock_levels")):
-            workers.loop.turn()
-            workers.bell.wait(0.01)
+            workers.loop.iterate()
+            workers.waiter.wait(0.01)
         assert [row["sku"] for row in rows(url, "SELECT sku FROM stock_levels")] == [good]
-        assert [place.partition for place in group.stopped] == [1]
+        assert [topic_partition.partition for topic_partition in group.stopped] == [1]
     monkeypatch.undo()
     with some(url, kafka, "stock_levels") as repaired:
         until(repaired)
@@ -359,7 +359,7 @@ def test_our_partitions_are_where_other_clients_look_for_the_key(kafka: Config) 
     for key in keys:
         producer.produce(CHANNEL_ORDERS, b"x", key=key)
     assert producer.flush(READ_SECONDS_MAX) == 0
-    where = {message.key: message.place.partition for message in everything_on(kafka, CHANNEL_ORDERS)}
+    where = {message.key: message.topic_partition.partition for message in everything_on(kafka, CHANNEL_ORDERS)}
     assert {key: where[key] for key in keys if key} == {key: partition_of(key, PARTITIONS) for key in keys if key}
 
 
@@ -370,8 +370,8 @@ def turning(workers: Workers) -> Iterator[None]:
 
     def turn() -> None:
         while not stopping.is_set():
-            if not workers.loop.turn():
-                workers.bell.wait(0.01)
+            if not workers.loop.iterate():
+                workers.waiter.wait(0.01)
 
     thread = threading.Thread(target=turn)
     thread.start()
@@ -385,16 +385,18 @@ def turning(workers: Workers) -> Iterator[None]:
 def test_members_that_are_polled_in_turn_come_to_an_end_with_joining(kafka: Config) -> None:
     """As the many groups of one process are: a join mostly ends while somebody else is polled."""
     members = [Group(kafka, "stock_levels", [EVENT_TOPICS["stock"]]) for _ in range(3)]
-    held: list[set[Place]] = [set() for _ in members]
+    held: list[set[TopicPartition]] = [set() for _ in members]
     try:
         for _ in range(TURNS_MAX):
-            for member, places in zip(members, held, strict=True):
+            for member, topic_partitions in zip(members, held, strict=True):
                 member.poll()
                 for given, changed in member.changes():
-                    places.update(changed) if given else places.difference_update(changed)
+                    topic_partitions.update(changed) if given else topic_partitions.difference_update(changed)
             if all(member.joined for member in members) and all(held):
                 break
-        assert sorted(place.partition for places in held for place in places) == list(range(PARTITIONS))
+        assert sorted(
+            topic_partition.partition for topic_partitions in held for topic_partition in topic_partitions
+        ) == list(range(PARTITIONS))
     finally:
         for member in members:
             member.close()
@@ -402,7 +404,7 @@ def test_members_that_are_polled_in_turn_come_to_an_end_with_joining(kafka: Conf
 
 def test_a_partition_that_was_taken_meanwhile_has_no_lag_and_no_place_to_go_to(kafka: Config) -> None:
     """A rebalance happens on the client's own thread, between any two lines of ours."""
-    group, not_ours = Group(kafka, "stock_levels", [EVENT_TOPICS["stock"]]), Place(EVENT_TOPICS["stock"], 0)
+    group, not_ours = Group(kafka, "stock_levels", [EVENT_TOPICS["stock"]]), TopicPartition(EVENT_TOPICS["stock"], 0)
     try:
         group.poll()
         group.seek(not_ours, 1)
@@ -414,18 +416,18 @@ def test_a_partition_that_was_taken_meanwhile_has_no_lag_and_no_place_to_go_to(k
 
 def test_two_workers_of_one_role_share_its_partitions(url: str, kafka: Config) -> None:
     with some(url, kafka, "stock_levels") as first, some(url, kafka, "stock_levels", relaying=False) as second:
-        first.tell("test", [OPEN, *(received(f"S{n}") for n in range(50))])
-        shares = [p for w in (first, second) for p in w.loop.participants if isinstance(p, GroupWorker)]
+        first.submit("test", [OPEN, *(received(f"S{n}") for n in range(50))])
+        tasks = [p for w in (first, second) for p in w.loop.workers if isinstance(p, GroupWorker)]
         with turning(second):
             for _ in range(TURNS_MAX):
-                first.loop.turn()
-                if all(share.shares for share in shares):
+                first.loop.iterate()
+                if all(share.tasks for share in tasks):
                     break
-            held = [set(share.shares) for share in shares]
+            held = [set(share.tasks) for share in tasks]
             assert all(held)
             assert len(held[0] | held[1]) == PARTITIONS
             assert not held[0] & held[1]
-            first.tell("test", [received(f"S{n}", 1, "again") for n in range(50)])
+            first.submit("test", [received(f"S{n}", 1, "again") for n in range(50)])
             until(first)
         assert passed(url, first)
         assert rows(url, "SELECT sum(on_hand) AS n FROM stock_levels")[0]["n"] == 300
@@ -436,7 +438,7 @@ def test_metrics_and_health_are_served(url: str, kafka: Config) -> None:
         with metrics.served("127.0.0.1", 0, workers.health()) as port:
             with pytest.raises(HTTPError, match="503"):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz")
-            workers.tell("test", [OPEN, received("A")])
+            workers.submit("test", [OPEN, received("A")])
             until(workers)
             told = {
                 path: urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}").read().decode()

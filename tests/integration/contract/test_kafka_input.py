@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 
 from oms_es.app import migrate
 from oms_es.app.workers import CHANNEL_ORDERS_ROLE, DEAD_LETTERS, Workers
-from oms_es.kafka.client import Config, Message, Outgoing, Place, Publisher, TooLarge
+from oms_es.kafka.client import Config, Message, Outgoing, Producer, TooLarge, TopicPartition
 from oms_es.kafka.groups import GroupWorker
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.store.dead_letters import DEAD_LETTERS as LETTERS
@@ -73,15 +73,15 @@ def intake(url: str, kafka: Config, *, relaying: bool = False) -> Iterator[Worke
 
 def turn_until(workers: Workers, done: Callable[[], object]) -> None:
     for _ in range(TURNS_MAX):
-        workers.loop.turn()
+        workers.loop.iterate()
         if done():
             return
-        workers.bell.wait(0.01)
+        workers.waiter.wait(0.01)
     raise AssertionError(f"it did not come: {list(workers.health().ready())}")
 
 
 def group_of(workers: Workers) -> GroupWorker:
-    (group,) = [p for p in workers.loop.participants if isinstance(p, GroupWorker)]
+    (group,) = [p for p in workers.loop.workers if isinstance(p, GroupWorker)]
     return group
 
 
@@ -95,8 +95,8 @@ def placed(url: str) -> set[str]:
 
 def test_headers_of_any_kind_come_with_their_dead_letter(url: str, kafka: Config) -> None:
     headers = [("empty", None), ("twice", b"1"), ("twice", b"2"), ("n\0ul", b"\0"), ("", b""), ("blob", b"\xff\0")]
-    publisher = Publisher(kafka)  # the other client ends a name at its NUL
-    publisher.publish([Outgoing(Place(CHANNEL_ORDERS, 0), b"k", BAD, headers)])
+    publisher = Producer(kafka)  # the other client ends a name at its NUL
+    publisher.publish([Outgoing(TopicPartition(CHANNEL_ORDERS, 0), b"k", BAD, headers)])
     publisher.close()
     produce(kafka, [canonical(1)], headers=headers)
     with intake(url, kafka, relaying=True) as workers:
@@ -118,8 +118,8 @@ def test_a_name_of_a_header_that_is_no_text_stops_nobody(url: str, kafka: Config
         def encode(self, *_: Any) -> bytes:
             return b"\xff\xfe"
 
-    publisher = Publisher(kafka)
-    publisher.publish([Outgoing(Place(CHANNEL_ORDERS, 0), b"k", BAD, [(Name("odd"), b"1")])])
+    publisher = Producer(kafka)
+    publisher.publish([Outgoing(TopicPartition(CHANNEL_ORDERS, 0), b"k", BAD, [(Name("odd"), b"1")])])
     publisher.close()
     produce(kafka, [canonical(1)])
     with intake(url, kafka) as workers:
@@ -186,15 +186,18 @@ def test_what_a_transaction_took_back_is_not_taken_and_nothing_is_left_behind(ur
         client.flush(READ_SECONDS_MAX)  # so that what is taken back is in the topic
         outcome(READ_SECONDS_MAX)
     with intake(url, kafka) as workers:
-        place = Place(CHANNEL_ORDERS, 0)
+        topic_partition = TopicPartition(CHANNEL_ORDERS, 0)
 
         def at_rest() -> bool:
             return (
-                REGISTRY.get_sample_value("oms_lag_messages", {"role": CHANNEL_ORDERS_ROLE, "place": str(place)}) == 0
+                REGISTRY.get_sample_value(
+                    "oms_lag_messages", {"role": CHANNEL_ORDERS_ROLE, "place": str(topic_partition)}
+                )
+                == 0
             )
 
         turn_until(workers, lambda: placed(url) == {"0", "2"} and at_rest())
-        turn_until(workers, lambda: workers.recorder.position(f"{CHANNEL_ORDERS_ROLE}@{place}") == 6)
+        turn_until(workers, lambda: workers.recorder.position(f"{CHANNEL_ORDERS_ROLE}@{topic_partition}") == 6)
     assert placed(url) == {"0", "2"}
 
 
@@ -203,18 +206,18 @@ def test_a_dead_letter_that_is_too_large_goes_without_its_payload_and_holds_up_n
 ) -> None:
     """The largest that a topic takes is too large with the reason beside it; so are headers that fill it."""
     room = BROKER_BYTES_MAX - 200
-    publisher = Publisher(kafka)
-    place = Place(CHANNEL_ORDERS, 0)
-    publisher.publish([Outgoing(place, b"", b"small 1", [])])
-    publisher.publish([Outgoing(place, b"", b"x" * room, [])])
-    publisher.publish([Outgoing(place, b"", b"small 2", [("h", b"y" * (room - 100))])])
-    publisher.publish([Outgoing(place, b"", b"small 3", [])])
+    publisher = Producer(kafka)
+    topic_partition = TopicPartition(CHANNEL_ORDERS, 0)
+    publisher.publish([Outgoing(topic_partition, b"", b"small 1", [])])
+    publisher.publish([Outgoing(topic_partition, b"", b"x" * room, [])])
+    publisher.publish([Outgoing(topic_partition, b"", b"small 2", [("h", b"y" * (room - 100))])])
+    publisher.publish([Outgoing(topic_partition, b"", b"small 3", [])])
     publisher.close()
     with intake(url, kafka, relaying=True) as workers:
         turn_until(workers, lambda: len(told_letters(kafka)) == 4)
         with workers.recorder.datastore.cursor() as curs:
             letters = {letter.id: letter for letter in listed(curs)}
-        while workers.loop.turn():
+        while workers.loop.iterate():
             pass
     told = told_letters(kafka)
     assert {m.value for m in told.values()} == {b"small 1", b"small 3", b""}
@@ -230,10 +233,10 @@ def told_letters(kafka: Config) -> dict[int, Message]:
 
 
 def test_a_producer_that_was_refused_is_replaced(kafka: Config) -> None:
-    publisher, place = Publisher(kafka), Place(CHANNEL_ORDERS, 0)
+    publisher, topic_partition = Producer(kafka), TopicPartition(CHANNEL_ORDERS, 0)
     for number in range(3):
         with pytest.raises(TooLarge):
-            publisher.publish([Outgoing(place, b"", b"x" * (BROKER_BYTES_MAX + 1), [])])
-        publisher.publish([Outgoing(place, b"", b"%d" % number, [])])
+            publisher.publish([Outgoing(topic_partition, b"", b"x" * (BROKER_BYTES_MAX + 1), [])])
+        publisher.publish([Outgoing(topic_partition, b"", b"%d" % number, [])])
     publisher.close()
     assert [message.value for message in everything_on(kafka, CHANNEL_ORDERS)] == [b"0", b"1", b"2"]

@@ -135,8 +135,10 @@ def test_a_position_beyond_the_end_stops_its_partition(url: str, kafka: Config, 
     with intake(url, kafka) as workers:
         turn_until(workers, lambda: placed(url) == {"first"})
     with psycopg.connect(url) as connection:
-        place = f"{CHANNEL_ORDERS_ROLE}@{CHANNEL_ORDERS}/0"
-        connection.execute(f"UPDATE {TRACKING} SET notification_id = 9 WHERE application_name = %s".encode(), [place])
+        topic_partition = f"{CHANNEL_ORDERS_ROLE}@{CHANNEL_ORDERS}/0"
+        connection.execute(
+            f"UPDATE {TRACKING} SET notification_id = 9 WHERE application_name = %s".encode(), [topic_partition]
+        )
     with intake(url, kafka) as workers:
         turn_until(workers, lambda: group_of(workers).stopped)
         assert "position 9 is beyond the end of oms.channel.orders.v1/0, which holds 0 to 1" in why(workers)
@@ -162,14 +164,14 @@ def test_topics_of_ours_that_were_made_anew_stop_the_relay_and_lose_nothing(
     """What was published and not read yet is read from the log, although no message more comes after it."""
     commands: list[Command] = [OPEN, received("A", "r1"), received("B", "r1")]
     with Workers(url, kafka, [], relaying=True) as relaying:
-        relaying.tell("test", commands)
-        while relaying.loop.turn():
+        relaying.submit("test", commands)
+        while relaying.loop.iterate():
             pass
     for topic in (EVENT_TOPICS["stock"], STOCK_LEVELS):
         made_anew(kafka, topic)
     with Workers(url, kafka, ["stock_levels"], relaying=True) as workers:
         turn_until(workers, lambda: on_hand(url) == {"A": 5, "B": 5})
-        workers.tell("test", [received("A", "r2")])
+        workers.submit("test", [received("A", "r2")])
         turn_until(workers, lambda: "relay stopped" in why(workers))
         assert f"oms-es topics accept-replaced {EVENT_TOPICS['stock']}" in why(workers)
         assert not everything_on(kafka, EVENT_TOPICS["stock"])
@@ -229,8 +231,8 @@ def largest_order() -> PlaceOrder:
 def test_the_largest_order_goes_out_by_the_topics_that_we_make(url: str, kafka: Config) -> None:
     order = largest_order()
     with Workers(url, kafka, [], relaying=True) as relaying:
-        relaying.tell("test", [order])
-        while relaying.loop.turn():
+        relaying.submit("test", [order])
+        while relaying.loop.iterate():
             pass
         assert not why(relaying)
     (message,) = everything_on(kafka, EVENT_TOPICS["order"])
@@ -267,7 +269,7 @@ def test_an_event_larger_than_its_topic_takes_is_named_and_neither_passed_nor_ho
     orders = [*small[:7], large_order(100, 150), *small[7:]]
     with Workers(url, kafka, [], relaying=True) as workers:
         for order in orders:
-            workers.tell("test", [order])
+            workers.submit("test", [order])
         turn_until(workers, lambda: "relay stopped" in why(workers) and len(stopped_of(capsys)) == 1)
         said = stopped_of(capsys)["relay"]
         assert said in why(workers)

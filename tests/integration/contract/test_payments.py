@@ -34,13 +34,13 @@ def engine(database_url: str, clock: Clock) -> Iterator[Engine]:
         yield an_engine
 
 
-def tell(engine: Engine, *commands: Command) -> None:
-    assert engine.tell("test", commands) == []
+def submit(engine: Engine, *commands: Command) -> None:
+    assert engine.submit("test", commands) == []
 
 
 def settle(engine: Engine, clock: Clock) -> None:
     """Whatever the provider still means to tell is told in that time."""
-    engine.loop.run_until_quiet()
+    engine.loop.run_until_idle()
     clock[0] += timedelta(seconds=10)
     engine.settle()
 
@@ -79,13 +79,13 @@ def verified(engine: Engine) -> bool:
 def test_a_parcel_that_leaves_after_the_authorisation_expired_is_paid_by_a_new_one(
     engine: Engine, clock: Clock
 ) -> None:
-    tell(engine, pay("tok-expire"))
+    submit(engine, pay("tok-expire"))
     settle(engine, clock)
     clock[0] += timedelta(seconds=EXPIRES_SECONDS)
     with Engine(engine.database_url, clock=lambda: clock[0], consumers=()) as later:  # whose ticker has not looked yet
         later.settle()
     assert (payment(engine)["state"], payment(engine)["expires_at"]) == ("released", None)
-    tell(engine, take(60))
+    submit(engine, take(60))
     settle(engine, clock)
     assert facts(engine)[2:] == [
         "PaymentExpired",
@@ -99,11 +99,11 @@ def test_a_parcel_that_leaves_after_the_authorisation_expired_is_paid_by_a_new_o
 
 
 def test_a_provider_that_let_go_before_we_knew_is_asked_for_a_new_authorisation(engine: Engine, clock: Clock) -> None:
-    tell(engine, pay("tok-expire"))
-    engine.loop.run_until_quiet()
-    engine.world.payment_provider.ledger.clock = lambda: clock[0] + timedelta(seconds=EXPIRES_SECONDS)
-    tell(engine, take(60))
-    engine.loop.run_until_quiet()
+    submit(engine, pay("tok-expire"))
+    engine.loop.run_until_idle()
+    engine.external_systems.payment_provider.ledger.clock = lambda: clock[0] + timedelta(seconds=EXPIRES_SECONDS)
+    submit(engine, take(60))
+    engine.loop.run_until_idle()
     assert facts(engine)[3:] == [
         "PaymentExpired",
         "PaymentReauthorizationRequested",
@@ -120,9 +120,9 @@ def test_a_provider_that_let_go_before_we_knew_is_asked_for_a_new_authorisation(
 def test_a_dispute_is_shown_while_it_is_open_and_counted_when_it_is_lost(
     engine: Engine, clock: Clock, token: str, kept: int, lost: int
 ) -> None:
-    tell(engine, pay(token))
+    submit(engine, pay(token))
     settle(engine, clock)
-    tell(engine, take(60))
+    submit(engine, take(60))
     settle(engine, clock)
     row = payment(engine)
     assert (row["captured_minor"], row["lost_minor"], row["disputed_minor"]) == (kept, lost, 0)
@@ -132,12 +132,12 @@ def test_a_dispute_is_shown_while_it_is_open_and_counted_when_it_is_lost(
 
 
 def test_a_refund_that_fails_is_shown_and_one_that_is_too_much_stops_nobody(engine: Engine, clock: Clock) -> None:
-    tell(engine, pay("tok-refund-fails"))
+    submit(engine, pay("tok-refund-fails"))
     settle(engine, clock)
-    tell(engine, take(60))
+    submit(engine, take(60))
     settle(engine, clock)
-    tell(engine, RefundPayment(payment_id="o.1", refund_id="r1", amount_minor=20))
-    tell(engine, RefundPayment(payment_id="o.1", refund_id="r2", amount_minor=61))
+    submit(engine, RefundPayment(payment_id="o.1", refund_id="r1", amount_minor=20))
+    submit(engine, RefundPayment(payment_id="o.1", refund_id="r2", amount_minor=61))
     settle(engine, clock)
     assert exceptions(engine) == {"refund_failed", "refund_refused"}
     assert payment(engine)["refunded_minor"] == 0
@@ -145,15 +145,15 @@ def test_a_refund_that_fails_is_shown_and_one_that_is_too_much_stops_nobody(engi
 
 
 def test_a_payment_about_which_no_answer_ever_comes_fails_after_some_attempts(engine: Engine, clock: Clock) -> None:
-    tell(engine, pay("tok-silent"))
+    submit(engine, pay("tok-silent"))
     settle(engine, clock)
     assert facts(engine) == ["PaymentRequested", "PaymentFailed"]
 
 
 def test_a_deposit_is_held_applied_and_released(engine: Engine, clock: Clock) -> None:
-    tell(engine, pay("tok-ok", capture_now=True))
+    submit(engine, pay("tok-ok", capture_now=True))
     settle(engine, clock)
-    tell(engine, take(60), RefundPayment(payment_id="o.1", refund_id="r1", amount_minor=40))
+    submit(engine, take(60), RefundPayment(payment_id="o.1", refund_id="r1", amount_minor=40))
     settle(engine, clock)
     (row,) = rows(engine, "SELECT held_minor, applied_minor, released_minor FROM deposits")
     assert tuple(row.values()) == (0, 60, 40)
@@ -161,11 +161,11 @@ def test_a_deposit_is_held_applied_and_released(engine: Engine, clock: Clock) ->
 
 
 def test_p11_undoing_one_payment_leaves_the_others_of_its_order_alone(engine: Engine, clock: Clock) -> None:
-    tell(engine, pay("tok-ok"), pay("tok-ok", "o.2"), pay("tok-decline", "o.3"))
+    submit(engine, pay("tok-ok"), pay("tok-ok", "o.2"), pay("tok-decline", "o.3"))
     settle(engine, clock)
-    tell(engine, take(100))
+    submit(engine, take(100))
     settle(engine, clock)
-    tell(engine, CancelPayment(payment_id="o.2"), CancelPayment(payment_id="o.3"))
+    submit(engine, CancelPayment(payment_id="o.2"), CancelPayment(payment_id="o.3"))
     settle(engine, clock)
     states = {row["payment_id"]: row["state"] for row in rows(engine, "SELECT payment_id, state FROM payments")}
     assert states == {"o.1": "captured", "o.2": "released", "o.3": "declined"}
@@ -175,7 +175,7 @@ def test_p11_undoing_one_payment_leaves_the_others_of_its_order_alone(engine: En
 def test_p15_after_a_crash_between_the_call_and_its_answer_the_same_key_is_asked_again(
     engine: Engine, clock: Clock
 ) -> None:
-    (worker,) = (p for p in engine.loop.participants if isinstance(p, GatewayWorker) and p.name == "payment_provider")
+    (worker,) = (p for p in engine.loop.workers if isinstance(p, GatewayWorker) and p.name == "payment_provider")
     asked = worker.gateway.perform
 
     def crash(intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
@@ -183,9 +183,9 @@ def test_p15_after_a_crash_between_the_call_and_its_answer_the_same_key_is_asked
         raise RuntimeError("killed before the answer was recorded")
 
     worker.gateway.perform = crash  # type: ignore[method-assign] # the crash, after the provider has acted
-    tell(engine, pay("tok-ok"))
+    submit(engine, pay("tok-ok"))
     with pytest.raises(Stopped, match="killed"):
-        engine.loop.run_until_quiet()
+        engine.loop.run_until_idle()
     (intent,) = engine.store.history("payment-o.1")
     with Engine(engine.database_url, clock=lambda: clock[0], consumers=()) as restarted:
         settle(restarted, clock)
@@ -197,17 +197,17 @@ def test_p15_after_a_crash_between_the_call_and_its_answer_the_same_key_is_asked
 def test_what_was_done_and_not_answered_is_found_under_its_key_and_not_asked_for_again(
     engine: Engine, clock: Clock
 ) -> None:
-    provider = engine.world.payment_provider
+    provider = engine.external_systems.payment_provider
     submitted: list[Any] = []
-    submit = provider.submit
+    original = provider.submit
     gateway = PaymentGateway(provider)
 
     def counted(asks: Sequence[Any]) -> Sequence[Any]:
         submitted.extend(asks)
-        return submit(asks)
+        return original(asks)
 
     provider.submit = counted  # type: ignore[method-assign] # counts what reaches the provider
-    tell(engine, pay("tok-timeout"))
+    submit(engine, pay("tok-timeout"))
     (intent,) = engine.store.history("payment-o.1")
     ((command,),) = gateway.perform([intent])
     assert [ask.key for ask in submitted] == [intent.event_id]
@@ -222,9 +222,9 @@ def overdue(engine: Engine, clock: Clock, seconds: float) -> None:
 
 
 def test_a_capture_whose_callback_never_comes_is_asked_for_under_its_own_key(engine: Engine, clock: Clock) -> None:
-    tell(engine, pay("tok-mute"))
+    submit(engine, pay("tok-mute"))
     settle(engine, clock)
-    tell(engine, take(60))
+    submit(engine, take(60))
     settle(engine, clock)
     assert facts(engine)[-1] == "PaymentAnswerAwaited"
     overdue(engine, clock, ANSWER_DUE_SECONDS - 60)
@@ -238,7 +238,7 @@ def test_a_capture_whose_callback_never_comes_is_asked_for_under_its_own_key(eng
 
 
 def test_a_callback_that_came_late_is_not_asked_for(engine: Engine, clock: Clock) -> None:
-    tell(engine, pay("tok-late"))
+    submit(engine, pay("tok-late"))
     settle(engine, clock)
     assert facts(engine) == ["PaymentRequested", "PaymentAnswerAwaited", "PaymentAuthorized"]
     overdue(engine, clock, ANSWER_DUE_SECONDS)
@@ -247,13 +247,13 @@ def test_a_callback_that_came_late_is_not_asked_for(engine: Engine, clock: Clock
 
 
 def test_a_provider_that_does_not_say_is_asked_a_few_times_and_then_by_a_person(engine: Engine, clock: Clock) -> None:
-    tell(engine, pay("tok-late"))
+    submit(engine, pay("tok-late"))
     settle(engine, clock)
     with psycopg.connect(engine.database_url) as connection:  # so that it stays late for ever
         connection.execute("UPDATE simulated_effects SET mode = 'plain'")
-    engine.world.payment_provider.chaos = Chaos(late=1)
-    tell(engine, take(60))
-    engine.loop.run_until_quiet()
+    engine.external_systems.payment_provider.chaos = Chaos(late=1)
+    submit(engine, take(60))
+    engine.loop.run_until_idle()
     with psycopg.connect(engine.database_url) as connection:
         connection.execute("DELETE FROM simulated_callbacks_queued")
     for attempt in range(CHASES_MAX):

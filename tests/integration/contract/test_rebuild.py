@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, Parts, engine_on, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, engine_on, migrate
 from oms_es.app.rebuild import AlreadyRebuilding, Rebuilt
 from oms_es.demo.workload import Workload
 from oms_es.kafka.watermark import NOTHING, Progress
@@ -38,16 +38,16 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 def place_orders(engine: Engine, orders: int, seed: int = 5) -> None:
     for batch in Workload(seed, orders).steps(40):
-        engine.tell("test", batch)
-        engine.loop.turn()
+        engine.submit("test", batch)
+        engine.loop.iterate()
     engine.settle()
 
 
-def rebuilt(parts: Parts, projection: Projection) -> Rebuilt:
+def rebuilt(parts: Runtime, projection: Projection) -> Rebuilt:
     return parts.rebuild(projection).run()
 
 
-def differences(parts: Parts) -> list[str]:
+def differences(parts: Runtime) -> list[str]:
     report = verify(parts.database_url, DECIDERS, PROJECTIONS, parts.store.codec)
     return [difference for check in report.checks for difference in check.differences]
 
@@ -84,9 +84,9 @@ def test_what_was_changed_lost_or_made_up_is_put_right(engine: Engine) -> None:
     lost = done(url, "DELETE FROM locations WHERE location = (SELECT min(location) FROM locations)")
     assert done(url, made_up) == lost == 1
     assert differences(engine)
-    levels, places = rebuilt(engine, BY_NAME["stock_levels"]), rebuilt(engine, BY_NAME["locations"])
+    levels, topic_partitions = rebuilt(engine, BY_NAME["stock_levels"]), rebuilt(engine, BY_NAME["locations"])
     assert levels.written >= 3
-    assert (places.written, places.removed) == (1, 1)
+    assert (topic_partitions.written, topic_partitions.removed) == (1, 1)
     assert differences(engine) == []
 
 
@@ -124,7 +124,7 @@ def test_whoever_projects_goes_on_from_the_new_rows_and_not_from_what_it_remembe
 
         def takes(number: int) -> None:
             engine.append([(Cause("test"), [received(number)])])
-            log.look()
+            log.refresh()
             assert worker.step() == 1
 
         takes(1)
@@ -151,11 +151,11 @@ def test_whoever_was_passing_by_without_a_row_to_change_notices_too(database_url
         rebuilt(engine, stock_levels.projection)
         worker.seen += 1
         with pytest.raises(PositionLost):
-            worker.rest()
+            worker.flush_position()
 
 
 def test_p28_orders_go_on_and_readers_see_whole_rows_while_read_models_are_rebuilt(any_database_url: str) -> None:
-    with engine_on(any_database_url) as engine, Parts(any_database_url) as beside:
+    with engine_on(any_database_url) as engine, Runtime(any_database_url) as beside:
         place_orders(engine, 20)
         over = threading.Event()
         found: list[Any] = []
@@ -219,13 +219,13 @@ def test_a_rebuild_that_died_is_begun_anew(engine: Engine) -> None:
 
 def test_a_read_model_that_has_taken_nothing_is_empty(database_url: str) -> None:
     migrate(database_url)
-    with Parts(database_url) as parts:
+    with Runtime(database_url) as parts:
         parts.store.execute([(Cause("test"), [ReceiveStock(sku="A", location="x", receipt_id="r", quantity=1)])])
         assert rebuilt(parts, stock_levels.projection)[1:5] == (0, 0, 0, 0)
 
 
 def test_how_far_a_role_is_where_it_came_from_the_log_to_partitions() -> None:
     progress = Progress({"levels": 5, "levels@t/0": 3, "levels@t/1": 9, "levels_too": 7, "levels_too@t/0": 8}, {})
-    assert progress.places("levels") == {"levels": 5, "levels@t/1": 9}
-    assert NOTHING.places("levels") == {"levels": 0}
+    assert progress.topic_partitions("levels") == {"levels": 5, "levels@t/1": 9}
+    assert NOTHING.topic_partitions("levels") == {"levels": 0}
     assert [progress.has_taken("levels", "stock-A@x", at) for at in (5, 6)] == [True, False]

@@ -52,7 +52,7 @@ def engine(database_url: str) -> Iterator[Engine]:
         received = [
             ReceiveStock(sku=f"S{n}", location="berlin", receipt_id="r", quantity=1_000_000) for n in range(SKUS)
         ]
-        an_engine.tell("test", [OpenLocation(location="berlin", country="DE"), *received])
+        an_engine.submit("test", [OpenLocation(location="berlin", country="DE"), *received])
         an_engine.settle()
         yield an_engine
 
@@ -86,7 +86,7 @@ def assert_at_rest(engine: Engine, orders: int) -> None:
     with queries.reading(engine.database_url) as connection:
         assert queries.phases(connection) == {"completed": orders}
     end = engine.last_position()
-    readers = [p for p in engine.loop.participants if isinstance(p, FeedReader)]
+    readers = [p for p in engine.loop.workers if isinstance(p, FeedReader)]
     assert {reader.name: reader.stored_position(reader.name) for reader in readers} == {r.name: end for r in readers}
 
 
@@ -116,7 +116,7 @@ def test_more_deadlines_than_a_batch_takes_are_all_kept_before_the_engine_rests(
             for n in range(holds)
         ]
         now[0] -= timedelta(minutes=1)
-        engine.tell("test", [OpenLocation(location="berlin", country="DE"), received, *reserved])
+        engine.submit("test", [OpenLocation(location="berlin", country="DE"), received, *reserved])
         engine.settle()
     now[0] = NOON
     with engine_on(database_url, clock=lambda: now[0]) as engine:
@@ -160,7 +160,7 @@ def test_positions_that_were_skipped_are_passed_at_once(database_url: str) -> No
         connection.execute("SELECT setval(pg_get_serial_sequence('oms_events', 'notification_id'), 4000000000)")
     with engine_on(database_url) as engine:
         engine.store.execute([(US, [OpenLocation(location="far", country="DE")])])
-    log.look()
+    log.refresh()
     assert read_from(log, 0) == [1, 2, 3, 4_000_000_001]
     log.start_at(log.end)
     assert read_from(log, 0) == [1, 2, 3, 4_000_000_001]
@@ -181,5 +181,5 @@ def test_a_look_reads_all_that_others_have_appended(engine: Engine) -> None:
         count = 2 * READ_MAX + 1
         assert count < WINDOW_MAX
         other.store.execute([(US, [OpenLocation(location=f"their-{n}", country="DE") for n in range(count)])])
-    engine.log.look()
+    engine.log.refresh()
     assert engine.log.end == engine.last_position()

@@ -57,8 +57,8 @@ def shipped(url: str, hazards: Hazards, *before: Command, **options: Any) -> Ite
     """An engine whose order is packed, and as far as the carrier let it come."""
     clock = Clock()
     with engine_on(url, hazards=hazards, clock=clock, **options) as engine:
-        assert not engine.tell("test", before)
-        engine.tell(
+        assert not engine.submit("test", before)
+        engine.submit(
             "test",
             [
                 OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4),
@@ -66,7 +66,7 @@ def shipped(url: str, hazards: Hazards, *before: Command, **options: Any) -> Ite
                 PLACED,
             ],
         )
-        engine.loop.run_until_quiet()
+        engine.loop.run_until_idle()
         yield engine, clock
         assert verify(url, DECIDERS, PROJECTIONS, engine.store.codec).passed
 
@@ -74,8 +74,8 @@ def shipped(url: str, hazards: Hazards, *before: Command, **options: Any) -> Ite
 def settle(engine: Engine, clock: Clock) -> None:
     """Let time pass until the world has told all."""
     for _ in range(20):
-        engine.loop.run_until_quiet()
-        if not engine.world.outstanding():
+        engine.loop.run_until_idle()
+        if not engine.external_systems.outstanding():
             return
         clock.now += timedelta(hours=1)
     pytest.fail("the world still has something to tell")
@@ -103,7 +103,7 @@ def test_an_order_whose_parcel_is_booked_but_not_fetched_is_cancelled_with_the_c
 ) -> None:
     with shipped(database_url, FETCHED_LATER) as (engine, clock):
         assert phase(database_url) == "fulfilling"
-        engine.tell("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
+        engine.submit("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
         settle(engine, clock)
         assert phase(database_url) == "cancelled"
         assert not exceptions(database_url)
@@ -116,9 +116,9 @@ def test_p13_a_consent_told_late_twice_or_after_a_lost_answer_cancels_once(datab
     with shipped(database_url, FETCHED_LATER, chaos=chaos) as (engine, clock):
         for _ in range(5):
             clock.now += timedelta(seconds=2)
-            engine.loop.run_until_quiet()
+            engine.loop.run_until_idle()
         booked = "ShipmentBooked" in happened(database_url)
-        engine.tell("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
+        engine.submit("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
         settle(engine, clock)
         told = happened(database_url)
         assert told.count("ShipmentCancelled") == (1 if booked else 0)
@@ -128,7 +128,7 @@ def test_p13_a_consent_told_late_twice_or_after_a_lost_answer_cancels_once(datab
 def test_a_parcel_that_was_fetched_is_delivered_although_its_order_was_to_be_cancelled(database_url: str) -> None:
     with shipped(database_url, FETCHED_LATER) as (engine, clock):
         clock.now += timedelta(hours=1)
-        engine.tell("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
+        engine.submit("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
         settle(engine, clock)
         assert phase(database_url) == "completed"
         assert exceptions(database_url).keys() == {"cancellation_refused"}
@@ -136,11 +136,11 @@ def test_a_parcel_that_was_fetched_is_delivered_although_its_order_was_to_be_can
 
 def test_a_booking_that_was_cancelled_waits_for_a_person_and_can_be_made_anew(database_url: str) -> None:
     with shipped(database_url, FETCHED_LATER) as (engine, clock):
-        engine.tell("test", [CancelBooking(shipment_id=PARCEL)])
-        engine.loop.run_until_quiet()
+        engine.submit("test", [CancelBooking(shipment_id=PARCEL)])
+        engine.loop.run_until_idle()
         assert exceptions(database_url).keys() == {"booking_failed"}
-        engine.tell("test", [BookShipment(shipment_id=PARCEL)])
-        engine.loop.run_until_quiet()
+        engine.submit("test", [BookShipment(shipment_id=PARCEL)])
+        engine.loop.run_until_idle()
         assert not exceptions(database_url)
         clock.now += timedelta(hours=1)
         settle(engine, clock)
@@ -150,8 +150,8 @@ def test_a_booking_that_was_cancelled_waits_for_a_person_and_can_be_made_anew(da
 
 def test_a_stubborn_carrier_keeps_the_booking_and_the_parcel_goes_on(database_url: str) -> None:
     with shipped(database_url, FETCHED_LATER._replace(stubborn=1.0)) as (engine, clock):
-        engine.tell("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
-        engine.loop.run_until_quiet()
+        engine.submit("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
+        engine.loop.run_until_idle()
         assert exceptions(database_url).keys() == {"cancellation_refused"}
         clock.now += timedelta(hours=1)
         settle(engine, clock)
@@ -192,7 +192,7 @@ def test_a_carrier_that_never_answers_leaves_the_parcel_asked_for_and_the_order_
     database_url: str,
 ) -> None:
     with shipped(database_url, Hazards(silent=1.0)) as (engine, clock):
-        engine.tell("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
+        engine.submit("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
         settle(engine, clock)
         assert phase(database_url) == "cancelling"
         assert happened(database_url)[-1] == "ShipmentCancellationRequested"
@@ -249,7 +249,7 @@ def test_one_carton_of_two_comes_back_and_the_shipment_is_told_of_both(database_
     with shipped(database_url, FETCHED_LATER, BULKY) as (engine, clock):
         second = rows(database_url, "SELECT tracking_number FROM tracking_numbers ORDER BY 1 DESC")[0]
         told = RecordMilestone(shipment_id=PARCEL, milestone_id="back", status="returned", occurred_at=START, **second)
-        assert not engine.tell("test", [told])
+        assert not engine.submit("test", [told])
         settle(engine, clock)
         assert happened(database_url).count("ShipmentReturnedToSender") == 1
 
@@ -258,7 +258,7 @@ def test_what_no_rate_serves_waits_for_a_person_who_books_it(database_url: str) 
     with shipped(database_url, Hazards(), dhl(490, grams=100)) as (engine, clock):
         settle(engine, clock)
         assert exceptions(database_url).keys() == {"booking_failed"}
-        engine.tell("test", [BookShipment(shipment_id=PARCEL, carrier="courier")])
+        engine.submit("test", [BookShipment(shipment_id=PARCEL, carrier="courier")])
         settle(engine, clock)
         assert not exceptions(database_url)
         assert phase(database_url) == "completed"
@@ -292,11 +292,11 @@ def test_p13_trackers_told_three_times_move_the_parcel_once_before_or_after_its_
         payload = easypost(number, *history)
         intake = engine.intake("easypost", "easypost_tracker")
         intake.take([Arrival(i, payload) for i in range(3)])
-        engine.loop.run_until_quiet()
+        engine.loop.run_until_idle()
         if early:
             assert "ShipmentMilestoneReached" not in happened(database_url)
-            engine.tell("test", [RecordBooking(shipment_id=PARCEL, carrier="simulated", tracking_number=number)])
-            engine.loop.run_until_quiet()
+            engine.submit("test", [RecordBooking(shipment_id=PARCEL, carrier="simulated", tracking_number=number)])
+            engine.loop.run_until_idle()
         told = happened(database_url)
         assert told.count("ShipmentMilestoneReached") == len(history)
         assert told.count("ShipmentDispatched") == told.count("ShipmentDelivered") == 1
@@ -319,11 +319,11 @@ def test_the_history_of_the_parcel_that_had_the_number_before_is_not_this_parcel
             [Arrival(1, easypost(number, "in_transit", "delivered", start=long_ago))]
         )
         if early:
-            engine.tell("test", [booking])
-        engine.loop.run_until_quiet()
+            engine.submit("test", [booking])
+        engine.loop.run_until_idle()
         told = happened(database_url)
         assert "ShipmentBooked" in told
         assert not {"ShipmentMilestoneReached", "ShipmentDispatched", "PaymentCaptureRequested"} & set(told)
         engine.intake("easypost", "easypost_tracker").take([Arrival(2, easypost(number, "in_transit"))])
-        engine.loop.run_until_quiet()
+        engine.loop.run_until_idle()
         assert happened(database_url).count("ShipmentDispatched") == 1

@@ -79,20 +79,20 @@ class Shop:
         self.engine, self.now = engine, now
         self.told = 0
 
-    def tell(self, *events: Event) -> None:
+    def submit(self, *events: Event) -> None:
         for kind, content in events:
             payload = json.dumps({"object": "event", "type": kind, "data": {"object": content}}).encode()
             self.told += 1
-            assert self.engine.intake("stripe", "stripe").take([Arrival(self.told, payload)]).buried == 0
+            assert self.engine.intake("stripe", "stripe").take([Arrival(self.told, payload)]).dead_letters == 0
             self.run()
 
     def run(self) -> None:
-        self.engine.loop.run_until_quiet()
+        self.engine.loop.run_until_idle()
 
     def wait(self, seconds: float) -> None:
         self.now[0] += timedelta(seconds=seconds)
         with Engine(self.engine.database_url, clock=lambda: self.now[0], gateways=()) as later:
-            later.loop.run_until_quiet()
+            later.loop.run_until_idle()
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         with psycopg.connect(self.engine.database_url, row_factory=dict_row) as connection:
@@ -125,7 +125,7 @@ def shop_with(database_url: str, placed: PlaceOrder) -> Iterator[Shop]:
             ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=5),
             placed,
         )
-        assert engine.tell("test", commands) == []
+        assert engine.submit("test", commands) == []
         shop.run()
         yield shop
         assert shop.is_verified()
@@ -138,48 +138,48 @@ def shop(database_url: str) -> Iterator[Shop]:
 
 
 def captured(shop: Shop) -> None:
-    shop.tell(HELD)
-    assert shop.engine.tell("test", [CapturePayment(payment_id=PAYMENT, capture_id="c1", amount_minor=10_000)]) == []
-    shop.tell(CAPTURED)
+    shop.submit(HELD)
+    assert shop.engine.submit("test", [CapturePayment(payment_id=PAYMENT, capture_id="c1", amount_minor=10_000)]) == []
+    shop.submit(CAPTURED)
     assert (shop.payment["state"], shop.payment["captured_minor"]) == ("captured", 10_000)
 
 
 def test_what_is_held_of_another_amount_is_not_authorised_and_a_person_is_told(shop: Shop) -> None:
-    shop.tell(OF_ANOTHER_AMOUNT)
+    shop.submit(OF_ANOTHER_AMOUNT)
     assert (shop.payment["authorized_minor"], shop.phase) == (0, "awaiting_payment")
     assert shop.exceptions == {"payment_contradiction"}
-    shop.tell(HELD)
+    shop.submit(HELD)
     assert (shop.payment["authorized_minor"], shop.phase) == (10_000, "fulfilling")
 
 
 def test_what_was_canceled_in_the_dashboard_is_held_no_longer_and_does_not_ship(shop: Shop) -> None:
-    shop.tell(HELD)
+    shop.submit(HELD)
     assert shop.phase == "fulfilling"
-    shop.tell(CANCELED, CANCELED)
+    shop.submit(CANCELED, CANCELED)
     assert (shop.payment["state"], shop.payment["released_minor"]) == ("released", 10_000)
     assert shop.phase == "cancelled"
     assert "let_go_elsewhere" in shop.exceptions
 
 
 def test_what_was_canceled_before_the_release_waits_for_a_person(shop: Shop) -> None:
-    assert shop.engine.tell("test", [HoldOrder(order_id=PLACED.order_id, kind="fraud")]) == []
-    shop.tell(HELD, CANCELED)
+    assert shop.engine.submit("test", [HoldOrder(order_id=PLACED.order_id, kind="fraud")]) == []
+    shop.submit(HELD, CANCELED)
     assert (shop.payment["state"], shop.phase) == ("released", "awaiting_payment")
     assert shop.exceptions == {"held_fraud", "held_payment", "let_go_elsewhere"}
 
 
 def test_what_was_canceled_before_it_was_told_that_it_is_held_is_not_held(shop: Shop) -> None:
-    shop.tell(CANCELED)
+    shop.submit(CANCELED)
     assert (shop.payment["state"], shop.phase) == ("declined", "cancelled")
-    shop.tell(HELD)
+    shop.submit(HELD)
     assert (shop.payment["state"], shop.payment["released_minor"]) == ("released", 10_000)
 
 
 @pytest.mark.parametrize("automatic", [True, False])
 def test_an_intent_that_failed_and_then_succeeded_pays_the_order(shop: Shop, *, automatic: bool) -> None:
-    shop.tell(FAILED, FAILED)
+    shop.submit(FAILED, FAILED)
     assert (shop.phase, shop.payment["reason"]) == ("awaiting_payment", "declined")
-    shop.tell(AT_ONCE if automatic else HELD)
+    shop.submit(AT_ONCE if automatic else HELD)
     assert shop.phase == "fulfilling"
     assert shop.payment["state"] == ("captured" if automatic else "authorized")
     assert shop.exceptions == set()
@@ -187,10 +187,10 @@ def test_an_intent_that_failed_and_then_succeeded_pays_the_order(shop: Shop, *, 
 
 def test_what_was_refunded_in_the_dashboard_is_found_by_its_charge_and_undone_if_it_fails(shop: Shop) -> None:
     captured(shop)
-    shop.tell(REFUNDED, REFUNDED)
+    shop.submit(REFUNDED, REFUNDED)
     assert (shop.payment["state"], shop.payment["refunded_minor"]) == ("refunded", 10_000)
     assert shop.exceptions == {"refunded_elsewhere"}
-    shop.tell(REFUND_FAILED)
+    shop.submit(REFUND_FAILED)
     assert (shop.payment["state"], shop.payment["refunded_minor"]) == ("captured", 0)
     assert "refund_failed" in shop.exceptions
 
@@ -201,19 +201,19 @@ def test_what_was_captured_refunded_and_disputed_in_the_dashboard_alone_is_in_th
 ) -> None:
     """Nobody here asked for the capture: the provider took the money all the same."""
     unasked = (CAPTURED[0], CAPTURED[1] | {"metadata": OURS | ({"capture_id": part} if part else {})})
-    shop.tell(HELD, unasked, unasked)
+    shop.submit(HELD, unasked, unasked)
     assert (shop.payment["state"], shop.payment["captured_minor"]) == ("captured", 10_000)
     assert shop.exceptions == set()
-    shop.tell((REFUNDED[0], REFUNDED[1] | {"amount": 4_000}), (DISPUTED[0], DISPUTED[1] | {"amount": 6_000}))
+    shop.submit((REFUNDED[0], REFUNDED[1] | {"amount": 4_000}), (DISPUTED[0], DISPUTED[1] | {"amount": 6_000}))
     assert (shop.payment["refunded_minor"], shop.payment["disputed_minor"]) == (4_000, 6_000)
     assert shop.exceptions == {"refunded_elsewhere", "dispute"}
 
 
 def test_a_dispute_as_it_is_sent_is_found_by_its_charge(shop: Shop) -> None:
     captured(shop)
-    shop.tell(DISPUTED)
+    shop.submit(DISPUTED)
     assert (shop.payment["state"], shop.payment["disputed_minor"]) == ("disputed", 10_000)
-    shop.tell(DISPUTE_LOST)
+    shop.submit(DISPUTE_LOST)
     assert (shop.payment["state"], shop.payment["lost_minor"]) == ("lost", 10_000)
     assert shop.exceptions == set()
 
@@ -225,25 +225,25 @@ def test_a_currency_that_stripe_counts_otherwise_is_of_the_amount_that_is_due(
     placed = order(currency, minor)
     money = {"amount": sent, "currency": currency.lower(), "metadata": {"payment_id": f"{placed.order_id}.1"}}
     for shop in shop_with(database_url, placed):
-        shop.tell((AT_ONCE[0], {"id": "pi_1", "latest_charge": "ch_1", "amount_received": sent, **money}))
-        shop.tell((DISPUTED[0], DISPUTED[1] | money))
+        shop.submit((AT_ONCE[0], {"id": "pi_1", "latest_charge": "ch_1", "amount_received": sent, **money}))
+        shop.submit((DISPUTED[0], DISPUTED[1] | money))
         (row,) = shop.rows("SELECT captured_minor, disputed_minor FROM payments")
         assert tuple(row.values()) == (minor, minor)
 
 
 def test_what_comes_before_its_reference_is_known_waits_on_a_list_and_is_found(shop: Shop) -> None:
-    shop.tell((REFUNDED[0], REFUNDED[1] | {"amount": 4_000}), (DISPUTE_LOST[0], DISPUTE_LOST[1] | {"amount": 6_000}))
+    shop.submit((REFUNDED[0], REFUNDED[1] | {"amount": 4_000}), (DISPUTE_LOST[0], DISPUTE_LOST[1] | {"amount": 6_000}))
     assert shop.exceptions == {"unmatched_report"}
-    shop.tell(HELD)
-    assert shop.engine.tell("test", [CapturePayment(payment_id=PAYMENT, capture_id="c1", amount_minor=10_000)]) == []
-    shop.tell(CAPTURED)
+    shop.submit(HELD)
+    assert shop.engine.submit("test", [CapturePayment(payment_id=PAYMENT, capture_id="c1", amount_minor=10_000)]) == []
+    shop.submit(CAPTURED)
     row = shop.payment
     assert (row["captured_minor"], row["refunded_minor"], row["lost_minor"]) == (10_000, 4_000, 6_000)
     assert shop.exceptions == {"refunded_elsewhere"}
 
 
 def test_what_is_of_no_payment_of_ours_stays_on_the_list(shop: Shop) -> None:
-    shop.tell((DISPUTED[0], DISPUTED[1] | {"charge": "ch_9", "payment_intent": "pi_9"}))
+    shop.submit((DISPUTED[0], DISPUTED[1] | {"charge": "ch_9", "payment_intent": "pi_9"}))
     captured(shop)
     shop.wait(86_400)
     (row,) = shop.rows("SELECT * FROM open_exceptions")

@@ -29,7 +29,7 @@ BERLIN = o.Address(country="DE", latitude=52.5, longitude=13.4)
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     with engine_on(database_url) as an_engine:
-        tell(
+        submit(
             an_engine,
             OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4),
             OpenLocation(location="paris", country="FR", latitude=48.9, longitude=2.4),
@@ -39,8 +39,8 @@ def engine(database_url: str) -> Iterator[Engine]:
         assert report.passed, [check.differences for check in report.checks]
 
 
-def tell(engine: Engine, *commands: Command) -> None:
-    assert engine.tell("test", commands) == []
+def submit(engine: Engine, *commands: Command) -> None:
+    assert engine.submit("test", commands) == []
     engine.settle()
 
 
@@ -86,66 +86,66 @@ def why(engine: Engine, placed: o.PlaceOrder) -> list[str]:
 
 def test_orders_are_sourced_by_the_version_that_holds(engine: Engine) -> None:
     only_paris = EligibilityRule(rule_id="paris-first", effect="only", locations=("paris",))
-    tell(engine, stock("A", 5), stock("A", 5, "paris"))
+    submit(engine, stock("A", 5), stock("A", 5, "paris"))
     by_one, by_two = order(1, ("A", 1)), order(2, ("A", 1))
-    tell(engine, by_one)
-    tell(engine, PublishSourcingRules(version="2", eligibility=(only_paris,)))
-    tell(engine, by_two)
+    submit(engine, by_one)
+    submit(engine, PublishSourcingRules(version="2", eligibility=(only_paris,)))
+    submit(engine, by_two)
     assert shipped_from(engine) == {("A", "berlin"): 1, ("A", "paris"): 1}
     assert why(engine, by_one) == ["attempt 1, by rules 1; 1 x A from berlin"]
     assert why(engine, by_two) == ["attempt 1, by rules 2; 1 x A from paris; not berlin: rule paris-first"]
 
 
 def test_p03_a_bundle_and_a_line_that_share_a_component_do_not_promise_it_twice(engine: Engine) -> None:
-    tell(engine, DefineBundle(sku="BOX", components={"A": 2, "B": 1}), stock("A", 4), stock("B", 9))
+    submit(engine, DefineBundle(sku="BOX", components={"A": 2, "B": 1}), stock("A", 4), stock("B", 9))
     short = order(1, ("BOX", 2), ("A", 1))
-    tell(engine, short)
+    submit(engine, short)
     assert phase(engine, short) == "backordered"
     assert rows(engine, "SELECT sku, quantity FROM backorder_queue") == [{"sku": "A", "quantity": 1}]
-    tell(engine, ReceiveStock(sku="A", location="berlin", receipt_id="more", quantity=1))
+    submit(engine, ReceiveStock(sku="A", location="berlin", receipt_id="more", quantity=1))
     assert phase(engine, short) == "completed"
     assert shipped_from(engine) == {("A", "berlin"): 5, ("B", "berlin"): 2}
     assert why(engine, short)[0] == "BOX is 2 x A, 1 x B"
 
 
 def test_what_is_locked_at_a_location_that_closes_is_shipped_from_elsewhere(engine: Engine) -> None:
-    tell(engine, stock("A", 1), stock("A", 1, "paris"), stock("B", 1, "paris"))
+    submit(engine, stock("A", 1), stock("A", 1, "paris"), stock("B", 1, "paris"))
     waits = order(1, ("A", 1), ("B", 2))
-    tell(engine, waits)
+    submit(engine, waits)
     assert phase(engine, waits) == "backordered"
-    tell(engine, CloseLocation(location="paris", reason="flooded"))
+    submit(engine, CloseLocation(location="paris", reason="flooded"))
     assert rows(engine, "SELECT sku, reserved FROM stock_levels WHERE location = 'paris' ORDER BY sku") == [
         {"sku": "A", "reserved": 0},
         {"sku": "B", "reserved": 0},
     ]
     assert "paris failed: flooded; let go of 1 x A at paris, 1 x B at paris" in why(engine, waits)
-    tell(engine, stock("B", 2))
+    submit(engine, stock("B", 2))
     assert phase(engine, waits) == "completed"
     assert shipped_from(engine) == {("A", "berlin"): 1, ("B", "berlin"): 2}
 
 
 def test_an_order_that_must_not_be_split_waits_until_one_place_has_it_all(engine: Engine) -> None:
-    tell(engine, stock("A", 1), stock("B", 1, "paris"))
+    submit(engine, stock("A", 1), stock("B", 1, "paris"))
     whole, other = order(1, ("A", 1), ("B", 1), allow_split=False), order(2, ("A", 1))
-    tell(engine, whole)
+    submit(engine, whole)
     assert phase(engine, whole) == "backordered"
-    tell(engine, other)
+    submit(engine, other)
     assert phase(engine, other) == "completed"
-    tell(engine, ReceiveStock(sku="A", location="paris", receipt_id="more", quantity=1))
+    submit(engine, ReceiveStock(sku="A", location="paris", receipt_id="more", quantity=1))
     assert phase(engine, whole) == "completed"
 
 
 def test_a_person_assigns_a_backordered_order_and_the_log_says_so(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tell(engine, stock("A", 1), stock("A", 2, "paris"))
+    submit(engine, stock("A", 1), stock("A", 2, "paris"))
     no_paris = EligibilityRule(rule_id="no-paris", effect="never", locations=("paris",))
-    tell(engine, PublishSourcingRules(version="2", eligibility=(no_paris,)))
+    submit(engine, PublishSourcingRules(version="2", eligibility=(no_paris,)))
     waits = order(1, ("A", 2))
-    tell(engine, waits)
+    submit(engine, waits)
     assert phase(engine, waits) == "backordered"
     from_paris = (o.Assignment(sku="A", location="paris", quantity=2),)
-    tell(engine, o.AssignOrder(order_id=waits.order_id, assignments=from_paris, reason="it is urgent"))
+    submit(engine, o.AssignOrder(order_id=waits.order_id, assignments=from_paris, reason="it is urgent"))
     assert phase(engine, waits) == "completed"
     assert shipped_from(engine) == {("A", "paris"): 2}
     monkeypatch.setenv("OMS_DATABASE_URL", engine.database_url)

@@ -54,7 +54,7 @@ def shown(url: str) -> dict[str, Any]:
 
 def numbered(engine: Engine, number: int) -> None:
     command = ReceiveSerials(sku=PHONE, location="berlin", receipt_id=f"r{number}", serials=(f"n{number}",))
-    engine.tell("test", [command])
+    engine.submit("test", [command])
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,10 @@ def lived(embedded_server: EmbeddedPostgres) -> Iterator[tuple[str, dict[datetim
     batches = [commands[:first], *(commands[n : n + size] for n in range(first, len(commands), size))]
     with fresh_database(embedded_server) as url:
         with engine_on(url, clock=clock) as engine:
-            engine.tell("test", [DescribeItem(sku=PHONE, name="A phone", serial_tracked=True)])
+            engine.submit("test", [DescribeItem(sku=PHONE, name="A phone", serial_tracked=True)])
             for number, batch in enumerate(batches):
                 clock.now += timedelta(minutes=1)
-                engine.tell("test", batch)
+                engine.submit("test", batch)
                 numbered(engine, number)
                 engine.settle()
                 then[clock.now] = shown(url)
@@ -142,11 +142,11 @@ def test_the_command_shows_a_moment_and_says_what_was_not_there_yet(
     clock = Clock()
     with engine_on(database_url, clock=clock) as engine:
         for number in (1, 2):
-            engine.tell("test", [ReceiveStock(sku="A", location="berlin", receipt_id=f"r{number}", quantity=5)])
+            engine.submit("test", [ReceiveStock(sku="A", location="berlin", receipt_id=f"r{number}", quantity=5)])
             engine.settle()
             clock.now += timedelta(hours=1)
         order = next(c for batch in Workload(9, 3).steps(9) for c in batch if isinstance(c, PlaceOrder))
-        engine.tell("test", [order])
+        engine.submit("test", [order])
         engine.settle()
     monkeypatch.setenv("OMS_DATABASE_URL", database_url)
 

@@ -8,26 +8,26 @@ from datetime import UTC, datetime
 import pytest
 from eventsourcing.persistence import OperationalError
 
-from oms_es.kafka.client import Message, Place
-from oms_es.kafka.cloudevents import Wire
+from oms_es.kafka.client import Message, TopicPartition
+from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kafka.feeds import PartitionFeed
-from oms_es.kafka.relay import Logged
+from oms_es.kafka.relay import LogRow
 from oms_es.kernel import Recorded
 from oms_es.schemas.stock import StockReceived
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.simulation.broker import given
 from oms_es.store.codec import Cause, Codec
 
-PLACE = Place("oms.stock.events.v1", 0)
+PLACE = TopicPartition("oms.stock.events.v1", 0)
 STREAM = "stock-A@berlin"
-WIRE, CODEC = Wire(EVENTS), Codec(EVENTS)
+WIRE, CODEC = CloudEventsCodec(EVENTS), Codec(EVENTS)
 LIMIT = 10
 
 
 def message(position: int, previous: int) -> Message:
     event = StockReceived(sku="A", location="berlin", receipt_id=str(position), quantity=1)
     recorded = CODEC.envelop(STREAM, position, event, Cause("test"), datetime(2026, 1, 1, tzinfo=UTC))
-    row = Logged(position, STREAM, position, "StockReceived", CODEC.encode(recorded))
+    row = LogRow(position, STREAM, position, "StockReceived", CODEC.encode(recorded))
     sent = WIRE.outgoing(row, position, PLACE, previous)
     return Message(PLACE, position, sent.key, sent.value, given(sent.headers))
 
@@ -64,14 +64,14 @@ def test_where_nothing_was_taken_back_nothing_is_read_from_the_store() -> None:
 def test_an_outage_in_the_middle_of_a_gap_skips_nothing_of_it() -> None:
     outages = [True]
 
-    def refill(_: Place, after: int, to: int) -> Iterator[Recorded]:
+    def backfill(_: TopicPartition, after: int, to: int) -> Iterator[Recorded]:
         for recorded in stored(after, to):
             if recorded.position == 4 and outages:
                 outages.clear()
                 raise OperationalError("away")
             yield recorded
 
-    feed = PartitionFeed(PLACE, WIRE, refill)
+    feed = PartitionFeed(PLACE, WIRE, backfill)
     feed.put([message(8, 6)])
     with pytest.raises(OperationalError):
         feed.read(0, LIMIT)

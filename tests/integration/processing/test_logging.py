@@ -16,7 +16,7 @@ def test_each_recorded_event_is_a_json_line_that_says_what_came_of_what_and_by_w
 ) -> None:
     configure_logging("json", "debug")
     with engine_on(database_url) as engine:
-        engine.tell("ann", [OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4)])
+        engine.submit("ann", [OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4)])
     out, err = capsys.readouterr()
     (line,) = [parsed for parsed in map(json.loads, err.splitlines()) if parsed["event"] == "recorded"]
     assert out == ""
@@ -27,5 +27,5 @@ def test_each_recorded_event_is_a_json_line_that_says_what_came_of_what_and_by_w
 def test_lines_below_the_level_asked_for_are_not_written(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json", "warning")
     with engine_on(database_url) as engine:
-        engine.tell("ann", [OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4)])
+        engine.submit("ann", [OpenLocation(location="berlin", country="DE", latitude=52.5, longitude=13.4)])
     assert capsys.readouterr().err == ""

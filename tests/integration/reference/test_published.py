@@ -22,10 +22,10 @@ from oms_es.cli import main as cli
 from oms_es.demo.workload import Workload
 from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.modes import Chaos
-from oms_es.kafka.client import Outgoing, Place, Publisher
-from oms_es.kafka.cloudevents import Wire
-from oms_es.kafka.publishers import State, StateOutlet
-from oms_es.kafka.relay import EventOutlet, Logged
+from oms_es.kafka.client import Outgoing, Producer, TopicPartition
+from oms_es.kafka.cloudevents import CloudEventsCodec
+from oms_es.kafka.publishers import State, StatePublisher
+from oms_es.kafka.relay import EventPublisher, LogRow
 from oms_es.kernel import BadInput
 from oms_es.reference import files, json_schemas, releases
 from oms_es.reference.asyncapi import EVENT_HEADERS, STATE_HEADERS, headers
@@ -78,31 +78,31 @@ def engine(embedded_server: Any) -> Iterator[Engine]:
     """After a small week with everything that goes wrong in it."""
     with fresh_database(embedded_server) as url, engine_on(url, chaos=Chaos(seed=3, decline=0.05, timeout=0.1)) as one:
         for batch in Workload(7, 60).steps(50):
-            one.tell("test", batch)
+            one.submit("test", batch)
         one.settle()
         yield one
 
 
 def sent(engine: Engine) -> Iterator[Outgoing]:
     """What the relay would tell of the log."""
-    outlet = EventOutlet(Publisher({}), Wire(EVENTS), list(EVENT_TOPICS.values()))
-    outlet._partitions = PARTITIONS
-    last: dict[Place, int] = {}
+    publisher = EventPublisher(Producer({}), CloudEventsCodec(EVENTS), list(EVENT_TOPICS.values()))
+    publisher._partitions = PARTITIONS
+    last: dict[TopicPartition, int] = {}
     with psycopg.connect(engine.database_url) as connection:
-        columns = ", ".join(Logged._fields)
+        columns = ", ".join(LogRow._fields)
         for row in connection.execute(f"SELECT {columns} FROM {LOG} ORDER BY notification_id".encode()):
-            yield outlet._outgoing(Logged(*row), last)
+            yield publisher._outgoing(LogRow(*row), last)
 
 
 def told(engine: Engine, state: State) -> Iterator[Outgoing]:
     """What the relay would tell of a read model: every row, and one that is gone."""
-    outlet = StateOutlet(Publisher({}), STATES)
-    outlet._partitions = PARTITIONS
+    publisher = StatePublisher(Producer({}), STATES)
+    publisher._partitions = PARTITIONS
     keys = ", ".join(column.name for column in state.table.primary_key)
     with psycopg.connect(engine.database_url) as connection:
         rows = connection.execute(f"SELECT {keys} FROM {state.table.name}".encode()).fetchall()
         gone = tuple("gone" for _ in state.table.primary_key)
-        yield from outlet._messages(connection, state, {key_text(row): 7 for row in (*rows, gone)})
+        yield from publisher._messages(connection, state, {key_text(row): 7 for row in (*rows, gone)})
 
 
 def test_what_the_engine_records_is_what_is_published_headers_and_all(engine: Engine) -> None:
@@ -113,7 +113,7 @@ def test_what_the_engine_records_is_what_is_published_headers_and_all(engine: En
         of_events.validate(given)
         name = given["ce_type"]
         seen.add(name)
-        assert message.place.topic == MESSAGES[name].topic
+        assert message.topic_partition.topic == MESSAGES[name].topic
         assert message.value is not None
         EXACT[name].validate(json.loads(message.value))
         PUBLISHED[name].validate(json.loads(message.value))

@@ -20,7 +20,7 @@ BEFORE, SPRING, AUTUMN = (datetime(year, 3, 1, tzinfo=UTC) for year in (2097, 20
 
 def test_what_expires_first_is_advised_first_and_what_is_low_is_listed_until_it_came(database_url: str) -> None:
     with engine_on(database_url) as engine:
-        refused = engine.tell(
+        refused = engine.submit(
             "test",
             [
                 s.ReceiveStock(**AT, receipt_id="1", quantity=3),
@@ -40,7 +40,7 @@ def test_what_expires_first_is_advised_first_and_what_is_low_is_listed_until_it_
         assert on_the_day == places
         assert [place["lot"] for place in after] == ["late", ""]
         assert (low["request_id"], low["status"], low["quantity"], low["atp"]) == ("low/1", "requested", 14, 6)
-        engine.tell(
+        engine.submit(
             "test",
             [
                 s.ExpectInbound(**AT, inbound_id="po", quantity=14, promised_at=SPRING, request_id="low/1"),
@@ -56,12 +56,12 @@ def test_p08_numbered_units_move_between_locations_and_are_nowhere_twice(databas
     claim = n.ReceiveSerials(**AT, receipt_id="r", serials=("1", "2"))
     move = s.MoveStock(**AT, move_id="m", quantity=1, to_location="paris", serials=("1",))
     with engine_on(database_url) as engine:
-        engine.tell("test", [claim])
+        engine.submit("test", [claim])
         engine.settle()
-        engine.tell("test", [move])
+        engine.submit("test", [move])
         engine.settle()
         again = n.ReceiveSerials(sku="A", location="rome", receipt_id="x", serials=("1",))
-        ((_, refusal),) = engine.tell("test", [again])
+        ((_, refusal),) = engine.submit("test", [again])
         assert refusal.reason == "serial_elsewhere"
         assert "is at paris" in refusal.detail
         with psycopg.connect(database_url, row_factory=dict_row) as connection:

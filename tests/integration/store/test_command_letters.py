@@ -8,7 +8,7 @@ import pytest
 
 from oms_es.app import PARSERS, engine_on
 from oms_es.kernel import BadInput, Command, Event, Recorded, Refused
-from oms_es.processing.readers import buried
+from oms_es.processing.readers import dead_letter_of
 from oms_es.schemas import payment as p
 from oms_es.schemas.payment.refusals import PaymentRefusal
 from oms_es.store.command_codec import DIALECT, as_bytes
@@ -42,9 +42,9 @@ def test_what_is_no_command_is_refused(payload: bytes) -> None:
 
 def test_an_answer_that_contradicts_is_buried_and_the_gateway_goes_on(database_url: str) -> None:
     with engine_on(database_url, gateways=(Contradicting(),)) as engine:
-        engine.tell("test", [PAY])
+        engine.submit("test", [PAY])
         engine.settle()
-        engine.tell("test", [PAY.model_copy(update={"payment_id": "o.2"})])
+        engine.submit("test", [PAY.model_copy(update={"payment_id": "o.2"})])
         engine.settle()
         with engine.recorder.datastore.cursor() as curs:
             letters = listed(curs)
@@ -55,6 +55,6 @@ def test_an_answer_that_contradicts_is_buried_and_the_gateway_goes_on(database_u
 def test_no_card_number_is_kept_of_what_is_put_aside() -> None:
     named = p.RecordDecline.model_construct(payment_id="o.1", reason="card 4111111111111111", retriable=False)
     refused = Refused(PaymentRefusal.CONTRADICTS, "declined: card 4111111111111111")
-    letter = buried("payment_provider", "1", named, refused)
+    letter = dead_letter_of("payment_provider", "1", named, refused)
     assert b"card ************1111" in letter.payload
     assert "card ************1111; a card number in it was masked" in letter.detail

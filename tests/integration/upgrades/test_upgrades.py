@@ -58,7 +58,7 @@ def test_a_kept_database_is_refused_then_migrated_verified_and_gone_on_with(kept
     assert value(database_url, "SELECT count(*) FROM oms_events") == events > 1_000
     with Engine(database_url, simulated=True) as engine:
         for batch in Workload(7, 20).steps(20):
-            engine.tell("test", batch)
+            engine.submit("test", batch)
         engine.settle()
     assert differences(database_url) == []
     assert value(database_url, "SELECT count(*) FROM oms_events") > events

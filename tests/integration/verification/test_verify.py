@@ -19,7 +19,7 @@ ORDERS = 40
 def url(database_url: str) -> str:
     with engine_on(database_url) as engine:
         for batch in Workload(5, ORDERS).steps(500):
-            engine.tell("test", batch)
+            engine.submit("test", batch)
         engine.settle()
     return database_url
 

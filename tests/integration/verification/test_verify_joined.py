@@ -32,7 +32,7 @@ LIFE: tuple[Any, ...] = (
 def lived(url: str, commands: tuple[Any, ...] = LIFE) -> None:
     with engine_on(url) as engine:
         for command in commands:
-            assert not engine.tell("test", [command])
+            assert not engine.submit("test", [command])
             engine.settle()
 
 
@@ -87,7 +87,7 @@ def test_units_on_their_way_are_nobodys_fault(database_url: str, last: Any) -> N
     """The joiner has read nothing since they left."""
     lived(database_url, LIFE[:-2])
     with engine_on(database_url) as engine:
-        assert not engine.tell("test", [last])
+        assert not engine.submit("test", [last])
     assert found(database_url) == []
     with engine_on(database_url) as engine:
         engine.settle()

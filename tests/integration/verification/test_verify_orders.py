@@ -43,7 +43,7 @@ SHARES, REFUNDS, RETURNS = "shares conserved", "refunds conserved", "returns con
 def url(database_url: str) -> str:
     with engine_on(database_url) as engine:
         for command in LIFE:
-            assert not engine.tell("test", [command])
+            assert not engine.submit("test", [command])
             engine.settle()
     return database_url
 

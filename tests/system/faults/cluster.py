@@ -47,7 +47,7 @@ SKUS = {product.sku for product in CATALOGUE[:60]}
 """Orders for anything else are not told: a small world is soon verified."""
 SECONDS_MAX = 400.0
 """For anything that is waited for."""
-LOOK_SECONDS = 0.05
+REFRESH_SECONDS = 0.05
 LATE = "late"  # the receipts that come among the orders
 
 TWICE = ("order_progress", "stock_allocator", "payment_provider", "order_status", "stock_levels", "channel_orders")
@@ -130,9 +130,9 @@ class Member:
 class Channel(threading.Thread):
     """Orders by way of Kafka, and what else happens in the world, until it is paused."""
 
-    def __init__(self, kafka: Config, seed: int, tell: Callable[[Sequence[Command]], Any]) -> None:
+    def __init__(self, kafka: Config, seed: int, submit: Callable[[Sequence[Command]], Any]) -> None:
         super().__init__(daemon=True)
-        self.tell = tell
+        self.submit = submit
         self.producer = Producer(
             {
                 "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),
@@ -183,7 +183,7 @@ class Channel(threading.Thread):
     def _tell_next(self) -> None:
         command = next(self._commands)
         if not isinstance(command, PlaceOrder):
-            self.tell([command])
+            self.submit([command])
             return
         self.producer.produce(CHANNEL_ORDERS, command.model_dump_json().encode(), key=command.order_id)
         self.producer.poll(0)
@@ -250,10 +250,10 @@ class Cluster:
         deadline = time.monotonic() + SECONDS_MAX
         while True:
             try:
-                self.observer.tell("channel", commands)  # a cancellation that comes too late is refused
+                self.observer.submit("channel", commands)  # a cancellation that comes too late is refused
             except OUTAGES:
                 assert time.monotonic() < deadline
-                time.sleep(LOOK_SECONDS)
+                time.sleep(REFRESH_SECONDS)
             else:
                 return
 
@@ -273,7 +273,7 @@ class Cluster:
                 pass
             if time.monotonic() > began + SECONDS_MAX:
                 raise AssertionError(f"not within {SECONDS_MAX} s: {what}\n{self.story()}")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(REFRESH_SECONDS)
 
     def all_alive(self) -> None:
         for member in self.members.values():
@@ -284,7 +284,7 @@ class Cluster:
 
     def recovered(self, position: int, order_id: str) -> bool:
         """Whether all that was told up to a moment is done: the log's end then, and the order told last."""
-        covered = self.observer.coverage.position(INTERESTS) >= position
+        covered = self.observer.watermark.position(INTERESTS) >= position
         return covered and bool(self.rows("SELECT 1 FROM order_status WHERE order_id = %s", order_id))
 
     def relays_active(self) -> int:

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> None:
     with EmbeddedPostgres(Path(home)).open(exclusive=True) as server, engine_on(server.url, chaos=chaos) as engine:
         print("open", flush=True)
         for batch in Workload(int(seed), int(orders)).steps(BATCH):
-            engine.tell("channel", batch)  # a cancellation told again may come too late, and says so
-            engine.loop.turn()
+            engine.submit("channel", batch)  # a cancellation told again may come too late, and says so
+            engine.loop.iterate()
         engine.settle()
     print("settled", flush=True)

@@ -19,9 +19,9 @@ from unittest.mock import patch
 from oms_es.app import engine, workers
 from oms_es.cli import main as cli
 from oms_es.gateways.simulated.modes import Chaos
-from oms_es.kafka.client import Place
+from oms_es.kafka.client import TopicPartition
 from oms_es.kafka.membership import Group
-from oms_es.kafka.relay import EventOutlet, SqlBooks
+from oms_es.kafka.relay import EventPublisher, SqlRelayStore
 from oms_es.kernel import Recorded
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.store.recorder import Advance
@@ -39,18 +39,18 @@ class WatchedWorker(ConsumerWorker):
 
 
 class WatchedGroup(Group):
-    def hint(self, offsets: Mapping[Place, int]) -> None:
+    def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         global committed  # noqa: PLW0603 - the same
         if doomed and committed:
-            ((place, offset),) = offsets.items()
-            print("died", self.name, place.topic, place.partition, offset, flush=True)
+            ((topic_partition, offset),) = offsets.items()
+            print("died", self.name, topic_partition.topic, topic_partition.partition, offset, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         committed = False
-        super().hint(offsets)
+        super().commit_offsets(offsets)
 
 
-class WatchedBooks(SqlBooks):
-    def save(self, session: Any, epoch: int, previous: int, position: int, last: Mapping[Place, int]) -> None:
+class WatchedBooks(SqlRelayStore):
+    def save(self, session: Any, epoch: int, previous: int, position: int, last: Mapping[TopicPartition, int]) -> None:
         if doomed:
             print("died", previous, position, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -68,6 +68,6 @@ def main(arguments: Sequence[str]) -> int:
         patch.object(cli, "Workers", partial(workers.Workers, chaos=CHAOS)),
         patch.object(workers, "Group", WatchedGroup),
         patch.object(engine, "ConsumerWorker", WatchedWorker),
-        patch.object(workers, "EventOutlet", partial(EventOutlet, books=WatchedBooks())),
+        patch.object(workers, "EventPublisher", partial(EventPublisher, relay_store=WatchedBooks())),
     ):
         return cli.main(arguments)

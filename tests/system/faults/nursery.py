@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-LOOK_SECONDS = 0.02
+REFRESH_SECONDS = 0.02
 TESTS = Path(__file__).parents[2]
 Program = Callable[[list[str]], int | None]
 """Its arguments in, its exit code out; None is 0."""
@@ -41,7 +41,7 @@ class Child:
         while (code := self.poll()) is None:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(str(self.pid), seconds)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(REFRESH_SECONDS)
         return code
 
     def send_signal(self, which: signal.Signals) -> None:
@@ -120,7 +120,7 @@ def main() -> None:
             half = alive[found[0]].with_suffix(".half")
             half.write_text(str(os.waitstatus_to_exitcode(found[1])))
             half.rename(alive.pop(found[0]))
-        if not select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
+        if not select.select([sys.stdin], [], [], REFRESH_SECONDS)[0]:
             continue
         line = sys.stdin.readline()
         if not line:

@@ -22,7 +22,7 @@ from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.codec import Codec
 from oms_es.verification.verify import verify
-from system.faults.nursery import LOOK_SECONDS, Child, Nursery
+from system.faults.nursery import REFRESH_SECONDS, Child, Nursery
 
 KILLS = int(os.environ.get("OMS_TEST_KILLS", "20"))
 CHOSEN = os.environ.get("OMS_TEST_FAULTS", "")
@@ -65,7 +65,7 @@ def kill_after(nursery: Nursery, home: Path, seconds: float) -> None:
     engine = start(nursery, home)
     while not (said(nursery).exists() and said(nursery).read_text()):
         assert engine.poll() is None, (nursery.directory / "engine.log").read_text()
-        time.sleep(LOOK_SECONDS)
+        time.sleep(REFRESH_SECONDS)
     with suppress(subprocess.TimeoutExpired):
         engine.wait(seconds)
     engine.send_signal(signal.SIGKILL)

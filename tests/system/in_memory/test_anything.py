@@ -167,16 +167,16 @@ class Anything(RuleBasedStateMachine):
     @initialize()
     def a_world(self) -> None:
         for n, location in enumerate(LOCATIONS):
-            self.engine.tell(OpenLocation(location=location, country="DE", latitude=48.0 + n, longitude=8.0))
+            self.engine.submit(OpenLocation(location=location, country="DE", latitude=48.0 + n, longitude=8.0))
             for sku in SKUS[:2]:
-                self.engine.tell(ReceiveStock(sku=sku, location=location, receipt_id="first", quantity=4))
-        self.engine.tell(i.DefineBundle(sku="SET", components={"TEA": 1, "CUP": 2}))
+                self.engine.submit(ReceiveStock(sku=sku, location=location, receipt_id="first", quantity=4))
+        self.engine.submit(i.DefineBundle(sku="SET", components={"TEA": 1, "CUP": 2}))
         self.engine.settle()
 
     def attempt(self, command: Command) -> None:
         """A refusal is an answer; anything else is a fault."""
         with suppress(Refused):
-            self.engine.tell(command)
+            self.engine.submit(command)
 
     @rule(data=st.data())
     def an_order(self, data: st.DataObject) -> None:

@@ -25,7 +25,7 @@ class Customer:
     def __init__(self) -> None:
         self.shop = Shop()
         self.shop.comes("TEA")
-        self.shop.tell(an_order("1", ("TEA", 1)))
+        self.shop.submit(an_order("1", ("TEA", 1)))
         self.name, self.round = "1", 0
 
     def back(self, resolution: r.Resolution, *replacement: int) -> None:
@@ -40,7 +40,7 @@ class Customer:
         asked = (r.ReturnLine(line_id="1", quantity=1, reason="other"),)
         seen = r.InspectedLine(line_id="1", quantity=1, grade="as_new", disposition="sellable")
         unit = o.LineUnits(line_id="1", quantity=1)
-        self.shop.tell(
+        self.shop.submit(
             x.RequestReturn(
                 order_id=o.order_id_of("web", self.name),
                 **of,
@@ -99,7 +99,7 @@ def test_goods_that_nobody_paid_for_pay_for_nothing() -> None:
     """All of it went back as goodwill, and the goods come back as well."""
     customer = Customer()
     order_id = o.order_id_of("web", "1")
-    customer.shop.tell(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=PRICE))
+    customer.shop.submit(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=PRICE))
     assert customer.paid() == 0
     customer.back("exchange", PRICE)
     assert [row["kind"] for row in customer.shop.engine.open_rows("open_exceptions")] == ["credit_refused"]
@@ -122,28 +122,28 @@ def test_what_was_refunded_in_the_providers_dashboard_is_the_orders_and_is_not_p
     customer = Customer()
     order_id = o.order_id_of("web", "1")
     told = reported(customer, "refund", "succeeded", 4_000)
-    customer.shop.tell(told, told)
+    customer.shop.submit(told, told)
     assert (customer.paid(), customer.shop.order("1")["refunded_minor"]) == (6_000, 4_000)
     with pytest.raises(Refused, match=r"60\.01 EUR is more than the 60\.00 EUR left"):
-        customer.shop.tell(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_001))
-    customer.shop.tell(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_000))
+        customer.shop.submit(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_001))
+    customer.shop.submit(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_000))
     assert (customer.paid(), customer.shop.order("1")["refunded_minor"]) == (0, PRICE)
 
 
 def test_a_refund_of_the_dashboard_that_comes_back_is_owed_again() -> None:
     customer = Customer()
-    customer.shop.tell(
+    customer.shop.submit(
         reported(customer, "refund", "succeeded", 4_000), reported(customer, "refund", "declined", 4_000)
     )
     assert customer.shop.order("1")["refunded_minor"] == 0
-    customer.shop.tell(o.RefundOrder(order_id=o.order_id_of("web", "1"), refund_id="g", goodwill_minor=PRICE))
+    customer.shop.submit(o.RefundOrder(order_id=o.order_id_of("web", "1"), refund_id="g", goodwill_minor=PRICE))
     assert customer.shop.order("1")["refunded_minor"] == PRICE
 
 
 @pytest.mark.parametrize("outcomes", [("opened",), ("opened", "lost"), ("lost",)])
 def test_goods_whose_money_was_charged_back_pay_for_nothing(outcomes: tuple[str, ...]) -> None:
     customer = Customer()
-    customer.shop.tell(*(reported(customer, "dispute", outcome, PRICE) for outcome in outcomes))
+    customer.shop.submit(*(reported(customer, "dispute", outcome, PRICE) for outcome in outcomes))
     customer.back("exchange", PRICE)
     assert "credit_refused" in [row["kind"] for row in customer.shop.engine.open_rows("open_exceptions")]
     assert len(customer.shop.engine.open_rows("order_status")) == 1
@@ -151,23 +151,23 @@ def test_goods_whose_money_was_charged_back_pay_for_nothing(outcomes: tuple[str,
 
 def test_goods_whose_dispute_was_won_pay_for_an_exchange() -> None:
     customer = Customer()
-    customer.shop.tell(*(reported(customer, "dispute", outcome, PRICE) for outcome in ("opened", "won")))
+    customer.shop.submit(*(reported(customer, "dispute", outcome, PRICE) for outcome in ("opened", "won")))
     customer.back("exchange", PRICE)
     assert customer.shop.order("exchange/r1")["phase"] == "completed"
 
 
 def test_a_return_whose_name_is_taken_by_another_orders_ends_and_its_units_may_be_returned_under_another() -> None:
     customer = Customer()
-    customer.shop.tell(an_order("2", ("TEA", 1)))
+    customer.shop.submit(an_order("2", ("TEA", 1)))
     unit = (r.ReturnLine(line_id="1", quantity=1, reason="other"),)
     first, second = (
         x.RequestReturn(order_id=o.order_id_of("web", name), rma_id="same", lines=unit, now=START) for name in "12"
     )
-    customer.shop.tell(first, second, second)
+    customer.shop.submit(first, second, second)
     ended = [e.event for e in customer.shop.engine.log if isinstance(e.event, x.OrderReturnEnded)]
     assert [(event.order_id, event.rma_id) for event in ended] == [(second.order_id, "same")]
     assert "is taken" in ended[0].reason
-    customer.shop.tell(second.model_copy(update={"rma_id": "another"}))
+    customer.shop.submit(second.model_copy(update={"rma_id": "another"}))
     assert {row["rma_id"]: row["order_id"] for row in customer.shop.engine.open_rows("returns")} == {
         "same": first.order_id,
         "another": second.order_id,

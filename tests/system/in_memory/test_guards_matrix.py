@@ -93,7 +93,7 @@ class Guarded(NamedTuple):
 
 def held_by(kind: Any) -> Callable[[Shop], None]:
     def begin(shop: Shop) -> None:
-        shop.tell(ORDER, o.HoldOrder(**OF, kind=kind))
+        shop.submit(ORDER, o.HoldOrder(**OF, kind=kind))
         shop.comes("TEA", "CUP")
 
     return begin
@@ -101,29 +101,29 @@ def held_by(kind: Any) -> Callable[[Shop], None]:
 
 def split_off(shop: Shop) -> None:
     held_by("fraud")(shop)
-    shop.tell(o.SplitOrder(**OF, split_id="s1", lines=(o.LineUnits(line_id="2", quantity=1),)))
+    shop.submit(o.SplitOrder(**OF, split_id="s1", lines=(o.LineUnits(line_id="2", quantity=1),)))
 
 
 def merged(shop: Shop) -> None:
     other = an_order("2", ("TEA", 1))
-    shop.tell(ORDER, other, o.HoldOrder(**OF, kind="fraud"))
-    shop.tell(o.MergeOrders(channel="web", merge_id="m", order_ids=(other.order_id, ORDER.order_id)))
+    shop.submit(ORDER, other, o.HoldOrder(**OF, kind="fraud"))
+    shop.submit(o.MergeOrders(channel="web", merge_id="m", order_ids=(other.order_id, ORDER.order_id)))
     shop.comes("TEA", "CUP")
 
 
 def cancelled(shop: Shop) -> None:
-    shop.tell(ORDER, o.CancelOrder(**OF, reason="changed my mind"))
+    shop.submit(ORDER, o.CancelOrder(**OF, reason="changed my mind"))
     shop.comes("TEA", "CUP")
 
 
 def without_stock(shop: Shop) -> None:
     shop.comes("TEA")
-    shop.tell(ORDER)
+    shop.submit(ORDER)
 
 
 def unpaid(shop: Shop) -> None:
     shop.comes("TEA", "CUP")
-    shop.engine.tell(ORDER)
+    shop.engine.submit(ORDER)
     shop.engine.settle()
 
 
@@ -133,7 +133,7 @@ def declined(shop: Shop) -> None:
     for _ in range(8):
         for intent in [one for one in shop.outside.look() if isinstance(one.event, p.PaymentRequested)]:
             for command in shop.outside.answer(intent, 1):
-                shop.engine.tell(command)
+                shop.engine.submit(command)
         shop.engine.settle()
         shop.engine.pass_time(600)
         shop.engine.settle()
@@ -142,26 +142,26 @@ def declined(shop: Shop) -> None:
 
 def presale(shop: Shop, *, paid: bool) -> None:
     for sku in ("TEA", "CUP"):
-        shop.tell(s.SetPresaleLimit(sku=sku, location="berlin", quantity=5))
+        shop.submit(s.SetPresaleLimit(sku=sku, location="berlin", quantity=5))
     sold = ORDER.model_copy(update={"kind": "presale", "deposit_minor": 1_000})
     if paid:
-        shop.tell(sold)
+        shop.submit(sold)
         return
-    shop.engine.tell(sold)
+    shop.engine.submit(sold)
     shop.engine.settle()
 
 
 def balance_unpaid(shop: Shop) -> None:
     presale(shop, paid=True)
     for sku in ("TEA", "CUP"):
-        shop.engine.tell(s.ReceiveStock(sku=sku, location="berlin", receipt_id="r", quantity=9))
+        shop.engine.submit(s.ReceiveStock(sku=sku, location="berlin", receipt_id="r", quantity=9))
     shop.engine.settle()
     assert shop.order("1")["phase"] == "awaiting_payment"
 
 
 def completed(shop: Shop) -> None:
     shop.comes("TEA", "CUP")
-    shop.tell(ORDER)
+    shop.submit(ORDER)
     assert shop.order("1")["phase"] == "completed"
 
 
@@ -170,12 +170,12 @@ def in_review(shop: Shop) -> None:
     completed(shop)
     late = START.replace(year=2027)
     line = r.ReturnLine(line_id="1", quantity=1, reason="other")
-    shop.tell(x.RequestReturn(**OF, rma_id="r1", lines=(line,), now=late))
+    shop.submit(x.RequestReturn(**OF, rma_id="r1", lines=(line,), now=late))
 
 
 def refused_return(shop: Shop) -> None:
     in_review(shop)
-    shop.tell(r.RefuseRma(rma_id="r1", reason="too late"))
+    shop.submit(r.RefuseRma(rma_id="r1", reason="too late"))
 
 
 BY_A_PERSON: Exits = {
@@ -267,7 +267,7 @@ def about(shape: type[Command], shop: Shop, chance: Random) -> Event:
 def given(shop: Shop, guarded: Guarded, command: Command) -> Tried:
     before = len(shop.engine.log)
     with suppress(Refused):
-        shop.engine.tell(command)
+        shop.engine.submit(command)
     if guarded.answers:
         run_on(shop.engine, shop.outside)
     else:

@@ -67,12 +67,12 @@ def test_a_real_database_takes_whatever_is_accepted(database_url: str) -> None:
     """All read models, and `verify` at the end; nothing of the engine's own is put aside."""
     inputs = Inputs(Random(FIRST_SEED), [shape for shape in FROM_OUTSIDE if shape.from_outside], NAMES)
     with engine_on(database_url) as engine:
-        engine.tell("test", _stocked())
+        engine.submit("test", _stocked())
         told = 0
         while told < STORED_INPUTS:
             before = engine.last_position()
             commands = [command for _ in range(BATCH) if (command := inputs.command())]
-            told += len(commands) - len(engine.tell("test", commands))
+            told += len(commands) - len(engine.submit("test", commands))
             engine.settle()
             inputs.note([engine.store.codec.decode(row, row.id) for row in engine.recorder.after(before, 1_000)])
         assert _put_aside(engine) == []
@@ -89,7 +89,7 @@ def test_the_sums_of_a_day_fit_however_great_its_orders_are(database_url: str) -
     ]
     migrate(database_url)
     with Engine(database_url, consumers=()) as engine:
-        engine.tell("test", orders)
+        engine.submit("test", orders)
         engine.settle()
     assert verified(database_url).passed
     with queries.reading(database_url) as connection:

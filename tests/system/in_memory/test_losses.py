@@ -28,27 +28,27 @@ class World:
     def __init__(self, stock: int = 10, *, picked_up: bool = True) -> None:
         self.engine = WholeEngine()
         self.outside = Outside(self.engine)
-        self.tell(OpenLocation(location="berlin", country="DE"))
+        self.submit(OpenLocation(location="berlin", country="DE"))
         for sku in ("TEA", "CUP"):
-            self.tell(ReceiveStock(sku=sku, location="berlin", receipt_id="r", quantity=stock))
-        self.engine.tell(PLACE)
+            self.submit(ReceiveStock(sku=sku, location="berlin", receipt_id="r", quantity=stock))
+        self.engine.submit(PLACE)
         self.engine.settle()
         while intents := list(self.outside.look()):
             for intent in intents:
                 booking = isinstance(intent.event, sh.ShipmentBookingRequested)
                 for command in self.outside.answer(intent, 1 if booking else 0):
-                    self.engine.tell(command)
+                    self.engine.submit(command)
             self.engine.settle()
         if picked_up:
-            self.tell(seen(PARCEL, "picked_up", self.engine.now))
+            self.submit(seen(PARCEL, "picked_up", self.engine.now))
 
-    def tell(self, command: Command) -> None:
-        self.engine.tell(command)
+    def submit(self, command: Command) -> None:
+        self.engine.submit(command)
         run_on(self.engine, self.outside)
         assert not failed(self.engine.history)
 
     def lose(self, choice: o.LossChoice) -> None:
-        self.tell(sh.DeclareLost(shipment_id=PARCEL, choice=choice, reason="the carrier cannot find it"))
+        self.submit(sh.DeclareLost(shipment_id=PARCEL, choice=choice, reason="the carrier cannot find it"))
 
     def phase(self, order_id: str = PLACE.order_id) -> str:
         (row,) = [row for row in self.engine.open_rows("order_status") if row["order_id"] == order_id]
@@ -68,7 +68,7 @@ def test_a_parcel_that_nobody_sees_for_long_is_an_exception_until_it_is_seen() -
     assert world.exceptions() == []
     world.engine.pass_time(1)
     assert world.exceptions() == ["parcel_silent"]
-    world.tell(seen(PARCEL, "delivered", world.engine.now))
+    world.submit(seen(PARCEL, "delivered", world.engine.now))
     assert (world.exceptions(), world.phase()) == ([], "completed")
     assert world.engine.open_rows("deadlines") == []
 
@@ -80,7 +80,7 @@ def test_a_parcel_that_nobody_fetches_is_an_exception_until_it_leaves() -> None:
     world.engine.pass_time(1)
     assert world.exceptions() == ["dispatch_overdue"]
     assert world.engine.open_rows("deadlines") == []
-    world.tell(seen(PARCEL, "picked_up", world.engine.now))
+    world.submit(seen(PARCEL, "picked_up", world.engine.now))
     assert (world.exceptions(), world.phase()) == ([], "shipped")
 
 
@@ -92,7 +92,7 @@ def test_a_lost_parcel_is_refunded_and_the_order_waits_for_nothing() -> None:
     assert world.exceptions() == []
     lines = (r.ReturnLine(line_id="1", quantity=1, reason="other"),)
     with pytest.raises(Refused, match="over_return"):
-        world.tell(x.RequestReturn(order_id=PLACE.order_id, rma_id="r", lines=lines, now=START))
+        world.submit(x.RequestReturn(order_id=PLACE.order_id, rma_id="r", lines=lines, now=START))
 
 
 def test_a_lost_parcel_is_sent_again_and_nobody_pays_for_it() -> None:
@@ -112,14 +112,14 @@ def test_what_is_not_sent_again_after_all_goes_back_in_money() -> None:
     world = World(stock=3)
     world.lose("reship")
     assert world.phase(AGAIN) == "backordered"
-    world.tell(o.CancelOrder(order_id=AGAIN, reason="no tea any more"))
+    world.submit(o.CancelOrder(order_id=AGAIN, reason="no tea any more"))
     assert world.sum_of(p.PaymentRefunded) == PLACE.total_minor
 
 
 def test_what_was_refunded_before_is_not_given_back_again() -> None:
     world = World()
     line = o.RefundLine(line_id="1", quantity=3)
-    world.tell(o.RefundOrder(order_id=PLACE.order_id, refund_id="sorry", lines=(line,)))
+    world.submit(o.RefundOrder(order_id=PLACE.order_id, refund_id="sorry", lines=(line,)))
     before = world.sum_of(p.PaymentRefunded)
     world.lose("refund")
     assert world.sum_of(p.PaymentRefunded) == before
@@ -130,7 +130,7 @@ def test_a_carrier_that_is_silent_about_a_cancellation_is_an_exception_after_a_d
     world = World.__new__(World)
     world.engine = WholeEngine()
     world.outside = Outside(world.engine)
-    world.tell(OpenLocation(location="berlin", country="DE"))
+    world.submit(OpenLocation(location="berlin", country="DE"))
     for command in (
         sh.RequestShipment(
             shipment_id="s",
@@ -146,12 +146,12 @@ def test_a_carrier_that_is_silent_about_a_cancellation_is_an_exception_after_a_d
         sh.RecordBooking(shipment_id="s", carrier="dhl", tracking_number="T"),
         sh.CancelBooking(shipment_id="s"),
     ):
-        world.engine.tell(command)
+        world.engine.submit(command)
     world.engine.settle()
     world.engine.pass_time(DAY - 1)
     assert world.exceptions() == []
     world.engine.pass_time(1)
     assert world.exceptions() == ["cancellation_unanswered"]
-    world.engine.tell(sh.RecordBookingCancellationRefused(shipment_id="s", reason="the van is on its way"))
+    world.engine.submit(sh.RecordBookingCancellationRefused(shipment_id="s", reason="the van is on its way"))
     assert world.exceptions() == []
     assert [row["kind"] for row in world.engine.open_rows("deadlines")] == ["dispatch_overdue"]

@@ -15,9 +15,9 @@ DAY = 86_400
 
 def engine_with_lots() -> WholeEngine:
     engine = WholeEngine()
-    engine.tell(OpenLocation(location="berlin", country="DE"))
+    engine.submit(OpenLocation(location="berlin", country="DE"))
     for bin_name, lot, days in (("a", "soon", 1), ("b", "soon", 1), ("a", "late", 9)):
-        engine.tell(
+        engine.submit(
             s.ReceiveStock(
                 **AT,
                 receipt_id=f"{lot}/{bin_name}",
@@ -27,7 +27,7 @@ def engine_with_lots() -> WholeEngine:
                 lot_expires_at=START + timedelta(days=days),
             )
         )
-    engine.tell(s.SetReorderPoint(**AT, quantity=5, up_to=20))
+    engine.submit(s.SetReorderPoint(**AT, quantity=5, up_to=20))
     engine.settle()
     return engine
 
@@ -56,7 +56,9 @@ def test_a_lot_leaves_what_can_be_promised_on_the_day_after_its_expiry_and_more_
 def test_what_comes_after_its_lot_is_over_is_put_aside_as_well() -> None:
     engine = engine_with_lots()
     engine.pass_time(2 * DAY)
-    engine.tell(s.RestockReturn(**AT, return_id="r", quantity=1, lot="soon", lot_expires_at=START + timedelta(days=1)))
+    engine.submit(
+        s.RestockReturn(**AT, return_id="r", quantity=1, lot="soon", lot_expires_at=START + timedelta(days=1))
+    )
     engine.settle()
     assert level(engine)["atp"] == 5
     engine.pass_time(1)
@@ -66,7 +68,7 @@ def test_what_comes_after_its_lot_is_over_is_put_aside_as_well() -> None:
 
 def test_a_promise_that_only_an_expired_lot_could_keep_is_broken() -> None:
     engine = engine_with_lots()
-    engine.tell(s.ReserveStock(**AT, reservation_id="o/1", order_id="o", quantity=10))
+    engine.submit(s.ReserveStock(**AT, reservation_id="o/1", order_id="o", quantity=10))
     engine.settle()
     engine.pass_time(2 * DAY)
     engine.settle()

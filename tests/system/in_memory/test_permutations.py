@@ -58,7 +58,7 @@ def life(*messages: Command) -> tuple[WholeEngine, Steady]:
     engine = WholeEngine()
     outside = Steady(engine)
     for message in messages:
-        engine.tell(message)
+        engine.submit(message)
         run_on(engine, outside)
     return engine, outside
 
@@ -101,12 +101,12 @@ def tellings(messages: tuple[Command, ...]) -> Iterator[tuple[Command, ...]]:
         yield tuple(again)
 
 
-def tell(engine: WholeEngine, messages: Sequence[Command]) -> list[Command]:
+def submit(engine: WholeEngine, messages: Sequence[Command]) -> list[Command]:
     """What is refused, which is kept."""
     refused = []
     for message in messages:
         try:
-            engine.tell(message)
+            engine.submit(message)
         except Refused:
             refused.append(message)
         engine.settle()
@@ -115,7 +115,7 @@ def tell(engine: WholeEngine, messages: Sequence[Command]) -> list[Command]:
 
 def replay(engine: WholeEngine, letters: list[Command]) -> list[Command]:
     """Until none is accepted any more."""
-    while letters and len(left := tell(engine, letters)) < len(letters):
+    while letters and len(left := submit(engine, letters)) < len(letters):
         letters = left
     return letters
 
@@ -127,8 +127,8 @@ def ending(before: Sequence[Command], messages: Sequence[Command]) -> dict[str, 
     """
     engine = WholeEngine()
     outside = Steady(engine)
-    tell(engine, before)
-    letters = replay(engine, tell(engine, messages))
+    submit(engine, before)
+    letters = replay(engine, submit(engine, messages))
     run_on(engine, outside)
     assert len(replay(engine, letters)) < len(messages)
     run_on(engine, outside)

@@ -39,19 +39,19 @@ class Presale:
         self.engine = WholeEngine()
         self.outside = Outside(self.engine)
         for sku, location in LIMITS.items():
-            self.tell(OpenLocation(location=location, country="DE"))
-            self.tell(SetPresaleLimit(sku=sku, location=location, quantity=5))
-        self.tell(PLACE.model_copy(update=more))
+            self.submit(OpenLocation(location=location, country="DE"))
+            self.submit(SetPresaleLimit(sku=sku, location=location, quantity=5))
+        self.submit(PLACE.model_copy(update=more))
 
-    def tell(self, *commands: Any) -> None:
+    def submit(self, *commands: Any) -> None:
         for command in commands:
-            self.engine.tell(command)
+            self.engine.submit(command)
             run_on(self.engine, self.outside)
             assert not failed(self.engine.history)
 
     def comes(self, *skus: str) -> None:
         for sku in skus:
-            self.tell(ReceiveStock(sku=sku, location=LIMITS[sku], receipt_id="r", quantity=5))
+            self.submit(ReceiveStock(sku=sku, location=LIMITS[sku], receipt_id="r", quantity=5))
 
     def deposit(self) -> tuple[int, int, int]:
         """Held, applied, released."""
@@ -87,7 +87,7 @@ def test_a_deposit_of_any_part_of_the_total_is_applied_whole(deposit: int) -> No
 
 def test_the_deposit_of_a_cancelled_presale_is_released() -> None:
     presale = Presale()
-    presale.tell(o.CancelOrder(**OF, reason="changed my mind"))
+    presale.submit(o.CancelOrder(**OF, reason="changed my mind"))
     assert (presale.phase(), presale.deposit()) == ("cancelled", (0, 0, 1_000))
 
 
@@ -95,16 +95,16 @@ def test_refunds_of_a_presale_sum_exactly_to_what_it_cost() -> None:
     presale = Presale()
     presale.comes("POT", "CUP")
     for n in range(2):
-        presale.tell(o.RefundOrder(**OF, refund_id=f"pot{n}", lines=(o.RefundLine(line_id="1", quantity=1),)))
-    presale.tell(o.RefundOrder(**OF, refund_id="cup", lines=(o.RefundLine(line_id="2", quantity=1),)))
-    presale.tell(o.RefundOrder(**OF, refund_id="rest", shipping_minor=401))
+        presale.submit(o.RefundOrder(**OF, refund_id=f"pot{n}", lines=(o.RefundLine(line_id="1", quantity=1),)))
+    presale.submit(o.RefundOrder(**OF, refund_id="cup", lines=(o.RefundLine(line_id="2", quantity=1),)))
+    presale.submit(o.RefundOrder(**OF, refund_id="rest", shipping_minor=401))
     assert presale.sum_of(p.PaymentRefunded) == PLACE.total_minor
     assert presale.deposit() == (0, 0, 1_000)
 
 
 def test_goodwill_before_it_leaves_is_given_of_the_deposit_and_the_rest_is_applied() -> None:
     presale = Presale()
-    presale.tell(o.RefundOrder(**OF, refund_id="late", goodwill_minor=300))
+    presale.submit(o.RefundOrder(**OF, refund_id="late", goodwill_minor=300))
     presale.comes("POT", "CUP")
     assert presale.deposit() == (0, 700, 300)
     assert presale.engine.open_rows("open_exceptions") == []

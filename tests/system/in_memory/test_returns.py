@@ -30,14 +30,14 @@ class World:
         self.back = back
         self.engine = WholeEngine()
         self.outside = Outside(self.engine)
-        self.tell(OpenLocation(location="berlin", country="DE"))
+        self.submit(OpenLocation(location="berlin", country="DE"))
         for sku in ("TEA", "CUP", "POT"):
-            self.tell(ReceiveStock(sku=sku, location="berlin", receipt_id="r", quantity=10))
-        self.tell(PLACE)
+            self.submit(ReceiveStock(sku=sku, location="berlin", receipt_id="r", quantity=10))
+        self.submit(PLACE)
 
-    def tell(self, *commands: Any) -> None:
+    def submit(self, *commands: Any) -> None:
         for command in commands:
-            self.engine.tell(command)
+            self.engine.submit(command)
             self.rest()
 
     def rest(self) -> None:
@@ -52,7 +52,7 @@ class World:
             for intent in intents:
                 returned = -1 if isinstance(intent.event, sh.ShipmentBookingRequested) else 0
                 for command in self.outside.answer(intent, returned):
-                    self.engine.tell(command)
+                    self.engine.submit(command)
             self.engine.settle()
 
     def row(self, projection: str, **where: Any) -> Any:
@@ -92,7 +92,7 @@ def inspect(line: str, quantity: int, rma_id: str = "r1", **more: Any) -> r.Insp
 def test_what_comes_back_is_restocked_and_refunded_at_what_was_paid() -> None:
     world = World()
     assert (world.phase(), world.on_hand("TEA")) == ("completed", 7)
-    world.tell(ask(("1", 2)), receive("1", 2), inspect("1", 2))
+    world.submit(ask(("1", 2)), receive("1", 2), inspect("1", 2))
     assert world.on_hand("TEA") == 9
     assert world.refunded() == 1_800  # two thirds of 3,000 less the line's part of the discount
     assert world.row("returns", rma_id="r1")["status"] == "closed"
@@ -103,75 +103,75 @@ def test_every_unit_returned_one_by_one_gives_back_exactly_what_was_paid() -> No
     world = World()
     for n in range(3):
         rma = f"r{n}"
-        world.tell(ask(("1", 1), rma_id=rma), receive("1", 1, rma_id=rma), inspect("1", 1, rma_id=rma))
-    world.tell(ask(("2", 1), rma_id="cup"), receive("2", 1, rma_id="cup"), inspect("2", 1, rma_id="cup"))
+        world.submit(ask(("1", 1), rma_id=rma), receive("1", 1, rma_id=rma), inspect("1", 1, rma_id=rma))
+    world.submit(ask(("2", 1), rma_id="cup"), receive("2", 1, rma_id="cup"), inspect("2", 1, rma_id="cup"))
     assert world.refunded() == 3_500 - 350
     assert (world.on_hand("TEA"), world.on_hand("CUP")) == (10, 10)
 
 
 def test_p20_more_than_was_shipped_cannot_be_returned() -> None:
     world = World()
-    world.tell(ask(("1", 2)))
+    world.submit(ask(("1", 2)))
     for refused in (ask(("1", 2), rma_id="r2"), ask(("1", 1), ("1", 1), rma_id="r2"), ask(("3", 1), rma_id="r2")):
         with pytest.raises(Refused, match="over_return"):
-            world.engine.tell(refused)
-    world.tell(ask(("1", 1), rma_id="r2"))
+            world.engine.submit(refused)
+    world.submit(ask(("1", 1), rma_id="r2"))
     with pytest.raises(Refused, match="already_requested"):
-        world.engine.tell(ask(("1", 1)))
-    assert world.engine.tell(ask(("1", 2))) == []
+        world.engine.submit(ask(("1", 1)))
+    assert world.engine.submit(ask(("1", 2))) == []
 
 
 def test_what_never_came_can_be_asked_back_again() -> None:
     world = World()
-    world.tell(ask(("1", 3)))
+    world.submit(ask(("1", 3)))
     world.engine.pass_time(22 * 86_400)
     world.rest()
     assert world.row("returns", rma_id="r1")["status"] == "closed"
-    world.tell(ask(("1", 3), rma_id="r2"), receive("1", 3, rma_id="r2"), inspect("1", 3, rma_id="r2"))
+    world.submit(ask(("1", 3), rma_id="r2"), receive("1", 3, rma_id="r2"), inspect("1", 3, rma_id="r2"))
     assert world.on_hand("TEA") == 10
 
 
 def test_units_that_were_refunded_without_a_return_are_not_returned_too() -> None:
     world = World()
-    world.tell(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=2),)))
+    world.submit(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=2),)))
     with pytest.raises(Refused, match="over_return"):
-        world.engine.tell(ask(("1", 2)))
-    world.tell(ask(("1", 1)), receive("1", 1), inspect("1", 1))
+        world.engine.submit(ask(("1", 2)))
+    world.submit(ask(("1", 1)), receive("1", 1), inspect("1", 1))
     assert world.refunded() == 3_000 - 300
 
 
 def test_a_refund_that_overtakes_the_return_leaves_an_exception_and_no_money_twice() -> None:
     world = World()
-    world.tell(ask(("1", 2)), receive("1", 2))
-    world.tell(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=3),)))
-    world.tell(inspect("1", 2))
+    world.submit(ask(("1", 2)), receive("1", 2))
+    world.submit(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=3),)))
+    world.submit(inspect("1", 2))
     assert world.refunded() == 2_700
     assert world.exceptions() == ["credit_refused"]
 
 
 def test_the_customer_may_keep_the_goods() -> None:
     world = World()
-    world.tell(ask(("2", 1), resolution="refund_only"))
+    world.submit(ask(("2", 1), resolution="refund_only"))
     assert (world.refunded(), world.on_hand("CUP")) == (450, 9)
 
 
 def test_what_is_written_off_or_damaged_is_not_sold_again() -> None:
     world = World()
-    world.tell(ask(("1", 2)), receive("1", 2), inspect("1", 1, disposition="written_off"))
+    world.submit(ask(("1", 2)), receive("1", 2), inspect("1", 1, disposition="written_off"))
     second = r.InspectedLine(line_id="1", quantity=1, grade="damaged", disposition="damaged", credited=False)
-    world.tell(r.InspectRma(**RMA, inspection_id="i2", location="berlin", lines=(second,)))
+    world.submit(r.InspectRma(**RMA, inspection_id="i2", location="berlin", lines=(second,)))
     assert world.row("stock_levels", sku="TEA")["atp"] == 7
     assert world.refunded() == 900
 
 
 def test_a_return_outside_the_policy_waits_for_a_person() -> None:
     world = World()
-    world.tell(SetReturnPolicy(channel="*", terms=r.Terms(window_days=14)))
-    world.tell(ask(("1", 1), now=START + timedelta(days=15)))
+    world.submit(SetReturnPolicy(channel="*", terms=r.Terms(window_days=14)))
+    world.submit(ask(("1", 1), now=START + timedelta(days=15)))
     assert world.exceptions() == ["return_review"]
-    world.tell(r.RefuseRma(**RMA, reason="too late"))
+    world.submit(r.RefuseRma(**RMA, reason="too late"))
     assert world.exceptions() == []
-    world.tell(ask(("1", 3), rma_id="r2", now=START + timedelta(days=14)))
+    world.submit(ask(("1", 3), rma_id="r2", now=START + timedelta(days=14)))
     assert world.row("returns", rma_id="r2")["status"] == "approved"
 
 
@@ -183,7 +183,7 @@ def replace_by(sku: str, price: int) -> Any:
 @pytest.mark.parametrize(("price", "charged", "refunded"), [(2_000, 1_100, 0), (900, 0, 0), (500, 0, 400)])
 def test_an_exchange_sends_another_order_and_settles_the_difference(price: int, charged: int, refunded: int) -> None:
     world = World()
-    world.tell(replace_by("POT", price), receive("1", 1), inspect("1", 1))
+    world.submit(replace_by("POT", price), receive("1", 1), inspect("1", 1))
     exchange = o.order_id_of("web", "exchange/r1")
     assert world.phase(exchange) == "completed"
     captured = [e.event for e in world.engine.log if isinstance(e.event, p.PaymentCaptured)]
@@ -192,18 +192,18 @@ def test_an_exchange_sends_another_order_and_settles_the_difference(price: int, 
     assert (world.on_hand("TEA"), world.on_hand("POT")) == (8, 9)
     assert world.exceptions() == []
     with pytest.raises(Refused, match="exceeds"):
-        world.engine.tell(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=3),)))
+        world.engine.submit(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=3),)))
 
 
 def test_an_exchange_says_what_is_to_be_sent() -> None:
     world = World()
     with pytest.raises(Refused, match="unclear_resolution"):
-        world.engine.tell(ask(("1", 1), resolution="exchange"))
+        world.engine.submit(ask(("1", 1), resolution="exchange"))
     line = o.OrderLine(line_id="1", sku="POT", quantity=1, unit_price_minor=1)
     with pytest.raises(Refused, match="unclear_resolution"):
-        world.engine.tell(ask(("1", 1), replacement=(line,)))
+        world.engine.submit(ask(("1", 1), replacement=(line,)))
     with pytest.raises(Refused, match="invalid_replacement"):
-        world.engine.tell(ask(("1", 1), resolution="exchange", replacement=(line, line)))
+        world.engine.submit(ask(("1", 1), resolution="exchange", replacement=(line, line)))
 
 
 def test_what_nobody_took_is_put_aside_ends_its_order_and_asks_a_person() -> None:
@@ -214,7 +214,7 @@ def test_what_nobody_took_is_put_aside_ends_its_order_and_asks_a_person() -> Non
     assert aside["quantity"] == 3
     assert world.exceptions() == ["returned_to_sender"]
     with pytest.raises(Refused, match="over_return"):
-        world.engine.tell(ask(("1", 1)))
-    world.tell(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=3),), shipping_minor=400))
-    world.tell(o.RefundOrder(**OF, refund_id="g", lines=(o.RefundLine(line_id="2", quantity=1),)))
+        world.engine.submit(ask(("1", 1)))
+    world.submit(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=3),), shipping_minor=400))
+    world.submit(o.RefundOrder(**OF, refund_id="g", lines=(o.RefundLine(line_id="2", quantity=1),)))
     assert world.refunded() == PLACE.total_minor

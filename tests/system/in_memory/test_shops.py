@@ -63,20 +63,20 @@ class Shop:
     def __init__(self, *, stock: bool = False) -> None:
         self.engine = WholeEngine()
         self.outside = Outside(self.engine)
-        self.engine.tell(OpenLocation(location="bonn", country="DE"))
+        self.engine.submit(OpenLocation(location="bonn", country="DE"))
         if stock:
             self.stock_comes()
 
     def stock_comes(self) -> None:
         for sku in ("POT", "CUP"):
-            self.engine.tell(ReceiveStock(sku=sku, location="bonn", receipt_id="r", quantity=10))
+            self.engine.submit(ReceiveStock(sku=sku, location="bonn", receipt_id="r", quantity=10))
         self.run()
 
-    def tell(self, dialect: str, payload: dict[str, Any], *, run: bool = True) -> None:
-        self.engine.tell(DIALECTS[dialect](json.dumps(payload).encode()))
+    def submit(self, dialect: str, payload: dict[str, Any], *, run: bool = True) -> None:
+        self.engine.submit(DIALECTS[dialect](json.dumps(payload).encode()))
         if run:
             self.run()
-            self.engine.tell(DIALECTS[dialect](json.dumps(payload).encode()))
+            self.engine.submit(DIALECTS[dialect](json.dumps(payload).encode()))
 
     def run(self) -> None:
         run_on(self.engine, self.outside)
@@ -112,7 +112,7 @@ class Shop:
 
 def test_an_order_of_a_shop_is_shipped_and_charged_once() -> None:
     shop = Shop(stock=True)
-    shop.tell("shopify", order())
+    shop.submit("shopify", order())
     assert (shop.status["phase"], shop.taken(), shop.shipped()) == ("completed", 3490, {"POT": 2, "CUP": 1})
 
 
@@ -128,11 +128,11 @@ OVER = (
 @pytest.mark.parametrize("topic", ["shopify", "shopify_updated"])
 def test_what_is_over_in_the_shop_is_cancelled_here_however_it_is_told(told: dict[str, Any], topic: str) -> None:
     history = Shop(stock=True)
-    history.tell("shopify", order(**told))
+    history.submit("shopify", order(**told))
     assert (history.status["phase"], history.taken(), history.shipped()) == ("cancelled", 0, {})
     waiting = Shop()
-    waiting.tell("shopify", order())
-    waiting.tell(topic, updated(**told))
+    waiting.submit("shopify", order())
+    waiting.submit(topic, updated(**told))
     waiting.stock_comes()
     assert (waiting.status["phase"], waiting.taken(), waiting.shipped()) == ("cancelled", 0, {})
     assert waiting.exceptions == []
@@ -144,11 +144,11 @@ ONE_SENT = ({"fulfillable_quantity": 1},)
 
 def test_what_the_shop_has_sent_is_history_and_what_it_has_not_is_shipped_from_here() -> None:
     history = Shop(stock=True)
-    history.tell("shopify", order(*ALL_SENT, fulfillment_status="fulfilled"))
+    history.submit("shopify", order(*ALL_SENT, fulfillment_status="fulfilled"))
     assert (history.status["phase"], history.status["total_minor"], history.taken()) == ("completed", 3490, 0)
     assert (history.shipped(), history.exceptions) == ({}, [])
     rest = Shop(stock=True)
-    rest.tell("shopify", order(*ONE_SENT, fulfillment_status="partial"))
+    rest.submit("shopify", order(*ONE_SENT, fulfillment_status="partial"))
     assert (rest.status["phase"], rest.taken(), rest.shipped()) == ("completed", 2490, {"POT": 1, "CUP": 1})
 
 
@@ -171,7 +171,7 @@ def test_a_unit_that_the_shop_sends_or_refunds_is_left_out_once_whatever_is_told
     for said in permutations([("shopify", order()), *topics]):
         shop = Shop()
         for dialect, payload in said:
-            shop.tell(dialect, payload)
+            shop.submit(dialect, payload)
         shop.stock_comes()
         assert (shop.status["phase"], shop.taken(), shop.shipped()) == ("completed", 2490, {"POT": 1, "CUP": 1})
         assert shop.exceptions == []
@@ -180,10 +180,10 @@ def test_a_unit_that_the_shop_sends_or_refunds_is_left_out_once_whatever_is_told
 def test_goods_that_were_locked_for_what_the_shop_sent_have_left_their_shelf() -> None:
     for units in ({"_1": 1}, {"_1": 2, "_2": 1}):
         shop = Shop(stock=True)
-        shop.tell("shopify", order(), run=False)
+        shop.submit("shopify", order(), run=False)
         shop.engine.settle()
         assert shop.status["phase"] == "awaiting_payment"
-        shop.tell("shopify_fulfillment", sent(**units))
+        shop.submit("shopify_fulfillment", sent(**units))
         assert shop.status["phase"] == "completed"
         assert shop.taken() == (2490 if len(units) == 1 else 0)
         assert shop.on_hand() == {"POT": 8, "CUP": 9}
@@ -192,34 +192,34 @@ def test_goods_that_were_locked_for_what_the_shop_sent_have_left_their_shelf() -
 
 def test_parcels_with_what_the_shop_sent_are_stopped_while_they_can_be() -> None:
     shop = Shop(stock=True)
-    shop.tell("shopify", order(), run=False)
+    shop.submit("shopify", order(), run=False)
     shop.engine.settle()
     for intent in list(shop.outside.look()):
         for command in shop.outside.answer(intent):
-            shop.engine.tell(command)
+            shop.engine.submit(command)
     shop.engine.settle()
     assert shop.status["phase"] == "fulfilling"
-    shop.tell("shopify_fulfillment", sent(_1=1))
+    shop.submit("shopify_fulfillment", sent(_1=1))
     assert (shop.status["phase"], shop.taken(), shop.shipped()) == ("completed", 2490, {"POT": 1, "CUP": 1})
 
 
 def test_a_shop_that_hears_of_our_parcels_says_them_back_and_nothing_follows() -> None:
     shop = Shop(stock=True)
-    shop.tell("shopify", order())
-    shop.tell("shopify_fulfillment", sent(_1=2, _2=1))
-    shop.tell("shopify_updated", updated(*ALL_SENT, fulfillment_status="fulfilled"))
+    shop.submit("shopify", order())
+    shop.submit("shopify_fulfillment", sent(_1=2, _2=1))
+    shop.submit("shopify_updated", updated(*ALL_SENT, fulfillment_status="fulfilled"))
     assert (shop.taken(), shop.exceptions) == (3490, [])
-    shop.tell("shopify_fulfillment", sent(10, _1=1))
+    shop.submit("shopify_fulfillment", sent(10, _1=1))
     assert (shop.taken(), shop.exceptions) == (3490, [])  # a channel may say one parcel under two names
-    shop.tell("shopify_fulfillment", sent(11, _1=3))
+    shop.submit("shopify_fulfillment", sent(11, _1=3))
     assert (shop.taken(), shop.exceptions) == (3490, ["channel_contradiction"])
 
 
 def test_an_order_that_was_exported_after_its_refund_has_it_in_it() -> None:
     shop = Shop()
-    shop.tell("shopify", updated({"current_quantity": 1, "fulfillable_quantity": 1}, current_total_price="24.90"))
-    shop.tell("shopify_refund", refunded(_1=1))
-    shop.tell("shopify_updated", updated(at="2026-01-05T10:01:00+01:00"))
+    shop.submit("shopify", updated({"current_quantity": 1, "fulfillable_quantity": 1}, current_total_price="24.90"))
+    shop.submit("shopify_refund", refunded(_1=1))
+    shop.submit("shopify_updated", updated(at="2026-01-05T10:01:00+01:00"))
     shop.stock_comes()
     assert (shop.taken(), shop.shipped()) == (2490, {"POT": 1, "CUP": 1})
 
@@ -231,38 +231,38 @@ def test_an_update_of_before_the_refund_does_not_bring_its_unit_back() -> None:
         ("shopify_refund", refunded(_1=1)),
         ("shopify_updated", updated(at="2026-01-05T10:01:00+01:00")),
     ):
-        shop.tell(dialect, payload)
+        shop.submit(dialect, payload)
     shop.stock_comes()
     assert (shop.taken(), shop.shipped()) == (2490, {"POT": 1, "CUP": 1})
 
 
 def test_a_refund_of_everything_ends_the_order_and_one_of_what_has_left_is_for_a_person() -> None:
     waiting = Shop()
-    waiting.tell("shopify", order())
-    waiting.tell("shopify_refund", refunded(_1=2, _2=1))
+    waiting.submit("shopify", order())
+    waiting.submit("shopify_refund", refunded(_1=2, _2=1))
     assert (waiting.status["phase"], waiting.exceptions) == ("cancelled", [])
     gone = Shop(stock=True)
-    gone.tell("shopify", order())
-    gone.tell("shopify_refund", refunded(_1=1))
+    gone.submit("shopify", order())
+    gone.submit("shopify_refund", refunded(_1=1))
     assert (gone.taken(), gone.exceptions) == (3490, ["channel_contradiction"])
     money = Shop()
-    money.tell("shopify", order())
-    money.tell("shopify_refund", refunded())
+    money.submit("shopify", order())
+    money.submit("shopify_refund", refunded())
     assert money.exceptions == ["backordered", "channel_contradiction"]
 
 
 def test_of_two_updates_of_one_second_the_last_holds_and_a_person_is_told() -> None:
     shop = Shop()
-    shop.tell("shopify", order())
+    shop.submit("shopify", order())
     for left, total in ((1, "24.90"), (2, "34.90"), (1, "24.90")):
         line = {"current_quantity": left, "fulfillable_quantity": left}
-        shop.tell("shopify_updated", updated(line, current_total_price=total))
+        shop.submit("shopify_updated", updated(line, current_total_price=total))
     assert shop.exceptions == ["backordered", "channel_contradiction"]
     shop = Shop()
-    shop.tell("shopify", order())
+    shop.submit("shopify", order())
     for left, total in ((2, "34.90"), (1, "24.90"), (2, "34.90")):
         line = {"current_quantity": left, "fulfillable_quantity": left}
-        shop.tell("shopify_updated", updated(line, current_total_price=total))
+        shop.submit("shopify_updated", updated(line, current_total_price=total))
     (told,) = [row["detail"] for row in shop.engine.open_rows("open_exceptions") if "revision" in row["detail"]]
     assert "lines 2 x POT at 1000, 1 x CUP at 1000 and 1 x POT at 1000, 1 x CUP at 1000" in told
     assert shop.status["units"] == 2
@@ -270,14 +270,14 @@ def test_of_two_updates_of_one_second_the_last_holds_and_a_person_is_told() -> N
         o.OrderLine(line_id=line_id, sku=sku, quantity=n, unit_price_minor=1000)
         for line_id, sku, n in (("1", "POT", 2), ("2", "CUP", 1))
     )
-    shop.engine.tell(o.AmendOrder(order_id=shop.status["order_id"], amendment_id="the first is right", lines=lines))
+    shop.engine.submit(o.AmendOrder(order_id=shop.status["order_id"], amendment_id="the first is right", lines=lines))
     shop.stock_comes()
     assert (shop.status["phase"], shop.taken(), shop.shipped()) == ("completed", 3490, {"POT": 2, "CUP": 1})
     shop = Shop()
-    shop.tell("shopify", order())
+    shop.submit("shopify", order())
     for left, total in ((2, "34.90"), (1, "24.90")):
         line = {"current_quantity": left, "fulfillable_quantity": left}
-        shop.tell("shopify_updated", updated(line, current_total_price=total))
+        shop.submit("shopify_updated", updated(line, current_total_price=total))
     shop.stock_comes()
     assert (shop.status["phase"], shop.taken(), shop.shipped()) == ("completed", 2490, {"POT": 1, "CUP": 1})
 
@@ -285,13 +285,13 @@ def test_of_two_updates_of_one_second_the_last_holds_and_a_person_is_told() -> N
 def test_what_is_collected_needs_no_address_and_no_carrier() -> None:
     for location, phase in ((None, "completed"), (7, "backordered")):
         shop = Shop(stock=True)
-        shop.tell("shopify", order(shipping_address=None, source_name="pos", location_id=location))
+        shop.submit("shopify", order(shipping_address=None, source_name="pos", location_id=location))
         assert shop.status["phase"] == phase
         assert shop.events(sh.ShipmentBookingRequested) == []
         if location:
-            shop.engine.tell(OpenLocation(location="shopify-7", country="DE"))
+            shop.engine.submit(OpenLocation(location="shopify-7", country="DE"))
             for sku in ("POT", "CUP"):
-                shop.engine.tell(ReceiveStock(sku=sku, location="shopify-7", receipt_id="r", quantity=5))
+                shop.engine.submit(ReceiveStock(sku=sku, location="shopify-7", receipt_id="r", quantity=5))
             shop.run()
         assert (shop.status["phase"], shop.status["delivered"], shop.taken()) == ("completed", 1, 3490)
 
@@ -310,7 +310,7 @@ def test_twenty_seven_vouchers_pay_an_order() -> None:
         ship_to=o.Address(country="BR"),
         tenders=vouchers,
     )
-    shop.engine.tell(placed)
+    shop.engine.submit(placed)
     shop.run()
     assert (shop.status["phase"], shop.taken(), len(shop.events(p.PaymentCaptured))) == ("completed", 4085, 28)
     told = shop.events(o.OrderPlaced)[0]
@@ -319,12 +319,12 @@ def test_twenty_seven_vouchers_pay_an_order() -> None:
 
 def test_a_refund_of_everything_before_the_release_is_counted_under_its_name() -> None:
     shop = Shop()
-    shop.tell("shopify", order())
-    shop.tell("shopify_refund", refunded(_1=2, _2=1))
+    shop.submit("shopify", order())
+    shop.submit("shopify_refund", refunded(_1=2, _2=1))
     assert shop.status["phase"] == "cancelled"
     assert [event.report for event in shop.events(o.OrderCancelled)] == ["channel_refund/8"]
     known = len(shop.engine.log)
-    shop.tell("shopify_refund", refunded(_1=2, _2=1))
+    shop.submit("shopify_refund", refunded(_1=2, _2=1))
     assert len(shop.engine.log) == known
     with pytest.raises(Refused, match="id_reused"):
-        shop.tell("shopify_refund", refunded(_1=1))
+        shop.submit("shopify_refund", refunded(_1=1))

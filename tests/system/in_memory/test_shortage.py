@@ -25,12 +25,12 @@ def order(number: int) -> o.PlaceOrder:
 
 def test_p02_a_shortfall_is_an_event_and_an_exception_and_nobody_pays_for_what_is_not_there() -> None:
     engine = WholeEngine()
-    engine.tell(OpenLocation(location="berlin", country="DE"))
-    engine.tell(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
+    engine.submit(OpenLocation(location="berlin", country="DE"))
+    engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
     engine.settle()
     first, second = order(1), order(2)
-    engine.tell(first)
-    engine.tell(second)
+    engine.submit(first)
+    engine.submit(second)
     (sourcing,) = (consumer for consumer in engine.behind() if consumer.name == "sourcing")
     while sourcing in engine.behind():  # both are sourced from the same level, before either is locked
         engine.step(sourcing)
@@ -53,14 +53,14 @@ def broken_promises(engine: WholeEngine) -> list[str]:
 def test_a_promise_that_a_count_broke_is_an_exception_until_the_order_is_cancelled() -> None:
     """It was paid for: nobody seeks the unit elsewhere without being asked."""
     engine = WholeEngine()
-    engine.tell(OpenLocation(location="berlin", country="DE"))
-    engine.tell(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
-    engine.tell(order(1))
+    engine.submit(OpenLocation(location="berlin", country="DE"))
+    engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
+    engine.submit(order(1))
     engine.settle()  # the money is asked for, and nobody answers
-    engine.tell(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
+    engine.submit(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
     engine.settle()
     assert broken_promises(engine) == [f"promise_broken/TEA@berlin/{order(1).order_id}/1"]
-    engine.tell(o.CancelOrder(order_id=order(1).order_id, reason="not there"))
+    engine.submit(o.CancelOrder(order_id=order(1).order_id, reason="not there"))
     engine.settle()
     assert broken_promises(engine) == []
     assert not failed(engine.history)
@@ -68,14 +68,14 @@ def test_a_promise_that_a_count_broke_is_an_exception_until_the_order_is_cancell
 
 def test_a_promise_that_is_sought_elsewhere_is_a_backorder_and_no_broken_promise() -> None:
     engine = WholeEngine()
-    engine.tell(OpenLocation(location="berlin", country="DE"))
-    engine.tell(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
+    engine.submit(OpenLocation(location="berlin", country="DE"))
+    engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
     both = order(1).model_copy(
         update={"lines": (*order(1).lines, o.OrderLine(line_id="2", sku="POT", quantity=1, unit_price_minor=500))}
     )
-    engine.tell(both)  # there is no pot: it waits, and no money is due yet
+    engine.submit(both)  # there is no pot: it waits, and no money is due yet
     engine.settle()
-    engine.tell(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
+    engine.submit(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
     engine.settle()
     kinds = {row["kind"]: row["detail"] for row in engine.open_rows("open_exceptions")}
     assert kinds == {"backordered": "waits for 1 x POT, 1 x TEA"}
@@ -91,23 +91,23 @@ def waiting(shop: Shop) -> dict[str, str]:
 def test_units_that_are_split_off_are_waited_for_by_their_own_order_alone() -> None:
     shop = Shop()
     shop.comes("TEA")
-    shop.tell(an_order("1", ("TEA", 1), ("POT", 2), ("CUP", 1)))
+    shop.submit(an_order("1", ("TEA", 1), ("POT", 2), ("CUP", 1)))
     order_id = o.order_id_of("web", "1")
     assert waiting(shop) == {order_id: "waits for 2 x POT, 1 x CUP"}
     part = o.LineUnits(line_id="2", quantity=1)
-    shop.tell(o.SplitOrder(order_id=order_id, split_id="s", lines=(part,)))
+    shop.submit(o.SplitOrder(order_id=order_id, split_id="s", lines=(part,)))
     other = next(key for key in waiting(shop) if key != order_id)
     assert waiting(shop) == {order_id: "waits for 1 x POT, 1 x CUP", other: "waits for 1 x POT"}
     rest = (o.LineUnits(line_id="2", quantity=1), o.LineUnits(line_id="3", quantity=1))
-    shop.tell(o.SplitOrder(order_id=order_id, split_id="t", lines=rest))
+    shop.submit(o.SplitOrder(order_id=order_id, split_id="t", lines=rest))
     assert order_id not in waiting(shop)
     assert sorted(waiting(shop).values()) == ["waits for 1 x POT", "waits for 1 x POT, 1 x CUP"]
 
 
 def test_units_that_are_cancelled_are_waited_for_no_more() -> None:
     shop = Shop()
-    shop.tell(an_order("1", ("POT", 2), ("CUP", 1)))
+    shop.submit(an_order("1", ("POT", 2), ("CUP", 1)))
     order_id = o.order_id_of("web", "1")
     pot = o.LineUnits(line_id="1", quantity=1)
-    shop.tell(o.CancelOrderLines(order_id=order_id, cancellation_id="c", lines=(pot,), reason="r"))
+    shop.submit(o.CancelOrderLines(order_id=order_id, cancellation_id="c", lines=(pot,), reason="r"))
     assert waiting(shop) == {order_id: "waits for 1 x POT, 1 x CUP"}

@@ -29,11 +29,11 @@ class World:
     def __init__(self, *commands: Any) -> None:
         self.engine = WholeEngine()
         self.outside = Outside(self.engine)
-        self.tell(*commands)
+        self.submit(*commands)
 
-    def tell(self, *commands: Any) -> None:
+    def submit(self, *commands: Any) -> None:
         for command in commands:
-            self.engine.tell(command)
+            self.engine.submit(command)
             run_on(self.engine, self.outside)
         assert not failed(self.engine.history)
 
@@ -49,7 +49,7 @@ def stock(quantity: int, sku: str = "TEA") -> s.ReceiveStock:
 def test_a_location_that_opens_after_its_stock_came_serves_all_who_wait_as_far_as_it_lasts() -> None:
     world = World(stock(2), stock(1, "CUP"), order(1), order(2), order(3), order(4, "CUP"))
     assert world.phases() == ["backordered"] * 4
-    world.tell(BERLIN)
+    world.submit(BERLIN)
     assert world.phases() == ["completed", "completed", "backordered", "completed"]
 
 
@@ -58,22 +58,22 @@ def test_new_rules_serve_who_could_not_be_served() -> None:
     closed = u.PublishSourcingRules(version="2", eligibility=(never,))
     world = World(BERLIN, closed, stock(2), order(1), order(2))
     assert world.phases() == ["backordered"] * 2
-    world.tell(u.PublishSourcingRules(version="3"))
+    world.submit(u.PublishSourcingRules(version="3"))
     assert world.phases() == ["completed"] * 2
 
 
 def test_whoever_may_not_be_served_from_there_is_not_woken() -> None:
     world = World(stock(1), order(1))
     before = len(world.engine.log)
-    world.tell(BERLIN.model_copy(update={"channels": ("pos",)}))
+    world.submit(BERLIN.model_copy(update={"channels": ("pos",)}))
     assert len(world.engine.log) == before + 1
-    world.tell(CloseLocation(location="berlin", reason="again"), BERLIN)
+    world.submit(CloseLocation(location="berlin", reason="again"), BERLIN)
     assert world.phases() == ["completed"]
 
 
 def test_a_location_without_stock_leaves_everybody_waiting_in_turn() -> None:
     world = World(order(1), order(2))
-    world.tell(BERLIN)
+    world.submit(BERLIN)
     assert world.phases() == ["backordered"] * 2
-    world.tell(stock(1))
+    world.submit(stock(1))
     assert world.phases() == ["completed", "backordered"]

@@ -91,7 +91,7 @@ def test_every_role_and_gateway_of_the_engine_is_simulated() -> None:
     (node,) = engine.nodes
     assert isinstance(node, LogNode)
     assert node.loop
-    run = {participant.name for participant in node.loop.participants}
+    run = {worker.name for worker in node.loop.workers}
     assert run == set(ROLES) - {"channel_orders"}
     assert len(CONSUMERS) + len(PROJECTIONS) < len(run)
 

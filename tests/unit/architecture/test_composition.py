@@ -74,7 +74,7 @@ def test_what_a_consumer_reads_is_emitted_and_what_it_emits_is_decided(consumer:
 def test_the_facts_a_consumer_wants_are_columns_of_a_read_model_with_an_index(consumer: Consumer) -> None:
     tables = {projection.name: projection.table for projection in PROJECTIONS}
     for reaction in consumer.reactions.values():
-        for want in reaction.wants:
+        for want in reaction.lookups:
             table = tables[want.projection]
             leading = {next(iter(table.primary_key)).name, *(next(iter(i.columns)).name for i in table.indexes)}
             assert want.by in leading or want.projection == "locations", f"{consumer.name} would read all of {table}"
@@ -123,7 +123,7 @@ def _shapes(annotation: Any) -> tuple[type[Command], ...]:
 
 def test_positions_are_kept_under_names_that_nobody_shares(database_url: str) -> None:
     with engine_on(database_url) as engine:
-        names = Counter(participant.name for participant in engine.loop.participants)
+        names = Counter(worker.name for worker in engine.loop.workers)
     assert set(names.values()) == {1}
     assert names.keys() >= {consumer.name for consumer in CONSUMERS} | {projection.name for projection in PROJECTIONS}
 

@@ -23,7 +23,7 @@ def test_a_projection_that_seeks_forgets_rows_that_another_worker_may_have_chang
         mine, other = (ProjectionWorker(ReadModel(stock_levels.projection, rows), log) for _ in range(2))
         for number, worker in enumerate((mine, other, mine), start=1):
             engine.append([(Cause("test"), [received(number)])])
-            log.look()
+            log.refresh()
             worker.seek()
             assert worker.step() == 1
         with rows.writing() as transaction:

@@ -78,9 +78,9 @@ def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
 
     with fresh_database(request.getfixturevalue("embedded_server")) as url, engine_on(url, chaos=CHAOS) as engine:
         for batch in Workload(3, 150).steps(50):
-            engine.tell("test", batch)
-            engine.loop.turn()
-        engine.tell("test", BESIDES)
+            engine.submit("test", batch)
+            engine.loop.iterate()
+        engine.submit("test", BESIDES)
         engine.settle()
         found: list[Recorded] = []
         while some := engine.log._select(found[-1].position if found else 0, 2_000):

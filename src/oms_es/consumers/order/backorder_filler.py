@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from oms_es.consumers.sourcing import lookups as sourcing_facts
+from oms_es.consumers.sourcing import lookups as sourcing_lookups
 from oms_es.consumers.sourcing.lookups import (
     errand_of_terms,
     most_promisable,
@@ -35,7 +35,7 @@ from oms_es.consumers.sourcing.lookups import (
     rules_of,
 )
 from oms_es.consumers.sourcing.search import Errand, Place, barred, distance_km
-from oms_es.kernel import Consumer, Facts, Row, Wanted
+from oms_es.kernel import Consumer, Lookup, LookupResults, Row
 from oms_es.schemas.catalog.location import LocationOpened
 from oms_es.schemas.catalog.rules import SourcingRulesPublished
 from oms_es.schemas.order import OrderBackordered, OrderCancelled, RetrySourcing, SourcingTerms, reservation_id_of
@@ -90,69 +90,73 @@ MORE: tuple[type[StockEvent], ...] = (
 )
 """After them more may be promised than before: how much, the levels say."""
 consumer = Consumer("backorder_filler", emits=(RetrySourcing,))
-QUEUE = Wanted("backorder_queue", by="sku", keys=skus_of, limit=WOKEN_MAX, order_by="turn")
-STOCK = Wanted("stock_levels", by="sku", keys=skus_of)
-LOCATIONS = Wanted("locations", by="open", keys=lambda event: (True,) if skus_of(event) else ())
-RULES = Wanted("sourcing_rules", by="current", keys=lambda event: (True,) if skus_of(event) else ())
+QUEUE = Lookup("backorder_queue", by="sku", keys=skus_of, limit=WOKEN_MAX, order_by="turn")
+STOCK = Lookup("stock_levels", by="sku", keys=skus_of)
+LOCATIONS = Lookup("locations", by="open", keys=lambda event: (True,) if skus_of(event) else ())
+RULES = Lookup("sourcing_rules", by="current", keys=lambda event: (True,) if skus_of(event) else ())
 
 
-@consumer.on(StockReceived, StockReleased, StockReservationExpired, wants=(QUEUE, LOCATIONS, RULES))
-def wake_who_can_be_served(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
-    here: list[Free] = [(place, None) for place in open_places(facts) if place.location == event.location]
-    yield from _wake(facts["backorder_queue"][event.sku], event.quantity, here, facts)
+@consumer.on(StockReceived, StockReleased, StockReservationExpired, lookups=(QUEUE, LOCATIONS, RULES))
+def wake_who_can_be_served(event: StockEvent, results: LookupResults) -> Iterator[RetrySourcing]:
+    here: list[Free] = [(place, None) for place in open_places(results) if place.location == event.location]
+    yield from _wake(results["backorder_queue"][event.sku], event.quantity, here, results)
 
 
-@consumer.on(*MORE, wants=(QUEUE, STOCK, LOCATIONS, RULES))
-def wake_when_more_can_be_promised(event: StockEvent, facts: Facts) -> Iterator[RetrySourcing]:
-    free = _free(event.sku, facts)
+@consumer.on(*MORE, lookups=(QUEUE, STOCK, LOCATIONS, RULES))
+def wake_when_more_can_be_promised(event: StockEvent, results: LookupResults) -> Iterator[RetrySourcing]:
+    free = _free(event.sku, results)
     units = sum(most_promisable(level) for _, level in free if level)
-    yield from _wake(facts["backorder_queue"][event.sku], units, free, facts)
+    yield from _wake(results["backorder_queue"][event.sku], units, free, results)
 
 
-@consumer.on(StockReserved, OrderCancelled, wants=(QUEUE, STOCK, LOCATIONS, RULES))
-def wake_the_next(event: StockReserved | OrderCancelled, facts: Facts) -> Iterator[RetrySourcing]:
+@consumer.on(StockReserved, OrderCancelled, lookups=(QUEUE, STOCK, LOCATIONS, RULES))
+def wake_the_next(event: StockReserved | OrderCancelled, results: LookupResults) -> Iterator[RetrySourcing]:
     for sku in skus_of(event):
-        yield from _wake(facts["backorder_queue"][sku], 1, _free(sku, facts), facts)
+        yield from _wake(results["backorder_queue"][sku], 1, _free(sku, results), results)
 
 
-EVERYBODY = Wanted("backorder_queue", by="waiting", keys=lambda _: (True,), limit=WAITING_MAX, order_by="turn")
+EVERYBODY = Lookup("backorder_queue", by="waiting", keys=lambda _: (True,), limit=WAITING_MAX, order_by="turn")
 
 
-@consumer.on(LocationOpened, SourcingRulesPublished, wants=(EVERYBODY, sourcing_facts.LOCATIONS, sourcing_facts.RULES))
-def wake_the_first_of_each(event: LocationOpened | SourcingRulesPublished, facts: Facts) -> Iterator[RetrySourcing]:
+@consumer.on(
+    LocationOpened, SourcingRulesPublished, lookups=(EVERYBODY, sourcing_lookups.LOCATIONS, sourcing_lookups.RULES)
+)
+def wake_the_first_of_each(
+    event: LocationOpened | SourcingRulesPublished, results: LookupResults
+) -> Iterator[RetrySourcing]:
     """Whether there is stock is not asked: whoever gets nothing passes the turn on, and waits as before."""
     opened = event.location if isinstance(event, LocationOpened) else None
-    there: list[Free] = [(place, None) for place in open_places(facts) if opened in (None, place.location)]
+    there: list[Free] = [(place, None) for place in open_places(results) if opened in (None, place.location)]
     first: dict[str, str] = {}
-    for row in facts["backorder_queue"][True]:
-        if row["sku"] not in first and _may_be_served(row, there, facts):
+    for row in results["backorder_queue"][True]:
+        if row["sku"] not in first and _may_be_served(row, there, results):
             first[row["sku"]] = row["order_id"]
     yield from (RetrySourcing(order_id=order_id) for order_id in dict.fromkeys(first.values()))
 
 
-@consumer.on(OrderBackordered, wants=(QUEUE, STOCK, LOCATIONS, RULES, sourcing_facts.LOADS))
-def look_again_or_let_the_next_one(event: OrderBackordered, facts: Facts) -> Iterator[RetrySourcing]:
-    _, rules = rules_of(facts)
-    if planned(event.demand, {}, errand_of_terms(event.terms or SourcingTerms()), rules, facts).assignments:
+@consumer.on(OrderBackordered, lookups=(QUEUE, STOCK, LOCATIONS, RULES, sourcing_lookups.LOADS))
+def look_again_or_let_the_next_one(event: OrderBackordered, results: LookupResults) -> Iterator[RetrySourcing]:
+    _, rules = rules_of(results)
+    if planned(event.demand, {}, errand_of_terms(event.terms or SourcingTerms()), rules, results).assignments:
         yield RetrySourcing(order_id=event.order_id)
     elif event.attempt > 1:
         for sku in event.demand:
-            yield from _wake(_behind(event.order_id, facts["backorder_queue"][sku]), 1, _free(sku, facts), facts)
+            yield from _wake(_behind(event.order_id, results["backorder_queue"][sku]), 1, _free(sku, results), results)
 
 
-def _wake(waiting: Iterable[Row], units: int, free: Iterable[Free], facts: Facts) -> Iterator[RetrySourcing]:
+def _wake(waiting: Iterable[Row], units: int, free: Iterable[Free], results: LookupResults) -> Iterator[RetrySourcing]:
     """Those in turn who may be served from there, for as many units as there are."""
     there = tuple(free)
     for row in waiting if there else ():
         if units <= 0:
             return
-        if _may_be_served(row, there, facts):
+        if _may_be_served(row, there, results):
             yield RetrySourcing(order_id=row["order_id"])
             units -= row["quantity"]
 
 
-def _may_be_served(row: Row, free: Iterable[Free], facts: Facts) -> bool:
-    _, rules = rules_of(facts)
+def _may_be_served(row: Row, free: Iterable[Free], results: LookupResults) -> bool:
+    _, rules = rules_of(results)
     errand: Errand = errand_of_terms(SourcingTerms.model_validate(row["terms"]))
     return any(
         not barred(place, distance_km(place, errand.ship_to), errand, rules)
@@ -167,7 +171,7 @@ def _behind(order_id: str, waiting: Sequence[Row]) -> Sequence[Row]:
     return waiting[place:]
 
 
-def _free(sku: str, facts: Facts) -> list[Free]:
+def _free(sku: str, results: LookupResults) -> list[Free]:
     """Where there are units that can be promised, at least to some."""
-    levels = {row["location"]: row for row in facts["stock_levels"][sku] if most_promisable(row) > 0}
-    return [(place, levels[place.location]) for place in open_places(facts) if place.location in levels]
+    levels = {row["location"]: row for row in results["stock_levels"][sku] if most_promisable(row) > 0}
+    return [(place, levels[place.location]) for place in open_places(results) if place.location in levels]

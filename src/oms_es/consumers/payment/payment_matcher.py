@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from oms_es.kernel import Command, Consumer, Facts, Row, Wanted
+from oms_es.kernel import Command, Consumer, Lookup, LookupResults, Row
 from oms_es.schemas import payment as p
 from oms_es.schemas.payment.provider import MatchReport, ProviderReported
 
@@ -26,14 +26,14 @@ def name_of(event: Any) -> tuple[str, ...]:
     return (event.reference.partition("/")[0],) if event.reference else ()
 
 
-PAYMENTS = Wanted("payment_references", by="reference", keys=lambda event: event.references)
-REPORTS = Wanted("provider_reports", by="reference", keys=name_of)
-NAMESAKES = Wanted("payment_references", by="reference", keys=name_of)
+PAYMENTS = Lookup("payment_references", by="reference", keys=lambda event: event.references)
+REPORTS = Lookup("provider_reports", by="reference", keys=name_of)
+NAMESAKES = Lookup("payment_references", by="reference", keys=name_of)
 
 
-@consumer.on(ProviderReported, wants=(PAYMENTS,))
-def bring_it_to_its_payment(event: ProviderReported, facts: Facts) -> Iterator[Command]:
-    known = (facts["payment_references"][reference] for reference in event.references)
+@consumer.on(ProviderReported, lookups=(PAYMENTS,))
+def bring_it_to_its_payment(event: ProviderReported, results: LookupResults) -> Iterator[Command]:
+    known = (results["payment_references"][reference] for reference in event.references)
     payment_ids = {row["payment_id"] for rows in known for row in rows}
     if len(payment_ids) == 1:
         yield from _matched(payment_ids.pop(), event.provider, event.report_id, event.report)
@@ -45,12 +45,12 @@ def bring_it_to_its_payment(event: ProviderReported, facts: Facts) -> Iterator[C
     p.PaymentCaptured,
     p.PaymentRefunded,
     p.PaymentDeclined,
-    wants=(REPORTS, NAMESAKES),
+    lookups=(REPORTS, NAMESAKES),
 )
-def bring_what_was_reported_before(event: Any, facts: Facts) -> Iterator[Command]:
+def bring_what_was_reported_before(event: Any, results: LookupResults) -> Iterator[Command]:
     for name in name_of(event):
-        if _is_the_only_one(event.payment_id, facts["payment_references"][name]):
-            for row in facts["provider_reports"][name]:
+        if _is_the_only_one(event.payment_id, results["payment_references"][name]):
+            for row in results["provider_reports"][name]:
                 report = p.Report.model_validate(row["report"])
                 yield from _matched(event.payment_id, row["provider"], row["report_id"], report)
 

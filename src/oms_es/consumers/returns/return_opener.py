@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oms_es.kernel import Consumer, Facts, Wanted
+from oms_es.kernel import Consumer, Lookup, LookupResults
 from oms_es.schemas.order.returns import OrderReturnRequested
 from oms_es.schemas.returns.policy import EVERY_CHANNEL
 from oms_es.schemas.returns.rma import OpenRma, Terms
 
 consumer = Consumer("return_opener", emits=(OpenRma,))
-POLICIES = Wanted("return_policies", by="channel", keys=lambda event: (event.channel, EVERY_CHANNEL))
+POLICIES = Lookup("return_policies", by="channel", keys=lambda event: (event.channel, EVERY_CHANNEL))
 
 
-@consumer.on(OrderReturnRequested, wants=(POLICIES,))
-def open_the_return(event: OrderReturnRequested, facts: Facts) -> Iterator[OpenRma]:
-    policies = facts["return_policies"]
+@consumer.on(OrderReturnRequested, lookups=(POLICIES,))
+def open_the_return(event: OrderReturnRequested, results: LookupResults) -> Iterator[OpenRma]:
+    policies = results["return_policies"]
     rows = [*policies[event.channel], *policies[EVERY_CHANNEL]]
     yield OpenRma(
         rma_id=event.rma_id,

@@ -14,25 +14,25 @@ from collections.abc import Iterator
 from oms_es.consumers.sourcing.carrier_choice import RATES, Freight, quote, rates_of
 from oms_es.consumers.sourcing.lookups import place_of
 from oms_es.consumers.sourcing.search import distance_km
-from oms_es.kernel import Consumer, Facts, Wanted
+from oms_es.kernel import Consumer, Lookup, LookupResults
 from oms_es.schemas.catalog.rates import DeliveryOptionDefined
 from oms_es.schemas.order import Address
 from oms_es.schemas.shipment import BookShipment, CarrierChoice, DeferBooking, ShipmentPacked
 
 consumer = Consumer("carrier_notifier", emits=(BookShipment, DeferBooking))
-PROMISE = Wanted("delivery_options", by="option", keys=lambda event: (event.delivery_option,))
-ORIGIN = Wanted("locations", by="location", keys=lambda event: (event.location,) if event.location else ())
+PROMISE = Lookup("delivery_options", by="option", keys=lambda event: (event.delivery_option,))
+ORIGIN = Lookup("locations", by="location", keys=lambda event: (event.location,) if event.location else ())
 
 
-@consumer.on(ShipmentPacked, wants=(RATES, PROMISE, ORIGIN))
-def book_the_parcel(event: ShipmentPacked, facts: Facts) -> Iterator[BookShipment | DeferBooking]:
+@consumer.on(ShipmentPacked, lookups=(RATES, PROMISE, ORIGIN))
+def book_the_parcel(event: ShipmentPacked, results: LookupResults) -> Iterator[BookShipment | DeferBooking]:
     if event.pickup:
         return
-    offered = facts["carrier_rates"][True]
+    offered = results["carrier_rates"][True]
     if not offered or event.ship_to is None:
         yield BookShipment(shipment_id=event.shipment_id)
         return
-    choice = choose(event, event.ship_to, facts)
+    choice = choose(event, event.ship_to, results)
     if choice.carrier:
         yield BookShipment(shipment_id=event.shipment_id, **dict(choice))
     else:
@@ -41,13 +41,13 @@ def book_the_parcel(event: ShipmentPacked, facts: Facts) -> Iterator[BookShipmen
         )
 
 
-def choose(event: ShipmentPacked, ship_to: Address, facts: Facts) -> CarrierChoice:
+def choose(event: ShipmentPacked, ship_to: Address, results: LookupResults) -> CarrierChoice:
     weights = [carton.weight_grams for carton in event.cartons] or [event.weight_grams]
-    origin = next(iter(facts["locations"][event.location]), None)
+    origin = next(iter(results["locations"][event.location]), None)
     km = distance_km(place_of(origin), ship_to) if origin else 0
-    promise = next(iter(facts["delivery_options"][event.delivery_option]), None)
+    promise = next(iter(results["delivery_options"][event.delivery_option]), None)
     return quote(
         Freight(weights, ship_to.country, km, event.delivery_option),
-        [rates_of(row) for row in facts["carrier_rates"][True]],
+        [rates_of(row) for row in results["carrier_rates"][True]],
         DeliveryOptionDefined.model_validate(dict(promise)) if promise else None,
     )

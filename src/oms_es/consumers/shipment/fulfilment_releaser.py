@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oms_es.consumers.shipment.cartonisation import Packing, Size, cartonise
-from oms_es.kernel import Consumer, Facts, Wanted
+from oms_es.kernel import Consumer, Lookup, LookupResults
 from oms_es.schemas.order import (
     OrderCancellationRequested,
     OrderLinesCancellationRequested,
@@ -25,21 +25,23 @@ from oms_es.schemas.shipment import CancelShipment, RequestShipment
 consumer = Consumer("fulfilment_releaser", emits=(RequestShipment, CancelShipment))
 
 
-ITEMS = Wanted("items", by="sku", keys=lambda event: {item.sku for plan in plans_of(event) for item in plan.items})
+ITEMS = Lookup("items", by="sku", keys=lambda event: {item.sku for plan in plans_of(event) for item in plan.items})
 
 
 def plans_of(event: OrderReleased | OrderShipmentPlanned) -> tuple[ShipmentPlan, ...]:
     return event.shipments if isinstance(event, OrderReleased) else (event.plan,)
 
 
-@consumer.on(OrderReleased, OrderShipmentPlanned, wants=(ITEMS,))
-def ask_for_the_shipments(event: OrderReleased | OrderShipmentPlanned, facts: Facts) -> Iterator[RequestShipment]:
-    yield from (_request(event, planned, pack(planned, facts)) for planned in plans_of(event))
+@consumer.on(OrderReleased, OrderShipmentPlanned, lookups=(ITEMS,))
+def ask_for_the_shipments(
+    event: OrderReleased | OrderShipmentPlanned, results: LookupResults
+) -> Iterator[RequestShipment]:
+    yield from (_request(event, planned, pack(planned, results)) for planned in plans_of(event))
 
 
-def pack(planned: ShipmentPlan, facts: Facts) -> Packing | None:
+def pack(planned: ShipmentPlan, results: LookupResults) -> Packing | None:
     """What weighs nothing and takes no room has not been measured."""
-    rows = (row for item in planned.items for row in facts["items"][item.sku])
+    rows = (row for item in planned.items for row in results["items"][item.sku])
     sizes = {
         row["sku"]: Size(row["weight_grams"], row["volume_ml"])
         for row in rows

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from oms_es.kernel import Command, Consumer, Facts, Row, Wanted
+from oms_es.kernel import Command, Consumer, Lookup, LookupResults, Row
 from oms_es.schemas.shipment import RecordMilestone, ShipmentBooked
 from oms_es.schemas.shipment.tracker import SHARED_MAX, RecordSharedNumber, Sighting, TrackingReported
 
@@ -27,24 +27,24 @@ def numbers_of(event: ShipmentBooked) -> tuple[str, ...]:
 
 
 consumer = Consumer("tracking_matcher", emits=(RecordMilestone, RecordSharedNumber))
-PARCELS = Wanted("tracking_numbers", by="tracking_number", keys=lambda event: (event.tracking_number,))
-PARCELS_OF_EACH = Wanted("tracking_numbers", by="tracking_number", keys=numbers_of)
-REPORTS = Wanted("tracking_reports", by="tracking_number", keys=numbers_of)
+PARCELS = Lookup("tracking_numbers", by="tracking_number", keys=lambda event: (event.tracking_number,))
+PARCELS_OF_EACH = Lookup("tracking_numbers", by="tracking_number", keys=numbers_of)
+REPORTS = Lookup("tracking_reports", by="tracking_number", keys=numbers_of)
 
 
-@consumer.on(TrackingReported, wants=(PARCELS,))
-def tell_the_parcel(event: TrackingReported, facts: Facts) -> Iterator[Command]:
-    parcels = _of(event.carrier, facts["tracking_numbers"][event.tracking_number])
+@consumer.on(TrackingReported, lookups=(PARCELS,))
+def tell_the_parcel(event: TrackingReported, results: LookupResults) -> Iterator[Command]:
+    parcels = _of(event.carrier, results["tracking_numbers"][event.tracking_number])
     yield from _told(event.carrier, event.tracking_number, parcels, event.sightings)
 
 
-@consumer.on(ShipmentBooked, wants=(REPORTS, PARCELS_OF_EACH))
-def tell_what_was_said_before(event: ShipmentBooked, facts: Facts) -> Iterator[Command]:
+@consumer.on(ShipmentBooked, lookups=(REPORTS, PARCELS_OF_EACH))
+def tell_what_was_said_before(event: ShipmentBooked, results: LookupResults) -> Iterator[Command]:
     carrier = event.carrier.lower()
     for number in numbers_of(event):
-        reports = _of(carrier, facts["tracking_reports"][number])
+        reports = _of(carrier, results["tracking_reports"][number])
         sightings = [Sighting.model_validate({name: row[name] for name in Sighting.model_fields}) for row in reports]
-        yield from _told(carrier, number, _of(carrier, facts["tracking_numbers"][number]), sightings)
+        yield from _told(carrier, number, _of(carrier, results["tracking_numbers"][number]), sightings)
 
 
 def _of(carrier: str, rows: Sequence[Row]) -> list[Row]:

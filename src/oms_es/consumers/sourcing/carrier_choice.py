@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from oms_es.kernel import Row, Wanted
+from oms_es.kernel import Lookup, Row
 from oms_es.schemas.catalog.rates import DeliveryOptionDefined, RatesPublished, Service, Zone
 from oms_es.schemas.shipment import CANDIDATES_MAX, CarrierCandidate, CarrierChoice
 
 RULE_VERSION = "1"
 CARRIERS_MAX = 50
 """Carriers weighed for one shipment."""
-RATES = Wanted("carrier_rates", by="offered", keys=lambda _: (True,), limit=CARRIERS_MAX)
+RATES = Lookup("carrier_rates", by="offered", keys=lambda _: (True,), limit=CARRIERS_MAX)
 
 
 class Freight(NamedTuple):

@@ -13,19 +13,19 @@ from typing import Any
 
 from oms_es.consumers.sourcing.carrier_choice import Freight, quote, rates_of
 from oms_es.consumers.sourcing.search import BUILT_IN, Errand, Place, Plan, Quoted, barred, distance_km, plan
-from oms_es.kernel import Facts, Row, Wanted
+from oms_es.kernel import Lookup, LookupResults, Row
 from oms_es.schemas.catalog.rates import RatesPublished
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, SourcingRules
 from oms_es.schemas.order import OrderPlaced, OrderSourcingRequested, SourcingTerms
 
-LOCATIONS = Wanted("locations", by="open", keys=lambda _: (True,))
-RULES = Wanted("sourcing_rules", by="current", keys=lambda _: (True,))
-LOADS = Wanted("location_load", by="counted", keys=lambda _: (True,))
+LOCATIONS = Lookup("locations", by="open", keys=lambda _: (True,))
+RULES = Lookup("sourcing_rules", by="current", keys=lambda _: (True,))
+LOADS = Lookup("location_load", by="counted", keys=lambda _: (True,))
 
 
-def rules_of(facts: Facts) -> tuple[str, SourcingRules]:
+def rules_of(results: LookupResults) -> tuple[str, SourcingRules]:
     """The version that holds, and what it says."""
-    for row in facts["sourcing_rules"][True]:
+    for row in results["sourcing_rules"][True]:
         return row["version"], SourcingRules.model_validate(row["rules"])
     return BUILT_IN_VERSION, BUILT_IN
 
@@ -54,22 +54,22 @@ def planned(
     excluded: Mapping[str, Iterable[str]],
     errand: Errand,
     rules: SourcingRules,
-    facts: Facts,
+    results: LookupResults,
 ) -> Plan:
     """The best plan for what is where now."""
-    open_rows = {row["location"]: row for row in facts["locations"][True]}
+    open_rows = {row["location"]: row for row in results["locations"][True]}
     available: dict[str, dict[str, int]] = defaultdict(dict)
     for sku in demand:
         barred = excluded.get(sku, ())
-        for row in facts["stock_levels"][sku]:
+        for row in results["stock_levels"][sku]:
             units = promisable(row, errand)
             if units > 0 and row["location"] in open_rows and row["location"] not in barred:
                 available[row["location"]][sku] = units
-    rooms = _rooms(available, open_rows, facts)
+    rooms = _rooms(available, open_rows, results)
     places = {location: place_of(open_rows[location], rooms.get(location)) for location in available}
-    if offered := facts.get("carrier_rates", {}).get(True):
+    if offered := results.get("carrier_rates", {}).get(True):
         rates = [rates_of(row) for row in offered]
-        weights = {sku: row["weight_grams"] for sku in demand for row in facts["items"][sku]}
+        weights = {sku: row["weight_grams"] for sku in demand for row in results["items"][sku]}
         for location, place in places.items():
             could_give = {sku: min(n, demand[sku]) for sku, n in available[location].items()}
             places[location] = place._replace(quoted=_quoted(place, could_give, weights, errand, rates))
@@ -88,8 +88,8 @@ def _quoted(
     return Quoted(choice.quoted_minor, choice.transit_days) if choice.carrier else None
 
 
-def open_places(facts: Facts) -> Iterator[Place]:
-    return map(place_of, facts["locations"][True])
+def open_places(results: LookupResults) -> Iterator[Place]:
+    return map(place_of, results["locations"][True])
 
 
 def promisable(level: Row, errand: Errand) -> int:
@@ -106,17 +106,19 @@ def most_promisable(level: Row) -> int:
     return units
 
 
-def expected_at(lacking: Mapping[str, int], errand: Errand, rules: SourcingRules, facts: Facts) -> datetime | None:
+def expected_at(
+    lacking: Mapping[str, int], errand: Errand, rules: SourcingRules, results: LookupResults
+) -> datetime | None:
     """When enough of everything that lacks is promised to come to where the order may be served from.
 
     Whoever waits before it is not counted: the day is the earliest, not a promise of ours.
     """
     able = {
         place.location
-        for place in open_places(facts)
+        for place in open_places(results)
         if not barred(place, distance_km(place, errand.ship_to), errand, rules)
     }
-    days = [_enough_at(quantity, able, facts["stock_levels"][sku]) for sku, quantity in lacking.items()]
+    days = [_enough_at(quantity, able, results["stock_levels"][sku]) for sku, quantity in lacking.items()]
     known = [day for day in days if day is not None]
     return max(known, default=None) if len(known) == len(days) else None
 
@@ -151,12 +153,12 @@ def place_of(row: Row, room: int | None = None) -> Place:
     )
 
 
-def _rooms(asked: Iterable[str], open_rows: Mapping[str, Row], facts: Facts) -> dict[str, int]:
+def _rooms(asked: Iterable[str], open_rows: Mapping[str, Row], results: LookupResults) -> dict[str, int]:
     """How many more orders each place with a limit can take on the newest day on which anything was sourced."""
     limited = {name: limit for name in asked if (limit := open_rows[name]["capacity_per_day"]) is not None}
     if not limited:
         return {}
-    loads: dict[str, Any] = {row["location"]: row for row in facts["location_load"][True]}
+    loads: dict[str, Any] = {row["location"]: row for row in results["location_load"][True]}
     today = max((row["day"] for row in loads.values()), default=None)
     taken = {name: row["orders"] for name, row in loads.items() if row["day"] == today}
     return {name: limit - taken.get(name, 0) for name, limit in limited.items()}

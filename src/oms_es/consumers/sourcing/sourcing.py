@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from oms_es.consumers.sourcing.carrier_choice import RATES
 from oms_es.consumers.sourcing.lookups import LOADS, LOCATIONS, RULES, errand_of, expected_at, planned, rules_of
-from oms_es.kernel import Consumer, Facts, Wanted
+from oms_es.kernel import Consumer, Lookup, LookupResults
 from oms_es.schemas.catalog.location import LocationClosed
 from oms_es.schemas.order import (
     ExplodeBundles,
@@ -35,46 +35,51 @@ ORDERS_PER_CLOSING_MAX = 10_000
 """Orders that are sourced anew because one location closed; for more, it is opened and closed again."""
 
 consumer = Consumer("sourcing", emits=(SourceOrder, ExplodeBundles, RecordLocationFailed))
-STOCK = Wanted("stock_levels", by="sku", keys=lambda event: event.demand)
-ITEMS = Wanted("items", by="sku", keys=lambda event: event.demand)
+STOCK = Lookup("stock_levels", by="sku", keys=lambda event: event.demand)
+ITEMS = Lookup("items", by="sku", keys=lambda event: event.demand)
 WANTS = (STOCK, LOCATIONS, RULES, LOADS, ITEMS, RATES)
-THERE = Wanted("order_locations", by="location", keys=lambda event: (event.location,), limit=ORDERS_PER_CLOSING_MAX)
+THERE = Lookup("order_locations", by="location", keys=lambda event: (event.location,), limit=ORDERS_PER_CLOSING_MAX)
 
 
-@consumer.on(OrderPlaced, wants=WANTS)
-def source_a_new_order(event: OrderPlaced, facts: Facts) -> Iterator[SourceOrder | ExplodeBundles]:
-    yield _exploded(event, 1, {}, facts) or _answer(event, 1, {}, facts)
+@consumer.on(OrderPlaced, lookups=WANTS)
+def source_a_new_order(event: OrderPlaced, results: LookupResults) -> Iterator[SourceOrder | ExplodeBundles]:
+    yield _exploded(event, 1, {}, results) or _answer(event, 1, {}, results)
 
 
-@consumer.on(OrderSourcingRequested, wants=WANTS)
-def source_again(event: OrderSourcingRequested, facts: Facts) -> Iterator[SourceOrder | ExplodeBundles]:
+@consumer.on(OrderSourcingRequested, lookups=WANTS)
+def source_again(event: OrderSourcingRequested, results: LookupResults) -> Iterator[SourceOrder | ExplodeBundles]:
     known = event.bundles
-    yield _exploded(event, event.attempt, known, facts) or _answer(event, event.attempt, event.excluded, facts)
+    yield _exploded(event, event.attempt, known, results) or _answer(event, event.attempt, event.excluded, results)
 
 
-@consumer.on(OrderSourced, wants=(LOCATIONS,))
-def seek_elsewhere_what_came_too_late(event: OrderSourced, facts: Facts) -> Iterator[RecordLocationFailed]:
+@consumer.on(OrderSourced, lookups=(LOCATIONS,))
+def seek_elsewhere_what_came_too_late(event: OrderSourced, results: LookupResults) -> Iterator[RecordLocationFailed]:
     places = {assigned.location for assigned in event.assignments}
-    closed = places.difference(row["location"] for row in facts["locations"][True])
+    closed = places.difference(row["location"] for row in results["locations"][True])
     for location in sorted(closed):
         yield RecordLocationFailed(order_id=event.order_id, location=location, reason=f"{location} is not open")
 
 
-@consumer.on(LocationClosed, wants=(THERE,))
-def seek_elsewhere_what_is_locked_there(event: LocationClosed, facts: Facts) -> Iterator[RecordLocationFailed]:
-    for row in facts["order_locations"][event.location]:
+@consumer.on(LocationClosed, lookups=(THERE,))
+def seek_elsewhere_what_is_locked_there(
+    event: LocationClosed, results: LookupResults
+) -> Iterator[RecordLocationFailed]:
+    for row in results["order_locations"][event.location]:
         yield RecordLocationFailed(order_id=row["order_id"], location=event.location, reason=event.reason)
 
 
 def _exploded(
-    event: OrderPlaced | OrderSourcingRequested, attempt: int, known: Mapping[str, Mapping[str, int]], facts: Facts
+    event: OrderPlaced | OrderSourcingRequested,
+    attempt: int,
+    known: Mapping[str, Mapping[str, int]],
+    results: LookupResults,
 ) -> ExplodeBundles | None:
     """None where no bundle is left. What a bundle was made of is a plain unit, whatever is sold under its name."""
     components = {sku for made_of in known.values() for sku in made_of}
     bundles: dict[str, dict[str, int]] = {}
     units = 0
     for sku, quantity in event.demand.items():
-        for row in facts["items"][sku]:
+        for row in results["items"][sku]:
             if (made_of := row["components"]) and sku not in components:
                 units += quantity * sum(made_of.values())
                 bundles[sku] = made_of
@@ -84,11 +89,14 @@ def _exploded(
 
 
 def _answer(
-    event: OrderPlaced | OrderSourcingRequested, attempt: int, excluded: Mapping[str, Iterable[str]], facts: Facts
+    event: OrderPlaced | OrderSourcingRequested,
+    attempt: int,
+    excluded: Mapping[str, Iterable[str]],
+    results: LookupResults,
 ) -> SourceOrder:
-    version, rules = rules_of(facts)
+    version, rules = rules_of(results)
     errand = errand_of(event)
-    decided = planned(event.demand, excluded, errand, rules, facts)
+    decided = planned(event.demand, excluded, errand, rules, results)
     return SourceOrder(
         order_id=event.order_id,
         attempt=attempt,
@@ -97,5 +105,5 @@ def _answer(
         candidates=decided.candidates,
         rule_version=version,
         ruled_out=decided.ruled_out,
-        promised_at=expected_at(decided.backordered, errand, rules, facts) if decided.backordered else None,
+        promised_at=expected_at(decided.backordered, errand, rules, results) if decided.backordered else None,
     )

@@ -53,7 +53,7 @@ def cancel_lines(cancellation_id: str = "c", **by_line: int) -> o.CancelOrderLin
 def refusal(*commands: Command) -> str:
     told = Told(*commands[:-1])
     with pytest.raises(Refused) as refused:
-        told.tell(commands[-1])
+        told.submit(commands[-1])
     return refused.value.reason
 
 
@@ -85,8 +85,8 @@ def test_another_amount_is_asked_for_anew_and_the_old_payment_is_undone() -> Non
     assert told.only(o.OrderAmended).payments_cancelled == (f"{ID}.1",)
     due = told.only(o.OrderAllocated)
     assert (due.payment_id, due.amount_minor) == (f"{ID}.2", 1000)
-    assert told.tell(paid(1)) == []
-    assert told.tell(paid(2))
+    assert told.submit(paid(1)) == []
+    assert told.submit(paid(2))
 
 
 def test_more_units_are_sought_and_what_is_locked_stays_locked() -> None:
@@ -95,7 +95,7 @@ def test_more_units_are_sought_and_what_is_locked_stays_locked() -> None:
     assert told.only(o.OrderSourcingRequested).demand == {"A": 1}
     assert told.only(o.OrderAmended).released == ()
     told = Told(*DUE, amend(lines=(line("1", "A", 3), LINES[1])), source(2, ("A", "rome", 1)))
-    told.tell(locked(2, ("A", "rome", 1)))
+    told.submit(locked(2, ("A", "rome", 1)))
     assert told.only(o.OrderAllocated).amount_minor == 1350
 
 
@@ -110,15 +110,15 @@ def test_fewer_units_are_let_go_of_where_they_are() -> None:
 
 def test_the_answer_to_what_is_no_longer_asked_is_void() -> None:
     told = Told(PLACE, amend(lines=(line("1", "A", 1), LINES[1])))
-    assert told.tell(source(1, A2, B1)) == []
-    assert told.tell(source(told.state.attempt, ("A", "berlin", 1), B1))
+    assert told.submit(source(1, A2, B1)) == []
+    assert told.submit(source(told.state.attempt, ("A", "berlin", 1), B1))
 
 
 def test_a_lock_that_comes_after_the_amendment_counts_for_what_is_left() -> None:
     told = Told(PLACE, source(1, A2, B1), amend(lines=(line("1", "A", 1), LINES[1])), locked(1, A2))
     assert told.only(o.OrderLineAllocated).quantity == 1
     none_of_it = Told(PLACE, source(1, A2, B1), amend(lines=(LINES[1],)))
-    assert none_of_it.tell(locked(1, A2)) == []
+    assert none_of_it.submit(locked(1, A2)) == []
 
 
 def test_what_an_order_no_longer_lacks_it_no_longer_waits_for() -> None:
@@ -129,8 +129,8 @@ def test_what_an_order_no_longer_lacks_it_no_longer_waits_for() -> None:
 
 def test_an_amendment_happens_once_and_one_that_changes_nothing_is_none() -> None:
     told = Told(*DUE, amend(ship_to=PARIS))
-    assert told.tell(amend(ship_to=PARIS)) == []
-    assert told.tell(amend("b", ship_to=PARIS)) == []
+    assert told.submit(amend(ship_to=PARIS)) == []
+    assert told.submit(amend("b", ship_to=PARIS)) == []
 
 
 def test_what_was_released_is_not_amended_and_nonsense_is_not_accepted() -> None:
@@ -149,7 +149,7 @@ def test_units_of_a_line_are_cancelled_with_their_part_of_discount_and_tax() -> 
     assert cancelled.released == (cut("A", "berlin", 1, 1),)
     assert (cancelled.discount_minor, cancelled.tax_minor) == (70, 14)
     assert told.total == priced.total_minor + cancelled.more_minor == 300 + 400 + 50 + 14 - 70
-    assert told.tell(cancel_lines(_1=1)) == []
+    assert told.submit(cancel_lines(_1=1)) == []
 
 
 def test_the_last_units_cancel_the_order() -> None:
@@ -161,8 +161,8 @@ def test_the_last_units_cancel_the_order() -> None:
 def test_after_the_release_the_parcel_is_stopped_and_the_rest_of_it_is_planned_anew() -> None:
     told = Told(*FULFILLING, cancel_lines(_1=1))
     assert told.only(o.OrderLinesCancellationRequested).shipment_ids == (f"{ID}.1",)
-    assert told.tell(cancel_lines(_1=1)) == []
-    told.tell(stopped(1))
+    assert told.submit(cancel_lines(_1=1)) == []
+    told.submit(stopped(1))
     assert told.shapes() == ["OrderShipmentCancelled", "OrderLinesCancelled", "OrderShipmentPlanned"]
     assert told.only(o.OrderShipmentCancelled).released == ()
     assert told.only(o.OrderLinesCancelled).released == (cut("A", "berlin", 1, 1),)
@@ -175,7 +175,7 @@ def test_a_whole_parcel_of_cancelled_lines_is_not_planned_anew() -> None:
     told = Told(*FULFILLING, cancel_lines(_2=1), stopped(2))
     assert told.shapes() == ["OrderShipmentCancelled", "OrderLinesCancelled"]
     assert (told.total, told.state.phase) == (650, "fulfilling")
-    told.tell(dispatched(1))
+    told.submit(dispatched(1))
     assert told.state.phase == "shipped"
 
 
@@ -198,7 +198,7 @@ def test_p21_a_cancellation_at_every_stage_lets_go_of_everything_it_held() -> No
     for so_far in range(1, len(DUE) + 1):
         told = Told(*DUE[:so_far])
         held = {**dict(told.state.awaited.items()), **dict(told.state.allocated.items())}
-        told.tell(o.CancelOrder(**OF, reason=""))
+        told.submit(o.CancelOrder(**OF, reason=""))
         cancelled = told.only(o.OrderCancelled)
         assert {(r.reservation_id, r.sku, r.location): r.quantity for r in cancelled.reservations} == held
         assert (cancelled.payment_id is not None) == (so_far == len(DUE))
@@ -253,29 +253,29 @@ ROME = o.Address(city="Rome", country="IT")
 
 def test_of_two_amendments_of_one_revision_the_last_holds_and_a_person_is_told() -> None:
     told = Told(PLACE, amend("r1", ship_to=PARIS, revision=1, keep=True))
-    assert told.tell(amend("r5", ship_to=PARIS, revision=1, keep=True)) == []
-    amended, disputed = told.tell(amend("r9", ship_to=ROME, revision=1, keep=True))
+    assert told.submit(amend("r5", ship_to=PARIS, revision=1, keep=True)) == []
+    amended, disputed = told.submit(amend("r9", ship_to=ROME, revision=1, keep=True))
     assert isinstance(amended, o.OrderAmended)
     assert amended.ship_to == ROME
     assert isinstance(disputed, o.OrderReportDisputed)
     assert "ship_to" in disputed.detail
-    assert told.tell(amend("r9", ship_to=ROME, revision=1, keep=True)) == []
-    assert told.tell(amend("r2", ship_to=ROME, revision=2, keep=True))
+    assert told.submit(amend("r9", ship_to=ROME, revision=1, keep=True)) == []
+    assert told.submit(amend("r2", ship_to=ROME, revision=2, keep=True))
 
 
 def test_a_revision_that_says_the_same_of_what_is_released_says_nothing_and_another_is_too_late() -> None:
     told = Told(*FULFILLING)
     assert told.state.content
     cost = told.state.content.shipping_minor
-    assert told.tell(amend("r1", shipping_minor=cost, revision=1, keep=True)) == []
+    assert told.submit(amend("r1", shipping_minor=cost, revision=1, keep=True)) == []
     with pytest.raises(Refused, match="already_released"):
-        told.tell(amend("r2", shipping_minor=cost + 1, revision=2, keep=True))
+        told.submit(amend("r2", shipping_minor=cost + 1, revision=2, keep=True))
 
 
 def test_a_newer_revision_that_says_the_same_is_remembered_against_the_late_ones() -> None:
     told = Told(PLACE, amend("r3", shipping_minor=50, revision=3, keep=True))
     assert told.shapes() == ["OrderAmended"]
-    assert told.tell(amend("r2", shipping_minor=10, revision=2, keep=True)) == []
+    assert told.submit(amend("r2", shipping_minor=10, revision=2, keep=True)) == []
 
 
 def test_a_product_that_is_added_is_sought_alone_and_one_in_exchange_lets_the_other_go() -> None:
@@ -365,7 +365,7 @@ def test_lines_of_a_cancelled_order_are_cancelled_already() -> None:
     assert Told(*DUE, CANCEL, cancel_lines(_1=1)).last == []
     cancelling = Told(*FULFILLING, CANCEL)
     assert cancelling.state.phase == "cancelling"
-    assert cancelling.tell(cancel_lines(_1=1)) == []
+    assert cancelling.submit(cancel_lines(_1=1)) == []
 
 
 def test_a_line_that_is_named_twice_is_cancelled_twice() -> None:
@@ -436,9 +436,9 @@ def test_two_lines_of_one_product_are_taken_out_together_and_of_several_locks_on
     assert told.only(o.OrderLinesCancelled).released == (cut("A", "berlin", 2, 2),)
     more = ("A", "berlin", 1)
     two_locks = Told(*DUE, amend("more", lines=(line("1", "A", 3), LINES[1])), source(2, more), locked(2, more))
-    two_locks.tell(paid(len(two_locks.state.payments)))
-    two_locks.tell(cancel_lines(_1=2))
-    two_locks.tell(stopped(1))
+    two_locks.submit(paid(len(two_locks.state.payments)))
+    two_locks.submit(cancel_lines(_1=2))
+    two_locks.submit(stopped(1))
     released = two_locks.only(o.OrderLinesCancelled).released
     assert sum(one.quantity for one in released) == 2
     plan = two_locks.only(o.OrderShipmentPlanned).plan
@@ -447,7 +447,7 @@ def test_two_lines_of_one_product_are_taken_out_together_and_of_several_locks_on
 
 def test_what_is_planned_anew_goes_the_way_the_order_goes_and_is_still_to_be_shipped() -> None:
     told = Told(*DUE, amend(delivery_option="express", ship_to=PARIS), paid(), dispatched(2), cancel_lines(_1=1))
-    told.tell(stopped(1))
+    told.submit(stopped(1))
     planned = told.only(o.OrderShipmentPlanned)
     assert (planned.delivery_option, planned.ship_to, planned.payment_id) == ("express", PARIS, f"{ID}.1")
     assert told.shapes() == ["OrderShipmentCancelled", "OrderLinesCancelled", "OrderShipmentPlanned"]
@@ -461,16 +461,16 @@ def test_a_cancellation_alone_before_its_order_cancels_it() -> None:
     early_cancel = o.CancelOrder(**OF, reason="changed their mind", keep=True)
     told = Told(early_cancel)
     assert told.shapes() == ["OrderCancellationKept"]
-    assert told.tell(early_cancel) == []
-    told.tell(PLACE)
+    assert told.submit(early_cancel) == []
+    told.submit(PLACE)
     assert told.only(o.OrderCancelled).reason == "changed their mind"
 
 
 def test_amendments_before_their_order_are_made_in_turn_those_without_a_revision_first() -> None:
     without = amend("b", shipping_minor=10, keep=True)
     told = Told(without, amend("a", shipping_minor=20, revision=1, keep=True))
-    assert told.tell(without) == []
-    told.tell(PLACE)
+    assert told.submit(without) == []
+    told.submit(PLACE)
     amended = of_shape(o.OrderAmended, told.last)
     assert [(event.amendment_id, event.more_minor) for event in amended] == [("b", -40), ("a", 10)]
     assert told.total == 1020
@@ -498,10 +498,10 @@ def test_a_lock_that_is_lost_while_the_order_still_lacks_something_is_sought_ane
     allocating = Told(PLACE, source(1, A2, B1), locked(1, A2))
     assert allocating.state.phase == "allocating"
     for told in (backordered, sourcing, allocating):
-        told.tell(short_of(A2))
+        told.submit(short_of(A2))
         assert told.only(o.OrderSourcingRequested).demand["A"] == 2
-        assert told.tell(short_of(A2)) == []
-    assert Told(*DUE).tell(short_of(A2)) == [], "money is due: a person decides"
+        assert told.submit(short_of(A2)) == []
+    assert Told(*DUE).submit(short_of(A2)) == [], "money is due: a person decides"
 
 
 @pytest.mark.parametrize("price", [500, 501, 997])
@@ -517,5 +517,5 @@ def test_one_of_two_bundles_is_cancelled_at_what_it_costs_though_its_parts_share
     assert cancelled.more_minor == told.total - sets.total_minor
     assert {one.sku: (one.quantity, one.remaining) for one in cancelled.released} == {"CUP": (2, 2), "POT": (1, 1)}
     assert 0 <= (cancelled.discount_minor or 0) <= discount
-    told.tell(cancel_lines("d", _1=1))
+    told.submit(cancel_lines("d", _1=1))
     assert told.state.phase == "cancelled"

@@ -49,7 +49,7 @@ def refund(**what: Any) -> o.RefundOrder:
 def refusal(*commands: Command) -> str:
     told = Told(*commands[:-1])
     with pytest.raises(Refused) as refused:
-        told.tell(commands[-1])
+        told.submit(commands[-1])
     return refused.value.reason
 
 
@@ -64,8 +64,8 @@ def test_what_was_paid_for_a_lost_parcel_is_given_back_with_its_shipping_once() 
     assert due.reason == f"{ID}.1 was lost: fell into the sea"
     allocations = [(a.kind, a.line_id, a.amount_minor) for part in due.parts for a in part.allocations]
     assert allocations == [("line", "1", 600), ("shipping", "", 30)]
-    assert told.tell(REFUNDED) == []
-    assert told.tell(SENT_AGAIN) == []
+    assert told.submit(REFUNDED) == []
+    assert told.submit(SENT_AGAIN) == []
 
 
 def test_of_a_carton_only_what_was_in_it_is_given_back() -> None:
@@ -87,7 +87,7 @@ def test_nobody_waits_for_a_lost_parcel() -> None:
     told = Told(*GONE, parcel(o.RecordShipmentDelivered, 2), REFUNDED)
     assert told.shapes() == ["OrderShipmentLost", "OrderRefundRequested", "OrderCompleted"]
     assert told.state.shipments[f"{ID}.1"] == "lost"
-    assert told.tell(parcel(o.RecordShipmentDelivered, 1)) == []
+    assert told.submit(parcel(o.RecordShipmentDelivered, 1)) == []
 
 
 def test_what_was_lost_is_neither_asked_back_nor_refunded_again() -> None:
@@ -118,7 +118,7 @@ def test_what_is_sent_again_costs_what_was_paid_for_it() -> None:
     assert sum(allocation.amount_minor for allocation in again.allocations) == event.worth_minor
     assert [allocation.kind for allocation in again.allocations] == ["line", "shipping"]
     assert told.state.credited == event.worth_minor
-    assert told.tell(SENT_AGAIN) == []
+    assert told.submit(SENT_AGAIN) == []
 
 
 def test_prices_are_whole_and_what_they_leave_goes_with_shipping() -> None:

@@ -51,7 +51,7 @@ RETRY = o.RetryPayment(**OF, payment_token="another-card")
 def refusal(*commands: Command) -> str:
     told = Told(*commands[:-1])
     with pytest.raises(Refused) as refused:
-        told.tell(commands[-1])
+        told.submit(commands[-1])
     return refused.value.reason
 
 
@@ -91,20 +91,20 @@ def test_a_payment_that_fails_for_good_undoes_all_of_them() -> None:
 def test_a_payment_that_may_still_come_is_asked_for_again() -> None:
     told = Told(*DUE, declined())
     assert told.only(o.OrderPaymentDeferred).again
-    assert told.tell(declined()) == []
-    told.tell(o.RepeatPayment(**OF, payment_id=f"{ID}.1"))
+    assert told.submit(declined()) == []
+    told.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.1"))
     again = told.only(o.OrderPaymentRequested)
     assert (again.payment_id, again.replaces, again.attempt, again.amount_minor) == (f"{ID}.2", f"{ID}.1", 2, 1050)
-    assert told.tell(o.RepeatPayment(**OF, payment_id=f"{ID}.1")) == []
-    assert isinstance(told.tell(paid(2))[-1], o.OrderReleased)
+    assert told.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.1")) == []
+    assert isinstance(told.submit(paid(2))[-1], o.OrderReleased)
 
 
 def given_up() -> Told:
     told = Told(*DUE)
     for attempt in range(1, PAYMENT_ATTEMPTS_MAX + 1):
-        told.tell(declined(attempt))
+        told.submit(declined(attempt))
         if attempt < PAYMENT_ATTEMPTS_MAX:
-            told.tell(o.RepeatPayment(**OF, payment_id=f"{ID}.{attempt}"))
+            told.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.{attempt}"))
     return told
 
 
@@ -112,18 +112,18 @@ def test_after_the_last_attempt_the_order_is_held_for_a_person_and_then_lapses()
     told = given_up()
     assert told.only(o.OrderHeld).kind == "payment"
     assert not told.only(o.OrderPaymentDeferred).again
-    assert told.tell(o.LapseOrder(**OF, payment_id=f"{ID}.1")) == [], "it was given more time since"
-    told.tell(o.LapseOrder(**OF, payment_id=f"{ID}.{PAYMENT_ATTEMPTS_MAX}"))
+    assert told.submit(o.LapseOrder(**OF, payment_id=f"{ID}.1")) == [], "it was given more time since"
+    told.submit(o.LapseOrder(**OF, payment_id=f"{ID}.{PAYMENT_ATTEMPTS_MAX}"))
     assert told.state.phase == "cancelled"
 
 
 def test_another_token_pays_for_an_order_that_was_given_up() -> None:
     told = given_up()
-    told.tell(RETRY)
+    told.submit(RETRY)
     assert told.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]
     assert told.only(o.OrderPaymentRequested).payment_token == "another-card"
-    assert told.tell(RETRY) == []
-    assert isinstance(told.tell(paid(PAYMENT_ATTEMPTS_MAX + 1))[-1], o.OrderReleased)
+    assert told.submit(RETRY) == []
+    assert isinstance(told.submit(paid(PAYMENT_ATTEMPTS_MAX + 1))[-1], o.OrderReleased)
     assert refusal(*FULFILLING, RETRY) == "nothing_to_pay"
 
 
@@ -132,19 +132,19 @@ def test_another_token_pays_for_an_order_that_was_given_up() -> None:
 
 def test_p09_a_hold_is_placed_once_and_released_once() -> None:
     told = Told(*DUE, HOLD)
-    assert told.tell(HOLD) == []
-    told.tell(UNHOLD)
-    assert told.tell(UNHOLD) == []
+    assert told.submit(HOLD) == []
+    told.submit(UNHOLD)
+    assert told.submit(UNHOLD) == []
     assert refusal(*FULFILLING, HOLD) == "already_released"
-    assert Told(*FULFILLING).tell(UNHOLD) == []
+    assert Told(*FULFILLING).submit(UNHOLD) == []
 
 
 def test_a_held_order_is_paid_and_released_with_its_last_hold() -> None:
     told = Told(*DUE, HOLD, o.HoldOrder(**OF, kind="address"), paid())
     assert (told.shapes(), told.state.phase) == (["OrderPaymentSecured"], "held")
-    told.tell(UNHOLD)
+    told.submit(UNHOLD)
     assert (told.shapes(), told.state.phase) == (["OrderHoldReleased"], "held")
-    told.tell(o.ReleaseHold(**OF, kind="address"))
+    told.submit(o.ReleaseHold(**OF, kind="address"))
     assert told.shapes() == ["OrderHoldReleased", "OrderReleased"]
     free = Told(placed(discount_minor=1050), HOLD, *LOCKING)
     assert free.state.phase == "held"
@@ -154,10 +154,10 @@ def test_a_hold_with_an_end_is_overdue_then_once_and_stays_on() -> None:
     until = o.HoldOrder(**OF, kind="fraud", until=NOON)
     chase = o.ChaseHold(**OF, kind="fraud", now=NOON)
     told = Told(*DUE, until, paid())
-    assert told.tell(chase.model_copy(update={"now": NOON - timedelta(seconds=1)})) == []
-    told.tell(chase)
+    assert told.submit(chase.model_copy(update={"now": NOON - timedelta(seconds=1)})) == []
+    told.submit(chase)
     assert told.only(o.OrderHoldOverdue).until == NOON
-    assert told.tell(chase) == []
+    assert told.submit(chase) == []
     assert told.state.phase == "held"
 
 
@@ -165,10 +165,10 @@ def test_a_hold_is_given_more_time_and_none_is_overdue_that_is_off_or_has_no_end
     until = o.HoldOrder(**OF, kind="fraud", until=NOON)
     later = o.HoldOrder(**OF, kind="fraud", until=NOON + timedelta(days=1))
     chase = o.ChaseHold(**OF, kind="fraud", now=NOON)
-    assert Told(*DUE, until, later).tell(chase) == []
-    assert Told(*DUE, until, later).tell(later) == []
-    assert Told(*DUE, until, UNHOLD).tell(chase) == []
-    assert Told(*DUE, HOLD).tell(chase) == []
+    assert Told(*DUE, until, later).submit(chase) == []
+    assert Told(*DUE, until, later).submit(later) == []
+    assert Told(*DUE, until, UNHOLD).submit(chase) == []
+    assert Told(*DUE, HOLD).submit(chase) == []
     with pytest.raises(ValidationError, match="leave until out"):
         o.HoldOrder(**OF, kind="payment", until=NOON)
 
@@ -188,14 +188,14 @@ def test_a_presale_takes_its_deposit_waits_for_its_goods_and_then_for_its_balanc
     told = Told(*PRESOLD)
     (deposit,) = told.only(o.OrderAllocated).payments
     assert (deposit.amount_minor, deposit.capture_now) == (250, True)
-    told.tell(paid(1))
+    told.submit(paid(1))
     assert told.shapes() == ["OrderPaymentSecured", "OrderPresold"]
-    told.tell(COVERED)
+    told.submit(COVERED)
     assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
     (balance,) = told.only(o.OrderBalanceDue).payments
-    assert told.tell(COVERED) == []
+    assert told.submit(COVERED) == []
     assert (balance.payment_id, balance.amount_minor, balance.capture_now) == (f"{ID}.2", 800, False)
-    told.tell(paid(2))
+    told.submit(paid(2))
     plans = told.only(o.OrderReleased).shipments
     assert [plan.amount_minor for plan in plans] == [380, 420]
     borne = [[(charge.payment_id, charge.amount_minor) for charge in plan.charges] for plan in plans]
@@ -204,8 +204,8 @@ def test_a_presale_takes_its_deposit_waits_for_its_goods_and_then_for_its_balanc
 
 def test_lines_cancelled_of_a_presale_lower_its_balance_before_its_deposit() -> None:
     told = Told(placed(**PRESALE), *PRESOLD[1:], paid(1), COVERED, paid(2))
-    told.tell(o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough"))
-    told.tell(stopped(1))
+    told.submit(o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough"))
+    told.submit(stopped(1))
     plan = told.only(o.OrderShipmentPlanned).plan
     assert [(charge.payment_id, charge.amount_minor) for charge in plan.charges] == [(f"{ID}.1", 250), (f"{ID}.2", 80)]
     assert (plan.amount_minor, plan.worth_minor) == (80, 330)
@@ -213,9 +213,9 @@ def test_lines_cancelled_of_a_presale_lower_its_balance_before_its_deposit() -> 
 
 def test_a_presale_whose_goods_do_not_come_is_cancelled_and_its_deposit_goes_back() -> None:
     waiting = Told(*PRESOLD, paid(1))
-    waiting.tell(o.LapsePresale(**OF))
+    waiting.submit(o.LapsePresale(**OF))
     assert waiting.only(o.OrderCancelled).payment_id == f"{ID}.1"
-    assert Told(*PRESOLD, paid(1), COVERED).tell(o.LapsePresale(**OF)) == []
+    assert Told(*PRESOLD, paid(1), COVERED).submit(o.LapsePresale(**OF)) == []
 
 
 @pytest.mark.parametrize(("kept", "undone"), [(False, (f"{ID}.1", f"{ID}.2")), (True, (f"{ID}.2",))])
@@ -259,7 +259,7 @@ def test_units_are_refunded_at_what_was_paid_for_them() -> None:
     (part,) = told.only(o.OrderRefundRequested).parts
     assert (part.payment_id, part.amount_minor) == (f"{ID}.1", 310)
     assert [(a.kind, a.line_id, a.amount_minor) for a in part.allocations] == [("line", "1", 300), ("shipping", "", 10)]
-    assert told.tell(refund(lines=of_line("1", 1), shipping_minor=10)) == []
+    assert told.submit(refund(lines=of_line("1", 1), shipping_minor=10)) == []
 
 
 def test_nothing_is_refunded_that_was_not_shipped_or_not_paid() -> None:
@@ -316,7 +316,7 @@ def test_p23_refunds_by_unit_in_any_order_give_back_every_cent_and_no_more(
     back = 0
     for number, (line_id, quantity) in enumerate(order):
         try:
-            told.tell(refund(str(number), lines=of_line(line_id, quantity)))
+            told.submit(refund(str(number), lines=of_line(line_id, quantity)))
         except Refused as refused:
             assert refused.reason == "nothing_to_refund"
         else:
@@ -337,7 +337,7 @@ def test_an_order_is_released_by_hand_and_what_is_not_paid_is_not_charged() -> N
     overridden = told.only(o.OrderOverridden)
     assert (overridden.payments_cancelled, overridden.written_off_minor) == ((f"{ID}.1",), 1050)
     assert [plan.amount_minor for plan in told.only(o.OrderReleased).shipments] == [0, 0]
-    assert told.tell(override("released")) == []
+    assert told.submit(override("released")) == []
     assert refusal(*DUE[:-1], override("released")) == "not_locked"
     assert refusal(*GONE, override("released")) == "already_released"
 
@@ -350,17 +350,17 @@ def test_an_order_is_sourced_anew_by_hand_and_lets_go_of_what_it_had() -> None:
     ]
     assert told.only(o.OrderSourcingRequested).demand == {"A": 2, "B": 1}
     assert refusal(*GONE, override("sourcing")) == "already_released"
-    told.tell(source(2, A2, B1))
-    told.tell(locked(2, A2))
-    told.tell(locked(2, B1))
+    told.submit(source(2, A2, B1))
+    told.submit(locked(2, A2))
+    told.submit(locked(2, B1))
     assert told.only(o.OrderAllocated).amount_minor == 0, "the payment that was asked for is still the right one"
-    assert isinstance(told.tell(paid())[-1], o.OrderReleased)
+    assert isinstance(told.submit(paid())[-1], o.OrderReleased)
 
 
 def test_an_order_that_left_is_completed_by_hand() -> None:
     assert Told(*GONE, override("completed")).shapes() == ["OrderOverridden", "OrderCompleted"]
     assert refusal(*FULFILLING, override("completed")) == "not_shipped"
-    assert Told(*GONE, override("completed")).tell(override("completed", "y")) == []
+    assert Told(*GONE, override("completed")).submit(override("completed", "y")) == []
 
 
 # --- what comes back undelivered
@@ -381,19 +381,19 @@ def came_back(number: int, *units: Units, complete: bool = True, carton: str = "
 
 def test_an_order_whose_parcels_came_back_or_arrived_is_completed() -> None:
     told = Told(*GONE, parcel(o.RecordShipmentDelivered, 2))
-    told.tell(came_back(1, A2))
+    told.submit(came_back(1, A2))
     assert told.shapes() == ["OrderShipmentReturned", "OrderCompleted"]
     back = told.only(o.OrderShipmentReturned)
     assert [(share.line_id, share.quantity, share.amount_minor) for share in back.lines] == [("1", 2, 600)]
-    assert told.tell(came_back(1, A2)) == []
+    assert told.submit(came_back(1, A2)) == []
 
 
 def test_what_came_back_can_be_refunded_and_not_returned() -> None:
     told = Told(*GONE, parcel(o.RecordShipmentDelivered, 2), came_back(1, A2))
     lines = (r.ReturnLine(line_id="1", quantity=1, reason="damaged"),)
     with pytest.raises(Refused, match="over_return"):
-        told.tell(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
-    told.tell(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=2),)))
+        told.submit(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
+    told.submit(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=2),)))
     assert told.only(o.OrderRefundRequested).amount_minor == 600
 
 
@@ -402,16 +402,16 @@ def test_cartons_come_back_one_by_one_and_the_rest_may_be_returned() -> None:
     told = Told(*GONE, came_back(1, one, complete=False, carton="c1"))
     assert told.shapes() == ["OrderShipmentReturned"]
     lines = (r.ReturnLine(line_id="1", quantity=1, reason="damaged"),)
-    told.tell(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
-    told.tell(came_back(1, one, carton="c2"))
+    told.submit(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
+    told.submit(came_back(1, one, carton="c2"))
     assert told.only(o.OrderShipmentReturned).lines[0].amount_minor == 300
     assert told.state.shipments[f"{ID}.1"] == "returned"
 
 
 def test_of_a_parcel_that_is_unknown_or_was_stopped_nothing_comes_back() -> None:
-    assert Told(*FULFILLING).tell(came_back(9, A2)) == []
-    assert Told(*FULFILLING, stopped(1)).tell(came_back(1, A2)) == []
-    assert Told().tell(came_back(1, A2)) == []
+    assert Told(*FULFILLING).submit(came_back(9, A2)) == []
+    assert Told(*FULFILLING, stopped(1)).submit(came_back(1, A2)) == []
+    assert Told().submit(came_back(1, A2)) == []
 
 
 # --- what each line, parcel and payment bears
@@ -543,7 +543,7 @@ def test_units_are_worth_what_is_left_of_what_was_paid_for_their_line() -> None:
     told = Told(*THREE_GONE)
     worths = []
     for number in "abc":
-        told.tell(refund(number, lines=of_line("1", 1)))
+        told.submit(refund(number, lines=of_line("1", 1)))
         worths.append(told.only(o.OrderRefundRequested).amount_minor)
     assert worths == [100, 100, 100]
     all_by_amount = refund("a", lines=(of_amount("1", 600),))
@@ -586,7 +586,7 @@ def test_what_comes_back_of_each_parcel_is_of_its_own_lines() -> None:
     story = gone_in(placed(lines=(line("1", "A", 2),)), (A_BERLIN,), (A_PARIS,))
     told = Told(*story, came_back(1, A_BERLIN))
     assert back_of(told) == [("1", 1, 300)]
-    told.tell(came_back(2, A_PARIS))
+    told.submit(came_back(2, A_PARIS))
     assert back_of(told) == [("1", 1, 300)]
     assert told.state.phase == "completed"
 
@@ -595,13 +595,13 @@ def test_units_that_come_back_one_by_one_are_of_one_line_after_the_other_and_sum
     story = gone_in(SAME_PRODUCT, (("A", "berlin", 2),))
     told = Told(*story, came_back(1, A_BERLIN, complete=False, carton="c1"))
     assert back_of(told) == [("1", 1, 200)]
-    told.tell(came_back(1, A_BERLIN, carton="c2"))
+    told.submit(came_back(1, A_BERLIN, carton="c2"))
     assert back_of(told) == [("2", 1, 500)]
     odd = gone_in(placed(lines=(line("1", "A", 3, 100),), tax_minor=1, shipping_minor=0), (("A", "berlin", 3),))
     told = Told(*odd)
     worths = []
     for number in "123":
-        told.tell(came_back(1, A_BERLIN, complete=number == "3", carton=f"c{number}"))
+        told.submit(came_back(1, A_BERLIN, complete=number == "3", carton=f"c{number}"))
         worths += back_of(told)
     assert worths == [("1", 1, 100), ("1", 1, 100), ("1", 1, 101)]
 
@@ -642,12 +642,12 @@ def test_what_is_still_open_is_what_is_not_held_yet() -> None:
     told = Told(*THIRDS)
     opens = []
     for number in (1, 2):
-        told.tell(paid(number))
+        told.submit(paid(number))
         opens.append(told.only(o.OrderPaymentSecured).open_minor)
     assert opens == [350, 250]
-    told.tell(paid(3))
+    told.submit(paid(3))
     assert told.shapes() == ["OrderPaymentSecured", "OrderReleased"]
-    assert told.tell(paid(3)) == []
+    assert told.submit(paid(3)) == []
     assert Told(*IN_PARTS, paid(1), paid(2)).shapes() == ["OrderPaymentSecured", "OrderReleased"]
     assert Told(*DUE, paid()).shapes() == ["OrderReleased"], "of one payment it goes without saying"
 
@@ -657,9 +657,9 @@ def test_several_payments_that_are_given_up_hold_the_order_once() -> None:
     ids = {1: 1, 2: 2}
     for attempt in range(PAYMENT_ATTEMPTS_MAX):
         for which, number in ids.items():
-            told.tell(declined(number))
+            told.submit(declined(number))
             if attempt < PAYMENT_ATTEMPTS_MAX - 1:
-                told.tell(o.RepeatPayment(**OF, payment_id=f"{ID}.{number}"))
+                told.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.{number}"))
                 ids[which] = len(told.state.payments)
     held = of_shape(o.OrderHeld, told.history)
     assert [(hold.kind, hold.note) for hold in held] == [("payment", "funds are short")]
@@ -668,19 +668,19 @@ def test_several_payments_that_are_given_up_hold_the_order_once() -> None:
 def test_a_payment_is_repeated_only_where_it_was_put_off() -> None:
     put_off = (*DUE, declined())
     repeat = o.RepeatPayment(**OF, payment_id=f"{ID}.1")
-    assert Told(*DUE).tell(repeat) == []
-    assert Told(*DUE).tell(o.RepeatPayment(**OF, payment_id=f"{ID}.9")) == []
-    assert Told(*put_off, o.CancelOrder(**OF, reason="")).tell(repeat) == []
-    assert Told(*put_off).tell(repeat)
+    assert Told(*DUE).submit(repeat) == []
+    assert Told(*DUE).submit(o.RepeatPayment(**OF, payment_id=f"{ID}.9")) == []
+    assert Told(*put_off, o.CancelOrder(**OF, reason="")).submit(repeat) == []
+    assert Told(*put_off).submit(repeat)
 
 
 def test_attempts_are_counted_anew_when_a_person_looked_at_it() -> None:
     retried = given_up()
-    retried.tell(RETRY)
+    retried.submit(RETRY)
     assert retried.only(o.OrderPaymentRequested).attempt == 1
     assert retried.only(o.OrderHoldReleased).note == "another attempt"
     told = given_up()
-    told.tell(o.ReleaseHold(**OF, kind="payment", note="call them"))
+    told.submit(o.ReleaseHold(**OF, kind="payment", note="call them"))
     assert told.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]
     assert told.only(o.OrderHoldReleased).note == "call them"
     again = told.only(o.OrderPaymentRequested)
@@ -689,9 +689,9 @@ def test_attempts_are_counted_anew_when_a_person_looked_at_it() -> None:
 
 def test_letting_go_of_another_hold_asks_for_no_money() -> None:
     told = given_up()
-    told.tell(HOLD)
+    told.submit(HOLD)
     assert told.only(o.OrderHeld).note == "odd address"
-    told.tell(UNHOLD)
+    told.submit(UNHOLD)
     assert told.shapes() == ["OrderHoldReleased"]
 
 
@@ -701,7 +701,7 @@ def test_a_presale_goes_on_when_it_is_paid_for_and_everything_has_come() -> None
     told = Told(*both, COVERED)
     assert told.shapes() == ["OrderPresaleCovered"]
     assert told.state.phase == "awaiting_stock"
-    told.tell(COVERED.model_copy(update={"sku": "B", "location": "paris"}))
+    told.submit(COVERED.model_copy(update={"sku": "B", "location": "paris"}))
     assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
     lapsed = Told(*both, o.LapsePresale(**OF))
     assert lapsed.only(o.OrderCancelled).reason == "the goods did not come in time"
@@ -717,11 +717,11 @@ IN_FULL = (placed(**{**PRESALE, "deposit_minor": 1050}), *PRESOLD[1:])
 def test_a_presale_that_is_paid_and_held_waits_for_a_person_once_its_goods_are_there() -> None:
     waiting = Told(*IN_FULL, paid(), HOLD)
     assert phase_of(waiting) == "awaiting_stock"
-    waiting.tell(COVERED)
+    waiting.submit(COVERED)
     assert waiting.only(o.OrderPresaleCovered).phase == "held"
     assert phase_of(waiting) == "held"
-    assert waiting.tell(COVERED) == []
-    waiting.tell(UNHOLD)
+    assert waiting.submit(COVERED) == []
+    waiting.submit(UNHOLD)
     assert waiting.shapes() == ["OrderHoldReleased", "OrderReleased"]
     assert Told(*IN_FULL, paid(), COVERED).shapes() == ["OrderPresaleCovered", "OrderReleased"]
 
@@ -730,7 +730,7 @@ def test_a_presale_that_is_held_is_asked_for_its_balance_as_any_other() -> None:
     told = Told(*PRESOLD, paid(1), HOLD, COVERED)
     assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
     assert phase_of(told) == "awaiting_payment"
-    told.tell(paid(2))
+    told.submit(paid(2))
     assert phase_of(told) == "held"
 
 
@@ -751,20 +751,20 @@ def test_a_presale_whose_deposit_was_let_go_of_waits_for_it_once_its_goods_are_t
     told = Told(*PRESOLD, paid(1), LET_GO, COVERED)
     assert told.only(o.OrderPresaleCovered).phase == "awaiting_payment"
     assert told.shapes() == ["OrderPresaleCovered"]
-    told.tell(RETRY)
-    told.tell(paid(2))
+    told.submit(RETRY)
+    told.submit(paid(2))
     assert told.shapes() == ["OrderPaymentSecured", "OrderBalanceDue"]
 
 
 def test_a_held_order_whose_money_was_let_go_of_waits_for_money_again() -> None:
     told = Told(*DUE, HOLD, paid())
     assert phase_of(told) == "held"
-    told.tell(LET_GO)
+    told.submit(LET_GO)
     assert phase_of(told) == "awaiting_payment"
-    assert told.tell(LET_GO) == []
-    told.tell(UNHOLD)
-    told.tell(o.ReleaseHold(**OF, kind="payment"))
-    told.tell(paid(2))
+    assert told.submit(LET_GO) == []
+    told.submit(UNHOLD)
+    told.submit(o.ReleaseHold(**OF, kind="payment"))
+    told.submit(paid(2))
     assert told.shapes() == ["OrderPaymentSecured", "OrderReleased"]
 
 

@@ -39,9 +39,9 @@ class World:
         self.asked: list[Command] = []
         self.position = 0
         for sku, location in (("A", "berlin"), ("B", "paris")):
-            self.tell(s.ReceiveStock(sku=sku, location=location, receipt_id="r", quantity=9))
+            self.submit(s.ReceiveStock(sku=sku, location=location, receipt_id="r", quantity=9))
 
-    def tell(self, command: Command) -> None:
+    def submit(self, command: Command) -> None:
         decider = DECIDERS[command.stream.partition("-")[0]]
         state = self.states.get(command.stream, decider.initial)
         events = list(decider.decide(state, command))
@@ -58,7 +58,7 @@ class World:
                     for command in consumer.react(event):
                         self.asked.append(command)
                         if not isinstance(command, p.PaymentCommand):
-                            self.tell(command)
+                            self.submit(command)
 
     def order(self, order_id: str) -> Order:
         state: Order = self.states[f"order-{order_id}"]
@@ -73,9 +73,9 @@ class World:
 
 def placed_and_locked(world: World, external_id: str = "1", **more: Any) -> str:
     place = placed(external_id=external_id, **more)
-    world.tell(place)
+    world.submit(place)
     answer = source(1, A2, B1).model_copy(update={"order_id": place.order_id})
-    world.tell(answer)
+    world.submit(answer)
     return place.order_id
 
 
@@ -99,7 +99,7 @@ def test_p25_a_split_conserves_units_money_and_locks(discount: int, tax: int, mo
     world = World()
     order_id = placed_and_locked(world, discount_minor=discount, tax_minor=tax)
     before, promised = total(world.order(order_id)), world.promised()
-    world.tell(split(order_id, **moved))
+    world.submit(split(order_id, **moved))
     parts = world.orders()
     assert len(parts) == 2
     assert sum(total(part) for part in parts) == before
@@ -117,7 +117,7 @@ def test_p25_a_split_conserves_units_money_and_locks(discount: int, tax: int, mo
 def test_p25_locks_that_go_over_before_their_order_begins_are_its_own_from_its_beginning() -> None:
     world = World(STOCK_FIRST)
     order_id = placed_and_locked(world)
-    world.tell(split(order_id, _1=1))
+    world.submit(split(order_id, _1=1))
     other = next(event for event in world.log if getattr(event, "order_id", order_id) != order_id)
     assert isinstance(other, o.OrderLineAllocated)
     assert [part.phase for part in world.orders()] == ["awaiting_payment"] * 2
@@ -127,7 +127,7 @@ def test_p25_locks_that_go_over_before_their_order_begins_are_its_own_from_its_b
 def test_p25_orders_merge_whose_locks_go_over_before_they_do() -> None:
     world = World(STOCK_FIRST)
     ids = [placed_and_locked(world, str(number)) for number in (1, 2)]
-    world.tell(o.MergeOrders(channel="web", merge_id="m", order_ids=tuple(ids)))
+    world.submit(o.MergeOrders(channel="web", merge_id="m", order_ids=tuple(ids)))
     (merged,) = (each for each in world.orders() if each.joined)
     assert merged.phase == "awaiting_payment"
     assert sum(merged.allocated.values()) == sum(world.promised().values())
@@ -149,7 +149,7 @@ def name_of_the_part(order_id: str) -> str:
     """What will be split off has this name before it begins."""
     world = World()
     placed_and_locked(world)
-    world.tell(split(order_id, _1=1))
+    world.submit(split(order_id, _1=1))
     (told,) = [event for event in world.log if isinstance(event, o.OrderSplit)]
     return told.to_order_id
 
@@ -166,23 +166,23 @@ def test_what_came_before_an_order_that_begins_by_a_split_counts_when_it_begins(
     order_id = placed_and_locked(world)
     part = name_of_the_part(order_id)
     early = o.AmendOrder(order_id=part, **EARLY_AMENDMENT)
-    world.tell(early)
-    world.tell(split(order_id, _1=1))
+    world.submit(early)
+    world.submit(split(order_id, _1=1))
     assert total(world.order(part)) == 307
     assert world.order(part).phase == "awaiting_payment"
     known = len(world.log)
-    world.tell(early)
+    world.submit(early)
     assert len(world.log) == known
     with pytest.raises(Refused, match="already"):
-        world.tell(early.model_copy(update={"shipping_minor": 8}))
+        world.submit(early.model_copy(update={"shipping_minor": 8}))
 
 
 def test_an_amendment_that_came_before_a_split_and_does_not_fit_is_answered() -> None:
     world = World()
     order_id = placed_and_locked(world)
     part = name_of_the_part(order_id)
-    world.tell(o.AmendOrder(order_id=part, amendment_id="a", discount_minor=10_000, keep=True))
-    world.tell(split(order_id, _1=1))
+    world.submit(o.AmendOrder(order_id=part, amendment_id="a", discount_minor=10_000, keep=True))
+    world.submit(split(order_id, _1=1))
     assert [event.amendment_id for event in world.log if isinstance(event, o.OrderAmendmentRefused)] == ["a"]
     assert total(world.order(part)) == 300
 
@@ -194,9 +194,9 @@ def test_an_order_that_was_cancelled_before_it_began_by_a_split_ends_and_lets_go
     world = World(consumers)
     order_id = placed_and_locked(world)
     part = name_of_the_part(order_id)
-    world.tell(o.CancelOrder(order_id=part, **EARLY_CANCELLATION))
+    world.submit(o.CancelOrder(order_id=part, **EARLY_CANCELLATION))
     before = sum(world.promised().values())
-    world.tell(split(order_id, _1=1))
+    world.submit(split(order_id, _1=1))
     assert world.order(part).phase == "cancelled"
     assert sum(world.promised().values()) == before - 1
     assert world.order(order_id).phase == "awaiting_payment"
@@ -210,10 +210,10 @@ def test_what_came_before_an_order_that_begins_by_a_merge_counts_when_it_begins(
     world = World(consumers)
     ids = [placed_and_locked(world, str(number)) for number in (1, 2)]
     merge = o.MergeOrders(channel="web", merge_id="m", order_ids=tuple(ids))
-    world.tell(o.AmendOrder(order_id=merge.order_id, **EARLY_AMENDMENT))
+    world.submit(o.AmendOrder(order_id=merge.order_id, **EARLY_AMENDMENT))
     if cancelled:
-        world.tell(o.CancelOrder(order_id=merge.order_id, **EARLY_CANCELLATION))
-    world.tell(merge)
+        world.submit(o.CancelOrder(order_id=merge.order_id, **EARLY_CANCELLATION))
+    world.submit(merge)
     merged = world.order(merge.order_id)
     assert merged.content
     assert merged.content.shipping_minor == 7
@@ -224,7 +224,7 @@ def test_what_came_before_an_order_that_begins_by_a_merge_counts_when_it_begins(
 def test_a_split_asks_for_both_amounts_and_undoes_the_old_payment() -> None:
     world = World()
     order_id = placed_and_locked(world)
-    world.tell(split(order_id, _1=1))
+    world.submit(split(order_id, _1=1))
     assert payments(world) == ([1050, 750, 300], [f"{order_id}.1"])
 
 
@@ -239,7 +239,7 @@ def test_what_waits_for_stock_is_split_off_first() -> None:
 
 def test_a_split_happens_once_and_leaves_something() -> None:
     told = Told(*DUE, split(ID, _1=1))
-    assert told.tell(split(ID, _1=1)) == []
+    assert told.submit(split(ID, _1=1)) == []
     for story, command, reason in (
         (DUE, split(ID, _1=2, _2=1), "nothing_left"),
         (DUE, split(ID, _1=3), "no_such_units"),
@@ -247,7 +247,7 @@ def test_a_split_happens_once_and_leaves_something() -> None:
         (FULFILLING, split(ID, _1=1), "already_released"),
     ):
         with pytest.raises(Refused) as refused:
-            Told(*story).tell(command)
+            Told(*story).submit(command)
         assert refused.value.reason == reason
 
 
@@ -257,9 +257,9 @@ def test_a_lock_that_comes_after_its_order_was_cancelled_is_given_back() -> None
     told = Told(begin, o.CancelOrder(order_id=begin.order_id, reason=""))
     (lock,) = begin.transfers
     late = o.RecordReservation(order_id=begin.order_id, **lock.model_dump())
-    told.tell(late)
+    told.submit(late)
     assert told.shapes() == ["OrderLockReturned"]
-    assert told.tell(late) == []
+    assert told.submit(late) == []
 
 
 def merge(*order_ids: str) -> o.MergeOrders:
@@ -273,7 +273,7 @@ def test_p25_a_merge_conserves_units_money_and_locks() -> None:
     world = World()
     one, two = placed_and_locked(world, "1"), placed_and_locked(world, "2", shipping_minor=10)
     before, promised = total(world.order(one)) + total(world.order(two)), world.promised()
-    world.tell(merge(one, two))
+    world.submit(merge(one, two))
     merged = world.order(MERGED)
     assert (total(merged), merged.phase) == (before, "awaiting_payment")
     assert merged.content
@@ -290,8 +290,8 @@ def test_an_order_that_goes_elsewhere_or_has_gone_is_left_as_it_is() -> None:
     one = placed_and_locked(world, "1")
     elsewhere = placed_and_locked(world, "2", ship_to=o.Address(country="FR"))
     gone = placed_and_locked(world, "3")
-    world.tell(paid().model_copy(update={"order_id": gone, "payment_id": f"{gone}.1"}))
-    world.tell(merge(one, elsewhere, gone, "nobody"))
+    world.submit(paid().model_copy(update={"order_id": gone, "payment_id": f"{gone}.1"}))
+    world.submit(merge(one, elsewhere, gone, "nobody"))
     assert total(world.order(MERGED)) == 1050
     assert [world.order(each).phase for each in (one, elsewhere, gone)] == ["merged", "awaiting_payment", "fulfilling"]
     reasons = [event.reason for event in of_shape(o.OrderMergeDeclined, world.log)]
@@ -300,10 +300,10 @@ def test_an_order_that_goes_elsewhere_or_has_gone_is_left_as_it_is() -> None:
 
 def test_a_merge_of_which_nothing_comes_is_told_and_happens_once() -> None:
     world = World()
-    world.tell(merge("nobody", "no one"))
+    world.submit(merge("nobody", "no one"))
     assert isinstance(world.log[-1], o.OrderMergeFailed)
     told = len(world.log)
-    world.tell(merge("nobody", "no one"))
+    world.submit(merge("nobody", "no one"))
     assert len(world.log) == told
     with pytest.raises(Refused):
         Told(o.CancelOrder(**OF, reason=""))
@@ -360,7 +360,7 @@ def test_what_is_split_off_a_bundle_is_a_bundle_still() -> None:
     begun = Told(begin)
     assert begun.state.bundles["SET"] == {"CUP": 2, "POT": 1}
     assert {lock.sku: lock.quantity for lock in begun.only(o.OrderJoined).transfers} == {"CUP": 2, "POT": 1}
-    assert begun.tell(begin) == []
+    assert begun.submit(begin) == []
 
 
 def sent_before(name: str, order_id: str) -> Any:
@@ -385,21 +385,21 @@ def test_what_is_split_off_a_held_order_is_held_by_the_same() -> None:
     begun = Told(begin)
     held = of_shape(o.OrderHeld, begun.last)
     assert [(hold.kind, hold.until) for hold in held] == [("address", OVER), ("fraud", None)]
-    assert begun.tell(begin) == []
+    assert begun.submit(begin) == []
     assert Told(*DUE, split(ID, _1=1)).only(o.OrderSplit).holds == ()
 
 
 def test_what_is_split_off_a_held_order_is_not_released_when_it_is_paid() -> None:
     world = World()
     order_id = placed_and_locked(world)
-    world.tell(o.HoldOrder(order_id=order_id, kind="fraud"))
-    world.tell(split(order_id, _2=1))
+    world.submit(o.HoldOrder(order_id=order_id, kind="fraud"))
+    world.submit(split(order_id, _2=1))
     off = o.order_id_of("web", "split/s/1")
-    world.tell(o.RecordPaymentAuthorized(order_id=off, payment_id=f"{off}.1"))
+    world.submit(o.RecordPaymentAuthorized(order_id=off, payment_id=f"{off}.1"))
     assert world.order(off).phase == "held"
-    world.tell(o.ReleaseHold(order_id=order_id, kind="fraud"))
+    world.submit(o.ReleaseHold(order_id=order_id, kind="fraud"))
     assert world.order(off).phase == "held", "a person decides about each of them"
-    world.tell(o.ReleaseHold(order_id=off, kind="fraud"))
+    world.submit(o.ReleaseHold(order_id=off, kind="fraud"))
     assert world.order(off).phase == "fulfilling"
 
 
@@ -430,7 +430,7 @@ def terms(**more: Any) -> o.OrderContent:
 
 
 def answer(*commands: Command, **more: Any) -> Event:
-    (said,) = Told(*commands).tell(o.YieldToMerge(**OF, to_order_id="m", **more))
+    (said,) = Told(*commands).submit(o.YieldToMerge(**OF, to_order_id="m", **more))
     return said
 
 
@@ -470,8 +470,8 @@ def test_an_order_becomes_part_of_one_other_of_its_channel_at_most() -> None:
     assert why_not(*DUE, channel="shop") == "it is of channel web"
     assert isinstance(answer(*DUE, channel="web"), o.OrderMergedInto)
     merged = Told(*DUE, o.YieldToMerge(**OF, to_order_id="m"))
-    assert merged.tell(o.YieldToMerge(**OF, to_order_id="m")) == []
-    (no,) = merged.tell(o.YieldToMerge(**OF, to_order_id="another"))
+    assert merged.submit(o.YieldToMerge(**OF, to_order_id="m")) == []
+    (no,) = merged.submit(o.YieldToMerge(**OF, to_order_id="another"))
     assert isinstance(no, o.OrderMergeDeclined), "whoever asks would wait for ever"
     assert no.reason == "it is merged"
 
@@ -493,12 +493,12 @@ def test_orders_that_would_be_too_large_together_stay_apart() -> None:
 def test_an_order_answers_once() -> None:
     no = Told(*FULFILLING)
     ask = o.YieldToMerge(**OF, to_order_id="m")
-    assert no.tell(ask)
-    assert no.tell(ask) == []
-    assert no.tell(o.YieldToMerge(**OF, to_order_id="another"))
+    assert no.submit(ask)
+    assert no.submit(ask) == []
+    assert no.submit(o.YieldToMerge(**OF, to_order_id="another"))
     yes = Told(*DUE)
-    assert yes.tell(ask)
-    assert yes.tell(ask) == []
+    assert yes.submit(ask)
+    assert yes.submit(ask) == []
 
 
 def test_an_order_that_becomes_part_of_another_brings_all_that_it_has() -> None:
@@ -529,7 +529,7 @@ def merged_from(external_id: str, *lacking: str, **more: Any) -> o.OrderMergedIn
     for sku, at, n in held:
         key = f"{place.order_id}/1"
         story.append(o.RecordReservation(**of, reservation_id=key, sku=sku, location=at, quantity=n))
-    (said,) = Told(*story).tell(o.YieldToMerge(**of, to_order_id=MERGED))
+    (said,) = Told(*story).submit(o.YieldToMerge(**of, to_order_id=MERGED))
     assert isinstance(said, o.OrderMergedInto)
     return said
 
@@ -543,18 +543,18 @@ def test_orders_are_asked_one_after_the_other_each_once() -> None:
     told = Told(merge(one.order_id, "y", one.order_id, "z"))
     asked = told.only(o.OrderMergeRequested)
     assert (asked.source_id, asked.to_be_asked, asked.terms, asked.answer) == (one.order_id, ("y", "z"), None, None)
-    assert told.tell(answered("y")) == [], "it was not asked yet"
-    told.tell(answered(one.order_id, one))
+    assert told.submit(answered("y")) == [], "it was not asked yet"
+    told.submit(answered(one.order_id, one))
     asked = told.only(o.OrderMergeRequested)
     assert (asked.source_id, asked.to_be_asked, asked.answer) == ("y", ("z",), one)
     assert asked.terms
     assert asked.terms.total_minor == 1050
-    assert told.tell(answered(one.order_id, one)) == []
-    told.tell(answered("y"))
+    assert told.submit(answered(one.order_id, one)) == []
+    told.submit(answered("y"))
     asked = told.only(o.OrderMergeRequested)
     assert (asked.source_id, asked.to_be_asked, asked.answer) == ("z", (), None)
     assert asked.terms, "the first has agreed"
-    told.tell(answered("z"))
+    told.submit(answered("z"))
     assert told.shapes() == ["OrderPlaced", "OrderJoined"]
     assert told.only(o.OrderJoined).from_order_ids == (one.order_id,)
 
@@ -582,14 +582,14 @@ def test_an_order_that_is_there_already_is_not_what_others_become() -> None:
     one = merged_from("1")
     told = Told(merge(one.order_id, "y"), answered(one.order_id, one), answered("y"))
     assert told.state.phase == "allocating"
-    assert told.tell(merge(one.order_id, "y")) == []
-    assert told.tell(answered("y")) == []
+    assert told.submit(merge(one.order_id, "y")) == []
+    assert told.submit(answered("y")) == []
     with pytest.raises(Refused, match="name_taken"):
         Told(sent_before("merge/m", MERGED), merge("x", "y"))
     failed = Told(merge("x", "y"), answered("x"), answered("y"))
     assert failed.shapes() == ["OrderMergeFailed"]
     assert failed.only(o.OrderMergeFailed).merge_id == "m"
-    assert failed.tell(merge("x", "y")) == []
+    assert failed.submit(merge("x", "y")) == []
 
 
 def test_a_lock_that_goes_from_order_to_order_has_a_name_that_fits_however_often_it_does() -> None:

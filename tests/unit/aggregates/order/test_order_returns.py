@@ -60,7 +60,7 @@ def came_back(number: int, *back: Units, carton: str, complete: bool = False) ->
 def refusal(*commands: Command) -> Refused:
     told = Told(*commands[:-1])
     with pytest.raises(Refused) as refused:
-        told.tell(commands[-1])
+        told.submit(commands[-1])
     return refused.value
 
 
@@ -88,7 +88,7 @@ def test_a_return_says_which_units_of_what_are_expected_and_why() -> None:
             requested_at=LATER,
         )
     ]
-    assert told.tell(BOTH) == []
+    assert told.submit(BOTH) == []
 
 
 def test_it_says_when_the_last_parcel_arrived_before() -> None:
@@ -122,7 +122,7 @@ def test_a_line_named_twice_is_asked_for_twice() -> None:
     twice = request(want("1", 1), want("1", 1, "changed_mind"))
     told = Told(*GONE, twice)
     assert [line.quantity for line in told.only(x.OrderReturnRequested).lines] == [1, 1]
-    assert told.tell(twice) == []
+    assert told.submit(twice) == []
     assert refusal(*GONE, twice, request(want("1", 2))).reason == "id_reused"
     assert refusal(*GONE, request(want("1", 2), want("1", 1))).reason == "over_return"
     assert refusal(*GONE, twice, request(want("1", 1), rma_id="r2")).reason == "over_return"
@@ -146,8 +146,8 @@ def test_units_in_one_return_are_in_no_other_until_it_ends_without_them() -> Non
     assert Told(*GONE, one, request(want("1", 1), rma_id="r2")).last
     never_came = Told(*GONE, request(want("1", 2)), ended(_1=1))
     assert never_came.only(x.OrderReturnEnded).lines == units(_1=1)
-    assert never_came.tell(ended(_1=1)) == []
-    assert never_came.tell(request(want("1", 1), rma_id="r2"))
+    assert never_came.submit(ended(_1=1)) == []
+    assert never_came.submit(request(want("1", 1), rma_id="r2"))
     assert refusal(*GONE, request(want("1", 2)), ended(_1=1), request(want("1", 2), rma_id="r2")).reason == (
         "over_return"
     )
@@ -192,8 +192,8 @@ def test_accepted_units_are_refunded_at_what_was_paid_once() -> None:
     due = told.only(o.OrderRefundRequested)
     assert (due.refund_id, due.rma_id, due.amount_minor, due.reason) == ("return/r1/i1", "r1", 300, "return r1")
     assert due.refunded_units == {"1": 1}
-    assert told.tell(credit(_1=1)) == []
-    told.tell(credit(name="i2", _1=1))
+    assert told.submit(credit(_1=1)) == []
+    told.submit(credit(name="i2", _1=1))
     assert told.only(o.OrderRefundRequested).amount_minor == 300
 
 
@@ -203,8 +203,8 @@ def test_no_unit_is_credited_by_a_return_and_by_a_refund() -> None:
     refused = told.only(x.OrderCreditRefused)
     assert (refused.rma_id, refused.credit_id) == ("r1", "return/r1/i1")
     assert "exceeds_shipped" in refused.reason or "refunded" in refused.reason
-    assert told.tell(credit(_1=2)) == [], "a person was told already"
-    assert told.tell(credit(name="i2", _1=1))
+    assert told.submit(credit(_1=2)) == [], "a person was told already"
+    assert told.submit(credit(name="i2", _1=1))
 
 
 def test_a_return_that_the_order_never_heard_of_is_not_credited() -> None:
@@ -249,20 +249,20 @@ def test_what_was_accepted_pays_for_the_order_that_is_sent_instead() -> None:
             ),
         )
     ]
-    assert told.tell(EXCHANGED[-1]) == []
+    assert told.submit(EXCHANGED[-1]) == []
 
 
 def test_what_pays_for_an_exchange_is_not_given_back_as_well() -> None:
     told = Told(*EXCHANGED)
     with pytest.raises(Refused, match="exceeds_shipped"):
-        told.tell(refund(_1=1))
+        told.submit(refund(_1=1))
     for goodwill, refused in ((451, True), (450, False)):  # 1050 were paid, 600 of them pay for the exchange
         command = o.RefundOrder(**OF, refund_id="g", goodwill_minor=goodwill)
         if refused:
             with pytest.raises(Refused, match="exceeds_payment"):
-                told.tell(command)
+                told.submit(command)
         else:
-            told.tell(command)
+            told.submit(command)
     assert told.only(o.OrderRefundRequested).amount_minor == 450
 
 
@@ -283,12 +283,12 @@ def test_what_an_exchange_does_not_use_goes_back_once_and_never_more_than_was_cr
     (part,) = due.parts
     assert (part.payment_id, part.amount_minor) == (f"{ID}.1", 350)
     assert part.allocations == (RefundAllocation(kind="credit", amount_minor=350),)
-    assert told.tell(left(350)) == []
-    told.tell(left(251, "y"))
+    assert told.submit(left(350)) == []
+    told.submit(left(251, "y"))
     refused = told.only(x.OrderCreditRefused)
     assert (refused.rma_id, refused.credit_id) == ("r1", "return/r1/left/y")
-    assert told.tell(left(251, "y")) == []
-    told.tell(left(250, "z"))
+    assert told.submit(left(251, "y")) == []
+    told.submit(left(250, "z"))
     assert told.only(o.OrderRefundRequested).amount_minor == 250
 
 
@@ -297,7 +297,7 @@ def test_an_exchange_is_placed_once_as_its_return_says() -> None:
     begun = Told(sent)
     assert begun.shapes() == ["OrderPlaced"]
     assert (begun.state.order_id, begun.state.phase) == (o.order_id_of("web", "exchange/r1"), "sourcing")
-    assert begun.tell(sent) == []
+    assert begun.submit(sent) == []
 
 
 def of_exchange(told: Told) -> o.PlaceExchange:
@@ -310,11 +310,11 @@ def test_an_exchange_whose_name_was_taken_is_not_sent_and_its_credit_goes_back()
     sent = of_exchange(Told(*EXCHANGED))
     other = sent.content.model_copy(update={"kind": "standard", "exchange_of": None, "credit_minor": 0})
     taken = Told(o.PlaceExchange(order_id=sent.order_id, content=other))  # as a channel could place it once
-    conflict, credit_left = taken.tell(sent)
+    conflict, credit_left = taken.submit(sent)
     assert isinstance(conflict, o.DuplicateConflictFound)
     assert isinstance(credit_left, o.OrderCreditLeft)
     assert (credit_left.exchange_of, credit_left.amount_minor) == ("r1", 600)
-    assert taken.tell(sent) == []
+    assert taken.submit(sent) == []
 
 
 @pytest.mark.parametrize("name", ["exchange/r1", "merge/m", "split/s1/1", "lost/x.1", "return/r1/kept"])
@@ -351,30 +351,30 @@ BACK = o.RecordMoneyBack(**OF, payment_id=f"{ID}.1", effect="refund/re_1")
 def test_money_that_is_gone_is_counted_once_and_no_more_is_given_back_than_is_left() -> None:
     told = Told(*GONE)
     said = {"payment_id": f"{ID}.1", "effect": "refund/re_1", "why": "refunded", "amount_minor": 50}
-    assert told.tell(gone(50)) == [o.OrderMoneyGone(**OF, **said, currency="EUR")]
-    assert told.tell(gone(50)) == []
+    assert told.submit(gone(50)) == [o.OrderMoneyGone(**OF, **said, currency="EUR")]
+    assert told.submit(gone(50)) == []
     with pytest.raises(Refused, match=r"10\.01 EUR is more than the 10\.00 EUR left"):
-        told.tell(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1001))
-    told.tell(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1000))
-    assert told.tell(BACK) == [o.OrderMoneyBack(**OF, **said, currency="EUR")]
-    assert told.tell(BACK) == []
-    told.tell(o.RefundOrder(**OF, refund_id="g", goodwill_minor=50))
+        told.submit(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1001))
+    told.submit(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1000))
+    assert told.submit(BACK) == [o.OrderMoneyBack(**OF, **said, currency="EUR")]
+    assert told.submit(BACK) == []
+    told.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=50))
 
 
 @pytest.mark.parametrize("why", ["refunded", "disputed", "not_captured"])
 def test_an_exchange_is_not_granted_for_money_that_is_not_there(why: o.MoneyGone) -> None:
     told = Told(*GONE, EXCHANGE, gone(1050, why))
-    (answer,) = told.tell(EXCHANGED[-1])
+    (answer,) = told.submit(EXCHANGED[-1])
     assert isinstance(answer, x.OrderCreditRefused)
     assert "more than the 0.00 EUR left" in answer.reason
-    assert told.tell(EXCHANGED[-1]) == []
+    assert told.submit(EXCHANGED[-1]) == []
 
 
 def test_an_exchange_is_granted_for_money_that_is_there_again() -> None:
-    (answer,) = Told(*GONE, EXCHANGE, gone(1050, "disputed"), BACK).tell(EXCHANGED[-1])
+    (answer,) = Told(*GONE, EXCHANGE, gone(1050, "disputed"), BACK).submit(EXCHANGED[-1])
     assert isinstance(answer, x.OrderExchangeCredited)
 
 
 def test_an_order_that_was_never_placed_knows_of_no_money() -> None:
     told = Told()
-    assert (told.tell(gone(1)), told.tell(BACK)) == ([], [])
+    assert (told.submit(gone(1)), told.submit(BACK)) == ([], [])

@@ -55,14 +55,14 @@ def test_every_place_that_failed_in_this_round_is_left_out_and_what_is_unanswere
     None
 ):
     told = Told(PLACE, source(1, ("A", "rome", 1), ("A", "berlin", 1), B1))
-    told.tell(short("A", "rome", 1))
+    told.submit(short("A", "rome", 1))
     first = told.only(o.OrderSourcingRequested)
     assert (first.attempt, first.demand, first.excluded) == (2, {"A": 1}, {"A": ("rome",)})
-    told.tell(short("A", "berlin", 1))
+    told.submit(short("A", "berlin", 1))
     again = told.only(o.OrderSourcingRequested)
     assert (again.attempt, again.demand, again.excluded) == (3, {"A": 2}, {"A": ("berlin", "rome")})
     assert again.held == ("paris",)
-    assert told.tell(source(2, ("A", "milan", 1))) == [], "nobody waits for that answer any more"
+    assert told.submit(source(2, ("A", "milan", 1))) == [], "nobody waits for that answer any more"
 
 
 def test_what_waits_says_what_it_can_use() -> None:
@@ -100,7 +100,7 @@ def test_a_balance_is_due_when_the_presale_says_or_after_a_week() -> None:
         presale = placed(kind="presale", deposit_minor=250, available_by=NOON, **more)
         told = Told(presale, LOCKING[0], locked(1, A2, presale=True), locked(1, B1), paid())
         assert told.only(o.OrderPresold).available_by == NOON
-        told.tell(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin"))
+        told.submit(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin"))
         due = told.only(o.OrderBalanceDue)
         assert (due.due_seconds, due.currency) == (seconds, "EUR")
 
@@ -124,9 +124,9 @@ def test_one_parcel_per_place_and_who_bears_it_is_told_only_where_several_do() -
 def test_an_order_is_over_when_everything_has_arrived_and_not_before() -> None:
     told = Told(*GONE)
     assert told.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
-    told.tell(DELIVERED[0])
+    told.submit(DELIVERED[0])
     assert told.shapes() == ["OrderShipmentDelivered"]
-    told.tell(DELIVERED[1])
+    told.submit(DELIVERED[1])
     assert told.shapes() == ["OrderShipmentDelivered", "OrderCompleted"]
     over = told.only(o.OrderCompleted)
     assert (over.payment_id, over.payment_ids) == (f"{ID}.1", ())
@@ -150,7 +150,7 @@ def test_an_order_that_several_paid_for_says_so_when_it_is_over() -> None:
 def test_of_parcels_that_were_stopped_one_by_one_the_last_ends_the_order() -> None:
     told = Told(*FULFILLING, stopped(1))
     assert told.shapes() == ["OrderShipmentCancelled"]
-    told.tell(stopped(2))
+    told.submit(stopped(2))
     assert told.shapes() == ["OrderShipmentCancelled", "OrderCancelled"]
     assert told.only(o.OrderCancelled).reason == "a shipment was to be stopped"
     asked = Told(*FULFILLING, CANCEL, stopped(1), stopped(2))
@@ -193,8 +193,8 @@ def test_the_credit_of_a_parcel_that_is_stopped_goes_back_with_the_rest_of_the_o
 def test_the_credit_of_an_exchange_that_is_stopped_whole_goes_back_beside_what_was_left_of_it() -> None:
     told = Told(granted(1100), *LOCKING)
     first = told.only(o.OrderCreditLeft)
-    told.tell(stopped(1))
-    told.tell(stopped(2))
+    told.submit(stopped(1))
+    told.submit(stopped(2))
     rest = told.only(o.OrderCreditLeft)
     assert [(left.amount_minor, left.credit_id) for left in (first, rest)] == [(50, ""), (1050, "rest")]
 
@@ -210,4 +210,4 @@ def test_of_a_presale_it_is_told_that_it_is_one_and_what_is_no_longer_wanted_of_
     only_b = o.AmendOrder(**OF, amendment_id="a", lines=PLACE.lines[1:])
     told = Told(presale, LOCKING[0], locked(1, A2, presale=True), only_b)
     assert not told.state.uncovered
-    assert told.tell(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")) == []
+    assert told.submit(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")) == []

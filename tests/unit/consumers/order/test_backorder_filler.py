@@ -40,7 +40,7 @@ def level(location: str, atp: int) -> Row:
     return {"location": location, "atp": atp, "channel_atp": {}, "presale_limit": 0, "presold": 0}
 
 
-def facts(queue: Sequence[tuple[str, int]] = (), *, atp: int = 0, open_places: Sequence[str] = ("berlin",)) -> Any:
+def results(queue: Sequence[tuple[str, int]] = (), *, atp: int = 0, open_places: Sequence[str] = ("berlin",)) -> Any:
     """Who waits for A in turn, and what of it can be promised in Berlin."""
     return {
         "backorder_queue": {
@@ -65,16 +65,16 @@ ARRIVALS = [s.StockReleased, s.StockReservationExpired]
 
 @pytest.mark.parametrize(("units", "served"), [(1, "x"), (3, "x"), (4, "xy"), (6, "xy"), (7, "xyz"), (99, "xyz")])
 def test_units_that_came_wake_those_whom_they_can_serve_first_come_first_served(units: int, served: str) -> None:
-    assert woken(received(units), facts(QUEUE)) == list(served)
+    assert woken(received(units), results(QUEUE)) == list(served)
 
 
 @pytest.mark.parametrize("event", ARRIVALS)
 def test_units_that_were_let_go_are_units_that_came(event: Any) -> None:
-    assert woken(event(**held(order_id="q", quantity=4)), facts(QUEUE)) == ["x", "y"]
+    assert woken(event(**held(order_id="q", quantity=4)), results(QUEUE)) == ["x", "y"]
 
 
 def test_where_nobody_waits_nobody_is_woken() -> None:
-    assert woken(received(9), facts()) == []
+    assert woken(received(9), results()) == []
 
 
 @pytest.mark.parametrize(("atp", "served"), [(0, ""), (3, "x"), (4, "xy")])
@@ -88,40 +88,40 @@ def test_when_less_is_kept_back_what_is_free_now_wakes_who_waits(atp: int, serve
         s.StockCounted(**here, count_id="c", expected=0),
         s.StockConditionChanged(**here, was="quarantine", condition="sellable", change_id="c"),
     ):
-        assert woken(event, facts(QUEUE, atp=atp)) == list(served)
+        assert woken(event, results(QUEUE, atp=atp)) == list(served)
 
 
 def test_who_was_served_wakes_the_next_while_anything_is_free() -> None:
     served = s.StockReserved(**held(attempt=2))
-    assert woken(served, facts(QUEUE, atp=9)) == ["x"]
-    assert woken(served, facts(QUEUE, atp=0)) == []
-    assert woken(served, facts(QUEUE, atp=9, open_places=())) == []
+    assert woken(served, results(QUEUE, atp=9)) == ["x"]
+    assert woken(served, results(QUEUE, atp=0)) == []
+    assert woken(served, results(QUEUE, atp=9, open_places=())) == []
 
 
 @pytest.mark.parametrize("hold", [held(attempt=1), {**held(), "reservation_id": "cart-7"}])
 def test_a_first_lock_and_a_hold_of_no_order_ask_for_no_facts(hold: Any) -> None:
     reserved = s.StockReserved(**hold)
-    wants = consumer.reactions[s.StockReserved].wants
-    assert [tuple(want.keys(reserved)) for want in wants] == [()] * len(wants)
-    assert woken(reserved, facts(QUEUE, atp=9)) == []
+    lookups = consumer.reactions[s.StockReserved].lookups
+    assert [tuple(want.keys(reserved)) for want in lookups] == [()] * len(lookups)
+    assert woken(reserved, results(QUEUE, atp=9)) == []
 
 
 def test_who_leaves_the_queue_unserved_wakes_the_next() -> None:
-    assert woken(cancelled(backordered={"A": 2, "B": 1}), facts(QUEUE, atp=9)) == ["x"]
-    assert woken(cancelled(A2), facts(QUEUE, atp=9)) == ["x"]
-    assert woken(cancelled(backordered={"A": 2}), facts(QUEUE, atp=0)) == []
-    assert woken(cancelled(), facts(QUEUE, atp=9)) == []
+    assert woken(cancelled(backordered={"A": 2, "B": 1}), results(QUEUE, atp=9)) == ["x"]
+    assert woken(cancelled(A2), results(QUEUE, atp=9)) == ["x"]
+    assert woken(cancelled(backordered={"A": 2}), results(QUEUE, atp=0)) == []
+    assert woken(cancelled(), results(QUEUE, atp=9)) == []
 
 
 def test_stock_that_came_before_the_order_waited_is_seen_when_it_begins_to() -> None:
-    assert woken(backordered(A=5), facts(atp=1)) == ["order"]
-    assert woken(backordered(A=5), facts(atp=0)) == []
-    assert woken(backordered(B=5), facts(atp=9)) == []
-    assert woken(backordered(A=5), facts(atp=9, open_places=("empty",))) == []
+    assert woken(backordered(A=5), results(atp=1)) == ["order"]
+    assert woken(backordered(A=5), results(atp=0)) == []
+    assert woken(backordered(B=5), results(atp=9)) == []
+    assert woken(backordered(A=5), results(atp=9, open_places=("empty",))) == []
 
 
 def test_the_queue_is_asked_for_in_its_order_and_up_to_a_bound() -> None:
-    queue, *_ = consumer.reactions[s.StockReceived].wants
+    queue, *_ = consumer.reactions[s.StockReceived].lookups
     assert (queue.projection, queue.by, queue.order_by, queue.limit) == (
         "backorder_queue",
         "sku",
@@ -131,7 +131,7 @@ def test_the_queue_is_asked_for_in_its_order_and_up_to_a_bound() -> None:
 
 
 def test_who_may_not_be_served_from_there_is_passed_over() -> None:
-    only_pos = facts(QUEUE)
+    only_pos = results(QUEUE)
     only_pos["locations"][True] = [place_row("berlin", channels=("pos",))]
     only_pos["backorder_queue"]["A"][1]["terms"] = {"channel": "pos"}
     assert woken(received(9), only_pos) == ["y"]
@@ -141,11 +141,11 @@ def test_who_may_not_be_served_from_there_is_passed_over() -> None:
 def test_free_stock_that_an_order_cannot_use_does_not_wake_it_but_the_next_one_behind_it() -> None:
     whole = o.SourcingTerms(allow_split=False, destination=o.Destination(country="DE"))
     in_vain = backordered(2, order_id="y", A=3).model_copy(update={"terms": whole})
-    assert woken(in_vain, facts(QUEUE, atp=2)) == ["z"]
-    assert woken(in_vain, facts(QUEUE, atp=3)) == ["y"]
-    assert woken(in_vain, facts(QUEUE, atp=0)) == []
-    assert woken(in_vain, facts(QUEUE[2:], atp=2)) == []
-    assert woken(in_vain.model_copy(update={"attempt": 1}), facts(QUEUE, atp=2)) == []
+    assert woken(in_vain, results(QUEUE, atp=2)) == ["z"]
+    assert woken(in_vain, results(QUEUE, atp=3)) == ["y"]
+    assert woken(in_vain, results(QUEUE, atp=0)) == []
+    assert woken(in_vain, results(QUEUE[2:], atp=2)) == []
+    assert woken(in_vain.model_copy(update={"attempt": 1}), results(QUEUE, atp=2)) == []
 
 
 # --- everybody together, in any interleaving
@@ -209,16 +209,16 @@ class World:
         first = self.positions[a_consumer.name]
         last = self.chance.randint(first + 1, min(first + BATCH_MAX, len(self.log)))
         batch = [event for event in self.log[first:last] if type(event) in a_consumer.reactions]
-        known = self.facts(a_consumer, batch, last)
+        known = self.results(a_consumer, batch, last)
         for command in [command for event in batch for command in a_consumer.react(event, known)]:
             self.ask(command)
         self.positions[a_consumer.name] = last
 
-    def facts(self, a_consumer: Consumer, batch: Sequence[Event], last: int) -> Any:
+    def results(self, a_consumer: Consumer, batch: Sequence[Event], last: int) -> Any:
         found: dict[str, dict[Any, list[Row]]] = {}
         seen = {name: rows[self.chance.randint(last, len(self.log))] for name, rows in self.rows.items()}
         for event in batch:
-            for want in a_consumer.reactions[type(event)].wants:
+            for want in a_consumer.reactions[type(event)].lookups:
                 for key in want.keys(event):
                     rows = [row for row in seen[want.projection].values() if row and row[want.by] == key]
                     order_by = want.order_by
@@ -233,7 +233,7 @@ class World:
         """What sourcing would assign of what the order waits for, seeing everything that there is."""
         lacking = dict(an_order.backordered.items())
         request = order_steps.request_sourcing(an_order, lacking.items(), (), None)
-        (answer,) = sourcing.consumer.react(request, self.facts(sourcing.consumer, [request], len(self.log)))
+        (answer,) = sourcing.consumer.react(request, self.results(sourcing.consumer, [request], len(self.log)))
         assert isinstance(answer, o.SourceOrder)
         return answer.assignments
 
@@ -275,7 +275,7 @@ def happens(world: World, command: Command) -> None:
         world.ask(command)
 
 
-def run_until_quiet(world: World, to_come: Iterable[Command] = (), share: float = 0.0) -> None:
+def run_until_idle(world: World, to_come: Iterable[Command] = (), share: float = 0.0) -> None:
     """`share` of the steps are the world's, as long as something is to come."""
     coming = iter(to_come)
     pending = next(coming, None)
@@ -295,7 +295,7 @@ def run_until_quiet(world: World, to_come: Iterable[Command] = (), share: float 
 @given(st.integers(0, 2**32))
 def test_nobody_waits_beside_stock_that_it_can_use_and_nobody_is_woken_for_ever(seed: int) -> None:
     world = World(Random(seed))
-    run_until_quiet(world, happenings(world.chance), world.chance.choice(WORLD_SHARES))
+    run_until_idle(world, happenings(world.chance), world.chance.choice(WORLD_SHARES))
     for an_order in world.orders():
         assert an_order.phase in ("awaiting_payment", "backordered", "cancelled")
         if an_order.phase == "backordered":
@@ -306,9 +306,9 @@ def test_nobody_waits_beside_stock_that_it_can_use_and_nobody_is_woken_for_ever(
 def test_two_arrivals_at_once_serve_two_orders(seed: int) -> None:
     """Both find the same order first in the queue."""
     world = World(Random(seed))
-    run_until_quiet(world, [place(1, {"A": 5}), place(2, {"A": 5})])
+    run_until_idle(world, [place(1, {"A": 5}), place(2, {"A": 5})])
     assert [an_order.phase for an_order in world.orders()] == ["backordered"] * 2
     for place_name in ("berlin", "paris"):
         world.ask(s.ReceiveStock(sku="A", location=place_name, receipt_id="r", quantity=5))
-    run_until_quiet(world)
+    run_until_idle(world)
     assert [an_order.phase for an_order in world.orders()] == ["awaiting_payment"] * 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oms_es.consumers.shipment.carrier_notifier import consumer
-from oms_es.kernel import Facts
+from oms_es.kernel import LookupResults
 from oms_es.schemas import shipment as sh
 from oms_es.schemas.catalog.rates import Band, RatesPublished, Service, Zone
 from story import BERLIN, OF_PARCEL, PARCEL
@@ -33,7 +33,7 @@ def offered(carrier: str, price_minor: int, km: int | None = None, days: int = 2
     return {**rates.model_dump(mode="json"), "offered": True}
 
 
-def facts(*rates: dict[str, Any], promise: tuple[dict[str, Any], ...] = ()) -> Facts:
+def results(*rates: dict[str, Any], promise: tuple[dict[str, Any], ...] = ()) -> LookupResults:
     return {
         "carrier_rates": {True: rates},
         "delivery_options": {"standard": promise},
@@ -42,11 +42,11 @@ def facts(*rates: dict[str, Any], promise: tuple[dict[str, Any], ...] = ()) -> F
 
 
 def test_without_rates_a_packed_parcel_is_booked_with_whoever_is_connected() -> None:
-    assert consumer.react(PACKED, facts()) == (sh.BookShipment(shipment_id=PARCEL),)
+    assert consumer.react(PACKED, results()) == (sh.BookShipment(shipment_id=PARCEL),)
 
 
 def test_with_rates_the_cheapest_that_reaches_the_address_is_booked_and_the_others_are_kept() -> None:
-    (book,) = consumer.react(PACKED, facts(offered("far", 500), offered("near", 100, km=500), offered("dear", 900)))
+    (book,) = consumer.react(PACKED, results(offered("far", 500), offered("near", 100, km=500), offered("dear", 900)))
     assert isinstance(book, sh.BookShipment)
     assert (book.carrier, book.service, book.quoted_minor, book.currency) == ("far", "parcel", 500, "EUR")
     assert [(c.carrier, c.reason) for c in book.candidates] == [
@@ -58,27 +58,29 @@ def test_with_rates_the_cheapest_that_reaches_the_address_is_booked_and_the_othe
 
 def test_a_promise_of_days_comes_before_the_price() -> None:
     express = {"option": "standard", "transit_days_max": 1, "prefer": "cheapest"}
-    (book,) = consumer.react(PACKED, facts(offered("slow", 100), offered("fast", 900, days=1), promise=(express,)))
+    (book,) = consumer.react(PACKED, results(offered("slow", 100), offered("fast", 900, days=1), promise=(express,)))
     assert isinstance(book, sh.BookShipment)
     assert book.carrier == "fast"
 
 
 def test_each_carton_is_charged_and_must_fit_a_band() -> None:
     cartons = tuple(sh.CartonWeight(carton_id=c, weight_grams=600) for c in ("1", "2"))
-    (book,) = consumer.react(PACKED.model_copy(update={"cartons": cartons}), facts(offered("dhl", 500)))
+    (book,) = consumer.react(PACKED.model_copy(update={"cartons": cartons}), results(offered("dhl", 500)))
     assert isinstance(book, sh.BookShipment)
     assert book.quoted_minor == 1_000
 
 
 def test_what_no_published_rate_serves_is_left_to_a_person() -> None:
-    (defer,) = consumer.react(PACKED, facts(offered("dhl", 500, grams=900)))
+    (defer,) = consumer.react(PACKED, results(offered("dhl", 500, grams=900)))
     assert isinstance(defer, sh.DeferBooking)
     assert [c.reason for c in defer.candidates] == ["takes no 950 g"]
 
 
 def test_a_parcel_packed_before_addresses_were_told_again_is_booked_as_then() -> None:
     old = sh.ShipmentPacked(**OF_PARCEL, weight_grams=950)
-    assert consumer.react(old, {**facts(offered("dhl", 5)), "locations": {}}) == (sh.BookShipment(shipment_id=PARCEL),)
+    assert consumer.react(old, {**results(offered("dhl", 5)), "locations": {}}) == (
+        sh.BookShipment(shipment_id=PARCEL),
+    )
 
 
 def test_a_booking_that_failed_is_not_tried_again_by_itself() -> None:

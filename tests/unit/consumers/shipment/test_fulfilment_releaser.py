@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from oms_es.consumers.shipment.fulfilment_releaser import consumer
-from oms_es.kernel import Facts
+from oms_es.kernel import LookupResults
 from oms_es.schemas import order as o
 from oms_es.schemas import shipment as sh
 from story import A2, B1, BERLIN, OF, ORDER, PAYMENT, released
 
-UNMEASURED: Facts = {"items": {"A": [], "B": []}}
+UNMEASURED: LookupResults = {"items": {"A": [], "B": []}}
 
 
 def test_every_plan_becomes_a_shipment() -> None:

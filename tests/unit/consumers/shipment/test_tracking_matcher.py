@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oms_es.consumers.shipment.tracking_matcher import EARLY_SECONDS, consumer
-from oms_es.kernel import Facts
+from oms_es.kernel import LookupResults
 from oms_es.schemas import shipment as sh
 from oms_es.schemas.shipment.tracker import RecordSharedNumber, Sighting, TrackingReported
 from story import NOON, OF_PARCEL, PARCEL
@@ -35,11 +35,11 @@ def test_a_report_of_nobodys_number_waits() -> None:
 
 def test_a_booking_hears_what_was_said_of_its_numbers_before() -> None:
     other = {**TOLD, "carrier": "ups"}
-    facts: Facts = {
+    results: LookupResults = {
         "tracking_reports": {"T1": [], "T1-2": [TOLD, other]},
         "tracking_numbers": {"T1": [], "T1-2": [MINE]},
     }
-    assert consumer.react(BOOKED, facts) == (MILESTONE,)
+    assert consumer.react(BOOKED, results) == (MILESTONE,)
 
 
 @pytest.mark.parametrize(("seconds", "is_its_own"), [(0, True), (EARLY_SECONDS, True), (EARLY_SECONDS + 1, False)])
@@ -49,14 +49,17 @@ def test_what_was_seen_before_the_parcel_was_booked_is_of_another_whichever_come
     booked = {**MINE, "since": NOON + timedelta(seconds=seconds)}
     expected = (MILESTONE,) if is_its_own else ()
     assert consumer.react(REPORTED, {"tracking_numbers": {"T1-2": [booked]}}) == expected
-    facts: Facts = {"tracking_reports": {"T1": [], "T1-2": [TOLD]}, "tracking_numbers": {"T1": [], "T1-2": [booked]}}
-    assert consumer.react(BOOKED, facts) == expected
+    results: LookupResults = {
+        "tracking_reports": {"T1": [], "T1-2": [TOLD]},
+        "tracking_numbers": {"T1": [], "T1-2": [booked]},
+    }
+    assert consumer.react(BOOKED, results) == expected
 
 
 def test_of_a_number_that_several_parcels_have_nothing_is_brought_to_any_and_a_person_is_told() -> None:
     assert consumer.react(REPORTED, {"tracking_numbers": {"T1-2": [MINE, OTHERS]}}) == (SHARED,)
-    facts: Facts = {
+    results: LookupResults = {
         "tracking_reports": {"T1": [], "T1-2": [TOLD]},
         "tracking_numbers": {"T1": [], "T1-2": [OTHERS, MINE]},
     }
-    assert consumer.react(BOOKED, facts) == (SHARED,)
+    assert consumer.react(BOOKED, results) == (SHARED,)

@@ -42,7 +42,7 @@ def level(sku: str, location: str, atp: int, **more: Any) -> Row:
     return {"sku": sku, "location": location, "atp": atp, **nothing, **more}
 
 
-def facts(open_places: list[Row], **atp: dict[str, int]) -> Any:
+def results(open_places: list[Row], **atp: dict[str, int]) -> Any:
     """`atp`: SKU to location to units."""
     return {
         "locations": {True: open_places},
@@ -70,7 +70,7 @@ def assigned(command: o.SourceOrder) -> list[tuple[str, str, int]]:
 
 
 def test_a_new_order_is_answered_as_its_first_attempt_by_the_rules_of_today() -> None:
-    command = answer(placed(), facts(BOTH, A={"berlin": 2}, B={"berlin": 9}))
+    command = answer(placed(), results(BOTH, A={"berlin": 2}, B={"berlin": 9}))
     assert (command.order_id, command.attempt, command.rule_version) == (ORDER, 1, BUILT_IN_VERSION)
     assert assigned(command) == [("A", "berlin", 2), ("B", "berlin", 1)]
     assert command.backordered == {}
@@ -80,27 +80,27 @@ def test_a_new_order_is_answered_as_its_first_attempt_by_the_rules_of_today() ->
 
 def test_lines_of_one_sku_are_one_demand() -> None:
     two_lines = placed(line("A", 2), line("A", 3).model_copy(update={"line_id": "again"}))
-    command = answer(two_lines, facts(BOTH, A={"berlin": 4}))
+    command = answer(two_lines, results(BOTH, A={"berlin": 4}))
     assert (assigned(command), command.backordered) == ([("A", "berlin", 4)], {"A": 1})
 
 
 def test_what_no_location_can_promise_is_backordered() -> None:
-    command = answer(placed(), facts(BOTH, A={"berlin": 1}, B={}))
+    command = answer(placed(), results(BOTH, A={"berlin": 1}, B={}))
     assert (assigned(command), command.backordered) == ([("A", "berlin", 1)], {"A": 1, "B": 1})
 
 
 def test_without_any_stock_everything_is_backordered() -> None:
-    command = answer(placed(), facts(BOTH, A={"berlin": 0, "paris": -1}, B={}))
+    command = answer(placed(), results(BOTH, A={"berlin": 0, "paris": -1}, B={}))
     assert (command.assignments, command.backordered, command.candidates) == ((), {"A": 2, "B": 1}, ())
 
 
 def test_a_location_that_is_not_open_ships_nothing() -> None:
-    command = answer(placed(), facts([place("paris")], A={"berlin": 9}, B={"berlin": 9, "paris": 9}))
+    command = answer(placed(), results([place("paris")], A={"berlin": 9}, B={"berlin": 9, "paris": 9}))
     assert (assigned(command), command.backordered) == ([("B", "paris", 1)], {"A": 2})
 
 
 def test_a_location_that_came_up_short_is_not_asked_again_for_that_sku() -> None:
-    given = facts(BOTH, A={"berlin": 9, "paris": 9}, B={"berlin": 9})
+    given = results(BOTH, A={"berlin": 9, "paris": 9}, B={"berlin": 9})
     assert assigned(answer(again(A=2, B=1), given)) == [("A", "berlin", 2), ("B", "berlin", 1)]
     elsewhere = answer(again(2, excluded={"A": ("berlin",)}, A=2, B=1), given)
     assert (elsewhere.attempt, assigned(elsewhere)) == (2, [("A", "paris", 2), ("B", "berlin", 1)])
@@ -110,13 +110,13 @@ def test_a_location_that_came_up_short_is_not_asked_again_for_that_sku() -> None
 
 def test_the_candidates_tell_why_this_location() -> None:
     near_and_far = [place("berlin", latitude=52.5, longitude=13.4), place("paris", latitude=48.9, longitude=2.4)]
-    command = answer(placed(line("A", 1)), facts(near_and_far, A={"berlin": 1, "paris": 1}))
+    command = answer(placed(line("A", 1)), results(near_and_far, A={"berlin": 1, "paris": 1}))
     assert assigned(command) == [("A", "berlin", 1)]
     assert [(c.locations, c.distance_km) for c in command.candidates] == [(("berlin",), 0), (("paris",), 871)]
 
 
 def test_a_channel_is_promised_its_share_and_a_presale_what_is_still_to_come() -> None:
-    given = facts([place("berlin")], B={"berlin": 9})
+    given = results([place("berlin")], B={"berlin": 9})
     given["stock_levels"]["A"] = [level("A", "berlin", 5, channel_atp={"web": 1}, presale_limit=4, presold=1)]
     only_a = line("A", 9)
     assert answer(placed(only_a), given).backordered == {"A": 8}
@@ -129,7 +129,7 @@ def test_a_backorder_is_promised_when_enough_is_expected_where_it_may_be_served_
     units: int, day: int | None
 ) -> None:
     coming = [(f"i{n}", {"quantity": n + 1, "promised_at": (NOON + timedelta(days=n)).isoformat()}) for n in (1, 2)]
-    given = facts([place("berlin"), place("store", channels=["pos"])])
+    given = results([place("berlin"), place("store", channels=["pos"])])
     given["stock_levels"]["A"] = [
         level("A", "berlin", 0, inbounds=dict(coming)),
         level("A", "store", 9, inbounds={"i0": {"quantity": 9, "promised_at": NOON.isoformat()}}),
@@ -153,28 +153,28 @@ def with_items(given: Any, **bundles: dict[str, int]) -> Any:
 
 
 def test_a_bundle_is_taken_apart_before_anything_is_sourced() -> None:
-    given = with_items(facts(BOTH, A={"berlin": 9}, B={"berlin": 9}), A={"X": 2, "Y": 1}, B={})
+    given = with_items(results(BOTH, A={"berlin": 9}, B={"berlin": 9}), A={"X": 2, "Y": 1}, B={})
     assert consumer.react(placed(), given) == (
         o.ExplodeBundles(order_id=ORDER, attempt=1, bundles={"A": {"X": 2, "Y": 1}}),
     )
 
 
 def test_a_component_is_a_plain_unit_whatever_is_sold_under_its_name() -> None:
-    given = with_items(facts(BOTH, X={"berlin": 9}), X={"Z": 1})
+    given = with_items(results(BOTH, X={"berlin": 9}), X={"Z": 1})
     request = again(2, X=4).model_copy(update={"bundles": {"A": {"X": 2}}})
     assert assigned(answer(request, given)) == [("X", "berlin", 4)]
     assert isinstance(consumer.react(again(2, X=4), given)[0], o.ExplodeBundles)
 
 
 def test_more_components_than_anybody_can_have_are_not_asked_for() -> None:
-    given = with_items(facts(BOTH, A={}, B={}), A={"X": UNITS_MAX})
+    given = with_items(results(BOTH, A={}, B={}), A={"X": UNITS_MAX})
     assert answer(placed(), given).backordered == {"A": 2, "B": 1}
 
 
 def test_the_rules_that_hold_are_named_in_the_answer() -> None:
     rules = SourcingRules(objective=({"distance_km": 1},)).model_dump(mode="json")
     near_and_dear = [place("berlin", latitude=52.5, longitude=13.4, handling_minor=9_000, priority=9), place("paris")]
-    given = facts(near_and_dear, A={"berlin": 2, "paris": 2}, B={"berlin": 1, "paris": 1})
+    given = results(near_and_dear, A={"berlin": 2, "paris": 2}, B={"berlin": 1, "paris": 1})
     assert answer(placed(), given).candidates[0].locations == ("paris",)
     given["sourcing_rules"] = {True: [{"version": "2", "rules": rules}]}
     command = answer(placed(), given)
@@ -184,7 +184,9 @@ def test_the_rules_that_hold_are_named_in_the_answer() -> None:
 @pytest.mark.parametrize(("orders", "day", "expected"), [(1, 1, "berlin"), (2, 1, "paris"), (2, 0, "berlin")])
 def test_a_location_is_full_by_what_it_was_given_on_the_newest_day(orders: int, day: int, expected: str) -> None:
     rules = SourcingRules(objective=({"over_capacity": 1}, {"priority": 1})).model_dump(mode="json")
-    given = facts([place("berlin", capacity_per_day=2), place("paris", priority=1)], A={"berlin": 2, "paris": 2}, B={})
+    given = results(
+        [place("berlin", capacity_per_day=2), place("paris", priority=1)], A={"berlin": 2, "paris": 2}, B={}
+    )
     given["sourcing_rules"] = {True: [{"version": "2", "rules": rules}]}
     loads = [("berlin", orders, NOON.date() + timedelta(days=day)), ("paris", 1, NOON.date() + timedelta(days=1))]
     given["location_load"] = {True: [{"location": name, "orders": n, "day": of} for name, n, of in loads]}
@@ -233,7 +235,7 @@ CHEAP_FROM_AFAR = (
 
 
 def with_rates(offered: Row, *, grams: int = 1_000, rules: SourcingRules | None = None) -> Any:
-    given = facts([NEAR, FAR], A={"berlin": 9, "munich": 9})
+    given = results([NEAR, FAR], A={"berlin": 9, "munich": 9})
     given["items"]["A"] = [{"sku": "A", "weight_grams": grams, "components": {}}]
     given["carrier_rates"] = {True: [offered]}
     if rules:
@@ -248,7 +250,7 @@ def chosen(given: Any) -> o.Candidate:
 def test_a_parcel_costs_what_the_carriers_take_where_they_have_published_it() -> None:
     best = chosen(with_rates(rates(*CHEAP_FROM_AFAR)))
     assert (best.locations, best.cost_minor) == (("munich",), 300)
-    without = chosen(facts([NEAR, FAR], A={"berlin": 9, "munich": 9}))
+    without = chosen(results([NEAR, FAR], A={"berlin": 9, "munich": 9}))
     assert without.locations == ("berlin",)
 
 

@@ -419,9 +419,9 @@ def test_whatever_the_objective_the_greedy_plan_is_one_that_the_exact_search_wei
 
 @given(demands, stocks(12), st.booleans(), st.integers(1, 3), st.integers(0, 5))
 def test_no_rule_makes_a_plan_promise_what_is_not_there(
-    demand: Demand, available: Available, allow_split: bool, gained: int, saved: int
+    demand: Demand, available: Available, allow_split: bool, try_acquire: int, saved: int
 ) -> None:
-    rules = rules_by({"cost_minor": 1}, split=SplitPolicy(units_gained_min=gained, saving_minor_min=saved))
+    rules = rules_by({"cost_minor": 1}, split=SplitPolicy(units_gained_min=try_acquire, saving_minor_min=saved))
     decided = by_rules(rules, demand, available, Errand(BERLIN, allow_split=allow_split))
     promised: Counter[str] = Counter(decided.backordered)
     for (sku, location), quantity in shares(decided).items():

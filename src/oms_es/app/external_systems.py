@@ -45,7 +45,7 @@ def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
     return LabelDocument(sha256=kept.sha256, media_type=kept.media_type, byte_count=len(kept.content))
 
 
-class World:
+class ExternalSystems:
     """What stands around the engine: gateways, and callbacks that come by themselves."""
 
     payment_provider: SimulatedPaymentProvider
@@ -64,11 +64,11 @@ class World:
         """Let go of what it holds."""
 
 
-class Unconnected(World):
+class Unconnected(ExternalSystems):
     """Nobody: intents wait until gateways are there."""
 
 
-class SimulatedWorld(World):
+class SimulatedSystems(ExternalSystems):
     """A payment provider, a warehouse and a carrier, simulated, seeded, with a memory of their own."""
 
     def __init__(
