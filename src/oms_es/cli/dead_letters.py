@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Refused, Skipped
 from oms_es.processing import aside
 from oms_es.processing.intake import understood
-from oms_es.reports import existence, queries
+from oms_es.reports import existence, names, queries
 from oms_es.schemas.shipment import AttachLabel
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 from oms_es.store import dead_letters
@@ -43,7 +44,7 @@ def listed(
     """What could not be used, and why; the oldest first."""
     chosen = Chosen(source=source, reason=reason, after=after)
     with reading(set_up()) as connection:
-        letters = dead_letters.listed(connection.cursor(), chosen, settled=settled, limit=limit)
+        letters = _as_typed(connection, dead_letters.listed(connection.cursor(), chosen, settled=settled, limit=limit))
     if json:
         print_json([_as_json(dead_letter) for dead_letter in letters])
         return
@@ -57,6 +58,14 @@ def listed(
         say(f"there may be more: the same again with --after {letters[-1].id}")
 
 
+def _as_typed(
+    connection: queries.Connection, letters: Sequence[dead_letters.StoredDeadLetter]
+) -> list[dead_letters.StoredDeadLetter]:
+    """Their reasons name orders as people do."""
+    called = names.called_each(connection, {name for one in letters for name in names.ids_in(one.detail)})
+    return [one._replace(detail=names.with_names(one.detail, called)) for one in letters]
+
+
 def _state(dead_letter: dead_letters.StoredDeadLetter) -> str:
     if dead_letter.discarded_at:
         return f"discarded by {dead_letter.discarded_by}: {dead_letter.discarded_because}"
@@ -66,7 +75,7 @@ def _state(dead_letter: dead_letters.StoredDeadLetter) -> str:
 def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json = False) -> None:
     """One dead letter, whole."""
     with reading(set_up()) as connection:
-        dead_letter = _named(connection, letter_id)
+        (dead_letter,) = _as_typed(connection, [_named(connection, letter_id)])
     shown = _as_json(dead_letter)
     if json:
         print_json(shown)
@@ -94,7 +103,9 @@ def replay(
                 else [_named(connection, letter_id)]
             )
         outcomes = {dead_letter.id: replayed(engine, dead_letter) for dead_letter in letters}
-    buried = {number: why for number, why in outcomes.items() if why}
+        with queries.reading(engine.database_url) as connection:
+            called = names.called_each(connection, {name for why in outcomes.values() for name in names.ids_in(why)})
+    buried = {number: names.with_names(why, called) for number, why in outcomes.items() if why}
     if json:
         print_json({"accepted": [n for n, why in outcomes.items() if not why], "buried": buried})
     else:
@@ -142,6 +153,8 @@ def _chosen(letter_id: int | None, source: str | None, reason: str | None, *, ev
 def replayed(engine: Engine, dead_letter: dead_letters.StoredDeadLetter) -> str:
     """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
     which decides nothing."""
+    if dead_letter.is_masked:
+        return dead_letters.MASKED
     try:
         if dead_letter.dialect == aside.DIALECT:
             engine.repeat(f"{who()}, replaying {dead_letter.source}", dead_letter)

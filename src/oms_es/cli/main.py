@@ -42,9 +42,9 @@ from oms_es.cli.terminal import (
     actor_of,
     is_simulated,
     migrated,
-    moment_of,
     not_known_at,
     opened,
+    past_moment_of,
     print_json,
     reading,
     say,
@@ -309,7 +309,7 @@ callbacks_app.command("import")(import_callbacks)
 @stock_app.command("show")
 def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
     """What is where, or was, and how much of it could still be promised."""
-    moment = moment_of(at) if at else None
+    moment = past_moment_of(at) if at else None
     with reading(set_up()) as connection:
         if moment:
             levels, places, numbered = as_of.stock(connection, Codec(EVENTS), sku, moment)

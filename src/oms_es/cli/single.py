@@ -12,7 +12,7 @@ from rich.console import RenderableType
 
 from oms_es import rendering as display
 from oms_es.cli.generated import id_of
-from oms_es.cli.terminal import At, Json, OrderName, moment_of, not_known_at, print_json, reading, say, set_up
+from oms_es.cli.terminal import At, Json, OrderName, not_known_at, past_moment_of, print_json, reading, say, set_up
 from oms_es.errors import NotFound
 from oms_es.history import as_of
 from oms_es.history.why import sourcing_of
@@ -28,7 +28,7 @@ Ids = Callable[[queries.Connection, Codec, str], Sequence[str]]
 
 def show_order(order: OrderName, *, at: At = None, json: Json = False) -> None:
     """Where an order stands, or stood, what is in it and waits for, and everything that happened to it."""
-    moment = moment_of(at) if at else None
+    moment = past_moment_of(at) if at else None
     codec = Codec(EVENTS)
     with reading(set_up()) as connection:
         found = order_named(connection, order)
@@ -182,7 +182,7 @@ def show_return(
 def _show(
     what: str, name: str, find: Find, of_order: Ids, at: str | None, columns: Sequence[str], *, json: bool
 ) -> None:
-    moment = moment_of(at) if at else None
+    moment = past_moment_of(at) if at else None
     codec = Codec(EVENTS)
     with reading(set_up()) as connection:
         thing_id = _id_of(connection, codec, what, name, of_order)
@@ -235,7 +235,7 @@ def _id_of(connection: queries.Connection, codec: Codec, what: str, name: str, o
 
 def show_location(location: str, *, at: At = None, json: Json = False) -> None:
     """A place: what it serves, whether it is open, and what was said of it."""
-    moment = moment_of(at) if at else None
+    moment = past_moment_of(at) if at else None
     with reading(set_up()) as connection:
         thing = single.location(connection, Codec(EVENTS), location, moment)
         if thing is None and moment and names.exists(connection, f"location-{location}"):

@@ -148,6 +148,14 @@ def moment_of(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def past_moment_of(text: str) -> datetime:
+    """What was so then can be said of the past alone."""
+    moment = moment_of(text)
+    if moment > datetime.now(UTC):
+        raise typer.BadParameter(f"{text} is still to come; leave --at out for what is so now")
+    return moment
+
+
 def not_known_at(what: str, moment: datetime) -> NotFound:
     return NotFound(f"nobody knew {what} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 from oms_es.aggregates.order import decider as order
@@ -10,6 +12,7 @@ from oms_es.reports.streams import history, state
 from oms_es.store.codec import Codec
 from oms_es.store.recorder import EVENTS
 
+ORDER_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 IDS_MAX = 100
 NEIGHBOURS_MAX = 20
 """Names before and after one in the order of an index: what is spelled nearly alike is mostly among them."""
@@ -26,6 +29,24 @@ def called(connection: Connection, order_id: str) -> str:
     query = "SELECT channel, external_id FROM order_status WHERE order_id = %s"
     row = connection.execute(query, [order_id]).fetchone()
     return f"{row['channel']}/{row['external_id']}" if row else order_id
+
+
+def ids_in(text: str) -> set[str]:
+    """What may be the id of an order in it."""
+    return set(ORDER_ID.findall(text))
+
+
+def called_each(connection: Connection, order_ids: Collection[str]) -> dict[str, str]:
+    """Of those that are known."""
+    if not order_ids:
+        return {}
+    query = "SELECT order_id, channel, external_id FROM order_status WHERE order_id = ANY(%s)"
+    rows = connection.execute(query, [sorted(order_ids)])
+    return {row["order_id"]: f"{row['channel']}/{row['external_id']}" for row in rows}
+
+
+def with_names(text: str, called: Mapping[str, str]) -> str:
+    return ORDER_ID.sub(lambda found: called.get(found.group(), found.group()), text)
 
 
 def payments_of(connection: Connection, order_id: str) -> list[str]:

@@ -76,6 +76,11 @@ class StoredDeadLetter(NamedTuple):
     discarded_by: str
     discarded_because: str
 
+    @property
+    def is_masked(self) -> bool:
+        """What came is not what is kept: it would be taken with the mask in it."""
+        return self.detail.endswith(MASKED)
+
 
 CREATE = f"""
 CREATE TABLE IF NOT EXISTS {DEAD_LETTERS} (

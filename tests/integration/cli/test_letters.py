@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from desk_story import lived, order, shown
+from desk_story import OPEN, STOCK, lived, order, shown
 from oms_es.exit_codes import Code
 
 
@@ -76,3 +76,35 @@ def test_which_are_meant_must_be_said(three: Any, verb: tuple[str, ...]) -> None
     assert three("dead-letters", *verb, "1", "--all")[0] == Code.USAGE
     assert three("dead-letters", *verb, "4711")[0] == Code.NOT_FOUND
     assert three("dead-letters", "discard", "--all", "--because", " ")[0] == Code.USAGE
+
+
+CARD = "4111111111111111"
+
+
+def test_one_that_was_masked_cannot_be_replayed_and_stays_where_it_is(oms: Any, tmp_path: Path) -> None:
+    """With the mask in it, it would be an order: placed, and paid by nobody's token."""
+    order_of_a_card = {**json.loads(order(1).model_dump_json()), "payment_token": CARD}
+    (tmp_path / "card.jsonl").write_text(json.dumps(order_of_a_card))
+    assert oms("orders", "import", str(tmp_path / "card.jsonl"), "--no-run", "--anyway")[0] == Code.BURIED
+    (letter,) = shown(oms, "dead-letters", "list")
+    assert CARD not in json.dumps(letter)
+    for _ in range(2):
+        code, out, err = oms("dead-letters", "replay", str(letter["id"]))
+        assert (code, out) == (Code.BURIED, "accepted 0, still buried 1\n")
+        assert "cannot be replayed: send it again with the provider's token" in err
+    assert len(shown(oms, "dead-letters", "list")) == 1
+    assert shown(oms, "orders", "list")["orders"] == []
+
+
+def test_a_reason_names_an_order_as_people_do(oms: Any, tmp_path: Path, database_url: str) -> None:
+    lived(database_url, OPEN, STOCK, order(1))
+    (done,) = shown(oms, "orders", "list")["orders"]
+    told = {"type": "AmendOrder", "channel": done["channel"], "external_id": done["external_id"]}
+    amended = {**told, "amendment_id": "late", "shipping_minor": 7}
+    (tmp_path / "late.jsonl").write_text(json.dumps(amended))
+    assert oms("orders", "import", str(tmp_path / "late.jsonl"), "--no-run", "--anyway")[0] == Code.BURIED
+    (letter,) = shown(oms, "dead-letters", "list")
+    name = f"{done['channel']}/{done['external_id']}"
+    for said in (letter["detail"], oms("dead-letters", "replay", str(letter["id"]))[2]):
+        assert name in said
+        assert done["order_id"] not in said

@@ -30,6 +30,8 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "more than anything": (("stock", "receive", "A", "x", "--receipt-id", "r", "--quantity", "9" * 30), "quantity"),
     "a word for a number": (("stock", "receive", "A", "x", "--receipt-id", "r", "--quantity", "many"), "quantity"),
     "a word for a moment": (("order", "show", "web/1", "--at", "yesterday"), "write it as 2026-01-05"),
+    "a moment that is still to come": (("order", "show", "web/1", "--at", "2126-01-05T12:00Z"), "is still to come"),
+    "stock of a moment to come": (("stock", "show", "A", "--at", "2126-01-05T12:00Z"), "is still to come"),
     "a page of nothing": (("orders", "list", "--limit", "0"), "--limit"),
 }
 
