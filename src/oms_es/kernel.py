@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from http import HTTPStatus
-from inspect import getattr_static
+from inspect import getattr_static, signature
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
@@ -259,11 +260,30 @@ class Projection:
     def name(self) -> str:
         return self.table.name
 
-    def on(self, *event_types: type[Event], keys: Callable[[Recorded], Iterable[Key]]) -> Callable[[Handler], Handler]:
+    def on(self, *event_types: type[Event], keys: Callable[..., Iterable[Key]]) -> Callable[[Handler], Handler]:
+        """Registers `(row, event, key)`, and its `keys(event)`; either is given the envelope as well if it has
+        `recorded` among its parameters, after `event`."""
+
         def register(project: Handler) -> Handler:
             for event_type in event_types:
                 assert event_type not in self.folds, f"{event_type.__name__} is already projected"
-                self.folds[event_type] = Fold(keys, project)
+                self.folds[event_type] = Fold(_opened_keys(keys), _opened_fold(project))
             return project
 
         return register
+
+
+def _opened_keys(keys: Callable[..., Iterable[Key]]) -> Callable[[Recorded], Iterable[Key]]:
+    if _wants_the_envelope(keys):
+        return wraps(keys)(lambda recorded: keys(recorded.event, recorded))
+    return wraps(keys)(lambda recorded: keys(recorded.event))
+
+
+def _opened_fold(project: Callable[..., Row | None]) -> Callable[[Row | None, Recorded, Key], Row | None]:
+    if _wants_the_envelope(project):
+        return wraps(project)(lambda row, recorded, key: project(row, recorded.event, recorded, key))
+    return wraps(project)(lambda row, recorded, key: project(row, recorded.event, key))
+
+
+def _wants_the_envelope(handler: Callable[..., Any]) -> bool:
+    return "recorded" in signature(handler).parameters

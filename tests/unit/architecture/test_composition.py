@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
 from collections import Counter
@@ -85,6 +86,38 @@ def test_the_facts_a_consumer_wants_are_columns_of_a_read_model_with_an_index(co
 def test_what_a_projection_reads_is_emitted(projection: Projection) -> None:
     assert projection.folds
     assert EMITTED.issuperset(projection.folds)
+
+
+def _called_after(event: type[Event]) -> str:
+    return "on_" + re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+def test_a_fold_takes_the_events_that_it_is_registered_for_and_is_called_after_them(projection: Projection) -> None:
+    folded: dict[Any, set[type[Event]]] = {}
+    for event, fold in projection.folds.items():
+        folded.setdefault(inspect.unwrap(fold.project), set()).add(event)
+        for function in (inspect.unwrap(fold.project), inspect.unwrap(fold.keys)):
+            hint = get_type_hints(function).get("event") or get_type_hints(function).get("_event", Any)
+            assert hint is Any or issubclass(event, get_args(hint) or hint), f"{function.__name__} takes {hint}"
+        assert inspect.unwrap(fold.keys).__qualname__.lstrip("_").startswith(("key_of_", "each_of"))
+    for function, events in folded.items():
+        assert function.__name__.startswith("on_")
+        assert len(events) > 1 or function.__name__ == _called_after(*events)
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS, ids=lambda consumer: consumer.name)
+def test_a_reaction_takes_the_events_that_it_is_registered_for_and_says_on_which(consumer: Consumer) -> None:
+    reacts: dict[Any, set[type[Event]]] = {}
+    for event, reaction in consumer.reactions.items():
+        reacts.setdefault(reaction.handler, set()).add(event)
+    for handler, events in reacts.items():
+        hint = next(iter(get_type_hints(handler).values()))
+        assert all(hint is Any or issubclass(event, get_args(hint) or hint) for event in events), handler.__name__
+        verb, _, on = handler.__name__.partition("_on_")
+        assert "_" in verb
+        assert on
+        assert len(events) > 1 or f"on_{on}" == _called_after(*events)
 
 
 ALSO_BY_HAND = {

@@ -97,20 +97,22 @@ RULES = Lookup("sourcing_rules", by="current", keys=lambda event: (True,) if sku
 
 
 @consumer.on(StockReceived, StockReleased, StockReservationExpired, lookups=(QUEUE, LOCATIONS, RULES))
-def wake_who_can_be_served(event: StockEvent, results: LookupResults) -> Iterator[RetrySourcing]:
+def wake_backorders_on_stock_free(event: StockEvent, results: LookupResults) -> Iterator[RetrySourcing]:
     here: list[Free] = [(place, None) for place in open_places(results) if place.location == event.location]
     yield from _wake(results["backorder_queue"][event.sku], event.quantity, here, results)
 
 
 @consumer.on(*MORE, lookups=(QUEUE, STOCK, LOCATIONS, RULES))
-def wake_when_more_can_be_promised(event: StockEvent, results: LookupResults) -> Iterator[RetrySourcing]:
+def wake_backorders_on_promise_raised(event: StockEvent, results: LookupResults) -> Iterator[RetrySourcing]:
     free = _free(event.sku, results)
     units = sum(most_promisable(level) for _, level in free if level)
     yield from _wake(results["backorder_queue"][event.sku], units, free, results)
 
 
 @consumer.on(StockReserved, OrderCancelled, lookups=(QUEUE, STOCK, LOCATIONS, RULES))
-def wake_the_next(event: StockReserved | OrderCancelled, results: LookupResults) -> Iterator[RetrySourcing]:
+def wake_next_backorder_on_stock_reserved_or_order_cancelled(
+    event: StockReserved | OrderCancelled, results: LookupResults
+) -> Iterator[RetrySourcing]:
     for sku in skus_of(event):
         yield from _wake(results["backorder_queue"][sku], 1, _free(sku, results), results)
 
@@ -121,7 +123,7 @@ EVERYBODY = Lookup("backorder_queue", by="waiting", keys=lambda _: (True,), limi
 @consumer.on(
     LocationOpened, SourcingRulesPublished, lookups=(EVERYBODY, sourcing_lookups.LOCATIONS, sourcing_lookups.RULES)
 )
-def wake_the_first_of_each(
+def wake_first_backorders_on_sources_changed(
     event: LocationOpened | SourcingRulesPublished, results: LookupResults
 ) -> Iterator[RetrySourcing]:
     """Whether there is stock is not asked: whoever gets nothing passes the turn on, and waits as before."""
@@ -135,7 +137,7 @@ def wake_the_first_of_each(
 
 
 @consumer.on(OrderBackordered, lookups=(QUEUE, STOCK, LOCATIONS, RULES, sourcing_lookups.LOADS))
-def look_again_or_let_the_next_one(event: OrderBackordered, results: LookupResults) -> Iterator[RetrySourcing]:
+def wake_backorders_on_order_backordered(event: OrderBackordered, results: LookupResults) -> Iterator[RetrySourcing]:
     _, rules = rules_of(results)
     if planned(event.demand, {}, errand_of_terms(event.terms or SourcingTerms()), rules, results).assignments:
         yield RetrySourcing(order_id=event.order_id)

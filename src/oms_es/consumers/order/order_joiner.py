@@ -16,7 +16,7 @@ consumer = Consumer("order_joiner", emits=(o.PlaceJoined, o.YieldToMerge, o.Reco
 
 
 @consumer.on(o.OrderSplit)
-def begin_what_was_split_off(event: o.OrderSplit) -> Iterator[o.PlaceJoined]:
+def place_joined_order_on_order_split(event: o.OrderSplit) -> Iterator[o.PlaceJoined]:
     yield o.PlaceJoined(
         order_id=event.to_order_id,
         from_order_id=event.order_id,
@@ -37,15 +37,15 @@ def begin_what_was_split_off(event: o.OrderSplit) -> Iterator[o.PlaceJoined]:
 
 
 @consumer.on(o.OrderMergeRequested)
-def ask_an_order_to_merge(event: o.OrderMergeRequested) -> Iterator[o.YieldToMerge]:
+def ask_order_to_merge_on_order_merge_requested(event: o.OrderMergeRequested) -> Iterator[o.YieldToMerge]:
     yield o.YieldToMerge(order_id=event.source_id, to_order_id=event.order_id, channel=event.channel, terms=event.terms)
 
 
 @consumer.on(o.OrderMergedInto)
-def tell_that_it_agreed(event: o.OrderMergedInto) -> Iterator[o.RecordMergeAnswer]:
+def record_agreement_on_order_merged_into(event: o.OrderMergedInto) -> Iterator[o.RecordMergeAnswer]:
     yield o.RecordMergeAnswer(order_id=event.to_order_id, source_id=event.order_id, merged=event)
 
 
 @consumer.on(o.OrderMergeDeclined)
-def tell_that_it_declined(event: o.OrderMergeDeclined) -> Iterator[o.RecordMergeAnswer]:
+def record_refusal_on_order_merge_declined(event: o.OrderMergeDeclined) -> Iterator[o.RecordMergeAnswer]:
     yield o.RecordMergeAnswer(order_id=event.to_order_id, source_id=event.order_id)

@@ -17,5 +17,5 @@ consumer = Consumer("order_numberer", emits=(AssignOrderNumber,))
 
 
 @consumer.on(OrderPlaced)
-def number_it(event: OrderPlaced) -> Iterator[AssignOrderNumber]:
+def number_order_on_order_placed(event: OrderPlaced) -> Iterator[AssignOrderNumber]:
     yield AssignOrderNumber(channel=event.channel, order_id=event.order_id)

@@ -69,7 +69,7 @@ REPORTS: dict[type[ShipmentEvent], type[Command]] = {
 
 
 @consumer.on(StockReserved, StockShort, StockReservationBroken)
-def report_the_lock(event: ReservationEvent) -> Iterator[Command]:
+def record_reservation_on_stock_answered(event: ReservationEvent) -> Iterator[Command]:
     if not event.reservation_id.startswith(f"{event.order_id}/"):
         return  # a hold that no order asked for, such as a cart's
     report: Any = o.RecordReservation if isinstance(event, StockReserved) else o.RecordShortage
@@ -84,7 +84,7 @@ def report_the_lock(event: ReservationEvent) -> Iterator[Command]:
 
 
 @consumer.on(StockReservationTransferred)
-def report_a_lock_that_went_over(event: StockReservationTransferred) -> Iterator[Command]:
+def record_transfer_on_stock_reservation_transferred(event: StockReservationTransferred) -> Iterator[Command]:
     if event.to_reservation_id.startswith(f"{event.to_order_id}/"):
         yield o.RecordReservation(
             order_id=event.to_order_id,
@@ -96,7 +96,7 @@ def report_a_lock_that_went_over(event: StockReservationTransferred) -> Iterator
 
 
 @consumer.on(StockPresaleCovered)
-def report_that_it_has_come(event: StockPresaleCovered) -> Iterator[Command]:
+def record_covered_presale_on_stock_presale_covered(event: StockPresaleCovered) -> Iterator[Command]:
     if event.reservation_id.startswith(f"{event.order_id}/"):
         yield o.RecordPresaleCovered(
             order_id=event.order_id, reservation_id=event.reservation_id, sku=event.sku, location=event.location
@@ -104,12 +104,12 @@ def report_that_it_has_come(event: StockPresaleCovered) -> Iterator[Command]:
 
 
 @consumer.on(PaymentAuthorized)
-def report_the_money(event: PaymentAuthorized) -> Iterator[Command]:
+def record_payment_on_payment_authorized(event: PaymentAuthorized) -> Iterator[Command]:
     yield o.RecordPaymentAuthorized(order_id=event.order_id, payment_id=event.payment_id)
 
 
 @consumer.on(PaymentDeclined, PaymentFailed)
-def report_that_no_money_comes(event: PaymentDeclined | PaymentFailed) -> Iterator[Command]:
+def record_failed_payment_on_payment_declined_or_failed(event: PaymentDeclined | PaymentFailed) -> Iterator[Command]:
     reason = event.reason[:REASON_CHARACTERS_MAX]
     retriable = isinstance(event, PaymentDeclined) and event.retriable
     yield o.RecordPaymentFailed(
@@ -118,7 +118,7 @@ def report_that_no_money_comes(event: PaymentDeclined | PaymentFailed) -> Iterat
 
 
 @consumer.on(PaymentVoided)
-def report_that_it_was_let_go_elsewhere(event: PaymentVoided) -> Iterator[Command]:
+def record_lost_money_on_payment_voided(event: PaymentVoided) -> Iterator[Command]:
     if not event.asked:
         reason = event.reason[:REASON_CHARACTERS_MAX]
         yield o.RecordPaymentWithdrawn(order_id=event.order_id, payment_id=event.payment_id, reason=reason)
@@ -141,7 +141,7 @@ BACK: dict[type[p.PaymentEvent], tuple[str, str]] = {
 
 
 @consumer.on(*GONE)
-def report_the_money_that_is_gone(event: Any) -> Iterator[Command]:
+def record_lost_money_on_money_gone(event: Any) -> Iterator[Command]:
     """What the order itself had given back is no news to it."""
     if isinstance(event, p.PaymentRefunded) and event.asked:
         return
@@ -156,19 +156,19 @@ def report_the_money_that_is_gone(event: Any) -> Iterator[Command]:
 
 
 @consumer.on(*BACK)
-def report_the_money_that_is_back(event: Any) -> Iterator[Command]:
+def record_regained_money_on_money_back(event: Any) -> Iterator[Command]:
     kind, name = BACK[type(event)]
     effect = f"{kind}/{getattr(event, name)}"
     yield o.RecordMoneyBack(order_id=event.order_id, payment_id=event.payment_id, effect=effect)
 
 
 @consumer.on(*REPORTS)
-def report_the_shipment(event: ShipmentEvent) -> Iterator[Command]:
+def record_shipment_on_shipment_moved(event: ShipmentEvent) -> Iterator[Command]:
     yield REPORTS[type(event)](order_id=event.order_id, shipment_id=event.shipment_id)  # type: ignore[call-arg] # all three reports have these two fields
 
 
 @consumer.on(ShipmentLost)
-def report_the_loss(event: ShipmentLost) -> Iterator[Command]:
+def record_loss_on_shipment_lost(event: ShipmentLost) -> Iterator[Command]:
     yield o.RecordShipmentLost(
         order_id=event.order_id,
         shipment_id=event.shipment_id,
@@ -180,14 +180,14 @@ def report_the_loss(event: ShipmentLost) -> Iterator[Command]:
 
 
 @consumer.on(ShipmentDelivered)
-def report_the_delivery(event: ShipmentDelivered) -> Iterator[Command]:
+def record_delivery_on_shipment_delivered(event: ShipmentDelivered) -> Iterator[Command]:
     yield o.RecordShipmentDelivered(
         order_id=event.order_id, shipment_id=event.shipment_id, delivered_at=event.delivered_at
     )
 
 
 @consumer.on(ShipmentReturnedToSender)
-def report_that_it_came_back(event: ShipmentReturnedToSender) -> Iterator[Command]:
+def record_return_on_shipment_returned_to_sender(event: ShipmentReturnedToSender) -> Iterator[Command]:
     """A carton comes back once, and so does a shipment that is not in cartons."""
     yield o.RecordShipmentReturned(
         order_id=event.order_id,

@@ -18,7 +18,7 @@ consumer = Consumer("payment_capturer", emits=(CapturePayment, VoidPayment))
 
 
 @consumer.on(ShipmentDispatched)
-def take_the_share(event: ShipmentDispatched) -> Iterator[CapturePayment]:
+def capture_share_on_shipment_dispatched(event: ShipmentDispatched) -> Iterator[CapturePayment]:
     for charge in borne(event.charges, event.payment_id, event.amount_minor):
         yield CapturePayment(
             payment_id=charge.payment_id, capture_id=event.shipment_id, amount_minor=charge.amount_minor
@@ -26,7 +26,7 @@ def take_the_share(event: ShipmentDispatched) -> Iterator[CapturePayment]:
 
 
 @consumer.on(OrderCompleted)
-def let_go_of_the_rest(event: OrderCompleted) -> Iterator[CapturePayment | VoidPayment]:
+def void_rest_on_order_completed(event: OrderCompleted) -> Iterator[CapturePayment | VoidPayment]:
     """Of what is left when every share is taken, also those of which it has not been heard yet that they are due."""
     for charge in event.charges:
         yield CapturePayment(

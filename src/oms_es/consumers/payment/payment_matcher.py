@@ -32,7 +32,7 @@ NAMESAKES = Lookup("payment_references", by="reference", keys=name_of)
 
 
 @consumer.on(ProviderReported, lookups=(PAYMENTS,))
-def bring_it_to_its_payment(event: ProviderReported, results: LookupResults) -> Iterator[Command]:
+def match_report_on_provider_reported(event: ProviderReported, results: LookupResults) -> Iterator[Command]:
     known = (results["payment_references"][reference] for reference in event.references)
     payment_ids = {row["payment_id"] for rows in known for row in rows}
     if len(payment_ids) == 1:
@@ -47,7 +47,7 @@ def bring_it_to_its_payment(event: ProviderReported, results: LookupResults) -> 
     p.PaymentDeclined,
     lookups=(REPORTS, NAMESAKES),
 )
-def bring_what_was_reported_before(event: Any, results: LookupResults) -> Iterator[Command]:
+def match_earlier_reports_on_reference_known(event: Any, results: LookupResults) -> Iterator[Command]:
     for name in name_of(event):
         if _is_the_only_one(event.payment_id, results["payment_references"][name]):
             for row in results["provider_reports"][name]:

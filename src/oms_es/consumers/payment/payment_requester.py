@@ -30,7 +30,7 @@ consumer = Consumer("payment_requester", emits=(RequestPayment, CancelPayment))
 
 
 @consumer.on(OrderAllocated)
-def ask_for_the_money(event: OrderAllocated) -> Iterator[RequestPayment]:
+def request_payment_on_order_allocated(event: OrderAllocated) -> Iterator[RequestPayment]:
     dues = event.payments
     if not dues and event.amount_minor > 0:
         dues = (
@@ -40,19 +40,21 @@ def ask_for_the_money(event: OrderAllocated) -> Iterator[RequestPayment]:
 
 
 @consumer.on(OrderBalanceDue)
-def ask_for_the_balance(event: OrderBalanceDue) -> Iterator[RequestPayment]:
+def request_balance_on_order_balance_due(event: OrderBalanceDue) -> Iterator[RequestPayment]:
     yield from (_request(event.order_id, event.currency, due) for due in event.payments)
 
 
 @consumer.on(OrderPaymentRequested)
-def ask_again(event: OrderPaymentRequested) -> Iterator[RequestPayment | CancelPayment]:
+def request_payment_again_on_order_payment_requested(
+    event: OrderPaymentRequested,
+) -> Iterator[RequestPayment | CancelPayment]:
     """What comes of the payment before it after all is not wanted any more."""
     yield _request(event.order_id, event.currency, event)
     yield CancelPayment(payment_id=event.replaces)
 
 
 @consumer.on(OrderAmended, OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden)
-def undo_what_is_another_amount_now(
+def cancel_payments_on_amount_changed(
     event: OrderAmended
     | OrderFulfilledElsewhere
     | OrderLinesCancelled
@@ -64,7 +66,7 @@ def undo_what_is_another_amount_now(
 
 
 @consumer.on(OrderCancelled)
-def give_the_money_back(event: OrderCancelled) -> Iterator[CancelPayment]:
+def cancel_payments_on_order_cancelled(event: OrderCancelled) -> Iterator[CancelPayment]:
     first = (event.payment_id,) if event.payment_id is not None else ()
     yield from (CancelPayment(payment_id=payment_id) for payment_id in event.payment_ids or first)
 

@@ -17,7 +17,7 @@ consumer = Consumer("refunder", emits=(RefundPayment,))
 
 
 @consumer.on(OrderRefundRequested)
-def give_the_parts_back(event: OrderRefundRequested) -> Iterator[RefundPayment]:
+def refund_parts_on_order_refund_requested(event: OrderRefundRequested) -> Iterator[RefundPayment]:
     for part in event.parts:
         yield RefundPayment(
             payment_id=part.payment_id,

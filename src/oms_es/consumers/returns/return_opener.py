@@ -19,7 +19,7 @@ POLICIES = Lookup("return_policies", by="channel", keys=lambda event: (event.cha
 
 
 @consumer.on(OrderReturnRequested, lookups=(POLICIES,))
-def open_the_return(event: OrderReturnRequested, results: LookupResults) -> Iterator[OpenRma]:
+def open_return_on_order_return_requested(event: OrderReturnRequested, results: LookupResults) -> Iterator[OpenRma]:
     policies = results["return_policies"]
     rows = [*policies[event.channel], *policies[EVERY_CHANNEL]]
     yield OpenRma(

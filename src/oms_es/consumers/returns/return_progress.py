@@ -32,7 +32,7 @@ consumer = Consumer(
 
 
 @consumer.on(r.RmaCreditDue)
-def credit_what_was_accepted(event: r.RmaCreditDue) -> Iterator[Command]:
+def credit_order_on_rma_credit_due(event: r.RmaCreditDue) -> Iterator[Command]:
     yield x.CreditReturn(
         order_id=event.order_id,
         rma_id=event.rma_id,
@@ -43,7 +43,7 @@ def credit_what_was_accepted(event: r.RmaCreditDue) -> Iterator[Command]:
 
 
 @consumer.on(r.RmaInspected)
-def put_it_back(event: r.RmaInspected) -> Iterator[Command]:
+def restock_units_on_rma_inspected(event: r.RmaInspected) -> Iterator[Command]:
     for number, item in enumerate(event.items, start=1):
         if item.disposition != "written_off":
             yield RestockReturn(
@@ -59,7 +59,7 @@ def put_it_back(event: r.RmaInspected) -> Iterator[Command]:
 
 
 @consumer.on(o.OrderShipmentReturned)
-def put_aside_what_nobody_took(event: o.OrderShipmentReturned) -> Iterator[Command]:
+def restock_units_on_order_shipment_returned(event: o.OrderShipmentReturned) -> Iterator[Command]:
     """Not sold again before somebody has looked at it."""
     for number, item in enumerate(event.items, start=1):
         yield RestockReturn(
@@ -72,34 +72,34 @@ def put_aside_what_nobody_took(event: o.OrderShipmentReturned) -> Iterator[Comma
 
 
 @consumer.on(r.RmaRefused)
-def nothing_comes(event: r.RmaRefused) -> Iterator[Command]:
+def end_return_on_rma_refused(event: r.RmaRefused) -> Iterator[Command]:
     yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.lines)
 
 
 @consumer.on(r.RmaNameTaken)
-def it_never_began(event: r.RmaNameTaken) -> Iterator[Command]:
+def end_return_on_rma_name_taken(event: r.RmaNameTaken) -> Iterator[Command]:
     yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.lines, reason=event.reason)
 
 
 @consumer.on(r.RmaClosed)
-def some_did_not_come(event: r.RmaClosed) -> Iterator[Command]:
+def end_return_on_rma_closed(event: r.RmaClosed) -> Iterator[Command]:
     if event.outstanding:
         yield x.RecordReturnEnded(order_id=event.order_id, rma_id=event.rma_id, lines=event.outstanding)
 
 
 @consumer.on(x.OrderExchangeCredited)
-def send_the_exchange(event: x.OrderExchangeCredited) -> Iterator[Command]:
+def place_exchange_on_order_exchange_credited(event: x.OrderExchangeCredited) -> Iterator[Command]:
     order_id = o.order_id_of(event.content.channel, event.content.external_id)
     yield o.PlaceExchange.model_construct(order_id=order_id, content=event.content)
 
 
 @consumer.on(o.OrderCreditLeft)
-def tell_the_return(event: o.OrderCreditLeft) -> Iterator[Command]:
+def record_credit_left_on_order_credit_left(event: o.OrderCreditLeft) -> Iterator[Command]:
     yield _credit_back(event.order_id, event.exchange_of, event.amount_minor, event.credit_id, event.currency)
 
 
 @consumer.on(o.OrderRefundRequested)
-def tell_the_return_of_a_refund(event: o.OrderRefundRequested) -> Iterator[Command]:
+def record_credit_left_on_order_refund_requested(event: o.OrderRefundRequested) -> Iterator[Command]:
     """Of an exchange that comes back itself: what it was paid with goes the same way, round by round."""
     if part := event.credit:
         yield _credit_back(event.order_id, part.exchange_of, part.amount_minor, event.refund_id, event.currency)
@@ -119,7 +119,7 @@ def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: 
 
 
 @consumer.on(r.RmaCreditLeft)
-def give_the_rest_back(event: r.RmaCreditLeft) -> Iterator[Command]:
+def refund_rest_on_rma_credit_left(event: r.RmaCreditLeft) -> Iterator[Command]:
     yield x.RefundCredit(
         order_id=event.order_id,
         rma_id=event.rma_id,

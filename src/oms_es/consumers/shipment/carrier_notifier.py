@@ -25,7 +25,9 @@ ORIGIN = Lookup("locations", by="location", keys=lambda event: (event.location,)
 
 
 @consumer.on(ShipmentPacked, lookups=(RATES, PROMISE, ORIGIN))
-def book_the_parcel(event: ShipmentPacked, results: LookupResults) -> Iterator[BookShipment | DeferBooking]:
+def book_shipment_on_shipment_packed(
+    event: ShipmentPacked, results: LookupResults
+) -> Iterator[BookShipment | DeferBooking]:
     if event.pickup:
         return
     offered = results["carrier_rates"][True]

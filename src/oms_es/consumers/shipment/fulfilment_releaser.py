@@ -33,7 +33,7 @@ def plans_of(event: OrderReleased | OrderShipmentPlanned) -> tuple[ShipmentPlan,
 
 
 @consumer.on(OrderReleased, OrderShipmentPlanned, lookups=(ITEMS,))
-def ask_for_the_shipments(
+def request_shipments_on_order_released_or_shipment_planned(
     event: OrderReleased | OrderShipmentPlanned, results: LookupResults
 ) -> Iterator[RequestShipment]:
     yield from (_request(event, planned, pack(planned, results)) for planned in plans_of(event))
@@ -51,7 +51,7 @@ def pack(planned: ShipmentPlan, results: LookupResults) -> Packing | None:
 
 
 @consumer.on(OrderCancellationRequested, OrderLinesCancellationRequested)
-def stop_the_shipments(
+def cancel_shipments_on_cancellation_requested(
     event: OrderCancellationRequested | OrderLinesCancellationRequested,
 ) -> Iterator[CancelShipment]:
     for shipment_id in event.shipment_ids:

@@ -33,13 +33,13 @@ REPORTS = Lookup("tracking_reports", by="tracking_number", keys=numbers_of)
 
 
 @consumer.on(TrackingReported, lookups=(PARCELS,))
-def tell_the_parcel(event: TrackingReported, results: LookupResults) -> Iterator[Command]:
+def record_tracking_on_tracking_reported(event: TrackingReported, results: LookupResults) -> Iterator[Command]:
     parcels = _of(event.carrier, results["tracking_numbers"][event.tracking_number])
     yield from _told(event.carrier, event.tracking_number, parcels, event.sightings)
 
 
 @consumer.on(ShipmentBooked, lookups=(REPORTS, PARCELS_OF_EACH))
-def tell_what_was_said_before(event: ShipmentBooked, results: LookupResults) -> Iterator[Command]:
+def record_earlier_tracking_on_shipment_booked(event: ShipmentBooked, results: LookupResults) -> Iterator[Command]:
     carrier = event.carrier.lower()
     for number in numbers_of(event):
         reports = _of(carrier, results["tracking_reports"][number])

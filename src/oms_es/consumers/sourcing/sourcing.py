@@ -42,18 +42,20 @@ THERE = Lookup("order_locations", by="location", keys=lambda event: (event.locat
 
 
 @consumer.on(OrderPlaced, lookups=WANTS)
-def source_a_new_order(event: OrderPlaced, results: LookupResults) -> Iterator[SourceOrder | ExplodeBundles]:
+def source_order_on_order_placed(event: OrderPlaced, results: LookupResults) -> Iterator[SourceOrder | ExplodeBundles]:
     yield _exploded(event, 1, {}, results) or _answer(event, 1, {}, results)
 
 
 @consumer.on(OrderSourcingRequested, lookups=WANTS)
-def source_again(event: OrderSourcingRequested, results: LookupResults) -> Iterator[SourceOrder | ExplodeBundles]:
+def source_order_on_order_sourcing_requested(
+    event: OrderSourcingRequested, results: LookupResults
+) -> Iterator[SourceOrder | ExplodeBundles]:
     known = event.bundles
     yield _exploded(event, event.attempt, known, results) or _answer(event, event.attempt, event.excluded, results)
 
 
 @consumer.on(OrderSourced, lookups=(LOCATIONS,))
-def seek_elsewhere_what_came_too_late(event: OrderSourced, results: LookupResults) -> Iterator[RecordLocationFailed]:
+def source_elsewhere_on_order_sourced(event: OrderSourced, results: LookupResults) -> Iterator[RecordLocationFailed]:
     places = {assigned.location for assigned in event.assignments}
     closed = places.difference(row["location"] for row in results["locations"][True])
     for location in sorted(closed):
@@ -61,7 +63,7 @@ def seek_elsewhere_what_came_too_late(event: OrderSourced, results: LookupResult
 
 
 @consumer.on(LocationClosed, lookups=(THERE,))
-def seek_elsewhere_what_is_locked_there(
+def source_elsewhere_on_location_closed(
     event: LocationClosed, results: LookupResults
 ) -> Iterator[RecordLocationFailed]:
     for row in results["order_locations"][event.location]:

@@ -16,7 +16,7 @@ consumer = Consumer("replenisher", emits=(RequestReplenishment,))
 
 
 @consumer.on(StockRanLow)
-def ask_for_more(event: StockRanLow) -> Iterator[RequestReplenishment]:
+def request_replenishment_on_stock_ran_low(event: StockRanLow) -> Iterator[RequestReplenishment]:
     yield RequestReplenishment(
         sku=event.sku, location=event.location, request_id=f"low/{event.occasion}", quantity=event.quantity
     )

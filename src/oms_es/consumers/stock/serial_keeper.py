@@ -18,18 +18,18 @@ consumer = Consumer("serial_keeper", emits=(s.AdmitSerials, RecordSerialsSeen, R
 
 
 @consumer.on(SerialsClaimed)
-def let_them_in(event: SerialsClaimed) -> Iterator[s.AdmitSerials]:
+def admit_serials_on_serials_claimed(event: SerialsClaimed) -> Iterator[s.AdmitSerials]:
     yield s.AdmitSerials(**event.model_dump(exclude={"asked"}))
 
 
 @consumer.on(s.StockReceived, s.StockReturned)
-def are_here(event: s.StockReceived | s.StockReturned) -> Iterator[RecordSerialsSeen]:
+def record_serials_on_units_received(event: s.StockReceived | s.StockReturned) -> Iterator[RecordSerialsSeen]:
     if event.serials:
         yield RecordSerialsSeen(sku=event.sku, location=event.location, serials=event.serials)
 
 
 @consumer.on(s.StockMovedOut, s.StockMovedIn)
-def are_on_their_way_or_there(event: s.StockMovedOut | s.StockMovedIn) -> Iterator[RecordSerialsSeen]:
+def record_serials_on_units_moved(event: s.StockMovedOut | s.StockMovedIn) -> Iterator[RecordSerialsSeen]:
     if not event.serials:
         return
     match event:
@@ -40,7 +40,7 @@ def are_on_their_way_or_there(event: s.StockMovedOut | s.StockMovedIn) -> Iterat
 
 
 @consumer.on(s.StockShipped, s.StockWrittenOff, s.StockAdjusted, s.StockCounted)
-def are_gone(
+def record_serials_on_units_gone(
     event: s.StockShipped | s.StockWrittenOff | s.StockAdjusted | s.StockCounted,
 ) -> Iterator[RecordSerialsLeft]:
     if event.serials:
@@ -48,6 +48,6 @@ def are_gone(
 
 
 @consumer.on(s.StockInboundCancelled)
-def are_lost(event: s.StockInboundCancelled) -> Iterator[RecordSerialsLeft]:
+def record_serials_on_stock_inbound_cancelled(event: s.StockInboundCancelled) -> Iterator[RecordSerialsLeft]:
     if event.serials:
         yield RecordSerialsLeft(sku=event.sku, location=event.location, serials=event.serials)

@@ -42,7 +42,7 @@ consumer = Consumer("stock_allocator", emits=(ReserveStock, ReleaseStock, ShipSt
 
 
 @consumer.on(OrderSourced)
-def reserve_what_was_sourced(event: OrderSourced) -> Iterator[ReserveStock]:
+def reserve_stock_on_order_sourced(event: OrderSourced) -> Iterator[ReserveStock]:
     units: Counter[tuple[str, str]] = Counter()
     for assignment in event.assignments:
         units[assignment.sku, assignment.location] += assignment.quantity
@@ -59,29 +59,29 @@ def reserve_what_was_sourced(event: OrderSourced) -> Iterator[ReserveStock]:
 
 
 @consumer.on(OrderSourcingRequested)
-def wait_no_longer_for_what_is_sought_elsewhere(event: OrderSourcingRequested) -> Iterator[ReleaseStock]:
+def settle_broken_promises_on_order_sourcing_requested(event: OrderSourcingRequested) -> Iterator[ReleaseStock]:
     """Where a promise was broken, it is settled; where none was made, nothing happens."""
     if event.short:
         yield _release(event.order_id, event.short)
 
 
 @consumer.on(OrderCancelled)
-def release_what_was_held(event: OrderCancelled) -> Iterator[ReleaseStock]:
+def release_stock_on_order_cancelled(event: OrderCancelled) -> Iterator[ReleaseStock]:
     yield from (_release(event.order_id, held) for held in event.reservations)
 
 
 @consumer.on(OrderAmended)
-def release_what_is_no_longer_ordered(event: OrderAmended) -> Iterator[ReleaseStock]:
+def release_stock_on_order_amended(event: OrderAmended) -> Iterator[ReleaseStock]:
     yield from (_cut(event.order_id, cut, event.amendment_id) for cut in event.released)
 
 
 @consumer.on(OrderLinesCancelled)
-def release_what_was_cancelled(event: OrderLinesCancelled) -> Iterator[ReleaseStock]:
+def release_stock_on_order_lines_cancelled(event: OrderLinesCancelled) -> Iterator[ReleaseStock]:
     yield from (_cut(event.order_id, cut, event.cancellation_id) for cut in event.released)
 
 
 @consumer.on(OrderFulfilledElsewhere)
-def ship_what_others_shipped(
+def ship_stock_on_order_fulfilled_elsewhere(
     event: OrderFulfilledElsewhere,
 ) -> Iterator[ReleaseStock | TransferReservation | ShipStock]:
     """It has left its shelf. A part of a lock becomes a lock of its own first: only a whole one can leave."""
@@ -111,42 +111,42 @@ def ship_what_others_shipped(
 
 
 @consumer.on(OrderAssigned)
-def release_what_does_not_fit(event: OrderAssigned) -> Iterator[ReleaseStock]:
+def release_stock_on_order_assigned(event: OrderAssigned) -> Iterator[ReleaseStock]:
     yield from (_cut(event.order_id, cut, f"assigned/{event.attempt}") for cut in event.released)
 
 
 @consumer.on(OrderLocationFailed)
-def release_what_cannot_ship(event: OrderLocationFailed) -> Iterator[ReleaseStock]:
+def release_stock_on_order_location_failed(event: OrderLocationFailed) -> Iterator[ReleaseStock]:
     yield from (_cut(event.order_id, cut, "") for cut in event.released)
 
 
 @consumer.on(OrderOverridden)
-def release_what_is_sourced_anew(event: OrderOverridden) -> Iterator[ReleaseStock]:
+def release_stock_on_order_overridden(event: OrderOverridden) -> Iterator[ReleaseStock]:
     yield from (_cut(event.order_id, cut, event.override_id) for cut in event.released)
 
 
 @consumer.on(OrderShipmentCancelled)
-def release_what_will_not_ship(event: OrderShipmentCancelled) -> Iterator[ReleaseStock]:
+def release_stock_on_order_shipment_cancelled(event: OrderShipmentCancelled) -> Iterator[ReleaseStock]:
     yield from (_cut(event.order_id, cut, event.shipment_id) for cut in event.released)
 
 
 @consumer.on(OrderSplit)
-def give_over_what_was_split_off(event: OrderSplit) -> Iterator[TransferReservation]:
+def transfer_stock_on_order_split(event: OrderSplit) -> Iterator[TransferReservation]:
     yield from (_transfer(event, cut) for cut in event.released)
 
 
 @consumer.on(OrderMergedInto)
-def give_over_what_was_merged(event: OrderMergedInto) -> Iterator[TransferReservation]:
+def transfer_stock_on_order_merged_into(event: OrderMergedInto) -> Iterator[TransferReservation]:
     yield from (_transfer(event, held) for held in event.transfers)
 
 
 @consumer.on(OrderLockReturned)
-def release_what_came_too_late(event: OrderLockReturned) -> Iterator[ReleaseStock]:
+def release_stock_on_order_lock_returned(event: OrderLockReturned) -> Iterator[ReleaseStock]:
     yield _release(event.order_id, event)
 
 
 @consumer.on(ShipmentDispatched)
-def ship_what_left(event: ShipmentDispatched) -> Iterator[ShipStock]:
+def ship_stock_on_shipment_dispatched(event: ShipmentDispatched) -> Iterator[ShipStock]:
     for item in event.items:
         yield ShipStock(
             sku=item.sku,

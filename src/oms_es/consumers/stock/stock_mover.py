@@ -16,7 +16,7 @@ consumer = Consumer("stock_mover", emits=(AdmitMove, CoverPresales))
 
 
 @consumer.on(StockMovedOut)
-def let_it_in(event: StockMovedOut) -> Iterator[AdmitMove]:
+def admit_move_on_stock_moved_out(event: StockMovedOut) -> Iterator[AdmitMove]:
     yield AdmitMove(
         sku=event.sku,
         location=event.to_location,
@@ -32,6 +32,6 @@ def let_it_in(event: StockMovedOut) -> Iterator[AdmitMove]:
 
 
 @consumer.on(StockPresaleCovered)
-def cover_the_rest(event: StockPresaleCovered) -> Iterator[CoverPresales]:
+def cover_presale_on_stock_presale_covered(event: StockPresaleCovered) -> Iterator[CoverPresales]:
     if event.more:
         yield CoverPresales(sku=event.sku, location=event.location)

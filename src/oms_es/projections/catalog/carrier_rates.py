@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Boolean, Column, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.catalog import rates as r
 
@@ -24,17 +24,15 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_carrier(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, r.RatesEvent)
+def key_of_carrier(event: r.RatesEvent) -> Iterable[Key]:
     return ((event.carrier,),)
 
 
-@projection.on(r.RatesPublished, keys=of_the_carrier)
-def published(_: Row | None, recorded: Recorded, __: Key) -> Row:
-    return {**recorded.event.model_dump(mode="json"), "offered": True}
+@projection.on(r.RatesPublished, keys=key_of_carrier)
+def on_rates_published(_row: Row | None, event: r.RatesPublished, _key: Key) -> Row:
+    return {**event.model_dump(mode="json"), "offered": True}
 
 
-@projection.on(r.RatesWithdrawn, keys=of_the_carrier)
-def withdrawn(row: Row | None, _: Recorded, __: Key) -> Row | None:
+@projection.on(r.RatesWithdrawn, keys=key_of_carrier)
+def on_rates_withdrawn(row: Row | None, _event: r.RatesWithdrawn, _key: Key) -> Row | None:
     return row and {**row, "offered": False}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Column, Integer, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.catalog.rates import DeliveryOptionDefined
 
@@ -20,10 +20,10 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_option(recorded: Recorded) -> Iterable[Key]:
-    return ((recorded.event.option,),)  # type: ignore[attr-defined] # only this event comes here
+def key_of_option(event: DeliveryOptionDefined) -> Iterable[Key]:
+    return ((event.option,),)
 
 
-@projection.on(DeliveryOptionDefined, keys=of_the_option)
-def defined(_: Row | None, recorded: Recorded, __: Key) -> Row:
-    return recorded.event.model_dump()
+@projection.on(DeliveryOptionDefined, keys=key_of_option)
+def on_delivery_option_defined(_row: Row | None, event: DeliveryOptionDefined, _key: Key) -> Row:
+    return event.model_dump()

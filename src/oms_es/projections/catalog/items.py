@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import BigInteger, Boolean, Column, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.catalog import item as i
 
@@ -24,13 +24,11 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_item(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, i.ItemEvent)
+def key_of_item(event: i.ItemEvent) -> Iterable[Key]:
     return ((event.sku,),)
 
 
-@projection.on(i.ItemDescribed, i.BundleDefined, keys=of_the_item)
-def is_known(row: Row | None, recorded: Recorded, key: Key) -> Row:
+@projection.on(i.ItemDescribed, i.BundleDefined, keys=key_of_item)
+def on_item_described_or_bundle_defined(row: Row | None, event: i.ItemDescribed | i.BundleDefined, key: Key) -> Row:
     unknown = {"name": "", "weight_grams": 0, "volume_ml": 0, "serial_tracked": False, "components": {}}
-    return {**(row or {"sku": key[0], **unknown}), **recorded.event.model_dump()}
+    return {**(row or {"sku": key[0], **unknown}), **event.model_dump()}

@@ -27,14 +27,12 @@ table = Table(
 projection = Projection(table, shared=True)
 
 
-def of_the_locations(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, OrderSourced)
+def key_of_locations(event: OrderSourced) -> Iterable[Key]:
     return tuple({(assigned.location,): None for assigned in event.assignments})
 
 
-@projection.on(OrderSourced, keys=of_the_locations)
-def was_given_one_more(row: Row | None, recorded: Recorded, key: Key) -> Row:
+@projection.on(OrderSourced, keys=key_of_locations)
+def on_order_sourced(row: Row | None, _event: OrderSourced, recorded: Recorded, key: Key) -> Row:
     """The same in whichever order the streams are read: of the newest day all are counted, of others none."""
     day = recorded.recorded_at.astimezone(UTC).date()
     if row and row["day"] > day:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Float, Integer, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.catalog.location import LocationClosed, LocationEvent, LocationOpened
 
@@ -29,17 +29,15 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_location(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, LocationEvent)
+def key_of_location(event: LocationEvent) -> Iterable[Key]:
     return ((event.location,),)
 
 
-@projection.on(LocationOpened, keys=of_the_location)
-def opened(_: Row | None, recorded: Recorded, __: Key) -> Row:
-    return {**recorded.event.model_dump(mode="json"), "open": True}
+@projection.on(LocationOpened, keys=key_of_location)
+def on_location_opened(_row: Row | None, event: LocationOpened, _key: Key) -> Row:
+    return {**event.model_dump(mode="json"), "open": True}
 
 
-@projection.on(LocationClosed, keys=of_the_location)
-def closed(row: Row | None, _: Recorded, __: Key) -> Row | None:
+@projection.on(LocationClosed, keys=key_of_location)
+def on_location_closed(row: Row | None, _event: LocationClosed, _key: Key) -> Row | None:
     return {**row, "open": False} if row else None

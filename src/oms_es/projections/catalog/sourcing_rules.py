@@ -25,16 +25,14 @@ projection = Projection(table)
 CONTENT = set(SourcingRules.model_fields)
 
 
-def of_both_versions(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, SourcingRulesPublished)
+def key_of_versions(event: SourcingRulesPublished) -> Iterable[Key]:
     return tuple(dict.fromkeys(((event.version,), (event.supersedes,))))
 
 
-@projection.on(SourcingRulesPublished, keys=of_both_versions)
-def published(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, SourcingRulesPublished)
+@projection.on(SourcingRulesPublished, keys=key_of_versions)
+def on_sourcing_rules_published(
+    row: Row | None, event: SourcingRulesPublished, recorded: Recorded, key: Key
+) -> Row | None:
     if key != (event.version,):
         return {**row, "current": False} if row else None
     return {

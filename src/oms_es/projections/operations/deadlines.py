@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
@@ -47,44 +47,36 @@ projection = Projection(table, version=2)
 UNTIL_PAID, UNTIL_AVAILABLE, UNTIL_RETRIED = "payment", "presale", "retry"
 
 
-def _of_the_order(*what: str) -> Any:
-    return lambda recorded: tuple((f"{name}/{recorded.event.order_id}",) for name in what)
+def _key_of_order(*what: str) -> Any:
+    return lambda event: tuple((f"{name}/{event.order_id}",) for name in what)
 
 
-def of_the_payment(recorded: Recorded) -> Iterable[Key]:
+def key_of_payment(event: Event) -> Iterable[Key]:
     """An order that costs nothing has nothing to wait for."""
-    event = recorded.event
     if isinstance(event, o.OrderAllocated) and not event.amount_minor:
         return ()
-    return _of_the_order(UNTIL_PAID)(recorded)  # type: ignore[no-any-return] # it makes keys of any event
+    return _key_of_order(UNTIL_PAID)(event)  # type: ignore[no-any-return] # it makes keys of any event
 
 
-def of_the_deferred(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, o.OrderPaymentDeferred)
+def key_of_deferred(event: o.OrderPaymentDeferred) -> Iterable[Key]:
     if not event.again:
         return ()
     return (f"{UNTIL_PAID}/{event.order_id}",), (f"{UNTIL_RETRIED}/{event.payment_id}",)
 
 
-def of_the_repeated(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, o.OrderPaymentRequested)
+def key_of_repeated(event: o.OrderPaymentRequested) -> Iterable[Key]:
     return (f"{UNTIL_PAID}/{event.order_id}",), (f"{UNTIL_RETRIED}/{event.replaces}",)
 
 
-def of_the_secured(recorded: Recorded) -> Iterable[Key]:
+def key_of_secured(event: o.OrderPaymentSecured) -> Iterable[Key]:
     """One that was to be asked for again has come after all."""
-    event = recorded.event
-    assert isinstance(event, o.OrderPaymentSecured)
     retry = ((f"{UNTIL_RETRIED}/{event.payment_id}",),)
-    return retry if event.open_minor else (*_of_the_order(UNTIL_PAID)(recorded), *retry)
+    return retry if event.open_minor else (*_key_of_order(UNTIL_PAID)(event), *retry)
 
 
-def of_the_undone(recorded: Recorded) -> Iterable[Key]:
+def key_of_undone(event: Any) -> Iterable[Key]:
     """Money of another amount than is due now: what is due is told anew. What is released by hand, or is part of
     another order, is held no more."""
-    event: Any = recorded.event
     over = (
         isinstance(event, o.OrderMergedInto)
         or (isinstance(event, o.OrderOverridden) and event.to == "released")
@@ -94,7 +86,7 @@ def of_the_undone(recorded: Recorded) -> Iterable[Key]:
     if not event.payments_cancelled:
         return holds
     retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in event.payments_cancelled)
-    return (*_of_the_order(UNTIL_PAID)(recorded), *retries, *holds)
+    return (*_key_of_order(UNTIL_PAID)(event), *retries, *holds)
 
 
 UNTIL_DECIDED = "hold"
@@ -104,27 +96,22 @@ def _holds(order_id: str) -> tuple[Key, ...]:
     return tuple((f"{UNTIL_DECIDED}/{order_id}/{kind}",) for kind in HOLD_KINDS)
 
 
-def of_the_hold(recorded: Recorded) -> Iterable[Key]:
+def key_of_hold(event: Any) -> Iterable[Key]:
     """One that lapses with its payment, or has an end."""
-    event: Any = recorded.event
     if event.kind == "payment":
-        return _of_the_order(UNTIL_PAID)(recorded) if isinstance(event, o.OrderHeld) else ()
+        return _key_of_order(UNTIL_PAID)(event) if isinstance(event, o.OrderHeld) else ()
     if isinstance(event, o.OrderHeld) and event.until is None:
         return ()
     return ((f"{UNTIL_DECIDED}/{event.order_id}/{event.kind}",),)
 
 
-def of_the_ended(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, o.OrderCancelled)
+def key_of_ended(event: o.OrderCancelled) -> Iterable[Key]:
     payments = event.payment_ids or ((event.payment_id,) if event.payment_id else ())
     retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in payments)
-    return (*_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE)(recorded), *retries, *_holds(event.order_id))
+    return (*_key_of_order(UNTIL_PAID, UNTIL_AVAILABLE)(event), *retries, *_holds(event.order_id))
 
 
-def of_the_reservation(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, s.ReservationEvent)
+def key_of_reservation(event: s.ReservationEvent) -> Iterable[Key]:
     if isinstance(event, s.StockReserved) and event.expires_at is None:
         return ()
     if event.reservation_id.startswith(f"{event.order_id}/"):
@@ -150,27 +137,23 @@ def _until_paid(recorded: Recorded, key: Key, seconds: int, payment_id: str) -> 
     return _due(key, "payment_overdue", recorded.recorded_at + timedelta(seconds=seconds), order_id, payment_id)
 
 
-@projection.on(o.OrderAllocated, keys=of_the_payment)
-def payment_is_due(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, o.OrderAllocated)
+@projection.on(o.OrderAllocated, keys=key_of_payment)
+def on_order_allocated(_row: Row | None, event: o.OrderAllocated, recorded: Recorded, key: Key) -> Row:
     newest = event.payments[-1].payment_id if event.payments else event.payment_id
     return _until_paid(recorded, key, PAYMENT_DUE_SECONDS, newest)
 
 
-@projection.on(o.OrderBalanceDue, keys=_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE))
-def balance_is_due(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderBalanceDue)
+@projection.on(o.OrderBalanceDue, keys=_key_of_order(UNTIL_PAID, UNTIL_AVAILABLE))
+def on_order_balance_due(_row: Row | None, event: o.OrderBalanceDue, recorded: Recorded, key: Key) -> Row | None:
     if str(key[0]).startswith(f"{UNTIL_AVAILABLE}/"):
         return None
     return _until_paid(recorded, key, event.due_seconds, event.payments[-1].payment_id)
 
 
-@projection.on(o.OrderPaymentDeferred, keys=of_the_deferred)
-def comes_another_time(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderPaymentDeferred)
+@projection.on(o.OrderPaymentDeferred, keys=key_of_deferred)
+def on_order_payment_deferred(
+    row: Row | None, event: o.OrderPaymentDeferred, recorded: Recorded, key: Key
+) -> Row | None:
     pause = PAYMENT_RETRY_SECONDS * 2 ** (event.attempt - 1)
     if str(key[0]).startswith(f"{UNTIL_RETRIED}/"):
         again_at = recorded.recorded_at + timedelta(seconds=pause)
@@ -179,36 +162,32 @@ def comes_another_time(row: Row | None, recorded: Recorded, key: Key) -> Row | N
     return row and {**row, "due_at": max(row["due_at"], until)}
 
 
-@projection.on(o.OrderPaymentRequested, keys=of_the_repeated)
-def is_asked_for_again(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderPaymentRequested)
+@projection.on(o.OrderPaymentRequested, keys=key_of_repeated)
+def on_order_payment_requested(
+    row: Row | None, event: o.OrderPaymentRequested, recorded: Recorded, key: Key
+) -> Row | None:
     if str(key[0]).startswith(f"{UNTIL_RETRIED}/"):
         return None
     until = _until_paid(recorded, key, PAYMENT_DUE_SECONDS, event.payment_id)
     return {**until, "due_at": max(row["due_at"], until["due_at"])} if row else until
 
 
-@projection.on(o.OrderHeld, keys=of_the_hold)
-def waits_for_a_person(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderHeld)
+@projection.on(o.OrderHeld, keys=key_of_hold)
+def on_order_held(row: Row | None, event: o.OrderHeld, recorded: Recorded, key: Key) -> Row | None:
     if event.until:
         return _due(key, "hold_overdue", event.until, event.order_id, event.kind)
     until = recorded.recorded_at + timedelta(seconds=PAYMENT_HOLD_SECONDS)
     return row and {**row, "due_at": max(row["due_at"], until)}
 
 
-@projection.on(o.OrderPresold, keys=_of_the_order(UNTIL_AVAILABLE))
-def goods_are_due(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderPresold)
+@projection.on(o.OrderPresold, keys=_key_of_order(UNTIL_AVAILABLE))
+def on_order_presold(_row: Row | None, event: o.OrderPresold, key: Key) -> Row | None:
     if event.available_by is None:
         return None
     return _due(key, "presale_overdue", event.available_by, event.order_id, "")
 
 
-@projection.on(o.OrderPaymentSecured, keys=of_the_secured)
+@projection.on(o.OrderPaymentSecured, keys=key_of_secured)
 @projection.on(
     o.OrderAmended,
     o.OrderFulfilledElsewhere,
@@ -216,19 +195,17 @@ def goods_are_due(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
     o.OrderSplit,
     o.OrderMergedInto,
     o.OrderOverridden,
-    keys=of_the_undone,
+    keys=key_of_undone,
 )
-@projection.on(o.OrderHoldReleased, o.OrderHoldOverdue, keys=of_the_hold)
-@projection.on(o.OrderReleased, keys=_of_the_order(UNTIL_PAID, UNTIL_AVAILABLE))
-@projection.on(o.OrderCancelled, keys=of_the_ended)
-def settled(_: Row | None, __: Recorded, ___: Key) -> None:
+@projection.on(o.OrderHoldReleased, o.OrderHoldOverdue, keys=key_of_hold)
+@projection.on(o.OrderReleased, keys=_key_of_order(UNTIL_PAID, UNTIL_AVAILABLE))
+@projection.on(o.OrderCancelled, keys=key_of_ended)
+def on_settled(_row: Row | None, _event: Event, _key: Key) -> None:
     return None
 
 
-@projection.on(s.StockReserved, keys=of_the_reservation)
-def reservation_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.StockReserved)
+@projection.on(s.StockReserved, keys=key_of_reservation)
+def on_stock_reserved(_row: Row | None, event: s.StockReserved, key: Key) -> Row:
     return {
         **_due(key, "reservation_expiry", event.expires_at, event.order_id, event.reservation_id),
         "sku": event.sku,
@@ -240,9 +217,11 @@ def reservation_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
     s.StockReleased,
     s.StockReservationExpired,
     s.StockReservationBroken,
-    keys=of_the_reservation,
+    keys=key_of_reservation,
 )
-def ended(_: Row | None, __: Recorded, ___: Key) -> None:
+def on_reservation_ended(
+    _row: Row | None, _event: s.StockReleased | s.StockReservationExpired | s.StockReservationBroken, _key: Key
+) -> None:
     return None
 
 
@@ -256,10 +235,8 @@ def lot_of(event: s.StockEvent, bin_name: str, lot: str) -> Key:
     return (f"{LOT}{event.sku}@{event.location}/{len(bin_name)}/{bin_name}/{lot}",)
 
 
-def of_the_lot(recorded: Recorded) -> Iterable[Key]:
+def key_of_lot(event: s.PlacedEvent) -> Iterable[Key]:
     """Only what is sellable leaves when its lot is over, and only what has a lot."""
-    event = recorded.event
-    assert isinstance(event, s.PlacedEvent)
     if not event.lot:
         return ()
     was = event.was if isinstance(event, s.StockConditionChanged) else event.condition
@@ -269,16 +246,12 @@ def of_the_lot(recorded: Recorded) -> Iterable[Key]:
     return (here, lot_of(event, event.to_bin, event.lot)) if isinstance(event, s.StockMovedToBin) else (here,)
 
 
-def of_the_shipped(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, s.StockShipped)
-    return (*of_the_reservation(recorded), *(lot_of(event, pick.bin, pick.lot) for pick in event.picks if pick.lot))
+def key_of_shipped(event: s.StockShipped) -> Iterable[Key]:
+    return (*key_of_reservation(event), *(lot_of(event, pick.bin, pick.lot) for pick in event.picks if pick.lot))
 
 
-@projection.on(s.StockShipped, keys=of_the_shipped)
-def left(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, s.StockShipped)
+@projection.on(s.StockShipped, keys=key_of_shipped)
+def on_stock_shipped(row: Row | None, event: s.StockShipped, key: Key) -> Row | None:
     if not str(key[0]).startswith(LOT):
         return None
     units = sum(pick.quantity for pick in event.picks if lot_of(event, pick.bin, pick.lot) == key)
@@ -295,10 +268,9 @@ def left(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
     s.StockCounted,
     s.StockMovedToBin,
     s.StockConditionChanged,
-    keys=of_the_lot,
+    keys=key_of_lot,
 )
-def lot_changes(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event: Any = recorded.event
+def on_lot_changed(row: Row | None, event: Any, key: Key) -> Row | None:
     row = row or {
         **_due(key, "lot_expiry", NEVER, "", event.lot),
         "sku": event.sku,
@@ -328,9 +300,8 @@ def _counted(row: Row, change: int, expires_at: datetime | None) -> Row | None:
     return {**row, "units": units, "due_at": due_at} if units else None
 
 
-def of_the_authorization(recorded: Recorded) -> Iterable[Key]:
+def key_of_authorization(event: Any) -> Iterable[Key]:
     """Most providers say until when; a capture that leaves something held changes nothing."""
-    event: Any = recorded.event
     if isinstance(event, p.PaymentAuthorized) and event.expires_at is None:
         return ()
     if isinstance(event, p.PaymentCaptured | p.PaymentVoided) and event.asked:
@@ -340,9 +311,8 @@ def of_the_authorization(recorded: Recorded) -> Iterable[Key]:
     return ((f"authorization/{event.payment_id}",),)
 
 
-@projection.on(p.PaymentAuthorized, p.PaymentExpirySet, keys=of_the_authorization)
-def authorization_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event: Any = recorded.event
+@projection.on(p.PaymentAuthorized, p.PaymentExpirySet, keys=key_of_authorization)
+def on_payment_authorized_or_payment_expiry_set(_row: Row | None, event: Any, key: Key) -> Row:
     return _due(key, "authorization_expiry", event.expires_at, event.order_id, event.payment_id)
 
 
@@ -352,9 +322,9 @@ def authorization_expires(_: Row | None, recorded: Recorded, key: Key) -> Row:
     p.PaymentVoided,
     p.PaymentCaptureRequested,
     p.PaymentCaptured,
-    keys=of_the_authorization,
+    keys=key_of_authorization,
 )
-def nothing_is_held(_: Row | None, __: Recorded, ___: Key) -> None:
+def on_nothing_held(_row: Row | None, _event: Event, _key: Key) -> None:
     return None
 
 
@@ -363,23 +333,19 @@ UNBOOKING_SECONDS = 86_400
 UNTIL_SEEN, UNTIL_UNBOOKED = "silence", "unbooking"
 
 
-def _of_the_parcel(*what: str) -> Any:
-    return lambda recorded: tuple((f"{name}/{recorded.event.shipment_id}",) for name in what)
+def _key_of_shipment(*what: str) -> Any:
+    return lambda event: tuple((f"{name}/{event.shipment_id}",) for name in what)
 
 
-@projection.on(sh.ShipmentRequested, keys=_of_the_parcel(UNTIL_SEEN))
-def should_leave(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, sh.ShipmentRequested)
+@projection.on(sh.ShipmentRequested, keys=_key_of_shipment(UNTIL_SEEN))
+def on_shipment_requested(_row: Row | None, event: sh.ShipmentRequested, recorded: Recorded, key: Key) -> Row:
     due_at = recorded.recorded_at + timedelta(seconds=sh.DISPATCH_SECONDS)
     return _due(key, "dispatch_overdue", due_at, event.order_id, event.shipment_id)
 
 
-@projection.on(sh.ShipmentDispatched, keys=_of_the_parcel(UNTIL_SEEN, UNTIL_UNBOOKED))
-def should_be_seen(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
+@projection.on(sh.ShipmentDispatched, keys=_key_of_shipment(UNTIL_SEEN, UNTIL_UNBOOKED))
+def on_shipment_dispatched(_row: Row | None, event: sh.ShipmentDispatched, key: Key) -> Row | None:
     """Whether it was seen is asked when the time is over: most arrive long before."""
-    event = recorded.event
-    assert isinstance(event, sh.ShipmentDispatched)
     if str(key[0]).startswith(f"{UNTIL_UNBOOKED}/"):
         return None
     return _until_seen(key, event, event.dispatched_at)
@@ -390,15 +356,12 @@ def _until_seen(key: Key, event: sh.ShipmentEvent, since: datetime) -> Row:
     return _due(key, "parcel_silent", due_at, event.order_id, event.shipment_id)
 
 
-@projection.on(sh.ShipmentHeardOf, keys=_of_the_parcel(UNTIL_SEEN))
-def was_seen(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, sh.ShipmentHeardOf)
+@projection.on(sh.ShipmentHeardOf, keys=_key_of_shipment(UNTIL_SEEN))
+def on_shipment_heard_of(_row: Row | None, event: sh.ShipmentHeardOf, key: Key) -> Row:
     return _until_seen(key, event, event.seen_at)
 
 
-def of_the_last_carton(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_last_carton(event: Any) -> Iterable[Key]:
     if isinstance(event, sh.ShipmentReturnedToSender) and not event.complete:
         return ()
     return ((f"{UNTIL_SEEN}/{event.shipment_id}",),)
@@ -411,16 +374,16 @@ def of_the_last_carton(recorded: Recorded) -> Iterable[Key]:
     sh.ShipmentLost,
     sh.ShipmentDispatchOverdue,
     sh.ShipmentCancelled,
-    keys=of_the_last_carton,
+    keys=key_of_last_carton,
 )
-def is_not_waited_for(_: Row | None, __: Recorded, ___: Key) -> None:
+def on_shipment_not_awaited(_row: Row | None, _event: Event, _key: Key) -> None:
     return None
 
 
-@projection.on(sh.ShipmentBookingCancellationRequested, keys=_of_the_parcel(UNTIL_UNBOOKED))
-def carrier_should_answer(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, sh.ShipmentBookingCancellationRequested)
+@projection.on(sh.ShipmentBookingCancellationRequested, keys=_key_of_shipment(UNTIL_UNBOOKED))
+def on_shipment_booking_cancellation_requested(
+    _row: Row | None, event: sh.ShipmentBookingCancellationRequested, recorded: Recorded, key: Key
+) -> Row:
     due_at = recorded.recorded_at + timedelta(seconds=UNBOOKING_SECONDS)
     return _due(key, "unbooking_overdue", due_at, event.order_id, event.shipment_id)
 
@@ -429,45 +392,44 @@ def carrier_should_answer(_: Row | None, recorded: Recorded, key: Key) -> Row:
     sh.ShipmentBookingCancelled,
     sh.ShipmentBookingCancellationRefused,
     sh.ShipmentCancellationUnanswered,
-    keys=_of_the_parcel(UNTIL_UNBOOKED),
+    keys=_key_of_shipment(UNTIL_UNBOOKED),
 )
-def carrier_answered(_: Row | None, __: Recorded, ___: Key) -> None:
+def on_booking_cancellation_answered(
+    _row: Row | None,
+    _event: sh.ShipmentBookingCancelled | sh.ShipmentBookingCancellationRefused | sh.ShipmentCancellationUnanswered,
+    _key: Key,
+) -> None:
     return None
 
 
-def of_the_answer(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_answer(event: Any) -> Iterable[Key]:
     return ((f"answer/{event.payment_id}/{event.operation}/{event.part}",),)
 
 
-@projection.on(p.PaymentAnswerAwaited, keys=of_the_answer)
-def callback_should_come(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, p.PaymentAnswerAwaited)
+@projection.on(p.PaymentAnswerAwaited, keys=key_of_answer)
+def on_payment_answer_awaited(_row: Row | None, event: p.PaymentAnswerAwaited, recorded: Recorded, key: Key) -> Row:
     due_at = recorded.recorded_at + timedelta(seconds=ANSWER_DUE_SECONDS * 2 ** (event.attempt - 1))
     what = f"{event.operation}/{len(event.payment_id)}/{event.payment_id}{event.part}"
     return _due(key, "answer_overdue", due_at, event.order_id, what)
 
 
-@projection.on(p.PaymentAnswerChased, p.PaymentAnswerSettled, keys=of_the_answer)
-def is_asked_for_or_came(_: Row | None, __: Recorded, ___: Key) -> None:
+@projection.on(p.PaymentAnswerChased, p.PaymentAnswerSettled, keys=key_of_answer)
+def on_payment_answer_chased_or_payment_answer_settled(
+    _row: Row | None, _event: p.PaymentAnswerChased | p.PaymentAnswerSettled, _key: Key
+) -> None:
     return None
 
 
-def of_the_return(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, r.RmaEvent)
+def key_of_return(event: r.RmaEvent) -> Iterable[Key]:
     return ((f"return/{event.rma_id}",),)
 
 
-@projection.on(r.RmaApproved, keys=of_the_return)
-def goods_should_come_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, r.RmaApproved)
+@projection.on(r.RmaApproved, keys=key_of_return)
+def on_rma_approved(_row: Row | None, event: r.RmaApproved, recorded: Recorded, key: Key) -> Row:
     due_at = recorded.recorded_at + timedelta(days=event.return_days)
     return _due(key, "return_overdue", due_at, event.order_id, event.rma_id)
 
 
-@projection.on(r.RmaClosed, r.RmaRefused, keys=of_the_return)
-def nothing_comes_back(_: Row | None, __: Recorded, ___: Key) -> None:
+@projection.on(r.RmaClosed, r.RmaRefused, keys=key_of_return)
+def on_rma_closed_or_rma_refused(_row: Row | None, _event: r.RmaClosed | r.RmaRefused, _key: Key) -> None:
     return None

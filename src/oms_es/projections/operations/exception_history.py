@@ -31,16 +31,14 @@ projection = Projection(table, insert_only=True)
 ASSIGNED, RESOLVED = "assigned", "resolved"
 
 
-def at_its_place(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, ExceptionEvent)
+def key_of_exception_entry(event: ExceptionEvent, recorded: Recorded) -> Iterable[Key]:
     return ((event.exception_id, recorded.position),)
 
 
-@projection.on(ExceptionAssigned, ExceptionResolved, keys=at_its_place)
-def was_seen_to(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, ExceptionAssigned | ExceptionResolved)
+@projection.on(ExceptionAssigned, ExceptionResolved, keys=key_of_exception_entry)
+def on_exception_assigned_or_exception_resolved(
+    _row: Row | None, event: ExceptionAssigned | ExceptionResolved, recorded: Recorded, key: Key
+) -> Row:
     return {
         "exception_id": key[0],
         "position": key[1],

@@ -47,26 +47,23 @@ projection = Projection(table, version=7)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
-Keys = Callable[[Recorded], Iterable[Key]]
+Keys = Callable[[Any], Iterable[Key]]
 
 
-def about(kind: str, subject: str) -> Keys:
+def key_of_exception(kind: str, subject: str) -> Keys:
     """`subject` is the field that names what the exception is about."""
-    return lambda recorded: ((f"{kind}/{getattr(recorded.event, subject)}",),)
+    return lambda event: ((f"{kind}/{getattr(event, subject)}",),)
 
 
 def each_of(*keys: Keys) -> Keys:
-    return lambda recorded: tuple(key for of in keys for key in of(recorded))
+    return lambda event: tuple(key for of in keys for key in of(event))
 
 
-def of_a_new_round(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, o.OrderSourcingRequested)
-    return about("backordered", "order_id")(recorded) if event.short is None else ()
+def key_of_new_round(event: o.OrderSourcingRequested) -> Iterable[Key]:
+    return key_of_exception("backordered", "order_id")(event) if event.short is None else ()
 
 
-def of_the_promise(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_promise(event: Any) -> Iterable[Key]:
     if isinstance(event, st.StockShipped) and not event.broken:
         return ()
     if not event.reservation_id.startswith(f"{event.order_id}/"):
@@ -74,32 +71,28 @@ def of_the_promise(recorded: Recorded) -> Iterable[Key]:
     return ((f"promise_broken/{event.sku}@{event.location}/{event.reservation_id}",),)
 
 
-def of_the_numbers(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_numbers(event: Any) -> Iterable[Key]:
     return tuple((f"serial_conflict/{event.sku}/{event.location}/{number}",) for number in event.serials)
 
 
-def about_the_hold(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, o.OrderHeld | o.OrderHoldOverdue | o.OrderHoldReleased)
+def key_of_hold(event: o.OrderHeld | o.OrderHoldOverdue | o.OrderHoldReleased) -> Iterable[Key]:
     return ((f"held_{event.kind}/{event.order_id}",),)
 
 
-def about_every_hold(recorded: Recorded) -> Iterable[Key]:
+def key_of_holds(
+    event: o.OrderReleased | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere,
+) -> Iterable[Key]:
     """And, of an order that is no more, or that others shipped, what it waited for."""
-    event = recorded.event
-    assert isinstance(event, o.OrderReleased | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere)
     if isinstance(event, o.OrderFulfilledElsewhere) and not event.whole:
-        return about("backordered", "order_id")(recorded)
+        return key_of_exception("backordered", "order_id")(event)
     ended = [f"held_{kind}" for kind in HOLD_KINDS]
     if not isinstance(event, o.OrderReleased):
         ended.append("backordered")
     return tuple((f"{name}/{event.order_id}",) for name in ended)
 
 
-def of_the_question(recorded: Recorded) -> Iterable[Key]:
+def key_of_question(event: Any) -> Iterable[Key]:
     """Which capture, void or refund nobody knows the outcome of."""
-    event: Any = recorded.event
     match event:
         case p.PaymentUnanswered(operation=operation, part=part):
             return ((f"payment_unanswered/{event.payment_id}/{operation}/{part}",),)
@@ -110,46 +103,38 @@ def of_the_question(recorded: Recorded) -> Iterable[Key]:
     return ((f"payment_unanswered/{event.payment_id}/refund/{event.refund_id}",),)
 
 
-def of_the_unasked(recorded: Recorded) -> Iterable[Key]:
+def key_of_unasked(event: Any) -> Iterable[Key]:
     """What somebody did at the provider; nothing of it was asked for here."""
-    event: Any = recorded.event
-    answered = of_the_question(recorded)
+    answered = key_of_question(event)
     if event.asked:
         return answered
     name = "let_go_elsewhere" if isinstance(event, p.PaymentVoided) else f"refunded_elsewhere/{event.refund_id}"
     return (*answered, (f"{name}/{event.payment_id}",))
 
 
-def of_the_kept(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_kept(event: Any) -> Iterable[Key]:
     return ((f"payment_contradiction/{event.payment_id}/{event.kept_id}",),)
 
 
-def of_the_report(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_report(event: Any) -> Iterable[Key]:
     return ((f"unmatched_report/{event.provider}/{event.report_id}",),)
 
 
-def on_its_way(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_shipment(event: Any) -> Iterable[Key]:
     return (("/".join(part for part in ("delivery_exception", event.shipment_id, event.carton_id) if part),),)
 
 
-def of_the_shared_number(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, t.TrackingNumberShared)
+def key_of_shared_number(event: t.TrackingNumberShared) -> Iterable[Key]:
     return ((f"number_shared/{event.carrier}/{event.tracking_number}",),)
 
 
-def of_the_reaction(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, a.AsideEvent)
+def key_of_reaction(event: a.AsideEvent) -> Iterable[Key]:
     return ((f"put_aside/{event.reader}/{event.fact_id}",),)
 
 
-UNBOOKED = about("booking_failed", "shipment_id")
-SILENT = about("parcel_silent", "shipment_id")
-NOT_LEFT = about("dispatch_overdue", "shipment_id")
+UNBOOKED = key_of_exception("booking_failed", "shipment_id")
+SILENT = key_of_exception("parcel_silent", "shipment_id")
+NOT_LEFT = key_of_exception("dispatch_overdue", "shipment_id")
 
 
 def raised(key: Key, recorded: Recorded, detail: str) -> Row:
@@ -170,10 +155,8 @@ def again(row: Row, recorded: Recorded, **changes: str) -> Row:
     return {**row, "last_raised_at": recorded.recorded_at, **changes}
 
 
-@projection.on(a.ReactionPutAside, keys=of_the_reaction)
-def is_put_aside(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, a.ReactionPutAside)
+@projection.on(a.ReactionPutAside, keys=key_of_reaction)
+def on_reaction_put_aside(_row: Row | None, event: a.ReactionPutAside, recorded: Recorded, key: Key) -> Row:
     detail = (
         f"{event.reader} could not follow up {event.fact} at position {event.position}: {event.detail}; "
         "repair the cause and replay its dead letter"
@@ -181,22 +164,20 @@ def is_put_aside(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return {**raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX]), "order_id": event.about_order}
 
 
-@projection.on(a.ReactionSettled, keys=of_the_reaction)
-def is_followed_up(_: Row | None, __: Recorded, ___: Key) -> None:
+@projection.on(a.ReactionSettled, keys=key_of_reaction)
+def on_reaction_settled(_row: Row | None, _event: a.ReactionSettled, _key: Key) -> None:
     return None
 
 
-@projection.on(o.DuplicateConflictFound, keys=about("duplicate_conflict", "order_id"))
-def told_differently(row: Row | None, recorded: Recorded, key: Key) -> Row:
+@projection.on(o.DuplicateConflictFound, keys=key_of_exception("duplicate_conflict", "order_id"))
+def on_duplicate_conflict_found(row: Row | None, _event: o.DuplicateConflictFound, recorded: Recorded, key: Key) -> Row:
     return (
         again(row, recorded) if row else raised(key, recorded, "the channel told this order again with other content")
     )
 
 
-@projection.on(o.OrderBackordered, keys=about("backordered", "order_id"))
-def waits_for_stock(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, o.OrderBackordered)
+@projection.on(o.OrderBackordered, keys=key_of_exception("backordered", "order_id"))
+def on_order_backordered(row: Row | None, event: o.OrderBackordered, recorded: Recorded, key: Key) -> Row:
     if row is None:
         return raised(key, recorded, waiting(event.demand))
     return again(row, recorded, detail=waiting(awaited(row["detail"]) + Counter(event.demand)))
@@ -218,11 +199,10 @@ def awaited(detail: str) -> Counter[str]:
     return lacking
 
 
-@projection.on(o.OrderSplit, o.OrderAmended, o.OrderLinesCancelled, keys=about("backordered", "order_id"))
-@projection.on(o.OrderFulfilledElsewhere, keys=about_every_hold)
-def does_not_wait_for_that(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(o.OrderSplit, o.OrderAmended, o.OrderLinesCancelled, keys=key_of_exception("backordered", "order_id"))
+@projection.on(o.OrderFulfilledElsewhere, keys=key_of_holds)
+def on_demand_changed(row: Row | None, event: Any, _key: Key) -> Row | None:
     """What went to another order, was cancelled, or was shipped by others."""
-    event: Any = recorded.event
     if row is None or getattr(event, "whole", False):
         return None
     if not event.no_longer_backordered or not row["detail"].startswith(WAITS):
@@ -231,26 +211,24 @@ def does_not_wait_for_that(row: Row | None, recorded: Recorded, _: Key) -> Row |
     return {**row, "detail": waiting(left)} if left else None
 
 
-@projection.on(o.OrderSourcingRequested, keys=of_a_new_round)
-def is_sought_again(row: Row | None, _: Recorded, __: Key) -> Row | None:
+@projection.on(o.OrderSourcingRequested, keys=key_of_new_round)
+def on_order_sourcing_requested(row: Row | None, _event: o.OrderSourcingRequested, _key: Key) -> Row | None:
     """What is lacking will be told anew; since when the order waits is kept."""
     return row and {**row, "detail": SOUGHT}
 
 
-@projection.on(o.OrderCancellationRefused, keys=about("cancellation_refused", "order_id"))
-def could_not_be_stopped(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, o.OrderCancellationRefused)
+@projection.on(o.OrderCancellationRefused, keys=key_of_exception("cancellation_refused", "order_id"))
+def on_order_cancellation_refused(
+    row: Row | None, event: o.OrderCancellationRefused, recorded: Recorded, key: Key
+) -> Row:
     kept = ", ".join(event.shipment_ids)
     if row is None:
         return raised(key, recorded, f"already with the carrier: {kept}")
     return again(row, recorded, detail=f"{row['detail']}, {kept}")
 
 
-@projection.on(o.OrderHeld, keys=about_the_hold)
-def waits_for_a_person(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, o.OrderHeld)
+@projection.on(o.OrderHeld, keys=key_of_hold)
+def on_order_held(row: Row | None, event: o.OrderHeld, recorded: Recorded, key: Key) -> Row:
     if row and event.until and row["kind"] == OVERDUE:
         return {**row, "kind": f"held_{event.kind}"}  # it was given more time
     return again(row, recorded) if row else raised(key, recorded, f"held, {event.kind}: {event.note}")
@@ -259,79 +237,65 @@ def waits_for_a_person(row: Row | None, recorded: Recorded, key: Key) -> Row:
 OVERDUE = "hold_overdue"
 
 
-@projection.on(o.OrderHoldOverdue, keys=about_the_hold)
-def nobody_decided(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, o.OrderHoldOverdue)
+@projection.on(o.OrderHoldOverdue, keys=key_of_hold)
+def on_order_hold_overdue(row: Row | None, event: o.OrderHoldOverdue, recorded: Recorded, key: Key) -> Row:
     held = row or raised(key, recorded, f"held, {event.kind}")
     return {**again(held, recorded), "kind": OVERDUE, "raised_at": recorded.recorded_at}
 
 
 @projection.on(s.ShipmentCancellationUnanswered, keys=UNBOOKED)
-def may_be_fetched_or_not(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentCancellationUnanswered)
+def on_shipment_cancellation_unanswered(
+    _row: Row | None, event: s.ShipmentCancellationUnanswered, recorded: Recorded, key: Key
+) -> Row:
     detail = f"ask {event.carrier} whether {event.tracking_number} is cancelled: it does not say"
     return {**raised(key, recorded, detail), "kind": "cancellation_unanswered"}
 
 
-@projection.on(s.ShipmentExceptionRaised, keys=on_its_way)
-def went_wrong(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentExceptionRaised)
+@projection.on(s.ShipmentExceptionRaised, keys=key_of_shipment)
+def on_shipment_exception_raised(
+    row: Row | None, event: s.ShipmentExceptionRaised, recorded: Recorded, key: Key
+) -> Row:
     told = raised(key, recorded, f"{event.status}: {event.detail}" if event.detail else event.status)
     return {**told, "raised_at": row["raised_at"]} if row else told
 
 
-def came_back(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentReturnedToSender)
+def key_of_returned_shipment(event: s.ShipmentReturnedToSender) -> Iterable[Key]:
     return [("/".join(("returned_to_sender", event.shipment_id, *event.carton_ids[:1])).rstrip("/"),)]
 
 
-@projection.on(s.ShipmentReturnedToSender, keys=came_back)
-def is_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentReturnedToSender)
+@projection.on(s.ShipmentReturnedToSender, keys=key_of_returned_shipment)
+def on_shipment_returned_to_sender(
+    _row: Row | None, event: s.ShipmentReturnedToSender, recorded: Recorded, key: Key
+) -> Row:
     items = ", ".join(f"{item.quantity} x {item.sku}" for item in event.items)
     return raised(key, recorded, f"came back to {event.location}: {items}"[:DETAIL_CHARACTERS_MAX])
 
 
-@projection.on(n.SerialConflictFound, keys=of_the_numbers)
-def turned_up_twice(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, n.SerialConflictFound)
+@projection.on(n.SerialConflictFound, keys=key_of_numbers)
+def on_serial_conflict_found(_row: Row | None, event: n.SerialConflictFound, recorded: Recorded, key: Key) -> Row:
     detail = f"{key[0]}: its unit should be at {event.elsewhere}; count both places, and write one off"
     return raised(key, recorded, detail)
 
 
-@projection.on(st.StockBrokenPromiseSettled, keys=of_the_promise)
-def is_not_waited_for(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, st.StockBrokenPromiseSettled)
+@projection.on(st.StockBrokenPromiseSettled, keys=key_of_promise)
+def on_stock_broken_promise_settled(row: Row | None, event: st.StockBrokenPromiseSettled, _key: Key) -> Row | None:
     detail = f"{event.left} x {event.sku} at {event.location} are not there"
     return {**row, "detail": detail} if row and event.left else None
 
 
-@projection.on(r.RmaReviewRequested, keys=about("return_review", "rma_id"))
-def is_asked_back(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, r.RmaReviewRequested)
+@projection.on(r.RmaReviewRequested, keys=key_of_exception("return_review", "rma_id"))
+def on_rma_review_requested(_row: Row | None, event: r.RmaReviewRequested, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, f"approve or refuse return {event.rma_id}: {'; '.join(event.reasons)}")
 
 
-@projection.on(r.RmaSurplusReceived, keys=about("return_surplus", "receipt_id"))
-def nobody_expected_it(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, r.RmaSurplusReceived)
+@projection.on(r.RmaSurplusReceived, keys=key_of_exception("return_surplus", "receipt_id"))
+def on_rma_surplus_received(_row: Row | None, event: r.RmaSurplusReceived, recorded: Recorded, key: Key) -> Row:
     units = sum(line.quantity for line in event.lines)
     return raised(key, recorded, f"{units} units more than expected came back to {event.location}")
 
 
-@projection.on(t.TrackingNumberShared, keys=of_the_shared_number)
-def is_on_several_parcels(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, t.TrackingNumberShared)
+@projection.on(t.TrackingNumberShared, keys=key_of_shared_number)
+def on_tracking_number_shared(_row: Row | None, event: t.TrackingNumberShared, recorded: Recorded, key: Key) -> Row:
     detail = (
         f"{event.carrier} {event.tracking_number} is on {', '.join(event.shipment_ids)}: ask the carrier which of them "
         "it is, and record by hand what is seen of each"
@@ -339,9 +303,8 @@ def is_on_several_parcels(_: Row | None, recorded: Recorded, key: Key) -> Row:
     return raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX])
 
 
-@projection.on(p.PaymentVoided, p.PaymentRefunded, keys=of_the_unasked)
-def was_done_elsewhere(_: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event: Any = recorded.event
+@projection.on(p.PaymentVoided, p.PaymentRefunded, keys=key_of_unasked)
+def on_payment_voided_or_payment_refunded(_row: Row | None, event: Any, recorded: Recorded, key: Key) -> Row | None:
     if str(key[0]).startswith("payment_unanswered/"):
         return None
     money = to_text(event.amount_minor, event.currency)
@@ -351,10 +314,8 @@ def was_done_elsewhere(_: Row | None, recorded: Recorded, key: Key) -> Row | Non
     return raised(key, recorded, told)
 
 
-@projection.on(v.ProviderReported, keys=of_the_report)
-def is_of_no_payment(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, v.ProviderReported)
+@projection.on(v.ProviderReported, keys=key_of_report)
+def on_provider_reported(_row: Row | None, event: v.ProviderReported, recorded: Recorded, key: Key) -> Row:
     said = event.report
     money = f" of {text}" if (text := money_of(said)) else ""
     told = (
@@ -365,42 +326,45 @@ def is_of_no_payment(_: Row | None, recorded: Recorded, key: Key) -> Row:
 
 RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     o.OrderAmendmentRefused: (
-        about("amendment_refused", "order_id"),
+        key_of_exception("amendment_refused", "order_id"),
         "an amendment that came before the order does not fit it: {e.reason}",
     ),
-    o.OrderReportDisputed: (about("channel_contradiction", "order_id"), "{e.detail}"),
+    o.OrderReportDisputed: (key_of_exception("channel_contradiction", "order_id"), "{e.detail}"),
     x.OrderCreditRefused: (
-        about("credit_refused", "credit_id"),
+        key_of_exception("credit_refused", "credit_id"),
         "what came back could not be credited: {e.reason}",
     ),
     p.PaymentRequestRefused: (
-        about("payment_refused", "payment_id"),
+        key_of_exception("payment_refused", "payment_id"),
         "{money} was not asked for: {e.reason}",
     ),
     p.PaymentCaptureRefused: (
-        about("capture_refused", "capture_id"),
+        key_of_exception("capture_refused", "capture_id"),
         "{money} cannot be captured: {e.reason}",
     ),
     p.PaymentCaptureFailed: (
-        about("capture_failed", "capture_id"),
+        key_of_exception("capture_failed", "capture_id"),
         "{money} could not be captured: {e.reason}",
     ),
     p.PaymentReauthorizationDeclined: (
-        about("reauthorization_declined", "capture_id"),
+        key_of_exception("reauthorization_declined", "capture_id"),
         "{money} expired and were not authorised anew: {e.reason}",
     ),
-    p.PaymentVoidFailed: (about("void_failed", "payment_id"), "{money} could not be let go: {e.reason}"),
-    p.PaymentRefundRefused: (about("refund_refused", "refund_id"), "{money} cannot be refunded: {e.reason}"),
-    p.PaymentRefundFailed: (about("refund_failed", "refund_id"), "{money} are owed still: {e.reason}"),
-    p.PaymentRefundReversed: (about("refund_failed", "refund_id"), "{money} came back: {e.reason}"),
-    p.PaymentCaptureShort: (about("captured_short", "capture_id"), "{money} less was taken than asked for"),
-    p.PaymentRefundShort: (about("refunded_short", "refund_id"), "{money} less was given back than asked for"),
-    p.PaymentReportKept: (of_the_kept, "{e.payment_id}: {e.why}"),
+    p.PaymentVoidFailed: (key_of_exception("void_failed", "payment_id"), "{money} could not be let go: {e.reason}"),
+    p.PaymentRefundRefused: (key_of_exception("refund_refused", "refund_id"), "{money} cannot be refunded: {e.reason}"),
+    p.PaymentRefundFailed: (key_of_exception("refund_failed", "refund_id"), "{money} are owed still: {e.reason}"),
+    p.PaymentRefundReversed: (key_of_exception("refund_failed", "refund_id"), "{money} came back: {e.reason}"),
+    p.PaymentCaptureShort: (key_of_exception("captured_short", "capture_id"), "{money} less was taken than asked for"),
+    p.PaymentRefundShort: (
+        key_of_exception("refunded_short", "refund_id"),
+        "{money} less was given back than asked for",
+    ),
+    p.PaymentReportKept: (key_of_kept, "{e.payment_id}: {e.why}"),
     p.PaymentDisputeOpened: (
-        about("dispute", "dispute_id"),
+        key_of_exception("dispute", "dispute_id"),
         "{money} of {e.payment_id} disputed: {e.reason}",
     ),
-    p.PaymentUnanswered: (of_the_question, "ask the provider whether the {e.operation} of {money} happened"),
+    p.PaymentUnanswered: (key_of_question, "ask the provider whether the {e.operation} of {money} happened"),
     s.ShipmentBookingFailed: (UNBOOKED, "the carrier refused: {e.reason}"),
     s.ShipmentBookingDeferred: (
         UNBOOKED,
@@ -409,40 +373,40 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     s.ShipmentBookingCancelled: (UNBOOKED, "{e.carrier} will not fetch it: book it anew, or cancel it"),
     s.ShipmentFellSilent: (SILENT, "not seen since {e.since:%Y-%m-%d}: ask the carrier, or declare it lost"),
     s.ShipmentDispatchOverdue: (NOT_LEFT, "has not left in time, it waits for its {e.waits_for}: ask what keeps it"),
-    s.ShipmentReportDisputed: (about("carrier_contradiction", "shipment_id"), "{e.detail}"),
-    st.StockReservationBroken: (of_the_promise, "{e.quantity} x {e.sku} at {e.location} are not there: {e.reason}"),
+    s.ShipmentReportDisputed: (key_of_exception("carrier_contradiction", "shipment_id"), "{e.detail}"),
+    st.StockReservationBroken: (key_of_promise, "{e.quantity} x {e.sku} at {e.location} are not there: {e.reason}"),
 }
 """What it is about, and what it says."""
 
 SETTLED_BY: dict[type[Event], Keys] = {
-    o.OrderAllocated: about("backordered", "order_id"),
-    **dict.fromkeys((o.OrderReleased, o.OrderCancelled, o.OrderMergedInto), about_every_hold),
-    o.OrderHoldReleased: about_the_hold,
-    **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), about("dispute", "dispute_id")),
-    p.PaymentCaptured: of_the_question,
-    p.PaymentReportSettled: of_the_kept,
-    v.ProviderReportMatched: of_the_report,
+    o.OrderAllocated: key_of_exception("backordered", "order_id"),
+    **dict.fromkeys((o.OrderReleased, o.OrderCancelled, o.OrderMergedInto), key_of_holds),
+    o.OrderHoldReleased: key_of_hold,
+    **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), key_of_exception("dispute", "dispute_id")),
+    p.PaymentCaptured: key_of_question,
+    p.PaymentReportSettled: key_of_kept,
+    v.ProviderReportMatched: key_of_report,
     **dict.fromkeys((s.ShipmentBooked, s.ShipmentBookingCancellationRefused), UNBOOKED),
     **dict.fromkeys((s.ShipmentDispatched, s.ShipmentCancelled), each_of(UNBOOKED, NOT_LEFT)),
-    s.ShipmentExceptionSettled: on_its_way,
+    s.ShipmentExceptionSettled: key_of_shipment,
     **dict.fromkeys((s.ShipmentHeardOf, s.ShipmentLost), SILENT),
-    n.SerialsLeft: of_the_numbers,
-    st.StockShipped: of_the_promise,
-    **dict.fromkeys((r.RmaApproved, r.RmaRefused, r.RmaClosed), about("return_review", "rma_id")),
+    n.SerialsLeft: key_of_numbers,
+    st.StockShipped: key_of_promise,
+    **dict.fromkeys((r.RmaApproved, r.RmaRefused, r.RmaClosed), key_of_exception("return_review", "rma_id")),
 }
 """What its news puts an end to."""
 
 
-def needs_somebody(_: Row | None, recorded: Recorded, key: Key) -> Row:
+def on_need(_row: Row | None, event: Event, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
     return raised(key, recorded, RAISED_BY[type(event)][1].format(e=event, money=money_of(event)))
 
 
-def needs_nobody(_: Row | None, __: Recorded, ___: Key) -> None:
+def on_settled(_row: Row | None, _event: Event, _key: Key) -> None:
     return None
 
 
 for fact, (keys, _) in RAISED_BY.items():
-    projection.on(fact, keys=keys)(needs_somebody)
+    projection.on(fact, keys=keys)(on_need)
 for fact, keys in SETTLED_BY.items():
-    projection.on(fact, keys=keys)(needs_nobody)
+    projection.on(fact, keys=keys)(on_settled)

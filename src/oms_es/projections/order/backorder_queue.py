@@ -13,7 +13,7 @@ from datetime import timedelta
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.order import (
     OrderAmended,
@@ -48,38 +48,30 @@ table = Table(
 projection = Projection(table, version=2)
 
 
-def of_the_demand(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, OrderBackordered | OrderSourcingRequested)
+def key_of_demand(event: OrderBackordered | OrderSourcingRequested) -> Iterable[Key]:
     if isinstance(event, OrderSourcingRequested) and event.short is not None:
         return ()  # the round goes on: what is backordered stays so
     return tuple((event.order_id, sku) for sku in event.demand)
 
 
-def of_the_cancelled(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, OrderCancelled | OrderMergedInto)
+def key_of_cancelled(event: OrderCancelled | OrderMergedInto) -> Iterable[Key]:
     return tuple((event.order_id, sku) for sku in event.backordered)
 
 
-def of_the_change(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, OrderAmended | OrderFulfilledElsewhere | OrderLinesCancelled | OrderSplit)
+def key_of_change(event: OrderAmended | OrderFulfilledElsewhere | OrderLinesCancelled | OrderSplit) -> Iterable[Key]:
     return tuple((event.order_id, sku) for sku in event.no_longer_backordered)
 
 
-@projection.on(OrderAmended, OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, keys=of_the_change)
-def waits_for_less(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, OrderAmended | OrderFulfilledElsewhere | OrderLinesCancelled | OrderSplit)
+@projection.on(OrderAmended, OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, keys=key_of_change)
+def on_demand_changed(
+    row: Row | None, event: OrderAmended | OrderFulfilledElsewhere | OrderLinesCancelled | OrderSplit, key: Key
+) -> Row | None:
     left = row["quantity"] - event.no_longer_backordered[str(key[1])] if row else 0
     return {**row, "quantity": left} if row and left else None
 
 
-@projection.on(OrderBackordered, keys=of_the_demand)
-def waits(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, OrderBackordered)
+@projection.on(OrderBackordered, keys=key_of_demand)
+def on_order_backordered(row: Row | None, event: OrderBackordered, key: Key) -> Row:
     waiting = row or {
         "order_id": key[0],
         "sku": key[1],
@@ -94,11 +86,13 @@ def waits(row: Row | None, recorded: Recorded, key: Key) -> Row:
     return {**waiting, "quantity": quantity, "promised_at": event.promised_at, "terms": terms}
 
 
-@projection.on(OrderSourcingRequested, keys=of_the_demand)
-def is_sought_again(_: Row | None, __: Recorded, ___: Key) -> None:
+@projection.on(OrderSourcingRequested, keys=key_of_demand)
+def on_order_sourcing_requested(_row: Row | None, _event: OrderSourcingRequested, _key: Key) -> None:
     return None
 
 
-@projection.on(OrderCancelled, OrderMergedInto, keys=of_the_cancelled)
-def no_longer_waits(_: Row | None, __: Recorded, ___: Key) -> None:
+@projection.on(OrderCancelled, OrderMergedInto, keys=key_of_cancelled)
+def on_order_cancelled_or_order_merged_into(
+    _row: Row | None, _event: OrderCancelled | OrderMergedInto, _key: Key
+) -> None:
     return None

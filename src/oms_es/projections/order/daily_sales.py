@@ -7,7 +7,7 @@ from datetime import UTC
 
 from sqlalchemy import BigInteger, Column, Date, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA, Sum
 from oms_es.schemas.order import (
     OrderAmended,
@@ -36,46 +36,34 @@ DATED = OrderPlaced | OrderCancelled | OrderAmended | OrderLinesCancelled | Orde
 COUNTS = ("orders", "units", "gross_minor", "cancelled_orders", "cancelled_units", "cancelled_minor")
 
 
-def of_the_day(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, DATED)
+def key_of_day(event: DATED) -> Iterable[Key]:
     return ((event.placed_at.astimezone(UTC).date(), event.channel, event.currency),)
 
 
-@projection.on(OrderPlaced, keys=of_the_day)
-def sold(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, OrderPlaced)
+@projection.on(OrderPlaced, keys=key_of_day)
+def on_order_placed(row: Row | None, event: OrderPlaced, key: Key) -> Row:
     units = sum(line.quantity for line in event.lines)
     return _added(row, key, orders=1, units=units, gross_minor=event.total_minor)
 
 
-@projection.on(OrderCancelled, keys=of_the_day)
-def cancelled(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, OrderCancelled)
+@projection.on(OrderCancelled, keys=key_of_day)
+def on_order_cancelled(row: Row | None, event: OrderCancelled, key: Key) -> Row:
     return _added(row, key, cancelled_orders=1, cancelled_units=event.units, cancelled_minor=event.total_minor)
 
 
-@projection.on(OrderAmended, OrderSplit, keys=of_the_day)
-def sold_otherwise(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, OrderAmended | OrderSplit)
+@projection.on(OrderAmended, OrderSplit, keys=key_of_day)
+def on_order_amended_or_order_split(row: Row | None, event: OrderAmended | OrderSplit, key: Key) -> Row:
     return _added(row, key, units=event.more_units, gross_minor=event.more_minor)
 
 
-@projection.on(OrderLinesCancelled, keys=of_the_day)
-def partly_cancelled(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, OrderLinesCancelled)
+@projection.on(OrderLinesCancelled, keys=key_of_day)
+def on_order_lines_cancelled(row: Row | None, event: OrderLinesCancelled, key: Key) -> Row:
     return _added(row, key, cancelled_units=-event.more_units, cancelled_minor=-event.more_minor)
 
 
-@projection.on(OrderMergedInto, keys=of_the_day)
-def sold_in_another(row: Row | None, recorded: Recorded, key: Key) -> Row:
+@projection.on(OrderMergedInto, keys=key_of_day)
+def on_order_merged_into(row: Row | None, event: OrderMergedInto, key: Key) -> Row:
     """The order that it became part of is counted instead."""
-    event = recorded.event
-    assert isinstance(event, OrderMergedInto)
     return _added(row, key, orders=-1, units=-event.units, gross_minor=-event.total_minor)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Column, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Event, Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.order import (
     OrderCancelled,
@@ -31,8 +31,7 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_locations(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
+def key_of_locations(event: Event) -> Iterable[Key]:
     match event:
         case OrderSourced(order_id=order_id, assignments=of_it):
             locations = [assigned.location for assigned in of_it]
@@ -51,8 +50,8 @@ def of_the_locations(recorded: Recorded) -> Iterable[Key]:
     return tuple({(order_id, location): None for location in locations})
 
 
-@projection.on(OrderSourced, OrderJoined, keys=of_the_locations)
-def may_be_locked(_: Row | None, __: Recorded, key: Key) -> Row:
+@projection.on(OrderSourced, OrderJoined, keys=key_of_locations)
+def on_order_sourced_or_order_joined(_row: Row | None, _event: OrderSourced | OrderJoined, key: Key) -> Row:
     return {"order_id": key[0], "location": key[1]}
 
 
@@ -62,7 +61,7 @@ def may_be_locked(_: Row | None, __: Recorded, key: Key) -> Row:
     OrderFulfilledElsewhere,
     OrderMergedInto,
     OrderLocationFailed,
-    keys=of_the_locations,
+    keys=key_of_locations,
 )
-def is_not_any_more(_: Row | None, __: Recorded, ___: Key) -> None:
+def on_locks_ended(_row: Row | None, _event: Event, _key: Key) -> None:
     return None

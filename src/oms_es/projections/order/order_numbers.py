@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.catalog.numbering import OrderNumbered
 
@@ -22,12 +22,10 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_order(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, OrderNumbered)
+def key_of_order(event: OrderNumbered) -> Iterable[Key]:
     return ((event.order_id,),)
 
 
-@projection.on(OrderNumbered, keys=of_the_order)
-def numbered(_: Row | None, recorded: Recorded, __: Key) -> Row:
-    return recorded.event.model_dump()
+@projection.on(OrderNumbered, keys=key_of_order)
+def on_order_numbered(_row: Row | None, event: OrderNumbered, _key: Key) -> Row:
+    return event.model_dump()

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.order import Address, OrderAmended, OrderPlaced
 
@@ -38,9 +38,7 @@ def postal_code_key(code: str) -> str:
     return "".join(code.casefold().split())
 
 
-def of_the_order(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, OrderPlaced | OrderAmended)
+def key_of_order(event: OrderPlaced | OrderAmended) -> Iterable[Key]:
     return ((event.order_id,),) if event.ship_to else ()
 
 
@@ -53,15 +51,11 @@ def _of(address: Address) -> dict[str, Any]:
     }
 
 
-@projection.on(OrderPlaced, keys=of_the_order)
-def goes_to(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, OrderPlaced)
+@projection.on(OrderPlaced, keys=key_of_order)
+def on_order_placed(_row: Row | None, event: OrderPlaced, key: Key) -> Row:
     return {"order_id": key[0], "placed_at": event.placed_at, **_of(event.ship_to)}
 
 
-@projection.on(OrderAmended, keys=of_the_order)
-def goes_elsewhere(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, OrderAmended)
+@projection.on(OrderAmended, keys=key_of_order)
+def on_order_amended(row: Row | None, event: OrderAmended, _key: Key) -> Row | None:
     return {**row, **_of(event.ship_to)} if row and event.ship_to else row

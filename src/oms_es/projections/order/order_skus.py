@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.order import OrderAmended, OrderPlaced
 
@@ -21,14 +21,10 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_lines(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, OrderPlaced | OrderAmended)
+def key_of_lines(event: OrderPlaced | OrderAmended) -> Iterable[Key]:
     return tuple({(event.order_id, line.sku): None for line in event.lines or ()})
 
 
-@projection.on(OrderPlaced, OrderAmended, keys=of_the_lines)
-def asked_for(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, OrderPlaced | OrderAmended)
+@projection.on(OrderPlaced, OrderAmended, keys=key_of_lines)
+def on_order_placed_or_order_amended(row: Row | None, event: OrderPlaced | OrderAmended, key: Key) -> Row:
     return row or {"order_id": key[0], "sku": key[1], "placed_at": event.placed_at}

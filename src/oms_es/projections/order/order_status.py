@@ -60,16 +60,12 @@ PHASES: dict[type[Event], o.Phase] = {
 }
 
 
-def of_the_order(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, o.OrderEvent)
+def key_of_order(event: o.OrderEvent) -> Iterable[Key]:
     return ((event.order_id,),)
 
 
-@projection.on(o.OrderPlaced, keys=of_the_order)
-def placed(_: Row | None, recorded: Recorded, __: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, o.OrderPlaced)
+@projection.on(o.OrderPlaced, keys=key_of_order)
+def on_order_placed(_row: Row | None, event: o.OrderPlaced, recorded: Recorded, _key: Key) -> Row:
     return {
         "order_id": event.order_id,
         "channel": event.channel,
@@ -95,11 +91,10 @@ def placed(_: Row | None, recorded: Recorded, __: Key) -> Row:
     }
 
 
-@projection.on(*PHASES, keys=of_the_order)
-def moved_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(*PHASES, keys=key_of_order)
+def on_phase_changed(row: Row | None, event: Any, recorded: Recorded, _key: Key) -> Row | None:
     if row is None:
         return None
-    event: Any = recorded.event
     more: dict[str, Any] = {"phase": PHASES[type(event)]}
     match event:
         case o.OrderSourced() if row["backordered"]:
@@ -122,30 +117,41 @@ def moved_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     return _changed(row, recorded, **more)
 
 
-@projection.on(o.OrderShipmentDispatched, keys=of_the_order)
-def dispatched(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(o.OrderShipmentDispatched, keys=key_of_order)
+def on_order_shipment_dispatched(
+    row: Row | None, _event: o.OrderShipmentDispatched, recorded: Recorded, _key: Key
+) -> Row | None:
     return _changed(row, recorded, dispatched=row["dispatched"] + 1) if row else None
 
 
-@projection.on(o.OrderShipmentDelivered, keys=of_the_order)
-def delivered(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(o.OrderShipmentDelivered, keys=key_of_order)
+def on_order_shipment_delivered(
+    row: Row | None, _event: o.OrderShipmentDelivered, recorded: Recorded, _key: Key
+) -> Row | None:
     return _changed(row, recorded, delivered=row["delivered"] + 1) if row else None
 
 
-@projection.on(o.DuplicateConflictFound, keys=of_the_order)
-def told_differently(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(o.DuplicateConflictFound, keys=key_of_order)
+def on_duplicate_conflict_found(
+    row: Row | None, _event: o.DuplicateConflictFound, recorded: Recorded, _key: Key
+) -> Row | None:
     return _changed(row, recorded, conflicts=row["conflicts"] + 1) if row else None
 
 
-@projection.on(o.OrderCancellationRefused, keys=of_the_order)
-def could_not_be_stopped(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(o.OrderCancellationRefused, keys=key_of_order)
+def on_order_cancellation_refused(
+    row: Row | None, _event: o.OrderCancellationRefused, recorded: Recorded, _key: Key
+) -> Row | None:
     return _changed(row, recorded, phase="fulfilling" if row and row["phase"] == "cancelling" else None)
 
 
-@projection.on(o.OrderAmended, o.OrderFulfilledElsewhere, o.OrderLinesCancelled, o.OrderSplit, keys=of_the_order)
-def became(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderAmended | o.OrderFulfilledElsewhere | o.OrderLinesCancelled | o.OrderSplit)
+@projection.on(o.OrderAmended, o.OrderFulfilledElsewhere, o.OrderLinesCancelled, o.OrderSplit, keys=key_of_order)
+def on_content_changed(
+    row: Row | None,
+    event: o.OrderAmended | o.OrderFulfilledElsewhere | o.OrderLinesCancelled | o.OrderSplit,
+    recorded: Recorded,
+    _key: Key,
+) -> Row | None:
     if row is None:
         return None
     backordered = row["backordered"] - sum(event.no_longer_backordered.values())
@@ -153,56 +159,56 @@ def became(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     return _changed(row, recorded, lines=None if event.lines is None else len(event.lines), **changes)
 
 
-@projection.on(o.OrderPaymentSecured, keys=of_the_order)
-def is_paid(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderPaymentSecured)
+@projection.on(o.OrderPaymentSecured, keys=key_of_order)
+def on_order_payment_secured(
+    row: Row | None, event: o.OrderPaymentSecured, recorded: Recorded, _key: Key
+) -> Row | None:
     paid = row and row["phase"] == "awaiting_payment" and row["holds"] and not event.open_minor
     return _changed(row, recorded, phase="held" if paid else None)
 
 
-@projection.on(o.OrderPaymentDeferred, keys=of_the_order)
-def is_no_longer_paid(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(o.OrderPaymentDeferred, keys=key_of_order)
+def on_order_payment_deferred(
+    row: Row | None, _event: o.OrderPaymentDeferred, recorded: Recorded, _key: Key
+) -> Row | None:
     return _changed(row, recorded, phase="awaiting_payment" if row and row["phase"] == "held" else None)
 
 
-@projection.on(o.OrderPresaleCovered, keys=of_the_order)
-def has_come(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderPresaleCovered)
+@projection.on(o.OrderPresaleCovered, keys=key_of_order)
+def on_order_presale_covered(
+    row: Row | None, event: o.OrderPresaleCovered, recorded: Recorded, _key: Key
+) -> Row | None:
     return _changed(row, recorded, phase=event.phase)
 
 
-@projection.on(o.OrderHeld, keys=of_the_order)
-def held(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderHeld)
+@projection.on(o.OrderHeld, keys=key_of_order)
+def on_order_held(row: Row | None, event: o.OrderHeld, recorded: Recorded, _key: Key) -> Row | None:
     return _changed(row, recorded, holds=sorted({*row["holds"], event.kind})) if row else None
 
 
-@projection.on(o.OrderHoldReleased, keys=of_the_order)
-def no_longer_held(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderHoldReleased)
+@projection.on(o.OrderHoldReleased, keys=key_of_order)
+def on_order_hold_released(row: Row | None, event: o.OrderHoldReleased, recorded: Recorded, _key: Key) -> Row | None:
     return _changed(row, recorded, holds=[kind for kind in row["holds"] if kind != event.kind]) if row else None
 
 
-@projection.on(o.OrderShipmentPlanned, keys=of_the_order)
-def planned_anew(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(o.OrderShipmentPlanned, keys=key_of_order)
+def on_order_shipment_planned(
+    row: Row | None, _event: o.OrderShipmentPlanned, recorded: Recorded, _key: Key
+) -> Row | None:
     return _changed(row, recorded, shipments=row["shipments"] + 1) if row else None
 
 
-@projection.on(o.OrderRefundRequested, keys=of_the_order)
-def refunded(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderRefundRequested)
+@projection.on(o.OrderRefundRequested, keys=key_of_order)
+def on_order_refund_requested(
+    row: Row | None, event: o.OrderRefundRequested, recorded: Recorded, _key: Key
+) -> Row | None:
     return _changed(row, recorded, refunded_minor=row["refunded_minor"] + event.amount_minor) if row else None
 
 
-@projection.on(o.OrderMoneyGone, o.OrderMoneyBack, keys=of_the_order)
-def refunded_by_the_provider(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, o.OrderMoneyGone | o.OrderMoneyBack)
+@projection.on(o.OrderMoneyGone, o.OrderMoneyBack, keys=key_of_order)
+def on_order_money_gone_or_back(
+    row: Row | None, event: o.OrderMoneyGone | o.OrderMoneyBack, recorded: Recorded, _key: Key
+) -> Row | None:
     if row is None or event.why != "refunded":
         return row
     more = event.amount_minor if isinstance(event, o.OrderMoneyGone) else -event.amount_minor

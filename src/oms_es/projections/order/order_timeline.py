@@ -185,14 +185,12 @@ SUMMARIES: dict[type[Event], str] = {
 }
 
 
-def at_its_place(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_timeline_entry(event: Any, recorded: Recorded) -> Iterable[Key]:
     return ((event.order_id, recorded.position),) if event.order_id else ()
 
 
-@projection.on(*SUMMARIES, keys=at_its_place)
-def happened(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
+@projection.on(*SUMMARIES, keys=key_of_timeline_entry)
+def on_any_event(_row: Row | None, event: Event, recorded: Recorded, key: Key) -> Row:
     return {
         "order_id": key[0],
         "position": recorded.position,

@@ -32,9 +32,8 @@ projection = Projection(table, version=2)
 SINKS: dict[type[Event], str] = {p.PaymentRefunded: "released_minor", p.PaymentDisputeLost: "lost_minor"}
 
 
-def of_the_deposit(recorded: Recorded) -> Iterable[Key]:
+def key_of_deposit(event: Any) -> Iterable[Key]:
     """Of a payment that is no deposit there is no row, and most need not be looked for."""
-    event: Any = recorded.event
     match event:
         case p.PaymentRequested(capture_now=False):
             return ()
@@ -43,10 +42,8 @@ def of_the_deposit(recorded: Recorded) -> Iterable[Key]:
     return ((event.payment_id,),)
 
 
-@projection.on(p.PaymentRequested, keys=of_the_deposit)
-def agreed(_: Row | None, recorded: Recorded, __: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, p.PaymentRequested)
+@projection.on(p.PaymentRequested, keys=key_of_deposit)
+def on_payment_requested(_row: Row | None, event: p.PaymentRequested, recorded: Recorded, _key: Key) -> Row:
     return {
         "payment_id": event.payment_id,
         "order_id": event.order_id,
@@ -60,10 +57,8 @@ def agreed(_: Row | None, recorded: Recorded, __: Key) -> Row:
     }
 
 
-@projection.on(p.PaymentCaptured, keys=of_the_deposit)
-def held(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, p.PaymentCaptured)
+@projection.on(p.PaymentCaptured, keys=key_of_deposit)
+def on_payment_captured(row: Row | None, event: p.PaymentCaptured, recorded: Recorded, _key: Key) -> Row | None:
     return row and {
         **row,
         "held_minor": row["held_minor"] + event.amount_minor,
@@ -71,10 +66,10 @@ def held(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     }
 
 
-@projection.on(p.PaymentDepositApplied, keys=of_the_deposit)
-def applied(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, p.PaymentDepositApplied)
+@projection.on(p.PaymentDepositApplied, keys=key_of_deposit)
+def on_payment_deposit_applied(
+    row: Row | None, event: p.PaymentDepositApplied, recorded: Recorded, _key: Key
+) -> Row | None:
     return row and {
         **row,
         "held_minor": row["held_minor"] - event.amount_minor,
@@ -83,10 +78,10 @@ def applied(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     }
 
 
-@projection.on(p.PaymentRefundReversed, keys=of_the_deposit)
-def came_back(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, p.PaymentRefundReversed)
+@projection.on(p.PaymentRefundReversed, keys=key_of_deposit)
+def on_payment_refund_reversed(
+    row: Row | None, event: p.PaymentRefundReversed, recorded: Recorded, _key: Key
+) -> Row | None:
     return row and {
         **row,
         "held_minor": row["held_minor"] + event.amount_minor,
@@ -95,12 +90,11 @@ def came_back(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
     }
 
 
-@projection.on(*SINKS, keys=of_the_deposit)
-def gone(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(*SINKS, keys=key_of_deposit)
+def on_deposit_used(row: Row | None, event: Any, recorded: Recorded, _key: Key) -> Row | None:
     """First what is held; where that does not suffice, what had been applied."""
     if row is None:
         return None
-    event: Any = recorded.event
     of_the_held = min(max(row["held_minor"], 0), event.amount_minor)
     sink = SINKS[type(event)]
     return {

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Event, Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import payment as p
 
@@ -23,8 +23,7 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_reference(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_reference(event: Any) -> Iterable[Key]:
     return ((event.reference.partition("/")[0], event.payment_id),) if event.reference else ()
 
 
@@ -34,7 +33,7 @@ def of_the_reference(recorded: Recorded) -> Iterable[Key]:
     p.PaymentCaptured,
     p.PaymentRefunded,
     p.PaymentDeclined,
-    keys=of_the_reference,
+    keys=key_of_reference,
 )
-def is_known_by(_: Row | None, __: Recorded, key: Key) -> Row:
+def on_reference_reported(_row: Row | None, _event: Event, key: Key) -> Row:
     return {"reference": key[0], "payment_id": key[1]}

@@ -44,16 +44,12 @@ STATES = (
 )
 
 
-def of_the_payment(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, p.PaymentEvent)
+def key_of_payment(event: p.PaymentEvent) -> Iterable[Key]:
     return ((event.payment_id,),)
 
 
-@projection.on(p.PaymentRequested, keys=of_the_payment)
-def requested(_: Row | None, recorded: Recorded, __: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, p.PaymentRequested)
+@projection.on(p.PaymentRequested, keys=key_of_payment)
+def on_payment_requested(_row: Row | None, event: p.PaymentRequested, recorded: Recorded, _key: Key) -> Row:
     return {
         "payment_id": event.payment_id,
         "order_id": event.order_id,
@@ -90,11 +86,10 @@ MOVES: dict[type[Event], dict[str, int]] = {
 """What each fact does to the sums with its amount."""
 
 
-@projection.on(*MOVES, keys=of_the_payment)
-def money_moved(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(*MOVES, keys=key_of_payment)
+def on_money_moved(row: Row | None, event: Any, recorded: Recorded, _key: Key) -> Row | None:
     if row is None:
         return None
-    event: Any = recorded.event
     moved = {column: row[column] + sign * event.amount_minor for column, sign in MOVES[type(event)].items()}
     told: dict[str, Any] = {"changed_at": recorded.recorded_at, **moved}
     if isinstance(event, p.PaymentAuthorized):
@@ -119,22 +114,19 @@ def state_of(row: Row) -> str:
     return "released" if row["released_minor"] >= row["authorized_minor"] else "authorized"
 
 
-@projection.on(p.PaymentExpirySet, keys=of_the_payment)
-def end_was_told(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, p.PaymentExpirySet)
+@projection.on(p.PaymentExpirySet, keys=key_of_payment)
+def on_payment_expiry_set(row: Row | None, event: p.PaymentExpirySet, recorded: Recorded, _key: Key) -> Row | None:
     return row and {**row, "expires_at": event.expires_at, "changed_at": recorded.recorded_at}
 
 
-@projection.on(p.PaymentAttemptDeclined, keys=of_the_payment)
-def may_come_yet(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, p.PaymentAttemptDeclined)
+@projection.on(p.PaymentAttemptDeclined, keys=key_of_payment)
+def on_payment_attempt_declined(
+    row: Row | None, event: p.PaymentAttemptDeclined, recorded: Recorded, _key: Key
+) -> Row | None:
     return row and {**row, "reason": event.reason, "changed_at": recorded.recorded_at}
 
 
-@projection.on(p.PaymentDeclined, p.PaymentFailed, keys=of_the_payment)
-def no_money_came(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event: Any = recorded.event
+@projection.on(p.PaymentDeclined, p.PaymentFailed, keys=key_of_payment)
+def on_payment_declined_or_payment_failed(row: Row | None, event: Any, recorded: Recorded, _key: Key) -> Row | None:
     state = "declined" if isinstance(event, p.PaymentDeclined) else "failed"
     return row and {**row, "state": state, "reason": event.reason, "changed_at": recorded.recorded_at}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Column, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.payment.provider import ProviderReported
 
@@ -22,16 +22,12 @@ table = Table(
 projection = Projection(table, insert_only=True)
 
 
-def of_each_reference(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, ProviderReported)
+def key_of_references(event: ProviderReported) -> Iterable[Key]:
     return [(reference, event.provider, event.report_id) for reference in dict.fromkeys(event.references)]
 
 
-@projection.on(ProviderReported, keys=of_each_reference)
-def reported(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, ProviderReported)
+@projection.on(ProviderReported, keys=key_of_references)
+def on_provider_reported(_row: Row | None, event: ProviderReported, key: Key) -> Row:
     return {
         "reference": key[0],
         "provider": key[1],

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import BigInteger, Column, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.returns.feedback import FeedbackRecorded
 
@@ -22,16 +22,12 @@ table = Table(
 projection = Projection(table, shared=True)
 
 
-def of_the_subject(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, FeedbackRecorded)
+def key_of_subject(event: FeedbackRecorded) -> Iterable[Key]:
     return ((event.subject, event.about),)
 
 
-@projection.on(FeedbackRecorded, keys=of_the_subject)
-def was_rated(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, FeedbackRecorded)
+@projection.on(FeedbackRecorded, keys=key_of_subject)
+def on_feedback_recorded(row: Row | None, event: FeedbackRecorded, key: Key) -> Row:
     so_far = row or {"subject": key[0], "about": key[1], "ratings": 0, "rating_sum": 0, "lowest": event.rating}
     return {
         **so_far,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Column, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.returns.policy import ReturnPolicySet
 
@@ -20,13 +20,10 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_channel(recorded: Recorded) -> Iterable[Key]:
-    assert isinstance(recorded.event, ReturnPolicySet)
-    return ((recorded.event.channel,),)
+def key_of_channel(event: ReturnPolicySet) -> Iterable[Key]:
+    return ((event.channel,),)
 
 
-@projection.on(ReturnPolicySet, keys=of_the_channel)
-def holds(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, ReturnPolicySet)
+@projection.on(ReturnPolicySet, keys=key_of_channel)
+def on_return_policy_set(_row: Row | None, event: ReturnPolicySet, key: Key) -> Row:
     return {"channel": key[0], "terms": event.terms.model_dump(mode="json")}

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.order import LineUnits
 from oms_es.schemas.returns import rma as r
@@ -37,9 +37,7 @@ projection = Projection(table, version=2)
 STATUSES = ("opened", "review", "approved", "refused", "closed")
 
 
-def of_the_return(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, r.RmaEvent)
+def key_of_return(event: r.RmaEvent) -> Iterable[Key]:
     return ((event.rma_id,),)
 
 
@@ -47,10 +45,8 @@ def _units(lines: Sequence[LineUnits] | Sequence[r.ReturnLine]) -> int:
     return sum(line.quantity for line in lines)
 
 
-@projection.on(r.RmaOpened, keys=of_the_return)
-def opened(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, r.RmaOpened)
+@projection.on(r.RmaOpened, keys=key_of_return)
+def on_rma_opened(_row: Row | None, event: r.RmaOpened, recorded: Recorded, key: Key) -> Row:
     return {
         "rma_id": key[0],
         "order_id": event.order_id,
@@ -78,13 +74,13 @@ def opened(_: Row | None, recorded: Recorded, key: Key) -> Row:
     r.RmaInspected,
     r.RmaCreditDue,
     r.RmaClosed,
-    keys=of_the_return,
+    keys=key_of_return,
 )
-def went_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+def on_return_moved_on(row: Row | None, event: Event, recorded: Recorded, _key: Key) -> Row | None:
     if row is None:
         return None
     changes: dict[str, Any] = {"changed_at": recorded.recorded_at}
-    match recorded.event:
+    match event:
         case r.RmaReviewRequested(reasons=reasons):
             changes |= {"status": "review", "note": "; ".join(reasons)}
         case r.RmaApproved(note=note):

@@ -51,16 +51,12 @@ ONWARDS: dict[type[Event], str] = {
 STATUSES = ("requested", *dict.fromkeys((*BEFORE_IT_LEAVES.values(), *ONWARDS.values())))
 
 
-def of_the_parcel(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentEvent)
+def key_of_shipment(event: s.ShipmentEvent) -> Iterable[Key]:
     return ((event.shipment_id,),)
 
 
-@projection.on(s.ShipmentRequested, keys=of_the_parcel)
-def requested(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ShipmentRequested)
+@projection.on(s.ShipmentRequested, keys=key_of_shipment)
+def on_shipment_requested(_row: Row | None, event: s.ShipmentRequested, recorded: Recorded, key: Key) -> Row:
     return {
         "shipment_id": key[0],
         "order_id": event.order_id,
@@ -74,17 +70,17 @@ def requested(_: Row | None, recorded: Recorded, key: Key) -> Row:
     }
 
 
-@projection.on(*BEFORE_IT_LEAVES, *ONWARDS, keys=of_the_parcel)
-def went_on(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(*BEFORE_IT_LEAVES, *ONWARDS, keys=key_of_shipment)
+def on_shipment_moved_on(row: Row | None, event: Event, recorded: Recorded, _key: Key) -> Row | None:
     if row is None:
         return None
-    kind = type(recorded.event)
+    kind = type(event)
     changes: dict[str, Any] = {"changed_at": recorded.recorded_at}
     if kind in ONWARDS:
         changes["status"] = ONWARDS[kind]
     elif row["status"] not in ONWARDS.values():
         changes["status"] = BEFORE_IT_LEAVES[kind]
-    match recorded.event:
+    match event:
         case s.ShipmentBooked(carrier=carrier, tracking_number=number):
             changes |= {"carrier": carrier, "tracking_number": number}
         case s.ShipmentBookingCancelled():

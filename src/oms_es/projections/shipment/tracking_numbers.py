@@ -22,18 +22,14 @@ table = Table(
 projection = Projection(table, version=2, insert_only=True)
 
 
-def of_the_booking(recorded: Recorded) -> Iterable[Key]:
+def key_of_booking(event: ShipmentBooked) -> Iterable[Key]:
     """The shipment's own, and one for each carton that has another."""
-    event = recorded.event
-    assert isinstance(event, ShipmentBooked)
     numbers = dict.fromkeys((event.tracking_number, *event.carton_numbers.values()))
     return [(number, event.carrier.lower(), event.shipment_id) for number in numbers]
 
 
-@projection.on(ShipmentBooked, keys=of_the_booking)
-def booked(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, ShipmentBooked)
+@projection.on(ShipmentBooked, keys=key_of_booking)
+def on_shipment_booked(_row: Row | None, event: ShipmentBooked, recorded: Recorded, key: Key) -> Row:
     return {
         "tracking_number": key[0],
         "carrier": key[1],

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Column, DateTime, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.shipment.tracker import TrackingReported
 
@@ -24,15 +24,11 @@ table = Table(
 projection = Projection(table, insert_only=True)
 
 
-def of_each_sighting(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, TrackingReported)
+def key_of_reports(event: TrackingReported) -> Iterable[Key]:
     return [(event.tracking_number, event.carrier, sight.milestone_id) for sight in event.sightings]
 
 
-@projection.on(TrackingReported, keys=of_each_sighting)
-def reported(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, TrackingReported)
+@projection.on(TrackingReported, keys=key_of_reports)
+def on_tracking_reported(_row: Row | None, event: TrackingReported, key: Key) -> Row:
     sight = next(sight for sight in event.sightings if sight.milestone_id == key[2])
     return {"tracking_number": key[0], "carrier": key[1], **sight.model_dump()}

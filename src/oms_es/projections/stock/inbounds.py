@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import stock as s
 
@@ -26,15 +26,12 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_inbound(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_inbound(event: Any) -> Iterable[Key]:
     return () if event.inbound_id is None else ((event.sku, event.location, event.inbound_id),)
 
 
-@projection.on(s.StockInboundExpected, keys=of_the_inbound)
-def is_expected(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.StockInboundExpected)
+@projection.on(s.StockInboundExpected, keys=key_of_inbound)
+def on_stock_inbound_expected(_row: Row | None, event: s.StockInboundExpected, key: Key) -> Row:
     return {
         "sku": key[0],
         "location": key[1],
@@ -46,9 +43,8 @@ def is_expected(_: Row | None, recorded: Recorded, key: Key) -> Row:
     }
 
 
-@projection.on(s.StockReceived, s.StockMovedIn, s.StockInboundCancelled, keys=of_the_inbound)
-def is_no_longer_outstanding(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(s.StockReceived, s.StockMovedIn, s.StockInboundCancelled, keys=key_of_inbound)
+def on_units_not_awaited(row: Row | None, event: Any, _key: Key) -> Row | None:
     """More may come than was expected."""
-    event: Any = recorded.event
     left = row["quantity"] - event.quantity if row else 0
     return {**row, "quantity": left} if row and left > 0 else None

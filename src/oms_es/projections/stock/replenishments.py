@@ -26,15 +26,12 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_request(recorded: Recorded) -> Iterable[Key]:
-    event: Any = recorded.event
+def key_of_request(event: Any) -> Iterable[Key]:
     return () if event.request_id is None else ((event.sku, event.location, event.request_id),)
 
 
-@projection.on(s.ReplenishmentRequested, keys=of_the_request)
-def is_requested(row: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, s.ReplenishmentRequested)
+@projection.on(s.ReplenishmentRequested, keys=key_of_request)
+def on_replenishment_requested(row: Row | None, event: s.ReplenishmentRequested, recorded: Recorded, key: Key) -> Row:
     return {
         "sku": key[0],
         "location": key[1],
@@ -46,19 +43,19 @@ def is_requested(row: Row | None, recorded: Recorded, key: Key) -> Row:
     }
 
 
-@projection.on(s.StockInboundExpected, keys=of_the_request)
-def is_ordered(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, s.StockInboundExpected)
+@projection.on(s.StockInboundExpected, keys=key_of_request)
+def on_stock_inbound_expected(row: Row | None, event: s.StockInboundExpected, _key: Key) -> Row | None:
     return row and {**row, "status": "ordered", "promised_at": event.promised_at}
 
 
-@projection.on(s.StockReceived, s.StockInboundCancelled, keys=of_the_request)
-def is_over(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(s.StockReceived, s.StockInboundCancelled, keys=key_of_request)
+def on_stock_received_or_stock_inbound_cancelled(
+    row: Row | None, event: s.StockReceived | s.StockInboundCancelled, _key: Key
+) -> Row | None:
     """Received, or to be ordered again."""
     if row is None:
         return None
-    if isinstance(recorded.event, s.StockInboundCancelled):
+    if isinstance(event, s.StockInboundCancelled):
         return {**row, "status": "requested", "promised_at": None}
-    left = getattr(recorded.event, "outstanding", 0)
+    left = getattr(event, "outstanding", 0)
     return {**row, "status": "ordered" if left else "received"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Column, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas.catalog import serial as n
 
@@ -21,22 +21,16 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_numbers(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, n.SerialEvent)
+def key_of_numbers(event: n.SerialEvent) -> Iterable[Key]:
     return tuple((event.sku, serial) for serial in event.serials)
 
 
-@projection.on(n.SerialsClaimed, n.SerialsSeen, keys=of_the_numbers)
-def is_there(_: Row | None, recorded: Recorded, key: Key) -> Row:
-    event = recorded.event
-    assert isinstance(event, n.SerialEvent)
+@projection.on(n.SerialsClaimed, n.SerialsSeen, keys=key_of_numbers)
+def on_serials_claimed_or_serials_seen(_row: Row | None, event: n.SerialEvent, key: Key) -> Row:
     return {"sku": key[0], "serial": key[1], "location": event.location}
 
 
-@projection.on(n.SerialsLeft, keys=of_the_numbers)
-def is_gone(row: Row | None, recorded: Recorded, _: Key) -> Row | None:
+@projection.on(n.SerialsLeft, keys=key_of_numbers)
+def on_serials_left(row: Row | None, event: n.SerialsLeft, _key: Key) -> Row | None:
     """Of a number that turned up elsewhere, its other place stays."""
-    event = recorded.event
-    assert isinstance(event, n.SerialsLeft)
     return row if row and row["location"] != event.location else None

@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Event, Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import stock as s
 
@@ -39,9 +39,7 @@ projection = Projection(table, version=2)
 NOTHING: dict[str, Any] = {**dict.fromkeys(COUNTS, 0), "next_inbound_at": None, **{name: {} for name in MAPS}}
 
 
-def of_the_stock(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, s.StockEvent)
+def key_of_stock(event: s.StockEvent) -> Iterable[Key]:
     return ((event.sku, event.location),)
 
 
@@ -52,11 +50,10 @@ def of_the_stock(recorded: Recorded) -> Iterable[Key]:
     s.StockReservationBroken,
     s.StockPresaleCovered,
     s.StockShort,
-    keys=of_the_stock,
+    keys=key_of_stock,
 )
-def promised(row: Row | None, recorded: Recorded, key: Key) -> Row:
+def on_promise_changed(row: Row | None, event: Any, key: Key) -> Row:
     level = _level(row, key)
-    event: Any = recorded.event
     match event:
         case s.StockReserved(quantity=n, presale=True):
             level["presold"] += n
@@ -86,11 +83,10 @@ def promised(row: Row | None, recorded: Recorded, key: Key) -> Row:
     s.StockConditionChanged,
     s.StockWrittenOff,
     s.StockShipped,
-    keys=of_the_stock,
+    keys=key_of_stock,
 )
-def moved(row: Row | None, recorded: Recorded, key: Key) -> Row:
+def on_units_moved(row: Row | None, event: Any, key: Key) -> Row:
     level = _level(row, key)
-    event: Any = recorded.event
     match event:
         case s.StockReceived(quantity=n):
             _put(level, event.condition, "received", n, n)
@@ -125,11 +121,11 @@ def moved(row: Row | None, recorded: Recorded, key: Key) -> Row:
     s.ReorderPointSet,
     s.StockInboundExpected,
     s.StockInboundCancelled,
-    keys=of_the_stock,
+    keys=key_of_stock,
 )
-def planned(row: Row | None, recorded: Recorded, key: Key) -> Row:
+def on_plan_changed(row: Row | None, event: Event, key: Key) -> Row:
     level = _level(row, key)
-    match recorded.event:
+    match event:
         case s.SafetyStockSet(quantity=n):
             level["safety_stock"] = n
         case s.PresaleLimitSet(quantity=n):

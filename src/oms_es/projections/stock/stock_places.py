@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
-from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.projections.base import METADATA
 from oms_es.schemas import stock as s
 
@@ -26,24 +26,18 @@ table = Table(
 projection = Projection(table)
 
 
-def of_the_place(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, s.PlacedEvent)
+def key_of_place(event: s.PlacedEvent) -> Iterable[Key]:
     return ((event.sku, event.location, event.bin, event.lot, event.condition),)
 
 
-def of_the_picks(recorded: Recorded) -> Iterable[Key]:
-    event = recorded.event
-    assert isinstance(event, s.StockShipped)
+def key_of_picks(event: s.StockShipped) -> Iterable[Key]:
     picked = event.picks or (s.Pick(bin="", lot="", quantity=event.quantity),)
     return tuple((event.sku, event.location, pick.bin, pick.lot, "sellable") for pick in picked)
 
 
-def of_both_places(recorded: Recorded) -> Iterable[Key]:
+def key_of_both_places(event: s.StockMovedToBin | s.StockConditionChanged) -> Iterable[Key]:
     """Where the units are taken from comes first: what expires there goes with them."""
-    event = recorded.event
-    assert isinstance(event, s.StockMovedToBin | s.StockConditionChanged)
-    return (_was(event), *of_the_place(recorded)) if isinstance(event, s.StockConditionChanged) else _bins(event)
+    return (_was(event), *key_of_place(event)) if isinstance(event, s.StockConditionChanged) else _bins(event)
 
 
 def _was(event: s.StockConditionChanged) -> Key:
@@ -55,15 +49,13 @@ def _bins(event: s.StockMovedToBin) -> tuple[Key, Key]:
     return (event.sku, event.location, event.bin, *rest), (event.sku, event.location, event.to_bin, *rest)
 
 
-@projection.on(s.StockReceived, s.StockReturned, s.StockMovedIn, keys=of_the_place)
-def came(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event: Any = recorded.event
+@projection.on(s.StockReceived, s.StockReturned, s.StockMovedIn, keys=key_of_place)
+def on_units_came(row: Row | None, event: Any, key: Key) -> Row | None:
     return _put(row, key, event.quantity, event.lot_expires_at)
 
 
-@projection.on(s.StockMovedOut, s.StockWrittenOff, s.StockAdjusted, s.StockCounted, keys=of_the_place)
-def changed(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event: Any = recorded.event
+@projection.on(s.StockMovedOut, s.StockWrittenOff, s.StockAdjusted, s.StockCounted, keys=key_of_place)
+def on_units_changed(row: Row | None, event: Any, key: Key) -> Row | None:
     match event:
         case s.StockCounted():
             return _put(row, key, event.variance, None)
@@ -72,18 +64,15 @@ def changed(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
     return _put(row, key, -event.quantity, None)
 
 
-@projection.on(s.StockShipped, keys=of_the_picks)
-def left(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event = recorded.event
-    assert isinstance(event, s.StockShipped)
+@projection.on(s.StockShipped, keys=key_of_picks)
+def on_stock_shipped(row: Row | None, event: s.StockShipped, key: Key) -> Row | None:
     units = sum(pick.quantity for pick in event.picks if (pick.bin, pick.lot) == key[2:4])
     return _put(row, key, -units if event.picks else -event.quantity, None)
 
 
-@projection.on(s.StockMovedToBin, s.StockConditionChanged, keys=of_both_places)
-def shifted(row: Row | None, recorded: Recorded, key: Key) -> Row | None:
-    event: Any = recorded.event
-    from_here = key == next(iter(of_both_places(recorded)))
+@projection.on(s.StockMovedToBin, s.StockConditionChanged, keys=key_of_both_places)
+def on_stock_moved_to_bin_or_stock_condition_changed(row: Row | None, event: Any, key: Key) -> Row | None:
+    from_here = key == next(iter(key_of_both_places(event)))
     return _put(row, key, -event.quantity if from_here else event.quantity, event.lot_expires_at)
 
 
