@@ -11,13 +11,13 @@ charges beside the goods; duties and fees on top are part of `tax_minor`.
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from hashlib import sha256
 from typing import TypeVar
 
 from oms_es.channels import canonical
 from oms_es.channels.errors import BadInput, or_bad_input
+from oms_es.channels.fields import minor_of, revision_of, sku_of
 from oms_es.channels.shopify_order import (
     NOT_SENT,
     NOTHING,
@@ -39,12 +39,11 @@ from oms_es.schemas.order import (
     RecordFulfilment,
     order_id_of,
 )
-from oms_es.schemas.values.currency import to_minor, to_text
-from oms_es.schemas.values.types import TEXT_LENGTH_MAX, YEARS, Moment
+from oms_es.schemas.values.currency import to_text
+from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 
 CHANNEL = "shopify"
 PICKUP = "pickup"
-NOT_IN_A_SKU = re.compile(r"[\s@]+")
 DIGEST_CHARACTERS = 16
 Shape = TypeVar("Shape", bound=Open)
 
@@ -70,7 +69,7 @@ def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder:
     order.check_told_by_line()
     if order.updated_at is None:
         raise BadInput(Input.NOT_DATED, f"order {order.id} does not say when it was updated; send updated_at with it")
-    revision = _revision("updated_at", order.updated_at)
+    revision = revision_of("updated_at", order.updated_at)
     placed = _placed(order)
     told = {name: getattr(placed, name) for name in TOLD}
     content = repr(sorted(told.items())).encode()
@@ -128,22 +127,13 @@ def parse_refund(line: bytes | str) -> RecordChannelRefund:
         refund_id=str(refund.id),
         lines=units,
         reason=(refund.note or "refunded in the shop")[:TEXT_LENGTH_MAX],
-        revision=None if refund.created_at is None else _revision("created_at", refund.created_at),
+        revision=None if refund.created_at is None else revision_of("created_at", refund.created_at),
         keep=True,
     )
 
 
 def _id_of(number: int) -> str:
     return order_id_of(CHANNEL, str(number))
-
-
-def _revision(field: str, at: Moment) -> int:
-    if at.year not in YEARS:
-        raise BadInput(
-            Input.OUT_OF_RANGE,
-            f"{field}: a year from {YEARS[0]} to {YEARS[-1]} is expected; correct the date",
-        )
-    return max(int(at.timestamp()), 1)
 
 
 def _read(shape: type[Shape], line: bytes | str) -> Shape:
@@ -184,7 +174,7 @@ def _placed(order: ShopifyOrder) -> PlaceOrder:
             "lines": tuple(_line(order, item) for item in goods),
             "payment_token": f"shopify-{order.id}",
             "fulfilled": tuple(LineUnits(line_id=str(item.id), quantity=n) for item, n in sent if n),
-            "revision": None if order.updated_at is None else _revision("updated_at", order.updated_at),
+            "revision": None if order.updated_at is None else revision_of("updated_at", order.updated_at),
             **_charges(order),
             **_where(order),
         }
@@ -200,15 +190,15 @@ def _charges(order: ShopifyOrder) -> dict[str, int]:
     currency = order.currency
     lines = sum(order.left(item) * _price(item, currency) for item in order.line_items)
     beside = sum(order.left(item) * _price(item, currency) for item in order.line_items if not item.shipped)
-    shipping = _minor("shipping_lines.price", order.shipping_now, currency)
-    tax = 0 if order.taxes_included else _minor("total_tax", order.tax_now, currency)
-    tax += _minor("total_additional_fees_set", _amount(order.fees_now), currency)
+    shipping = minor_of("shipping_lines.price", order.shipping_now, currency)
+    tax = 0 if order.taxes_included else minor_of("total_tax", order.tax_now, currency)
+    tax += minor_of("total_additional_fees_set", _amount(order.fees_now), currency)
     if not order.duties_included:
-        tax += _minor("total_duties_set", _amount(order.duties_now), currency)
-    discount = _minor("total_discounts", order.discounts_now, currency)
+        tax += minor_of("total_duties_set", _amount(order.duties_now), currency)
+    discount = minor_of("total_discounts", order.discounts_now, currency)
     parts = lines + shipping + tax - discount
-    stated = parts if order.total_now is None else _minor("total_price", order.total_now, currency)
-    tip = _minor("total_tip_received", order.total_tip_received, currency)
+    stated = parts if order.total_now is None else minor_of("total_price", order.total_now, currency)
+    tip = minor_of("total_tip_received", order.total_tip_received, currency)
     if tip > 0 and parts + tip == stated:
         shipping += tip
     elif order.refunds and discount + parts - stated >= 0:
@@ -239,7 +229,7 @@ def _line(order: ShopifyOrder, item: Item) -> dict[str, object]:
 
 def _sku(item: Item) -> str:
     """An item that was made up for one order has a name of its own: it waits until somebody receives it under that."""
-    sku = NOT_IN_A_SKU.sub("-", (item.sku or "").strip())
+    sku = sku_of(item.sku)
     if sku:
         return sku
     return f"custom-{item.id}" if item.variant_id is None else f"variant-{item.variant_id}"
@@ -267,11 +257,4 @@ def _address(place: Place) -> dict[str, object]:
 
 
 def _price(item: Item, currency: str) -> int:
-    return _minor(f"line_items.{item.id}.price", item.price, currency)
-
-
-def _minor(field: str, amount: Decimal | None, currency: str) -> int:
-    try:
-        return to_minor(amount or NOTHING, currency)
-    except ValueError as error:
-        raise BadInput(Input.INVALID_AMOUNT, f"{field}: {error}") from error
+    return minor_of(f"line_items.{item.id}.price", item.price, currency)

@@ -101,6 +101,16 @@ class Input(InputProblem):
         "The order was sent in part and does not say which part.",
         "Send it with its fulfilments, or with fulfillable_quantity of each line.",
     )
+    PARTLY_REFUNDED = (
+        "partly_refunded",
+        "The order was refunded in part and does not say of which units.",
+        "Send it as it was created, and its refunds by themselves.",
+    )
+    PAYMENT_FAILED = (
+        "payment_failed",
+        "The order was not paid for in the shop.",
+        "Send it again once it is paid for.",
+    )
     TEST_ORDER = (
         "test_order",
         "The order is a test of the shop's.",
@@ -135,6 +145,11 @@ class Input(InputProblem):
         "unknown_sku",
         "The order names a SKU that nothing here knows.",
         "Describe it with `oms-es item describe`, or receive stock of it.",
+    )
+    UNKNOWN_STATUS = (
+        "unknown_status",
+        "The order has a status that its shop's software does not have by itself.",
+        "Send it again once it has one that is known.",
     )
     UNKNOWN_TYPE = (
         "unknown_type",
