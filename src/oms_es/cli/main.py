@@ -33,7 +33,7 @@ from oms_es.cli import single as desk_single
 from oms_es.cli.failures import failed
 from oms_es.cli.generated import add_to, as_words
 from oms_es.cli.importing import import_callbacks, import_orders
-from oms_es.cli.serving import keys_app, run_server
+from oms_es.cli.serving import keys_app, link_order, run_server
 from oms_es.cli.status import interests_of, status
 from oms_es.cli.terminal import (
     HINT_OF_GATEWAYS,
@@ -66,7 +66,7 @@ from oms_es.processing.ending import ending_within
 from oms_es.processing.garbage import collect_seldom
 from oms_es.processing.loop import stopping_on_signals
 from oms_es.reference import files, releases
-from oms_es.reference.json_schemas import messages
+from oms_es.reference.json_schemas import messages, over_http
 from oms_es.reference.narrowings import NARROWINGS
 from oms_es.reports import existence, queries
 from oms_es.reports.readers import standing
@@ -484,7 +484,7 @@ def write_reference(directory: Directory = files.DIRECTORY) -> None:
 def check_reference(directory: Directory = files.DIRECTORY) -> None:
     """Is it as it should be, and can whoever built on a release still read us and be understood?"""
     stale = files.stale(directory, files.contents(app))
-    broken = releases.broken_promises(releases.released(directory), messages(), NARROWINGS)
+    broken = releases.broken_promises(releases.released(directory), [*messages(), *over_http()], NARROWINGS)
     for problem in (*(f"{name} is stale: run `make reference`" for name in stale), *broken):
         typer.echo(problem)
     if broken:
@@ -496,7 +496,7 @@ def check_reference(directory: Directory = files.DIRECTORY) -> None:
 @reference_app.command("release")
 def release_reference(directory: Directory = files.DIRECTORY) -> None:
     """Keep today's schemas as those of this version: from now on nothing may break them."""
-    written = releases.release(directory, files.current_version(), messages())
+    written = releases.release(directory, files.current_version(), [*messages(), *over_http()])
     say(f"wrote {written}" if written else f"{files.current_version()} is published already, as it is")
 
 
@@ -623,6 +623,7 @@ def as_json(recorded: Recorded) -> dict[str, Any]:
 orders_app.command("list")(desk_orders.listed)
 orders_app.command("find")(desk_orders.found)
 order_app.command("show")(desk_single.show_order)
+order_app.command("link")(link_order)
 order_app.command("why")(desk_single.why_there)
 groups["payment"].command("show")(desk_single.show_payment)
 groups["payment"].command("list")(desk_lists.list_payments)

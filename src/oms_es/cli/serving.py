@@ -15,8 +15,10 @@ from psycopg.rows import dict_row
 
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime
+from oms_es.cli.single import order_named
 from oms_es.cli.terminal import (
     Json,
+    OrderName,
     is_simulated,
     migrated,
     nearest,
@@ -29,18 +31,19 @@ from oms_es.cli.terminal import (
 )
 from oms_es.database.selection import Database, database
 from oms_es.errors import NotFound
+from oms_es.http import links
 from oms_es.http.access import LOCAL_ONLY, ROLES, SCOPES
 from oms_es.http.server import listening, serve
 from oms_es.http.services import Services
 from oms_es.processing.ending import ending_within
 from oms_es.processing.garbage import collect_seldom
+from oms_es.reports import queries
 from oms_es.settings import Settings
-from oms_es.store import api_keys, schema
+from oms_es.store import api_keys, link_keys, schema
 
 keys_app = typer.Typer(help="Keys by which programs are known over HTTP.", no_args_is_help=True)
 ENDING_SECONDS = 20.0
 OVERLAP_HOURS = 24.0
-Reading = psycopg.Connection[dict[str, object]]
 
 
 def run_server(
@@ -96,16 +99,43 @@ def running_beside(settings: Settings, place: Database) -> Iterator[Engine]:
 
 
 @contextmanager
-def connected(place: Database) -> Iterator[psycopg.Connection[dict[str, object]]]:
+def connected(place: Database) -> Iterator[queries.Connection]:
     with psycopg.connect(place.url, row_factory=dict_row, autocommit=True) as connection:
         schema.require(connection, PROJECTIONS)
         yield connection
 
 
 @contextmanager
-def connection() -> Iterator[psycopg.Connection[dict[str, object]]]:
+def connection() -> Iterator[queries.Connection]:
     with database(set_up(), "reader") as place, connected(place) as opened_connection:
         yield opened_connection
+
+
+def link_order(
+    order: OrderName,
+    *,
+    days: Annotated[int, typer.Option(min=1, max=links.DAYS_MAX, help="Good for so long.")] = links.DAYS,
+    base: Annotated[str, typer.Option(metavar="URL", help="Where customers reach the server.")] = "",
+    json: Json = False,
+) -> None:
+    """A link for the customer: where the order stands, without a name, an address or money."""
+    now = datetime.now(UTC)
+    until = links.until_in(days, now)
+    with connection() as writing:
+        found = order_named(writing, order)
+        path = f"/s/{links.token_of(link_keys.current(writing, now), found['order_id'], until)}"
+    if json:
+        print_json({"order_id": found["order_id"], "path": path, "url": f"{base.rstrip('/')}{path}", "until": until})
+    else:
+        typer.echo(f"{base.rstrip('/')}{path}")
+
+
+@keys_app.command("revoke-links")
+def revoke_links() -> None:
+    """Make every link that customers have good for nothing, for ever; links given from now on are good."""
+    with connection() as writing:
+        count = link_keys.revoke_all(writing, datetime.now(UTC))
+    say("every link is revoked" if count else "no link was ever given")
 
 
 @keys_app.command("create")

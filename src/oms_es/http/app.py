@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from oms_es.http import commands, events, health, orders, pages, positions, tables
+from oms_es.http import commands, events, health, links, openapi, orders, pages, positions, streams, tables
 from oms_es.http.access import LOCAL, NOBODY, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
@@ -32,7 +32,17 @@ HEADERS = (
 
 def all_routes() -> Sequence[Route]:
     """Everything that is served."""
-    return (*health.ROUTES, *orders.ROUTES, *pages.ROUTES, *tables.routes(), *events.ROUTES, *commands.routes())
+    return (
+        *health.ROUTES,
+        *openapi.ROUTES,
+        *orders.ROUTES,
+        *pages.ROUTES,
+        *tables.routes(),
+        *events.ROUTES,
+        *streams.ROUTES,
+        *commands.routes(),
+        *links.ROUTES,
+    )
 
 
 class Application:

@@ -23,7 +23,7 @@ from oms_es.http.access import SYSTEM
 from oms_es.http.checks import named_order
 from oms_es.http.errors import BadParameter
 from oms_es.http.examples import body_of
-from oms_es.http.orders import PREVIEW, headers_of, previewed
+from oms_es.http.orders import OR_NONE, PREVIEW, headers_of, previewed
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Route
 from oms_es.kernel import BadInput, Command, stream_fields
@@ -182,7 +182,7 @@ DONE: Mapping[str, Any] = {
     "properties": {
         "stream": {"type": "string"},
         "version": {"type": "integer", "description": "Of the stream, as ETag has it."},
-        "position": {"type": ["integer", "null"], "description": "Of the last event; null where nothing changed."},
+        "position": {"anyOf": OR_NONE, "description": "Of the last event; null where nothing changed."},
         "events": {"type": "array", "items": {"type": "object"}},
     },
     "required": ["stream", "version", "position", "events"],

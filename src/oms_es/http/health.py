@@ -59,7 +59,7 @@ def _problems(asked: Asked) -> Iterator[str]:
 
 
 ROUTES = (
-    Route("GET", "/livez", "livez", "Whether this process is alive.", None, live, tag="health"),
+    Route("GET", "/livez", "livez", "Whether this process is alive.", None, live, tag="health", media="text/plain"),
     Route(
         "GET",
         "/readyz",
@@ -69,7 +69,8 @@ ROUTES = (
         ready,
         answers={200: "It can.", 503: "It cannot, and why."},
         tag="health",
+        media="text/plain",
     ),
-    Route("GET", "/metrics", "metrics", "Metrics, for Prometheus.", "operations:read", metrics, tag="health"),
+    Route("GET", "/metrics", "metrics", "Numbers.", "operations:read", metrics, tag="health", media="text/plain"),
     Route("GET", "/v1/problems/{reason}", "problem", "What a problem's reason means.", None, meaning, tag="health"),
 )

@@ -170,9 +170,12 @@ def _order_schema() -> Mapping[str, Any]:
 
 
 def _orders_schema() -> Mapping[str, Any]:
-    return {"type": "array", "items": _order_schema(), "minItems": 1, "maxItems": BATCH_MAX}
+    order = dict(_order_schema())
+    shapes = order.pop("$defs", {})
+    return {"type": "array", "items": order, "minItems": 1, "maxItems": BATCH_MAX, "$defs": shapes}
 
 
+OR_NONE: Sequence[Mapping[str, str]] = ({"type": "integer"}, {"type": "null"})
 ACCEPTED: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -181,8 +184,8 @@ ACCEPTED: Mapping[str, Any] = {
         "external_id": {"type": "string"},
         "version": {"type": "integer", "description": "Of the order's stream, as ETag has it."},
         "position": {
-            "type": ["integer", "null"],
-            "description": "Of the last event that this came to; null where nothing changed.",
+            "anyOf": OR_NONE,
+            "description": "Of the last event; null where nothing changed.",
         },
     },
     "required": ["order_id", "channel", "external_id", "version", "position"],

@@ -61,6 +61,7 @@ class Route:
     answers: Mapping[int, str] = field(default_factory=lambda: {200: "It is so."})
     answer: Mapping[str, Any] = field(default_factory=lambda: {"type": "object"})
     tag: str = ""
+    media: str = "application/json"
     is_stream: bool = False
     is_command: bool = False
 

@@ -89,6 +89,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.services.stopping.set()
+        self.services.tail.wake()
         await super().shutdown(sockets)
         with suppress(TimeoutError):
             async with asyncio.timeout(GRACE_SECONDS):

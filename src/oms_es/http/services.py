@@ -17,6 +17,7 @@ from oms_es.app import Runtime
 from oms_es.app.verbs import plain
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
 from oms_es.http.checks import Checks
+from oms_es.http.tail import Tail
 from oms_es.processing.committer import Committer
 from oms_es.reports.queries import Connection
 from oms_es.schemas.vocabulary import EVENTS
@@ -51,12 +52,14 @@ class Services:
         self.rates = Rates(per_second)
         self.stopping = asyncio.Event()
         self.not_ready = not_ready
+        self.tail = Tail(parts, self.codec, self.stopping)
         self._readers = _pool(parts.database_url, READERS_MAX, READ_ONLY)
         self._writer = _pool(
             parts.database_url, 2, f"-c synchronous_commit=off -c statement_timeout={STATEMENT_MS_MAX}"
         )
 
     def close(self) -> None:
+        self.tail.close()
         self.checks.close()
         for pool in (self._readers, self._writer):
             pool.close(timeout=1.0)

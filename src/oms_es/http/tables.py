@@ -328,7 +328,10 @@ def page_schema(item: Mapping[str, Any]) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "items": {"type": "array", "items": item},
-            "next": {"type": ["string", "null"], "description": "For `after`; null after the last page."},
+            "next": {
+                "anyOf": [{"type": "string"}, {"type": "null"}],
+                "description": "For `after`; null after the last page.",
+            },
         },
         "required": ["items", "next"],
     }

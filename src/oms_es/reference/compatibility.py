@@ -24,7 +24,9 @@ KEYWORDS: Mapping[str, frozenset[str]] = {
     "string": frozenset({"minLength", "maxLength", "pattern", "format"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "array": frozenset({"items", "prefixItems", "minItems", "maxItems", "uniqueItems"}),
-    "object": frozenset({"properties", "required", "additionalProperties", "propertyNames", "patternProperties"}),
+    "object": frozenset(
+        {"properties", "required", "additionalProperties", "propertyNames", "patternProperties"} | {"maxProperties"}
+    ),
 }
 KNOWN = ANNOTATIONS.union(*KEYWORDS.values())
 
@@ -138,6 +140,7 @@ class Comparison:
             yield from self.problems(narrow.get("items", True), wide.get("items", True), f"{path}[]")
 
     def _objects(self, narrow: Schema, wide: Schema, path: str) -> Iterator[str]:
+        yield from _sizes("Properties", narrow, wide, path)
         for name in sorted(set(wide.get("required", [])) - set(narrow.get("required", []))):
             yield f"{path}.{name}: may be missing, and was to be there"
         mine, theirs = narrow.get("patternProperties", {}), wide.get("patternProperties", {})
@@ -159,7 +162,8 @@ class Comparison:
             yield from self.problems({"const": name}, names, f"{path}.{name} (its name)")
         if narrow.get("additionalProperties", True) is not False or narrow.get("patternProperties"):
             any_name = {"type": "string", **_resolved(narrow.get("propertyNames", True), self.narrow_root)}
-            yield from self.problems(any_name, names, f"{path} (names)")
+            told = {"type": "string", **_resolved(names, self.wide_root)}
+            yield from self.problems(any_name, told, f"{path} (names)")
 
     def _fields(self, narrow: Schema, wide: Schema, path: str) -> Iterator[str]:
         fields, expected = narrow.get("properties", {}), wide.get("properties", {})

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import typer
 
+from oms_es.http import openapi
+from oms_es.http.app import all_routes
 from oms_es.reference import asyncapi, pages, read_models
 from oms_es.reference.asyncapi import SCHEMAS
 from oms_es.reference.json_schemas import messages
@@ -26,6 +28,7 @@ def contents(app: typer.Typer) -> Mapping[str, str]:
     described = messages()
     return {
         **{f"{SCHEMAS}/{message.name}.json": as_text(message.published) for message in described},
+        "openapi.json": as_text(openapi.document(all_routes())),
         "asyncapi.json": as_text(asyncapi.document(described, current_version())),
         "messages.md": pages.message_index(described),
         "roles.md": pages.roles(),

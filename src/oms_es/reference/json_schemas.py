@@ -16,6 +16,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.app.workers import CATEGORY_OF, STATES
 from oms_es.channels.canonical import SHAPES
+from oms_es.http.app import all_routes
+from oms_es.http.openapi import promises
 from oms_es.kafka.publishers import State
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
@@ -73,6 +75,12 @@ class WithoutTitles(GenerateJsonSchema):
 def messages() -> list[Described]:
     """Every message, by its name."""
     return sorted((*_events(), *_states(), *_inbound()), key=lambda message: message.name)
+
+
+def over_http() -> list[Described]:
+    """What is sent and answered over HTTP, each by the name of its operation."""
+    found = promises(all_routes())
+    return [Described(name, "inbound" if taken else "state", place, schema) for name, taken, place, schema in found]
 
 
 def _events() -> Iterator[Described]:

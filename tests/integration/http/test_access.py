@@ -25,7 +25,7 @@ from oms_es.http.routing import Route
 from oms_es.store import api_keys
 
 ROUTES = all_routes()
-PUBLIC = {"livez", "readyz", "problem"}
+PUBLIC = {"livez", "readyz", "problem", "openapi", "docs", "customer-page", "customer-status"}
 
 
 def asked(client: httpx.Client, route: Route) -> httpx.Response:

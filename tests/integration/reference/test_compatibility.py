@@ -298,3 +298,13 @@ def test_where_no_problem_is_found_nothing_that_one_allows_is_refused_by_the_oth
 @given(shape=shapes)
 def test_what_does_not_change_breaks_nobody(shape: Any) -> None:
     assert problems(shape, shape) == []
+
+
+def test_how_many_fields_an_object_has_is_a_bound_like_any_other() -> None:
+    few, many = ({"type": "object", "maxProperties": most} for most in (3, 5))
+    assert not list(problems(few, many))
+    assert list(problems(many, few))
+    named = {"type": "object", "propertyNames": {"maxLength": 3}, "additionalProperties": {"type": "integer"}}
+    longer = {**named, "propertyNames": {"maxLength": 4}}
+    assert not list(problems(named, longer))
+    assert list(problems(longer, named))

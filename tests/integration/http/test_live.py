@@ -1,0 +1,162 @@
+"""Live streams: resumed without gap or repeat, by another server too; ended with theirs. And links for customers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from conftest import fresh_database
+from http_requests import order
+from http_server import Served, serving
+from oms_es.app import migrate
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.http import links
+from oms_es.store import link_keys
+
+
+def messages(stream: httpx.Response) -> Iterator[tuple[int, dict[str, Any]]]:
+    position = 0
+    for line in stream.iter_lines():
+        if line.startswith("id:"):
+            position = int(line[3:])
+        if line.startswith("data:"):
+            yield position, json.loads(line[5:])
+
+
+def some(client: httpx.Client, path: str, until: Any, **headers: str) -> list[tuple[int, dict[str, Any]]]:
+    found = []
+    with client.stream("GET", path, headers=headers) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        for message in messages(stream):
+            found.append(message)
+            if until(message[1]):
+                break
+    return found
+
+
+def test_one_order_is_followed_from_its_beginning_and_resumed_anywhere(client: httpx.Client) -> None:
+    client.post("/v1/locations/berlin:open", json={"country": "DE"})
+    client.post("/v1/stock/LIVE/berlin:receive", json={"receipt_id": "live", "quantity": 10})
+    placed = client.post("/v1/orders", json=order("live-1", sku="LIVE")).json()
+    client.get("/v1/orders/web~live-1", headers={"Oms-Min-Position": str(placed["position"])})
+    path = "/v1/streams/orders/web~live-1"
+    whole = some(client, f"{path}?after=0", lambda row: row["phase"] == "fulfilling")
+    assert whole[0][1]["phase"] == "sourcing"
+    assert [position for position, _ in whole] == sorted({position for position, _ in whole})
+    assert all(position == row["position"] for position, row in whole)
+    for cut in range(len(whole) - 1):
+        rest = some(client, path, lambda row: row["phase"] == "fulfilling", **{"Last-Event-ID": str(whole[cut][0])})
+        assert rest == whole[cut + 1 :]
+    stock = some(client, "/v1/streams/stock?sku=LIVE&after=0", lambda row: row["reserved"] == 1)
+    assert [row["on_hand"] for _, row in stock] == [10, 10]
+    assert client.get("/v1/streams/orders", headers={"Last-Event-ID": "-1"}).status_code == 400
+    assert client.get("/v1/streams/orders/web~never").status_code == 404
+
+
+def test_a_key_of_one_channel_follows_its_own(served: Served, client: httpx.Client) -> None:
+    first = client.post("/v1/orders", json=order("live-2", channel="web")).json()
+    client.post("/v1/orders", json=order("live-3", channel="app"))
+    with served.client("of-app") as app:
+        (found,) = some(app, f"/v1/streams/orders?after={first['position'] - 1}", lambda _: True)
+        assert found[1]["channel"] == "app"
+        assert app.get(f"/v1/streams/orders/{first['order_id']}").status_code == 404
+
+
+def test_a_stream_goes_on_at_another_server_and_open_ones_do_not_keep_a_server_from_ending(
+    embedded_server: EmbeddedPostgres,
+) -> None:
+    with fresh_database(embedded_server) as url:
+        migrate(url)
+        with serving(url) as (process, address), httpx.Client(base_url=address, timeout=30) as client:
+            seen: list[list[tuple[int, dict[str, Any]]]] = [[] for _ in range(20)]
+            threads = [threading.Thread(target=listen, args=[address, found]) for found in seen]
+            for thread in threads:
+                thread.start()
+            until = time.monotonic() + 30
+            names = iter(range(1_000))
+            while not all(seen):
+                assert time.monotonic() < until
+                assert client.post("/v1/orders", json=order(f"restart-{next(names)}")).status_code == 201
+                time.sleep(0.05)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+            assert time.monotonic() - began < 3
+            for thread in threads:
+                thread.join(30)
+        with psycopg.connect(url) as connection:
+            query = "SELECT notification_id FROM oms_events WHERE topic = 'OrderPlaced' ORDER BY 1"
+            placed = [row[0] for row in connection.execute(query)]
+        with serving(url) as (_, address), httpx.Client(base_url=address, timeout=30) as client:
+            last = seen[0][-1][0] if seen[0][-1][0] < placed[-1] else seen[0][-2][0]
+            rest = some(
+                client, "/v1/streams/orders", lambda row: row["position"] == placed[-1], **{"Last-Event-ID": str(last)}
+            )
+        got = [position for position, _ in seen[0] if position <= last] + [position for position, _ in rest]
+        assert got == [position for position in placed if position >= got[0]]
+
+
+def listen(address: str, found: list[tuple[int, dict[str, Any]]]) -> None:
+    try:
+        with httpx.stream("GET", f"{address}/v1/streams/orders", timeout=30) as stream:
+            found.extend(messages(stream))
+    except httpx.HTTPError:
+        return
+
+
+@pytest.fixture
+def link(served: Served, client: httpx.Client) -> tuple[link_keys.LinkKey, str]:
+    placed = client.post("/v1/orders", json=order("link-1")).json()
+    client.get("/v1/orders/web~link-1", headers={"Oms-Min-Position": str(placed["position"])})
+    with psycopg.connect(served.database_url, row_factory=dict_row, autocommit=True) as connection:
+        return link_keys.current(connection, datetime.now(UTC)), placed["order_id"]
+
+
+def test_a_customer_sees_steps_and_neither_name_nor_money(served: Served, link: tuple[link_keys.LinkKey, str]) -> None:
+    token = links.token_of(*link, datetime.now(UTC) + timedelta(days=1))
+    with served.client(None) as customer:
+        page, status = customer.get(f"/s/{token}"), customer.get(f"/s/{token}/status.json")
+    assert (page.status_code, status.status_code) == (200, 200)
+    assert status.json()["order"] == "link-1"
+    assert status.json()["step"] >= 1
+    assert "noindex" in page.headers["X-Robots-Tag"]
+    for text in (page.text, status.text):
+        assert not [word for word in ("Ada", "Rosenweg", "10115", "1000", "EUR") if word in text]
+
+
+def test_a_link_that_was_changed_is_over_or_revoked_is_none(
+    served: Served, link: tuple[link_keys.LinkKey, str]
+) -> None:
+    key, order_id = link
+    now = datetime.now(UTC)
+    good = links.token_of(key, order_id, now + timedelta(days=1))
+    flipped = good[:-2] + ("A" if good[-2] != "A" else "B") + good[-1]
+    wrong = [
+        flipped,
+        links.token_of(key, order_id, now - timedelta(seconds=1)),
+        links.token_of(key._replace(secret=b"x" * 32), order_id, now + timedelta(days=1)),
+        links.token_of(key._replace(kid="nobody"), order_id, now + timedelta(days=1)),
+        links.token_of(key, "nobody", now + timedelta(days=1)),
+        "",
+        "a",
+        "%00",
+        "é",
+        "A" * 5_000,
+    ]
+    with served.client(None) as customer:
+        for token in wrong:
+            assert customer.get(f"/s/{token}").status_code in (400, 404), token
+        with psycopg.connect(served.database_url, row_factory=dict_row, autocommit=True) as connection:
+            assert customer.get(f"/s/{good}").status_code == 200
+            assert link_keys.revoke_all(connection, now) == 1
+        assert customer.get(f"/s/{good}").status_code == 404
