@@ -201,7 +201,14 @@ def test_noise_is_bad_input(line: bytes) -> None:
 def test_a_card_number_in_the_place_of_a_token_is_refused_and_not_repeated() -> None:
     number = "4242 4242 4242 4242"
     tender = {"payment_token": number, "amount_minor": 1}
-    for refused in (refusal_of(payment_token=number), refusal_of(tenders=[tender])):
+    method = {"method": number, "payment_token": "t", "amount_minor": 1}
+    places: tuple[dict[str, Any], ...] = (
+        {"payment_token": number},
+        {"tenders": [tender]},
+        {"tenders": [method]},
+        {"delivery_option": number},
+    )
+    for refused in (refusal_of(**place) for place in places):
         assert "card number" in refused.detail
         assert "4242" not in refused.detail
 

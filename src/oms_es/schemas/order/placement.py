@@ -48,8 +48,9 @@ class PlaceOrder(Command, OrderContent):
 
     @model_validator(mode="after")
     def _no_card_number(self) -> Self:
-        for token in (self.payment_token, *(tender.payment_token for tender in self.all_tenders)):
-            refuse_card_number(token)
+        tendered = (name for tender in self.all_tenders for name in (tender.method, tender.payment_token))
+        for name in (self.payment_token, self.delivery_option, *tendered):
+            refuse_card_number(name)
         return self
 
     @model_validator(mode="after")
