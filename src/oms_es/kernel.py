@@ -1,8 +1,8 @@
-"""The four arrows that every other file is made of. No I/O, no clock, no ids, no chance.
+"""The four pure functions that every other file is made of: no I/O, no clock, no ids, no randomness.
 
 decide   (state, command)      -> events       aggregates/    what may happen
 evolve   (state, event)        -> state        aggregates/    what it means
-react    (event, facts)        -> commands     consumers/     what follows from it
+react    (event, rows)         -> commands     consumers/     what follows from it
 project  (row or None, event)  -> row or None  projections/   how people see it
 """
 
@@ -160,7 +160,7 @@ LookupResults = Mapping[str, Mapping[Hashable, Sequence[Row]]]
 class Lookup:
     """Rows of a read model that a reaction needs: those whose column `by` is among `keys(event)`.
 
-    They arrive as `facts[projection][key]`, in the order of `order_by`, then of the primary key, never older than the
+    They arrive as `results[projection][key]`, in the order of `order_by`, then of the primary key, never older than the
     event that asks for them.
     """
 
@@ -179,7 +179,7 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Consumer:
-    """Reactions to facts. Its name is its consumer group, for ever."""
+    """Reactions to events. Its name is its consumer group, for ever."""
 
     name: str
     emits: tuple[type[Command], ...]
@@ -209,7 +209,7 @@ class Consumer:
 
 
 class GatewayUnavailable(OmsError):
-    """The world does not answer now; the intents stay where they are and are tried again."""
+    """An external system does not answer now; its intents stay where they are and are tried again."""
 
     code = "gateway_unavailable"
     exit_code = Code.UNEXPECTED
@@ -243,7 +243,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Projection:
-    """Rows folded from facts, in a table whose primary key is `Key`, in that order.
+    """Rows folded from events, in a table whose primary key is `Key`, in that order.
 
     `insert_only`: every fold makes a new row, so there is no older one to load. `shared`: events of several streams
     change one row, and give the same row in whichever order the streams are read. `version` rises with every change of

@@ -34,7 +34,7 @@ def migrate(database_url: str, *, published: frozenset[str] = frozenset(), progr
     """Make every table of this version, and fold the read models anew that this version folds otherwise.
 
     Safe to run again, also after it was interrupted, and from several processes at once; whatever works on an older
-    database is to be stopped first. `told`: read models whose rows are published on Kafka. Raises NewerDatabase.
+    database is to be stopped first. `published`: read models whose rows are published on Kafka. Raises NewerDatabase.
     """
     with psycopg.connect(database_url, autocommit=True) as connection, datastore_of(database_url) as datastore:
         connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])

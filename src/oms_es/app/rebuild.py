@@ -67,7 +67,7 @@ class RebuiltRows(SqlRows):
 
 
 class Rebuild:
-    """`told`: where there is Kafka, others are told of every row that changes."""
+    """`published`: with Kafka, every row that the rebuild changes is published."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Rebuild:
         self.keys, self.columns = rows.key_columns, rows.columns
 
     def run(self, progress: Callable[[int, int], None] = lambda _reached, _last: None) -> Rebuilt:
-        """`progress` is told (position reached, last position). Raises AlreadyRebuilding."""
+        """Calls `progress` with (position reached, last position). Raises AlreadyRebuilding."""
         began = time.monotonic()
         with (
             psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True) as connection,

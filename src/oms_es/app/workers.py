@@ -64,7 +64,7 @@ STATES = (
     State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
 )
 PUBLISHED_READ_MODELS = frozenset(state.table.name for state in STATES)
-"""Read models whose rows are told on topics of states."""
+"""Read models whose rows are published, in compacted topics."""
 CALLBACK_ROLES = (PAYMENT_CALLBACKS, CARRIER_CALLBACKS)
 DEAD_LETTERS = dead_letter_topic(CHANNEL_ORDERS, CHANNEL_ORDERS_ROLE)
 CATEGORY_OF: Mapping[type[Event], str] = {event: d.category for d in DECIDERS for event in d.emits}

@@ -109,7 +109,7 @@ def replay(
     if json:
         print_json({"accepted": [n for n, why in outcomes.items() if not why], "buried": buried})
     else:
-        typer.echo(f"accepted {len(outcomes) - len(buried)}, still buried {len(buried)}")
+        typer.echo(f"accepted {len(outcomes) - len(buried)}, still dead letters {len(buried)}")
         for number, why in buried.items():
             say(f"{number}: {why}")
     if buried:
@@ -140,7 +140,7 @@ def discard(
         return
     typer.echo(f"discarded {len(gone)}")
     if not gone:
-        say("none of them is open: it is so already")
+        say("no change: none of them is open")
 
 
 def _chosen(letter_id: int | None, source: str | None, reason: str | None, *, every: bool) -> Chosen:

@@ -179,7 +179,7 @@ def _give(commands: Sequence[Command], *, json: bool) -> None:
     for one in recorded:
         typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
     if not recorded:
-        say("nothing to do: it is so already")
+        say("no change: already applied")
 
 
 def _of(row: Row) -> dict[str, object]:

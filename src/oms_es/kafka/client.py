@@ -249,7 +249,7 @@ class Producer:
         """What tells each from others of its name, as the brokers say now. Raises KafkaUnavailable."""
         self.partitions(topics)
         try:
-            cluster = self._opened()._metadata  # noqa: SLF001 - nothing public tells
+            cluster = self._opened()._metadata  # noqa: SLF001 - there is no public way
             asked, deadline = cluster.request_update(), time.monotonic() + REQUEST_MS / 1_000
             while not asked.is_done and time.monotonic() < deadline:
                 time.sleep(ANSWER_SECONDS)

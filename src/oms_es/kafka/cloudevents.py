@@ -1,4 +1,4 @@
-"""How history is told to others: the event as JSON, its envelope as CloudEvents 1.0 headers in binary mode.
+"""Encodes a stored event as a Kafka message: the event as JSON, its envelope as CloudEvents 1.0 headers (binary mode).
 
 Invariant: what is written here is read back as the same `Recorded`, position and all; `ce_previoussequence` names the
 event before it in its own partition, so that whoever reads can prove that nothing is missing.

@@ -2,8 +2,8 @@
 
 Invariant: the position of a partition is kept in PostgreSQL in the transaction of its effects, and is the log's, not
 Kafka's; the committed offset is only where to begin to read. What is read again is skipped, and what is missing between
-two messages (the chain of predecessors tells) is read from the store. A worker that lost its partition without knowing
-it finds the position moved, and none of its effects are kept.
+two messages (each message names its predecessor) is read from the store. A worker that lost its partition without
+knowing it finds the position moved, and none of its effects are kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Membership of a consumer group, by way of kafka-python: which partitions are ours, and what comes of them.
 
 Invariant: what cannot be read of one partition stops that partition alone (`failures`). A group that `keeps_positions`
-reads nothing of a partition before it is told from where, and goes nowhere else by itself.
+reads nothing of a partition before `seek` says from where, and never moves the position by itself.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _joining(coordinator: Any) -> bool:
     begun, and every other member has to join again; if it was begun because topics were seen to have partitions, it is
     never looked at again, and the member is in no group for ever. A process of many groups polls each now and then.
     """
-    task = coordinator._join_task  # noqa: SLF001 - nothing public tells
+    task = coordinator._join_task  # noqa: SLF001 - there is no public way
     if task is not None:
         if not isinstance(task, _Join):
             coordinator._join_task = _Join(task)  # noqa: SLF001 - the same
@@ -132,7 +132,7 @@ class Group:
             consumer = self._opened()
             if time.monotonic() > self._commit_at:
                 self._commit_pending()
-            joining = _joining(consumer._coordinator)  # noqa: SLF001 - nothing public tells
+            joining = _joining(consumer._coordinator)  # noqa: SLF001 - there is no public way
             if joining:
                 seconds = max(seconds, JOIN_SECONDS)
             elif not seconds and self._still():
@@ -178,7 +178,7 @@ class Group:
         """Whether it is known which partitions are ours."""
         if self._consumer is None:
             return False
-        coordinator = self._consumer._coordinator  # noqa: SLF001 - nothing public tells
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no public way
         return coordinator._join_task is None and not coordinator.need_rejoin()  # noqa: SLF001 - the same
 
     @property
@@ -186,7 +186,7 @@ class Group:
         """Whether the group waits for a poll of ours: to begin a join, or to hear that we know that it has ended."""
         if self._consumer is None:
             return False
-        coordinator = self._consumer._coordinator  # noqa: SLF001 - nothing public tells
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no public way
         task = coordinator._join_task  # noqa: SLF001 - the same
         return bool(coordinator.need_rejoin()) if task is None else bool(getattr(task, "task", task).is_done)
 
@@ -209,7 +209,7 @@ class Group:
         """
         try:
             consumer = self._opened()
-            cluster = consumer._cluster  # noqa: SLF001 - nothing public tells
+            cluster = consumer._cluster  # noqa: SLF001 - there is no public way
             consumer._net.run(cluster._do_refresh_metadata, None)  # noqa: SLF001 - one that was asked for after this call
             found: UUID | None = cluster.topic_id(topic) if cluster.partitions_for_topic(topic) else None
         except (KafkaError, OSError) as error:
@@ -284,7 +284,7 @@ class Group:
                 metrics_enabled=False,
             )
             self._consumer.subscribe(topics=list(self.topics), listener=self._rebalances)
-            self._notify_after_fetches(self._consumer._fetcher)  # noqa: SLF001 - nothing public tells
+            self._notify_after_fetches(self._consumer._fetcher)  # noqa: SLF001 - there is no public way
             keep_failures_apart(self._consumer._fetcher, self._fail)  # noqa: SLF001 - the same
         return self._consumer
 
@@ -328,7 +328,7 @@ class Group:
     def _still(self) -> bool:
         """Whether a fetch is under way, and nothing has come in since the last poll: then a poll would cost much of
         the time of a process with many groups, and bring nothing."""
-        fetching = self._consumer._fetcher._nodes_with_pending_fetch_requests  # noqa: SLF001 - nothing public tells
+        fetching = self._consumer._fetcher._nodes_with_pending_fetch_requests  # noqa: SLF001 - there is no public way
         return fetching and not self._stirred and time.monotonic() < self._refresh_at
 
     def _notify_after_fetches(self, fetcher: Any) -> None:

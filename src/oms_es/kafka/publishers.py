@@ -1,8 +1,8 @@
-"""What the relay tells besides the events: the latest state of orders and stock, and the input that was refused.
+"""Publishes what the relay sends besides events: the latest rows of orders and stock, and dead letters.
 
-Invariant: whatever changed is told at least once after it changed, and the last thing told of a key is its latest
-state. What is still to be told is a row, written in the transaction of the change, and taken away only after the broker
-has what it stood for, unless it has changed again.
+Invariant: every changed row is published at least once after the change, and the last message of a key is its latest
+state. A row of the outbox marks what is still to be published: it is written in the transaction of the change, and
+deleted once the broker has acknowledged the message, unless the row has changed again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 
 class State(NamedTuple):
-    """A read model whose rows are told: each as the value of its key, in a compacted topic."""
+    """A read model whose rows are published: each as the value of its key, in a compacted topic."""
 
     table: Table
     topic: str

@@ -23,7 +23,7 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 
 Failed = Callable[[Any, int, Exception], None]
-"""Is told the library's TopicPartition, the offset, and what happened there."""
+"""Called with the library's TopicPartition, the offset, and the error."""
 
 
 class Unreadable(OmsError):
@@ -47,7 +47,7 @@ class TopicReplaced(Unreadable):
 
 
 def keep_failures_apart(fetcher: Any, failed: Failed) -> None:
-    """Have the fetcher of one consumer tell what it cannot read, instead of raising it for all partitions."""
+    """Make a consumer's fetcher report a partition that it cannot read, instead of raising for all partitions."""
     parse, append = fetcher._parse_fetched_data, fetcher._append  # noqa: SLF001 - nothing public comes between
 
     def parsed(completed: Any) -> Any:

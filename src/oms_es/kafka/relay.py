@@ -1,4 +1,4 @@
-"""The relay: history, as it is in PostgreSQL, told to Kafka in order.
+"""The relay: publishes the log of PostgreSQL to Kafka, in order.
 
 Invariant: one relay publishes at a time, the one that holds the lock; it publishes the log in order, and moves its
 position only after every message up to there was acknowledged. What it published without having moved its position is
@@ -33,9 +33,9 @@ RELAYED_MAX = 1_000
 STANDBY_SECONDS = 1.0
 """How often a standby asks for the lock."""
 CHECK_SECONDS = 5.0
-"""How often is looked whether the topics are those that they were."""
+"""How often the relay checks that no topic was deleted and made again."""
 REFRESH_SECONDS = 0.05
-"""How often is looked for what rings no bell."""
+"""How often the relay polls for rows that send no notification."""
 STATEMENT_SECONDS_MAX = 30
 RELAY, RELAY_PARTITIONS = "oms_relay", "oms_relay_partitions"
 
@@ -56,7 +56,7 @@ CREATE = (
 )
 
 NO_WAIT_FOR_THE_DISK = "-c synchronous_commit=off"
-"""What a crash of the database takes back from a relay is told again."""
+"""What a crash of the database takes back from a relay is published again."""
 WAIT_FOR_THE_DISK = "set_config('synchronous_commit', 'on', true)"
 SAVE = f"""
 WITH moved AS (
@@ -255,7 +255,7 @@ class Relay:
         return max(published)
 
     def _published(self, session: Any) -> list[int]:
-        """What one outlet cannot publish holds up no other. Raises TooLarge after the others had their turn."""
+        """A publisher that fails does not hold up the others. Raises TooLarge after the others had their turn."""
         published, refused = [0], None
         for publisher in self.publishers:
             try:
@@ -412,7 +412,7 @@ class EventPublisher:
         return self.relay_store.published(session, self.topics)
 
     def _begin_topics(self, session: Any, new: Mapping[str, int]) -> None:
-        """Raises KafkaUnavailable if somebody else publishes there: two logs in one topic could not be told apart."""
+        """Raises KafkaUnavailable if somebody else publishes there: nobody could separate two logs in one topic."""
         for topic, messages in self.producer.messages(new).items():
             if messages:
                 raise KafkaUnavailable(f"{topic} holds the events of another log; this one needs a Kafka of its own")

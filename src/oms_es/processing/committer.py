@@ -29,7 +29,7 @@ from oms_es.store.store import OUTAGES
 BATCH_MAX = 500
 """Works of one transaction."""
 WAITING_MAX = 2_000
-"""Works that wait for one: whoever comes then is told to come again."""
+"""Works that wait for one: later requests are asked to retry."""
 BUSY_SECONDS = 1
 TRIES_MAX = 3
 ROLE = "committer"

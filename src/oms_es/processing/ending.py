@@ -31,7 +31,7 @@ def close_together(closing: Sequence[Callable[[], None]], seconds: float = CLOSE
         thread.join(max(0.0, deadline - time.monotonic()))
     late = sum(thread.is_alive() for thread in threads)
     if late:
-        log.warning("clients left without a goodbye", clients=late, seconds=seconds)
+        log.warning("clients did not close in time", clients=late, seconds=seconds)
     return late
 
 

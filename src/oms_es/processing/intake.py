@@ -1,4 +1,4 @@
-"""Input from outside: parsed, decided, or buried with its reason, a batch at a time.
+"""Takes input from outside, a batch at a time: each is parsed and decided, or stored as a dead letter with its reason.
 
 Invariant: every arrival ends either as a decided command or as a dead letter, in the same transaction as the position
 that moves past it; one that cannot be used holds nobody else up.
@@ -97,7 +97,7 @@ class TooManyDeadLetters(OmsError):
 
 
 class Limit:
-    """Stops before a whole topic is buried, as after a bad deploy: what was buried can be replayed."""
+    """Stops before a whole topic becomes dead letters, as after a bad deploy. Dead letters can be replayed."""
 
     def __init__(self, arrivals_min: int = 100, share_max: float = 0.5, window: int = 1_000) -> None:
         self.arrivals_min = arrivals_min
@@ -153,7 +153,7 @@ class Intake:
         self.seen = self.store.recorder.position(self.name) if self.tracked else 0
 
     def take(self, arrivals: Sequence[Arrival]) -> IntakeResult:
-        """A failing batch is halved, down to its culprit, which is buried."""
+        """Halve a failing batch until the failing input is alone, and store that as a dead letter."""
         given, dead_letters = self._screened(arrivals)
         try:
             return self._commit(given, dead_letters, arrivals[-1].position)

@@ -1,11 +1,11 @@
 """The loop: everything with a position takes its next batch, until there is nothing left, or for ever.
 
 Invariant: what a batch brings about and the position it leads to are one transaction, so effects happen exactly once;
-a consumer never sees facts older than the event it reacts to.
+a consumer never sees rows older than the event it reacts to.
 
-What follows from a fact and is refused, by a type or by the domain, is put aside for a person, and the rest goes on.
-Own facts that cannot be handled otherwise are a bug: their consumer stops, loudly, its position before the culprit.
-Input from outside that cannot be handled becomes a dead letter, and the rest goes on.
+A command that follows from an event and is refused is put aside for a person; the rest continues. Any other failure on
+an event of our own is a bug: its consumer stops before the failing event and logs it. Input from outside that cannot be
+processed becomes a dead letter; the rest continues.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Loop:
         return [worker for worker in self.workers if isinstance(worker, FeedReader)]
 
     def paused(self) -> list[str]:
-        """Those whose world does not answer; they are asked again."""
+        """Gateways that are unavailable; they are tried again."""
         return sorted(self._paused_until)
 
     def behind(self, end: int) -> int:
@@ -187,7 +187,7 @@ class Loop:
     def _pause(self, name: str, error: GatewayUnavailable) -> None:
         self._pauses[name] = min(OUTAGE_SECONDS_MAX, 2 * self._pauses.get(name, self.poll_seconds / 4))
         self._paused_until[name] = self.timing.monotonic() + self._pauses[name]
-        log.warning("the world does not answer", consumer=name, retry_in_seconds=self._pauses[name], error=str(error))
+        log.warning("gateway unavailable", consumer=name, retry_in_seconds=self._pauses[name], error=str(error))
 
     def _wait_for_gateways(self) -> int:
         """1 after waiting for a paused gateway, 0 if none is paused."""

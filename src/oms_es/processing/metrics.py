@@ -62,7 +62,7 @@ class timed:  # noqa: N801 - reads as what it does
         return self.observe
 
     def __exit__(self, *_: object) -> None:
-        """What was not told is not counted."""
+        """A batch that was not observed is not counted."""
 
     def observe(self, deliveries: int) -> None:
         if deliveries:

@@ -181,7 +181,7 @@ class SqlRows:
             connection.execute(self._delete, self._named(gone))
 
     def mark(self, connection: Connection, keys: Iterable[Key], position: int) -> None:
-        """What changed is to be told."""
+        """Mark rows that changed, for the relay to publish."""
         connection.exec_driver_sql(MARK_DIRTY, changes(self.table.name, keys, position))
 
     def advance(self, connection: Connection, advance: Advance) -> None:
@@ -211,7 +211,7 @@ class SqlRows:
 
 
 class ReadModel:
-    """One projection's rows. `told`: the relay tells others of every row that changes.
+    """One projection's rows. `published`: the relay publishes every row that changes.
 
     On several workers, rows that events of more than one stream change are changed by one worker at a time, and are
     never remembered: somebody else may have changed them since.
@@ -324,13 +324,13 @@ def _delete_keys(table: Table) -> Any:
 
 
 class Finder(Protocol):
-    """Where facts are looked up."""
+    """Looks up rows of read models for reactions."""
 
     def fetch(self, lookups: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults: ...
 
 
 class LookupSource:
-    """Rows of read models for a whole batch of reactions: one query per fact that is wanted."""
+    """Looks up rows for a whole batch of reactions: one query per lookup."""
 
     def __init__(self, tables: Mapping[str, Table], engine: Engine) -> None:
         self.tables = tables
@@ -338,7 +338,7 @@ class LookupSource:
         self._statements: dict[Lookup, Any] = {}
 
     def fetch(self, lookups: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
-        """Facts as `facts[projection][key]`; a key without rows has an empty list."""
+        """Rows as `results[projection][key]`; a key without rows has an empty list."""
         results: dict[str, dict[Hashable, list[Row]]] = {}
         with self.engine.connect() as connection:
             for lookup, keys in lookups.items():

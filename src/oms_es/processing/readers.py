@@ -169,7 +169,7 @@ class FeedReader:
         return deliveries, read[-1].position if complete else deliveries[-1].position
 
     def _attempt(self, deliveries: Sequence[Recorded], position: int) -> None:
-        """A failing batch is halved, down to its culprit; what stands before the culprit is done."""
+        """Halve a failing batch until the failing event is alone; everything before it is done."""
         try:
             self.take(deliveries, Advance(self.name, self.saved, position))
         except (PositionLost, GatewayUnavailable):
@@ -194,7 +194,7 @@ class FeedReader:
 def _with_failing_event(recorded: Recorded, error: Exception) -> Exception:
     error.add_note(f"at position {recorded.position}: {type(recorded.event).__name__} {recorded.event_id}")
     log.critical(
-        "own fact cannot be handled",
+        "event cannot be processed",
         position=recorded.position,
         fact=type(recorded.event).__name__,
         event_id=str(recorded.event_id),
@@ -224,7 +224,7 @@ class CommandWorker(FeedReader):
 
 
 class ConsumerWorker(CommandWorker):
-    """Facts in, commands out: `react` for each delivery, one transaction for all."""
+    """Events in, commands out: `react` to each delivery, in one transaction for all."""
 
     def __init__(
         self,
@@ -270,7 +270,7 @@ def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> list[tuple[Caus
 
 
 class ProjectionWorker(FeedReader):
-    """Facts in, rows out."""
+    """Events in, rows out."""
 
     def __init__(self, read_model: ReadModel, feed: Feed, batch_max: int = PROJECTED_MAX) -> None:
         super().__init__(read_model.projection.name, feed, frozenset(read_model.projection.folds), batch_max)

@@ -35,7 +35,7 @@ class Ticker:
         self.clock = clock
         self.timing = timing
         self._looked = -TICK_SECONDS
-        self._refused: set[tuple[type[Command], str]] = set()  # due for as long as their rows are, and buried once
+        self._refused: set[tuple[type[Command], str]] = set()  # due as long as their rows are; one dead letter each
 
     def step(self) -> int:
         if self.timing.monotonic() - self._looked < TICK_SECONDS:

@@ -75,7 +75,7 @@ def metrics_page() -> str:
     for one in found:
         (told,) = one.describe()
         name = f"{told.name}_total" if told.type == "counter" else told.name
-        labels = ", ".join(f"`{label}`" for label in one._labelnames)  # noqa: SLF001 - nothing public tells
+        labels = ", ".join(f"`{label}`" for label in one._labelnames)  # noqa: SLF001 - there is no public way
         rows.append((f"`{name}`", told.type, labels, f"{told.documentation}."))
     text = (
         "Served at `/metrics` where `OMS_METRICS_PORT` is set; "

@@ -224,7 +224,7 @@ GUARDS: tuple[Guard, ...] = (
         "life",
     ),
     Guard(
-        "halving down to the culprit",
+        "halving down to the failing event",
         "`processing/intake.py`",
         "good callbacks are buried with a bad one",
         lambda kit: replace(kit, intake=Whole),

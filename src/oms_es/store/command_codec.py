@@ -1,4 +1,4 @@
-"""A command as bytes, for whoever must put one aside and try it again: what a gateway was told and the domain refuses.
+"""Encodes a command as bytes, so that one that the domain refused can be stored as a dead letter and replayed.
 
 Invariant: what is written here is read back as the same command.
 """

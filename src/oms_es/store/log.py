@@ -38,7 +38,7 @@ class Feed(Protocol):
 
     @property
     def suffix(self) -> str:
-        """What tells a position in this feed from those in others."""
+        """Distinguishes positions in this feed from those in others."""
 
     @property
     def ready_max(self) -> int:

@@ -1,4 +1,4 @@
-"""Which rows of read models changed since they were last told: an outbox, one row per key however often it changes."""
+"""The outbox: which rows of read models changed since they were last published, one row per key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARK_DIRTY = (
 
 
 def changes(projection: str, keys: Iterable[Sequence[Any]], position: int) -> dict[str, Any]:
-    """What MARK_DIRTY is told of rows that changed."""
+    """The parameters of MARK_DIRTY for rows that changed."""
     return {"projection": projection, "position": position, "keys": [key_text(key) for key in keys]}
 
 

@@ -175,7 +175,7 @@ class Recorder(PostgresProcessRecorder):
     def append(self, curs: psycopg.Cursor[Any], rows: Sequence[EventRow]) -> Sequence[int]:
         """Insert the rows and wake the readers; the notification ids come back in the order of the rows.
 
-        Under the append lock they are without a gap: the first and the last of them tell all.
+        Under the append lock they are without a gap: the first and the last suffice.
         """
         curs.execute(
             f"WITH appended AS (INSERT INTO {EVENTS} (originator_id, originator_version, topic, state) "

@@ -346,7 +346,7 @@ class Store:
 
 
 def _log_appended(appended: Iterable[Recorded]) -> None:
-    """One line per event, for whoever follows a fault: what came of what, and by whom."""
+    """Log one line per event: what was recorded, caused by what, and by whom."""
     for recorded in appended:
         log.debug(
             "recorded",

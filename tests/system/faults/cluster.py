@@ -62,7 +62,7 @@ TEAM = {
 WORKERS = ("projections", "consumers", "gateways", "understudy")
 
 ONCE = "SELECT operation, subject, part FROM simulated_effects GROUP BY 1, 2, 3 HAVING count(*) > 1"
-STOPPED = re.compile(r"^.*(?:partition stopped|stopped: repair|own fact cannot|Traceback).*$", re.MULTILINE)
+STOPPED = re.compile(r"^.*(?:partition stopped|stopped: repair|event cannot be processed|Traceback).*$", re.MULTILINE)
 
 
 class Found(NamedTuple):
