@@ -10,7 +10,7 @@ import typer
 
 from oms_es.http import openapi
 from oms_es.http.app import all_routes
-from oms_es.reference import asyncapi, pages, read_models
+from oms_es.reference import asyncapi, flow, pages, read_models
 from oms_es.reference.asyncapi import SCHEMAS
 from oms_es.reference.json_schemas import messages
 from oms_es.reference.releases import as_text
@@ -31,6 +31,7 @@ def contents(app: typer.Typer) -> Mapping[str, str]:
         "openapi.json": as_text(openapi.document(all_routes())),
         "asyncapi.json": as_text(asyncapi.document(described, current_version())),
         "messages.md": pages.message_index(described),
+        "flow.md": flow.flow(),
         "roles.md": pages.roles(),
         "settings.md": pages.settings(),
         "metrics.md": pages.metrics_page(),
