@@ -61,7 +61,7 @@ soak: $(VENV)/.synced
 	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header --timeout=0 tests/system/in_memory/test_inputs.py -k accepted
 
 bench: $(VENV)/.synced
-	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
+	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 
 history: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python

@@ -181,7 +181,10 @@ def demo(
     else:
         display.console_on(sys.stdout).print(outcome.as_text())
     if keep:
-        say(f"the database is kept in {place.place}; look at it with `oms-es order show`, `oms-es report daily-sales`")
+        say(
+            f"the database is kept in {place.place}; look at it with `oms-es order show`, `oms-es report daily-sales`, "
+            "or over HTTP with `oms-es serve --with-engine`"
+        )
     if not outcome.report.passed:
         raise typer.Exit(Code.DIFFERENT)
 

@@ -136,7 +136,7 @@ def _query(parameter: Parameter) -> dict[str, Any]:
 def _responses(route: Route) -> Iterator[tuple[str, Any]]:
     problem = {PROBLEM_TYPE: {"schema": {"$ref": f"{REFERENCES}Problem"}}}
     for status, what in route.answers.items():
-        plain = status < 400 or route.media != JSON  # noqa: PLR2004 - where errors begin
+        plain = status < 400 or route.media == "text/plain"  # noqa: PLR2004 - where errors begin
         content = {route.media: {"schema": route.answer}} if plain else problem
         yield str(status), {"description": what, "content": content}
     yield "default", {"description": "A problem: `reason` says which, `detail` what to do next.", "content": problem}

@@ -30,6 +30,7 @@ from oms_es.store.codec import Cause
 BATCH_MAX = 250
 BATCH_BYTES_MAX = 4_000_000
 LINES = "application/x-ndjson"
+NAMED = ("order_id", "channel", "external_id")
 PREVIEW = Parameter("preview", "Only say what would happen.", {"type": "boolean"})
 
 
@@ -60,17 +61,20 @@ async def previewed(asked: Asked, command: Any, channel: str | None = None) -> R
     """What would happen, and what of the state would change; nothing does."""
     services = asked.services
 
-    def look() -> tuple[Any, list[Any], Any]:
+    def look() -> tuple[Any, list[Any], Any, int]:
         _check(asked, command, channel)
         (given,) = services.parts.screen([command])
         if isinstance(given, BadInput):
             raise given
-        return services.parts.store.preview(command)
+        before, events, after = services.parts.store.preview(command)
+        return before, events, after, services.parts.store.state_of(command.stream)[1]
 
-    before, events, after = await services.committer.ask(look)
+    before, events, after, version = await services.committer.ask(look)
     told = [{"type": type(event).__name__, "data": event.model_dump(mode="json")} for event in events]
     differences = {name: {"from": old, "to": new} for name, (old, new) in changed(before, after).items()}
-    return asked.json({"stream": command.stream, "events": told, "changed": differences})
+    order = {name: getattr(command, name) for name in NAMED} if isinstance(command, PlaceOrder) else {}
+    shown = {"stream": command.stream, "version": version, "position": None, "events": told, "changed": differences}
+    return asked.json({**order, **shown})
 
 
 def headers_of(done: Done) -> dict[str, str]:

@@ -46,6 +46,10 @@ FROM order_status s LEFT JOIN order_numbers n USING (order_id) WHERE s.order_id 
 """
 
 
+PLACED = f"SELECT FROM {EVENTS} WHERE originator_id = %s AND topic = 'OrderPlaced' LIMIT 1"
+"""Something may have been said of it before it came: then it is no order yet."""
+
+
 def no_order() -> Refused:
     return Refused(SharedRefusal.UNKNOWN_ORDER, "there is no such order; name it by its id, or as CHANNEL~EXTERNAL_ID")
 
@@ -130,7 +134,11 @@ def _order(
 def own_order(connection: Connection, order_id: str, caller: Caller) -> Row:
     """Raises Refused where there is none that the caller may see, NotYet where no read model has it."""
     row = connection.execute(ONE_ORDER.encode(), [order_id]).fetchone()
-    if row is None and caller.channels is None and queries.is_accepted(connection, order_id):
+    if (
+        row is None
+        and caller.channels is None
+        and connection.execute(PLACED.encode(), [f"order-{order_id}"]).fetchone()
+    ):
         raise NotYet("the order is accepted, and no engine has worked on it yet")
     if row is None or not _is_own(caller, row):
         raise no_order()

@@ -33,8 +33,8 @@ WINDOW_MAX = 10_000
 ROWS_MAX = 10_000
 """Rows whose newest state is remembered."""
 PAGE_MAX = 500
-STREAMS_MAX = 500
-STREAMS_PER_CALLER_MAX = 50
+STREAMS_MAX = 1_000
+STREAMS_PER_CALLER_MAX = 500
 WAIT_SECONDS = 15.0
 LISTEN_SECONDS = 1.0
 FOLLOWED: Mapping[str, Projection] = {"order": order_status.projection, "stock": stock_levels.projection}

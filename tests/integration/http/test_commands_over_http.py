@@ -48,6 +48,13 @@ def test_a_command_happens_once_and_says_what_it_came_to(client: httpx.Client) -
 def test_a_preview_says_what_would_happen_and_nothing_does(client: httpx.Client) -> None:
     seen = client.post("/v1/locations/bremen:open?preview=true", json={"country": "DE"}).json()
     assert [one["type"] for one in seen["events"]] == ["LocationOpened"]
+    assert (seen["version"], seen["position"]) == (0, None)
+    early = client.post("/v1/orders?preview=true", json=order("preview-1")).json()
+    assert ([one["type"] for one in early["events"]], early["version"]) == (["OrderPlaced"], 0)
+    assert client.get("/v1/orders/web~preview-1").status_code == 404
+    kept = client.post("/v1/orders/web~preview-1:cancel", json={"reason": "early", "keep": True})
+    assert kept.status_code == 200
+    assert client.get("/v1/orders/web~preview-1").status_code == 404, "it is no order before it is placed"
     assert client.post("/v1/locations/bremen:close", json={"reason": "never opened"}).status_code == 404
 
 
@@ -104,7 +111,7 @@ def test_the_actor_of_an_event_is_the_key(client: httpx.Client, served: Served) 
         ("/v1/orders/web~in:cancel", {"reason": "x", "order_id": "y"}, 422),
         ("/v1/orders/web~in:cancel", [], 422),
         ("/v1/orders/web~in:cancel", {}, 422),
-        ("/v1/orders/web~in:burn", {}, 404),
+        ("/v1/orders/web~in:burn", {}, 405),
         ("/v1/orders/a%00b:cancel", {"reason": "x"}, 400),
         ("/v1/orders/%FF:cancel", {"reason": "x"}, 400),
         ("/v1/stock/TEA/nowhere:receive", {"receipt_id": "r", "quantity": 1}, 404),

@@ -1,0 +1,199 @@
+"""Orders over HTTP, durable before they are answered, against one transaction per order, and against a server that does
+nothing.
+
+Client, server and PostgreSQL share the machine; every client waits for its answer before it sends the next order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder: in it, `http` would be a benchmark and not the library
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Thread
+
+import psycopg
+from bench.measure import Measure, fresh_database, run
+from pydantic_core import to_json
+
+from oms_es.aggregates.order import decider as order
+from oms_es.app import migrate
+from oms_es.channels import canonical
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.codec import Cause
+from oms_es.store.recorder import Recorder, datastore_of
+from oms_es.store.store import Store
+
+SECONDS = 5
+CLIENTS = 32
+FEW = 8
+MANY = 128
+LISTENERS = 500
+MAIN = "from oms_es.cli.main import main; raise SystemExit(main())"
+ONE_EACH = "one transaction per order"
+numbers = count()
+
+
+def measures(scale: int) -> Iterator[Measure]:
+    seconds = SECONDS * scale
+    with tempfile.TemporaryDirectory(prefix="oms-es-bench-") as directory:
+        Path(directory).chmod(0o711)
+        with EmbeddedPostgres(Path(directory) / "home").open(exclusive=True) as server:
+            yield from accepted(server.url, seconds)
+            yield from with_engine(server.url, seconds)
+
+
+def accepted(server_url: str, seconds: float) -> Iterator[Measure]:
+    with fresh_database(server_url) as url:
+        migrate(url)
+        one_each = one_transaction_each(url, seconds)
+        commit = bare_commit(url)
+        with served(url) as port:
+            rates = {clients: load(port, clients, seconds) for clients in (FEW, CLIENTS, MANY)}
+            nothing = load(port, MANY, seconds, request=get("/livez"))
+            streamed = fan_out(port, LISTENERS)
+            alone = fan_out(port, 1)
+    yield Measure(f"orders over HTTP, {CLIENTS} clients", rates[CLIENTS][0], "1/s", ONE_EACH, one_each)
+    yield Measure(f"orders over HTTP, {MANY} clients", rates[MANY][0], "1/s", "the same server, /livez", nothing[0])
+    yield Measure(f"p99 of an order, {FEW} clients", rates[FEW][1] * 1_000, "ms", "one bare commit", commit * 1_000)
+    yield Measure(f"an order's event to the last of {LISTENERS}", streamed * 1_000, "ms", "to one", alone * 1_000)
+
+
+def with_engine(server_url: str, seconds: float) -> Iterator[Measure]:
+    with fresh_database(server_url) as url:
+        migrate(url)
+        with served(url, "--with-engine", OMS_GATEWAYS="simulated") as port:
+            rate, _ = load(port, CLIENTS, seconds)
+    yield Measure(f"orders over HTTP, {CLIENTS} clients, the engine in the same process", rate, "1/s")
+
+
+def body() -> bytes:
+    sent = {
+        "channel": "web",
+        "external_id": f"bench-{os.getpid()}-{next(numbers)}",
+        "placed_at": "2026-01-05T12:00:00Z",
+        "currency": "EUR",
+        "lines": [
+            {"line_id": str(line), "sku": f"S{line}", "quantity": 1, "unit_price_minor": 1_000} for line in (1, 2)
+        ],
+        "ship_to": {"country": "DE"},
+    }
+    return to_json(sent)
+
+
+def place() -> bytes:
+    content = body()
+    head = "POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(content)}"
+    return head.encode() + b"\r\n\r\n" + content
+
+
+def get(path: str) -> Callable[[], bytes]:
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    return lambda: request
+
+
+def one_transaction_each(url: str, seconds: float) -> float:
+    """What a handler would do that commits by itself: clients wait for each other at the append lock."""
+    with datastore_of(url) as datastore:
+        store = Store([order.decider], EVENTS, Recorder(datastore))
+        done, until = 0, time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            store.execute([(Cause("bench"), [canonical.parse(body())])])
+            done += 1
+    return done / seconds
+
+
+def bare_commit(url: str) -> float:
+    """The median of a transaction that inserts one row."""
+    took: list[float] = []
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE bench_rows (at timestamptz)")
+        connection.commit()
+        for _ in range(200):
+            began = time.perf_counter()
+            connection.execute("INSERT INTO bench_rows VALUES (now())")
+            connection.commit()
+            took.append(time.perf_counter() - began)
+    return sorted(took)[len(took) // 2]
+
+
+@contextmanager
+def served(url: str, *arguments: str, **settings: str) -> Iterator[int]:
+    environment = {**os.environ, "OMS_DATABASE_URL": url, "OMS_HTTP_PORT": "0", **settings}
+    command = [sys.executable, "-c", MAIN, "serve", *arguments]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            port = next(int(found[1]) for line in process.stderr if (found := re.search(r":(\d+), docs", line)))
+            Thread(target=process.stderr.read, daemon=True).start()
+            yield port
+        finally:
+            process.kill()
+
+
+def load(port: int, clients: int, seconds: float, request: Callable[[], bytes] = place) -> tuple[float, float]:
+    """Answers a second, and the 99th percentile of their seconds."""
+    took = asyncio.run(_load(port, clients, seconds, request))
+    return len(took) / seconds, sorted(took)[int(len(took) * 0.99)]
+
+
+async def _load(port: int, clients: int, seconds: float, request: Callable[[], bytes]) -> Sequence[float]:
+    took: list[float] = []
+    until = time.perf_counter() + seconds
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            writer.write(request())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith((b"HTTP/1.1 201", b"HTTP/1.1 200")), head
+            length = re.search(rb"content-length: (\d+)", head)
+            assert length
+            await reader.readexactly(int(length[1]))
+            took.append(time.perf_counter() - began)
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return took
+
+
+def fan_out(port: int, listeners: int) -> float:
+    """Seconds from sending an order to the moment at which the last of them has its event."""
+    return asyncio.run(_fan_out(port, listeners))
+
+
+async def _fan_out(port: int, listeners: int) -> float:
+    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(listeners)]
+    for reader, writer in connections:
+        writer.write(get("/v1/streams/orders")())
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readuntil(b"following")
+    took: list[float] = []
+    for _ in range(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        began = time.perf_counter()
+        writer.write(place())
+        await asyncio.gather(*(listener.readuntil(b"event: order.status") for listener, _ in connections))
+        took.append(time.perf_counter() - began)
+        writer.close()
+    for _, writer in connections:
+        writer.close()
+    return sorted(took)[len(took) // 2]
+
+
+if __name__ == "__main__":
+    run("HTTP", measures)
