@@ -30,6 +30,7 @@ from oms_es.cli import exceptions as desk_exceptions
 from oms_es.cli import lists as desk_lists
 from oms_es.cli import orders as desk_orders
 from oms_es.cli import single as desk_single
+from oms_es.cli.connections import connections_app
 from oms_es.cli.failures import failed
 from oms_es.cli.generated import add_to, as_words
 from oms_es.cli.importing import import_callbacks, import_orders
@@ -248,6 +249,7 @@ def run_engine() -> None:
 
 app.command(name="serve")(run_server)
 app.add_typer(keys_app, name="keys")
+app.add_typer(connections_app, name="connections")
 
 
 @app.command(name="relay")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from oms_es.http import commands, events, health, links, openapi, orders, pages, positions, streams, tables
+from oms_es.http import commands, events, health, links, openapi, orders, pages, positions, streams, tables, webhooks
 from oms_es.http.access import LOCAL, NOBODY, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
@@ -40,6 +40,7 @@ def all_routes() -> Sequence[Route]:
         *tables.routes(),
         *events.ROUTES,
         *streams.ROUTES,
+        *webhooks.ROUTES,
         *commands.routes(),
         *links.ROUTES,
     )

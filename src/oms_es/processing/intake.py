@@ -88,6 +88,19 @@ def _outcomes(
         yield Outcome(commands[0], events)
 
 
+def dead_letter_of(
+    error: Exception, source: str, place: str, dialect: str, payload: bytes, headers: Sequence[Header]
+) -> DeadLetter:
+    """What is kept of input that cannot be used, with the reason."""
+    if isinstance(error, BadInput):
+        reason, detail = error.reason, error.detail
+    elif isinstance(error, aside.REFUSALS):
+        reason, detail = aside.why(error)
+    else:
+        reason, detail = Input.UNEXPECTED, f"{type(error).__name__}: {error}"
+    return without_card_numbers(DeadLetter(source, place, dialect, payload, reason, detail, headers))
+
+
 class TooManyDeadLetters(OmsError):
     """So much of the input cannot be used that the fault is likely ours, or the sender's of all of it."""
 
@@ -215,23 +228,8 @@ class Intake:
         return IntakeResult(len(given), len(dead_letters))
 
     def _dead_letter(self, arrival: Arrival, error: Exception) -> DeadLetter:
-        if isinstance(error, BadInput):
-            reason, detail = error.reason, error.detail
-        elif isinstance(error, aside.REFUSALS):
-            reason, detail = aside.why(error)
-        else:
-            reason, detail = Input.UNEXPECTED, f"{type(error).__name__}: {error}"
-        return without_card_numbers(
-            DeadLetter(
-                source=self.name,
-                place=str(arrival.position),
-                dialect=self.dialect,
-                payload=arrival.payload,
-                reason=reason,
-                detail=detail,
-                headers=arrival.headers,
-            )
-        )
+        place = str(arrival.position)
+        return dead_letter_of(error, self.name, place, self.dialect, arrival.payload, arrival.headers)
 
 
 class IntakeWorker:

@@ -1,0 +1,55 @@
+"""Which dialect a webhook speaks: its sender says it in a header, or there is only one.
+
+A header with the topic is not signed by anybody: what it chooses is only how the signed body is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from oms_es.channels.signatures import Headers
+
+
+class Sender(NamedTuple):
+    """Of webhooks: `headers` that have the topic, `dialects` by topic; "" where there is no header.
+
+    `makes_secrets`: whether the sender makes the secret itself, and we are given it. `names_channel`: whether an order
+    is of the connection's channel.
+    """
+
+    headers: tuple[str, ...]
+    dialects: Mapping[str, str]
+    makes_secrets: bool
+    names_channel: bool
+
+    def dialect_of(self, headers: Headers, channel: str | None) -> str | None:
+        """None for what is of no interest here."""
+        topics = [value.strip().lower() for name, value in headers if name.lower() in self.headers]
+        dialect = self.dialects.get(topics[0] if len(topics) == 1 else "")
+        return f"{dialect}:{channel}" if dialect and channel and self.names_channel else dialect
+
+
+SHOPIFY = {
+    "orders/create": "shopify",
+    "orders/updated": "shopify_updated",
+    "orders/paid": "shopify_updated",
+    "orders/fulfilled": "shopify_updated",
+    "orders/partially_fulfilled": "shopify_updated",
+    "orders/cancelled": "shopify_cancelled",
+    "fulfillments/create": "shopify_fulfillment",
+    "refunds/create": "shopify_refund",
+}
+WOOCOMMERCE = {
+    "order.created": "woocommerce",
+    "order.updated": "woocommerce_updated",
+    "order.restored": "woocommerce_updated",
+    "order.deleted": "woocommerce_deleted",
+}
+SENDERS: Mapping[str, Sender] = {
+    "shopify": Sender(("x-shopify-topic", "shopify-topic"), SHOPIFY, makes_secrets=True, names_channel=False),
+    "woocommerce": Sender(("x-wc-webhook-topic",), WOOCOMMERCE, makes_secrets=False, names_channel=True),
+    "stripe": Sender((), {"": "stripe"}, makes_secrets=True, names_channel=False),
+    "easypost": Sender((), {"": "easypost_tracker"}, makes_secrets=False, names_channel=False),
+    "canonical": Sender((), {"": "canonical"}, makes_secrets=False, names_channel=True),
+}

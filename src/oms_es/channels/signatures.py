@@ -1,0 +1,155 @@
+"""Whether a webhook comes from whom it says: each sender's own signature, over the bytes as they came.
+
+Pure: headers, body, secrets and the time are arguments. Invariant: nothing of a body is read before its signature is
+good; every secret is tried, in constant time; whatever is wrong is one refusal, which does not say why. What is signed
+with a time is good for WINDOW_SECONDS before and after it; the others carry none, and our commands recognise repeats.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from http import HTTPStatus
+from unicodedata import normalize
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
+
+WINDOW_SECONDS = 300
+SIGNATURES_MAX = 10
+"""In one header: a sender that changes its secret sends two."""
+SIGNATURE_LENGTH_MAX = 2_000
+SECRETS_MAX = 5
+STANDARD_PREFIX = "whsec_"
+SECONDS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
+HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
+
+Headers = Sequence[tuple[str, str]]
+"""As they came; a name may come twice, and its case says nothing."""
+Verifier = Callable[[Headers, bytes, Sequence[str], float], None]
+
+
+class BadSignature(OmsError):
+    """The webhook is not signed with a secret of its connection, or too long ago; nothing of it was read or kept."""
+
+    code = "bad_signature"
+    exit_code = Code.USAGE
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("the signature is not good; compare the secret, and the clocks of both sides")
+
+
+def verify_shopify(headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> None:
+    """Raises BadSignature. Shopify is about to leave the X- away."""
+    _verify_base64(_one(headers, "x-shopify-hmac-sha256", "shopify-hmac-sha256"), body, secrets)
+
+
+def verify_woocommerce(headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> None:
+    """Raises BadSignature."""
+    _verify_base64(_one(headers, "x-wc-webhook-signature"), body, secrets)
+
+
+def verify_easypost(headers: Headers, body: bytes, secrets: Sequence[str], _now: float) -> None:
+    """Raises BadSignature."""
+    name, _, value = _one(headers, "x-hmac-signature").partition("=")
+    if name != "hmac-sha256-hex":
+        raise BadSignature
+    keys = (normalize("NFKD", secret).encode() for secret in secrets)
+    _require_any(_of_hex([value]), (_digest(key, body) for key in keys))
+
+
+def verify_stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> None:
+    """Raises BadSignature. Versions other than v1 are of test events, or unknown."""
+    pairs = [tuple(part.strip().partition("=")[::2]) for part in _one(headers, "stripe-signature").split(",")]
+    moments = [value for name, value in pairs if name == "t"]
+    if len(moments) != 1:
+        raise BadSignature
+    _require_recent(moments[0], now)
+    signed = moments[0].encode() + b"." + body
+    signatures = [value for name, value in pairs if name == "v1"]
+    _require_any(_of_hex(signatures), (_digest(secret.encode(), signed) for secret in secrets))
+
+
+def verify_standard(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> None:
+    """Standard Webhooks, with symmetric keys. Raises BadSignature."""
+    message_id, moment = _one(headers, "webhook-id"), _one(headers, "webhook-timestamp")
+    if not MESSAGE_ID.fullmatch(message_id):
+        raise BadSignature
+    _require_recent(moment, now)
+    signatures = [part.partition(",")[2] for part in _one(headers, "webhook-signature").split(" ") if part[:3] == "v1,"]
+    signed = standard_content(message_id, moment, body)
+    _require_any(_of_base64(signatures), (_digest(standard_key(secret), signed) for secret in secrets))
+
+
+VERIFIERS: Mapping[str, Verifier] = {
+    "shopify": verify_shopify,
+    "woocommerce": verify_woocommerce,
+    "stripe": verify_stripe,
+    "easypost": verify_easypost,
+    "canonical": verify_standard,
+}
+"""By whose words they are."""
+
+
+def standard_content(message_id: str, seconds: str, body: bytes) -> bytes:
+    return f"{message_id}.{seconds}.".encode() + body
+
+
+def standard_key(secret: str) -> bytes:
+    """Raises BadSignature for what is no secret of theirs."""
+    try:
+        return b64decode(secret.removeprefix(STANDARD_PREFIX), validate=True)
+    except ValueError:
+        raise BadSignature from None
+
+
+def standard_signature(message_id: str, seconds: int, body: bytes, secrets: Iterable[str]) -> str:
+    """What `webhook-signature` says: one of each secret, so that either side may change it."""
+    signed = standard_content(message_id, str(seconds), body)
+    return " ".join(f"v1,{b64encode(_digest(standard_key(secret), signed)).decode()}" for secret in secrets)
+
+
+def _verify_base64(signature: str, body: bytes, secrets: Sequence[str]) -> None:
+    _require_any(_of_base64([signature]), (_digest(secret.encode(), body) for secret in secrets))
+
+
+def _one(headers: Headers, *names: str) -> str:
+    """The one value under any of the names: two could be read differently on the way. Raises BadSignature."""
+    values = [value for name, value in headers if name.lower() in names]
+    if len(values) != 1 or not 0 < len(values[0]) <= SIGNATURE_LENGTH_MAX:
+        raise BadSignature
+    return values[0].strip()
+
+
+def _require_recent(seconds: str, now: float) -> None:
+    if not SECONDS.fullmatch(seconds) or abs(now - int(seconds)) > WINDOW_SECONDS:
+        raise BadSignature
+
+
+def _digest(key: bytes, signed: bytes) -> bytes:
+    return hmac.digest(key, signed, sha256)
+
+
+def _of_base64(texts: Sequence[str]) -> Iterator[bytes]:
+    for text in texts:
+        try:
+            yield b64decode(text, validate=True)
+        except ValueError:
+            continue
+
+
+def _of_hex(texts: Sequence[str]) -> Iterator[bytes]:
+    return (bytes.fromhex(text) for text in texts if HEX.fullmatch(text))
+
+
+def _require_any(given: Iterable[bytes], expected: Iterable[bytes]) -> None:
+    """Every pair is compared, whichever is good."""
+    signatures = list(given)[:SIGNATURES_MAX]
+    good = [hmac.compare_digest(one, digest) for digest in expected for one in signatures]
+    if not any(good):
+        raise BadSignature

@@ -1,0 +1,197 @@
+"""Webhooks as shops and providers send them: signed over HTTP, once, twice, badly, and by nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hmac import digest
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from http_requests import order
+from http_server import Served
+from oms_es.channels.signatures import standard_signature
+from oms_es.schemas.order import order_id_of
+from oms_es.store import connections
+from repository import ROOT
+
+REAL = Path(os.environ.get("OMS_REAL_PAYLOADS") or ROOT.parent / "shared" / "real-payloads")
+SECRET = "shpss_secret"
+STANDARD = "whsec_" + b64encode(b"a secret of 24 bytes, ok").decode()
+TOPICS = {
+    "orders": "orders/create",
+    "refunds": "refunds/create",
+    "fulfillments": "fulfillments/create",
+}
+
+
+@pytest.fixture(scope="module")
+def connected(served: Served) -> None:
+    with psycopg.connect(served.database_url, row_factory=dict_row, autocommit=True) as rows:
+        for name, dialect, channel, secret in (
+            ("shop", "shopify", None, SECRET),
+            ("woo", "woocommerce", "woo-berlin", SECRET),
+            ("web", "canonical", "web", STANDARD),
+            ("off", "shopify", None, SECRET),
+        ):
+            connections.create(
+                rows, name=name, dialect=dialect, channel=channel, secret=secret, now=datetime.now(UTC), created_by="t"
+            )
+        connections.set_disabled(rows, "off", datetime.now(UTC))
+
+
+@pytest.fixture
+def sender(served: Served, connected: None) -> Iterator[httpx.Client]:
+    """Who has no key."""
+    with served.client(None) as client:
+        yield client
+
+
+def signed(body: bytes, secret: str = SECRET) -> str:
+    return b64encode(digest(secret.encode(), body, "sha256")).decode()
+
+
+def to_shop(
+    client: httpx.Client, body: bytes, topic: str = "orders/create", to: str = "shop", **headers: str
+) -> httpx.Response:
+    given = {"Content-Type": "application/json", "X-Shopify-Topic": topic, "X-Shopify-Hmac-Sha256": signed(body)}
+    return client.post(f"/v1/webhooks/{to}", content=body, headers=given | headers)
+
+
+def to_woo(client: httpx.Client, body: bytes, topic: str = "order.created") -> httpx.Response:
+    given = {"Content-Type": "application/json", "X-WC-Webhook-Topic": topic, "X-WC-Webhook-Signature": signed(body)}
+    return client.post("/v1/webhooks/woo", content=body, headers=given)
+
+
+def to_web(client: httpx.Client, told: dict[str, Any], at: int | None = None) -> httpx.Response:
+    body, seconds = json.dumps(told).encode(), at or int(datetime.now(UTC).timestamp())
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": standard_signature("msg_1", seconds, body, [STANDARD]),
+    }
+    return client.post("/v1/webhooks/web", content=body, headers=headers)
+
+
+def outcome(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["outcome"]
+
+
+def dead_letters(served: Served, source: str) -> list[dict[str, Any]]:
+    with psycopg.connect(served.database_url, row_factory=dict_row) as rows:
+        return rows.execute(
+            "SELECT dialect, reason, payload, headers FROM oms_dead_letters WHERE source = %s ORDER BY id", [source]
+        ).fetchall()
+
+
+def shopify_order(number: int, **changes: Any) -> bytes:
+    told = {
+        "id": number,
+        "created_at": "2026-01-05T10:00:00+01:00",
+        "currency": "EUR",
+        "taxes_included": True,
+        "total_price": "10.00",
+        "line_items": [{"id": 1, "sku": "TEA", "quantity": 1, "price": "10.00", "requires_shipping": True}],
+        "shipping_address": {"address1": "1 Example Street", "city": "Bonn", "country_code": "DE"},
+    }
+    return json.dumps(told | changes).encode()
+
+
+def test_an_order_is_taken_once_and_its_repeat_changes_nothing(sender: httpx.Client, client: httpx.Client) -> None:
+    assert outcome(to_shop(sender, shopify_order(501))) == (200, "taken")
+    assert outcome(to_shop(sender, shopify_order(501))) == (200, "repeated")
+    assert outcome(to_web(sender, order("hook-1"))) == (200, "taken")
+    assert outcome(to_web(sender, order("hook-1"))) == (200, "repeated")
+    again = client.post("/v1/orders", json=order("hook-1"))
+    assert (again.status_code, again.json()["order_id"]) == (200, order_id_of("web", "hook-1"))
+
+
+def test_what_is_not_signed_is_refused_in_one_way_and_nothing_is_kept(sender: httpx.Client, served: Served) -> None:
+    body = shopify_order(502)
+    asked = (
+        to_shop(sender, body, **{"X-Shopify-Hmac-Sha256": signed(body, "other")}),
+        to_shop(sender, body, **{"X-Shopify-Hmac-Sha256": "x"}),
+        to_shop(sender, body, to="nobody"),
+        to_shop(sender, body, to="off"),
+        to_shop(sender, body, to="web"),
+        sender.post("/v1/webhooks/shop", content=body, headers={"Content-Type": "application/json"}),
+        to_web(sender, order("hook-2"), at=1_700_000_000),
+    )
+    assert {answer.status_code for answer in asked} == {401}
+    assert len({(answer.json()["reason"], answer.json()["detail"]) for answer in asked}) == 1
+    with psycopg.connect(served.database_url) as rows:
+        order_id = order_id_of("shopify", "502")
+        assert rows.execute("SELECT FROM oms_events WHERE originator_id = %s", [f"order-{order_id}"]).fetchone() is None
+    assert not dead_letters(served, "webhook:off")
+
+
+def test_a_signature_that_is_sent_twice_is_refused(sender: httpx.Client) -> None:
+    body = shopify_order(503)
+    doubled = [
+        ("Content-Type", "application/json"),
+        ("X-Shopify-Topic", "orders/create"),
+        ("X-Shopify-Hmac-Sha256", signed(body)),
+        ("x-shopify-hmac-sha256", signed(body)),
+    ]
+    assert sender.post("/v1/webhooks/shop", content=body, headers=doubled).status_code == 401
+
+
+def test_what_cannot_be_used_is_a_dead_letter_and_202(sender: httpx.Client, served: Served) -> None:
+    bad = shopify_order(504, total_price="11.00")
+    assert outcome(to_shop(sender, bad)) == (202, "kept")
+    assert outcome(to_shop(sender, b"\xff\x00 no JSON")) == (202, "kept")
+    assert outcome(to_web(sender, order("hook-3", channel="app"))) == (202, "kept")
+    first, second = dead_letters(served, "webhook:shop")[-2:]
+    assert (first["dialect"], first["reason"], bytes(first["payload"])) == ("shopify", "total_mismatch", bad)
+    assert second["reason"] == "not_json"
+    assert signed(bad) not in json.dumps(first["headers"])
+    assert dead_letters(served, "webhook:web")[-1]["reason"] == "other_channel"
+
+
+def test_what_the_domain_refuses_is_a_dead_letter_and_202(sender: httpx.Client, served: Served) -> None:
+    order_of = {"id": 900, "status": "failed", "currency": "EUR", "date_created_gmt": "2026-01-05T10:00:00"}
+    body = json.dumps(order_of | {"total": "1.00", "line_items": []}).encode()
+    assert outcome(to_woo(sender, body, "order.updated")) == (202, "kept")
+    assert dead_letters(served, "webhook:woo")[-1]["reason"] == "unknown_order"
+
+
+def test_topics_that_are_not_read_are_ignored(sender: httpx.Client) -> None:
+    assert outcome(to_shop(sender, b"{}", "products/update")) == (202, "ignored")
+    assert outcome(to_woo(sender, b"{}", "action.x")) == (202, "ignored")
+
+
+def test_woocommerces_ping_hears_200_and_nothing_else_unsigned_does(sender: httpx.Client) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert outcome(sender.post("/v1/webhooks/woo", content=b"webhook_id=12", headers=form)) == (200, "pong")
+    assert sender.post("/v1/webhooks/shop", content=b"webhook_id=12", headers=form).status_code == 401
+    assert sender.post("/v1/webhooks/woo", content=b"webhook_id=12&x=1", headers=form).status_code == 401
+
+
+def test_what_is_too_large_or_compressed_is_refused_before_it_is_read(sender: httpx.Client) -> None:
+    assert to_shop(sender, b" " * 3_000_000).status_code == 413
+    assert to_shop(sender, shopify_order(505), **{"Content-Encoding": "gzip"}).status_code == 415
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real payloads are not here")
+def test_real_payloads_are_taken_or_kept_and_never_refused_or_lost(sender: httpx.Client) -> None:
+    taken = kept = 0
+    for folder, topic in TOPICS.items():
+        for path in sorted((REAL / "shopify" / folder).glob("*.json")):
+            answer = to_shop(sender, json.dumps(json.loads(path.read_text())["response"]).encode(), topic)
+            taken, kept = taken + (answer.status_code == 200), kept + (answer.status_code == 202)
+            assert answer.status_code in (200, 202), path.name
+    for path in sorted((REAL / "woocommerce").glob("*.json")):
+        answer = to_woo(sender, path.read_bytes())
+        taken, kept = taken + (answer.status_code == 200), kept + (answer.status_code == 202)
+        assert answer.status_code in (200, 202), path.name
+    assert taken >= 5
+    assert kept >= 5
