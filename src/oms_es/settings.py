@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -80,8 +81,20 @@ class Settings(BaseSettings):
     http_rate_per_second: PositiveFloat = Field(
         default=200.0, description="Requests that a key may send a second, over two seconds"
     )
+    webhook_networks: str = Field(
+        default="",
+        description="Networks to which webhooks are sent although they are not public, separated by commas, such as "
+        "10.1.0.0/16; there also without TLS",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics, /livez and /readyz listen")
     metrics_port: int | None = Field(default=None, ge=0, le=65_535, description="Without it nothing is served")
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks(cls, names: str) -> str:
+        for name in filter(None, (one.strip() for one in names.split(","))):
+            ip_network(name)
+        return names
 
     @field_validator("channel_topics")
     @classmethod

@@ -16,7 +16,17 @@ from oms_es.kernel import (
 )
 from oms_es.processing.read_models import create_indexes, read_model_engine
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.store import api_keys, connections, dead_letters, documents, http_tables, link_keys, schema, stops
+from oms_es.store import (
+    api_keys,
+    connections,
+    dead_letters,
+    documents,
+    http_tables,
+    link_keys,
+    schema,
+    stops,
+    subscriptions,
+)
 from oms_es.store import outbox as changes
 from oms_es.store.codec import Codec
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
@@ -95,5 +105,6 @@ def _tables() -> Sequence[bytes]:
         effects.CREATE,
         (api_keys.CREATE, link_keys.CREATE, connections.CREATE),
         http_tables.CREATE,
+        subscriptions.CREATE,
     )
     return [statement.encode() for some in statements for statement in some]

@@ -22,6 +22,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime
+from oms_es.app.deliveries import Deliverer
 from oms_es.app.rebuild import Rebuilt
 from oms_es.app.verbs import changed, verbs
 from oms_es.app.workers import PUBLISHED_READ_MODELS, ROLES, Workers, roles_of, roles_that_run, topics
@@ -36,6 +37,7 @@ from oms_es.cli.generated import add_to, as_words
 from oms_es.cli.importing import import_callbacks, import_orders
 from oms_es.cli.serving import keys_app, link_order, run_server
 from oms_es.cli.status import interests_of, status
+from oms_es.cli.subscriptions import deliveries_app, subscriptions_app
 from oms_es.cli.terminal import (
     HINT_OF_GATEWAYS,
     At,
@@ -59,6 +61,7 @@ from oms_es.database.selection import Database, NoDatabase, database, engine_of
 from oms_es.demo import run as demo_run
 from oms_es.errors import NotFound
 from oms_es.exit_codes import Code
+from oms_es.gateways.webhooks import networks_of
 from oms_es.history import as_of
 from oms_es.kafka.client import Config, create_topics
 from oms_es.kernel import BadInput, Command, Projection, Recorded, Refused
@@ -250,6 +253,19 @@ def run_engine() -> None:
 app.command(name="serve")(run_server)
 app.add_typer(keys_app, name="keys")
 app.add_typer(connections_app, name="connections")
+app.add_typer(subscriptions_app, name="subscriptions")
+app.add_typer(deliveries_app, name="deliveries")
+
+
+@app.command(name="deliver")
+def run_deliverer() -> None:
+    """Send webhooks to subscriptions until SIGTERM or SIGINT; a second process stands by."""
+    settings = set_up("info")
+    with database(settings, "reader") as place, opened(Runtime(place.url, simulated=False)) as runtime:
+        deliverer = Deliverer(runtime, networks_of(settings.webhook_networks))
+        with stopping_on_signals() as stopping:
+            say(f"sending webhooks of {place.place}; stop with SIGTERM or Ctrl-C")
+            deliverer.run(stopping, settings.poll_seconds)
 
 
 @app.command(name="relay")

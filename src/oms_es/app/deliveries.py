@@ -1,0 +1,186 @@
+"""The role that delivers webhooks: what happened to orders becomes deliveries, and each is sent until it has arrived.
+
+Invariant: at least once, and of one order in order: a delivery is marked only after its receiver has said 2xx, and a
+crash before that sends it again, under the same id. What keeps failing disables its subscription, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.rows import dict_row
+from pydantic_core import to_json
+
+from oms_es.app.engine import Runtime
+from oms_es.channels.signatures import standard_signature
+from oms_es.gateways.webhooks import BadUrl, Networks, NotPublic, post
+from oms_es.store import subscriptions
+from oms_es.store.codec import opened
+from oms_es.store.store import OUTAGES
+from oms_es.store.subscriptions import Delivery, Occurred, Subscription
+
+RETRY_SECONDS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""After each failure; after the last one the subscription is disabled."""
+JITTER = 0.2
+PARALLEL_MAX = 8
+"""Subscriptions that are sent to at once; to each one after the other."""
+ROUND_MAX = 50
+"""Deliveries of a subscription before the others have their turn."""
+REST_SECONDS = 5.0
+"""Of a subscription whose receiver does not answer at all."""
+ORDER = "order-"
+GONE = 410
+AGENT = "oms-es"
+LOCK = 8_414_200_118
+"""One process delivers, others stand by: two would send the same twice."""
+Sending = Callable[[str, dict[str, str], bytes, Networks], int]
+
+log = structlog.get_logger(__name__)
+
+
+class Deliverer:
+    """`send` is the way out."""
+
+    def __init__(self, runtime: Runtime, networks: Networks = (), send: Sending = post) -> None:
+        self.runtime = runtime
+        self.networks = networks
+        self.send = send
+        self._rows: Any = None
+        self._resting: dict[str, datetime] = {}
+
+    def run(self, stopping: Event, poll_seconds: float) -> None:
+        while not stopping.is_set():
+            try:
+                worked = self.step()
+            except OUTAGES as error:
+                log.warning("the database does not answer", error=type(error).__name__)
+                self.close()
+                worked = 0
+            if not worked:
+                stopping.wait(poll_seconds)
+        self.close()
+
+    def close(self) -> None:
+        if self._rows is not None:
+            self._rows.close()
+            self._rows = None
+
+    def step(self) -> int:
+        """How many deliveries were made or tried; 0 where another process delivers."""
+        rows = self._locked()
+        if rows is None:
+            return 0
+        known = [one for one in subscriptions.listed(rows) if one.disabled_at is None]
+        made = sum(self._make(rows, one) for one in known)
+        with ThreadPoolExecutor(PARALLEL_MAX) as pool:
+            tried = sum(pool.map(self._send_due, known))
+        subscriptions.sweep(rows, self.runtime.clock() - timedelta(days=subscriptions.KEPT_DAYS))
+        return made + tried
+
+    def _locked(self) -> Any:
+        if self._rows is None or self._rows.closed:
+            self._rows = self._connected()
+        row = self._rows.execute("SELECT pg_try_advisory_lock(%s) AS mine", [LOCK]).fetchone()
+        return self._rows if row and row["mine"] else None
+
+    def _connected(self) -> Any:
+        return psycopg.connect(self.runtime.database_url, row_factory=dict_row, autocommit=True)
+
+    def _make(self, rows: Any, subscription: Subscription) -> int:
+        if subscriptions.pending(rows, subscription.name) >= subscriptions.PENDING_MAX:
+            return 0
+        found, position = subscriptions.occurred(rows, subscription)
+        due = [row for one in found if (row := self._row(subscription, one)) is not None]
+        if position > subscription.position:
+            subscriptions.add_deliveries(rows, subscription, due, position, self.runtime.clock())
+        return len(due)
+
+    def _row(self, subscription: Subscription, one: Occurred) -> tuple[int, str, str] | None:
+        """Its position, its order and its body; None for what is of another channel."""
+        if not one.stream.startswith(ORDER):
+            return None
+        state, _ = self.runtime.store.state_of(one.stream)
+        channel = None if state.placed is None else state.placed.channel
+        if channel is None or (subscription.channels is not None and channel not in subscription.channels):
+            return None
+        order_id = one.stream.removeprefix(ORDER)
+        data = {
+            "order_id": order_id,
+            "channel": channel,
+            "external_id": state.placed.external_id,
+            "version": one.version,
+            "position": one.position,
+        }
+        told = {"type": one.type, "timestamp": opened(one.state)[1].get("recorded_at"), "data": data}
+        return one.position, order_id, to_json(told).decode()
+
+    def _send_due(self, subscription: Subscription) -> int:
+        """On a connection of its own: this runs in a thread."""
+        if self.runtime.clock() < self._resting.get(subscription.name, datetime.min.replace(tzinfo=UTC)):
+            return 0
+        with self._connected() as rows:
+            due = subscriptions.due(rows, subscription.name, self.runtime.clock(), ROUND_MAX)
+            for number, delivery in enumerate(due, 1):
+                if not self._deliver(rows, subscription, delivery):
+                    return number
+            return len(due)
+
+    def _deliver(self, rows: Any, subscription: Subscription, delivery: Delivery) -> bool:
+        """Whether to go on with the next of this subscription."""
+        status, error = self._sent(subscription, delivery)
+        now = self.runtime.clock()
+        if status is not None and 200 <= status < 300:  # noqa: PLR2004 - what HTTP calls success
+            subscriptions.note_delivered(rows, delivery, status, now)
+            return True
+        seconds = RETRY_SECONDS[min(delivery.attempts, len(RETRY_SECONDS) - 1)]
+        subscriptions.note_failed(rows, delivery, status, error, now + timedelta(seconds=jittered(seconds)))
+        log.warning(
+            "not delivered", subscription=subscription.name, position=delivery.position, status=status, error=error
+        )
+        if status == GONE:
+            self._disable(rows, subscription, now, "its receiver said 410: nobody is there any more")
+        elif delivery.attempts >= len(RETRY_SECONDS):
+            self._disable(rows, subscription, now, f"delivery {delivery.position} failed {delivery.attempts + 1} times")
+        if status is None:
+            self._resting[subscription.name] = now + timedelta(seconds=REST_SECONDS)
+        return status is not None and status != GONE
+
+    def _sent(self, subscription: Subscription, delivery: Delivery) -> tuple[int | None, str]:
+        """The status, or what stood in the way; nothing of the answer."""
+        body = delivery.body.encode()
+        headers = headers_of(delivery, body, subscription.secrets_at(self.runtime.clock()), self.runtime.clock())
+        try:
+            return self.send(subscription.url, headers, body, self.networks), ""
+        except (BadUrl, NotPublic) as error:
+            return None, error.code
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return None, type(error).__name__
+
+    def _disable(self, rows: Any, subscription: Subscription, now: datetime, because: str) -> None:
+        subscriptions.disable(rows, subscription.name, now, because)
+        log.error("subscription disabled", subscription=subscription.name, because=because)
+
+
+def headers_of(delivery: Delivery, body: bytes, secrets: Sequence[str], now: datetime) -> dict[str, str]:
+    """The id is the event's place in the log: the same whenever it is sent."""
+    message_id, seconds = f"evt_{delivery.position}", int(now.timestamp())
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": AGENT,
+        "webhook-id": message_id,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": standard_signature(message_id, seconds, body, secrets),
+    }
+
+
+def jittered(seconds: float) -> float:
+    """So that what failed together does not come back together."""
+    return seconds * (1 + JITTER * random.random())
