@@ -10,6 +10,7 @@ import http.client
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
@@ -69,7 +70,10 @@ class Deliverer:
         self.close()
 
     def close(self) -> None:
+        """The lock is given back first: the server ends a session some time after its connection."""
         if self._rows is not None:
+            with suppress(*OUTAGES):
+                self._rows.execute("SELECT pg_advisory_unlock_all()")
             self._rows.close()
             self._rows = None
 

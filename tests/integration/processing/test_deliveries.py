@@ -6,7 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -306,9 +306,8 @@ def test_a_secret_that_changes_signs_beside_the_new_one(world: World) -> None:
 
 def test_a_second_process_stands_by(world: World) -> None:
     world.deliverer.step()
-    second = Deliverer(world.runtime, HERE)
-    world.place("n-1")
-    assert second.step() == 0
-    world.deliverer.close()
-    assert second.step() == 2
-    second.close()
+    with closing(Deliverer(world.runtime, HERE)) as second:
+        world.place("n-1")
+        assert second.step() == 0
+        world.deliverer.close()
+        assert second.step() == 2
