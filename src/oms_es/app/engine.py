@@ -27,6 +27,7 @@ from oms_es.kernel import (
     Refused,
 )
 from oms_es.processing import aside, metrics
+from oms_es.processing.chain import Chain, Together
 from oms_es.processing.intake import Intake, IntakeWorker, Source
 from oms_es.processing.loop import POLL_SECONDS, Loop
 from oms_es.processing.metrics import Health
@@ -55,6 +56,9 @@ from oms_es.store.codec import Cause
 from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
 from oms_es.store.recorder import Recorder, datastore_of
 from oms_es.store.store import OUTAGES, Batch, Store
+
+CHAINS = ("chain", "chain_of_answers")
+"""What follows from input, and in the same iteration what follows from the world's answers to it."""
 
 LOG_PLACE = "log"
 """What metrics call the one place that an engine without Kafka reads."""
@@ -214,21 +218,39 @@ class Engine(Runtime):
         self.projection_workers = [
             ProjectionWorker(ReadModel(p, SqlRows(p.table, self.sql)), self.log) for p in projections
         ]
+        background = frozenset(projection.name for projection in projections) - projections_looked_up(consumers)
+        consumer_workers = [self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers]
         reached = self.external_systems.gateways() if gateways is None else gateways
+        first, second = (list(self._chains(name, consumer_workers, background)) for name in CHAINS)
         self.loop = Loop(
             [
-                *(self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers),
+                *first,
+                *self._together(background),
+                *consumer_workers,
                 *(self.gateway_worker(gateway, self.log) for gateway in reached),
                 *(self.follow(source, self.log) for source in self.external_systems.callbacks),
+                *second,
                 *self.projection_workers,
                 self.ticker(self.log),
             ],
             self.waiter,
             poll_seconds,
             self.log.refresh,
-            background=frozenset(projection.name for projection in projections) - projections_looked_up(consumers),
+            background=background | {Together.name},
             note=self.note_stops,
+            save=self.recorder.move_at_rest,
         )
+
+    def _chains(self, name: str, consumers: Sequence[ConsumerWorker], background: frozenset[str]) -> Iterator[Chain]:
+        """Where something is decided from facts that are folded elsewhere, nobody here knows what follows at once."""
+        lookups = [worker for worker in self.projection_workers if worker.name not in background]
+        if projections_looked_up(self.consumers) <= {worker.name for worker in lookups}:
+            yield Chain(consumers, lookups, self.store, self.log, name=name)
+
+    def _together(self, background: frozenset[str]) -> Iterator[Chain]:
+        for_people = [worker for worker in self.projection_workers if worker.name in background]
+        if for_people:
+            yield Together(for_people, self.store, self.log)
 
     def __enter__(self) -> Self:
         super().__enter__()

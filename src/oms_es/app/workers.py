@@ -170,7 +170,7 @@ class Workers(Runtime):
         self.relay = self._relay() if relaying else None
         workers: list[Worker] = [self.relay] if self.relay else []
         workers += [self._worker_for(role) for role in roles]
-        self.loop = Loop(workers, self.waiter, note=self.note_stops)
+        self.loop = Loop(workers, self.waiter, note=self.note_stops, save=self.recorder.move_at_rest)
         self.heartbeats.workers = [p for p in workers if isinstance(p, GroupWorker)]
 
     def __enter__(self) -> Self:

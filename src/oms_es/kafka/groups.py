@@ -20,6 +20,7 @@ from oms_es.kafka.feeds import BUFFERED_MAX, Membership, PartitionTask
 from oms_es.kafka.reading import Unreadable
 from oms_es.kernel import GatewayUnavailable
 from oms_es.processing import metrics
+from oms_es.processing.readers import NothingToSave
 from oms_es.store.recorder import PositionLost
 from oms_es.store.store import OUTAGES
 
@@ -52,7 +53,7 @@ class Heartbeats:
         self._looked = time.monotonic()
 
 
-class GroupWorker:
+class GroupWorker(NothingToSave):
     """A participant of the loop: one role, on whichever partitions its group gives it."""
 
     def __init__(
@@ -91,9 +92,6 @@ class GroupWorker:
         for topic_partition, messages in self.group.poll().items():
             self._inbox.setdefault(topic_partition, []).extend(messages)
         self._unreadable.update(self.group.failures())
-
-    def flush_position(self) -> None:
-        """What was passed is saved as it goes."""
 
     @property
     def has_pending(self) -> bool:

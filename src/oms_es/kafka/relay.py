@@ -23,6 +23,7 @@ from oms_es.kafka.client import KafkaUnavailable, Outgoing, TooLarge, TopicParti
 from oms_es.kafka.cloudevents import CloudEventsCodec, partition_for_stream
 from oms_es.kafka.reading import TopicReplaced
 from oms_es.processing import metrics
+from oms_es.processing.readers import NothingToSave
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.log import AppendListener
 from oms_es.store.recorder import APPEND_LOCK, EVENTS
@@ -180,7 +181,7 @@ class TopicPublisher(Protocol):
         """The next batch; how many messages. Raises KafkaUnavailable, LeadershipLost."""
 
 
-class Relay:
+class Relay(NothingToSave):
     """A participant of the loop: stands by, or publishes."""
 
     name = "relay"
@@ -229,9 +230,6 @@ class Relay:
         except (LeadershipLost, psycopg.OperationalError) as error:
             self._stand_by(error)
             return 0
-
-    def flush_position(self) -> None:
-        """Its position is saved with every batch."""
 
     def seek(self) -> None:
         self._begun = False

@@ -19,6 +19,7 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Command, Recorded, Skipped
 from oms_es.processing import aside, metrics
+from oms_es.processing.readers import NothingToSave
 from oms_es.processing.screening import Screen, everything_passes
 from oms_es.schemas.inputs import Input
 from oms_es.store.codec import Cause
@@ -232,7 +233,7 @@ class Intake:
         return dead_letter_of(error, self.name, place, self.dialect, arrival.payload, arrival.headers)
 
 
-class IntakeWorker:
+class IntakeWorker(NothingToSave):
     """A source that is followed, at a position that is kept."""
 
     def __init__(
@@ -258,9 +259,6 @@ class IntakeWorker:
             if self.limit:
                 self.limit.note(taken)
         return len(arrivals)
-
-    def flush_position(self) -> None:
-        """Every arrival moved the position: there is nothing unsaved."""
 
     def seek(self) -> None:
         self.intake.seek()

@@ -23,24 +23,30 @@ from oms_es.database.reasons import is_disk_full
 from oms_es.kernel import GatewayUnavailable
 from oms_es.processing.readers import DELIVERIES_PER_ITERATION_MAX, FeedReader, Stopped, Stopping, Waiter, Worker
 from oms_es.store.clock import SYSTEM_TIMING, Timing
-from oms_es.store.recorder import PositionLost
+from oms_es.store.recorder import Move, PositionLost
 from oms_es.store.store import OUTAGES
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
 
+BACKGROUND_SECONDS = 0.05
+"""As long may what is for people be older than what is decided: they take in one transaction what came meanwhile."""
+
 OUTAGE_SECONDS_MAX = 10.0
 """The longest pause between attempts while the database, or a gateway, does not answer."""
 
 
 class Loop:
-    """`look` is called once per turn, before anybody takes a step.
+    """`refresh` is called once per turn, before anybody takes a step.
 
     `note` is given who had to stop, and why, whenever that has changed.
 
-    `beside` names participants whose steps nobody else's depend on: within a turn they go on in a thread of their own,
-    while the others wait for the database, and the order in which everything is decided stays the same.
+    `background` names workers whose steps nobody else's depend on: within a turn they go on in a thread of their own,
+    while the others wait for the database, and the order in which everything is decided stays the same. They begin
+    when the others have nothing to do, or BACKGROUND_SECONDS after these had something to do.
+
+    `save` moves the positions of those who rest, and gives the names of those that have moved.
     """
 
     def __init__(
@@ -52,15 +58,19 @@ class Loop:
         timing: Timing = SYSTEM_TIMING,
         background: frozenset[str] = frozenset(),
         note: Callable[[Mapping[str, BaseException]], None] = lambda _causes: None,
+        *,
+        save: Callable[[Sequence[Move]], Iterable[str]],
     ) -> None:
         self.timing = timing
         self.refresh = refresh
         self.note = note
+        self.save = save
         self._noted: frozenset[str] = frozenset()
         self.workers = workers
         self._foreground = [worker for worker in workers if worker.name not in background]
         self._background = [worker for worker in workers if worker.name in background]
         self._thread = ThreadPoolExecutor(1, "background") if self._background else None
+        self._waiting_since: float | None = None  # those in the background, for what the others have done
         self.waiter = waiter
         self.poll_seconds = poll_seconds
         self.stopped: dict[str, BaseException] = {}
@@ -88,11 +98,22 @@ class Loop:
     def _step_all(self) -> int:
         if self._thread is None:
             return self._steps(self._foreground)
-        background = self._thread.submit(self._steps, self._background)
+        if self._waiting_since is not None and self.timing.monotonic() - self._waiting_since >= BACKGROUND_SECONDS:
+            return self._all_steps(self._thread)
+        taken = self._steps(self._foreground)
+        if taken:
+            self._waiting_since = self._waiting_since or self.timing.monotonic()
+            return taken
+        self._waiting_since = None
+        return self._steps(self._background)
+
+    def _all_steps(self, thread: ThreadPoolExecutor) -> int:
+        background = thread.submit(self._steps, self._background)
         try:
             taken = self._steps(self._foreground)
         finally:
             wait([background])
+        self._waiting_since = self.timing.monotonic() if taken else None
         return taken + background.result()
 
     def close(self) -> None:
@@ -197,12 +218,15 @@ class Loop:
         return 1
 
     def _flush_positions(self) -> None:
-        for worker in self.workers:
-            if worker.name not in self.stopped:
-                try:
-                    worker.flush_position()
-                except PositionLost:  # whoever has it now keeps it
-                    worker.seek()
+        """What everybody has passed is saved at once."""
+        resting = [p for p in self.workers if p.name not in self.stopped]
+        unsaved = [(worker, move) for worker in resting if (move := worker.unsaved())]
+        moved = self.save([move for _, move in unsaved]) if unsaved else ()
+        for worker, move in unsaved:
+            if move.name in moved:
+                worker.was_saved(move)
+            else:  # whoever has it now keeps it
+                worker.seek()
 
     def _seek_after_outage(self) -> None:
         """Nobody knows which commits arrived: every participant asks where it stands."""

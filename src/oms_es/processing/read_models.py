@@ -39,6 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSON, insert
+from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.selectable import TableValuedAlias
 
@@ -55,6 +56,7 @@ from oms_es.store.recorder import (
     PASS_FIRST,
     TRACKING,
     Advance,
+    Change,
     check_moved,
     idle_is_an_outage,
 )
@@ -136,9 +138,16 @@ class Rows(Protocol):
 
     def lock(self, transaction: Any) -> None: ...
 
-    def load(self, transaction: Any, keys: Sequence[Key]) -> Mapping[Key, Row]: ...
+    def load(self, transaction: Any, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        """Those that are there; without a transaction, as they are now."""
 
     def write(self, transaction: Any, kept: Sequence[Row], gone: Sequence[Key]) -> None: ...
+
+    def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Any]:
+        """The same, for a transaction of the recorder's, which takes changes of several tables at once."""
+
+    def generation(self, name: str) -> int:
+        """Of the rows, when the position of this name was asked for."""
 
     def mark(self, transaction: Any, keys: Iterable[Key], position: int) -> None: ...
 
@@ -158,6 +167,7 @@ class SqlRows:
         self.key_columns = [str(c.name) for c in table.primary_key]
         self.generations: dict[str, int] = {}  # of the rows, by the position that was asked for: a rebuild begins one
         self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
+        self._put, self._drop = _written(self._upsert), _written(self._delete)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -168,7 +178,10 @@ class SqlRows:
         """Until the transaction ends, nobody else changes these rows."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock_of(self.table.name)})
 
-    def load(self, connection: Connection, keys: Sequence[Key]) -> Mapping[Key, Row]:
+    def load(self, connection: Connection | None, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        if connection is None:
+            with self.at_once.connect() as one_statement:
+                return self.load(one_statement, keys)
         found = [
             dict(zip(self.columns, row, strict=True)) for row in connection.execute(self._select, self._named(keys))
         ]
@@ -179,6 +192,13 @@ class SqlRows:
             connection.execute(self._upsert, {"rows": to_json(kept).decode()})
         if gone:
             connection.execute(self._delete, self._named(gone))
+
+    def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Change]:
+        found = [Change(self._put, to_json(kept).decode())] if kept else []
+        return [*found, Change(self._drop, self._named(gone)["rows"])] if gone else found
+
+    def generation(self, name: str) -> int:
+        return self.generations.get(name, 0)
 
     def mark(self, connection: Connection, keys: Iterable[Key], position: int) -> None:
         """Mark rows that changed, for the relay to publish."""
@@ -204,7 +224,7 @@ class SqlRows:
         return position
 
     def _known(self, advance: Advance) -> dict[str, Any]:
-        return {**advance._asdict(), "generation": self.generations.get(advance.name, 0)}
+        return {**advance._asdict(), "generation": self.generation(advance.name)}
 
     def _named(self, keys: Sequence[Key]) -> dict[str, str]:
         return {"rows": to_json([dict(zip(self.key_columns, key, strict=True)) for key in keys]).decode()}
@@ -246,8 +266,20 @@ class ReadModel:
         except BaseException:
             self._cache.clear()
             raise
+        self.remember(written)
+
+    def staged(self) -> Staged:
+        """Rows to be folded in memory, and written in somebody else's transaction."""
+        return Staged(self)
+
+    def known(self, keys: Iterable[Key]) -> dict[Key, Row | None]:
+        """These rows as they are in the table; None where there is none."""
+        return self._rows(None, keys)
+
+    def remember(self, rows: Mapping[Key, Row | None]) -> None:
+        """They were written by whoever staged them."""
         if not self.projection.insert_only and not self.contended:
-            self._remember(written)
+            self._remember(rows)
 
     def save(self, advance: Advance) -> None:
         """Move the position past what changes no row. Raises PositionLost."""
@@ -293,6 +325,33 @@ class ReadModel:
             self._cache.popitem(last=False)
 
 
+class Staged:
+    """One read model's rows as they will be, where it is not known yet whether they will ever be."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self.model = model
+        self.rows: dict[Key, Row | None] = {}
+        self._there: set[Key] = set()
+        self._key_columns = [str(column.name) for column in model.projection.table.primary_key]
+
+    def key_of(self, row: Row) -> Key:
+        return tuple(row[name] for name in self._key_columns)
+
+    def fold(self, batch: Sequence[Recorded]) -> None:
+        to_touch = touches(self.model.projection, batch)
+        new = dict.fromkeys(key for touch in to_touch for key in touch.keys if key not in self.rows)
+        if new and not self.model.projection.insert_only:
+            known = self.model.known(new)
+            self.rows.update(known)
+            self._there.update(key for key, row in known.items() if row is not None)
+        fold_touches(self.rows, to_touch)
+
+    def changes(self) -> Sequence[Any]:
+        kept = [row for row in self.rows.values() if row is not None]
+        gone = [key for key in self._there if self.rows[key] is None]
+        return self.model.rows.changes(kept, gone)
+
+
 def _given(table: Table) -> TableValuedAlias:
     """Rows given as one JSON document: a single round trip and a single plan, however many rows, and a sixth of the
     client's time of typed arrays."""
@@ -323,6 +382,12 @@ def _delete_keys(table: Table) -> Any:
     return delete(table).where(and_(true(), *[c == given.c[c.name] for c in table.primary_key]))
 
 
+def _written(statement: Any) -> str:
+    """As text, for transactions that SQLAlchemy does not hold."""
+    dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's dialects have no types
+    return str(statement.compile(dialect=dialect))
+
+
 class Finder(Protocol):
     """Looks up rows of read models for reactions."""
 
@@ -334,7 +399,7 @@ class LookupSource:
 
     def __init__(self, tables: Mapping[str, Table], engine: Engine) -> None:
         self.tables = tables
-        self.engine = engine
+        self.engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement sees what is there
         self._statements: dict[Lookup, Any] = {}
 
     def fetch(self, lookups: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:

@@ -26,7 +26,7 @@ from oms_es.store import command_codec
 from oms_es.store.codec import Cause
 from oms_es.store.dead_letters import DeadLetter, without_card_numbers
 from oms_es.store.log import Feed
-from oms_es.store.recorder import Advance, PositionLost
+from oms_es.store.recorder import Advance, Move, PositionLost
 from oms_es.store.store import OUTAGES, Batch, Store
 
 log = structlog.get_logger(__name__)
@@ -80,11 +80,24 @@ class Worker(Protocol):
         A full batch says that there may be more. Raises what its deliveries raise.
         """
 
-    def flush_position(self) -> None:
-        """Nothing to do: save what a restart should not repeat."""
+    def unsaved(self) -> Move | None:
+        """Nothing to do: what should be saved, so that a restart does not repeat it."""
+
+    def was_saved(self, move: Move) -> None:
+        """It stands where this says."""
 
     def seek(self) -> None:
         """Go where the stored position is."""
+
+
+class NothingToSave:
+    """A participant whose position, if it has one, moves with everything that it does."""
+
+    def unsaved(self) -> Move | None:
+        return None
+
+    def was_saved(self, move: Move) -> None:
+        """Nothing is."""
 
 
 class Stopping(Protocol):
@@ -137,6 +150,16 @@ class FeedReader:
         if self.seen > self.saved:
             self.save(Advance(self.name, self.saved, self.seen))
             self.saved = self.seen
+
+    def unsaved(self) -> Move | None:
+        return self.move_to(self.seen) if self.seen > self.saved else None
+
+    def was_saved(self, move: Move) -> None:
+        self.saved = move.position
+        self.seen = max(self.seen, self.saved)
+
+    def move_to(self, position: int) -> Move:
+        return Move(self.name, self.saved, position)
 
     def seek(self) -> None:
         """What was taken from the log itself need not be taken from a topic again."""
@@ -286,6 +309,9 @@ class ProjectionWorker(FeedReader):
 
     def save(self, advance: Advance) -> None:
         self.read_model.save(advance)
+
+    def move_to(self, position: int) -> Move:
+        return super().move_to(position)._replace(generation=self.read_model.rows.generation(self.name))
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
         self.read_model.apply(deliveries, advance)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from oms_es.kernel import Command, Recorded, Refused
-from oms_es.processing.readers import BATCH_MAX, dead_letter_of
+from oms_es.processing.readers import BATCH_MAX, NothingToSave, dead_letter_of
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.codec import Cause
 from oms_es.store.log import Feed
@@ -15,7 +15,7 @@ from oms_es.store.store import Store
 TICK_SECONDS = 1.0
 
 
-class Ticker:
+class Ticker(NothingToSave):
     """Turns rows whose time has come into commands. They decide nothing when they come twice or too late."""
 
     name = "ticker"
@@ -60,9 +60,6 @@ class Ticker:
             self._refused.add(_named(commands[0]))
             dead_letter = dead_letter_of(self.name, commands[0].stream, commands[0], refused)
             return self.store.execute([], dead_letters=[dead_letter])
-
-    def flush_position(self) -> None:
-        """A ticker has no position: what is due is a row."""
 
     def seek(self) -> None:
         """A ticker has no position."""

@@ -20,6 +20,7 @@ from oms_es.processing.read_models import ReadModel
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.simulation.database import Database, MemoryBooks, MemoryLeadership, MemoryRecorder, MemoryRows
 from oms_es.simulation.external_systems import MemoryLedger
+from oms_es.simulation.interruptible import AwakeChain
 from oms_es.store.store import Store
 
 
@@ -33,6 +34,7 @@ class Kit:
     ledger: type[MemoryLedger] = MemoryLedger
     store: type[Store] = Store
     intake: type[Intake] = Intake
+    chain: type[AwakeChain] = AwakeChain
     consumer: type[ConsumerWorker] = ConsumerWorker
     read_model: type[ReadModel] = ReadModel
     publisher: type[EventPublisher] = EventPublisher

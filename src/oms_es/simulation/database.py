@@ -24,7 +24,7 @@ from oms_es.kernel import Event, Key, Lookup, LookupResults, Recorded, Row
 from oms_es.simulation.node import Node, outage
 from oms_es.store.codec import Codec, StoredRow
 from oms_es.store.dead_letters import DeadLetter
-from oms_es.store.recorder import Advance, EventRow, Snapshot, check_moved
+from oms_es.store.recorder import Advance, EventRow, Move, Snapshot, check_moved
 
 APPENDING = "append"
 RELAYING = "relay"
@@ -107,6 +107,14 @@ class Rows:
         return key if order_by is None else (row[order_by], *key)
 
 
+class Changed(NamedTuple):
+    """What a transaction will have changed of one read model."""
+
+    rows: Rows
+    kept: Sequence[Row]
+    gone: Sequence[Key]
+
+
 class Lock:
     def __init__(self) -> None:
         self.owner: object | None = None
@@ -178,6 +186,12 @@ class Database:
     def may_move(self, advance: Advance) -> bool:
         stands = self.tracking.get(advance.name)
         return stands == advance.previous if advance.previous else stands is None
+
+    def may_move_to(self, move: Move) -> bool:
+        """Also whether the rows are of the generation in which the position was asked for."""
+        newest = self.generations[move.name]
+        known = move.generation is None or not move.previous or move.generation == newest
+        return known and self.may_move(Advance(move.name, move.previous, move.position))
 
     def rebuild(self, name: str, rows: Iterable[Row]) -> bool:
         """Put these rows in the place of a read model's; not while somebody is about to commit others."""
@@ -262,7 +276,8 @@ class Transaction:
         self.sessions = self.database.sessions
         self.locks: list[Lock] = []
         self.rows: list[Notification] = []
-        self.advanced: Advance | None = None
+        self.moved: list[Advance | Move] = []
+        self.changed: list[Changed] = []
         self.letters: Sequence[DeadLetter] = ()
 
     def __enter__(self) -> Self:
@@ -295,7 +310,15 @@ class Transaction:
         """Whoever moves the same position waits for this transaction to end."""
         self.lock(f"tracking/{advance.name}")
         check_moved(self.database.may_move(advance) or None, advance)
-        self.advanced = advance
+        self.moved.append(advance)
+
+    def move(self, move: Move) -> bool:
+        """The same as one of many."""
+        self.lock(f"tracking/{move.name}")
+        may = self.database.may_move_to(move)
+        if may:
+            self.moved.append(move)
+        return may
 
     def commit(self) -> None:
         self.touch()
@@ -305,9 +328,14 @@ class Transaction:
         if self.rows:
             database.commit(self.rows)
             self.node.simulation.committed(self.node)
-        if self.advanced:
-            database.tracking[self.advanced.name] = self.advanced.position
+        for move in self.moved:
+            database.tracking[move.name] = move.position
             database.moves += 1
+        for table, kept, gone in self.changed:
+            for row in kept:
+                table.put(row)
+            for key in gone:
+                table.drop(key)
         for dead_letter in self.letters:
             database.letters[dead_letter.source, dead_letter.payload] = dead_letter
 
@@ -317,23 +345,6 @@ class Transaction:
                 lock.owner = None
                 if lock.waiting:
                     self.database.release(lock)
-
-
-class RowsTransaction(Transaction):
-    """What it will have changed of one read model."""
-
-    def __init__(self, topic_partition: MemoryRows) -> None:
-        super().__init__(topic_partition, None)
-        self.table = topic_partition.rows
-        self.kept: Sequence[Row] = ()
-        self.gone: Sequence[Key] = ()
-
-    def commit(self) -> None:
-        super().commit()
-        for row in self.kept:
-            self.table.put(row)
-        for key in self.gone:
-            self.table.drop(key)
 
 
 class MemoryRecorder:
@@ -348,6 +359,9 @@ class MemoryRecorder:
 
     def writing(self) -> Transaction:
         return Transaction(self, self.lock)
+
+    def moving(self) -> Transaction:
+        return Transaction(self, None)
 
     def lock(self, transaction: Transaction) -> None:
         transaction.lock(APPENDING)
@@ -376,6 +390,19 @@ class MemoryRecorder:
     def save(self, advance: Advance) -> None:
         self.touch()
         self.database.save(self.node, advance, self.error)
+
+    def change(self, transaction: Transaction, changes: Sequence[Changed]) -> None:
+        self.touch()
+        transaction.changed += changes
+
+    def move(self, transaction: Transaction, moves: Sequence[Move]) -> set[str]:
+        self.touch()
+        return {move.name for move in sorted(moves) if transaction.move(move)}
+
+    def move_at_rest(self, moves: Sequence[Move]) -> set[str]:
+        """In the order of their names, as in PostgreSQL."""
+        with self.moving() as transaction:
+            return self.move(transaction, moves)
 
     def add_dead_letters(self, transaction: Transaction, letters: Sequence[DeadLetter]) -> None:
         self.touch()
@@ -439,21 +466,27 @@ class MemoryRows:
         self.generations: dict[str, int] = {}  # by the position that was asked for
         self.touch = database.touching(node, self.error)
 
-    def writing(self) -> RowsTransaction:
-        return RowsTransaction(self)
+    def writing(self) -> Transaction:
+        return Transaction(self, None)
 
     def lock(self, transaction: Transaction) -> None:
         self.touch()
         transaction.lock(f"rows/{self.rows.table.name}")
 
-    def load(self, _transaction: Transaction, keys: Sequence[Key]) -> Mapping[Key, Row]:
+    def load(self, _transaction: Transaction | None, keys: Sequence[Key]) -> Mapping[Key, Row]:
         self.touch()
         rows = self.rows.rows
         return {key: rows[key] for key in keys if key in rows}
 
-    def write(self, transaction: RowsTransaction, kept: Sequence[Row], gone: Sequence[Key]) -> None:
+    def write(self, transaction: Transaction, kept: Sequence[Row], gone: Sequence[Key]) -> None:
         self.touch()
-        transaction.kept, transaction.gone = kept, gone
+        transaction.changed.append(Changed(self.rows, kept, gone))
+
+    def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Changed]:
+        return [Changed(self.rows, kept, gone)] if kept or gone else []
+
+    def generation(self, name: str) -> int:
+        return self.generations.get(name, 0)
 
     def mark(self, _transaction: Transaction, _keys: Iterable[Key], _position: int) -> None:
         """The topics of states are not simulated."""

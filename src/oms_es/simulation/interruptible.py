@@ -12,6 +12,7 @@ from oms_es.kafka.feeds import EventTask, PartitionTask
 from oms_es.kafka.groups import GroupWorker
 from oms_es.kafka.relay import EventPublisher, Relay
 from oms_es.kernel import Event, Recorded
+from oms_es.processing.chain import Chain
 from oms_es.processing.intake import IntakeWorker
 from oms_es.processing.loop import Loop
 from oms_es.processing.readers import FeedReader
@@ -22,7 +23,7 @@ from oms_es.simulation.external_systems import MemoryCallbacks
 from oms_es.simulation.node import NEVER
 from oms_es.store.codec import Codec
 from oms_es.store.log import Log
-from oms_es.store.recorder import Recording
+from oms_es.store.recorder import Move, Recording
 
 INTERESTED: Mapping[type[Event], Sequence[str]] = {
     event: [role for role, interests in INTERESTS.items() if event in interests]
@@ -91,15 +92,36 @@ class Awake:
     def seen(self) -> int:
         return self.reader.seen if self.reader.seen < self.wanted else max(self.reader.seen, self.log.end)
 
-    def flush_position(self) -> None:
+    def unsaved(self) -> Move | None:
         self.reader.seen = self.seen()
-        self.reader.flush_position()
+        return self.reader.unsaved()
+
+    def was_saved(self, move: Move) -> None:
+        self.reader.was_saved(move)
 
     def seek(self) -> None:
         """What lies before the log begins is not known to be of no interest."""
         self.reader.seek()
         self.wanted = max(self.wanted, self.log.begins)
         self.stirred = self.reader.seen < self.wanted
+
+
+class AwakeChain(Chain):
+    """Spares the attempt where nobody has anything to do."""
+
+    awake: Sequence[Awake]
+
+    @property
+    def stirred(self) -> bool:
+        return any(awake.stirred for awake in self.awake)
+
+    def step(self) -> int:
+        for awake in self.awake:
+            awake.reader.seen = awake.seen()
+        taken = super().step()
+        for awake in self.awake:
+            awake.stirred = awake.reader.seen < awake.wanted
+        return taken
 
 
 class AwakeIntake(IntakeWorker):

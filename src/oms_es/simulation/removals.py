@@ -18,7 +18,7 @@ from oms_es.kafka.feeds import PartitionFeed
 from oms_es.kafka.relay import RELAYED_MAX, EventPublisher
 from oms_es.kernel import Command, Decider, Recorded, Refused, Row
 from oms_es.processing.intake import Arrival, Intake, IntakeResult
-from oms_es.processing.read_models import ReadModel
+from oms_es.processing.read_models import Finder, ReadModel, Staged
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.schemas.order import PlaceOrder, RecordReservation
 from oms_es.schemas.stock import ExpireReservation
@@ -34,6 +34,7 @@ from oms_es.simulation.database import (
     Transaction,
 )
 from oms_es.simulation.external_systems import MemoryLedger
+from oms_es.simulation.interruptible import AwakeChain
 from oms_es.simulation.roles import EngineNode
 from oms_es.store.recorder import Advance, EventRow
 from oms_es.store.store import Store
@@ -180,6 +181,23 @@ class BelievesTheEnd(Store):
     def _remember(self, states: Mapping[str, Any]) -> None:
         super()._remember(states)
         self._newest_at = dict.fromkeys(self._newest_at, self._foreign_appends)
+
+
+class NeverOvertaken(Store):
+    """What others have written since a chain was begun is not looked for."""
+
+    def _require_end(self, curs: Any, end: int) -> None:
+        """It is believed to end there."""
+
+    def _require_begin(self, position: int, expected: int) -> None:
+        """Whatever is given is taken for it."""
+
+
+class CommittedFacts(AwakeChain):
+    """What a chain decides is decided from facts that lack what it has changed itself."""
+
+    def lookups(self, worker: ConsumerWorker, _staged: Mapping[str, Staged]) -> Finder:
+        return worker.lookups
 
 
 class BelievesRefusals(Store):

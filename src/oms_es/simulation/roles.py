@@ -6,7 +6,7 @@ Whatever app.py lists is run here; tests/system/simulation fails on a role that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import cycle
 from typing import Any, Protocol
@@ -26,8 +26,9 @@ from oms_es.kafka.feeds import EventTask, PartitionFeed, PartitionTask, missing
 from oms_es.kafka.inputs import InputTask, PartitionSource
 from oms_es.kafka.relay import Relay
 from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable
+from oms_es.processing.chain import FOLLOWING_MAX, NEW_MAX
 from oms_es.processing.intake import IntakeWorker, Limit
-from oms_es.processing.readers import FeedReader, GatewayWorker, ProjectionWorker, Worker
+from oms_es.processing.readers import ConsumerWorker, FeedReader, GatewayWorker, ProjectionWorker, Worker
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
@@ -37,6 +38,7 @@ from oms_es.simulation.database import Database, MemoryCoverage, MemoryLookups
 from oms_es.simulation.external_systems import MemoryCallbacks, Outside
 from oms_es.simulation.interruptible import (
     Awake,
+    AwakeChain,
     AwakeGroup,
     AwakeIntake,
     AwakeLoop,
@@ -57,6 +59,10 @@ RETRY_SECONDS = 1.0
 
 RESTS_SHARE = 0.1
 """How often a reader that has nothing to do saves its position before the faults are over."""
+
+CHAINS_NEW_MAX = (0, 10, NEW_MAX, NEW_MAX)
+CHAINS_FOLLOWING_MAX = (1, 10, FOLLOWING_MAX)
+"""How much a node may take into one chain, drawn when it starts."""
 
 BEHIND_SHARE = 0.3
 """How often a node that starts leaves it to each reader to read what it has missed."""
@@ -219,23 +225,27 @@ class LogNode(EngineNode):
         def awake(reader: FeedReader) -> Awake:
             return Awake(reader, log)
 
-        projections = [
-            awake(ProjectionWorker(kit.read_model(p, kit.rows(self, database, p.table)), log, batch_max))
-            for p in PROJECTIONS
+        folding = [
+            ProjectionWorker(kit.read_model(p, kit.rows(self, database, p.table)), log, batch_max) for p in PROJECTIONS
         ]
+        projections = [awake(worker) for worker in folding]
         positions = {projection.name: projection for projection in projections}
 
         def fact_position(names: frozenset[str]) -> int:
             return min(positions[name].seen() for name in names)
 
+        reacting = [kit.consumer(consumer, store, log, lookups, fact_position, batch_max) for consumer in CONSUMERS]
+        consumers = [awake(worker) for worker in reacting]
+        chains = list(self._chain(reacting, folding, store, log))
+        for chain in chains:
+            chain.awake = [*consumers, *projections]
         return AwakeLoop(
             [
-                *(
-                    awake(kit.consumer(consumer, store, log, lookups, fact_position, batch_max))
-                    for consumer in CONSUMERS
-                ),
+                *chains,
+                *consumers,
                 *(awake(GatewayWorker(gateway, store, log, batch_max)) for gateway in self.gateways()),
                 *(self.callbacks(name, store, log) for name in CALLBACK_ROLES),
+                *chains,
                 *projections,
                 self.ticker(store, log),
             ],
@@ -243,7 +253,17 @@ class LogNode(EngineNode):
             ground.scenario.poll_seconds,
             log.refresh,
             self.timing,
+            save=store.recorder.move_at_rest,
         )
+
+    def _chain(
+        self, consumers: Sequence[ConsumerWorker], projections: Sequence[ProjectionWorker], store: Any, log: SortedLog
+    ) -> Iterator[AwakeChain]:
+        """Also none, as where there is too much at once; or one that is cut soon."""
+        new_max = self.simulation.chance.choice(CHAINS_NEW_MAX)
+        if new_max:
+            following_max = self.simulation.chance.choice(CHAINS_FOLLOWING_MAX)
+            yield self.simulation.kit.chain(consumers, projections, store, log, new_max, following_max)
 
 
 class Idle:
@@ -287,7 +307,8 @@ class WorkerNode(EngineNode):
         self.watermark = MemoryCoverage(self, ground.database, TOPICS_OF)
         workers = [self._relay(), *(self._worker_for(role) for role in self.roles)]
         self.groups = [p for p in workers if isinstance(p, AwakeGroup)]
-        return AwakeLoop(workers, Hungry(self), ground.scenario.poll_seconds, timing=self.timing)
+        save = self.own_store.recorder.move_at_rest
+        return AwakeLoop(workers, Hungry(self), ground.scenario.poll_seconds, timing=self.timing, save=save)
 
     def check(self) -> None:
         super().check()

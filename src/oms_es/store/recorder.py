@@ -50,6 +50,22 @@ class Advance(NamedTuple):
     position: int
 
 
+class Move(NamedTuple):
+    """An advance among others of one statement; `generation`: of the rows that the position is of, if it is of rows."""
+
+    name: str
+    previous: int
+    position: int
+    generation: int | None = None
+
+
+class Change(NamedTuple):
+    """A statement that changes rows of one table, and the JSON of them, which it calls `rows`."""
+
+    statement: str
+    rows: str
+
+
 class EventRow(NamedTuple):
     """An event as the log has it, under the library's names: a tuple, because one is made for every event."""
 
@@ -88,6 +104,9 @@ class Recording(Protocol):
 
     def writing(self) -> AbstractContextManager[Any]: ...
 
+    def moving(self) -> AbstractContextManager[Any]:
+        """A transaction that appends nothing, and so holds no lock."""
+
     def end(self, transaction: Any = None, /) -> int: ...
 
     def append(self, transaction: Any, rows: Sequence[EventRow]) -> Sequence[int]: ...
@@ -95,6 +114,15 @@ class Recording(Protocol):
     def advance(self, transaction: Any, advance: Advance) -> None: ...
 
     def save(self, advance: Advance) -> None: ...
+
+    def change(self, transaction: Any, changes: Sequence[Any]) -> None:
+        """Rows of any tables, each of which is among the changes once at most."""
+
+    def move(self, transaction: Any, moves: Sequence[Move]) -> set[str]:
+        """The names of those positions that stood where they were believed to be, and have moved."""
+
+    def move_at_rest(self, moves: Sequence[Move]) -> set[str]:
+        """The same, of positions past what concerns nobody: a crash may take it back."""
 
     def add_dead_letters(self, transaction: Any, dead_letters: Sequence[DeadLetter]) -> None: ...
 
@@ -166,6 +194,11 @@ class Recorder(PostgresProcessRecorder):
             curs.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK], prepare=True)
             yield curs
 
+    @contextmanager
+    def moving(self) -> Iterator[psycopg.Cursor[Any]]:
+        with idle_is_an_outage(), self.datastore.transaction(commit=True) as curs:
+            yield curs
+
     def end(self, curs: psycopg.Cursor[Any] | None = None) -> int:
         """The position of the newest event."""
         with self.datastore.cursor() if curs is None else nullcontext(curs) as reading:
@@ -180,7 +213,8 @@ class Recorder(PostgresProcessRecorder):
         curs.execute(
             f"WITH appended AS (INSERT INTO {EVENTS} (originator_id, originator_version, topic, state) "
             "SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) RETURNING notification_id) "
-            "SELECT min(notification_id) AS first, max(notification_id) AS last FROM appended",
+            "SELECT min(notification_id) AS first, max(notification_id) AS last,"
+            f" pg_notify('{EVENTS}', '') FROM appended",
             [list(column) for column in zip(*rows, strict=True)],
             prepare=True,
         )
@@ -189,7 +223,6 @@ class Recorder(PostgresProcessRecorder):
         ids = range(told["first"], told["last"] + 1)
         if len(ids) != len(rows):
             raise OperationalError(f"positions {told['first']} to {told['last']} were given to {len(rows)} events")
-        curs.execute(f"NOTIFY {EVENTS}")
         return ids
 
     def advance(self, curs: psycopg.Cursor[Any], advance: Advance) -> None:
@@ -202,6 +235,24 @@ class Recorder(PostgresProcessRecorder):
         with self.datastore.cursor() as curs:
             curs.execute(PASS if advance.previous else PASS_FIRST, advance._asdict(), prepare=True)
             check_moved(curs.fetchone(), advance)
+
+    def change(self, curs: psycopg.Cursor[Any], changes: Sequence[Change]) -> None:
+        """In one statement: each of them would be a round trip."""
+        named = [
+            f"change_{i} AS ({change.statement.replace('%(rows)s', f'%(rows_{i})s')} RETURNING 1)"
+            for i, change in enumerate(changes)
+        ]
+        rows = {f"rows_{i}": change.rows for i, change in enumerate(changes)}
+        curs.execute(f"WITH {', '.join(named)} SELECT".encode(), rows, prepare=True)
+
+    def move(self, curs: psycopg.Cursor[Any], moves: Sequence[Move]) -> set[str]:
+        curs.execute(MOVE_ALL, _columns(moves), prepare=True)
+        return {row["application_name"] for row in curs}
+
+    def move_at_rest(self, moves: Sequence[Move]) -> set[str]:
+        with self.datastore.cursor() as curs:
+            curs.execute(MOVE_AT_REST, _columns(moves), prepare=True)
+            return {row["application_name"] for row in curs}
 
     def add_dead_letters(self, curs: psycopg.Cursor[Any], dead_letters: Sequence[DeadLetter]) -> None:
         add_dead_letters(curs, dead_letters)
@@ -276,6 +327,12 @@ def event_row(row: Mapping[str, Any]) -> EventRow:
     return EventRow(row["originator_id"], row["originator_version"], row["topic"], bytes(row["state"]))
 
 
+def _columns(moves: Sequence[Move]) -> dict[str, list[Any]]:
+    return dict(
+        zip(("names", "previous", "positions", "generations"), map(list, zip(*moves, strict=True)), strict=True)
+    )
+
+
 def notification(row: Mapping[str, Any]) -> Notification:
     return Notification(*event_row(row), id=row["notification_id"])
 
@@ -293,3 +350,25 @@ ON CONFLICT (application_name) DO NOTHING RETURNING notification_id
 NO_WAIT_FOR_THE_DISK = ", set_config('synchronous_commit', 'off', true)"
 """What moves past events of no interest may be taken back by a crash of the database: they are passed again."""
 PASS, PASS_FIRST = ADVANCE + NO_WAIT_FOR_THE_DISK, ADVANCE_FIRST + NO_WAIT_FOR_THE_DISK
+
+MOVE_ALL_OF = f"""
+WITH asked AS (
+    SELECT * FROM unnest(%(names)s::text[], %(previous)s::bigint[], %(positions)s::bigint[], %(generations)s::bigint[])
+    AS asked(name, previous, position, generation)
+), held AS (
+    SELECT application_name FROM {TRACKING} WHERE application_name = ANY(%(names)s::text[])
+    ORDER BY application_name FOR UPDATE
+), begun AS (
+    INSERT INTO {TRACKING} (application_name, notification_id)
+    SELECT name, position FROM asked WHERE previous = 0 ORDER BY name
+    ON CONFLICT (application_name) DO NOTHING RETURNING application_name
+), moved AS (
+    UPDATE {TRACKING} AS kept SET notification_id = asked.position FROM held JOIN asked ON name = application_name
+    WHERE kept.application_name = held.application_name AND asked.previous > 0
+    AND kept.notification_id = asked.previous AND kept.generation = coalesce(asked.generation, kept.generation)
+    RETURNING kept.application_name
+)
+SELECT application_name{{}} FROM (SELECT * FROM begun UNION ALL SELECT * FROM moved) AS done
+"""
+"""Rows are locked in the order of their names: two that move the same positions do not wait for each other."""
+MOVE_ALL, MOVE_AT_REST = MOVE_ALL_OF.format(""), MOVE_ALL_OF.format(NO_WAIT_FOR_THE_DISK)

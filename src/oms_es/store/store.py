@@ -26,6 +26,7 @@ from oms_es.store import snapshots
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.codec import Cause, Codec
 from oms_es.store.dead_letters import DeadLetter
+from oms_es.store.draft import Cached, Draft, Overtaken
 from oms_es.store.outcomes import Addressed, Apart, Beside, Outcome, Request, nothing_beside
 from oms_es.store.recorder import Advance, EventRow, Recording, Snapshot
 
@@ -42,7 +43,6 @@ OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError, Psycop
 
 log = structlog.get_logger(__name__)
 Batch = Sequence[tuple[Cause, Sequence[Command]]]
-Cached = tuple[Any, int]  # a stream's state, and the version it has
 
 
 class Store:
@@ -121,6 +121,55 @@ class Store:
                 log.warning("database does not answer, trying again", attempt=attempt, error=str(error))
                 self.timing.sleep(RETRY_SECONDS * attempt)
         raise AssertionError("unreachable")
+
+    def draft(self, end: int) -> Draft:
+        """Decisions to be committed together, after the position at which the log is thought to end."""
+        self._refresh(end)
+        return Draft(
+            end, self._newest_known, lambda batch, states, now: self._decide(batch, states, now, [0] * len(batch))
+        )
+
+    def commit(self, draft: Draft, beside: Callable[[Any], None]) -> None:
+        """Append what a draft has decided, in one transaction with what `beside` does in it.
+
+        Raises Overtaken if anybody has written since it was begun; then nothing of it has happened.
+        """
+        try:
+            with self.recorder.writing() as curs:
+                self._require_end(curs, draft.end)
+                if draft.recorded:
+                    self._append_at(curs, draft.recorded)
+                beside(curs)
+        except BaseException:
+            self._forget(draft.states)
+            raise
+        self._known_end = draft.end + len(draft.recorded)
+        self._remember(draft.states)
+        if log.is_enabled_for(DEBUG):
+            _log_appended(draft.recorded)
+
+    def _require_end(self, curs: Any, end: int) -> None:
+        """Raises Overtaken."""
+        if self._refresh(self.recorder.end(curs)) != end:
+            raise Overtaken(f"the log does not end at {end} any more")
+
+    def _append_at(self, curs: Any, recorded: Sequence[Recorded]) -> None:
+        """At the positions that they have already, which what follows from them may name."""
+        ids = self.recorder.append(curs, [self._stored(one) for one in recorded])
+        self._require_begin(ids[0], recorded[0].position)
+
+    def _require_begin(self, position: int, expected: int) -> None:
+        """Raises Overtaken."""
+        if position != expected:
+            raise Overtaken(f"{position} is given instead of {expected}: attempts between them were dropped")
+
+    def _newest_known(self, streams: Sequence[str]) -> dict[str, Cached]:
+        """As of the end that the store knows: what others have written before is read."""
+        self._load(streams)
+        if stale_streams := self._maybe_stale(dict.fromkeys(streams, 0)):
+            self._cache.update(self._caught_up({stream: self._cache[stream] for stream in stale_streams}))
+            self._newest_at.update(dict.fromkeys(stale_streams, self._foreign_appends))
+        return {stream: self._cached(stream) for stream in streams}
 
     def state_of(self, stream: str) -> tuple[Any, int]:
         """A stream's newest state and its version; 0 for a stream without events."""

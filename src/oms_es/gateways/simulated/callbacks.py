@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
-
-import psycopg
 
 from oms_es.gateways.simulated.effects import SqlLedger
 from oms_es.processing.intake import Arrival
+
+TELL = """
+WITH due AS (
+    DELETE FROM simulated_callbacks_queued WHERE id IN (
+        SELECT id FROM simulated_callbacks_queued
+        WHERE source = %(source)s AND due_at <= %(now)s ORDER BY due_at, id LIMIT %(limit)s
+    ) RETURNING id, source, due_at, payload
+), told AS (
+    INSERT INTO simulated_callbacks (source, payload) SELECT source, payload FROM due ORDER BY due_at, id
+    RETURNING id, payload
+), before AS (
+    SELECT id, payload FROM simulated_callbacks WHERE source = %(source)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
+)
+SELECT id, payload FROM (SELECT * FROM before UNION ALL SELECT * FROM told) AS found ORDER BY id LIMIT %(limit)s
+"""
 
 
 class SimulatedCallbacks:
@@ -21,20 +33,9 @@ class SimulatedCallbacks:
         self.ledger = SqlLedger(database_url, clock)
 
     def read(self, after: int, limit: int) -> Sequence[Arrival]:
-        connection = self.ledger.connection()
-        found = self._told(connection, after, limit)
-        if not found:
-            with connection.transaction():
-                connection.execute(
-                    "WITH due AS (DELETE FROM simulated_callbacks_queued WHERE id IN (SELECT id FROM "
-                    "simulated_callbacks_queued WHERE source = %s AND due_at <= %s ORDER BY due_at, id LIMIT %s) "
-                    "RETURNING id, source, due_at, payload) "
-                    "INSERT INTO simulated_callbacks (source, payload) SELECT source, payload FROM due "
-                    "ORDER BY due_at, id",
-                    [self.name, self.ledger.clock(), limit],
-                )
-            found = self._told(connection, after, limit)
-        return found
+        """What has been told, and what is due now and is told with that."""
+        asked = {"source": self.name, "now": self.ledger.clock(), "after": after, "limit": limit}
+        return [Arrival(row[0], bytes(row[1])) for row in self.ledger.connection().execute(TELL, asked)]
 
     def outstanding(self) -> int:
         """Callbacks that are still to be told."""
@@ -44,10 +45,3 @@ class SimulatedCallbacks:
             .fetchone()
         )
         return row[0] if row else 0
-
-    def _told(self, connection: psycopg.Connection[Any], after: int, limit: int) -> list[Arrival]:
-        rows = connection.execute(
-            "SELECT id, payload FROM simulated_callbacks WHERE source = %s AND id > %s ORDER BY id LIMIT %s",
-            [self.name, after, limit],
-        )
-        return [Arrival(row[0], bytes(row[1])) for row in rows]

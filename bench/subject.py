@@ -1,0 +1,97 @@
+"""One order alone, by whichever build of the program runs this: it asks only for what every build has.
+
+Prints a JSON object. `bench/alone.py` starts it, once for this build and once for the one that it is compared with.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from logging import WARNING
+from typing import Any
+
+import structlog
+
+from oms_es.app import DECIDERS, Engine, migrate
+
+COMMANDS = {command.__name__: command for decider in DECIDERS for command in decider.accepts}
+EVENTS = {event.__name__: event for decider in DECIDERS for event in decider.emits}
+WARM_ORDERS = 30
+"""Before anything is measured: plans are made, connections are open, streams are in the cache."""
+
+
+class Instant:
+    """A payment provider that says yes at once."""
+
+    name = "payment_provider"
+    intents = frozenset({EVENTS["PaymentRequested"]})
+
+    def perform(self, intents: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return [[authorized(intent)] for intent in intents]
+
+
+def authorized(intent: Any) -> Any:
+    record = COMMANDS["RecordAuthorization"]
+    said = {"payment_id": intent.event.payment_id, "reference": str(intent.event_id)}
+    said |= {"amount_minor": intent.event.amount_minor, "currency": intent.event.currency}
+    return record.model_validate({name: value for name, value in said.items() if name in record.model_fields})
+
+
+def order(number: int) -> Any:
+    return COMMANDS["PlaceOrder"].model_validate(
+        {
+            "channel": "web",
+            "external_id": str(number),
+            "placed_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "currency": "EUR",
+            "lines": [
+                {"line_id": "1", "sku": f"S{number % 50}", "quantity": 1, "unit_price_minor": 1_995},
+                {"line_id": "2", "sku": f"S{(number + 1) % 50}", "quantity": 2, "unit_price_minor": 1_995},
+            ],
+            "ship_to": {"country": "DE", "latitude": 52.5, "longitude": 13.4},
+        }
+    )
+
+
+def world() -> list[Any]:
+    place = {"location": "berlin", "country": "DE", "latitude": 52.0, "longitude": 13.0}
+    stock = {"location": "berlin", "receipt_id": "first", "quantity": 100_000}
+    return [
+        COMMANDS["OpenLocation"].model_validate(place),
+        *(COMMANDS["ReceiveStock"].model_validate({**stock, "sku": f"S{n}"}) for n in range(50)),
+    ]
+
+
+def released(url: str, orders: int) -> dict[str, Any]:
+    migrate(url)
+    with Engine(url, gateways=(Instant(),)) as engine:
+        engine.submit("bench", world())
+        engine.settle()
+        for number in range(WARM_ORDERS):
+            engine.submit("bench", [order(number)])
+            engine.settle()
+        before, seconds, cpu = engine.last_position(), [], time.process_time()
+        print("ready", file=sys.stderr, flush=True)
+        sys.stdin.readline()
+        for number in range(WARM_ORDERS, WARM_ORDERS + orders):
+            started = time.perf_counter()
+            engine.submit("bench", [order(number)])
+            engine.loop.run_until_idle()
+            seconds.append(time.perf_counter() - started)
+        return {
+            "seconds": seconds,
+            "cpu_seconds": (time.process_time() - cpu) / orders,
+            "events": (engine.last_position() - before) / orders,
+        }
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(WARNING))
+    print(json.dumps(released(sys.argv[1], int(sys.argv[2]))))

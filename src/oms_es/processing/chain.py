@@ -1,0 +1,284 @@
+"""What follows from an event without asking the world, as one transaction.
+
+Invariant: the events of a chain, the rows folded from them and the positions of everybody who has taken them are
+committed together, and only if nobody else has written since the chain was begun. Otherwise nothing of it has happened,
+and everybody takes steps of his own.
+
+A chain ends before a gateway's turn: what the world is asked for must be durable first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from itertools import compress
+from typing import Any
+
+import structlog
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
+from oms_es.kernel import Key, Lookup, LookupResults, Recorded, Row
+from oms_es.processing import metrics
+from oms_es.processing.read_models import Finder, Staged
+from oms_es.processing.readers import (
+    EVENT,
+    POSITION,
+    ConsumerWorker,
+    FeedReader,
+    NothingToSave,
+    ProjectionWorker,
+    reactions,
+)
+from oms_es.store.draft import Draft, Overtaken
+from oms_es.store.log import Log
+from oms_es.store.recorder import PositionLost
+from oms_es.store.store import OUTAGES, Store
+
+log = structlog.get_logger(__name__)
+
+TOGETHER_MAX = 1_000
+"""Events that read models for people fold in one transaction; with more, each has its own."""
+
+NEW_MAX = 100
+"""Events that a chain begins with. Where there are more, the steps of each reader share a transaction among them."""
+FOLLOWING_MAX = 1_000
+"""Events decided in one chain; what follows from the last of them is the next one's."""
+
+ATTEMPTS_MAX = 3
+"""How often a chain is begun anew where others write meanwhile, before everybody takes steps."""
+
+UNKNOWN: tuple[type[Exception], ...] = (PositionLost, *OUTAGES)
+"""After these nobody knows where he stands."""
+
+
+class Unordered(OmsError):
+    """Which rows come first, and which of them are among so many, only the database can say: the chain ends here."""
+
+    code = "unordered"
+    exit_code = Code.UNEXPECTED
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Chain(NothingToSave):
+    """`projections`: those that fold the facts that the consumers ask for."""
+
+    batch_max = FOLLOWING_MAX * 100
+    """A step that takes as much is followed by another at once: none does."""
+
+    def __init__(
+        self,
+        consumers: Sequence[ConsumerWorker],
+        projections: Sequence[ProjectionWorker],
+        store: Store,
+        feed: Log,
+        new_max: int = NEW_MAX,
+        following_max: int = FOLLOWING_MAX,
+        name: str = "chain",
+    ) -> None:
+        self.name = name
+        self.consumers = consumers
+        self.projections = projections
+        self.readers: Sequence[FeedReader] = [*consumers, *projections]
+        self.store = store
+        self.feed = feed
+        self.new_max = new_max
+        self.following_max = following_max
+
+    def step(self) -> int:
+        """How many deliveries there were; 0 where there are none, or they are left to the steps of each reader."""
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                return self._attempt()
+            except Overtaken as error:
+                log.debug("chain overtaken", reason=str(error))
+                self.feed.refresh()
+            except UNKNOWN as error:
+                log.warning("chain not committed, seeking", reason=str(error))
+                self.seek()
+                return 1
+            except Exception as error:  # noqa: BLE001 - whichever event fails, the steps find it
+                log.debug("chain not committed, taking steps", reason=f"{type(error).__name__}: {error}")
+                return 0
+        return 0
+
+    def _attempt(self) -> int:
+        begin = min(reader.seen for reader in self.readers)
+        if not 0 < self.feed.end - begin <= self.new_max:
+            return 0
+        links = Links(self, self.feed.read(begin, self.new_max))
+        if not links.reach_the_end():
+            return 0
+        with metrics.timed(self.name) as told:
+            links.follow()
+            if not links.deliveries:
+                return 0
+            self.commit(links)
+            told(links.deliveries)
+        self.feed.notify_appended(links.draft.recorded)
+        links.settle()
+        return links.deliveries
+
+    def commit(self, links: Links) -> None:
+        """Raises Overtaken, PositionLost."""
+        self.store.commit(links.draft, links.write)
+
+    def lookups(self, worker: ConsumerWorker, staged: Mapping[str, Staged]) -> Finder:
+        return StagedLookups(worker.lookups, staged)
+
+    def seek(self) -> None:
+        for reader in self.readers:
+            reader.seek()
+
+
+class Together(Chain):
+    """Read models that nothing is decided from, folded in one transaction, in nobody's way."""
+
+    name = "read_models"
+
+    def __init__(self, projections: Sequence[ProjectionWorker], store: Store, feed: Log) -> None:
+        super().__init__((), projections, store, feed, TOGETHER_MAX, name=self.name)
+
+    def commit(self, links: Links) -> None:
+        with self.store.recorder.moving() as transaction:
+            links.write(transaction)
+
+
+class Links:
+    """One attempt."""
+
+    def __init__(self, chain: Chain, new: Sequence[Recorded]) -> None:
+        self.chain = chain
+        self.events = list(new)
+        self.draft: Draft = chain.store.draft(chain.feed.end)
+        self.at = {reader.name: reader.seen for reader in chain.readers}
+        self.staged = {worker.role: worker.read_model.staged() for worker in chain.projections}
+        self.taken: dict[FeedReader, int] = {}  # how many deliveries each has had
+
+    def reach_the_end(self) -> bool:
+        """Whether what was read is all that there is: whoever is far behind reads page by page."""
+        return bool(self.events) and self.events[-1].position == self.draft.end
+
+    @property
+    def deliveries(self) -> int:
+        return sum(self.taken.values())
+
+    @property
+    def end(self) -> int:
+        return self.draft.end + len(self.draft.recorded)
+
+    def follow(self) -> None:
+        """Until nothing follows any more. Raises what the deliveries raise."""
+        before = -1
+        while before < self.deliveries and len(self.draft.recorded) <= self.chain.following_max:
+            before = self.deliveries
+            try:
+                for worker in self.chain.consumers:
+                    self._react(worker)
+            except Unordered as reason:
+                log.debug("chain ends here", reason=str(reason))
+                break
+        self._fold()
+        for worker in self.chain.consumers:
+            if not self._next(worker):
+                self.at[worker.name] = self.end
+
+    def write(self, transaction: Any) -> None:
+        """Rows before positions, in the order of a projection's own steps: nobody waits in a circle."""
+        recorder = self.chain.store.recorder
+        if changes := [change for staged in self.staged.values() for change in staged.changes()]:
+            recorder.change(transaction, changes)
+        moves = [reader.move_to(self.at[reader.name]) for reader in self.taken]
+        lost = {move.name for move in moves} - recorder.move(transaction, moves)
+        if lost:
+            raise PositionLost(f"moved by another worker: {', '.join(sorted(lost))}")
+
+    def settle(self) -> None:
+        """It is committed."""
+        for worker in self.chain.projections:
+            worker.read_model.remember(self.staged[worker.role].rows)
+        for reader in self.chain.readers:
+            if reader in self.taken:
+                reader.was_saved(reader.move_to(self.at[reader.name]))
+                metrics.DELIVERIES.labels(reader.role).observe(self.taken[reader])
+            reader.seen = max(reader.seen, self.at[reader.name])
+
+    def _react(self, worker: ConsumerWorker) -> None:
+        if worker.lookup_projections:
+            self._fold()
+        deliveries = self._next(worker)
+        if deliveries:
+            batch = reactions(worker.consumer, deliveries, self.chain.lookups(worker, self.staged))
+            addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
+            self._took(worker, deliveries)
+            self.events += self.draft.decide(addressed, self.chain.store.clock())
+
+    def _fold(self) -> None:
+        for worker in self.chain.projections:
+            deliveries = self._next(worker)
+            if deliveries:
+                self.staged[worker.role].fold(deliveries)
+                self._took(worker, deliveries)
+            self.at[worker.name] = max(self.at[worker.name], self.end)
+
+    def _next(self, reader: FeedReader) -> list[Recorded]:
+        new = self.events[bisect_right(self.events, self.at[reader.name], key=POSITION) :]
+        return list(compress(new, map(reader.interests.__contains__, map(type, map(EVENT, new)))))
+
+    def _took(self, reader: FeedReader, deliveries: Sequence[Recorded]) -> None:
+        self.at[reader.name] = max(self.at[reader.name], self.end)
+        self.taken[reader] = self.taken.get(reader, 0) + len(deliveries)
+
+
+class StagedLookups:
+    """Facts, with what a chain has changed of them and not committed yet."""
+
+    def __init__(self, lookups: Finder, staged: Mapping[str, Staged]) -> None:
+        self.lookups = lookups
+        self.staged = staged
+
+    def fetch(self, wanted: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
+        """Raises Unordered."""
+        asked = {want: list(keys) for want, keys in wanted.items()}
+        found = self.lookups.fetch(asked)
+        return {
+            projection: {key: self._with_changes(asked, projection, key, rows) for key, rows in of_key.items()}
+            for projection, of_key in found.items()
+        }
+
+    def _with_changes(
+        self, asked: Mapping[Lookup, Sequence[Hashable]], projection: str, key: Hashable, rows: Sequence[Row]
+    ) -> Sequence[Row]:
+        changed = self.staged[projection].rows
+        if not changed:
+            return rows
+        for want, keys in asked.items():
+            if want.projection == projection and key in keys:
+                rows = changed_rows(want, key, rows, changed, self.staged[projection].key_of)
+        return rows
+
+
+def changed_rows(
+    want: Lookup, key: Hashable, rows: Sequence[Row], changed: Mapping[Key, Row | None], key_of: Callable[[Row], Key]
+) -> Sequence[Row]:
+    """The rows that the database has for a key, as the changes leave them. Raises Unordered.
+
+    Where a row comes among others is the database's to say: it has an order of texts of its own.
+    """
+    there, found = set(), []
+    for row in rows:
+        row_key = key_of(row)
+        there.add(row_key)
+        new = changed.get(row_key, row)
+        if new is None or new[want.by] != key:
+            if want.limit is not None and len(rows) >= want.limit:
+                raise Unordered(f"which {want.projection} comes after the {want.limit} that were found is not known")
+        elif want.order_by and new[want.order_by] != row[want.order_by]:
+            raise Unordered(f"a row of {want.projection} has another place now")
+        else:
+            found.append(new)
+    more = [row for k, row in changed.items() if row is not None and k not in there and row[want.by] == key]
+    if more and (found or len(more) > 1):
+        raise Unordered(f"rows of {want.projection} are new among others")
+    return found or more
