@@ -233,10 +233,11 @@ def told_letters(kafka: Config) -> dict[int, Message]:
 
 
 def test_a_producer_that_was_refused_is_replaced(kafka: Config) -> None:
-    publisher, topic_partition = Producer(kafka), TopicPartition(CHANNEL_ORDERS, 0)
+    """On a topic that leaves the bound to the broker."""
+    publisher, topic_partition = Producer(kafka), TopicPartition(DEAD_LETTERS, 0)
     for number in range(3):
         with pytest.raises(TooLarge):
             publisher.publish([Outgoing(topic_partition, b"", b"x" * (BROKER_BYTES_MAX + 1), [])])
         publisher.publish([Outgoing(topic_partition, b"", b"%d" % number, [])])
     publisher.close()
-    assert [message.value for message in everything_on(kafka, CHANNEL_ORDERS)] == [b"0", b"1", b"2"]
+    assert [message.value for message in everything_on(kafka, DEAD_LETTERS)] == [b"0", b"1", b"2"]
