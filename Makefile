@@ -10,6 +10,7 @@ CHILDREN ?= 2
 SAMPLE ?= 1000
 MUTANTS ?=
 PROCESSES ?= 2
+AGAINST ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
@@ -60,8 +61,10 @@ soak: $(VENV)/.synced
 		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/system/in_memory/test_anything.py || exit 1; done
 	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header --timeout=0 tests/system/in_memory/test_inputs.py -k accepted
 
+# With AGAINST=COMMIT one order alone is taken by that commit's build, too, by turns.
 bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
+	@$(VENV)/bin/python bench/alone.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 
 history: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python

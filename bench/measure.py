@@ -41,13 +41,20 @@ def run(title: str, measures: Callable[[int], Iterable[Measure]]) -> None:
     parser.add_argument("--json", action="store_true", help="one object per measure on standard output")
     parser.add_argument("--scale", type=int, default=1, help="how many times the usual amount of work")
     options = parser.parse_args()
+    with printed(title, as_json=options.json) as found:
+        found.extend(measures(options.scale))
+
+
+@contextmanager
+def printed(title: str, *, as_json: bool) -> Iterator[list[Measure]]:
+    """Whatever was measured when it ends: what was measured before something failed was measured."""
     configure_logging("console", "warning")
     collect_seldom()
     found: list[Measure] = []
     try:
-        found.extend(measures(options.scale))
-    finally:  # what was measured before something failed was measured
-        _print(title, found, as_json=options.json)
+        yield found
+    finally:
+        _print(title, found, as_json=as_json)
 
 
 def _print(title: str, found: Sequence[Measure], *, as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """One order alone, by whichever build of the program runs this: it asks only for what every build has.
 
-Prints a JSON object. `bench/alone.py` starts it, once for this build and once for the one that it is compared with.
+`bench/alone.py` starts it, once for this build and once for the one that it is compared with.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import count, islice
 from logging import WARNING
 from typing import Any
 
@@ -69,29 +70,40 @@ def world() -> list[Any]:
     ]
 
 
-def released(url: str, orders: int) -> dict[str, Any]:
+def answer(told: Any) -> None:
+    print(json.dumps(told), flush=True)
+
+
+def take_orders(url: str) -> None:
+    """As many as each line of standard input says, one after the other; a line of figures for each."""
     migrate(url)
     with Engine(url, gateways=(Instant(),)) as engine:
-        engine.submit("bench", world())
+        named(engine, "submit", "tell")("bench", world())
         engine.settle()
-        for number in range(WARM_ORDERS):
-            engine.submit("bench", [order(number)])
-            engine.settle()
-        before, seconds, cpu = engine.last_position(), [], time.process_time()
-        print("ready", file=sys.stderr, flush=True)
-        sys.stdin.readline()
-        for number in range(WARM_ORDERS, WARM_ORDERS + orders):
-            started = time.perf_counter()
-            engine.submit("bench", [order(number)])
-            engine.loop.run_until_idle()
-            seconds.append(time.perf_counter() - started)
-        return {
-            "seconds": seconds,
-            "cpu_seconds": (time.process_time() - cpu) / orders,
-            "events": (engine.last_position() - before) / orders,
-        }
+        numbers = count()
+        for number in islice(numbers, WARM_ORDERS):
+            take(engine, number)
+        answer("ready")
+        for line in sys.stdin:
+            cpu = time.process_time()
+            seconds = [take(engine, number) for number in islice(numbers, int(line))]
+            answer({"seconds": seconds, "cpu_seconds": (time.process_time() - cpu) / len(seconds)})
+
+
+def named(of: Any, *names: str) -> Any:
+    """By its name, or by the name that it had."""
+    return next(found for name in names if (found := getattr(of, name, None)))
+
+
+def take(engine: Any, number: int) -> float:
+    """Seconds from its placing until nothing is left to do: it is released, and nobody is there to pack it."""
+    placed = order(number)
+    started = time.perf_counter()
+    named(engine, "submit", "tell")("bench", [placed])
+    named(engine.loop, "run_until_idle", "run_until_quiet")()
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(WARNING))
-    print(json.dumps(released(sys.argv[1], int(sys.argv[2]))))
+    take_orders(sys.argv[1])
