@@ -26,4 +26,7 @@ CORPUS = (
     Found(2, "life", "a lock that went over before its order had begun was told to nobody: the order waited for ever"),
     Found(709, "stormy", "the simulation's own: a group whose poll failed believed that there was nothing to read"),
     Found(279, "life", "the simulated carrier's: of two parcels under one number, cancelling one silenced the other"),
+    Found(
+        7248, "stormy", "input that was fetched while the database was away was dropped, and nobody fetched it again"
+    ),
 )

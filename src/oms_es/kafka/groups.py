@@ -63,7 +63,7 @@ class GroupWorker(NothingToSave):
         batch_max: int,
         keep_alive: Callable[[], None] = lambda: None,
     ) -> None:
-        """`attend` is called between two batches: a turn of many roles takes longer than a group waits for anybody."""
+        """`keep_alive` is called between two batches: a turn of many roles takes longer than a group waits."""
         self.keep_alive = keep_alive
         self.name = group.name
         self.batch_max = batch_max
@@ -101,8 +101,9 @@ class GroupWorker(NothingToSave):
         )
 
     def seek(self) -> None:
-        for task in self.tasks.values():
-            task.begin()
+        """After an outage: what was fetched and not committed is fetched again, where a task has dropped it."""
+        for topic_partition, task in self.tasks.items():
+            self._again(topic_partition, task)
 
     def close(self) -> None:
         self.group.close()

@@ -54,9 +54,10 @@ class InputTask:
         self._reported = 0
 
     def begin(self) -> int:
+        """What was fetched is dropped only where nothing fails before it is fetched again."""
         self.worker.seek()
-        self.source.clear()
         self.check(self.source.topic_partition.topic)
+        self.source.clear()
         return self.worker.intake.seen
 
     def put(self, messages: Sequence[Message]) -> None:
