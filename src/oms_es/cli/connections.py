@@ -17,6 +17,7 @@ from oms_es.cli.terminal import Json, nearest, print_json, say, who
 from oms_es.errors import NotFound, OmsError
 from oms_es.exit_codes import Code
 from oms_es.store import connections
+from oms_es.store.webhook_secrets import generated
 
 connections_app = typer.Typer(help="Who sends webhooks here, and under which secrets.", no_args_is_help=True)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -132,9 +133,13 @@ def _unknown(name: str) -> NotFound:
     return NotFound(f"there is no connection {name}; `oms-es connections list` names them")
 
 
-def _require_possible(name: str, dialect: str, channel: str | None) -> None:
+def require_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise typer.BadParameter("a name is of up to 64 of a-z, 0-9, dot, underscore and hyphen, and begins with none")
+
+
+def _require_possible(name: str, dialect: str, channel: str | None) -> None:
+    require_name(name)
     if dialect not in SENDERS:
         known = ", ".join(SENDERS)
         raise typer.BadParameter(f"there is no dialect {dialect!r}{nearest(dialect, SENDERS)}; there are {known}")
@@ -149,7 +154,7 @@ def _secret(dialect: str, *, from_stdin: bool) -> str:
     if not from_stdin:
         if SENDERS[dialect].makes_secrets:
             raise typer.BadParameter(f"{dialect} makes the secret: give it with --secret-stdin")
-        return connections.generated(STANDARD_PREFIX if dialect == "canonical" else "")
+        return generated(STANDARD_PREFIX if dialect == "canonical" else "")
     secret = sys.stdin.readline(connections.SECRET_LENGTH_MAX + 2).rstrip("\r\n")
     if not 0 < len(secret) <= connections.SECRET_LENGTH_MAX or not secret.isprintable():
         raise typer.BadParameter(f"a secret is one line of 1 to {connections.SECRET_LENGTH_MAX} printable characters")

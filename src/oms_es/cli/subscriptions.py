@@ -11,13 +11,13 @@ import typer
 from oms_es import rendering as display
 from oms_es.aggregates.order import decider as order
 from oms_es.channels.signatures import STANDARD_PREFIX
-from oms_es.cli.connections import NAME, NameTaken
+from oms_es.cli.connections import NameTaken, require_name
 from oms_es.cli.serving import OVERLAP_HOURS, connection
 from oms_es.cli.terminal import Json, nearest, print_json, say, who
 from oms_es.errors import NotFound
 from oms_es.gateways.webhooks import target_of
 from oms_es.store import subscriptions
-from oms_es.store.connections import generated
+from oms_es.store.webhook_secrets import generated
 
 subscriptions_app = typer.Typer(help="Who is sent webhooks of what becomes of orders.", no_args_is_help=True)
 deliveries_app = typer.Typer(help="What was sent to subscriptions, and what still waits.", no_args_is_help=True)
@@ -35,8 +35,7 @@ def create_subscription(
     json: Json = False,
 ) -> None:
     """Send webhooks from now on. The secret that signs them is shown once."""
-    if not NAME.fullmatch(name):
-        raise typer.BadParameter("a name is of up to 64 of a-z, 0-9, dot, underscore and hyphen, and begins with none")
+    require_name(name)
     for one in type_:
         if one not in TYPES:
             raise typer.BadParameter(f"no event of an order is called {one!r}{nearest(one, TYPES)}")

@@ -6,8 +6,6 @@ is shown when it is made here, and never again; what is listed has no more of it
 
 from __future__ import annotations
 
-import secrets
-from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -15,10 +13,11 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from oms_es.store import webhook_secrets
+
 CONNECTIONS = "oms_connections"
 LISTED_MAX = 1_000
 SECRET_LENGTH_MAX = 500
-SECRET_BYTES = 32
 SHOWN_CHARACTERS = 12
 CREATE = f"""
 CREATE TABLE IF NOT EXISTS {CONNECTIONS} (
@@ -56,17 +55,12 @@ class Connection(NamedTuple):
 
     def secrets_at(self, now: datetime) -> Sequence[str]:
         """Those that are good: two while the sender changes over."""
-        is_changing = self.previous_secret and self.previous_until and now < self.previous_until
-        return [self.secret, *([self.previous_secret] if is_changing and self.previous_secret else [])]
+        return webhook_secrets.good_at(now, self)
 
     def shown(self) -> dict[str, Any]:
         hidden = {"secret", "previous_secret"}
         told = {name: value for name, value in self._asdict().items() if name not in hidden}
         return {**told, "secret_sha256": sha256(self.secret.encode()).hexdigest()[:SHOWN_CHARACTERS]}
-
-
-def generated(prefix: str = "") -> str:
-    return prefix + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def create(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from oms_es.store import webhook_secrets
 from oms_es.store.recorder import EVENTS
 
 SUBSCRIPTIONS = "oms_subscriptions"
@@ -87,8 +88,7 @@ class Subscription(NamedTuple):
 
     def secrets_at(self, now: datetime) -> Sequence[str]:
         """Each signs: two while the receiver changes over."""
-        is_changing = self.previous_secret and self.previous_until and now < self.previous_until
-        return [self.secret, *([self.previous_secret] if is_changing and self.previous_secret else [])]
+        return webhook_secrets.good_at(now, self)
 
     def shown(self) -> dict[str, Any]:
         return {name: value for name, value in self._asdict().items() if name not in ("secret", "previous_secret")}

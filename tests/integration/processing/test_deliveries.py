@@ -28,8 +28,8 @@ from oms_es.schemas.order import CancelOrder, OrderLine, PlaceOrder
 from oms_es.schemas.order.content import Address
 from oms_es.store import subscriptions
 from oms_es.store.codec import Cause
-from oms_es.store.connections import generated
 from oms_es.store.subscriptions import Rows
+from oms_es.store.webhook_secrets import generated
 
 HERE = networks_of("127.0.0.0/8")
 SECRET = generated("whsec_")

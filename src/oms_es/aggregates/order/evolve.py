@@ -31,11 +31,11 @@ from oms_es.aggregates.order.state import (
     changed,
     channel_refund,
     fulfilment,
-    lowered,
     number_of,
     plus,
     resting,
     with_payments,
+    without_released,
 )
 from oms_es.aggregates.repeats import asked_of
 from oms_es.schemas import order as o
@@ -113,13 +113,7 @@ def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int
 
 def _let_go(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
     """What is asked for anew is told by the event after it."""
-    awaited, allocated, uncovered = order.awaited, order.allocated, order.uncovered
-    for cut in event.released:
-        held = (cut.reservation_id, cut.sku, cut.location)
-        awaited, allocated = lowered(awaited, held, cut.remaining), lowered(allocated, held, cut.remaining)
-        if not cut.remaining:
-            uncovered = uncovered.discard(held)
-    return order._replace(awaited=awaited, allocated=allocated, uncovered=uncovered)
+    return without_released(order, event.released)
 
 
 def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:

@@ -179,23 +179,25 @@ def changed(order: Order, event: o.ContentChange) -> Order:
     assert order.content
     told = {name: getattr(event, name) for name in CHANGEABLE if getattr(event, name) is not None}
     sought = order.phase == "sourcing" and bool(event.no_longer_sought)
-    awaited, allocated, uncovered = order.awaited, order.allocated, order.uncovered
-    for cut in event.released:
-        held = (cut.reservation_id, cut.sku, cut.location)
-        awaited, allocated = lowered(awaited, held, cut.remaining), lowered(allocated, held, cut.remaining)
-        if not cut.remaining:
-            uncovered = uncovered.discard(held)
     return resting(
-        with_payments(order, "void", *event.payments_cancelled)._replace(
+        with_payments(without_released(order, event.released), "void", *event.payments_cancelled)._replace(
             content=order.content.model_copy(update=told),
             attempt=order.attempt + sought,
             wanted=minus(order.wanted, event.no_longer_sought.items()),
             backordered=minus(order.backordered, event.no_longer_backordered.items()),
-            awaited=awaited,
-            allocated=allocated,
-            uncovered=uncovered,
         )
     )
+
+
+def without_released(order: Order, released: Iterable[o.Cut]) -> Order:
+    """The order with no more of each reservation than remains of it."""
+    awaited, allocated, uncovered = order.awaited, order.allocated, order.uncovered
+    for cut in released:
+        held = (cut.reservation_id, cut.sku, cut.location)
+        awaited, allocated = lowered(awaited, held, cut.remaining), lowered(allocated, held, cut.remaining)
+        if not cut.remaining:
+            uncovered = uncovered.discard(held)
+    return order._replace(awaited=awaited, allocated=allocated, uncovered=uncovered)
 
 
 def lowered(held: HashTrieMap[Held, int], key: Held, remaining: int) -> HashTrieMap[Held, int]:
