@@ -86,7 +86,9 @@ class Refused(OmsError):
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.code, self.exit_code, self.status = reason.value, reason.exit_code, reason.status
+        self.code, self.status = reason.value, reason.status
+        if reason.exit_code is not Code.BURIED:  # nothing that is refused is kept as a dead letter
+            self.exit_code = reason.exit_code
         self.reason = reason
         self.detail = detail
 
@@ -95,7 +97,7 @@ class BadInput(OmsError):
     """Input that cannot be read. `reason` is a stable code, `detail` tells the sender what to do next."""
 
     code = "bad_input"
-    exit_code = Code.BURIED
+    exit_code = Code.REFUSED  # what reaches a person: of a file, it becomes a dead letter, and the rest is taken
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __init__(self, reason: Reason, detail: str) -> None:

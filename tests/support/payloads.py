@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from oms_es.channels import canonical
 from oms_es.channels import shopify_order as shopify
+from oms_es.channels import woocommerce_order as woocommerce
 from oms_es.gateways.carrier import easypost
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
@@ -20,6 +21,9 @@ SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "shopify": (shopify.ShopifyOrder,),
     "shopify_fulfillment": (shopify.FulfillmentTold,),
     "shopify_refund": (shopify.RefundTold,),
+    "woocommerce": (woocommerce.WooOrder,),
+    "woocommerce_deleted": (woocommerce.Deleted,),
+    "woocommerce_refund": (woocommerce.WooRefund,),
     "payment_callback": (payment_provider.Callback,),
     "carrier_callback": (carrier.Callback,),
     "easypost_tracker": (easypost.Tracker, easypost.Webhook),

@@ -49,9 +49,6 @@ FOLLOWING_MAX = 1_000
 ATTEMPTS_MAX = 3
 """How often a chain is begun anew where others write meanwhile, before everybody takes steps."""
 
-UNKNOWN: tuple[type[Exception], ...] = (PositionLost, *OUTAGES)
-"""After these nobody knows where he stands."""
-
 
 class Unordered(OmsError):
     """Which rows come first, and which of them are among so many, only the database can say: the chain ends here."""
@@ -94,10 +91,14 @@ class Chain(NothingToSave):
             except Overtaken as error:
                 log.debug("chain overtaken", reason=str(error))
                 self.feed.refresh()
-            except UNKNOWN as error:
+            except PositionLost as error:
                 log.warning("chain not committed, seeking", reason=str(error))
                 self.seek()
                 return 1
+            except OUTAGES as error:  # 0, so that an outage that lasts is met by a reader's own step, which raises it
+                log.warning("chain not committed, seeking", reason=str(error))
+                self.seek()
+                return 0
             except Exception as error:  # noqa: BLE001 - whichever event fails, the steps find it
                 log.debug("chain not committed, taking steps", reason=f"{type(error).__name__}: {error}")
                 return 0

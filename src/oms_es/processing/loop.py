@@ -78,6 +78,7 @@ class Loop:
         self.stopping: Stopping = threading.Event()
         self.ends_when_stopped = False
         self.outage = ""
+        self._all_stepped = True  # in the last turn
         self._paused_until: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
 
@@ -96,6 +97,7 @@ class Loop:
         return taken
 
     def _step_all(self) -> int:
+        self._all_stepped = True
         if self._thread is None:
             return self._steps(self._foreground)
         if self._waiting_since is not None and self.timing.monotonic() - self._waiting_since >= BACKGROUND_SECONDS:
@@ -103,6 +105,7 @@ class Loop:
         taken = self._steps(self._foreground)
         if taken:
             self._waiting_since = self._waiting_since or self.timing.monotonic()
+            self._all_stepped = False
             return taken
         self._waiting_since = None
         return self._steps(self._background)
@@ -153,7 +156,8 @@ class Loop:
                 if not self.iterate():
                     self._flush_positions()
                     self.waiter.wait(self.poll_seconds)
-                outage_seconds, self.outage = 0.0, ""
+                if self._all_stepped:  # what is for people may be all that the disk has no room for
+                    outage_seconds, self.outage = 0.0, ""
             except OUTAGES as error:
                 outage_seconds = min(OUTAGE_SECONDS_MAX, 2 * outage_seconds or self.poll_seconds)
                 self.outage = what = (

@@ -16,7 +16,7 @@ from random import Random
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen
-from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, StringConstraints, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from oms_es.door import AtTheDoor, brought_in, takes
@@ -133,6 +133,13 @@ def declared(field: FieldInfo) -> Any:
     return Annotated[(annotation, *field.metadata)] if field.metadata else annotation
 
 
+def _spelled(name: str, field: FieldInfo) -> str:
+    """As a sender writes it."""
+    alias = field.validation_alias
+    first = alias.choices[0] if isinstance(alias, AliasChoices) else alias
+    return first if isinstance(first, str) else name
+
+
 class Inputs:
     """Draws commands. What the engine records is told to it, so that most of them are about something."""
 
@@ -186,7 +193,7 @@ class Inputs:
         told = {}
         for name, field in shape.model_fields.items():
             if field.is_required() or self._likely(eager * 0.6) or (name in there and self._likely(0.5)):
-                told[name] = self._value(name, declared(field), there.get(name))
+                told[_spelled(name, field)] = self._value(name, declared(field), there.get(name))
         return told
 
     def _value(self, name: str, annotation: Any, like: Any = None) -> Any:

@@ -99,7 +99,7 @@ def members_join_and_leave(there: Cluster, chance: Random) -> None:
     """A change of every group every two seconds: twice somebody comes, twice somebody goes."""
     for name in ("guest", "other guest"):
         guest = there.start(name, like="understudy")
-        there.until("it is there", lambda: "partition given" in guest.log())  # noqa: B023 - asked before the next
+        there.until("it is there", lambda: "partition assigned" in guest.log())  # noqa: B023 - asked before the next
         time.sleep(STORM_STEP_SECONDS)
     for name in chance.sample(("guest", "other guest"), 2):
         there.members[name].end(chance.choice((signal.SIGTERM, signal.SIGKILL)))
@@ -110,11 +110,11 @@ def members_join_and_leave(there: Cluster, chance: Random) -> None:
 def worker_frozen_past_its_session(there: Cluster, chance: Random) -> None:
     """Others have its partitions when it goes on where it was."""
     member = there.members[chance.choice(WORKERS)]
-    taken = member.log().count("partition taken")
+    taken = member.log().count("partition revoked")
     member.child.send_signal(signal.SIGSTOP)
     time.sleep(SESSION_SECONDS * 1.5 + chance.uniform(*DOWN_SECONDS))
     member.child.send_signal(signal.SIGCONT)
-    there.until("it sees what it lost", lambda: member.log().count("partition taken") > taken)
+    there.until("it sees what it lost", lambda: member.log().count("partition revoked") > taken)
 
 
 Fault = Callable[[Cluster, Random], None]

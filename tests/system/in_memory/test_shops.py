@@ -264,7 +264,7 @@ def test_of_two_updates_of_one_second_the_last_holds_and_a_person_is_told() -> N
         line = {"current_quantity": left, "fulfillable_quantity": left}
         shop.submit("shopify_updated", updated(line, current_total_price=total))
     (told,) = [row["detail"] for row in shop.engine.open_rows("open_exceptions") if "revision" in row["detail"]]
-    assert "lines 2 x POT at 1000, 1 x CUP at 1000 and 1 x POT at 1000, 1 x CUP at 1000" in told
+    assert "lines 2 x POT at 10.00 EUR, 1 x CUP at 10.00 EUR and 1 x POT at 10.00 EUR, 1 x CUP at 10.00 EUR" in told
     assert shop.status["units"] == 2
     lines = tuple(
         o.OrderLine(line_id=line_id, sku=sku, quantity=n, unit_price_minor=1000)
