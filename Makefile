@@ -61,10 +61,11 @@ soak: $(VENV)/.synced
 		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/system/in_memory/test_anything.py || exit 1; done
 	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header --timeout=0 tests/system/in_memory/test_inputs.py -k accepted
 
-# With AGAINST=COMMIT one order alone is taken by that commit's build, too, by turns.
+# With AGAINST=COMMIT what one order alone and what history costs is measured of that commit's build, too, by turns.
 bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 	@$(VENV)/bin/python bench/alone.py --against "$(AGAINST)" $(filter --json,$(BENCH))
+	@$(VENV)/bin/python bench/bulk.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 
 history: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python

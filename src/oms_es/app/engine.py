@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from oms_es.app.external_systems import ExternalSystems, OnKafka, SimulatedSystems, Unconnected
 from oms_es.app.migration import migrate
-from oms_es.app.rebuild import Rebuild
+from oms_es.app.one_pass import unseen
+from oms_es.app.rebuild import Rebuild, Rebuilt, rebuild_together
 from oms_es.app.registry import CONSUMERS, DECIDERS, INTENTS, PROJECTIONS, parser_of
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.modes import Chaos, Hazards
@@ -136,6 +137,18 @@ class Runtime:
 
     def rebuild(self, projection: Projection, *, published: bool = False) -> Rebuild:
         return Rebuild(projection, self.database_url, self.recorder, self.store.codec, self.sql, published=published)
+
+    def rebuild_all(
+        self,
+        projections: Sequence[Projection],
+        *,
+        published: frozenset[str] = frozenset(),
+        progress: Callable[[int, int], None] = unseen,
+        processes: int = 1,
+    ) -> list[Rebuilt]:
+        """From one reading of the log, or one by each of so many processes."""
+        rebuilds = [self.rebuild(one, published=one.name in published) for one in projections]
+        return rebuild_together(rebuilds, self.database_url, progress, processes)
 
     def ticker(self, feed: Feed) -> Ticker:
         return Ticker(self._due, self.store, feed, self.clock)

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from oms_es.app.rebuild import Rebuild
+from oms_es.app.rebuild import Rebuild, rebuild_together
 from oms_es.app.registry import PROJECTIONS
 from oms_es.gateways.simulated import effects
 from oms_es.kafka import relay, topic_ids
@@ -32,7 +32,7 @@ from oms_es.store.codec import Codec
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
 
 RebuildProgress = Callable[[str], Callable[[int, int], None]]
-"""Makes, for a read model, what is given the position reached and the last position."""
+"""Makes, for what is rebuilt, what is given the position reached and the last position."""
 
 
 def unseen(_read_model: str) -> Callable[[int, int], None]:
@@ -73,10 +73,12 @@ def _fold(
 ) -> None:
     engine = read_model_engine(database_url)
     try:
-        for projection in stale:
-            is_published = projection.name in published
-            rebuild = Rebuild(projection, database_url, recorder, Codec(VOCABULARY), engine, published=is_published)
-            rebuild.run(progress(projection.name))
+        codec = Codec(VOCABULARY)
+        rebuilds = [
+            Rebuild(one, database_url, recorder, codec, engine, published=one.name in published) for one in stale
+        ]
+        what = stale[0].name if len(stale) == 1 else f"{len(stale)} read models"
+        rebuild_together(rebuilds, database_url, progress(what))
     finally:
         engine.dispose()
 

@@ -10,28 +10,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed, Identifier
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Engine
 
+from oms_es.app.one_pass import SUFFIX, Folded, beside, fold_all, unseen
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.kafka.watermark import NOTHING, Progress
+from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Projection
-from oms_es.processing.read_models import ReadModel, SqlRows, create_indexes, lock_of
+from oms_es.processing.read_models import create_indexes, lock_of
 from oms_es.store.codec import Codec
 from oms_es.store.log import READ_MAX
 from oms_es.store.outbox import MARK_DIRTY, changes
 from oms_es.store.recorder import IDLE_SECONDS_MAX, TRACKING, Advance, Recorder
 from oms_es.store.schema import created, record_read_models, reshaped, stored_columns
 
-SUFFIX = "_rebuilt"
 ROUNDS_MAX = 10
 """How often what happened meanwhile is folded before whoever projects has to wait."""
 
@@ -48,7 +47,8 @@ class AlreadyRebuilding(OmsError):
 
 class Rebuilt(NamedTuple):
     """`events` were folded into `rows`; of those, so many were `written`, because they were missing or others, and so
-    many that should not have been there `removed`. Whoever projects had to wait for `waited_seconds`."""
+    many that should not have been there `removed`. Of the `seconds` that were its own, whoever projects had to wait for
+    `waited_seconds`; reading the log is for all that are rebuilt together."""
 
     projection: str
     events: int
@@ -57,13 +57,6 @@ class Rebuilt(NamedTuple):
     removed: int
     seconds: float
     waited_seconds: float
-
-
-class RebuiltRows(SqlRows):
-    """Rows that nobody reads yet: how far they are is nobody's business, and what is half done is begun anew."""
-
-    def advance(self, _connection: Any, _advance: Advance) -> None:
-        """They have no position."""
 
 
 class Rebuild:
@@ -84,42 +77,48 @@ class Rebuild:
         self.recorder = recorder
         self.codec = codec
         self.published = published
-        beside = projection.table.to_metadata(MetaData(), name=f"{projection.name}{SUFFIX}")
-        rows = RebuiltRows(beside, engine)
+        self.fresh = beside(projection, engine)
+        rows = self.fresh.rows
         self.topics = sorted(event.__name__ for event in projection.folds)
-        self.fresh = ReadModel(replace(projection, table=beside), rows)
-        self.live, self.beside = Identifier(projection.name), Identifier(beside.name)
+        self.live, self.beside = Identifier(projection.name), Identifier(rows.table.name)
         self.keys, self.columns = rows.key_columns, rows.columns
 
-    def run(self, progress: Callable[[int, int], None] = lambda _reached, _last: None) -> Rebuilt:
+    def run(self, progress: Callable[[int, int], None] = unseen) -> Rebuilt:
         """Calls `progress` with (position reached, last position). Raises AlreadyRebuilding."""
+        return rebuild_together([self], self.database_url, progress)[0]
+
+    def finish(self, connection: Connection, known: Progress, folded: Folded) -> Rebuilt:
+        """Once everything up to `known` is in the table beside: what happened since, and what differs."""
         began = time.monotonic()
-        with (
-            psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True) as connection,
-            self._table_beside(connection),
-        ):
-            known, events = self._caught_up(connection, progress)
-            waits = time.monotonic()
-            with connection.transaction():
-                self._hold(connection)
-                reached = Progress.stored(connection)
-                events += self._fold(known, reached, progress)
-                written, removed = self._replace(connection)
-                record_read_models(connection, [self.projection])
-                if self.published and reached.partitions:
-                    self._mark_dirty(
-                        connection, [*written, *removed], max(reached.topic_partitions(self.projection.name).values())
-                    )
-            ended = time.monotonic()
-            rows = connection.execute(SQL("SELECT count(*) AS n FROM {}").format(self.beside)).fetchone()
+        known, events = self._caught_up(connection, known)
+        connection.execute(SQL("ANALYZE {}").format(self.beside))
+        waits = time.monotonic()
+        with connection.transaction():
+            self._hold(connection)
+            reached = Progress.stored(connection)
+            events += self._fold(known, reached)
+            written, removed = self._replace(connection)
+            record_read_models(connection, [self.projection])
+            if self.published and reached.partitions:
+                self._mark_dirty(
+                    connection, [*written, *removed], max(reached.topic_partitions(self.projection.name).values())
+                )
+        ended = time.monotonic()
+        rows = connection.execute(SQL("SELECT count(*) AS n FROM {}").format(self.beside)).fetchone()
         assert rows
         return Rebuilt(
-            self.projection.name, events, rows["n"], len(written), len(removed), ended - began, ended - waits
+            self.projection.name,
+            folded.events + events,
+            rows["n"],
+            len(written),
+            len(removed),
+            folded.seconds + ended - began,
+            ended - waits,
         )
 
     @contextmanager
-    def _table_beside(self, connection: Connection) -> Iterator[None]:
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX)}s'")
+    def table_beside(self, connection: Connection) -> Iterator[None]:
+        """Raises AlreadyRebuilding."""
         lock = lock_of(f"{self.projection.name}{SUFFIX}")
         free = connection.execute("SELECT pg_try_advisory_lock(%s) AS free", [lock]).fetchone()
         if not (free and free["free"]):
@@ -127,24 +126,23 @@ class Rebuild:
         drop = SQL("DROP TABLE IF EXISTS {}").format(self.beside)
         connection.execute(drop)
         connection.execute(created(self.fresh.projection.table, "UNLOGGED"))
-        self.fresh.forget()
         try:
             yield
         finally:
             connection.execute(drop)
 
-    def _caught_up(self, connection: Connection, progress: Callable[[int, int], None]) -> tuple[Progress, int]:
+    def _caught_up(self, connection: Connection, known: Progress) -> tuple[Progress, int]:
         """Until what is left to fold is one read, or never becomes so little."""
-        known, events = NOTHING, 0
+        events = 0
         for _ in range(ROUNDS_MAX):
             reached = Progress.stored(connection)
-            folded = self._fold(known, reached, progress)
+            folded = self._fold(known, reached)
             known, events = reached, events + folded
             if folded < READ_MAX:
                 break
         return known, events
 
-    def _fold(self, known: Progress, reached: Progress, progress: Callable[[int, int], None]) -> int:
+    def _fold(self, known: Progress, reached: Progress) -> int:
         """What the projection has done since `known`; how many events that were."""
         name = self.projection.name
         before, now = known.topic_partitions(name), reached.topic_partitions(name)
@@ -168,7 +166,6 @@ class Rebuild:
                 self.fresh.apply(batch, Advance(name, 0, batch[-1].position))
             folded += len(batch)
             position = rows[-1].id if rows else last
-            progress(position, last)
         return folded
 
     def _hold(self, connection: Connection) -> None:
@@ -199,13 +196,15 @@ class Rebuild:
         written = connection.execute(
             SQL(
                 "INSERT INTO {live} AS kept ({columns}) SELECT {columns} FROM {beside} AS b WHERE NOT EXISTS "
-                "(SELECT FROM {live} AS l WHERE {same} AND to_jsonb(l) = to_jsonb(b)) "
+                "(SELECT FROM {live} AS l WHERE {same} AND ROW({ours}) IS NOT DISTINCT FROM ROW({theirs})) "
                 "ON CONFLICT ({keys}) DO {update} RETURNING {published}"
             ).format(
                 live=self.live,
                 beside=self.beside,
                 columns=_names(self.columns),
                 same=same,
+                ours=_names(self.columns, "l"),
+                theirs=_names(self.columns, "b"),
                 keys=_names(self.keys),
                 update=self._update(),
                 published=_names(self.keys, "kept"),
@@ -244,6 +243,23 @@ class Rebuild:
     def _mark_dirty(self, connection: Connection, changed: Sequence[Mapping[str, Any]], position: int) -> None:
         keys = (tuple(row[key] for key in self.keys) for row in changed)
         connection.execute(MARK_DIRTY, changes(self.projection.name, keys, position))
+
+
+def rebuild_together(
+    rebuilds: Sequence[Rebuild], database_url: str, progress: Callable[[int, int], None] = unseen, processes: int = 1
+) -> list[Rebuilt]:
+    """The log is read once for all of them, or once by each of so many processes, which share them out.
+
+    Calls `progress` with (position reached, last position). Raises AlreadyRebuilding; then nothing was done.
+    """
+    with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection, ExitStack() as tables:
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX)}s'")
+        for rebuild in rebuilds:
+            tables.enter_context(rebuild.table_beside(connection))
+        reached = Progress.stored(connection)
+        projections = [rebuild.projection for rebuild in rebuilds]
+        folded = fold_all(database_url, projections, reached, progress, processes)
+        return [rebuild.finish(connection, reached, folded[rebuild.projection.name]) for rebuild in rebuilds]
 
 
 def _names(names: Sequence[str], table: str | None = None) -> Composed:

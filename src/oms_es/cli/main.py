@@ -23,7 +23,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime
 from oms_es.app.deliveries import Deliverer
-from oms_es.app.rebuild import Rebuilt
+from oms_es.app.one_pass import cores
 from oms_es.app.verbs import changed, verbs
 from oms_es.app.workers import PUBLISHED_READ_MODELS, ROLES, Workers, roles_of, roles_that_run, topics
 from oms_es.cli import dead_letters as desk_letters
@@ -461,13 +461,26 @@ def verify_history(
 def rebuild_read_models(
     names: Annotated[list[str] | None, typer.Argument(metavar="READ_MODEL...")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Every read model, one after the other.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every read model, from one reading of history.")] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="How many share the read models out; without it, as many as cores.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Fold read models anew from history, beside those in use, and replace what is wrong in one moment."""
     chosen = read_models_named(names or [], everything=everything)
-    with database(set_up(), "reader") as place, opened(Runtime(place.url)) as parts:
-        rebuilt = [rebuilt_on(parts, projection) for projection in chosen]
+    collect_seldom()
+    with (
+        database(set_up(), "reader") as place,
+        opened(Runtime(place.url)) as parts,
+        display.progress_on(display.console_on(sys.stderr)) as progress,
+    ):
+        rebuilt = parts.rebuild_all(
+            chosen,
+            published=PUBLISHED_READ_MODELS,
+            progress=display.history_progress(progress, "reading history"),
+            processes=processes or cores(),
+        )
     if json:
         print_json([one._asdict() for one in rebuilt])
     else:
@@ -479,12 +492,6 @@ def read_models_named(names: Sequence[str], *, everything: bool) -> Sequence[Pro
     if bool(names) == everything:
         raise typer.BadParameter(f"name some of {', '.join(known)}, or say --all")
     return PROJECTIONS if everything else [one_of(known, name, "read model") for name in dict.fromkeys(names)]
-
-
-def rebuilt_on(parts: Runtime, projection: Projection) -> Rebuilt:
-    rebuild = parts.rebuild(projection, published=projection.name in PUBLISHED_READ_MODELS)
-    with display.progress_on(display.console_on(sys.stderr)) as progress:
-        return rebuild.run(display.history_progress(progress, projection.name))
 
 
 def verified(database_url: str) -> Report:

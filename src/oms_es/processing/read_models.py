@@ -193,6 +193,12 @@ class SqlRows:
         if gone:
             connection.execute(self._delete, self._named(gone))
 
+    def taken_out(self, connection: psycopg.Connection[dict[str, Any]], keys: Sequence[Key]) -> Mapping[Key, Row]:
+        """Those that are there, which are there no longer."""
+        columns = ", ".join(f"{self.table.name}.{name}" for name in self.columns)
+        rows = connection.execute(f"{self._drop} RETURNING {columns}".encode(), self._named(keys))
+        return {tuple(row[name] for name in self.key_columns): row for row in rows}
+
     def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Change]:
         found = [Change(self._put, to_json(kept).decode())] if kept else []
         return [*found, Change(self._drop, self._named(gone)["rows"])] if gone else found

@@ -1,0 +1,206 @@
+"""Many read models folded from one reading of the log, each into a table beside its own.
+
+Invariant: every event that a read model's positions say it has taken is folded into it once, in the order of positions,
+by one process. Where there are cores, processes share the read models out among them, and each reads what its own need.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
+from dataclasses import replace
+from multiprocessing import get_context
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row, tuple_row
+from sqlalchemy import Engine, MetaData
+
+from oms_es.app.registry import PROJECTIONS
+from oms_es.kafka.watermark import Progress
+from oms_es.kernel import Event, Projection, Recorded
+from oms_es.processing.garbage import collect_seldom
+from oms_es.processing.read_models import ReadModel, SqlRows, read_model_engine
+from oms_es.processing.staged_rows import StagedRows
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.log import READ_MAX
+from oms_es.store.recorder import EVENTS, IN_UTC, Advance, EventRow
+from oms_es.store.trusting import TrustingCodec
+
+SUFFIX = "_rebuilt"
+ROWS_HELD_MAX = 100_000
+"""In memory, per process."""
+SAMPLED_MAX = 20_000
+"""Of the newest events, which tell how much work each read model is."""
+EVENTS_PER_PROCESS_MIN = 50_000
+"""Below, a process takes longer to start than to read."""
+LOOK_SECONDS = 0.2
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+class Folded(NamedTuple):
+    """How many events were folded into a read model's rows, and how long that took without reading them."""
+
+    events: int
+    seconds: float
+
+
+class BesideRows(SqlRows):
+    """Rows that nobody reads yet: how far they are is nobody's business, and what is half done is begun anew."""
+
+    def advance(self, _connection: Any, _advance: Advance) -> None:
+        """They have no position."""
+
+
+class Beside(ReadModel):
+    """Of the table beside, which is written to and not remembered."""
+
+    rows: BesideRows
+
+
+def beside(projection: Projection, engine: Engine) -> Beside:
+    table = projection.table.to_metadata(MetaData(), name=f"{projection.name}{SUFFIX}")
+    return Beside(replace(projection, table=table), BesideRows(table, engine), rows_cached_max=0)
+
+
+def unseen(_reached: int, _last: int) -> None:
+    """Progress that nobody watches."""
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fold_all(
+    database_url: str,
+    projections: Sequence[Projection],
+    reached: Progress,
+    progress: Callable[[int, int], None],
+    processes: int,
+) -> dict[str, Folded]:
+    """By the read model's name."""
+    last = max((_last_position(projection, reached) for projection in projections), default=0)
+    shares = _shares(database_url, projections, min(processes, last // EVENTS_PER_PROCESS_MIN))
+    if len(shares) == 1:
+        return fold_share(database_url, projections, reached, lambda position: progress(position, last))
+    started = get_context("spawn")
+    counters: Any = started.Array("q", len(shares))
+    with ProcessPoolExecutor(len(shares), started, initializer=_begin, initargs=(counters,)) as pool:
+        names = [[projection.name for projection in share] for share in shares]
+        futures = [pool.submit(_fold_named, database_url, share, reached, i) for i, share in enumerate(names)]
+        while wait(futures, LOOK_SECONDS).not_done:
+            progress(min(counters), last)
+        return {name: folded for future in futures for name, folded in future.result().items()}
+
+
+def fold_share(
+    database_url: str, projections: Sequence[Projection], reached: Progress, progress: Callable[[int], None]
+) -> dict[str, Folded]:
+    """In this process."""
+    engine = read_model_engine(database_url)
+    options = f"{conninfo_to_dict(database_url).get('options') or ''} {IN_UTC}".strip()
+    try:
+        with psycopg.connect(database_url, options=options, row_factory=dict_row, autocommit=True) as connection:
+            staged = [StagedRows(model := beside(one, engine), model.rows, connection) for one in projections]
+            _fold(connection, staged, reached, progress)
+    finally:
+        engine.dispose()
+    return {one.name: Folded(rows.events, rows.seconds) for one, rows in zip(projections, staged, strict=True)}
+
+
+def _fold(
+    connection: Connection, staged: Sequence[StagedRows], reached: Progress, progress: Callable[[int], None]
+) -> None:
+    names = [rows.projection.name.removesuffix(SUFFIX) for rows in staged]
+    interested: dict[type[Event], list[int]] = {}
+    for number, rows in enumerate(staged):
+        for event in rows.projection.folds:
+            interested.setdefault(event, []).append(number)
+    last = max((max(reached.topic_partitions(name).values()) for name in names), default=0)
+    for page in _pages(connection, [event.__name__ for event in interested], last):
+        batches: list[list[Recorded]] = [[] for _ in staged]
+        for recorded in page:
+            for number in interested[type(recorded.event)]:
+                batches[number].append(recorded)
+        for rows, name, batch in zip(staged, names, batches, strict=True):
+            if taken := _taken(batch, name, reached):
+                rows.fold(taken)
+        _hold_no_more(staged)
+        progress(page[-1].position)
+    for rows in staged:
+        rows.write(len(rows))
+
+
+def _taken(batch: Sequence[Recorded], name: str, reached: Progress) -> Sequence[Recorded]:
+    if batch and batch[-1].position <= reached.positions.get(name, 0):
+        return batch
+    return [recorded for recorded in batch if reached.has_taken(name, recorded.stream, recorded.position)]
+
+
+def _hold_no_more(staged: Sequence[StagedRows]) -> None:
+    """Of the most rows, those that have not been touched for the longest are written."""
+    while sum(map(len, staged)) > ROWS_HELD_MAX:
+        most = max(staged, key=len)
+        most.write(len(most) // 2 + 1)
+
+
+def _pages(connection: Connection, topics: Sequence[str], last: int) -> Iterator[list[Recorded]]:
+    codec, position = TrustingCodec(VOCABULARY), 0
+    with connection.cursor(binary=True, row_factory=tuple_row) as curs:
+        while position < last:
+            curs.execute(
+                f"SELECT notification_id, originator_id, originator_version, topic, state FROM {EVENTS} "
+                "WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) "
+                "ORDER BY notification_id LIMIT %s".encode(),
+                [position, last, topics, READ_MAX],
+            )
+            page = [codec.decode(EventRow(*row), at) for at, *row in curs]
+            if not page:
+                break
+            yield page
+            position = page[-1].position
+
+
+def _last_position(projection: Projection, reached: Progress) -> int:
+    return max(reached.topic_partitions(projection.name).values())
+
+
+def _shares(database_url: str, projections: Sequence[Projection], count: int) -> list[list[Projection]]:
+    """The most work first, each to whoever has the least. Another process knows the read models of the program only."""
+    if count <= 1 or not set(map(id, projections)) <= set(map(id, PROJECTIONS)):
+        return [list(projections)]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        newest = connection.execute(
+            f"SELECT topic, count(*) FROM {EVENTS} WHERE notification_id > "
+            f"(SELECT max(notification_id) FROM {EVENTS}) - {SAMPLED_MAX} GROUP BY topic".encode()
+        )
+        events: Counter[str] = Counter(dict(newest.fetchall()))
+    work = {one.name: 1 + sum(events[event.__name__] for event in one.folds) for one in projections}
+    shares: list[list[Projection]] = [[] for _ in range(min(count, len(projections)))]
+    for projection in sorted(projections, key=lambda one: -work[one.name]):
+        min(shares, key=lambda share: sum(work[one.name] for one in share)).append(projection)
+    return shares
+
+
+_counters: Any = ()
+"""In a process that was started: how far each of them is."""
+
+
+def _begin(counters: Any) -> None:
+    global _counters  # noqa: PLW0603 - what a pool gives its processes comes by way of their modules
+    _counters = counters
+    collect_seldom()
+
+
+def _fold_named(database_url: str, names: Sequence[str], reached: Progress, number: int) -> dict[str, Folded]:
+    by_name = {projection.name: projection for projection in PROJECTIONS}
+
+    def progress(position: int) -> None:
+        _counters[number] = position
+
+    return fold_share(database_url, [by_name[name] for name in names], reached, progress)

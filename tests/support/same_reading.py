@@ -1,0 +1,17 @@
+"""Whether two codecs read the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oms_es.store.codec import Codec, StoredRow
+
+
+def assert_same_reading(rows: Iterable[StoredRow], one: Codec, other: Codec) -> None:
+    """In every value and its type, and in which fields were given."""
+    for row in rows:
+        read, again = one.decode(row, 1), other.decode(row, 1)
+        assert read == again
+        assert repr(read) == repr(again)
+        assert read.event.model_fields_set == again.event.model_fields_set
+        assert one.encode(read) == other.encode(again)
