@@ -15,8 +15,11 @@ from http import HTTPStatus
 from inspect import getattr_static, signature
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationInfo, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from oms_es.attribute_docs import attribute_docs
 from oms_es.door import STORED, brought_in
 from oms_es.errors import OmsError, Reason
 from oms_es.exit_codes import Code
@@ -36,7 +39,19 @@ Key = tuple[Hashable, ...]
 class Message(BaseModel):
     """Immutable and closed: a field that nobody declared is an error, not a surprise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    described_as: ClassVar[type[BaseModel] | None] = None
+    """The class whose text describes its fields, of one that was made of another's at run time."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        declared = handler(core_schema)
+        properties = handler.resolve_ref_schema(declared).get("properties", {})
+        docs = attribute_docs(cls.described_as or cls)
+        for name in docs.keys() & properties.keys():
+            properties[name].setdefault("description", docs[name])
+        return declared
 
 
 class Event(Message):

@@ -38,6 +38,7 @@ def _shape_of(name: str, command: type[Command]) -> type[Message]:
     named = {"type": (Literal[name], ...), "channel": (Channel, ...), "external_id": (Identifier, ...)}
     told = {field: info for field, info in fields.items() if field not in SAID_OTHERWISE}
     shape: type[Message] = create_model(name, __base__=Message, __doc__=command.__doc__, **{**named, **told})  # type: ignore[call-overload] # the same
+    shape.described_as = command
     return shape
 
 

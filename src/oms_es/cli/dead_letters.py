@@ -187,3 +187,10 @@ def _named(connection: queries.Connection, letter_id: int) -> dead_letters.Store
 
 def _as_json(dead_letter: dead_letters.StoredDeadLetter) -> dict[str, Any]:
     return {**dead_letter._asdict(), "payload": dead_letter.payload.decode(errors="replace")}
+
+
+app = typer.Typer(help="Input from outside that could not be used.", no_args_is_help=True)
+app.command("list")(listed)
+app.command("show")(show)
+app.command("replay")(replay)
+app.command("discard")(discard)

@@ -23,6 +23,7 @@ from pydantic_core import PydanticUndefined, from_json
 
 from oms_es.app.examples import example
 from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine
+from oms_es.attribute_docs import attribute_docs
 from oms_es.kernel import Command, Refused, stream_fields
 from oms_es.schemas.order import order_id_of
 
@@ -50,7 +51,7 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
 
     parameters = [
         *(_argument(name) for name in arguments),
-        *(_option(name, field) for name, field in fields.items() if name not in arguments),
+        *(_option(verb.command, name, field) for name, field in fields.items() if name not in arguments),
         _flag("json", "Print JSON for a program to read."),
         _flag("preview", "Only say what would happen."),
         *([_flag("as-system", "Give it in the engine's place, for a repair: logged.")] if hidden else []),
@@ -134,13 +135,13 @@ def _argument(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, more])
 
 
-def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+def _option(command: type[Command], name: str, field: FieldInfo) -> inspect.Parameter:
     flag = f"--{name.replace('_', '-')}"
     required = field.is_required() and name not in GIVEN_HERE
     is_flag = field.annotation is bool
     shape: Any = bool if is_flag else str
     more = typer.Option(
-        *([f"{flag}/--no-{flag[2:]}"] if is_flag else [flag]), metavar=_metavar(field), help=_help(name, field)
+        *([f"{flag}/--no-{flag[2:]}"] if is_flag else [flag]), metavar=_metavar(field), help=_help(command, name, field)
     )
     return inspect.Parameter(
         name,
@@ -165,11 +166,11 @@ def _choices(annotation: Any) -> Iterator[Any]:
             yield from _choices(part)
 
 
-def _help(name: str, field: FieldInfo) -> str | None:
+def _help(command: type[Command], name: str, field: FieldInfo) -> str | None:
     without = field.is_required() or field.default in (None, PydanticUndefined, "", ())
     default = None if without else f"[default: {field.default}]"
     shape = f"Such as '{example(name, field)}'." if _metavar(field) == JSON_OR_FILE else None
-    return " ".join(filter(None, (field.description, shape, default))) or None
+    return " ".join(filter(None, (attribute_docs(command).get(name), shape, default))) or None
 
 
 def _flag(name: str, what: str) -> inspect.Parameter:

@@ -178,3 +178,7 @@ def tell(tally: Tally, *, json: bool, hint: str) -> None:
     if tally.rejected:
         say(f"see why with `oms-es dead-letters list`; {hint}")
         raise typer.Exit(Code.BURIED)
+
+
+callbacks_app = typer.Typer(help="What payment providers and carriers report.", no_args_is_help=True)
+callbacks_app.command("import")(import_callbacks)

@@ -10,6 +10,7 @@ from typing import Annotated, get_args
 import typer
 
 from oms_es import rendering as display
+from oms_es.cli.importing import import_orders
 from oms_es.cli.terminal import Json, moment_of, nearest, print_json, reading, say, set_up
 from oms_es.errors import NotFound
 from oms_es.reports import order_list
@@ -126,3 +127,9 @@ def cursor(text: str | None) -> order_list.Cursor | None:
         return order_list.Cursor.read(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no cursor; copy the one that the page before ended with") from None
+
+
+app = typer.Typer(help="Orders, many at a time: take them in, list and find them.", no_args_is_help=True)
+app.command("import")(import_orders)
+app.command("list")(listed)
+app.command("find")(found)

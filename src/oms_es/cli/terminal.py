@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -35,6 +35,7 @@ Level = Literal["debug", "info", "warning", "error"]
 HINT_OF_GATEWAYS = "for trying things out, OMS_GATEWAYS=simulated runs simulators"
 WORLD_POLL_SECONDS = 0.05
 P = TypeVar("P", bound=Runtime)
+T = TypeVar("T")
 
 
 def set_up(level: Level = "warning") -> Settings:
@@ -166,3 +167,9 @@ def print_json(value: object) -> None:
 
 def say(message: str) -> None:
     typer.echo(message, err=True)
+
+
+def one_of(named: Mapping[str, T], name: str, what: str) -> T:
+    if name not in named:
+        raise typer.BadParameter(f"there is no {what} {name!r}; there are: {', '.join(named)}")
+    return named[name]

@@ -75,7 +75,6 @@ class Codec:
     def __init__(self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS) -> None:
         self.events = events
         self.upcasters = upcasters
-        self.shapes: dict[str, type[Stored[Any]]] = {name: _shape(event) for name, event in events.items()}
 
     def envelop(self, stream: str, version: int, event: Event, cause: Cause, recorded_at: datetime) -> Recorded:
         """The event as it will be recorded; its position is known once it is."""
@@ -121,7 +120,8 @@ class Codec:
         )
 
     def _stored(self, name: str, state: bytes) -> Stored[Any]:
-        shape, current = self.shapes[name], self.events[name].schema_version
+        declared = self.events[name]
+        shape, current = _shape(declared), declared.schema_version
         try:
             stored = shape.model_validate_json(state, context=STORED)
         except ValidationError:

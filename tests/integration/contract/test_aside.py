@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from oms_es.app import Engine, migrate
+from oms_es.cli.checking import verified
 from oms_es.cli.dead_letters import replayed
-from oms_es.cli.main import verified
 from oms_es.kernel import Command, Consumer, Refused
 from oms_es.processing import aside
 from oms_es.schemas.catalog.location import LocationOpened, OpenLocation

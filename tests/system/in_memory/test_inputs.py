@@ -22,7 +22,7 @@ from sqlalchemy import BigInteger, Column, MetaData, Table
 from checked_engine import FROM_OUTSIDE, INPUTS_MAX, NAMES, World
 from oms_es import door
 from oms_es.app import Engine, engine_on, migrate
-from oms_es.cli.main import verified
+from oms_es.cli.checking import verified
 from oms_es.processing import aside
 from oms_es.reports import queries
 from oms_es.schemas.catalog.location import OpenLocation

@@ -1,0 +1,58 @@
+"""One group of commands per entity of the vocabulary: what is shown of it, and every command that it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import typer
+
+from oms_es.app import DECIDERS
+from oms_es.app.verbs import Verb, is_for_the_engine, verbs
+from oms_es.cli import exceptions
+from oms_es.cli.generated import add_to
+from oms_es.cli.giving import do
+from oms_es.cli.lazy import group_of, imported
+from oms_es.cli.places import ENTITIES
+
+SHOWN: Mapping[str, Mapping[str, str]] = {
+    "order": {"show": "single:show_order", "link": "serving:link_order", "why": "single:why_there"},
+    "stock": {
+        "show": "stock:show_stock",
+        "pick-advice": "stock:pick_advice",
+        "low": "stock:running_low",
+        "list": "single:list_stock",
+    },
+    "payment": {"show": "single:show_payment", "list": "lists:list_payments"},
+    "shipment": {
+        "quote": "quoting:quote_shipment",
+        "show": "single:show_shipment",
+        "list": "lists:list_shipments",
+    },
+    "return": {"show": "single:show_return", "list": "lists:list_returns"},
+    "location": {"show": "single:show_location", "list": "single:list_locations"},
+}
+"""Beside the commands of the vocabulary."""
+VERBS = [verb for verb in verbs(DECIDERS) if verb.command not in exceptions.GIVEN_HERE]
+
+
+def made(verb: Verb) -> Callable[[], Any]:
+    def make() -> Any:
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        add_to(app, verb, do)
+        return typer.main.get_command(app)
+
+    return make
+
+
+def makers(entity: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    yield from ((name, imported(place)) for name, place in SHOWN.get(entity, {}).items())
+    yield from ((verb.name, made(verb)) for verb in VERBS if verb.group == entity)
+
+
+def __getattr__(entity: str) -> Any:
+    """The group of an entity, by its name."""
+    if entity not in {verb.group for verb in VERBS}:
+        raise AttributeError(entity)
+    only_the_engine = all(is_for_the_engine(verb.command) for verb in VERBS if verb.group == entity)
+    return group_of(dict(makers(entity)), text=ENTITIES[entity], hidden=only_the_engine and entity not in SHOWN)

@@ -1,0 +1,74 @@
+"""Commands that are imported when they are asked for: a person waits for what one command needs, not for all.
+
+Invariant: a command is made at most once, the first time that somebody looks it up; names are known without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class LazyCommands(MutableMapping[str, Any]):
+    """Commands by name, in the order in which they are listed."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        self._makers = dict(makers)
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            made = self._makers[name]()
+            made.name = name
+            self._made[name] = made
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._makers[name] = lambda: command
+        self._made.pop(name, None)
+
+    def __delitem__(self, name: str) -> None:
+        del self._makers[name]
+        self._made.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+
+def group_of(makers: Mapping[str, Callable[[], Any]], *, text: str | None, hidden: bool = False) -> TyperGroup:
+    """A group that says what is in it where nothing of it is asked."""
+    group = TyperGroup(help=text, no_args_is_help=True, hidden=hidden, rich_markup_mode=None)
+    group.commands = LazyCommands(makers)
+    return group
+
+
+def imported(place: str) -> Callable[[], Any]:
+    """Makes the command, or group of commands, of `module:name` in this package."""
+
+    def make() -> Any:
+        module, _, name = place.partition(":")
+        found = getattr(import_module(f"{__package__}.{module}"), name)
+        if isinstance(found, TyperGroup):
+            return found
+        if not isinstance(found, typer.Typer):
+            return command_of(found)
+        found.rich_markup_mode = None
+        return typer.main.get_group(found)
+
+    return make
+
+
+def command_of(function: Callable[..., Any]) -> Any:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(function)
+    return typer.main.get_command(app)
