@@ -52,13 +52,14 @@ coverage: $(VENV)/.synced
 guards: $(VENV)/.synced
 	OMS_TEST_GUARDS=every $(RUN) pytest tests/system/simulation/test_guards.py -v
 
-# Half of the time for the simulation, half for anything that anybody may ask for.
+# Half of the time for the simulation, half for anything that anybody may ask for; then whatever may be asked over HTTP.
 soak: $(VENV)/.synced
 	@for profile in $(PROFILE); do \
 		$(VENV)/bin/oms-es simulate --soak $$(($(SECONDS) / 2 / $(words $(PROFILE)))) \
 			--seeds $$(date +%s)..9999999999 --profile $$profile || exit 1; done
 	@until=$$(($$(date +%s) + $(SECONDS) / 2)); while [ $$(date +%s) -lt $$until ]; do \
 		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/system/in_memory/test_anything.py || exit 1; done
+	OMS_TEST_HTTP=every $(RUN) pytest -q -s --no-header --timeout=0 tests/integration/http/test_anything_over_http.py
 	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header --timeout=0 tests/system/in_memory/test_inputs.py -k accepted
 
 # With AGAINST=COMMIT what one order alone and what history costs is measured of that commit's build, too, by turns.

@@ -161,6 +161,7 @@ def routes() -> Iterator[Route]:
                 answer=DONE,
                 tag=PLURALS.get(verb.group, verb.group),
                 is_command=True,
+                path_schemas=named_in_path(verb.command),
             )
 
 
@@ -168,13 +169,29 @@ def _summary(command: type[Command]) -> str:
     return " ".join((command.__dict__.get("__doc__") or command.__name__).split("\n\n")[0].split())
 
 
+def named_in_path(command: type[Command]) -> Mapping[str, Mapping[str, Any]]:
+    """What the path holds. An order's name may also be CHANNEL~EXTERNAL_ID, which is some text."""
+    declared = command.model_json_schema()["properties"]
+    return {SHORT.get(name, name): declared[name] for name in stream_fields(command) if "$ref" not in declared[name]}
+
+
 def schema_of(command: type[Command]) -> Mapping[str, Any]:
     """Of the body: what the path says and the server gives is not in it."""
-    schema = command.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = _closed(command.model_json_schema(ref_template="#/components/schemas/{model}"))
     apart: Sequence[str] = (*stream_fields(command), *GIVEN_HERE)
     fields = {name: part for name, part in schema.get("properties", {}).items() if name not in apart}
     required = [name for name in schema.get("required", ()) if name not in apart]
     return {**schema, "properties": fields, **({"required": required} if required else {"required": []})}
+
+
+def _closed(schema: Any) -> Any:
+    """A map by names has no other names: it says so itself."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {name: _closed(value) for name, value in schema.items()}
+    return {**parts, "additionalProperties": False} if "patternProperties" in parts else parts
 
 
 DONE: Mapping[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from oms_es.errors import NotFound, OmsError
@@ -50,6 +51,15 @@ class WrongMethod(OmsError):
         self.allowed = allowed
 
 
+class NoVerb(NotFound):
+    """The resource has no such command: those that it has are named."""
+
+    code = "no_such_command"
+
+    def __init__(self, verbs: Sequence[str]) -> None:
+        super().__init__(f"there is no such command; there are {', '.join(verbs)}")
+
+
 class TooLong(OmsError):
     """The body is larger than what is read: send less at a time."""
 
@@ -85,6 +95,18 @@ class BadParameter(OmsError):
         super().__init__(f"{name}: {detail}")
         self.name = name
         self.detail = detail
+
+
+class NoIndex(BadParameter):
+    """Filters that no index gives together: those that there are, are named."""
+
+    code = "no_such_filters"
+
+
+class BadCursor(BadParameter):
+    """A page does not go on there: copy the cursor that the page before ended with, and keep the same filters."""
+
+    code = "invalid_cursor"
 
 
 class TooMany(OmsError):

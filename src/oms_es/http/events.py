@@ -17,7 +17,7 @@ from starlette.responses import Response
 from oms_es.http.access import EVENTS as EVENTS_SCOPE
 from oms_es.http.access import PERSONAL
 from oms_es.http.errors import BadParameter, Forbidden
-from oms_es.http.requests import PAGE, Asked
+from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter, Route
 from oms_es.reports.queries import Connection
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
@@ -30,6 +30,7 @@ SCANNED_MAX = 5_000
 WAIT_SECONDS_MAX = 20
 EVENTS_MAX = 1_000
 POSITION: Mapping[str, Any] = {"type": "integer", "minimum": 0}
+TYPE: Mapping[str, Any] = {"type": "string", "enum": sorted(VOCABULARY)}
 REFRESH_SECONDS = 0.25
 PAGE_OF_EVENTS = f"""
 SELECT notification_id, originator_id, originator_version, topic, state FROM {EVENTS}
@@ -48,7 +49,7 @@ async def follow(asked: Asked) -> Response:
         if name not in VOCABULARY:
             raise BadParameter("type", "there is no such event; see the list of messages")
     after, wait = asked.number("after", 0, POSITION_MAX), asked.number("wait", 0, WAIT_SECONDS_MAX)
-    limit = asked.number("limit", PAGE, EVENTS_MAX) or PAGE
+    limit = asked.limit(EVENTS_MAX)
     values = {"types": types or None, "stream": asked.one("stream"), "limit": limit}
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
@@ -96,7 +97,7 @@ ROUTES = (
         follow,
         (
             Parameter("after", "The position after which to begin: 0, or the last `next`.", POSITION),
-            Parameter("type", "Events of this type; may be repeated.", many=True),
+            Parameter("type", "Events of this type; may be repeated.", TYPE, many=True),
             Parameter("stream", "Events of this stream, such as order-ID."),
             Parameter("wait", "Seconds.", {"type": "integer", "minimum": 0, "maximum": WAIT_SECONDS_MAX}),
             Parameter("limit", "Events of a page.", {"type": "integer", "minimum": 1, "maximum": EVENTS_MAX}),

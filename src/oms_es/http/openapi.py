@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from oms_es.http.access import SCOPES, SYSTEM
-from oms_es.http.examples import PATH
+from oms_es.http.examples import NO_ID, PATH
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Parameter, Route
 
@@ -62,8 +62,13 @@ OF_READS = (
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": dict(PROBLEM)}
     paths: dict[str, dict[str, Any]] = {}
-    for route in sorted(routes, key=lambda route: (route.path, route.method)):
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    ordered = sorted(routes, key=lambda route: (route.path, route.method))
+    for route in ordered:
+        operation = _operation(route, schemas)
+        if links := dict(_links(route, ordered)):
+            for status in (one for one in operation["responses"] if one.startswith("2")):
+                operation["responses"][status]["links"] = links
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -107,6 +112,20 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
+def _links(route: Route, routes: Iterable[Route]) -> Iterator[tuple[str, Any]]:
+    """What may be asked next of the same thing: of an order that was placed everything, after a command a reading."""
+    if not route.is_command or route.path.endswith(":batch"):
+        return
+    names = {part[1:-1]: f"$request.path.{part[1:-1]}" for part in route.segments if part.startswith("{")}
+    is_new = route.path == "/v1/orders"
+    parameters = {"order": "$response.body#/order_id"} if is_new else names
+    for other in routes:
+        asked = {part[1:-1] for part in other.segments if part.startswith("{")}
+        is_of_it = other.segments[:2] == route.segments[:2] and asked == parameters.keys() and asked
+        if is_of_it and (is_new or other.method == "GET") and not other.is_stream:
+            yield other.name, {"operationId": other.name, "parameters": dict(parameters)}
+
+
 def _lifted(schema: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """Its definitions stand beside all others; one name is one shape."""
     left = dict(schema)
@@ -119,13 +138,26 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
     for part in route.segments:
         if part.startswith("{"):
             name = part[1:-1]
-            schema = {"type": "string", "minLength": 1}
-            yield {"name": name, "in": "path", "required": True, "schema": schema, "example": PATH.get(name, "a")}
+            schema = {"type": "string", "minLength": 1, **_stated(route.path_schemas.get(name, {}))}
+            yield {"name": name, "in": "path", "required": True, "schema": schema, "example": _example(name, schema)}
     for parameter in route.parameters:
         yield _query(parameter)
     headers = OF_COMMANDS if route.is_command and not route.path.endswith(":batch") else ()
     for name, what, pattern in (*headers, *((OF_READS,) if route.reads else ())):
         yield {"name": name, "in": "header", "description": what, "schema": {"type": "string", "pattern": pattern}}
+
+
+def _example(name: str, schema: Mapping[str, Any]) -> Any:
+    if schema["type"] == "integer":
+        return 1
+    return {"date": "2026-01-05", "date-time": "2026-01-05T12:00:00Z", "uuid": NO_ID}.get(
+        schema.get("format", ""), PATH.get(name, "a")
+    )
+
+
+def _stated(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Without a title, which only repeats the name."""
+    return {name: value for name, value in schema.items() if name != "title"}
 
 
 def _query(parameter: Parameter) -> dict[str, Any]:

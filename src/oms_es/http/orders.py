@@ -26,6 +26,7 @@ from oms_es.processing.committer import Answer, Done, Work
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import OrderPlaced, PlaceOrder
 from oms_es.store.codec import Cause
+from oms_es.store.outcomes import OtherVersion
 
 BATCH_MAX = 250
 BATCH_BYTES_MAX = 4_000_000
@@ -58,8 +59,10 @@ async def place_many(asked: Asked) -> Response:
 
 
 async def previewed(asked: Asked, command: Any, channel: str | None = None) -> Response:
-    """What would happen, and what of the state would change; nothing does."""
+    """What would happen, and what of the state would change; nothing does. Raises OtherVersion, Malformed."""
     services = asked.services
+    wanted = asked.version()
+    asked.key(b"")
 
     def look() -> tuple[Any, list[Any], Any, int]:
         _check(asked, command, channel)
@@ -67,7 +70,10 @@ async def previewed(asked: Asked, command: Any, channel: str | None = None) -> R
         if isinstance(given, BadInput):
             raise given
         before, events, after = services.parts.store.preview(command)
-        return before, events, after, services.parts.store.state_of(command.stream)[1]
+        version = services.parts.store.state_of(command.stream)[1]
+        if wanted not in (None, version):
+            raise OtherVersion(wanted, version)
+        return before, events, after, version
 
     before, events, after, version = await services.committer.ask(look)
     told = [{"type": type(event).__name__, "data": event.model_dump(mode="json")} for event in events]

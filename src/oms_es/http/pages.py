@@ -17,7 +17,7 @@ from oms_es.history import as_of
 from oms_es.history.why import sourcing_of
 from oms_es.http.access import PERSONAL, Caller
 from oms_es.http.checks import named_order
-from oms_es.http.errors import BadParameter, NoResource, NotYet
+from oms_es.http.errors import BadCursor, BadParameter, NoResource, NotYet
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter, Route
 from oms_es.http.tables import AFTER, LIMIT, SINCE, UNTIL, page_of, page_schema, readable, require_visible, row_schema
@@ -94,7 +94,7 @@ def _wanted(asked: Asked) -> order_list.Asked:
     try:
         cursor = None if after is None else Cursor.read(after)
     except ValueError:
-        raise BadParameter("after", "copy the cursor that the page before ended with") from None
+        raise BadCursor("after", "copy the cursor that the page before ended with") from None
     given = {name: asked.one(name) for name in ("channel", "sku", "hold", "name", "postal_code", "country")}
     since, until = asked.moment(f"placed_at{SINCE}"), asked.moment(f"placed_at{UNTIL}")
     return order_list.Asked(phases=phases, since=since, until=until, after=cursor, **given)

@@ -26,7 +26,7 @@ from oms_es.store.store import OUTAGES
 MEDIA_TYPE = "application/problem+json"
 ERRORS_MAX = 20
 POINTER_LENGTH_MAX = 200
-DETAIL_LENGTH_MAX = 500
+DETAIL_LENGTH_MAX = 1_000
 
 log = structlog.get_logger(__name__)
 

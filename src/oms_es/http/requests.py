@@ -92,10 +92,10 @@ class Asked:
             raise BadParameter(name, f"write a whole number up to {largest}")
         return int(value)
 
-    def limit(self) -> int:
-        limit = self.number("limit", PAGE, PAGE_MAX)
+    def limit(self, largest: int = PAGE_MAX) -> int:
+        limit = self.number("limit", PAGE, largest)
         if not limit:
-            raise BadParameter("limit", f"write a whole number from 1 to {PAGE_MAX}")
+            raise BadParameter("limit", f"write a whole number from 1 to {largest}")
         return limit
 
     def moment(self, name: str) -> datetime | None:

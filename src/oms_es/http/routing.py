@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from oms_es.http.errors import Malformed, NoResource, WrongMethod
+from oms_es.http.errors import Malformed, NoResource, NoVerb, WrongMethod
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -64,6 +64,8 @@ class Route:
     media: str = "application/json"
     is_stream: bool = False
     is_command: bool = False
+    path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of what the path holds, where it is more than some text."""
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -90,24 +92,37 @@ class Router:
             found.sort(key=lambda route: [part.startswith("{") for part in route.segments])
 
     def match(self, method: str, raw_path: bytes) -> Matched:
-        """Raises NoResource, WrongMethod, Malformed."""
+        """Raises NoResource, NoVerb, WrongMethod, Malformed."""
         pieces = _pieces(raw_path)
         name, colon, verb = pieces[-1].rpartition(b":")
         found = self._found([*pieces[:-1], name], verb.decode("latin-1")) if colon else []
         found = found or self._found(pieces, "")
-        if not found:
-            raise NoResource("nothing is served there; GET /openapi.json lists what is")
         wanted = "GET" if method == "HEAD" else method
         for one in found:
             if one.route.method == wanted:
                 return one
-        raise WrongMethod(", ".join(sorted({one.route.method for one in found})))
+        if colon and method == "POST" and (verbs := self._verbs([*pieces[:-1], name])):
+            raise NoVerb(verbs)
+        if not found:
+            raise NoResource("nothing is served there; GET /openapi.json lists what is")
+        raise WrongMethod(_allowed(found))
+
+    def _verbs(self, pieces: Sequence[bytes]) -> list[str]:
+        """What may stand after the colon."""
+        return sorted(
+            verb for count, verb in self._by_shape if verb and count == len(pieces) and self._found(pieces, verb)
+        )
 
     def _found(self, pieces: Sequence[bytes], verb: str) -> list[Matched]:
         decoded = [_decoded(piece) for piece in pieces]
         candidates = self._by_shape.get((len(decoded), verb), [])
         found = [Matched(route, values) for route in candidates if (values := _values(route, decoded)) is not None]
         return [one for one in found if one.values == found[0].values] if found else []
+
+
+def _allowed(found: Iterable[Matched]) -> str:
+    methods = {one.route.method for one in found}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _pieces(raw_path: bytes) -> list[bytes]:

@@ -24,7 +24,7 @@ from starlette.responses import Response
 
 from oms_es.app import PROJECTIONS
 from oms_es.http.access import FAMILIES, PERSONAL, Caller
-from oms_es.http.errors import BadParameter, Forbidden, NoResource
+from oms_es.http.errors import BadCursor, BadParameter, Forbidden, NoIndex, NoResource
 from oms_es.http.requests import PAGE, PAGE_MAX, Asked, moment_in
 from oms_es.http.routing import Parameter, Route
 from oms_es.kernel import Projection
@@ -54,7 +54,8 @@ SINCE, UNTIL = "[gte]", "[lt]"
 LIMIT = Parameter(
     "limit", f"Rows of a page; {PAGE} if nothing is said.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}
 )
-AFTER = Parameter("after", "Go on where a page ended: its `next`.")
+CURSOR: Mapping[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": CURSOR_LENGTH_MAX}
+AFTER = Parameter("after", "Go on where a page ended: its `next`.", CURSOR)
 DESCENDING = Parameter("descending", "From the end.", {"type": "boolean"})
 
 
@@ -86,7 +87,7 @@ class Listing:
             if frozenset(way.fixed) == fixed and (ranged is None or way.ordered[:1] == (ranged,)):
                 return way
         known = sorted({" and ".join(way.fixed) for way in self.ways if way.fixed})
-        raise BadParameter("query", f"these filters have no index together; there are {'; '.join(known) or 'none'}")
+        raise NoIndex("query", f"these filters have no index together; there are {'; '.join(known) or 'none'}")
 
 
 def listing_of(table: Table) -> Listing:
@@ -216,8 +217,8 @@ class Query:
         return base64.urlsafe_b64encode(json.dumps([self.mark, *values]).encode()).rstrip(b"=").decode()
 
     def going_on(self, cursor: str) -> Query:
-        """Raises BadParameter."""
-        wrong = BadParameter("after", "copy the cursor that the page before ended with, and keep the same filters")
+        """Raises BadCursor."""
+        wrong = BadCursor("after", "copy the cursor that the page before ended with, and keep the same filters")
         if len(cursor) > CURSOR_LENGTH_MAX:
             raise wrong
         try:
@@ -301,21 +302,34 @@ def family_of(projection: Projection) -> str:
     return family
 
 
+SHAPES: Mapping[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    Decimal: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    datetime: {"type": "string", "format": "date-time"},
+    date: {"type": "string", "format": "date"},
+}
+"""Of the columns' types in Python."""
+
+
 def _schema(column: Column[Any]) -> dict[str, Any]:
     kind = _kind(column)
     if kind is None:
         kind = None if isinstance(column.type, ARRAY | JSONB) else column.type.python_type
-    shapes: Mapping[Any, dict[str, Any]] = {
-        str: {"type": "string"},
-        int: {"type": "integer"},
-        Decimal: {"type": "integer"},
-        float: {"type": "number"},
-        bool: {"type": "boolean"},
-        datetime: {"type": "string", "format": "date-time"},
-        date: {"type": "string", "format": "date"},
-    }
-    shape = {"type": "array", "items": {"type": "string"}} if isinstance(column.type, ARRAY) else shapes.get(kind, {})
+    shape = {"type": "array", "items": {"type": "string"}} if isinstance(column.type, ARRAY) else SHAPES.get(kind, {})
     return {"anyOf": [shape, {"type": "null"}]} if column.nullable and shape else shape
+
+
+def _asked_for(column: Column[Any]) -> dict[str, Any]:
+    """As `value_in` takes it."""
+    bounds: Mapping[Any, dict[str, Any]] = {
+        int: {"minimum": -INTEGER_MAX, "maximum": INTEGER_MAX},
+        str: {"pattern": r"^[^\x00]*$"},
+    }
+    kind = _kind(column)
+    return {**SHAPES[kind], **bounds.get(kind, {})}
 
 
 def row_schema(table: Table) -> dict[str, Any]:
@@ -346,9 +360,11 @@ def _routes(projection: Projection) -> Iterator[Route]:
     table, listing = projection.table, listing_of(projection.table)
     family = family_of(projection)
     scope = PERSONAL if table.name in OF_PEOPLE else f"{family}:read"
-    filters = tuple(Parameter(name, "Rows with this value.", _schema(table.columns[name])) for name in listing.filters)
+    filters = tuple(
+        Parameter(name, "Rows with this value.", _asked_for(table.columns[name])) for name in listing.filters
+    )
     bounds = tuple(
-        Parameter(name + end, what, _schema(table.columns[name]))
+        Parameter(name + end, what, _asked_for(table.columns[name]))
         for name in listing.ranges
         for end, what in ((SINCE, "From then or there on."), (UNTIL, "Up to, and without."))
     )
@@ -379,4 +395,5 @@ def _routes(projection: Projection) -> Iterator[Route]:
             answer=row,
             tag=family,
             reads=(table.name,),
+            path_schemas={column.name: _asked_for(column) for column in table.primary_key.columns},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 import httpx
@@ -111,7 +112,9 @@ def test_the_actor_of_an_event_is_the_key(client: httpx.Client, served: Served) 
         ("/v1/orders/web~in:cancel", {"reason": "x", "order_id": "y"}, 422),
         ("/v1/orders/web~in:cancel", [], 422),
         ("/v1/orders/web~in:cancel", {}, 422),
-        ("/v1/orders/web~in:burn", {}, 405),
+        ("/v1/orders/web~in:burn", {}, 404),
+        ("/v1/orders:burn", {}, 404),
+        ("/v1/orders/web~in", {}, 405),
         ("/v1/orders/a%00b:cancel", {"reason": "x"}, 400),
         ("/v1/orders/%FF:cancel", {"reason": "x"}, 400),
         ("/v1/stock/TEA/nowhere:receive", {"receipt_id": "r", "quantity": 1}, 404),
@@ -129,3 +132,23 @@ def test_a_strange_request_is_a_problem(client: httpx.Client, path: str, body: o
     assert told.status_code == status, told.text
     assert told.headers["Content-Type"] == "application/problem+json"
     assert order_id_of("web", "in") not in told.text
+
+
+def test_who_asks_for_a_command_that_is_none_is_told_those_that_are(client: httpx.Client) -> None:
+    told = client.post("/v1/orders/web~in:burn", json={})
+    assert (told.status_code, told.json()["reason"]) == (404, "no_such_command")
+    assert {"cancel", "hold", "refund"} <= set(re.split(r"[ ,]+", told.json()["detail"]))
+    wrong = client.post("/v1/orders/web~in", json={})
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, HEAD")
+    assert client.get("/v1/orders/web~in:burn").json()["reason"] == "unknown_order", "a colon may be of the name"
+    assert client.put("/v1/orders/web~in:cancel", json={}).headers["Allow"] == "POST"
+
+
+def test_a_preview_asks_for_the_version_too(client: httpx.Client) -> None:
+    client.post("/v1/locations/emden:open", json={"country": "DE"})
+    path, close = "/v1/locations/emden:close?preview=true", {"reason": "flood"}
+    assert client.post(path, json=close, headers={"If-Match": '"1"'}).status_code == 200
+    stale = client.post(path, json=close, headers={"If-Match": '"7"'})
+    assert (stale.status_code, stale.json()["version"]) == (412, 1)
+    for name in ("If-Match", "Idempotency-Key"):
+        assert client.post(path, json=close, headers={name: ""}).status_code == 400

@@ -60,7 +60,7 @@ def _name(length_max: int, *, empty: bool = False) -> AtTheDoor:
             raise ValueError(f"at most {length_max} characters are taken: shorten it")
         return value
 
-    return AtTheDoor(kept, {"pattern": f"^[^{UNSEEN}]{'*' if empty else '+'}$"})
+    return AtTheDoor(kept, {"pattern": f"^[^{UNSEEN}]{'*' if empty else '+'}$", "maxLength": length_max})
 
 
 def _stripped(value: str) -> str:
