@@ -101,6 +101,7 @@ def read_models_named(names: Sequence[str], *, everything: bool) -> Sequence[Pro
 
 
 def verified(database_url: str) -> Report:
+    collect_seldom()
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         return verify(
             database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), display.history_progress(progress, "reading history")

@@ -16,18 +16,18 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
 from oms_es.kafka.watermark import Progress
-from oms_es.kernel import Decider, Key, Projection, Recorded, Row
-from oms_es.processing.read_models import fold
+from oms_es.kernel import Decider, Projection, Recorded
 from oms_es.store.codec import Codec
 from oms_es.store.documents import DOCUMENTS
-from oms_es.store.recorder import EVENTS, SNAPSHOTS, Snapshot, event_row
+from oms_es.store.recorder import EVENTS, SNAPSHOTS, EventRow, Snapshot
 from oms_es.store.snapshots import Unreadable, is_of_this_version, state_in
 from oms_es.verification.check import Check, at
 from oms_es.verification.history import History
+from oms_es.verification.row_checks import RowsOfHistory
 
 READ_MAX = 2_000
 """Rows fetched at a time."""
@@ -56,20 +56,18 @@ def verify(
         kept = Snapshots(connection, history.deciders)
         progress_of = Progress.stored(connection)
         last = _scalar(connection, SQL("SELECT max(notification_id) AS value FROM {}").format(Identifier(EVENTS)))
-        folded: dict[str, dict[Key, Row | None]] = {projection.name: {} for projection in projections}
-        for recorded in _events(connection, codec, history.readable):
-            history.fold(recorded)
-            kept.compare(recorded, history)
-            for projection in projections:
-                if progress_of.has_taken(projection.name, recorded.stream, recorded.position):
-                    fold(projection, folded[projection.name], [recorded])
-            if recorded.position % READ_MAX == 0:
-                progress(recorded.position, last)
+        rows = RowsOfHistory(connection, projections, progress_of)
+        for page in _pages(connection, codec, history.readable):
+            for recorded in page:
+                history.fold(recorded)
+                kept.compare(recorded, history)
+            rows.fold(page)
+            progress(page[-1].position, last)
         history.close(progress_of.has_taken)
         progress(last, last)
-        rows = [_compare(connection, projection, folded[projection.name]) for projection in projections]
+        of_rows = rows.checked()
         documents = _compare_documents(connection, history.labels)
-    return Report(history.position, len(history.states), (*history.checks, kept.checked(), documents, *rows))
+    return Report(history.position, len(history.states), (*history.checks, kept.checked(), documents, *of_rows))
 
 
 class Snapshots:
@@ -114,40 +112,30 @@ def _scalar(connection: psycopg.Connection[dict[str, Any]], query: Any) -> int:
     return (row and row["value"]) or 0
 
 
-def _events(connection: psycopg.Connection[dict[str, Any]], codec: Codec, readable: Check) -> Iterator[Recorded]:
-    with connection.cursor(name="history") as curs:
-        curs.itersize = READ_MAX
-        curs.execute(SQL("SELECT * FROM {} ORDER BY notification_id").format(Identifier(EVENTS)))
-        for row in curs:
-            try:
-                recorded = codec.decode(event_row(row), row["notification_id"])
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with a stored event is a finding
-                where = f"position {row['notification_id']}, {row['topic']} in {row['originator_id']}"
-                readable.expect(False, partial("{}: {}".format, where, _first_line(error)))
-            else:
-                yield recorded
+def _pages(connection: psycopg.Connection[dict[str, Any]], codec: Codec, readable: Check) -> Iterator[list[Recorded]]:
+    """In the order of positions, without what cannot be read."""
+    with connection.cursor(name="history", binary=True, row_factory=tuple_row) as curs:
+        curs.execute(
+            SQL(
+                "SELECT notification_id, originator_id, originator_version, topic, state FROM {} "
+                "ORDER BY notification_id"
+            ).format(Identifier(EVENTS))
+        )
+        while rows := curs.fetchmany(READ_MAX):
+            page = []
+            for position, *event in rows:
+                row = EventRow(*event)
+                try:
+                    page.append(codec.decode(row, position))
+                except Exception as error:  # noqa: BLE001 - whatever is wrong with a stored event is a finding
+                    where = f"position {position}, {row.topic} in {row.originator_id}"
+                    readable.expect(False, partial("{}: {}".format, where, _first_line(error)))
+            if page:
+                yield page
 
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__} {str(error).splitlines()[0]}"
-
-
-def _compare(
-    connection: psycopg.Connection[dict[str, Any]], projection: Projection, folded: Mapping[Key, Row | None]
-) -> Check:
-    check = Check(f"{projection.name}: every row is the fold of history")
-    expected = {key: row for key, row in folded.items() if row is not None}
-    keys = [column.name for column in projection.table.primary_key]
-    with connection.cursor(name="rows") as curs:
-        curs.itersize = READ_MAX
-        curs.execute(SQL("SELECT * FROM {}").format(Identifier(projection.name)))
-        for row in curs:
-            key = tuple(row[name] for name in keys)
-            should = expected.pop(key, None)
-            check.expect(row == should, partial(_difference, key, row, should))
-    for key in expected:
-        check.expect(False, partial(_difference, key, {}, None))
-    return check
 
 
 def _compare_documents(connection: psycopg.Connection[dict[str, Any]], labels: set[str]) -> Check:
@@ -159,18 +147,3 @@ def _compare_documents(connection: psycopg.Connection[dict[str, Any]], labels: s
         for address in some:
             check.expect(address in found, partial("{}: the document is missing, or another".format, address))
     return check
-
-
-def _difference(key: Key, row: Row, should: Row | None) -> str:
-    if not row:
-        return f"{_named(key)}: the row is missing"
-    if should is None:
-        return f"{_named(key)}: the row should not be there"
-    wrong = [name for name in row if row[name] != should.get(name)]
-    return f"{_named(key)}: " + ", ".join(
-        f"{name} is {row[name]!r}, history says {should.get(name)!r}" for name in wrong
-    )
-
-
-def _named(key: Key) -> str:
-    return "/".join(str(part) for part in key)

@@ -99,6 +99,17 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             "UPDATE order_timeline SET summary = 'x' WHERE position = (SELECT max(position) FROM order_timeline)",
             "order_timeline",
         ),
+        (
+            "DELETE FROM order_timeline WHERE position = (SELECT min(position) FROM order_timeline)",
+            "order_timeline",
+        ),
+        (
+            (
+                "UPDATE order_timeline SET position = (SELECT max(position) + 9 FROM order_timeline) "
+                "WHERE position = (SELECT max(position) FROM order_timeline)"
+            ),
+            "order_timeline",
+        ),
     ],
 )
 def test_a_row_that_was_tampered_with_is_named(url: str, statement: str, check: str) -> None:
