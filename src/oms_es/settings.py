@@ -15,6 +15,9 @@ CHANNELS = rf"^$|^{CHANNEL}(,{CHANNEL})*$"
 """Their names as orders have them, which a topic may have in its own; after = the dialect."""
 
 
+ISSUER = r"(https://[^\s,#?]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s,#?]*)?)"
+ISSUERS = rf"^$|^{ISSUER}(,{ISSUER})*$"
+"""With TLS, but on this machine."""
 DEAD_LETTERS = ".dlq"
 
 
@@ -81,6 +84,17 @@ class Settings(BaseSettings):
     http_rate_per_second: PositiveFloat = Field(
         default=200.0, description="Requests that a key may send a second, over two seconds"
     )
+    oidc_issuers: str = Field(
+        default="",
+        pattern=ISSUERS,
+        description="Issuers whose bearer tokens (OpenID Connect) are taken over HTTP, as their `iss` has it, "
+        "separated by commas; what they publish at /.well-known/openid-configuration names their keys",
+    )
+    oidc_audience: str = Field(default="oms-es", min_length=1, description="For whom such a token must be (`aud`)")
+    oidc_scopes_claim: str = Field(default="scope", description="The claim with scopes and roles, as keys have them")
+    oidc_channels_claim: str = Field(
+        default="channels", description="The claim with the channels that a token is for; without it, it is for all"
+    )
     webhook_networks: str = Field(
         default="",
         description="Networks to which webhooks are sent although they are not public, separated by commas, such as "
@@ -104,6 +118,10 @@ class Settings(BaseSettings):
                 f"{', '.join(taken)}: topics that end in {DEAD_LETTERS} have dead letters; rename the channel"
             )
         return names
+
+    @property
+    def issuers(self) -> list[str]:
+        return [name for name in self.oidc_issuers.split(",") if name]
 
     @property
     def own_topics(self) -> dict[str, str]:

@@ -18,6 +18,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from conftest import fresh_database
+from identity_provider import AUDIENCE, IdentityProvider, identity_provider
 from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.http.access import ROLES
@@ -34,6 +35,7 @@ class Served(NamedTuple):
     url: str
     database_url: str
     tokens: Mapping[str, str]
+    provider: IdentityProvider
 
     def client(self, role: str | None = "operator", **options: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
@@ -92,8 +94,12 @@ def served(embedded_server: EmbeddedPostgres) -> Iterator[Served]:
     with fresh_database(embedded_server) as url:
         migrate(url)
         tokens = keys_for(url)
-        with serving(url, "--with-engine", OMS_GATEWAYS="simulated") as (process, address):
-            yield Served(process, address, url, tokens)
+        with identity_provider() as provider:
+            settings = {"OMS_GATEWAYS": "simulated", "OMS_OIDC_ISSUERS": provider.url, "OMS_OIDC_AUDIENCE": AUDIENCE}
+            signed = {f"token-{role}": provider.token(role) for role in ROLES}
+            signed |= {"token-without": provider.token(), "token-system": provider.token("operator system")}
+            with serving(url, "--with-engine", **settings) as (process, address):
+                yield Served(process, address, url, {**tokens, **signed}, provider)
 
 
 @pytest.fixture

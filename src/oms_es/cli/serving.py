@@ -35,6 +35,7 @@ from oms_es.http import links
 from oms_es.http.access import LOCAL_ONLY, ROLES, SCOPES
 from oms_es.http.server import listening, serve
 from oms_es.http.services import Services
+from oms_es.http.tokens import Tokens
 from oms_es.processing.ending import ending_within
 from oms_es.processing.garbage import collect_seldom
 from oms_es.reports import queries
@@ -62,14 +63,25 @@ def run_server(
         host = host_of(settings, place)
         listener = listening(host, settings.http_port)
         engine = stack.enter_context(running_beside(settings, place)) if with_engine else None
-        services = Services(parts, settings.http_rate_per_second, engine.health().ready if engine else lambda: ())
+        services = Services(
+            parts, settings.http_rate_per_second, engine.health().ready if engine else lambda: (), tokens_of(settings)
+        )
         stack.callback(services.close)
         shown = f"[{host}]" if ":" in host else host
         serve(services, listener, lambda port: say(f"serving {place.place} on http://{shown}:{port}, docs at /docs"))
 
 
+def tokens_of(settings: Settings) -> Tokens | None:
+    if not settings.issuers:
+        return None
+    claims = settings.oidc_scopes_claim, settings.oidc_channels_claim
+    return Tokens(settings.issuers, settings.oidc_audience, *claims)
+
+
 def host_of(settings: Settings, place: Database) -> str:
-    """Without keys nobody else may come."""
+    """Without keys and issuers nobody else may come."""
+    if settings.issuers:
+        return settings.http_host
     with connected(place) as connection:
         if api_keys.is_any_made(connection):
             return settings.http_host

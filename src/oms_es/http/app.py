@@ -21,6 +21,8 @@ from oms_es.http.services import Services
 from oms_es.processing.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 BEARER = "bearer "
+DOTS = 2
+"""At least so many are in a token of OpenID Connect, and none in a key."""
 METHODS = frozenset({"GET", "HEAD", "POST"})
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "[::1]"})
 HEADERS = (
@@ -92,7 +94,10 @@ class Application:
         if not authorization.lower().startswith(BEARER):
             raise NoAccess("send the key as Authorization: Bearer KEY")
         token = authorization[len(BEARER) :].strip()
-        caller = keys.caller(token) if keys.is_known(token) else await run_in_threadpool(keys.caller, token)
+        if self.services.tokens and token.count(".") >= DOTS:
+            caller = await run_in_threadpool(self.services.tokens.caller, token)
+        else:
+            caller = keys.caller(token) if keys.is_known(token) else await run_in_threadpool(keys.caller, token)
         self.services.rates.take(caller.actor)
         return caller
 

@@ -18,6 +18,7 @@ from oms_es.app.verbs import plain
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
 from oms_es.http.checks import Checks
 from oms_es.http.tail import Tail
+from oms_es.http.tokens import Tokens
 from oms_es.processing.committer import Committer
 from oms_es.reports.queries import Connection
 from oms_es.schemas.vocabulary import EVENTS
@@ -43,12 +44,19 @@ T = TypeVar("T")
 class Services:
     """Opened and closed by the server. `not_ready`: what else of this process is not."""
 
-    def __init__(self, parts: Runtime, per_second: float, not_ready: Callable[[], Iterable[str]] = lambda: ()) -> None:
+    def __init__(
+        self,
+        parts: Runtime,
+        per_second: float,
+        not_ready: Callable[[], Iterable[str]] = lambda: (),
+        tokens: Tokens | None = None,
+    ) -> None:
         self.parts = parts
         self.codec = Codec(EVENTS)
         self.checks = Checks(parts.database_url, parts.store)
         self.committer = Committer(parts.store, parts.screen)
-        self.keys = Keys(self._key, self._is_any_key)
+        self.tokens = tokens
+        self.keys = Keys(self._key, self._is_anybody_known)
         self.rates = Rates(per_second)
         self.stopping = asyncio.Event()
         self.not_ready = not_ready
@@ -92,8 +100,8 @@ class Services:
     def _key(self, key_id: str) -> api_keys.ApiKey | None:
         return self.read(lambda connection: api_keys.named(connection, key_id))
 
-    def _is_any_key(self) -> bool:
-        return self.read(api_keys.is_any_made)
+    def _is_anybody_known(self) -> bool:
+        return self.tokens is not None or self.read(api_keys.is_any_made)
 
 
 def _shown(value: Any, hidden: frozenset[str], channels: frozenset[str] | None) -> Any:

@@ -41,9 +41,11 @@ def asked(client: httpx.Client, route: Route) -> httpx.Response:
     return client.post(path, content=b"[", headers={"Content-Type": "application/json"})
 
 
-@pytest.mark.parametrize("role", [*ROLES, "without", "system", None])
+@pytest.mark.parametrize(
+    "role", [*ROLES, *(f"token-{role}" for role in ROLES), "without", "token-without", "system", "token-system", None]
+)
 def test_every_route_lets_in_whom_it_should_and_nobody_else(served: Served, role: str | None) -> None:
-    may = {"system": ROLES["operator"] | {SYSTEM}, **ROLES}.get(role or "", frozenset())
+    may = {"system": ROLES["operator"] | {SYSTEM}, **ROLES}.get((role or "").removeprefix("token-"), frozenset())
     with served.client(role) as client:
         for route in ROUTES:
             told = asked(client, route)
