@@ -36,6 +36,11 @@ SUBJECT = Path(__file__).with_name("bulk_subject.py")
 ORDERS = 1_500
 ROUNDS = 5
 ASKED = {"rebuild --all": ("rebuild", "--all", "--json"), "verify": ("verify", "--json")}
+USED = (
+    ("seconds", "from start to end", "s"),
+    ("cpu_seconds", "CPU of the program", "s"),
+    ("peak_mib", "peak memory of its largest process", "MiB"),
+)
 PARTS = f"""
 SELECT count(*) AS events, sum(length(state)) AS state,
     sum(position(%(after)s::bytea IN state) - 1 - length(%(before)s::bytea)) AS event,
@@ -119,9 +124,9 @@ def compared(ours: Build, other: Build | None, reference: str, empty: int) -> It
     per_order = other.bytes_per_order(empty) if other else None
     yield beside("bytes on disk per completed order", ours.bytes_per_order(empty), "B", per_order)
     for name in ASKED:
-        for column, unit in (("seconds", "s"), ("cpu_seconds", "s of CPU"), ("peak_mib", "MiB")):
+        for column, what, unit in USED:
             values = [median(getattr(run, column) for run in build.runs[name]) for build in (ours, other) if build]
-            yield beside(name, values[0], unit, values[1] if other else None)
+            yield beside(f"{name}, {what}", values[0], unit, values[1] if other else None)
 
 
 def parts_of_an_event(url: str) -> Iterator[Measure]:
