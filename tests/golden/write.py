@@ -21,6 +21,14 @@ HERE = Path(__file__).parent
 ORDER = "7b2f8f5e-2f0c-5d43-9a55-6d2f3c1f0a11"
 MOMENT = "2026-01-02T03:04:05Z"
 EXAMPLES: dict[str, Any] = {
+    "secret_id": "sec_0123456789abcdef01234567",
+    "previous_secret_id": "sec_abcdef0123456789abcdef01",
+    "previous_until": MOMENT,
+    "dialect": "shopify",
+    "url": "https://crm.example.com/oms",
+    "types": ["OrderShipped"],
+    "because": "its receiver said 410",
+    "failed": True,
     "exception_id": f"duplicate_conflict/{ORDER}",
     "raised_at": MOMENT,
     "assignee": "ada",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import random
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,13 +21,17 @@ import structlog
 from psycopg.rows import dict_row
 from pydantic_core import to_json
 
+from oms_es.aggregates.operations.subscription import Subscription
 from oms_es.app.engine import Runtime
 from oms_es.channels.signatures import standard_signature
 from oms_es.gateways.webhooks import BadUrl, Networks, NotPublic, post
-from oms_es.store import subscriptions
-from oms_es.store.codec import opened
+from oms_es.processing import metrics
+from oms_es.processing.metrics import Health
+from oms_es.schemas.operations.subscription import DisableSubscription
+from oms_es.store import subscriptions, webhook_secrets
+from oms_es.store.codec import Cause, opened
 from oms_es.store.store import OUTAGES
-from oms_es.store.subscriptions import Delivery, Occurred, Subscription
+from oms_es.store.subscriptions import Delivery, Occurred, Progress
 
 RETRY_SECONDS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """After each failure; after the last one the subscription is disabled."""
@@ -40,6 +45,7 @@ REST_SECONDS = 5.0
 ORDER = "order-"
 GONE = 410
 AGENT = "oms-es"
+ACTOR = "webhook_sender"
 LOCK = 8_414_200_118
 """One process delivers, others stand by: two would send the same twice."""
 Sending = Callable[[str, dict[str, str], bytes, Networks], int]
@@ -55,14 +61,23 @@ class Deliverer:
         self.networks = networks
         self.send = send
         self._rows: Any = None
+        self.last_iteration_at = time.monotonic()
+        self.problem = "nothing was looked at yet"
         self._resting: dict[str, datetime] = {}
+        self._failed: dict[str, str] = {}
+
+    def health(self) -> Health:
+        return Health(lambda: self.last_iteration_at, lambda: [self.problem] if self.problem else [])
 
     def run(self, stopping: Event, poll_seconds: float) -> None:
         while not stopping.is_set():
+            self.last_iteration_at = time.monotonic()
             try:
                 worked = self.step()
+                self.problem = ""
             except OUTAGES as error:
-                log.warning("the database does not answer", error=type(error).__name__)
+                self.problem = "the database does not answer"
+                log.warning(self.problem, error=type(error).__name__)
                 self.close()
                 worked = 0
             if not worked:
@@ -82,10 +97,12 @@ class Deliverer:
         rows = self._locked()
         if rows is None:
             return 0
-        known = [one for one in subscriptions.listed(rows) if one.disabled_at is None]
-        made = sum(self._make(rows, one) for one in known)
+        known = [one for name, opened_at in subscriptions.names(rows) if (one := self._enabled(rows, name, opened_at))]
+        made = sum(self._make(rows, subscription, progress) for subscription, progress in known)
         with ThreadPoolExecutor(PARALLEL_MAX) as pool:
-            tried = sum(pool.map(self._send_due, known))
+            tried = sum(pool.map(self._send_due, [subscription for subscription, _ in known]))
+        self._disable_failed()
+        metrics.WEBHOOKS_WAITING.set(sum(subscriptions.pending(rows, one.name) for one, _ in known))
         subscriptions.sweep(rows, self.runtime.clock() - timedelta(days=subscriptions.KEPT_DAYS))
         return made + tried
 
@@ -98,13 +115,24 @@ class Deliverer:
     def _connected(self) -> Any:
         return psycopg.connect(self.runtime.database_url, row_factory=dict_row, autocommit=True)
 
-    def _make(self, rows: Any, subscription: Subscription) -> int:
+    def _enabled(self, rows: Any, name: str, opened_position: int) -> tuple[Subscription, Progress] | None:
+        """As the log has it now: the read model may be behind. None while it is disabled."""
+        subscription, _ = self.runtime.store.state_of(f"subscription-{name}")
+        if subscription.disabled:
+            return None
+        progress = subscriptions.progress(rows, name, opened_position)
+        if progress.rounds < subscription.rounds:
+            subscriptions.resume(rows, name, subscription.rounds, self.runtime.clock())
+            self._resting.pop(name, None)
+        return subscription, progress
+
+    def _make(self, rows: Any, subscription: Subscription, progress: Progress) -> int:
         if subscriptions.pending(rows, subscription.name) >= subscriptions.PENDING_MAX:
             return 0
-        found, position = subscriptions.occurred(rows, subscription)
+        found, position = subscriptions.occurred(rows, progress.position, subscription.types)
         due = [row for one in found if (row := self._row(subscription, one)) is not None]
-        if position > subscription.position:
-            subscriptions.add_deliveries(rows, subscription, due, position, self.runtime.clock())
+        if position > progress.position:
+            subscriptions.add_deliveries(rows, progress, due, position, self.runtime.clock())
         return len(due)
 
     def _row(self, subscription: Subscription, one: Occurred) -> tuple[int, str, str] | None:
@@ -113,7 +141,7 @@ class Deliverer:
             return None
         state, _ = self.runtime.store.state_of(one.stream)
         channel = None if state.placed is None else state.placed.channel
-        if channel is None or (subscription.channels is not None and channel not in subscription.channels):
+        if channel is None or (subscription.channels and channel not in subscription.channels):
             return None
         order_id = one.stream.removeprefix(ORDER)
         data = {
@@ -132,35 +160,38 @@ class Deliverer:
             return 0
         with self._connected() as rows:
             due = subscriptions.due(rows, subscription.name, self.runtime.clock(), ROUND_MAX)
+            secrets = webhook_secrets.good_at(rows, self.runtime.clock(), subscription) if due else []
             for number, delivery in enumerate(due, 1):
-                if not self._deliver(rows, subscription, delivery):
+                if not self._deliver(rows, subscription, secrets, delivery):
                     return number
             return len(due)
 
-    def _deliver(self, rows: Any, subscription: Subscription, delivery: Delivery) -> bool:
+    def _deliver(self, rows: Any, subscription: Subscription, secrets: Sequence[str], delivery: Delivery) -> bool:
         """Whether to go on with the next of this subscription."""
-        status, error = self._sent(subscription, delivery)
+        status, error = self._sent(subscription, secrets, delivery)
         now = self.runtime.clock()
         if status is not None and 200 <= status < 300:  # noqa: PLR2004 - what HTTP calls success
             subscriptions.note_delivered(rows, delivery, status, now)
+            metrics.WEBHOOKS_SENT.labels("delivered").inc()
             return True
         seconds = RETRY_SECONDS[min(delivery.attempts, len(RETRY_SECONDS) - 1)]
         subscriptions.note_failed(rows, delivery, status, error, now + timedelta(seconds=jittered(seconds)))
+        metrics.WEBHOOKS_SENT.labels("failed").inc()
         log.warning(
             "not delivered", subscription=subscription.name, position=delivery.position, status=status, error=error
         )
         if status == GONE:
-            self._disable(rows, subscription, now, "its receiver said 410: nobody is there any more")
+            self._failed[subscription.name] = "its receiver said 410: nobody is there any more"
         elif delivery.attempts >= len(RETRY_SECONDS):
-            self._disable(rows, subscription, now, f"delivery {delivery.position} failed {delivery.attempts + 1} times")
+            self._failed[subscription.name] = f"delivery {delivery.position} failed {delivery.attempts + 1} times"
         if status is None:
             self._resting[subscription.name] = now + timedelta(seconds=REST_SECONDS)
         return status is not None and status != GONE
 
-    def _sent(self, subscription: Subscription, delivery: Delivery) -> tuple[int | None, str]:
+    def _sent(self, subscription: Subscription, secrets: Sequence[str], delivery: Delivery) -> tuple[int | None, str]:
         """The status, or what stood in the way; nothing of the answer."""
         body = delivery.body.encode()
-        headers = headers_of(delivery, body, subscription.secrets_at(self.runtime.clock()), self.runtime.clock())
+        headers = headers_of(delivery, body, secrets, self.runtime.clock())
         try:
             return self.send(subscription.url, headers, body, self.networks), ""
         except (BadUrl, NotPublic) as error:
@@ -168,9 +199,13 @@ class Deliverer:
         except (OSError, http.client.HTTPException, ValueError) as error:
             return None, type(error).__name__
 
-    def _disable(self, rows: Any, subscription: Subscription, now: datetime, because: str) -> None:
-        subscriptions.disable(rows, subscription.name, now, because)
-        log.error("subscription disabled", subscription=subscription.name, because=because)
+    def _disable_failed(self) -> None:
+        """In this thread: the store is asked in one only."""
+        failed, self._failed = self._failed, {}
+        for name, because in failed.items():
+            command = DisableSubscription(name=name, because=because, failed=True)
+            self.runtime.append([(Cause(ACTOR), [command])])
+            log.error("subscription disabled", subscription=name, because=because)
 
 
 def headers_of(delivery: Delivery, body: bytes, secrets: Sequence[str], now: datetime) -> dict[str, str]:

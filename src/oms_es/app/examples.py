@@ -17,6 +17,9 @@ NAMED: Mapping[str, Any] = {
     "location": "berlin",
     "sku": "TEA-250G",
     "carrier": "dhl",
+    "url": "https://crm.example.com/oms",
+    "types": "OrderShipped",
+    "secret_id": "sec_0123456789abcdef01234567",
     "occurred_at": "2026-01-05T12:00:00Z",
 }
 """What a person would write there; anything else is `a` name, the least number, the first choice."""

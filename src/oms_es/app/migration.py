@@ -18,7 +18,6 @@ from oms_es.processing.read_models import create_indexes, read_model_engine
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import (
     api_keys,
-    connections,
     dead_letters,
     documents,
     http_tables,
@@ -26,6 +25,7 @@ from oms_es.store import (
     schema,
     stops,
     subscriptions,
+    webhook_secrets,
 )
 from oms_es.store import outbox as changes
 from oms_es.store.codec import Codec
@@ -105,7 +105,7 @@ def _tables() -> Sequence[bytes]:
         topic_ids.CREATE,
         stops.CREATE,
         effects.CREATE,
-        (api_keys.CREATE, link_keys.CREATE, connections.CREATE),
+        (api_keys.CREATE, link_keys.CREATE, webhook_secrets.CREATE),
         http_tables.CREATE,
         subscriptions.CREATE,
     )

@@ -8,7 +8,7 @@ from typing import Any
 from oms_es import channels
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
 from oms_es.aggregates.operations import aside as put_aside
-from oms_es.aggregates.operations import exception
+from oms_es.aggregates.operations import connection, exception, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.payment import decider as payment
 from oms_es.aggregates.payment import provider
@@ -34,7 +34,7 @@ from oms_es.kernel import (
 )
 from oms_es.processing.intake import Parser
 from oms_es.projections.catalog import carrier_rates, delivery_options, items, location_load, locations, sourcing_rules
-from oms_es.projections.operations import deadlines, exception_history, open_exceptions
+from oms_es.projections.operations import connections, deadlines, exception_history, open_exceptions, subscriptions
 from oms_es.projections.order import (
     backorder_queue,
     daily_sales,
@@ -70,6 +70,8 @@ DECIDERS: tuple[Decider[Any], ...] = (
     policy.decider,
     feedback.decider,
     provider.decider,
+    connection.decider,
+    subscription.decider,
 )
 
 CONSUMERS: tuple[Consumer, ...] = (
@@ -126,6 +128,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     return_policies.projection,
     returns.projection,
     feedback_scores.projection,
+    connections.projection,
+    subscriptions.projection,
 )
 
 GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)

@@ -11,9 +11,14 @@ import hmac
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from http import HTTPStatus
 from unicodedata import normalize
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
@@ -24,6 +29,9 @@ SIGNATURES_MAX = 10
 SIGNATURE_LENGTH_MAX = 2_000
 SECRETS_MAX = 5
 STANDARD_PREFIX = "whsec_"
+PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
+"""Of a pair of Ed25519 keys, which sign `v1a`: whoever verifies cannot sign."""
+KEY_BYTES = 32
 SECONDS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,256}", re.ASCII)
@@ -76,14 +84,19 @@ def verify_stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: fl
 
 
 def verify_standard(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> None:
-    """Standard Webhooks, with symmetric keys. Raises BadSignature."""
+    """Standard Webhooks: `v1` with a secret that both have, `v1a` with the sender's public key. Raises BadSignature."""
     message_id, moment = _one(headers, "webhook-id"), _one(headers, "webhook-timestamp")
     if not MESSAGE_ID.fullmatch(message_id):
         raise BadSignature
     _require_recent(moment, now)
-    signatures = [part.partition(",")[2] for part in _one(headers, "webhook-signature").split(" ") if part[:3] == "v1,"]
+    signatures = [part.partition(",")[::2] for part in _one(headers, "webhook-signature").split(" ")]
     signed = standard_content(message_id, moment, body)
-    _require_any(_of_base64(signatures), (_digest(standard_key(secret), signed) for secret in secrets))
+    symmetric = [secret for secret in secrets if not secret.startswith(PUBLIC_PREFIX)]
+    public = [public_key_in(secret) for secret in secrets if secret.startswith(PUBLIC_PREFIX)]
+    if _is_any_of(public, _of_base64([value for version, value in signatures if version == "v1a"]), signed):
+        return
+    given = _of_base64([value for version, value in signatures if version == "v1"])
+    _require_any(given, (_digest(standard_key(secret), signed) for secret in symmetric))
 
 
 VERIFIERS: Mapping[str, Verifier] = {
@@ -111,7 +124,45 @@ def standard_key(secret: str) -> bytes:
 def standard_signature(message_id: str, seconds: int, body: bytes, secrets: Iterable[str]) -> str:
     """What `webhook-signature` says: one of each secret, so that either side may change it."""
     signed = standard_content(message_id, str(seconds), body)
-    return " ".join(f"v1,{b64encode(_digest(standard_key(secret), signed)).decode()}" for secret in secrets)
+    return " ".join(_signature(secret, signed) for secret in secrets)
+
+
+def _signature(secret: str, signed: bytes) -> str:
+    if secret.startswith(PRIVATE_PREFIX):
+        return f"v1a,{b64encode(_private_key(secret).sign(signed)).decode()}"
+    return f"v1,{b64encode(_digest(standard_key(secret), signed)).decode()}"
+
+
+def public_key_of(secret: str) -> str:
+    """What verifies what this private key signs. Raises BadSignature for what is none."""
+    raw = _private_key(secret).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return PUBLIC_PREFIX + b64encode(raw).decode()
+
+
+def public_key_in(text: str) -> Ed25519PublicKey:
+    """Raises BadSignature for what is no key of theirs."""
+    return Ed25519PublicKey.from_public_bytes(_key_bytes(text.removeprefix(PUBLIC_PREFIX)))
+
+
+def _private_key(text: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(_key_bytes(text.removeprefix(PRIVATE_PREFIX)))
+
+
+def _key_bytes(text: str) -> bytes:
+    """A private key may have its public one after it. Raises BadSignature."""
+    raw = standard_key(text)
+    if len(raw) not in (KEY_BYTES, 2 * KEY_BYTES):
+        raise BadSignature
+    return raw[:KEY_BYTES]
+
+
+def _is_any_of(keys: Sequence[Ed25519PublicKey], signatures: Iterable[bytes], signed: bytes) -> bool:
+    for signature in list(signatures)[:SIGNATURES_MAX]:
+        for key in keys:
+            with suppress(InvalidSignature):
+                key.verify(signature, signed)
+                return True
+    return False
 
 
 def _verify_base64(signature: str, body: bytes, secrets: Sequence[str]) -> None:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from oms_es import rendering as display
-from oms_es.app import Engine, parser_of
+from oms_es.app.replaying import replayed
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
 from oms_es.errors import NotFound
 from oms_es.exit_codes import Code
-from oms_es.kernel import BadInput, Refused, Skipped
-from oms_es.processing import aside
-from oms_es.processing.intake import understood
-from oms_es.reports import existence, names, queries
-from oms_es.schemas.shipment import AttachLabel
+from oms_es.reports import names, queries
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 from oms_es.store import dead_letters
-from oms_es.store.codec import Cause
 from oms_es.store.dead_letters import Chosen
 
 PAYLOAD_CHARACTERS_SHOWN_MAX = 4_000
@@ -102,7 +96,7 @@ def replay(
                 if letter_id is None
                 else [_named(connection, letter_id)]
             )
-        outcomes = {dead_letter.id: replayed(engine, dead_letter) for dead_letter in letters}
+        outcomes = {dead_letter.id: replayed(engine, who(), dead_letter) for dead_letter in letters}
         with queries.reading(engine.database_url) as connection:
             called = names.called_each(connection, {name for why in outcomes.values() for name in names.ids_in(why)})
     buried = {number: names.with_names(why, called) for number, why in outcomes.items() if why}
@@ -148,35 +142,6 @@ def _chosen(letter_id: int | None, source: str | None, reason: str | None, *, ev
     if sum(ways) != 1:
         raise typer.BadParameter("give either the ID of one dead letter, or --source, --reason or both, or --all")
     return Chosen(letter_id, source, reason)
-
-
-def replayed(engine: Engine, dead_letter: dead_letters.StoredDeadLetter) -> str:
-    """Why it still cannot be used; empty if it was. A kill between the two steps leaves it to be replayed again,
-    which decides nothing."""
-    if dead_letter.is_masked:
-        return dead_letters.MASKED
-    try:
-        if dead_letter.dialect == aside.DIALECT:
-            engine.repeat(f"{who()}, replaying {dead_letter.source}", dead_letter)
-        else:
-            _give_again(engine, dead_letter)
-    except (BadInput, Refused) as why:
-        return str(why)
-    with engine.recorder.datastore.transaction(commit=True) as curs:
-        dead_letters.settle(curs, dead_letter.id)
-    return ""
-
-
-def _give_again(engine: Engine, dead_letter: dead_letters.StoredDeadLetter) -> None:
-    with suppress(Skipped):
-        command = understood(parser_of(dead_letter.dialect), dead_letter.payload)
-        if isinstance(command, AttachLabel):
-            with queries.reading(engine.database_url) as connection:
-                existence.require_document(connection, command)
-        (given,) = engine.screen([command])
-        if isinstance(given, BadInput):
-            raise given
-        engine.store.execute([(Cause(f"{who()}, replaying {dead_letter.source}"), given)])
 
 
 def _named(connection: queries.Connection, letter_id: int) -> dead_letters.StoredDeadLetter:

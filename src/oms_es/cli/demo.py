@@ -61,8 +61,13 @@ def demo(
         display.console_on(sys.stdout).print(outcome.as_text())
     if keep:
         say(
-            f"the database is kept in {place.place}; look at it with `oms-es order show`, `oms-es report daily-sales`, "
-            "or over HTTP with `oms-es serve --with-engine`"
+            f"the database is kept in {place.place}; look at it with `oms-es orders list`, `oms-es report daily-sales`, "
+            "or in a browser: `oms-es serve --with-engine`, then open the address that it prints, with /docs"
+        )
+    else:
+        say(
+            "the database of this run is gone; to look at one, `oms-es demo --keep`, then `oms-es serve --with-engine` "
+            "and open the address that it prints, with /docs"
         )
     if not outcome.report.passed:
         raise typer.Exit(Code.DIFFERENT)

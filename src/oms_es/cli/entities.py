@@ -14,6 +14,9 @@ from oms_es.cli.generated import add_to
 from oms_es.cli.giving import do
 from oms_es.cli.lazy import group_of, imported
 from oms_es.cli.places import ENTITIES
+from oms_es.kernel import Command
+from oms_es.schemas.operations.connection import OpenConnection, RotateConnection
+from oms_es.schemas.operations.subscription import OpenSubscription, RotateSubscription
 
 SHOWN: Mapping[str, Mapping[str, str]] = {
     "order": {"show": "single:show_order", "link": "serving:link_order", "why": "single:why_there"},
@@ -31,9 +34,22 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
     },
     "return": {"show": "single:show_return", "list": "lists:list_returns"},
     "location": {"show": "single:show_location", "list": "single:list_locations"},
+    "connections": {
+        "create": "connections:create_connection",
+        "list": "connections:list_connections",
+        "rotate": "connections:rotate_connection",
+    },
+    "subscriptions": {
+        "create": "subscriptions:create_subscription",
+        "list": "subscriptions:list_subscriptions",
+        "rotate": "subscriptions:rotate_subscription",
+    },
 }
 """Beside the commands of the vocabulary."""
-VERBS = [verb for verb in verbs(DECIDERS) if verb.command not in exceptions.GIVEN_HERE]
+WITH_A_SECRET: tuple[type[Command], ...] = (OpenConnection, RotateConnection, OpenSubscription, RotateSubscription)
+"""Given with a secret, which is kept first."""
+GIVEN_ELSEWHERE = (*exceptions.GIVEN_HERE, *WITH_A_SECRET)
+VERBS = [verb for verb in verbs(DECIDERS) if verb.command not in GIVEN_ELSEWHERE]
 
 
 def made(verb: Verb) -> Callable[[], Any]:

@@ -22,6 +22,8 @@ ENTITIES: Mapping[str, str | None] = {
     "policy": "What channels promise about returns.",
     "feedback": "What customers say.",
     "provider": "What a payment provider reports.",
+    "connections": "Who sends webhooks here, and under which secrets.",
+    "subscriptions": "Who is sent webhooks of what becomes of orders.",
 }
 """What each group of commands of the vocabulary is about."""
 COMMANDS: Mapping[str, str] = {
@@ -45,8 +47,6 @@ COMMANDS: Mapping[str, str] = {
     "topics": "topics:app",
     **{entity: f"entities:{entity}" for entity in ENTITIES},
     "keys": "serving:keys_app",
-    "connections": "connections:connections_app",
-    "subscriptions": "subscriptions:subscriptions_app",
     "deliveries": "subscriptions:deliveries_app",
 }
 """Where each is, in this package: it is imported when it is asked for."""

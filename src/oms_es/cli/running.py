@@ -65,7 +65,8 @@ def run_deliverer() -> None:
         deliverer = Deliverer(runtime, networks_of(settings.webhook_networks))
         with stopping_on_signals() as stopping:
             say(f"sending webhooks of {place.place}; stop with SIGTERM or Ctrl-C")
-            deliverer.run(stopping, settings.poll_seconds)
+            with metrics.served(settings.metrics_host, settings.metrics_port, deliverer.health()):
+                deliverer.run(stopping, settings.poll_seconds)
 
 
 def run_relay() -> None:

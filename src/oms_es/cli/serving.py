@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 import typer
@@ -26,6 +25,7 @@ from oms_es.cli.terminal import (
     print_json,
     say,
     set_up,
+    show_list,
     treatments_of,
     who,
 )
@@ -186,25 +186,19 @@ def list_keys(*, json: Json = False) -> None:
     """Keys, the newest first, also those that are good no more."""
     with connection() as reading:
         keys = api_keys.listed(reading)
+    columns: Mapping[str, Callable[[api_keys.ApiKey], Any]] = {
+        "key": lambda key: key.key_id,
+        "for": lambda key: key.label,
+        "may": lambda key: " ".join(key.scopes),
+        "channels": lambda key: "all" if key.channels is None else " ".join(key.channels),
+        "made (UTC)": lambda key: display.moment(key.created_at),
+        "until": lambda key: display.moment(key.expires_at) if key.expires_at else "",
+        "revoked": lambda key: display.moment(key.revoked_at) if key.revoked_at else "",
+    }
     if json:
         print_json([key.shown() for key in keys])
-    elif keys:
-        rows = [
-            (
-                key.key_id,
-                key.label,
-                " ".join(key.scopes),
-                "all" if key.channels is None else " ".join(key.channels),
-                display.moment(key.created_at),
-                display.moment(key.expires_at) if key.expires_at else "",
-                display.moment(key.revoked_at) if key.revoked_at else "",
-            )
-            for key in keys
-        ]
-        titles = ("key", "for", "may", "channels", "made (UTC)", "until", "revoked")
-        display.console_on(sys.stdout).print(display.grid("Keys", rows, *titles))
     else:
-        say(f"no key was made yet: {LOCAL_ONLY}")
+        show_list("Keys", keys, columns, f"no key was made yet: {LOCAL_ONLY}", json=False)
 
 
 @keys_app.command("revoke")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 import typer
@@ -71,6 +71,19 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
             if place.alone and run:
                 settle(engine)
                 print_waiting(engine)
+
+
+def show_list(
+    title: str, found: Sequence[Any], columns: Mapping[str, Callable[[Any], Any]], nothing: str, *, json: bool
+) -> None:
+    """`columns`: each title, and what stands under it. `nothing`: what is said where nothing was found."""
+    if json:
+        print_json([one._asdict() if hasattr(one, "_asdict") else one for one in found])
+    elif found:
+        rows = [tuple(shown(one) for shown in columns.values()) for one in found]
+        display.console_on(sys.stdout).print(display.grid(title, rows, *columns))
+    else:
+        say(nothing)
 
 
 def settle(engine: Engine) -> None:

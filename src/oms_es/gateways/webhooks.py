@@ -13,18 +13,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from threading import Timer
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
+from oms_es.schemas.values.webhooks import Target, target_in
 
 SECONDS_MAX = 15.0
 CONNECT_SECONDS_MAX = 5.0
 ADDRESSES_MAX = 4
 BYTES_MAX = 4_096
 """Of an answer, of which only the status counts."""
-URL_LENGTH_MAX = 2_000
 COMPATIBLE = IPv6Network("::/96")
 """Addresses of IPv4 as they were written before RFC 4291."""
 TRANSLATED = ip_network("64:ff9b::/96")
@@ -47,28 +46,12 @@ class NotPublic(OmsError):
     exit_code = Code.USAGE
 
 
-class Target(NamedTuple):
-    is_tls: bool
-    host: str
-    port: int
-    path: str
-
-
 def target_of(url: str) -> Target:
     """Raises BadUrl."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise BadUrl("that is no URL") from None
-    is_plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= URL_LENGTH_MAX
-    if not is_plain or parts.scheme not in ("https", "http") or not parts.hostname:
-        raise BadUrl(f"a URL is expected as https://host/path, of up to {URL_LENGTH_MAX} ASCII characters")
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise BadUrl("a URL without user, password and fragment is expected: what is sent is signed")
-    is_tls = parts.scheme == "https"
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(is_tls, parts.hostname, port or (443 if is_tls else 80), path)
+        return target_in(url)
+    except ValueError as error:
+        raise BadUrl(str(error)) from None
 
 
 def is_public(address: Address) -> bool:

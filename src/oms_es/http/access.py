@@ -22,8 +22,8 @@ FAMILIES: Mapping[str, str] = {
     "shipments": "parcels and what carriers say of them",
     "returns": "returns and what customers say",
     "stock": "stock, serial numbers, replenishment",
-    "catalog": "locations, items, rules, rates, delivery options, policies",
-    "operations": "exceptions, deadlines, dead letters",
+    "catalog": "locations, items, rules, rates, delivery options, policies, connections and subscriptions",
+    "operations": "exceptions, deadlines, dead letters, connections, subscriptions and deliveries",
 }
 PERSONAL = "personal-data:read"
 EVENTS = "events:read"

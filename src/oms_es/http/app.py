@@ -11,7 +11,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from oms_es.http import commands, events, health, links, openapi, orders, pages, positions, streams, tables, webhooks
+from oms_es.http import (
+    commands,
+    dead_letters,
+    events,
+    health,
+    links,
+    openapi,
+    orders,
+    pages,
+    positions,
+    streams,
+    tables,
+    webhook_parties,
+    webhooks,
+)
 from oms_es.http.access import LOCAL, NOBODY, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
@@ -43,6 +57,8 @@ def all_routes() -> Sequence[Route]:
         *events.ROUTES,
         *streams.ROUTES,
         *webhooks.ROUTES,
+        *webhook_parties.ROUTES,
+        *dead_letters.ROUTES,
         *commands.routes(),
         *links.ROUTES,
     )

@@ -63,7 +63,10 @@ FAMILY_OF: Mapping[str, str] = {
     "exceptions": "operations",
     "aside": "operations",
     "provider": "payments",
+    "connections": "catalog",
+    "subscriptions": "catalog",
 }
+"""Who may set up what others are connected to may not only see to exceptions."""
 SHORT: Mapping[str, str] = {"order_id": "order", "payment_id": "payment", "shipment_id": "shipment", "rma_id": "return"}
 """What such an id is called in a path."""
 LISTS_OF_ORDERS = ("order_ids",)

@@ -85,6 +85,12 @@ class Services:
         with self._writer.connection(timeout=WAIT_SECONDS_MAX) as connection:
             http_tables.note_access(connection, datetime.now(UTC), actor, resource, subject, request_id)
 
+    def write(self, do: Callable[[Connection], T]) -> T:
+        """Rows that are no events; durable once it has returned."""
+        with self._writer.connection(timeout=WAIT_SECONDS_MAX) as connection, connection.transaction():
+            connection.execute("SET LOCAL synchronous_commit = on")
+            return do(connection)
+
     def sweep(self) -> None:
         """What is older than it is kept goes; what cannot go now goes next time."""
         with suppress(*OUTAGES), self._writer.connection(timeout=WAIT_SECONDS_MAX) as connection:

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from starlette.responses import Response
 
+from oms_es.aggregates.operations.connection import Connection, decider
 from oms_es.app import parser_of
 from oms_es.channels.senders import SENDERS
 from oms_es.channels.signatures import VERIFIERS, BadSignature, Headers
@@ -26,9 +27,12 @@ from oms_es.kernel import Skipped
 from oms_es.processing import metrics
 from oms_es.processing.committer import Busy, Work
 from oms_es.processing.intake import dead_letter_of, understood
+from oms_es.reports.queries import Connection as Rows
+from oms_es.schemas.values.webhooks import PARTY_PATTERN
+from oms_es.store import webhook_secrets
 from oms_es.store.codec import Cause
-from oms_es.store.connections import Connection, named
 from oms_es.store.dead_letters import DeadLetter, add_dead_letters
+from oms_es.store.recorder import EVENTS, event_row
 from oms_es.store.store import OUTAGES
 
 BYTES_MAX = 2_000_000
@@ -36,6 +40,7 @@ FORM = "application/x-www-form-urlencoded"
 TEXT = "text/plain"
 PING = re.compile(rb"webhook_id=[0-9]{1,19}", re.ASCII)
 """What WooCommerce sends unsigned when a webhook is saved; it must hear 200, and says nothing that could be kept."""
+PARTY = re.compile(PARTY_PATTERN.removesuffix("$"), re.ASCII)
 KEPT_HEADERS = frozenset(
     {"x-shopify-topic", "x-shopify-webhook-id", "x-shopify-event-id", "x-shopify-shop-domain", "x-shopify-api-version"}
     | {"shopify-topic", "shopify-webhook-id", "x-wc-webhook-topic", "x-wc-webhook-source", "x-wc-webhook-delivery-id"}
@@ -49,11 +54,11 @@ log = structlog.get_logger(__name__)
 async def receive(asked: Asked) -> Response:
     body = await asked.body(JSON, FORM, TEXT, bytes_max=BYTES_MAX)
     name = asked.values["connection"]
-    connection = await asked.read(partial(named, name=name))
+    connection, good = await asked.read(partial(_known, asked.services, name))
     headers = _headers(asked)
     if _is_ping(connection, headers, body):
         return _answered(asked, 200, "pong")
-    connection = _verified(connection, headers, body)
+    _verify(connection, good, headers, body)
     dialect = SENDERS[connection.dialect].dialect_of(headers, connection.channel)
     if dialect is None:
         return _answered(asked, 202, "ignored")
@@ -79,19 +84,26 @@ def _headers(asked: Asked) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in asked.request.headers.raw]
 
 
-def _is_ping(connection: Connection | None, headers: Headers, body: bytes) -> bool:
+def _known(services: Services, name: str, rows: Rows) -> tuple[Connection, Sequence[str]]:
+    """As the log has it now, since a connection that was disabled is heard no more, and the secrets that are good."""
+    state = decider.initial
+    if PARTY.fullmatch(name):
+        query = f"SELECT * FROM {EVENTS} WHERE originator_id = %s ORDER BY originator_version"
+        for row in rows.execute(query.encode(), [f"connection-{name}"]):
+            state = decider.evolve(state, services.codec.decode(event_row(row)).event)
+    return state, webhook_secrets.good_at(rows, datetime.now(UTC), state) if state.name else ()
+
+
+def _is_ping(connection: Connection, headers: Headers, body: bytes) -> bool:
     is_signed = any(name == "x-wc-webhook-signature" for name, _ in headers)
-    is_of_woocommerce = connection is not None and connection.dialect == "woocommerce"
-    return is_of_woocommerce and not is_signed and PING.fullmatch(body) is not None
+    return connection.dialect == "woocommerce" and not is_signed and PING.fullmatch(body) is not None
 
 
-def _verified(connection: Connection | None, headers: Headers, body: bytes) -> Connection:
+def _verify(connection: Connection, good: Sequence[str], headers: Headers, body: bytes) -> None:
     """Raises BadSignature, also where there is no such connection."""
-    if connection is None or connection.disabled_at is not None:
+    if not connection.name or connection.is_disabled:
         raise BadSignature
-    now = datetime.now(UTC)
-    VERIFIERS[connection.dialect](headers, body, connection.secrets_at(now), now.timestamp())
-    return connection
+    VERIFIERS[connection.dialect](headers, body, good, datetime.now(UTC).timestamp())
 
 
 def keep(services: Services, dead_letter: DeadLetter) -> None:

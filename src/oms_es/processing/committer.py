@@ -23,7 +23,7 @@ from oms_es.processing.metrics import COMMITTER_WAITING, timed
 from oms_es.processing.screening import Screen
 from oms_es.store.codec import Cause
 from oms_es.store.http_tables import Kept, KeyTaken, keep, kept_under
-from oms_es.store.outcomes import Beside, Outcome, Request, nothing_beside
+from oms_es.store.outcomes import MoreRows, Outcome, Request, no_more_rows
 from oms_es.store.store import OUTAGES
 
 BATCH_MAX = 500
@@ -88,7 +88,7 @@ class Deciding(Protocol):
     recorder: Any
     clock: Callable[[], datetime]
 
-    def execute_each(self, requests: Sequence[Request], beside: Beside = nothing_beside) -> list[Outcome]: ...
+    def execute_each(self, requests: Sequence[Request], beside: MoreRows = no_more_rows) -> list[Outcome]: ...
 
 
 class Committer:
@@ -218,10 +218,10 @@ class Committer:
         with self.store.recorder.datastore.cursor() as curs:
             return kept_under(curs, keys)
 
-    def _keeping(self, keys: Mapping[str, Key]) -> Beside:
+    def _keeping(self, keys: Mapping[str, Key]) -> MoreRows:
         """Keeps the answers of requests with a key, in their transaction; a refusal is not kept."""
         if not keys:
-            return nothing_beside
+            return no_more_rows
 
         def beside(transaction: Any, outcomes: Mapping[str, Outcome]) -> None:
             done = {stream: outcomes[stream] for stream in keys if outcomes[stream].refused is None}

@@ -21,7 +21,9 @@ from oms_es.schemas.catalog.rates import DefineDeliveryOption, PublishRates
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.catalog.serial import ReceiveSerials, RecordSerialsSeen
 from oms_es.schemas.operations.aside import PutReactionAside
+from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.exception import AssignException, ResolveException
+from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import (
     AmendOrder,
     AssignOrder,
@@ -58,7 +60,7 @@ from oms_es.schemas.stock import (
     SetSafetyStock,
     StockCommand,
 )
-from oms_es.store import documents
+from oms_es.store import documents, webhook_secrets
 
 Kinds = tuple[type[Command], ...]
 OF_PLACES: Kinds = (
@@ -75,6 +77,7 @@ BEGINNINGS: Kinds = (
     *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption),
     *(RecordFeedback, AssignException, ResolveException, PutReactionAside),
+    *(OpenConnection, OpenSubscription),
 )
 """What begins a stream."""
 BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
@@ -115,6 +118,8 @@ def require(asking: Asking, command: Command) -> None:
             raise _no_order(order_id)
     if isinstance(command, AttachLabel):
         require_document(asking.connection, command)
+    if secret_id := getattr(command, "secret_id", ""):
+        _require_secret(asking.connection, secret_id)
 
 
 def require_document(connection: Connection, command: AttachLabel) -> None:
@@ -123,6 +128,14 @@ def require_document(connection: Connection, command: AttachLabel) -> None:
     if not documents.is_kept(connection, address):
         raise Missing(
             SharedRefusal.UNKNOWN_DOCUMENT, f"no document {address} is kept; keep its bytes first, then attach it"
+        )
+
+
+def _require_secret(connection: Connection, secret_id: str) -> None:
+    """Raises Missing. What is signed with nothing would be sent unsigned, or never heard."""
+    if not webhook_secrets.named(connection, [secret_id]):
+        raise Missing(
+            SharedRefusal.UNKNOWN_SECRET, f"no secret {secret_id} is kept; keep it first with POST /v1/webhook-secrets"
         )
 
 
@@ -178,6 +191,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "shipment": ("parcel", "`oms-es shipment show ORDER` names those of an order"),
     "rma": ("return", "`oms-es return show ORDER` names those of an order"),
     "rates": ("carrier with rates", "publish them with `oms-es rates publish`"),
+    "connection": ("connection", "`oms-es connections list` names them"),
+    "subscription": ("subscription", "`oms-es subscriptions list` names them"),
     "location": ("location", "see which there are with `oms-es location list`"),
 }
 """How people call what a stream is of, and where they see what there is."""

@@ -27,6 +27,12 @@ class SharedRefusal(Refusal):
         "See `oms-es dead-letters list`.",
         Code.NOT_FOUND,
     )
+    UNKNOWN_CONNECTION = (
+        "unknown_connection",
+        "There is no such connection.",
+        "`oms-es connections list` names them.",
+        Code.NOT_FOUND,
+    )
     UNKNOWN_DOCUMENT = (
         "unknown_document",
         "No document with this hash is kept.",
@@ -75,6 +81,12 @@ class SharedRefusal(Refusal):
         "`oms-es return show ORDER` names those of an order.",
         Code.NOT_FOUND,
     )
+    UNKNOWN_SECRET = (
+        "unknown_secret",
+        "No secret is kept under this id.",
+        "Keep it first with POST /v1/webhook-secrets, or use `oms-es subscriptions create`.",
+        Code.NOT_FOUND,
+    )
     UNKNOWN_SERIALS = (
         "unknown_serials",
         "No unit of this SKU carries a number.",
@@ -91,6 +103,12 @@ class SharedRefusal(Refusal):
         "unknown_sku",
         "There has never been any of it at this location.",
         "Receive or count it there first.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_SUBSCRIPTION = (
+        "unknown_subscription",
+        "There is no such subscription.",
+        "`oms-es subscriptions list` names them.",
         Code.NOT_FOUND,
     )
     VERSION_CHANGED = (

@@ -23,6 +23,8 @@ CATEGORIES = (
     "aside",
     "exception",
     "provider",
+    "connection",
+    "subscription",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """By the category of the stream, which is what its name begins with."""

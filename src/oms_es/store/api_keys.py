@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-import psycopg
+from oms_es.store.rows import Rows
 
 API_KEYS = "oms_api_keys"
 LISTED_MAX = 1_000
@@ -39,8 +39,6 @@ COLUMNS = (
     "key_id, label, secret_sha256, scopes, channels, created_at, created_by, expires_at, revoked_at, previous_sha256, "
     "previous_until"
 )
-
-Reading = psycopg.Connection[dict[str, Any]]
 
 
 class ApiKey(NamedTuple):
@@ -80,7 +78,7 @@ class Made(NamedTuple):
 
 
 def create(
-    connection: Reading,
+    connection: Rows,
     *,
     label: str,
     scopes: Sequence[str],
@@ -98,7 +96,7 @@ def create(
     return Made(key, _token(key_id, secret))
 
 
-def rotate(connection: Reading, key_id: str, previous_until: datetime, now: datetime) -> Made | None:
+def rotate(connection: Rows, key_id: str, previous_until: datetime, now: datetime) -> Made | None:
     """A new secret; the one before is good until then. None where there is no such key, or not any more."""
     secret = secrets.token_urlsafe(32)
     row = connection.execute(
@@ -110,7 +108,7 @@ def rotate(connection: Reading, key_id: str, previous_until: datetime, now: date
     return Made(_of(row), _token(key_id, secret)) if row else None
 
 
-def revoke(connection: Reading, key_id: str, now: datetime) -> ApiKey | None:
+def revoke(connection: Rows, key_id: str, now: datetime) -> ApiKey | None:
     """At once, and for ever; again it changes nothing. None where there is no such key."""
     row = connection.execute(
         f"UPDATE {API_KEYS} SET revoked_at = coalesce(revoked_at, %s) WHERE key_id = %s RETURNING {COLUMNS}".encode(),
@@ -119,18 +117,18 @@ def revoke(connection: Reading, key_id: str, now: datetime) -> ApiKey | None:
     return _of(row) if row else None
 
 
-def named(connection: Reading, key_id: str) -> ApiKey | None:
+def named(connection: Rows, key_id: str) -> ApiKey | None:
     row = connection.execute(f"SELECT {COLUMNS} FROM {API_KEYS} WHERE key_id = %s".encode(), [key_id]).fetchone()
     return _of(row) if row else None
 
 
-def listed(connection: Reading) -> list[ApiKey]:
+def listed(connection: Rows) -> list[ApiKey]:
     """The newest first."""
     query = f"SELECT {COLUMNS} FROM {API_KEYS} ORDER BY created_at DESC, key_id LIMIT %s"
     return [_of(row) for row in connection.execute(query.encode(), [LISTED_MAX])]
 
 
-def is_any_made(connection: Reading) -> bool:
+def is_any_made(connection: Rows) -> bool:
     """Also one that is good no more: whoever made keys does not want to be without them."""
     return connection.execute(f"SELECT FROM {API_KEYS} LIMIT 1".encode()).fetchone() is not None
 

@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-import psycopg
-
 from oms_es.errors import OmsError
+from oms_es.store.rows import Rows
 
 IDEMPOTENCY = "oms_idempotency_keys"
 ACCESS_LOG = "oms_access_log"
@@ -47,8 +46,6 @@ CREATE = (
     f"CREATE INDEX IF NOT EXISTS {ACCESS_LOG}_by_time ON {ACCESS_LOG} (at)",
     f"CREATE INDEX IF NOT EXISTS {ACCESS_LOG}_by_subject ON {ACCESS_LOG} (subject, entry)",
 )
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 
 class KeyTaken(OmsError):
@@ -94,14 +91,14 @@ def keep(transaction: Any, kept: Sequence[Kept], now: datetime) -> None:
         raise KeyTaken
 
 
-def note_access(connection: Connection, at: datetime, actor: str, resource: str, subject: str, request: str) -> None:
+def note_access(connection: Rows, at: datetime, actor: str, resource: str, subject: str, request: str) -> None:
     connection.execute(
         f"INSERT INTO {ACCESS_LOG} (at, actor, resource, subject, request_id) VALUES (%s, %s, %s, %s, %s)".encode(),
         [at, actor, resource, subject, request],
     )
 
 
-def sweep(connection: Connection, now: datetime) -> int:
+def sweep(connection: Rows, now: datetime) -> int:
     """Delete what is older than it is kept, up to a bound; how many rows that were."""
     deleted = 0
     for table, column, days in ((IDEMPOTENCY, "kept_at", KEPT_DAYS), (ACCESS_LOG, "at", ACCESS_KEPT_DAYS)):

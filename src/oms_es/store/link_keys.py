@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg
+from oms_es.store.rows import Rows
 
 LINK_KEYS = "oms_link_keys"
 KID_BYTES = 6
@@ -23,22 +23,20 @@ CREATE TABLE IF NOT EXISTS {LINK_KEYS} (
 )
 """
 
-Connection = psycopg.Connection[dict[str, Any]]
-
 
 class LinkKey(NamedTuple):
     kid: str
     secret: bytes
 
 
-def named(connection: Connection, kid: str) -> LinkKey | None:
+def named(connection: Rows, kid: str) -> LinkKey | None:
     """If it is good."""
     query = f"SELECT kid, secret FROM {LINK_KEYS} WHERE kid = %s AND revoked_at IS NULL"
     row = connection.execute(query.encode(), [kid]).fetchone()
     return LinkKey(row["kid"], bytes(row["secret"])) if row else None
 
 
-def current(connection: Connection, now: datetime) -> LinkKey:
+def current(connection: Rows, now: datetime) -> LinkKey:
     """The newest that is good; the first one is made here."""
     query = f"SELECT kid, secret FROM {LINK_KEYS} WHERE revoked_at IS NULL ORDER BY made_at DESC, kid LIMIT 1"
     with connection.transaction():
@@ -51,7 +49,7 @@ def current(connection: Connection, now: datetime) -> LinkKey:
         return key
 
 
-def revoke_all(connection: Connection, now: datetime) -> int:
+def revoke_all(connection: Rows, now: datetime) -> int:
     """Every link that was ever given is good for nothing."""
     return connection.execute(
         f"UPDATE {LINK_KEYS} SET revoked_at = %s WHERE revoked_at IS NULL".encode(), [now]

@@ -51,18 +51,18 @@ class Outcome(NamedTuple):
     refused: Refused | None = None
 
 
-Beside = Callable[[Any, Mapping[str, Outcome]], None]
+MoreRows = Callable[[Any, Mapping[str, Outcome]], None]
 """Is given the transaction and, by stream, what each request came to, before it is committed."""
 
 
-def nothing_beside(_transaction: Any, _outcomes: Mapping[str, Outcome]) -> None:
+def no_more_rows(_transaction: Any, _outcomes: Mapping[str, Outcome]) -> None:
     """No rows but the events."""
 
 
 class Apart:
     """Of one attempt at a transaction: which requests were refused, and what the others came to."""
 
-    def __init__(self, requests: Sequence[Request], beside: Beside) -> None:
+    def __init__(self, requests: Sequence[Request], beside: MoreRows) -> None:
         self.versions = {request.stream: request.version for request in requests}
         assert len(self.versions) == len(requests), "no two requests of a transaction are of one stream"
         assert all(c.stream == r.stream for r in requests for c in r.commands), "a request is of one stream"

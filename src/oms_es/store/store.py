@@ -27,7 +27,7 @@ from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.codec import Cause, Codec
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.draft import Cached, Draft, Overtaken
-from oms_es.store.outcomes import Addressed, Apart, Beside, Outcome, Request, nothing_beside
+from oms_es.store.outcomes import Addressed, Apart, MoreRows, Outcome, Request, no_more_rows
 from oms_es.store.recorder import Advance, EventRow, Recording, Snapshot
 
 STREAMS_CACHED_MAX = 50_000
@@ -86,7 +86,7 @@ class Store:
         addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
         return self._try(addressed, advance, dead_letters, None)
 
-    def execute_each(self, requests: Sequence[Request], beside: Beside = nothing_beside) -> list[Outcome]:
+    def execute_each(self, requests: Sequence[Request], beside: MoreRows = no_more_rows) -> list[Outcome]:
         """Decide every request by itself, and append what all of them came to in one transaction, with an outcome each.
 
         A refused request leaves the others alone. No two requests may be of one stream. `beside` is given the

@@ -1,4 +1,4 @@
-"""Subscriptions to what becomes of orders, and what is to be delivered to each.
+"""How far each subscription has come in the log, and what is to be delivered to it.
 
 Invariant: deliveries are written in the transaction that moves the subscription's position in the log, so that no event
 is missed or doubled; a delivery is done with only once its receiver has said so, and is sent again until then. Of one
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg
-
-from oms_es.store import webhook_secrets
 from oms_es.store.recorder import EVENTS
+from oms_es.store.rows import Rows
 
-SUBSCRIPTIONS = "oms_subscriptions"
+PROGRESS = "oms_subscription_progress"
 DELIVERIES = "oms_deliveries"
 LISTED_MAX = 1_000
 SCANNED_MAX = 5_000
@@ -27,23 +25,14 @@ KEPT_DAYS = 30
 """What was delivered is listed for so long."""
 CREATE = (
     f"""
-    CREATE TABLE IF NOT EXISTS {SUBSCRIPTIONS} (
+    CREATE TABLE IF NOT EXISTS {PROGRESS} (
         name text PRIMARY KEY,
-        url text NOT NULL,
-        types text[] NOT NULL,
-        channels text[],
-        secret text NOT NULL,
-        previous_secret text,
-        previous_until timestamptz,
         position bigint NOT NULL,
-        created_at timestamptz NOT NULL,
-        created_by text NOT NULL,
-        disabled_at timestamptz,
-        disabled_because text NOT NULL DEFAULT ''
+        rounds integer NOT NULL DEFAULT 0
     )""",
     f"""
     CREATE TABLE IF NOT EXISTS {DELIVERIES} (
-        subscription text NOT NULL REFERENCES {SUBSCRIPTIONS},
+        subscription text NOT NULL,
         position bigint NOT NULL,
         order_id text NOT NULL,
         body text NOT NULL,
@@ -59,39 +48,14 @@ CREATE = (
     WHERE delivered_at IS NULL""",
     f"CREATE INDEX IF NOT EXISTS {DELIVERIES}_delivered ON {DELIVERIES} (delivered_at) WHERE delivered_at IS NOT NULL",
 )
-COLUMNS = (
-    "name, url, types, channels, secret, previous_secret, previous_until, position, created_at, created_by, "
-    "disabled_at, disabled_because"
-)
-
-Rows = psycopg.Connection[dict[str, Any]]
 
 
-class Subscription(NamedTuple):
-    """`channels`: None where it is of all. `position`: of the log, up to which deliveries were made of it."""
+class Progress(NamedTuple):
+    """`position`: of the log, up to which deliveries were made. `rounds`: how often it was enabled again so far."""
 
     name: str
-    url: str
-    types: Sequence[str]
-    channels: Sequence[str] | None
-    secret: str
-    previous_secret: str | None
-    previous_until: datetime | None
     position: int
-    created_at: datetime
-    created_by: str
-    disabled_at: datetime | None
-    disabled_because: str
-
-    def __repr__(self) -> str:
-        return f"Subscription({self.shown()})"
-
-    def secrets_at(self, now: datetime) -> Sequence[str]:
-        """Each signs: two while the receiver changes over."""
-        return webhook_secrets.good_at(now, self)
-
-    def shown(self) -> dict[str, Any]:
-        return {name: value for name, value in self._asdict().items() if name not in ("secret", "previous_secret")}
+    rounds: int
 
 
 class Delivery(NamedTuple):
@@ -116,79 +80,44 @@ class Occurred(NamedTuple):
     state: bytes
 
 
-def create(
-    rows: Rows,
-    *,
-    name: str,
-    url: str,
-    types: Sequence[str],
-    channels: Sequence[str] | None,
-    secret: str,
-    now: datetime,
-    created_by: str,
-) -> Subscription | None:
-    """From here on. None where there is one of that name."""
-    row = rows.execute(
-        f"INSERT INTO {SUBSCRIPTIONS} (name, url, types, channels, secret, position, created_at, created_by) "
-        f"SELECT %s, %s, %s, %s, %s, coalesce(max(notification_id), 0), %s, %s FROM {EVENTS} "
-        f"ON CONFLICT DO NOTHING RETURNING {COLUMNS}".encode(),
-        [name, url, list(types), channels and list(channels), secret, now, created_by],
-    ).fetchone()
-    return Subscription(**row) if row else None
+def names(rows: Rows) -> list[tuple[str, int]]:
+    """Each with the position of the log at which it was opened, as the read model has them."""
+    found = rows.execute("SELECT name, opened_position FROM subscriptions ORDER BY name LIMIT %s", [LISTED_MAX])
+    return [(row["name"], row["opened_position"]) for row in found]
 
 
-def rotate(rows: Rows, name: str, secret: str, previous_until: datetime) -> Subscription | None:
-    row = rows.execute(
-        f"UPDATE {SUBSCRIPTIONS} SET previous_secret = secret, previous_until = %s, secret = %s WHERE name = %s "
-        f"RETURNING {COLUMNS}".encode(),
-        [previous_until, secret, name],
-    ).fetchone()
-    return Subscription(**row) if row else None
+def progress(rows: Rows, name: str, opened_position: int) -> Progress:
+    """From where it was opened on, if nothing was made of it yet."""
+    rows.execute(
+        f"INSERT INTO {PROGRESS} (name, position) VALUES (%s, %s) ON CONFLICT DO NOTHING".encode(),
+        [name, opened_position],
+    )
+    row = rows.execute(f"SELECT name, position, rounds FROM {PROGRESS} WHERE name = %s".encode(), [name]).fetchone()
+    return Progress(**(row or {}))
 
 
-def disable(rows: Rows, name: str, at: datetime, because: str) -> Subscription | None:
-    """Nothing is sent and nothing is lost: enabled again, it goes on where it was."""
-    row = rows.execute(
-        f"UPDATE {SUBSCRIPTIONS} SET "
-        "disabled_because = CASE WHEN disabled_at IS NULL THEN %s ELSE disabled_because END, "
-        f"disabled_at = coalesce(disabled_at, %s) WHERE name = %s RETURNING {COLUMNS}".encode(),
-        [because, at, name],
-    ).fetchone()
-    return Subscription(**row) if row else None
-
-
-def enable(rows: Rows, name: str, now: datetime) -> Subscription | None:
-    """What waits is due now, as if it had never been tried."""
+def resume(rows: Rows, name: str, rounds: int, now: datetime) -> None:
+    """It was enabled again: what waits is due now, as if it had never been tried."""
     with rows.transaction():
-        row = rows.execute(
-            f"UPDATE {SUBSCRIPTIONS} SET disabled_at = NULL, disabled_because = '' WHERE name = %s "
-            f"RETURNING {COLUMNS}".encode(),
-            [name],
-        ).fetchone()
+        rows.execute(f"UPDATE {PROGRESS} SET rounds = %s WHERE name = %s".encode(), [rounds, name])
         rows.execute(
             f"UPDATE {DELIVERIES} SET attempts = 0, due_at = %s "
             "WHERE subscription = %s AND delivered_at IS NULL".encode(),
             [now, name],
         )
-    return Subscription(**row) if row else None
 
 
-def listed(rows: Rows) -> list[Subscription]:
-    found = rows.execute(f"SELECT {COLUMNS} FROM {SUBSCRIPTIONS} ORDER BY name LIMIT %s".encode(), [LISTED_MAX])
-    return [Subscription(**row) for row in found]
-
-
-def occurred(rows: Rows, subscription: Subscription) -> tuple[list[Occurred], int]:
-    """Events of its types after its position, and the position up to which was looked."""
+def occurred(rows: Rows, position: int, types: Sequence[str]) -> tuple[list[Occurred], int]:
+    """Events of these types after the position, and the position up to which was looked."""
     row = rows.execute(f"SELECT coalesce(max(notification_id), 0) AS end FROM {EVENTS}".encode()).fetchone()
-    scanned = min(row["end"] if row else 0, subscription.position + SCANNED_MAX)
+    scanned = min(row["end"] if row else 0, position + SCANNED_MAX)
     found = rows.execute(
         f"SELECT notification_id AS position, originator_id AS stream, originator_version AS version, topic AS type, "
         f"state FROM {EVENTS} WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) "
         "ORDER BY notification_id".encode(),
-        [subscription.position, scanned, list(subscription.types)],
+        [position, scanned, list(types)],
     )
-    return [Occurred(**{**one, "state": bytes(one["state"])}) for one in found], max(scanned, subscription.position)
+    return [Occurred(**{**one, "state": bytes(one["state"])}) for one in found], max(scanned, position)
 
 
 def pending(rows: Rows, name: str) -> int:
@@ -202,19 +131,19 @@ def pending(rows: Rows, name: str) -> int:
 
 
 def add_deliveries(
-    rows: Rows, subscription: Subscription, due: Sequence[tuple[int, str, str]], position: int, now: datetime
+    rows: Rows, before: Progress, due: Sequence[tuple[int, str, str]], position: int, now: datetime
 ) -> bool:
     """`due`: position, order and body of each. False where another process has moved the position meanwhile."""
     with rows.transaction():
         moved = rows.execute(
-            f"UPDATE {SUBSCRIPTIONS} SET position = %s WHERE name = %s AND position = %s".encode(),
-            [position, subscription.name, subscription.position],
+            f"UPDATE {PROGRESS} SET position = %s WHERE name = %s AND position = %s".encode(),
+            [position, before.name, before.position],
         )
         if moved.rowcount and due:
             rows.cursor().executemany(
                 f"INSERT INTO {DELIVERIES} (subscription, position, order_id, body, due_at) "
                 "VALUES (%s, %s, %s, %s, %s)".encode(),
-                [(subscription.name, *one, now) for one in due],
+                [(before.name, *one, now) for one in due],
             )
         return bool(moved.rowcount)
 
@@ -256,14 +185,22 @@ def send_again(rows: Rows, name: str, position: int, now: datetime) -> bool:
     return bool(done.rowcount)
 
 
-def deliveries(rows: Rows, name: str, *, waiting: bool, limit: int = LISTED_MAX) -> list[Delivery]:
-    """The newest first; with `waiting` those only that were not delivered."""
+def deliveries(
+    rows: Rows, name: str, *, waiting: bool, before: int | None = None, limit: int = LISTED_MAX
+) -> list[Delivery]:
+    """The newest first, from `before` on; with `waiting` those only that were not delivered."""
     found = rows.execute(
-        f"SELECT * FROM {DELIVERIES} WHERE subscription = %s AND (NOT %s OR delivered_at IS NULL) "
-        "ORDER BY position DESC LIMIT %s".encode(),
-        [name, waiting, limit],
+        f"SELECT * FROM {DELIVERIES} WHERE subscription = %(name)s AND (NOT %(waiting)s OR delivered_at IS NULL) "
+        "AND (%(before)s::bigint IS NULL OR position < %(before)s) ORDER BY position DESC LIMIT %(limit)s".encode(),
+        {"name": name, "waiting": waiting, "before": before, "limit": limit},
     )
     return [Delivery(**row) for row in found]
+
+
+def one_delivery(rows: Rows, name: str, position: int) -> Delivery | None:
+    query = f"SELECT * FROM {DELIVERIES} WHERE subscription = %s AND position = %s"
+    row = rows.execute(query.encode(), [name, position]).fetchone()
+    return Delivery(**row) if row else None
 
 
 def sweep(rows: Rows, before: datetime) -> None:

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from oms_es.app import DECIDERS, PROJECTIONS, Engine
 from oms_es.app.examples import example
 from oms_es.app.verbs import verb_of, verbs
-from oms_es.cli.exceptions import GIVEN_HERE
+from oms_es.cli.entities import GIVEN_ELSEWHERE
 from oms_es.cli.generated import command_of
 from oms_es.cli.main import main
 from oms_es.exit_codes import Code
@@ -24,7 +24,7 @@ from oms_es.kernel import stream_fields
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 
-VERBS = [verb for verb in verbs(DECIDERS) if verb.command not in GIVEN_HERE]
+VERBS = [verb for verb in verbs(DECIDERS) if verb.command not in GIVEN_ELSEWHERE]
 LINES = '[{"line_id": "1", "sku": "A", "quantity": 2, "unit_price_minor": 300}]'
 TOLD = {"channel": "web", "external-id": "7", "placed-at": "2026-01-01T12:00:00Z", "currency": "EUR", "lines": LINES}
 PLACE = ["order", "place", *(part for name, value in TOLD.items() for part in (f"--{name}", value))]
@@ -34,7 +34,7 @@ PLACE += ["--ship-to", '{"country": "DE"}', "--json"]
 def test_every_command_has_one_name_of_its_own() -> None:
     assert Counter((verb.group, verb.name) for verb in VERBS).most_common(1)[0][1] == 1
     accepted = {command for decider in DECIDERS for command in decider.accepts}
-    assert {verb.command for verb in VERBS} | set(GIVEN_HERE) == accepted
+    assert {verb.command for verb in VERBS} | set(GIVEN_ELSEWHERE) == accepted
 
 
 def test_the_example_of_every_json_option_is_one_that_it_takes() -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from oms_es.app import DECIDERS, Engine, engine_on
-from oms_es.cli.dead_letters import replayed
+from oms_es.app.replaying import replayed
 from oms_es.exit_codes import Code
 from oms_es.kernel import stream_fields
 from oms_es.reports import queries
@@ -167,7 +167,7 @@ def test_only_a_document_that_is_kept_is_attached(engine: Engine) -> None:
     letter = StoredDeadLetter(
         1, "carrier", "1", DIALECT, as_bytes(label), "x", "x", 1, datetime.now(UTC), None, None, "", ""
     )
-    assert "no document" in replayed(engine, letter)
+    assert "no document" in replayed(engine, "test", letter)
     with psycopg.connect(engine.database_url) as connection:
         documents.keep(connection, content, "application/pdf")
     with queries.reading(engine.database_url) as connection:

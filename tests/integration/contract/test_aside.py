@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from oms_es.app import Engine, migrate
+from oms_es.app.replaying import replayed
 from oms_es.cli.checking import verified
-from oms_es.cli.dead_letters import replayed
 from oms_es.kernel import Command, Consumer, Refused
 from oms_es.processing import aside
 from oms_es.schemas.catalog.location import LocationOpened, OpenLocation
@@ -69,10 +69,10 @@ def test_what_a_consumer_may_not_ask_is_put_aside_and_followed_up_when_it_is_rep
         assert "stocker could not follow up LocationOpened at position 6" in str(detail)
         assert "xxx" not in str(detail)
 
-        assert replayed(engine, letter).startswith(reason)
+        assert replayed(engine, "test", letter).startswith(reason)
         repaired.append(True)
         for _ in range(2):
-            assert replayed(engine, letter) == ""
+            assert replayed(engine, "test", letter) == ""
         engine.settle()
         assert len(rows(database_url, "SELECT 1 FROM stock_levels")) == OPENED
         assert (letters(engine), rows(database_url, "SELECT 1 FROM open_exceptions")) == ([], [])

@@ -20,7 +20,6 @@ from http_requests import order
 from http_server import Served
 from oms_es.channels.signatures import standard_signature
 from oms_es.schemas.order import order_id_of
-from oms_es.store import connections
 from repository import ROOT
 
 REAL = Path(os.environ.get("OMS_REAL_PAYLOADS") or ROOT.parent / "shared" / "real-payloads")
@@ -35,17 +34,18 @@ TOPICS = {
 
 @pytest.fixture(scope="module")
 def connected(served: Served) -> None:
-    with psycopg.connect(served.database_url, row_factory=dict_row, autocommit=True) as rows:
+    """As whoever sets it up does, over HTTP."""
+    with served.client() as operator:
         for name, dialect, channel, secret in (
             ("shop", "shopify", None, SECRET),
             ("woo", "woocommerce", "woo-berlin", SECRET),
             ("web", "canonical", "web", STANDARD),
             ("off", "shopify", None, SECRET),
         ):
-            connections.create(
-                rows, name=name, dialect=dialect, channel=channel, secret=secret, now=datetime.now(UTC), created_by="t"
-            )
-        connections.set_disabled(rows, "off", datetime.now(UTC))
+            kept = operator.post("/v1/webhook-secrets", json={"secret": secret})
+            facts = {"dialect": dialect, "channel": channel, "secret_id": kept.json()["secret_id"]}
+            assert operator.post(f"/v1/connections/{name}:open", json=facts).status_code == 200, name
+        assert operator.post("/v1/connections/off:disable", json={}).status_code == 200
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from threading import Thread
 from typing import Any
 
@@ -18,21 +19,30 @@ import pytest
 from psycopg.rows import dict_row
 
 from conftest import fresh_database
-from oms_es.app import Runtime, migrate
+from oms_es.aggregates.operations.subscription import Subscription
+from oms_es.app import Engine, migrate
 from oms_es.app.deliveries import REST_SECONDS, RETRY_SECONDS, Deliverer
 from oms_es.channels.signatures import verify_standard
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.gateways import webhooks
 from oms_es.gateways.webhooks import networks_of, post
+from oms_es.kernel import Command
+from oms_es.schemas.operations.subscription import (
+    EnableSubscription,
+    OpenSubscription,
+    RotateSubscription,
+)
 from oms_es.schemas.order import CancelOrder, OrderLine, PlaceOrder
 from oms_es.schemas.order.content import Address
 from oms_es.store import subscriptions
 from oms_es.store.codec import Cause
-from oms_es.store.subscriptions import Rows
-from oms_es.store.webhook_secrets import generated
+from oms_es.store.rows import Rows
+from oms_es.store.webhook_secrets import generated, keep
 
 HERE = networks_of("127.0.0.0/8")
 SECRET = generated("whsec_")
+NUMBERS = count(1)
+"""Of subscriptions, whose names are used once."""
 
 
 class Receiver(ThreadingHTTPServer):
@@ -79,23 +89,28 @@ def listening() -> Iterator[Receiver]:
 class World:
     def __init__(self, url: str, receiver: Receiver) -> None:
         self.now = datetime(2026, 1, 5, 12, tzinfo=UTC)
-        self.runtime = Runtime(url, simulated=False, clock=lambda: self.now)
+        self.runtime = Engine(url, simulated=False, clock=lambda: self.now)
         self.deliverer = Deliverer(self.runtime, HERE)
         self.receiver = receiver
         self.rows: Rows = psycopg.connect(url, row_factory=dict_row, autocommit=True)
-        self.subscribe("crm")
+        self.name = f"crm-{next(NUMBERS)}"
+        self.subscribe(self.name)
 
     def subscribe(self, name: str, channels: list[str] | None = None, url: str = "") -> None:
-        subscriptions.create(
-            self.rows,
-            name=name,
-            url=url or self.receiver.url,
-            types=["OrderPlaced", "OrderCancelled"],
-            channels=channels,
-            secret=SECRET,
-            now=self.now,
-            created_by="test",
+        self.give(
+            OpenSubscription(
+                name=name,
+                url=url or self.receiver.url,
+                types=("OrderCancelled", "OrderPlaced"),
+                channels=tuple(channels or ()),
+                secret_id=keep(self.rows, SECRET, self.now, "test"),
+            )
         )
+        while self.runtime.loop.iterate():
+            pass
+
+    def give(self, *commands: Command) -> None:
+        self.runtime.append([(Cause("test"), list(commands))])
 
     def place(self, external_id: str, channel: str = "web") -> str:
         order = PlaceOrder(
@@ -106,17 +121,25 @@ class World:
             lines=(OrderLine(line_id="1", sku="TEA", quantity=1, unit_price_minor=1000),),
             ship_to=Address(name="Ada Lovelace", street="Rosenweg 7", country="DE"),
         )
-        self.runtime.append([(Cause("test"), [order])])
+        self.give(order)
         return order.order_id
 
     def cancel(self, order_id: str) -> None:
-        self.runtime.append([(Cause("test"), [CancelOrder(order_id=order_id, reason="changed my mind")])])
+        self.give(CancelOrder(order_id=order_id, reason="changed my mind"))
 
     def later(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def of(self, name: str = "crm") -> subscriptions.Subscription:
-        return next(one for one in subscriptions.listed(self.rows) if one.name == name)
+    def of(self, name: str) -> Subscription:
+        state, _ = self.runtime.store.state_of(f"subscription-{name}")
+        assert isinstance(state, Subscription)
+        return state
+
+    @property
+    def because(self) -> str:
+        """Why nothing is sent any more."""
+        disabled = self.of(self.name).disabled
+        return disabled.because if disabled else ""
 
     def close(self) -> None:
         self.deliverer.close()
@@ -134,7 +157,7 @@ def database(embedded_server: EmbeddedPostgres) -> Iterator[str]:
 @pytest.fixture
 def world(database: str) -> Iterator[World]:
     with psycopg.connect(database, autocommit=True) as rows:
-        rows.execute("TRUNCATE oms_subscriptions CASCADE")
+        rows.execute("TRUNCATE subscriptions")
     with listening() as receiver:
         made = World(database, receiver)
         yield made
@@ -206,7 +229,7 @@ def test_redirects_are_failures_and_nobody_is_asked_there(world: World) -> None:
     world.receiver.says = [307]
     world.place("h-1")
     world.deliverer.step()
-    (waiting,) = subscriptions.deliveries(world.rows, "crm", waiting=True)
+    (waiting,) = subscriptions.deliveries(world.rows, world.name, waiting=True)
     assert (len(world.receiver.got), waiting.last_status, waiting.attempts) == (1, 307, 1)
 
 
@@ -214,18 +237,26 @@ def test_long_failure_disables_and_enabling_loses_nothing(world: World) -> None:
     world.receiver.says = [503] * (len(RETRY_SECONDS) + 1)
     world.place("i-1")
     for number in range(len(RETRY_SECONDS) + 1):
-        assert world.of().disabled_at is None
+        assert not world.because
         world.deliverer.step()
         assert len(world.receiver.got) == number + 1
         world.later(RETRY_SECONDS[min(number, len(RETRY_SECONDS) - 1)] - 1)
         world.deliverer.step()
         assert len(world.receiver.got) == number + 1, "not before its time"
         world.later(RETRY_SECONDS[min(number, len(RETRY_SECONDS) - 1)] * 0.2 + 2)
-    assert "failed 10 times" in world.of().disabled_because
+    assert "failed 10 times" in world.because
+    while world.runtime.loop.iterate():
+        pass
+    opened = "SELECT detail FROM open_exceptions WHERE exception_id = %s"
+    asked = [f"subscription_disabled/{world.name}"]
+    assert world.rows.execute(opened, asked).fetchone()
     world.place("i-2")
     world.deliverer.step()
     assert len(world.receiver.got) == len(RETRY_SECONDS) + 1
-    subscriptions.enable(world.rows, "crm", world.now)
+    world.give(EnableSubscription(name=world.name))
+    while world.runtime.loop.iterate():
+        pass
+    assert not world.rows.execute(opened, asked).fetchone(), "it is settled once it is enabled"
     world.deliverer.step()
     assert [one["data"]["external_id"] for one in world.receiver.told()[-2:]] == ["i-1", "i-2"]
 
@@ -236,14 +267,14 @@ def test_410_disables_at_once(world: World) -> None:
     world.place("j-2")
     world.deliverer.step()
     assert len(world.receiver.got) == 1
-    assert "410" in world.of().disabled_because
+    assert "410" in world.because
 
 
 def test_an_address_that_is_not_public_is_not_asked(world: World) -> None:
     world.deliverer.networks = ()
     world.place("k-1")
     world.deliverer.step()
-    (waiting,) = subscriptions.deliveries(world.rows, "crm", waiting=True)
+    (waiting,) = subscriptions.deliveries(world.rows, world.name, waiting=True)
     assert (world.receiver.got, waiting.last_error) == ([], "not_public")
 
 
@@ -287,16 +318,17 @@ def test_a_receiver_that_does_not_answer_rests(world: World) -> None:
 def test_what_was_delivered_is_sent_again_when_somebody_asks(world: World) -> None:
     world.place("l-1")
     world.deliverer.step()
-    (done,) = subscriptions.deliveries(world.rows, "crm", waiting=False)
-    assert subscriptions.send_again(world.rows, "crm", done.position, world.now)
+    (done,) = subscriptions.deliveries(world.rows, world.name, waiting=False)
+    assert subscriptions.send_again(world.rows, world.name, done.position, world.now)
     world.deliverer.step()
     assert len(world.receiver.got) == 2
-    assert not subscriptions.send_again(world.rows, "crm", 10**9, world.now)
+    assert not subscriptions.send_again(world.rows, world.name, 10**9, world.now)
 
 
 def test_a_secret_that_changes_signs_beside_the_new_one(world: World) -> None:
     new = generated("whsec_")
-    subscriptions.rotate(world.rows, "crm", new, world.now + timedelta(hours=1))
+    secret_id = keep(world.rows, new, world.now, "test")
+    world.give(RotateSubscription(name=world.name, secret_id=secret_id, now=world.now, overlap_seconds=3600))
     world.place("m-1")
     world.deliverer.step()
     ((headers, body),) = world.receiver.got

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
-from oms_es.aggregates.operations import aside, exception
+from oms_es.aggregates.operations import aside, connection, exception, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order import money as order_money
 from oms_es.aggregates.payment import decider as payment
@@ -44,7 +44,9 @@ from oms_es.schemas.catalog.item import DefineBundle, DescribeItem
 from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
 from oms_es.schemas.operations import aside as a
+from oms_es.schemas.operations import connection as w
 from oms_es.schemas.operations import exception as c
+from oms_es.schemas.operations import subscription as u
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as back
 from oms_es.schemas.shipment import tracker as t
@@ -852,6 +854,55 @@ def exception_holds(_: exception.Handling, history: Sequence[Event]) -> None:
     assert all(one < other for one, other in pairwise(resolved))
 
 
+# --- who is connected by webhooks
+
+secret_ids = st.sampled_from(["sec_" + letter * 24 for letter in "ab"])
+
+
+def subscription_commands() -> Strategy:
+    of: Any = {"name": st.just("crm")}
+    facts: Any = {**of, "url": st.sampled_from(["https://a.example", "https://b.example"])}
+    types = {"types": st.sampled_from([("OrderShipped",), ("OrderPlaced", "OrderShipped")])}
+    return st.one_of(
+        st.builds(u.OpenSubscription, **facts, **types, secret_id=secret_ids),
+        st.builds(u.ChangeSubscription, **facts, **types),
+        st.builds(u.RotateSubscription, **of, secret_id=secret_ids, now=moments),
+        st.builds(u.DisableSubscription, **of, because=words, failed=st.booleans()),
+        st.builds(u.EnableSubscription, **of),
+    )
+
+
+def subscription_holds(state: subscription.Subscription, history: Sequence[Event]) -> None:
+    kinds = [type(one) for one in history if isinstance(one, u.SubscriptionDisabled | u.SubscriptionEnabled)]
+    assert all(one is not other for one, other in pairwise(kinds))
+    assert (state.disabled is not None) == (kinds[-1:] == [u.SubscriptionDisabled])
+    assert happened(history, u.SubscriptionOpened) == bool(history)
+    assert not state.secret_id or state.secret_id != state.previous_secret_id
+
+
+def connection_commands() -> Strategy:
+    of: Any = {"name": st.just("shop")}
+    return st.one_of(
+        st.builds(
+            w.OpenConnection,
+            **of,
+            dialect=st.sampled_from(["shopify", "woocommerce", "canonical"]),
+            channel=st.sampled_from([None, "web"]),
+            secret_id=secret_ids,
+        ),
+        st.builds(w.RotateConnection, **of, secret_id=secret_ids, now=moments),
+        st.builds(w.DisableConnection, **of),
+        st.builds(w.EnableConnection, **of),
+    )
+
+
+def connection_holds(state: connection.Connection, history: Sequence[Event]) -> None:
+    kinds = [type(one) for one in history if isinstance(one, w.ConnectionDisabled | w.ConnectionEnabled)]
+    assert all(one is not other for one, other in pairwise(kinds))
+    assert state.is_disabled == (kinds[-1:] == [w.ConnectionDisabled])
+    assert (state.channel is None) or state.dialect in ("woocommerce", "canonical")
+
+
 # --- what a provider reports under a name of its own
 
 
@@ -933,6 +984,18 @@ def rma_holds(state: rma.Rma, history: Sequence[Event]) -> None:
 LAWS = (
     Law(exception.decider, always(exception_commands()), exception_holds, frozenset({"already_resolved"})),
     Law(aside.decider, always(aside_commands()), aside_holds),
+    Law(
+        subscription.decider,
+        always(subscription_commands()),
+        subscription_holds,
+        frozenset({"unknown_subscription", "subscription_exists"}),
+    ),
+    Law(
+        connection.decider,
+        always(connection_commands()),
+        connection_holds,
+        frozenset({"unknown_connection", "connection_exists", "channel_needed"}),
+    ),
     Law(
         rma.decider,
         rma_commands,

@@ -126,6 +126,7 @@ ALSO_BY_HAND = {
     "ReleaseStock": "shops let go of a basket's units",
     "PackShipment": "whoever packs says so, where no warehouse is connected",
     "BookShipment": "a person books what no published rates serve",
+    "DisableSubscription": "a person ends it, and so does the sender whose receiver is gone",
     "RecordCollection": "whoever stands at the counter says so",
 }
 """What the engine gives, and people or channels as well."""

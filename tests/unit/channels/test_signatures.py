@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 
 from oms_es.channels.senders import SENDERS
 from oms_es.channels.signatures import (
+    PRIVATE_PREFIX,
+    PUBLIC_PREFIX,
     STANDARD_PREFIX,
     VERIFIERS,
     WINDOW_SECONDS,
     BadSignature,
     Headers,
+    public_key_of,
     standard_signature,
+    verify_standard,
 )
 
 NOW = 1_788_000_000
@@ -185,3 +189,55 @@ def test_easyposts_package_takes_what_is_good_here() -> None:
     ((name, value),) = easypost(b'{"id": "evt_1"}', "caf\u00e9", NOW)
     assert package.validate_webhook(b'{"id": "evt_1"}', {name: value}, "cafe\u0301") == {"id": "evt_1"}
     assert is_good("easypost", [(name, value)], b'{"id": "evt_1"}', ["caf\u00e9"])
+
+
+# RFC 8032, section 7.1, test 1: the keys of it, and what another implementation of the rules signs with them
+SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+PUBLIC = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+
+
+def asymmetric(seed: bytes) -> str:
+    return PRIVATE_PREFIX + b64encode(seed).decode()
+
+
+def signed_by(secret: str, at: int = NOW, body: bytes = BODY) -> Headers:
+    signature = standard_signature("msg_1", at, body, [secret])
+    return [("webhook-id", "msg_1"), ("webhook-timestamp", str(at)), ("webhook-signature", signature)]
+
+
+def test_the_public_key_is_the_one_of_the_standard() -> None:
+    assert public_key_of(asymmetric(SEED)) == public_key_of(asymmetric(SEED + PUBLIC))
+    assert public_key_of(asymmetric(SEED)) == PUBLIC_PREFIX + b64encode(PUBLIC).decode()
+
+
+def test_what_a_private_key_signs_its_public_key_verifies_and_no_other_does() -> None:
+    secret, other = asymmetric(SEED), asymmetric(b"x" * 32)
+    headers = signed_by(secret)
+    assert headers[2][1].startswith("v1a,")
+    verify_standard(headers, BODY, [OTHER, public_key_of(secret)], NOW)
+    wrong: Sequence[tuple[Headers, bytes, Sequence[str], float]] = (
+        (headers, BODY, [public_key_of(other)], NOW),
+        (headers, BODY + b" ", [public_key_of(secret)], NOW),
+        (headers, BODY, [public_key_of(secret)], NOW + WINDOW_SECONDS + 1),
+        (headers, BODY, [SECRET], NOW),
+        (headers, BODY, [], NOW),
+        (signed_by(SECRET), BODY, [public_key_of(secret)], NOW),
+    )
+    for one in wrong:
+        with pytest.raises(BadSignature):
+            verify_standard(*one)
+
+
+def test_a_signature_with_a_secret_that_is_named_v1a_is_none() -> None:
+    """Nobody makes a public key be taken for the secret of an HMAC."""
+    public = public_key_of(asymmetric(SEED))
+    forged = "v1," + b64encode(hmac.digest(PUBLIC, b"msg_1.%d." % NOW + BODY, sha256)).decode()
+    headers = [("webhook-id", "msg_1"), ("webhook-timestamp", str(NOW)), ("webhook-signature", forged)]
+    with pytest.raises(BadSignature):
+        verify_standard(headers, BODY, [public], NOW)
+
+
+@pytest.mark.parametrize("text", ["whpk_", "whpk_AAAA", "whpk_é", "whpk_" + "A" * 200])
+def test_what_is_no_key_verifies_nothing(text: str) -> None:
+    with pytest.raises(BadSignature):
+        verify_standard(signed_by(asymmetric(SEED)), BODY, [text], NOW)

@@ -3,7 +3,8 @@
 A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
 given back, a parcel that came back, and a carrier that contradicts itself stay: nothing that happens settles them. A
 broken promise goes when its parcel leaves after all, and when its order lets go of the units: cancelled, or sought
-elsewhere, where it is locked or backordered anew. What a reader put aside goes when its dead letter is replayed.
+elsewhere, where it is locked or backordered anew. What a reader put aside goes when its dead letter is replayed, and
+a subscription whose receiver fails when it is enabled again.
 A payment that was declined or failed is none: its order knows.
 """
 
@@ -23,6 +24,7 @@ from oms_es.schemas import shipment as s
 from oms_es.schemas import stock as st
 from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.operations import aside as a
+from oms_es.schemas.operations import subscription as w
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as r
@@ -43,7 +45,7 @@ table = Table(
     Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
-projection = Projection(table, version=7)
+projection = Projection(table, version=8)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
@@ -130,6 +132,12 @@ def key_of_shared_number(event: t.TrackingNumberShared) -> Iterable[Key]:
 
 def key_of_reaction(event: a.AsideEvent) -> Iterable[Key]:
     return ((f"put_aside/{event.reader}/{event.fact_id}",),)
+
+
+def key_of_receiver(event: w.SubscriptionEvent) -> Iterable[Key]:
+    """Where a person disabled it, nobody has to look."""
+    is_meant = isinstance(event, w.SubscriptionDisabled) and not event.failed
+    return () if is_meant else ((f"subscription_disabled/{event.name}",),)
 
 
 UNBOOKED = key_of_exception("booking_failed", "shipment_id")
@@ -374,6 +382,10 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     s.ShipmentFellSilent: (SILENT, "not seen since {e.since:%Y-%m-%d}: ask the carrier, or declare it lost"),
     s.ShipmentDispatchOverdue: (NOT_LEFT, "has not left in time, it waits for its {e.waits_for}: ask what keeps it"),
     s.ShipmentReportDisputed: (key_of_exception("carrier_contradiction", "shipment_id"), "{e.detail}"),
+    w.SubscriptionDisabled: (
+        key_of_receiver,
+        "subscription {e.name}: {e.because}; repair its receiver, then `oms-es subscriptions enable {e.name}`",
+    ),
     st.StockReservationBroken: (key_of_promise, "{e.quantity} x {e.sku} at {e.location} are not there: {e.reason}"),
 }
 """What it is about, and what it says."""
@@ -391,6 +403,7 @@ SETTLED_BY: dict[type[Event], Keys] = {
     s.ShipmentExceptionSettled: key_of_shipment,
     **dict.fromkeys((s.ShipmentHeardOf, s.ShipmentLost), SILENT),
     n.SerialsLeft: key_of_numbers,
+    w.SubscriptionEnabled: key_of_receiver,
     st.StockShipped: key_of_promise,
     **dict.fromkeys((r.RmaApproved, r.RmaRefused, r.RmaClosed), key_of_exception("return_review", "rma_id")),
 }

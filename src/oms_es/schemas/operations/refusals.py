@@ -6,10 +6,25 @@ from oms_es.errors import Refusal
 
 
 class OperationsRefusal(Refusal):
-    """What the inbox of exceptions refuses."""
+    """What the inbox of exceptions refuses, and who is connected by webhooks."""
 
     ALREADY_RESOLVED = (
         "already_resolved",
         "The exception was resolved before, otherwise.",
         "Nothing: see who resolved it, and how, with `oms-es exceptions show`.",
+    )
+    CHANNEL_NEEDED = (
+        "channel_needed",
+        "A connection of this dialect needs a channel, or can have none.",
+        "Say whose orders WooCommerce's are; Shopify, Stripe and EasyPost have none.",
+    )
+    CONNECTION_EXISTS = (
+        "connection_exists",
+        "A connection of this name is there already.",
+        "Rotate its secret, or take another name.",
+    )
+    SUBSCRIPTION_EXISTS = (
+        "subscription_exists",
+        "A subscription of this name is there already.",
+        "Change it, rotate its secret, or take another name.",
     )

@@ -14,6 +14,7 @@ from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as st
 from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.operations import subscription as w
 from story import (
     NOON,
     OF,
@@ -253,3 +254,12 @@ def test_what_is_raised_again_says_when_it_was_last_and_since_when_it_is_open() 
     ):
         row = only(*history)
         assert (row["raised_at"], row["last_raised_at"]) == (recorded_at(1), recorded_at(2))
+
+
+def test_a_subscription_whose_receiver_fails_is_open_until_it_is_enabled() -> None:
+    failed = w.SubscriptionDisabled(name="crm", because="its receiver said 410", failed=True)
+    row = only(failed)
+    assert (row["exception_id"], row["kind"]) == ("subscription_disabled/crm", "subscription_disabled")
+    assert "oms-es subscriptions enable crm" in row["detail"]
+    assert not fold(projection, failed, w.SubscriptionEnabled(name="crm"))
+    assert not fold(projection, w.SubscriptionDisabled(name="crm", because="a person did"))

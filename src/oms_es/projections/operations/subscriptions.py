@@ -1,0 +1,76 @@
+"""Subscriptions as people list them, by name; never a secret, only its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.operations import subscription as s
+
+table = Table(
+    "subscriptions",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("types", ARRAY(Text), nullable=False),
+    Column("channels", ARRAY(Text), nullable=False),
+    Column("secret_id", Text, nullable=False),
+    Column("previous_secret_id", Text, nullable=False),
+    Column("previous_until", DateTime(timezone=True)),
+    Column("is_disabled", Boolean, nullable=False),
+    Column("disabled_because", Text, nullable=False),
+    Column("opened_position", BigInteger, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+"""`opened_position`: of the log; what happened before is not sent."""
+projection = Projection(table)
+
+
+def key_of_subscription(event: s.SubscriptionEvent) -> Iterable[Key]:
+    return ((event.name,),)
+
+
+def _changed(recorded: Recorded) -> dict[str, Any]:
+    return {"changed_at": recorded.recorded_at, "changed_by": recorded.actor}
+
+
+@projection.on(s.SubscriptionOpened, keys=key_of_subscription)
+def on_subscription_opened(_row: Row | None, event: s.SubscriptionOpened, recorded: Recorded, _key: Key) -> Row:
+    return {
+        **event.model_dump(mode="json"),
+        "previous_secret_id": "",
+        "previous_until": None,
+        "is_disabled": False,
+        "disabled_because": "",
+        "opened_position": recorded.position,
+        **_changed(recorded),
+    }
+
+
+@projection.on(s.SubscriptionChanged, keys=key_of_subscription)
+def on_subscription_changed(row: Row | None, event: s.SubscriptionChanged, recorded: Recorded, _key: Key) -> Row | None:
+    return row and {**row, **event.model_dump(mode="json"), **_changed(recorded)}
+
+
+@projection.on(s.SubscriptionRotated, keys=key_of_subscription)
+def on_subscription_rotated(row: Row | None, event: s.SubscriptionRotated, recorded: Recorded, _key: Key) -> Row | None:
+    return row and {**row, **dict(event), **_changed(recorded)}
+
+
+@projection.on(s.SubscriptionDisabled, keys=key_of_subscription)
+def on_subscription_disabled(
+    row: Row | None, event: s.SubscriptionDisabled, recorded: Recorded, _key: Key
+) -> Row | None:
+    return row and {**row, "is_disabled": True, "disabled_because": event.because, **_changed(recorded)}
+
+
+@projection.on(s.SubscriptionEnabled, keys=key_of_subscription)
+def on_subscription_enabled(
+    row: Row | None, _event: s.SubscriptionEnabled, recorded: Recorded, _key: Key
+) -> Row | None:
+    return row and {**row, "is_disabled": False, "disabled_because": "", **_changed(recorded)}

@@ -1,0 +1,110 @@
+"""Subscriptions: who is sent webhooks of what becomes of orders, where to, and under which secret."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from oms_es.kernel import Command, Event
+from oms_es.schemas import order
+from oms_es.schemas.values.types import Channel, Moment, Text
+from oms_es.schemas.values.webhooks import PartyName, SecretId, Url
+
+TYPES_MAX = 100
+CHANNELS_MAX = 100
+OVERLAP_SECONDS = 86_400
+OVERLAP_SECONDS_MAX = 30 * 86_400
+
+
+def types_there_are() -> list[str]:
+    """Events of orders, by name."""
+    found = {one for one in vars(order).values() if isinstance(one, type) and issubclass(one, order.OrderEvent)}
+    return sorted(one.__name__ for one in found if not one.__subclasses__())
+
+
+def _known(name: str) -> str:
+    if name not in types_there_are():
+        raise ValueError("no event of an order is called so; the page on messages lists them")
+    return name
+
+
+OrderEventType = Annotated[str, AfterValidator(_known)]
+
+
+class SubscriptionCommand(Command):
+    name: PartyName
+
+    @property
+    def stream(self) -> str:
+        return f"subscription-{self.name}"
+
+
+class SubscriptionFacts(SubscriptionCommand):
+    """`channels`: none for all."""
+
+    url: Url
+    types: Annotated[tuple[OrderEventType, ...], Field(min_length=1, max_length=TYPES_MAX)]
+    channels: Annotated[tuple[Channel, ...], Field(max_length=CHANNELS_MAX)] = ()
+
+
+class OpenSubscription(SubscriptionFacts):
+    """Send webhooks from now on, signed with a secret that is kept already."""
+
+    secret_id: SecretId
+
+
+class ChangeSubscription(SubscriptionFacts):
+    """Send others, or elsewhere, from now on."""
+
+
+class RotateSubscription(SubscriptionCommand):
+    """Sign with another secret; the one before signs, too, for a while."""
+
+    secret_id: SecretId
+    now: Moment
+    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS
+
+
+class DisableSubscription(SubscriptionCommand):
+    """Send nothing; what happens meanwhile is sent once it is enabled."""
+
+    because: Annotated[Text, Field(min_length=1)]
+    failed: bool = False
+    """Whether its receiver is the reason: then a person is needed."""
+
+
+class EnableSubscription(SubscriptionCommand):
+    """Go on where it was; what waits is due now."""
+
+
+class SubscriptionEvent(Event):
+    name: str
+
+
+class SubscriptionOpened(SubscriptionEvent):
+    url: str
+    types: tuple[str, ...]
+    channels: tuple[str, ...] = ()
+    secret_id: str
+
+
+class SubscriptionChanged(SubscriptionEvent):
+    url: str
+    types: tuple[str, ...]
+    channels: tuple[str, ...] = ()
+
+
+class SubscriptionRotated(SubscriptionEvent):
+    secret_id: str
+    previous_secret_id: str
+    previous_until: Moment
+
+
+class SubscriptionDisabled(SubscriptionEvent):
+    because: str
+    failed: bool = False
+
+
+class SubscriptionEnabled(SubscriptionEvent):
+    pass

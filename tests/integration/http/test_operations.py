@@ -1,0 +1,158 @@
+"""Dead letters, secrets, subscriptions and deliveries over HTTP: seen, settled and set up as in the terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import count
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from http_requests import order
+from http_server import Served
+from oms_es.store.dead_letters import DeadLetter, add_dead_letters
+
+NUMBERS = count(1)
+SECONDS_MAX = 30
+
+
+@pytest.fixture
+def source(served: Served) -> str:
+    """Of three dead letters: one that can be used now, and two that cannot."""
+    name = f"import:{next(NUMBERS)}.jsonl"
+    good = json.dumps(order(f"late-{name}")).encode()
+    with psycopg.connect(served.database_url) as connection:
+        add_dead_letters(
+            connection.cursor(),
+            [
+                DeadLetter(name, "line 1", "canonical", good, "unexpected", "Ada Lovelace was not understood"),
+                DeadLetter(name, "line 2", "canonical", b"no JSON", "not_json", "no JSON"),
+                DeadLetter(name, "line 3", "canonical", b"4", "not_json", "no JSON"),
+            ],
+        )
+    return name
+
+
+def listed(client: httpx.Client, source: str, **more: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/v1/dead-letters", params={"source": source, **more}).json()["items"]
+    return found
+
+
+def test_dead_letters_are_listed_by_page_without_what_came(client: httpx.Client, source: str) -> None:
+    page = client.get("/v1/dead-letters", params={"source": source, "limit": 2}).json()
+    rest = client.get("/v1/dead-letters", params={"source": source, "limit": 2, "after": page["next"]}).json()
+    assert [len(page["items"]), len(rest["items"]), rest["next"]] == [2, 1, None]
+    assert not {"payload", "detail"} & page["items"][0].keys()
+    assert len(listed(client, source, reason="not_json")) == 2
+
+
+def test_what_came_is_shown_to_whoever_may_see_people_and_noted(
+    served: Served, client: httpx.Client, source: str
+) -> None:
+    (first, *_) = listed(client, source)
+    whole = client.get(f"/v1/dead-letters/{first['id']}").json()
+    assert "late-" in whole["payload"]
+    with psycopg.connect(served.database_url) as connection:
+        noted = "SELECT FROM oms_access_log WHERE subject = %s AND resource = 'get-dead-letter'"
+        assert connection.execute(noted.encode(), [str(first["id"])]).fetchone() is not None
+    with served.client("follower") as follower:
+        assert "payload" in follower.get(f"/v1/dead-letters/{first['id']}").json()
+    with served.client("storefront") as storefront:
+        assert storefront.get(f"/v1/dead-letters/{first['id']}").status_code == 403
+    with served.client("of-web") as one:
+        assert one.get("/v1/dead-letters").status_code == 403
+
+
+def test_a_dead_letter_is_replayed_or_discarded_once(client: httpx.Client, source: str) -> None:
+    first, second, third = (one["id"] for one in listed(client, source))
+    assert client.post(f"/v1/dead-letters/{first}:replay", json={}).json() == {"id": first, "accepted": True}
+    assert client.get(f"/v1/orders/web~late-{source}").status_code in (200, 404, 503)
+    refused = client.post(f"/v1/dead-letters/{second}:replay", json={})
+    assert (refused.status_code, refused.json()["accepted"]) == (409, False)
+    path, why = f"/v1/dead-letters/{third}:discard", {"because": "a test of theirs"}
+    assert client.post(path, json={}).status_code == 422
+    assert client.post(path, json=why).json() == {"discarded": [third]}
+    assert client.post(path, json=why).json() == {"discarded": []}
+    assert [one["id"] for one in listed(client, source)] == [second]
+    settled = {one["id"]: one for one in listed(client, source, settled="true")}
+    assert settled[third]["discarded_by"].startswith("key:")
+    for name in ("x", "999999", "9" * 40):
+        assert client.get(f"/v1/dead-letters/{name}").status_code == 404
+
+
+def test_a_subscription_is_set_up_changed_and_listed(served: Served, client: httpx.Client) -> None:
+    made = client.post("/v1/webhook-secrets", json={"kind": "asymmetric"})
+    assert (made.status_code, made.json()["secret"][:5]) == (201, "whpk_")
+    given = client.post("/v1/webhook-secrets", json={"secret": "of-their-own"}).json()
+    assert given.keys() == {"secret_id"}
+    facts = {"url": "https://crm.example/x", "types": ["OrderShipped"], "secret_id": made.json()["secret_id"]}
+    opened = client.post("/v1/subscriptions/crm:open", json=facts)
+    assert [one["type"] for one in opened.json()["events"]] == ["SubscriptionOpened"]
+    assert client.post("/v1/subscriptions/crm:open", json=facts).json()["events"] == []
+    assert client.post("/v1/subscriptions/crm:disable", json={"because": "x"}).status_code == 200
+    position = client.post("/v1/subscriptions/crm:enable", json={}).json()["position"]
+    until = time.monotonic() + SECONDS_MAX
+    while (row := client.get("/v1/subscriptions/crm", headers={"Oms-Min-Position": str(position)})).status_code != 200:
+        assert time.monotonic() < until
+    assert (row.json()["url"], row.json()["is_disabled"]) == (facts["url"], False)
+    assert row.json()["changed_by"].startswith("key:")
+    with psycopg.connect(served.database_url) as connection:
+        events = str(connection.execute("SELECT state FROM oms_events WHERE topic LIKE 'Sub%'").fetchall())
+        kept = connection.execute("SELECT secret FROM oms_webhook_secrets").fetchall()
+    assert kept
+    assert not [secret for (secret,) in kept if secret in events]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (
+            "/v1/subscriptions/a:open",
+            {"url": "ftp://x", "types": ["OrderShipped"], "secret_id": "sec_" + "0" * 24},
+            422,
+        ),
+        ("/v1/subscriptions/a:open", {"url": "https://x", "types": ["Nothing"], "secret_id": "sec_" + "0" * 24}, 422),
+        (
+            "/v1/subscriptions/a:open",
+            {"url": "https://x", "types": ["OrderShipped"], "secret_id": "sec_" + "0" * 24},
+            404,
+        ),
+        ("/v1/subscriptions/never:disable", {"because": "x"}, 404),
+        ("/v1/connections/never:rotate", {"secret_id": "sec_" + "0" * 24}, 404),
+        ("/v1/webhook-secrets", {"secret": ""}, 422),
+        ("/v1/webhook-secrets", {"kind": "none"}, 422),
+    ],
+)
+def test_what_cannot_be_set_up_is_refused(client: httpx.Client, path: str, body: dict[str, Any], status: int) -> None:
+    assert client.post(path, json=body).status_code == status
+
+
+def test_only_who_may_set_up_does(served: Served) -> None:
+    with served.client("support") as support:
+        assert support.post("/v1/webhook-secrets", json={}).status_code == 403
+        assert support.post("/v1/subscriptions/x:disable", json={"because": "x"}).status_code == 403
+        assert support.get("/v1/subscriptions").status_code == 200
+    with served.client("of-web") as one:
+        assert one.post("/v1/webhook-secrets", json={}).status_code == 403
+        assert one.get("/v1/subscriptions/crm/deliveries").status_code == 403
+
+
+def test_deliveries_are_listed_and_sent_again(served: Served, client: httpx.Client) -> None:
+    with psycopg.connect(served.database_url) as connection:
+        for position in (1, 2, 3):
+            connection.execute(
+                "INSERT INTO oms_deliveries (subscription, position, order_id, body, due_at, delivered_at) "
+                "VALUES ('told', %s, 'o', '{}', now(), CASE WHEN %s < 3 THEN now() END)",
+                [position, position],
+            )
+    path = "/v1/subscriptions/told/deliveries"
+    page = client.get(path, params={"limit": 2}).json()
+    rest = client.get(path, params={"limit": 2, "after": page["next"]}).json()
+    assert [one["position"] for one in [*page["items"], *rest["items"]]] == [3, 2, 1]
+    assert [one["position"] for one in client.get(path, params={"waiting": "true"}).json()["items"]] == [3]
+    assert client.post(f"{path}/1:send-again", json={}).json()["delivered_at"] is None
+    assert client.get(f"{path}/1").json()["delivered_at"] is None
+    assert client.post(f"{path}/9:send-again", json={}).status_code == 404
