@@ -1157,6 +1157,10 @@ REFERENCES = {
     "PlaceOrder.external_id": "names the order; another content is a conflict that a person sees",
     "RecordFeedback.feedback_id": "the feedback is kept whole, and compared",
     "AssignException.order_id": "names whose exception it is",
+    "OpenConnection.secret_id": "names the secret that is kept apart",
+    "RotateConnection.secret_id": "names the secret that is kept apart",
+    "OpenSubscription.secret_id": "names the secret that is kept apart",
+    "RotateSubscription.secret_id": "names the secret that is kept apart",
     "ResolveException.order_id": "names whose exception it is",
 }
 """Ids in commands of people and channels that name something else than the act itself."""
