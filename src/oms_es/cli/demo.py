@@ -61,8 +61,8 @@ def demo(
         display.console_on(sys.stdout).print(outcome.as_text())
     if keep:
         say(
-            f"the database is kept in {place.place}; look at it with `oms-es orders list`, "
-            "`oms-es report daily-sales`, or in a browser: `oms-es serve --with-engine`, then open the address that it prints, with /docs"
+            f"the database is kept in {place.place}; look at it with `oms-es orders list`, or in a browser: "
+            "`oms-es serve --with-engine`, then open the address that it prints, with /docs"
         )
     else:
         say(
