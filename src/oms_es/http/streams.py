@@ -14,14 +14,18 @@ from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import Response
 
+from oms_es.http.access import PERSONAL, Caller
 from oms_es.http.checks import named_order
 from oms_es.http.errors import Malformed
 from oms_es.http.pages import own_order
 from oms_es.http.requests import NUMBER, Asked
 from oms_es.http.routing import Parameter, Route
+from oms_es.http.services import Services
 from oms_es.http.tail import Change, Wanted
 
 PING_SECONDS = 15
+AUDIENCES_MAX = 20
+"""Of those who see different things of a change, so many are kept ready."""
 SEND_SECONDS_MAX = 20.0
 RETRY_MS = 2_000
 
@@ -64,15 +68,14 @@ async def _stream(asked: Asked, wanted: Wanted, name: str) -> Response:
         await following.__aexit__(None, None, None)
         raise
 
-    async def messages() -> AsyncIterator[ServerSentEvent]:
+    async def messages() -> AsyncIterator[bytes]:
         try:
             position = end if after is None else after
-            yield ServerSentEvent(comment="following", id=str(position), retry=RETRY_MS)
+            yield ServerSentEvent(comment="following", id=str(position), retry=RETRY_MS).encode()
             while not asked.services.stopping.is_set():
                 changes, position = await tail.after(position, wanted)
                 for change in changes:
-                    shown = asked.services.shown({**change.row, "position": change.position}, asked.caller)
-                    yield ServerSentEvent(to_json(shown).decode(), event=name, id=str(change.position))
+                    yield encoded(asked.services, change, name, asked.caller)
                 await tail.end()
         finally:
             await following.__aexit__(None, None, None)
@@ -83,6 +86,18 @@ async def _stream(asked: Asked, wanted: Wanted, name: str) -> Response:
         send_timeout=SEND_SECONDS_MAX,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+def encoded(services: Services, change: Change, name: str, caller: Caller) -> bytes:
+    """As it is sent: made once for all who may see the same of it."""
+    audience = (name, PERSONAL in caller.scopes, caller.channels)
+    known = change.encoded.get(audience)
+    if known is None:
+        shown = services.shown({**change.row, "position": change.position}, caller)
+        known = ServerSentEvent(to_json(shown).decode(), event=name, id=str(change.position)).encode()
+        if len(change.encoded) < AUDIENCES_MAX:
+            change.encoded[audience] = known
+    return known
 
 
 def _position(asked: Asked) -> int | None:

@@ -45,13 +45,14 @@ T = TypeVar("T")
 
 
 class Change(NamedTuple):
-    """A row as an event left it. `channels`: None where it is of no channel."""
+    """A row as an event left it. `channel`: None where it is of none. `encoded`: as it is sent, by who may see what."""
 
     position: int
     kind: str
     key: tuple[str, ...]
     channel: str | None
     row: Mapping[str, Any]
+    encoded: dict[Any, bytes]
 
 
 Wanted = Callable[[Change], bool]
@@ -79,7 +80,7 @@ class Rows:
             after = fold.project(before, recorded, key)
             self._remember(recorded, after)
             if after is not None and after != before:
-                yield Change(recorded.position, kind, tuple(map(str, key)), after.get("channel"), after)
+                yield Change(recorded.position, kind, tuple(map(str, key)), after.get("channel"), after, {})
 
     def _before(self, projection: Projection, recorded: Recorded, key: tuple[Any, ...]) -> Row | None:
         known = self._known.get(recorded.stream)

@@ -20,7 +20,9 @@ from http_requests import order
 from http_server import Served, serving
 from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
-from oms_es.http import links
+from oms_es.http import links, streams
+from oms_es.http.access import Caller
+from oms_es.http.tail import Change
 from oms_es.store import link_keys
 
 
@@ -61,6 +63,27 @@ def test_one_order_is_followed_from_its_beginning_and_resumed_anywhere(client: h
     assert [row["on_hand"] for _, row in stock] == [10, 10]
     assert client.get("/v1/streams/orders", headers={"Last-Event-ID": "-1"}).status_code == 400
     assert client.get("/v1/streams/orders/web~never").status_code == 404
+
+
+def test_a_change_is_encoded_once_for_all_who_may_see_the_same_of_it() -> None:
+    made: list[Caller] = []
+
+    class Counted:
+        def shown(self, value: Any, caller: Caller) -> Any:
+            made.append(caller)
+            return {**value, "of": sorted(caller.channels or ())}
+
+    change = Change(7, "order", ("a",), "web", {"phase": "sourcing"}, {})
+    everybody = [Caller(f"key:{number}", frozenset()) for number in range(500)]
+    of_web = [Caller(f"web:{number}", frozenset(), frozenset({"web"})) for number in range(500)]
+    services: Any = Counted()
+    sent = {streams.encoded(services, change, "order.status", caller) for caller in (*everybody, *of_web)}
+    assert len(made) == len(sent) == 2
+    assert all(b"id: 7" in one for one in sent)
+    for number in range(100):
+        mine = Caller("a", frozenset(), frozenset({f"c{number}"}))
+        assert f"c{number}".encode() in streams.encoded(services, change, "order.status", mine)
+    assert len(change.encoded) == streams.AUDIENCES_MAX
 
 
 def test_a_key_of_one_channel_follows_its_own(served: Served, client: httpx.Client) -> None:
