@@ -12,6 +12,15 @@ from oms_es.processing.read_models import folded
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
+SAID = frozenset({"note", "reason", "detail", "why"})
+"""What somebody may have said of it."""
+
+
+def unsaid(event: Event) -> Event:
+    """The same, of which nobody said anything."""
+    return event.model_copy(update=dict.fromkeys(SAID & type(event).model_fields.keys(), ""))
+
+
 def recorded_at(position: int) -> datetime:
     """One event per second."""
     return NOON + timedelta(seconds=position)

@@ -13,6 +13,7 @@ import psycopg
 
 from oms_es.kernel import Recorded
 from oms_es.schemas import order as o
+from oms_es.schemas.values.sentences import with_reason
 from oms_es.store.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
 
@@ -67,10 +68,10 @@ def _words(event: o.OrderEvent) -> Iterator[str]:
             for sku, locations in event.excluded.items():
                 yield f"not {sku} from {', '.join(locations)}"
         case o.OrderAssigned(reason=reason):
-            yield f"assigned by hand: {reason}"
+            yield with_reason("assigned by hand", reason)
             yield from _let_go(event.released)
         case o.OrderLocationFailed(location=location, reason=reason):
-            yield f"{location} failed" + (f": {reason}" if reason else "")
+            yield with_reason(f"{location} failed", reason)
             yield from _let_go(event.released)
         case o.OrderSourced(attempt=attempt, rule_version=version, assignments=assignments):
             yield f"attempt {attempt}, by rules {version}"

@@ -13,6 +13,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
+from oms_es.schemas.values.currency import told
 from oms_es.store.codec import event_id_of
 from oms_es.verification.check import Check, at
 from oms_es.verification.joined_checks import HasTaken, JoinedBook
@@ -31,6 +32,10 @@ class MoneyBook(NamedTuple):
     refunded: int = 0
     disputed: int = 0
     lost: int = 0
+
+    def in_words(self, currency: str) -> str:
+        sums = (f"{name} {told(amount_minor, currency)}" for name, amount_minor in self._asdict().items())
+        return ", ".join(sums)
 
 
 BOOKED: Mapping[type[p.PaymentEvent], str] = {
@@ -171,13 +176,14 @@ class History:
             amount_minor: int = event.amount_minor  # type: ignore[attr-defined] # every event that is booked has one
             book = book._replace(**{column: getattr(book, column) + sign * amount_minor})
             self.money[recorded.stream] = book
+        currency = state.requested.currency if state.requested else ""
         in_flight = sum(self.books.taking.get(event.payment_id, {}).values())
         self.paid.expect(
             book.captured + book.voided + book.expired + in_flight <= book.authorized
             and book.refunded + book.lost <= book.captured + in_flight
             and book.lost <= book.disputed
             and (book.captured, book.refunded, book.lost) == (state.captured, state.refunded, state.lost),
-            lambda: f"{at(recorded)}: {book}, {in_flight} in flight",
+            lambda: f"{at(recorded)}: {book.in_words(currency)}, {told(in_flight, currency)} in flight",
         )
 
     def _check_parcel(self, recorded: Recorded, event: sh.ShipmentEvent) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from oms_es.schemas import order as o
 from oms_es.schemas.returns import rma as r
+from oms_es.schemas.values.currency import told
 
 Units = Counter[tuple[str, str]]
 """By line and SKU: those of a bundle by component."""
@@ -19,6 +20,7 @@ class OrderBook:
         self.lines: dict[str, tuple[str, int]] = {}  # SKU and units
         self.bundles: dict[str, dict[str, int]] = {}
         self.total = 0
+        self.currency = ""
         self.credit = 0  # that it was sent with, as an exchange
         self.credit_back = 0  # of that, what it did not use or gives back
         self.exchange_of: str | None = None
@@ -34,6 +36,9 @@ class OrderBook:
         self.given: Counter[tuple[str, str]] = Counter()  # refunded or credited, by kind and line
         self.given_units: Counter[str] = Counter()
         self.parts: dict[tuple[str, str], o.RefundPart] = {}  # by refund and payment
+
+    def money(self, amount_minor: int) -> str:
+        return told(amount_minor, self.currency)
 
     def units(self, lines: Mapping[str, int]) -> Units:
         found: Units = Counter()

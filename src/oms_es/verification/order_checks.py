@@ -14,6 +14,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
+from oms_es.schemas.values.currency import told as in_money
 from oms_es.verification.check import Check, at
 from oms_es.verification.order_accounts import OrderBook, RmaBook, by_line, units_of, worth_of
 
@@ -82,14 +83,15 @@ class OrderBooks:
         book = self.orders[event.order_id]
         book.lines = {line.line_id: (line.sku, line.quantity) for line in event.lines}
         goods = sum(line.quantity * line.unit_price_minor for line in event.lines)
+        book.currency = event.currency
         book.total = goods + event.shipping_minor + event.tax_minor - event.discount_minor
         book.not_charged = book.credit = event.credit_minor
         book.exchange_of = event.exchange_of
         if event.kind == "exchange":
             granted = self.grants.get(event.exchange_of)
-            self._expect(
-                self.granted, recorded, granted == book.credit, f"a credit of {book.credit}, granted was {granted}"
-            )
+            known = "nothing" if granted is None else book.money(granted)
+            found = f"a credit of {book.money(book.credit)}, granted was {known}"
+            self._expect(self.granted, recorded, granted == book.credit, found)
 
     def _bundled(self, _: Recorded, event: o.OrderBundlesExploded | o.OrderJoined) -> None:
         self.orders[event.order_id].bundles.update(event.bundles)
@@ -112,10 +114,20 @@ class OrderBooks:
         if not all(plan.lines for plan in event.shipments):
             return
         worth = sum(worth_of(plan) for plan in event.shipments)
-        self._expect(self.shared, recorded, worth == book.total, f"shares sum to {worth}, the total is {book.total}")
+        self._expect(
+            self.shared,
+            recorded,
+            worth == book.total,
+            f"shares sum to {book.money(worth)}, the total is {book.money(book.total)}",
+        )
         charged = sum(sum(book.charges[plan.shipment_id].values()) for plan in event.shipments)
         due = max(book.total - book.not_charged, 0)
-        self._expect(self.shared, recorded, charged == due, f"{charged} is charged, {due} is due of {book.total}")
+        self._expect(
+            self.shared,
+            recorded,
+            charged == due,
+            f"{book.money(charged)} is charged, {book.money(due)} is due of {book.money(book.total)}",
+        )
         shared = units_of(share for plan in event.shipments for share in plan.lines)
         ordered = book.units({line: quantity for line, (_, quantity) in book.lines.items()})
         self._expect(self.shared, recorded, shared == ordered, f"shares of {dict(shared)}, ordered {dict(ordered)}")
@@ -125,7 +137,12 @@ class OrderBooks:
         self._planned_parcel(recorded, book, event.plan, event.payment_id)
         if event.plan.lines:
             worth, left = worth_of(event.plan), book.replanned
-            self._expect(self.shared, recorded, worth == left, f"shares sum to {worth}, {left} was left of the parcel")
+            self._expect(
+                self.shared,
+                recorded,
+                worth == left,
+                f"shares sum to {book.money(worth)}, {book.money(left or 0)} was left of the parcel",
+            )
         book.replanned = None
 
     def _planned_parcel(self, recorded: Recorded, book: OrderBook, plan: o.ShipmentPlan, payment_id: str) -> None:
@@ -175,22 +192,23 @@ class OrderBooks:
         """A deposit may have been given back in part before its parcel left."""
         if isinstance(event, p.PaymentCaptureRequested):
             self.taking[event.payment_id][event.capture_id] = event.amount_minor
-        charges = self.orders[event.order_id].charges.get(event.capture_id)
+        charges, text = self.orders[event.order_id].charges.get(event.capture_id), self._text(event)
         if charges is not None and recorded.actor == CAPTURER:
             n, due = event.amount_minor, charges.get(event.payment_id, 0)
             holds = n == due or (n < due and isinstance(event, p.PaymentDepositApplied))
-            self._expect(self.shared, recorded, holds, f"{n} is taken, the parcel is charged {due}")
+            self._expect(self.shared, recorded, holds, f"{text(n)} is taken, the parcel is charged {text(due)}")
 
     def _taken(self, recorded: Recorded, event: p.PaymentCaptured) -> None:
         if not event.asked:
             return  # at the provider: the payment's own book asks whether so much was held
         n, asked = event.amount_minor, self.taking[event.payment_id].pop(event.capture_id, None)
-        self._expect(self.shared, recorded, n == asked, f"{n} was taken, {asked} was asked for")
+        text = self._text(event)
+        self._expect(self.shared, recorded, n == asked, f"{text(n)} was taken, {text(asked)} was asked for")
 
     def _taking_less(self, recorded: Recorded, event: p.PaymentCaptureShort) -> None:
         asked = self.taking[event.payment_id].get(event.capture_id, 0)
-        left = asked - event.amount_minor
-        self._expect(self.shared, recorded, left > 0, f"{event.amount_minor} less is taken of {asked}")
+        left, text = asked - event.amount_minor, self._text(event)
+        self._expect(self.shared, recorded, left > 0, f"{text(event.amount_minor)} less is taken of {text(asked)}")
         self.taking[event.payment_id][event.capture_id] = left
 
     def _not_taken(self, _: Recorded, event: p.PaymentCaptureFailed | p.PaymentReauthorizationRequested) -> None:
@@ -203,21 +221,30 @@ class OrderBooks:
             parts += event.credit.amount_minor
             book.credit_back += event.credit.amount_minor
             self._expect_within_credit(recorded, book)
-        self._expect(self.given, recorded, n == parts, f"parts sum to {parts}, the refund is {n}")
+        self._expect(
+            self.given, recorded, n == parts, f"parts sum to {book.money(parts)}, the refund is {book.money(n)}"
+        )
         for part in event.parts:
             book.parts[event.refund_id, part.payment_id] = part
             self._expect_sum(recorded, part.payment_id, part)
         allocations = [allocation for part in event.parts for allocation in part.allocations]
         allocations += event.credit.allocations if event.credit else ()
         book.credited -= sum(allocation.amount_minor for allocation in allocations if allocation.kind == "credit")
-        self._expect(self.granted, recorded, book.credited >= 0, f"{-book.credited} more than was credited goes back")
+        self._expect(
+            self.granted, recorded, book.credited >= 0, f"{book.money(-book.credited)} more than was credited goes back"
+        )
         self._count(recorded, book, allocations, event.refunded_units)
 
     def _credit(self, recorded: Recorded, event: x.OrderExchangeCredited) -> None:
         book, credit = self.orders[event.order_id], event.content.credit_minor
         book.credited += credit
         worth = sum(allocation.amount_minor for allocation in event.allocations)
-        self._expect(self.granted, recorded, credit == worth, f"{credit} is granted for goods worth {worth}")
+        self._expect(
+            self.granted,
+            recorded,
+            credit == worth,
+            f"{book.money(credit)} is granted for goods worth {book.money(worth)}",
+        )
         self.grants[event.content.exchange_of] = credit
         self._count(recorded, book, event.allocations, event.credited_units)
 
@@ -229,7 +256,12 @@ class OrderBooks:
 
     def _expect_within_credit(self, recorded: Recorded, book: OrderBook) -> None:
         within = book.credit_back <= book.credit
-        self._expect(self.granted, recorded, within, f"{book.credit_back} goes back of a credit of {book.credit}")
+        self._expect(
+            self.granted,
+            recorded,
+            within,
+            f"{book.money(book.credit_back)} goes back of a credit of {book.money(book.credit)}",
+        )
 
     def _count(
         self,
@@ -244,9 +276,8 @@ class OrderBooks:
         for (kind, line_id), given in book.given.items():
             if kind in ("line", "shipping"):
                 limit = paid[kind, line_id]
-                self._expect(
-                    self.given, recorded, given <= limit, f"{given} given back of {limit} for {kind} {line_id}".rstrip()
-                )
+                found = f"{book.money(given)} given back of {book.money(limit)} for {kind} {line_id}".rstrip()
+                self._expect(self.given, recorded, given <= limit, found)
         book.given_units.update(units)
         given_units, shipped = book.units(book.given_units), book.shipped()
         self._expect(
@@ -260,23 +291,32 @@ class OrderBooks:
             self._expect_sum(recorded, event.payment_id, event)
         if part := self.orders[event.order_id].parts.get((event.refund_id, event.payment_id)):
             same = (n, event.allocations) == (part.amount_minor, part.allocations)
-            self._expect(self.given, recorded, same, f"{n} is given back, its order says {part.amount_minor}")
+            text = self._text(event)
+            self._expect(
+                self.given, recorded, same, f"{text(n)} is given back, its order says {text(part.amount_minor)}"
+            )
 
     def _giving_less(self, recorded: Recorded, event: p.PaymentRefundShort) -> None:
         key = event.payment_id, event.refund_id
         left = self.giving.get(key, 0) - event.amount_minor
-        self._expect(self.given, recorded, left > 0, f"{event.amount_minor} less is given back, {left} is left")
+        text = self._text(event)
+        self._expect(
+            self.given, recorded, left > 0, f"{text(event.amount_minor)} less is given back, {text(left)} is left"
+        )
         self.giving[key] = left
 
     def _gave(self, recorded: Recorded, event: p.PaymentRefunded) -> None:
         if not event.asked:
             return
         n, asked = event.amount_minor, self.giving.get((event.payment_id, event.refund_id))
-        self._expect(self.given, recorded, n == asked, f"{n} was given back, {asked} was asked for")
+        text = self._text(event)
+        self._expect(self.given, recorded, n == asked, f"{text(n)} was given back, {text(asked)} was asked for")
 
     def _expect_sum(self, recorded: Recorded, payment_id: str, part: o.RefundPart | p.PaymentRefundRequested) -> None:
         n, parts = part.amount_minor, sum(allocation.amount_minor for allocation in part.allocations)
-        self._expect(self.given, recorded, n == parts, f"parts sum to {parts}, {payment_id} gives back {n}")
+        text = self._text(recorded.event)
+        found = f"parts sum to {text(parts)}, {payment_id} gives back {text(n)}"
+        self._expect(self.given, recorded, n == parts, found)
 
     def _return(self, recorded: Recorded, event: x.OrderReturnRequested) -> None:
         book = self.orders[event.order_id]
@@ -326,6 +366,12 @@ class OrderBooks:
         self, recorded: Recorded, units: Counter[str], what: str, limit: Counter[str], of_what: str
     ) -> None:
         self._expect(self.returned, recorded, units <= limit, f"{dict(units)} {what} of {dict(limit)} {of_what}")
+
+    @staticmethod
+    def _text(event: Any) -> Callable[[int | None], str]:
+        """As people write it, in the currency of what is told; None where nobody asked."""
+        currency = getattr(event, "currency", "")
+        return lambda amount_minor: "nothing" if amount_minor is None else in_money(amount_minor, currency)
 
     @staticmethod
     def _expect(check: Check, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check

@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Identifier
 from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.processing.read_models import fold
+from oms_es.schemas.values.currency import to_text
 from oms_es.verification.check import Check
 
 READ_MAX = 2_000
@@ -134,8 +135,16 @@ def _difference(key: Key, row: Row, should: Row | None) -> str:
         return f"{_named(key)}: the row should not be there"
     wrong = [name for name in row if row[name] != should.get(name)]
     return f"{_named(key)}: " + ", ".join(
-        f"{name} is {row[name]!r}, history says {should.get(name)!r}" for name in wrong
+        f"{name} is {_shown(row, name)}, history says {_shown(should, name)}" for name in wrong
     )
+
+
+def _shown(row: Row, name: str) -> str:
+    """Money as people write it, wherever the row says its currency."""
+    value, currency = row.get(name), row.get("currency")
+    if name.endswith("_minor") and isinstance(value, int) and isinstance(currency, str):
+        return to_text(value, currency)
+    return repr(value)
 
 
 def _named(key: Key) -> str:

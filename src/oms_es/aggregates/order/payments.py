@@ -11,6 +11,7 @@ from oms_es.aggregates.order.state import BEFORE_RELEASE, Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
+from oms_es.schemas.values.sentences import with_reason
 
 PAYMENT_ATTEMPTS_MAX = 3
 """How often a payment that may still come is asked for by itself, before the order is held for a person."""
@@ -40,7 +41,7 @@ def record_failed(order: Order, command: o.RecordPaymentFailed) -> Iterator[o.Or
     if payment is None or payment.status != "asked" or order.phase in o.FINAL_PHASES:
         return
     if not command.retriable:
-        yield from steps.ended(order, f"payment: {command.reason}"[: o.REASON_LENGTH_MAX])
+        yield from steps.ended(order, with_reason("payment", command.reason)[: o.REASON_LENGTH_MAX])
         return
     again = payment.attempt < PAYMENT_ATTEMPTS_MAX
     yield o.OrderPaymentDeferred(
@@ -70,7 +71,7 @@ def record_withdrawn(order: Order, command: o.RecordPaymentWithdrawn) -> Iterato
         if "payment" not in order.holds:
             yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
     elif order.phase == "fulfilling" and not order.kept and "open" in order.shipments.values():
-        reason = f"payment: {command.reason}"[: o.REASON_LENGTH_MAX]
+        reason = with_reason("payment", command.reason)[: o.REASON_LENGTH_MAX]
         yield from cancel_order(order, o.CancelOrder(order_id=order.order_id, reason=reason))
 
 

@@ -15,6 +15,7 @@ from oms_es.aggregates.stock.reservations import broken_by_losing
 from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
 from oms_es.schemas.stock.refusals import StockRefusal
+from oms_es.schemas.values.sentences import with_reason
 
 PLACES_MAX = 1_000
 """Bins and lots that one SKU may be told apart by at one location."""
@@ -87,7 +88,7 @@ def adjust(stock: Stock, command: s.AdjustStock) -> Iterator[s.StockEvent]:
     told = {**command.model_dump(), "asked": asked_of(command)}
     if command.quantity < 0:
         told["serials"] = _leaving(stock.shelves, command, place, -command.quantity)
-        yield from _losing(stock, command, place, -command.quantity, f"adjusted: {command.reason}")
+        yield from _losing(stock, command, place, -command.quantity, with_reason("adjusted", command.reason))
     else:
         _check_room(stock, command, place)
         if command.serials:
@@ -101,7 +102,7 @@ def change_condition(stock: Stock, command: s.ChangeCondition) -> Iterator[s.Sto
         return
     place = Place(command.bin, command.lot, command.was)
     serials = _leaving(stock.shelves, command, place, command.quantity)
-    yield from _losing(stock, command, place, command.quantity, f"{command.condition}: {command.reason}")
+    yield from _losing(stock, command, place, command.quantity, with_reason(command.condition, command.reason))
     expires_at = stock.shelves.places[place].lot_expires_at
     told = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
     yield s.StockConditionChanged(**told, lot_expires_at=expires_at)
@@ -139,7 +140,7 @@ def write_off(stock: Stock, command: s.WriteOffStock) -> Iterator[s.StockEvent]:
         return
     place = Place(command.bin, command.lot, command.condition)
     serials = _leaving(stock.shelves, command, place, command.quantity)
-    yield from _losing(stock, command, place, command.quantity, f"written off: {command.reason}")
+    yield from _losing(stock, command, place, command.quantity, with_reason("written off", command.reason))
     yield s.StockWrittenOff(**{**command.model_dump(), "serials": serials}, asked=asked_of(command))
 
 

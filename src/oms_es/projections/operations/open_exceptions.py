@@ -30,6 +30,7 @@ from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.shipment import tracker as t
 from oms_es.schemas.values.currency import to_text
+from oms_es.schemas.values.sentences import finished
 
 table = Table(
     "open_exceptions",
@@ -45,7 +46,7 @@ table = Table(
     Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
-projection = Projection(table, version=8)
+projection = Projection(table, version=9)
 HOLD_KINDS = get_args(o.HoldKind)
 DETAIL_CHARACTERS_MAX = 500
 SOUGHT = "stock came, and is sought again"
@@ -154,7 +155,7 @@ def raised(key: Key, recorded: Recorded, detail: str) -> Row:
         "order_id": getattr(event, "order_id", ""),
         "raised_at": recorded.recorded_at,
         "last_raised_at": recorded.recorded_at,
-        "detail": detail,
+        "detail": finished(detail),
     }
 
 

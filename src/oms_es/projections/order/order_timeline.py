@@ -19,6 +19,7 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import feedback as f
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.values.currency import to_text
+from oms_es.schemas.values.sentences import finished
 
 table = Table(
     "order_timeline",
@@ -34,7 +35,7 @@ table = Table(
     Column("actor", Text, nullable=False),
     Column("summary", Text, nullable=False),
 )
-projection = Projection(table, version=3, insert_only=True)
+projection = Projection(table, version=4, insert_only=True)
 
 SUMMARY_CHARACTERS_MAX = 200
 STOCK = "{e.quantity} x {e.sku} at {e.location}"
@@ -119,7 +120,7 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentCaptureFailed: "capture failed: {e.reason}",
     p.PaymentDepositApplied: MONEY + " of the deposit applied to {e.capture_id}",
     p.PaymentVoidRequested: MONEY + " to be let go",
-    p.PaymentVoided: MONEY + " let go {e.reason}",
+    p.PaymentVoided: MONEY + " let go: {e.reason}",
     p.PaymentAttemptDeclined: "one attempt declined: {e.reason}",
     p.PaymentReportKept: "does not fit: {e.why}",
     p.PaymentReportSettled: "what did not fit is explained",
@@ -207,7 +208,7 @@ def on_any_event(_row: Row | None, event: Event, recorded: Recorded, key: Key) -
 
 def _summary(event: Event) -> str:
     extras = {name: extra(event) for name, extra in EXTRAS_OF[type(event)]}
-    return SUMMARIES[type(event)].format(e=event, **extras)
+    return finished(SUMMARIES[type(event)].format(e=event, **extras))
 
 
 def _demand(event: Any) -> str:

@@ -32,6 +32,11 @@ def to_text(amount_minor: int, currency: str) -> str:
     return f"{Decimal(amount_minor).scaleb(-exponent):,.{exponent}f} {currency}"
 
 
+def told(amount_minor: int, currency: str | None) -> str:
+    """Also where an older event does not say its currency."""
+    return to_text(amount_minor, currency) if currency else f"{amount_minor} minor units"
+
+
 def to_minor(amount: str | Decimal, currency: str) -> int:
     """Raises ValueError for what is no amount, and for a fraction of a minor unit."""
     exponent = exponent_of(currency)

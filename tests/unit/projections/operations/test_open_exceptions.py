@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from folding import fold, recorded_at
+from folding import fold, recorded_at, unsaid
+from golden.write import path_of
 from oms_es.kernel import Event
 from oms_es.projections.operations.open_exceptions import SOUGHT, projection
 from oms_es.schemas import order as o
@@ -263,3 +265,10 @@ def test_a_subscription_whose_receiver_fails_is_open_until_it_is_enabled() -> No
     assert "oms-es subscriptions enable crm" in row["detail"]
     assert not fold(projection, failed, w.SubscriptionEnabled(name="crm"))
     assert not fold(projection, w.SubscriptionDisabled(name="crm", because="a person did"))
+
+
+@pytest.mark.parametrize("event", projection.folds)
+def test_what_nobody_said_leaves_no_colon_behind(event: type[Event]) -> None:
+    body: Any = json.loads(path_of(event, event.schema_version).read_text())["whole"]
+    for row in fold(projection, unsaid(event.model_validate_json(json.dumps(body)))).values():
+        assert row["detail"] == row["detail"].rstrip(" :")

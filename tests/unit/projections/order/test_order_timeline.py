@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from folding import as_recorded, fold, recorded_at
+from folding import as_recorded, fold, recorded_at, unsaid
 from golden.write import path_of
 from oms_es.kernel import Event
 from oms_es.projections.order.order_timeline import SUMMARIES, SUMMARY_CHARACTERS_MAX, projection
+from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 from oms_es.schemas.vocabulary import EVENTS
-from story import ORDER, allocated, cancelled, held, placed, received
+from story import OF, ORDER, allocated, cancelled, held, placed, received
 
 OF_ORDERS = [event for event in EVENTS.values() if "order_id" in event.model_fields]
 
@@ -54,3 +55,15 @@ def test_a_summary_is_short_whatever_is_told() -> None:
     event = cancelled(reason="x" * 10_000)
     (row,) = fold(projection, event).values()
     assert row["summary"] == f"cancelled: {event.reason}"[:SUMMARY_CHARACTERS_MAX]
+
+
+@pytest.mark.parametrize("event", SUMMARIES)
+def test_what_nobody_said_leaves_no_colon_behind(event: type[Event]) -> None:
+    body: Any = json.loads(path_of(event, event.schema_version).read_text())["whole"]
+    for row in fold(projection, unsaid(event.model_validate_json(json.dumps(body)))).values():
+        assert row["summary"] == row["summary"].rstrip(" :")
+
+
+def test_a_hold_says_its_note_if_it_has_one() -> None:
+    rows = fold(projection, o.OrderHeld(**OF, kind="fraud"), o.OrderHeld(**OF, kind="address", note="no street"))
+    assert [row["summary"] for row in rows.values()] == ["held, fraud", "held, address: no street"]
