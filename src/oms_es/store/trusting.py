@@ -61,6 +61,7 @@ class TrustingCodec(Codec):
 
 def _reader_of(event: type[Event]) -> Reader | None:
     """None where the library does not take the schema: then everything is validated."""
+    event.model_rebuild()  # its schema is made when it is asked for first
     try:
         return SchemaValidator(
             _enveloped(_without_rules(event.__pydantic_core_schema__)), _use_prebuilt=False
