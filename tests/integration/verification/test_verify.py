@@ -59,7 +59,9 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
     assert unasked <= {"moves conserved: what came in, or was lost, had left elsewhere"} | {
         f"{name}: every row is the fold of history"
         for name in (
+            "connections",
             "exception_history",
+            "subscriptions",
             "provider_reports",
             "return_policies",
             "order_locations",

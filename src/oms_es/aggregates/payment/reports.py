@@ -159,10 +159,20 @@ def _capture(payment: Payment, requested: p.PaymentRequested, report: p.Report, 
             asked = in_words(requested, known.amount_minor)
             raise contradiction(f"{_told(requested, report)} is taken as {reference}, where {asked} was asked for")
         if less := known.amount_minor - told:
+            _check_covered(payment, requested, report, less)
             short = p.PaymentCaptureShort(**money(requested, less), capture_id=key)
             yield short
             payment = evolve(payment, short)
     yield from decide(payment, requested, _command(p.RecordCapture, requested, capture_id=key, reference=reference))
+
+
+def _check_covered(payment: Payment, requested: p.PaymentRequested, report: p.Report, less: int) -> None:
+    """What was given back, or is in dispute, was taken before: so much less was not."""
+    back = payment.refunded + payment.disputed
+    if back > payment.asked - less:
+        raise contradiction(
+            f"{_told(requested, report)} is taken, where {in_words(requested, back)} was given back or is in dispute"
+        )
 
 
 def _capture_meant(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> str:

@@ -130,6 +130,17 @@ def test_partly_captured_is_partly_captured() -> None:
     kept(asked, told_of_capture(0))
 
 
+def test_less_than_was_lost_in_a_dispute_cannot_have_been_taken() -> None:
+    given = held(
+        capture_requested(100, final=True),
+        p.PaymentDisputeOpened(**EUR, amount_minor=40, dispute_id="d", reason="fraud"),
+        p.PaymentDisputeLost(**EUR, amount_minor=40, dispute_id="d"),
+    )
+    assert "0.40 EUR was given back or is in dispute" in kept(given, told_of_capture(39)).why
+    short = p.PaymentCaptureShort(**EUR, amount_minor=60, capture_id="s1")
+    given.when(told_of_capture(40)).then(short, captured(40, "ch/s1"))
+
+
 def test_a_charge_captured_in_parts_says_how_much_in_all() -> None:
     in_two = held(capture_requested(60), capture_requested(40, "s2", final=True))
     first = told_of_capture(60, cumulative=True)
