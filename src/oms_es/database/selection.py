@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from oms_es.database.embedded import EmbeddedPostgres, EngineRunning, default_home, engine_pid
+from oms_es.database.directories import EngineRunning, default_home, engine_pid
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.settings import Settings

@@ -18,7 +18,7 @@ from sqlalchemy import Column, DateTime, Table
 
 from oms_es.kafka.client import Outgoing, Producer, TooLarge, TopicPartition, partition_of, too_large
 from oms_es.kafka.cloudevents import CONSTANT_HEADERS, sequence
-from oms_es.kafka.relay import RELAY
+from oms_es.kafka.relay_store import RELAY
 from oms_es.store.codec import opened
 from oms_es.store.dead_letters import DEAD_LETTERS, Header, headers_of
 from oms_es.store.outbox import CHANGES, MARK_DIRTY, key_text

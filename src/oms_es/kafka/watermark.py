@@ -13,7 +13,7 @@ import psycopg
 
 from oms_es.kafka.client import TopicPartition
 from oms_es.kafka.cloudevents import partition_for_stream
-from oms_es.kafka.relay import RELAY, RELAY_PARTITIONS
+from oms_es.kafka.relay_store import RELAY, RELAY_PARTITIONS
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.recorder import TRACKING, Recorder
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from oms_es.kafka.relay import RELAY, RELAY_PARTITIONS
+from oms_es.kafka.relay_store import RELAY, RELAY_PARTITIONS
 from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Event
 from oms_es.store import stops

@@ -172,14 +172,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "relay's lock and epoch",
-        "`kafka/relay.py`",
+        "`kafka/leadership.py`",
         "two relays publish a partition's events with different predecessors",
         lambda kit: replace(kit, leadership=Everyone, relay_store=NoFence),
         "kafka",
     ),
     Guard(
         "relay's position after the acknowledgement",
-        "`kafka/relay.py`",
+        "`kafka/event_publisher.py`",
         "events are missing from the topics for ever",
         lambda kit: replace(kit, publisher=SavesFirst),
         "kafka",

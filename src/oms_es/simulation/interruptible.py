@@ -8,9 +8,10 @@ from typing import Any
 
 from oms_es.app.workers import INTERESTS
 from oms_es.kafka.client import TopicPartition
+from oms_es.kafka.event_publisher import EventPublisher
 from oms_es.kafka.feeds import EventTask, PartitionTask
 from oms_es.kafka.groups import GroupWorker
-from oms_es.kafka.relay import EventPublisher, Relay
+from oms_es.kafka.relay import Relay
 from oms_es.kernel import Event, Recorded
 from oms_es.processing.chain import Chain
 from oms_es.processing.intake import IntakeWorker

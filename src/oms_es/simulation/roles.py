@@ -34,7 +34,7 @@ from oms_es.projections.operations import deadlines
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
 from oms_es.simulation.broker import Broker, MemoryGroup, MemoryPublisher
 from oms_es.simulation.components import Kit
-from oms_es.simulation.database import Database, MemoryCoverage, MemoryLookups
+from oms_es.simulation.database import Database
 from oms_es.simulation.external_systems import MemoryCallbacks, Outside
 from oms_es.simulation.interruptible import (
     Awake,
@@ -46,6 +46,7 @@ from oms_es.simulation.interruptible import (
     AwakeTicker,
     SortedLog,
 )
+from oms_es.simulation.lookups import MemoryCoverage, MemoryLookups
 from oms_es.simulation.node import Node, Simulation
 from oms_es.simulation.scenario import Action, Scenario, World
 from oms_es.store.codec import Codec

@@ -17,7 +17,9 @@ from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.values import names
-from oms_es.simulation.full_scenario import LIFE, an_order, moment, returned
+from oms_es.simulation.full_scenario import LIFE
+from oms_es.simulation.life_orders import an_order, moment
+from oms_es.simulation.life_returns import returned
 from oms_es.simulation.scenario import Action, Tells
 from oms_es.simulation.workload import PRICE_MINOR, Draw
 

@@ -29,12 +29,12 @@ from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.simulation.broker import SESSION_SECONDS, Broker
 from oms_es.simulation.clients import clients_of
 from oms_es.simulation.components import WHOLE, Kit
-from oms_es.simulation.database import KeptCodec
 from oms_es.simulation.decision_cache import remembering
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.external_systems import Outside
 from oms_es.simulation.invariants import Violation, Watch, in_the_end
 from oms_es.simulation.kept_cloudevents import KeptCloudEvents
+from oms_es.simulation.kept_codec import KeptCodec
 from oms_es.simulation.logging_off import unmeasured
 from oms_es.simulation.node import Node
 from oms_es.simulation.roles import EngineNode, WorkerNode, engine_nodes, hazards_of

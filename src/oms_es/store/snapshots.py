@@ -18,6 +18,10 @@ from oms_es.exit_codes import Code
 from oms_es.kernel import Decider
 from oms_es.store.recorder import Snapshot
 
+EVERY_EVENTS = 2_000
+BYTES_PER_EVENT = 100
+"""A snapshot of a large state waits for as many more events: snapshots cost a bounded share of the appends."""
+
 
 class Unreadable(OmsError):
     """It is not what was written."""
@@ -31,6 +35,11 @@ def taken(decider: Decider[Any], stream: str, version: int, state: Any) -> Snaps
     assert decider.dump
     content = to_json(decider.dump(state))
     return Snapshot(stream, version, _topic(decider, stream, version, content), content)
+
+
+def next_version(snapshot: Snapshot) -> int:
+    """At which version of its stream the next snapshot is due."""
+    return snapshot.version + max(EVERY_EVENTS, len(snapshot.state) // BYTES_PER_EVENT)
 
 
 def is_of_this_version(deciders: Mapping[str, Decider[Any]], snapshot: Snapshot) -> bool:

@@ -27,13 +27,11 @@ from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.codec import Cause, Codec
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.draft import Cached, Draft, Overtaken
+from oms_es.store.event_lines import log_appended
 from oms_es.store.outcomes import Addressed, Apart, MoreRows, Outcome, Request, no_more_rows
-from oms_es.store.recorder import Advance, EventRow, Recording, Snapshot
+from oms_es.store.recorder import Advance, EventRow, Recording
 
 STREAMS_CACHED_MAX = 50_000
-SNAPSHOT_EVERY_EVENTS = 2_000
-SNAPSHOT_BYTES_PER_EVENT = 100
-"""A snapshot of a large state waits for as many more events: snapshots cost a bounded share of the appends."""
 ATTEMPTS_MAX = 10
 """How often a batch is tried while the database does not answer."""
 RETRY_SECONDS = 0.2
@@ -146,7 +144,7 @@ class Store:
         self._known_end = draft.end + len(draft.recorded)
         self._remember(draft.states)
         if log.is_enabled_for(DEBUG):
-            _log_appended(draft.recorded)
+            log_appended(draft.recorded)
 
     def _require_end(self, curs: Any, end: int) -> None:
         """Raises Overtaken."""
@@ -229,7 +227,7 @@ class Store:
         self._known_end = ids[-1] if ids else end
         self._remember(states)
         if log.is_enabled_for(DEBUG):
-            _log_appended(appended)
+            log_appended(appended)
         return appended
 
     def _refresh(self, end: int) -> int:
@@ -348,7 +346,7 @@ class Store:
                 except snapshots.Unreadable as why:
                     log.warning("snapshot left aside, replaying the stream", stream=snapshot.stream, why=str(why))
                 else:
-                    self._next_snapshots[snapshot.stream] = _next_snapshot(snapshot)
+                    self._next_snapshots[snapshot.stream] = snapshots.next_version(snapshot)
         return restored
 
     def _cached(self, stream: str) -> Cached:
@@ -359,7 +357,7 @@ class Store:
         self._cache.update(states)
         self._newest_at.update(dict.fromkeys(states, self._foreign_appends))
         for stream, (state, version) in states.items():
-            if version >= SNAPSHOT_EVERY_EVENTS:
+            if version >= snapshots.EVERY_EVENTS:
                 self._keep_snapshot(stream, state, version)
         while len(self._cache) > self.streams_cached_max:
             stream, _ = self._cache.popitem(last=False)
@@ -372,7 +370,7 @@ class Store:
         snapshot = snapshots.taken(decider, stream, version, state)
         with suppress(*OUTAGES):  # a snapshot only saves time; the next one will do
             self.recorder.keep_snapshot(snapshot)
-        self._next_snapshots[stream] = _next_snapshot(snapshot)
+        self._next_snapshots[stream] = snapshots.next_version(snapshot)
 
     def _stored(self, recorded: Recorded) -> EventRow:
         return EventRow(recorded.stream, recorded.version, type(recorded.event).__name__, self.codec.encode(recorded))
@@ -392,22 +390,3 @@ class Store:
         histories = (self.history(stream) for stream in dict.fromkeys(recorded.stream for recorded in pending))
         found = [recorded for history in histories for recorded in history if recorded.event_id in wanted]
         return sorted(found, key=lambda recorded: recorded.position)
-
-
-def _log_appended(appended: Iterable[Recorded]) -> None:
-    """Log one line per event: what was recorded, caused by what, and by whom."""
-    for recorded in appended:
-        log.debug(
-            "recorded",
-            fact=type(recorded.event).__name__,
-            event_id=str(recorded.event_id),
-            caused_by=recorded.caused_by and str(recorded.caused_by),
-            stream=recorded.stream,
-            version=recorded.version,
-            position=recorded.position,
-            consumer=recorded.actor,
-        )
-
-
-def _next_snapshot(snapshot: Snapshot) -> int:
-    return snapshot.version + max(SNAPSHOT_EVERY_EVENTS, len(snapshot.state) // SNAPSHOT_BYTES_PER_EVENT)

@@ -25,7 +25,7 @@ from oms_es.kafka.client import Config, KafkaUnavailable, Message, Outgoing, Pro
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.groups import GroupWorker
 from oms_es.kafka.membership import Group
-from oms_es.kafka.relay import RELAY, RELAY_PARTITIONS
+from oms_es.kafka.relay_store import RELAY, RELAY_PARTITIONS
 from oms_es.kernel import Command
 from oms_es.processing import metrics
 from oms_es.processing.intake import BATCH_MAX as ARRIVALS_MAX

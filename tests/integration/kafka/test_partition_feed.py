@@ -11,7 +11,7 @@ from eventsourcing.persistence import OperationalError
 from oms_es.kafka.client import Message, TopicPartition
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kafka.feeds import PartitionFeed
-from oms_es.kafka.relay import LogRow
+from oms_es.kafka.relay_store import LogRow
 from oms_es.kernel import Recorded
 from oms_es.schemas.stock import StockReceived
 from oms_es.schemas.vocabulary import EVENTS

@@ -20,12 +20,13 @@ from psycopg.rows import dict_row
 from conftest import PARTITIONS, broker, fresh_database, reachable_directory, server
 from oms_es.app import DECIDERS, PROJECTIONS, migrate
 from oms_es.app.workers import INTERESTS, Workers, topics
-from oms_es.database.embedded import STOP_SECONDS_MAX, EmbeddedPostgres
+from oms_es.database.directories import STOP_SECONDS_MAX
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.catalogue import CATALOGUE
 from oms_es.demo.workload import Workload
 from oms_es.kafka.client import Config, connection, create_topics
 from oms_es.kafka.dev_broker import Broker
-from oms_es.kafka.relay import RELAY_LOCK
+from oms_es.kafka.leadership import RELAY_LOCK
 from oms_es.kernel import Command
 from oms_es.schemas.order import CancelOrder, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock, SetSafetyStock

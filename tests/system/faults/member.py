@@ -20,8 +20,9 @@ from oms_es.app import engine, workers
 from oms_es.cli import main as cli
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import TopicPartition
+from oms_es.kafka.event_publisher import EventPublisher
 from oms_es.kafka.membership import Group
-from oms_es.kafka.relay import EventPublisher, SqlRelayStore
+from oms_es.kafka.relay_store import SqlRelayStore
 from oms_es.kernel import Recorded
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.store.recorder import Advance

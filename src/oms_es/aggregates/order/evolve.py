@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.order.evolve_payment import (
+    awaiting_payments,
+    balance_due,
+    money_back,
+    money_gone,
+    paid_or_not,
+    payment_deferred,
+    payment_requested,
+    payment_secured,
+)
 from oms_es.aggregates.order.evolve_shipping import (
     cancellation_refused,
     cancellation_requested,
@@ -27,11 +37,9 @@ from oms_es.aggregates.order.state import (
     CHANGEABLE,
     LineCut,
     Order,
-    Payment,
     changed,
     channel_refund,
     fulfilment,
-    number_of,
     plus,
     resting,
     with_payments,
@@ -134,42 +142,7 @@ def _allocated(order: Order, event: o.OrderAllocated) -> Order:
                 payment_id=event.payment_id, amount_minor=event.amount_minor, payment_token=event.payment_token
             ),
         )
-    return _paid_or_not(_asked(order, dues)._replace(phase="awaiting_payment"))
-
-
-def _balance_due(order: Order, event: o.OrderBalanceDue) -> Order:
-    return _asked(order, event.payments)._replace(phase="awaiting_payment")
-
-
-def _asked(order: Order, dues: Iterable[o.PaymentDue], attempt: int = 1) -> Order:
-    for due in dues:
-        order = order._replace(
-            payments=order.payments.insert(due.payment_id, Payment(due, attempt=attempt)),
-            payments_made=max(order.payments_made, number_of(due.payment_id)),
-        )
-    return order
-
-
-def _payment_requested(order: Order, event: o.OrderPaymentRequested) -> Order:
-    due = o.PaymentDue(**{name: getattr(event, name) for name in o.PaymentDue.model_fields})
-    return _asked(with_payments(order, "void", event.replaces), [due], event.attempt)
-
-
-def _payment_deferred(order: Order, event: o.OrderPaymentDeferred) -> Order:
-    """Also of what was paid: an order that waited for a person waits for money again."""
-    deferred = with_payments(order, "deferred", event.payment_id)
-    return deferred._replace(phase="awaiting_payment") if deferred.phase == "held" else deferred
-
-
-def _payment_secured(order: Order, event: o.OrderPaymentSecured) -> Order:
-    return _paid_or_not(with_payments(order, "secured", event.payment_id))
-
-
-def _paid_or_not(order: Order) -> Order:
-    """Paid and locked, an order is released in the same breath, unless it is held."""
-    if order.phase == "awaiting_payment" and order.holds and not order.is_unpaid and not order.uncovered:
-        return order._replace(phase="held")
-    return order
+    return paid_or_not(awaiting_payments(order, dues)._replace(phase="awaiting_payment"))
 
 
 def _presold(order: Order, _: o.OrderPresold) -> Order:
@@ -179,7 +152,7 @@ def _presold(order: Order, _: o.OrderPresold) -> Order:
 def _covered(order: Order, event: o.OrderPresaleCovered) -> Order:
     covered = order._replace(uncovered=order.uncovered.discard((event.reservation_id, event.sku, event.location)))
     if covered.phase == "awaiting_stock" and not covered.uncovered:
-        return _paid_or_not(covered._replace(phase="awaiting_payment"))
+        return paid_or_not(covered._replace(phase="awaiting_payment"))
     return covered
 
 
@@ -333,14 +306,6 @@ def _line_cut_requested(order: Order, event: o.OrderLinesCancellationRequested) 
     )
 
 
-def _money_gone(order: Order, event: o.OrderMoneyGone) -> Order:
-    return order._replace(gone=order.gone.insert((event.payment_id, event.effect), event))
-
-
-def _money_back(order: Order, event: o.OrderMoneyBack) -> Order:
-    return order._replace(gone=order.gone.discard((event.payment_id, event.effect)))
-
-
 def _cancelled(order: Order, event: o.OrderCancelled) -> Order:
     applied = order.applied.insert(event.report, event.asked) if event.report else order.applied
     return order._replace(phase="cancelled", applied=applied)
@@ -361,10 +326,10 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderLocationFailed: _let_go,
     o.OrderLineAllocated: _line_allocated,
     o.OrderAllocated: _allocated,
-    o.OrderBalanceDue: _balance_due,
-    o.OrderPaymentRequested: _payment_requested,
-    o.OrderPaymentDeferred: _payment_deferred,
-    o.OrderPaymentSecured: _payment_secured,
+    o.OrderBalanceDue: balance_due,
+    o.OrderPaymentRequested: payment_requested,
+    o.OrderPaymentDeferred: payment_deferred,
+    o.OrderPaymentSecured: payment_secured,
     o.OrderPresold: _presold,
     o.OrderPresaleCovered: _covered,
     o.OrderHeld: _held,
@@ -398,8 +363,8 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderCancellationRefused: cancellation_refused,
     o.OrderRefundRequested: refund_requested,
     o.OrderCreditLeft: fold_credit_left,
-    o.OrderMoneyGone: _money_gone,
-    o.OrderMoneyBack: _money_back,
+    o.OrderMoneyGone: money_gone,
+    o.OrderMoneyBack: money_back,
     x.OrderReturnRequested: return_requested,
     x.OrderReturnEnded: return_ended,
     x.OrderExchangeCredited: exchange_credited,

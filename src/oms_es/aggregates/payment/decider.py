@@ -17,18 +17,24 @@ from typing import Any
 
 from oms_es.aggregates.payment import answers, reports
 from oms_es.aggregates.payment import refunds as returns
+from oms_es.aggregates.payment.captures import (
+    capture_money,
+    expired_remainder,
+    record_capture,
+    record_capture_failure,
+    record_reauthorization,
+    record_reauthorization_decline,
+    refuse_once,
+)
 from oms_es.aggregates.payment.state import (
     AUTHORIZATION,
-    Capture,
     Payment,
-    Refusal,
     contradiction,
     evolve,
     in_words,
     is_news,
     money,
     of,
-    refusal_of,
 )
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import payment as p
@@ -83,7 +89,7 @@ def _request(payment: Payment, command: p.RequestPayment) -> Iterator[p.PaymentE
             "what differs in anything needs another payment_id",
             fingerprint=sha256(requested.model_dump_json().encode()).hexdigest(),
         )
-        yield from _once(payment, refused)
+        yield from refuse_once(payment, refused)
 
 
 def _refuse(payment: Payment, command: p.CapturePayment | p.RefundPayment) -> Iterator[p.PaymentEvent]:
@@ -95,14 +101,9 @@ def _refuse(payment: Payment, command: p.CapturePayment | p.RefundPayment) -> It
         "reason": "there is no such payment",
     }
     if isinstance(command, p.CapturePayment):
-        yield from _once(payment, p.PaymentCaptureRefused(**named, capture_id=command.capture_id))
+        yield from refuse_once(payment, p.PaymentCaptureRefused(**named, capture_id=command.capture_id))
     else:
-        yield from _once(payment, p.PaymentRefundRefused(**named, refund_id=command.refund_id))
-
-
-def _once(payment: Payment, refused: Refusal) -> Iterator[p.PaymentEvent]:
-    if refusal_of(refused) not in payment.refused:
-        yield refused
+        yield from refuse_once(payment, p.PaymentRefundRefused(**named, refund_id=command.refund_id))
 
 
 def _record_authorization(
@@ -151,7 +152,7 @@ def _expire(
     payment: Payment, requested: p.PaymentRequested, command: p.ExpireAuthorization
 ) -> Iterator[p.PaymentEvent]:
     if payment.expires_at and payment.expires_at <= command.now and payment.remainder:
-        yield _expired(payment, requested)
+        yield expired_remainder(payment, requested)
 
 
 def _record_expiry(
@@ -163,179 +164,7 @@ def _record_expiry(
             f"payment {command.payment_id} holds no money that could expire: ask the provider",
         )
     if payment.remainder:
-        yield _expired(payment, requested)
-
-
-def _expired(payment: Payment, requested: p.PaymentRequested) -> p.PaymentExpired:
-    return p.PaymentExpired(**money(requested, payment.remainder), authorization=payment.effects[AUTHORIZATION])
-
-
-def _reauthorize(requested: p.PaymentRequested, capture_id: str, n: int) -> p.PaymentReauthorizationRequested:
-    return p.PaymentReauthorizationRequested(
-        **money(requested, n),
-        capture_id=capture_id,
-        payment_token=requested.payment_token,
-        method=requested.method,
-    )
-
-
-def _record_reauthorization(
-    payment: Payment, requested: p.PaymentRequested, command: p.RecordReauthorization
-) -> Iterator[p.PaymentEvent]:
-    """What comes after nobody waits for it any more is let go."""
-    key, capture = command.capture_id, _renewed_capture(payment, command)
-    if not is_news(payment, ("reauthorization", key), command.reference):
-        return
-    n = capture.amount_minor
-    yield p.PaymentReauthorized(**money(requested, n), capture_id=key, reference=command.reference)
-    if capture.status == "waiting" and not payment.cancelled:
-        yield p.PaymentCaptureRequested(
-            **money(requested, n), capture_id=key, authorization=command.reference, final=True
-        )
-        return
-    if capture.status == "waiting":
-        yield p.PaymentCaptureFailed(**money(requested, n), capture_id=key, reason="cancelled meanwhile")
-    yield p.PaymentVoidRequested(**money(requested, n), authorization=command.reference, void_id=key)
-
-
-def _record_reauthorization_decline(
-    payment: Payment, requested: p.PaymentRequested, command: p.RecordReauthorizationDecline
-) -> Iterator[p.PaymentEvent]:
-    capture = _renewed_capture(payment, command)
-    if capture.status == "waiting":
-        yield p.PaymentReauthorizationDeclined(
-            **money(requested, capture.amount_minor),
-            capture_id=command.capture_id,
-            reason=command.reason,
-            retriable=command.retriable,
-        )
-    elif capture.status != "failed":
-        raise contradiction(
-            f"the money of capture {command.capture_id} is held anew and now reported declined ({command.reason})"
-        )
-
-
-def _renewed_capture(payment: Payment, command: p.RecordReauthorization | p.RecordReauthorizationDecline) -> Capture:
-    capture = payment.captures.get(command.capture_id)
-    if capture is None or not capture.renewed:
-        raise Refused(
-            PaymentRefusal.UNKNOWN_REAUTHORIZATION,
-            f"payment {command.payment_id} never asked for money to be held anew for {command.capture_id}: "
-            "ask the provider what it holds",
-        )
-    return capture
-
-
-def _capture(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> Iterator[p.PaymentEvent]:
-    key, n, known = command.capture_id, command.amount_minor, _asked_before(payment, requested, command)
-    ahead = _is_paid_ahead(payment, requested, command)
-    if known == n or (ahead and known is not None and known < n):
-        return
-    if reason := _why_not_captured(payment, requested, command, known, ahead=ahead):
-        refused = p.PaymentCaptureRefused(**money(requested, n), capture_id=key, reason=reason)
-        yield from _once(payment, refused)
-    elif ahead:
-        if applied := min(n, max(payment.fund - payment.returned - payment.disputed - payment.applied, 0)):
-            yield p.PaymentDepositApplied(**money(requested, applied), capture_id=key)
-    elif payment.expired:
-        yield _reauthorize(requested, key, n)
-    else:
-        yield p.PaymentCaptureRequested(
-            **money(requested, n),
-            capture_id=key,
-            authorization=payment.effects[AUTHORIZATION],
-            final=n == payment.remainder,
-        )
-
-
-def _is_paid_ahead(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> bool:
-    """Of a deposit, or of what was taken at the provider before anybody asked, as far as that goes."""
-    known = payment.captures.get(command.capture_id)
-    if requested.capture_now or command.capture_id in payment.applications or (known and not known.asked):
-        return True
-    return 0 < command.amount_minor <= payment.unasked_minor - payment.applied
-
-
-def _asked_before(payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment) -> int | None:
-    """A parcel may be called as the deposit that it uses up."""
-    applied = payment.applications.get(command.capture_id)
-    if applied is not None or requested.capture_now:
-        return applied
-    known = payment.captures.get(command.capture_id)
-    return known.amount_minor + known.short_minor if known and known.asked else None
-
-
-def _why_not_captured(
-    payment: Payment, requested: p.PaymentRequested, command: p.CapturePayment, known: int | None, *, ahead: bool
-) -> str:
-    n, asked = command.amount_minor, in_words(requested, command.amount_minor)
-    if known is not None:
-        taken = in_words(requested, known)
-        return f"capture {command.capture_id} takes {taken}; to take {asked} more, name another capture_id"
-    if payment.closed and not (ahead and payment.unasked_minor and not payment.cancelled):
-        return f"payment {command.payment_id} holds no money to take; request a new payment"
-    if ahead:  # what of it was given back before is not applied, and was nobody's to take
-        left = max(payment.fund - payment.applied, 0)
-        return f"{asked} is more than the {in_words(requested, left)} left of the deposit" if n > left else ""
-    if n > payment.left:
-        return f"{asked} is more than the {in_words(requested, payment.left)} left of payment {command.payment_id}"
-    return ""
-
-
-def _record_capture(
-    payment: Payment, requested: p.PaymentRequested, command: p.RecordCapture
-) -> Iterator[p.PaymentEvent]:
-    capture = _known_capture(payment, command)
-    if not is_news(payment, ("capture", command.capture_id), command.reference):
-        return
-    if capture.status != "in_flight":
-        raise contradiction(f"capture {command.capture_id} was reported failed and now as {command.reference}")
-    captured = p.PaymentCaptured(
-        **money(requested, capture.amount_minor), capture_id=command.capture_id, reference=command.reference
-    )
-    yield captured
-    refundable = evolve(payment, captured).refundable
-    if payment.cancelled and refundable and command.capture_id not in payment.refunds:
-        amount_minor = min(refundable, capture.amount_minor)
-        yield returns.refund_requested(payment, requested, command.capture_id, amount_minor)
-
-
-def _record_capture_failure(
-    payment: Payment, requested: p.PaymentRequested, command: p.RecordCaptureFailure
-) -> Iterator[p.PaymentEvent]:
-    capture = _known_capture(payment, command)
-    if capture.status == "captured":
-        raise contradiction(f"capture {command.capture_id} is done and now reported failed ({command.reason})")
-    if capture.status != "in_flight":
-        return
-    if payment.refunded + payment.disputed > payment.asked - capture.amount_minor:
-        raise contradiction(f"capture {command.capture_id} failed and its money was given back or is in dispute")
-    if command.expired and not payment.cancelled:
-        if not capture.renewed:  # else it is the first failure, told again
-            yield from _capture_anew(payment, requested, command.capture_id, capture.amount_minor)
-        return
-    failed = p.PaymentCaptureFailed(
-        **money(requested, capture.amount_minor), capture_id=command.capture_id, reason=command.reason
-    )
-    yield failed
-    if payment.cancelled:
-        yield from returns.void(evolve(payment, failed), requested, command)
-
-
-def _capture_anew(payment: Payment, requested: p.PaymentRequested, capture_id: str, n: int) -> Iterator[p.PaymentEvent]:
-    if not payment.expired and "" not in payment.voids:
-        yield _expired(payment, requested)
-    yield _reauthorize(requested, capture_id, n)
-
-
-def _known_capture(payment: Payment, command: p.RecordCapture | p.RecordCaptureFailure) -> Capture:
-    capture = payment.captures.get(command.capture_id)
-    if capture is None:
-        raise Refused(
-            PaymentRefusal.UNKNOWN_CAPTURE,
-            f"payment {command.payment_id} never asked for capture {command.capture_id}: ask the provider what it took",
-        )
-    return capture
+        yield expired_remainder(payment, requested)
 
 
 DECISIONS: dict[type[p.PaymentCommand], Any] = {
@@ -344,11 +173,11 @@ DECISIONS: dict[type[p.PaymentCommand], Any] = {
     p.RecordFailure: _record_failure,
     p.ExpireAuthorization: _expire,
     p.RecordExpiry: _record_expiry,
-    p.RecordReauthorization: _record_reauthorization,
-    p.RecordReauthorizationDecline: _record_reauthorization_decline,
-    p.CapturePayment: _capture,
-    p.RecordCapture: _record_capture,
-    p.RecordCaptureFailure: _record_capture_failure,
+    p.RecordReauthorization: record_reauthorization,
+    p.RecordReauthorizationDecline: record_reauthorization_decline,
+    p.CapturePayment: capture_money,
+    p.RecordCapture: record_capture,
+    p.RecordCaptureFailure: record_capture_failure,
     p.RecordAnswerPending: answers.record_pending,
     p.ChaseAnswer: answers.chase,
     p.RecordSilence: answers.record_silence,

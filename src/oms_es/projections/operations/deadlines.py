@@ -7,13 +7,23 @@ lot. A lot's row counts its sellable `units` in one bin, and goes with the last 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.projections.operations.stock_deadlines import (
+    LOT,
+    NEVER,
+    counted_lot,
+    key_of_lot,
+    key_of_reservation,
+    key_of_shipped,
+    lot_change,
+    lot_of,
+)
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -22,11 +32,15 @@ from oms_es.schemas.returns import rma as r
 from oms_es.schemas.values.types import shifted
 
 HOLD_KINDS = get_args(o.HoldKind)
+
 PAYMENT_DUE_SECONDS = 1_800
+
 PAYMENT_RETRY_SECONDS = 300
 """Before the second attempt; each further one waits twice as long."""
+
 ANSWER_DUE_SECONDS = 600
 """For a provider's callback, before it is asked; each further time it has twice as long."""
+
 PAYMENT_HOLD_SECONDS = 3 * 86_400
 """For a person to find another way to pay, before the order lapses."""
 
@@ -43,7 +57,9 @@ table = Table(
     Column("units", BigInteger, nullable=False),
     Index("deadlines_by_time", "due_at"),
 )
+
 projection = Projection(table, version=2)
+
 UNTIL_PAID, UNTIL_AVAILABLE, UNTIL_RETRIED = "payment", "presale", "retry"
 
 
@@ -109,14 +125,6 @@ def key_of_ended(event: o.OrderCancelled) -> Iterable[Key]:
     payments = event.payment_ids or ((event.payment_id,) if event.payment_id else ())
     retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in payments)
     return (*_key_of_order(UNTIL_PAID, UNTIL_AVAILABLE)(event), *retries, *_holds(event.order_id))
-
-
-def key_of_reservation(event: s.ReservationEvent) -> Iterable[Key]:
-    if isinstance(event, s.StockReserved) and event.expires_at is None:
-        return ()
-    if event.reservation_id.startswith(f"{event.order_id}/"):
-        return ()  # an order's lock has no end of its own: the order lets go of it
-    return ((f"{event.sku}@{event.location}/{event.reservation_id}",),)
 
 
 def _due(key: Key, kind: str, due_at: datetime | None, order_id: str, subject: str) -> Row:
@@ -225,37 +233,12 @@ def on_reservation_ended(
     return None
 
 
-LOT = "lot/"
-NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""When a lot is over of which nobody has said when."""
-
-
-def lot_of(event: s.StockEvent, bin_name: str, lot: str) -> Key:
-    """The length tells where a bin's name ends: names may have any character."""
-    return (f"{LOT}{event.sku}@{event.location}/{len(bin_name)}/{bin_name}/{lot}",)
-
-
-def key_of_lot(event: s.PlacedEvent) -> Iterable[Key]:
-    """Only what is sellable leaves when its lot is over, and only what has a lot."""
-    if not event.lot:
-        return ()
-    was = event.was if isinstance(event, s.StockConditionChanged) else event.condition
-    if "sellable" not in (was, event.condition):
-        return ()
-    here = lot_of(event, event.bin, event.lot)
-    return (here, lot_of(event, event.to_bin, event.lot)) if isinstance(event, s.StockMovedToBin) else (here,)
-
-
-def key_of_shipped(event: s.StockShipped) -> Iterable[Key]:
-    return (*key_of_reservation(event), *(lot_of(event, pick.bin, pick.lot) for pick in event.picks if pick.lot))
-
-
 @projection.on(s.StockShipped, keys=key_of_shipped)
 def on_stock_shipped(row: Row | None, event: s.StockShipped, key: Key) -> Row | None:
     if not str(key[0]).startswith(LOT):
         return None
     units = sum(pick.quantity for pick in event.picks if lot_of(event, pick.bin, pick.lot) == key)
-    return row and _counted(row, -units, None)
+    return row and counted_lot(row, -units, None)
 
 
 @projection.on(
@@ -276,28 +259,7 @@ def on_lot_changed(row: Row | None, event: Any, key: Key) -> Row | None:
         "sku": event.sku,
         "location": event.location,
     }
-    return _counted(row, _change(event, key), getattr(event, "lot_expires_at", None))
-
-
-def _change(event: Any, key: Key) -> int:
-    """How many more sellable units the lot has here."""
-    n: int = event.quantity
-    match event:
-        case s.StockMovedOut() | s.StockWrittenOff():
-            return -n
-        case s.StockCounted():
-            return event.variance
-        case s.StockMovedToBin():
-            return -n if key == lot_of(event, event.bin, event.lot) else n
-        case s.StockConditionChanged():
-            return n * (event.condition == "sellable") - n * (event.was == "sellable")
-    return n
-
-
-def _counted(row: Row, change: int, expires_at: datetime | None) -> Row | None:
-    units = row["units"] + change
-    due_at = s.lot_over_at(expires_at) if expires_at else row["due_at"]
-    return {**row, "units": units, "due_at": due_at} if units else None
+    return counted_lot(row, lot_change(event, key), getattr(event, "lot_expires_at", None))
 
 
 def key_of_authorization(event: Any) -> Iterable[Key]:
@@ -330,6 +292,7 @@ def on_nothing_held(_row: Row | None, _event: Event, _key: Key) -> None:
 
 UNBOOKING_SECONDS = 86_400
 """For a carrier to say whether it cancels a booking."""
+
 UNTIL_SEEN, UNTIL_UNBOOKED = "silence", "unbooking"
 
 

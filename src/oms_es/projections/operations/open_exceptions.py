@@ -11,13 +11,35 @@ A payment that was declined or failed is none: its order knows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA, money_of
+from oms_es.projections.operations.exception_keys import (
+    NOT_LEFT,
+    SILENT,
+    UNBOOKED,
+    Keys,
+    each_of,
+    key_of_exception,
+    key_of_hold,
+    key_of_holds,
+    key_of_kept,
+    key_of_new_round,
+    key_of_numbers,
+    key_of_promise,
+    key_of_question,
+    key_of_reaction,
+    key_of_receiver,
+    key_of_report,
+    key_of_returned_shipment,
+    key_of_shared_number,
+    key_of_shipment,
+    key_of_unasked,
+)
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as s
@@ -46,104 +68,12 @@ table = Table(
     Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
+
 projection = Projection(table, version=9)
-HOLD_KINDS = get_args(o.HoldKind)
+
 DETAIL_CHARACTERS_MAX = 500
+
 SOUGHT = "stock came, and is sought again"
-Keys = Callable[[Any], Iterable[Key]]
-
-
-def key_of_exception(kind: str, subject: str) -> Keys:
-    """`subject` is the field that names what the exception is about."""
-    return lambda event: ((f"{kind}/{getattr(event, subject)}",),)
-
-
-def each_of(*keys: Keys) -> Keys:
-    return lambda event: tuple(key for of in keys for key in of(event))
-
-
-def key_of_new_round(event: o.OrderSourcingRequested) -> Iterable[Key]:
-    return key_of_exception("backordered", "order_id")(event) if event.short is None else ()
-
-
-def key_of_promise(event: Any) -> Iterable[Key]:
-    if isinstance(event, st.StockShipped) and not event.broken:
-        return ()
-    if not event.reservation_id.startswith(f"{event.order_id}/"):
-        return ()  # a hold, such as a cart's, is nobody's order
-    return ((f"promise_broken/{event.sku}@{event.location}/{event.reservation_id}",),)
-
-
-def key_of_numbers(event: Any) -> Iterable[Key]:
-    return tuple((f"serial_conflict/{event.sku}/{event.location}/{number}",) for number in event.serials)
-
-
-def key_of_hold(event: o.OrderHeld | o.OrderHoldOverdue | o.OrderHoldReleased) -> Iterable[Key]:
-    return ((f"held_{event.kind}/{event.order_id}",),)
-
-
-def key_of_holds(
-    event: o.OrderReleased | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere,
-) -> Iterable[Key]:
-    """And, of an order that is no more, or that others shipped, what it waited for."""
-    if isinstance(event, o.OrderFulfilledElsewhere) and not event.whole:
-        return key_of_exception("backordered", "order_id")(event)
-    ended = [f"held_{kind}" for kind in HOLD_KINDS]
-    if not isinstance(event, o.OrderReleased):
-        ended.append("backordered")
-    return tuple((f"{name}/{event.order_id}",) for name in ended)
-
-
-def key_of_question(event: Any) -> Iterable[Key]:
-    """Which capture, void or refund nobody knows the outcome of."""
-    match event:
-        case p.PaymentUnanswered(operation=operation, part=part):
-            return ((f"payment_unanswered/{event.payment_id}/{operation}/{part}",),)
-        case p.PaymentCaptured() | p.PaymentCaptureFailed():
-            return ((f"payment_unanswered/{event.payment_id}/capture/{event.capture_id}",),)
-        case p.PaymentVoided() | p.PaymentVoidFailed():
-            return ((f"payment_unanswered/{event.payment_id}/void/{event.void_id}",),)
-    return ((f"payment_unanswered/{event.payment_id}/refund/{event.refund_id}",),)
-
-
-def key_of_unasked(event: Any) -> Iterable[Key]:
-    """What somebody did at the provider; nothing of it was asked for here."""
-    answered = key_of_question(event)
-    if event.asked:
-        return answered
-    name = "let_go_elsewhere" if isinstance(event, p.PaymentVoided) else f"refunded_elsewhere/{event.refund_id}"
-    return (*answered, (f"{name}/{event.payment_id}",))
-
-
-def key_of_kept(event: Any) -> Iterable[Key]:
-    return ((f"payment_contradiction/{event.payment_id}/{event.kept_id}",),)
-
-
-def key_of_report(event: Any) -> Iterable[Key]:
-    return ((f"unmatched_report/{event.provider}/{event.report_id}",),)
-
-
-def key_of_shipment(event: Any) -> Iterable[Key]:
-    return (("/".join(part for part in ("delivery_exception", event.shipment_id, event.carton_id) if part),),)
-
-
-def key_of_shared_number(event: t.TrackingNumberShared) -> Iterable[Key]:
-    return ((f"number_shared/{event.carrier}/{event.tracking_number}",),)
-
-
-def key_of_reaction(event: a.AsideEvent) -> Iterable[Key]:
-    return ((f"put_aside/{event.reader}/{event.fact_id}",),)
-
-
-def key_of_receiver(event: w.SubscriptionEvent) -> Iterable[Key]:
-    """Where a person disabled it, nobody has to look."""
-    is_meant = isinstance(event, w.SubscriptionDisabled) and not event.failed
-    return () if is_meant else ((f"subscription_disabled/{event.name}",),)
-
-
-UNBOOKED = key_of_exception("booking_failed", "shipment_id")
-SILENT = key_of_exception("parcel_silent", "shipment_id")
-NOT_LEFT = key_of_exception("dispatch_overdue", "shipment_id")
 
 
 def raised(key: Key, recorded: Recorded, detail: str) -> Row:
@@ -266,10 +196,6 @@ def on_shipment_exception_raised(
 ) -> Row:
     told = raised(key, recorded, f"{event.status}: {event.detail}" if event.detail else event.status)
     return {**told, "raised_at": row["raised_at"]} if row else told
-
-
-def key_of_returned_shipment(event: s.ShipmentReturnedToSender) -> Iterable[Key]:
-    return [("/".join(("returned_to_sender", event.shipment_id, *event.carton_ids[:1])).rstrip("/"),)]
 
 
 @projection.on(s.ShipmentReturnedToSender, keys=key_of_returned_shipment)
@@ -422,5 +348,6 @@ def on_settled(_row: Row | None, _event: Event, _key: Key) -> None:
 
 for fact, (keys, _) in RAISED_BY.items():
     projection.on(fact, keys=keys)(on_need)
+
 for fact, keys in SETTLED_BY.items():
     projection.on(fact, keys=keys)(on_settled)

@@ -9,7 +9,8 @@ import pytest
 
 from folding import fold, recorded_at
 from oms_es.kernel import Event
-from oms_es.projections.operations.deadlines import ANSWER_DUE_SECONDS, NEVER, PAYMENT_DUE_SECONDS, projection
+from oms_es.projections.operations.deadlines import ANSWER_DUE_SECONDS, PAYMENT_DUE_SECONDS, projection
+from oms_es.projections.operations.stock_deadlines import NEVER
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
