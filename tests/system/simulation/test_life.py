@@ -36,7 +36,16 @@ COMMANDS = {command.__name__ for decider in DECIDERS for command in decider.acce
     "RecordVoidFailure",
 }
 """Without what mostly callbacks tell of payments: that comes as RecordReport."""
-UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"})
+SET_UP = frozenset(
+    f"{verb}{party}"
+    for party, verbs in (
+        ("Connection", ("Open", "Rotate", "Disable", "Enable")),
+        ("Subscription", ("Open", "Change", "Rotate", "Disable", "Enable")),
+    )
+    for verb in verbs
+)
+"""Who sends webhooks and who is sent them: no worker reacts to it, and the simulated world speaks no HTTP."""
+UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP
 """No input is known that is accepted and then refused to a reader: test_aside.py makes one."""
 Callback = tuple[str, str]
 
