@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 from oms_es.app import engine, workers
 from oms_es.cli import main as cli
+from oms_es.cli import running
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import TopicPartition
 from oms_es.kafka.event_publisher import EventPublisher
@@ -66,7 +67,7 @@ def doom(_signum: int, _frame: FrameType | None) -> None:
 def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGUSR1, doom)
     with (
-        patch.object(cli, "Workers", partial(workers.Workers, chaos=CHAOS)),
+        patch.object(running, "Workers", partial(workers.Workers, chaos=CHAOS)),
         patch.object(workers, "Group", WatchedGroup),
         patch.object(engine, "ConsumerWorker", WatchedWorker),
         patch.object(workers, "EventPublisher", partial(EventPublisher, relay_store=WatchedBooks())),
