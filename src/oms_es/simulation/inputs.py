@@ -41,7 +41,8 @@ LETTERS = "aZ0é\U0001f600\u0958\u0301'\"\\%_/.- @#\u202e\x07\x00\ud800"
 WORDS = (
     "", " ", "a", "A", "0", "-", "*", ".", "DE", "EUR", "JPY", "XXX", "web", "1", "None", "null", " a", "a ", "\ufeffa",
     "1/1", "a/s1", "merge/1", "exchange/1", "lost/1", "../..", "a@b", "a b", "a\tb", "a\nb", "é", "e\u0301", "f" * 64,
-    "4242424242424242", "https://shop.example/hooks?a=1", "sec_0123456789abcdef01234567", "OrderPlaced", "Ω≈ç", "\u202e", "٣", "𝒳", "ﬃ",
+    "4242424242424242", "https://shop.example/hooks?a=1", "sec_0123456789abcdef01234567", "OrderPlaced",
+    "Ω≈ç", "\u202e", "٣", "𝒳", "ﬃ",
 )  # fmt: skip
 NUMBERS = (-(10**12), -1, 0, 1, 2, 3, 9, 10, 100, 333, 1_000, 10**6, 10**6 + 1, 10**9, 2**31, 10**12, 2**53, 2**63)
 MOMENTS = tuple(
