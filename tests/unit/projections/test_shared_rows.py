@@ -21,7 +21,9 @@ from oms_es.schemas.catalog import rates as t
 from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.catalog.rules import PublishSourcingRules
+from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.exception import AssignException
+from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.payment import Report
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.returns.feedback import RecordFeedback
@@ -35,6 +37,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 PARCEL = t.Service(
     service="parcel", zones=(t.Zone(transit_days=2, bands=(t.Band(weight_grams_max=1_000, price_minor=490),)),)
 )
+SECRET_ID = f"sec_{'0' * 24}"
 SIGHTINGS = tuple(
     Sighting(milestone_id=status, status=status, occurred_at=LONG_AGO) for status in ("picked_up", "in_transit")
 )
@@ -61,6 +64,11 @@ BESIDES: tuple[Command, ...] = (
     *(t.PublishRates(carrier="dhl", version=version, currency="EUR", services=(PARCEL,)) for version in "12"),
     *(t.DefineDeliveryOption(option=option, transit_days_max=2) for option in ("standard", "express")),
     *(RecordTracking(carrier="dhl", tracking_number=number, sightings=SIGHTINGS) for number in "12"),
+    *(OpenConnection(name=name, dialect="woocommerce", channel="web", secret_id=SECRET_ID) for name in ("a", "b")),
+    *(
+        OpenSubscription(name=name, url="https://shop.example/", types=("OrderPlaced",), secret_id=SECRET_ID)
+        for name in ("a", "b")
+    ),
     AssignException(exception_id="silent/o1", raised_at=LONG_AGO, order_id="o1", assignee="ada"),
     RecordProviderReport(
         provider="stripe",
