@@ -12,7 +12,7 @@ from oms_es.app.verbs import Verb, is_for_the_engine, verbs
 from oms_es.cli import exceptions
 from oms_es.cli.generated import add_to
 from oms_es.cli.giving import do
-from oms_es.cli.lazy import group_of, imported
+from oms_es.cli.lazy import group_of, imported, of_one_command
 from oms_es.cli.places import ENTITIES
 from oms_es.kernel import Command
 from oms_es.schemas.operations.connection import OpenConnection, RotateConnection
@@ -54,7 +54,7 @@ VERBS = [verb for verb in verbs(DECIDERS) if verb.command not in GIVEN_ELSEWHERE
 
 def made(verb: Verb) -> Callable[[], Any]:
     def make() -> Any:
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        app = of_one_command()
         add_to(app, verb, do)
         return typer.main.get_command(app)
 

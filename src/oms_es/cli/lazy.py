@@ -69,6 +69,10 @@ def imported(place: str) -> Callable[[], Any]:
 
 
 def command_of(function: Callable[..., Any]) -> Any:
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = of_one_command()
     app.command()(function)
     return typer.main.get_command(app)
+
+
+def of_one_command() -> typer.Typer:
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -68,6 +68,11 @@ class Caller(NamedTuple):
         if scope not in self.scopes:
             raise Forbidden(f"the scope {scope} is needed for this; ask for a key that has it")
 
+    def require_all_channels(self, why: str) -> None:
+        """Raises Forbidden."""
+        if self.channels is not None:
+            raise Forbidden(f"{why}; ask for a key of all channels")
+
 
 LOCAL_ONLY = (
     "without keys only this machine is served, on 127.0.0.1, and may do what an operator may; make a key with "

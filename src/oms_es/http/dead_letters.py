@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.responses import Response
 
 from oms_es.app.replaying import replayed
-from oms_es.http.access import PERSONAL, Caller
-from oms_es.http.errors import Forbidden, NoResource
+from oms_es.http.access import PERSONAL
+from oms_es.http.errors import NoResource
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.http.tables import AFTER, LIMIT, page_of, page_schema
@@ -24,6 +24,7 @@ from oms_es.store import dead_letters
 from oms_es.store.dead_letters import Chosen, StoredDeadLetter
 
 READ, WRITE = "operations:read", "operations:write"
+OF_NO_CHANNEL = "a dead letter is of no channel"
 ID_DIGITS_MAX = 18
 ID_MAX = 10**ID_DIGITS_MAX - 1
 OF_ITS_CONTENT = frozenset({"payload", "detail", "place"})
@@ -42,7 +43,7 @@ class Discarding(BaseModel):
 
 async def list_dead_letters(asked: Asked) -> Response:
     """Without what came: that is in each by itself."""
-    _require_all_channels(asked.caller)
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
     chosen = Chosen(source=asked.one("source"), reason=asked.one("reason"), after=asked.number("after", 0, ID_MAX))
     limit, settled = asked.limit(), asked.flag("settled")
     found = await asked.read(lambda rows: dead_letters.listed(rows.cursor(), chosen, settled=settled, limit=limit + 1))
@@ -81,7 +82,7 @@ async def discard(asked: Asked) -> Response:
 
 async def _named(asked: Asked) -> StoredDeadLetter:
     """Raises NoResource, Forbidden."""
-    _require_all_channels(asked.caller)
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
     text = asked.values["id"]
     is_number = text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS_MAX
     found = await asked.read(lambda rows: dead_letters.shown(rows.cursor(), int(text))) if is_number else None
@@ -95,12 +96,6 @@ def _shown(dead_letter: StoredDeadLetter, *, whole: bool) -> dict[str, Any]:
     if not whole:
         return {name: value for name, value in told.items() if name not in OF_ITS_CONTENT}
     return {**told, "payload": dead_letter.payload.decode(errors="replace")}
-
-
-def _require_all_channels(caller: Caller) -> None:
-    """Raises Forbidden: nobody knows whose it is."""
-    if caller.channels is not None:
-        raise Forbidden("a dead letter is of no channel; ask for a key of all channels")
 
 
 MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}

@@ -15,8 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from oms_es.channels.signatures import PRIVATE_PREFIX, STANDARD_PREFIX, public_key_of
-from oms_es.http.access import Caller
-from oms_es.http.errors import Forbidden, NoResource
+from oms_es.http.errors import NoResource
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.http.tables import AFTER, LIMIT, page_of, page_schema
@@ -25,6 +24,7 @@ from oms_es.store.subscriptions import Delivery
 from oms_es.store.webhook_secrets import SECRET_LENGTH_MAX, generated
 
 READ, WRITE = "operations:read", "catalog:write"
+SETS_NOTHING_UP = "a key of some channels sets nothing up"
 POSITION_MAX = 2**63 - 1
 WAITING = Parameter("waiting", "Only what was not delivered.", {"type": "boolean"})
 
@@ -44,7 +44,7 @@ PREFIXES: Mapping[str, str] = {"standard": STANDARD_PREFIX, "asymmetric": PRIVAT
 
 
 async def keep_secret(asked: Asked) -> Response:
-    _require_all_channels(asked.caller)
+    asked.caller.require_all_channels(SETS_NOTHING_UP)
     wanted = NewSecret.model_validate_json(await asked.body(JSON))
     secret = wanted.secret or generated(PREFIXES[wanted.kind])
     secret_id = await run_in_threadpool(
@@ -56,7 +56,7 @@ async def keep_secret(asked: Asked) -> Response:
 
 
 async def list_deliveries(asked: Asked) -> Response:
-    _require_all_channels(asked.caller)
+    asked.caller.require_all_channels(SETS_NOTHING_UP)
     name, limit = asked.values["name"], asked.limit()
     before = asked.number("after", POSITION_MAX, POSITION_MAX)
     waiting = asked.flag("waiting")
@@ -84,19 +84,13 @@ async def send_again(asked: Asked) -> Response:
 
 async def _delivery(asked: Asked) -> Delivery:
     """Raises NoResource, Forbidden."""
-    _require_all_channels(asked.caller)
+    asked.caller.require_all_channels(SETS_NOTHING_UP)
     name, text = asked.values["name"], asked.values["position"]
     is_number = text.isascii() and text.isdecimal() and len(text) <= 18  # noqa: PLR2004 - digits of a bigint
     found = await asked.read(lambda rows: subscriptions.one_delivery(rows, name, int(text))) if is_number else None
     if found is None:
         raise NoResource("the subscription has no such delivery; GET its deliveries lists them")
     return found
-
-
-def _require_all_channels(caller: Caller) -> None:
-    """Raises Forbidden."""
-    if caller.channels is not None:
-        raise Forbidden("a key of some channels sets nothing up; ask for a key of all channels")
 
 
 DELIVERY: Mapping[str, Any] = {
