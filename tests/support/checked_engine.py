@@ -11,7 +11,7 @@ from typing import Any
 from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS
 from oms_es.kernel import BadInput, Command, Event, Recorded, Refused, Skipped, SystemCommand
 from oms_es.processing.intake import understood
-from oms_es.processing.read_models import touches
+from oms_es.processing.read_models.folding import touches
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.catalog.item import DefineBundle

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
-from oms_es.processing.read_models import folded
+from oms_es.processing.read_models.folding import folded
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from typing import Any
 from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.kernel import Command, Consumer, Decider, Event, Key, Lookup, LookupResults, Recorded, Row
-from oms_es.processing.read_models import fold
+from oms_es.processing.read_models.folding import fold
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.codec import Cause, Codec
 from oms_es.verification.history import History

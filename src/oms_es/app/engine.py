@@ -32,7 +32,9 @@ from oms_es.processing.chain import Chain, Together
 from oms_es.processing.intake import Intake, IntakeWorker, Source
 from oms_es.processing.loop import POLL_SECONDS, Loop
 from oms_es.processing.metrics import Health
-from oms_es.processing.read_models import LookupSource, ReadModel, SqlRows, read_model_engine
+from oms_es.processing.read_models.lookups import LookupSource
+from oms_es.processing.read_models.model import ReadModel
+from oms_es.processing.read_models.rows import SqlRows, read_model_engine
 from oms_es.processing.readers import (
     BATCH_MAX,
     ConsumerWorker,

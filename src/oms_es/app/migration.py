@@ -14,7 +14,7 @@ from oms_es.kafka import relay_store, topic_ids
 from oms_es.kernel import (
     Projection,
 )
-from oms_es.processing.read_models import create_indexes, read_model_engine
+from oms_es.processing.read_models.rows import create_indexes, read_model_engine
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import (
     api_keys,

@@ -23,7 +23,8 @@ from oms_es.app.registry import PROJECTIONS
 from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.processing.garbage import collect_seldom
-from oms_es.processing.read_models import ReadModel, SqlRows, read_model_engine
+from oms_es.processing.read_models.model import ReadModel
+from oms_es.processing.read_models.rows import SqlRows, read_model_engine
 from oms_es.processing.staged_rows import StagedRows
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.log import READ_MAX

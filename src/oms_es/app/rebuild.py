@@ -24,7 +24,7 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Projection
-from oms_es.processing.read_models import create_indexes, lock_of
+from oms_es.processing.read_models.rows import create_indexes, lock_of
 from oms_es.store.codec import Codec
 from oms_es.store.log import READ_MAX
 from oms_es.store.outbox import MARK_DIRTY, changes

@@ -39,7 +39,8 @@ from oms_es.processing.intake import BATCH_MAX as ARRIVALS_MAX
 from oms_es.processing.intake import IntakeWorker, Limit
 from oms_es.processing.loop import Loop
 from oms_es.processing.metrics import RELAY_DEPTH, Health
-from oms_es.processing.read_models import ReadModel, SqlRows
+from oms_es.processing.read_models.model import ReadModel
+from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.readers import PROJECTED_MAX, FeedReader, ProjectionWorker, Waiter, Worker
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import stock_levels

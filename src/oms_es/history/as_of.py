@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from oms_es.kernel import Projection, Recorded
-from oms_es.processing.read_models import folded
+from oms_es.processing.read_models.folding import folded
 from oms_es.projections.operations import open_exceptions
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import serial_numbers, stock_levels, stock_places

@@ -21,7 +21,7 @@ from oms_es.app import Runtime
 from oms_es.http.access import Caller
 from oms_es.kernel import Projection, Recorded, Row
 from oms_es.processing.committer import Busy
-from oms_es.processing.read_models import folded
+from oms_es.processing.read_models.folding import folded
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import stock_levels
 from oms_es.store.codec import Codec

@@ -21,7 +21,8 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.kernel import Key, Lookup, LookupResults, Recorded, Row
 from oms_es.processing import metrics
-from oms_es.processing.read_models import Finder, Staged
+from oms_es.processing.read_models.lookups import Finder
+from oms_es.processing.read_models.model import Staged
 from oms_es.processing.readers import (
     EVENT,
     POSITION,

@@ -21,7 +21,8 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable, Lookup, Recorded, Refused
 from oms_es.processing import aside, metrics
-from oms_es.processing.read_models import Finder, ReadModel
+from oms_es.processing.read_models.lookups import Finder
+from oms_es.processing.read_models.model import ReadModel
 from oms_es.store import command_codec
 from oms_es.store.codec import Cause
 from oms_es.store.dead_letters import DeadLetter, without_card_numbers

@@ -20,7 +20,9 @@ from sqlalchemy import ARRAY
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Recorded, Row
-from oms_es.processing.read_models import ReadModel, SqlRows, touches
+from oms_es.processing.read_models.folding import touches
+from oms_es.processing.read_models.model import ReadModel
+from oms_es.processing.read_models.rows import SqlRows
 
 COPIED_AT_ONCE = 5_000
 """Rows that nothing is folded into any more are copied as soon as there are so many."""

@@ -14,7 +14,7 @@ from oms_es.aggregates.order.state import Order
 from oms_es.aggregates.returns import rma
 from oms_es.aggregates.shipment import decider as shipment
 from oms_es.kernel import Projection, Recorded
-from oms_es.processing.read_models import folded
+from oms_es.processing.read_models.folding import folded
 from oms_es.projections.catalog import locations
 from oms_es.projections.order import order_timeline
 from oms_es.projections.payment import payments

@@ -11,8 +11,8 @@ from oms_es.processing.intake import Arrival
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.simulation.broker import MemoryPublisher
+from oms_es.simulation.engine_node import NO_EVENTS, RETRY_SECONDS, UNANSWERED, Ground
 from oms_es.simulation.node import Node
-from oms_es.simulation.roles import NO_EVENTS, RETRY_SECONDS, UNANSWERED, Ground
 from oms_es.simulation.scenario import Action, Tells
 from oms_es.store.codec import Cause
 from oms_es.store.log import NullFeed

@@ -16,7 +16,7 @@ from oms_es.kafka.event_publisher import EventPublisher
 from oms_es.kafka.feeds import PartitionFeed
 from oms_es.kernel import Command, Decider, Row
 from oms_es.processing.intake import Intake, Parser
-from oms_es.processing.read_models import ReadModel
+from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.simulation.database import Database
 from oms_es.simulation.external_systems import MemoryLedger

@@ -186,14 +186,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "lock on rows that several streams feed",
-        "`processing/read_models.py`",
+        "`processing/read_models/rows.py`",
         "of two additions to a day's sales one is lost",
         lambda kit: replace(kit, rows=NoRowLock),
         "crowd",
     ),
     Guard(
         "generation of the rows",
-        "`processing/read_models.py`",
+        "`processing/read_models/rows.py`",
         "what was wrong before a rebuild is written back after it",
         lambda kit: replace(kit, rows=AnyGeneration),
         "hurricane",

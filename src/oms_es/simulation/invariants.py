@@ -21,7 +21,7 @@ from oms_es.gateways.simulated.effects import Effect
 from oms_es.kafka.client import Message, TopicPartition
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
-from oms_es.processing.read_models import folded
+from oms_es.processing.read_models.folding import folded
 from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
 from oms_es.schemas.topics import EVENT_TOPICS

@@ -215,7 +215,7 @@ class MemoryRecorder:
 
 
 class MemoryRows:
-    """One read model's rows, as processing/read_models.py has them in PostgreSQL."""
+    """One read model's rows, as processing/read_models/rows.py has them in PostgreSQL."""
 
     error = SqlError
 

@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier
 
 from oms_es.kafka.watermark import Progress
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
-from oms_es.processing.read_models import fold
+from oms_es.processing.read_models.folding import fold
 from oms_es.schemas.values.currency import to_text
 from oms_es.verification.check import Check
 

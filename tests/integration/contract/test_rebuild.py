@@ -19,7 +19,8 @@ from oms_es.app.rebuild import AlreadyRebuilding, Rebuilt
 from oms_es.demo.workload import Workload
 from oms_es.kafka.watermark import NOTHING, Progress
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
-from oms_es.processing.read_models import ReadModel, SqlRows
+from oms_es.processing.read_models.model import ReadModel
+from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.readers import ProjectionWorker
 from oms_es.processing.staged_rows import StagedRows
 from oms_es.projections.order import order_status

@@ -20,7 +20,7 @@ from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.stock import decider as stock
 from oms_es.app import DECIDERS, PROJECTIONS, migrate
 from oms_es.kernel import Refused
-from oms_es.processing import read_models
+from oms_es.processing.read_models import rows as sql_rows
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 from oms_es.schemas.vocabulary import EVENTS
@@ -287,9 +287,9 @@ def test_a_transaction_whose_owner_is_silent_holds_no_lock_and_did_not_happen(
 
 
 def test_rows_whose_writer_is_silent_are_free_for_others(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_models, "IDLE_SECONDS_MAX", 1)
-    rows = read_models.SqlRows(PROJECTIONS[0].table, read_models.read_model_engine(url))
-    others = read_models.SqlRows(PROJECTIONS[0].table, read_models.read_model_engine(url))
+    monkeypatch.setattr(sql_rows, "IDLE_SECONDS_MAX", 1)
+    rows = sql_rows.SqlRows(PROJECTIONS[0].table, sql_rows.read_model_engine(url))
+    others = sql_rows.SqlRows(PROJECTIONS[0].table, sql_rows.read_model_engine(url))
 
     def be_silent() -> None:
         with rows.writing() as silent:

@@ -19,7 +19,7 @@ from oms_es.app import PROJECTIONS
 from oms_es.http.access import PERSONAL
 from oms_es.http.app import all_routes
 from oms_es.http.tables import OF_PEOPLE, listing_of
-from oms_es.processing.read_models import folded
+from oms_es.processing.read_models.folding import folded
 from oms_es.projections.order import order_status
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.codec import Codec

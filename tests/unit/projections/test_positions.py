@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from oms_es.app import engine_on
-from oms_es.processing.read_models import ReadModel, SqlRows
+from oms_es.processing.read_models.model import ReadModel
+from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.readers import ProjectionWorker
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas.stock import ReceiveStock

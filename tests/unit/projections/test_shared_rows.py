@@ -14,7 +14,7 @@ from oms_es.app import PROJECTIONS, engine_on
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kernel import Command, Key, Projection, Recorded, Row
-from oms_es.processing.read_models import fold
+from oms_es.processing.read_models.folding import fold
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import item as i
 from oms_es.schemas.catalog import rates as t

@@ -177,7 +177,7 @@ def record_capture_failure(
     if payment.refunded + payment.disputed > payment.asked - capture.amount_minor:
         raise contradiction(f"capture {command.capture_id} failed and its money was given back or is in dispute")
     if command.expired and not payment.cancelled:
-        if not capture.renewed:  # else it is the first failure, told again
+        if not capture.renewed:  # else it is the first failure, reported again
             yield from _capture_again(payment, requested, command.capture_id, capture.amount_minor)
         return
     failed = p.PaymentCaptureFailed(

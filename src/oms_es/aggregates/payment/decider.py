@@ -143,7 +143,7 @@ def _record_decline(
 def _record_failure(
     payment: Payment, requested: p.PaymentRequested, command: p.RecordFailure
 ) -> Iterator[p.PaymentEvent]:
-    """That no answer came contradicts nothing: a callback may have told meanwhile."""
+    """That no answer came contradicts nothing: a callback may have arrived meanwhile."""
     if payment.status == "pending":
         yield p.PaymentFailed(**of(requested), reason=command.reason)
 

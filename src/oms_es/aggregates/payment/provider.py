@@ -1,4 +1,4 @@
-"""One report of a payment provider. Invariant: it is told once, and is brought to one payment at most."""
+"""One report of a payment provider. Invariant: it is reported once, and is brought to one payment at most."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _known_void(payment: Payment, command: p.RecordVoid | p.RecordVoidFailure) -
 
 
 def cancel(payment: Payment, requested: p.PaymentRequested, command: p.CancelPayment) -> Iterator[p.PaymentEvent]:
-    """Undo what stands; what is still outstanding is undone when it is told."""
+    """Undo what stands; what is still outstanding is undone when its result is reported."""
     captures = sorted(payment.captures.items())
     outstanding = (
         payment.status == "pending"
@@ -164,7 +164,7 @@ def _known_refund(payment: Payment, command: p.RecordRefund | p.RecordRefundFail
 def record_dispute(
     payment: Payment, requested: p.PaymentRequested, command: p.DisputeCommand
 ) -> Iterator[p.PaymentEvent]:
-    """Opened, won or lost; how it ended may be told before that it began."""
+    """Opened, won or lost; how it ended may be reported before its beginning."""
     key, n = command.dispute_id, command.amount_minor
     known = payment.disputes.get(key)
     if known and known.amount_minor != n:
@@ -172,8 +172,8 @@ def record_dispute(
         raise contradiction(f"dispute {key} was about {was} and is now about {in_words(requested, n)}")
     if known is None:
         if payment.refunded + payment.disputed + n > payment.asked:
-            told = in_words(requested, n)
-            raise contradiction(f"dispute {key} is about {told}, more than what was taken and not given back")
+            amount = in_words(requested, n)
+            raise contradiction(f"dispute {key} is about {amount}, more than what was taken and not given back")
         opened = p.PaymentDisputeOpened(**money(requested, n), dispute_id=key, reason=command.reason)
         yield opened
         payment = evolve(payment, opened)

@@ -1,4 +1,4 @@
-"""What a provider tells of its own accord. Part of the payment's decider.
+"""What a provider reports of its own accord. Part of the payment's decider.
 
 Invariant: the books say what the provider says that it did, never what was asked for instead. Less of a capture or a
 refund is less; what was done at the provider and not asked for here changes the books as well; what does not fit, such
@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
 
+from oms_es.aggregates.payment.refund_reports import read_refund
 from oms_es.aggregates.payment.refunds import refund_requested
+from oms_es.aggregates.payment.report_reading import Decide, Events, command_of, stated
 from oms_es.aggregates.payment.state import (
     AUTHORIZATION,
     Capture,
@@ -28,12 +30,9 @@ from oms_es.aggregates.payment.state import (
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
 from oms_es.schemas.payment.refusals import PaymentRefusal
-from oms_es.schemas.values.currency import to_text
 
 KEPT_MAX = 1_000
 """Reports of one payment that do not fit. No provider contradicts itself so often."""
-Decide = Callable[[Payment, p.PaymentRequested, p.PaymentCommand], Iterator[p.PaymentEvent]]
-Events = Iterator[p.PaymentEvent]
 
 
 def record(payment: Payment, requested: p.PaymentRequested, command: p.RecordReport, decide: Decide) -> Events:
@@ -73,7 +72,7 @@ def reconsider(payment: Payment, requested: p.PaymentRequested, decide: Decide) 
 
 
 def _is_of_another(payment: Payment, requested: p.PaymentRequested, kept: p.PaymentReportKept) -> bool:
-    """A failure that was told before anybody asked is not the failure of what was asked since."""
+    """A failure that was reported before anybody asked is not the failure of what was asked since."""
     return kept.early and kept.outcome == "declined" and _is_asked(payment, requested, kept)
 
 
@@ -101,7 +100,7 @@ def _followed(payment: Payment, requested: p.PaymentRequested, report: p.Report,
     """Raises Refused where it does not fit."""
     if report.currency not in (None, requested.currency):
         raise contradiction(
-            f"{_told(requested, report)} is reported of a payment of {in_words(requested, requested.amount_minor)}"
+            f"{stated(requested, report)} is reported of a payment of {in_words(requested, requested.amount_minor)}"
         )
     yield from READERS[report.operation](payment, requested, report, decide)
 
@@ -112,14 +111,14 @@ def _authorize(payment: Payment, requested: p.PaymentRequested, report: p.Report
         return
     if report.amount_minor not in (None, requested.amount_minor):
         asked = in_words(requested, requested.amount_minor)
-        raise contradiction(f"{_told(requested, report)} is held as {report.reference}, where {asked} was asked for")
-    held = _command(p.RecordAuthorization, requested, reference=report.reference, expires_at=report.expires_at)
+        raise contradiction(f"{stated(requested, report)} is held as {report.reference}, where {asked} was asked for")
+    held = command_of(p.RecordAuthorization, requested, reference=report.reference, expires_at=report.expires_at)
     yield from decide(payment, requested, held)
 
 
 def _declined(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
     if report.final:
-        declined = _command(p.RecordDecline, requested, reason=report.reason, retriable=report.retriable)
+        declined = command_of(p.RecordDecline, requested, reason=report.reason, retriable=report.retriable)
         yield from decide(payment, requested, declined)
     elif payment.status == "pending" and report.report_id not in payment.attempts:
         yield p.PaymentAttemptDeclined(**of(requested), reason=report.reason, report_id=report.report_id)
@@ -128,42 +127,42 @@ def _declined(payment: Payment, requested: p.PaymentRequested, report: p.Report,
 def _reauthorize(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
     if report.outcome != "succeeded":
         more: Any = {"reason": report.reason, "retriable": report.retriable}
-        command = _command(p.RecordReauthorizationDecline, requested, capture_id=report.part, **more)
+        command = command_of(p.RecordReauthorizationDecline, requested, capture_id=report.part, **more)
     else:
         capture = payment.captures.get(report.part)
         if capture and report.amount_minor not in (None, capture.amount_minor + capture.short_minor):
             asked = in_words(requested, capture.amount_minor)
             raise contradiction(
-                f"{_told(requested, report)} is held anew for {report.part}, where {asked} was asked for"
+                f"{stated(requested, report)} is held anew for {report.part}, where {asked} was asked for"
             )
-        command = _command(p.RecordReauthorization, requested, capture_id=report.part, reference=report.reference)
+        command = command_of(p.RecordReauthorization, requested, capture_id=report.part, reference=report.reference)
     yield from decide(payment, requested, command)
 
 
 def _capture(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
     key = report.part or _capture_meant(payment, requested, report)
     if report.outcome != "succeeded":
-        failed = _command(p.RecordCaptureFailure, requested, capture_id=key, reason=report.reason)
+        failed = command_of(p.RecordCaptureFailure, requested, capture_id=key, reason=report.reason)
         yield from decide(payment, requested, failed.model_copy(update={"expired": report.expired}))
         return
     reference = report.reference if report.part else f"{report.reference}/{key}"
     if payment.effects.get(("capture", key)) == reference:
         _check_repeat(payment, requested, report, payment.captures[key])
         return
-    told, known = _own_amount(payment, report, key), payment.captures.get(key)
+    amount, known = _own_amount(payment, report, key), payment.captures.get(key)
     if known is None:
-        yield from _taken_unasked(payment, requested, report, key, reference, told)
+        yield from _taken_unasked(payment, requested, report, key, reference, amount)
         return
-    if told is not None and known.status == "in_flight":
-        if not 0 < told <= known.amount_minor:
+    if amount is not None and known.status == "in_flight":
+        if not 0 < amount <= known.amount_minor:
             asked = in_words(requested, known.amount_minor)
-            raise contradiction(f"{_told(requested, report)} is taken as {reference}, where {asked} was asked for")
-        if less := known.amount_minor - told:
+            raise contradiction(f"{stated(requested, report)} is taken as {reference}, where {asked} was asked for")
+        if less := known.amount_minor - amount:
             _check_covered(payment, requested, report, less)
             short = p.PaymentCaptureShort(**money(requested, less), capture_id=key)
             yield short
             payment = evolve(payment, short)
-    yield from decide(payment, requested, _command(p.RecordCapture, requested, capture_id=key, reference=reference))
+    yield from decide(payment, requested, command_of(p.RecordCapture, requested, capture_id=key, reference=reference))
 
 
 def _check_covered(payment: Payment, requested: p.PaymentRequested, report: p.Report, less: int) -> None:
@@ -171,7 +170,7 @@ def _check_covered(payment: Payment, requested: p.PaymentRequested, report: p.Re
     back = payment.refunded + payment.disputed
     if back > payment.asked - less:
         raise contradiction(
-            f"{_told(requested, report)} is taken, where {in_words(requested, back)} was given back or is in dispute"
+            f"{stated(requested, report)} is taken, where {in_words(requested, back)} was given back or is in dispute"
         )
 
 
@@ -212,47 +211,47 @@ def _check_repeat(payment: Payment, requested: p.PaymentRequested, report: p.Rep
     known = sum(_taken_under(payment, report.reference).values()) if report.cumulative else capture.amount_minor
     if report.amount_minor > known or (report.amount_minor != known and not report.cumulative):
         raise contradiction(
-            f"{_told(requested, report)} is taken as {report.reference}, known are {in_words(requested, known)}"
+            f"{stated(requested, report)} is taken as {report.reference}, known are {in_words(requested, known)}"
         )
 
 
 def _taken_unasked(
-    payment: Payment, requested: p.PaymentRequested, report: p.Report, key: str, reference: str, told: int | None
+    payment: Payment, requested: p.PaymentRequested, report: p.Report, key: str, reference: str, amount: int | None
 ) -> Events:
     """Taken at the provider, or as soon as it was held. What is taken so pays for parcels as a deposit does."""
-    if not told or reference in payment.references:
+    if not amount or reference in payment.references:
         raise Refused(
             PaymentRefusal.UNKNOWN_CAPTURE,
-            f"{_told(requested, report)} is taken as {reference}, and nobody asked for {key}",
+            f"{stated(requested, report)} is taken as {reference}, and nobody asked for {key}",
         )
     wanted = payment.status in ("pending", "authorized") or payment.waits_for_another
     if payment.status != "authorized":
-        if told != requested.amount_minor:
+        if amount != requested.amount_minor:
             raise contradiction(
-                f"{_told(requested, report)} is taken, where {in_words(requested, requested.amount_minor)} is due"
+                f"{stated(requested, report)} is taken, where {in_words(requested, requested.amount_minor)} is due"
             )
         charge = report.authorization or report.reference.partition("/")[0]
         hold = f"{charge}/held" if charge == reference else charge
-        held = p.PaymentAuthorized(**money(requested, told), reference=hold)
+        held = p.PaymentAuthorized(**money(requested, amount), reference=hold)
         yield held
         payment = evolve(payment, held)
-    if told > payment.remainder:
+    if amount > payment.remainder:
         left = in_words(requested, payment.remainder)
         raise contradiction(
-            f"{_told(requested, report)} is taken as {reference}, where {left} is held and not asked for yet"
+            f"{stated(requested, report)} is taken as {reference}, where {left} is held and not asked for yet"
         )
-    taken = p.PaymentCaptured(**money(requested, told), capture_id=key, reference=reference, asked=False)
+    taken = p.PaymentCaptured(**money(requested, amount), capture_id=key, reference=reference, asked=False)
     yield taken
     refundable = evolve(payment, taken).refundable
     if refundable and (payment.cancelled or not wanted):
-        yield refund_requested(payment, requested, key, min(refundable, told))
+        yield refund_requested(payment, requested, key, min(refundable, amount))
 
 
 def _void(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
     key = report.part or _hold_meant(payment, report)
     if report.outcome != "succeeded":
         yield from decide(
-            payment, requested, _command(p.RecordVoidFailure, requested, void_id=key, reason=report.reason)
+            payment, requested, command_of(p.RecordVoidFailure, requested, void_id=key, reason=report.reason)
         )
         return
     known = payment.voids.get(key)
@@ -261,9 +260,9 @@ def _void(payment: Payment, requested: p.PaymentRequested, report: p.Report, dec
         return
     if known and report.amount_minor not in (None, known.amount_minor):
         raise contradiction(
-            f"{_told(requested, report)} is let go, where {in_words(requested, known.amount_minor)} was asked for"
+            f"{stated(requested, report)} is let go, where {in_words(requested, known.amount_minor)} was asked for"
         )
-    yield from decide(payment, requested, _command(p.RecordVoid, requested, void_id=key, reference=report.reference))
+    yield from decide(payment, requested, command_of(p.RecordVoid, requested, void_id=key, reference=report.reference))
 
 
 def _hold_meant(payment: Payment, report: p.Report) -> str:
@@ -285,109 +284,17 @@ def _let_go_unasked(payment: Payment, requested: p.PaymentRequested, report: p.R
         yield p.PaymentVoided(**money(requested, held), reference=report.reference, asked=False, reason=reason)
 
 
-def _refund(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
-    known = payment.refunds.get(report.part)
-    if report.cumulative:
-        _check_given_back(payment, requested, report)
-    elif report.outcome != "succeeded":
-        yield from _refund_failed(payment, requested, report, known, decide)
-    elif payment.references.get(report.reference) not in (None, ("refund", report.part)):
-        name = " ".join(payment.references[report.reference])
-        if not name.startswith("refund"):
-            raise contradiction(f"{report.reference} is reported for a refund and was the reference of {name}")
-    elif known is None:
-        yield from _refunded_unasked(payment, requested, report)
-    else:
-        yield from _refunded(payment, requested, report, known, decide)
-
-
-def _check_given_back(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> None:
-    """How much in all: what each refund was is told by reports of their own."""
-    if report.amount_minor is not None and report.amount_minor > payment.refunded:
-        known = in_words(requested, payment.refunded)
-        raise contradiction(f"{_told(requested, report)} is given back in all, known are {known}")
-
-
-def _refunded(
-    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: Outlay, decide: Decide
-) -> Events:
-    told = report.amount_minor
-    if told is not None and told != known.amount_minor:
-        if known.status != "in_flight" or not 0 < told < known.amount_minor:
-            asked = in_words(requested, known.amount_minor)
-            raise contradiction(
-                f"{_told(requested, report)} is given back as {report.reference}, where {asked} was asked for"
-            )
-        short = p.PaymentRefundShort(**money(requested, known.amount_minor - told), refund_id=report.part)
-        yield short
-        payment = evolve(payment, short)
-    done = _command(p.RecordRefund, requested, refund_id=report.part, reference=report.reference)
-    yield from decide(payment, requested, done)
-
-
-def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> Events:
-    """Where one of ours waits for its answer, that may be this one: its answer tells."""
-    told = report.amount_minor
-    if not told:
-        raise Refused(
-            PaymentRefusal.UNKNOWN_REFUND,
-            f"refund {report.part} is reported without its amount, and nobody asked for it",
-        )
-    ours = sorted(key for key, refund in payment.refunds.items() if refund == Outlay(told))
-    if ours:
-        raise contradiction(f"{_told(requested, report)} is given back as {report.reference}, which may be {ours[0]}")
-    left = payment.captured - max(payment.returned + payment.lost, payment.gone)
-    if told > left:
-        some, rest = _told(requested, report), in_words(requested, left)
-        raise contradiction(f"{some} is given back as {report.reference}, of what was taken {rest} is left")
-    yield p.PaymentRefunded(**money(requested, told), refund_id=report.part, reference=report.reference, asked=False)
-
-
-def _refund_failed(
-    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: Outlay | None, decide: Decide
-) -> Events:
-    """A bank may send back what was given back already."""
-    if known and known.status == "done":
-        yield p.PaymentRefundReversed(
-            **money(requested, known.amount_minor), refund_id=report.part, reason=report.reason
-        )
-        return
-    if known and known.status == "in_flight":
-        failed = p.PaymentRefundFailed(
-            **money(requested, known.amount_minor),
-            refund_id=report.part,
-            reason=report.reason,
-            reference=report.reference,
-        )
-        yield failed
-        return
-    yield from decide(
-        payment, requested, _command(p.RecordRefundFailure, requested, refund_id=report.part, reason=report.reason)
-    )
-
-
 def _expire(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
     if payment.status == "pending" and report.authorization:  # the provider gave up on the whole of it
         yield p.PaymentDeclined(**of(requested), reason=report.reason, reference=report.reference)
     else:
-        yield from decide(payment, requested, _command(p.RecordExpiry, requested))
+        yield from decide(payment, requested, command_of(p.RecordExpiry, requested))
 
 
 def _dispute(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
     shape = DISPUTES[report.outcome]
-    told: Any = {"dispute_id": report.part, "amount_minor": report.amount_minor, "reason": report.reason}
-    yield from decide(payment, requested, _command(shape, requested, **told))
-
-
-def _command(shape: type[p.PaymentCommand], requested: p.PaymentRequested, **told: Any) -> p.PaymentCommand:
-    """Of what is checked already."""
-    return shape.model_construct(payment_id=requested.payment_id, **told)
-
-
-def _told(requested: p.PaymentRequested, report: p.Report) -> str:
-    if report.amount_minor is None:
-        return "an amount that is not said"
-    return to_text(report.amount_minor, report.currency or requested.currency)
+    fields: Any = {"dispute_id": report.part, "amount_minor": report.amount_minor, "reason": report.reason}
+    yield from decide(payment, requested, command_of(shape, requested, **fields))
 
 
 DISPUTES: dict[str, type[p.DisputeCommand]] = {
@@ -395,12 +302,13 @@ DISPUTES: dict[str, type[p.DisputeCommand]] = {
     "won": p.RecordDisputeWon,
     "lost": p.RecordDisputeLost,
 }
+
 READERS: dict[str, Callable[[Payment, p.PaymentRequested, p.Report, Decide], Events]] = {
     "authorize": _authorize,
     "reauthorize": _reauthorize,
     "capture": _capture,
     "void": _void,
-    "refund": _refund,
+    "refund": read_refund,
     "expire": _expire,
     "dispute": _dispute,
 }

@@ -268,7 +268,7 @@ def _done(payment: Payment, effect: Effect, reference: str) -> Payment:
 
 
 def refusal_of(event: Refusal) -> tuple[str, str, int]:
-    """What was asked for and cannot be had, so that asking again tells nothing new."""
+    """What was asked for and cannot be had, so that asking again changes nothing."""
     match event:
         case p.PaymentRequestRefused(fingerprint=fingerprint):
             return ("request", fingerprint, event.amount_minor)

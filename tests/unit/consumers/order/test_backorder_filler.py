@@ -21,7 +21,7 @@ from oms_es.consumers.order.backorder_filler import WOKEN_MAX, consumer
 from oms_es.consumers.sourcing import sourcing
 from oms_es.consumers.stock import stock_allocator
 from oms_es.kernel import Command, Consumer, Event, Key, Row
-from oms_es.processing.read_models import fold
+from oms_es.processing.read_models.folding import fold
 from oms_es.projections.catalog import carrier_rates, items, location_load, locations, sourcing_rules
 from oms_es.projections.order import backorder_queue, order_locations
 from oms_es.projections.stock import stock_levels

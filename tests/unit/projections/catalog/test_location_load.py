@@ -7,7 +7,7 @@ from typing import Any
 
 from folding import NOON, as_recorded
 from oms_es.kernel import Key, Row
-from oms_es.processing.read_models import fold
+from oms_es.processing.read_models.folding import fold
 from oms_es.projections.catalog.location_load import projection
 from story import sourced
 

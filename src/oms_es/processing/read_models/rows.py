@@ -1,16 +1,13 @@
-"""Read models in PostgreSQL: rows are loaded, folded and written back a batch at a time.
+"""A read model's rows in PostgreSQL: loaded, written and marked a batch at a time.
 
-Invariant: a batch's rows and the projection's position are committed together, and the position moves only from where
-this worker left it, in the generation of rows that it knows; therefore the rows it remembers are the rows in the table.
+Invariant: the position moves only from where this worker left it, in the generation of rows that it knows.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from zlib import crc32
 
 import psycopg
@@ -18,7 +15,6 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json, to_json
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     Connection,
     Engine,
@@ -43,7 +39,7 @@ from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from oms_es.kernel import Fold, Key, Lookup, LookupResults, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Row
 from oms_es.store.outbox import MARK_DIRTY, changes
 from oms_es.store.recorder import (
     ADVANCE_FIRST,
@@ -61,9 +57,8 @@ from oms_es.store.recorder import (
     idle_is_an_outage,
 )
 
-ROWS_CACHED_MAX = 50_000
-"""Rows remembered per projection."""
 ADVANCE = f"{MOVE} AND generation = %(generation)s{MOVED}"
+
 PASS = ADVANCE + NO_WAIT_FOR_THE_DISK
 
 
@@ -88,39 +83,6 @@ def create_indexes(projection: Projection) -> list[bytes]:
 
 def _name(index: Any) -> str:
     return str(index.name)
-
-
-def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Recorded]) -> None:
-    """Fold the events into `rows`, which holds every row they touch, or None where there is none."""
-    fold_touches(rows, touches(projection, batch))
-
-
-def folded(projection: Projection, history: Iterable[Recorded]) -> dict[Key, Row]:
-    """The rows that a whole history leaves."""
-    rows: dict[Key, Row | None] = {}
-    fold(projection, rows, history)
-    return {key: row for key, row in rows.items() if row is not None}
-
-
-class Touch(NamedTuple):
-    """An event, how it changes rows, and which ones."""
-
-    fold: Fold
-    recorded: Recorded
-    keys: Sequence[Key]
-
-
-def touches(projection: Projection, batch: Iterable[Recorded]) -> list[Touch]:
-    folds = projection.folds
-    return [Touch(f, recorded, tuple(f.keys(recorded))) for recorded in batch if (f := folds.get(type(recorded.event)))]
-
-
-def fold_touches(rows: dict[Key, Row | None], touched: Iterable[Touch]) -> None:
-    """As `fold`, where it is known already which rows are touched."""
-    for a_fold, recorded, keys in touched:
-        project = a_fold.project
-        for key in keys:
-            rows[key] = project(rows.get(key), recorded, key)
 
 
 def lock_of(table: str) -> int:
@@ -236,128 +198,6 @@ class SqlRows:
         return {"rows": to_json([dict(zip(self.key_columns, key, strict=True)) for key in keys]).decode()}
 
 
-class ReadModel:
-    """One projection's rows. `published`: the relay publishes every row that changes.
-
-    On several workers, rows that events of more than one stream change are changed by one worker at a time, and are
-    never remembered: somebody else may have changed them since.
-    """
-
-    def __init__(
-        self,
-        projection: Projection,
-        rows: Rows,
-        rows_cached_max: int = ROWS_CACHED_MAX,
-        *,
-        alone: bool = True,
-        published: bool = False,
-    ) -> None:
-        self.projection = projection
-        self.rows = rows
-        self.rows_cached_max = rows_cached_max
-        self.contended = projection.shared and not alone
-        self.published = published
-        self._cache: OrderedDict[Key, Row | None] = OrderedDict()
-
-    def apply(self, batch: Sequence[Recorded], advance: Advance) -> None:
-        """Raises PositionLost if another worker has this projection now; then nothing was written."""
-        try:
-            with self.rows.writing() as transaction:
-                if self.contended and batch:
-                    self.rows.lock(transaction)
-                written = self._write(transaction, batch)
-                if self.published and written:
-                    self.rows.mark(transaction, written, advance.position)
-                self.rows.advance(transaction, advance)
-        except BaseException:
-            self._cache.clear()
-            raise
-        self.remember(written)
-
-    def staged(self) -> Staged:
-        """Rows to be folded in memory, and written in somebody else's transaction."""
-        return Staged(self)
-
-    def known(self, keys: Iterable[Key]) -> dict[Key, Row | None]:
-        """These rows as they are in the table; None where there is none."""
-        return self._rows(None, keys)
-
-    def remember(self, rows: Mapping[Key, Row | None]) -> None:
-        """They were written by whoever staged them."""
-        if not self.projection.insert_only and not self.contended:
-            self._remember(rows)
-
-    def save(self, advance: Advance) -> None:
-        """Move the position past what changes no row. Raises PositionLost."""
-        try:
-            self.rows.save(advance)
-        except BaseException:
-            self._cache.clear()
-            raise
-
-    def forget(self) -> None:
-        """What is remembered may not be the rows of the table any more."""
-        self._cache.clear()
-
-    def position(self, name: str) -> int:
-        return self.rows.position(name)
-
-    def _write(self, transaction: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
-        to_touch = touches(self.projection, batch)
-        keys = dict.fromkeys(chain.from_iterable(touch.keys for touch in to_touch))
-        rows = {} if self.projection.insert_only else self._rows(transaction, keys)
-        there = {key for key, row in rows.items() if row is not None}
-        fold_touches(rows, to_touch)
-        kept = [row for row in rows.values() if row is not None]
-        gone = [key for key in there if rows[key] is None]
-        if kept or gone:
-            self.rows.write(transaction, kept, gone)
-        return rows
-
-    def _rows(self, transaction: Any, keys: Iterable[Key]) -> dict[Key, Row | None]:
-        cached = self._cache
-        rows: dict[Key, Row | None] = {key: cached[key] for key in keys if key in cached}
-        missing = [key for key in keys if key not in rows]
-        if missing:
-            rows.update(dict.fromkeys(missing))
-            rows.update(self.rows.load(transaction, missing))
-        return rows
-
-    def _remember(self, rows: Mapping[Key, Row | None]) -> None:
-        for key, row in rows.items():
-            self._cache[key] = row
-            self._cache.move_to_end(key)
-        while len(self._cache) > self.rows_cached_max:
-            self._cache.popitem(last=False)
-
-
-class Staged:
-    """One read model's rows as they will be, where it is not known yet whether they will ever be."""
-
-    def __init__(self, model: ReadModel) -> None:
-        self.model = model
-        self.rows: dict[Key, Row | None] = {}
-        self._there: set[Key] = set()
-        self._key_columns = [str(column.name) for column in model.projection.table.primary_key]
-
-    def key_of(self, row: Row) -> Key:
-        return tuple(row[name] for name in self._key_columns)
-
-    def fold(self, batch: Sequence[Recorded]) -> None:
-        to_touch = touches(self.model.projection, batch)
-        new = dict.fromkeys(key for touch in to_touch for key in touch.keys if key not in self.rows)
-        if new and not self.model.projection.insert_only:
-            known = self.model.known(new)
-            self.rows.update(known)
-            self._there.update(key for key, row in known.items() if row is not None)
-        fold_touches(self.rows, to_touch)
-
-    def changes(self) -> Sequence[Any]:
-        kept = [row for row in self.rows.values() if row is not None]
-        gone = [key for key in self._there if self.rows[key] is None]
-        return self.model.rows.changes(kept, gone)
-
-
 def _given(table: Table) -> TableValuedAlias:
     """Rows given as one JSON document: a single round trip and a single plan, however many rows, and a sixth of the
     client's time of typed arrays."""
@@ -392,46 +232,3 @@ def _written(statement: Any) -> str:
     """As text, for transactions that SQLAlchemy does not hold."""
     dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's dialects have no types
     return str(statement.compile(dialect=dialect))
-
-
-class Finder(Protocol):
-    """Looks up rows of read models for reactions."""
-
-    def fetch(self, lookups: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults: ...
-
-
-class LookupSource:
-    """Looks up rows for a whole batch of reactions: one query per lookup."""
-
-    def __init__(self, tables: Mapping[str, Table], engine: Engine) -> None:
-        self.tables = tables
-        self.engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement sees what is there
-        self._statements: dict[Lookup, Any] = {}
-
-    def fetch(self, lookups: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
-        """Rows as `results[projection][key]`; a key without rows has an empty list."""
-        results: dict[str, dict[Hashable, list[Row]]] = {}
-        with self.engine.connect() as connection:
-            for lookup, keys in lookups.items():
-                found = results.setdefault(lookup.projection, {})
-                asked = list(dict.fromkeys(keys))
-                found.update((key, []) for key in asked)
-                for row in connection.execute(self._statement(lookup), {"keys": asked}).mappings():
-                    found[row[lookup.by]].append(dict(row))
-        return results
-
-    def _statement(self, lookup: Lookup) -> Any:
-        if lookup not in self._statements:
-            self._statements[lookup] = self._select(lookup)
-        return self._statements[lookup]
-
-    def _select(self, lookup: Lookup) -> Any:
-        table = self.tables[lookup.projection]
-        by = table.c[lookup.by]
-        order = [*([table.c[lookup.order_by]] if lookup.order_by else []), *table.primary_key]  # a tie is no lottery
-        keys = cast(bindparam("keys"), ARRAY(by.type))
-        if lookup.limit is None:
-            return select(table).where(by == func.any(keys)).order_by(*order)
-        key = func.unnest(keys).table_valued(column("key", by.type)).render_derived("asked")
-        newest = select(table).where(by == key.c.key).order_by(*order).limit(lookup.limit).lateral("found")
-        return select(newest).select_from(key.join(newest, true()))

@@ -1,0 +1,41 @@
+"""Events folded into rows, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from oms_es.kernel import Fold, Key, Projection, Recorded, Row
+
+
+def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Recorded]) -> None:
+    """Fold the events into `rows`, which holds every row they touch, or None where there is none."""
+    fold_touches(rows, touches(projection, batch))
+
+
+def folded(projection: Projection, history: Iterable[Recorded]) -> dict[Key, Row]:
+    """The rows that a whole history leaves."""
+    rows: dict[Key, Row | None] = {}
+    fold(projection, rows, history)
+    return {key: row for key, row in rows.items() if row is not None}
+
+
+class Touch(NamedTuple):
+    """An event, how it changes rows, and which ones."""
+
+    fold: Fold
+    recorded: Recorded
+    keys: Sequence[Key]
+
+
+def touches(projection: Projection, batch: Iterable[Recorded]) -> list[Touch]:
+    folds = projection.folds
+    return [Touch(f, recorded, tuple(f.keys(recorded))) for recorded in batch if (f := folds.get(type(recorded.event)))]
+
+
+def fold_touches(rows: dict[Key, Row | None], touched: Iterable[Touch]) -> None:
+    """As `fold`, where it is known already which rows are touched."""
+    for a_fold, recorded, keys in touched:
+        project = a_fold.project
+        for key in keys:
+            rows[key] = project(rows.get(key), recorded, key)

@@ -1,0 +1,144 @@
+"""One projection's rows: loaded, folded and written back a batch at a time.
+
+Invariant: a batch's rows and the projection's position are committed together; therefore the rows that a worker
+remembers are the rows in the table.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.processing.read_models.folding import fold_touches, touches
+from oms_es.processing.read_models.rows import Rows
+from oms_es.store.recorder import (
+    Advance,
+)
+
+ROWS_CACHED_MAX = 50_000
+"""Rows remembered per projection."""
+
+
+class ReadModel:
+    """One projection's rows. `published`: the relay publishes every row that changes.
+
+    On several workers, rows that events of more than one stream change are changed by one worker at a time, and are
+    never remembered: somebody else may have changed them since.
+    """
+
+    def __init__(
+        self,
+        projection: Projection,
+        rows: Rows,
+        rows_cached_max: int = ROWS_CACHED_MAX,
+        *,
+        alone: bool = True,
+        published: bool = False,
+    ) -> None:
+        self.projection = projection
+        self.rows = rows
+        self.rows_cached_max = rows_cached_max
+        self.contended = projection.shared and not alone
+        self.published = published
+        self._cache: OrderedDict[Key, Row | None] = OrderedDict()
+
+    def apply(self, batch: Sequence[Recorded], advance: Advance) -> None:
+        """Raises PositionLost if another worker has this projection now; then nothing was written."""
+        try:
+            with self.rows.writing() as transaction:
+                if self.contended and batch:
+                    self.rows.lock(transaction)
+                written = self._write(transaction, batch)
+                if self.published and written:
+                    self.rows.mark(transaction, written, advance.position)
+                self.rows.advance(transaction, advance)
+        except BaseException:
+            self._cache.clear()
+            raise
+        self.remember(written)
+
+    def staged(self) -> Staged:
+        """Rows to be folded in memory, and written in somebody else's transaction."""
+        return Staged(self)
+
+    def known(self, keys: Iterable[Key]) -> dict[Key, Row | None]:
+        """These rows as they are in the table; None where there is none."""
+        return self._rows(None, keys)
+
+    def remember(self, rows: Mapping[Key, Row | None]) -> None:
+        """They were written by whoever staged them."""
+        if not self.projection.insert_only and not self.contended:
+            self._remember(rows)
+
+    def save(self, advance: Advance) -> None:
+        """Move the position past what changes no row. Raises PositionLost."""
+        try:
+            self.rows.save(advance)
+        except BaseException:
+            self._cache.clear()
+            raise
+
+    def forget(self) -> None:
+        """What is remembered may not be the rows of the table any more."""
+        self._cache.clear()
+
+    def position(self, name: str) -> int:
+        return self.rows.position(name)
+
+    def _write(self, transaction: Any, batch: Sequence[Recorded]) -> dict[Key, Row | None]:
+        to_touch = touches(self.projection, batch)
+        keys = dict.fromkeys(chain.from_iterable(touch.keys for touch in to_touch))
+        rows = {} if self.projection.insert_only else self._rows(transaction, keys)
+        there = {key for key, row in rows.items() if row is not None}
+        fold_touches(rows, to_touch)
+        kept = [row for row in rows.values() if row is not None]
+        gone = [key for key in there if rows[key] is None]
+        if kept or gone:
+            self.rows.write(transaction, kept, gone)
+        return rows
+
+    def _rows(self, transaction: Any, keys: Iterable[Key]) -> dict[Key, Row | None]:
+        cached = self._cache
+        rows: dict[Key, Row | None] = {key: cached[key] for key in keys if key in cached}
+        missing = [key for key in keys if key not in rows]
+        if missing:
+            rows.update(dict.fromkeys(missing))
+            rows.update(self.rows.load(transaction, missing))
+        return rows
+
+    def _remember(self, rows: Mapping[Key, Row | None]) -> None:
+        for key, row in rows.items():
+            self._cache[key] = row
+            self._cache.move_to_end(key)
+        while len(self._cache) > self.rows_cached_max:
+            self._cache.popitem(last=False)
+
+
+class Staged:
+    """One read model's rows as they will be, where it is not known yet whether they will ever be."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self.model = model
+        self.rows: dict[Key, Row | None] = {}
+        self._there: set[Key] = set()
+        self._key_columns = [str(column.name) for column in model.projection.table.primary_key]
+
+    def key_of(self, row: Row) -> Key:
+        return tuple(row[name] for name in self._key_columns)
+
+    def fold(self, batch: Sequence[Recorded]) -> None:
+        to_touch = touches(self.model.projection, batch)
+        new = dict.fromkeys(key for touch in to_touch for key in touch.keys if key not in self.rows)
+        if new and not self.model.projection.insert_only:
+            known = self.model.known(new)
+            self.rows.update(known)
+            self._there.update(key for key, row in known.items() if row is not None)
+        fold_touches(self.rows, to_touch)
+
+    def changes(self) -> Sequence[Any]:
+        kept = [row for row in self.rows.values() if row is not None]
+        gone = [key for key in self._there if self.rows[key] is None]
+        return self.model.rows.changes(kept, gone)
