@@ -32,7 +32,7 @@ from oms_es.app import migrate
 from oms_es.channels import canonical
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.recorder import Recorder, datastore_of
 from oms_es.store.store import Store
 

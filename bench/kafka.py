@@ -44,12 +44,12 @@ from oms_es.kafka import records as kafka_records
 from oms_es.kafka.client import Config, Outgoing, Producer, TopicPartition, connection, create_topics
 from oms_es.kafka.cloudevents import partition_for_stream
 from oms_es.kafka.dev_broker import Broker
-from oms_es.kafka.event_publisher import RELAYED_MAX, EventPublisher
-from oms_es.kafka.relay_store import RELAY
+from oms_es.kafka.relay.event_publisher import RELAYED_MAX, EventPublisher
+from oms_es.kafka.relay.store import RELAY
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import READ_MAX
 
 EVENTS = 60_000

@@ -35,7 +35,7 @@ from oms_es.reports import queries
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import READ_MAX
 from oms_es.store.recorder import EVENTS
 

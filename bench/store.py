@@ -30,7 +30,7 @@ from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.schemas import stock as s
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.recorder import Advance, Recorder, datastore_of
 from oms_es.store.store import Store
 

@@ -1,0 +1,1 @@
+"""An event-sourced order engine; `docs/explanation/architecture.md` says what each folder holds."""

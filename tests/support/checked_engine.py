@@ -10,7 +10,7 @@ from typing import Any
 
 from oms_es.app import CONSUMERS, DECIDERS, PARSERS, PROJECTIONS
 from oms_es.kernel import BadInput, Command, Event, Recorded, Refused, Skipped, SystemCommand
-from oms_es.processing.intake import understood
+from oms_es.processing.intake.worker import understood
 from oms_es.processing.read_models.folding import touches
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
@@ -20,8 +20,8 @@ from oms_es.schemas.operations.aside import AsideCommand
 from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.stock import ReceiveStock
-from oms_es.simulation import columns
-from oms_es.simulation.inputs import Inputs
+from oms_es.simulation.requests.inputs import Inputs
+from oms_es.simulation.world import columns
 from oms_es.store.recorder import EventRow
 from outside import Outside
 from payloads import payload

@@ -22,7 +22,7 @@ from identity_provider import AUDIENCE, IdentityProvider, identity_provider
 from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.http.access import ROLES
-from oms_es.store import api_keys
+from oms_es.store.http import api_keys
 
 SECONDS_MAX = 60
 MAIN = "from oms_es.cli.main import main; raise SystemExit(main())"

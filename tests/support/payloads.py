@@ -14,7 +14,7 @@ from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
 from oms_es.gateways.payment import stripe_shapes
 from oms_es.schemas.order import PlaceOrder
-from oms_es.simulation.inputs import Inputs
+from oms_es.simulation.requests.inputs import Inputs
 
 SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "canonical": (PlaceOrder, *canonical.SHAPES.values()),

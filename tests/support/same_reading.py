@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oms_es.store.codec import Codec, StoredRow
+from oms_es.store.encoding.codec import Codec, StoredRow
 
 
 def assert_same_reading(rows: Iterable[StoredRow], one: Codec, other: Codec) -> None:

@@ -1,6 +1,6 @@
 """The whole engine in memory, one event at a time, in whichever order a test likes: deciders, consumers, projections.
 
-Nothing of `runtime/` is here but `fold`: facts are rows folded at once, a consumer's position is a number, and the
+Nothing of what does I/O is here but `fold`: facts are rows folded at once, a consumer's position is a number, and the
 outside world answers what and when the test says. What the engine decides is what it decides everywhere.
 """
 
@@ -15,7 +15,7 @@ from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.kernel import Command, Consumer, Decider, Event, Key, Lookup, LookupResults, Recorded, Row
 from oms_es.processing.read_models.folding import fold
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Cause, Codec
+from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.verification.history import History
 from reordering import assert_in_any_order
 

@@ -28,10 +28,10 @@ from oms_es.gateways.webhooks import BadUrl, Networks, NotPublic, post
 from oms_es.processing import metrics
 from oms_es.processing.metrics import Health
 from oms_es.schemas.operations.subscription import DisableSubscription
-from oms_es.store import subscriptions, webhook_secrets
-from oms_es.store.codec import Cause, opened
+from oms_es.store.encoding.codec import Cause, opened
+from oms_es.store.http import subscriptions, webhook_secrets
+from oms_es.store.http.subscriptions import Delivery, Occurred, Progress
 from oms_es.store.store import OUTAGES
-from oms_es.store.subscriptions import Delivery, Occurred, Progress
 
 RETRY_SECONDS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """After each failure; after the last one the subscription is disabled."""

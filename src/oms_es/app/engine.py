@@ -17,7 +17,7 @@ from oms_es.app.rebuild import Rebuild, Rebuilt, rebuild_together
 from oms_es.app.registry import CONSUMERS, DECIDERS, INTENTS, PROJECTIONS, parser_of
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.modes import Chaos, Hazards
-from oms_es.kafka import relay_store
+from oms_es.kafka.relay import store as relay_store
 from oms_es.kernel import (
     BadInput,
     Command,
@@ -29,7 +29,8 @@ from oms_es.kernel import (
 )
 from oms_es.processing import aside, metrics
 from oms_es.processing.chain import Chain, Together
-from oms_es.processing.intake import Intake, IntakeWorker, Source
+from oms_es.processing.intake.screening import Screening, Treatments
+from oms_es.processing.intake.worker import Intake, IntakeWorker, Source
 from oms_es.processing.loop import POLL_SECONDS, Loop
 from oms_es.processing.metrics import Health
 from oms_es.processing.read_models.lookups import LookupSource
@@ -45,17 +46,16 @@ from oms_es.processing.readers import (
     cause_of,
     reactions,
 )
-from oms_es.processing.screening import Screening, Treatments
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
 from oms_es.reports import queries
 from oms_es.reports.known import ReadModelRegister
-from oms_es.reports.waiting import intents_waiting
+from oms_es.reports.operations.waiting import intents_waiting
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.operations.aside import SettleReaction
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
 from oms_es.store.recorder import Recorder, datastore_of
 from oms_es.store.store import OUTAGES, Batch, Store

@@ -10,25 +10,18 @@ import psycopg
 from oms_es.app.rebuild import Rebuild, rebuild_together
 from oms_es.app.registry import PROJECTIONS
 from oms_es.gateways.simulated import effects
-from oms_es.kafka import relay_store, topic_ids
+from oms_es.kafka import topic_ids
+from oms_es.kafka.relay import store as relay_store
 from oms_es.kernel import (
     Projection,
 )
 from oms_es.processing.read_models.rows import create_indexes, read_model_engine
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.store import (
-    api_keys,
-    dead_letters,
-    documents,
-    http_tables,
-    link_keys,
-    schema,
-    stops,
-    subscriptions,
-    webhook_secrets,
-)
+from oms_es.store import dead_letters, documents, schema, stops
 from oms_es.store import outbox as changes
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
+from oms_es.store.http import api_keys, link_keys, subscriptions, webhook_secrets
+from oms_es.store.http import tables as http_tables
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
 
 RebuildProgress = Callable[[str], Callable[[int, int], None]]

@@ -20,16 +20,16 @@ from psycopg.rows import dict_row, tuple_row
 from sqlalchemy import Engine, MetaData
 
 from oms_es.app.registry import PROJECTIONS
-from oms_es.kafka.watermark import Progress
+from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.processing.garbage import collect_seldom
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows, read_model_engine
-from oms_es.processing.staged_rows import StagedRows
+from oms_es.processing.read_models.staged_rows import StagedRows
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.encoding.trusting import TrustingCodec
 from oms_es.store.log import READ_MAX
 from oms_es.store.recorder import EVENTS, IN_UTC, Advance, EventRow
-from oms_es.store.trusting import TrustingCodec
 
 SUFFIX = "_rebuilt"
 ROWS_HELD_MAX = 100_000

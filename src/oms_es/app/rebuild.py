@@ -22,10 +22,10 @@ from sqlalchemy import Engine
 from oms_es.app.one_pass import SUFFIX, Folded, beside, fold_all, unseen
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.kafka.watermark import Progress
+from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Projection
 from oms_es.processing.read_models.rows import create_indexes, lock_of
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.log import READ_MAX
 from oms_es.store.outbox import MARK_DIRTY, changes
 from oms_es.store.recorder import IDLE_SECONDS_MAX, TRACKING, Advance, Recorder

@@ -32,7 +32,7 @@ from oms_es.kernel import (
     Decider,
     Projection,
 )
-from oms_es.processing.intake import Parser
+from oms_es.processing.intake.worker import Parser
 from oms_es.projections.catalog import carrier_rates, delivery_options, items, location_load, locations, sourcing_rules
 from oms_es.projections.operations import connections, deadlines, exception_history, open_exceptions, subscriptions
 from oms_es.projections.order import (
@@ -49,7 +49,7 @@ from oms_es.projections.payment import deposits, payment_references, payments, p
 from oms_es.projections.returns import feedback_scores, return_policies, returns
 from oms_es.projections.shipment import shipments, tracking_numbers, tracking_reports
 from oms_es.projections.stock import inbounds, replenishments, serial_numbers, stock_levels, stock_places
-from oms_es.store import command_codec
+from oms_es.store.encoding import command_codec
 
 DECIDERS: tuple[Decider[Any], ...] = (
     order.decider,

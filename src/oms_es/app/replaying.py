@@ -8,12 +8,12 @@ from oms_es.app.engine import Runtime
 from oms_es.app.registry import parser_of
 from oms_es.kernel import BadInput, Refused, Skipped
 from oms_es.processing import aside
-from oms_es.processing.intake import understood
+from oms_es.processing.intake.worker import understood
 from oms_es.reports import existence, queries
 from oms_es.schemas.shipment import AttachLabel
 from oms_es.store import dead_letters
-from oms_es.store.codec import Cause
 from oms_es.store.dead_letters import StoredDeadLetter
+from oms_es.store.encoding.codec import Cause
 
 
 def replayed(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> str:

@@ -1,4 +1,4 @@
-"""The same engine on Kafka: every role that app.py lists, as a consumer group, in as many processes as one likes.
+"""The same engine on Kafka: every role that app lists, as a consumer group, in as many processes as one likes.
 
 A process runs any roles. Events reach it by way of topics, and what it appends reaches the others by way of the relay;
 PostgreSQL holds the log, the positions and the read models.
@@ -22,21 +22,21 @@ from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Producer, Topic, TopicPartition
 from oms_es.kafka.cloudevents import CloudEventsCodec
-from oms_es.kafka.event_publisher import EventPublisher
-from oms_es.kafka.feeds import EventTask, FetchSignal, PartitionFeed, PartitionTask, missing
-from oms_es.kafka.groups import GroupWorker, Heartbeats
-from oms_es.kafka.inputs import InputTask, PartitionSource
-from oms_es.kafka.leadership import Leadership
-from oms_es.kafka.membership import SESSION_SECONDS, Group
-from oms_es.kafka.publishers import DeadLetterPublisher, State, StatePublisher
-from oms_es.kafka.reading import TopicReplaced
-from oms_es.kafka.relay import Relay, RelaySignal
+from oms_es.kafka.groups.feeds import EventTask, FetchSignal, PartitionFeed, PartitionTask, missing
+from oms_es.kafka.groups.group_worker import GroupWorker, Heartbeats
+from oms_es.kafka.groups.inputs import InputTask, PartitionSource
+from oms_es.kafka.groups.membership import SESSION_SECONDS, Group
+from oms_es.kafka.groups.reading import TopicReplaced
+from oms_es.kafka.groups.watermark import Published, Watermark, published_partitions
+from oms_es.kafka.relay.event_publisher import EventPublisher
+from oms_es.kafka.relay.leadership import Leadership
+from oms_es.kafka.relay.publishers import DeadLetterPublisher, State, StatePublisher
+from oms_es.kafka.relay.relay import Relay, RelaySignal
 from oms_es.kafka.topic_ids import SameTopic, kept_ids, replaced, why_replaced
-from oms_es.kafka.watermark import Published, Watermark, published_partitions
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.processing.ending import close_together
-from oms_es.processing.intake import BATCH_MAX as ARRIVALS_MAX
-from oms_es.processing.intake import IntakeWorker, Limit
+from oms_es.processing.intake.worker import BATCH_MAX as ARRIVALS_MAX
+from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.loop import Loop
 from oms_es.processing.metrics import RELAY_DEPTH, Health
 from oms_es.processing.read_models.model import ReadModel

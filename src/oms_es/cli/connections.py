@@ -12,16 +12,16 @@ import typer
 from oms_es import rendering as display
 from oms_es.channels.senders import SENDERS
 from oms_es.channels.signatures import PUBLIC_PREFIX, STANDARD_PREFIX, BadSignature, public_key_in, standard_key
-from oms_es.cli.serving import OVERLAP_HOURS
+from oms_es.cli.operator.serving import OVERLAP_HOURS
 from oms_es.cli.terminal import Json, nearest, print_json, reading, say, set_up, show_list, who, writing
+from oms_es.database.rows import connected
 from oms_es.errors import NotFound
 from oms_es.kernel import Command
 from oms_es.reports.queries import Row
 from oms_es.schemas.operations.connection import OpenConnection, RotateConnection
-from oms_es.store import webhook_secrets
-from oms_es.store.codec import Cause
-from oms_es.store.rows import connected
-from oms_es.store.webhook_secrets import SECRET_LENGTH_MAX, generated
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.http import webhook_secrets
+from oms_es.store.http.webhook_secrets import SECRET_LENGTH_MAX, generated
 
 Name = Annotated[str, typer.Argument(metavar="CONNECTION", help="Its name, as in /v1/webhooks/CONNECTION.")]
 Overlap = Annotated[float, typer.Option(min=0, max=720, help="The secret before is good for so long.")]

@@ -9,7 +9,7 @@ import typer
 
 from oms_es.app import DECIDERS
 from oms_es.app.verbs import Verb, is_for_the_engine, verbs
-from oms_es.cli import exceptions
+from oms_es.cli.desk import exceptions
 from oms_es.cli.generated import add_to
 from oms_es.cli.giving import do
 from oms_es.cli.lazy import group_of, imported, of_one_command
@@ -19,21 +19,21 @@ from oms_es.schemas.operations.connection import OpenConnection, RotateConnectio
 from oms_es.schemas.operations.subscription import OpenSubscription, RotateSubscription
 
 SHOWN: Mapping[str, Mapping[str, str]] = {
-    "order": {"show": "single:show_order", "link": "serving:link_order", "why": "single:why_there"},
+    "order": {"show": "desk.single:show_order", "link": "operator.serving:link_order", "why": "desk.single:why_there"},
     "stock": {
-        "show": "stock:show_stock",
-        "pick-advice": "stock:pick_advice",
-        "low": "stock:running_low",
-        "list": "single:list_stock",
+        "show": "desk.stock:show_stock",
+        "pick-advice": "desk.stock:pick_advice",
+        "low": "desk.stock:running_low",
+        "list": "desk.single:list_stock",
     },
-    "payment": {"show": "single:show_payment", "list": "lists:list_payments"},
+    "payment": {"show": "desk.single:show_payment", "list": "desk.lists:list_payments"},
     "shipment": {
-        "quote": "quoting:quote_shipment",
-        "show": "single:show_shipment",
-        "list": "lists:list_shipments",
+        "quote": "desk.quoting:quote_shipment",
+        "show": "desk.single:show_shipment",
+        "list": "desk.lists:list_shipments",
     },
-    "return": {"show": "single:show_return", "list": "lists:list_returns"},
-    "location": {"show": "single:show_location", "list": "single:list_locations"},
+    "return": {"show": "desk.single:show_return", "list": "desk.lists:list_returns"},
+    "location": {"show": "desk.single:show_location", "list": "desk.single:list_locations"},
     "connections": {
         "create": "connections:create_connection",
         "list": "connections:list_connections",

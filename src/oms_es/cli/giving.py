@@ -21,7 +21,7 @@ from oms_es.cli.terminal import (
 )
 from oms_es.kernel import BadInput, Command, Recorded, Refused
 from oms_es.reports import existence, queries
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 
 
 def do(command: Command, *, json: bool, preview: bool) -> None:

@@ -17,9 +17,9 @@ from oms_es.cli.terminal import Json, print_json, say, set_up, writing
 from oms_es.exit_codes import Code
 from oms_es.gateways.callbacks import CALLBACKS
 from oms_es.kernel import Command, Recorded
-from oms_es.processing import jsonl as lines
-from oms_es.processing.input_files import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
-from oms_es.processing.intake import Intake, Outcome
+from oms_es.processing.intake import jsonl as lines
+from oms_es.processing.intake.input_files import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
+from oms_es.processing.intake.worker import Intake, Outcome
 from oms_es.reports import queries
 from oms_es.reports.needs import NO_LOCATION
 from oms_es.schemas.order import DuplicateConflictFound, OrderPlaced, PlaceOrder

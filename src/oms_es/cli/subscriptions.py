@@ -11,15 +11,15 @@ import typer
 from oms_es import rendering as display
 from oms_es.channels.signatures import PRIVATE_PREFIX, STANDARD_PREFIX, public_key_of
 from oms_es.cli.connections import give_with_secret
-from oms_es.cli.serving import OVERLAP_HOURS, connection
+from oms_es.cli.operator.serving import OVERLAP_HOURS, connection
 from oms_es.cli.terminal import Json, nearest, print_json, reading, say, set_up, show_list
 from oms_es.errors import NotFound
 from oms_es.gateways.webhooks import target_of
 from oms_es.reports.queries import Row
 from oms_es.schemas.operations.subscription import OpenSubscription, RotateSubscription, types_there_are
-from oms_es.store import subscriptions
-from oms_es.store.subscriptions import Delivery
-from oms_es.store.webhook_secrets import generated
+from oms_es.store.http import subscriptions
+from oms_es.store.http.subscriptions import Delivery
+from oms_es.store.http.webhook_secrets import generated
 
 deliveries_app = typer.Typer(help="What was sent to subscriptions, and what still waits.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="Its name.")]

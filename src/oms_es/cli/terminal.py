@@ -21,8 +21,8 @@ from oms_es.app.workers import PUBLISHED_READ_MODELS
 from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, SystemCommand
+from oms_es.processing.intake.screening import Treatments
 from oms_es.processing.logging import configure_logging
-from oms_es.processing.screening import Treatments
 from oms_es.reports import queries
 from oms_es.settings import Settings
 from oms_es.store import schema

@@ -28,7 +28,7 @@ from oms_es.reports import queries
 from oms_es.schemas.order import CancelOrder, PlaceOrder, RefundOrder
 from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.returns.rma import InspectRma, ReceiveRma
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import Feed
 from oms_es.store.recorder import Advance
 from oms_es.store.store import Store

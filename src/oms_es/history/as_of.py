@@ -16,7 +16,7 @@ from oms_es.projections.order import order_status
 from oms_es.projections.stock import serial_numbers, stock_levels, stock_places
 from oms_es.reports.queries import LOCATIONS_MAX, TIMELINE_MAX, Connection, Row
 from oms_es.schemas.operations.exception import ExceptionResolved
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
 from oms_es.verification.verify import READ_MAX
 

@@ -14,7 +14,7 @@ import psycopg
 from oms_es.kernel import Recorded
 from oms_es.schemas import order as o
 from oms_es.schemas.values.sentences import with_reason
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
 
 STEPS_MAX = 1_000

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from oms_es.http.errors import Forbidden, NoAccess, TooMany
-from oms_es.store.api_keys import ApiKey, parts_of
+from oms_es.store.http.api_keys import ApiKey, parts_of
 
 FAMILIES: Mapping[str, str] = {
     "orders": "orders, their timelines and why they ship from where they do",

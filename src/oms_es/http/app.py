@@ -11,27 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from oms_es.http import (
-    commands,
-    dead_letters,
-    events,
-    health,
-    links,
-    openapi,
-    orders,
-    pages,
-    positions,
-    streams,
-    tables,
-    webhook_parties,
-    webhooks,
-)
+from oms_es.http import health, openapi
 from oms_es.http.access import LOCAL, NOBODY, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
+from oms_es.http.reading import events, links, pages, positions, streams, tables
 from oms_es.http.requests import Asked, check_sent_once, request_id_of
 from oms_es.http.routing import Route, Router
 from oms_es.http.services import Services
+from oms_es.http.writing import commands, dead_letters, orders, webhook_parties, webhooks
 from oms_es.processing.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 BEARER = "bearer "

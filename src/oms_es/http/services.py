@@ -16,14 +16,15 @@ from pydantic import BaseModel
 from oms_es.app import Runtime
 from oms_es.app.verbs import plain
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
-from oms_es.http.checks import Checks
-from oms_es.http.tail import Tail
+from oms_es.http.reading.tail import Tail
 from oms_es.http.tokens import Tokens
+from oms_es.http.writing.checks import Checks
 from oms_es.processing.committer import Committer
 from oms_es.reports.queries import Connection
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store import api_keys, http_tables
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
+from oms_es.store.http import api_keys
+from oms_es.store.http import tables as http_tables
 from oms_es.store.store import OUTAGES
 
 READERS_MAX = 8

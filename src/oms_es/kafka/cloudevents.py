@@ -20,7 +20,7 @@ from oms_es.kafka.client import Headers, Message, Outgoing, TopicPartition, part
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
-from oms_es.store.codec import StoredRow, opened
+from oms_es.store.encoding.codec import StoredRow, opened
 
 DECODED_MAX = 20_000
 """Decoded events kept for the other roles of the process."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from oms_es.kafka.client import KafkaUnavailable, TopicPartition
-from oms_es.kafka.reading import TopicReplaced
+from oms_es.kafka.groups.reading import TopicReplaced
 from oms_es.store import stops
 from oms_es.store.recorder import TRACKING
 

@@ -19,10 +19,10 @@ import structlog
 
 from oms_es.errors import OmsError
 from oms_es.kernel import BadInput, Command
+from oms_es.processing.intake.screening import Screen
 from oms_es.processing.metrics import COMMITTER_WAITING, timed
-from oms_es.processing.screening import Screen
-from oms_es.store.codec import Cause
-from oms_es.store.http_tables import Kept, KeyTaken, keep, kept_under
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.http.tables import Kept, KeyTaken, keep, kept_under
 from oms_es.store.outcomes import MoreRows, Outcome, Request, no_more_rows
 from oms_es.store.store import OUTAGES
 

@@ -23,9 +23,9 @@ from oms_es.kernel import Command, Consumer, Event, Gateway, GatewayUnavailable,
 from oms_es.processing import aside, metrics
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import ReadModel
-from oms_es.store import command_codec
-from oms_es.store.codec import Cause
 from oms_es.store.dead_letters import DeadLetter, without_card_numbers
+from oms_es.store.encoding import command_codec
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import Feed
 from oms_es.store.recorder import Advance, Move, PositionLost
 from oms_es.store.store import OUTAGES, Batch, Store

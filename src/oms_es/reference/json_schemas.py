@@ -18,7 +18,7 @@ from oms_es.app.workers import CATEGORY_OF, STATES
 from oms_es.channels.canonical import SHAPES
 from oms_es.http.app import all_routes
 from oms_es.http.openapi import promises
-from oms_es.kafka.publishers import State
+from oms_es.kafka.relay.publishers import State
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
 from oms_es.schemas.values import names

@@ -60,7 +60,8 @@ from oms_es.schemas.stock import (
     SetSafetyStock,
     StockCommand,
 )
-from oms_es.store import documents, webhook_secrets
+from oms_es.store import documents
+from oms_es.store.http import webhook_secrets
 
 Kinds = tuple[type[Command], ...]
 OF_PLACES: Kinds = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
-from oms_es.processing.screening import Kind, Nearest, unknown_countries
+from oms_es.processing.intake.screening import Kind, Nearest, unknown_countries
 from oms_es.reports import queries
 from oms_es.reports.names import stocked_or_described_like
 from oms_es.reports.queries import Connection

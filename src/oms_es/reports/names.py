@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from oms_es.aggregates.order import decider as order
 from oms_es.reports.queries import LOCATIONS_MAX, Connection, Row
 from oms_es.reports.streams import history, state
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS
 
 ORDER_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

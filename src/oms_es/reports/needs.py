@@ -15,7 +15,7 @@ from oms_es.reports.queries import LOCATIONS_MAX, Connection, is_any_location_op
 from oms_es.reports.streams import histories, state
 from oms_es.schemas import order as o
 from oms_es.schemas.values.currency import to_text
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 
 PARCELS_MAX = 100
 NO_LOCATION = "no location is open: open one with `oms-es location open LOCATION --country COUNTRY`"

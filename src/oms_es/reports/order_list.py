@@ -16,7 +16,7 @@ from oms_es.projections.order.order_recipients import name_key, postal_code_key
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import history, state
 from oms_es.schemas.order import Phase, order_id_of
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 
 PAGE_MAX = 500
 FOUND_MAX = 50

@@ -23,7 +23,7 @@ from oms_es.reports.needs import parcel_step
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import histories, history, state
 from oms_es.schemas import order as o
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 
 IDS_MAX = 100
 NEIGHBOURS_MAX = 20

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from oms_es.kernel import Decider, Recorded
 from oms_es.reports.queries import Connection
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
 
 EVENTS_MAX = 10_000

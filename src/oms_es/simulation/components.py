@@ -12,17 +12,17 @@ from typing import Any
 
 from oms_es.app import DECIDERS, PARSERS
 from oms_es.consumers.order.deadline_keeper import due_commands
-from oms_es.kafka.event_publisher import EventPublisher
-from oms_es.kafka.feeds import PartitionFeed
+from oms_es.kafka.groups.feeds import PartitionFeed
+from oms_es.kafka.relay.event_publisher import EventPublisher
 from oms_es.kernel import Command, Decider, Row
-from oms_es.processing.intake import Intake, Parser
+from oms_es.processing.intake.worker import Intake, Parser
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.readers import ConsumerWorker
-from oms_es.simulation.database import Database
-from oms_es.simulation.external_systems import MemoryLedger
-from oms_es.simulation.interruptible import AwakeChain
-from oms_es.simulation.recording import MemoryRecorder, MemoryRows
-from oms_es.simulation.relay_store import MemoryBooks, MemoryLeadership
+from oms_es.simulation.nodes.interruptible import AwakeChain
+from oms_es.simulation.world.database import Database
+from oms_es.simulation.world.external_systems import MemoryLedger
+from oms_es.simulation.world.recording import MemoryRecorder, MemoryRows
+from oms_es.simulation.world.relay_store import MemoryBooks, MemoryLeadership
 from oms_es.store.store import Store
 
 

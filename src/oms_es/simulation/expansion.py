@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from oms_es.simulation.rounds import contradictions, lived
+from oms_es.simulation.requests.rounds import contradictions, lived
+from oms_es.simulation.requests.workload import FLASH_UNITS, asked, drawn
 from oms_es.simulation.scenario import (
     MINUTES,
     ON_ALL,
@@ -21,7 +22,6 @@ from oms_es.simulation.scenario import (
     Topology,
     World,
 )
-from oms_es.simulation.workload import FLASH_UNITS, asked, drawn
 
 CALLS_MAX = 60
 AWAY_SECONDS_MAX = 20.0

@@ -25,9 +25,9 @@ from oms_es.processing.read_models.folding import folded
 from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
 from oms_es.schemas.topics import EVENT_TOPICS
-from oms_es.simulation.database import Database
 from oms_es.simulation.scenario import Action, Tells
-from oms_es.store.codec import Codec
+from oms_es.simulation.world.database import Database
+from oms_es.store.encoding.codec import Codec
 from oms_es.verification.history import History
 
 LAST_KEPT = 25

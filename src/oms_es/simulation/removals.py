@@ -14,22 +14,22 @@ from oms_es.aggregates.stock import decider as stock
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.gateways.simulated.effects import Effect, Told
 from oms_es.kafka.cloudevents import position_of
-from oms_es.kafka.event_publisher import RELAYED_MAX, EventPublisher
-from oms_es.kafka.feeds import PartitionFeed
+from oms_es.kafka.groups.feeds import PartitionFeed
+from oms_es.kafka.relay.event_publisher import RELAYED_MAX, EventPublisher
 from oms_es.kernel import Command, Decider, Recorded, Refused, Row
-from oms_es.processing.intake import Arrival, Intake, IntakeResult
+from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import ReadModel, Staged
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.schemas.order import PlaceOrder, RecordReservation
 from oms_es.schemas.stock import ExpireReservation
 from oms_es.simulation.components import Kit
-from oms_es.simulation.database import Database, Session
-from oms_es.simulation.engine_node import EngineNode
-from oms_es.simulation.external_systems import MemoryLedger
-from oms_es.simulation.interruptible import AwakeChain
-from oms_es.simulation.recording import MemoryRecorder, MemoryRows, Transaction
-from oms_es.simulation.relay_store import MemoryBooks, MemoryLeadership, Saved
+from oms_es.simulation.nodes.engine_node import EngineNode
+from oms_es.simulation.nodes.interruptible import AwakeChain
+from oms_es.simulation.world.database import Database, Session
+from oms_es.simulation.world.external_systems import MemoryLedger
+from oms_es.simulation.world.recording import MemoryRecorder, MemoryRows, Transaction
+from oms_es.simulation.world.relay_store import MemoryBooks, MemoryLeadership, Saved
 from oms_es.store.recorder import Advance, EventRow
 from oms_es.store.store import Store
 

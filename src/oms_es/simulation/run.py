@@ -19,31 +19,31 @@ from oms_es.app import DECIDERS, PROJECTIONS
 from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, INTERESTS, topics
 from oms_es.gateways.simulated.effects import Effect
 from oms_es.kafka.cloudevents import CloudEventsCodec
-from oms_es.kafka.watermark import Progress
+from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Projection, Row
 from oms_es.processing.read_models.folding import folded
 from oms_es.projections.order import order_status
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.simulation.broker import SESSION_SECONDS, Broker
-from oms_es.simulation.clients import clients_of
 from oms_es.simulation.components import WHOLE, Kit
-from oms_es.simulation.decision_cache import remembering
-from oms_es.simulation.engine_node import EngineNode, hazards_of
 from oms_es.simulation.expansion import expand
-from oms_es.simulation.external_systems import Outside
 from oms_es.simulation.invariants import Violation, Watch, in_the_end
-from oms_es.simulation.kept_cloudevents import KeptCloudEvents
-from oms_es.simulation.kept_codec import KeptCodec
 from oms_es.simulation.logging_off import unmeasured
-from oms_es.simulation.node import Node
-from oms_es.simulation.roles import engine_nodes
+from oms_es.simulation.nodes.clients import clients_of
+from oms_es.simulation.nodes.engine_node import EngineNode, hazards_of
+from oms_es.simulation.nodes.node import Node
+from oms_es.simulation.nodes.roles import engine_nodes
+from oms_es.simulation.nodes.worker_node import WorkerNode
+from oms_es.simulation.requests.workload import EPOCH
 from oms_es.simulation.scenario import ON_CALL, Action, Fault, Scenario
 from oms_es.simulation.scheduler import Scheduler
-from oms_es.simulation.worker_node import WorkerNode
-from oms_es.simulation.workload import EPOCH
-from oms_es.store.codec import Codec
+from oms_es.simulation.world.broker import SESSION_SECONDS, Broker
+from oms_es.simulation.world.decision_cache import remembering
+from oms_es.simulation.world.external_systems import Outside
+from oms_es.simulation.world.kept_cloudevents import KeptCloudEvents
+from oms_es.simulation.world.kept_codec import KeptCodec
+from oms_es.store.encoding.codec import Codec
 
 SETTLING_SECONDS_MAX = 3_600.0
 """Within so much simulated time after the last fault everything must have come to rest."""

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import psycopg
 
 from oms_es.kernel import Recorded
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, Recording
 from oms_es.store.store import OUTAGES
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from oms_es.kernel import Command, Recorded, Refused
 from oms_es.schemas.refusals import SharedRefusal
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 
 Addressed = tuple[Cause, str, Command]
 """A command with the stream that decides it."""

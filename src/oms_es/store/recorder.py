@@ -22,8 +22,8 @@ from sqlalchemy.exc import InternalError as SqlInternalError
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.store.codec import StoredRow
 from oms_es.store.dead_letters import DeadLetter, add_dead_letters
+from oms_es.store.encoding.codec import StoredRow
 
 EVENTS = "oms_events"
 TRACKING = "oms_tracking"

@@ -24,10 +24,10 @@ from sqlalchemy.exc import OperationalError as SqlError
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
 from oms_es.store import snapshots
 from oms_es.store.clock import SYSTEM_TIMING, Timing
-from oms_es.store.codec import Cause, Codec
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.draft import Cached, Draft, Overtaken
-from oms_es.store.event_lines import log_appended
+from oms_es.store.encoding.codec import Cause, Codec
+from oms_es.store.encoding.event_lines import log_appended
 from oms_es.store.outcomes import Addressed, Apart, MoreRows, Outcome, Request, no_more_rows
 from oms_es.store.recorder import Advance, EventRow, Recording
 

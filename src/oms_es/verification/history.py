@@ -14,7 +14,7 @@ from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.values.currency import told
-from oms_es.store.codec import event_id_of
+from oms_es.store.encoding.codec import event_id_of
 from oms_es.verification.check import Check, at
 from oms_es.verification.joined_checks import HasTaken, JoinedBook
 from oms_es.verification.order_checks import OrderBooks

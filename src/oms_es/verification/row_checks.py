@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from oms_es.kafka.watermark import Progress
+from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.processing.read_models.folding import fold
 from oms_es.schemas.values.currency import to_text

@@ -19,10 +19,10 @@ import psycopg
 from psycopg.rows import dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
-from oms_es.kafka.watermark import Progress
+from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Decider, Projection, Recorded
-from oms_es.store.codec import Codec
 from oms_es.store.documents import DOCUMENTS
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, SNAPSHOTS, EventRow, Snapshot
 from oms_es.store.snapshots import Unreadable, is_of_this_version, state_in
 from oms_es.verification.check import Check, at

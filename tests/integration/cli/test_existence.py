@@ -22,9 +22,9 @@ from oms_es.schemas.order import Address, Reservation
 from oms_es.schemas.shipment import AttachLabel, LabelDocument, RequestShipment
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.store import documents
-from oms_es.store.codec import Cause
-from oms_es.store.command_codec import DIALECT, as_bytes
 from oms_es.store.dead_letters import StoredDeadLetter
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.encoding.command_codec import DIALECT, as_bytes
 
 LINES = json.dumps([{"line_id": "1", "sku": "A", "quantity": 1, "unit_price_minor": 300}])
 PLACE: tuple[str, ...] = (

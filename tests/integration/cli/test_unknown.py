@@ -13,9 +13,9 @@ import pytest
 from oms_es.app import PARSERS, Engine
 from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput
-from oms_es.processing.intake import Arrival, IntakeWorker
+from oms_es.processing.intake.screening import HOW_TO_KNOW, Kind, Screening, Treatment, Treatments, names_in
+from oms_es.processing.intake.worker import Arrival, IntakeWorker
 from oms_es.processing.logging import configure_logging
-from oms_es.processing.screening import HOW_TO_KNOW, Kind, Screening, Treatment, Treatments, names_in
 from oms_es.reports.known import ReadModelRegister
 from oms_es.schemas.order import NOWHERE, AmendOrder, HoldOrder, OrderHeld, PlaceOrder, order_id_of
 from oms_es.schemas.values.countries import COUNTRIES, IN_USE, country_like

@@ -10,7 +10,7 @@ import pytest
 
 from oms_es.app import Engine, migrate
 from oms_es.app.replaying import replayed
-from oms_es.cli.checking import verified
+from oms_es.cli.operator.checking import verified
 from oms_es.kernel import Command, Consumer, Refused
 from oms_es.processing import aside
 from oms_es.schemas.catalog.location import LocationOpened, OpenLocation

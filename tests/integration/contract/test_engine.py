@@ -19,7 +19,7 @@ from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kernel import Command, Consumer, GatewayUnavailable, Recorded
-from oms_es.processing.intake import Arrival
+from oms_es.processing.intake.worker import Arrival
 from oms_es.processing.loop import BACKGROUND_SECONDS, Loop
 from oms_es.processing.readers import FeedReader, GatewayWorker, Stopped
 from oms_es.projections.operations.deadlines import PAYMENT_DUE_SECONDS

@@ -19,7 +19,7 @@ from oms_es.app import migrate
 from oms_es.app.workers import Workers
 from oms_es.channels import canonical
 from oms_es.cli import main as cli
-from oms_es.cli import topics as cli_topics
+from oms_es.cli.operator import topics as cli_topics
 from oms_es.demo.workload import Workload
 from oms_es.exit_codes import Code
 from oms_es.kafka.client import (
@@ -34,7 +34,7 @@ from oms_es.kafka.client import (
     partition_of,
 )
 from oms_es.kafka.dev_broker import Broker
-from oms_es.kafka.membership import Group
+from oms_es.kafka.groups.membership import Group
 from oms_es.kernel import Command
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import ORDER_STATUS

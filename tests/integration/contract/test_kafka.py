@@ -23,12 +23,12 @@ from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import Config, KafkaUnavailable, Message, Outgoing, Producer, TopicPartition, partition_of
 from oms_es.kafka.cloudevents import position_of
-from oms_es.kafka.groups import GroupWorker
-from oms_es.kafka.membership import Group
-from oms_es.kafka.relay_store import RELAY, RELAY_PARTITIONS
+from oms_es.kafka.groups.group_worker import GroupWorker
+from oms_es.kafka.groups.membership import Group
+from oms_es.kafka.relay.store import RELAY, RELAY_PARTITIONS
 from oms_es.kernel import Command
 from oms_es.processing import metrics
-from oms_es.processing.intake import BATCH_MAX as ARRIVALS_MAX
+from oms_es.processing.intake.worker import BATCH_MAX as ARRIVALS_MAX
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import CancelOrder, PlaceOrder

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 from oms_es.app import migrate
 from oms_es.app.workers import CHANNEL_ORDERS_ROLE, DEAD_LETTERS, Workers
 from oms_es.kafka.client import Config, Message, Outgoing, Producer, TooLarge, TopicPartition
-from oms_es.kafka.groups import GroupWorker
+from oms_es.kafka.groups.group_worker import GroupWorker
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.store.dead_letters import DEAD_LETTERS as LETTERS
 from oms_es.store.dead_letters import headers_of, listed

@@ -23,7 +23,7 @@ from oms_es.exit_codes import Code
 from oms_es.kafka.client import MESSAGE_BYTES_MAX, ORDER_BYTES_MAX, REQUEST_BYTES_MAX, Config, create_topics
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.dev_broker import _java, fetched_jars
-from oms_es.kafka.relay_store import RELAY
+from oms_es.kafka.relay.store import RELAY
 from oms_es.kernel import Command
 from oms_es.schemas import order as o
 from oms_es.schemas.catalog.location import OpenLocation

@@ -17,21 +17,21 @@ from sqlalchemy.dialects.postgresql import JSONB
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, engine_on, migrate, one_pass
 from oms_es.app.rebuild import AlreadyRebuilding, Rebuilt
 from oms_es.demo.workload import Workload
-from oms_es.kafka.watermark import NOTHING, Progress
+from oms_es.kafka.groups.watermark import NOTHING, Progress
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows
+from oms_es.processing.read_models.staged_rows import StagedRows
 from oms_es.processing.readers import ProjectionWorker
-from oms_es.processing.staged_rows import StagedRows
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.encoding.trusting import TrustingCodec
 from oms_es.store.log import Log
 from oms_es.store.recorder import PositionLost
 from oms_es.store.schema import created
-from oms_es.store.trusting import TrustingCodec
 from oms_es.verification.verify import verify
 from same_reading import assert_same_reading
 

@@ -11,14 +11,14 @@ import pytest
 
 from oms_es.app import Engine, engine_on, migrate
 from oms_es.kernel import Recorded
-from oms_es.processing import jsonl as lines
+from oms_es.processing.intake import jsonl as lines
 from oms_es.processing.readers import BATCH_MAX, FeedReader
 from oms_es.reports import queries
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock, ReserveStock
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Cause, Codec
+from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.log import READ_MAX, WINDOW_MAX, Log
 from oms_es.store.recorder import Recorder, datastore_of
 

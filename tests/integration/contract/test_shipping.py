@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.kernel import Command
-from oms_es.processing.intake import Arrival
+from oms_es.processing.intake.worker import Arrival
 from oms_es.schemas.catalog.item import DescribeItem
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.catalog.rates import Band, PublishRates, Service, Zone

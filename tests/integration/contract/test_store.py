@@ -26,8 +26,8 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store import recorder as recorder_module
 from oms_es.store import snapshots
-from oms_es.store.codec import Cause, Codec, event_id_of
 from oms_es.store.dead_letters import DeadLetter, listed
+from oms_es.store.encoding.codec import Cause, Codec, event_id_of
 from oms_es.store.recorder import Advance, PositionLost, Recorder, datastore_of
 from oms_es.store.store import OUTAGES, Store
 from oms_es.verification.verify import verify

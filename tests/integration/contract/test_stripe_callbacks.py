@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on
-from oms_es.processing.intake import Arrival
+from oms_es.processing.intake.worker import Arrival
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, HoldOrder, OrderLine, PlaceOrder
 from oms_es.schemas.payment import CapturePayment

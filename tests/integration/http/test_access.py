@@ -20,9 +20,9 @@ from oms_es.app.verbs import is_for_the_engine, verbs
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.http.access import ROLES, SCOPES, SYSTEM
 from oms_es.http.app import all_routes
-from oms_es.http.commands import scope_of
 from oms_es.http.routing import Route
-from oms_es.store import api_keys
+from oms_es.http.writing.commands import scope_of
+from oms_es.store.http import api_keys
 
 ROUTES = all_routes()
 PUBLIC = {"livez", "readyz", "problem", "openapi", "docs", "customer-page", "customer-status"}

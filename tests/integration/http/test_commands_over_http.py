@@ -15,8 +15,8 @@ from http_server import Served
 from oms_es.app import DECIDERS
 from oms_es.app.verbs import Verb, verbs
 from oms_es.http.app import all_routes
-from oms_es.http.commands import SHORT, command_of, path_of
 from oms_es.http.examples import body_of, values_of
+from oms_es.http.writing.commands import SHORT, command_of, path_of
 from oms_es.schemas.order import PlaceOrder, order_id_of
 
 VERBS = [verb for verb in verbs(DECIDERS) if verb.command is not PlaceOrder]

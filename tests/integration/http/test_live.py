@@ -20,10 +20,10 @@ from http_requests import order
 from http_server import Served, serving
 from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
-from oms_es.http import links, streams
 from oms_es.http.access import Caller
-from oms_es.http.tail import Change
-from oms_es.store import link_keys
+from oms_es.http.reading import links, streams
+from oms_es.http.reading.tail import Change
+from oms_es.store.http import link_keys
 
 
 def messages(stream: httpx.Response) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -18,11 +18,11 @@ from http_server import Served
 from oms_es.app import PROJECTIONS
 from oms_es.http.access import PERSONAL
 from oms_es.http.app import all_routes
-from oms_es.http.tables import OF_PEOPLE, listing_of
+from oms_es.http.reading.tables import OF_PEOPLE, listing_of
 from oms_es.processing.read_models.folding import folded
 from oms_es.projections.order import order_status
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EventRow
 
 READS = [route for route in all_routes() if route.method == "GET" and route.path.startswith("/v1/")]

@@ -10,13 +10,13 @@ from eventsourcing.persistence import OperationalError
 
 from oms_es.kafka.client import Message, TopicPartition
 from oms_es.kafka.cloudevents import CloudEventsCodec
-from oms_es.kafka.feeds import PartitionFeed
-from oms_es.kafka.relay_store import LogRow
+from oms_es.kafka.groups.feeds import PartitionFeed
+from oms_es.kafka.relay.store import LogRow
 from oms_es.kernel import Recorded
 from oms_es.schemas.stock import StockReceived
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.simulation.broker import given
-from oms_es.store.codec import Cause, Codec
+from oms_es.simulation.world.broker import given
+from oms_es.store.encoding.codec import Cause, Codec
 
 PLACE = TopicPartition("oms.stock.events.v1", 0)
 STREAM = "stock-A@berlin"

@@ -24,6 +24,7 @@ from oms_es.app import Engine, migrate
 from oms_es.app.deliveries import REST_SECONDS, RETRY_SECONDS, Deliverer
 from oms_es.channels.signatures import verify_standard
 from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.database.rows import Rows
 from oms_es.gateways import webhooks
 from oms_es.gateways.webhooks import networks_of, post
 from oms_es.kernel import Command
@@ -34,10 +35,9 @@ from oms_es.schemas.operations.subscription import (
 )
 from oms_es.schemas.order import CancelOrder, OrderLine, PlaceOrder
 from oms_es.schemas.order.content import Address
-from oms_es.store import subscriptions
-from oms_es.store.codec import Cause
-from oms_es.store.rows import Rows
-from oms_es.store.webhook_secrets import generated, keep
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.http import subscriptions
+from oms_es.store.http.webhook_secrets import generated, keep
 
 HERE = networks_of("127.0.0.0/8")
 SECRET = generated("whsec_")

@@ -29,13 +29,13 @@ from conftest import fresh_database
 from http_server import MAIN
 from oms_es.app import Engine, migrate
 from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.database.rows import connected
 from oms_es.gateways.webhooks import networks_of, post
 from oms_es.kernel import Command
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
-from oms_es.store.codec import Cause
-from oms_es.store.rows import connected
-from oms_es.store.webhook_secrets import generated, keep
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.http.webhook_secrets import generated, keep
 
 HERE = networks_of("127.0.0.0/8")
 SECONDS_MAX = 60

@@ -24,9 +24,9 @@ from oms_es.exit_codes import Code
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import Outgoing, Producer, TopicPartition
 from oms_es.kafka.cloudevents import CloudEventsCodec
-from oms_es.kafka.event_publisher import EventPublisher
-from oms_es.kafka.publishers import State, StatePublisher
-from oms_es.kafka.relay_store import LogRow
+from oms_es.kafka.relay.event_publisher import EventPublisher
+from oms_es.kafka.relay.publishers import State, StatePublisher
+from oms_es.kafka.relay.store import LogRow
 from oms_es.kernel import BadInput
 from oms_es.reference import files, json_schemas, releases
 from oms_es.reference.asyncapi import EVENT_HEADERS, STATE_HEADERS, headers

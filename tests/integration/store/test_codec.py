@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from oms_es.kernel import Event
 from oms_es.schemas.upcasters import Body, UnknownVersion
-from oms_es.store.codec import Cause, Codec, event_id_of
+from oms_es.store.encoding.codec import Cause, Codec, event_id_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

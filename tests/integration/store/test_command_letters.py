@@ -11,8 +11,8 @@ from oms_es.kernel import BadInput, Command, Event, Recorded, Refused
 from oms_es.processing.readers import dead_letter_of
 from oms_es.schemas import payment as p
 from oms_es.schemas.payment.refusals import PaymentRefusal
-from oms_es.store.command_codec import DIALECT, as_bytes
 from oms_es.store.dead_letters import listed
+from oms_es.store.encoding.command_codec import DIALECT, as_bytes
 
 PAY = p.RequestPayment(payment_id="o.1", order_id="o", amount_minor=5, currency="EUR", payment_token="tok")
 PAID, PAID_OTHERWISE = (p.RecordAuthorization(payment_id="o.1", reference=reference) for reference in "ab")

@@ -12,7 +12,7 @@ from oms_es.app import DECIDERS, migrate
 from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
 from oms_es.schemas.stock import ReceiveStock, ShipStock
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.outcomes import OtherVersion, Outcome, Request
 from oms_es.store.recorder import Recorder, datastore_of
 from oms_es.store.store import Store

@@ -12,9 +12,9 @@ from pydantic import ValidationError, model_validator
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas.upcasters import UnknownVersion
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
+from oms_es.store.encoding.trusting import TrustingCodec
 from oms_es.store.recorder import EventRow
-from oms_es.store.trusting import TrustingCodec
 from same_reading import assert_same_reading
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -18,7 +18,7 @@ from oms_es.kernel import Fold, Key, Projection, Recorded, Row
 from oms_es.projections.catalog import locations
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store import schema
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.store.schema import NewerDatabase, NotMigrated
 from oms_es.verification.verify import verify
 from repository import ROOT

@@ -8,7 +8,7 @@ import pytest
 from oms_es.app import DECIDERS, PROJECTIONS, engine_on
 from oms_es.demo.workload import Workload
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.verification.check import DIFFERENCES_MAX
 from oms_es.verification.verify import Report, verify
 

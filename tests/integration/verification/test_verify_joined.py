@@ -11,7 +11,7 @@ from oms_es.app import DECIDERS, PROJECTIONS, engine_on
 from oms_es.schemas import order as o
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.verification.verify import Report, verify
 from shop import an_order
 

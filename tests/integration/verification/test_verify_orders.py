@@ -14,7 +14,7 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.verification.verify import verify
 from outside import PLACE
 from whole_engine import START

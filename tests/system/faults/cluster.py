@@ -26,7 +26,7 @@ from oms_es.demo.catalogue import CATALOGUE
 from oms_es.demo.workload import Workload
 from oms_es.kafka.client import Config, connection, create_topics
 from oms_es.kafka.dev_broker import Broker
-from oms_es.kafka.leadership import RELAY_LOCK
+from oms_es.kafka.relay.leadership import RELAY_LOCK
 from oms_es.kernel import Command
 from oms_es.schemas.order import CancelOrder, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock, SetSafetyStock

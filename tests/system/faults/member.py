@@ -18,12 +18,12 @@ from unittest.mock import patch
 
 from oms_es.app import engine, workers
 from oms_es.cli import main as cli
-from oms_es.cli import running
+from oms_es.cli.operator import running
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.kafka.client import TopicPartition
-from oms_es.kafka.event_publisher import EventPublisher
-from oms_es.kafka.membership import Group
-from oms_es.kafka.relay_store import SqlRelayStore
+from oms_es.kafka.groups.membership import Group
+from oms_es.kafka.relay.event_publisher import EventPublisher
+from oms_es.kafka.relay.store import SqlRelayStore
 from oms_es.kernel import Recorded
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.store.recorder import Advance

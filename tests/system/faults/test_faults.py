@@ -22,7 +22,7 @@ from oms_es import rendering as display
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.kafka.client import connection
 from oms_es.kafka.dev_broker import Broker
-from oms_es.kafka.relay_store import RELAY
+from oms_es.kafka.relay.store import RELAY
 from system.faults.cluster import SESSION_SECONDS, WORKERS, Cluster, cluster, servers
 
 TIMES = int(os.environ.get("OMS_TEST_FAULT_TIMES", "1"))

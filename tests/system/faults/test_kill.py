@@ -20,7 +20,7 @@ from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.workload import Workload
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Codec
+from oms_es.store.encoding.codec import Codec
 from oms_es.verification.verify import verify
 from system.faults.nursery import REFRESH_SECONDS, Child, Nursery
 

@@ -25,7 +25,7 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import serial as se
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
-from oms_es.simulation.inputs import Inputs
+from oms_es.simulation.requests.inputs import Inputs
 from outside import run_on
 from repository import ROOT
 from shop import Shop, an_order

@@ -1,6 +1,6 @@
 """Whatever any door takes stops nobody: commands, dialects and callbacks with values at every bound.
 
-Made from the schemas themselves (simulation/inputs.py), and settled after each by everybody: consumers, read models
+Made from the schemas themselves (simulation/requests/inputs.py), and settled after each by consumers, read models
 whose rows fit their columns, the verifier. `OMS_TEST_INPUTS=50000` for the long form. A fault of the past is put back
 by taking its fix out; then the same generator must find it.
 """
@@ -22,17 +22,17 @@ from sqlalchemy import BigInteger, Column, MetaData, Table
 from checked_engine import FROM_OUTSIDE, INPUTS_MAX, NAMES, World
 from oms_es import door
 from oms_es.app import Engine, engine_on, migrate
-from oms_es.cli.checking import verified
+from oms_es.cli.operator.checking import verified
 from oms_es.processing import aside
 from oms_es.reports import queries
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.values import types
-from oms_es.simulation import columns
-from oms_es.simulation import inputs as inputs_module
-from oms_es.simulation.columns import DoesNotFit
-from oms_es.simulation.inputs import Inputs
+from oms_es.simulation.requests import inputs as inputs_module
+from oms_es.simulation.requests.inputs import Inputs
+from oms_es.simulation.world import columns
+from oms_es.simulation.world.columns import DoesNotFit
 from oms_es.store.dead_letters import listed
 
 INPUTS = int(os.environ.get("OMS_TEST_INPUTS", "300"))

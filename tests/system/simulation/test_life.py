@@ -18,11 +18,11 @@ from oms_es.simulation.campaign import failure
 from oms_es.simulation.components import WHOLE
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.logging_off import quiet
-from oms_es.simulation.rounds import THEMES
+from oms_es.simulation.requests.rounds import THEMES
 from oms_es.simulation.run import Play
 from oms_es.simulation.scenario import PROFILES
-from oms_es.store.codec import Cause
 from oms_es.store.dead_letters import DeadLetter
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.recorder import Advance
 from oms_es.store.store import Batch, Store
 

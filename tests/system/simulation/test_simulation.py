@@ -16,12 +16,12 @@ from oms_es.processing.chain import Chain
 from oms_es.simulation.campaign import campaign, failure
 from oms_es.simulation.components import WHOLE
 from oms_es.simulation.expansion import expand
-from oms_es.simulation.log_node import LogNode
 from oms_es.simulation.logging_off import quiet
-from oms_es.simulation.roles import SHARED_ROLES
+from oms_es.simulation.nodes.log_node import LogNode
+from oms_es.simulation.nodes.roles import SHARED_ROLES
+from oms_es.simulation.nodes.worker_node import WorkerNode
 from oms_es.simulation.run import Play, play
 from oms_es.simulation.scenario import MINUTES, ON_CALL, PROFILES, Scenario
-from oms_es.simulation.worker_node import WorkerNode
 from seeds import CORPUS, Found
 
 FRESH = int(os.environ.get("OMS_TEST_SEEDS", "200"))

@@ -20,7 +20,7 @@ from oms_es.cli.main import app
 from oms_es.errors import OmsError, Reason
 from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Refused
-from oms_es.processing.screening import HOW_TO_KNOW
+from oms_es.processing.intake.screening import HOW_TO_KNOW
 from oms_es.reference.pages import errors, tables
 from oms_es.reports.existence import BEGINNINGS
 from oms_es.schemas.inputs import Input

@@ -8,7 +8,7 @@ from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.readers import ProjectionWorker
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas.stock import ReceiveStock
-from oms_es.store.codec import Cause
+from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import Log
 
 

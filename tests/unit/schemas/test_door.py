@@ -20,7 +20,7 @@ from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.returns.rma import InspectRma
 from oms_es.schemas.values.types import EARLIEST, LATEST, Identifier, Moment, expressible, shifted
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.codec import Cause, Codec, event_id_of
+from oms_es.store.encoding.codec import Cause, Codec, event_id_of
 from oms_es.store.recorder import EventRow
 
 LINE: dict[str, Any] = {"line_id": "1", "sku": "mug", "quantity": 1, "unit_price_minor": 1}

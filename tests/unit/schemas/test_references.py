@@ -15,7 +15,7 @@ from oms_es.kernel import Command, SystemCommand
 from oms_es.schemas import payment as p
 from oms_es.schemas.order import PlaceOrder, RetryPayment
 from oms_es.schemas.values.cards import has_card_number
-from oms_es.simulation.inputs import Inputs
+from oms_es.simulation.requests.inputs import Inputs
 
 LIKE_A_CARD = "4111111111111111"
 UNLIKE_A_CARD = "4111111111111112"  # another check digit

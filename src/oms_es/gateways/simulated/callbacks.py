@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from oms_es.gateways.simulated.effects import SqlLedger
-from oms_es.processing.intake import Arrival
+from oms_es.processing.intake.worker import Arrival
 
 TELL = """
 WITH due AS (

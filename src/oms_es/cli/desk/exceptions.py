@@ -1,0 +1,229 @@
+"""Open exceptions in the terminal: list them, see one, say who sees to it, and what was done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+import typer
+
+from oms_es import rendering as display
+from oms_es.cli.generated import id_of, named_as_typed
+from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
+from oms_es.errors import NotFound
+from oms_es.kernel import Command, Recorded, Refused
+from oms_es.projections.operations.exception_history import RESOLVED
+from oms_es.reports.operations import exceptions
+from oms_es.reports.queries import Connection, Row
+from oms_es.schemas.operations.exception import AssignException, ResolveException
+from oms_es.schemas.operations.refusals import OperationsRefusal
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.encoding.codec import Cause, Codec
+
+GIVEN_HERE: tuple[type[Command], ...] = (AssignException, ResolveException)
+"""Commands of the vocabulary whose other fields are looked up."""
+Name = Annotated[str, typer.Argument(metavar="EXCEPTION", help="Its id, or KIND/ORDER.")]
+After = Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on where a page ended.")]
+Limit = Annotated[int, typer.Option(min=1, max=exceptions.PAGE_MAX, help="Rows of a page.")]
+
+
+def listed(
+    *,
+    kind: Annotated[str | None, typer.Option(help="Of this kind, such as backordered.")] = None,
+    order: Annotated[str | None, typer.Option(help="Of this order.")] = None,
+    assignee: Annotated[str | None, typer.Option(help="That this person sees to.")] = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Those that people resolved instead.")] = False,
+    after: After = None,
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """What a person must look at, the longest open first; with --resolved what people settled, the newest first."""
+    with reading(set_up()) as connection:
+        if resolved:
+            rows = exceptions.resolved(connection, _position(after), limit + 1)
+        else:
+            asked = exceptions.Asked(kind, order and id_of(order), assignee, _cursor(after))
+            rows = exceptions.page(connection, asked, limit + 1)
+    more = _after(rows[limit - 1], resolved=resolved) if len(rows) > limit else None
+    if json:
+        print_json({"exceptions": rows[:limit], "after": more})
+        return
+    if rows:
+        display.console_on(sys.stdout).print(_resolved(rows[:limit]) if resolved else _open(rows[:limit]))
+    else:
+        say("nothing is there" if after is None else "there are no more")
+    if more:
+        say(f"there are more: the same again with --after {more}")
+
+
+def _open(rows: Sequence[Row]) -> object:
+    shown = [
+        (row["exception_id"], _order(row), display.moment(row["raised_at"]), row["assignee"] or "", row["detail"])
+        for row in rows
+    ]
+    return display.grid("Open exceptions", shown, "exception", "order", "since (UTC)", "sees to it", "what")
+
+
+def _resolved(rows: Sequence[Row]) -> object:
+    shown = [
+        (row["exception_id"], display.moment(row["recorded_at"]), row["actor"], row["note"], row["detail"])
+        for row in rows
+    ]
+    return display.grid("Resolved exceptions", shown, "exception", "resolved (UTC)", "by", "note", "what it was")
+
+
+def _order(row: Row) -> str:
+    return f"{row['channel']}/{row['external_id']}" if row["channel"] else row["order_id"]
+
+
+def _after(row: Row, *, resolved: bool) -> str:
+    return str(row["position"]) if resolved else f"{row['raised_at'].isoformat()}~{row['exception_id']}"
+
+
+def _position(after: str | None) -> int | None:
+    if after is not None and not (after.isascii() and after.isdecimal()):
+        raise typer.BadParameter(
+            f"{after!r} is no cursor of resolved exceptions; copy the one that the page ended with"
+        )
+    return int(after) if after else None
+
+
+def _cursor(after: str | None) -> tuple[datetime, str] | None:
+    if after is None:
+        return None
+    moment, tilde, exception_id = after.partition("~")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or not tilde:
+        raise typer.BadParameter(f"{after!r} is no cursor; copy the one that the page before ended with")
+    return at, exception_id
+
+
+def show(exception: Name, *, json: Json = False) -> None:
+    """One exception, whether open or not, and what people did about it; of two tellings of an order what differs."""
+    with reading(set_up()) as connection:
+        exception_id = _id_of(exception)
+        row, past = exceptions.one(connection, exception_id), exceptions.seen_to(connection, exception_id)
+        if row is None and not past:
+            raise _unknown(connection, exception)
+        conflict = _conflict(connection, exception_id)
+    differences = conflict.differences if conflict else []
+    if json:
+        told = {"open": row is not None, "exception": row, "history": past}
+        print_json({**told, "differences": [difference._asdict() for difference in differences]})
+        return
+    told = row or {"detail": past[-1]["detail"], "order_id": past[-1]["order_id"], "open": "no"}
+    parts = [display.facts((key.replace("_", " "), display.fact(value)) for key, value in told.items() if value)]
+    if differences:
+        shown = [(d.field, display.fact(d.ours), display.fact(d.theirs)) for d in differences]
+        parts.append(display.grid("What differs", shown, "field", "ours", "theirs"))
+        say("settle it with `oms-es exceptions take ours` or `take theirs`")
+    if past:
+        did = [(display.moment(h["recorded_at"]), h["what"], h["actor"], h["assignee"], h["note"]) for h in past]
+        parts.append(display.grid("What people did", did, "time (UTC)", "what", "by", "for", "note"))
+    display.console_on(sys.stdout).print(*parts, sep="\n")
+
+
+def assign(
+    exception: Name,
+    *,
+    to: Annotated[str, typer.Option(help="Who sees to it.")],
+    note: Annotated[str, typer.Option(help="What they should know.")] = "",
+    json: Json = False,
+) -> None:
+    """Say who sees to an open exception."""
+    with reading(set_up()) as connection:
+        row = _open_one(connection, exception)
+    _give([AssignException(**_of(row), assignee=to, note=note)], json=json)
+
+
+def resolve(
+    exception: Name, *, note: Annotated[str, typer.Option(help="What was done about it.")], json: Json = False
+) -> None:
+    """Say what was done about an open exception: it is off the list until it is raised again."""
+    with reading(set_up()) as connection:
+        row = _open_one(connection, exception)
+    _give([ResolveException(**_of(row), note=note)], json=json)
+
+
+def take(
+    side: Annotated[Literal["ours", "theirs"], typer.Argument(help="Whose telling of the order holds.")],
+    exception: Name,
+    *,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    json: Json = False,
+) -> None:
+    """Settle that a channel told an order twice: keep ours, or amend the order to what was told last."""
+    with reading(set_up()) as connection:
+        row = _open_one(connection, exception)
+        conflict = _conflict(connection, row["exception_id"])
+    if conflict is None:
+        raise typer.BadParameter(f"{exception} is not about two tellings of an order; say what was done with `resolve`")
+    why = f"took {side}" + (f": {note}" if note else "")
+    with named_as_typed([_order(row)] if row["channel"] else []):
+        amendment = conflict.taken() if side == "theirs" else None
+        _give([*([amendment] if amendment else []), ResolveException(**_of(row), note=why)], json=json)
+
+
+def _give(commands: Sequence[Command], *, json: bool) -> None:
+    """All of it or nothing."""
+    with writing(set_up()) as engine:
+        recorded: Sequence[Recorded] = engine.append([(Cause(who()), list(commands))])
+    if json:
+        print_json([{"position": r.position, "stream": r.stream, "event": r.event} for r in recorded])
+        return
+    for one in recorded:
+        typer.echo(f"{one.position} {type(one.event).__name__} in {one.stream}")
+    if not recorded:
+        say("no change: already applied")
+
+
+def _of(row: Row) -> dict[str, object]:
+    same = {name: row[name] for name in ("exception_id", "order_id", "detail")}
+    return {**same, "raised_at": row["last_raised_at"]}
+
+
+def _open_one(connection: Connection, name: str) -> Row:
+    """Raises NotFound, or Refused if it was resolved."""
+    exception_id = _id_of(name)
+    if row := exceptions.one(connection, exception_id):
+        return row
+    past = exceptions.seen_to(connection, exception_id)
+    if past and past[-1]["what"] == RESOLVED:
+        raise Refused(
+            OperationsRefusal.ALREADY_RESOLVED, f"{name} was resolved by {past[-1]['actor']}: {past[-1]['note']}"
+        )
+    raise _unknown(connection, name)
+
+
+def _unknown(connection: Connection, name: str) -> NotFound:
+    alike = exceptions.like(connection, _id_of(name))
+    hint = f"did you mean {alike}?" if alike else "`oms-es exceptions list` shows them"
+    return NotFound(f"no exception {name} is open, or it has settled itself; {hint}")
+
+
+def _id_of(name: str) -> str:
+    """Also of KIND/CHANNEL/EXTERNAL_ID, where the kind is about the order itself."""
+    kind, slash, rest = name.partition("/")
+    about_the_order = kind in ORDER_KINDS or kind.startswith("held_")
+    return f"{kind}/{id_of(rest)}" if slash and about_the_order else name
+
+
+ORDER_KINDS = frozenset({exceptions.DUPLICATE, "backordered", "cancellation_refused", "amendment_refused"})
+
+
+def _conflict(connection: Connection, exception_id: str) -> exceptions.Conflict | None:
+    kind, _, order_id = exception_id.partition("/")
+    return exceptions.conflict_of(connection, Codec(EVENTS), order_id) if kind == exceptions.DUPLICATE else None
+
+
+app = typer.Typer(help="What a person must look at, until it is settled.", no_args_is_help=True)
+app.command("list")(listed)
+app.command("show")(show)
+app.command("assign")(assign)
+app.command("resolve")(resolve)
+app.command("take")(take)

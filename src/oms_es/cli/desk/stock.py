@@ -1,0 +1,75 @@
+"""What is where, what could be promised, and what runs low."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+from oms_es import rendering as display
+from oms_es.cli.desk import single as desk_single
+from oms_es.cli.terminal import (
+    At,
+    Json,
+    not_known_at,
+    past_moment_of,
+    print_json,
+    reading,
+    say,
+    set_up,
+)
+from oms_es.errors import NotFound
+from oms_es.history import as_of
+from oms_es.reports import queries
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.encoding.codec import Codec
+
+
+def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
+    """What is where, or was, and how much of it could still be promised."""
+    moment = past_moment_of(at) if at else None
+    with reading(set_up()) as connection:
+        if moment:
+            levels, places, numbered = as_of.stock(connection, Codec(EVENTS), sku, moment)
+        else:
+            levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
+            numbered = queries.numbered_at(connection, sku)
+        if not levels and not moment:
+            raise desk_single.no_stock(connection, sku)
+    if moment and not levels:
+        raise not_known_at(f"of any {sku}", moment)
+    if json:
+        told = [
+            {
+                **level,
+                "places": [place for place in places if place["location"] == level["location"]],
+                "serials": numbered.get(level["location"], []),
+            }
+            for level in levels
+        ]
+        print_json(told)
+    else:
+        display.console_on(sys.stdout).print(display.stock_levels(sku, levels, places, numbered))
+
+
+def pick_advice(sku: str, location: str, *, json: Json = False) -> None:
+    """Where to take units from: what expires first, first."""
+    with reading(set_up()) as connection:
+        places = queries.pick_advice(connection, sku, location, datetime.now(UTC))
+    if not places:
+        raise NotFound(f"there is nothing sellable of {sku} at {location}; `oms-es stock show {sku}` says where it is")
+    if json:
+        print_json(places)
+    else:
+        display.console_on(sys.stdout).print(display.pick_advice(sku, location, places))
+
+
+def running_low(*, json: Json = False) -> None:
+    """What ran low and was asked for, until it has come; the oldest first."""
+    with reading(set_up()) as connection:
+        requests = queries.running_low(connection)
+    if json:
+        print_json(requests)
+    elif requests:
+        display.console_on(sys.stdout).print(display.running_low(requests))
+    else:
+        say("nothing is low; `oms-es stock set-reorder-point` says when to ask for more")

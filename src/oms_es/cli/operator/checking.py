@@ -1,0 +1,108 @@
+"""`oms-es verify` and `oms-es rebuild`: is everything what history says, and if not, fold it again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from oms_es import rendering as display
+from oms_es.app import DECIDERS, PROJECTIONS, Runtime
+from oms_es.app.one_pass import cores
+from oms_es.app.workers import PUBLISHED_READ_MODELS
+from oms_es.cli.operator.status import interests_of
+from oms_es.cli.terminal import (
+    Json,
+    one_of,
+    opened,
+    print_json,
+    say,
+    set_up,
+)
+from oms_es.database.selection import database, engine_of
+from oms_es.exit_codes import Code
+from oms_es.kernel import Projection
+from oms_es.processing.garbage import collect_seldom
+from oms_es.reports import queries
+from oms_es.reports.operations.readers import standing
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store import schema
+from oms_es.store.encoding.codec import Codec
+from oms_es.verification.verify import Report, verify
+
+DIFFERENCES_SHOWN_MAX = 5
+
+
+def verify_history(
+    *,
+    json: Json = False,
+    at_rest: Annotated[
+        bool,
+        typer.Option("--at-rest", help="Nobody may have more to do: the default where no engine runs."),
+    ] = False,
+) -> None:
+    """Read the whole history: was any promise broken, and is every read model what history says?"""
+    settings = set_up()
+    at_rest = at_rest or not (settings.database_url or engine_of(settings))
+    with database(settings, "reader") as place:
+        with queries.reading(place.url) as connection:
+            schema.require(connection, PROJECTIONS)
+            behind = standing(connection, interests_of(settings)).behind
+        report = verified(place.url)
+    if json:
+        print_json({"passed": report.passed, "behind": behind, **report._asdict()})
+    else:
+        display.console_on(sys.stdout).print(display.findings(report, DIFFERENCES_SHOWN_MAX))
+        for role, events in behind.items():
+            typer.echo(f"{role} is {events:,} events behind")
+    if not report.passed:
+        raise typer.Exit(Code.DIFFERENT)
+    if behind and at_rest:
+        say(f"{len(behind)} readers have more to do; start an engine with `oms-es run`, or see `oms-es status`")
+        raise typer.Exit(Code.BEHIND)
+
+
+def rebuild_read_models(
+    names: Annotated[list[str] | None, typer.Argument(metavar="READ_MODEL...")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every read model, from one reading of history.")] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="How many share the read models out; without it, as many as cores.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fold read models anew from history, beside those in use, and replace what is wrong in one moment."""
+    chosen = read_models_named(names or [], everything=everything)
+    collect_seldom()
+    with (
+        database(set_up(), "reader") as place,
+        opened(Runtime(place.url)) as parts,
+        display.progress_on(display.console_on(sys.stderr)) as progress,
+    ):
+        rebuilt = parts.rebuild_all(
+            chosen,
+            published=PUBLISHED_READ_MODELS,
+            progress=display.history_progress(progress, "reading history"),
+            processes=processes or cores(),
+        )
+    if json:
+        print_json([one._asdict() for one in rebuilt])
+    else:
+        display.console_on(sys.stdout).print(display.rebuilt(rebuilt))
+
+
+def read_models_named(names: Sequence[str], *, everything: bool) -> Sequence[Projection]:
+    known = {projection.name: projection for projection in PROJECTIONS}
+    if bool(names) == everything:
+        raise typer.BadParameter(f"name some of {', '.join(known)}, or say --all")
+    return PROJECTIONS if everything else [one_of(known, name, "read model") for name in dict.fromkeys(names)]
+
+
+def verified(database_url: str) -> Report:
+    collect_seldom()
+    with display.progress_on(display.console_on(sys.stderr)) as progress:
+        return verify(
+            database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), display.history_progress(progress, "reading history")
+        )

@@ -1,0 +1,121 @@
+"""Processes that run until they are asked to end: the engine, the relay, workers, the sender of webhooks.
+
+`migrate` prepares the database for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import structlog
+import typer
+
+from oms_es.app import Engine, Runtime
+from oms_es.app.deliveries import Deliverer
+from oms_es.app.workers import Workers, roles_of, roles_that_run
+from oms_es.cli.operator.topics import kafka_of
+from oms_es.cli.terminal import (
+    HINT_OF_GATEWAYS,
+    is_simulated,
+    migrated,
+    opened,
+    say,
+    set_up,
+    treatments_of,
+)
+from oms_es.database.selection import NoDatabase, database
+from oms_es.gateways.webhooks import networks_of
+from oms_es.processing import metrics
+from oms_es.processing.ending import ending_within
+from oms_es.processing.garbage import collect_seldom
+from oms_es.processing.loop import stopping_on_signals
+from oms_es.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def run_engine() -> None:
+    """Run the engine until SIGTERM or SIGINT."""
+    settings = set_up("info")
+    collect_seldom()
+    with database(settings, "engine") as place:
+        if place.alone:
+            migrated(place.url)
+        engine = Engine(
+            place.url,
+            simulated=is_simulated(settings),
+            batch_max=settings.batch_max,
+            poll_seconds=settings.poll_seconds,
+        )
+        engine.loop.ends_when_stopped = settings.on_stopped != "go_on"
+        watched = metrics.served(settings.metrics_host, settings.metrics_port, engine.health())
+        with opened(engine), watched as port, stopping_on_signals() as stopping:
+            engine.require_the_log()
+            say(f"running on {place.place}, from position {engine.last_position()}; stop with SIGTERM or Ctrl-C")
+            if port:
+                say(f"metrics on port {port}")
+            warn_of_what_waits(engine)
+            engine.loop.run(stopping)
+
+
+def run_deliverer() -> None:
+    """Send webhooks to subscriptions until SIGTERM or SIGINT; a second process stands by."""
+    settings = set_up("info")
+    with database(settings, "reader") as place, opened(Runtime(place.url, simulated=False)) as runtime:
+        deliverer = Deliverer(runtime, networks_of(settings.webhook_networks))
+        with stopping_on_signals() as stopping:
+            say(f"sending webhooks of {place.place}; stop with SIGTERM or Ctrl-C")
+            with metrics.served(settings.metrics_host, settings.metrics_port, deliverer.health()):
+                deliverer.run(stopping, settings.poll_seconds)
+
+
+def run_relay() -> None:
+    """Tell the log to Kafka until SIGTERM or SIGINT; a second relay stands by."""
+    work([], relaying=True)
+
+
+def run_worker(
+    roles: Annotated[
+        list[str], typer.Argument(metavar="ROLE...", help="Names of roles, or consumers, projections, gateways, all.")
+    ],
+) -> None:
+    """Run some roles on Kafka until SIGTERM or SIGINT, beside any number of others."""
+    work(roles_of(roles), relaying=False)
+
+
+def warn_of_what_waits(engine: Runtime) -> None:
+    if not is_simulated(Settings()):
+        log.warning("no gateways are connected, intents wait", waiting=engine.waiting(), hint=HINT_OF_GATEWAYS)
+
+
+def work(roles: Sequence[str], *, relaying: bool) -> None:
+    settings = set_up("info")
+    if not settings.database_url:
+        raise NoDatabase("workers share an ordinary PostgreSQL server; name it with OMS_DATABASE_URL")
+    collect_seldom()
+    running = roles if relaying else roles_that_run(roles, connected=is_simulated(settings))
+    workers = Workers(
+        settings.database_url,
+        kafka_of(settings),
+        running,
+        relaying=relaying,
+        simulated=is_simulated(settings),
+        session_seconds=settings.kafka_session_seconds,
+        channels=settings.own_topics,
+        batch_max=settings.batch_max,
+        treatments=treatments_of(settings),
+    )
+    watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
+    with stopping_on_signals() as stopping, ending_within(stopping), opened(workers), watched as port:
+        say(f"running {', '.join(running) or 'the relay'}" + (f", metrics on port {port}" if port else ""))
+        workers.loop.ends_when_stopped = settings.on_stopped == "exit"
+        if running != roles:
+            warn_of_what_waits(workers)
+        workers.loop.run(stopping)
+
+
+def migrate_database() -> None:
+    """Make the tables that are missing, and fold anew what this version folds otherwise. Safe to run again."""
+    with database(set_up(), "engine") as place:
+        migrated(place.url)
+        say(f"every table and read model of this version is there on {place.place}")

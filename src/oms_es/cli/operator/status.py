@@ -1,0 +1,75 @@
+"""How the engine is: who has come how far, who is behind, and who had to stop, wherever the roles run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from oms_es import rendering as display
+from oms_es.app.workers import INTERESTS, roles_that_run
+from oms_es.cli.terminal import Json, is_simulated, print_json, reading, say, set_up
+from oms_es.database.selection import engine_of
+from oms_es.exit_codes import Code
+from oms_es.reports.operations.readers import Interests, Reader, Standing, standing
+from oms_es.settings import Settings
+
+
+def status(*, json: Json = False) -> None:
+    """Where each role stands, how much it still has to do, and why who stopped did. Exit code 9: somebody stopped."""
+    settings = set_up()
+    with reading(settings) as connection:
+        found = standing(connection, interests_of(settings))
+    engine = engine_of(settings)
+    if json:
+        print_json(as_json(found, engine))
+    else:
+        display.console_on(sys.stdout).print(shown(found))
+        say(f"an engine runs on this home (pid {engine})" if engine else summary(found))
+    if found.stopped:
+        raise typer.Exit(Code.BEHIND)
+
+
+def interests_of(settings: Settings) -> Interests:
+    """Of the roles that run with these settings: without gateways their intents wait, as they should."""
+    roles = roles_that_run(list(INTERESTS), connected=is_simulated(settings))
+    return {role: INTERESTS[role] for role in roles}
+
+
+def as_json(found: Standing, engine: str | None) -> dict[str, object]:
+    return {
+        "end": found.end,
+        "published": found.published,
+        "engine_pid": engine and int(engine),
+        "at_rest": not found.behind,
+        "stopped": found.stopped,
+        "readers": [reader._asdict() for reader in found.readers],
+    }
+
+
+def summary(found: Standing) -> str:
+    if not found.behind:
+        return f"every role has taken everything up to position {found.end:,}"
+    return f"{len(found.behind)} roles have more to do; start an engine with `oms-es run`, or workers on Kafka"
+
+
+def shown(found: Standing) -> RenderableType:
+    rows = [(reader.role, f"{reader.position:,}", f"{reader.behind:,}", _state(reader)) for reader in found.readers]
+    published = "" if found.published is None else f", published up to {found.published:,}"
+    title = f"Roles, with the log at position {found.end:,}{published}"
+    table = display.grid(title, rows, "role", "position", "still to do", "", numbers=("position", "still to do"))
+    return Group(table, *_reasons(found))
+
+
+def _state(reader: Reader) -> str:
+    if reader.stopped:
+        return "STOPPED"
+    return "behind" if reader.behind else "ok"
+
+
+def _reasons(found: Standing) -> Iterator[Text]:
+    for name, why in found.stopped.items():
+        yield Text(f"{display.plain(name)} stopped: {display.plain(why)}", style="red")

@@ -1,0 +1,4 @@
+"""Answers of the HTTP interface that read: one thing, lists, read models, events, live streams, links for customers.
+
+Imports: what `http` shares, and what is below it.
+"""

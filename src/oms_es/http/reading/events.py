@@ -1,0 +1,112 @@
+"""The log for followers without Kafka: every event after a position, in the order of positions, waiting for more.
+
+Invariant: a follower that goes on from `next` misses nothing and gets nothing twice: positions rise in the order of
+commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.responses import Response
+
+from oms_es.http.access import EVENTS as EVENTS_SCOPE
+from oms_es.http.access import PERSONAL
+from oms_es.http.errors import BadParameter, Forbidden
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Parameter, Route
+from oms_es.reports.queries import Connection
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.encoding.codec import opened
+from oms_es.store.recorder import EVENTS
+
+POSITION_MAX = 10**18 - 1
+SCANNED_MAX = 5_000
+"""Events that are passed over at a time, looking for those of the types that are asked for."""
+WAIT_SECONDS_MAX = 20
+EVENTS_MAX = 1_000
+POSITION: Mapping[str, Any] = {"type": "integer", "minimum": 0}
+TYPE: Mapping[str, Any] = {"type": "string", "enum": sorted(VOCABULARY)}
+REFRESH_SECONDS = 0.25
+PAGE_OF_EVENTS = f"""
+SELECT notification_id, originator_id, originator_version, topic, state FROM {EVENTS}
+WHERE notification_id > %(after)s AND notification_id <= %(scanned)s
+AND (%(types)s::text[] IS NULL OR topic = ANY(%(types)s)) AND (%(stream)s::text IS NULL OR originator_id = %(stream)s)
+ORDER BY notification_id LIMIT %(limit)s
+"""
+
+
+async def follow(asked: Asked) -> Response:
+    """Raises BadParameter, Forbidden."""
+    if asked.caller.channels is not None:
+        raise Forbidden("the log is of all channels, and the key is for some; follow /v1/streams/orders")
+    types = asked.many("type")
+    for name in types:
+        if name not in VOCABULARY:
+            raise BadParameter("type", "there is no such event; see the list of messages")
+    after, wait = asked.number("after", 0, POSITION_MAX), asked.number("wait", 0, WAIT_SECONDS_MAX)
+    limit = asked.limit(EVENTS_MAX)
+    values = {"types": types or None, "stream": asked.one("stream"), "limit": limit}
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait
+    while True:
+        items, after = await asked.read(partial(page, after=after, values=values))
+        if items or loop.time() >= until or asked.services.stopping.is_set():
+            break
+        await asyncio.sleep(REFRESH_SECONDS)
+    if items and PERSONAL in asked.caller.scopes:
+        await asked.note_personal(f"events {items[0]['position']}-{items[-1]['position']}")
+    return asked.json({"items": items, "next": after})
+
+
+def page(connection: Connection, after: int, values: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """Events, and the position from which to go on."""
+    row = connection.execute(f"SELECT max(notification_id) AS end FROM {EVENTS}".encode()).fetchone()
+    end = (row and row["end"]) or 0
+    scanned = min(end, after + SCANNED_MAX)
+    rows = connection.execute(PAGE_OF_EVENTS.encode(), {**values, "after": after, "scanned": scanned}).fetchall()
+    items = [_shown(row) for row in rows]
+    if len(items) == values["limit"]:
+        return items, items[-1]["position"]
+    return items, max(after, scanned)
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    event, envelope = opened(bytes(row["state"]))
+    return {
+        "position": row["notification_id"],
+        "stream": row["originator_id"],
+        "version": row["originator_version"],
+        "type": row["topic"],
+        **envelope,
+        "data": from_json(event),
+    }
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/events",
+        "list-events",
+        "The log after a position, in its order. `wait` seconds for more where there is none; go on from `next`.",
+        EVENTS_SCOPE,
+        follow,
+        (
+            Parameter("after", "The position after which to begin: 0, or the last `next`.", POSITION),
+            Parameter("type", "Events of this type; may be repeated.", TYPE, many=True),
+            Parameter("stream", "Events of this stream, such as order-ID."),
+            Parameter("wait", "Seconds.", {"type": "integer", "minimum": 0, "maximum": WAIT_SECONDS_MAX}),
+            Parameter("limit", "Events of a page.", {"type": "integer", "minimum": 1, "maximum": EVENTS_MAX}),
+        ),
+        answer={
+            "type": "object",
+            "properties": {"items": {"type": "array", "items": {"type": "object"}}, "next": {"type": "integer"}},
+            "required": ["items", "next"],
+        },
+        tag="events",
+    ),
+)

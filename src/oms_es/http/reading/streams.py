@@ -1,0 +1,152 @@
+"""Live: where orders and stock stand, as Server-Sent Events, resumed by position.
+
+Invariant: what is sent is folded from history, so that a stream which goes on after a position is the one that was
+interrupted: no gap, no repeat. Nothing is kept per reader but where he stands: all share one bounded window, and who
+does not read is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from pydantic_core import to_json
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse
+from starlette.responses import Response
+
+from oms_es.http.access import PERSONAL, Caller
+from oms_es.http.errors import Malformed
+from oms_es.http.reading.pages import own_order
+from oms_es.http.reading.tail import Change, Wanted
+from oms_es.http.requests import NUMBER, Asked
+from oms_es.http.routing import Parameter, Route
+from oms_es.http.services import Services
+from oms_es.http.writing.checks import named_order
+
+PING_SECONDS = 15
+AUDIENCES_MAX = 20
+"""Of those who see different things of a change, so many are kept ready."""
+SEND_SECONDS_MAX = 20.0
+RETRY_MS = 2_000
+
+
+async def follow_orders(asked: Asked) -> Response:
+    channel, channels = asked.one("channel"), asked.caller.channels
+
+    def wanted(change: Change) -> bool:
+        visible = channels is None or change.channel in channels
+        return change.kind == "order" and visible and channel in (None, change.channel)
+
+    return await _stream(asked, wanted, "order.status")
+
+
+async def follow_order(asked: Asked) -> Response:
+    order_id, _ = named_order(asked.values["order"])
+    await asked.read(lambda connection: own_order(connection, order_id, asked.caller))
+    return await _stream(asked, lambda change: change.kind == "order" and change.key == (order_id,), "order.status")
+
+
+async def follow_stock(asked: Asked) -> Response:
+    sku, location = asked.one("sku"), asked.one("location")
+
+    def wanted(change: Change) -> bool:
+        named = change.kind == "stock" and sku in (None, change.key[0])
+        return named and location in (None, change.key[1])
+
+    return await _stream(asked, wanted, "stock.levels")
+
+
+async def _stream(asked: Asked, wanted: Wanted, name: str) -> Response:
+    """Raises Malformed, Busy."""
+    tail = asked.services.tail
+    after = _position(asked)
+    following = tail.following(asked.caller)
+    await following.__aenter__()
+    try:
+        end = await tail.end()
+    except BaseException:
+        await following.__aexit__(None, None, None)
+        raise
+
+    async def messages() -> AsyncIterator[bytes]:
+        try:
+            position = end if after is None else after
+            yield ServerSentEvent(comment="following", id=str(position), retry=RETRY_MS).encode()
+            while not asked.services.stopping.is_set():
+                changes, position = await tail.after(position, wanted)
+                for change in changes:
+                    yield encoded(asked.services, change, name, asked.caller)
+                await tail.end()
+        finally:
+            await following.__aexit__(None, None, None)
+
+    return EventSourceResponse(
+        messages(),
+        ping=PING_SECONDS,
+        send_timeout=SEND_SECONDS_MAX,
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+def encoded(services: Services, change: Change, name: str, caller: Caller) -> bytes:
+    """As it is sent: made once for all who may see the same of it."""
+    audience = (name, PERSONAL in caller.scopes, caller.channels)
+    known = change.encoded.get(audience)
+    if known is None:
+        shown = services.shown({**change.row, "position": change.position}, caller)
+        known = ServerSentEvent(to_json(shown).decode(), event=name, id=str(change.position)).encode()
+        if len(change.encoded) < AUDIENCES_MAX:
+            change.encoded[audience] = known
+    return known
+
+
+def _position(asked: Asked) -> int | None:
+    """From where it goes on, if it does."""
+    text = asked.header("last-event-id") or asked.one("after")
+    if text is None:
+        return None
+    if not NUMBER.fullmatch(text):
+        raise Malformed("Last-Event-ID is a position, as the stream had it")
+    return int(text)
+
+
+AFTER = Parameter("after", "The position after which to begin; as Last-Event-ID.", {"type": "integer", "minimum": 0})
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/streams/orders",
+        "stream-orders",
+        "Where orders stand, from now on or after a position, as Server-Sent Events.",
+        "orders:read",
+        follow_orders,
+        (Parameter("channel", "Those that came by it."), AFTER),
+        tag="streams",
+        is_stream=True,
+        media="text/event-stream",
+    ),
+    Route(
+        "GET",
+        "/v1/streams/orders/{order}",
+        "stream-order",
+        "Where one order stands, as Server-Sent Events.",
+        "orders:read",
+        follow_order,
+        (AFTER,),
+        answers={200: "It is this.", 404: "There is no such order."},
+        tag="streams",
+        is_stream=True,
+        media="text/event-stream",
+    ),
+    Route(
+        "GET",
+        "/v1/streams/stock",
+        "stream-stock",
+        "What is where, as Server-Sent Events.",
+        "stock:read",
+        follow_stock,
+        (Parameter("sku", "Of it only."), Parameter("location", "There only."), AFTER),
+        tag="streams",
+        is_stream=True,
+        media="text/event-stream",
+    ),
+)

@@ -1,0 +1,209 @@
+"""Every command of the vocabulary as POST /v1/ENTITY/ID:VERB, made of the same list as the terminal's verbs.
+
+Invariant: whatever a decider accepts can be given here, by the same checks; nothing here knows what a command means.
+What the path names is not in the body; what the edge gives, as the time, is not either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import structlog
+from pydantic_core import from_json, to_json
+from starlette.responses import Response
+
+from oms_es.app import DECIDERS
+from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, verbs
+from oms_es.channels.canonical import refuse_nul
+from oms_es.http.access import SYSTEM
+from oms_es.http.errors import BadParameter
+from oms_es.http.examples import body_of
+from oms_es.http.requests import JSON, Asked
+from oms_es.http.routing import Body, Route
+from oms_es.http.writing.checks import named_order
+from oms_es.http.writing.orders import OR_NONE, PREVIEW, headers_of, previewed
+from oms_es.kernel import BadInput, Command, stream_fields
+from oms_es.processing.committer import Work
+from oms_es.schemas.inputs import Input
+from oms_es.schemas.order import PlaceOrder
+from oms_es.store.encoding.codec import Cause
+
+PLURALS: Mapping[str, str] = {
+    "order": "orders",
+    "payment": "payments",
+    "shipment": "shipments",
+    "location": "locations",
+    "item": "items",
+    "tracker": "trackers",
+    "return": "returns",
+    "policy": "policies",
+    "provider": "providers",
+}
+"""Of the groups whose name is one thing; the others are called as in the terminal."""
+FAMILY_OF: Mapping[str, str] = {
+    "order": "orders",
+    "payment": "payments",
+    "shipment": "shipments",
+    "tracker": "shipments",
+    "return": "returns",
+    "feedback": "returns",
+    "stock": "stock",
+    "serials": "stock",
+    "location": "catalog",
+    "item": "catalog",
+    "numbering": "catalog",
+    "rules": "catalog",
+    "rates": "catalog",
+    "delivery": "catalog",
+    "policy": "catalog",
+    "exceptions": "operations",
+    "aside": "operations",
+    "provider": "payments",
+    "connections": "catalog",
+    "subscriptions": "catalog",
+}
+"""Who may set up what others are connected to may not only see to exceptions."""
+SHORT: Mapping[str, str] = {"order_id": "order", "payment_id": "payment", "shipment_id": "shipment", "rma_id": "return"}
+"""What such an id is called in a path."""
+LISTS_OF_ORDERS = ("order_ids",)
+
+log = structlog.get_logger(__name__)
+
+
+async def give(verb: Verb, asked: Asked) -> Response:
+    raw = await asked.body(JSON)
+    command, channel = command_of(verb.command, asked.values, raw)
+    if asked.flag("preview"):
+        return await previewed(asked, command, channel)
+    done = await asked.services.committer.commit(_work(asked, command, channel, raw))
+    events = [] if done.outcome is None else done.outcome.recorded
+    shown = {
+        "stream": done.stream,
+        "version": done.version,
+        "position": done.position,
+        "events": [{"type": type(one.event).__name__, "position": one.position} for one in events],
+    }
+    return asked.json(shown, 200, headers_of(done))
+
+
+def command_of(shape: type[Command], values: Mapping[str, str], raw: bytes) -> tuple[Command, str | None]:
+    """The command, and the channel by which its order is named, if it is. Raises ValidationError, BadInput."""
+    refuse_nul(raw)
+    fields = _object(raw)
+    named = {name: values[SHORT.get(name, name)] for name in stream_fields(shape)}
+    for name in (*named, *GIVEN_HERE):
+        if name in fields:
+            raise BadParameter(name, "it is not in the body: the path or the server says it")
+    channel = None
+    if "order_id" in named:
+        named["order_id"], channel = named_order(named["order_id"])
+    for name in LISTS_OF_ORDERS:
+        if isinstance(orders := fields.get(name), list):
+            fields[name] = [named_order(one)[0] if isinstance(one, str) else one for one in orders]
+    given = {name: datetime.now(UTC) for name in GIVEN_HERE.intersection(shape.model_fields)}
+    return shape.model_validate_json(to_json({**fields, **named, **given}), strict=True), channel
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        fields = from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        raise BadInput(Input.NOT_JSON, "send one JSON object, in UTF-8; {} where nothing is to be said") from None
+    if not isinstance(fields, dict):
+        raise BadInput(Input.NO_OBJECT, "send one JSON object; {} where nothing is to be said")
+    return fields
+
+
+def _work(asked: Asked, command: Command, channel: str | None, raw: bytes) -> Work:
+    checks, caller = asked.services.checks, asked.caller
+    path = asked.request.scope["raw_path"]
+    return Work(
+        Cause(_actor(asked, command)),
+        command,
+        lambda: checks.of_command(caller, command, channel),
+        asked.version(),
+        asked.key(sha256(path + b"\n" + raw).digest()),
+    )
+
+
+def _actor(asked: Asked, command: Command) -> str:
+    """Who gives it. What only the engine gives is logged: somebody repairs something."""
+    if not is_for_the_engine(type(command)):
+        return asked.caller.actor
+    actor = f"{asked.caller.actor}, as the system"
+    log.warning("given as the system", command=type(command).__name__, stream=command.stream, actor=actor)
+    return actor
+
+
+def path_of(verb: Verb) -> str:
+    names = "".join(f"/{{{SHORT.get(name, name)}}}" for name in stream_fields(verb.command))
+    return f"/v1/{PLURALS.get(verb.group, verb.group)}{names}:{verb.name}"
+
+
+def scope_of(verb: Verb) -> str:
+    return SYSTEM if is_for_the_engine(verb.command) else f"{FAMILY_OF[verb.group]}:write"
+
+
+def routes() -> Iterator[Route]:
+    for verb in verbs(DECIDERS):
+        if verb.command is not PlaceOrder:
+            yield Route(
+                "POST",
+                path_of(verb),
+                f"{verb.group}-{verb.name}",
+                _summary(verb.command),
+                scope_of(verb),
+                partial(give, verb),
+                (PREVIEW,),
+                Body(partial(schema_of, verb.command), partial(body_of, verb.command)),
+                answers={200: "It is done, or was so already.", 409: "The domain says no, and why."},
+                answer=DONE,
+                tag=PLURALS.get(verb.group, verb.group),
+                is_command=True,
+                path_schemas=named_in_path(verb.command),
+            )
+
+
+def _summary(command: type[Command]) -> str:
+    return " ".join((command.__dict__.get("__doc__") or command.__name__).split("\n\n")[0].split())
+
+
+def named_in_path(command: type[Command]) -> Mapping[str, Mapping[str, Any]]:
+    """What the path holds. An order's name may also be CHANNEL~EXTERNAL_ID, which is some text."""
+    declared = command.model_json_schema()["properties"]
+    return {SHORT.get(name, name): declared[name] for name in stream_fields(command) if "$ref" not in declared[name]}
+
+
+def schema_of(command: type[Command]) -> Mapping[str, Any]:
+    """Of the body: what the path says and the server gives is not in it."""
+    schema = _closed(command.model_json_schema(ref_template="#/components/schemas/{model}"))
+    apart: Sequence[str] = (*stream_fields(command), *GIVEN_HERE)
+    fields = {name: part for name, part in schema.get("properties", {}).items() if name not in apart}
+    required = [name for name in schema.get("required", ()) if name not in apart]
+    return {**schema, "properties": fields, **({"required": required} if required else {"required": []})}
+
+
+def _closed(schema: Any) -> Any:
+    """A map by names has no other names: it says so itself."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {name: _closed(value) for name, value in schema.items()}
+    return {**parts, "additionalProperties": False} if "patternProperties" in parts else parts
+
+
+DONE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "stream": {"type": "string"},
+        "version": {"type": "integer", "description": "Of the stream, as ETag has it."},
+        "position": {"anyOf": OR_NONE, "description": "Of the last event; null where nothing changed."},
+        "events": {"type": "array", "items": {"type": "object"}},
+    },
+    "required": ["stream", "version", "position", "events"],
+}

@@ -1,0 +1,178 @@
+"""Dead letters over HTTP: list them, see one, try again, and discard what nobody needs.
+
+Invariant: what came from outside may hold personal data and is shown to whoever may see that; the others see where it
+came from and what was wrong with it, and not what the reason repeats of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from starlette.responses import Response
+
+from oms_es.app.replaying import replayed
+from oms_es.http.access import PERSONAL
+from oms_es.http.errors import NoResource
+from oms_es.http.reading.tables import AFTER, LIMIT, page_of, page_schema
+from oms_es.http.requests import JSON, Asked
+from oms_es.http.routing import Body, Parameter, Route
+from oms_es.schemas.values.types import TEXT_LENGTH_MAX
+from oms_es.store import dead_letters
+from oms_es.store.dead_letters import Chosen, StoredDeadLetter
+
+READ, WRITE = "operations:read", "operations:write"
+OF_NO_CHANNEL = "a dead letter is of no channel"
+ID_DIGITS_MAX = 18
+ID_MAX = 10**ID_DIGITS_MAX - 1
+OF_ITS_CONTENT = frozenset({"payload", "detail", "place"})
+"""What may repeat something of a person."""
+SOURCE = Parameter("source", "Those of it, such as import:orders.jsonl.")
+REASON = Parameter("reason", "Those that could not be used for it.")
+SETTLED = Parameter("settled", "Also those that were replayed or discarded.", {"type": "boolean"})
+
+
+class Discarding(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    because: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX, strip_whitespace=True)]
+    """Why nobody needs it; kept with it."""
+
+
+async def list_dead_letters(asked: Asked) -> Response:
+    """Without what came: that is in each by itself."""
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    chosen = Chosen(source=asked.one("source"), reason=asked.one("reason"), after=asked.number("after", 0, ID_MAX))
+    limit, settled = asked.limit(), asked.flag("settled")
+    found = await asked.read(lambda rows: dead_letters.listed(rows.cursor(), chosen, settled=settled, limit=limit + 1))
+    after = str(found[limit - 1].id) if len(found) > limit else None
+    return page_of(asked, [_shown(one, whole=False) for one in found[:limit]], after)
+
+
+async def show_dead_letter(asked: Asked) -> Response:
+    found = await _named(asked)
+    if PERSONAL in asked.caller.scopes:
+        await asked.note_personal(str(found.id))
+    return asked.json(_shown(found, whole=PERSONAL in asked.caller.scopes))
+
+
+async def replay(asked: Asked) -> Response:
+    """In the thread of the store. What still cannot be used stays where it is."""
+    await asked.body(JSON)
+    found = await _named(asked)
+    runtime = asked.services.parts
+    why = await asked.services.committer.ask(partial(replayed, runtime, asked.caller.actor, found))
+    told = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
+    return asked.json({"id": found.id, "accepted": not why, **told}, 409 if why else 200)
+
+
+async def discard(asked: Asked) -> Response:
+    body = Discarding.model_validate_json(await asked.body(JSON))
+    found = await _named(asked)
+    runtime = asked.services.parts
+
+    def do() -> list[int]:
+        with runtime.recorder.datastore.transaction(commit=True) as curs:
+            return dead_letters.discard(curs, Chosen(found.id), asked.caller.actor, body.because)
+
+    return asked.json({"discarded": await asked.services.committer.ask(do)})
+
+
+async def _named(asked: Asked) -> StoredDeadLetter:
+    """Raises NoResource, Forbidden."""
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    text = asked.values["id"]
+    is_number = text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS_MAX
+    found = await asked.read(lambda rows: dead_letters.shown(rows.cursor(), int(text))) if is_number else None
+    if found is None:
+        raise NoResource("there is no such dead letter; GET /v1/dead-letters?settled=true lists all")
+    return found
+
+
+def _shown(dead_letter: StoredDeadLetter, *, whole: bool) -> dict[str, Any]:
+    told = dead_letter._asdict()
+    if not whole:
+        return {name: value for name, value in told.items() if name not in OF_ITS_CONTENT}
+    return {**told, "payload": dead_letter.payload.decode(errors="replace")}
+
+
+MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+TEXT: Mapping[str, Any] = {"type": "string"}
+OPTIONAL: Mapping[str, Any] = {"anyOf": [MOMENT, {"type": "null"}]}
+LISTED: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "integer"},
+        **dict.fromkeys(("source", "dialect", "reason", "discarded_by", "discarded_because"), TEXT),
+        "arrivals": {"type": "integer"},
+        "buried_at": MOMENT,
+        "replayed_at": OPTIONAL,
+        "discarded_at": OPTIONAL,
+    },
+}
+WHOLE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {**LISTED["properties"], **dict.fromkeys(sorted(OF_ITS_CONTENT), TEXT)},
+}
+NOTHING = Body(lambda: {"type": "object", "maxProperties": 0}, dict)
+ONE = "/v1/dead-letters/{id}"
+ROUTES: Sequence[Route] = (
+    Route(
+        "GET",
+        "/v1/dead-letters",
+        "list-dead-letters",
+        "Input that could not be used, and why; the oldest first, without what came.",
+        READ,
+        list_dead_letters,
+        (SOURCE, REASON, SETTLED, LIMIT, AFTER),
+        answer=page_schema(LISTED),
+        tag="operations",
+    ),
+    Route(
+        "GET",
+        ONE,
+        "get-dead-letter",
+        "One dead letter; what came is shown to whoever may see personal data, and noted.",
+        READ,
+        show_dead_letter,
+        answers={200: "It is this.", 404: "There is none."},
+        answer=WHOLE,
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        f"{ONE}:replay",
+        "replay-dead-letter",
+        "Try it again, as if it had just come.",
+        WRITE,
+        replay,
+        (),
+        NOTHING,
+        answers={200: "It was taken, and is settled.", 404: "There is none.", 409: "It still cannot be used."},
+        answer={
+            "type": "object",
+            "properties": {"id": {"type": "integer"}, "accepted": {"type": "boolean"}, "detail": TEXT},
+            "required": ["id", "accepted"],
+        },
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        f"{ONE}:discard",
+        "discard-dead-letter",
+        "Take it off the list; it is kept, with who said so, when and why.",
+        WRITE,
+        discard,
+        (),
+        Body(Discarding.model_json_schema, lambda: {"because": "a test of theirs"}),
+        answers={200: "It is discarded, or was settled before.", 404: "There is none."},
+        answer={
+            "type": "object",
+            "properties": {"discarded": {"type": "array", "items": {"type": "integer"}}},
+            "required": ["discarded"],
+        },
+        tag="operations",
+    ),
+)

@@ -1,0 +1,147 @@
+"""Webhooks in: verified on the bytes as they came, then read by the parser that files are read by, then committed.
+
+Invariant: of what is not signed nothing is kept, and nobody learns which connections there are. What is signed and
+cannot be used is a dead letter and 202, since its sender would try again for ever, or give us up; only an outage is
+503, so that it comes again. What came before changes nothing: every command recognises its repeat.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+from starlette.responses import Response
+
+from oms_es.aggregates.operations.connection import Connection, decider
+from oms_es.app import parser_of
+from oms_es.channels.senders import SENDERS
+from oms_es.channels.signatures import VERIFIERS, BadSignature, Headers
+from oms_es.http.requests import JSON, Asked
+from oms_es.http.routing import Body, Route
+from oms_es.http.services import Services
+from oms_es.kernel import Skipped
+from oms_es.processing import metrics
+from oms_es.processing.committer import Busy, Work
+from oms_es.processing.intake.worker import dead_letter_of, understood
+from oms_es.reports.queries import Connection as Rows
+from oms_es.schemas.values.webhooks import PARTY_PATTERN
+from oms_es.store.dead_letters import DeadLetter, add_dead_letters
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.http import webhook_secrets
+from oms_es.store.recorder import EVENTS, event_row
+from oms_es.store.store import OUTAGES
+
+BYTES_MAX = 2_000_000
+FORM = "application/x-www-form-urlencoded"
+TEXT = "text/plain"
+PING = re.compile(rb"webhook_id=[0-9]{1,19}", re.ASCII)
+"""What WooCommerce sends unsigned when a webhook is saved; it must hear 200, and says nothing that could be kept."""
+PARTY = re.compile(PARTY_PATTERN.removesuffix("$"), re.ASCII)
+KEPT_HEADERS = frozenset(
+    {"x-shopify-topic", "x-shopify-webhook-id", "x-shopify-event-id", "x-shopify-shop-domain", "x-shopify-api-version"}
+    | {"shopify-topic", "shopify-webhook-id", "x-wc-webhook-topic", "x-wc-webhook-source", "x-wc-webhook-delivery-id"}
+    | {"webhook-id", "webhook-timestamp", "content-type", "user-agent"}
+)
+"""With a dead letter; no signature is kept, nor any key."""
+
+log = structlog.get_logger(__name__)
+
+
+async def receive(asked: Asked) -> Response:
+    body = await asked.body(JSON, FORM, TEXT, bytes_max=BYTES_MAX)
+    name = asked.values["connection"]
+    connection, good = await asked.read(partial(_known, asked.services, name))
+    headers = _headers(asked)
+    if _is_ping(connection, headers, body):
+        return _answered(asked, 200, "pong")
+    _verify(connection, good, headers, body)
+    dialect = SENDERS[connection.dialect].dialect_of(headers, connection.channel)
+    if dialect is None:
+        return _answered(asked, 202, "ignored")
+    source = f"webhook:{connection.name}"
+    try:
+        command = understood(parser_of(dialect), body)
+        done = await asked.services.committer.commit(Work(Cause(source), command, lambda: None))
+    except OUTAGES:
+        raise
+    except Busy:
+        raise
+    except Skipped:
+        return _answered(asked, 200, "ignored")
+    except Exception as error:  # noqa: BLE001 - whatever a message does to us, its sender is not to be asked again
+        kept = [(one, value.encode("latin-1")) for one, value in headers if one in KEPT_HEADERS]
+        dead_letter = dead_letter_of(error, source, asked.request_id, dialect, body, kept)
+        await asked.services.committer.ask(partial(keep, asked.services, dead_letter))
+        return _answered(asked, 202, "kept")
+    return _answered(asked, 200, "taken" if done.position is not None else "repeated")
+
+
+def _headers(asked: Asked) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in asked.request.headers.raw]
+
+
+def _known(services: Services, name: str, rows: Rows) -> tuple[Connection, Sequence[str]]:
+    """As the log has it now, since a connection that was disabled is heard no more, and the secrets that are good."""
+    state = decider.initial
+    if PARTY.fullmatch(name):
+        query = f"SELECT * FROM {EVENTS} WHERE originator_id = %s ORDER BY originator_version"
+        for row in rows.execute(query.encode(), [f"connection-{name}"]):
+            state = decider.evolve(state, services.codec.decode(event_row(row)).event)
+    return state, webhook_secrets.good_at(rows, datetime.now(UTC), state) if state.name else ()
+
+
+def _is_ping(connection: Connection, headers: Headers, body: bytes) -> bool:
+    is_signed = any(name == "x-wc-webhook-signature" for name, _ in headers)
+    return connection.dialect == "woocommerce" and not is_signed and PING.fullmatch(body) is not None
+
+
+def _verify(connection: Connection, good: Sequence[str], headers: Headers, body: bytes) -> None:
+    """Raises BadSignature, also where there is no such connection."""
+    if not connection.name or connection.is_disabled:
+        raise BadSignature
+    VERIFIERS[connection.dialect](headers, body, good, datetime.now(UTC).timestamp())
+
+
+def keep(services: Services, dead_letter: DeadLetter) -> None:
+    """In the thread of the store. Once it is durable, its sender may forget it."""
+    with services.parts.recorder.datastore.transaction(commit=True) as curs:
+        add_dead_letters(curs, [dead_letter])
+    metrics.DEAD_LETTERS.labels(dead_letter.source).inc()
+    log.warning("kept as a dead letter", source=dead_letter.source, reason=str(dead_letter.reason))
+
+
+def _answered(asked: Asked, status: int, outcome: str) -> Response:
+    return asked.json({"outcome": outcome}, status)
+
+
+def _any_object() -> Mapping[str, Any]:
+    return {"type": "object", "description": "As its sender has it."}
+
+
+ROUTES: Sequence[Route] = (
+    Route(
+        "POST",
+        "/v1/webhooks/{connection}",
+        "receive-webhook",
+        "What a shop, a provider or a carrier reports, signed with a secret of the connection; without a key.",
+        None,
+        receive,
+        (),
+        Body(_any_object, dict, (JSON, FORM, TEXT)),
+        answers={
+            200: "It is taken, or was before, or says nothing of what is kept here.",
+            202: "It is signed, and kept as a dead letter, or of a topic that is not read here.",
+            401: "It is not signed with a secret of the connection, or too long ago; nothing is kept.",
+        },
+        answer={
+            "type": "object",
+            "properties": {"outcome": {"enum": ["taken", "repeated", "ignored", "kept", "pong"]}},
+            "required": ["outcome"],
+        },
+        tag="webhooks",
+    ),
+)

@@ -1,0 +1,4 @@
+"""Questions of whoever runs the engine: how far readers have come, what waits for a gateway, which exceptions are open.
+
+Read-only, as all of `reports`.
+"""

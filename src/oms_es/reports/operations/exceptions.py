@@ -1,0 +1,154 @@
+"""Open exceptions with who sees to them, those that people resolved, and what two tellings of an order differ in.
+
+Invariant: an exception is open while it stands in open_exceptions and was raised after it was last resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from oms_es.aggregates.order import decider as order
+from oms_es.aggregates.order.state import CHANGEABLE, Order
+from oms_es.kernel import Command, Refused
+from oms_es.projections.operations.exception_history import ASSIGNED, RESOLVED
+from oms_es.reports.queries import Connection, Row
+from oms_es.reports.streams import history, state
+from oms_es.schemas import order as o
+from oms_es.schemas.order.refusals import OrderRefusal
+from oms_es.store.encoding.codec import Codec
+
+PAGE_MAX = 500
+HISTORY_MAX = 200
+NEIGHBOURS_MAX = 20
+DUPLICATE = "duplicate_conflict"
+
+OPEN = f"""
+SELECT e.*, seen_to.assignee, seen_to.note AS assigned_note, s.channel, s.external_id
+FROM open_exceptions e LEFT JOIN order_status s USING (order_id)
+LEFT JOIN LATERAL (SELECT assignee, note FROM exception_history h
+    WHERE h.exception_id = e.exception_id AND h.what = '{ASSIGNED}' AND h.raised_at >= e.raised_at
+    ORDER BY position DESC LIMIT 1) AS seen_to ON true
+LEFT JOIN LATERAL (SELECT max(h.raised_at) AS through FROM exception_history h
+    WHERE h.exception_id = e.exception_id AND h.what = '{RESOLVED}') AS resolved ON true
+WHERE (resolved.through IS NULL OR resolved.through < e.last_raised_at)
+"""
+
+
+class Asked(NamedTuple):
+    """What does not matter is None. `after`: the exception at which the page before ended."""
+
+    kind: str | None = None
+    order_id: str | None = None
+    assignee: str | None = None
+    after: tuple[datetime, str] | None = None
+
+
+def page(connection: Connection, asked: Asked, limit: int) -> list[Row]:
+    """The oldest first."""
+    tests = {"kind": "e.kind", "order_id": "e.order_id", "assignee": "seen_to.assignee"}
+    wanted = "".join(
+        f" AND {column} = %({name})s" for name, column in tests.items() if getattr(asked, name) is not None
+    )
+    wanted += " AND (e.raised_at, e.exception_id) > (%(at)s, %(id)s)" if asked.after else ""
+    at, last = asked.after or (None, None)
+    query = f"{OPEN}{wanted} ORDER BY e.raised_at, e.exception_id LIMIT %(limit)s"
+    values = {**asked._asdict(), "at": at, "id": last, "limit": limit}
+    return connection.execute(query.encode(), values).fetchall()
+
+
+def one(connection: Connection, exception_id: str) -> Row | None:
+    """If it is open."""
+    return connection.execute(f"{OPEN} AND e.exception_id = %s".encode(), [exception_id]).fetchone()
+
+
+def resolved(connection: Connection, before: int | None, limit: int) -> list[Row]:
+    """What people resolved, the newest first; `before`: the position at which the page before ended."""
+    query = (
+        "SELECT * FROM exception_history WHERE what = %(what)s AND position < %(before)s "
+        "ORDER BY position DESC LIMIT %(limit)s"
+    )
+    return connection.execute(query, {"what": RESOLVED, "before": before or 2**62, "limit": limit}).fetchall()
+
+
+def seen_to(connection: Connection, exception_id: str) -> list[Row]:
+    """What people did about it, in order."""
+    query = "SELECT * FROM exception_history WHERE exception_id = %s ORDER BY position LIMIT %s"
+    return connection.execute(query, [exception_id, HISTORY_MAX]).fetchall()
+
+
+def like(connection: Connection, exception_id: str) -> str | None:
+    """The exception that is called most alike."""
+    sides = [
+        f"(SELECT exception_id FROM open_exceptions WHERE exception_id {side} %s "
+        f"ORDER BY exception_id {direction} LIMIT {NEIGHBOURS_MAX})"
+        for side, direction in (("<=", "DESC"), (">", "ASC"))
+    ]
+    rows = connection.execute(" UNION ALL ".join(sides).encode(), [exception_id, exception_id])
+    return next(iter(get_close_matches(exception_id, [row["exception_id"] for row in rows], n=1)), None)
+
+
+class Difference(NamedTuple):
+    """A field that the order has otherwise than the channel told it again."""
+
+    field: str
+    ours: Any
+    theirs: Any
+
+
+class Conflict(NamedTuple):
+    """An order as it is now, and as the channel told it last."""
+
+    order: Order
+    told: o.DuplicateConflictFound
+
+    @property
+    def differences(self) -> list[Difference]:
+        assert self.order.content
+        ours, theirs = (dict(_fields("", _plain(content))) for content in (self.order.content, self.told.content))
+        names = dict.fromkeys((*ours, *theirs))
+        return [Difference(n, ours.get(n), theirs.get(n)) for n in names if ours.get(n) != theirs.get(n)]
+
+    def taken(self) -> Command | None:
+        """What makes the order what the channel told; None where an amendment has nothing to change. Raises Refused."""
+        assert self.order.content
+        names = {difference.field.partition(".")[0] for difference in self.differences}
+        fixed = sorted(names.difference(CHANGEABLE, KEPT))
+        if fixed:
+            raise Refused(
+                OrderRefusal.NOT_AMENDABLE,
+                f"{', '.join(fixed)} cannot be changed by an amendment: cancel the order and have it placed under "
+                "another id, or take ours",
+            )
+        changes = {name: getattr(self.told.content, name) for name in CHANGEABLE if name in names}
+        if not changes:
+            return None
+        amendment_id = f"conflict-{self.told.fingerprint[:32]}"
+        return o.AmendOrder(order_id=self.told.order_id, amendment_id=amendment_id, **changes)
+
+
+KEPT = frozenset({"placed_at"})
+"""When an order was placed is not what it asks for: ours stays."""
+
+
+def conflict_of(connection: Connection, codec: Codec, order_id: str) -> Conflict | None:
+    events = history(connection, codec, f"order-{order_id}")
+    told = [recorded.event for recorded in events if isinstance(recorded.event, o.DuplicateConflictFound)]
+    return Conflict(state(order.decider, events), told[-1]) if told else None
+
+
+def _plain(content: o.OrderContent) -> dict[str, Any]:
+    """Lines by their id, so that each is compared with itself."""
+    names = o.OrderContent.model_fields
+    plain = {name: value for name, value in content.model_dump(mode="json").items() if name in names}
+    return {**plain, "lines": {line.pop("line_id"): line for line in plain["lines"]}}
+
+
+def _fields(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _fields(f"{name}.{key}" if name else str(key), inner)
+    else:
+        yield name, value

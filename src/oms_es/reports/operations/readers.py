@@ -1,0 +1,130 @@
+"""Where every reader stands, how much of what concerns it is still to come, and who had to stop, and why.
+
+Of the log and of partitions alike: what a reader has not taken is counted by events that concern it, so that one that
+has only passed the others without saving that is not behind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from oms_es.kafka.groups.watermark import Progress
+from oms_es.kafka.relay.store import RELAY, RELAY_PARTITIONS
+from oms_es.kernel import Event
+from oms_es.store import stops
+from oms_es.store.recorder import EVENTS
+
+COUNTED_MAX = 200_000
+"""Events that are looked at: who is further behind is so much behind at least."""
+FETCHED = 2_000
+
+Connection = psycopg.Connection[dict[str, Any]]
+Interests = Mapping[str, frozenset[type[Event]]]
+
+
+class Reader(NamedTuple):
+    """`behind`: events of interest that it has not taken. `position`: up to where it has done everything, as saved."""
+
+    role: str
+    position: int
+    behind: int
+    stopped: Mapping[str, str]
+
+
+class Standing(NamedTuple):
+    """`published`: up to where the log is published on Kafka, if it is. `others`: why those stopped that read no
+    events: the relay, and partitions of input from outside."""
+
+    end: int
+    published: int | None
+    readers: tuple[Reader, ...]
+    others: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def behind(self) -> dict[str, int]:
+        return {reader.role: reader.behind for reader in self.readers if reader.behind}
+
+    @property
+    def stopped(self) -> dict[str, str]:
+        return {name: why for reader in self.readers for name, why in reader.stopped.items()} | dict(self.others)
+
+
+def standing(connection: Connection, interests: Interests) -> Standing:
+    """All of it in one moment."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return _standing(connection, interests)
+
+
+def _standing(connection: Connection, interests: Interests) -> Standing:
+    progress = Progress.stored(connection)
+    stopped = stops.current(connection)
+    ends = _partition_ends(connection)
+    positions = {role: _position(progress, ends, role) for role in interests}
+    behind = _behind(connection, interests, progress, min(positions.values(), default=0))
+    readers = [
+        Reader(role, positions[role], behind[role], {name: why for name, why in stopped.items() if _is(name, role)})
+        for role in interests
+    ]
+    shown = {name for reader in readers for name in reader.stopped}
+    others = {name: why for name, why in stopped.items() if name not in shown}
+    return Standing(_end(connection), _published(connection), tuple(readers), others)
+
+
+def _is(name: str, role: str) -> bool:
+    return name == role or name.startswith(f"{role}@")
+
+
+def _position(progress: Progress, ends: Mapping[str, int], role: str) -> int:
+    """A partition that is read to its end holds nobody back."""
+    log = progress.positions.get(role, 0)
+    own = [name for name in progress.positions if name.startswith(f"{role}@")]
+    if not own:
+        return log
+    unfinished = [at for name in own if (at := progress.positions[name]) < ends.get(name.partition("@")[2], 0)]
+    return max(log, min(unfinished, default=max(progress.positions[name] for name in own)))
+
+
+def _behind(connection: Connection, interests: Interests, progress: Progress, floor: int) -> Counter[str]:
+    interested: dict[str, list[str]] = {}
+    for role, events in interests.items():
+        for event in events:
+            interested.setdefault(event.__name__, []).append(role)
+    behind: Counter[str] = Counter()
+    for row in _after(connection, floor):
+        for role in interested.get(row["topic"], ()):
+            if not progress.has_taken(role, row["originator_id"], row["notification_id"]):
+                behind[role] += 1
+    return behind
+
+
+def _after(connection: Connection, position: int) -> Iterator[dict[str, Any]]:
+    statement = SQL(
+        "SELECT notification_id, originator_id, topic FROM {} WHERE notification_id > %s "
+        "ORDER BY notification_id LIMIT %s"
+    )
+    with connection.cursor(name="behind") as curs:
+        curs.itersize = FETCHED
+        curs.execute(statement.format(Identifier(EVENTS)), [position, COUNTED_MAX])
+        yield from curs
+
+
+def _end(connection: Connection) -> int:
+    row = connection.execute(f"SELECT max(notification_id) AS position FROM {EVENTS}").fetchone()
+    return (row and row["position"]) or 0
+
+
+def _published(connection: Connection) -> int | None:
+    row = connection.execute(f"SELECT position FROM {RELAY} WHERE name = 'events' AND epoch > 0").fetchone()
+    return row["position"] if row else None
+
+
+def _partition_ends(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(f"SELECT topic || '/' || partition AS place, position FROM {RELAY_PARTITIONS}")
+    return {row["place"]: row["position"] for row in rows}

@@ -1,0 +1,83 @@
+"""Who sends from outside: channels and people, from a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oms_es.kafka.client import Outgoing, TopicPartition, partition_of
+from oms_es.kernel import Command, Refused
+from oms_es.processing.intake.worker import Arrival
+from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.topics import CHANNEL_ORDERS
+from oms_es.simulation.nodes.engine_node import NO_EVENTS, RETRY_SECONDS, UNANSWERED, Ground
+from oms_es.simulation.nodes.node import Node
+from oms_es.simulation.scenario import Action, Tells
+from oms_es.simulation.world.broker import MemoryPublisher
+from oms_es.store.encoding.codec import Cause
+from oms_es.store.log import NullFeed
+
+
+class Client(Node):
+    """A channel, or a person: asks for one thing after the other, and for each until it is told that it is done."""
+
+    simulation: Ground
+
+    def __init__(self, simulation: Ground, number: int, actions: Sequence[Action]) -> None:
+        self.actions = actions
+        self.next = 0
+        super().__init__(simulation, number, f"client {number}", 0.0)
+
+    @property
+    def done(self) -> bool:
+        return self.next == len(self.actions)
+
+    def work(self) -> None:
+        ground, kit = self.simulation, self.simulation.kit
+        recorder = kit.recorder(self, ground.database)
+        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
+        store.codec = ground.codec
+        intake = kit.intake(self.name, "canonical", kit.orders, store, NullFeed(), tracked=False)
+        producer = MemoryPublisher(self, ground.broker) if ground.scenario.topology == "workers" else None
+        while not self.done:
+            action = self.actions[self.next]
+            if action.at > ground.now:
+                self.sleep(action.at - ground.now)
+            try:
+                self._ask(action, store, intake, producer)
+            except UNANSWERED:
+                self.sleep(RETRY_SECONDS)
+            else:
+                ground.accepted(action)
+                self.next += 1
+
+    def _ask(self, action: Action, store: Any, intake: Any, producer: MemoryPublisher | None) -> None:
+        ask = action.ask
+        if isinstance(ask, Tells):
+            self.simulation.outside.tell(ask.source, ask.payload)
+            return
+        if isinstance(ask, Command) and not isinstance(ask, PlaceOrder):
+            try:
+                store.execute([(Cause(self.name), [ask])])
+            except Refused:
+                return  # an answer
+            except UNANSWERED:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is not an answer
+                self.simulation.stopped(self.name, error)
+            return
+        payload = ask if isinstance(ask, bytes) else ask.model_dump_json(exclude_defaults=True).encode()
+        if producer is None:
+            intake.take([Arrival(self.next + 1, payload)])
+            return
+        key = ask.external_id.encode() if isinstance(ask, PlaceOrder) else b"?"
+        topic_partition = TopicPartition(CHANNEL_ORDERS, partition_of(key, self.simulation.scenario.partitions))
+        producer.publish([Outgoing(topic_partition, key, payload, [])])
+
+
+def clients_of(ground: Ground) -> list[Client]:
+    scenario = ground.scenario
+    return [
+        Client(ground, scenario.nodes + number, [a for a in scenario.actions if a.client == number])
+        for number in range(scenario.clients)
+    ]

@@ -1,0 +1,161 @@
+"""What every simulated process of the engine is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from oms_es.app import PARSERS
+from oms_es.gateways import warehouse
+from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.payment import port as payment_provider
+from oms_es.gateways.simulated.carrier import SimulatedCarrier
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
+from oms_es.gateways.simulated.modes import Chaos, Hazards
+from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
+from oms_es.kafka.cloudevents import CloudEventsCodec
+from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable
+from oms_es.processing.intake.worker import IntakeWorker, Limit
+from oms_es.processing.ticker import Ticker
+from oms_es.projections.operations import deadlines
+from oms_es.simulation.components import Kit
+from oms_es.simulation.nodes.interruptible import (
+    AwakeIntake,
+    AwakeLoop,
+    AwakeTicker,
+)
+from oms_es.simulation.nodes.node import Node, Simulation
+from oms_es.simulation.scenario import Action, Scenario, World
+from oms_es.simulation.world.broker import Broker
+from oms_es.simulation.world.database import Database
+from oms_es.simulation.world.external_systems import MemoryCallbacks, Outside
+from oms_es.store.encoding.codec import Codec
+from oms_es.store.log import Feed
+from oms_es.store.store import OUTAGES
+
+NO_EVENTS: Mapping[str, type[Event]] = {}
+"""A store is given the codec of its seed instead."""
+
+RETRY_SECONDS = 1.0
+
+UNANSWERED: tuple[type[Exception], ...] = (GatewayUnavailable, *OUTAGES)
+
+DIALECTS = {PAYMENT_CALLBACKS: "payment_callback", CARRIER_CALLBACKS: "carrier_callback"}
+
+
+class Ground(Simulation, Protocol):
+    """What the nodes stand on. `settling`: the faults are over."""
+
+    settling: bool
+
+    scenario: Scenario
+    kit: Kit
+    deciders: tuple[Decider[Any], ...]
+    database: Database
+    broker: Broker
+    outside: Outside
+    codec: Codec
+    cloudevents: CloudEventsCodec
+
+    def accepted(self, action: Action) -> None:
+        """A client was told that what it asked for is done."""
+
+    def stopped(self, what: str, error: BaseException) -> None:
+        """Something has met a fact that it cannot take."""
+
+
+def chaos_of(world: World, seed: int) -> Chaos:
+    return Chaos(
+        seed,
+        world.decline,
+        world.timeout,
+        world.duplicate,
+        world.late,
+        world.silent,
+        world.soft_decline,
+        world.reordered,
+        world.expire,
+        world.dispute,
+        world.refund_failure,
+    )
+
+
+def hazards_of(world: World) -> Hazards:
+    return Hazards(
+        silent=world.mute,
+        lost=world.lost,
+        exception=world.exception,
+        returned=world.returned,
+        refused=world.refused,
+        stubborn=world.stubborn,
+        pickup_seconds=world.pickup_seconds,
+        reused=world.reused,
+    )
+
+
+class Going:
+    """Whether a loop is to end: it never is, a node that goes is crashed."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def is_set(self) -> bool:
+        return False
+
+    def wait(self, timeout: float) -> bool:
+        self.node.sleep(timeout)
+        return False
+
+
+class EngineNode(Node):
+    """What every process of the engine is made of."""
+
+    simulation: Ground
+
+    def __init__(self, simulation: Ground, number: int, skew_seconds: float) -> None:
+        super().__init__(simulation, number, f"node {number}", skew_seconds)
+        self.loop: AwakeLoop | None = None
+
+    def store(self) -> Any:
+        ground, kit = self.simulation, self.simulation.kit
+        recorder = kit.recorder(self, ground.database)
+        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
+        store.codec = ground.codec
+        return store
+
+    def gateways(self) -> Sequence[Gateway]:
+        world, ledger = self.simulation.scenario.world, self.simulation.kit.ledger(self, self.simulation.outside)
+        seed = self.simulation.scenario.seed
+        chaos = chaos_of(world, seed)
+        sends = SimulatedCarrier(
+            ledger, chaos, world.transit_seconds, hazards_of(world), self.simulation.outside.recall
+        )
+        return (
+            payment_provider.PaymentGateway(SimulatedPaymentProvider(ledger, chaos)),
+            warehouse.SimulatedWarehouse(),
+            carrier.CarrierGateway(sends),
+        )
+
+    def callbacks(self, name: str, store: Any, feed: Feed) -> IntakeWorker:
+        source = MemoryCallbacks(self, self.simulation.outside, name, DIALECTS[name])
+        return self.follow(source, PARSERS[source.dialect], store, feed)
+
+    def follow(self, source: Any, parse: Any, store: Any, feed: Feed, limit: Limit | None = None) -> IntakeWorker:
+        worker = AwakeIntake(source, parse, store, feed, self.simulation.scenario.batch_max, limit)
+        worker.intake = self.simulation.kit.intake(source.name, source.dialect, parse, store, feed, tracked=True)
+        return worker
+
+    def ticker(self, store: Any, feed: Feed) -> Ticker:
+        return AwakeTicker(self._due, store, feed, self.clock, self.timing)
+
+    def _due(self, now: datetime, limit: int) -> Sequence[Command]:
+        found = self.simulation.database.tables[deadlines.projection.name].found(None, None, "due_at", limit)
+        due = [row for row in found if row["due_at"] <= now]
+        return tuple(self.simulation.kit.due(due, now)) if due else ()
+
+    def check(self) -> None:
+        """A stopped reader is a bug: there is no bad input among our own facts."""
+        assert self.loop
+        for name, error in self.loop.stopped.items():
+            self.simulation.stopped(name, error)

@@ -1,0 +1,113 @@
+"""A simulated process that has all roles and follows the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from oms_es.app import CONSUMERS, PROJECTIONS
+from oms_es.app.workers import CALLBACK_ROLES
+from oms_es.processing.chain import FOLLOWING_MAX, NEW_MAX
+from oms_es.processing.readers import ConsumerWorker, FeedReader, GatewayWorker, ProjectionWorker
+from oms_es.simulation.nodes.engine_node import RETRY_SECONDS, EngineNode, Going
+from oms_es.simulation.nodes.interruptible import (
+    Awake,
+    AwakeChain,
+    AwakeLoop,
+    SortedLog,
+)
+from oms_es.simulation.world.lookups import MemoryLookups
+from oms_es.store.store import OUTAGES
+
+RESTS_SHARE = 0.1
+"""How often a reader that has nothing to do saves its position before the faults are over."""
+
+CHAINS_NEW_MAX = (0, 10, NEW_MAX, NEW_MAX)
+
+CHAINS_FOLLOWING_MAX = (1, 10, FOLLOWING_MAX)
+"""How much a node may take into one chain, drawn when it starts."""
+
+BEHIND_SHARE = 0.3
+"""How often a node that starts leaves it to each reader to read what it has missed."""
+
+
+class LogNode(EngineNode):
+    """All roles, following the log."""
+
+    def work(self) -> None:
+        while True:
+            try:
+                loop = self._assembled()
+                loop.seek()
+            except OUTAGES:
+                self.sleep(RETRY_SECONDS)
+            else:
+                break
+        self.loop = loop
+        loop.run(Going(self))
+
+    def _assembled(self) -> AwakeLoop:
+        ground, kit = self.simulation, self.simulation.kit
+        database, batch_max = ground.database, ground.scenario.batch_max
+        store, lookups = self.store(), MemoryLookups(self, ground.database)
+        log = SortedLog(store.recorder, ground.codec)
+        if ground.chance.random() < BEHIND_SHARE:
+            log.start_at(store.recorder.end())
+
+        def awake(reader: FeedReader) -> Awake:
+            return Awake(reader, log)
+
+        folding = [
+            ProjectionWorker(kit.read_model(p, kit.rows(self, database, p.table)), log, batch_max) for p in PROJECTIONS
+        ]
+        projections = [awake(worker) for worker in folding]
+        positions = {projection.name: projection for projection in projections}
+
+        def fact_position(names: frozenset[str]) -> int:
+            return min(positions[name].seen() for name in names)
+
+        reacting = [kit.consumer(consumer, store, log, lookups, fact_position, batch_max) for consumer in CONSUMERS]
+        consumers = [awake(worker) for worker in reacting]
+        chains = list(self._chain(reacting, folding, store, log))
+        for chain in chains:
+            chain.awake = [*consumers, *projections]
+        return AwakeLoop(
+            [
+                *chains,
+                *consumers,
+                *(awake(GatewayWorker(gateway, store, log, batch_max)) for gateway in self.gateways()),
+                *(self.callbacks(name, store, log) for name in CALLBACK_ROLES),
+                *chains,
+                *projections,
+                self.ticker(store, log),
+            ],
+            Idle(self),
+            ground.scenario.poll_seconds,
+            log.refresh,
+            self.timing,
+            save=store.recorder.move_at_rest,
+        )
+
+    def _chain(
+        self, consumers: Sequence[ConsumerWorker], projections: Sequence[ProjectionWorker], store: Any, log: SortedLog
+    ) -> Iterator[AwakeChain]:
+        """Also none, as where there is too much at once; or one that is cut soon."""
+        new_max = self.simulation.chance.choice(CHAINS_NEW_MAX)
+        if new_max:
+            following_max = self.simulation.chance.choice(CHAINS_FOLLOWING_MAX)
+            yield self.simulation.kit.chain(consumers, projections, store, log, new_max, following_max)
+
+
+class Idle:
+    """What a node that follows the log waits for."""
+
+    def __init__(self, node: LogNode) -> None:
+        self.node = node
+
+    def wait(self, seconds: float) -> bool:
+        self.node.check()
+        self.node.wait(seconds)
+        simulation, loop = self.node.simulation, self.node.loop
+        assert loop
+        loop.rests = simulation.settling or simulation.chance.random() < RESTS_SHARE
+        return True

@@ -1,0 +1,35 @@
+"""Which nodes there are: the roles of the engine as app lists them, spread over simulated processes.
+
+Whatever app lists is run here; tests/system/simulation fails on a role that is not.
+"""
+
+from __future__ import annotations
+
+from itertools import cycle
+
+from oms_es.app.workers import GROUPS_OF_ROLES
+from oms_es.simulation.nodes.engine_node import EngineNode, Ground
+from oms_es.simulation.nodes.log_node import LogNode
+from oms_es.simulation.nodes.worker_node import WorkerNode
+
+SHARED_ROLES: tuple[tuple[str, ...], ...] = (
+    ("consumers", "channel_orders"),
+    ("projections", "ticker"),
+    ("gateways",),
+)
+"""Roles that are spread over the nodes; each group of them is run by two."""
+
+
+def engine_nodes(ground: Ground) -> list[EngineNode]:
+    scenario = ground.scenario
+    if scenario.topology != "workers":
+        return [LogNode(ground, number, skew) for number, skew in enumerate(scenario.skews)]
+    tasks: list[list[str]] = [[] for _ in range(scenario.nodes)]
+    turn = cycle(range(scenario.nodes))
+    for group in SHARED_ROLES:
+        for _ in range(min(2, scenario.nodes)):
+            tasks[next(turn)] += [role for name in group for role in GROUPS_OF_ROLES.get(name, (name,))]
+    return [
+        WorkerNode(ground, number, scenario.skews[number], list(dict.fromkeys(roles)))
+        for number, roles in enumerate(tasks)
+    ]

@@ -1,0 +1,136 @@
+"""A simulated process that has some roles, as consumer groups, and a relay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from oms_es.app import CONSUMERS, PROJECTIONS
+from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE, TOPICS_OF
+from oms_es.kafka.client import TopicPartition
+from oms_es.kafka.groups.feeds import EventTask, PartitionFeed, PartitionTask, missing
+from oms_es.kafka.groups.inputs import InputTask, PartitionSource
+from oms_es.kafka.relay.relay import Relay
+from oms_es.processing.intake.worker import Limit
+from oms_es.processing.readers import FeedReader, GatewayWorker, ProjectionWorker, Worker
+from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
+from oms_es.simulation.nodes.engine_node import RETRY_SECONDS, EngineNode, Going, Ground
+from oms_es.simulation.nodes.interruptible import (
+    AwakeGroup,
+    AwakeLoop,
+    AwakeRelay,
+)
+from oms_es.simulation.world.broker import MemoryGroup, MemoryPublisher
+from oms_es.simulation.world.lookups import MemoryCoverage, MemoryLookups
+from oms_es.store.log import NullFeed
+from oms_es.store.store import OUTAGES
+
+HUNGRY_SECONDS_MIN, HUNGRY_SECONDS_MAX = 0.2, 5.0
+"""How long a worker sleeps that has read what it may not yet do: others must come as far first."""
+
+
+class WorkerNode(EngineNode):
+    """Some roles, as consumer groups; and the relay, or one that stands by."""
+
+    def __init__(self, simulation: Ground, number: int, skew_seconds: float, roles: Sequence[str]) -> None:
+        self.roles = roles
+        super().__init__(simulation, number, skew_seconds)
+
+    def work(self) -> None:
+        self.loop = loop = self._assembled()
+        while True:
+            try:
+                loop.seek()
+            except OUTAGES:
+                self.sleep(RETRY_SECONDS)
+            else:
+                break
+        loop.run(Going(self))
+
+    def _assembled(self) -> AwakeLoop:
+        ground = self.simulation
+        self.own_store = self.store()
+        self.unread = NullFeed()
+        self.lookups = MemoryLookups(self, ground.database)
+        self.watermark = MemoryCoverage(self, ground.database, TOPICS_OF)
+        workers = [self._relay(), *(self._worker_for(role) for role in self.roles)]
+        self.groups = [p for p in workers if isinstance(p, AwakeGroup)]
+        save = self.own_store.recorder.move_at_rest
+        return AwakeLoop(workers, Hungry(self), ground.scenario.poll_seconds, timing=self.timing, save=save)
+
+    def check(self) -> None:
+        super().check()
+        for group in self.groups:
+            for topic_partition, error in group.stopped.items():
+                self.simulation.stopped(f"{group.name}@{topic_partition}", error)
+
+    def _relay(self) -> Relay:
+        ground, kit = self.simulation, self.simulation.kit
+        producer = MemoryPublisher(self, ground.broker)
+        publisher = kit.publisher(
+            producer, ground.cloudevents, list(EVENT_TOPICS.values()), kit.relay_store(ground.database)
+        )
+        relay = AwakeRelay(kit.leadership(self, ground.database), producer, [publisher])
+        relay.database = ground.database
+        return relay
+
+    def _worker_for(self, role: str) -> Worker:
+        broker, batch_max = self.simulation.broker, self.simulation.scenario.batch_max
+        if role == TICKER_ROLE:
+            return self.ticker(self.own_store, self.unread)
+        if role in CALLBACK_ROLES:
+            return self.callbacks(role, self.own_store, self.unread)
+        if role == CHANNEL_ORDERS_ROLE:
+            group = MemoryGroup(self, broker, role, [CHANNEL_ORDERS])
+            return AwakeGroup(group, self._input_task, batch_max, self.simulation.database)
+        reader_of = self._reader_of(role)
+        group = MemoryGroup(self, broker, role, TOPICS_OF[role])
+        task_for = lambda topic_partition: self._event_task(topic_partition, reader_of)  # noqa: E731 - used once, and short
+        return AwakeGroup(group, task_for, batch_max, self.simulation.database)
+
+    def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
+        kit, batch_max = self.simulation.kit, self.simulation.scenario.batch_max
+        for consumer in CONSUMERS:
+            if consumer.name == role:
+                return lambda feed: kit.consumer(
+                    consumer, self.own_store, feed, self.lookups, self.watermark.position, batch_max
+                )
+        for projection in PROJECTIONS:
+            if projection.name == role:
+                rows = kit.rows(self, self.simulation.database, projection.table)
+                return lambda feed: ProjectionWorker(kit.read_model(projection, rows, alone=False), feed, batch_max)
+        (gateway,) = (gateway for gateway in self.gateways() if gateway.name == role)
+        return lambda feed: GatewayWorker(gateway, self.own_store, feed, batch_max)
+
+    def _event_task(
+        self, topic_partition: TopicPartition, reader_of: Callable[[PartitionFeed], FeedReader]
+    ) -> PartitionTask:
+        feed = self.simulation.kit.feed(topic_partition, self.simulation.cloudevents, self._backfill)
+        return EventTask(feed, reader_of(feed))
+
+    def _input_task(self, topic_partition: TopicPartition) -> PartitionTask:
+        source = PartitionSource(topic_partition, CHANNEL_ORDERS_ROLE, "canonical")
+        worker = self.follow(source, self.simulation.kit.orders, self.own_store, self.unread, Limit())
+        return InputTask(source, worker, lambda _topic: None)  # nobody here makes a topic anew
+
+    def _backfill(self, topic_partition: TopicPartition, after: int, to: int) -> Any:
+        partitions = dict.fromkeys(EVENT_TOPICS.values(), self.simulation.scenario.partitions)
+        return missing(self.own_store.recorder, self.simulation.codec, partitions, topic_partition, after, to)
+
+
+class Hungry:
+    """What a worker waits for: messages, or that others come as far as what it has read asks for."""
+
+    def __init__(self, node: WorkerNode) -> None:
+        self.node = node
+        self.seconds = HUNGRY_SECONDS_MIN
+
+    def wait(self, seconds: float) -> bool:
+        self.node.check()
+        if any(not group.still for group in self.node.groups):
+            self.seconds = min(2 * self.seconds, HUNGRY_SECONDS_MAX)
+            seconds = min(seconds, self.seconds)
+        else:
+            self.seconds = HUNGRY_SECONDS_MIN
+        self.node.wait(seconds)
+        return True

@@ -1,0 +1,62 @@
+"""What may happen to money in the full scenario: odd answers, expiry, disputes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
+from oms_es.gateways.simulated.modes import TOKEN_MODES
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.simulation.requests.life_orders import an_order, moment
+from oms_es.simulation.requests.workload import Draw
+from oms_es.simulation.scenario import Action, Tells
+
+ODD_STATUSES = (
+    "unknown",
+    "pre_transit",
+    "out_for_delivery",
+    "available_for_pickup",
+    "exception",
+    "cancelled",
+    "booking_kept",
+)
+
+
+def strange_payments(draw: Draw) -> Iterator[Action]:
+    """Cards that are turned down and work later, expire, are disputed, or take no refund; now and then others pay."""
+    for token in draw.chance.sample(sorted(TOKEN_MODES), 3):
+        at = draw.moment()
+        order = an_order(draw, at, f"T-{token}", (draw.sku(), 1), payment_token=token)
+        yield draw.action(at, order)
+        if draw.likely(0.4):
+            yield draw.action(at, o.HoldOrder(order_id=order.order_id, kind="payment"))
+            yield draw.action(at + 90.0, o.ReleaseHold(order_id=order.order_id, kind="payment"))
+        if token == "tok-decline":
+            told = {"operation": "authorize", "outcome": "declined", "payment_id": f"{order.order_id}.1"}
+            yield draw.action(at + 30.0, Tells(PAYMENT_CALLBACKS, json.dumps(told).encode()))
+        if draw.likely(0.4):
+            other = draw.chance.choice((None, "on-file"))
+            ask = o.RetryPayment(order_id=order.order_id, payment_token=other)
+            yield draw.action(at + draw.chance.uniform(2.0, 60.0), ask)
+        if draw.likely(0.5):
+            refund = o.RefundOrder(order_id=order.order_id, refund_id="t1", goodwill_minor=100)
+            yield draw.action(at + draw.chance.uniform(20.0, 200.0), refund)
+
+
+def money_that_lapses(draw: Draw) -> Iterator[Action]:
+    """The provider lets go of what it holds, or we do; most often before it is needed."""
+    action, order = draw.earlier()
+    payment = f"{order.order_id}.1"
+    told = {"operation": "expire", "outcome": "succeeded", "payment_id": payment}
+    yield draw.action(action.at + draw.chance.expovariate(0.1), Tells(PAYMENT_CALLBACKS, json.dumps(told).encode()))
+    for operation in draw.chance.sample(("capture", "void", "refund", "reauthorize"), 2):
+        odd = {"operation": operation, "outcome": "declined", "payment_id": payment, "part": "never-asked"}
+        yield draw.action(action.at + 50.0, Tells(PAYMENT_CALLBACKS, json.dumps(odd).encode()))
+    if draw.likely(0.5):
+        ask = p.ExpireAuthorization(payment_id=payment, now=moment(action.at + 400.0))
+        yield draw.action(action.at + draw.chance.expovariate(0.1), ask)
+    if draw.likely(0.3):
+        lapse = o.LapseOrder(order_id=order.order_id, payment_id=None)
+        yield draw.action(action.at + draw.chance.expovariate(0.1), lapse)

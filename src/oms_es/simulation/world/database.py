@@ -1,0 +1,229 @@
+"""PostgreSQL, as far as the engine knows it: transactions, locks that wait, sequences with gaps, sessions that die.
+
+Invariant: what a transaction did is there wholly after its commit, and not at all before or without it; whoever is told
+that it failed may still find it done.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import psycopg
+from eventsourcing.persistence import IntegrityError, Notification
+from sqlalchemy import Table
+
+from oms_es.kafka.client import TopicPartition
+from oms_es.kernel import Key, Recorded, Row
+from oms_es.simulation.nodes.node import Node, outage
+from oms_es.simulation.world.kept_codec import Kept
+from oms_es.store.dead_letters import DeadLetter
+from oms_es.store.encoding.codec import Codec, StoredRow
+from oms_es.store.recorder import Advance, Move, Snapshot, check_moved
+
+APPENDING = "append"
+
+RELAYING = "relay"
+
+
+@cache
+def key_columns(table: Table) -> Sequence[str]:
+    return tuple(column.name for column in table.primary_key)
+
+
+class Rows:
+    """A table's rows, and them in the orders in which they are asked for."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.key_columns = key_columns(table)
+        self.rows: dict[Key, Row] = {}
+        self._sorted: dict[tuple[str | None, str | None], dict[Hashable, list[tuple[Any, ...]]]] = {}
+
+    def put(self, row: Row) -> None:
+        key = tuple(row[name] for name in self.key_columns)
+        self.drop(key)
+        self.rows[key] = row
+        for (by, order_by), groups in self._sorted.items():
+            insort(groups[by and row[by]], self._entry(key, row, order_by))
+
+    def drop(self, key: Key) -> None:
+        row = self.rows.pop(key, None)
+        if row is not None:
+            for (by, order_by), groups in self._sorted.items():
+                group = groups[by and row[by]]
+                del group[bisect_left(group, self._entry(key, row, order_by))]
+
+    def found(self, by: str | None, value: Hashable, order_by: str | None, limit: int | None) -> list[Row]:
+        """The rows whose column `by` has the value; all, without `by`."""
+        group = self._groups(by, order_by).get(value, ())
+        size = len(self.key_columns)
+        return [self.rows[entry[-size:]] for entry in (group if limit is None else group[:limit])]
+
+    def _groups(self, by: str | None, order_by: str | None) -> dict[Hashable, list[tuple[Any, ...]]]:
+        if (by, order_by) not in self._sorted:
+            groups = self._sorted[by, order_by] = defaultdict(list)
+            for key, row in self.rows.items():
+                insort(groups[by and row[by]], self._entry(key, row, order_by))
+        return self._sorted[by, order_by]
+
+    def _entry(self, key: Key, row: Row, order_by: str | None) -> tuple[Any, ...]:
+        return key if order_by is None else (row[order_by], *key)
+
+
+class Changed(NamedTuple):
+    """What a transaction will have changed of one read model."""
+
+    rows: Rows
+    kept: Sequence[Row]
+    gone: Sequence[Key]
+
+
+class Lock:
+    def __init__(self) -> None:
+        self.owner: object | None = None
+        self.waiting: deque[Node] = deque()
+
+
+class Database:
+    """What is committed. `on_commit` is told of every event in the moment in which it is."""
+
+    def __init__(self, codec: Codec, tables: Iterable[Table], on_commit: Callable[[list[Notification]], None]) -> None:
+        self.codec = codec
+        self.on_commit = on_commit
+        self.log: list[Notification] = []
+        self.positions: list[int] = []
+        self.streams: dict[str, list[Notification]] = {}
+        self.tracking: dict[str, int] = {}
+        self.kept_snapshots: dict[str, Snapshot] = {}
+        self.letters: dict[tuple[str, bytes], DeadLetter] = {}
+        self.tables = {table.name: Rows(table) for table in tables}
+        self.relay_position = self.relay_epoch = 0
+        self.published: dict[TopicPartition, int] = {}
+        self.moves = 0  # rises with every position that moves
+        self.generations: Counter[str] = Counter()  # of each read model's rows
+        self.away_until = 0.0
+        self.sessions = 0  # rises when all sessions end
+        self.sequence = 0
+        self.locks: dict[str, Lock] = defaultdict(Lock)
+
+    @property
+    def end(self) -> int:
+        return self.positions[-1] if self.positions else 0
+
+    def touching(self, node: Node, error: type[Exception]) -> Callable[[], None]:
+        """What every call of this node passes first: it may meet a fault, another node may go on meanwhile, nobody may
+        answer. As it is called far more often than anything else here, it calls nothing itself while nothing happens.
+        """
+
+        def touch() -> None:
+            node.calls = calls = node.calls + 1
+            if calls >= node.halt_at:
+                node.halt(error)
+            if self.away_until and node.simulation.scheduler.now < self.away_until:
+                raise outage(error, "the database is away")
+
+        return touch
+
+    def restart(self, seconds: float) -> None:
+        """Every session ends, and for some time there is no new one."""
+        self.away_until = max(self.away_until, seconds)
+        self.sessions += 1
+        for lock in self.locks.values():
+            if isinstance(lock.owner, Session):
+                self.release(lock)
+
+    def wait_for(self, lock: Lock, node: Node) -> None:
+        """Until nobody has it."""
+        while lock.owner is not None:
+            lock.waiting.append(node)
+            node.park()
+
+    def release(self, lock: Lock) -> None:
+        lock.owner = None
+        if lock.waiting:
+            waiting = list(lock.waiting)
+            lock.waiting.clear()
+            for node in waiting:
+                node.unpark()
+
+    def may_move(self, advance: Advance) -> bool:
+        stands = self.tracking.get(advance.name)
+        return stands == advance.previous if advance.previous else stands is None
+
+    def may_move_to(self, move: Move) -> bool:
+        """Also whether the rows are of the generation in which the position was asked for."""
+        newest = self.generations[move.name]
+        known = move.generation is None or not move.previous or move.generation == newest
+        return known and self.may_move(Advance(move.name, move.previous, move.position))
+
+    def rebuild(self, name: str, rows: Iterable[Row]) -> bool:
+        """Put these rows in the place of a read model's; not while somebody is about to commit others."""
+        begun = f"tracking/{name}"
+        held = (lock.owner for at, lock in self.locks.items() if at == begun or at.startswith(f"{begun}@"))
+        if any(owner is not None for owner in held):
+            return False
+        table = self.tables[name]
+        for key in list(table.rows):
+            table.drop(key)
+        for row in rows:
+            table.put(row)
+        self.generations[name] += 1
+        return True
+
+    def save(self, node: Node, advance: Advance, error: type[Exception]) -> None:
+        """A transaction that only moves a position."""
+        name = f"tracking/{advance.name}"
+        if name in self.locks:
+            self.wait_for(self.locks[name], node)
+        check_moved(self.may_move(advance) or None, advance)
+        self.tracking[advance.name] = advance.position
+        self.moves += 1
+        node.touched(error)
+
+    def commit(self, rows: Sequence[Notification]) -> None:
+        self.check_unique(rows)
+        for row in rows:
+            self.streams.setdefault(str(row.originator_id), []).append(row)
+            if isinstance(row.state, Kept):
+                row.state.recorded = Recorded(row.id, *row.state.recorded[1:])
+        if self.positions and rows[0].id < self.positions[-1]:  # only without the append lock
+            self.log = sorted([*self.log, *rows], key=lambda row: row.id)
+            self.positions = [row.id for row in self.log]
+        else:
+            self.log.extend(rows)
+            self.positions.extend(row.id for row in rows)
+        self.on_commit(list(rows))
+
+    def check_unique(self, rows: Iterable[StoredRow]) -> None:
+        for row in rows:
+            if row.originator_version <= len(self.streams.get(str(row.originator_id), ())):
+                raise IntegrityError(f"{row.originator_id} has a version {row.originator_version} already")
+
+
+class Session:
+    """A connection that holds a lock for as long as it lives."""
+
+    def __init__(self, node: Node, database: Database) -> None:
+        self.node = node
+        self.database = database
+        self.sessions = database.sessions
+        self.alive = True
+        self.asked = database.touching(node, psycopg.OperationalError)
+
+    def ended(self) -> bool:
+        return not self.alive or self.sessions != self.database.sessions
+
+    def touch(self) -> None:
+        self.asked()
+        if self.ended():
+            raise psycopg.OperationalError("the session has ended")
+
+    def end(self) -> None:
+        self.alive = False
+        lock = self.database.locks[RELAYING]
+        if lock.owner is self:
+            self.database.release(lock)

@@ -1,0 +1,148 @@
+"""The outside world: what providers and carriers have done, and what they still mean to tell.
+
+Their logic is that of gateways/simulated/simulators.py; here is only their memory, and how their callbacks arrive.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+from uuid import UUID
+
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, Effect, Told
+from oms_es.kernel import GatewayUnavailable
+from oms_es.processing.intake.worker import Arrival
+from oms_es.simulation.nodes.node import Node, outage
+from oms_es.simulation.requests.workload import EPOCH
+
+STRAYS = {
+    PAYMENT_CALLBACKS: b'{"operation": "void", "outcome": "succeeded", "payment_id": "stranger", "reference": "s"}',
+    CARRIER_CALLBACKS: (b'{"shipment_id": "stranger", "status": "picked_up", "occurred_at": "2026-01-05T08:00:00Z"}'),
+}
+"""Callbacks for something that was never asked for."""
+
+
+class Outside:
+    """`on_effect` is told of every effect in the moment in which it happens."""
+
+    def __init__(self, now: Callable[[], float], on_effect: Callable[[Effect], None]) -> None:
+        self.now = now
+        self.on_effect = on_effect
+        self.known: dict[UUID, Effect] = {}
+        self.queued: dict[str, list[tuple[float, int, bytes]]] = defaultdict(list)
+        self.told: dict[str, list[bytes]] = defaultdict(list)
+        self.listening: list[Node] = []
+        self.away_until = 0.0
+        self.strays = 0
+        self._numbers = 0
+
+    def clock(self) -> datetime:
+        return EPOCH + timedelta(seconds=self.now())
+
+    def queue(self, told: Told, node: Node) -> None:
+        """A callback sets out; on its way others may overtake it."""
+        simulation = node.simulation
+        due = (told.due_at - EPOCH).total_seconds() + simulation.latency_seconds * simulation.chance.expovariate(0.2)
+        self._numbers += 1
+        heappush(self.queued[told.source], (due, self._numbers, told.payload))
+        if self.strays:
+            self.strays -= 1
+            heappush(self.queued[told.source], (due, self._numbers, STRAYS[told.source]))
+        simulation.scheduler.after(max(0.0, due - self.now()), self.arrive)
+
+    def tell(self, source: str, payload: bytes) -> None:
+        """A callback is there."""
+        self._numbers += 1
+        heappush(self.queued[source], (self.now(), self._numbers, payload))
+        self.arrive()
+
+    def arrive(self) -> None:
+        for node in self.listening:
+            node.wake()
+
+    def read(self, source: str, after: int, limit: int) -> list[Arrival]:
+        queued, now = self.queued[source], self.now()
+        while queued and queued[0][0] <= now:
+            self.told[source].append(heappop(queued)[2])
+        payloads = self.told[source][after : after + limit]
+        return [Arrival(number, payload) for number, payload in enumerate(payloads, after + 1)]
+
+    def has_more(self, source: str, after: int) -> bool:
+        """Whether there is something to read."""
+        queued = self.queued[source]
+        return len(self.told[source]) > after or bool(queued and queued[0][0] <= self.now())
+
+    def recall(self, source: str, shipment_id: str) -> bool:
+        """Take back what is queued about a shipment, if its pick-up is still to come."""
+        name = f'"{shipment_id}"'.encode()
+        about = [told for told in self.queued[source] if name in told[2]]
+        if not any(b'"picked_up"' in told[2] for told in about):
+            return False
+        self.queued[source] = [told for told in self.queued[source] if told not in about]
+        heapify(self.queued[source])
+        return True
+
+    def outstanding(self) -> int:
+        return sum(len(queued) for queued in self.queued.values())
+
+
+class MemoryLedger:
+    """An outside world's memory, by way of one node's connection to it."""
+
+    def __init__(self, node: Node, outside: Outside) -> None:
+        self.node = node
+        self.outside = outside
+        self.clock = outside.clock
+
+    def effects(
+        self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
+    ) -> tuple[dict[UUID, Effect], set[UUID]]:
+        self.touch()
+        new: set[UUID] = set()
+        for key, make in asked:
+            if key not in self.outside.known:
+                self._do(key, make(), tells)
+                new.add(key)
+        self.node.touched(GatewayUnavailable)
+        return self.outside.known, new
+
+    def known(self, keys: Sequence[UUID]) -> dict[UUID, Effect]:
+        self.touch()
+        return {key: self.outside.known[key] for key in keys if key in self.outside.known}
+
+    def touch(self) -> None:
+        self.node.touch(GatewayUnavailable)
+        if self.outside.now() < self.outside.away_until:
+            raise outage(GatewayUnavailable, "the world is away")
+
+    def close(self) -> None:
+        """Its memory is not ours."""
+
+    def _do(self, key: UUID, effect: Effect, tells: Callable[[Effect], Iterable[Told]]) -> None:
+        self.outside.known[key] = effect
+        self.outside.on_effect(effect)
+        for told in tells(effect):
+            self.outside.queue(told, self.node)
+
+
+class MemoryCallbacks:
+    """What one kind of world tells of its own accord."""
+
+    def __init__(self, node: Node, outside: Outside, name: str, dialect: str) -> None:
+        self.node = node
+        self.outside = outside
+        self.name = name
+        self.dialect = dialect
+        if node not in outside.listening:
+            outside.listening.append(node)
+
+    def has_more(self, after: int) -> bool:
+        return self.outside.has_more(self.name, after)
+
+    def read(self, after: int, limit: int) -> Sequence[Arrival]:
+        arrivals = self.outside.read(self.name, after, limit)
+        if arrivals:
+            self.node.touch(GatewayUnavailable)
+        return arrivals

@@ -1,0 +1,69 @@
+"""What reactions look up in the simulated database, and how far each read model has come."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+from eventsourcing.persistence import OperationalError
+from sqlalchemy.exc import OperationalError as SqlError
+
+from oms_es.kafka.client import TopicPartition
+from oms_es.kernel import Lookup, LookupResults, Row
+from oms_es.simulation.nodes.node import Node
+from oms_es.simulation.world.database import Database
+
+
+class MemoryLookups:
+    """Rows for reactions, whichever they want."""
+
+    def __init__(self, node: Node, database: Database) -> None:
+        self.database = database
+        self.touch = database.touching(node, SqlError)
+
+    def fetch(self, wanted: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
+        self.touch()
+        facts: dict[str, dict[Hashable, Sequence[Row]]] = {}
+        for want, keys in wanted.items():
+            rows, found = self.database.tables[want.projection], facts.setdefault(want.projection, {})
+            for key in keys:
+                if key not in found:
+                    found[key] = rows.found(want.by, key, want.order_by, want.limit)
+        return facts
+
+
+class MemoryCoverage:
+    """How far roles that read topics have come, as kafka/groups/watermark.py asks it of PostgreSQL."""
+
+    def __init__(self, node: Node, database: Database, topics: Mapping[str, Sequence[str]]) -> None:
+        self.database = database
+        self.touch = database.touching(node, OperationalError)
+        self.topics = topics
+        self._names: dict[str, list[tuple[str, TopicPartition]]] = {}
+        self._known = 0  # so many partitions were published when the names were made
+
+    def position(self, roles: Iterable[str]) -> int:
+        self.touch()
+        return self.covered(roles)
+
+    def covered(self, roles: Iterable[str]) -> int:
+        published, tracking = self.database.published, self.database.tracking
+        covered = self.database.relay_position
+        for role in roles:
+            whole = tracking.get(role, 0)
+            for name, topic_partition in self._places(role):
+                position = published[topic_partition]
+                if whole < position and (done := tracking.get(name, 0)) < position:
+                    covered = min(covered, max(whole, done))
+        return covered
+
+    def _places(self, role: str) -> Sequence[tuple[str, TopicPartition]]:
+        """Where the role reads, and what its position there is called."""
+        published = self.database.published
+        if self._known != len(published):
+            self._names, self._known = {}, len(published)
+        if role not in self._names:
+            topic_partitions = [
+                topic_partition for topic_partition in published if topic_partition.topic in self.topics[role]
+            ]
+            self._names[role] = [(f"{role}@{topic_partition}", topic_partition) for topic_partition in topic_partitions]
+        return self._names[role]

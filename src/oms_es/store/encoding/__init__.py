@@ -1,0 +1,4 @@
+"""How events and commands become bytes and are read again.
+
+Imports: schemas, kernel.
+"""
