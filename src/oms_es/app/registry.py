@@ -34,6 +34,14 @@ from oms_es.kernel import (
 )
 from oms_es.processing.intake.worker import Parser
 from oms_es.projections.catalog import carrier_rates, delivery_options, items, location_load, locations, sourcing_rules
+from oms_es.projections.facts import (
+    order_lines,
+    order_milestones,
+    parcel_lines,
+    refunds,
+    return_lines,
+    stock_movements,
+)
 from oms_es.projections.operations import connections, deadlines, exception_history, open_exceptions, subscriptions
 from oms_es.projections.order import (
     backorder_queue,
@@ -128,6 +136,12 @@ PROJECTIONS: tuple[Projection, ...] = (
     return_policies.projection,
     returns.projection,
     feedback_scores.projection,
+    order_milestones.projection,
+    order_lines.projection,
+    parcel_lines.projection,
+    return_lines.projection,
+    refunds.projection,
+    stock_movements.projection,
     connections.projection,
     subscriptions.projection,
 )

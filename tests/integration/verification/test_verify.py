@@ -67,6 +67,8 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             "order_locations",
             "order_numbers",
             "returns",
+            "return_lines",
+            "refunds",
             "feedback_scores",
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
             *("inbounds", "replenishments", "serial_numbers", "carrier_rates", "delivery_options", "tracking_reports"),

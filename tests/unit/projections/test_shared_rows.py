@@ -28,7 +28,7 @@ from oms_es.schemas.payment import Report
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.returns.feedback import RecordFeedback
 from oms_es.schemas.returns.policy import SetReturnPolicy
-from oms_es.schemas.returns.rma import OpenRma, Terms
+from oms_es.schemas.returns.rma import ExpectedLine, OpenRma, Terms
 from oms_es.schemas.shipment.tracker import RecordTracking, Sighting
 
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
@@ -53,7 +53,7 @@ BESIDES: tuple[Command, ...] = (
         order_id="o1",
         channel="web",
         resolution="refund",
-        lines=(),
+        lines=(ExpectedLine(line_id="1", sku="TEA", quantity=1, reason="other"),),
         requested_at=LONG_AGO,
     ),
     s.SetReorderPoint(**TEA, quantity=5, up_to=20),

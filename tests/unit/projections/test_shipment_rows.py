@@ -52,5 +52,11 @@ def test_its_status_is_how_far_it_came_and_its_number_the_one_that_holds(
     assert (row["status"], row["tracking_number"], row["units"], row["location"]) == (status, number, 2, "x")
 
 
+def test_when_it_left_and_arrived_is_what_the_carrier_says() -> None:
+    assert (only(PACKED)["dispatched_at"], only(PACKED)["delivered_at"]) == (None, None)
+    row = only(PACKED, BOOKED, LEFT, DELIVERED)
+    assert (row["dispatched_at"], row["delivered_at"]) == (LEFT.dispatched_at, DELIVERED.delivered_at)
+
+
 def test_a_parcel_that_nobody_asked_for_has_no_row() -> None:
     assert fold(projection, PACKED) == {}

@@ -23,22 +23,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 from starlette.responses import Response
 
 from oms_es.app import PROJECTIONS
-from oms_es.http.access import FAMILIES, PERSONAL, Caller
+from oms_es.http.access import PERSONAL, Caller
 from oms_es.http.errors import BadCursor, BadParameter, Forbidden, NoIndex, NoResource
+from oms_es.http.reading.families import family_of
 from oms_es.http.requests import PAGE, PAGE_MAX, Asked, moment_in
 from oms_es.http.routing import Parameter, Route
 from oms_es.kernel import Projection
 from oms_es.reports.queries import Connection, Row
 
-FAMILY_OF_PACKAGE: Mapping[str, str] = {
-    "order": "orders",
-    "payment": "payments",
-    "shipment": "shipments",
-    "returns": "returns",
-    "stock": "stock",
-    "catalog": "catalog",
-    "operations": "operations",
-}
 PATHS: Mapping[str, str] = {"stock_levels": "stock"}
 """Where a read model is called otherwise than its table."""
 WHOLE = frozenset({"payments", "shipments", "returns", "locations"})
@@ -292,14 +284,6 @@ def readable(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def path_of(table: Table) -> str:
     return f"/v1/{PATHS.get(table.name, table.name.replace('_', '-'))}"
-
-
-def family_of(projection: Projection) -> str:
-    """By the package that its folds stand in."""
-    fold = next(iter(projection.folds.values()))
-    family = FAMILY_OF_PACKAGE[fold.project.__module__.split(".")[-2]]
-    assert family in FAMILIES
-    return family
 
 
 SHAPES: Mapping[Any, dict[str, Any]] = {

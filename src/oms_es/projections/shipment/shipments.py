@@ -23,11 +23,14 @@ table = Table(
     Column("tracking_number", Text, nullable=False),
     Column("requested_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("dispatched_at", DateTime(timezone=True)),
+    Column("delivered_at", DateTime(timezone=True)),
     Index("shipments_by_time", "requested_at", "shipment_id"),
     Index("shipments_by_status", "status", "requested_at", "shipment_id"),
     Index("shipments_by_order", "order_id"),
 )
-projection = Projection(table)
+"""`dispatched_at` and `delivered_at` are the carrier's times."""
+projection = Projection(table, version=2)
 
 BEFORE_IT_LEAVES: dict[type[Event], str] = {
     s.ShipmentPacked: "packed",
@@ -67,6 +70,8 @@ def on_shipment_requested(_row: Row | None, event: s.ShipmentRequested, recorded
         "tracking_number": "",
         "requested_at": recorded.recorded_at,
         "changed_at": recorded.recorded_at,
+        "dispatched_at": None,
+        "delivered_at": None,
     }
 
 
@@ -85,4 +90,8 @@ def on_shipment_moved_on(row: Row | None, event: Event, recorded: Recorded, _key
             changes |= {"carrier": carrier, "tracking_number": number}
         case s.ShipmentBookingCancelled():
             changes |= {"carrier": "", "tracking_number": ""}
+        case s.ShipmentDispatched(dispatched_at=at):
+            changes["dispatched_at"] = at
+        case s.ShipmentDelivered(delivered_at=at):
+            changes["delivered_at"] = at
     return {**row, **changes}
