@@ -1,6 +1,6 @@
 """What a class says of its attributes, in the text below each.
 
-Read from the source when somebody asks: pydantic's own reading, at import, was a third of a command's start.
+Read from the source when asked for: pydantic's own reading, at import, was a third of a command's start.
 """
 
 from __future__ import annotations

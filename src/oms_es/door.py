@@ -31,7 +31,7 @@ Path = tuple[str | int, ...]
 class AtTheDoor:
     """`check` gives a value in the form in which it is kept, or raises ValueError; checked again it stays as it is.
 
-    `schema` is what of that JSON Schema can say, for whoever sends.
+    `schema` is what of that JSON Schema can say, for senders.
     """
 
     check: Callable[[Any], Any]
@@ -70,7 +70,7 @@ Step = Callable[[Any, Path, _Visit], Any]
 def brought_in(message: M) -> M:
     """The same message with every value as it is kept. Raises ValidationError, which names every field that is wrong.
 
-    Values that are kept otherwise than they came are validated together anew.
+    Values that are kept otherwise than they came are validated together again.
     """
     step = _of_shape(type(message))
     if step is None:
@@ -128,7 +128,7 @@ def _of_parts(annotation: Any, origin: Any, parts: tuple[Any, ...]) -> Step | No
     if origin in (Union, types.UnionType):
         steps = [step for part in parts if part is not type(None) and (step := _of(part))]
         if len(steps) > 1:
-            raise TypeError(f"{annotation}: say in {__name__} how alternatives are told apart")
+            raise TypeError(f"{annotation}: say in {__name__} how alternatives are distinguished")
         return _unless_none(steps[0]) if steps else None
     if origin is tuple:
         return _of_each(step) if (step := _of(parts[0])) else None

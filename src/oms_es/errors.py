@@ -1,4 +1,4 @@
-"""The one base of every error of ours: whoever catches it knows what to answer, without knowing the class.
+"""The one base of every error of ours: a handler knows what to answer, without knowing the class.
 
 `code` is stable and for programs, `exit_code` is what a command ends with, `status` is what HTTP answers. The text says
 to a person what to do next.

@@ -37,7 +37,7 @@ Key = tuple[Hashable, ...]
 
 
 class Message(BaseModel):
-    """Immutable and closed: a field that nobody declared is an error, not a surprise."""
+    """Immutable and closed: an undeclared field is an error, not a surprise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -93,7 +93,7 @@ def stream_fields(command: type[Command]) -> list[str]:
 
 
 class Refused(OmsError):
-    """The domain says no. `reason` is a stable code, `detail` tells a person what to do next."""
+    """The domain says no. `reason` is a stable code, `detail` says what to do next."""
 
     code = "refused"
     exit_code = Code.REFUSED
@@ -109,7 +109,7 @@ class Refused(OmsError):
 
 
 class BadInput(OmsError):
-    """Input that cannot be read. `reason` is a stable code, `detail` tells the sender what to do next."""
+    """Input that cannot be read. `reason` is a stable code, `detail` says to the sender what to do next."""
 
     code = "bad_input"
     exit_code = Code.REFUSED  # what reaches a person: of a file, it becomes a dead letter, and the rest is taken
@@ -123,7 +123,8 @@ class BadInput(OmsError):
 
 
 class Skipped(OmsError):
-    """Input of a kind that is known and says nothing of what is kept here: it is passed over, and nobody is asked."""
+    """Input of a kind that is known and says nothing of what is kept here: it is passed over, and no person is
+    asked."""
 
     code = "skipped"
     exit_code = Code.OK
@@ -252,7 +253,7 @@ class Gateway(Protocol):
 
 @dataclass(frozen=True)
 class Fold:
-    """How one event type changes rows: `keys` names the rows it touches, `project` makes each anew."""
+    """How one event type changes rows: `keys` names the rows it touches, `project` makes each new row."""
 
     keys: Callable[[Recorded], Iterable[Key]]
     project: Callable[[Row | None, Recorded, Key], Row | None]
@@ -264,7 +265,7 @@ class Projection:
 
     `insert_only`: every fold makes a new row, so there is no older one to load. `shared`: events of several streams
     change one row, and give the same row in whichever order the streams are read. `version` rises with every change of
-    the columns or the folds: rows of an older version are made anew from history.
+    the columns or the folds: rows of an older version are folded again from history.
     """
 
     table: Table

@@ -31,7 +31,7 @@ COLUMNS_OF_A_FILE = 160
 BAR_CELLS = 48
 INDENT_MAX = 24
 CHANNEL_LOOKS = (("█", "cyan"), ("▓", "magenta"), ("▒", "yellow"), ("░", "green"))
-"""Told apart by their shade too, where there are no colours."""
+"""Distinguished by their shade too, where there are no colours."""
 
 
 def console_on(file: IO[str]) -> Console:
@@ -166,7 +166,7 @@ def _weighed(rank: int, candidate: Candidate) -> Sequence[object]:
 def stock_levels(
     sku: str, levels: Iterable[Row], places: Sequence[Row], numbered: Mapping[str, Sequence[str]]
 ) -> RenderableType:
-    """And, where units are told apart by bin, lot or condition, which are where."""
+    """And, where units are distinguished by bin, lot or condition, which are where."""
     names = (
         *("on_hand", "reserved", "safety_stock", "atp", "damaged", "quarantine", "inbound"),
         *("received", "shipped", "short"),
@@ -200,7 +200,7 @@ def stock_places(places: Iterable[Row]) -> Table:
 
 
 def quote(choice: CarrierChoice) -> Table:
-    """Best first; whoever cannot take it last, with the reason."""
+    """Best first; those that cannot take it last, with the reason."""
     rows = [
         (
             candidate.carrier,
@@ -211,7 +211,7 @@ def quote(choice: CarrierChoice) -> Table:
         )
         for candidate in choice.candidates
     ]
-    title = f"{choice.carrier} {choice.service} would be chosen" if choice.carrier else "nobody can take it"
+    title = f"{choice.carrier} {choice.service} would be chosen" if choice.carrier else "no carrier can take it"
     return grid(title, rows, "carrier", "service", "price", "days", "why not", numbers=("price", "days"))
 
 

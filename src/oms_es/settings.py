@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     )
     gateways: Literal["none", "simulated"] = Field(
         default="none",
-        description="What payments, parcels and bookings are asked of: nobody, so that they wait, or simulators that "
+        description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "
         "move no money and no goods",
     )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")

@@ -1,6 +1,6 @@
-"""What is told twice under one name: the same is done already, anything else is refused.
+"""What is sent twice under one name: the same is done already, anything else is refused.
 
-Invariant: a command that names its own act (a receipt, a refund, an amendment) happens once; told again with other
+Invariant: a command that names its own act (a receipt, a refund, an amendment) happens once; repeated with other
 content it is never taken for a repeat. What it said is kept with the event that answers it, and remembered by its name.
 Events of before that keep nothing: of those, any repeat counts as the same.
 """
@@ -52,7 +52,7 @@ OWN_IDS: Mapping[type[Command], str] = {
 }
 """The field by which a command names itself."""
 FREE = frozenset({"now", "keep"})
-"""When and how it is told, not what."""
+"""When and how it is sent, not what."""
 LITERAL_CHARACTERS_MAX = 40
 """Of a value that is kept as it is; of a longer one a digest is."""
 
@@ -81,7 +81,7 @@ def _kept(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """One moment is one moment, whichever offset it was told with."""
+    """One moment is one moment, whichever offset it was sent with."""
     match value:
         case datetime():
             return value.astimezone(UTC)
@@ -105,7 +105,7 @@ def told_before(known: str | None, command: Command) -> bool:
         raise Refused(
             SharedRefusal.ID_REUSED,
             f"{own} {getattr(command, own)} is known in {command.stream} already, and {_difference(known, asked)}; "
-            f"what is told again must be the same, and something else needs another {own}",
+            f"a repeat must be the same, and something else needs another {own}",
         )
     return True
 

@@ -1,7 +1,7 @@
 """Composition root: the whole engine, listed.
 
 Every consumer, projection and gateway that exists is named here once; where they run, and on which transport, is
-decided by whoever runs them.
+decided by how they are started.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ class Deliverer:
             "not delivered", subscription=subscription.name, position=delivery.position, status=status, error=error
         )
         if status == GONE:
-            self._failed[subscription.name] = "its receiver said 410: nobody is there any more"
+            self._failed[subscription.name] = "its receiver said 410: gone"
         elif delivery.attempts >= len(RETRY_SECONDS):
             self._failed[subscription.name] = f"delivery {delivery.position} failed {delivery.attempts + 1} times"
         if status is None:

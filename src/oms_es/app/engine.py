@@ -156,7 +156,7 @@ class Runtime:
         return Ticker(self._due, self.store, feed, self.clock)
 
     def note_stops(self, causes: Mapping[str, BaseException]) -> None:
-        """For whoever asks from another process."""
+        """For questions from other processes."""
         with suppress(*OUTAGES), self.recorder.datastore.transaction(commit=True) as curs:
             stops.note(curs, {name: cause_of(cause) for name, cause in causes.items()})
 
@@ -211,7 +211,7 @@ def projections_looked_up(consumers: Sequence[Consumer]) -> frozenset[str]:
 class Engine(Runtime):
     """Everything on one database, in one process, following the log itself. Use as a context manager.
 
-    `alone`: no other engine can run on this database, so that whoever brings input here also goes on with it.
+    `alone`: no other engine can run on this database, so that the process that takes input also continues with it.
     """
 
     def __init__(
@@ -257,7 +257,8 @@ class Engine(Runtime):
         )
 
     def _chains(self, name: str, consumers: Sequence[ConsumerWorker], background: frozenset[str]) -> Iterator[Chain]:
-        """Where something is decided from facts that are folded elsewhere, nobody here knows what follows at once."""
+        """Where something is decided from facts that are folded elsewhere, this process does not know what follows at
+        once."""
         lookups = [worker for worker in self.projection_workers if worker.name not in background]
         if projections_looked_up(self.consumers) <= {worker.name for worker in lookups}:
             yield Chain(consumers, lookups, self.store, self.log, name=name)
@@ -288,7 +289,7 @@ class Engine(Runtime):
         return recorded
 
     def health(self) -> Health:
-        """For whoever restarts it, and watches how far each reader is behind."""
+        """For the supervisor that restarts it, and monitors that watch how far each reader is behind."""
         for reader in self.loop.readers():
             self._watch(reader)
         return Health(lambda: self.loop.last_iteration_at, self._not_ready)
@@ -311,7 +312,8 @@ class Engine(Runtime):
                 raise OnKafka("this database is served by workers on Kafka; start `oms-es worker`, not an engine")
 
     def keep_up(self) -> None:
-        """For whoever brings more input than a turn takes: go on until little is left, and the log is still at hand."""
+        """For callers that bring more input than a turn takes: go on until little is left, and the log is still at
+        hand."""
         self.require_the_log()
         while self.loop.behind(self.log.end) > IN_HAND_MAX and self.loop.iterate():
             pass
@@ -333,7 +335,7 @@ class Engine(Runtime):
 
 @contextmanager
 def engine_on(database_url: str, **options: Any) -> Iterator[Engine]:
-    """Migrate, then open: for the embedded database, which nobody else shares."""
+    """Migrate, then open: for the embedded database, which no other program shares."""
     migrate(database_url)
     with Engine(database_url, **options) as engine:
         yield engine

@@ -65,7 +65,7 @@ class ExternalSystems:
 
 
 class Unconnected(ExternalSystems):
-    """Nobody: intents wait until gateways are there."""
+    """No one: intents wait until gateways are there."""
 
 
 class SimulatedSystems(ExternalSystems):

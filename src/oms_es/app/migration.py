@@ -1,4 +1,4 @@
-"""Makes the tables of this version, and folds read models anew that it folds otherwise."""
+"""Makes the tables of this version, and folds again the read models that it folds otherwise."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ RebuildProgress = Callable[[str], Callable[[int, int], None]]
 
 
 def unseen(_read_model: str) -> Callable[[int, int], None]:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
     return lambda _reached, _last: None
 
 
 def migrate(database_url: str, *, published: frozenset[str] = frozenset(), progress: RebuildProgress = unseen) -> None:
-    """Make every table of this version, and fold the read models anew that this version folds otherwise.
+    """Make every table of this version, and fold again the read models that this version folds otherwise.
 
     Safe to run again, also after it was interrupted, and from several processes at once; whatever works on an older
     database is to be stopped first. `published`: read models whose rows are published on Kafka. Raises NewerDatabase.

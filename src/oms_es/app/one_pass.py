@@ -35,7 +35,7 @@ SUFFIX = "_rebuilt"
 ROWS_HELD_MAX = 100_000
 """In memory, per process."""
 SAMPLED_MAX = 20_000
-"""Of the newest events, which tell how much work each read model is."""
+"""Of the newest events, which show how much work each read model is."""
 EVENTS_PER_PROCESS_MIN = 50_000
 """Below, a process takes longer to start than to read."""
 LOOK_SECONDS = 0.2
@@ -51,7 +51,7 @@ class Folded(NamedTuple):
 
 
 class BesideRows(SqlRows):
-    """Rows that nobody reads yet: how far they are is nobody's business, and what is half done is begun anew."""
+    """Rows that are not read yet: their progress is not published, and what is half done is begun again."""
 
     def advance(self, _connection: Any, _advance: Advance) -> None:
         """They have no position."""
@@ -69,7 +69,7 @@ def beside(projection: Projection, engine: Engine) -> Beside:
 
 
 def unseen(_reached: int, _last: int) -> None:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
 
 def cores() -> int:
@@ -172,7 +172,8 @@ def _last_position(projection: Projection, reached: Progress) -> int:
 
 
 def _shares(database_url: str, projections: Sequence[Projection], count: int) -> list[list[Projection]]:
-    """The most work first, each to whoever has the least. Another process knows the read models of the program only."""
+    """The most work first, each to the process that has the least. Another process knows the read models of the
+    program only."""
     if count <= 1 or not set(map(id, projections)) <= set(map(id, PROJECTIONS)):
         return [list(projections)]
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -1,7 +1,7 @@
-"""Rebuild: a read model's rows folded anew from history, beside those in use, which they then replace in one moment.
+"""Rebuild: a read model's rows folded again from history, beside those in use, which they then replace in one moment.
 
 Invariant: at every moment the rows are those of one generation, and as far as the projection's positions say. Readers
-never wait; whoever projects waits for the last step alone, and then reads its position and its rows anew.
+never wait; the projection waits for the last step alone, and then reads its position and its rows again.
 
 Only what differs is written, so that rows that were right are not touched, and the difference is what was wrong.
 """
@@ -32,13 +32,13 @@ from oms_es.store.recorder import IDLE_SECONDS_MAX, TRACKING, Advance, Recorder
 from oms_es.store.schema import created, record_read_models, reshaped, stored_columns
 
 ROUNDS_MAX = 10
-"""How often what happened meanwhile is folded before whoever projects has to wait."""
+"""How often what happened meanwhile is folded before the projection has to wait."""
 
 Connection = psycopg.Connection[dict[str, Any]]
 
 
 class AlreadyRebuilding(OmsError):
-    """Somebody else folds this read model anew at this moment."""
+    """Another process is rebuilding this read model."""
 
     code = "already_rebuilding"
     exit_code = Code.NO_DATABASE
@@ -47,7 +47,7 @@ class AlreadyRebuilding(OmsError):
 
 class Rebuilt(NamedTuple):
     """`events` were folded into `rows`; of those, so many were `written`, because they were missing or others, and so
-    many that should not have been there `removed`. Of the `seconds` that were its own, whoever projects had to wait for
+    many that should not have been there `removed`. Of the `seconds` that were its own, the projection had to wait for
     `waited_seconds`; reading the log is for all that are rebuilt together."""
 
     projection: str
@@ -169,10 +169,10 @@ class Rebuild:
         return folded
 
     def _hold(self, connection: Connection) -> None:
-        """Nobody changes a row or moves the position until this transaction ends; afterwards, nobody goes on from what
-        it remembers.
+        """No other process changes a row or moves the position until this transaction ends; afterwards, none goes on
+        from what it remembers.
 
-        In the order in which whoever projects takes them: the lock of the rows, the rows, the position.
+        In the order in which a projection takes them: the lock of the rows, the rows, the position.
         """
         name = self.projection.name
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of(name)])

@@ -211,7 +211,7 @@ class Workers(Runtime):
         return Health(lambda: self.loop.last_iteration_at, self._not_ready)
 
     def _has_pending(self) -> bool:
-        """A relay among the roles is rung for by nobody."""
+        """No notification wakes a relay among the roles."""
         return self.relay is not None or any(p.has_pending for p in self.loop.workers if isinstance(p, GroupWorker))
 
     def _not_ready(self) -> Iterator[str]:

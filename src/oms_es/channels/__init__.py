@@ -40,7 +40,7 @@ class UnknownDialect(OmsError):
 def dialect_of(channel: str, dialect: str = canonical.DIALECT) -> str:
     """The name of the dialect on the channel's own topic. Raises UnknownDialect.
 
-    The canonical dialect names the channel in every message: whoever reads it by the name that is given here checks
+    The canonical dialect names the channel in every message: a reader by the name that is given here checks
     that. An order of WooCommerce's is of the channel that is named here. Shopify's dialects name only a shop.
     """
     if dialect not in DIALECTS:

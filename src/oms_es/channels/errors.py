@@ -1,4 +1,4 @@
-"""Why input was not understood: a stable code, and one line that tells its sender what to do next."""
+"""Why input was not understood: a stable code, and one line that says to its sender what to do next."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 `orders/create`, and any export of orders, is placed as it is now: without what was refunded or removed, and with what
 was sent already as sent. An order that is over in the shop is placed as cancelled. An update is what the order is now,
-told as an amendment whose revision is the second of `updated_at`; it may come before the order.
+read as an amendment whose revision is the second of `updated_at`; it may come before the order.
 
 Invariant: an order's total is what Shopify says that it costs now, to the minor unit, or the order is refused. Goods
 that are not shipped (gift cards, tips, services) are charged and not stocked: they are part of `shipping_minor`, the
@@ -99,7 +99,7 @@ def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
     if sent.status in NOT_SENT:
         raise BadInput(
             Input.NOT_SENT,
-            f"fulfillment {sent.id} is {sent.status}: nothing left with it; look whether it was told as sent",
+            f"fulfillment {sent.id} is {sent.status}: nothing left with it; look whether it was reported as sent",
         )
     units = tuple(
         LineUnits(line_id=str(item.id), quantity=item.quantity)
@@ -184,7 +184,7 @@ def _placed(order: ShopifyOrder) -> PlaceOrder:
 def _charges(order: ShopifyOrder) -> dict[str, int]:
     """Shipping and what else is charged beside the goods; taxes on top of the prices; so that it makes the total.
 
-    A tip is a line in some orders and stands beside the lines in others; the stated total tells which. What the shop
+    A tip is a line in some orders and stands beside the lines in others; the stated total shows which. What the shop
     gave back without taking units off is not charged here: it is a discount.
     """
     currency = order.currency
@@ -228,7 +228,7 @@ def _line(order: ShopifyOrder, item: Item) -> dict[str, object]:
 
 
 def _sku(item: Item) -> str:
-    """An item that was made up for one order has a name of its own: it waits until somebody receives it under that."""
+    """An item that was made up for one order has a name of its own: it waits until it is received under that."""
     sku = sku_of(item.sku)
     if sku:
         return sku

@@ -76,7 +76,7 @@ class Fulfillment(Open):
 
 
 class FulfillmentTold(Fulfillment):
-    """As its own topic tells it."""
+    """As its own topic states it."""
 
     id: int
     order_id: PositiveInt
@@ -108,7 +108,7 @@ class Refund(Open):
 
 
 class RefundTold(Refund):
-    """As its own topic tells it."""
+    """As its own topic states it."""
 
     id: int
     order_id: PositiveInt
@@ -171,7 +171,7 @@ class ShopifyOrder(Open):
 
     @property
     def total_now(self) -> Decimal | None:
-        """None where units were taken off and nobody says what the rest costs."""
+        """None where units were taken off and the price of the rest is not stated."""
         if self.current_total_price is not None:
             return self.current_total_price
         return None if self.refunds else self.total_price
@@ -227,7 +227,7 @@ class ShopifyOrder(Open):
         return max(item.quantity - sum(r.quantity for r in self.refunded_items if r.line_item_id == item.id), 0)
 
     def sent(self, item: Item) -> int:
-        """Of the units that are left, those that were shipped by whomever, or that somebody is about to ship."""
+        """Of the units that are left, those that were shipped by anyone, or that are about to ship."""
         left = self.left(item)
         if "fulfilled" in (self.fulfillment_status, item.fulfillment_status):
             return left
@@ -282,7 +282,7 @@ class ShopifyOrder(Open):
 
     @property
     def is_pickup(self) -> bool:
-        """Nobody asked for it to be sent anywhere."""
+        """It was not to be sent anywhere."""
         if any(line.is_pickup for line in self.shipping_lines):
             return True
         if self.shipping_address is not None:

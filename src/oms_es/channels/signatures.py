@@ -30,7 +30,7 @@ SIGNATURE_LENGTH_MAX = 2_000
 SECRETS_MAX = 5
 STANDARD_PREFIX = "whsec_"
 PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
-"""Of a pair of Ed25519 keys, which sign `v1a`: whoever verifies cannot sign."""
+"""Of a pair of Ed25519 keys, which sign `v1a`: a verifier cannot sign."""
 KEY_BYTES = 32
 SECONDS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)

@@ -237,7 +237,7 @@ def _made_sku(item: Item) -> str:
 
 
 def _unit_price(order: WooOrder, item: Item) -> int:
-    """Before coupons; somebody may have raised the price of a line by hand."""
+    """Before coupons; a person may have raised the price of a line by hand."""
     return _rounded_up(f"line_items.{item.id}.subtotal", max(item.subtotal, item.total), order.currency, item.quantity)
 
 

@@ -19,7 +19,7 @@ from oms_es.schemas.values.types import Currency, Moment
 
 NOTHING = Decimal(0)
 DRAFTS = frozenset({"auto-draft", "draft", "new", "checkout-draft"})
-"""Somebody is still writing it; WooCommerce says of it again, as created, once it is an order."""
+"""It is still being written; WooCommerce says of it again, as created, once it is an order."""
 OPEN = frozenset({"pending", "on-hold", "processing"})
 OVER = frozenset({"cancelled", "refunded", "trash"})
 FAILED = "failed"

@@ -40,7 +40,7 @@ def create_connection(
     secret_stdin: Stdin = False,
     json: Json = False,
 ) -> None:
-    """Let somebody send webhooks. A secret that is made here is shown once."""
+    """Open a connection: its sender may send webhooks. A secret that is made here is shown once."""
     if dialect not in SENDERS:
         known = ", ".join(SENDERS)
         raise typer.BadParameter(f"there is no dialect {dialect!r}{nearest(dialect, SENDERS)}; there are {known}")
@@ -66,7 +66,7 @@ def list_connections(*, json: Json = False) -> None:
         "one before until (UTC)": lambda one: moment_or_nothing(one["previous_until"]),
         "disabled": lambda one: "disabled" if one["is_disabled"] else "",
     }
-    show_list("Connections", found, columns, "nobody sends webhooks yet: `oms-es connections create`", json=json)
+    show_list("Connections", found, columns, "no connection yet: `oms-es connections create`", json=json)
 
 
 def rotate_connection(

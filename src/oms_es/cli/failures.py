@@ -1,4 +1,4 @@
-"""What a person and a program are told when a command fails: one line that says what to do next, and an exit code.
+"""What a person and a program read when a command fails: one line that says what to do next, and an exit code.
 
 With OMS_LOG_LEVEL=debug the traceback comes before it.
 """

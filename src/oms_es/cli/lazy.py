@@ -1,6 +1,6 @@
 """Commands that are imported when they are asked for: a person waits for what one command needs, not for all.
 
-Invariant: a command is made at most once, the first time that somebody looks it up; names are known without it.
+Invariant: a command is made at most once, the first time that it is looked up; names are known without it.
 """
 
 from __future__ import annotations

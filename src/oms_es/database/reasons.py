@@ -1,4 +1,4 @@
-"""What a database says went wrong, without what stood in its rows: nobody's address belongs into a log."""
+"""What a database says went wrong, without what stood in its rows: no address belongs in a log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def without_rows(text: str) -> str:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether a database failed because its disk has no room, by whichever library it is told."""
+    """Whether a database failed because its disk has no room, whichever library reports it."""
     return any(
         isinstance(one, DiskFull) or any(words in str(one).lower() for words in NO_SPACE) for one in _causes(error)
     )

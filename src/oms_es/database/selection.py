@@ -1,7 +1,7 @@
 """Which database a command works on: the embedded one in its home, or the server that OMS_DATABASE_URL names.
 
-Invariant: only the one engine of a home, which holds its lock, migrates it and runs the loop on it; whoever comes
-besides only reads, rebuilds what is read, or appends for that engine to go on with.
+Invariant: only the one engine of a home, which holds its lock, migrates it and runs the loop on it; a process that
+comes besides only reads, rebuilds what is read, or appends for that engine to go on with.
 """
 
 from __future__ import annotations

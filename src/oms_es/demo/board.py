@@ -55,7 +55,7 @@ class Counts(NamedTuple):
 
 
 class Board:
-    """Told as often as one likes, it counts and draws only as often as is of use."""
+    """Called as often as one likes, it counts and draws only as often as is of use."""
 
     def __init__(self, console: Console, count: Callable[[], Counts], total: int) -> None:
         self.console = console

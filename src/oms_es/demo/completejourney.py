@@ -129,7 +129,7 @@ class CompleteJourney:
         return (_order(tuple(items)) for _, items in groupby(self._items(), key=lambda item: item.basket))
 
     def acts(self) -> Iterator[Iterator[Command]]:
-        """One: nobody knows what came back."""
+        """One: it is not known what came back."""
         yield self.commands()
 
     def commands(self) -> Iterator[Command]:

@@ -52,11 +52,11 @@ class World(Protocol):
     """Commands that are the same every time they are asked for."""
 
     def acts(self) -> Iterator[Iterator[Command]]:
-        """Each is told after everything that followed from the one before it."""
+        """Each is sent after everything that followed from the one before it."""
 
 
 class Told(NamedTuple):
-    """A world, under the name by which a database remembers how much of it it was told."""
+    """A world, under the name by which a database remembers how much of it was sent."""
 
     name: str
     world: World
@@ -102,7 +102,7 @@ class RunsOrders(Protocol):
 
 
 class Ran(NamedTuple):
-    """`seconds`: from the first order told to the last one settled. `refused`: requests that came too late."""
+    """`seconds`: from the first order sent to the last one settled. `refused`: requests that came too late."""
 
     counts: Counts
     mix: Mapping[str, int]
@@ -120,7 +120,7 @@ MAY_BE_REFUSED = (CancelOrder, RefundOrder, RequestReturn, ReceiveRma, InspectRm
 
 
 class Teller:
-    """Tells an engine the commands that it has not been told yet."""
+    """Sends an engine the commands that were not sent yet."""
 
     def __init__(self, engine: RunsOrders, name: str) -> None:
         self.engine = engine
@@ -129,7 +129,7 @@ class Teller:
         self.refused = 0
 
     def tell(self, commands: Sequence[Command]) -> None:
-        """What may come too late is told alone: its refusal holds nobody else up."""
+        """What may come too late is sent alone: its refusal delays nothing else."""
         for is_alone, alike in groupby(commands, key=lambda command: isinstance(command, MAY_BE_REFUSED)):
             for batch in [(command,) for command in alike] if is_alone else [tuple(alike)]:
                 self._submit(batch)
@@ -166,7 +166,7 @@ def _refuse_another(connection: queries.Connection, name: str) -> None:
 
 
 def _tell_all(engine: RunsOrders, told: Told, board: Board) -> tuple[int, int, float]:
-    """How many orders were told now, how many cancellations came too late, and when the first order came."""
+    """How many orders were sent now, how many cancellations came too late, and when the first order came."""
     teller = Teller(engine, told.name)
     orders_before, orders, began, given = 0, 0, 0.0, teller.given
     for commands in told.world.acts():
@@ -204,7 +204,7 @@ class Story(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Everything there is to tell in the end."""
+    """Everything there is to say in the end."""
 
     ran: Ran
     story: Story | None

@@ -147,7 +147,7 @@ class Workload:
         return (self.order(index) for index in range(self.order_count))
 
     def order(self, index: int) -> PlaceOrder:
-        """A new order, or an earlier one told again: mostly word for word, a few times with other content."""
+        """A new order, or an earlier one sent again: mostly word for word, a few times with other content."""
         first_told = self._first_told(index)
         order = self._new_order(first_told)
         return _with_one_more(order) if first_told != index and index in self._conflicts else order
@@ -221,7 +221,7 @@ class Workload:
         )
 
     def presale(self) -> SetPresaleLimit:
-        """Enough for whoever wants one before it exists."""
+        """Enough for a command that needs one before it exists."""
         at = WAREHOUSES[0].location.location
         return SetPresaleLimit(sku=PRESALE_SKU, location=at, quantity=self._presold())
 
@@ -265,7 +265,7 @@ class Workload:
         return index in self._conflicts or self._draw("repeat", index) < REPEAT_SHARE
 
     def _first_told(self, index: int) -> int:
-        """Where the order of this index was told first: here, unless it repeats one that was new."""
+        """Where the order of this index was sent first: here, unless it repeats one that was new."""
         if not self._repeats(index):
             return index
         earlier = index - 1 - int(self._draw("distance", index) * REPEAT_DISTANCE_MAX)

@@ -1,7 +1,8 @@
 """One webhook sent out: to a public address only, once, without following anybody elsewhere.
 
 Invariant: the address that is checked is the one that the socket is connected to, so that no name can be resolved to
-another between the check and the sending; nobody makes it last longer than SECONDS_MAX or read more than BYTES_MAX.
+another between the check and the sending; no receiver makes it last longer than SECONDS_MAX or read more than
+BYTES_MAX.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _translated(address: IPv6Address) -> IPv4Address | None:
 
 
 def is_allowed(address: Address, networks: Networks) -> bool:
-    """In one of the networks that whoever runs this has named."""
+    """In one of the networks that the operator has named."""
     plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
     return any(plain in network for network in networks)
 
@@ -147,6 +148,6 @@ def _asked(target: Target, asking: http.client.HTTPConnection, headers: Mapping[
 
 
 def _cut(asking: http.client.HTTPConnection) -> None:
-    """Whoever reads from it goes on with an error: also where a byte comes from time to time."""
+    """A reader of it goes on with an error: also where a byte comes from time to time."""
     with suppress(OSError):
         socket.socket.shutdown(asking.sock, socket.SHUT_RDWR)

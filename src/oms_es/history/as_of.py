@@ -25,7 +25,7 @@ BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class OrderThen(NamedTuple):
-    """`status` is None if nobody knew the order yet."""
+    """`status` is None if the order was not known yet."""
 
     status: Row | None
     exceptions: list[Row]

@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
 
 def sourcing_of(connection: psycopg.Connection[dict[str, Any]], codec: Codec, order_id: str) -> list[Step]:
-    """Every attempt, the oldest first; nothing for an order that nobody has sourced yet."""
+    """Every attempt, the oldest first; nothing for an order that was not sourced yet."""
     query = f"SELECT * FROM {EVENTS} WHERE originator_id = %s AND topic = ANY(%s) ORDER BY originator_version LIMIT %s"
     names = [event.__name__ for event in TOLD]
     rows = connection.execute(query, [f"order-{order_id}", names, STEPS_MAX]).fetchall()

@@ -1,7 +1,7 @@
 """Who asks, and what they may: keys, scopes, roles, and how often.
 
 Invariant: default deny. A route has one scope, and a caller without it gets nothing of it; commands that only the
-engine gives have a scope that is in no role. As long as no key was ever made, whoever is on this machine may do what an
+engine gives have a scope that is in no role. As long as no key was ever made, a caller on this machine may do what an
 operator may.
 """
 
@@ -48,7 +48,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "follower": READS | {EVENTS, PERSONAL},
     "operator": READS | WRITES | {EVENTS, PERSONAL},
 }
-"""Bundles of scopes by what somebody does."""
+"""Bundles of scopes by what a person does."""
 
 CACHED_SECONDS = 5.0
 """A key that was revoked is good for so long at most."""
@@ -79,7 +79,7 @@ LOCAL_ONLY = (
     "`oms-es keys create`"
 )
 LOCAL = Caller("http:local", ROLES["operator"])
-"""Whoever is on this machine, as long as no key was ever made."""
+"""A caller on this machine, as long as no key was ever made."""
 NOBODY = Caller("http:nobody", frozenset())
 
 

@@ -112,7 +112,7 @@ def _method(name: str) -> str:
 
 
 def require_this_machine(request: Request) -> None:
-    """Without keys, nobody else's page may ask on behalf of a person's browser. Raises Forbidden."""
+    """Without keys, no other site's page may ask on behalf of a person's browser. Raises Forbidden."""
     host = request.headers.get("host", "")
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
     if name.lower() not in THIS_MACHINE:

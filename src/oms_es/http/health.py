@@ -1,4 +1,4 @@
-"""For whoever restarts this process and watches it: alive, ready, metrics. And what each problem means."""
+"""For the supervisor of this process and its monitors: alive, ready, metrics. And what each problem means."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ ROUTES = (
 
 
 def promises(routes: Sequence[Route]) -> Iterator[tuple[str, bool, str, Mapping[str, Any]]]:
-    """What whoever built on this relies on: name, whether it is taken, place and schema of each body and answer."""
+    """What clients rely on: name, whether it is taken, place and schema of each body and answer."""
     for route in routes:
         if route.scope == SYSTEM:
             continue  # what only the engine gives is its own matter

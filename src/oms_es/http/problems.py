@@ -1,6 +1,6 @@
 """Whatever goes wrong, as a problem document (RFC 9457): the only place that words one.
 
-Invariant: what was sent is never repeated, `reason` is stable, and nothing that the engine does not know by name tells
+Invariant: what was sent is never repeated, `reason` is stable, and nothing that the engine does not know by name shows
 more than that it is a mistake of ours.
 """
 
@@ -78,7 +78,7 @@ def _errors(error: Exception) -> Iterator[Mapping[str, str]]:
 
 
 def pointer_of(path: Sequence[int | str]) -> str:
-    """RFC 6901; a name that somebody made up is shown as far as it is not a card's number."""
+    """RFC 6901; a name that the sender made up is shown as far as it is not a card's number."""
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
     return masked("".join(f"/{part}" for part in parts))[:POINTER_LENGTH_MAX]
 

@@ -35,7 +35,7 @@ PERSONAL_FIELDS = frozenset(
     {"ship_to", "ship_to_name", "ship_to_country", "name_key", "postal_code_key", "street", "email", "phone"}
     | {"customer", "notes"}
 )
-"""Left out for whoever may not see personal data, wherever they stand."""
+"""Left out for callers who may not see personal data, wherever they stand."""
 OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})
 """What says something of each channel: a key of some channels sees what is of those."""
 

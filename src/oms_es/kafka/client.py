@@ -1,7 +1,7 @@
 """Kafka, by way of kafka-python, which has no types: this module and the others named `kafka_…` alone know it.
 
 Invariant: `publish` returns only when the broker has acknowledged every message; after any other end the producer is
-thrown away, because nobody knows which of them arrived.
+thrown away, because it is not known which of them arrived.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _unpublished(error: BaseException | None, said: str) -> KafkaUnavailable:
 
 
 class Producer:
-    """Sends in order, and knows whether it arrived. The client is made anew after every failure."""
+    """Sends in order, and knows whether it arrived. A new client is made after every failure."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -246,7 +246,7 @@ class Producer:
         return counts
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, UUID]:
-        """What tells each from others of its name, as the brokers say now. Raises KafkaUnavailable."""
+        """What distinguishes each from others of its name, as the brokers say now. Raises KafkaUnavailable."""
         self.partitions(topics)
         try:
             cluster = self._opened()._metadata  # noqa: SLF001 - there is no public way
@@ -327,7 +327,7 @@ def create_topics(config: Config, topics: Iterable[Topic], replicas: int) -> lis
 
 
 def _created(admin: Any, topics: Sequence[Topic], replicas: int) -> list[str]:
-    """All in one request; one by one if somebody else makes some of them at the same time."""
+    """All in one request; one by one if another process makes some of them at the same time."""
     if not topics:
         return []
     try:

@@ -1,7 +1,7 @@
 """Encodes a stored event as a Kafka message: the event as JSON, its envelope as CloudEvents 1.0 headers (binary mode).
 
 Invariant: what is written here is read back as the same `Recorded`, position and all; `ce_previoussequence` names the
-event before it in its own partition, so that whoever reads can prove that nothing is missing.
+event before it in its own partition, so that a reader can prove that nothing is missing.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class CloudEventsCodec:
 
 @lru_cache(maxsize=TYPES_CACHED_MAX)
 def _headers_of_type(name: str, version: int, category: str) -> tuple[Header, ...]:
-    """What every event of one kind says of itself; building it anew was a third of the relay's own time."""
+    """What every event of one kind says of itself; building it each time was a third of the relay's own time."""
     return (
         *CONSTANT_HEADERS,
         ("ce_type", name.encode()),

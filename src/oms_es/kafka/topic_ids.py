@@ -1,4 +1,4 @@
-"""Which topics ours are: a name may be deleted and made anew, an id is never given twice.
+"""Which topics ours are: a name may be deleted and made again, an id is never given twice.
 
 Invariant: the id that is kept is that of the topic whose positions are kept. Another one takes its place only when a
 person says so, in the transaction that says where to read on.
@@ -76,7 +76,7 @@ def replace(connection: Executing, topic: str, seen: UUID) -> None:
 
 
 def read_on(connection: Executing, role: str, offsets: Mapping[TopicPartition, int]) -> None:
-    """Move the positions of a role that keeps offsets. Whoever is at work there finds its own position lost."""
+    """Move the positions of a role that keeps offsets. A worker that has it finds its own position lost."""
     for topic_partition, offset in offsets.items():
         name = f"{role}@{topic_partition}"
         connection.execute(stops.CLEAR, [name])
@@ -94,7 +94,7 @@ def replaced(connection: Executing, seen: Mapping[str, UUID]) -> list[str]:
 
 def why_replaced(topic: str) -> str:
     return (
-        f"{topic} was deleted and made anew: messages may be gone that nobody has read. Look for what their senders "
+        f"{topic} was deleted and made again: messages may be lost unread. Look for what their senders "
         f"have; then `oms-es topics accept-replaced {topic}` goes on with the new one; start again afterwards"
     )
 

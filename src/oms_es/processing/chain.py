@@ -1,7 +1,7 @@
 """What follows from an event without asking the world, as one transaction.
 
 Invariant: the events of a chain, the rows folded from them and the positions of everybody who has taken them are
-committed together, and only if nobody else has written since the chain was begun. Otherwise nothing of it has happened,
+committed together, and only if no one else has written since the chain was begun. Otherwise nothing of it has happened,
 and everybody takes steps of his own.
 
 A chain ends before a gateway's turn: what the world is asked for must be durable first.
@@ -48,7 +48,7 @@ FOLLOWING_MAX = 1_000
 """Events decided in one chain; what follows from the last of them is the next one's."""
 
 ATTEMPTS_MAX = 3
-"""How often a chain is begun anew where others write meanwhile, before everybody takes steps."""
+"""How often a chain is begun again where others write meanwhile, before every reader takes steps."""
 
 
 class Unordered(OmsError):
@@ -135,7 +135,7 @@ class Chain(NothingToSave):
 
 
 class Together(Chain):
-    """Read models that nothing is decided from, folded in one transaction, in nobody's way."""
+    """Read models that nothing is decided from, folded in one transaction, in no one's way."""
 
     name = "read_models"
 
@@ -159,7 +159,7 @@ class Links:
         self.taken: dict[FeedReader, int] = {}  # how many deliveries each has had
 
     def reach_the_end(self) -> bool:
-        """Whether what was read is all that there is: whoever is far behind reads page by page."""
+        """Whether what was read is all that there is: a reader far behind reads page by page."""
         return bool(self.events) and self.events[-1].position == self.draft.end
 
     @property
@@ -187,7 +187,7 @@ class Links:
                 self.at[worker.name] = self.end
 
     def write(self, transaction: Any) -> None:
-        """Rows before positions, in the order of a projection's own steps: nobody waits in a circle."""
+        """Rows before positions, in the order of a projection's own steps: no two wait for each other."""
         recorder = self.chain.store.recorder
         if changes := [change for staged in self.staged.values() for change in staged.changes()]:
             recorder.change(transaction, changes)

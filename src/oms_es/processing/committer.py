@@ -1,4 +1,4 @@
-"""Group commit: whoever waits is answered after the transaction with his command is durable, and shares it with others.
+"""Group commit: a caller is answered when the transaction with its command is durable, and shares it with others.
 
 Invariant: each work is answered once, with what its own command came to; nothing of a batch is answered before it is
 committed. While a transaction waits for the disk the next batch gathers; there is no timer.

@@ -1,4 +1,4 @@
-"""A process that is asked to end does so within its grace, whoever does not answer meanwhile.
+"""A process that is asked to end does so within its grace, whatever does not answer meanwhile.
 
 Invariant: whatever is cut short here is what a crash cuts short: positions are saved with their effects or not at all.
 """

@@ -42,7 +42,7 @@ class Loop:
 
     `note` is given who had to stop, and why, whenever that has changed.
 
-    `background` names workers whose steps nobody else's depend on: within a turn they go on in a thread of their own,
+    `background` names workers on whose steps no others depend: within a turn they go on in a thread of their own,
     while the others wait for the database, and the order in which everything is decided stays the same. They begin
     when the others have nothing to do, or BACKGROUND_SECONDS after these had something to do.
 
@@ -87,7 +87,7 @@ class Loop:
             worker.seek()
 
     def iterate(self) -> int:
-        """A few batches for everybody; how many deliveries there were, and 0 only if nobody's position has moved."""
+        """A few batches for every worker; how many deliveries there were, and 0 only if no position has moved."""
         self.last_iteration_at = self.timing.monotonic()
         self.refresh()
         taken = self._step_all()
@@ -147,7 +147,7 @@ class Loop:
         return total
 
     def run(self, stopping: Stopping) -> None:
-        """For ever, until `stopping` is set, or somebody had to stop where that ends it: the batch in hand is finished
+        """For ever, until `stopping` is set, or a worker had to stop where that ends it: the batch in hand is finished
         first. Raises Stopped at the end if anybody had to stop on the way."""
         self.stopping = stopping
         outage_seconds = 0.0
@@ -172,7 +172,7 @@ class Loop:
             raise Stopped(self.stop_causes())
 
     def stop_causes(self) -> dict[str, BaseException]:
-        """Why whoever stopped did: a reader of the log, or of a partition."""
+        """Why each stopped worker did: a reader of the log, or of a partition."""
         parts = {f"{p.name}@{at}": why for p in self.workers for at, why in getattr(p, "stopped", {}).items()}
         return {**self.stopped, **parts}
 
@@ -201,7 +201,7 @@ class Loop:
         return taken
 
     def _batches(self, worker: Worker) -> int:
-        """One after the other, as long as they are full, and nobody wants the loop to end."""
+        """One after the other, as long as they are full, and the loop is not asked to end."""
         taken, last = 0, worker.batch_max
         while last >= worker.batch_max and taken < DELIVERIES_PER_ITERATION_MAX and not self.stopping.is_set():
             last = worker.step()
@@ -229,11 +229,11 @@ class Loop:
         for worker, move in unsaved:
             if move.name in moved:
                 worker.was_saved(move)
-            else:  # whoever has it now keeps it
+            else:  # the worker that has it now keeps it
                 worker.seek()
 
     def _seek_after_outage(self) -> None:
-        """Nobody knows which commits arrived: every participant asks where it stands."""
+        """It is not known which commits arrived: every worker asks where it stands."""
         with suppress(*OUTAGES):
             self.seek()
 

@@ -1,4 +1,4 @@
-"""What an operator watches, for Prometheus, and whether this process is alive and ready, for whoever restarts it.
+"""What an operator watches, for Prometheus, and whether this process is alive and ready, for its supervisor.
 
 Every metric is declared here; the names are an interface.
 """
@@ -56,7 +56,7 @@ RELAY_PUBLISHED = Counter("oms_relay_published", "Messages that the brokers have
 
 
 class timed:  # noqa: N801 - reads as what it does
-    """Tell what it gives how many deliveries the batch had; a batch without any is not counted."""
+    """Report to what it yields how many deliveries the batch had; a batch without any is not counted."""
 
     def __init__(self, role: str) -> None:
         self.role = role

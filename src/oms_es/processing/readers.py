@@ -39,8 +39,8 @@ PROJECTED_MAX = 2_000
 """Deliveries per transaction of a projection: a row that many of them touch is written once."""
 
 DELIVERIES_PER_ITERATION_MAX = 10_000
-"""Deliveries that a participant takes before the next one has its turn: nobody falls behind the window of the log, and
-nobody waits for ever."""
+"""Deliveries that a worker takes before the next one has its turn: none falls behind the window of the log, and
+none waits for ever."""
 
 UNSAVED_EVENTS_MAX = 20_000
 """How many events of no interest a participant passes before it saves its position all the same."""
@@ -175,7 +175,7 @@ class FeedReader:
         raise NotImplementedError
 
     def save(self, advance: Advance) -> None:
-        """Move the position past what concerns nobody here. Raises PositionLost."""
+        """Move the position past what concerns no reader here. Raises PositionLost."""
         raise NotImplementedError
 
     def stored_position(self, name: str) -> int:
@@ -301,7 +301,7 @@ class ProjectionWorker(FeedReader):
         self.read_model = read_model
 
     def seek(self) -> None:
-        """Whoever moved the position meanwhile has changed rows, too."""
+        """The process that moved the position meanwhile has changed rows, too."""
         self.read_model.forget()
         super().seek()
 

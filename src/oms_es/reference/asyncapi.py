@@ -38,7 +38,7 @@ EVENT_HEADERS: Mapping[str, Mapping[str, Any]] = {
     "ce_schemaversion": {"type": "string", "pattern": r"^[1-9]\d*$", "description": "Of the event's body."},
     "ce_partitionkey": {"type": "string", "description": "The key."},
     "ce_correlationid": {"type": "string", "description": "The order that it is about."},
-    "ce_causationid": {**UUID, "description": "The event that it follows from; absent if somebody outside asked."},
+    "ce_causationid": {**UUID, "description": "The event that it follows from; absent if a caller outside asked."},
     "ce_actor": {"type": "string", "description": "Who recorded it: a consumer, a channel, a person."},
     "traceparent": {
         "type": "string",
@@ -74,7 +74,7 @@ OPTIONAL = {"ce_causationid"}
 KEYS = {
     "event": "The stream, such as order-ID: events of one stream keep their order.",
     "state": "The row's key, its parts joined by @.",
-    "inbound": "Whatever keeps the order in which you tell of the same thing; the external id is a good one.",
+    "inbound": "Whatever keeps the order of messages about the same thing; the external id is a good one.",
 }
 
 
@@ -114,7 +114,7 @@ def document(messages: Sequence[Described], version: str) -> dict[str, Any]:
 
 
 def _channel(topic: Topic, messages: Sequence[Described]) -> dict[str, Any]:
-    """Raises ValueError for a topic on which nobody has said what is sent."""
+    """Raises ValueError for a topic whose content is not declared."""
     names = [message.name for message in messages]
     names += [f"{message.name}Removed" for message in messages if message.kind == "state"]
     if topic.name == DEAD_LETTERS:

@@ -72,7 +72,7 @@ class Comparison:
             yield f"{path}: {_shown(narrow)}, where nothing is allowed"
             return
         if any(name in wide for name in ALTERNATIVES) and not _are_disjoint(wide, self.wide_root):
-            yield f"{path}: oneOf cannot be compared unless a discriminator tells its alternatives apart"
+            yield f"{path}: oneOf cannot be compared unless a discriminator distinguishes its alternatives"
             return
         tried = [list(self.problems(narrow, option, path)) for option in options]
         if all(tried):

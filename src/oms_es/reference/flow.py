@@ -20,7 +20,7 @@ READERS: Mapping[str, frozenset[type[Event]]] = {
 def flow() -> str:
     said = (
         "Made of what the engine declares. An event wakes the consumers and gateways beside it; a consumer gives "
-        "commands to aggregates, whose events come next. Read models fold events and wake nobody. Commands also come "
+        "commands to aggregates, whose events come next. Read models fold events and wake no one. Commands also come "
         "from people, channels, callbacks of the world, and the ticker, which gives what is due by `deadlines`."
     )
     consumers = table("consumer, its commands go to", [(f"`{one.name}`", _targets(one)) for one in CONSUMERS])

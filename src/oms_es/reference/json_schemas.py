@@ -1,7 +1,7 @@
 """Every message that crosses our border, as JSON Schema 2020-12: events and states that we send, orders that we take.
 
-What we send is described twice: closed, as we produce it, and open, as it is published. Whoever reads must ignore
-fields that are not there yet; then a new field breaks nobody. What we take is closed: an unknown field is refused.
+What we send is described twice: closed, as we produce it, and open, as it is published. Readers must ignore
+fields that are not there yet; then a new field breaks no reader. What we take is closed: an unknown field is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ JSON_TYPES: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean"
 """As PostgreSQL's `to_json` writes a column, by the column's type in Python."""
 
 ORDER_RULES = (
-    "An order, as any program can write it. Closed: a field that is not named here is refused. Told again, with the "
+    "An order, as any program can write it. Closed: a field that is not named here is refused. Sent again, with the "
     "same channel and external_id, it is the same order. Beyond the schema: each line has its own line_id; a line is "
     f"of at most {LINE_UNITS_MAX} units; the total is from 0 to {AMOUNT_MINOR_MAX} minor units, also before the "
     f"discount; a moment is in a year from {YEARS[0]} to {YEARS[-1]}; no text holds the character NUL, and no name a "
@@ -49,7 +49,7 @@ Kind = Literal["event", "state", "inbound"]
 
 
 class Described(NamedTuple):
-    """A message as it is today. `exact` is closed; `description` is what a person is told."""
+    """A message as it is today. `exact` is closed; `description` is what a person reads."""
 
     name: str
     kind: Kind
@@ -121,7 +121,7 @@ def _of_row(state: State) -> Schema:
 
 
 def _of_column(table: Table, column: Column[Any]) -> Schema:
-    """Raises TypeError for a type that nobody has said how to publish."""
+    """Raises TypeError for a type that has no declared form."""
     if isinstance(column.type, DateTime):
         schema: dict[str, Any] = {"type": "string", "format": "date-time"}
     elif isinstance(column.type, JSONB):

@@ -1,6 +1,6 @@
 """Where less is taken than a release said: only what could do no more than stop the engine, or be lost.
 
-Invariant: each is one problem that the check of compatibility finds, in its words, with the reason why nobody loses
+Invariant: each is one problem that the check of compatibility finds, in its words, with the reason why no sender loses
 anything by it. Whatever narrows further has other words, and is found.
 """
 
@@ -32,7 +32,7 @@ def _name(path: str, before: str = r"^[^\x00]+$", now: str = f"^[^{UNSEEN}]+$") 
 
 
 UNSEEN_IN_NAMES = (
-    "A control or direction character in a name is seen by nobody: who types the name, or copies it from where it is "
+    "A control or direction character in a name is invisible: who types the name, or copies it from where it is "
     "shown, names another order, line or SKU, and what it named is lost."
 )
 OPTIONAL = frozenset({"$.exchange_of"})

@@ -118,7 +118,7 @@ def _described(command: Any, name: str) -> str:
 
 
 def _without_hidden(command: Any, prefix: str) -> Iterator[tuple[str, str]]:
-    """Takes out the commands that are not listed, and tells which those were."""
+    """Takes out the commands that are not listed, and returns which those were."""
     inner = getattr(command, "commands", {})
     for name, one in list(inner.items()):
         path = f"{prefix}{name}"
@@ -143,7 +143,7 @@ def exit_codes() -> str:
     rows = [(f"{code.value}", code.name, MEANINGS[code], "<br>".join(kinds[code])) for code in Code]
     told = (
         "Of every command. What went wrong is one line on stderr, with what to do next. A command that Ctrl-C ends has "
-        "130, one whose output nobody reads any more, as before `| head`, 141, and one that SIGTERM ends 143."
+        "130, one whose output is no longer read, as before `| head`, 141, and one that SIGTERM ends 143."
     )
     return page("Exit codes", told, table("code, name, meaning, among them", rows))
 
@@ -175,7 +175,7 @@ def tables() -> list[type[Reason]]:
 
 
 def errors() -> list[type[OmsError]]:
-    """Every error that this program knows, by its code; without those of the simulation, which nobody meets."""
+    """Every error that this program knows, by its code; without those of the simulation, which no user meets."""
     _import_everything()
     found = [one for one in _subclasses(OmsError) if not one.__module__.startswith("oms_es.simulation")]
     return sorted(found, key=lambda error: error.code)

@@ -1,6 +1,6 @@
 """What was published before, a file per release, and whether today's messages keep its promises.
 
-Invariant: a release is never changed. Whoever built on any of them can read what we send today, and is still
+Invariant: a release is never changed. A client of any of them can read what we send today, and is still
 understood: every open schema that was published allows what we send, and what could be sent to us is still taken,
 but for what could only stop the engine or be lost (narrowings.py).
 """
@@ -80,7 +80,7 @@ def broken_promises(
 
 def _problems(was: Mapping[str, Any], now: Described | None) -> Iterator[str]:
     if now is None or now.kind != was["kind"]:
-        yield "it is gone, and somebody waits for it or sends it"
+        yield "it is gone, and a client may wait for it or send it"
         return
     if now.topic != was["topic"]:
         yield f"it was on {was['topic']}, and is on {now.topic}"

@@ -84,7 +84,7 @@ BEGINNINGS: Kinds = (
 BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
 """What a channel may say first where it says so, with `keep`."""
 LETTING_GO = (ReleaseStock, ExpireReservation)
-"""Of an order that nobody knows, too."""
+"""Of an unknown order, too."""
 INTO_PLACES = (ReceiveStock, ExpectInbound, ReserveStock, SetPresaleLimit, ReceiveSerials)
 """What a closed location takes no more. What is there is counted, moved and written off as before, and what was on its
 way arrives."""

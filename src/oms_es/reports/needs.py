@@ -113,11 +113,11 @@ def parcel_step(parcel: shipment_state.Shipment) -> str:
         (parcel.delivered, "is delivered"),
         (parcel.dispatched, f"has left {where}, and has not arrived"),
         (parcel.stopping, "is asked to stop"),
-        (parcel.booking == "failed", "was refused by the carrier: book it anew"),
+        (parcel.booking == "failed", "was refused by the carrier: book it again"),
         (parcel.booking == "deferred", "has no carrier whose rates serve it: book it with one"),
         (parcel.booking == "booked", f"is booked, and has not left {where}"),
         (parcel.booking == "requested", "waits for the carrier's answer"),
-        (parcel.booking in ("cancelling", "cancelled"), "is given back by its carrier: book it anew"),
+        (parcel.booking in ("cancelling", "cancelled"), "is given back by its carrier: book it again"),
         (parcel.packed is not None, f"is packed at {where}"),
     )
     return next((words for holds, words in steps if holds), f"is to be packed at {where}")

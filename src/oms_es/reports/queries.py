@@ -88,7 +88,7 @@ def timeline(connection: Connection, order_id: str) -> list[Row]:
 
 
 def exceptions_of(connection: Connection, order_id: str) -> list[Row]:
-    """Those that nobody has resolved since they were last raised."""
+    """Those that were not resolved since they were last raised."""
     query = (
         "SELECT * FROM open_exceptions e WHERE order_id = %s AND NOT EXISTS (SELECT FROM exception_history h WHERE "
         "h.exception_id = e.exception_id AND h.what = 'resolved' AND h.raised_at >= e.last_raised_at) "
@@ -103,7 +103,7 @@ def stock_of(connection: Connection, sku: str) -> list[Row]:
 
 
 def places_of(connection: Connection, sku: str) -> list[Row]:
-    """Where its units are, as far as somebody told them apart; what expires first, first."""
+    """Where its units are, as far as they are distinguished; what expires first, first."""
     query = (
         "SELECT location, bin, lot, condition, lot_expires_at, quantity FROM stock_places WHERE sku = %s "
         'ORDER BY location, lot_expires_at NULLS LAST, bin COLLATE "C", lot COLLATE "C", condition LIMIT %s'

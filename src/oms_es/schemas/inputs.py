@@ -14,7 +14,7 @@ class Input(InputProblem):
     BAD_CALLBACK = (
         "bad_callback",
         "A callback of a provider or carrier cannot be read, or says what cannot be.",
-        "Ask whoever sent it to send it again.",
+        "Ask the sender to send it again.",
     )
     BAD_TRACKER = (
         "bad_tracker",
@@ -138,7 +138,7 @@ class Input(InputProblem):
     )
     UNKNOWN_DELIVERY_OPTION = (
         "unknown_delivery_option",
-        "The order names a delivery option that nobody defined.",
+        "The order names a delivery option that is not defined.",
         "Define it with `oms-es delivery define-option`.",
     )
     UNKNOWN_SKU = (

@@ -1,6 +1,6 @@
-"""What is wrong with a message, in one line for whoever sent it: the only place that words it.
+"""What is wrong with a message, in one line for its sender: the only place that words it.
 
-Invariant: every field is named with what is expected of it; what stood there is not repeated, it may be somebody's
+Invariant: every field is named with what is expected of it; what stood there is not repeated, it may be a person's
 address.
 """
 

@@ -114,7 +114,7 @@ class SharedRefusal(Refusal):
     VERSION_CHANGED = (
         "version_changed",
         "It is no longer at the version that the request asks for.",
-        "Read it again, and decide anew.",
+        "Read it again, and decide again.",
         Code.REFUSED,
         HTTPStatus.PRECONDITION_FAILED,
     )

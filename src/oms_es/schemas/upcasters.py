@@ -1,4 +1,4 @@
-"""How facts told in an older form are read today: each upcaster raises one event's body by one schema version.
+"""How events stored in an older form are read today: each upcaster raises one event's body by one schema version.
 
 Invariant: history is never rewritten; it is read in today's words.
 """

@@ -68,7 +68,7 @@ def believes_every_amount(decider: Decider[Any]) -> Decider[Any]:
 
 
 def believes_early_failures(decider: Decider[Any]) -> Decider[Any]:
-    """That a failure was told before anybody had asked is forgotten."""
+    """That a failure was reported before it was asked for is forgotten."""
 
     def evolve(state: Payment, event: Any) -> Payment:
         forgetful = event.model_copy(update={"early": False}) if hasattr(event, "early") else event
@@ -117,7 +117,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "append lock",
         "`store/recorder.py`",
-        "positions do not rise in the order of commits: whoever reads the log's end misses events",
+        "positions do not rise in the order of commits: a reader of the log's end misses events",
         lambda kit: replace(kit, recorder=NoLock),
     ),
     Guard(
@@ -147,7 +147,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "end of the log asked for before a chain is committed",
         "`store/store.py`",
-        "whoever has taken a chain's events passes what others wrote between them",
+        "a reader that has taken a chain's events passes what others wrote between them",
         lambda kit: replace(kit, store=NeverOvertaken),
     ),
     Guard(
@@ -159,7 +159,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "repeats skipped by position",
         "`kafka/groups/group_worker.py`",
-        "what the relay tells twice counts twice",
+        "what the relay publishes twice counts twice",
         lambda kit: replace(kit, feed=TakesAgain),
         "kafka",
     ),
@@ -213,18 +213,18 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "one effect per reference",
         "`aggregates/payment/decider.py`",
-        "a callback told twice is money twice",
+        "a callback sent twice is money twice",
         _with(takes_every_report, "payment"),
     ),
     Guard(
         "amount and currency of a report compared with what was asked",
         "`aggregates/payment/reports.py`",
-        "whoever can say that a payment is held has it held, and what the provider holds is not in the log",
+        "anyone who can say that a payment is held has it held, and what the provider holds is not in the log",
         _with(believes_every_amount, "payment"),
         "hostile",
     ),
     Guard(
-        "failures that were told before anybody asked",
+        "failures that were reported before they were asked for",
         "`aggregates/payment/reports.py`",
         "a refund is taken to have failed that the provider makes, and the customer is paid twice",
         _with(believes_early_failures, "payment"),
@@ -247,7 +247,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "order ids derived from the channel's own",
         "`schemas/order/__init__.py`",
-        "an order told twice is two orders",
+        "an order sent twice is two orders",
         numbered,
     ),
     Guard(

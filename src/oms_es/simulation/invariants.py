@@ -31,7 +31,7 @@ from oms_es.store.encoding.codec import Codec
 from oms_es.verification.history import History
 
 LAST_KEPT = 25
-"""What happened last, kept for whoever reads of a violation."""
+"""What happened last, kept for the reader of a violation."""
 CARRIED = ("book", "cancel")
 """What a carrier does; the rest is money."""
 PROJECTED: Mapping[type[Event], Sequence[str]] = {
@@ -61,7 +61,7 @@ class Watch:
         now: Callable[[], float],
         ends_well: Callable[[Effect], bool],
     ) -> None:
-        """`ends_well`: whether the world tells that what it has done came to a good end."""
+        """`ends_well`: whether the outside world reports that what it has done came to a good end."""
         self.ends_well = ends_well
         self.codec = codec
         self.now = now
@@ -129,7 +129,7 @@ class Watch:
             self.done[done] = effect
 
     def accepted(self, action: Action, database: Database) -> None:
-        """A client was told that it is done: asked again now, nothing would be left to do."""
+        """A client was answered that it is done: asked again now, nothing would be left to do."""
         ask = action.ask
         if isinstance(ask, bytes | PlaceOrder):
             self.kept(action, database)
@@ -152,7 +152,7 @@ class Watch:
             raise Violation("nothing accepted is lost", str(action))
 
     def _is_placed(self, ask: PlaceOrder) -> bool:
-        """As it was told first, or as a conflict."""
+        """As it was sent first, or as a conflict."""
         state = self._state(ask.stream)
         return (
             state is not None
@@ -169,7 +169,7 @@ def in_the_end(
     watch: Watch, database: Database, actions: Iterable[Action], now: datetime, *, life: bool
 ) -> Iterator[Violation]:
     """What is still wrong once the faults are over and everybody had time. `life`: people have asked for so much that
-    only somebody who has an order on a list knows what it waits for."""
+    only the one who has an order on a list knows what it waits for."""
     due = {row["order_id"] for row in database.tables["deadlines"].rows.values()}
     for action in actions:
         try:
@@ -205,7 +205,7 @@ def _unfinished(watch: Watch, due: set[str], listed: set[str], now: datetime) ->
 
 
 def waits(order: Any, stuck: set[str], due: set[str], free: set[str]) -> str | None:
-    """What an order waits for that nobody here can bring about; None if there is nothing. `free`: SKUs."""
+    """What an order waits for that nothing here can bring about; None if there is nothing. `free`: SKUs."""
     match order.phase:
         case "backordered":
             return None if any(sku in free for sku in order.backordered) else "stock"
@@ -243,13 +243,13 @@ def _unjoined(watch: Watch) -> Iterator[Violation]:
 
 
 def _untold(watch: Watch) -> Iterator[Violation]:
-    """The provider's books and ours agree, but for what it never told."""
+    """The provider's books and ours agree, but for what it never reported."""
     for effect in watch.done.values():
         if effect.mode == "silent" or effect.operation in CARRIED:
             continue
         state, _ = watch.history.states[f"payment-{effect.subject}"]
         if effect.operation == "void" and (known := state.voids.get(effect.part)) and known.status == "done":
-            continue  # somebody had let go of it at the provider before: once is enough
+            continue  # it was released at the provider before: once is enough
         if effect.reference not in state.references:
             yield Violation("the money at the provider is the money in the log", f"{effect} is not in the log")
 

@@ -1,6 +1,6 @@
-"""What the engine tells people and their monitors while it is simulated: nothing.
+"""What the engine reports to people and their monitors while it is simulated: nothing.
 
-Logs and metrics are told to nobody here, and making them up would take a tenth of a seed's time.
+Logs and metrics go nowhere here, and making them up would take a tenth of a seed's time.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def unmeasured() -> Iterator[None]:
 
 
 def quiet(*, for_good: bool = False) -> None:
-    """The engine tells its log what is meant to happen here; nobody reads it. `for_good`: this process does nothing
+    """The engine logs what is meant to happen here; no one reads it. `for_good`: this process does nothing
     else, so that every module may keep the logger that it is given first."""
 
     def drop(*_: Any) -> Any:

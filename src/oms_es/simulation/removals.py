@@ -35,7 +35,7 @@ from oms_es.store.store import Store
 
 
 class AnyGreater(Database):
-    """A position moves whenever it rises, whoever moves it."""
+    """A position moves whenever it rises, no matter who moves it."""
 
     def may_move(self, advance: Advance) -> bool:
         return advance.position > self.tracking.get(advance.name, 0) or not advance.previous
@@ -69,7 +69,7 @@ class TrustsMessages(PartitionFeed):
 
 
 class AsksEarly(MemoryRecorder):
-    """The world is told what is only about to be recorded."""
+    """The outside world is asked before the intent is recorded."""
 
     def append(self, transaction: Transaction, rows: Sequence[EventRow]) -> list[int]:
         ids = super().append(transaction, rows)
@@ -106,7 +106,7 @@ class Whole(Intake):
 
 
 class Everyone(MemoryLeadership):
-    """Whoever asks is the relay."""
+    """Every caller is the relay."""
 
     def locked(self, _: Session) -> bool:
         return True
@@ -120,7 +120,7 @@ class NoFence(MemoryBooks):
 
 
 class BelievesItsCache(MemoryRecorder):
-    """Nobody asks whether a stream has grown meanwhile."""
+    """Whether a stream has grown meanwhile is not asked."""
 
     def stale(self, _transaction: Transaction, _expected: Mapping[str, int]) -> list[str]:
         return []
@@ -130,14 +130,14 @@ class NoLock(MemoryRecorder):
     """Writers number their events side by side."""
 
     def lock(self, transaction: Transaction) -> None:
-        """Nobody waits."""
+        """No lock is waited for."""
 
 
 class NoRowLock(MemoryRows):
     """Rows that several streams feed are changed by several workers at once."""
 
     def lock(self, transaction: Transaction) -> None:
-        """Nobody waits."""
+        """No lock is waited for."""
 
 
 class PositionFirst(MemoryRecorder):
@@ -156,21 +156,21 @@ class Unbounded(ConsumerWorker):
 
 
 class AnyGeneration(MemoryRows):
-    """Nobody notices that rows were rebuilt under him."""
+    """A rebuild of the rows goes unnoticed."""
 
     def knows(self, _: Advance) -> bool:
         return True
 
 
 class Remembers(ReadModel):
-    """Rows are remembered although the position was somebody else's meanwhile."""
+    """Rows are remembered although another process had the position meanwhile."""
 
     def forget(self) -> None:
         """Nothing is forgotten."""
 
 
 class BelievesTheEnd(Store):
-    """Every cached stream is believed to be the newest as long as nobody has written since this store last looked."""
+    """Every cached stream is believed to be the newest as long as no one has written since this store last looked."""
 
     def _remember(self, states: Mapping[str, Any]) -> None:
         super()._remember(states)
@@ -225,7 +225,7 @@ def nothing_expires(rows: Iterable[Row], now: datetime) -> Iterator[Command]:
 
 
 def numbered(kit: Kit) -> Kit:
-    """Every telling of an order gets an id of its own."""
+    """Every copy of an order gets an id of its own."""
     numbers = count(1)
 
     def parse(payload: bytes) -> Command:
@@ -256,7 +256,7 @@ def presells_anything(decider: Decider[Any]) -> Decider[Any]:
 
 
 def hears_nothing_early(decider: Decider[Any]) -> Decider[Any]:
-    """A lock that goes over to an order which has not begun yet is told to nobody."""
+    """A lock that goes over to an order which has not begun yet is not reported."""
 
     def decide(state: Any, command: Any) -> Iterable[Any]:
         if isinstance(command, RecordReservation) and state.placed is None:

@@ -146,7 +146,7 @@ class Play:
         for broken in in_the_end(self.watch, self.database, scenario.actions, now, life=scenario.profile.life):
             raise broken
 
-    # what the nodes tell
+    # what the nodes report
 
     def struck(self, node: Node, fault: Fault) -> None:
         self.strikes[fault.kind] += 1
@@ -181,7 +181,7 @@ class Play:
             self.watch.accepted(action, self.database)
 
     def stopped(self, what: str, error: BaseException) -> None:
-        raise Violation("nobody stops", f"{what}: {type(error).__name__}: {error}")
+        raise Violation("no reader stops", f"{what}: {type(error).__name__}: {error}")
 
     def _ends_well(self, effect: Effect) -> bool:
         if effect.mode == "silent" or effect.outcome not in ("succeeded", "declined"):
@@ -294,7 +294,7 @@ def _redelivered(play: Play, _: Fault, node: Node) -> None:
 
 
 def _mended(play: Play, fault: Fault, _: Node) -> None:
-    """Somebody changes a row by hand; some time later its read model is rebuilt."""
+    """A row is changed by hand; some time later its read model is rebuilt."""
     table = play.database.tables[order_status.projection.name]
     if table.rows:
         row = table.rows[play.chance.choice(sorted(table.rows))]

@@ -56,7 +56,7 @@ class Fault(NamedTuple):
 
 
 class Tells(NamedTuple):
-    """A callback that the outside world tells although it follows from nothing that it was asked."""
+    """A callback that the outside world sends although it follows from nothing that it was asked."""
 
     source: str
     payload: bytes
@@ -66,7 +66,7 @@ Ask = Command | bytes | Tells
 
 
 class Action(NamedTuple):
-    """What a client asks for, and goes on asking for until it is told that it is done: a command, or bytes."""
+    """What a client asks for, and goes on asking for until the answer says that it is done: a command, or bytes."""
 
     at: float
     client: int
@@ -251,7 +251,7 @@ class Scenario:
         yield (
             f"  batches of {self.batch_max}, looks every {self.poll_seconds:.0f} s, another node goes on after "
             f"{self.switching:.0%} of calls for {self.latency_seconds * 1_000:.0f} ms, "
-            f"whoever waits notices within {self.notice_seconds:.2f} s, {self.partitions} partitions"
+            f"waiting nodes notice within {self.notice_seconds:.2f} s, {self.partitions} partitions"
         )
         yield f"  clocks off by {', '.join(f'{skew:+.1f}' for skew in self.skews)} s"
         yield "  the world: " + ", ".join(f"{name} {value:.2f}" for name, value in self.world._asdict().items())

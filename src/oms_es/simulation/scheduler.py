@@ -46,7 +46,7 @@ class Scheduler:
         self.hub.switch()
 
     def wait(self, task: Task, seconds: float) -> None:
-        """Sleep, unless somebody wakes it."""
+        """Sleep, unless another wakes it."""
         task.waiting = True
         self.sleep(task, seconds)
         task.waiting = False

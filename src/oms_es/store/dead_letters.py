@@ -109,7 +109,7 @@ OPEN = "replayed_at IS NULL AND discarded_at IS NULL"
 
 
 def add_dead_letters(curs: Cursor[Any], dead_letters: Sequence[DeadLetter]) -> None:
-    """In the caller's transaction. What was replayed or discarded and comes anew is open again."""
+    """In the caller's transaction. What was replayed or discarded and comes again is open again."""
     curs.executemany(
         f"INSERT INTO {DEAD_LETTERS} AS kept (source, place, dialect, payload, reason, detail, headers) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, digest) DO UPDATE SET place = excluded.place, "
@@ -166,7 +166,7 @@ def listed(
 
 
 def discard(curs: Cursor[Any], chosen: Chosen, actor: str, because: str) -> list[int]:
-    """Those that are open: nobody will need them. Who said so, when and why is kept with each."""
+    """Those that are open: they are not needed. Who said so, when and why is kept with each."""
     curs.execute(
         f"UPDATE {DEAD_LETTERS} SET discarded_at = now(), discarded_by = %(actor)s, discarded_because = %(because)s "
         f"WHERE {OPEN} AND {CHOSEN} RETURNING id",

@@ -1,7 +1,7 @@
 """Documents, addressed by the SHA-256 of their bytes.
 
 Invariant: what lies under an address never changes, and is what its address says. The same bytes are kept once, however
-often they are told. Kept before any event names them: what history points at is there.
+often they are sent. Kept before any event names them: what history points at is there.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ Decide = Callable[[Sequence[Addressed], dict[str, Cached], datetime], list[Recor
 
 
 class Overtaken(OmsError):
-    """Somebody else has written since the draft was begun: it may rest on what is no longer so."""
+    """Another writer has written since the draft was begun: it may rest on what is no longer so."""
 
     code = "overtaken"
     exit_code = Code.UNEXPECTED
@@ -31,7 +31,7 @@ class Overtaken(OmsError):
 
 
 class Draft:
-    """`end`: the position after which its events will stand, if nobody else writes before it is committed."""
+    """`end`: the position after which its events will stand, if no one else writes before it is committed."""
 
     def __init__(self, end: int, load: Load, decide: Decide) -> None:
         self.end = end

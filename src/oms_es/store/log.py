@@ -26,7 +26,7 @@ READ_MAX = 2_000
 WINDOW_MAX = 20_000
 """Decoded events kept for the readers of this process that stand near the end of the log."""
 BEHIND_MAX = WINDOW_MAX // 2
-"""Events that whoever stands further back reads at a time."""
+"""Events that a reader further back reads at a time."""
 PAGES_MAX = 2 * WINDOW_MAX // READ_MAX
 """Pages of decoded events kept for them: they read the same ones, one after the other."""
 
@@ -51,7 +51,7 @@ class Feed(Protocol):
 
 
 class NullFeed:
-    """A feed for whoever only appends, where nobody reads in the same process."""
+    """A feed for a process that only appends and has no readers."""
 
     suffix = ""
     ready_max = 0
@@ -80,7 +80,7 @@ class Log:
         self._changing = Lock()
 
     def start_at(self, position: int) -> None:
-        """Keep nothing up to here: whoever stands further back reads pages until he has caught up."""
+        """Keep nothing up to here: a reader further back reads pages until it has caught up."""
         self._window, self._positions = [], []
         self._base = self._end = position
 
@@ -167,7 +167,7 @@ class Page(NamedTuple):
 
 
 class AppendListener:
-    """Rings when something was appended anywhere. It may miss a ring: whoever waits also looks from time to time."""
+    """Rings when something was appended anywhere. It may miss a ring: a waiting reader also looks from time to time."""
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url

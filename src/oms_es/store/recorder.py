@@ -43,7 +43,7 @@ IN_UTC = "-c timezone=UTC"
 
 
 class Advance(NamedTuple):
-    """A consumer's position moves from `previous` to `position`, or somebody else has moved it."""
+    """A consumer's position moves from `previous` to `position`, or another process has moved it."""
 
     name: str
     previous: int
@@ -122,7 +122,7 @@ class Recording(Protocol):
         """The names of those positions that stood where they were believed to be, and have moved."""
 
     def move_at_rest(self, moves: Sequence[Move]) -> set[str]:
-        """The same, of positions past what concerns nobody: a crash may take it back."""
+        """The same, of positions past what concerns no reader: a crash may take it back."""
 
     def add_dead_letters(self, transaction: Any, dead_letters: Sequence[DeadLetter]) -> None: ...
 
@@ -312,7 +312,7 @@ class Recorder(PostgresProcessRecorder):
             return [Snapshot(row["stream"], row["version"], row["topic"], bytes(row["state"])) for row in curs]
 
     def keep_snapshot(self, snapshot: Snapshot) -> None:
-        """One per stream, the newest: an older one helps nobody."""
+        """One per stream, the newest: an older one is of no use."""
         with self.datastore.transaction(commit=True) as curs:
             curs.execute(
                 f"INSERT INTO {SNAPSHOTS} AS kept (stream, version, topic, state) VALUES (%s, %s, %s, %s) "

@@ -23,7 +23,7 @@ from oms_es.store.recorder import EVENTS
 
 SCHEMA_VERSION = 11
 """Of the tables that are not read models. 1: as 0.1.0 made them; 2: generations of read models; 3: this version; 4: the
-ids of topics; 5: why readers stopped; 6: dead letters that somebody discarded; 7: keys and answers of
+ids of topics; 5: why readers stopped; 6: dead letters that were discarded; 7: keys and answers of
 HTTP; 8: keys of links; 9: connections of webhooks; 10: subscriptions to them; 11: their secrets apart, and how far each
 has come."""
 SCHEMA = "oms_schema"
@@ -130,7 +130,7 @@ def record_read_models(connection: Connection, projections: Iterable[Projection]
 
 
 def record_unfolded(connection: Connection, name: str) -> None:
-    """In the transaction that makes its table: until its rows are there, it is of no version, whoever interrupts."""
+    """In the transaction that makes its table: until its rows are there, it is of no version, whatever interrupts."""
     connection.execute(f"INSERT INTO {READ_MODELS} (name, version) VALUES (%s, 0) ON CONFLICT DO NOTHING", [name])
 
 

@@ -1,4 +1,4 @@
-"""Why readers stopped, kept for whoever asks another process than theirs.
+"""Why readers stopped, kept for questions to another process than theirs.
 
 Invariant: a reader counts as stopped exactly as long as its position is where it was when it stopped: once repaired, it
 moves on. The relay, which has no position among theirs, says itself that it goes on.

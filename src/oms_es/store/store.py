@@ -66,7 +66,7 @@ class Store:
         self._cache: OrderedDict[str, Cached] = OrderedDict()
         self._next_snapshots: dict[str, int] = {}  # the version at which a stream is due
         self._known_end = -1  # the log's end when this store last looked
-        self._foreign_appends = 0  # rises whenever somebody else is found to have appended
+        self._foreign_appends = 0  # rises whenever another process is found to have appended
         self._newest_at: dict[
             str, int
         ] = {}  # of each cached stream: `_foreign_appends` when its state was last the newest
@@ -231,20 +231,20 @@ class Store:
         return appended
 
     def _refresh(self, end: int) -> int:
-        """Note whether somebody else has appended: every state that is cached may be older than that."""
+        """Note whether another process has appended: every state that is cached may be older than that."""
         if end != self._known_end:
             self._known_end = end
             self._foreign_appends += 1
         return end
 
     def _foreign_append_seen(self) -> bool:
-        """A refusal counts only if nobody else has written since its state was read."""
+        """A refusal counts only if no one else has written since its state was read."""
         before = self._foreign_appends
         self._refresh(self.recorder.end())
         return self._foreign_appends != before
 
     def _maybe_stale(self, expected: Mapping[str, int]) -> dict[str, int]:
-        """Those whose cached state may have been overtaken, although nobody has written since this store looked."""
+        """Those whose cached state may have been overtaken, although no one has written since this store looked."""
         foreign_appends, newest_at = self._foreign_appends, self._newest_at
         return {
             stream: version
@@ -308,7 +308,7 @@ class Store:
         came_to: list[int],
         apart: Apart | None,
     ) -> list[Recorded]:
-        """Under the append lock: what the stale streams decide anew replaces what they decided before."""
+        """Under the append lock: what the stale streams decide again replaces what they decided before."""
         log.debug("streams had grown, deciding again", streams=len(stale))
         fresh = self._caught_up({stream: self._cache.get(stream) for stream in stale}, curs)
         kept = [recorded for recorded in decided if recorded.stream not in fresh]

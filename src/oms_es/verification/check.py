@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from oms_es.kernel import Recorded
 
 DIFFERENCES_MAX = 20
-"""Differences kept per check: the first ones tell the story."""
+"""Differences kept per check: the first ones show what happened."""
 
 
 @dataclass

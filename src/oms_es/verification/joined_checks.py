@@ -38,7 +38,7 @@ class JoinedBook:
 
     def _leaves(self, recorded: Recorded, to: str, content: o.OrderContent) -> None:
         self.last[to] = recorded
-        if to in self.placed:  # whoever has the name has other units
+        if to in self.placed:  # the holder of the name has other units
             self._expect(recorded, False, f"{dict(content.demand)} go to {to}, which was placed before")
         else:
             self.owed[to] = self.owed.get(to, Counter()) + Counter(content.demand)
@@ -50,7 +50,7 @@ class JoinedBook:
             self._expect(recorded, has == owed, f"has {dict(has)} of the {dict(owed)} that went to it")
 
     def close(self, has_taken: HasTaken) -> None:
-        """At the end of history: what is on its way is nobody's fault."""
+        """At the end of history: what is on its way is no fault."""
         for to, owed in self.owed.items():
             said = self.last[to]
             read = has_taken(JOINER, said.stream, said.position)

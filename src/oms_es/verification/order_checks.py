@@ -1,6 +1,6 @@
 """A second bookkeeping of what orders cost and what came back of them, from the bare amounts of their events.
 
-It shares no code with the engine. Of parcels that were told without their shares of the total, nothing is asked.
+It shares no code with the engine. Of parcels that were reported without their shares of the total, nothing is asked.
 """
 
 from __future__ import annotations
@@ -369,7 +369,7 @@ class OrderBooks:
 
     @staticmethod
     def _text(event: Any) -> Callable[[int | None], str]:
-        """As people write it, in the currency of what is told; None where nobody asked."""
+        """As people write it, in the currency of what is recorded; None where nothing was asked."""
         currency = getattr(event, "currency", "")
         return lambda amount_minor: "nothing" if amount_minor is None else in_money(amount_minor, currency)
 

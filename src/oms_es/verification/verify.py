@@ -50,7 +50,7 @@ def verify(
     codec: Codec,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
-    """Ask every question of the whole history. `progress` is told (position reached, last position)."""
+    """Ask every question of the whole history. `progress` gets (position reached, last position)."""
     with _snapshot(database_url) as connection:
         history = History(deciders)
         kept = Snapshots(connection, history.deciders)
@@ -71,7 +71,7 @@ def verify(
 
 
 class Snapshots:
-    """Those that the engine would read. One that it would leave aside is a finding, too: somebody has changed it."""
+    """Those that the engine would read. One that it would leave aside is a finding, too: a person has changed it."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]], deciders: Mapping[str, Decider[Any]]) -> None:
         query = SQL("SELECT stream, version, topic, state FROM {}").format(Identifier(SNAPSHOTS))

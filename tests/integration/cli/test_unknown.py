@@ -1,4 +1,4 @@
-"""An order that names what nobody here knows is taken, held or refused, as is set, at every door."""
+"""An order that names what is unknown here is taken, held or refused, as is set, at every door."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SLOW = {
     "chain of predecessors",
     "lock on rows that several streams feed",
     "generation of the rows",
-    "failures that were told before anybody asked",
+    "failures that were reported before they were asked for",
 }
 """Missed only after half a minute of play or more: `make guards` asks for them too."""
 

@@ -1,4 +1,4 @@
-"""A delivery option. Invariant: what was told last holds."""
+"""A delivery option. Invariant: the last writer wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a SKU is. Invariant: a bundle is not a component of itself; what was told last holds."""
+"""What a SKU is. Invariant: a bundle is not a component of itself; the last writer wins."""
 
 from __future__ import annotations
 

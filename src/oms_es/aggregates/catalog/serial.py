@@ -17,7 +17,7 @@ from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 RECEIPTS_REMEMBERED_MAX = 10_000
-"""Receipts remembered, so that one that is told again claims nothing more."""
+"""Receipts remembered, so that a repeated one claims nothing more."""
 
 
 class Registry(NamedTuple):

@@ -1,6 +1,6 @@
 """Changes of an order: amendments, and lines that are cancelled, with the undo that their stage needs.
 
-Invariant: only the difference moves. Units that stay keep their locks; money is asked for anew only where the amount
+Invariant: only the difference moves. Units that stay keep their locks; money is asked for again only where the amount
 is another; after the release, what is already shared out is not shared out again.
 """
 
@@ -25,7 +25,7 @@ from oms_es.schemas.values.currency import to_text
 
 
 class Undo(NamedTuple):
-    """From where units are taken that are no longer wanted: first from what nobody has done anything for."""
+    """From where units are taken that are no longer wanted: first from units that nothing was done for yet."""
 
     no_longer_sought: dict[str, int]
     no_longer_backordered: dict[str, int]
@@ -48,7 +48,7 @@ def amend(order: Order, command: o.AmendOrder, asked: str = "") -> Iterator[o.Or
     told |= tied
     same = all(getattr(order.content, name) == value for name, value in told.items())
     if same and (revision is None or not told or order.phase not in BEFORE_RELEASE):
-        return  # a channel tells of whatever happens to an order, also when it ships
+        return  # a channel reports whatever happens to an order, also when it ships
     require_before_release(order, "amended")
     after = amended(order.content, told)
     own = {"amendment_id": command.amendment_id, "revision": revision, "asked": asked or asked_of(command)}
@@ -68,7 +68,7 @@ def _two_things(before: o.OrderContent, after: o.OrderContent, revision: int | N
     """What differs, and how a side is taken."""
     sides = ((name, getattr(before, name), getattr(after, name)) for name in names)
     said = "; ".join(f"{name} {_short(name, a, before)} and {_short(name, b, before)}" for name, a, b in sides)
-    way = "the latter holds here, also if the former is told again: where it is wrong, amend the order by hand"
+    way = "the latter holds here, also if the former is sent again: where it is wrong, amend the order by hand"
     told = f"of revision {revision} the channel has said two things: {said}"
     return f"{told[: DETAIL_CHARACTERS_MAX - len(way) - 2]}; {way}"
 

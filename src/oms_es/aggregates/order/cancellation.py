@@ -122,9 +122,9 @@ def _open_shares(order: Order, line_id: str, sku: str) -> Iterator[tuple[str, o.
 
 
 def stopped(order: Order, shipment_id: str) -> Iterator[o.OrderEvent]:
-    """A parcel was stopped: what was cancelled of it is let go, and the rest is planned anew.
+    """A parcel was stopped: what was cancelled of it is let go, and the rest is planned again.
 
-    Where nobody cancelled lines of it, all of it is let go.
+    Where no lines of it were cancelled, all of it is released.
     """
     cuts = {key: cut for key, cut in order.cuts.items() if shipment_id in cut.shipments}
     plan = order.plans.get(shipment_id)

@@ -75,7 +75,7 @@ def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[
     if held not in order.awaited:
         return
     if order.phase in o.FINAL_PHASES:
-        if order.joined:  # it was given, and nobody took it back
+        if order.joined:  # it was given and not taken back
             told = command.model_dump(exclude={"presale", "quantity"})
             yield o.OrderLockReturned(**told, quantity=order.awaited[held])
         return
@@ -134,7 +134,7 @@ def _lapse_presale(order: Order, _: o.LapsePresale) -> Iterator[o.OrderEvent]:
 
 
 def _hold(order: Order, command: o.HoldOrder) -> Iterator[o.OrderEvent]:
-    """Told again with another time, that one holds."""
+    """Repeated with another time, that one holds."""
     if command.kind in order.holds and command.until in (None, order.held_until.get(command.kind)):
         return
     changes.require_before_release(order, "held")
@@ -176,7 +176,7 @@ def _record_shipment(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 
 
 def _record_returned(order: Order, command: o.RecordShipmentReturned) -> Iterator[o.OrderEvent]:
-    """Each carton that came back is news once; of a parcel that came back whole nobody waits for an arrival."""
+    """Each carton that came back is news once; a parcel that came back whole is no longer expected to arrive."""
     if command.return_id in order.came_back or order.shipments.get(command.shipment_id) in (None, "cancelled"):
         return
     returned = o.OrderShipmentReturned(
@@ -194,7 +194,7 @@ def _record_stopped(order: Order, command: o.RecordShipmentCancelled) -> Iterato
 
 
 def _record_kept(order: Order, command: o.RecordShipmentKept) -> Iterator[o.OrderEvent]:
-    """Whenever it is told: also of an order that has left meanwhile, and of a shipment stopped for itself."""
+    """Whenever it is reported: also for an order that has left meanwhile, and of a shipment stopped for itself."""
     if command.shipment_id in order.shipments and command.shipment_id not in order.kept:
         cuts = [cut.reason for _, cut in sorted(order.cuts.items()) if command.shipment_id in cut.shipments]
         yield o.OrderCancellationRefused(

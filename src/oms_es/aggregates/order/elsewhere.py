@@ -24,7 +24,7 @@ REFUNDED = "refunded by the channel"
 SHIPPED = "shipped by the channel"
 REPORT_CHARACTERS_MAX = 400
 PLACED_ANEW = "placed again"
-"""Names what an order says when it is told again."""
+"""Names what an order says when it is sent again."""
 
 
 def units_of(lines: Iterable[o.LineUnits]) -> dict[str, int]:
@@ -102,7 +102,7 @@ def _stop(
 def _ask_parcels(
     order: Order, report: str, units: Mapping[str, int], reason: str, asked: str
 ) -> Iterator[o.OrderEvent]:
-    """`asked`: what is remembered of whoever asks, for when it says it again."""
+    """`asked`: what is remembered of the request, to recognise its repeat."""
     cut = o.CancelOrderLines.model_construct(
         order_id=order.order_id, cancellation_id=report, lines=_lines(units), reason=reason
     )
@@ -178,7 +178,7 @@ def _without_elsewhere(order: Order, command: o.AmendOrder) -> o.AmendOrder:
 
 
 def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
-    """What was told of the order since has the refund in it: an update, or the order itself."""
+    """What was reported of the order since includes the refund: an update, or the order itself."""
     assert order.content
     report = channel_refund(command.refund_id)
     if told_before(order.applied.get(report), command) or order.phase in ("cancelled", "cancelling", "merged"):
@@ -236,7 +236,7 @@ DECIDED: dict[type[Any], Any] = {o.RecordFulfilment: record_fulfilment, o.Record
 
 
 def catch_up(order: Order, fulfilled: Iterable[o.LineUnits] = ()) -> Iterator[o.OrderEvent]:
-    """Apply what came before the order, as if it had come after; nobody is there to be refused."""
+    """Apply what came before the order, as if it had come after; no caller waits for a refusal."""
     for source in (_shipped_by_now(fulfilled), _early_amendments, _early_reports, _early_cancellation):
         for event in source(order):
             yield event

@@ -120,7 +120,7 @@ def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int
 
 
 def _let_go(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
-    """What is asked for anew is told by the event after it."""
+    """What is asked for again stands in the event after it."""
     return without_released(order, event.released)
 
 

@@ -38,7 +38,7 @@ def fold_shipment(status: ShipmentStatus) -> Any:
 
 
 def answered(order: Order, shipment_id: str) -> Order:
-    """It stopped, left, or would not stop: nobody waits for its answer any more."""
+    """It stopped, left, or would not stop: its answer is no longer awaited."""
     if not order.cuts:
         return order
     cuts = order.cuts

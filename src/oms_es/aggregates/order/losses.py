@@ -1,6 +1,6 @@
 """What an order does about a parcel that was lost, as a person has chosen.
 
-Invariant: what was paid for lost units goes back in money, or pays for sending them again, once and never both; nobody
+Invariant: what was paid for lost units goes back in money, or pays for sending them again, once and never both; no one
 waits for the parcel any more, and lost units are not asked back.
 """
 

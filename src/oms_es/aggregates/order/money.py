@@ -1,7 +1,7 @@
 """What an order's money falls on: lines, parcels, payments and refunds.
 
 Invariant: the shares of anything sum to it exactly. They are fixed when the order is released; every later capture,
-cancellation of a line and refund takes from those shares and never shares out anew.
+cancellation of a line and refund takes from those shares and never shares out again.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def override(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
 
 
 def _source_anew(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
-    changes.require_before_release(order, "sourced anew")
+    changes.require_before_release(order, "sourced again")
     assert order.content
     held = [*order.awaited.items(), *order.allocated.items()]
     overridden = _overridden(

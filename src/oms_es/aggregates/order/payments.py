@@ -82,7 +82,7 @@ def repeat_payment(order: Order, command: o.RepeatPayment) -> Iterator[o.OrderEv
 
 
 def retry_payment(order: Order, command: o.RetryPayment) -> Iterator[o.OrderEvent]:
-    """A person looked at it: the count of attempts begins anew."""
+    """A person looked at it: the count of attempts begins again."""
     if order.phase in o.FINAL_PHASES or not order.is_unpaid:
         raise Refused(
             OrderRefusal.NOTHING_TO_PAY, f"order {command.order_id} waits for no payment; there is nothing to retry"

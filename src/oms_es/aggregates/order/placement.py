@@ -45,11 +45,12 @@ FROM_WITHIN = (
     x.RefundCredit,
     x.RecordReturnEnded,
 )
-"""What the engine tells an order of stock, money and parcels: also of those that somebody made by hand for no order."""
+"""What the engine reports to an order of stock, money and parcels: also of those that were made by hand for no
+order."""
 
 
 def require_granted(command: o.PlaceOrder) -> None:
-    """What the engine makes of others, nobody sends. Raises Refused."""
+    """What only the engine makes is never sent from outside. Raises Refused."""
     if command.kind == "exchange":
         raise Refused(
             OrderRefusal.NOT_GRANTED,
@@ -121,7 +122,7 @@ def _asked_early(order: Order, command: o.AmendOrder) -> str | None:
 
 
 def record_given(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
-    """The order that these units go over to begins any moment: stock may be told of a split before it is."""
+    """The order that these units go over to begins any moment: stock may hear of a split before the order does."""
     held = (command.reservation_id, command.sku, command.location)
     if o.was_transferred(command.reservation_id) and held not in order.given:
         yield o.OrderLineAllocated(**command.model_dump())

@@ -1,7 +1,7 @@
 """Where an order's units come from: answers to what it asks, a person's word, and places that fail.
 
 Invariant: an answer is for exactly what was asked; a bundle is taken apart once, and is its components from then on;
-whatever is let go of is asked for anew or waits.
+whatever is released is asked for again or waits.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _answered(order: Order, command: o.SourceOrder, reason: str = "") -> Iterato
 
 
 def retry(order: Order, _: o.RetrySourcing) -> Iterator[o.OrderEvent]:
-    """Also while other units are being sourced or locked: the stock that came would wake nobody later."""
+    """Also while other units are being sourced or locked: the stock that came would wake no order later."""
     if order.backordered and order.phase not in o.FINAL_PHASES:
         yield steps.request_sourcing(order, order.backordered.items(), (), None)
 

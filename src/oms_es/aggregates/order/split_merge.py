@@ -2,7 +2,7 @@
 
 Invariant: units and money are conserved, and a hold goes with the units. Locks go from order to order by transfer and
 are never let go of in between: who gives asks the stock for it in its own stream, so that no later end of its locks is
-told before; who gets counts on a lock when stock has told it.
+reported before; the order that receives units counts on a lock when stock has reported it.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def _merged(
 
 
 def _holds_of(merged: Iterable[o.OrderMergedInto]) -> tuple[o.Hold, ...]:
-    """Of all, each kind once; of several moments by which somebody should have decided, the first."""
+    """Of all, each kind once; of several moments by which a person should have decided, the first."""
     found: dict[o.HoldKind, o.Hold] = {}
     for hold in sorted((hold for each in merged for hold in each.holds), key=_soonest):
         found.setdefault(hold.kind, hold)

@@ -78,7 +78,7 @@ class Order(NamedTuple):
     holds: HashTrieSet[str] = HashTrieSet()
     held_until: HashTrieMap[str, Moment] = HashTrieMap()  # by kind, while it is not overdue
     applied: HashTrieMap[str, str] = HashTrieMap()  # amendments, refunds and the like, each once: what was asked
-    revisions: HashTrieMap[str, int] = HashTrieMap()  # by field, the highest that was told
+    revisions: HashTrieMap[str, int] = HashTrieMap()  # by field, the highest that was received
     plans: HashTrieMap[str, o.ShipmentPlan] = HashTrieMap()
     shipments: HashTrieMap[str, ShipmentStatus] = HashTrieMap()
     kept: HashTrieSet[str] = HashTrieSet()  # shipments that would not be stopped
@@ -89,7 +89,7 @@ class Order(NamedTuple):
     refunded_units: HashTrieMap[str, int] = HashTrieMap()  # by line
     given_back: HashTrieMap[str, int] = HashTrieMap()  # by payment
     gone: HashTrieMap[tuple[str, str], o.OrderMoneyGone] = HashTrieMap()  # by payment and effect
-    written_off: int = 0  # of the total, what nobody is charged for
+    written_off: int = 0  # of the total, what is not charged
     returns: HashTrieMap[str, Return] = HashTrieMap()
     credited: int = 0  # of what was paid, what pays for an exchange now
     credit_left: int = 0  # of its own credit, what it did not use
@@ -106,7 +106,7 @@ class Order(NamedTuple):
     early: HashTrieMap[str, o.AmendOrder] = HashTrieMap()  # amendments that came before the order
     early_reports: HashTrieMap[str, o.RecordFulfilment | o.RecordChannelRefund] = HashTrieMap()  # as these
     elsewhere: HashTrieMap[str, int] = HashTrieMap()  # by line, the units that others shipped
-    stated_elsewhere: HashTrieMap[str, int] = HashTrieMap()  # by line, the units of fulfilments that were told
+    stated_elsewhere: HashTrieMap[str, int] = HashTrieMap()  # by line, the units of reported fulfilments
     refund_revision: int = 0  # of the channel's last refund that took units off
     early_cancellation: str | None = None
 
@@ -150,7 +150,8 @@ class Order(NamedTuple):
 
 
 def by_sku(counts: HashTrieMap[str, int]) -> dict[str, int]:
-    """As an event tells it: by SKU. A persistent map gives out its entries in an order that no other process shares."""
+    """As an event states it: by SKU. A persistent map gives out its entries in an order that no other process
+    shares."""
     return dict(sorted(counts.items()))
 
 

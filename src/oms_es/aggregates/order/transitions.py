@@ -229,7 +229,7 @@ def completed(order: Order) -> o.OrderCompleted:
 
 
 SHIPMENT_STOPPED = "a shipment was to be stopped"
-"""The reason where nobody cancelled the order itself."""
+"""The reason where the order itself was not cancelled."""
 
 
 def units_of(content: o.OrderContent) -> int:

@@ -45,7 +45,7 @@ def chase(payment: Payment, requested: p.PaymentRequested, command: p.ChaseAnswe
 
 
 def given_up(payment: Payment, requested: p.PaymentRequested, operation: str, part: str) -> p.PaymentEvent:
-    """Of what is still open: nobody knows what became of it."""
+    """Of what is still open: its outcome is unknown."""
     if operation == "authorize":
         return p.PaymentFailed(**of(requested), reason=NO_ANSWER)
     amount_minor = _asked(payment, operation)[part].amount_minor

@@ -46,7 +46,7 @@ def _reauthorize(requested: p.PaymentRequested, capture_id: str, n: int) -> p.Pa
 def record_reauthorization(
     payment: Payment, requested: p.PaymentRequested, command: p.RecordReauthorization
 ) -> Iterator[p.PaymentEvent]:
-    """What comes after nobody waits for it any more is let go."""
+    """What arrives when it is no longer awaited is released."""
     key, capture = command.capture_id, _renewed_capture(payment, command)
     if not is_news(payment, ("reauthorization", key), command.reference):
         return
@@ -75,7 +75,7 @@ def record_reauthorization_decline(
         )
     elif capture.status != "failed":
         raise contradiction(
-            f"the money of capture {command.capture_id} is held anew and now reported declined ({command.reason})"
+            f"the money of capture {command.capture_id} is held again and now reported declined ({command.reason})"
         )
 
 
@@ -84,7 +84,7 @@ def _renewed_capture(payment: Payment, command: p.RecordReauthorization | p.Reco
     if capture is None or not capture.renewed:
         raise Refused(
             PaymentRefusal.UNKNOWN_REAUTHORIZATION,
-            f"payment {command.payment_id} never asked for money to be held anew for {command.capture_id}: "
+            f"payment {command.payment_id} never asked for money to be held again for {command.capture_id}: "
             "ask the provider what it holds",
         )
     return capture
@@ -140,7 +140,7 @@ def _why_not_captured(
         return f"capture {command.capture_id} takes {taken}; to take {asked} more, name another capture_id"
     if payment.closed and not (ahead and payment.unasked_minor and not payment.cancelled):
         return f"payment {command.payment_id} holds no money to take; request a new payment"
-    if ahead:  # what of it was given back before is not applied, and was nobody's to take
+    if ahead:  # what of it was given back before is not applied, and could not be captured
         left = max(payment.fund - payment.applied, 0)
         return f"{asked} is more than the {in_words(requested, left)} left of the deposit" if n > left else ""
     if n > payment.left:

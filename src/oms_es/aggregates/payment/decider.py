@@ -1,7 +1,7 @@
 """One payment of an order: what is held, taken and given back.
 
 Invariant: captured + in flight + voided <= authorised; refunded + being refunded <= captured; refunded + lost in
-disputes <= captured; one effect per gateway reference, and one reference per effect. Money that comes after nobody
+disputes <= captured; one effect per gateway reference, and one reference per effect. Money that comes after no one
 wants it any more goes straight back.
 
 Repeats decide nothing. Where the provider contradicts itself the report is refused, so that a person looks at it. What
@@ -93,7 +93,7 @@ def _request(payment: Payment, command: p.RequestPayment) -> Iterator[p.PaymentE
 
 
 def _refuse(payment: Payment, command: p.CapturePayment | p.RefundPayment) -> Iterator[p.PaymentEvent]:
-    """Nobody asked for that payment. It is named after its order."""
+    """No command asked for that payment. It is named after its order."""
     named: Any = {
         "payment_id": command.payment_id,
         "order_id": command.payment_id.rpartition(".")[0] or command.payment_id,

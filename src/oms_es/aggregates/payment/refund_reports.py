@@ -65,7 +65,7 @@ def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p
     if not amount:
         raise Refused(
             PaymentRefusal.UNKNOWN_REFUND,
-            f"refund {report.part} is reported without its amount, and nobody asked for it",
+            f"refund {report.part} is reported without its amount, and was never asked for",
         )
     ours = sorted(key for key, refund in payment.refunds.items() if refund == Outlay(amount))
     if ours:

@@ -133,7 +133,7 @@ def _reauthorize(payment: Payment, requested: p.PaymentRequested, report: p.Repo
         if capture and report.amount_minor not in (None, capture.amount_minor + capture.short_minor):
             asked = in_words(requested, capture.amount_minor)
             raise contradiction(
-                f"{stated(requested, report)} is held anew for {report.part}, where {asked} was asked for"
+                f"{stated(requested, report)} is held again for {report.part}, where {asked} was asked for"
             )
         command = command_of(p.RecordReauthorization, requested, capture_id=report.part, reference=report.reference)
     yield from decide(payment, requested, command)
@@ -175,7 +175,7 @@ def _check_covered(payment: Payment, requested: p.PaymentRequested, report: p.Re
 
 
 def _capture_meant(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> str:
-    """Nobody says which: the one that is known by this charge, or the only one that waits for so much."""
+    """The report does not say which: the one that is known by this charge, or the only one that waits for so much."""
     by_charge = [name for kind, name in sorted(_under(payment, report.reference)) if kind == "capture"]
     waiting = sorted(
         name
@@ -205,7 +205,7 @@ def _own_amount(payment: Payment, report: p.Report, key: str) -> int | None:
 
 
 def _check_repeat(payment: Payment, requested: p.PaymentRequested, report: p.Report, capture: Capture) -> None:
-    """Told again, it is as much; of all that a charge took by then, it may have been less."""
+    """Repeated, it is as much; of all that a charge took by then, it may have been less."""
     if report.amount_minor is None:
         return
     known = sum(_taken_under(payment, report.reference).values()) if report.cumulative else capture.amount_minor
@@ -222,7 +222,7 @@ def _taken_unasked(
     if not amount or reference in payment.references:
         raise Refused(
             PaymentRefusal.UNKNOWN_CAPTURE,
-            f"{stated(requested, report)} is taken as {reference}, and nobody asked for {key}",
+            f"{stated(requested, report)} is taken as {reference}, and {key} was never asked for",
         )
     wanted = payment.status in ("pending", "authorized") or payment.waits_for_another
     if payment.status != "authorized":

@@ -23,7 +23,7 @@ Refusal = p.PaymentRequestRefused | p.PaymentCaptureRefused | p.PaymentRefundRef
 class Capture(NamedTuple):
     amount_minor: int
     status: Literal["waiting", "in_flight", "captured", "failed"]
-    """`waiting`: for money that expired to be held anew."""
+    """`waiting`: for money that expired to be held again."""
     renewed: bool = False  # a new authorisation was asked for it
     short_minor: int = 0  # what the provider did not take of what was asked
     asked: bool = True  # else it was taken at the provider, and is there for whatever leaves

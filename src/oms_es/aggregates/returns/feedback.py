@@ -1,4 +1,4 @@
-"""What was said of one order. Invariant: each feedback counts once, however often it is told."""
+"""What was said of one order. Invariant: each feedback counts once, however often it is reported."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def _inspect(rma: Rma, command: r.InspectRma) -> Iterator[r.RmaEvent]:
             raise Refused(
                 ReturnsRefusal.NOT_RECEIVED,
                 f"return {command.rma_id} has {there[line.line_id] + line.quantity} units of line {line.line_id} that "
-                f"were not inspected, and {line.quantity} are told; receive them first",
+                f"were not inspected, and {line.quantity} are reported; receive them first",
             )
     inspected = r.RmaInspected(
         **_of(rma),
@@ -259,7 +259,7 @@ def _items(rma: Rma, command: r.InspectRma) -> Iterator[r.InspectedItem]:
 
 
 def _credit(rma: Rma, *name: str, resolution: r.Resolution) -> Iterator[r.RmaEvent]:
-    """`name` tells one credit of the return from the others."""
+    """`name` distinguishes the credits of the return."""
     if rma.accepted:
         of = _of(rma)
         lines = _counts(dict(sorted(rma.accepted.items())))

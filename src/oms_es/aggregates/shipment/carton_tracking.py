@@ -1,7 +1,7 @@
 """What a carrier's sightings of one carton come to.
 
-Invariant: the same sightings come to the same, in whichever order and however often they are told. Everything kept of
-them is a minimum, a maximum or the newest by time.
+Invariant: the same sightings come to the same, in whichever order and however often they are reported. Everything kept
+of them is a minimum, a maximum or the newest by time.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from oms_es.schemas import shipment as s
 from oms_es.schemas.values.types import Moment
 
 WHOLE = ""
-"""The carton id of what is not packed in cartons, and of what is told of all cartons at once."""
+"""The carton id of what is not packed in cartons, and of what is reported of all cartons at once."""
 
 NOTHING_SEEN = Journey()
 
@@ -29,17 +29,17 @@ class Shipment(NamedTuple):
     dispatched: bool = False
     left_at: Moment | None = None
     overdue: bool = False  # a person asks why it has not left
-    heard_of: Moment | None = None  # the last time that it was told that it was seen
+    heard_of: Moment | None = None  # the time of the last report that it was seen
     silent_since: Moment | None = None
     lost: bool = False
     unanswered: bool = False  # a person asks the carrier whether it cancels the booking
     delivered: bool = False
     cancelled: bool = False
-    kept: bool = False  # a cancellation came too late, and was told so
+    kept: bool = False  # a cancellation came too late, and was answered so
     milestones: HashTrieSet[str] = HashTrieSet()
     journeys: HashTrieMap[str, Journey] = HashTrieMap()  # by carton id
-    arrived: HashTrieSet[str] = HashTrieSet()  # cartons whose delivery was told
-    returned: HashTrieSet[str] = HashTrieSet()  # cartons whose return was told
+    arrived: HashTrieSet[str] = HashTrieSet()  # cartons reported delivered
+    returned: HashTrieSet[str] = HashTrieSet()  # cartons reported returned
     raised: HashTrieMap[str, s.MilestoneStatus] = HashTrieMap()  # open exceptions, by carton id
     disputed: HashTrieSet[str] = HashTrieSet()
     labels: HashTrieSet[tuple[str, str]] = HashTrieSet()  # carton id, SHA-256
@@ -55,7 +55,7 @@ class Shipment(NamedTuple):
         return tuple(carton.carton_id for carton in cartons) or (WHOLE,)
 
     def journey(self, carton_id: str) -> Journey:
-        """What is told of all cartons at once is told of each."""
+        """What is reported of all cartons at once is recorded of each."""
         of_all = self.journeys.get(WHOLE, NOTHING_SEEN)
         return of_all if carton_id == WHOLE else joined(self.journeys.get(carton_id, NOTHING_SEEN), of_all)
 

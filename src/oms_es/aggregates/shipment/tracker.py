@@ -1,7 +1,7 @@
 """A tracking number's history.
 
-Invariant: each sighting is told once, however often and in whichever order it comes; that several parcels have the
-number is told once for each set of them that grows.
+Invariant: each tracking event is recorded once, however often and in whichever order it comes; that several parcels
+have the number is recorded once for each set of them that grows.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def _reached(
 
 
 def _leave(shipment: Shipment, requested: s.ShipmentRequested, at: Moment) -> Iterator[s.ShipmentEvent]:
-    """The first of its cartons takes it out of our hands; whoever wanted to stop it is told."""
+    """The first of its cartons takes it out of our hands; who wanted to stop it gets the answer."""
     if not shipment.dispatched:
         yield _dispatched(requested, at)
         if shipment.stopping:
@@ -201,7 +201,7 @@ def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterato
 
 
 def _exceptions(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
-    """What is told of all cartons troubles nobody any more once each has come to its end."""
+    """What is reported of all cartons is settled once each has come to its end."""
     ended = "open" not in shipment.outcomes.values()
     for carton_id in sorted({*shipment.journeys.keys(), *shipment.raised.keys()}):
         trouble = shipment.journey(carton_id).trouble

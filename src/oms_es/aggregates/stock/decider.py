@@ -3,7 +3,8 @@
 Invariants, at every version: reserved <= on hand that is sellable, and what is sold before it exists <= the presale
 limit at the time of the promise; a promise never reaches into the safety stock, nor into what presales wait for; a
 reservation ends once, by being released, shipped, expired or broken; what came in is on hand or has left; a serial
-number names one unit. The stream is the lock: whoever races for the last unit, only one append finds its version free.
+number names one unit. The stream is the lock: of all that race for the last unit, only one append finds its version
+free.
 
     state.py      Stock, evolve      promises.py   reserve, cover, break, ship
     snapshot.py   dump, restore      movements.py  receive, count, move, put aside, expect
@@ -104,7 +105,7 @@ def _request(stock: Stock, command: s.RequestReplenishment) -> Iterator[s.StockE
 
 
 def _cover(*_: Any) -> Iterator[s.StockEvent]:
-    """What follows from nothing: whoever can be covered is."""
+    """What follows from nothing: all orders that can be covered are."""
     yield from ()
 
 

@@ -1,6 +1,6 @@
 """Movements: what comes, goes and changes its place, lot or condition. Each counts once, by its id.
 
-What happened is recorded as it happened, also where it breaks promises. What somebody plans, such as a move to another
+What happened is recorded as it happened, also where it breaks promises. What is only planned, such as a move to another
 location, is refused where it would break them.
 """
 
@@ -18,7 +18,7 @@ from oms_es.schemas.stock.refusals import StockRefusal
 from oms_es.schemas.values.sentences import with_reason
 
 PLACES_MAX = 1_000
-"""Bins and lots that one SKU may be told apart by at one location."""
+"""Bins and lots that distinguish units of one SKU at one location."""
 INBOUNDS_MAX = 1_000
 """Inbound deliveries of one SKU that a location may expect at once."""
 

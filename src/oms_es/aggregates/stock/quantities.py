@@ -48,7 +48,7 @@ class Memory(NamedTuple):
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Memory:
-        """Where nobody knows what was asked under them."""
+        """Where it is not known what was asked under them."""
         return cls.restored((name, "") for name in names)
 
     @classmethod
@@ -74,7 +74,7 @@ class Units(NamedTuple):
 
 
 SOMEWHERE = Place()
-"""Where sellable units are of which nobody said where."""
+"""Sellable units whose bin was not reported."""
 
 
 class Shelves(NamedTuple):

@@ -136,7 +136,7 @@ def broken_by_losing(
 ) -> Iterator[s.StockReservationBroken]:
     """The promises that cannot be kept once so many sellable units are gone: holds first, then the newest.
 
-    They are told before the loss, so that reserved <= on hand at every version.
+    They are recorded before the loss, so that reserved <= on hand at every version.
     """
     excess = stock.promised - (stock.sellable - units)
     if excess <= 0:
@@ -169,7 +169,7 @@ def ship(stock: Stock, command: s.ShipStock) -> Iterator[s.StockEvent]:
 
 
 def _ship_nevertheless(stock: Stock, command: s.ShipStock, broken: Reservation) -> Iterator[s.StockEvent]:
-    """It left although the books had less: what is missing there was found, and who was promised it is told."""
+    """It left although the books had less: what is missing there was found, and its promise is reported broken."""
     found = broken.quantity - stock.sellable
     if found > 0:
         adjusted = s.StockAdjusted(

@@ -1,4 +1,4 @@
-"""Dead letters in the terminal: list, show, try again, and discard what nobody needs."""
+"""Dead letters in the terminal: list, show, try again, and discard what is not needed."""
 
 from __future__ import annotations
 
@@ -113,16 +113,16 @@ def replay(
 def discard(
     letter_id: Id = None,
     *,
-    because: Annotated[str, typer.Option(help="Why nobody needs it; kept with it.")],
+    because: Annotated[str, typer.Option(help="Why it is not needed; kept with it.")],
     source: FromSource = None,
     reason: ForReason = None,
     every: Every = False,
     json: Json = False,
 ) -> None:
-    """Take dead letters off the list that nobody needs; each is kept, with who said so, when and why."""
+    """Take dead letters that are not needed off the list; each is kept, with who said so, when and why."""
     chosen = _chosen(letter_id, source, reason, every=every)
     if not because.strip() or len(because) > TEXT_LENGTH_MAX:
-        raise typer.BadParameter(f"say in --because, in up to {TEXT_LENGTH_MAX} characters, why nobody needs it")
+        raise typer.BadParameter(f"say in --because, in up to {TEXT_LENGTH_MAX} characters, why it is not needed")
     with writing(set_up(), run=False) as engine:
         if letter_id is not None:
             with queries.reading(engine.database_url) as connection:

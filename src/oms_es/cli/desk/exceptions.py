@@ -151,13 +151,13 @@ def resolve(
 
 
 def take(
-    side: Annotated[Literal["ours", "theirs"], typer.Argument(help="Whose telling of the order holds.")],
+    side: Annotated[Literal["ours", "theirs"], typer.Argument(help="Whose version of the order holds.")],
     exception: Name,
     *,
     note: Annotated[str, typer.Option(help="Why.")] = "",
     json: Json = False,
 ) -> None:
-    """Settle that a channel told an order twice: keep ours, or amend the order to what was told last."""
+    """Settle that a channel sent an order twice: keep ours, or amend the order to what was sent last."""
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
         conflict = _conflict(connection, row["exception_id"])

@@ -37,7 +37,7 @@ def listed(
     channel: Annotated[str | None, typer.Option(help="Those that came by it.")] = None,
     sku: Sku = None,
     hold: Hold = None,
-    name: Annotated[str | None, typer.Option(help="Those that go to somebody of this name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Those that go to a person of this name.")] = None,
     postal_code: Annotated[str | None, typer.Option(help="Those that go to this postal code.")] = None,
     country: Annotated[str | None, typer.Option(help="Those that go to this country, such as DE.")] = None,
     since: Since = None,

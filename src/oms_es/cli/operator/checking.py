@@ -40,7 +40,7 @@ def verify_history(
     json: Json = False,
     at_rest: Annotated[
         bool,
-        typer.Option("--at-rest", help="Nobody may have more to do: the default where no engine runs."),
+        typer.Option("--at-rest", help="No reader may have more to do: the default where no engine runs."),
     ] = False,
 ) -> None:
     """Read the whole history: was any promise broken, and is every read model what history says?"""
@@ -73,7 +73,7 @@ def rebuild_read_models(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Fold read models anew from history, beside those in use, and replace what is wrong in one moment."""
+    """Fold read models again from history, beside those in use, and replace what is wrong in one moment."""
     chosen = read_models_named(names or [], everything=everything)
     collect_seldom()
     with (

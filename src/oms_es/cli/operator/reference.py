@@ -29,7 +29,7 @@ def write_reference(directory: Directory = files.DIRECTORY) -> None:
 
 @app.command("check")
 def check_reference(directory: Directory = files.DIRECTORY) -> None:
-    """Is it as it should be, and can whoever built on a release still read us and be understood?"""
+    """Is it as it should be, and can clients of every release still read us and be understood?"""
     stale = files.stale(directory, files.contents(cli))
     broken = releases.broken_promises(releases.released(directory), [*messages(), *over_http()], NARROWINGS)
     for problem in (*(f"{name} is stale: run `make reference`" for name in stale), *broken):

@@ -70,7 +70,7 @@ def run_deliverer() -> None:
 
 
 def run_relay() -> None:
-    """Tell the log to Kafka until SIGTERM or SIGINT; a second relay stands by."""
+    """Publish the log to Kafka until SIGTERM or SIGINT; a second relay stands by."""
     work([], relaying=True)
 
 
@@ -115,7 +115,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
 
 
 def migrate_database() -> None:
-    """Make the tables that are missing, and fold anew what this version folds otherwise. Safe to run again."""
+    """Make the tables that are missing, and fold again what this version folds otherwise. Safe to run again."""
     with database(set_up(), "engine") as place:
         migrated(place.url)
         say(f"every table and read model of this version is there on {place.place}")

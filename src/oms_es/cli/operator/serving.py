@@ -80,7 +80,7 @@ def tokens_of(settings: Settings) -> Tokens | None:
 
 
 def host_of(settings: Settings, place: Database) -> str:
-    """Without keys and issuers nobody else may come."""
+    """Without keys and issuers no one else may come."""
     if settings.issuers:
         return settings.http_host
     with connected(place) as connection:

@@ -25,7 +25,7 @@ SEEDS_PER_LINE = 200
 
 def simulate(
     *,
-    seed: Annotated[int | None, typer.Option(help="Play this one, and tell what happened last.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Play this one, and print what happened last.")] = None,
     seeds: Annotated[str, typer.Option(metavar="A..B", help="Play from A up to, and without, B.")] = "0..200",
     minutes: Annotated[float, typer.Option(min=0.1, help="Simulated time in which things go wrong.")] = MINUTES,
     profile: Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")] = "stormy",
@@ -66,7 +66,7 @@ def span_of(seeds: str) -> range:
 
 
 def telling(soak: float, span: range) -> Callable[[Outcome], None]:
-    """A line now and then, for whoever waits at a terminal."""
+    """A line now and then, for a person at a terminal."""
 
     def tell(outcome: Outcome) -> None:
         done = outcome.scenario.seed - span.start + 1

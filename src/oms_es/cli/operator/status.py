@@ -19,7 +19,7 @@ from oms_es.settings import Settings
 
 
 def status(*, json: Json = False) -> None:
-    """Where each role stands, how much it still has to do, and why who stopped did. Exit code 9: somebody stopped."""
+    """Where each role stands, how much it still has to do, and why a stopped role did. Exit code 9: a role stopped."""
     settings = set_up()
     with reading(settings) as connection:
         found = standing(connection, interests_of(settings))

@@ -1,4 +1,4 @@
-"""Topics: made, and what a person accepts of one that has lost messages or was made anew."""
+"""Topics: made, and what a person accepts of one that has lost messages or was made again."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def make_topics(
 
 @app.command("accept-replaced")
 def accept_replaced(topic: TopicName) -> None:
-    """Go on with a topic that was deleted and made anew. What was in the old one is gone from there."""
+    """Go on with a topic that was deleted and made again. What was in the old one is gone from there."""
     with asking(topic) as (session, producer):
         seen = producer.topic_ids([topic])[topic]
         if not topic_ids.replaced(session, {topic: seen}):
@@ -67,7 +67,7 @@ def accept_replaced(topic: TopicName) -> None:
             return
         said = begun_anew(session, producer, topic)
         topic_ids.replace(session, topic, seen)
-        log.warning("topic accepted as made anew", topic=topic, id=str(seen), actor=who())
+        log.warning("topic accepted as made again", topic=topic, id=str(seen), actor=who())
     say(f"{topic}: {said}; start what stopped again")
 
 

@@ -10,13 +10,13 @@ Decides  whom to wake: in turn those who may be served from where the stock is; 
 No wake-up is lost. Stock that came before an order waits is seen in the levels when the order begins to wait; stock
 that comes after is seen as an event when the order is in the queue. Several arrivals may wake the same first order, and
 each wakes a bounded number: therefore an order that was woken and then locked its units, or was cancelled, wakes the
-next one while anything is free. Whoever is woken and cannot use what is free, because it would have to be split or is
-not worth a parcel, wakes the next one behind it. A location that opens after its stock came, and rules that are
+next one while anything is free. An order that is woken and cannot use what is free, because it would have to be split
+or is not worth a parcel, wakes the next one behind it. A location that opens after its stock came, and rules that are
 published after it came, wake the first in turn of each SKU who may be served now; those wake the next. One case wakes
-nobody until more stock comes: an order that is cancelled in the moment in which it is being sourced. Of a queue the
+no order until more stock comes: an order that is cancelled in the moment in which it is being sourced. Of a queue the
 first `WOKEN_MAX` are looked at, of all of them the first `WAITING_MAX`.
 
-No order is woken for ever. Whoever is woken leaves the queue until it is sourced, and then either locks what was free,
+No order is woken for ever. A woken order leaves the queue until it is sourced, and then either locks what was free,
 so that less is lacking, or sourcing would find nothing for it in levels newer than its shortage; a turn is only ever
 passed on towards the end of the queue.
 """
@@ -64,7 +64,8 @@ WAITING_MAX = 2_000
 
 
 def skus_of(event: StockEvent | OrderBackordered | OrderCancelled) -> tuple[str, ...]:
-    """What the event is about, where that can concern whoever waits: an order's first lock takes no turn in a queue."""
+    """What the event is about, where that can concern a waiting order: an order's first lock takes no turn in a
+    queue."""
     match event:
         case OrderBackordered(demand=lacking):
             return tuple(lacking)
@@ -126,7 +127,7 @@ EVERYBODY = Lookup("backorder_queue", by="waiting", keys=lambda _: (True,), limi
 def wake_first_backorders_on_sources_changed(
     event: LocationOpened | SourcingRulesPublished, results: LookupResults
 ) -> Iterator[RetrySourcing]:
-    """Whether there is stock is not asked: whoever gets nothing passes the turn on, and waits as before."""
+    """Whether there is stock is not asked: an order that gets nothing passes the turn on, and waits as before."""
     opened = event.location if isinstance(event, LocationOpened) else None
     there: list[Free] = [(place, None) for place in open_places(results) if opened in (None, place.location)]
     first: dict[str, str] = {}
@@ -168,7 +169,7 @@ def _may_be_served(row: Row, free: Iterable[Free], results: LookupResults) -> bo
 
 
 def _behind(order_id: str, waiting: Sequence[Row]) -> Sequence[Row]:
-    """Nobody, if it does not wait any more: then it was woken again, and comes here again."""
+    """No order, if it does not wait any more: then it was woken again, and comes here again."""
     place = next((n for n, row in enumerate(waiting, start=1) if row["order_id"] == order_id), len(waiting))
     return waiting[place:]
 

@@ -1,4 +1,4 @@
-"""Order progress: what stock, payment and shipments did is told to the order they did it for.
+"""Order progress: what stock, payment and shipments did is recorded on the order they did it for.
 
 Reads    StockReserved, StockShort, StockReservationBroken, StockReservationTransferred, StockPresaleCovered,
          PaymentAuthorized, PaymentDeclined, PaymentFailed, PaymentVoided, PaymentRefunded, PaymentRefundReversed,
@@ -40,7 +40,7 @@ from oms_es.schemas.stock import (
 )
 
 REASON_CHARACTERS_MAX = 500
-"""A provider may tell at any length; the order keeps this much of it, its payment all."""
+"""A provider may send any length; the order keeps this much of it, its payment all."""
 
 consumer = Consumer(
     "order_progress",

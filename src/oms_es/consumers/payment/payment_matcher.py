@@ -1,4 +1,4 @@
-"""Payment matcher: what a provider tells of a thing that it knows by a name of its own becomes a report of a payment.
+"""Payment matcher: what a provider reports of a thing that it knows by a name of its own becomes a report of a payment.
 
 Reads    ProviderReported; facts: payment_references
          PaymentAuthorized, PaymentReauthorized, PaymentCaptured, PaymentRefunded, PaymentDeclined;

@@ -1,4 +1,4 @@
-"""Return progress: what became of a return is told to its order, its stock, and the order that is sent instead.
+"""Return progress: what became of a return is recorded on its order, its stock, and the order that is sent instead.
 
 Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaNameTaken, RmaClosed, RmaInspected, OrderShipmentReturned,
          OrderExchangeCredited, OrderCreditLeft, OrderRefundRequested
@@ -60,7 +60,7 @@ def restock_units_on_rma_inspected(event: r.RmaInspected) -> Iterator[Command]:
 
 @consumer.on(o.OrderShipmentReturned)
 def restock_units_on_order_shipment_returned(event: o.OrderShipmentReturned) -> Iterator[Command]:
-    """Not sold again before somebody has looked at it."""
+    """Not sold again before a person has looked at it."""
     for number, item in enumerate(event.items, start=1):
         yield RestockReturn(
             sku=item.sku,

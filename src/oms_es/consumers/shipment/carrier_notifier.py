@@ -4,7 +4,7 @@ Reads    ShipmentPacked; facts: carrier_rates on offer, its delivery option, its
 Emits    BookShipment, DeferBooking
 Decides  who carries it, by the rules of carrier_rules.py. Where no rates are published there is nothing to choose;
          where no published rate serves it, a person books it. A booking that fails is an open exception, for a person
-         to try again. What the customer collects is booked with nobody.
+         to try again. What the customer collects is booked with no carrier.
 """
 
 from __future__ import annotations

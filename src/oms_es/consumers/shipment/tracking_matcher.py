@@ -5,8 +5,8 @@ Reads    TrackingReported; facts: tracking_numbers
 Emits    RecordMilestone, RecordSharedNumber
 Decides  whose history it is. What was seen more than EARLY_SECONDS before the parcel was booked is of another parcel:
          carriers use their numbers again. Of a number that several parcels have, nothing is brought to any of them. A
-         report of a number that nobody booked stays to be seen in tracking_reports. A report and a booking that cross
-         each other are both seen by the later of them: facts are never older than the event that asks.
+         report of a number that was never booked stays to be seen in tracking_reports. A report and a booking that
+         cross each other are both seen by the later of them: facts are never older than the event that asks.
 """
 
 from __future__ import annotations

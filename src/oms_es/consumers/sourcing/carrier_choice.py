@@ -3,7 +3,7 @@ version goes into every decision.
 
 A service can take a shipment if it is meant for the delivery option, one of its zones reaches the address, and each
 carton falls into a weight band; it costs the sum over the cartons. Of those that arrive in time the cheapest wins, or
-the fastest if the option prefers that; if none arrives in time, the fastest. What is equal is told apart by name, so
+the fastest if the option prefers that; if none arrives in time, the fastest. What is equal is ordered by name, so
 that equal facts give equal choices everywhere.
 """
 
@@ -37,7 +37,7 @@ def rates_of(row: Row) -> RatesPublished:
 
 
 def quote(freight: Freight, rates: Iterable[RatesPublished], promise: DeliveryOptionDefined | None) -> CarrierChoice:
-    """Whoever is chosen, with everybody who was weighed, best first; nobody is chosen if nobody can take it."""
+    """The carrier chosen, with all that were weighed, best first; none is chosen if none can take it."""
     rates = sorted(rates, key=lambda published: published.carrier)
     currency = _common_currency(rates)
     candidates = [

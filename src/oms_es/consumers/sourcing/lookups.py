@@ -79,7 +79,8 @@ def planned(
 def _quoted(
     place: Place, units: Mapping[str, int], weights: Mapping[str, int], errand: Errand, rates: Sequence[RatesPublished]
 ) -> Quoted | None:
-    """The cheapest of a parcel with all that the place could give; None where a weight is not known, or nobody goes."""
+    """The cheapest of a parcel with all that the place could give; None where a weight is not known, or no carrier
+    goes."""
     if not all(weights.get(sku) for sku in units):
         return None
     grams = sum(weights[sku] * quantity for sku, quantity in units.items())
@@ -111,7 +112,7 @@ def expected_at(
 ) -> datetime | None:
     """When enough of everything that lacks is promised to come to where the order may be served from.
 
-    Whoever waits before it is not counted: the day is the earliest, not a promise of ours.
+    Orders that wait before it are not counted: the day is the earliest, not a promise of ours.
     """
     able = {
         place.location

@@ -18,7 +18,7 @@ from oms_es.schemas.order import Address, Assignment, Candidate, Destination
 EXACT_LOCATIONS_MAX = 8
 """Every set of up to `SHIPMENTS_MAX` of this many locations is weighed; with more, the search is greedy."""
 CANDIDATES_KEPT_MAX = 5
-"""Plans kept in the decision, best first, for whoever asks why."""
+"""Plans kept in the decision, best first, for the question why."""
 RULED_OUT_KEPT_MAX = 20
 KM_PER_COST_MINOR = 10
 """Where neither the rules nor the carriers say what a parcel costs: one minor unit per this many kilometres."""

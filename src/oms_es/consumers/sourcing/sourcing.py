@@ -32,7 +32,7 @@ from oms_es.schemas.order import (
 from oms_es.schemas.values.types import UNITS_MAX
 
 ORDERS_PER_CLOSING_MAX = 10_000
-"""Orders that are sourced anew because one location closed; for more, it is opened and closed again."""
+"""Orders that are sourced again because one location closed; for more, it is opened and closed again."""
 
 consumer = Consumer("sourcing", emits=(SourceOrder, ExplodeBundles, RecordLocationFailed))
 STOCK = Lookup("stock_levels", by="sku", keys=lambda event: event.demand)
@@ -85,7 +85,7 @@ def _exploded(
             if (made_of := row["components"]) and sku not in components:
                 units += quantity * sum(made_of.values())
                 bundles[sku] = made_of
-    if units > UNITS_MAX:  # nobody has so many: it waits as it is
+    if units > UNITS_MAX:  # no location has so many: it waits as it is
         return None
     return ExplodeBundles(order_id=event.order_id, attempt=attempt, bundles=bundles) if bundles else None
 

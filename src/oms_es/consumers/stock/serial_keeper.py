@@ -1,4 +1,4 @@
-"""Serial keeper: claimed numbers are let in; where numbered units go is told to the registry.
+"""Serial keeper: claimed numbers are let in; where numbered units go is recorded in the registry.
 
 Reads    SerialsClaimed; StockReceived, StockReturned, StockMovedOut, StockMovedIn, StockShipped, StockWrittenOff,
          StockAdjusted, StockCounted, StockInboundCancelled, as far as they name serial numbers

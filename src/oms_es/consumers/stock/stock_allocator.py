@@ -6,7 +6,7 @@ Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFaile
 Emits    ReserveStock, ReleaseStock, ShipStock, TransferReservation
 Decides  nothing; aggregates/stock.py promises or comes up short.
 
-An order asks for its locks and lets go of them in one stream: the end of a lock is never told before its beginning.
+An order asks for its locks and lets go of them in one stream: the end of a lock is never recorded before its beginning.
 """
 
 from __future__ import annotations

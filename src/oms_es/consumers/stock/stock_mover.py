@@ -2,7 +2,7 @@
 
 Reads    StockMovedOut, StockPresaleCovered
 Emits    AdmitMove, CoverPresales
-Decides  nothing; what has left is there, or in transit until somebody receives it.
+Decides  nothing; what has left is there, or in transit until it is received.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What its webhooks say of batches, refunds, insurances and the like is skipped: nothing here follows from it. Each line
 of the history becomes a sighting in our words; words that we do not know become `unknown` and are kept beside it. A
-line's id is derived from the number and from what the line says, so that a history told again is the same.
+line's id is derived from the number and from what the line says, so that a repeated history is the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Carriers: a parcel is booked, or a booking cancelled, by intent; what the carrier tells afterwards is recorded.
+"""Carriers: a parcel is booked, or a booking cancelled, by intent; what the carrier reports afterwards is recorded.
 
 Reads    ShipmentBookingRequested, ShipmentBookingCancellationRequested
 Emits    RecordBooking, RecordBookingFailure, AttachLabel, RecordBookingCancelled, RecordBookingCancellationRefused;

@@ -48,7 +48,7 @@ class Ask(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """`pending`: a callback will tell. `unknown`: no answer came; the effect may or may not have happened.
+    """`pending`: a callback will report it. `unknown`: no answer came; the effect may or may not have happened.
 
     `absent`, of a look-up only: under that key nothing has happened. `retriable`, of a decline: another time it may
     succeed. `expired`, of a declined capture: the money is held no longer.
@@ -72,7 +72,7 @@ class PaymentProvider(Protocol):
 
 
 class Callback(Message):
-    """What a provider tells of its own accord: often twice, sometimes late, in any order."""
+    """What a provider reports of its own accord: often twice, sometimes late, in any order."""
 
     operation: Operation | Literal["expire", "dispute"]
     outcome: Literal["succeeded", "declined", "opened", "won", "lost"]
@@ -182,7 +182,7 @@ def _pending(ask: Ask) -> Command:
 
 
 def _silence(ask: Ask) -> Command:
-    """Contradicts nothing: a callback may have told meanwhile."""
+    """Contradicts nothing: a callback may have come meanwhile."""
     if ask.operation == "authorize":
         return p.RecordFailure(payment_id=ask.payment_id, reason="the provider gave no answer")
     return p.RecordSilence(payment_id=ask.payment_id, operation=ask.operation, part=ask.part)

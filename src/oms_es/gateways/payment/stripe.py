@@ -3,10 +3,10 @@ ignored.
 
 Reads    payment_intent.amount_capturable_updated, .succeeded, .payment_failed, .canceled; charge.succeeded, .captured,
          .failed, .expired, .refunded; refund.created, .updated, .failed, charge.refund.updated; charge.dispute.*
-Decides  nothing. Which payment, capture or refund an object is about stands in its `metadata`, which whoever asks
+Decides  nothing. Which payment, capture or refund an object is about stands in its `metadata`, which the requester
          Stripe for it fills in: `payment_id`, and `capture_id` or `refund_id`. What was done in the dashboard has no
          such metadata, and disputes never have: then it is about the payment whose intent or charge that is. Several
-         events tell of one effect; they give it one reference, so that it is recorded once. Amounts are what Stripe
+         events report one effect; they give it one reference, so that it is recorded once. Amounts are what Stripe
          says, in minor units of ISO 4217 (stripe_amounts.py).
 """
 
@@ -61,7 +61,7 @@ EXPIRED = frozenset({"automatic", "expired"})
 """Why Stripe cancels a payment intent by itself."""
 
 UNFINISHED = frozenset({"pending", "requires_action"})
-"""States of a refund whose outcome an event of its own will tell."""
+"""States of a refund whose outcome an event of its own will report."""
 
 REASON_CHARACTERS_MAX = 500
 
@@ -122,7 +122,7 @@ SKIPPED_FAMILIES = (
     "transfer.",
     "treasury.",
 )
-"""Kinds of event of which nothing follows here, or which tell again what those that are read tell. A kind that is in no
+"""Kinds of event of which nothing follows here, or which repeat what those that are read say. A kind that is in no
 list is a dead letter, for a person to look at."""
 
 
@@ -311,7 +311,7 @@ def _refunded(charge: Charge) -> Command:
 
 def _refund(refund: Refund, _: str, charge: Charge | None = None) -> Command:
     if refund.status in UNFINISHED:
-        raise Skipped(f"refund {refund.id} is {refund.status}: its outcome will be told")
+        raise Skipped(f"refund {refund.id} is {refund.status}: its outcome will be reported")
     if refund.status not in ("succeeded", "failed", "canceled"):
         raise _unusable(f"data.object.status: {refund.status} is no state of a refund that is known here")
     failed = refund.status != "succeeded"

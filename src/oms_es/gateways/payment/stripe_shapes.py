@@ -11,7 +11,7 @@ from oms_es.schemas.values.types import AMOUNT_MINOR_MAX, refuse_card_number
 Name = Annotated[str, Field(min_length=1)]
 
 ObjectId = Annotated[Name, AfterValidator(refuse_card_number)]
-"""Stripe's own ids begin with letters: digits alone were put in by somebody."""
+"""Stripe's own ids begin with letters: digits alone were put in by hand."""
 
 Amount = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 

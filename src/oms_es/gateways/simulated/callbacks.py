@@ -25,7 +25,7 @@ SELECT id, payload FROM (SELECT * FROM before UNION ALL SELECT * FROM told) AS f
 
 
 class SimulatedCallbacks:
-    """What a simulated world tells of its own accord, in the order in which it told it."""
+    """What simulated systems report of their own accord, in the order in which they reported it."""
 
     def __init__(self, name: str, dialect: str, database_url: str, clock: Callable[[], datetime]) -> None:
         self.name = name
@@ -33,12 +33,12 @@ class SimulatedCallbacks:
         self.ledger = SqlLedger(database_url, clock)
 
     def read(self, after: int, limit: int) -> Sequence[Arrival]:
-        """What has been told, and what is due now and is told with that."""
+        """What has been reported, and what is due now and is reported with it."""
         asked = {"source": self.name, "now": self.ledger.clock(), "after": after, "limit": limit}
         return [Arrival(row[0], bytes(row[1])) for row in self.ledger.connection().execute(TELL, asked)]
 
     def outstanding(self) -> int:
-        """Callbacks that are still to be told."""
+        """Callbacks that are still to be sent."""
         row = (
             self.ledger.connection()
             .execute("SELECT count(*) FROM simulated_callbacks_queued WHERE source = %s", [self.name])

@@ -52,7 +52,7 @@ class Effect(NamedTuple):
 
 
 class Ledger(Protocol):
-    """What one simulated world has done, and what it still means to tell."""
+    """What one simulated world has done, and what it will still report."""
 
     clock: Callable[[], datetime]
 
@@ -98,7 +98,7 @@ class SqlLedger:
         return {row[0]: Effect(*row) for row in rows}
 
     def _made(self, connection: psycopg.Connection[Any], effects: Sequence[Effect]) -> dict[UUID, Effect]:
-        """Those that nobody else has made meanwhile: a zombie may ask for the same at the same time."""
+        """Those that no other process has made meanwhile: a zombie may ask for the same at the same time."""
         if not effects:
             return {}
         rows = connection.execute(

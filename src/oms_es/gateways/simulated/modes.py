@@ -25,7 +25,7 @@ Mode = Literal[
 ]
 """`timeout`: the effect happens and the first answer is lost. `duplicate`: besides the answer, a callback, twice.
 `late`: no answer, only a callback after a while; a carrier's callbacks then come in the wrong order. `silent`:
-nothing is ever told; of a payment, nothing happens either.
+nothing is ever reported; of a payment, nothing happens either.
 
 Of payments only: `soft_decline`: another try may succeed.
 `reordered`: besides the answer, a callback at once and the same long after what followed. `expire`: what is held is
@@ -82,11 +82,11 @@ class Hazards(NamedTuple):
     exception: float = 0.0
     """Something goes wrong on the way, and is put right."""
     returned: float = 0.0
-    """Nobody takes it, and it comes back."""
+    """It is not accepted, and it comes back."""
     refused: float = 0.0
     """The booking is turned down."""
     silent: float = 0.0
-    """The carrier neither answers nor tells anything."""
+    """The carrier neither answers nor reports anything."""
     stubborn: float = 0.0
     """The carrier keeps a booking although it has not fetched the parcel."""
     pickup_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Links for customers: where an order stands, for whoever has the link, on a phone.
+"""Links for customers: where an order stands, for the holder of the link, on a phone.
 
 Invariant: a link says which order and until when, signed; nothing is kept of it. Its page shows steps, parcels and the
 promise, and no name, no address and no money. It is revoked with the key that signed it.

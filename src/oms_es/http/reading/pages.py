@@ -1,6 +1,6 @@
 """One order, payment, parcel, return, location or SKU, whole; lists of orders; why an order ships from where it does.
 
-Invariant: who may not see people sees neither names nor addresses; whoever sees them is noted first.
+Invariant: who may not see people sees neither names nor addresses; who sees them is noted first.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ ROUTES = (
             Parameter("channel", "Those that came by it."),
             Parameter("sku", "Those with a line of it, now or once."),
             Parameter("hold", "Those that it keeps back."),
-            Parameter("name", f"Those that go to somebody of this name; needs {PERSONAL}."),
+            Parameter("name", f"Those that go to a person of this name; needs {PERSONAL}."),
             Parameter("postal_code", f"Those that go there; needs {PERSONAL}."),
             Parameter("country", "Those that go there."),
             Parameter(f"placed_at{SINCE}", "Placed then or later.", MOMENT),

@@ -1,7 +1,7 @@
 """The end of the log, as changes of rows, read once for everybody who follows it in this process.
 
-Invariant: what is given is folded from history, so that whoever goes on after a position gets what he would have got:
-no gap, no repeat. Nothing is kept per reader but where he stands: all share one bounded window.
+Invariant: what is given is folded from history, so that a reader that goes on after a position gets what it would have
+got: no gap, no repeat. Nothing is kept per reader but where he stands: all share one bounded window.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Tail:
         return [], position
 
     def wake(self) -> None:
-        """Whoever waits looks again: there is more, or an end."""
+        """A waiting reader looks again: there is more, or an end."""
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
 

@@ -92,7 +92,7 @@ class Checks:
 
 
 def _order_of(state: Any) -> str:
-    """Of a payment, a parcel or a return; nothing where it has none, which is nobody's."""
+    """Of a payment, a parcel or a return; nothing where it has none, which belongs to no channel."""
     for name in ("requested", "opened"):
         if begun := getattr(state, name, None):
             return str(getattr(begun, "order_id", ""))

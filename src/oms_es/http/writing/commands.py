@@ -131,7 +131,7 @@ def _work(asked: Asked, command: Command, channel: str | None, raw: bytes) -> Wo
 
 
 def _actor(asked: Asked, command: Command) -> str:
-    """Who gives it. What only the engine gives is logged: somebody repairs something."""
+    """Who gives it. What only the engine gives is logged: it is a repair by hand."""
     if not is_for_the_engine(type(command)):
         return asked.caller.actor
     actor = f"{asked.caller.actor}, as the system"

@@ -1,6 +1,6 @@
-"""Dead letters over HTTP: list them, see one, try again, and discard what nobody needs.
+"""Dead letters over HTTP: list them, see one, try again, and discard what is not needed.
 
-Invariant: what came from outside may hold personal data and is shown to whoever may see that; the others see where it
+Invariant: what came from outside may hold personal data and is shown to those who may see that; the others see where it
 came from and what was wrong with it, and not what the reason repeats of it.
 """
 
@@ -38,7 +38,7 @@ class Discarding(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     because: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX, strip_whitespace=True)]
-    """Why nobody needs it; kept with it."""
+    """Why it is not needed; kept with it."""
 
 
 async def list_dead_letters(asked: Asked) -> Response:
@@ -134,7 +134,7 @@ ROUTES: Sequence[Route] = (
         "GET",
         ONE,
         "get-dead-letter",
-        "One dead letter; what came is shown to whoever may see personal data, and noted.",
+        "One dead letter; what came is shown to those who may see personal data, and noted.",
         READ,
         show_dead_letter,
         answers={200: "It is this.", 404: "There is none."},

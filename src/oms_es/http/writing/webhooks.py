@@ -1,6 +1,6 @@
 """Webhooks in: verified on the bytes as they came, then read by the parser that files are read by, then committed.
 
-Invariant: of what is not signed nothing is kept, and nobody learns which connections there are. What is signed and
+Invariant: of what is not signed nothing is kept, and no sender learns which connections there are. What is signed and
 cannot be used is a dead letter and 202, since its sender would try again for ever, or give us up; only an outage is
 503, so that it comes again. What came before changes nothing: every command recognises its repeat.
 """

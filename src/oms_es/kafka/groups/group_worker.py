@@ -137,7 +137,7 @@ class GroupWorker(NothingToSave):
         self._paused.discard(topic_partition)
 
     def _sort_the_inbox(self) -> None:
-        """What came of a partition that is not ours any more is somebody else's."""
+        """What came of a partition that is not ours any more belongs to another member."""
         for topic_partition, messages in self._inbox.items():
             if task := self.tasks.get(topic_partition):
                 task.put(messages)

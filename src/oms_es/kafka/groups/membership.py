@@ -97,7 +97,7 @@ def _joining(coordinator: Any) -> bool:
 
 
 class Group:
-    """Membership of a consumer group. Offsets are committed by hand, as a hint for whoever comes next."""
+    """Membership of a consumer group. Offsets are committed by hand, as a hint for the next member."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class Group:
         for topic_partition in frozenset[TopicPartition]().union(
             *[topic_partitions for given, topic_partitions in found if not given]
         ):
-            self._pending_offsets.pop(topic_partition, None)  # whoever has it now may be further
+            self._pending_offsets.pop(topic_partition, None)  # the member that has it now may be further
         return found
 
     def failures(self) -> dict[TopicPartition, Unreadable]:
@@ -203,7 +203,7 @@ class Group:
         return self._offset(KafkaTopicPartition(*topic_partition)) if self._consumer else None
 
     def topic_id(self, topic: str) -> UUID | None:
-        """What tells a topic from another of its name, as the brokers say now; None if they know no such topic.
+        """What distinguishes a topic from another of its name, as the brokers say now; None if they know no such topic.
 
         Raises KafkaUnavailable.
         """
@@ -307,7 +307,7 @@ class Group:
         """With what is there now, as far as the brokers say so."""
         there, partition = "", KafkaTopicPartition(*topic_partition)
         how = f"position {offset} is not in {topic_partition} any more"
-        why = "messages may be gone that nobody has read"
+        why = "messages may be lost unread"
         with suppress(KafkaError, OSError, KeyError):
             begins, ends = (self._consumer.beginning_offsets([partition]), self._consumer.end_offsets([partition]))
             begin, end = begins[partition], ends[partition]

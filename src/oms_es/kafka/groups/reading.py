@@ -1,6 +1,6 @@
 """What a consumer of kafka-python cannot read of one partition, kept to that partition.
 
-Invariant: a batch that nobody here can read, and a position that the partition does not hold any more, stop their own
+Invariant: a batch that cannot be read here, and a position that the partition does not hold any more, stop their own
 partition at their offset, and say so once; every other partition is read on.
 
 Left to itself, the library (3.0.12) repeats a failed batch inside one `poll` for ever, and answers a position that is
@@ -41,7 +41,7 @@ class PositionGone(Unreadable):
 
 
 class TopicReplaced(Unreadable):
-    """A topic was deleted and made anew under its name: positions of the old one say nothing about the new one."""
+    """A topic was deleted and made again under its name: positions of the old one say nothing about the new one."""
 
     code = "topic_replaced"
 
@@ -70,7 +70,7 @@ def keep_failures_apart(fetcher: Any, failed: Failed) -> None:
 
 
 def why_unreadable(topic_partition: object, offset: int, error: Exception) -> Unreadable:
-    """In words for whoever repairs it."""
+    """In words for the person who repairs it."""
     said = f"{topic_partition} cannot be read at offset {offset}: {type(error).__name__}: {error}"
     if isinstance(error, UnsupportedCodecError):
         return Unreadable(f"{said}; install oms-es with its dependencies, then start the worker again")

@@ -1,7 +1,7 @@
 """How far the roles have come that read topics, as one position of the log.
 
 Invariant: everything up to the position given is done by every role asked for. A partition that a role has read to its
-end holds nobody back, however long ago that end was.
+end delays no reader, however long ago that end was.
 """
 
 from __future__ import annotations

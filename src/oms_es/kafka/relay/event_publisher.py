@@ -90,7 +90,8 @@ class EventPublisher:
         return self.relay_store.published(session, self.topics)
 
     def _begin_topics(self, session: Any, new: Mapping[str, int]) -> None:
-        """Raises KafkaUnavailable if somebody else publishes there: nobody could separate two logs in one topic."""
+        """Raises KafkaUnavailable if another program publishes there: no reader could separate two logs in one
+        topic."""
         for topic, messages in self.producer.messages(new).items():
             if messages:
                 raise KafkaUnavailable(f"{topic} holds the events of another log; this one needs a Kafka of its own")

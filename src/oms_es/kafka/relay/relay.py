@@ -58,13 +58,13 @@ class Relay(NothingToSave):
     ) -> None:
         """`check` raises TopicReplaced if a topic is not the one that was published to before.
 
-        `note` is given what stops it, for whoever asks another process, and "" when it goes on.
+        `note` is given what stops it, for questions to another process, and "" when it goes on.
         """
         self.check = check
         self.note = note
         self.timing = timing
         self.problem = ""
-        self._noted = False  # whoever was the relay before may have stopped
+        self._noted = False  # the relay before this one may have stopped
         self._checked = -CHECK_SECONDS
         self.leadership = leadership
         self.producer = producer

@@ -1,7 +1,7 @@
 """A file of one order per line, a batch at a time: memory is bounded whatever the file holds.
 
 Invariant: every line that is not blank arrives once, at its line number; of one that is too long arrive its first
-bytes, one more than a line may have, so that whoever reads it knows.
+bytes, one more than a line may have, so that its reader knows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an order names that nothing here knows: accepted, held for a person, or refused, as is set for each kind.
 
 Invariant: what an order names is looked up once per batch and kind; an order that was held for it is not held again
-when it comes again, whoever has released it.
+when it comes again, no matter who has released it.
 """
 
 from __future__ import annotations

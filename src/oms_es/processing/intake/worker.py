@@ -1,7 +1,7 @@
 """Takes input from outside, a batch at a time: each is parsed and decided, or stored as a dead letter with its reason.
 
 Invariant: every arrival ends either as a decided command or as a dead letter, in the same transaction as the position
-that moves past it; one that cannot be used holds nobody else up.
+that moves past it; one that cannot be used delays no other.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Parser = Callable[[bytes], Command]
 
 
 def understood(parse: Parser, payload: bytes) -> Command:
-    """Brought in as whatever comes from outside, whoever may give the command. Raises BadInput, Skipped."""
+    """Brought in as whatever comes from outside, no matter who may give the command. Raises BadInput, Skipped."""
     try:
         return brought_in(parse(payload))
     except ValidationError as error:
@@ -161,7 +161,7 @@ class Intake:
         self.screen = screen
         self.seen = 0
         self.on_outcomes: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None
-        """Given what came of each arrival, for whoever counts it."""
+        """Given what came of each arrival, to be counted."""
 
     def seek(self) -> None:
         self.seen = self.store.recorder.position(self.name) if self.tracked else 0

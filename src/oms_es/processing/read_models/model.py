@@ -26,7 +26,7 @@ class ReadModel:
     """One projection's rows. `published`: the relay publishes every row that changes.
 
     On several workers, rows that events of more than one stream change are changed by one worker at a time, and are
-    never remembered: somebody else may have changed them since.
+    never remembered: another worker may have changed them since.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ReadModel:
         self.remember(written)
 
     def staged(self) -> Staged:
-        """Rows to be folded in memory, and written in somebody else's transaction."""
+        """Rows to be folded in memory, and written in another's transaction."""
         return Staged(self)
 
     def known(self, keys: Iterable[Key]) -> dict[Key, Row | None]:
@@ -69,7 +69,7 @@ class ReadModel:
         return self._rows(None, keys)
 
     def remember(self, rows: Mapping[Key, Row | None]) -> None:
-        """They were written by whoever staged them."""
+        """They were written by the one that staged them."""
         if not self.projection.insert_only and not self.contended:
             self._remember(rows)
 

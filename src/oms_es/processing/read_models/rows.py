@@ -137,7 +137,7 @@ class SqlRows:
             yield connection
 
     def lock(self, connection: Connection) -> None:
-        """Until the transaction ends, nobody else changes these rows."""
+        """Until the transaction ends, no one else changes these rows."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock_of(self.table.name)})
 
     def load(self, connection: Connection | None, keys: Sequence[Key]) -> Mapping[Key, Row]:

@@ -29,7 +29,7 @@ COPIED_AT_ONCE = 5_000
 LINES_MAX = 2_000
 """Written to the connection at a time."""
 NULL = "\x02"
-"""What COPY is told that stands for it: with its own, a backslash, most lines would have a special character."""
+"""What COPY is given that stands for it: with its own, a backslash, most lines would have a special character."""
 SPECIAL = re.compile(r"[\\\n\r]")
 ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t", NULL: r"\x02"})
 
@@ -37,7 +37,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 class StagedRows:
-    """`model`: of the table beside, which nobody else reads or writes."""
+    """`model`: of the table beside, which no one else reads or writes."""
 
     def __init__(self, model: ReadModel, rows: SqlRows, connection: Connection) -> None:
         self.projection = model.projection

@@ -91,7 +91,7 @@ def key_of_secured(event: o.OrderPaymentSecured) -> Iterable[Key]:
 
 
 def key_of_undone(event: Any) -> Iterable[Key]:
-    """Money of another amount than is due now: what is due is told anew. What is released by hand, or is part of
+    """Money of another amount than is due now: what is due is recorded again. What is released by hand, or is part of
     another order, is held no more."""
     over = (
         isinstance(event, o.OrderMergedInto)

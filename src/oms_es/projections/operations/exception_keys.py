@@ -36,7 +36,7 @@ def key_of_promise(event: Any) -> Iterable[Key]:
     if isinstance(event, st.StockShipped) and not event.broken:
         return ()
     if not event.reservation_id.startswith(f"{event.order_id}/"):
-        return ()  # a hold, such as a cart's, is nobody's order
+        return ()  # a hold, such as a cart's, belongs to no order
     return ((f"promise_broken/{event.sku}@{event.location}/{event.reservation_id}",),)
 
 
@@ -61,7 +61,7 @@ def key_of_holds(
 
 
 def key_of_question(event: Any) -> Iterable[Key]:
-    """Which capture, void or refund nobody knows the outcome of."""
+    """Which capture, void or refund has no known outcome."""
     match event:
         case p.PaymentUnanswered(operation=operation, part=part):
             return ((f"payment_unanswered/{event.payment_id}/{operation}/{part}",),)
@@ -73,7 +73,7 @@ def key_of_question(event: Any) -> Iterable[Key]:
 
 
 def key_of_unasked(event: Any) -> Iterable[Key]:
-    """What somebody did at the provider; nothing of it was asked for here."""
+    """What was done at the provider and not asked for here."""
     answered = key_of_question(event)
     if event.asked:
         return answered
@@ -102,7 +102,7 @@ def key_of_reaction(event: a.AsideEvent) -> Iterable[Key]:
 
 
 def key_of_receiver(event: w.SubscriptionEvent) -> Iterable[Key]:
-    """Where a person disabled it, nobody has to look."""
+    """Where a person disabled it, no one has to look."""
     is_meant = isinstance(event, w.SubscriptionDisabled) and not event.failed
     return () if is_meant else ((f"subscription_disabled/{event.name}",),)
 

@@ -3,7 +3,7 @@
 A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
 given back, a parcel that came back, and a carrier that contradicts itself stay: nothing that happens settles them. A
 broken promise goes when its parcel leaves after all, and when its order lets go of the units: cancelled, or sought
-elsewhere, where it is locked or backordered anew. What a reader put aside goes when its dead letter is replayed, and
+elsewhere, where it is locked or backordered again. What a reader put aside goes when its dead letter is replayed, and
 a subscription whose receiver fails when it is enabled again.
 A payment that was declined or failed is none: its order knows.
 """
@@ -69,7 +69,7 @@ table = Table(
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
 
-projection = Projection(table, version=9)
+projection = Projection(table, version=10)
 
 DETAIL_CHARACTERS_MAX = 500
 
@@ -90,7 +90,7 @@ def raised(key: Key, recorded: Recorded, detail: str) -> Row:
 
 
 def again(row: Row, recorded: Recorded, **changes: str) -> Row:
-    """Open since when it was, and open again for whoever resolved it."""
+    """Open since when it was, and open again for the person who resolved it."""
     return {**row, "last_raised_at": recorded.recorded_at, **changes}
 
 
@@ -111,7 +111,7 @@ def on_reaction_settled(_row: Row | None, _event: a.ReactionSettled, _key: Key) 
 @projection.on(o.DuplicateConflictFound, keys=key_of_exception("duplicate_conflict", "order_id"))
 def on_duplicate_conflict_found(row: Row | None, _event: o.DuplicateConflictFound, recorded: Recorded, key: Key) -> Row:
     return (
-        again(row, recorded) if row else raised(key, recorded, "the channel told this order again with other content")
+        again(row, recorded) if row else raised(key, recorded, "the channel sent this order again with other content")
     )
 
 
@@ -152,7 +152,7 @@ def on_demand_changed(row: Row | None, event: Any, _key: Key) -> Row | None:
 
 @projection.on(o.OrderSourcingRequested, keys=key_of_new_round)
 def on_order_sourcing_requested(row: Row | None, _event: o.OrderSourcingRequested, _key: Key) -> Row | None:
-    """What is lacking will be told anew; since when the order waits is kept."""
+    """What is lacking will be reported again; since when the order waits is kept."""
     return row and {**row, "detail": SOUGHT}
 
 
@@ -283,7 +283,7 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
     ),
     p.PaymentReauthorizationDeclined: (
         key_of_exception("reauthorization_declined", "capture_id"),
-        "{money} expired and were not authorised anew: {e.reason}",
+        "{money} expired and were not authorised again: {e.reason}",
     ),
     p.PaymentVoidFailed: (key_of_exception("void_failed", "payment_id"), "{money} could not be let go: {e.reason}"),
     p.PaymentRefundRefused: (key_of_exception("refund_refused", "refund_id"), "{money} cannot be refunded: {e.reason}"),
@@ -305,7 +305,7 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
         UNBOOKED,
         "no published rate serves it as {e.delivery_option}: book it with a carrier",
     ),
-    s.ShipmentBookingCancelled: (UNBOOKED, "{e.carrier} will not fetch it: book it anew, or cancel it"),
+    s.ShipmentBookingCancelled: (UNBOOKED, "{e.carrier} will not fetch it: book it again, or cancel it"),
     s.ShipmentFellSilent: (SILENT, "not seen since {e.since:%Y-%m-%d}: ask the carrier, or declare it lost"),
     s.ShipmentDispatchOverdue: (NOT_LEFT, "has not left in time, it waits for its {e.waits_for}: ask what keeps it"),
     s.ShipmentReportDisputed: (key_of_exception("carrier_contradiction", "shipment_id"), "{e.detail}"),

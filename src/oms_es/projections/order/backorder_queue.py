@@ -1,6 +1,6 @@
 """Backorder queue: which orders wait for which SKUs, and whose `turn` it is.
 
-First come first served by priority, and nobody starves: each step of priority is worth a head start of
+First come first served by priority, and no order starves: each step of priority is worth a head start of
 HEAD_START_SECONDS, not a place before everybody who ever comes. A large order is served like any other: in its turn it
 keeps what is there and waits for the rest.
 """
@@ -44,7 +44,7 @@ table = Table(
     Index("backorder_queue_by_sku", "sku", "turn", "order_id"),
     Index("backorder_queue_by_turn", "waiting", "turn", "order_id"),
 )
-"""`waiting` is true of every row: whoever wants all of them asks by it."""
+"""`waiting` is true of every row: queries for all of them ask by it."""
 projection = Projection(table, version=2)
 
 

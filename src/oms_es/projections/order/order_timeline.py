@@ -35,20 +35,20 @@ table = Table(
     Column("actor", Text, nullable=False),
     Column("summary", Text, nullable=False),
 )
-projection = Projection(table, version=4, insert_only=True)
+projection = Projection(table, version=5, insert_only=True)
 
 SUMMARY_CHARACTERS_MAX = 200
 STOCK = "{e.quantity} x {e.sku} at {e.location}"
 MONEY = "{money}"
 SUMMARIES: dict[type[Event], str] = {
     o.OrderPlaced: "placed on {e.channel} as {e.external_id}, " + MONEY,
-    o.DuplicateConflictFound: "told again with other content",
+    o.DuplicateConflictFound: "sent again with other content",
     o.OrderSourced: "sourced, attempt {e.attempt}",
     o.OrderBackordered: "waits for {demand}",
     o.OrderBundlesExploded: "bundles are taken apart",
     o.OrderAssigned: "assigned by hand: {e.reason}",
     o.OrderLocationFailed: "{e.location} failed: {e.reason}",
-    o.OrderSourcingRequested: "to be sourced anew, attempt {e.attempt}",
+    o.OrderSourcingRequested: "to be sourced again, attempt {e.attempt}",
     o.OrderLineAllocated: "locked " + STOCK,
     o.OrderAllocated: "everything is locked, " + MONEY + " are due",
     o.OrderPaymentRequested: MONEY + " are due again, attempt {e.attempt}",
@@ -58,7 +58,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderPresaleCovered: "{e.sku} has come to {e.location}",
     o.OrderBalanceDue: "the balance is due",
     o.OrderHeld: "held, {e.kind}: {e.note}",
-    o.OrderHoldOverdue: "held, {e.kind}, and nobody decided by {e.until:%Y-%m-%d %H:%M}",
+    o.OrderHoldOverdue: "held, {e.kind}, and no one decided by {e.until:%Y-%m-%d %H:%M}",
     o.OrderHoldReleased: "no longer held, {e.kind}",
     o.OrderAmended: "amended, " + MONEY,
     n.OrderNumbered: "is called {e.name}",
@@ -78,7 +78,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderLinesCancellationRequested: "lines are to be stopped: {e.reason}",
     o.OrderLinesCancelled: "lines cancelled, " + MONEY + ": {e.reason}",
     o.OrderMoneyGone: MONEY + " of {e.payment_id} are not there: {e.why}",
-    o.OrderMoneyBack: MONEY + " of {e.payment_id} are there again, or asked for anew",
+    o.OrderMoneyBack: MONEY + " of {e.payment_id} are there again, or asked for again",
     o.OrderOverridden: "set to {e.to} by hand: {e.reason}",
     o.OrderShipmentPlanned: "{e.plan.shipment_id} replaces a stopped parcel",
     o.OrderRefundRequested: MONEY + " go back: {e.reason}",
@@ -110,9 +110,9 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentDeclined: "declined: {e.reason}",
     p.PaymentFailed: "failed: {e.reason}",
     p.PaymentExpired: "the authorisation expired, " + MONEY + " are held no longer",
-    p.PaymentReauthorizationRequested: MONEY + " to be authorised anew",
-    p.PaymentReauthorized: MONEY + " authorised anew",
-    p.PaymentReauthorizationDeclined: "not authorised anew: {e.reason}",
+    p.PaymentReauthorizationRequested: MONEY + " to be authorised again",
+    p.PaymentReauthorized: MONEY + " authorised again",
+    p.PaymentReauthorizationDeclined: "not authorised again: {e.reason}",
     p.PaymentCancellationNoted: "cancelled before the answer",
     p.PaymentCaptureRequested: MONEY + " to be captured",
     p.PaymentCaptureRefused: MONEY + " cannot be captured: {e.reason}",
@@ -132,7 +132,7 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentRefundRefused: MONEY + " cannot be refunded: {e.reason}",
     p.PaymentRefunded: MONEY + " refunded",
     p.PaymentRefundFailed: "refund failed: {e.reason}",
-    p.PaymentAnswerAwaited: "the provider will tell what became of the {e.operation} of " + MONEY,
+    p.PaymentAnswerAwaited: "the provider will report what became of the {e.operation} of " + MONEY,
     p.PaymentAnswerChased: "the provider is asked what became of the {e.operation} of " + MONEY,
     p.PaymentAnswerSettled: "the answer about the {e.operation} is not awaited any more",
     p.PaymentUnanswered: "the provider does not say what became of the {e.operation} of " + MONEY,

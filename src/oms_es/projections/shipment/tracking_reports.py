@@ -1,4 +1,4 @@
-"""Tracking reports: what carriers have said of numbers. Those that are nobody's parcel stay to be seen."""
+"""Tracking reports: what carriers have said of numbers. Those that belong to no parcel stay to be seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Questions of whoever runs the engine: how far readers have come, what waits for a gateway, which exceptions are open.
+"""Questions of people who run the engine: how far readers have come, what waits for a gateway, which exceptions are
+open.
 
 Read-only, as all of `reports`.
 """

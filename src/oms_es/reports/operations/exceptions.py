@@ -91,7 +91,7 @@ def like(connection: Connection, exception_id: str) -> str | None:
 
 
 class Difference(NamedTuple):
-    """A field that the order has otherwise than the channel told it again."""
+    """A field that the order has otherwise than the channel sent it again."""
 
     field: str
     ours: Any
@@ -99,7 +99,7 @@ class Difference(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """An order as it is now, and as the channel told it last."""
+    """An order as it is now, and as the channel sent it last."""
 
     order: Order
     told: o.DuplicateConflictFound
@@ -112,7 +112,7 @@ class Conflict(NamedTuple):
         return [Difference(n, ours.get(n), theirs.get(n)) for n in names if ours.get(n) != theirs.get(n)]
 
     def taken(self) -> Command | None:
-        """What makes the order what the channel told; None where an amendment has nothing to change. Raises Refused."""
+        """What makes the order what the channel sent; None where an amendment has nothing to change. Raises Refused."""
         assert self.order.content
         names = {difference.field.partition(".")[0] for difference in self.differences}
         fixed = sorted(names.difference(CHANGEABLE, KEPT))

@@ -82,7 +82,7 @@ def _is(name: str, role: str) -> bool:
 
 
 def _position(progress: Progress, ends: Mapping[str, int], role: str) -> int:
-    """A partition that is read to its end holds nobody back."""
+    """A partition that is read to its end delays no reader."""
     log = progress.positions.get(role, 0)
     own = [name for name in progress.positions if name.startswith(f"{role}@")]
     if not own:

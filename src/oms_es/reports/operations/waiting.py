@@ -14,7 +14,7 @@ from oms_es.kafka.groups.watermark import Progress
 from oms_es.store.recorder import EVENTS
 
 COUNTED_MAX = 10_000
-"""Of one gateway: whoever sees so many knows enough."""
+"""Of one gateway: so many are enough to see."""
 AFTER = f"""
 SELECT notification_id, originator_id FROM {EVENTS}
 WHERE notification_id > %s AND topic = ANY(%s) ORDER BY notification_id LIMIT {COUNTED_MAX}

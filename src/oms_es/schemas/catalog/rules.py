@@ -135,7 +135,7 @@ class SourcingRules(Message):
 
 
 class PublishSourcingRules(Command, SourcingRules):
-    """Make these the rules by which orders are sourced from now on; an earlier version told anew holds again."""
+    """Make these the rules by which orders are sourced from now on; an earlier version sent again holds again."""
 
     version: Identifier
 

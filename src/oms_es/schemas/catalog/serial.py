@@ -59,7 +59,7 @@ class SerialsClaimed(SerialEvent):
     lot_expires_at: Moment | None = None
     inbound_id: str | None = None
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class SerialsSeen(SerialEvent):

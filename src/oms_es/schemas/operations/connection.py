@@ -23,7 +23,7 @@ class ConnectionCommand(Command):
 
 
 class OpenConnection(ConnectionCommand):
-    """Let somebody send webhooks, signed with a secret that is kept already.
+    """Let a sender send webhooks, signed with a secret that is kept already.
 
     `channel`: whose orders it brings; none where the messages name it themselves, or name none.
     """

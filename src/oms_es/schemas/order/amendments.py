@@ -64,7 +64,7 @@ class OrderAmended(OrderEvent, ContentChange):
     amendment_id: str
     revision: int | None = None
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class OrderAmendmentKept(OrderEvent):
@@ -87,7 +87,7 @@ class OrderLinesCancelled(OrderEvent, ContentChange):
     revision: int | None = None
     """Of the channel's refund that they are cancelled for."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class OrderLinesCancellationRequested(OrderEvent):
@@ -98,4 +98,4 @@ class OrderLinesCancellationRequested(OrderEvent):
     shipment_ids: tuple[str, ...]
     reason: str
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""

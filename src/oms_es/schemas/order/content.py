@@ -32,7 +32,7 @@ TENDERS_MAX = 100
 """Orders of real shops are paid with up to 27 vouchers."""
 
 TENDERS_IN_ONE_FIELD_MAX = 20
-"""Readers of events were told that `tenders` has no more: what an order has beyond is in `further_tenders`."""
+"""Readers of events rely on it that `tenders` has no more: what an order has beyond is in `further_tenders`."""
 
 MERGED_MAX = 20
 
@@ -46,7 +46,7 @@ ORDER_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/order")
 
 
 def order_id_of(channel: str, external_id: str) -> str:
-    """The same order told twice addresses the same stream.
+    """The same order sent twice addresses the same stream.
 
     What was split off is addressed where no channel's order ever was, also of those that could still take any name: no
     channel's name begins with a slash.
@@ -116,7 +116,7 @@ class Charge(Message):
 
 
 def borne(charges: tuple[Charge, ...], payment_id: str, amount_minor: int) -> tuple[Charge, ...]:
-    """Who bears a share: the payments named, or the order's one payment; nobody where it is nothing."""
+    """Who bears a share: the payments named, or the order's one payment; none where it is nothing."""
     if charges or amount_minor == 0:
         return charges
     return (Charge(payment_id=payment_id, amount_minor=amount_minor),)
@@ -127,7 +127,7 @@ AMENDABLE = ("lines", "ship_to", "delivery_option", "shipping_minor", "discount_
 
 
 class OrderContent(Message):
-    """What a channel tells us of an order: the canonical form every dialect is mapped to."""
+    """What a channel sends of an order: the canonical form every dialect is mapped to."""
 
     channel: Channel
     external_id: Identifier
@@ -279,7 +279,7 @@ class ContentChange(Message):
     """Units that were to be sourced."""
     no_longer_backordered: dict[str, int] = {}
     payments_cancelled: tuple[str, ...] = ()
-    """Of another amount than is due now: they are undone, and money is asked for anew."""
+    """Of another amount than is due now: they are undone, and money is asked for again."""
     total_minor: int
     units: int
     channel: str

@@ -31,7 +31,7 @@ class RecordChannelRefund(OrderCommand):
     """The channel has given money back, once per `refund_id`: for units of lines, or without any.
 
     Units that are still here are cancelled; of anything else a person decides, and no money moves. `revision`: as of
-    which of the channel's revisions; what was told of the order since has it in it.
+    which of the channel's revisions; what was reported of the order since includes it.
     """
 
     refund_id: Identifier
@@ -69,4 +69,4 @@ class OrderReportDisputed(OrderEvent):
     report: str
     detail: str
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""

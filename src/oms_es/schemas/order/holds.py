@@ -20,7 +20,7 @@ class HoldOrder(OrderCommand):
     kind: HoldKind
     note: Text = ""
     until: Moment | None = None
-    """By then somebody should have decided; it stays held, and that it is overdue is shown."""
+    """By then a person should have decided; it stays held, and that it is overdue is shown."""
 
     @model_validator(mode="after")
     def _payments_have_their_own(self) -> Self:
@@ -30,7 +30,7 @@ class HoldOrder(OrderCommand):
 
 
 class ChaseHold(OrderCommand, SystemCommand):
-    """Somebody should have decided by `now`: say so, if the hold is still on. It never comes off by itself."""
+    """A person should have decided by `now`: say so, if the hold is still on. It never comes off by itself."""
 
     kind: HoldKind
     now: Moment
@@ -44,7 +44,7 @@ class ReleaseHold(OrderCommand):
 
 
 class Hold(Message):
-    """What keeps an order from being released, and by when somebody should have decided."""
+    """What keeps an order from being released, and by when a person should have decided."""
 
     kind: HoldKind
     until: Moment | None = None
@@ -57,7 +57,7 @@ class OrderHeld(OrderEvent):
 
 
 class OrderHoldOverdue(OrderEvent):
-    """By `until` somebody should have decided, and nobody has."""
+    """By `until` a person should have decided, and no one has."""
 
     kind: HoldKind
     until: Moment

@@ -39,8 +39,8 @@ class RecordPaymentWithdrawn(OrderCommand, SystemCommand):
 
 
 MoneyGone = Literal["refunded", "disputed", "not_captured"]
-"""How money of an order goes that nobody here gave back: by the provider's dashboard, by the customer's bank, or it
-never came although its goods left."""
+"""How money of an order goes that was not given back from here: by the provider's dashboard, by the customer's bank,
+or it never came although its goods left."""
 
 
 class RecordMoneyGone(OrderCommand, SystemCommand):
@@ -56,7 +56,7 @@ class RecordMoneyGone(OrderCommand, SystemCommand):
 
 
 class RecordMoneyBack(OrderCommand, SystemCommand):
-    """What had gone is there again, or is asked for anew; news only of what was known to be gone."""
+    """What had gone is there again, or is asked for again; news only of what was known to be gone."""
 
     payment_id: Identifier
     effect: Derived
@@ -127,7 +127,7 @@ class OrderPaymentSecured(OrderEvent):
 
 
 class OrderMoneyGone(OrderEvent):
-    """So much of what was paid is not there, and nobody here gave it back."""
+    """So much of what was paid is not there, and was not given back from here."""
 
     payment_id: str
     effect: str
@@ -137,7 +137,7 @@ class OrderMoneyGone(OrderEvent):
 
 
 class OrderMoneyBack(OrderEvent):
-    """What had gone is there again, or is asked for anew."""
+    """What had gone is there again, or is asked for again."""
 
     payment_id: str
     effect: str

@@ -36,8 +36,8 @@ from oms_es.schemas.values.types import (
 
 class PlaceOrder(Command, OrderContent):
     """What a channel sold. `fulfilled`: of its lines, what others have shipped already; it is neither shipped nor
-    charged here. `cancelled`: why it was cancelled before it was told. `revision`: as of which of the channel's
-    revisions it is told; of older amendments nothing counts.
+    charged here. `cancelled`: why it was cancelled before it was received. `revision`: as of which of the channel's
+    revisions it is sent; of older amendments nothing counts.
     """
 
     tenders: Annotated[tuple[Tender, ...], Field(max_length=TENDERS_MAX)] = ()
@@ -69,13 +69,13 @@ class PlaceOrder(Command, OrderContent):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the content: equal fingerprints are the same order told again."""
+        """SHA-256 of the content: equal fingerprints are the same order sent again."""
         content = OrderContent.model_construct(**self.content)
         return sha256(content.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
     @property
     def content(self) -> dict[str, Any]:
-        """The fields of its content as events tell them."""
+        """The fields of its content as events state them."""
         fields = {name: getattr(self, name) for name in OrderContent.model_fields}
         first, more = self.tenders[:TENDERS_IN_ONE_FIELD_MAX], self.tenders[TENDERS_IN_ONE_FIELD_MAX:]
         return {**fields, "tenders": first, "further_tenders": more + self.further_tenders}
@@ -87,8 +87,8 @@ OverrideTarget = Literal["sourcing", "released", "completed"]
 class OverrideOrder(OrderCommand):
     """Set an order on by hand, with a reason; never past what its stock and money allow.
 
-    `sourcing`: everything that is locked is let go and sourced anew. `released`: it goes to fulfilment although it is
-    held, and what is not paid is not charged. `completed`: everything left, and it counts as arrived.
+    `sourcing`: everything that is locked is released and sourced again. `released`: it goes to fulfilment although it
+    is held, and what is not paid is not charged. `completed`: everything left, and it counts as arrived.
     """
 
     override_id: Identifier
@@ -119,14 +119,14 @@ class OrderPlaced(OrderEvent, OrderContent):
 
 
 class DuplicateConflictFound(OrderEvent):
-    """The channel told the same order again with other content. Kept whole, for a person to settle."""
+    """The channel sent the same order again with other content. Kept whole, for a person to settle."""
 
     fingerprint: str
     content: OrderContent
 
 
 class OrderOverridden(OrderEvent):
-    """Set on by hand: the actor of its envelope answers for it. What follows is told by the events after it."""
+    """Set on by hand: the actor of its envelope answers for it. What follows stands in the events after it."""
 
     override_id: str
     to: OverrideTarget
@@ -136,9 +136,9 @@ class OrderOverridden(OrderEvent):
     payments_cancelled: tuple[str, ...] = ()
     """Not waited for any more."""
     written_off_minor: int = 0
-    """Of the total, what nobody will be charged for."""
+    """Of the total, what will not be charged."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class OrderCancellationKept(OrderEvent):
@@ -150,7 +150,7 @@ class OrderCancellationKept(OrderEvent):
 class OrderCompleted(OrderEvent):
     payment_id: str
     charges: tuple[ParcelCharge, ...] = ()
-    """Of all parcels that left. Whoever lets go of the rest takes these first: that a parcel left is told in another
+    """Of all parcels that left. A release of the rest takes these first: that a parcel left is reported in another
     topic, and may be heard of later than this."""
     payment_ids: tuple[str, ...] = ()
     """All of them, where there were several."""
@@ -182,7 +182,7 @@ class OrderCancelled(OrderEvent):
     report: str = ""
     """Of the channel, by which it is cancelled: a refund of everything."""
     asked: str = ""
-    """What that report said beside its own id: a repeat is told from another by it."""
+    """What that report said beside its own id: a repeat is recognised by it."""
     channel: str
     placed_at: Moment
     currency: str

@@ -50,7 +50,7 @@ class RefundPart(Message):
 
 
 class CreditPart(Message):
-    """Of a refund of an exchange, what goes back to whoever paid for the returned goods: by way of their return."""
+    """Of a refund of an exchange, what goes back to the payer of the returned goods: by way of their return."""
 
     exchange_of: str
     amount_minor: int
@@ -70,4 +70,4 @@ class OrderRefundRequested(OrderEvent):
     credit: CreditPart | None = None
     """What of `amount_minor` was never paid for this order, but for the one that it was sent in exchange for."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""

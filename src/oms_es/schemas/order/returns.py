@@ -71,7 +71,7 @@ class OrderReturnRequested(OrderEvent):
     delivered_at: Moment | None = None
     """The last delivery before the request, where it is known."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class OrderExchangeCredited(OrderEvent):

@@ -160,7 +160,7 @@ class OrderBackordered(OrderEvent):
     terms: SourcingTerms | None = None
     priority: int = 0
     promised_at: Moment | None = None
-    """When the units are expected, where somebody knows."""
+    """When the units are expected, where that is known."""
 
 
 class OrderSourcingRequested(OrderEvent):
@@ -197,7 +197,7 @@ class OrderBundlesExploded(OrderEvent):
 
 
 class OrderAssigned(OrderEvent):
-    """A person said where its units come from; what was decided is told by the events after it."""
+    """A person said where its units come from; what was decided stands in the events after it."""
 
     attempt: int
     released: tuple[Cut, ...] = ()

@@ -72,7 +72,7 @@ class OrderSplit(OrderEvent, ContentChange):
     holds: tuple[Hold, ...] = ()
     """What it was held by: what is split off is held by the same."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class OrderJoined(OrderEvent):
@@ -80,7 +80,7 @@ class OrderJoined(OrderEvent):
 
     from_order_ids: tuple[str, ...]
     transfers: tuple[Reservation, ...]
-    """As they will be called here; each is told by stock when it has gone over."""
+    """As they will be called here; each is reported by stock when it has gone over."""
     bundles: dict[str, dict[str, int]] = {}
 
 
@@ -118,7 +118,7 @@ class OrderMergeRequested(OrderEvent):
     answer: OrderMergedInto | None = None
     """Of the order that was asked before, if it agreed."""
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class OrderMergeDeclined(OrderEvent):

@@ -34,7 +34,7 @@ class Question(Message):
 
 
 class RecordAnswerPending(PaymentCommand, SystemCommand, Question):
-    """The provider will tell by callback, or still does not say."""
+    """The provider will report by callback, or still does not say."""
 
 
 class ChaseAnswer(PaymentCommand, SystemCommand):
@@ -45,7 +45,7 @@ class ChaseAnswer(PaymentCommand, SystemCommand):
 
 
 class Report(Message):
-    """What a provider tells of its own accord. What it does not say is left out, and nobody makes it up.
+    """What a provider reports of its own accord. What it does not say is left out, and it is not made up.
 
     `part` names the capture, refund or dispute, where the provider says which; `authorization` the hold it rests on.
     `final`, of a decline: nothing comes of it any more; else another means of payment may be tried. `cumulative`: the
@@ -68,7 +68,7 @@ class Report(Message):
 
     @property
     def report_id(self) -> str:
-        """Of what it says: told again it is the same."""
+        """Of what it says: repeated it is the same."""
         said = {name: getattr(self, name) for name in Report.model_fields}
         return sha256(to_json(said)).hexdigest()[:32]
 
@@ -98,7 +98,7 @@ def require_enough(report: Report, command: C) -> C:
 class PaymentReportKept(PaymentEvent, Report):
     """What the provider reports does not fit what is known: a person finds out, unless what comes next explains it.
 
-    `early`: nobody here had asked for what it is about.
+    `early`: it was not asked for from here.
     """
 
     kept_id: str
@@ -113,7 +113,7 @@ class PaymentReportSettled(PaymentEvent):
 
 
 class PaymentUnanswered(PaymentEvent):
-    """Nobody knows whether the provider did what it was asked; a person finds out."""
+    """It is not known whether the provider did what it was asked; a person finds out."""
 
     operation: str
     part: str

@@ -33,7 +33,7 @@ class RecordDecline(PaymentCommand, SystemCommand):
 
 
 class RecordFailure(PaymentCommand, SystemCommand):
-    """The provider could not be asked at all, however often: nobody knows of any money."""
+    """The provider could not be asked at all, however often: no money is known of."""
 
     reason: ProviderText
 
@@ -49,14 +49,14 @@ class RecordExpiry(PaymentCommand, SystemCommand):
 
 
 class RecordReauthorization(PaymentCommand, SystemCommand):
-    """The provider holds the money for a capture anew, after what it held before had expired."""
+    """The provider holds the money for a capture again, after what it held before had expired."""
 
     capture_id: Identifier
     reference: Identifier
 
 
 class RecordReauthorizationDecline(PaymentCommand, SystemCommand):
-    """The provider does not hold the money for a capture anew."""
+    """The provider does not hold the money for a capture again."""
 
     capture_id: Identifier
     reason: ProviderText
@@ -110,7 +110,7 @@ class PaymentAuthorized(PaymentEvent):
 
 
 class PaymentExpirySet(PaymentEvent):
-    """Until when the money is held, where the provider told that after it said that it is."""
+    """Until when the money is held, where the provider reported that after it said that it is."""
 
     expires_at: Moment
 
@@ -143,7 +143,7 @@ class PaymentExpired(PaymentEvent):
 
 
 class PaymentReauthorizationRequested(PaymentEvent):
-    """Intent: money that expired is to be held anew, for one capture."""
+    """Intent: money that expired is to be held again, for one capture."""
 
     capture_id: str
     amount_minor: int
@@ -186,7 +186,7 @@ class PaymentVoided(PaymentEvent):
     reference: str
     void_id: str = ""
     asked: bool = True
-    """Else somebody let go of it at the provider."""
+    """Else it was released at the provider."""
     reason: str = ""
 
 

@@ -56,7 +56,7 @@ class PaymentCaptured(PaymentEvent):
     currency: str
     reference: str
     asked: bool = True
-    """Else it was taken at the provider, or at once: nobody here had asked for it yet."""
+    """Else it was taken at the provider, or at once: it was not asked for from here yet."""
 
 
 class PaymentCaptureShort(PaymentEvent):

@@ -32,7 +32,7 @@ class RecordProviderReport(SystemCommand):
 
     @property
     def report_id(self) -> str:
-        """Of what it says, and of what: told again it is the same."""
+        """Of what it says, and of what: repeated it is the same."""
         return sha256("/".join((*self.references, self.report.report_id)).encode()).hexdigest()[:32]
 
     @property

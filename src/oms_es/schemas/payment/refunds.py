@@ -44,7 +44,7 @@ class DisputeCommand(PaymentCommand, SystemCommand):
 
 
 class RecordDisputeOpened(DisputeCommand):
-    """Somebody takes their money back through their bank; `dispute_id` is the provider's."""
+    """A customer takes their money back through their bank; `dispute_id` is the provider's."""
 
 
 class RecordDisputeWon(DisputeCommand):
@@ -79,7 +79,7 @@ class PaymentRefunded(PaymentEvent):
     currency: str
     reference: str
     asked: bool = True
-    """Else somebody gave it back at the provider."""
+    """Else it was given back at the provider."""
 
 
 class PaymentRefundShort(PaymentEvent):

@@ -56,7 +56,7 @@ class PaymentRefusal(Refusal):
     )
     UNKNOWN_CAPTURE = (
         "unknown_capture",
-        "Nobody asked for this capture.",
+        "This capture was never asked for.",
         "Ask the provider what it took.",
     )
     UNKNOWN_PAYMENT = (
@@ -67,12 +67,12 @@ class PaymentRefusal(Refusal):
     )
     UNKNOWN_REAUTHORIZATION = (
         "unknown_reauthorization",
-        "Nobody asked for money to be held anew for this capture.",
+        "Money for this capture was never asked to be held again.",
         "Ask the provider what it holds.",
     )
     UNKNOWN_REFUND = (
         "unknown_refund",
-        "Nobody asked for this refund.",
+        "This refund was never asked for.",
         "Ask the provider what it gave back.",
     )
     UNKNOWN_REPORT = (

@@ -69,7 +69,7 @@ class Terms(Message):
     reasons: Annotated[tuple[ReturnReason, ...], at_most_items(REASONS_MAX)] = ()
     """Accepted ones; empty accepts all."""
     approve_at_once: bool = True
-    """Whether nobody has to look at a request that fits the policy."""
+    """Whether no person has to look at a request that fits the policy."""
 
 
 class RmaCommand(Command):
@@ -105,7 +105,7 @@ class RefuseRma(RmaCommand):
 
 
 class ReceiveRma(RmaCommand):
-    """Goods came back to a location. What nobody expected is noted, and not credited."""
+    """Goods came back to a location. What was not expected is noted, and not credited."""
 
     receipt_id: Identifier
     location: LocationId
@@ -192,7 +192,7 @@ class RmaReceived(RmaEvent):
     location: str
     lines: tuple[LineUnits, ...]
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class RmaSurplusReceived(RmaEvent):
@@ -202,7 +202,7 @@ class RmaSurplusReceived(RmaEvent):
     location: str
     lines: tuple[LineUnits, ...]
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class InspectedItem(Message):
@@ -222,7 +222,7 @@ class RmaInspected(RmaEvent):
     lines: tuple[InspectedLine, ...]
     items: tuple[InspectedItem, ...]
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""
 
 
 class RmaCreditDue(RmaEvent):

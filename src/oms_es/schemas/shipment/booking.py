@@ -85,7 +85,7 @@ class RecordBookingFailure(ShipmentCommand, SystemCommand):
 
 
 class CancelBooking(ShipmentCommand):
-    """Ask the carrier not to fetch it: it stays in the warehouse and can be booked anew."""
+    """Ask the carrier not to fetch it: it stays in the warehouse and can be booked again."""
 
     reason: Text = ""
 
@@ -129,7 +129,7 @@ class ShipmentRequested(ShipmentEvent):
 
 
 class ShipmentPacked(ShipmentEvent):
-    """Where it stands and where it goes are told again, for whoever chooses the carrier."""
+    """Where it stands and where it goes are repeated, for the choice of the carrier."""
 
     weight_grams: int
     cartons: tuple[CartonWeight, ...] = ()

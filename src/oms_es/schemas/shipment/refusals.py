@@ -41,7 +41,7 @@ class ShipmentRefusal(Refusal):
     )
     NOT_A_PICKUP = (
         "not_a_pickup",
-        "The shipment is sent with a carrier; nobody collects it.",
+        "The shipment is sent with a carrier; it is not collected.",
         "Book it.",
     )
     NOT_ANSWERED = (

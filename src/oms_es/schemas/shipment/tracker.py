@@ -30,7 +30,7 @@ class Sighting(Message):
 
 
 class RecordTracking(SystemCommand):
-    """A carrier tells everything it knows of a tracking number; what was told before is told again."""
+    """A carrier sends everything it knows of a tracking number; what was sent before is sent again."""
 
     carrier: Identifier
     tracking_number: Identifier
@@ -42,7 +42,7 @@ class RecordTracking(SystemCommand):
 
 
 class RecordSharedNumber(SystemCommand):
-    """Several parcels were booked under one number: nobody can say whose history it has."""
+    """Several parcels were booked under one number: it cannot be said whose history it has."""
 
     carrier: Identifier
     tracking_number: Identifier

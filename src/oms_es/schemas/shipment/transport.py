@@ -74,7 +74,7 @@ class ShipmentDispatched(ShipmentEvent):
 
 
 class ShipmentDispatchOverdue(ShipmentEvent):
-    """It has not left in time: a person must ask whoever it `waits_for`."""
+    """It has not left in time: a person must ask the party that it `waits_for`."""
 
     waits_for: DispatchStep
 

@@ -28,10 +28,10 @@ Condition = Literal["sellable", "damaged", "quarantine"]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")]
 
 BinName = Annotated[str, StringConstraints(max_length=PLACE_NAME_LENGTH_MAX, pattern=r"^[^\x00]*$"), PLACE_NAME]
-"""A shelf, a rack, a pallet place. Empty: nobody said where."""
+"""A shelf, a rack, a pallet place. Empty: not reported."""
 
 LotName = Annotated[str, StringConstraints(max_length=PLACE_NAME_LENGTH_MAX, pattern=r"^[^\x00]*$"), PLACE_NAME]
-"""A batch that was made together. Empty: not told apart."""
+"""A batch that was made together. Empty: not distinguished."""
 
 Serials = Annotated[tuple[Identifier, ...], Field(max_length=SERIALS_MAX)]
 
@@ -67,4 +67,4 @@ class PlacedEvent(StockEvent):
     condition: Condition = "sellable"
     serials: tuple[str, ...] = ()
     asked: str = ""
-    """What the command said beside its own id: a repeat is told from another by it."""
+    """What the command said beside its own id: a repeat is recognised by it."""

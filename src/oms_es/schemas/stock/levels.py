@@ -19,7 +19,7 @@ from oms_es.schemas.values.types import (
 
 
 class ReceiveStock(StockCommand):
-    """Units have come to a location; say their bin and lot if they are told apart. A receipt counts once."""
+    """Units have come to a location; give their bin and lot if those are distinguished. A receipt counts once."""
 
     receipt_id: Identifier
     quantity: Units

@@ -43,7 +43,7 @@ class SetReorderPoint(StockCommand):
 
 
 class RequestReplenishment(StockCommand, SystemCommand):
-    """Somebody is to order more; `oms-es stock low` lists what was asked for."""
+    """A buyer is to order more; `oms-es stock low` lists what was asked for."""
 
     request_id: Identifier
     quantity: Units

@@ -15,7 +15,7 @@ from oms_es.schemas.values.types import (
 
 
 class ExpectInbound(StockCommand):
-    """Units are on their way from outside and promised for a time; told again, the newer quantity and promise hold."""
+    """Units are on their way from outside and promised for a time; repeated, the newer quantity and promise hold."""
 
     inbound_id: Identifier
     quantity: Units

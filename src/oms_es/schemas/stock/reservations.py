@@ -14,7 +14,7 @@ from oms_es.schemas.values.types import (
 class ReserveStock(StockCommand):
     """Lock stock for an order. `reservation_id` is new for each attempt of an order at this stream.
 
-    A claim of somebody who holds units here until a time takes the place of that hold.
+    A claim of an order or cart that holds units here until a time takes the place of that hold.
     """
 
     reservation_id: Identifier
@@ -34,7 +34,7 @@ class ReleaseStock(StockCommand):
     order_id: Identifier
     quantity: Units | None = None
     release_id: Identifier | None = None
-    """Tells one release of a part from another of as many units; a repeat of the same releases nothing more."""
+    """Distinguishes one release of a part from another of as many units; a repeat of the same releases nothing more."""
 
 
 class TransferReservation(StockCommand, SystemCommand):
@@ -69,7 +69,7 @@ class ShipStock(StockCommand, SystemCommand):
     order_id: Identifier
     shipment_id: Identifier
     serials: Serials = ()
-    """Which units those were, where somebody looked; else the first to expire."""
+    """Which units those were, where a person looked; else the first to expire."""
 
 
 class Pick(Message):
@@ -104,7 +104,7 @@ class StockShort(ReservationEvent):
 
 
 class StockReleased(ReservationEvent):
-    """`release_id`: only a part of the reservation, told apart by it."""
+    """`release_id`: only a part of the reservation, distinguished by it."""
 
     release_id: str | None = None
     asked: str = ""
@@ -129,7 +129,7 @@ class StockReservationBroken(ReservationEvent):
 
 
 class StockBrokenPromiseSettled(ReservationEvent):
-    """Nobody waits any more for so many units of a promise that was broken; for `left` of them somebody still does."""
+    """So many units of a broken promise are no longer waited for; `left` of them still are."""
 
     left: int = 0
     release_id: str | None = None

@@ -12,7 +12,7 @@ def apportion(total_minor: int, weights: Sequence[Fraction | int]) -> list[int]:
     With all weights zero everything goes to the first share. Raises ValueError without weights.
     """
     if not weights:
-        raise ValueError("money cannot be shared out among nobody")
+        raise ValueError("money cannot be shared out among no one")
     if total_minor == 0:
         return [0] * len(weights)
     whole = sum(weights)

@@ -1,6 +1,6 @@
 """Names that the engine makes of others.
 
-Invariant: whoever sends an order, a return or a refund cannot give it such a name, and no two are made of different
+Invariant: a sender of an order, a return or a refund cannot give it such a name, and no two are made of different
 parts.
 """
 

@@ -1,4 +1,4 @@
-"""Sentences that end in what somebody said, such as a note or a reason, and may have said nothing."""
+"""Sentences that end in what a person said, such as a note or a reason, and may have said nothing."""
 
 from __future__ import annotations
 

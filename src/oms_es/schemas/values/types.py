@@ -1,6 +1,6 @@
 """The words that every message shares: identifiers, money, places, moments.
 
-What a type itself allows is what history may hold. What it has `AtTheDoor` is asked of whoever sends a command: a
+What a type itself allows is what history may hold. What it has `AtTheDoor` is asked of the sender of a command: a
 name as people and other systems can repeat it, a moment within the calendar, a number whose sums fit.
 """
 
@@ -20,7 +20,7 @@ IDENTIFIER_LENGTH_MAX = 128
 SHORT_NAME_LENGTH_MAX = 60
 """Of a name that others are made of, as `<return>/<inspection>/<number>`: they fit IDENTIFIER_LENGTH_MAX, too."""
 DERIVED_LENGTH_MAX = 256
-"""Of a name of which the engine made another: two names, and what tells it apart."""
+"""Of a name of which the engine made another: two names, and what distinguishes it."""
 PLACE_NAME_LENGTH_MAX = 64
 """Of a bin or a lot."""
 TEXT_LENGTH_MAX = 500

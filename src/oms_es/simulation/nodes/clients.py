@@ -19,7 +19,8 @@ from oms_es.store.log import NullFeed
 
 
 class Client(Node):
-    """A channel, or a person: asks for one thing after the other, and for each until it is told that it is done."""
+    """A channel, or a person: asks for one thing after the other, and for each until the answer says that it is
+    done."""
 
     simulation: Ground
 

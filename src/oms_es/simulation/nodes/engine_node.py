@@ -59,7 +59,7 @@ class Ground(Simulation, Protocol):
     cloudevents: CloudEventsCodec
 
     def accepted(self, action: Action) -> None:
-        """A client was told that what it asked for is done."""
+        """A client got the answer that what it asked for is done."""
 
     def stopped(self, what: str, error: BaseException) -> None:
         """Something has met a fact that it cannot take."""

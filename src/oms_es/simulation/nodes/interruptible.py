@@ -108,7 +108,7 @@ class Awake:
 
 
 class AwakeChain(Chain):
-    """Spares the attempt where nobody has anything to do."""
+    """Spares the attempt where no reader has anything to do."""
 
     awake: Sequence[Awake]
 
@@ -158,7 +158,7 @@ class AwakeRelay(Relay):
 
 
 class AwakeLoop(Loop):
-    """Nobody takes a step who has nothing to do. `rests`: whether what was passed is saved now."""
+    """A reader without work takes no step. `rests`: whether what was passed is saved now."""
 
     workers: Sequence[Any]
     rests = False

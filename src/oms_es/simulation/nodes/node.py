@@ -55,7 +55,7 @@ class Ends(Protocol):
 
 
 class Node:
-    """`work` is what it does from its start to its end; after a crash it does it anew."""
+    """`work` is what it does from its start to its end; after a crash it does it again."""
 
     def __init__(self, simulation: Simulation, number: int, name: str, skew_seconds: float) -> None:
         self.simulation = simulation
@@ -115,7 +115,7 @@ class Node:
             self.simulation.scheduler.wake(self.task, self.simulation.notice_seconds * self.simulation.chance.random())
 
     def park(self) -> None:
-        """Until somebody gives the lock back."""
+        """Until the lock is given back."""
         self.parked = True
         try:
             self.wait(NEVER)
@@ -192,7 +192,7 @@ class Node:
             else:
                 return
             if not self.over:
-                with suppress(Crashed):  # whoever is down is stopped, not crashed again
+                with suppress(Crashed):  # a node that is down is stopped, not crashed again
                     self.sleep(DOWN_SECONDS_MAX * self.simulation.chance.random() ** 2)
                 self.dying = self.over
                 self.struck = None

@@ -111,7 +111,7 @@ class WorkerNode(EngineNode):
     def _input_task(self, topic_partition: TopicPartition) -> PartitionTask:
         source = PartitionSource(topic_partition, CHANNEL_ORDERS_ROLE, "canonical")
         worker = self.follow(source, self.simulation.kit.orders, self.own_store, self.unread, Limit())
-        return InputTask(source, worker, lambda _topic: None)  # nobody here makes a topic anew
+        return InputTask(source, worker, lambda _topic: None)  # no topic is made again here
 
     def _backfill(self, topic_partition: TopicPartition, after: int, to: int) -> Any:
         partitions = dict.fromkeys(EVENT_TOPICS.values(), self.simulation.scenario.partitions)

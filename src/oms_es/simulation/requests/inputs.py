@@ -142,7 +142,7 @@ def _spelled(name: str, field: FieldInfo) -> str:
 
 
 class Inputs:
-    """Draws commands. What the engine records is told to it, so that most of them are about something."""
+    """Draws commands. It is given what the engine records, so that most of them are about something."""
 
     def __init__(self, chance: Random, shapes: Sequence[type[Command]], names: Mapping[str, Sequence[Any]]) -> None:
         self.chance = chance

@@ -41,7 +41,7 @@ def parcels(draw: Draw) -> Iterator[Action]:
             yield draw.action(at + chance.expovariate(0.1), ask)
         if draw.likely(0.7):
             gone = sh.DeclareLost(
-                shipment_id=parcel, choice=chance.choice(("refund", "reship")), reason="nobody saw it"
+                shipment_id=parcel, choice=chance.choice(("refund", "reship")), reason="it was never seen"
             )
             yield draw.action(at + chance.uniform(3.0, 40.0), gone)
     number = f"SIM{event_id_of(f'shipment-{parcel}', BOOKED_AT_VERSION).int % 10**12:012d}"
@@ -52,7 +52,7 @@ def parcels(draw: Draw) -> Iterator[Action]:
 
 
 def strange_journeys(draw: Draw) -> Iterator[Action]:
-    """A carrier tells what does not fit: of a parcel in the wrong order, or of one that is not on its way."""
+    """A carrier reports what does not fit: of a parcel in the wrong order, or of one that is not on its way."""
     chance = draw.chance
     action, order = draw.earlier()
     for status in chance.sample(ODD_STATUSES, 2):

@@ -76,7 +76,7 @@ def orders_in_parts(draw: Draw) -> Iterator[Action]:
 
 
 def merges(draw: Draw) -> Iterator[Action]:
-    """Orders of one channel, held until somebody has asked for it."""
+    """Orders of one channel, held until it is asked for."""
     at = draw.moment()
     some = [an_order(draw, at, f"M{n}", (draw.sku(), 1)) for n in (1, 2)]
     for order in some:

@@ -56,7 +56,7 @@ def pickups(draw: Draw) -> Iterator[Action]:
 
 
 def what_people_see_to(draw: Draw) -> Iterator[Action]:
-    """Told twice, and differently: a person takes it over and settles it, also when it is not raised yet."""
+    """Sent twice, with different content: a person takes it over and settles it, also when it is not raised yet."""
     chance = draw.chance
     action, order = draw.earlier()
     other = order.model_copy(update={"shipping_minor": order.shipping_minor + 1})
@@ -72,7 +72,7 @@ def what_people_see_to(draw: Draw) -> Iterator[Action]:
 
 
 def one_return_of_two_orders(draw: Draw) -> Iterator[Action]:
-    """The second to take a return's name is told that it is taken."""
+    """The second to take a return's name is refused."""
     for _ in range(2):
         action, order = draw.earlier()
         at = action.at + draw.chance.uniform(80.0, 200.0)
@@ -132,7 +132,7 @@ def split_of(order_id: str, split_id: str, units: int) -> o.SplitOrder:
 
 
 EARLY_SECONDS = 0.5
-"""After an order was placed: nobody can have asked for a refund of it."""
+"""After an order was placed: no refund of it can have been asked for."""
 
 
 def contradictions(draw: Draw) -> Iterator[Action]:

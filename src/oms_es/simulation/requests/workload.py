@@ -161,7 +161,7 @@ def openings(draw: Draw) -> Iterator[Action]:
 
 
 def receipts(draw: Draw) -> Iterator[Action]:
-    """Some there from the beginning, some while orders wait for it; now and then one is told twice."""
+    """Some there from the beginning, some while orders wait for it; now and then one is sent twice."""
     chance = draw.chance
     for sku in draw.skus:
         for place in draw.locations:
@@ -175,7 +175,7 @@ def receipts(draw: Draw) -> Iterator[Action]:
 
 
 def repeats(draw: Draw) -> Iterator[Action]:
-    """Told again: the same, or something else under the same name."""
+    """Sent again: the same, or something else under the same name."""
     if draw.likely(0.4):
         action, order = draw.earlier()
         if draw.likely(0.3):

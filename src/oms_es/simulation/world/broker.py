@@ -50,7 +50,7 @@ class Partition:
 
 
 class Broker:
-    """`on_append` is told of every message in the moment in which it is kept."""
+    """`on_append` gets every message when it is kept."""
 
     def __init__(self, topics: Iterable[Topic], on_append: Callable[[Message], None]) -> None:
         self.partitions = {
@@ -113,7 +113,7 @@ class Members:
             self._share_out()
 
     def _share_out(self) -> None:
-        """Whoever has a partition keeps it, if nobody then has fewer than a fair share."""
+        """A member that has a partition keeps it, if then no member has fewer than a fair share."""
         topic_partitions, joined = sorted(self.partitions), self.joined
         fair = -(-len(topic_partitions) // len(joined)) if joined else 0
         counts = dict.fromkeys(joined, 0)
@@ -164,7 +164,7 @@ class MemoryGroup:
         """A simulated group waits for its members until they are thought dead."""
         return False
 
-    def tell(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group tells it
+    def tell(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group reports it
         self.told.append((given, topic_partition))
         self.stirred = True
 
@@ -245,7 +245,7 @@ class MemoryGroup:
             self.at[topic_partition] = max(self.members.partitions[topic_partition].base, offset - messages)
         self.stirred = True
 
-    def _follow(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group tells it
+    def _follow(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group reports it
         if given:
             self.at[topic_partition] = self.members.committed.get(topic_partition, 0)
         else:
@@ -255,7 +255,7 @@ class MemoryGroup:
 
 
 class MemoryPublisher:
-    """A producer. What it sends may arrive in part, or arrive without that it is told so."""
+    """A producer. What it sends may arrive in part, or arrive without an answer that says so."""
 
     def __init__(self, node: Node, broker: Broker) -> None:
         self.node = node

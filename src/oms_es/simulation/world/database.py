@@ -1,7 +1,7 @@
 """PostgreSQL, as far as the engine knows it: transactions, locks that wait, sequences with gaps, sessions that die.
 
-Invariant: what a transaction did is there wholly after its commit, and not at all before or without it; whoever is told
-that it failed may still find it done.
+Invariant: what a transaction did is there wholly after its commit, and not at all before or without it; a client that
+is answered that it failed may still find it done.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Lock:
 
 
 class Database:
-    """What is committed. `on_commit` is told of every event in the moment in which it is."""
+    """What is committed. `on_commit` gets every event when it is committed."""
 
     def __init__(self, codec: Codec, tables: Iterable[Table], on_commit: Callable[[list[Notification]], None]) -> None:
         self.codec = codec
@@ -115,7 +115,7 @@ class Database:
         return self.positions[-1] if self.positions else 0
 
     def touching(self, node: Node, error: type[Exception]) -> Callable[[], None]:
-        """What every call of this node passes first: it may meet a fault, another node may go on meanwhile, nobody may
+        """What every call of this node passes first: it may meet a fault, another node may go on meanwhile, no one may
         answer. As it is called far more often than anything else here, it calls nothing itself while nothing happens.
         """
 
@@ -137,7 +137,7 @@ class Database:
                 self.release(lock)
 
     def wait_for(self, lock: Lock, node: Node) -> None:
-        """Until nobody has it."""
+        """Until it is free."""
         while lock.owner is not None:
             lock.waiting.append(node)
             node.park()
@@ -161,7 +161,7 @@ class Database:
         return known and self.may_move(Advance(move.name, move.previous, move.position))
 
     def rebuild(self, name: str, rows: Iterable[Row]) -> bool:
-        """Put these rows in the place of a read model's; not while somebody is about to commit others."""
+        """Put these rows in the place of a read model's; not while another transaction is about to commit others."""
         begun = f"tracking/{name}"
         held = (lock.owner for at, lock in self.locks.items() if at == begun or at.startswith(f"{begun}@"))
         if any(owner is not None for owner in held):

@@ -1,7 +1,7 @@
 """What the same events make of the same states is worked out once, however many stores and checks ask.
 
 Invariant: states and events are never changed, so that the same two objects always make the same third. The seeds that
-write events as JSON get other objects every time, and work everything out anew.
+write events as JSON get other objects every time, and work everything out again.
 """
 
 from __future__ import annotations

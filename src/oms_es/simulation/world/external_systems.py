@@ -1,4 +1,4 @@
-"""The outside world: what providers and carriers have done, and what they still mean to tell.
+"""The outside world: what providers and carriers have done, and what they will still report.
 
 Their logic is that of gateways/simulated/simulators.py; here is only their memory, and how their callbacks arrive.
 """
@@ -25,7 +25,7 @@ STRAYS = {
 
 
 class Outside:
-    """`on_effect` is told of every effect in the moment in which it happens."""
+    """`on_effect` gets every effect when it happens."""
 
     def __init__(self, now: Callable[[], float], on_effect: Callable[[Effect], None]) -> None:
         self.now = now
@@ -128,7 +128,7 @@ class MemoryLedger:
 
 
 class MemoryCallbacks:
-    """What one kind of world tells of its own accord."""
+    """What one kind of outside system reports of its own accord."""
 
     def __init__(self, node: Node, outside: Outside, name: str, dialect: str) -> None:
         self.node = node

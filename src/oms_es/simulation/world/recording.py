@@ -67,7 +67,7 @@ class Transaction:
         self.locks.append(lock)
 
     def advance(self, advance: Advance) -> None:
-        """Whoever moves the same position waits for this transaction to end."""
+        """Another writer of the same position waits for this transaction to end."""
         self.lock(f"tracking/{advance.name}")
         check_moved(self.database.may_move(advance) or None, advance)
         self.moved.append(advance)

@@ -105,7 +105,7 @@ class Codec:
         )
 
     def decode(self, row: StoredRow, position: int = 0) -> Recorded:
-        """Raises KeyError for an event that nobody declared, UnknownVersion for one from a newer program."""
+        """Raises KeyError for an undeclared event, UnknownVersion for one from a newer program."""
         stored = self._stored(row.topic, row.state)
         return Recorded(
             position,
@@ -136,7 +136,8 @@ class Codec:
 
 
 def opened(state: bytes) -> tuple[bytes, dict[str, Any]]:
-    """The event of a row's `state`, byte for byte, and the envelope around it: telling an event parses nothing of it.
+    """The event of a row's `state`, byte for byte, and the envelope around it: publishing an event parses nothing of
+    it.
 
     `encode` puts the schema version right after the event. The name of a key is in no text: there, quotes are escaped.
     """

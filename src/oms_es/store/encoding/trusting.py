@@ -1,4 +1,4 @@
-"""Reading much of history again: types and bounds are checked, rules about whole messages are not asked anew.
+"""Reading much of history again: types and bounds are checked, rules about whole messages are not asked again.
 
 Invariant: what `TrustingCodec` decodes is what `Codec` decodes. What it cannot read, what is of another schema version
 and what is wrong, the validating codec reads or refuses.

@@ -129,7 +129,7 @@ def listed(connection: Rows) -> list[ApiKey]:
 
 
 def is_any_made(connection: Rows) -> bool:
-    """Also one that is good no more: whoever made keys does not want to be without them."""
+    """Also one that is good no more: an installation that made keys does not want to be without them."""
     return connection.execute(f"SELECT FROM {API_KEYS} LIMIT 1".encode()).fetchone() is not None
 
 

@@ -312,7 +312,7 @@ def test_lines_are_inspected_in_parts_and_one_named_twice_counts_twice() -> None
         inspected(seen(1, 1), items=(item("TEA", 1),), inspection="i2"), credit(1, name="i2"), CLOSED
     )
     Given(decider, three, APPROVED, *so_far).when(inspect(seen(1, 2), inspection="i2")).then_refused("not_received")
-    with pytest.raises(Refused, match="has 1 units of line 1 that were not inspected, and 2 are told"):
+    with pytest.raises(Refused, match="has 1 units of line 1 that were not inspected, and 2 are reported"):
         tuple(decider.decide(Given(decider, three, APPROVED, *so_far).state, inspect(seen(1, 2), inspection="i2")))
     Given(decider, three, APPROVED, received(3)).when(inspect(seen(2, 1))).then_refused("not_received")
 

@@ -41,5 +41,5 @@ def test_the_largest_remainder_gets_the_odd_unit() -> None:
 
 def test_without_any_weight_everything_goes_to_the_first() -> None:
     assert apportion(7, [0, 0]) == [7, 0]
-    with pytest.raises(ValueError, match="nobody"):
+    with pytest.raises(ValueError, match="no one"):
         apportion(7, [])
