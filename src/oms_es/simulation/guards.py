@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from oms_es.aggregates.payment.state import Payment
 from oms_es.kernel import Decider
+from oms_es.schemas.order import OrderHeld
 from oms_es.schemas.payment import RecordReport
 from oms_es.simulation.campaign import campaign
 from oms_es.simulation.components import WHOLE, Kit
@@ -83,6 +84,16 @@ def keeps_no_report(decider: Decider[Any]) -> Decider[Any]:
 
     def decide(state: Any, command: Any) -> Iterable[Any]:
         return () if state.placed is None and getattr(command, "keep", False) else decider.decide(state, command)
+
+    return replace(decider, decide=decide)
+
+
+def ships_without_money(decider: Decider[Any]) -> Decider[Any]:
+    """An order knows that its money is gone, and goes on all the same."""
+
+    def decide(state: Any, command: Any) -> Iterable[Any]:
+        events = decider.decide(state, command)
+        return [event for event in events if not (isinstance(event, OrderHeld) and event.effect)]
 
     return replace(decider, decide=decide)
 
@@ -229,6 +240,13 @@ GUARDS: tuple[Guard, ...] = (
         "a refund is taken to have failed that the provider makes, and the customer is paid twice",
         _with(believes_early_failures, "payment"),
         "hostile",
+    ),
+    Guard(
+        "hold for money that is gone",
+        "`aggregates/order/missing_money.py`",
+        "goods go out whose money was given back or charged back before",
+        _with(ships_without_money, "order"),
+        "life",
     ),
     Guard(
         "reports kept that come before their order",

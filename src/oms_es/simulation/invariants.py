@@ -26,6 +26,7 @@ from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.simulation.scenario import Action, Tells
+from oms_es.simulation.unpaid_goods import UnpaidGoods
 from oms_es.simulation.world.database import Database
 from oms_es.store.encoding.codec import Codec
 from oms_es.verification.history import History
@@ -66,6 +67,7 @@ class Watch:
         self.codec = codec
         self.now = now
         self.history = History(deciders)
+        self.unpaid = UnpaidGoods(self.history.books)
         self.recorded: list[Recorded] = []
         self.effects: list[Effect] = []
         self.done: dict[tuple[str, str, str], Effect] = {}
@@ -87,14 +89,18 @@ class Watch:
         self._hash.update(repr(told).encode())
 
     def committed(self, rows: Sequence[Notification]) -> None:
+        committed: list[Recorded] = []
         for row in rows:
             self.note(row.id, row.topic, row.originator_id, row.originator_version)
             recorded = self.codec.decode(row, row.id)
             self._hash.update(to_json(recorded.event))
             self.recorded.append(recorded)
+            committed.append(recorded)
             self.history.fold(recorded)
             if isinstance(recorded.event, ReactionPutAside):
                 raise Violation("nothing that follows is refused", str(recorded.event))
+        for wrong in self.unpaid.record(committed, self.history.states):
+            raise Violation("no goods go out when their money is gone", wrong)
         for check in self.history.checks:
             if check.failed:
                 raise Violation(check.name, check.differences[0])
@@ -216,8 +222,9 @@ def waits(order: Any, stuck: set[str], due: set[str], free: set[str]) -> str | N
         case "awaiting_payment":
             return "a deadline" if order.order_id in due else None
         case "fulfilling" | "shipped" | "cancelling":
-            moving = [parcel for parcel, status in order.shipments.items() if status in ("open", "dispatched")]
-            return "the carrier" if all(parcel in stuck for parcel in moving) else None
+            if order.in_status("held"):
+                return "a person who takes the hold off" if order.holds else None
+            return "the carrier" if all(parcel in stuck for parcel in order.in_status("open", "dispatched")) else None
     return None
 
 

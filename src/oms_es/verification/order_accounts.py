@@ -30,6 +30,7 @@ class OrderBook:
         self.charges: dict[str, dict[str, int]] = {}  # by parcel and payment
         self.gone: set[str] = set()
         self.replanned: int | None = None  # what of a stopped parcel is still wanted
+        self.held: set[str] = set()  # parcels that are planned and not asked for yet
         self.back: Units = Counter()
         self.asked_back: dict[str, Counter[str]] = {}  # by return and line
         self.ended: Counter[str] = Counter()

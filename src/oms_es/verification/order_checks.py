@@ -134,8 +134,12 @@ class OrderBooks:
 
     def _planned(self, recorded: Recorded, event: o.OrderShipmentPlanned) -> None:
         book = self.orders[event.order_id]
+        was = book.plans.get(event.plan.shipment_id)
         self._planned_parcel(recorded, book, event.plan, event.payment_id)
-        if event.plan.lines:
+        if event.plan.shipment_id in book.held:
+            same = event.plan == was and not event.held
+            self._expect(self.shared, recorded, same, f"{event.plan.shipment_id} is not as it was held")
+        elif event.plan.lines:
             worth, left = worth_of(event.plan), book.replanned
             self._expect(
                 self.shared,
@@ -144,6 +148,7 @@ class OrderBooks:
                 f"shares sum to {book.money(worth)}, {book.money(left or 0)} was left of the parcel",
             )
         book.replanned = None
+        (book.held.add if event.held else book.held.discard)(event.plan.shipment_id)
 
     def _planned_parcel(self, recorded: Recorded, book: OrderBook, plan: o.ShipmentPlan, payment_id: str) -> None:
         book.plans[plan.shipment_id] = plan
@@ -162,11 +167,14 @@ class OrderBooks:
     def _stopped(self, _: Recorded, event: o.OrderShipmentCancelled) -> None:
         book = self.orders[event.order_id]
         plan = book.plans.get(event.shipment_id)
+        book.held.discard(event.shipment_id)
         if plan and not event.released:
             book.replanned = worth_of(plan)
 
-    def _left(self, _: Recorded, event: o.OrderShipmentDispatched | o.OrderShipmentDelivered) -> None:
+    def _left(self, recorded: Recorded, event: o.OrderShipmentDispatched | o.OrderShipmentDelivered) -> None:
         book = self.orders[event.order_id]
+        held = event.shipment_id in book.held
+        self._expect(self.shared, recorded, not held, f"{event.shipment_id} left, and was held")
         if event.shipment_id in book.plans:
             book.gone.add(event.shipment_id)
 

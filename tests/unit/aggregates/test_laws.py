@@ -22,6 +22,7 @@ from oms_es.aggregates.catalog import delivery, item, location, numbering, rates
 from oms_es.aggregates.operations import aside, connection, exception, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order import money as order_money
+from oms_es.aggregates.order.state import OTHERWISE
 from oms_es.aggregates.payment import decider as payment
 from oms_es.aggregates.payment import provider
 from oms_es.aggregates.payment import state as payment_state
@@ -428,7 +429,7 @@ def stock_report(draw: st.DrawFn, state: order.Order) -> Command:
 
 
 def shipment_report(draw: st.DrawFn, _: order.Order) -> Command:
-    report: Command = draw(shipment_shapes)(**ORDER, shipment_id=f"{PLACE.order_id}.{draw(st.integers(1, 3))}")
+    report: Command = draw(shipment_shapes)(**ORDER, shipment_id=f"{PLACE.order_id}.{draw(st.integers(1, 5))}")
     return report
 
 
@@ -443,6 +444,17 @@ kinds = st.sampled_from(["fraud", "payment"])
 whys: st.SearchStrategy[o.MoneyGone] = st.sampled_from(["refunded", "disputed", "not_captured"])
 
 
+def lost(draw: st.DrawFn, state: order.Order) -> Command:
+    """Money of one of its payments went by another way, or is there again."""
+    payment_id = draw(st.sampled_from(sorted(state.payments) or [f"{PLACE.order_id}.9"]))
+    effect = draw(st.sampled_from(["refund/1", "dispute/1"]))
+    if draw(chances) < 2:
+        return o.RecordMoneyBack(**ORDER, payment_id=payment_id, effect=effect)
+    return o.RecordMoneyGone(
+        **ORDER, payment_id=payment_id, effect=effect, why=draw(whys), amount_minor=draw(st.integers(1, 14))
+    )
+
+
 def paid(draw: st.DrawFn, state: order.Order) -> Command:
     """Of one of its payments; of one that it never asked for if it has none."""
     payments = sorted(state.payments) or [f"{PLACE.order_id}.9"]
@@ -452,11 +464,7 @@ def paid(draw: st.DrawFn, state: order.Order) -> Command:
     if draw(st.booleans()):
         return o.RecordPaymentWithdrawn(**ORDER, payment_id=payment_id, reason="let go")
     if draw(chances) == 0:
-        return o.RecordMoneyGone(
-            **ORDER, payment_id=payment_id, effect="refund/1", why=draw(whys), amount_minor=draw(chances) + 1
-        )
-    if draw(chances) == 0:
-        return o.RecordMoneyBack(**ORDER, payment_id=payment_id, effect="refund/1")
+        return lost(draw, state)
     return o.RecordPaymentFailed(**ORDER, payment_id=payment_id, reason="declined", retriable=draw(chances) > 0)
 
 
@@ -532,6 +540,13 @@ SPLITS = st.builds(
     split_id=ids,
     lines=st.lists(line_units, min_size=1, max_size=2).map(tuple),
 )
+UNHOLDS = st.builds(o.ReleaseHold, order_id=st.just(PLACE.order_id), kind=kinds)
+UNDER_WAY: tuple[Callable[[st.DrawFn, order.Order], Command], ...] = (
+    shipment_report,
+    shipment_report,
+    lost,
+    lambda draw, _: draw(CHANGES | UNHOLDS),
+)
 ONWARDS: dict[str, Callable[[st.DrawFn, order.Order], Command]] = {
     "new": lambda draw, _: draw(places),
     "sourcing": answer_or_explode,
@@ -540,7 +555,7 @@ ONWARDS: dict[str, Callable[[st.DrawFn, order.Order], Command]] = {
     "awaiting_payment": paid,
     "awaiting_stock": covered,
     "held": lambda draw, _: o.ReleaseHold(**ORDER, kind=draw(kinds)),
-    "fulfilling": lambda draw, state: shipment_report(draw, state) if draw(chances) else draw(CHANGES),
+    "fulfilling": lambda draw, state: draw(st.sampled_from(UNDER_WAY))(draw, state),
     "cancelling": shipment_report,
     "shipped": shipment_report,
 }
@@ -557,7 +572,7 @@ ASTRAY = st.one_of(
     st.builds(o.LapseOrder, order_id=st.just(PLACE.order_id), payment_id=st.just(f"{PLACE.order_id}.1") | st.none()),
     st.just(o.LapsePresale(**ORDER)),
     st.builds(o.HoldOrder, order_id=st.just(PLACE.order_id), kind=kinds),
-    st.builds(o.ReleaseHold, order_id=st.just(PLACE.order_id), kind=kinds),
+    UNHOLDS,
     st.builds(o.RetryPayment, order_id=st.just(PLACE.order_id), payment_token=st.just("another") | st.none()),
     st.builds(
         o.RepeatPayment,
@@ -592,7 +607,7 @@ def order_commands(draw: st.DrawFn, state: order.Order) -> Command:
     if state.phase in ONWARDS and draw(chances):
         return ONWARDS[state.phase](draw, state)
     if draw(st.booleans()):
-        return draw(st.sampled_from((*REPORTS, paid, covered)))(draw, state)
+        return draw(st.sampled_from((*REPORTS, paid, lost, covered)))(draw, state)
     astray: Command = draw(ASTRAY)
     return astray
 
@@ -605,6 +620,7 @@ def order_holds(state: order.Order, history: Sequence[Event]) -> None:
             units[sku] += quantity
     whole = any(isinstance(event, o.OrderFulfilledElsewhere) and event.whole for event in history)
     assert units == ({} if whole else needed_by(state)), "units were lost or invented"
+    held_holds(state)
     for once in (o.OrderPlaced, o.OrderReleased, o.OrderShipped):
         assert happened(history, once) <= 1
     assert happened(history, o.OrderCompleted, o.OrderCancelled) == (state.phase in o.FINAL_PHASES)
@@ -612,6 +628,13 @@ def order_holds(state: order.Order, history: Sequence[Event]) -> None:
     assert len(set(attempts)) == len(attempts), "two answers to one attempt would share a reservation id"
     phase_holds(state)
     money_holds(state, history)
+
+
+def held_holds(state: order.Order) -> None:
+    """What it is held for is gone, and nothing else is; only what has not left stops."""
+    assert ("payment" in state.holds) == bool(state.held_for)
+    assert {effect for effect in state.held_for if effect != OTHERWISE} <= set(state.gone)
+    assert all(state.shipments[key] == "open" for key in state.stopping)
 
 
 def phase_holds(state: order.Order) -> None:
@@ -629,7 +652,10 @@ def phase_holds(state: order.Order) -> None:
     if state.phase == "awaiting_stock":
         assert state.uncovered
     if state.phase in ("fulfilling", "cancelling"):
-        assert "open" in state.shipments.values()
+        assert state.in_status("open", "held")
+        assert state.holds or not state.in_status("held"), "what is held would never be requested"
+    else:
+        assert not state.in_status("held")
     if state.phase == "shipped":
         assert "dispatched" in state.shipments.values()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 from oms_es.aggregates.order import money, refunding
 from oms_es.aggregates.order import transitions as steps
-from oms_es.aggregates.order.amendments import address_of, amended, change, cut_of, some, totals
+from oms_es.aggregates.order.amendments import amended, change, cut_of, some, totals
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import BEFORE_RELEASE, LineCut, Order
 from oms_es.aggregates.repeats import asked_of, told_before
@@ -33,7 +34,7 @@ def cancel_lines(order: Order, command: o.CancelOrderLines) -> Iterator[o.OrderE
             yield from _cancel_unreleased(order, command, units)
     elif order.phase == "fulfilling":
         require_units(order, units)
-        yield ask_parcels(order, command, units)
+        yield from ask_parcels(order, command, units)
     else:
         raise Refused(
             OrderRefusal.ALREADY_SHIPPED, f"order {command.order_id} is {order.phase}; ask for a return instead"
@@ -78,9 +79,34 @@ def _cancellation(command: o.CancelOrderLines, units: Mapping[str, int]) -> dict
 
 
 def ask_parcels(
-    order: Order, command: o.CancelOrderLines, units: Mapping[str, int]
-) -> o.OrderLinesCancellationRequested:
-    """Of the parcels that may still be stopped, as many as have the units."""
+    order: Order, command: o.CancelOrderLines, units: Mapping[str, int], asked: str | None = None
+) -> Iterator[o.OrderEvent]:
+    """Of the parcels that may still be stopped, as many as have the units. `asked`: what is remembered of the
+    request, to recognise its repeat."""
+    parcels = _parcels_with(order, units)
+    requested = o.OrderLinesCancellationRequested(
+        order_id=command.order_id,
+        cancellation_id=command.cancellation_id,
+        lines=tuple(o.LineUnits(line_id=line_id, quantity=n) for line_id, n in units.items()),
+        shipment_ids=tuple(key for key in parcels if order.shipments[key] == "open"),
+        held_shipment_ids=tuple(key for key in parcels if order.shipments[key] == "held"),
+        reason=command.reason,
+        asked=asked_of(command) if asked is None else asked,
+    )
+    yield requested
+    yield from stop_held(evolve(order, requested), requested.held_shipment_ids)
+
+
+def stop_held(order: Order, shipment_ids: Iterable[str]) -> Iterator[o.OrderEvent]:
+    """No warehouse was asked for them yet: none has to be asked whether they can be stopped."""
+    for shipment_id in shipment_ids:
+        events = list(stopped(order, shipment_id))
+        yield from events
+        order = reduce(evolve, events, order)
+
+
+def _parcels_with(order: Order, units: Mapping[str, int]) -> tuple[str, ...]:
+    """Raises Refused where not all of the units can still be stopped."""
     assert order.content
     bundles: Any = order.bundles
     skus = {line.line_id: line.sku for line in order.content.lines}
@@ -98,21 +124,14 @@ def ask_parcels(
                     f"{needed - short} of the {needed} units of line {line_id} can still be stopped; cancel fewer, or "
                     "ask for a return",
                 )
-    return o.OrderLinesCancellationRequested(
-        order_id=command.order_id,
-        cancellation_id=command.cancellation_id,
-        lines=tuple(o.LineUnits(line_id=line_id, quantity=n) for line_id, n in units.items()),
-        shipment_ids=tuple(asked),
-        reason=command.reason,
-        asked=asked_of(command),
-    )
+    return tuple(asked)
 
 
 def _open_shares(order: Order, line_id: str, sku: str) -> Iterator[tuple[str, o.LineShare]]:
     """In parcels that can be stopped, without the units that another cancellation is waiting for."""
     spoken_for = sum(cut.units.get(line_id, 0) for cut in order.cuts.values() if cut.shipments)
-    for shipment_id, status in sorted(order.shipments.items()):
-        if status == "open" and shipment_id not in order.kept and shipment_id in order.plans:
+    for shipment_id in sorted((*order.stoppable, *order.in_status("held"))):
+        if shipment_id in order.plans:
             for share in order.plans[shipment_id].lines:
                 if share.line_id == line_id and share.sku == sku:
                     free = share.quantity - min(share.quantity, spoken_for)
@@ -124,11 +143,12 @@ def _open_shares(order: Order, line_id: str, sku: str) -> Iterator[tuple[str, o.
 def stopped(order: Order, shipment_id: str) -> Iterator[o.OrderEvent]:
     """A parcel was stopped: what was cancelled of it is let go, and the rest is planned again.
 
-    Where no lines of it were cancelled, all of it is released.
+    Where no lines of it were cancelled, and no hold stopped it, all of it is released.
     """
     cuts = {key: cut for key, cut in order.cuts.items() if shipment_id in cut.shipments}
     plan = order.plans.get(shipment_id)
-    whole = order.phase == "cancelling" or not cuts or plan is None
+    kept = bool(cuts) or shipment_id in order.stopping or order.shipments.get(shipment_id) == "held"
+    whole = order.phase == "cancelling" or not kept or plan is None
     released = tuple(_whole_cuts(plan)) if whole and plan else ()
     event = o.OrderShipmentCancelled(order_id=order.order_id, shipment_id=shipment_id, released=released)
     yield event
@@ -139,14 +159,8 @@ def stopped(order: Order, shipment_id: str) -> Iterator[o.OrderEvent]:
                 yield change_event
                 after, plan = evolve(after, change_event), rest
         if plan.items:
-            planned = o.OrderShipmentPlanned(
-                order_id=order.order_id,
-                plan=plan.model_copy(update={"shipment_id": f"{order.order_id}.{len(order.shipments) + 1}"}),
-                payment_id=steps.payment_of(order),
-                ship_to=address_of(order),
-                delivery_option=order.content.delivery_option if order.content else "standard",
-                pickup=order.content.pickup if order.content else False,
-            )
+            name = f"{order.order_id}.{len(order.shipments) + 1}"
+            planned = steps.planned(after, plan.model_copy(update={"shipment_id": name}))
             yield planned
             after = evolve(after, planned)
     yield from steps.milestones(after)

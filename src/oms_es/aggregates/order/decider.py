@@ -17,15 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from oms_es.aggregates.order import amendments as changes
-from oms_es.aggregates.order import cancellation, elsewhere, losses, money, refunding, returns, sourcing
+from oms_es.aggregates.order import cancellation, elsewhere, holds, losses, missing_money, refunding, returns, sourcing
 from oms_es.aggregates.order import split_merge as parts
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.ending import cancel_order, lapse
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.overrides import override
 from oms_es.aggregates.order.payments import (
-    ask_again,
     record_authorized,
     record_failed,
     record_withdrawn,
@@ -133,33 +131,6 @@ def _lapse_presale(order: Order, _: o.LapsePresale) -> Iterator[o.OrderEvent]:
         yield from steps.ended(order, "the goods did not come in time")
 
 
-def _hold(order: Order, command: o.HoldOrder) -> Iterator[o.OrderEvent]:
-    """Repeated with another time, that one holds."""
-    if command.kind in order.holds and command.until in (None, order.held_until.get(command.kind)):
-        return
-    changes.require_before_release(order, "held")
-    yield o.OrderHeld(order_id=command.order_id, kind=command.kind, note=command.note, until=command.until)
-
-
-def _chase_hold(order: Order, command: o.ChaseHold) -> Iterator[o.OrderEvent]:
-    until = order.held_until.get(command.kind)
-    if until and until <= command.now and command.kind in order.holds and order.phase not in o.FINAL_PHASES:
-        yield o.OrderHoldOverdue(order_id=command.order_id, kind=command.kind, until=until)
-
-
-def _release_hold(order: Order, command: o.ReleaseHold) -> Iterator[o.OrderEvent]:
-    """Money that was given up on is asked for again once nothing else says that it should not be."""
-    if command.kind not in order.holds or order.phase in o.FINAL_PHASES:
-        return
-    off = o.OrderHoldReleased(order_id=command.order_id, kind=command.kind, note=command.note)
-    yield off
-    after = evolve(order, off)
-    if command.kind == "payment":
-        yield from ask_again(after, None, 1)
-    if after.phase == "held":
-        yield from steps.proceed(after)
-
-
 SHIPMENT_STEPS: dict[type[o.OrderCommand], tuple[type[Any], frozenset[ShipmentStatus]]] = {
     o.RecordShipmentDispatched: (o.OrderShipmentDispatched, frozenset({"open"})),
     o.RecordShipmentDelivered: (o.OrderShipmentDelivered, frozenset({"open", "dispatched"})),
@@ -233,8 +204,8 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.RecordPaymentFailed: record_failed,
     o.RecordPaymentWithdrawn: record_withdrawn,
     o.RepeatPayment: repeat_payment,
-    o.RecordMoneyGone: money.record_gone,
-    o.RecordMoneyBack: money.record_back,
+    o.RecordMoneyGone: missing_money.record_gone,
+    o.RecordMoneyBack: missing_money.record_back,
     o.RetryPayment: retry_payment,
     o.RecordShipmentDispatched: _record_shipment,
     o.RecordShipmentDelivered: _record_shipment,
@@ -247,9 +218,9 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.RecordChannelRefund: elsewhere.record_refund,
     o.CancelOrderLines: cancellation.cancel_lines,
     o.SplitOrder: parts.split,
-    o.HoldOrder: _hold,
-    o.ChaseHold: _chase_hold,
-    o.ReleaseHold: _release_hold,
+    o.HoldOrder: holds.hold,
+    o.ChaseHold: holds.chase_hold,
+    o.ReleaseHold: holds.release_hold,
     o.RefundOrder: _refund,
     o.OverrideOrder: override,
     o.CancelOrder: cancel_order,

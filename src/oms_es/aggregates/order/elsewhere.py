@@ -102,12 +102,11 @@ def _stop(
 def _ask_parcels(
     order: Order, report: str, units: Mapping[str, int], reason: str, asked: str
 ) -> Iterator[o.OrderEvent]:
-    """`asked`: what is remembered of the request, to recognise its repeat."""
     cut = o.CancelOrderLines.model_construct(
         order_id=order.order_id, cancellation_id=report, lines=_lines(units), reason=reason
     )
     try:
-        yield cancellation.ask_parcels(order, cut, units).model_copy(update={"asked": asked})
+        yield from cancellation.ask_parcels(order, cut, units, asked)
     except Refused:
         yield _disputed(order, report, reason, units, asked)
 

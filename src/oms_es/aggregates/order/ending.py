@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from oms_es.aggregates.order import cancellation
 from oms_es.aggregates.order import transitions as steps
+from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
@@ -21,16 +23,26 @@ def lapse(order: Order, command: o.LapseOrder) -> Iterator[o.OrderEvent]:
 def cancel_order(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]:
     if order.phase in ("cancelled", "cancelling"):
         return
-    open_shipments = tuple(sorted(s for s, status in order.shipments.items() if status == "open"))
-    if order.phase in ("shipped", "completed") or (order.shipments and not open_shipments):
+    if order.phase in ("shipped", "completed") or (order.shipments and not order.in_status("open", "held")):
         raise Refused(OrderRefusal.ALREADY_SHIPPED, f"order {command.order_id} has left; ask for a return instead")
-    if order.kept:
+    if not may_be_cancelled(order):
         raise Refused(
             OrderRefusal.WITH_CARRIER, f"order {command.order_id} is with the carrier; ask for a return instead"
         )
     if order.phase == "fulfilling":
-        yield o.OrderCancellationRequested(
-            order_id=command.order_id, reason=command.reason, shipment_ids=open_shipments
-        )
+        yield from _stopped(order, command)
     else:
         yield from steps.ended(order, command.reason)
+
+
+def may_be_cancelled(order: Order) -> bool:
+    """What is held needs no warehouse's answer to be stopped."""
+    return bool(order.in_status("held") or not order.kept)
+
+
+def _stopped(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]:
+    requested = o.OrderCancellationRequested(
+        order_id=command.order_id, reason=command.reason, shipment_ids=order.stoppable
+    )
+    yield requested
+    yield from cancellation.stop_held(evolve(order, requested), order.in_status("held"))

@@ -158,7 +158,13 @@ def _covered(order: Order, event: o.OrderPresaleCovered) -> Order:
 
 def _held(order: Order, event: o.OrderHeld) -> Order:
     held_until = order.held_until.insert(event.kind, event.until) if event.until else order.held_until
-    return order._replace(holds=order.holds.insert(event.kind), held_until=held_until)
+    because = (event.payment_id, event.effect)
+    return order._replace(
+        holds=order.holds.insert(event.kind),
+        held_until=held_until,
+        held_for=order.held_for.insert(because) if event.kind == "payment" else order.held_for,
+        stopping=order.stopping.update(event.shipment_ids),
+    )
 
 
 def _hold_overdue(order: Order, event: o.OrderHoldOverdue) -> Order:
@@ -166,7 +172,11 @@ def _hold_overdue(order: Order, event: o.OrderHoldOverdue) -> Order:
 
 
 def _hold_released(order: Order, event: o.OrderHoldReleased) -> Order:
-    return order._replace(holds=order.holds.discard(event.kind), held_until=order.held_until.discard(event.kind))
+    return order._replace(
+        holds=order.holds.discard(event.kind),
+        held_until=order.held_until.discard(event.kind),
+        held_for=HashTrieSet() if event.kind == "payment" else order.held_for,
+    )
 
 
 def _amended(order: Order, event: o.OrderAmended) -> Order:
@@ -247,6 +257,7 @@ def _overridden(order: Order, event: o.OrderOverridden) -> Order:
         uncovered=HashTrieSet() if event.released else order.uncovered,
         written_off=order.written_off + event.written_off_minor,
         holds=HashTrieSet() if event.to == "released" else order.holds,
+        held_for=HashTrieSet() if event.to == "released" else order.held_for,
     )
 
 
@@ -299,7 +310,7 @@ def _merge_declined(order: Order, event: o.OrderMergeDeclined) -> Order:
 
 def _line_cut_requested(order: Order, event: o.OrderLinesCancellationRequested) -> Order:
     units: HashTrieMap[str, int] = HashTrieMap((line.line_id, line.quantity) for line in event.lines)
-    cut = LineCut(event.reason, units, HashTrieSet(event.shipment_ids))
+    cut = LineCut(event.reason, units, HashTrieSet((*event.shipment_ids, *event.held_shipment_ids)))
     return order._replace(
         applied=order.applied.insert(event.cancellation_id, event.asked),
         cuts=order.cuts.insert(event.cancellation_id, cut),
@@ -309,6 +320,11 @@ def _line_cut_requested(order: Order, event: o.OrderLinesCancellationRequested) 
 def _cancelled(order: Order, event: o.OrderCancelled) -> Order:
     applied = order.applied.insert(event.report, event.asked) if event.report else order.applied
     return order._replace(phase="cancelled", applied=applied)
+
+
+def _shipped(order: Order, _: o.OrderShipped) -> Order:
+    """Nothing is here any more that could be held."""
+    return order._replace(phase="shipped", holds=HashTrieSet(), held_for=HashTrieSet())
 
 
 def _in_phase(phase: o.Phase) -> Any:
@@ -369,7 +385,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     x.OrderReturnEnded: return_ended,
     x.OrderExchangeCredited: exchange_credited,
     x.OrderCreditRefused: credit_refused,
-    o.OrderShipped: _in_phase("shipped"),
+    o.OrderShipped: _shipped,
     o.OrderCompleted: _in_phase("completed"),
     o.OrderCancelled: _cancelled,
 }

@@ -53,4 +53,6 @@ def money_gone(order: Order, event: o.OrderMoneyGone) -> Order:
 
 
 def money_back(order: Order, event: o.OrderMoneyBack) -> Order:
-    return order._replace(gone=order.gone.discard((event.payment_id, event.effect)))
+    """What its hold was for becomes less; that it comes off is an event of its own."""
+    effect = (event.payment_id, event.effect)
+    return order._replace(gone=order.gone.discard(effect), held_for=order.held_for.discard(effect))

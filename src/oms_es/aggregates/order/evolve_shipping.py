@@ -20,12 +20,12 @@ def fold_released(order: Order, event: o.OrderReleased) -> Order:
 
 
 def planned_anew(order: Order, event: o.OrderShipmentPlanned) -> Order:
-    return _planned(order, event.plan)
+    return _planned(order, event.plan, "held" if event.held else "open")
 
 
-def _planned(order: Order, plan: o.ShipmentPlan) -> Order:
+def _planned(order: Order, plan: o.ShipmentPlan, status: ShipmentStatus = "open") -> Order:
     return order._replace(
-        plans=order.plans.insert(plan.shipment_id, plan), shipments=order.shipments.insert(plan.shipment_id, "open")
+        plans=order.plans.insert(plan.shipment_id, plan), shipments=order.shipments.insert(plan.shipment_id, status)
     )
 
 
@@ -39,6 +39,7 @@ def fold_shipment(status: ShipmentStatus) -> Any:
 
 def answered(order: Order, shipment_id: str) -> Order:
     """It stopped, left, or would not stop: its answer is no longer awaited."""
+    order = order._replace(stopping=order.stopping.discard(shipment_id))
     if not order.cuts:
         return order
     cuts = order.cuts

@@ -185,14 +185,3 @@ def left_plans(order: Order) -> list[o.ShipmentPlan]:
     return [
         order.plans[key] for key, status in sorted(order.shipments.items()) if status in gone and key in order.plans
     ]
-
-
-def record_gone(order: Order, command: o.RecordMoneyGone) -> Iterator[o.OrderEvent]:
-    assert order.content
-    if (command.payment_id, command.effect) not in order.gone:
-        yield o.OrderMoneyGone(**dict(command), currency=order.content.currency)
-
-
-def record_back(order: Order, command: o.RecordMoneyBack) -> Iterator[o.OrderEvent]:
-    if gone := order.gone.get((command.payment_id, command.effect)):
-        yield o.OrderMoneyBack(**dict(gone))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oms_es.aggregates.order import transitions as steps
-from oms_es.aggregates.order.ending import cancel_order
+from oms_es.aggregates.order.ending import cancel_order, may_be_cancelled
 from oms_es.aggregates.order.evolve import evolve
-from oms_es.aggregates.order.state import BEFORE_RELEASE, Order
+from oms_es.aggregates.order.state import BEFORE_RELEASE, OTHERWISE, Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
@@ -51,7 +51,7 @@ def record_failed(order: Order, command: o.RecordPaymentFailed) -> Iterator[o.Or
         reason=command.reason,
         again=again,
     )
-    if not again and "payment" not in order.holds:
+    if not again and not order.is_held("payment"):
         yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
 
 
@@ -68,9 +68,9 @@ def record_withdrawn(order: Order, command: o.RecordPaymentWithdrawn) -> Iterato
             reason=command.reason,
             again=False,
         )
-        if "payment" not in order.holds:
+        if not order.is_held("payment"):
             yield o.OrderHeld(order_id=order.order_id, kind="payment", note=command.reason)
-    elif order.phase == "fulfilling" and not order.kept and "open" in order.shipments.values():
+    elif order.phase == "fulfilling" and may_be_cancelled(order):
         reason = with_reason("payment", command.reason)[: o.REASON_LENGTH_MAX]
         yield from cancel_order(order, o.CancelOrder(order_id=order.order_id, reason=reason))
 
@@ -82,12 +82,12 @@ def repeat_payment(order: Order, command: o.RepeatPayment) -> Iterator[o.OrderEv
 
 
 def retry_payment(order: Order, command: o.RetryPayment) -> Iterator[o.OrderEvent]:
-    """A person looked at it: the count of attempts begins again."""
+    """A person looked at it: the count of attempts begins again. What other money is missing for stays held."""
     if order.phase in o.FINAL_PHASES or not order.is_unpaid:
         raise Refused(
             OrderRefusal.NOTHING_TO_PAY, f"order {command.order_id} waits for no payment; there is nothing to retry"
         )
-    if "payment" in order.holds:
+    if set(order.held_for) == {OTHERWISE}:
         yield o.OrderHoldReleased(order_id=order.order_id, kind="payment", note="another attempt")
     yield from ask_again(order, command.payment_token, 1)
 

@@ -14,12 +14,16 @@ from oms_es.aggregates.fast_replace import wide
 from oms_es.schemas import order as o
 from oms_es.schemas.values.types import Moment
 
-ShipmentStatus = Literal["open", "dispatched", "delivered", "returned", "lost", "cancelled"]
+ShipmentStatus = Literal["open", "held", "dispatched", "delivered", "returned", "lost", "cancelled"]
+"""`held`: planned, and not requested as long as the order is held."""
 
 PaymentStatus = Literal["asked", "deferred", "secured", "void"]
 """`deferred`: declined, to be asked for again."""
 
 Held = tuple[str, str, str]  # reservation id, SKU, location
+Effect = tuple[str, str]  # payment, and the refund, dispute or capture of it
+OTHERWISE: Effect = ("", "")
+"""What holds an order of kind payment where no money is gone: it did not come, or a person said so."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -77,6 +81,8 @@ class Order(NamedTuple):
     payments_made: int = 0
     holds: HashTrieSet[str] = HashTrieSet()
     held_until: HashTrieMap[str, Moment] = HashTrieMap()  # by kind, while it is not overdue
+    held_for: HashTrieSet[Effect] = HashTrieSet()  # why its money holds it: what is gone, and OTHERWISE
+    stopping: HashTrieSet[str] = HashTrieSet()  # parcels that are asked to stop because it is held
     applied: HashTrieMap[str, str] = HashTrieMap()  # amendments, refunds and the like, each once: what was asked
     revisions: HashTrieMap[str, int] = HashTrieMap()  # by field, the highest that was received
     plans: HashTrieMap[str, o.ShipmentPlan] = HashTrieMap()
@@ -88,7 +94,7 @@ class Order(NamedTuple):
     refunded: HashTrieMap[tuple[str, str], int] = HashTrieMap()  # by kind and line
     refunded_units: HashTrieMap[str, int] = HashTrieMap()  # by line
     given_back: HashTrieMap[str, int] = HashTrieMap()  # by payment
-    gone: HashTrieMap[tuple[str, str], o.OrderMoneyGone] = HashTrieMap()  # by payment and effect
+    gone: HashTrieMap[Effect, o.OrderMoneyGone] = HashTrieMap()
     written_off: int = 0  # of the total, what is not charged
     returns: HashTrieMap[str, Return] = HashTrieMap()
     credited: int = 0  # of what was paid, what pays for an exchange now
@@ -142,6 +148,18 @@ class Order(NamedTuple):
     def holds_as_told(self) -> tuple[o.Hold, ...]:
         kinds: Any = sorted(self.holds)
         return tuple(o.Hold(kind=kind, until=self.held_until.get(kind)) for kind in kinds)
+
+    def is_held(self, kind: o.HoldKind) -> bool:
+        """Because a person said so, and not because money is gone."""
+        return OTHERWISE in self.held_for if kind == "payment" else kind in self.holds
+
+    def in_status(self, *statuses: ShipmentStatus) -> tuple[str, ...]:
+        return tuple(sorted(key for key, status in self.shipments.items() if status in statuses))
+
+    @property
+    def stoppable(self) -> tuple[str, ...]:
+        """Parcels that have not left, and that no warehouse or carrier refused to stop."""
+        return tuple(key for key in self.in_status("open") if key not in self.kept)
 
     @property
     def is_unpaid(self) -> bool:

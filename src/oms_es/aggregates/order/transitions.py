@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from oms_es.aggregates.order import money, refunding
 from oms_es.aggregates.order.evolve import evolve
@@ -97,6 +97,34 @@ def proceed(order: Order) -> Iterator[o.OrderEvent]:
     elif not order.holds:
         yield released(order)
         yield from _credit_left(order, order.content.total_minor)
+
+
+def unheld(
+    order: Order, kind: o.HoldKind, note: str, then: Callable[[Order], Iterable[o.OrderEvent]] = lambda _: ()
+) -> Iterator[o.OrderEvent]:
+    """A hold comes off. Without the last one the order goes on where it was kept from going on."""
+    off = o.OrderHoldReleased(order_id=order.order_id, kind=kind, note=note)
+    yield off
+    after = evolve(order, off)
+    yield from then(after)
+    if after.phase == "held":
+        yield from proceed(after)
+    elif after.phase == "fulfilling" and not after.holds:
+        yield from (planned(after, after.plans[key]) for key in after.in_status("held"))
+
+
+def planned(order: Order, plan: o.ShipmentPlan) -> o.OrderShipmentPlanned:
+    """In place of a parcel that was stopped; it is not requested while the order is held."""
+    assert order.content
+    return o.OrderShipmentPlanned(
+        order_id=order.order_id,
+        plan=plan,
+        payment_id=payment_of(order),
+        ship_to=order.content.ship_to,
+        delivery_option=order.content.delivery_option,
+        pickup=order.content.pickup,
+        held=bool(order.holds),
+    )
 
 
 def released(order: Order) -> o.OrderReleased:
@@ -205,7 +233,7 @@ def milestones(order: Order) -> Iterator[o.OrderEvent]:
     if statuses == {"cancelled"}:
         yield from ended(order, order.cancel_reason or SHIPMENT_STOPPED)
         return
-    if "open" in statuses:
+    if not statuses.isdisjoint(("open", "held")):
         return
     if order.phase in ("fulfilling", "cancelling"):
         yield o.OrderShipped(order_id=order.order_id)

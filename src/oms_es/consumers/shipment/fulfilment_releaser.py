@@ -1,7 +1,7 @@
-"""Fulfilment releaser: a released order becomes one shipment per location; a cancellation asks them to stop.
+"""Fulfilment releaser: a released order is one shipment per location; a cancellation, or a hold, asks them to stop.
 
 Reads    OrderReleased, OrderShipmentPlanned; facts: items of their SKUs
-         OrderCancellationRequested, OrderLinesCancellationRequested
+         OrderCancellationRequested, OrderLinesCancellationRequested, OrderHeld
 Emits    RequestShipment, CancelShipment
 Decides  which cartons a shipment goes into, by the rules of cartonisation.py, where the size of everything in it is
          known; a shipment knows itself whether it can still be stopped.
@@ -15,6 +15,7 @@ from oms_es.consumers.shipment.cartonisation import Packing, Size, cartonise
 from oms_es.kernel import Consumer, Lookup, LookupResults
 from oms_es.schemas.order import (
     OrderCancellationRequested,
+    OrderHeld,
     OrderLinesCancellationRequested,
     OrderReleased,
     OrderShipmentPlanned,
@@ -36,6 +37,8 @@ def plans_of(event: OrderReleased | OrderShipmentPlanned) -> tuple[ShipmentPlan,
 def request_shipments_on_order_released_or_shipment_planned(
     event: OrderReleased | OrderShipmentPlanned, results: LookupResults
 ) -> Iterator[RequestShipment]:
+    if isinstance(event, OrderShipmentPlanned) and event.held:
+        return  # the same plan comes again when the order is released
     yield from (_request(event, planned, pack(planned, results)) for planned in plans_of(event))
 
 
@@ -50,9 +53,9 @@ def pack(planned: ShipmentPlan, results: LookupResults) -> Packing | None:
     return cartonise(planned.items, sizes)
 
 
-@consumer.on(OrderCancellationRequested, OrderLinesCancellationRequested)
-def cancel_shipments_on_cancellation_requested(
-    event: OrderCancellationRequested | OrderLinesCancellationRequested,
+@consumer.on(OrderCancellationRequested, OrderLinesCancellationRequested, OrderHeld)
+def cancel_shipments_on_cancellation_requested_or_order_held(
+    event: OrderCancellationRequested | OrderLinesCancellationRequested | OrderHeld,
 ) -> Iterator[CancelShipment]:
     for shipment_id in event.shipment_ids:
         yield CancelShipment(shipment_id=shipment_id)

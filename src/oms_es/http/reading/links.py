@@ -57,6 +57,7 @@ ENDED: Mapping[str, str] = {
 }
 PARCELS: Mapping[str, str] = {
     "open": "being packed",
+    "held": "not sent yet",
     "dispatched": "on its way",
     "delivered": "delivered",
     "returned": "on its way back",

@@ -54,4 +54,7 @@ def on_parcel_planned(_row: Row | None, event: o.OrderReleased | o.OrderShipment
 
 
 def _plans(event: o.OrderReleased | o.OrderShipmentPlanned) -> tuple[o.ShipmentPlan, ...]:
-    return event.shipments if isinstance(event, o.OrderReleased) else (event.plan,)
+    """One that is held is no parcel yet, and is planned again when it is."""
+    if isinstance(event, o.OrderReleased):
+        return event.shipments
+    return () if event.held else (event.plan,)

@@ -49,13 +49,13 @@ def key_of_hold(event: o.OrderHeld | o.OrderHoldOverdue | o.OrderHoldReleased) -
 
 
 def key_of_holds(
-    event: o.OrderReleased | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere,
+    event: o.OrderReleased | o.OrderShipped | o.OrderCancelled | o.OrderMergedInto | o.OrderFulfilledElsewhere,
 ) -> Iterable[Key]:
     """And, of an order that is no more, or that others shipped, what it waited for."""
     if isinstance(event, o.OrderFulfilledElsewhere) and not event.whole:
         return key_of_exception("backordered", "order_id")(event)
     ended = [f"held_{kind}" for kind in HOLD_KINDS]
-    if not isinstance(event, o.OrderReleased):
+    if not isinstance(event, o.OrderReleased | o.OrderShipped):
         ended.append("backordered")
     return tuple((f"{name}/{event.order_id}",) for name in ended)
 

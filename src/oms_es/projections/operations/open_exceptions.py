@@ -69,7 +69,7 @@ table = Table(
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
 
-projection = Projection(table, version=10)
+projection = Projection(table, version=11)
 
 DETAIL_CHARACTERS_MAX = 500
 
@@ -170,7 +170,10 @@ def on_order_cancellation_refused(
 def on_order_held(row: Row | None, event: o.OrderHeld, recorded: Recorded, key: Key) -> Row:
     if row and event.until and row["kind"] == OVERDUE:
         return {**row, "kind": f"held_{event.kind}"}  # it was given more time
-    return again(row, recorded) if row else raised(key, recorded, f"held, {event.kind}: {event.note}")
+    said = raised(key, recorded, f"held, {event.kind}: {event.note}")
+    if row and event.effect:
+        return again(row, recorded, detail=said["detail"])  # other money has gone since
+    return again(row, recorded) if row else said
 
 
 OVERDUE = "hold_overdue"
@@ -319,7 +322,7 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
 
 SETTLED_BY: dict[type[Event], Keys] = {
     o.OrderAllocated: key_of_exception("backordered", "order_id"),
-    **dict.fromkeys((o.OrderReleased, o.OrderCancelled, o.OrderMergedInto), key_of_holds),
+    **dict.fromkeys((o.OrderReleased, o.OrderShipped, o.OrderCancelled, o.OrderMergedInto), key_of_holds),
     o.OrderHoldReleased: key_of_hold,
     **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), key_of_exception("dispute", "dispute_id")),
     p.PaymentCaptured: key_of_question,

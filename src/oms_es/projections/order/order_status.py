@@ -108,6 +108,8 @@ def on_phase_changed(row: Row | None, event: Any, recorded: Recorded, _key: Key)
             more["phase"] = "held"
         case o.OrderReleased(shipments=plans):
             more |= {"shipments": len(plans), "promised_at": NEVER, "holds": []}
+        case o.OrderShipped():
+            more["holds"] = []
         case o.OrderCancellationRequested(reason=reason):
             more["reason"] = reason
         case o.OrderMergedInto(to_order_id=merged):
@@ -193,9 +195,10 @@ def on_order_hold_released(row: Row | None, event: o.OrderHoldReleased, recorded
 
 @projection.on(o.OrderShipmentPlanned, keys=key_of_order)
 def on_order_shipment_planned(
-    row: Row | None, _event: o.OrderShipmentPlanned, recorded: Recorded, _key: Key
+    row: Row | None, event: o.OrderShipmentPlanned, recorded: Recorded, _key: Key
 ) -> Row | None:
-    return _changed(row, recorded, shipments=row["shipments"] + 1) if row else None
+    """One that is held is counted when it is planned again without the hold."""
+    return _changed(row, recorded, shipments=row["shipments"] + (0 if event.held else 1)) if row else None
 
 
 @projection.on(o.OrderRefundRequested, keys=key_of_order)

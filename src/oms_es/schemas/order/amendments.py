@@ -96,6 +96,8 @@ class OrderLinesCancellationRequested(OrderEvent):
     cancellation_id: str
     lines: tuple[LineUnits, ...]
     shipment_ids: tuple[str, ...]
+    held_shipment_ids: tuple[str, ...] = ()
+    """Parcels that were not requested yet, as the order is held: they are stopped at once."""
     reason: str
     asked: str = ""
     """What the command said beside its own id: a repeat is recognised by it."""

@@ -54,6 +54,12 @@ class OrderHeld(OrderEvent):
     kind: HoldKind
     note: str = ""
     until: Moment | None = None
+    payment_id: str = ""
+    effect: str = ""
+    """Where it is held because money is gone: the refund, dispute or capture of that payment. When all of these are
+    there again, the hold comes off by itself."""
+    shipment_ids: tuple[str, ...] = ()
+    """Parcels that have not left, and are asked to stop: what is in them is planned again."""
 
 
 class OrderHoldOverdue(OrderEvent):

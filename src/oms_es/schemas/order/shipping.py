@@ -153,13 +153,17 @@ class OrderShipmentCancelled(OrderEvent):
 
 
 class OrderShipmentPlanned(OrderEvent):
-    """What was in a stopped parcel and is still wanted goes into another."""
+    """What was in a stopped parcel and is still wanted goes into another.
+
+    `held`: not yet, the order is held; once it is released, the same plan is emitted again without it.
+    """
 
     plan: ShipmentPlan
     payment_id: str
     ship_to: Address
     delivery_option: str = "standard"
     pickup: bool = False
+    held: bool = False
 
 
 class OrderShipped(OrderEvent):

@@ -18,7 +18,7 @@ from oms_es.simulation.requests.life_goods import (
     serials,
     strange_journeys,
 )
-from oms_es.simulation.requests.life_money import money_that_lapses, strange_payments
+from oms_es.simulation.requests.life_money import gone_before_it_leaves, money_that_lapses, strange_payments
 from oms_es.simulation.requests.life_orders import (
     in_the_dashboard,
     merges,
@@ -57,4 +57,5 @@ LIFE: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     numbers_of_orders,
     presales_that_lapse,
     what_is_late,
+    gone_before_it_leaves,
 )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
 from oms_es.gateways.simulated.modes import TOKEN_MODES
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.simulation.requests.life_orders import an_order, moment
-from oms_es.simulation.requests.workload import Draw
+from oms_es.simulation.requests.workload import PRICE_MINOR, Draw
 from oms_es.simulation.scenario import Action, Tells
+from oms_es.store.encoding.codec import event_id_of
 
 ODD_STATUSES = (
     "unknown",
@@ -60,3 +63,33 @@ def money_that_lapses(draw: Draw) -> Iterator[Action]:
     if draw.likely(0.3):
         lapse = o.LapseOrder(order_id=order.order_id, payment_id=None)
         yield draw.action(action.at + draw.chance.expovariate(0.1), lapse)
+
+
+def gone_before_it_leaves(draw: Draw) -> Iterator[Action]:
+    """Taken, and given back or disputed, at the provider while the order is held or on its way; often it comes back."""
+    chance, at = draw.chance, draw.moment()
+    order = an_order(draw, at, "GONE", (draw.sku(), 1), (draw.sku(), 1))
+    total = order.shipping_minor + sum(line.quantity * line.unit_price_minor for line in order.lines)
+    name = f"auth-{event_id_of(f'payment-{order.order_id}.1', 1).hex[:20]}"
+    amount, doing = chance.choice((total, total, PRICE_MINOR)), chance.choice(("refund", "dispute"))
+    begun, ended = ("succeeded", "declined") if doing == "refund" else ("opened", "won")
+    said: Any = {"amount_minor": amount, "currency": "EUR"}
+    reports = (
+        p.Report(operation="capture", outcome="succeeded", reference=f"c-{name}", **said | {"amount_minor": total}),
+        *(
+            p.Report(operation=doing, outcome=outcome, part="1", reference=f"d-{name}", **said)
+            for outcome in (begun, ended)[: chance.randint(1, 2)]
+        ),
+    )
+    yield draw.action(at, order)
+    held, later = draw.likely(0.6), at + chance.expovariate(0.2)
+    if held:
+        yield draw.action(at, o.HoldOrder(order_id=order.order_id, kind="fraud"))
+    for report in reports:
+        ask = RecordProviderReport(provider="simulated", references=(name,), report=report)
+        yield draw.action(later, ask)
+        later += chance.expovariate(0.1)
+    if held:
+        yield draw.action(at + chance.uniform(20.0, 60.0), o.ReleaseHold(order_id=order.order_id, kind="fraud"))
+    if draw.likely(0.3):
+        yield draw.action(later + 60.0, o.ReleaseHold(order_id=order.order_id, kind="payment"))

@@ -45,3 +45,14 @@ def test_a_cancellation_asks_the_shipments_it_names_to_stop() -> None:
 def test_without_shipments_nobody_is_asked() -> None:
     assert consumer.react(released().model_copy(update={"shipments": ()}), UNMEASURED) == ()
     assert consumer.react(o.OrderCancellationRequested(**OF, reason="", shipment_ids=())) == ()
+
+
+def test_a_hold_stops_the_parcels_it_names_and_what_it_holds_is_asked_for_when_it_is_over() -> None:
+    held = o.OrderHeld(**OF, kind="payment", payment_id=PAYMENT, effect="refund/1", shipment_ids=("x",))
+    assert consumer.react(held) == (sh.CancelShipment(shipment_id="x"),)
+    assert consumer.react(o.OrderHeld(**OF, kind="fraud")) == ()
+    plan = released().shipments[0]
+    planned = o.OrderShipmentPlanned(**OF, plan=plan, payment_id=PAYMENT, ship_to=BERLIN, held=True)
+    assert consumer.react(planned, UNMEASURED) == ()
+    (asked,) = consumer.react(planned.model_copy(update={"held": False}), UNMEASURED)
+    assert isinstance(asked, sh.RequestShipment)

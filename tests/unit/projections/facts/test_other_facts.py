@@ -40,6 +40,7 @@ def test_units_of_a_line_that_come_from_several_locks_are_one_row_of_their_parce
         for parcel in ("order.1", "order.2")
         for of, what in ((("1", "A"), (2, 601, 2)), (("2", "B"), (1, 200, 1)))
     }
+    assert fold(parcel_lines.projection, anew.model_copy(update={"held": True})) == {}, "it is planned again later"
 
 
 def test_a_return_counts_its_units_by_line() -> None:

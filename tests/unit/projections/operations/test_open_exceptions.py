@@ -272,3 +272,13 @@ def test_what_nobody_said_leaves_no_colon_behind(event: type[Event]) -> None:
     body: Any = json.loads(path_of(event, event.schema_version).read_text())["whole"]
     for row in fold(projection, unsaid(event.model_validate_json(json.dumps(body)))).values():
         assert row["detail"] == row["detail"].rstrip(" :")
+
+
+def test_a_hold_for_money_that_is_gone_says_what_went_last_and_ends_with_the_last_parcel_that_left() -> None:
+    of: Any = {**OF, "kind": "payment", "payment_id": "order.1"}
+    first = o.OrderHeld(**of, effect="refund/1", note="1.00 EUR were given back")
+    second = o.OrderHeld(**of, effect="dispute/1", note="2.00 EUR were disputed")
+    assert only(first, second)["detail"] == "held, payment: 2.00 EUR were disputed"
+    assert only(first, o.OrderHeld(**OF, kind="payment"))["detail"] == "held, payment: 1.00 EUR were given back"
+    assert fold(projection, first, o.OrderShipped(**OF)) == {}
+    assert fold(projection, first, o.OrderHoldReleased(**OF, kind="payment")) == {}

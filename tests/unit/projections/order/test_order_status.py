@@ -10,7 +10,7 @@ from folding import fold, recorded_at
 from oms_es.kernel import Event
 from oms_es.projections.order.order_status import PHASES, projection
 from oms_es.schemas import order as o
-from story import OF, ORDER, PAYMENT, allocated, backordered, cancelled, placed, released, reservation, sourced
+from story import BERLIN, OF, ORDER, PAYMENT, allocated, backordered, cancelled, placed, released, reservation, sourced
 from story import sourcing_requested as again
 
 NEW = placed(external_id="1", shipping_minor=90)
@@ -132,3 +132,15 @@ def test_a_presale_says_what_it_waits_for_once_the_last_of_its_goods_have_come(p
     assert status(*some)["phase"] == "awaiting_stock"
     last = o.OrderPresaleCovered(**{**one, "sku": "B"}, phase=phase)
     assert status(*some, last)["phase"] == phase
+
+
+def test_a_parcel_that_waits_because_its_order_is_held_is_counted_when_it_is_asked_for() -> None:
+    plan = released().shipments[0].model_copy(update={"shipment_id": f"{ORDER}.3"})
+    planned = o.OrderShipmentPlanned(**OF, plan=plan, payment_id=PAYMENT, ship_to=BERLIN, held=True)
+    held = o.OrderHeld(**OF, kind="payment", payment_id=PAYMENT, effect="refund/1", shipment_ids=SHIPMENTS[:1])
+    waiting = (NEW, released(), held, o.OrderShipmentCancelled(**OF, shipment_id=SHIPMENTS[0]), planned)
+    row = status(*waiting)
+    assert (row["phase"], row["holds"], row["shipments"]) == ("fulfilling", ["payment"], 2)
+    goes = (o.OrderHoldReleased(**OF, kind="payment"), planned.model_copy(update={"held": False}))
+    assert (status(*waiting, *goes)["holds"], status(*waiting, *goes)["shipments"]) == ([], 3)
+    assert status(*waiting, o.OrderShipped(**OF))["holds"] == []

@@ -1,0 +1,238 @@
+"""Three tests per rule: goods do not go out when their money is gone, and go when it is there again."""
+
+from __future__ import annotations
+
+import pytest
+
+from oms_es.kernel import Command, Refused
+from oms_es.schemas import order as o
+from order_story import (
+    A2,
+    DUE,
+    FULFILLING,
+    GONE,
+    ID,
+    LOCKING,
+    OF,
+    Told,
+    dispatched,
+    locked,
+    paid,
+    parcel,
+    placed,
+    stopped,
+    units,
+)
+
+FIRST, SECOND, THIRD, FOURTH = (f"{ID}.{number}" for number in range(1, 5))
+HELD = o.HoldOrder(**OF, kind="fraud")
+UNHOLD = o.ReleaseHold(**OF, kind="payment")
+WAITING = (*DUE, HELD, paid())
+"""Paid and held: 420 in Paris and 630 in Berlin."""
+
+
+def gone(amount_minor: int, effect: str = "refund/1", number: int = 1, why: o.MoneyGone = "refunded") -> Command:
+    payment_id = f"{ID}.{number}"
+    return o.RecordMoneyGone(**OF, payment_id=payment_id, effect=effect, why=why, amount_minor=amount_minor)
+
+
+def back(effect: str = "refund/1", number: int = 1) -> Command:
+    return o.RecordMoneyBack(**OF, payment_id=f"{ID}.{number}", effect=effect)
+
+
+def held_for(told: Told) -> o.OrderHeld:
+    return told.only(o.OrderHeld)
+
+
+# --- before the release
+
+
+@pytest.mark.parametrize("why", ["refunded", "disputed", "not_captured"])
+def test_an_order_is_held_for_what_is_gone_before_its_release(why: o.MoneyGone) -> None:
+    told = Told(*WAITING, gone(1, why=why))
+    held = held_for(told)
+    assert (held.kind, held.payment_id, held.effect, held.shipment_ids) == ("payment", FIRST, "refund/1", ())
+    assert held.note.startswith(f"0.01 EUR of {FIRST} were ")
+    assert told.submit(gone(1, why=why)) == []
+    told.submit(o.ReleaseHold(**OF, kind="fraud"))
+    assert (told.shapes(), told.state.phase) == (["OrderHoldReleased"], "held")
+
+
+def test_it_goes_on_when_all_of_the_money_is_there_again_and_not_before() -> None:
+    told = Told(*DUE, HELD, paid(), gone(1), gone(2, "dispute/1"), o.ReleaseHold(**OF, kind="fraud"), back())
+    assert (told.shapes(), told.state.phase) == (["OrderMoneyBack"], "held")
+    told.submit(back("dispute/1"))
+    assert told.shapes() == ["OrderMoneyBack", "OrderHoldReleased", "OrderReleased"]
+    assert told.submit(back("dispute/1")) == []
+
+
+def test_a_hold_that_a_person_asked_for_stays_when_the_money_is_there_again() -> None:
+    asked = o.HoldOrder(**OF, kind="payment")
+    for first, second in ((asked, gone(1)), (gone(1), asked)):
+        told = Told(*DUE, HELD, paid(), first, second)
+        assert told.submit(second) == []
+        told.submit(back())
+        assert (told.shapes(), set(told.state.holds)) == (["OrderMoneyBack"], {"fraud", "payment"})
+        told.submit(UNHOLD)
+        assert told.shapes() == ["OrderHoldReleased"]
+
+
+def test_what_a_person_lets_go_without_the_money_goes_and_is_not_held_by_what_is_known() -> None:
+    told = Told(*WAITING, gone(1050), o.ReleaseHold(**OF, kind="fraud"), UNHOLD)
+    assert told.shapes() == ["OrderHoldReleased", "OrderReleased"]
+    assert told.submit(gone(1050)) == []
+    assert told.submit(UNHOLD) == []
+    assert [type(event) for event in told.submit(back())] == [o.OrderMoneyBack]
+
+
+def test_another_attempt_at_one_payment_does_not_let_the_other_go_that_is_gone() -> None:
+    gift = o.Tender(method="gift_card", payment_token="gift", amount_minor=700)
+    blocked = o.RecordPaymentWithdrawn(**OF, payment_id=SECOND, reason="let go")
+    told = Told(placed(tenders=(gift,)), *LOCKING, paid(1), gone(700), blocked)
+    assert told.only(o.OrderHeld).effect == ""
+    told.submit(o.RetryPayment(**OF))
+    assert told.shapes() == ["OrderPaymentRequested"]
+    told.submit(paid(3))
+    told.submit(back())
+    assert (told.shapes(), told.state.phase) == (["OrderMoneyBack"], "held"), "what a person was asked for stays"
+    assert isinstance(told.submit(UNHOLD)[-1], o.OrderReleased)
+
+
+def test_money_of_a_payment_that_is_no_longer_wanted_holds_nothing() -> None:
+    cheaper = o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough")
+    told = Told(*WAITING, cheaper, gone(1050))
+    assert told.shapes() == ["OrderMoneyGone"]
+    assert Told(*WAITING, gone(1, number=9)).shapes() == ["OrderMoneyGone"]
+
+
+def test_a_deposit_that_is_gone_holds_the_order_until_its_balance_is_paid_and_on() -> None:
+    presale = placed(kind="presale", deposit_minor=250, balance_due_seconds=60)
+    lock = locked(1, A2, presale=True)
+    covered = o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")
+    told = Told(presale, LOCKING[0], lock, *LOCKING[2:], paid(1), gone(250), covered)
+    assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
+    told.submit(paid(2))
+    assert (told.shapes(), told.state.phase) == (["OrderPaymentSecured"], "held")
+    assert isinstance(told.submit(back())[-1], o.OrderReleased)
+
+
+# --- on its way out
+
+
+def test_parcels_that_have_not_left_are_stopped_and_wait_and_go_when_the_money_is_there_again() -> None:
+    told = Told(*FULFILLING, gone(1050))
+    assert held_for(told).shipment_ids == (FIRST, SECOND)
+    told.submit(stopped(2))
+    assert told.shapes() == ["OrderShipmentCancelled", "OrderShipmentPlanned"]
+    assert told.only(o.OrderShipmentCancelled).released == ()
+    planned = told.only(o.OrderShipmentPlanned)
+    assert (planned.held, planned.plan.shipment_id, planned.plan.location) == (True, THIRD, "paris")
+    told.submit(stopped(1))
+    assert told.state.in_status("held") == (THIRD, FOURTH)
+    told.submit(back())
+    assert told.shapes() == ["OrderMoneyBack", "OrderHoldReleased", "OrderShipmentPlanned", "OrderShipmentPlanned"]
+    assert [event.held for event in told.last if isinstance(event, o.OrderShipmentPlanned)] == [False, False]
+    assert told.state.in_status("open") == (THIRD, FOURTH)
+    for number in (3, 4):
+        told.submit(dispatched(number))
+    assert told.shapes()[-1] == "OrderShipped"
+
+
+def test_a_parcel_that_has_left_or_would_not_be_stopped_goes_and_then_nothing_is_held() -> None:
+    told = Told(*FULFILLING, dispatched(1), gone(1050))
+    assert held_for(told).shipment_ids == (SECOND,)
+    told.submit(parcel(o.RecordShipmentKept, 2))
+    told.submit(gone(5, "dispute/1"))
+    assert told.shapes() == ["OrderMoneyGone"], "it can no longer be stopped"
+    told.submit(dispatched(2))
+    assert told.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
+    assert not told.state.holds
+    assert told.submit(UNHOLD) == []
+    assert Told(*GONE, gone(1050)).shapes() == ["OrderMoneyGone"]
+
+
+def test_what_is_left_of_a_payment_may_still_cover_what_is_to_leave() -> None:
+    """Paris left with 420 of 1050: so much may go, and not a cent more."""
+    assert Told(*FULFILLING, dispatched(2), gone(420)).shapes() == ["OrderMoneyGone"]
+    told = Told(*FULFILLING, dispatched(2), gone(420), gone(1, "refund/2"))
+    assert held_for(told).effect == "refund/2"
+    told.submit(back())
+    assert told.shapes() == ["OrderMoneyBack"], "it is held for another"
+    goodwill = o.RefundOrder(**OF, refund_id="g", goodwill_minor=20)
+    assert Told(*FULFILLING, dispatched(2), goodwill, gone(400)).shapes() == ["OrderMoneyGone"]
+    assert held_for(Told(*FULFILLING, dispatched(2), goodwill, gone(401))).shipment_ids == (FIRST,)
+
+
+def test_only_the_parcels_that_the_money_was_for_are_stopped() -> None:
+    gift = o.Tender(method="gift_card", payment_token="gift", amount_minor=630)
+    released = (placed(tenders=(gift,)), *LOCKING, paid(1), paid(2))
+    assert held_for(Told(*released, gone(1, number=2))).shipment_ids == (SECOND,)
+    assert held_for(Told(*released, gone(1, number=1))).shipment_ids == (FIRST,)
+
+
+def test_a_person_may_let_it_go_while_a_parcel_is_being_stopped() -> None:
+    told = Told(*FULFILLING, gone(1050), stopped(1), UNHOLD)
+    assert [event.held for event in told.last if isinstance(event, o.OrderShipmentPlanned)] == [False]
+    told.submit(stopped(2))
+    planned = told.only(o.OrderShipmentPlanned)
+    assert (planned.held, planned.plan.shipment_id) == (False, FOURTH)
+    assert told.submit(stopped(2)) == []
+
+
+def test_more_that_goes_while_everything_waits_holds_it_as_well() -> None:
+    told = Told(*FULFILLING, gone(1050), stopped(1), stopped(2), gone(3, "dispute/1"))
+    assert held_for(told).shipment_ids == ()
+    told.submit(back())
+    assert told.shapes() == ["OrderMoneyBack"]
+    told.submit(back("dispute/1"))
+    assert "OrderShipmentPlanned" in told.shapes()
+
+
+def test_an_order_whose_parcels_wait_is_cancelled_without_asking_anybody() -> None:
+    told = Told(*FULFILLING, gone(1050), stopped(1), stopped(2), o.CancelOrder(**OF, reason="fraud"))
+    assert told.shapes() == [
+        "OrderCancellationRequested",
+        "OrderShipmentCancelled",
+        "OrderShipmentCancelled",
+        "OrderCancelled",
+    ]
+    cuts = [cut for event in told.last if isinstance(event, o.OrderShipmentCancelled) for cut in event.released]
+    assert sorted((cut.sku, cut.quantity) for cut in cuts) == [("A", 2), ("B", 1)]
+    assert [type(event) for event in told.submit(back())] == [o.OrderMoneyBack]
+
+
+def test_what_waits_is_cancelled_where_the_rest_is_with_the_carrier_or_gone() -> None:
+    kept = parcel(o.RecordShipmentKept, 1)
+    told = Told(*FULFILLING, kept, gone(1050), stopped(2), o.CancelOrder(**OF, reason="fraud"))
+    assert told.only(o.OrderCancellationRequested).shipment_ids == ()
+    told.submit(dispatched(1))
+    assert told.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
+    left = Told(*FULFILLING, dispatched(1), gone(1050), stopped(2), o.CancelOrder(**OF, reason="fraud"))
+    assert left.shapes() == ["OrderCancellationRequested", "OrderShipmentCancelled", "OrderShipped"]
+    with pytest.raises(Refused, match="with the carrier"):
+        Told(*FULFILLING, kept, o.CancelOrder(**OF, reason="fraud"))
+
+
+def test_lines_of_what_waits_are_cancelled_at_once_and_the_rest_waits_on() -> None:
+    waiting = Told(*FULFILLING, gone(1050), stopped(1), stopped(2))
+    cut = o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough")
+    waiting.submit(cut)
+    assert waiting.shapes() == [
+        "OrderLinesCancellationRequested",
+        "OrderShipmentCancelled",
+        "OrderLinesCancelled",
+        "OrderShipmentPlanned",
+    ]
+    asked = waiting.only(o.OrderLinesCancellationRequested)
+    assert (asked.shipment_ids, len(asked.held_shipment_ids)) == ((), 1)
+    assert waiting.only(o.OrderShipmentPlanned).held
+    assert waiting.submit(cut) == []
+    waiting.submit(back())
+    plans = [event.plan for event in waiting.last if isinstance(event, o.OrderShipmentPlanned)]
+    assert sorted(plan.amount_minor for plan in plans) == [330, 420]
+
+
+def test_a_held_parcel_hears_of_no_warehouse() -> None:
+    told = Told(*FULFILLING, gone(1050), stopped(1))
+    for report in (dispatched(3), parcel(o.RecordShipmentDelivered, 3), stopped(3)):
+        assert told.submit(report) == []
