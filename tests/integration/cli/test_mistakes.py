@@ -80,7 +80,7 @@ def test_a_database_that_cannot_be_had_is_said_without_its_password(
     assert "OMS_DATABASE_URL" in err
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("reference", "check", "nowhere"), ("order", "--help")])
+@pytest.mark.parametrize("arguments", [("--version",), ("simulate", "--seeds", "0..1"), ("order", "--help")])
 def test_a_reader_that_has_gone_ends_the_command_without_a_word(arguments: tuple[str, ...]) -> None:
     reads, writes = os.pipe()
     os.close(reads)
