@@ -173,7 +173,14 @@ class Workers(Runtime):
         self.relay = self._relay() if relaying else None
         workers: list[Worker] = [self.relay] if self.relay else []
         workers += [self._worker_for(role) for role in roles]
-        self.loop = Loop(workers, self.waiter, note=self.note_stops, save=self.recorder.move_at_rest)
+        self.loop = Loop(
+            workers,
+            self.waiter,
+            refresh=self.watermark.refresh,
+            waited_for=True,
+            note=self.note_stops,
+            save=self.recorder.move_at_rest,
+        )
         self.heartbeats.workers = [p for p in workers if isinstance(p, GroupWorker)]
 
     def __enter__(self) -> Self:
@@ -191,6 +198,7 @@ class Workers(Runtime):
         """Whether every role, here and elsewhere, has done everything that there is, and nothing more will come."""
         if self.external_systems.outstanding():
             return False
+        self.watermark.refresh()
         covered = self.watermark.position(INTERESTS)
         return covered == self.last_position() and not self.external_systems.outstanding()
 

@@ -46,7 +46,8 @@ class Loop:
     while the others wait for the database, and the order in which everything is decided stays the same. They begin
     when the others have nothing to do, or BACKGROUND_SECONDS after these had something to do.
 
-    `save` moves the positions of those who rest, and gives the names of those that have moved.
+    `save` moves the positions of those who rest, and gives the names of those that have moved: when nobody has anything
+    to do, and after every turn where they are `waited_for` by other processes, whose facts have to be as new.
     """
 
     def __init__(
@@ -57,14 +58,16 @@ class Loop:
         refresh: Callable[[], None] = lambda: None,
         timing: Timing = SYSTEM_TIMING,
         background: frozenset[str] = frozenset(),
-        note: Callable[[Mapping[str, BaseException]], None] = lambda _causes: None,
         *,
+        waited_for: bool = False,
+        note: Callable[[Mapping[str, BaseException]], None] = lambda _causes: None,
         save: Callable[[Sequence[Move]], Iterable[str]],
     ) -> None:
         self.timing = timing
         self.refresh = refresh
         self.note = note
         self.save = save
+        self.waited_for = waited_for
         self._noted: frozenset[str] = frozenset()
         self.workers = workers
         self._foreground = [worker for worker in workers if worker.name not in background]
@@ -91,6 +94,8 @@ class Loop:
         self.last_iteration_at = self.timing.monotonic()
         self.refresh()
         taken = self._step_all()
+        if self.waited_for:
+            taken += self._save_positions()
         if (stop_causes := self.stop_causes()) and stop_causes.keys() != self._noted:
             self.note(stop_causes)
             self._noted = frozenset(stop_causes)
@@ -143,7 +148,7 @@ class Loop:
             total += taken
         if self.stopped:
             raise Stopped(self.stopped)
-        self._flush_positions()
+        self._save_positions()
         return total
 
     def run(self, stopping: Stopping) -> None:
@@ -154,7 +159,7 @@ class Loop:
         while not (stopping.is_set() or (self.ends_when_stopped and self.stop_causes())):
             try:
                 if not self.iterate():
-                    self._flush_positions()
+                    self._save_positions()
                     self.waiter.wait(self.poll_seconds)
                 if self._all_stepped:  # what is for people may be all that the disk has no room for
                     outage_seconds, self.outage = 0.0, ""
@@ -167,7 +172,7 @@ class Loop:
                 stopping.wait(outage_seconds)
                 self._seek_after_outage()
         with suppress(*OUTAGES):
-            self._flush_positions()
+            self._save_positions()
         if self.stopped or (self.ends_when_stopped and self.stop_causes()):
             raise Stopped(self.stop_causes())
 
@@ -221,16 +226,17 @@ class Loop:
         self.timing.sleep(max(0.0, min(self._paused_until.values()) - self.timing.monotonic()))
         return 1
 
-    def _flush_positions(self) -> None:
-        """What everybody has passed is saved at once."""
+    def _save_positions(self) -> int:
+        """What everybody has passed is saved at once; how many positions that were."""
         resting = [p for p in self.workers if p.name not in self.stopped]
-        unsaved = [(worker, move) for worker in resting if (move := worker.unsaved())]
+        unsaved = [(worker, move) for worker in resting for move in worker.unsaved()]
         moved = self.save([move for _, move in unsaved]) if unsaved else ()
         for worker, move in unsaved:
             if move.name in moved:
                 worker.was_saved(move)
-            else:  # the worker that has it now keeps it
-                worker.seek()
+            else:
+                worker.was_lost(move)
+        return len(unsaved)
 
     def _seek_after_outage(self) -> None:
         """It is not known which commits arrived: every worker asks where it stands."""

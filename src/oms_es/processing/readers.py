@@ -81,11 +81,14 @@ class Worker(Protocol):
         A full batch says that there may be more. Raises what its deliveries raise.
         """
 
-    def unsaved(self) -> Move | None:
+    def unsaved(self) -> Sequence[Move]:
         """Nothing to do: what should be saved, so that a restart does not repeat it."""
 
     def was_saved(self, move: Move) -> None:
         """It stands where this says."""
+
+    def was_lost(self, move: Move) -> None:
+        """It did not stand where this believed: another process has moved it."""
 
     def seek(self) -> None:
         """Go where the stored position is."""
@@ -94,10 +97,13 @@ class Worker(Protocol):
 class NothingToSave:
     """A participant whose position, if it has one, moves with everything that it does."""
 
-    def unsaved(self) -> Move | None:
-        return None
+    def unsaved(self) -> Sequence[Move]:
+        return ()
 
     def was_saved(self, move: Move) -> None:
+        """Nothing is."""
+
+    def was_lost(self, move: Move) -> None:
         """Nothing is."""
 
 
@@ -147,17 +153,15 @@ class FeedReader:
         self.seen = max(self.seen, position)
         return len(deliveries)
 
-    def flush_position(self) -> None:
-        if self.seen > self.saved:
-            self.save(Advance(self.name, self.saved, self.seen))
-            self.saved = self.seen
-
-    def unsaved(self) -> Move | None:
-        return self.move_to(self.seen) if self.seen > self.saved else None
+    def unsaved(self) -> Sequence[Move]:
+        return (self.move_to(self.seen),) if self.seen > self.saved else ()
 
     def was_saved(self, move: Move) -> None:
         self.saved = move.position
         self.seen = max(self.seen, self.saved)
+
+    def was_lost(self, _move: Move) -> None:
+        self.seek()
 
     def move_to(self, position: int) -> Move:
         return Move(self.name, self.saved, position)

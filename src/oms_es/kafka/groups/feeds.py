@@ -16,7 +16,7 @@ from oms_es.kernel import Recorded
 from oms_es.processing.readers import FeedReader
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.log import READ_MAX
-from oms_es.store.recorder import PositionLost, Recording
+from oms_es.store.recorder import Move, PositionLost, Recording
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +93,9 @@ class PartitionTask(Protocol):
 
     def step(self) -> int: ...
 
-    def flush_position(self) -> None: ...
+    def unsaved(self) -> Sequence[Move]: ...
+
+    def was_saved(self, move: Move, /) -> None: ...
 
     def passed(self, offset: int, /) -> None:
         """Everything before this offset was given to us, and nothing more is there."""
@@ -245,12 +247,12 @@ class EventTask:
             self.begin()
             return 1
 
-    def flush_position(self) -> None:
+    def unsaved(self) -> Sequence[Move]:
         """Others wait for facts up to here: what was passed without interest is saved as soon as there is time."""
-        try:
-            self.reader.flush_position()
-        except PositionLost:
-            self.begin()
+        return self.reader.unsaved()
+
+    def was_saved(self, move: Move, /) -> None:
+        self.reader.was_saved(move)
 
     def passed(self, _offset: int, /) -> None:
         """The topic holds nothing more. What was published before the last look and has not come is not there."""

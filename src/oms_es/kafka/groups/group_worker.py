@@ -20,8 +20,7 @@ from oms_es.kafka.groups.feeds import BUFFERED_MAX, Membership, PartitionTask
 from oms_es.kafka.groups.reading import Unreadable
 from oms_es.kernel import GatewayUnavailable
 from oms_es.processing import metrics
-from oms_es.processing.readers import NothingToSave
-from oms_es.store.recorder import PositionLost
+from oms_es.store.recorder import Move, PositionLost
 from oms_es.store.store import OUTAGES
 
 log = structlog.get_logger(__name__)
@@ -53,7 +52,7 @@ class Heartbeats:
         self._looked = time.monotonic()
 
 
-class GroupWorker(NothingToSave):
+class GroupWorker:
     """A participant of the loop: one role, on whichever partitions its group gives it."""
 
     def __init__(
@@ -73,6 +72,8 @@ class GroupWorker(NothingToSave):
         self.stopped: dict[TopicPartition, BaseException] = {}
         self._gauges: dict[TopicPartition, tuple[Gauge, Gauge]] = {}
         self._paused: set[TopicPartition] = set()
+        self._resting: dict[TopicPartition, None] = {}  # those that had nothing to do in their last step
+        self._saving: dict[str, TopicPartition] = {}  # whose position it is that is being saved
         self._changes: deque[tuple[bool, TopicPartition]] = deque()
         self._inbox: dict[TopicPartition, list[Message]] = {}
         self._unreadable: dict[TopicPartition, Unreadable] = {}
@@ -105,6 +106,23 @@ class GroupWorker(NothingToSave):
         for topic_partition, task in self.tasks.items():
             self._again(topic_partition, task)
 
+    def unsaved(self) -> Sequence[Move]:
+        """Of every partition that rests: other roles, here and elsewhere, wait until it has come so far."""
+        moves = [(move, at) for at in self._resting for move in self.tasks[at].unsaved()]
+        self._saving = {move.name: at for move, at in moves}
+        return [move for move, _ in moves]
+
+    def was_saved(self, move: Move) -> None:
+        topic_partition = self._saving[move.name]
+        task = self.tasks[topic_partition]
+        task.was_saved(move)
+        self._commit(topic_partition, task)
+
+    def was_lost(self, move: Move) -> None:
+        topic_partition = self._saving[move.name]
+        log.warning("position moved by another worker, seeking", consumer=self.name, position=move.name)
+        self._again(topic_partition, self.tasks[topic_partition])
+
     def close(self) -> None:
         self.group.close()
 
@@ -131,6 +149,7 @@ class GroupWorker(NothingToSave):
     def _drop(self, topic_partition: TopicPartition) -> None:
         if self.tasks.pop(topic_partition, None) is not None:
             self._forget(topic_partition)
+        self._resting.pop(topic_partition, None)
         self.stopped.pop(topic_partition, None)
         self._unreadable.pop(topic_partition, None)
         metrics.STOPPED.labels(self.name).set(len(self.stopped))
@@ -167,6 +186,7 @@ class GroupWorker(NothingToSave):
             self._inbox.pop(topic_partition, None)  # it was fetched from elsewhere
 
     def _step(self, topic_partition: TopicPartition, task: PartitionTask) -> int:
+        self._resting.pop(topic_partition, None)
         if topic_partition in self.stopped:
             return 0
         if topic_partition in self._unreadable and not task.waiting():
@@ -177,8 +197,6 @@ class GroupWorker(NothingToSave):
             with metrics.timed(self.name) as observe:
                 taken = task.step()
                 observe(taken)
-            if not taken:
-                task.flush_position()
         except GatewayUnavailable:
             raise
         except OUTAGES:
@@ -189,12 +207,18 @@ class GroupWorker(NothingToSave):
         except Exception as error:  # noqa: BLE001 - whatever it is, the other partitions go on
             self._stop(topic_partition, error)
             return 0
+        self._commit(topic_partition, task)
+        if taken:
+            self.keep_alive()
+        else:
+            self._resting[topic_partition] = None
+        return taken or int(task.position > before)
+
+    def _commit(self, topic_partition: TopicPartition, task: PartitionTask) -> None:
+        """In Kafka, how far it has come in the database."""
         if (offset := task.done()) is not None:
             self.group.commit_offsets({topic_partition: offset})
             self._gauges[topic_partition][0].set(task.position)
-        if taken:
-            self.keep_alive()
-        return taken or int(task.position > before)
 
     def _again(self, topic_partition: TopicPartition, task: PartitionTask) -> int:
         try:

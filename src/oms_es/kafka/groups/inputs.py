@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from oms_es.kafka.client import Message, TopicPartition
 from oms_es.processing.intake.worker import Arrival, IntakeWorker
+from oms_es.store.recorder import Move
 
 
 class PartitionSource:
@@ -70,8 +71,12 @@ class InputTask:
             self._unchecked = False
         return self.worker.step()
 
-    def flush_position(self) -> None:
-        """Every arrival moved the position."""
+    def unsaved(self) -> Sequence[Move]:
+        """Nothing: every arrival moved the position."""
+        return ()
+
+    def was_saved(self, _move: Move, /) -> None:
+        """Nothing is."""
 
     def passed(self, offset: int) -> None:
         """What lies behind the last message, as the end of a transaction does, is nothing to wait for."""

@@ -93,12 +93,15 @@ class Awake:
     def seen(self) -> int:
         return self.reader.seen if self.reader.seen < self.wanted else max(self.reader.seen, self.log.end)
 
-    def unsaved(self) -> Move | None:
+    def unsaved(self) -> Sequence[Move]:
         self.reader.seen = self.seen()
         return self.reader.unsaved()
 
     def was_saved(self, move: Move) -> None:
         self.reader.was_saved(move)
+
+    def was_lost(self, _move: Move) -> None:
+        self.seek()
 
     def seek(self) -> None:
         """What lies before the log begins is not known to be of no interest."""
@@ -170,11 +173,10 @@ class AwakeLoop(Loop):
         for worker in self.workers:
             if worker.stirred:
                 taken += self._step(worker)
-        return taken
+        return taken + self._save_positions() if self.waited_for else taken
 
-    def _flush_positions(self) -> None:
-        if self.rests:
-            super()._flush_positions()
+    def _save_positions(self) -> int:
+        return super()._save_positions() if self.rests or self.waited_for else 0
 
 
 class AwakeGroup(GroupWorker):

@@ -56,7 +56,9 @@ class WorkerNode(EngineNode):
         workers = [self._relay(), *(self._worker_for(role) for role in self.roles)]
         self.groups = [p for p in workers if isinstance(p, AwakeGroup)]
         save = self.own_store.recorder.move_at_rest
-        return AwakeLoop(workers, Hungry(self), ground.scenario.poll_seconds, timing=self.timing, save=save)
+        return AwakeLoop(
+            workers, Hungry(self), ground.scenario.poll_seconds, timing=self.timing, waited_for=True, save=save
+        )
 
     def check(self) -> None:
         super().check()

@@ -156,7 +156,7 @@ class Database:
 
     def may_move_to(self, move: Move) -> bool:
         """Also whether the rows are of the generation in which the position was asked for."""
-        newest = self.generations[move.name]
+        newest = self.generations[move.name.partition("@")[0]]
         known = move.generation is None or not move.previous or move.generation == newest
         return known and self.may_move(Advance(move.name, move.previous, move.position))
 
