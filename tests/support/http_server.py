@@ -7,9 +7,11 @@ import re
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any, NamedTuple
 
 import httpx
@@ -25,6 +27,7 @@ from oms_es.http.access import ROLES
 from oms_es.store.http import api_keys
 
 SECONDS_MAX = 60
+LINES_KEPT = 0
 MAIN = "from oms_es.cli.main import main; raise SystemExit(main())"
 
 
@@ -71,6 +74,7 @@ def serving(database_url: str, *arguments: str, **settings: str) -> Iterator[tup
                     break
             else:
                 pytest.fail("".join(said))
+            Thread(target=deque, args=[process.stderr, LINES_KEPT], daemon=True).start()  # a full pipe would stop it
             yield process, found[1]
         finally:
             process.send_signal(signal.SIGKILL)

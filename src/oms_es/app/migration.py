@@ -20,7 +20,7 @@ from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, documents, schema, stops
 from oms_es.store import outbox as changes
 from oms_es.store.encoding.codec import Codec
-from oms_es.store.http import api_keys, link_keys, subscriptions, webhook_secrets
+from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, webhook_secrets
 from oms_es.store.http import tables as http_tables
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
 
@@ -98,7 +98,7 @@ def _tables() -> Sequence[bytes]:
         topic_ids.CREATE,
         stops.CREATE,
         effects.CREATE,
-        (api_keys.CREATE, link_keys.CREATE, webhook_secrets.CREATE),
+        (api_keys.CREATE, link_keys.CREATE, webhook_secrets.CREATE, sessions.CREATE),
         http_tables.CREATE,
         subscriptions.CREATE,
     )

@@ -116,8 +116,14 @@ class Keys:
         key = self._key(parts[0]) if parts else None
         if parts is None or key is None or not key.is_valid(parts[1], datetime.now(UTC)):
             raise NoAccess("the key is not good; ask for another, and send it as Authorization: Bearer KEY")
-        channels = None if key.channels is None else frozenset(key.channels)
-        return Caller(f"key:{key.key_id}", frozenset(key.scopes) & SCOPES.keys(), channels)
+        return _caller(key)
+
+    def caller_of(self, key_id: str, secret_sha256: bytes) -> Caller | None:
+        """Whoever has signed in with this secret of it; None once it is good no more."""
+        key = self._key(key_id)
+        if key is None or not key.is_valid_sha256(secret_sha256, datetime.now(UTC)):
+            return None
+        return _caller(key)
 
     def _fresh(self, key_id: str) -> bool:
         known = self._known.get(key_id)
@@ -130,6 +136,11 @@ class Keys:
             while len(self._known) > CACHED_MAX:
                 self._known.popitem(last=False)
         return self._known[key_id][1]
+
+
+def _caller(key: ApiKey) -> Caller:
+    channels = None if key.channels is None else frozenset(key.channels)
+    return Caller(f"key:{key.key_id}", frozenset(key.scopes) & SCOPES.keys(), channels)
 
 
 class Rates:

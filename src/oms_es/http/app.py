@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
@@ -15,9 +15,9 @@ from oms_es.http import health, openapi
 from oms_es.http.access import LOCAL, NOBODY, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
-from oms_es.http.reading import events, links, pages, positions, streams, tables
+from oms_es.http.reading import events, exceptions, links, pages, positions, roles, stock, streams, tables
 from oms_es.http.requests import Asked, check_sent_once, request_id_of
-from oms_es.http.routing import Route, Router
+from oms_es.http.routing import Matched, Route, Router
 from oms_es.http.services import Services
 from oms_es.http.writing import commands, dead_letters, orders, webhook_parties, webhooks
 from oms_es.processing.metrics import HTTP_REQUESTS, HTTP_SECONDS
@@ -41,6 +41,9 @@ def all_routes() -> Sequence[Route]:
         *openapi.ROUTES,
         *orders.ROUTES,
         *pages.ROUTES,
+        *stock.ROUTES,
+        *exceptions.ROUTES,
+        *roles.ROUTES,
         *tables.routes(),
         *events.ROUTES,
         *streams.ROUTES,
@@ -52,12 +55,17 @@ def all_routes() -> Sequence[Route]:
     )
 
 
-class Application:
-    """An ASGI application."""
+Mount = Callable[[Request, str], Awaitable[Response]]
+"""Answers, with headers of its own, whatever stands under a path: the request and its id."""
 
-    def __init__(self, services: Services, routes: Iterable[Route]) -> None:
+
+class Application:
+    """An ASGI application. `mounts`: by the first segment of a path."""
+
+    def __init__(self, services: Services, routes: Iterable[Route], mounts: Mapping[str, Mount] | None = None) -> None:
         self.services = services
         self.router = Router(routes)
+        self.mounts = {name.encode(): mount for name, mount in (mounts or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,20 +79,25 @@ class Application:
             response = response_of(error, request_id)
         HTTP_REQUESTS.labels(_method(request.method), response.status_code).inc()
         HTTP_SECONDS.labels(_method(request.method)).observe(time.perf_counter() - began)
-        response.raw_headers += [(b"oms-request-id", request_id.encode()), *HEADERS]
+        response.raw_headers += [(b"oms-request-id", request_id.encode()), *self._headers(request)]
         with suppress(ConnectionError):
             await response(scope, receive, send)
 
     async def _answered(self, request: Request, request_id: str) -> Response:
         check_sent_once(request.scope["headers"])
+        if mount := self._mount(request):
+            return await mount(request, request_id)
         matched = self.router.match(request.method, request.scope["raw_path"])
         caller = NOBODY
         if matched.route.scope is not None:
             caller = await self._caller(request)
-            caller.require(matched.route.scope)
-        asked = Asked(request, matched.route, matched.values, caller, self.services, request_id)
-        await positions.wait_for(asked)
-        return await matched.route.handler(asked)
+        return await answered(self.services, matched, caller, request, request_id)
+
+    def _mount(self, request: Request) -> Mount | None:
+        return self.mounts.get(request.scope["raw_path"].strip(b"/").partition(b"/")[0])
+
+    def _headers(self, request: Request) -> Sequence[tuple[bytes, bytes]]:
+        return () if self._mount(request) else HEADERS
 
     async def _caller(self, request: Request) -> Caller:
         """Raises NoAccess, Forbidden, TooMany."""
@@ -104,6 +117,15 @@ class Application:
             caller = keys.caller(token) if keys.is_known(token) else await run_in_threadpool(keys.caller, token)
         self.services.rates.take(caller.actor)
         return caller
+
+
+async def answered(services: Services, matched: Matched, caller: Caller, request: Request, request_id: str) -> Response:
+    """For a caller who is known: by what was sent, or by a session of the console. Raises what the handler raises."""
+    if matched.route.scope is not None:
+        caller.require(matched.route.scope)
+    asked = Asked(request, matched.route, matched.values, caller, services, request_id)
+    await positions.wait_for(asked)
+    return await matched.route.handler(asked)
 
 
 def _method(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from types import FrameType
@@ -18,7 +18,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from oms_es.http.app import Application, all_routes
+from oms_es.http.app import Application, Mount, all_routes
 from oms_es.http.services import Services
 from oms_es.processing.metrics import CannotListen
 
@@ -122,10 +122,12 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(services: Services, listener: socket.socket, started: Callable[[int], None]) -> None:
+def serve(
+    services: Services, listener: socket.socket, started: Callable[[int], None], mounts: Mapping[str, Mount]
+) -> None:
     """Until SIGTERM or SIGINT."""
     config = uvicorn.Config(
-        Application(services, all_routes()),
+        Application(services, all_routes(), mounts),
         http=Bounded,
         ws="none",
         lifespan="off",

@@ -15,15 +15,17 @@ from pydantic import BaseModel
 
 from oms_es.app import Runtime
 from oms_es.app.verbs import plain
+from oms_es.app.workers import INTERESTS
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
 from oms_es.http.reading.tail import Tail
 from oms_es.http.tokens import Tokens
 from oms_es.http.writing.checks import Checks
 from oms_es.processing.committer import Committer
+from oms_es.reports.operations.readers import Interests
 from oms_es.reports.queries import Connection
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
-from oms_es.store.http import api_keys
+from oms_es.store.http import api_keys, sessions
 from oms_es.store.http import tables as http_tables
 from oms_es.store.store import OUTAGES
 
@@ -43,7 +45,7 @@ T = TypeVar("T")
 
 
 class Services:
-    """Opened and closed by the server. `not_ready`: what else of this process is not."""
+    """Opened and closed by the server. `not_ready`: what else of this process is not. `interests`: of whom it runs."""
 
     def __init__(
         self,
@@ -51,12 +53,14 @@ class Services:
         per_second: float,
         not_ready: Callable[[], Iterable[str]] = lambda: (),
         tokens: Tokens | None = None,
+        interests: Interests = INTERESTS,
     ) -> None:
         self.parts = parts
         self.codec = Codec(EVENTS)
         self.checks = Checks(parts.database_url, parts.store)
         self.committer = Committer(parts.store, parts.screen)
         self.tokens = tokens
+        self.interests = interests
         self.keys = Keys(self._key, self._is_anybody_known)
         self.rates = Rates(per_second)
         self.stopping = asyncio.Event()
@@ -95,6 +99,7 @@ class Services:
     def sweep(self) -> None:
         """What is older than it is kept goes; what cannot go now goes next time."""
         with suppress(*OUTAGES), self._writer.connection(timeout=WAIT_SECONDS_MAX) as connection:
+            sessions.sweep(connection, datetime.now(UTC))
             while http_tables.sweep(connection, datetime.now(UTC)):
                 pass
 

@@ -19,6 +19,7 @@ from oms_es.schemas.values.cards import masked, masked_bytes
 
 DEAD_LETTERS = "oms_dead_letters"
 LISTED_MAX = 1_000
+GROUPED_MAX = 10_000
 GZIP = b"\x1f\x8b"
 UNPACKED_BYTES_MAX = 8_388_608
 MASKED = "a card number in it was masked, and this cannot be replayed: send it again with the provider's token instead"
@@ -163,6 +164,28 @@ def listed(
         {**chosen._asdict(), "settled": settled, "limit": limit},
     )
     return [_stored(row) for row in curs]
+
+
+class Group(NamedTuple):
+    """Open ones that could not be used for the same reason."""
+
+    source: str
+    reason: str
+    open: int
+    oldest_at: datetime
+    newest_at: datetime
+    first_id: int
+
+
+def grouped(curs: Cursor[Any]) -> list[Group]:
+    """Of the GROUPED_MAX oldest, the largest first."""
+    curs.execute(
+        "SELECT source, reason, count(*) AS open, min(buried_at) AS oldest_at, max(buried_at) AS newest_at, "
+        f"min(id) AS first_id FROM (SELECT * FROM {DEAD_LETTERS} WHERE {OPEN} ORDER BY id LIMIT %s) AS found "
+        "GROUP BY source, reason ORDER BY count(*) DESC, source, reason LIMIT %s",
+        [GROUPED_MAX, LISTED_MAX],
+    )
+    return [Group(**row) for row in curs]
 
 
 def discard(curs: Cursor[Any], chosen: Chosen, actor: str, because: str) -> list[int]:

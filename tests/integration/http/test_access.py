@@ -170,6 +170,7 @@ def test_without_a_key_this_machine_is_let_in_and_no_page_of_another_site(
         with serving(url, **settings) as (process, address), httpx.Client(base_url=address) as client:
             assert address.startswith("http://127.0.0.1:"), "without keys it listens nowhere else"
             assert client.post("/v1/orders", json=order("local")).status_code == 201
+            assert client.get("/console", follow_redirects=True).status_code == 200
             for headers in (
                 {"Host": "evil.example"},
                 {"Origin": "https://evil.example"},
@@ -177,11 +178,13 @@ def test_without_a_key_this_machine_is_let_in_and_no_page_of_another_site(
                 {"Sec-Fetch-Site": "cross-site"},
             ):
                 assert client.post("/v1/orders", json=order("local"), headers=headers).status_code == 403
+                assert client.get("/console/commands", headers=headers).status_code == 403
             key = token(url, "first", ["orders:write"])
             until = time.monotonic() + 30
             while client.post("/v1/orders", json=order("local")).status_code != 401:
                 assert time.monotonic() < until
                 time.sleep(0.2)
+            assert client.get("/console/commands").headers["Location"].startswith("/console/sign-in")
             client.headers["Authorization"] = f"Bearer {key}"
             assert client.post("/v1/orders", json=order("local")).status_code == 200
             often = [client.post("/v1/orders", json=order("local")) for _ in range(8)]

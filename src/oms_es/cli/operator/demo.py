@@ -62,12 +62,12 @@ def demo(
     if keep:
         say(
             f"the database is kept in {place.place}; look at it with `oms-es orders list`, or in a browser: "
-            "`oms-es serve --with-engine`, then open the address that it prints, with /docs"
+            "`oms-es serve --with-engine`, then open the address that it prints, with /console"
         )
     else:
         say(
             "the database of this run is gone; to look at one, `oms-es demo --keep`, then `oms-es serve --with-engine` "
-            "and open the address that it prints, with /docs"
+            "and open the address that it prints, with /console"
         )
     if not outcome.report.passed:
         raise typer.Exit(Code.DIFFERENT)

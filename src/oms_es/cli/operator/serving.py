@@ -12,9 +12,11 @@ import psycopg
 import typer
 from psycopg.rows import dict_row
 
+from oms_es import console
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime
 from oms_es.cli.desk.single import order_named
+from oms_es.cli.operator.status import interests_of
 from oms_es.cli.terminal import (
     Json,
     OrderName,
@@ -65,11 +67,22 @@ def run_server(
         listener = listening(host, settings.http_port)
         engine = stack.enter_context(running_beside(settings, place)) if with_engine else None
         services = Services(
-            parts, settings.http_rate_per_second, engine.health().ready if engine else lambda: (), tokens_of(settings)
+            parts,
+            settings.http_rate_per_second,
+            engine.health().ready if engine else lambda: (),
+            tokens_of(settings),
+            interests_of(settings),
         )
         stack.callback(services.close)
         shown = f"[{host}]" if ":" in host else host
-        serve(services, listener, lambda port: say(f"serving {place.place} on http://{shown}:{port}, docs at /docs"))
+        serve(
+            services,
+            listener,
+            lambda port: say(
+                f"serving {place.place} on http://{shown}:{port}, docs at /docs, console at /{console.PATH}"
+            ),
+            {console.PATH: console.Console(services)},
+        )
 
 
 def tokens_of(settings: Settings) -> Tokens | None:

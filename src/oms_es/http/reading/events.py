@@ -17,8 +17,11 @@ from starlette.responses import Response
 from oms_es.http.access import EVENTS as EVENTS_SCOPE
 from oms_es.http.access import PERSONAL
 from oms_es.http.errors import BadParameter, Forbidden
+from oms_es.http.reading.pages import own_order
+from oms_es.http.reading.tables import LIMIT, page_of, page_schema
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter, Route
+from oms_es.http.writing.checks import named_order
 from oms_es.reports.queries import Connection
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.encoding.codec import opened
@@ -75,6 +78,29 @@ def page(connection: Connection, after: int, values: dict[str, Any]) -> tuple[li
     return items, max(after, scanned)
 
 
+async def of_order(asked: Asked) -> Response:
+    """Raises Refused: there is no such order."""
+    order_id, _ = named_order(asked.values["order"])
+    after, limit = asked.number("after", 0, POSITION_MAX), asked.limit()
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        own_order(connection, order_id, asked.caller)
+        return connection.execute(EVENTS_OF_ORDER.encode(), [order_id, after, limit + 1]).fetchall()
+
+    rows = await asked.read(read)
+    if rows and PERSONAL in asked.caller.scopes:
+        await asked.note_personal(order_id)
+    more = str(rows[limit - 1]["notification_id"]) if len(rows) > limit else None
+    return page_of(asked, [_shown(row) for row in rows[:limit]], more)
+
+
+EVENTS_OF_ORDER = f"""
+SELECT notification_id, originator_id, originator_version, topic, state FROM order_timeline
+JOIN {EVENTS} ON originator_id = stream AND originator_version = version
+WHERE order_id = %s AND position > %s ORDER BY position LIMIT %s
+"""
+
+
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     event, envelope = opened(bytes(row["state"]))
     return {
@@ -88,6 +114,19 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/orders/{order}/events",
+        "order-events",
+        "Everything that happened to an order, as the log has it, in order, of whichever stream.",
+        EVENTS_SCOPE,
+        of_order,
+        (LIMIT, Parameter("after", "The position after which to begin.", POSITION)),
+        answers={200: "It is this.", 404: "There is no such order."},
+        answer=page_schema({"type": "object"}),
+        reads=("order_status", "order_timeline"),
+        tag="orders",
+    ),
     Route(
         "GET",
         "/v1/events",

@@ -51,6 +51,12 @@ async def list_dead_letters(asked: Asked) -> Response:
     return page_of(asked, [_shown(one, whole=False) for one in found[:limit]], after)
 
 
+async def list_groups(asked: Asked) -> Response:
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    found = await asked.read(lambda rows: dead_letters.grouped(rows.cursor()))
+    return page_of(asked, [group._asdict() for group in found], None)
+
+
 async def show_dead_letter(asked: Asked) -> Response:
     found = await _named(asked)
     if PERSONAL in asked.caller.scopes:
@@ -100,6 +106,7 @@ def _shown(dead_letter: StoredDeadLetter, *, whole: bool) -> dict[str, Any]:
 
 MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 TEXT: Mapping[str, Any] = {"type": "string"}
+NUMBER: Mapping[str, Any] = {"type": "integer"}
 OPTIONAL: Mapping[str, Any] = {"anyOf": [MOMENT, {"type": "null"}]}
 LISTED: Mapping[str, Any] = {
     "type": "object",
@@ -116,6 +123,14 @@ WHOLE: Mapping[str, Any] = {
     "type": "object",
     "properties": {**LISTED["properties"], **dict.fromkeys(sorted(OF_ITS_CONTENT), TEXT)},
 }
+GROUPED: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("source", "reason"), TEXT),
+        **dict.fromkeys(("open", "first_id"), NUMBER),
+        **dict.fromkeys(("oldest_at", "newest_at"), MOMENT),
+    },
+}
 NOTHING = Body(lambda: {"type": "object", "maxProperties": 0}, dict)
 ONE = "/v1/dead-letters/{id}"
 ROUTES: Sequence[Route] = (
@@ -128,6 +143,16 @@ ROUTES: Sequence[Route] = (
         list_dead_letters,
         (SOURCE, REASON, SETTLED, LIMIT, AFTER),
         answer=page_schema(LISTED),
+        tag="operations",
+    ),
+    Route(
+        "GET",
+        "/v1/dead-letters/groups",
+        "group-dead-letters",
+        f"Open dead letters by source and reason, of the {dead_letters.GROUPED_MAX:,} oldest.",
+        READ,
+        list_groups,
+        answer=page_schema(GROUPED),
         tag="operations",
     ),
     Route(

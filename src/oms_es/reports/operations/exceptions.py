@@ -37,13 +37,23 @@ WHERE (resolved.through IS NULL OR resolved.through < e.last_raised_at)
 """
 
 
+OF_CHANNELS = " AND s.channel = ANY(%(channels)s)"
+COUNTED_MAX = 10_000
+"""Of all kinds together: whoever sees so many knows enough."""
+BY_KIND = """
+SELECT kind, count(*) AS open, min(raised_at) AS oldest_at, count(assignee) AS assigned
+FROM ({} ORDER BY e.raised_at, e.exception_id LIMIT %(limit)s) AS found GROUP BY kind ORDER BY count(*) DESC, kind
+"""
+
+
 class Asked(NamedTuple):
-    """What does not matter is None. `after`: the exception at which the page before ended."""
+    """What does not matter is None. `after`: the exception at which the page before ended. `channels`: of orders."""
 
     kind: str | None = None
     order_id: str | None = None
     assignee: str | None = None
     after: tuple[datetime, str] | None = None
+    channels: list[str] | None = None
 
 
 def page(connection: Connection, asked: Asked, limit: int) -> list[Row]:
@@ -52,11 +62,18 @@ def page(connection: Connection, asked: Asked, limit: int) -> list[Row]:
     wanted = "".join(
         f" AND {column} = %({name})s" for name, column in tests.items() if getattr(asked, name) is not None
     )
+    wanted += OF_CHANNELS if asked.channels is not None else ""
     wanted += " AND (e.raised_at, e.exception_id) > (%(at)s, %(id)s)" if asked.after else ""
     at, last = asked.after or (None, None)
     query = f"{OPEN}{wanted} ORDER BY e.raised_at, e.exception_id LIMIT %(limit)s"
     values = {**asked._asdict(), "at": at, "id": last, "limit": limit}
     return connection.execute(query.encode(), values).fetchall()
+
+
+def by_kind(connection: Connection, channels: list[str] | None = None) -> list[Row]:
+    """How many are open of each kind, and since when the oldest of them: of the COUNTED_MAX oldest."""
+    query = BY_KIND.format(f"{OPEN}{OF_CHANNELS if channels is not None else ''}")
+    return connection.execute(query.encode(), {"channels": channels, "limit": COUNTED_MAX}).fetchall()
 
 
 def one(connection: Connection, exception_id: str) -> Row | None:

@@ -57,8 +57,10 @@ class ApiKey(NamedTuple):
     previous_until: datetime | None = None
 
     def is_valid(self, secret: str, now: datetime) -> bool:
+        return self.is_valid_sha256(sha256(secret.encode()).digest(), now)
+
+    def is_valid_sha256(self, given: bytes, now: datetime) -> bool:
         """Compares every secret that there is, in constant time."""
-        given = sha256(secret.encode()).digest()
         is_newest = hmac.compare_digest(given, self.secret_sha256)
         is_previous = hmac.compare_digest(given, self.previous_sha256 or bytes(32)) and self.previous_sha256 is not None
         known = is_newest or (is_previous and self.previous_until is not None and now < self.previous_until)

@@ -1,0 +1,102 @@
+"""The console's requests: who asks, whether a form is ours, the page, and whatever goes wrong as a page, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl, quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from oms_es.console import pages
+from oms_es.console.inside import Api
+from oms_es.console.people import Person, person_of, remember, require_own_form
+from oms_es.console.routes import OPEN, handler_of, page
+from oms_es.console.texts import language_of, texts
+from oms_es.console.visits import HEADERS, SEE_OTHER, Visit
+from oms_es.http.access import NOBODY
+from oms_es.http.app import all_routes
+from oms_es.http.errors import Malformed
+from oms_es.http.problems import problem
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Matched, Route, Router
+from oms_es.http.services import Services
+
+PATH = "console"
+LANGUAGE_COOKIE = "oms_language"
+FORM = "application/x-www-form-urlencoded"
+FIELDS_MAX = 500
+PROOF = "proof"
+NO_ROUTE = page("", "nowhere", OPEN, pages.nowhere)
+
+
+class Console:
+    """Mounted in the application: answers whatever begins with its path."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.api = Router(all_routes())
+        self.routes: Sequence[Route] = pages.routes()
+        self.router = Router(self.routes)
+
+    async def __call__(self, request: Request, request_id: str) -> Response:
+        person = Person(NOBODY, "")
+        try:
+            person = await person_of(self.services, request)
+            response = await self._answered(request, request_id, person)
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes a page
+            response = self._problem(error, request, request_id, person)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if person.is_new:
+            _remember_once(response, request, person)
+        return response
+
+    async def _answered(self, request: Request, request_id: str, person: Person) -> Response:
+        matched = self.router.match(request.method, request.scope["raw_path"])
+        visit = self._visit(matched, request, request_id, person)
+        if matched.route.scope is not None and not person.is_known:
+            return Response(status_code=SEE_OTHER, headers={"Location": _way_in(request)})
+        if matched.route.scope:
+            person.caller.require(matched.route.scope)
+        if matched.route.method == "POST":
+            visit.form = await _form(visit.asked)
+            require_own_form(request, person, visit.form.get(PROOF, ""))
+        return await handler_of(matched.route)(visit)
+
+    def _visit(self, matched: Matched, request: Request, request_id: str, person: Person) -> Visit:
+        asked = Asked(request, matched.route, matched.values, person.caller, self.services, request_id)
+        language = language_of(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
+        return Visit(asked, person, texts(language), Api(self.services, self.api, person.caller, request_id))
+
+    def _problem(self, error: Exception, request: Request, request_id: str, person: Person) -> Response:
+        told = problem(error, request_id)
+        bare = Request({**request.scope, "query_string": b""})
+        visit = self._visit(Matched(NO_ROUTE, {}), bare, request_id, person)
+        return visit.page("problem.html", told["status"], told=told)
+
+
+async def _form(asked: Asked) -> Mapping[str, str]:
+    """Raises Malformed, TooLong, WrongMedia. Of a field that is sent twice the last one counts."""
+    raw = await asked.body(FORM)
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
+    except ValueError:
+        raise Malformed("the form is not percent-encoded UTF-8, or has too many fields") from None
+    if any("\0" in value for _, value in pairs):
+        raise Malformed("leave out the character NUL")
+    return dict(pairs)
+
+
+def _way_in(request: Request) -> str:
+    """Signing in leads back to where somebody wanted to go."""
+    if request.method != "GET":
+        return "/console/sign-in"
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"/console/sign-in?next={quote(request.scope['raw_path'].decode('latin-1') + query, safe='')}"
+
+
+def _remember_once(response: Response, request: Request, person: Person) -> None:
+    """Unless the answer gives another name: that of who has just signed in."""
+    if "set-cookie" not in response.headers:
+        remember(response, request, person.name)

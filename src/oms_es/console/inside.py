@@ -1,0 +1,100 @@
+"""The API as the console asks it, in this process: the same routes, handlers and checks, for whoever is signed in.
+
+Invariant: whatever a page shows or does has passed the scope of its route, as if the person had sent the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from pydantic_core import from_json, to_json
+from starlette.requests import Request
+from starlette.types import Message
+
+from oms_es.http.access import Caller
+from oms_es.http.app import answered
+from oms_es.http.errors import Forbidden, NotYet
+from oms_es.http.reading.positions import HEADER
+from oms_es.http.requests import JSON
+from oms_es.http.routing import Router
+from oms_es.http.services import Services
+
+Query = Mapping[str, str | Sequence[str] | None]
+NO_QUERY: Query = {}
+
+
+def at(*segments: str, verb: str = "") -> str:
+    """A path of the API, or of the console, whatever its segments hold."""
+    path = "/" + "/".join(quote(segment, safe="") for segment in segments)
+    return f"{path}:{verb}" if verb else path
+
+
+@dataclass(frozen=True)
+class Api:
+    services: Services
+    router: Router
+    caller: Caller
+    request_id: str
+
+    def may(self, scope: str | None) -> bool:
+        return scope is None or scope in self.caller.scopes
+
+    async def get(self, path: str, query: Query = NO_QUERY, *, shows: int | None = None) -> Any:
+        """`shows`: the position to which the answer has come, waited for a moment. Raises what the API raises."""
+        headers = {} if not shows else {HEADER: str(shows)}
+        return (await self._ask("GET", path, query, b"", headers))[1]
+
+    async def get_soon(self, path: str, query: Query = NO_QUERY, *, shows: int | None = None) -> tuple[Any, bool]:
+        """And whether it has come as far; as it is where it has not."""
+        try:
+            return await self.get(path, query, shows=shows), True
+        except NotYet:
+            return await self.get(path, query), False
+
+    async def maybe(self, path: str, query: Query = NO_QUERY) -> Any | None:
+        """None where the person may not see it."""
+        try:
+            return await self.get(path, query)
+        except Forbidden:
+            return None
+
+    async def every(self, *asked: tuple[str, Query]) -> list[Any | None]:
+        """Several at once, None for each that the person may not see."""
+        return await asyncio.gather(*(self.maybe(path, query) for path, query in asked))
+
+    async def post(
+        self, path: str, body: Any, query: Query = NO_QUERY, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """The status, and what the API says."""
+        given = {"content-type": JSON, **(headers or {})}
+        return await self._ask("POST", path, query, to_json(body), given)
+
+    async def _ask(
+        self, method: str, path: str, query: Query, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, Any]:
+        given = {name: value for name, value in query.items() if value is not None}
+        request = _request(method, path, urlencode(given, doseq=True), body, headers)
+        matched = self.router.match(method, request.scope["raw_path"])
+        response = await answered(self.services, matched, self.caller, request, self.request_id)
+        return response.status_code, from_json(bytes(response.body))
+
+
+def _request(method: str, path: str, query: str, body: bytes, headers: Mapping[str, str]) -> Request:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "scheme": "http",
+        "server": None,
+    }
+    return Request(scope, receive)

@@ -1,0 +1,32 @@
+"""The pages, by what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from oms_es.console.pages import commands, dead_letters, entry, health, inbox, order, orders, search, stock
+from oms_es.console.visits import Visit
+from oms_es.http.routing import Route
+
+__all__ = ["nowhere", "routes"]
+
+
+async def nowhere(visit: Visit) -> Response:
+    """What stands where nothing is shown."""
+    return visit.go("/console")
+
+
+def routes() -> Sequence[Route]:
+    return (
+        *entry.ROUTES,
+        *inbox.ROUTES,
+        *search.ROUTES,
+        *orders.ROUTES,
+        *order.ROUTES,
+        *stock.ROUTES,
+        *health.ROUTES,
+        *dead_letters.ROUTES,
+        *commands.routes(),
+    )

@@ -1,0 +1,223 @@
+"""Every command of the API as a form: looked at first, then done, with the version that was looked at.
+
+Invariant: what a form sends is what the person saw previewed: on a stream that has moved on meanwhile nothing happens.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, partial
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from oms_es.console import forms
+from oms_es.console.inside import at
+from oms_es.console.routes import ANY, form, page
+from oms_es.console.visits import Visit, own_path
+from oms_es.errors import OmsError
+from oms_es.http.access import SYSTEM
+from oms_es.http.app import all_routes
+from oms_es.http.problems import problem
+from oms_es.http.routing import Handler, Parameter, Route
+
+FRESH = frozenset(
+    {"amendment_id", "fulfilment_id", "refund_id", "cancellation_id", "split_id", "override_id", "merge_id", "rma_id"}
+    | {"receipt_id", "count_id", "adjustment_id", "change_id", "write_off_id", "move_id", "inspection_id"}
+    | {"feedback_id"}
+)
+"""Fields in which a command gives a name to what it begins: one is proposed."""
+GIVEN = ("next", "version", "key", "step", "proof")
+FIRST: Mapping[str, tuple[str, ...]] = {
+    "sourcing": ("assign", "hold", "cancel"),
+    "allocating": ("hold", "cancel"),
+    "backordered": ("retry-sourcing", "assign", "cancel-lines", "cancel"),
+    "awaiting_stock": ("amend", "cancel"),
+    "awaiting_payment": ("retry-payment", "amend", "cancel"),
+    "fulfilling": ("cancel", "cancel-lines", "refund"),
+    "cancelling": ("refund",),
+    "shipped": ("refund", "request-return"),
+    "completed": ("refund", "request-return"),
+    "cancelled": ("refund",),
+}
+"""What is mostly asked of an order in its phase; the others stand behind."""
+
+
+class Command(NamedTuple):
+    """A command of the API, as what it is called here."""
+
+    group: str
+    verb: str
+    route: Route
+    names: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return at("console", "commands", self.group, self.verb)
+
+
+class Offer(NamedTuple):
+    """A command with some of it filled in."""
+
+    command: Command
+    href: str
+    is_first: bool
+
+
+@cache
+def catalogue() -> Mapping[tuple[str, str], Command]:
+    """By group and verb. Many orders at once are no form."""
+    found = (_command(route) for route in all_routes() if route.is_command and not route.path.endswith(":batch"))
+    return {(one.group, one.verb): one for one in found}
+
+
+def _command(route: Route) -> Command:
+    names = tuple(part[1:-1] for part in route.segments if part.startswith("{"))
+    if not route.verb:
+        return Command("order", "place", route, names)
+    return Command(route.name.removesuffix(f"-{route.verb}"), route.verb, route, names)
+
+
+def fields_of(command: Command) -> tuple[forms.Field, ...]:
+    return _fields(command.group, command.verb)
+
+
+@cache
+def _fields(group: str, verb: str) -> tuple[forms.Field, ...]:
+    """Of the path, then of the body."""
+    command = catalogue()[group, verb]
+    assert command.route.body
+    named = [forms.Field(name, "text", is_required=True) for name in command.names]
+    return (*named, *forms.fields_of(command.route.body.schema(), command.route.body.example()))
+
+
+def offers_of(visit: Visit, group: str, verbs: Iterable[str], values: Mapping[str, str]) -> list[Offer]:
+    """Those of the verbs that the person may give."""
+    found = (catalogue().get((group, verb)) for verb in verbs)
+    return [_offer(one, values, is_first=True) for one in found if one and visit.api.may(one.route.scope)]
+
+
+def offers(visit: Visit, group: str, values: Mapping[str, str], row: Mapping[str, Any]) -> list[Offer]:
+    """Every command about a thing that the person may give, those that are likely first."""
+    first = (
+        ("receive", "count", "move") if group == "stock" else FIRST.get(row["phase"], ()) if group == "order" else ()
+    )
+    if group == "order" and row.get("holds"):
+        first = ("release-hold", *first)
+    mine = [
+        one
+        for one in catalogue().values()
+        if one.group == group and set(values) <= set(one.names) and visit.api.may(one.route.scope)
+    ]
+    mine = [one for one in mine if one.route.scope != SYSTEM]
+    mine.sort(key=lambda one: (first.index(one.verb) if one.verb in first else len(first), one.verb))
+    return [_offer(one, values, is_first=one.verb in first) for one in mine]
+
+
+def _offer(command: Command, values: Mapping[str, str], *, is_first: bool) -> Offer:
+    mine = {name: value for name, value in values.items() if name in {field.name for field in fields_of(command)}}
+    return Offer(command, f"{command.path}?{urlencode(mine)}", is_first)
+
+
+async def listed(visit: Visit) -> Response:
+    groups: dict[str, list[Command]] = {}
+    for one in catalogue().values():
+        if visit.api.may(one.route.scope):
+            groups.setdefault(one.group, []).append(one)
+    return visit.page("commands.html", groups=groups)
+
+
+async def show(command: Command, visit: Visit) -> Response:
+    """The form, with what the address says filled in."""
+    given = {name: value for name in visit.asked.given() if (value := visit.one(name)) and name not in GIVEN}
+    lines = await _lines(visit, command, given)
+    proposed = {field.name: f"console-{secrets.token_hex(4)}" for field in fields_of(command) if field.name in FRESH}
+    return _form(visit, command, {**proposed, **lines, **given}, next=own_path(visit.one("next") or _back(given)))
+
+
+async def _lines(visit: Visit, command: Command, given: Mapping[str, str]) -> dict[str, str]:
+    """Of an order whose lines are asked for: which it has, with nothing said of them yet."""
+    field = next((one for one in fields_of(command) if one.name == "lines" and one.kind == "rows"), None)
+    is_by_line = field is not None and any(part.name == "line_id" for part in field.parts)
+    if (
+        not is_by_line
+        or not field
+        or "order" not in given
+        or any(part.name == "unit_price_minor" for part in field.parts)
+    ):
+        return {}
+    try:
+        found = await visit.api.get(at("v1", "orders", given["order"]), {"expand": "lines"})
+    except OmsError:
+        return {}
+    return forms.filled([field], {"lines": [{"line_id": line["line_id"]} for line in found["lines"]]})
+
+
+def _back(given: Mapping[str, str]) -> str:
+    if "order" in given:
+        return at("console", "orders", given["order"])
+    return at("console", "stock", given["sku"]) if "sku" in given else "/console/commands"
+
+
+async def give(command: Command, visit: Visit) -> Response:
+    """`step` is "preview" or "do"."""
+    given = {name: value for name, value in visit.form.items() if name not in GIVEN}
+    back, fields = own_path(visit.form.get("next")), fields_of(command)
+    body = forms.body_of([field for field in fields if field.name not in command.names], given)
+    path = _path(command, given)
+    is_to_be_done = visit.form.get("step") == "do"
+    try:
+        if is_to_be_done:
+            _, done = await visit.api.post(path, body, headers=_headers(visit.form))
+            return visit.go(back.partition("?")[0], done=done["position"] or 0)
+        _, looked = await visit.api.post(path, body, {"preview": "true"})
+    except (OmsError, ValidationError) as error:
+        told = problem(error, visit.asked.request_id)
+        return _form(visit, command, given, told["status"], next=back, told=told)
+    return _form(visit, command, given, next=back, looked=looked, key=secrets.token_hex(16))
+
+
+def _headers(form: Mapping[str, str]) -> dict[str, str]:
+    headers = {"idempotency-key": form["key"]} if form.get("key") else {}
+    return {**headers, "if-match": f'"{form["version"]}"'} if form.get("version") else headers
+
+
+def _path(command: Command, given: Mapping[str, str]) -> str:
+    """What is named nowhere is asked for by the router, as for anything else."""
+    segments = [given.get(part[1:-1], "").strip() if part.startswith("{") else part for part in command.route.segments]
+    return at(*segments, verb=command.route.verb)
+
+
+def _form(visit: Visit, command: Command, given: Mapping[str, str], status: int = 200, **more: Any) -> Response:
+    fields = fields_of(command)
+    shown = {"told": None, "looked": None, "key": "", **more}
+    rows = {field.name: forms.rows_of(field, given) for field in fields if field.kind == "rows"}
+    return visit.page(
+        "command.html", status, command=command, fields=fields, given=given, rows=rows, wrong=_wrong(shown), **shown
+    )
+
+
+def _wrong(shown: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with each field, by its name."""
+    told = shown["told"] or {}
+    found = ((one.get("parameter") or one.get("pointer", ""), one["detail"]) for one in told.get("errors", ()))
+    return {name.strip("/").replace("/", "."): detail for name, detail in found}
+
+
+def routes() -> Iterator[Route]:
+    yield page("/commands", "commands", ANY, listed)
+    for command in catalogue().values():
+        path, name = f"/commands/{command.group}/{command.verb}", f"command-{command.group}-{command.verb}"
+        parameters = tuple(Parameter(one, one) for one in (*dict.fromkeys(_parameters(command)), "next", "done"))
+        handler = cast("Handler", partial(show, command))
+        yield Route("GET", f"/console{path}", f"{name}-form", name, command.route.scope, handler, parameters)
+        yield form(path, name, command.route.scope, partial(give, command))
+
+
+def _parameters(command: Command) -> Iterator[str]:
+    for field in fields_of(command):
+        if field.kind in forms.SCALARS:
+            yield field.name

@@ -1,0 +1,98 @@
+"""Input that could not be used: grouped by reason, each with what came, tried again or discarded, one or a group."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from oms_es.console.inside import at
+from oms_es.console.routes import form, page
+from oms_es.console.visits import Visit
+from oms_es.errors import OmsError
+from oms_es.http.access import PERSONAL
+
+READ, WRITE = "operations:read", "operations:write"
+LIMIT = "50"
+GROUP_MAX = 50
+"""Of a group, so many are tried or discarded at a time."""
+
+
+class Outcome(NamedTuple):
+    """Of one of several."""
+
+    id: int
+    is_settled: bool
+    detail: str
+
+
+async def listed(visit: Visit) -> Response:
+    chosen = {name: value for name in ("source", "reason") if (value := visit.one(name))}
+    groups = (await visit.api.get("/v1/dead-letters/groups"))["items"]
+    found = await visit.api.get("/v1/dead-letters", {**chosen, "after": visit.one("after"), "limit": LIMIT})
+    more = found["next"] and f"/console/dead-letters?{urlencode({**chosen, 'after': found['next']})}"
+    return visit.page(
+        "dead_letters.html",
+        groups=groups,
+        rows=found["items"],
+        chosen=chosen,
+        more=more,
+        group_max=GROUP_MAX,
+        may_write=visit.api.may(WRITE),
+    )
+
+
+async def one(visit: Visit) -> Response:
+    found = await visit.api.get(at("v1", "dead-letters", visit.values["id"]))
+    return visit.page(
+        "dead_letter.html", letter=found, shows_all=visit.api.may(PERSONAL), may_write=visit.api.may(WRITE)
+    )
+
+
+async def replay(visit: Visit) -> Response:
+    outcome = await _replayed(visit, visit.values["id"])
+    return visit.page("outcomes.html", 200 if outcome.is_settled else 409, outcomes=[outcome], left=0)
+
+
+async def discard(visit: Visit) -> Response:
+    outcome = await _discarded(visit, visit.values["id"])
+    return visit.page("outcomes.html", outcomes=[outcome], left=0)
+
+
+async def settle_group(visit: Visit) -> Response:
+    """Each by itself, with what became of it; what is left of the group can be gone on with."""
+    chosen = {name: visit.form.get(name, "") for name in ("source", "reason")}
+    found = await visit.api.get("/v1/dead-letters", {**chosen, "limit": str(GROUP_MAX)})
+    do = _discarded if visit.form.get("do") == "discard" else _replayed
+    outcomes = [await _outcome(do, visit, str(row["id"])) for row in found["items"]]
+    return visit.page("outcomes.html", outcomes=outcomes, left=bool(found["next"]))
+
+
+async def _outcome(do: Callable[[Visit, str], Awaitable[Outcome]], visit: Visit, letter_id: str) -> Outcome:
+    """Whatever becomes of one, the others of its group are gone on with."""
+    try:
+        return await do(visit, letter_id)
+    except OmsError as error:
+        return Outcome(int(letter_id), is_settled=False, detail=str(error))
+
+
+async def _replayed(visit: Visit, letter_id: str) -> Outcome:
+    _, told = await visit.api.post(at("v1", "dead-letters", letter_id, verb="replay"), {})
+    return Outcome(int(letter_id), told["accepted"], told.get("detail", ""))
+
+
+async def _discarded(visit: Visit, letter_id: str) -> Outcome:
+    body: Mapping[str, Any] = {"because": visit.form.get("because", "").strip()}
+    _, told = await visit.api.post(at("v1", "dead-letters", letter_id, verb="discard"), body)
+    return Outcome(int(letter_id), bool(told["discarded"]), "")
+
+
+ROUTES = (
+    page("/dead-letters", "dead-letters", READ, listed, "source", "reason", "after"),
+    form("/dead-letters", "dead-letters-group", WRITE, settle_group),
+    page("/dead-letters/{id}", "dead-letter", READ, one),
+    form("/dead-letters/{id}:replay", "dead-letter-replay", WRITE, replay),
+    form("/dead-letters/{id}:discard", "dead-letter-discard", WRITE, discard),
+)

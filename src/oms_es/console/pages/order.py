@@ -1,0 +1,107 @@
+"""One order: where it stands, what it waits for, its story as a picture and a list, its parts, and what can be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from oms_es.console import timeline
+from oms_es.console.inside import at
+from oms_es.console.pages.commands import Offer, offers
+from oms_es.console.routes import page
+from oms_es.console.visits import Visit
+from oms_es.http.access import EVENTS, PERSONAL
+
+PARTS = ("lines", "payments", "shipments", "returns", "exceptions", "timeline", "waits_for")
+OF_THEN = ("lines", "payments", "shipments")
+EVENTS_SHOWN = "100"
+FACTS = (
+    *("phase", "total_minor", "units", "backordered", "dispatched", "delivered", "holds", "reason", "promised_at"),
+    "refunded_minor",
+)
+"""What may differ between then and now."""
+
+
+async def order(visit: Visit) -> Response:
+    """Raises Refused: there is no such order."""
+    name, moment = visit.values["order"], visit.one("at")
+    wants_address = visit.one("address") == "shown" and visit.api.may(PERSONAL)
+    expand = [*(PARTS if moment is None else OF_THEN), *(["ship_to"] if wants_address else [])]
+    query = {"expand": expand, "at": moment}
+    found, is_new_enough = await visit.api.get_soon(at("v1", "orders", name), query, shows=visit.done)
+    found = {"waits_for": [], "returns": [], **found}
+    now = await visit.api.get(at("v1", "orders", name)) if moment else found
+    called = f"{found['channel']}/{found['external_id']}"
+    return visit.page(
+        "order.html",
+        order=found,
+        now=now,
+        called=called,
+        moment=moment,
+        picture=timeline.picture(found["timeline"], found["order_id"], found["external_id"]),
+        is_minor=timeline.is_minor,
+        is_bad=timeline.is_bad,
+        differs=_differences(found, now) if moment else {},
+        first=_offers(visit, found) if moment is None else [],
+        is_new_enough=is_new_enough,
+        may_follow=visit.api.may(EVENTS),
+    )
+
+
+def _differences(then: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Of its facts: then, and now."""
+    return {name: (then.get(name), now.get(name)) for name in FACTS if then.get(name) != now.get(name)}
+
+
+def _offers(visit: Visit, found: dict[str, Any]) -> list[tuple[str, str, list[Offer]]]:
+    """What can be asked for, of the order and of its parts."""
+    groups = [("order", "", {"order": found["order_id"]})]
+    groups += [("shipment", one["shipment_id"], {"shipment": one["shipment_id"]}) for one in found["shipments"]]
+    groups += [("return", one["rma_id"], {"return": one["rma_id"]}) for one in found["returns"]]
+    told = [(group, name, offers(visit, group, values, found)) for group, name, values in groups]
+    return [one for one in told if one[2]]
+
+
+async def why(visit: Visit) -> Response:
+    """Why the order ships from where it does."""
+    name = visit.values["order"]
+    found = await visit.api.get(at("v1", "orders", name))
+    steps = (await visit.api.get(at("v1", "orders", name, "why")))["items"]
+    locations = await visit.api.maybe("/v1/locations", {"limit": "250"})
+    return visit.page(
+        "why.html",
+        order=found,
+        called=f"{found['channel']}/{found['external_id']}",
+        steps=steps,
+        places=_places(locations["items"] if locations else [], steps),
+    )
+
+
+def _places(rows: list[dict[str, Any]], steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For the map: where each location is, and whether the order ships from it."""
+    chosen = {one["location"] for step in steps[-1:] for one in step["event"].get("assignments", ())}
+    there = [row for row in rows if row.get("latitude") is not None and row.get("longitude") is not None]
+    return [{**row, "is_chosen": row["location"] in chosen} for row in there]
+
+
+async def events(visit: Visit) -> Response:
+    name = visit.values["order"]
+    found = await visit.api.get(at("v1", "orders", name))
+    page_of = await visit.api.get(
+        at("v1", "orders", name, "events"), {"after": visit.one("after"), "limit": EVENTS_SHOWN}
+    )
+    return visit.page(
+        "events.html",
+        order=found,
+        called=f"{found['channel']}/{found['external_id']}",
+        events=page_of["items"],
+        next=page_of["next"],
+    )
+
+
+ROUTES = (
+    page("/orders/{order}", "order", "orders:read", order, "at", "address"),
+    page("/orders/{order}/why", "why", "orders:read", why),
+    page("/orders/{order}/events", "events", EVENTS, events, "after"),
+)

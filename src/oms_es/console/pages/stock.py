@@ -1,0 +1,88 @@
+"""What is where: a matrix of SKUs and locations, and of one SKU the shelves and who holds what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from oms_es.console.inside import at
+from oms_es.console.pages.commands import offers
+from oms_es.console.routes import page
+from oms_es.console.visits import Visit
+from oms_es.errors import NotFound
+from oms_es.http.errors import Forbidden
+
+LIMIT = "250"
+SHOWN = ("on_hand", "reserved", "atp", "inbound", "safety_stock", "damaged", "quarantine", "presold", "reorder_point")
+MOVES = ("receive", "count", "move", "adjust", "write-off-stock", "expect-inbound", "receive-inbound")
+
+
+async def matrix(visit: Visit) -> Response:
+    """A SKU that a page ends within is shown whole."""
+    wanted = visit.one("sku")
+    query = {"location": visit.one("location"), "after": visit.one("after"), "limit": LIMIT}
+    found = await visit.api.get("/v1/stock", query) if wanted is None else await _of(visit, wanted)
+    rows = found["items"]
+    if visit.one("location") is None and wanted is None and rows:
+        rows = await _completed(visit, rows)
+    locations = sorted({row["location"] for row in rows})
+    by_sku: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        by_sku.setdefault(row["sku"], {})[row["location"]] = row
+    chosen = {name: value for name in ("location", "sku") if (value := visit.one(name))}
+    more = found["next"] and f"/console/stock?{urlencode({**chosen, 'after': found['next']})}"
+    return visit.page("stock.html", by_sku=by_sku, locations=locations, chosen=chosen, more=more)
+
+
+async def _of(visit: Visit, sku: str) -> dict[str, Any]:
+    try:
+        return {"items": (await visit.api.get(at("v1", "stock", sku)))["levels"], "next": None}
+    except NotFound:
+        return {"items": [], "next": None}
+
+
+async def _completed(visit: Visit, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    edges = {rows[0]["sku"], rows[-1]["sku"]}
+    whole = [row for sku in sorted(edges) for row in (await _of(visit, sku))["items"]]
+    between = [row for row in rows if row["sku"] not in edges]
+    return sorted([*whole, *between], key=lambda row: (row["sku"], row["location"]))
+
+
+async def one(visit: Visit) -> Response:
+    """Raises NoResource."""
+    sku = visit.values["sku"]
+    found, is_new_enough = await visit.api.get_soon(at("v1", "stock", sku), shows=visit.done)
+    levels = [
+        {**row, "held": await _held(visit, sku, row["location"]), "offers": offers(visit, "stock", _named(row), row)}
+        for row in found["levels"]
+    ]
+    return visit.page(
+        "sku.html",
+        sku=sku,
+        levels=levels,
+        shown=SHOWN,
+        places=found.get("places", []),
+        serials=found.get("serials", {}),
+        is_new_enough=is_new_enough,
+    )
+
+
+def _named(row: Mapping[str, Any]) -> dict[str, str]:
+    return {"sku": row["sku"], "location": row["location"]}
+
+
+async def _held(visit: Visit, sku: str, location: str) -> list[dict[str, Any]] | None:
+    try:
+        found: list[dict[str, Any]] = (await visit.api.get(at("v1", "stock", sku, location, "reservations")))["items"]
+    except Forbidden:
+        return None
+    return found
+
+
+ROUTES = (
+    page("/stock", "stock", "stock:read", matrix, "location", "sku", "after"),
+    page("/stock/{sku}", "sku", "stock:read", one),
+)

@@ -1,0 +1,107 @@
+"""Templates, which escape whatever they are given, and how values are written on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from pydantic_core import to_json
+
+from oms_es.schemas.values.currency import told
+
+MEDIA_TYPES: Mapping[str, str] = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+MEDIA_TYPES = {**MEDIA_TYPES, "svg": "image/svg+xml"}
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+AGES: tuple[tuple[int, str], ...] = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"))
+
+
+class Static(NamedTuple):
+    body: bytes
+    media_type: str
+    digest: str
+
+
+@cache
+def statics() -> Mapping[str, Static]:
+    """What the browser fetches beside pages, all of it from here."""
+    found = {}
+    for file in files("oms_es.console").joinpath("static").iterdir():
+        ending = file.name.rpartition(".")[2]
+        if ending in MEDIA_TYPES:
+            body = file.read_bytes()
+            found[file.name] = Static(body, MEDIA_TYPES[ending], sha256(body).hexdigest()[:16])
+    return found
+
+
+def static_url(name: str) -> str:
+    """It changes with what is in it, so that a browser may keep it for ever."""
+    return f"/console/static/{name}?v={statics()[name].digest}"
+
+
+def moment_of(value: Any) -> datetime:
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return moment.astimezone(UTC)
+
+
+def moment(value: Any) -> Markup:
+    """In UTC, to the minute; a program, or a pointer on it, sees all of it."""
+    if not value:
+        return Markup("–")
+    at = moment_of(value)
+    return Markup('<time datetime="{iso}" title="{iso}">{shown}</time>').format(
+        iso=at.isoformat().replace("+00:00", "Z"), shown=f"{at:%Y-%m-%d %H:%M}"
+    )
+
+
+def second(value: Any) -> Markup:
+    at = moment_of(value)
+    return Markup('<time datetime="{iso}">{shown}</time>').format(
+        iso=at.isoformat().replace("+00:00", "Z"), shown=f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1_000:03d}"
+    )
+
+
+def age(value: Any) -> str:
+    """How long ago, in its largest unit."""
+    seconds = int((datetime.now(UTC) - moment_of(value)).total_seconds())
+    for size, unit in AGES:
+        if abs(seconds) >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def money(amount_minor: Any, currency: str | None) -> str:
+    return "–" if amount_minor is None else told(int(amount_minor), currency)
+
+
+def as_json(value: Any) -> str:
+    return to_json(value, indent=2).decode()
+
+
+def shown(value: Any) -> Markup:
+    """A fact of any shape: what is large is folded away."""
+    if value is None or value in ("", [], {}):
+        return Markup("–")
+    if isinstance(value, dict | list):
+        text = as_json(value)
+        return Markup("<pre>{}</pre>").format(text)
+    return escape(value)
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("oms_es.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"moment": moment, "second": second, "age": age, "money": money, "as_json": as_json, "shown": shown}
+    made.globals |= {"static": static_url}
+    return made

@@ -1,0 +1,32 @@
+"""The console's pages as routes: matched, and let in by scope, as those of the API are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from starlette.responses import Response
+
+from oms_es.console.visits import Visit
+from oms_es.http.routing import Handler, Parameter, Route
+
+Page = Callable[[Visit], Awaitable[Response]]
+OPEN = None
+"""Also for whoever has not signed in."""
+ANY = ""
+"""For whoever has signed in, whatever he may."""
+
+
+def page(path: str, name: str, scope: str | None, handler: Page, *parameters: str, many: str = "") -> Route:
+    """What is shown. `many`: the parameter that may be repeated."""
+    given = (*(Parameter(one, one, many=one == many) for one in (*parameters, "done")),)
+    return Route("GET", f"/console{path}", name, name, scope, cast("Handler", handler), given)
+
+
+def form(path: str, name: str, scope: str | None, handler: Page) -> Route:
+    """What a form of a page is sent to."""
+    return Route("POST", f"/console{path}", name, name, scope, cast("Handler", handler))
+
+
+def handler_of(route: Route) -> Page:
+    return cast("Page", route.handler)

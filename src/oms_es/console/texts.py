@@ -1,0 +1,65 @@
+"""What the console says, in the languages that it has: all of it stands in the catalogues."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "zh": "简体中文"}
+DEFAULT = "en"
+TAGS: Mapping[str, str] = {"en": "en", "zh": "zh-Hans"}
+WEIGHT_OF_NOTHING_SAID = 1.0
+ACCEPTED_MAX = 20
+
+
+class Texts(NamedTuple):
+    """Of one language, by dotted keys."""
+
+    language: str
+    entries: Mapping[str, str]
+
+    @property
+    def tag(self) -> str:
+        return TAGS[self.language]
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """Raises KeyError: a text that is not in the catalogue is a mistake of ours."""
+        return self.entries[key].format(**values) if values else self.entries[key]
+
+    def coded(self, prefix: str, code: str) -> str:
+        """A code in words, where there are any for it; otherwise the code as words."""
+        return self.entries.get(f"{prefix}.{code}", code.replace("_", " "))
+
+
+@cache
+def texts(language: str) -> Texts:
+    source = files("oms_es.console").joinpath("catalogues", f"{language}.toml").read_text("utf-8")
+    return Texts(language, dict(_flat("", tomllib.loads(source))))
+
+
+def _flat(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{name}.", value)
+        else:
+            yield f"{prefix}{name}", value
+
+
+def language_of(chosen: str | None, accepted: str | None) -> str:
+    """What somebody chose, or the first that the browser wants and we have."""
+    if chosen is not None and chosen in LANGUAGES:
+        return chosen
+    wanted = sorted(_weighted(accepted or ""), key=lambda pair: -pair[1])
+    return next((name for name, weight in wanted if name in LANGUAGES and weight > 0), DEFAULT)
+
+
+def _weighted(accepted: str) -> Iterator[tuple[str, float]]:
+    for part in accepted.split(",")[:ACCEPTED_MAX]:
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            yield tag.strip().lower().partition("-")[0], float(weight) if weight else WEIGHT_OF_NOTHING_SAID
+        except ValueError:
+            continue

@@ -1,0 +1,144 @@
+"""Open exceptions over HTTP: how many there are of each kind, which they are and who sees to them, and what people did.
+
+Invariant: what a person resolved is open no more until it is raised again. A key of some channels sees those of their
+orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from oms_es.http.errors import BadCursor, NoResource
+from oms_es.http.reading.tables import AFTER, LIMIT, page_of, page_schema, row_schema
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Parameter, Route
+from oms_es.http.writing.checks import named_order
+from oms_es.projections.operations import open_exceptions
+from oms_es.reports.operations import exceptions
+from oms_es.reports.queries import Connection, Row
+
+READ = "operations:read"
+READS = ("open_exceptions", "exception_history", "order_status")
+
+
+async def list_exceptions(asked: Asked) -> Response:
+    """Raises BadCursor."""
+    order = asked.one("order")
+    wanted = exceptions.Asked(
+        asked.one("kind"),
+        order and named_order(order)[0],
+        asked.one("assignee"),
+        _cursor(asked.one("after")),
+        _channels(asked),
+    )
+    limit = asked.limit()
+    rows = await asked.read(lambda connection: exceptions.page(connection, wanted, limit + 1))
+    after = _after(rows[limit - 1]) if len(rows) > limit else None
+    return page_of(asked, rows[:limit], after)
+
+
+async def count_kinds(asked: Asked) -> Response:
+    channels = _channels(asked)
+    return page_of(asked, await asked.read(lambda connection: exceptions.by_kind(connection, channels)), None)
+
+
+async def show_exception(asked: Asked) -> Response:
+    """Raises NoResource."""
+    exception_id = asked.values["exception_id"]
+
+    def read(connection: Connection) -> tuple[Row | None, list[Row]]:
+        return exceptions.one(connection, exception_id), exceptions.seen_to(connection, exception_id)
+
+    row, past = await asked.read(read)
+    if row is None or (asked.caller.channels is not None and row["channel"] not in asked.caller.channels):
+        raise NoResource("no such exception is open, or it has settled itself; GET /v1/exceptions lists those that are")
+    return asked.json({**row, "history": past})
+
+
+def _channels(asked: Asked) -> list[str] | None:
+    return None if asked.caller.channels is None else sorted(asked.caller.channels)
+
+
+def _after(row: Row) -> str:
+    return f"{row['raised_at'].isoformat()}~{row['exception_id']}"
+
+
+def _cursor(text: str | None) -> tuple[datetime, str] | None:
+    if text is None:
+        return None
+    moment, tilde, exception_id = text.partition("~")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or not tilde:
+        raise BadCursor("after", "copy the cursor that the page before ended with, and keep the same filters")
+    return at, exception_id
+
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+OPTIONAL: Mapping[str, Any] = {"anyOf": [TEXT, {"type": "null"}]}
+OPEN = row_schema(open_exceptions.table)
+LISTED: Mapping[str, Any] = {
+    **OPEN,
+    "properties": {
+        **OPEN["properties"],
+        **dict.fromkeys(("assignee", "assigned_note", "channel", "external_id"), OPTIONAL),
+    },
+}
+KIND: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "kind": TEXT,
+        "open": {"type": "integer"},
+        "assigned": {"type": "integer"},
+        "oldest_at": {"type": "string", "format": "date-time"},
+    },
+}
+ROUTES: Sequence[Route] = (
+    Route(
+        "GET",
+        "/v1/exceptions",
+        "list-exceptions",
+        "What a person must look at and nobody has resolved, the longest open first, with who sees to it.",
+        READ,
+        list_exceptions,
+        (
+            Parameter("kind", "Those of it, such as backordered."),
+            Parameter("order", "Those of an order, by its id or as CHANNEL~EXTERNAL_ID."),
+            Parameter("assignee", "Those that somebody sees to."),
+            LIMIT,
+            Parameter("after", AFTER.description),
+        ),
+        reads=READS,
+        answer=page_schema(LISTED),
+        tag="operations",
+    ),
+    Route(
+        "GET",
+        "/v1/exceptions/kinds",
+        "count-exceptions",
+        f"How many are open of each kind, and since when: of the {exceptions.COUNTED_MAX:,} oldest.",
+        READ,
+        count_kinds,
+        reads=READS,
+        answer=page_schema(KIND),
+        tag="operations",
+    ),
+    Route(
+        "GET",
+        "/v1/exceptions/{exception_id}",
+        "get-exception",
+        "One open exception, and what people did about it.",
+        READ,
+        show_exception,
+        answers={200: "It is this.", 404: "None of that id is open."},
+        answer={**LISTED, "properties": {**LISTED["properties"], "history": {"type": "array"}}},
+        reads=READS,
+        tag="operations",
+    ),
+)

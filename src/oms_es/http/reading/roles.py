@@ -1,0 +1,57 @@
+"""How the engine is, over HTTP: where every role stands, how much it has still to do, and why who stopped did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Route
+from oms_es.reports.operations.readers import standing
+
+
+async def show_roles(asked: Asked) -> Response:
+    asked.caller.require_all_channels("roles work for every channel")
+    found = await asked.read(lambda connection: standing(connection, asked.services.interests))
+    return asked.json(
+        {
+            "end": found.end,
+            "published": found.published,
+            "at_rest": not found.behind,
+            "stopped": found.stopped,
+            "roles": [reader._asdict() for reader in found.readers],
+        }
+    )
+
+
+REASONS: Mapping[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
+NUMBER: Mapping[str, Any] = {"type": "integer"}
+ROLE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"role": {"type": "string"}, "position": NUMBER, "behind": NUMBER, "stopped": REASONS},
+    "required": ["role", "position", "behind", "stopped"],
+}
+ROUTES: Sequence[Route] = (
+    Route(
+        "GET",
+        "/v1/roles",
+        "list-roles",
+        "Where every role stands, how many events it has still to take, and why it stopped, if it did.",
+        "operations:read",
+        show_roles,
+        answer={
+            "type": "object",
+            "properties": {
+                "end": {**NUMBER, "description": "The position at which the log ends."},
+                "published": {"anyOf": [NUMBER, {"type": "null"}], "description": "Up to where Kafka has it."},
+                "at_rest": {"type": "boolean"},
+                "stopped": REASONS,
+                "roles": {"type": "array", "items": ROLE},
+            },
+            "required": ["end", "published", "at_rest", "stopped", "roles"],
+        },
+        tag="operations",
+    ),
+)

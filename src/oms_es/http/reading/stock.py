@@ -1,0 +1,73 @@
+"""Who holds what of a SKU at a location: the reservations that are open, each with its order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from starlette.responses import Response
+
+from oms_es.aggregates.stock.quantities import Stock
+from oms_es.http.errors import NoResource
+from oms_es.http.reading.tables import page_of, page_schema
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Route
+from oms_es.reports import names
+
+SHOWN_MAX = 1_000
+
+
+async def list_reservations(asked: Asked) -> Response:
+    """Of the stream itself, not of a read model. Raises NoResource, Forbidden."""
+    asked.caller.require_all_channels("reservations are of every channel")
+    stream = f"stock-{asked.values['sku']}@{asked.values['location']}"
+    state, version = await asked.services.committer.ask(partial(asked.services.parts.store.state_of, stream))
+    if not version:
+        raise NoResource("there has never been any of this SKU there")
+    rows = _rows(state)
+    called = await asked.read(lambda connection: names.called_each(connection, {row["order_id"] for row in rows}))
+    return page_of(asked, [{**row, "order": called.get(row["order_id"])} for row in rows], None)
+
+
+def _rows(stock: Stock) -> list[dict[str, Any]]:
+    """The oldest promise first."""
+    held = sorted(stock.reserved.items(), key=lambda pair: (pair[1].since, pair[0]))[:SHOWN_MAX]
+    return [
+        {
+            "reservation_id": key,
+            "order_id": one.order_id,
+            "quantity": one.quantity,
+            "channel": one.channel,
+            "presale": one.presale,
+            "expires_at": one.expires_at,
+        }
+        for key, one in held
+    ]
+
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+ROUTES: Sequence[Route] = (
+    Route(
+        "GET",
+        "/v1/stock/{sku}/{location}/reservations",
+        "list-reservations",
+        f"Who holds what there, the oldest promise first, {SHOWN_MAX:,} at most.",
+        "stock:read",
+        list_reservations,
+        answers={200: "They are these.", 404: "There has never been any."},
+        answer=page_schema(
+            {
+                "type": "object",
+                "properties": {
+                    **dict.fromkeys(("reservation_id", "order_id", "channel"), TEXT),
+                    "quantity": {"type": "integer"},
+                    "presale": {"type": "boolean"},
+                    "expires_at": {"anyOf": [{**TEXT, "format": "date-time"}, {"type": "null"}]},
+                    "order": {"anyOf": [TEXT, {"type": "null"}], "description": "CHANNEL/EXTERNAL_ID."},
+                },
+            }
+        ),
+        tag="stock",
+    ),
+)

@@ -1,0 +1,72 @@
+"""Who is signed in to the console: which key opened each session, and when it was last used.
+
+Invariant: of what the cookie holds only its SHA-256 is kept, and of the key's secret only the one that its own table
+keeps, too: a session ends with the secret that opened it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from oms_es.database.rows import Rows
+
+SESSIONS = "oms_console_sessions"
+IDLE_SECONDS = 1_800
+"""Whoever has asked for nothing for so long signs in again."""
+AGE_SECONDS_MAX = 43_200
+"""And whoever has been signed in for so long."""
+TOUCHED_SECONDS = 60
+"""How exactly it is kept when a session was last used."""
+CREATE = f"""
+CREATE TABLE IF NOT EXISTS {SESSIONS} (
+    session_sha256 bytea PRIMARY KEY,
+    key_id text NOT NULL,
+    secret_sha256 bytea NOT NULL,
+    opened_at timestamptz NOT NULL,
+    used_at timestamptz NOT NULL
+)
+"""
+
+
+class Session(NamedTuple):
+    key_id: str
+    secret_sha256: bytes
+    opened_at: datetime
+    used_at: datetime
+
+    def is_to_touch(self, now: datetime) -> bool:
+        return now - self.used_at >= timedelta(seconds=TOUCHED_SECONDS)
+
+
+def open_for(connection: Rows, session_sha256: bytes, key_id: str, secret_sha256: bytes, now: datetime) -> None:
+    query = f"INSERT INTO {SESSIONS} VALUES (%s, %s, %s, %s, %s)"
+    connection.execute(query.encode(), [session_sha256, key_id, secret_sha256, now, now])
+
+
+def live(connection: Rows, session_sha256: bytes, now: datetime) -> Session | None:
+    query = (
+        f"SELECT key_id, secret_sha256, opened_at, used_at FROM {SESSIONS} "
+        "WHERE session_sha256 = %s AND used_at > %s AND opened_at > %s"
+    )
+    row = connection.execute(query.encode(), [session_sha256, *_oldest(now)]).fetchone()
+    return Session(**{**row, "secret_sha256": bytes(row["secret_sha256"])}) if row else None
+
+
+def touch(connection: Rows, session_sha256: bytes, now: datetime) -> None:
+    """It is in use."""
+    query = f"UPDATE {SESSIONS} SET used_at = %s WHERE session_sha256 = %s"
+    connection.execute(query.encode(), [now, session_sha256])
+
+
+def close(connection: Rows, session_sha256: bytes) -> None:
+    connection.execute(f"DELETE FROM {SESSIONS} WHERE session_sha256 = %s".encode(), [session_sha256])
+
+
+def sweep(connection: Rows, now: datetime) -> None:
+    """Those that have ended go."""
+    connection.execute(f"DELETE FROM {SESSIONS} WHERE used_at <= %s OR opened_at <= %s".encode(), [*_oldest(now)])
+
+
+def _oldest(now: datetime) -> tuple[datetime, datetime]:
+    return now - timedelta(seconds=IDLE_SECONDS), now - timedelta(seconds=AGE_SECONDS_MAX)

@@ -1,0 +1,414 @@
+"""The console as a browser meets it: every page, every form with every role, and whoever sends one from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from html_pages import read
+from http_requests import order as ordered
+from http_server import Served, token
+from oms_es.console import pages
+from oms_es.http.access import ROLES, SYSTEM
+from oms_es.http.routing import Route
+from oms_es.store.http import api_keys
+
+ROUTES = pages.routes()
+EVIL = "<script>alert(1)</script>\"'&"
+PROOF = re.compile(r'name="proof" value="([0-9a-f]{64})"')
+
+
+@contextmanager
+def browser(served: Served, role: str | None = "operator") -> Iterator[httpx.Client]:
+    """Signed in, as a person who typed in a key."""
+    with httpx.Client(base_url=served.url, timeout=30) as client:
+        if role is not None:
+            sign_in(client, served.tokens[role])
+        yield client
+
+
+def sign_in(client: httpx.Client, key: str) -> None:
+    answer = sent(client, "/console/sign-in", {"key": key}, of="/console/sign-in")
+    assert answer.status_code == 303, answer.text
+
+
+def proof(client: httpx.Client, of: str) -> str:
+    found = PROOF.search(client.get(of).text)
+    assert found, of
+    return found[1]
+
+
+def sent(client: httpx.Client, path: str, form: Mapping[str, str], of: str = "/console/commands") -> httpx.Response:
+    return client.post(path, data={"proof": proof(client, of), **form})
+
+
+class Shop:
+    """A few things of each kind, called so that a page which does not escape them shows it."""
+
+    def __init__(self, served: Served) -> None:
+        with served.client() as api:
+            self.sku, self.location = "evil<b>sku", "evil"
+            given = [
+                (f"/v1/locations/{quote(self.location)}:open", {"country": "DE"}),
+                (self.stock_path("receive"), {"receipt_id": "evil<u>1", "quantity": 5, "bin": "<em>", "lot": "<s>"}),
+            ]
+            for path, body in given:
+                assert api.post(path, json=body).status_code == 200, path
+            evil = ordered(EVIL, sku=self.sku)
+            evil["ship_to"]["name"] = EVIL
+            self.order_id = self._placed(api, evil)
+            self.lacking_id = self._placed(api, ordered("lacking", sku="nowhere", quantity=3))
+            hold = {"kind": "manual", "note": EVIL}
+            assert api.post(f"/v1/orders/{self.lacking_id}:hold", json=hold).status_code == 200
+            wait_for(lambda: self._is_far_enough(api))
+
+    def stock_path(self, verb: str) -> str:
+        return f"/v1/stock/{quote(self.sku)}/{quote(self.location)}:{verb}"
+
+    def _placed(self, api: httpx.Client, order: Mapping[str, Any]) -> str:
+        told = api.post("/v1/orders", json=order)
+        assert told.status_code in (200, 201), told.text
+        order_id: str = told.json()["order_id"]
+        return order_id
+
+    def _is_far_enough(self, api: httpx.Client) -> bool:
+        kinds = {one["kind"] for one in api.get("/v1/exceptions").json()["items"]}
+        asked = api.get(f"/v1/orders/{self.order_id}?expand=shipments").json()
+        return bool(asked.get("shipments")) and {"backordered", "held_manual"} <= kinds
+
+
+def wait_for(is_so: Any, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def shop(served: Served) -> Shop:
+    made = Shop(served)
+    with psycopg.connect(served.database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO oms_dead_letters (source, place, dialect, payload, reason, detail) "
+            "VALUES (%s, '', 'canonical', %s, 'not_json', %s)",
+            [f"import:{EVIL}", EVIL.encode(), EVIL],
+        )
+    return made
+
+
+@pytest.fixture
+def operator(served: Served) -> Iterator[httpx.Client]:
+    with browser(served) as client:
+        yield client
+
+
+def shown(served: Served, shop: Shop) -> list[str]:
+    """Every page, of things that exist."""
+    with served.client() as api:
+        letter = api.get("/v1/dead-letters").json()["items"][-1]["id"]
+    values = {"order": shop.order_id, "sku": shop.sku, "id": str(letter), "name": "console.css"}
+    found = [
+        re.sub(r"\{(\w+)\}", lambda part: quote(values[part[1]], safe=""), route.path)
+        for route in ROUTES
+        if route.method == "GET" and route.scope != SYSTEM
+    ]
+    more = [
+        f"/console/search?q={quote(shop.sku)}",
+        f"/console/search?q={quote(EVIL)}+lacking+none",
+        f"/console/orders?sku={quote(shop.sku)}&phase=completed&since=2026-01-01",
+        f"/console/orders/{shop.order_id}?address=shown",
+        f"/console/orders/{shop.lacking_id}",
+        f"/console/orders/{shop.order_id}?at={quote(datetime.now(UTC).isoformat())}",
+        f"/console/inbox?kind=held_manual&assignee={quote(EVIL)}",
+        f"/console/stock?location={quote(shop.location)}",
+        f"/console/commands/order/amend?order={shop.order_id}",
+        f"/console/commands/order/cancel-lines?order={shop.order_id}&reason={quote(EVIL)}",
+    ]
+    return [*found, *more]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_page_is_well_formed_escapes_what_it_shows_and_fetches_nothing_from_elsewhere(
+    served: Served, shop: Shop, operator: httpx.Client, language: str
+) -> None:
+    operator.headers["Accept-Language"] = language
+    for path in shown(served, shop):
+        answer = operator.get(path, follow_redirects=True)
+        assert answer.status_code == 200, (path, answer.text)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        if not answer.headers["content-type"].startswith("text/html"):
+            continue
+        page = read(answer.text)
+        assert page.wrong == [], path
+        for raw in ("<script>alert", "evil<b>", "<em>", "<s>", "evil<u>"):
+            assert raw not in answer.text, (path, raw)
+        assert f'lang="{ {"en": "en", "zh-CN": "zh-Hans"}[language] }"' in answer.text
+
+
+def test_what_does_not_exist_is_a_page_that_says_so(operator: httpx.Client) -> None:
+    for path, status in (
+        ("/console/nothing", 404),
+        ("/console/orders/none", 404),
+        ("/console/stock/none", 404),
+        ("/console/orders?phase=none", 422),
+        ("/console/orders?since=soon", 422),
+        ("/console/orders?no=filter", 422),
+        ("/console/orders?after=none", 422),
+        ("/console/dead-letters/999999999", 404),
+        ("/console/static/none.css", 404),
+    ):
+        answer = operator.get(path)
+        assert answer.status_code == status, (path, answer.text)
+        assert read(answer.text).wrong == []
+        assert "content-security-policy" in answer.headers
+
+
+def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_do_not_get(served: Served) -> None:
+    with browser(served, None) as client:
+        first = client.get("/console/orders?sku=a")
+        assert (first.status_code, first.headers["location"]) == (
+            303,
+            "/console/sign-in?next=%2Fconsole%2Forders%3Fsku%3Da",
+        )
+        wrong = sent(client, "/console/sign-in", {"key": "oms_aaaaaaaaaaaa_" + "a" * 43}, of="/console/sign-in")
+        assert wrong.status_code == 401
+        before = client.cookies["oms_console"]
+        form = {"key": served.tokens["support"], "next": "/console/orders?sku=a"}
+        told = sent(client, "/console/sign-in", form, of="/console/sign-in")
+        assert (told.status_code, told.headers["location"]) == (303, "/console/orders?sku=a")
+        (cookie,) = told.headers.get_list("set-cookie")
+        assert {part.strip().lower() for part in cookie.split(";")[1:]} == {"httponly", "path=/console", "samesite=lax"}
+        assert client.cookies["oms_console"] != before, "whoever knew the cookie before would be signed in, too"
+        assert client.get("/console/orders").status_code == 200
+        kept = client.cookies["oms_console"]
+        with psycopg.connect(served.database_url) as connection:
+            rows = connection.execute("SELECT * FROM oms_console_sessions").fetchall()
+        assert rows
+        assert kept not in str(rows)
+        assert sent(client, "/console/sign-out", {}, of="/console/orders").status_code == 303
+        client.cookies.set("oms_console", kept, domain="127.0.0.1", path="/console")
+        assert client.get("/console/orders").status_code == 303, "the cookie of before is good no more"
+
+
+def test_the_cookie_is_secure_where_the_browser_came_by_tls(served: Served) -> None:
+    with browser(served, None) as client:
+        client.headers["X-Forwarded-Proto"] = "https"
+        assert "secure" in client.get("/console/sign-in").headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["https://evil.example/console", "//evil.example", "/v1/orders", "/consoles", "/console\\@evil", "javascript:1"],
+)
+def test_signing_in_leads_to_pages_of_the_console_only(served: Served, to: str) -> None:
+    with browser(served, None) as client:
+        form = {"key": served.tokens["support"], "next": to}
+        assert sent(client, "/console/sign-in", form, of="/console/sign-in").headers["location"] == "/console"
+
+
+def test_a_session_ends_with_its_key_when_it_is_idle_and_when_it_is_old(served: Served) -> None:
+    with (
+        ExitStack() as stack,
+        psycopg.connect(served.database_url, row_factory=dict_row, autocommit=True) as connection,
+    ):
+
+        def signed_in(label: str) -> tuple[httpx.Client, str]:
+            key = token(served.database_url, label, sorted(ROLES["support"]))
+            client = stack.enter_context(browser(served, None))
+            sign_in(client, key)
+            return client, key.split("_")[1]
+
+        def age(key_id: str, column: str, seconds: int) -> None:
+            query = f"UPDATE oms_console_sessions SET {column} = now() - %s * interval '1 second' WHERE key_id = %s"
+            connection.execute(query.encode(), [seconds, key_id])
+
+        clients = [signed_in(label) for label in ("revoked", "rotated", "idle", "old", "used")]
+        now = datetime.now(UTC)
+        api_keys.revoke(connection, clients[0][1], now)
+        api_keys.rotate(connection, clients[1][1], now, now)
+        age(clients[2][1], "used_at", 1_801)
+        age(clients[3][1], "opened_at", 43_201)
+        age(clients[4][1], "used_at", 1_700)
+        until = time.monotonic() + 10
+        while time.monotonic() < until and clients[1][0].get("/console/orders").status_code == 200:
+            time.sleep(0.2)  # a key is known for some seconds
+        answers = [client.get("/console/orders").status_code for client, _ in clients]
+        assert answers == [303, 303, 303, 303, 200]
+        query = "SELECT used_at FROM oms_console_sessions WHERE key_id = %s"
+        (used,) = connection.execute(query, [clients[4][1]]).fetchall()
+        assert (datetime.now(UTC) - used["used_at"]).total_seconds() < 60
+
+
+def test_a_form_is_taken_only_from_a_page_of_ours(served: Served, shop: Shop, operator: httpx.Client) -> None:
+    path = "/console/commands/order/hold"
+    form = {"order": shop.lacking_id, "kind": "fraud", "step": "do"}
+    good = proof(operator, path)
+    with browser(served, "operator") as other:
+        foreign = proof(other, path)
+    with_proof = {**form, "proof": good}
+    assert operator.post(path, data=form).status_code == 403
+    assert operator.post(path, data={**form, "proof": foreign}).status_code == 403
+    for header in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert operator.post(path, data=with_proof, headers=header).status_code == 403, header
+    assert operator.post(path, json=with_proof).status_code == 415
+    with served.client() as api:
+        assert "fraud" not in api.get(f"/v1/orders/{shop.lacking_id}").json()["holds"]
+    own = {"Origin": served.url, "Sec-Fetch-Site": "same-origin"}
+    assert operator.post(path, data=with_proof, headers=own).status_code == 303
+    assert sent(operator, "/console/commands/order/release-hold", form).status_code == 303
+
+
+@pytest.mark.parametrize("role", [*ROLES, "without", "system", None])
+def test_every_page_and_form_lets_in_whom_its_scope_does_and_nobody_else(served: Served, role: str | None) -> None:
+    may = {"system": ROLES["operator"] | {SYSTEM}, **ROLES}.get(role or "", frozenset())
+    with browser(served, role) as client:
+        known = proof(client, "/console/sign-in" if role is None else "/console/commands")
+        for route in ROUTES:
+            if route.name in ("sign-out", "sign-in") or route.name.endswith("-form"):
+                continue  # a form is let in by the same scope as what it sends
+            answer = asked(client, route, known)
+            if route.scope is None:
+                assert answer.status_code not in (401, 403), route.name
+            elif role is None:
+                assert (answer.status_code, answer.headers["location"][:16]) == (303, "/console/sign-in"), route.name
+            elif not route.scope or route.scope in may:
+                assert answer.status_code not in (401, 403, 500), (route.name, answer.text)
+            else:
+                assert answer.status_code == 403, route.name
+
+
+def asked(client: httpx.Client, route: Route, known: str) -> httpx.Response:
+    path = re.sub(r"\{\w+\}", "none", route.path)
+    if route.method == "GET":
+        return client.get(path)
+    return client.post(path, data={"proof": known, "step": "preview", "exception_id": "none", "because": "none"})
+
+
+def test_a_key_without_the_scope_is_offered_neither_the_place_nor_the_command(served: Served, shop: Shop) -> None:
+    with browser(served, "storefront") as client:
+        page = client.get(f"/console/orders/{shop.order_id}").text
+        assert "/console/inbox" not in page
+        assert "/console/commands/order/cancel" not in page
+        assert "Ada" not in page
+        assert client.get(f"/console/orders/{shop.order_id}?address=shown").text.count("Rosenweg") == 0
+    with browser(served, "support") as client:
+        page = client.get(f"/console/orders/{shop.order_id}").text
+        assert "/console/inbox" in page
+        assert "/console/commands/order/cancel" in page
+        assert "/console/commands/shipment/pack" not in page
+        assert "Rosenweg" in client.get(f"/console/orders/{shop.order_id}?address=shown").text
+
+
+def test_a_key_of_one_channel_sees_and_does_nothing_of_another(served: Served, shop: Shop) -> None:
+    with browser(served, "of-app") as app, browser(served, "of-web") as web:
+        for client, status in ((web, 200), (app, 404)):
+            assert client.get(f"/console/orders/{shop.lacking_id}").status_code == status
+            form = {"order": shop.lacking_id, "kind": "fraud", "step": "preview"}
+            assert sent(client, "/console/commands/order/hold", form).status_code == status
+        assert "lacking" in web.get("/console/inbox").text
+        assert "lacking" not in app.get("/console/inbox").text
+
+
+def test_a_command_is_previewed_done_once_and_recorded_under_the_key(
+    served: Served, shop: Shop, operator: httpx.Client
+) -> None:
+    with served.client() as api:
+        order_id = api.post("/v1/orders", json=ordered("of-the-console")).json()["order_id"]
+        path, form = "/console/commands/order/hold", {"order": order_id, "kind": "fraud", "note": "by hand"}
+        looked = sent(operator, path, {**form, "step": "preview"})
+        assert (looked.status_code, "OrderHeld" in looked.text) == (200, True)
+        assert api.get(f"/v1/events?stream=order-{order_id}&type=OrderHeld&after=0").json()["items"] == []
+        hidden = dict(re.findall(r'<input type="hidden" name="(version|key)" value="([^"]+)">', looked.text))
+        next_page = f"/console/orders/{order_id}"
+        done = sent(operator, path, {**form, **hidden, "next": next_page, "step": "do"})
+        assert done.status_code == 303, done.text
+        assert re.fullmatch(rf"{next_page}\?done=\d+", done.headers["location"])
+        again = sent(operator, path, {**form, **hidden, "next": next_page, "step": "do"})
+        assert (again.status_code, again.headers["location"]) == (303, done.headers["location"]), (
+            "sent twice, done once"
+        )
+        page = operator.get(done.headers["location"])
+        assert (page.status_code, "by hand" in page.text) == (200, True)
+        (held,) = [e for e in api.get(f"/v1/orders/{order_id}/events").json()["items"] if e["type"] == "OrderHeld"]
+        assert held["actor"] == f"key:{served.tokens['operator'].split('_')[1]}"
+        stale = sent(operator, path, {**form, "kind": "address", "version": "1", "key": "other", "step": "do"})
+        assert stale.status_code == 412
+        refused = sent(operator, path, {**form, "order": shop.order_id, "step": "preview"})
+        assert (refused.status_code, 'role="alert"' in refused.text) == (409, True)
+
+
+def test_what_is_wrong_with_a_form_is_said_at_its_field_and_nothing_is_lost(operator: httpx.Client) -> None:
+    form = {"sku": "TEA", "location": "berlin", "receipt_id": "r-1", "quantity": "many", "step": "preview"}
+    told = sent(operator, "/console/commands/stock/receive", form)
+    assert told.status_code == 422
+    assert 'id="quantity-wrong"' in told.text
+    assert 'value="many"' in told.text
+
+
+def test_an_exception_is_assigned_and_resolved_as_the_page_showed_it(
+    served: Served, shop: Shop, operator: httpx.Client
+) -> None:
+    with served.client() as api:
+        (row,) = api.get(f"/v1/exceptions?order={shop.lacking_id}&kind=backordered").json()["items"]
+        form = {name: row[name] for name in ("exception_id", "order_id", "detail")}
+        form |= {"raised_at": row["last_raised_at"], "only_kind": "backordered"}
+        told = sent(operator, "/console/inbox/assign", {**form, "assignee": "ada"}, of="/console/inbox")
+        assert told.headers["location"].startswith("/console/inbox?kind=backordered&done=")
+        assert "ada" in operator.get(told.headers["location"]).text
+        shown_one = api.get(f"/v1/exceptions/{quote(row['exception_id'], safe='')}").json()
+        assert (shown_one["assignee"], shown_one["history"][0]["what"]) == ("ada", "assigned")
+        done = sent(operator, "/console/inbox/resolve", {**form, "note": "asked the supplier"}, of="/console/inbox")
+        assert done.status_code == 303
+        wait_for(lambda: not api.get(f"/v1/exceptions?order={shop.lacking_id}&kind=backordered").json()["items"])
+
+
+def test_a_group_of_dead_letters_is_tried_and_discarded_each_with_its_outcome(served: Served) -> None:
+    with psycopg.connect(served.database_url, autocommit=True) as connection, browser(served) as client:
+        for number in range(2):
+            connection.execute(
+                "INSERT INTO oms_dead_letters (source, place, dialect, payload, reason, detail) "
+                "VALUES ('import:group', '', 'canonical', %s, 'not_json', 'x')",
+                [f"no json {number}".encode()],
+            )
+        form = {"source": "import:group", "reason": "not_json"}
+        assert "import:group" in client.get("/console/dead-letters").text
+        tried = sent(client, "/console/dead-letters", {**form, "do": "replay"})
+        assert (tried.status_code, tried.text.count('class="badge bad"')) == (200, 2)
+        gone = sent(client, "/console/dead-letters", {**form, "do": "discard", "because": "a test of theirs"})
+        assert (gone.status_code, gone.text.count("phase-completed")) == (200, 2)
+        query = "SELECT DISTINCT discarded_by, discarded_because FROM oms_dead_letters WHERE source = 'import:group'"
+        assert connection.execute(query).fetchall() == [
+            (f"key:{served.tokens['operator'].split('_')[1]}", "a test of theirs")
+        ]
+        assert "import:group" not in client.get("/console/dead-letters").text
+
+
+def test_search_leads_to_the_one_order_lists_several_and_says_what_is_missing(
+    shop: Shop, operator: httpx.Client
+) -> None:
+    one = operator.get("/console/search", params={"q": "lacking"})
+    assert (one.status_code, one.headers["location"]) == (303, f"/console/orders/{shop.lacking_id}")
+    many = operator.get("/console/search", params={"q": f"lacking, {shop.order_id}\nno-such"})
+    assert many.status_code == 200
+    assert all(f"/console/orders/{one}" in many.text for one in (shop.lacking_id, shop.order_id))
+    assert "no-such" in many.text
+
+
+def test_the_language_is_kept_and_what_was_chosen_goes_before_what_the_browser_wants(operator: httpx.Client) -> None:
+    operator.headers["Accept-Language"] = "de, zh;q=0.5, en;q=0.4"
+    assert 'lang="zh-Hans"' in operator.get("/console/commands").text
+    told = sent(operator, "/console/language", {"language": "en", "next": "/console/orders"})
+    assert told.headers["location"] == "/console/orders"
+    assert 'lang="en"' in operator.get("/console/commands").text

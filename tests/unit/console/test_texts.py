@@ -1,0 +1,88 @@
+"""The catalogues: every text in every language, and every text that is asked for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import oms_es.console
+from oms_es.app import DECIDERS
+from oms_es.app.verbs import is_for_the_engine, verbs
+from oms_es.console.texts import LANGUAGES, Texts, language_of, texts
+from oms_es.console.visits import PLACES
+from oms_es.projections.operations.exception_keys import HOLD_KINDS
+from oms_es.reports.order_list import PHASES
+
+SOURCE = Path(oms_es.console.__file__).parent
+ASKED = re.compile(r"""\bt\(["']([a-z_.]+[a-z_])["']""")
+KINDS = re.compile(r"""key_of_exception\("(\w+)"|f"(\w+)/\{|\(\("(\w+)", event""")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+SAME_IN_BOTH = {"SKU"}
+
+
+def names_in(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_the_same_texts_with_the_same_names_in_them(language: str) -> None:
+    first, other = texts("en").entries, texts(language).entries
+    assert other.keys() == first.keys()
+    assert {key for key in first if names_in(first[key]) != names_in(other[key])} == set()
+    assert all(text.strip() == text and text for text in other.values())
+
+
+def test_chinese_is_chinese() -> None:
+    assert [
+        key for key, text in texts("zh").entries.items() if not CHINESE.search(text) and text not in SAME_IN_BOTH
+    ] == []
+
+
+def test_every_text_that_a_template_asks_for_is_there_and_none_stands_for_nothing() -> None:
+    templates = "".join(path.read_text() for path in (SOURCE / "templates").iterdir())
+    asked = set(ASKED.findall(templates))
+    assert len(asked) > 100
+    assert asked - texts("en").entries.keys() == set()
+    by_code = re.compile(r"^(status|phase|hold|fact|charge|group|kind|verb|why\.event|stock\.count|nav|orders|stock)\.")
+    unused = {key for key in texts("en").entries if key not in asked and not by_code.match(key)}
+    assert unused == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_has_a_code_has_words_in_every_language(language: str) -> None:
+    given = verbs(DECIDERS)
+    mine = [(verb.group, verb.name) for verb in given if not is_for_the_engine(verb.command)]
+    source = (SOURCE.parent / "projections" / "operations").glob("*exception*s.py")
+    kinds = {next(filter(None, found)) for path in source for found in KINDS.findall(path.read_text())} - {"held_"}
+    assert len(kinds) > 30
+    wanted = {f"verb.{group}.{name}" for group, name in mine} | {f"group.{group}" for group, _ in mine}
+    wanted |= {f"phase.{phase}" for phase in PHASES} | {f"hold.{kind}" for kind in HOLD_KINDS}
+    wanted |= {f"kind.{kind}" for kind in kinds}
+    wanted |= {f"nav.{place.key}" for place in PLACES}
+    assert wanted - texts(language).entries.keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "language"),
+    [
+        (None, None, "en"),
+        ("zh", "en", "zh"),
+        ("xx", "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        (None, "de,en;q=0.5,zh;q=0.4", "en"),
+        (None, "zh;q=0, de", "en"),
+        (None, "zh;q=much", "en"),
+        (None, "," * 10_000, "en"),
+    ],
+)
+def test_the_language_is_what_was_chosen_or_the_first_that_we_have(
+    chosen: str | None, accepted: str | None, language: str
+) -> None:
+    assert language_of(chosen, accepted) == language
+
+
+def test_a_code_without_words_is_shown_as_words() -> None:
+    assert Texts("en", {"kind.a": "A"}).coded("kind", "a") == "A"
+    assert Texts("en", {}).coded("kind", "some_kind") == "some kind"
