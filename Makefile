@@ -72,6 +72,9 @@ history: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python
 	@$(VENV)/bin/python bench/history.py $(BENCH)
 
+figures: $(VENV)/.synced
+	OMS_TEST_WORLDS=$(or $(WORLDS),50) $(RUN) pytest -v --timeout=0 tests/integration/reports/test_figures.py
+
 faults: $(VENV)/.synced
 	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/system/faults
 

@@ -15,6 +15,7 @@ UNFORESEEN = {
     "invalid_cursor": "a cursor is what a page ended with, and nobody can make one up",
     "version_changed": "If-Match asks for the version that a stream has at that moment",
     "idempotency_key_reused": "a key is of one request; the next one with it is another",
+    "bad_report": "a report's words are its own, and a period ends after it begins; the refusal says it",
     "unknown_sku": "what is known is not in a document",
 }
 """Refusals of requests that the document allows, by their reason."""

@@ -15,7 +15,7 @@ from oms_es.http import health, openapi
 from oms_es.http.access import LOCAL, NOBODY, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
-from oms_es.http.reading import events, exceptions, links, pages, positions, roles, stock, streams, tables
+from oms_es.http.reading import events, exceptions, figures, links, pages, positions, roles, stock, streams, tables
 from oms_es.http.requests import Asked, check_sent_once, request_id_of
 from oms_es.http.routing import Matched, Route, Router
 from oms_es.http.services import Services
@@ -45,6 +45,7 @@ def all_routes() -> Sequence[Route]:
         *exceptions.ROUTES,
         *roles.ROUTES,
         *tables.routes(),
+        *figures.routes(),
         *events.ROUTES,
         *streams.ROUTES,
         *webhooks.ROUTES,

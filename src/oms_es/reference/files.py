@@ -10,7 +10,7 @@ import typer
 
 from oms_es.http import openapi
 from oms_es.http.app import all_routes
-from oms_es.reference import asyncapi, flow, pages, read_models
+from oms_es.reference import asyncapi, flow, pages, read_models, reports
 from oms_es.reference.asyncapi import SCHEMAS
 from oms_es.reference.json_schemas import messages
 from oms_es.reference.releases import as_text
@@ -39,6 +39,7 @@ def contents(app: typer.Typer) -> Mapping[str, str]:
         "exit-codes.md": pages.exit_codes(),
         "reasons.md": pages.reasons(),
         "read-models.md": read_models.read_models(),
+        "reports.md": reports.reports(),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ from oms_es.store.recorder import EVENTS
 from pages import blocks
 
 DESK = "look-after-orders.md"
+REPORTS = "report.md"
 PAGES = ("query-read-models.md", "audit-history.md")
 
 
@@ -55,6 +57,29 @@ def test_every_command_of_the_desk_is_answered(lived_in: str, command: str, monk
     prompt, program, *arguments = shlex.split(command, comments=True)
     assert (prompt, program) == ("$", "oms-es")
     assert main(arguments) == Code.OK
+
+
+@pytest.mark.parametrize("command", [line for block in blocks(REPORTS, "console") for line in block.splitlines()])
+def test_every_report_of_the_page_is_made(
+    lived_in: str, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", lived_in)
+    monkeypatch.chdir(tmp_path)
+    _, _, *arguments = shlex.split(command, comments=True)
+    assert main(arguments) == Code.OK
+    files = [path.read_text() for path in tmp_path.iterdir()]
+    assert len("".join([capsys.readouterr().out, *files])) > 100
+
+
+def test_the_report_on_the_page_is_one_that_runs(
+    lived_in: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", lived_in)
+    (example,) = blocks(REPORTS, "toml")
+    path = tmp_path / "fast.toml"
+    path.write_text(example)
+    assert main(["report", "run", str(path)]) == Code.OK
+    assert "How fast parcels arrive" in capsys.readouterr().out
 
 
 def test_the_order_on_the_page_is_one_that_is_taken() -> None:

@@ -172,7 +172,8 @@ def test_a_key_of_one_channel_sees_nothing_of_another(served: Served, told: list
         for route in READS:
             if "{" in route.path or route.is_stream:
                 continue
-            page = app.get(route.path, params={"limit": 250} if route.name != "list-events" else {})
+            pages = "limit" in {one.name for one in route.parameters} and route.name != "list-events"
+            page = app.get(route.path, params={"limit": 250} if pages else {})
             assert page.status_code in (200, 403), (route.path, page.text)
             assert not [order_id for order_id in theirs if order_id in page.text], route.path
             assert '"web"' not in page.text, route.path

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
+from pydantic_core import to_json
 
 from oms_es import rendering as display
 from oms_es.cli.terminal import (
@@ -16,10 +18,141 @@ from oms_es.cli.terminal import (
     set_up,
 )
 from oms_es.reports import queries
+from oms_es.reports.figures import answering, asking, definition, words, writing
+from oms_es.reports.figures.definition import Definition
+from oms_es.reports.figures.sources import SOURCES, Source
 
 DAYS_SHOWN = 31
+Format = Literal["table", "csv", "json", "html"]
 
 app = typer.Typer(help="Reports.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_reports(*, json: Json = False) -> None:
+    """The reports that there are; a file of your own is run in the same way."""
+    found = definition.built_in().values()
+    if json:
+        print_json([{"name": one.name, "title": one.title, "about": one.about, "source": one.source} for one in found])
+        return
+    rows = [(one.name, one.about) for one in found]
+    display.console_on(sys.stdout).print(display.grid("Reports", rows, "name", "says"))
+
+
+@app.command("show")
+def show_report(name: Annotated[str, typer.Argument(metavar="NAME", help="Of a report; see `report list`.")]) -> None:
+    """The definition of a report, to begin one of your own with."""
+    typer.echo(definition.text_of(name), nl=False)
+
+
+@app.command("words")
+def report_words(
+    source: Annotated[str | None, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(SOURCES)}.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """The words that a definition is made of: the sources, and of one its dimensions, numbers and times."""
+    if source is not None:
+        words.require(source, SOURCES, "source")
+    named = {source: SOURCES[source]} if source else SOURCES
+    if json:
+        print_json({name: _words(one) for name, one in named.items()})
+        return
+    for name, one in named.items():
+        rows = [
+            *(("dimension", word, ", ".join(one.values.get(word, ()))) for word in one.dimensions),
+            *(("number", word, f"{number.says} ({number.unit})") for word, number in one.numbers.items()),
+            *(("time", word, "") for word in one.times),
+        ]
+        display.console_on(sys.stdout).print(display.grid(f"{name}: {one.about}", rows, "is a", "word", "says"))
+
+
+def _words(one: Source) -> dict[str, object]:
+    return {
+        "about": one.about,
+        "dimensions": [*definition.GRAINS, *one.dimensions],
+        "numbers": {word: {"unit": number.unit, "says": number.says} for word, number in one.numbers.items()},
+        "times": list(one.times),
+    }
+
+
+@app.command("run")
+def run_report(
+    report: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A report of the list, or a definition in TOML.")],
+    *,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="The first day, such as 2026-01-05.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Up to this day, and without it.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Dimensions, such as week,channel; see `report words`.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="FILTER", help="Such as channel=web, country!=DE,AT; may be repeated.")
+    ] = None,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin, such as Europe/Berlin.")] = "UTC",
+    compare: Annotated[
+        Literal["previous", "last-year"] | None, typer.Option(help="Beside it, the period before, or a year before.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What comes out.")] = "table",  # noqa: A002 - as the option is called
+    output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
+) -> None:
+    """Run a report. Amounts stand apart by currency; in CSV and JSON they are in minor units."""
+    asked = asking.question(
+        _definition(report),
+        since=since,
+        until=until,
+        by=None if by is None else [word.strip() for word in by.split(",") if word.strip()],
+        zone=timezone,
+        compare=compare,
+        where=where or (),
+    )
+    with reading(set_up()) as connection:
+        found = answering.answer(connection, asked)
+    if output is None and format == "table":
+        _print_table(found)
+        return
+    text = {"csv": writing.as_csv, "json": _as_json, "html": writing.as_html, "table": _as_text}[format](found)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        _write(output, text)
+
+
+def _definition(report: str) -> Definition:
+    """A file, where it is called as files are."""
+    if report.endswith(".toml") or "/" in report:
+        return definition.read_file(Path(report))
+    return definition.named(report)
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{output} cannot be written: {error.strerror}") from None
+    say(f"written to {output}")
+
+
+def _as_json(found: answering.Answer) -> str:
+    return f"{to_json(found.as_json()).decode()}\n"
+
+
+def _as_text(found: answering.Answer) -> str:
+    rows = [writing.shown(row, found.columns) for row in found.rows]
+    titles = [writing.title_of(column) for column in found.columns]
+    return "".join("\t".join(row) + "\n" for row in [titles, *rows])
+
+
+def _print_table(found: answering.Answer) -> None:
+    if not found.rows:
+        say("nothing was found in this period")
+        return
+    titles = [writing.title_of(column) for column in found.columns]
+    numbers = [title for title, column in zip(titles, found.columns, strict=True) if column.unit]
+    rows = [writing.shown(row, found.columns) for row in found.rows]
+    title = f"{found.question.definition.title}, days in {found.question.zone}"
+    display.console_on(sys.stdout).print(display.grid(title, rows, *titles, numbers=numbers))
 
 
 @app.command("daily-sales")

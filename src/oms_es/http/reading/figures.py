@@ -1,0 +1,141 @@
+"""Reports over HTTP: what there is, and each of them, read as its facts are.
+
+Invariant: a key of some channels counts what is theirs; a report whose facts are of no channel is refused to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from starlette.responses import Response
+
+from oms_es.http.access import Caller
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Parameter, Route
+from oms_es.reports.figures import answering, asking, definition
+from oms_es.reports.figures.asking import COMPARISONS, Question
+from oms_es.reports.figures.definition import GRAINS, Definition, Filter
+
+CHANNEL = "channel"
+WORDS_LENGTH_MAX = 200
+ZONE_LENGTH_MAX = 64
+DAY = {"type": "string", "format": "date", "pattern": r"^(19[7-9]\d|[2-8]\d{3})-\d\d-\d\d$"}
+
+
+async def reports(asked: Asked) -> Response:
+    found = [
+        {
+            "name": one.name,
+            "title": one.title,
+            "about": one.about,
+            "source": one.source,
+            "by": list(one.by),
+            "measures": [{"name": n, "unit": unit} for n, unit in one.units.items()],
+            "dimensions": [*GRAINS, *one.facts.dimensions],
+        }
+        for one in definition.built_in().values()
+        if f"{one.facts.family}:read" in asked.caller.scopes
+    ]
+    return asked.json({"items": found})
+
+
+async def report(one: Definition, asked: Asked) -> Response:
+    """Raises BadReport, TooLarge, Forbidden."""
+    by = asked.one("by")
+    question = asking.question(
+        one,
+        since=asked.one("from"),
+        until=asked.one("to"),
+        by=None if by is None else [word for word in by.split(",") if word],
+        zone=asked.one("timezone") or "UTC",
+        compare=asked.one("compare"),
+        where=asked.many("where"),
+    )
+    allowed = of_channels(question, asked.caller)
+    found = await asked.read(lambda connection: answering.answer(connection, allowed))
+    return asked.json(found.as_json())
+
+
+def of_channels(question: Question, caller: Caller) -> Question:
+    """Raises Forbidden."""
+    if caller.channels is None:
+        return question
+    if CHANNEL not in question.definition.facts.dimensions:
+        caller.require_all_channels("this says nothing of any channel, and the key is for some")
+    theirs = Filter.model_construct(dimension=CHANNEL, of=tuple(sorted(caller.channels)), others=None)
+    return question._replace(filters=(*question.filters, theirs))
+
+
+ANSWER = {
+    "type": "object",
+    "properties": {
+        "report": {"type": "string"},
+        "columns": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "unit": {"type": "string"}},
+                "required": ["name", "unit"],
+            },
+        },
+        "rows": {"type": "array", "items": {"type": "object"}},
+    },
+    "required": ["report", "columns", "rows"],
+}
+"""`unit` is "minor" for amounts in minor units of the row's `currency`, and empty for a dimension."""
+PARAMETERS = (
+    Parameter("from", "The first day of the period.", DAY),
+    Parameter("to", "Up to this day, and without it.", DAY),
+    Parameter(
+        "by",
+        "Dimensions, with commas between them; `GET /v1/reports` lists them.",
+        {"type": "string", "pattern": "^[a-z_]+(,[a-z_]+)*$", "maxLength": WORDS_LENGTH_MAX},
+    ),
+    Parameter(
+        "timezone",
+        "Where days begin; UTC if nothing is said.",
+        {"type": "string", "pattern": "^[A-Za-z0-9_+/-]+$", "maxLength": ZONE_LENGTH_MAX},
+    ),
+    Parameter(
+        "compare",
+        "Beside each measure, that of the period before, or of a year before. Needs `from` and `to`.",
+        {"type": "string", "enum": list(COMPARISONS)},
+    ),
+    Parameter(
+        "where", "Such as `channel=web`, or `country!=DE,AT`.", {"type": "string", "pattern": "^[a-z_]+!?=."}, many=True
+    ),
+)
+
+
+def routes() -> Iterator[Route]:
+    names = {
+        "type": "object",
+        "properties": {"items": {"type": "array", "items": {"type": "object"}}},
+        "required": ["items"],
+    }
+    yield Route(
+        "GET",
+        "/v1/reports",
+        "list-reports",
+        "The reports that the caller may read, and their words.",
+        "orders:read",
+        reports,
+        answer=names,
+        answers={200: "They are these."},
+        tag="reports",
+    )
+    for one in definition.built_in().values():
+        yield Route(
+            "GET",
+            f"/v1/reports/{one.name}",
+            f"report-{one.name}",
+            f"{one.title}. {one.about}",
+            f"{one.facts.family}:read",
+            partial(report, one),
+            PARAMETERS,
+            answer=ANSWER,
+            answers={200: "It is this.", 422: "The question has words that the report does not have."},
+            tag="reports",
+            reads=one.facts.tables,
+        )

@@ -1,0 +1,146 @@
+"""A question answered: rows with numbers that are exact, beside those of the period that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from psycopg.errors import InvalidParameterValue
+
+from oms_es.reports.figures.asking import Question, steps
+from oms_es.reports.figures.definition import GRAINS, ROWS_MAX
+from oms_es.reports.figures.selecting import compiled, selected
+from oms_es.reports.figures.words import BadReport, TooLarge
+from oms_es.reports.queries import Connection
+
+Cell = str | int | float | date | datetime | None
+BEFORE = "_before"
+"""What a measure of the period compared with is called after."""
+
+
+class Column(NamedTuple):
+    """`unit`: of a measure; empty for a dimension."""
+
+    name: str
+    unit: str
+
+
+class Answer(NamedTuple):
+    question: Question
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: amounts in minor units, beside their currency."""
+        asked = self.question
+        return {
+            "report": asked.definition.name,
+            "title": asked.definition.title,
+            "from": asked.period.since,
+            "to": asked.period.until,
+            "time": asked.definition.period_by,
+            "timezone": asked.zone,
+            "compare": asked.compare,
+            "columns": [column._asdict() for column in self.columns],
+            "rows": [dict(zip((column.name for column in self.columns), row, strict=True)) for row in self.rows],
+        }
+
+
+def answer(connection: Connection, question: Question) -> Answer:
+    """Raises TooLarge."""
+    now = _asked(connection, question)
+    units = question.definition.units
+    columns = [Column(word, "") for word in question.by]
+    if question.compare is None:
+        rows = [(*key, *measures) for key, measures in now.items()]
+        return Answer(question, [*columns, *(Column(*one) for one in units.items())], _top(question, rows))
+    then = _moved(question, _asked(connection, question.before))
+    columns += [Column(name, unit) for one, unit in units.items() for name in (one, one + BEFORE)]
+    nothing = (None,) * len(units)
+    keys = [*now, *sorted((key for key in then if key not in now), key=_sortable)]
+    if question.definition.sort is None:
+        keys.sort(key=_sortable)
+    pairs = ((key, zip(now.get(key, nothing), then.get(key, nothing), strict=True)) for key in keys)
+    return Answer(
+        question, columns, _top(question, [(*key, *(n for pair in both for n in pair)) for key, both in pairs])
+    )
+
+
+def _top(question: Question, rows: list[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
+    return rows[: question.definition.top] if question.definition.top else rows
+
+
+Key = tuple[Cell, ...]
+
+
+def _asked(connection: Connection, question: Question) -> dict[Key, tuple[Cell, ...]]:
+    statement, values = compiled(selected(question), question)
+    try:
+        rows = connection.execute(statement.encode(), values).fetchall()
+    except InvalidParameterValue:
+        raise BadReport(f"the database does not know the time zone {question.zone}; name a city's, or UTC") from None
+    if len(rows) > ROWS_MAX and question.definition.top is None:
+        raise TooLarge(f"it would have more than {ROWS_MAX} rows; ask by fewer dimensions, or for a shorter period")
+    width = len(question.by)
+    cells = [tuple(_cell(question, name, value) for name, value in row.items()) for row in rows]
+    return {row[:width]: row[width:] for row in cells}
+
+
+def _cell(question: Question, name: str, value: Any) -> Cell:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and _is_whole(question, name) else float(value)
+    if name in GRAINS and name != "hour" and isinstance(value, datetime):
+        return value.date()
+    found: Cell = value
+    return found
+
+
+def _is_whole(question: Question, name: str) -> bool:
+    """Hours, percent and means have decimals, also where they are nought."""
+    one = next(one for one in question.definition.measure if one.name == name)
+    unit = question.definition.units[name]
+    return unit == "minor" or (unit not in ("hours", "percent") and one.how in ("sum", "min", "max"))
+
+
+def _moved(question: Question, then: Mapping[Key, tuple[Cell, ...]]) -> dict[Key, tuple[Cell, ...]]:
+    """To the hours, days, weeks or months of the period that they stand beside: the first to the first."""
+    grain = question.grain
+    if grain is None:
+        return dict(then)
+    place = question.by.index(grain)
+    since, began = question.period.since, question.before.period.since
+    assert since
+    assert began
+    found = {}
+    for key, measures in then.items():
+        at = key[place]
+        assert isinstance(at, date)
+        found[(*key[:place], _bucket(grain, since, steps(grain, began, at)), *key[place + 1 :])] = measures
+    return found
+
+
+def _bucket(grain: str, since: date, count: int) -> Cell:
+    """The one that begins so many after that of the first day."""
+    first = datetime.combine(since, time())
+    match grain:
+        case "hour":
+            return first + timedelta(hours=count)
+        case "day":
+            return (first + timedelta(days=count)).date()
+        case "week":
+            return (first - timedelta(days=first.weekday()) + timedelta(weeks=count)).date()
+        case "month":
+            return _month(first.year, first.month - 1 + count)
+        case "quarter":
+            return _month(first.year, (first.month - 1) // 3 * 3 + 3 * count)
+    return date(first.year + count, 1, 1)
+
+
+def _month(year: int, months: int) -> date:
+    return date(year + months // 12, months % 12 + 1, 1)
+
+
+def _sortable(key: Key) -> tuple[tuple[bool, str], ...]:
+    return tuple((cell is None, str(cell)) for cell in key)

@@ -1,0 +1,209 @@
+"""A measure of an answer as a picture: lines over time, bars otherwise, in SVG that needs nothing else.
+
+Colours are those of Okabe and Ito, which people with any kind of colour blindness tell apart; lines differ in their
+dashes, too. Amounts of different currencies never share an axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from html import escape
+from math import floor, log10
+from typing import NamedTuple
+
+from oms_es.reports.figures.answering import Answer, Cell
+from oms_es.reports.figures.definition import GRAINS
+from oms_es.reports.figures.sources import CURRENCY
+from oms_es.schemas.values.currency import exponent_of
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C7A00")
+DASHES = ("", "7 3", "2 3", "10 3 2 3", "", "7 3", "2 3", "10 3 2 3")
+WIDTH, HEIGHT = 860, 340
+LEFT, RIGHT, TOP, BOTTOM = 84, 16, 16, 56
+LABEL, BAR = 260, 22
+BARS_MAX = 25
+TICKS = 5
+TIMES_MAX = 8
+LABEL_CHARACTERS_MAX = 34
+WHOLE_FROM = 10
+"""Numbers as great as this are written without decimals."""
+
+
+NOUGHT = ' class="nought"'
+
+
+class Point(NamedTuple):
+    at: Cell
+    value: float
+
+
+class Picture(NamedTuple):
+    """`unit`: what its axis is counted in. `left_out`: rows or lines that it has no room for."""
+
+    caption: str
+    svg: str
+    left_out: int
+
+
+def pictures(answer: Answer) -> Iterator[Picture]:
+    """One for each currency, where there is money; none of what has no rows."""
+    measure = answer.question.definition.drawn
+    names = [column.name for column in answer.columns]
+    place = names.index(measure)
+    unit = answer.columns[place].unit
+    money = names.index(CURRENCY) if unit == "minor" and CURRENCY in names else None
+    for currency in sorted({str(row[money]) for row in answer.rows}) if money is not None else [""]:
+        rows = [row for row in answer.rows if money is None or row[money] == currency]
+        if any(row[place] is not None for row in rows):
+            yield _picture(answer, rows, place, currency)
+
+
+def _picture(answer: Answer, rows: Sequence[Sequence[Cell]], place: int, currency: str) -> Picture:
+    grain = answer.question.grain
+    column = answer.columns[place]
+    unit = currency or {"percent": "%"}.get(column.unit, column.unit)
+    words = answer.question.by
+    said = currency or len({row[words.index(CURRENCY)] for row in rows if CURRENCY in words}) == 1
+    kept = [n for n, word in enumerate(words) if word not in GRAINS and not (word == CURRENCY and said)]
+    points = [(_label(row, kept), row, _scaled(row[place], currency)) for row in rows]
+    caption = f"{column.name.replace('_', ' ')}, {unit}"
+    if grain is None:
+        bars = [(label, value) for label, _, value in points if value is not None]
+        return Picture(caption, _bars(bars[:BARS_MAX], unit), max(len(bars) - BARS_MAX, 0))
+    at = words.index(grain)
+    lines: dict[str, list[Point]] = {}
+    for label, row, value in points:
+        if value is not None and row[at] is not None:
+            lines.setdefault(label, []).append(Point(row[at], value))
+    most = sorted(lines, key=lambda name: (-sum(abs(point.value) for point in lines[name]), name))[: len(COLOURS)]
+    return Picture(caption, _lines({name: lines[name] for name in sorted(most)}, unit), len(lines) - len(most))
+
+
+def _label(row: Sequence[Cell], kept: Sequence[int]) -> str:
+    return ", ".join(str(row[n]) if row[n] not in (None, "") else "none" for n in kept)
+
+
+def _scaled(value: Cell, currency: str) -> float | None:
+    if not isinstance(value, int | float):
+        return None
+    return float(Decimal(value).scaleb(-exponent_of(currency))) if currency else float(value)
+
+
+def ticks(least: float, most: float) -> list[float]:
+    """Round numbers, a handful, from nought or below to what is above all."""
+    least, most = min(least, 0.0), max(most, 0.0)
+    span = most - least or 1.0
+    size: float = 10.0 ** floor(log10(span / TICKS))
+    step: float = next(size * n for n in (1, 2, 5, 10) if size * n * TICKS >= span)
+    first, last = floor(least / step), -floor(-most / step)
+    return [n * step for n in range(first, max(last, first + 1) + 1)]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= WHOLE_FROM or value == int(value) else f"{value:,.2f}"
+
+
+def _lines(lines: Mapping[str, Sequence[Point]], unit: str) -> str:
+    values = [point.value for line in lines.values() for point in line]
+    marks = ticks(min(values), max(values))
+    times = sorted({_seconds(point.at) for line in lines.values() for point in line})
+    named = {_seconds(point.at): point.at for line in lines.values() for point in line}
+    bottom, top = HEIGHT - BOTTOM, TOP
+    span = (times[-1] - times[0]) or 1.0
+
+    def x(at: Cell) -> float:
+        room = WIDTH - RIGHT - LEFT
+        return LEFT + (room / 2 if len(times) == 1 else room * (_seconds(at) - times[0]) / span)
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * (value - marks[0]) / (marks[-1] - marks[0])
+
+    parts = [_across(mark, y(mark)) for mark in marks]
+    every = -(-len(times) // TIMES_MAX)
+    parts += [
+        f'<text x="{x(named[at]):.1f}" y="{bottom + 18}" text-anchor="{_anchor(at, times)}">'
+        f"{escape(_time(named[at]))}</text>"
+        for at in times[::every]
+    ]
+    parts.append(_turned(unit, (top + bottom) / 2))
+    for number, (name, line) in enumerate(lines.items()):
+        parts += _line(number, [(x(point.at), y(point.value)) for point in sorted(line, key=lambda p: _seconds(p.at))])
+        if len(lines) > 1:
+            parts.append(_key(number, name, len(lines)))
+    return _drawn(HEIGHT + 20 * (-(-len(lines) // 4) - 1 if len(lines) > 1 else 0), parts)
+
+
+def _anchor(at: float, times: Sequence[float]) -> str:
+    """The last one ends where the picture does."""
+    return "end" if at == times[-1] and len(times) > 1 else "middle"
+
+
+def _across(mark: float, y: float) -> str:
+    line = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"{"" if mark else NOUGHT}/>'
+    return f'{line}<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(mark)}</text>'
+
+
+def _turned(unit: str, y: float) -> str:
+    return f'<text transform="translate(14 {y:.1f}) rotate(-90)" text-anchor="middle">{escape(unit)}</text>'
+
+
+def _line(number: int, points: Sequence[tuple[float, float]]) -> Iterator[str]:
+    colour, dash = COLOURS[number], DASHES[number]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
+    yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{colour}"/>' for x, y in points)
+
+
+def _key(number: int, name: str, count: int) -> str:
+    wide = (WIDTH - LEFT) / min(count, 4)
+    x, y = LEFT + wide * (number % 4), HEIGHT - BOTTOM + 42 + 20 * (number // 4)
+    line = f'<line x1="{x:.0f}" x2="{x + 26:.0f}" y1="{y - 4}" y2="{y - 4}" style="stroke:{COLOURS[number]}"'
+    said = f'<text x="{x + 32:.0f}" y="{y}">{escape(_short(name, 24))}</text>'
+    return f'{line} stroke-width="2.5" stroke-dasharray="{DASHES[number]}" class="key"/>{said}'
+
+
+def _bars(bars: Sequence[tuple[str, float]], unit: str) -> str:
+    values = [value for _, value in bars]
+    marks = ticks(min(values), max(values))
+    height = TOP + len(bars) * BAR
+
+    def x(value: float) -> float:
+        return LABEL + (WIDTH - RIGHT - 60 - LABEL) * (value - marks[0]) / (marks[-1] - marks[0])
+
+    parts = [
+        f'<line x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{TOP}" y2="{height}"{"" if mark else NOUGHT}/>'
+        f'<text x="{x(mark):.1f}" y="{height + 16}" text-anchor="middle">{_number(mark)}</text>'
+        for mark in marks
+    ]
+    middle = (LABEL + WIDTH - RIGHT) / 2
+    parts.append(f'<text x="{middle:.0f}" y="{height + 36}" text-anchor="middle">{escape(unit)}</text>')
+    for number, (name, value) in enumerate(bars):
+        y = TOP + number * BAR
+        left, right = sorted((x(0.0), x(value)))
+        named = escape(_short(name or "all", LABEL_CHARACTERS_MAX))
+        parts.append(
+            f'<rect x="{left:.1f}" y="{y + 3}" width="{right - left:.1f}" height="{BAR - 6}" fill="{COLOURS[0]}"/>'
+            f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{named}</text>'
+            f'<text x="{right + 6:.1f}" y="{y + 15}">{_number(value)}</text>'
+        )
+    return _drawn(height + 46, parts)
+
+
+def _drawn(height: int, parts: Sequence[str]) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" class="chart">{"".join(parts)}</svg>'
+
+
+def _short(name: str, characters_max: int) -> str:
+    return name if len(name) <= characters_max else f"{name[: characters_max - 1]}…"
+
+
+def _seconds(at: Cell) -> float:
+    assert isinstance(at, date)
+    here = at if isinstance(at, datetime) else datetime(at.year, at.month, at.day)  # noqa: DTZ001 - of no zone: only steps count
+    return (here - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001 - the same
+
+
+def _time(at: Cell) -> str:
+    return f"{at:%d %b %H:%M}" if isinstance(at, datetime) else str(at)

@@ -1,0 +1,236 @@
+"""A report's definition: TOML, read strictly, every word of it checked against its source."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from oms_es.reports.figures.sources import CURRENCY, SOURCES, Source
+from oms_es.reports.figures.words import BadReport, UnknownReport, require, unknown
+from oms_es.schemas.problems import details, problems
+
+MEASURES_MAX = 20
+DIMENSIONS_MAX = 6
+FILTERS_MAX = 10
+VALUES_MAX = 100
+ROWS_MAX = 10_000
+BYTES_MAX = 65_536
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
+Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f]*$")]
+Value = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=VALUES_MAX)]
+Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
+GRAINS: tuple[Grain, ...] = ("hour", "day", "week", "month", "quarter", "year")
+How = Literal["sum", "mean", "min", "max", "percentile", "ratio"]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Measure(Part):
+    """`sum`, `mean`, `min`, `max`, `percentile`: of a number of the source. `ratio`: of two measures named before it,
+    in percent where both are counted in the same."""
+
+    name: Word
+    how: How = "sum"
+    of: Word
+    per: Word | None = None
+    percent: Annotated[float, Field(gt=0, lt=100)] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.how == "ratio") != (self.per is not None):
+            raise ValueError("a ratio needs `per`, the measure that it divides by, and nothing else has it")
+        if (self.how == "percentile") != (self.percent is not None):
+            raise ValueError("a percentile needs `percent`, such as 90, and nothing else has it")
+        return self
+
+
+class Filter(Part):
+    """Rows with one of these values, or without any of them."""
+
+    dimension: Word
+    of: Values | None = Field(default=None, alias="is")
+    others: Values | None = Field(default=None, alias="is_not")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.of is None) == (self.others is None):
+            raise ValueError("a filter has either `is` or `is_not`, each a list of values")
+        return self
+
+
+class Definition(Part):
+    """`time`: by which of the source's times a period is chosen. `top`: so many rows, the first by `sort`, which is a
+    measure, from the greatest."""
+
+    name: Name
+    title: Annotated[Line, Field(min_length=1)]
+    about: Line = ""
+    source: Word
+    time: Word = ""
+    by: Annotated[tuple[Word, ...], Field(max_length=DIMENSIONS_MAX)] = ()
+    measure: Annotated[tuple[Measure, ...], Field(min_length=1, max_length=MEASURES_MAX)]
+    filter: Annotated[tuple[Filter, ...], Field(max_length=FILTERS_MAX)] = ()
+    chart: Word | None = None
+    """The measure that is drawn; the first if nothing is said."""
+    sort: Word | None = None
+    top: Annotated[int, Field(ge=1, le=ROWS_MAX)] | None = None
+
+    @property
+    def facts(self) -> Source:
+        return SOURCES[self.source]
+
+    @property
+    def period_by(self) -> str:
+        return self.time or next(iter(self.facts.times))
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """What each measure is counted in; of ratios of the same, "percent"."""
+        found: dict[str, str] = {}
+        for one in self.measure:
+            if one.how != "ratio":
+                found[one.name] = self.facts.numbers[one.of].unit
+            else:
+                assert one.per
+                above, below = found[one.of], found[one.per]
+                found[one.name] = "percent" if above == below else above if above == "minor" else f"{above} per {below}"
+        return found
+
+    @property
+    def drawn(self) -> str:
+        return self.chart or self.measure[0].name
+
+    @property
+    def has_money(self) -> bool:
+        return "minor" in self.units.values()
+
+
+def checked(definition: Definition) -> Definition:
+    """Raises BadReport."""
+    require(definition.source, SOURCES, "source")
+    source = definition.facts
+    if definition.time:
+        require(definition.time, source.times, f"time of {definition.source}")
+    require_dimensions(definition, definition.by)
+    _require_measures(definition)
+    for one in definition.filter:
+        require_filter(definition, one)
+    for word in filter(None, (definition.sort, definition.chart)):
+        require(word, [one.name for one in definition.measure], "measure of this report")
+    return definition
+
+
+def require_dimensions(definition: Definition, by: Sequence[str]) -> None:
+    """Raises BadReport."""
+    for word in by:
+        require(word, [*GRAINS, *definition.facts.dimensions], f"dimension of {definition.source}")
+    if len(set(by)) != len(by):
+        raise BadReport(f"a dimension is named twice: {', '.join(by)}")
+    if len([word for word in by if word in GRAINS]) > 1:
+        raise BadReport("name one of hour, day, week, month, quarter and year")
+
+
+def require_filter(definition: Definition, one: Filter) -> None:
+    """Raises BadReport. Of a dimension with few values, each must be one of them."""
+    source = definition.facts
+    require(one.dimension, source.dimensions, f"dimension of {definition.source}")
+    for value in one.of or one.others or ():
+        if known := source.values.get(one.dimension):
+            require(value, known, one.dimension)
+
+
+def _require_measures(definition: Definition) -> None:
+    before: list[str] = []
+    for one in definition.measure:
+        if one.name in before:
+            raise BadReport(f"two measures are called {one.name}")
+        if one.name in definition.facts.dimensions or one.name in GRAINS:
+            raise BadReport(f"the measure {one.name} is called as a dimension is; call it otherwise")
+        if one.how == "ratio":
+            for word in (one.of, one.per or ""):
+                require(word, before, "measure before it in this report")
+        else:
+            require(one.of, definition.facts.numbers, f"number of {definition.source}")
+        before.append(one.name)
+
+
+def read(text: str, named: str) -> Definition:
+    """Raises BadReport. `named`: what its text is called."""
+    if len(text) > BYTES_MAX:
+        raise BadReport(f"{named} is larger than {BYTES_MAX} characters; a definition is a page of text")
+    try:
+        told = tomllib.loads(text)
+        return checked(Definition.model_validate(told))
+    except tomllib.TOMLDecodeError as error:
+        raise BadReport(f"{named} is no TOML: {error}") from None
+    except RecursionError:
+        raise BadReport(f"{named} is no definition: it is nested too deeply") from None
+    except ValidationError as error:
+        raise BadReport(f"{named}: {_in_words(error)}") from None
+    except BadReport as error:
+        raise BadReport(f"{named}: {error}") from None
+
+
+def _in_words(error: ValidationError) -> str:
+    """A word that nobody knows is told with the nearest that there is."""
+    places = [one["loc"] for one in details(error) if one["type"] == "extra_forbidden"]
+    words = [unknown(str(place[-1]), _known_at(place), "word") for place in places]
+    return "; ".join(words) or problems(error)
+
+
+def _known_at(place: Sequence[int | str]) -> list[str]:
+    parts: Mapping[str, type[Part]] = {"measure": Measure, "filter": Filter}
+    part = parts.get(str(place[0]), Definition) if place[1:] else Definition
+    return [shape.alias or name for name, shape in part.model_fields.items()]
+
+
+def read_file(path: Path) -> Definition:
+    """Raises BadReport."""
+    try:
+        with path.open("rb") as file:
+            return read(file.read(BYTES_MAX + 1).decode(), str(path))
+    except UnicodeDecodeError:
+        raise BadReport(f"{path} is no text in UTF-8") from None
+    except OSError as error:
+        raise BadReport(f"{path} cannot be read: {error.strerror}") from None
+
+
+@cache
+def built_in() -> Mapping[str, Definition]:
+    """By name, as they are listed."""
+    return {one.name: one for one in _built_in()}
+
+
+def _built_in() -> Iterator[Definition]:
+    folder = files("oms_es.reports") / "definitions"
+    for one in sorted(folder.iterdir(), key=lambda file: file.name):
+        if one.name.endswith(".toml"):
+            yield read(one.read_text(encoding="utf-8"), one.name)
+
+
+def text_of(name: str) -> str:
+    """As it is shipped. Raises UnknownReport."""
+    return (files("oms_es.reports") / "definitions" / f"{named(name).name}.toml").read_text(encoding="utf-8")
+
+
+def named(name: str) -> Definition:
+    """Raises UnknownReport."""
+    found = built_in().get(name)
+    if found is None:
+        raise UnknownReport(unknown(name, built_in(), "report"))
+    return found
+
+
+def needs_currency(definition: Definition, by: Sequence[str]) -> tuple[str, ...]:
+    """The dimensions, with the currency where there is money."""
+    return tuple(by) if CURRENCY in by or not definition.has_money else (*by, CURRENCY)

@@ -1,0 +1,116 @@
+"""A question as one select: rows of facts with their words as columns, then counted by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Float, Numeric, Select, Subquery, bindparam, desc, false, func, or_, select
+from sqlalchemy import cast as as_type
+from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
+
+from oms_es.reports.figures.asking import Question, moments
+from oms_es.reports.figures.definition import GRAINS, ROWS_MAX, Filter, Measure
+from oms_es.reports.figures.sources import NOW
+
+DECIMALS = 2
+"""Of hours and percent; amounts are whole minor units."""
+ZONE = "zone"
+
+
+def selected(question: Question) -> Select[Any]:
+    """One row more than may be shown, if there are more."""
+    rows = _rows(question)
+    dimensions = [rows.c[word] for word in question.by]
+    measures = [column.label(name) for name, column in _measures(question, rows).items()]
+    statement = select(*dimensions, *measures)
+    if dimensions:
+        statement = statement.group_by(*dimensions)
+    if question.definition.sort is not None:
+        order = next(one for one in measures if one.name == question.definition.sort)
+        statement = statement.order_by(desc(order).nulls_last(), *dimensions)
+    else:
+        statement = statement.order_by(*dimensions)
+    return statement.limit(ROWS_MAX + 1)
+
+
+def _rows(question: Question) -> Subquery:
+    """Each fact of the period, with the words that are asked."""
+    source = question.definition.facts
+    words: list[ColumnElement[Any]] = [_dimension(question, word).label(word) for word in question.by]
+    numbers = {
+        f"n_{one.of}": source.numbers[one.of].column for one in question.definition.measure if one.how != "ratio"
+    }
+    words += [column.label(name) for name, column in numbers.items()]
+    return select(*words).select_from(source.rows).where(*_tests(question)).subquery("asked")
+
+
+def _dimension(question: Question, word: str) -> ColumnElement[Any]:
+    source = question.definition.facts
+    if word not in GRAINS:
+        return source.dimensions[word]
+    local = func.timezone(bindparam(ZONE, question.zone), source.times[question.definition.period_by])
+    return cast("ColumnElement[Any]", func.date_trunc(word, local))
+
+
+def _tests(question: Question) -> Iterator[ColumnElement[bool]]:
+    source = question.definition.facts
+    at = source.times[question.definition.period_by]
+    since, until = moments(question.period, question.zone)
+    if since is not None:
+        yield at >= bindparam("since", since)
+    if until is not None:
+        yield at < bindparam("until", until)
+    if question.grain is not None or since is not None or until is not None:
+        yield at.is_not(None)
+    for one in question.filters:
+        yield _test(source.dimensions[one.dimension], one)
+
+
+def _test(column: ColumnElement[Any], one: Filter) -> ColumnElement[bool]:
+    """What has no value is none of those that are left out."""
+    if one.of is not None:
+        return or_(false(), *(column == value for value in one.of))
+    return or_(column.is_(None), ~or_(false(), *(column == value for value in one.others or ())))
+
+
+def _measures(question: Question, rows: Subquery) -> Mapping[str, ColumnElement[Any]]:
+    found: dict[str, ColumnElement[Any]] = {}
+    units = question.definition.units
+    for one in question.definition.measure:
+        found[one.name] = (
+            _ratio(one, units[one.name], found) if one.how == "ratio" else _counted(one, rows, units[one.name])
+        )
+    return found
+
+
+def _counted(one: Measure, rows: Subquery, unit: str) -> ColumnElement[Any]:
+    number = rows.c[f"n_{one.of}"]
+    decimals = 0 if unit == "minor" else DECIMALS
+    match one.how:
+        case "mean":
+            return func.round(as_type(func.avg(number), Numeric), decimals)
+        case "min" | "max":
+            least = (func.min if one.how == "min" else func.max)(number)
+            return func.round(as_type(least, Numeric), decimals)
+        case "percentile":
+            assert one.percent is not None
+            at = func.percentile_cont(one.percent / 100).within_group(as_type(number, Float(53)))
+            return func.round(as_type(at, Numeric), decimals)
+    total = func.coalesce(func.sum(number), 0)
+    return func.round(as_type(total, Numeric), DECIMALS) if unit == "hours" else as_type(total, Numeric)
+
+
+def _ratio(one: Measure, unit: str, found: Mapping[str, ColumnElement[Any]]) -> ColumnElement[Any]:
+    assert one.per
+    above, below = as_type(found[one.of], Numeric), func.nullif(as_type(found[one.per], Numeric), 0)
+    if unit == "percent":
+        return func.round(100 * above / below, DECIMALS)
+    return func.round(above / below, 0 if unit == "minor" else DECIMALS)
+
+
+def compiled(statement: Select[Any], question: Question) -> tuple[str, dict[str, Any]]:
+    """What is asked of the database, and with what."""
+    dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's dialects have no types
+    made = statement.compile(dialect=dialect)
+    return str(made), {**made.params, **({NOW: question.now} if NOW in made.params else {})}

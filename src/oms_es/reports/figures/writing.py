@@ -1,0 +1,107 @@
+"""An answer as people and programs read it: words of a table, CSV, and one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from html import escape
+from io import StringIO
+
+from oms_es.reports.figures.answering import BEFORE, Answer, Cell, Column
+from oms_es.reports.figures.chart import pictures
+from oms_es.reports.figures.sources import CURRENCY
+from oms_es.schemas.values.currency import exponent_of
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin-bottom:.2rem}p{margin:.3rem 0}.about{color:#444}figure{margin:1.5rem 0}
+figcaption{font-weight:600;margin-bottom:.4rem}.chart{max-width:100%;height:auto;font-size:12px}
+.chart line{stroke:#ddd}.chart line.nought{stroke:#555}.chart text{fill:#333}table{border-collapse:collapse;width:100%}
+th,td{padding:.3rem .6rem;border-bottom:1px solid #e2e2e2;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+th{border-bottom:2px solid #888}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+"""
+
+
+def title_of(column: Column) -> str:
+    """With its unit; of an amount, the currency stands in its row."""
+    name = column.name.removesuffix(BEFORE).replace("_", " ")
+    unit = {"percent": "%", "hours": "h", "minor": ""}.get(column.unit, "")
+    return f"{name}{f' ({unit})' if unit else ''}{', before' if column.name.endswith(BEFORE) else ''}"
+
+
+def shown(row: Sequence[Cell], columns: Sequence[Column]) -> list[str]:
+    """Amounts with the decimals of their currency."""
+    names = [column.name for column in columns]
+    currency = str(row[names.index(CURRENCY)]) if CURRENCY in names else ""
+    return [_shown(cell, column, currency) for cell, column in zip(row, columns, strict=True)]
+
+
+def _shown(cell: Cell, column: Column, currency: str) -> str:
+    if cell is None:
+        return "-"
+    if column.unit == "minor" and isinstance(cell, int):
+        exponent = exponent_of(currency)
+        return f"{Decimal(cell).scaleb(-exponent):,.{exponent}f}"
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d %H:%M}"
+    if column.unit and isinstance(cell, int | float):
+        return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.2f}"
+    return str(cell) or "-"
+
+
+def as_csv(answer: Answer) -> str:
+    """Amounts in minor units; text that a spreadsheet would run begins with an apostrophe."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_header(column) for column in answer.columns])
+    writer.writerows([_plain(cell) for cell in row] for row in answer.rows)
+    return out.getvalue()
+
+
+def _header(column: Column) -> str:
+    unit = column.unit if column.unit in ("minor", "percent", "hours") else ""
+    return f"{column.name}_{unit}" if unit else column.name
+
+
+def _plain(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return f"'{cell}" if cell.startswith(FORMULA) else cell
+    return "" if cell is None else cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def as_html(answer: Answer) -> str:
+    definition, asked = answer.question.definition, answer.question
+    until = f" to {asked.period.until}, without it" if asked.period.until else ""
+    period = f"from {asked.period.since or 'the beginning'}{until}"
+    drawn = "".join(
+        f"<figure><figcaption>{escape(one.caption)}</figcaption>{one.svg}{_rest(one.left_out)}</figure>"
+        for one in pictures(answer)
+    )
+    heads = "".join(f"<th{_aligned(column)}>{escape(title_of(column))}</th>" for column in answer.columns)
+    rows = "".join(_row(row, answer.columns) for row in answer.rows)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(definition.title)}</title>'
+        f"<style>{STYLE}</style></head><body><h1>{escape(definition.title)}</h1>"
+        f'<p class="about">{escape(definition.about)}</p><p>{escape(period)}, by {escape(definition.period_by)}, '
+        f"in {escape(asked.zone)}; made {asked.now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>{drawn}"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        f"{'' if answer.rows else '<p>Nothing was found in this period.</p>'}</body></html>\n"
+    )
+
+
+def _rest(left_out: int) -> str:
+    return f"<p>{left_out} more are in the table.</p>" if left_out else ""
+
+
+def _aligned(column: Column) -> str:
+    return ' class="n"' if column.unit else ""
+
+
+def _row(row: Sequence[Cell], columns: Sequence[Column]) -> str:
+    cells = zip(shown(row, columns), columns, strict=True)
+    return f"<tr>{''.join(f'<td{_aligned(column)}>{escape(text)}</td>' for text, column in cells)}</tr>"

@@ -1,0 +1,165 @@
+"""Every built-in report equals, to the cent and unit, what plain Python counts from the events."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from conftest import fresh_database
+from oms_es.app import engine_on, migrate
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.demo.workload import Workload
+from oms_es.gateways.simulated.modes import Chaos
+from oms_es.kernel import Recorded
+from oms_es.processing.read_models.folding import folded
+from oms_es.processing.read_models.rows import SqlRows, read_model_engine
+from oms_es.projections.facts import (
+    order_lines,
+    order_milestones,
+    parcel_lines,
+    refunds,
+    return_lines,
+    stock_movements,
+)
+from oms_es.projections.operations import exception_history, open_exceptions
+from oms_es.projections.order import daily_sales
+from oms_es.projections.shipment import shipments
+from oms_es.projections.stock import stock_levels
+from oms_es.reports.figures import answering, asking, definition
+from oms_es.reports.figures.answering import Answer
+from oms_es.simulation.components import WHOLE
+from oms_es.simulation.expansion import expand
+from oms_es.simulation.logging_off import quiet
+from oms_es.simulation.run import Play
+from oms_es.simulation.scenario import PROFILES
+from report_oracle import Oracle, Rows
+
+COUNTED = (
+    *(order_lines, order_milestones, parcel_lines, refunds, return_lines, stock_movements),
+    *(exception_history, open_exceptions, shipments, daily_sales, stock_levels),
+)
+HARD = {
+    *("OrderAmended", "OrderLinesCancelled", "OrderSplit", "OrderMergedInto", "OrderFulfilledElsewhere"),
+    *("PaymentRefunded", "RmaReceived", "OrderCancelled", "OrderExchangeCredited"),
+}
+EVENTFUL, SEEDS_MAX = (3, 6, 13, 20, 29), 40
+"""Seeds of worlds in which much of that happens, and how many more are looked at for the rest."""
+WORLDS = int(os.environ.get("OMS_TEST_WORLDS", "0"))
+"""`make figures` asks for the first fifty instead."""
+BERLIN, TOKYO = "Europe/Berlin", "Asia/Tokyo"
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def a_week(embedded_server: EmbeddedPostgres) -> Iterator[list[Recorded]]:
+    """What the demo leaves behind, smaller."""
+    chaos = Chaos(seed=5, decline=0.1, timeout=0.05, duplicate=0.1, late=0.1)
+    with fresh_database(embedded_server) as url, engine_on(url, chaos=chaos) as engine:
+        for batch in Workload(4, 60).steps(40):
+            engine.submit("test", batch)
+            engine.loop.iterate()
+        engine.settle()
+        found: list[Recorded] = []
+        while some := engine.log._select(found[-1].position if found else 0, 2_000):
+            found += some
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shelf(embedded_server: EmbeddedPostgres) -> Iterator[str]:
+    """A database whose rows each test makes anew."""
+    with fresh_database(embedded_server) as url:
+        migrate(url)
+        yield url
+
+
+def lay_out(url: str, history: Sequence[Recorded]) -> None:
+    engine = read_model_engine(url)
+    with engine.begin() as connection:
+        for projection in (module.projection for module in COUNTED):
+            connection.exec_driver_sql(f"TRUNCATE {projection.name}")
+            SqlRows(projection.table, engine).write(connection, list(folded(projection, history).values()), [])
+    engine.dispose()
+
+
+def answered(url: str, name: str, **how: Any) -> Answer:
+    whole = definition.named(name).model_copy(update={"top": None, "sort": None})
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return answering.answer(connection, asking.question(whole, **how))
+
+
+def rows_of(found: Answer) -> Rows:
+    width = len(found.question.by)
+    return {tuple(row[:width]): tuple(row[width:]) for row in found.rows}
+
+
+def still_open(history: Sequence[Recorded]) -> list[Any]:
+    settled = [row for row in folded(exception_history.projection, history).values() if row["what"] == "resolved"]
+    through = {row["exception_id"]: row["raised_at"] for row in sorted(settled, key=lambda row: row["raised_at"])}
+    raised = folded(open_exceptions.projection, history).values()
+    long_ago = datetime.min.replace(tzinfo=UTC)
+    return [row for row in raised if through.get(row["exception_id"], long_ago) < row["last_raised_at"]]
+
+
+def check(url: str, history: Sequence[Recorded], zone: str) -> None:
+    lay_out(url, history)
+    now = history[-1].recorded_at + timedelta(hours=30)
+    oracle = Oracle(history, zone, now, still_open(history))
+    for name in definition.built_in():
+        found, expected = rows_of(answered(url, name, zone=zone, now=now)), oracle.expected(name)
+        assert found.keys() == expected.keys(), name
+        for key, measures in expected.items():
+            told = [pytest.approx(n, abs=0.0051) if isinstance(n, float) else n for n in measures]
+            assert list(found[key]) == told, (name, key)
+
+
+@pytest.mark.parametrize("zone", ["UTC", BERLIN])
+def test_every_report_is_what_the_events_of_a_week_come_to(shelf: str, a_week: list[Recorded], zone: str) -> None:
+    check(shelf, a_week, zone)
+    assert [name for name in definition.built_in() if not answered(shelf, name).rows] in ([], ["refunds"])
+
+
+def test_so_it_is_at_any_position_of_history(shelf: str, a_week: list[Recorded]) -> None:
+    chance = random.Random(7)
+    for end in sorted(chance.sample(range(200, len(a_week)), 3)):
+        check(shelf, a_week[:end], TOKYO)
+
+
+@pytest.fixture
+def _calm(_quiet: None) -> None:
+    quiet()
+
+
+@pytest.mark.usefixtures("_calm")
+def test_so_it_is_in_worlds_where_everything_happens(shelf: str) -> None:
+    seen: set[str] = set()
+    for seed in range(WORLDS) if WORLDS else (*EVENTFUL, *range(SEEDS_MAX)):
+        playing = Play(expand(seed, PROFILES["life"]), WHOLE)
+        assert playing.outcome().violation is None
+        history = list(playing.watch.recorded)
+        seen |= {type(recorded.event).__name__ for recorded in history}
+        if history:
+            check(shelf, history, BERLIN)
+        if not WORLDS and seen >= HARD:
+            break
+    assert seen >= HARD
+
+
+def test_facts_agree_with_the_read_models_that_count_the_same(shelf: str, a_week: list[Recorded]) -> None:
+    lay_out(shelf, a_week)
+    days = folded(daily_sales.projection, a_week)
+    sold = {key: row[:3] for key, row in rows_of(answered(shelf, "sales")).items()}
+    names = ("orders", "gross_minor", "cancelled_minor")
+    assert sold == {key: tuple(row[name] for name in names) for key, row in days.items()}
+    moved = rows_of(answered(shelf, "stock-movements", by=["location"]))
+    on_hand: dict[Any, int] = {}
+    for row in folded(stock_levels.projection, a_week).values():
+        on_hand[(row["location"],)] = on_hand.get((row["location"],), 0) + row["on_hand"]
+    assert {key: measures[2] for key, measures in moved.items()} == on_hand
