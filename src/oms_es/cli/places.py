@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "orders": "desk.orders:app",
     "callbacks": "importing:callbacks_app",
     "report": "desk.reports:app",
+    "export": "operator.exporting:export",
     "dead-letters": "desk.dead_letters:app",
     "exceptions": "desk.exceptions:app",
     "reference": "operator.reference:app",

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 from psycopg import sql
@@ -24,6 +25,7 @@ from pages import blocks
 
 DESK = "look-after-orders.md"
 REPORTS = "report.md"
+EXPORT = "export.md"
 PAGES = ("query-read-models.md", "audit-history.md")
 
 
@@ -80,6 +82,20 @@ def test_the_report_on_the_page_is_one_that_runs(
     path.write_text(example)
     assert main(["report", "run", str(path)]) == Code.OK
     assert "How fast parcels arrive" in capsys.readouterr().out
+
+
+def test_the_export_of_the_page_is_made_and_its_queries_answer(
+    lived_in: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", lived_in)
+    monkeypatch.chdir(tmp_path)
+    for command in (line for block in blocks(EXPORT, "console") for line in block.splitlines()):
+        assert main(shlex.split(command)[2:]) == Code.OK
+    counted = [duckdb.sql(query) for query in blocks(EXPORT, "sql")]
+    assert all(found is not None for found in counted)
+    sold = next(iter(counted))
+    assert sold
+    assert sold.fetchall()
 
 
 def test_the_order_on_the_page_is_one_that_is_taken() -> None:

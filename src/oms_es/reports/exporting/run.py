@@ -1,0 +1,82 @@
+"""One run of an export: what it has come to, what is new, and which files are gone."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from oms_es.database.directories import Lock
+from oms_es.reports.exporting import events, facts, manifest, parquet
+from oms_es.reports.exporting.manifest import BadExport, Manifest
+from oms_es.reports.queries import Connection
+from oms_es.store.encoding.codec import Codec
+
+LOCK = ".lock"
+Progress = Callable[[int, int], None]
+
+
+class Exported(NamedTuple):
+    """`events`: that are new; `position`: up to which they are."""
+
+    events: int
+    position: int
+    files: int
+    bytes: int
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Raises BadExport where another run is at work."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = Lock(directory / LOCK)
+    try:
+        if not lock.take(fcntl.LOCK_EX):
+            raise BadExport(f"another export writes to {directory}; wait until it has ended")
+        yield
+    finally:
+        lock.drop()
+
+
+def export(connection: Connection, codec: Codec, directory: Path, progress: Progress = lambda *_: None) -> Exported:
+    """Raises NoArrow, BadExport."""
+    parquet.arrow()
+    try:
+        with alone(directory):
+            return _export(connection, codec, directory, progress)
+    except OSError as error:
+        raise BadExport(f"{error.filename or directory} cannot be written: {error.strerror}") from error
+
+
+def _export(connection: Connection, codec: Codec, directory: Path, progress: Progress) -> Exported:
+    have = _begun(connection, directory)
+    manifest.sweep(directory, have)
+    end, before = events.end(connection), have.position
+    for position, files in events.steps(connection, codec, directory, have.position, end):
+        have = have.model_copy(update={"position": position, "files": (*have.files, *files)})
+        manifest.write(directory, have)
+        progress(position, end)
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        told = tuple(facts.files(connection, directory, have.named, end))
+    kept = tuple(file for file in have.files if file.path.startswith("events/"))
+    have = have.model_copy(update={"files": (*kept, *told)})
+    manifest.write(directory, have)
+    manifest.sweep(directory, have)
+    return Exported(end - before, end, len(have.files), sum(file.bytes for file in have.files))
+
+
+def _begun(connection: Connection, directory: Path) -> Manifest:
+    """Raises BadExport."""
+    have, log = manifest.read(directory), events.first_event(connection)
+    if have.log and have.log != log:
+        raise BadExport(f"{directory} holds the export of another log; name another directory")
+    if have.position > events.end(connection):
+        raise BadExport(
+            f"{directory} has more events than the log; was an older backup restored? Name another directory"
+        )
+    for difference in manifest.differences(directory, have, whole=False):
+        raise BadExport(f"{difference}; name an empty directory, and export anew")
+    return have.model_copy(update={"log": log})
