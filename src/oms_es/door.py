@@ -92,6 +92,14 @@ def takes(annotation: Any, value: Any) -> bool:
     return not visit.problems
 
 
+def kept(annotation: Any, value: Any) -> Any:
+    """A value of a type in the form in which it is kept; None where the door does not take it."""
+    visit = _Visit("")
+    step = _of(annotation)
+    brought = step(value, (), visit) if step else value
+    return None if visit.problems else brought
+
+
 @cache
 def _of_shape(shape: type[BaseModel]) -> Step | None:
     """None where no field of it has anything to check."""

@@ -21,6 +21,12 @@ HERE = Path(__file__).parent
 ORDER = "7b2f8f5e-2f0c-5d43-9a55-6d2f3c1f0a11"
 MOMENT = "2026-01-02T03:04:05Z"
 EXAMPLES: dict[str, Any] = {
+    "customer_id": "C-1",
+    "email": "ada@example.com",
+    "phone": "+49 30 1234567",
+    "language": "de",
+    "notes": "please ring twice",
+    "metadata": {"campaign": "spring"},
     "secret_id": "sec_0123456789abcdef01234567",
     "previous_secret_id": "sec_abcdef0123456789abcdef01",
     "previous_until": MOMENT,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import psycopg
 from pydantic import ValidationError
@@ -57,8 +57,8 @@ from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
-from oms_es.store.recorder import Recorder, datastore_of
-from oms_es.store.store import OUTAGES, Batch, Store
+from oms_es.store.recorder import CONNECT_SECONDS_MAX, Recorder, datastore_of
+from oms_es.store.store import ATTEMPTS_MAX, OUTAGES, Batch, Store
 
 CHAINS = ("chain", "chain_of_answers")
 """What follows from input, and in the same iteration what follows from the world's answers to it."""
@@ -70,10 +70,23 @@ IN_HAND_MAX = WINDOW_MAX // 20
 """Events that the slowest reader may be behind when more input is taken in: a turn makes twenty times as many."""
 
 
+class Patience(NamedTuple):
+    """How often an outage of the database is waited for, and how long for each connection."""
+
+    attempts_max: int = ATTEMPTS_MAX
+    connect_seconds_max: float = CONNECT_SECONDS_MAX
+
+
+PATIENT = Patience()
+SOON = Patience(attempts_max=2, connect_seconds_max=1.0)
+"""Senders of webhooks wait five seconds, and come again."""
+
+
 class Runtime:
     """What every process of ours is made of, whichever roles it runs and whichever way events come to it.
 
     `simulated`: whether simulators stand around it. The command line asks the setting; without them intents wait.
+    `answers_soon`: a caller waits for the answer, so an outage of the database is an error after seconds.
     """
 
     def __init__(
@@ -87,14 +100,16 @@ class Runtime:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         batch_max: int = BATCH_MAX,
         treatments: Treatments = Treatments(),  # noqa: B008 - an immutable tuple
+        answers_soon: bool = False,
     ) -> None:
+        patience = SOON if answers_soon else PATIENT
         self.database_url = database_url
         self.consumers: Sequence[Consumer] = CONSUMERS
         self.clock = clock
         self.batch_max = batch_max
-        self.datastore = datastore_of(database_url)
+        self.datastore = datastore_of(database_url, connect_seconds_max=patience.connect_seconds_max)
         self.recorder = Recorder(self.datastore)
-        self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock)
+        self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock, attempts_max=patience.attempts_max)
         self.screen = Screening(treatments, ReadModelRegister(database_url), self.store)
         self.sql = read_model_engine(database_url)
         self.lookups = LookupSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)

@@ -19,7 +19,7 @@ from oms_es.aggregates.stock import decider as stock
 from oms_es.channels import DIALECTS
 from oms_es.consumers.order import backorder_filler, order_joiner, order_numberer, order_progress
 from oms_es.consumers.payment import payment_capturer, payment_matcher, payment_requester, refunder
-from oms_es.consumers.returns import return_opener, return_progress
+from oms_es.consumers.returns import customer_feedback, return_opener, return_progress
 from oms_es.consumers.shipment import carrier_notifier, fulfilment_releaser, tracking_matcher
 from oms_es.consumers.sourcing import sourcing
 from oms_es.consumers.stock import replenisher, serial_keeper, stock_allocator, stock_mover
@@ -45,6 +45,8 @@ from oms_es.projections.facts import (
 from oms_es.projections.operations import connections, deadlines, exception_history, open_exceptions, subscriptions
 from oms_es.projections.order import (
     backorder_queue,
+    customer_spending,
+    customers,
     daily_sales,
     order_locations,
     order_numbers,
@@ -101,6 +103,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     payment_matcher.consumer,
     return_opener.consumer,
     return_progress.consumer,
+    customer_feedback.consumer,
 )
 
 PROJECTIONS: tuple[Projection, ...] = (
@@ -122,6 +125,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     order_recipients.projection,
     order_timeline.projection,
     daily_sales.projection,
+    customers.projection,
+    customer_spending.projection,
     open_exceptions.projection,
     exception_history.projection,
     payments.projection,

@@ -1,15 +1,35 @@
-"""Fields as shops write them: amounts, revisions, SKUs."""
+"""Fields as shops write them: amounts, revisions, SKUs, and what they say of their customers.
+
+What a shop says of a customer never keeps an order from being taken: what no field here can hold is left out, notes
+that are too long are cut, and a card's number in them is masked.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from oms_es.channels.errors import BadInput
+from oms_es.door import kept
 from oms_es.schemas.inputs import Input
+from oms_es.schemas.values.cards import masked
 from oms_es.schemas.values.currency import to_minor
-from oms_es.schemas.values.types import YEARS
+from oms_es.schemas.values.customer import (
+    METADATA_MAX,
+    NOTES_LENGTH_MAX,
+    Email,
+    Language,
+    MetadataKey,
+    MetadataValue,
+    Phone,
+)
+from oms_es.schemas.values.types import YEARS, Identifier
 
 NOT_IN_A_SKU = re.compile(r"[\s@]+")
 
@@ -35,3 +55,54 @@ def revision_of(field: str, at: datetime) -> int:
 def sku_of(text: str | None) -> str:
     """As a SKU can be written here; nothing where there is none."""
     return NOT_IN_A_SKU.sub("-", (text or "").strip())
+
+
+def customer_of(*, customer_id: Any, emails: Iterable[Any], phones: Iterable[Any], language: Any) -> dict[str, Any]:
+    """Of several addresses or numbers the first that is one. Nothing where nobody is named."""
+    found = {
+        "customer_id": _fitting(Identifier, str(customer_id) if customer_id else None),
+        "email": next((fit for one in emails if (fit := _fitting(Email, one))), None),
+        "phone": next((fit for one in phones if (fit := _fitting(Phone, one))), None),
+        "language": _fitting(Language, language),
+    }
+    named = {name: value for name, value in found.items() if value is not None}
+    return {"customer": named} if named else {}
+
+
+def notes_of(text: Any) -> dict[str, str]:
+    notes = masked(text.strip())[:NOTES_LENGTH_MAX] if isinstance(text, str) else ""
+    return {"notes": notes} if notes else {}
+
+
+def metadata_of(pairs: Iterable[tuple[Any, Any]]) -> dict[str, dict[str, str]]:
+    """Plain values by name, the first of each name, up to METADATA_MAX."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if len(found) == METADATA_MAX:
+            break
+        key, said = _fitting(MetadataKey, name), _fitting(MetadataValue, _plain(value))
+        if key is not None and said is not None:
+            found.setdefault(key, said)
+    return {"metadata": found} if found else {}
+
+
+def _plain(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float | Decimal) else None
+
+
+@cache
+def _reader_of(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
+
+
+def _fitting(shape: Any, value: Any) -> str | None:
+    """As a field of that type keeps it; None where it cannot."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    try:
+        text: str | None = kept(shape, _reader_of(shape).validate_python(value.strip()))
+    except ValidationError:
+        return None
+    return text

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from oms_es.channels import canonical
 from oms_es.channels.errors import BadInput, or_bad_input
-from oms_es.channels.fields import minor_of, revision_of, sku_of
+from oms_es.channels.fields import customer_of, metadata_of, minor_of, notes_of, revision_of, sku_of
 from oms_es.channels.shopify_order import (
     NOT_SENT,
     NOTHING,
@@ -177,8 +177,20 @@ def _placed(order: ShopifyOrder) -> PlaceOrder:
             "revision": None if order.updated_at is None else revision_of("updated_at", order.updated_at),
             **_charges(order),
             **_where(order),
+            **_whose(order),
         }
     )
+
+
+def _whose(order: ShopifyOrder) -> dict[str, object]:
+    whose = customer_of(
+        customer_id=order.customer and order.customer.id,
+        emails=order.emails,
+        phones=order.phones,
+        language=order.customer_locale,
+    )
+    attributes = ((one.name, one.value) for one in order.note_attributes or ())
+    return {**whose, **notes_of(order.note), **metadata_of(attributes)}
 
 
 def _charges(order: ShopifyOrder) -> dict[str, int]:

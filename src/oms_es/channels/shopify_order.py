@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -127,10 +127,19 @@ class Place(Open):
     country_code: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    phone: Any = None
 
 
 class Customer(Open):
+    id: Any = None
+    email: Any = None
+    phone: Any = None
     default_address: Place | None = None
+
+
+class Attribute(Open):
+    name: Any = None
+    value: Any = None
 
 
 class ShopifyOrder(Open):
@@ -152,6 +161,12 @@ class ShopifyOrder(Open):
     shipping_address: Place | None = None
     billing_address: Place | None = None
     customer: Customer | None = None
+    email: Any = None
+    contact_email: Any = None
+    phone: Any = None
+    customer_locale: Any = None
+    note: Any = None
+    note_attributes: tuple[Attribute, ...] | None = None
     source_name: str | None = None
     location_id: int | None = None
     financial_status: str | None = None
@@ -293,3 +308,13 @@ class ShopifyOrder(Open):
     def place(self) -> Place | None:
         customers = self.customer.default_address if self.customer else None
         return self.shipping_address or self.billing_address or customers
+
+    @property
+    def emails(self) -> tuple[Any, ...]:
+        """The order's own before the customer's."""
+        return (self.email, self.contact_email, self.customer and self.customer.email)
+
+    @property
+    def phones(self) -> tuple[Any, ...]:
+        places = (self.shipping_address, self.billing_address)
+        return (self.phone, self.customer and self.customer.phone, *(place and place.phone for place in places))

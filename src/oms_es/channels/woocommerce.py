@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from oms_es.channels import canonical
 from oms_es.channels.errors import BadInput, or_bad_input
-from oms_es.channels.fields import minor_of, revision_of, sku_of
+from oms_es.channels.fields import customer_of, metadata_of, minor_of, notes_of, revision_of, sku_of
 from oms_es.channels.woocommerce_order import (
     COMPLETED,
     DRAFTS,
@@ -216,8 +216,20 @@ def _placed(order: WooOrder, channel: str) -> PlaceOrder:
             "revision": None if order.modified is None else revision_of("date_modified_gmt", order.modified),
             **_charges(order),
             **_where(order),
+            **_whose(order),
         }
     )
+
+
+def _whose(order: WooOrder) -> dict[str, object]:
+    """A guest's customer_id is 0. The shop keeps no language with an order."""
+    whose = customer_of(
+        customer_id=order.customer_id,
+        emails=(order.billing and order.billing.email,),
+        phones=order.phones,
+        language=None,
+    )
+    return {**whose, **notes_of(order.note), **metadata_of((one.key, one.value) for one in order.public_metadata)}
 
 
 def _line(order: WooOrder, item: Item) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What WooCommerce's messages say, as far as it is read here: the shapes of its REST API, versions 1 to 3.
 
-Open: what is not read is ignored, `meta_data` too, of which extensions write whatever they like. Amounts are text;
-times without a zone are read only from the fields that are in UTC.
+Open: what is not read is ignored, and of `meta_data`, into which extensions write whatever they like, all but plain
+public values. Amounts are text; times without a zone are read only from the fields that are in UTC.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from oms_es.channels.errors import BadInput
 from oms_es.schemas.inputs import Input
@@ -91,10 +101,25 @@ class Place(Open):
     state: str | None = None
     postcode: str | None = None
     country: str | None = None
+    email: Any = None
+    phone: Any = None
 
     @property
     def is_blank(self) -> bool:
         return not any((self.address_1, self.address_2, self.city, self.postcode, self.country))
+
+
+class Meta(Open):
+    key: Any = None
+    value: Any = None
+
+    @property
+    def is_public(self) -> bool:
+        """A name with an underscore before it is of the inside of WooCommerce, or of an extension."""
+        return isinstance(self.key, str) and not self.key.startswith("_")
+
+
+METADATA = TypeAdapter(tuple[Meta, ...])
 
 
 class WooOrder(Open):
@@ -114,6 +139,9 @@ class WooOrder(Open):
     refunds: tuple[RefundNamed, ...] = ()
     shipping: Place | None = Field(default=None, validation_alias=AliasChoices("shipping", "shipping_address"))
     billing: Place | None = Field(default=None, validation_alias=AliasChoices("billing", "billing_address"))
+    customer_id: Any = None
+    note: Any = Field(default=None, validation_alias=AliasChoices("customer_note", "note"))
+    meta_data: Any = None
 
     @model_validator(mode="before")
     @classmethod
@@ -136,6 +164,18 @@ class WooOrder(Open):
             return self.shipping
         return self.billing if self.shipping_lines else None
 
+    @property
+    def phones(self) -> tuple[Any, ...]:
+        return tuple(place and place.phone for place in (self.billing, self.shipping))
+
+    @property
+    def public_metadata(self) -> list[Meta]:
+        """What is not written as a list of names and values is not read."""
+        try:
+            return [meta for meta in METADATA.validate_python(self.meta_data or ()) if meta.is_public]
+        except ValidationError:
+            return []
+
     def check_known(self) -> None:
         """Raises BadInput."""
         if self.status not in {*OPEN, *OVER, FAILED, COMPLETED}:
@@ -153,11 +193,6 @@ class WooOrder(Open):
                 f"order {self.id} was refunded in part, and an order of WooCommerce's does not say of which units; "
                 "send it as it was created, and its refunds as woocommerce_refund",
             )
-
-
-class Meta(Open):
-    key: Any = None
-    value: Any = None
 
 
 class RefundedItem(Open):

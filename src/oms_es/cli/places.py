@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "rebuild": "operator.checking:rebuild_read_models",
     "simulate": "operator.simulating:simulate",
     "orders": "desk.orders:app",
+    "customers": "desk.customers:app",
     "callbacks": "importing:callbacks_app",
     "report": "desk.reports:app",
     "export": "operator.exporting:export",

@@ -84,7 +84,16 @@ from oms_es.demo.figures import (
 )
 from oms_es.kernel import Command
 from oms_es.schemas.catalog.location import OpenLocation
-from oms_es.schemas.order import Address, CancelOrder, LineUnits, OrderLine, PlaceOrder, RefundOrder, Tender
+from oms_es.schemas.order import (
+    Address,
+    CancelOrder,
+    Customer,
+    LineUnits,
+    OrderLine,
+    PlaceOrder,
+    RefundOrder,
+    Tender,
+)
 from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.returns.rma import InspectedLine, InspectRma, ReceiveRma, Resolution, ReturnLine
 from oms_es.schemas.stock import ReceiveStock, SetPresaleLimit, SetSafetyStock
@@ -290,6 +299,7 @@ class Workload:
             shipping_minor=0 if free else SHIPPING_MINOR[channel],
             discount_minor=goods_minor * COUPON_PERCENT // 100 if chance.random() < COUPON_SHARE else 0,
             ship_to=_at_a_store(chance) if channel == "pos" else _at_home(chance),
+            customer=None if channel == "pos" else self._customer(index),
             payment_token=chance.choices(TOKENS, TOKEN_WEIGHTS)[0],
             tenders=self._tenders(index, goods_minor),
         )
@@ -309,6 +319,11 @@ class Workload:
             deposit_minor=PRESALE_DEPOSIT_MINOR,
             balance_due_seconds=BALANCE_DUE_SECONDS,
         )
+
+    def _customer(self, index: int) -> Customer:
+        """A few come back; at the till nobody says who they are."""
+        number = int(self._draw("customer", index) ** 2 * self.order_count)
+        return Customer(customer_id=f"C-{number:06d}", email=f"c{number}@example.com", language="de")
 
     def _tenders(self, index: int, goods_minor: int) -> tuple[Tender, ...]:
         if goods_minor <= 2 * GIFT_CARD_MINOR or self._draw("gift card", index) >= GIFT_CARD_SHARE:

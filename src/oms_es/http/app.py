@@ -15,7 +15,19 @@ from oms_es.http import health, openapi
 from oms_es.http.access import LOCAL, NOBODY, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
-from oms_es.http.reading import events, exceptions, figures, links, pages, positions, roles, stock, streams, tables
+from oms_es.http.reading import (
+    customers,
+    events,
+    exceptions,
+    figures,
+    links,
+    pages,
+    positions,
+    roles,
+    stock,
+    streams,
+    tables,
+)
 from oms_es.http.requests import Asked, check_sent_once, request_id_of
 from oms_es.http.routing import Matched, Route, Router
 from oms_es.http.services import Services
@@ -44,6 +56,7 @@ def all_routes() -> Sequence[Route]:
         *stock.ROUTES,
         *exceptions.ROUTES,
         *roles.ROUTES,
+        *customers.routes(),
         *tables.routes(),
         *figures.routes(),
         *events.ROUTES,

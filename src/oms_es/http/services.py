@@ -17,12 +17,15 @@ from oms_es.app import Runtime
 from oms_es.app.verbs import plain
 from oms_es.app.workers import INTERESTS
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
+from oms_es.http.reading.tables import PERSONAL_COLUMNS
 from oms_es.http.reading.tail import Tail
 from oms_es.http.tokens import Tokens
 from oms_es.http.writing.checks import Checks
 from oms_es.processing.committer import Committer
 from oms_es.reports.operations.readers import Interests
+from oms_es.reports.order_list import SHOWN_OF_PEOPLE
 from oms_es.reports.queries import Connection
+from oms_es.schemas.values.personal import personal_fields
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.http import api_keys, sessions
@@ -33,10 +36,7 @@ READERS_MAX = 8
 WAIT_SECONDS_MAX = 2.0
 STATEMENT_MS_MAX = 2_000
 READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS_MAX} -c timezone=UTC"
-PERSONAL_FIELDS = frozenset(
-    {"ship_to", "ship_to_name", "ship_to_country", "name_key", "postal_code_key", "street", "email", "phone"}
-    | {"customer", "notes"}
-)
+PERSONAL_FIELDS = personal_fields(EVENTS.values()).union(SHOWN_OF_PEOPLE, *PERSONAL_COLUMNS.values())
 """Left out for callers who may not see personal data, wherever they stand."""
 OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})
 """What says something of each channel: a key of some channels sees what is of those."""

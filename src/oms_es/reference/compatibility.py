@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from oms_es.schemas.values.personal import KEYWORD
+
 Schema = Any
 """An object, or True for anything, or False for nothing."""
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
-ANNOTATIONS = frozenset({"$schema", "$defs", "title", "description", "default", "examples", "deprecated", "$comment"})
+ANNOTATIONS = frozenset(
+    {"$schema", "$defs", "title", "description", "default", "examples", "deprecated", "$comment", KEYWORD}
+)
 """They allow and refuse nothing."""
 ALTERNATIVES = ("anyOf", "oneOf")
 KEYWORDS: Mapping[str, frozenset[str]] = {

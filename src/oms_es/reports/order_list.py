@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_args
 
 from oms_es.aggregates.order.state import BEFORE_RELEASE
 from oms_es.aggregates.shipment import decider as shipment
-from oms_es.projections.order.order_recipients import name_key, postal_code_key
+from oms_es.projections.order.order_recipients import email_key, name_key, postal_code_key
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import history, state
 from oms_es.schemas.order import Phase, order_id_of
@@ -42,6 +42,21 @@ class Cursor(NamedTuple):
         return cls(at, order_id)
 
 
+class Customer(NamedTuple):
+    """Of one channel, named as CHANNEL~ID, or as CHANNEL/ID."""
+
+    channel: str
+    customer_id: str
+
+    @classmethod
+    def read(cls, text: str, separator: str = "~") -> Customer:
+        """Raises ValueError."""
+        channel, apart, customer_id = text.partition(separator)
+        if not (apart and channel and customer_id):
+            raise ValueError(text)
+        return cls(channel, customer_id)
+
+
 class Asked(NamedTuple):
     """What a list is to have; what is None or empty does not matter. `since` counts, `until` does not."""
 
@@ -52,6 +67,8 @@ class Asked(NamedTuple):
     name: str | None = None
     postal_code: str | None = None
     country: str | None = None
+    customer: Customer | None = None
+    email: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     after: Cursor | None = None
@@ -65,6 +82,7 @@ class Page(NamedTuple):
 
 
 SHOWN = "s.*, n.name AS order_number, r.name AS ship_to_name, r.country AS ship_to_country"
+SHOWN_OF_PEOPLE = frozenset({"ship_to_name", "ship_to_country"})
 BESIDE = "LEFT JOIN order_numbers n USING (order_id) LEFT JOIN order_recipients r USING (order_id)"
 
 
@@ -83,6 +101,9 @@ def statement(asked: Asked, limit: int) -> tuple[str, dict[str, Any]]:
         **asked._asdict(),
         "name": asked.name and name_key(asked.name),
         "postal_code": asked.postal_code and postal_code_key(asked.postal_code),
+        "email": asked.email and email_key(asked.email),
+        "customer_channel": asked.customer and asked.customer.channel,
+        "customer": asked.customer and asked.customer.customer_id,
         "phases": phases,
         **{f"phase{number}": phase for number, phase in enumerate(phases)},
         "after_at": after.at,
@@ -95,9 +116,13 @@ def statement(asked: Asked, limit: int) -> tuple[str, dict[str, Any]]:
 def _query(asked: Asked, phases: int) -> str:
     """Of the indexes that fit, the one that leaves the fewest orders."""
     wanted = _conditions(asked)
+    if asked.customer is not None:
+        return _listed(
+            "order_recipients", "l.channel = %(customer_channel)s AND l.customer_id = %(customer)s", wanted, asked
+        )
     if asked.sku is not None:
         return _listed("order_skus", "l.sku = %(sku)s", wanted, asked)
-    by_recipient = {"name": "name_key", "postal_code": "postal_code_key", "country": "country"}
+    by_recipient = {"email": "email_key", "name": "name_key", "postal_code": "postal_code_key", "country": "country"}
     for field, column in by_recipient.items():
         if getattr(asked, field) is not None:
             return _listed("order_recipients", f"l.{column} = %({field})s", wanted, asked)
@@ -111,6 +136,7 @@ def _conditions(asked: Asked) -> str:
         "name": "r.name_key = %(name)s",
         "postal_code": "r.postal_code_key = %(postal_code)s",
         "country": "r.country = %(country)s",
+        "email": "r.email_key = %(email)s",
     }
     told = [test for field, test in tests.items() if getattr(asked, field) is not None]
     return " AND ".join(["s.phase = ANY(%(phases)s)", *told])
@@ -157,6 +183,14 @@ NAMED: dict[str, str] = {
         "SELECT order_id FROM order_recipients WHERE name_key = %(name)s "
         "ORDER BY placed_at DESC, order_id DESC LIMIT %(limit)s"
     ),
+    "customer's id": (
+        "SELECT order_id FROM order_recipients WHERE channel = %(channel)s AND customer_id = %(rest)s "
+        "AND customer_id <> '' ORDER BY placed_at DESC, order_id DESC LIMIT %(limit)s"
+    ),
+    "customer's e-mail": (
+        "SELECT order_id FROM order_recipients WHERE email_key = %(email)s AND email_key <> '' "
+        "ORDER BY placed_at DESC, order_id DESC LIMIT %(limit)s"
+    ),
     "SKU": (
         "SELECT order_id FROM order_skus WHERE sku = %(text)s ORDER BY placed_at DESC, order_id DESC LIMIT %(limit)s"
     ),
@@ -177,7 +211,8 @@ def found(connection: Connection, codec: Codec, text: str) -> list[Row]:
 def _named(connection: Connection, codec: Codec, text: str) -> Iterator[tuple[str, str]]:
     channel, slash, external_id = text.partition("/")
     order_id = order_id_of(channel, external_id) if slash else text
-    values = {"text": text, "id": order_id, "name": name_key(text), "limit": FOUND_MAX}
+    whose = {"channel": channel, "rest": external_id, "email": email_key(text)}
+    values = {"text": text, "id": order_id, "name": name_key(text), "limit": FOUND_MAX, **whose}
     for what, query in NAMED.items():
         for row in connection.execute(query.encode(), values):
             yield what, row["order_id"]

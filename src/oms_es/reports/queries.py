@@ -5,7 +5,7 @@ Reads tables only. What they say is as old as the projections' positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -29,6 +29,11 @@ NAMES_MAX = 100
 
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
+
+
+def readable(row: Mapping[str, Any]) -> Row:
+    """With sums as the whole numbers that they are."""
+    return {name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
 @contextmanager
@@ -173,7 +178,7 @@ def daily_sales(connection: Connection, days: int) -> list[Row]:
         "ORDER BY day, currency, channel LIMIT %s"
     )
     rows = connection.execute(query, [days, SALES_ROWS_MAX]).fetchall()
-    return [{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()} for row in rows]
+    return [readable(row) for row in rows]
 
 
 def positions_of(connection: Connection, prefix: str) -> dict[str, int]:

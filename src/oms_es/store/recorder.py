@@ -154,7 +154,13 @@ def idle_is_an_outage() -> Iterator[None]:
         raise
 
 
-def datastore_of(database_url: str, connections_max: int = CONNECTIONS_MAX) -> PostgresDatastore:
+CONNECT_SECONDS_MAX = 5.0
+"""How long a caller waits for a connection."""
+
+
+def datastore_of(
+    database_url: str, connections_max: int = CONNECTIONS_MAX, connect_seconds_max: float = CONNECT_SECONDS_MAX
+) -> PostgresDatastore:
     """The pool of connections. A URL or a key=value conninfo, whatever libpq understands."""
     datastore = PostgresDatastore(
         dbname="",
@@ -163,6 +169,7 @@ def datastore_of(database_url: str, connections_max: int = CONNECTIONS_MAX) -> P
         user="",
         password="",
         originator_id_type="text",
+        connect_timeout=connect_seconds_max,
         max_overflow=connections_max - 1,
         idle_in_transaction_session_timeout=IDLE_SECONDS_MAX,
     )

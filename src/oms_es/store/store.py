@@ -54,6 +54,7 @@ class Store:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         streams_cached_max: int = STREAMS_CACHED_MAX,
         timing: Timing = SYSTEM_TIMING,
+        attempts_max: int = ATTEMPTS_MAX,
     ) -> None:
         deciders = tuple(deciders)
         self.deciders = {accepted: decider for decider in deciders for accepted in decider.accepts}
@@ -63,6 +64,7 @@ class Store:
         self.clock = clock
         self.streams_cached_max = streams_cached_max
         self.timing = timing
+        self.attempts_max = attempts_max
         self._cache: OrderedDict[str, Cached] = OrderedDict()
         self._next_snapshots: dict[str, int] = {}  # the version at which a stream is due
         self._known_end = -1  # the log's end when this store last looked
@@ -103,18 +105,18 @@ class Store:
     ) -> list[Recorded]:
         """As often as it takes while the database does not answer, or others write."""
         streams = dict.fromkeys(stream for _, stream, _ in addressed)
-        for attempt in range(1, ATTEMPTS_MAX + 1):
+        for attempt in range(1, self.attempts_max + 1):
             pending: list[Recorded] = []
             stale_streams = self._maybe_stale(dict.fromkeys(streams, 0))
             try:
                 return self._execute(addressed, streams, advance, dead_letters, pending, apart)
             except Refused:
-                if attempt == ATTEMPTS_MAX or not (stale_streams or self._foreign_append_seen()):
+                if attempt == self.attempts_max or not (stale_streams or self._foreign_append_seen()):
                     raise
             except (OperationalError, InterfaceError) as error:
                 if self._was_committed(pending, advance):
                     return self._positioned(pending)
-                if attempt == ATTEMPTS_MAX:
+                if attempt == self.attempts_max:
                     raise
                 log.warning("database does not answer, trying again", attempt=attempt, error=str(error))
                 self.timing.sleep(RETRY_SECONDS * attempt)

@@ -159,11 +159,78 @@ def actor(served: Served, role: str) -> str:
     return f"key:{served.tokens[role].split('_')[1]}"
 
 
-def test_tables_of_people_are_known_as_such() -> None:
-    personal = {"name_key", "postal_code_key", "email", "phone", "street"}
-    found = {one.name for one in PROJECTIONS if personal & {column.name for column in one.table.columns}}
-    assert found == OF_PEOPLE
-    assert {route.scope for route in READS if "order-recipients" in route.path} == {PERSONAL}
+@pytest.fixture(scope="module")
+def of_customers(served: Served, told: list[dict[str, Any]]) -> None:
+    """Three orders of a customer of web, in two currencies, and one of the customer that app knows by the same id."""
+    ada = {"customer_id": "C/1", "email": "Ada@Example.com", "language": "de"}
+    with served.client() as client:
+        for n, (channel, currency) in enumerate((("web", "EUR"), ("web", "EUR"), ("web", "CHF"), ("app", "EUR"))):
+            sent = {**order(f"whose-{n}", channel=channel), "currency": currency, "customer": ada, "notes": "ring"}
+            placed = client.post("/v1/orders", json=sent)
+            assert placed.status_code == 201, placed.text
+        headers = {"Oms-Min-Position": placed.headers["Oms-Position"]}
+        until = time.monotonic() + 60
+        while client.get("/v1/customers/app~C%2F1", headers=headers).status_code != 200:
+            assert time.monotonic() < until
+
+
+def test_a_customer_has_their_orders_and_no_currencies_are_added(client: httpx.Client, of_customers: None) -> None:
+    found = client.get("/v1/customers/web~C%2F1").json()
+    assert (found["orders"], found["email"], found["language"]) == (3, "Ada@Example.com", "de")
+    spent = {one["currency"]: (one["orders"], one["ordered_minor"]) for one in found["spending"]}
+    assert spent == {"EUR": (2, 2_000), "CHF": (1, 1_000)}
+    assert {one["external_id"] for one in found["newest_orders"]} == {"whose-0", "whose-1", "whose-2"}
+    page = client.get("/v1/customers/web~C%2F1/orders?limit=2").json()
+    rest = client.get("/v1/customers/web~C%2F1/orders", params={"limit": 2, "after": page["next"]}).json()
+    assert len(page["items"]) == 2
+    assert {one["external_id"] for one in page["items"] + rest["items"]} == {"whose-0", "whose-1", "whose-2"}
+    assert rest["next"] is None
+
+
+def test_customers_are_found_by_what_they_say_on_the_phone(client: httpx.Client, of_customers: None) -> None:
+    both = client.get("/v1/customers?email_key=ada@example.com").json()["items"]
+    assert {(one["channel"], one["customer_id"]) for one in both} == {("web", "C/1"), ("app", "C/1")}
+    for query in ({"customer": "web~C/1"}, {"email": "ADA@example.com", "channel": "web"}, {"q": "web/C/1"}):
+        found = client.get("/v1/orders", params=query).json()["items"]
+        assert {one["external_id"] for one in found} == {"whose-0", "whose-1", "whose-2"}, query
+    assert len(client.get("/v1/orders?q=ada@example.com").json()["items"]) == 4
+    best = client.get("/v1/customer-spending?currency=EUR&descending=true&limit=1").json()["items"]
+    assert best[0]["ordered_minor"] == 2_000
+    for wrong in ("web", "~C", "web~"):
+        assert client.get("/v1/orders", params={"customer": wrong}).status_code == 422
+        assert client.get(f"/v1/customers/{wrong}").status_code == 404
+    assert client.get("/v1/customers/web~C%2F1/orders?after=x").status_code == 422
+
+
+def test_customers_are_shown_to_who_may_see_people_of_the_channel(served: Served, of_customers: None) -> None:
+    with served.client("of-app") as app, served.client("channel") as channel, served.client("support") as support:
+        assert [one["channel"] for one in app.get("/v1/customers").json()["items"]] == ["app"]
+        assert app.get("/v1/customers/app~C%2F1").json()["orders"] == 1
+        for path in ("/v1/customers/web~C%2F1", "/v1/customers/web~C%2F1/orders", "/v1/customers/web~nobody"):
+            hidden = app.get(path)
+            assert (hidden.status_code, hidden.json()["detail"]) == (404, NO_CUSTOMER), path
+        assert app.get("/v1/orders?customer=web~C%2F1").json()["items"] == []
+        for path in (
+            "/v1/customers",
+            "/v1/customers/web~C%2F1",
+            "/v1/orders?customer=web~C%2F1",
+            "/v1/orders?email=x@y",
+        ):
+            assert channel.get(path).status_code == 403, path
+        assert "ada@example.com" not in channel.get("/v1/orders").text.lower()
+        assert support.get("/v1/customers/web~C%2F1").status_code == 200
+    with psycopg.connect(served.database_url) as connection:
+        asked = [actor(served, "support"), "web~C/1"]
+        noted = connection.execute("SELECT resource FROM oms_access_log WHERE actor = %s AND subject = %s", asked)
+        assert ("get-customer",) in noted.fetchall()
+
+
+NO_CUSTOMER = "there is no such customer of this key's channels; name one as CHANNEL~ID"
+
+
+def test_tables_of_people_are_served_to_whoever_may_see_people() -> None:
+    paths = {f"/v1/{name.replace('_', '-')}" for name in OF_PEOPLE}
+    assert {route.scope for route in READS if route.path.startswith(tuple(paths))} == {PERSONAL}
 
 
 def test_a_key_of_one_channel_sees_nothing_of_another(served: Served, told: list[dict[str, Any]]) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hmac import digest
 from pathlib import Path
@@ -14,11 +17,17 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import stripe
+from easypost.util import validate_webhook
 from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 
+from conftest import fresh_database
 from http_requests import order
-from http_server import Served
+from http_server import Served, serving
+from oms_es.app import migrate
 from oms_es.channels.signatures import standard_signature
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.schemas.order import order_id_of
 from repository import ROOT
 
@@ -41,6 +50,8 @@ def connected(served: Served) -> None:
             ("woo", "woocommerce", "woo-berlin", SECRET),
             ("web", "canonical", "web", STANDARD),
             ("off", "shopify", None, SECRET),
+            ("stripe", "stripe", None, SECRET),
+            ("easypost", "easypost", None, SECRET),
         ):
             kept = operator.post("/v1/webhook-secrets", json={"secret": secret})
             facts = {"dialect": dialect, "channel": channel, "secret_id": kept.json()["secret_id"]}
@@ -80,6 +91,25 @@ def to_web(client: httpx.Client, told: dict[str, Any], at: int | None = None) ->
         "webhook-signature": standard_signature("msg_1", seconds, body, [STANDARD]),
     }
     return client.post("/v1/webhooks/web", content=body, headers=headers)
+
+
+def to_stripe(client: httpx.Client, kind: str, content: Any, secret: str = SECRET) -> httpx.Response:
+    """Signed, and taken for good, by Stripe's own package."""
+    told = {"id": f"evt_{kind}", "object": "event", "type": kind, "data": {"object": content}}
+    body, seconds = json.dumps(told), int(datetime.now(UTC).timestamp())
+    signature = stripe.WebhookSignature._compute_signature(f"{seconds}.{body}", secret)
+    header = f"t={seconds},v1={signature}"
+    assert stripe.WebhookSignature.verify_header(body, header, secret, tolerance=300)
+    given = {"Content-Type": "application/json", "Stripe-Signature": header}
+    return client.post("/v1/webhooks/stripe", content=body.encode(), headers=given)
+
+
+def to_easypost(client: httpx.Client, body: bytes, secret: str = SECRET) -> httpx.Response:
+    """Signed as EasyPost does; its own package takes it for good."""
+    header = f"hmac-sha256-hex={digest(secret.encode(), body, 'sha256').hex()}"
+    assert validate_webhook(body, {"X-Hmac-Signature": header}, secret) == json.loads(body)
+    given = {"Content-Type": "application/json; charset=utf-8", "X-Hmac-Signature": header}
+    return client.post("/v1/webhooks/easypost", content=body, headers=given)
 
 
 def outcome(answer: httpx.Response) -> tuple[int, str]:
@@ -181,17 +211,121 @@ def test_what_is_too_large_or_compressed_is_refused_before_it_is_read(sender: ht
     assert to_shop(sender, shopify_order(505), **{"Content-Encoding": "gzip"}).status_code == 415
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real payloads are not here")
-def test_real_payloads_are_taken_or_kept_and_never_refused_or_lost(sender: httpx.Client) -> None:
-    taken = kept = 0
-    for folder, topic in TOPICS.items():
-        for path in sorted((REAL / "shopify" / folder).glob("*.json")):
-            answer = to_shop(sender, json.dumps(json.loads(path.read_text())["response"]).encode(), topic)
-            taken, kept = taken + (answer.status_code == 200), kept + (answer.status_code == 202)
-            assert answer.status_code in (200, 202), path.name
-    for path in sorted((REAL / "woocommerce").glob("*.json")):
-        answer = to_woo(sender, path.read_bytes())
-        taken, kept = taken + (answer.status_code == 200), kept + (answer.status_code == 202)
-        assert answer.status_code in (200, 202), path.name
-    assert taken >= 5
-    assert kept >= 5
+has_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real payloads are not here")
+
+
+@has_real
+def test_real_payloads_are_taken_or_kept_and_never_refused_or_lost(sender: httpx.Client, served: Served) -> None:
+    """Sent twice, as senders do: the second time changes nothing, and what cannot be used is one dead letter."""
+    sent: list[tuple[Callable[..., httpx.Response], bytes, str]] = [
+        (to_shop, json.dumps(json.loads(path.read_text())["response"]).encode(), topic)
+        for folder, topic in TOPICS.items()
+        for path in sorted((REAL / "shopify" / folder).glob("*.json"))
+    ]
+    sent += [(to_woo, path.read_bytes(), "order.created") for path in sorted((REAL / "woocommerce").glob("*.json"))]
+    first, second = ([outcome(send(sender, body, topic)) for send, body, topic in sent] for _ in range(2))
+    assert {(200, "taken"), (202, "kept")} <= set(first) <= {(200, "taken"), (200, "repeated"), (202, "kept")}
+    assert sum(told == (200, "taken") for told in first) >= 5
+    assert second == [(200, "repeated") if told == (200, "taken") else told for told in first]
+    bodies = [row["payload"] for row in dead_letters(served, "webhook:woo") + dead_letters(served, "webhook:shop")]
+    assert len(bodies) == len({bytes(body) for body in bodies})
+
+
+STRIPE_EVENTS = {
+    "payment_intent": ("amount_capturable_updated", "succeeded", "canceled", "payment_failed", "created"),
+    "charge": ("succeeded", "captured", "failed", "expired", "refunded", "updated"),
+    "refund": ("created", "updated", "failed"),
+    "charge.dispute": ("created", "updated", "closed", "funds_withdrawn"),
+    "payout": ("paid", "failed"),
+    "payment_method": ("attached",),
+    "balance": ("available",),
+}
+STRIPE_FILES = {"charge.dispute": "dispute", "balance": "balance_transaction"}
+
+
+@has_real
+def test_what_stripe_sends_of_its_objects_is_taken_kept_or_says_nothing(sender: httpx.Client) -> None:
+    told: dict[str, tuple[int, str]] = {}
+    for family, ends in STRIPE_EVENTS.items():
+        content = json.loads((REAL / "stripe" / f"{STRIPE_FILES.get(family, family)}.json").read_text())
+        for end in ends:
+            kind = f"{family}.{end}"
+            told[kind] = outcome(to_stripe(sender, kind, content))
+            again = outcome(to_stripe(sender, kind, content))
+            assert again == ((200, "repeated") if told[kind] == (200, "taken") else told[kind]), kind
+    whole = json.loads((REAL / "stripe" / "event.json").read_text())
+    assert outcome(to_stripe(sender, whole["type"], whole["data"]["object"])) == (200, "ignored")
+    assert {told["refund.created"], told["charge.dispute.created"]} == {(200, "taken")}
+    assert {told[kind] for kind in ("payout.paid", "payment_method.attached", "balance.available")} == {
+        (200, "ignored")
+    }
+    assert set(told.values()) <= {(200, "taken"), (200, "repeated"), (200, "ignored"), (202, "kept")}
+    assert to_stripe(sender, "refund.created", content, "another").status_code == 401
+
+
+@has_real
+def test_what_easypost_sends_of_a_parcel_is_taken_once(sender: httpx.Client) -> None:
+    for name in ("event-body", "tracking-webhook"):
+        body = (REAL / "easypost" / f"{name}.json").read_bytes()
+        assert outcome(to_easypost(sender, body)) == (200, "taken"), name
+        assert outcome(to_easypost(sender, body)) == (200, "repeated"), name
+        assert to_easypost(sender, body, "another").status_code == 401
+    for name in ("tracker", "shipment-bought"):
+        assert to_easypost(sender, (REAL / "easypost" / f"{name}.json").read_bytes()).status_code in (200, 202), name
+
+
+def test_what_came_while_the_database_did_not_answer_is_taken_once_when_it_is_sent_again(
+    embedded_server: EmbeddedPostgres,
+) -> None:
+    """Once before anything is known of the connection, and once while what was verified waits to be written."""
+    with fresh_database(embedded_server) as url, psycopg.connect(embedded_server.url, autocommit=True) as admin:
+        migrate(url)
+        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        with serving(url) as (_, address), httpx.Client(base_url=address, timeout=30) as client:
+            kept = client.post("/v1/webhook-secrets", json={"secret": SECRET}).json()
+            opened = client.post("/v1/connections/shop:open", json={"dialect": "shopify", **kept})
+            assert opened.status_code == 200, opened.text
+            with away(admin, str(name)):
+                refused = to_shop(client, shopify_order(601))
+            assert (refused.status_code, refused.headers["Retry-After"].isdecimal()) == (503, True)
+            assert until_taken(client, 601) == (200, "taken")
+            with psycopg.connect(url) as writer, ThreadPoolExecutor(1) as sending:
+                writer.execute("LOCK TABLE oms_events IN EXCLUSIVE MODE")
+                waiting = sending.submit(to_shop, client, shopify_order(602))
+                while admin.execute(WAITS, [name]).fetchone() is None:
+                    assert not waiting.done()
+                with away(admin, str(name)):
+                    refused = waiting.result()
+            assert (refused.status_code, refused.headers["Retry-After"].isdecimal()) == (503, True)
+            assert until_taken(client, 602) == (200, "taken")
+            assert outcome(to_shop(client, shopify_order(602))) == (200, "repeated")
+        with psycopg.connect(url) as rows:
+            placed = rows.execute("SELECT originator_id FROM oms_events WHERE topic = 'OrderPlaced'").fetchall()
+            letters = rows.execute("SELECT FROM oms_dead_letters").fetchall()
+        assert sorted(placed) == sorted((f"order-{order_id_of('shopify', n)}",) for n in ("601", "602"))
+        assert letters == []
+
+
+WAITS = "SELECT FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+
+
+@contextmanager
+def away(admin: psycopg.Connection[Any], name: str) -> Iterator[None]:
+    """The database takes nobody in, and whoever was there is put out."""
+    allow = SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    admin.execute(allow.format(Identifier(name), SQL("false")))
+    try:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        yield
+    finally:
+        admin.execute(allow.format(Identifier(name), SQL("true")))
+
+
+def until_taken(client: httpx.Client, number: int) -> tuple[int, str]:
+    """As its sender does, which waits as long as it is told and comes again."""
+    for _ in range(20):
+        answer = to_shop(client, shopify_order(number))
+        if answer.status_code != 503:
+            return outcome(answer)
+        time.sleep(float(answer.headers["Retry-After"]) / 4)
+    raise AssertionError(answer.text)

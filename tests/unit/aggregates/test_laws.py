@@ -48,6 +48,7 @@ from oms_es.schemas.operations import aside as a
 from oms_es.schemas.operations import connection as w
 from oms_es.schemas.operations import exception as c
 from oms_es.schemas.operations import subscription as u
+from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as back
 from oms_es.schemas.shipment import tracker as t
@@ -340,6 +341,7 @@ PLACE = o.PlaceOrder(
         o.OrderLine(line_id="3", sku="A", quantity=1, unit_price_minor=2),
     ),
     ship_to=o.Address(country="DE"),
+    customer=o.Customer(customer_id="C-1"),
 )
 ORDER: Any = {"order_id": PLACE.order_id}
 PAID_IN_PARTS: Any = {
@@ -354,6 +356,7 @@ places = st.sampled_from(
     [
         PLACE,
         PLACE.model_copy(update={"shipping_minor": 1}),
+        PLACE.of_nobody,
         PLACE.model_copy(update={"fulfilled": (o.LineUnits(line_id="1", quantity=1),), "revision": 2}),
         *(
             o.PlaceOrder(**{**PLACE.content, **more})
@@ -597,6 +600,13 @@ ASTRAY = st.one_of(
         override_id=ids,
         to=st.sampled_from(["sourcing", "released", "completed"]),
         reason=words,
+    ),
+    st.builds(
+        x.RecordFeedbackGiven,
+        order_id=st.just(PLACE.order_id),
+        feedback_id=ids,
+        subject=st.just("order"),
+        rating=st.integers(1, 5),
     ),
 )
 

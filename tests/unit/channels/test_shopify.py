@@ -19,6 +19,7 @@ from oms_es.channels.shopify_order import REASON_UNSAID
 from oms_es.kernel import BadInput
 from oms_es.schemas.order import NOWHERE, AmendOrder, CancelOrder, LineUnits, PlaceOrder
 from oms_es.schemas.values.currency import to_minor
+from oms_es.schemas.values.customer import METADATA_MAX, NOTES_LENGTH_MAX
 from repository import ROOT
 
 REAL = Path(os.environ.get("OMS_REAL_PAYLOADS") or ROOT.parent / "shared" / "real-payloads")
@@ -507,3 +508,54 @@ def test_real_updates_of_a_cancelled_order_are_cancellations_and_of_another_add_
     on = {"cancelled_at": None, "test": False, "financial_status": "paid"}
     told = amendment(json.dumps(real | on).encode())
     assert sum(line.quantity for line in told.lines or ()) == sum(i["current_quantity"] for i in real["line_items"])
+
+
+def test_who_ordered_and_what_was_written_about_it_is_kept() -> None:
+    customer = {"id": 115310627314723950, "email": "other@example.com", "phone": "+1 613 555 0100"}
+    order = parse(
+        payload(
+            email="ada@example.com",
+            customer=customer,
+            customer_locale="en-CA",
+            note="please ring twice",
+            note_attributes=[
+                {"name": "gift", "value": "yes"},
+                {"name": " gift", "value": "no"},
+                {"name": "n", "value": 2},
+            ],
+        )
+    )
+    assert order.customer is not None
+    assert order.customer.model_dump() == {
+        "customer_id": "115310627314723950",
+        "email": "ada@example.com",
+        "phone": "+1 613 555 0100",
+        "language": "en-CA",
+    }
+    assert (order.notes, order.metadata) == ("please ring twice", {"gift": "yes", "n": "2"})
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"email": "", "phone": None, "customer": None},
+        {"email": "not an address", "customer": {"id": None, "email": 7}},
+        {"phone": "none", "customer": {"phone": {"x": 1}}},
+        {"customer_locale": "the one they speak"},
+        {"note_attributes": None},
+        {"note_attributes": [{"name": "", "value": "x"}, {"value": "x"}, {"name": "x", "value": [1]}]},
+        {"note_attributes": [{"name": "x", "value": "4111 1111 1111 1111"}, {"name": "y" * 61, "value": "y"}]},
+        {"note": 7},
+    ],
+)
+def test_what_a_shop_says_of_its_customer_keeps_no_order_from_being_taken(strange: dict[str, Any]) -> None:
+    order = parse(payload(**strange))
+    assert (order.customer, order.notes, order.metadata) == (None, "", {})
+
+
+def test_notes_that_are_too_long_are_cut_and_a_cards_number_in_them_is_masked() -> None:
+    order = parse(payload(note="my card is 4111 1111 1111 1111 " + "x" * 9_000))
+    assert order.notes.startswith("my card is **** **** **** 1111 xx")
+    assert len(order.notes) == NOTES_LENGTH_MAX
+    attributes = [{"name": f"k{n}", "value": "v"} for n in range(99)]
+    assert len(parse(payload(note_attributes=attributes)).metadata) == METADATA_MAX

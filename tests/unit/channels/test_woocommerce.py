@@ -89,7 +89,7 @@ def refusal(line: bytes, dialect: str = "woocommerce") -> BadInput:
     return refused.value
 
 
-def test_an_order_is_mapped_with_times_in_utc_and_meta_data_unread() -> None:
+def test_an_order_is_mapped_with_times_in_utc_and_deep_meta_data_unread() -> None:
     order = parse(payload())
     assert (order.channel, order.external_id, order.currency, order.total_minor) == ("woocommerce", "4711", "EUR", 1000)
     assert order.placed_at == datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -327,3 +327,38 @@ def test_real_payloads_are_taken_to_the_cent_or_refused_with_a_reason() -> None:
         else:
             assert refusal(line).reason == "invalid_order", name
     assert (orders >= 10, refunds) == (True, 5)
+
+
+def test_who_ordered_and_what_was_written_about_it_is_kept() -> None:
+    order = parse(
+        payload(
+            customer_id=26,
+            billing={**HOME, "email": "ada@example.com", "phone": "(555) 555-5555"},
+            customer_note="please ring twice",
+            meta_data=[
+                {"key": "wpml_language", "value": "de"},
+                {"key": "_paypal", "value": "x"},
+                {"key": "n", "value": 2},
+            ],
+        )
+    )
+    assert order.customer is not None
+    assert order.customer.model_dump(exclude_none=True) == {
+        "customer_id": "26",
+        "email": "ada@example.com",
+        "phone": "(555) 555-5555",
+    }
+    assert (order.notes, order.metadata) == ("please ring twice", {"wpml_language": "de", "n": "2"})
+
+
+@pytest.mark.parametrize(
+    "strange", [{"customer_id": 0}, {"meta_data": {"a": 1}}, {"meta_data": ["x"]}, {"customer_note": []}]
+)
+def test_a_guest_is_no_customer_and_strange_metadata_is_not_read(strange: dict[str, Any]) -> None:
+    order = parse(payload(**{"meta_data": None, **strange}))
+    assert (order.customer, order.notes, order.metadata) == (None, "", {})
+
+
+def test_an_order_of_the_oldest_api_says_who_ordered_it() -> None:
+    old = {"order": json.loads(payload(customer_id=2, note="n", customer_note=None))}
+    assert parse(json.dumps(old).encode()).customer_id == "2"

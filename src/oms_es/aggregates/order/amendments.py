@@ -158,6 +158,7 @@ def totals(before: o.OrderContent, after: o.OrderContent) -> Any:
         "currency": before.currency,
         "more_minor": after.total_minor - before.total_minor,
         "more_units": units - steps.units_of(before),
+        "customer_id": before.customer_id,
     }
 
 

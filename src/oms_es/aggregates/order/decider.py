@@ -229,6 +229,7 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     x.CreditReturn: returns.credit,
     x.RefundCredit: returns.refund_credit,
     x.RecordReturnEnded: returns.record_ended,
+    x.RecordFeedbackGiven: returns.record_feedback,
 }
 
 decider = Decider(
@@ -291,6 +292,7 @@ decider = Decider(
         x.OrderReturnEnded,
         x.OrderExchangeCredited,
         x.OrderCreditRefused,
+        x.OrderFeedbackGiven,
         o.OrderCancellationRequested,
         o.OrderCancellationRefused,
         o.OrderCancelled,

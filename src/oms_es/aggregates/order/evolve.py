@@ -39,6 +39,7 @@ from oms_es.aggregates.order.state import (
     Order,
     changed,
     channel_refund,
+    feedback,
     fulfilment,
     plus,
     resting,
@@ -218,6 +219,10 @@ def _cancellation_kept(order: Order, event: o.OrderCancellationKept) -> Order:
     return order._replace(early_cancellation=event.reason)
 
 
+def _feedback_given(order: Order, event: x.OrderFeedbackGiven) -> Order:
+    return order._replace(applied=order.applied.insert(feedback(event.feedback_id), ""))
+
+
 def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Order:
     left = changed(order, event)._replace(
         elsewhere=plus(order.elsewhere, ((line.line_id, line.quantity) for line in event.fulfilled)),
@@ -383,6 +388,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderMoneyBack: money_back,
     x.OrderReturnRequested: return_requested,
     x.OrderReturnEnded: return_ended,
+    x.OrderFeedbackGiven: _feedback_given,
     x.OrderExchangeCredited: exchange_credited,
     x.OrderCreditRefused: credit_refused,
     o.OrderShipped: _shipped,

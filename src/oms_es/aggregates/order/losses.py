@@ -99,6 +99,8 @@ SENT_AS = (
     "allow_split",
     "pickup",
     "pickup_at",
+    "customer",
+    "notes",
 )
 
 

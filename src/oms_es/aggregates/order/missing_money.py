@@ -27,7 +27,7 @@ def record_gone(order: Order, command: o.RecordMoneyGone) -> Iterator[o.OrderEve
     assert order.content
     if (command.payment_id, command.effect) in order.gone:
         return
-    gone = o.OrderMoneyGone(**dict(command), currency=order.content.currency)
+    gone = o.OrderMoneyGone(**dict(command), currency=order.content.currency, **order.of_customer)
     yield gone
     yield from _held(evolve(order, gone), gone)
 

@@ -44,6 +44,7 @@ FROM_WITHIN = (
     x.CreditReturn,
     x.RefundCredit,
     x.RecordReturnEnded,
+    x.RecordFeedbackGiven,
 )
 """What the engine reports to an order of stock, money and parcels: also of those that were made by hand for no
 order."""
@@ -96,13 +97,19 @@ def place_order(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
             yield from elsewhere.catch_up(after, command.fulfilled)
     elif command.cancelled:
         yield from cancel_order(order, o.CancelOrder(order_id=command.order_id, reason=command.cancelled))
-    elif fingerprint == order.placed.fingerprint:
+    elif fingerprint == order.placed.fingerprint or _names_its_customer(order.placed, command):
         if command.fulfilled:
             yield from elsewhere.follow(order, elsewhere.units_of(command.fulfilled), elsewhere.PLACED_ANEW)
     elif fingerprint not in order.conflicts:
         yield o.DuplicateConflictFound(
             order_id=command.order_id, fingerprint=fingerprint, content=o.OrderContent(**content)
         )
+
+
+def _names_its_customer(placed: o.OrderPlaced, command: o.PlaceOrder) -> bool:
+    """The same order, which was told without its customer: before channels could name one."""
+    is_of_nobody = placed.customer is None and not placed.notes and not placed.metadata
+    return is_of_nobody and command.of_nobody.fingerprint == placed.fingerprint
 
 
 def keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:

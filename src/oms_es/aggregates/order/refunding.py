@@ -64,6 +64,7 @@ def _refund_requested(
         parts=tuple(part for part in parts if part.payment_id != CREDIT),
         refunded_units=units,
         credit=next((_credit_part(order, part) for part in parts if part.payment_id == CREDIT), None),
+        **order.of_customer,
     )
 
 

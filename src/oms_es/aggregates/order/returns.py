@@ -12,7 +12,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from oms_es.aggregates.order import refunding
-from oms_es.aggregates.order.state import Order, Return
+from oms_es.aggregates.order.state import Order, Return, feedback
 from oms_es.aggregates.repeats import asked_of, told_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
@@ -55,6 +55,7 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
         replacement=command.replacement,
         requested_at=command.now,
         delivered_at=order.delivered_at,
+        customer_id=order.content.customer_id,
         asked=asked_of(command),
     )
 
@@ -103,7 +104,9 @@ def _exchange(
 ) -> o.OrderContent:
     """The order that is sent instead. Raises Refused where it could not be placed."""
     assert order.content
-    told = {name: getattr(order.content, name) for name in ("channel", "currency", "ship_to", "payment_token")}
+    told = {
+        name: getattr(order.content, name) for name in ("channel", "currency", "ship_to", "payment_token", "customer")
+    }
     try:
         return o.OrderContent(
             **told,
@@ -172,3 +175,9 @@ def record_ended(order: Order, command: x.RecordReturnEnded) -> Iterator[o.Order
     known = order.returns.get(command.rma_id)
     if known is not None and not known.ended:
         yield x.OrderReturnEnded(**dict(command))
+
+
+def record_feedback(order: Order, command: x.RecordFeedbackGiven) -> Iterator[o.OrderEvent]:
+    """Of an order that names nobody there is nobody to count it for."""
+    if order.of_customer and feedback(command.feedback_id) not in order.applied:
+        yield x.OrderFeedbackGiven(**dict(command), **order.of_customer)

@@ -24,9 +24,10 @@ from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values import names
+from oms_es.schemas.values.customer import METADATA_MAX, NOTES_LENGTH_MAX
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
-SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split", "pickup", "pickup_at")
+SAME_TERMS = ("channel", "currency", "ship_to", "delivery_option", "allow_split", "pickup", "pickup_at", "customer_id")
 """What orders must have in common to become one."""
 LINE_ID_LENGTH_MAX = 120
 """So that the number of its order fits before it."""
@@ -197,6 +198,8 @@ def _why_not_merged(order: Order, command: o.YieldToMerge) -> str:
         return f"together they would have more than {o.LINES_MAX} lines"
     if terms and terms.total_minor + content.total_minor > AMOUNT_MINOR_MAX:
         return f"together they would cost more than {AMOUNT_MINOR_MAX}"
+    if terms and len(terms.notes) + len(content.notes) >= NOTES_LENGTH_MAX:
+        return f"together their notes would have more than {NOTES_LENGTH_MAX} characters"
     if any(len(line.line_id) > LINE_ID_LENGTH_MAX for line in content.lines):
         return f"it has line ids of more than {LINE_ID_LENGTH_MAX} characters"
     other = [name for name in SAME_TERMS if terms and getattr(terms, name) != getattr(content, name)]
@@ -276,4 +279,16 @@ def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...
     fields["external_id"] = f"{names.MERGE}{asked.merge_id}"
     fields["placed_at"] = min(content.placed_at for content in contents)
     fields["priority"] = max(content.priority for content in contents)
+    fields["notes"] = "\n".join(dict.fromkeys(content.notes for content in contents if content.notes))
+    fields["metadata"] = _metadata_of(contents)
     return o.OrderContent(**fields)
+
+
+def _metadata_of(contents: Iterable[o.OrderContent]) -> dict[str, str]:
+    """Of two that say it differently, what the first says; what does not fit stays with the order that it came with."""
+    found: dict[str, str] = {}
+    for content in contents:
+        for key, value in content.metadata.items():
+            if len(found) < METADATA_MAX:
+                found.setdefault(key, value)
+    return found

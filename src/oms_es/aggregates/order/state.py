@@ -122,6 +122,13 @@ class Order(NamedTuple):
         return self.placed.order_id
 
     @property
+    def of_customer(self) -> dict[str, Any]:
+        """Whose order it is, as events say it; nothing where it names nobody."""
+        if self.content is None or not self.content.customer_id:
+            return {}
+        return {"channel": self.content.channel, "customer_id": self.content.customer_id}
+
+    @property
     def payment_id(self) -> str:
         """The first payment, whether or not it was asked for."""
         return f"{self.order_id}.1"
@@ -232,6 +239,10 @@ def fulfilment(fulfilment_id: str) -> str:
 
 def channel_refund(refund_id: str) -> str:
     return f"channel_refund/{refund_id}"
+
+
+def feedback(feedback_id: str) -> str:
+    return f"feedback/{feedback_id}"
 
 
 def plus(counts: HashTrieMap[K, int], more: Iterable[tuple[K, int]]) -> HashTrieMap[K, int]:

@@ -197,6 +197,7 @@ def cancelled(order: Order, reason: str) -> o.OrderCancelled:
         currency=order.content.currency,
         total_minor=order.content.total_minor,
         units=units_of(order.content),
+        customer_id=order.content.customer_id,
     )
 
 
@@ -218,6 +219,7 @@ def _credit_left(order: Order, used_minor: int) -> Iterator[o.OrderCreditLeft]:
             amount_minor=amount_minor,
             currency=order.content.currency,
             credit_id="rest" if order.credit_left else "",
+            **order.of_customer,
         )
 
 

@@ -40,6 +40,8 @@ def listed(
     name: Annotated[str | None, typer.Option(help="Those that go to a person of this name.")] = None,
     postal_code: Annotated[str | None, typer.Option(help="Those that go to this postal code.")] = None,
     country: Annotated[str | None, typer.Option(help="Those that go to this country, such as DE.")] = None,
+    customer: Annotated[str | None, typer.Option(metavar="CHANNEL/ID", help="Those of this customer.")] = None,
+    email: Annotated[str | None, typer.Option(help="Those of whoever has this address.")] = None,
     since: Since = None,
     until: Until = None,
     after: After = None,
@@ -52,7 +54,18 @@ def listed(
     if hold is not None:
         known_or_bad(hold, get_args(HoldKind), "kind of hold")
     asked = order_list.Asked(
-        phase or (), channel, sku, hold, name, postal_code, country, moment(since), moment(until), cursor(after)
+        phase or (),
+        channel,
+        sku,
+        hold,
+        name,
+        postal_code,
+        country,
+        customer_named(customer) if customer else None,
+        email,
+        moment(since),
+        moment(until),
+        cursor(after),
     )
     with reading(set_up()) as connection:
         page = order_list.page(connection, asked, limit)
@@ -114,6 +127,13 @@ def table(title: str, rows: Sequence[Row]) -> object:
 def known_or_bad(value: str, known: Sequence[str], what: str) -> None:
     if value not in known:
         raise typer.BadParameter(f"there is no {what} {value!r}{nearest(value, known)}; there are {', '.join(known)}")
+
+
+def customer_named(text: str) -> order_list.Customer:
+    try:
+        return order_list.Customer.read(text, "/")
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} names no customer; write it as CHANNEL/ID") from None
 
 
 def moment(text: str | None) -> datetime | None:

@@ -62,7 +62,8 @@ def run_server(
     with database(settings, "engine" if with_engine else "reader") as place, ExitStack() as stack:
         if place.alone:
             migrated(place.url)
-        parts = stack.enter_context(opened(Runtime(place.url, simulated=False, treatments=treatments_of(settings))))
+        runtime = Runtime(place.url, simulated=False, treatments=treatments_of(settings), answers_soon=True)
+        parts = stack.enter_context(opened(runtime))
         host = host_of(settings, place)
         listener = listening(host, settings.http_port)
         engine = stack.enter_context(running_beside(settings, place)) if with_engine else None

@@ -24,7 +24,6 @@ from oms_es.http.reading.tables import (
     UNTIL,
     page_of,
     page_schema,
-    readable,
     require_visible,
     row_schema,
 )
@@ -36,7 +35,7 @@ from oms_es.projections.order import order_status
 from oms_es.reports import lists, order_list, queries, single
 from oms_es.reports.needs import waits_for
 from oms_es.reports.order_list import Cursor
-from oms_es.reports.queries import Connection, Row
+from oms_es.reports.queries import Connection, Row, readable
 from oms_es.schemas.refusals import SharedRefusal
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS
@@ -64,17 +63,35 @@ def no_order() -> Refused:
     return Refused(SharedRefusal.UNKNOWN_ORDER, "there is no such order; name it by its id, or as CHANNEL~EXTERNAL_ID")
 
 
+BY_PERSON = ("name", "postal_code", "customer", "email", "q")
+"""Questions whose answers say something of a person."""
+
+
 async def list_orders(asked: Asked) -> Response:
     """Raises BadParameter, Forbidden."""
     wanted = _wanted(asked)
-    if wanted.name is not None or wanted.postal_code is not None or asked.one("q") is not None:
+    if any(asked.one(name) is not None for name in BY_PERSON):
         asked.caller.require(PERSONAL)
         await asked.note_personal("orders")
     if (text := asked.one("q")) is not None:
         found = await asked.read(lambda connection: order_list.found(connection, asked.services.codec, text.strip()))
         return page_of(asked, [readable(row) for row in found if _is_own(asked.caller, row)], None)
-    page = await asked.read(lambda connection: _page(connection, wanted, asked.caller, asked.limit()))
+    return await order_page(asked, wanted)
+
+
+async def order_page(asked: Asked, wanted: order_list.Asked) -> Response:
+    """From where the page before ended. Raises BadCursor."""
+    going_on = wanted._replace(after=_cursor(asked))
+    page = await asked.read(lambda connection: _page(connection, going_on, asked.caller, asked.limit()))
     return page_of(asked, [readable(row) for row in page.orders], page.after and str(page.after))
+
+
+def _cursor(asked: Asked) -> Cursor | None:
+    after = asked.one("after")
+    try:
+        return None if after is None else Cursor.read(after)
+    except ValueError:
+        raise BadCursor("after", "copy the cursor that the page before ended with") from None
 
 
 def _is_own(caller: Caller, row: Row) -> bool:
@@ -100,14 +117,25 @@ def _wanted(asked: Asked) -> order_list.Asked:
     for phase in phases:
         if phase not in order_list.PHASES:
             raise BadParameter("phase", f"write one of {', '.join(order_list.PHASES)}")
-    after = asked.one("after")
-    try:
-        cursor = None if after is None else Cursor.read(after)
-    except ValueError:
-        raise BadCursor("after", "copy the cursor that the page before ended with") from None
-    given = {name: asked.one(name) for name in ("channel", "sku", "hold", "name", "postal_code", "country")}
+    names = ("channel", "sku", "hold", "name", "postal_code", "country", "email")
+    given: dict[str, Any] = {name: asked.one(name) for name in names}
+    customer = asked.one("customer")
     since, until = asked.moment(f"placed_at{SINCE}"), asked.moment(f"placed_at{UNTIL}")
-    return order_list.Asked(phases=phases, since=since, until=until, after=cursor, **given)
+    return order_list.Asked(
+        phases=phases,
+        since=since,
+        until=until,
+        customer=None if customer is None else customer_in("customer", customer),
+        **given,
+    )
+
+
+def customer_in(name: str, text: str) -> order_list.Customer:
+    """Raises BadParameter."""
+    try:
+        return order_list.Customer.read(text)
+    except ValueError:
+        raise BadParameter(name, "write CHANNEL~ID, with the id that the channel has for the customer") from None
 
 
 async def show_order(asked: Asked) -> Response:
@@ -267,6 +295,8 @@ ROUTES = (
             Parameter("name", f"Those that go to a person of this name; needs {PERSONAL}."),
             Parameter("postal_code", f"Those that go there; needs {PERSONAL}."),
             Parameter("country", "Those that go there."),
+            Parameter("customer", f"Those of this customer, named as CHANNEL~ID; needs {PERSONAL}."),
+            Parameter("email", f"Those of whoever has this address; needs {PERSONAL}."),
             Parameter(f"placed_at{SINCE}", "Placed then or later.", MOMENT),
             Parameter(f"placed_at{UNTIL}", "Placed before then.", MOMENT),
             Parameter("q", f"A number, an id, a tracking number, a reference, a SKU or a name; needs {PERSONAL}."),

@@ -29,14 +29,19 @@ from oms_es.http.reading.families import family_of
 from oms_es.http.requests import PAGE, PAGE_MAX, Asked, moment_in
 from oms_es.http.routing import Parameter, Route
 from oms_es.kernel import Projection
-from oms_es.reports.queries import Connection, Row
+from oms_es.reports.queries import Connection, Row, readable
+from oms_es.schemas.values.personal import PERSONAL_COLUMN
 
 PATHS: Mapping[str, str] = {"stock_levels": "stock"}
 """Where a read model is called otherwise than its table."""
-WHOLE = frozenset({"payments", "shipments", "returns", "locations"})
+WHOLE = frozenset({"payments", "shipments", "returns", "locations", "customers"})
 """Those of which one is shown whole, in pages.py."""
-OF_PEOPLE = frozenset({"order_recipients"})
-"""Tables with names and addresses."""
+PERSONAL_COLUMNS: Mapping[str, frozenset[str]] = {
+    projection.name: frozenset(column.name for column in projection.table.columns if column.info == PERSONAL_COLUMN)
+    for projection in PROJECTIONS
+}
+OF_PEOPLE = frozenset(name for name, columns in PERSONAL_COLUMNS.items() if columns)
+"""Tables that say something of a person."""
 SHARED = frozenset({"stock_levels", "locations", "items", "delivery_options"})
 """What a key of some channels sees, as far as it is of those."""
 CURSOR_LENGTH_MAX = 2_000
@@ -205,7 +210,8 @@ class Query:
         return sha256(json.dumps(asked, default=str).encode()).hexdigest()[:16]
 
     def cursor(self, row: Row) -> str:
-        values = [value.isoformat() if isinstance(value := row[name], date) else value for name in self.way.ordered]
+        known = readable(row)
+        values = [value.isoformat() if isinstance(value := known[name], date) else value for name in self.way.ordered]
         return base64.urlsafe_b64encode(json.dumps([self.mark, *values]).encode()).rstrip(b"=").decode()
 
     def going_on(self, cursor: str) -> Query:
@@ -276,10 +282,6 @@ def visible(table: Table, caller: Caller) -> Composed:
     return SQL("{}").format(
         SQL(" AND EXISTS (SELECT FROM order_status s WHERE s.order_id = t.order_id AND s.channel = ANY(%(channels)s))")
     )
-
-
-def readable(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
 def path_of(table: Table) -> str:

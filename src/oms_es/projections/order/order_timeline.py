@@ -182,6 +182,7 @@ SUMMARIES: dict[type[Event], str] = {
     r.RmaClosed: "return closed",
     c.ExceptionAssigned: "{e.exception_id} is for {e.assignee}",
     c.ExceptionResolved: "{e.exception_id} is resolved: {e.note}",
+    x.OrderFeedbackGiven: "counted for its customer: {e.rating} of 5 stars for the {e.subject} {e.about}",
     f.FeedbackRecorded: "{e.rating} of 5 stars for the {e.subject} {e.about}",
 }
 

@@ -147,3 +147,5 @@ from oms_es.schemas.order.split_merge import PlaceJoined as PlaceJoined
 from oms_es.schemas.order.split_merge import RecordMergeAnswer as RecordMergeAnswer
 from oms_es.schemas.order.split_merge import SplitOrder as SplitOrder
 from oms_es.schemas.order.split_merge import YieldToMerge as YieldToMerge
+from oms_es.schemas.values.customer import Customer as Customer
+from oms_es.schemas.values.customer import OfCustomer as OfCustomer

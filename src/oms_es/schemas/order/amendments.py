@@ -16,6 +16,7 @@ from oms_es.schemas.order.content import (
     OrderEvent,
     OrderLine,
 )
+from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import (
     COUNT_MAX,
     AmountMinor,
@@ -35,7 +36,7 @@ class AmendOrder(OrderCommand):
 
     amendment_id: Identifier
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=LINES_MAX)] | None = None
-    ship_to: Address | None = None
+    ship_to: Annotated[Address | None, PERSONAL] = None
     delivery_option: Identifier | None = None
     shipping_minor: AmountMinor | None = None
     discount_minor: AmountMinor | None = None

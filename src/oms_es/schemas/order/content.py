@@ -9,6 +9,15 @@ from pydantic import Field, model_validator
 
 from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.values import names
+from oms_es.schemas.values.customer import (
+    METADATA_MAX,
+    Customer,
+    CustomerId,
+    MetadataKey,
+    MetadataValue,
+    Notes,
+)
+from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import (
     AMOUNT_MINOR_MAX,
     IDENTIFIER_LENGTH_MAX,
@@ -70,7 +79,7 @@ class OrderLine(Message):
 
 class Address(Message):
     name: Text = ""
-    street: Text = ""
+    street: Annotated[Text, PERSONAL] = ""
     city: Text = ""
     region: Text = ""
     postal_code: Text = ""
@@ -138,7 +147,7 @@ class OrderContent(Message):
     tax_minor: AmountMinor = 0
     """Tax charged on top of the prices; 0 where prices include it."""
     discount_minor: AmountMinor = 0
-    ship_to: Address
+    ship_to: Annotated[Address, PERSONAL]
     payment_token: Identifier = "on-file"
     """A provider's token, never a card number."""
     kind: OrderKind = "standard"
@@ -166,6 +175,12 @@ class OrderContent(Message):
     """The customer collects it at the counter: no address is needed, and no carrier is asked."""
     pickup_at: LocationId | None = None
     """Of a pickup: the location where it is collected; without it, any that has everything."""
+    customer: Annotated[Customer | None, PERSONAL] = None
+    """Who ordered, as the channel knows them."""
+    notes: Annotated[Notes, PERSONAL] = ""
+    """What the customer, or the channel, wrote about it."""
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=METADATA_MAX), PERSONAL] = {}
+    """What else the channel keeps with it, by name; nothing here reads it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -194,6 +209,11 @@ class OrderContent(Message):
         if sum(tender.amount_minor for tender in self.all_tenders) > max(self.total_minor - self.credit_minor, 0):
             raise ValueError("the tenders exceed what is to be paid: lower them")
         return self
+
+    @property
+    def customer_id(self) -> str:
+        """Of its channel; empty where it names none."""
+        return (self.customer and self.customer.customer_id) or ""
 
     @property
     def all_tenders(self) -> tuple[Tender, ...]:
@@ -269,7 +289,7 @@ class ContentChange(Message):
     """What an order's content has become where it changed, and what follows for its stock and money."""
 
     lines: tuple[OrderLine, ...] | None = None
-    ship_to: Address | None = None
+    ship_to: Annotated[Address | None, PERSONAL] = None
     delivery_option: str | None = None
     shipping_minor: int | None = None
     discount_minor: int | None = None
@@ -288,6 +308,7 @@ class ContentChange(Message):
     more_minor: int
     """Of the total; negative where it became less."""
     more_units: int
+    customer_id: CustomerId = ""
 
 
 Phase = Literal[

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from oms_es.kernel import Message, SystemCommand
 from oms_es.schemas.order.content import OrderCommand, OrderEvent
+from oms_es.schemas.values.customer import OfCustomer
 from oms_es.schemas.values.types import (
     AmountMinor,
     Derived,
@@ -74,7 +75,7 @@ class RetryPayment(OrderCommand):
     payment_token: Token | None = None
 
 
-class OrderCreditLeft(OrderEvent):
+class OrderCreditLeft(OrderEvent, OfCustomer):
     """An exchange that costs less than what was returned, or is not sent at all: the rest goes back to the customer."""
 
     exchange_of: str
@@ -126,7 +127,7 @@ class OrderPaymentSecured(OrderEvent):
     open_minor: int
 
 
-class OrderMoneyGone(OrderEvent):
+class OrderMoneyGone(OrderEvent, OfCustomer):
     """So much of what was paid is not there, and was not given back from here."""
 
     payment_id: str
@@ -136,7 +137,7 @@ class OrderMoneyGone(OrderEvent):
     currency: str
 
 
-class OrderMoneyBack(OrderEvent):
+class OrderMoneyBack(OrderEvent, OfCustomer):
     """What had gone is there again, or is asked for again."""
 
     payment_id: str

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from oms_es.kernel import Message
 from oms_es.schemas.order.content import LINES_MAX, OrderCommand, OrderEvent
 from oms_es.schemas.payment import RefundAllocation
+from oms_es.schemas.values.customer import OfCustomer
 from oms_es.schemas.values.types import (
     AmountMinor,
     Identifier,
@@ -57,7 +58,7 @@ class CreditPart(Message):
     allocations: tuple[RefundAllocation, ...]
 
 
-class OrderRefundRequested(OrderEvent):
+class OrderRefundRequested(OrderEvent, OfCustomer):
     refund_id: str
     amount_minor: int
     currency: str

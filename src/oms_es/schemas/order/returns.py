@@ -12,12 +12,15 @@ from pydantic import Field, PositiveInt
 from oms_es.kernel import SystemCommand
 from oms_es.schemas.order import LINES_MAX, LineUnits, OrderCommand, OrderContent, OrderEvent, OrderLine
 from oms_es.schemas.payment import RefundAllocation
+from oms_es.schemas.returns.feedback import Rating, Subject
 from oms_es.schemas.returns.rma import ExpectedLine, Lines, Resolution
+from oms_es.schemas.values.customer import CustomerId, OfCustomer
 from oms_es.schemas.values.types import (
     AMOUNT_MINOR_MAX,
     NAMED_OR_NOT,
     Identifier,
     Moment,
+    PartName,
     PlainText,
     ShortName,
     at_most,
@@ -61,6 +64,24 @@ class RecordReturnEnded(OrderCommand, SystemCommand):
     reason: PlainText = ""
 
 
+class RecordFeedbackGiven(OrderCommand, SystemCommand):
+    """The customer rated the order, a SKU of it, or who brought it."""
+
+    feedback_id: Identifier
+    subject: Subject
+    about: PartName = ""
+    rating: Rating
+
+
+class OrderFeedbackGiven(OrderEvent, OfCustomer):
+    """The customer that the order names rated it; `about` names the SKU or the carrier."""
+
+    feedback_id: str
+    subject: Subject
+    about: str
+    rating: int
+
+
 class OrderReturnRequested(OrderEvent):
     rma_id: str
     channel: str
@@ -70,6 +91,7 @@ class OrderReturnRequested(OrderEvent):
     requested_at: Moment
     delivered_at: Moment | None = None
     """The last delivery before the request, where it is known."""
+    customer_id: CustomerId = ""
     asked: str = ""
     """What the command said beside its own id: a repeat is recognised by it."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from oms_es.kernel import Message, SystemCommand
 from oms_es.schemas.order.content import Address, Charge, Cut, OrderCommand, OrderEvent, Reservation
 from oms_es.schemas.values import names
+from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import (
     Identifier,
     Moment,
@@ -92,7 +93,7 @@ class OrderReleased(OrderEvent):
     payment_id: str
     currency: str
     shipments: tuple[ShipmentPlan, ...]
-    ship_to: Address
+    ship_to: Annotated[Address, PERSONAL]
     delivery_option: str = "standard"
     pickup: bool = False
 
@@ -160,7 +161,7 @@ class OrderShipmentPlanned(OrderEvent):
 
     plan: ShipmentPlan
     payment_id: str
-    ship_to: Address
+    ship_to: Annotated[Address, PERSONAL]
     delivery_option: str = "standard"
     pickup: bool = False
     held: bool = False

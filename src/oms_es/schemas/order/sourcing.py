@@ -19,6 +19,7 @@ from oms_es.schemas.order.content import (
     reservation_id_of,
 )
 from oms_es.schemas.order.payment import PaymentDue
+from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import (
     COUNT_MAX,
     Identifier,
@@ -173,7 +174,7 @@ class OrderSourcingRequested(OrderEvent):
     attempt: int
     demand: dict[str, int]
     excluded: dict[str, tuple[str, ...]]
-    ship_to: Address
+    ship_to: Annotated[Address, PERSONAL]
     short: Reservation | None = None
     channel: str = ""
     kind: OrderKind = "standard"

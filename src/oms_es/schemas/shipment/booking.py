@@ -19,6 +19,7 @@ from oms_es.schemas.shipment.base import (
     ShipmentCommand,
     ShipmentEvent,
 )
+from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import (
     NAMED_OR_NOT,
     AmountMinor,
@@ -37,7 +38,7 @@ class RequestShipment(ShipmentCommand, SystemCommand):
     location: LocationId
     items: tuple[Reservation, ...]
     amount_minor: AmountMinor
-    ship_to: Address
+    ship_to: Annotated[Address, PERSONAL]
     charges: tuple[Charge, ...] = ()
     """How `amount_minor` falls on several payments; empty where `payment_id` bears it."""
     delivery_option: Identifier = "standard"
@@ -120,7 +121,7 @@ class ShipmentRequested(ShipmentEvent):
     location: str
     items: tuple[Reservation, ...]
     amount_minor: int
-    ship_to: Address
+    ship_to: Annotated[Address, PERSONAL]
     charges: tuple[Charge, ...] = ()
     delivery_option: str = "standard"
     cartons: tuple[Carton, ...] = ()
@@ -134,7 +135,7 @@ class ShipmentPacked(ShipmentEvent):
     weight_grams: int
     cartons: tuple[CartonWeight, ...] = ()
     location: str = ""
-    ship_to: Address | None = None
+    ship_to: Annotated[Address | None, PERSONAL] = None
     delivery_option: str = "standard"
     pickup: bool = False
 
@@ -144,7 +145,7 @@ class ShipmentBookingRequested(ShipmentEvent, CarrierChoice):
 
     location: str
     weight_grams: int
-    ship_to: Address
+    ship_to: Annotated[Address, PERSONAL]
     cartons: tuple[CartonWeight, ...] = ()
     delivery_option: str = "standard"
 

@@ -23,6 +23,10 @@ BOOKED_AT_VERSION = 2
 """Where a parcel's stream asks the carrier, if nothing came between: the carrier's number follows from it."""
 
 
+CUSTOMER = o.Customer(customer_id="C-1", email="ada@example.com")
+"""One for all: many orders change its row."""
+
+
 def moment(at: float) -> datetime:
     return EPOCH + timedelta(seconds=int(at))
 
@@ -38,6 +42,7 @@ def an_order(draw: Draw, at: float, name: str, *lines: tuple[str, int], **more: 
             for n, (sku, units) in enumerate(lines, start=1)
         ),
         ship_to=ADDRESS,
+        customer=CUSTOMER,
         **{"shipping_minor": draw.chance.choice((0, 490)), **more},
     )
 
