@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +145,34 @@ def test_a_run_that_was_killed_loses_and_doubles_nothing(
     with pytest.raises(Killed):
         exported(engine, tmp_path)
     monkeypatch.undo()
+    exported(engine, tmp_path)
+    check(engine, tmp_path)
+
+
+PROGRAM = """
+import sys
+from oms_es.cli.main import main
+from oms_es.reports.exporting import events
+events.READ_MAX = 40
+sys.exit(main(["export", "--to", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("files", [2, 9])
+def test_so_it_is_after_a_real_kill(engine: Engine, tmp_path: Path, files: int) -> None:
+    """As soon as so many files are there."""
+    running = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        env={**os.environ, "OMS_DATABASE_URL": engine.database_url},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while running.poll() is None and len(list(tmp_path.rglob("*.parquet"))) < files:
+            time.sleep(0.002)
+    finally:
+        running.kill()
+    assert running.wait() == -signal.SIGKILL
+    assert manifest.read(tmp_path).position < engine.last_position()
     exported(engine, tmp_path)
     check(engine, tmp_path)
 
