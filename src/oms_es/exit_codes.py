@@ -17,6 +17,7 @@ class Code(IntEnum):
     REFUSED = 7
     NO_KAFKA = 8
     BEHIND = 9
+    UNAVAILABLE = 10
 
 
 MEANINGS: Mapping[Code, str] = {
@@ -30,4 +31,11 @@ MEANINGS: Mapping[Code, str] = {
     Code.REFUSED: "The domain says no.",
     Code.NO_KAFKA: "The brokers do not answer, or not with what was asked.",
     Code.BEHIND: "Nothing is wrong with history, but a reader stopped, or has more to do where all should be at rest.",
+    Code.UNAVAILABLE: "What it needs, such as a payment provider, does not answer now; nothing is lost: run it again.",
 }
+SIGNALS: Mapping[int, str] = {
+    130: "Ctrl-C ended it.",
+    141: "Its output is no longer read, as before `| head`.",
+    143: "SIGTERM ended it, and it could not finish first.",
+}
+"""What a command ends with that was ended from outside."""

@@ -230,7 +230,7 @@ class GatewayUnavailable(OmsError):
     """An external system does not answer now; its intents stay where they are and are tried again."""
 
     code = "gateway_unavailable"
-    exit_code = Code.UNEXPECTED
+    exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

@@ -123,7 +123,7 @@ def happened(title: str, timeline: Sequence[Row]) -> Table:
 
 
 def order_lines(order: Row, exceptions: Sequence[Row], waits: Sequence[str] = ()) -> RenderableType:
-    told = [
+    shown = [
         ("phase", order["phase"] + (f" ({order['reason']})" if order["reason"] else "")),
         ("total", f"{money(order['total_minor'], order['currency'])} {order['currency']}"),
         ("placed", f"{order['placed_at']:%Y-%m-%d %H:%M:%S %Z}"),
@@ -132,15 +132,15 @@ def order_lines(order: Row, exceptions: Sequence[Row], waits: Sequence[str] = ()
         *(("waits for", sentence) for sentence in waits),
         *((f"open: {row['kind']}", row["detail"]) for row in exceptions),
     ]
-    return facts(told)
+    return facts(shown)
 
 
 def why(order: str, steps: Sequence[Step]) -> RenderableType:
     """What led to where an order ships from; under it, of each decision, the plans that were weighed."""
-    told = [
+    shown = [
         (step.position, moment(step.recorded_at), type(step.event).__name__, step.actor, step.what) for step in steps
     ]
-    story_table = grid(f"Why order {order} ships from there", told, "position", "time (UTC)", "event", "by", "what")
+    story_table = grid(f"Why order {order} ships from there", shown, "position", "time (UTC)", "event", "by", "what")
     weighed = [_candidates(step.event) for step in steps if isinstance(step.event, OrderSourced)]
     return Group(story_table, *(table for table in weighed if table))
 
@@ -180,8 +180,8 @@ def stock_levels(
     ]
     columns = ("location", *(name.replace("_", " ") for name in names), "lots", "serials")
     table = grid(f"Stock of {sku}", rows, *columns, numbers=columns[1:])
-    told_apart = any(place["bin"] or place["lot"] for place in places)
-    return Group(table, stock_places(places)) if told_apart else table
+    distinguished = any(place["bin"] or place["lot"] for place in places)
+    return Group(table, stock_places(places)) if distinguished else table
 
 
 def stock_places(places: Iterable[Row]) -> Table:

@@ -19,8 +19,8 @@ from oms_es.simulation.requests.inputs import Inputs
 SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "canonical": (PlaceOrder, *canonical.SHAPES.values()),
     "shopify": (shopify.ShopifyOrder,),
-    "shopify_fulfillment": (shopify.FulfillmentTold,),
-    "shopify_refund": (shopify.RefundTold,),
+    "shopify_fulfillment": (shopify.FulfillmentSent,),
+    "shopify_refund": (shopify.RefundSent,),
     "woocommerce": (woocommerce.WooOrder,),
     "woocommerce_deleted": (woocommerce.Deleted,),
     "woocommerce_refund": (woocommerce.WooRefund,),

@@ -60,8 +60,8 @@ LITERAL_CHARACTERS_MAX = 40
 def asked_of(command: Command) -> str:
     """What it says beside its name, on one line: kept with the event that answers it."""
     kind = type(command)
-    told = {name: _kept(value) for name, default in _content_of(kind) if (value := getattr(command, name)) != default}
-    return f"{kind.__name__} {to_json(told).decode()}"
+    stated = {name: _kept(value) for name, default in _content_of(kind) if (value := getattr(command, name)) != default}
+    return f"{kind.__name__} {to_json(stated).decode()}"
 
 
 @cache
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def told_before(known: str | None, command: Command) -> bool:
+def done_before(known: str | None, command: Command) -> bool:
     """Whether it happened already. `known`: what was remembered under its name. Raises Refused if it said otherwise."""
     if not known:
         return known is not None

@@ -151,8 +151,8 @@ class Deliverer:
             "version": one.version,
             "position": one.position,
         }
-        told = {"type": one.type, "timestamp": opened(one.state)[1].get("recorded_at"), "data": data}
-        return one.position, order_id, to_json(told).decode()
+        message = {"type": one.type, "timestamp": opened(one.state)[1].get("recorded_at"), "data": data}
+        return one.position, order_id, to_json(message).decode()
 
     def _send_due(self, subscription: Subscription) -> int:
         """On a connection of its own: this runs in a thread."""

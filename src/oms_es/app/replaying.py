@@ -21,12 +21,12 @@ def replayed(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> str
     which decides nothing."""
     if dead_letter.is_masked:
         return dead_letters.MASKED
-    told_by = f"{actor}, replaying {dead_letter.source}"
+    given_by = f"{actor}, replaying {dead_letter.source}"
     try:
         if dead_letter.dialect == aside.DIALECT:
-            runtime.repeat(told_by, dead_letter)
+            runtime.repeat(given_by, dead_letter)
         else:
-            _give_again(runtime, told_by, dead_letter)
+            _give_again(runtime, given_by, dead_letter)
     except (BadInput, Refused) as why:
         return str(why)
     with runtime.recorder.datastore.transaction(commit=True) as curs:

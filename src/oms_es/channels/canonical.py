@@ -36,8 +36,8 @@ SAID_OTHERWISE = frozenset({"order_id", "keep"})
 def _shape_of(name: str, command: type[Command]) -> type[Message]:
     fields = {field: (info.annotation, info) for field, info in command.model_fields.items()}
     named = {"type": (Literal[name], ...), "channel": (Channel, ...), "external_id": (Identifier, ...)}
-    told = {field: info for field, info in fields.items() if field not in SAID_OTHERWISE}
-    shape: type[Message] = create_model(name, __base__=Message, __doc__=command.__doc__, **{**named, **told})  # type: ignore[call-overload] # the same
+    stated = {field: info for field, info in fields.items() if field not in SAID_OTHERWISE}
+    shape: type[Message] = create_model(name, __base__=Message, __doc__=command.__doc__, **{**named, **stated})  # type: ignore[call-overload] # the same
     shape.described_as = command
     return shape
 
@@ -55,8 +55,8 @@ def of_channel(channel: str) -> Callable[[bytes], Command]:
     """The same, of a source in which only this channel speaks."""
 
     def parsed(line: bytes) -> Command:
-        told, command = _read(line)
-        if told != channel:
+        stated, command = _read(line)
+        if stated != channel:
             raise BadInput(
                 Input.OTHER_CHANNEL,
                 f"only channel {channel} speaks here, and the message is of another; send it to that channel's topic",
@@ -114,8 +114,8 @@ def _without_type(fields: Mapping[str, Any]) -> bytes:
 def _later(line: bytes | str, name: object) -> tuple[str, Command]:
     if not isinstance(name, str) or name not in LATER:
         raise BadInput(Input.UNKNOWN_TYPE, f"type: a channel sends none but {', '.join(TYPES)}; write one of them")
-    told: Any = brought_in(SHAPES[name].model_validate_json(line, strict=True))
-    given = {field: getattr(told, field) for field in told.model_fields_set if field in LATER[name].model_fields}
-    return told.channel, LATER[name].model_validate(
-        {**given, "order_id": order_id_of(told.channel, told.external_id), "keep": True}
+    stated: Any = brought_in(SHAPES[name].model_validate_json(line, strict=True))
+    given = {field: getattr(stated, field) for field in stated.model_fields_set if field in LATER[name].model_fields}
+    return stated.channel, LATER[name].model_validate(
+        {**given, "order_id": order_id_of(stated.channel, stated.external_id), "keep": True}
     )

@@ -58,7 +58,7 @@ def sku_of(text: str | None) -> str:
 
 
 def customer_of(*, customer_id: Any, emails: Iterable[Any], phones: Iterable[Any], language: Any) -> dict[str, Any]:
-    """Of several addresses or numbers the first that is one. Nothing where nobody is named."""
+    """Of several addresses or numbers the first that is one. Nothing where no one is named."""
     found = {
         "customer_id": _fitting(Identifier, str(customer_id) if customer_id else None),
         "email": next((fit for one in emails if (fit := _fitting(Email, one))), None),

@@ -21,11 +21,11 @@ from oms_es.channels.fields import customer_of, metadata_of, minor_of, notes_of,
 from oms_es.channels.shopify_order import (
     NOT_SENT,
     NOTHING,
-    FulfillmentTold,
+    FulfillmentSent,
     Item,
     Open,
     Place,
-    RefundTold,
+    RefundSent,
     ShopifyOrder,
 )
 from oms_es.schemas.inputs import Input
@@ -55,7 +55,7 @@ def parse(line: bytes | str) -> PlaceOrder | CancelOrder:
     if order.ended is not None:
         return _over(order, order.ended)
     order.check_real()
-    order.check_told_by_line()
+    order.check_by_line()
     return _placed(order)
 
 
@@ -66,23 +66,23 @@ def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder:
     if order.ended is not None:
         return _cancelled(order)
     order.check_real()
-    order.check_told_by_line()
+    order.check_by_line()
     if order.updated_at is None:
         raise BadInput(Input.NOT_DATED, f"order {order.id} does not say when it was updated; send updated_at with it")
     revision = revision_of("updated_at", order.updated_at)
     placed = _placed(order)
-    told = {name: getattr(placed, name) for name in TOLD}
-    content = repr(sorted(told.items())).encode()
+    said = {name: getattr(placed, name) for name in FIELDS_SENT}
+    content = repr(sorted(said.items())).encode()
     return AmendOrder(
         order_id=placed.order_id,
         amendment_id=f"{CHANNEL}/{revision}/{sha256(content).hexdigest()[:DIGEST_CHARACTERS]}",
         revision=revision,
         keep=True,
-        **told,
+        **said,
     )
 
 
-TOLD = ("lines", "ship_to", "shipping_minor", "discount_minor", "tax_minor", "fulfilled")
+FIELDS_SENT = ("lines", "ship_to", "shipping_minor", "discount_minor", "tax_minor", "fulfilled")
 """What an update says of an order; its delivery option is not read."""
 
 
@@ -95,7 +95,7 @@ def parse_cancelled(line: bytes | str) -> CancelOrder:
 @or_bad_input
 def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
     """Raises BadInput."""
-    sent = _read(FulfillmentTold, line)
+    sent = _read(FulfillmentSent, line)
     if sent.status in NOT_SENT:
         raise BadInput(
             Input.NOT_SENT,
@@ -116,7 +116,7 @@ def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
 @or_bad_input
 def parse_refund(line: bytes | str) -> RecordChannelRefund:
     """Units that came back had been sent: they are none that could still be held back. Raises BadInput."""
-    refund = _read(RefundTold, line)
+    refund = _read(RefundSent, line)
     units = tuple(
         LineUnits(line_id=str(item.line_item_id), quantity=item.quantity)
         for item in refund.refund_line_items

@@ -75,7 +75,7 @@ class Fulfillment(Open):
     line_items: tuple[SentItem, ...] = ()
 
 
-class FulfillmentTold(Fulfillment):
+class FulfillmentSent(Fulfillment):
     """As its own topic states it."""
 
     id: int
@@ -107,7 +107,7 @@ class Refund(Open):
     order_adjustments: tuple[Adjustment, ...] = ()
 
 
-class RefundTold(Refund):
+class RefundSent(Refund):
     """As its own topic states it."""
 
     id: int
@@ -286,7 +286,7 @@ class ShopifyOrder(Open):
                 Input.TEST_ORDER, f"order {self.id} is a test of the shop's: nothing is done for it; place a real order"
             )
 
-    def check_told_by_line(self) -> None:
+    def check_by_line(self) -> None:
         """Raises BadInput."""
         if self.fulfillment_status == "partial" and not any(map(self.sent, self.goods)):
             raise BadInput(

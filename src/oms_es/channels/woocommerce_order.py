@@ -145,9 +145,11 @@ class WooOrder(Open):
 
     @model_validator(mode="before")
     @classmethod
-    def _unwrapped(cls, told: Any) -> Any:
+    def _unwrapped(cls, payload: Any) -> Any:
         """That API put it into an object of its own."""
-        return told["order"] if isinstance(told, Mapping) and isinstance(told.get("order"), Mapping) else told
+        return (
+            payload["order"] if isinstance(payload, Mapping) and isinstance(payload.get("order"), Mapping) else payload
+        )
 
     @property
     def goods(self) -> list[Item]:

@@ -51,5 +51,5 @@ def _answer(failure: Exception) -> tuple[Code, str]:
 
 def _problems(invalid: ValidationError) -> str:
     settings = invalid.title == Settings.__name__
-    told = problems(invalid, field=lambda name: f"OMS_{name.upper()}" if settings else name, named_max=None)
-    return f"{told}; correct it and try again"
+    text = problems(invalid, field=lambda name: f"OMS_{name.upper()}" if settings else name, named_max=None)
+    return f"{text}; correct it and try again"

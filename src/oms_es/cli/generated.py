@@ -64,14 +64,14 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
 
 def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:
     """Raises pydantic's ValidationError, which names the field."""
-    told = {name: _read(shape.model_fields[name], value) for name, value in given.items() if value is not None}
-    for name in GIVEN_HERE.intersection(shape.model_fields).difference(told):
-        told[name] = datetime.now(UTC)
-    if "order_id" in told:
-        told["order_id"] = id_of(told["order_id"])
-    if isinstance(orders := told.get("order_ids"), list):
-        told["order_ids"] = [id_of(name) if isinstance(name, str) else name for name in orders]
-    return shape.model_validate(told)
+    values = {name: _read(shape.model_fields[name], value) for name, value in given.items() if value is not None}
+    for name in GIVEN_HERE.intersection(shape.model_fields).difference(values):
+        values[name] = datetime.now(UTC)
+    if "order_id" in values:
+        values["order_id"] = id_of(values["order_id"])
+    if isinstance(orders := values.get("order_ids"), list):
+        values["order_ids"] = [id_of(name) if isinstance(name, str) else name for name in orders]
+    return shape.model_validate(values)
 
 
 def id_of(name: str) -> str:

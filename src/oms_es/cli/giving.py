@@ -60,10 +60,10 @@ def show_preview(command: Command, *, json: bool) -> None:
         require_what_it_names(engine, command)
         screened(engine, command)
         before, events, after = engine.store.preview(command)
-    told = [{"name": type(event).__name__, "event": event} for event in events]
+    shown = [{"name": type(event).__name__, "event": event} for event in events]
     differences = changed(before, after)
     if json:
-        print_json({"stream": command.stream, "events": told, "changed": differences})
+        print_json({"stream": command.stream, "events": shown, "changed": differences})
         return
     for event in events:
         typer.echo(f"would be recorded: {type(event).__name__} in {command.stream}")

@@ -83,8 +83,8 @@ def import_orders(
     anyway: Anyway = False,
 ) -> None:
     """Take orders in, one per line. A line that cannot be used is kept as a dead letter; the rest goes on."""
-    taken = import_lines(file, dialect, run=not no_run, anyway=anyway, then=tell_if_all_wait)
-    tell(taken, json=json, hint="a corrected order may simply be imported again")
+    taken = import_lines(file, dialect, run=not no_run, anyway=anyway, then=report_if_all_wait)
+    report(taken, json=json, hint="a corrected order may simply be imported again")
 
 
 def import_callbacks(
@@ -100,10 +100,10 @@ def import_callbacks(
     What was taken before changes nothing. A line that cannot be used is kept as a dead letter; the rest goes on.
     """
     taken = import_lines(file, dialect, run=not no_run, anyway=anyway)
-    tell(taken, json=json, hint="a corrected callback may simply be imported again")
+    report(taken, json=json, hint="a corrected callback may simply be imported again")
 
 
-def tell_if_all_wait(engine: Engine, tally: Tally) -> None:
+def report_if_all_wait(engine: Engine, tally: Tally) -> None:
     with queries.reading(engine.database_url) as connection:
         if tally.accepted and not queries.is_any_location_open(connection):
             say(f"{NO_LOCATION}; until then orders wait")
@@ -138,12 +138,12 @@ def take_in(
 ) -> Tally:
     tally = Tally()
     intake.on_outcomes = tally.note
-    with imported(source) as told:
+    with imported(source) as show_progress:
         for batch in batches:
             if batch.arrivals:
                 tally.arrived += len(batch.arrivals)
                 tally.rejected += intake.take(batch.arrivals).dead_letters
-            told()
+            show_progress()
             if not (tally.accepted or anyway) and tally.rejected >= TRIED_MAX:
                 raise BadFile(_nothing_taken(source.name, tally.rejected))
             if run and engine.alone:
@@ -166,13 +166,13 @@ def imported(source: Input) -> Iterator[Callable[[], None]]:
         yield lambda: progress.update(task, completed=source.read())
 
 
-def tell(tally: Tally, *, json: bool, hint: str) -> None:
-    told = tally.as_json()
+def report(tally: Tally, *, json: bool, hint: str) -> None:
+    counts = tally.as_json()
     if json:
-        print_json(told)
+        print_json(counts)
     else:
         shown = ", ".join(
-            f"{name} {count}" for name, count in told.items() if name in SHOWN or (count and name in SELDOM)
+            f"{name} {count}" for name, count in counts.items() if name in SHOWN or (count and name in SELDOM)
         )
         typer.echo(shown)
     if tally.rejected:

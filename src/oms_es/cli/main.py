@@ -73,7 +73,7 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def nobody_reads() -> int:
+def reader_gone() -> int:
     """The reader of the output has gone, such as `head`: nothing more is said, also not on the way out."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,13 +103,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         return ended_with if isinstance(ended_with, int) else Code.OK
     except BrokenPipeError:
-        return nobody_reads()
+        return reader_gone()
     except typer.TyperException as wrong:
         typer.echo(masked(usage_of(wrong)), err=True)
         return wrong.exit_code
     except SystemExit as ended:
         if ended.code == 1:  # as typer and rich end where a pipe is broken
-            return nobody_reads()
+            return reader_gone()
         return ended.code if isinstance(ended.code, int) else Code.OK
     except Exception as failure:  # noqa: BLE001 - whatever it is, a person gets one line
         from oms_es.cli.failures import failed

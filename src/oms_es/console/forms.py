@@ -56,8 +56,8 @@ def field_of(
     name: str, declared: Mapping[str, Any], shapes: Mapping[str, Any], *, is_required: bool, example: Any = None
 ) -> Field:
     shape = _resolved(declared, shapes)
-    told = {"help": declared.get("description") or shape.get("description", ""), "default": declared.get("default")}
-    made = Field(name, "json", is_required, **told, example=example)
+    answer = {"help": declared.get("description") or shape.get("description", ""), "default": declared.get("default")}
+    made = Field(name, "json", is_required, **answer, example=example)
     if "enum" in shape or "const" in shape:
         return made._replace(kind="choice", choices=tuple(map(str, shape.get("enum") or [shape["const"]])))
     match shape.get("type"):
@@ -111,14 +111,14 @@ def _resolved(declared: Mapping[str, Any], shapes: Mapping[str, Any]) -> Mapping
 
 def body_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:
     """What was filled in; what was left empty is not said, unless it must be."""
-    told = {}
+    answer = {}
     for field in fields:
         value = _value(field, field.name, form)
         if value is not None:
-            told[field.name] = value
+            answer[field.name] = value
         elif field.is_required and field.kind in ("text", "lines", "rows"):
-            told[field.name] = "" if field.kind == "text" else []
-    return told
+            answer[field.name] = "" if field.kind == "text" else []
+    return answer
 
 
 def _value(field: Field, name: str, form: Mapping[str, str]) -> Any:

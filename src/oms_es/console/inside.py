@@ -1,4 +1,4 @@
-"""The API as the console asks it, in this process: the same routes, handlers and checks, for whoever is signed in.
+"""The API as the console asks it, in this process: the same routes, handlers and checks, for who is signed in.
 
 Invariant: whatever a page shows or does has passed the scope of its route, as if the person had sent the request.
 """

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from pydantic_core import to_json
 
-from oms_es.schemas.values.currency import told
+from oms_es.schemas.values.currency import in_money
 
 MEDIA_TYPES: Mapping[str, str] = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 MEDIA_TYPES = {**MEDIA_TYPES, "svg": "image/svg+xml"}
@@ -76,7 +76,7 @@ def age(value: Any) -> str:
 
 
 def money(amount_minor: Any, currency: str | None) -> str:
-    return "–" if amount_minor is None else told(int(amount_minor), currency)
+    return "–" if amount_minor is None else in_money(int(amount_minor), currency)
 
 
 def as_json(value: Any) -> str:

@@ -12,9 +12,9 @@ from oms_es.http.routing import Handler, Parameter, Route
 
 Page = Callable[[Visit], Awaitable[Response]]
 OPEN = None
-"""Also for whoever has not signed in."""
+"""Also for people who have not signed in."""
 ANY = ""
-"""For whoever has signed in, whatever he may."""
+"""For people who have signed in, whatever they may."""
 
 
 def page(path: str, name: str, scope: str | None, handler: Page, *parameters: str, many: str = "") -> Route:

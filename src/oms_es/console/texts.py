@@ -49,7 +49,7 @@ def _flat(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def language_of(chosen: str | None, accepted: str | None) -> str:
-    """What somebody chose, or the first that the browser wants and we have."""
+    """What a person chose, or the first that the browser wants and we have."""
     if chosen is not None and chosen in LANGUAGES:
         return chosen
     wanted = sorted(_weighted(accepted or ""), key=lambda pair: -pair[1])

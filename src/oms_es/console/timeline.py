@@ -94,7 +94,7 @@ def _lanes(rows: Sequence[Mapping[str, Any]], order_id: str, called: str) -> lis
 
 
 def _label(stream: str, called: str) -> str:
-    """Parts of an order are called after it, and a number tells them apart."""
+    """Parts of an order are called after it, and a number distinguishes them."""
     kind, _, name = stream.partition("-")
     own = name.removeprefix(called)
     text = f"{kind} {own.strip('.') if own and own.startswith('.') else name}"

@@ -33,7 +33,7 @@ SEE_OTHER = 303
 
 
 class Place(NamedTuple):
-    """In the navigation, for whoever has the scope."""
+    """In the navigation, for people who have the scope."""
 
     key: str
     path: str

@@ -78,7 +78,7 @@ class Board:
         if self.live:
             self.live.stop()
 
-    def look(self, told: int) -> None:
+    def look(self, sent: int) -> None:
         now = time.monotonic()
         if now - self._counted >= COUNTED_SECONDS_MIN:
             before, self.counts = self.counts, self.count()
@@ -86,24 +86,24 @@ class Board:
             self._counted = now
         if now - self._drawn >= (DRAWN_SECONDS_MIN if self.live else LINE_SECONDS):
             self._drawn = now
-            self._draw(told, now - self.began)
+            self._draw(sent, now - self.began)
 
-    def _draw(self, told: int, seconds: float) -> None:
+    def _draw(self, sent: int, seconds: float) -> None:
         if self.live:
-            self.live.update(self._picture(told, seconds), refresh=True)
+            self.live.update(self._picture(sent, seconds), refresh=True)
             return
         counts = " ".join(f"{name}={count}" for name, count in self.counts._asdict().items())
-        self.console.print(f"{seconds:.0f}s told={told}/{self.total} {counts} events/s={self._events_per_second:.0f}")
+        self.console.print(f"{seconds:.0f}s sent={sent}/{self.total} {counts} events/s={self._events_per_second:.0f}")
 
-    def _picture(self, told: int, seconds: float) -> RenderableType:
+    def _picture(self, sent: int, seconds: float) -> RenderableType:
         figures = {
             **{name.replace("_", " "): f"{count:,}" for name, count in self.counts._asdict().items()},
             "events/s": f"{self._events_per_second:,.0f}",
             "seconds": f"{seconds:.0f}",
         }
         cells = [Text.assemble((f"{value:>9}", _style(name)), f" {name}") for name, value in figures.items()]
-        bar = ProgressBar(total=self.total, completed=told)
-        return Panel(Group(Columns(cells, equal=True), bar), title=f"orders in: {told:,} of {self.total:,}")
+        bar = ProgressBar(total=self.total, completed=sent)
+        return Panel(Group(Columns(cells, equal=True), bar), title=f"orders in: {sent:,} of {self.total:,}")
 
 
 def _style(name: str) -> str:

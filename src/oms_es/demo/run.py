@@ -55,7 +55,7 @@ class World(Protocol):
         """Each is sent after everything that followed from the one before it."""
 
 
-class Told(NamedTuple):
+class DemoInput(NamedTuple):
     """A world, under the name by which a database remembers how much of it was sent."""
 
     name: str
@@ -71,13 +71,13 @@ class OtherDemo(OmsError):
     status = HTTPStatus.CONFLICT
 
 
-def made_up(orders: int, seed: int) -> Told:
-    return Told(f"{ACTOR}/{seed}/{orders}", Workload(seed, orders), orders)
+def made_up(orders: int, seed: int) -> DemoInput:
+    return DemoInput(f"{ACTOR}/{seed}/{orders}", Workload(seed, orders), orders)
 
 
-def complete_journey(orders: int) -> Told:
+def complete_journey(orders: int) -> DemoInput:
     """Raises MissingExtra."""
-    return Told(f"{ACTOR}/{COMPLETE_JOURNEY}/{orders}", baskets(orders), orders)
+    return DemoInput(f"{ACTOR}/{COMPLETE_JOURNEY}/{orders}", baskets(orders), orders)
 
 
 class PendingCallbacks(Protocol):
@@ -107,19 +107,19 @@ class Ran(NamedTuple):
     counts: Counts
     mix: Mapping[str, int]
     phases: Mapping[str, int]
-    told: int
+    sent: int
     refused: int
     seconds: float
 
     @property
     def orders_per_second(self) -> float:
-        return self.told / self.seconds
+        return self.sent / self.seconds
 
 
 MAY_BE_REFUSED = (CancelOrder, RefundOrder, RequestReturn, ReceiveRma, InspectRma)
 
 
-class Teller:
+class Sender:
     """Sends an engine the commands that were not sent yet."""
 
     def __init__(self, engine: RunsOrders, name: str) -> None:
@@ -128,7 +128,7 @@ class Teller:
         self.given = engine.store.recorder.position(name)
         self.refused = 0
 
-    def tell(self, commands: Sequence[Command]) -> None:
+    def send(self, commands: Sequence[Command]) -> None:
         """What may come too late is sent alone: its refusal delays nothing else."""
         for is_alone, alike in groupby(commands, key=lambda command: isinstance(command, MAY_BE_REFUSED)):
             for batch in [(command,) for command in alike] if is_alone else [tuple(alike)]:
@@ -145,12 +145,12 @@ class Teller:
         self.given = advance.position
 
 
-def run(engine: RunsOrders, told: Told, console: Console) -> Ran:
+def run(engine: RunsOrders, demo_input: DemoInput, console: Console) -> Ran:
     """Raises OtherDemo."""
     with queries.reading(engine.database_url) as connection:
-        _refuse_another(connection, told.name)
-        with Board(console, lambda: _count(connection, engine), told.orders) as board:
-            orders, refused, began = _tell_all(engine, told, board)
+        _refuse_another(connection, demo_input.name)
+        with Board(console, lambda: _count(connection, engine), demo_input.orders) as board:
+            orders, refused, began = _send_all(engine, demo_input, board)
             seconds = time.monotonic() - began
         mix = queries.order_mix(connection)
         return Ran(_count(connection, engine), mix, queries.phases(connection), orders, refused, seconds)
@@ -165,24 +165,24 @@ def _refuse_another(connection: queries.Connection, name: str) -> None:
         )
 
 
-def _tell_all(engine: RunsOrders, told: Told, board: Board) -> tuple[int, int, float]:
+def _send_all(engine: RunsOrders, demo_input: DemoInput, board: Board) -> tuple[int, int, float]:
     """How many orders were sent now, how many cancellations came too late, and when the first order came."""
-    teller = Teller(engine, told.name)
-    orders_before, orders, began, given = 0, 0, 0.0, teller.given
-    for commands in told.world.acts():
+    sender = Sender(engine, demo_input.name)
+    orders_before, orders, began, given = 0, 0, 0.0, sender.given
+    for commands in demo_input.world.acts():
         for command in islice(commands, given):
             orders_before += isinstance(command, PlaceOrder)
             given -= 1
         for batch in in_batches(commands, BATCH):
             placed = sum(isinstance(command, PlaceOrder) for command in batch)
             began = began or (time.monotonic() if placed else 0.0)
-            teller.tell(batch)
+            sender.send(batch)
             orders += placed
             for _ in range(TURNS_PER_BATCH):
                 engine.loop.iterate()
                 board.look(orders_before + orders)
-        _settle(engine, lambda: board.look(told.orders))
-    return orders, teller.refused, began or time.monotonic()
+        _settle(engine, lambda: board.look(demo_input.orders))
+    return orders, sender.refused, began or time.monotonic()
 
 
 def _settle(engine: RunsOrders, look: Callable[[], None]) -> None:
@@ -217,7 +217,7 @@ class Outcome(NamedTuple):
             "counts": ran.counts._asdict(),
             "mix": ran.mix,
             "phases": ran.phases,
-            "told": ran.told,
+            "sent": ran.sent,
             "requests_refused": ran.refused,
             "seconds": round(ran.seconds, 3),
             "orders_per_second": round(ran.orders_per_second, 1),

@@ -157,15 +157,15 @@ class Workload:
 
     def order(self, index: int) -> PlaceOrder:
         """A new order, or an earlier one sent again: mostly word for word, a few times with other content."""
-        first_told = self._first_told(index)
-        order = self._new_order(first_told)
-        return _with_one_more(order) if first_told != index and index in self._conflicts else order
+        first_sent = self._first_sent(index)
+        order = self._new_order(first_sent)
+        return _with_one_more(order) if first_sent != index and index in self._conflicts else order
 
     def cancellations(self) -> Iterator[tuple[int, CancelOrder]]:
         """Each comes after the order of its index, in the order of these."""
         waiting: list[tuple[int, int]] = []
         for index in range(self.order_count):
-            if self._draw("cancel", index) < CANCEL_SHARE and self._first_told(index) == index:
+            if self._draw("cancel", index) < CANCEL_SHARE and self._first_sent(index) == index:
                 # Cubed: most change their mind at once, some when the parcel is packed.
                 delay = int(self._draw("regret", index) ** 3 * CANCEL_DELAY_ORDERS_MAX)
                 heapq.heappush(waiting, (min(index + delay, self.order_count - 1), index))
@@ -208,7 +208,7 @@ class Workload:
 
     def _first_orders(self) -> Iterator[tuple[PlaceOrder, Wish]]:
         for index in range(self.order_count):
-            if self._first_told(index) == index:
+            if self._first_sent(index) == index:
                 yield self._new_order(index), Wish(index, self._draw("return", index), self._draw("wish", index))
 
     def _return_of(self, order: PlaceOrder, at: Wish) -> RequestReturn:
@@ -273,7 +273,7 @@ class Workload:
     def _repeats(self, index: int) -> bool:
         return index in self._conflicts or self._draw("repeat", index) < REPEAT_SHARE
 
-    def _first_told(self, index: int) -> int:
+    def _first_sent(self, index: int) -> int:
         """Where the order of this index was sent first: here, unless it repeats one that was new."""
         if not self._repeats(index):
             return index
@@ -321,7 +321,7 @@ class Workload:
         )
 
     def _customer(self, index: int) -> Customer:
-        """A few come back; at the till nobody says who they are."""
+        """A few come back; at the till no one says who they are."""
         number = int(self._draw("customer", index) ** 2 * self.order_count)
         return Customer(customer_id=f"C-{number:06d}", email=f"c{number}@example.com", language="de")
 

@@ -18,7 +18,7 @@ from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
 
 STEPS_MAX = 1_000
-TOLD: tuple[type[o.OrderEvent], ...] = (
+EXPLAINED: tuple[type[o.OrderEvent], ...] = (
     o.OrderBundlesExploded,
     o.OrderSourcingRequested,
     o.OrderAssigned,
@@ -46,7 +46,7 @@ class Step(NamedTuple):
 def sourcing_of(connection: psycopg.Connection[dict[str, Any]], codec: Codec, order_id: str) -> list[Step]:
     """Every attempt, the oldest first; nothing for an order that was not sourced yet."""
     query = f"SELECT * FROM {EVENTS} WHERE originator_id = %s AND topic = ANY(%s) ORDER BY originator_version LIMIT %s"
-    names = [event.__name__ for event in TOLD]
+    names = [event.__name__ for event in EXPLAINED]
     rows = connection.execute(query, [f"order-{order_id}", names, STEPS_MAX]).fetchall()
     return [_step(codec.decode(event_row(row), row["notification_id"])) for row in rows]
 

@@ -80,7 +80,7 @@ LOCAL_ONLY = (
 )
 LOCAL = Caller("http:local", ROLES["operator"])
 """A caller on this machine, as long as no key was ever made."""
-NOBODY = Caller("http:nobody", frozenset())
+NO_CALLER = Caller("http:nobody", frozenset())
 
 
 class Keys:
@@ -119,7 +119,7 @@ class Keys:
         return _caller(key)
 
     def caller_of(self, key_id: str, secret_sha256: bytes) -> Caller | None:
-        """Whoever has signed in with this secret of it; None once it is good no more."""
+        """The person who has signed in with this secret of it; None once it is good no more."""
         key = self._key(key_id)
         if key is None or not key.is_valid_sha256(secret_sha256, datetime.now(UTC)):
             return None

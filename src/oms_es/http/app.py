@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from oms_es.http import health, openapi
-from oms_es.http.access import LOCAL, NOBODY, Caller
+from oms_es.http.access import LOCAL, NO_CALLER, Caller
 from oms_es.http.errors import Forbidden, NoAccess
 from oms_es.http.problems import response_of
 from oms_es.http.reading import (
@@ -102,7 +102,7 @@ class Application:
         if mount := self._mount(request):
             return await mount(request, request_id)
         matched = self.router.match(request.method, request.scope["raw_path"])
-        caller = NOBODY
+        caller = NO_CALLER
         if matched.route.scope is not None:
             caller = await self._caller(request)
         return await answered(self.services, matched, caller, request, request_id)

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 def problem(error: Exception, request_id: str) -> dict[str, Any]:
     """Its members, in the order in which a person reads them."""
-    status, reason, detail = _told(error)
+    status, reason, detail = _worded(error)
     shown: dict[str, Any] = {
         "type": f"/v1/problems/{reason}",
         "title": status.phrase,
@@ -54,7 +54,7 @@ def response_of(error: Exception, request_id: str) -> Response:
     return Response(to_json(shown), shown["status"], _headers(error, shown["status"]), MEDIA_TYPE)
 
 
-def _told(error: Exception) -> tuple[HTTPStatus, str, str]:
+def _worded(error: Exception) -> tuple[HTTPStatus, str, str]:
     if isinstance(error, ValidationError):
         return HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "fields are not as they must be; see `errors`"
     if isinstance(error, OUTAGES):

@@ -72,13 +72,13 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, services: Services, started: Callable[[int], None]) -> None:
         super().__init__(config)
         self.services = services
-        self.told_started = started
+        self.on_started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.services.committer.start()
         assert sockets
-        self.told_started(sockets[0].getsockname()[1])
+        self.on_started(sockets[0].getsockname()[1])
 
     async def main_loop(self) -> None:
         sweeping = asyncio.create_task(self._sweep())

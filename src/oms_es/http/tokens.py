@@ -52,7 +52,7 @@ class IssuerUnavailable(OmsError):
     """The issuer of the token does not say which keys are its own: send the request again in a moment."""
 
     code = "issuer_unavailable"
-    exit_code = Code.BEHIND
+    exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

@@ -198,16 +198,16 @@ def fetched_jars() -> Path:
 
 def _fetch(jars: Path) -> None:
     draft = Path(tempfile.mkdtemp(dir=jars.parent))
-    told = subprocess.run(
+    done = subprocess.run(
         [program("mvn"), "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={draft}"],
         capture_output=True,
         text=True,
         check=False,
         timeout=FETCH_SECONDS_MAX,
     )
-    if told.returncode:
+    if done.returncode:
         shutil.rmtree(draft)
-        raise BrokerUnavailable(f"Maven could not fetch Kafka's jars: {_tail(told.stdout + told.stderr)}")
+        raise BrokerUnavailable(f"Maven could not fetch Kafka's jars: {_tail(done.stdout + done.stderr)}")
     draft.rename(jars)
 
 

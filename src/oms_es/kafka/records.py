@@ -121,8 +121,8 @@ def append_record(
     if first:
         builder._first_timestamp = builder._max_timestamp = timestamp  # noqa: SLF001 - the same
     delta = timestamp - builder._first_timestamp  # noqa: SLF001 - the same
-    told = headers if type(headers) is Written else Written(headers)
-    parts = (NO_ATTRIBUTES, _varint(delta), _varint(offset), *_sized(key), *_sized(value), told.record)
+    encoded = headers if type(headers) is Written else Written(headers)
+    parts = (NO_ATTRIBUTES, _varint(delta), _varint(offset), *_sized(key), *_sized(value), encoded.record)
     body = b"".join(parts)
     record = _varint(len(body)) + body
     if not first and len(record) + len(builder._buffer) > builder._batch_size:  # noqa: SLF001 - the same
@@ -136,9 +136,9 @@ def append_record(
 
 def estimate_size(builder: Any, key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
     """At most so many bytes, with a batch of its own."""
-    told = headers if type(headers) is Written else Written(headers)
+    encoded = headers if type(headers) is Written else Written(headers)
     overhead: int = builder.HEADER_STRUCT.size + builder.MAX_RECORD_OVERHEAD
-    return overhead + 2 * VARINT_BYTES_MAX + len(key or b"") + len(value or b"") + len(told.record)
+    return overhead + 2 * VARINT_BYTES_MAX + len(key or b"") + len(value or b"") + len(encoded.record)
 
 
 def _encoded(number: int) -> bytes:

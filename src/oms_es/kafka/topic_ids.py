@@ -31,7 +31,7 @@ REPLACE = (
     "ON CONFLICT (name) DO UPDATE SET id = excluded.id, kept_at = now()"
 )
 READ_ON = f"UPDATE {TRACKING} SET notification_id = %s WHERE application_name = %s"
-BEGIN_ANEW = f"DELETE FROM {TRACKING} WHERE application_name = %s"
+BEGIN_AGAIN = f"DELETE FROM {TRACKING} WHERE application_name = %s"
 """A position of nothing is no row."""
 
 
@@ -83,7 +83,7 @@ def read_on(connection: Executing, role: str, offsets: Mapping[TopicPartition, i
         if offset:
             connection.execute(READ_ON, [offset, name])
         else:
-            connection.execute(BEGIN_ANEW, [name])
+            connection.execute(BEGIN_AGAIN, [name])
 
 
 def replaced(connection: Executing, seen: Mapping[str, UUID]) -> list[str]:

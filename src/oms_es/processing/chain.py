@@ -112,12 +112,12 @@ class Chain(NothingToSave):
         links = Links(self, self.feed.read(begin, self.new_max))
         if not links.reach_the_end():
             return 0
-        with metrics.timed(self.name) as told:
+        with metrics.timed(self.name) as count:
             links.follow()
             if not links.deliveries:
                 return 0
             self.commit(links)
-            told(links.deliveries)
+            count(links.deliveries)
         self.feed.notify_appended(links.draft.recorded)
         links.settle()
         return links.deliveries

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 
 from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Command
 from oms_es.processing.intake.screening import Screen
 from oms_es.processing.metrics import COMMITTER_WAITING, timed
@@ -42,6 +43,7 @@ class Busy(OmsError):
     """More waits than is taken at once; nothing of the request has happened, and it may be sent again."""
 
     code = "busy"
+    exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

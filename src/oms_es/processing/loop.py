@@ -46,7 +46,7 @@ class Loop:
     while the others wait for the database, and the order in which everything is decided stays the same. They begin
     when the others have nothing to do, or BACKGROUND_SECONDS after these had something to do.
 
-    `save` moves the positions of those who rest, and gives the names of those that have moved: when nobody has anything
+    `save` moves the positions of those who rest, and gives the names of those that have moved: when no one has anything
     to do, and after every turn where they are `waited_for` by other processes, whose facts have to be as new.
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import MetaData, Numeric
 from sqlalchemy.types import TypeDecorator
 
-from oms_es.schemas.values.currency import told
+from oms_es.schemas.values.currency import in_money
 
 METADATA = MetaData()
 
@@ -19,7 +19,7 @@ def money_of(event: Any) -> str:
     amount_minor = fields["amount_minor"] if "amount_minor" in fields else getattr(event, "total_minor", None)
     if amount_minor is None:
         return ""
-    return told(amount_minor, fields.get("currency"))
+    return in_money(amount_minor, fields.get("currency"))
 
 
 class Sum(TypeDecorator[int]):

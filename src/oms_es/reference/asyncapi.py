@@ -137,7 +137,7 @@ def _channel(topic: Topic, messages: Sequence[Described]) -> dict[str, Any]:
 
 def _own_topic(common: Mapping[str, Any]) -> dict[str, Any]:
     """Like the common topic, for one channel."""
-    kafka = {name: told for name, told in common["bindings"]["kafka"].items() if name != "topic"}
+    kafka = {name: described for name, described in common["bindings"]["kafka"].items() if name != "topic"}
     return {
         **common,
         "address": OWN_TOPIC,
@@ -155,13 +155,15 @@ def _operation(topic: str, messages: Iterable[Described]) -> dict[str, Any]:
 
 
 def _message(message: Described) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": message.name, "title": message.name}
+    described: dict[str, Any] = {"name": message.name, "title": message.name}
     if message.description:
-        told["description"] = message.description
+        described["description"] = message.description
     if message.kind != "inbound":
-        told["headers"] = headers(EVENT_HEADERS if message.kind == "event" else STATE_HEADERS, ce_type=message.name)
+        described["headers"] = headers(
+            EVENT_HEADERS if message.kind == "event" else STATE_HEADERS, ce_type=message.name
+        )
     return {
-        **told,
+        **described,
         "payload": {"$ref": f"./{SCHEMAS}/{message.name}.json"},
         "bindings": _key(KEYS[message.kind]),
     }

@@ -166,8 +166,8 @@ class Comparison:
             yield from self.problems({"const": name}, names, f"{path}.{name} (its name)")
         if narrow.get("additionalProperties", True) is not False or narrow.get("patternProperties"):
             any_name = {"type": "string", **_resolved(narrow.get("propertyNames", True), self.narrow_root)}
-            told = {"type": "string", **_resolved(names, self.wide_root)}
-            yield from self.problems(any_name, told, f"{path} (names)")
+            names_schema = {"type": "string", **_resolved(names, self.wide_root)}
+            yield from self.problems(any_name, names_schema, f"{path} (names)")
 
     def _fields(self, narrow: Schema, wide: Schema, path: str) -> Iterator[str]:
         fields, expected = narrow.get("properties", {}), wide.get("properties", {})

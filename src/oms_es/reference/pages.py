@@ -18,7 +18,7 @@ import oms_es
 from oms_es.app.workers import GROUPS_OF_ROLES, ROLES, TOPICS_OF, topics
 from oms_es.channels import canonical
 from oms_es.errors import InputProblem, OmsError, Reason, Refusal
-from oms_es.exit_codes import MEANINGS, Code
+from oms_es.exit_codes import MEANINGS, SIGNALS, Code
 from oms_es.processing import metrics
 from oms_es.reference.json_schemas import Described
 from oms_es.schemas.topics import CHANNEL_ORDERS, channel_topic
@@ -36,7 +36,7 @@ OF_ONE_CHANNEL = (
 
 def settings() -> str:
     rows = [
-        (f"`OMS_{name.upper()}`", _unit(name, field), _default(field), _told(field))
+        (f"`OMS_{name.upper()}`", _unit(name, field), _default(field), _explained(field))
         for name, field in Settings.model_fields.items()
     ]
     return page(
@@ -65,7 +65,7 @@ def _default(field: FieldInfo) -> str:
     return "" if field.default is None else f"`{field.default}`"
 
 
-def _told(field: FieldInfo) -> str:
+def _explained(field: FieldInfo) -> str:
     return f"{field.description}." if field.description else ""
 
 
@@ -73,10 +73,10 @@ def metrics_page() -> str:
     found = [one for one in vars(metrics).values() if isinstance(one, Counter | Gauge | Histogram)]
     rows = []
     for one in found:
-        (told,) = one.describe()
-        name = f"{told.name}_total" if told.type == "counter" else told.name
+        (metric,) = one.describe()
+        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
         labels = ", ".join(f"`{label}`" for label in one._labelnames)  # noqa: SLF001 - there is no public way
-        rows.append((f"`{name}`", told.type, labels, f"{told.documentation}."))
+        rows.append((f"`{name}`", metric.type, labels, f"{metric.documentation}."))
     text = (
         "Served at `/metrics` where `OMS_METRICS_PORT` is set; "
         "`/livez` and `/readyz` beside it answer 200, or 503 and why.\n\n"
@@ -88,7 +88,7 @@ def metrics_page() -> str:
 def commands(app: typer.Typer) -> dict[str, str]:
     """`commands.md` has what stands alone and lists the groups; each group of commands has a page of its own."""
     command = typer.main.get_command(app)
-    _tell_whole(command)
+    _show_whole(command)
     hidden = list(_without_hidden(command, ""))
     groups = {name: one for name, one in command.commands.items() if hasattr(one, "commands")}  # type: ignore[attr-defined]
     for name in groups:
@@ -129,11 +129,11 @@ def _without_hidden(command: Any, prefix: str) -> Iterator[tuple[str, str]]:
             del inner[name]
 
 
-def _tell_whole(command: Any) -> None:
+def _show_whole(command: Any) -> None:
     """In lists of commands too, which would be cut short otherwise."""
     command.short_help = (command.help or "").partition("\n\n")[0]
     for inner in getattr(command, "commands", {}).values():
-        _tell_whole(inner)
+        _show_whole(inner)
 
 
 def exit_codes() -> str:
@@ -141,15 +141,13 @@ def exit_codes() -> str:
     for error in errors():
         kinds[error.exit_code].append(f"`{error.code}`: {_first_line(error)}")
     rows = [(f"{code.value}", code.name, MEANINGS[code], "<br>".join(kinds[code])) for code in Code]
-    told = (
-        "Of every command. What went wrong is one line on stderr, with what to do next. A command that Ctrl-C ends has "
-        "130, one whose output is no longer read, as before `| head`, 141, and one that SIGTERM ends 143."
-    )
-    return page("Exit codes", told, table("code, name, meaning, among them", rows))
+    rows += [(f"{number}", "", meaning, "") for number, meaning in SIGNALS.items()]
+    intro = "Of every command. What went wrong is one line on stderr, with what to do next."
+    return page("Exit codes", intro, table("code, name, meaning, among them", rows))
 
 
 def reasons() -> str:
-    told = (
+    intro = (
         "A refusal or a dead letter carries one of these codes; they do not change. The text beside it names what is "
         "meant. `code` is also what a program reads from `--json` and from HTTP."
     )
@@ -164,7 +162,7 @@ def reasons() -> str:
         )
         for found in tables()
     ]
-    return page("Codes of refusals and input", told, "\n".join(parts))
+    return page("Codes of refusals and input", intro, "\n".join(parts))
 
 
 def tables() -> list[type[Reason]]:
@@ -228,11 +226,11 @@ def _kept(*, compacted: bool) -> str:
 
 def roles() -> str:
     rows = [(f"`{role}`", _inputs(role), ", ".join(_groups(role))) for role in ROLES]
-    told = (
+    intro = (
         "What `oms-es worker` runs, each a consumer group by its own name; "
         "`oms-es relay` runs beside them, with a second one that stands by."
     )
-    return page("Roles", told, table("role, reads, groups", rows))
+    return page("Roles", intro, table("role, reads, groups", rows))
 
 
 def _inputs(role: str) -> str:
@@ -243,9 +241,9 @@ def _groups(role: str) -> Iterator[str]:
     yield from (f"`{name}`" for name, roles in GROUPS_OF_ROLES.items() if role in roles)
 
 
-def page(title: str, told: str, body: str) -> str:
+def page(title: str, intro: str, body: str) -> str:
     return (
-        "\n".join(part for part in (f"{GENERATED}\n# {title}\n", f"{told}\n" if told else "", body.rstrip()) if part)
+        "\n".join(part for part in (f"{GENERATED}\n# {title}\n", f"{intro}\n" if intro else "", body.rstrip()) if part)
         + "\n"
     )
 

@@ -1,4 +1,4 @@
-"""Customers: one with what each has spent, and lists, whoever ordered last first.
+"""Customers: one with what each has spent, and lists, the latest order first.
 
 Invariant: a page costs what it shows: each list reads one index in its order, from where the page before ended.
 """

@@ -25,8 +25,8 @@ def waits_for(connection: Connection, codec: Codec, name: str, order: Order, eve
     """Sentences; none for an order that nothing is left to happen to."""
     if order.content is None or order.phase in o.FINAL_PHASES:
         return []
-    told = list(_of_its_phase(connection, codec, name, order, events))
-    return [*told, *_holds(name, order, events)]
+    needs = list(_of_its_phase(connection, codec, name, order, events))
+    return [*needs, *_holds(name, order, events)]
 
 
 def _of_its_phase(

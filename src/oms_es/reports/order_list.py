@@ -138,8 +138,8 @@ def _conditions(asked: Asked) -> str:
         "country": "r.country = %(country)s",
         "email": "r.email_key = %(email)s",
     }
-    told = [test for field, test in tests.items() if getattr(asked, field) is not None]
-    return " AND ".join(["s.phase = ANY(%(phases)s)", *told])
+    chosen = [test for field, test in tests.items() if getattr(asked, field) is not None]
+    return " AND ".join(["s.phase = ANY(%(phases)s)", *chosen])
 
 
 def _between(asked: Asked, of: str) -> str:

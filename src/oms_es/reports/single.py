@@ -76,11 +76,11 @@ def _holds(known: Order, events: Sequence[Recorded]) -> list[dict[str, Any]]:
 def _parcels(connection: Connection, codec: Codec, known: Order, at: datetime | None) -> list[dict[str, Any]]:
     plans = sorted(known.plans.items())[:IDS_MAX]
     found = histories(connection, codec, [f"shipment-{key}" for key, _ in plans], at)
-    told = []
+    listed = []
     for shipment_id, plan in plans:
         parcel = state(shipment.decider, found.get(f"shipment-{shipment_id}", []))
         carrier, number = parcel.tracking or ("", "")
-        told.append(
+        listed.append(
             {
                 "shipment_id": shipment_id,
                 "location": plan.location,
@@ -92,7 +92,7 @@ def _parcels(connection: Connection, codec: Codec, known: Order, at: datetime | 
                 "amount_minor": plan.amount_minor,
             }
         )
-    return told
+    return listed
 
 
 class Single(NamedTuple):
@@ -106,7 +106,7 @@ class Single(NamedTuple):
 def payment(connection: Connection, codec: Codec, payment_id: str, at: datetime | None) -> Single | None:
     events = history(connection, codec, f"payment-{payment_id}", at)
     facts = folded(payments.projection, events).get((payment_id,))
-    return Single(dict(facts), _effects(events), _told(events)) if facts else None
+    return Single(dict(facts), _effects(events), _timeline_of(events)) if facts else None
 
 
 def _effects(events: Sequence[Recorded]) -> list[dict[str, Any]]:
@@ -143,7 +143,7 @@ def parcel(connection: Connection, codec: Codec, shipment_id: str, at: datetime 
         "cartons": {carton: str(outcome) for carton, outcome in known.outcomes.items() if carton},
     }
     items = [{"sku": item.sku, "quantity": item.quantity} for item in known.requested.items]
-    return Single(facts, items, _told(events))
+    return Single(facts, items, _timeline_of(events))
 
 
 def goods_back(connection: Connection, codec: Codec, rma_id: str, at: datetime | None) -> Single | None:
@@ -160,24 +160,24 @@ def goods_back(connection: Connection, codec: Codec, rma_id: str, at: datetime |
         }
         for line in known.opened.lines
     ]
-    return Single(dict(facts), lines, _told(events))
+    return Single(dict(facts), lines, _timeline_of(events))
 
 
 def location(connection: Connection, codec: Codec, name: str, at: datetime | None) -> Single | None:
     events = history(connection, codec, f"location-{name}", at)
     facts = folded(locations.projection, events).get((name,))
-    told = [
+    listed = [
         {"recorded_at": r.recorded_at, "event": type(r.event).__name__, "actor": r.actor, "summary": _reason(r)}
         for r in events
     ]
-    return Single(dict(facts), [], told) if facts else None
+    return Single(dict(facts), [], listed) if facts else None
 
 
 def _reason(recorded: Recorded) -> str:
     return str(getattr(recorded.event, "reason", ""))
 
 
-def _told(events: Sequence[Recorded]) -> list[Row]:
+def _timeline_of(events: Sequence[Recorded]) -> list[Row]:
     return [dict(row) for row in _rows(order_timeline.projection, events)]
 
 

@@ -26,14 +26,14 @@ def problems(
     found = details(error)
     named = found[:named_max]
     more = f" (and {len(found) - len(named)} more)" if len(found) > len(named) else ""
-    return "; ".join(_told(one, whole, field) for one in named) + more
+    return "; ".join(_worded(one, whole, field) for one in named) + more
 
 
 def details(error: ValidationError) -> list[ErrorDetails]:
     return error.errors(include_url=False, include_context=False, include_input=False)
 
 
-def _told(problem: ErrorDetails, whole: str, field: Callable[[str], str]) -> str:
+def _worded(problem: ErrorDetails, whole: str, field: Callable[[str], str]) -> str:
     at = ".".join(map(str, problem["loc"]))
     where = field(at) if at else whole
     expected = problem["msg"].removeprefix("Value error, ")

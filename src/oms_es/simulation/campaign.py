@@ -82,7 +82,7 @@ def campaign(
     kit: Kit = WHOLE,
     *,
     failures_max: int = 1,
-    told: Callable[[Outcome], None] = lambda _: None,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> Summary:
     """Play seed after seed, until so many of them have failed."""
     summary = Summary()
@@ -92,7 +92,7 @@ def campaign(
         summary.add(outcome)
         gc.collect(0 if summary.seeds % COLLECTED_EVERY_SEEDS else 2)
         summary.cpu_seconds += time.process_time() - began
-        told(outcome)
+        on_outcome(outcome)
         if len(summary.failed) >= failures_max:
             break
     return summary

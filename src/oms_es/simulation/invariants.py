@@ -25,7 +25,7 @@ from oms_es.processing.read_models.folding import folded
 from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
 from oms_es.schemas.topics import EVENT_TOPICS
-from oms_es.simulation.scenario import Action, Tells
+from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.simulation.unpaid_goods import UnpaidGoods
 from oms_es.simulation.world.database import Database
 from oms_es.store.encoding.codec import Codec
@@ -84,9 +84,9 @@ class Watch:
     def note(self, *what: object) -> None:
         """Part of the trace, like all that events say: two runs of a seed agree on every byte."""
         self.steps += 1
-        told = (round(self.now(), 6), *what)
-        self.last.append(told)
-        self._hash.update(repr(told).encode())
+        entry = (round(self.now(), 6), *what)
+        self.last.append(entry)
+        self._hash.update(repr(entry).encode())
 
     def committed(self, rows: Sequence[Notification]) -> None:
         committed: list[Recorded] = []
@@ -112,14 +112,14 @@ class Watch:
         position, previous = position_of(message)
         chain, newest = self.chains.setdefault(message.topic_partition, {}), self.newest.get(message.topic_partition, 0)
         if chain.setdefault(position, previous) != previous:
-            told = f"{message.topic_partition}: {position} came after {chain[position]} and now after {previous}"
-            raise Violation("a partition's chain has no gap", told)
+            entry = f"{message.topic_partition}: {position} came after {chain[position]} and now after {previous}"
+            raise Violation("a partition's chain has no gap", entry)
         if position > newest:
             if previous != newest:
-                told = (
+                entry = (
                     f"{message.topic_partition}: {position} names {previous} as what came before it, that was {newest}"
                 )
-                raise Violation("a partition's chain has no gap", told)
+                raise Violation("a partition's chain has no gap", entry)
             self.newest[message.topic_partition] = position
 
     def happened(self, effect: Effect) -> None:
@@ -140,7 +140,7 @@ class Watch:
         if isinstance(ask, bytes | PlaceOrder):
             self.kept(action, database)
             return
-        if isinstance(ask, Tells):
+        if isinstance(ask, OutsideCallback):
             return
         decider = self.history.deciders[ask.stream.partition("-")[0]]
         with suppress(Refused):  # that was the answer
@@ -184,7 +184,7 @@ def in_the_end(
             yield lost
     yield from _unfinished(watch, due, _listed(database) if life else set(), now)
     yield from _unjoined(watch)
-    yield from _untold(watch)
+    yield from _unreported(watch)
     yield from _refolded(watch, database)
 
 
@@ -249,7 +249,7 @@ def _unjoined(watch: Watch) -> Iterator[Violation]:
         yield Violation(joined.name, joined.differences[0])
 
 
-def _untold(watch: Watch) -> Iterator[Violation]:
+def _unreported(watch: Watch) -> Iterator[Violation]:
     """The provider's books and ours agree, but for what it never reported."""
     for effect in watch.done.values():
         if effect.mode == "silent" or effect.operation in CARRIED:

@@ -12,7 +12,7 @@ from uuid import UUID
 from oms_es.aggregates.payment.state import Payment
 from oms_es.aggregates.stock import decider as stock
 from oms_es.consumers.order.deadline_keeper import due_commands
-from oms_es.gateways.simulated.effects import Effect, Told
+from oms_es.gateways.simulated.effects import Effect, PendingCallback
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.groups.feeds import PartitionFeed
 from oms_es.kafka.relay.event_publisher import RELAYED_MAX, EventPublisher
@@ -85,11 +85,13 @@ class ForgetfulLedger(MemoryLedger):
     """The world does not recognise a key that it has seen."""
 
     def effects(
-        self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
+        self,
+        asked: Sequence[tuple[UUID, Callable[[], Effect]]],
+        callbacks_of: Callable[[Effect], Iterable[PendingCallback]],
     ) -> tuple[dict[UUID, Effect], set[UUID]]:
         for key, _ in asked:
             self.outside.known.pop(key, None)
-        return super().effects(asked, tells)
+        return super().effects(asked, callbacks_of)
 
 
 class Whole(Intake):

@@ -220,7 +220,7 @@ class Play:
         if not all(client.done for client in self.clients) or self.outside.outstanding():
             return False
         database, tracking = self.database, self.database.tracking
-        if any(tracking.get(role, 0) < len(self.outside.told[role]) for role in CALLBACK_ROLES):
+        if any(tracking.get(role, 0) < len(self.outside.delivered[role]) for role in CALLBACK_ROLES):
             return False
         if self.scenario.topology != "workers":
             behind = any(tracking.get(role, 0) < database.end for role in INTERESTS)

@@ -55,14 +55,14 @@ class Fault(NamedTuple):
         return f"{self.at:7.1f}s {self.kind}{where}, {self.seconds:+.1f}s"
 
 
-class Tells(NamedTuple):
+class OutsideCallback(NamedTuple):
     """A callback that the outside world sends although it follows from nothing that it was asked."""
 
     source: str
     payload: bytes
 
 
-Ask = Command | bytes | Tells
+Ask = Command | bytes | OutsideCallback
 
 
 class Action(NamedTuple):

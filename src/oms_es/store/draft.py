@@ -26,7 +26,7 @@ class Overtaken(OmsError):
     """Another writer has written since the draft was begun: it may rest on what is no longer so."""
 
     code = "overtaken"
-    exit_code = Code.UNEXPECTED
+    exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

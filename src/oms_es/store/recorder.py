@@ -79,7 +79,7 @@ class PositionLost(OmsError):
     """Another worker moved this position: what was decided from it must be dropped and read again."""
 
     code = "position_lost"
-    exit_code = Code.UNEXPECTED
+    exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
@@ -225,11 +225,13 @@ class Recorder(PostgresProcessRecorder):
             [list(column) for column in zip(*rows, strict=True)],
             prepare=True,
         )
-        told = curs.fetchone()
-        assert told
-        ids = range(told["first"], told["last"] + 1)
+        numbers = curs.fetchone()
+        assert numbers
+        ids = range(numbers["first"], numbers["last"] + 1)
         if len(ids) != len(rows):
-            raise OperationalError(f"positions {told['first']} to {told['last']} were given to {len(rows)} events")
+            raise OperationalError(
+                f"positions {numbers['first']} to {numbers['last']} were given to {len(rows)} events"
+            )
         return ids
 
     def advance(self, curs: psycopg.Cursor[Any], advance: Advance) -> None:

@@ -27,7 +27,7 @@ WHY_CHARACTERS_MAX = 2_000
 _WHERE = f"coalesce((SELECT notification_id FROM {TRACKING} WHERE application_name = name), 0)"
 NOTE = (
     f"INSERT INTO {STOPS} AS kept (name, position, why) "
-    f"SELECT name, {_WHERE}, why FROM unnest(%s::text[], %s::text[]) AS told(name, why) "
+    f"SELECT name, {_WHERE}, why FROM unnest(%s::text[], %s::text[]) AS given(name, why) "
     "ON CONFLICT (name) DO UPDATE SET position = excluded.position, why = excluded.why, stopped_at = now()"
 )
 CLEAR = f"DELETE FROM {STOPS} WHERE name = %s"

@@ -13,7 +13,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
-from oms_es.schemas.values.currency import told
+from oms_es.schemas.values.currency import in_money
 from oms_es.store.encoding.codec import event_id_of
 from oms_es.verification.check import Check, at
 from oms_es.verification.joined_checks import HasTaken, JoinedBook
@@ -34,7 +34,7 @@ class MoneyBook(NamedTuple):
     lost: int = 0
 
     def in_words(self, currency: str) -> str:
-        sums = (f"{name} {told(amount_minor, currency)}" for name, amount_minor in self._asdict().items())
+        sums = (f"{name} {in_money(amount_minor, currency)}" for name, amount_minor in self._asdict().items())
         return ", ".join(sums)
 
 
@@ -113,8 +113,8 @@ class History:
         self._check_place(recorded, version)
         state = decider.evolve(state, event)
         self.states[stream] = state, recorded.version
-        self.books.told(recorded)
-        self.joins.told(recorded)
+        self.books.note(recorded)
+        self.joins.note(recorded)
         match event:
             case s.StockEvent():
                 self._check_stock(recorded, event, state)
@@ -149,7 +149,7 @@ class History:
         self.event_ids.add(recorded.event_id.bytes)
 
     def _check_stock(self, recorded: Recorded, event: s.StockEvent, state: Stock) -> None:
-        book = self.stock[recorded.stream] = self.stock.get(recorded.stream, StockBook()).told(event)
+        book = self.stock[recorded.stream] = self.stock.get(recorded.stream, StockBook()).note(event)
         if isinstance(event, s.StockReserved):
             self.promises[event.reservation_id, event.sku, event.location] = event.quantity
         elif isinstance(event, s.StockReservationTransferred):
@@ -164,7 +164,7 @@ class History:
             lambda: f"{at(recorded)}: the books say {book}, the stream has {state.on_hand} on hand",
         )
         if isinstance(event, s.StockMovedOut | s.StockMovedIn | s.StockInboundCancelled):
-            on_its_way = self.transit.told(event)
+            on_its_way = self.transit.note(event)
             self.moved.expect(
                 on_its_way >= 0, lambda: f"{at(recorded)}: {-on_its_way} units came that had not left for here"
             )
@@ -183,7 +183,7 @@ class History:
             and book.refunded + book.lost <= book.captured + in_flight
             and book.lost <= book.disputed
             and (book.captured, book.refunded, book.lost) == (state.captured, state.refunded, state.lost),
-            lambda: f"{at(recorded)}: {book.in_words(currency)}, {told(in_flight, currency)} in flight",
+            lambda: f"{at(recorded)}: {book.in_words(currency)}, {in_money(in_flight, currency)} in flight",
         )
 
     def _check_parcel(self, recorded: Recorded, event: sh.ShipmentEvent) -> None:
@@ -223,13 +223,13 @@ class History:
         first = self.orders.get(identity)
         self.orders[identity] = recorded.stream
         content = {name: getattr(placed, name) for name in o.OrderContent.model_fields}
-        as_told = o.PlaceOrder.model_construct(**content)
+        as_sent = o.PlaceOrder.model_construct(**content)
         self.once.expect(
             first is None and placed.order_id in o.order_ids_of(*identity) and recorded.stream == _stream_of(placed),
             lambda: f"{at(recorded)}: order {identity} was accepted before, in {first}, or is not in its stream",
         )
         self.once.expect(
-            placed.fingerprint == as_told.fingerprint,
+            placed.fingerprint == as_sent.fingerprint,
             lambda: f"{at(recorded)}: the content is not the one that was placed",
         )
 

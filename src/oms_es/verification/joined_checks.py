@@ -27,7 +27,7 @@ class JoinedBook:
         self.placed: set[str] = set()
         self.joined = Check("units conserved: what is split off, or merged, is in the order that it went to")
 
-    def told(self, recorded: Recorded) -> None:
+    def note(self, recorded: Recorded) -> None:
         match recorded.event:
             case o.OrderSplit(to_order_id=to, content=content) | o.OrderMergedInto(to_order_id=to, content=content):
                 self._leaves(recorded, to, content)

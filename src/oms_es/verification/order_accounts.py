@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from oms_es.schemas import order as o
 from oms_es.schemas.returns import rma as r
-from oms_es.schemas.values.currency import told
+from oms_es.schemas.values.currency import in_money
 
 Units = Counter[tuple[str, str]]
 """By line and SKU: those of a bundle by component."""
@@ -39,7 +39,7 @@ class OrderBook:
         self.parts: dict[tuple[str, str], o.RefundPart] = {}  # by refund and payment
 
     def money(self, amount_minor: int) -> str:
-        return told(amount_minor, self.currency)
+        return in_money(amount_minor, self.currency)
 
     def units(self, lines: Mapping[str, int]) -> Units:
         found: Units = Counter()

@@ -14,7 +14,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
-from oms_es.schemas.values.currency import told as in_money
+from oms_es.schemas.values.currency import in_money
 from oms_es.verification.check import Check, at
 from oms_es.verification.order_accounts import OrderBook, RmaBook, by_line, units_of, worth_of
 
@@ -35,7 +35,7 @@ class OrderBooks:
             "exchanges: each was granted, and its credit is used or goes back to those who paid for it"
         )
         self.returned = Check("returns conserved: credited <= accepted <= received <= asked back <= shipped, by line")
-        self._told: Mapping[type[Event], Callable[[Recorded, Any], None]] = {
+        self._handlers: Mapping[type[Event], Callable[[Recorded, Any], None]] = {
             o.OrderPlaced: self._placed,
             o.OrderBundlesExploded: self._bundled,
             o.OrderJoined: self._bundled,
@@ -75,9 +75,9 @@ class OrderBooks:
     def checks(self) -> tuple[Check, ...]:
         return self.shared, self.given, self.returned, self.granted
 
-    def told(self, recorded: Recorded) -> None:
-        if tell := self._told.get(type(recorded.event)):
-            tell(recorded, recorded.event)
+    def note(self, recorded: Recorded) -> None:
+        if handle := self._handlers.get(type(recorded.event)):
+            handle(recorded, recorded.event)
 
     def _placed(self, recorded: Recorded, event: o.OrderPlaced) -> None:
         book = self.orders[event.order_id]

@@ -39,7 +39,7 @@ class StockBook(NamedTuple):
         locked = 0 <= self.open <= sellable and self.presold >= 0
         return locked and self.open + self.presold <= sellable + self.presale_limit_max
 
-    def told(self, event: s.StockEvent) -> StockBook:
+    def note(self, event: s.StockEvent) -> StockBook:
         n = event.quantity
         match event:
             case s.PresaleLimitSet():
@@ -95,7 +95,7 @@ class TransitBook:
     def __init__(self) -> None:
         self.units: dict[tuple[str, str, str], int] = defaultdict(int)
 
-    def told(self, event: s.StockEvent) -> int:
+    def note(self, event: s.StockEvent) -> int:
         """How many of the move are left on their way: fewer than none came from nowhere."""
         match event:
             case s.StockMovedOut():

@@ -1,4 +1,4 @@
-"""Topics that are not what they were: made anew, emptied by retention, shorter than the position that is kept."""
+"""Topics that are not what they were: made again, emptied by retention, shorter than the position that is kept."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def a_week(embedded_server: EmbeddedPostgres) -> Iterator[list[Recorded]]:
 
 @pytest.fixture(scope="module")
 def shelf(embedded_server: EmbeddedPostgres) -> Iterator[str]:
-    """A database whose rows each test makes anew."""
+    """A database whose rows each test makes again."""
     with fresh_database(embedded_server) as url:
         migrate(url)
         yield url

@@ -1,4 +1,4 @@
-"""What is read without asking rules anew is what is read with them; what is wrong is refused as ever."""
+"""What is read without asking rules again is what is read with them; what is wrong is refused as ever."""
 
 from __future__ import annotations
 

@@ -138,9 +138,9 @@ def test_a_parcel_that_leaves_although_it_is_held_is_found() -> None:
     shop.go_on()
     books = OrderBooks()
     for recorded in shop.engine.log:
-        books.told(recorded)
+        books.note(recorded)
     assert not books.shared.failed
     (waiting,) = books.orders[OF["order_id"]].held
     left = o.OrderShipmentDispatched(**OF, shipment_id=waiting)
-    books.told(shop.engine.log[-1]._replace(event=left))
+    books.note(shop.engine.log[-1]._replace(event=left))
     assert "was held" in books.shared.differences[0]

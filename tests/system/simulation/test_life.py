@@ -95,7 +95,7 @@ def of_parcels() -> Iterator[Callback]:
 
 
 def callbacks_of(playing: Play) -> Iterator[Callback]:
-    for payload in (payload for payloads in playing.outside.told.values() for payload in payloads):
+    for payload in (payload for payloads in playing.outside.delivered.values() for payload in payloads):
         told: dict[str, Any] = json.loads(payload)
         yield told.get("operation", ""), told.get("outcome") or told["status"]
 

@@ -103,7 +103,7 @@ def stock_holds(state: stock.Stock, history: Sequence[Event]) -> None:
     book = StockBook()
     for event in history:
         assert isinstance(event, s.StockEvent)
-        book = book.told(event)
+        book = book.note(event)
         assert book.keeps_its_promises, "a promise was broken between two versions"
     assert (book.on_hand, book.aside, book.open) == (state.on_hand, state.shelves.aside, state.promised)
     places = state.shelves.places
@@ -356,7 +356,7 @@ places = st.sampled_from(
     [
         PLACE,
         PLACE.model_copy(update={"shipping_minor": 1}),
-        PLACE.of_nobody,
+        PLACE.without_customer,
         PLACE.model_copy(update={"fulfilled": (o.LineUnits(line_id="1", quantity=1),), "revision": 2}),
         *(
             o.PlaceOrder(**{**PLACE.content, **more})

@@ -16,10 +16,12 @@ from typer.main import get_command
 import oms_es
 from oms_es.aggregates.payment.state import Effect
 from oms_es.app import DECIDERS
+from oms_es.cli.failures import failed
 from oms_es.cli.main import app
 from oms_es.errors import OmsError, Reason
 from oms_es.exit_codes import Code
-from oms_es.kernel import BadInput, Refused
+from oms_es.kafka.client import KafkaUnavailable
+from oms_es.kernel import BadInput, GatewayUnavailable, Refused
 from oms_es.processing.intake.screening import HOW_TO_KNOW
 from oms_es.reference.pages import errors, tables
 from oms_es.reports.existence import BEGINNINGS
@@ -64,6 +66,18 @@ def test_what_http_answers_agrees_with_how_a_command_ends(error: type[OmsError])
     assert (error.exit_code is Code.OK) == (error.status is HTTPStatus.OK)
     assert error.__doc__
     assert error.__doc__ != (error.__base__ or OmsError).__doc__
+
+
+OF_OUR_OWN = {"stopped", "unordered", "too_many_dead_letters"}
+"""What stops although everything answers: a person has to look."""
+
+
+def test_an_outage_never_ends_a_command_as_a_mistake_of_the_program() -> None:
+    outages = {error for error in errors() if error.status is HTTPStatus.SERVICE_UNAVAILABLE}
+    as_mistake = {error.code for error in outages if error.exit_code is Code.UNEXPECTED}
+    assert as_mistake == OF_OUR_OWN
+    assert failed(GatewayUnavailable("no answer"))[0] is Code.UNAVAILABLE
+    assert failed(KafkaUnavailable("no answer"))[0] is Code.NO_KAFKA
 
 
 def test_a_refusal_and_a_bad_input_carry_what_their_table_says() -> None:

@@ -283,7 +283,7 @@ def test_a_refund_names_units_of_the_order() -> None:
     assert DIALECTS["woocommerce_refund"](refund(parent_id=None, _links=by_link)) == command
 
 
-def test_a_refund_of_nobody_knows_what_is_refused() -> None:
+def test_a_refund_without_customer_knows_what_is_refused() -> None:
     assert refusal(refund(parent_id=0), "woocommerce_refund").reason == "invalid_order"
     unnamed = [{"id": 31, "quantity": -1, "meta_data": []}]
     assert refusal(refund(line_items=unnamed), "woocommerce_refund").reason == "invalid_order"

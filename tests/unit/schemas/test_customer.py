@@ -81,10 +81,10 @@ def test_a_telephone_number_that_reads_like_an_old_cards_is_taken(phone: str) ->
         assert placed(customer={"phone": phone[:-1] + last}).customer
 
 
-def test_a_customer_is_a_part_of_the_order_and_an_order_of_nobody_is_as_before() -> None:
+def test_a_customer_is_a_part_of_the_order_and_an_order_without_customer_is_as_before() -> None:
     named = placed(customer=WORDS)
     assert named.fingerprint != PLACE.fingerprint
-    assert named.of_nobody.fingerprint == PLACE.fingerprint
+    assert named.without_customer.fingerprint == PLACE.fingerprint
     assert OrderPlaced.model_validate_json(
         OrderPlaced(order_id=PLACE.order_id, fingerprint="f", **named.content).model_dump_json()
     ).customer == Customer(**WORDS)

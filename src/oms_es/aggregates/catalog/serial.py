@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rpds import HashTrieMap, HashTrieSet, Queue
 
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.catalog.refusals import CatalogRefusal
@@ -78,7 +78,7 @@ def _is_at(registry: Registry, serial: str, location: str) -> bool:
 
 
 def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEvent]:
-    if told_before(registry.receipts.get(command.receipt_id), command):
+    if done_before(registry.receipts.get(command.receipt_id), command):
         return
     for serial in command.serials:
         if elsewhere := registry.at.get(serial):
@@ -86,8 +86,8 @@ def _claim(registry: Registry, command: n.ReceiveSerials) -> Iterator[n.SerialEv
                 CatalogRefusal.SERIAL_ELSEWHERE,
                 f"{serial} of {command.sku} is at {elsewhere}; ship, move or write it off there before it is received",
             )
-    told = {**command.model_dump(), "serials": tuple(dict.fromkeys(command.serials))}
-    yield n.SerialsClaimed(**told, asked=asked_of(command))
+    fields = {**command.model_dump(), "serials": tuple(dict.fromkeys(command.serials))}
+    yield n.SerialsClaimed(**fields, asked=asked_of(command))
 
 
 def _seen(registry: Registry, command: n.RecordSerialsSeen) -> Iterator[n.SerialEvent]:

@@ -16,7 +16,7 @@ from oms_es.aggregates.order import money
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Held, Order
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
@@ -36,23 +36,23 @@ def amend(order: Order, command: o.AmendOrder, asked: str = "") -> Iterator[o.Or
     """`asked`: what the channel said, where `command` is only the part of it that is left to do."""
     assert order.content
     known = order.applied.get(command.amendment_id)
-    if told_before(known, command) or (command.keep and order.phase == "cancelled"):
+    if done_before(known, command) or (command.keep and order.phase == "cancelled"):
         return
     revision = command.revision
-    told = {
+    altered = {
         name: value
         for name, value in command.changes.items()
         if revision is None or (revision > order.revisions.get(name, 0) and revision >= order.refund_revision)
     }
     tied = {} if revision is None else _tied(order, command, revision)
-    told |= tied
-    same = all(getattr(order.content, name) == value for name, value in told.items())
-    if same and (revision is None or not told or order.phase not in BEFORE_RELEASE):
+    altered |= tied
+    same = all(getattr(order.content, name) == value for name, value in altered.items())
+    if same and (revision is None or not altered or order.phase not in BEFORE_RELEASE):
         return  # a channel reports whatever happens to an order, also when it ships
     require_before_release(order, "amended")
-    after = amended(order.content, told)
+    after = amended(order.content, altered)
     own = {"amendment_id": command.amendment_id, "revision": revision, "asked": asked or asked_of(command)}
-    yield from change(order, after, o.OrderAmended, own, told)
+    yield from change(order, after, o.OrderAmended, own, altered)
     if tied:
         yield o.OrderReportDisputed(
             order_id=order.order_id,
@@ -69,8 +69,8 @@ def _two_things(before: o.OrderContent, after: o.OrderContent, revision: int | N
     sides = ((name, getattr(before, name), getattr(after, name)) for name in names)
     said = "; ".join(f"{name} {_short(name, a, before)} and {_short(name, b, before)}" for name, a, b in sides)
     way = "the latter holds here, also if the former is sent again: where it is wrong, amend the order by hand"
-    told = f"of revision {revision} the channel has said two things: {said}"
-    return f"{told[: DETAIL_CHARACTERS_MAX - len(way) - 2]}; {way}"
+    text = f"of revision {revision} the channel has said two things: {said}"
+    return f"{text[: DETAIL_CHARACTERS_MAX - len(way) - 2]}; {way}"
 
 
 def _short(name: str, value: Any, content: o.OrderContent) -> str:
@@ -101,11 +101,11 @@ def require_before_release(order: Order, what: str) -> None:
         )
 
 
-def amended(content: o.OrderContent, told: Mapping[str, Any]) -> o.OrderContent:
+def amended(content: o.OrderContent, altered: Mapping[str, Any]) -> o.OrderContent:
     """As it would have been accepted. Tenders are fitted to what is due when it is asked for."""
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
     try:
-        return o.OrderContent(**{**fields, "tenders": (), "further_tenders": (), **told})
+        return o.OrderContent(**{**fields, "tenders": (), "further_tenders": (), **altered})
     except ValidationError as error:
         raise Refused(OrderRefusal.INVALID_AMENDMENT, f"{problems(error)}; correct it") from error
 
@@ -115,7 +115,7 @@ def change(
     after: o.OrderContent,
     shape: type[o.OrderAmended | o.OrderLinesCancelled | o.OrderSplit | o.OrderFulfilledElsewhere],
     own: Mapping[str, Any],
-    told: Mapping[str, Any],
+    altered: Mapping[str, Any],
 ) -> Iterator[o.OrderEvent]:
     """The order's content becomes `after`; units and money follow."""
     assert order.content
@@ -129,14 +129,14 @@ def change(
     changed: Any = shape(
         order_id=order.order_id,
         **own,
-        **told,
+        **altered,
         **undo._asdict(),
         payments_cancelled=void,
         **totals(order.content, after),
     )
     yield changed
     left = evolve(order, changed)
-    elsewhere = bool(left.backordered) and not told.keys().isdisjoint(("ship_to", "delivery_option"))
+    elsewhere = bool(left.backordered) and not altered.keys().isdisjoint(("ship_to", "delivery_option"))
     if more or elsewhere or (undo.no_longer_sought and left.wanted):
         yield steps.request_sourcing(left, _all(left.backordered, more), (), None)
     elif left.is_locked and (order.phase in LACKING or void or money.dues(left) or _came_by_leaving_out(order, left)):

@@ -12,7 +12,7 @@ from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.amendments import amended, change, cut_of, some, totals
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import BEFORE_RELEASE, LineCut, Order
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
@@ -21,7 +21,7 @@ from oms_es.schemas.order.refusals import OrderRefusal
 def cancel_lines(order: Order, command: o.CancelOrderLines) -> Iterator[o.OrderEvent]:
     assert order.content
     known = order.applied.get(command.cancellation_id)
-    if told_before(known, command) or order.phase in ("cancelling", "cancelled"):
+    if done_before(known, command) or order.phase in ("cancelling", "cancelled"):
         return
     units: dict[str, int] = defaultdict(int)
     for line in command.lines:
@@ -55,9 +55,9 @@ def require_units(order: Order, units: Mapping[str, int]) -> None:
 def _cancel_unreleased(order: Order, command: o.CancelOrderLines, units: Mapping[str, int]) -> Iterator[o.OrderEvent]:
     assert order.content
     off = shares_off(order.content, units)
-    told = refunding.reduced(order.content, units, off)
-    after = amended(order.content, told)
-    yield from change(order, after, o.OrderLinesCancelled, _cancellation(command, units), told)
+    changed = refunding.reduced(order.content, units, off)
+    after = amended(order.content, changed)
+    yield from change(order, after, o.OrderLinesCancelled, _cancellation(command, units), changed)
 
 
 def shares_off(content: o.OrderContent, units: Mapping[str, int]) -> list[o.LineShare]:
@@ -194,7 +194,7 @@ def _cut_plan(
     off, kept = _split_shares(plan.lines, need)
     items, cuts = _split_items(order, plan.items, off)
     worth = sum(share.amount_minor for share in off)
-    told = refunding.reduced(order.content, units, off)
+    changed = refunding.reduced(order.content, units, off)
     borne = money.lowered(money.charges_of(order, plan), worth)
     rest = plan.model_copy(
         update={
@@ -204,14 +204,14 @@ def _cut_plan(
             "charges": borne if plan.charges else (),
         }
     )
-    after = order.content.model_copy(update=told)
+    after = order.content.model_copy(update=changed)
     yield (
         o.OrderLinesCancelled(
             order_id=order.order_id,
             cancellation_id=cancellation_id,
             cancelled=tuple(o.LineUnits(line_id=line_id, quantity=n) for line_id, n in units.items()),
             reason=cut.reason,
-            **told,
+            **changed,
             released=cuts,
             **totals(order.content, after),
         ),

@@ -40,7 +40,7 @@ from oms_es.aggregates.order.placement import (
     require_granted,
 )
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, ShipmentStatus
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
@@ -74,8 +74,8 @@ def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[
         return
     if order.phase in o.FINAL_PHASES:
         if order.joined:  # it was given and not taken back
-            told = command.model_dump(exclude={"presale", "quantity"})
-            yield o.OrderLockReturned(**told, quantity=order.awaited[held])
+            fields = command.model_dump(exclude={"presale", "quantity"})
+            yield o.OrderLockReturned(**fields, quantity=order.awaited[held])
         return
     allocated = o.OrderLineAllocated(
         order_id=command.order_id,
@@ -176,7 +176,7 @@ def _record_kept(order: Order, command: o.RecordShipmentKept) -> Iterator[o.Orde
 
 
 def _refund(order: Order, command: o.RefundOrder) -> Iterator[o.OrderEvent]:
-    if not told_before(order.applied.get(command.refund_id), command):
+    if not done_before(order.applied.get(command.refund_id), command):
         returns.require_own_name("refund_id", command.refund_id)
         yield refunding.refund(order, command).model_copy(update={"asked": asked_of(command)})
 

@@ -16,14 +16,14 @@ from oms_es.aggregates.order import cancellation, refunding
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku, channel_refund, fulfilment
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 
 REFUNDED = "refunded by the channel"
 SHIPPED = "shipped by the channel"
 REPORT_CHARACTERS_MAX = 400
-PLACED_ANEW = "placed again"
+PLACED_AGAIN = "placed again"
 """Names what an order says when it is sent again."""
 
 
@@ -37,7 +37,7 @@ def units_of(lines: Iterable[o.LineUnits]) -> dict[str, int]:
 def record_fulfilment(order: Order, command: o.RecordFulfilment) -> Iterator[o.OrderEvent]:
     """A channel hears of our parcels, too, and says them back: units that left from here are no news."""
     report = fulfilment(command.fulfilment_id)
-    if not told_before(order.applied.get(report), command):
+    if not done_before(order.applied.get(report), command):
         stated = {line: n + order.stated_elsewhere.get(line, 0) for line, n in units_of(command.lines).items()}
         yield from follow(order, stated, report, command)
 
@@ -68,9 +68,9 @@ def _go_on_without(
     elif units == {line.line_id: line.quantity for line in order.content.lines}:
         yield from _nothing_left(order, units, command)
     else:
-        told = refunding.reduced(order.content, units, cancellation.shares_off(order.content, units))
-        after = changes.amended(order.content, told)
-        yield from changes.change(order, after, o.OrderFulfilledElsewhere, _own(order, units, command), told)
+        changed = refunding.reduced(order.content, units, cancellation.shares_off(order.content, units))
+        after = changes.amended(order.content, changed)
+        yield from changes.change(order, after, o.OrderFulfilledElsewhere, _own(order, units, command), changed)
 
 
 def _nothing_left(order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None) -> Iterator[o.OrderEvent]:
@@ -147,7 +147,7 @@ def amend(order: Order, command: o.AmendOrder) -> Iterator[o.OrderEvent]:
         yield from changes.amend(order, command)
         return
     assert order.content
-    if told_before(order.applied.get(command.amendment_id), command) or order.phase in ("cancelled", "cancelling"):
+    if done_before(order.applied.get(command.amendment_id), command) or order.phase in ("cancelled", "cancelling"):
         return
     for event in follow(order, units_of(command.fulfilled), command.amendment_id):
         yield event
@@ -180,21 +180,21 @@ def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.Or
     """What was reported of the order since includes the refund: an update, or the order itself."""
     assert order.content
     report = channel_refund(command.refund_id)
-    if told_before(order.applied.get(report), command) or order.phase in ("cancelled", "cancelling", "merged"):
+    if done_before(order.applied.get(report), command) or order.phase in ("cancelled", "cancelling", "merged"):
         return
     if command.revision is not None and command.revision <= order.revisions.get("lines", 0):
         return
-    told = units_of(command.lines)
+    reported = units_of(command.lines)
     there = {line.line_id: line.quantity for line in order.content.lines}
-    units = {line: n for line, quantity in told.items() if (n := min(quantity, there.get(line, 0)))}
+    units = {line: n for line, quantity in reported.items() if (n := min(quantity, there.get(line, 0)))}
     if units and order.phase in BEFORE_RELEASE:
         yield from _taken_off(order, command, report, units)
     elif units and order.phase == "fulfilling":
         yield from _ask_parcels(order, report, units, REFUNDED, asked_of(command))
     else:
         units = {}
-    if units != told or not told:
-        left = {line: n - units.get(line, 0) for line, n in told.items()}
+    if units != reported or not reported:
+        left = {line: n - units.get(line, 0) for line, n in reported.items()}
         yield _disputed(order, f"{report}/rest" if units else report, REFUNDED, left, asked_of(command))
 
 
@@ -208,7 +208,7 @@ def _taken_off(
         for event in steps.ended(order, reason):
             yield event.model_copy(update=said) if isinstance(event, o.OrderCancelled) else event
         return
-    told = refunding.reduced(order.content, units, cancellation.shares_off(order.content, units))
+    changed = refunding.reduced(order.content, units, cancellation.shares_off(order.content, units))
     own = {
         "cancellation_id": report,
         "cancelled": _lines(units),
@@ -216,7 +216,7 @@ def _taken_off(
         "revision": command.revision,
         "asked": asked_of(command),
     }
-    yield from changes.change(order, changes.amended(order.content, told), o.OrderLinesCancelled, own, told)
+    yield from changes.change(order, changes.amended(order.content, changed), o.OrderLinesCancelled, own, changed)
 
 
 def keep(order: Order, command: o.RecordFulfilment | o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
@@ -227,7 +227,7 @@ def keep(order: Order, command: o.RecordFulfilment | o.RecordChannelRefund) -> I
     else:
         known = order.early_reports.get(channel_refund(command.refund_id))
         kept = o.OrderReportKept(order_id=command.order_id, refund=command)
-    if not told_before(asked_of(known) if known else None, command):
+    if not done_before(asked_of(known) if known else None, command):
         yield kept
 
 
@@ -246,7 +246,7 @@ Source = Callable[[Order], Iterator[o.OrderEvent]]
 
 
 def _shipped_by_now(fulfilled: Iterable[o.LineUnits]) -> Source:
-    return lambda order: follow(order, units_of(fulfilled), PLACED_ANEW) if fulfilled else iter(())
+    return lambda order: follow(order, units_of(fulfilled), PLACED_AGAIN) if fulfilled else iter(())
 
 
 def _early_amendments(order: Order) -> Iterator[o.OrderEvent]:

@@ -26,7 +26,7 @@ from oms_es.aggregates.order.evolve_shipping import (
     fold_delivered,
     fold_released,
     fold_shipment,
-    planned_anew,
+    planned_again,
     refund_requested,
     return_ended,
     return_requested,
@@ -64,7 +64,7 @@ def _placed(order: Order, event: o.OrderPlaced) -> Order:
     return placed._replace(revisions=HashTrieMap(dict.fromkeys(CHANGEABLE, event.revision)))
 
 
-def _told_differently(order: Order, event: o.DuplicateConflictFound) -> Order:
+def _conflicting(order: Order, event: o.DuplicateConflictFound) -> Order:
     return order._replace(conflicts=order.conflicts.insert(event.fingerprint))
 
 
@@ -85,16 +85,16 @@ def _backordered(order: Order, event: o.OrderBackordered) -> Order:
 
 
 def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
-    asked_anew = order._replace(
+    asked_again = order._replace(
         phase="sourcing",
         attempt=event.attempt,
         wanted=HashTrieMap(event.demand),
         excluded=HashTrieSet((sku, location) for sku, locations in event.excluded.items() for location in locations),
     )
     if event.short is None:
-        return asked_anew._replace(backordered=HashTrieMap())
+        return asked_again._replace(backordered=HashTrieMap())
     held = (event.short.reservation_id, event.short.sku, event.short.location)
-    return asked_anew._replace(
+    return asked_again._replace(
         awaited=order.awaited.discard(held),
         allocated=order.allocated.discard(held),
         uncovered=order.uncovered.discard(held),
@@ -230,10 +230,10 @@ def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Orde
     )
     if not event.fulfilment_id:
         return left
-    told = o.RecordFulfilment.model_construct(
+    reported = o.RecordFulfilment.model_construct(
         order_id=event.order_id, fulfilment_id=event.fulfilment_id, lines=event.told
     )
-    return left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id), asked_of(told)))
+    return left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id), asked_of(reported)))
 
 
 def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
@@ -338,7 +338,7 @@ def _in_phase(phase: o.Phase) -> Any:
 
 FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderPlaced: _placed,
-    o.DuplicateConflictFound: _told_differently,
+    o.DuplicateConflictFound: _conflicting,
     o.OrderSourced: _sourced,
     o.OrderBackordered: _backordered,
     o.OrderSourcingRequested: _sourcing_requested,
@@ -374,7 +374,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderLinesCancelled: _lines_cancelled,
     o.OrderLinesCancellationRequested: _line_cut_requested,
     o.OrderReleased: fold_released,
-    o.OrderShipmentPlanned: planned_anew,
+    o.OrderShipmentPlanned: planned_again,
     o.OrderShipmentDispatched: fold_shipment("dispatched"),
     o.OrderShipmentDelivered: fold_delivered,
     o.OrderShipmentReturned: shipment_returned,

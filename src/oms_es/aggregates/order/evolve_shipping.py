@@ -19,7 +19,7 @@ def fold_released(order: Order, event: o.OrderReleased) -> Order:
     return with_payments(order, "secured", *payments)._replace(phase="fulfilling")
 
 
-def planned_anew(order: Order, event: o.OrderShipmentPlanned) -> Order:
+def planned_again(order: Order, event: o.OrderShipmentPlanned) -> Order:
     return _planned(order, event.plan, "held" if event.held else "open")
 
 

@@ -69,7 +69,7 @@ def _sent_again(order: Order, lost: o.OrderShipmentLost, credit_id: str) -> x.Or
         refunding.require_unspent(order, lost.worth_minor)
     lines = tuple(_lines(lost.lines))
     goods = sum(line.quantity * line.unit_price_minor for line in lines)
-    told = {name: getattr(order.content, name) for name in SENT_AS}
+    fields = {name: getattr(order.content, name) for name in SENT_AS}
     return x.OrderExchangeCredited(
         order_id=order.order_id,
         rma_id=credit_id,
@@ -77,7 +77,7 @@ def _sent_again(order: Order, lost: o.OrderShipmentLost, credit_id: str) -> x.Or
         allocations=tuple(allocations),
         credited_units={},
         content=o.OrderContent(
-            **told,
+            **fields,
             external_id=credit_id,
             placed_at=order.content.placed_at,
             lines=lines,

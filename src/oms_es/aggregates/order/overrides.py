@@ -10,18 +10,18 @@ from oms_es.aggregates.order import money
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import Order
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
 
 
 def override(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
-    if not told_before(order.applied.get(command.override_id), command):
+    if not done_before(order.applied.get(command.override_id), command):
         yield from OVERRIDES[command.to](order, command)
 
 
-def _source_anew(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
+def _source_again(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
     changes.require_before_release(order, "sourced again")
     assert order.content
     held = [*order.awaited.items(), *order.allocated.items()]
@@ -78,7 +78,7 @@ def _overridden(command: o.OverrideOrder, **more: Any) -> o.OrderOverridden:
 
 
 OVERRIDES: dict[o.OverrideTarget, Any] = {
-    "sourcing": _source_anew,
+    "sourcing": _source_again,
     "released": _release_anyway,
     "completed": _complete_anyway,
 }

@@ -10,7 +10,7 @@ from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.ending import cancel_order
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import Order
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
@@ -70,9 +70,9 @@ def place_exchange(order: Order, command: o.PlaceExchange) -> Iterator[o.OrderEv
     """Where its name was taken before such names were refused, nothing is sent, and the credit goes back."""
     content = command.content
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
-    told = o.PlaceOrder.model_construct(**fields)
-    taken = order.placed is not None and told.fingerprint not in (order.placed.fingerprint, *order.conflicts)
-    yield from place_order(order, told)
+    sent = o.PlaceOrder.model_construct(**fields)
+    taken = order.placed is not None and sent.fingerprint not in (order.placed.fingerprint, *order.conflicts)
+    yield from place_order(order, sent)
     if taken and content.credit_minor:
         yield o.OrderCreditLeft(
             order_id=command.order_id,
@@ -99,7 +99,7 @@ def place_order(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
         yield from cancel_order(order, o.CancelOrder(order_id=command.order_id, reason=command.cancelled))
     elif fingerprint == order.placed.fingerprint or _names_its_customer(order.placed, command):
         if command.fulfilled:
-            yield from elsewhere.follow(order, elsewhere.units_of(command.fulfilled), elsewhere.PLACED_ANEW)
+            yield from elsewhere.follow(order, elsewhere.units_of(command.fulfilled), elsewhere.PLACED_AGAIN)
     elif fingerprint not in order.conflicts:
         yield o.DuplicateConflictFound(
             order_id=command.order_id, fingerprint=fingerprint, content=o.OrderContent(**content)
@@ -107,9 +107,9 @@ def place_order(order: Order, command: o.PlaceOrder) -> Iterator[o.OrderEvent]:
 
 
 def _names_its_customer(placed: o.OrderPlaced, command: o.PlaceOrder) -> bool:
-    """The same order, which was told without its customer: before channels could name one."""
-    is_of_nobody = placed.customer is None and not placed.notes and not placed.metadata
-    return is_of_nobody and command.of_nobody.fingerprint == placed.fingerprint
+    """The same order, which was sent without its customer: before channels could name one."""
+    has_no_customer = placed.customer is None and not placed.notes and not placed.metadata
+    return has_no_customer and command.without_customer.fingerprint == placed.fingerprint
 
 
 def keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
@@ -119,7 +119,7 @@ def keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
             yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason)
     elif not isinstance(command, o.AmendOrder):
         yield from elsewhere.keep(order, command)
-    elif not told_before(_asked_early(order, command), command):
+    elif not done_before(_asked_early(order, command), command):
         yield o.OrderAmendmentKept(order_id=command.order_id, amendment=command)
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from oms_es.aggregates.order import refunding
 from oms_es.aggregates.order.state import Order, Return, feedback
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
@@ -30,7 +30,7 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
             raise Refused(
                 OrderRefusal.ALREADY_REQUESTED, f"return {command.rma_id} is of other units; use another rma_id"
             )
-        told_before(order.applied.get(f"return/{command.rma_id}"), command)
+        done_before(order.applied.get(f"return/{command.rma_id}"), command)
         return
     require_own_name("rma_id", command.rma_id)
     if (command.resolution == "exchange") != bool(command.replacement):
@@ -104,12 +104,12 @@ def _exchange(
 ) -> o.OrderContent:
     """The order that is sent instead. Raises Refused where it could not be placed."""
     assert order.content
-    told = {
+    fields = {
         name: getattr(order.content, name) for name in ("channel", "currency", "ship_to", "payment_token", "customer")
     }
     try:
         return o.OrderContent(
-            **told,
+            **fields,
             external_id=f"{names.EXCHANGE}{rma_id}",
             placed_at=placed_at,
             lines=replacement,
@@ -178,6 +178,6 @@ def record_ended(order: Order, command: x.RecordReturnEnded) -> Iterator[o.Order
 
 
 def record_feedback(order: Order, command: x.RecordFeedbackGiven) -> Iterator[o.OrderEvent]:
-    """Of an order that names nobody there is nobody to count it for."""
+    """An order that names no customer counts for none."""
     if order.of_customer and feedback(command.feedback_id) not in order.applied:
         yield x.OrderFeedbackGiven(**dict(command), **order.of_customer)

@@ -18,7 +18,7 @@ from oms_es.aggregates.order import cancellation, elsewhere, refunding
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
@@ -36,7 +36,7 @@ HELD_BEFORE = "held when its units were another order's"
 
 def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
     assert order.content
-    if told_before(order.applied.get(command.split_id), command):
+    if done_before(order.applied.get(command.split_id), command):
         return
     changes.require_before_release(order, "split")
     _require_at_rest(order)
@@ -47,8 +47,8 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
     if units == {line.line_id: line.quantity for line in order.content.lines}:
         raise Refused(OrderRefusal.NOTHING_LEFT, f"order {command.order_id} would have no line left; split fewer units")
     off = cancellation.shares_off(order.content, units)
-    told = refunding.reduced(order.content, units, off)
-    after = changes.amended(order.content, told)
+    altered = refunding.reduced(order.content, units, off)
+    after = changes.amended(order.content, altered)
     name = f"{names.SPLIT}{command.split_id}/{order.content.external_id}"
     content = _content_of(order.content, units, after, name)
     own = {
@@ -56,10 +56,10 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
         "to_order_id": o.order_id_of(content.channel, content.external_id),
         "content": content,
         "bundles": order.components,
-        "holds": order.holds_as_told,
+        "holds": order.holds_as_stated,
         "asked": asked_of(command),
     }
-    yield from changes.change(order, after, o.OrderSplit, own, told)
+    yield from changes.change(order, after, o.OrderSplit, own, altered)
 
 
 def _require_at_rest(order: Order) -> None:
@@ -107,10 +107,10 @@ def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Itera
     """Held from the first moment by whatever held the orders that its units come from; what came before it counts."""
     content = what.content
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
-    told = o.PlaceOrder.model_construct(**fields)
+    sent = o.PlaceOrder.model_construct(**fields)
     of = {"order_id": what.order_id}
     events: list[o.OrderEvent] = [
-        o.OrderPlaced(**of, fingerprint=told.fingerprint, **fields),
+        o.OrderPlaced(**of, fingerprint=sent.fingerprint, **fields),
         o.OrderJoined(**of, from_order_ids=sources, transfers=what.transfers, bundles=what.bundles),
         *(o.OrderHeld(**of, kind=hold.kind, until=hold.until, note=HELD_BEFORE) for hold in what.holds),
     ]
@@ -135,7 +135,7 @@ def _first_step(order: Order, what: o.PlaceJoined) -> Iterator[o.OrderEvent]:
 
 def merge(order: Order, command: o.MergeOrders) -> Iterator[o.OrderEvent]:
     """One after the other is asked, so that each knows where those before it go."""
-    if told_before(order.merge_ids.get(command.merge_id), command):
+    if done_before(order.merge_ids.get(command.merge_id), command):
         return
     if order.placed is not None:
         raise Refused(
@@ -178,7 +178,7 @@ def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEve
         currency=order.content.currency,
         total_minor=order.content.total_minor,
         units=steps.units_of(order.content),
-        holds=order.holds_as_told,
+        holds=order.holds_as_stated,
     )
 
 

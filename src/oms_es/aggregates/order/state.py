@@ -123,7 +123,7 @@ class Order(NamedTuple):
 
     @property
     def of_customer(self) -> dict[str, Any]:
-        """Whose order it is, as events say it; nothing where it names nobody."""
+        """Whose order it is, as events say it; nothing where it names no customer."""
         if self.content is None or not self.content.customer_id:
             return {}
         return {"channel": self.content.channel, "customer_id": self.content.customer_id}
@@ -152,7 +152,7 @@ class Order(NamedTuple):
         return {sku: dict(made_of) for sku, made_of in sorted(self.bundles.items())}
 
     @property
-    def holds_as_told(self) -> tuple[o.Hold, ...]:
+    def holds_as_stated(self) -> tuple[o.Hold, ...]:
         kinds: Any = sorted(self.holds)
         return tuple(o.Hold(kind=kind, until=self.held_until.get(kind)) for kind in kinds)
 
@@ -203,11 +203,11 @@ def with_payments(order: Order, status: PaymentStatus, *payment_ids: str) -> Ord
 def changed(order: Order, event: o.ContentChange) -> Order:
     """The order as its content became. Answers to what is no longer asked are void."""
     assert order.content
-    told = {name: getattr(event, name) for name in CHANGEABLE if getattr(event, name) is not None}
+    altered = {name: getattr(event, name) for name in CHANGEABLE if getattr(event, name) is not None}
     sought = order.phase == "sourcing" and bool(event.no_longer_sought)
     return resting(
         with_payments(without_released(order, event.released), "void", *event.payments_cancelled)._replace(
-            content=order.content.model_copy(update=told),
+            content=order.content.model_copy(update=altered),
             attempt=order.attempt + sought,
             wanted=minus(order.wanted, event.no_longer_sought.items()),
             backordered=minus(order.backordered, event.no_longer_backordered.items()),

@@ -142,14 +142,14 @@ def released(order: Order) -> o.OrderReleased:
     totals = [worth + part for worth, part in zip(worths, shipping, strict=True)]
     charges = list(money.charges(order, totals))
     payments = order.live_payments.values()
-    told = len(payments) > 1 or any(payment.due.capture_now for payment in payments)
+    stated = len(payments) > 1 or any(payment.due.capture_now for payment in payments)
     plans = tuple(
         o.ShipmentPlan(
             shipment_id=f"{order.order_id}.{number}",
             location=location,
             items=tuple(items),
             amount_minor=money.to_capture(order, borne),
-            charges=borne if told else (),
+            charges=borne if stated else (),
             lines=parcel,
             shipping_minor=part,
         )

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from rpds import HashTrieMap, HashTrieSet
 
 from oms_es.aggregates.fast_replace import wide
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.order import LineUnits
 from oms_es.schemas.returns import rma as r
@@ -184,7 +184,7 @@ def _refuse(rma: Rma, command: r.RefuseRma) -> Iterator[r.RmaEvent]:
 
 def _receive(rma: Rma, command: r.ReceiveRma) -> Iterator[r.RmaEvent]:
     """Goods that stand there are a fact, whatever the return's status is; only what is expected counts."""
-    if told_before(rma.receipts.get(command.receipt_id), command):
+    if done_before(rma.receipts.get(command.receipt_id), command):
         return
     left = rma.outstanding if rma.status == "approved" else {}
     expected: dict[str, int] = {}
@@ -211,7 +211,7 @@ def _counts(counts: Mapping[str, int]) -> tuple[LineUnits, ...]:
 
 
 def _inspect(rma: Rma, command: r.InspectRma) -> Iterator[r.RmaEvent]:
-    if told_before(rma.inspections.get(command.inspection_id), command):
+    if done_before(rma.inspections.get(command.inspection_id), command):
         return
     there = rma.uninspected
     for line in command.lines:

@@ -28,7 +28,7 @@ MOVING: frozenset[MilestoneStatus] = frozenset(
 TROUBLE: frozenset[MilestoneStatus] = frozenset({"exception", "failure", "return_to_sender"})
 """A person must look, as long as nothing better is seen later."""
 
-TELLING: frozenset[MilestoneStatus] = TROUBLE | {"delivered", "returned"}
+NOTEWORTHY: frozenset[MilestoneStatus] = TROUBLE | {"delivered", "returned"}
 """Only these can open an exception, or bring a journey to its end."""
 
 BY_RANK: tuple[MilestoneStatus, ...] = (

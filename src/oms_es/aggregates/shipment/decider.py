@@ -139,14 +139,14 @@ def _defer(shipment: Shipment, requested: s.ShipmentRequested, command: s.DeferB
 def _record_booking(
     shipment: Shipment, requested: s.ShipmentRequested, command: s.RecordBooking
 ) -> Iterator[s.ShipmentEvent]:
-    told = (command.carrier, command.tracking_number)
-    if shipment.tracking == told or command.tracking_number in shipment.void:
+    reported = (command.carrier, command.tracking_number)
+    if shipment.tracking == reported or command.tracking_number in shipment.void:
         return
     if shipment.tracking:
         raise Refused(
             ShipmentRefusal.ALREADY_BOOKED,
             f"shipment {command.shipment_id} travels as {' '.join(shipment.tracking)} and is now reported as "
-            f"{' '.join(told)}: ask the carrier which label is real",
+            f"{' '.join(reported)}: ask the carrier which label is real",
         )
     check_with_carrier(shipment, command)
     known = {carton.carton_id for carton in requested.cartons}

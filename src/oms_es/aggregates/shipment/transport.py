@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from oms_es.aggregates.shipment.carton_tracking import MOVING, TELLING
+from oms_es.aggregates.shipment.carton_tracking import MOVING, NOTEWORTHY
 from oms_es.aggregates.shipment.state import WHOLE, Shipment, evolve, ids_of
 from oms_es.kernel import Refused
 from oms_es.schemas import shipment as s
@@ -77,7 +77,7 @@ def _moved(shipment: Shipment, requested: s.ShipmentRequested, command: s.Record
     yield reached
     if shipment.silent_since:
         yield s.ShipmentHeardOf(**ids_of(requested), seen_at=max(shipment.silent_since, command.occurred_at))
-    if command.status in TELLING or shipment.raised:
+    if command.status in NOTEWORTHY or shipment.raised:
         yield from _consequences(evolve(after, reached), requested)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.aggregates.stock.quantities import Inbound, Place, Shelves, Stock
 from oms_es.aggregates.stock.reservations import broken_by_losing
 from oms_es.kernel import Refused
@@ -24,7 +24,7 @@ INBOUNDS_MAX = 1_000
 
 
 def receive(stock: Stock, command: s.ReceiveStock) -> Iterator[s.StockEvent]:
-    if not told_before(stock.movements.asked(f"receipt/{command.receipt_id}"), command):
+    if not done_before(stock.movements.asked(f"receipt/{command.receipt_id}"), command):
         _check_room(stock, command, Place(command.bin, command.lot))
         yield s.StockReceived(**command.model_dump(), asked=asked_of(command))
 
@@ -33,8 +33,8 @@ def admit_serials(stock: Stock, command: s.AdmitSerials) -> Iterator[s.StockEven
     """Never refused: the registry has answered already."""
     new = tuple(serial for serial in dict.fromkeys(command.serials) if serial not in stock.shelves.serials)
     if new and not stock.movements.knows(f"receipt/{command.receipt_id}"):
-        told = {**command.model_dump(), "serials": new, "quantity": len(new), "asked": asked_of(command)}
-        yield s.StockReceived(**told, **_still_to_come(stock, command.inbound_id, len(new)))
+        fields = {**command.model_dump(), "serials": new, "quantity": len(new), "asked": asked_of(command)}
+        yield s.StockReceived(**fields, **_still_to_come(stock, command.inbound_id, len(new)))
 
 
 def _still_to_come(stock: Stock, inbound_id: str | None, arrived: int) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def restock(stock: Stock, command: s.RestockReturn) -> Iterator[s.StockEvent]:
 
 
 def count(stock: Stock, command: s.CountStock) -> Iterator[s.StockEvent]:
-    if told_before(stock.movements.asked(f"count/{command.count_id}"), command):
+    if done_before(stock.movements.asked(f"count/{command.count_id}"), command):
         return
     place = Place(command.bin, command.lot, command.condition)
     expected = stock.shelves.quantity_at(place)
@@ -82,30 +82,30 @@ def _not_found(shelves: Shelves, command: s.CountStock, place: Place) -> tuple[s
 
 
 def adjust(stock: Stock, command: s.AdjustStock) -> Iterator[s.StockEvent]:
-    if told_before(stock.movements.asked(f"adjustment/{command.adjustment_id}"), command) or command.quantity == 0:
+    if done_before(stock.movements.asked(f"adjustment/{command.adjustment_id}"), command) or command.quantity == 0:
         return
     place = Place(command.bin, command.lot, command.condition)
-    told = {**command.model_dump(), "asked": asked_of(command)}
+    fields = {**command.model_dump(), "asked": asked_of(command)}
     if command.quantity < 0:
-        told["serials"] = _leaving(stock.shelves, command, place, -command.quantity)
+        fields["serials"] = _leaving(stock.shelves, command, place, -command.quantity)
         yield from _losing(stock, command, place, -command.quantity, with_reason("adjusted", command.reason))
     else:
         _check_room(stock, command, place)
         if command.serials:
             raise Refused(StockRefusal.SERIAL_NOT_THERE, "numbered units come in with `oms-es serials receive`")
-    yield s.StockAdjusted(**told)
+    yield s.StockAdjusted(**fields)
 
 
 def change_condition(stock: Stock, command: s.ChangeCondition) -> Iterator[s.StockEvent]:
     known = stock.movements.asked(f"condition/{command.change_id}")
-    if told_before(known, command) or command.condition == command.was:
+    if done_before(known, command) or command.condition == command.was:
         return
     place = Place(command.bin, command.lot, command.was)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     yield from _losing(stock, command, place, command.quantity, with_reason(command.condition, command.reason))
     expires_at = stock.shelves.places[place].lot_expires_at
-    told = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
-    yield s.StockConditionChanged(**told, lot_expires_at=expires_at)
+    fields = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
+    yield s.StockConditionChanged(**fields, lot_expires_at=expires_at)
 
 
 def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
@@ -136,7 +136,7 @@ def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
 
 
 def write_off(stock: Stock, command: s.WriteOffStock) -> Iterator[s.StockEvent]:
-    if told_before(stock.movements.asked(f"write_off/{command.write_off_id}"), command):
+    if done_before(stock.movements.asked(f"write_off/{command.write_off_id}"), command):
         return
     place = Place(command.bin, command.lot, command.condition)
     serials = _leaving(stock.shelves, command, place, command.quantity)
@@ -145,18 +145,18 @@ def write_off(stock: Stock, command: s.WriteOffStock) -> Iterator[s.StockEvent]:
 
 
 def move_to_bin(stock: Stock, command: s.MoveToBin) -> Iterator[s.StockEvent]:
-    if told_before(stock.movements.asked(f"bin/{command.move_id}"), command) or command.bin == command.to_bin:
+    if done_before(stock.movements.asked(f"bin/{command.move_id}"), command) or command.bin == command.to_bin:
         return
     place = Place(command.bin, command.lot, command.condition)
     serials = _leaving(stock.shelves, command, place, command.quantity)
     _check_room(stock, command, place._replace(bin=command.to_bin))
     expires_at = stock.shelves.places[place].lot_expires_at
-    told = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
-    yield s.StockMovedToBin(**told, lot_expires_at=expires_at)
+    fields = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
+    yield s.StockMovedToBin(**fields, lot_expires_at=expires_at)
 
 
 def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
-    if told_before(stock.movements.asked(f"move/{command.move_id}"), command):
+    if done_before(stock.movements.asked(f"move/{command.move_id}"), command):
         return
     if command.to_location == command.location:
         raise Refused(
@@ -171,20 +171,20 @@ def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
             StockRefusal.PROMISED, f"only {free} units are not promised to orders; move those, or release some first"
         )
     expires_at = stock.shelves.places[place].lot_expires_at
-    told = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
-    yield s.StockMovedOut(**told, lot_expires_at=expires_at)
+    fields = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
+    yield s.StockMovedOut(**fields, lot_expires_at=expires_at)
 
 
 def admit_move(stock: Stock, command: s.AdmitMove) -> Iterator[s.StockEvent]:
     """Never refused: it has left the other location."""
     if stock.movements.knows(f"in/{command.from_location}/{command.move_id}"):
         return
-    told = command.model_dump(exclude={"arrives_at"})
+    fields = command.model_dump(exclude={"arrives_at"})
     if command.arrives_at is None:
-        yield s.StockMovedIn(**told)
+        yield s.StockMovedIn(**fields)
     else:
         inbound_id = inbound_of_move(command.from_location, command.move_id)
-        yield s.StockInboundExpected(**told, inbound_id=inbound_id, promised_at=command.arrives_at)
+        yield s.StockInboundExpected(**fields, inbound_id=inbound_id, promised_at=command.arrives_at)
 
 
 def inbound_of_move(from_location: str, move_id: str) -> str:
@@ -199,7 +199,7 @@ def expect_inbound(stock: Stock, command: s.ExpectInbound) -> Iterator[s.StockEv
         raise Refused(
             StockRefusal.IS_A_MOVE, f"{command.inbound_id} is a move from {known.from_location}; its units are known"
         )
-    if known is None and told_before(stock.movements.asked(f"inbound/{command.inbound_id}"), command):
+    if known is None and done_before(stock.movements.asked(f"inbound/{command.inbound_id}"), command):
         return  # it is over: all has come, or was cancelled
     if known is None and len(inbounds) >= INBOUNDS_MAX:
         raise Refused(
@@ -212,7 +212,7 @@ def expect_inbound(stock: Stock, command: s.ExpectInbound) -> Iterator[s.StockEv
 
 
 def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.StockEvent]:
-    if told_before(stock.movements.asked(f"receipt/{command.receipt_id}"), command):
+    if done_before(stock.movements.asked(f"receipt/{command.receipt_id}"), command):
         return
     known = stock.supply.inbounds.get(command.inbound_id)
     if known is None:
@@ -309,6 +309,6 @@ def _check_room(stock: Stock, command: s.StockCommand, place: Place) -> None:
 
 
 def _named(place: Place) -> str:
-    told = [f"bin {place.bin}"] if place.bin else []
-    told += [f"lot {place.lot}"] if place.lot else []
-    return f"{', '.join(told) or 'no bin'} ({place.condition})"
+    names = [f"bin {place.bin}"] if place.bin else []
+    names += [f"lot {place.lot}"] if place.lot else []
+    return f"{', '.join(names) or 'no bin'} ({place.condition})"

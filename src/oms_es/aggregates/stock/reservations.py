@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from heapq import nsmallest
 from typing import Any
 
-from oms_es.aggregates.repeats import asked_of, told_before
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.aggregates.stock.quantities import SOMEWHERE, Place, Reservation, Stock
 from oms_es.aggregates.stock.state import evolve, part_of
 from oms_es.kernel import Refused
@@ -22,7 +22,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 def reserve(stock: Stock, command: s.ReserveStock) -> Iterator[s.StockEvent]:
     key, n = command.reservation_id, command.quantity
     held = stock.reserved.get(key)
-    if told_before(held.asked if held else stock.settled.asked(key), command):
+    if done_before(held.asked if held else stock.settled.asked(key), command):
         return
     promise: dict[str, Any] = {
         "sku": command.sku,
@@ -82,7 +82,7 @@ def release(stock: Stock, command: s.ReleaseStock) -> Iterator[s.StockEvent]:
     held, broken = stock.reserved.get(key), stock.broken.get(key)
     part = None if command.quantity is None else command.release_id or str(command.quantity)
     asked = asked_of(command) if part and command.release_id else ""
-    if asked and told_before(stock.settled.asked(part_of(key, str(part))), command):
+    if asked and done_before(stock.settled.asked(part_of(key, str(part))), command):
         return
     if held is None:
         if broken and not (part and stock.settled.knows(part_of(key, part))):

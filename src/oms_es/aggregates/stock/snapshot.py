@@ -47,11 +47,11 @@ def restore(snapshot: Any) -> Stock:
     shelves, policy, supply = snapshot["shelves"], snapshot["policy"], snapshot["supply"]
     return Stock(
         **{name: snapshot[name] for name in ("promised", "presold", "promises")},
-        reserved=HashTrieMap((key, _reservation(told)) for key, told in snapshot["reserved"]),
+        reserved=HashTrieMap((key, _reservation(kept)) for key, kept in snapshot["reserved"]),
         settled=Memory.restored(snapshot["settled"]),
         of_channels=HashTrieMap(dict(snapshot["of_channels"])),
         holds=HashTrieMap(dict(snapshot["holds"])),
-        broken=HashTrieMap((key, _reservation(told)) for key, told in snapshot["broken"]),
+        broken=HashTrieMap((key, _reservation(kept)) for key, kept in snapshot["broken"]),
         movements=Memory.restored(snapshot["movements"]),
         shelves=Shelves(
             **{name: shelves[name] for name in ("on_hand", "aside")},
@@ -67,13 +67,13 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _reservation(told: Any) -> Reservation:
-    made = Reservation(*told)
-    return made._replace(expires_at=_moment(told[2]))
+def _reservation(kept: Any) -> Reservation:
+    made = Reservation(*kept)
+    return made._replace(expires_at=_moment(kept[2]))
 
 
-def _inbound(told: Any) -> Inbound:
-    known = Inbound(*told)
+def _inbound(kept: Any) -> Inbound:
+    known = Inbound(*kept)
     return known._replace(
-        promised_at=datetime.fromisoformat(told[1]), lot_expires_at=_moment(told[6]), serials=tuple(known.serials)
+        promised_at=datetime.fromisoformat(kept[1]), lot_expires_at=_moment(kept[6]), serials=tuple(known.serials)
     )

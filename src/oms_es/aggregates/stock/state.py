@@ -128,8 +128,8 @@ def _broken(stock: Stock, event: s.StockReservationBroken) -> Stock:
 def _broken_settled(stock: Stock, event: s.StockBrokenPromiseSettled) -> Stock:
     key, known = event.reservation_id, stock.broken.get(event.reservation_id)
     left = stock.broken.insert(key, known._replace(quantity=event.left)) if known and event.left else None
-    told = stock._replace(broken=stock.broken.discard(key) if left is None else left)
-    return told if event.release_id is None else settle(told, part_of(key, event.release_id), event.asked)
+    changed = stock._replace(broken=stock.broken.discard(key) if left is None else left)
+    return changed if event.release_id is None else settle(changed, part_of(key, event.release_id), event.asked)
 
 
 def _covered(stock: Stock, event: s.StockPresaleCovered) -> Stock:
@@ -274,10 +274,10 @@ def _expected(stock: Stock, event: s.StockInboundExpected) -> Stock:
         inbound=stock.supply.inbound + event.quantity - (known.quantity if known else 0),
         inbounds=stock.supply.inbounds.insert(event.inbound_id, expected),
     )
-    told = stock._replace(supply=supply)
+    changed = stock._replace(supply=supply)
     if event.from_location is None:
-        return told
-    return _moved(told, f"in/{event.from_location}/{event.move_id}", stock.shelves)
+        return changed
+    return _moved(changed, f"in/{event.from_location}/{event.move_id}", stock.shelves)
 
 
 def _no_longer_outstanding(stock: Stock, inbound_id: str, quantity: int, serials: tuple[str, ...]) -> Stock:

@@ -27,7 +27,7 @@ def listed(
     limit: Limit = LIMIT,
     json: Json = False,
 ) -> None:
-    """Customers that orders name by an id, whoever ordered last first, a page at a time."""
+    """Customers that orders name by an id, the latest order first, a page at a time."""
     with reading(set_up()) as connection:
         page = customers.page(connection, customers.Asked(channel, email, cursor(after)), limit)
     if json:

@@ -113,11 +113,11 @@ def show(exception: Name, *, json: Json = False) -> None:
         conflict = _conflict(connection, exception_id)
     differences = conflict.differences if conflict else []
     if json:
-        told = {"open": row is not None, "exception": row, "history": past}
-        print_json({**told, "differences": [difference._asdict() for difference in differences]})
+        document = {"open": row is not None, "exception": row, "history": past}
+        print_json({**document, "differences": [difference._asdict() for difference in differences]})
         return
-    told = row or {"detail": past[-1]["detail"], "order_id": past[-1]["order_id"], "open": "no"}
-    parts = [display.facts((key.replace("_", " "), display.fact(value)) for key, value in told.items() if value)]
+    document = row or {"detail": past[-1]["detail"], "order_id": past[-1]["order_id"], "open": "no"}
+    parts = [display.facts((key.replace("_", " "), display.fact(value)) for key, value in document.items() if value)]
     if differences:
         shown = [(d.field, display.fact(d.ours), display.fact(d.theirs)) for d in differences]
         parts.append(display.grid("What differs", shown, "field", "ours", "theirs"))

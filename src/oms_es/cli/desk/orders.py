@@ -41,7 +41,7 @@ def listed(
     postal_code: Annotated[str | None, typer.Option(help="Those that go to this postal code.")] = None,
     country: Annotated[str | None, typer.Option(help="Those that go to this country, such as DE.")] = None,
     customer: Annotated[str | None, typer.Option(metavar="CHANNEL/ID", help="Those of this customer.")] = None,
-    email: Annotated[str | None, typer.Option(help="Those of whoever has this address.")] = None,
+    email: Annotated[str | None, typer.Option(help="Those of the person with this address.")] = None,
     since: Since = None,
     until: Until = None,
     after: After = None,

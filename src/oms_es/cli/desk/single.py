@@ -45,8 +45,8 @@ def show_order(order: OrderName, *, at: At = None, json: Json = False) -> None:
         waits = waits_for(connection, codec, name, whole.folded, whole.events) if whole and not moment else []
     details = whole.details if whole else {}
     if json:
-        told = {"order": found, **details, "waits_for": waits, "exceptions": exceptions, "timeline": timeline}
-        print_json(told)
+        document = {"order": found, **details, "waits_for": waits, "exceptions": exceptions, "timeline": timeline}
+        print_json(document)
         return
     parts = [display.order_lines(found, exceptions, waits), *_order_parts(found, details)]
     display.console_on(sys.stdout).print(*parts, display.story(found, timeline), sep="\n")
@@ -81,8 +81,10 @@ def _order_parts(found: Mapping[str, Any], details: Mapping[str, Any]) -> Sequen
 
 def _ship_to(address: Mapping[str, Any], delivery_option: str) -> RenderableType:
     city = " ".join(filter(None, (address["postal_code"], address["city"])))
-    told = ", ".join(filter(None, (address["name"], address["street"], city, address["region"], address["country"])))
-    return display.facts([("to", told), ("delivery", delivery_option)])
+    document = ", ".join(
+        filter(None, (address["name"], address["street"], city, address["region"], address["country"]))
+    )
+    return display.facts([("to", document), ("delivery", delivery_option)])
 
 
 def _payments(payments: Sequence[Mapping[str, Any]], currency: str) -> RenderableType:

@@ -38,7 +38,7 @@ def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
     if moment and not levels:
         raise not_known_at(f"of any {sku}", moment)
     if json:
-        told = [
+        shown = [
             {
                 **level,
                 "places": [place for place in places if place["location"] == level["location"]],
@@ -46,7 +46,7 @@ def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
             }
             for level in levels
         ]
-        print_json(told)
+        print_json(shown)
     else:
         display.console_on(sys.stdout).print(display.stock_levels(sku, levels, places, numbered))
 

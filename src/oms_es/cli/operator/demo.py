@@ -52,9 +52,9 @@ def demo(
     """Watch a week of orders go through the whole engine, mishaps included, then check every promise."""
     settings = set_up("warning" if json or not sys.stderr.isatty() else "error")
     collect_seldom()
-    told = demo_run.complete_journey(orders) if dataset else demo_run.made_up(orders, seed)
+    demo_input = demo_run.complete_journey(orders) if dataset else demo_run.made_up(orders, seed)
     with demo_database(settings, keep=keep) as place:
-        outcome = play(place, told, seed, kafka_of(settings, kafka) if kafka else None)
+        outcome = play(place, demo_input, seed, kafka_of(settings, kafka) if kafka else None)
     if json:
         print_json(outcome.as_json())
     else:
@@ -86,10 +86,10 @@ def demo_database(settings: Settings, *, keep: bool) -> Iterator[Database]:
         yield place
 
 
-def play(place: Database, told: demo_run.Told, seed: int, kafka: Config | None) -> demo_run.Outcome:
+def play(place: Database, demo_input: demo_run.DemoInput, seed: int, kafka: Config | None) -> demo_run.Outcome:
     console = display.console_on(sys.stderr)
     with opened(demo_engine(place, seed, kafka)) as engine:
-        ran = demo_run.run(engine, told, console)
+        ran = demo_run.run(engine, demo_input, console)
     report = verified(place.url)
     with queries.reading(place.url) as connection:
         return demo_run.Outcome(ran, demo_run.story_of(connection), queries.daily_sales(connection, DAYS_SHOWN), report)

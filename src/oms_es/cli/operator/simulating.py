@@ -44,7 +44,9 @@ def simulate(
     for name in without or ():
         kit = one_of(BY_NAME, name, "guard").without(kit)
     span = range(seed, seed + 1) if seed is not None else span_of(seeds)
-    summary = campaign(soaking(soak, span.start) if soak else span, chosen, minutes, kit, told=telling(soak, span))
+    summary = campaign(
+        soaking(soak, span.start) if soak else span, chosen, minutes, kit, on_outcome=reporting(soak, span)
+    )
     for line in summary.lines():
         typer.echo(line)
     for outcome in summary.failed:
@@ -65,12 +67,12 @@ def span_of(seeds: str) -> range:
     return range(int(first), int(last))
 
 
-def telling(soak: float, span: range) -> Callable[[Outcome], None]:
+def reporting(soak: float, span: range) -> Callable[[Outcome], None]:
     """A line now and then, for a person at a terminal."""
 
-    def tell(outcome: Outcome) -> None:
+    def report(outcome: Outcome) -> None:
         done = outcome.scenario.seed - span.start + 1
         if done % SEEDS_PER_LINE == 0 and sys.stderr.isatty():
             say(f"{done} seeds" + ("" if soak else f" of {len(span)}"))
 
-    return tell
+    return report

@@ -65,7 +65,7 @@ def accept_replaced(topic: TopicName) -> None:
         if not topic_ids.replaced(session, {topic: seen}):
             say(f"{topic} is the one that it was; there is nothing to accept")
             return
-        said = begun_anew(session, producer, topic)
+        said = begun_again(session, producer, topic)
         topic_ids.replace(session, topic, seen)
         log.warning("topic accepted as made again", topic=topic, id=str(seen), actor=who())
     say(f"{topic}: {said}; start what stopped again")
@@ -102,7 +102,7 @@ def asking(topic: str) -> Iterator[tuple[psycopg.Connection[Any], Producer]]:
         producer.close()
 
 
-def begun_anew(session: psycopg.Connection[Any], producer: Producer, topic: str) -> str:
+def begun_again(session: psycopg.Connection[Any], producer: Producer, topic: str) -> str:
     """What follows from a topic that is empty again; in words."""
     session.execute(stops.CLEAR_OF, [f"{CHANNEL_ORDERS_ROLE}@{topic}/"])  # one at its beginning has no position to move
     if positions := positions_of(session, topic):

@@ -79,14 +79,14 @@ async def _outcome(do: Callable[[Visit, str], Awaitable[Outcome]], visit: Visit,
 
 
 async def _replayed(visit: Visit, letter_id: str) -> Outcome:
-    _, told = await visit.api.post(at("v1", "dead-letters", letter_id, verb="replay"), {})
-    return Outcome(int(letter_id), told["accepted"], told.get("detail", ""))
+    _, answer = await visit.api.post(at("v1", "dead-letters", letter_id, verb="replay"), {})
+    return Outcome(int(letter_id), answer["accepted"], answer.get("detail", ""))
 
 
 async def _discarded(visit: Visit, letter_id: str) -> Outcome:
     body: Mapping[str, Any] = {"because": visit.form.get("because", "").strip()}
-    _, told = await visit.api.post(at("v1", "dead-letters", letter_id, verb="discard"), body)
-    return Outcome(int(letter_id), bool(told["discarded"]), "")
+    _, answer = await visit.api.post(at("v1", "dead-letters", letter_id, verb="discard"), body)
+    return Outcome(int(letter_id), bool(answer["discarded"]), "")
 
 
 ROUTES = (

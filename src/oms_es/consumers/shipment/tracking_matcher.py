@@ -35,7 +35,7 @@ REPORTS = Lookup("tracking_reports", by="tracking_number", keys=numbers_of)
 @consumer.on(TrackingReported, lookups=(PARCELS,))
 def record_tracking_on_tracking_reported(event: TrackingReported, results: LookupResults) -> Iterator[Command]:
     parcels = _of(event.carrier, results["tracking_numbers"][event.tracking_number])
-    yield from _told(event.carrier, event.tracking_number, parcels, event.sightings)
+    yield from _reports(event.carrier, event.tracking_number, parcels, event.sightings)
 
 
 @consumer.on(ShipmentBooked, lookups=(REPORTS, PARCELS_OF_EACH))
@@ -44,14 +44,14 @@ def record_earlier_tracking_on_shipment_booked(event: ShipmentBooked, results: L
     for number in numbers_of(event):
         reports = _of(carrier, results["tracking_reports"][number])
         sightings = [Sighting.model_validate({name: row[name] for name in Sighting.model_fields}) for row in reports]
-        yield from _told(carrier, number, _of(carrier, results["tracking_numbers"][number]), sightings)
+        yield from _reports(carrier, number, _of(carrier, results["tracking_numbers"][number]), sightings)
 
 
 def _of(carrier: str, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["carrier"] == carrier]
 
 
-def _told(carrier: str, number: str, parcels: Sequence[Row], sightings: Sequence[Sighting]) -> Iterator[Command]:
+def _reports(carrier: str, number: str, parcels: Sequence[Row], sightings: Sequence[Sighting]) -> Iterator[Command]:
     shipments = sorted({row["shipment_id"] for row in parcels})
     if len(shipments) > 1:
         yield RecordSharedNumber(carrier=carrier, tracking_number=number, shipment_ids=tuple(shipments[:SHARED_MAX]))

@@ -110,13 +110,15 @@ class Webhook(Shape):
 def parse_tracker(payload: bytes) -> Command:
     """Raises BadInput, which names the field, and Skipped."""
     try:
-        told = _read(_document(payload))
-        details = told.tracking_details[-SIGHTINGS_MAX + 1 :]
-        if told.status not in {detail.status for detail in details}:
-            details = [*details, _of_the_whole(told)]
-        sightings = {sight.milestone_id: sight for sight in (_sighting(told, detail) for detail in details)}
+        callback = _read(_document(payload))
+        details = callback.tracking_details[-SIGHTINGS_MAX + 1 :]
+        if callback.status not in {detail.status for detail in details}:
+            details = [*details, _of_the_whole(callback)]
+        sightings = {sight.milestone_id: sight for sight in (_sighting(callback, detail) for detail in details)}
         return RecordTracking(
-            carrier=told.carrier.lower(), tracking_number=told.tracking_code, sightings=tuple(sightings.values())
+            carrier=callback.carrier.lower(),
+            tracking_number=callback.tracking_code,
+            sightings=tuple(sightings.values()),
         )
     except ValidationError as error:
         raise _bad(problems(error, whole="payload")) from error
@@ -145,17 +147,17 @@ def _read(document: dict[str, Any]) -> Tracker:
     return Webhook.model_validate(document).result
 
 
-def _of_the_whole(told: Tracker) -> Detail:
+def _of_the_whole(callback: Tracker) -> Detail:
     """A tracker's own status, where its history does not say it."""
-    return Detail(status=told.status, status_detail=told.status_detail, datetime=told.updated_at)
+    return Detail(status=callback.status, status_detail=callback.status_detail, datetime=callback.updated_at)
 
 
-def _sighting(told: Tracker, detail: Detail) -> Sighting:
+def _sighting(callback: Tracker, detail: Detail) -> Sighting:
     place = detail.tracking_location or Place()
     where = ", ".join(part for part in (place.city, place.state, place.country) if part)
     says = " - ".join(part for part in (detail.message, where) if part)[:TEXT_LENGTH_MAX]
     own = "/".join(part for part in (detail.status, detail.status_detail) if part)[:TEXT_LENGTH_MAX]
-    content = f"{told.tracking_code}|{own}|{says}|{detail.datetime.isoformat()}"
+    content = f"{callback.tracking_code}|{own}|{says}|{detail.datetime.isoformat()}"
     return Sighting(
         milestone_id=f"easypost-{sha256(content.encode()).hexdigest()[:32]}",
         status=_status(detail),
@@ -166,7 +168,7 @@ def _sighting(told: Tracker, detail: Detail) -> Sighting:
 
 
 def _status(detail: Detail) -> MilestoneStatus:
-    told = STATUSES.get(detail.status, "unknown")
-    if told in ("in_transit", "unknown") and detail.status_detail in EXCEPTIONAL:
+    status = STATUSES.get(detail.status, "unknown")
+    if status in ("in_transit", "unknown") and detail.status_detail in EXCEPTIONAL:
         return "exception"
-    return told
+    return status

@@ -192,31 +192,31 @@ def _consent(cancellation: Cancellation, answer: Consent) -> list[Command]:
 def parse_callback(payload: bytes) -> Command:
     """A carrier's callback as a command. Raises BadInput."""
     try:
-        told = Callback.model_validate_json(payload)
-        if told.status == "booked":
+        callback = Callback.model_validate_json(payload)
+        if callback.status == "booked":
             return s.RecordBooking(
-                shipment_id=told.shipment_id,
-                carrier=told.carrier,
-                tracking_number=told.tracking_number,
-                carton_numbers=told.carton_numbers,
-                booked_at=told.occurred_at,
+                shipment_id=callback.shipment_id,
+                carrier=callback.carrier,
+                tracking_number=callback.tracking_number,
+                carton_numbers=callback.carton_numbers,
+                booked_at=callback.occurred_at,
             )
-        if told.status == "booking_refused":
-            return s.RecordBookingFailure(shipment_id=told.shipment_id, reason=told.detail)
-        if told.status == "booking_cancelled":
-            return s.RecordBookingCancelled(shipment_id=told.shipment_id)
-        if told.status == "booking_kept":
-            return s.RecordBookingCancellationRefused(shipment_id=told.shipment_id, reason=told.detail)
-        if told.status == "picked_up" and not told.carton_id:
-            return s.RecordDispatch(shipment_id=told.shipment_id, dispatched_at=told.occurred_at)
+        if callback.status == "booking_refused":
+            return s.RecordBookingFailure(shipment_id=callback.shipment_id, reason=callback.detail)
+        if callback.status == "booking_cancelled":
+            return s.RecordBookingCancelled(shipment_id=callback.shipment_id)
+        if callback.status == "booking_kept":
+            return s.RecordBookingCancellationRefused(shipment_id=callback.shipment_id, reason=callback.detail)
+        if callback.status == "picked_up" and not callback.carton_id:
+            return s.RecordDispatch(shipment_id=callback.shipment_id, dispatched_at=callback.occurred_at)
         return s.RecordMilestone(
-            shipment_id=told.shipment_id,
-            milestone_id=told.milestone_id,
-            status=told.status,
-            occurred_at=told.occurred_at,
-            detail=told.detail,
-            carton_id=told.carton_id,
-            tracking_number=told.tracking_number,
+            shipment_id=callback.shipment_id,
+            milestone_id=callback.milestone_id,
+            status=callback.status,
+            occurred_at=callback.occurred_at,
+            detail=callback.detail,
+            carton_id=callback.carton_id,
+            tracking_number=callback.tracking_number,
         )
     except ValidationError as error:
         wrong = problems(error, whole="payload")

@@ -120,8 +120,8 @@ class PaymentGateway:
     def _first(self, asks: Sequence[Ask]) -> list[Answer]:
         """What was asked before is looked up, not asked again."""
         fresh = [ask for ask in asks if not ask.chased]
-        told = iter(self.provider.submit(fresh) if fresh else ())
-        return [Answer("unknown") if ask.chased else next(told) for ask in asks]
+        in_turn = iter(self.provider.submit(fresh) if fresh else ())
+        return [Answer("unknown") if ask.chased else next(in_turn) for ask in asks]
 
     def _look_up(self, asks: Sequence[Ask], answers: list[Answer]) -> bool:
         """What became of those whose answers were lost; False where none was."""
@@ -192,7 +192,7 @@ def parse_callback(payload: bytes) -> Command:
     """A provider's callback as a command. Raises BadInput."""
     try:
         callback = CALLBACK.validate_json(payload)
-        _told(callback)
+        _command_of(callback)
         said = {name: value for name, value in callback if name in p.Report.model_fields}
         return p.RecordReport(payment_id=callback.payment_id, **said)
     except ValidationError as error:
@@ -200,7 +200,7 @@ def parse_callback(payload: bytes) -> Command:
         raise BadInput(Input.BAD_CALLBACK, f"{wrong}; ask the provider to send it again") from error
 
 
-def _told(callback: Callback) -> Command:
+def _command_of(callback: Callback) -> Command:
     """What it would be if it were the answer to what was asked. Raises BadInput and ValidationError."""
     payment, part = callback.payment_id, callback.part
     match callback.operation, callback.outcome:

@@ -8,19 +8,19 @@ from datetime import datetime
 from oms_es.gateways.simulated.effects import SqlLedger
 from oms_es.processing.intake.worker import Arrival
 
-TELL = """
+DELIVER = """
 WITH due AS (
     DELETE FROM simulated_callbacks_queued WHERE id IN (
         SELECT id FROM simulated_callbacks_queued
         WHERE source = %(source)s AND due_at <= %(now)s ORDER BY due_at, id LIMIT %(limit)s
     ) RETURNING id, source, due_at, payload
-), told AS (
+), delivered AS (
     INSERT INTO simulated_callbacks (source, payload) SELECT source, payload FROM due ORDER BY due_at, id
     RETURNING id, payload
 ), before AS (
     SELECT id, payload FROM simulated_callbacks WHERE source = %(source)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 )
-SELECT id, payload FROM (SELECT * FROM before UNION ALL SELECT * FROM told) AS found ORDER BY id LIMIT %(limit)s
+SELECT id, payload FROM (SELECT * FROM before UNION ALL SELECT * FROM delivered) AS found ORDER BY id LIMIT %(limit)s
 """
 
 
@@ -35,7 +35,7 @@ class SimulatedCallbacks:
     def read(self, after: int, limit: int) -> Sequence[Arrival]:
         """What has been reported, and what is due now and is reported with it."""
         asked = {"source": self.name, "now": self.ledger.clock(), "after": after, "limit": limit}
-        return [Arrival(row[0], bytes(row[1])) for row in self.ledger.connection().execute(TELL, asked)]
+        return [Arrival(row[0], bytes(row[1])) for row in self.ledger.connection().execute(DELIVER, asked)]
 
     def outstanding(self) -> int:
         """Callbacks that are still to be sent."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from oms_es.gateways.carrier.port import Booking, Cancellation, Consent, Label, Parcel
-from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, Effect, Ledger, Told
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, Effect, Ledger, PendingCallback
 from oms_es.gateways.simulated.modes import JOURNEYS, KEPT_BECAUSE, LATE_SECONDS, REUSED_NUMBER, Chaos, Hazards
 
 
@@ -37,13 +37,14 @@ class SimulatedCarrier:
     def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]:
         by_key = {parcel.key: parcel for parcel in parcels}
         effects, new = self.ledger.effects(
-            [(p.key, partial(self._effect, p)) for p in parcels], lambda effect: self._tells(effect, by_key[effect.key])
+            [(p.key, partial(self._effect, p)) for p in parcels],
+            lambda effect: self._callbacks(effect, by_key[effect.key]),
         )
         return [self._booked(effects[p.key], p, is_new=p.key in new) for p in parcels]
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]:
         effects, new = self.ledger.effects(
-            [(c.key, partial(self._given_back, c)) for c in cancellations], self._tells_of_consent
+            [(c.key, partial(self._given_back, c)) for c in cancellations], self._callbacks_of_consent
         )
         return [_consented(effects[c.key], is_new=c.key in new) for c in cancellations]
 
@@ -62,14 +63,14 @@ class SimulatedCarrier:
         outcome = "succeeded" if agreed else "refused"
         return Effect(asked.key, "cancel", asked.shipment_id, "", 0, outcome, asked.tracking_number, mode)
 
-    def _tells(self, effect: Effect, parcel: Parcel) -> Iterable[Told]:
+    def _callbacks(self, effect: Effect, parcel: Parcel) -> Iterable[PendingCallback]:
         if effect.mode == "silent":
             return
         numbers = _carton_numbers(effect, parcel) or (("", effect.reference),)
         for place, (carton_id, number) in enumerate(numbers, start=1):
             yield from self._journey(effect, parcel, carton_id, number, place / len(numbers))
 
-    def _tells_of_consent(self, effect: Effect) -> Iterable[Told]:
+    def _callbacks_of_consent(self, effect: Effect) -> Iterable[PendingCallback]:
         """Late instead of an answer, or besides it and twice."""
         if effect.mode not in ("duplicate", "late"):
             return
@@ -84,18 +85,20 @@ class SimulatedCarrier:
             }
         ).encode()
         due_at = now + timedelta(seconds=LATE_SECONDS if effect.mode == "late" else 0)
-        yield from [Told(CARRIER_CALLBACKS, due_at, payload)] * (2 if effect.mode == "duplicate" else 1)
+        yield from [PendingCallback(CARRIER_CALLBACKS, due_at, payload)] * (2 if effect.mode == "duplicate" else 1)
 
-    def _journey(self, effect: Effect, parcel: Parcel, carton_id: str, number: str, way: float) -> Iterable[Told]:
+    def _journey(
+        self, effect: Effect, parcel: Parcel, carton_id: str, number: str, way: float
+    ) -> Iterable[PendingCallback]:
         """`way`: which share of the whole it travels; cartons arrive one after the other."""
         start = self.ledger.clock() + timedelta(seconds=self.hazards.pickup_seconds)
         transit = timedelta(seconds=self.transit_seconds)
         fate = self.hazards.draw(parcel.key, self.chaos.seed)
         journey = [(status, start + transit * share * way) for status, share in JOURNEYS[fate]]
-        told: list[tuple[str, datetime]] = list(journey)
+        path: list[tuple[str, datetime]] = list(journey)
         if effect.mode == "late" and fate != "silent":
-            told = [("booked" if fate != "refused" else "booking_refused", start), *reversed(journey)]
-        for order, (status, occurred_at) in enumerate(told):
+            path = [("booked" if fate != "refused" else "booking_refused", start), *reversed(journey)]
+        for order, (status, occurred_at) in enumerate(path):
             payload = json.dumps(
                 {
                     "shipment_id": effect.subject,
@@ -107,8 +110,8 @@ class SimulatedCarrier:
                     **_of_cartons(effect, parcel, carton_id, status),
                 }
             ).encode()
-            due_at = start + transit * order / len(told)
-            yield from [Told(CARRIER_CALLBACKS, due_at, payload)] * (2 if effect.mode == "duplicate" else 1)
+            due_at = start + transit * order / len(path)
+            yield from [PendingCallback(CARRIER_CALLBACKS, due_at, payload)] * (2 if effect.mode == "duplicate" else 1)
 
     def _booked(self, effect: Effect, parcel: Parcel, *, is_new: bool) -> Booking:
         if effect.outcome == "silent" or effect.mode in ("late", "silent"):

@@ -57,7 +57,9 @@ class Ledger(Protocol):
     clock: Callable[[], datetime]
 
     def effects(
-        self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
+        self,
+        asked: Sequence[tuple[UUID, Callable[[], Effect]]],
+        callbacks_of: Callable[[Effect], Iterable[PendingCallback]],
     ) -> tuple[dict[UUID, Effect], set[UUID]]:
         """Every key's effect, made now where it is new; and which are new."""
 
@@ -74,14 +76,16 @@ class SqlLedger:
         self._connection: psycopg.Connection[Any] | None = None
 
     def effects(
-        self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
+        self,
+        asked: Sequence[tuple[UUID, Callable[[], Effect]]],
+        callbacks_of: Callable[[Effect], Iterable[PendingCallback]],
     ) -> tuple[dict[UUID, Effect], set[UUID]]:
         try:
             connection = self.connection()
             with connection.transaction():
                 known = self._known(connection, [key for key, _ in asked])
                 made = self._made(connection, [make() for key, make in asked if key not in known])
-                self._queue([told for effect in made.values() for told in tells(effect)])
+                self._queue([due for effect in made.values() for due in callbacks_of(effect)])
             if len(known) + len(made) < len(asked):  # another worker was faster with the others
                 known = self._known(connection, [key for key, _ in asked])
         except psycopg.OperationalError as error:
@@ -143,16 +147,16 @@ class SqlLedger:
         connection.execute(f"DELETE FROM simulated_callbacks_queued WHERE {about}".encode(), found)
         return True
 
-    def _queue(self, told: Sequence[Told]) -> None:
-        if told:
+    def _queue(self, due: Sequence[PendingCallback]) -> None:
+        if due:
             self.connection().execute(
                 "INSERT INTO simulated_callbacks_queued (source, due_at, payload) "
                 "SELECT * FROM unnest(%b::text[], %b::timestamptz[], %b::bytea[])",
-                [[t.source for t in told], [t.due_at for t in told], [t.payload for t in told]],
+                [[t.source for t in due], [t.due_at for t in due], [t.payload for t in due]],
             )
 
 
-class Told(NamedTuple):
+class PendingCallback(NamedTuple):
     source: str
     due_at: datetime
     payload: bytes

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from oms_es.gateways.payment.port import Answer, Ask
-from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS, Effect, Ledger, Told
+from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS, Effect, Ledger, PendingCallback
 from oms_es.gateways.simulated.modes import (
     DECLINED_LATER,
     EXPIRES_SECONDS,
@@ -26,7 +26,7 @@ class SimulatedPaymentProvider:
         self.ledger = ledger
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        effects, new = self.ledger.effects([(ask.key, partial(self._effect, ask)) for ask in asks], self._tells)
+        effects, new = self.ledger.effects([(ask.key, partial(self._effect, ask)) for ask in asks], self._callbacks)
         return [_answered(effects[ask.key], is_new=ask.key in new) for ask in asks]
 
     def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
@@ -54,11 +54,11 @@ class SimulatedPaymentProvider:
                 return mode if until is None or until <= self.ledger.clock() else None
         return None
 
-    def _tells(self, effect: Effect) -> Iterable[Told]:
+    def _callbacks(self, effect: Effect) -> Iterable[PendingCallback]:
         now, late = self.ledger.clock(), timedelta(seconds=LATE_SECONDS)
-        told = {"payment_id": effect.subject, "part": effect.part, "amount_minor": effect.amount_minor}
+        fields = {"payment_id": effect.subject, "part": effect.part, "amount_minor": effect.amount_minor}
         answer = {
-            **told,
+            **fields,
             "operation": effect.operation,
             "outcome": effect.outcome,
             "reference": effect.reference,
@@ -66,13 +66,13 @@ class SimulatedPaymentProvider:
         }
         moments = {"duplicate": (now, now), "late": (now + late,), "reordered": (now, now + 2 * late)}
         for due_at in moments.get(effect.mode, ()):
-            yield Told(PAYMENT_CALLBACKS, due_at, json.dumps(answer).encode())
+            yield PendingCallback(PAYMENT_CALLBACKS, due_at, json.dumps(answer).encode())
         if effect.operation == "capture" and effect.mode in ("dispute_won", "dispute_lost"):
-            dispute = {**told, "operation": "dispute", "part": f"disp-{effect.key.hex[:20]}"}
+            dispute = {**fields, "operation": "dispute", "part": f"disp-{effect.key.hex[:20]}"}
             steps = ["opened", effect.mode.removeprefix("dispute_")]
             for number, step in enumerate(steps if effect.key.int % 3 else reversed(steps), start=1):
                 payload = json.dumps({**dispute, "outcome": step}).encode()
-                yield Told(PAYMENT_CALLBACKS, now + number * late, payload)
+                yield PendingCallback(PAYMENT_CALLBACKS, now + number * late, payload)
 
 
 REFERENCES: dict[str, str] = {

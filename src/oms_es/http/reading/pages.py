@@ -296,7 +296,7 @@ ROUTES = (
             Parameter("postal_code", f"Those that go there; needs {PERSONAL}."),
             Parameter("country", "Those that go there."),
             Parameter("customer", f"Those of this customer, named as CHANNEL~ID; needs {PERSONAL}."),
-            Parameter("email", f"Those of whoever has this address; needs {PERSONAL}."),
+            Parameter("email", f"Those of the person with this address; needs {PERSONAL}."),
             Parameter(f"placed_at{SINCE}", "Placed then or later.", MOMENT),
             Parameter(f"placed_at{UNTIL}", "Placed before then.", MOMENT),
             Parameter("q", f"A number, an id, a tracking number, a reference, a SKU or a name; needs {PERSONAL}."),

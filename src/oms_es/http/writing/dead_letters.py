@@ -70,8 +70,8 @@ async def replay(asked: Asked) -> Response:
     found = await _named(asked)
     runtime = asked.services.parts
     why = await asked.services.committer.ask(partial(replayed, runtime, asked.caller.actor, found))
-    told = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
-    return asked.json({"id": found.id, "accepted": not why, **told}, 409 if why else 200)
+    fields = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
+    return asked.json({"id": found.id, "accepted": not why, **fields}, 409 if why else 200)
 
 
 async def discard(asked: Asked) -> Response:
@@ -98,10 +98,10 @@ async def _named(asked: Asked) -> StoredDeadLetter:
 
 
 def _shown(dead_letter: StoredDeadLetter, *, whole: bool) -> dict[str, Any]:
-    told = dead_letter._asdict()
+    fields = dead_letter._asdict()
     if not whole:
-        return {name: value for name, value in told.items() if name not in OF_ITS_CONTENT}
-    return {**told, "payload": dead_letter.payload.decode(errors="replace")}
+        return {name: value for name, value in fields.items() if name not in OF_ITS_CONTENT}
+    return {**fields, "payload": dead_letter.payload.decode(errors="replace")}
 
 
 MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}

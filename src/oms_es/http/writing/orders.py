@@ -41,7 +41,7 @@ async def place(asked: Asked) -> Response:
     if asked.flag("preview"):
         return await previewed(asked, order)
     done = await asked.services.committer.commit(_work(asked, order, raw))
-    status, shown = _told(order, done)
+    status, shown = _outcome(order, done)
     return asked.json(shown, status, headers_of(done) | {"Location": f"/v1/orders/{order.order_id}"})
 
 
@@ -76,10 +76,10 @@ async def previewed(asked: Asked, command: Any, channel: str | None = None) -> R
         return before, events, after, version
 
     before, events, after, version = await services.committer.ask(look)
-    told = [{"type": type(event).__name__, "data": event.model_dump(mode="json")} for event in events]
+    listed = [{"type": type(event).__name__, "data": event.model_dump(mode="json")} for event in events]
     differences = {name: {"from": old, "to": new} for name, (old, new) in changed(before, after).items()}
     order = {name: getattr(command, name) for name in NAMED} if isinstance(command, PlaceOrder) else {}
-    shown = {"stream": command.stream, "version": version, "position": None, "events": told, "changed": differences}
+    shown = {"stream": command.stream, "version": version, "position": None, "events": listed, "changed": differences}
     return asked.json({**order, **shown})
 
 
@@ -138,7 +138,7 @@ def _items(raw: bytes, *, are_lines: bool) -> Iterator[bytes]:
     yield from items
 
 
-def _told(order: PlaceOrder, done: Done) -> tuple[int, dict[str, Any]]:
+def _outcome(order: PlaceOrder, done: Done) -> tuple[int, dict[str, Any]]:
     """Raises OtherContent."""
     shown = {
         "order_id": order.order_id,
@@ -164,15 +164,15 @@ def _result(asked: Asked, command: Any, answer: Answer) -> Mapping[str, Any]:
     if isinstance(answer, Exception):
         return _refusal(asked, answer)
     try:
-        status, shown = _told(command, answer)
+        status, shown = _outcome(command, answer)
     except OtherContent as error:
         return _refusal(asked, error)
     return {"status": status, **shown}
 
 
 def _refusal(asked: Asked, error: Exception) -> Mapping[str, Any]:
-    told = problem(error, asked.request_id)
-    return {"status": told["status"], "problem": told}
+    document = problem(error, asked.request_id)
+    return {"status": document["status"], "problem": document}
 
 
 def _order_schema() -> Mapping[str, Any]:

@@ -54,7 +54,7 @@ class LeadershipLost(OmsError):
     """Another relay has taken over, or the session that held the lock has ended."""
 
     code = "leadership_lost"
-    exit_code = Code.UNEXPECTED
+    exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

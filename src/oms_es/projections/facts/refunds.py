@@ -28,7 +28,7 @@ table = Table(
     Column("refunded_at", DateTime(timezone=True)),
     Index("refunds_by_order", "order_id"),
 )
-"""What is asked for is for lines, shipping, goodwill or an exchange's credit. Without `requested_at` somebody gave it
+"""What is asked for is for lines, shipping, goodwill or an exchange's credit. Without `requested_at` it was given back
 back at the provider."""
 projection = Projection(table)
 STATUSES = ("requested", "refused", "failed", "refunded", "reversed")
@@ -56,19 +56,19 @@ def on_payment_refund_requested(row: Row | None, event: p.PaymentRefundRequested
     p.PaymentRefundRefused, p.PaymentRefundFailed, p.PaymentRefunded, p.PaymentRefundReversed, keys=key_of_refund
 )
 def on_refund_ended(row: Row | None, event: Ended, recorded: Recorded, _key: Key) -> Row:
-    """What somebody gives back at the provider begins with its end."""
-    told: dict[str, Any] = dict(row or _nothing(event, event.currency))
+    """What is given back at the provider begins with its end."""
+    changed: dict[str, Any] = dict(row or _nothing(event, event.currency))
     match event:
         case p.PaymentRefunded(amount_minor=amount):
-            told |= {"status": "refunded", "refunded_minor": told["refunded_minor"] + amount}
-            told["refunded_at"] = recorded.recorded_at
+            changed |= {"status": "refunded", "refunded_minor": changed["refunded_minor"] + amount}
+            changed["refunded_at"] = recorded.recorded_at
         case p.PaymentRefundReversed(amount_minor=amount):
-            told |= {"status": "reversed", "refunded_minor": told["refunded_minor"] - amount}
+            changed |= {"status": "reversed", "refunded_minor": changed["refunded_minor"] - amount}
         case p.PaymentRefundRefused(reason=reason):
-            told |= {"status": "refused", "reason": reason}
+            changed |= {"status": "refused", "reason": reason}
         case p.PaymentRefundFailed(reason=reason):
-            told |= {"status": "failed", "reason": reason}
-    return told
+            changed |= {"status": "failed", "reason": reason}
+    return changed
 
 
 def _nothing(event: p.PaymentRefundRequested | Ended, currency: str) -> Row:

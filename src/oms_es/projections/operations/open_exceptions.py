@@ -197,8 +197,8 @@ def on_shipment_cancellation_unanswered(
 def on_shipment_exception_raised(
     row: Row | None, event: s.ShipmentExceptionRaised, recorded: Recorded, key: Key
 ) -> Row:
-    told = raised(key, recorded, f"{event.status}: {event.detail}" if event.detail else event.status)
-    return {**told, "raised_at": row["raised_at"]} if row else told
+    fresh = raised(key, recorded, f"{event.status}: {event.detail}" if event.detail else event.status)
+    return {**fresh, "raised_at": row["raised_at"]} if row else fresh
 
 
 @projection.on(s.ShipmentReturnedToSender, keys=key_of_returned_shipment)
@@ -248,18 +248,18 @@ def on_payment_voided_or_payment_refunded(_row: Row | None, event: Any, recorded
     money = to_text(event.amount_minor, event.currency)
     if isinstance(event, p.PaymentVoided):
         return raised(key, recorded, f"{money} of {event.payment_id} were let go at the provider: {event.reason}")
-    told = f"{money} of {event.payment_id} were given back at the provider: ask for what; its order counts it"
-    return raised(key, recorded, told)
+    summary = f"{money} of {event.payment_id} were given back at the provider: ask for what; its order counts it"
+    return raised(key, recorded, summary)
 
 
 @projection.on(v.ProviderReported, keys=key_of_report)
 def on_provider_reported(_row: Row | None, event: v.ProviderReported, recorded: Recorded, key: Key) -> Row:
     said = event.report
     money = f" of {text}" if (text := money_of(said)) else ""
-    told = (
+    summary = (
         f"{event.provider} reports a {said.operation} that is {said.outcome}{money} under {', '.join(event.references)}"
     )
-    return raised(key, recorded, f"{told}: no one payment of ours has it"[:DETAIL_CHARACTERS_MAX])
+    return raised(key, recorded, f"{summary}: no one payment of ours has it"[:DETAIL_CHARACTERS_MAX])
 
 
 RAISED_BY: dict[type[Event], tuple[Keys, str]] = {

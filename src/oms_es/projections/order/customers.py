@@ -69,7 +69,7 @@ def on_order_placed(row: Row | None, event: OrderPlaced, key: Key) -> Row:
     newer = (event.placed_at, event.order_id) >= (known["last_placed_at"], known["last_order_id"])
     return {
         **known,
-        **(_told(event) if newer else {}),
+        **(_customer_fields(event) if newer else {}),
         "first_placed_at": min(known["first_placed_at"], event.placed_at),
         "orders": known["orders"] + 1,
         "units": known["units"] + units,
@@ -109,8 +109,8 @@ def on_order_feedback_given(row: Row | None, event: OrderFeedbackGiven, recorded
     name = f"{event.order_id}/{event.feedback_id}"
     last = row["last_feedback_at"]
     newer = last is None or (recorded.recorded_at, name) > (last, row["last_feedback"])
-    told = {"last_rating": event.rating, "last_feedback_at": recorded.recorded_at, "last_feedback": name}
-    return _added({**row, **told} if newer else row, ratings=1, rating_sum=event.rating)
+    latest = {"last_rating": event.rating, "last_feedback_at": recorded.recorded_at, "last_feedback": name}
+    return _added({**row, **latest} if newer else row, ratings=1, rating_sum=event.rating)
 
 
 def _new(event: OrderPlaced, key: Key) -> dict[str, Any]:
@@ -122,11 +122,11 @@ def _new(event: OrderPlaced, key: Key) -> dict[str, Any]:
         "last_feedback_at": None,
         "last_feedback": "",
         "first_placed_at": event.placed_at,
-        **_told(event),
+        **_customer_fields(event),
     }
 
 
-def _told(event: OrderPlaced) -> dict[str, Any]:
+def _customer_fields(event: OrderPlaced) -> dict[str, Any]:
     assert event.customer
     return {
         "email": event.customer.email or "",

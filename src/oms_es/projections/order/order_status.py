@@ -224,5 +224,5 @@ NEVER: Any = object()
 def _changed(row: Row | None, recorded: Recorded, **changes: Any) -> Row | None:
     if row is None:
         return None
-    told = {name: None if value is NEVER else value for name, value in changes.items() if value is not None}
-    return {**row, **told, "changed_at": recorded.recorded_at}
+    changed = {name: None if value is NEVER else value for name, value in changes.items() if value is not None}
+    return {**row, **changed, "changed_at": recorded.recorded_at}

@@ -91,12 +91,12 @@ def on_money_moved(row: Row | None, event: Any, recorded: Recorded, _key: Key) -
     if row is None:
         return None
     moved = {column: row[column] + sign * event.amount_minor for column, sign in MOVES[type(event)].items()}
-    told: dict[str, Any] = {"changed_at": recorded.recorded_at, **moved}
+    changed: dict[str, Any] = {"changed_at": recorded.recorded_at, **moved}
     if isinstance(event, p.PaymentAuthorized):
-        told |= {"reference": event.reference, "expires_at": event.expires_at}
+        changed |= {"reference": event.reference, "expires_at": event.expires_at}
     elif isinstance(event, p.PaymentExpired):
-        told["expires_at"] = None
-    now = {**row, **told}
+        changed["expires_at"] = None
+    now = {**row, **changed}
     return {**now, "state": state_of(now)}
 
 

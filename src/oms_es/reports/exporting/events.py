@@ -15,7 +15,7 @@ from oms_es.store.encoding.codec import Codec, opened
 from oms_es.store.recorder import EVENTS, event_row
 
 READ_MAX = 20_000
-"""Events of a step: as many are in memory, and as many are read again by whoever was killed."""
+"""Events of a step: as many are in memory, and as many are read again by an export that was killed."""
 COLUMNS: Columns = {
     "position": int,
     "stream": str,
@@ -49,10 +49,10 @@ def steps(
     while rows := connection.execute(AFTER.encode(), [after, until, READ_MAX]).fetchall():
         by_day: dict[date, list[tuple[Any, ...]]] = defaultdict(list)
         for row in rows:
-            told = _told(codec, row)
-            by_day[told[5].date()].append(told)
+            values = _values_of(codec, row)
+            by_day[values[5].date()].append(values)
         after = rows[-1]["notification_id"]
-        yield after, [_file(directory, day, told) for day, told in sorted(by_day.items())]
+        yield after, [_file(directory, day, values) for day, values in sorted(by_day.items())]
 
 
 def _file(directory: Path, day: date, rows: list[tuple[Any, ...]]) -> File:
@@ -60,7 +60,7 @@ def _file(directory: Path, day: date, rows: list[tuple[Any, ...]]) -> File:
     return written(directory, directory / "events" / f"day={day}" / name, COLUMNS, rows)
 
 
-def _told(codec: Codec, row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _values_of(codec: Codec, row: Mapping[str, Any]) -> tuple[Any, ...]:
     """The body as it is stored, if it has today's shape: nothing of it is parsed."""
     stored = event_row(row)
     body, envelope = opened(stored.state)

@@ -1,4 +1,4 @@
-"""Fact tables as files, one for each day that their rows belong to: a day is written anew where a row of it changed."""
+"""Fact tables as files, one for each day that their rows belong to: a day is written again where a row changed."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class File(Part):
 
 
 class Manifest(Part):
-    """`log`: the id of its first event, which tells one log from another."""
+    """`log`: the id of its first event, which distinguishes one log from another."""
 
     format: int = FORMAT
     log: str = ""

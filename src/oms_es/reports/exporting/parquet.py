@@ -1,4 +1,4 @@
-"""Parquet files, each written under a name that nobody reads and then named: int64, and moments in UTC."""
+"""Parquet files, each written under a name that is not read and then named: int64, and moments in UTC."""
 
 from __future__ import annotations
 

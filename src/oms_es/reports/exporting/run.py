@@ -60,9 +60,9 @@ def _export(connection: Connection, codec: Codec, directory: Path, progress: Pro
         progress(position, end)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        told = tuple(facts.files(connection, directory, have.named, end))
+        added = tuple(facts.files(connection, directory, have.named, end))
     kept = tuple(file for file in have.files if file.path.startswith("events/"))
-    have = have.model_copy(update={"files": (*kept, *told)})
+    have = have.model_copy(update={"files": (*kept, *added)})
     manifest.write(directory, have)
     manifest.sweep(directory, have)
     return Exported(end - before, end, len(have.files), sum(file.bytes for file in have.files))
@@ -78,5 +78,5 @@ def _begun(connection: Connection, directory: Path) -> Manifest:
             f"{directory} has more events than the log; was an older backup restored? Name another directory"
         )
     for difference in manifest.differences(directory, have, whole=False):
-        raise BadExport(f"{difference}; name an empty directory, and export anew")
+        raise BadExport(f"{difference}; name an empty directory, and export again")
     return have.model_copy(update={"log": log})

@@ -106,10 +106,10 @@ def wanted(definition: Definition, where: Sequence[str]) -> Iterator[Filter]:
         if not equals or not values or len(text) > FILTER_CHARACTERS_MAX or "\0" in text:
             raise BadReport(f"{shown(text)} is no filter; write it as channel=web, or channel=web,shop")
         names = word.removesuffix("!")
-        told = {"dimension": names, "is_not" if word.endswith("!") else "is": tuple(values.split(","))}
+        fields = {"dimension": names, "is_not" if word.endswith("!") else "is": tuple(values.split(","))}
         require(names, definition.facts.dimensions, f"dimension of {definition.source}")
         try:
-            one = Filter.model_validate(told)
+            one = Filter.model_validate(fields)
         except ValidationError as error:
             raise BadReport(f"{shown(text)} is no filter: {problems(error)}") from None
         require_filter(definition, one)

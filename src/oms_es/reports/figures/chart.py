@@ -1,6 +1,6 @@
 """A measure of an answer as a picture: lines over time, bars otherwise, in SVG that needs nothing else.
 
-Colours are those of Okabe and Ito, which people with any kind of colour blindness tell apart; lines differ in their
+Colours are those of Okabe and Ito, which people with colour blindness can distinguish; lines differ in their
 dashes, too. Amounts of different currencies never share an axis.
 """
 

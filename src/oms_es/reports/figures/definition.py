@@ -169,8 +169,8 @@ def read(text: str, named: str) -> Definition:
     if len(text) > BYTES_MAX:
         raise BadReport(f"{named} is larger than {BYTES_MAX} characters; a definition is a page of text")
     try:
-        told = tomllib.loads(text)
-        return checked(Definition.model_validate(told))
+        declared = tomllib.loads(text)
+        return checked(Definition.model_validate(declared))
     except tomllib.TOMLDecodeError as error:
         raise BadReport(f"{named} is no TOML: {error}") from None
     except RecursionError:
@@ -182,7 +182,7 @@ def read(text: str, named: str) -> Definition:
 
 
 def _in_words(error: ValidationError) -> str:
-    """A word that nobody knows is told with the nearest that there is."""
+    """An unknown word is named with the nearest that there is."""
     places = [one["loc"] for one in details(error) if one["type"] == "extra_forbidden"]
     words = [unknown(str(place[-1]), _known_at(place), "word") for place in places]
     return "; ".join(words) or problems(error)

@@ -244,7 +244,7 @@ CAUSES = ("asked for", "payment undone", "at the provider")
 _cause = case((refund.requested_at.is_(None), CAUSES[2]), (_undone, CAUSES[1]), else_=CAUSES[0])
 _begun = func.coalesce(refund.requested_at, refund.refunded_at)
 _refunds = Source(
-    "Refunds, each part that one payment bears; what somebody gives back at the provider counts when it did.",
+    "Refunds, each part that one payment bears; what is given back at the provider counts when it did.",
     "payments",
     refunds.projection.table.outerjoin(ORDERS, m.order_id == refund.order_id),
     {**_of_order, CURRENCY: refund.currency, "status": refund.status, "reason": refund.reason, "cause": _cause},

@@ -39,7 +39,7 @@ WHERE (resolved.through IS NULL OR resolved.through < e.last_raised_at)
 
 OF_CHANNELS = " AND s.channel = ANY(%(channels)s)"
 COUNTED_MAX = 10_000
-"""Of all kinds together: whoever sees so many knows enough."""
+"""Of all kinds together: so many are enough to see."""
 BY_KIND = """
 SELECT kind, count(*) AS open, min(raised_at) AS oldest_at, count(assignee) AS assigned
 FROM ({} ORDER BY e.raised_at, e.exception_id LIMIT %(limit)s) AS found GROUP BY kind ORDER BY count(*) DESC, kind
@@ -119,12 +119,12 @@ class Conflict(NamedTuple):
     """An order as it is now, and as the channel sent it last."""
 
     order: Order
-    told: o.DuplicateConflictFound
+    latest: o.DuplicateConflictFound
 
     @property
     def differences(self) -> list[Difference]:
         assert self.order.content
-        ours, theirs = (dict(_fields("", _plain(content))) for content in (self.order.content, self.told.content))
+        ours, theirs = (dict(_fields("", _plain(content))) for content in (self.order.content, self.latest.content))
         names = dict.fromkeys((*ours, *theirs))
         return [Difference(n, ours.get(n), theirs.get(n)) for n in names if ours.get(n) != theirs.get(n)]
 
@@ -139,11 +139,11 @@ class Conflict(NamedTuple):
                 f"{', '.join(fixed)} cannot be changed by an amendment: cancel the order and have it placed under "
                 "another id, or take ours",
             )
-        changes = {name: getattr(self.told.content, name) for name in CHANGEABLE if name in names}
+        changes = {name: getattr(self.latest.content, name) for name in CHANGEABLE if name in names}
         if not changes:
             return None
-        amendment_id = f"conflict-{self.told.fingerprint[:32]}"
-        return o.AmendOrder(order_id=self.told.order_id, amendment_id=amendment_id, **changes)
+        amendment_id = f"conflict-{self.latest.fingerprint[:32]}"
+        return o.AmendOrder(order_id=self.latest.order_id, amendment_id=amendment_id, **changes)
 
 
 KEPT = frozenset({"placed_at"})
@@ -152,8 +152,8 @@ KEPT = frozenset({"placed_at"})
 
 def conflict_of(connection: Connection, codec: Codec, order_id: str) -> Conflict | None:
     events = history(connection, codec, f"order-{order_id}")
-    told = [recorded.event for recorded in events if isinstance(recorded.event, o.DuplicateConflictFound)]
-    return Conflict(state(order.decider, events), told[-1]) if told else None
+    conflicts = [recorded.event for recorded in events if isinstance(recorded.event, o.DuplicateConflictFound)]
+    return Conflict(state(order.decider, events), conflicts[-1]) if conflicts else None
 
 
 def _plain(content: o.OrderContent) -> dict[str, Any]:

@@ -69,8 +69,8 @@ class PlaceOrder(Command, OrderContent):
         return f"order-{self.order_id}"
 
     @property
-    def of_nobody(self) -> PlaceOrder:
-        """The same without what is said of a customer, as channels told orders before they could."""
+    def without_customer(self) -> PlaceOrder:
+        """The same without what is said of a customer, as channels sent orders before they could."""
         return self.model_copy(update={"customer": None, "notes": "", "metadata": {}})
 
     @property

@@ -32,7 +32,7 @@ def to_text(amount_minor: int, currency: str) -> str:
     return f"{Decimal(amount_minor).scaleb(-exponent):,.{exponent}f} {currency}"
 
 
-def told(amount_minor: int, currency: str | None) -> str:
+def in_money(amount_minor: int, currency: str | None) -> str:
     """Also where an older event does not say its currency."""
     return to_text(amount_minor, currency) if currency else f"{amount_minor} minor units"
 

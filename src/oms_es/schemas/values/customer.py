@@ -1,6 +1,6 @@
 """Who ordered, as their channel knows them, and what is said beside what was sold.
 
-A customer is of one channel: two channels that know somebody by the same id know two customers here.
+A customer is of one channel: two channels that know a person by the same id know two customers here.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Customer(Message):
     """In which they are written to."""
 
     @model_validator(mode="after")
-    def _somebody(self) -> Self:
+    def _named(self) -> Self:
         if not (self.customer_id or self.email or self.phone or self.language):
             raise ValueError("a customer has a customer_id, an email, a phone or a language: give one, or leave it out")
         return self

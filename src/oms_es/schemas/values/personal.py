@@ -1,4 +1,4 @@
-"""What says something of a person: marked where it is declared, so that whoever shows it knows.
+"""What says something of a person: marked where it is declared, so that what shows it knows.
 
 Invariant: a name that is marked is marked wherever it stands, in messages as in read models.
 """

@@ -12,7 +12,7 @@ from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.simulation.nodes.engine_node import NO_EVENTS, RETRY_SECONDS, UNANSWERED, Ground
 from oms_es.simulation.nodes.node import Node
-from oms_es.simulation.scenario import Action, Tells
+from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.simulation.world.broker import MemoryPublisher
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import NullFeed
@@ -54,8 +54,8 @@ class Client(Node):
 
     def _ask(self, action: Action, store: Any, intake: Any, producer: MemoryPublisher | None) -> None:
         ask = action.ask
-        if isinstance(ask, Tells):
-            self.simulation.outside.tell(ask.source, ask.payload)
+        if isinstance(ask, OutsideCallback):
+            self.simulation.outside.deliver(ask.source, ask.payload)
             return
         if isinstance(ask, Command) and not isinstance(ask, PlaceOrder):
             try:

@@ -166,8 +166,8 @@ class Inputs:
         for _ in range(TRIED_MAX):
             with suppress(ValidationError):
                 self._faith = self.chance.choice(FAITHS)
-                told = self._like(shape, about) if about else self.fields(shape)
-                return brought_in(shape.model_validate(told))
+                values = self._like(shape, about) if about else self.fields(shape)
+                return brought_in(shape.model_validate(values))
         return None
 
     def fields(self, shape: type[BaseModel]) -> dict[str, Any]:
@@ -191,11 +191,11 @@ class Inputs:
     def _like(self, shape: type[BaseModel], source: Any) -> dict[str, Any]:
         there = vars(source) if isinstance(source, BaseModel) else {}
         eager = self.chance.random()
-        told = {}
+        values = {}
         for name, field in shape.model_fields.items():
             if field.is_required() or self._likely(eager * 0.6) or (name in there and self._likely(0.5)):
-                told[_spelled(name, field)] = self._value(name, declared(field), there.get(name))
-        return told
+                values[_spelled(name, field)] = self._value(name, declared(field), there.get(name))
+        return values
 
     def _value(self, name: str, annotation: Any, like: Any = None) -> Any:
         base = _base(annotation)

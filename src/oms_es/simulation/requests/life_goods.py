@@ -21,7 +21,7 @@ from oms_es.schemas.shipment.tracker import RecordTracking, Sighting
 from oms_es.simulation.requests.life_money import ODD_STATUSES
 from oms_es.simulation.requests.life_orders import BOOKED_AT_VERSION, PHONE, SET, an_order, moment
 from oms_es.simulation.requests.workload import Draw
-from oms_es.simulation.scenario import Action, Tells
+from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.store.encoding.codec import event_id_of
 
 
@@ -56,14 +56,14 @@ def strange_journeys(draw: Draw) -> Iterator[Action]:
     chance = draw.chance
     action, order = draw.earlier()
     for status in chance.sample(ODD_STATUSES, 2):
-        told = {
+        callback = {
             "shipment_id": f"{order.order_id}.1",
             "status": status,
             "milestone_id": f"odd/{status}",
             "occurred_at": moment(action.at).isoformat(),
         }
         at = action.at + chance.uniform(5.0, 100.0)
-        yield draw.action(at, Tells(CARRIER_CALLBACKS, json.dumps(told).encode()))
+        yield draw.action(at, OutsideCallback(CARRIER_CALLBACKS, json.dumps(callback).encode()))
 
 
 def inbounds(draw: Draw) -> Iterator[Action]:

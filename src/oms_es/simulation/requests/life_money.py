@@ -13,7 +13,7 @@ from oms_es.schemas import payment as p
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.simulation.requests.life_orders import an_order, moment
 from oms_es.simulation.requests.workload import PRICE_MINOR, Draw
-from oms_es.simulation.scenario import Action, Tells
+from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.store.encoding.codec import event_id_of
 
 ODD_STATUSES = (
@@ -37,8 +37,8 @@ def strange_payments(draw: Draw) -> Iterator[Action]:
             yield draw.action(at, o.HoldOrder(order_id=order.order_id, kind="payment"))
             yield draw.action(at + 90.0, o.ReleaseHold(order_id=order.order_id, kind="payment"))
         if token == "tok-decline":
-            told = {"operation": "authorize", "outcome": "declined", "payment_id": f"{order.order_id}.1"}
-            yield draw.action(at + 30.0, Tells(PAYMENT_CALLBACKS, json.dumps(told).encode()))
+            callback = {"operation": "authorize", "outcome": "declined", "payment_id": f"{order.order_id}.1"}
+            yield draw.action(at + 30.0, OutsideCallback(PAYMENT_CALLBACKS, json.dumps(callback).encode()))
         if draw.likely(0.4):
             other = draw.chance.choice((None, "on-file"))
             ask = o.RetryPayment(order_id=order.order_id, payment_token=other)
@@ -52,11 +52,13 @@ def money_that_lapses(draw: Draw) -> Iterator[Action]:
     """The provider lets go of what it holds, or we do; most often before it is needed."""
     action, order = draw.earlier()
     payment = f"{order.order_id}.1"
-    told = {"operation": "expire", "outcome": "succeeded", "payment_id": payment}
-    yield draw.action(action.at + draw.chance.expovariate(0.1), Tells(PAYMENT_CALLBACKS, json.dumps(told).encode()))
+    callback = {"operation": "expire", "outcome": "succeeded", "payment_id": payment}
+    yield draw.action(
+        action.at + draw.chance.expovariate(0.1), OutsideCallback(PAYMENT_CALLBACKS, json.dumps(callback).encode())
+    )
     for operation in draw.chance.sample(("capture", "void", "refund", "reauthorize"), 2):
         odd = {"operation": operation, "outcome": "declined", "payment_id": payment, "part": "never-asked"}
-        yield draw.action(action.at + 50.0, Tells(PAYMENT_CALLBACKS, json.dumps(odd).encode()))
+        yield draw.action(action.at + 50.0, OutsideCallback(PAYMENT_CALLBACKS, json.dumps(odd).encode()))
     if draw.likely(0.5):
         ask = p.ExpireAuthorization(payment_id=payment, now=moment(action.at + 400.0))
         yield draw.action(action.at + draw.chance.expovariate(0.1), ask)

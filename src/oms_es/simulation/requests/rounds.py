@@ -21,7 +21,7 @@ from oms_es.simulation.requests.full_scenario import LIFE
 from oms_es.simulation.requests.life_orders import an_order, moment
 from oms_es.simulation.requests.life_returns import returned
 from oms_es.simulation.requests.workload import PRICE_MINOR, Draw
-from oms_es.simulation.scenario import Action, Tells
+from oms_es.simulation.scenario import Action, OutsideCallback
 
 THEMES_SHARE = 0.3
 """How often a seed draws each of what may happen."""
@@ -30,7 +30,7 @@ PART = f"{names.SPLIT}s1/PARTS"
 """By which name its channel knows what is split off first."""
 
 
-def told_elsewhere(draw: Draw) -> Iterator[Action]:
+def reported_elsewhere(draw: Draw) -> Iterator[Action]:
     """The channel has shipped or given back units by itself, and says so also before it says the order."""
     chance = draw.chance
     for number in range(chance.randint(1, 3)):
@@ -40,11 +40,11 @@ def told_elsewhere(draw: Draw) -> Iterator[Action]:
         of: Any = {"order_id": order.order_id, "keep": keep}
         shipped = o.RecordFulfilment(**of, fulfilment_id=f"f{number}", lines=some)
         given = o.RecordChannelRefund(**of, refund_id=f"g{number}", lines=some if draw.likely(0.7) else ())
-        for told in chance.sample((shipped, given), chance.randint(1, 2)):
+        for report in chance.sample((shipped, given), chance.randint(1, 2)):
             at = max(0.0, action.at + chance.choice((-5.0, 0.2, 20.0, 100.0)) * chance.random())
-            yield draw.action(at, told)
+            yield draw.action(at, report)
             if draw.likely(0.3):
-                yield draw.action(at + chance.expovariate(0.1), told)
+                yield draw.action(at + chance.expovariate(0.1), report)
 
 
 def pickups(draw: Draw) -> Iterator[Action]:
@@ -142,21 +142,23 @@ def contradictions(draw: Draw) -> Iterator[Action]:
         action, order = draw.earlier()
         operation = chance.choice(("authorize", "authorize", "capture", "refund"))
         part = {"authorize": "", "capture": f"{order.order_id}.1", "refund": "r1"}[operation]
-        told: dict[str, Any] = {"operation": operation, "payment_id": f"{order.order_id}.1", "part": part}
+        report: dict[str, Any] = {"operation": operation, "payment_id": f"{order.order_id}.1", "part": part}
         done: dict[str, Any] = {"outcome": "succeeded", "reference": f"wrong-{number}"}
         wrong = chance.choice(({**done, "amount_minor": 9_999_999}, {**done, "currency": "USD"}))
         if operation == "authorize" and draw.likely(0.3):
             wrong = {"outcome": "declined", "reason": "no", "retriable": draw.likely(0.7)}
         if operation == "refund":
             early = {"outcome": "declined", "reason": "no", "reference": f"early-{number}"}
-            yield draw.action(action.at + EARLY_SECONDS, Tells(PAYMENT_CALLBACKS, to_json({**told, **early})))
+            yield draw.action(
+                action.at + EARLY_SECONDS, OutsideCallback(PAYMENT_CALLBACKS, to_json({**report, **early}))
+            )
         at = action.at + chance.choice((0.3, 5.0, 60.0)) * chance.random()
-        yield draw.action(at, Tells(PAYMENT_CALLBACKS, to_json({**told, **wrong})))
+        yield draw.action(at, OutsideCallback(PAYMENT_CALLBACKS, to_json({**report, **wrong})))
 
 
 THEMES: tuple[Callable[[Draw], Iterator[Action]], ...] = (
     *LIFE,
-    told_elsewhere,
+    reported_elsewhere,
     pickups,
     what_people_see_to,
     one_return_of_two_orders,

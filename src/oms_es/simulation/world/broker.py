@@ -131,9 +131,9 @@ class Members:
             before, now = self.owners.get(topic_partition), owners.get(topic_partition)
             if before is not now:
                 if before is not None:
-                    before.tell(False, topic_partition)
+                    before.notify(False, topic_partition)
                 if now is not None:
-                    now.tell(True, topic_partition)
+                    now.notify(True, topic_partition)
                     now.node.wake()
         self.owners = owners
 
@@ -146,7 +146,7 @@ class MemoryGroup:
         self.broker = broker
         self.name = name
         self.members = broker.members(name, topics)
-        self.told: deque[tuple[bool, TopicPartition]] = deque()
+        self.pending: deque[tuple[bool, TopicPartition]] = deque()
         self.at: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
         self.stirred = True  # there may be something to poll
@@ -164,8 +164,8 @@ class MemoryGroup:
         """A simulated group waits for its members until they are thought dead."""
         return False
 
-    def tell(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group reports it
-        self.told.append((given, topic_partition))
+    def notify(self, given: bool, topic_partition: TopicPartition) -> None:  # noqa: FBT001 - as the group reports it
+        self.pending.append((given, topic_partition))
         self.stirred = True
 
     def poll(self) -> dict[TopicPartition, list[Message]]:
@@ -181,8 +181,8 @@ class MemoryGroup:
         if not self.joined:
             self.broker.touch(self.node)
             self.members.join(self)
-        while self.told:
-            self._follow(*self.told.popleft())
+        while self.pending:
+            self._follow(*self.pending.popleft())
         found: dict[TopicPartition, list[Message]] = {}
         for topic_partition, offset in self.at.items():
             partition = self.members.partitions[topic_partition]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 from uuid import UUID
 
-from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, Effect, Told
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, Effect, PendingCallback
 from oms_es.kernel import GatewayUnavailable
 from oms_es.processing.intake.worker import Arrival
 from oms_es.simulation.nodes.node import Node, outage
@@ -32,7 +32,7 @@ class Outside:
         self.on_effect = on_effect
         self.known: dict[UUID, Effect] = {}
         self.queued: dict[str, list[tuple[float, int, bytes]]] = defaultdict(list)
-        self.told: dict[str, list[bytes]] = defaultdict(list)
+        self.delivered: dict[str, list[bytes]] = defaultdict(list)
         self.listening: list[Node] = []
         self.away_until = 0.0
         self.strays = 0
@@ -41,18 +41,20 @@ class Outside:
     def clock(self) -> datetime:
         return EPOCH + timedelta(seconds=self.now())
 
-    def queue(self, told: Told, node: Node) -> None:
+    def queue(self, callback: PendingCallback, node: Node) -> None:
         """A callback sets out; on its way others may overtake it."""
         simulation = node.simulation
-        due = (told.due_at - EPOCH).total_seconds() + simulation.latency_seconds * simulation.chance.expovariate(0.2)
+        due = (callback.due_at - EPOCH).total_seconds() + simulation.latency_seconds * simulation.chance.expovariate(
+            0.2
+        )
         self._numbers += 1
-        heappush(self.queued[told.source], (due, self._numbers, told.payload))
+        heappush(self.queued[callback.source], (due, self._numbers, callback.payload))
         if self.strays:
             self.strays -= 1
-            heappush(self.queued[told.source], (due, self._numbers, STRAYS[told.source]))
+            heappush(self.queued[callback.source], (due, self._numbers, STRAYS[callback.source]))
         simulation.scheduler.after(max(0.0, due - self.now()), self.arrive)
 
-    def tell(self, source: str, payload: bytes) -> None:
+    def deliver(self, source: str, payload: bytes) -> None:
         """A callback is there."""
         self._numbers += 1
         heappush(self.queued[source], (self.now(), self._numbers, payload))
@@ -65,22 +67,22 @@ class Outside:
     def read(self, source: str, after: int, limit: int) -> list[Arrival]:
         queued, now = self.queued[source], self.now()
         while queued and queued[0][0] <= now:
-            self.told[source].append(heappop(queued)[2])
-        payloads = self.told[source][after : after + limit]
+            self.delivered[source].append(heappop(queued)[2])
+        payloads = self.delivered[source][after : after + limit]
         return [Arrival(number, payload) for number, payload in enumerate(payloads, after + 1)]
 
     def has_more(self, source: str, after: int) -> bool:
         """Whether there is something to read."""
         queued = self.queued[source]
-        return len(self.told[source]) > after or bool(queued and queued[0][0] <= self.now())
+        return len(self.delivered[source]) > after or bool(queued and queued[0][0] <= self.now())
 
     def recall(self, source: str, shipment_id: str) -> bool:
         """Take back what is queued about a shipment, if its pick-up is still to come."""
         name = f'"{shipment_id}"'.encode()
-        about = [told for told in self.queued[source] if name in told[2]]
-        if not any(b'"picked_up"' in told[2] for told in about):
+        about = [callback for callback in self.queued[source] if name in callback[2]]
+        if not any(b'"picked_up"' in callback[2] for callback in about):
             return False
-        self.queued[source] = [told for told in self.queued[source] if told not in about]
+        self.queued[source] = [callback for callback in self.queued[source] if callback not in about]
         heapify(self.queued[source])
         return True
 
@@ -97,13 +99,15 @@ class MemoryLedger:
         self.clock = outside.clock
 
     def effects(
-        self, asked: Sequence[tuple[UUID, Callable[[], Effect]]], tells: Callable[[Effect], Iterable[Told]]
+        self,
+        asked: Sequence[tuple[UUID, Callable[[], Effect]]],
+        callbacks_of: Callable[[Effect], Iterable[PendingCallback]],
     ) -> tuple[dict[UUID, Effect], set[UUID]]:
         self.touch()
         new: set[UUID] = set()
         for key, make in asked:
             if key not in self.outside.known:
-                self._do(key, make(), tells)
+                self._do(key, make(), callbacks_of)
                 new.add(key)
         self.node.touched(GatewayUnavailable)
         return self.outside.known, new
@@ -120,11 +124,11 @@ class MemoryLedger:
     def close(self) -> None:
         """Its memory is not ours."""
 
-    def _do(self, key: UUID, effect: Effect, tells: Callable[[Effect], Iterable[Told]]) -> None:
+    def _do(self, key: UUID, effect: Effect, callbacks_of: Callable[[Effect], Iterable[PendingCallback]]) -> None:
         self.outside.known[key] = effect
         self.outside.on_effect(effect)
-        for told in tells(effect):
-            self.outside.queue(told, self.node)
+        for callback in callbacks_of(effect):
+            self.outside.queue(callback, self.node)
 
 
 class MemoryCallbacks:

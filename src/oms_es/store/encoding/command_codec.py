@@ -28,8 +28,8 @@ def parser_of(deciders: Iterable[Decider[Any]]) -> Callable[[bytes], Command]:
     def parse(payload: bytes) -> Command:
         """Raises BadInput."""
         try:
-            told = from_json(payload)
-            return shapes[told["command"]].model_validate(told["fields"])
+            document = from_json(payload)
+            return shapes[document["command"]].model_validate(document["fields"])
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             raise BadInput(
                 Input.NO_COMMAND, f"{type(error).__name__}: this is no command that the engine knows"

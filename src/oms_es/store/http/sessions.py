@@ -13,9 +13,9 @@ from oms_es.database.rows import Rows
 
 SESSIONS = "oms_console_sessions"
 IDLE_SECONDS = 1_800
-"""Whoever has asked for nothing for so long signs in again."""
+"""A person who has asked for nothing for so long signs in again."""
 AGE_SECONDS_MAX = 43_200
-"""And whoever has been signed in for so long."""
+"""And one who has been signed in for so long."""
 TOUCHED_SECONDS = 60
 """How exactly it is kept when a session was last used."""
 CREATE = f"""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from oms_es.database.rows import Rows
 from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 
 IDEMPOTENCY = "oms_idempotency_keys"
 ACCESS_LOG = "oms_access_log"
@@ -52,6 +53,7 @@ class KeyTaken(OmsError):
     """Another process has kept an answer under the same key meanwhile: it is looked up."""
 
     code = "key_taken"
+    exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

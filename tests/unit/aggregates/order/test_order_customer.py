@@ -48,7 +48,7 @@ def test_feedback_on_an_order_is_counted_for_its_customer_once() -> None:
     Given(decider, *history, given_back()).when(feedback("f2", 5)).then(given_back("f2", 5))
 
 
-def test_feedback_on_an_order_of_nobody_is_counted_for_nobody() -> None:
+def test_feedback_on_an_order_without_customer_is_counted_for_nobody() -> None:
     Given(decider, *told(PLACE)).when(feedback()).then()
     Given(decider, *told(placed(customer={"email": "guest@example.com"}))).when(feedback()).then()
     Given(decider).when(feedback()).then()

@@ -310,7 +310,7 @@ def test_p24_a_total_of_whole_cents_is_shared_out_to_the_cent(
 def test_p23_refunds_by_unit_in_any_order_give_back_every_cent_and_no_more(
     discount: int, order: list[tuple[str, int]]
 ) -> None:
-    """The discount was shared out at the release; no refund shares it out anew."""
+    """The discount was shared out at the release; no refund shares it out again."""
     cheaper = placed(discount_minor=discount % 1000, tax_minor=7)
     told = Told(cheaper, *LOCKING, paid(), dispatched(1), dispatched(2))
     back = 0

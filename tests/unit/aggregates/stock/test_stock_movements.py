@@ -372,7 +372,7 @@ def test_p06_p25_a_refund_a_restock_a_split_and_an_order_lose_no_unit_in_any_ord
     book = StockBook()
     for event in history:
         assert isinstance(event, s.StockEvent)
-        book = book.told(event)
+        book = book.note(event)
         assert book.keeps_its_promises
     assert (state.on_hand, book.on_hand) == (3, 3)  # 3 came, 2 left, 2 came back
     assert (book.received, book.shipped, book.returned) == (3, 2, 2)

@@ -29,7 +29,7 @@ def test_a_report_is_told_to_the_parcel_that_travels_under_its_number() -> None:
     assert consumer.react(REPORTED, {"tracking_numbers": {"T1-2": rows}}) == (MILESTONE,)
 
 
-def test_a_report_of_nobodys_number_waits() -> None:
+def test_a_report_without_customers_number_waits() -> None:
     assert consumer.react(REPORTED, {"tracking_numbers": {"T1-2": []}}) == ()
 
 

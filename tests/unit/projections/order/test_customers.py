@@ -49,7 +49,7 @@ def test_orders_of_a_customer_add_up_and_the_newest_says_how_to_reach_them() -> 
     )
 
 
-def test_a_customer_is_of_one_channel_and_an_order_of_nobody_is_in_no_row() -> None:
+def test_a_customer_is_of_one_channel_and_an_order_without_customer_is_in_no_row() -> None:
     guest = o.Customer(email="guest@example.com")
     rows = fold(customers.projection, named(), named(channel="app"), placed(), named(customer=guest))
     assert set(rows) == {KEY, ("app", "C-1")}
