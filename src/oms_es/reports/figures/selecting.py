@@ -19,19 +19,17 @@ ZONE = "zone"
 
 
 def selected(question: Question) -> Select[Any]:
-    """One row more than may be shown, if there are more."""
+    """One row more than may be shown, if there are more. All are counted before any is left out: a limit would have the
+    planner look for a way to the first rows, which is the long way to all of them."""
     rows = _rows(question)
     dimensions = [rows.c[word] for word in question.by]
     measures = [column.label(name) for name, column in _measures(question, rows).items()]
-    statement = select(*dimensions, *measures)
-    if dimensions:
-        statement = statement.group_by(*dimensions)
+    grouped = select(*dimensions, *measures).group_by(*dimensions) if dimensions else select(*measures)
+    counted = grouped.cte("counted").prefix_with("MATERIALIZED")
+    order = [counted.c[word] for word in question.by]
     if question.definition.sort is not None:
-        order = next(one for one in measures if one.name == question.definition.sort)
-        statement = statement.order_by(desc(order).nulls_last(), *dimensions)
-    else:
-        statement = statement.order_by(*dimensions)
-    return statement.limit(ROWS_MAX + 1)
+        order.insert(0, desc(counted.c[question.definition.sort]).nulls_last())
+    return select(*counted.c).order_by(*order).limit(ROWS_MAX + 1)
 
 
 def _rows(question: Question) -> Subquery:
