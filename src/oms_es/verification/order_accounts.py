@@ -13,6 +13,9 @@ Units = Counter[tuple[str, str]]
 """By line and SKU: those of a bundle by component."""
 
 
+COUNTED = (o.OrderAllocated, o.OrderPaymentRequested, o.OrderMoneyGone, o.OrderMoneyBack)
+
+
 class OrderBook:
     """Of one order."""
 
@@ -30,6 +33,9 @@ class OrderBook:
         self.charges: dict[str, dict[str, int]] = {}  # by parcel and payment
         self.gone: set[str] = set()
         self.replanned: int | None = None  # what of a stopped parcel is still wanted
+        self.deposits: dict[str, int] = {}  # by payment
+        self.missing: dict[tuple[str, str], int] = {}  # by payment and effect; of an exchange, also of its credit
+        self.given_by: Counter[str] = Counter()  # by payment
         self.held: set[str] = set()  # parcels that are planned and not asked for yet
         self.back: Units = Counter()
         self.asked_back: dict[str, Counter[str]] = {}  # by return and line
@@ -40,6 +46,24 @@ class OrderBook:
 
     def money(self, amount_minor: int) -> str:
         return in_money(amount_minor, self.currency)
+
+    def count(self, event: o.OrderEvent) -> None:
+        """What is taken ahead, and what of it is not there."""
+        match event:
+            case o.OrderAllocated(payments=dues):
+                self.deposits.update({due.payment_id: due.amount_minor for due in dues if due.capture_now})
+            case o.OrderPaymentRequested(capture_now=True):
+                self.deposits[event.payment_id] = event.amount_minor
+            case o.OrderMoneyGone():
+                self.missing[event.payment_id, event.effect] = event.amount_minor
+            case o.OrderMoneyBack():
+                self.missing.pop((event.payment_id, event.effect), None)
+
+    def left_of(self, payment_id: str) -> int:
+        """What a payment has to give back: what parcels that left were charged, or a deposit, without what is gone."""
+        charged = sum(self.charges[key].get(payment_id, 0) for key in self.gone)
+        gone = sum(amount for (payment, _), amount in self.missing.items() if payment == payment_id)
+        return max(self.deposits.get(payment_id, charged) - gone, 0)
 
     def units(self, lines: Mapping[str, int]) -> Units:
         found: Units = Counter()

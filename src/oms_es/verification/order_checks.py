@@ -16,7 +16,7 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.values.currency import in_money
 from oms_es.verification.check import Check, at
-from oms_es.verification.order_accounts import OrderBook, RmaBook, by_line, units_of, worth_of
+from oms_es.verification.order_accounts import COUNTED, OrderBook, RmaBook, by_line, units_of, worth_of
 
 CAPTURER = "payment_capturer"
 """Who takes what a parcel is charged; what a person takes by hand is theirs to answer for."""
@@ -44,6 +44,7 @@ class OrderBooks:
             o.OrderLinesCancelled: self._changed,
             o.OrderSplit: self._changed,
             o.OrderOverridden: self._overridden,
+            **dict.fromkeys(COUNTED, self._money),
             o.OrderReleased: self._released,
             o.OrderShipmentPlanned: self._planned,
             o.OrderShipmentCancelled: self._stopped,
@@ -106,6 +107,9 @@ class OrderBooks:
 
     def _overridden(self, _: Recorded, event: o.OrderOverridden) -> None:
         self.orders[event.order_id].not_charged += event.written_off_minor
+
+    def _money(self, _: Recorded, event: Any) -> None:
+        self.orders[event.order_id].count(event)
 
     def _released(self, recorded: Recorded, event: o.OrderReleased) -> None:
         book = self.orders[event.order_id]
@@ -235,6 +239,10 @@ class OrderBooks:
         for part in event.parts:
             book.parts[event.refund_id, part.payment_id] = part
             self._expect_sum(recorded, part.payment_id, part)
+            book.given_by[part.payment_id] += part.amount_minor
+            given, left = book.given_by[part.payment_id], book.left_of(part.payment_id)
+            found = f"{part.payment_id} gives back {book.money(given)}, and has {book.money(left)}"
+            self._expect(self.given, recorded, given <= left, found)
         allocations = [allocation for part in event.parts for allocation in part.allocations]
         allocations += event.credit.allocations if event.credit else ()
         book.credited -= sum(allocation.amount_minor for allocation in allocations if allocation.kind == "credit")

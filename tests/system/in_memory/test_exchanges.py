@@ -13,6 +13,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
+from oms_es.verification.order_checks import OrderBooks
 from shop import Shop, an_order
 from whole_engine import START
 
@@ -28,13 +29,13 @@ class Customer:
         self.shop.submit(an_order("1", ("TEA", 1)))
         self.name, self.round = "1", 0
 
-    def back(self, resolution: r.Resolution, *replacement: int) -> None:
+    def back(self, resolution: r.Resolution, *replacement: int, sku: str = "TEA") -> None:
         """The one unit of the newest order comes back, for units of these prices if it is exchanged."""
         self.round += 1
         rma, at = f"r{self.round}", "berlin"
         of: Any = {"rma_id": rma}
         lines = tuple(
-            o.OrderLine(line_id=str(n), sku="TEA", quantity=1, unit_price_minor=price)
+            o.OrderLine(line_id=str(n), sku=sku, quantity=1, unit_price_minor=price)
             for n, price in enumerate(replacement, start=1)
         )
         asked = (r.ReturnLine(line_id="1", quantity=1, reason="other"),)
@@ -130,6 +131,22 @@ def test_what_was_refunded_in_the_providers_dashboard_is_the_orders_and_is_not_p
     assert (customer.paid(), customer.shop.order("1")["refunded_minor"]) == (0, PRICE)
 
 
+def test_more_given_back_than_is_left_of_a_payment_is_found() -> None:
+    """By the second bookkeeping, had the order asked for it all the same."""
+    customer = Customer()
+    customer.shop.submit(
+        reported(customer, "refund", "succeeded", 4_000),
+        o.RefundOrder(order_id=o.order_id_of("web", "1"), refund_id="g", goodwill_minor=6_000),
+    )
+    books = OrderBooks()
+    for recorded in customer.shop.engine.log:
+        books.note(recorded)
+        if isinstance(recorded.event, o.OrderRefundRequested):
+            assert not books.given.failed
+            books.note(recorded)
+    assert f"{o.order_id_of('web', '1')}.1 gives back 120.00 EUR, and has 60.00 EUR" in books.given.differences[0]
+
+
 def test_a_refund_of_the_dashboard_that_comes_back_is_owed_again() -> None:
     customer = Customer()
     customer.shop.submit(
@@ -153,6 +170,63 @@ def test_goods_whose_dispute_was_won_pay_for_an_exchange() -> None:
     customer = Customer()
     customer.shop.submit(*(reported(customer, "dispute", outcome, PRICE) for outcome in ("opened", "won")))
     customer.back("exchange", PRICE)
+    assert customer.shop.order("exchange/r1")["phase"] == "completed"
+
+
+DISPUTE = ("opened", "won")
+
+
+def test_an_exchange_waits_while_the_payment_that_paid_for_it_is_disputed() -> None:
+    """It is granted, and its goods have not come yet."""
+    customer = Customer()
+    customer.back("exchange", PRICE, sku="CUP")
+    opened, won = (reported(customer, "dispute", outcome, PRICE) for outcome in DISPUTE)
+    customer.shop.submit(opened, opened)
+    customer.shop.comes("CUP")
+    assert (customer.shop.order("exchange/r1")["phase"], customer.shop.left("exchange/r1")) == ("held", [])
+    kinds = {row["kind"] for row in customer.shop.engine.open_rows("open_exceptions")}
+    assert kinds == {"dispute", "held_payment"}
+    customer.shop.submit(won, won)
+    assert customer.shop.order("exchange/r1")["phase"] == "completed"
+    customer.back("refund")
+    assert (customer.paid(), customer.exceptions()) == (0, [])
+
+
+def test_an_exchange_that_has_left_when_its_payment_is_disputed_is_asked_for_by_a_person() -> None:
+    customer = Customer()
+    customer.back("exchange", PRICE)
+    opened, won = (reported(customer, "dispute", outcome, PRICE) for outcome in DISPUTE)
+    customer.shop.submit(opened, opened)
+    rows = {row["kind"]: row for row in customer.shop.engine.open_rows("open_exceptions")}
+    assert set(rows) == {"dispute", "exchange_unpaid"}
+    assert rows["exchange_unpaid"]["order_id"] == o.order_id_of("web", "exchange/r1")
+    assert rows["exchange_unpaid"]["detail"].startswith("its credit was 100.00 EUR of ")
+    refund = o.RefundOrder(order_id=o.order_id_of("web", "exchange/r1"), refund_id="g", goodwill_minor=PRICE)
+    with pytest.raises(Refused, match=r"100\.00 EUR is more than the 0\.00 EUR left"):
+        customer.shop.submit(refund)
+    customer.shop.submit(won, won)
+    assert customer.exceptions() == []
+
+
+def test_the_news_of_a_dispute_follows_the_goods_over_every_round() -> None:
+    customer = Customer()
+    customer.back("exchange", PRICE)
+    customer.back("exchange", PRICE, sku="CUP")
+    opened, won = (reported(customer, "dispute", outcome, PRICE) for outcome in DISPUTE)
+    customer.shop.submit(opened)
+    assert customer.shop.order("exchange/r2")["holds"] == ["payment"]
+    customer.shop.submit(won)
+    assert customer.shop.order("exchange/r2")["holds"] == []
+    customer.shop.comes("CUP")
+    assert customer.shop.order("exchange/r2")["phase"] == "completed"
+
+
+def test_a_dispute_of_what_still_pays_for_the_exchange_stops_nothing() -> None:
+    customer = Customer()
+    customer.back("exchange", 4_000, sku="CUP")
+    customer.shop.submit(reported(customer, "refund", "succeeded", 1))
+    assert customer.shop.order("exchange/r1")["holds"] == [], "it costs less than the rest of its credit"
+    customer.shop.comes("CUP")
     assert customer.shop.order("exchange/r1")["phase"] == "completed"
 
 

@@ -450,11 +450,19 @@ whys: st.SearchStrategy[o.MoneyGone] = st.sampled_from(["refunded", "disputed", 
 def lost(draw: st.DrawFn, state: order.Order) -> Command:
     """Money of one of its payments went by another way, or is there again."""
     payment_id = draw(st.sampled_from(sorted(state.payments) or [f"{PLACE.order_id}.9"]))
+    known = [*sorted(state.gone), (payment_id, "refund/1")]
     effect = draw(st.sampled_from(["refund/1", "dispute/1"]))
     if draw(chances) < 2:
+        payment_id, effect = draw(st.sampled_from(known))
         return o.RecordMoneyBack(**ORDER, payment_id=payment_id, effect=effect)
+    amount_minor, of_credit = draw(st.integers(1, 14)), draw(st.booleans())
     return o.RecordMoneyGone(
-        **ORDER, payment_id=payment_id, effect=effect, why=draw(whys), amount_minor=draw(st.integers(1, 14))
+        **ORDER,
+        payment_id="another" if of_credit else payment_id,
+        effect=effect,
+        why=draw(whys),
+        amount_minor=amount_minor,
+        of_credit=of_credit,
     )
 
 

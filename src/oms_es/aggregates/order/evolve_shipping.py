@@ -80,6 +80,7 @@ def refund_requested(order: Order, event: o.OrderRefundRequested) -> Order:
         given_back=given_back,
         refunded_units=plus(order.refunded_units, event.refunded_units.items()),
         credited=order.credited - credit,
+        exchanges_back=plus(order.exchanges_back, [(event.exchange_order_id, credit)] if credit else ()),
         credit_back=order.credit_back + (event.credit.amount_minor if event.credit else 0),
     )
 
@@ -130,12 +131,17 @@ def _return_credited(order: Order, rma_id: str, units: Mapping[str, int]) -> Ord
     return order._replace(returns=order.returns.insert(rma_id, known._replace(credited=credited)))
 
 
+def _exchange_id(event: x.OrderExchangeCredited) -> str:
+    return o.order_id_of(event.content.channel, event.content.external_id)
+
+
 def exchange_credited(order: Order, event: x.OrderExchangeCredited) -> Order:
     return _return_credited(order, event.rma_id, event.credited_units)._replace(
         applied=order.applied.insert(event.credit_id, ""),
         refunded=plus(order.refunded, (((a.kind, a.line_id), a.amount_minor) for a in event.allocations)),
         refunded_units=plus(order.refunded_units, event.credited_units.items()),
         credited=order.credited + event.content.credit_minor,
+        exchanges=(*order.exchanges, (_exchange_id(event), event.content.credit_minor)),
     )
 
 

@@ -3,16 +3,19 @@
 Invariant: goods do not go out when their money is gone, as long as they can be stopped and no person says otherwise.
 What is gone is first taken to be of parcels that have left, and of what the payment was asked for beyond its parcels;
 only when the rest no longer covers what a payment is still to be charged is the order held, for exactly that refund or
-dispute. It comes off when all that holds it is there again, or when a person takes it off.
+dispute. It comes off when all that holds it is there again, or when a person takes it off. What went is passed on to
+the exchanges that it paid for, as far as what is left of the order does not pay for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
+from oms_es.aggregates.order import refunding
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.evolve import evolve
-from oms_es.aggregates.order.money import charges_of, in_words
+from oms_es.aggregates.order.money import CREDIT, borne_by, charges_of, in_words
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Order
 from oms_es.schemas import order as o
 
@@ -25,17 +28,38 @@ WORDS: Mapping[o.MoneyGone, str] = {
 
 def record_gone(order: Order, command: o.RecordMoneyGone) -> Iterator[o.OrderEvent]:
     assert order.content
-    if (command.payment_id, command.effect) in order.gone:
+    news = (command.payment_id, command.effect) not in order.gone
+    if not news or (command.of_credit and order.content.exchange_of is None):  # its name was another order's
         return
     gone = o.OrderMoneyGone(**dict(command), currency=order.content.currency, **order.of_customer)
-    yield gone
-    yield from _held(evolve(order, gone), gone)
+    after = evolve(order, gone)
+    held = list(_held(after, gone))
+    more: dict[str, Any] = {"exchanges": _exchanges(order, after)}
+    if gone.of_credit and order.phase not in ("cancelled", "merged"):
+        lacks = missing(after, CREDIT) - missing(order, CREDIT) if held else 0
+        more["left_minor"] = gone.amount_minor - lacks
+    yield gone.model_copy(update=more)
+    yield from held
+
+
+def _exchanges(order: Order, after: Order) -> dict[str, int]:
+    """Exchanges that are no longer paid for, the newest first: they are the likeliest not to have left."""
+    lacking = refunding.overdrawn(after) - refunding.overdrawn(order)
+    found: dict[str, int] = {}
+    for order_id, credit in reversed(order.exchanges):
+        known = sum(event.exchanges.get(order_id, 0) for event in order.gone.values())
+        n = min(credit - order.exchanges_back.get(order_id, 0) - known, lacking)
+        if n > 0:
+            found[order_id] = n
+            lacking -= n
+    return found
 
 
 def _held(order: Order, gone: o.OrderMoneyGone) -> Iterator[o.OrderHeld]:
-    if not missing(order, gone.payment_id):
+    bearer = borne_by(gone)
+    if not missing(order, bearer):
         return
-    charged = [key for key in (*order.stoppable, *order.in_status("held")) if _charge(order, key, gone.payment_id)]
+    charged = [key for key in (*order.stoppable, *order.in_status("held")) if _charge(order, key, bearer)]
     if order.phase in BEFORE_RELEASE or charged:
         yield o.OrderHeld(
             order_id=order.order_id,
@@ -47,30 +71,47 @@ def _held(order: Order, gone: o.OrderMoneyGone) -> Iterator[o.OrderHeld]:
         )
 
 
-def missing(order: Order, payment_id: str) -> int:
-    """What a payment lacks of what it is still to be charged."""
-    payment = order.live_payments.get(payment_id)
-    needed = _needed(order, payment_id)
-    if payment is None or not needed:
-        return 0
-    spare = payment.due.amount_minor - needed
-    gone = sum(event.amount_minor for event in order.gone.values() if event.payment_id == payment_id)
-    return min(max(gone + min(order.given_back.get(payment_id, 0), spare) - spare, 0), needed)
+class Paid(NamedTuple):
+    """`asked` of a payment, or the credit of an exchange; what of it was `given_back`."""
+
+    asked: int
+    given_back: int
 
 
-def _needed(order: Order, payment_id: str) -> int:
-    """Before the release all of it; then what the parcels bear that have not left."""
+def missing(order: Order, bearer: str) -> int:
+    """What a payment, or the credit of an exchange, lacks of what is still to be paid with it."""
+    paid = _paid(order, bearer)
+    needed = _needed(order, bearer) if paid.asked else 0
+    spare = paid.asked - needed
+    gone = sum(event.amount_minor for event in order.gone.values() if borne_by(event) == bearer)
+    return min(max(gone + min(paid.given_back, spare) - spare, 0), needed)
+
+
+def _paid(order: Order, bearer: str) -> Paid:
+    assert order.content
+    if bearer == CREDIT:
+        return Paid(order.content.credit_minor, order.credit_left + order.credit_back)
+    payment = order.live_payments.get(bearer)
+    return Paid(payment.due.amount_minor if payment else 0, order.given_back.get(bearer, 0))
+
+
+def _needed(order: Order, bearer: str) -> int:
+    """Before the release all of it, of a credit what the order costs; then what the parcels bear that have not left."""
+    assert order.content
     if order.phase in BEFORE_RELEASE:
-        return order.live_payments[payment_id].due.amount_minor if payment_id in order.live_payments else 0
+        asked = _paid(order, bearer).asked
+        return min(asked, order.content.total_minor) if bearer == CREDIT else asked
     if order.phase != "fulfilling":
         return 0
-    return sum(_charge(order, key, payment_id) for key in order.in_status("open", "held"))
+    return sum(_charge(order, key, bearer) for key in order.in_status("open", "held"))
 
 
-def _charge(order: Order, shipment_id: str, payment_id: str) -> int:
+def _charge(order: Order, shipment_id: str, bearer: str) -> int:
     plan = order.plans.get(shipment_id)
     charges = charges_of(order, plan) if plan else ()
-    return sum(charge.amount_minor for charge in charges if charge.payment_id == payment_id)
+    if plan and bearer == CREDIT:
+        return max(plan.worth_minor - sum(charge.amount_minor for charge in charges), 0)
+    return sum(charge.amount_minor for charge in charges if charge.payment_id == bearer)
 
 
 def record_back(order: Order, command: o.RecordMoneyBack) -> Iterator[o.OrderEvent]:
@@ -78,7 +119,7 @@ def record_back(order: Order, command: o.RecordMoneyBack) -> Iterator[o.OrderEve
     effect = (command.payment_id, command.effect)
     if (gone := order.gone.get(effect)) is None:
         return
-    back = o.OrderMoneyBack(**dict(gone))
+    back = o.OrderMoneyBack(**{name: getattr(gone, name) for name in o.OrderMoneyBack.model_fields})
     yield back
     after = evolve(order, back)
     if effect in order.held_for and not after.held_for and order.phase not in o.FINAL_PHASES:

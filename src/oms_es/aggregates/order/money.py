@@ -15,6 +15,9 @@ from oms_es.schemas import order as o
 from oms_es.schemas.values.currency import to_text
 from oms_es.schemas.values.money import apportion
 
+CREDIT = ""
+"""Beside an exchange's payments, what the returned goods paid of it."""
+
 
 class Shares(NamedTuple):
     lines: list[o.LineShare]
@@ -185,3 +188,8 @@ def left_plans(order: Order) -> list[o.ShipmentPlan]:
     return [
         order.plans[key] for key, status in sorted(order.shipments.items()) if status in gone and key in order.plans
     ]
+
+
+def borne_by(gone: o.OrderMoneyGone) -> str:
+    """The payment that lacks it, or the credit."""
+    return CREDIT if gone.of_credit else gone.payment_id

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from oms_es.aggregates.order.money import charges_of, exploded, in_words, left_plans, taken, taken_by_payment
+from oms_es.aggregates.order.money import (
+    CREDIT,
+    borne_by,
+    charges_of,
+    exploded,
+    in_words,
+    left_plans,
+    taken,
+    taken_by_payment,
+)
 from oms_es.aggregates.order.state import Order
 from oms_es.kernel import Refused
 from oms_es.schemas import order as o
@@ -68,19 +77,20 @@ def _refund_requested(
     )
 
 
-CREDIT = ""
-"""Beside an exchange's payments, what the returned goods paid of it."""
-
-
 def _refundable(order: Order) -> dict[str, int]:
     """By payment, and of an exchange the credit that it used; without what is gone by another way."""
     gone: dict[str, int] = defaultdict(int)
     for event in order.gone.values():
-        gone[event.payment_id] += event.amount_minor
+        gone[borne_by(event)] += event.amount_minor
     left = {key: max(n - order.given_back.get(key, 0) - gone[key], 0) for key, n in taken_by_payment(order).items()}
-    if credit := credit_used(order) - order.credit_back:
+    if (credit := credit_used(order) - order.credit_back - gone[CREDIT]) > 0:
         left[CREDIT] = credit
     return left
+
+
+def overdrawn(order: Order) -> int:
+    """What pays for exchanges and is not there."""
+    return max(order.credited - sum(_refundable(order).values()), 0)
 
 
 def _credit_part(order: Order, part: o.RefundPart) -> o.CreditPart:

@@ -164,7 +164,8 @@ def refund_credit(order: Order, command: x.RefundCredit) -> Iterator[o.OrderEven
     if refund_id in order.applied:
         return
     try:
-        yield refunding.refund_credit(order, refund_id, command.amount_minor, f"left of exchange {command.rma_id}")
+        refund = refunding.refund_credit(order, refund_id, command.amount_minor, f"left of exchange {command.rma_id}")
+        yield refund.model_copy(update={"exchange_order_id": command.exchange_order_id})
     except Refused as refused:
         yield x.OrderCreditRefused(
             order_id=command.order_id, rma_id=command.rma_id, credit_id=refund_id, reason=str(refused)

@@ -98,6 +98,8 @@ class Order(NamedTuple):
     written_off: int = 0  # of the total, what is not charged
     returns: HashTrieMap[str, Return] = HashTrieMap()
     credited: int = 0  # of what was paid, what pays for an exchange now
+    exchanges: tuple[tuple[str, int], ...] = ()  # that were granted, in order, and the credit of each
+    exchanges_back: HashTrieMap[str, int] = HashTrieMap()  # of their credit, what came back
     credit_left: int = 0  # of its own credit, what it did not use
     credit_back: int = 0  # of its own credit, what it used and gives back
     delivered_at: Moment | None = None  # the last delivery

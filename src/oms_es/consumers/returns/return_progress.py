@@ -1,8 +1,9 @@
 """Return progress: what became of a return is recorded on its order, its stock, and the order that is sent instead.
 
 Reads    RmaCreditDue, RmaCreditLeft, RmaRefused, RmaNameTaken, RmaClosed, RmaInspected, OrderShipmentReturned,
-         OrderExchangeCredited, OrderCreditLeft, OrderRefundRequested
-Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceExchange, RecordCreditLeft
+         OrderExchangeCredited, OrderCreditLeft, OrderRefundRequested, OrderMoneyGone, OrderMoneyBack
+Emits    CreditReturn, RefundCredit, RecordReturnEnded, RestockReturn, PlaceExchange, RecordCreditLeft,
+         RecordMoneyGone, RecordMoneyBack
 Decides  nothing; the order knows what was paid, the stock where it belongs.
 """
 
@@ -27,6 +28,8 @@ consumer = Consumer(
         RestockReturn,
         o.PlaceExchange,
         r.RecordCreditLeft,
+        o.RecordMoneyGone,
+        o.RecordMoneyBack,
     ),
 )
 
@@ -116,6 +119,26 @@ def _credit_back(order_id: str, exchange_of: str, amount_minor: int, credit_id: 
     if shipment_id := o.lost_shipment_of(exchange_of):
         return x.RefundCredit(order_id=shipment_id.rpartition(".")[0], **credit)
     return r.RecordCreditLeft(**credit, currency=currency)
+
+
+@consumer.on(o.OrderMoneyGone)
+def record_gone_credit_on_order_money_gone(event: o.OrderMoneyGone) -> Iterator[Command]:
+    """Of exchanges that this money paid for."""
+    for order_id, amount_minor in event.exchanges.items():
+        yield o.RecordMoneyGone(
+            order_id=order_id,
+            payment_id=event.payment_id,
+            effect=event.effect,
+            why=event.why,
+            amount_minor=amount_minor,
+            of_credit=True,
+        )
+
+
+@consumer.on(o.OrderMoneyBack)
+def record_regained_credit_on_order_money_back(event: o.OrderMoneyBack) -> Iterator[Command]:
+    for order_id in event.exchanges:
+        yield o.RecordMoneyBack(order_id=order_id, payment_id=event.payment_id, effect=event.effect)
 
 
 @consumer.on(r.RmaCreditLeft)

@@ -81,6 +81,13 @@ def key_of_unasked(event: Any) -> Iterable[Key]:
     return (*answered, (f"{name}/{event.payment_id}",))
 
 
+def key_of_unpaid_exchange(event: o.OrderMoneyGone | o.OrderMoneyBack) -> Iterable[Key]:
+    """Goods that left on a credit whose money is gone."""
+    if isinstance(event, o.OrderMoneyGone) and not event.left_minor:
+        return ()
+    return ((f"exchange_unpaid/{event.order_id}/{event.payment_id}/{event.effect}",),)
+
+
 def key_of_kept(event: Any) -> Iterable[Key]:
     return ((f"payment_contradiction/{event.payment_id}/{event.kept_id}",),)
 

@@ -39,6 +39,7 @@ from oms_es.projections.operations.exception_keys import (
     key_of_shared_number,
     key_of_shipment,
     key_of_unasked,
+    key_of_unpaid_exchange,
 )
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
@@ -69,7 +70,7 @@ table = Table(
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
 
-projection = Projection(table, version=11)
+projection = Projection(table, version=12)
 
 DETAIL_CHARACTERS_MAX = 500
 
@@ -272,6 +273,10 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
         key_of_exception("credit_refused", "credit_id"),
         "what came back could not be credited: {e.reason}",
     ),
+    o.OrderMoneyGone: (
+        key_of_unpaid_exchange,
+        "its credit was {money} of {e.payment_id}, now gone ({e.why}), and its goods are, too: ask for the money",
+    ),
     p.PaymentRequestRefused: (
         key_of_exception("payment_refused", "payment_id"),
         "{money} was not asked for: {e.reason}",
@@ -324,6 +329,7 @@ SETTLED_BY: dict[type[Event], Keys] = {
     o.OrderAllocated: key_of_exception("backordered", "order_id"),
     **dict.fromkeys((o.OrderReleased, o.OrderShipped, o.OrderCancelled, o.OrderMergedInto), key_of_holds),
     o.OrderHoldReleased: key_of_hold,
+    o.OrderMoneyBack: key_of_unpaid_exchange,
     **dict.fromkeys((p.PaymentDisputeWon, p.PaymentDisputeLost), key_of_exception("dispute", "dispute_id")),
     p.PaymentCaptured: key_of_question,
     p.PaymentReportSettled: key_of_kept,

@@ -212,8 +212,8 @@ def on_order_refund_requested(
 def on_order_money_gone_or_back(
     row: Row | None, event: o.OrderMoneyGone | o.OrderMoneyBack, recorded: Recorded, _key: Key
 ) -> Row | None:
-    if row is None or event.why != "refunded":
-        return row
+    if row is None or event.why != "refunded" or event.of_credit:
+        return row  # money of a credit is another order's refund
     more = event.amount_minor if isinstance(event, o.OrderMoneyGone) else -event.amount_minor
     return _changed(row, recorded, refunded_minor=row["refunded_minor"] + more)
 

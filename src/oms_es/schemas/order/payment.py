@@ -54,6 +54,8 @@ class RecordMoneyGone(OrderCommand, SystemCommand):
     effect: Derived
     why: MoneyGone
     amount_minor: Annotated[AmountMinor, Field(gt=0)]
+    of_credit: bool = False
+    """The order is an exchange, and its credit came from that payment, of the order whose goods came back."""
 
 
 class RecordMoneyBack(OrderCommand, SystemCommand):
@@ -135,6 +137,12 @@ class OrderMoneyGone(OrderEvent, OfCustomer):
     why: MoneyGone
     amount_minor: int
     currency: str
+    exchanges: dict[str, int] = {}
+    """By order: exchanges that were granted for this money, and how much of their credit is gone with it."""
+    of_credit: bool = False
+    """It is money of the credit of this exchange."""
+    left_minor: int = 0
+    """Of an exchange, so much of it paid for goods that can no longer be held."""
 
 
 class OrderMoneyBack(OrderEvent, OfCustomer):
@@ -145,3 +153,5 @@ class OrderMoneyBack(OrderEvent, OfCustomer):
     why: MoneyGone
     amount_minor: int
     currency: str
+    exchanges: dict[str, int] = {}
+    of_credit: bool = False

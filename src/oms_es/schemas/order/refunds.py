@@ -70,5 +70,7 @@ class OrderRefundRequested(OrderEvent, OfCustomer):
     """The return that it is for, if it is for one."""
     credit: CreditPart | None = None
     """What of `amount_minor` was never paid for this order, but for the one that it was sent in exchange for."""
+    exchange_order_id: str = ""
+    """The exchange whose credit comes back, where it is that."""
     asked: str = ""
     """What the command said beside its own id: a repeat is recognised by it."""

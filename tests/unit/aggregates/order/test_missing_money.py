@@ -6,6 +6,8 @@ import pytest
 
 from oms_es.kernel import Command, Refused
 from oms_es.schemas import order as o
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.returns import rma as r
 from order_story import (
     A2,
     DUE,
@@ -13,9 +15,11 @@ from order_story import (
     GONE,
     ID,
     LOCKING,
+    NOON,
     OF,
     Told,
     dispatched,
+    granted,
     locked,
     paid,
     parcel,
@@ -236,3 +240,104 @@ def test_a_held_parcel_hears_of_no_warehouse() -> None:
     told = Told(*FULFILLING, gone(1050), stopped(1))
     for report in (dispatched(3), parcel(o.RecordShipmentDelivered, 3), stopped(3)):
         assert told.submit(report) == []
+
+
+# --- exchanges
+
+
+def returned(told: Told, rma: str, *back: o.LineUnits) -> o.RecordMoneyGone:
+    """These units came back, and pay for another order. Gives that order the news of what of its credit is gone."""
+    asked = tuple(r.ReturnLine(line_id=line.line_id, quantity=line.quantity, reason="other") for line in back)
+    instead = (o.OrderLine(line_id="1", sku="A", quantity=1, unit_price_minor=300),)
+    told.submit(x.RequestReturn(**OF, rma_id=rma, lines=asked, resolution="exchange", replacement=instead, now=NOON))
+    told.submit(x.CreditReturn(**OF, rma_id=rma, credit_id=f"{rma}/1", resolution="exchange", lines=back))
+    return o.RecordMoneyGone(
+        order_id=o.order_id_of("web", f"exchange/{rma}"),
+        payment_id=FIRST,
+        effect="dispute/1",
+        why="disputed",
+        amount_minor=1,
+        of_credit=True,
+    )
+
+
+def disputed(amount_minor: int) -> Command:
+    return gone(amount_minor, "dispute/1", why="disputed")
+
+
+def test_exchanges_lack_what_the_rest_of_the_order_does_not_pay_for_the_newest_first() -> None:
+    told = Told(*GONE)
+    first, second = (returned(told, rma, *units(l1=1)).order_id for rma in ("r1", "r2"))
+    told.submit(disputed(450))
+    assert told.only(o.OrderMoneyGone).exchanges == {}, "what was not returned is worth as much"
+    told.submit(gone(100))
+    assert told.only(o.OrderMoneyGone).exchanges == {second: 100}
+    told.submit(gone(500, "refund/2"))
+    assert told.only(o.OrderMoneyGone).exchanges == {second: 200, first: 300}
+    told.submit(back("refund/2"))
+    assert told.only(o.OrderMoneyBack).exchanges == {second: 200, first: 300}
+    told.submit(gone(1, "refund/3"))
+    assert told.only(o.OrderMoneyGone).exchanges == {second: 1}
+
+
+def test_an_exchange_that_has_given_its_credit_back_lacks_nothing_of_it() -> None:
+    told = Told(*GONE)
+    first, second = (returned(told, rma, *units(l1=1)).order_id for rma in ("r1", "r2"))
+    told.submit(x.RefundCredit(**OF, rma_id="r2", exchange_order_id=second, amount_minor=300))
+    told.submit(disputed(700))
+    assert told.only(o.OrderMoneyGone).exchanges == {first: 250}
+
+
+def credit(amount_minor: int, effect: str = "dispute/1") -> Command:
+    return o.RecordMoneyGone(
+        **OF, payment_id="another.1", effect=effect, why="disputed", amount_minor=amount_minor, of_credit=True
+    )
+
+
+CREDIT_BACK = o.RecordMoneyBack(**OF, payment_id="another.1", effect="dispute/1")
+
+
+def test_an_exchange_whose_credit_is_gone_is_held_before_its_release_and_stopped_after_it() -> None:
+    waiting = Told(granted(1050), o.HoldOrder(**OF, kind="fraud"), *LOCKING, credit(1))
+    assert (held_for(waiting).payment_id, waiting.only(o.OrderMoneyGone).left_minor) == ("another.1", 0)
+    waiting.submit(o.ReleaseHold(**OF, kind="fraud"))
+    assert waiting.submit(credit(1)) == []
+    assert isinstance(waiting.submit(CREDIT_BACK)[-1], o.OrderReleased)
+    released = Told(granted(1050), *LOCKING, credit(1050))
+    assert held_for(released).shipment_ids == (FIRST, SECOND)
+    for number in (1, 2):
+        released.submit(stopped(number))
+    assert [event.held for event in released.history if isinstance(event, o.OrderShipmentPlanned)] == [True, True]
+    assert "OrderShipmentPlanned" in [type(event).__name__ for event in released.submit(CREDIT_BACK)]
+
+
+def test_an_exchange_that_has_left_says_how_much_of_its_goods_the_credit_paid() -> None:
+    left = (granted(1050), *LOCKING, dispatched(1))
+    part = Told(*left, credit(700))
+    assert (part.only(o.OrderMoneyGone).left_minor, held_for(part).shipment_ids) == (630, (SECOND,))
+    whole = Told(*left, dispatched(2), credit(1050))
+    assert (whole.shapes(), whole.only(o.OrderMoneyGone).left_minor) == (["OrderMoneyGone"], 1050)
+    assert (
+        Told(granted(1050), *LOCKING[:1], o.CancelOrder(**OF, reason=""), credit(9)).only(o.OrderMoneyGone).left_minor
+        == 0
+    )
+
+
+def test_only_a_part_of_an_exchange_that_its_credit_pays_is_stopped_and_its_own_payment_is_another() -> None:
+    dearer = (granted(400), *LOCKING, paid())
+    assert held_for(Told(*dearer, credit(400))).shipment_ids == (FIRST,)
+    assert held_for(Told(*dearer, gone(600))).shipment_ids == (FIRST, SECOND)
+
+
+def test_what_came_back_of_an_exchange_whose_credit_is_gone_is_not_paid_back() -> None:
+    told = Told(granted(1050), *LOCKING, dispatched(1), dispatched(2), credit(1000))
+    with pytest.raises(Refused, match=r"10\.50 EUR is more than the 0\.50 EUR left"):
+        told.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=1050))
+    told.submit(CREDIT_BACK)
+    assert told.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=1050))
+
+
+def test_an_order_that_is_no_exchange_has_no_credit_to_lose() -> None:
+    assert Told(*FULFILLING, credit(1050)).last == []
+    assert Told(*FULFILLING).submit(CREDIT_BACK) == []
+    assert Told().submit(credit(1)) == []
