@@ -18,7 +18,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history faults mutants kafka reference schemas docs pages release tag format clean
+.PHONY: demo test check coverage guards soak bench history faults mutants kafka reference schemas docs pages screenshots release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -94,6 +94,10 @@ docs: $(VENV)/.synced
 	@if command -v npm >/dev/null; then npm ci --silent --ignore-scripts --prefix ops/docs; \
 		else echo "npm is not installed: diagrams will be shown as text" >&2; fi
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --clean
+
+# Pictures of the console; needs Chromium (`apt-get install chromium`), and a Chinese font for some of them.
+screenshots: $(VENV)/.synced
+	@$(VENV)/bin/python ops/docs/screenshots.py $(or $(SHOTS),build/screenshots)
 
 pages: $(VENV)/.synced
 	OMS_TEST_PAGES=every $(RUN) pytest tests/system/docs -v

@@ -26,7 +26,7 @@ from oms_es.kafka.client import Config, connection, create_topics
 from oms_es.kafka.dev_broker import Broker, BrokerUnavailable
 from oms_es.processing.logging import configure_logging
 
-pytest_plugins = ["http_server"]
+pytest_plugins = ["http_server", "console_shop"]
 SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
 PARTITIONS = 3
 numbers = count(1)

@@ -56,8 +56,8 @@ def field_of(
     name: str, declared: Mapping[str, Any], shapes: Mapping[str, Any], *, is_required: bool, example: Any = None
 ) -> Field:
     shape = _resolved(declared, shapes)
-    answer = {"help": declared.get("description") or shape.get("description", ""), "default": declared.get("default")}
-    made = Field(name, "json", is_required, **answer, example=example)
+    about = {"help": declared.get("description") or shape.get("description", ""), "default": declared.get("default")}
+    made = Field(name, "json", is_required, **about, example=example)
     if "enum" in shape or "const" in shape:
         return made._replace(kind="choice", choices=tuple(map(str, shape.get("enum") or [shape["const"]])))
     match shape.get("type"):
@@ -111,14 +111,14 @@ def _resolved(declared: Mapping[str, Any], shapes: Mapping[str, Any]) -> Mapping
 
 def body_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:
     """What was filled in; what was left empty is not said, unless it must be."""
-    answer = {}
+    body = {}
     for field in fields:
         value = _value(field, field.name, form)
         if value is not None:
-            answer[field.name] = value
+            body[field.name] = value
         elif field.is_required and field.kind in ("text", "lines", "rows"):
-            answer[field.name] = "" if field.kind == "text" else []
-    return answer
+            body[field.name] = "" if field.kind == "text" else []
+    return body
 
 
 def _value(field: Field, name: str, form: Mapping[str, str]) -> Any:

@@ -14,7 +14,7 @@ Page = Callable[[Visit], Awaitable[Response]]
 OPEN = None
 """Also for people who have not signed in."""
 ANY = ""
-"""For people who have signed in, whatever they may."""
+"""For everybody who has signed in, with any scopes."""
 
 
 def page(path: str, name: str, scope: str | None, handler: Page, *parameters: str, many: str = "") -> Route:

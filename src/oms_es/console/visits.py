@@ -33,7 +33,7 @@ SEE_OTHER = 303
 
 
 class Place(NamedTuple):
-    """In the navigation, for people who have the scope."""
+    """In the navigation, for those with the scope."""
 
     key: str
     path: str

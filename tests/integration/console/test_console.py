@@ -1,4 +1,4 @@
-"""The console as a browser meets it: every page, every form with every role, and whoever sends one from elsewhere."""
+"""The console as a browser meets it: every page, every form with every role, and forms that another site sends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -15,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from console_shop import EVIL, Shop, wait_for
 from html_pages import read
 from http_requests import order as ordered
 from http_server import Served, token
@@ -24,7 +24,6 @@ from oms_es.http.routing import Route
 from oms_es.store.http import api_keys
 
 ROUTES = pages.routes()
-EVIL = "<script>alert(1)</script>\"'&"
 PROOF = re.compile(r'name="proof" value="([0-9a-f]{64})"')
 
 
@@ -50,60 +49,6 @@ def proof(client: httpx.Client, of: str) -> str:
 
 def sent(client: httpx.Client, path: str, form: Mapping[str, str], of: str = "/console/commands") -> httpx.Response:
     return client.post(path, data={"proof": proof(client, of), **form})
-
-
-class Shop:
-    """A few things of each kind, called so that a page which does not escape them shows it."""
-
-    def __init__(self, served: Served) -> None:
-        with served.client() as api:
-            self.sku, self.location = "evil<b>sku", "evil"
-            given = [
-                (f"/v1/locations/{quote(self.location)}:open", {"country": "DE"}),
-                (self.stock_path("receive"), {"receipt_id": "evil<u>1", "quantity": 5, "bin": "<em>", "lot": "<s>"}),
-            ]
-            for path, body in given:
-                assert api.post(path, json=body).status_code == 200, path
-            evil = ordered(EVIL, sku=self.sku)
-            evil["ship_to"]["name"] = EVIL
-            self.order_id = self._placed(api, evil)
-            self.lacking_id = self._placed(api, ordered("lacking", sku="nowhere", quantity=3))
-            hold = {"kind": "manual", "note": EVIL}
-            assert api.post(f"/v1/orders/{self.lacking_id}:hold", json=hold).status_code == 200
-            wait_for(lambda: self._is_far_enough(api))
-
-    def stock_path(self, verb: str) -> str:
-        return f"/v1/stock/{quote(self.sku)}/{quote(self.location)}:{verb}"
-
-    def _placed(self, api: httpx.Client, order: Mapping[str, Any]) -> str:
-        told = api.post("/v1/orders", json=order)
-        assert told.status_code in (200, 201), told.text
-        order_id: str = told.json()["order_id"]
-        return order_id
-
-    def _is_far_enough(self, api: httpx.Client) -> bool:
-        kinds = {one["kind"] for one in api.get("/v1/exceptions").json()["items"]}
-        asked = api.get(f"/v1/orders/{self.order_id}?expand=shipments").json()
-        return bool(asked.get("shipments")) and {"backordered", "held_manual"} <= kinds
-
-
-def wait_for(is_so: Any, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def shop(served: Served) -> Shop:
-    made = Shop(served)
-    with psycopg.connect(served.database_url, autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO oms_dead_letters (source, place, dialect, payload, reason, detail) "
-            "VALUES (%s, '', 'canonical', %s, 'not_json', %s)",
-            [f"import:{EVIL}", EVIL.encode(), EVIL],
-        )
-    return made
 
 
 @pytest.fixture
@@ -186,11 +131,11 @@ def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_do_not_get(served
         assert wrong.status_code == 401
         before = client.cookies["oms_console"]
         form = {"key": served.tokens["support"], "next": "/console/orders?sku=a"}
-        told = sent(client, "/console/sign-in", form, of="/console/sign-in")
-        assert (told.status_code, told.headers["location"]) == (303, "/console/orders?sku=a")
-        (cookie,) = told.headers.get_list("set-cookie")
+        answer = sent(client, "/console/sign-in", form, of="/console/sign-in")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/orders?sku=a")
+        (cookie,) = answer.headers.get_list("set-cookie")
         assert {part.strip().lower() for part in cookie.split(";")[1:]} == {"httponly", "path=/console", "samesite=lax"}
-        assert client.cookies["oms_console"] != before, "whoever knew the cookie before would be signed in, too"
+        assert client.cookies["oms_console"] != before, "a cookie that was known before would be signed in, too"
         assert client.get("/console/orders").status_code == 200
         kept = client.cookies["oms_console"]
         with psycopg.connect(served.database_url) as connection:
@@ -271,7 +216,7 @@ def test_a_form_is_taken_only_from_a_page_of_ours(served: Served, shop: Shop, op
 
 
 @pytest.mark.parametrize("role", [*ROLES, "without", "system", None])
-def test_every_page_and_form_lets_in_whom_its_scope_does_and_nobody_else(served: Served, role: str | None) -> None:
+def test_every_page_and_form_asks_for_its_scope(served: Served, role: str | None) -> None:
     may = {"system": ROLES["operator"] | {SYSTEM}, **ROLES}.get(role or "", frozenset())
     with browser(served, role) as client:
         known = proof(client, "/console/sign-in" if role is None else "/console/commands")
@@ -325,7 +270,8 @@ def test_a_command_is_previewed_done_once_and_recorded_under_the_key(
     served: Served, shop: Shop, operator: httpx.Client
 ) -> None:
     with served.client() as api:
-        order_id = api.post("/v1/orders", json=ordered("of-the-console")).json()["order_id"]
+        order_id = api.post("/v1/orders", json=ordered("of-the-console", sku="nowhere")).json()["order_id"]
+        wait_for(lambda: api.get(f"/v1/orders/{order_id}").json().get("phase") == "backordered")
         path, form = "/console/commands/order/hold", {"order": order_id, "kind": "fraud", "note": "by hand"}
         looked = sent(operator, path, {**form, "step": "preview"})
         assert (looked.status_code, "OrderHeld" in looked.text) == (200, True)
@@ -351,10 +297,10 @@ def test_a_command_is_previewed_done_once_and_recorded_under_the_key(
 
 def test_what_is_wrong_with_a_form_is_said_at_its_field_and_nothing_is_lost(operator: httpx.Client) -> None:
     form = {"sku": "TEA", "location": "berlin", "receipt_id": "r-1", "quantity": "many", "step": "preview"}
-    told = sent(operator, "/console/commands/stock/receive", form)
-    assert told.status_code == 422
-    assert 'id="quantity-wrong"' in told.text
-    assert 'value="many"' in told.text
+    answer = sent(operator, "/console/commands/stock/receive", form)
+    assert answer.status_code == 422
+    assert 'id="quantity-wrong"' in answer.text
+    assert 'value="many"' in answer.text
 
 
 def test_an_exception_is_assigned_and_resolved_as_the_page_showed_it(
@@ -364,9 +310,9 @@ def test_an_exception_is_assigned_and_resolved_as_the_page_showed_it(
         (row,) = api.get(f"/v1/exceptions?order={shop.lacking_id}&kind=backordered").json()["items"]
         form = {name: row[name] for name in ("exception_id", "order_id", "detail")}
         form |= {"raised_at": row["last_raised_at"], "only_kind": "backordered"}
-        told = sent(operator, "/console/inbox/assign", {**form, "assignee": "ada"}, of="/console/inbox")
-        assert told.headers["location"].startswith("/console/inbox?kind=backordered&done=")
-        assert "ada" in operator.get(told.headers["location"]).text
+        answer = sent(operator, "/console/inbox/assign", {**form, "assignee": "ada"}, of="/console/inbox")
+        assert answer.headers["location"].startswith("/console/inbox?kind=backordered&done=")
+        assert "ada" in operator.get(answer.headers["location"]).text
         shown_one = api.get(f"/v1/exceptions/{quote(row['exception_id'], safe='')}").json()
         assert (shown_one["assignee"], shown_one["history"][0]["what"]) == ("ada", "assigned")
         done = sent(operator, "/console/inbox/resolve", {**form, "note": "asked the supplier"}, of="/console/inbox")
@@ -409,6 +355,6 @@ def test_search_leads_to_the_one_order_lists_several_and_says_what_is_missing(
 def test_the_language_is_kept_and_what_was_chosen_goes_before_what_the_browser_wants(operator: httpx.Client) -> None:
     operator.headers["Accept-Language"] = "de, zh;q=0.5, en;q=0.4"
     assert 'lang="zh-Hans"' in operator.get("/console/commands").text
-    told = sent(operator, "/console/language", {"language": "en", "next": "/console/orders"})
-    assert told.headers["location"] == "/console/orders"
+    answer = sent(operator, "/console/language", {"language": "en", "next": "/console/orders"})
+    assert answer.headers["location"] == "/console/orders"
     assert 'lang="en"' in operator.get("/console/commands").text

@@ -57,10 +57,10 @@ def test_an_order_without_events_is_an_empty_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(60, "1 min"), (90, "1.5 min"), (3_600, "1 h"), (86_400 * 10, "10 d"), (2, "2 s")]
+    ("seconds", "shown"), [(60, "1 min"), (90, "1.5 min"), (3_600, "1 h"), (86_400 * 10, "10 d"), (2, "2 s")]
 )
-def test_a_pause_is_told_in_its_largest_unit(seconds: int, told: str) -> None:
-    assert timeline.length_of(timedelta(seconds=seconds)) == told
+def test_a_pause_is_shown_in_its_largest_unit(seconds: int, shown: str) -> None:
+    assert timeline.length_of(timedelta(seconds=seconds)) == shown
 
 
 def test_a_long_name_keeps_its_end() -> None:

@@ -175,8 +175,8 @@ async def give(command: Command, visit: Visit) -> Response:
             return visit.go(back.partition("?")[0], done=done["position"] or 0)
         _, looked = await visit.api.post(path, body, {"preview": "true"})
     except (OmsError, ValidationError) as error:
-        answer = problem(error, visit.asked.request_id)
-        return _form(visit, command, given, answer["status"], next=back, answer=answer)
+        refusal = problem(error, visit.asked.request_id)
+        return _form(visit, command, given, refusal["status"], next=back, refusal=refusal)
     return _form(visit, command, given, next=back, looked=looked, key=secrets.token_hex(16))
 
 
@@ -193,7 +193,7 @@ def _path(command: Command, given: Mapping[str, str]) -> str:
 
 def _form(visit: Visit, command: Command, given: Mapping[str, str], status: int = 200, **more: Any) -> Response:
     fields = fields_of(command)
-    shown = {"answer": None, "looked": None, "key": "", **more}
+    shown = {"refusal": None, "looked": None, "key": "", **more}
     rows = {field.name: forms.rows_of(field, given) for field in fields if field.kind == "rows"}
     return visit.page(
         "command.html", status, command=command, fields=fields, given=given, rows=rows, wrong=_wrong(shown), **shown
@@ -202,8 +202,8 @@ def _form(visit: Visit, command: Command, given: Mapping[str, str], status: int 
 
 def _wrong(shown: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with each field, by its name."""
-    answer = shown["answer"] or {}
-    found = ((one.get("parameter") or one.get("pointer", ""), one["detail"]) for one in answer.get("errors", ()))
+    refusal = shown["refusal"] or {}
+    found = ((one.get("parameter") or one.get("pointer", ""), one["detail"]) for one in refusal.get("errors", ()))
     return {name.strip("/").replace("/", "."): detail for name, detail in found}
 
 

@@ -36,7 +36,7 @@ SETTLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "return_review": (("return", "approve"), ("return", "refuse")),
     "subscription_disabled": (("subscriptions", "enable"),),
 }
-"""What mostly settles a kind; the others are to be looked at, and resolved by saying what was done."""
+"""What mostly settles a kind; the others are looked at, and resolved by saying what was done."""
 NAMED_BY: Mapping[str, str] = {"shipment": "shipment", "return": "return", "subscriptions": "name"}
 
 
@@ -63,14 +63,14 @@ def _settling(visit: Visit, row: Mapping[str, Any]) -> list[Offer]:
 
 
 async def assign(visit: Visit) -> Response:
-    return await _done(visit, "assign", ("assignee", "note"))
+    return await _given(visit, "assign", ("assignee", "note"))
 
 
 async def resolve(visit: Visit) -> Response:
-    return await _done(visit, "resolve", ("note",))
+    return await _given(visit, "resolve", ("note",))
 
 
-async def _done(visit: Visit, verb: str, names: tuple[str, ...]) -> Response:
+async def _given(visit: Visit, verb: str, names: tuple[str, ...]) -> Response:
     """Of the exception as the page showed it: what was raised since is open still. Raises BadParameter."""
     given = visit.form
     if not given.get("exception_id"):

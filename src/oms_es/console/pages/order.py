@@ -59,8 +59,8 @@ def _offers(visit: Visit, found: dict[str, Any]) -> list[tuple[str, str, list[Of
     groups = [("order", "", {"order": found["order_id"]})]
     groups += [("shipment", one["shipment_id"], {"shipment": one["shipment_id"]}) for one in found["shipments"]]
     groups += [("return", one["rma_id"], {"return": one["rma_id"]}) for one in found["returns"]]
-    answer = [(group, name, offers(visit, group, values, found)) for group, name, values in groups]
-    return [one for one in answer if one[2]]
+    offered = [(group, name, offers(visit, group, values, found)) for group, name, values in groups]
+    return [one for one in offered if one[2]]
 
 
 async def why(visit: Visit) -> Response:

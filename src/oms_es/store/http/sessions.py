@@ -13,9 +13,9 @@ from oms_es.database.rows import Rows
 
 SESSIONS = "oms_console_sessions"
 IDLE_SECONDS = 1_800
-"""A person who has asked for nothing for so long signs in again."""
+"""After so long without a request a person signs in again."""
 AGE_SECONDS_MAX = 43_200
-"""And one who has been signed in for so long."""
+"""And so long after signing in."""
 TOUCHED_SECONDS = 60
 """How exactly it is kept when a session was last used."""
 CREATE = f"""

@@ -1,0 +1,78 @@
+"""Pictures of every page of the console, of a demo's data, by Debian's Chromium: `make screenshots` writes them.
+
+Those that the documentation shows go to docs/images, all of them to the folder that is named.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "docs" / "images"
+KEPT = ("console-order", "console-inbox", "console-why")
+ORDERS = 400
+OMS = Path(sys.executable).with_name("oms-es")
+LOOKS: Mapping[str, Mapping[str, object]] = {
+    "": {"viewport": {"width": 1280, "height": 800}},
+    "-dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "-phone": {"viewport": {"width": 390, "height": 844}, "locale": "zh-CN"},
+}
+
+
+@contextmanager
+def serving(home: str) -> Iterator[str]:
+    settings = {**os.environ, "OMS_HOME": f"{home}/home", "OMS_HTTP_PORT": "0", "OMS_GATEWAYS": "simulated"}
+    subprocess.run([OMS, "demo", "--keep", "--orders", str(ORDERS), "--json"], env=settings, check=True, stdout=-3)
+    server = subprocess.Popen([OMS, "serve", "--with-engine"], env=settings, stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stderr
+        yield next(found[1] for line in server.stderr if (found := re.search(r"on (http://\S+), docs", line)))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def pages(url: str) -> dict[str, str]:
+    with httpx.Client(base_url=f"{url}/v1", timeout=30) as api:
+        completed = api.get("/orders", params={"phase": "completed", "limit": 100}).json()["items"]
+        order = max(completed, key=lambda row: row["shipments"])["order_id"]
+        sku = api.get("/stock", params={"limit": 1}).json()["items"][0]["sku"]
+    named = {name: name for name in ("inbox", "orders", "stock", "health", "dead-letters", "commands")}
+    of_order = {"order": f"orders/{order}", "why": f"orders/{order}/why", "events": f"orders/{order}/events"}
+    return {**named, **of_order, "sku": f"stock/{sku}", "refund": f"commands/order/refund?order={order}"}
+
+
+def photograph(browser: Browser, url: str, folder: Path) -> None:
+    for name, path in pages(url).items():
+        for look, options in LOOKS.items():
+            context = browser.new_context(**options)  # type: ignore[arg-type] # each by its own name
+            page = context.new_page()
+            page.goto(f"{url}/console/{path}")
+            shot = f"console-{name}{look}"
+            page.screenshot(path=(IMAGES if shot in KEPT else folder) / f"{shot}.png")
+            context.close()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="oms-es-shots-") as home, sync_playwright() as started:
+        Path(home).chmod(0o711)
+        with serving(home) as url:
+            browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            photograph(browser, url, folder)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A few things of each kind, called so that a page of the console which does not escape them shows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psycopg
+import pytest
+
+from http_requests import order as ordered
+from http_server import Served
+
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+class Shop:
+    def __init__(self, served: Served) -> None:
+        with served.client() as api:
+            self.sku, self.location = "evil<b>sku", "evil"
+            given = [
+                (f"/v1/locations/{quote(self.location)}:open", {"country": "DE"}),
+                (self.stock_path("receive"), {"receipt_id": "evil<u>1", "quantity": 5, "bin": "<em>", "lot": "<s>"}),
+            ]
+            for path, body in given:
+                assert api.post(path, json=body).status_code == 200, path
+            evil = ordered(EVIL, sku=self.sku)
+            evil["ship_to"]["name"] = EVIL
+            self.order_id = self._placed(api, evil)
+            self.lacking_id = self._placed(api, ordered("lacking", sku="nowhere", quantity=3))
+            hold = {"kind": "manual", "note": EVIL}
+            assert api.post(f"/v1/orders/{self.lacking_id}:hold", json=hold).status_code == 200
+            wait_for(lambda: self._is_far_enough(api))
+
+    @property
+    def quoted_sku(self) -> str:
+        return quote(self.sku)
+
+    def stock_path(self, verb: str) -> str:
+        return f"/v1/stock/{quote(self.sku)}/{quote(self.location)}:{verb}"
+
+    def _placed(self, api: httpx.Client, order: Mapping[str, Any]) -> str:
+        told = api.post("/v1/orders", json=order)
+        assert told.status_code in (200, 201), told.text
+        order_id: str = told.json()["order_id"]
+        return order_id
+
+    def _is_far_enough(self, api: httpx.Client) -> bool:
+        kinds = {one["kind"] for one in api.get("/v1/exceptions").json()["items"]}
+        asked = api.get(f"/v1/orders/{self.order_id}?expand=shipments").json()
+        return bool(asked.get("shipments")) and {"backordered", "held_manual"} <= kinds
+
+
+def wait_for(is_so: Any, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def shop(served: Served) -> Shop:
+    made = Shop(served)
+    with psycopg.connect(served.database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO oms_dead_letters (source, place, dialect, payload, reason, detail) "
+            "VALUES (%s, '', 'canonical', %s, 'not_json', %s)",
+            [f"import:{EVIL}", EVIL.encode(), EVIL],
+        )
+    return made
