@@ -43,9 +43,9 @@ class Shop:
         return f"/v1/stock/{quote(self.sku)}/{quote(self.location)}:{verb}"
 
     def _placed(self, api: httpx.Client, order: Mapping[str, Any]) -> str:
-        told = api.post("/v1/orders", json=order)
-        assert told.status_code in (200, 201), told.text
-        order_id: str = told.json()["order_id"]
+        answer = api.post("/v1/orders", json=order)
+        assert answer.status_code in (200, 201), answer.text
+        order_id: str = answer.json()["order_id"]
         return order_id
 
     def _is_far_enough(self, api: httpx.Client) -> bool:

@@ -14,7 +14,7 @@ from oms_es.console.people import Person, person_of, remember, require_own_form
 from oms_es.console.routes import OPEN, handler_of, page
 from oms_es.console.texts import language_of, texts
 from oms_es.console.visits import HEADERS, SEE_OTHER, Visit
-from oms_es.http.access import NOBODY
+from oms_es.http.access import NO_CALLER
 from oms_es.http.app import all_routes
 from oms_es.http.errors import Malformed
 from oms_es.http.problems import problem
@@ -40,7 +40,7 @@ class Console:
         self.router = Router(self.routes)
 
     async def __call__(self, request: Request, request_id: str) -> Response:
-        person = Person(NOBODY, "")
+        person = Person(NO_CALLER, "")
         try:
             person = await person_of(self.services, request)
             response = await self._answered(request, request_id, person)
@@ -89,7 +89,7 @@ async def _form(asked: Asked) -> Mapping[str, str]:
 
 
 def _way_in(request: Request) -> str:
-    """Signing in leads back to where somebody wanted to go."""
+    """Signing in leads back to where a person wanted to go."""
     if request.method != "GET":
         return "/console/sign-in"
     query = f"?{request.url.query}" if request.url.query else ""

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from oms_es.http.access import LOCAL, NOBODY, Caller
+from oms_es.http.access import LOCAL, NO_CALLER, Caller
 from oms_es.http.app import require_this_machine
 from oms_es.http.errors import Forbidden
 from oms_es.http.services import Services
@@ -40,7 +40,7 @@ class Person(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        return self.caller is not NOBODY
+        return self.caller is not NO_CALLER
 
     @property
     def is_local(self) -> bool:
@@ -63,7 +63,7 @@ async def person_of(services: Services, request: Request) -> Person:
     caller = None if is_new else await run_in_threadpool(_signed_in, services, name)
     if caller is not None:
         services.rates.take(caller.actor)
-    return Person(caller or NOBODY, name, is_new)
+    return Person(caller or NO_CALLER, name, is_new)
 
 
 def _signed_in(services: Services, name: str) -> Caller | None:

@@ -12,7 +12,7 @@ from oms_es.console.visits import Visit
 from oms_es.http.errors import BadParameter
 from oms_es.reports.order_list import PHASES
 
-FILTERS = ("channel", "sku", "hold", "country")
+FILTERS = ("channel", "sku", "hold", "country", "customer")
 OPEN_PHASES = tuple(phase for phase in PHASES if phase not in ("completed", "cancelled", "merged"))
 LIMIT = "50"
 

@@ -110,7 +110,7 @@ ROUTES: Sequence[Route] = (
         (
             Parameter("kind", "Those of it, such as backordered."),
             Parameter("order", "Those of an order, by its id or as CHANNEL~EXTERNAL_ID."),
-            Parameter("assignee", "Those that somebody sees to."),
+            Parameter("assignee", "Those that this person sees to."),
             LIMIT,
             Parameter("after", AFTER.description),
         ),
