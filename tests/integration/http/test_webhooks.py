@@ -8,7 +8,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from hmac import digest
 from pathlib import Path
@@ -289,7 +289,7 @@ def test_what_came_while_the_database_did_not_answer_is_taken_once_when_it_is_se
                 refused = to_shop(client, shopify_order(601))
             assert (refused.status_code, refused.headers["Retry-After"].isdecimal()) == (503, True)
             assert until_taken(client, 601) == (200, "taken")
-            with psycopg.connect(url) as writer, ThreadPoolExecutor(1) as sending:
+            with closing(psycopg.connect(url)) as writer, ThreadPoolExecutor(1) as sending:  # put out like the others
                 writer.execute("LOCK TABLE oms_events IN EXCLUSIVE MODE")
                 waiting = sending.submit(to_shop, client, shopify_order(602))
                 while admin.execute(WAITS, [name]).fetchone() is None:
