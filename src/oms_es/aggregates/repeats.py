@@ -51,7 +51,7 @@ OWN_IDS: Mapping[type[Command], str] = {
     r.InspectRma: "inspection_id",
 }
 """The field by which a command names itself."""
-FREE = frozenset({"now", "keep"})
+FREE = frozenset({"now", "keep", "called"})
 """When and how it is sent, not what."""
 LITERAL_CHARACTERS_MAX = 40
 """Of a value that is kept as it is; of a longer one a digest is."""

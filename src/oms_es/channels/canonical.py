@@ -18,7 +18,7 @@ from oms_es.channels.errors import BadInput, bad_input
 from oms_es.door import brought_in
 from oms_es.kernel import Command, Message
 from oms_es.schemas.inputs import Input
-from oms_es.schemas.order import AmendOrder, CancelOrder, PlaceOrder, RecordChannelRefund, RecordFulfilment, order_id_of
+from oms_es.schemas.order import AmendOrder, CancelOrder, PlaceOrder, RecordChannelRefund, RecordFulfilment, early_names
 from oms_es.schemas.values.types import Channel, Identifier
 
 DIALECT = "canonical"
@@ -29,7 +29,7 @@ LATER: Mapping[str, type[Command]] = {
 TYPES = (PlaceOrder.__name__, *LATER)
 ESCAPE = b"\\u"
 """The name of a field may be written with it."""
-SAID_OTHERWISE = frozenset({"order_id", "keep"})
+SAID_OTHERWISE = frozenset({"order_id", "keep", "called"})
 """An order is named by channel and external id, and what comes before it always waits."""
 
 
@@ -116,6 +116,4 @@ def _later(line: bytes | str, name: object) -> tuple[str, Command]:
         raise BadInput(Input.UNKNOWN_TYPE, f"type: a channel sends none but {', '.join(TYPES)}; write one of them")
     stated: Any = brought_in(SHAPES[name].model_validate_json(line, strict=True))
     given = {field: getattr(stated, field) for field in stated.model_fields_set if field in LATER[name].model_fields}
-    return stated.channel, LATER[name].model_validate(
-        {**given, "order_id": order_id_of(stated.channel, stated.external_id), "keep": True}
-    )
+    return stated.channel, LATER[name].model_validate({**given, **early_names(stated.channel, stated.external_id)})

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from hashlib import sha256
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from oms_es.channels import canonical
 from oms_es.channels.errors import BadInput, or_bad_input
@@ -37,7 +37,7 @@ from oms_es.schemas.order import (
     PlaceOrder,
     RecordChannelRefund,
     RecordFulfilment,
-    order_id_of,
+    early_names,
 )
 from oms_es.schemas.values.currency import to_text
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
@@ -74,10 +74,9 @@ def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder:
     said = {name: getattr(placed, name) for name in FIELDS_SENT}
     content = repr(sorted(said.items())).encode()
     return AmendOrder(
-        order_id=placed.order_id,
+        **_named(order.id),
         amendment_id=f"{CHANNEL}/{revision}/{sha256(content).hexdigest()[:DIGEST_CHARACTERS]}",
         revision=revision,
-        keep=True,
         **said,
     )
 
@@ -110,7 +109,7 @@ def parse_fulfillment(line: bytes | str) -> RecordFulfilment:
         raise BadInput(
             Input.NOTHING_TO_SHIP, f"fulfillment {sent.id} has no line that is shipped; nothing follows from it"
         )
-    return RecordFulfilment(order_id=_id_of(sent.order_id), fulfilment_id=str(sent.id), lines=units, keep=True)
+    return RecordFulfilment(**_named(sent.order_id), fulfilment_id=str(sent.id), lines=units)
 
 
 @or_bad_input
@@ -123,17 +122,16 @@ def parse_refund(line: bytes | str) -> RecordChannelRefund:
         if item.quantity and not item.came_back and not (item.line_item and item.line_item.requires_shipping is False)
     )
     return RecordChannelRefund(
-        order_id=_id_of(refund.order_id),
+        **_named(refund.order_id),
         refund_id=str(refund.id),
         lines=units,
         reason=(refund.note or "refunded in the shop")[:TEXT_LENGTH_MAX],
         revision=None if refund.created_at is None else revision_of("created_at", refund.created_at),
-        keep=True,
     )
 
 
-def _id_of(number: int) -> str:
-    return order_id_of(CHANNEL, str(number))
+def _named(number: int) -> dict[str, Any]:
+    return early_names(CHANNEL, str(number))
 
 
 def _read(shape: type[Shape], line: bytes | str) -> Shape:
@@ -155,7 +153,7 @@ def _over(order: ShopifyOrder, reason: str) -> PlaceOrder | CancelOrder:
 
 def _cancelled(order: ShopifyOrder) -> CancelOrder:
     reason = order.ended or order.cancel_reason or "cancelled in the shop"
-    return CancelOrder(order_id=_id_of(order.id), reason=reason[:TEXT_LENGTH_MAX], keep=True)
+    return CancelOrder(**_named(order.id), reason=reason[:TEXT_LENGTH_MAX])
 
 
 def _placed(order: ShopifyOrder) -> PlaceOrder:

@@ -41,6 +41,7 @@ from oms_es.schemas.order import (
     LineUnits,
     PlaceOrder,
     RecordChannelRefund,
+    early_names,
     order_id_of,
 )
 from oms_es.schemas.values.currency import exponent_of
@@ -80,17 +81,18 @@ def update_parser(channel: str) -> Parsed:
     @or_bad_input
     def parse(line: bytes | str) -> Command:
         order = _read_order(line)
-        order_id = order_id_of(channel, str(order.id))
         if order.status in OVER:
             return _cancelled(order, channel)
         if order.status == FAILED:
-            return HoldOrder(order_id=order_id, kind="manual", note="its payment failed in the shop")
+            return HoldOrder(
+                order_id=order_id_of(channel, str(order.id)), kind="manual", note="its payment failed in the shop"
+            )
         order.check_units_known()
         if order.modified is None:
             raise BadInput(
                 Input.NOT_DATED, f"order {order.id} does not say when it changed; send date_modified_gmt with it"
             )
-        return _amended(order, order_id, revision_of("date_modified_gmt", order.modified), channel)
+        return _amended(order, revision_of("date_modified_gmt", order.modified), channel)
 
     return parse
 
@@ -106,12 +108,11 @@ def refund_parser(channel: str) -> Parsed:
                 Input.INVALID_ORDER, f"refund {refund.id} names no order; send it with parent_id or with _links"
             )
         return RecordChannelRefund(
-            order_id=order_id_of(channel, str(refund.order_id)),
+            **early_names(channel, str(refund.order_id)),
             refund_id=str(refund.id),
             lines=_refunded(refund),
             reason=(refund.reason or "refunded in the shop")[:TEXT_LENGTH_MAX],
             revision=None if refund.created is None else revision_of("date_created_gmt", refund.created) + 1,
-            keep=True,
         )
 
     return parse
@@ -122,8 +123,7 @@ def deletion_parser(channel: str) -> Parsed:
 
     @or_bad_input
     def parse(line: bytes | str) -> Command:
-        order_id = order_id_of(channel, str(_read(Deleted, line).id))
-        return CancelOrder(order_id=order_id, reason="deleted in the shop", keep=True)
+        return CancelOrder(**early_names(channel, str(_read(Deleted, line).id)), reason="deleted in the shop")
 
     return parse
 
@@ -160,7 +160,7 @@ def _over(order: WooOrder, channel: str) -> PlaceOrder | CancelOrder:
 
 
 def _cancelled(order: WooOrder, channel: str) -> CancelOrder:
-    return CancelOrder(order_id=order_id_of(channel, str(order.id)), reason=_reason(order), keep=True)
+    return CancelOrder(**early_names(channel, str(order.id)), reason=_reason(order))
 
 
 def _reason(order: WooOrder) -> str:
@@ -169,16 +169,15 @@ def _reason(order: WooOrder) -> str:
     )
 
 
-def _amended(order: WooOrder, order_id: str, revision: int, channel: str) -> AmendOrder:
+def _amended(order: WooOrder, revision: int, channel: str) -> AmendOrder:
     """Of what was refunded in part and is completed it is known only that it was sent."""
     placed = _placed(order, channel)
     changed = {name: getattr(placed, name) for name in (("fulfilled",) if order.refunds else CHANGED)}
     digest = sha256(repr(sorted(changed.items())).encode()).hexdigest()[:DIGEST_CHARACTERS]
     return AmendOrder(
-        order_id=order_id,
+        **early_names(channel, str(order.id)),
         amendment_id=f"{CHANNEL}/{revision}/{digest}",
         revision=revision,
-        keep=True,
         **changed,
     )
 

@@ -29,6 +29,8 @@ from oms_es.schemas.order import order_id_of
 
 JSON_OR_FILE = "JSON|@FILE"
 SCALARS = (str, int, float, datetime)
+CALLED = "called"
+"""What an order is called that may not have come: as a person named it, where nothing else is said."""
 
 
 def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
@@ -68,6 +70,8 @@ def command_of(shape: type[Command], given: Mapping[str, Any]) -> Command:
     for name in GIVEN_HERE.intersection(shape.model_fields).difference(values):
         values[name] = datetime.now(UTC)
     if "order_id" in values:
+        if "/" in values["order_id"] and CALLED in shape.model_fields:
+            values.setdefault(CALLED, values["order_id"])
         values["order_id"] = id_of(values["order_id"])
     if isinstance(orders := values.get("order_ids"), list):
         values["order_ids"] = [id_of(name) if isinstance(name, str) else name for name in orders]

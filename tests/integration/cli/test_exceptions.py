@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from desk_story import OPEN, STOCK, lived, order, shown
 from oms_es.exit_codes import Code
+from oms_es.projections.operations.deadlines import PLACEMENT_DUE_SECONDS
 from oms_es.schemas import order as o
 from oms_es.schemas.stock import ReceiveStock
 
@@ -62,6 +65,30 @@ def test_what_was_resolved_once_is_refused_and_open_again_when_it_is_raised_agai
     lived(database_url, told_again(lines=more(2)))
     assert f"duplicate_conflict/{o.order_id_of('web', 'W-1')}" in listed(oms)
     assert oms("exceptions", "resolve", CONFLICT, "--note", "ours again")[0] == Code.OK
+
+
+EARLY = """
+{"type": "CancelOrder", "channel": "web", "external_id": "W-1", "reason": "changed their mind"}
+{"type": "RecordChannelRefund", "channel": "web", "external_id": "W-2", "refund_id": "r"}
+"""
+
+
+def test_what_waits_for_an_order_that_does_not_come_is_listed_after_a_day(
+    oms: Any, database_url: str, tmp_path: Path
+) -> None:
+    told = tmp_path / "early.jsonl"
+    told.write_text(EARLY.strip())
+    assert oms("orders", "import", str(told))[0] == Code.OK
+    assert listed(oms) == []
+    now = [datetime.now(UTC) + timedelta(seconds=PLACEMENT_DUE_SECONDS)]
+    lived(database_url, clock=lambda: now[0])
+    assert oms("exceptions", "list", "--kind", "order_missing")[1].count("web/W-") == 2
+    assert "order web/W-1 has not come" in oms("exceptions", "show", "order_missing/web/W-1")[1]
+    assert oms("exceptions", "resolve", "order_missing/web/W-2", "--note", "another shop's")[0] == Code.OK
+    lived(database_url, order(1), clock=lambda: now[0])
+    assert listed(oms) == []
+    assert shown(oms, "order", "show", "web/W-1")["status"]["phase"] == "cancelled"
+    assert oms("verify")[0] == Code.OK
 
 
 @pytest.mark.parametrize("verb", [("show",), ("assign", "--to", "ada"), ("resolve", "--note", "x"), ("take", "ours")])

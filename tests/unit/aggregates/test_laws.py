@@ -576,6 +576,7 @@ ASTRAY = st.one_of(
     st.just(RETRY),
     st.just(CANCEL),
     st.just(o.CancelOrder(**ORDER, reason="early", keep=True)),
+    st.just(o.ChasePlacement(**ORDER)),
     CHANGES,
     CHANGES,
     OUTSIDE,

@@ -21,6 +21,7 @@ from oms_es.schemas.order import (
     PlaceOrder,
     RecordChannelRefund,
     RecordFulfilment,
+    early_names,
     order_id_of,
 )
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX, LINE_UNITS_MAX
@@ -215,6 +216,7 @@ def test_a_card_number_in_the_place_of_a_token_is_refused_and_not_repeated() -> 
 
 NAMED = {"channel": "web", "external_id": "1001"}
 ID = order_id_of("web", "1001")
+EARLY = early_names("web", "1001")
 UNITS = [{"line_id": "1", "quantity": 1}]
 
 
@@ -223,16 +225,16 @@ UNITS = [{"line_id": "1", "quantity": 1}]
     [
         (
             {"type": "AmendOrder", "amendment_id": "a1", "revision": 2, "shipping_minor": 0},
-            AmendOrder(order_id=ID, amendment_id="a1", revision=2, shipping_minor=0, keep=True),
+            AmendOrder(**EARLY, amendment_id="a1", revision=2, shipping_minor=0),
         ),
-        ({"type": "CancelOrder", "reason": "late"}, CancelOrder(order_id=ID, reason="late", keep=True)),
+        ({"type": "CancelOrder", "reason": "late"}, CancelOrder(**EARLY, reason="late")),
         (
             {"type": "RecordFulfilment", "fulfilment_id": "f1", "lines": UNITS},
-            RecordFulfilment(order_id=ID, fulfilment_id="f1", lines=(LineUnits(line_id="1", quantity=1),), keep=True),
+            RecordFulfilment(**EARLY, fulfilment_id="f1", lines=(LineUnits(line_id="1", quantity=1),)),
         ),
         (
             {"type": "RecordChannelRefund", "refund_id": "r1"},
-            RecordChannelRefund(order_id=ID, refund_id="r1", keep=True),
+            RecordChannelRefund(**EARLY, refund_id="r1"),
         ),
     ],
     ids=lambda told: told["type"] if isinstance(told, dict) else "",
@@ -241,7 +243,7 @@ def test_what_comes_after_an_order_names_it_as_its_channel_does(told: dict[str, 
     assert read(json.dumps(NAMED | told)) == command
     assert read(json.dumps(NAMED | told | {"external_id": " 1001 "})) == command, "spaces are taken away here, too"
     assert read(json.dumps(NAMED | told).replace('"type"', '"\\u0074ype"')) == command
-    for otherwise in ({"order_id": ID}, {"keep": False}, {"colour": "red"}):
+    for otherwise in ({"order_id": ID}, {"keep": False}, {"called": "x"}, {"colour": "red"}):
         assert refusal(json.dumps(NAMED | told | otherwise)).reason == "invalid_order"
     assert refusal(json.dumps(told)).detail.startswith("channel: ")
 

@@ -17,7 +17,7 @@ from oms_es.channels import DIALECTS, shopify
 from oms_es.channels.shopify import parse_cancelled, parse_fulfillment, parse_refund, parse_updated
 from oms_es.channels.shopify_order import REASON_UNSAID
 from oms_es.kernel import BadInput
-from oms_es.schemas.order import NOWHERE, AmendOrder, CancelOrder, LineUnits, PlaceOrder
+from oms_es.schemas.order import NOWHERE, AmendOrder, CancelOrder, LineUnits, PlaceOrder, early_names
 from oms_es.schemas.values.currency import to_minor
 from oms_es.schemas.values.customer import METADATA_MAX, NOTES_LENGTH_MAX
 from repository import ROOT
@@ -272,12 +272,12 @@ def test_an_order_that_is_over_is_placed_as_cancelled_and_an_update_cancels_it(
 ) -> None:
     order = parse(payload(**told))
     assert (order.cancelled, order.total_minor, order.fulfilled) == (reason, 1000, ())
-    assert parse_updated(updated(**told)) == CancelOrder(order_id=order.order_id, reason=reason, keep=True)
+    assert parse_updated(updated(**told)) == CancelOrder(**early_names("shopify", order.external_id), reason=reason)
 
 
 def test_what_is_over_and_cannot_be_placed_even_so_is_cancelled_if_it_is_known() -> None:
     over = payload("10.00", line_items=[item(requires_shipping=False)], **CANCELLED)
-    assert shopify.parse(over) == CancelOrder(order_id=parse(payload()).order_id, reason="customer", keep=True)
+    assert shopify.parse(over) == CancelOrder(**early_names("shopify", parse(payload()).external_id), reason="customer")
 
 
 def test_a_test_of_the_shop_is_refused_and_so_is_an_update_of_one() -> None:
@@ -484,8 +484,7 @@ def test_what_was_taken_off_an_order_is_not_in_its_update() -> None:
 
 
 def test_an_update_of_a_cancelled_order_or_of_one_without_units_is_a_cancellation() -> None:
-    order_id = parse(payload()).order_id
-    off = CancelOrder(order_id=order_id, reason="customer", keep=True)
+    off = CancelOrder(**early_names("shopify", parse(payload()).external_id), reason="customer")
     assert parse_updated(updated(cancelled_at="2026-01-05T12:00:00+01:00", cancel_reason="customer")) == off
     nothing_left = updated("0.00", line_items=[item(current_quantity=0)])
     assert parse_updated(nothing_left) == off.model_copy(update={"reason": REASON_UNSAID})

@@ -33,6 +33,7 @@ from oms_es.aggregates.order.payments import (
 from oms_es.aggregates.order.placement import (
     FROM_WITHIN,
     KEPT,
+    chase_placement,
     keep,
     place_exchange,
     place_order,
@@ -187,6 +188,7 @@ BEGINNINGS: dict[type[Any], Any] = {
     o.MergeOrders: parts.merge,
     o.YieldToMerge: parts.yield_to_merge,
     o.RecordMergeAnswer: parts.record_answer,
+    o.ChasePlacement: chase_placement,
 }
 """What is decided whether or not there is an order yet."""
 
@@ -262,6 +264,7 @@ decider = Decider(
         o.OrderAmendmentKept,
         o.OrderAmendmentRefused,
         o.OrderCancellationKept,
+        o.OrderPlacementOverdue,
         o.OrderFulfilledElsewhere,
         o.OrderReportKept,
         o.OrderReportDisputed,

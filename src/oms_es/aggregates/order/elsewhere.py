@@ -231,6 +231,18 @@ def keep(order: Order, command: o.RecordFulfilment | o.RecordChannelRefund) -> I
         yield kept
 
 
+def waiting(order: Order) -> tuple[o.EarlyKind, ...]:
+    """What came before the order, by kind."""
+    reports = {type(report) for _, report in order.early_reports.items()}
+    there: dict[o.EarlyKind, bool] = {
+        "amendment": bool(order.early),
+        "cancellation": order.early_cancellation is not None,
+        "fulfilment": o.RecordFulfilment in reports,
+        "refund": o.RecordChannelRefund in reports,
+    }
+    return tuple(kind for kind, waits in there.items() if waits)
+
+
 DECIDED: dict[type[Any], Any] = {o.RecordFulfilment: record_fulfilment, o.RecordChannelRefund: record_refund}
 
 

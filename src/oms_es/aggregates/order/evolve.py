@@ -207,7 +207,8 @@ def _lines_cancelled(order: Order, event: o.OrderLinesCancelled) -> Order:
 
 
 def _amendment_kept(order: Order, event: o.OrderAmendmentKept) -> Order:
-    return order._replace(early=order.early.insert(event.amendment.amendment_id, event.amendment))
+    amendment = event.amendment
+    return _waited_for(order, amendment.called)._replace(early=order.early.insert(amendment.amendment_id, amendment))
 
 
 def _amendment_refused(order: Order, event: o.OrderAmendmentRefused) -> Order:
@@ -216,7 +217,7 @@ def _amendment_refused(order: Order, event: o.OrderAmendmentRefused) -> Order:
 
 
 def _cancellation_kept(order: Order, event: o.OrderCancellationKept) -> Order:
-    return order._replace(early_cancellation=event.reason)
+    return _waited_for(order, event.called)._replace(early_cancellation=event.reason)
 
 
 def _feedback_given(order: Order, event: x.OrderFeedbackGiven) -> Order:
@@ -237,12 +238,24 @@ def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Orde
 
 
 def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
-    reports = order.early_reports
+    reports, called = order.early_reports, ""
     if event.fulfilment:
-        reports = reports.insert(fulfilment(event.fulfilment.fulfilment_id), event.fulfilment)
+        reports, called = (
+            reports.insert(fulfilment(event.fulfilment.fulfilment_id), event.fulfilment),
+            event.fulfilment.called,
+        )
     if event.refund:
-        reports = reports.insert(channel_refund(event.refund.refund_id), event.refund)
-    return order._replace(early_reports=reports)
+        reports, called = reports.insert(channel_refund(event.refund.refund_id), event.refund), event.refund.called
+    return _waited_for(order, called)._replace(early_reports=reports)
+
+
+def _waited_for(order: Order, called: str) -> Order:
+    """Something new waits for it, whoever was told already that it has not come."""
+    return order._replace(early_called=called or order.early_called, missed=False)
+
+
+def _missed(order: Order, _: o.OrderPlacementOverdue) -> Order:
+    return order._replace(missed=True)
 
 
 def _report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
@@ -367,6 +380,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderAmendmentKept: _amendment_kept,
     o.OrderAmendmentRefused: _amendment_refused,
     o.OrderCancellationKept: _cancellation_kept,
+    o.OrderPlacementOverdue: _missed,
     o.OrderFulfilledElsewhere: _fulfilled_elsewhere,
     o.OrderReportKept: _report_kept,
     o.OrderReportDisputed: _report_disputed,

@@ -116,7 +116,7 @@ def keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
     """The channel's messages came in another order than it sent them."""
     if isinstance(command, o.CancelOrder):
         if order.early_cancellation is None:
-            yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason)
+            yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason, called=command.called)
     elif not isinstance(command, o.AmendOrder):
         yield from elsewhere.keep(order, command)
     elif not done_before(_asked_early(order, command), command):
@@ -126,6 +126,11 @@ def keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
 def _asked_early(order: Order, command: o.AmendOrder) -> str | None:
     kept = order.early.get(command.amendment_id)
     return asked_of(kept) if kept else None
+
+
+def chase_placement(order: Order, command: o.ChasePlacement) -> Iterator[o.OrderEvent]:
+    if order.placed is None and not order.missed and (waiting := elsewhere.waiting(order)):
+        yield o.OrderPlacementOverdue(order_id=command.order_id, waiting=waiting, called=order.early_called)
 
 
 def record_given(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:

@@ -213,7 +213,16 @@ def _id_of(name: str) -> str:
     return f"{kind}/{id_of(rest)}" if slash and about_the_order else name
 
 
-ORDER_KINDS = frozenset({exceptions.DUPLICATE, "backordered", "cancellation_refused", "amendment_refused"})
+ORDER_KINDS = frozenset(
+    {
+        exceptions.DUPLICATE,
+        "backordered",
+        "cancellation_refused",
+        "amendment_refused",
+        "channel_contradiction",
+        "order_missing",
+    }
+)
 
 
 def _conflict(connection: Connection, exception_id: str) -> exceptions.Conflict | None:

@@ -1,8 +1,8 @@
 """Deadline keeper: what is due is let go.
 
 Reads    rows of `deadlines` whose time has come
-Emits    LapseOrder, LapsePresale, RepeatPayment, ChaseHold, ExpireReservation, ExpireLot, ExpireAuthorization,
-         ChaseAnswer, ChaseDispatch, SuspectLoss, ChaseCancellation, LapseRma
+Emits    LapseOrder, LapsePresale, RepeatPayment, ChaseHold, ChasePlacement, ExpireReservation, ExpireLot,
+         ExpireAuthorization, ChaseAnswer, ChaseDispatch, SuspectLoss, ChaseCancellation, LapseRma
 Decides  nothing; the order knows whether it was paid meanwhile, the stock whether it was shipped.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from oms_es.kernel import Command, Row
-from oms_es.schemas.order import ChaseHold, LapseOrder, LapsePresale, RepeatPayment
+from oms_es.schemas.order import ChaseHold, ChasePlacement, LapseOrder, LapsePresale, RepeatPayment
 from oms_es.schemas.payment import ChaseAnswer, ExpireAuthorization
 from oms_es.schemas.returns.rma import LapseRma
 from oms_es.schemas.shipment import ChaseCancellation, ChaseDispatch, SuspectLoss
@@ -34,6 +34,10 @@ def lapse_the_presale(row: Row, _: datetime) -> Command:
 
 def chase_the_hold(row: Row, now: datetime) -> Command:
     return ChaseHold(order_id=row["order_id"], kind=row["subject"], now=now)
+
+
+def chase_the_placement(row: Row, _: datetime) -> Command:
+    return ChasePlacement(order_id=row["order_id"])
 
 
 def repeat_the_payment(row: Row, _: datetime) -> Command:
@@ -80,6 +84,7 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "payment_retry": repeat_the_payment,
     "presale_overdue": lapse_the_presale,
     "hold_overdue": chase_the_hold,
+    "placement_overdue": chase_the_placement,
     "reservation_expiry": expire_the_reservation,
     "lot_expiry": expire_the_lot,
     "authorization_expiry": expire_the_authorization,

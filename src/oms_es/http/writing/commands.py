@@ -70,6 +70,8 @@ FAMILY_OF: Mapping[str, str] = {
 SHORT: Mapping[str, str] = {"order_id": "order", "payment_id": "payment", "shipment_id": "shipment", "rma_id": "return"}
 """What such an id is called in a path."""
 LISTS_OF_ORDERS = ("order_ids",)
+CALLED = "called"
+"""What an order is called that may not have come: as the path has it, where the body does not say."""
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +102,8 @@ def command_of(shape: type[Command], values: Mapping[str, str], raw: bytes) -> t
             raise BadParameter(name, "it is not in the body: the path or the server says it")
     channel = None
     if "order_id" in named:
+        if "~" in named["order_id"] and CALLED in shape.model_fields:
+            fields.setdefault(CALLED, named["order_id"].replace("~", "/", 1))
         named["order_id"], channel = named_order(named["order_id"])
     for name in LISTS_OF_ORDERS:
         if isinstance(orders := fields.get(name), list):

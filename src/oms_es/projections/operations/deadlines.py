@@ -44,6 +44,9 @@ ANSWER_DUE_SECONDS = 600
 PAYMENT_HOLD_SECONDS = 3 * 86_400
 """For a person to find another way to pay, before the order lapses."""
 
+PLACEMENT_DUE_SECONDS = 86_400
+"""For an order of which its channel has said something already."""
+
 table = Table(
     "deadlines",
     METADATA,
@@ -58,9 +61,9 @@ table = Table(
     Index("deadlines_by_time", "due_at"),
 )
 
-projection = Projection(table, version=2)
+projection = Projection(table, version=3)
 
-UNTIL_PAID, UNTIL_AVAILABLE, UNTIL_RETRIED = "payment", "presale", "retry"
+UNTIL_PAID, UNTIL_AVAILABLE, UNTIL_RETRIED, UNTIL_PLACED = "payment", "presale", "retry", "placement"
 
 
 def _key_of_order(*what: str) -> Any:
@@ -143,6 +146,17 @@ def _due(key: Key, kind: str, due_at: datetime | None, order_id: str, subject: s
 def _until_paid(recorded: Recorded, key: Key, seconds: int, payment_id: str) -> Row:
     order_id = recorded.event.order_id  # type: ignore[attr-defined] # only order events come here
     return _due(key, "payment_overdue", recorded.recorded_at + timedelta(seconds=seconds), order_id, payment_id)
+
+
+@projection.on(o.OrderAmendmentKept, o.OrderCancellationKept, o.OrderReportKept, keys=_key_of_order(UNTIL_PLACED))
+def on_something_kept(row: Row | None, event: o.OrderEvent, recorded: Recorded, key: Key) -> Row:
+    due_at = recorded.recorded_at + timedelta(seconds=PLACEMENT_DUE_SECONDS)
+    return row or _due(key, "placement_overdue", due_at, event.order_id, "")
+
+
+@projection.on(o.OrderPlaced, o.OrderPlacementOverdue, keys=_key_of_order(UNTIL_PLACED))
+def on_order_placed_or_order_placement_overdue(_row: Row | None, _event: o.OrderEvent, _key: Key) -> None:
+    return None
 
 
 @projection.on(o.OrderAllocated, keys=key_of_payment)

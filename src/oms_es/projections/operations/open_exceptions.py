@@ -186,6 +186,20 @@ def on_order_hold_overdue(row: Row | None, event: o.OrderHoldOverdue, recorded: 
     return {**again(held, recorded), "kind": OVERDUE, "raised_at": recorded.recorded_at}
 
 
+MISSING = key_of_exception("order_missing", "order_id")
+
+
+@projection.on(o.OrderPlacementOverdue, keys=MISSING)
+def on_order_placement_overdue(row: Row | None, event: o.OrderPlacementOverdue, recorded: Recorded, key: Key) -> Row:
+    """More may have come of it since, for whoever resolved it."""
+    named = f"order {event.called}" if event.called else "this order"
+    detail = (
+        f"{named} has not come, and what its channel said of it waits: {', '.join(event.waiting)}; have the channel "
+        "send the order, or resolve this with a note"
+    )
+    return again(row, recorded, detail=finished(detail)) if row else raised(key, recorded, detail)
+
+
 @projection.on(s.ShipmentCancellationUnanswered, keys=UNBOOKED)
 def on_shipment_cancellation_unanswered(
     _row: Row | None, event: s.ShipmentCancellationUnanswered, recorded: Recorded, key: Key
@@ -326,6 +340,7 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
 """What it is about, and what it says."""
 
 SETTLED_BY: dict[type[Event], Keys] = {
+    o.OrderPlaced: MISSING,
     o.OrderAllocated: key_of_exception("backordered", "order_id"),
     **dict.fromkeys((o.OrderReleased, o.OrderShipped, o.OrderCancelled, o.OrderMergedInto), key_of_holds),
     o.OrderHoldReleased: key_of_hold,

@@ -72,6 +72,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderAmendmentKept: "an amendment came before the order",
     o.OrderAmendmentRefused: "an early amendment does not fit: {e.reason}",
     o.OrderCancellationKept: "a cancellation came before the order",
+    o.OrderPlacementOverdue: "the order itself has not come in time",
     o.OrderFulfilledElsewhere: "the channel says what was shipped, " + MONEY + " are charged here",
     o.OrderReportKept: "what the channel says of it came before the order",
     o.OrderReportDisputed: "does not fit: {e.detail}",

@@ -29,6 +29,7 @@ from oms_es.schemas.order.content import Charge as Charge
 from oms_es.schemas.order.content import ContentChange as ContentChange
 from oms_es.schemas.order.content import Cut as Cut
 from oms_es.schemas.order.content import Destination as Destination
+from oms_es.schemas.order.content import EarlyCommand as EarlyCommand
 from oms_es.schemas.order.content import HoldKind as HoldKind
 from oms_es.schemas.order.content import LineUnits as LineUnits
 from oms_es.schemas.order.content import OrderCommand as OrderCommand
@@ -41,6 +42,7 @@ from oms_es.schemas.order.content import Priority as Priority
 from oms_es.schemas.order.content import Reservation as Reservation
 from oms_es.schemas.order.content import Tender as Tender
 from oms_es.schemas.order.content import borne as borne
+from oms_es.schemas.order.content import early_names as early_names
 from oms_es.schemas.order.content import order_id_of as order_id_of
 from oms_es.schemas.order.content import order_ids_of as order_ids_of
 from oms_es.schemas.order.content import reservation_id_of as reservation_id_of
@@ -75,7 +77,9 @@ from oms_es.schemas.order.payment import RecordPaymentWithdrawn as RecordPayment
 from oms_es.schemas.order.payment import RepeatPayment as RepeatPayment
 from oms_es.schemas.order.payment import RetryPayment as RetryPayment
 from oms_es.schemas.order.placement import CancelOrder as CancelOrder
+from oms_es.schemas.order.placement import ChasePlacement as ChasePlacement
 from oms_es.schemas.order.placement import DuplicateConflictFound as DuplicateConflictFound
+from oms_es.schemas.order.placement import EarlyKind as EarlyKind
 from oms_es.schemas.order.placement import LapseOrder as LapseOrder
 from oms_es.schemas.order.placement import OrderCancellationKept as OrderCancellationKept
 from oms_es.schemas.order.placement import OrderCancellationRefused as OrderCancellationRefused
@@ -84,6 +88,7 @@ from oms_es.schemas.order.placement import OrderCancelled as OrderCancelled
 from oms_es.schemas.order.placement import OrderCompleted as OrderCompleted
 from oms_es.schemas.order.placement import OrderOverridden as OrderOverridden
 from oms_es.schemas.order.placement import OrderPlaced as OrderPlaced
+from oms_es.schemas.order.placement import OrderPlacementOverdue as OrderPlacementOverdue
 from oms_es.schemas.order.placement import OverrideOrder as OverrideOrder
 from oms_es.schemas.order.placement import OverrideTarget as OverrideTarget
 from oms_es.schemas.order.placement import PlaceOrder as PlaceOrder

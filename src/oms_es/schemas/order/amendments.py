@@ -11,6 +11,7 @@ from oms_es.schemas.order.content import (
     LINES_MAX,
     Address,
     ContentChange,
+    EarlyCommand,
     LineUnits,
     OrderCommand,
     OrderEvent,
@@ -26,7 +27,7 @@ from oms_es.schemas.values.types import (
 )
 
 
-class AmendOrder(OrderCommand):
+class AmendOrder(EarlyCommand):
     """Change an order before its release: lines, address, delivery option, charges. What is left out stays.
 
     `lines` are all lines that the order shall have. A channel that numbers its amendments gives `revision`: of each
@@ -42,7 +43,6 @@ class AmendOrder(OrderCommand):
     discount_minor: AmountMinor | None = None
     tax_minor: AmountMinor | None = None
     revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
-    keep: bool = False
     fulfilled: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] | None = None
     """Of a channel that ships itself: what of its lines was shipped by now in all, by whomever. `lines` and the charges
     have it in them; what others shipped is neither shipped nor charged here."""

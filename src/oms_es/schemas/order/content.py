@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import Field, model_validator
 
+from oms_es.door import AtTheDoor
 from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.values import names
 from oms_es.schemas.values.customer import (
@@ -18,6 +19,7 @@ from oms_es.schemas.values.customer import (
     Notes,
 )
 from oms_es.schemas.values.personal import PERSONAL
+from oms_es.schemas.values.cards import masked
 from oms_es.schemas.values.types import (
     AMOUNT_MINOR_MAX,
     IDENTIFIER_LENGTH_MAX,
@@ -29,6 +31,7 @@ from oms_es.schemas.values.types import (
     LineQuantity,
     LocationId,
     Moment,
+    PlainText,
     Sku,
     Text,
 )
@@ -62,6 +65,12 @@ def order_id_of(channel: str, external_id: str) -> str:
     """
     apart = "/" if external_id.startswith(names.SPLIT) else ""
     return str(uuid5(ORDER_ID_NAMESPACE, f"{apart}{channel}/{external_id}"))
+
+
+def early_names(channel: str, external_id: str) -> dict[str, Any]:
+    """How a channel names an order that it may not have sent yet: the fields of an EarlyCommand."""
+    called = f"{channel}/{external_id}"
+    return {"order_id": order_id_of(channel, external_id), "called": called, "keep": True}
 
 
 def order_ids_of(channel: str, external_id: str) -> frozenset[str]:
@@ -246,6 +255,15 @@ class OrderCommand(Command):
     @property
     def stream(self) -> str:
         return f"order-{self.order_id}"
+
+
+class EarlyCommand(OrderCommand):
+    """What a channel says of an order, which may come before the order does."""
+
+    keep: bool = False
+    """Whether it waits for an order that is not known yet."""
+    called: Annotated[PlainText, AtTheDoor(masked)] = ""
+    """What its channel calls the order, as CHANNEL/ID: for whoever has to look for one that never comes."""
 
 
 class OrderEvent(Event):

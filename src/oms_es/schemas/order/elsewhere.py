@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
-from oms_es.schemas.order.content import LINES_MAX, ContentChange, LineUnits, OrderCommand, OrderEvent
+from oms_es.schemas.order.content import LINES_MAX, ContentChange, EarlyCommand, LineUnits, OrderEvent
 from oms_es.schemas.values.types import (
     COUNT_MAX,
     Identifier,
@@ -15,7 +15,7 @@ from oms_es.schemas.values.types import (
 )
 
 
-class RecordFulfilment(OrderCommand):
+class RecordFulfilment(EarlyCommand):
     """The channel says that these units of lines were shipped, once per `fulfilment_id`.
 
     What is no parcel of this engine was shipped by others: it is neither shipped nor charged here. `keep`: the order
@@ -24,10 +24,9 @@ class RecordFulfilment(OrderCommand):
 
     fulfilment_id: Identifier
     lines: Annotated[tuple[LineUnits, ...], Field(min_length=1, max_length=LINES_MAX)]
-    keep: bool = False
 
 
-class RecordChannelRefund(OrderCommand):
+class RecordChannelRefund(EarlyCommand):
     """The channel has given money back, once per `refund_id`: for units of lines, or without any.
 
     Units that are still here are cancelled; of anything else a person decides, and no money moves. `revision`: as of
@@ -38,7 +37,6 @@ class RecordChannelRefund(OrderCommand):
     lines: Annotated[tuple[LineUnits, ...], Field(max_length=LINES_MAX)] = ()
     reason: Text = ""
     revision: Annotated[PositiveInt, at_most(COUNT_MAX)] | None = None
-    keep: bool = False
 
 
 class OrderFulfilledElsewhere(OrderEvent, ContentChange):

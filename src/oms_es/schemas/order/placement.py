@@ -14,6 +14,7 @@ from oms_es.schemas.order.content import (
     TENDERS_IN_ONE_FIELD_MAX,
     TENDERS_MAX,
     Cut,
+    EarlyCommand,
     LineUnits,
     OrderCommand,
     OrderContent,
@@ -88,6 +89,7 @@ class PlaceOrder(Command, OrderContent):
 
 
 OverrideTarget = Literal["sourcing", "released", "completed"]
+EarlyKind = Literal["amendment", "cancellation", "fulfilment", "refund"]
 
 
 class OverrideOrder(OrderCommand):
@@ -102,11 +104,14 @@ class OverrideOrder(OrderCommand):
     reason: Annotated[Text, Field(min_length=1)]
 
 
-class CancelOrder(OrderCommand):
+class CancelOrder(EarlyCommand):
     """Cancel a whole order, with the undo that its stage needs. `keep`: the order may not be known yet."""
 
     reason: Text
-    keep: bool = False
+
+
+class ChasePlacement(OrderCommand, SystemCommand):
+    """The order should have come by now: say so, if something still waits for it."""
 
 
 class LapseOrder(OrderCommand, SystemCommand):
@@ -151,6 +156,17 @@ class OrderCancellationKept(OrderEvent):
     """It came before the order, which is cancelled when it comes."""
 
     reason: str
+    called: str = ""
+
+
+class OrderPlacementOverdue(OrderEvent):
+    """Something waits for an order that has not come in time; it goes on waiting.
+
+    `waiting`: what came before the order, by kind. `called`: what its channel calls the order.
+    """
+
+    waiting: tuple[EarlyKind, ...]
+    called: str = ""
 
 
 class OrderCompleted(OrderEvent):

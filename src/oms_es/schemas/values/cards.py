@@ -45,8 +45,9 @@ def has_card_number(text: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """All but the last four digits of each card's number are masked."""
-    return masked_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+    """All but the last four digits of each card's number are masked; what has none is given back itself."""
+    kept = masked_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+    return text if kept == text else kept
 
 
 def masked_bytes(content: bytes) -> bytes:

@@ -132,6 +132,7 @@ def what_is_late(draw: Draw) -> Iterator[Action]:
     parcel, late = f"{order.order_id}.1", moment(action.at) + timedelta(days=40)
     asks: list[Command] = [
         o.ChaseHold(order_id=order.order_id, kind="fraud", now=late),
+        o.ChasePlacement(order_id=order.order_id),
         sh.ChaseDispatch(shipment_id=parcel),
         sh.SuspectLoss(shipment_id=parcel, now=late),
         sh.ChaseCancellation(shipment_id=parcel),

@@ -243,6 +243,45 @@ def test_without_being_asked_to_keep_it_nobody_keeps_a_message_about_an_unknown_
     assert refusal(o.CancelOrder(**OF, reason="")) == "unknown_order"
 
 
+# --- what waits for an order that never comes
+
+
+WAITING: tuple[tuple[o.EarlyCommand, str], ...] = (
+    (amend(shipping_minor=1, keep=True, called="web/1"), "amendment"),
+    (o.CancelOrder(**OF, reason="", keep=True, called="web/1"), "cancellation"),
+    (o.RecordFulfilment(**OF, fulfilment_id="f", lines=units(_1=1), keep=True, called="web/1"), "fulfilment"),
+    (o.RecordChannelRefund(**OF, refund_id="r", keep=True, called="web/1"), "refund"),
+)
+CHASE = o.ChasePlacement(**OF)
+
+
+@pytest.mark.parametrize(("came_early", "kind"), WAITING)
+def test_an_order_that_something_waits_for_and_that_does_not_come_is_missed_once(
+    came_early: o.EarlyCommand, kind: str
+) -> None:
+    told = Told(came_early, CHASE)
+    missed = told.only(o.OrderPlacementOverdue)
+    assert (missed.waiting, missed.called) == ((kind,), "web/1")
+    assert told.submit(CHASE) == []
+    assert told.submit(came_early) == []
+    assert told.submit(CHASE) == [], "it was told, and nothing new waits"
+
+
+def test_it_is_missed_again_once_more_waits_for_it() -> None:
+    told = Told(WAITING[0][0], CHASE, WAITING[1][0], CHASE)
+    assert told.only(o.OrderPlacementOverdue).waiting == ("amendment", "cancellation")
+
+
+def test_an_order_that_came_or_that_nothing_waits_for_is_not_missed() -> None:
+    assert Told(*(early for early, _ in WAITING[:1]), PLACE).submit(CHASE) == []
+    assert Told(WAITING[0][0], CHASE, PLACE).state.content == PLACE_AT_ONE_MORE.state.content
+    assert Told(PLACE).submit(CHASE) == []
+    assert Told().submit(CHASE) == []
+
+
+PLACE_AT_ONE_MORE = Told(PLACE, amend(shipping_minor=1))
+
+
 # --- only the difference moves
 
 

@@ -60,3 +60,8 @@ def test_nothing_due_lets_nothing_go() -> None:
 def test_a_hold_whose_time_is_over_is_chased() -> None:
     held = o.OrderHeld(**OF, kind="fraud", until=NOON)
     assert tuple(due_commands(fold(projection, held).values(), NOON)) == (o.ChaseHold(**OF, kind="fraud", now=NOON),)
+
+
+def test_an_order_that_something_waits_for_is_chased_after_a_day() -> None:
+    kept = o.OrderCancellationKept(**OF, reason="")
+    assert tuple(due_commands(fold(projection, kept).values(), NOON)) == (o.ChasePlacement(**OF),)

@@ -9,12 +9,17 @@ import pytest
 
 from folding import fold, recorded_at
 from oms_es.kernel import Event
-from oms_es.projections.operations.deadlines import ANSWER_DUE_SECONDS, PAYMENT_DUE_SECONDS, projection
+from oms_es.projections.operations.deadlines import (
+    ANSWER_DUE_SECONDS,
+    PAYMENT_DUE_SECONDS,
+    PLACEMENT_DUE_SECONDS,
+    projection,
+)
 from oms_es.projections.operations.stock_deadlines import NEVER
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
-from story import AUTHORIZED, NOON, OF, OF_PAYMENT, ORDER, PAYMENT, allocated, at, cancelled, held, released
+from story import AUTHORIZED, NOON, OF, OF_PAYMENT, ORDER, PAYMENT, allocated, at, cancelled, held, placed, released
 
 CART: Any = {**held(order_id="cart"), "reservation_id": "cart-7"}
 CART_HELD = s.StockReserved(**CART, expires_at=NOON)
@@ -200,3 +205,26 @@ def test_a_hold_with_an_end_is_due_then_and_one_without_is_not() -> None:
 )
 def test_a_hold_that_is_off_or_overdue_is_not_due(off: Event) -> None:
     assert fold(projection, HELD, off) == {}
+
+
+AMENDED = o.OrderAmendmentKept(**OF, amendment=o.AmendOrder(**OF, amendment_id="a", shipping_minor=1, keep=True))
+KEPT: tuple[Event, ...] = (
+    AMENDED,
+    o.OrderCancellationKept(**OF, reason=""),
+    o.OrderReportKept(**OF, refund=o.RecordChannelRefund(**OF, refund_id="r", keep=True)),
+)
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_an_order_that_something_waits_for_is_due_a_day_after_the_first_of_it(kept: Event) -> None:
+    ((key, row),) = fold(projection, kept, *KEPT).items()
+    assert (key, row["kind"], row["order_id"]) == ((f"placement/{ORDER}",), "placement_overdue", ORDER)
+    assert row["due_at"] == recorded_at(1) + timedelta(seconds=PLACEMENT_DUE_SECONDS)
+
+
+@pytest.mark.parametrize("settled", [placed(), o.OrderPlacementOverdue(**OF, waiting=("amendment",))])
+def test_it_is_not_due_once_the_order_came_or_a_person_was_told(settled: Event) -> None:
+    assert fold(projection, AMENDED, settled) == {}
+    assert list(fold(projection, AMENDED, o.OrderPlacementOverdue(**OF, waiting=("amendment",)), KEPT[1])) == [
+        (f"placement/{ORDER}",)
+    ]

@@ -258,6 +258,17 @@ def test_what_is_raised_again_says_when_it_was_last_and_since_when_it_is_open() 
         assert (row["raised_at"], row["last_raised_at"]) == (recorded_at(1), recorded_at(2))
 
 
+def test_an_order_that_something_waits_for_is_an_exception_until_it_comes() -> None:
+    missed = o.OrderPlacementOverdue(**OF, waiting=("amendment",), called="web/7")
+    row = only(missed)
+    assert (row["exception_id"], row["kind"]) == (f"order_missing/{ORDER}", "order_missing")
+    assert row["detail"].startswith("order web/7 has not come, and what its channel said of it waits: amendment; have")
+    more = only(missed, o.OrderPlacementOverdue(**OF, waiting=("amendment", "refund")))
+    assert "amendment, refund" in more["detail"]
+    assert (more["raised_at"], more["last_raised_at"]) == (recorded_at(1), recorded_at(2))
+    assert fold(projection, missed, NEW) == {}
+
+
 def test_a_subscription_whose_receiver_fails_is_open_until_it_is_enabled() -> None:
     failed = w.SubscriptionDisabled(name="crm", because="its receiver said 410", failed=True)
     row = only(failed)
