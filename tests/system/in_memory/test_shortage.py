@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
 
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
@@ -80,6 +84,54 @@ def test_a_promise_that_is_sought_elsewhere_is_a_backorder_and_no_broken_promise
     kinds = {row["kind"]: row["detail"] for row in engine.open_rows("open_exceptions")}
     assert kinds == {"backordered": "waits for 1 x POT, 1 x TEA"}
     assert not failed(engine.history)
+
+
+ALLOCATOR, PROGRESS, JOINER = "stock_allocator", "order_progress", "order_joiner"
+
+
+@pytest.mark.parametrize("first", [*permutations((ALLOCATOR, PROGRESS, JOINER))])
+def test_what_is_split_off_a_broken_promise_is_sought_anew_whoever_hears_of_it_first(first: tuple[str, ...]) -> None:
+    """And nobody pays for it: it was locked on paper only."""
+    engine = WholeEngine()
+    engine.submit(OpenLocation(location="berlin", country="DE"))
+    engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=2))
+    engine.submit(an_order("1", ("TEA", 2)))
+    engine.settle()  # the money is asked for, and nobody answers
+    order_id = o.order_id_of("web", "1")
+    engine.submit(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
+    engine.submit(o.SplitOrder(order_id=order_id, split_id="s", lines=(o.LineUnits(line_id="1", quantity=1),)))
+    for name in first:
+        for consumer in engine.behind():
+            while consumer.name == name and consumer in engine.behind():
+                engine.step(consumer)
+    engine.settle()
+    off = o.order_id_of("web", "split/s/1")
+    exceptions = {row["exception_id"]: row["detail"] for row in engine.open_rows("open_exceptions")}
+    assert exceptions == {
+        f"promise_broken/TEA@berlin/{order_id}/1": "1 x TEA at berlin are not there",
+        f"backordered/{off}": "waits for 1 x TEA",
+    }
+    engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r2", quantity=1))
+    engine.settle()
+    phases = {row["order_id"]: row["phase"] for row in engine.open_rows("order_status")}
+    assert phases[off] == "awaiting_payment"
+    assert not failed(engine.history)
+
+
+def test_whoever_was_placed_first_is_served_first_in_part_too_however_many_small_orders_wait() -> None:
+    """Of 16 units that come, the earlier order keeps all and waits for four; then the nine are served in turn."""
+    shop = Shop()
+    large = an_order("large", ("TEA", 20))
+    small = [
+        an_order(f"small-{n}", ("TEA", 1)).model_copy(update={"placed_at": START + timedelta(minutes=1 + n)})
+        for n in range(9)
+    ]
+    shop.submit(*small[:4], large, *small[4:])
+    shop.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=16))
+    assert waiting(shop)[large.order_id] == "waits for 4 x TEA"
+    assert len(waiting(shop)) == 10
+    shop.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r2", quantity=6))
+    assert sorted(waiting(shop)) == sorted(order.order_id for order in small[2:])
 
 
 def waiting(shop: Shop) -> dict[str, str]:

@@ -38,6 +38,7 @@ from oms_es.aggregates.order.placement import (
     place_exchange,
     place_order,
     record_given,
+    record_not_given,
     require_granted,
 )
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, ShipmentStatus
@@ -64,6 +65,8 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
         yield from keep(order, command)
     elif isinstance(command, o.RecordReservation):
         yield from record_given(order, command)
+    elif isinstance(command, o.RecordShortage):
+        yield from record_not_given(order, command)
     elif not isinstance(command, FROM_WITHIN):
         raise Refused(OrderRefusal.UNKNOWN_ORDER, f"there is no order {command.order_id}; place it first")
 
@@ -101,16 +104,8 @@ def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.Orde
     lacking = order.awaited.get(held)
     if lacking is None and order.phase in ("sourcing", "allocating", "backordered"):
         lacking = order.allocated.get(held)
-    if lacking is None or order.phase in o.FINAL_PHASES:
-        return
-    short = o.Reservation(
-        reservation_id=command.reservation_id,
-        sku=command.sku,
-        location=command.location,
-        quantity=lacking,
-    )
-    excluded = {*order.excluded, (short.sku, short.location)}
-    yield steps.request_sourcing(order, [(short.sku, short.quantity)], excluded, short)
+    if lacking is not None and order.phase not in o.FINAL_PHASES:
+        yield steps.sought_anew(order, held, lacking)
 
 
 def _record_covered(order: Order, command: o.RecordPresaleCovered) -> Iterator[o.OrderEvent]:
@@ -250,6 +245,7 @@ decider = Decider(
         o.OrderAssigned,
         o.OrderLocationFailed,
         o.OrderLineAllocated,
+        o.OrderTransferShort,
         o.OrderAllocated,
         o.OrderPaymentRequested,
         o.OrderPaymentDeferred,

@@ -135,6 +135,11 @@ def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:
     return resting(locked)
 
 
+def _transfer_short(order: Order, event: o.OrderTransferShort) -> Order:
+    held = (event.reservation_id, event.sku, event.location)
+    return order._replace(given=order.given.discard(held), not_given=order.not_given.insert(held))
+
+
 def _allocated(order: Order, event: o.OrderAllocated) -> Order:
     dues = event.payments
     if not dues and event.amount_minor:
@@ -359,6 +364,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderAssigned: _let_go,
     o.OrderLocationFailed: _let_go,
     o.OrderLineAllocated: _line_allocated,
+    o.OrderTransferShort: _transfer_short,
     o.OrderAllocated: _allocated,
     o.OrderBalanceDue: balance_due,
     o.OrderPaymentRequested: payment_requested,

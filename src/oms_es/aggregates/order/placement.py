@@ -138,3 +138,10 @@ def record_given(order: Order, command: o.RecordReservation) -> Iterator[o.Order
     held = (command.reservation_id, command.sku, command.location)
     if o.was_transferred(command.reservation_id) and held not in order.given:
         yield o.OrderLineAllocated(**command.model_dump())
+
+
+def record_not_given(order: Order, command: o.RecordShortage) -> Iterator[o.OrderEvent]:
+    """These units were to go over to it, or had gone over and are not there after all."""
+    held = (command.reservation_id, command.sku, command.location)
+    if o.was_transferred(command.reservation_id) and held not in order.not_given:
+        yield o.OrderTransferShort(**command.model_dump())

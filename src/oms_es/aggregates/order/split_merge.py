@@ -115,8 +115,13 @@ def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Itera
         *(o.OrderHeld(**of, kind=hold.kind, until=hold.until, note=HELD_BEFORE) for hold in what.holds),
     ]
     events.extend(_first_step(reduce(evolve, events, order), what))
+    after = reduce(evolve, events, order)
+    for held in sorted(after.not_given):
+        if (lacking := after.awaited.get(held)) is not None:
+            events.append(steps.sought_anew(after, held, lacking))
+            after = evolve(after, events[-1])
     yield from events
-    yield from elsewhere.catch_up(reduce(evolve, events, order))
+    yield from elsewhere.catch_up(after)
 
 
 def _first_step(order: Order, what: o.PlaceJoined) -> Iterator[o.OrderEvent]:

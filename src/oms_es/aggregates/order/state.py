@@ -103,6 +103,7 @@ class Order(NamedTuple):
     credit_left: int = 0  # of its own credit, what it did not use
     credit_back: int = 0  # of its own credit, what it used and gives back
     delivered_at: Moment | None = None  # the last delivery
+    not_given: HashTrieSet[Held] = HashTrieSet()  # of what they give, what was not there before it began
     joined: bool = False  # it began with locks of other orders
     given: HashTrieMap[Held, int] = HashTrieMap()  # locks of other orders that came before it began
     merging: o.OrderMergeRequested | None = None  # the order that was asked last to become part of this one

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from oms_es.aggregates.order import money, refunding
 from oms_es.aggregates.order.evolve import evolve
-from oms_es.aggregates.order.state import Order, by_sku, plus
+from oms_es.aggregates.order.state import Held, Order, by_sku, plus
 from oms_es.schemas import order as o
 from oms_es.schemas.values.money import apportion
 
@@ -39,6 +39,13 @@ def request_sourcing(
         bundles=order.components,
         **{name: getattr(order.content, name) for name in TERMS},
     )
+
+
+def sought_anew(order: Order, held: Held, quantity: int) -> o.OrderSourcingRequested:
+    """What could not be locked, or is locked no more, is sought elsewhere."""
+    reservation_id, sku, location = held
+    short = o.Reservation(reservation_id=reservation_id, sku=sku, location=location, quantity=quantity)
+    return request_sourcing(order, [(sku, quantity)], {*order.excluded, (sku, location)}, short)
 
 
 def held_at(order: Order, short: o.Reservation | None = None) -> set[str]:

@@ -97,14 +97,38 @@ def release(stock: Stock, command: s.ReleaseStock) -> Iterator[s.StockEvent]:
 
 
 def transfer(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEvent]:
-    held = stock.reserved.get(command.reservation_id)
-    known = command.to_reservation_id in stock.reserved or stock.settled.knows(command.to_reservation_id)
-    if held and not known:
+    key, n = command.reservation_id, command.quantity
+    if command.to_reservation_id in stock.reserved or stock.settled.knows(command.to_reservation_id):
+        return
+    held = stock.reserved.get(key)
+    if held and held.quantity >= n:
         yield s.StockReservationTransferred(
-            **_of(command, command.reservation_id, held, min(held.quantity, command.quantity)),
+            **_of(command, key, held, n),
             to_reservation_id=command.to_reservation_id,
             to_order_id=command.to_order_id,
         )
+    else:
+        yield from _not_transferred(stock, command)
+
+
+def _not_transferred(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEvent]:
+    """The units are not there, or not locked any more: whoever was to get them seeks them anew."""
+    key, n = command.reservation_id, command.quantity
+    held, broken = stock.reserved.get(key), stock.broken.get(key)
+    if held and command.remaining is not None and held.quantity > command.remaining:
+        yield _released(command, key, held, held.quantity - command.remaining)
+    elif broken:
+        settled = min(n, broken.quantity)
+        yield s.StockBrokenPromiseSettled(**_of(command, key, broken, settled), left=broken.quantity - settled)
+    yield s.StockShort(
+        sku=command.sku,
+        location=command.location,
+        reservation_id=command.to_reservation_id,
+        order_id=command.to_order_id,
+        quantity=n,
+        channel=(held or broken or Reservation("", n)).channel,
+        available=held.quantity if held else 0,
+    )
 
 
 def expire(stock: Stock, command: s.ExpireReservation) -> Iterator[s.StockEvent]:

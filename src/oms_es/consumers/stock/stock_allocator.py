@@ -100,6 +100,7 @@ def ship_stock_on_order_fulfilled_elsewhere(
                 to_reservation_id=leaving,
                 to_order_id=event.order_id,
                 quantity=cut.quantity,
+                remaining=cut.remaining,
             )
         yield ShipStock(
             sku=cut.sku,
@@ -166,6 +167,7 @@ def _transfer(event: OrderSplit | OrderMergedInto, held: Reservation) -> Transfe
         to_reservation_id=transferred(event.to_order_id, held.reservation_id),
         to_order_id=event.to_order_id,
         quantity=held.quantity,
+        remaining=held.remaining if isinstance(held, Cut) else 0,
     )
 
 

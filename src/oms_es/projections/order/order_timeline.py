@@ -50,6 +50,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderLocationFailed: "{e.location} failed: {e.reason}",
     o.OrderSourcingRequested: "to be sourced again, attempt {e.attempt}",
     o.OrderLineAllocated: "locked " + STOCK,
+    o.OrderTransferShort: STOCK + " do not come over: they are not there",
     o.OrderAllocated: "everything is locked, " + MONEY + " are due",
     o.OrderPaymentRequested: MONEY + " are due again, attempt {e.attempt}",
     o.OrderPaymentDeferred: "not paid: {e.reason}",

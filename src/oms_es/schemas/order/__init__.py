@@ -132,6 +132,7 @@ from oms_es.schemas.order.sourcing import OrderPresaleCovered as OrderPresaleCov
 from oms_es.schemas.order.sourcing import OrderPresold as OrderPresold
 from oms_es.schemas.order.sourcing import OrderSourced as OrderSourced
 from oms_es.schemas.order.sourcing import OrderSourcingRequested as OrderSourcingRequested
+from oms_es.schemas.order.sourcing import OrderTransferShort as OrderTransferShort
 from oms_es.schemas.order.sourcing import RecordLocationFailed as RecordLocationFailed
 from oms_es.schemas.order.sourcing import RecordPresaleCovered as RecordPresaleCovered
 from oms_es.schemas.order.sourcing import RecordReservation as RecordReservation

@@ -219,6 +219,10 @@ class OrderLineAllocated(OrderEvent, Reservation):
     """Promised, and still to come."""
 
 
+class OrderTransferShort(OrderEvent, Reservation):
+    """Units that another order gave it are not there. It has not begun, and seeks them once it has."""
+
+
 class OrderPresold(OrderEvent):
     """A presale is accepted, and its deposit paid if it has one: it waits for the goods."""
 

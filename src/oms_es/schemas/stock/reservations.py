@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from oms_es.kernel import Message, SystemCommand
 from oms_es.schemas.stock.base import ChannelName, Serials, StockCommand, StockEvent
 from oms_es.schemas.values.types import (
@@ -40,7 +44,7 @@ class ReleaseStock(StockCommand):
 class TransferReservation(StockCommand, SystemCommand):
     """Give a reservation, or a part of it, to another order. `to_reservation_id` is new for each transfer.
 
-    Never refused: where nothing is held nothing happens, and no more goes over than is held.
+    Never refused: where fewer units are held than shall go over, none do, and the answer is StockShort.
     """
 
     reservation_id: Identifier
@@ -48,6 +52,8 @@ class TransferReservation(StockCommand, SystemCommand):
     to_reservation_id: Identifier
     to_order_id: Identifier
     quantity: Units
+    remaining: Annotated[int, Field(ge=0)] | None = None
+    """What the order that gives it still counts on; of what is held beyond that nobody knows any more."""
 
 
 class ExpireReservation(StockCommand, SystemCommand):

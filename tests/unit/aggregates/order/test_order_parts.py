@@ -14,6 +14,7 @@ from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order.decider import Order
 from oms_es.aggregates.stock import decider as stock
 from oms_es.consumers.order import order_joiner, order_progress
+from oms_es.consumers.order.order_joiner import place_joined_order_on_order_split
 from oms_es.consumers.payment import payment_requester
 from oms_es.consumers.stock import stock_allocator
 from oms_es.kernel import Command, Consumer, Event, Refused
@@ -307,6 +308,43 @@ def test_a_merge_of_which_nothing_comes_is_told_and_happens_once() -> None:
     assert len(world.log) == told
     with pytest.raises(Refused):
         Told(o.CancelOrder(**OF, reason=""))
+
+
+# --- what goes over and is not there
+
+
+PARTED = Told(*DUE, split(ID, _1=1)).only(o.OrderSplit)
+PART = PARTED.to_order_id
+LOCK: Any = {"reservation_id": o.transferred(PART, f"{ID}/1"), "sku": "A", "location": "berlin", "quantity": 1}
+NOT_THERE = o.RecordShortage(order_id=PART, **LOCK)
+THERE = o.RecordReservation(order_id=PART, **LOCK)
+(BEGIN,) = place_joined_order_on_order_split(PARTED)
+
+
+@pytest.mark.parametrize("before", [(NOT_THERE,), (NOT_THERE, NOT_THERE), (THERE, NOT_THERE)])
+def test_an_order_that_has_not_begun_remembers_what_is_not_there_and_seeks_it_then(
+    before: tuple[Command, ...],
+) -> None:
+    told = Told(*before)
+    assert [type(event) for event in told.history].count(o.OrderTransferShort) == 1
+    told.submit(BEGIN)
+    assert (told.shapes(), told.state.phase) == (
+        ["OrderPlaced", "OrderJoined", "OrderSourcingRequested"],
+        "sourcing",
+    )
+    sought = told.only(o.OrderSourcingRequested)
+    assert (sought.demand, sought.excluded) == ({"A": 1}, {"A": ("berlin",)})
+    assert told.submit(NOT_THERE) == told.submit(BEGIN) == []
+
+
+def test_an_order_that_has_begun_seeks_at_once_what_is_not_there() -> None:
+    assert [type(event) for event in Told(BEGIN, NOT_THERE).last] == [o.OrderSourcingRequested]
+
+
+def test_of_units_that_no_order_gives_it_nothing_is_remembered() -> None:
+    assert Told(NOT_THERE.model_copy(update={"reservation_id": f"{PART}/1"})).history == []
+    told = Told(THERE, BEGIN)
+    assert told.shapes() == ["OrderPlaced", "OrderJoined", "OrderAllocated"]
 
 
 # --- what goes where

@@ -78,21 +78,53 @@ def test_a_part_of_a_reservation_is_released_once_per_release() -> None:
     Given(decider, TWO_ON_HAND).when(part).then()
 
 
-def test_a_reservation_changes_hands_whole_or_in_part_and_never_more_than_is_held() -> None:
-    transfer = s.TransferReservation(
-        **AT, reservation_id="o/1", order_id="o", to_reservation_id="p/1", to_order_id="p", quantity=1
-    )
+TRANSFER = s.TransferReservation(
+    **AT, reservation_id="o/1", order_id="o", to_reservation_id="p/1", to_order_id="p", quantity=1, remaining=1
+)
+
+
+def not_there(n: int, available: int = 0) -> s.StockShort:
+    return s.StockShort(**AT, reservation_id="p/1", order_id="p", quantity=n, available=available)
+
+
+def test_a_reservation_changes_hands_whole_or_in_part() -> None:
+    transfer = TRANSFER
     transferred = s.StockReservationTransferred(
         **AT, reservation_id="o/1", order_id="o", to_reservation_id="p/1", to_order_id="p", quantity=1
     )
     Given(decider, TWO_ON_HAND, reserved(2)).when(transfer).then(transferred)
     Given(decider, TWO_ON_HAND, reserved(2), transferred).when(transfer).then()
-    Given(decider, TWO_ON_HAND).when(transfer).then()
     whole = transferred.model_copy(update={"quantity": 2})
-    Given(decider, TWO_ON_HAND, reserved(2)).when(transfer.model_copy(update={"quantity": 9})).then(whole)
+    Given(decider, TWO_ON_HAND, reserved(2)).when(transfer.model_copy(update={"quantity": 2})).then(whole)
     after = Given(decider, TWO_ON_HAND, reserved(2), whole).state
     assert after.promised == 2
     assert dict(after.reserved.items()) == {"p/1": Reservation("p", 2, since=1)}
+
+
+def test_what_is_not_held_any_more_does_not_change_hands_and_is_short_once() -> None:
+    nothing = Given(decider, TWO_ON_HAND)
+    nothing.when(TRANSFER).then(not_there(1))
+    Given(decider, TWO_ON_HAND, not_there(1)).when(TRANSFER).then()
+
+
+def test_of_a_broken_promise_nobody_gets_a_part_and_the_rest_is_still_waited_for() -> None:
+    broken = s.StockReservationBroken(**AT, reservation_id="o/1", order_id="o", quantity=2, reason="counted")
+    settled = s.StockBrokenPromiseSettled(**AT, reservation_id="o/1", order_id="o", quantity=1, left=1)
+    history = (TWO_ON_HAND, reserved(2), broken)
+    Given(decider, *history).when(TRANSFER).then(settled, not_there(1))
+    after = Given(decider, *history, settled, not_there(1))
+    after.when(TRANSFER).then()
+    assert after.state.broken["o/1"].quantity == 1
+
+
+def test_more_than_is_held_does_not_change_hands_and_what_the_giver_does_not_count_on_is_let_go() -> None:
+    """A person released a part of an order's lock."""
+    held = Given(decider, TWO_ON_HAND, reserved(2))
+    let_go = s.StockReleased(**AT, reservation_id="o/1", order_id="o", quantity=1)
+    held.when(TRANSFER.model_copy(update={"quantity": 3})).then(let_go, not_there(3, available=2))
+    rest = TRANSFER.model_copy(update={"quantity": 3, "remaining": 2})
+    held.when(rest).then(not_there(3, available=2))
+    held.when(rest.model_copy(update={"remaining": None})).then(not_there(3, available=2))
 
 
 def test_a_return_is_put_back_once() -> None:
