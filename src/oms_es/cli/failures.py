@@ -10,6 +10,7 @@ import traceback
 from contextlib import suppress
 
 from psycopg import Error as DatabaseError
+from psycopg import connect
 from pydantic import ValidationError
 
 from oms_es.database.reasons import is_disk_full, without_rows
@@ -20,6 +21,9 @@ from oms_es.schemas.problems import problems
 from oms_es.schemas.values.cards import masked
 from oms_es.settings import Settings
 from oms_es.store.store import OUTAGES
+
+POOL_WAITED = "couldn't get a connection"
+CONNECT_SECONDS = 5
 
 
 def failed(failure: Exception) -> tuple[Code, str]:
@@ -44,9 +48,20 @@ def _answer(failure: Exception) -> tuple[Code, str]:
         return failure.exit_code, str(failure)
     if isinstance(failure, (*OUTAGES, DatabaseError)):
         hint = "start it, or correct OMS_DATABASE_URL"
-        return Code.NO_DATABASE, f"the database does not answer: {without_rows(str(failure))}; {hint}"
+        return Code.NO_DATABASE, f"the database does not answer: {_why(failure)}; {hint}"
     hint = "run it again with OMS_LOG_LEVEL=debug to see where"
     return Code.UNEXPECTED, f"unexpected {type(failure).__name__}: {without_rows(str(failure))}; {hint}"
+
+
+def _why(failure: Exception) -> str:
+    """A pool says only that it has waited; whoever connects once hears why."""
+    url = Settings().database_url
+    if url and POOL_WAITED in str(failure):
+        try:
+            connect(url, connect_timeout=CONNECT_SECONDS).close()
+        except DatabaseError as reason:
+            return without_rows(str(reason))
+    return without_rows(str(failure))
 
 
 def _problems(invalid: ValidationError) -> str:

@@ -23,6 +23,7 @@ from oms_es.exit_codes import Code
 from oms_es.schemas.values.cards import masked
 
 INTERRUPTED = 128 + signal.SIGINT
+NO_TEXT = "what was typed is not text in UTF-8; set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or correct the characters"
 
 
 class Commands(TyperGroup):
@@ -90,8 +91,16 @@ def usage_of(wrong: typer.TyperException) -> str:
     return f"oms-es: {message}{see} `{asked.command_path} --help`"
 
 
+def is_text(argument: str) -> bool:
+    """Python reads bytes that are no text in the terminal's encoding as half characters, which nothing can keep."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    if not all(map(is_text, sys.argv[1:] if arguments is None else arguments)):
+        typer.echo(err=True, message=f"oms-es: {NO_TEXT}")
+        return Code.USAGE
     try:
         with ended_by_sigterm():
             ended_with = app(arguments, prog_name="oms-es", standalone_mode=False)

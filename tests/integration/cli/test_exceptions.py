@@ -87,7 +87,7 @@ def test_what_waits_for_an_order_that_does_not_come_is_listed_after_a_day(
     assert oms("exceptions", "resolve", "order_missing/web/W-2", "--note", "another shop's")[0] == Code.OK
     lived(database_url, order(1), clock=lambda: now[0])
     assert listed(oms) == []
-    assert shown(oms, "order", "show", "web/W-1")["status"]["phase"] == "cancelled"
+    assert "cancelled" in oms("order", "show", "web/W-1")[1]
     assert oms("verify")[0] == Code.OK
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from oms_es.cli.main import main
 from oms_es.exit_codes import Code
@@ -32,6 +33,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a word for a moment": (("order", "show", "web/1", "--at", "yesterday"), "write it as 2026-01-05"),
     "a moment that is still to come": (("order", "show", "web/1", "--at", "2126-01-05T12:00Z"), "is still to come"),
     "stock of a moment to come": (("stock", "show", "A", "--at", "2126-01-05T12:00Z"), "is still to come"),
+    "bytes that are no text": (("order", "hold", "web/\udcff", "--kind", "fraud"), "not text in UTF-8"),
     "a page of nothing": (("orders", "list", "--limit", "0"), "--limit"),
 }
 
@@ -78,6 +80,17 @@ def test_a_database_that_cannot_be_had_is_said_without_its_password(
     assert (code, out) == (expected, ""), err
     assert not any(word in err for word in ("unexpected", "Traceback", "secret"))
     assert "OMS_DATABASE_URL" in err
+
+
+def test_a_pool_that_waited_says_why_nobody_let_it_in(
+    told: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    real = conninfo_to_dict(database_url)["password"]
+    monkeypatch.setenv("OMS_DATABASE_URL", database_url.replace(str(real), "wr0ng"))
+    code, out, err = told("location", "open", "x", "--country", "DE")
+    assert (code, out, err.count("\n")) == (Code.NO_DATABASE, "", 1)
+    assert "password authentication failed" in err
+    assert "wr0ng" not in err
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("simulate", "--seeds", "0..1"), ("order", "--help")])

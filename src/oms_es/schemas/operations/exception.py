@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from oms_es.kernel import Command, Event
-from oms_es.schemas.values.types import ExceptionId, Identifier, Moment, PartName, Text
+from oms_es.schemas.values.types import ExceptionId, Identifier, Moment, PartName, QuotedText, Text
 
 
 class ExceptionCommand(Command):
@@ -19,7 +19,7 @@ class ExceptionCommand(Command):
     exception_id: ExceptionId
     raised_at: Moment
     order_id: PartName = ""
-    detail: Text = ""
+    detail: QuotedText = ""
     """What it said, kept for when it is settled."""
 
     @property

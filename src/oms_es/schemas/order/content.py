@@ -7,7 +7,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import Field, model_validator
 
-from oms_es.door import AtTheDoor
 from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.values import names
 from oms_es.schemas.values.customer import (
@@ -19,7 +18,6 @@ from oms_es.schemas.values.customer import (
     Notes,
 )
 from oms_es.schemas.values.personal import PERSONAL
-from oms_es.schemas.values.cards import masked
 from oms_es.schemas.values.types import (
     AMOUNT_MINOR_MAX,
     IDENTIFIER_LENGTH_MAX,
@@ -31,7 +29,7 @@ from oms_es.schemas.values.types import (
     LineQuantity,
     LocationId,
     Moment,
-    PlainText,
+    QuotedText,
     Sku,
     Text,
 )
@@ -262,7 +260,7 @@ class EarlyCommand(OrderCommand):
 
     keep: bool = False
     """Whether it waits for an order that is not known yet."""
-    called: Annotated[PlainText, AtTheDoor(masked)] = ""
+    called: QuotedText = ""
     """What its channel calls the order, as CHANNEL/ID: for whoever has to look for one that never comes."""
 
 

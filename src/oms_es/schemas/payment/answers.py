@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from oms_es.kernel import Message, SystemCommand
 from oms_es.schemas.payment.base import C, PaymentCommand, PaymentEvent
-from oms_es.schemas.values.types import AmountMinor, Currency, Identifier, Moment, PartName, ProviderText
+from oms_es.schemas.values.types import AmountMinor, Currency, Identifier, Moment, PartName, QuotedText
 
 
 class RecordSilence(PaymentCommand, SystemCommand):
@@ -57,7 +57,7 @@ class Report(Message):
     part: PartName = ""
     reference: PartName = ""
     authorization: PartName = ""
-    reason: ProviderText = ""
+    reason: QuotedText = ""
     retriable: bool = False
     expired: bool = False
     final: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oms_es.kernel import SystemCommand
 from oms_es.schemas.payment.base import PaymentCommand, PaymentEvent, PositiveMinor
-from oms_es.schemas.values.types import Currency, Identifier, Moment, PartName, ProviderText
+from oms_es.schemas.values.types import Currency, Identifier, Moment, PartName, QuotedText
 
 
 class RequestPayment(PaymentCommand, SystemCommand):
@@ -28,14 +28,14 @@ class RecordAuthorization(PaymentCommand, SystemCommand):
 class RecordDecline(PaymentCommand, SystemCommand):
     """The provider said no; `retriable` where it may say yes another time, as when funds are short."""
 
-    reason: ProviderText
+    reason: QuotedText
     retriable: bool = False
 
 
 class RecordFailure(PaymentCommand, SystemCommand):
     """The provider could not be asked at all, however often: no money is known of."""
 
-    reason: ProviderText
+    reason: QuotedText
 
 
 class ExpireAuthorization(PaymentCommand, SystemCommand):
@@ -59,7 +59,7 @@ class RecordReauthorizationDecline(PaymentCommand, SystemCommand):
     """The provider does not hold the money for a capture again."""
 
     capture_id: Identifier
-    reason: ProviderText
+    reason: QuotedText
     retriable: bool = False
 
 
@@ -81,7 +81,7 @@ class RecordVoid(PaymentCommand, SystemCommand):
 class RecordVoidFailure(PaymentCommand, SystemCommand):
     """The provider did not let go of the money."""
 
-    reason: ProviderText
+    reason: QuotedText
     void_id: PartName = ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oms_es.kernel import SystemCommand
 from oms_es.schemas.payment.base import PaymentCommand, PaymentEvent, PositiveMinor
-from oms_es.schemas.values.types import Identifier, ProviderText
+from oms_es.schemas.values.types import Identifier, QuotedText
 
 
 class CapturePayment(PaymentCommand, SystemCommand):
@@ -28,7 +28,7 @@ class RecordCaptureFailure(PaymentCommand, SystemCommand):
     """The provider did not take the money; `expired` where it held it no longer."""
 
     capture_id: Identifier
-    reason: ProviderText
+    reason: QuotedText
     expired: bool = False
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from oms_es.kernel import SystemCommand
 from oms_es.schemas.payment.base import ALLOCATIONS_MAX, PaymentCommand, PaymentEvent, PositiveMinor, RefundAllocation
-from oms_es.schemas.values.types import Identifier, ProviderText
+from oms_es.schemas.values.types import Identifier, QuotedText
 
 
 class RefundPayment(PaymentCommand, SystemCommand):
@@ -19,7 +19,7 @@ class RefundPayment(PaymentCommand, SystemCommand):
 
     refund_id: Identifier
     amount_minor: PositiveMinor
-    reason: ProviderText = ""
+    reason: QuotedText = ""
     allocations: Annotated[tuple[RefundAllocation, ...], Field(max_length=ALLOCATIONS_MAX)] = ()
 
 
@@ -34,13 +34,13 @@ class RecordRefundFailure(PaymentCommand, SystemCommand):
     """The provider could not give the money back: it is still ours, and owed."""
 
     refund_id: Identifier
-    reason: ProviderText
+    reason: QuotedText
 
 
 class DisputeCommand(PaymentCommand, SystemCommand):
     dispute_id: Identifier
     amount_minor: PositiveMinor
-    reason: ProviderText = ""
+    reason: QuotedText = ""
 
 
 class RecordDisputeOpened(DisputeCommand):

@@ -13,6 +13,7 @@ from oms_es.schemas.values.types import (
     AmountMinor,
     Identifier,
     PlainText,
+    QuotedText,
     Units,
 )
 
@@ -81,7 +82,7 @@ class CarrierCandidate(Message):
     price_minor: AmountMinor = 0
     transit_days: TransitDays = 0
     in_time: bool = True
-    reason: PlainText = ""
+    reason: QuotedText = ""
 
 
 class CarrierChoice(Message):
@@ -90,10 +91,10 @@ class CarrierChoice(Message):
     carrier: Annotated[PlainText, NAMED_OR_NOT] = ""
     service: Annotated[PlainText, NAMED_OR_NOT] = ""
     quoted_minor: AmountMinor = 0
-    currency: PlainText = ""
+    currency: QuotedText = ""
     transit_days: TransitDays = 0
     candidates: Annotated[tuple[CarrierCandidate, ...], Field(max_length=CANDIDATES_MAX)] = ()
-    rule_version: PlainText = ""
+    rule_version: QuotedText = ""
 
 
 class LabelDocument(Message):

@@ -142,8 +142,8 @@ PlainText = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern
 """What another system calls something. PostgreSQL cannot keep the character NUL."""
 Text = Annotated[PlainText, AtTheDoor(without_card_number)]
 """What a person writes."""
-ProviderText = Annotated[PlainText, AtTheDoor(masked)]
-"""What a payment provider writes. Its answer counts, and a card's number in it is masked."""
+QuotedText = Annotated[PlainText, AtTheDoor(masked)]
+"""What others wrote, such as a payment provider. It counts, and a card's number in it is masked."""
 
 CARD_NUMBER_DIGITS = range(12, 20)
 """How long the number of a payment card is (ISO/IEC 7812)."""

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Annotated, Any, get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
+from oms_es.app import DECIDERS
+from oms_es.door import brought_in
+from oms_es.kernel import Command, Message, SystemCommand
+from oms_es.schemas.operations.exception import ResolveException
 from oms_es.schemas.order import HoldOrder
 from oms_es.schemas.shipment import RecordMilestone
 from oms_es.schemas.values.cards import has_card_number, masked, masked_bytes
+from oms_es.schemas.values.types import NAMED_OR_NOT, PlainText
 from oms_es.store.dead_letters import MASKED, DeadLetter, without_card_numbers
 
 NUMBER = "4111111111111111"
@@ -76,6 +84,42 @@ def test_what_a_person_writes_has_none() -> None:
     with pytest.raises(ValidationError, match="never kept here") as refused:
         HoldOrder(order_id="o", kind="manual", note=f"card {NUMBER}")
     assert refused.value.error_count() == 1
+
+
+def free_texts(command: type[Command]) -> Iterator[tuple[str, Any]]:
+    """Its fields that a person fills with words."""
+    for name, field in command.model_fields.items():
+        if WORDS in field.metadata and NAMED_OR_NOT not in field.metadata:
+            yield f"{command.__name__}.{name}", Annotated[(field.annotation, *field.metadata)]
+
+
+WORDS = get_args(PlainText)[1]
+TEXTS = dict(
+    text
+    for decider in DECIDERS
+    for command in decider.accepts
+    if not issubclass(command, SystemCommand)
+    for text in free_texts(command)
+)
+
+
+@pytest.mark.parametrize("field", TEXTS)
+def test_no_words_of_any_command_keep_one(field: str) -> None:
+    fields: Any = {"text": (TEXTS[field], ...)}
+    shape = create_model("Told", __base__=Message, **fields)
+    with suppress(ValidationError):
+        assert NUMBER not in brought_in(shape.model_validate({"text": f"card {NUMBER}"})).model_dump_json()
+
+
+def test_what_an_exception_said_is_kept_without_one_and_can_be_resolved() -> None:
+    """It may quote a parcel's number that reads like a card's."""
+    resolved = ResolveException(
+        exception_id="booking_failed/s",
+        raised_at=datetime(2026, 1, 1, tzinfo=UTC),
+        detail=f"ask dhl about {NUMBER}",
+        note="they called back",
+    )
+    assert resolved.detail == f"ask dhl about {masked(NUMBER)}"
 
 
 def test_a_tracking_number_that_reads_like_a_card_number_is_a_tracking_number() -> None:
