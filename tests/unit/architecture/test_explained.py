@@ -1,0 +1,54 @@
+"""What the pages of explanation name is there: tests, files and folders."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from repository import ROOT
+
+PAGES = sorted((ROOT / "docs/explanation").glob("*.md"))
+SOURCE = ROOT / "src/oms_es"
+TEST = re.compile(r"`(test_\w+)`")
+TEST_IN_FILE = re.compile(r"((?:`test_\w+`(?:, )?)+) in \[[\w.]+\]\(([^)#]+)\)")
+PLACE = re.compile(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?|[a-z_]+\.py)`")
+LISTED = re.compile(r"(?<!\S)([a-z_]+(?:/|\.py))(?=\s)")
+
+
+def defined() -> dict[str, set[str]]:
+    """The tests of each file."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    return {str(file.resolve()): set(re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)) for file in files}
+
+
+TESTS = defined()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    assert not set(TEST.findall(text)) - set().union(*TESTS.values())
+    for names, file in TEST_IN_FILE.findall(text):
+        assert not set(TEST.findall(names)) - TESTS[str((page.parent / file).resolve())], file
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_folder_that_a_page_names_is_there(page: Path) -> None:
+    missing = [place for place in PLACE.findall(page.read_text()) if not is_there(place)]
+    assert not missing
+
+
+def is_there(place: str) -> bool:
+    """A file may be named without its folder."""
+    exact = any((root / place).exists() for root in (SOURCE, SOURCE / "aggregates", ROOT))
+    return exact or ("/" not in place.rstrip("/") and next(SOURCE.rglob(place), None) is not None)
+
+
+def test_the_layout_names_every_package_and_nothing_else() -> None:
+    layout = (ROOT / "docs/explanation/architecture.md").read_text().partition("## Layout")[2].split("```")[1]
+    listed = LISTED.findall(layout.partition("src/oms_es/")[2])
+    assert [name for name in listed if not is_there(name)] == []
+    packages = {f"{file.parent.name}/" for file in SOURCE.glob("*/__init__.py")}
+    assert packages - set(listed) == set()
