@@ -54,7 +54,7 @@ def _answer(failure: Exception) -> tuple[Code, str]:
 
 
 def _why(failure: Exception) -> str:
-    """A pool says only that it has waited; whoever connects once hears why."""
+    """A pool says only that it has waited; a single connection says why."""
     url = Settings().database_url
     if url and POOL_WAITED in str(failure):
         try:

@@ -105,7 +105,7 @@ def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.Orde
     if lacking is None and order.phase in ("sourcing", "allocating", "backordered"):
         lacking = order.allocated.get(held)
     if lacking is not None and order.phase not in o.FINAL_PHASES:
-        yield steps.sought_anew(order, held, lacking)
+        yield steps.sought_elsewhere(order, held, lacking)
 
 
 def _record_covered(order: Order, command: o.RecordPresaleCovered) -> Iterator[o.OrderEvent]:

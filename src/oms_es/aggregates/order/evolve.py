@@ -7,6 +7,13 @@ from typing import Any
 
 from rpds import HashTrieMap, HashTrieSet
 
+from oms_es.aggregates.order.evolve_early import (
+    amendment_kept,
+    amendment_refused,
+    cancellation_kept,
+    placement_overdue,
+    report_kept,
+)
 from oms_es.aggregates.order.evolve_payment import (
     awaiting_payments,
     balance_due,
@@ -38,7 +45,6 @@ from oms_es.aggregates.order.state import (
     LineCut,
     Order,
     changed,
-    channel_refund,
     feedback,
     fulfilment,
     plus,
@@ -211,20 +217,6 @@ def _lines_cancelled(order: Order, event: o.OrderLinesCancelled) -> Order:
     return left._replace(cuts=order.cuts.insert(event.cancellation_id, cut._replace(units=units)))
 
 
-def _amendment_kept(order: Order, event: o.OrderAmendmentKept) -> Order:
-    amendment = event.amendment
-    return _waited_for(order, amendment.called)._replace(early=order.early.insert(amendment.amendment_id, amendment))
-
-
-def _amendment_refused(order: Order, event: o.OrderAmendmentRefused) -> Order:
-    kept = order.early.get(event.amendment_id)
-    return order._replace(applied=order.applied.insert(event.amendment_id, asked_of(kept) if kept else ""))
-
-
-def _cancellation_kept(order: Order, event: o.OrderCancellationKept) -> Order:
-    return _waited_for(order, event.called)._replace(early_cancellation=event.reason)
-
-
 def _feedback_given(order: Order, event: x.OrderFeedbackGiven) -> Order:
     return order._replace(applied=order.applied.insert(feedback(event.feedback_id), ""))
 
@@ -240,27 +232,6 @@ def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Orde
         order_id=event.order_id, fulfilment_id=event.fulfilment_id, lines=event.told
     )
     return left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id), asked_of(reported)))
-
-
-def _report_kept(order: Order, event: o.OrderReportKept) -> Order:
-    reports, called = order.early_reports, ""
-    if event.fulfilment:
-        reports, called = (
-            reports.insert(fulfilment(event.fulfilment.fulfilment_id), event.fulfilment),
-            event.fulfilment.called,
-        )
-    if event.refund:
-        reports, called = reports.insert(channel_refund(event.refund.refund_id), event.refund), event.refund.called
-    return _waited_for(order, called)._replace(early_reports=reports)
-
-
-def _waited_for(order: Order, called: str) -> Order:
-    """Something new waits for it, whoever was told already that it has not come."""
-    return order._replace(early_called=called or order.early_called, missed=False)
-
-
-def _missed(order: Order, _: o.OrderPlacementOverdue) -> Order:
-    return order._replace(missed=True)
 
 
 def _report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
@@ -383,12 +354,12 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderMergeFailed: _merge_failed,
     o.OrderMergedInto: _merged_into,
     o.OrderMergeDeclined: _merge_declined,
-    o.OrderAmendmentKept: _amendment_kept,
-    o.OrderAmendmentRefused: _amendment_refused,
-    o.OrderCancellationKept: _cancellation_kept,
-    o.OrderPlacementOverdue: _missed,
+    o.OrderAmendmentKept: amendment_kept,
+    o.OrderAmendmentRefused: amendment_refused,
+    o.OrderCancellationKept: cancellation_kept,
+    o.OrderPlacementOverdue: placement_overdue,
     o.OrderFulfilledElsewhere: _fulfilled_elsewhere,
-    o.OrderReportKept: _report_kept,
+    o.OrderReportKept: report_kept,
     o.OrderReportDisputed: _report_disputed,
     o.OrderOverridden: _overridden,
     o.OrderLinesCancelled: _lines_cancelled,

@@ -118,7 +118,7 @@ def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Itera
     after = reduce(evolve, events, order)
     for held in sorted(after.not_given):
         if (lacking := after.awaited.get(held)) is not None:
-            events.append(steps.sought_anew(after, held, lacking))
+            events.append(steps.sought_elsewhere(after, held, lacking))
             after = evolve(after, events[-1])
     yield from events
     yield from elsewhere.catch_up(after)

@@ -119,7 +119,7 @@ class Order(NamedTuple):
     refund_revision: int = 0  # of the channel's last refund that took units off
     early_cancellation: str | None = None
     early_called: str = ""  # what the channel calls the order that has not come
-    missed: bool = False  # it has not come in time, and was told so since anything new waits for it
+    missed: bool = False  # it has not come in time, which was reported since the last thing that waits for it
 
     @property
     def order_id(self) -> str:

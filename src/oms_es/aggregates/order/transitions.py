@@ -41,7 +41,7 @@ def request_sourcing(
     )
 
 
-def sought_anew(order: Order, held: Held, quantity: int) -> o.OrderSourcingRequested:
+def sought_elsewhere(order: Order, held: Held, quantity: int) -> o.OrderSourcingRequested:
     """What could not be locked, or is locked no more, is sought elsewhere."""
     reservation_id, sku, location = held
     short = o.Reservation(reservation_id=reservation_id, sku=sku, location=location, quantity=quantity)

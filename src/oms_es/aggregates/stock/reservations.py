@@ -112,7 +112,7 @@ def transfer(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEv
 
 
 def _not_transferred(stock: Stock, command: s.TransferReservation) -> Iterator[s.StockEvent]:
-    """The units are not there, or not locked any more: whoever was to get them seeks them anew."""
+    """The units are not there, or not locked any more: the order that was to get them seeks them elsewhere."""
     key, n = command.reservation_id, command.quantity
     held, broken = stock.reserved.get(key), stock.broken.get(key)
     if held and command.remaining is not None and held.quantity > command.remaining:

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, get_args
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.projections.operations.deadline_keys import (
+    UNTIL_AVAILABLE,
+    UNTIL_PAID,
+    UNTIL_PLACED,
+    UNTIL_RETRIED,
+    key_of_deferred,
+    key_of_ended,
+    key_of_hold,
+    key_of_order,
+    key_of_payment,
+    key_of_repeated,
+    key_of_secured,
+    key_of_undone,
+)
 from oms_es.projections.operations.stock_deadlines import (
     LOT,
     NEVER,
@@ -30,8 +44,6 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.values.types import shifted
-
-HOLD_KINDS = get_args(o.HoldKind)
 
 PAYMENT_DUE_SECONDS = 1_800
 
@@ -63,72 +75,6 @@ table = Table(
 
 projection = Projection(table, version=3)
 
-UNTIL_PAID, UNTIL_AVAILABLE, UNTIL_RETRIED, UNTIL_PLACED = "payment", "presale", "retry", "placement"
-
-
-def _key_of_order(*what: str) -> Any:
-    return lambda event: tuple((f"{name}/{event.order_id}",) for name in what)
-
-
-def key_of_payment(event: Event) -> Iterable[Key]:
-    """An order that costs nothing has nothing to wait for."""
-    if isinstance(event, o.OrderAllocated) and not event.amount_minor:
-        return ()
-    return _key_of_order(UNTIL_PAID)(event)  # type: ignore[no-any-return] # it makes keys of any event
-
-
-def key_of_deferred(event: o.OrderPaymentDeferred) -> Iterable[Key]:
-    if not event.again:
-        return ()
-    return (f"{UNTIL_PAID}/{event.order_id}",), (f"{UNTIL_RETRIED}/{event.payment_id}",)
-
-
-def key_of_repeated(event: o.OrderPaymentRequested) -> Iterable[Key]:
-    return (f"{UNTIL_PAID}/{event.order_id}",), (f"{UNTIL_RETRIED}/{event.replaces}",)
-
-
-def key_of_secured(event: o.OrderPaymentSecured) -> Iterable[Key]:
-    """One that was to be asked for again has come after all."""
-    retry = ((f"{UNTIL_RETRIED}/{event.payment_id}",),)
-    return retry if event.open_minor else (*_key_of_order(UNTIL_PAID)(event), *retry)
-
-
-def key_of_undone(event: Any) -> Iterable[Key]:
-    """Money of another amount than is due now: what is due is recorded again. What is released by hand, or is part of
-    another order, is held no more."""
-    over = (
-        isinstance(event, o.OrderMergedInto)
-        or (isinstance(event, o.OrderOverridden) and event.to == "released")
-        or (isinstance(event, o.OrderFulfilledElsewhere) and event.whole)
-    )
-    holds = _holds(event.order_id) if over else ()
-    if not event.payments_cancelled:
-        return holds
-    retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in event.payments_cancelled)
-    return (*_key_of_order(UNTIL_PAID)(event), *retries, *holds)
-
-
-UNTIL_DECIDED = "hold"
-
-
-def _holds(order_id: str) -> tuple[Key, ...]:
-    return tuple((f"{UNTIL_DECIDED}/{order_id}/{kind}",) for kind in HOLD_KINDS)
-
-
-def key_of_hold(event: Any) -> Iterable[Key]:
-    """One that lapses with its payment, or has an end."""
-    if event.kind == "payment":
-        return _key_of_order(UNTIL_PAID)(event) if isinstance(event, o.OrderHeld) else ()
-    if isinstance(event, o.OrderHeld) and event.until is None:
-        return ()
-    return ((f"{UNTIL_DECIDED}/{event.order_id}/{event.kind}",),)
-
-
-def key_of_ended(event: o.OrderCancelled) -> Iterable[Key]:
-    payments = event.payment_ids or ((event.payment_id,) if event.payment_id else ())
-    retries = ((f"{UNTIL_RETRIED}/{payment_id}",) for payment_id in payments)
-    return (*_key_of_order(UNTIL_PAID, UNTIL_AVAILABLE)(event), *retries, *_holds(event.order_id))
-
 
 def _due(key: Key, kind: str, due_at: datetime | None, order_id: str, subject: str) -> Row:
     return {
@@ -148,13 +94,13 @@ def _until_paid(recorded: Recorded, key: Key, seconds: int, payment_id: str) -> 
     return _due(key, "payment_overdue", recorded.recorded_at + timedelta(seconds=seconds), order_id, payment_id)
 
 
-@projection.on(o.OrderAmendmentKept, o.OrderCancellationKept, o.OrderReportKept, keys=_key_of_order(UNTIL_PLACED))
+@projection.on(o.OrderAmendmentKept, o.OrderCancellationKept, o.OrderReportKept, keys=key_of_order(UNTIL_PLACED))
 def on_something_kept(row: Row | None, event: o.OrderEvent, recorded: Recorded, key: Key) -> Row:
     due_at = recorded.recorded_at + timedelta(seconds=PLACEMENT_DUE_SECONDS)
     return row or _due(key, "placement_overdue", due_at, event.order_id, "")
 
 
-@projection.on(o.OrderPlaced, o.OrderPlacementOverdue, keys=_key_of_order(UNTIL_PLACED))
+@projection.on(o.OrderPlaced, o.OrderPlacementOverdue, keys=key_of_order(UNTIL_PLACED))
 def on_order_placed_or_order_placement_overdue(_row: Row | None, _event: o.OrderEvent, _key: Key) -> None:
     return None
 
@@ -165,7 +111,7 @@ def on_order_allocated(_row: Row | None, event: o.OrderAllocated, recorded: Reco
     return _until_paid(recorded, key, PAYMENT_DUE_SECONDS, newest)
 
 
-@projection.on(o.OrderBalanceDue, keys=_key_of_order(UNTIL_PAID, UNTIL_AVAILABLE))
+@projection.on(o.OrderBalanceDue, keys=key_of_order(UNTIL_PAID, UNTIL_AVAILABLE))
 def on_order_balance_due(_row: Row | None, event: o.OrderBalanceDue, recorded: Recorded, key: Key) -> Row | None:
     if str(key[0]).startswith(f"{UNTIL_AVAILABLE}/"):
         return None
@@ -202,7 +148,7 @@ def on_order_held(row: Row | None, event: o.OrderHeld, recorded: Recorded, key: 
     return row and {**row, "due_at": max(row["due_at"], until)}
 
 
-@projection.on(o.OrderPresold, keys=_key_of_order(UNTIL_AVAILABLE))
+@projection.on(o.OrderPresold, keys=key_of_order(UNTIL_AVAILABLE))
 def on_order_presold(_row: Row | None, event: o.OrderPresold, key: Key) -> Row | None:
     if event.available_by is None:
         return None
@@ -220,7 +166,7 @@ def on_order_presold(_row: Row | None, event: o.OrderPresold, key: Key) -> Row |
     keys=key_of_undone,
 )
 @projection.on(o.OrderHoldReleased, o.OrderHoldOverdue, keys=key_of_hold)
-@projection.on(o.OrderReleased, keys=_key_of_order(UNTIL_PAID, UNTIL_AVAILABLE))
+@projection.on(o.OrderReleased, keys=key_of_order(UNTIL_PAID, UNTIL_AVAILABLE))
 @projection.on(o.OrderCancelled, keys=key_of_ended)
 def on_settled(_row: Row | None, _event: Event, _key: Key) -> None:
     return None

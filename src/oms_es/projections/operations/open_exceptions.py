@@ -191,7 +191,7 @@ MISSING = key_of_exception("order_missing", "order_id")
 
 @projection.on(o.OrderPlacementOverdue, keys=MISSING)
 def on_order_placement_overdue(row: Row | None, event: o.OrderPlacementOverdue, recorded: Recorded, key: Key) -> Row:
-    """More may have come of it since, for whoever resolved it."""
+    """More may wait for it since a person resolved it."""
     named = f"order {event.called}" if event.called else "this order"
     detail = (
         f"{named} has not come, and what its channel said of it waits: {', '.join(event.waiting)}; have the channel "

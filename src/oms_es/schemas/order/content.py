@@ -261,7 +261,7 @@ class EarlyCommand(OrderCommand):
     keep: bool = False
     """Whether it waits for an order that is not known yet."""
     called: QuotedText = ""
-    """What its channel calls the order, as CHANNEL/ID: for whoever has to look for one that never comes."""
+    """What its channel calls the order, as CHANNEL/ID: for the person who has to look for one that never comes."""
 
 
 class OrderEvent(Event):

@@ -53,7 +53,7 @@ class TransferReservation(StockCommand, SystemCommand):
     to_order_id: Identifier
     quantity: Units
     remaining: Annotated[int, Field(ge=0)] | None = None
-    """What the order that gives it still counts on; of what is held beyond that nobody knows any more."""
+    """What the order that gives it still counts on; what is held beyond that belongs to no order."""
 
 
 class ExpireReservation(StockCommand, SystemCommand):
