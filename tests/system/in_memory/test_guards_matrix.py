@@ -329,7 +329,7 @@ def test_no_command_is_a_way_around_a_guard(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["held, fraud", "held, address"])
 def test_a_hold_that_does_not_go_with_the_units_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Order, "holds_as_told", ())
+    monkeypatch.setattr(Order, "holds_as_stated", ())
     found = [tried for tried in tries(GUARDED[name], 1, (o.SplitOrder,)) if tried.wrong]
     assert {type(tried.command) for tried in found} == {o.SplitOrder}
 

@@ -70,7 +70,7 @@ table = Table(
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
 
-projection = Projection(table, version=12)
+projection = Projection(table, version=13)
 
 DETAIL_CHARACTERS_MAX = 500
 
