@@ -83,6 +83,33 @@ def test_a_dead_letter_is_replayed_or_discarded_once(client: httpx.Client, sourc
         assert client.get(f"/v1/dead-letters/{name}").status_code == 404
 
 
+def test_those_of_a_source_are_replayed_a_page_at_a_time(served: Served, client: httpx.Client, source: str) -> None:
+    first, second, third = (one["id"] for one in listed(client, source))
+    path = "/v1/dead-letters:replay"
+    page = client.post(path, json={"source": source, "limit": 2}).json()
+    assert page == {"accepted": [first], "kept": [second], "next": second}
+    rest = client.post(path, json={"source": source, "reason": "not_json", "after": page["next"]}).json()
+    assert rest == {"accepted": [], "kept": [third], "next": None}
+    assert client.post(path, json={"source": source}).json()["kept"] == [second, third]
+    for wrong in ({}, {"source": ""}, {"source": source, "limit": 101}, {"source": source, "all": True}):
+        assert client.post(path, json=wrong).status_code == 422, wrong
+    with served.client("of-web") as one:
+        assert one.post(path, json={"source": source}).status_code == 403
+
+
+def test_a_corrected_message_is_taken_in_the_place_of_what_came(client: httpx.Client, source: str) -> None:
+    _, second, _ = (one["id"] for one in listed(client, source))
+    path = f"/v1/dead-letters/{second}:replace"
+    still = client.post(path, json={"payload": "no JSON"})
+    assert (still.status_code, still.json()["accepted"]) == (409, False)
+    right = {"payload": json.dumps(order(f"corrected-{source}"))}
+    assert client.post(path, json=right).json() == {"id": second, "accepted": True}
+    assert client.post("/v1/orders", json=order(f"corrected-{source}")).status_code == 200
+    assert second not in [one["id"] for one in listed(client, source)]
+    assert client.post(path, json=right).status_code == 404
+    assert client.post(path, json={"payload": ""}).status_code == 422
+
+
 def test_a_subscription_is_set_up_changed_and_listed(served: Served, client: httpx.Client) -> None:
     made = client.post("/v1/webhook-secrets", json={"kind": "asymmetric"})
     assert (made.status_code, made.json()["secret"][:5]) == (201, "whpk_")

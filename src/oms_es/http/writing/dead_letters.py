@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from starlette.responses import Response
 
 from oms_es.app.replaying import replayed
@@ -34,11 +34,42 @@ REASON = Parameter("reason", "Those that could not be used for it.")
 SETTLED = Parameter("settled", "Also those that were replayed or discarded.", {"type": "boolean"})
 
 
+REPLAYED_MAX = 100
+PAYLOAD_LENGTH_MAX = 1_000_000
+Name = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX)]
+
+
 class Discarding(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     because: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX, strip_whitespace=True)]
     """Why it is not needed; kept with it."""
+
+
+class Replaying(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    source: Name | None = None
+    """Those of it."""
+    reason: Name | None = None
+    """Those that could not be used for it."""
+    after: Annotated[int, Field(ge=0, le=ID_MAX)] = 0
+    """Go on after this one."""
+    limit: Annotated[int, Field(ge=1, le=REPLAYED_MAX)] = REPLAYED_MAX
+    """So many at once."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.source is None and self.reason is None:
+            raise ValueError("which are meant must be said: give source, reason or both")
+        return self
+
+
+class Replacing(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    payload: Annotated[str, StringConstraints(min_length=1, max_length=PAYLOAD_LENGTH_MAX)]
+    """What should have come, in the dialect of the dead letter."""
 
 
 async def list_dead_letters(asked: Asked) -> Response:
@@ -68,10 +99,42 @@ async def replay(asked: Asked) -> Response:
     """In the thread of the store. What still cannot be used stays where it is."""
     await asked.body(JSON)
     found = await _named(asked)
-    runtime = asked.services.parts
-    why = await asked.services.committer.ask(partial(replayed, runtime, asked.caller.actor, found))
-    fields = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
-    return asked.json({"id": found.id, "accepted": not why, **fields}, 409 if why else 200)
+    why = await _replayed(asked, found)
+    detail = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
+    return asked.json({"id": found.id, "accepted": not why, **detail}, 409 if why else 200)
+
+
+async def replay_group(asked: Asked) -> Response:
+    """Each by itself, in the order in which they came; others are answered in between."""
+    body = Replaying.model_validate_json(await asked.body(JSON))
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    chosen = Chosen(source=body.source, reason=body.reason, after=body.after)
+    found = await asked.read(lambda rows: dead_letters.listed(rows.cursor(), chosen, limit=body.limit + 1))
+    outcomes = {one.id: await _replayed(asked, one) for one in found[: body.limit]}
+    return asked.json(
+        {
+            "accepted": [number for number, why in outcomes.items() if not why],
+            "kept": [number for number, why in outcomes.items() if why],
+            "next": found[body.limit - 1].id if len(found) > body.limit else None,
+        }
+    )
+
+
+async def replace(asked: Asked) -> Response:
+    """What is given is decided in the place of what came, also where a card number was masked in that."""
+    body = Replacing.model_validate_json(await asked.body(JSON))
+    found = await _named(asked)
+    if found.replayed_at or found.discarded_at:
+        raise NoResource("the dead letter is settled; send what should come as a new message")
+    why = await _replayed(asked, found._replace(payload=body.payload.encode(), detail=""))
+    detail = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
+    return asked.json({"id": found.id, "accepted": not why, **detail}, 409 if why else 200)
+
+
+async def _replayed(asked: Asked, dead_letter: StoredDeadLetter) -> str:
+    """Why it still cannot be used; empty if it was."""
+    do = partial(replayed, asked.services.parts, asked.caller.actor, dead_letter)
+    return await asked.services.committer.ask(do)
 
 
 async def discard(asked: Asked) -> Response:
@@ -179,6 +242,43 @@ ROUTES: Sequence[Route] = (
         answer={
             "type": "object",
             "properties": {"id": {"type": "integer"}, "accepted": {"type": "boolean"}, "detail": TEXT},
+            "required": ["id", "accepted"],
+        },
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        "/v1/dead-letters:replay",
+        "replay-dead-letters",
+        "Try those of a source, of a reason or of both again, the oldest first.",
+        WRITE,
+        replay_group,
+        (),
+        Body(Replaying.model_json_schema, lambda: {"source": "import:orders.jsonl", "limit": 50}),
+        answers={200: "Those that were accepted are settled; the others are as before."},
+        answer={
+            "type": "object",
+            "properties": {
+                **{key: {"type": "array", "items": NUMBER} for key in ("accepted", "kept")},
+                "next": {"anyOf": [NUMBER, {"type": "null"}], "description": "For `after`; null after the last one."},
+            },
+            "required": ["accepted", "kept", "next"],
+        },
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        f"{ONE}:replace",
+        "replace-dead-letter",
+        "Take a corrected message in the place of what came.",
+        WRITE,
+        replace,
+        (),
+        Body(Replacing.model_json_schema, lambda: {"payload": "{}"}),
+        answers={200: "It was taken, and the dead letter is settled.", 404: "None is open.", 409: "It cannot be used."},
+        answer={
+            "type": "object",
+            "properties": {"id": NUMBER, "accepted": {"type": "boolean"}, "detail": TEXT},
             "required": ["id", "accepted"],
         },
         tag="operations",
