@@ -83,7 +83,7 @@ def test_names_leave_out_what_the_group_says_already() -> None:
 
 def test_what_is_given_as_text_becomes_what_the_field_is() -> None:
     command = command_of(o.CancelOrder, {"order_id": "web/7", "reason": "why"})
-    assert command == o.CancelOrder(order_id=o.order_id_of("web", "7"), reason="why")
+    assert command == o.CancelOrder(order_id=o.order_id_of("web", "7"), reason="why", called="web/7")
     expiry = command_of(s.ExpireReservation, {"sku": "A", "location": "b", "reservation_id": "r", "order_id": "o"})
     assert isinstance(expiry, s.ExpireReservation)
     assert expiry.now.tzinfo
