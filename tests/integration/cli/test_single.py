@@ -60,7 +60,7 @@ def test_a_thing_is_shown_as_it_was(oms: Any, database_url: str) -> None:
     then = history[0]["recorded_at"]
     assert shown(oms, "payment", "show", "web/W-1", "--at", then)["payment"]["state"] in ("requested", "authorized")
     code, _, err = oms("shipment", "show", "web/W-1", "--at", "2020-01-01")
-    assert (code, "nobody knew" in err) == (Code.NOT_FOUND, True)
+    assert (code, "was not known at" in err) == (Code.NOT_FOUND, True)
 
 
 def test_a_place_is_shown_and_listed(oms: Any, database_url: str) -> None:
