@@ -165,6 +165,8 @@ class Workers(Runtime):
         self.session_seconds = session_seconds
         self.cloudevents = CloudEventsCodec(VOCABULARY)
         self.watermark = Watermark(self.recorder, TOPICS_OF)
+        self._covered: dict[frozenset[str], int] = {}
+        """How far the roles asked for have come, as found in this turn: every partition of a consumer asks the same."""
         self.published = Published(self.recorder)
         self.log = NullFeed()
         self.fetch_signal = FetchSignal(self._has_pending)
@@ -176,7 +178,7 @@ class Workers(Runtime):
         self.loop = Loop(
             workers,
             self.waiter,
-            refresh=self.watermark.refresh,
+            refresh=self._covered.clear,
             waited_for=True,
             note=self.note_stops,
             save=self.recorder.move_at_rest,
@@ -198,7 +200,6 @@ class Workers(Runtime):
         """Whether every role, here and elsewhere, has done everything that there is, and nothing more will come."""
         if self.external_systems.outstanding():
             return False
-        self.watermark.refresh()
         covered = self.watermark.position(INTERESTS)
         return covered == self.last_position() and not self.external_systems.outstanding()
 
@@ -288,7 +289,7 @@ class Workers(Runtime):
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
         for consumer in CONSUMERS:
             if consumer.name == role:
-                return lambda feed: self.consumer_worker(consumer, feed, self.watermark.position)
+                return lambda feed: self.consumer_worker(consumer, feed, self._position)
         for projection in PROJECTIONS:
             if projection.name == role:
                 return lambda feed: ProjectionWorker(self._read_model(projection), feed)
@@ -296,6 +297,11 @@ class Workers(Runtime):
             if gateway.name == role:
                 return lambda feed: self.gateway_worker(gateway, feed)
         raise UnknownRole(role)
+
+    def _position(self, roles: frozenset[str]) -> int:
+        if roles not in self._covered:
+            self._covered[roles] = self.watermark.position(roles)
+        return self._covered[roles]
 
     def _read_model(self, projection: Projection) -> ReadModel:
         return ReadModel(

@@ -143,7 +143,8 @@ INSERT INTO order_status SELECT 'o' || n, (ARRAY['web', 'shop'])[1 + n %% 2], 'E
 """
 SKUS = "INSERT INTO order_skus SELECT 'o' || n, 'A', now() - n * interval '1 s' FROM generate_series(1, %(many)s) AS n"
 TO = (
-    "INSERT INTO order_recipients SELECT 'o' || n, now() - n * interval '1 s', 'Ada', 'ada', '10115', 'DE', 'web', '', '' "
+    "INSERT INTO order_recipients "
+    "SELECT 'o' || n, now() - n * interval '1 s', 'Ada', 'ada', '10115', 'DE', 'web', '', '' "
     "FROM generate_series(1, %(many)s) AS n"
 )
 

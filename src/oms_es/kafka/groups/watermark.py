@@ -33,24 +33,13 @@ WHERE done < position
 
 
 class Watermark:
-    """`topics`: what each role reads. What was found holds until `refresh`: every partition of a role asks the same."""
+    """`topics`: what each role reads."""
 
     def __init__(self, recorder: Recorder, topics: Mapping[str, Sequence[str]]) -> None:
         self.recorder = recorder
         self.topics = topics
-        self._found: dict[frozenset[str], int] = {}
-
-    def refresh(self) -> None:
-        """Look again: the roles may have come further."""
-        self._found.clear()
 
     def position(self, roles: Iterable[str]) -> int:
-        asked = frozenset(roles)
-        if asked not in self._found:
-            self._found[asked] = self._position(asked)
-        return self._found[asked]
-
-    def _position(self, roles: Iterable[str]) -> int:
         pairs = [(role, topic) for role in roles for topic in self.topics[role]]
         with self.recorder.datastore.cursor() as curs:
             row = curs.execute(
