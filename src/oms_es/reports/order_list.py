@@ -24,7 +24,7 @@ PHASES: tuple[str, ...] = tuple(phase for phase in get_args(Phase) if phase != "
 
 
 class Cursor(NamedTuple):
-    """The order after which a list goes on."""
+    """The order, or what else is listed by time, after which a list goes on."""
 
     at: datetime
     order_id: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Literal
 
 import typer
 
 from oms_es import rendering as display
+from oms_es.cli.desk.orders import cursor
 from oms_es.cli.generated import id_of, named_as_typed
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
 from oms_es.errors import NotFound
@@ -44,7 +44,7 @@ def listed(
         if resolved:
             rows = exceptions.resolved(connection, _position(after), limit + 1)
         else:
-            asked = exceptions.Asked(kind, order and id_of(order), assignee, _cursor(after))
+            asked = exceptions.Asked(kind, order and id_of(order), assignee, cursor(after))
             rows = exceptions.page(connection, asked, limit + 1)
     more = _after(rows[limit - 1], resolved=resolved) if len(rows) > limit else None
     if json:
@@ -88,19 +88,6 @@ def _position(after: str | None) -> int | None:
             f"{after!r} is no cursor of resolved exceptions; copy the one that the page ended with"
         )
     return int(after) if after else None
-
-
-def _cursor(after: str | None) -> tuple[datetime, str] | None:
-    if after is None:
-        return None
-    moment, tilde, exception_id = after.partition("~")
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None or not tilde:
-        raise typer.BadParameter(f"{after!r} is no cursor; copy the one that the page before ended with")
-    return at, exception_id
 
 
 def show(exception: Name, *, json: Json = False) -> None:

@@ -7,7 +7,6 @@ orders.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from oms_es.http.routing import Parameter, Route
 from oms_es.http.writing.checks import named_order
 from oms_es.projections.operations import open_exceptions
 from oms_es.reports.operations import exceptions
+from oms_es.reports.order_list import Cursor
 from oms_es.reports.queries import Connection, Row
 
 READ = "operations:read"
@@ -67,17 +67,12 @@ def _after(row: Row) -> str:
     return f"{row['raised_at'].isoformat()}~{row['exception_id']}"
 
 
-def _cursor(text: str | None) -> tuple[datetime, str] | None:
-    if text is None:
-        return None
-    moment, tilde, exception_id = text.partition("~")
+def _cursor(text: str | None) -> Cursor | None:
     try:
-        at = datetime.fromisoformat(moment)
+        return None if text is None else Cursor.read(text)
     except ValueError:
-        at = None
-    if at is None or at.tzinfo is None or not tilde:
-        raise BadCursor("after", "copy the cursor that the page before ended with, and keep the same filters")
-    return at, exception_id
+        detail = "copy the cursor that the page before ended with, and keep the same filters"
+        raise BadCursor("after", detail) from None
 
 
 TEXT: Mapping[str, Any] = {"type": "string"}

@@ -98,10 +98,7 @@ async def show_dead_letter(asked: Asked) -> Response:
 async def replay(asked: Asked) -> Response:
     """In the thread of the store. What still cannot be used stays where it is."""
     await asked.body(JSON)
-    found = await _named(asked)
-    why = await _replayed(asked, found)
-    detail = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
-    return asked.json({"id": found.id, "accepted": not why, **detail}, 409 if why else 200)
+    return await _answered(asked, await _named(asked))
 
 
 async def replay_group(asked: Asked) -> Response:
@@ -126,9 +123,13 @@ async def replace(asked: Asked) -> Response:
     found = await _named(asked)
     if found.replayed_at or found.discarded_at:
         raise NoResource("the dead letter is settled; send what should come as a new message")
-    why = await _replayed(asked, found._replace(payload=body.payload.encode(), detail=""))
+    return await _answered(asked, found._replace(payload=body.payload.encode(), detail=""))
+
+
+async def _answered(asked: Asked, dead_letter: StoredDeadLetter) -> Response:
+    why = await _replayed(asked, dead_letter)
     detail = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
-    return asked.json({"id": found.id, "accepted": not why, **detail}, 409 if why else 200)
+    return asked.json({"id": dead_letter.id, "accepted": not why, **detail}, 409 if why else 200)
 
 
 async def _replayed(asked: Asked, dead_letter: StoredDeadLetter) -> str:
