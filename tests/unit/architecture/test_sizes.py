@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def test_a_folder_has_a_dozen_files_or_says_why_it_has_more(folder: Path) -> Non
         assert says_why, f"{folder.name} has {len(files)}: give it sub-folders, or say `{REASON}: …` in its __init__"
     else:
         assert not says_why, f"{folder.name} has {len(files)} and needs no reason"
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Both would be the same module to whatever runs them in one process, and the second is refused."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(names) > 100
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_every_folder_says_what_lives_there() -> None:
