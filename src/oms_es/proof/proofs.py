@@ -1,0 +1,156 @@
+"""A proof that stands alone: events, the path of each to a signed checkpoint, and that this continues an older one.
+
+Invariant: whatever is believed of such a file was computed up to a root that a given key has signed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from oms_es.proof import checkpoints, notes
+from oms_es.proof.checkpoints import Checkpoint
+from oms_es.proof.entries import StoredEvent
+from oms_es.proof.notes import VerifierKey
+from oms_es.proof.tree import BadProof, check_consistency, check_inclusion, leaf_hash
+
+FORMAT = "oms-es/proof/v1"
+PROOF_BYTES_MAX = 256 * 1024 * 1024
+
+
+class ProvedEvent(NamedTuple):
+    """`place`: of its entry in the tree, from 0."""
+
+    event: StoredEvent
+    place: int
+    path: Sequence[bytes]
+
+
+class Older(NamedTuple):
+    """A checkpoint that the newer one continues."""
+
+    checkpoint: str
+    path: Sequence[bytes]
+
+
+class Proof(NamedTuple):
+    """`subject`: what it was asked for, such as an order; it proves nothing by itself."""
+
+    subject: str
+    checkpoint: str
+    events: Sequence[ProvedEvent]
+    older: Older | None = None
+
+
+class Checked(NamedTuple):
+    """What a proof has shown."""
+
+    checkpoint: Checkpoint
+    older: Checkpoint | None
+    events: Sequence[StoredEvent]
+
+
+def check(proof: Proof, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey] = ()) -> Checked:
+    """Raises BadProof."""
+    signed, newest = checkpoints.read(proof.checkpoint)
+    notes.require(signed, keys, witnesses)
+    previous = -1
+    for one in proof.events:
+        if one.place <= previous:
+            raise BadProof("the events are not in the order of the log, or one stands there twice")
+        previous = one.place
+        try:
+            check_inclusion(one.place, newest.size, leaf_hash(one.event.entry), one.path, newest.root)
+        except BadProof as wrong:
+            raise BadProof(f"position {one.event.position}, {one.event.type} in {one.event.stream}: {wrong}") from None
+    return Checked(newest, _older(proof.older, newest, keys), [one.event for one in proof.events])
+
+
+def _older(older: Older | None, newest: Checkpoint, keys: Sequence[VerifierKey]) -> Checkpoint | None:
+    if older is None:
+        return None
+    signed, before = checkpoints.read(older.checkpoint)
+    notes.require(signed, keys)
+    if before.origin != newest.origin:
+        raise BadProof(f"the older checkpoint is of another log, {before.origin}")
+    check_consistency(before.size, newest.size, before.root, newest.root, older.path)
+    return before
+
+
+def written(proof: Proof) -> str:
+    """As JSON. The stored bytes of an event are JSON in UTF-8, and so stand as they are."""
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "subject": proof.subject,
+        "checkpoint": proof.checkpoint,
+        "events": [
+            {
+                "position": one.event.position,
+                "stream": one.event.stream,
+                "version": one.event.version,
+                "type": one.event.type,
+                "state": one.event.state.decode(),
+                "index": one.place,
+                "path": [base64.b64encode(part).decode() for part in one.path],
+            }
+            for one in proof.events
+        ],
+    }
+    if proof.older:
+        path = [base64.b64encode(part).decode() for part in proof.older.path]
+        found["older"] = {"checkpoint": proof.older.checkpoint, "path": path}
+    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+
+
+def read(text: str) -> Proof:
+    """Raises BadProof."""
+    try:
+        found = json.loads(text, object_pairs_hook=_once)
+        if found["format"] != FORMAT:
+            raise BadProof(f"it is of format {found['format']}, and this program knows {FORMAT}")
+        older = found.get("older")
+        return Proof(
+            _text(found["subject"]),
+            _text(found["checkpoint"]),
+            [_event(one) for one in found["events"]],
+            Older(_text(older["checkpoint"]), _path(older["path"])) if older is not None else None,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
+        raise BadProof(f"it is no proof that `oms-es audit prove` wrote: {type(error).__name__} {error}") from None
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f"{value!r} is no number of the log")
+    return value
+
+
+def _path(value: Sequence[str]) -> list[bytes]:
+    return [base64.b64decode(_text(part), validate=True) for part in value]
+
+
+def _event(one: Mapping[str, Any]) -> ProvedEvent:
+    event = StoredEvent(
+        _number(one["position"]),
+        _text(one["stream"]),
+        _number(one["version"]),
+        _text(one["type"]),
+        _text(one["state"]).encode(),
+    )
+    return ProvedEvent(event, _number(one["index"]), _path(one["path"]))

@@ -1,0 +1,150 @@
+"""A tree cut into tiles of 256 hashes (C2SP tlog-tiles): what is kept, served, and never changes once it is full.
+
+Invariant: a tile at level L holds the hashes of perfect subtrees of 256 ** L leaves, from left to right; only the last
+tile of a level may hold fewer than 256.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from oms_es.proof.tree import EMPTY_ROOT, HASH_BYTES, Node, joined, node_hash, perfect_subtrees
+
+HEIGHT = 8
+WIDTH = 1 << HEIGHT
+LEVELS_MAX = 8
+"""256 ** 8 leaves are more than there are positions."""
+
+
+class Tile(NamedTuple):
+    """Where a tile is."""
+
+    level: int
+    number: int
+
+
+Hashes = Mapping[Tile, bytes]
+"""Tiles by place, each as its hashes one after the other."""
+
+
+def hashes_of(tile: bytes) -> list[bytes]:
+    return [tile[at : at + HASH_BYTES] for at in range(0, len(tile), HASH_BYTES)]
+
+
+def subtree(hashes: Sequence[bytes]) -> bytes:
+    """The root of a perfect subtree, from the hashes at its foot."""
+    while len(hashes) > 1:
+        hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
+    return hashes[0]
+
+
+def place_of(level: int, index: int) -> tuple[Tile, int, int]:
+    """The tile in which a perfect subtree stands, and from where to where its foot."""
+    tile_level, height = divmod(level, HEIGHT)
+    begin = index << height
+    at = begin % WIDTH
+    return Tile(tile_level, begin // WIDTH), at, at + (1 << height)
+
+
+def tiles_of(ranges: Iterable[tuple[int, int]]) -> set[Tile]:
+    """Every tile that the hashes of these ranges are computed from."""
+    return {place_of(level, index)[0] for part in ranges for level, index in perfect_subtrees(*part)}
+
+
+def nodes_of(tiles: Hashes) -> Node:
+    """Raises KeyError for what is in none of the tiles."""
+
+    def node(level: int, index: int) -> bytes:
+        tile, begin, end = place_of(level, index)
+        foot = tiles[tile][begin * HASH_BYTES : end * HASH_BYTES]
+        if len(foot) != (end - begin) * HASH_BYTES:
+            raise KeyError(tile)
+        return subtree(hashes_of(foot))
+
+    return node
+
+
+class Edge:
+    """The right edge of a growing tree: the last tile of each level, full ones left out.
+
+    Adding a leaf costs two hashes on average, whatever the size.
+    """
+
+    def __init__(self, size: int = 0, last: Callable[[Tile], bytes] = lambda _tile: b"") -> None:
+        """`last`: the tiles that are not full, of a tree of this size."""
+        self.size = size
+        self.levels: list[list[bytes]] = []
+        for level in range(LEVELS_MAX):
+            count = size >> HEIGHT * level
+            if not count:
+                break
+            width = count % WIDTH
+            hashes = hashes_of(last(Tile(level, count // WIDTH))) if width else []
+            if len(hashes) < width:
+                raise KeyError(Tile(level, count // WIDTH))
+            self.levels.append(hashes[:width])
+        self.changed: dict[Tile, bytes] = {}
+        """Tiles that have grown: full ones since this began."""
+
+    def add(self, leaf: bytes) -> None:
+        self.size += 1
+        self._add(0, leaf)
+
+    def _add(self, level: int, value: bytes) -> None:
+        if level == len(self.levels):
+            self.levels.append([])
+        hashes = self.levels[level]
+        hashes.append(value)
+        if len(hashes) == WIDTH:
+            self.changed[Tile(level, (self.size >> HEIGHT * level) // WIDTH - 1)] = b"".join(hashes)
+            self.levels[level] = []
+            self._add(level + 1, subtree(hashes))
+
+    def tiles(self) -> dict[Tile, bytes]:
+        """Those that have become full since this began, and those that are not full yet."""
+        partial = {
+            Tile(level, (self.size >> HEIGHT * level) // WIDTH): b"".join(hashes)
+            for level, hashes in enumerate(self.levels)
+            if hashes
+        }
+        return {**self.changed, **partial}
+
+    def root(self) -> bytes:
+        parts: list[bytes] = []
+        for hashes in reversed(self.levels):
+            parts += [subtree(hashes[_foot(level, index)]) for level, index in perfect_subtrees(0, len(hashes))]
+        return joined(parts) if parts else EMPTY_ROOT
+
+
+def _foot(level: int, index: int) -> slice:
+    return slice(index << level, (index + 1) << level)
+
+
+def width_of(tile: Tile, size: int) -> int:
+    """How many hashes a tile has in a tree of this size."""
+    return max(0, min(WIDTH, (size >> HEIGHT * tile.level) - tile.number * WIDTH))
+
+
+def path_of(tile: Tile, width: int = WIDTH) -> str:
+    """As a static file server has it: groups of three digits, all but the last with an x."""
+    digits = f"{tile.number % 1000:03d}"
+    above = tile.number // 1000
+    while above:
+        digits = f"x{above % 1000:03d}/{digits}"
+        above //= 1000
+    return f"tile/{tile.level}/{digits}" + (f".p/{width}" if width < WIDTH else "")
+
+
+PATH = re.compile(r"tile/(0|[1-9]\d?)/((?:x\d{3}/){0,5})(\d{3})(?:\.p/([1-9]\d{0,2}))?", re.ASCII)
+
+
+def parsed_path(path: str) -> tuple[Tile, int] | None:
+    """The tile and its width, or None if no tile has this path."""
+    found = PATH.fullmatch(path)
+    if not found:
+        return None
+    level, above, last, width = found.groups()
+    tile, count = Tile(int(level), int(above.replace("x", "").replace("/", "") + last)), int(width or WIDTH)
+    return (tile, count) if path_of(tile, count) == path else None
