@@ -11,6 +11,7 @@ import pytest
 import oms_es.console
 from oms_es.app import DECIDERS
 from oms_es.app.verbs import is_for_the_engine, verbs
+from oms_es.console.settling import HELD
 from oms_es.console.texts import LANGUAGES, Texts, language_of, texts
 from oms_es.console.visits import PLACES
 from oms_es.projections.operations.exception_keys import HOLD_KINDS
@@ -46,7 +47,9 @@ def test_every_text_that_a_template_asks_for_is_there_and_none_stands_for_nothin
     asked = set(ASKED.findall(templates))
     assert len(asked) > 100
     assert asked - texts("en").entries.keys() == set()
-    by_code = re.compile(r"^(status|phase|hold|fact|charge|group|kind|verb|why\.event|stock\.count|nav|orders|stock)\.")
+    by_code = re.compile(
+        r"^(status|phase|hold|fact|charge|group|kind|advice|verb|why\.event|stock\.count|nav|orders|stock)\."
+    )
     unused = {key for key in texts("en").entries if key not in asked and not by_code.match(key)}
     assert unused == set()
 
@@ -60,7 +63,8 @@ def test_what_has_a_code_has_words_in_every_language(language: str) -> None:
     assert len(kinds) > 30
     wanted = {f"verb.{group}.{name}" for group, name in mine} | {f"group.{group}" for group, _ in mine}
     wanted |= {f"phase.{phase}" for phase in PHASES} | {f"hold.{kind}" for kind in HOLD_KINDS}
-    wanted |= {f"kind.{kind}" for kind in kinds}
+    wanted |= {f"kind.{kind}" for kind in kinds} | {f"kind.held_{kind}" for kind in HOLD_KINDS}
+    wanted |= {f"advice.{kind}" for kind in {*kinds, HELD}}
     wanted |= {f"nav.{place.key}" for place in PLACES}
     assert wanted - texts(language).entries.keys() == set()
 

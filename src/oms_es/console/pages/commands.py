@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple, cast
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -94,10 +94,10 @@ def _fields(group: str, verb: str) -> tuple[forms.Field, ...]:
     return (*named, *forms.fields_of(command.route.body.schema(), command.route.body.example()))
 
 
-def offers_of(visit: Visit, group: str, verbs: Iterable[str], values: Mapping[str, str]) -> list[Offer]:
-    """Those of the verbs that the person may give."""
+def offers_of(visit: Visit, group: str, verbs: Iterable[str], values: Mapping[str, str], back: str = "") -> list[Offer]:
+    """Those of the verbs that the person may give. `back`: where they lead once they are done."""
     found = (catalogue().get((group, verb)) for verb in verbs)
-    return [_offer(one, values, is_first=True) for one in found if one and visit.api.may(one.route.scope)]
+    return [_offer(one, values, back, is_first=True) for one in found if one and visit.api.may(one.route.scope)]
 
 
 def offers(visit: Visit, group: str, values: Mapping[str, str], row: Mapping[str, Any]) -> list[Offer]:
@@ -117,8 +117,9 @@ def offers(visit: Visit, group: str, values: Mapping[str, str], row: Mapping[str
     return [_offer(one, values, is_first=one.verb in first) for one in mine]
 
 
-def _offer(command: Command, values: Mapping[str, str], *, is_first: bool) -> Offer:
+def _offer(command: Command, values: Mapping[str, str], back: str = "", *, is_first: bool) -> Offer:
     mine = {name: value for name, value in values.items() if name in {field.name for field in fields_of(command)}}
+    mine |= {"next": back} if back else {}
     return Offer(command, f"{command.path}?{urlencode(mine)}", is_first)
 
 
@@ -172,7 +173,8 @@ async def give(command: Command, visit: Visit) -> Response:
     try:
         if is_to_be_done:
             _, done = await visit.api.post(path, body, headers=_headers(visit.form))
-            return visit.go(back.partition("?")[0], done=done["position"] or 0)
+            path, _, query = back.partition("?")
+            return visit.go(path, **{**dict(parse_qsl(query)), "done": done["position"] or 0})
         _, looked = await visit.api.post(path, body, {"preview": "true"})
     except (OmsError, ValidationError) as error:
         refusal = problem(error, visit.asked.request_id)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from oms_es.console import settling
 from oms_es.console.inside import at
 from oms_es.console.pages.commands import Offer, offers_of
 from oms_es.console.routes import form, page
@@ -17,27 +18,6 @@ from oms_es.http.errors import BadParameter
 FILTERS = ("kind", "assignee", "order")
 LIMIT = "50"
 WRITE = "operations:write"
-SETTLES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "backordered": (("order", "retry-sourcing"), ("order", "assign"), ("order", "cancel-lines"), ("order", "cancel")),
-    "hold_overdue": (("order", "release-hold"), ("order", "hold"), ("order", "cancel")),
-    "held": (("order", "release-hold"), ("order", "cancel")),
-    "duplicate_conflict": (("order", "amend"),),
-    "cancellation_refused": (("order", "request-return"), ("order", "refund")),
-    "amendment_refused": (("order", "amend"), ("order", "cancel")),
-    "channel_contradiction": (("order", "record-fulfilment"), ("order", "override")),
-    "credit_refused": (("order", "refund"),),
-    "captured_short": (("order", "retry-payment"),),
-    "refund_failed": (("order", "refund"),),
-    "booking_failed": (("shipment", "book"),),
-    "dispatch_overdue": (("shipment", "pack"), ("shipment", "book"), ("shipment", "declare-lost")),
-    "parcel_silent": (("shipment", "declare-lost"),),
-    "delivery_exception": (("shipment", "declare-lost"),),
-    "cancellation_unanswered": (("shipment", "cancel-booking"),),
-    "return_review": (("return", "approve"), ("return", "refuse")),
-    "subscription_disabled": (("subscriptions", "enable"),),
-}
-"""What mostly settles a kind; the others are looked at, and resolved by saying what was done."""
-NAMED_BY: Mapping[str, str] = {"shipment": "shipment", "return": "return", "subscriptions": "name"}
 
 
 async def inbox(visit: Visit) -> Response:
@@ -47,19 +27,37 @@ async def inbox(visit: Visit) -> Response:
     found, _ = await visit.api.get_soon("/v1/exceptions", query, shows=visit.done)
     given = {name: value for name, value in chosen.items() if value}
     more = found["next"] and f"/console/inbox?{urlencode({**given, 'after': found['next']})}"
-    rows = [{**row, "offers": _settling(visit, row)} for row in found["items"]]
-    return visit.page("inbox.html", kinds=kinds, rows=rows, more=more, chosen=given, may_write=visit.api.may(WRITE))
+    rows = [{**row, "offers": _settling(visit, row), "look": _look(visit, row)} for row in found["items"]]
+    return visit.page(
+        "inbox.html",
+        kinds=kinds,
+        rows=rows,
+        more=more,
+        chosen=given,
+        may_write=visit.api.may(WRITE),
+        kind_of=settling.kind_of,
+    )
 
 
 def _settling(visit: Visit, row: Mapping[str, Any]) -> list[Offer]:
-    kind = "held" if row["kind"].startswith("held_") else row["kind"]
-    subject = row["exception_id"].split("/")[1] if "/" in row["exception_id"] else ""
-    values = {"order": row["order_id"], "kind": row["exception_id"].split("/")[0].removeprefix("held_")}
-    found = []
-    for group, verb in SETTLES.get(kind, ()):
-        given = values if group == "order" else {NAMED_BY[group]: subject}
-        found += offers_of(visit, group, (verb,), given)
-    return found
+    """Commands that the person may give, with what the exception is about filled in."""
+    values, here = settling.values_of(row), _here(visit)
+    found = [offers_of(visit, group, (verb,), values, here) for group, verb in settling.commands_for(row)]
+    return [offer for some in found for offer in some]
+
+
+def _look(visit: Visit, row: Mapping[str, Any]) -> tuple[str, str] | None:
+    look = settling.looks_at(row)
+    if look is None or not visit.api.may(look.scope):
+        return None
+    path = at(*look.path)
+    return look.key, f"{path}?{urlencode(look.query)}" if look.query else path
+
+
+def _here(visit: Visit) -> str:
+    """Whoever settled one goes on with the next of the same list."""
+    given = {name: value for name in FILTERS if (value := visit.one(name))}
+    return f"/console/inbox?{urlencode(given)}" if given else "/console/inbox"
 
 
 async def assign(visit: Visit) -> Response:
