@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
-CLOSED_ALONE = {"line", "path", "circle", "rect"}
+CLOSED_ALONE = {"line", "path", "circle", "rect", "polyline"}
 FETCHED = ("src", "href", "action", "hx-get", "hx-post")
 
 

@@ -32,6 +32,7 @@ class Point(NamedTuple):
     y: int
     row: Mapping[str, Any]
     is_bad: bool
+    is_later: bool = False
 
 
 class Lane(NamedTuple):
@@ -59,6 +60,8 @@ class Picture(NamedTuple):
     points: Sequence[Point]
     arcs: Sequence[Arc]
     gaps: Sequence[Gap]
+    until: int | None = None
+    """Where the moment is as of which the order is shown."""
 
 
 def is_bad(event: str) -> bool:
@@ -69,15 +72,25 @@ def is_minor(event: str) -> bool:
     return event in MINOR
 
 
-def picture(rows: Sequence[Mapping[str, Any]], order_id: str, called: str) -> Picture:
-    """`called`: how people call the order."""
+def picture(rows: Sequence[Mapping[str, Any]], order_id: str, called: str, moment: str | None = None) -> Picture:
+    """`called`: how people call the order. What is after `moment` is marked as later."""
     lanes = _lanes(rows, order_id, called)
     of_stream = {lane.stream: lane for lane in lanes}
     points, gaps = _points(rows, of_stream)
+    if moment is not None:
+        points = [point._replace(is_later=moment_of(point.row["recorded_at"]) > moment_of(moment)) for point in points]
     by_id = {str(point.row["event_id"]): point for point in points}
     arcs = [_arc(by_id[cause], point) for point in points if (cause := str(point.row["caused_by"])) in by_id]
     width = max((point.x for point in points), default=LEFT) + RIGHT
-    return Picture(width, TOP + LANE * len(lanes) + BOTTOM, lanes, points, arcs, gaps)
+    return Picture(width, TOP + LANE * len(lanes) + BOTTOM, lanes, points, arcs, gaps, _until(points))
+
+
+def _until(points: Sequence[Point]) -> int | None:
+    """Between the last event that counts and the first that does not."""
+    first = next((number for number, point in enumerate(points) if point.is_later), None)
+    if first is None:
+        return None
+    return (points[first - 1].x + points[first].x) // 2 if first else points[first].x - STEP // 2
 
 
 def _lanes(rows: Sequence[Mapping[str, Any]], order_id: str, called: str) -> list[Lane]:

@@ -5,12 +5,14 @@ Reads the log, and the timeline for where in the log an order's events are; noth
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from oms_es.kernel import Projection, Recorded
-from oms_es.processing.read_models.folding import folded
+from oms_es.kernel import Key, Projection, Recorded
+from oms_es.kernel import Row as Level
+from oms_es.processing.read_models.folding import fold, folded
 from oms_es.projections.operations import open_exceptions
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import serial_numbers, stock_levels, stock_places
@@ -22,6 +24,8 @@ from oms_es.verification.verify import READ_MAX
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+STEP = ("location", "on_hand", "reserved", "atp", "inbound")
+"""What a step of a SKU's history says of where it stood then."""
 
 
 class OrderThen(NamedTuple):
@@ -56,10 +60,7 @@ def order(connection: Connection, codec: Codec, order_id: str, at: datetime) -> 
 
 
 def stock(connection: Connection, codec: Codec, sku: str, at: datetime) -> StockThen:
-    known = connection.execute("SELECT location FROM stock_levels WHERE sku = %s LIMIT %s", [sku, LOCATIONS_MAX])
-    streams = [f"serials-{sku}", *(f"stock-{sku}@{row['location']}" for row in known)]
-    of_streams = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY notification_id"
-    events = [recorded for recorded in _read(connection, codec, of_streams, streams) if recorded.recorded_at <= at]
+    events = [recorded for recorded in _of_sku(connection, codec, sku) if recorded.recorded_at <= at]
     levels, places, numbers = (
         _rows(projection, events)
         for projection in (stock_levels.projection, stock_places.projection, serial_numbers.projection)
@@ -68,6 +69,35 @@ def stock(connection: Connection, codec: Codec, sku: str, at: datetime) -> Stock
     for row in sorted(numbers, key=lambda row: (row["location"], row["serial"])):
         serials.setdefault(row["location"], []).append(row["serial"])
     return StockThen(sorted(levels, key=lambda row: str(row["location"])), sorted(places, key=_as_listed), serials)
+
+
+def stock_steps(connection: Connection, codec: Codec, sku: str, steps_max: int) -> list[Row]:
+    """Each event of a SKU's stock with the level that it left at its location; of many, the last ones."""
+    kept: deque[Row] = deque(maxlen=steps_max)
+    levels: dict[Key, Level | None] = {}
+    for recorded in _of_sku(connection, codec, sku):
+        touched = {key: levels.get(key) for key in _keys_of(recorded)}
+        fold(stock_levels.projection, touched, [recorded])
+        levels |= touched
+        at = {
+            "position": recorded.position,
+            "recorded_at": recorded.recorded_at,
+            "event": type(recorded.event).__name__,
+        }
+        kept.extend({**at, **{name: row[name] for name in STEP}} for row in touched.values() if row)
+    return list(kept)
+
+
+def _keys_of(recorded: Recorded) -> Iterable[Key]:
+    found = stock_levels.projection.folds.get(type(recorded.event))
+    return found.keys(recorded) if found else ()
+
+
+def _of_sku(connection: Connection, codec: Codec, sku: str) -> Iterator[Recorded]:
+    known = connection.execute("SELECT location FROM stock_levels WHERE sku = %s LIMIT %s", [sku, LOCATIONS_MAX])
+    streams = [f"serials-{sku}", *(f"stock-{sku}@{row['location']}" for row in known)]
+    of_streams = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY notification_id"
+    yield from _read(connection, codec, of_streams, streams)
 
 
 def _read(connection: Connection, codec: Codec, query: str, wanted: Sequence[object]) -> Iterator[Recorded]:

@@ -75,6 +75,7 @@ def shown(served: Served, shop: Shop) -> list[str]:
         f"/console/orders/{shop.order_id}?address=shown",
         f"/console/orders/{shop.lacking_id}",
         f"/console/orders/{shop.order_id}?at={quote(datetime.now(UTC).isoformat())}",
+        f"/console/stock/{quote(shop.sku)}?at={quote(datetime.now(UTC).isoformat())}",
         f"/console/inbox?kind=held_manual&assignee={quote(EVIL)}",
         f"/console/stock?location={quote(shop.location)}",
         f"/console/commands/order/amend?order={shop.order_id}",

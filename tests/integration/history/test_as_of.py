@@ -120,6 +120,21 @@ def test_stock_is_what_it_was_at_every_moment(lived: Any) -> None:
         assert len(numbers) == len(then)
 
 
+def test_the_last_step_before_a_moment_is_where_stock_stood_then(lived: Any) -> None:
+    url, then = lived
+    with engine_on(url) as engine, queries.reading(url) as connection:
+        (sku,) = [row["sku"] for row in kept(url, "SELECT sku FROM stock_levels WHERE shipped > 0 LIMIT 1")]
+        steps = as_of.stock_steps(connection, engine.store.codec, sku, 100_000)
+        for at, rows in then.items():
+            found = {step["location"]: step for step in steps if step["recorded_at"] <= at}
+            for level in of(rows["stock_levels"], sku=sku):
+                step = found.pop(level["location"])
+                assert {name: step[name] for name in as_of.STEP} == {name: level[name] for name in as_of.STEP}
+            assert found == {}
+        assert len({step["position"] for step in steps}) > 3
+        assert as_of.stock_steps(connection, engine.store.codec, sku, 3) == steps[-3:]
+
+
 def test_before_anybody_knew_there_was_nothing(lived: Any) -> None:
     url, _ = lived
     with engine_on(url) as engine, queries.reading(url) as connection:

@@ -55,7 +55,7 @@ def _look(visit: Visit, row: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _here(visit: Visit) -> str:
-    """Whoever settled one goes on with the next of the same list."""
+    """Who settled one goes on with the next of the same list."""
     given = {name: value for name in FILTERS if (value := visit.one(name))}
     return f"/console/inbox?{urlencode(given)}" if given else "/console/inbox"
 

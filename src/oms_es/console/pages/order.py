@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from oms_es.console import timeline
+from oms_es.console import comparing, timeline
 from oms_es.console.inside import at
 from oms_es.console.pages.commands import Offer, offers
 from oms_es.console.routes import page
@@ -16,11 +16,6 @@ from oms_es.http.access import EVENTS, PERSONAL
 PARTS = ("lines", "payments", "shipments", "returns", "exceptions", "timeline", "waits_for")
 OF_THEN = ("lines", "payments", "shipments")
 EVENTS_SHOWN = "100"
-FACTS = (
-    *("phase", "total_minor", "units", "backordered", "dispatched", "delivered", "holds", "reason", "promised_at"),
-    "refunded_minor",
-)
-"""What may differ between then and now."""
 
 
 async def order(visit: Visit) -> Response:
@@ -31,27 +26,22 @@ async def order(visit: Visit) -> Response:
     query = {"expand": expand, "at": moment}
     found, is_new_enough = await visit.api.get_soon(at("v1", "orders", name), query, shows=visit.done)
     found = {"waits_for": [], "returns": [], **found}
-    now = await visit.api.get(at("v1", "orders", name)) if moment else found
+    now = found if moment is None else await visit.api.get(at("v1", "orders", name), {"expand": [*OF_THEN, "timeline"]})
     called = f"{found['channel']}/{found['external_id']}"
     return visit.page(
         "order.html",
         order=found,
-        now=now,
         called=called,
         moment=moment,
-        picture=timeline.picture(found["timeline"], found["order_id"], found["external_id"]),
+        picture=timeline.picture(now["timeline"], found["order_id"], found["external_id"], moment),
         is_minor=timeline.is_minor,
         is_bad=timeline.is_bad,
-        differs=_differences(found, now) if moment else {},
+        ticks=comparing.ticks(now["timeline"], moment),
+        facts=comparing.of_order(found, now, found["order_id"]) if moment else [],
         first=_offers(visit, found) if moment is None else [],
         is_new_enough=is_new_enough,
         may_follow=visit.api.may(EVENTS),
     )
-
-
-def _differences(then: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Of its facts: then, and now."""
-    return {name: (then.get(name), now.get(name)) for name in FACTS if then.get(name) != now.get(name)}
 
 
 def _offers(visit: Visit, found: dict[str, Any]) -> list[tuple[str, str, list[Offer]]]:

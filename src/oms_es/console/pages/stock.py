@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from oms_es.console import comparing, curves
 from oms_es.console.inside import at
 from oms_es.console.pages.commands import offers
 from oms_es.console.routes import page
@@ -17,7 +19,7 @@ from oms_es.http.errors import Forbidden
 
 LIMIT = "250"
 SHOWN = ("on_hand", "reserved", "atp", "inbound", "safety_stock", "damaged", "quarantine", "presold", "reorder_point")
-MOVES = ("receive", "count", "move", "adjust", "write-off-stock", "expect-inbound", "receive-inbound")
+DRAWN = ("on_hand", "atp")
 
 
 async def matrix(visit: Visit) -> Response:
@@ -52,22 +54,32 @@ async def _completed(visit: Visit, rows: Sequence[Mapping[str, Any]]) -> list[Ma
 
 
 async def one(visit: Visit) -> Response:
-    """Raises NoResource."""
-    sku = visit.values["sku"]
-    found, is_new_enough = await visit.api.get_soon(at("v1", "stock", sku), shows=visit.done)
-    levels = [
-        {**row, "held": await _held(visit, sku, row["location"]), "offers": offers(visit, "stock", _named(row), row)}
-        for row in found["levels"]
-    ]
+    """Now, or at a moment beside now. Raises NoResource."""
+    sku, moment = visit.values["sku"], visit.one("at")
+    path = at("v1", "stock", sku)
+    now, is_new_enough = await visit.api.get_soon(path, shows=visit.done)
+    found = now if moment is None else await visit.api.get(path, {"at": moment})
+    levels = [await _whole(visit, sku, row) for row in now["levels"]] if moment is None else found["levels"]
+    steps = await visit.api.maybe(at("v1", "stock-history", sku)) or {"items": []}
+    until = datetime.now(UTC)
     return visit.page(
         "sku.html",
         sku=sku,
+        moment=moment,
         levels=levels,
         shown=SHOWN,
         places=found.get("places", []),
         serials=found.get("serials", {}),
+        ticks=comparing.ticks(steps["items"], moment),
+        facts=comparing.of_stock(found["levels"], now["levels"], SHOWN) if moment else [],
+        pictures=[(name, curves.curves(steps["items"], name, until)) for name in DRAWN],
         is_new_enough=is_new_enough,
     )
+
+
+async def _whole(visit: Visit, sku: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    held = await _held(visit, sku, row["location"])
+    return {**row, "held": held, "offers": offers(visit, "stock", _named(row), row)}
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, str]:
@@ -84,5 +96,5 @@ async def _held(visit: Visit, sku: str, location: str) -> list[dict[str, Any]] |
 
 ROUTES = (
     page("/stock", "stock", "stock:read", matrix, "location", "sku", "after"),
-    page("/stock/{sku}", "sku", "stock:read", one),
+    page("/stock/{sku}", "sku", "stock:read", one, "at"),
 )

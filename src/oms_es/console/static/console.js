@@ -20,6 +20,20 @@
     if (event.key === "j") move(1);
     if (event.key === "k") move(-1);
   });
+  // As of: the slider says what it stands at while it is moved, and goes there when it is let go.
+  const slider = document.getElementById("as-of");
+  if (slider) {
+    const tick = () => document.querySelector(`#as-of-ticks option[value="${slider.value}"]`);
+    const said = slider.parentElement.querySelector(".said");
+    slider.addEventListener("input", () => {
+      said.textContent = tick().label;
+      slider.setAttribute("aria-valuetext", tick().label);
+    });
+    slider.addEventListener("change", () => {
+      const at = tick().dataset.at;
+      location.assign(at ? `${slider.dataset.base}?at=${encodeURIComponent(at)}` : slider.dataset.base);
+    });
+  }
   // What an event follows from, and what follows from it, while it is pointed at.
   const light = (point, on) => {
     for (const arc of document.querySelectorAll(".timeline .arc")) {

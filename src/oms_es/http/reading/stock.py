@@ -1,4 +1,4 @@
-"""Who holds what of a SKU at a location: the reservations that are open, each with its order."""
+"""Who holds what of a SKU at a location, each with its order; and what became of a SKU's stock, event by event."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from oms_es.aggregates.stock.quantities import Stock
+from oms_es.history import as_of
 from oms_es.http.errors import NoResource
 from oms_es.http.reading.tables import page_of, page_schema
 from oms_es.http.requests import Asked
@@ -16,6 +17,7 @@ from oms_es.http.routing import Route
 from oms_es.reports import names
 
 SHOWN_MAX = 1_000
+STEPS_MAX = 1_000
 
 
 async def list_reservations(asked: Asked) -> Response:
@@ -46,7 +48,18 @@ def _rows(stock: Stock) -> list[dict[str, Any]]:
     ]
 
 
+async def list_steps(asked: Asked) -> Response:
+    """Raises NoResource, Forbidden."""
+    asked.caller.require_all_channels("what happened to stock is of every channel")
+    sku, codec = asked.values["sku"], asked.services.codec
+    rows = await asked.read(lambda connection: as_of.stock_steps(connection, codec, sku, STEPS_MAX))
+    if not rows:
+        raise NoResource("there has never been any of this SKU")
+    return page_of(asked, rows, None)
+
+
 TEXT: Mapping[str, Any] = {"type": "string"}
+INTEGER: Mapping[str, Any] = {"type": "integer"}
 ROUTES: Sequence[Route] = (
     Route(
         "GET",
@@ -65,6 +78,27 @@ ROUTES: Sequence[Route] = (
                     "presale": {"type": "boolean"},
                     "expires_at": {"anyOf": [{**TEXT, "format": "date-time"}, {"type": "null"}]},
                     "order": {"anyOf": [TEXT, {"type": "null"}], "description": "CHANNEL/EXTERNAL_ID."},
+                },
+            }
+        ),
+        tag="stock",
+    ),
+    Route(
+        "GET",
+        "/v1/stock-history/{sku}",
+        "stock-history",
+        f"Every event of a SKU's stock, with the level that it left at its location: the last {STEPS_MAX:,}.",
+        "stock:read",
+        list_steps,
+        reads=("stock_levels",),
+        answers={200: "They are these.", 404: "There has never been any."},
+        answer=page_schema(
+            {
+                "type": "object",
+                "properties": {
+                    **dict.fromkeys(("event", "location"), TEXT),
+                    "recorded_at": {**TEXT, "format": "date-time"},
+                    **dict.fromkeys(("position", "on_hand", "reserved", "atp", "inbound"), INTEGER),
                 },
             }
         ),

@@ -14,7 +14,8 @@ from oms_es.http.access import SYSTEM
 
 SOURCE = Path(oms_es.projections.operations.__file__).parent
 RAISED = re.compile(
-    r'key_of_exception\("(\w+)"|f"([a-z_]+)/\{|\(\("(\w+)", event|"kind": "(\w+)"|"(delivery_exception|let_go_elsewhere)"'
+    r'key_of_exception\("(\w+)"|f"([a-z_]+)/\{|\(\("(\w+)", event|"kind": "(\w+)"'
+    r'|"(delivery_exception|let_go_elsewhere)"'
 )
 BY_ITSELF = {"unmatched_report", "number_shared", "put_aside"}
 """No command of a person settles these: they have a place to look at."""

@@ -1,0 +1,109 @@
+"""Then and now, side by side: what an order, or the stock of a SKU, was at a moment and is now.
+
+Pure: two answers of the API to rows, each of which says whether it differs; and the moments to choose from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from oms_es.console.rendering import moment_of
+
+TICKS_MAX = 500
+MONEY = frozenset({"total_minor", "refunded_minor", "amount_minor"})
+MOMENTS = frozenset({"promised_at", "next_inbound_at"})
+FACTS = (
+    *("phase", "total_minor", "refunded_minor", "units", "backordered", "dispatched", "delivered", "holds"),
+    *("promised_at", "reason"),
+)
+PARTS: Sequence[tuple[str, str, tuple[str, ...]]] = (
+    ("lines", "line_id", ("quantity",)),
+    ("shipments", "shipment_id", ("step",)),
+    ("payments", "payment_id", ("status", "amount_minor")),
+)
+
+
+class Fact(NamedTuple):
+    """`prefix`: of its name's words. `subject`: the line, parcel or place that it is about."""
+
+    prefix: str
+    name: str
+    subject: str
+    kind: str
+    then: Any
+    now: Any
+
+    @property
+    def is_changed(self) -> bool:
+        return bool(self.then != self.now)
+
+
+class Tick(NamedTuple):
+    """A moment to go back to. `at`: as the address has it."""
+
+    at: str
+    label: str
+
+
+class Ticks(NamedTuple):
+    """`place`: of the one that is shown; as many as there are where that is now."""
+
+    ticks: Sequence[Tick]
+    place: int
+
+    @property
+    def before(self) -> Tick | None:
+        return self.ticks[self.place - 1] if 0 < self.place <= len(self.ticks) else None
+
+    @property
+    def after(self) -> Tick | None:
+        return self.ticks[self.place + 1] if self.place + 1 < len(self.ticks) else None
+
+
+def of_order(then: Mapping[str, Any], now: Mapping[str, Any], order_id: str) -> list[Fact]:
+    """Its facts, then each of its parts, also those that it had only once."""
+    found = [_fact("fact", name, "", then, now) for name in FACTS if then.get(name) or now.get(name)]
+    for part, key, names in PARTS:
+        before, after = ({one[key]: one for one in whole.get(part) or ()} for whole in (then, now))
+        for subject in {**before, **after}:
+            called = subject.removeprefix(order_id).lstrip(".") or subject
+            found += [
+                _fact(f"part.{part}", name, called, before.get(subject, {}), after.get(subject, {})) for name in names
+            ]
+    return found
+
+
+def of_stock(then: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[Fact]:
+    """By location; what was and is nothing is left out."""
+    before, after = ({one["location"]: one for one in levels} for levels in (then, now))
+    facts = (
+        _fact("stock.count", name, location, before.get(location, {}), after.get(location, {}))
+        for location in {**before, **after}
+        for name in names
+    )
+    return [fact for fact in facts if fact.then or fact.now]
+
+
+def _fact(prefix: str, name: str, subject: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Fact:
+    kind = "money" if name in MONEY else "moment" if name in MOMENTS else "phase" if name == "phase" else "text"
+    return Fact(prefix, name, subject, kind, then.get(name), now.get(name))
+
+
+def ticks(rows: Iterable[Mapping[str, Any]], at: str | None) -> Ticks:
+    """One for each moment at which something was recorded; of very many, the last ones."""
+    found: dict[datetime, str] = {}
+    for row in rows:
+        moment = moment_of(row["recorded_at"])
+        found[moment] = f"{found[moment]}, {row['event']}" if moment in found else str(row["event"])
+    kept = list(_labelled(found))[-TICKS_MAX:]
+    if at is None:
+        return Ticks(kept, len(kept))
+    wanted = moment_of(at)
+    return Ticks(kept, sum(moment_of(tick.at) <= wanted for tick in kept) - 1)
+
+
+def _labelled(found: Mapping[datetime, str]) -> Iterator[Tick]:
+    for moment, events in found.items():
+        yield Tick(moment.isoformat().replace("+00:00", "Z"), f"{moment:%Y-%m-%d %H:%M:%S} {events}")
