@@ -18,7 +18,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history faults mutants kafka reference schemas docs pages screenshots release tag format clean
+.PHONY: demo test check coverage guards soak bench history figures forecast faults mutants kafka reference schemas docs pages screenshots release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -74,6 +74,11 @@ history: $(VENV)/.synced
 
 figures: $(VENV)/.synced
 	OMS_TEST_WORLDS=$(or $(WORLDS),50) $(RUN) pytest -v --timeout=0 tests/integration/reports/test_figures.py
+
+# A year of real baskets: how wrong forecasts are, beside every model that they are made of; about ten minutes.
+forecast: $(VENV)/.synced
+	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python
+	@$(VENV)/bin/python bench/forecast.py $(BENCH)
 
 faults: $(VENV)/.synced
 	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/system/faults

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import replace
 from multiprocessing import get_context
@@ -16,24 +16,20 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import dict_row
 from sqlalchemy import Engine, MetaData
 
 from oms_es.app.registry import PROJECTIONS
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Event, Projection, Recorded
 from oms_es.processing.garbage import collect_seldom
+from oms_es.processing.read_models.history_pages import hold_no_more, pages
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows, read_model_engine
 from oms_es.processing.read_models.staged_rows import StagedRows
-from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.store.encoding.trusting import TrustingCodec
-from oms_es.store.log import READ_MAX
-from oms_es.store.recorder import EVENTS, IN_UTC, Advance, EventRow
+from oms_es.store.recorder import EVENTS, IN_UTC, Advance
 
 SUFFIX = "_rebuilt"
-ROWS_HELD_MAX = 100_000
-"""In memory, per process."""
 SAMPLED_MAX = 20_000
 """Of the newest events, which show how much work each read model is."""
 EVENTS_PER_PROCESS_MIN = 50_000
@@ -123,7 +119,7 @@ def _fold(
         for event in rows.projection.folds:
             interested.setdefault(event, []).append(number)
     last = max((max(reached.topic_partitions(name).values()) for name in names), default=0)
-    for page in _pages(connection, [event.__name__ for event in interested], last):
+    for page in pages(connection, [event.__name__ for event in interested], last):
         batches: list[list[Recorded]] = [[] for _ in staged]
         for recorded in page:
             for number in interested[type(recorded.event)]:
@@ -131,7 +127,7 @@ def _fold(
         for rows, name, batch in zip(staged, names, batches, strict=True):
             if taken := _taken(batch, name, reached):
                 rows.fold(taken)
-        _hold_no_more(staged)
+        hold_no_more(staged)
         progress(page[-1].position)
     for rows in staged:
         rows.write(len(rows))
@@ -141,30 +137,6 @@ def _taken(batch: Sequence[Recorded], name: str, reached: Progress) -> Sequence[
     if batch and batch[-1].position <= reached.positions.get(name, 0):
         return batch
     return [recorded for recorded in batch if reached.has_taken(name, recorded.stream, recorded.position)]
-
-
-def _hold_no_more(staged: Sequence[StagedRows]) -> None:
-    """Of the most rows, those that have not been touched for the longest are written."""
-    while sum(map(len, staged)) > ROWS_HELD_MAX:
-        most = max(staged, key=len)
-        most.write(len(most) // 2 + 1)
-
-
-def _pages(connection: Connection, topics: Sequence[str], last: int) -> Iterator[list[Recorded]]:
-    codec, position = TrustingCodec(VOCABULARY), 0
-    with connection.cursor(binary=True, row_factory=tuple_row) as curs:
-        while position < last:
-            curs.execute(
-                f"SELECT notification_id, originator_id, originator_version, topic, state FROM {EVENTS} "
-                "WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) "
-                "ORDER BY notification_id LIMIT %s".encode(),
-                [position, last, topics, READ_MAX],
-            )
-            page = [codec.decode(EventRow(*row), at) for at, *row in curs]
-            if not page:
-                break
-            yield page
-            position = page[-1].position
 
 
 def _last_position(projection: Projection, reached: Progress) -> int:

@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, str] = {
     "customers": "desk.customers:app",
     "callbacks": "importing:callbacks_app",
     "report": "desk.reports:app",
+    "forecast": "desk.forecasts:forecast_demand",
     "export": "operator.exporting:export",
     "dead-letters": "desk.dead_letters:app",
     "exceptions": "desk.exceptions:app",

@@ -19,6 +19,7 @@ from oms_es.app.rebuild import AlreadyRebuilding, Rebuilt
 from oms_es.demo.workload import Workload
 from oms_es.kafka.groups.watermark import NOTHING, Progress
 from oms_es.kernel import Fold, Key, Projection, Recorded, Row
+from oms_es.processing.read_models import history_pages
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.read_models.staged_rows import StagedRows
@@ -103,10 +104,10 @@ def test_all_are_rebuilt_at_once_however_little_fits_into_memory(
         hold_no_more(staged)
         most.append(sum(map(len, staged)))
 
-    hold_no_more = one_pass._hold_no_more
-    monkeypatch.setattr(one_pass, "ROWS_HELD_MAX", 40)
-    monkeypatch.setattr(one_pass, "READ_MAX", 50)
-    monkeypatch.setattr(one_pass, "_hold_no_more", watched)
+    hold_no_more = history_pages.hold_no_more
+    monkeypatch.setattr(history_pages, "ROWS_HELD_MAX", 40)
+    monkeypatch.setattr(history_pages, "READ_MAX", 50)
+    monkeypatch.setattr(one_pass, "hold_no_more", watched)
     spoilt = sum(done(engine.database_url, statement) for statement in SPOILT)
     assert spoilt > 100
     again = engine.rebuild_all(PROJECTIONS)

@@ -17,6 +17,7 @@ from oms_es.app import engine_on, migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.modes import Chaos
+from oms_es.history import facts_then
 from oms_es.kernel import Recorded
 from oms_es.processing.read_models.folding import folded
 from oms_es.processing.read_models.rows import SqlRows, read_model_engine
@@ -32,8 +33,10 @@ from oms_es.projections.operations import exception_history, open_exceptions
 from oms_es.projections.order import daily_sales
 from oms_es.projections.shipment import shipments
 from oms_es.projections.stock import stock_levels
+from oms_es.reports import queries
 from oms_es.reports.figures import answering, asking, definition
 from oms_es.reports.figures.answering import Answer
+from oms_es.reports.figures.definition import Definition
 from oms_es.simulation.components import WHOLE
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.logging_off import quiet
@@ -53,13 +56,14 @@ EVENTFUL, SEEDS_MAX = (3, 6, 13, 20, 29), 40
 """Seeds of worlds in which much of that happens, and how many more are looked at for the rest."""
 WORLDS = int(os.environ.get("OMS_TEST_WORLDS", "0"))
 """`make figures` asks for the first fifty instead."""
+MOMENTS = 50 if WORLDS else 2
 BERLIN, TOKYO = "Europe/Berlin", "Asia/Tokyo"
 Connection = psycopg.Connection[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def a_week(embedded_server: EmbeddedPostgres) -> Iterator[list[Recorded]]:
-    """What the demo leaves behind, smaller."""
+def a_log(embedded_server: EmbeddedPostgres) -> Iterator[tuple[str, list[Recorded]]]:
+    """What the demo leaves behind, smaller; and its database."""
     chaos = Chaos(seed=5, decline=0.1, timeout=0.05, duplicate=0.1, late=0.1)
     with fresh_database(embedded_server) as url, engine_on(url, chaos=chaos) as engine:
         for batch in Workload(4, 60).steps(40):
@@ -69,7 +73,12 @@ def a_week(embedded_server: EmbeddedPostgres) -> Iterator[list[Recorded]]:
         found: list[Recorded] = []
         while some := engine.log._select(found[-1].position if found else 0, 2_000):
             found += some
-        yield found
+        yield url, found
+
+
+@pytest.fixture(scope="module")
+def a_week(a_log: tuple[str, list[Recorded]]) -> list[Recorded]:
+    return a_log[1]
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +98,14 @@ def lay_out(url: str, history: Sequence[Recorded]) -> None:
     engine.dispose()
 
 
-def answered(url: str, name: str, **how: Any) -> Answer:
-    whole = definition.named(name).model_copy(update={"top": None, "sort": None})
+def live_answer(url: str, one: Definition, **how: Any) -> Answer:
     with psycopg.connect(url, row_factory=dict_row) as connection:
-        return answering.answer(connection, asking.question(whole, **how))
+        return answering.answer(connection, asking.question(one, **how))
+
+
+def answered(url: str, name: str, **how: Any) -> Answer:
+    """Of all rows."""
+    return live_answer(url, definition.named(name).model_copy(update={"top": None, "sort": None}), **how)
 
 
 def rows_of(found: Answer) -> Rows:
@@ -130,6 +143,19 @@ def test_so_it_is_at_any_position_of_history(shelf: str, a_week: list[Recorded])
     chance = random.Random(7)
     for end in sorted(chance.sample(range(200, len(a_week)), 3)):
         check(shelf, a_week[:end], TOKYO)
+
+
+def test_as_of_any_moment_each_report_is_what_it_was_then(shelf: str, a_log: tuple[str, list[Recorded]]) -> None:
+    url, history = a_log
+    chance = random.Random(11)
+    for moment in sorted(recorded.recorded_at for recorded in chance.sample(history, MOMENTS)):
+        then = [recorded for recorded in history if recorded.recorded_at <= moment]
+        lay_out(shelf, then)
+        with queries.reading(url) as connection:
+            facts_then.lay_out(connection, [module.projection for module in COUNTED], moment)
+            for name, one in definition.built_in().items():
+                found = answering.answer(connection, asking.question(one, zone=BERLIN, now=moment))
+                assert found.rows == live_answer(shelf, one, zone=BERLIN, now=moment).rows, (name, moment)
 
 
 @pytest.fixture

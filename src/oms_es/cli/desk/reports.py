@@ -10,8 +10,11 @@ import typer
 from pydantic_core import to_json
 
 from oms_es import rendering as display
+from oms_es.cli.desk.then import as_of
 from oms_es.cli.terminal import (
+    At,
     Json,
+    past_moment_of,
     print_json,
     reading,
     say,
@@ -94,6 +97,7 @@ def run_report(
     compare: Annotated[
         Literal["previous", "last-year"] | None, typer.Option(help="Beside it, the period before, or a year before.")
     ] = None,
+    at: At = None,
     format: Annotated[Format, typer.Option(help="What comes out.")] = "table",  # noqa: A002 - as the option is called
     output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
 ) -> None:
@@ -106,8 +110,9 @@ def run_report(
         zone=timezone,
         compare=compare,
         where=where or (),
+        now=past_moment_of(at) if at else None,
     )
-    with reading(set_up()) as connection:
+    with as_of(set_up(), asked.definition.facts.tables, asked.now if at else None) as connection:
         found = answering.answer(connection, asked)
     if output is None and format == "table":
         _print_table(found)

@@ -109,6 +109,12 @@ def _ratio(one: Measure, unit: str, found: Mapping[str, ColumnElement[Any]]) -> 
 
 def compiled(statement: Select[Any], question: Question) -> tuple[str, dict[str, Any]]:
     """What is asked of the database, and with what."""
+    text, values = rendered(statement)
+    return text, {**values, **({NOW: question.now} if NOW in values else {})}
+
+
+def rendered(statement: Select[Any]) -> tuple[str, dict[str, Any]]:
+    """As the database's driver takes it."""
     dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's dialects have no types
     made = statement.compile(dialect=dialect)
-    return str(made), {**made.params, **({NOW: question.now} if NOW in made.params else {})}
+    return str(made), dict(made.params)

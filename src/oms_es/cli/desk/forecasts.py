@@ -1,0 +1,102 @@
+"""`oms-es forecast`: what will be wanted, and how far off that may be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import typer
+
+from oms_es import rendering as display
+from oms_es.cli.desk.then import as_of
+from oms_es.cli.terminal import At, Json, past_moment_of, print_json, say, set_up
+from oms_es.reports.forecasting import asking
+from oms_es.reports.forecasting.answering import Answer, answers
+from oms_es.reports.forecasting.demand import FACTS
+from oms_es.reports.forecasting.forecast import Errors
+
+BETWEEN = "eight of ten cases lie between low and high"
+
+
+def forecast_demand(
+    *,
+    sku: Annotated[list[str] | None, typer.Option(help="May be repeated; without it, those wanted most.")] = None,
+    location: Annotated[str | None, typer.Option(help="Of what leaves there, instead of all that is ordered.")] = None,
+    by: Annotated[Literal["day", "week"], typer.Option(help="How long a period is.")] = "week",
+    horizon: Annotated[
+        int | None, typer.Option(help="How many periods; 13 weeks or 14 days unless it is said.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=asking.SKUS_MAX, help="How many SKUs, where none is named.")] = 20,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin, such as Europe/Berlin.")] = "UTC",
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="As if it were that day; the current period otherwise.")
+    ] = None,
+    at: At = None,
+    json: Json = False,
+) -> None:
+    """What will be wanted of a SKU, between which counts, and how wrong that was in the past."""
+    asked = asking.question(
+        sku or (),
+        location=location,
+        by=by,
+        horizon=horizon,
+        zone=timezone,
+        since=since,
+        now=past_moment_of(at) if at else None,
+        top=max(top, len(sku or ())),
+    )
+    with as_of(set_up(), FACTS, asked.now if at else None) as connection:
+        found = answers(connection, asked)
+    if json:
+        print_json([one.as_json() for one in found])
+    elif not found:
+        say(f"nothing was wanted before this {by} began; a forecast needs {asked.grain.periods_min} {by}s of history")
+    elif len(found) == 1:
+        _print_one(found[0])
+    else:
+        _print_many(found)
+
+
+def _print_one(one: Answer) -> None:
+    asked, said = one.question, one.forecast
+    if said.not_enough:
+        say(f"not enough history of {one.series.sku}: {said.not_enough}")
+        return
+    assert said.total
+    columns = (asked.by, "expected", "low", "middle", "high")
+    each = [*zip(map(str, one.days), said.periods, strict=True), ("all", said.total)]
+    rows = [(day, f"{n.expected:,.1f}", f"{n.low:,}", f"{n.middle:,}", f"{n.high:,}") for day, n in each]
+    at = f" at {one.series.location}" if one.series.location else ""
+    title = f"{one.series.sku}{at}: units by {asked.by}"
+    display.console_on(sys.stdout).print(display.grid(title, rows, *columns, numbers=columns[1:]))
+    out = sum(one.series.out)
+    say(f"of {len(one.series.sold)} {asked.by}s since {one.series.begins}, {out} of them without stock; {BETWEEN}")
+    if said.errors:
+        say(_errors_in_words(said.errors))
+    say(f"weights: {', '.join(f'{name} {share:.0%}' for name, share in list(said.weights.items())[:5])}")
+
+
+def _errors_in_words(one: Errors) -> str:
+    mase = "-" if one.mase is None else f"{one.mase:.2f}"
+    bias = "-" if one.bias is None else f"{one.bias:+.0%}"
+    return f"tried on {one.periods} periods of the past: MASE {mase}, bias {bias}, {one.covered:.0%} lay between"
+
+
+def _print_many(found: Sequence[Answer]) -> None:
+    columns = ("SKU", "expected", "low", "high", "MASE", "bias", "between", "says")
+    rows = []
+    for one in found:
+        total, errors = one.forecast.total, one.forecast.errors
+        if total is None:
+            rows.append((one.series.sku, *("-",) * 6, f"not enough history: {one.forecast.not_enough}"))
+            continue
+        mase = "-" if errors is None or errors.mase is None else f"{errors.mase:.2f}"
+        bias = "-" if errors is None or errors.bias is None else f"{errors.bias:+.0%}"
+        between = "-" if errors is None else f"{errors.covered:.0%}"
+        counts = (f"{total.expected:,.1f}", f"{total.low:,}", f"{total.high:,}")
+        rows.append((one.series.sku, *counts, mase, bias, between, next(iter(one.forecast.weights), "")))
+    asked = found[0].question
+    title = f"Units in {asked.horizon} {asked.by}s from {asked.begins}"
+    display.console_on(sys.stdout).print(display.grid(title, rows, *columns, numbers=columns[1:-1]))
+    say(BETWEEN)

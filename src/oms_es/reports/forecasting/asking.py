@@ -1,0 +1,91 @@
+"""What of the days to come is asked: of which SKUs, from where, by day or week, how far, as of when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from oms_es.reports.figures.asking import day, require_zone
+from oms_es.reports.figures.words import BadReport
+
+By = Literal["day", "week"]
+SKUS_MAX = 1_000
+SHOWN_MAX = 100
+TEXT_LENGTH_MAX = 200
+FIRST_YEARS = range(1980, 9_990)
+"""What is looked at, and what is said, are within the years that a day may have."""
+
+
+class Grain(NamedTuple):
+    """Of a period: so many `days`. A season has so many periods; so many are looked at, and so many are said."""
+
+    days: int
+    season: int
+    periods_min: int
+    periods_max: int
+    horizon: int
+    horizon_max: int
+
+
+GRAINS: dict[By, Grain] = {"day": Grain(1, 7, 28, 730, 14, 90), "week": Grain(7, 52, 8, 260, 13, 52)}
+
+
+class Question(NamedTuple):
+    """`skus`: none for those that are wanted most, `top` of them. `location`: what leaves there; empty for what is
+    ordered anywhere. `first`: a day of the first period that something is said of."""
+
+    skus: tuple[str, ...]
+    location: str
+    by: By
+    horizon: int
+    zone: str
+    now: datetime
+    first: date
+    top: int
+
+    @property
+    def grain(self) -> Grain:
+        return GRAINS[self.by]
+
+    @property
+    def begins(self) -> date:
+        """The first day of what is said; only what is before it is looked at."""
+        return self.first if self.by == "day" else self.first - timedelta(days=self.first.weekday())
+
+    @property
+    def oldest(self) -> date:
+        return self.begins - timedelta(days=self.grain.days * self.grain.periods_max)
+
+    def moment(self, day: date) -> datetime:
+        """When it begins there."""
+        return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
+
+
+def question(
+    skus: Sequence[str] = (),
+    *,
+    location: str | None = None,
+    by: By = "week",
+    horizon: int | None = None,
+    zone: str = "UTC",
+    since: str | None = None,
+    now: datetime | None = None,
+    top: int = SHOWN_MAX,
+) -> Question:
+    """Raises BadReport. `since`: as if it were that day; else the period that runs now is the first."""
+    grain = GRAINS[by]
+    require_zone(zone)
+    for text in (*skus, location or ""):
+        if "\0" in text or len(text) > TEXT_LENGTH_MAX:
+            raise BadReport(f"{text[:20]!r}… is no name of a SKU or a location")
+    if len(skus) > SKUS_MAX:
+        raise BadReport(f"ask of {SKUS_MAX} SKUs at most; there are {len(skus)}")
+    if not 1 <= (ahead := grain.horizon if horizon is None else horizon) <= grain.horizon_max:
+        raise BadReport(f"a horizon is from 1 to {grain.horizon_max} {by}s, not {ahead}")
+    asked = now or datetime.now(UTC)
+    first = day(since) if since else asked.astimezone(ZoneInfo(zone)).date()
+    if first.year not in FIRST_YEARS:
+        raise BadReport(f"{first} is no day that anything can be said of; name one after {FIRST_YEARS[0]}")
+    return Question(tuple(dict.fromkeys(skus)), location or "", by, ahead, zone, asked, first, top)
