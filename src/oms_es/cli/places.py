@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "callbacks": "importing:callbacks_app",
     "report": "desk.reports:app",
     "forecast": "desk.forecasts:forecast_demand",
+    "replenish": "desk.replenishing:app",
     "export": "operator.exporting:export",
     "dead-letters": "desk.dead_letters:app",
     "exceptions": "desk.exceptions:app",

@@ -23,12 +23,14 @@ from oms_es.reports.forecasting import asking
 from oms_es.reports.forecasting.answering import Answer, answers
 from oms_es.reports.forecasting.demand import FACTS
 from oms_es.schemas import order as o
-from oms_es.schemas.stock import CountStock, ReceiveStock
+from oms_es.schemas.stock import CountStock, ExpectInbound, ReceiveInbound, ReceiveStock
 from oms_es.settings import Settings
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 WEEKS, OUT = 14, (9, 10)
 """In weeks 9 and 10 there are no mugs."""
+INBOUNDS = {1: 7, 4: 14, 12: 7}
+"""In which week units were expected, and how many days later they came."""
 NOW = MONDAY + timedelta(weeks=WEEKS)
 
 
@@ -46,6 +48,13 @@ def week(number: int) -> Iterator[Command]:
         yield CountStock(sku="mug", location="berlin", count_id="none", quantity=0)
     if number == OUT[-1] + 1:
         yield ReceiveStock(sku="mug", location="berlin", receipt_id="again", quantity=1_000)
+    for begins, days in INBOUNDS.items():
+        if number == begins:
+            promised = at + timedelta(days=days)
+            name = f"in-{begins}"
+            yield ExpectInbound(sku="mug", location="berlin", inbound_id=name, quantity=10, promised_at=promised)
+        if number == begins + days // 7:
+            yield ReceiveInbound(sku="mug", location="berlin", inbound_id=f"in-{begins}", receipt_id=f"r-{begins}")
     if number not in OUT:
         yield placed(number, "mug", at, 5 + number % 2)
     if number % 5 == 2:
@@ -61,9 +70,10 @@ def shop(embedded_server: EmbeddedPostgres) -> Iterator[tuple[str, dict[int, Ans
     said: dict[int, Answer] = {}
     with fresh_database(embedded_server) as url:
         migrate(url)
-        with Engine(url, clock=lambda: clock[0]) as engine:
+        with Engine(url, clock=lambda: clock[0], simulated=True) as engine:
             for number in range(WEEKS):
                 clock[0] = MONDAY + timedelta(weeks=number)
+                engine.settle()
                 assert engine.submit("test", list(week(number))) == []
                 engine.settle()
                 with queries.reading(url) as connection:
@@ -159,3 +169,38 @@ def test_nothing_is_written_but_what_ends_with_the_connection(shop: Any) -> None
             connection.execute("DELETE FROM public.order_milestones")
     with queries.reading(shop[0]) as connection:
         assert connection.execute("SELECT count(*) AS n FROM order_milestones").fetchall() == [{"n": 16}]
+
+
+def test_reorder_points_are_proposed_from_what_left_and_from_how_long_it_took_to_come(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", shop[0])
+
+    def propose(*arguments: str) -> tuple[int, str, str]:
+        code = main(["replenish", "propose", "berlin", "--from", "2026-04-13", *arguments])
+        return code, *capsys.readouterr()
+
+    code, out, _ = propose("--sku", "mug", "--json")
+    mug = json.loads(out)[0]
+    assert (code, mug["abc"], mug["service_percent"]) == (Code.OK, "A", 98.0)
+    assert mug["lead"] == {"days": pytest.approx(28 / 3, abs=1e-3), "variance": 10.8889, "times": 3, "whose": "SKU"}
+    assert mug["mean"] == pytest.approx(mug["per_week"] * 28 / 21, abs=1e-3)
+    assert mug["of_lead_time"] == pytest.approx(mug["per_week"] ** 2 * 10.8889 / 49, abs=1e-3)
+    assert mug["reorder_point"] - mug["safety_stock"] == round(mug["mean"])
+    assert (mug["reorder_point_now"], mug["up_to"]) == (0, mug["reorder_point"] + round(4 * mug["per_week"]))
+    code, out, err = propose("--lead-days", "21", "--commands", "--service", "99.9,95,90")
+    point = propose("--lead-days", "21", "--json", "--service", "99.9,95,90")[1]
+    mug = json.loads(point)[0]
+    amounts = f"--quantity {mug['reorder_point']} --up-to {mug['up_to']}"
+    assert out.splitlines() == [f"oms-es stock set-reorder-point {amounts} -- mug berlin"]
+    assert main(out.split()[1:]) == Code.OK
+    capsys.readouterr()
+    with Engine(shop[0]) as engine:
+        engine.settle()
+    assert propose("--lead-days", "21", "--commands", "--service", "99.9,95,90")[1] == ""
+    assert "21.0 (said)" in propose("--lead-days", "21")[1]
+    for wrong in (("--service", "98,95"), ("--service", "98,95,nan"), ("--lead-days", "nan"), ("--cover-weeks", "-1")):
+        code, out, err = propose(*wrong)
+        assert (code, out, "Invalid value" in err) == (Code.USAGE, "", True), err
+    code = main(["replenish", "propose", "nowhere"])
+    assert (code, "nothing left nowhere" in capsys.readouterr().err) == (Code.OK, True)

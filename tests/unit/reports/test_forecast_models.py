@@ -14,6 +14,7 @@ from oms_es.reports.forecasting.backtest import Spread
 from oms_es.reports.forecasting.counts import quantile
 from oms_es.reports.forecasting.forecast import Forecast, forecast, uncensored
 from oms_es.reports.forecasting.models import MODELS, models_of
+from oms_es.reports.forecasting.replenishing import LeadTime, classes, learnt, proposal
 
 SELDOM = [0.0, 2, 0, 1, 0, 0, 3, 0, 2, 0, 0, 1, 4, 0, 0, 2, 0, 1, 0, 3]
 STEADY = [12.0, 15, 11, 14, 18, 13, 16, 12, 17, 19, 14, 15, 16, 18, 13, 20, 17, 15, 18, 19, 21, 16, 18, 22]
@@ -161,3 +162,31 @@ def test_quantiles_of_counts_are_those_of_their_distribution(mean: float) -> Non
         assert sum(chances[:-1]) < share
     assert quantile(2_000.0, 2_500.0, 0.9) == pytest.approx(2_064, abs=1)
     assert quantile(0.0, 0.0, 0.99) == 0
+
+
+def test_classes_are_by_what_all_that_is_wanted_comes_to() -> None:
+    assert classes({"a": 60, "b": 25, "c": 8, "d": 5, "e": 2}) == {"a": "A", "b": "A", "c": "B", "d": "B", "e": "C"}
+    assert classes({"only": 3}) == {"only": "A"}
+    assert classes({}) == {}
+
+
+def test_a_lead_time_is_what_was_said_or_else_what_enough_inbounds_took() -> None:
+    assert learnt([7, 7, 10], [1] * 9, 5) == LeadTime(5, 0.0, 0, "said")
+    assert learnt([7, 7, 10], [1] * 9, None) == LeadTime(8.0, 2.0, 3, "SKU")
+    assert learnt([7, 7], [7, 7, 10, 8], None) == LeadTime(8.0, 1.5, 4, "location")
+    assert learnt([7, 7], [7, 7], None) is None
+
+
+@given(st.lists(st.integers(0, 30), min_size=8, max_size=40).filter(any), st.floats(0.5, 90), st.floats(0, 50))
+@settings(max_examples=40)
+def test_more_is_kept_for_a_higher_service_level_and_for_what_takes_longer(
+    sold: list[int], days: float, variance: float
+) -> None:
+    def point(percent: float, lead: LeadTime) -> int:
+        one = proposal("mug", "berlin", said(sold), lead, abc="A", service_percent=percent, cover_weeks=4, now=0)
+        assert one.up_to > one.reorder_point >= one.safety_stock >= 0
+        return one.reorder_point
+
+    lead = LeadTime(days, variance, 5, "SKU")
+    assert point(60, lead) <= point(90, lead) <= point(99, lead)
+    assert point(95, lead) <= point(95, LeadTime(days * 2, variance, 5, "SKU"))

@@ -1,6 +1,7 @@
 """Demand from the facts: units in each whole period, and in which of them there was nothing to sell.
 
-Of a location, what left it, bundles by component; of no location, what was ordered, also what was cancelled since.
+Of a location, what left it, at the time of the order, bundles by component; of no location, what was ordered, also what
+was cancelled since.
 Presales are left out: they are wanted all at once, before there is anything.
 """
 
@@ -77,7 +78,7 @@ def _is_out(since: datetime, until: datetime, out: Sequence[tuple[datetime, date
 def _sold(connection: Connection, question: Question) -> dict[str, dict[date, int]]:
     """By SKU and the first day of the period."""
     source = SOURCES["shipped" if question.location else "lines"]
-    at = source.times["dispatched_at" if question.location else "placed_at"]
+    at = source.times["placed_at"]
     sku, units = source.dimensions["sku"], source.numbers["units"].column
     tests: list[ColumnElement[bool]] = [
         at >= bindparam("since", question.moment(question.oldest)),
