@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least that is said; without it, each command is as loud as befits it"
     )
+    log_key_file: Path | None = Field(
+        default=None,
+        description="The key that signs checkpoints of the log, as `oms-es audit key` writes it; without it the "
+        "database holds one",
+    )
     gateways: Literal["none", "simulated"] = Field(
         default="none",
         description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "

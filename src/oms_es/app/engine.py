@@ -46,8 +46,10 @@ from oms_es.processing.readers import (
     cause_of,
     reactions,
 )
+from oms_es.processing.sealer import Sealer
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
+from oms_es.proof.notes import SignerKey
 from oms_es.reports import queries
 from oms_es.reports.known import ReadModelRegister
 from oms_es.reports.operations.waiting import intents_waiting
@@ -58,6 +60,7 @@ from oms_es.store import dead_letters, schema, stops
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
 from oms_es.store.recorder import CONNECT_SECONDS_MAX, Recorder, datastore_of
+from oms_es.store.sealing.seals import SqlSealing
 from oms_es.store.store import ATTEMPTS_MAX, OUTAGES, Batch, Store
 
 CHAINS = ("chain", "chain_of_answers")
@@ -87,6 +90,7 @@ class Runtime:
 
     `simulated`: whether simulators stand around it. The command line asks the setting; without them intents wait.
     `answers_soon`: a caller waits for the answer, so an outage of the database is an error after seconds.
+    `log_key`: signs checkpoints of the log; without it, the key that the database has.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class Runtime:
         batch_max: int = BATCH_MAX,
         treatments: Treatments = Treatments(),  # noqa: B008 - an immutable tuple
         answers_soon: bool = False,
+        log_key: SignerKey | None = None,
     ) -> None:
         patience = SOON if answers_soon else PATIENT
         self.database_url = database_url
@@ -110,6 +115,7 @@ class Runtime:
         self.datastore = datastore_of(database_url, connect_seconds_max=patience.connect_seconds_max)
         self.recorder = Recorder(self.datastore)
         self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock, attempts_max=patience.attempts_max)
+        self.sealer = Sealer(SqlSealing(self.datastore, log_key))
         self.screen = Screening(treatments, ReadModelRegister(database_url), self.store)
         self.sql = read_model_engine(database_url)
         self.lookups = LookupSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
@@ -262,11 +268,12 @@ class Engine(Runtime):
                 *second,
                 *self.projection_workers,
                 self.ticker(self.log),
+                self.sealer,
             ],
             self.waiter,
             poll_seconds,
             self.log.refresh,
-            background=background | {Together.name},
+            background=background | {Together.name, Sealer.name},
             note=self.note_stops,
             save=self.recorder.move_at_rest,
         )
@@ -334,12 +341,15 @@ class Engine(Runtime):
             pass
 
     def settle(self) -> int:
-        """Run until nothing is left to do and nothing more will come from the simulated world. Raises OnKafka."""
+        """Run until nothing is left to do and nothing more will come from the simulated world, and seal the log.
+
+        Raises OnKafka."""
         self.require_the_log()
         total = self.loop.run_until_idle()
         while self.external_systems.outstanding():
             self.waiter.wait(0.05)
             total += self.loop.run_until_idle()
+        self.sealer.seal_all()
         return total
 
     def _lookup_position(self, names: frozenset[str]) -> int:

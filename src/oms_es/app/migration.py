@@ -16,6 +16,8 @@ from oms_es.kernel import (
     Projection,
 )
 from oms_es.processing.read_models.rows import create_indexes, read_model_engine
+from oms_es.processing.sealer import Sealer
+from oms_es.proof.notes import SignerKey
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, documents, schema, stops
 from oms_es.store import outbox as changes
@@ -23,6 +25,9 @@ from oms_es.store.encoding.codec import Codec
 from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, webhook_secrets
 from oms_es.store.http import tables as http_tables
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
+from oms_es.store.sealing import seals
+from oms_es.store.sealing import tables as sealing_tables
+from oms_es.store.sealing.seals import SqlSealing
 
 RebuildProgress = Callable[[str], Callable[[int, int], None]]
 """Makes, for what is rebuilt, what is given the position reached and the last position."""
@@ -33,11 +38,19 @@ def unseen(_read_model: str) -> Callable[[int, int], None]:
     return lambda _reached, _last: None
 
 
-def migrate(database_url: str, *, published: frozenset[str] = frozenset(), progress: RebuildProgress = unseen) -> None:
-    """Make every table of this version, and fold again the read models that this version folds otherwise.
+def migrate(
+    database_url: str,
+    *,
+    published: frozenset[str] = frozenset(),
+    progress: RebuildProgress = unseen,
+    log_key: SignerKey | None = None,
+) -> None:
+    """Make every table of this version, fold again the read models that this version folds otherwise, and seal the log.
 
     Safe to run again, also after it was interrupted, and from several processes at once; whatever works on an older
-    database is to be stopped first. `published`: read models whose rows are published on Kafka. Raises NewerDatabase.
+    database is to be stopped first. Engines of this version may start while the log is sealed. `published`: read models
+    whose rows are published on Kafka. `log_key`: signs checkpoints; without it, one is made and kept in the database.
+    Raises NewerDatabase, NoLogKey.
     """
     with psycopg.connect(database_url, autocommit=True) as connection, datastore_of(database_url) as datastore:
         connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -54,7 +67,20 @@ def migrate(database_url: str, *, published: frozenset[str] = frozenset(), progr
             _make_missing(connection, stale, end)
         if stale and end:
             _fold(database_url, recorder, stale, published, progress)
+        with connection.transaction():
+            seals.begin(connection, log_key)
         schema.record(connection, PROJECTIONS)
+        connection.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+        _seal(recorder, log_key, progress)
+
+
+def _seal(recorder: Recorder, log_key: SignerKey | None, progress: RebuildProgress) -> None:
+    """In batches, each of which stays sealed, whatever interrupts."""
+    sealer, end = Sealer(SqlSealing(recorder.datastore, log_key)), recorder.end()
+    sealer.seek()
+    if sealer.has_more():
+        shown = progress("the log's seal")
+        sealer.seal_all(lambda position: shown(min(position, end), end))
 
 
 def _fold(
@@ -101,5 +127,6 @@ def _tables() -> Sequence[bytes]:
         (api_keys.CREATE, link_keys.CREATE, webhook_secrets.CREATE, sessions.CREATE),
         http_tables.CREATE,
         subscriptions.CREATE,
+        sealing_tables.CREATE,
     )
     return [statement.encode() for some in statements for statement in some]

@@ -42,6 +42,7 @@ from oms_es.processing.metrics import RELAY_DEPTH, Health
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows
 from oms_es.processing.readers import PROJECTED_MAX, FeedReader, ProjectionWorker, Waiter, Worker
+from oms_es.processing.sealer import Sealer
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas.topics import (
@@ -62,6 +63,7 @@ PARTITIONS = 6
 SETTLED_SECONDS_MAX = 600.0
 CHANNEL_ORDERS_ROLE = "channel_orders"
 TICKER_ROLE = "ticker"
+SEALER_ROLE = Sealer.name
 STATES = (
     State(order_status.projection.table, ORDER_STATUS, "OrderStatus", str(order_status.__doc__)),
     State(stock_levels.projection.table, STOCK_LEVELS, "StockLevel", str(stock_levels.__doc__)),
@@ -81,7 +83,7 @@ INTERESTS: Mapping[str, frozenset[type[Event]]] = {
 TOPICS_OF: Mapping[str, Sequence[str]] = {
     role: sorted({EVENT_TOPICS[CATEGORY_OF[event]] for event in events}) for role, events in INTERESTS.items()
 }
-ROLES = (*INTERESTS, *CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE)
+ROLES = (*INTERESTS, *CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE, SEALER_ROLE)
 GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
     "consumers": [consumer.name for consumer in CONSUMERS],
     "projections": [projection.name for projection in PROJECTIONS],
@@ -267,6 +269,8 @@ class Workers(Runtime):
     def _worker_for(self, role: str) -> Worker:
         if role == TICKER_ROLE:
             return self.ticker(self.log)
+        if role == SEALER_ROLE:
+            return self.sealer
         if role in CALLBACK_ROLES:
             (source,) = (source for source in self.external_systems.callbacks if source.name == role)
             return self.follow(source, self.log)

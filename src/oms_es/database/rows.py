@@ -10,6 +10,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 Rows = psycopg.Connection[dict[str, Any]]
+Reading = Rows | psycopg.Cursor[dict[str, Any]]
+"""Either way to ask."""
 
 
 @contextmanager

@@ -34,8 +34,12 @@ class StoredEvent(NamedTuple):
     state: bytes
 
     @property
+    def digest(self) -> bytes:
+        return sha256(self.state).digest()
+
+    @property
     def entry(self) -> bytes:
-        return entry(self.position, self.stream, self.version, self.type, sha256(self.state).digest())
+        return entry(self.position, self.stream, self.version, self.type, self.digest)
 
 
 def entry(position: int, stream: str, version: int, kind: str, digest: bytes) -> bytes:

@@ -21,6 +21,8 @@ from psycopg.sql import SQL, Identifier
 
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Decider, Projection, Recorded
+from oms_es.proof.entries import StoredEvent
+from oms_es.proof.notes import VerifierKey
 from oms_es.store.documents import DOCUMENTS
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, SNAPSHOTS, EventRow, Snapshot
@@ -28,6 +30,7 @@ from oms_es.store.snapshots import Unreadable, is_of_this_version, state_in
 from oms_es.verification.check import Check, at
 from oms_es.verification.history import History
 from oms_es.verification.row_checks import RowsOfHistory
+from oms_es.verification.seal_checks import SealBook, Signed, seal_book
 
 READ_MAX = 2_000
 """Rows fetched at a time."""
@@ -49,25 +52,52 @@ def verify(
     projections: Sequence[Projection],
     codec: Codec,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    keys: Sequence[VerifierKey] = (),
+    against: Sequence[Signed] = (),
 ) -> Report:
-    """Ask every question of the whole history. `progress` gets (position reached, last position)."""
+    """Ask every question of the whole history. `progress` gets (position reached, last position).
+
+    `keys`: whose checkpoints are believed; without any, those that the database names. `against`: checkpoints from
+    elsewhere.
+    """
     with _snapshot(database_url) as connection:
         history = History(deciders)
         kept = Snapshots(connection, history.deciders)
         progress_of = Progress.stored(connection)
         last = _scalar(connection, SQL("SELECT max(notification_id) AS value FROM {}").format(Identifier(EVENTS)))
         rows = RowsOfHistory(connection, projections, progress_of)
-        for page in _pages(connection, codec, history.readable):
-            for recorded in page:
-                history.fold(recorded)
-                kept.compare(recorded, history)
-            rows.fold(page)
-            progress(page[-1].position, last)
+        with seal_book(connection, keys, against) as seals:
+            for page in _pages(connection, codec, history.readable, seals.note):
+                for recorded in page:
+                    history.fold(recorded)
+                    kept.compare(recorded, history)
+                rows.fold(page)
+                progress(page[-1].position, last)
         history.close(progress_of.has_taken)
         progress(last, last)
         of_rows = rows.checked()
         documents = _compare_documents(connection, history.labels)
-    return Report(history.position, len(history.states), (*history.checks, kept.checked(), documents, *of_rows))
+    checks = (*history.checks, *seals.checks, kept.checked(), documents, *of_rows)
+    return Report(history.position, len(history.states), checks)
+
+
+def check_log(
+    database_url: str,
+    keys: Sequence[VerifierKey],
+    against: Sequence[Signed],
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[SealBook, Report]:
+    """Only whether every event is the one that was sealed, and that the checkpoints are of them."""
+    with _snapshot(database_url) as connection:
+        last = _scalar(connection, SQL("SELECT max(notification_id) AS value FROM {}").format(Identifier(EVENTS)))
+        streams = position = 0
+        with seal_book(connection, keys, against) as seals:
+            for page in stored_events(connection):
+                for event in page:
+                    seals.note(event)
+                streams += sum(event.version == 1 for event in page)
+                progress(position := page[-1].position, last)
+    return seals, Report(position, streams, seals.checks)
 
 
 class Snapshots:
@@ -112,8 +142,8 @@ def _scalar(connection: psycopg.Connection[dict[str, Any]], query: Any) -> int:
     return (row and row["value"]) or 0
 
 
-def _pages(connection: psycopg.Connection[dict[str, Any]], codec: Codec, readable: Check) -> Iterator[list[Recorded]]:
-    """In the order of positions, without what cannot be read."""
+def stored_events(connection: psycopg.Connection[dict[str, Any]]) -> Iterator[list[StoredEvent]]:
+    """Pages of the log, in the order of positions."""
     with connection.cursor(name="history", binary=True, row_factory=tuple_row) as curs:
         curs.execute(
             SQL(
@@ -122,16 +152,25 @@ def _pages(connection: psycopg.Connection[dict[str, Any]], codec: Codec, readabl
             ).format(Identifier(EVENTS))
         )
         while rows := curs.fetchmany(READ_MAX):
-            page = []
-            for position, *event in rows:
-                row = EventRow(*event)
-                try:
-                    page.append(codec.decode(row, position))
-                except Exception as error:  # noqa: BLE001 - whatever is wrong with a stored event is a finding
-                    where = f"position {position}, {row.topic} in {row.originator_id}"
-                    readable.expect(False, partial("{}: {}".format, where, _first_line(error)))
-            if page:
-                yield page
+            yield [StoredEvent(*row) for row in rows]
+
+
+def _pages(
+    connection: psycopg.Connection[dict[str, Any]], codec: Codec, readable: Check, note: Callable[[StoredEvent], None]
+) -> Iterator[list[Recorded]]:
+    """Without what cannot be read."""
+    for stored in stored_events(connection):
+        page = []
+        for event in stored:
+            note(event)
+            row = EventRow(*event[1:])
+            try:
+                page.append(codec.decode(row, event.position))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with a stored event is a finding
+                where = f"position {event.position}, {row.topic} in {row.originator_id}"
+                readable.expect(False, partial("{}: {}".format, where, _first_line(error)))
+        if page:
+            yield page
 
 
 def _first_line(error: Exception) -> str:
