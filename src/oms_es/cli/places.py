@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "migrate": "operator.running:migrate_database",
     "status": "operator.status:status",
     "verify": "operator.checking:verify_history",
+    "audit": "operator.auditing:app",
     "rebuild": "operator.checking:rebuild_read_models",
     "simulate": "operator.simulating:simulate",
     "orders": "desk.orders:app",

@@ -23,9 +23,11 @@ from oms_es.errors import NotFound
 from oms_es.kernel import Command, SystemCommand
 from oms_es.processing.intake.screening import Treatments
 from oms_es.processing.logging import configure_logging
+from oms_es.proof.notes import SignerKey
 from oms_es.reports import queries
 from oms_es.settings import Settings
 from oms_es.store import schema
+from oms_es.store.sealing.keys import from_file
 
 log = structlog.get_logger(__name__)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -52,10 +54,16 @@ def reading(settings: Settings) -> Iterator[queries.Connection]:
         yield connection
 
 
-def migrated(database_url: str) -> None:
+def migrated(database_url: str, settings: Settings) -> None:
     """Migrate, with progress on a terminal."""
     with display.progress_on(display.console_on(sys.stderr)) as progress:
-        migrate(database_url, published=PUBLISHED_READ_MODELS, progress=partial(display.history_progress, progress))
+        shown = partial(display.history_progress, progress)
+        migrate(database_url, published=PUBLISHED_READ_MODELS, progress=shown, log_key=log_key_of(settings))
+
+
+def log_key_of(settings: Settings) -> SignerKey | None:
+    """Raises NoLogKey."""
+    return from_file(settings.log_key_file) if settings.log_key_file else None
 
 
 @contextmanager
@@ -63,10 +71,15 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
     """To append. Where no other engine runs on an embedded database, this one then does what follows."""
     with database(settings, "writer") as place:
         if place.alone:
-            migrated(place.url)
-        with opened(
-            Engine(place.url, alone=place.alone, simulated=is_simulated(settings), treatments=treatments_of(settings))
-        ) as engine:
+            migrated(place.url, settings)
+        engine = Engine(
+            place.url,
+            alone=place.alone,
+            simulated=is_simulated(settings),
+            treatments=treatments_of(settings),
+            log_key=log_key_of(settings),
+        )
+        with opened(engine):
             yield engine
             if place.alone and run:
                 settle(engine)

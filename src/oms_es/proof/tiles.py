@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from oms_es.proof.tree import EMPTY_ROOT, HASH_BYTES, Node, joined, node_hash, perfect_subtrees
@@ -56,6 +57,7 @@ def tiles_of(ranges: Iterable[tuple[int, int]]) -> set[Tile]:
 def nodes_of(tiles: Hashes) -> Node:
     """Raises KeyError for what is in none of the tiles."""
 
+    @cache
     def node(level: int, index: int) -> bytes:
         tile, begin, end = place_of(level, index)
         foot = tiles[tile][begin * HASH_BYTES : end * HASH_BYTES]

@@ -12,6 +12,7 @@ from oms_es import rendering as display
 from oms_es.app import DECIDERS, PROJECTIONS, Runtime
 from oms_es.app.one_pass import cores
 from oms_es.app.workers import PUBLISHED_READ_MODELS
+from oms_es.cli.operator.held import Against, Keys, held_checkpoints, trusted_keys
 from oms_es.cli.operator.status import interests_of
 from oms_es.cli.terminal import (
     Json,
@@ -25,11 +26,13 @@ from oms_es.database.selection import database, engine_of
 from oms_es.exit_codes import Code
 from oms_es.kernel import Projection
 from oms_es.processing.garbage import collect_seldom
+from oms_es.proof.notes import VerifierKey
 from oms_es.reports import queries
 from oms_es.reports.operations.readers import standing
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store import schema
 from oms_es.store.encoding.codec import Codec
+from oms_es.verification.seal_checks import Signed
 from oms_es.verification.verify import Report, verify
 
 DIFFERENCES_SHOWN_MAX = 5
@@ -42,15 +45,18 @@ def verify_history(
         bool,
         typer.Option("--at-rest", help="No reader may have more to do: the default where no engine runs."),
     ] = False,
+    key: Keys = None,
+    against: Against = None,
 ) -> None:
     """Read the whole history: was any promise broken, and is every read model what history says?"""
     settings = set_up()
+    trusted, held = trusted_keys(key), held_checkpoints(against)
     at_rest = at_rest or not (settings.database_url or engine_of(settings))
     with database(settings, "reader") as place:
         with queries.reading(place.url) as connection:
             schema.require(connection, PROJECTIONS)
             behind = standing(connection, interests_of(settings)).behind
-        report = verified(place.url)
+        report = verified(place.url, trusted, held)
     if json:
         print_json({"passed": report.passed, "behind": behind, **report._asdict()})
     else:
@@ -100,9 +106,8 @@ def read_models_named(names: Sequence[str], *, everything: bool) -> Sequence[Pro
     return PROJECTIONS if everything else [one_of(known, name, "read model") for name in dict.fromkeys(names)]
 
 
-def verified(database_url: str) -> Report:
+def verified(database_url: str, keys: Sequence[VerifierKey] = (), against: Sequence[Signed] = ()) -> Report:
     collect_seldom()
     with display.progress_on(display.console_on(sys.stderr)) as progress:
-        return verify(
-            database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), display.history_progress(progress, "reading history")
-        )
+        shown = display.history_progress(progress, "reading history")
+        return verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), shown, keys, against)

@@ -82,7 +82,7 @@ def demo_database(settings: Settings, *, keep: bool) -> Iterator[Database]:
             settings = settings.model_copy(update={"database_url": None, "home": Path(home) / "home"})
         say("starting a database")
         place = stack.enter_context(database(settings, "engine"))
-        migrated(place.url)
+        migrated(place.url, settings)
         yield place
 
 

@@ -17,6 +17,7 @@ from oms_es.cli.operator.topics import kafka_of
 from oms_es.cli.terminal import (
     HINT_OF_GATEWAYS,
     is_simulated,
+    log_key_of,
     migrated,
     opened,
     say,
@@ -40,12 +41,13 @@ def run_engine() -> None:
     collect_seldom()
     with database(settings, "engine") as place:
         if place.alone:
-            migrated(place.url)
+            migrated(place.url, settings)
         engine = Engine(
             place.url,
             simulated=is_simulated(settings),
             batch_max=settings.batch_max,
             poll_seconds=settings.poll_seconds,
+            log_key=log_key_of(settings),
         )
         engine.loop.ends_when_stopped = settings.on_stopped != "go_on"
         watched = metrics.served(settings.metrics_host, settings.metrics_port, engine.health())
@@ -104,6 +106,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         channels=settings.own_topics,
         batch_max=settings.batch_max,
         treatments=treatments_of(settings),
+        log_key=log_key_of(settings),
     )
     watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
     with stopping_on_signals() as stopping, ending_within(stopping), opened(workers), watched as port:
@@ -116,6 +119,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
 
 def migrate_database() -> None:
     """Make the tables that are missing, and fold again what this version folds otherwise. Safe to run again."""
-    with database(set_up(), "engine") as place:
-        migrated(place.url)
+    settings = set_up()
+    with database(settings, "engine") as place:
+        migrated(place.url, settings)
         say(f"every table and read model of this version is there on {place.place}")

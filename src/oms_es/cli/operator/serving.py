@@ -21,6 +21,7 @@ from oms_es.cli.terminal import (
     Json,
     OrderName,
     is_simulated,
+    log_key_of,
     migrated,
     nearest,
     opened,
@@ -61,7 +62,7 @@ def run_server(
     collect_seldom()
     with database(settings, "engine" if with_engine else "reader") as place, ExitStack() as stack:
         if place.alone:
-            migrated(place.url)
+            migrated(place.url, settings)
         runtime = Runtime(place.url, simulated=False, treatments=treatments_of(settings), answers_soon=True)
         parts = stack.enter_context(opened(runtime))
         host = host_of(settings, place)
@@ -113,6 +114,7 @@ def running_beside(settings: Settings, place: Database) -> Iterator[Engine]:
         simulated=is_simulated(settings),
         batch_max=settings.batch_max,
         poll_seconds=settings.poll_seconds,
+        log_key=log_key_of(settings),
     )
     with ending_within(stopping, ENDING_SECONDS), opened(engine):
         engine.require_the_log()

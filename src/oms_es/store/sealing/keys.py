@@ -13,12 +13,13 @@ from pathlib import Path
 from oms_es.database.rows import Reading
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.proof.notes import KEY_BYTES, SignerKey, VerifierKey, signer_key, verifier_key
+from oms_es.proof.notes import KEY_BYTES, NAME, SignerKey, VerifierKey, signer_key, verifier_key
 from oms_es.proof.tree import BadProof
 from oms_es.store.sealing.tables import HEAD, KEYS
 
 NAME_PREFIX = "oms-es.log/"
 NAME_BYTES = 4
+NAME_LENGTH_MAX = 200
 FILE_BYTES_MAX = 10_000
 
 
@@ -28,6 +29,10 @@ class NoLogKey(OmsError):
     code = "no_log_key"
     exit_code = Code.USAGE
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def is_name(text: str) -> bool:
+    return bool(NAME.fullmatch(text)) and len(text.encode()) <= NAME_LENGTH_MAX
 
 
 def generated(name: str = "") -> SignerKey:

@@ -25,6 +25,7 @@ CREATE = (
         positions bigint[], -- of the events of a tile of leaves
         PRIMARY KEY (level, number)
     )""",
+    f"CREATE INDEX IF NOT EXISTS {TILES}_by_position ON {TILES} ((positions[1])) WHERE level = 0",
     f"""
     CREATE TABLE IF NOT EXISTS {CHECKPOINTS} (
         size bigint PRIMARY KEY,

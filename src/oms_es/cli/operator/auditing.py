@@ -1,0 +1,180 @@
+"""`oms-es audit`: proofs for people who need not believe the database, and checkpoints for those who keep them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oms_es import rendering as display
+from oms_es.cli.desk.single import order_named
+from oms_es.cli.operator.checking import DIFFERENCES_SHOWN_MAX
+from oms_es.cli.operator.held import Against, Keys, Witnesses, held_checkpoints, key_of, text_of, trusted_keys
+from oms_es.cli.terminal import Json, print_json, reading, say, set_up, writing
+from oms_es.database.rows import connected
+from oms_es.database.selection import database
+from oms_es.exit_codes import Code
+from oms_es.proof import proofs
+from oms_es.proof.entries import StoredEvent
+from oms_es.proof.proofs import Checked
+from oms_es.reports import proving as subjects
+from oms_es.reports.queries import Connection
+from oms_es.store.sealing import folder, keys, witnessed
+from oms_es.store.sealing.proving import newest_checkpoint, proof_of
+from oms_es.store.sealing.seals import head_of
+from oms_es.verification.verify import check_log
+
+app = typer.Typer(no_args_is_help=True, help="What the log proves: of an order, of itself, to others.")
+
+FIND: Mapping[str, Callable[[Connection, str], Sequence[StoredEvent]]] = {
+    "order": lambda connection, name: subjects.of_order(connection, order_named(connection, name)["order_id"]),
+    "event": lambda connection, name: subjects.at_position(connection, int(name)),
+    "payment": lambda connection, name: subjects.of_stream(connection, f"payment-{name}"),
+    "stock": subjects.of_stock,
+    "stream": subjects.of_stream,
+}
+"""By what is asked for: its events."""
+
+
+@app.command("prove")
+def prove(
+    *,
+    order: Annotated[str | None, typer.Option(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")] = None,
+    event: Annotated[int | None, typer.Option(metavar="POSITION", help="One event of the log.")] = None,
+    payment: Annotated[str | None, typer.Option(metavar="ID", help="Everything of a payment.")] = None,
+    stock: Annotated[str | None, typer.Option(metavar="SKU[@LOCATION]", help="Every movement and promise.")] = None,
+    stream: Annotated[str | None, typer.Option(metavar="STREAM", help="Any stream of the log.")] = None,
+    older: Annotated[Path | None, typer.Option(metavar="FILE", help="A checkpoint that this continues.")] = None,
+    newer: Annotated[Path | None, typer.Option(metavar="FILE", help="A checkpoint instead of the newest.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Without it, it is printed.")] = None,
+) -> None:
+    """Write a file that proves events of the log to anybody who has its key, without the database.
+
+    It holds the events, names and addresses among them. With --older alone it proves only that the log continues.
+    """
+    asked = {"order": order, "event": event, "payment": payment, "stock": stock, "stream": stream}
+    named = {kind: value for kind, value in asked.items() if value is not None}
+    if len(named) > 1 or not (named or older):
+        raise typer.BadParameter(f"say one of {', '.join(f'--{kind}' for kind in asked)}, or --older")
+    with reading(set_up()) as connection:
+        events = [found for kind, value in named.items() for found in FIND[kind](connection, str(value))]
+        subject = " ".join(f"{kind} {value}" for kind, value in named.items())
+        proof = proof_of(connection, subject, events, _note_in(older), _note_in(newer))
+    written = proofs.written(proof)
+    if to is None:
+        typer.echo(written, nl=False)
+    else:
+        folder.write(to, written.encode())
+        say(f"{len(events):,} events are proved in {to}; `oms-es audit check {to} --key KEY` checks it")
+
+
+def _note_in(file: Path | None) -> str | None:
+    return None if file is None else text_of(file)
+
+
+@app.command("check")
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `oms-es audit prove` wrote it.")],
+    *,
+    key: Keys = None,
+    witness: Witnesses = None,
+    json: Json = False,
+) -> None:
+    """Check a proof, without a database. Exit code 6: it proves nothing."""
+    trusted = [key_of(one) for one in key or ()]
+    if not trusted:
+        raise typer.BadParameter("say whom you believe with --key; `oms-es audit key` shows the keys of a log")
+    proof = proofs.read(text_of(file, proofs.PROOF_BYTES_MAX))
+    checked = proofs.check(proof, trusted, [key_of(one) for one in witness or ()])
+    if json:
+        print_json(_as_json(checked))
+        return
+    rows = [(one.position, one.type, one.stream, one.version) for one in checked.events]
+    if rows:
+        display.console_on(sys.stdout).print(display.grid("Proved", rows, "position", "event", "stream", "version"))
+    newest, older = checked.checkpoint, checked.older
+    say(f"{len(rows):,} events are in the log {newest.origin}, of {newest.size:,} events, that the key has signed")
+    if older:
+        say(f"it begins with the {older.size:,} events of the older checkpoint")
+
+
+def _as_json(checked: Checked) -> dict[str, object]:
+    events = [{**one._asdict(), "state": one.state.decode()} for one in checked.events]
+    sizes = {"size": checked.checkpoint.size, "older_size": checked.older.size if checked.older else None}
+    return {"origin": checked.checkpoint.origin, **sizes, "events": events}
+
+
+@app.command("check-log")
+def check_whole_log(*, key: Keys = None, against: Against = None, json: Json = False) -> None:
+    """Is every event the one that was sealed, and is the log the one that older checkpoints are of?"""
+    with database(set_up(), "reader") as place, display.progress_on(display.console_on(sys.stderr)) as progress:
+        shown = display.history_progress(progress, "reading the log")
+        book, report = check_log(place.url, trusted_keys(key), held_checkpoints(against), shown)
+    if json:
+        print_json({"passed": report.passed, "unsealed": book.unsealed, **report._asdict()})
+    else:
+        display.console_on(sys.stdout).print(display.findings(report, DIFFERENCES_SHOWN_MAX))
+        say(f"{book.unsealed:,} of the newest events wait for their checkpoint" if book.unsealed else "all are sealed")
+    if not report.passed:
+        raise typer.Exit(Code.DIFFERENT)
+
+
+@app.command("checkpoint")
+def checkpoint(
+    *,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Write it there, with the tiles that are missing.")
+    ] = None,
+    add: Annotated[
+        Path | None, typer.Option("--add", metavar="FILE", help="Keep the co-signatures of this checkpoint.")
+    ] = None,
+    witness: Witnesses = None,
+) -> None:
+    """Print the newest checkpoint, or write it where the database's owner cannot change it.
+
+    The folder is what a server of static files needs for others to follow the log (C2SP tlog-tiles).
+    """
+    if add is not None:
+        if not witness:
+            raise typer.BadParameter("say whose co-signatures these are with --witness")
+        with writing(set_up(), run=False) as engine, connected(engine.database_url) as connection:
+            size = witnessed.add(connection, text_of(add), [key_of(one) for one in witness])
+        say(f"the co-signatures of {len(witness)} witnesses are kept with the checkpoint of {size:,} events")
+        return
+    with reading(set_up()) as connection:
+        if to is None:
+            typer.echo(newest_checkpoint(connection), nl=False)
+        else:
+            size, tiles = folder.export(connection, to)
+            say(f"the checkpoint of {size:,} events and {tiles:,} new tiles are in {to}")
+
+
+@app.command("key")
+def key(
+    *,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Make a new key, and write it there.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the new key: the log's, unless it is for a new log.")] = None,
+) -> None:
+    """Show the public keys of this log, for people who check it; or make one to sign it with (OMS_LOG_KEY_FILE)."""
+    if to is None:
+        with reading(set_up()) as connection:
+            for one in keys.known(connection):
+                typer.echo(str(one))
+        return
+    if name is None:
+        with reading(set_up()) as connection:
+            name = head_of(connection).origin
+    if not keys.is_name(name):
+        raise typer.BadParameter("a name has no spaces and no plus sign, such as orders.example.com/log")
+    made = keys.generated(name)
+    try:
+        with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{made}\n")
+    except OSError as error:
+        raise typer.BadParameter(f"{to}: {error.strerror}; name a file that is not there yet") from None
+    typer.echo(str(made.verifier))
+    say(f"the private key is in {to}: keep it, and set OMS_LOG_KEY_FILE; the line above is for those who check")
