@@ -71,9 +71,10 @@ class Sealer(NothingToSave):
         return bool(self.sealing.unsealed(self.sealing.head().position, 1))
 
     def seal_all(self, progress: Callable[[int], None] = lambda _position: None) -> int:
-        """Until nothing is left; how many. `progress` gets the position reached."""
-        total = 0
-        while sealed := self._seal_or_seek():
+        """Until nothing is left; how many, about. `progress` gets the position reached."""
+        total, sealed = 0, self.sealed_max
+        while sealed >= self.sealed_max:
+            sealed = self._seal_or_seek()
             total += sealed
             progress(self._place[0].position if self._place else 0)
         return total
@@ -83,7 +84,7 @@ class Sealer(NothingToSave):
             return self.seal()
         except PositionLost:
             self.seek()
-            return 1
+            return self.sealed_max
 
     def _found(self) -> tuple[Head, Edge, list[int]]:
         """Nothing is signed that does not continue what was signed last. Raises Stopped."""

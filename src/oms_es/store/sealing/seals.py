@@ -101,6 +101,21 @@ def edge_of(size: int) -> list[Tile]:
     return [Tile(level, count // WIDTH) for level, count in counts if count % WIDTH]
 
 
+SEAL = f"""
+WITH moved AS (
+    UPDATE {HEAD} SET size = %(size)s, position = %(position)s WHERE size = %(previous)s RETURNING size
+), kept AS (
+    INSERT INTO {TILES} (level, number, hashes, positions)
+    SELECT level, number, hashes, positions::bigint[] FROM moved, unnest(
+        %(levels)s::smallint[], %(numbers)s::bigint[], %(hashes)s::bytea[], %(positions)s::text[]
+    ) AS made(level, number, hashes, positions)
+    ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions
+)
+INSERT INTO {CHECKPOINTS} (size, position, note) SELECT size, %(position)s, %(note)s FROM moved RETURNING size
+"""
+"""One statement, and one answer to wait for."""
+
+
 class SqlSealing:
     def __init__(self, datastore: PostgresDatastore, given: SignerKey | None = None) -> None:
         self.datastore = datastore
@@ -144,19 +159,20 @@ class SqlSealing:
             return [Unsealed(*row.values()) for row in curs]
 
     def seal(self, previous_size: int, seal: Seal) -> None:
+        tiles = sorted(seal.tiles.items())
+        positions = [seal.positions.get(tile) for tile, _ in tiles]
+        asked = {
+            **seal.head._asdict(),
+            "previous": previous_size,
+            "note": str(seal.checkpoint),
+            "levels": [tile.level for tile, _ in tiles],
+            "numbers": [tile.number for tile, _ in tiles],
+            "hashes": [hashes for _, hashes in tiles],
+            "positions": [None if some is None else f"{{{','.join(map(str, some))}}}" for some in positions],
+        }
         with idle_is_an_outage(), self.datastore.transaction(commit=True) as curs:
-            moved = curs.execute(
-                f"UPDATE {HEAD} SET size = %s, position = %s WHERE size = %s RETURNING size",
-                [seal.head.size, seal.head.position, previous_size],
-            ).fetchone()
-            if moved is None:
+            if curs.execute(SEAL, asked, prepare=True).fetchone() is None:
                 raise PositionLost(f"the sealed log has no longer {previous_size} events; read it again")
-            curs.executemany(
-                f"INSERT INTO {TILES} (level, number, hashes, positions) VALUES (%s, %s, %s, %s) "
-                "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions",
-                [(*tile, hashes, seal.positions.get(tile)) for tile, hashes in sorted(seal.tiles.items())],
-            )
-            _add_checkpoint(curs, seal.head, seal.checkpoint)
 
 
 def head_of(rows: Reading) -> Head:
