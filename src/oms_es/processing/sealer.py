@@ -5,7 +5,6 @@ Appends do nothing for it. Any number of sealers may run: one that finds that an
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from oms_es.processing.readers import NothingToSave, Stopped
@@ -102,9 +101,10 @@ class Sealer(NothingToSave):
 
     def _grown(self, edge: Edge, positions: Sequence[int], events: Sequence[Unsealed]) -> dict[Tile, list[int]]:
         """The positions of each tile of leaves that grows; the edge has grown by the events."""
-        grown: dict[Tile, list[int]] = defaultdict(list)
-        grown[Tile(0, edge.size // WIDTH)].extend(positions)
-        for event in events:
-            grown[Tile(0, edge.size // WIDTH)].append(event.position)
-            edge.add(leaf_hash(entry(*event)))
+        grown = {}
+        first = Tile(0, edge.size // WIDTH)
+        every = [*positions, *(event.position for event in events)]
+        for at in range(0, len(every), WIDTH):
+            grown[Tile(0, first.number + at // WIDTH)] = every[at : at + WIDTH]
+        edge.extend([leaf_hash(entry(*event)) for event in events])
         return grown

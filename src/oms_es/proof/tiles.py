@@ -37,7 +37,7 @@ def hashes_of(tile: bytes) -> list[bytes]:
 def subtree(hashes: Sequence[bytes]) -> bytes:
     """The root of a perfect subtree, from the hashes at its foot."""
     while len(hashes) > 1:
-        hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
+        hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
     return hashes[0]
 
 
@@ -91,18 +91,26 @@ class Edge:
         """Tiles that have grown: full ones since this began."""
 
     def add(self, leaf: bytes) -> None:
-        self.size += 1
-        self._add(0, leaf)
+        self.extend([leaf])
 
-    def _add(self, level: int, value: bytes) -> None:
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """A tile at a time."""
+        at = 0
+        while at < len(leaves):
+            some = leaves[at : at + WIDTH - self.size % WIDTH]
+            at += len(some)
+            self.size += len(some)
+            self._extend(0, some)
+
+    def _extend(self, level: int, some: Sequence[bytes]) -> None:
         if level == len(self.levels):
             self.levels.append([])
         hashes = self.levels[level]
-        hashes.append(value)
+        hashes += some
         if len(hashes) == WIDTH:
             self.changed[Tile(level, (self.size >> HEIGHT * level) // WIDTH - 1)] = b"".join(hashes)
             self.levels[level] = []
-            self._add(level + 1, subtree(hashes))
+            self._extend(level + 1, [subtree(hashes)])
 
     def tiles(self) -> dict[Tile, bytes]:
         """Those that have become full since this began, and those that are not full yet."""

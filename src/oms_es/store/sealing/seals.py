@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import psycopg
 from eventsourcing.postgres import PostgresDatastore
+from psycopg.rows import tuple_row
 
 from oms_es.database.rows import Reading
 from oms_es.proof.checkpoints import Checkpoint
@@ -149,14 +150,15 @@ class SqlSealing:
     def unsealed(self, position: int, limit: int) -> Sequence[Unsealed]:
         """The database hashes what it has: it need not be brought here."""
         with self.datastore.cursor() as curs:
+            curs.row_factory = tuple_row  # type: ignore[assignment] # no map is made of each of so many rows
             curs.execute(
-                "SELECT notification_id, originator_id, originator_version, topic, sha256(state) AS digest "
+                "SELECT notification_id, originator_id, originator_version, topic, sha256(state) "
                 f"FROM {EVENTS} WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
                 [position, limit],
                 prepare=True,
                 binary=True,
             )
-            return [Unsealed(*row.values()) for row in curs]
+            return list(map(Unsealed._make, curs))
 
     def seal(self, previous_size: int, seal: Seal) -> None:
         tiles = sorted(seal.tiles.items())
