@@ -11,7 +11,7 @@ import time
 if __name__ == "__main__":
     sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -57,7 +57,7 @@ def appended(engine: Engine, numbers: Iterator[int]) -> None:
 
 
 def beside(
-    do: Callable[[Engine, Iterator[int]], None], sealed: Engine, plain: Engine, numbers: dict[Engine, Iterator[int]]
+    do: Callable[[Engine, Iterator[int]], None], sealed: Engine, plain: Engine, numbers: Mapping[Engine, Iterator[int]]
 ) -> tuple[float, float, float]:
     """Seconds of as much work with sealing, without it, and of the sealing alone."""
     took = sealing = without = 0.0

@@ -29,9 +29,9 @@ def key(served: Served) -> VerifierKey:
 def proved(client: httpx.Client, path: str) -> httpx.Response:
     until = time.monotonic() + SEALED_SECONDS_MAX
     while (answer := client.get(path)).status_code == 503 and time.monotonic() < until:
-        assert answer.json()["code"] in ("not_sealed", "not_yet")
+        assert answer.json()["type"].rpartition("/")[2] in ("not_sealed", "not_yet")
         time.sleep(0.2)
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == 200, (path, answer.text)
     return answer
 
 

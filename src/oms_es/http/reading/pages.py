@@ -175,7 +175,7 @@ def own_order(connection: Connection, order_id: str, caller: Caller) -> Row:
     if (
         row is None
         and caller.channels is None
-        and connection.execute(PLACED.encode(), [f"order-{order_id}"]).fetchone()
+        and connection.execute(PLACED.encode(), [f"order-{order_id}"]).fetchone() is not None
     ):
         raise NotYet("the order is accepted, and no engine has worked on it yet")
     if row is None or not _is_own(caller, row):
