@@ -77,7 +77,6 @@ def migrate(
 def _seal(recorder: Recorder, log_key: SignerKey | None, progress: RebuildProgress) -> None:
     """In batches, each of which stays sealed, whatever interrupts."""
     sealer, end = Sealer(SqlSealing(recorder.datastore, log_key)), recorder.end()
-    sealer.seek()
     if sealer.has_more():
         shown = progress("the log's seal")
         sealer.seal_all(lambda position: shown(min(position, end), end))

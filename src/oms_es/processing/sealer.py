@@ -15,6 +15,7 @@ from oms_es.proof.tiles import WIDTH, Edge, Tile
 from oms_es.proof.tree import BadProof, leaf_hash
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.recorder import PositionLost
+from oms_es.store.sealing.keys import NoLogKey
 from oms_es.store.sealing.seals import Head, Seal, Sealing, Unsealed, signed
 
 SEAL_SECONDS = 5.0
@@ -39,15 +40,17 @@ class Sealer(NothingToSave):
         if self.timing.monotonic() - self._looked < SEAL_SECONDS:
             return 0
         self._looked = self.timing.monotonic()
-        sealed = self.seal()
+        try:
+            sealed = self.seal()
+        except NoLogKey as missing:
+            raise Stopped({self.name: missing}) from missing
         if sealed >= self.sealed_max:
             self._looked = -SEAL_SECONDS
         return min(1, sealed)
 
     def seek(self) -> None:
-        """Raises NoLogKey."""
+        """The key is asked for when there is something to sign: a process that only appends needs none."""
         self._place = None
-        self._key = self.sealing.key()
 
     def seal(self) -> int:
         """The next events; how many. Raises PositionLost, NoLogKey, Stopped."""
