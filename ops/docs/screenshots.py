@@ -13,13 +13,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import httpx
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-KEPT = ("console-order", "console-inbox", "console-why")
+KEPT = ("console-order", "console-inbox", "console-why", "console-report", "console-pick")
 ORDERS = 400
 OMS = Path(sys.executable).with_name("oms-es")
 LOOKS: Mapping[str, Mapping[str, object]] = {
@@ -46,9 +47,23 @@ def pages(url: str) -> dict[str, str]:
     with httpx.Client(base_url=f"{url}/v1", timeout=30) as api:
         completed = api.get("/orders", params={"phase": "completed", "limit": 100}).json()["items"]
         order = max(completed, key=lambda row: row["shipments"])["order_id"]
+        story = api.get(f"/orders/{order}/timeline").json()["items"]
+        middle = story[len(story) // 2]["recorded_at"]
         sku = api.get("/stock", params={"limit": 1}).json()["items"][0]["sku"]
-    named = {name: name for name in ("inbox", "orders", "stock", "health", "dead-letters", "commands")}
-    of_order = {"order": f"orders/{order}", "why": f"orders/{order}/why", "events": f"orders/{order}/events"}
+        parcels = api.get("/shipments", params={"limit": 100}).json()["items"]
+        returned = api.get("/returns", params={"limit": 1}).json()["items"][0]["rma_id"]
+    location = parcels[0]["location"]
+    wave = [("parcel", one["shipment_id"]) for one in parcels if one["location"] == location][:6]
+    named = {name: name for name in ("inbox", "orders", "stock", "health", "dead-letters", "commands", "reports")}
+    named |= {"shipping": "shipping?status=booked", "returns": "returns", "return": f"returns/{returned}"}
+    named |= {"report": "reports/sales", "bulk": "bulk/orders/hold?phase=completed"}
+    named |= {"pick": f"shipping/list?{urlencode([('location', location), *wave])}"}
+    of_order = {
+        "order": f"orders/{order}",
+        "then": f"orders/{order}?at={quote(middle)}",
+        "why": f"orders/{order}/why",
+        "events": f"orders/{order}/events",
+    }
     return {**named, **of_order, "sku": f"stock/{sku}", "refund": f"commands/order/refund?order={order}"}
 
 

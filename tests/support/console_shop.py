@@ -34,6 +34,10 @@ class Shop:
             hold = {"kind": "manual", "note": EVIL}
             assert api.post(f"/v1/orders/{self.lacking_id}:hold", json=hold).status_code == 200
             wait_for(lambda: self._is_far_enough(api))
+            (parcel, *_) = api.get(f"/v1/shipments?order_id={self.order_id}").json()["items"]
+            self.parcel_id: str = parcel["shipment_id"]
+            self.return_id = "back/<b>1"
+            wait_for(lambda: self._is_returned(api))
 
     @property
     def quoted_sku(self) -> str:
@@ -47,6 +51,16 @@ class Shop:
         assert answer.status_code in (200, 201), answer.text
         order_id: str = answer.json()["order_id"]
         return order_id
+
+    def _is_returned(self, api: httpx.Client) -> bool:
+        """The parcel leaves and arrives first."""
+        lines = api.get(f"/v1/orders/{self.order_id}?expand=lines").json()["lines"]
+        back = [{"line_id": lines[0]["line_id"], "quantity": 1, "reason": "changed_mind"}]
+        asked = {"rma_id": self.return_id, "lines": back, "resolution": "refund"}
+        if api.post(f"/v1/orders/{self.order_id}:request-return", json=asked).status_code != 200:
+            return False
+        wait_for(lambda: api.get(f"/v1/returns/{quote(self.return_id, safe='')}").status_code == 200)
+        return True
 
     def _is_far_enough(self, api: httpx.Client) -> bool:
         kinds = {one["kind"] for one in api.get("/v1/exceptions").json()["items"]}

@@ -17,9 +17,9 @@ ANY = ""
 """For everybody who has signed in, with any scopes."""
 
 
-def page(path: str, name: str, scope: str | None, handler: Page, *parameters: str, many: str = "") -> Route:
-    """What is shown. `many`: the parameter that may be repeated."""
-    given = (*(Parameter(one, one, many=one == many) for one in (*parameters, "done")),)
+def page(path: str, name: str, scope: str | None, handler: Page, *parameters: str, many: tuple[str, ...] = ()) -> Route:
+    """What is shown. `many`: the parameters that may be repeated."""
+    given = (*(Parameter(one, one, many=one in many) for one in (*parameters, "done")),)
     return Route("GET", f"/console{path}", name, name, scope, cast("Handler", handler), given)
 
 

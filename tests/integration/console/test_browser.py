@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # the library has no types
@@ -66,6 +67,11 @@ def places(shop: Shop) -> list[str]:
         f"orders/{shop.order_id}/events",
     ]
     found += ["stock", f"stock/{shop.quoted_sku}", "health", "dead-letters", "commands", "search?q=lacking+none"]
+    found += ["reports/units-by-sku?by=day", "bulk/orders/hold", "shipping?status=booked"]
+    found += [
+        f"shipping/list?location={shop.location}&parcel={shop.parcel_id}",
+        f"returns/{quote(shop.return_id, safe='')}",
+    ]
     return [*found, f"commands/order/refund?order={shop.order_id}"]
 
 
@@ -112,7 +118,7 @@ def test_an_order_is_found_by_keys_and_held_and_its_story_says_who_did_it(
         expect(row).to_contain_text(f"key:{served.tokens['support'].split('_')[1]}")
         page.locator(".timeline .point").last.click()
         expect(page.locator("tr:target")).to_be_visible()
-        slider = page.get_by_label("As of", exact=True)
+        slider = page.get_by_role("slider", name="As of")
         slider.focus()
         page.keyboard.press("Home")
         page.wait_for_url("**?at=*")

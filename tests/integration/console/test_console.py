@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from console_forms import browser, proof, sent, sign_in
 from console_shop import EVIL, Shop, wait_for
 from html_pages import read
 from http_requests import order as ordered
@@ -24,31 +25,6 @@ from oms_es.http.routing import Route
 from oms_es.store.http import api_keys
 
 ROUTES = pages.routes()
-PROOF = re.compile(r'name="proof" value="([0-9a-f]{64})"')
-
-
-@contextmanager
-def browser(served: Served, role: str | None = "operator") -> Iterator[httpx.Client]:
-    """Signed in, as a person who typed in a key."""
-    with httpx.Client(base_url=served.url, timeout=30) as client:
-        if role is not None:
-            sign_in(client, served.tokens[role])
-        yield client
-
-
-def sign_in(client: httpx.Client, key: str) -> None:
-    answer = sent(client, "/console/sign-in", {"key": key}, of="/console/sign-in")
-    assert answer.status_code == 303, answer.text
-
-
-def proof(client: httpx.Client, of: str) -> str:
-    found = PROOF.search(client.get(of).text)
-    assert found, of
-    return found[1]
-
-
-def sent(client: httpx.Client, path: str, form: Mapping[str, str], of: str = "/console/commands") -> httpx.Response:
-    return client.post(path, data={"proof": proof(client, of), **form})
 
 
 @pytest.fixture
@@ -61,7 +37,13 @@ def shown(served: Served, shop: Shop) -> list[str]:
     """Every page, of things that exist."""
     with served.client() as api:
         letter = api.get("/v1/dead-letters").json()["items"][-1]["id"]
-    values = {"order": shop.order_id, "sku": shop.sku, "id": str(letter), "name": "console.css"}
+    values = {
+        "return": shop.return_id,
+        "order": shop.order_id,
+        "sku": shop.sku,
+        "id": str(letter),
+        "name": "console.css",
+    }
     found = [
         re.sub(r"\{(\w+)\}", lambda part: quote(values[part[1]], safe=""), route.path)
         for route in ROUTES
@@ -76,6 +58,12 @@ def shown(served: Served, shop: Shop) -> list[str]:
         f"/console/orders/{shop.lacking_id}",
         f"/console/orders/{shop.order_id}?at={quote(datetime.now(UTC).isoformat())}",
         f"/console/stock/{quote(shop.sku)}?at={quote(datetime.now(UTC).isoformat())}",
+        f"/console/reports/units-by-sku?by=month&by=sku&from=2020-01-01&where=sku={quote(quote(shop.sku))}",
+        "/console/reports/sales?by=&by=",
+        f"/console/bulk/orders/hold?phase=backordered&sku={quote(EVIL)}",
+        "/console/shipping?status=booked&location=none",
+        f"/console/shipping/list?location={quote(shop.location)}&parcel={quote(shop.parcel_id)}",
+        "/console/returns?q=web/lacking",
         f"/console/inbox?kind=held_manual&assignee={quote(EVIL)}",
         f"/console/stock?location={quote(shop.location)}",
         f"/console/commands/order/amend?order={shop.order_id}",
@@ -95,7 +83,7 @@ def test_every_page_is_well_formed_escapes_what_it_shows_and_fetches_nothing_fro
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
-        if not answer.headers["content-type"].startswith("text/html"):
+        if not answer.headers["content-type"].startswith("text/html") or "content-disposition" in answer.headers:
             continue
         page = read(answer.text)
         assert page.wrong == [], path

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from oms_es.console.pages import commands, dead_letters, entry, health, inbox, order, orders, search, stock
+from oms_es.console.pages import bulk, commands, dead_letters, entry, health, inbox, order, orders, search, stock
+from oms_es.console.pages.desks import returns, shipping
+from oms_es.console.pages.findings import reports
 from oms_es.console.visits import Visit
 from oms_es.http.routing import Route
 
@@ -25,8 +27,12 @@ def routes() -> Sequence[Route]:
         *search.ROUTES,
         *orders.ROUTES,
         *order.ROUTES,
+        *bulk.routes(),
         *stock.ROUTES,
+        *shipping.ROUTES,
+        *returns.ROUTES,
         *health.ROUTES,
+        *reports.routes(),
         *dead_letters.ROUTES,
         *commands.routes(),
     )

@@ -174,7 +174,8 @@ async def give(command: Command, visit: Visit) -> Response:
         if is_to_be_done:
             _, done = await visit.api.post(path, body, headers=_headers(visit.form))
             path, _, query = back.partition("?")
-            return visit.go(path, **{**dict(parse_qsl(query)), "done": done["position"] or 0})
+            given_back = {**dict(parse_qsl(query)), "done": done["position"] or 0}
+            return visit.go(f"{path}?{urlencode(given_back)}")
         _, looked = await visit.api.post(path, body, {"preview": "true"})
     except (OmsError, ValidationError) as error:
         refusal = problem(error, visit.asked.request_id)
@@ -198,14 +199,21 @@ def _form(visit: Visit, command: Command, given: Mapping[str, str], status: int 
     shown = {"refusal": None, "looked": None, "key": "", **more}
     rows = {field.name: forms.rows_of(field, given) for field in fields if field.kind == "rows"}
     return visit.page(
-        "command.html", status, command=command, fields=fields, given=given, rows=rows, wrong=_wrong(shown), **shown
+        "command.html",
+        status,
+        command=command,
+        fields=fields,
+        given=given,
+        rows=rows,
+        wrong=wrong_of(shown["refusal"]),
+        **shown,
     )
 
 
-def _wrong(shown: Mapping[str, Any]) -> dict[str, str]:
+def wrong_of(refusal: Mapping[str, Any] | None) -> dict[str, str]:
     """What is wrong with each field, by its name."""
-    refusal = shown["refusal"] or {}
-    found = ((one.get("parameter") or one.get("pointer", ""), one["detail"]) for one in refusal.get("errors", ()))
+    errors = (refusal or {}).get("errors", ())
+    found = ((one.get("parameter") or one.get("pointer", ""), one["detail"]) for one in errors)
     return {name.strip("/").replace("/", "."): detail for name, detail in found}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
@@ -14,35 +15,50 @@ from oms_es.reports.order_list import PHASES
 
 FILTERS = ("channel", "sku", "hold", "country", "customer")
 OPEN_PHASES = tuple(phase for phase in PHASES if phase not in ("completed", "cancelled", "merged"))
+FILTER = ("phase", *FILTERS, "since", "until")
+FOR_ALL = ("hold", "release-hold", "retry-sourcing", "retry-payment", "cancel")
+WRITE = "orders:write"
 LIMIT = "50"
 
 
 async def orders(visit: Visit) -> Response:
-    phases = visit.many("phase")
-    given = {name: visit.one(name) for name in (*FILTERS, "since", "until")}
-    query = {
-        **{name: given[name] for name in FILTERS},
-        "phase": phases or None,
-        "placed_at[gte]": _day("since", given["since"], 0),
-        "placed_at[lt]": _day("until", given["until"], 1),
-        "after": visit.one("after"),
-        "limit": LIMIT,
-    }
-    found = await visit.api.get("/v1/orders", query)
-    chosen = {name: value for name, value in given.items() if value}
-    more = found["next"] and "/console/orders?" + urlencode(
-        [*chosen.items(), *(("phase", phase) for phase in phases), ("after", found["next"])]
-    )
+    given = filter_of(visit.many, visit.one)
+    found = await visit.api.get("/v1/orders", {**query_of(given), "after": visit.one("after"), "limit": LIMIT})
+    more = found["next"] and f"/console/orders?{urlencode({**given, 'after': found['next']}, doseq=True)}"
     return visit.page(
         "orders.html",
         orders=found["items"],
         more=more,
         phases=PHASES,
         open_phases=OPEN_PHASES,
-        chosen_phases=phases,
-        chosen=chosen,
+        chosen_phases=given.get("phase", []),
+        chosen={name: values[0] for name, values in given.items() if name != "phase"},
         is_first=visit.one("after") is None,
+        filter=urlencode(given, doseq=True),
+        for_all=offers_of_all(visit),
     )
+
+
+def offers_of_all(visit: Visit) -> list[str]:
+    """Verbs that may be given to every order of a filter."""
+    return [verb for verb in FOR_ALL if visit.api.may(WRITE)]
+
+
+def filter_of(many: Callable[[str], list[str]], one: Callable[[str], str | None]) -> dict[str, list[str]]:
+    """What was chosen, by name."""
+    given = {name: [value] for name in FILTER if name != "phase" and (value := one(name))}
+    return {"phase": phases, **given} if (phases := many("phase")) else given
+
+
+def query_of(given: Mapping[str, Sequence[str]]) -> dict[str, str | Sequence[str] | None]:
+    """As the API asks it. Raises BadParameter."""
+    first = {name: values[0] for name, values in given.items()}
+    return {
+        **{name: first.get(name) for name in FILTERS},
+        "phase": given.get("phase"),
+        "placed_at[gte]": _day("since", first.get("since"), 0),
+        "placed_at[lt]": _day("until", first.get("until"), 1),
+    }
 
 
 def _day(name: str, text: str | None, days: int) -> str | None:
@@ -56,6 +72,4 @@ def _day(name: str, text: str | None, days: int) -> str | None:
     return f"{day.isoformat()}T00:00:00Z"
 
 
-ROUTES = (
-    page(*("/orders", "orders", "orders:read", orders, "phase", *FILTERS, "since", "until", "after"), many="phase"),
-)
+ROUTES = (page(*("/orders", "orders", "orders:read", orders, *FILTER, "after"), many=("phase",)),)

@@ -1,7 +1,7 @@
 // Keys: / to search, g and a letter to go, j and k along the rows. Everything works without.
 "use strict";
 (() => {
-  const places = { i: "/console/inbox", o: "/console/orders", s: "/console/stock", d: "/console/dead-letters", h: "/console/health", c: "/console/commands" };
+  const places = { i: "/console/inbox", o: "/console/orders", s: "/console/stock", d: "/console/dead-letters", h: "/console/health", c: "/console/commands", p: "/console/shipping", r: "/console/returns", f: "/console/reports" };
   let goes = false;
   const isTyping = (element) => element.matches("input, select, textarea, [contenteditable]");
   const move = (step) => {
@@ -20,7 +20,25 @@
     if (event.key === "j") move(1);
     if (event.key === "k") move(-1);
   });
-  // As of: the slider says what it stands at while it is moved, and goes there when it is let go.
+  document.querySelector("[data-print]")?.addEventListener("click", () => window.print());
+  // A scanner types a SKU and a return key: the line of it has one more.
+  const scan = document.querySelector("[data-scan]");
+  scan?.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    const line = [...document.querySelectorAll("[data-sku]")].find((one) => one.dataset.sku === scan.value.trim());
+    scan.setAttribute("aria-invalid", String(!line));
+    if (!line) { scan.select(); return; }
+    line.value = String(Number(line.value || 0) + 1);
+    scan.value = "";
+  });
+  // A grade proposes where the goods go.
+  for (const grade of document.querySelectorAll("[data-disposition]")) {
+    grade.addEventListener("change", () => {
+      grade.closest("fieldset").querySelector("select[name$=disposition]").value = grade.dataset.disposition;
+    });
+  }
+  // As of: the slider says what it stands at while it is moved, and goes there when it is released.
   const slider = document.getElementById("as-of");
   if (slider) {
     const tick = () => document.querySelector(`#as-of-ticks option[value="${slider.value}"]`);

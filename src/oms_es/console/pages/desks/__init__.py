@@ -1,0 +1,1 @@
+"""Where goods are handled: what comes back, and what leaves."""

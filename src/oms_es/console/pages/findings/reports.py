@@ -1,0 +1,116 @@
+"""Reports as people read them: a period, by what, a chart, the table, and both to take along.
+
+Invariant: each report has the scope of its route in the API, and a key of some channels counts what is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup, escape
+from starlette.responses import Response
+
+from oms_es.console.inside import at
+from oms_es.console.routes import page
+from oms_es.console.visits import Visit
+from oms_es.http.reading.figures import of_channels
+from oms_es.reports.figures import answering, asking, writing
+from oms_es.reports.figures.answering import Answer
+from oms_es.reports.figures.asking import COMPARISONS
+from oms_es.reports.figures.chart import Picture, pictures
+from oms_es.reports.figures.definition import GRAINS, Definition, built_in
+from oms_es.reports.figures.words import BadReport, TooLarge
+
+READ = "orders:read"
+PARAMETERS = ("from", "to", "by", "timezone", "compare", "where")
+ROWS_SHOWN_MAX = 500
+"""More are in what is taken along."""
+FILES: Mapping[str, tuple[str, Any]] = {
+    "csv": ("text/csv; charset=utf-8", writing.as_csv),
+    "html": ("text/html; charset=utf-8", writing.as_html),
+}
+
+
+async def listed(visit: Visit) -> Response:
+    items = (await visit.api.get("/v1/reports"))["items"]
+    return visit.page("reports.html", reports=items)
+
+
+async def one(definition: Definition, visit: Visit) -> Response:
+    """What is wrong with the question is said above it, and nothing that was filled in is lost."""
+    wrong, answer = "", None
+    try:
+        answer = await _answer(definition, visit)
+    except (BadReport, TooLarge) as error:
+        wrong = str(error)
+    given = [(name, value) for name in PARAMETERS for value in visit.asked.many(name)]
+    return visit.page(
+        "report.html",
+        200 if answer else 422,
+        definition=definition,
+        dimensions=tuple(definition.facts.dimensions),
+        grains=GRAINS,
+        comparisons=COMPARISONS,
+        by=_by(definition, visit),
+        wrong=wrong,
+        table=_table(answer) if answer else None,
+        drawn=[(picture.caption, _inline(picture), picture.left_out) for picture in pictures(answer)] if answer else [],
+        given={name: visit.one(name) or "" for name in PARAMETERS if name != "by"},
+        files={name: f"{at('console', 'reports', definition.name)}.{name}?{urlencode(given)}" for name in FILES},
+    )
+
+
+def _by(definition: Definition, visit: Visit) -> list[str]:
+    """As the report has it, where nothing is said; where nothing is chosen, by nothing."""
+    given = visit.asked.many("by")
+    return [word for word in given if word] if given else list(definition.by)
+
+
+async def _answer(definition: Definition, visit: Visit) -> Answer:
+    """Raises BadReport, TooLarge, Forbidden."""
+    question = asking.question(
+        definition,
+        since=visit.one("from"),
+        until=visit.one("to"),
+        by=_by(definition, visit),
+        zone=visit.one("timezone") or "UTC",
+        compare=visit.one("compare"),
+        where=visit.many("where"),
+    )
+    allowed = of_channels(question, visit.asked.caller)
+    return await visit.asked.read(lambda connection: answering.answer(connection, allowed))
+
+
+def _table(answer: Answer) -> dict[str, Any]:
+    heads = [(writing.title_of(column), bool(column.unit)) for column in answer.columns]
+    rows = [writing.shown(row, answer.columns) for row in answer.rows[:ROWS_SHOWN_MAX]]
+    return {"heads": heads, "rows": rows, "left_out": max(len(answer.rows) - ROWS_SHOWN_MAX, 0)}
+
+
+def _inline(picture: Picture) -> Markup:
+    """Within a page: with a name of its own, and without styles, which the page's policy forbids."""
+    named = f'role="img" aria-label="{escape(picture.caption)}"'
+    svg = picture.svg.replace('style="stroke:', 'stroke="').replace('role="img"', named, 1)
+    return Markup(svg)  # noqa: S704 - made by the chart, which escapes the names in it
+
+
+async def taken_along(definition: Definition, file: str, visit: Visit) -> Response:
+    """Raises BadReport, TooLarge, Forbidden."""
+    answer = await _answer(definition, visit)
+    media_type, written = FILES[file]
+    headers = {"Content-Disposition": f'attachment; filename="{definition.name}.{file}"'}
+    return Response(written(answer), headers=headers, media_type=media_type)
+
+
+def routes() -> Iterator[Any]:
+    yield page("/reports", "reports", READ, listed)
+    for definition in built_in().values():
+        name, scope = definition.name, f"{definition.facts.family}:read"
+        many = ("by", "where")
+        yield page(f"/reports/{name}", f"report-{name}", scope, partial(one, definition), *PARAMETERS, many=many)
+        for file in FILES:
+            handler = partial(taken_along, definition, file)
+            yield page(f"/reports/{name}.{file}", f"report-{name}-{file}", scope, handler, *PARAMETERS, many=many)
