@@ -11,6 +11,7 @@ SAMPLE ?= 1000
 MUTANTS ?=
 PROCESSES ?= 2
 AGAINST ?=
+STRIPE_PORT ?= 12111
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
@@ -18,7 +19,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history figures forecast faults mutants kafka reference schemas docs pages screenshots release tag format clean
+.PHONY: demo test check coverage guards soak bench history figures forecast faults mutants kafka reference schemas docs pages screenshots stripe release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -103,6 +104,12 @@ docs: $(VENV)/.synced
 # Pictures of the console; needs Chromium (`apt-get install chromium`), and a Chinese font for some of them.
 screenshots: $(VENV)/.synced
 	@$(VENV)/bin/python ops/docs/screenshots.py $(or $(SHOTS),build/screenshots)
+
+# Requests to Stripe, checked by Stripe's own description of them; needs Go.
+stripe: $(VENV)/.synced
+	GOBIN=$(CURDIR)/build go install github.com/stripe/stripe-mock@v0.203.0
+	@build/stripe-mock -http-port $(STRIPE_PORT) > build/stripe-mock.log & mock=$$!; sleep 5; \
+	OMS_TEST_STRIPE_MOCK=http://127.0.0.1:$(STRIPE_PORT) $(RUN) pytest tests/integration/gateways; code=$$?; kill $$mock; exit $$code
 
 pages: $(VENV)/.synced
 	OMS_TEST_PAGES=every $(RUN) pytest tests/system/docs -v

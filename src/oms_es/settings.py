@@ -44,6 +44,29 @@ class Settings(BaseSettings):
         description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "
         "move no money and no goods",
     )
+    payments: Literal["stripe"] | None = Field(
+        default=None, description="The payment provider that is asked for money, instead of what OMS_GATEWAYS says"
+    )
+    warehouse: Literal["commands"] | None = Field(
+        default=None,
+        description="`commands`: people or a warehouse system pack what is requested, by command; no gateway is asked",
+    )
+    carriers: Literal["commands"] | None = Field(
+        default=None, description="`commands`: bookings are made elsewhere and recorded by command; no gateway is asked"
+    )
+    stripe_api_key: SecretStr | None = Field(
+        default=None, description="Secret or restricted key, `sk_…` or `rk_…`; needed where payments go to Stripe"
+    )
+    stripe_multicapture: bool = Field(
+        default=False,
+        description="Whether Stripe lets this account capture one authorisation in parts. Else the first parcel's "
+        "capture lets go of the rest, and each further parcel is authorised again",
+    )
+    stripe_api_base: str = Field(
+        default="https://api.stripe.com",
+        pattern=rf"^{ISSUER}$",
+        description="Where Stripe is asked, such as a server for tests",
+    )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")
     kafka: str | None = Field(default=None, description="Bootstrap servers, host:port, separated by commas")

@@ -10,7 +10,7 @@ import psycopg
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from oms_es.app.external_systems import ExternalSystems, OnKafka, SimulatedSystems, Unconnected
+from oms_es.app.external_systems import Connected, ExternalSystems, OnKafka, SimulatedSystems, Unconnected
 from oms_es.app.migration import migrate
 from oms_es.app.one_pass import unseen
 from oms_es.app.rebuild import Rebuild, Rebuilt, rebuild_together
@@ -89,6 +89,7 @@ class Runtime:
     """What every process of ours is made of, whichever roles it runs and whichever way events come to it.
 
     `simulated`: whether simulators stand around it. The command line asks the setting; without them intents wait.
+    `connected`: gateways to real providers, which are asked instead.
     `answers_soon`: a caller waits for the answer, so an outage of the database is an error after seconds.
     `log_key`: signs checkpoints of the log; without it, the key that the database has.
     """
@@ -98,6 +99,7 @@ class Runtime:
         database_url: str,
         *,
         simulated: bool = True,
+        connected: Sequence[Gateway] = (),
         chaos: Chaos = Chaos(),  # noqa: B008 - an immutable tuple
         transit_seconds: float = 0.0,
         hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
@@ -119,9 +121,10 @@ class Runtime:
         self.screen = Screening(treatments, ReadModelRegister(database_url), self.store)
         self.sql = read_model_engine(database_url)
         self.lookups = LookupSource({projection.name: projection.table for projection in PROJECTIONS}, self.sql)
-        self.external_systems: ExternalSystems = (
+        around: ExternalSystems = (
             SimulatedSystems(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
         )
+        self.external_systems: ExternalSystems = Connected(connected, around) if connected else around
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:

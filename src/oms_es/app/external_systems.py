@@ -68,6 +68,25 @@ class Unconnected(ExternalSystems):
     """No one: intents wait until gateways are there."""
 
 
+class Connected(ExternalSystems):
+    """Real providers, and the others for whatever these do not do."""
+
+    def __init__(self, own: Sequence[Gateway], others: ExternalSystems) -> None:
+        self.own = own
+        self.others = others
+        self.callbacks = others.callbacks
+
+    def gateways(self) -> Sequence[Gateway]:
+        names = {gateway.name for gateway in self.own}
+        return (*self.own, *(gateway for gateway in self.others.gateways() if gateway.name not in names))
+
+    def outstanding(self) -> int:
+        return self.others.outstanding()
+
+    def close(self) -> None:
+        self.others.close()
+
+
 class SimulatedSystems(ExternalSystems):
     """A payment provider, a warehouse and a carrier, simulated, seeded, with a memory of their own."""
 

@@ -7,7 +7,7 @@ PostgreSQL holds the log, the positions and the read models.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Self
@@ -109,14 +109,16 @@ class UnknownRole(OmsError):
     status = HTTPStatus.BAD_REQUEST
 
 
-def roles_that_run(roles: Sequence[str], *, connected: bool) -> list[str]:
-    """Without gateways, those that would have to reach one are left out. Raises NoGateways if none is left."""
-    external_systems = GROUPS_OF_ROLES["gateways"]
-    running = [role for role in roles if connected or role not in external_systems]
+def roles_that_run(roles: Sequence[str], connected: Collection[str]) -> list[str]:
+    """Roles that would have to reach a gateway which is not `connected` are left out. Raises NoGateways if none is
+    left.
+    """
+    out_of_reach = set(GROUPS_OF_ROLES["gateways"]).difference(connected)
+    running = [role for role in roles if role not in out_of_reach]
     if not running:
         raise NoGateways(
             f"{', '.join(roles)} reach a payment provider, a carrier or a warehouse, and none is connected; "
-            "for trying things out, OMS_GATEWAYS=simulated runs simulators"
+            "OMS_PAYMENTS=stripe connects one; for trying things out, OMS_GATEWAYS=simulated runs simulators"
         )
     return running
 

@@ -16,8 +16,9 @@ import typer
 from pydantic_core import to_json
 
 from oms_es import rendering as display
-from oms_es.app import PROJECTIONS, Engine, Runtime, Unconnected, migrate
-from oms_es.app.workers import PUBLISHED_READ_MODELS
+from oms_es.app import PROJECTIONS, Engine, Runtime, migrate
+from oms_es.app.providers import connected_roles, gateways_of
+from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
 from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, SystemCommand
@@ -34,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to 
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
 At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
 Level = Literal["debug", "info", "warning", "error"]
-HINT_OF_GATEWAYS = "for trying things out, OMS_GATEWAYS=simulated runs simulators"
+HINT_OF_GATEWAYS = "OMS_PAYMENTS=stripe connects one; for trying things out, OMS_GATEWAYS=simulated runs simulators"
 WORLD_POLL_SECONDS = 0.05
 P = TypeVar("P", bound=Runtime)
 T = TypeVar("T")
@@ -75,7 +76,7 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
         engine = Engine(
             place.url,
             alone=place.alone,
-            simulated=is_simulated(settings),
+            **external(settings),
             treatments=treatments_of(settings),
             log_key=log_key_of(settings),
         )
@@ -125,13 +126,25 @@ def is_simulated(settings: Settings) -> bool:
     return settings.gateways == "simulated"
 
 
+def external(settings: Settings) -> dict[str, Any]:
+    """What stands around an engine, as its parameters."""
+    return {"simulated": is_simulated(settings), "connected": gateways_of(settings)}
+
+
+def reached(settings: Settings) -> frozenset[str]:
+    """Roles whose other side is there."""
+    simulated = GROUPS_OF_ROLES["gateways"] if is_simulated(settings) else ()
+    return connected_roles(settings).union(simulated)
+
+
 def treatments_of(settings: Settings) -> Treatments:
     return Treatments(**{kind: getattr(settings, f"unknown_{kind}") for kind in Treatments._fields})
 
 
 def print_waiting(engine: Runtime) -> None:
     """Of intents that no gateway will perform: to explain why nothing is paid and nothing leaves."""
-    if isinstance(engine.external_systems, Unconnected) and (waiting := engine.waiting()):
+    there = {gateway.name for gateway in engine.external_systems.gateways()}
+    if waiting := {name: count for name, count in engine.waiting().items() if name not in there}:
         counted = ", ".join(f"{count} for {name}" for name, count in waiting.items())
         say(f"no gateways are connected, and intents wait: {counted}; {HINT_OF_GATEWAYS}")
 

@@ -31,8 +31,8 @@ from oms_es.schemas.payment.refusals import PaymentRefusal
 from oms_es.schemas.refusals import SharedRefusal
 
 SOURCE = Path(oms_es.__file__).parent
-OTHERWISE = {"Crashed", "Violation"}
-"""They end a simulated process or world, and must pass every handler of errors."""
+OTHERWISE = {"ApiError", "Crashed", "Violation"}
+"""What another's server answers, in its words; and what ends a simulated process or world, past every handler."""
 
 
 def _exceptions() -> dict[str, set[str]]:

@@ -16,10 +16,11 @@ from oms_es.app.workers import Workers, roles_of, roles_that_run
 from oms_es.cli.operator.topics import kafka_of
 from oms_es.cli.terminal import (
     HINT_OF_GATEWAYS,
-    is_simulated,
+    external,
     log_key_of,
     migrated,
     opened,
+    reached,
     say,
     set_up,
     treatments_of,
@@ -44,7 +45,7 @@ def run_engine() -> None:
             migrated(place.url, settings)
         engine = Engine(
             place.url,
-            simulated=is_simulated(settings),
+            **external(settings),
             batch_max=settings.batch_max,
             poll_seconds=settings.poll_seconds,
             log_key=log_key_of(settings),
@@ -86,7 +87,9 @@ def run_worker(
 
 
 def warn_of_what_waits(engine: Runtime) -> None:
-    if not is_simulated(Settings()):
+    settings = Settings()
+    missing = [name for name in engine.waiting() if name not in reached(settings)]
+    if missing or not reached(settings):
         log.warning("no gateways are connected, intents wait", waiting=engine.waiting(), hint=HINT_OF_GATEWAYS)
 
 
@@ -95,13 +98,13 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
     if not settings.database_url:
         raise NoDatabase("workers share an ordinary PostgreSQL server; name it with OMS_DATABASE_URL")
     collect_seldom()
-    running = roles if relaying else roles_that_run(roles, connected=is_simulated(settings))
+    running = roles if relaying else roles_that_run(roles, reached(settings))
     workers = Workers(
         settings.database_url,
         kafka_of(settings),
         running,
         relaying=relaying,
-        simulated=is_simulated(settings),
+        **external(settings),
         session_seconds=settings.kafka_session_seconds,
         channels=settings.own_topics,
         batch_max=settings.batch_max,

@@ -20,7 +20,7 @@ from oms_es.cli.operator.status import interests_of
 from oms_es.cli.terminal import (
     Json,
     OrderName,
-    is_simulated,
+    external,
     log_key_of,
     migrated,
     nearest,
@@ -111,7 +111,7 @@ def running_beside(settings: Settings, place: Database) -> Iterator[Engine]:
     stopping = Event()
     engine = Engine(
         place.url,
-        simulated=is_simulated(settings),
+        **external(settings),
         batch_max=settings.batch_max,
         poll_seconds=settings.poll_seconds,
         log_key=log_key_of(settings),

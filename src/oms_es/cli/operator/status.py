@@ -11,7 +11,7 @@ from rich.text import Text
 
 from oms_es import rendering as display
 from oms_es.app.workers import INTERESTS, roles_that_run
-from oms_es.cli.terminal import Json, is_simulated, print_json, reading, say, set_up
+from oms_es.cli.terminal import Json, print_json, reached, reading, say, set_up
 from oms_es.database.selection import engine_of
 from oms_es.exit_codes import Code
 from oms_es.reports.operations.readers import Interests, Reader, Standing, standing
@@ -35,7 +35,7 @@ def status(*, json: Json = False) -> None:
 
 def interests_of(settings: Settings) -> Interests:
     """Of the roles that run with these settings: without gateways their intents wait, as they should."""
-    roles = roles_that_run(list(INTERESTS), connected=is_simulated(settings))
+    roles = roles_that_run(list(INTERESTS), reached(settings))
     return {role: INTERESTS[role] for role in roles}
 
 

@@ -45,13 +45,16 @@ class Ask(NamedTuple):
     method: str = ""
     chased: bool = False
     """It was asked before, and its callback has not come."""
+    final: bool = True
+    """Of a capture: nothing is left held beside it."""
 
 
 class Answer(NamedTuple):
     """`pending`: a callback will report it. `unknown`: no answer came; the effect may or may not have happened.
 
     `absent`, of a look-up only: under that key nothing has happened. `retriable`, of a decline: another time it may
-    succeed. `expired`, of a declined capture: the money is held no longer.
+    succeed. `expired`, of a declined capture: the money is held no longer. `charge`, of an authorisation: the provider
+    took the money at once, under this name.
     """
 
     outcome: Literal["succeeded", "declined", "pending", "unknown", "absent"]
@@ -60,6 +63,7 @@ class Answer(NamedTuple):
     retriable: bool = False
     expired: bool = False
     expires_at: datetime | None = None
+    charge: str = ""
 
 
 class PaymentProvider(Protocol):
@@ -145,7 +149,8 @@ def ask_of(intent: Recorded) -> Ask:
             token = event.payment_token
             return Ask(key, "reauthorize", payment, event.capture_id, amount, currency, token, "", event.method)
         case p.PaymentCaptureRequested(payment_id=payment, amount_minor=amount, currency=currency):
-            return Ask(key, "capture", payment, event.capture_id, amount, currency, "", event.authorization)
+            held = event.authorization
+            return Ask(key, "capture", payment, event.capture_id, amount, currency, "", held, final=event.final)
         case p.PaymentVoidRequested(payment_id=payment, amount_minor=amount, currency=currency):
             return Ask(key, "void", payment, event.void_id, amount, currency, "", event.authorization)
         case p.PaymentRefundRequested(payment_id=payment, amount_minor=amount, currency=currency):
@@ -162,6 +167,8 @@ def _outcome(ask: Ask, answer: Answer) -> list[Command]:
             return [_pending(ask)]
         case "unknown" | "absent":
             return [_pending(ask) if ask.chased else _silence(ask)]
+        case "succeeded" if answer.charge:
+            return [_taken_at_once(ask, answer)]
         case "succeeded":
             return [_succeeded(ask.operation, ask.payment_id, ask.part, answer)]
     return [_declined(ask.operation, ask.payment_id, ask.part, answer)]
@@ -178,6 +185,20 @@ def _pending(ask: Ask) -> Command:
         payment_token=ask.payment_token,
         authorization=ask.authorization,
         method=ask.method,
+    )
+
+
+def _taken_at_once(ask: Ask, answer: Answer) -> Command:
+    """As the provider's callback reports it, so that both are one."""
+    return p.RecordReport(
+        payment_id=ask.payment_id,
+        operation="capture",
+        outcome="succeeded",
+        reference=answer.charge,
+        authorization=answer.reference,
+        amount_minor=ask.amount_minor,
+        cumulative=True,
+        currency=ask.currency,
     )
 
 

@@ -60,6 +60,9 @@ HARD_DECLINES = frozenset(
 EXPIRED = frozenset({"automatic", "expired"})
 """Why Stripe cancels a payment intent by itself."""
 
+REAUTHORIZES = "reauthorizes"
+"""The metadata's entry with the capture that an intent holds money for once more."""
+
 UNFINISHED = frozenset({"pending", "requires_action"})
 """States of a refund whose outcome an event of its own will report."""
 
@@ -225,9 +228,11 @@ def _held(
     expires_at: datetime | None,
     *places: Name | Named | None,
 ) -> Command:
+    part = _ours(REAUTHORIZES, *places)
     report = Report(
-        operation="authorize",
+        operation="reauthorize" if part else "authorize",
         outcome="succeeded",
+        part=part,
         reference=reference,
         authorization=reference,
         amount_minor=amount_minor,

@@ -19,6 +19,18 @@ STRIPE_EXPONENTS: dict[str, int] = {
 """Decimals of the amounts that Stripe sends. ISK, MGA and UGX are those that ISO 4217 counts otherwise."""
 
 
+def stripe_of(amount_minor: int, currency: str) -> int:
+    """Minor units of ISO 4217 as Stripe wants them. Raises ValueError for a fraction of what it counts."""
+    iso = exponent_of(currency)
+    stripe = STRIPE_EXPONENTS.get(currency, iso)
+    if stripe >= iso:
+        return int(amount_minor * 10 ** (stripe - iso))
+    whole, rest = divmod(amount_minor, 10 ** (iso - stripe))
+    if rest:
+        raise ValueError(f"{amount_minor} minor units of {currency} cannot be paid: Stripe counts whole {currency}")
+    return int(whole)
+
+
 def minor_of(amount: int, currency: str) -> int:
     """Raises ValueError for a fraction of what ISO 4217 counts as the smallest unit."""
     iso = exponent_of(currency)
