@@ -143,12 +143,12 @@ def of_the_engine(url: str) -> History:
 
 def played(home: Path, limit: int, wanted: History) -> tuple[list[Compared], dict[str, int], str]:
     """What differs, how many orders stand where, and what `verify` found: nothing, if all is well."""
-    journey, file = baskets(limit), home.with_name("orders.jsonl")
+    tracking, file = baskets(limit), home.with_name("orders.jsonl")
     with file.open("w") as lines:
-        lines.writelines(f"{order.model_dump_json(exclude_defaults=True)}\n" for order in journey.orders())
+        lines.writelines(f"{order.model_dump_json(exclude_defaults=True)}\n" for order in tracking.orders())
     with EmbeddedPostgres(home).open(exclusive=False) as server:
         with engine_on(server.url) as engine:
-            for commands in in_batches(world(journey.locations(), wanted.sold), RECEIPTS_PER_BATCH):
+            for commands in in_batches(world(tracking.locations(), wanted.sold), RECEIPTS_PER_BATCH):
                 assert engine.submit("history", commands) == []
             engine.settle()
         oms_es(home, "orders", "import", str(file), "--json")

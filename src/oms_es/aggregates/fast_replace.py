@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 State = TypeVar("State", bound=tuple[Any, ...])
 
 
-def wide(state: type[State]) -> type[State]:
+def fast_replace(state: type[State]) -> type[State]:
     """A NamedTuple whose `_replace` costs what it changes. Raises KeyError for a field that it does not have."""
     places = {name: place for place, name in enumerate(state._fields)}  # type: ignore[attr-defined] # of a NamedTuple
 

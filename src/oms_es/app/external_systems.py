@@ -15,7 +15,7 @@ from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
 from oms_es.gateways.simulated.callbacks import SimulatedCallbacks
 from oms_es.gateways.simulated.carrier import SimulatedCarrier
-from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, SqlLedger
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, SqlEffectStore
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
 from oms_es.gateways.warehouse import SimulatedWarehouse
@@ -61,7 +61,7 @@ class ExternalSystems:
         return 0
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release what it holds."""
 
 
 class Unconnected(ExternalSystems):
@@ -98,8 +98,8 @@ class SimulatedSystems(ExternalSystems):
         transit_seconds: float = 0.0,
         hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
     ) -> None:
-        self.payment_provider = SimulatedPaymentProvider(SqlLedger(database_url, clock), chaos)
-        shipped = SqlLedger(database_url, clock)
+        self.payment_provider = SimulatedPaymentProvider(SqlEffectStore(database_url, clock), chaos)
+        shipped = SqlEffectStore(database_url, clock)
         self.carrier = SimulatedCarrier(shipped, chaos, transit_seconds, hazards, shipped.recall)
         self.keep = partial(_keep, database_url)
         self.callbacks = (
@@ -119,5 +119,9 @@ class SimulatedSystems(ExternalSystems):
         return sum(source.outstanding() for source in self.callbacks)
 
     def close(self) -> None:
-        for ledger in (self.payment_provider.ledger, self.carrier.ledger, *(c.ledger for c in self.callbacks)):
-            ledger.close()
+        for effect_store in (
+            self.payment_provider.effect_store,
+            self.carrier.effect_store,
+            *(c.effect_store for c in self.callbacks),
+        ):
+            effect_store.close()

@@ -24,8 +24,8 @@ from oms_es.channels.shopify_order import (
     FulfillmentSent,
     Item,
     Open,
-    Place,
     RefundSent,
+    ShopAddress,
     ShopifyOrder,
 )
 from oms_es.schemas.inputs import Input
@@ -253,7 +253,7 @@ def _where(order: ShopifyOrder) -> dict[str, object]:
     return {"ship_to": _address(order.place)}
 
 
-def _address(place: Place) -> dict[str, object]:
+def _address(place: ShopAddress) -> dict[str, object]:
     return {
         "name": place.name or "",
         "street": ", ".join(filter(None, (place.address1, place.address2))),

@@ -117,7 +117,7 @@ class RefundSent(Refund):
     refund_line_items: tuple[RefundedItem, ...]
 
 
-class Place(Open):
+class ShopAddress(Open):
     name: str | None = None
     address1: str | None = None
     address2: str | None = None
@@ -134,7 +134,7 @@ class Customer(Open):
     id: Any = None
     email: Any = None
     phone: Any = None
-    default_address: Place | None = None
+    default_address: ShopAddress | None = None
 
 
 class Attribute(Open):
@@ -158,8 +158,8 @@ class ShopifyOrder(Open):
     original_total_additional_fees_set: MoneySet | None = None
     line_items: tuple[Item, ...]
     shipping_lines: tuple[ShippingLine, ...] = ()
-    shipping_address: Place | None = None
-    billing_address: Place | None = None
+    shipping_address: ShopAddress | None = None
+    billing_address: ShopAddress | None = None
     customer: Customer | None = None
     email: Any = None
     contact_email: Any = None
@@ -305,7 +305,7 @@ class ShopifyOrder(Open):
         return self.source_name == "pos" or self.place is None
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> ShopAddress | None:
         customers = self.customer.default_address if self.customer else None
         return self.shipping_address or self.billing_address or customers
 

@@ -27,7 +27,7 @@ from oms_es.channels.woocommerce_order import (
     Deleted,
     Item,
     Open,
-    Place,
+    ShopAddress,
     WooOrder,
     WooRefund,
 )
@@ -294,7 +294,7 @@ def _where(order: WooOrder) -> dict[str, object]:
     return {"ship_to": _address(order.place)}
 
 
-def _address(place: Place) -> dict[str, object]:
+def _address(place: ShopAddress) -> dict[str, object]:
     return {
         "name": " ".join(filter(None, (place.first_name, place.last_name))),
         "street": ", ".join(filter(None, (place.company, place.address_1, place.address_2))),

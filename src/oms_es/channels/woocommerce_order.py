@@ -91,7 +91,7 @@ class RefundNamed(Open):
     id: int
 
 
-class Place(Open):
+class ShopAddress(Open):
     first_name: str | None = None
     last_name: str | None = None
     company: str | None = None
@@ -137,8 +137,8 @@ class WooOrder(Open):
     shipping_lines: tuple[ShippingLine, ...] = ()
     fee_lines: tuple[FeeLine, ...] = ()
     refunds: tuple[RefundNamed, ...] = ()
-    shipping: Place | None = Field(default=None, validation_alias=AliasChoices("shipping", "shipping_address"))
-    billing: Place | None = Field(default=None, validation_alias=AliasChoices("billing", "billing_address"))
+    shipping: ShopAddress | None = Field(default=None, validation_alias=AliasChoices("shipping", "shipping_address"))
+    billing: ShopAddress | None = Field(default=None, validation_alias=AliasChoices("billing", "billing_address"))
     customer_id: Any = None
     note: Any = Field(default=None, validation_alias=AliasChoices("customer_note", "note"))
     meta_data: Any = None
@@ -160,7 +160,7 @@ class WooOrder(Open):
         return any(line.is_pickup for line in self.shipping_lines)
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> ShopAddress | None:
         """Where it is shipped to: the shop leaves the shipping address empty where billing's is meant, or none."""
         if self.shipping is not None and not self.shipping.is_blank:
             return self.shipping

@@ -32,7 +32,7 @@ HEADERS: Mapping[str, str] = {
 SEE_OTHER = 303
 
 
-class Place(NamedTuple):
+class Section(NamedTuple):
     """In the navigation, for those with the scope."""
 
     key: str
@@ -41,15 +41,15 @@ class Place(NamedTuple):
 
 
 PLACES = (
-    Place("inbox", "/console/inbox", "operations:read"),
-    Place("orders", "/console/orders", "orders:read"),
-    Place("stock", "/console/stock", "stock:read"),
-    Place("shipping", "/console/shipping", "shipments:read"),
-    Place("returns", "/console/returns", "returns:read"),
-    Place("reports", "/console/reports", "orders:read"),
-    Place("dead_letters", "/console/dead-letters", "operations:read"),
-    Place("health", "/console/health", "operations:read"),
-    Place("commands", "/console/commands", ""),
+    Section("inbox", "/console/inbox", "operations:read"),
+    Section("orders", "/console/orders", "orders:read"),
+    Section("stock", "/console/stock", "stock:read"),
+    Section("shipping", "/console/shipping", "shipments:read"),
+    Section("returns", "/console/returns", "returns:read"),
+    Section("reports", "/console/reports", "orders:read"),
+    Section("dead_letters", "/console/dead-letters", "operations:read"),
+    Section("health", "/console/health", "operations:read"),
+    Section("commands", "/console/commands", ""),
 )
 
 
@@ -80,7 +80,7 @@ class Visit:
         return int(text) if text and NUMBER.fullmatch(text) else None
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[Section]:
         return [place for place in PLACES if not place.scope or self.api.may(place.scope)]
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:

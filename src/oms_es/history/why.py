@@ -69,10 +69,10 @@ def _words(event: o.OrderEvent) -> Iterator[str]:
                 yield f"not {sku} from {', '.join(locations)}"
         case o.OrderAssigned(reason=reason):
             yield with_reason("assigned by hand", reason)
-            yield from _let_go(event.released)
+            yield from _released(event.released)
         case o.OrderLocationFailed(location=location, reason=reason):
             yield with_reason(f"{location} failed", reason)
-            yield from _let_go(event.released)
+            yield from _released(event.released)
         case o.OrderSourced(attempt=attempt, rule_version=version, assignments=assignments):
             yield f"attempt {attempt}, by rules {version}"
             yield from (f"{a.quantity} x {a.sku} from {a.location}" for a in assignments)
@@ -86,6 +86,6 @@ def _units(units: Any) -> str:
     return ", ".join(f"{quantity} x {sku}" for sku, quantity in units)
 
 
-def _let_go(cuts: Sequence[o.Cut]) -> Iterator[str]:
+def _released(cuts: Sequence[o.Cut]) -> Iterator[str]:
     if cuts:
-        yield "let go of " + ", ".join(f"{cut.quantity} x {cut.sku} at {cut.location}" for cut in cuts)
+        yield "released " + ", ".join(f"{cut.quantity} x {cut.sku} at {cut.location}" for cut in cuts)

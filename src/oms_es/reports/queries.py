@@ -72,7 +72,7 @@ def order_mix(connection: Connection) -> dict[str, int]:
 
 def dead_letters_open(connection: Connection) -> int:
     """Up to LISTED_MAX."""
-    query = f"SELECT count(*) AS open FROM (SELECT FROM {DEAD_LETTERS} WHERE {OPEN} LIMIT %s) AS letters"
+    query = f"SELECT count(*) AS open FROM (SELECT FROM {DEAD_LETTERS} WHERE {OPEN} LIMIT %s) AS dead_letters"
     count: int = connection.execute(query, [LISTED_MAX]).fetchall()[0]["open"]
     return count
 

@@ -20,9 +20,9 @@ from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.simulation.nodes.interruptible import AwakeChain
 from oms_es.simulation.world.database import Database
-from oms_es.simulation.world.external_systems import MemoryLedger
+from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.recording import MemoryRecorder, MemoryRows
-from oms_es.simulation.world.relay_store import MemoryBooks, MemoryLeadership
+from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore
 from oms_es.store.store import Store
 
 
@@ -32,8 +32,8 @@ class Kit:
     recorder: type[MemoryRecorder] = MemoryRecorder
     rows: type[MemoryRows] = MemoryRows
     leadership: type[MemoryLeadership] = MemoryLeadership
-    relay_store: type[MemoryBooks] = MemoryBooks
-    ledger: type[MemoryLedger] = MemoryLedger
+    relay_store: type[MemoryRelayStore] = MemoryRelayStore
+    effect_store: type[MemoryEffectStore] = MemoryEffectStore
     store: type[Store] = Store
     intake: type[Intake] = Intake
     chain: type[AwakeChain] = AwakeChain

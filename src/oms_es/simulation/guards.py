@@ -25,7 +25,7 @@ from oms_es.simulation.removals import (
     BelievesTheEnd,
     CommittedFacts,
     Everyone,
-    ForgetfulLedger,
+    ForgetfulEffectStore,
     NeverOvertaken,
     NoFence,
     NoLock,
@@ -219,7 +219,7 @@ GUARDS: tuple[Guard, ...] = (
         "idempotency keys",
         "`gateways/`",
         "an answer that was lost is paid for twice",
-        lambda kit: replace(kit, ledger=ForgetfulLedger),
+        lambda kit: replace(kit, effect_store=ForgetfulEffectStore),
     ),
     Guard(
         "one effect per reference",
@@ -258,7 +258,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "halving down to the failing event",
         "`processing/intake/worker.py`",
-        "good callbacks are buried with a bad one",
+        "good callbacks are rejected with a bad one",
         lambda kit: replace(kit, intake=Whole),
         "hurricane",
     ),

@@ -33,7 +33,7 @@ from oms_es.verification.history import History
 
 LAST_KEPT = 25
 """What happened last, kept for the reader of a violation."""
-CARRIED = ("book", "cancel")
+CARRIED = ("account", "cancel")
 """What a carrier does; the rest is money."""
 PROJECTED: Mapping[type[Event], Sequence[str]] = {
     event: [projection.name for projection in PROJECTIONS if event in projection.folds]
@@ -67,7 +67,7 @@ class Watch:
         self.codec = codec
         self.now = now
         self.history = History(deciders)
-        self.unpaid = UnpaidGoods(self.history.books)
+        self.unpaid = UnpaidGoods(self.history.order_checks)
         self.recorded: list[Recorded] = []
         self.effects: list[Effect] = []
         self.done: dict[tuple[str, str, str], Effect] = {}
@@ -153,7 +153,7 @@ class Watch:
         if isinstance(ask, PlaceOrder):
             found = self._is_placed(ask)
         else:
-            found = not isinstance(ask, bytes) or any(payload == ask for _, payload in database.letters)
+            found = not isinstance(ask, bytes) or any(payload == ask for _, payload in database.dead_letters)
         if not found:
             raise Violation("nothing accepted is lost", str(action))
 
@@ -206,7 +206,7 @@ def _unfinished(watch: Watch, due: set[str], listed: set[str], now: datetime) ->
             for key, held in state.reserved.items():
                 if held.expires_at and held.expires_at < now:
                     yield Violation(
-                        "what is held for a time is let go", f"{stream} holds {key} until {held.expires_at}"
+                        "what is held for a time is released", f"{stream} holds {key} until {held.expires_at}"
                     )
 
 

@@ -27,9 +27,9 @@ from oms_es.simulation.components import Kit
 from oms_es.simulation.nodes.engine_node import EngineNode
 from oms_es.simulation.nodes.interruptible import AwakeChain
 from oms_es.simulation.world.database import Database, Session
-from oms_es.simulation.world.external_systems import MemoryLedger
+from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.recording import MemoryRecorder, MemoryRows, Transaction
-from oms_es.simulation.world.relay_store import MemoryBooks, MemoryLeadership, Saved
+from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore, Saved
 from oms_es.store.recorder import Advance, EventRow
 from oms_es.store.store import Store
 
@@ -81,7 +81,7 @@ class AsksEarly(MemoryRecorder):
         return ids
 
 
-class ForgetfulLedger(MemoryLedger):
+class ForgetfulEffectStore(MemoryEffectStore):
     """The world does not recognise a key that it has seen."""
 
     def effects(
@@ -95,7 +95,7 @@ class ForgetfulLedger(MemoryLedger):
 
 
 class Whole(Intake):
-    """A batch that fails is buried as it is."""
+    """A batch that fails is rejected as it is."""
 
     def take(self, arrivals: Sequence[Arrival]) -> IntakeResult:
         given, dead_letters = self._screened(arrivals)
@@ -114,7 +114,7 @@ class Everyone(MemoryLeadership):
         return True
 
 
-class NoFence(MemoryBooks):
+class NoFence(MemoryRelayStore):
     """A deposed relay may still save its position."""
 
     def fits(self, _: Saved) -> bool:

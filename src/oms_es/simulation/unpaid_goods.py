@@ -11,15 +11,15 @@ from typing import Any
 
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas import order as o
-from oms_es.verification.order_checks import OrderBooks
+from oms_es.verification.order_checks import OrderChecks
 
 Gone = dict[tuple[str, str], int]
 """By payment and effect: what is missing, and no person has said that the goods go all the same."""
 
 
 class UnpaidGoods:
-    def __init__(self, books: OrderBooks) -> None:
-        self.books = books
+    def __init__(self, checks: OrderChecks) -> None:
+        self.order_checks = checks
         self.missing: dict[str, Gone] = defaultdict(dict)
 
     def record(self, rows: Sequence[Recorded], orders: dict[str, tuple[Any, int]]) -> Iterator[str]:
@@ -53,7 +53,7 @@ class UnpaidGoods:
 
     def _kept(self, event: o.OrderMoneyGone, order: Any) -> Iterator[str]:
         """On its way out: what can be stopped is."""
-        charges = self.books.orders[event.order_id].charges
+        charges = self.order_checks.orders[event.order_id].charges
         status = {key: order.shipments[key] for key in charges}
         open_minor = sum(charges[key].get(event.payment_id, 0) for key in charges if status[key] in ("open", "held"))
         may_stop = any(

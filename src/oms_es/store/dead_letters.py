@@ -198,13 +198,13 @@ def discard(curs: Cursor[Any], chosen: Chosen, actor: str, because: str) -> list
     return sorted(row["id"] for row in curs)
 
 
-def shown(curs: Cursor[Any], letter_id: int) -> StoredDeadLetter | None:
-    row = curs.execute(f"SELECT {COLUMNS} FROM {DEAD_LETTERS} WHERE id = %s", [letter_id]).fetchone()
+def shown(curs: Cursor[Any], dead_letter_id: int) -> StoredDeadLetter | None:
+    row = curs.execute(f"SELECT {COLUMNS} FROM {DEAD_LETTERS} WHERE id = %s", [dead_letter_id]).fetchone()
     return row and _stored(row)
 
 
-def settle(curs: Cursor[Any], letter_id: int) -> None:
-    curs.execute(f"UPDATE {DEAD_LETTERS} SET replayed_at = now() WHERE id = %s", [letter_id])
+def settle(curs: Cursor[Any], dead_letter_id: int) -> None:
+    curs.execute(f"UPDATE {DEAD_LETTERS} SET replayed_at = now() WHERE id = %s", [dead_letter_id])
 
 
 def _stored(row: Any) -> StoredDeadLetter:

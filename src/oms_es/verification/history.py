@@ -17,12 +17,12 @@ from oms_es.schemas.values.currency import in_money
 from oms_es.store.encoding.codec import event_id_of
 from oms_es.verification.check import Check, at
 from oms_es.verification.joined_checks import HasTaken, JoinedBook
-from oms_es.verification.order_checks import OrderBooks
-from oms_es.verification.stock_checks import StockBook, TransitBook
+from oms_es.verification.order_checks import OrderChecks
+from oms_es.verification.stock_checks import StockCounts, TransitBook
 
 
-class MoneyBook(NamedTuple):
-    """A second bookkeeping of a payment, from the bare amounts of its events: held, let go, taken, given back."""
+class PaymentSums(NamedTuple):
+    """A second account of a payment, from the bare amounts of its events: held, released, taken, given back."""
 
     authorized: int = 0
     expired: int = 0
@@ -54,8 +54,8 @@ BOOKED: Mapping[type[p.PaymentEvent], str] = {
 """Which sum each fact about money adds to; a dispute that is won, and a refund that came back, is taken off again."""
 
 
-class ParcelBook(NamedTuple):
-    """A second bookkeeping of a shipment's stream, in units by SKU."""
+class ParcelCounts(NamedTuple):
+    """A second account of a shipment's stream, in units by SKU."""
 
     asked: tuple[tuple[str, int], ...] = ()
     dispatched: bool = False
@@ -72,9 +72,9 @@ class History:
         self.position = 0
         self.event_ids: set[bytes] = set()
         self.orders: dict[tuple[str, str], str] = {}
-        self.stock: dict[str, StockBook] = {}
+        self.stock: dict[str, StockCounts] = {}
         self.transit = TransitBook()
-        self.money: dict[str, MoneyBook] = {}
+        self.money: dict[str, PaymentSums] = {}
         self.promises: dict[tuple[str, str, str], int] = {}  # (reservation, sku, location): units
         self.readable = Check("every event can be read, and knows its cause")
         self.gapless = Check("streams have no gap and positions rise")
@@ -85,10 +85,10 @@ class History:
         self.moved = Check("moves conserved: what came in, or was lost, had left elsewhere")
         self.promised = Check("what an order counts on is what stock promised")
         self.paid = Check("money conserved: captured, voided, expired <= authorised; refunded, lost <= captured")
-        self.parcels: dict[str, ParcelBook] = {}
+        self.parcels: dict[str, ParcelCounts] = {}
         self.labels: set[str] = set()  # hashes of the documents that history points at
         self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
-        self.books = OrderBooks()
+        self.order_checks = OrderChecks()
         self.joins = JoinedBook()
         self.once = Check("every accepted order exactly once, as it was placed")
 
@@ -100,7 +100,7 @@ class History:
             self.gapless,
             *of_stock,
             self.paid,
-            *self.books.checks,
+            *self.order_checks.checks,
             self.joins.joined,
             self.shipped,
             self.once,
@@ -113,7 +113,7 @@ class History:
         self._check_place(recorded, version)
         state = decider.evolve(state, event)
         self.states[stream] = state, recorded.version
-        self.books.note(recorded)
+        self.order_checks.note(recorded)
         self.joins.note(recorded)
         match event:
             case s.StockEvent():
@@ -149,19 +149,19 @@ class History:
         self.event_ids.add(recorded.event_id.bytes)
 
     def _check_stock(self, recorded: Recorded, event: s.StockEvent, state: Stock) -> None:
-        book = self.stock[recorded.stream] = self.stock.get(recorded.stream, StockBook()).note(event)
+        account = self.stock[recorded.stream] = self.stock.get(recorded.stream, StockCounts()).note(event)
         if isinstance(event, s.StockReserved):
             self.promises[event.reservation_id, event.sku, event.location] = event.quantity
         elif isinstance(event, s.StockReservationTransferred):
             self.promises[event.to_reservation_id, event.sku, event.location] = event.quantity
         self.sold.expect(
-            book.keeps_its_promises,
-            lambda: f"{at(recorded)}: {book.open} promised of {book.on_hand} on hand, {book.presold} presold",
+            account.keeps_its_promises,
+            lambda: f"{at(recorded)}: {account.open} promised of {account.on_hand} on hand, {account.presold} presold",
         )
         self.conserved.expect(
-            (book.on_hand, book.aside, book.open, book.presold)
-            == (state.on_hand, state.shelves.aside, state.promised, state.presold),
-            lambda: f"{at(recorded)}: the books say {book}, the stream has {state.on_hand} on hand",
+            (account.on_hand, account.aside, account.open, account.presold)
+            == (state.on_hand, state.physical.aside, state.promised, state.presold),
+            lambda: f"{at(recorded)}: the events say {account}, the stream has {state.on_hand} on hand",
         )
         if isinstance(event, s.StockMovedOut | s.StockMovedIn | s.StockInboundCancelled):
             on_its_way = self.transit.note(event)
@@ -170,50 +170,50 @@ class History:
             )
 
     def _check_money(self, recorded: Recorded, event: p.PaymentEvent, state: Payment) -> None:
-        book = self.money.get(recorded.stream, MoneyBook())
+        account = self.money.get(recorded.stream, PaymentSums())
         if column := BOOKED.get(type(event)):
             sign = -1 if isinstance(event, p.PaymentDisputeWon | p.PaymentRefundReversed) else 1
             amount_minor: int = event.amount_minor  # type: ignore[attr-defined] # every event that is booked has one
-            book = book._replace(**{column: getattr(book, column) + sign * amount_minor})
-            self.money[recorded.stream] = book
+            account = account._replace(**{column: getattr(account, column) + sign * amount_minor})
+            self.money[recorded.stream] = account
         currency = state.requested.currency if state.requested else ""
-        in_flight = sum(self.books.taking.get(event.payment_id, {}).values())
+        in_flight = sum(self.order_checks.taking.get(event.payment_id, {}).values())
         self.paid.expect(
-            book.captured + book.voided + book.expired + in_flight <= book.authorized
-            and book.refunded + book.lost <= book.captured + in_flight
-            and book.lost <= book.disputed
-            and (book.captured, book.refunded, book.lost) == (state.captured, state.refunded, state.lost),
-            lambda: f"{at(recorded)}: {book.in_words(currency)}, {in_money(in_flight, currency)} in flight",
+            account.captured + account.voided + account.expired + in_flight <= account.authorized
+            and account.refunded + account.lost <= account.captured + in_flight
+            and account.lost <= account.disputed
+            and (account.captured, account.refunded, account.lost) == (state.captured, state.refunded, state.lost),
+            lambda: f"{at(recorded)}: {account.in_words(currency)}, {in_money(in_flight, currency)} in flight",
         )
 
     def _check_parcel(self, recorded: Recorded, event: sh.ShipmentEvent) -> None:
-        book = self.parcels.get(recorded.stream, ParcelBook())
+        account = self.parcels.get(recorded.stream, ParcelCounts())
         match event:
             case sh.ShipmentRequested(items=items, cartons=cartons):
-                book = book._replace(asked=_units(items))
+                account = account._replace(asked=_units(items))
                 packed = _units([item for carton in cartons for item in carton.items])
-                self._expect_parcel(recorded, not cartons or packed == book.asked, f"{packed} in cartons")
+                self._expect_parcel(recorded, not cartons or packed == account.asked, f"{packed} in cartons")
             case sh.ShipmentDispatched(items=items):
-                holds = not book.dispatched and not book.stopped and _units(items) == book.asked
-                self._expect_parcel(recorded, holds, f"{_units(items)} left, {book}")
-                book = book._replace(dispatched=True)
+                holds = not account.dispatched and not account.stopped and _units(items) == account.asked
+                self._expect_parcel(recorded, holds, f"{_units(items)} left, {account}")
+                account = account._replace(dispatched=True)
             case sh.ShipmentCancelled():
-                self._expect_parcel(recorded, not book.dispatched and not book.stopped, f"stopped, {book}")
-                book = book._replace(stopped=True)
+                self._expect_parcel(recorded, not account.dispatched and not account.stopped, f"stopped, {account}")
+                account = account._replace(stopped=True)
             case sh.ShipmentReturnedToSender(items=items):
-                returned = Counter(dict(book.returned))
+                returned = Counter(dict(account.returned))
                 returned.update(dict(_units(items)))
-                holds = book.dispatched and returned <= Counter(dict(book.asked))
-                self._expect_parcel(recorded, holds, f"{dict(returned)} came back, {book}")
-                book = book._replace(returned=tuple(sorted(returned.items())))
+                holds = account.dispatched and returned <= Counter(dict(account.asked))
+                self._expect_parcel(recorded, holds, f"{dict(returned)} came back, {account}")
+                account = account._replace(returned=tuple(sorted(returned.items())))
             case sh.ShipmentLost(items=items):
-                lost = Counter(dict(book.returned))
+                lost = Counter(dict(account.returned))
                 lost.update(dict(_units(items)))
-                holds = book.dispatched and lost <= Counter(dict(book.asked))
-                self._expect_parcel(recorded, holds, f"{dict(lost)} came back or were lost, {book}")
+                holds = account.dispatched and lost <= Counter(dict(account.asked))
+                self._expect_parcel(recorded, holds, f"{dict(lost)} came back or were lost, {account}")
             case sh.ShipmentLabelAttached(document=document):
                 self.labels.add(document.sha256)
-        self.parcels[recorded.stream] = book
+        self.parcels[recorded.stream] = account
 
     def _expect_parcel(self, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check
         self.shipped.expect(holds, lambda: f"{at(recorded)}: {found}")

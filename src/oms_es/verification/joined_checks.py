@@ -1,4 +1,4 @@
-"""A second bookkeeping of units that go from order to order: what is split off or merged is in the order it went to.
+"""A second account of units that go from order to order: what is split off or merged is in the order it went to.
 
 That order begins a moment later, when `order_joiner` has read what became of the other. So units that are owed to no
 order yet are only wrong once the joiner has read the last event about them, and nothing followed.

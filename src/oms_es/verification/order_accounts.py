@@ -16,7 +16,7 @@ Units = Counter[tuple[str, str]]
 COUNTED = (o.OrderAllocated, o.OrderPaymentRequested, o.OrderMoneyGone, o.OrderMoneyBack)
 
 
-class OrderBook:
+class OrderAccount:
     """Of one order."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class OrderBook:
         return paid
 
 
-class RmaBook:
+class ReturnAccount:
     """Of one return, in units by line."""
 
     def __init__(self, opened: r.RmaOpened) -> None:

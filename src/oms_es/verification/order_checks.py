@@ -1,4 +1,4 @@
-"""A second bookkeeping of what orders cost and what came back of them, from the bare amounts of their events.
+"""A second account of what orders cost and what came back of them, from the bare amounts of their events.
 
 It shares no code with the engine. Of parcels that were reported without their shares of the total, nothing is asked.
 """
@@ -16,16 +16,16 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.values.currency import in_money
 from oms_es.verification.check import Check, at
-from oms_es.verification.order_accounts import COUNTED, OrderBook, RmaBook, by_line, units_of, worth_of
+from oms_es.verification.order_accounts import COUNTED, OrderAccount, ReturnAccount, by_line, units_of, worth_of
 
 CAPTURER = "payment_capturer"
 """Who takes what a parcel is charged; what a person takes by hand is theirs to answer for."""
 
 
-class OrderBooks:
+class OrderChecks:
     def __init__(self) -> None:
-        self.orders: dict[str, OrderBook] = defaultdict(OrderBook)
-        self.rmas: dict[str, RmaBook] = {}
+        self.orders: dict[str, OrderAccount] = defaultdict(OrderAccount)
+        self.rmas: dict[str, ReturnAccount] = {}
         self.taking: dict[str, dict[str, int]] = defaultdict(dict)  # in flight, by payment and capture
         self.giving: dict[tuple[str, str], int] = {}  # by payment and refund
         self.shared = Check("shares conserved: lines and shipping of the parcels = what they are charged = the total")
@@ -81,29 +81,29 @@ class OrderBooks:
             handle(recorded, recorded.event)
 
     def _placed(self, recorded: Recorded, event: o.OrderPlaced) -> None:
-        book = self.orders[event.order_id]
-        book.lines = {line.line_id: (line.sku, line.quantity) for line in event.lines}
+        account = self.orders[event.order_id]
+        account.lines = {line.line_id: (line.sku, line.quantity) for line in event.lines}
         goods = sum(line.quantity * line.unit_price_minor for line in event.lines)
-        book.currency = event.currency
-        book.total = goods + event.shipping_minor + event.tax_minor - event.discount_minor
-        book.not_charged = book.credit = event.credit_minor
-        book.exchange_of = event.exchange_of
+        account.currency = event.currency
+        account.total = goods + event.shipping_minor + event.tax_minor - event.discount_minor
+        account.not_charged = account.credit = event.credit_minor
+        account.exchange_of = event.exchange_of
         if event.kind == "exchange":
             granted = self.grants.get(event.exchange_of)
-            known = "nothing" if granted is None else book.money(granted)
-            found = f"a credit of {book.money(book.credit)}, granted was {known}"
-            self._expect(self.granted, recorded, granted == book.credit, found)
+            known = "nothing" if granted is None else account.money(granted)
+            found = f"a credit of {account.money(account.credit)}, granted was {known}"
+            self._expect(self.granted, recorded, granted == account.credit, found)
 
     def _bundled(self, _: Recorded, event: o.OrderBundlesExploded | o.OrderJoined) -> None:
         self.orders[event.order_id].bundles.update(event.bundles)
 
     def _changed(self, _: Recorded, event: Any) -> None:
-        book = self.orders[event.order_id]
-        book.total = event.total_minor
+        account = self.orders[event.order_id]
+        account.total = event.total_minor
         if event.lines is not None:
-            book.lines = {line.line_id: (line.sku, line.quantity) for line in event.lines}
-        if book.replanned is not None:
-            book.replanned += event.more_minor
+            account.lines = {line.line_id: (line.sku, line.quantity) for line in event.lines}
+        if account.replanned is not None:
+            account.replanned += event.more_minor
 
     def _overridden(self, _: Recorded, event: o.OrderOverridden) -> None:
         self.orders[event.order_id].not_charged += event.written_off_minor
@@ -112,52 +112,52 @@ class OrderBooks:
         self.orders[event.order_id].count(event)
 
     def _released(self, recorded: Recorded, event: o.OrderReleased) -> None:
-        book = self.orders[event.order_id]
+        account = self.orders[event.order_id]
         for plan in event.shipments:
-            self._planned_parcel(recorded, book, plan, event.payment_id)
+            self._planned_parcel(recorded, account, plan, event.payment_id)
         if not all(plan.lines for plan in event.shipments):
             return
         worth = sum(worth_of(plan) for plan in event.shipments)
         self._expect(
             self.shared,
             recorded,
-            worth == book.total,
-            f"shares sum to {book.money(worth)}, the total is {book.money(book.total)}",
+            worth == account.total,
+            f"shares sum to {account.money(worth)}, the total is {account.money(account.total)}",
         )
-        charged = sum(sum(book.charges[plan.shipment_id].values()) for plan in event.shipments)
-        due = max(book.total - book.not_charged, 0)
+        charged = sum(sum(account.charges[plan.shipment_id].values()) for plan in event.shipments)
+        due = max(account.total - account.not_charged, 0)
         self._expect(
             self.shared,
             recorded,
             charged == due,
-            f"{book.money(charged)} is charged, {book.money(due)} is due of {book.money(book.total)}",
+            f"{account.money(charged)} is charged, {account.money(due)} is due of {account.money(account.total)}",
         )
         shared = units_of(share for plan in event.shipments for share in plan.lines)
-        ordered = book.units({line: quantity for line, (_, quantity) in book.lines.items()})
+        ordered = account.units({line: quantity for line, (_, quantity) in account.lines.items()})
         self._expect(self.shared, recorded, shared == ordered, f"shares of {dict(shared)}, ordered {dict(ordered)}")
 
     def _planned(self, recorded: Recorded, event: o.OrderShipmentPlanned) -> None:
-        book = self.orders[event.order_id]
-        was = book.plans.get(event.plan.shipment_id)
-        self._planned_parcel(recorded, book, event.plan, event.payment_id)
-        if event.plan.shipment_id in book.held:
+        account = self.orders[event.order_id]
+        was = account.plans.get(event.plan.shipment_id)
+        self._planned_parcel(recorded, account, event.plan, event.payment_id)
+        if event.plan.shipment_id in account.held:
             same = event.plan == was and not event.held
             self._expect(self.shared, recorded, same, f"{event.plan.shipment_id} is not as it was held")
         elif event.plan.lines:
-            worth, left = worth_of(event.plan), book.replanned
+            worth, left = worth_of(event.plan), account.replanned
             self._expect(
                 self.shared,
                 recorded,
                 worth == left,
-                f"shares sum to {book.money(worth)}, {book.money(left or 0)} was left of the parcel",
+                f"shares sum to {account.money(worth)}, {account.money(left or 0)} was left of the parcel",
             )
-        book.replanned = None
-        (book.held.add if event.held else book.held.discard)(event.plan.shipment_id)
+        account.replanned = None
+        (account.held.add if event.held else account.held.discard)(event.plan.shipment_id)
 
-    def _planned_parcel(self, recorded: Recorded, book: OrderBook, plan: o.ShipmentPlan, payment_id: str) -> None:
-        book.plans[plan.shipment_id] = plan
+    def _planned_parcel(self, recorded: Recorded, account: OrderAccount, plan: o.ShipmentPlan, payment_id: str) -> None:
+        account.plans[plan.shipment_id] = plan
         charges = {charge.payment_id: charge.amount_minor for charge in plan.charges}
-        book.charges[plan.shipment_id] = charges or ({payment_id: plan.amount_minor} if plan.amount_minor else {})
+        account.charges[plan.shipment_id] = charges or ({payment_id: plan.amount_minor} if plan.amount_minor else {})
         if plan.lines:
             inside = Counter[str]()
             for item in plan.items:
@@ -169,18 +169,18 @@ class OrderBooks:
             )
 
     def _stopped(self, _: Recorded, event: o.OrderShipmentCancelled) -> None:
-        book = self.orders[event.order_id]
-        plan = book.plans.get(event.shipment_id)
-        book.held.discard(event.shipment_id)
+        account = self.orders[event.order_id]
+        plan = account.plans.get(event.shipment_id)
+        account.held.discard(event.shipment_id)
         if plan and not event.released:
-            book.replanned = worth_of(plan)
+            account.replanned = worth_of(plan)
 
     def _left(self, recorded: Recorded, event: o.OrderShipmentDispatched | o.OrderShipmentDelivered) -> None:
-        book = self.orders[event.order_id]
-        held = event.shipment_id in book.held
+        account = self.orders[event.order_id]
+        held = event.shipment_id in account.held
         self._expect(self.shared, recorded, not held, f"{event.shipment_id} left, and was held")
-        if event.shipment_id in book.plans:
-            book.gone.add(event.shipment_id)
+        if event.shipment_id in account.plans:
+            account.gone.add(event.shipment_id)
 
     def _came_back(self, recorded: Recorded, event: o.OrderShipmentReturned) -> None:
         self._undelivered(recorded, event, left=event.complete, became="came back")
@@ -192,12 +192,12 @@ class OrderBooks:
         self, recorded: Recorded, event: o.OrderShipmentReturned | o.OrderShipmentLost, *, left: bool, became: str
     ) -> None:
         """`left`: it says of itself that the parcel had left."""
-        book = self.orders[event.order_id]
-        plan = book.plans.get(event.shipment_id)
+        account = self.orders[event.order_id]
+        plan = account.plans.get(event.shipment_id)
         if plan and left:
-            book.gone.add(event.shipment_id)
+            account.gone.add(event.shipment_id)
         units, shipped = units_of(event.lines), units_of(plan.lines) if plan else Counter()
-        book.back.update(units)
+        account.back.update(units)
         self._expect(self.returned, recorded, units <= shipped, f"{dict(units)} {became} of {dict(shipped)}")
 
     def _taking(self, recorded: Recorded, event: p.PaymentCaptureRequested | p.PaymentDepositApplied) -> None:
@@ -212,7 +212,7 @@ class OrderBooks:
 
     def _taken(self, recorded: Recorded, event: p.PaymentCaptured) -> None:
         if not event.asked:
-            return  # at the provider: the payment's own book asks whether so much was held
+            return  # at the provider: the payment's own account asks whether so much was held
         n, asked = event.amount_minor, self.taking[event.payment_id].pop(event.capture_id, None)
         text = self._text(event)
         self._expect(self.shared, recorded, n == asked, f"{text(n)} was taken, {text(asked)} was asked for")
@@ -227,75 +227,78 @@ class OrderBooks:
         self.taking[event.payment_id].pop(event.capture_id, None)
 
     def _refund(self, recorded: Recorded, event: o.OrderRefundRequested) -> None:
-        book = self.orders[event.order_id]
+        account = self.orders[event.order_id]
         n, parts = event.amount_minor, sum(part.amount_minor for part in event.parts)
         if event.credit:
             parts += event.credit.amount_minor
-            book.credit_back += event.credit.amount_minor
-            self._expect_within_credit(recorded, book)
+            account.credit_back += event.credit.amount_minor
+            self._expect_within_credit(recorded, account)
         self._expect(
-            self.given, recorded, n == parts, f"parts sum to {book.money(parts)}, the refund is {book.money(n)}"
+            self.given, recorded, n == parts, f"parts sum to {account.money(parts)}, the refund is {account.money(n)}"
         )
         for part in event.parts:
-            book.parts[event.refund_id, part.payment_id] = part
+            account.parts[event.refund_id, part.payment_id] = part
             self._expect_sum(recorded, part.payment_id, part)
-            book.given_by[part.payment_id] += part.amount_minor
-            given, left = book.given_by[part.payment_id], book.left_of(part.payment_id)
-            found = f"{part.payment_id} gives back {book.money(given)}, and has {book.money(left)}"
+            account.given_by[part.payment_id] += part.amount_minor
+            given, left = account.given_by[part.payment_id], account.left_of(part.payment_id)
+            found = f"{part.payment_id} gives back {account.money(given)}, and has {account.money(left)}"
             self._expect(self.given, recorded, given <= left, found)
         allocations = [allocation for part in event.parts for allocation in part.allocations]
         allocations += event.credit.allocations if event.credit else ()
-        book.credited -= sum(allocation.amount_minor for allocation in allocations if allocation.kind == "credit")
+        account.credited -= sum(allocation.amount_minor for allocation in allocations if allocation.kind == "credit")
         self._expect(
-            self.granted, recorded, book.credited >= 0, f"{book.money(-book.credited)} more than was credited goes back"
+            self.granted,
+            recorded,
+            account.credited >= 0,
+            f"{account.money(-account.credited)} more than was credited goes back",
         )
-        self._count(recorded, book, allocations, event.refunded_units)
+        self._count(recorded, account, allocations, event.refunded_units)
 
     def _credit(self, recorded: Recorded, event: x.OrderExchangeCredited) -> None:
-        book, credit = self.orders[event.order_id], event.content.credit_minor
-        book.credited += credit
+        account, credit = self.orders[event.order_id], event.content.credit_minor
+        account.credited += credit
         worth = sum(allocation.amount_minor for allocation in event.allocations)
         self._expect(
             self.granted,
             recorded,
             credit == worth,
-            f"{book.money(credit)} is granted for goods worth {book.money(worth)}",
+            f"{account.money(credit)} is granted for goods worth {account.money(worth)}",
         )
         self.grants[event.content.exchange_of] = credit
-        self._count(recorded, book, event.allocations, event.credited_units)
+        self._count(recorded, account, event.allocations, event.credited_units)
 
     def _credit_left(self, recorded: Recorded, event: o.OrderCreditLeft) -> None:
-        book = self.orders[event.order_id]
-        if book.exchange_of == event.exchange_of:
-            book.credit_back += event.amount_minor
-            self._expect_within_credit(recorded, book)
+        account = self.orders[event.order_id]
+        if account.exchange_of == event.exchange_of:
+            account.credit_back += event.amount_minor
+            self._expect_within_credit(recorded, account)
 
-    def _expect_within_credit(self, recorded: Recorded, book: OrderBook) -> None:
-        within = book.credit_back <= book.credit
+    def _expect_within_credit(self, recorded: Recorded, account: OrderAccount) -> None:
+        within = account.credit_back <= account.credit
         self._expect(
             self.granted,
             recorded,
             within,
-            f"{book.money(book.credit_back)} goes back of a credit of {book.money(book.credit)}",
+            f"{account.money(account.credit_back)} goes back of a credit of {account.money(account.credit)}",
         )
 
     def _count(
         self,
         recorded: Recorded,
-        book: OrderBook,
+        account: OrderAccount,
         allocations: Iterable[p.RefundAllocation],
         units: Mapping[str, int],
     ) -> None:
         for allocation in allocations:
-            book.given[allocation.kind, allocation.line_id] += allocation.amount_minor
-        paid = book.paid_for()
-        for (kind, line_id), given in book.given.items():
+            account.given[allocation.kind, allocation.line_id] += allocation.amount_minor
+        paid = account.paid_for()
+        for (kind, line_id), given in account.given.items():
             if kind in ("line", "shipping"):
                 limit = paid[kind, line_id]
-                found = f"{book.money(given)} given back of {book.money(limit)} for {kind} {line_id}".rstrip()
+                found = f"{account.money(given)} given back of {account.money(limit)} for {kind} {line_id}".rstrip()
                 self._expect(self.given, recorded, given <= limit, found)
-        book.given_units.update(units)
-        given_units, shipped = book.units(book.given_units), book.shipped()
+        account.given_units.update(units)
+        given_units, shipped = account.units(account.given_units), account.shipped()
         self._expect(
             self.given, recorded, given_units <= shipped, f"units {dict(given_units)} given back of {dict(shipped)}"
         )
@@ -335,48 +338,50 @@ class OrderBooks:
         self._expect(self.given, recorded, n == parts, found)
 
     def _return(self, recorded: Recorded, event: x.OrderReturnRequested) -> None:
-        book = self.orders[event.order_id]
-        book.asked_back[event.rma_id] = by_line(event.lines)
-        asked = sum(book.asked_back.values(), Counter[str]())
-        asked.subtract(book.ended)
-        back, shipped = book.units(asked), book.shipped()
-        back.update(book.back)
+        account = self.orders[event.order_id]
+        account.asked_back[event.rma_id] = by_line(event.lines)
+        asked = sum(account.asked_back.values(), Counter[str]())
+        asked.subtract(account.ended)
+        back, shipped = account.units(asked), account.shipped()
+        back.update(account.back)
         self._expect(self.returned, recorded, back <= shipped, f"{dict(back)} asked back of {dict(shipped)} shipped")
 
     def _return_ended(self, recorded: Recorded, event: x.OrderReturnEnded) -> None:
-        book = self.orders[event.order_id]
-        ended, asked = by_line(event.lines), book.asked_back.get(event.rma_id, Counter())
+        account = self.orders[event.order_id]
+        ended, asked = by_line(event.lines), account.asked_back.get(event.rma_id, Counter())
         self._expect(self.returned, recorded, ended <= asked, f"{dict(ended)} did not come of {dict(asked)} asked back")
-        book.ended.update(ended)
+        account.ended.update(ended)
 
     def _rma_opened(self, recorded: Recorded, event: r.RmaOpened) -> None:
-        book = self.rmas[event.rma_id] = RmaBook(event)
+        account = self.rmas[event.rma_id] = ReturnAccount(event)
         asked = self.orders[event.order_id].asked_back.get(event.rma_id)
         if asked is not None:
             self._expect(
                 self.returned,
                 recorded,
-                asked == book.expected,
-                f"{dict(book.expected)} expected, {dict(asked)} asked back",
+                asked == account.expected,
+                f"{dict(account.expected)} expected, {dict(asked)} asked back",
             )
 
     def _rma(self, recorded: Recorded, event: Any) -> None:
-        book = self.rmas.get(event.rma_id)
-        if book is None:
+        account = self.rmas.get(event.rma_id)
+        if account is None:
             self._expect(self.returned, recorded, False, "there is no such return")
             return
         match event:
             case r.RmaReceived():
-                book.received.update(by_line(event.lines))
-                self._expect_within(recorded, book.received, "received", book.expected, "asked back")
+                account.received.update(by_line(event.lines))
+                self._expect_within(recorded, account.received, "received", account.expected, "asked back")
             case r.RmaInspected():
-                book.inspected.update(by_line(event.lines))
-                book.accepted.update(by_line(line for line in event.lines if line.credited))
-                self._expect_within(recorded, book.inspected, "inspected", book.received, "received")
+                account.inspected.update(by_line(event.lines))
+                account.accepted.update(by_line(line for line in event.lines if line.credited))
+                self._expect_within(recorded, account.inspected, "inspected", account.received, "received")
             case r.RmaCreditDue(resolution=resolution):
-                book.credited.update(by_line(event.lines))
-                limit, word = (book.expected, "kept") if resolution == "refund_only" else (book.accepted, "accepted")
-                self._expect_within(recorded, book.credited, "credited", limit, word)
+                account.credited.update(by_line(event.lines))
+                limit, word = (
+                    (account.expected, "kept") if resolution == "refund_only" else (account.accepted, "accepted")
+                )
+                self._expect_within(recorded, account.credited, "credited", limit, word)
 
     def _expect_within(
         self, recorded: Recorded, units: Counter[str], what: str, limit: Counter[str], of_what: str

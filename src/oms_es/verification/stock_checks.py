@@ -1,4 +1,4 @@
-"""A second bookkeeping of stock, from the bare quantities of its events: it shares no code with the engine."""
+"""A second account of stock, from the bare quantities of its events: it shares no code with the engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from oms_es.schemas import stock as s
 
 
-class StockBook(NamedTuple):
+class StockCounts(NamedTuple):
     """Of one stock stream, in units."""
 
     received: int = 0
@@ -39,7 +39,7 @@ class StockBook(NamedTuple):
         locked = 0 <= self.open <= sellable and self.presold >= 0
         return locked and self.open + self.presold <= sellable + self.presale_limit_max
 
-    def note(self, event: s.StockEvent) -> StockBook:
+    def note(self, event: s.StockEvent) -> StockCounts:
         n = event.quantity
         match event:
             case s.PresaleLimitSet():
@@ -53,7 +53,7 @@ class StockBook(NamedTuple):
                 return self._promised(event, n)
         return self
 
-    def _moved(self, event: s.PlacedEvent, n: int) -> StockBook:
+    def _moved(self, event: s.PlacedEvent, n: int) -> StockCounts:
         aside = event.condition != "sellable"
         match event:
             case s.StockReceived():
@@ -74,7 +74,7 @@ class StockBook(NamedTuple):
                 return self._replace(aside=self.aside + n * aside - n * (was != "sellable"))
         return self
 
-    def _promised(self, event: s.ReservationEvent, n: int) -> StockBook:
+    def _promised(self, event: s.ReservationEvent, n: int) -> StockCounts:
         match event:
             case s.StockReserved(presale=True):
                 return self._replace(presold=self.presold + n)

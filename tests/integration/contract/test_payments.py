@@ -101,7 +101,7 @@ def test_a_parcel_that_leaves_after_the_authorisation_expired_is_paid_by_a_new_o
 def test_a_provider_that_let_go_before_we_knew_is_asked_for_a_new_authorisation(engine: Engine, clock: Clock) -> None:
     submit(engine, pay("tok-expire"))
     engine.loop.run_until_idle()
-    engine.external_systems.payment_provider.ledger.clock = lambda: clock[0] + timedelta(seconds=EXPIRES_SECONDS)
+    engine.external_systems.payment_provider.effect_store.clock = lambda: clock[0] + timedelta(seconds=EXPIRES_SECONDS)
     submit(engine, take(60))
     engine.loop.run_until_idle()
     assert facts(engine)[3:] == [

@@ -118,7 +118,7 @@ def test_what_is_locked_at_a_location_that_closes_is_shipped_from_elsewhere(engi
         {"sku": "A", "reserved": 0},
         {"sku": "B", "reserved": 0},
     ]
-    assert "paris failed: flooded; let go of 1 x A at paris, 1 x B at paris" in why(engine, waits)
+    assert "paris failed: flooded; released 1 x A at paris, 1 x B at paris" in why(engine, waits)
     submit(engine, stock("B", 2))
     assert phase(engine, waits) == "completed"
     assert shipped_from(engine) == {("A", "berlin"): 1, ("B", "berlin"): 2}

@@ -22,13 +22,13 @@ with_data = pytest.mark.skipif(
 
 
 @cache
-def journey() -> CompleteJourney:
+def tracking() -> CompleteJourney:
     return baskets(LIMIT)
 
 
 @cache
 def orders() -> tuple[PlaceOrder, ...]:
-    return tuple(journey().orders())
+    return tuple(tracking().orders())
 
 
 @with_data
@@ -42,13 +42,13 @@ def test_baskets_are_orders_in_the_order_of_their_time() -> None:
 def test_fewer_baskets_are_the_first_of_more() -> None:
     few = baskets(50)
     assert tuple(few.orders()) == orders()[:50]
-    assert {place.location for place in few.locations()} < {place.location for place in journey().locations()}
-    assert all(place in journey().locations() for place in few.locations())
+    assert {place.location for place in few.locations()} < {place.location for place in tracking().locations()}
+    assert all(place in tracking().locations() for place in few.locations())
 
 
 @with_data
 def test_an_order_costs_what_the_customer_paid() -> None:
-    table = journey().table
+    table = tracking().table
     paid_minor = sum(round(100 * dollars) for dollars in table["sales_value"].to_pylist())
     paid_minor -= sum(round(100 * dollars) for dollars in table["coupon_disc"].to_pylist())
     assert sum(order.total_minor for order in orders()) == paid_minor
@@ -56,10 +56,10 @@ def test_an_order_costs_what_the_customer_paid() -> None:
 
 @with_data
 def test_the_store_that_sold_is_the_place_of_the_order() -> None:
-    places = {(place.latitude, place.longitude): place for place in journey().locations()}
-    assert len(places) == len(journey().locations())
+    places = {(place.latitude, place.longitude): place for place in tracking().locations()}
+    assert len(places) == len(tracking().locations())
     sold_at = {places[order.ship_to.latitude, order.ship_to.longitude].location for order in orders()}
-    assert sold_at == {place.location for place in journey().locations()}
+    assert sold_at == {place.location for place in tracking().locations()}
     assert {place.kind for place in places.values()} == {"store"}
 
 
@@ -68,7 +68,7 @@ def test_stock_is_what_the_baskets_need_less_one_of_a_few() -> None:
     needed, received = Counter[str](), Counter[str]()
     for order in orders():
         needed.update(order.demand)
-    for receipt in journey().receipts():
+    for receipt in tracking().receipts():
         received[receipt.sku] += receipt.quantity
     short = needed - received
     assert received - needed == Counter()
@@ -78,16 +78,16 @@ def test_stock_is_what_the_baskets_need_less_one_of_a_few() -> None:
 
 @with_data
 def test_lines_without_a_quantity_are_skipped_and_counted() -> None:
-    assert journey().skipped_lines > 0
-    assert min(journey().table["quantity"].to_pylist()) > 0
+    assert tracking().skipped_lines > 0
+    assert min(tracking().table["quantity"].to_pylist()) > 0
 
 
 @with_data
 def test_steps_give_everything_in_batches() -> None:
-    batches = list(journey().steps(1000))
-    everything = [*journey().locations(), *journey().receipts(), *orders()]
+    batches = list(tracking().steps(1000))
+    everything = [*tracking().locations(), *tracking().receipts(), *orders()]
     assert [command for batch in batches for command in batch] == everything
-    assert list(journey().steps(1000, start=1)) == batches[1:]
+    assert list(tracking().steps(1000, start=1)) == batches[1:]
 
 
 def item(quantity: int, sales: float, retail: float = 0.0, match: float = 0.0, coupon: float = 0.0) -> Item:

@@ -51,7 +51,7 @@ class WatchedGroup(Group):
         super().commit_offsets(offsets)
 
 
-class WatchedBooks(SqlRelayStore):
+class WatchedRelayStore(SqlRelayStore):
     def save(self, session: Any, epoch: int, previous: int, position: int, last: Mapping[TopicPartition, int]) -> None:
         if doomed:
             print("died", previous, position, flush=True)
@@ -70,6 +70,6 @@ def main(arguments: Sequence[str]) -> int:
         patch.object(running, "Workers", partial(workers.Workers, chaos=CHAOS)),
         patch.object(workers, "Group", WatchedGroup),
         patch.object(engine, "ConsumerWorker", WatchedWorker),
-        patch.object(workers, "EventPublisher", partial(EventPublisher, relay_store=WatchedBooks())),
+        patch.object(workers, "EventPublisher", partial(EventPublisher, relay_store=WatchedRelayStore())),
     ):
         return cli.main(arguments)

@@ -13,7 +13,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import rma as r
-from oms_es.verification.order_checks import OrderBooks
+from oms_es.verification.order_checks import OrderChecks
 from shop import Shop, an_order
 from whole_engine import START
 
@@ -132,19 +132,19 @@ def test_what_was_refunded_in_the_providers_dashboard_is_the_orders_and_is_not_p
 
 
 def test_more_given_back_than_is_left_of_a_payment_is_found() -> None:
-    """By the second bookkeeping, had the order asked for it all the same."""
+    """By the second account, had the order asked for it all the same."""
     customer = Customer()
     customer.shop.submit(
         reported(customer, "refund", "succeeded", 4_000),
         o.RefundOrder(order_id=o.order_id_of("web", "1"), refund_id="g", goodwill_minor=6_000),
     )
-    books = OrderBooks()
+    checks = OrderChecks()
     for recorded in customer.shop.engine.log:
-        books.note(recorded)
+        checks.note(recorded)
         if isinstance(recorded.event, o.OrderRefundRequested):
-            assert not books.given.failed
-            books.note(recorded)
-    assert f"{o.order_id_of('web', '1')}.1 gives back 120.00 EUR, and has 60.00 EUR" in books.given.differences[0]
+            assert not checks.given.failed
+            checks.note(recorded)
+    assert f"{o.order_id_of('web', '1')}.1 gives back 120.00 EUR, and has 60.00 EUR" in checks.given.differences[0]
 
 
 def test_a_refund_of_the_dashboard_that_comes_back_is_owed_again() -> None:

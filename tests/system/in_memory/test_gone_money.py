@@ -9,7 +9,7 @@ import pytest
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.payment.provider import RecordProviderReport
-from oms_es.verification.order_checks import OrderBooks
+from oms_es.verification.order_checks import OrderChecks
 from outside import run_on
 from shop import Shop, an_order
 from whole_engine import failed
@@ -136,11 +136,11 @@ def test_a_parcel_that_leaves_although_it_is_held_is_found() -> None:
     shop = Window()
     shop.tell(GONE_BY["refunded"][0])
     shop.go_on()
-    books = OrderBooks()
+    checks = OrderChecks()
     for recorded in shop.engine.log:
-        books.note(recorded)
-    assert not books.shared.failed
-    (waiting,) = books.orders[OF["order_id"]].held
+        checks.note(recorded)
+    assert not checks.shared.failed
+    (waiting,) = checks.orders[OF["order_id"]].held
     left = o.OrderShipmentDispatched(**OF, shipment_id=waiting)
-    books.note(shop.engine.log[-1]._replace(event=left))
-    assert "was held" in books.shared.differences[0]
+    checks.note(shop.engine.log[-1]._replace(event=left))
+    assert "was held" in checks.shared.differences[0]

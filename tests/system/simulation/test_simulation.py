@@ -76,10 +76,10 @@ def test_a_flash_sale_sells_exactly_what_exists() -> None:
     playing = Play(scenario, WHOLE)
     outcome = playing.outcome()
     assert outcome.violation is None, "\n".join(failure(outcome))
-    books = playing.watch.history.stock
-    assert len(books) == 2
-    assert sum(book.received for book in books.values()) == 200
-    assert sum(book.shipped + book.open for book in books.values()) == 200
+    counts = playing.watch.history.stock
+    assert len(counts) == 2
+    assert sum(one.received for one in counts.values()) == 200
+    assert sum(one.shipped + one.open for one in counts.values()) == 200
 
 
 def test_every_role_and_gateway_of_the_engine_is_simulated() -> None:

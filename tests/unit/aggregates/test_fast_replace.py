@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from oms_es.aggregates.fast_replace import wide
+from oms_es.aggregates.fast_replace import fast_replace
 
 
 class Point(NamedTuple):
@@ -15,7 +15,7 @@ class Point(NamedTuple):
 
 
 def test_what_is_not_changed_stays() -> None:
-    assert wide(Point) is Point
+    assert fast_replace(Point) is Point
     point = Point(1, 2)
     moved = point._replace(y=3)
     assert (moved, type(moved), point) == ((1, 3), Point, (1, 2))
@@ -25,4 +25,4 @@ def test_what_is_not_changed_stays() -> None:
 
 def test_a_field_that_it_does_not_have_is_not_changed() -> None:
     with pytest.raises(KeyError):
-        wide(Point)(1, 2)._replace(z=3)  # type: ignore[call-arg] # that there is none is what is asked
+        fast_replace(Point)(1, 2)._replace(z=3)  # type: ignore[call-arg] # that there is none is what is asked

@@ -52,7 +52,7 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as back
 from oms_es.schemas.shipment import tracker as t
-from oms_es.verification.stock_checks import StockBook
+from oms_es.verification.stock_checks import StockCounts
 from reordering import assert_in_any_order
 from stock_life import STOCK_REFUSALS, stock_commands
 
@@ -100,17 +100,17 @@ def stock_holds(state: stock.Stock, history: Sequence[Event]) -> None:
     assert 0 <= state.promised <= state.sellable <= state.on_hand
     for presale, units in ((False, state.promised), (True, state.presold)):
         assert units == sum(held.quantity for held in state.reserved.values() if held.presale is presale)
-    book = StockBook()
+    counts = StockCounts()
     for event in history:
         assert isinstance(event, s.StockEvent)
-        book = book.note(event)
-        assert book.keeps_its_promises, "a promise was broken between two versions"
-    assert (book.on_hand, book.aside, book.open) == (state.on_hand, state.shelves.aside, state.promised)
-    places = state.shelves.places
+        counts = counts.note(event)
+        assert counts.keeps_its_promises, "a promise was broken between two versions"
+    assert (counts.on_hand, counts.aside, counts.open) == (state.on_hand, state.physical.aside, state.promised)
+    places = state.physical.places
     assert all(units.quantity > 0 for units in places.values())
     assert state.on_hand == sum(units.quantity for units in places.values())
-    numbered = Counter(state.shelves.serials.values())
-    assert all(numbers <= state.shelves.quantity_at(place) for place, numbers in numbered.items())
+    numbered = Counter(state.physical.serials.values())
+    assert all(numbers <= state.physical.quantity_at(place) for place, numbers in numbered.items())
     assert state.supply.inbound == sum(expected.quantity for expected in state.supply.inbounds.values())
     ends = (s.StockReleased, s.StockShipped, s.StockReservationExpired, s.StockReservationBroken, s.StockShort)
     ended = Counter(
@@ -372,7 +372,7 @@ def answer(draw: st.DrawFn, state: order.Order) -> Command:
     """What is wanted, split at random between two locations and the backorder; sometimes of another attempt."""
     assignments: list[o.Assignment] = []
     lacking: dict[str, int] = {}
-    for sku, quantity in sorted(state.wanted.items()):
+    for sku, quantity in sorted(state.to_source.items()):
         there = draw(st.integers(0, quantity))
         if there:
             assignments.append(o.Assignment(sku=sku, location=draw(cities), quantity=there))
@@ -418,7 +418,7 @@ def failure(draw: st.DrawFn, _: order.Order) -> Command:
 def stock_report(draw: st.DrawFn, state: order.Order) -> Command:
     """Of what was asked; of something else if nothing was."""
     asked = (
-        sorted(state.awaited.items())
+        sorted(state.requested.items())
         or sorted(state.allocated.items())
         or [((f"{PLACE.order_id}/1", "A", "berlin"), 1)]
     )
@@ -480,7 +480,7 @@ def paid(draw: st.DrawFn, state: order.Order) -> Command:
 
 
 def covered(draw: st.DrawFn, state: order.Order) -> Command:
-    held = sorted(state.uncovered) or [(f"{PLACE.order_id}/1", "A", "berlin")]
+    held = sorted(state.presale_pending) or [(f"{PLACE.order_id}/1", "A", "berlin")]
     key, sku, place = held[draw(st.integers(0, len(held) - 1))]
     return o.RecordPresaleCovered(**ORDER, reservation_id=key, sku=sku, location=place)
 
@@ -632,9 +632,9 @@ def order_commands(draw: st.DrawFn, state: order.Order) -> Command:
 
 
 def order_holds(state: order.Order, history: Sequence[Event]) -> None:
-    units: Counter[str] = Counter(dict(state.wanted.items()))
+    units: Counter[str] = Counter(dict(state.to_source.items()))
     units.update(dict(state.backordered.items()))
-    for held in (state.awaited, state.allocated):
+    for held in (state.requested, state.allocated):
         for (_, sku, _), quantity in held.items():
             units[sku] += quantity
     whole = any(isinstance(event, o.OrderFulfilledElsewhere) and event.whole for event in history)
@@ -658,7 +658,7 @@ def held_holds(state: order.Order) -> None:
 
 def phase_holds(state: order.Order) -> None:
     """Whatever it waits for can still come."""
-    lacking = {"sourcing": state.wanted, "allocating": state.awaited, "backordered": state.backordered}
+    lacking = {"sourcing": state.to_source, "allocating": state.requested, "backordered": state.backordered}
     if state.phase in lacking:
         assert next(phase for phase, units in lacking.items() if units) == state.phase
     elif state.phase != "cancelled":
@@ -669,7 +669,7 @@ def phase_holds(state: order.Order) -> None:
         assert state.holds
         assert not state.is_unpaid
     if state.phase == "awaiting_stock":
-        assert state.uncovered
+        assert state.presale_pending
     if state.phase in ("fulfilling", "cancelling"):
         assert state.in_status("open", "held")
         assert state.holds or not state.in_status("held"), "what is held would never be requested"
@@ -688,7 +688,7 @@ def money_holds(state: order.Order, history: Sequence[Event]) -> None:
     live = sum(payment.due.amount_minor for payment in state.live_payments.values())
     owed = max(state.content.total_minor - state.content.credit_minor, 0) - state.written_off
     if state.phase == "awaiting_payment":
-        deposit = state.content.deposit_minor if state.uncovered or waits_for_its_deposit(state) else owed
+        deposit = state.content.deposit_minor if state.presale_pending or waits_for_its_deposit(state) else owed
         sourced_anew = happened(history, o.OrderAssigned, o.OrderLocationFailed, o.OrderOverridden)
         assert live == deposit or (sourced_anew and live == owed), "a balance that was asked for stays asked"
     if happened(history, o.OrderReleased):

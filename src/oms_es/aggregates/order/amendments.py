@@ -137,7 +137,7 @@ def change(
     yield changed
     left = evolve(order, changed)
     elsewhere = bool(left.backordered) and not altered.keys().isdisjoint(("ship_to", "delivery_option"))
-    if more or elsewhere or (undo.no_longer_sought and left.wanted):
+    if more or elsewhere or (undo.no_longer_sought and left.to_source):
         yield steps.request_sourcing(left, _all(left.backordered, more), (), None)
     elif left.is_locked and (order.phase in LACKING or void or money.dues(left) or _came_by_leaving_out(order, left)):
         yield from steps.all_locked(left)
@@ -145,7 +145,7 @@ def change(
 
 def _came_by_leaving_out(order: Order, left: Order) -> bool:
     """Nothing is to come any more."""
-    return order.phase == "awaiting_stock" and not left.uncovered
+    return order.phase == "awaiting_stock" and not left.presale_pending
 
 
 def totals(before: o.OrderContent, after: o.OrderContent) -> Any:
@@ -185,14 +185,14 @@ def _void_payments(order: Order, after: o.OrderContent) -> tuple[str, ...]:
 
 
 def _undo(order: Order, less: Mapping[str, int]) -> Undo:
-    sought: dict[str, int] = {}
+    to_source: dict[str, int] = {}
     backordered: dict[str, int] = {}
     cuts: list[o.Cut] = []
     for sku, quantity in less.items():
-        sought[sku] = min(quantity, order.wanted.get(sku, 0))
-        backordered[sku] = min(quantity - sought[sku], order.backordered.get(sku, 0))
-        cuts += _cuts(order, sku, quantity - sought[sku] - backordered[sku])
-    return Undo(some(sought), some(backordered), tuple(cuts))
+        to_source[sku] = min(quantity, order.to_source.get(sku, 0))
+        backordered[sku] = min(quantity - to_source[sku], order.backordered.get(sku, 0))
+        cuts += _cuts(order, sku, quantity - to_source[sku] - backordered[sku])
+    return Undo(some(to_source), some(backordered), tuple(cuts))
 
 
 def some(counts: Mapping[str, int]) -> dict[str, int]:
@@ -201,7 +201,7 @@ def some(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _cuts(order: Order, sku: str, quantity: int) -> Iterator[o.Cut]:
     """The newest locks go first, and of those the ones that stock has not confirmed."""
-    for held in (order.awaited, order.allocated):
+    for held in (order.requested, order.allocated):
         for key, locked in sorted(held.items(), key=lambda item: _newest_first(item[0])):
             if quantity and key[1] == sku:
                 n = min(quantity, locked)

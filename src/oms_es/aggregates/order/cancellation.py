@@ -141,7 +141,7 @@ def _open_shares(order: Order, line_id: str, sku: str) -> Iterator[tuple[str, o.
 
 
 def stopped(order: Order, shipment_id: str) -> Iterator[o.OrderEvent]:
-    """A parcel was stopped: what was cancelled of it is let go, and the rest is planned again.
+    """A parcel was stopped: what was cancelled of it is released, and the rest is planned again.
 
     Where no lines of it were cancelled, and no hold stopped it, all of it is released.
     """

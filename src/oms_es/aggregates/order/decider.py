@@ -74,19 +74,19 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
     """Of units that were cancelled meanwhile, only those count that the order still wants."""
     held = (command.reservation_id, command.sku, command.location)
-    if held not in order.awaited:
+    if held not in order.requested:
         return
     if order.phase in o.FINAL_PHASES:
         if order.joined:  # it was given and not taken back
             fields = command.model_dump(exclude={"presale", "quantity"})
-            yield o.OrderLockReturned(**fields, quantity=order.awaited[held])
+            yield o.OrderLockReturned(**fields, quantity=order.requested[held])
         return
     allocated = o.OrderLineAllocated(
         order_id=command.order_id,
         reservation_id=command.reservation_id,
         sku=command.sku,
         location=command.location,
-        quantity=order.awaited[held],
+        quantity=order.requested[held],
         presale=command.presale,
     )
     yield allocated
@@ -101,7 +101,7 @@ def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.Orde
     Also where they were locked and are no longer there, while no money is due; from then on a person decides.
     """
     held = (command.reservation_id, command.sku, command.location)
-    lacking = order.awaited.get(held)
+    lacking = order.requested.get(held)
     if lacking is None and order.phase in ("sourcing", "allocating", "backordered"):
         lacking = order.allocated.get(held)
     if lacking is not None and order.phase not in o.FINAL_PHASES:
@@ -109,7 +109,7 @@ def _record_shortage(order: Order, command: o.RecordShortage) -> Iterator[o.Orde
 
 
 def _record_covered(order: Order, command: o.RecordPresaleCovered) -> Iterator[o.OrderEvent]:
-    if (command.reservation_id, command.sku, command.location) not in order.uncovered:
+    if (command.reservation_id, command.sku, command.location) not in order.presale_pending:
         return
     if order.phase in o.FINAL_PHASES:
         return
@@ -123,7 +123,7 @@ def _record_covered(order: Order, command: o.RecordPresaleCovered) -> Iterator[o
 
 
 def _lapse_presale(order: Order, _: o.LapsePresale) -> Iterator[o.OrderEvent]:
-    if order.phase in BEFORE_RELEASE and (order.uncovered or not order.is_locked):
+    if order.phase in BEFORE_RELEASE and (order.presale_pending or not order.is_locked):
         yield from steps.ended(order, "the goods did not come in time")
 
 

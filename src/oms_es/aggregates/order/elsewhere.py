@@ -75,14 +75,14 @@ def _go_on_without(
 
 def _nothing_left(order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None) -> Iterator[o.OrderEvent]:
     """Everything was shipped by others: its locks leave their shelves, its payments are undone, and it is completed."""
-    held = sorted([*order.awaited.items(), *order.allocated.items()])
+    held = sorted([*order.requested.items(), *order.allocated.items()])
     gone = _noted(
         order,
         units,
         command,
         whole=True,
         released=tuple(changes.cut_of(key, quantity, 0) for key, quantity in held),
-        no_longer_sought=by_sku(order.wanted),
+        no_longer_sought=by_sku(order.to_source),
         no_longer_backordered=by_sku(order.backordered),
         payments_cancelled=tuple(order.live_payments),
     )
@@ -125,7 +125,7 @@ def _noted(
 
 def _own(order: Order, units: Mapping[str, int], command: o.RecordFulfilment | None) -> dict[str, Any]:
     said = {"fulfilment_id": command.fulfilment_id, "told": command.lines} if command else {}
-    unanswered = tuple(sorted({reservation_id for reservation_id, _, _ in order.awaited}))
+    unanswered = tuple(sorted({reservation_id for reservation_id, _, _ in order.requested}))
     return {"fulfilled": _lines(units), "unanswered": unanswered, **said}
 
 

@@ -64,7 +64,7 @@ def evolve(order: Order, event: o.OrderEvent) -> Order:
 
 
 def _placed(order: Order, event: o.OrderPlaced) -> Order:
-    placed = order._replace(phase="sourcing", placed=event, content=event, wanted=HashTrieMap(event.demand))
+    placed = order._replace(phase="sourcing", placed=event, content=event, to_source=HashTrieMap(event.demand))
     if event.revision is None:
         return placed
     return placed._replace(revisions=HashTrieMap(dict.fromkeys(CHANGEABLE, event.revision)))
@@ -77,15 +77,15 @@ def _conflicting(order: Order, event: o.DuplicateConflictFound) -> Order:
 def _sourced(order: Order, event: o.OrderSourced) -> Order:
     asked = (((event.reservation_id, a.sku, a.location), a.quantity) for a in event.assignments)
     return order._replace(
-        phase="allocating", attempt=event.attempt + 1, wanted=HashTrieMap(), awaited=plus(order.awaited, asked)
+        phase="allocating", attempt=event.attempt + 1, to_source=HashTrieMap(), requested=plus(order.requested, asked)
     )
 
 
 def _backordered(order: Order, event: o.OrderBackordered) -> Order:
     return order._replace(
-        phase="allocating" if order.awaited else "backordered",
+        phase="allocating" if order.requested else "backordered",
         attempt=event.attempt + 1,
-        wanted=HashTrieMap(),
+        to_source=HashTrieMap(),
         backordered=plus(order.backordered, event.demand.items()),
     )
 
@@ -94,22 +94,22 @@ def _sourcing_requested(order: Order, event: o.OrderSourcingRequested) -> Order:
     asked_again = order._replace(
         phase="sourcing",
         attempt=event.attempt,
-        wanted=HashTrieMap(event.demand),
+        to_source=HashTrieMap(event.demand),
         excluded=HashTrieSet((sku, location) for sku, locations in event.excluded.items() for location in locations),
     )
     if event.short is None:
         return asked_again._replace(backordered=HashTrieMap())
     held = (event.short.reservation_id, event.short.sku, event.short.location)
     return asked_again._replace(
-        awaited=order.awaited.discard(held),
+        requested=order.requested.discard(held),
         allocated=order.allocated.discard(held),
-        uncovered=order.uncovered.discard(held),
+        presale_pending=order.presale_pending.discard(held),
     )
 
 
 def _exploded(order: Order, event: o.OrderBundlesExploded) -> Order:
     return order._replace(
-        wanted=_apart(order.wanted, event.bundles),
+        to_source=_apart(order.to_source, event.bundles),
         backordered=_apart(order.backordered, event.bundles),
         bundles=order.bundles.update(event.bundles),
     )
@@ -126,7 +126,7 @@ def _apart(counts: HashTrieMap[str, int], bundles: Mapping[str, Mapping[str, int
     return counts
 
 
-def _let_go(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
+def _released(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Order:
     """What is asked for again stands in the event after it."""
     return without_released(order, event.released)
 
@@ -134,16 +134,18 @@ def _let_go(order: Order, event: o.OrderAssigned | o.OrderLocationFailed) -> Ord
 def _line_allocated(order: Order, event: o.OrderLineAllocated) -> Order:
     held = (event.reservation_id, event.sku, event.location)
     if order.placed is None:
-        return order._replace(given=order.given.insert(held, event.quantity))
-    locked = order._replace(awaited=order.awaited.discard(held), allocated=order.allocated.insert(held, event.quantity))
+        return order._replace(transferred_in=order.transferred_in.insert(held, event.quantity))
+    locked = order._replace(
+        requested=order.requested.discard(held), allocated=order.allocated.insert(held, event.quantity)
+    )
     if event.presale:
-        locked = locked._replace(uncovered=locked.uncovered.insert(held))
+        locked = locked._replace(presale_pending=locked.presale_pending.insert(held))
     return resting(locked)
 
 
 def _transfer_short(order: Order, event: o.OrderTransferShort) -> Order:
     held = (event.reservation_id, event.sku, event.location)
-    return order._replace(given=order.given.discard(held), not_given=order.not_given.insert(held))
+    return order._replace(transferred_in=order.transferred_in.discard(held), not_given=order.not_given.insert(held))
 
 
 def _allocated(order: Order, event: o.OrderAllocated) -> Order:
@@ -162,8 +164,10 @@ def _presold(order: Order, _: o.OrderPresold) -> Order:
 
 
 def _covered(order: Order, event: o.OrderPresaleCovered) -> Order:
-    covered = order._replace(uncovered=order.uncovered.discard((event.reservation_id, event.sku, event.location)))
-    if covered.phase == "awaiting_stock" and not covered.uncovered:
+    covered = order._replace(
+        presale_pending=order.presale_pending.discard((event.reservation_id, event.sku, event.location))
+    )
+    if covered.phase == "awaiting_stock" and not covered.presale_pending:
         return paid_or_not(covered._replace(phase="awaiting_payment"))
     return covered
 
@@ -240,15 +244,15 @@ def _report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
 
 
 def _overridden(order: Order, event: o.OrderOverridden) -> Order:
-    allocated, awaited = order.allocated, order.awaited
+    allocated, requested = order.allocated, order.requested
     for cut in event.released:
         held = (cut.reservation_id, cut.sku, cut.location)
-        allocated, awaited = allocated.discard(held), awaited.discard(held)
+        allocated, requested = allocated.discard(held), requested.discard(held)
     return with_payments(order, "void", *event.payments_cancelled)._replace(
         applied=order.applied.insert(event.override_id, event.asked),
         allocated=allocated,
-        awaited=awaited,
-        uncovered=HashTrieSet() if event.released else order.uncovered,
+        requested=requested,
+        presale_pending=HashTrieSet() if event.released else order.presale_pending,
         written_off=order.written_off + event.written_off_minor,
         holds=HashTrieSet() if event.to == "released" else order.holds,
         held_for=HashTrieSet() if event.to == "released" else order.held_for,
@@ -264,10 +268,10 @@ def _joined(order: Order, event: o.OrderJoined) -> Order:
     return order._replace(
         phase="allocating",
         attempt=order.attempt + 1,
-        wanted=HashTrieMap(),
-        awaited=HashTrieMap({held: n for held, n in asked.items() if held not in order.given}),
-        allocated=HashTrieMap({held: n for held, n in asked.items() if held in order.given}),
-        given=HashTrieMap(),
+        to_source=HashTrieMap(),
+        requested=HashTrieMap({held: n for held, n in asked.items() if held not in order.transferred_in}),
+        allocated=HashTrieMap({held: n for held, n in asked.items() if held in order.transferred_in}),
+        transferred_in=HashTrieMap(),
         bundles=HashTrieMap(event.bundles),
         joined=True,
         merging=None,
@@ -275,7 +279,7 @@ def _joined(order: Order, event: o.OrderJoined) -> Order:
 
 
 def _lock_returned(order: Order, event: o.OrderLockReturned) -> Order:
-    return order._replace(awaited=order.awaited.discard((event.reservation_id, event.sku, event.location)))
+    return order._replace(requested=order.requested.discard((event.reservation_id, event.sku, event.location)))
 
 
 def _merge_requested(order: Order, event: o.OrderMergeRequested) -> Order:
@@ -291,9 +295,9 @@ def _merged_into(order: Order, event: o.OrderMergedInto) -> Order:
     return order._replace(
         phase="merged",
         merged_into=event.to_order_id,
-        wanted=HashTrieMap(),
+        to_source=HashTrieMap(),
         backordered=HashTrieMap(),
-        awaited=HashTrieMap(),
+        requested=HashTrieMap(),
         allocated=HashTrieMap(),
     )
 
@@ -332,8 +336,8 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderBackordered: _backordered,
     o.OrderSourcingRequested: _sourcing_requested,
     o.OrderBundlesExploded: _exploded,
-    o.OrderAssigned: _let_go,
-    o.OrderLocationFailed: _let_go,
+    o.OrderAssigned: _released,
+    o.OrderLocationFailed: _released,
     o.OrderLineAllocated: _line_allocated,
     o.OrderTransferShort: _transfer_short,
     o.OrderAllocated: _allocated,

@@ -43,7 +43,7 @@ def payment_secured(order: Order, event: o.OrderPaymentSecured) -> Order:
 
 def paid_or_not(order: Order) -> Order:
     """Paid and locked, an order is released in the same breath, unless it is held."""
-    if order.phase == "awaiting_payment" and order.holds and not order.is_unpaid and not order.uncovered:
+    if order.phase == "awaiting_payment" and order.holds and not order.is_unpaid and not order.presale_pending:
         return order._replace(phase="held")
     return order
 

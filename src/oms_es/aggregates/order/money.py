@@ -109,7 +109,7 @@ def dues(order: Order) -> tuple[o.PaymentDue, ...]:
     """What is to be asked for now: a presale's deposit before its goods have come, everything after that."""
     content = order.content
     assert content
-    deposit = content.kind == "presale" and bool(order.uncovered)
+    deposit = content.kind == "presale" and bool(order.presale_pending)
     target = content.deposit_minor if deposit else payable(content) - order.written_off
     lacking = target - sum(payment.due.amount_minor for payment in order.live_payments.values())
     parts = [(t.method, t.payment_token, t.amount_minor) for t in content.all_tenders]

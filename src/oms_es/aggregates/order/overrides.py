@@ -24,7 +24,7 @@ def override(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
 def _source_again(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
     changes.require_before_release(order, "sourced again")
     assert order.content
-    held = [*order.awaited.items(), *order.allocated.items()]
+    held = [*order.requested.items(), *order.allocated.items()]
     overridden = _overridden(
         command, released=tuple(changes.cut_of(key, quantity, 0) for key, quantity in sorted(held))
     )
@@ -36,7 +36,7 @@ def _source_again(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEve
 def _release_anyway(order: Order, command: o.OverrideOrder) -> Iterator[o.OrderEvent]:
     changes.require_before_release(order, "released")
     assert order.content
-    if not order.is_locked or order.uncovered:
+    if not order.is_locked or order.presale_pending:
         raise Refused(
             OrderRefusal.NOT_LOCKED, f"not every unit of order {command.order_id} is locked; cancel the lines that lack"
         )

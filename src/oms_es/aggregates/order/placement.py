@@ -136,7 +136,7 @@ def chase_placement(order: Order, command: o.ChasePlacement) -> Iterator[o.Order
 def record_given(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:
     """The order that these units go over to begins any moment: stock may hear of a split before the order does."""
     held = (command.reservation_id, command.sku, command.location)
-    if o.was_transferred(command.reservation_id) and held not in order.given:
+    if o.was_transferred(command.reservation_id) and held not in order.transferred_in:
         yield o.OrderLineAllocated(**command.model_dump())
 
 

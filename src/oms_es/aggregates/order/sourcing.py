@@ -28,7 +28,7 @@ def source(order: Order, command: o.SourceOrder) -> Iterator[o.OrderEvent]:
     answered: dict[str, int] = defaultdict(int, command.backordered)
     for assignment in command.assignments:
         answered[assignment.sku] += assignment.quantity
-    asked = by_sku(order.wanted)
+    asked = by_sku(order.to_source)
     if answered != asked:
         raise Refused(
             OrderRefusal.DEMAND_NOT_MET,
@@ -76,11 +76,11 @@ def explode(order: Order, command: o.ExplodeBundles) -> Iterator[o.OrderEvent]:
     """
     if order.phase != "sourcing" or command.attempt != order.attempt:
         return
-    held = {sku for _, sku, _ in (*order.awaited, *order.allocated)}
+    held = {sku for _, sku, _ in (*order.requested, *order.allocated)}
     bundles = {
         sku: {sku: 1} if sku in held else dict(made_of)
         for sku, made_of in command.bundles.items()
-        if sku in order.wanted and sku not in order.bundles and made_of
+        if sku in order.to_source and sku not in order.bundles and made_of
     }
     if bundles:
         exploded = o.OrderBundlesExploded(order_id=command.order_id, attempt=command.attempt, bundles=bundles)
@@ -98,7 +98,7 @@ def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:
     if wished == _held_units(order):
         return
     changes.require_before_release(order, "assigned")
-    if any(_in_flight(held) for held in order.awaited):
+    if any(_in_flight(held) for held in order.requested):
         raise Refused(
             OrderRefusal.BEING_SOURCED, f"locks of order {order.order_id} are still going over to it; try again"
         )
@@ -125,7 +125,7 @@ def assign(order: Order, command: o.AssignOrder) -> Iterator[o.OrderEvent]:
 
 def _held_units(order: Order) -> dict[tuple[str, str], int]:
     units: dict[tuple[str, str], int] = defaultdict(int)
-    for (_, sku, location), quantity in (*order.awaited.items(), *order.allocated.items()):
+    for (_, sku, location), quantity in (*order.requested.items(), *order.allocated.items()):
         units[sku, location] += quantity
     return units
 
@@ -147,10 +147,10 @@ def _require_ordered(order: Order, wished: dict[tuple[str, str], int]) -> None:
 
 
 def _fitted(order: Order, wished: dict[tuple[str, str], int]) -> tuple[tuple[o.Cut, ...], dict[tuple[str, str], int]]:
-    """What is let go of, and what is still to be asked for, so that the locks become the wish."""
+    """What is released, and what is still to be asked for, so that the locks become the wish."""
     open_wish = dict(wished)
     cuts: list[o.Cut] = []
-    for held, quantity in sorted([*order.allocated.items(), *order.awaited.items()]):
+    for held, quantity in sorted([*order.allocated.items(), *order.requested.items()]):
         _, sku, location = held
         kept = min(quantity, open_wish.get((sku, location), 0))
         if kept:
@@ -165,13 +165,13 @@ def _units(cuts: Iterable[o.Cut]) -> list[tuple[str, int]]:
 
 
 def _in_flight(held: Held) -> bool:
-    """Of a lock that is awaited: whether another order gives it, so that it cannot be let go of before it is there."""
+    """Of a lock that is awaited: whether another order gives it, so that it cannot be released before it is there."""
     return not held[0].rpartition("/")[2].isdecimal()
 
 
 def record_location_failed(order: Order, command: o.RecordLocationFailed) -> Iterator[o.OrderEvent]:
-    """What it has locked there, or asked for, is sought elsewhere. What is released already is the warehouse's."""
-    asked = [(held, quantity) for held, quantity in order.awaited.items() if not _in_flight(held)]
+    """What it has locked there, or asked for, is sourced elsewhere. What is released already is the warehouse's."""
+    asked = [(held, quantity) for held, quantity in order.requested.items() if not _in_flight(held)]
     there: list[tuple[Held, int]] = [
         (held, quantity) for held, quantity in sorted([*asked, *order.allocated.items()]) if held[2] == command.location
     ]

@@ -1,7 +1,7 @@
 """Orders that become several, and several that become one.
 
 Invariant: units and money are conserved, and a hold goes with the units. Locks go from order to order by transfer and
-are never let go of in between: who gives asks the stock for it in its own stream, so that no later end of its locks is
+are never released in between: who gives asks the stock for it in its own stream, so that no later end of its locks is
 reported before; the order that receives units counts on a lock when stock has reported it.
 """
 
@@ -64,7 +64,7 @@ def split(order: Order, command: o.SplitOrder) -> Iterator[o.OrderEvent]:
 
 def _require_at_rest(order: Order) -> None:
     assert order.content
-    if order.wanted or order.awaited:
+    if order.to_source or order.requested:
         raise Refused(
             OrderRefusal.BEING_SOURCED, f"units of order {order.order_id} are being sourced; try again in a moment"
         )
@@ -117,7 +117,7 @@ def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Itera
     events.extend(_first_step(reduce(evolve, events, order), what))
     after = reduce(evolve, events, order)
     for held in sorted(after.not_given):
-        if (lacking := after.awaited.get(held)) is not None:
+        if (lacking := after.requested.get(held)) is not None:
             events.append(steps.sought_elsewhere(after, held, lacking))
             after = evolve(after, events[-1])
     yield from events
@@ -195,7 +195,7 @@ def _why_not_merged(order: Order, command: o.YieldToMerge) -> str:
         return f"it is of channel {content.channel}"
     if order.phase not in BEFORE_RELEASE:
         return f"it is {order.phase}"
-    if order.wanted or order.awaited:
+    if order.to_source or order.requested:
         return "units of it are being sourced"
     if content.kind != "standard":
         return f"it is a {content.kind}"

@@ -1,6 +1,6 @@
 """What an order's stream folds to: where its units are, who pays, and what its `phase` waits for.
 
-Invariant: every unit of its content is in exactly one of wanted, backordered, awaited and allocated.
+Invariant: every unit of its content is in exactly one of to_source, backordered, requested and allocated.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from rpds import HashTrieMap, HashTrieSet
 
-from oms_es.aggregates.fast_replace import wide
+from oms_es.aggregates.fast_replace import fast_replace
 from oms_es.schemas import order as o
 from oms_es.schemas.values.types import Moment
 
@@ -63,19 +63,19 @@ class Return(NamedTuple):
         return {line: n - self.ended.get(line, 0) - self.credited.get(line, 0) for line, n in self.asked.items()}
 
 
-@wide
+@fast_replace
 class Order(NamedTuple):
     phase: o.Phase = "new"
     placed: o.OrderPlaced | None = None
     content: o.OrderContent | None = None  # what it is now: as placed, then as amended
     conflicts: HashTrieSet[str] = HashTrieSet()
     attempt: int = 1  # of sourcing; the next answer must be to this one
-    wanted: HashTrieMap[str, int] = HashTrieMap()  # by SKU, to be sourced in this attempt
+    to_source: HashTrieMap[str, int] = HashTrieMap()  # by SKU, to be sourced in this attempt
     excluded: HashTrieSet[tuple[str, str]] = HashTrieSet()  # (SKU, location) that came up short in this round
     backordered: HashTrieMap[str, int] = HashTrieMap()  # by SKU
-    awaited: HashTrieMap[Held, int] = HashTrieMap()  # asked of a stock stream, not answered yet
+    requested: HashTrieMap[Held, int] = HashTrieMap()  # asked of a stock stream, not answered yet
     allocated: HashTrieMap[Held, int] = HashTrieMap()
-    uncovered: HashTrieSet[Held] = HashTrieSet()  # allocated of a presale, and still to come
+    presale_pending: HashTrieSet[Held] = HashTrieSet()  # allocated of a presale, and still to come
     bundles: HashTrieMap[str, Mapping[str, int]] = HashTrieMap()  # SKU of a line to the units that it is made of
     payments: HashTrieMap[str, Payment] = HashTrieMap()
     payments_made: int = 0
@@ -105,7 +105,7 @@ class Order(NamedTuple):
     delivered_at: Moment | None = None  # the last delivery
     not_given: HashTrieSet[Held] = HashTrieSet()  # of what they give, what was not there before it began
     joined: bool = False  # it began with locks of other orders
-    given: HashTrieMap[Held, int] = HashTrieMap()  # locks of other orders that came before it began
+    transferred_in: HashTrieMap[Held, int] = HashTrieMap()  # locks of other orders that came before it began
     merging: o.OrderMergeRequested | None = None  # the order that was asked last to become part of this one
     merged: tuple[o.OrderMergedInto, ...] = ()  # those that did
     merge_ids: HashTrieMap[str, str] = HashTrieMap()
@@ -141,7 +141,7 @@ class Order(NamedTuple):
     @property
     def is_locked(self) -> bool:
         """Every unit is."""
-        return not (self.wanted or self.awaited or self.backordered)
+        return not (self.to_source or self.requested or self.backordered)
 
     @property
     def live_payments(self) -> dict[str, Payment]:
@@ -191,8 +191,8 @@ def number_of(payment_id: str) -> int:
 
 def resting(order: Order) -> Order:
     """Nothing asked and something lacking: the order waits for stock."""
-    if order.phase in ("sourcing", "allocating") and not order.wanted:
-        waits = order.backordered and not order.awaited
+    if order.phase in ("sourcing", "allocating") and not order.to_source:
+        waits = order.backordered and not order.requested
         return order._replace(phase="backordered" if waits else "allocating")
     return order
 
@@ -209,12 +209,12 @@ def changed(order: Order, event: o.ContentChange) -> Order:
     """The order as its content became. Answers to what is no longer asked are void."""
     assert order.content
     altered = {name: getattr(event, name) for name in CHANGEABLE if getattr(event, name) is not None}
-    sought = order.phase == "sourcing" and bool(event.no_longer_sought)
+    sourced_again = order.phase == "sourcing" and bool(event.no_longer_sought)
     return resting(
         with_payments(without_released(order, event.released), "void", *event.payments_cancelled)._replace(
             content=order.content.model_copy(update=altered),
-            attempt=order.attempt + sought,
-            wanted=minus(order.wanted, event.no_longer_sought.items()),
+            attempt=order.attempt + sourced_again,
+            to_source=minus(order.to_source, event.no_longer_sought.items()),
             backordered=minus(order.backordered, event.no_longer_backordered.items()),
         )
     )
@@ -222,13 +222,13 @@ def changed(order: Order, event: o.ContentChange) -> Order:
 
 def without_released(order: Order, released: Iterable[o.Cut]) -> Order:
     """The order with no more of each reservation than remains of it."""
-    awaited, allocated, uncovered = order.awaited, order.allocated, order.uncovered
+    requested, allocated, presale_pending = order.requested, order.allocated, order.presale_pending
     for cut in released:
         held = (cut.reservation_id, cut.sku, cut.location)
-        awaited, allocated = lowered(awaited, held, cut.remaining), lowered(allocated, held, cut.remaining)
+        requested, allocated = lowered(requested, held, cut.remaining), lowered(allocated, held, cut.remaining)
         if not cut.remaining:
-            uncovered = uncovered.discard(held)
-    return order._replace(awaited=awaited, allocated=allocated, uncovered=uncovered)
+            presale_pending = presale_pending.discard(held)
+    return order._replace(requested=requested, allocated=allocated, presale_pending=presale_pending)
 
 
 def lowered(held: HashTrieMap[Held, int], key: Held, remaining: int) -> HashTrieMap[Held, int]:

@@ -31,7 +31,7 @@ def request_sourcing(
     return o.OrderSourcingRequested(
         order_id=order.order_id,
         attempt=order.attempt + 1 if order.phase == "sourcing" else order.attempt,
-        demand=by_sku(plus(order.wanted, lacking)),
+        demand=by_sku(plus(order.to_source, lacking)),
         excluded=dict(locations),
         ship_to=order.content.ship_to,
         short=short,
@@ -42,7 +42,7 @@ def request_sourcing(
 
 
 def sought_elsewhere(order: Order, held: Held, quantity: int) -> o.OrderSourcingRequested:
-    """What could not be locked, or is locked no more, is sought elsewhere."""
+    """What could not be locked, or is locked no more, is sourced elsewhere."""
     reservation_id, sku, location = held
     short = o.Reservation(reservation_id=reservation_id, sku=sku, location=location, quantity=quantity)
     return request_sourcing(order, [(sku, quantity)], {*order.excluded, (sku, location)}, short)
@@ -51,7 +51,7 @@ def sought_elsewhere(order: Order, held: Held, quantity: int) -> o.OrderSourcing
 def held_at(order: Order, short: o.Reservation | None = None) -> set[str]:
     """Locations at which it has locked units, or asked for them; what came up short is neither."""
     gone = short and (short.reservation_id, short.sku, short.location)
-    return {held[2] for held in (*order.awaited, *order.allocated) if held != gone}
+    return {held[2] for held in (*order.requested, *order.allocated) if held != gone}
 
 
 def sourcing_terms(order: Order, locations: Iterable[str]) -> o.SourcingTerms:
@@ -91,7 +91,7 @@ def proceed(order: Order) -> Iterator[o.OrderEvent]:
     assert order.content
     if order.is_unpaid:
         return
-    if order.uncovered:
+    if order.presale_pending:
         if order.phase != "awaiting_stock":
             yield o.OrderPresold(order_id=order.order_id, available_by=order.content.available_by)
     elif balance := money.dues(order):
@@ -183,7 +183,7 @@ def payment_of(order: Order) -> str:
 
 def cancelled(order: Order, reason: str) -> o.OrderCancelled:
     assert order.content
-    held = sorted([*order.awaited.items(), *order.allocated.items()])
+    held = sorted([*order.requested.items(), *order.allocated.items()])
     payments = [
         key
         for key, payment in order.live_payments.items()
@@ -233,7 +233,7 @@ def _credit_left(order: Order, used_minor: int) -> Iterator[o.OrderCreditLeft]:
 def keeps_deposit(order: Order) -> bool:
     """The goods came, and it is the customer who does not pay the rest."""
     assert order.content
-    return order.content.deposit_kept and not order.uncovered and order.phase == "awaiting_payment"
+    return order.content.deposit_kept and not order.presale_pending and order.phase == "awaiting_payment"
 
 
 def milestones(order: Order) -> Iterator[o.OrderEvent]:

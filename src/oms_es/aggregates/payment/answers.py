@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from oms_es.aggregates.payment.state import Capture, Outlay, Payment, money, of
+from oms_es.aggregates.payment.state import Capture, Payment, VoidOrRefund, money, of
 from oms_es.schemas import payment as p
 
 CHASES_MAX = 3
@@ -22,7 +22,7 @@ def record_pending(
 ) -> Iterator[p.PaymentEvent]:
     """The callback may have been faster than the news that it will come."""
     question = (command.operation, command.part)
-    known = payment.awaited.get(question)
+    known = payment.pending_answers.get(question)
     if isinstance(known, p.PaymentAnswerAwaited) or question in payment.unanswered or not _is_open(payment, *question):
         return
     attempt = known.attempt + 1 if known else 1
@@ -35,7 +35,7 @@ def record_pending(
 
 
 def chase(payment: Payment, requested: p.PaymentRequested, command: p.ChaseAnswer) -> Iterator[p.PaymentEvent]:
-    awaited = payment.awaited.get((command.operation, command.part))
+    awaited = payment.pending_answers.get((command.operation, command.part))
     if not isinstance(awaited, p.PaymentAnswerAwaited):
         return
     if _is_open(payment, command.operation, command.part):
@@ -56,9 +56,9 @@ def given_up(payment: Payment, requested: p.PaymentRequested, operation: str, pa
     return p.PaymentUnanswered(**money(requested, amount_minor), operation=operation, part=part)
 
 
-def _asked(payment: Payment, operation: str) -> Mapping[str, Capture | Outlay]:
+def _asked(payment: Payment, operation: str) -> Mapping[str, Capture | VoidOrRefund]:
     parts: dict[str, Any] = {"void": payment.voids, "refund": payment.refunds}
-    found: Mapping[str, Capture | Outlay] = parts.get(operation, payment.captures)
+    found: Mapping[str, Capture | VoidOrRefund] = parts.get(operation, payment.captures)
     return found
 
 

@@ -115,11 +115,13 @@ def _record_authorization(
             yield p.PaymentExpirySet(**of(requested), expires_at=command.expires_at)
         return
     yield p.PaymentAuthorized(**whole, reference=command.reference, expires_at=command.expires_at)
-    if payment.let_go not in (
+    if payment.released_reference not in (
         "",
         command.reference,
     ):  # the provider had given up on it: its reports came in another order
-        yield p.PaymentVoided(**whole, reference=payment.let_go, asked=False, reason="let go at the provider")
+        yield p.PaymentVoided(
+            **whole, reference=payment.released_reference, asked=False, reason="released at the provider"
+        )
     elif payment.cancelled or not (payment.status == "pending" or payment.waits_for_another):
         yield p.PaymentVoidRequested(**whole, authorization=command.reference)
     elif requested.capture_now:
@@ -181,7 +183,7 @@ DECISIONS: dict[type[p.PaymentCommand], Any] = {
     p.RecordAnswerPending: answers.record_pending,
     p.ChaseAnswer: answers.chase,
     p.RecordSilence: answers.record_silence,
-    p.VoidPayment: returns.let_go,
+    p.VoidPayment: returns.request_void,
     p.RecordVoid: returns.record_void,
     p.RecordVoidFailure: returns.record_void_failure,
     p.CancelPayment: returns.cancel,

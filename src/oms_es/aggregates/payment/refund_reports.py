@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from oms_es.aggregates.payment.report_reading import Decide, Events, command_of, stated
 from oms_es.aggregates.payment.state import (
-    Outlay,
     Payment,
+    VoidOrRefund,
     contradiction,
     evolve,
     in_words,
@@ -43,7 +43,7 @@ def _check_given_back(payment: Payment, requested: p.PaymentRequested, report: p
 
 
 def _refunded(
-    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: Outlay, decide: Decide
+    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: VoidOrRefund, decide: Decide
 ) -> Events:
     amount = report.amount_minor
     if amount is not None and amount != known.amount_minor:
@@ -67,7 +67,7 @@ def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p
             PaymentRefusal.UNKNOWN_REFUND,
             f"refund {report.part} is reported without its amount, and was never asked for",
         )
-    ours = sorted(key for key, refund in payment.refunds.items() if refund == Outlay(amount))
+    ours = sorted(key for key, refund in payment.refunds.items() if refund == VoidOrRefund(amount))
     if ours:
         raise contradiction(f"{stated(requested, report)} is given back as {report.reference}, which may be {ours[0]}")
     left = payment.captured - max(payment.returned + payment.lost, payment.gone)
@@ -78,7 +78,7 @@ def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p
 
 
 def _refund_failed(
-    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: Outlay | None, decide: Decide
+    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: VoidOrRefund | None, decide: Decide
 ) -> Events:
     """A bank may send back what was given back already."""
     if known and known.status == "done":

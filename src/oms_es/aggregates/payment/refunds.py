@@ -1,4 +1,4 @@
-"""Money that goes back: let go of, refunded, or taken back by a bank. Part of the payment's decider."""
+"""Money that goes back: released, refunded, or taken back by a bank. Part of the payment's decider."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from oms_es.aggregates.payment.state import (
     AUTHORIZATION,
-    Outlay,
     Payment,
+    VoidOrRefund,
     contradiction,
     evolve,
     in_words,
@@ -29,7 +29,7 @@ def void(payment: Payment, requested: p.PaymentRequested, _: Any) -> Iterator[p.
         )
 
 
-def let_go(payment: Payment, requested: p.PaymentRequested, command: Any) -> Iterator[p.PaymentEvent]:
+def request_void(payment: Payment, requested: p.PaymentRequested, command: Any) -> Iterator[p.PaymentEvent]:
     """Of what is held and of what was taken ahead: no parcel will need it any more."""
     yield from void(payment, requested, command)
     key = f"{requested.payment_id}/unused"
@@ -52,19 +52,19 @@ def record_void_failure(
 ) -> Iterator[p.PaymentEvent]:
     known = _known_void(payment, command)
     if known.status == "done":
-        raise contradiction(f"the money was let go and that is now reported failed ({command.reason})")
+        raise contradiction(f"the money was released and that is now reported failed ({command.reason})")
     if known.status == "in_flight":
         yield p.PaymentVoidFailed(
             **money(requested, known.amount_minor), void_id=command.void_id, reason=command.reason
         )
 
 
-def _known_void(payment: Payment, command: p.RecordVoid | p.RecordVoidFailure) -> Outlay:
+def _known_void(payment: Payment, command: p.RecordVoid | p.RecordVoidFailure) -> VoidOrRefund:
     known = payment.voids.get(command.void_id)
     if known is None:
         raise Refused(
             PaymentRefusal.UNKNOWN_VOID,
-            f"payment {command.payment_id} was not to be voided: ask the provider what it let go",
+            f"payment {command.payment_id} was not to be voided: ask the provider what it released",
         )
     return known
 
@@ -101,7 +101,7 @@ def refund(payment: Payment, requested: p.PaymentRequested, command: p.RefundPay
 
 
 def _why_not_refunded(
-    payment: Payment, requested: p.PaymentRequested, command: p.RefundPayment, known: Outlay | None
+    payment: Payment, requested: p.PaymentRequested, command: p.RefundPayment, known: VoidOrRefund | None
 ) -> str:
     n, parts = command.amount_minor, sum(part.amount_minor for part in command.allocations)
     asked = in_words(requested, n)
@@ -150,7 +150,7 @@ def record_refund_failure(
         )
 
 
-def _known_refund(payment: Payment, command: p.RecordRefund | p.RecordRefundFailure) -> Outlay:
+def _known_refund(payment: Payment, command: p.RecordRefund | p.RecordRefundFailure) -> VoidOrRefund:
     known = payment.refunds.get(command.refund_id)
     if known is None:
         raise Refused(

@@ -1,7 +1,7 @@
 """What a provider reports of its own accord. Part of the payment's decider.
 
-Invariant: the books say what the provider says that it did, never what was asked for instead. Less of a capture or a
-refund is less; what was done at the provider and not asked for here changes the books as well; what does not fit, such
+Invariant: the payment says what the provider says that it did, never what was asked for instead. Less of a capture or
+a refund is less; what was done at the provider and not asked for here changes the payment too; what does not fit, such
 as more, or another currency, changes nothing, is kept for a person, and is looked at again after whatever comes next:
 reports may come in any order.
 """
@@ -18,8 +18,8 @@ from oms_es.aggregates.payment.report_reading import Decide, Events, command_of,
 from oms_es.aggregates.payment.state import (
     AUTHORIZATION,
     Capture,
-    Outlay,
     Payment,
+    VoidOrRefund,
     contradiction,
     evolve,
     in_words,
@@ -93,7 +93,7 @@ def _is_asked(payment: Payment, requested: p.PaymentRequested, report: p.Report)
     return one is not None and one.asked
 
 
-NOT_ASKED = Outlay(0, asked=False)
+NOT_ASKED = VoidOrRefund(0, asked=False)
 
 
 def _followed(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
@@ -256,11 +256,11 @@ def _void(payment: Payment, requested: p.PaymentRequested, report: p.Report, dec
         return
     known = payment.voids.get(key)
     if known is None and not key:
-        yield from _let_go_unasked(payment, requested, report)
+        yield from _released_unasked(payment, requested, report)
         return
     if known and report.amount_minor not in (None, known.amount_minor):
         raise contradiction(
-            f"{stated(requested, report)} is let go, where {in_words(requested, known.amount_minor)} was asked for"
+            f"{stated(requested, report)} is released, where {in_words(requested, known.amount_minor)} was asked for"
         )
     yield from decide(payment, requested, command_of(p.RecordVoid, requested, void_id=key, reference=report.reference))
 
@@ -271,8 +271,8 @@ def _hold_meant(payment: Payment, report: p.Report) -> str:
     return name if kind == "reauthorization" else ""
 
 
-def _let_go_unasked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> Events:
-    reason = report.reason or "let go at the provider"
+def _released_unasked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> Events:
+    reason = report.reason or "released at the provider"
     if payment.status == "pending":
         yield p.PaymentDeclined(**of(requested), reason=reason, reference=report.reference)
     elif payment.status == "authorized" and not payment.expired:
@@ -280,7 +280,7 @@ def _let_go_unasked(payment: Payment, requested: p.PaymentRequested, report: p.R
         if not is_news(payment, ("void", ""), report.reference):
             return
         if not held or report.amount_minor not in (None, held):
-            raise contradiction(f"{report.reference} is let go, where {in_words(requested, held)} is held")
+            raise contradiction(f"{report.reference} is released, where {in_words(requested, held)} is held")
         yield p.PaymentVoided(**money(requested, held), reference=report.reference, asked=False, reason=reason)
 
 

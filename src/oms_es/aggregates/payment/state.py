@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from rpds import HashTrieMap, HashTrieSet
 
-from oms_es.aggregates.fast_replace import wide
+from oms_es.aggregates.fast_replace import fast_replace
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
 from oms_es.schemas.payment.refusals import PaymentRefusal
@@ -29,7 +29,7 @@ class Capture(NamedTuple):
     asked: bool = True  # else it was taken at the provider, and is there for whatever leaves
 
 
-class Outlay(NamedTuple):
+class VoidOrRefund(NamedTuple):
     """A void or a refund."""
 
     amount_minor: int
@@ -43,13 +43,13 @@ class Dispute(NamedTuple):
     status: Literal["open", "won", "lost"] = "open"
 
 
-@wide
+@fast_replace
 class Payment(NamedTuple):
     status: Literal["new", "pending", "authorized", "declined", "failed"] = "new"
     requested: p.PaymentRequested | None = None
     declined: bool = False  # at any time: a late success may have followed
     retriable: bool = False  # the decline: the order waits for the money still
-    let_go: str = ""  # the reference under which the provider gave up on it before it was held
+    released_reference: str = ""  # the reference under which the provider gave up on it before it was held
     unasked_minor: int = 0  # taken at once, or before anybody asked: parcels are paid of it
     cancelled: bool = False  # while an answer was outstanding
     expires_at: datetime | None = None
@@ -59,15 +59,15 @@ class Payment(NamedTuple):
     captured: int = 0
     applications: HashTrieMap[str, int] = HashTrieMap()  # of a deposit, by what it pays for
     applied: int = 0
-    voids: HashTrieMap[str, Outlay] = HashTrieMap()  # "" is what was authorised first; others are renewed holds
-    refunds: HashTrieMap[str, Outlay] = HashTrieMap()
+    voids: HashTrieMap[str, VoidOrRefund] = HashTrieMap()  # "" is what was authorised first; others are renewed holds
+    refunds: HashTrieMap[str, VoidOrRefund] = HashTrieMap()
     returned: int = 0  # the sum of refunds done or in flight
     disputes: HashTrieMap[str, Dispute] = HashTrieMap()
     disputed: int = 0  # the sum of disputes open or lost
     refunded: int = 0
     lost: int = 0
     refused: HashTrieSet[tuple[str, str, int]] = HashTrieSet()  # what our consumers asked for and cannot have
-    awaited: HashTrieMap[tuple[str, str], p.PaymentAnswerAwaited | p.PaymentAnswerChased] = HashTrieMap()
+    pending_answers: HashTrieMap[tuple[str, str], p.PaymentAnswerAwaited | p.PaymentAnswerChased] = HashTrieMap()
     unanswered: HashTrieSet[Effect] = HashTrieSet()
     attempts: HashTrieSet[str] = HashTrieSet()  # means of payment that were turned down, by report
     kept: HashTrieMap[str, p.PaymentReportKept] = HashTrieMap()  # reports that do not fit
@@ -103,7 +103,7 @@ class Payment(NamedTuple):
 
     @property
     def remainder(self) -> int:
-        """What is held and neither taken, nor being taken, nor let go."""
+        """What is held and neither taken, nor being taken, nor released."""
         return 0 if self.expired else self.left
 
     @property
@@ -126,7 +126,7 @@ def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
         case p.PaymentExpirySet(expires_at=expires_at):
             return payment._replace(expires_at=expires_at)
         case p.PaymentDeclined(retriable=retriable, reference=reference):
-            return payment._replace(status="declined", declined=True, retriable=retriable, let_go=reference)
+            return payment._replace(status="declined", declined=True, retriable=retriable, released_reference=reference)
         case p.PaymentAttemptDeclined(report_id=report_id):
             return payment._replace(attempts=payment.attempts.insert(report_id))
         case p.PaymentReportKept(kept_id=kept_id):
@@ -180,27 +180,27 @@ def _applied(payment: Payment, event: p.PaymentDepositApplied) -> Payment:
 def _void_changed(payment: Payment, event: Any) -> Payment:
     key, n = event.void_id, event.amount_minor
     if isinstance(event, p.PaymentVoidRequested):
-        return payment._replace(voids=payment.voids.insert(key, Outlay(n)))
+        return payment._replace(voids=payment.voids.insert(key, VoidOrRefund(n)))
     if isinstance(event, p.PaymentVoidFailed):
-        return payment._replace(voids=payment.voids.insert(key, Outlay(n, "failed")))
-    done = Outlay(n, "done", asked=event.asked)
+        return payment._replace(voids=payment.voids.insert(key, VoidOrRefund(n, "failed")))
+    done = VoidOrRefund(n, "done", asked=event.asked)
     return _done(payment, ("void", key), event.reference)._replace(voids=payment.voids.insert(key, done))
 
 
 def _refund_changed(payment: Payment, event: Any) -> Payment:
     key, n = event.refund_id, event.amount_minor
     if isinstance(event, p.PaymentRefundRequested):
-        return payment._replace(refunds=payment.refunds.insert(key, Outlay(n)), returned=payment.returned + n)
+        return payment._replace(refunds=payment.refunds.insert(key, VoidOrRefund(n)), returned=payment.returned + n)
     known = payment.refunds.get(key)
     short = known.short_minor if known else 0
     if isinstance(event, p.PaymentRefundShort):
-        less = Outlay(known.amount_minor - n if known else 0, "in_flight", short + n)
+        less = VoidOrRefund(known.amount_minor - n if known else 0, "in_flight", short + n)
         return payment._replace(refunds=payment.refunds.insert(key, less), returned=payment.returned - n)
     if isinstance(event, p.PaymentRefundFailed | p.PaymentRefundReversed):
-        failed = payment.refunds.insert(key, Outlay(n, "failed", short, known.asked if known else True))
+        failed = payment.refunds.insert(key, VoidOrRefund(n, "failed", short, known.asked if known else True))
         payment = payment._replace(refunds=failed, returned=payment.returned - n)
         return _undone(payment, event)
-    done = payment.refunds.insert(key, Outlay(n, "done", short, event.asked))
+    done = payment.refunds.insert(key, VoidOrRefund(n, "done", short, event.asked))
     returned = payment.returned + (0 if known else n)
     payment = _done(payment, ("refund", key), event.reference)
     return payment._replace(refunds=done, refunded=payment.refunded + n, returned=returned)
@@ -227,11 +227,11 @@ def _dispute_changed(payment: Payment, event: Any) -> Payment:
 
 
 def _awaited(payment: Payment, event: p.PaymentAnswerAwaited | p.PaymentAnswerChased) -> Payment:
-    return payment._replace(awaited=payment.awaited.insert((event.operation, event.part), event))
+    return payment._replace(pending_answers=payment.pending_answers.insert((event.operation, event.part), event))
 
 
 def _settled(payment: Payment, event: p.PaymentAnswerSettled) -> Payment:
-    return payment._replace(awaited=payment.awaited.discard((event.operation, event.part)))
+    return payment._replace(pending_answers=payment.pending_answers.discard((event.operation, event.part)))
 
 
 FOLDS: dict[type[p.PaymentEvent], Any] = {

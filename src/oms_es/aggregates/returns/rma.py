@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rpds import HashTrieMap, HashTrieSet
 
-from oms_es.aggregates.fast_replace import wide
+from oms_es.aggregates.fast_replace import fast_replace
 from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.order import LineUnits
@@ -29,7 +29,7 @@ Counts: TypeAlias = "HashTrieMap[str, int]"
 """By line."""
 
 
-@wide
+@fast_replace
 class Rma(NamedTuple):
     status: Status = "new"
     opened: r.RmaOpened | None = None

@@ -1,14 +1,14 @@
-"""What a carrier's sightings of one carton come to.
+"""What a carrier's tracking events of one carton come to.
 
-Invariant: the same sightings come to the same, in whichever order and however often they are reported. Everything kept
-of them is a minimum, a maximum or the newest by time.
+Invariant: the same tracking events come to the same, in whichever order and however often they are reported. All that
+is kept of them is a minimum, a maximum or the newest by time.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from oms_es.aggregates.fast_replace import wide
+from oms_es.aggregates.fast_replace import fast_replace
 from oms_es.schemas.shipment import MilestoneStatus, ShipmentMilestoneReached
 from oms_es.schemas.values.types import Moment
 
@@ -29,7 +29,7 @@ TROUBLE: frozenset[MilestoneStatus] = frozenset({"exception", "failure", "return
 """A person must look, as long as nothing better is seen later."""
 
 NOTEWORTHY: frozenset[MilestoneStatus] = TROUBLE | {"delivered", "returned"}
-"""Only these can open an exception, or bring a journey to its end."""
+"""Only these can open an exception, or end the tracking of a carton."""
 
 BY_RANK: tuple[MilestoneStatus, ...] = (
     "unknown",
@@ -45,7 +45,7 @@ BY_RANK: tuple[MilestoneStatus, ...] = (
     "delivered",
     "returned",
 )
-"""Which of two sightings at one moment is the later one."""
+"""Which of two tracking events at one moment is the later one."""
 
 Outcome = Literal["open", "delivered", "returned"]
 
@@ -58,8 +58,8 @@ class Seen(NamedTuple):
     detail: str
 
 
-@wide
-class Journey(NamedTuple):
+@fast_replace
+class CartonTracking(NamedTuple):
     newest: Seen | None = None
     delivered_first: Moment | None = None
     delivered_last: Moment | None = None
@@ -82,17 +82,17 @@ class Journey(NamedTuple):
 
     @property
     def trouble(self) -> Seen | None:
-        """The newest sighting, if it is bad and nothing has come of it yet."""
+        """The newest tracking event, if it is bad and nothing has come of it yet."""
         if self.newest is None or self.newest.status not in TROUBLE or self.outcome == "returned":
             return None
         over = self.outcome == "delivered" and self.newest.status != "return_to_sender"
         return None if over else self.newest
 
 
-def seen(event: ShipmentMilestoneReached) -> Journey:
-    """The journey of which this is all that is known."""
+def seen(event: ShipmentMilestoneReached) -> CartonTracking:
+    """The tracking of a carton of which only this event is known."""
     at, status = event.occurred_at, event.status
-    return Journey(
+    return CartonTracking(
         newest=Seen(at, BY_RANK.index(status), event.milestone_id, status, event.detail),
         delivered_first=at if status == "delivered" else None,
         delivered_last=at if status == "delivered" else None,
@@ -101,11 +101,11 @@ def seen(event: ShipmentMilestoneReached) -> Journey:
     )
 
 
-def joined(one: Journey, other: Journey) -> Journey:
+def joined(one: CartonTracking, other: CartonTracking) -> CartonTracking:
     """What is known of both together."""
     if one.newest is None or other.newest is None:
         return one if other.newest is None else other
-    return Journey(
+    return CartonTracking(
         max(one.newest, other.newest),
         _first(one.delivered_first, other.delivered_first),
         _last(one.delivered_last, other.delivered_last),

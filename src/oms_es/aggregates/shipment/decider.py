@@ -1,4 +1,4 @@
-"""One shipment's journey from a location to a customer, in one box or in several cartons.
+"""One shipment on its way from a location to a customer, in one box or in several cartons.
 
 Invariant: each step once, in order; its cartons hold exactly what it holds; what was cancelled never leaves, and what
 left is not cancelled. Between booking and leaving only the carrier can give it back. What the carrier reports late,

@@ -6,18 +6,18 @@ from typing import Any, Literal, NamedTuple
 
 from rpds import HashTrieMap, HashTrieSet
 
-from oms_es.aggregates.fast_replace import wide
-from oms_es.aggregates.shipment.carton_tracking import Journey, Outcome, joined, seen
+from oms_es.aggregates.fast_replace import fast_replace
+from oms_es.aggregates.shipment.carton_tracking import CartonTracking, Outcome, joined, seen
 from oms_es.schemas import shipment as s
 from oms_es.schemas.values.types import Moment
 
 WHOLE = ""
 """The carton id of what is not packed in cartons, and of what is reported of all cartons at once."""
 
-NOTHING_SEEN = Journey()
+NOTHING_SEEN = CartonTracking()
 
 
-@wide
+@fast_replace
 class Shipment(NamedTuple):
     requested: s.ShipmentRequested | None = None
     packed: s.ShipmentPacked | None = None
@@ -37,7 +37,7 @@ class Shipment(NamedTuple):
     cancelled: bool = False
     kept: bool = False  # a cancellation came too late, and was answered so
     milestones: HashTrieSet[str] = HashTrieSet()
-    journeys: HashTrieMap[str, Journey] = HashTrieMap()  # by carton id
+    trackings: HashTrieMap[str, CartonTracking] = HashTrieMap()  # by carton id
     arrived: HashTrieSet[str] = HashTrieSet()  # cartons reported delivered
     returned: HashTrieSet[str] = HashTrieSet()  # cartons reported returned
     raised: HashTrieMap[str, s.MilestoneStatus] = HashTrieMap()  # open exceptions, by carton id
@@ -54,14 +54,14 @@ class Shipment(NamedTuple):
         cartons = self.requested.cartons if self.requested else ()
         return tuple(carton.carton_id for carton in cartons) or (WHOLE,)
 
-    def journey(self, carton_id: str) -> Journey:
+    def tracking_of(self, carton_id: str) -> CartonTracking:
         """What is reported of all cartons at once is recorded of each."""
-        of_all = self.journeys.get(WHOLE, NOTHING_SEEN)
-        return of_all if carton_id == WHOLE else joined(self.journeys.get(carton_id, NOTHING_SEEN), of_all)
+        of_all = self.trackings.get(WHOLE, NOTHING_SEEN)
+        return of_all if carton_id == WHOLE else joined(self.trackings.get(carton_id, NOTHING_SEEN), of_all)
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
-        return {carton_id: self.journey(carton_id).outcome for carton_id in self.carton_ids}
+        return {carton_id: self.tracking_of(carton_id).outcome for carton_id in self.carton_ids}
 
 
 def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
@@ -137,10 +137,10 @@ def _on_its_way(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
 
 
 def _seen(shipment: Shipment, event: s.ShipmentMilestoneReached) -> Shipment:
-    known = shipment.journeys.get(event.carton_id, NOTHING_SEEN)
+    known = shipment.trackings.get(event.carton_id, NOTHING_SEEN)
     return shipment._replace(
         milestones=shipment.milestones.insert(event.milestone_id),
-        journeys=shipment.journeys.insert(event.carton_id, joined(known, seen(event))),
+        trackings=shipment.trackings.insert(event.carton_id, joined(known, seen(event))),
     )
 
 

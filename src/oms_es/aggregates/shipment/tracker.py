@@ -25,7 +25,7 @@ class Tracker(NamedTuple):
 def evolve(tracker: Tracker, event: TrackerEvent) -> Tracker:
     match event:
         case t.TrackingReported(sightings=sightings):
-            return tracker._replace(known=tracker.known.update(sight.milestone_id for sight in sightings))
+            return tracker._replace(known=tracker.known.update(seen.milestone_id for seen in sightings))
         case t.TrackingNumberShared(shipment_ids=shipment_ids):
             return tracker._replace(shared_by=tracker.shared_by.update(shipment_ids))
     return tracker
@@ -37,7 +37,7 @@ def decide(tracker: Tracker, command: Any) -> Iterator[TrackerEvent]:
         if not all(shipment_id in tracker.shared_by for shipment_id in command.shipment_ids):
             yield t.TrackingNumberShared(**of, shipment_ids=command.shipment_ids)
         return
-    news = {sight.milestone_id: sight for sight in command.sightings if sight.milestone_id not in tracker.known}
+    news = {seen.milestone_id: seen for seen in command.sightings if seen.milestone_id not in tracker.known}
     if news:
         yield t.TrackingReported(**of, sightings=tuple(news.values()))
 

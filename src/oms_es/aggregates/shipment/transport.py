@@ -100,7 +100,7 @@ def _on_their_way(shipment: Shipment) -> list[str]:
 
 
 def _last_seen(shipment: Shipment, carton_id: str, left_at: Moment) -> Moment:
-    newest = shipment.journey(carton_id).newest
+    newest = shipment.tracking_of(carton_id).newest
     return max(left_at, newest.occurred_at) if newest else left_at
 
 
@@ -184,7 +184,7 @@ def _leave(shipment: Shipment, requested: s.ShipmentRequested, at: Moment) -> It
 
 
 def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
-    """What has become true of the whole, now that one more sighting is known."""
+    """What has become true of the whole, now that one more tracking event is known."""
     outcomes = shipment.outcomes
     back = tuple(c for c, outcome in outcomes.items() if outcome == "returned" and c not in shipment.returned)
     if back:
@@ -192,7 +192,7 @@ def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterato
     there = [c for c, outcome in outcomes.items() if outcome == "delivered"]
     news = tuple(c for c in there if c not in shipment.arrived)
     if there and not shipment.delivered:
-        at = max(moment for c in there if (moment := shipment.journey(c).delivered_first))
+        at = max(moment for c in there if (moment := shipment.tracking_of(c).delivered_first))
         if "open" not in outcomes.values():
             yield s.ShipmentDelivered(**ids_of(requested), delivered_at=at)
         elif news:
@@ -203,8 +203,8 @@ def _consequences(shipment: Shipment, requested: s.ShipmentRequested) -> Iterato
 def _exceptions(shipment: Shipment, requested: s.ShipmentRequested) -> Iterator[s.ShipmentEvent]:
     """What is reported of all cartons is settled once each has come to its end."""
     ended = "open" not in shipment.outcomes.values()
-    for carton_id in sorted({*shipment.journeys.keys(), *shipment.raised.keys()}):
-        trouble = shipment.journey(carton_id).trouble
+    for carton_id in sorted({*shipment.trackings.keys(), *shipment.raised.keys()}):
+        trouble = shipment.tracking_of(carton_id).trouble
         if carton_id == WHOLE and requested.cartons and ended:
             trouble = None
         if trouble and shipment.raised.get(carton_id) != trouble.status:
@@ -223,13 +223,13 @@ def _returned(
     shipment: Shipment, requested: s.ShipmentRequested, carton_ids: tuple[str, ...]
 ) -> s.ShipmentReturnedToSender:
     items = tuple(item for c in requested.cartons if c.carton_id in carton_ids for item in c.items)
-    journeys = [shipment.journey(carton_id) for carton_id in carton_ids]
+    trackings = [shipment.tracking_of(carton_id) for carton_id in carton_ids]
     return s.ShipmentReturnedToSender(
         **ids_of(requested),
         location=requested.location,
         items=items or requested.items,
         carton_ids=carton_ids,
-        returned_at=max(moment for j in journeys if (moment := j.returned_at or j.back_at)),
+        returned_at=max(moment for j in trackings if (moment := j.returned_at or j.back_at)),
         complete=set(shipment.outcomes.values()) == {"returned"},
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from oms_es.aggregates.repeats import asked_of, done_before
-from oms_es.aggregates.stock.quantities import Inbound, Place, Shelves, Stock
+from oms_es.aggregates.stock.quantities import Inbound, PhysicalStock, Stock, StockPlace
 from oms_es.aggregates.stock.reservations import broken_by_losing
 from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
@@ -25,13 +25,13 @@ INBOUNDS_MAX = 1_000
 
 def receive(stock: Stock, command: s.ReceiveStock) -> Iterator[s.StockEvent]:
     if not done_before(stock.movements.asked(f"receipt/{command.receipt_id}"), command):
-        _check_room(stock, command, Place(command.bin, command.lot))
+        _check_room(stock, command, StockPlace(command.bin, command.lot))
         yield s.StockReceived(**command.model_dump(), asked=asked_of(command))
 
 
 def admit_serials(stock: Stock, command: s.AdmitSerials) -> Iterator[s.StockEvent]:
     """Never refused: the registry has answered already."""
-    new = tuple(serial for serial in dict.fromkeys(command.serials) if serial not in stock.shelves.serials)
+    new = tuple(serial for serial in dict.fromkeys(command.serials) if serial not in stock.physical.serials)
     if new and not stock.movements.knows(f"receipt/{command.receipt_id}"):
         fields = {**command.model_dump(), "serials": new, "quantity": len(new), "asked": asked_of(command)}
         yield s.StockReceived(**fields, **_still_to_come(stock, command.inbound_id, len(new)))
@@ -48,26 +48,26 @@ def restock(stock: Stock, command: s.RestockReturn) -> Iterator[s.StockEvent]:
     """Never refused: it is back. A number that is here already names no second unit."""
     if not stock.movements.knows(f"return/{command.return_id}"):
         named = dict.fromkeys(command.serials)
-        new = tuple(serial for serial in named if serial not in stock.shelves.serials)[: command.quantity]
+        new = tuple(serial for serial in named if serial not in stock.physical.serials)[: command.quantity]
         yield s.StockReturned(**{**command.model_dump(), "serials": new})
 
 
 def count(stock: Stock, command: s.CountStock) -> Iterator[s.StockEvent]:
     if done_before(stock.movements.asked(f"count/{command.count_id}"), command):
         return
-    place = Place(command.bin, command.lot, command.condition)
-    expected = stock.shelves.quantity_at(place)
+    place = StockPlace(command.bin, command.lot, command.condition)
+    expected = stock.physical.quantity_at(place)
     if command.quantity and not expected:
         _check_room(stock, command, place)
-    missing = _not_found(stock.shelves, command, place)
+    missing = _not_found(stock.physical, command, place)
     counted = s.StockCounted(**{**command.model_dump(), "serials": missing}, expected=expected, asked=asked_of(command))
     yield from _losing(stock, command, place, -counted.variance, f"counted {command.quantity}, expected {expected}")
     yield counted
 
 
-def _not_found(shelves: Shelves, command: s.CountStock, place: Place) -> tuple[str, ...]:
+def _not_found(physical: PhysicalStock, command: s.CountStock, place: StockPlace) -> tuple[str, ...]:
     """The numbers that should be there and were not found."""
-    there = _numbers_at(shelves, place)
+    there = _numbers_at(physical, place)
     found = set(command.serials)
     if not found <= there:
         strange = ", ".join(sorted(found - there)[:3])
@@ -84,10 +84,10 @@ def _not_found(shelves: Shelves, command: s.CountStock, place: Place) -> tuple[s
 def adjust(stock: Stock, command: s.AdjustStock) -> Iterator[s.StockEvent]:
     if done_before(stock.movements.asked(f"adjustment/{command.adjustment_id}"), command) or command.quantity == 0:
         return
-    place = Place(command.bin, command.lot, command.condition)
+    place = StockPlace(command.bin, command.lot, command.condition)
     fields = {**command.model_dump(), "asked": asked_of(command)}
     if command.quantity < 0:
-        fields["serials"] = _leaving(stock.shelves, command, place, -command.quantity)
+        fields["serials"] = _leaving(stock.physical, command, place, -command.quantity)
         yield from _losing(stock, command, place, -command.quantity, with_reason("adjusted", command.reason))
     else:
         _check_room(stock, command, place)
@@ -100,10 +100,10 @@ def change_condition(stock: Stock, command: s.ChangeCondition) -> Iterator[s.Sto
     known = stock.movements.asked(f"condition/{command.change_id}")
     if done_before(known, command) or command.condition == command.was:
         return
-    place = Place(command.bin, command.lot, command.was)
-    serials = _leaving(stock.shelves, command, place, command.quantity)
+    place = StockPlace(command.bin, command.lot, command.was)
+    serials = _leaving(stock.physical, command, place, command.quantity)
     yield from _losing(stock, command, place, command.quantity, with_reason(command.condition, command.reason))
-    expires_at = stock.shelves.places[place].lot_expires_at
+    expires_at = stock.physical.places[place].lot_expires_at
     fields = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
     yield s.StockConditionChanged(**fields, lot_expires_at=expires_at)
 
@@ -111,7 +111,7 @@ def change_condition(stock: Stock, command: s.ChangeCondition) -> Iterator[s.Sto
 def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
     over = sorted(
         (place, units)
-        for place, units in stock.shelves.places.items()
+        for place, units in stock.physical.places.items()
         if place.lot == command.lot
         and place.condition == "sellable"
         and units.lot_expires_at
@@ -131,15 +131,15 @@ def expire_lot(stock: Stock, command: s.ExpireLot) -> Iterator[s.StockEvent]:
             change_id=f"expired/{place.lot}/{place.bin}",
             reason=reason,
             lot_expires_at=units.lot_expires_at,
-            serials=tuple(sorted(_numbers_at(stock.shelves, place))),
+            serials=tuple(sorted(_numbers_at(stock.physical, place))),
         )
 
 
 def write_off(stock: Stock, command: s.WriteOffStock) -> Iterator[s.StockEvent]:
     if done_before(stock.movements.asked(f"write_off/{command.write_off_id}"), command):
         return
-    place = Place(command.bin, command.lot, command.condition)
-    serials = _leaving(stock.shelves, command, place, command.quantity)
+    place = StockPlace(command.bin, command.lot, command.condition)
+    serials = _leaving(stock.physical, command, place, command.quantity)
     yield from _losing(stock, command, place, command.quantity, with_reason("written off", command.reason))
     yield s.StockWrittenOff(**{**command.model_dump(), "serials": serials}, asked=asked_of(command))
 
@@ -147,10 +147,10 @@ def write_off(stock: Stock, command: s.WriteOffStock) -> Iterator[s.StockEvent]:
 def move_to_bin(stock: Stock, command: s.MoveToBin) -> Iterator[s.StockEvent]:
     if done_before(stock.movements.asked(f"bin/{command.move_id}"), command) or command.bin == command.to_bin:
         return
-    place = Place(command.bin, command.lot, command.condition)
-    serials = _leaving(stock.shelves, command, place, command.quantity)
+    place = StockPlace(command.bin, command.lot, command.condition)
+    serials = _leaving(stock.physical, command, place, command.quantity)
     _check_room(stock, command, place._replace(bin=command.to_bin))
-    expires_at = stock.shelves.places[place].lot_expires_at
+    expires_at = stock.physical.places[place].lot_expires_at
     fields = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
     yield s.StockMovedToBin(**fields, lot_expires_at=expires_at)
 
@@ -163,14 +163,14 @@ def move(stock: Stock, command: s.MoveStock) -> Iterator[s.StockEvent]:
             StockRefusal.SAME_LOCATION,
             f"{command.location} is where they are; use `oms-es stock move-to-bin` within it",
         )
-    place = Place(command.bin, command.lot, command.condition)
-    serials = _leaving(stock.shelves, command, place, command.quantity)
+    place = StockPlace(command.bin, command.lot, command.condition)
+    serials = _leaving(stock.physical, command, place, command.quantity)
     free = stock.sellable - stock.promised
     if command.condition == "sellable" and command.quantity > free:
         raise Refused(
             StockRefusal.PROMISED, f"only {free} units are not promised to orders; move those, or release some first"
         )
-    expires_at = stock.shelves.places[place].lot_expires_at
+    expires_at = stock.physical.places[place].lot_expires_at
     fields = {**command.model_dump(), "serials": serials, "asked": asked_of(command)}
     yield s.StockMovedOut(**fields, lot_expires_at=expires_at)
 
@@ -220,7 +220,7 @@ def receive_inbound(stock: Stock, command: s.ReceiveInbound) -> Iterator[s.Stock
             StockRefusal.UNKNOWN_INBOUND,
             f"{command.stream} does not expect {command.inbound_id}; use `oms-es stock receive`",
         )
-    _check_room(stock, command, Place(command.bin, command.lot or known.lot, known.condition))
+    _check_room(stock, command, StockPlace(command.bin, command.lot or known.lot, known.condition))
     quantity = command.quantity or known.quantity
     came: dict[str, Any] = {
         **command.model_dump(exclude={"quantity", "serials"}),
@@ -270,20 +270,20 @@ def cancel_inbound(stock: Stock, command: s.CancelInbound) -> Iterator[s.StockEv
 
 
 def _losing(
-    stock: Stock, command: s.StockCommand, place: Place, units: int, reason: str
+    stock: Stock, command: s.StockCommand, place: StockPlace, units: int, reason: str
 ) -> Iterator[s.StockReservationBroken]:
     if units > 0 and place.condition == "sellable":
         yield from broken_by_losing(stock, command, units, reason)
 
 
-def _leaving(shelves: Shelves, command: Any, place: Place, quantity: int) -> tuple[str, ...]:
+def _leaving(physical: PhysicalStock, command: Any, place: StockPlace, quantity: int) -> tuple[str, ...]:
     """The numbers of the units that leave a place. Raises Refused where they are not there, or not named."""
-    there = shelves.quantity_at(place)
+    there = physical.quantity_at(place)
     if quantity > there:
         raise Refused(
             StockRefusal.NOT_THERE, f"{_named(place)} holds {there} units, not {quantity}; count it or name another"
         )
-    numbers = _numbers_at(shelves, place)
+    numbers = _numbers_at(physical, place)
     named = tuple(dict.fromkeys(command.serials))
     if not numbers.issuperset(named):
         raise Refused(StockRefusal.SERIAL_NOT_THERE, f"not all of {', '.join(named[:3])} are in {_named(place)}")
@@ -296,19 +296,19 @@ def _leaving(shelves: Shelves, command: Any, place: Place, quantity: int) -> tup
     return named
 
 
-def _numbers_at(shelves: Shelves, place: Place) -> set[str]:
-    return {serial for serial, at in shelves.serials.items() if at == place}
+def _numbers_at(physical: PhysicalStock, place: StockPlace) -> set[str]:
+    return {serial for serial, at in physical.serials.items() if at == place}
 
 
-def _check_room(stock: Stock, command: s.StockCommand, place: Place) -> None:
-    places = stock.shelves.places
+def _check_room(stock: Stock, command: s.StockCommand, place: StockPlace) -> None:
+    places = stock.physical.places
     if place not in places and len(places) >= PLACES_MAX:
         raise Refused(
             StockRefusal.TOO_MANY_PLACES, f"{command.stream} has {PLACES_MAX} bins and lots already; use one of those"
         )
 
 
-def _named(place: Place) -> str:
+def _named(place: StockPlace) -> str:
     names = [f"bin {place.bin}"] if place.bin else []
     names += [f"lot {place.lot}"] if place.lot else []
     return f"{', '.join(names) or 'no bin'} ({place.condition})"

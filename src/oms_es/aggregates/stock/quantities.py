@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rpds import HashTrieMap, Queue
 
-from oms_es.aggregates.fast_replace import wide
+from oms_es.aggregates.fast_replace import fast_replace
 from oms_es.schemas import stock as s
 
 SETTLED_REMEMBERED_MAX = 10_000
@@ -19,7 +19,7 @@ MOVEMENTS_REMEMBERED_MAX = 10_000
 """Receipts, counts, moves and the like that are remembered for the same reason."""
 
 
-@wide
+@fast_replace
 class Memory(NamedTuple):
     """Names that were seen, and what was asked under each; the oldest are forgotten."""
 
@@ -62,7 +62,7 @@ class Memory(NamedTuple):
         return [(name, self.names[name]) for name in self.in_order]
 
 
-class Place(NamedTuple):
+class StockPlace(NamedTuple):
     bin: str = ""
     lot: str = ""
     condition: s.Condition = "sellable"
@@ -73,31 +73,31 @@ class Units(NamedTuple):
     lot_expires_at: datetime | None = None
 
 
-SOMEWHERE = Place()
+SOMEWHERE = StockPlace()
 """Sellable units whose bin was not reported."""
 
 
-class Shelves(NamedTuple):
+class PhysicalStock(NamedTuple):
     """What is physically there. `aside`: the units of it that are not sellable."""
 
     on_hand: int = 0
     aside: int = 0
-    places: HashTrieMap[Place, Units] = HashTrieMap()
-    serials: HashTrieMap[str, Place] = HashTrieMap()
+    places: HashTrieMap[StockPlace, Units] = HashTrieMap()
+    serials: HashTrieMap[str, StockPlace] = HashTrieMap()
 
-    def quantity_at(self, place: Place) -> int:
+    def quantity_at(self, place: StockPlace) -> int:
         units = self.places.get(place)
         return units.quantity if units else 0
 
-    def put(self, place: Place, quantity: int, expires_at: datetime | None = None) -> Shelves:
+    def put(self, place: StockPlace, quantity: int, expires_at: datetime | None = None) -> PhysicalStock:
         """Or take, where `quantity` is negative."""
         known = self.places.get(place)
         there = Units((known.quantity if known else 0) + quantity, expires_at or (known and known.lot_expires_at))
         places = self.places.insert(place, there) if there.quantity else self.places.discard(place)
         aside = self.aside if place.condition == "sellable" else self.aside + quantity
-        return Shelves(self.on_hand + quantity, aside, places, self.serials)
+        return PhysicalStock(self.on_hand + quantity, aside, places, self.serials)
 
-    def name(self, serials: Iterable[str], place: Place | None) -> Shelves:
+    def name(self, serials: Iterable[str], place: StockPlace | None) -> PhysicalStock:
         """Say where units with these numbers are; None: no longer here."""
         known = self.serials
         for serial in serials:
@@ -152,7 +152,7 @@ class Reservation(NamedTuple):
     asked: str = ""
 
 
-@wide
+@fast_replace
 class Stock(NamedTuple):
     promised: int = 0  # units on hand that `reserved` locks, kept so that ATP costs nothing to know
     presold: int = 0  # units in `reserved` that are not there yet
@@ -162,18 +162,18 @@ class Stock(NamedTuple):
     of_channels: HashTrieMap[str, int] = HashTrieMap()  # units promised, by channel
     holds: HashTrieMap[str, str] = HashTrieMap()  # by holder, the reservation with an end
     broken: HashTrieMap[str, Reservation] = HashTrieMap()  # promises that did not hold, while they are remembered
-    shelves: Shelves = Shelves()
+    physical: PhysicalStock = PhysicalStock()
     policy: Policy = Policy()
     supply: Supply = Supply()
     movements: Memory = Memory()
 
     @property
     def on_hand(self) -> int:
-        return self.shelves.on_hand
+        return self.physical.on_hand
 
     @property
     def sellable(self) -> int:
-        return self.shelves.on_hand - self.shelves.aside
+        return self.physical.on_hand - self.physical.aside
 
     @property
     def safety_stock(self) -> int:

@@ -8,7 +8,7 @@ from heapq import nsmallest
 from typing import Any
 
 from oms_es.aggregates.repeats import asked_of, done_before
-from oms_es.aggregates.stock.quantities import SOMEWHERE, Place, Reservation, Stock
+from oms_es.aggregates.stock.quantities import SOMEWHERE, Reservation, Stock, StockPlace
 from oms_es.aggregates.stock.state import evolve, part_of
 from oms_es.kernel import Refused
 from oms_es.schemas import stock as s
@@ -193,7 +193,7 @@ def ship(stock: Stock, command: s.ShipStock) -> Iterator[s.StockEvent]:
 
 
 def _ship_nevertheless(stock: Stock, command: s.ShipStock, broken: Reservation) -> Iterator[s.StockEvent]:
-    """It left although the books had less: what is missing there was found, and its promise is reported broken."""
+    """It left although less was recorded: what is missing there was found, and its promise is reported broken."""
     found = broken.quantity - stock.sellable
     if found > 0:
         adjusted = s.StockAdjusted(
@@ -201,7 +201,7 @@ def _ship_nevertheless(stock: Stock, command: s.ShipStock, broken: Reservation) 
             location=command.location,
             quantity=found,
             adjustment_id=f"found/{command.shipment_id}/{command.reservation_id}",
-            reason=f"left in {command.shipment_id} though it was not on the books",
+            reason=f"left in {command.shipment_id} though it was not recorded there",
         )
         yield adjusted
         stock = evolve(stock, adjusted)
@@ -224,13 +224,13 @@ def _shipped(stock: Stock, command: s.ShipStock, key: str, held: Reservation) ->
 
 def pick(stock: Stock, quantity: int, named: tuple[str, ...] = ()) -> tuple[tuple[s.Pick, ...], list[str]]:
     """Where units are taken from: the named ones, then those that expire first. Empty: all from the one place."""
-    places = stock.shelves.places
-    if len(places) == 1 and SOMEWHERE in places and not stock.shelves.serials:
+    places = stock.physical.places
+    if len(places) == 1 and SOMEWHERE in places and not stock.physical.serials:
         return (), []
-    taken: dict[Place, int] = {}
+    taken: dict[StockPlace, int] = {}
     serials: list[str] = []
     for serial in named:
-        place = stock.shelves.serials.get(serial)
+        place = stock.physical.serials.get(serial)
         if place and place.condition == "sellable" and len(serials) < quantity and serial not in serials:
             serials.append(serial)
             taken[place] = taken.get(place, 0) + 1
@@ -245,8 +245,8 @@ def pick(stock: Stock, quantity: int, named: tuple[str, ...] = ()) -> tuple[tupl
     return picks, serials
 
 
-def _unnamed(stock: Stock, place: Place, quantity: int, named: list[str]) -> list[str]:
-    if not stock.shelves.serials:
+def _unnamed(stock: Stock, place: StockPlace, quantity: int, named: list[str]) -> list[str]:
+    if not stock.physical.serials:
         return []
-    there = (serial for serial, at in stock.shelves.serials.items() if at == place and serial not in named)
+    there = (serial for serial, at in stock.physical.serials.items() if at == place and serial not in named)
     return nsmallest(quantity, there)

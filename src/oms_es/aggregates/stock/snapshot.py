@@ -10,17 +10,17 @@ from rpds import HashTrieMap
 from oms_es.aggregates.stock.quantities import (
     Inbound,
     Memory,
-    Place,
+    PhysicalStock,
     Policy,
     Reservation,
     Share,
-    Shelves,
     Stock,
+    StockPlace,
     Supply,
     Units,
 )
 
-VERSION = 3
+VERSION = 4
 """Rises with every change of what `dump` writes."""
 
 
@@ -33,10 +33,10 @@ def dump(stock: Stock) -> Any:
         "holds": list(stock.holds.items()),
         "broken": list(stock.broken.items()),
         "movements": stock.movements.known,
-        "shelves": {
-            **stock.shelves._asdict(),
-            "places": list(stock.shelves.places.items()),
-            "serials": list(stock.shelves.serials.items()),
+        "physical": {
+            **stock.physical._asdict(),
+            "places": list(stock.physical.places.items()),
+            "serials": list(stock.physical.serials.items()),
         },
         "policy": {**stock.policy._asdict(), "shares": list(stock.policy.shares.items())},
         "supply": {**stock.supply._asdict(), "inbounds": list(stock.supply.inbounds.items())},
@@ -44,7 +44,7 @@ def dump(stock: Stock) -> Any:
 
 
 def restore(snapshot: Any) -> Stock:
-    shelves, policy, supply = snapshot["shelves"], snapshot["policy"], snapshot["supply"]
+    physical, policy, supply = snapshot["physical"], snapshot["policy"], snapshot["supply"]
     return Stock(
         **{name: snapshot[name] for name in ("promised", "presold", "promises")},
         reserved=HashTrieMap((key, _reservation(kept)) for key, kept in snapshot["reserved"]),
@@ -53,10 +53,10 @@ def restore(snapshot: Any) -> Stock:
         holds=HashTrieMap(dict(snapshot["holds"])),
         broken=HashTrieMap((key, _reservation(kept)) for key, kept in snapshot["broken"]),
         movements=Memory.restored(snapshot["movements"]),
-        shelves=Shelves(
-            **{name: shelves[name] for name in ("on_hand", "aside")},
-            places=HashTrieMap((Place(*place), Units(n, _moment(at))) for place, (n, at) in shelves["places"]),
-            serials=HashTrieMap((serial, Place(*place)) for serial, place in shelves["serials"]),
+        physical=PhysicalStock(
+            **{name: physical[name] for name in ("on_hand", "aside")},
+            places=HashTrieMap((StockPlace(*place), Units(n, _moment(at))) for place, (n, at) in physical["places"]),
+            serials=HashTrieMap((serial, StockPlace(*place)) for serial, place in physical["serials"]),
         ),
         policy=Policy(**{**policy, "shares": HashTrieMap((name, Share(*of)) for name, of in policy["shares"])}),
         supply=Supply(**{**supply, "inbounds": HashTrieMap((key, _inbound(of)) for key, of in supply["inbounds"])}),

@@ -1,4 +1,4 @@
-"""What a stock stream folds to: shelves, promises, policy and supply, each in a part of its own.
+"""What a stock stream folds to: physical, promises, policy and supply, each in a part of its own.
 
 State is made of persistent maps: an event costs O(log n), however many reservations, bins and lots there are.
 """
@@ -15,11 +15,11 @@ from oms_es.aggregates.stock.quantities import (
     SETTLED_REMEMBERED_MAX,
     SOMEWHERE,
     Inbound,
-    Place,
+    PhysicalStock,
     Reservation,
     Share,
-    Shelves,
     Stock,
+    StockPlace,
 )
 from oms_es.schemas import stock as s
 
@@ -60,7 +60,7 @@ def _short(stock: Stock, event: s.StockShort) -> Stock:
     return settle(stock, event.reservation_id, event.asked)
 
 
-def _let_go(stock: Stock, event: s.StockReleased | s.StockReservationExpired) -> Stock:
+def _released(stock: Stock, event: s.StockReleased | s.StockReservationExpired) -> Stock:
     left = _less(stock, event.reservation_id, event.quantity)
     release = getattr(event, "release_id", None)
     if release is None:
@@ -73,7 +73,7 @@ def part_of(reservation_id: str, release_id: str) -> str:
     return f"{reservation_id}\n{release_id}"
 
 
-def _less(stock: Stock, key: str, n: int, shelves: Shelves | None = None) -> Stock:
+def _less(stock: Stock, key: str, n: int, physical: PhysicalStock | None = None) -> Stock:
     """So many units leave a reservation; with the last of them it ends."""
     held = stock.reserved.get(key) or Reservation("", n)
     presale = n if held.presale else 0
@@ -90,7 +90,7 @@ def _less(stock: Stock, key: str, n: int, shelves: Shelves | None = None) -> Sto
         of_channels=_counted(stock, held.channel, presale - n),
         holds=holds,
         broken=_remembered(stock) if ends and stock.broken else stock.broken,
-        shelves=shelves or stock.shelves,
+        physical=physical or stock.physical,
     )
 
 
@@ -143,30 +143,30 @@ def _covered(stock: Stock, event: s.StockPresaleCovered) -> Stock:
 
 
 def _shipped(stock: Stock, event: s.StockShipped) -> Stock:
-    shelves = stock.shelves
+    physical = stock.physical
     if event.picks:
         for pick in event.picks:
-            shelves = shelves.put(Place(pick.bin, pick.lot), -pick.quantity)
+            physical = physical.put(StockPlace(pick.bin, pick.lot), -pick.quantity)
     else:
-        shelves = shelves.put(SOMEWHERE, -event.quantity)
+        physical = physical.put(SOMEWHERE, -event.quantity)
     if event.serials:
-        shelves = shelves.name(event.serials, None)
+        physical = physical.name(event.serials, None)
     if event.broken:
-        return stock._replace(shelves=shelves, broken=stock.broken.discard(event.reservation_id))
-    return _less(stock, event.reservation_id, event.quantity, shelves)
+        return stock._replace(physical=physical, broken=stock.broken.discard(event.reservation_id))
+    return _less(stock, event.reservation_id, event.quantity, physical)
 
 
-# --- shelves
+# --- physical
 
 
-def _moved(stock: Stock, name: str, shelves: Shelves, asked: str = "") -> Stock:
-    return stock._replace(movements=stock.movements.add(name, MOVEMENTS_REMEMBERED_MAX, asked), shelves=shelves)
+def _moved(stock: Stock, name: str, physical: PhysicalStock, asked: str = "") -> Stock:
+    return stock._replace(movements=stock.movements.add(name, MOVEMENTS_REMEMBERED_MAX, asked), physical=physical)
 
 
 def _came(stock: Stock, name: str, event: s.StockReceived | s.StockReturned | s.StockMovedIn) -> Stock:
-    place = Place(event.bin, event.lot, event.condition)
-    shelves = stock.shelves.put(place, event.quantity, event.lot_expires_at)
-    there = _moved(stock, name, shelves.name(event.serials, place) if event.serials else shelves, event.asked)
+    place = StockPlace(event.bin, event.lot, event.condition)
+    physical = stock.physical.put(place, event.quantity, event.lot_expires_at)
+    there = _moved(stock, name, physical.name(event.serials, place) if event.serials else physical, event.asked)
     inbound_id = getattr(event, "inbound_id", None)
     return there if inbound_id is None else _no_longer_outstanding(there, inbound_id, event.quantity, event.serials)
 
@@ -185,37 +185,39 @@ def _moved_in(stock: Stock, event: s.StockMovedIn) -> Stock:
 
 
 def _counted_there(stock: Stock, event: s.StockCounted) -> Stock:
-    shelves = stock.shelves.put(Place(event.bin, event.lot, event.condition), event.variance)
-    return _moved(stock, f"count/{event.count_id}", shelves.name(event.serials, None), event.asked)
+    physical = stock.physical.put(StockPlace(event.bin, event.lot, event.condition), event.variance)
+    return _moved(stock, f"count/{event.count_id}", physical.name(event.serials, None), event.asked)
 
 
 def _adjusted(stock: Stock, event: s.StockAdjusted) -> Stock:
-    shelves = stock.shelves.put(Place(event.bin, event.lot, event.condition), event.quantity)
-    return _moved(stock, f"adjustment/{event.adjustment_id}", shelves.name(event.serials, None), event.asked)
+    physical = stock.physical.put(StockPlace(event.bin, event.lot, event.condition), event.quantity)
+    return _moved(stock, f"adjustment/{event.adjustment_id}", physical.name(event.serials, None), event.asked)
 
 
 def _written_off(stock: Stock, event: s.StockWrittenOff) -> Stock:
-    shelves = stock.shelves.put(Place(event.bin, event.lot, event.condition), -event.quantity)
-    return _moved(stock, f"write_off/{event.write_off_id}", shelves.name(event.serials, None), event.asked)
+    physical = stock.physical.put(StockPlace(event.bin, event.lot, event.condition), -event.quantity)
+    return _moved(stock, f"write_off/{event.write_off_id}", physical.name(event.serials, None), event.asked)
 
 
 def _moved_out(stock: Stock, event: s.StockMovedOut) -> Stock:
-    shelves = stock.shelves.put(Place(event.bin, event.lot, event.condition), -event.quantity)
-    return _moved(stock, f"move/{event.move_id}", shelves.name(event.serials, None), event.asked)
+    physical = stock.physical.put(StockPlace(event.bin, event.lot, event.condition), -event.quantity)
+    return _moved(stock, f"move/{event.move_id}", physical.name(event.serials, None), event.asked)
 
 
 def _condition_changed(stock: Stock, event: s.StockConditionChanged) -> Stock:
-    was, now = Place(event.bin, event.lot, event.was), Place(event.bin, event.lot, event.condition)
-    return _moved(stock, f"condition/{event.change_id}", _shifted(stock.shelves, was, now, event), event.asked)
+    was, now = StockPlace(event.bin, event.lot, event.was), StockPlace(event.bin, event.lot, event.condition)
+    return _moved(stock, f"condition/{event.change_id}", _shifted(stock.physical, was, now, event), event.asked)
 
 
 def _moved_to_bin(stock: Stock, event: s.StockMovedToBin) -> Stock:
-    was, now = Place(event.bin, event.lot, event.condition), Place(event.to_bin, event.lot, event.condition)
-    return _moved(stock, f"bin/{event.move_id}", _shifted(stock.shelves, was, now, event), event.asked)
+    was, now = StockPlace(event.bin, event.lot, event.condition), StockPlace(event.to_bin, event.lot, event.condition)
+    return _moved(stock, f"bin/{event.move_id}", _shifted(stock.physical, was, now, event), event.asked)
 
 
-def _shifted(shelves: Shelves, was: Place, now: Place, event: s.StockConditionChanged | s.StockMovedToBin) -> Shelves:
-    taken = shelves.put(was, -event.quantity)
+def _shifted(
+    physical: PhysicalStock, was: StockPlace, now: StockPlace, event: s.StockConditionChanged | s.StockMovedToBin
+) -> PhysicalStock:
+    taken = physical.put(was, -event.quantity)
     return taken.put(now, event.quantity, event.lot_expires_at).name(event.serials, now)
 
 
@@ -253,7 +255,7 @@ def _ran_low(stock: Stock, event: s.StockRanLow) -> Stock:
 
 
 def _requested(stock: Stock, event: s.ReplenishmentRequested) -> Stock:
-    return _moved(stock, f"request/{event.request_id}", stock.shelves)
+    return _moved(stock, f"request/{event.request_id}", stock.physical)
 
 
 def _expected(stock: Stock, event: s.StockInboundExpected) -> Stock:
@@ -277,7 +279,7 @@ def _expected(stock: Stock, event: s.StockInboundExpected) -> Stock:
     changed = stock._replace(supply=supply)
     if event.from_location is None:
         return changed
-    return _moved(changed, f"in/{event.from_location}/{event.move_id}", stock.shelves)
+    return _moved(changed, f"in/{event.from_location}/{event.move_id}", stock.physical)
 
 
 def _no_longer_outstanding(stock: Stock, inbound_id: str, quantity: int, serials: tuple[str, ...]) -> Stock:
@@ -293,7 +295,7 @@ def _no_longer_outstanding(stock: Stock, inbound_id: str, quantity: int, serials
     if left.quantity:
         return stock._replace(supply=supply._replace(inbounds=inbounds.insert(inbound_id, left)))
     over = stock._replace(supply=supply._replace(inbounds=inbounds.discard(inbound_id)))
-    return _moved(over, f"inbound/{inbound_id}", stock.shelves, known.asked)
+    return _moved(over, f"inbound/{inbound_id}", stock.physical, known.asked)
 
 
 def _inbound_cancelled(stock: Stock, event: s.StockInboundCancelled) -> Stock:
@@ -303,8 +305,8 @@ def _inbound_cancelled(stock: Stock, event: s.StockInboundCancelled) -> Stock:
 EVOLUTIONS: dict[type[s.StockEvent], Any] = {
     s.StockReserved: _reserved,
     s.StockShort: _short,
-    s.StockReleased: _let_go,
-    s.StockReservationExpired: _let_go,
+    s.StockReleased: _released,
+    s.StockReservationExpired: _released,
     s.StockReservationTransferred: _transferred,
     s.StockReservationBroken: _broken,
     s.StockBrokenPromiseSettled: _broken_settled,

@@ -38,26 +38,26 @@ def listed(
     """What could not be used, and why; the oldest first."""
     chosen = Chosen(source=source, reason=reason, after=after)
     with reading(set_up()) as connection:
-        letters = _as_typed(connection, dead_letters.listed(connection.cursor(), chosen, settled=settled, limit=limit))
+        stored = _as_typed(connection, dead_letters.listed(connection.cursor(), chosen, settled=settled, limit=limit))
     if json:
-        print_json([_as_json(dead_letter) for dead_letter in letters])
+        print_json([_as_json(dead_letter) for dead_letter in stored])
         return
     rows = [
         (b.id, b.source, b.place, b.dialect, b.arrivals, b.reason, b.detail[:DETAIL_CHARACTERS_SHOWN_MAX], _state(b))
-        for b in letters
+        for b in stored
     ]
     columns = ("id", "source", "place", "dialect", "arrivals", "reason", "detail", "")
     display.console_on(sys.stdout).print(display.grid("Dead letters", rows, *columns, numbers=("id", "arrivals")))
-    if len(letters) == limit:
-        say(f"there may be more: the same again with --after {letters[-1].id}")
+    if len(stored) == limit:
+        say(f"there may be more: the same again with --after {stored[-1].id}")
 
 
 def _as_typed(
-    connection: queries.Connection, letters: Sequence[dead_letters.StoredDeadLetter]
+    connection: queries.Connection, stored: Sequence[dead_letters.StoredDeadLetter]
 ) -> list[dead_letters.StoredDeadLetter]:
     """Their reasons name orders as people do."""
-    called = names.called_each(connection, {name for one in letters for name in names.ids_in(one.detail)})
-    return [one._replace(detail=names.with_names(one.detail, called)) for one in letters]
+    called = names.called_each(connection, {name for one in stored for name in names.ids_in(one.detail)})
+    return [one._replace(detail=names.with_names(one.detail, called)) for one in stored]
 
 
 def _state(dead_letter: dead_letters.StoredDeadLetter) -> str:
@@ -66,10 +66,10 @@ def _state(dead_letter: dead_letters.StoredDeadLetter) -> str:
     return "replayed" if dead_letter.replayed_at else ""
 
 
-def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json = False) -> None:
+def show(dead_letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json = False) -> None:
     """One dead letter, whole."""
     with reading(set_up()) as connection:
-        (dead_letter,) = _as_typed(connection, [_named(connection, letter_id)])
+        (dead_letter,) = _as_typed(connection, [_named(connection, dead_letter_id)])
     shown = _as_json(dead_letter)
     if json:
         print_json(shown)
@@ -80,7 +80,7 @@ def show(letter_id: Annotated[int, typer.Argument(metavar="ID")], *, json: Json 
 
 
 def replay(
-    letter_id: Id = None,
+    dead_letter_id: Id = None,
     *,
     source: FromSource = None,
     reason: ForReason = None,
@@ -88,30 +88,30 @@ def replay(
     json: Json = False,
 ) -> None:
     """Try dead letters again. What still cannot be used stays where it is."""
-    chosen = _chosen(letter_id, source, reason, every=every)
+    chosen = _chosen(dead_letter_id, source, reason, every=every)
     with writing(set_up()) as engine:
         with queries.reading(engine.database_url) as connection:
-            letters = (
+            stored = (
                 dead_letters.listed(connection.cursor(), chosen)
-                if letter_id is None
-                else [_named(connection, letter_id)]
+                if dead_letter_id is None
+                else [_named(connection, dead_letter_id)]
             )
-        outcomes = {dead_letter.id: replayed(engine, who(), dead_letter) for dead_letter in letters}
+        outcomes = {dead_letter.id: replayed(engine, who(), dead_letter) for dead_letter in stored}
         with queries.reading(engine.database_url) as connection:
             called = names.called_each(connection, {name for why in outcomes.values() for name in names.ids_in(why)})
-    buried = {number: names.with_names(why, called) for number, why in outcomes.items() if why}
+    rejected = {number: names.with_names(why, called) for number, why in outcomes.items() if why}
     if json:
-        print_json({"accepted": [n for n, why in outcomes.items() if not why], "buried": buried})
+        print_json({"accepted": [n for n, why in outcomes.items() if not why], "buried": rejected})
     else:
-        typer.echo(f"accepted {len(outcomes) - len(buried)}, still dead letters {len(buried)}")
-        for number, why in buried.items():
+        typer.echo(f"accepted {len(outcomes) - len(rejected)}, still dead letters {len(rejected)}")
+        for number, why in rejected.items():
             say(f"{number}: {why}")
-    if buried:
+    if rejected:
         raise typer.Exit(Code.BURIED)
 
 
 def discard(
-    letter_id: Id = None,
+    dead_letter_id: Id = None,
     *,
     because: Annotated[str, typer.Option(help="Why it is not needed; kept with it.")],
     source: FromSource = None,
@@ -120,13 +120,13 @@ def discard(
     json: Json = False,
 ) -> None:
     """Take dead letters that are not needed off the list; each is kept, with who said so, when and why."""
-    chosen = _chosen(letter_id, source, reason, every=every)
+    chosen = _chosen(dead_letter_id, source, reason, every=every)
     if not because.strip() or len(because) > TEXT_LENGTH_MAX:
         raise typer.BadParameter(f"say in --because, in up to {TEXT_LENGTH_MAX} characters, why it is not needed")
     with writing(set_up(), run=False) as engine:
-        if letter_id is not None:
+        if dead_letter_id is not None:
             with queries.reading(engine.database_url) as connection:
-                _named(connection, letter_id)
+                _named(connection, dead_letter_id)
         with engine.recorder.datastore.transaction(commit=True) as curs:
             gone = dead_letters.discard(curs, chosen, who(), because)
     if json:
@@ -137,17 +137,17 @@ def discard(
         say("no change: none of them is open")
 
 
-def _chosen(letter_id: int | None, source: str | None, reason: str | None, *, every: bool) -> Chosen:
-    ways = (letter_id is not None, source is not None or reason is not None, every)
+def _chosen(dead_letter_id: int | None, source: str | None, reason: str | None, *, every: bool) -> Chosen:
+    ways = (dead_letter_id is not None, source is not None or reason is not None, every)
     if sum(ways) != 1:
         raise typer.BadParameter("give either the ID of one dead letter, or --source, --reason or both, or --all")
-    return Chosen(letter_id, source, reason)
+    return Chosen(dead_letter_id, source, reason)
 
 
-def _named(connection: queries.Connection, letter_id: int) -> dead_letters.StoredDeadLetter:
-    if dead_letter := dead_letters.shown(connection.cursor(), letter_id):
+def _named(connection: queries.Connection, dead_letter_id: int) -> dead_letters.StoredDeadLetter:
+    if dead_letter := dead_letters.shown(connection.cursor(), dead_letter_id):
         return dead_letter
-    raise NotFound(f"there is no dead letter {letter_id}; `oms-es dead-letters list --settled` shows all")
+    raise NotFound(f"there is no dead letter {dead_letter_id}; `oms-es dead-letters list --settled` shows all")
 
 
 def _as_json(dead_letter: dead_letters.StoredDeadLetter) -> dict[str, Any]:

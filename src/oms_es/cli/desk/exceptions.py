@@ -91,7 +91,7 @@ def _position(after: str | None) -> int | None:
 
 
 def show(exception: Name, *, json: Json = False) -> None:
-    """One exception, whether open or not, and what people did about it; of two tellings of an order what differs."""
+    """One exception, whether open or not, and what people did about it; of two versions of an order what differs."""
     with reading(set_up()) as connection:
         exception_id = _id_of(exception)
         row, past = exceptions.one(connection, exception_id), exceptions.seen_to(connection, exception_id)
@@ -149,7 +149,7 @@ def take(
         row = _open_one(connection, exception)
         conflict = _conflict(connection, row["exception_id"])
     if conflict is None:
-        raise typer.BadParameter(f"{exception} is not about two tellings of an order; say what was done with `resolve`")
+        raise typer.BadParameter(f"{exception} is not about two versions of an order; say what was done with `resolve`")
     why = f"took {side}" + (f": {note}" if note else "")
     with named_as_typed([_order(row)] if row["channel"] else []):
         amendment = conflict.taken() if side == "theirs" else None

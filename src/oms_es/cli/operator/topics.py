@@ -19,7 +19,7 @@ from oms_es.kafka.client import Config, KafkaUnavailable, Producer, TopicPartiti
 from oms_es.kafka.relay.store import RELAY
 from oms_es.settings import Settings
 from oms_es.store import stops
-from oms_es.store.dead_letters import DEAD_LETTERS as LETTERS
+from oms_es.store.dead_letters import DEAD_LETTERS as DEAD_LETTERS_TABLE
 from oms_es.store.recorder import TRACKING
 
 app = typer.Typer(invoke_without_command=True)
@@ -114,7 +114,7 @@ def begun_again(session: psycopg.Connection[Any], producer: Producer, topic: str
             session.execute(f"DELETE FROM {RELAY} WHERE name = %s", [f"state/{state.table.name}"])
             return "the relay publishes every row again"
     if topic == DEAD_LETTERS:
-        session.execute(f"UPDATE {LETTERS} SET told_at = NULL WHERE replayed_at IS NULL")
+        session.execute(f"UPDATE {DEAD_LETTERS_TABLE} SET told_at = NULL WHERE replayed_at IS NULL")
         return "the relay publishes every open dead letter again"
     return "the relay goes on with the next event; what was in it is in PostgreSQL"
 

@@ -70,23 +70,23 @@ async def settle_group(visit: Visit) -> Response:
     return visit.page("outcomes.html", outcomes=outcomes, left=bool(found["next"]))
 
 
-async def _outcome(do: Callable[[Visit, str], Awaitable[Outcome]], visit: Visit, letter_id: str) -> Outcome:
+async def _outcome(do: Callable[[Visit, str], Awaitable[Outcome]], visit: Visit, dead_letter_id: str) -> Outcome:
     """Whatever becomes of one, the others of its group are gone on with."""
     try:
-        return await do(visit, letter_id)
+        return await do(visit, dead_letter_id)
     except OmsError as error:
-        return Outcome(int(letter_id), is_settled=False, detail=str(error))
+        return Outcome(int(dead_letter_id), is_settled=False, detail=str(error))
 
 
-async def _replayed(visit: Visit, letter_id: str) -> Outcome:
-    _, answer = await visit.api.post(at("v1", "dead-letters", letter_id, verb="replay"), {})
-    return Outcome(int(letter_id), answer["accepted"], answer.get("detail", ""))
+async def _replayed(visit: Visit, dead_letter_id: str) -> Outcome:
+    _, answer = await visit.api.post(at("v1", "dead-letters", dead_letter_id, verb="replay"), {})
+    return Outcome(int(dead_letter_id), answer["accepted"], answer.get("detail", ""))
 
 
-async def _discarded(visit: Visit, letter_id: str) -> Outcome:
+async def _discarded(visit: Visit, dead_letter_id: str) -> Outcome:
     body: Mapping[str, Any] = {"because": visit.form.get("because", "").strip()}
-    _, answer = await visit.api.post(at("v1", "dead-letters", letter_id, verb="discard"), body)
-    return Outcome(int(letter_id), bool(answer["discarded"]), "")
+    _, answer = await visit.api.post(at("v1", "dead-letters", dead_letter_id, verb="discard"), body)
+    return Outcome(int(dead_letter_id), bool(answer["discarded"]), "")
 
 
 ROUTES = (

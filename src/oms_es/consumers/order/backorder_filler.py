@@ -27,14 +27,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from oms_es.consumers.sourcing import lookups as sourcing_lookups
 from oms_es.consumers.sourcing.lookups import (
-    errand_of_terms,
     most_promisable,
     open_places,
     planned,
     promisable,
     rules_of,
+    sourcing_request_of_terms,
 )
-from oms_es.consumers.sourcing.search import Errand, Place, barred, distance_km
+from oms_es.consumers.sourcing.search import CandidateLocation, SourcingRequest, distance_km, ineligible
 from oms_es.kernel import Consumer, Lookup, LookupResults, Row
 from oms_es.schemas.catalog.location import LocationOpened
 from oms_es.schemas.catalog.rules import SourcingRulesPublished
@@ -55,7 +55,7 @@ from oms_es.schemas.stock import (
     StockReturned,
 )
 
-Free = tuple[Place, Row | None]
+Free = tuple[CandidateLocation, Row | None]
 """A place where units came free, and what can be promised there if that is known."""
 WOKEN_MAX = 200
 """Orders looked at, and woken at most, because of one event."""
@@ -140,7 +140,7 @@ def wake_first_backorders_on_sources_changed(
 @consumer.on(OrderBackordered, lookups=(QUEUE, STOCK, LOCATIONS, RULES, sourcing_lookups.LOADS))
 def wake_backorders_on_order_backordered(event: OrderBackordered, results: LookupResults) -> Iterator[RetrySourcing]:
     _, rules = rules_of(results)
-    if planned(event.demand, {}, errand_of_terms(event.terms or SourcingTerms()), rules, results).assignments:
+    if planned(event.demand, {}, sourcing_request_of_terms(event.terms or SourcingTerms()), rules, results).assignments:
         yield RetrySourcing(order_id=event.order_id)
     elif event.attempt > 1:
         for sku in event.demand:
@@ -160,11 +160,11 @@ def _wake(waiting: Iterable[Row], units: int, free: Iterable[Free], results: Loo
 
 def _may_be_served(row: Row, free: Iterable[Free], results: LookupResults) -> bool:
     _, rules = rules_of(results)
-    errand: Errand = errand_of_terms(SourcingTerms.model_validate(row["terms"]))
+    request: SourcingRequest = sourcing_request_of_terms(SourcingTerms.model_validate(row["terms"]))
     return any(
-        not barred(place, distance_km(place, errand.ship_to), errand, rules)
+        not ineligible(place, distance_km(place, request.ship_to), request, rules)
         for place, level in free
-        if level is None or promisable(level, errand) > 0
+        if level is None or promisable(level, request) > 0
     )
 
 

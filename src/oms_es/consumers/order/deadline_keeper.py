@@ -1,4 +1,4 @@
-"""Deadline keeper: what is due is let go.
+"""Deadline keeper: what is due is released.
 
 Reads    rows of `deadlines` whose time has come
 Emits    LapseOrder, LapsePresale, RepeatPayment, ChaseHold, ChasePlacement, ExpireReservation, ExpireLot,

@@ -1,4 +1,4 @@
-"""Payment capturer: each parcel's share is taken when it leaves; what will never leave is let go.
+"""Payment capturer: each parcel's share is taken when it leaves; what will never leave is released.
 
 Reads    ShipmentDispatched, OrderCompleted
 Emits    CapturePayment, VoidPayment

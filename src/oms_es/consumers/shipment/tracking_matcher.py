@@ -43,21 +43,21 @@ def record_earlier_tracking_on_shipment_booked(event: ShipmentBooked, results: L
     carrier = event.carrier.lower()
     for number in numbers_of(event):
         reports = _of(carrier, results["tracking_reports"][number])
-        sightings = [Sighting.model_validate({name: row[name] for name in Sighting.model_fields}) for row in reports]
-        yield from _reports(carrier, number, _of(carrier, results["tracking_numbers"][number]), sightings)
+        events = [Sighting.model_validate({name: row[name] for name in Sighting.model_fields}) for row in reports]
+        yield from _reports(carrier, number, _of(carrier, results["tracking_numbers"][number]), events)
 
 
 def _of(carrier: str, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["carrier"] == carrier]
 
 
-def _reports(carrier: str, number: str, parcels: Sequence[Row], sightings: Sequence[Sighting]) -> Iterator[Command]:
+def _reports(carrier: str, number: str, parcels: Sequence[Row], events: Sequence[Sighting]) -> Iterator[Command]:
     shipments = sorted({row["shipment_id"] for row in parcels})
     if len(shipments) > 1:
         yield RecordSharedNumber(carrier=carrier, tracking_number=number, shipment_ids=tuple(shipments[:SHARED_MAX]))
         return
     for row in parcels:
         earliest = row["since"] - timedelta(seconds=EARLY_SECONDS)
-        for sight in sightings:
-            if sight.occurred_at >= earliest:
-                yield RecordMilestone(shipment_id=row["shipment_id"], tracking_number=number, **dict(sight))
+        for event in events:
+            if event.occurred_at >= earliest:
+                yield RecordMilestone(shipment_id=row["shipment_id"], tracking_number=number, **dict(event))

@@ -12,7 +12,16 @@ from datetime import datetime
 from typing import Any
 
 from oms_es.consumers.sourcing.carrier_choice import Freight, quote, rates_of
-from oms_es.consumers.sourcing.search import BUILT_IN, Errand, Place, Plan, Quoted, barred, distance_km, plan
+from oms_es.consumers.sourcing.search import (
+    BUILT_IN,
+    CandidateLocation,
+    Plan,
+    Quoted,
+    SourcingRequest,
+    distance_km,
+    ineligible,
+    plan,
+)
 from oms_es.kernel import Lookup, LookupResults, Row
 from oms_es.schemas.catalog.rates import RatesPublished
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, SourcingRules
@@ -30,15 +39,15 @@ def rules_of(results: LookupResults) -> tuple[str, SourcingRules]:
     return BUILT_IN_VERSION, BUILT_IN
 
 
-def errand_of(event: OrderPlaced | OrderSourcingRequested) -> Errand:
+def sourcing_request_of(event: OrderPlaced | OrderSourcingRequested) -> SourcingRequest:
     held = frozenset(event.held) if isinstance(event, OrderSourcingRequested) else frozenset[str]()
-    return Errand(
+    return SourcingRequest(
         event.ship_to, event.channel, event.kind, event.delivery_option, event.allow_split, held, event.pickup_at
     )
 
 
-def errand_of_terms(terms: SourcingTerms) -> Errand:
-    return Errand(
+def sourcing_request_of_terms(terms: SourcingTerms) -> SourcingRequest:
+    return SourcingRequest(
         terms.destination,
         terms.channel,
         terms.kind,
@@ -52,7 +61,7 @@ def errand_of_terms(terms: SourcingTerms) -> Errand:
 def planned(
     demand: Mapping[str, int],
     excluded: Mapping[str, Iterable[str]],
-    errand: Errand,
+    request: SourcingRequest,
     rules: SourcingRules,
     results: LookupResults,
 ) -> Plan:
@@ -60,10 +69,10 @@ def planned(
     open_rows = {row["location"]: row for row in results["locations"][True]}
     available: dict[str, dict[str, int]] = defaultdict(dict)
     for sku in demand:
-        barred = excluded.get(sku, ())
+        ineligible = excluded.get(sku, ())
         for row in results["stock_levels"][sku]:
-            units = promisable(row, errand)
-            if units > 0 and row["location"] in open_rows and row["location"] not in barred:
+            units = promisable(row, request)
+            if units > 0 and row["location"] in open_rows and row["location"] not in ineligible:
                 available[row["location"]][sku] = units
     rooms = _rooms(available, open_rows, results)
     places = {location: place_of(open_rows[location], rooms.get(location)) for location in available}
@@ -72,31 +81,35 @@ def planned(
         weights = {sku: row["weight_grams"] for sku in demand for row in results["items"][sku]}
         for location, place in places.items():
             could_give = {sku: min(n, demand[sku]) for sku, n in available[location].items()}
-            places[location] = place._replace(quoted=_quoted(place, could_give, weights, errand, rates))
-    return plan(demand, available, places, errand, rules)
+            places[location] = place._replace(quoted=_quoted(place, could_give, weights, request, rates))
+    return plan(demand, available, places, request, rules)
 
 
 def _quoted(
-    place: Place, units: Mapping[str, int], weights: Mapping[str, int], errand: Errand, rates: Sequence[RatesPublished]
+    place: CandidateLocation,
+    units: Mapping[str, int],
+    weights: Mapping[str, int],
+    request: SourcingRequest,
+    rates: Sequence[RatesPublished],
 ) -> Quoted | None:
     """The cheapest of a parcel with all that the place could give; None where a weight is not known, or no carrier
     goes."""
     if not all(weights.get(sku) for sku in units):
         return None
     grams = sum(weights[sku] * quantity for sku, quantity in units.items())
-    km = distance_km(place, errand.ship_to)
-    choice = quote(Freight([grams], errand.ship_to.country, km, errand.delivery_option), rates, None)
+    km = distance_km(place, request.ship_to)
+    choice = quote(Freight([grams], request.ship_to.country, km, request.delivery_option), rates, None)
     return Quoted(choice.quoted_minor, choice.transit_days) if choice.carrier else None
 
 
-def open_places(results: LookupResults) -> Iterator[Place]:
+def open_places(results: LookupResults) -> Iterator[CandidateLocation]:
     return map(place_of, results["locations"][True])
 
 
-def promisable(level: Row, errand: Errand) -> int:
+def promisable(level: Row, request: SourcingRequest) -> int:
     """Units that the stock stream would promise to such an order, as far as is known."""
-    units: int = level["channel_atp"].get(errand.channel, level["atp"])
-    if errand.kind == "presale":
+    units: int = level["channel_atp"].get(request.channel, level["atp"])
+    if request.kind == "presale":
         units = max(units, level["presale_limit"] - level["presold"])
     return units
 
@@ -108,7 +121,7 @@ def most_promisable(level: Row) -> int:
 
 
 def expected_at(
-    lacking: Mapping[str, int], errand: Errand, rules: SourcingRules, results: LookupResults
+    lacking: Mapping[str, int], request: SourcingRequest, rules: SourcingRules, results: LookupResults
 ) -> datetime | None:
     """When enough of everything that lacks is promised to come to where the order may be served from.
 
@@ -117,7 +130,7 @@ def expected_at(
     able = {
         place.location
         for place in open_places(results)
-        if not barred(place, distance_km(place, errand.ship_to), errand, rules)
+        if not ineligible(place, distance_km(place, request.ship_to), request, rules)
     }
     days = [_enough_at(quantity, able, results["stock_levels"][sku]) for sku, quantity in lacking.items()]
     known = [day for day in days if day is not None]
@@ -138,8 +151,8 @@ def _enough_at(quantity: int, able: Container[str], levels: Iterable[Row]) -> da
     return None
 
 
-def place_of(row: Row, room: int | None = None) -> Place:
-    return Place(
+def place_of(row: Row, room: int | None = None) -> CandidateLocation:
+    return CandidateLocation(
         row["location"],
         row["country"],
         row["latitude"],

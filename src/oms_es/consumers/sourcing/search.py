@@ -34,7 +34,7 @@ Available = Mapping[str, Mapping[str, int]]
 """Location to SKU to units that can be promised there; no zeros."""
 
 
-class Errand(NamedTuple):
+class SourcingRequest(NamedTuple):
     """What of an order, beside its demand, decides where it may ship from. `held`: where it has locked some already."""
 
     ship_to: Address | Destination
@@ -51,7 +51,7 @@ class Quoted(NamedTuple):
     days: int
 
 
-class Place(NamedTuple):
+class CandidateLocation(NamedTuple):
     location: str
     country: str
     latitude: float | None
@@ -97,8 +97,8 @@ Scored = tuple[Score, tuple[Weighed, ...]]
 def plan(
     demand: Mapping[str, int],
     available: Available,
-    places: Mapping[str, Place],
-    errand: Errand,
+    places: Mapping[str, CandidateLocation],
+    request: SourcingRequest,
     rules: SourcingRules = BUILT_IN,
 ) -> Plan:
     objective = [[(weight, MEASURES.index(name)) for name, weight in term.items()] for term in rules.objective]
@@ -106,15 +106,15 @@ def plan(
     ruled_out: dict[str, str] = {}
     for location, stock in available.items():
         place = places[location]
-        km = distance_km(place, errand.ship_to)
-        if why := barred(place, km, errand, rules):
+        km = distance_km(place, request.ship_to)
+        if why := ineligible(place, km, request, rules):
             if len(ruled_out) < RULED_OUT_KEPT_MAX:
                 ruled_out[location] = why
         else:
-            measures = _measures(place, km, errand, rules)
+            measures = _measures(place, km, request, rules)
             terms = tuple([sum([weight * measures[which] for weight, which in term]) for term in objective])
             weighed.append(Weighed(location, measures, terms, stock))
-    scored = sorted(_feasible(demand, weighed, errand, rules), key=lambda pair: pair[0])
+    scored = sorted(_feasible(demand, weighed, request, rules), key=lambda pair: pair[0])
     if not scored:
         return Plan((), dict(demand), (), ruled_out)
     best = _worth_it(scored, rules.split)
@@ -126,32 +126,32 @@ def plan(
 # --- which places may ship
 
 
-def barred(place: Place, km: int, errand: Errand, rules: SourcingRules) -> str:
+def ineligible(place: CandidateLocation, km: int, request: SourcingRequest, rules: SourcingRules) -> str:
     """Why it may not; empty if it may."""
-    if errand.pickup_at not in (None, place.location):
-        return f"it is collected at {errand.pickup_at}"
-    if place.channels and errand.channel not in place.channels:
-        return f"does not serve channel {errand.channel}"
-    if place.delivery_options and errand.delivery_option not in place.delivery_options:
-        return f"does not offer {errand.delivery_option}"
+    if request.pickup_at not in (None, place.location):
+        return f"it is collected at {request.pickup_at}"
+    if place.channels and request.channel not in place.channels:
+        return f"does not serve channel {request.channel}"
+    if place.delivery_options and request.delivery_option not in place.delivery_options:
+        return f"does not offer {request.delivery_option}"
     for rule in rules.eligibility:
-        if _concerns(rule, errand) and _names(rule, place, km, errand) == (rule.effect == "never"):
+        if _concerns(rule, request) and _names(rule, place, km, request) == (rule.effect == "never"):
             return f"rule {rule.rule_id}"
     return ""
 
 
-def _concerns(rule: EligibilityRule, errand: Errand) -> bool:
+def _concerns(rule: EligibilityRule, request: SourcingRequest) -> bool:
     """Whether the rule says anything about such an order."""
     return (
-        (not rule.channels or errand.channel in rule.channels)
-        and (not rule.order_kinds or errand.kind in rule.order_kinds)
-        and (not rule.delivery_options or errand.delivery_option in rule.delivery_options)
-        and (not rule.ship_to_countries or errand.ship_to.country in rule.ship_to_countries)
-        and (not rule.ship_to_regions or errand.ship_to.region in rule.ship_to_regions)
+        (not rule.channels or request.channel in rule.channels)
+        and (not rule.order_kinds or request.kind in rule.order_kinds)
+        and (not rule.delivery_options or request.delivery_option in rule.delivery_options)
+        and (not rule.ship_to_countries or request.ship_to.country in rule.ship_to_countries)
+        and (not rule.ship_to_regions or request.ship_to.region in rule.ship_to_regions)
     )
 
 
-def _names(rule: EligibilityRule, place: Place, km: int, errand: Errand) -> bool:
+def _names(rule: EligibilityRule, place: CandidateLocation, km: int, request: SourcingRequest) -> bool:
     """Whether the rule means such a place."""
     return (
         (not rule.location_kinds or place.kind in rule.location_kinds)
@@ -159,14 +159,14 @@ def _names(rule: EligibilityRule, place: Place, km: int, errand: Errand) -> bool
         and (not rule.location_countries or place.country in rule.location_countries)
         and (not rule.location_regions or place.region in rule.location_regions)
         and (rule.within_km is None or km <= rule.within_km)
-        and (not rule.same_country or place.country == errand.ship_to.country)
+        and (not rule.same_country or place.country == request.ship_to.country)
     )
 
 
 # --- what a place costs
 
 
-def distance_km(place: Place, ship_to: Address | Destination) -> int:
+def distance_km(place: CandidateLocation, ship_to: Address | Destination) -> int:
     """Great-circle distance by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", 1984)."""
     if place.latitude is None or place.longitude is None or ship_to.latitude is None or ship_to.longitude is None:
         return UNKNOWN_AT_HOME_KM if place.country == ship_to.country else UNKNOWN_ABROAD_KM
@@ -176,13 +176,13 @@ def distance_km(place: Place, ship_to: Address | Destination) -> int:
     return round(2 * EARTH_RADIUS_KM * asin(sqrt(min(1.0, chord))))
 
 
-def _measures(place: Place, km: int, errand: Errand, rules: SourcingRules) -> tuple[int, ...]:
+def _measures(place: CandidateLocation, km: int, request: SourcingRequest, rules: SourcingRules) -> tuple[int, ...]:
     """In the order of MEASURES."""
-    band = next((band for band in rules.rates if _applies(band, place, km, errand)), None) if rules.rates else None
+    band = next((band for band in rules.rates if _applies(band, place, km, request)), None) if rules.rates else None
     way = Quoted(band.cost_minor, band.days) if band else place.quoted
-    days_allowed = rules.promised_days.get(errand.delivery_option)
+    days_allowed = rules.promised_days.get(request.delivery_option)
     return (
-        1 if rules.split.held_counts or place.location not in errand.held else 0,
+        1 if rules.split.held_counts or place.location not in request.held else 0,
         place.priority,
         place.handling_minor + (km // KM_PER_COST_MINOR if way is None else way.price_minor),
         km,
@@ -191,12 +191,12 @@ def _measures(place: Place, km: int, errand: Errand, rules: SourcingRules) -> tu
     )
 
 
-def _applies(band: RateBand, place: Place, km: int, errand: Errand) -> bool:
+def _applies(band: RateBand, place: CandidateLocation, km: int, request: SourcingRequest) -> bool:
     return (
         km <= band.distance_km_max
-        and (not band.delivery_options or errand.delivery_option in band.delivery_options)
+        and (not band.delivery_options or request.delivery_option in band.delivery_options)
         and (not band.location_kinds or place.kind in band.location_kinds)
-        and (not band.ship_to_countries or errand.ship_to.country in band.ship_to_countries)
+        and (not band.ship_to_countries or request.ship_to.country in band.ship_to_countries)
     )
 
 
@@ -204,14 +204,14 @@ def _applies(band: RateBand, place: Place, km: int, errand: Errand) -> bool:
 
 
 def _feasible(
-    demand: Mapping[str, int], weighed: Sequence[Weighed], errand: Errand, rules: SourcingRules
+    demand: Mapping[str, int], weighed: Sequence[Weighed], request: SourcingRequest, rules: SourcingRules
 ) -> list[Scored]:
-    if not errand.allow_split:
-        whole = [place for place in weighed if not errand.held or errand.held == {place.location}]
+    if not request.allow_split:
+        whole = [place for place in weighed if not request.held or request.held == {place.location}]
         return [pair for pair in exact_sets(demand, whole, 1) if pair[0].lacking == 0]
     if len(weighed) > EXACT_LOCATIONS_MAX:
         return greedy_sets(demand, weighed, rules.split.shipments_max)
-    fewest_first = set(rules.objective[0]) == {"shipments"} and (rules.split.held_counts or not errand.held)
+    fewest_first = set(rules.objective[0]) == {"shipments"} and (rules.split.held_counts or not request.held)
     return exact_sets(demand, weighed, rules.split.shipments_max, fewest_first=fewest_first)
 
 

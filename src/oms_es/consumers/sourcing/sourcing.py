@@ -9,7 +9,7 @@ Decides  bundles are taken apart first, so that components are asked for as one 
          search of sourcing_search.py; what no location can promise is backordered. The stock streams have the last
          word: facts may be overtaken, and a promise that fails comes back as a request that excludes the location. How
          much a location was given today is a fact like the others: orders of one moment may take it beyond its
-         capacity, which is weighed and never refused. What is not released yet at a location that closes is sought
+         capacity, which is weighed and never refused. What is not released yet at a location that closes is sourced
          elsewhere, and so is what was sourced there in the moment in which it closed.
 """
 
@@ -18,7 +18,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from oms_es.consumers.sourcing.carrier_choice import RATES
-from oms_es.consumers.sourcing.lookups import LOADS, LOCATIONS, RULES, errand_of, expected_at, planned, rules_of
+from oms_es.consumers.sourcing.lookups import (
+    LOADS,
+    LOCATIONS,
+    RULES,
+    expected_at,
+    planned,
+    rules_of,
+    sourcing_request_of,
+)
 from oms_es.kernel import Consumer, Lookup, LookupResults
 from oms_es.schemas.catalog.location import LocationClosed
 from oms_es.schemas.order import (
@@ -97,8 +105,8 @@ def _answer(
     results: LookupResults,
 ) -> SourceOrder:
     version, rules = rules_of(results)
-    errand = errand_of(event)
-    decided = planned(event.demand, excluded, errand, rules, results)
+    request = sourcing_request_of(event)
+    decided = planned(event.demand, excluded, request, rules, results)
     return SourceOrder(
         order_id=event.order_id,
         attempt=attempt,
@@ -107,5 +115,5 @@ def _answer(
         candidates=decided.candidates,
         rule_version=version,
         ruled_out=decided.ruled_out,
-        promised_at=expected_at(decided.backordered, errand, rules, results) if decided.backordered else None,
+        promised_at=expected_at(decided.backordered, request, rules, results) if decided.backordered else None,
     )

@@ -1,4 +1,4 @@
-"""Stock allocator: what was sourced is locked, what is no longer needed is let go, what left is shipped.
+"""Stock allocator: what was sourced is locked, what is no longer needed is released, what left is shipped.
 
 Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFailed, OrderAmended,
          OrderFulfilledElsewhere, OrderLinesCancelled, OrderSplit, OrderMergedInto, OrderOverridden,
@@ -6,7 +6,7 @@ Reads    OrderSourced, OrderSourcingRequested, OrderAssigned, OrderLocationFaile
 Emits    ReserveStock, ReleaseStock, ShipStock, TransferReservation
 Decides  nothing; aggregates/stock.py promises or comes up short.
 
-An order asks for its locks and lets go of them in one stream: the end of a lock is never recorded before its beginning.
+An order asks for its locks and releases them in one stream: the end of a lock is never recorded before its beginning.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """EasyPost's dialect of tracking: the webhooks `tracker.created` and `tracker.updated`, or a tracker as its API has it.
 
 What its webhooks say of batches, refunds, insurances and the like is skipped: nothing here follows from it. Each line
-of the history becomes a sighting in our words; words that we do not know become `unknown` and are kept beside it. A
+of the history becomes a tracking event in our words; words that we do not know become `unknown` and are kept too. A
 line's id is derived from the number and from what the line says, so that a repeated history is the same.
 """
 
@@ -77,7 +77,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Place(Shape):
+class ScanLocation(Shape):
     city: str | None = None
     state: str | None = None
     country: str | None = None
@@ -88,7 +88,7 @@ class Detail(Shape):
     status_detail: str | None = None
     message: str | None = None
     datetime: Moment
-    tracking_location: Place | None = None
+    tracking_location: ScanLocation | None = None
 
 
 class Tracker(Shape):
@@ -114,11 +114,11 @@ def parse_tracker(payload: bytes) -> Command:
         details = callback.tracking_details[-SIGHTINGS_MAX + 1 :]
         if callback.status not in {detail.status for detail in details}:
             details = [*details, _of_the_whole(callback)]
-        sightings = {sight.milestone_id: sight for sight in (_sighting(callback, detail) for detail in details)}
+        events = {seen.milestone_id: seen for seen in (_tracking_event(callback, detail) for detail in details)}
         return RecordTracking(
             carrier=callback.carrier.lower(),
             tracking_number=callback.tracking_code,
-            sightings=tuple(sightings.values()),
+            sightings=tuple(events.values()),
         )
     except ValidationError as error:
         raise _bad(problems(error, whole="payload")) from error
@@ -152,8 +152,8 @@ def _of_the_whole(callback: Tracker) -> Detail:
     return Detail(status=callback.status, status_detail=callback.status_detail, datetime=callback.updated_at)
 
 
-def _sighting(callback: Tracker, detail: Detail) -> Sighting:
-    place = detail.tracking_location or Place()
+def _tracking_event(callback: Tracker, detail: Detail) -> Sighting:
+    place = detail.tracking_location or ScanLocation()
     where = ", ".join(part for part in (place.city, place.state, place.country) if part)
     says = " - ".join(part for part in (detail.message, where) if part)[:TEXT_LENGTH_MAX]
     own = "/".join(part for part in (detail.status, detail.status_detail) if part)[:TEXT_LENGTH_MAX]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from oms_es.gateways.simulated.effects import SqlLedger
+from oms_es.gateways.simulated.effects import SqlEffectStore
 from oms_es.processing.intake.worker import Arrival
 
 DELIVER = """
@@ -30,17 +30,17 @@ class SimulatedCallbacks:
     def __init__(self, name: str, dialect: str, database_url: str, clock: Callable[[], datetime]) -> None:
         self.name = name
         self.dialect = dialect
-        self.ledger = SqlLedger(database_url, clock)
+        self.effect_store = SqlEffectStore(database_url, clock)
 
     def read(self, after: int, limit: int) -> Sequence[Arrival]:
         """What has been reported, and what is due now and is reported with it."""
-        asked = {"source": self.name, "now": self.ledger.clock(), "after": after, "limit": limit}
-        return [Arrival(row[0], bytes(row[1])) for row in self.ledger.connection().execute(DELIVER, asked)]
+        asked = {"source": self.name, "now": self.effect_store.clock(), "after": after, "limit": limit}
+        return [Arrival(row[0], bytes(row[1])) for row in self.effect_store.connection().execute(DELIVER, asked)]
 
     def outstanding(self) -> int:
         """Callbacks that are still to be sent."""
         row = (
-            self.ledger.connection()
+            self.effect_store.connection()
             .execute("SELECT count(*) FROM simulated_callbacks_queued WHERE source = %s", [self.name])
             .fetchone()
         )

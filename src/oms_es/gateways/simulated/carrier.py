@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from oms_es.gateways.carrier.port import Booking, Cancellation, Consent, Label, Parcel
-from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, Effect, Ledger, PendingCallback
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, Effect, EffectStore, PendingCallback
 from oms_es.gateways.simulated.modes import JOURNEYS, KEPT_BECAUSE, LATE_SECONDS, REUSED_NUMBER, Chaos, Hazards
 
 
@@ -22,7 +22,7 @@ class SimulatedCarrier:
 
     def __init__(
         self,
-        ledger: Ledger,
+        effect_store: EffectStore,
         chaos: Chaos,
         transit_seconds: float = 0.0,
         hazards: Hazards = Hazards(),  # noqa: B008 - an immutable tuple
@@ -32,18 +32,18 @@ class SimulatedCarrier:
         self.transit_seconds = transit_seconds
         self.hazards = hazards
         self.recall = recall
-        self.ledger = ledger
+        self.effect_store = effect_store
 
     def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]:
         by_key = {parcel.key: parcel for parcel in parcels}
-        effects, new = self.ledger.effects(
+        effects, new = self.effect_store.effects(
             [(p.key, partial(self._effect, p)) for p in parcels],
             lambda effect: self._callbacks(effect, by_key[effect.key]),
         )
         return [self._booked(effects[p.key], p, is_new=p.key in new) for p in parcels]
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]:
-        effects, new = self.ledger.effects(
+        effects, new = self.effect_store.effects(
             [(c.key, partial(self._given_back, c)) for c in cancellations], self._callbacks_of_consent
         )
         return [_consented(effects[c.key], is_new=c.key in new) for c in cancellations]
@@ -74,7 +74,7 @@ class SimulatedCarrier:
         """Late instead of an answer, or besides it and twice."""
         if effect.mode not in ("duplicate", "late"):
             return
-        now = self.ledger.clock()
+        now = self.effect_store.clock()
         payload = json.dumps(
             {
                 "shipment_id": effect.subject,
@@ -91,13 +91,13 @@ class SimulatedCarrier:
         self, effect: Effect, parcel: Parcel, carton_id: str, number: str, way: float
     ) -> Iterable[PendingCallback]:
         """`way`: which share of the whole it travels; cartons arrive one after the other."""
-        start = self.ledger.clock() + timedelta(seconds=self.hazards.pickup_seconds)
+        start = self.effect_store.clock() + timedelta(seconds=self.hazards.pickup_seconds)
         transit = timedelta(seconds=self.transit_seconds)
         fate = self.hazards.draw(parcel.key, self.chaos.seed)
-        journey = [(status, start + transit * share * way) for status, share in JOURNEYS[fate]]
-        path: list[tuple[str, datetime]] = list(journey)
+        tracking = [(status, start + transit * share * way) for status, share in JOURNEYS[fate]]
+        path: list[tuple[str, datetime]] = list(tracking)
         if effect.mode == "late" and fate != "silent":
-            path = [("booked" if fate != "refused" else "booking_refused", start), *reversed(journey)]
+            path = [("booked" if fate != "refused" else "booking_refused", start), *reversed(tracking)]
         for order, (status, occurred_at) in enumerate(path):
             payload = json.dumps(
                 {

@@ -51,7 +51,7 @@ class Effect(NamedTuple):
     mode: Mode
 
 
-class Ledger(Protocol):
+class EffectStore(Protocol):
     """What one simulated world has done, and what it will still report."""
 
     clock: Callable[[], datetime]
@@ -69,7 +69,7 @@ class Ledger(Protocol):
     def close(self) -> None: ...
 
 
-class SqlLedger:
+class SqlEffectStore:
     def __init__(self, database_url: str, clock: Callable[[], datetime]) -> None:
         self.database_url = database_url
         self.clock = clock

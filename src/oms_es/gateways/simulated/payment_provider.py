@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from oms_es.gateways.payment.port import Answer, Ask
-from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS, Effect, Ledger, PendingCallback
+from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS, Effect, EffectStore, PendingCallback
 from oms_es.gateways.simulated.modes import (
     DECLINED_LATER,
     EXPIRES_SECONDS,
@@ -21,41 +21,43 @@ from oms_es.gateways.simulated.modes import (
 
 
 class SimulatedPaymentProvider:
-    def __init__(self, ledger: Ledger, chaos: Chaos) -> None:
+    def __init__(self, effect_store: EffectStore, chaos: Chaos) -> None:
         self.chaos = chaos
-        self.ledger = ledger
+        self.effect_store = effect_store
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        effects, new = self.ledger.effects([(ask.key, partial(self._effect, ask)) for ask in asks], self._callbacks)
+        effects, new = self.effect_store.effects(
+            [(ask.key, partial(self._effect, ask)) for ask in asks], self._callbacks
+        )
         return [_answered(effects[ask.key], is_new=ask.key in new) for ask in asks]
 
     def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        known = self.ledger.known([ask.key for ask in asks])
+        known = self.effect_store.known([ask.key for ask in asks])
         return [_found(known.get(ask.key)) for ask in asks]
 
     def _effect(self, ask: Ask) -> Effect:
         authorizing = ask.operation in ("authorize", "reauthorize")
         drawn = self.chaos.draw(ask.key, may_decline=authorizing, operation=ask.operation)
-        mode = TOKEN_MODES.get(ask.payment_token, self._foretold(ask) or drawn)
+        mode = TOKEN_MODES.get(ask.payment_token, self._mode_for(ask) or drawn)
         reference = f"{REFERENCES[ask.operation]}-{ask.key.hex[:20]}"
         if ask.operation == "authorize" and mode in SHOWN_LATER:
             reference += SHOWN_LATER[mode][1]
         if ask.operation == "authorize" and mode == "expire":
-            reference += str(int(self.ledger.clock().timestamp()) + EXPIRES_SECONDS)
+            reference += str(int(self.effect_store.clock().timestamp()) + EXPIRES_SECONDS)
         declined = (mode in ("decline", "soft_decline") and authorizing) or (ask.operation, mode) in DECLINED_LATER
         outcome = "nothing" if mode == "silent" else "declined" if declined else "succeeded"
         return Effect(ask.key, ask.operation, ask.payment_id, ask.part, ask.amount_minor, outcome, reference, mode)
 
-    def _foretold(self, ask: Ask) -> Mode | None:
+    def _mode_for(self, ask: Ask) -> Mode | None:
         """What the authorisation's token brings about now."""
         for mode, (operation, mark) in SHOWN_LATER.items():
             if ask.operation == operation and mark in ask.authorization:
                 until = _expires_at(ask.authorization)
-                return mode if until is None or until <= self.ledger.clock() else None
+                return mode if until is None or until <= self.effect_store.clock() else None
         return None
 
     def _callbacks(self, effect: Effect) -> Iterable[PendingCallback]:
-        now, late = self.ledger.clock(), timedelta(seconds=LATE_SECONDS)
+        now, late = self.effect_store.clock(), timedelta(seconds=LATE_SECONDS)
         fields = {"payment_id": effect.subject, "part": effect.part, "amount_minor": effect.amount_minor}
         answer = {
             **fields,

@@ -1,8 +1,8 @@
 """Open exceptions: what a person must look at. A row goes when the matter is settled.
 
-A conflict between two tellings of an order, a cancellation that came too late, money that could not be captured or
+A conflict between two versions of an order, a cancellation that came too late, money that could not be captured or
 given back, a parcel that came back, and a carrier that contradicts itself stay: nothing that happens settles them. A
-broken promise goes when its parcel leaves after all, and when its order lets go of the units: cancelled, or sought
+broken promise goes when its parcel leaves after all, and when its order releases the units: cancelled, or sourced
 elsewhere, where it is locked or backordered again. What a reader put aside goes when its dead letter is replayed, and
 a subscription whose receiver fails when it is enabled again.
 A payment that was declined or failed is none: its order knows.
@@ -70,11 +70,11 @@ table = Table(
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
 
-projection = Projection(table, version=13)
+projection = Projection(table, version=14)
 
 DETAIL_CHARACTERS_MAX = 500
 
-SOUGHT = "stock came, and is sought again"
+SOUGHT = "stock came, and is sourced again"
 
 
 def raised(key: Key, recorded: Recorded, detail: str) -> Row:
@@ -131,7 +131,7 @@ def waiting(lacking: Mapping[str, int]) -> str:
 
 
 def awaited(detail: str) -> Counter[str]:
-    """By SKU, which has no spaces in it; nothing while it is sought again."""
+    """By SKU, which has no spaces in it; nothing while it is sourced again."""
     lacking: Counter[str] = Counter()
     for part in detail.removeprefix(WAITS).split(", ") if detail.startswith(WAITS) else ():
         quantity, _, sku = part.partition(" x ")
@@ -262,7 +262,7 @@ def on_payment_voided_or_payment_refunded(_row: Row | None, event: Any, recorded
         return None
     money = to_text(event.amount_minor, event.currency)
     if isinstance(event, p.PaymentVoided):
-        return raised(key, recorded, f"{money} of {event.payment_id} were let go at the provider: {event.reason}")
+        return raised(key, recorded, f"{money} of {event.payment_id} were released at the provider: {event.reason}")
     summary = f"{money} of {event.payment_id} were given back at the provider: ask for what; its order counts it"
     return raised(key, recorded, summary)
 
@@ -307,7 +307,7 @@ RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
         key_of_exception("reauthorization_declined", "capture_id"),
         "{money} expired and were not authorised again: {e.reason}",
     ),
-    p.PaymentVoidFailed: (key_of_exception("void_failed", "payment_id"), "{money} could not be let go: {e.reason}"),
+    p.PaymentVoidFailed: (key_of_exception("void_failed", "payment_id"), "{money} could not be released: {e.reason}"),
     p.PaymentRefundRefused: (key_of_exception("refund_refused", "refund_id"), "{money} cannot be refunded: {e.reason}"),
     p.PaymentRefundFailed: (key_of_exception("refund_failed", "refund_id"), "{money} are owed still: {e.reason}"),
     p.PaymentRefundReversed: (key_of_exception("refund_failed", "refund_id"), "{money} came back: {e.reason}"),

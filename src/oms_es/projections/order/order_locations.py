@@ -1,6 +1,6 @@
 """Order locations: where each order that is not released yet may have units locked.
 
-A row too many asks in vain: a lock that was let go of line by line leaves its row until the order is released or ends.
+A row too many asks in vain: a lock that was released line by line leaves its row until the order is released or ends.
 """
 
 from __future__ import annotations

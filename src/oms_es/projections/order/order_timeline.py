@@ -35,7 +35,7 @@ table = Table(
     Column("actor", Text, nullable=False),
     Column("summary", Text, nullable=False),
 )
-projection = Projection(table, version=5, insert_only=True)
+projection = Projection(table, version=6, insert_only=True)
 
 SUMMARY_CHARACTERS_MAX = 200
 STOCK = "{e.quantity} x {e.sku} at {e.location}"
@@ -102,7 +102,7 @@ SUMMARIES: dict[type[Event], str] = {
     s.StockReservationBroken: STOCK + " are no longer promised: {e.reason}",
     s.StockBrokenPromiseSettled: STOCK + " are not waited for any more",
     s.StockPresaleCovered: "now there, and locked: " + STOCK,
-    s.StockReservationExpired: "let go of " + STOCK,
+    s.StockReservationExpired: "released " + STOCK,
     s.StockReservationTransferred: STOCK + " now belong to {e.to_order_id}",
     s.StockShipped: "shipped " + STOCK,
     p.PaymentRequested: MONEY + " asked for",
@@ -121,15 +121,15 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentCaptured: MONEY + " captured",
     p.PaymentCaptureFailed: "capture failed: {e.reason}",
     p.PaymentDepositApplied: MONEY + " of the deposit applied to {e.capture_id}",
-    p.PaymentVoidRequested: MONEY + " to be let go",
-    p.PaymentVoided: MONEY + " let go: {e.reason}",
+    p.PaymentVoidRequested: MONEY + " to be released",
+    p.PaymentVoided: MONEY + " released: {e.reason}",
     p.PaymentAttemptDeclined: "one attempt declined: {e.reason}",
     p.PaymentReportKept: "does not fit: {e.why}",
     p.PaymentReportSettled: "what did not fit is explained",
     p.PaymentCaptureShort: MONEY + " less taken than asked for",
     p.PaymentRefundShort: MONEY + " less given back than asked for",
     p.PaymentRefundReversed: MONEY + " came back to us: {e.reason}",
-    p.PaymentVoidFailed: MONEY + " could not be let go: {e.reason}",
+    p.PaymentVoidFailed: MONEY + " could not be released: {e.reason}",
     p.PaymentRefundRequested: MONEY + " to be refunded",
     p.PaymentRefundRefused: MONEY + " cannot be refunded: {e.reason}",
     p.PaymentRefunded: MONEY + " refunded",
@@ -220,7 +220,7 @@ def _demand(event: Any) -> str:
     return ", ".join(f"{quantity} x {sku}" for sku, quantity in demand.items())
 
 
-def _sighting(event: Any) -> str:
+def _tracking_event(event: Any) -> str:
     """Of a carton, if of one; in the carrier's own words too, where ours do not say it."""
     if not isinstance(event, sh.ShipmentMilestoneReached):
         return ""
@@ -242,7 +242,7 @@ EXTRAS: dict[str, Callable[[Any], object]] = {
     "money": money_of,
     "credit": _credit,
     "demand": _demand,
-    "sighting": _sighting,
+    "sighting": _tracking_event,
     "count": _cartons,
 }
 EXTRAS_OF = {

@@ -36,7 +36,7 @@ table = Table(
     Index("payments_by_order", "order_id"),
     Index("payments_by_reference", "reference"),
 )
-"""`released_minor` was held and was let go or expired; `disputed_minor` is in dispute now."""
+"""`released_minor` was held and was released or expired; `disputed_minor` is in dispute now."""
 projection = Projection(table, version=3)
 STATES = (
     *("requested", "declined", "failed", "authorized", "released", "partly_captured", "captured"),

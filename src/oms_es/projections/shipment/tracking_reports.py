@@ -25,10 +25,10 @@ projection = Projection(table, insert_only=True)
 
 
 def key_of_reports(event: TrackingReported) -> Iterable[Key]:
-    return [(event.tracking_number, event.carrier, sight.milestone_id) for sight in event.sightings]
+    return [(event.tracking_number, event.carrier, seen.milestone_id) for seen in event.sightings]
 
 
 @projection.on(TrackingReported, keys=key_of_reports)
 def on_tracking_reported(_row: Row | None, event: TrackingReported, key: Key) -> Row:
-    sight = next(sight for sight in event.sightings if sight.milestone_id == key[2])
-    return {"tracking_number": key[0], "carrier": key[1], **sight.model_dump()}
+    seen = next(seen for seen in event.sightings if seen.milestone_id == key[2])
+    return {"tracking_number": key[0], "carrier": key[1], **seen.model_dump()}

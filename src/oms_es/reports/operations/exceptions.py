@@ -1,4 +1,4 @@
-"""Open exceptions with who sees to them, those that people resolved, and what two tellings of an order differ in.
+"""Open exceptions with who sees to them, those that people resolved, and what two versions of an order differ in.
 
 Invariant: an exception is open while it stands in open_exceptions and was raised after it was last resolved.
 """

@@ -46,7 +46,7 @@ class OpenLocation(LocationCommand):
 
 
 class CloseLocation(LocationCommand):
-    """Nothing ships from a location any more: what orders hold there and is not released yet is sought elsewhere."""
+    """Nothing ships from a location any more: what orders hold there and is not released yet is sourced elsewhere."""
 
     reason: Text
 

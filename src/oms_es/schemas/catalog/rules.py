@@ -89,7 +89,7 @@ class SplitPolicy(Message):
     saving_minor_min: AmountMinor = 0
     """... one that brings none saves at least so much of the cost."""
     held_counts: bool = True
-    """Whether a place where the order has locked units already counts as a parcel, when more is sought for it."""
+    """Whether a place where the order has locked units already counts as a parcel, when more is looked for."""
 
 
 Measure = Literal["shipments", "priority", "cost_minor", "distance_km", "late_days", "over_capacity"]

@@ -296,7 +296,7 @@ class Reservation(Message):
 
 
 class Cut(Reservation):
-    """`quantity` units of a reservation are let go; `remaining` stay locked."""
+    """`quantity` units of a reservation are released; `remaining` stay locked."""
 
     remaining: int
 

@@ -51,7 +51,7 @@ class OrderFulfilledElsewhere(OrderEvent, ContentChange):
     fulfilled: tuple[LineUnits, ...] = ()
     whole: bool = False
     unanswered: tuple[str, ...] = ()
-    """Reservations that stock had not answered: what is released of them is let go, and has not left."""
+    """Reservations that stock had not answered: what is released of them has not left."""
 
 
 class OrderReportKept(OrderEvent):

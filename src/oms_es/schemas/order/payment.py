@@ -33,7 +33,7 @@ class RecordPaymentFailed(OrderCommand, SystemCommand):
 
 
 class RecordPaymentWithdrawn(OrderCommand, SystemCommand):
-    """What was held for this payment was let go at the provider: nothing may leave on it."""
+    """What was held for this payment was released at the provider: nothing may leave on it."""
 
     payment_id: Identifier
     reason: Text

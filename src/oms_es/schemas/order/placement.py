@@ -143,7 +143,7 @@ class OrderOverridden(OrderEvent):
     to: OverrideTarget
     reason: str
     released: tuple[Cut, ...] = ()
-    """Locks that were let go."""
+    """Locks that were released."""
     payments_cancelled: tuple[str, ...] = ()
     """Not waited for any more."""
     written_off_minor: int = 0
@@ -195,7 +195,7 @@ class OrderCancellationRefused(OrderEvent):
 class OrderCancelled(OrderEvent):
     reason: str
     reservations: tuple[Reservation, ...]
-    """What was locked, or asked to be, and is to be let go."""
+    """What was locked, or asked to be, and is to be released."""
     payment_id: str | None
     payment_ids: tuple[str, ...] = ()
     """All that are to be undone, where there are several."""

@@ -84,7 +84,7 @@ class AssignOrder(OrderCommand):
 
 
 class RecordLocationFailed(OrderCommand, SystemCommand):
-    """A location cannot ship what an order has locked there: it is sought elsewhere, unless it was released already."""
+    """A location cannot ship what an order has locked there: it is sourced elsewhere, unless already released."""
 
     location: LocationId
     reason: Text = ""
@@ -167,8 +167,8 @@ class OrderBackordered(OrderEvent):
 class OrderSourcingRequested(OrderEvent):
     """Everything that is to be sourced now; an answer to an earlier attempt is void.
 
-    Either `short` could not be locked and is sought elsewhere, or, without it, a new round begins: what was backordered
-    is sought again, everywhere. `excluded`: SKU to the locations that came up short in this round.
+    Either `short` could not be locked and is sourced elsewhere, or, without it, a new round begins: what was
+    backordered is sourced again, everywhere. `excluded`: SKU to the locations that came up short in this round.
     """
 
     attempt: int
@@ -202,12 +202,12 @@ class OrderAssigned(OrderEvent):
 
     attempt: int
     released: tuple[Cut, ...] = ()
-    """Locks that did not fit and were let go."""
+    """Locks that did not fit and were released."""
     reason: str
 
 
 class OrderLocationFailed(OrderEvent):
-    """A location cannot ship what was locked there; it was let go and is sought elsewhere."""
+    """A location cannot ship what was locked there; it was released and is sourced elsewhere."""
 
     location: str
     released: tuple[Cut, ...]

@@ -32,7 +32,7 @@ from oms_es.schemas.values.types import (
 class SplitOrder(OrderCommand):
     """Make an order of its own of some units before their release; what waits for stock goes first.
 
-    Locks go over without being let go of. Shipping stays with the order that was split.
+    Locks go over without being released. Shipping stays with the order that was split.
     """
 
     split_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]

@@ -45,7 +45,7 @@ class ExpireAuthorization(PaymentCommand, SystemCommand):
 
 
 class RecordExpiry(PaymentCommand, SystemCommand):
-    """The provider let go of the money by itself."""
+    """The provider released the money by itself."""
 
 
 class RecordReauthorization(PaymentCommand, SystemCommand):
@@ -64,7 +64,7 @@ class RecordReauthorizationDecline(PaymentCommand, SystemCommand):
 
 
 class VoidPayment(PaymentCommand, SystemCommand):
-    """Let go of what is authorised and will not be captured."""
+    """Release what is authorised and will not be captured."""
 
 
 class CancelPayment(PaymentCommand, SystemCommand):
@@ -72,14 +72,14 @@ class CancelPayment(PaymentCommand, SystemCommand):
 
 
 class RecordVoid(PaymentCommand, SystemCommand):
-    """The provider let go of the money; `void_id` names a capture whose renewed hold it was."""
+    """The provider released the money; `void_id` names a capture whose renewed hold it was."""
 
     reference: Identifier
     void_id: PartName = ""
 
 
 class RecordVoidFailure(PaymentCommand, SystemCommand):
-    """The provider did not let go of the money."""
+    """The provider did not release the money."""
 
     reason: QuotedText
     void_id: PartName = ""
@@ -191,7 +191,7 @@ class PaymentVoided(PaymentEvent):
 
 
 class PaymentVoidFailed(PaymentEvent):
-    """The provider did not let go; the hold ends by itself at its time."""
+    """The provider did not release it; the hold ends by itself at its time."""
 
     amount_minor: int
     void_id: str

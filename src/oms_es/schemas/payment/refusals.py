@@ -84,5 +84,5 @@ class PaymentRefusal(Refusal):
     UNKNOWN_VOID = (
         "unknown_void",
         "The payment was not to be voided.",
-        "Ask the provider what it let go.",
+        "Ask the provider what it released.",
     )

@@ -1,4 +1,4 @@
-"""One parcel's journey from a location to a customer: what may be asked of it, and what may happen to it."""
+"""One parcel on its way from a location to a customer: what may be asked of it, and what may happen to it."""
 
 from __future__ import annotations
 

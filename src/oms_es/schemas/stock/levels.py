@@ -85,7 +85,7 @@ class ExpireLot(StockCommand, SystemCommand):
 
 
 class WriteOffStock(StockCommand):
-    """Units are destroyed, lost or given away: they leave the books, with the reason."""
+    """Units are destroyed, lost or given away: they are written off, with the reason."""
 
     write_off_id: Identifier
     quantity: Units
@@ -124,7 +124,7 @@ class StockReturned(PlacedEvent):
 
 
 class StockCounted(PlacedEvent):
-    """`quantity` units were counted where `expected` were on the books. `serials`: those that were not found."""
+    """`quantity` units were counted where `expected` were recorded. `serials`: those that were not found."""
 
     count_id: str
     expected: int

@@ -125,14 +125,17 @@ class EngineNode(Node):
         return store
 
     def gateways(self) -> Sequence[Gateway]:
-        world, ledger = self.simulation.scenario.world, self.simulation.kit.ledger(self, self.simulation.outside)
+        world, effect_store = (
+            self.simulation.scenario.world,
+            self.simulation.kit.effect_store(self, self.simulation.outside),
+        )
         seed = self.simulation.scenario.seed
         chaos = chaos_of(world, seed)
         sends = SimulatedCarrier(
-            ledger, chaos, world.transit_seconds, hazards_of(world), self.simulation.outside.recall
+            effect_store, chaos, world.transit_seconds, hazards_of(world), self.simulation.outside.recall
         )
         return (
-            payment_provider.PaymentGateway(SimulatedPaymentProvider(ledger, chaos)),
+            payment_provider.PaymentGateway(SimulatedPaymentProvider(effect_store, chaos)),
             warehouse.SimulatedWarehouse(),
             carrier.CarrierGateway(sends),
         )

@@ -49,7 +49,7 @@ def strange_payments(draw: Draw) -> Iterator[Action]:
 
 
 def money_that_lapses(draw: Draw) -> Iterator[Action]:
-    """The provider lets go of what it holds, or we do; most often before it is needed."""
+    """The provider releases what it holds, or we do; most often before it is needed."""
     action, order = draw.earlier()
     payment = f"{order.order_id}.1"
     callback = {"operation": "expire", "outcome": "succeeded", "payment_id": payment}

@@ -48,7 +48,7 @@ def an_order(draw: Draw, at: float, name: str, *lines: tuple[str, int], **more: 
 
 
 def in_the_dashboard(draw: Draw) -> Iterator[Action]:
-    """Money is let go of, given back or disputed at the provider, which knows it by names of its own alone."""
+    """Money is released, given back or disputed at the provider, which knows it by names of its own alone."""
     for doing in draw.chance.sample(("void", "refund", "dispute"), 2):
         action, order = draw.earlier()
         reference = f"auth-{event_id_of(f'payment-{order.order_id}.1', 1).hex[:20]}"
@@ -63,7 +63,7 @@ def in_the_dashboard(draw: Draw) -> Iterator[Action]:
 
 
 def orders_in_parts(draw: Draw) -> Iterator[Action]:
-    """Held while they are split and merged, assigned, overridden; some are let go again."""
+    """Held while they are split and merged, assigned, overridden; some are released again."""
     chance = draw.chance
     action, order = draw.earlier()
     at = action.at + chance.choice((0.0, 0.2, 2.0))

@@ -191,7 +191,7 @@ def cancellations(draw: Draw) -> Iterator[Action]:
 
 
 def carts(draw: Draw) -> Iterator[Action]:
-    """Stock that is held for a while, and let go in time or not."""
+    """Stock that is held for a while, and released in time or not."""
     chance = draw.chance
     if draw.likely(0.4):
         at, sku, place = draw.moment(), chance.choice(draw.skus), chance.choice(draw.locations)

@@ -99,7 +99,7 @@ class Database:
         self.streams: dict[str, list[Notification]] = {}
         self.tracking: dict[str, int] = {}
         self.kept_snapshots: dict[str, Snapshot] = {}
-        self.letters: dict[tuple[str, bytes], DeadLetter] = {}
+        self.dead_letters: dict[tuple[str, bytes], DeadLetter] = {}
         self.tables = {table.name: Rows(table) for table in tables}
         self.relay_position = self.relay_epoch = 0
         self.published: dict[TopicPartition, int] = {}

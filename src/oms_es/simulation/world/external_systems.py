@@ -90,7 +90,7 @@ class Outside:
         return sum(len(queued) for queued in self.queued.values())
 
 
-class MemoryLedger:
+class MemoryEffectStore:
     """An outside world's memory, by way of one node's connection to it."""
 
     def __init__(self, node: Node, outside: Outside) -> None:

@@ -38,7 +38,7 @@ class Transaction:
         self.rows: list[Notification] = []
         self.moved: list[Advance | Move] = []
         self.changed: list[Changed] = []
-        self.letters: Sequence[DeadLetter] = ()
+        self.dead_letters: Sequence[DeadLetter] = ()
 
     def __enter__(self) -> Self:
         self.touch()
@@ -96,8 +96,8 @@ class Transaction:
                 table.put(row)
             for key in gone:
                 table.drop(key)
-        for dead_letter in self.letters:
-            database.letters[dead_letter.source, dead_letter.payload] = dead_letter
+        for dead_letter in self.dead_letters:
+            database.dead_letters[dead_letter.source, dead_letter.payload] = dead_letter
 
     def end(self) -> None:
         for lock in self.locks:
@@ -164,9 +164,9 @@ class MemoryRecorder:
         with self.moving() as transaction:
             return self.move(transaction, moves)
 
-    def add_dead_letters(self, transaction: Transaction, letters: Sequence[DeadLetter]) -> None:
+    def add_dead_letters(self, transaction: Transaction, dead_letters: Sequence[DeadLetter]) -> None:
         self.touch()
-        transaction.letters = letters
+        transaction.dead_letters = dead_letters
 
     def stale(self, _transaction: Transaction, expected: Mapping[str, int], /) -> list[str]:
         self.touch()

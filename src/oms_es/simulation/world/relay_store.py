@@ -60,7 +60,7 @@ class Saved(NamedTuple):
     position: int
 
 
-class MemoryBooks:
+class MemoryRelayStore:
     """What the relay keeps, by way of its session."""
 
     def __init__(self, database: Database) -> None:

@@ -197,7 +197,7 @@ def test_p20_what_has_left_is_not_cancelled(gone: tuple[Command, ...]) -> None:
 def test_p21_a_cancellation_at_every_stage_lets_go_of_everything_it_held() -> None:
     for so_far in range(1, len(DUE) + 1):
         told = Told(*DUE[:so_far])
-        held = {**dict(told.state.awaited.items()), **dict(told.state.allocated.items())}
+        held = {**dict(told.state.requested.items()), **dict(told.state.allocated.items())}
         told.submit(o.CancelOrder(**OF, reason=""))
         cancelled = told.only(o.OrderCancelled)
         assert {(r.reservation_id, r.sku, r.location): r.quantity for r in cancelled.reservations} == held

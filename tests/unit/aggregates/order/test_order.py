@@ -298,7 +298,7 @@ def test_a_shortage_concerns_its_own_reservation_only() -> None:
     story = (PLACE, source(1, one, two, backordered={"A": 1}), RETRY, source(2, one))
     events, state = history(*story, record_shortage(1, one))
     assert events[-1] == sourcing_requested(3, {"A": 1}, reservation(1, one), ("berlin", "paris"), A=("berlin",))
-    assert (f"{ID}/2", "A", "berlin") in state.awaited
+    assert (f"{ID}/2", "A", "berlin") in state.requested
 
 
 def test_a_shortage_beside_a_backorder_leaves_the_backorder_waiting() -> None:

@@ -188,13 +188,13 @@ def test_p03_bundles_and_lines_that_share_a_component_are_one_demand() -> None:
     request = events[2]
     assert isinstance(request, o.OrderSourcingRequested)
     assert (request.attempt, request.demand, request.bundles) == (2, COMPONENTS, BUNDLES)
-    assert dict(state.wanted.items()) == COMPONENTS
+    assert dict(state.to_source.items()) == COMPONENTS
 
 
 def test_what_a_bundle_is_made_of_is_a_plain_unit_also_where_another_is_sold_under_its_name() -> None:
     named = o.ExplodeBundles(**OF, attempt=1, bundles={"BOX": {"A": 2, "B": 1}, "A": {"C": 5}})
     _, state = history(BOXES, named)
-    assert dict(state.wanted.items()) == {"A": 2 * 2, "B": 2, "C": 5, "CASE": 1}
+    assert dict(state.to_source.items()) == {"A": 2 * 2, "B": 2, "C": 5, "CASE": 1}
 
 
 def test_bundles_are_taken_apart_once_and_only_those_that_are_asked_for() -> None:
@@ -253,15 +253,15 @@ def test_what_became_a_bundle_while_it_is_locked_as_it_is_stays_a_plain_unit() -
     exploded = events[-2]
     assert isinstance(exploded, o.OrderBundlesExploded)
     assert exploded.bundles == {"BOX": {"BOX": 1}, "CASE": BUNDLES["CASE"]}
-    assert dict(state.wanted.items()) == {"BOX": 1, "A": 2, "C": 3}
-    assert dict(state.awaited.items()) == {(f"{ID}/1", "BOX", "berlin"): 1}
+    assert dict(state.to_source.items()) == {"BOX": 1, "A": 2, "C": 3}
+    assert dict(state.requested.items()) == {(f"{ID}/1", "BOX", "berlin"): 1}
 
 
 def test_bundles_that_wait_for_stock_are_taken_apart_with_those_that_are_sought() -> None:
     box = ("BOX", "berlin", 1)
     told = (BOXES, source(1, box, backordered={"BOX": 1, "CASE": 1, "A": 1}), record_shortage(1, box))
     _, state = history(*told, o.ExplodeBundles(**OF, attempt=2, bundles=BUNDLES))
-    assert dict(state.wanted.items()) == {"A": 2 * 2 + 1, "B": 2, "CASE": 1}
+    assert dict(state.to_source.items()) == {"A": 2 * 2 + 1, "B": 2, "CASE": 1}
     assert not state.backordered
 
 
@@ -290,4 +290,4 @@ def test_of_a_lock_that_is_there_only_what_fits_stays() -> None:
     story = (PLACE, source(1, A2, B1), record_reservation(1, A2), assign(half, other_half, B1))
     _, state = history(*story)
     assert {(sku, at): n for (_, sku, at), n in state.allocated.items()} == {("A", "berlin"): 1}
-    assert {(sku, at): n for (_, sku, at), n in state.awaited.items()} == {("A", "rome"): 1, ("B", "paris"): 1}
+    assert {(sku, at): n for (_, sku, at), n in state.requested.items()} == {("A", "rome"): 1, ("B", "paris"): 1}

@@ -209,5 +209,5 @@ def test_of_a_presale_it_is_told_that_it_is_one_and_what_is_no_longer_wanted_of_
     assert Told(presale, LOCKING[0]).only(o.OrderSourced).kind == "presale"
     only_b = o.AmendOrder(**OF, amendment_id="a", lines=PLACE.lines[1:])
     told = Told(presale, LOCKING[0], locked(1, A2, presale=True), only_b)
-    assert not told.state.uncovered
+    assert not told.state.presale_pending
     assert told.submit(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")) == []

@@ -275,7 +275,7 @@ def test_what_was_given_up_before_it_was_held_is_not_held_in_either_order() -> N
     (declined,) = decider.decide(pending().state, LET_GO)
     assert isinstance(declined, p.PaymentDeclined)
     pending(declined).when(LET_GO).then()
-    early = let_go_unasked().model_copy(update={"reason": "let go at the provider"})
+    early = let_go_unasked().model_copy(update={"reason": "released at the provider"})
     pending(declined).when(told_of_hold()).then(AUTHORIZED, early)
 
 
@@ -357,7 +357,7 @@ def test_of_a_payment_that_nobody_asked_for_a_report_is_refused() -> None:
 
 STORIES: dict[str, tuple[tuple[Event, ...], tuple[p.RecordReport, ...]]] = {
     "taken at once, given back": ((), (AT_ONCE, told_of_hold(), told_of_refund(100), told_of_dispute(0 + 100))),
-    "let go": ((), (told_of_hold(), LET_GO, ATTEMPT)),
+    "released": ((), (told_of_hold(), LET_GO, ATTEMPT)),
     "in parts": (
         (AUTHORIZED, *two()),
         (
@@ -380,7 +380,7 @@ STORIES: dict[str, tuple[tuple[Event, ...], tuple[p.RecordReport, ...]]] = {
 """What happened before, and what is reported then."""
 
 
-def books(state: Payment) -> dict[str, Any]:
+def totals(state: Payment) -> dict[str, Any]:
     return {
         "captured": state.captured,
         "refunded": state.refunded,
@@ -398,13 +398,13 @@ def after(before: Sequence[Event], reports: Sequence[p.RecordReport]) -> Payment
     return state
 
 
-@pytest.mark.parametrize("story", ["let go", "in parts", "undone"])
+@pytest.mark.parametrize("story", ["released", "in parts", "undone"])
 def test_p18_reports_in_every_order_and_each_twice_come_to_the_same_books(story: str) -> None:
     before, reports = STORIES[story]
-    usual = books(after(before, reports))
+    usual = totals(after(before, reports))
     for order in permutations(reports):
         for repeated in reports:
-            assert books(after(before, (*order, repeated))) == usual, [one.report_id for one in order]
+            assert totals(after(before, (*order, repeated))) == usual, [one.report_id for one in order]
 
 
 anything = st.builds(

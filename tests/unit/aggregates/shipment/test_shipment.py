@@ -1,4 +1,4 @@
-"""Three tests per rule, happy, nothing happens, refused: a journey is told in order, however it is reported."""
+"""Three tests per rule, happy, nothing happens, refused: tracking is told in order, however it is reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dsl import Given
-from oms_es.aggregates.shipment.carton_tracking import Journey
+from oms_es.aggregates.shipment.carton_tracking import CartonTracking
 from oms_es.aggregates.shipment.decider import STOPPED, decider
 from oms_es.aggregates.shipment.state import Shipment
 from oms_es.kernel import Event
@@ -169,9 +169,9 @@ def test_a_parcel_in_the_warehouse_can_be_stopped() -> None:
 
 
 def test_a_parcel_that_left_is_kept_and_that_is_told_once() -> None:
-    for journey in ((dispatched(),), (dispatched(), reached("delivered"), DELIVERED)):
-        with_carrier(*journey).when(CANCEL).then(KEPT)
-        with_carrier(*journey, KEPT).when(CANCEL).then()
+    for tracking in ((dispatched(),), (dispatched(), reached("delivered"), DELIVERED)):
+        with_carrier(*tracking).when(CANCEL).then(KEPT)
+        with_carrier(*tracking, KEPT).when(CANCEL).then()
 
 
 def test_a_booked_parcel_is_stopped_once_the_carrier_gives_it_back() -> None:
@@ -420,7 +420,7 @@ def test_p18_sightings_converge_in_every_order_and_however_often_they_are_told()
     assert not in_order.raised
     for order in permutations(range(len(SIGHTINGS))):
         state, happened = told_in(order)
-        assert state.journeys == in_order.journeys
+        assert state.trackings == in_order.trackings
         assert (state.outcomes, state.raised, state.returned) == (in_order.outcomes, in_order.raised, in_order.returned)
         assert state.dispatched
         assert state.delivered
@@ -636,25 +636,25 @@ def hours(n: int) -> datetime:
 
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("first", range(len(LIFE)))
-def test_p18_a_journey_is_the_same_whichever_sighting_is_told_first(first: int, backwards: bool) -> None:
+def test_p18_tracking_is_the_same_whichever_sighting_is_told_first(first: int, backwards: bool) -> None:
     told = [*LIFE[first:], *LIFE[:first]]
     events = [reached(status, f"m{n}", hours(n)) for status, n in (reversed(told) if backwards else told)]
-    journey = with_carrier(dispatched(), *events).state.journey("")
-    assert journey.newest
-    assert (journey.newest.status, journey.newest.occurred_at) == ("returned", hours(7))
-    assert journey == Journey(journey.newest, hours(1), hours(4), hours(3), hours(6))
-    assert (journey.outcome, journey.trouble) == ("returned", None)
+    tracking = with_carrier(dispatched(), *events).state.tracking_of("")
+    assert tracking.newest
+    assert (tracking.newest.status, tracking.newest.occurred_at) == ("returned", hours(7))
+    assert tracking == CartonTracking(tracking.newest, hours(1), hours(4), hours(3), hours(6))
+    assert (tracking.outcome, tracking.trouble) == ("returned", None)
 
 
 def test_of_two_sightings_at_one_moment_the_one_further_on_is_later_and_of_two_alike_that_with_the_later_name() -> None:
     bad, on = reached("exception", "m1"), reached("out_for_delivery", "m2")
     for events in ((bad, on), (on, bad)):
-        trouble = with_carrier(dispatched(), *events).state.journey("").trouble
+        trouble = with_carrier(dispatched(), *events).state.tracking_of("").trouble
         assert trouble
         assert trouble.status == "exception"
     first = reached("exception", "m1").model_copy(update={"detail": "wet"})
     second = reached("exception", "m2").model_copy(update={"detail": "a dog"})
     for events in ((first, second), (second, first)):
-        trouble = with_carrier(dispatched(), *events).state.journey("").trouble
+        trouble = with_carrier(dispatched(), *events).state.tracking_of("").trouble
         assert trouble
         assert trouble.detail == "a dog"

@@ -13,7 +13,7 @@ from oms_es.aggregates.stock.decider import Stock, decider
 from oms_es.aggregates.stock.movements import PLACES_MAX
 from oms_es.schemas import stock as s
 from oms_es.schemas.values.types import UNITS_MAX
-from oms_es.verification.stock_checks import StockBook
+from oms_es.verification.stock_checks import StockCounts
 from stock_life import NOON, lived
 
 AT: Any = {"sku": "A", "location": "berlin"}
@@ -64,7 +64,7 @@ def test_what_left_although_its_promise_was_broken_shows_that_the_count_was_wron
     lost = (broken(2, "o", why), s.StockCounted(**AT, count_id="c", quantity=1, expected=5))
     ship = s.ShipStock(**AT, reservation_id="o/1", order_id="o", shipment_id="x")
     found = s.StockAdjusted(
-        **AT, quantity=1, adjustment_id="found/x/o/1", reason="left in x though it was not on the books"
+        **AT, quantity=1, adjustment_id="found/x/o/1", reason="left in x though it was not recorded there"
     )
     left = s.StockShipped(**AT, reservation_id="o/1", order_id="o", quantity=2, shipment_id="x", broken=True)
     Given(decider, FIVE, reserved(2, "o"), *lost).when(ship).then(found, left)
@@ -82,7 +82,7 @@ def test_a_broken_promise_is_settled_when_its_order_lets_go_of_it_whole_or_in_pa
     fewer.when(part).then()
     fewer.when(s.ShipStock(**of, shipment_id="x")).then(
         s.StockAdjusted(
-            **AT, quantity=1, adjustment_id="found/x/o/1", reason="left in x though it was not on the books"
+            **AT, quantity=1, adjustment_id="found/x/o/1", reason="left in x though it was not recorded there"
         ),
         s.StockShipped(**of, quantity=2, shipment_id="x", broken=True),
     )
@@ -134,11 +134,11 @@ def lot(name: str, quantity: int, expires_at: Any, bin_name: str = "") -> s.Stoc
 
 def test_what_expires_first_is_shipped_first() -> None:
     ship = s.ShipStock(**AT, reservation_id="o/1", order_id="o", shipment_id="x")
-    shelves = (FIVE, lot("late", 5, LATER), lot("soon", 2, NOON, "b"), reserved(4, "o"))
+    physical = (FIVE, lot("late", 5, LATER), lot("soon", 2, NOON, "b"), reserved(4, "o"))
     picks = (s.Pick(bin="b", lot="soon", quantity=2), s.Pick(bin="", lot="late", quantity=2))
     shipped = s.StockShipped(**AT, reservation_id="o/1", order_id="o", quantity=4, shipment_id="x", picks=picks)
-    Given(decider, *shelves).when(ship).then(shipped)
-    Given(decider, *shelves, shipped).when(ship).then()
+    Given(decider, *physical).when(ship).then(shipped)
+    Given(decider, *physical, shipped).when(ship).then()
 
 
 def test_a_lot_goes_into_quarantine_when_its_time_is_over_and_not_before() -> None:
@@ -369,13 +369,13 @@ def test_p06_p25_a_refund_a_restock_a_split_and_an_order_lose_no_unit_in_any_ord
     )
     state, history = lived((*start, *order))
     assert isinstance(state, Stock)
-    book = StockBook()
+    counts = StockCounts()
     for event in history:
         assert isinstance(event, s.StockEvent)
-        book = book.note(event)
-        assert book.keeps_its_promises
-    assert (state.on_hand, book.on_hand) == (3, 3)  # 3 came, 2 left, 2 came back
-    assert (book.received, book.shipped, book.returned) == (3, 2, 2)
+        counts = counts.note(event)
+        assert counts.keeps_its_promises
+    assert (state.on_hand, counts.on_hand) == (3, 3)  # 3 came, 2 left, 2 came back
+    assert (counts.received, counts.shipped, counts.returned) == (3, 2, 2)
     assert state.promised == sum(held.quantity for held in state.reserved.values())
 
 

@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 from dsl import Given
 from oms_es.aggregates.stock.decider import CHANNELS_MAX, decider, dump, restore
 from oms_es.aggregates.stock.movements import INBOUNDS_MAX, PLACES_MAX
-from oms_es.aggregates.stock.quantities import MOVEMENTS_REMEMBERED_MAX, SETTLED_REMEMBERED_MAX, Memory, Place
+from oms_es.aggregates.stock.quantities import MOVEMENTS_REMEMBERED_MAX, SETTLED_REMEMBERED_MAX, Memory, StockPlace
 from oms_es.aggregates.stock.reservations import COVERED_MAX
 from oms_es.kernel import Event, Refused
 from oms_es.schemas import stock as s
@@ -345,7 +345,7 @@ def test_a_count_names_what_was_found_and_nothing_else() -> None:
     given(NUMBERED).when(strange).then_refused("serial_not_there")
     given(NUMBERED).when(count.model_copy(update={"serials": ("1",)})).then_refused("serials_needed")
     given(NUMBERED).when(count.model_copy(update={"serials": ("1", "1")})).then_refused("serials_needed")
-    assert dict(given(NUMBERED, counted).state.shelves.serials.items()) == {"1": Place(), "3": Place()}
+    assert dict(given(NUMBERED, counted).state.physical.serials.items()) == {"1": StockPlace(), "3": StockPlace()}
 
 
 def test_numbers_go_where_their_units_go_and_leave_with_them() -> None:
@@ -361,15 +361,19 @@ def test_numbers_go_where_their_units_go_and_leave_with_them() -> None:
     moved = s.StockMovedToBin(**AT, move_id="m", quantity=3, to_bin="b", serials=("1", "2", "3"))
     given(NUMBERED).when(whole).then(moved)
     state = given(NUMBERED, wet, moved.model_copy(update={"quantity": 2, "serials": ("1", "3")})).state
-    assert dict(state.shelves.serials.items()) == {"1": Place("b"), "2": Place(condition="damaged"), "3": Place("b")}
+    assert dict(state.physical.serials.items()) == {
+        "1": StockPlace("b"),
+        "2": StockPlace(condition="damaged"),
+        "3": StockPlace("b"),
+    }
     out = s.MoveStock(**AT, move_id="o", quantity=1, to_location="paris", serials=("3",))
     gone = s.StockMovedOut(**AT, move_id="o", quantity=1, to_location="paris", serials=("3",))
     given(NUMBERED).when(out).then(gone)
-    assert "3" not in given(NUMBERED, gone).state.shelves.serials
+    assert "3" not in given(NUMBERED, gone).state.physical.serials
     adjust = s.AdjustStock(**AT, adjustment_id="a", quantity=-1, reason="lost", serials=("1",))
     lost = s.StockAdjusted(**AT, adjustment_id="a", quantity=-1, reason="lost", serials=("1",))
     given(NUMBERED).when(adjust).then(lost)
-    assert "1" not in given(NUMBERED, lost).state.shelves.serials
+    assert "1" not in given(NUMBERED, lost).state.physical.serials
     found = s.AdjustStock(**AT, adjustment_id="a", quantity=1, reason="found", serials=("7",))
     given(NUMBERED).when(found).then_refused("serial_not_there")
 
@@ -409,7 +413,7 @@ def test_a_lot_keeps_its_date_wherever_it_goes() -> None:
     out = s.MoveStock(**AT, move_id="o", quantity=1, lot="m", to_location="paris")
     gone = s.StockMovedOut(**AT, move_id="o", quantity=1, lot="m", to_location="paris", lot_expires_at=NOON)
     given(milk).when(out).then(gone)
-    places = given(milk, wet, moved, gone).state.shelves.places
+    places = given(milk, wet, moved, gone).state.physical.places
     assert {(place.bin, place.condition): tuple(units) for place, units in places.items()} == {
         ("", "sellable"): (1, NOON),
         ("", "damaged"): (1, NOON),
@@ -419,7 +423,7 @@ def test_a_lot_keeps_its_date_wherever_it_goes() -> None:
 
 def test_when_a_lot_is_over_it_is_put_aside_in_every_bin_and_nothing_else_is() -> None:
     numbered = lot("soon", 2, NOON, "c", serials=("2", "1"))
-    shelves = (lot("soon", 2, NOON, "b"), numbered, lot("late", 1, NOON, "b"), lot("soon", 1, LATER, "d"))
+    physical = (lot("soon", 2, NOON, "b"), numbered, lot("late", 1, NOON, "b"), lot("soon", 1, LATER, "d"))
     damaged = lot("soon", 1, NOON, "e").model_copy(update={"receipt_id": "e"})
     put_aside = s.StockConditionChanged(
         **AT, change_id="w", quantity=1, bin="e", lot="soon", was="sellable", condition="damaged", reason="wet",
@@ -441,10 +445,10 @@ def test_when_a_lot_is_over_it_is_put_aside_in_every_bin_and_nothing_else_is() -
             serials=serials,
         )
 
-    given(*shelves, damaged, put_aside).when(expire).then(over("b"), over("c", "1", "2"))
+    given(*physical, damaged, put_aside).when(expire).then(over("b"), over("c", "1", "2"))
     why = "lot soon expired"
-    given(*shelves, reserved(4, "o")).when(expire).then(broken(4, "o", why), over("b"), over("c", "1", "2"))
-    given(*shelves, reserved(2, "o")).when(expire).then(over("b"), over("c", "1", "2"))
+    given(*physical, reserved(4, "o")).when(expire).then(broken(4, "o", why), over("b"), over("c", "1", "2"))
+    given(*physical, reserved(2, "o")).when(expire).then(over("b"), over("c", "1", "2"))
 
 
 def test_units_are_named_by_their_place_where_they_are_refused() -> None:
@@ -693,7 +697,7 @@ def test_what_is_known_to_arrive_somewhere_needs_no_new_room_there() -> None:
 
 
 def places(given_: Given) -> dict[tuple[str, str, str], int]:
-    return {tuple(place): units.quantity for place, units in given_.state.shelves.places.items()}
+    return {tuple(place): units.quantity for place, units in given_.state.physical.places.items()}
 
 
 BIN_LOT = lot("l", 4, LATER, "b")
@@ -704,7 +708,7 @@ def test_units_that_are_put_aside_are_not_picked_though_they_expire_first() -> N
         **AT, change_id="c", quantity=2, lot="soon", was="sellable", condition="damaged", reason="wet"
     )
     ship = s.ShipStock(**AT, reservation_id="o/1", order_id="o", shipment_id="x")
-    shelves = (lot("soon", 2, NOON), wet, lot("late", 3, LATER, "b"), reserved(2, "o"))
+    physical = (lot("soon", 2, NOON), wet, lot("late", 3, LATER, "b"), reserved(2, "o"))
     left = s.StockShipped(
         **AT,
         reservation_id="o/1",
@@ -713,8 +717,8 @@ def test_units_that_are_put_aside_are_not_picked_though_they_expire_first() -> N
         shipment_id="x",
         picks=(s.Pick(bin="b", lot="late", quantity=2),),
     )
-    given(*shelves).when(ship).then(left)
-    assert places(given(*shelves, left)) == {("", "soon", "damaged"): 2, ("b", "late", "sellable"): 1}
+    given(*physical).when(ship).then(left)
+    assert places(given(*physical, left)) == {("", "soon", "damaged"): 2, ("b", "late", "sellable"): 1}
 
 
 def test_a_named_unit_is_not_picked_a_second_time() -> None:
@@ -726,7 +730,7 @@ def test_a_named_unit_is_not_picked_a_second_time() -> None:
     assert {(pick.lot, pick.quantity) for pick in left.picks} == {("soon", 2), ("late", 1)}
     after = given(soon, late, reserved(3, "o"), left)
     assert places(after) == {("", "late", "sellable"): 1}
-    assert set(after.state.shelves.serials.keys()) == {"l2"}
+    assert set(after.state.physical.serials.keys()) == {"l2"}
 
 
 def test_what_moves_leaves_the_place_it_was_in() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from oms_es.consumers.sourcing.lookups import promisable
-from oms_es.consumers.sourcing.search import Errand
+from oms_es.consumers.sourcing.search import SourcingRequest
 from oms_es.consumers.sourcing.sourcing import consumer
 from oms_es.kernel import Row
 from oms_es.schemas import order as o
@@ -140,11 +140,11 @@ def test_a_backorder_is_promised_when_enough_is_expected_where_it_may_be_served_
 
 def test_a_channel_gets_what_its_share_leaves_and_a_presale_what_is_still_to_come() -> None:
     there = level("A", "berlin", 9, channel_atp={"web": 2}, presale_limit=20, presold=5)
-    errand = Errand(o.Address(country="DE"))
-    assert promisable(there, errand) == 9
-    assert promisable(there, errand._replace(channel="shop")) == 9
-    assert promisable(there, errand._replace(channel="web")) == 2
-    assert promisable(there, errand._replace(channel="web", kind="presale")) == 15
+    request = SourcingRequest(o.Address(country="DE"))
+    assert promisable(there, request) == 9
+    assert promisable(there, request._replace(channel="shop")) == 9
+    assert promisable(there, request._replace(channel="web")) == 2
+    assert promisable(there, request._replace(channel="web", kind="presale")) == 15
 
 
 def with_items(given: Any, **bundles: dict[str, int]) -> Any:

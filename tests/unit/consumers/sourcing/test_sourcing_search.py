@@ -19,9 +19,9 @@ from oms_es.consumers.sourcing.search import (
     KM_PER_COST_MINOR,
     UNKNOWN_ABROAD_KM,
     UNKNOWN_AT_HOME_KM,
-    Errand,
-    Place,
+    CandidateLocation,
     Plan,
+    SourcingRequest,
     Weighed,
     distance_km,
     exact_sets,
@@ -34,24 +34,29 @@ from oms_es.schemas.order import Address
 from story import BERLIN
 
 SKUS = "ABC"
-TO_BERLIN = Errand(BERLIN)
+TO_BERLIN = SourcingRequest(BERLIN)
 Demand = dict[str, int]
 Available = dict[str, dict[str, int]]
 
 
-def place(location: str, **more: Any) -> Place:
+def place(location: str, **more: Any) -> CandidateLocation:
     unknown: dict[str, Any] = {"country": "DE", "latitude": None, "longitude": None, "priority": 0, "handling_minor": 0}
-    return Place(location, **{**unknown, **more})
+    return CandidateLocation(location, **{**unknown, **more})
 
 
-def planned(demand: Demand, available: Available, **places: Place) -> Plan:
+def planned(demand: Demand, available: Available, **places: CandidateLocation) -> Plan:
     return by_rules(SourcingRules(), demand, available, **places)
 
 
 def by_rules(
-    rules: SourcingRules, demand: Demand, available: Available, errand: Errand = TO_BERLIN, /, **places: Place
+    rules: SourcingRules,
+    demand: Demand,
+    available: Available,
+    request: SourcingRequest = TO_BERLIN,
+    /,
+    **places: CandidateLocation,
 ) -> Plan:
-    return plan(demand, available, {name: places.get(name, place(name)) for name in available}, errand, rules)
+    return plan(demand, available, {name: places.get(name, place(name)) for name in available}, request, rules)
 
 
 def shares(decided: Plan) -> dict[tuple[str, str], int]:
@@ -126,9 +131,9 @@ EVERYWHERE: Available = {"store": {"A": 1}, "supplier": {"A": 1}, "warehouse": {
 KINDS = {kind: place(kind, kind=kind) for kind in EVERYWHERE}
 
 
-def may_ship(errand: Errand, *rules: EligibilityRule, **places: Place) -> set[str]:
+def may_ship(request: SourcingRequest, *rules: EligibilityRule, **places: CandidateLocation) -> set[str]:
     """Those that are weighed."""
-    decided = by_rules(SourcingRules(eligibility=rules), {"A": 1}, EVERYWHERE, errand, **{**KINDS, **places})
+    decided = by_rules(SourcingRules(eligibility=rules), {"A": 1}, EVERYWHERE, request, **{**KINDS, **places})
     named = {name for candidate in decided.candidates for name in candidate.locations}
     assert sorted([*decided.ruled_out, *named]) == sorted(EVERYWHERE)
     return named
@@ -136,36 +141,36 @@ def may_ship(errand: Errand, *rules: EligibilityRule, **places: Place) -> set[st
 
 def test_p33_a_location_ships_for_the_channels_that_it_serves_and_the_choice_is_no_lottery() -> None:
     franchise = place("store", channels=("pos",))
-    assert may_ship(Errand(BERLIN, "web"), store=franchise) == {"supplier", "warehouse"}
-    assert may_ship(Errand(BERLIN, "pos"), store=franchise) == {"store", "supplier", "warehouse"}
-    decided = by_rules(SourcingRules(), {"A": 1}, EVERYWHERE, Errand(BERLIN, "web"), store=franchise)
+    assert may_ship(SourcingRequest(BERLIN, "web"), store=franchise) == {"supplier", "warehouse"}
+    assert may_ship(SourcingRequest(BERLIN, "pos"), store=franchise) == {"store", "supplier", "warehouse"}
+    decided = by_rules(SourcingRules(), {"A": 1}, EVERYWHERE, SourcingRequest(BERLIN, "web"), store=franchise)
     assert decided.ruled_out == {"store": "does not serve channel web"}
     backwards = {name: EVERYWHERE[name] for name in reversed(EVERYWHERE)}
-    assert by_rules(SourcingRules(), {"A": 1}, backwards, Errand(BERLIN, "web"), store=franchise) == decided
+    assert by_rules(SourcingRules(), {"A": 1}, backwards, SourcingRequest(BERLIN, "web"), store=franchise) == decided
 
 
 def test_a_location_ships_by_the_delivery_options_that_it_offers() -> None:
     slow = place("store", delivery_options=("standard",))
-    assert "store" not in may_ship(Errand(BERLIN, delivery_option="express"), store=slow)
-    assert "store" in may_ship(Errand(BERLIN, delivery_option="standard"), store=slow)
+    assert "store" not in may_ship(SourcingRequest(BERLIN, delivery_option="express"), store=slow)
+    assert "store" in may_ship(SourcingRequest(BERLIN, delivery_option="standard"), store=slow)
 
 
 def test_a_rule_says_of_some_orders_that_only_these_locations_ship_them() -> None:
     drop_ship = EligibilityRule(rule_id="r", effect="only", channels=("market",), location_kinds=("supplier",))
-    assert may_ship(Errand(BERLIN, "market"), drop_ship) == {"supplier"}
-    assert may_ship(Errand(BERLIN, "web"), drop_ship) == set(EVERYWHERE)
+    assert may_ship(SourcingRequest(BERLIN, "market"), drop_ship) == {"supplier"}
+    assert may_ship(SourcingRequest(BERLIN, "web"), drop_ship) == set(EVERYWHERE)
 
 
 def test_a_rule_says_of_some_orders_that_these_locations_never_ship_them() -> None:
     no_stores = EligibilityRule(rule_id="r", effect="never", order_kinds=("presale",), location_kinds=("store",))
-    assert may_ship(Errand(BERLIN, kind="presale"), no_stores) == {"supplier", "warehouse"}
-    assert may_ship(Errand(BERLIN), no_stores) == set(EVERYWHERE)
+    assert may_ship(SourcingRequest(BERLIN, kind="presale"), no_stores) == {"supplier", "warehouse"}
+    assert may_ship(SourcingRequest(BERLIN), no_stores) == set(EVERYWHERE)
 
 
 def test_every_rule_that_concerns_an_order_holds() -> None:
     no_stores = EligibilityRule(rule_id="r", effect="never", location_kinds=("store",))
     no_supplier = EligibilityRule(rule_id="s", effect="never", locations=("supplier",))
-    assert may_ship(Errand(BERLIN), no_stores, no_supplier) == {"warehouse"}
+    assert may_ship(SourcingRequest(BERLIN), no_stores, no_supplier) == {"warehouse"}
 
 
 FAR = place("store", country="FR", region="IDF", latitude=48.9, longitude=2.4)
@@ -188,7 +193,7 @@ FAR = place("store", country="FR", region="IDF", latitude=48.9, longitude=2.4)
 )
 def test_a_rule_names_locations_and_orders_by_any_of_its_conditions(condition: Any, named: bool) -> None:
     never = EligibilityRule(rule_id="r", effect="never", **condition)
-    assert ("store" not in may_ship(Errand(BERLIN), never, store=FAR)) == named
+    assert ("store" not in may_ship(SourcingRequest(BERLIN), never, store=FAR)) == named
 
 
 # --- what is best, by other rules
@@ -237,20 +242,20 @@ def test_rules_may_allow_fewer_parcels_than_the_search_can_weigh() -> None:
 
 
 def test_an_order_that_must_not_be_split_comes_whole_from_one_place_or_waits() -> None:
-    whole = Errand(BERLIN, allow_split=False)
+    whole = SourcingRequest(BERLIN, allow_split=False)
     assert shippers(by_rules(SourcingRules(), {"A": 1, "B": 1}, SPLIT, whole, **DEAR)) == {"x"}
     nobody = by_rules(SourcingRules(), {"A": 2, "B": 1}, SPLIT, whole)
     assert (nobody.assignments, nobody.backordered) == ((), {"A": 2, "B": 1})
 
 
 def test_what_is_still_lacking_of_such_an_order_comes_from_where_the_rest_is_held() -> None:
-    whole = Errand(BERLIN, allow_split=False, held=frozenset({"y"}))
+    whole = SourcingRequest(BERLIN, allow_split=False, held=frozenset({"y"}))
     assert shippers(by_rules(SourcingRules(), {"A": 1}, SPLIT, whole)) == {"y"}
     assert by_rules(SourcingRules(), {"B": 1}, SPLIT, whole).backordered == {"B": 1}
 
 
 def test_rules_may_say_that_a_place_where_units_are_held_is_no_further_parcel() -> None:
-    holding = Errand(BERLIN, held=frozenset({"z"}))
+    holding = SourcingRequest(BERLIN, held=frozenset({"z"}))
     free = SourcingRules(split=SplitPolicy(held_counts=False))
     near = {"x": place("x"), "z": place("z", handling_minor=1_000)}
     available = {"x": {"B": 1}, "z": {"B": 1}}
@@ -276,12 +281,12 @@ RATES = (
     ],
 )
 def test_the_first_band_of_the_rates_that_matches_says_what_a_parcel_costs_and_takes(
-    option: str, a_place: Place, cost: int, late: int
+    option: str, a_place: CandidateLocation, cost: int, late: int
 ) -> None:
     rules = SourcingRules(rates=RATES, promised_days={"express": 1})
-    errand = Errand(BERLIN, delivery_option=option)
+    request = SourcingRequest(BERLIN, delivery_option=option)
     a_place = a_place._replace(location="x", kind="store" if a_place is FAR else "warehouse")
-    (only,) = by_rules(rules, {"A": 1}, {"x": {"A": 1}}, errand, x=a_place).candidates
+    (only,) = by_rules(rules, {"A": 1}, {"x": {"A": 1}}, request, x=a_place).candidates
     assert (only.cost_minor, only.late_days) == (cost, late)
 
 
@@ -289,8 +294,8 @@ def test_a_promise_kept_may_be_worth_more_than_money() -> None:
     rules = rules_by({"late_days": 1}, {"cost_minor": 1}, rates=RATES[:2], promised_days={"express": 1})
     near = place("near", handling_minor=10_000)
     available = {"near": {"A": 1}, "far": {"A": 1}}
-    errand = Errand(BERLIN, delivery_option="express")
-    assert shippers(by_rules(rules, {"A": 1}, available, errand, near=near, far=FAR._replace(location="far"))) == {
+    request = SourcingRequest(BERLIN, delivery_option="express")
+    assert shippers(by_rules(rules, {"A": 1}, available, request, near=near, far=FAR._replace(location="far"))) == {
         "near"
     }
 
@@ -422,7 +427,7 @@ def test_no_rule_makes_a_plan_promise_what_is_not_there(
     demand: Demand, available: Available, allow_split: bool, try_acquire: int, saved: int
 ) -> None:
     rules = rules_by({"cost_minor": 1}, split=SplitPolicy(units_gained_min=try_acquire, saving_minor_min=saved))
-    decided = by_rules(rules, demand, available, Errand(BERLIN, allow_split=allow_split))
+    decided = by_rules(rules, demand, available, SourcingRequest(BERLIN, allow_split=allow_split))
     promised: Counter[str] = Counter(decided.backordered)
     for (sku, location), quantity in shares(decided).items():
         promised[sku] += quantity

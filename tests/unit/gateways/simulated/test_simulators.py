@@ -12,7 +12,7 @@ import pytest
 
 from oms_es.app import migrate
 from oms_es.gateways.payment.port import Answer, Ask
-from oms_es.gateways.simulated.effects import SqlLedger
+from oms_es.gateways.simulated.effects import SqlEffectStore
 from oms_es.gateways.simulated.modes import Chaos
 from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
 
@@ -43,13 +43,13 @@ def test_workers_that_ask_for_the_same_at_the_same_time_get_one_effect_and_one_a
     together = Barrier(WORKERS)
 
     def ask(_: int) -> list[Answer]:
-        provider = SimulatedPaymentProvider(SqlLedger(database_url, lambda: datetime.now(UTC)), Chaos())
+        provider = SimulatedPaymentProvider(SqlEffectStore(database_url, lambda: datetime.now(UTC)), Chaos())
         try:
             provider.submit([])  # connected
             together.wait()
             return list(provider.submit(asks(of)))
         finally:
-            provider.ledger.close()
+            provider.effect_store.close()
 
     with ThreadPoolExecutor(WORKERS) as pool:
         answers = list(pool.map(ask, range(WORKERS)))

@@ -118,7 +118,7 @@ def test_paid_and_held_is_a_phase_of_its_own() -> None:
     assert status(NEW, allocated(), held)["phase"] == "awaiting_payment"
     assert status(NEW, allocated(), held, paid)["phase"] == "held"
     assert status(NEW, held, allocated(0))["phase"] == "held"
-    let_go = o.OrderPaymentDeferred(**OF, payment_id="x", attempt=1, reason="let go", again=False)
+    let_go = o.OrderPaymentDeferred(**OF, payment_id="x", attempt=1, reason="released", again=False)
     assert status(NEW, allocated(), held, paid, let_go)["phase"] == "awaiting_payment"
     assert status(NEW, allocated(), released(), let_go)["phase"] == "fulfilling"
     row = status(NEW, allocated(), held, paid, o.OrderHoldReleased(**OF, kind="fraud"), released())

@@ -89,7 +89,7 @@ def test_p07_the_row_is_the_state_of_the_stream_without_drift(asked: list[s.Stoc
     state, events = lived(asked)
     row: Any = fold(projection, received(1), *events)[BERLIN]
     sides = Counter[str]()
-    for place, units in state.shelves.places.items():
+    for place, units in state.physical.places.items():
         sides[place.condition] += units.quantity
     assert (row["on_hand"] - 1, row["damaged"], row["quarantine"]) == (
         state.on_hand,

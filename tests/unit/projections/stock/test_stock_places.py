@@ -43,5 +43,5 @@ def test_p07_the_rows_are_the_places_of_the_stream_without_drift(asked: list[s.S
     state, events = lived(asked)
     rows = fold(projection, *events)
     assert {key[2:]: (row["quantity"], row["lot_expires_at"]) for key, row in rows.items()} == {
-        tuple(place): tuple(units) for place, units in state.shelves.places.items()
+        tuple(place): tuple(units) for place, units in state.physical.places.items()
     }
