@@ -47,7 +47,7 @@ class Asked(NamedTuple):
 
 
 class Subject:
-    """A build with a database of its own, which takes orders when it is told to."""
+    """A build with a database of its own, which takes orders when it is informed to."""
 
     def __init__(self, python: Path, url: str) -> None:
         command = [str(python), str(SUBJECT), url]
@@ -59,9 +59,9 @@ class Subject:
     def take(self, orders: int) -> None:
         assert self.process.stdin
         print(orders, file=self.process.stdin, flush=True)
-        told = self._answer()
-        self.seconds += told["seconds"]
-        self.cpu_seconds.append(told["cpu_seconds"])
+        reported = self._answer()
+        self.seconds += reported["seconds"]
+        self.cpu_seconds.append(reported["cpu_seconds"])
 
     def _answer(self) -> Any:
         assert self.process.stdout
@@ -154,5 +154,5 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true", help="one object per measure on standard output")
     parser.add_argument("--against", default="", metavar="COMMIT", help="measure the build of this commit, too")
     options = parser.parse_args()
-    with printed("One order alone", as_json=options.json) as told:
-        told.extend(measures(options.against))
+    with printed("One order alone", as_json=options.json) as reported:
+        reported.extend(measures(options.against))

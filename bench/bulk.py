@@ -155,5 +155,5 @@ if __name__ == "__main__":
     parser.add_argument("--orders", type=int, default=ORDERS, help="that each build takes, of 26 events each")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of which medians are taken")
     options = parser.parse_args()
-    with printed("History", as_json=options.json) as told:
-        told.extend(measures(options.against, options.orders, options.rounds))
+    with printed("History", as_json=options.json) as reported:
+        reported.extend(measures(options.against, options.orders, options.rounds))

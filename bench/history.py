@@ -170,8 +170,10 @@ def oms_es(home: Path, *arguments: str) -> str:
     environment = {**os.environ, "OMS_HOME": str(home), "OMS_GATEWAYS": "simulated"}
     environment.pop("OMS_DATABASE_URL", None)
     command = [str(Path(sys.executable).with_name("oms-es")), *arguments]
-    told = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=environment)
-    return f"{' '.join(arguments[:2])} ended with {told.returncode}:\n{told.stdout}" if told.returncode else ""
+    reported = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=environment)
+    return (
+        f"{' '.join(arguments[:2])} ended with {reported.returncode}:\n{reported.stdout}" if reported.returncode else ""
+    )
 
 
 def shown(compared: Sequence[Compared], phases: dict[str, int]) -> None:

@@ -56,9 +56,9 @@ def imported(orders: int) -> float:
             before = used(server.cluster)
             command = [str(Path(sys.executable).with_name("oms-es")), "orders", "import", str(file), "--json"]
             environment = {**os.environ, "OMS_HOME": str(home), "OMS_GATEWAYS": "simulated"}
-            told = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+            reported = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
             seconds = used(server.cluster) - before
-            assert json.loads(told.stdout)["placed"] == orders
+            assert json.loads(reported.stdout)["placed"] == orders
             assert_at_rest(server.url, orders)
     return seconds / orders
 

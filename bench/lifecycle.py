@@ -91,11 +91,11 @@ def refolded(engine: Engine, projection: Projection) -> Measure:
     rebuild = engine.rebuild(projection)
     bare = bare_reading(engine.database_url, rebuild.topics)
     started = time.perf_counter()
-    told = rebuild.run()
+    reported = rebuild.run()
     seconds = time.perf_counter() - started
-    assert told.written == told.removed == 0, "the rows were not those of history"
-    name = f"events refolded into {told.rows:,} rows of {told.projection}"
-    return Measure(name, told.events / seconds, "1/s", "bare reading of the same events", bare)
+    assert reported.written == reported.removed == 0, "the rows were not those of history"
+    name = f"events refolded into {reported.rows:,} rows of {reported.projection}"
+    return Measure(name, reported.events / seconds, "1/s", "bare reading of the same events", bare)
 
 
 def bare_reading(url: str, topics: Sequence[str]) -> float:
@@ -111,10 +111,10 @@ def through(engine: Engine, orders: int, phase: str) -> tuple[float, int]:
     engine.store.execute([(US, tuple(world(orders)))])
     engine.settle()
     before = engine.last_position()
-    told = [(US, [order(number)]) for number in range(orders)]
+    reported = [(US, [order(number)]) for number in range(orders)]
     started = time.perf_counter()
     for first in range(0, orders, BATCH):
-        engine.log.notify_appended(engine.store.execute(told[first : first + BATCH]))
+        engine.log.notify_appended(engine.store.execute(reported[first : first + BATCH]))
         engine.loop.iterate()
     engine.settle()
     seconds = time.perf_counter() - started

@@ -123,7 +123,7 @@ def pgbench(server: EmbeddedPostgres, directory: Path) -> float:
         script = directory / "hot_row.sql"
         script.write_text(SCRIPT)
         to = conninfo_to_dict(url)
-        told = subprocess.run(
+        reported = subprocess.run(
             [
                 *(str(server.binaries / "pgbench"), "-n", "-M", "prepared", "-f", str(script)),
                 *("-c", str(PGBENCH_CLIENTS), "-j", "2", "-T", str(PGBENCH_SECONDS)),
@@ -134,8 +134,8 @@ def pgbench(server: EmbeddedPostgres, directory: Path) -> float:
             text=True,
             check=True,
         ).stdout
-    found = re.search(r"tps = ([\d.]+)", told)
-    assert found, told
+    found = re.search(r"tps = ([\d.]+)", reported)
+    assert found, reported
     return float(found[1])
 
 

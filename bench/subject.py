@@ -70,8 +70,8 @@ def world() -> list[Any]:
     ]
 
 
-def answer(told: Any) -> None:
-    print(json.dumps(told), flush=True)
+def answer(reported: Any) -> None:
+    print(json.dumps(reported), flush=True)
 
 
 def take_orders(url: str) -> None:

@@ -1,4 +1,4 @@
-"""Given(decider, *events).when(command).then(*events): how every rule is told."""
+"""Given(decider, *events).when(command).then(*events): how every rule is reported."""
 
 from __future__ import annotations
 

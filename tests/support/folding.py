@@ -30,13 +30,13 @@ def as_recorded(events: Sequence[Event]) -> Iterator[Recorded]:
     for position, event in enumerate(events, start=1):
         yield Recorded(
             position=position,
-            stream="told",
+            stream="test",
             version=position,
             event=event,
-            event_id=uuid5(NAMESPACE_URL, f"told#{position}"),
+            event_id=uuid5(NAMESPACE_URL, f"reported#{position}"),
             recorded_at=recorded_at(position),
-            caused_by=uuid5(NAMESPACE_URL, f"told#{position - 1}") if position > 1 else None,
-            correlation_id="told",
+            caused_by=uuid5(NAMESPACE_URL, f"reported#{position - 1}") if position > 1 else None,
+            correlation_id="test",
             actor="someone",
         )
 

@@ -1,4 +1,4 @@
-"""An order of two lines from two places, told command by command: for tests of what may happen to it later."""
+"""An order of two lines from two places, reported command by command: for tests of what may happen to it later."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def placed(**more: Any) -> o.PlaceOrder:
 
 def granted(credit_minor: int) -> o.PlaceExchange:
     """The same units, sent in exchange for what a return brought."""
-    told = {"kind": "exchange", "exchange_of": "rma-1", "credit_minor": credit_minor}
-    return o.PlaceExchange(**OF, content=o.OrderContent(**{**PLACE.content, **told}))
+    reported = {"kind": "exchange", "exchange_of": "rma-1", "credit_minor": credit_minor}
+    return o.PlaceExchange(**OF, content=o.OrderContent(**{**PLACE.content, **reported}))
 
 
 def source(attempt: int, *units: Units, **backordered: int) -> o.SourceOrder:
@@ -84,7 +84,7 @@ FULFILLING = (*DUE, paid())
 GONE = (*FULFILLING, dispatched(1), dispatched(2))
 
 
-class Told:
+class OrderScenario:
     """What a story of commands comes to; `last` are the events of its last command."""
 
     def __init__(self, *commands: Command) -> None:

@@ -1,4 +1,4 @@
-"""The outside world of a test: what a provider, a warehouse and a carrier may answer to an intent, and tell later."""
+"""The outside world of a test: what a provider, a warehouse and a carrier may answer to an intent, and report later."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLACE = o.PlaceOrder(
 """An order with a discount and shipping, whose shares are no whole numbers per unit."""
 
 Answers = Callable[[Any, str, datetime], list[list[Command]]]
-"""Of an intent and the reference of its effect: what may come, the usual first; each is told as a whole."""
+"""Of an intent and the reference of its effect: what may come, the usual first; each is reported as a whole."""
 
 
 SILENCE: list[Command] = []
@@ -52,7 +52,7 @@ def _capture(event: p.PaymentCaptureRequested, ref: str, _: datetime) -> list[li
 
 
 def _pending(event: Any, operation: Any, part: str, ref: str) -> Command:
-    """A callback will tell; the key is told so that the question can be answered as the intent would have been."""
+    """A callback will report; the key goes along, so that the question is answered as the intent would have been."""
     return p.RecordAnswerPending(
         payment_id=event.payment_id,
         operation=operation,
@@ -65,14 +65,14 @@ def _pending(event: Any, operation: Any, part: str, ref: str) -> Command:
 
 def _chased(event: p.PaymentAnswerChased, _: str, __: datetime) -> list[list[Command]]:
     of: Any = {"payment_id": event.payment_id, "reference": event.key}
-    told: dict[str, Callable[[], Command]] = {
+    reported: dict[str, Callable[[], Command]] = {
         "authorize": lambda: p.RecordAuthorization(**of),
         "reauthorize": lambda: p.RecordReauthorization(**of, capture_id=event.part),
         "capture": lambda: p.RecordCapture(**of, capture_id=event.part),
         "void": lambda: p.RecordVoid(**of, void_id=event.part),
         "refund": lambda: p.RecordRefund(**of, refund_id=event.part),
     }
-    return [[told[event.operation]()], [_pending(event, event.operation, event.part, event.key)]]
+    return [[reported[event.operation]()], [_pending(event, event.operation, event.part, event.key)]]
 
 
 def _renewal(event: p.PaymentReauthorizationRequested, ref: str, _: datetime) -> list[list[Command]]:
@@ -123,13 +123,13 @@ ANSWERS: dict[type[Event], Answers] = {
 
 
 class Outside:
-    """`told`: everything it said so far, which it may say again at any time."""
+    """`reported`: everything it said so far, which it may say again at any time."""
 
     def __init__(self, engine: WholeEngine) -> None:
         self.engine = engine
         self.seen = 0
         self.open: list[Recorded] = []
-        self.told: list[Command] = []
+        self.reported: list[Command] = []
 
     def look(self) -> list[Recorded]:
         """Intents that wait for an answer."""
@@ -145,11 +145,11 @@ class Outside:
         return ANSWERS[type(intent.event)](intent.event, reference, self.engine.now)
 
     def answer(self, intent: Recorded, choice: int = 0) -> Iterator[Command]:
-        """What is to be told now; the caller tells it."""
+        """What is to be reported now; the caller reports it."""
         self.open.remove(intent)
         options = self.answers(intent)
         for command in options[choice % len(options)]:
-            self.told.append(command)
+            self.reported.append(command)
             yield command
 
 

@@ -33,5 +33,5 @@ SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
 
 def payload(dialect: str, inputs: Inputs) -> bytes:
     shapes = SHAPES.get(dialect) or SHAPES[dialect.partition("_")[0]]
-    told = inputs.fields(inputs.chance.choice(shapes))
-    return json.dumps(told, default=str).encode()
+    reported = inputs.fields(inputs.chance.choice(shapes))
+    return json.dumps(reported, default=str).encode()

@@ -1,7 +1,7 @@
 """reordered(state): the same state, whose persistent maps and sets give out what they hold in another order.
 
 Each map of rpds has an order of its own, drawn when it is made. A decision that follows it would be another one in
-every process, and a crash, a retry or a second worker would tell the same story in other words.
+every process, and a crash, a retry or a second worker would report the same story in other words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def reordered(value: Any) -> Any:
     return value
 
 
-def told(events: Iterable[Event]) -> list[bytes]:
+def reported(events: Iterable[Event]) -> list[bytes]:
     """As they are written down, where the order of a mapping's keys shows."""
     return [type(event).__name__.encode() + to_json(event) for event in events]
 
@@ -46,7 +46,7 @@ def assert_in_any_order(decider: Decider[Any], state: Any, command: Command, eve
             decided = tuple(decider.decide(other, command))
         except Refused:
             decided = ()
-        assert told(decided) == told(events), f"{command!r} is decided by the order of a map"
+        assert reported(decided) == reported(events), f"{command!r} is decided by the order of a map"
         for event in decided:
             other = decider.evolve(other, event)
         assert other == after, f"what follows from {command!r} is folded by the order of a map"

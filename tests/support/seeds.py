@@ -23,7 +23,9 @@ CORPUS = (
     Found(7, "hurricane", "the same, in a storm of faults"),
     Found(86, "stormy", "on Kafka an order's completion let go of money that a parcel was still to take"),
     Found(21, "hurricane", "the same, by way of a frozen worker"),
-    Found(2, "life", "a lock that went over before its order had begun was told to nobody: the order waited for ever"),
+    Found(
+        2, "life", "a lock that went over before its order had begun was reported to nobody: the order waited for ever"
+    ),
     Found(709, "stormy", "the simulation's own: a group whose poll failed believed that there was nothing to read"),
     Found(279, "life", "the simulated carrier's: of two parcels under one number, cancelling one silenced the other"),
     Found(

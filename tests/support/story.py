@@ -1,4 +1,4 @@
-"""The facts that the tests of consumers and projections tell: one order of two parcels, by the names they go by."""
+"""The facts that the tests of consumers and projections report: one order of two parcels, by the names they go by."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def line(sku: str, quantity: int, unit_price_minor: int = 300) -> o.OrderLine:
 
 
 def placed(*lines: o.OrderLine, order_id: str = ORDER, **more: Any) -> o.OrderPlaced:
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "channel": "web",
         "external_id": "1",
         "placed_at": NOON,
@@ -31,7 +31,7 @@ def placed(*lines: o.OrderLine, order_id: str = ORDER, **more: Any) -> o.OrderPl
         "ship_to": BERLIN,
         "fingerprint": "f",
     }
-    return o.OrderPlaced(order_id=order_id, lines=lines or (line("A", 2), line("B", 1)), **{**told, **more})
+    return o.OrderPlaced(order_id=order_id, lines=lines or (line("A", 2), line("B", 1)), **{**reported, **more})
 
 
 def reservation(sku: str, location: str, quantity: int, attempt: int = 1) -> o.Reservation:
@@ -83,7 +83,7 @@ def released() -> o.OrderReleased:
 
 
 def cancelled(*reservations: o.Reservation, payment_id: str | None = None, **more: Any) -> o.OrderCancelled:
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "reason": "changed their mind",
         "channel": "web",
         "placed_at": NOON,
@@ -91,7 +91,7 @@ def cancelled(*reservations: o.Reservation, payment_id: str | None = None, **mor
         "total_minor": 900,
         "units": 3,
     }
-    return o.OrderCancelled(**OF, reservations=reservations, payment_id=payment_id, **{**told, **more})
+    return o.OrderCancelled(**OF, reservations=reservations, payment_id=payment_id, **{**reported, **more})
 
 
 def at(location: str = "berlin", sku: str = "A", quantity: int = 2) -> Any:

@@ -76,9 +76,11 @@ class Subscriber:
         deadline = time.monotonic() + READ_SECONDS_MAX
         while True:
             asker = AdminClient(self.asking)  # one that nobody holds any more never answers
-            told = asker.list_offsets(asked, request_timeout=READ_SECONDS_MAX)
+            reported = asker.list_offsets(asked, request_timeout=READ_SECONDS_MAX)
             try:
-                return {TopicPartition(at.topic, at.partition): future.result().offset for at, future in told.items()}
+                return {
+                    TopicPartition(at.topic, at.partition): future.result().offset for at, future in reported.items()
+                }
             except KafkaException:
                 if time.monotonic() > deadline:
                     raise

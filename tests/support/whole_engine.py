@@ -36,7 +36,7 @@ class WholeEngine:
         self._deciders = {command: decider for decider in DECIDERS for command in decider.accepts}
 
     def submit(self, command: Command, cause: Cause = Cause("test")) -> list[Recorded]:  # noqa: B008 - immutable
-        """Raises Refused; then nothing happened. Told again at once, it decides nothing."""
+        """Raises Refused; then nothing happened. OrderScenario again at once, it decides nothing."""
         recorded = self._decide(command, cause)
         if recorded:
             assert not self._decide(command, cause), f"{command!r} is not idempotent"
@@ -70,7 +70,7 @@ class WholeEngine:
         return [consumer for consumer in CONSUMERS if self.positions[consumer.name] < len(self.log)]
 
     def step(self, consumer: Consumer) -> None:
-        """Its next delivery. What a consumer asks for is never refused: nobody is there to be told."""
+        """Its next delivery. What a consumer asks for is never refused: nobody is there to be reported."""
         recorded = self.log[self.positions[consumer.name]]
         self.positions[consumer.name] += 1
         if reaction := consumer.reactions.get(type(recorded.event)):
@@ -88,7 +88,7 @@ class WholeEngine:
         raise AssertionError(f"still busy after {STEPS_MAX} rounds")
 
     def pass_time(self, seconds: float) -> None:
-        """Whatever is due by then is told, once."""
+        """Whatever is due by then is reported, once."""
         self.now += timedelta(seconds=seconds)
         due = [row for row in self.rows["deadlines"].values() if row and row["due_at"] <= self.now]
         for command in due_commands(sorted(due, key=lambda row: row["deadline_id"]), self.now):

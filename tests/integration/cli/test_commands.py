@@ -66,12 +66,12 @@ def test_every_wrong_field_is_named_at_once(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: f"{verb.group} {verb.name}")
 def test_every_command_explains_itself(verb: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb.group, verb.name, "--help"]) == Code.OK
-    told = capsys.readouterr().out
+    reported = capsys.readouterr().out
     assert all(
-        f"--{name.replace('_', '-')}" in told
+        f"--{name.replace('_', '-')}" in reported
         for name in set(verb.command.model_fields) - set(stream_fields(verb.command))
     )
-    assert "--preview" in told
+    assert "--preview" in reported
 
 
 def test_names_leave_out_what_the_group_says_already() -> None:
@@ -93,9 +93,9 @@ def test_a_command_is_tried_given_and_given_again(oms: Any) -> None:
     receive = ("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")
     assert oms("location", "open", "berlin", "--country", "DE")[0] == Code.OK
     code, out, _ = oms(*receive, "--preview", "--json")
-    told = json.loads(out)
-    assert (code, [event["name"] for event in told["events"]]) == (Code.OK, ["StockReceived"])
-    assert [shelf["on_hand"] for shelf in told["changed"]["shelves"]] == [0, 5]
+    reported = json.loads(out)
+    assert (code, [event["name"] for event in reported["events"]]) == (Code.OK, ["StockReceived"])
+    assert [shelf["on_hand"] for shelf in reported["changed"]["shelves"]] == [0, 5]
     assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5", "--preview")[1]
     assert oms(*receive) == (Code.OK, "2 StockReceived in stock-A@berlin\n", "")
     assert oms(*receive) == (Code.OK, "", "already done: it is so, and nothing changes\n")
@@ -180,9 +180,9 @@ def test_a_quote_says_who_would_be_chosen_and_why_not_the_others(oms: Any, datab
     assert "rates publish" in oms("shipment", "quote", "berlin", "DE", "900")[2]
     oms("rates", "publish", "dhl", "--version", "1", "--currency", "EUR", "--services", SERVICES)
     run_engine(database_url)
-    code, told, _ = oms("shipment", "quote", "berlin", "DE", "900", "900", "--json")
+    code, reported, _ = oms("shipment", "quote", "berlin", "DE", "900", "900", "--json")
     assert code == Code.OK
-    assert json.loads(told)["quoted_minor"] == 980
+    assert json.loads(reported)["quoted_minor"] == 980
     assert "dhl parcel would be chosen" in oms("shipment", "quote", "berlin", "DE", "900")[1]
     assert "takes no 1001 g" in oms("shipment", "quote", "berlin", "DE", "1001")[1]
 
@@ -224,12 +224,12 @@ def test_stock_is_shown_with_what_is_aside_on_its_way_in_lots_and_numbered(oms: 
 def test_read_models_are_rebuilt_by_name_or_all_of_them(oms: Any) -> None:
     oms("location", "open", "berlin", "--country", "DE")
     assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5")[0] == Code.OK
-    code, told, _ = oms("rebuild", "stock_levels", "stock_levels", "--json")
+    code, reported, _ = oms("rebuild", "stock_levels", "stock_levels", "--json")
     assert code == Code.OK
-    assert [(one["projection"], one["written"]) for one in json.loads(told)] == [("stock_levels", 0)]
-    code, told, _ = oms("rebuild", "--all")
+    assert [(one["projection"], one["written"]) for one in json.loads(reported)] == [("stock_levels", 0)]
+    code, reported, _ = oms("rebuild", "--all")
     assert code == Code.OK
-    assert all(projection.name in told for projection in PROJECTIONS)
+    assert all(projection.name in reported for projection in PROJECTIONS)
 
 
 @pytest.mark.parametrize("arguments", [(), ("nothing",), ("stock_levels", "--all")])

@@ -25,7 +25,7 @@ def of_customer(number: int, customer_id: str, channel: str = "web") -> o.PlaceO
 
 
 @pytest.fixture(scope="module")
-def told() -> list[Any]:
+def reported() -> list[Any]:
     first = of_customer(0, "C-1")
     feedback = RecordFeedback(order_id=first.order_id, feedback_id="f", rating=4)
     more = (of_customer(1, "C-2"), of_customer(2, "C-1"), of_customer(3, "C-1", "app"), order(4))
@@ -36,8 +36,8 @@ def named(rows: Any) -> list[str]:
     return [f"{row['channel']}/{row['customer_id']}" for row in rows["customers"]]
 
 
-def test_customers_are_listed_shown_and_found(database_url: str, oms: Any, told: list[Any]) -> None:
-    lived(database_url, *told)
+def test_customers_are_listed_shown_and_found(database_url: str, oms: Any, reported: list[Any]) -> None:
+    lived(database_url, *reported)
     first = shown(oms, "customers", "list", "--limit", "2")
     rest = shown(oms, "customers", "list", "--limit", "2", "--after", first["after"])
     assert (named(first) + named(rest), rest["after"]) == (["app/C-1", "web/C-1", "web/C-2"], None)

@@ -18,7 +18,7 @@ from oms_es.schemas.stock import ReceiveStock
 CONFLICT = "duplicate_conflict/web/W-1"
 
 
-def told_again(**changes: Any) -> o.PlaceOrder:
+def sent_again(**changes: Any) -> o.PlaceOrder:
     first = order(1)
     return o.PlaceOrder.model_validate(
         {**{name: getattr(first, name) for name in o.OrderContent.model_fields}, **changes}
@@ -51,18 +51,18 @@ def test_an_exception_is_listed_assigned_and_resolved_and_its_end_is_kept(oms: A
     (past,) = shown(oms, "exceptions", "list", "--resolved")["exceptions"]
     assert (past["exception_id"], past["note"], past["detail"]) == (name, "the customer waits", "waits for 1 x A")
     assert past["actor"].startswith("cli")
-    told = shown(oms, "exceptions", "show", name)
-    assert (told["open"], [step["what"] for step in told["history"]]) == (False, ["assigned", "resolved"])
+    reported = shown(oms, "exceptions", "show", name)
+    assert (reported["open"], [step["what"] for step in reported["history"]]) == (False, ["assigned", "resolved"])
     assert "the customer waits" in oms("order", "show", "web/W-1")[1]
 
 
 def test_what_was_resolved_once_is_refused_and_open_again_when_it_is_raised_again(oms: Any, database_url: str) -> None:
-    lived(database_url, OPEN, order(1), told_again(lines=more()))
+    lived(database_url, OPEN, order(1), sent_again(lines=more()))
     assert oms("exceptions", "resolve", CONFLICT, "--note", "ours is right")[0] == Code.OK
     lived(database_url)
     code, _, err = oms("exceptions", "resolve", CONFLICT, "--note", "no, theirs")
     assert (code, "ours is right" in err) == (Code.REFUSED, True)
-    lived(database_url, told_again(lines=more(2)))
+    lived(database_url, sent_again(lines=more(2)))
     assert f"duplicate_conflict/{o.order_id_of('web', 'W-1')}" in listed(oms)
     assert oms("exceptions", "resolve", CONFLICT, "--note", "ours again")[0] == Code.OK
 
@@ -76,9 +76,9 @@ EARLY = """
 def test_what_waits_for_an_order_that_does_not_come_is_listed_after_a_day(
     oms: Any, database_url: str, tmp_path: Path
 ) -> None:
-    told = tmp_path / "early.jsonl"
-    told.write_text(EARLY.strip())
-    assert oms("orders", "import", str(told))[0] == Code.OK
+    reported = tmp_path / "early.jsonl"
+    reported.write_text(EARLY.strip())
+    assert oms("orders", "import", str(reported))[0] == Code.OK
     assert listed(oms) == []
     now = [datetime.now(UTC) + timedelta(seconds=PLACEMENT_DUE_SECONDS)]
     lived(database_url, clock=lambda: now[0])
@@ -113,9 +113,9 @@ def test_pages_of_exceptions_follow_each_other(oms: Any, database_url: str) -> N
 
 
 def test_a_conflict_shows_what_differs_and_theirs_amends_the_order(oms: Any, database_url: str) -> None:
-    lived(database_url, OPEN, order(1), told_again(lines=more(3), ship_to=o.Address(name="Ada", country="FR")))
-    told = shown(oms, "exceptions", "show", CONFLICT)
-    assert {d["field"]: (d["ours"], d["theirs"]) for d in told["differences"]} == {
+    lived(database_url, OPEN, order(1), sent_again(lines=more(3), ship_to=o.Address(name="Ada", country="FR")))
+    reported = shown(oms, "exceptions", "show", CONFLICT)
+    assert {d["field"]: (d["ours"], d["theirs"]) for d in reported["differences"]} == {
         "lines.1.quantity": (1, 3),
         "ship_to.name": ("Ada Lovelace", "Ada"),
         "ship_to.postal_code": ("10 115", ""),
@@ -132,7 +132,7 @@ def test_a_conflict_shows_what_differs_and_theirs_amends_the_order(oms: Any, dat
 
 
 def test_ours_keeps_the_order_as_it_is(oms: Any, database_url: str) -> None:
-    lived(database_url, OPEN, order(1), told_again(lines=more()))
+    lived(database_url, OPEN, order(1), sent_again(lines=more()))
     assert oms("exceptions", "take", "ours", CONFLICT, "--note", "they called")[0] == Code.OK
     lived(database_url)
     assert shown(oms, "order", "show", "web/W-1")["lines"][0]["quantity"] == 1
@@ -142,11 +142,11 @@ def test_ours_keeps_the_order_as_it_is(oms: Any, database_url: str) -> None:
 def test_theirs_is_refused_where_it_is_too_late_or_no_amendment_and_nothing_is_resolved(
     oms: Any, database_url: str
 ) -> None:
-    lived(database_url, OPEN, STOCK, order(1), told_again(lines=more(unit_price_minor=999)))
+    lived(database_url, OPEN, STOCK, order(1), sent_again(lines=more(unit_price_minor=999)))
     code, _, err = oms("exceptions", "take", "theirs", CONFLICT)
     assert (code, err.count("\n")) == (Code.REFUSED, 1)
     assert shown(oms, "exceptions", "show", CONFLICT)["open"]
-    lived(database_url, told_again(payment_token="another"))
+    lived(database_url, sent_again(payment_token="another"))
     code, _, err = oms("exceptions", "take", "theirs", CONFLICT)
     assert (code, "payment_token" in err) == (Code.REFUSED, True)
 

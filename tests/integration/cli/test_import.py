@@ -31,8 +31,8 @@ def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(list(arguments))
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        reported = capsys.readouterr()
+        return code, reported.out, reported.err
 
     return run
 
@@ -66,8 +66,8 @@ def letters(url: str) -> int:
 
 
 def test_every_line_is_counted_as_what_became_of_it(oms: Oms, tmp_path: Path) -> None:
-    told = lines_of(order("1"), order("2"), order("1"), order("1", sku="B"), {"no": "order"})
-    code, out, err = oms("orders", "import", written(tmp_path, told), "--json")
+    reported = lines_of(order("1"), order("2"), order("1"), order("1", sku="B"), {"no": "order"})
+    code, out, err = oms("orders", "import", written(tmp_path, reported), "--json")
     assert code == Code.BURIED
     assert json.loads(out) == {
         "accepted": 4,
@@ -83,12 +83,12 @@ def test_every_line_is_counted_as_what_became_of_it(oms: Oms, tmp_path: Path) ->
     assert (code, out) == (Code.OK, "placed 1, repeated 1, conflicting 0, rejected 0\n")
 
 
-def test_a_repeat_of_an_order_that_is_held_is_a_repeat_and_another_telling_of_it_a_conflict(
+def test_a_repeat_of_an_order_that_is_held_is_a_repeat_and_another_version_of_it_a_conflict(
     oms: Oms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMS_UNKNOWN_SKU", "hold")
-    told = lines_of(order("1"), order("1"), order("1", sku="B"), order("1"))
-    code, out, _ = oms("orders", "import", written(tmp_path, told))
+    reported = lines_of(order("1"), order("1"), order("1", sku="B"), order("1"))
+    code, out, _ = oms("orders", "import", written(tmp_path, reported))
     assert (code, out) == (Code.OK, "placed 1, repeated 2, conflicting 1, rejected 0\n")
 
 
@@ -109,9 +109,9 @@ def test_a_repeated_callback_is_a_repeat_also_beside_another_of_the_same_parcel(
     )
     files = [[seen, seen, later, seen]] if batches == 1 else [[seen], [seen, later, seen]]
     counts: Counter[str] = Counter()
-    for told in files:
+    for reported in files:
         code, out, err = oms(
-            "callbacks", "import", written(tmp_path, lines_of(*told)), "--format", "easypost_tracker", "--json"
+            "callbacks", "import", written(tmp_path, lines_of(*reported)), "--format", "easypost_tracker", "--json"
         )
         assert code == Code.OK, err
         counts.update(json.loads(out))
@@ -187,7 +187,7 @@ def test_a_file_that_is_not_a_line_for_each_stops_at_once_in_one_sentence(
     assert "unexpected" not in err
 
 
-def test_whoever_wants_it_so_keeps_every_line_of_it_as_a_dead_letter(
+def test_anyone_who_wants_it_so_keeps_every_line_of_it_as_a_dead_letter(
     oms: Oms, tmp_path: Path, database_url: str
 ) -> None:
     content = b"".join(b"line %d\n" % n for n in range(150))
@@ -250,7 +250,7 @@ HELD = {"operation": "authorize", "outcome": "succeeded", "payment_id": "nobody"
 
 
 @pytest.mark.parametrize(
-    ("dialect", "told", "changed", "rejected"),
+    ("dialect", "reported", "changed", "rejected"),
     [
         ("stripe", DISPUTE, 1, 0),
         ("easypost_tracker", TRACKER, 1, 0),
@@ -259,10 +259,10 @@ HELD = {"operation": "authorize", "outcome": "succeeded", "payment_id": "nobody"
     ],
 )
 def test_callbacks_of_every_dialect_come_in_from_stdin_and_again_change_nothing(
-    oms: Oms, monkeypatch: pytest.MonkeyPatch, dialect: str, told: dict[str, Any], changed: int, rejected: int
+    oms: Oms, monkeypatch: pytest.MonkeyPatch, dialect: str, reported: dict[str, Any], changed: int, rejected: int
 ) -> None:
     def imported() -> tuple[int, dict[str, int]]:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(lines_of(told)))))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(lines_of(reported)))))
         code, out, _ = oms("callbacks", "import", "-", "--format", dialect, "--json")
         return code, json.loads(out)
 

@@ -99,8 +99,8 @@ def test_one_that_was_masked_cannot_be_replayed_and_stays_where_it_is(oms: Any, 
 def test_a_reason_names_an_order_as_people_do(oms: Any, tmp_path: Path, database_url: str) -> None:
     lived(database_url, OPEN, STOCK, order(1))
     (done,) = shown(oms, "orders", "list")["orders"]
-    told = {"type": "AmendOrder", "channel": done["channel"], "external_id": done["external_id"]}
-    amended = {**told, "amendment_id": "late", "shipping_minor": 7}
+    reported = {"type": "AmendOrder", "channel": done["channel"], "external_id": done["external_id"]}
+    amended = {**reported, "amendment_id": "late", "shipping_minor": 7}
     (tmp_path / "late.jsonl").write_text(json.dumps(amended))
     assert oms("orders", "import", str(tmp_path / "late.jsonl"), "--no-run", "--anyway")[0] == Code.BURIED
     (letter,) = shown(oms, "dead-letters", "list")

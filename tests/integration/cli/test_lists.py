@@ -33,8 +33,8 @@ def three(database_url: str, oms: Any) -> Any:
     return oms
 
 
-def names(told: Any, what: str) -> list[str]:
-    return [row["external_id"] for row in told[LISTED[what]]]
+def names(reported: Any, what: str) -> list[str]:
+    return [row["external_id"] for row in reported[LISTED[what]]]
 
 
 @pytest.mark.parametrize("what", LISTED)

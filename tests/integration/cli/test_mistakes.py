@@ -39,7 +39,9 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Said]:
+def reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Said]:
     monkeypatch.setenv("OMS_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("OMS_DATABASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -53,10 +55,10 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_mistake_of_usage_is_one_sentence_and_touches_nothing(
-    told: Callable[..., Said], tmp_path: Path, name: str
+    reported: Callable[..., Said], tmp_path: Path, name: str
 ) -> None:
     arguments, said = CASES[name]
-    code, out, err = told(*arguments)
+    code, out, err = reported(*arguments)
     assert (code, out, err.count("\n")) == (Code.USAGE, "", 1), err
     assert err.startswith("oms-es: ")
     assert said in err
@@ -72,22 +74,22 @@ URLS = {
 
 @pytest.mark.parametrize("name", URLS)
 def test_a_database_that_cannot_be_had_is_said_without_its_password(
-    told: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, name: str
+    reported: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     url, expected = URLS[name]
     monkeypatch.setenv("OMS_DATABASE_URL", url)
-    code, out, err = told("orders", "list")
+    code, out, err = reported("orders", "list")
     assert (code, out) == (expected, ""), err
     assert not any(word in err for word in ("unexpected", "Traceback", "secret"))
     assert "OMS_DATABASE_URL" in err
 
 
-def test_a_pool_that_waited_says_why_nobody_let_it_in(
-    told: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, database_url: str
+def test_a_pool_that_waited_says_why_no_one_let_it_in(
+    reported: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
     real = conninfo_to_dict(database_url)["password"]
     monkeypatch.setenv("OMS_DATABASE_URL", database_url.replace(str(real), "wr0ng"))
-    code, out, err = told("location", "open", "x", "--country", "DE")
+    code, out, err = reported("location", "open", "x", "--country", "DE")
     assert (code, out, err.count("\n")) == (Code.NO_DATABASE, "", 1)
     assert "password authentication failed" in err
     assert "wr0ng" not in err
@@ -103,8 +105,8 @@ def test_a_reader_that_has_gone_ends_the_command_without_a_word(arguments: tuple
 
 
 def test_standard_input_that_is_closed_is_said_to_be(
-    told: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+    reported: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    code, out, err = told("orders", "import", "-")
+    code, out, err = reported("orders", "import", "-")
     assert (code, out, "standard input is closed" in err) == (Code.USAGE, "", True)

@@ -51,9 +51,9 @@ def test_the_newest_come_first_and_pages_follow_each_other_without_gap_or_repeat
     seen: list[str] = []
     after: tuple[str, ...] = ()
     for _ in range(3):
-        told = listed(five, "--limit", "2", *after)
-        seen += [row["external_id"] for row in told["orders"]]
-        after = ("--after", told["after"]) if told["after"] else ()
+        reported = listed(five, "--limit", "2", *after)
+        seen += [row["external_id"] for row in reported["orders"]]
+        after = ("--after", reported["after"]) if reported["after"] else ()
     assert (seen, after) == (["W-4", "W-3", "W-2", "W-1", "W-0"], ())
 
 

@@ -82,8 +82,8 @@ def port_of(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 def answer(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as told:
-            return told.status, told.read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as reported:
+            return reported.status, reported.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()
 
@@ -91,14 +91,14 @@ def answer(port: int, path: str) -> tuple[int, str]:
 def wait_for(port: int, path: str, pattern: str) -> tuple[int, str]:
     waiting = threading.Event()
     for _ in range(SECONDS_MAX * 10):
-        status, told = answer(port, path)
-        if re.search(pattern, told):
-            return status, told
+        status, reported = answer(port, path)
+        if re.search(pattern, reported):
+            return status, reported
         waiting.wait(0.1)
-    raise AssertionError(told)
+    raise AssertionError(reported)
 
 
-def test_an_engine_that_runs_is_ready_tells_how_far_it_is_and_ends_when_asked(url: str) -> None:
+def test_an_engine_that_runs_is_ready_says_how_far_it_is_and_ends_when_asked(url: str) -> None:
     with running(url) as process:
         port, _ = port_of(process)
         assert answer(port, "/readyz") == (200, "ok\n")
@@ -109,22 +109,22 @@ def test_an_engine_that_runs_is_ready_tells_how_far_it_is_and_ends_when_asked(ur
         assert process.wait(SECONDS_MAX) == Code.OK
 
 
-def test_a_reader_that_stops_ends_the_engine_at_once_and_no_row_is_told(url: str) -> None:
+def test_a_reader_that_stops_ends_the_engine_at_once_and_no_row_is_reported(url: str) -> None:
     run_on(url, REFUSE)
     with running(url) as process:
-        _, told = process.communicate(timeout=SECONDS_MAX)
+        _, reported = process.communicate(timeout=SECONDS_MAX)
         assert process.returncode == Code.UNEXPECTED
-    assert "order_status" in told
-    assert "at position 1: OrderPlaced" in told.splitlines()[-1]
-    assert SECRET not in told
+    assert "order_status" in reported
+    assert "at position 1: OrderPlaced" in reported.splitlines()[-1]
+    assert SECRET not in reported
 
 
 def test_where_a_setting_says_so_the_others_go_on_and_the_engine_is_not_ready(url: str) -> None:
     run_on(url, REFUSE)
     with running(url, OMS_ON_STOPPED="go_on") as process:
         port, _ = port_of(process)
-        status, told = wait_for(port, "/readyz", "order_status stopped")
-        assert (status, SECRET in told) == (503, False)
+        status, reported = wait_for(port, "/readyz", "order_status stopped")
+        assert (status, SECRET in reported) == (503, False)
         wait_for(port, "/metrics", r'oms_lag_messages\{place="log",role="order_timeline"\} 0.0')
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS_MAX) == Code.UNEXPECTED
@@ -137,9 +137,9 @@ def test_a_port_that_is_taken_has_a_sentence_of_its_own(
         monkeypatch.setenv("OMS_DATABASE_URL", url)
         monkeypatch.setenv("OMS_METRICS_PORT", str(taken.getsockname()[1]))
         assert main(["run"]) == Code.USAGE
-    told = capsys.readouterr().err
-    assert "another program listens there; name another place with OMS_METRICS_HOST and OMS_METRICS_PORT" in told
-    assert told.count("\n") == 1
+    reported = capsys.readouterr().err
+    assert "another program listens there; name another place with OMS_METRICS_HOST and OMS_METRICS_PORT" in reported
+    assert reported.count("\n") == 1
 
 
 def test_a_full_disk_is_waited_for_and_nothing_is_lost(url: str) -> None:
@@ -168,13 +168,13 @@ def test_a_command_that_meets_a_full_disk_says_what_to_do(url: str) -> None:
     with Engine(url) as engine, pytest.raises(Exception, match="No space left") as full:
         engine.settle()
     assert is_disk_full(full.value)
-    code, told = failed(full.value)
+    code, reported = failed(full.value)
     assert code == Code.NO_DATABASE
-    assert told.startswith("the disk is full: ")
-    assert "nothing that was accepted is lost" in told
+    assert reported.startswith("the disk is full: ")
+    assert "nothing that was accepted is lost" in reported
 
 
-def test_a_stopped_reader_is_told_without_the_row(url: str) -> None:
+def test_a_stopped_reader_is_reported_without_the_row(url: str) -> None:
     run_on(url, REFUSE)
     with Engine(url) as engine, pytest.raises(Stopped) as stopped:
         engine.settle()
@@ -183,5 +183,7 @@ def test_a_stopped_reader_is_told_without_the_row(url: str) -> None:
 
 
 def test_what_a_database_says_keeps_its_hint_and_loses_its_rows() -> None:
-    told = 'null value in column "a"\nDETAIL:  Failing row contains (Rosenweg 7,\n8).\nHINT:  Give one.\n[SQL: INSERT]'
-    assert without_rows(told) == 'null value in column "a"\nHINT:  Give one.'
+    reported = (
+        'null value in column "a"\nDETAIL:  Failing row contains (Rosenweg 7,\n8).\nHINT:  Give one.\n[SQL: INSERT]'
+    )
+    assert without_rows(reported) == 'null value in column "a"\nHINT:  Give one.'

@@ -17,18 +17,18 @@ from oms_es.schemas.stock import ReceiveStock
 
 def test_an_order_is_shown_with_its_lines_its_money_its_address_and_its_parcels(oms: Any, database_url: str) -> None:
     lived(database_url, OPEN, STOCK, order(1))
-    told = shown(oms, "order", "show", "web/W-1")
-    assert told["lines"] == [
+    reported = shown(oms, "order", "show", "web/W-1")
+    assert reported["lines"] == [
         {"line_id": "1", "sku": "A", "quantity": 1, "unit_price_minor": 1_000, "total_minor": 1_000}
     ]
-    assert (told["ship_to"]["name"], told["total_minor"], told["waits_for"]) == ("Ada Lovelace", 1_000, [])
-    (parcel,) = told["parcels"]
+    assert (reported["ship_to"]["name"], reported["total_minor"], reported["waits_for"]) == ("Ada Lovelace", 1_000, [])
+    (parcel,) = reported["parcels"]
     assert (parcel["location"], parcel["status"], parcel["items"]) == (
         "berlin",
         "delivered",
         [{"sku": "A", "quantity": 1}],
     )
-    assert [payment["status"] for payment in told["payments"]] == ["secured"]
+    assert [payment["status"] for payment in reported["payments"]] == ["secured"]
     _, text, _ = oms("order", "show", "web/W-1")
     assert all(word in text for word in ("10.00", "Ada Lovelace", parcel["tracking_number"], "2026-01-01 13:00:00"))
 
@@ -36,10 +36,10 @@ def test_an_order_is_shown_with_its_lines_its_money_its_address_and_its_parcels(
 @pytest.mark.parametrize("what", ["payment", "shipment"])
 def test_its_payment_and_its_parcel_are_shown_by_the_orders_name(oms: Any, database_url: str, what: str) -> None:
     lived(database_url, OPEN, STOCK, order(1))
-    told = shown(oms, what, "show", "web/W-1")
+    reported = shown(oms, what, "show", "web/W-1")
     of_it = f"{o.order_id_of('web', 'W-1')}.1"
-    assert (told["order"], told[what][f"{what}_id"]) == ("web/W-1", of_it)
-    assert told["history"]
+    assert (reported["order"], reported[what][f"{what}_id"]) == ("web/W-1", of_it)
+    assert reported["history"]
     assert "web/W-1" in oms(what, "show", of_it)[1]
 
 
@@ -114,8 +114,8 @@ def test_an_order_whose_payment_was_not_answered_says_so(oms: Any, database_url:
     assert "has not answered about 10.00 EUR" in shown(oms, "order", "show", "web/W-1")["waits_for"][0]
     declined = RecordDecline(payment_id=f"{o.order_id_of('web', 'W-1')}.1", reason="no funds", retriable=True)
     lived(database_url, declined, gateways=())
-    told = shown(oms, "order", "show", "web/W-1")["waits_for"]
-    assert any("oms-es order retry-payment web/W-1" in sentence for sentence in told)
+    reported = shown(oms, "order", "show", "web/W-1")["waits_for"]
+    assert any("oms-es order retry-payment web/W-1" in sentence for sentence in reported)
 
 
 def test_a_released_order_says_how_far_its_parcels_are(oms: Any, database_url: str) -> None:

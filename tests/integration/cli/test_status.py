@@ -40,19 +40,19 @@ def oms(database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(list(arguments))
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        reported = capsys.readouterr()
+        return code, reported.out, reported.err
 
     return run
 
 
-def test_whoever_has_not_taken_what_concerns_him_is_behind_until_he_has(oms: Oms, database_url: str) -> None:
+def test_anyone_who_has_not_taken_what_concerns_him_is_behind_until_he_has(oms: Oms, database_url: str) -> None:
     with Engine(database_url) as engine:
         engine.submit("test", [PLACED])
         code, out, _ = oms("status", "--json")
-        told = json.loads(out)
-        assert (code, told["at_rest"], told["end"], told["published"]) == (Code.OK, False, 1, None)
-        behind = {reader["role"]: reader["behind"] for reader in told["readers"]}
+        reported = json.loads(out)
+        assert (code, reported["at_rest"], reported["end"], reported["published"]) == (Code.OK, False, 1, None)
+        behind = {reader["role"]: reader["behind"] for reader in reported["readers"]}
         assert set(behind) == set(INTERESTS)
         assert (behind["sourcing"], behind["order_status"], behind["stock_mover"]) == (1, 1, 0)
         code, out, _ = oms("verify", "--json")
@@ -62,9 +62,9 @@ def test_whoever_has_not_taken_what_concerns_him_is_behind_until_he_has(oms: Oms
         assert "oms-es run" in err
         engine.settle()
     code, out, _ = oms("status", "--json")
-    told = json.loads(out)
-    assert (code, told["at_rest"]) == (Code.OK, True)
-    assert {reader["position"] for reader in told["readers"]} == {told["end"]}
+    reported = json.loads(out)
+    assert (code, reported["at_rest"]) == (Code.OK, True)
+    assert {reader["position"] for reader in reported["readers"]} == {reported["end"]}
     assert oms("verify", "--at-rest")[0] == Code.OK
 
 

@@ -59,8 +59,8 @@ def events_of(database_url: str, name: str) -> list[str]:
 
 def note_of_the_hold(database_url: str, name: str) -> str:
     with Engine(database_url) as engine:
-        told = [one.event for one in engine.store.history(f"order-{order_id_of(*name.split('/'))}")]
-    (held,) = [event for event in told if isinstance(event, OrderHeld)]
+        reported = [one.event for one in engine.store.history(f"order-{order_id_of(*name.split('/'))}")]
+    (held,) = [event for event in reported if isinstance(event, OrderHeld)]
     return held.note
 
 
@@ -96,8 +96,8 @@ def test_refused_it_is_a_dead_letter_that_names_the_nearest(
 ) -> None:
     monkeypatch.setenv(f"OMS_UNKNOWN_{kind.upper()}", "refuse")
     changes, near = WRONG[kind]
-    code, told = imported(oms, tmp_path, order("1", **changes), order("2"))
-    assert (code, told["placed"], told["rejected"]) == (Code.BURIED, 1, 1)
+    code, reported = imported(oms, tmp_path, order("1", **changes), order("2"))
+    assert (code, reported["placed"], reported["rejected"]) == (Code.BURIED, 1, 1)
     reason, detail = letter(shop)
     assert reason == f"unknown_{kind}"
     assert f"the nearest known is {near}" in detail

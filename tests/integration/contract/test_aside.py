@@ -89,7 +89,7 @@ def test_a_broken_promise_of_our_own_code_still_stops_its_reader(database_url: s
         assert letters(engine) == []
 
 
-def test_what_is_due_and_refused_is_buried_once_and_the_rest_is_given(database_url: str) -> None:
+def test_what_is_due_and_refused_is_rejected_once_and_the_rest_is_given(database_url: str) -> None:
     """A row stays due for as long as it is there."""
     migrate(database_url)
     given: list[Command] = [

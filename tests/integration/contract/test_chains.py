@@ -89,7 +89,7 @@ def test_rows_and_positions_are_of_the_transaction_of_the_events(engine: Engine,
     assert moved == [(*transaction, engine.last_position())]
 
 
-def test_whoever_writes_meanwhile_is_read_and_the_chain_begun_anew(
+def test_anyone_who_writes_meanwhile_is_read_and_the_chain_begun_again(
     engine: Engine, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = iter(range(2, 2 + ATTEMPTS_MAX - 1))
@@ -108,7 +108,7 @@ def test_whoever_writes_meanwhile_is_read_and_the_chain_begun_anew(
     assert transactions(engine, before)[ATTEMPTS_MAX].count("PaymentRequested") == ATTEMPTS_MAX
 
 
-def test_where_somebody_always_writes_everybody_takes_steps(
+def test_where_someone_always_writes_everybody_takes_steps(
     engine: Engine, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Engine(engine.database_url) as other:
@@ -130,7 +130,7 @@ def test_more_than_a_chain_takes_is_done_in_steps(engine: Engine, chain: Chain) 
         assert queries.phases(connection) == {"completed": NEW_MAX + 1}
 
 
-def test_of_positions_that_move_together_those_that_somebody_has_moved_stay(engine: Engine) -> None:
+def test_of_positions_that_move_together_those_that_someone_has_moved_stay(engine: Engine) -> None:
     recorder, end = engine.recorder, engine.last_position()
     moves = [
         Move("sourcing", end, end + 1),

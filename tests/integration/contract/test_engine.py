@@ -226,7 +226,7 @@ def test_an_order_that_is_not_paid_in_time_lapses(database_url: str) -> None:
         engine.store.clock = lambda: now[0]
         rows(database_url, "SELECT 1")
         with psycopg.connect(database_url) as connection:
-            connection.execute("DELETE FROM simulated_callbacks_queued")  # the provider never tells
+            connection.execute("DELETE FROM simulated_callbacks_queued")  # the provider never reports
         now[0] += timedelta(seconds=PAYMENT_DUE_SECONDS)
     with engine_on(database_url, clock=lambda: now[0]) as engine:
         engine.settle()
@@ -234,7 +234,7 @@ def test_an_order_that_is_not_paid_in_time_lapses(database_url: str) -> None:
         assert level(engine, "A") == (1, 0)
 
 
-def test_a_hold_with_an_end_is_let_go_when_it_is_over(database_url: str) -> None:
+def test_a_hold_with_an_end_is_released_when_it_is_over(database_url: str) -> None:
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
     hold = ReserveStock(
         sku="A",
@@ -278,7 +278,7 @@ def test_a_callback_that_comes_again_or_makes_no_sense_changes_nothing_and_is_no
     ] or {letter.reason for letter in letters} == {"bad_callback", "unknown_payment"}
 
 
-def test_a_bad_line_is_buried_once_and_the_rest_goes_on(engine: Engine) -> None:
+def test_a_bad_line_is_rejected_once_and_the_rest_goes_on(engine: Engine) -> None:
     good = [order(str(n), ("A", 1)).model_dump_json().encode() for n in range(5)]
     lines = [*good[:2], b"not an order", *good[2:], b"not an order"]
     taken = engine.intake("file", "canonical").take([Arrival(n, line) for n, line in enumerate(lines, start=1)])
@@ -289,7 +289,7 @@ def test_a_bad_line_is_buried_once_and_the_rest_goes_on(engine: Engine) -> None:
     assert len(rows(engine.database_url, "SELECT 1 FROM oms_events WHERE topic = 'OrderPlaced'")) == 5
 
 
-def test_an_own_fact_that_cannot_be_handled_stops_its_consumer_before_it_and_nobody_else(database_url: str) -> None:
+def test_an_event_that_cannot_be_handled_stops_its_consumer_before_it_and_no_one_else(database_url: str) -> None:
     broken = Consumer("broken", emits=(RetrySourcing,))
 
     @broken.on(OrderPlaced)
@@ -309,7 +309,7 @@ def test_an_own_fact_that_cannot_be_handled_stops_its_consumer_before_it_and_nob
 
 
 def test_the_same_orders_leave_the_same_history_however_the_threads_fall(embedded_server: EmbeddedPostgres) -> None:
-    """One run leaves the second thread to chance, the other has none. What the world tells comes by a clock of ours."""
+    """One run leaves the second thread to chance, the other has none. What the world reports comes by our clock."""
     histories = []
     for beside in (True, False):
         now = [datetime(2026, 1, 1, tzinfo=UTC)]
@@ -406,7 +406,7 @@ def test_an_engine_without_tables_says_what_to_do(database_url: str) -> None:
         pass
 
 
-def test_p17_whoever_starts_late_sees_everything_from_the_beginning(database_url: str) -> None:
+def test_p17_anyone_who_starts_late_sees_everything_from_the_beginning(database_url: str) -> None:
     placed = order("1", ("A", 1))
     late = ("order_progress", "payment_requester")
     early = [consumer for consumer in CONSUMERS if consumer.name not in late]

@@ -63,8 +63,8 @@ def orders(count: int) -> list[Command]:
     return [command for command in Workload(5, count).commands() if isinstance(command, PlaceOrder)]
 
 
-def told(workers: Workers, url: str) -> dict[str, Any]:
-    """The read model, once the relay has told all of it."""
+def reported(workers: Workers, url: str) -> dict[str, Any]:
+    """The read model, once the relay has reported all of it."""
     for _ in range(3_000):
         turned = workers.loop.iterate()
         if not turned and workers.watermark.position(["order_status"]) == workers.last_position():
@@ -101,15 +101,15 @@ def test_the_subscriber_of_the_page_sees_what_is_and_then_what_changes(database_
     with Workers(database_url, kafka, ["order_status"], relaying=True) as workers:
         first, *others = orders(20)
         workers.submit("test", [first])
-        told(workers, database_url)
+        reported(workers, database_url)
         workers.submit("test", others)
-        here = told(workers, database_url)
+        here = reported(workers, database_url)
         assert len(here) > 15
         changes = subscribe(kafka["bootstrap_servers"])
         state: dict[str, Any] = {}
         read_until(changes, state, here)
         workers.submit("test", [order for order in orders(25) if order.stream[len("order-") :] not in here])
-        later = told(workers, database_url)
+        later = reported(workers, database_url)
         assert len(later) > len(here)
         read_until(changes, state, later)
         gone = next(iter(later)).encode()
@@ -210,12 +210,12 @@ def test_on_the_secured_broker_of_the_page_topics_are_made_and_messages_come_and
         ("OMS_KAFKA_SSL_CAFILE", ""),
     ],
 )
-def test_who_may_not_come_in_is_told_so(environment: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_who_may_not_come_in_is_refused_in_words(environment: pytest.MonkeyPatch, variable: str, value: str) -> None:
     environment.setenv(variable, value)
     config = {**cli_topics.kafka_of(Settings()), "bootstrap_timeout_ms": PATIENCE_MS}
-    with pytest.raises(KafkaUnavailable, match="topics: ") as told:
+    with pytest.raises(KafkaUnavailable, match="topics: ") as reported:
         create_topics(config, [], replicas=1)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(reported.value)
 
 
 def test_the_broker_of_the_compose_file_starts_with_its_settings(tmp_path: Path) -> None:

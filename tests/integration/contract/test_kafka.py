@@ -75,7 +75,7 @@ def test_a_day_of_orders_by_way_of_kafka_and_a_subscriber_with_nothing_but_a_cli
             workers.submit("test", batch)
             workers.loop.iterate()
         workers.settle()
-        while workers.loop.iterate():  # the last states are still to be told
+        while workers.loop.iterate():  # the last states are still to be reported
             pass
         assert passed(url, workers)
         events = everything_on(kafka, *EVENT_TOPICS.values())
@@ -163,13 +163,13 @@ def test_p17_a_role_that_starts_late_sees_everything_from_the_beginning(url: str
         assert rows(url, "SELECT on_hand, reserved FROM stock_levels") == [{"on_hand": 5, "reserved": 3}]
 
 
-def test_a_read_model_is_rebuilt_under_its_worker_and_what_was_wrong_is_told_again(url: str, kafka: Config) -> None:
+def test_a_read_model_is_rebuilt_under_its_worker_and_what_was_wrong_is_sent_again(url: str, kafka: Config) -> None:
     with some(url, kafka, "stock_levels") as workers:
         workers.submit("test", [OPEN, *(received(sku) for sku in "ABCD")])
         until(workers)
         while workers.loop.iterate():
             pass
-        told = len(everything_on(kafka, STOCK_LEVELS))
+        reported = len(everything_on(kafka, STOCK_LEVELS))
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE stock_levels SET on_hand = 100 WHERE sku IN ('A', 'B')")
         rebuilt = workers.rebuild(stock_levels.projection, published=True).run()
@@ -190,7 +190,7 @@ def test_a_read_model_is_rebuilt_under_its_worker_and_what_was_wrong_is_told_aga
         wrong, right = (dict(message.headers) for message in again)
         assert wrong["ce_id"] != right["ce_id"]  # readers drop what has the id of what they have seen
         assert_stamped(url, everything_on(kafka, STOCK_LEVELS))
-        assert len(everything_on(kafka, STOCK_LEVELS)) > told
+        assert len(everything_on(kafka, STOCK_LEVELS)) > reported
         assert latest(everything_on(kafka, STOCK_LEVELS)) == rows_as_json(url, "stock_levels", "sku || '@' || location")
         assert passed(url, workers)
 
@@ -307,14 +307,14 @@ def test_orders_come_by_way_of_the_channel_topic_and_bad_ones_go_to_its_dead_let
         with workers.recorder.datastore.cursor() as curs:
             (letter,) = listed(curs)
     assert (letter.payload, letter.arrivals) == (bad, 1)
-    (told,) = everything_on(kafka, DEAD_LETTERS)
-    assert told.value == bad
-    assert told.headers["trace"] == b"\x00\xff"
-    assert told.headers["oms_reason"].decode() == letter.reason
-    assert told.headers["oms_detail"].decode() == letter.detail
+    (reported,) = everything_on(kafka, DEAD_LETTERS)
+    assert reported.value == bad
+    assert reported.headers["trace"] == b"\x00\xff"
+    assert reported.headers["oms_reason"].decode() == letter.reason
+    assert reported.headers["oms_detail"].decode() == letter.detail
 
 
-def test_a_whole_topic_of_bad_input_is_not_buried(url: str, kafka: Config) -> None:
+def test_a_whole_topic_of_bad_input_is_not_rejected(url: str, kafka: Config) -> None:
     produced(kafka, *(b"nonsense %d" % n for n in range(3_000)))
     with some(url, kafka, CHANNEL_ORDERS_ROLE, relaying=False) as workers:
         (group,) = [p for p in workers.loop.workers if isinstance(p, GroupWorker)]
@@ -440,13 +440,13 @@ def test_metrics_and_health_are_served(url: str, kafka: Config) -> None:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz")
             workers.submit("test", [OPEN, received("A")])
             until(workers)
-            told = {
+            reported = {
                 path: urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}").read().decode()
                 for path in ("metrics", "livez", "readyz")
             }
-    assert (told["livez"], told["readyz"]) == ("ok\n", "ok\n")
+    assert (reported["livez"], reported["readyz"]) == ("ok\n", "ok\n")
     for name in ("oms_position{", "oms_lag_messages{", "oms_relay_depth_events 0.0", "oms_batch_seconds_bucket{"):
-        assert name in told["metrics"]
+        assert name in reported["metrics"]
 
 
 def test_a_broker_that_is_not_there_is_said_in_one_line() -> None:

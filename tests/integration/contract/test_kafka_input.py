@@ -27,7 +27,7 @@ TURNS_MAX = 1_500
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 BAD = b'{"channel": "web"}'
 BROKER_BYTES_MAX = 1_048_588
-"""Of a batch: what a broker takes that nobody told otherwise."""
+"""Of a batch: what a broker takes that nobody reported otherwise."""
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_headers_of_any_kind_come_with_their_dead_letter(url: str, kafka: Config
     assert published.value == BAD
 
 
-def test_a_name_of_a_header_that_is_no_text_stops_nobody(url: str, kafka: Config) -> None:
+def test_a_name_of_a_header_that_is_no_text_stops_no_one(url: str, kafka: Config) -> None:
     class Name(str):
         """Written as bytes that are not UTF-8."""
 
@@ -214,21 +214,21 @@ def test_a_dead_letter_that_is_too_large_goes_without_its_payload_and_holds_up_n
     publisher.publish([Outgoing(topic_partition, b"", b"small 3", [])])
     publisher.close()
     with intake(url, kafka, relaying=True) as workers:
-        turn_until(workers, lambda: len(told_letters(kafka)) == 4)
+        turn_until(workers, lambda: len(published_dead_letters(kafka)) == 4)
         with workers.recorder.datastore.cursor() as curs:
             letters = {letter.id: letter for letter in listed(curs)}
         while workers.loop.iterate():
             pass
-    told = told_letters(kafka)
-    assert {m.value for m in told.values()} == {b"small 1", b"small 3", b""}
-    without = [message for message in told.values() if not message.value]
+    reported = published_dead_letters(kafka)
+    assert {m.value for m in reported.values()} == {b"small 1", b"small 3", b""}
+    without = [message for message in reported.values() if not message.value]
     assert sorted(int(m.headers["oms_payload_bytes"]) for m in without) == [len(b"small 2"), room]
     assert all(len(m.headers["oms_payload_sha256"]) == 64 for m in without)
-    assert set(told) == set(letters)
-    assert all(letters[number].reason == message.headers["oms_reason"].decode() for number, message in told.items())
+    assert set(reported) == set(letters)
+    assert all(letters[number].reason == message.headers["oms_reason"].decode() for number, message in reported.items())
 
 
-def told_letters(kafka: Config) -> dict[int, Message]:
+def published_dead_letters(kafka: Config) -> dict[int, Message]:
     return {int(message.headers["oms_dead_letter"]): message for message in everything_on(kafka, DEAD_LETTERS)}
 
 

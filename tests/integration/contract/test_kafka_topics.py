@@ -77,7 +77,7 @@ def why(workers: Workers) -> str:
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["under a worker", "while nobody reads"])
-def test_a_channel_topic_that_was_made_anew_stops_its_readers_until_a_person_accepts_it(
+def test_a_channel_topic_that_was_made_again_stops_its_readers_until_a_person_accepts_it(
     url: str, kafka: Config, accept: Callable[..., None], running: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """More is in the new one than was in the old: what an offset alone would pass in silence."""
@@ -158,7 +158,7 @@ def on_hand(url: str) -> dict[str, int]:
         return dict(connection.execute("SELECT sku, on_hand FROM stock_levels").fetchall())
 
 
-def test_topics_of_ours_that_were_made_anew_stop_the_relay_and_lose_nothing(
+def test_topics_of_ours_that_were_made_again_stop_the_relay_and_lose_nothing(
     url: str, kafka: Config, accept: Callable[..., None]
 ) -> None:
     """What was published and not read yet is read from the log, although no message more comes after it."""

@@ -39,15 +39,15 @@ def submit(engine: Engine, *commands: Command) -> None:
 
 
 def settle(engine: Engine, clock: Clock) -> None:
-    """Whatever the provider still means to tell is told in that time."""
+    """Whatever the provider still means to report is reported in that time."""
     engine.loop.run_until_idle()
     clock[0] += timedelta(seconds=10)
     engine.settle()
 
 
 def pay(token: str, payment_id: str = "o.1", **more: Any) -> RequestPayment:
-    told: dict[str, Any] = {"order_id": "o", "amount_minor": 100, "currency": "EUR", **more}
-    return RequestPayment(payment_id=payment_id, payment_token=token, **told)
+    reported: dict[str, Any] = {"order_id": "o", "amount_minor": 100, "currency": "EUR", **more}
+    return RequestPayment(payment_id=payment_id, payment_token=token, **reported)
 
 
 def take(n: int, capture_id: str = "s1") -> CapturePayment:
@@ -98,7 +98,7 @@ def test_a_parcel_that_leaves_after_the_authorisation_expired_is_paid_by_a_new_o
     assert verified(engine)
 
 
-def test_a_provider_that_let_go_before_we_knew_is_asked_for_a_new_authorisation(engine: Engine, clock: Clock) -> None:
+def test_a_provider_that_released_before_we_knew_is_asked_for_a_new_authorisation(engine: Engine, clock: Clock) -> None:
     submit(engine, pay("tok-expire"))
     engine.loop.run_until_idle()
     engine.external_systems.payment_provider.effect_store.clock = lambda: clock[0] + timedelta(seconds=EXPIRES_SECONDS)
@@ -131,7 +131,7 @@ def test_a_dispute_is_shown_while_it_is_open_and_counted_when_it_is_lost(
     assert verified(engine)
 
 
-def test_a_refund_that_fails_is_shown_and_one_that_is_too_much_stops_nobody(engine: Engine, clock: Clock) -> None:
+def test_a_refund_that_fails_is_shown_and_one_that_is_too_much_stops_no_one(engine: Engine, clock: Clock) -> None:
     submit(engine, pay("tok-refund-fails"))
     settle(engine, clock)
     submit(engine, take(60))

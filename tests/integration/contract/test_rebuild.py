@@ -80,10 +80,10 @@ def test_what_is_right_is_not_touched(any_database_url: str) -> None:
     with engine_on(any_database_url) as engine:
         place_orders(engine, ORDERS)
         newest = value(engine.database_url, "SELECT pg_current_xact_id()::text::bigint")
-        for told in engine.rebuild_all(PROJECTIONS):
-            rows = value(engine.database_url, f"SELECT count(*) FROM {told.projection}")
-            assert (told.rows, told.written, told.removed) == (rows, 0, 0)
-            touched = f"SELECT count(*) FROM {told.projection} WHERE xmin::text::bigint > {newest}"
+        for reported in engine.rebuild_all(PROJECTIONS):
+            rows = value(engine.database_url, f"SELECT count(*) FROM {reported.projection}")
+            assert (reported.rows, reported.written, reported.removed) == (rows, 0, 0)
+            touched = f"SELECT count(*) FROM {reported.projection} WHERE xmin::text::bigint > {newest}"
             assert value(engine.database_url, touched) == 0
 
 
@@ -193,13 +193,13 @@ def test_a_fold_that_was_changed_is_applied_to_all_of_history(engine: Engine) ->
     loud = louder(order_status.projection)
     channels = "SELECT string_agg(DISTINCT channel, ' ' ORDER BY channel) FROM order_status"
     before = value(engine.database_url, channels)
-    told = rebuilt(engine, loud)
+    reported = rebuilt(engine, loud)
     assert value(engine.database_url, channels) == before.upper() != before
-    assert (told.written, told.removed) == (told.rows, 0)
+    assert (reported.written, reported.removed) == (reported.rows, 0)
     assert rebuilt(engine, loud).written == 0
 
 
-def test_whoever_projects_goes_on_from_the_new_rows_and_not_from_what_it_remembers(database_url: str) -> None:
+def test_anyone_who_projects_goes_on_from_the_new_rows_and_not_from_what_it_remembers(database_url: str) -> None:
     def received(number: int) -> ReceiveStock:
         return ReceiveStock(sku="A", location="berlin", receipt_id=f"r{number}", quantity=1)
 
@@ -228,7 +228,7 @@ def test_whoever_projects_goes_on_from_the_new_rows_and_not_from_what_it_remembe
         assert value(engine.database_url, "SELECT on_hand FROM stock_levels") == 4
 
 
-def test_whoever_was_passing_by_without_a_row_to_change_notices_too(database_url: str) -> None:
+def test_anyone_who_was_passing_by_without_a_row_to_change_notices_too(database_url: str) -> None:
     with engine_on(database_url) as engine:
         log = Log(engine.recorder, engine.store.codec)
         worker = ProjectionWorker(ReadModel(stock_levels.projection, SqlRows(stock_levels.table, engine.sql)), log)
@@ -280,7 +280,7 @@ def caught(act: Any, failures: list[BaseException]) -> Any:
     def run() -> None:
         try:
             act()
-        except BaseException as error:  # noqa: BLE001 - told by the test that waits for it
+        except BaseException as error:  # noqa: BLE001 - reported by the test that waits for it
             failures.append(error)
 
     return run
@@ -297,7 +297,7 @@ def test_two_cannot_rebuild_the_same_at_once(engine: Engine) -> None:
     assert rebuild.run().written == 0
 
 
-def test_a_rebuild_that_died_is_begun_anew(engine: Engine) -> None:
+def test_a_rebuild_that_died_is_begun_again(engine: Engine) -> None:
     done(engine.database_url, "CREATE TABLE stock_levels_rebuilt AS SELECT sku FROM stock_levels LIMIT 1")
     assert rebuilt(engine, stock_levels.projection).written == 0
 

@@ -72,13 +72,13 @@ def shipped(url: str, hazards: Hazards, *before: Command, **options: Any) -> Ite
 
 
 def settle(engine: Engine, clock: Clock) -> None:
-    """Let time pass until the world has told all."""
+    """Let time pass until the world has reported all."""
     for _ in range(20):
         engine.loop.run_until_idle()
         if not engine.external_systems.outstanding():
             return
         clock.now += timedelta(hours=1)
-    pytest.fail("the world still has something to tell")
+    pytest.fail("the world still has something to report")
 
 
 def rows(url: str, query: str) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ def test_an_order_whose_parcel_is_booked_but_not_fetched_is_cancelled_with_the_c
 
 
 @pytest.mark.parametrize("chaos", [Chaos(late=1.0), Chaos(duplicate=1.0), Chaos(timeout=1.0)])
-def test_p13_a_consent_told_late_twice_or_after_a_lost_answer_cancels_once(database_url: str, chaos: Chaos) -> None:
+def test_p13_a_consent_reported_late_twice_or_after_a_lost_answer_cancels_once(database_url: str, chaos: Chaos) -> None:
     with shipped(database_url, FETCHED_LATER, chaos=chaos) as (engine, clock):
         for _ in range(5):
             clock.now += timedelta(seconds=2)
@@ -120,8 +120,8 @@ def test_p13_a_consent_told_late_twice_or_after_a_lost_answer_cancels_once(datab
         booked = "ShipmentBooked" in happened(database_url)
         engine.submit("test", [CancelOrder(order_id=PLACED.order_id, reason="changed my mind")])
         settle(engine, clock)
-        told = happened(database_url)
-        assert told.count("ShipmentCancelled") == (1 if booked else 0)
+        reported = happened(database_url)
+        assert reported.count("ShipmentCancelled") == (1 if booked else 0)
         assert phase(database_url) == ("cancelled" if booked else "completed")
 
 
@@ -134,7 +134,7 @@ def test_a_parcel_that_was_fetched_is_delivered_although_its_order_was_to_be_can
         assert exceptions(database_url).keys() == {"cancellation_refused"}
 
 
-def test_a_booking_that_was_cancelled_waits_for_a_person_and_can_be_made_anew(database_url: str) -> None:
+def test_a_booking_that_was_cancelled_waits_for_a_person_and_can_be_made_again(database_url: str) -> None:
     with shipped(database_url, FETCHED_LATER) as (engine, clock):
         engine.submit("test", [CancelBooking(shipment_id=PARCEL)])
         engine.loop.run_until_idle()
@@ -173,12 +173,12 @@ def test_a_lost_parcel_stays_an_exception(database_url: str) -> None:
         assert phase(database_url) == "shipped"
 
 
-def test_a_parcel_that_comes_back_is_told_once_and_is_no_delivery(database_url: str) -> None:
+def test_a_parcel_that_comes_back_is_reported_once_and_is_no_delivery(database_url: str) -> None:
     with shipped(database_url, Hazards(returned=1.0), chaos=Chaos(duplicate=1.0)) as (engine, clock):
         settle(engine, clock)
-        told = happened(database_url)
-        assert told.count("ShipmentReturnedToSender") == 1
-        assert "ShipmentDelivered" not in told
+        reported = happened(database_url)
+        assert reported.count("ShipmentReturnedToSender") == 1
+        assert "ShipmentDelivered" not in reported
         assert "delivery_exception" not in exceptions(database_url)
 
 
@@ -234,8 +234,8 @@ BULKY = DescribeItem(sku="A", weight_grams=15_000, volume_ml=60_000)
 def test_with_rates_and_sizes_a_shipment_travels_in_cartons_with_the_carrier_that_was_chosen(database_url: str) -> None:
     with shipped(database_url, Hazards(), dhl(490), BULKY, transit_seconds=60.0) as (engine, clock):
         settle(engine, clock)
-        told = happened(database_url)
-        assert told.count("ShipmentPartlyDelivered") == told.count("ShipmentDelivered") == 1
+        reported = happened(database_url)
+        assert reported.count("ShipmentPartlyDelivered") == reported.count("ShipmentDelivered") == 1
         assert phase(database_url) == "completed"
         numbers = rows(database_url, "SELECT tracking_number, carrier FROM tracking_numbers ORDER BY 1")
         assert {row["carrier"] for row in numbers} == {"dhl"}
@@ -245,11 +245,13 @@ def test_with_rates_and_sizes_a_shipment_travels_in_cartons_with_the_carrier_tha
         assert [carton.weight_grams for carton in asked.cartons] == [16_200, 16_200]
 
 
-def test_one_carton_of_two_comes_back_and_the_shipment_is_told_of_both(database_url: str) -> None:
+def test_one_carton_of_two_comes_back_and_the_shipment_is_reported_of_both(database_url: str) -> None:
     with shipped(database_url, FETCHED_LATER, BULKY) as (engine, clock):
         second = rows(database_url, "SELECT tracking_number FROM tracking_numbers ORDER BY 1 DESC")[0]
-        told = RecordMilestone(shipment_id=PARCEL, milestone_id="back", status="returned", occurred_at=START, **second)
-        assert not engine.submit("test", [told])
+        reported = RecordMilestone(
+            shipment_id=PARCEL, milestone_id="back", status="returned", occurred_at=START, **second
+        )
+        assert not engine.submit("test", [reported])
         settle(engine, clock)
         assert happened(database_url).count("ShipmentReturnedToSender") == 1
 
@@ -281,7 +283,7 @@ def easypost(number: str, *statuses: str, start: datetime = START) -> bytes:
 
 
 @pytest.mark.parametrize("early", [True, False])
-def test_p13_trackers_told_three_times_move_the_parcel_once_before_or_after_its_booking(
+def test_p13_trackers_reported_three_times_move_the_parcel_once_before_or_after_its_booking(
     database_url: str, early: bool
 ) -> None:
     history = ("pre_transit", "in_transit", "exception_of_theirs", "delivered")
@@ -297,9 +299,9 @@ def test_p13_trackers_told_three_times_move_the_parcel_once_before_or_after_its_
             assert "ShipmentMilestoneReached" not in happened(database_url)
             engine.submit("test", [RecordBooking(shipment_id=PARCEL, carrier="simulated", tracking_number=number)])
             engine.loop.run_until_idle()
-        told = happened(database_url)
-        assert told.count("ShipmentMilestoneReached") == len(history)
-        assert told.count("ShipmentDispatched") == told.count("ShipmentDelivered") == 1
+        reported = happened(database_url)
+        assert reported.count("ShipmentMilestoneReached") == len(history)
+        assert reported.count("ShipmentDispatched") == reported.count("ShipmentDelivered") == 1
         assert phase(database_url) == "completed"
         seen = rows(database_url, "SELECT summary FROM order_timeline WHERE event = 'ShipmentMilestoneReached'")
         assert "unknown exception_of_theirs" in {row["summary"] for row in seen}
@@ -321,9 +323,9 @@ def test_the_history_of_the_parcel_that_had_the_number_before_is_not_this_parcel
         if early:
             engine.submit("test", [booking])
         engine.loop.run_until_idle()
-        told = happened(database_url)
-        assert "ShipmentBooked" in told
-        assert not {"ShipmentMilestoneReached", "ShipmentDispatched", "PaymentCaptureRequested"} & set(told)
+        reported = happened(database_url)
+        assert "ShipmentBooked" in reported
+        assert not {"ShipmentMilestoneReached", "ShipmentDispatched", "PaymentCaptureRequested"} & set(reported)
         engine.intake("easypost", "easypost_tracker").take([Arrival(2, easypost(number, "in_transit"))])
         engine.loop.run_until_idle()
         assert happened(database_url).count("ShipmentDispatched") == 1

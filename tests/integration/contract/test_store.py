@@ -141,7 +141,7 @@ def test_a_refusal_from_a_stale_state_is_not_believed(url: str, store: Store) ->
     assert isinstance(store.execute([(US, [ship])])[0].event, s.StockShipped)
 
 
-def test_a_stream_overtaken_long_ago_is_doubted_also_when_nobody_has_written_since(url: str, store: Store) -> None:
+def test_a_stream_overtaken_long_ago_is_doubted_also_when_no_one_has_written_since(url: str, store: Store) -> None:
     """Between the other's append and ours lies one to another stream, in which this store saw the end of the log."""
     elsewhere = s.ReceiveStock(sku="B", location="berlin", receipt_id="r", quantity=1)
     ship = s.ShipStock(**AT, reservation_id="o1/1", order_id="o1", shipment_id="x")
@@ -216,7 +216,7 @@ def test_p05_two_lines_of_one_sku_are_one_demand(store: Store) -> None:
     assert placed.demand == {"A": 5}
 
 
-def test_p14_an_order_told_twice_is_one_order_and_told_differently_a_visible_conflict(store: Store) -> None:
+def test_p14_an_order_sent_twice_is_one_order_and_sent_with_other_content_a_visible_conflict(store: Store) -> None:
     first, again, other = place(), place(), place(price=999)
     recorded = store.execute([(US, [first]), (US, [again]), (US, [other]), (US, [other])])
     assert [type(r.event) for r in recorded] == [o.OrderPlaced, o.DuplicateConflictFound]

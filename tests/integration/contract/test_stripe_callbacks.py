@@ -1,4 +1,4 @@
-"""Stripe's webhooks on a real database: what was done in its dashboard, in other amounts, or told in another order."""
+"""Stripe's webhooks on a real database: what was done in its dashboard, in other amounts, or sent in another order."""
 
 from __future__ import annotations
 
@@ -73,17 +73,17 @@ Event = tuple[str, dict[str, Any]]
 
 
 class Shop:
-    """An engine that asks nobody: what the provider does is told by its webhooks alone."""
+    """An engine that asks nobody: what the provider does is reported by its webhooks alone."""
 
     def __init__(self, engine: Engine, now: list[datetime]) -> None:
         self.engine, self.now = engine, now
-        self.told = 0
+        self.reported = 0
 
     def submit(self, *events: Event) -> None:
         for kind, content in events:
             payload = json.dumps({"object": "event", "type": kind, "data": {"object": content}}).encode()
-            self.told += 1
-            assert self.engine.intake("stripe", "stripe").take([Arrival(self.told, payload)]).dead_letters == 0
+            self.reported += 1
+            assert self.engine.intake("stripe", "stripe").take([Arrival(self.reported, payload)]).dead_letters == 0
             self.run()
 
     def run(self) -> None:
@@ -149,7 +149,7 @@ def captured(shop: Shop) -> None:
     assert (shop.payment["state"], shop.payment["captured_minor"]) == ("captured", 10_000)
 
 
-def test_what_is_held_of_another_amount_is_not_authorised_and_a_person_is_told(shop: Shop) -> None:
+def test_what_is_held_of_another_amount_is_not_authorised_and_a_person_is_informed(shop: Shop) -> None:
     shop.submit(OF_ANOTHER_AMOUNT)
     assert (shop.payment["authorized_minor"], shop.phase) == (0, "awaiting_payment")
     assert shop.exceptions == {"payment_contradiction"}
@@ -173,7 +173,7 @@ def test_what_was_canceled_before_the_release_waits_for_a_person(shop: Shop) -> 
     assert shop.exceptions == {"held_fraud", "held_payment", "let_go_elsewhere"}
 
 
-def test_what_was_canceled_before_it_was_told_that_it_is_held_is_not_held(shop: Shop) -> None:
+def test_what_was_canceled_before_it_was_reported_that_it_is_held_is_not_held(shop: Shop) -> None:
     shop.submit(CANCELED)
     assert (shop.payment["state"], shop.phase) == ("declined", "cancelled")
     shop.submit(HELD)
@@ -204,9 +204,7 @@ def test_what_was_refunded_in_the_dashboard_is_found_by_its_charge_and_undone_if
 
 
 @pytest.mark.parametrize("part", ["c1", ""])
-def test_what_was_captured_refunded_and_disputed_in_the_dashboard_alone_is_in_the_books(
-    shop: Shop, *, part: str
-) -> None:
+def test_what_was_captured_refunded_and_disputed_in_the_dashboard_alone_is_recorded(shop: Shop, *, part: str) -> None:
     """Nobody here asked for the capture: the provider took the money all the same."""
     unasked = (CAPTURED[0], CAPTURED[1] | {"metadata": OURS | ({"capture_id": part} if part else {})})
     shop.submit(HELD, unasked, unasked)
@@ -263,8 +261,8 @@ def test_what_another_card_brings_after_the_order_waited_for_another_attempt_pay
     declined = callback | {"outcome": "declined", "reason": "no funds", "retriable": True}
     paid = callback | {"outcome": "succeeded", "reference": "a-1", "amount_minor": 10_000, "currency": "EUR"}
     intake = shop.engine.intake("provider", "payment_callback")
-    for number, told in enumerate((declined, paid, declined), start=1):
-        intake.take([Arrival(number, json.dumps(told).encode())])
+    for number, reported in enumerate((declined, paid, declined), start=1):
+        intake.take([Arrival(number, json.dumps(reported).encode())])
         shop.run()
     assert (shop.phase, shop.payment["state"]) == ("fulfilling", "authorized")
     shop.wait(86_400)

@@ -150,9 +150,9 @@ def test_a_person_assigns_a_backordered_order_and_the_log_says_so(
     assert shipped_from(engine) == {("A", "paris"): 2}
     monkeypatch.setenv("OMS_DATABASE_URL", engine.database_url)
     assert main(["order", "why", "web/1"]) == Code.OK
-    told = capsys.readouterr().out
+    reported = capsys.readouterr().out
     for words in ("no-paris", "by hand: it is urgent", "by rules manual", "test", "score"):
-        assert words in told
+        assert words in reported
     assert main(["order", "why", "web/1", "--json"]) == Code.OK
     steps = json.loads(capsys.readouterr().out)
     decided = [step["event"]["rule_version"] for step in steps if step["name"] == "OrderSourced"]

@@ -158,7 +158,7 @@ def test_home_comes_from_the_environment_or_the_system(monkeypatch: pytest.Monke
     assert default_home().is_absolute()
 
 
-def test_a_second_engine_is_refused_and_told_what_to_do(initialised: Path) -> None:
+def test_a_second_engine_is_refused_and_says_what_to_do(initialised: Path) -> None:
     with EmbeddedPostgres(initialised).open(exclusive=True) as first:
         with pytest.raises(EngineRunning, match=rf"pid {os.getpid()}\); stop it first .* OMS_HOME"):
             EmbeddedPostgres(initialised).open(exclusive=True)
@@ -371,7 +371,7 @@ def test_an_ordinary_user_needs_nothing_more(directory: Path, embedded_server: E
 
 
 @as_root_only
-def test_a_home_of_somebody_else_is_refused_in_words(initialised: Path, embedded_server: EmbeddedPostgres) -> None:
+def test_a_home_of_someone_else_is_refused_in_words(initialised: Path, embedded_server: EmbeddedPostgres) -> None:
     EmbeddedPostgres(initialised).open(exclusive=False).close()
     ended = run(OPEN_AS_ORDINARY_USER, initialised, embedded_server.binaries)
     assert ended.returncode == 1

@@ -26,14 +26,14 @@ ORDERS = list(WORLD.orders())
 
 
 def digest(world: Workload) -> str:
-    told = sha256()
+    reported = sha256()
     for command in world.commands():
-        told.update(f"{type(command).__name__}{command.model_dump_json()}".encode())
-    return told.hexdigest()
+        reported.update(f"{type(command).__name__}{command.model_dump_json()}".encode())
+    return reported.hexdigest()
 
 
 def new_orders() -> dict[str, PlaceOrder]:
-    """By order id, as each was told first."""
+    """By order id, as each was reported first."""
     first: dict[str, PlaceOrder] = {}
     for order in ORDERS:
         first.setdefault(order.order_id, order)
@@ -41,7 +41,7 @@ def new_orders() -> dict[str, PlaceOrder]:
 
 
 def test_every_program_makes_the_same_world_whatever_its_hash_seed() -> None:
-    told = {
+    reported = {
         subprocess.run(
             [sys.executable, "-c", "from test_workload import *; print(digest(Workload(3, 120)))"],
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -51,7 +51,7 @@ def test_every_program_makes_the_same_world_whatever_its_hash_seed() -> None:
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    assert told == {digest(Workload(3, 120))}
+    assert reported == {digest(Workload(3, 120))}
 
 
 def test_another_seed_is_another_world() -> None:
@@ -75,7 +75,7 @@ def test_orders_come_in_time_order_over_a_week_with_shape() -> None:
     assert max(per_day.values()) > 1.5 * min(per_day.values())
 
 
-def test_a_hundredth_is_told_twice_and_a_handful_with_other_content() -> None:
+def test_a_hundredth_is_sent_twice_and_a_handful_with_other_content() -> None:
     first = new_orders()
     again = [order for i, order in enumerate(ORDERS) if order is not first[order.order_id]]
     conflicts = [order for order in again if order.fingerprint != first[order.order_id].fingerprint]

@@ -145,10 +145,10 @@ def test_before_anybody_knew_there_was_nothing(lived: Any) -> None:
 
 def test_the_timeline_knows_everything_that_an_order_and_its_exceptions_are_folded_from() -> None:
     """It says where in the log an order's events are."""
-    told = set(order_timeline.projection.folds)
-    assert set(order_status.projection.folds) <= told
+    reported = set(order_timeline.projection.folds)
+    assert set(order_status.projection.folds) <= reported
     about_orders = {event for event in open_exceptions.projection.folds if "order_id" in event.model_fields}
-    assert {event.__name__ for event in about_orders - told} == set()
+    assert {event.__name__ for event in about_orders - reported} == set()
 
 
 def test_the_command_shows_a_moment_and_says_what_was_not_there_yet(
@@ -167,20 +167,20 @@ def test_the_command_shows_a_moment_and_says_what_was_not_there_yet(
 
     def asked(*arguments: str) -> tuple[int, str, str]:
         code = main(list(arguments))
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        reported = capsys.readouterr()
+        return code, reported.out, reported.err
 
     name = f"{order.channel}/{order.external_id}"
-    code, told, _ = asked("stock", "show", "A", "--at", "2026-01-05T12:30", "--json")
-    assert (code, [level["on_hand"] for level in json.loads(told)]) == (Code.OK, [5])
+    code, reported, _ = asked("stock", "show", "A", "--at", "2026-01-05T12:30", "--json")
+    assert (code, [level["on_hand"] for level in json.loads(reported)]) == (Code.OK, [5])
     assert json.loads(asked("stock", "show", "A", "--json")[1])[0]["on_hand"] == 10
     code, _, said = asked("stock", "show", "A", "--at", "2026-01-05T11:59:59Z")
     assert (code, "later moment" in said) == (Code.NOT_FOUND, True)
     code, _, said = asked("order", "show", name, "--at", "2026-01-05T13:59:59Z")
     assert (code, "later moment" in said) == (Code.NOT_FOUND, True)
-    code, told, _ = asked("order", "show", name, "--at", "2026-01-05T15:30:00+01:00", "--json")
+    code, reported, _ = asked("order", "show", name, "--at", "2026-01-05T15:30:00+01:00", "--json")
     assert code == Code.OK
-    assert json.loads(told)["order"]["order_id"] == order.order_id
-    assert json.loads(told)["timeline"]
+    assert json.loads(reported)["order"]["order_id"] == order.order_id
+    assert json.loads(reported)["timeline"]
     code, _, said = asked("order", "show", name, "--at", "monday")
     assert (code, "2026-01-05T12:00Z" in said) == (Code.USAGE, True)

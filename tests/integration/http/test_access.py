@@ -31,7 +31,7 @@ SIGNED = {"receive-webhook"}
 
 
 def asked(client: httpx.Client, route: Route) -> httpx.Response:
-    """As little as tells whether somebody is let in: a body that no command is made of."""
+    """As little as reports whether somebody is let in: a body that no command is made of."""
     path = route.path.replace("{", "").replace("}", "")
     if route.method == "GET":
         with client.stream("GET", path) as answer:
@@ -44,22 +44,22 @@ def asked(client: httpx.Client, route: Route) -> httpx.Response:
 @pytest.mark.parametrize(
     "role", [*ROLES, *(f"token-{role}" for role in ROLES), "without", "token-without", "system", "token-system", None]
 )
-def test_every_route_lets_in_whom_it_should_and_nobody_else(served: Served, role: str | None) -> None:
+def test_every_route_lets_in_whom_it_should_and_no_one_else(served: Served, role: str | None) -> None:
     may = {"system": ROLES["operator"] | {SYSTEM}, **ROLES}.get((role or "").removeprefix("token-"), frozenset())
     with served.client(role) as client:
         for route in ROUTES:
-            told = asked(client, route)
+            reported = asked(client, route)
             if route.name in SIGNED:
-                assert told.status_code == 401, route.name
+                assert reported.status_code == 401, route.name
             elif route.scope is None:
                 assert route.name in PUBLIC, f"{route.name} is open to everybody"
-                assert told.status_code not in (401, 403), route.name
+                assert reported.status_code not in (401, 403), route.name
             elif role is None:
-                assert (told.status_code, told.headers["WWW-Authenticate"][:6]) == (401, "Bearer"), route.name
+                assert (reported.status_code, reported.headers["WWW-Authenticate"][:6]) == (401, "Bearer"), route.name
             elif route.scope in may:
-                assert told.status_code not in (401, 403, 500), (route.name, told.status_code)
+                assert reported.status_code not in (401, 403, 500), (route.name, reported.status_code)
             else:
-                assert told.status_code == 403, (route.name, role)
+                assert reported.status_code == 403, (route.name, role)
 
 
 def test_what_only_the_engine_gives_is_in_no_role() -> None:
@@ -103,9 +103,9 @@ def test_a_key_of_one_channel_touches_nothing_of_another(served: Served) -> None
 )
 def test_what_is_no_key_is_refused_in_the_same_words(served: Served, sent: str) -> None:
     with served.client(None) as client:
-        told = client.post("/v1/orders", headers={"Authorization": sent}, json={})
-    assert told.status_code in (400, 401)
-    assert "_a" not in told.text
+        reported = client.post("/v1/orders", headers={"Authorization": sent}, json={})
+    assert reported.status_code in (400, 401)
+    assert "_a" not in reported.text
 
 
 def test_a_key_that_expired_or_was_revoked_is_none_and_a_rotated_one_is_two_for_a_while(served: Served) -> None:
@@ -135,8 +135,8 @@ def answered(served: Served, key: str) -> int:
 def test_two_of_a_header_that_says_who_asks_are_refused(served: Served) -> None:
     with served.client(None) as client:
         keys = [("Authorization", f"Bearer {served.tokens[role]}") for role in ("without", "operator")]
-        told = client.post("/v1/orders", headers=[*keys, ("Content-Type", "application/json")], content=b"{}")
-    assert (told.status_code, told.json()["reason"]) == (400, "malformed_request")
+        reported = client.post("/v1/orders", headers=[*keys, ("Content-Type", "application/json")], content=b"{}")
+    assert (reported.status_code, reported.json()["reason"]) == (400, "malformed_request")
 
 
 def raw(served: Served, request: bytes) -> bytes:
@@ -188,7 +188,7 @@ def test_without_a_key_this_machine_is_let_in_and_no_page_of_another_site(
             client.headers["Authorization"] = f"Bearer {key}"
             assert client.post("/v1/orders", json=order("local")).status_code == 200
             often = [client.post("/v1/orders", json=order("local")) for _ in range(8)]
-            assert often[-1].status_code == 429, "a key that asks too often is told when to come again"
+            assert often[-1].status_code == 429, "a key that asks too often is reported when to come again"
             assert int(often[-1].headers["Retry-After"]) >= 1
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)

@@ -67,8 +67,8 @@ def test_if_match_is_the_version_of_the_stream(client: httpx.Client) -> None:
     right = client.post("/v1/locations/kiel:close", json=close, headers={"If-Match": '"1"'})
     assert (right.status_code, right.headers["ETag"]) == (200, '"2"')
     for wrong in ("7", 'W/"7"', "*", '"1", "2"', '"' + "9" * 40 + '"'):
-        told = client.post("/v1/locations/kiel:close", json=close, headers={"If-Match": wrong})
-        assert (told.status_code, told.json()["reason"]) == (400, "malformed_request")
+        reported = client.post("/v1/locations/kiel:close", json=close, headers={"If-Match": wrong})
+        assert (reported.status_code, reported.json()["reason"]) == (400, "malformed_request")
 
 
 def test_an_idempotency_key_is_answered_as_before_and_not_with_another_request(
@@ -128,16 +128,16 @@ def test_the_actor_of_an_event_is_the_key(client: httpx.Client, served: Served) 
     ],
 )
 def test_a_strange_request_is_a_problem(client: httpx.Client, path: str, body: object, status: int) -> None:
-    told = client.post(path, json=body)
-    assert told.status_code == status, told.text
-    assert told.headers["Content-Type"] == "application/problem+json"
-    assert order_id_of("web", "in") not in told.text
+    reported = client.post(path, json=body)
+    assert reported.status_code == status, reported.text
+    assert reported.headers["Content-Type"] == "application/problem+json"
+    assert order_id_of("web", "in") not in reported.text
 
 
-def test_who_asks_for_a_command_that_is_none_is_told_those_that_are(client: httpx.Client) -> None:
-    told = client.post("/v1/orders/web~in:burn", json={})
-    assert (told.status_code, told.json()["reason"]) == (404, "no_such_command")
-    assert {"cancel", "hold", "refund"} <= set(re.split(r"[ ,]+", told.json()["detail"]))
+def test_who_asks_for_a_command_that_is_none_sees_those_that_are(client: httpx.Client) -> None:
+    reported = client.post("/v1/orders/web~in:burn", json={})
+    assert (reported.status_code, reported.json()["reason"]) == (404, "no_such_command")
+    assert {"cancel", "hold", "refund"} <= set(re.split(r"[ ,]+", reported.json()["detail"]))
     wrong = client.post("/v1/orders/web~in", json={})
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, HEAD")
     assert client.get("/v1/orders/web~in:burn").json()["reason"] == "unknown_order", "a colon may be of the name"

@@ -49,7 +49,7 @@ def test_every_reference_is_there_and_every_operation_has_one_scope() -> None:
     assert all(len(operation["security"]) <= 1 for _, _, operation in OPERATIONS)
 
 
-def test_whether_a_change_breaks_anybody_can_be_told_of_every_body_and_answer() -> None:
+def test_whether_a_change_breaks_anybody_can_be_reported_of_every_body_and_answer() -> None:
     for name, _, _, schema in promises(all_routes()):
         assert not list(problems(schema, schema)), name
 

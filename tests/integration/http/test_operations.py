@@ -49,7 +49,7 @@ def test_dead_letters_are_listed_by_page_without_what_came(client: httpx.Client,
     assert len(listed(client, source, reason="not_json")) == 2
 
 
-def test_what_came_is_shown_to_whoever_may_see_people_and_noted(
+def test_what_came_is_shown_to_anyone_who_may_see_people_and_noted(
     served: Served, client: httpx.Client, source: str
 ) -> None:
     (first, *_) = listed(client, source)
@@ -172,10 +172,10 @@ def test_deliveries_are_listed_and_sent_again(served: Served, client: httpx.Clie
         for position in (1, 2, 3):
             connection.execute(
                 "INSERT INTO oms_deliveries (subscription, position, order_id, body, due_at, delivered_at) "
-                "VALUES ('told', %s, 'o', '{}', now(), CASE WHEN %s < 3 THEN now() END)",
+                "VALUES ('reported', %s, 'o', '{}', now(), CASE WHEN %s < 3 THEN now() END)",
                 [position, position],
             )
-    path = "/v1/subscriptions/told/deliveries"
+    path = "/v1/subscriptions/reported/deliveries"
     page = client.get(path, params={"limit": 2}).json()
     rest = client.get(path, params={"limit": 2, "after": page["next"]}).json()
     assert [one["position"] for one in [*page["items"], *rest["items"]]] == [3, 2, 1]

@@ -38,11 +38,11 @@ def test_a_batch_has_an_outcome_for_each(client: httpx.Client) -> None:
     items = [order("in-2"), {"channel": "web"}, order("in-3"), order("in-2"), order("in-3", quantity=9)]
     for sent in ({"json": items}, {"content": "\n".join(map(json.dumps, items))}):
         headers = {"Content-Type": "application/x-ndjson"} if "content" in sent else {}
-        told = client.post("/v1/orders:batch", headers=headers, **sent)
-        assert told.status_code == 207
-        found = [one["status"] for one in told.json()["results"]]
+        reported = client.post("/v1/orders:batch", headers=headers, **sent)
+        assert reported.status_code == 207
+        found = [one["status"] for one in reported.json()["results"]]
         assert found in ([201, 422, 201, 200, 409], [200, 422, 200, 200, 409])
-    pointers = {one["pointer"] for one in told.json()["results"][1]["problem"]["errors"]}
+    pointers = {one["pointer"] for one in reported.json()["results"][1]["problem"]["errors"]}
     assert "/external_id" in pointers
 
 
@@ -65,16 +65,16 @@ def test_a_batch_has_an_outcome_for_each(client: httpx.Client) -> None:
 def test_what_cannot_be_read_is_a_problem_that_names_the_field_and_repeats_nothing(
     client: httpx.Client, body: bytes, reason: str | None, pointer: str | None
 ) -> None:
-    told = client.post("/v1/orders", content=body, headers={"Content-Type": "application/json"})
-    assert told.status_code == 422, told.text
-    problem = told.json()
+    reported = client.post("/v1/orders", content=body, headers={"Content-Type": "application/json"})
+    assert reported.status_code == 422, reported.text
+    problem = reported.json()
     assert problem["status"] == 422
     assert reason in (None, problem["reason"])
-    assert problem["request_id"] == told.headers["Oms-Request-Id"]
+    assert problem["request_id"] == reported.headers["Oms-Request-Id"]
     if pointer is not None:
         assert pointer in [one["pointer"] for one in problem["errors"]]
-    assert "4111 1111" not in told.text
-    assert "yesterday" not in told.text
+    assert "4111 1111" not in reported.text
+    assert "yesterday" not in reported.text
 
 
 def test_a_body_is_bounded_and_plain(client: httpx.Client) -> None:
@@ -113,8 +113,8 @@ def test_killed_under_load_every_order_that_was_answered_is_there_and_every_retr
         assert not missing
         with serving(url) as (_, address), httpx.Client(base_url=address) as again:
             for batch in (placed[at : at + 250] for at in range(0, len(placed), 250)):
-                told = again.post("/v1/orders:batch", json=[order(name) for name in batch])
-                assert {one["status"] for one in told.json()["results"]} == {200}
+                reported = again.post("/v1/orders:batch", json=[order(name) for name in batch])
+                assert {one["status"] for one in reported.json()["results"]} == {200}
 
 
 def send(address: str, number: int, placed: list[str], enough: threading.Event) -> None:

@@ -29,7 +29,7 @@ READS = [route for route in all_routes() if route.method == "GET" and route.path
 
 
 @pytest.fixture(scope="module")
-def told(served: Served) -> list[dict[str, Any]]:
+def reported(served: Served) -> list[dict[str, Any]]:
     """Orders of two channels, worked on."""
     with served.client() as client:
         client.post("/v1/locations/berlin:open", json={"country": "DE"})
@@ -44,7 +44,7 @@ def told(served: Served) -> list[dict[str, Any]]:
     return placed
 
 
-def test_an_order_is_read_as_it_was_just_written(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+def test_an_order_is_read_as_it_was_just_written(client: httpx.Client, reported: list[dict[str, Any]]) -> None:
     placed = client.post("/v1/orders", json=order("own-write"))
     headers = {"Oms-Min-Position": placed.headers["Oms-Position"]}
     found = client.get("/v1/orders/web~own-write", headers=headers)
@@ -57,7 +57,9 @@ def test_an_order_is_read_as_it_was_just_written(client: httpx.Client, told: lis
     assert client.get("/v1/orders/web~own-write", headers={"Oms-Min-Position": "-1"}).status_code == 400
 
 
-def test_pages_go_on_where_they_ended_without_gap_or_repeat(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+def test_pages_go_on_where_they_ended_without_gap_or_repeat(
+    client: httpx.Client, reported: list[dict[str, Any]]
+) -> None:
     for path, key in (("/v1/orders", "order_id"), ("/v1/order-status", "order_id"), ("/v1/order-timeline", None)):
         seen: list[Any] = []
         url: str | None = f"{path}?limit=3"
@@ -76,7 +78,7 @@ def test_pages_go_on_where_they_ended_without_gap_or_repeat(client: httpx.Client
             assert [row["order_id"] for row in backwards] == sorted((r["order_id"] for r in backwards), reverse=True)
 
 
-def test_every_way_of_reading_a_table_is_one_index(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+def test_every_way_of_reading_a_table_is_one_index(client: httpx.Client, reported: list[dict[str, Any]]) -> None:
     kinds = {str: "x", int: "1", bool: "true"}
     for projection in PROJECTIONS:
         listing = listing_of(projection.table)
@@ -115,16 +117,16 @@ def test_a_strange_question_is_a_problem(client: httpx.Client, query: str, param
     assert (found.status_code, found.json()["errors"][0]["parameter"]) == (422, parameter)
 
 
-def test_a_cursor_goes_on_with_the_question_that_it_is_of(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+def test_a_cursor_goes_on_with_the_question_that_it_is_of(client: httpx.Client, reported: list[dict[str, Any]]) -> None:
     cursor = client.get("/v1/order-status?limit=1").json()["next"]
     assert client.get(f"/v1/order-status?limit=5&after={cursor}").status_code == 200
     assert client.get(f"/v1/order-status?phase=sourcing&after={cursor}").status_code == 422
     assert client.get(f"/v1/order-skus?after={cursor}").status_code == 422
 
 
-def test_an_order_with_all_that_is_known_of_it(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+def test_an_order_with_all_that_is_known_of_it(client: httpx.Client, reported: list[dict[str, Any]]) -> None:
     names = ("lines", "ship_to", "payments", "shipments", "returns", "exceptions", "timeline", "why", "waits_for")
-    path = f"/v1/orders/{told[0]['order_id']}"
+    path = f"/v1/orders/{reported[0]['order_id']}"
     whole = client.get(path, params={"expand": names}).json()
     assert [line["sku"] for line in whole["lines"]] == ["TEA"]
     assert whole["ship_to"]["street"] == "Rosenweg 7"
@@ -137,9 +139,9 @@ def test_an_order_with_all_that_is_known_of_it(client: httpx.Client, told: list[
 
 
 def test_who_may_not_see_people_sees_none_and_who_sees_them_is_noted(
-    served: Served, told: list[dict[str, Any]]
+    served: Served, reported: list[dict[str, Any]]
 ) -> None:
-    path = f"/v1/orders/{told[0]['order_id']}"
+    path = f"/v1/orders/{reported[0]['order_id']}"
     with served.client("channel") as channel, served.client("support") as support:
         assert channel.get(path, params={"expand": "ship_to"}).status_code == 403
         assert channel.get("/v1/orders", params={"name": "Ada Lovelace"}).status_code == 403
@@ -151,7 +153,7 @@ def test_who_may_not_see_people_sees_none_and_who_sees_them_is_noted(
     with psycopg.connect(served.database_url, row_factory=dict_row) as connection:
         notes = connection.execute("SELECT * FROM oms_access_log WHERE actor = %s", [actor(served, "support")])
         noted = {(row["resource"], row["subject"]): row["request_id"] for row in notes}
-    assert noted["get-order", told[0]["order_id"]] == shown.headers["Oms-Request-Id"]
+    assert noted["get-order", reported[0]["order_id"]] == shown.headers["Oms-Request-Id"]
     assert ("list-orders", "orders") in noted
 
 
@@ -160,7 +162,7 @@ def actor(served: Served, role: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def of_customers(served: Served, told: list[dict[str, Any]]) -> None:
+def of_customers(served: Served, reported: list[dict[str, Any]]) -> None:
     """Three orders of a customer of web, in two currencies, and one of the customer that app knows by the same id."""
     ada = {"customer_id": "C/1", "email": "Ada@Example.com", "language": "de"}
     with served.client() as client:
@@ -228,13 +230,13 @@ def test_customers_are_shown_to_who_may_see_people_of_the_channel(served: Served
 NO_CUSTOMER = "there is no such customer of this key's channels; name one as CHANNEL~ID"
 
 
-def test_tables_of_people_are_served_to_whoever_may_see_people() -> None:
+def test_tables_of_people_are_served_to_anyone_who_may_see_people() -> None:
     paths = {f"/v1/{name.replace('_', '-')}" for name in OF_PEOPLE}
     assert {route.scope for route in READS if route.path.startswith(tuple(paths))} == {PERSONAL}
 
 
-def test_a_key_of_one_channel_sees_nothing_of_another(served: Served, told: list[dict[str, Any]]) -> None:
-    theirs = {one["order_id"] for one in told if one["channel"] == "web"}
+def test_a_key_of_one_channel_sees_nothing_of_another(served: Served, reported: list[dict[str, Any]]) -> None:
+    theirs = {one["order_id"] for one in reported if one["channel"] == "web"}
     with served.client("of-app") as app, served.client() as everything:
         for route in READS:
             if "{" in route.path or route.is_stream:
@@ -257,11 +259,11 @@ def test_a_key_of_one_channel_sees_nothing_of_another(served: Served, told: list
             assert (app.get(f"/v1/payments/{payment['payment_id']}").status_code == 200) == mine
         assert app.get("/v1/orders?channel=web").json()["items"] == []
         own = {one["order_id"] for one in app.get("/v1/orders?limit=250").json()["items"]}
-        assert own >= {one["order_id"] for one in told if one["channel"] == "app"}
+        assert own >= {one["order_id"] for one in reported if one["channel"] == "app"}
 
 
 def test_a_follower_without_kafka_makes_the_same_rows_of_the_log(
-    client: httpx.Client, told: list[dict[str, Any]], served: Served
+    client: httpx.Client, reported: list[dict[str, Any]], served: Served
 ) -> None:
     codec = Codec(EVENTS)
     events, after = [], 0
@@ -290,7 +292,7 @@ def test_a_follower_without_kafka_makes_the_same_rows_of_the_log(
         stored = connection.execute("SELECT * FROM order_status").fetchall()
     if position and position["end"] == after:  # the engine has done nothing more meanwhile
         assert {row["order_id"]: row for row in stored} == {key[0]: dict(row) for key, row in rows.items()}
-    assert {key[0] for key in rows} >= {one["order_id"] for one in told}
+    assert {key[0] for key in rows} >= {one["order_id"] for one in reported}
 
 
 ENVELOPE = ("schema_version", "event_id", "recorded_at", "caused_by", "correlation_id", "actor")
@@ -310,7 +312,7 @@ def test_a_follower_waits_for_what_is_to_come(client: httpx.Client, served: Serv
     assert client.get("/v1/events?type=Nonsense").status_code == 422
 
 
-def test_stock_and_others_are_shown_whole(client: httpx.Client, told: list[dict[str, Any]]) -> None:
+def test_stock_and_others_are_shown_whole(client: httpx.Client, reported: list[dict[str, Any]]) -> None:
     stock = client.get("/v1/stock/TEA").json()
     assert [level["location"] for level in stock["levels"]] == ["berlin"]
     assert client.get("/v1/stock/TEA/berlin").json()["sku"] == "TEA"

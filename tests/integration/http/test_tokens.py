@@ -86,10 +86,10 @@ WRONG: dict[str, Any] = {
 def test_what_is_no_good_token_is_refused_in_the_same_words(served: Served, wrong: str) -> None:
     token = WRONG[wrong](served.provider)
     with served.client(None) as client:
-        told = client.get("/v1/orders", headers=[(b"Authorization", f"Bearer {token}".encode("latin-1"))])
-    assert (told.status_code, told.json()["reason"]) == (401, "unauthorized"), told.text
-    assert told.headers["WWW-Authenticate"].startswith("Bearer")
-    assert "sign" not in told.json()["detail"].replace("sign in", "")
+        reported = client.get("/v1/orders", headers=[(b"Authorization", f"Bearer {token}".encode("latin-1"))])
+    assert (reported.status_code, reported.json()["reason"]) == (401, "unauthorized"), reported.text
+    assert reported.headers["WWW-Authenticate"].startswith("Bearer")
+    assert "sign" not in reported.json()["detail"].replace("sign in", "")
 
 
 def test_a_good_one_may_what_its_scopes_say_and_is_the_actor(served: Served) -> None:
@@ -109,8 +109,8 @@ def test_a_good_one_may_what_its_scopes_say_and_is_the_actor(served: Served) -> 
         for channels, status in ((["app"], 403), ([], 403), ("web app", 201)):
             token = provider.token("channel", channels=channels)
             sent = order(f"token-of-{len(channels)}")
-            told = client.post("/v1/orders", json=sent, headers={"Authorization": f"Bearer {token}"})
-            assert told.status_code == status, channels
+            reported = client.post("/v1/orders", json=sent, headers={"Authorization": f"Bearer {token}"})
+            assert reported.status_code == status, channels
 
 
 def of(provider: IdentityProvider, clock: Clock) -> Tokens:

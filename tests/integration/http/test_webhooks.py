@@ -82,8 +82,8 @@ def to_woo(client: httpx.Client, body: bytes, topic: str = "order.created") -> h
     return client.post("/v1/webhooks/woo", content=body, headers=given)
 
 
-def to_web(client: httpx.Client, told: dict[str, Any], at: int | None = None) -> httpx.Response:
-    body, seconds = json.dumps(told).encode(), at or int(datetime.now(UTC).timestamp())
+def to_web(client: httpx.Client, reported: dict[str, Any], at: int | None = None) -> httpx.Response:
+    body, seconds = json.dumps(reported).encode(), at or int(datetime.now(UTC).timestamp())
     headers = {
         "Content-Type": "application/json",
         "webhook-id": "msg_1",
@@ -95,8 +95,8 @@ def to_web(client: httpx.Client, told: dict[str, Any], at: int | None = None) ->
 
 def to_stripe(client: httpx.Client, kind: str, content: Any, secret: str = SECRET) -> httpx.Response:
     """Signed, and taken for good, by Stripe's own package."""
-    told = {"id": f"evt_{kind}", "object": "event", "type": kind, "data": {"object": content}}
-    body, seconds = json.dumps(told), int(datetime.now(UTC).timestamp())
+    reported = {"id": f"evt_{kind}", "object": "event", "type": kind, "data": {"object": content}}
+    body, seconds = json.dumps(reported), int(datetime.now(UTC).timestamp())
     signature = stripe.WebhookSignature._compute_signature(f"{seconds}.{body}", secret)
     header = f"t={seconds},v1={signature}"
     assert stripe.WebhookSignature.verify_header(body, header, secret, tolerance=300)
@@ -124,7 +124,7 @@ def dead_letters(served: Served, source: str) -> list[dict[str, Any]]:
 
 
 def shopify_order(number: int, **changes: Any) -> bytes:
-    told = {
+    reported = {
         "id": number,
         "created_at": "2026-01-05T10:00:00+01:00",
         "currency": "EUR",
@@ -133,7 +133,7 @@ def shopify_order(number: int, **changes: Any) -> bytes:
         "line_items": [{"id": 1, "sku": "TEA", "quantity": 1, "price": "10.00", "requires_shipping": True}],
         "shipping_address": {"address1": "1 Example Street", "city": "Bonn", "country_code": "DE"},
     }
-    return json.dumps(told | changes).encode()
+    return json.dumps(reported | changes).encode()
 
 
 def test_an_order_is_taken_once_and_its_repeat_changes_nothing(sender: httpx.Client, client: httpx.Client) -> None:
@@ -225,8 +225,8 @@ def test_real_payloads_are_taken_or_kept_and_never_refused_or_lost(sender: httpx
     sent += [(to_woo, path.read_bytes(), "order.created") for path in sorted((REAL / "woocommerce").glob("*.json"))]
     first, second = ([outcome(send(sender, body, topic)) for send, body, topic in sent] for _ in range(2))
     assert {(200, "taken"), (202, "kept")} <= set(first) <= {(200, "taken"), (200, "repeated"), (202, "kept")}
-    assert sum(told == (200, "taken") for told in first) >= 5
-    assert second == [(200, "repeated") if told == (200, "taken") else told for told in first]
+    assert sum(reported == (200, "taken") for reported in first) >= 5
+    assert second == [(200, "repeated") if reported == (200, "taken") else reported for reported in first]
     bodies = [row["payload"] for row in dead_letters(served, "webhook:woo") + dead_letters(served, "webhook:shop")]
     assert len(bodies) == len({bytes(body) for body in bodies})
 
@@ -245,21 +245,21 @@ STRIPE_FILES = {"charge.dispute": "dispute", "balance": "balance_transaction"}
 
 @has_real
 def test_what_stripe_sends_of_its_objects_is_taken_kept_or_says_nothing(sender: httpx.Client) -> None:
-    told: dict[str, tuple[int, str]] = {}
+    reported: dict[str, tuple[int, str]] = {}
     for family, ends in STRIPE_EVENTS.items():
         content = json.loads((REAL / "stripe" / f"{STRIPE_FILES.get(family, family)}.json").read_text())
         for end in ends:
             kind = f"{family}.{end}"
-            told[kind] = outcome(to_stripe(sender, kind, content))
+            reported[kind] = outcome(to_stripe(sender, kind, content))
             again = outcome(to_stripe(sender, kind, content))
-            assert again == ((200, "repeated") if told[kind] == (200, "taken") else told[kind]), kind
+            assert again == ((200, "repeated") if reported[kind] == (200, "taken") else reported[kind]), kind
     whole = json.loads((REAL / "stripe" / "event.json").read_text())
     assert outcome(to_stripe(sender, whole["type"], whole["data"]["object"])) == (200, "ignored")
-    assert {told["refund.created"], told["charge.dispute.created"]} == {(200, "taken")}
-    assert {told[kind] for kind in ("payout.paid", "payment_method.attached", "balance.available")} == {
+    assert {reported["refund.created"], reported["charge.dispute.created"]} == {(200, "taken")}
+    assert {reported[kind] for kind in ("payout.paid", "payment_method.attached", "balance.available")} == {
         (200, "ignored")
     }
-    assert set(told.values()) <= {(200, "taken"), (200, "repeated"), (200, "ignored"), (202, "kept")}
+    assert set(reported.values()) <= {(200, "taken"), (200, "repeated"), (200, "ignored"), (202, "kept")}
     assert to_stripe(sender, "refund.created", content, "another").status_code == 401
 
 
@@ -322,7 +322,7 @@ def away(admin: psycopg.Connection[Any], name: str) -> Iterator[None]:
 
 
 def until_taken(client: httpx.Client, number: int) -> tuple[int, str]:
-    """As its sender does, which waits as long as it is told and comes again."""
+    """As its sender does, which waits as long as it is informed and comes again."""
     for _ in range(20):
         answer = to_shop(client, shopify_order(number))
         if answer.status_code != 503:

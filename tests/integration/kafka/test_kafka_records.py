@@ -81,11 +81,11 @@ def test_every_record_is_written_as_the_library_writes_it(
     """Also where the batch is full: the first finds room always, and the others where there is some."""
     ours, theirs = builder_of(batch_size), builder_of(batch_size)
     for offset, ((key, value, headers), timestamp) in enumerate(zip(records, timestamps, strict=False)):
-        told = kafka_records.append_record(ours, offset, timestamp, key, value, how(headers))
+        reported = kafka_records.append_record(ours, offset, timestamp, key, value, how(headers))
         expected = kafka_records.LIBRARYS_OWN[APPEND](theirs, offset, timestamp, key, value, headers)
-        assert (told is None) == (expected is None)
+        assert (reported is None) == (expected is None)
         if expected is not None:
-            assert [getattr(told, part) for part in METADATA] == [getattr(expected, part) for part in METADATA]
+            assert [getattr(reported, part) for part in METADATA] == [getattr(expected, part) for part in METADATA]
     assert bytes(ours.build()) == bytes(theirs.build())
 
 
@@ -100,7 +100,7 @@ def test_the_estimate_of_a_record_is_not_less_than_the_librarys(key: Any, value:
     assert own <= kafka_records.estimate_size(DefaultRecordBatchBuilder, key, value, headers)
 
 
-def test_whoever_measures_gets_the_library_as_it_is() -> None:
+def test_anyone_who_measures_gets_the_library_as_it_is() -> None:
     with kafka_records.librarys_own():
         assert DefaultRecordBatchBuilder.append is kafka_records.LIBRARYS_OWN[APPEND]
     assert DefaultRecordBatchBuilder.append is kafka_records.append_record

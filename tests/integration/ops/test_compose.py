@@ -80,7 +80,7 @@ def test_kafka_is_of_the_version_that_is_tested_and_makes_no_topics_by_itself() 
     assert SERVICES["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
-def test_the_image_runs_our_command_as_nobody_in_particular_and_asks_where_health_is_served() -> None:
+def test_the_image_runs_our_command_as_no_one_in_particular_and_asks_where_health_is_served() -> None:
     assert re.search(r"^USER oms$", IMAGE, re.MULTILINE)
     assert re.search(r'^ENTRYPOINT \["oms-es"\]$', IMAGE, re.MULTILINE)
     port = environment(OURS["relay"])["OMS_METRICS_PORT"]

@@ -57,7 +57,7 @@ class Receiver(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/hook"
 
-    def told(self) -> list[Any]:
+    def reported(self) -> list[Any]:
         return [json.loads(body) for _, body in self.got]
 
 
@@ -169,12 +169,12 @@ def test_what_is_sent_is_signed_thin_and_without_a_person(world: World) -> None:
     world.deliverer.step()
     ((headers, body),) = world.receiver.got
     verify_standard(headers, body, [SECRET], world.now.timestamp())
-    told = json.loads(body)
-    assert told["type"] == "OrderPlaced"
-    assert datetime.fromisoformat(told["timestamp"]) == world.now
-    assert told["data"].keys() == {"order_id", "channel", "external_id", "version", "position"}
-    assert (told["data"]["order_id"], told["data"]["channel"]) == (order_id, "web")
-    assert dict(headers)["webhook-id"] == f"evt_{told['data']['position']}"
+    reported = json.loads(body)
+    assert reported["type"] == "OrderPlaced"
+    assert datetime.fromisoformat(reported["timestamp"]) == world.now
+    assert reported["data"].keys() == {"order_id", "channel", "external_id", "version", "position"}
+    assert (reported["data"]["order_id"], reported["data"]["channel"]) == (order_id, "web")
+    assert dict(headers)["webhook-id"] == f"evt_{reported['data']['position']}"
     world.deliverer.step()
     assert len(world.receiver.got) == 1
 
@@ -187,7 +187,7 @@ def test_only_what_is_asked_for_and_from_then_on(world: World) -> None:
     world.place("e-1", "app")
     world.place("e-2")
     world.deliverer.step()
-    assert sorted(one["data"]["external_id"] for one in world.receiver.told()) == ["e-1", "e-1", "e-2"]
+    assert sorted(one["data"]["external_id"] for one in world.receiver.reported()) == ["e-1", "e-1", "e-2"]
 
 
 def test_of_one_order_a_later_event_waits_for_the_earlier_and_others_do_not(world: World) -> None:
@@ -195,14 +195,14 @@ def test_of_one_order_a_later_event_waits_for_the_earlier_and_others_do_not(worl
     order_id = world.place("f-1")
     world.cancel(order_id)
     world.deliverer.step()
-    assert [one["type"] for one in world.receiver.told()] == ["OrderPlaced"]
+    assert [one["type"] for one in world.receiver.reported()] == ["OrderPlaced"]
     world.place("f-2")
     world.deliverer.step()
-    assert [one["data"]["external_id"] for one in world.receiver.told()] == ["f-1", "f-2"]
+    assert [one["data"]["external_id"] for one in world.receiver.reported()] == ["f-1", "f-2"]
     world.later(RETRY_SECONDS[0] * 2)
     world.deliverer.step()
     world.deliverer.step()
-    of_first = [one["type"] for one in world.receiver.told() if one["data"]["order_id"] == order_id]
+    of_first = [one["type"] for one in world.receiver.reported() if one["data"]["order_id"] == order_id]
     assert of_first == ["OrderPlaced", "OrderPlaced", "OrderCancelled"]
     assert len({dict(headers)["webhook-id"] for headers, _ in world.receiver.got}) == 3
 
@@ -225,7 +225,7 @@ def test_a_crash_after_the_receiver_has_it_sends_it_again_under_the_same_id(worl
     assert first == second
 
 
-def test_redirects_are_failures_and_nobody_is_asked_there(world: World) -> None:
+def test_redirects_are_failures_and_no_one_is_asked_there(world: World) -> None:
     world.receiver.says = [307]
     world.place("h-1")
     world.deliverer.step()
@@ -258,7 +258,7 @@ def test_long_failure_disables_and_enabling_loses_nothing(world: World) -> None:
         pass
     assert not world.rows.execute(opened, asked).fetchone(), "it is settled once it is enabled"
     world.deliverer.step()
-    assert [one["data"]["external_id"] for one in world.receiver.told()[-2:]] == ["i-1", "i-2"]
+    assert [one["data"]["external_id"] for one in world.receiver.reported()[-2:]] == ["i-1", "i-2"]
 
 
 def test_410_disables_at_once(world: World) -> None:
@@ -315,7 +315,7 @@ def test_a_receiver_that_does_not_answer_rests(world: World) -> None:
     assert len(asked) == 2
 
 
-def test_what_was_delivered_is_sent_again_when_somebody_asks(world: World) -> None:
+def test_what_was_delivered_is_sent_again_when_someone_asks(world: World) -> None:
     world.place("l-1")
     world.deliverer.step()
     (done,) = subscriptions.deliveries(world.rows, world.name, waiting=False)

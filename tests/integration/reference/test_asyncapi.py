@@ -53,7 +53,7 @@ def test_compacted_topics_have_tombstones() -> None:
         assert DOCUMENT["components"]["messages"][f"{state.type}Removed"]["payload"] == {"type": "null"}
 
 
-def test_a_topic_on_which_nobody_has_said_what_is_sent_is_refused() -> None:
+def test_a_topic_on_which_no_one_has_said_what_is_sent_is_refused() -> None:
     with pytest.raises(ValueError, match=r"say in .*asyncapi what is on oms\.new"):
         asyncapi._channel(Topic("oms.new", 3, compacted=False), [])
 
@@ -96,5 +96,5 @@ def test_the_document_is_valid_asyncapi(specification: Any) -> None:
     Draft7Validator(specification).validate(DOCUMENT)
 
 
-def test_an_invalid_document_is_told_from_it(specification: Any) -> None:
+def test_an_invalid_document_is_reported_from_it(specification: Any) -> None:
     assert not Draft7Validator(specification).is_valid({**DOCUMENT, "channels": {"a": {"adress": "a"}}})

@@ -113,7 +113,7 @@ def schema(shape: type[BaseModel]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("shape", SAFE)
-def test_a_new_optional_field_and_a_narrower_one_break_nobody_who_reads(shape: type[BaseModel]) -> None:
+def test_a_new_optional_field_and_a_narrower_one_break_no_one_who_reads(shape: type[BaseModel]) -> None:
     assert problems(schema(shape), opened(schema(Before))) == []
 
 
@@ -229,7 +229,7 @@ class Tree(Closed):
     children: tuple[Tree, ...] = ()
 
 
-def test_alternatives_that_a_discriminator_tells_apart_and_shapes_within_themselves_are_understood() -> None:
+def test_alternatives_that_a_discriminator_distinguishes_and_shapes_within_themselves_are_understood() -> None:
     assert problems(schema(Tree), opened(schema(Tree))) == []
     other = json.loads(json.dumps(schema(Tree)).replace('"dog"', '"wolf"'))
     assert problems(other, opened(schema(Tree)))
@@ -296,7 +296,7 @@ def test_where_no_problem_is_found_nothing_that_one_allows_is_refused_by_the_oth
 
 
 @given(shape=shapes)
-def test_what_does_not_change_breaks_nobody(shape: Any) -> None:
+def test_what_does_not_change_breaks_no_one(shape: Any) -> None:
     assert problems(shape, shape) == []
 
 

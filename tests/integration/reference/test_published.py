@@ -85,7 +85,7 @@ def engine(embedded_server: Any) -> Iterator[Engine]:
 
 
 def sent(engine: Engine) -> Iterator[Outgoing]:
-    """What the relay would tell of the log."""
+    """What the relay would report of the log."""
     publisher = EventPublisher(Producer({}), CloudEventsCodec(EVENTS), list(EVENT_TOPICS.values()))
     publisher._partitions = PARTITIONS
     last: dict[TopicPartition, int] = {}
@@ -95,8 +95,8 @@ def sent(engine: Engine) -> Iterator[Outgoing]:
             yield publisher._outgoing(LogRow(*row), last)
 
 
-def told(engine: Engine, state: State) -> Iterator[Outgoing]:
-    """What the relay would tell of a read model: every row, and one that is gone."""
+def reported(engine: Engine, state: State) -> Iterator[Outgoing]:
+    """What the relay would report of a read model: every row, and one that is gone."""
     publisher = StatePublisher(Producer({}), STATES)
     publisher._partitions = PARTITIONS
     keys = ", ".join(column.name for column in state.table.primary_key)
@@ -122,9 +122,9 @@ def test_what_the_engine_records_is_what_is_published_headers_and_all(engine: En
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.type)
-def test_the_rows_that_are_told_are_what_is_published(engine: Engine, state: State) -> None:
+def test_the_rows_that_are_published_are_what_is_published(engine: Engine, state: State) -> None:
     of_states = validator({**headers(STATE_HEADERS, ce_type=state.type), "additionalProperties": False})
-    messages = list(told(engine, state))
+    messages = list(reported(engine, state))
     for message in messages:
         of_states.validate({name: value.decode() for name, value in message.headers if value is not None})
     values = [json.loads(message.value) for message in messages if message.value is not None]
@@ -146,7 +146,7 @@ def test_orders_that_are_taken_are_what_is_published_and_others_are_refused_by_b
                 canonical.parse(json.dumps(bad))
 
 
-def test_a_column_whose_type_nobody_has_published_is_refused() -> None:
+def test_a_column_whose_type_no_one_has_published_is_refused() -> None:
     table = Table("t", MetaData(), Column("id", Text, primary_key=True), Column("n", Integer), Column("x", LargeBinary))
     with pytest.raises(TypeError, match=r"t\.x: say in"):
         json_schemas._of_row(State(table, "topic", "T", "d"))
@@ -160,7 +160,7 @@ def test_the_reference_in_the_repository_is_that_of_this_program_and_breaks_no_r
     assert broken == [], releases.ADVICE
 
 
-def test_stale_and_left_over_files_are_found_and_written_anew(tmp_path: Path) -> None:
+def test_stale_and_left_over_files_are_found_and_written_again(tmp_path: Path) -> None:
     wanted = {"schemas/A.json": "{}", "pages.md": "words"}
     assert files.write(tmp_path, wanted) == sorted(wanted)
     assert files.stale(tmp_path, wanted) == []
@@ -204,7 +204,7 @@ NEW_FIELD = {"a": {"type": "string"}, "b": {"type": "string"}}
         ([described(properties={"a": {"type": "integer"}})], "Placed, since 1.0: $.a: integer, where string"),
     ],
 )
-def test_a_release_holds_for_whoever_reads(tmp_path: Path, today: list[Described], problem: str | None) -> None:
+def test_a_release_holds_for_anyone_who_reads(tmp_path: Path, today: list[Described], problem: str | None) -> None:
     releases.release(tmp_path, "1.0", [described()])
     found = releases.broken_promises(releases.released(tmp_path), today)
     assert [one[: len(problem or "")] for one in found] == ([problem] if problem else [])
@@ -220,7 +220,7 @@ def test_a_release_holds_for_whoever_reads(tmp_path: Path, today: list[Described
         (described(kind="event"), "it is gone"),
     ],
 )
-def test_a_release_holds_for_whoever_sends(tmp_path: Path, today: Described, problem: str | None) -> None:
+def test_a_release_holds_for_anyone_who_sends(tmp_path: Path, today: Described, problem: str | None) -> None:
     releases.release(tmp_path, "1.0", [described(kind="inbound")])
     found = releases.broken_promises(releases.released(tmp_path), [today])
     assert bool(found) == bool(problem)
@@ -265,9 +265,9 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     kept.write_text(kept.read_text().replace('"OrderPlaced"', '"OrderMade"'))
     capsys.readouterr()
     assert cli.main(["reference", "check", directory]) == Code.DIFFERENT
-    told = capsys.readouterr()
-    assert "OrderMade" in told.out
-    assert releases.ADVICE in told.err
+    reported = capsys.readouterr()
+    assert "OrderMade" in reported.out
+    assert releases.ADVICE in reported.err
     assert cli.main(["reference", "release", directory]) == Code.USAGE
     assert "raise the version" in capsys.readouterr().err
 

@@ -36,11 +36,11 @@ READ = 300
 @pytest.fixture(scope="module")
 def engine(embedded_server: EmbeddedPostgres) -> Iterator[Engine]:
     with fresh_database(embedded_server) as url, engine_on(url) as running:
-        told(running, 30)
+        reported(running, 30)
         yield running
 
 
-def told(engine: Engine, orders: int) -> None:
+def reported(engine: Engine, orders: int) -> None:
     for batch in Workload(6, orders).steps(500):
         engine.submit("test", batch)
     engine.settle()
@@ -70,13 +70,13 @@ def check(engine: Engine, directory: Path) -> None:
             one.table.name: connection.execute(f"SELECT * FROM {one.table.name}".encode()).fetchall()
             for one in facts.EXPORTED
         }
-    told = sorted(rows(directory, "events"), key=lambda row: row["position"])
-    assert [(row["position"], row["stream"], row["version"], row["event"]) for row in told] == [
+    reported = sorted(rows(directory, "events"), key=lambda row: row["position"])
+    assert [(row["position"], row["stream"], row["version"], row["event"]) for row in reported] == [
         (row["notification_id"], row["originator_id"], row["originator_version"], row["topic"]) for row in log
     ]
     states = [json.loads(bytes(row["state"])) for row in log]
-    assert [json.loads(row["body"]) for row in told] == [state["event"] for state in states]
-    assert [str(row["day"]) for row in told] == [state["recorded_at"][:10] for state in states]
+    assert [json.loads(row["body"]) for row in reported] == [state["event"] for state in states]
+    assert [str(row["day"]) for row in reported] == [state["recorded_at"][:10] for state in states]
     for name, wanted in tables.items():
         found = [{key: value for key, value in row.items() if key != "day"} for row in rows(directory, f"facts/{name}")]
         assert sorted(map(str, map(utc, found))) == sorted(map(str, map(utc, wanted))), name
@@ -98,7 +98,7 @@ def test_events_and_facts_are_exported_once_and_the_next_run_adds_what_is_new(en
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
     assert exported(engine, tmp_path).events == 0
     assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
-    told(engine, 34)
+    reported(engine, 34)
     second = exported(engine, tmp_path)
     check(engine, tmp_path)
     assert second.events == engine.last_position() - first.position > 0

@@ -129,8 +129,8 @@ def check(url: str, history: Sequence[Recorded], zone: str) -> None:
         found, expected = rows_of(answered(url, name, zone=zone, now=now)), oracle.expected(name)
         assert found.keys() == expected.keys(), name
         for key, measures in expected.items():
-            told = [pytest.approx(n, abs=0.0051) if isinstance(n, float) else n for n in measures]
-            assert list(found[key]) == told, (name, key)
+            reported = [pytest.approx(n, abs=0.0051) if isinstance(n, float) else n for n in measures]
+            assert list(found[key]) == reported, (name, key)
 
 
 @pytest.mark.parametrize("zone", ["UTC", BERLIN])

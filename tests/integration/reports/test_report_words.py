@@ -152,25 +152,27 @@ def sound(draw: st.DrawFn) -> Any:
     measures.append({"name": "share", "how": "ratio", "of": "m0", "per": measures[-1]["name"]})
     dimensions = [*SOURCES[source].dimensions, draw(st.sampled_from(definition.GRAINS))]
     free = [word for word in SOURCES[source].dimensions if word not in SOURCES[source].values]
-    told: dict[str, Any] = {"name": "x", "title": draw(st.text(min_size=1, max_size=9).filter(str.isprintable))}
-    told |= {"source": source, "measure": measures}
-    told["by"] = draw(st.lists(st.sampled_from(dimensions), max_size=3, unique=True))
-    told["time"] = draw(st.sampled_from(sorted(SOURCES[source].times)))
+    reported: dict[str, Any] = {"name": "x", "title": draw(st.text(min_size=1, max_size=9).filter(str.isprintable))}
+    reported |= {"source": source, "measure": measures}
+    reported["by"] = draw(st.lists(st.sampled_from(dimensions), max_size=3, unique=True))
+    reported["time"] = draw(st.sampled_from(sorted(SOURCES[source].times)))
     value = st.text(min_size=1, max_size=9).filter(lambda text: "\0" not in text and text.isprintable())
-    told["filter"] = draw(
+    reported["filter"] = draw(
         st.lists(
             st.fixed_dictionaries({"dimension": st.sampled_from(free), "is": st.lists(value, min_size=1, max_size=2)}),
             max_size=2,
         )
     )
-    return told
+    return reported
 
 
 @settings(max_examples=60)
-@given(told=st.one_of(DEFINITIONS, sound()), until=st.sampled_from([None, "2026-02-01"]))
-def test_a_definition_is_refused_in_words_or_is_one_select_that_answers(url: str, told: Any, until: str | None) -> None:
+@given(reported=st.one_of(DEFINITIONS, sound()), until=st.sampled_from([None, "2026-02-01"]))
+def test_a_definition_is_refused_in_words_or_is_one_select_that_answers(
+    url: str, reported: Any, until: str | None
+) -> None:
     try:
-        one = definition.checked(definition.Definition.model_validate(told))
+        one = definition.checked(definition.Definition.model_validate(reported))
     except (OmsError, ValueError):
         return
     asked = asking.question(one, since="2026-01-01", until=until, compare="previous" if until else None)
@@ -193,7 +195,7 @@ def test_any_text_is_refused_in_words(text: str) -> None:
         definition.read(text, "mine.toml")
 
 
-def told(*rows: tuple[Any, ...], columns: str = "day:,currency:,net:minor") -> Answer:
+def reported(*rows: tuple[Any, ...], columns: str = "day:,currency:,net:minor") -> Answer:
     named = [Column(*one.split(":")) for one in columns.split(",")]
     by = [column.name for column in named if not column.unit]
     return Answer(asking.question(SALES, by=by), named, rows)
@@ -201,7 +203,7 @@ def told(*rows: tuple[Any, ...], columns: str = "day:,currency:,net:minor") -> A
 
 def test_currencies_never_share_an_axis_and_amounts_have_their_decimals() -> None:
     days = [date(2026, 1, day) for day in (5, 6)]
-    found = told(*((day, currency, 123_456) for day in days for currency in ("EUR", "JPY")))
+    found = reported(*((day, currency, 123_456) for day in days for currency in ("EUR", "JPY")))
     drawn = list(chart.pictures(found))
     assert [one.caption for one in drawn] == ["net, EUR", "net, JPY"]
     page = writing.as_html(found)
@@ -212,7 +214,9 @@ def test_currencies_never_share_an_axis_and_amounts_have_their_decimals() -> Non
 
 
 def test_what_outsiders_name_runs_neither_in_a_browser_nor_in_a_spreadsheet() -> None:
-    found = told(("<script>alert(1)</script>", "EUR", 5), ("=1+1", "EUR", 6), columns="channel:,currency:,net:minor")
+    found = reported(
+        ("<script>alert(1)</script>", "EUR", 5), ("=1+1", "EUR", 6), columns="channel:,currency:,net:minor"
+    )
     assert "<script>" not in writing.as_html(found)
     assert "'=1+1" in writing.as_csv(found)
 

@@ -1,4 +1,4 @@
-"""A command that was put aside can be tried again; what a gateway is told and the domain refuses is put aside."""
+"""A command that was put aside can be tried again; what a gateway is reported and the domain refuses is put aside."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_what_is_no_command_is_refused(payload: bytes) -> None:
         PARSERS[DIALECT](payload)
 
 
-def test_an_answer_that_contradicts_is_buried_and_the_gateway_goes_on(database_url: str) -> None:
+def test_an_answer_that_contradicts_is_rejected_and_the_gateway_goes_on(database_url: str) -> None:
     with engine_on(database_url, gateways=(Contradicting(),)) as engine:
         engine.submit("test", [PAY])
         engine.settle()

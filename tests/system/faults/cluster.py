@@ -45,7 +45,7 @@ ORDERS_PER_FAULT_MAX = 12
 """However long the fault lasts: what has come must be settled after it."""
 ORDERS_MAX = 4_000
 SKUS = {product.sku for product in CATALOGUE[:60]}
-"""Orders for anything else are not told: a small world is soon verified."""
+"""Orders for anything else are not reported: a small world is soon verified."""
 SECONDS_MAX = 400.0
 """For anything that is waited for."""
 REFRESH_SECONDS = 0.05
@@ -116,7 +116,7 @@ class Member:
         return self.child.wait(SECONDS_MAX)
 
     @property
-    def told(self) -> str:
+    def reported(self) -> str:
         """On standard output."""
         return self.said_path.read_text()
 
@@ -143,7 +143,7 @@ class Channel(threading.Thread):
             }
         )
         world = Workload(seed, ORDERS_MAX)
-        self.told: dict[str, PlaceOrder] = {}
+        self.reported: dict[str, PlaceOrder] = {}
         self.newest = ""
         self.problems: list[BaseException] = []
         self._quota = 0
@@ -158,7 +158,7 @@ class Channel(threading.Thread):
                 self._flowing.wait()
                 self._idle.clear()
                 if self._quota:
-                    self._tell_next()
+                    self._send_next()
                 time.sleep(1 / ORDERS_PER_SECOND)
         except BaseException as error:  # noqa: BLE001 - the test's own thread reports it
             self.problems.append(error)
@@ -170,7 +170,7 @@ class Channel(threading.Thread):
         self._flowing.set()
 
     def pause(self) -> None:
-        """Returns when everything told has arrived."""
+        """Returns when everything reported has arrived."""
         self._flowing.clear()
         assert self._idle.wait(SECONDS_MAX)
         assert not self.problems, self.problems
@@ -181,14 +181,14 @@ class Channel(threading.Thread):
         self._flowing.set()
         self.join()
 
-    def _tell_next(self) -> None:
+    def _send_next(self) -> None:
         command = next(self._commands)
         if not isinstance(command, PlaceOrder):
             self.submit([command])
             return
         self.producer.produce(CHANNEL_ORDERS, command.model_dump_json().encode(), key=command.order_id)
         self.producer.poll(0)
-        self.told.setdefault(command.order_id, command)
+        self.reported.setdefault(command.order_id, command)
         self.newest = command.order_id
         self._quota -= 1
 
@@ -284,7 +284,7 @@ class Cluster:
         return "\n".join(f"{m.name}: {m.log()[-2_000:]}" for m in self.members.values())
 
     def recovered(self, position: int, order_id: str) -> bool:
-        """Whether all that was told up to a moment is done: the log's end then, and the order told last."""
+        """Whether all that was reported up to a moment is done: the log's end then, and the order reported last."""
         covered = self.observer.watermark.position(INTERESTS) >= position
         return covered and bool(self.rows("SELECT 1 FROM order_status WHERE order_id = %s", order_id))
 
@@ -306,10 +306,10 @@ class Cluster:
         return max(0, int(found.offset))
 
     def settle(self) -> None:
-        """No more orders; until everything has followed from those that came, and has been told to everybody."""
+        """No more orders; until everything has followed from those that came, and has been reported to everybody."""
         self.channel.pause()
-        told = set(self.channel.told)
-        self.until("all orders are taken in", lambda: self._taken_in() >= len(told))
+        reported = set(self.channel.reported)
+        self.until("all orders are taken in", lambda: self._taken_in() >= len(reported))
         self.until("all is done", self.observer.settled)
         self.until("all is told", lambda: not self.rows(f"SELECT 1 FROM {CHANGES} LIMIT 1"))
 
@@ -322,7 +322,7 @@ class Cluster:
         report = verify(self.url, DECIDERS, PROJECTIONS, self.observer.store.codec)
         assert report.passed, [check for check in report.checks if check.failed]
         orders = self.rows("SELECT order_id, phase FROM order_status")
-        assert {row["order_id"] for row in orders} == set(self.channel.told)
+        assert {row["order_id"] for row in orders} == set(self.channel.reported)
         assert {row["phase"] for row in orders} <= {"completed", "cancelled", "backordered"}
         assert self.rows(ONCE) == []
         assert self.rows(f"SELECT * FROM {DEAD_LETTERS}") == []

@@ -1,6 +1,6 @@
 """The engine as a process that a test can kill; its arguments: HOME SEED ORDERS.
 
-It opens the embedded database in HOME, tells the engine a seeded workload from the beginning (a repeat decides
+It opens the embedded database in HOME, reports the engine a seeded workload from the beginning (a repeat decides
 nothing), runs it until all is settled, and says "settled" on standard output.
 """
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> None:
     with EmbeddedPostgres(Path(home)).open(exclusive=True) as server, engine_on(server.url, chaos=chaos) as engine:
         print("open", flush=True)
         for batch in Workload(int(seed), int(orders)).steps(BATCH):
-            engine.submit("channel", batch)  # a cancellation told again may come too late, and says so
+            engine.submit("channel", batch)  # a cancellation reported again may come too late, and says so
             engine.loop.iterate()
         engine.settle()
     print("settled", flush=True)

@@ -24,8 +24,8 @@ SLACK_SECONDS = 5
 
 
 def ready(port: int) -> bool:
-    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as told:
-        return bool(told.status == 200)
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as reported:
+        return bool(reported.status == 200)
     return False
 
 

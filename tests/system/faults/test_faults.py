@@ -41,7 +41,7 @@ def relay_killed(there: Cluster, chance: Random) -> None:
     if chance.random() < UNSAVED_SHARE:
         relay.child.send_signal(signal.SIGUSR1)
         assert relay.wait() == -signal.SIGKILL, relay.log()
-        _, previous, position = relay.told.split()
+        _, previous, position = relay.reported.split()
         (saved,) = there.rows(f"SELECT position FROM {RELAY} WHERE name = 'events'")
         assert saved["position"] == int(previous) < int(position)
     else:
@@ -55,7 +55,7 @@ def consumer_killed_between_its_commits(there: Cluster, chance: Random) -> None:
     member = there.members[chance.choice(("consumers", "understudy"))]
     member.child.send_signal(signal.SIGUSR1)
     assert member.wait() == -signal.SIGKILL, member.log()
-    _, role, topic, partition, offset = member.told.split()
+    _, role, topic, partition, offset = member.reported.split()
     assert there.offset_committed(role, topic, int(partition)) < int(offset)
     assert there.rows("SELECT 1 FROM oms_tracking WHERE application_name = %s", f"{role}@{topic}/{partition}")
     time.sleep(chance.uniform(*DOWN_SECONDS))
@@ -201,7 +201,7 @@ def strike(there: Cluster, fault: Fault, chance: Random, tally: Tally) -> None:
     time.sleep(chance.uniform(*FLOW_SECONDS))
     position, newest, struck = there.observer.last_position(), there.channel.newest, time.monotonic()
     fault(there, chance)
-    there.until("all is done that was told before", lambda: there.recovered(position, newest))
+    there.until("all is done that was reported before", lambda: there.recovered(position, newest))
     tally.seconds.append(time.monotonic() - struck)
     there.settle()
     found = there.check()

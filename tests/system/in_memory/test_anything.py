@@ -1,7 +1,7 @@
 """Anything that people, channels, providers and carriers may do, in any order and again: no promise is broken.
 
 Commands are made up from the vocabulary itself, so that a new one is tried as soon as it exists. After every step the
-invariants of the verifier hold; whatever a consumer asks for is decided, never refused; a command told again decides
+invariants of the verifier hold; whatever a consumer asks for is decided, never refused; a command sent again decides
 nothing; and at the end, once the world has answered, every order is done or waits for somebody who is named.
 """
 
@@ -56,7 +56,7 @@ BY_HAND = sorted(
 """What people and channels may ask at any time; what consumers ask for is theirs to ask."""
 
 UNASKED = (p.RecordExpiry, p.RecordDisputeOpened, p.RecordDisputeWon, p.RecordDisputeLost, f.RecordFeedback)
-"""What the world tells of its own accord."""
+"""What the world reports of its own accord."""
 
 
 class Known:
@@ -118,11 +118,11 @@ def model_of(shape: type[BaseModel], known: Known) -> st.SearchStrategy[Any]:
 
     @st.composite
     def drawn(draw: st.DrawFn) -> dict[str, Any]:
-        told = {}
+        reported = {}
         for name, field in shape.model_fields.items():
             if field.is_required() or draw(st.integers(0, 2)) == 0:
-                told[name] = draw(value_of(name, field.annotation, known, field))
-        return told
+                reported[name] = draw(value_of(name, field.annotation, known, field))
+        return reported
 
     return drawn()
 
@@ -205,9 +205,9 @@ class Anything(RuleBasedStateMachine):
 
     @rule(data=st.data(), shape=st.sampled_from(BY_HAND))
     def whatever_is_asked(self, data: st.DataObject, shape: type[Command]) -> None:
-        told = data.draw(model_of(shape, self.known))
+        reported = data.draw(model_of(shape, self.known))
         try:
-            command = shape.model_validate(told)
+            command = shape.model_validate(reported)
         except ValidationError:
             return  # the door said no
         self.attempt(command)
@@ -235,13 +235,13 @@ class Anything(RuleBasedStateMachine):
                 self.attempt(command)
 
     @rule(data=st.data(), shape=st.sampled_from(UNASKED))
-    def the_world_tells_unasked(self, data: st.DataObject, shape: type[Command]) -> None:
+    def unasked_reports(self, data: st.DataObject, shape: type[Command]) -> None:
         self.attempt(shape.model_validate(data.draw(model_of(shape, self.known))))
 
-    @precondition(lambda self: self.outside.told)
+    @precondition(lambda self: self.outside.reported)
     @rule(data=st.data())
     def the_world_repeats_itself(self, data: st.DataObject) -> None:
-        self.attempt(data.draw(st.sampled_from(self.outside.told)))
+        self.attempt(data.draw(st.sampled_from(self.outside.reported)))
 
     @rule(data=st.data(), steps=st.integers(1, 40))
     def some_go_on(self, data: st.DataObject, steps: int) -> None:

@@ -96,7 +96,7 @@ def test_one_of_several_goods_of_an_exchange_is_paid_back() -> None:
     assert (customer.paid(), customer.exceptions()) == (1_000, [])
 
 
-def test_goods_that_nobody_paid_for_pay_for_nothing() -> None:
+def test_goods_that_no_one_paid_for_pay_for_nothing() -> None:
     """All of it went back as goodwill, and the goods come back as well."""
     customer = Customer()
     order_id = o.order_id_of("web", "1")
@@ -122,8 +122,8 @@ def reported(customer: Customer, operation: Any, outcome: Any, amount_minor: int
 def test_what_was_refunded_in_the_providers_dashboard_is_the_orders_and_is_not_paid_twice() -> None:
     customer = Customer()
     order_id = o.order_id_of("web", "1")
-    told = reported(customer, "refund", "succeeded", 4_000)
-    customer.shop.submit(told, told)
+    answer = reported(customer, "refund", "succeeded", 4_000)
+    customer.shop.submit(answer, answer)
     assert (customer.paid(), customer.shop.order("1")["refunded_minor"]) == (6_000, 4_000)
     with pytest.raises(Refused, match=r"60\.01 EUR is more than the 60\.00 EUR left"):
         customer.shop.submit(o.RefundOrder(order_id=order_id, refund_id="g", goodwill_minor=6_001))

@@ -43,9 +43,9 @@ class Window(Shop):
             self.engine.submit(command)
         self.engine.settle()
         self.engine.submit(p.RecordAuthorization(payment_id=f"{OF['order_id']}.1", reference="pi_1"))
-        self.tell(reported("capture", "succeeded"))
+        self.send(reported("capture", "succeeded"))
 
-    def tell(self, *commands: Any) -> None:
+    def send(self, *commands: Any) -> None:
         for command in commands:
             self.engine.submit(command)
             self.engine.settle()
@@ -78,11 +78,11 @@ def test_a_paid_order_whose_money_is_gone_before_its_parcel_left_is_stopped_and_
     gone, back = GONE_BY[how]
     shop = Window()
     assert shop.order("1")["phase"] == "fulfilling"
-    shop.tell(gone, gone)
+    shop.send(gone, gone)
     shop.go_on()
     assert (shop.sent, shop.order("1")["phase"], shop.order("1")["holds"]) == (0, "fulfilling", ["payment"])
     assert {"held_payment", "refunded_elsewhere" if how == "refunded" else "dispute"} == shop.kinds
-    shop.tell(back, back)
+    shop.send(back, back)
     shop.go_on()
     assert (shop.sent, shop.order("1")["phase"], shop.order("1")["holds"]) == (1, "completed", [])
     assert "held_payment" not in shop.kinds
@@ -94,19 +94,19 @@ def test_a_paid_order_whose_money_is_gone_before_its_parcel_left_is_stopped_and_
 def test_a_held_order_whose_money_is_gone_is_not_released_by_the_end_of_its_other_hold(how: str) -> None:
     gone, back = GONE_BY[how]
     shop = Window(o.HoldOrder(**OF, kind="fraud"))
-    shop.tell(gone, o.ReleaseHold(**OF, kind="fraud"))
+    shop.send(gone, o.ReleaseHold(**OF, kind="fraud"))
     shop.go_on()
     assert (shop.left("1"), shop.order("1")["phase"]) == (["PaymentCaptured"], "held")
-    shop.tell(back)
+    shop.send(back)
     shop.go_on()
     assert (shop.sent, shop.order("1")["phase"]) == (1, "completed")
 
 
 def test_what_was_refunded_for_good_is_cancelled_without_any_money_moving_again() -> None:
     shop = Window()
-    shop.tell(GONE_BY["refunded"][0])
+    shop.send(GONE_BY["refunded"][0])
     shop.go_on()
-    shop.tell(o.CancelOrder(**OF, reason="the customer wanted the money back"))
+    shop.send(o.CancelOrder(**OF, reason="the customer wanted the money back"))
     shop.go_on()
     assert (shop.sent, shop.order("1")["phase"]) == (0, "cancelled")
     events = [recorded.event for recorded in shop.engine.log]
@@ -117,24 +117,24 @@ def test_what_was_refunded_for_good_is_cancelled_without_any_money_moving_again(
 def test_what_left_with_the_carrier_is_not_called_back_and_a_person_has_it_on_a_list() -> None:
     shop = Window()
     shop.go_on()
-    shop.tell(GONE_BY["disputed"][0])
+    shop.send(GONE_BY["disputed"][0])
     assert (shop.sent, shop.order("1")["phase"], shop.kinds) == (1, "completed", {"dispute"})
 
 
 def test_a_cent_less_than_all_that_is_to_leave_costs_stops_it_until_a_person_says_what_is_left_is_enough() -> None:
     shop = Window()
-    shop.tell(reported("refund", "succeeded", "1", 1))
+    shop.send(reported("refund", "succeeded", "1", 1))
     shop.go_on()
     assert shop.sent == 0, "what is left does not pay for all that is to leave"
-    shop.tell(o.CancelOrderLines(**OF, cancellation_id="c", lines=(o.LineUnits(line_id="2", quantity=1),), reason=""))
-    shop.tell(o.ReleaseHold(**OF, kind="payment", note="the rest pays for what is left"))
+    shop.send(o.CancelOrderLines(**OF, cancellation_id="c", lines=(o.LineUnits(line_id="2", quantity=1),), reason=""))
+    shop.send(o.ReleaseHold(**OF, kind="payment", note="the rest pays for what is left"))
     shop.go_on()
     assert (shop.sent, shop.order("1")["phase"]) == (1, "completed")
 
 
 def test_a_parcel_that_leaves_although_it_is_held_is_found() -> None:
     shop = Window()
-    shop.tell(GONE_BY["refunded"][0])
+    shop.send(GONE_BY["refunded"][0])
     shop.go_on()
     checks = OrderChecks()
     for recorded in shop.engine.log:

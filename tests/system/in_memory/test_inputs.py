@@ -46,7 +46,7 @@ SEEDS_MAX = 60
 """Worlds in which a fix that was taken out must be missed."""
 
 
-def test_whatever_is_accepted_stops_nobody() -> None:
+def test_whatever_is_accepted_stops_no_one() -> None:
     counts: Counter[str] = Counter()
     seed = FIRST_SEED
     while counts.total() < INPUTS:
@@ -68,11 +68,11 @@ def test_a_real_database_takes_whatever_is_accepted(database_url: str) -> None:
     inputs = Inputs(Random(FIRST_SEED), [shape for shape in FROM_OUTSIDE if shape.from_outside], NAMES)
     with engine_on(database_url) as engine:
         engine.submit("test", _stocked())
-        told = 0
-        while told < STORED_INPUTS:
+        reported = 0
+        while reported < STORED_INPUTS:
             before = engine.last_position()
             commands = [command for _ in range(BATCH) if (command := inputs.command())]
-            told += len(commands) - len(engine.submit("test", commands))
+            reported += len(commands) - len(engine.submit("test", commands))
             engine.settle()
             inputs.note([engine.store.codec.decode(row, row.id) for row in engine.recorder.after(before, 1_000)])
         assert _put_aside(engine) == []

@@ -1,4 +1,4 @@
-"""Lost parcels through the whole engine: somebody is told, and what was paid goes back or is sent again, once."""
+"""Lost parcels through the whole engine: somebody is reported, and what was paid goes back or is sent again, once."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class World:
         return sorted(row["kind"] for row in self.engine.open_rows("open_exceptions"))
 
 
-def test_a_parcel_that_nobody_sees_for_long_is_an_exception_until_it_is_seen() -> None:
+def test_a_parcel_that_no_one_sees_for_long_is_an_exception_until_it_is_seen() -> None:
     world = World()
     world.engine.pass_time(sh.SILENCE_SECONDS - 1)
     assert world.exceptions() == []
@@ -73,7 +73,7 @@ def test_a_parcel_that_nobody_sees_for_long_is_an_exception_until_it_is_seen() -
     assert world.engine.open_rows("deadlines") == []
 
 
-def test_a_parcel_that_nobody_fetches_is_an_exception_until_it_leaves() -> None:
+def test_a_parcel_that_no_one_fetches_is_an_exception_until_it_leaves() -> None:
     world = World(picked_up=False)
     world.engine.pass_time(sh.DISPATCH_SECONDS - 1)
     assert world.exceptions() == []
@@ -95,7 +95,7 @@ def test_a_lost_parcel_is_refunded_and_the_order_waits_for_nothing() -> None:
         world.submit(x.RequestReturn(order_id=PLACE.order_id, rma_id="r", lines=lines, now=START))
 
 
-def test_a_lost_parcel_is_sent_again_and_nobody_pays_for_it() -> None:
+def test_a_lost_parcel_is_sent_again_and_no_one_pays_for_it() -> None:
     world = World()
     world.lose("reship")
     assert (world.phase(), world.phase(AGAIN)) == ("completed", "completed")

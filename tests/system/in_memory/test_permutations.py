@@ -1,8 +1,8 @@
-"""Whatever is told of one order, in whichever order and twice: it ends in the same place.
+"""Whatever is reported of one order, in whichever order and twice: it ends in the same place.
 
 What the door refuses for now (the callback of a payment that nobody asked for yet) is kept like a dead letter, and
-tried again at the end, as `oms-es dead-letters replay` would. Short lives are told in every order, longer ones in a
-seeded sample of them; one message of each telling comes twice.
+tried again at the end, as `oms-es dead-letters replay` would. Short lives are reported in every order, longer ones in a
+seeded sample of them; one message of each ordering comes twice.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Steady(Outside):
 
 
 def life(*messages: Command) -> tuple[WholeEngine, Steady]:
-    """Everything in its time: what is told, and what the world answers to it."""
+    """Everything in its time: what is reported, and what the world answers to it."""
     engine = WholeEngine()
     outside = Steady(engine)
     for message in messages:
@@ -63,11 +63,11 @@ def life(*messages: Command) -> tuple[WholeEngine, Steady]:
     return engine, outside
 
 
-def told(outside: Outside, *shapes: type[Command]) -> dict[str, Command]:
+def reported(outside: Outside, *shapes: type[Command]) -> dict[str, Command]:
     """What the world said in that life, by a word for it."""
     return {
         getattr(command, "status", type(command).__name__): command
-        for command in outside.told
+        for command in outside.reported
         if isinstance(command, shapes)
     }
 
@@ -76,7 +76,7 @@ def lives() -> Iterator[tuple[str, tuple[Command, ...]]]:
     """The name of a life, what stands before it, and its messages in their usual order."""
     yield "updated", (PLACE, READDRESSED, ENLARGED, *SHELVES)
     _, world = life(BERLIN, *SHELVES, PLACE, REFUND)
-    said = told(world, p.RecordAuthorization, p.RecordCapture, p.RecordRefund, sh.RecordBooking, sh.RecordMilestone)
+    said = reported(world, p.RecordAuthorization, p.RecordCapture, p.RecordRefund, sh.RecordBooking, sh.RecordMilestone)
     authorised, captured, booked = said["RecordAuthorization"], said["RecordCapture"], said["RecordBooking"]
     fulfilled = (PLACE, authorised, booked, said["picked_up"], said["delivered"])
     yield "fulfilled", fulfilled
@@ -87,7 +87,7 @@ def lives() -> Iterator[tuple[str, tuple[Command, ...]]]:
     yield "updated and cancelled", (PLACE, READDRESSED, ENLARGED, authorised, CANCEL, booked, voided)
 
 
-def tellings(messages: tuple[Command, ...]) -> Iterator[tuple[Command, ...]]:
+def orderings(messages: tuple[Command, ...]) -> Iterator[tuple[Command, ...]]:
     """All orders of up to five messages, some of more; in each, one of them comes again somewhere."""
     chance = random.Random(len(messages))
     every = (
@@ -156,12 +156,12 @@ ENDS = {
 """Phase, money taken and given back, units on hand and reserved."""
 
 
-@pytest.mark.parametrize("life_told", LIVES)
-def test_p18_every_order_of_what_is_told_with_a_repeat_ends_in_the_same_state(life_told: str) -> None:
-    messages = LIVES[life_told]
+@pytest.mark.parametrize("life_sent", LIVES)
+def test_p18_every_order_of_what_is_reported_with_a_repeat_ends_in_the_same_state(life_sent: str) -> None:
+    messages = LIVES[life_sent]
     before = [command for command in (BERLIN, *SHELVES) if command not in messages]
     usual = ending(before, messages)
-    assert (usual["phase"], usual["captured"], usual["refunded"], usual["stock"]) == ENDS[life_told]
+    assert (usual["phase"], usual["captured"], usual["refunded"], usual["stock"]) == ENDS[life_sent]
     assert usual["held"] == 0
-    for telling in tellings(messages):
-        assert ending(before, telling) == usual, [type(message).__name__ for message in telling]
+    for ordering in orderings(messages):
+        assert ending(before, ordering) == usual, [type(message).__name__ for message in ordering]

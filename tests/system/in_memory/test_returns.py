@@ -74,8 +74,8 @@ class World:
 
 
 def ask(*lines: tuple[str, int], rma_id: str = "r1", **more: Any) -> x.RequestReturn:
-    told = tuple(r.ReturnLine(line_id=line, quantity=n, reason="damaged") for line, n in lines)
-    return x.RequestReturn(**OF, rma_id=rma_id, lines=told, **{"now": START, **more})
+    reported = tuple(r.ReturnLine(line_id=line, quantity=n, reason="damaged") for line, n in lines)
+    return x.RequestReturn(**OF, rma_id=rma_id, lines=reported, **{"now": START, **more})
 
 
 def receive(line: str, quantity: int, receipt: str = "c1", rma_id: str = "r1") -> r.ReceiveRma:
@@ -84,8 +84,8 @@ def receive(line: str, quantity: int, receipt: str = "c1", rma_id: str = "r1") -
 
 
 def inspect(line: str, quantity: int, rma_id: str = "r1", **more: Any) -> r.InspectRma:
-    told: dict[str, Any] = {"grade": "as_new", "disposition": "sellable", **more}
-    lines = (r.InspectedLine(line_id=line, quantity=quantity, **told),)
+    reported: dict[str, Any] = {"grade": "as_new", "disposition": "sellable", **more}
+    lines = (r.InspectedLine(line_id=line, quantity=quantity, **reported),)
     return r.InspectRma(rma_id=rma_id, inspection_id="i1", location="berlin", lines=lines)
 
 
@@ -206,7 +206,7 @@ def test_an_exchange_says_what_is_to_be_sent() -> None:
         world.engine.submit(ask(("1", 1), resolution="exchange", replacement=(line, line)))
 
 
-def test_what_nobody_took_is_put_aside_ends_its_order_and_asks_a_person() -> None:
+def test_what_no_one_took_is_put_aside_ends_its_order_and_asks_a_person() -> None:
     world = World(back=True)
     assert world.phase() == "completed"
     assert (world.on_hand("TEA"), world.row("stock_levels", sku="TEA")["atp"]) == (10, 7)

@@ -124,15 +124,17 @@ OVER = (
 )
 
 
-@pytest.mark.parametrize("told", OVER, ids=lambda told: next(iter(told)))
+@pytest.mark.parametrize("reported", OVER, ids=lambda reported: next(iter(reported)))
 @pytest.mark.parametrize("topic", ["shopify", "shopify_updated"])
-def test_what_is_over_in_the_shop_is_cancelled_here_however_it_is_told(told: dict[str, Any], topic: str) -> None:
+def test_what_is_over_in_the_shop_is_cancelled_here_however_it_is_reported(
+    reported: dict[str, Any], topic: str
+) -> None:
     history = Shop(stock=True)
-    history.submit("shopify", order(**told))
+    history.submit("shopify", order(**reported))
     assert (history.status["phase"], history.taken(), history.shipped()) == ("cancelled", 0, {})
     waiting = Shop()
     waiting.submit("shopify", order())
-    waiting.submit(topic, updated(**told))
+    waiting.submit(topic, updated(**reported))
     waiting.stock_comes()
     assert (waiting.status["phase"], waiting.taken(), waiting.shipped()) == ("cancelled", 0, {})
     assert waiting.exceptions == []
@@ -167,7 +169,9 @@ TOLD = {
 
 
 @pytest.mark.parametrize("topics", TOLD.values(), ids=TOLD)
-def test_a_unit_that_the_shop_sends_or_refunds_is_left_out_once_whatever_is_told_first(topics: Sequence[Any]) -> None:
+def test_a_unit_that_the_shop_sends_or_refunds_is_left_out_once_whatever_is_reported_first(
+    topics: Sequence[Any],
+) -> None:
     for said in permutations([("shopify", order()), *topics]):
         shop = Shop()
         for dialect, payload in said:
@@ -251,7 +255,7 @@ def test_a_refund_of_everything_ends_the_order_and_one_of_what_has_left_is_for_a
     assert money.exceptions == ["backordered", "channel_contradiction"]
 
 
-def test_of_two_updates_of_one_second_the_last_holds_and_a_person_is_told() -> None:
+def test_of_two_updates_of_one_second_the_last_holds_and_a_person_is_informed() -> None:
     shop = Shop()
     shop.submit("shopify", order())
     for left, total in ((1, "24.90"), (2, "34.90"), (1, "24.90")):
@@ -263,8 +267,8 @@ def test_of_two_updates_of_one_second_the_last_holds_and_a_person_is_told() -> N
     for left, total in ((2, "34.90"), (1, "24.90"), (2, "34.90")):
         line = {"current_quantity": left, "fulfillable_quantity": left}
         shop.submit("shopify_updated", updated(line, current_total_price=total))
-    (told,) = [row["detail"] for row in shop.engine.open_rows("open_exceptions") if "revision" in row["detail"]]
-    assert "lines 2 x POT at 10.00 EUR, 1 x CUP at 10.00 EUR and 1 x POT at 10.00 EUR, 1 x CUP at 10.00 EUR" in told
+    (reported,) = [row["detail"] for row in shop.engine.open_rows("open_exceptions") if "revision" in row["detail"]]
+    assert "lines 2 x POT at 10.00 EUR, 1 x CUP at 10.00 EUR and 1 x POT at 10.00 EUR, 1 x CUP at 10.00 EUR" in reported
     assert shop.status["units"] == 2
     lines = tuple(
         o.OrderLine(line_id=line_id, sku=sku, quantity=n, unit_price_minor=1000)
@@ -313,8 +317,8 @@ def test_twenty_seven_vouchers_pay_an_order() -> None:
     shop.engine.submit(placed)
     shop.run()
     assert (shop.status["phase"], shop.taken(), len(shop.events(p.PaymentCaptured))) == ("completed", 4085, 28)
-    told = shop.events(o.OrderPlaced)[0]
-    assert (len(told.tenders), len(told.further_tenders), told.all_tenders) == (20, 7, vouchers)
+    reported = shop.events(o.OrderPlaced)[0]
+    assert (len(reported.tenders), len(reported.further_tenders), reported.all_tenders) == (20, 7, vouchers)
 
 
 def test_a_refund_of_everything_before_the_release_is_counted_under_its_name() -> None:

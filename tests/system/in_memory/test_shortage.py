@@ -1,4 +1,4 @@
-"""Two orders are promised the same unit on paper: what is missing is told and shown, and the money waits."""
+"""Two orders are promised the same unit on paper: what is missing is reported and shown, and the money waits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def order(number: int) -> o.PlaceOrder:
     )
 
 
-def test_p02_a_shortfall_is_an_event_and_an_exception_and_nobody_pays_for_what_is_not_there() -> None:
+def test_p02_a_shortfall_is_an_event_and_an_exception_and_no_one_pays_for_what_is_not_there() -> None:
     engine = WholeEngine()
     engine.submit(OpenLocation(location="berlin", country="DE"))
     engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
@@ -70,7 +70,7 @@ def test_a_promise_that_a_count_broke_is_an_exception_until_the_order_is_cancell
     assert not failed(engine.history)
 
 
-def test_a_promise_that_is_sought_elsewhere_is_a_backorder_and_no_broken_promise() -> None:
+def test_a_promise_that_is_sourced_elsewhere_is_a_backorder_and_no_broken_promise() -> None:
     engine = WholeEngine()
     engine.submit(OpenLocation(location="berlin", country="DE"))
     engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=1))
@@ -90,7 +90,9 @@ ALLOCATOR, PROGRESS, JOINER = "stock_allocator", "order_progress", "order_joiner
 
 
 @pytest.mark.parametrize("first", [*permutations((ALLOCATOR, PROGRESS, JOINER))])
-def test_what_is_split_off_a_broken_promise_is_sought_anew_whoever_hears_of_it_first(first: tuple[str, ...]) -> None:
+def test_what_is_split_off_a_broken_promise_is_sourced_again_anyone_who_hears_of_it_first(
+    first: tuple[str, ...],
+) -> None:
     """And nobody pays for it: it was locked on paper only."""
     engine = WholeEngine()
     engine.submit(OpenLocation(location="berlin", country="DE"))
@@ -118,7 +120,7 @@ def test_what_is_split_off_a_broken_promise_is_sought_anew_whoever_hears_of_it_f
     assert not failed(engine.history)
 
 
-def test_whoever_was_placed_first_is_served_first_in_part_too_however_many_small_orders_wait() -> None:
+def test_anyone_who_was_placed_first_is_served_first_in_part_too_however_many_small_orders_wait() -> None:
     """Of 16 units that come, the earlier order keeps all and waits for four; then the nine are served in turn."""
     shop = Shop()
     large = an_order("large", ("TEA", 20))

@@ -62,7 +62,7 @@ def test_new_rules_serve_who_could_not_be_served() -> None:
     assert world.phases() == ["completed"] * 2
 
 
-def test_whoever_may_not_be_served_from_there_is_not_woken() -> None:
+def test_anyone_who_may_not_be_served_from_there_is_not_woken() -> None:
     world = World(stock(1), order(1))
     before = len(world.engine.log)
     world.submit(BERLIN.model_copy(update={"channels": ("pos",)}))

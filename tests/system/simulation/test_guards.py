@@ -44,8 +44,8 @@ def test_a_failure_says_what_broke_where_and_how_to_see_it_again_made_smaller() 
     kit = GUARDS[0].without(WHOLE)
     summary = campaign(range(SEEDS_MAX), PROFILES["stormy"], kit=kit)
     (failed,) = summary.failed
-    told = list(failure(failed, kit))
-    assert told[0].startswith("BROKEN at step")
-    assert f"seed {failed.scenario.seed}, stormy" in told[1]
-    faults = [line for line in told if "node" in line and "calls later" in line]
+    answer = list(failure(failed, kit))
+    assert answer[0].startswith("BROKEN at step")
+    assert f"seed {failed.scenario.seed}, stormy" in answer[1]
+    faults = [line for line in answer if "node" in line and "calls later" in line]
     assert len(faults) < len(failed.scenario.faults)

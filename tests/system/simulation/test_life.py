@@ -37,7 +37,7 @@ COMMANDS = {command.__name__ for decider in DECIDERS for command in decider.acce
     "RecordExpiry",
     "RecordVoidFailure",
 }
-"""Without what mostly callbacks tell of payments: that comes as RecordReport."""
+"""Without what mostly callbacks report of payments: that comes as RecordReport."""
 SET_UP = frozenset(
     f"{verb}{party}"
     for party, verbs in (
@@ -76,28 +76,28 @@ def _kind_of(cause: Cause) -> str:
 
 
 def of_payments() -> Iterator[Callback]:
-    """Whatever a provider may tell."""
+    """Whatever a provider may report."""
     fields = payment_provider.Callback.model_fields
     operations = [name for part in get_args(fields["operation"].annotation) for name in get_args(part)]
     for operation, outcome in product(operations, get_args(fields["outcome"].annotation)):
-        told = {"operation": operation, "outcome": outcome, "payment_id": "p", "part": "1", "reference": "r"}
+        reported = {"operation": operation, "outcome": outcome, "payment_id": "p", "part": "1", "reference": "r"}
         try:
-            payment_provider.parse_callback(json.dumps({**told, "amount_minor": 1}).encode())
+            payment_provider.parse_callback(json.dumps({**reported, "amount_minor": 1}).encode())
         except BadInput:
             continue
         yield operation, outcome
 
 
 def of_parcels() -> Iterator[Callback]:
-    """Whatever a carrier may tell."""
+    """Whatever a carrier may report."""
     for part in get_args(carrier.Callback.model_fields["status"].annotation):
         yield from (("", status) for status in get_args(part))
 
 
 def callbacks_of(playing: Play) -> Iterator[Callback]:
     for payload in (payload for payloads in playing.outside.delivered.values() for payload in payloads):
-        told: dict[str, Any] = json.loads(payload)
-        yield told.get("operation", ""), told.get("outcome") or told["status"]
+        reported: dict[str, Any] = json.loads(payload)
+        yield reported.get("operation", ""), reported.get("outcome") or reported["status"]
 
 
 def test_every_command_and_every_callback_of_the_vocabulary_comes_in_some_seed() -> None:
@@ -119,7 +119,7 @@ def test_every_command_and_every_callback_of_the_vocabulary_comes_in_some_seed()
 
 
 UNASKED = {"RecordFeedback", "RecordTracking", "RecordProviderReport", "RecordFulfilment", "RecordChannelRefund"}
-"""What nobody in the engine tells, and no callback of the simulated world: people, channels and other carriers do."""
+"""What nobody in the engine reports, and no callback of the simulated world: people, channels and other carriers do."""
 
 
 def test_every_theme_of_life_is_drawn() -> None:

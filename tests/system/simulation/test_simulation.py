@@ -46,7 +46,7 @@ def test_a_seed_that_once_failed_holds(found: Found) -> None:
     assert outcome.violation is None, "\n".join(failure(outcome))
 
 
-def test_fresh_seeds_hold_and_whoever_reads_of_one_that_does_not_can_play_it_again() -> None:
+def test_fresh_seeds_hold_and_anyone_who_reads_of_one_that_does_not_can_play_it_again() -> None:
     first = int(time.time())
     summary = campaign(range(first, first + FRESH), PROFILES["stormy"])
     assert not summary.failed, "\n".join(failure(summary.failed[0]))
@@ -60,13 +60,13 @@ def test_what_goes_right_goes_right_without_any_fault() -> None:
 
 
 def test_the_same_seed_is_the_same_story_whatever_the_interpreters_hash_seed() -> None:
-    told = []
+    reported = []
     for hash_seed in ("0", "4242"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         ran = subprocess.run([sys.executable, "-c", PRINT_TRACES], env=environment, capture_output=True, check=True)
-        told.append(ran.stdout)
-    assert told[0] == told[1]
-    assert len(set(told[0].split())) == 3
+        reported.append(ran.stdout)
+    assert reported[0] == reported[1]
+    assert len(set(reported[0].split())) == 3
 
 
 def test_a_flash_sale_sells_exactly_what_exists() -> None:

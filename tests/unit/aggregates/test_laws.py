@@ -408,7 +408,7 @@ def by_hand(draw: st.DrawFn, state: order.Order) -> Command:
     left = wished[draw(st.integers(0, len(wished) - 1)) :] if draw(st.booleans()) else wished
     more = [("A", "paris", 9)] if draw(chances) == 0 else []
     assignments = tuple(o.Assignment(sku=sku, location=city, quantity=n) for sku, city, n in (*left, *more))
-    return o.AssignOrder(**ORDER, assignments=assignments, reason="told so")
+    return o.AssignOrder(**ORDER, assignments=assignments, reason="reported so")
 
 
 def failure(draw: st.DrawFn, _: order.Order) -> Command:
@@ -424,10 +424,10 @@ def stock_report(draw: st.DrawFn, state: order.Order) -> Command:
     )
     (key, sku, place), quantity = asked[draw(st.integers(0, len(asked) - 1))]
     shape: type[Any] = o.RecordReservation if draw(chances) else o.RecordShortage
-    told: dict[str, Any] = {"reservation_id": key, "sku": sku, "location": place, "quantity": quantity}
+    reported: dict[str, Any] = {"reservation_id": key, "sku": sku, "location": place, "quantity": quantity}
     if shape is o.RecordReservation and state.content and state.content.kind == "presale":
-        told["presale"] = draw(chances) > 0
-    report: Command = shape(**ORDER, **told)
+        reported["presale"] = draw(chances) > 0
+    report: Command = shape(**ORDER, **reported)
     return report
 
 
@@ -860,10 +860,10 @@ def tracker_commands() -> Strategy:
 
 
 def tracker_holds(state: tracker.Tracker, history: Sequence[Event]) -> None:
-    told = [
+    reported = [
         sight.milestone_id for event in history if isinstance(event, t.TrackingReported) for sight in event.sightings
     ]
-    assert len(told) == len(set(told)) == len(state.known)
+    assert len(reported) == len(set(reported)) == len(state.known)
     shared = {key for event in history if isinstance(event, t.TrackingNumberShared) for key in event.shipment_ids}
     assert shared == set(state.shared_by)
 
@@ -1168,11 +1168,11 @@ def test_the_laws_hold_whatever_is_asked(law: Law, data: st.DataObject) -> None:
 
 
 NEWER_HOLDS = (s.ExpectInbound,)
-"""Told again under their own id, the newer content holds."""
+"""OrderScenario again under their own id, the newer content holds."""
 
 
 def assert_its_name_is_taken(decider: Decider[Any], state: Any, command: Command) -> None:
-    """With any field changed, the same id is refused, unless only when and how it is told has changed."""
+    """With any field changed, the same id is refused, unless only when and how it is informed has changed."""
     for name in type(command).model_fields.keys() - {OWN_IDS[type(command)]}:
         another = command.model_copy(update={name: other_than(getattr(command, name))})
         if another.stream != command.stream or isinstance(command, (*NEWER_HOLDS, s.AdmitSerials)):

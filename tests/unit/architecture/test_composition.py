@@ -72,7 +72,7 @@ def test_what_a_consumer_reads_is_emitted_and_what_it_emits_is_decided(consumer:
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS, ids=lambda consumer: consumer.name)
-def test_the_facts_a_consumer_wants_are_columns_of_a_read_model_with_an_index(consumer: Consumer) -> None:
+def test_the_lookups_of_a_consumer_are_columns_of_a_read_model_with_an_index(consumer: Consumer) -> None:
     tables = {projection.name: projection.table for projection in PROJECTIONS}
     for reaction in consumer.reactions.values():
         for want in reaction.lookups:
@@ -155,7 +155,7 @@ def _shapes(annotation: Any) -> tuple[type[Command], ...]:
     return get_args(annotation) or (annotation,)
 
 
-def test_positions_are_kept_under_names_that_nobody_shares(database_url: str) -> None:
+def test_positions_are_kept_under_names_that_no_one_shares(database_url: str) -> None:
     with engine_on(database_url) as engine:
         names = Counter(worker.name for worker in engine.loop.workers)
     assert set(names.values()) == {1}

@@ -137,7 +137,7 @@ def test_json_that_is_no_object_is_no_order(line: bytes) -> None:
         ({"colour": "blue"}, "colour: "),
     ],
 )
-def test_an_invalid_order_is_told_by_its_field(changes: dict[str, Any], names: str) -> None:
+def test_an_invalid_order_is_reported_by_its_field(changes: dict[str, Any], names: str) -> None:
     refused = refusal_of(**changes)
     assert refused.reason == "invalid_order"
     assert refused.detail.startswith(names)
@@ -221,7 +221,7 @@ UNITS = [{"line_id": "1", "quantity": 1}]
 
 
 @pytest.mark.parametrize(
-    ("told", "command"),
+    ("reported", "command"),
     [
         (
             {"type": "AmendOrder", "amendment_id": "a1", "revision": 2, "shipping_minor": 0},
@@ -237,15 +237,15 @@ UNITS = [{"line_id": "1", "quantity": 1}]
             RecordChannelRefund(**EARLY, refund_id="r1"),
         ),
     ],
-    ids=lambda told: told["type"] if isinstance(told, dict) else "",
+    ids=lambda reported: reported["type"] if isinstance(reported, dict) else "",
 )
-def test_what_comes_after_an_order_names_it_as_its_channel_does(told: dict[str, Any], command: Command) -> None:
-    assert read(json.dumps(NAMED | told)) == command
-    assert read(json.dumps(NAMED | told | {"external_id": " 1001 "})) == command, "spaces are taken away here, too"
-    assert read(json.dumps(NAMED | told).replace('"type"', '"\\u0074ype"')) == command
+def test_what_comes_after_an_order_names_it_as_its_channel_does(reported: dict[str, Any], command: Command) -> None:
+    assert read(json.dumps(NAMED | reported)) == command
+    assert read(json.dumps(NAMED | reported | {"external_id": " 1001 "})) == command, "spaces are taken away here, too"
+    assert read(json.dumps(NAMED | reported).replace('"type"', '"\\u0074ype"')) == command
     for otherwise in ({"order_id": ID}, {"keep": False}, {"called": "x"}, {"colour": "red"}):
-        assert refusal(json.dumps(NAMED | told | otherwise)).reason == "invalid_order"
-    assert refusal(json.dumps(told)).detail.startswith("channel: ")
+        assert refusal(json.dumps(NAMED | reported | otherwise)).reason == "invalid_order"
+    assert refusal(json.dumps(reported)).detail.startswith("channel: ")
 
 
 def test_an_order_may_say_that_it_is_one() -> None:

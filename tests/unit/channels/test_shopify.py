@@ -177,7 +177,7 @@ def test_the_address_falls_back_to_billing_then_to_the_customers() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [
         {"shipping_address": None},
         {"shipping_address": None, "customer": {"default_address": None}},
@@ -187,11 +187,11 @@ def test_the_address_falls_back_to_billing_then_to_the_customers() -> None:
         {"shipping_lines": [{"price": "0.00", "delivery_category": "pick_up"}]},
     ],
 )
-def test_what_nobody_wants_sent_is_collected_at_the_counter(told: dict[str, Any]) -> None:
-    order = parse(payload(**told))
+def test_what_no_one_wants_sent_is_collected_at_the_counter(reported: dict[str, Any]) -> None:
+    order = parse(payload(**reported))
     assert (order.pickup, order.pickup_at, order.delivery_option) == (True, None, "pickup")
     assert (order.ship_to, order.allow_split, order.total_minor) == (NOWHERE, False, 1000)
-    there = parse(payload(**told, location_id=55))
+    there = parse(payload(**reported, location_id=55))
     assert (there.pickup_at, there.allow_split) == ("shopify-55", True)
 
 
@@ -256,7 +256,7 @@ CANCELLED = {"cancelled_at": "2026-01-05T11:00:00+01:00", "cancel_reason": "cust
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("reported", "reason"),
     [
         (CANCELLED, "customer"),
         ({"cancelled_at": "2026-01-05T11:00:00+01:00"}, REASON_UNSAID),
@@ -268,11 +268,11 @@ CANCELLED = {"cancelled_at": "2026-01-05T11:00:00+01:00", "cancel_reason": "cust
     ],
 )
 def test_an_order_that_is_over_is_placed_as_cancelled_and_an_update_cancels_it(
-    told: dict[str, Any], reason: str
+    reported: dict[str, Any], reason: str
 ) -> None:
-    order = parse(payload(**told))
+    order = parse(payload(**reported))
     assert (order.cancelled, order.total_minor, order.fulfilled) == (reason, 1000, ())
-    assert parse_updated(updated(**told)) == CancelOrder(**early_names("shopify", order.external_id), reason=reason)
+    assert parse_updated(updated(**reported)) == CancelOrder(**early_names("shopify", order.external_id), reason=reason)
 
 
 def test_what_is_over_and_cannot_be_placed_even_so_is_cancelled_if_it_is_known() -> None:
@@ -290,7 +290,7 @@ SENT_ONE = {"id": 9, "status": "success", "line_items": [{"id": 1, "quantity": 1
 
 
 @pytest.mark.parametrize(
-    ("line", "told", "sent"),
+    ("line", "reported", "sent"),
     [
         ({"fulfillable_quantity": 3}, {}, 0),
         ({"fulfillable_quantity": 2}, {"fulfillment_status": "partial"}, 1),
@@ -302,8 +302,8 @@ SENT_ONE = {"id": 9, "status": "success", "line_items": [{"id": 1, "quantity": 1
         ({"fulfillable_quantity": 3}, {"fulfillments": [SENT_ONE | {"status": None}]}, 1),
     ],
 )
-def test_what_was_sent_already_is_told_by_line(line: dict[str, Any], told: dict[str, Any], sent: int) -> None:
-    order = parse(payload("30.00", line_items=[item(quantity=3, current_quantity=3, **line)], **told))
+def test_what_was_sent_already_is_reported_by_line(line: dict[str, Any], reported: dict[str, Any], sent: int) -> None:
+    order = parse(payload("30.00", line_items=[item(quantity=3, current_quantity=3, **line)], **reported))
     assert order.demand == {"SKU-1": 3}
     assert sum(units.quantity for units in order.fulfilled) == sent
 
@@ -317,18 +317,18 @@ def refund(*units: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("restock_type", ["cancel", "no_restock", "return", "legacy_restock", None])
-def test_refunds_count_where_nobody_says_what_is_left(restock_type: str | None) -> None:
+def test_refunds_count_where_no_one_says_what_is_left(restock_type: str | None) -> None:
     lines = [{name: value for name, value in item(n).items() if name != "current_quantity"} for n in (1, 2, 3)]
-    told = refund(*({"line_item_id": n, "quantity": 1, "restock_type": restock_type} for n in (1, 3)))
-    order = parse(payload("30.00", line_items=lines, refunds=[told], current_total_price="10.00"))
+    reported = refund(*({"line_item_id": n, "quantity": 1, "restock_type": restock_type} for n in (1, 3)))
+    order = parse(payload("30.00", line_items=lines, refunds=[reported], current_total_price="10.00"))
     assert (order.demand, order.total_minor) == ({"SKU-2": 1}, 1000)
-    unstated = parse(payload("30.00", line_items=lines, refunds=[told]))
+    unstated = parse(payload("30.00", line_items=lines, refunds=[reported]))
     assert (unstated.demand, unstated.total_minor) == ({"SKU-2": 1}, 1000)
 
 
 def test_older_versions_say_the_discount_and_tax_of_a_refund_with_its_units() -> None:
     line = {name: value for name, value in item(quantity=4).items() if name != "current_quantity"}
-    told = refund(
+    reported = refund(
         {"line_item_id": 1, "quantity": 1, "restock_type": "cancel", "subtotal": "9.00", "total_tax": "1.71"},
         order_adjustments=[{"kind": "shipping_refund", "amount": "-2.00"}],
     )
@@ -338,7 +338,7 @@ def test_older_versions_say_the_discount_and_tax_of_a_refund_with_its_units() ->
         "total_tax": "6.84",
         "shipping_lines": [{"price": "2.00"}],
     }
-    order = parse(payload("44.84", line_items=[line], refunds=[told], **whole))
+    order = parse(payload("44.84", line_items=[line], refunds=[reported], **whole))
     assert (order.shipping_minor, order.tax_minor, order.discount_minor) == (0, 513, 300)
     assert order.total_minor == 3213
 
@@ -361,17 +361,17 @@ def test_a_refund_names_the_units_that_may_still_be_here() -> None:
         {"line_item_id": 2, "quantity": 1, "restock_type": "return"},
     )
     service = {"line_item_id": 3, "quantity": 1, "line_item": {"id": 3, "quantity": 1, "requires_shipping": False}}
-    told = parse_refund(json.dumps(refund(*units, service, note="damaged")).encode())
-    assert told.lines == (LineUnits(line_id="1", quantity=1),)
-    assert (told.order_id, told.refund_id, told.reason) == (parse(payload()).order_id, "8", "damaged")
-    assert told.revision == int(datetime(2026, 1, 6, 10, tzinfo=UTC).timestamp())
+    reported = parse_refund(json.dumps(refund(*units, service, note="damaged")).encode())
+    assert reported.lines == (LineUnits(line_id="1", quantity=1),)
+    assert (reported.order_id, reported.refund_id, reported.reason) == (parse(payload()).order_id, "8", "damaged")
+    assert reported.revision == int(datetime(2026, 1, 6, 10, tzinfo=UTC).timestamp())
 
 
 def test_a_fulfillment_names_its_units_and_one_of_which_nothing_came_is_refused() -> None:
     sent = {**SENT_ONE, "order_id": 4711}
-    told = parse_fulfillment(json.dumps(sent).encode())
-    assert (told.order_id, told.fulfilment_id, told.keep) == (parse(payload()).order_id, "9", True)
-    assert told.lines == (LineUnits(line_id="1", quantity=1),)
+    reported = parse_fulfillment(json.dumps(sent).encode())
+    assert (reported.order_id, reported.fulfilment_id, reported.keep) == (parse(payload()).order_id, "9", True)
+    assert reported.lines == (LineUnits(line_id="1", quantity=1),)
     gift = {"line_items": [{"id": 1, "quantity": 1, "requires_shipping": False}]}
     for changes, reason in (
         ({"status": "cancelled"}, "not_sent"),
@@ -444,9 +444,9 @@ def test_a_real_order_that_is_neither_a_test_nor_cancelled_costs_what_it_says() 
     assert order.total_minor == to_minor(real["current_total_price"], real["currency"])
     assert len(order.lines) == len(real["line_items"])
     refunded = json.loads((REAL / "shopify" / "refunds" / "create.json").read_text())["response"]
-    told = parse_refund(json.dumps(refunded).encode())
-    assert told.order_id == order.order_id
-    assert {units.line_id for units in told.lines} <= {line.line_id for line in order.lines}
+    reported = parse_refund(json.dumps(refunded).encode())
+    assert reported.order_id == order.order_id
+    assert {units.line_id for units in reported.lines} <= {line.line_id for line in order.lines}
 
 
 # --- orders/updated, orders/cancelled
@@ -464,23 +464,27 @@ def amendment(line: bytes) -> AmendOrder:
 
 
 def test_an_update_is_an_amendment_of_all_that_it_says_and_waits_for_its_order() -> None:
-    told, order = amendment(updated()), parse(payload())
-    assert (told.order_id, told.keep, told.delivery_option) == (order.order_id, True, None)
-    assert (told.lines, told.ship_to, told.shipping_minor) == (order.lines, order.ship_to, order.shipping_minor)
+    reported, order = amendment(updated()), parse(payload())
+    assert (reported.order_id, reported.keep, reported.delivery_option) == (order.order_id, True, None)
+    assert (reported.lines, reported.ship_to, reported.shipping_minor) == (
+        order.lines,
+        order.ship_to,
+        order.shipping_minor,
+    )
     later = amendment(updated(updated_at="2026-01-05T12:00:01+01:00"))
-    assert later.revision == (told.revision or 0) + 1
-    assert later.amendment_id != told.amendment_id
+    assert later.revision == (reported.revision or 0) + 1
+    assert later.amendment_id != reported.amendment_id
     other = amendment(updated("20.00", line_items=[item(quantity=2, current_quantity=2)]))
-    assert (other.revision, amendment(updated())) == (told.revision, told)
-    assert other.amendment_id != told.amendment_id
+    assert (other.revision, amendment(updated())) == (reported.revision, reported)
+    assert other.amendment_id != reported.amendment_id
 
 
 def test_what_was_taken_off_an_order_is_not_in_its_update() -> None:
     items = [item(1, quantity=3, current_quantity=2), item(2, current_quantity=0)]
     shipping = {"current_shipping_price_set": {"shop_money": {"amount": "4.90"}}}
-    told = amendment(updated("24.90", line_items=items, **shipping))
-    assert [(line.line_id, line.quantity) for line in told.lines or ()] == [("1", 2)]
-    assert told.shipping_minor == 490
+    reported = amendment(updated("24.90", line_items=items, **shipping))
+    assert [(line.line_id, line.quantity) for line in reported.lines or ()] == [("1", 2)]
+    assert reported.shipping_minor == 490
 
 
 def test_an_update_of_a_cancelled_order_or_of_one_without_units_is_a_cancellation() -> None:
@@ -505,8 +509,8 @@ def test_real_updates_of_a_cancelled_order_are_cancellations_and_of_another_add_
     dialect = DIALECTS[f"shopify_{topic}"]
     assert isinstance(dialect(json.dumps(real).encode()), CancelOrder)
     on = {"cancelled_at": None, "test": False, "financial_status": "paid"}
-    told = amendment(json.dumps(real | on).encode())
-    assert sum(line.quantity for line in told.lines or ()) == sum(i["current_quantity"] for i in real["line_items"])
+    reported = amendment(json.dumps(real | on).encode())
+    assert sum(line.quantity for line in reported.lines or ()) == sum(i["current_quantity"] for i in real["line_items"])
 
 
 def test_who_ordered_and_what_was_written_about_it_is_kept() -> None:

@@ -270,8 +270,14 @@ def test_what_is_not_shipped_is_refused_and_billing_is_where_shipping_says_nothi
 
 def refund(**changes: Any) -> bytes:
     line = {"id": 31, "quantity": -2, "meta_data": [{"key": "_refunded_item_id", "value": "1"}]}
-    told = {"id": 8, "parent_id": 4711, "date_created_gmt": "2026-01-06T10:00:00", "line_items": [line], "reason": ""}
-    return json.dumps(told | changes).encode()
+    reported = {
+        "id": 8,
+        "parent_id": 4711,
+        "date_created_gmt": "2026-01-06T10:00:00",
+        "line_items": [line],
+        "reason": "",
+    }
+    return json.dumps(reported | changes).encode()
 
 
 def test_a_refund_names_units_of_the_order() -> None:
@@ -298,31 +304,33 @@ def test_a_deleted_order_is_cancelled() -> None:
 def real() -> Iterator[tuple[str, Any]]:
     """Every object of every file that looks like one that a webhook sends."""
     for path in sorted(REAL.glob("*.json")):
-        told = json.loads(path.read_text())
+        reported = json.loads(path.read_text())
         several = (
-            told
-            if isinstance(told, list)
-            else [*told.get("create", []), *told.get("update", []), *told.get("orders", [])]
+            reported
+            if isinstance(reported, list)
+            else [*reported.get("create", []), *reported.get("update", []), *reported.get("orders", [])]
         )
-        yield from ((path.name, one) for one in several or [told])
+        yield from ((path.name, one) for one in several or [reported])
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real payloads are not here")
 def test_real_payloads_are_taken_to_the_cent_or_refused_with_a_reason() -> None:
     orders = refunds = 0
-    for name, told in real():
-        line, inner = json.dumps(told).encode(), told.get("order", told)
+    for name, reported in real():
+        line, inner = json.dumps(reported).encode(), reported.get("order", reported)
         if "line_items" in inner and "total" in inner:
             command: Command = parse(line)
             assert isinstance(command, PlaceOrder), name
             assert command.total_minor == to_minor(inner["total"], inner["currency"]), name
             assert (inner["status"] == "completed") == bool(command.fulfilled), name
             orders += 1
-        elif "refunded_by" in told:
+        elif "refunded_by" in reported:
             command = DIALECTS["woocommerce_refund"](line)
             assert isinstance(command, RecordChannelRefund), name
             assert command.order_id == order_id_of("woocommerce", "723"), name
-            assert sum(unit.quantity for unit in command.lines) == -sum(i["quantity"] for i in told["line_items"]), name
+            assert sum(unit.quantity for unit in command.lines) == -sum(
+                i["quantity"] for i in reported["line_items"]
+            ), name
             refunds += 1
         else:
             assert refusal(line).reason == "invalid_order", name

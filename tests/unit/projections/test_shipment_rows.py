@@ -58,5 +58,5 @@ def test_when_it_left_and_arrived_is_what_the_carrier_says() -> None:
     assert (row["dispatched_at"], row["delivered_at"]) == (LEFT.dispatched_at, DELIVERED.delivered_at)
 
 
-def test_a_parcel_that_nobody_asked_for_has_no_row() -> None:
+def test_a_parcel_that_no_one_asked_for_has_no_row() -> None:
     assert fold(projection, PACKED) == {}

@@ -70,7 +70,7 @@ def test_a_name_is_trimmed_and_brought_to_normal_form_c(given_name: str, kept: s
 
 
 @pytest.mark.parametrize("code", [0, 9, 0x1B, 0x7F, 0x85, 0x61C, 0x200E, 0x2028, 0x202E, 0x2066, 0x2069, 0xD800])
-def test_a_name_has_no_character_that_nobody_sees_or_that_turns_the_direction(code: int) -> None:
+def test_a_name_has_no_character_that_no_one_sees_or_that_turns_the_direction(code: int) -> None:
     assert wrong(Named, name=f"a{chr(code)}b") == ["name"]
 
 

@@ -47,6 +47,6 @@ def test_a_golden_file_shows_every_field_of_its_version_and_marks_the_required_o
         assert set(variants["whole"]) <= set(event.model_fields), "a field was dropped: raise schema_version"
 
 
-def test_no_golden_file_is_of_an_event_that_nobody_knows() -> None:
+def test_no_golden_file_is_of_an_event_that_no_one_knows() -> None:
     known = {path_of(*param.values).name for param in VERSIONS}  # type: ignore[arg-type] # (event, version), as built above
     assert {path.name for path in path_of(Event, 1).parent.glob("*.json")} == known

@@ -23,9 +23,9 @@ class Told(BaseModel):
         return self
 
 
-def wrong(**told: object) -> ValidationError:
+def wrong(**reported: object) -> ValidationError:
     with pytest.raises(ValidationError) as refused:
-        Told.model_validate(told)
+        Told.model_validate(reported)
     return refused.value
 
 
@@ -50,7 +50,7 @@ def test_more_than_a_line_holds_are_counted() -> None:
     assert problems(many, named_max=None).count(";") == NAMED_MAX + 1
 
 
-def test_nobody_else_words_them() -> None:
+def test_no_one_else_words_them() -> None:
     root = Path(oms_es.__file__).parent
     asking = {path.name for path in root.rglob("*.py") if ".errors(" in path.read_text()}
     assert asking == {"problems.py"}

@@ -54,9 +54,9 @@ def with_text(value: Any, at: Path, text: str) -> Any:
     return copy
 
 
-def taken(shape: type[Command], told: Any) -> Command | None:
+def taken(shape: type[Command], reported: Any) -> Command | None:
     try:
-        command = shape.model_validate(told)
+        command = shape.model_validate(reported)
         return brought_in(command) if is_an_answer(shape) else command
     except ValidationError:
         return None
@@ -69,10 +69,10 @@ def test_what_is_taken_with_one_number_is_taken_with_one_that_reads_like_a_cards
     for _ in range(DRAWS):
         drawn = inputs.command(shape)
         assert drawn is not None
-        told = drawn.model_dump(mode="json")
-        for at in texts(told):
-            if taken(shape, with_text(told, at, UNLIKE_A_CARD)) is not None:
-                kept = taken(shape, with_text(told, at, LIKE_A_CARD))
+        reported = drawn.model_dump(mode="json")
+        for at in texts(reported):
+            if taken(shape, with_text(reported, at, UNLIKE_A_CARD)) is not None:
+                kept = taken(shape, with_text(reported, at, LIKE_A_CARD))
                 assert kept is not None, f"{shape.__name__}: {at}"
 
 
@@ -90,15 +90,15 @@ ANSWERS: tuple[tuple[type[Command], dict[str, Any], str], ...] = (
 @pytest.mark.parametrize(("shape", "fields", "name"), ANSWERS)
 def test_a_reference_is_kept_as_the_provider_says_it(shape: type[Command], fields: dict[str, Any], name: str) -> None:
     """Numbers of 16 digits are what some providers call every payment: one in ten has a right check digit."""
-    told = brought_in(shape.model_validate({"payment_id": "o.1", **fields, name: LIKE_A_CARD}))
-    assert getattr(told, name) == LIKE_A_CARD
+    reported = brought_in(shape.model_validate({"payment_id": "o.1", **fields, name: LIKE_A_CARD}))
+    assert getattr(reported, name) == LIKE_A_CARD
 
 
 def test_a_card_number_in_a_providers_reason_is_masked_and_the_answer_is_taken() -> None:
-    told = brought_in(p.RecordDecline(payment_id="o.1", reason=f"card {LIKE_A_CARD} is stolen"))
-    assert told.reason == "card ************1111 is stolen"
-    assert not has_card_number(told.reason)
-    assert brought_in(told) == told
+    reported = brought_in(p.RecordDecline(payment_id="o.1", reason=f"card {LIKE_A_CARD} is stolen"))
+    assert reported.reason == "card ************1111 is stolen"
+    assert not has_card_number(reported.reason)
+    assert brought_in(reported) == reported
 
 
 @pytest.mark.parametrize("number", [LIKE_A_CARD, "4242 4242 4242 4242", "3782-822463-10005", "6304000000000000"])

@@ -1,4 +1,4 @@
-"""Facts told in an older form are read in today's words."""
+"""Facts reported in an older form are read in today's words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oms_es.schemas.vocabulary import EVENTS
 
 
 class KettleBoiled(Event):
-    """v1 told degrees Fahrenheit as text, v2 as a number, v3 tells Celsius."""
+    """v1 reported degrees Fahrenheit as text, v2 as a number, v3 reports Celsius."""
 
     schema_version: ClassVar[int] = 3
     celsius: int

@@ -1,4 +1,4 @@
-"""An item is what was told last; a bundle is never made of itself."""
+"""An item is what was reported last; a bundle is never made of itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SET = i.DefineBundle(sku="SET", components={"TEA": 2, "MUG": 1})
 IS_SET = i.BundleDefined(sku="SET", components={"TEA": 2, "MUG": 1})
 
 
-def test_an_item_is_described_and_described_anew() -> None:
+def test_an_item_is_described_and_described_again() -> None:
     Given(decider).when(TEA).then(IS_TEA)
     Given(decider, IS_TEA).when(TEA).then()
     heavier = IS_TEA.model_copy(update={"weight_grams": 260})

@@ -1,4 +1,4 @@
-"""A location opens and closes; what is told later is the newer truth."""
+"""A location opens and closes; what is reported later is the newer truth."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def test_a_location_opens() -> None:
     Given(decider).when(OPEN).then(OPENED)
 
 
-def test_the_same_facts_told_again_decide_nothing() -> None:
+def test_the_same_content_sent_again_decide_nothing() -> None:
     Given(decider, OPENED).when(OPEN).then()
 
 
-def test_other_facts_are_the_newer_truth() -> None:
+def test_other_content_are_the_newer_truth() -> None:
     newer = OPENED.model_copy(update={"priority": 2})
     Given(decider, OPENED).when(OPEN.model_copy(update={"priority": 2})).then(newer)
     Given(decider, OPENED, newer).when(OPEN).then(OPENED)
@@ -40,5 +40,5 @@ def test_what_never_opened_cannot_close() -> None:
     Given(decider).when(CLOSE).then_refused("unknown_location")
 
 
-def test_a_closed_location_opens_again_with_the_same_facts() -> None:
+def test_a_closed_location_opens_again_with_the_same_content() -> None:
     Given(decider, OPENED, CLOSED).when(OPEN).then(OPENED)

@@ -47,7 +47,7 @@ def test_another_scheme_never_gives_a_number_again() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_p27_numbers_are_unique_and_gapless_whoever_asks_again(seed: int) -> None:
+def test_p27_numbers_are_unique_and_gapless_anyone_who_asks_again(seed: int) -> None:
     chance, state = Random(seed), reduce(decider.evolve, [SCHEME], decider.initial)
     numbers: list[int] = []
     for _ in range(300):

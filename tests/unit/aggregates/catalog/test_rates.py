@@ -42,7 +42,7 @@ def test_bands_that_do_not_rise_and_services_that_repeat_are_refused_at_the_door
         r.PublishRates(carrier="dhl", version="1", currency="EUR", services=(SERVICE, SERVICE))
 
 
-def test_a_delivery_option_says_what_was_told_last() -> None:
+def test_a_delivery_option_says_what_was_sent_last() -> None:
     define = r.DefineDeliveryOption(option="express", transit_days_max=1, prefer="fastest")
     defined = r.DeliveryOptionDefined(option="express", transit_days_max=1, prefer="fastest")
     Given(delivery.decider).when(define).then(defined)
@@ -51,13 +51,13 @@ def test_a_delivery_option_says_what_was_told_last() -> None:
     Given(delivery.decider, defined).when(cheaper).then(defined.model_copy(update={"prefer": "cheapest"}))
 
 
-def test_p13_a_tracking_history_told_three_times_is_told_on_once() -> None:
+def test_p13_a_tracking_history_reported_three_times_is_passed_on_once() -> None:
     first = Sighting(milestone_id="1", status="in_transit", occurred_at=NOON)
     second = first.model_copy(update={"milestone_id": "2"})
-    told = RecordTracking(carrier="ups", tracking_number="T", sightings=(first,))
+    answer = RecordTracking(carrier="ups", tracking_number="T", sightings=(first,))
     reported = TrackingReported(carrier="ups", tracking_number="T", sightings=(first,))
-    Given(tracker.decider).when(told).then(reported)
-    Given(tracker.decider, reported).when(told).then()
-    longer = told.model_copy(update={"sightings": (second, first)})
+    Given(tracker.decider).when(answer).then(reported)
+    Given(tracker.decider, reported).when(answer).then()
+    longer = answer.model_copy(update={"sightings": (second, first)})
     Given(tracker.decider, reported).when(longer).then(reported.model_copy(update={"sightings": (second,)}))
-    Given(tracker.decider).when(told.model_copy(update={"sightings": ()})).then()
+    Given(tracker.decider).when(answer.model_copy(update={"sightings": ()})).then()

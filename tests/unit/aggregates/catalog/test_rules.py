@@ -1,4 +1,4 @@
-"""A version of the rules says one thing for ever; the one told last holds."""
+"""A version of the rules says one thing for ever; the one reported last holds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_newer_version_supersedes_the_one_that_held() -> None:
     assert Given(decider, PUBLISHED_TWO, PUBLISHED_THREE).state.current == "3"
 
 
-def test_an_earlier_version_told_anew_holds_again() -> None:
+def test_an_earlier_version_sent_again_holds_again() -> None:
     back = PUBLISHED_TWO.model_copy(update={"supersedes": "3"})
     Given(decider, PUBLISHED_TWO, PUBLISHED_THREE).when(TWO).then(back)
     built_in = PublishSourcingRules(version=BUILT_IN_VERSION)

@@ -1,4 +1,4 @@
-"""A serial number is at one location at most; what moves is told by both ends, in either order."""
+"""A serial number is at one location at most; what moves is reported by both ends, in either order."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_so_many_receipts_are_remembered_and_the_oldest_is_forgotten(monkeypatch
     forgotten.when(n.ReceiveSerials(**BERLIN, serials=("r2",), receipt_id="r2")).then()
 
 
-def test_a_number_that_turns_up_twice_is_a_conflict_told_once() -> None:
+def test_a_number_that_turns_up_twice_is_a_conflict_reported_once() -> None:
     back = n.RecordSerialsSeen(**PARIS, serials=("1", "2"))
     conflict = n.SerialConflictFound(**PARIS, serials=("1", "2"), elsewhere="berlin")
     Given(decider, CLAIMED).when(back).then(conflict)

@@ -15,7 +15,7 @@ AGAIN: Any = {**OF, "raised_at": NOON + timedelta(hours=1)}
 DONE = ExceptionResolved(**OF, note="sent the proof")
 
 
-def test_it_is_given_to_somebody_once_and_to_somebody_else_after() -> None:
+def test_it_is_given_to_someone_once_and_to_someone_else_after() -> None:
     given = ExceptionAssigned(**OF, assignee="ada", note="")
     Given(decider).when(AssignException(**OF, assignee="ada")).then(given)
     Given(decider, given).when(AssignException(**OF, assignee="ada")).then()
@@ -29,7 +29,7 @@ def test_it_is_resolved_once() -> None:
     Given(decider, DONE).when(ResolveException(**OF, note="gave up")).then_refused("already_resolved")
 
 
-def test_what_is_resolved_is_given_to_nobody() -> None:
+def test_what_is_resolved_is_given_to_no_one() -> None:
     Given(decider, DONE).when(AssignException(**OF, assignee="ada")).then_refused("already_resolved")
 
 

@@ -17,7 +17,7 @@ from order_story import (
     LOCKING,
     NOON,
     OF,
-    Told,
+    OrderScenario,
     dispatched,
     granted,
     locked,
@@ -44,8 +44,8 @@ def back(effect: str = "refund/1", number: int = 1) -> Command:
     return o.RecordMoneyBack(**OF, payment_id=f"{ID}.{number}", effect=effect)
 
 
-def held_for(told: Told) -> o.OrderHeld:
-    return told.only(o.OrderHeld)
+def held_for(scenario: OrderScenario) -> o.OrderHeld:
+    return scenario.only(o.OrderHeld)
 
 
 # --- before the release
@@ -53,172 +53,176 @@ def held_for(told: Told) -> o.OrderHeld:
 
 @pytest.mark.parametrize("why", ["refunded", "disputed", "not_captured"])
 def test_an_order_is_held_for_what_is_gone_before_its_release(why: o.MoneyGone) -> None:
-    told = Told(*WAITING, gone(1, why=why))
-    held = held_for(told)
+    scenario = OrderScenario(*WAITING, gone(1, why=why))
+    held = held_for(scenario)
     assert (held.kind, held.payment_id, held.effect, held.shipment_ids) == ("payment", FIRST, "refund/1", ())
     assert held.note.startswith(f"0.01 EUR of {FIRST} were ")
-    assert told.submit(gone(1, why=why)) == []
-    told.submit(o.ReleaseHold(**OF, kind="fraud"))
-    assert (told.shapes(), told.state.phase) == (["OrderHoldReleased"], "held")
+    assert scenario.submit(gone(1, why=why)) == []
+    scenario.submit(o.ReleaseHold(**OF, kind="fraud"))
+    assert (scenario.shapes(), scenario.state.phase) == (["OrderHoldReleased"], "held")
 
 
 def test_it_goes_on_when_all_of_the_money_is_there_again_and_not_before() -> None:
-    told = Told(*DUE, HELD, paid(), gone(1), gone(2, "dispute/1"), o.ReleaseHold(**OF, kind="fraud"), back())
-    assert (told.shapes(), told.state.phase) == (["OrderMoneyBack"], "held")
-    told.submit(back("dispute/1"))
-    assert told.shapes() == ["OrderMoneyBack", "OrderHoldReleased", "OrderReleased"]
-    assert told.submit(back("dispute/1")) == []
+    scenario = OrderScenario(
+        *DUE, HELD, paid(), gone(1), gone(2, "dispute/1"), o.ReleaseHold(**OF, kind="fraud"), back()
+    )
+    assert (scenario.shapes(), scenario.state.phase) == (["OrderMoneyBack"], "held")
+    scenario.submit(back("dispute/1"))
+    assert scenario.shapes() == ["OrderMoneyBack", "OrderHoldReleased", "OrderReleased"]
+    assert scenario.submit(back("dispute/1")) == []
 
 
 def test_a_hold_that_a_person_asked_for_stays_when_the_money_is_there_again() -> None:
     asked = o.HoldOrder(**OF, kind="payment")
     for first, second in ((asked, gone(1)), (gone(1), asked)):
-        told = Told(*DUE, HELD, paid(), first, second)
-        assert told.submit(second) == []
-        told.submit(back())
-        assert (told.shapes(), set(told.state.holds)) == (["OrderMoneyBack"], {"fraud", "payment"})
-        told.submit(UNHOLD)
-        assert told.shapes() == ["OrderHoldReleased"]
+        scenario = OrderScenario(*DUE, HELD, paid(), first, second)
+        assert scenario.submit(second) == []
+        scenario.submit(back())
+        assert (scenario.shapes(), set(scenario.state.holds)) == (["OrderMoneyBack"], {"fraud", "payment"})
+        scenario.submit(UNHOLD)
+        assert scenario.shapes() == ["OrderHoldReleased"]
 
 
 def test_what_a_person_lets_go_without_the_money_goes_and_is_not_held_by_what_is_known() -> None:
-    told = Told(*WAITING, gone(1050), o.ReleaseHold(**OF, kind="fraud"), UNHOLD)
-    assert told.shapes() == ["OrderHoldReleased", "OrderReleased"]
-    assert told.submit(gone(1050)) == []
-    assert told.submit(UNHOLD) == []
-    assert [type(event) for event in told.submit(back())] == [o.OrderMoneyBack]
+    scenario = OrderScenario(*WAITING, gone(1050), o.ReleaseHold(**OF, kind="fraud"), UNHOLD)
+    assert scenario.shapes() == ["OrderHoldReleased", "OrderReleased"]
+    assert scenario.submit(gone(1050)) == []
+    assert scenario.submit(UNHOLD) == []
+    assert [type(event) for event in scenario.submit(back())] == [o.OrderMoneyBack]
 
 
 def test_another_attempt_at_one_payment_does_not_let_the_other_go_that_is_gone() -> None:
     gift = o.Tender(method="gift_card", payment_token="gift", amount_minor=700)
     blocked = o.RecordPaymentWithdrawn(**OF, payment_id=SECOND, reason="let go")
-    told = Told(placed(tenders=(gift,)), *LOCKING, paid(1), gone(700), blocked)
-    assert told.only(o.OrderHeld).effect == ""
-    told.submit(o.RetryPayment(**OF))
-    assert told.shapes() == ["OrderPaymentRequested"]
-    told.submit(paid(3))
-    told.submit(back())
-    assert (told.shapes(), told.state.phase) == (["OrderMoneyBack"], "held"), "what a person was asked for stays"
-    assert isinstance(told.submit(UNHOLD)[-1], o.OrderReleased)
+    scenario = OrderScenario(placed(tenders=(gift,)), *LOCKING, paid(1), gone(700), blocked)
+    assert scenario.only(o.OrderHeld).effect == ""
+    scenario.submit(o.RetryPayment(**OF))
+    assert scenario.shapes() == ["OrderPaymentRequested"]
+    scenario.submit(paid(3))
+    scenario.submit(back())
+    assert (scenario.shapes(), scenario.state.phase) == (["OrderMoneyBack"], "held"), (
+        "what a person was asked for stays"
+    )
+    assert isinstance(scenario.submit(UNHOLD)[-1], o.OrderReleased)
 
 
 def test_money_of_a_payment_that_is_no_longer_wanted_holds_nothing() -> None:
     cheaper = o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough")
-    told = Told(*WAITING, cheaper, gone(1050))
-    assert told.shapes() == ["OrderMoneyGone"]
-    assert Told(*WAITING, gone(1, number=9)).shapes() == ["OrderMoneyGone"]
+    scenario = OrderScenario(*WAITING, cheaper, gone(1050))
+    assert scenario.shapes() == ["OrderMoneyGone"]
+    assert OrderScenario(*WAITING, gone(1, number=9)).shapes() == ["OrderMoneyGone"]
 
 
 def test_a_deposit_that_is_gone_holds_the_order_until_its_balance_is_paid_and_on() -> None:
     presale = placed(kind="presale", deposit_minor=250, balance_due_seconds=60)
     lock = locked(1, A2, presale=True)
     covered = o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")
-    told = Told(presale, LOCKING[0], lock, *LOCKING[2:], paid(1), gone(250), covered)
-    assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
-    told.submit(paid(2))
-    assert (told.shapes(), told.state.phase) == (["OrderPaymentSecured"], "held")
-    assert isinstance(told.submit(back())[-1], o.OrderReleased)
+    scenario = OrderScenario(presale, LOCKING[0], lock, *LOCKING[2:], paid(1), gone(250), covered)
+    assert scenario.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
+    scenario.submit(paid(2))
+    assert (scenario.shapes(), scenario.state.phase) == (["OrderPaymentSecured"], "held")
+    assert isinstance(scenario.submit(back())[-1], o.OrderReleased)
 
 
 # --- on its way out
 
 
 def test_parcels_that_have_not_left_are_stopped_and_wait_and_go_when_the_money_is_there_again() -> None:
-    told = Told(*FULFILLING, gone(1050))
-    assert held_for(told).shipment_ids == (FIRST, SECOND)
-    told.submit(stopped(2))
-    assert told.shapes() == ["OrderShipmentCancelled", "OrderShipmentPlanned"]
-    assert told.only(o.OrderShipmentCancelled).released == ()
-    planned = told.only(o.OrderShipmentPlanned)
+    scenario = OrderScenario(*FULFILLING, gone(1050))
+    assert held_for(scenario).shipment_ids == (FIRST, SECOND)
+    scenario.submit(stopped(2))
+    assert scenario.shapes() == ["OrderShipmentCancelled", "OrderShipmentPlanned"]
+    assert scenario.only(o.OrderShipmentCancelled).released == ()
+    planned = scenario.only(o.OrderShipmentPlanned)
     assert (planned.held, planned.plan.shipment_id, planned.plan.location) == (True, THIRD, "paris")
-    told.submit(stopped(1))
-    assert told.state.in_status("held") == (THIRD, FOURTH)
-    told.submit(back())
-    assert told.shapes() == ["OrderMoneyBack", "OrderHoldReleased", "OrderShipmentPlanned", "OrderShipmentPlanned"]
-    assert [event.held for event in told.last if isinstance(event, o.OrderShipmentPlanned)] == [False, False]
-    assert told.state.in_status("open") == (THIRD, FOURTH)
+    scenario.submit(stopped(1))
+    assert scenario.state.in_status("held") == (THIRD, FOURTH)
+    scenario.submit(back())
+    assert scenario.shapes() == ["OrderMoneyBack", "OrderHoldReleased", "OrderShipmentPlanned", "OrderShipmentPlanned"]
+    assert [event.held for event in scenario.last if isinstance(event, o.OrderShipmentPlanned)] == [False, False]
+    assert scenario.state.in_status("open") == (THIRD, FOURTH)
     for number in (3, 4):
-        told.submit(dispatched(number))
-    assert told.shapes()[-1] == "OrderShipped"
+        scenario.submit(dispatched(number))
+    assert scenario.shapes()[-1] == "OrderShipped"
 
 
 def test_a_parcel_that_has_left_or_would_not_be_stopped_goes_and_then_nothing_is_held() -> None:
-    told = Told(*FULFILLING, dispatched(1), gone(1050))
-    assert held_for(told).shipment_ids == (SECOND,)
-    told.submit(parcel(o.RecordShipmentKept, 2))
-    told.submit(gone(5, "dispute/1"))
-    assert told.shapes() == ["OrderMoneyGone"], "it can no longer be stopped"
-    told.submit(dispatched(2))
-    assert told.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
-    assert not told.state.holds
-    assert told.submit(UNHOLD) == []
-    assert Told(*GONE, gone(1050)).shapes() == ["OrderMoneyGone"]
+    scenario = OrderScenario(*FULFILLING, dispatched(1), gone(1050))
+    assert held_for(scenario).shipment_ids == (SECOND,)
+    scenario.submit(parcel(o.RecordShipmentKept, 2))
+    scenario.submit(gone(5, "dispute/1"))
+    assert scenario.shapes() == ["OrderMoneyGone"], "it can no longer be stopped"
+    scenario.submit(dispatched(2))
+    assert scenario.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
+    assert not scenario.state.holds
+    assert scenario.submit(UNHOLD) == []
+    assert OrderScenario(*GONE, gone(1050)).shapes() == ["OrderMoneyGone"]
 
 
 def test_what_is_left_of_a_payment_may_still_cover_what_is_to_leave() -> None:
     """Paris left with 420 of 1050: so much may go, and not a cent more."""
-    assert Told(*FULFILLING, dispatched(2), gone(420)).shapes() == ["OrderMoneyGone"]
-    told = Told(*FULFILLING, dispatched(2), gone(420), gone(1, "refund/2"))
-    assert held_for(told).effect == "refund/2"
-    told.submit(back())
-    assert told.shapes() == ["OrderMoneyBack"], "it is held for another"
+    assert OrderScenario(*FULFILLING, dispatched(2), gone(420)).shapes() == ["OrderMoneyGone"]
+    scenario = OrderScenario(*FULFILLING, dispatched(2), gone(420), gone(1, "refund/2"))
+    assert held_for(scenario).effect == "refund/2"
+    scenario.submit(back())
+    assert scenario.shapes() == ["OrderMoneyBack"], "it is held for another"
     goodwill = o.RefundOrder(**OF, refund_id="g", goodwill_minor=20)
-    assert Told(*FULFILLING, dispatched(2), goodwill, gone(400)).shapes() == ["OrderMoneyGone"]
-    assert held_for(Told(*FULFILLING, dispatched(2), goodwill, gone(401))).shipment_ids == (FIRST,)
+    assert OrderScenario(*FULFILLING, dispatched(2), goodwill, gone(400)).shapes() == ["OrderMoneyGone"]
+    assert held_for(OrderScenario(*FULFILLING, dispatched(2), goodwill, gone(401))).shipment_ids == (FIRST,)
 
 
 def test_only_the_parcels_that_the_money_was_for_are_stopped() -> None:
     gift = o.Tender(method="gift_card", payment_token="gift", amount_minor=630)
     released = (placed(tenders=(gift,)), *LOCKING, paid(1), paid(2))
-    assert held_for(Told(*released, gone(1, number=2))).shipment_ids == (SECOND,)
-    assert held_for(Told(*released, gone(1, number=1))).shipment_ids == (FIRST,)
+    assert held_for(OrderScenario(*released, gone(1, number=2))).shipment_ids == (SECOND,)
+    assert held_for(OrderScenario(*released, gone(1, number=1))).shipment_ids == (FIRST,)
 
 
 def test_a_person_may_let_it_go_while_a_parcel_is_being_stopped() -> None:
-    told = Told(*FULFILLING, gone(1050), stopped(1), UNHOLD)
-    assert [event.held for event in told.last if isinstance(event, o.OrderShipmentPlanned)] == [False]
-    told.submit(stopped(2))
-    planned = told.only(o.OrderShipmentPlanned)
+    scenario = OrderScenario(*FULFILLING, gone(1050), stopped(1), UNHOLD)
+    assert [event.held for event in scenario.last if isinstance(event, o.OrderShipmentPlanned)] == [False]
+    scenario.submit(stopped(2))
+    planned = scenario.only(o.OrderShipmentPlanned)
     assert (planned.held, planned.plan.shipment_id) == (False, FOURTH)
-    assert told.submit(stopped(2)) == []
+    assert scenario.submit(stopped(2)) == []
 
 
 def test_more_that_goes_while_everything_waits_holds_it_as_well() -> None:
-    told = Told(*FULFILLING, gone(1050), stopped(1), stopped(2), gone(3, "dispute/1"))
-    assert held_for(told).shipment_ids == ()
-    told.submit(back())
-    assert told.shapes() == ["OrderMoneyBack"]
-    told.submit(back("dispute/1"))
-    assert "OrderShipmentPlanned" in told.shapes()
+    scenario = OrderScenario(*FULFILLING, gone(1050), stopped(1), stopped(2), gone(3, "dispute/1"))
+    assert held_for(scenario).shipment_ids == ()
+    scenario.submit(back())
+    assert scenario.shapes() == ["OrderMoneyBack"]
+    scenario.submit(back("dispute/1"))
+    assert "OrderShipmentPlanned" in scenario.shapes()
 
 
 def test_an_order_whose_parcels_wait_is_cancelled_without_asking_anybody() -> None:
-    told = Told(*FULFILLING, gone(1050), stopped(1), stopped(2), o.CancelOrder(**OF, reason="fraud"))
-    assert told.shapes() == [
+    scenario = OrderScenario(*FULFILLING, gone(1050), stopped(1), stopped(2), o.CancelOrder(**OF, reason="fraud"))
+    assert scenario.shapes() == [
         "OrderCancellationRequested",
         "OrderShipmentCancelled",
         "OrderShipmentCancelled",
         "OrderCancelled",
     ]
-    cuts = [cut for event in told.last if isinstance(event, o.OrderShipmentCancelled) for cut in event.released]
+    cuts = [cut for event in scenario.last if isinstance(event, o.OrderShipmentCancelled) for cut in event.released]
     assert sorted((cut.sku, cut.quantity) for cut in cuts) == [("A", 2), ("B", 1)]
-    assert [type(event) for event in told.submit(back())] == [o.OrderMoneyBack]
+    assert [type(event) for event in scenario.submit(back())] == [o.OrderMoneyBack]
 
 
 def test_what_waits_is_cancelled_where_the_rest_is_with_the_carrier_or_gone() -> None:
     kept = parcel(o.RecordShipmentKept, 1)
-    told = Told(*FULFILLING, kept, gone(1050), stopped(2), o.CancelOrder(**OF, reason="fraud"))
-    assert told.only(o.OrderCancellationRequested).shipment_ids == ()
-    told.submit(dispatched(1))
-    assert told.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
-    left = Told(*FULFILLING, dispatched(1), gone(1050), stopped(2), o.CancelOrder(**OF, reason="fraud"))
+    scenario = OrderScenario(*FULFILLING, kept, gone(1050), stopped(2), o.CancelOrder(**OF, reason="fraud"))
+    assert scenario.only(o.OrderCancellationRequested).shipment_ids == ()
+    scenario.submit(dispatched(1))
+    assert scenario.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
+    left = OrderScenario(*FULFILLING, dispatched(1), gone(1050), stopped(2), o.CancelOrder(**OF, reason="fraud"))
     assert left.shapes() == ["OrderCancellationRequested", "OrderShipmentCancelled", "OrderShipped"]
     with pytest.raises(Refused, match="with the carrier"):
-        Told(*FULFILLING, kept, o.CancelOrder(**OF, reason="fraud"))
+        OrderScenario(*FULFILLING, kept, o.CancelOrder(**OF, reason="fraud"))
 
 
 def test_lines_of_what_waits_are_cancelled_at_once_and_the_rest_waits_on() -> None:
-    waiting = Told(*FULFILLING, gone(1050), stopped(1), stopped(2))
+    waiting = OrderScenario(*FULFILLING, gone(1050), stopped(1), stopped(2))
     cut = o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough")
     waiting.submit(cut)
     assert waiting.shapes() == [
@@ -237,20 +241,22 @@ def test_lines_of_what_waits_are_cancelled_at_once_and_the_rest_waits_on() -> No
 
 
 def test_a_held_parcel_hears_of_no_warehouse() -> None:
-    told = Told(*FULFILLING, gone(1050), stopped(1))
+    scenario = OrderScenario(*FULFILLING, gone(1050), stopped(1))
     for report in (dispatched(3), parcel(o.RecordShipmentDelivered, 3), stopped(3)):
-        assert told.submit(report) == []
+        assert scenario.submit(report) == []
 
 
 # --- exchanges
 
 
-def returned(told: Told, rma: str, *back: o.LineUnits) -> o.RecordMoneyGone:
+def returned(scenario: OrderScenario, rma: str, *back: o.LineUnits) -> o.RecordMoneyGone:
     """These units came back, and pay for another order. Gives that order the news of what of its credit is gone."""
     asked = tuple(r.ReturnLine(line_id=line.line_id, quantity=line.quantity, reason="other") for line in back)
     instead = (o.OrderLine(line_id="1", sku="A", quantity=1, unit_price_minor=300),)
-    told.submit(x.RequestReturn(**OF, rma_id=rma, lines=asked, resolution="exchange", replacement=instead, now=NOON))
-    told.submit(x.CreditReturn(**OF, rma_id=rma, credit_id=f"{rma}/1", resolution="exchange", lines=back))
+    scenario.submit(
+        x.RequestReturn(**OF, rma_id=rma, lines=asked, resolution="exchange", replacement=instead, now=NOON)
+    )
+    scenario.submit(x.CreditReturn(**OF, rma_id=rma, credit_id=f"{rma}/1", resolution="exchange", lines=back))
     return o.RecordMoneyGone(
         order_id=o.order_id_of("web", f"exchange/{rma}"),
         payment_id=FIRST,
@@ -266,26 +272,26 @@ def disputed(amount_minor: int) -> Command:
 
 
 def test_exchanges_lack_what_the_rest_of_the_order_does_not_pay_for_the_newest_first() -> None:
-    told = Told(*GONE)
-    first, second = (returned(told, rma, *units(l1=1)).order_id for rma in ("r1", "r2"))
-    told.submit(disputed(450))
-    assert told.only(o.OrderMoneyGone).exchanges == {}, "what was not returned is worth as much"
-    told.submit(gone(100))
-    assert told.only(o.OrderMoneyGone).exchanges == {second: 100}
-    told.submit(gone(500, "refund/2"))
-    assert told.only(o.OrderMoneyGone).exchanges == {second: 200, first: 300}
-    told.submit(back("refund/2"))
-    assert told.only(o.OrderMoneyBack).exchanges == {second: 200, first: 300}
-    told.submit(gone(1, "refund/3"))
-    assert told.only(o.OrderMoneyGone).exchanges == {second: 1}
+    scenario = OrderScenario(*GONE)
+    first, second = (returned(scenario, rma, *units(l1=1)).order_id for rma in ("r1", "r2"))
+    scenario.submit(disputed(450))
+    assert scenario.only(o.OrderMoneyGone).exchanges == {}, "what was not returned is worth as much"
+    scenario.submit(gone(100))
+    assert scenario.only(o.OrderMoneyGone).exchanges == {second: 100}
+    scenario.submit(gone(500, "refund/2"))
+    assert scenario.only(o.OrderMoneyGone).exchanges == {second: 200, first: 300}
+    scenario.submit(back("refund/2"))
+    assert scenario.only(o.OrderMoneyBack).exchanges == {second: 200, first: 300}
+    scenario.submit(gone(1, "refund/3"))
+    assert scenario.only(o.OrderMoneyGone).exchanges == {second: 1}
 
 
 def test_an_exchange_that_has_given_its_credit_back_lacks_nothing_of_it() -> None:
-    told = Told(*GONE)
-    first, second = (returned(told, rma, *units(l1=1)).order_id for rma in ("r1", "r2"))
-    told.submit(x.RefundCredit(**OF, rma_id="r2", exchange_order_id=second, amount_minor=300))
-    told.submit(disputed(700))
-    assert told.only(o.OrderMoneyGone).exchanges == {first: 250}
+    scenario = OrderScenario(*GONE)
+    first, second = (returned(scenario, rma, *units(l1=1)).order_id for rma in ("r1", "r2"))
+    scenario.submit(x.RefundCredit(**OF, rma_id="r2", exchange_order_id=second, amount_minor=300))
+    scenario.submit(disputed(700))
+    assert scenario.only(o.OrderMoneyGone).exchanges == {first: 250}
 
 
 def credit(amount_minor: int, effect: str = "dispute/1") -> Command:
@@ -298,12 +304,12 @@ CREDIT_BACK = o.RecordMoneyBack(**OF, payment_id="another.1", effect="dispute/1"
 
 
 def test_an_exchange_whose_credit_is_gone_is_held_before_its_release_and_stopped_after_it() -> None:
-    waiting = Told(granted(1050), o.HoldOrder(**OF, kind="fraud"), *LOCKING, credit(1))
+    waiting = OrderScenario(granted(1050), o.HoldOrder(**OF, kind="fraud"), *LOCKING, credit(1))
     assert (held_for(waiting).payment_id, waiting.only(o.OrderMoneyGone).left_minor) == ("another.1", 0)
     waiting.submit(o.ReleaseHold(**OF, kind="fraud"))
     assert waiting.submit(credit(1)) == []
     assert isinstance(waiting.submit(CREDIT_BACK)[-1], o.OrderReleased)
-    released = Told(granted(1050), *LOCKING, credit(1050))
+    released = OrderScenario(granted(1050), *LOCKING, credit(1050))
     assert held_for(released).shipment_ids == (FIRST, SECOND)
     for number in (1, 2):
         released.submit(stopped(number))
@@ -313,31 +319,33 @@ def test_an_exchange_whose_credit_is_gone_is_held_before_its_release_and_stopped
 
 def test_an_exchange_that_has_left_says_how_much_of_its_goods_the_credit_paid() -> None:
     left = (granted(1050), *LOCKING, dispatched(1))
-    part = Told(*left, credit(700))
+    part = OrderScenario(*left, credit(700))
     assert (part.only(o.OrderMoneyGone).left_minor, held_for(part).shipment_ids) == (630, (SECOND,))
-    whole = Told(*left, dispatched(2), credit(1050))
+    whole = OrderScenario(*left, dispatched(2), credit(1050))
     assert (whole.shapes(), whole.only(o.OrderMoneyGone).left_minor) == (["OrderMoneyGone"], 1050)
     assert (
-        Told(granted(1050), *LOCKING[:1], o.CancelOrder(**OF, reason=""), credit(9)).only(o.OrderMoneyGone).left_minor
+        OrderScenario(granted(1050), *LOCKING[:1], o.CancelOrder(**OF, reason=""), credit(9))
+        .only(o.OrderMoneyGone)
+        .left_minor
         == 0
     )
 
 
 def test_only_a_part_of_an_exchange_that_its_credit_pays_is_stopped_and_its_own_payment_is_another() -> None:
     dearer = (granted(400), *LOCKING, paid())
-    assert held_for(Told(*dearer, credit(400))).shipment_ids == (FIRST,)
-    assert held_for(Told(*dearer, gone(600))).shipment_ids == (FIRST, SECOND)
+    assert held_for(OrderScenario(*dearer, credit(400))).shipment_ids == (FIRST,)
+    assert held_for(OrderScenario(*dearer, gone(600))).shipment_ids == (FIRST, SECOND)
 
 
 def test_what_came_back_of_an_exchange_whose_credit_is_gone_is_not_paid_back() -> None:
-    told = Told(granted(1050), *LOCKING, dispatched(1), dispatched(2), credit(1000))
+    scenario = OrderScenario(granted(1050), *LOCKING, dispatched(1), dispatched(2), credit(1000))
     with pytest.raises(Refused, match=r"10\.50 EUR is more than the 0\.50 EUR left"):
-        told.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=1050))
-    told.submit(CREDIT_BACK)
-    assert told.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=1050))
+        scenario.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=1050))
+    scenario.submit(CREDIT_BACK)
+    assert scenario.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=1050))
 
 
 def test_an_order_that_is_no_exchange_has_no_credit_to_lose() -> None:
-    assert Told(*FULFILLING, credit(1050)).last == []
-    assert Told(*FULFILLING).submit(CREDIT_BACK) == []
-    assert Told().submit(credit(1)) == []
+    assert OrderScenario(*FULFILLING, credit(1050)).last == []
+    assert OrderScenario(*FULFILLING).submit(CREDIT_BACK) == []
+    assert OrderScenario().submit(credit(1)) == []

@@ -201,11 +201,11 @@ def test_other_content_under_the_same_id_is_kept_whole_and_once() -> None:
     given_order(PLACED, conflict).when(PLACE).then()
 
 
-def test_people_are_told_that_an_order_is_unknown() -> None:
+def test_people_are_informed_that_an_order_is_unknown() -> None:
     given_order().when(CANCEL).then_refused("unknown_order")
 
 
-def test_what_the_engine_tells_of_an_order_that_nobody_placed_stops_nobody() -> None:
+def test_what_the_engine_reports_of_an_order_that_no_one_placed_stops_no_one() -> None:
     for command in (LAPSE, PAID, RETRY, source(1, A2, B1), record_reservation(1, A2)):
         given_order().when(command).then()
 
@@ -253,7 +253,7 @@ def test_a_free_order_is_released_without_a_payment() -> None:
     assert state.phase == "fulfilling"
 
 
-def test_a_short_unit_is_sought_elsewhere_in_the_same_round() -> None:
+def test_a_short_unit_is_sourced_elsewhere_in_the_same_round() -> None:
     elsewhere = sourcing_requested(2, {"A": 2}, reservation(1, A2), ("paris",), A=("berlin",))
     given_order(*SOURCED).when(record_shortage(1, A2)).then(elsewhere)
     given_order(*SOURCED, elsewhere).when(record_shortage(1, A2)).then()
@@ -265,7 +265,7 @@ def test_a_short_unit_is_sought_elsewhere_in_the_same_round() -> None:
     )
 
 
-def test_a_locked_unit_that_is_no_longer_there_is_sought_elsewhere_while_no_money_is_due() -> None:
+def test_a_locked_unit_that_is_no_longer_there_is_sourced_elsewhere_while_no_money_is_due() -> None:
     locked = (*SOURCED, allocated(1, A2))
     elsewhere = sourcing_requested(2, {"A": 2}, reservation(1, A2), ("paris",), A=("berlin",))
     given_order(*locked).when(record_shortage(1, A2)).then(elsewhere)
@@ -273,7 +273,7 @@ def test_a_locked_unit_that_is_no_longer_there_is_sought_elsewhere_while_no_mone
     given_order(*locked, allocated(1, B1), ALLOCATED).when(record_shortage(1, A2)).then()  # a person's to decide
 
 
-def test_what_was_reserved_while_another_unit_is_sought_stays() -> None:
+def test_what_was_reserved_while_another_unit_is_sourced_stays() -> None:
     rome = ("A", "rome", 2)
     story = (PLACE, source(1, A2, B1), record_shortage(1, A2), record_reservation(1, B1))
     events, state = history(*story)
@@ -282,7 +282,7 @@ def test_what_was_reserved_while_another_unit_is_sought_stays() -> None:
     assert (events[-1], state.phase) == (ALLOCATED, "awaiting_payment")
 
 
-def test_a_second_shortage_before_the_answer_asks_anew_for_all_and_voids_the_answer() -> None:
+def test_a_second_shortage_before_the_answer_asks_again_for_all_and_voids_the_answer() -> None:
     """Otherwise one answer would meet half a demand, and the other none."""
     first = sourcing_requested(2, {"A": 2}, reservation(1, A2), A=("berlin",))
     both = sourcing_requested(3, {"A": 2, "B": 1}, reservation(1, B1), A=("berlin",), B=("paris",))
@@ -318,7 +318,7 @@ def test_a_backordered_order_is_sourced_again_when_stock_may_have_come() -> None
     given_order(*waiting, again).when(source(2, A2, B1)).then(sourced(2, A2, B1))
 
 
-def test_stock_that_comes_while_other_units_are_being_locked_or_sought_wakes_the_order_too() -> None:
+def test_stock_that_comes_while_other_units_are_being_locked_or_sourced_wakes_the_order_too() -> None:
     locking = (PLACED, sourced(1, A2), backordered(1, B=1))
     given_order(*locking).when(RETRY).then(sourcing_requested(2, {"B": 1}, held=("berlin",)))
     seeking = (*locking, sourcing_requested(2, {"A": 2}, reservation(1, A2), A=("berlin",)))
@@ -334,7 +334,7 @@ def test_a_paid_order_is_released_with_a_shipment_per_location() -> None:
 LOCKED = (reservation(1, A2), reservation(1, B1))
 
 
-def test_an_unpaid_order_is_cancelled_and_lets_go_of_its_stock() -> None:
+def test_an_unpaid_order_is_cancelled_and_releases_its_stock() -> None:
     given_order(*AWAITING_PAYMENT).when(UNPAID).then(cancelled("payment: declined", *LOCKED, paying=True))
     given_order(*FULFILLING).when(UNPAID).then()
     given_order(*AWAITING_PAYMENT, cancelled("x")).when(UNPAID).then()
@@ -355,7 +355,7 @@ def test_an_order_is_cancelled_at_once_before_its_release() -> None:
     given_order(PLACED, cancelled("x")).when(CANCEL).then()
 
 
-def test_a_reservation_that_came_up_short_is_not_let_go_of() -> None:
+def test_a_reservation_that_came_up_short_is_not_released() -> None:
     short = sourcing_requested(2, {"A": 2}, reservation(1, A2), A=("berlin",))
     given_order(*SOURCED, short).when(CANCEL).then(cancelled(CANCEL.reason, LOCKED[1]))
 
@@ -379,7 +379,7 @@ def test_what_has_left_can_no_longer_be_cancelled() -> None:
     given_order(*gone, delivered(1), delivered(2), COMPLETED).when(CANCEL).then_refused("already_shipped")
 
 
-def test_a_shipment_that_would_not_be_stopped_goes_on_and_is_told_once() -> None:
+def test_a_shipment_that_would_not_be_stopped_goes_on_and_is_reported_once() -> None:
     stopping = (*FULFILLING, CANCELLATION_REQUESTED)
     keep = o.RecordShipmentKept(**of(1))
     given_order(*stopping).when(keep).then(kept(1))
@@ -389,7 +389,7 @@ def test_a_shipment_that_would_not_be_stopped_goes_on_and_is_told_once() -> None
     given_order(*stopping).when(o.RecordShipmentKept(**of(9))).then()
 
 
-def test_a_refusal_told_after_the_order_left_does_not_bring_it_back() -> None:
+def test_a_refusal_reported_after_the_order_left_does_not_bring_it_back() -> None:
     stopping = (*FULFILLING, CANCELLATION_REQUESTED, dispatched(1), dispatched(2), SHIPPED)
     given_order(*stopping).when(o.RecordShipmentKept(**of(1))).then(kept(1))
     given_order(*stopping, kept(1), delivered(1)).when(o.RecordShipmentDelivered(**of(2))).then(delivered(2), COMPLETED)

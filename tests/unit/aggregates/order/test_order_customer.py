@@ -1,4 +1,4 @@
-"""Whose an order is: what follows from it says so. An order that was told without its customer is the same order."""
+"""Whose an order is: what follows from it says so. Sent without its customer, an order is the same order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMED = placed(customer=ADA)
 WHOSE: Any = {"channel": "web", "customer_id": "C-1"}
 
 
-def told(*commands: Command) -> tuple[Event, ...]:
+def reported(*commands: Command) -> tuple[Event, ...]:
     history: list[Event] = []
     state: Any = decider.initial
     for command in commands:
@@ -41,16 +41,16 @@ def given_back(name: str = "f1", rating: int = 4) -> x.OrderFeedbackGiven:
 
 
 def test_feedback_on_an_order_is_counted_for_its_customer_once() -> None:
-    history = told(NAMED)
+    history = reported(NAMED)
     Given(decider, *history).when(feedback()).then(given_back())
     Given(decider, *history, given_back()).when(feedback()).then()
     Given(decider, *history, given_back()).when(feedback(rating=1)).then()
     Given(decider, *history, given_back()).when(feedback("f2", 5)).then(given_back("f2", 5))
 
 
-def test_feedback_on_an_order_without_customer_is_counted_for_nobody() -> None:
-    Given(decider, *told(PLACE)).when(feedback()).then()
-    Given(decider, *told(placed(customer={"email": "guest@example.com"}))).when(feedback()).then()
+def test_feedback_on_an_order_without_customer_is_counted_for_no_one() -> None:
+    Given(decider, *reported(PLACE)).when(feedback()).then()
+    Given(decider, *reported(placed(customer={"email": "guest@example.com"}))).when(feedback()).then()
     Given(decider).when(feedback()).then()
 
 
@@ -60,7 +60,7 @@ def test_what_was_said_of_an_order_is_handed_to_it() -> None:
 
 
 def test_what_follows_from_an_order_says_whose_it_is() -> None:
-    history = told(
+    history = reported(
         NAMED,
         *GONE[1:],
         o.RefundOrder(**OF, refund_id="r", goodwill_minor=1),
@@ -68,28 +68,28 @@ def test_what_follows_from_an_order_says_whose_it_is() -> None:
         o.RecordMoneyGone(**OF, payment_id=f"{ID}.1", effect="refund/1", why="refunded", amount_minor=1),
         o.RecordMoneyBack(**OF, payment_id=f"{ID}.1", effect="refund/1"),
     )
-    told_whose = {type(event).__name__: event.customer_id for event in history if hasattr(event, "customer_id")}
+    reported_whose = {type(event).__name__: event.customer_id for event in history if hasattr(event, "customer_id")}
     assert {"OrderPlaced", "OrderRefundRequested", "OrderReturnRequested", "OrderMoneyGone", "OrderMoneyBack"} <= set(
-        told_whose
+        reported_whose
     )
-    assert set(told_whose.values()) == {"C-1"}
-    (cancelled,) = [e for e in told(NAMED, o.CancelOrder(**OF, reason="no")) if isinstance(e, o.OrderCancelled)]
+    assert set(reported_whose.values()) == {"C-1"}
+    (cancelled,) = [e for e in reported(NAMED, o.CancelOrder(**OF, reason="no")) if isinstance(e, o.OrderCancelled)]
     assert cancelled.customer_id == "C-1"
 
 
-def test_an_order_that_was_told_without_its_customer_is_the_same_when_it_is_told_with_one() -> None:
-    """Channels told orders before they could name anybody."""
+def test_an_order_that_was_sent_without_its_customer_is_the_same_when_it_is_sent_with_one() -> None:
+    """Channels reported orders before they could name anybody."""
     again = placed(customer=ADA, notes="ring twice", metadata={"a": "b"})
-    Given(decider, *told(PLACE)).when(again).then()
-    Given(decider, *told(NAMED)).when(NAMED).then()
+    Given(decider, *reported(PLACE)).when(again).then()
+    Given(decider, *reported(NAMED)).when(NAMED).then()
 
 
 def test_an_order_of_another_customer_is_another_order_under_the_same_name() -> None:
     for other in (placed(customer={"customer_id": "C-2"}), PLACE, placed(customer=ADA, notes="ring twice")):
-        (conflict,) = decide(reduce(decider.evolve, told(NAMED), decider.initial), other)
+        (conflict,) = decide(reduce(decider.evolve, reported(NAMED), decider.initial), other)
         assert isinstance(conflict, o.DuplicateConflictFound)
         assert conflict.content.customer == other.customer
-    Given(decider, *told(PLACE)).when(placed(customer=ADA, shipping_minor=51)).then(
+    Given(decider, *reported(PLACE)).when(placed(customer=ADA, shipping_minor=51)).then(
         o.DuplicateConflictFound(
             **OF,
             fingerprint=placed(customer=ADA, shipping_minor=51).fingerprint,
@@ -101,13 +101,13 @@ def test_an_order_of_another_customer_is_another_order_under_the_same_name() -> 
 def test_what_is_split_off_is_of_the_same_customer() -> None:
     ask = o.SplitOrder(**OF, split_id="s", lines=units(_2=1))
     (split,) = [
-        event for event in told(placed(customer=ADA, notes="n"), *LOCKING, ask) if isinstance(event, o.OrderSplit)
+        event for event in reported(placed(customer=ADA, notes="n"), *LOCKING, ask) if isinstance(event, o.OrderSplit)
     ]
     assert (split.customer_id, split.content.customer_id, split.content.notes) == ("C-1", "C-1", "n")
 
 
 def merged(terms: o.PlaceOrder, with_order: o.PlaceOrder) -> list[Event]:
-    state = reduce(decider.evolve, told(with_order, *LOCKING), decider.initial)
+    state = reduce(decider.evolve, reported(with_order, *LOCKING), decider.initial)
     ask = o.YieldToMerge(**OF, to_order_id="m", channel="web", terms=o.OrderContent(**terms.content))
     return list(decide(state, ask))
 

@@ -28,7 +28,7 @@ from order_story import (
     NOON,
     OF,
     PLACE,
-    Told,
+    OrderScenario,
     Units,
     declined,
     dispatched,
@@ -49,9 +49,9 @@ RETRY = o.RetryPayment(**OF, payment_token="another-card")
 
 
 def refusal(*commands: Command) -> str:
-    told = Told(*commands[:-1])
+    scenario = OrderScenario(*commands[:-1])
     with pytest.raises(Refused) as refused:
-        told.submit(commands[-1])
+        scenario.submit(commands[-1])
     return refused.value.reason
 
 
@@ -62,7 +62,7 @@ IN_PARTS = (placed(tenders=(GIFT,)), *LOCKING)
 
 
 def test_tenders_are_asked_for_and_the_rest_falls_on_the_token() -> None:
-    due = Told(*IN_PARTS).only(o.OrderAllocated)
+    due = OrderScenario(*IN_PARTS).only(o.OrderAllocated)
     assert due.amount_minor == 1050
     assert [(p.payment_id, p.method, p.payment_token, p.amount_minor) for p in due.payments] == [
         (f"{ID}.1", "gift_card", "gift", 700),
@@ -71,9 +71,9 @@ def test_tenders_are_asked_for_and_the_rest_falls_on_the_token() -> None:
 
 
 def test_an_order_is_released_when_the_last_payment_is_held_and_every_parcel_says_who_bears_it() -> None:
-    told = Told(*IN_PARTS, paid(2))
-    assert told.only(o.OrderPaymentSecured).open_minor == 700
-    released = Told(*IN_PARTS, paid(2), paid(1)).only(o.OrderReleased)
+    scenario = OrderScenario(*IN_PARTS, paid(2))
+    assert scenario.only(o.OrderPaymentSecured).open_minor == 700
+    released = OrderScenario(*IN_PARTS, paid(2), paid(1)).only(o.OrderReleased)
     assert [[(c.payment_id, c.amount_minor) for c in plan.charges] for plan in released.shipments] == [
         [(f"{ID}.1", 630)],
         [(f"{ID}.1", 70), (f"{ID}.2", 350)],
@@ -81,49 +81,49 @@ def test_an_order_is_released_when_the_last_payment_is_held_and_every_parcel_say
 
 
 def test_a_payment_that_fails_for_good_undoes_all_of_them() -> None:
-    told = Told(*IN_PARTS, paid(2), o.RecordPaymentFailed(**OF, payment_id=f"{ID}.1", reason="blocked"))
-    assert told.only(o.OrderCancelled).payment_ids == (f"{ID}.1", f"{ID}.2")
+    scenario = OrderScenario(*IN_PARTS, paid(2), o.RecordPaymentFailed(**OF, payment_id=f"{ID}.1", reason="blocked"))
+    assert scenario.only(o.OrderCancelled).payment_ids == (f"{ID}.1", f"{ID}.2")
 
 
 # --- declines
 
 
 def test_a_payment_that_may_still_come_is_asked_for_again() -> None:
-    told = Told(*DUE, declined())
-    assert told.only(o.OrderPaymentDeferred).again
-    assert told.submit(declined()) == []
-    told.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.1"))
-    again = told.only(o.OrderPaymentRequested)
+    scenario = OrderScenario(*DUE, declined())
+    assert scenario.only(o.OrderPaymentDeferred).again
+    assert scenario.submit(declined()) == []
+    scenario.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.1"))
+    again = scenario.only(o.OrderPaymentRequested)
     assert (again.payment_id, again.replaces, again.attempt, again.amount_minor) == (f"{ID}.2", f"{ID}.1", 2, 1050)
-    assert told.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.1")) == []
-    assert isinstance(told.submit(paid(2))[-1], o.OrderReleased)
+    assert scenario.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.1")) == []
+    assert isinstance(scenario.submit(paid(2))[-1], o.OrderReleased)
 
 
-def given_up() -> Told:
-    told = Told(*DUE)
+def given_up() -> OrderScenario:
+    scenario = OrderScenario(*DUE)
     for attempt in range(1, PAYMENT_ATTEMPTS_MAX + 1):
-        told.submit(declined(attempt))
+        scenario.submit(declined(attempt))
         if attempt < PAYMENT_ATTEMPTS_MAX:
-            told.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.{attempt}"))
-    return told
+            scenario.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.{attempt}"))
+    return scenario
 
 
 def test_after_the_last_attempt_the_order_is_held_for_a_person_and_then_lapses() -> None:
-    told = given_up()
-    assert told.only(o.OrderHeld).kind == "payment"
-    assert not told.only(o.OrderPaymentDeferred).again
-    assert told.submit(o.LapseOrder(**OF, payment_id=f"{ID}.1")) == [], "it was given more time since"
-    told.submit(o.LapseOrder(**OF, payment_id=f"{ID}.{PAYMENT_ATTEMPTS_MAX}"))
-    assert told.state.phase == "cancelled"
+    scenario = given_up()
+    assert scenario.only(o.OrderHeld).kind == "payment"
+    assert not scenario.only(o.OrderPaymentDeferred).again
+    assert scenario.submit(o.LapseOrder(**OF, payment_id=f"{ID}.1")) == [], "it was given more time since"
+    scenario.submit(o.LapseOrder(**OF, payment_id=f"{ID}.{PAYMENT_ATTEMPTS_MAX}"))
+    assert scenario.state.phase == "cancelled"
 
 
 def test_another_token_pays_for_an_order_that_was_given_up() -> None:
-    told = given_up()
-    told.submit(RETRY)
-    assert told.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]
-    assert told.only(o.OrderPaymentRequested).payment_token == "another-card"
-    assert told.submit(RETRY) == []
-    assert isinstance(told.submit(paid(PAYMENT_ATTEMPTS_MAX + 1))[-1], o.OrderReleased)
+    scenario = given_up()
+    scenario.submit(RETRY)
+    assert scenario.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]
+    assert scenario.only(o.OrderPaymentRequested).payment_token == "another-card"
+    assert scenario.submit(RETRY) == []
+    assert isinstance(scenario.submit(paid(PAYMENT_ATTEMPTS_MAX + 1))[-1], o.OrderReleased)
     assert refusal(*FULFILLING, RETRY) == "nothing_to_pay"
 
 
@@ -131,50 +131,52 @@ def test_another_token_pays_for_an_order_that_was_given_up() -> None:
 
 
 def test_p09_a_hold_is_placed_once_and_released_once() -> None:
-    told = Told(*DUE, HOLD)
-    assert told.submit(HOLD) == []
-    told.submit(UNHOLD)
-    assert told.submit(UNHOLD) == []
+    scenario = OrderScenario(*DUE, HOLD)
+    assert scenario.submit(HOLD) == []
+    scenario.submit(UNHOLD)
+    assert scenario.submit(UNHOLD) == []
     assert refusal(*FULFILLING, HOLD) == "already_released"
-    assert Told(*FULFILLING).submit(UNHOLD) == []
+    assert OrderScenario(*FULFILLING).submit(UNHOLD) == []
 
 
 def test_a_held_order_is_paid_and_released_with_its_last_hold() -> None:
-    told = Told(*DUE, HOLD, o.HoldOrder(**OF, kind="address"), paid())
-    assert (told.shapes(), told.state.phase) == (["OrderPaymentSecured"], "held")
-    told.submit(UNHOLD)
-    assert (told.shapes(), told.state.phase) == (["OrderHoldReleased"], "held")
-    told.submit(o.ReleaseHold(**OF, kind="address"))
-    assert told.shapes() == ["OrderHoldReleased", "OrderReleased"]
-    free = Told(placed(discount_minor=1050), HOLD, *LOCKING)
+    scenario = OrderScenario(*DUE, HOLD, o.HoldOrder(**OF, kind="address"), paid())
+    assert (scenario.shapes(), scenario.state.phase) == (["OrderPaymentSecured"], "held")
+    scenario.submit(UNHOLD)
+    assert (scenario.shapes(), scenario.state.phase) == (["OrderHoldReleased"], "held")
+    scenario.submit(o.ReleaseHold(**OF, kind="address"))
+    assert scenario.shapes() == ["OrderHoldReleased", "OrderReleased"]
+    free = OrderScenario(placed(discount_minor=1050), HOLD, *LOCKING)
     assert free.state.phase == "held"
 
 
 def test_a_hold_with_an_end_is_overdue_then_once_and_stays_on() -> None:
     until = o.HoldOrder(**OF, kind="fraud", until=NOON)
     chase = o.ChaseHold(**OF, kind="fraud", now=NOON)
-    told = Told(*DUE, until, paid())
-    assert told.submit(chase.model_copy(update={"now": NOON - timedelta(seconds=1)})) == []
-    told.submit(chase)
-    assert told.only(o.OrderHoldOverdue).until == NOON
-    assert told.submit(chase) == []
-    assert told.state.phase == "held"
+    scenario = OrderScenario(*DUE, until, paid())
+    assert scenario.submit(chase.model_copy(update={"now": NOON - timedelta(seconds=1)})) == []
+    scenario.submit(chase)
+    assert scenario.only(o.OrderHoldOverdue).until == NOON
+    assert scenario.submit(chase) == []
+    assert scenario.state.phase == "held"
 
 
 def test_a_hold_is_given_more_time_and_none_is_overdue_that_is_off_or_has_no_end() -> None:
     until = o.HoldOrder(**OF, kind="fraud", until=NOON)
     later = o.HoldOrder(**OF, kind="fraud", until=NOON + timedelta(days=1))
     chase = o.ChaseHold(**OF, kind="fraud", now=NOON)
-    assert Told(*DUE, until, later).submit(chase) == []
-    assert Told(*DUE, until, later).submit(later) == []
-    assert Told(*DUE, until, UNHOLD).submit(chase) == []
-    assert Told(*DUE, HOLD).submit(chase) == []
+    assert OrderScenario(*DUE, until, later).submit(chase) == []
+    assert OrderScenario(*DUE, until, later).submit(later) == []
+    assert OrderScenario(*DUE, until, UNHOLD).submit(chase) == []
+    assert OrderScenario(*DUE, HOLD).submit(chase) == []
     with pytest.raises(ValidationError, match="leave until out"):
         o.HoldOrder(**OF, kind="payment", until=NOON)
 
 
 def test_a_held_order_can_be_cancelled() -> None:
-    assert Told(*DUE, HOLD, paid(), o.CancelOrder(**OF, reason="")).only(o.OrderCancelled).payment_id == f"{ID}.1"
+    assert (
+        OrderScenario(*DUE, HOLD, paid(), o.CancelOrder(**OF, reason="")).only(o.OrderCancelled).payment_id == f"{ID}.1"
+    )
 
 
 # --- presale and exchange
@@ -185,37 +187,37 @@ COVERED = o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", locati
 
 
 def test_a_presale_takes_its_deposit_waits_for_its_goods_and_then_for_its_balance() -> None:
-    told = Told(*PRESOLD)
-    (deposit,) = told.only(o.OrderAllocated).payments
+    scenario = OrderScenario(*PRESOLD)
+    (deposit,) = scenario.only(o.OrderAllocated).payments
     assert (deposit.amount_minor, deposit.capture_now) == (250, True)
-    told.submit(paid(1))
-    assert told.shapes() == ["OrderPaymentSecured", "OrderPresold"]
-    told.submit(COVERED)
-    assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
-    (balance,) = told.only(o.OrderBalanceDue).payments
-    assert told.submit(COVERED) == []
+    scenario.submit(paid(1))
+    assert scenario.shapes() == ["OrderPaymentSecured", "OrderPresold"]
+    scenario.submit(COVERED)
+    assert scenario.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
+    (balance,) = scenario.only(o.OrderBalanceDue).payments
+    assert scenario.submit(COVERED) == []
     assert (balance.payment_id, balance.amount_minor, balance.capture_now) == (f"{ID}.2", 800, False)
-    told.submit(paid(2))
-    plans = told.only(o.OrderReleased).shipments
+    scenario.submit(paid(2))
+    plans = scenario.only(o.OrderReleased).shipments
     assert [plan.amount_minor for plan in plans] == [380, 420]
     borne = [[(charge.payment_id, charge.amount_minor) for charge in plan.charges] for plan in plans]
     assert borne == [[(f"{ID}.1", 250), (f"{ID}.2", 380)], [(f"{ID}.2", 420)]]
 
 
 def test_lines_cancelled_of_a_presale_lower_its_balance_before_its_deposit() -> None:
-    told = Told(placed(**PRESALE), *PRESOLD[1:], paid(1), COVERED, paid(2))
-    told.submit(o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough"))
-    told.submit(stopped(1))
-    plan = told.only(o.OrderShipmentPlanned).plan
+    scenario = OrderScenario(placed(**PRESALE), *PRESOLD[1:], paid(1), COVERED, paid(2))
+    scenario.submit(o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=1), reason="one is enough"))
+    scenario.submit(stopped(1))
+    plan = scenario.only(o.OrderShipmentPlanned).plan
     assert [(charge.payment_id, charge.amount_minor) for charge in plan.charges] == [(f"{ID}.1", 250), (f"{ID}.2", 80)]
     assert (plan.amount_minor, plan.worth_minor) == (80, 330)
 
 
 def test_a_presale_whose_goods_do_not_come_is_cancelled_and_its_deposit_goes_back() -> None:
-    waiting = Told(*PRESOLD, paid(1))
+    waiting = OrderScenario(*PRESOLD, paid(1))
     waiting.submit(o.LapsePresale(**OF))
     assert waiting.only(o.OrderCancelled).payment_id == f"{ID}.1"
-    assert Told(*PRESOLD, paid(1), COVERED).submit(o.LapsePresale(**OF)) == []
+    assert OrderScenario(*PRESOLD, paid(1), COVERED).submit(o.LapsePresale(**OF)) == []
 
 
 @pytest.mark.parametrize(("kept", "undone"), [(False, (f"{ID}.1", f"{ID}.2")), (True, (f"{ID}.2",))])
@@ -223,8 +225,8 @@ def test_an_unpaid_balance_cancels_and_keeps_the_deposit_only_where_that_was_agr
     kept: bool, undone: tuple[str, ...]
 ) -> None:
     presold = (placed(**PRESALE, deposit_kept=kept), *PRESOLD[1:])
-    told = Told(*presold, paid(1), COVERED, o.LapseOrder(**OF, payment_id=f"{ID}.2"))
-    cancelled = told.only(o.OrderCancelled)
+    scenario = OrderScenario(*presold, paid(1), COVERED, o.LapseOrder(**OF, payment_id=f"{ID}.2"))
+    cancelled = scenario.only(o.OrderCancelled)
     assert (cancelled.payment_ids or (cancelled.payment_id,)) == undone
 
 
@@ -233,13 +235,16 @@ def exchange(credit_minor: int) -> tuple[Command, ...]:
 
 
 def test_of_an_exchange_the_difference_is_charged_or_goes_back() -> None:
-    dearer = Told(*exchange(1000))
+    dearer = OrderScenario(*exchange(1000))
     assert dearer.only(o.OrderAllocated).amount_minor == 50
-    assert [plan.amount_minor for plan in Told(*exchange(1000), paid()).only(o.OrderReleased).shipments] == [0, 50]
-    cheaper = Told(*exchange(1100))
+    assert [plan.amount_minor for plan in OrderScenario(*exchange(1000), paid()).only(o.OrderReleased).shipments] == [
+        0,
+        50,
+    ]
+    cheaper = OrderScenario(*exchange(1100))
     assert cheaper.shapes()[-2:] == ["OrderReleased", "OrderCreditLeft"]
     assert cheaper.only(o.OrderCreditLeft).amount_minor == 50
-    cancelled = Told(*exchange(1000), o.CancelOrder(**OF, reason=""))
+    cancelled = OrderScenario(*exchange(1000), o.CancelOrder(**OF, reason=""))
     assert cancelled.only(o.OrderCreditLeft).amount_minor == 1000
 
 
@@ -255,11 +260,11 @@ def of_line(line_id: str, quantity: int) -> tuple[o.RefundLine, ...]:
 
 
 def test_units_are_refunded_at_what_was_paid_for_them() -> None:
-    told = Told(*GONE, refund(lines=of_line("1", 1), shipping_minor=10))
-    (part,) = told.only(o.OrderRefundRequested).parts
+    scenario = OrderScenario(*GONE, refund(lines=of_line("1", 1), shipping_minor=10))
+    (part,) = scenario.only(o.OrderRefundRequested).parts
     assert (part.payment_id, part.amount_minor) == (f"{ID}.1", 310)
     assert [(a.kind, a.line_id, a.amount_minor) for a in part.allocations] == [("line", "1", 300), ("shipping", "", 10)]
-    assert told.submit(refund(lines=of_line("1", 1), shipping_minor=10)) == []
+    assert scenario.submit(refund(lines=of_line("1", 1), shipping_minor=10)) == []
 
 
 def test_nothing_is_refunded_that_was_not_shipped_or_not_paid() -> None:
@@ -272,8 +277,8 @@ def test_nothing_is_refunded_that_was_not_shipped_or_not_paid() -> None:
 
 
 def test_a_refund_falls_on_the_payments_in_their_proportion() -> None:
-    told = Told(*IN_PARTS, paid(2), paid(1), dispatched(1), dispatched(2), refund(goodwill_minor=101))
-    assert [(p.payment_id, p.amount_minor) for p in told.only(o.OrderRefundRequested).parts] == [
+    scenario = OrderScenario(*IN_PARTS, paid(2), paid(1), dispatched(1), dispatched(2), refund(goodwill_minor=101))
+    assert [(p.payment_id, p.amount_minor) for p in scenario.only(o.OrderRefundRequested).parts] == [
         (f"{ID}.1", 67),
         (f"{ID}.2", 34),
     ]
@@ -312,16 +317,16 @@ def test_p23_refunds_by_unit_in_any_order_give_back_every_cent_and_no_more(
 ) -> None:
     """The discount was shared out at the release; no refund shares it out again."""
     cheaper = placed(discount_minor=discount % 1000, tax_minor=7)
-    told = Told(cheaper, *LOCKING, paid(), dispatched(1), dispatched(2))
+    scenario = OrderScenario(cheaper, *LOCKING, paid(), dispatched(1), dispatched(2))
     back = 0
     for number, (line_id, quantity) in enumerate(order):
         try:
-            told.submit(refund(str(number), lines=of_line(line_id, quantity)))
+            scenario.submit(refund(str(number), lines=of_line(line_id, quantity)))
         except Refused as refused:
             assert refused.reason == "nothing_to_refund"
         else:
-            back += told.only(o.OrderRefundRequested).amount_minor
-    charged = of_shape(o.OrderReleased, told.history)[0].shipments
+            back += scenario.only(o.OrderRefundRequested).amount_minor
+    charged = of_shape(o.OrderReleased, scenario.history)[0].shipments
     assert back == sum(plan.amount_minor - plan.shipping_minor for plan in charged)
 
 
@@ -333,34 +338,34 @@ def override(to: Any, override_id: str = "x") -> o.OverrideOrder:
 
 
 def test_an_order_is_released_by_hand_and_what_is_not_paid_is_not_charged() -> None:
-    told = Told(*DUE, HOLD, override("released"))
-    overridden = told.only(o.OrderOverridden)
+    scenario = OrderScenario(*DUE, HOLD, override("released"))
+    overridden = scenario.only(o.OrderOverridden)
     assert (overridden.payments_cancelled, overridden.written_off_minor) == ((f"{ID}.1",), 1050)
-    assert [plan.amount_minor for plan in told.only(o.OrderReleased).shipments] == [0, 0]
-    assert told.submit(override("released")) == []
+    assert [plan.amount_minor for plan in scenario.only(o.OrderReleased).shipments] == [0, 0]
+    assert scenario.submit(override("released")) == []
     assert refusal(*DUE[:-1], override("released")) == "not_locked"
     assert refusal(*GONE, override("released")) == "already_released"
 
 
-def test_an_order_is_sourced_anew_by_hand_and_lets_go_of_what_it_had() -> None:
-    told = Told(*DUE, override("sourcing"))
-    assert [(cut.sku, cut.quantity, cut.remaining) for cut in told.only(o.OrderOverridden).released] == [
+def test_an_order_is_sourced_again_by_hand_and_releases_what_it_had() -> None:
+    scenario = OrderScenario(*DUE, override("sourcing"))
+    assert [(cut.sku, cut.quantity, cut.remaining) for cut in scenario.only(o.OrderOverridden).released] == [
         ("A", 2, 0),
         ("B", 1, 0),
     ]
-    assert told.only(o.OrderSourcingRequested).demand == {"A": 2, "B": 1}
+    assert scenario.only(o.OrderSourcingRequested).demand == {"A": 2, "B": 1}
     assert refusal(*GONE, override("sourcing")) == "already_released"
-    told.submit(source(2, A2, B1))
-    told.submit(locked(2, A2))
-    told.submit(locked(2, B1))
-    assert told.only(o.OrderAllocated).amount_minor == 0, "the payment that was asked for is still the right one"
-    assert isinstance(told.submit(paid())[-1], o.OrderReleased)
+    scenario.submit(source(2, A2, B1))
+    scenario.submit(locked(2, A2))
+    scenario.submit(locked(2, B1))
+    assert scenario.only(o.OrderAllocated).amount_minor == 0, "the payment that was asked for is still the right one"
+    assert isinstance(scenario.submit(paid())[-1], o.OrderReleased)
 
 
 def test_an_order_that_left_is_completed_by_hand() -> None:
-    assert Told(*GONE, override("completed")).shapes() == ["OrderOverridden", "OrderCompleted"]
+    assert OrderScenario(*GONE, override("completed")).shapes() == ["OrderOverridden", "OrderCompleted"]
     assert refusal(*FULFILLING, override("completed")) == "not_shipped"
-    assert Told(*GONE, override("completed")).submit(override("completed", "y")) == []
+    assert OrderScenario(*GONE, override("completed")).submit(override("completed", "y")) == []
 
 
 # --- what comes back undelivered
@@ -380,38 +385,38 @@ def came_back(number: int, *units: Units, complete: bool = True, carton: str = "
 
 
 def test_an_order_whose_parcels_came_back_or_arrived_is_completed() -> None:
-    told = Told(*GONE, parcel(o.RecordShipmentDelivered, 2))
-    told.submit(came_back(1, A2))
-    assert told.shapes() == ["OrderShipmentReturned", "OrderCompleted"]
-    back = told.only(o.OrderShipmentReturned)
+    scenario = OrderScenario(*GONE, parcel(o.RecordShipmentDelivered, 2))
+    scenario.submit(came_back(1, A2))
+    assert scenario.shapes() == ["OrderShipmentReturned", "OrderCompleted"]
+    back = scenario.only(o.OrderShipmentReturned)
     assert [(share.line_id, share.quantity, share.amount_minor) for share in back.lines] == [("1", 2, 600)]
-    assert told.submit(came_back(1, A2)) == []
+    assert scenario.submit(came_back(1, A2)) == []
 
 
 def test_what_came_back_can_be_refunded_and_not_returned() -> None:
-    told = Told(*GONE, parcel(o.RecordShipmentDelivered, 2), came_back(1, A2))
+    scenario = OrderScenario(*GONE, parcel(o.RecordShipmentDelivered, 2), came_back(1, A2))
     lines = (r.ReturnLine(line_id="1", quantity=1, reason="damaged"),)
     with pytest.raises(Refused, match="over_return"):
-        told.submit(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
-    told.submit(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=2),)))
-    assert told.only(o.OrderRefundRequested).amount_minor == 600
+        scenario.submit(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
+    scenario.submit(o.RefundOrder(**OF, refund_id="f", lines=(o.RefundLine(line_id="1", quantity=2),)))
+    assert scenario.only(o.OrderRefundRequested).amount_minor == 600
 
 
 def test_cartons_come_back_one_by_one_and_the_rest_may_be_returned() -> None:
     one = ("A", "berlin", 1)
-    told = Told(*GONE, came_back(1, one, complete=False, carton="c1"))
-    assert told.shapes() == ["OrderShipmentReturned"]
+    scenario = OrderScenario(*GONE, came_back(1, one, complete=False, carton="c1"))
+    assert scenario.shapes() == ["OrderShipmentReturned"]
     lines = (r.ReturnLine(line_id="1", quantity=1, reason="damaged"),)
-    told.submit(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
-    told.submit(came_back(1, one, carton="c2"))
-    assert told.only(o.OrderShipmentReturned).lines[0].amount_minor == 300
-    assert told.state.shipments[f"{ID}.1"] == "returned"
+    scenario.submit(x.RequestReturn(**OF, rma_id="r1", lines=lines, now=NOON))
+    scenario.submit(came_back(1, one, carton="c2"))
+    assert scenario.only(o.OrderShipmentReturned).lines[0].amount_minor == 300
+    assert scenario.state.shipments[f"{ID}.1"] == "returned"
 
 
 def test_of_a_parcel_that_is_unknown_or_was_stopped_nothing_comes_back() -> None:
-    assert Told(*FULFILLING).submit(came_back(9, A2)) == []
-    assert Told(*FULFILLING, stopped(1)).submit(came_back(1, A2)) == []
-    assert Told().submit(came_back(1, A2)) == []
+    assert OrderScenario(*FULFILLING).submit(came_back(9, A2)) == []
+    assert OrderScenario(*FULFILLING, stopped(1)).submit(came_back(1, A2)) == []
+    assert OrderScenario().submit(came_back(1, A2)) == []
 
 
 # --- what each line, parcel and payment bears
@@ -480,7 +485,7 @@ def test_a_discount_beyond_goods_and_shipping_lowers_the_tax() -> None:
 
 def test_a_parcel_has_the_lines_that_its_units_serve_and_no_other() -> None:
     place = placed(lines=(line("1", "A", 2), line("2", "A", 1)))
-    released = Told(*gone_in(place, (A2,), (A_PARIS,))[:-2]).only(o.OrderReleased)
+    released = OrderScenario(*gone_in(place, (A2,), (A_PARIS,))[:-2]).only(o.OrderReleased)
     lines = [[(share.line_id, share.quantity) for share in plan.lines] for plan in released.shipments]
     assert lines == [[("1", 2)], [("2", 1)]]
 
@@ -495,17 +500,17 @@ def test_what_is_no_longer_owed_is_taken_from_the_last_who_bears_it() -> None:
 
 def test_of_a_presale_deposit_and_balance_are_refunded() -> None:
     gone = (*PRESOLD, paid(1), COVERED, paid(2), dispatched(1), dispatched(2))
-    parts = Told(*gone, refund(goodwill_minor=1050)).only(o.OrderRefundRequested).parts
+    parts = OrderScenario(*gone, refund(goodwill_minor=1050)).only(o.OrderRefundRequested).parts
     assert [(part.payment_id, part.amount_minor) for part in parts] == [(f"{ID}.1", 250), (f"{ID}.2", 800)]
     assert refusal(*gone, refund(goodwill_minor=1051)) == "exceeds_payment"
-    only_one_left = Told(*gone[:-1], refund(goodwill_minor=630))
+    only_one_left = OrderScenario(*gone[:-1], refund(goodwill_minor=630))
     assert [part.amount_minor for part in only_one_left.only(o.OrderRefundRequested).parts] == [250, 380]
 
 
 def test_each_payment_says_what_for_it_gives_back() -> None:
     gone = (*IN_PARTS, paid(2), paid(1), dispatched(1), dispatched(2))
-    told = Told(*gone, refund(lines=of_line("1", 1), goodwill_minor=101))
-    parts = told.only(o.OrderRefundRequested).parts
+    scenario = OrderScenario(*gone, refund(lines=of_line("1", 1), goodwill_minor=101))
+    parts = scenario.only(o.OrderRefundRequested).parts
     for part in parts:
         assert sum(allocation.amount_minor for allocation in part.allocations) == part.amount_minor
     given = [(a.kind, a.amount_minor) for part in parts for a in part.allocations]
@@ -514,16 +519,16 @@ def test_each_payment_says_what_for_it_gives_back() -> None:
 
 
 def test_refunds_of_a_line_count_together_however_they_are_named() -> None:
-    told = Told(*GONE, refund(lines=(*of_line("1", 1), *of_line("1", 1))))
-    due = told.only(o.OrderRefundRequested)
+    scenario = OrderScenario(*GONE, refund(lines=(*of_line("1", 1), *of_line("1", 1))))
+    due = scenario.only(o.OrderRefundRequested)
     assert (due.amount_minor, due.refunded_units) == (600, {"1": 2})
     assert refusal(*GONE, refund("a", lines=of_line("1", 1)), refund("b", lines=of_line("1", 2))) == "exceeds_shipped"
-    by_amount = Told(*GONE, refund(lines=(of_amount("1", 400),)))
+    by_amount = OrderScenario(*GONE, refund(lines=(of_amount("1", 400),)))
     assert by_amount.only(o.OrderRefundRequested).refunded_units == {}
     assert refusal(*GONE, refund(lines=(of_amount("1", 400), of_amount("1", 201)))) == "exceeds_payment"
     again = refund("b", lines=(of_amount("1", 201),))
     assert refusal(*GONE, refund("a", lines=(of_amount("1", 400),)), again) == "exceeds_payment"
-    assert Told(*GONE, refund(lines=(of_amount("1", 400), of_amount("1", 200)))).last
+    assert OrderScenario(*GONE, refund(lines=(of_amount("1", 400), of_amount("1", 200)))).last
 
 
 def test_of_a_line_that_was_not_shipped_or_is_unknown_nothing_is_refunded() -> None:
@@ -534,23 +539,28 @@ def test_of_a_line_that_was_not_shipped_or_is_unknown_nothing_is_refunded() -> N
 
 
 def test_what_was_paid_for_is_summed_over_the_parcels() -> None:
-    assert Told(*GONE, refund(shipping_minor=50)).only(o.OrderRefundRequested).amount_minor == 50
+    assert OrderScenario(*GONE, refund(shipping_minor=50)).only(o.OrderRefundRequested).amount_minor == 50
     two_parcels = gone_in(placed(lines=(line("1", "A", 2),)), (A_BERLIN,), (A_PARIS,))
-    assert Told(*two_parcels, refund(lines=(of_amount("1", 600),))).only(o.OrderRefundRequested).amount_minor == 600
+    assert (
+        OrderScenario(*two_parcels, refund(lines=(of_amount("1", 600),))).only(o.OrderRefundRequested).amount_minor
+        == 600
+    )
 
 
 def test_units_are_worth_what_is_left_of_what_was_paid_for_their_line() -> None:
-    told = Told(*THREE_GONE)
+    scenario = OrderScenario(*THREE_GONE)
     worths = []
     for number in "abc":
-        told.submit(refund(number, lines=of_line("1", 1)))
-        worths.append(told.only(o.OrderRefundRequested).amount_minor)
+        scenario.submit(refund(number, lines=of_line("1", 1)))
+        worths.append(scenario.only(o.OrderRefundRequested).amount_minor)
     assert worths == [100, 100, 100]
     all_by_amount = refund("a", lines=(of_amount("1", 600),))
     assert refusal(*GONE, all_by_amount, refund("b", lines=of_line("1", 1))) == "nothing_to_refund"
     some = refund("a", lines=(of_amount("1", 450),))
-    assert Told(*GONE, some, refund("b", lines=of_line("1", 1))).only(o.OrderRefundRequested).amount_minor == 150
-    rest = Told(*GONE, some, refund("b", lines=of_line("1", 2)))
+    assert (
+        OrderScenario(*GONE, some, refund("b", lines=of_line("1", 1))).only(o.OrderRefundRequested).amount_minor == 150
+    )
+    rest = OrderScenario(*GONE, some, refund("b", lines=of_line("1", 2)))
     assert rest.only(o.OrderRefundRequested).amount_minor == 150
 
 
@@ -570,45 +580,47 @@ def sets(*parcels: tuple[Units, ...]) -> tuple[Command, ...]:
 def test_of_bundles_as_many_were_shipped_as_their_components_make() -> None:
     story = sets((("CUP", "berlin", 3), ("POT", "berlin", 2)), (("CUP", "paris", 1),))
     assert refusal(*story, dispatched(1), refund(lines=of_line("1", 2))) == "exceeds_shipped"
-    assert Told(*story, dispatched(1), refund(lines=of_line("1", 1))).last
-    both = Told(*story, dispatched(1), dispatched(2), refund(lines=of_line("1", 2)))
+    assert OrderScenario(*story, dispatched(1), refund(lines=of_line("1", 1))).last
+    both = OrderScenario(*story, dispatched(1), dispatched(2), refund(lines=of_line("1", 2)))
     assert both.only(o.OrderRefundRequested).amount_minor == 1000
 
 
 # --- which lines came back
 
 
-def back_of(told: Told) -> list[tuple[str, int, int]]:
-    return [(share.line_id, share.quantity, share.amount_minor) for share in told.only(o.OrderShipmentReturned).lines]
+def back_of(scenario: OrderScenario) -> list[tuple[str, int, int]]:
+    return [
+        (share.line_id, share.quantity, share.amount_minor) for share in scenario.only(o.OrderShipmentReturned).lines
+    ]
 
 
 def test_what_comes_back_of_each_parcel_is_of_its_own_lines() -> None:
     story = gone_in(placed(lines=(line("1", "A", 2),)), (A_BERLIN,), (A_PARIS,))
-    told = Told(*story, came_back(1, A_BERLIN))
-    assert back_of(told) == [("1", 1, 300)]
-    told.submit(came_back(2, A_PARIS))
-    assert back_of(told) == [("1", 1, 300)]
-    assert told.state.phase == "completed"
+    scenario = OrderScenario(*story, came_back(1, A_BERLIN))
+    assert back_of(scenario) == [("1", 1, 300)]
+    scenario.submit(came_back(2, A_PARIS))
+    assert back_of(scenario) == [("1", 1, 300)]
+    assert scenario.state.phase == "completed"
 
 
 def test_units_that_come_back_one_by_one_are_of_one_line_after_the_other_and_sum_to_what_was_paid() -> None:
     story = gone_in(SAME_PRODUCT, (("A", "berlin", 2),))
-    told = Told(*story, came_back(1, A_BERLIN, complete=False, carton="c1"))
-    assert back_of(told) == [("1", 1, 200)]
-    told.submit(came_back(1, A_BERLIN, carton="c2"))
-    assert back_of(told) == [("2", 1, 500)]
+    scenario = OrderScenario(*story, came_back(1, A_BERLIN, complete=False, carton="c1"))
+    assert back_of(scenario) == [("1", 1, 200)]
+    scenario.submit(came_back(1, A_BERLIN, carton="c2"))
+    assert back_of(scenario) == [("2", 1, 500)]
     odd = gone_in(placed(lines=(line("1", "A", 3, 100),), tax_minor=1, shipping_minor=0), (("A", "berlin", 3),))
-    told = Told(*odd)
+    scenario = OrderScenario(*odd)
     worths = []
     for number in "123":
-        told.submit(came_back(1, A_BERLIN, complete=number == "3", carton=f"c{number}"))
-        worths += back_of(told)
+        scenario.submit(came_back(1, A_BERLIN, complete=number == "3", carton=f"c{number}"))
+        worths += back_of(scenario)
     assert worths == [("1", 1, 100), ("1", 1, 100), ("1", 1, 101)]
 
 
 def test_several_items_of_one_product_come_back_together() -> None:
     story = gone_in(SAME_PRODUCT, (("A", "berlin", 2),))
-    assert back_of(Told(*story, came_back(1, A_BERLIN, A_BERLIN))) == [("1", 1, 200), ("2", 1, 500)]
+    assert back_of(OrderScenario(*story, came_back(1, A_BERLIN, A_BERLIN))) == [("1", 1, 200), ("2", 1, 500)]
 
 
 def test_a_line_that_came_back_leaves_the_others_to_be_returned() -> None:
@@ -623,7 +635,7 @@ def test_a_line_that_came_back_leaves_the_others_to_be_returned() -> None:
         if reason:
             assert refusal(*story, *partly, request) == reason
         else:
-            assert Told(*story, *partly, request).last
+            assert OrderScenario(*story, *partly, request).last
 
 
 PLACE_THREE = placed(lines=(line("1", "A", 3, 100), line("2", "B", 1)))
@@ -639,83 +651,83 @@ THIRDS = (
 
 
 def test_what_is_still_open_is_what_is_not_held_yet() -> None:
-    told = Told(*THIRDS)
+    scenario = OrderScenario(*THIRDS)
     opens = []
     for number in (1, 2):
-        told.submit(paid(number))
-        opens.append(told.only(o.OrderPaymentSecured).open_minor)
+        scenario.submit(paid(number))
+        opens.append(scenario.only(o.OrderPaymentSecured).open_minor)
     assert opens == [350, 250]
-    told.submit(paid(3))
-    assert told.shapes() == ["OrderPaymentSecured", "OrderReleased"]
-    assert told.submit(paid(3)) == []
-    assert Told(*IN_PARTS, paid(1), paid(2)).shapes() == ["OrderPaymentSecured", "OrderReleased"]
-    assert Told(*DUE, paid()).shapes() == ["OrderReleased"], "of one payment it goes without saying"
+    scenario.submit(paid(3))
+    assert scenario.shapes() == ["OrderPaymentSecured", "OrderReleased"]
+    assert scenario.submit(paid(3)) == []
+    assert OrderScenario(*IN_PARTS, paid(1), paid(2)).shapes() == ["OrderPaymentSecured", "OrderReleased"]
+    assert OrderScenario(*DUE, paid()).shapes() == ["OrderReleased"], "of one payment it goes without saying"
 
 
 def test_several_payments_that_are_given_up_hold_the_order_once() -> None:
-    told = Told(*IN_PARTS)
+    scenario = OrderScenario(*IN_PARTS)
     ids = {1: 1, 2: 2}
     for attempt in range(PAYMENT_ATTEMPTS_MAX):
         for which, number in ids.items():
-            told.submit(declined(number))
+            scenario.submit(declined(number))
             if attempt < PAYMENT_ATTEMPTS_MAX - 1:
-                told.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.{number}"))
-                ids[which] = len(told.state.payments)
-    held = of_shape(o.OrderHeld, told.history)
+                scenario.submit(o.RepeatPayment(**OF, payment_id=f"{ID}.{number}"))
+                ids[which] = len(scenario.state.payments)
+    held = of_shape(o.OrderHeld, scenario.history)
     assert [(hold.kind, hold.note) for hold in held] == [("payment", "funds are short")]
 
 
 def test_a_payment_is_repeated_only_where_it_was_put_off() -> None:
     put_off = (*DUE, declined())
     repeat = o.RepeatPayment(**OF, payment_id=f"{ID}.1")
-    assert Told(*DUE).submit(repeat) == []
-    assert Told(*DUE).submit(o.RepeatPayment(**OF, payment_id=f"{ID}.9")) == []
-    assert Told(*put_off, o.CancelOrder(**OF, reason="")).submit(repeat) == []
-    assert Told(*put_off).submit(repeat)
+    assert OrderScenario(*DUE).submit(repeat) == []
+    assert OrderScenario(*DUE).submit(o.RepeatPayment(**OF, payment_id=f"{ID}.9")) == []
+    assert OrderScenario(*put_off, o.CancelOrder(**OF, reason="")).submit(repeat) == []
+    assert OrderScenario(*put_off).submit(repeat)
 
 
-def test_attempts_are_counted_anew_when_a_person_looked_at_it() -> None:
+def test_attempts_are_counted_again_when_a_person_looked_at_it() -> None:
     retried = given_up()
     retried.submit(RETRY)
     assert retried.only(o.OrderPaymentRequested).attempt == 1
     assert retried.only(o.OrderHoldReleased).note == "another attempt"
-    told = given_up()
-    told.submit(o.ReleaseHold(**OF, kind="payment", note="call them"))
-    assert told.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]
-    assert told.only(o.OrderHoldReleased).note == "call them"
-    again = told.only(o.OrderPaymentRequested)
+    scenario = given_up()
+    scenario.submit(o.ReleaseHold(**OF, kind="payment", note="call them"))
+    assert scenario.shapes() == ["OrderHoldReleased", "OrderPaymentRequested"]
+    assert scenario.only(o.OrderHoldReleased).note == "call them"
+    again = scenario.only(o.OrderPaymentRequested)
     assert (again.attempt, again.payment_token) == (1, "on-file")
 
 
 def test_letting_go_of_another_hold_asks_for_no_money() -> None:
-    told = given_up()
-    told.submit(HOLD)
-    assert told.only(o.OrderHeld).note == "odd address"
-    told.submit(UNHOLD)
-    assert told.shapes() == ["OrderHoldReleased"]
+    scenario = given_up()
+    scenario.submit(HOLD)
+    assert scenario.only(o.OrderHeld).note == "odd address"
+    scenario.submit(UNHOLD)
+    assert scenario.shapes() == ["OrderHoldReleased"]
 
 
 def test_a_presale_goes_on_when_it_is_paid_for_and_everything_has_come() -> None:
-    assert Told(*PRESOLD, COVERED).shapes() == ["OrderPresaleCovered"], "the deposit is still to come"
+    assert OrderScenario(*PRESOLD, COVERED).shapes() == ["OrderPresaleCovered"], "the deposit is still to come"
     both = (placed(**PRESALE), LOCKING[0], locked(1, A2, presale=True), locked(1, B1, presale=True), paid(1))
-    told = Told(*both, COVERED)
-    assert told.shapes() == ["OrderPresaleCovered"]
-    assert told.state.phase == "awaiting_stock"
-    told.submit(COVERED.model_copy(update={"sku": "B", "location": "paris"}))
-    assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
-    lapsed = Told(*both, o.LapsePresale(**OF))
+    scenario = OrderScenario(*both, COVERED)
+    assert scenario.shapes() == ["OrderPresaleCovered"]
+    assert scenario.state.phase == "awaiting_stock"
+    scenario.submit(COVERED.model_copy(update={"sku": "B", "location": "paris"}))
+    assert scenario.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
+    lapsed = OrderScenario(*both, o.LapsePresale(**OF))
     assert lapsed.only(o.OrderCancelled).reason == "the goods did not come in time"
 
 
-def phase_of(told: Told) -> o.Phase:
-    return told.state.phase
+def phase_of(scenario: OrderScenario) -> o.Phase:
+    return scenario.state.phase
 
 
 IN_FULL = (placed(**{**PRESALE, "deposit_minor": 1050}), *PRESOLD[1:])
 
 
 def test_a_presale_that_is_paid_and_held_waits_for_a_person_once_its_goods_are_there() -> None:
-    waiting = Told(*IN_FULL, paid(), HOLD)
+    waiting = OrderScenario(*IN_FULL, paid(), HOLD)
     assert phase_of(waiting) == "awaiting_stock"
     waiting.submit(COVERED)
     assert waiting.only(o.OrderPresaleCovered).phase == "held"
@@ -723,15 +735,15 @@ def test_a_presale_that_is_paid_and_held_waits_for_a_person_once_its_goods_are_t
     assert waiting.submit(COVERED) == []
     waiting.submit(UNHOLD)
     assert waiting.shapes() == ["OrderHoldReleased", "OrderReleased"]
-    assert Told(*IN_FULL, paid(), COVERED).shapes() == ["OrderPresaleCovered", "OrderReleased"]
+    assert OrderScenario(*IN_FULL, paid(), COVERED).shapes() == ["OrderPresaleCovered", "OrderReleased"]
 
 
 def test_a_presale_that_is_held_is_asked_for_its_balance_as_any_other() -> None:
-    told = Told(*PRESOLD, paid(1), HOLD, COVERED)
-    assert told.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
-    assert phase_of(told) == "awaiting_payment"
-    told.submit(paid(2))
-    assert phase_of(told) == "held"
+    scenario = OrderScenario(*PRESOLD, paid(1), HOLD, COVERED)
+    assert scenario.shapes() == ["OrderPresaleCovered", "OrderBalanceDue"]
+    assert phase_of(scenario) == "awaiting_payment"
+    scenario.submit(paid(2))
+    assert phase_of(scenario) == "held"
 
 
 @pytest.mark.parametrize("held", [False, True])
@@ -739,39 +751,39 @@ def test_a_presale_from_which_what_was_to_come_is_left_out_goes_on(held: bool) -
     gift = o.OrderLine(line_id="1", sku="A", quantity=2, unit_price_minor=0)
     paid_for = placed(**{**PRESALE, "deposit_minor": 450}, lines=(gift, PLACE.lines[1]))
     without = o.CancelOrderLines(**OF, cancellation_id="c", lines=units(l1=2), reason="no longer made")
-    told = Told(paid_for, *PRESOLD[1:], paid(), *[HOLD] * held, without)
-    assert told.shapes() == ["OrderLinesCancelled", "OrderAllocated", *["OrderReleased"] * (not held)]
-    assert phase_of(told) == ("held" if held else "fulfilling")
+    scenario = OrderScenario(paid_for, *PRESOLD[1:], paid(), *[HOLD] * held, without)
+    assert scenario.shapes() == ["OrderLinesCancelled", "OrderAllocated", *["OrderReleased"] * (not held)]
+    assert phase_of(scenario) == ("held" if held else "fulfilling")
 
 
 LET_GO = o.RecordPaymentWithdrawn(**OF, payment_id=f"{ID}.1", reason="let go of at the provider")
 
 
-def test_a_presale_whose_deposit_was_let_go_of_waits_for_it_once_its_goods_are_there() -> None:
-    told = Told(*PRESOLD, paid(1), LET_GO, COVERED)
-    assert told.only(o.OrderPresaleCovered).phase == "awaiting_payment"
-    assert told.shapes() == ["OrderPresaleCovered"]
-    told.submit(RETRY)
-    told.submit(paid(2))
-    assert told.shapes() == ["OrderPaymentSecured", "OrderBalanceDue"]
+def test_a_presale_whose_deposit_was_released_waits_for_it_once_its_goods_are_there() -> None:
+    scenario = OrderScenario(*PRESOLD, paid(1), LET_GO, COVERED)
+    assert scenario.only(o.OrderPresaleCovered).phase == "awaiting_payment"
+    assert scenario.shapes() == ["OrderPresaleCovered"]
+    scenario.submit(RETRY)
+    scenario.submit(paid(2))
+    assert scenario.shapes() == ["OrderPaymentSecured", "OrderBalanceDue"]
 
 
-def test_a_held_order_whose_money_was_let_go_of_waits_for_money_again() -> None:
-    told = Told(*DUE, HOLD, paid())
-    assert phase_of(told) == "held"
-    told.submit(LET_GO)
-    assert phase_of(told) == "awaiting_payment"
-    assert told.submit(LET_GO) == []
-    told.submit(UNHOLD)
-    told.submit(o.ReleaseHold(**OF, kind="payment"))
-    told.submit(paid(2))
-    assert told.shapes() == ["OrderPaymentSecured", "OrderReleased"]
+def test_a_held_order_whose_money_was_released_waits_for_money_again() -> None:
+    scenario = OrderScenario(*DUE, HOLD, paid())
+    assert phase_of(scenario) == "held"
+    scenario.submit(LET_GO)
+    assert phase_of(scenario) == "awaiting_payment"
+    assert scenario.submit(LET_GO) == []
+    scenario.submit(UNHOLD)
+    scenario.submit(o.ReleaseHold(**OF, kind="payment"))
+    scenario.submit(paid(2))
+    assert scenario.shapes() == ["OrderPaymentSecured", "OrderReleased"]
 
 
 def test_of_an_order_that_is_released_by_hand_only_what_is_not_held_is_written_off() -> None:
-    half = Told(*IN_PARTS, paid(1), override("released")).only(o.OrderOverridden)
+    half = OrderScenario(*IN_PARTS, paid(1), override("released")).only(o.OrderOverridden)
     assert (half.payments_cancelled, half.written_off_minor) == ((f"{ID}.2",), 350)
-    all_held = Told(*DUE, HOLD, paid(), override("released"))
+    all_held = OrderScenario(*DUE, HOLD, paid(), override("released"))
     overridden = all_held.only(o.OrderOverridden)
     assert (overridden.payments_cancelled, overridden.written_off_minor) == ((), 0)
     assert [plan.amount_minor for plan in all_held.only(o.OrderReleased).shipments] == [630, 420]

@@ -22,7 +22,22 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
-from order_story import A2, B1, DUE, FULFILLING, ID, OF, PLACE, Told, locked, of_shape, paid, placed, source, units
+from order_story import (
+    A2,
+    B1,
+    DUE,
+    FULFILLING,
+    ID,
+    OF,
+    PLACE,
+    OrderScenario,
+    locked,
+    of_shape,
+    paid,
+    placed,
+    source,
+    units,
+)
 
 CONSUMERS = (order_joiner.consumer, order_progress.consumer, stock_allocator.consumer, payment_requester.consumer)
 STOCK_FIRST = (stock_allocator.consumer, order_progress.consumer, order_joiner.consumer, payment_requester.consumer)
@@ -138,8 +153,8 @@ def test_a_lock_that_came_before_its_order_is_taken_down_once_and_means_nothing_
     None
 ):
     early = o.RecordReservation(**OF, reservation_id=o.transferred(ID, "x/1"), sku="A", location="berlin", quantity=1)
-    (told,) = order.decider.decide(order.decider.initial, early)
-    known = order.decider.evolve(order.decider.initial, told)
+    (scenario,) = order.decider.decide(order.decider.initial, early)
+    known = order.decider.evolve(order.decider.initial, scenario)
     assert list(order.decider.decide(known, early)) == []
     begun = reduce(order.decider.evolve, order.decider.decide(known, PLACE), known)
     assert not begun.allocated
@@ -151,8 +166,8 @@ def name_of_the_part(order_id: str) -> str:
     world = World()
     placed_and_locked(world)
     world.submit(split(order_id, _1=1))
-    (told,) = [event for event in world.log if isinstance(event, o.OrderSplit)]
-    return told.to_order_id
+    (scenario,) = [event for event in world.log if isinstance(event, o.OrderSplit)]
+    return scenario.to_order_id
 
 
 EARLY_AMENDMENT = {"amendment_id": "a", "shipping_minor": 7, "keep": True}
@@ -189,7 +204,7 @@ def test_an_amendment_that_came_before_a_split_and_does_not_fit_is_answered() ->
 
 
 @pytest.mark.parametrize("consumers", [CONSUMERS, STOCK_FIRST], ids=["order first", "stock first"])
-def test_an_order_that_was_cancelled_before_it_began_by_a_split_ends_and_lets_go_of_its_locks(
+def test_an_order_that_was_cancelled_before_it_began_by_a_split_ends_and_releases_its_locks(
     consumers: tuple[Consumer, ...],
 ) -> None:
     world = World(consumers)
@@ -230,17 +245,17 @@ def test_a_split_asks_for_both_amounts_and_undoes_the_old_payment() -> None:
 
 
 def test_what_waits_for_stock_is_split_off_first() -> None:
-    told = Told(PLACE, source(1, B1, A=2), locked(1, B1), split(ID, _1=1))
-    parted = told.only(o.OrderSplit)
+    scenario = OrderScenario(PLACE, source(1, B1, A=2), locked(1, B1), split(ID, _1=1))
+    parted = scenario.only(o.OrderSplit)
     assert (parted.no_longer_backordered, parted.released) == ({"A": 1}, ())
     (begin,) = order_joiner.consumer.react(parted)
-    (begun,) = of_shape(o.OrderBackordered, Told(begin).history)
+    (begun,) = of_shape(o.OrderBackordered, OrderScenario(begin).history)
     assert begun.demand == {"A": 1}
 
 
 def test_a_split_happens_once_and_leaves_something() -> None:
-    told = Told(*DUE, split(ID, _1=1))
-    assert told.submit(split(ID, _1=1)) == []
+    scenario = OrderScenario(*DUE, split(ID, _1=1))
+    assert scenario.submit(split(ID, _1=1)) == []
     for story, command, reason in (
         (DUE, split(ID, _1=2, _2=1), "nothing_left"),
         (DUE, split(ID, _1=3), "no_such_units"),
@@ -248,19 +263,19 @@ def test_a_split_happens_once_and_leaves_something() -> None:
         (FULFILLING, split(ID, _1=1), "already_released"),
     ):
         with pytest.raises(Refused) as refused:
-            Told(*story).submit(command)
+            OrderScenario(*story).submit(command)
         assert refused.value.reason == reason
 
 
 def test_a_lock_that_comes_after_its_order_was_cancelled_is_given_back() -> None:
-    (begin,) = order_joiner.consumer.react(Told(*DUE, split(ID, _1=1)).only(o.OrderSplit))
+    (begin,) = order_joiner.consumer.react(OrderScenario(*DUE, split(ID, _1=1)).only(o.OrderSplit))
     assert isinstance(begin, o.PlaceJoined)
-    told = Told(begin, o.CancelOrder(order_id=begin.order_id, reason=""))
+    scenario = OrderScenario(begin, o.CancelOrder(order_id=begin.order_id, reason=""))
     (lock,) = begin.transfers
     late = o.RecordReservation(order_id=begin.order_id, **lock.model_dump())
-    told.submit(late)
-    assert told.shapes() == ["OrderLockReturned"]
-    assert told.submit(late) == []
+    scenario.submit(late)
+    assert scenario.shapes() == ["OrderLockReturned"]
+    assert scenario.submit(late) == []
 
 
 def merge(*order_ids: str) -> o.MergeOrders:
@@ -299,21 +314,21 @@ def test_an_order_that_goes_elsewhere_or_has_gone_is_left_as_it_is() -> None:
     assert reasons == ["it has another ship_to", "it is fulfilling", "there is no such order"]
 
 
-def test_a_merge_of_which_nothing_comes_is_told_and_happens_once() -> None:
+def test_a_merge_of_which_nothing_comes_is_reported_and_happens_once() -> None:
     world = World()
     world.submit(merge("nobody", "no one"))
     assert isinstance(world.log[-1], o.OrderMergeFailed)
-    told = len(world.log)
+    scenario = len(world.log)
     world.submit(merge("nobody", "no one"))
-    assert len(world.log) == told
+    assert len(world.log) == scenario
     with pytest.raises(Refused):
-        Told(o.CancelOrder(**OF, reason=""))
+        OrderScenario(o.CancelOrder(**OF, reason=""))
 
 
 # --- what goes over and is not there
 
 
-PARTED = Told(*DUE, split(ID, _1=1)).only(o.OrderSplit)
+PARTED = OrderScenario(*DUE, split(ID, _1=1)).only(o.OrderSplit)
 PART = PARTED.to_order_id
 LOCK: Any = {"reservation_id": o.transferred(PART, f"{ID}/1"), "sku": "A", "location": "berlin", "quantity": 1}
 NOT_THERE = o.RecordShortage(order_id=PART, **LOCK)
@@ -325,26 +340,26 @@ THERE = o.RecordReservation(order_id=PART, **LOCK)
 def test_an_order_that_has_not_begun_remembers_what_is_not_there_and_seeks_it_then(
     before: tuple[Command, ...],
 ) -> None:
-    told = Told(*before)
-    assert [type(event) for event in told.history].count(o.OrderTransferShort) == 1
-    told.submit(BEGIN)
-    assert (told.shapes(), told.state.phase) == (
+    scenario = OrderScenario(*before)
+    assert [type(event) for event in scenario.history].count(o.OrderTransferShort) == 1
+    scenario.submit(BEGIN)
+    assert (scenario.shapes(), scenario.state.phase) == (
         ["OrderPlaced", "OrderJoined", "OrderSourcingRequested"],
         "sourcing",
     )
-    sought = told.only(o.OrderSourcingRequested)
+    sought = scenario.only(o.OrderSourcingRequested)
     assert (sought.demand, sought.excluded) == ({"A": 1}, {"A": ("berlin",)})
-    assert told.submit(NOT_THERE) == told.submit(BEGIN) == []
+    assert scenario.submit(NOT_THERE) == scenario.submit(BEGIN) == []
 
 
 def test_an_order_that_has_begun_seeks_at_once_what_is_not_there() -> None:
-    assert [type(event) for event in Told(BEGIN, NOT_THERE).last] == [o.OrderSourcingRequested]
+    assert [type(event) for event in OrderScenario(BEGIN, NOT_THERE).last] == [o.OrderSourcingRequested]
 
 
 def test_of_units_that_no_order_gives_it_nothing_is_remembered() -> None:
-    assert Told(NOT_THERE.model_copy(update={"reservation_id": f"{PART}/1"})).history == []
-    told = Told(THERE, BEGIN)
-    assert told.shapes() == ["OrderPlaced", "OrderJoined", "OrderAllocated"]
+    assert OrderScenario(NOT_THERE.model_copy(update={"reservation_id": f"{PART}/1"})).history == []
+    scenario = OrderScenario(THERE, BEGIN)
+    assert scenario.shapes() == ["OrderPlaced", "OrderJoined", "OrderAllocated"]
 
 
 # --- what goes where
@@ -355,8 +370,8 @@ LINE_C = o.OrderLine(line_id="c", sku="C", quantity=2, unit_price_minor=100)
 
 def test_a_split_off_order_has_its_units_with_their_discount_and_tax_and_no_shipping() -> None:
     priced = placed(discount_minor=100, tax_minor=20, priority=7, tenders=(GIFT,))
-    told = Told(priced, *DUE[1:], split(ID, _1=1))
-    parted = told.only(o.OrderSplit)
+    scenario = OrderScenario(priced, *DUE[1:], split(ID, _1=1))
+    parted = scenario.only(o.OrderSplit)
     content = parted.content
     assert content.external_id == "split/s/1"
     assert parted.to_order_id == o.order_id_of("web", "split/s/1")
@@ -364,38 +379,38 @@ def test_a_split_off_order_has_its_units_with_their_discount_and_tax_and_no_ship
     assert (content.shipping_minor, content.discount_minor, content.tax_minor) == (0, 30, 5)
     assert (parted.discount_minor, parted.tax_minor) == (70, 15)
     assert (content.tenders, content.priority) == ((), 7)
-    assert content.total_minor + told.total == priced.total_minor
+    assert content.total_minor + scenario.total == priced.total_minor
     assert content.total_minor == 275
 
 
 def test_a_line_named_twice_is_split_off_twice() -> None:
     twice = o.SplitOrder(order_id=ID, split_id="s", lines=(*units(_1=1), *units(_1=1)))
-    assert [line.quantity for line in Told(*DUE, twice).only(o.OrderSplit).content.lines] == [2]
+    assert [line.quantity for line in OrderScenario(*DUE, twice).only(o.OrderSplit).content.lines] == [2]
     three = o.SplitOrder(order_id=ID, split_id="s", lines=(*units(_1=2), *units(_1=1)))
     with pytest.raises(Refused, match="no_such_units"):
-        Told(*DUE, three)
+        OrderScenario(*DUE, three)
 
 
 def test_only_a_standard_order_at_rest_is_split() -> None:
     presale = placed(kind="presale", deposit_minor=100, available_by=PLACE.placed_at)
     sold = (presale, source(1, A2, B1), locked(1, A2), locked(1, B1))
     with pytest.raises(Refused, match="not_standard"):
-        Told(*sold, split(ID, _1=1))
+        OrderScenario(*sold, split(ID, _1=1))
     with pytest.raises(Refused, match="being_sourced"):
-        Told(PLACE, split(ID, _1=1))
+        OrderScenario(PLACE, split(ID, _1=1))
 
 
 def test_what_is_split_off_a_bundle_is_a_bundle_still() -> None:
     a_set = placed(lines=(o.OrderLine(line_id="1", sku="SET", quantity=2, unit_price_minor=500),))
     held = (("CUP", "berlin", 4), ("POT", "berlin", 2))
     exploded = o.ExplodeBundles(**OF, attempt=1, bundles={"SET": {"CUP": 2, "POT": 1}})
-    told = Told(a_set, exploded, source(2, *held), *(locked(2, one) for one in held), split(ID, _1=1))
-    parted = told.only(o.OrderSplit)
+    scenario = OrderScenario(a_set, exploded, source(2, *held), *(locked(2, one) for one in held), split(ID, _1=1))
+    parted = scenario.only(o.OrderSplit)
     assert parted.bundles == {"SET": {"CUP": 2, "POT": 1}}
-    assert (parted.content.total_minor, told.total) == (500, 550)
+    assert (parted.content.total_minor, scenario.total) == (500, 550)
     assert {cut.sku: (cut.quantity, cut.remaining) for cut in parted.released} == {"CUP": (2, 2), "POT": (1, 1)}
     (begin,) = order_joiner.consumer.react(parted)
-    begun = Told(begin)
+    begun = OrderScenario(begin)
     assert begun.state.bundles["SET"] == {"CUP": 2, "POT": 1}
     assert {lock.sku: lock.quantity for lock in begun.only(o.OrderJoined).transfers} == {"CUP": 2, "POT": 1}
     assert begun.submit(begin) == []
@@ -417,14 +432,14 @@ ADDRESS = o.HoldOrder(**OF, kind="address", until=OVER)
 
 
 def test_what_is_split_off_a_held_order_is_held_by_the_same() -> None:
-    parted = Told(*DUE, ADDRESS, FRAUD, split(ID, _1=1)).only(o.OrderSplit)
+    parted = OrderScenario(*DUE, ADDRESS, FRAUD, split(ID, _1=1)).only(o.OrderSplit)
     assert parted.holds == (o.Hold(kind="address", until=OVER), o.Hold(kind="fraud"))
     (begin,) = order_joiner.consumer.react(parted)
-    begun = Told(begin)
+    begun = OrderScenario(begin)
     held = of_shape(o.OrderHeld, begun.last)
     assert [(hold.kind, hold.until) for hold in held] == [("address", OVER), ("fraud", None)]
     assert begun.submit(begin) == []
-    assert Told(*DUE, split(ID, _1=1)).only(o.OrderSplit).holds == ()
+    assert OrderScenario(*DUE, split(ID, _1=1)).only(o.OrderSplit).holds == ()
 
 
 def test_what_is_split_off_a_held_order_is_not_released_when_it_is_paid() -> None:
@@ -447,8 +462,10 @@ def test_what_several_become_is_held_by_whatever_held_one_of_them() -> None:
         update={"holds": (o.Hold(kind="fraud", until=late), o.Hold(kind="address", until=soon))}
     )
     two = merged_from("2").model_copy(update={"holds": (o.Hold(kind="fraud"), o.Hold(kind="address", until=late))})
-    told = Told(merge(one.order_id, two.order_id), answered(one.order_id, one), answered(two.order_id, two))
-    held = of_shape(o.OrderHeld, told.last)
+    scenario = OrderScenario(
+        merge(one.order_id, two.order_id), answered(one.order_id, one), answered(two.order_id, two)
+    )
+    held = of_shape(o.OrderHeld, scenario.last)
     assert [(hold.kind, hold.until) for hold in held] == [("address", soon), ("fraud", late)]
     said = answer(*DUE, FRAUD)
     assert isinstance(said, o.OrderMergedInto)
@@ -462,13 +479,13 @@ GIFT = o.Tender(method="gift_card", payment_token="gift", amount_minor=100)
 
 
 def terms(**more: Any) -> o.OrderContent:
-    content = Told(placed(external_id="other", **more)).state.content
+    content = OrderScenario(placed(external_id="other", **more)).state.content
     assert content
     return content
 
 
 def answer(*commands: Command, **more: Any) -> Event:
-    (said,) = Told(*commands).submit(o.YieldToMerge(**OF, to_order_id="m", **more))
+    (said,) = OrderScenario(*commands).submit(o.YieldToMerge(**OF, to_order_id="m", **more))
     return said
 
 
@@ -507,7 +524,7 @@ def test_an_order_says_why_it_does_not_become_part_of_another() -> None:
 def test_an_order_becomes_part_of_one_other_of_its_channel_at_most() -> None:
     assert why_not(*DUE, channel="shop") == "it is of channel web"
     assert isinstance(answer(*DUE, channel="web"), o.OrderMergedInto)
-    merged = Told(*DUE, o.YieldToMerge(**OF, to_order_id="m"))
+    merged = OrderScenario(*DUE, o.YieldToMerge(**OF, to_order_id="m"))
     assert merged.submit(o.YieldToMerge(**OF, to_order_id="m")) == []
     (no,) = merged.submit(o.YieldToMerge(**OF, to_order_id="another"))
     assert isinstance(no, o.OrderMergeDeclined), "whoever asks would wait for ever"
@@ -529,12 +546,12 @@ def test_orders_that_would_be_too_large_together_stay_apart() -> None:
 
 
 def test_an_order_answers_once() -> None:
-    no = Told(*FULFILLING)
+    no = OrderScenario(*FULFILLING)
     ask = o.YieldToMerge(**OF, to_order_id="m")
     assert no.submit(ask)
     assert no.submit(ask) == []
     assert no.submit(o.YieldToMerge(**OF, to_order_id="another"))
-    yes = Told(*DUE)
+    yes = OrderScenario(*DUE)
     assert yes.submit(ask)
     assert yes.submit(ask) == []
 
@@ -567,7 +584,7 @@ def merged_from(external_id: str, *lacking: str, **more: Any) -> o.OrderMergedIn
     for sku, at, n in held:
         key = f"{place.order_id}/1"
         story.append(o.RecordReservation(**of, reservation_id=key, sku=sku, location=at, quantity=n))
-    (said,) = Told(*story).submit(o.YieldToMerge(**of, to_order_id=MERGED))
+    (said,) = OrderScenario(*story).submit(o.YieldToMerge(**of, to_order_id=MERGED))
     assert isinstance(said, o.OrderMergedInto)
     return said
 
@@ -578,39 +595,41 @@ def answered(source_id: str, merged: o.OrderMergedInto | None = None) -> o.Recor
 
 def test_orders_are_asked_one_after_the_other_each_once() -> None:
     one = merged_from("1")
-    told = Told(merge(one.order_id, "y", one.order_id, "z"))
-    asked = told.only(o.OrderMergeRequested)
+    scenario = OrderScenario(merge(one.order_id, "y", one.order_id, "z"))
+    asked = scenario.only(o.OrderMergeRequested)
     assert (asked.source_id, asked.to_be_asked, asked.terms, asked.answer) == (one.order_id, ("y", "z"), None, None)
-    assert told.submit(answered("y")) == [], "it was not asked yet"
-    told.submit(answered(one.order_id, one))
-    asked = told.only(o.OrderMergeRequested)
+    assert scenario.submit(answered("y")) == [], "it was not asked yet"
+    scenario.submit(answered(one.order_id, one))
+    asked = scenario.only(o.OrderMergeRequested)
     assert (asked.source_id, asked.to_be_asked, asked.answer) == ("y", ("z",), one)
     assert asked.terms
     assert asked.terms.total_minor == 1050
-    assert told.submit(answered(one.order_id, one)) == []
-    told.submit(answered("y"))
-    asked = told.only(o.OrderMergeRequested)
+    assert scenario.submit(answered(one.order_id, one)) == []
+    scenario.submit(answered("y"))
+    asked = scenario.only(o.OrderMergeRequested)
     assert (asked.source_id, asked.to_be_asked, asked.answer) == ("z", (), None)
     assert asked.terms, "the first has agreed"
-    told.submit(answered("z"))
-    assert told.shapes() == ["OrderPlaced", "OrderJoined"]
-    assert told.only(o.OrderJoined).from_order_ids == (one.order_id,)
+    scenario.submit(answered("z"))
+    assert scenario.shapes() == ["OrderPlaced", "OrderJoined"]
+    assert scenario.only(o.OrderJoined).from_order_ids == (one.order_id,)
 
 
 def test_what_several_become_has_the_lines_charges_and_waits_of_all() -> None:
     later = PLACE.placed_at + timedelta(hours=1)
     one = merged_from("1", "A", discount_minor=10, tax_minor=1, placed_at=later, priority=3)
     two = merged_from("2", "A", shipping_minor=20, discount_minor=5, tax_minor=2, priority=1)
-    told = Told(merge(one.order_id, two.order_id), answered(one.order_id, one), answered(two.order_id, two))
-    assert told.shapes() == ["OrderPlaced", "OrderJoined", "OrderBackordered"]
-    content = told.state.content
+    scenario = OrderScenario(
+        merge(one.order_id, two.order_id), answered(one.order_id, one), answered(two.order_id, two)
+    )
+    assert scenario.shapes() == ["OrderPlaced", "OrderJoined", "OrderBackordered"]
+    content = scenario.state.content
     assert content
     assert (content.shipping_minor, content.discount_minor, content.tax_minor) == (70, 15, 3)
     assert [line.line_id for line in content.lines] == ["1.1", "1.2", "2.1", "2.2"]
     assert (content.placed_at, content.priority, content.external_id) == (PLACE.placed_at, 3, "merge/m")
-    waits = told.only(o.OrderBackordered)
+    waits = scenario.only(o.OrderBackordered)
     assert (waits.demand, waits.priority, waits.placed_at) == ({"A": 4}, 3, PLACE.placed_at)
-    joined = told.only(o.OrderJoined)
+    joined = scenario.only(o.OrderJoined)
     assert joined.from_order_ids == (one.order_id, two.order_id)
     names = [lock.reservation_id for lock in joined.transfers]
     assert names == [o.transferred(MERGED, f"{each.order_id}/1") for each in (one, two)]
@@ -618,13 +637,13 @@ def test_what_several_become_has_the_lines_charges_and_waits_of_all() -> None:
 
 def test_an_order_that_is_there_already_is_not_what_others_become() -> None:
     one = merged_from("1")
-    told = Told(merge(one.order_id, "y"), answered(one.order_id, one), answered("y"))
-    assert told.state.phase == "allocating"
-    assert told.submit(merge(one.order_id, "y")) == []
-    assert told.submit(answered("y")) == []
+    scenario = OrderScenario(merge(one.order_id, "y"), answered(one.order_id, one), answered("y"))
+    assert scenario.state.phase == "allocating"
+    assert scenario.submit(merge(one.order_id, "y")) == []
+    assert scenario.submit(answered("y")) == []
     with pytest.raises(Refused, match="name_taken"):
-        Told(sent_before("merge/m", MERGED), merge("x", "y"))
-    failed = Told(merge("x", "y"), answered("x"), answered("y"))
+        OrderScenario(sent_before("merge/m", MERGED), merge("x", "y"))
+    failed = OrderScenario(merge("x", "y"), answered("x"), answered("y"))
     assert failed.shapes() == ["OrderMergeFailed"]
     assert failed.only(o.OrderMergeFailed).merge_id == "m"
     assert failed.submit(merge("x", "y")) == []

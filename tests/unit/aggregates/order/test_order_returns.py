@@ -16,7 +16,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.returns import rma as r
-from order_story import BERLIN, DUE, FULFILLING, GONE, ID, NOON, OF, Told, Units, dispatched, placed, units
+from order_story import BERLIN, DUE, FULFILLING, GONE, ID, NOON, OF, OrderScenario, Units, dispatched, placed, units
 
 LATER = NOON + timedelta(days=3)
 TEA = o.OrderLine(line_id="1", sku="TEA", quantity=1, unit_price_minor=250)
@@ -58,9 +58,9 @@ def came_back(number: int, *back: Units, carton: str, complete: bool = False) ->
 
 
 def refusal(*commands: Command) -> Refused:
-    told = Told(*commands[:-1])
+    scenario = OrderScenario(*commands[:-1])
     with pytest.raises(Refused) as refused:
-        told.submit(commands[-1])
+        scenario.submit(commands[-1])
     return refused.value
 
 
@@ -74,8 +74,8 @@ EXCHANGED = (*GONE, EXCHANGE, credit(resolution="exchange", name="closed", _1=2)
 
 
 def test_a_return_says_which_units_of_what_are_expected_and_why() -> None:
-    told = Told(*GONE, BOTH)
-    assert told.last == [
+    scenario = OrderScenario(*GONE, BOTH)
+    assert scenario.last == [
         x.OrderReturnRequested(
             **OF,
             rma_id="r1",
@@ -88,7 +88,7 @@ def test_a_return_says_which_units_of_what_are_expected_and_why() -> None:
             requested_at=LATER,
         )
     ]
-    assert told.submit(BOTH) == []
+    assert scenario.submit(BOTH) == []
 
 
 def test_it_says_when_the_last_parcel_arrived_before() -> None:
@@ -96,8 +96,8 @@ def test_it_says_when_the_last_parcel_arrived_before() -> None:
         o.RecordShipmentDelivered(**OF, shipment_id=f"{ID}.{number}", delivered_at=NOON + timedelta(days=day))
         for number, day in ((1, 2), (2, 1))
     ]
-    told = Told(*GONE, *arrived, BOTH)
-    assert told.only(x.OrderReturnRequested).delivered_at == NOON + timedelta(days=2)
+    scenario = OrderScenario(*GONE, *arrived, BOTH)
+    assert scenario.only(x.OrderReturnRequested).delivered_at == NOON + timedelta(days=2)
 
 
 def test_of_a_bundle_its_components_are_expected() -> None:
@@ -110,19 +110,19 @@ def test_of_a_bundle_its_components_are_expected() -> None:
         o.RecordReservation(**OF, reservation_id=f"{ID}/2", sku=sku, location=at, quantity=n) for sku, at, n in parts
     ]
     story += [o.RecordPaymentAuthorized(**OF, payment_id=f"{ID}.1"), dispatched(1)]
-    (line,) = Told(*story, request(want("1", 2))).only(x.OrderReturnRequested).lines
+    (line,) = OrderScenario(*story, request(want("1", 2))).only(x.OrderReturnRequested).lines
     assert (line.sku, line.components) == ("SET", {"CUP": 2, "POT": 1})
     assert refusal(*story, request(want("1", 3))).reason == "over_return"
     one_pot_lost = came_back(1, ("POT", "berlin", 1), carton="c1")
     assert refusal(*story, one_pot_lost, request(want("1", 2))).reason == "over_return"
-    assert Told(*story, one_pot_lost, request(want("1", 1))).last
+    assert OrderScenario(*story, one_pot_lost, request(want("1", 1))).last
 
 
 def test_a_line_named_twice_is_asked_for_twice() -> None:
     twice = request(want("1", 1), want("1", 1, "changed_mind"))
-    told = Told(*GONE, twice)
-    assert [line.quantity for line in told.only(x.OrderReturnRequested).lines] == [1, 1]
-    assert told.submit(twice) == []
+    scenario = OrderScenario(*GONE, twice)
+    assert [line.quantity for line in scenario.only(x.OrderReturnRequested).lines] == [1, 1]
+    assert scenario.submit(twice) == []
     assert refusal(*GONE, twice, request(want("1", 2))).reason == "id_reused"
     assert refusal(*GONE, request(want("1", 2), want("1", 1))).reason == "over_return"
     assert refusal(*GONE, twice, request(want("1", 1), rma_id="r2")).reason == "over_return"
@@ -137,14 +137,14 @@ def test_p20_no_more_comes_back_than_was_shipped() -> None:
     assert refusal(*FULFILLING, dispatched(1), request(want("2", 1))).reason == "over_return"
     assert refusal(*FULFILLING, request(want("1", 1))).reason == "over_return"
     assert refusal(*GONE, request(want("9", 1))).reason == "over_return"
-    assert Told(*FULFILLING, dispatched(1), request(want("1", 2))).last
+    assert OrderScenario(*FULFILLING, dispatched(1), request(want("1", 2))).last
 
 
 def test_units_in_one_return_are_in_no_other_until_it_ends_without_them() -> None:
     one = request(want("1", 1))
     assert refusal(*GONE, one, request(want("1", 2), rma_id="r2")).reason == "over_return"
-    assert Told(*GONE, one, request(want("1", 1), rma_id="r2")).last
-    never_came = Told(*GONE, request(want("1", 2)), ended(_1=1))
+    assert OrderScenario(*GONE, one, request(want("1", 1), rma_id="r2")).last
+    never_came = OrderScenario(*GONE, request(want("1", 2)), ended(_1=1))
     assert never_came.only(x.OrderReturnEnded).lines == units(_1=1)
     assert never_came.submit(ended(_1=1)) == []
     assert never_came.submit(request(want("1", 1), rma_id="r2"))
@@ -155,10 +155,10 @@ def test_units_in_one_return_are_in_no_other_until_it_ends_without_them() -> Non
 
 def test_what_was_refunded_does_not_come_back_and_what_came_back_undelivered_is_not_returned() -> None:
     assert refusal(*GONE, refund(_1=1), request(want("1", 2))).reason == "over_return"
-    assert Told(*GONE, refund(_1=1), request(want("1", 1))).last
+    assert OrderScenario(*GONE, refund(_1=1), request(want("1", 1))).last
     undelivered = came_back(1, ("A", "berlin", 1), carton="c1")
     assert refusal(*GONE, undelivered, request(want("1", 2))).reason == "over_return"
-    assert Told(*GONE, undelivered, request(want("1", 1))).last
+    assert OrderScenario(*GONE, undelivered, request(want("1", 1))).last
     again = request(want("1", 1), rma_id="r2")
     assert refusal(*GONE, undelivered, request(want("1", 1)), again).reason == "over_return"
 
@@ -176,39 +176,39 @@ def test_what_was_credited_may_not_come_back_again_and_the_rest_may() -> None:
         request(want("1", 1)),
         credit(_1=1),
     )
-    assert Told(*story, request(want("1", 2), rma_id="r2")).last
+    assert OrderScenario(*story, request(want("1", 2), rma_id="r2")).last
     assert refusal(*story, request(want("1", 3), rma_id="r2")).reason == "over_return"
 
 
 def test_a_return_of_nothing_that_is_known_has_no_end() -> None:
-    assert Told(*GONE, ended(_1=1)).last == []
+    assert OrderScenario(*GONE, ended(_1=1)).last == []
 
 
 # --- credited
 
 
 def test_accepted_units_are_refunded_at_what_was_paid_once() -> None:
-    told = Told(*REFUNDED)
-    due = told.only(o.OrderRefundRequested)
+    scenario = OrderScenario(*REFUNDED)
+    due = scenario.only(o.OrderRefundRequested)
     assert (due.refund_id, due.rma_id, due.amount_minor, due.reason) == ("return/r1/i1", "r1", 300, "return r1")
     assert due.refunded_units == {"1": 1}
-    assert told.submit(credit(_1=1)) == []
-    told.submit(credit(name="i2", _1=1))
-    assert told.only(o.OrderRefundRequested).amount_minor == 300
+    assert scenario.submit(credit(_1=1)) == []
+    scenario.submit(credit(name="i2", _1=1))
+    assert scenario.only(o.OrderRefundRequested).amount_minor == 300
 
 
 def test_no_unit_is_credited_by_a_return_and_by_a_refund() -> None:
     story = (*GONE, request(want("1", 2)), refund(_1=1), credit(_1=2))
-    told = Told(*story)
-    refused = told.only(x.OrderCreditRefused)
+    scenario = OrderScenario(*story)
+    refused = scenario.only(x.OrderCreditRefused)
     assert (refused.rma_id, refused.credit_id) == ("r1", "return/r1/i1")
     assert "exceeds_shipped" in refused.reason or "refunded" in refused.reason
-    assert told.submit(credit(_1=2)) == [], "a person was told already"
-    assert told.submit(credit(name="i2", _1=1))
+    assert scenario.submit(credit(_1=2)) == [], "a person was informed already"
+    assert scenario.submit(credit(name="i2", _1=1))
 
 
 def test_a_return_that_the_order_never_heard_of_is_not_credited() -> None:
-    assert Told(*GONE, credit(_1=1)).last == []
+    assert OrderScenario(*GONE, credit(_1=1)).last == []
 
 
 # --- exchanged
@@ -217,7 +217,7 @@ def test_a_return_that_the_order_never_heard_of_is_not_credited() -> None:
 def test_an_exchange_names_what_is_sent_and_nothing_else_does() -> None:
     assert refusal(*GONE, request(want("1", 1), resolution="exchange")).reason == "unclear_resolution"
     assert refusal(*GONE, request(want("1", 1), replacement=(TEA,))).reason == "unclear_resolution"
-    requested = Told(*GONE, EXCHANGE).only(x.OrderReturnRequested)
+    requested = OrderScenario(*GONE, EXCHANGE).only(x.OrderReturnRequested)
     assert (requested.resolution, requested.replacement) == ("exchange", (TEA,))
 
 
@@ -227,8 +227,8 @@ def test_a_replacement_that_could_not_be_ordered_is_refused_at_once() -> None:
 
 
 def test_what_was_accepted_pays_for_the_order_that_is_sent_instead() -> None:
-    told = Told(*EXCHANGED)
-    assert told.last == [
+    scenario = OrderScenario(*EXCHANGED)
+    assert scenario.last == [
         x.OrderExchangeCredited(
             **OF,
             rma_id="r1",
@@ -249,21 +249,21 @@ def test_what_was_accepted_pays_for_the_order_that_is_sent_instead() -> None:
             ),
         )
     ]
-    assert told.submit(EXCHANGED[-1]) == []
+    assert scenario.submit(EXCHANGED[-1]) == []
 
 
 def test_what_pays_for_an_exchange_is_not_given_back_as_well() -> None:
-    told = Told(*EXCHANGED)
+    scenario = OrderScenario(*EXCHANGED)
     with pytest.raises(Refused, match="exceeds_shipped"):
-        told.submit(refund(_1=1))
+        scenario.submit(refund(_1=1))
     for goodwill, refused in ((451, True), (450, False)):  # 1050 were paid, 600 of them pay for the exchange
         command = o.RefundOrder(**OF, refund_id="g", goodwill_minor=goodwill)
         if refused:
             with pytest.raises(Refused, match="exceeds_payment"):
-                told.submit(command)
+                scenario.submit(command)
         else:
-            told.submit(command)
-    assert told.only(o.OrderRefundRequested).amount_minor == 450
+            scenario.submit(command)
+    assert scenario.only(o.OrderRefundRequested).amount_minor == 450
 
 
 def left(amount_minor: int, exchange: str = "x") -> x.RefundCredit:
@@ -271,8 +271,8 @@ def left(amount_minor: int, exchange: str = "x") -> x.RefundCredit:
 
 
 def test_what_an_exchange_does_not_use_goes_back_once_and_never_more_than_was_credited() -> None:
-    told = Told(*EXCHANGED, left(350))
-    due = told.only(o.OrderRefundRequested)
+    scenario = OrderScenario(*EXCHANGED, left(350))
+    due = scenario.only(o.OrderRefundRequested)
     assert (due.refund_id, due.amount_minor, due.reason, due.rma_id) == (
         "return/r1/left/x",
         350,
@@ -283,33 +283,33 @@ def test_what_an_exchange_does_not_use_goes_back_once_and_never_more_than_was_cr
     (part,) = due.parts
     assert (part.payment_id, part.amount_minor) == (f"{ID}.1", 350)
     assert part.allocations == (RefundAllocation(kind="credit", amount_minor=350),)
-    assert told.submit(left(350)) == []
-    told.submit(left(251, "y"))
-    refused = told.only(x.OrderCreditRefused)
+    assert scenario.submit(left(350)) == []
+    scenario.submit(left(251, "y"))
+    refused = scenario.only(x.OrderCreditRefused)
     assert (refused.rma_id, refused.credit_id) == ("r1", "return/r1/left/y")
-    assert told.submit(left(251, "y")) == []
-    told.submit(left(250, "z"))
-    assert told.only(o.OrderRefundRequested).amount_minor == 250
+    assert scenario.submit(left(251, "y")) == []
+    scenario.submit(left(250, "z"))
+    assert scenario.only(o.OrderRefundRequested).amount_minor == 250
 
 
 def test_an_exchange_is_placed_once_as_its_return_says() -> None:
-    sent = of_exchange(Told(*EXCHANGED))
-    begun = Told(sent)
+    sent = of_exchange(OrderScenario(*EXCHANGED))
+    begun = OrderScenario(sent)
     assert begun.shapes() == ["OrderPlaced"]
     assert (begun.state.order_id, begun.state.phase) == (o.order_id_of("web", "exchange/r1"), "sourcing")
     assert begun.submit(sent) == []
 
 
-def of_exchange(told: Told) -> o.PlaceExchange:
-    (sent,) = return_progress.consumer.react(told.only(x.OrderExchangeCredited))
+def of_exchange(scenario: OrderScenario) -> o.PlaceExchange:
+    (sent,) = return_progress.consumer.react(scenario.only(x.OrderExchangeCredited))
     assert isinstance(sent, o.PlaceExchange)
     return sent
 
 
 def test_an_exchange_whose_name_was_taken_is_not_sent_and_its_credit_goes_back() -> None:
-    sent = of_exchange(Told(*EXCHANGED))
+    sent = of_exchange(OrderScenario(*EXCHANGED))
     other = sent.content.model_copy(update={"kind": "standard", "exchange_of": None, "credit_minor": 0})
-    taken = Told(o.PlaceExchange(order_id=sent.order_id, content=other))  # as a channel could place it once
+    taken = OrderScenario(o.PlaceExchange(order_id=sent.order_id, content=other))  # as a channel could place it once
     conflict, credit_left = taken.submit(sent)
     assert isinstance(conflict, o.DuplicateConflictFound)
     assert isinstance(credit_left, o.OrderCreditLeft)
@@ -318,13 +318,13 @@ def test_an_exchange_whose_name_was_taken_is_not_sent_and_its_credit_goes_back()
 
 
 @pytest.mark.parametrize("name", ["exchange/r1", "merge/m", "split/s1/1", "lost/x.1", "return/r1/kept"])
-def test_what_only_the_engine_names_so_nobody_sends(name: str) -> None:
+def test_what_only_the_engine_names_so_no_one_sends(name: str) -> None:
     assert refusal(placed(external_id=name)).reason == "reserved_name"
     assert refusal(*GONE, request(want("1", 1), rma_id=name)).reason == "reserved_name"
     assert refusal(*GONE, o.RefundOrder(**OF, refund_id=name, goodwill_minor=1)).reason == "reserved_name"
     for fine in (name.replace("/", "-"), f"1/{name}", "1/s1", "2026/1", "exchanges/1"):
-        assert Told(placed(external_id=fine)).shapes() == ["OrderPlaced"]
-        assert Told(*GONE, request(want("1", 1), rma_id=fine)).shapes() == ["OrderReturnRequested"]
+        assert OrderScenario(placed(external_id=fine)).shapes() == ["OrderPlaced"]
+        assert OrderScenario(*GONE, request(want("1", 1), rma_id=fine)).shapes() == ["OrderReturnRequested"]
 
 
 def test_an_exchange_that_no_return_granted_is_refused() -> None:
@@ -334,8 +334,8 @@ def test_an_exchange_that_no_return_granted_is_refused() -> None:
 
 
 def test_without_an_exchange_there_is_no_credit_to_give_back() -> None:
-    assert Told(*GONE, left(1)).shapes() == ["OrderCreditRefused"]
-    assert Told(*DUE, left(1)).shapes() == ["OrderCreditRefused"]
+    assert OrderScenario(*GONE, left(1)).shapes() == ["OrderCreditRefused"]
+    assert OrderScenario(*DUE, left(1)).shapes() == ["OrderCreditRefused"]
 
 
 # --- money that is gone
@@ -349,32 +349,32 @@ BACK = o.RecordMoneyBack(**OF, payment_id=f"{ID}.1", effect="refund/re_1")
 
 
 def test_money_that_is_gone_is_counted_once_and_no_more_is_given_back_than_is_left() -> None:
-    told = Told(*GONE)
+    scenario = OrderScenario(*GONE)
     said = {"payment_id": f"{ID}.1", "effect": "refund/re_1", "why": "refunded", "amount_minor": 50}
-    assert told.submit(gone(50)) == [o.OrderMoneyGone(**OF, **said, currency="EUR")]
-    assert told.submit(gone(50)) == []
+    assert scenario.submit(gone(50)) == [o.OrderMoneyGone(**OF, **said, currency="EUR")]
+    assert scenario.submit(gone(50)) == []
     with pytest.raises(Refused, match=r"10\.01 EUR is more than the 10\.00 EUR left"):
-        told.submit(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1001))
-    told.submit(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1000))
-    assert told.submit(BACK) == [o.OrderMoneyBack(**OF, **said, currency="EUR")]
-    assert told.submit(BACK) == []
-    told.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=50))
+        scenario.submit(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1001))
+    scenario.submit(o.RefundOrder(**OF, refund_id="f", goodwill_minor=1000))
+    assert scenario.submit(BACK) == [o.OrderMoneyBack(**OF, **said, currency="EUR")]
+    assert scenario.submit(BACK) == []
+    scenario.submit(o.RefundOrder(**OF, refund_id="g", goodwill_minor=50))
 
 
 @pytest.mark.parametrize("why", ["refunded", "disputed", "not_captured"])
 def test_an_exchange_is_not_granted_for_money_that_is_not_there(why: o.MoneyGone) -> None:
-    told = Told(*GONE, EXCHANGE, gone(1050, why))
-    (answer,) = told.submit(EXCHANGED[-1])
+    scenario = OrderScenario(*GONE, EXCHANGE, gone(1050, why))
+    (answer,) = scenario.submit(EXCHANGED[-1])
     assert isinstance(answer, x.OrderCreditRefused)
     assert "more than the 0.00 EUR left" in answer.reason
-    assert told.submit(EXCHANGED[-1]) == []
+    assert scenario.submit(EXCHANGED[-1]) == []
 
 
 def test_an_exchange_is_granted_for_money_that_is_there_again() -> None:
-    (answer,) = Told(*GONE, EXCHANGE, gone(1050, "disputed"), BACK).submit(EXCHANGED[-1])
+    (answer,) = OrderScenario(*GONE, EXCHANGE, gone(1050, "disputed"), BACK).submit(EXCHANGED[-1])
     assert isinstance(answer, x.OrderExchangeCredited)
 
 
 def test_an_order_that_was_never_placed_knows_of_no_money() -> None:
-    told = Told()
-    assert (told.submit(gone(1)), told.submit(BACK)) == ([], [])
+    scenario = OrderScenario()
+    assert (scenario.submit(gone(1)), scenario.submit(BACK)) == ([], [])

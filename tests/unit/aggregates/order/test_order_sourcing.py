@@ -52,8 +52,8 @@ def assigned(attempt: int, *cuts: o.Cut) -> o.OrderAssigned:
 
 
 def by_hand(attempt: int, *units: Units) -> o.OrderSourced:
-    told = sourced(attempt, *units).model_dump()
-    return o.OrderSourced(**{**told, "rule_version": MANUAL, "reason": "the customer collects it"})
+    reported = sourced(attempt, *units).model_dump()
+    return o.OrderSourced(**{**reported, "rule_version": MANUAL, "reason": "the customer collects it"})
 
 
 ROME_A2 = ("A", "rome", 2)
@@ -115,7 +115,7 @@ def test_an_assigned_order_that_was_due_is_locked_again_and_asks_for_no_second_p
     assert {plan.location for plan in state.plans.values()} == {"rome", "paris"}
 
 
-def test_an_answer_of_stock_to_a_lock_that_was_let_go_of_is_void() -> None:
+def test_an_answer_of_stock_to_a_lock_that_was_released_is_void() -> None:
     events, _ = history(PLACE, source(1, A2, B1), assign(ROME_A2, B1))
     given_order(*events).when(record_reservation(1, A2)).then()
     given_order(*events).when(record_shortage(1, A2)).then()
@@ -132,7 +132,7 @@ def failed(location: str, *cuts: o.Cut) -> o.OrderLocationFailed:
     return o.OrderLocationFailed(**OF, location=location, released=cuts, reason="flooded")
 
 
-def test_what_is_locked_at_a_place_that_fails_is_sought_elsewhere() -> None:
+def test_what_is_locked_at_a_place_that_fails_is_sourced_elsewhere() -> None:
     again = sourcing_requested(2, {"A": 2}, held=("paris",), A=("berlin",))
     for so_far in ((), (allocated(1, A2),)):
         given_order(*SOURCED, *so_far).when(fail("berlin")).then(failed("berlin", cut(1, A2)), again)
@@ -149,7 +149,7 @@ def test_what_is_released_is_the_warehouses_and_stays() -> None:
     given_order(*SOURCED, cancelled("x")).when(fail("berlin")).then()
 
 
-def test_an_order_that_was_due_is_sourced_anew_and_what_was_paid_stays_paid() -> None:
+def test_an_order_that_was_due_is_sourced_again_and_what_was_paid_stays_paid() -> None:
     given_order(*AWAITING_PAYMENT).when(fail("paris")).then(
         failed("paris", cut(1, B1)), sourcing_requested(2, {"B": 1}, held=("berlin",), B=("paris",))
     )
@@ -160,7 +160,7 @@ def test_an_order_that_was_due_is_sourced_anew_and_what_was_paid_stays_paid() ->
     assert {plan.location for plan in state.plans.values()} == {"berlin", "rome"}
 
 
-def test_what_waited_already_is_sought_with_it() -> None:
+def test_what_waited_already_is_sourced_with_it() -> None:
     events, _ = history(PLACE, source(1, A2, backordered={"B": 1}), fail("berlin"))
     assert events[-1] == sourcing_requested(2, {"B": 1, "A": 2}, A=("berlin",))
 
@@ -224,13 +224,13 @@ def test_components_are_sourced_locked_and_shipped_and_the_shares_sum_to_the_tot
     assert shipped == COMPONENTS
 
 
-def test_cancelling_a_bundles_order_lets_go_of_its_components() -> None:
+def test_cancelling_a_bundles_order_releases_its_components() -> None:
     events, _ = whole_story(o.CancelOrder(**OF, reason="x"))
     ended = next(event for event in events if isinstance(event, o.OrderCancelled))
     assert {held.sku: held.quantity for held in ended.reservations} == COMPONENTS
 
 
-def test_a_component_that_is_short_is_sought_elsewhere_as_itself() -> None:
+def test_a_component_that_is_short_is_sourced_elsewhere_as_itself() -> None:
     units: tuple[Units, ...] = (("A", "berlin", 6), ("B", "berlin", 2), ("C", "paris", 3))
     events, _ = history(BOXES, EXPLODE, source(2, *units), record_shortage(2, units[2]))
     request = events[-1]
@@ -248,8 +248,8 @@ def test_the_day_on_which_everything_is_expected_is_kept_with_the_backorder() ->
 
 def test_what_became_a_bundle_while_it_is_locked_as_it_is_stays_a_plain_unit() -> None:
     one, lacking = ("BOX", "berlin", 1), {"BOX": 1, "CASE": 1, "A": 1}
-    told = (BOXES, source(1, one, backordered=lacking), o.RetrySourcing(**OF))
-    events, state = history(*told, o.ExplodeBundles(**OF, attempt=2, bundles=BUNDLES))
+    reported = (BOXES, source(1, one, backordered=lacking), o.RetrySourcing(**OF))
+    events, state = history(*reported, o.ExplodeBundles(**OF, attempt=2, bundles=BUNDLES))
     exploded = events[-2]
     assert isinstance(exploded, o.OrderBundlesExploded)
     assert exploded.bundles == {"BOX": {"BOX": 1}, "CASE": BUNDLES["CASE"]}
@@ -257,10 +257,10 @@ def test_what_became_a_bundle_while_it_is_locked_as_it_is_stays_a_plain_unit() -
     assert dict(state.requested.items()) == {(f"{ID}/1", "BOX", "berlin"): 1}
 
 
-def test_bundles_that_wait_for_stock_are_taken_apart_with_those_that_are_sought() -> None:
+def test_bundles_that_wait_for_stock_are_taken_apart_with_those_that_are_sourced() -> None:
     box = ("BOX", "berlin", 1)
-    told = (BOXES, source(1, box, backordered={"BOX": 1, "CASE": 1, "A": 1}), record_shortage(1, box))
-    _, state = history(*told, o.ExplodeBundles(**OF, attempt=2, bundles=BUNDLES))
+    reported = (BOXES, source(1, box, backordered={"BOX": 1, "CASE": 1, "A": 1}), record_shortage(1, box))
+    _, state = history(*reported, o.ExplodeBundles(**OF, attempt=2, bundles=BUNDLES))
     assert dict(state.to_source.items()) == {"A": 2 * 2 + 1, "B": 2, "CASE": 1}
     assert not state.backordered
 
@@ -268,7 +268,7 @@ def test_bundles_that_wait_for_stock_are_taken_apart_with_those_that_are_sought(
 # --- locks that another order gives
 
 
-def test_a_lock_that_is_still_going_over_to_an_order_is_not_let_go_of() -> None:
+def test_a_lock_that_is_still_going_over_to_an_order_is_not_released() -> None:
     given_lock = o.Reservation(reservation_id=o.transferred(ID, "other/1"), sku="A", location="berlin", quantity=2)
     joined = o.OrderJoined(**OF, from_order_ids=("other",), transfers=(given_lock,))
     own = (PLACED, joined)

@@ -17,7 +17,7 @@ from order_story import (
     NOON,
     OF,
     PLACE,
-    Told,
+    OrderScenario,
     dispatched,
     granted,
     locked,
@@ -41,10 +41,10 @@ def short(sku: str, location: str, n: int, attempt: int = 1) -> o.RecordShortage
 # --- asked for
 
 
-def test_what_is_sought_says_all_that_sourcing_weighs() -> None:
+def test_what_is_sourced_says_all_that_sourcing_weighs() -> None:
     place = placed(priority=4, delivery_option="express", allow_split=False)
-    told = Told(place, source(1, A2, B1), locked(1, B1), short(*A2))
-    asked = told.only(o.OrderSourcingRequested)
+    scenario = OrderScenario(place, source(1, A2, B1), locked(1, B1), short(*A2))
+    asked = scenario.only(o.OrderSourcingRequested)
     assert (asked.demand, asked.excluded, asked.held) == ({"A": 2}, {"A": ("berlin",)}, ("paris",))
     assert (asked.priority, asked.delivery_option, asked.allow_split, asked.kind) == (4, "express", False, "standard")
     assert (asked.channel, asked.ship_to) == ("web", place.ship_to)
@@ -54,21 +54,21 @@ def test_what_is_sought_says_all_that_sourcing_weighs() -> None:
 def test_every_place_that_failed_in_this_round_is_left_out_and_what_is_unanswered_is_asked_again_with_the_rest() -> (
     None
 ):
-    told = Told(PLACE, source(1, ("A", "rome", 1), ("A", "berlin", 1), B1))
-    told.submit(short("A", "rome", 1))
-    first = told.only(o.OrderSourcingRequested)
+    scenario = OrderScenario(PLACE, source(1, ("A", "rome", 1), ("A", "berlin", 1), B1))
+    scenario.submit(short("A", "rome", 1))
+    first = scenario.only(o.OrderSourcingRequested)
     assert (first.attempt, first.demand, first.excluded) == (2, {"A": 1}, {"A": ("rome",)})
-    told.submit(short("A", "berlin", 1))
-    again = told.only(o.OrderSourcingRequested)
+    scenario.submit(short("A", "berlin", 1))
+    again = scenario.only(o.OrderSourcingRequested)
     assert (again.attempt, again.demand, again.excluded) == (3, {"A": 2}, {"A": ("berlin", "rome")})
     assert again.held == ("paris",)
-    assert told.submit(source(2, ("A", "milan", 1))) == [], "nobody waits for that answer any more"
+    assert scenario.submit(source(2, ("A", "milan", 1))) == [], "nobody waits for that answer any more"
 
 
 def test_what_waits_says_what_it_can_use() -> None:
     place = placed(delivery_option="express", allow_split=False, priority=2)
-    told = Told(place, source(1, ("A", "berlin", 1), B1, A=1))
-    waits = told.only(o.OrderBackordered)
+    scenario = OrderScenario(place, source(1, ("A", "berlin", 1), B1, A=1))
+    waits = scenario.only(o.OrderBackordered)
     assert waits.terms
     assert (waits.demand, waits.priority, waits.placed_at) == ({"A": 1}, 2, NOON)
     assert (waits.terms.held, waits.terms.delivery_option, waits.terms.allow_split) == (
@@ -82,14 +82,14 @@ def test_what_waits_says_what_it_can_use() -> None:
 # --- due
 
 
-def test_one_payment_by_card_goes_without_saying_and_any_other_is_told() -> None:
-    plain = Told(*DUE).only(o.OrderAllocated)
+def test_one_payment_by_card_goes_without_saying_and_any_other_is_reported() -> None:
+    plain = OrderScenario(*DUE).only(o.OrderAllocated)
     assert (plain.payments, plain.payment_id, plain.payment_token) == ((), f"{ID}.1", "on-file")
     whole = o.Tender(method="gift_card", payment_token="gift", amount_minor=1050)
-    by_gift = Told(placed(tenders=(whole,)), *LOCKING).only(o.OrderAllocated)
+    by_gift = OrderScenario(placed(tenders=(whole,)), *LOCKING).only(o.OrderAllocated)
     assert [(due.method, due.amount_minor) for due in by_gift.payments] == [("gift_card", 1050)]
     assert by_gift.payment_token == "gift"
-    free = Told(placed(discount_minor=1050), *LOCKING)
+    free = OrderScenario(placed(discount_minor=1050), *LOCKING)
     nothing = free.history[-2]
     assert isinstance(nothing, o.OrderAllocated)
     assert (nothing.payment_id, nothing.amount_minor, nothing.payments) == (f"{ID}.1", 0, ())
@@ -98,18 +98,18 @@ def test_one_payment_by_card_goes_without_saying_and_any_other_is_told() -> None
 def test_a_balance_is_due_when_the_presale_says_or_after_a_week() -> None:
     for more, seconds in (({}, BALANCE_DUE_SECONDS), ({"balance_due_seconds": 60}, 60)):
         presale = placed(kind="presale", deposit_minor=250, available_by=NOON, **more)
-        told = Told(presale, LOCKING[0], locked(1, A2, presale=True), locked(1, B1), paid())
-        assert told.only(o.OrderPresold).available_by == NOON
-        told.submit(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin"))
-        due = told.only(o.OrderBalanceDue)
+        scenario = OrderScenario(presale, LOCKING[0], locked(1, A2, presale=True), locked(1, B1), paid())
+        assert scenario.only(o.OrderPresold).available_by == NOON
+        scenario.submit(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin"))
+        due = scenario.only(o.OrderBalanceDue)
         assert (due.due_seconds, due.currency) == (seconds, "EUR")
 
 
 # --- released, shipped, over
 
 
-def test_one_parcel_per_place_and_who_bears_it_is_told_only_where_several_do() -> None:
-    released = Told(*DUE, paid()).last[-1]
+def test_one_parcel_per_place_and_who_bears_it_is_reported_only_where_several_do() -> None:
+    released = OrderScenario(*DUE, paid()).last[-1]
     assert isinstance(released, o.OrderReleased)
     assert [
         (plan.shipment_id, plan.location, plan.amount_minor, plan.shipping_minor) for plan in released.shipments
@@ -122,13 +122,13 @@ def test_one_parcel_per_place_and_who_bears_it_is_told_only_where_several_do() -
 
 
 def test_an_order_is_over_when_everything_has_arrived_and_not_before() -> None:
-    told = Told(*GONE)
-    assert told.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
-    told.submit(DELIVERED[0])
-    assert told.shapes() == ["OrderShipmentDelivered"]
-    told.submit(DELIVERED[1])
-    assert told.shapes() == ["OrderShipmentDelivered", "OrderCompleted"]
-    over = told.only(o.OrderCompleted)
+    scenario = OrderScenario(*GONE)
+    assert scenario.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
+    scenario.submit(DELIVERED[0])
+    assert scenario.shapes() == ["OrderShipmentDelivered"]
+    scenario.submit(DELIVERED[1])
+    assert scenario.shapes() == ["OrderShipmentDelivered", "OrderCompleted"]
+    over = scenario.only(o.OrderCompleted)
     assert (over.payment_id, over.payment_ids) == (f"{ID}.1", ())
     assert [(charge.shipment_id, charge.payment_id, charge.amount_minor) for charge in over.charges] == [
         (f"{ID}.1", f"{ID}.1", 630),
@@ -137,8 +137,8 @@ def test_an_order_is_over_when_everything_has_arrived_and_not_before() -> None:
 
 
 def test_an_order_that_several_paid_for_says_so_when_it_is_over() -> None:
-    told = Told(*IN_PARTS, paid(1), paid(2), dispatched(1), dispatched(2), *DELIVERED)
-    over = told.only(o.OrderCompleted)
+    scenario = OrderScenario(*IN_PARTS, paid(1), paid(2), dispatched(1), dispatched(2), *DELIVERED)
+    over = scenario.only(o.OrderCompleted)
     assert over.payment_ids == (f"{ID}.1", f"{ID}.2")
     assert [(charge.shipment_id, charge.payment_id, charge.amount_minor) for charge in over.charges] == [
         (f"{ID}.1", f"{ID}.1", 630),
@@ -148,66 +148,72 @@ def test_an_order_that_several_paid_for_says_so_when_it_is_over() -> None:
 
 
 def test_of_parcels_that_were_stopped_one_by_one_the_last_ends_the_order() -> None:
-    told = Told(*FULFILLING, stopped(1))
-    assert told.shapes() == ["OrderShipmentCancelled"]
-    told.submit(stopped(2))
-    assert told.shapes() == ["OrderShipmentCancelled", "OrderCancelled"]
-    assert told.only(o.OrderCancelled).reason == "a shipment was to be stopped"
-    asked = Told(*FULFILLING, CANCEL, stopped(1), stopped(2))
+    scenario = OrderScenario(*FULFILLING, stopped(1))
+    assert scenario.shapes() == ["OrderShipmentCancelled"]
+    scenario.submit(stopped(2))
+    assert scenario.shapes() == ["OrderShipmentCancelled", "OrderCancelled"]
+    assert scenario.only(o.OrderCancelled).reason == "a shipment was to be stopped"
+    asked = OrderScenario(*FULFILLING, CANCEL, stopped(1), stopped(2))
     assert asked.only(o.OrderCancelled).reason == "changed their mind"
-    one_left = Told(*FULFILLING, stopped(1), dispatched(2))
+    one_left = OrderScenario(*FULFILLING, stopped(1), dispatched(2))
     assert one_left.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
 
 
 def test_what_is_cancelled_says_what_it_had_and_what_it_was_worth() -> None:
-    lacking = Told(PLACE, source(1, A2, B=1), locked(1, A2), CANCEL).only(o.OrderCancelled)
+    lacking = OrderScenario(PLACE, source(1, A2, B=1), locked(1, A2), CANCEL).only(o.OrderCancelled)
     held = [(held.reservation_id, held.sku, held.location, held.quantity) for held in lacking.reservations]
     assert held == [(f"{ID}/1", *A2)]
     assert (lacking.backordered, lacking.payment_id, lacking.payment_ids) == ({"B": 1}, None, ())
-    told: tuple[Any, ...] = (lacking.channel, lacking.placed_at, lacking.currency, lacking.total_minor, lacking.units)
-    assert told == ("web", NOON, "EUR", 1050, 3)
-    both = Told(*IN_PARTS, paid(1), CANCEL).only(o.OrderCancelled)
+    scenario: tuple[Any, ...] = (
+        lacking.channel,
+        lacking.placed_at,
+        lacking.currency,
+        lacking.total_minor,
+        lacking.units,
+    )
+    assert scenario == ("web", NOON, "EUR", 1050, 3)
+    both = OrderScenario(*IN_PARTS, paid(1), CANCEL).only(o.OrderCancelled)
     assert (both.payment_id, both.payment_ids) == (f"{ID}.1", (f"{ID}.1", f"{ID}.2"))
 
 
 def test_an_exchange_that_is_cancelled_gives_its_credit_back_whole_and_any_other_order_has_none() -> None:
     exchange = granted(300)
-    told = Told(exchange, CANCEL)
-    assert told.shapes() == ["OrderCancelled", "OrderCreditLeft"]
-    left = told.only(o.OrderCreditLeft)
+    scenario = OrderScenario(exchange, CANCEL)
+    assert scenario.shapes() == ["OrderCancelled", "OrderCreditLeft"]
+    left = scenario.only(o.OrderCreditLeft)
     assert (left.exchange_of, left.amount_minor, left.currency) == ("rma-1", 300, "EUR")
     nothing_used = granted(1050)
-    assert Told(nothing_used, *LOCKING).shapes()[-1] == "OrderReleased"
-    assert Told(PLACE, CANCEL).shapes() == ["OrderCancelled"]
+    assert OrderScenario(nothing_used, *LOCKING).shapes()[-1] == "OrderReleased"
+    assert OrderScenario(PLACE, CANCEL).shapes() == ["OrderCancelled"]
 
 
 def test_the_credit_of_a_parcel_that_is_stopped_goes_back_with_the_rest_of_the_order() -> None:
-    told = Told(granted(1000), *LOCKING, paid(), stopped(1), dispatched(2))
-    assert told.shapes() == ["OrderShipmentDispatched", "OrderShipped", "OrderCreditLeft"]
-    worth = told.state.plans[f"{ID}.2"].worth_minor
-    assert told.only(o.OrderCreditLeft).amount_minor == 1000 - (worth - 50), "50 were paid"
-    whole = Told(granted(1000), *LOCKING, paid(), dispatched(1), dispatched(2))
+    scenario = OrderScenario(granted(1000), *LOCKING, paid(), stopped(1), dispatched(2))
+    assert scenario.shapes() == ["OrderShipmentDispatched", "OrderShipped", "OrderCreditLeft"]
+    worth = scenario.state.plans[f"{ID}.2"].worth_minor
+    assert scenario.only(o.OrderCreditLeft).amount_minor == 1000 - (worth - 50), "50 were paid"
+    whole = OrderScenario(granted(1000), *LOCKING, paid(), dispatched(1), dispatched(2))
     assert whole.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
 
 
 def test_the_credit_of_an_exchange_that_is_stopped_whole_goes_back_beside_what_was_left_of_it() -> None:
-    told = Told(granted(1100), *LOCKING)
-    first = told.only(o.OrderCreditLeft)
-    told.submit(stopped(1))
-    told.submit(stopped(2))
-    rest = told.only(o.OrderCreditLeft)
+    scenario = OrderScenario(granted(1100), *LOCKING)
+    first = scenario.only(o.OrderCreditLeft)
+    scenario.submit(stopped(1))
+    scenario.submit(stopped(2))
+    rest = scenario.only(o.OrderCreditLeft)
     assert [(left.amount_minor, left.credit_id) for left in (first, rest)] == [(50, ""), (1050, "rest")]
 
 
 def test_a_cent_of_credit_that_is_left_is_given_back() -> None:
     exchange = granted(1051)
-    assert Told(exchange, *LOCKING).only(o.OrderCreditLeft).amount_minor == 1
+    assert OrderScenario(exchange, *LOCKING).only(o.OrderCreditLeft).amount_minor == 1
 
 
-def test_of_a_presale_it_is_told_that_it_is_one_and_what_is_no_longer_wanted_of_it_is_not_waited_for() -> None:
+def test_of_a_presale_it_is_reported_that_it_is_one_and_what_is_no_longer_wanted_of_it_is_not_waited_for() -> None:
     presale = placed(kind="presale", deposit_minor=250, available_by=NOON)
-    assert Told(presale, LOCKING[0]).only(o.OrderSourced).kind == "presale"
+    assert OrderScenario(presale, LOCKING[0]).only(o.OrderSourced).kind == "presale"
     only_b = o.AmendOrder(**OF, amendment_id="a", lines=PLACE.lines[1:])
-    told = Told(presale, LOCKING[0], locked(1, A2, presale=True), only_b)
-    assert not told.state.presale_pending
-    assert told.submit(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")) == []
+    scenario = OrderScenario(presale, LOCKING[0], locked(1, A2, presale=True), only_b)
+    assert not scenario.state.presale_pending
+    assert scenario.submit(o.RecordPresaleCovered(**OF, reservation_id=f"{ID}/1", sku="A", location="berlin")) == []

@@ -99,7 +99,7 @@ def test_money_is_asked_for_once() -> None:
     pending().when(REQUEST).then()
 
 
-def test_an_id_that_names_another_payment_already_is_told_once_and_stops_nobody() -> None:
+def test_an_id_that_names_another_payment_already_is_reported_once_and_stops_no_one() -> None:
     other = REQUEST.model_copy(update={"amount_minor": 101})
     (refused,) = decider.decide(pending().state, other)
     assert isinstance(refused, p.PaymentRequestRefused)
@@ -121,7 +121,7 @@ def test_money_that_comes_after_the_order_gave_up_goes_straight_back() -> None:
         pending(gave_up, AUTHORIZED, void_requested(100)).when(capture(1)).then(capture_refused(1, HOLDS_NONE))
 
 
-def test_a_decline_is_told_once_and_contradicts_money_that_is_held() -> None:
+def test_a_decline_is_reported_once_and_contradicts_money_that_is_held() -> None:
     pending().when(DECLINE).then(DECLINED)
     pending(NOTED).when(DECLINE).then(DECLINED)
     pending(DECLINED).when(DECLINE).then()
@@ -131,7 +131,7 @@ def test_a_decline_is_told_once_and_contradicts_money_that_is_held() -> None:
     pending(FAILED, AUTHORIZED, void_requested(100)).when(DECLINE).then_refused("contradicts")
 
 
-def test_no_answer_is_told_once_and_contradicts_nothing() -> None:
+def test_no_answer_is_reported_once_and_contradicts_nothing() -> None:
     pending().when(FAIL).then(FAILED)
     pending(FAILED).when(FAIL).then()
     pending(DECLINED).when(FAIL).then()
@@ -148,7 +148,7 @@ def test_p12_no_more_is_captured_than_was_authorised() -> None:
     held(capture_requested(60), too_much).when(capture(40, "s2")).then(capture_requested(40, "s2", final=True))
 
 
-def test_what_cannot_be_captured_is_told_and_stops_nobody() -> None:
+def test_what_cannot_be_captured_is_reported_and_stops_no_one() -> None:
     changed = capture_refused(30, "capture s1 takes 0.60 EUR; to take 0.30 EUR more, name another capture_id")
     held(capture_requested(60)).when(capture(30)).then(changed)
     held(capture_requested(60), changed).when(capture(30)).then()
@@ -181,7 +181,7 @@ def test_a_failed_capture_gives_its_share_back_to_the_remainder() -> None:
     held().when(record_capture_failure()).then_refused("unknown_capture")
 
 
-def test_a_void_lets_go_of_what_is_neither_taken_nor_being_taken() -> None:
+def test_a_void_releases_what_is_neither_taken_nor_being_taken() -> None:
     held().when(VOID).then(void_requested(100))
     held(capture_requested(60)).when(VOID).then(void_requested(40))
     held(capture_requested(100), captured(100)).when(VOID).then()
@@ -220,7 +220,7 @@ def test_a_capture_that_succeeds_after_the_cancellation_is_refunded_at_once() ->
     held(capture_requested(100), NOTED).when(record_capture()).then(captured(100), refund_requested(100))
 
 
-def test_a_capture_that_fails_after_the_cancellation_lets_go_of_its_share() -> None:
+def test_a_capture_that_fails_after_the_cancellation_releases_its_share() -> None:
     held(capture_requested(100), NOTED).when(record_capture_failure()).then(capture_failed(100), void_requested(100))
     failed = (capture_requested(100), NOTED, capture_failed(100))
     held(*failed, void_requested(100)).when(record_capture_failure()).then()
@@ -259,7 +259,7 @@ def test_what_was_taken_is_given_back_in_parts_across_captures() -> None:
     held(*two, refund_requested(70, "r1")).when(capture(10, "s3")).then(capture_requested(10, "s3", final=True))
 
 
-def test_more_than_was_taken_is_not_given_back_and_nobody_stops_over_it() -> None:
+def test_more_than_was_taken_is_not_given_back_and_no_one_stops_over_it() -> None:
     taken = (capture_requested(60), captured(60), refund_requested(50, "r1"))
     refused = refund_refused(20, "0.20 EUR is more than the 0.10 EUR left of what was taken", "r2")
     held(*taken).when(refund(20, "r2")).then(refused)
@@ -361,12 +361,12 @@ def test_what_is_held_until_a_time_is_held_no_longer_from_then_on() -> None:
     pending(UNTIL_NOON, expired(100)).when(VOID).then()
 
 
-def test_the_end_of_an_authorisation_may_be_told_after_it() -> None:
+def test_the_end_of_an_authorisation_may_be_reported_after_it() -> None:
     later = AUTHORIZE.model_copy(update={"expires_at": NOON})
-    told = p.PaymentExpirySet(**OF, expires_at=NOON)
-    held().when(later).then(told)
-    held(told).when(later).then()
-    held(told).when(AT_NOON).then(expired(100))
+    reported = p.PaymentExpirySet(**OF, expires_at=NOON)
+    held().when(later).then(reported)
+    held(reported).when(later).then()
+    held(reported).when(AT_NOON).then(expired(100))
     held(void_requested(100)).when(later).then()
 
 
@@ -415,7 +415,7 @@ def test_a_new_authorisation_that_is_declined_ends_its_capture_and_no_other() ->
     held(*late, declined).when(ANEW).then(held_anew(60), let_go)
 
 
-def test_money_held_anew_for_an_order_that_was_cancelled_meanwhile_goes_straight_back() -> None:
+def test_money_held_again_for_an_order_that_was_cancelled_meanwhile_goes_straight_back() -> None:
     late = (expired(100), asked_anew(60))
     held(*late).when(CANCEL).then(NOTED)
     let_go = p.PaymentVoidRequested(**EUR, amount_minor=60, authorization="auth2", void_id="s1")
@@ -440,7 +440,7 @@ def test_a_refund_that_fails_is_owed_still_and_may_be_tried_under_another_name()
     held(*asked[:2]).when(fails).then_refused("unknown_refund")
 
 
-def test_a_void_that_fails_is_told_once() -> None:
+def test_a_void_that_fails_is_reported_once() -> None:
     fails = p.RecordVoidFailure(**PAY, reason="too late")
     failed = p.PaymentVoidFailed(**EUR, amount_minor=100, void_id="", reason="too late")
     held(void_requested(100)).when(fails).then(failed)
@@ -451,7 +451,7 @@ def test_a_void_that_fails_is_told_once() -> None:
     held().when(fails).then_refused("unknown_void")
 
 
-def test_what_nobody_answers_is_told_once_and_can_still_be_answered() -> None:
+def test_what_no_one_answers_is_reported_once_and_can_still_be_answered() -> None:
     silence = p.RecordSilence(**PAY, operation="capture", part="s1")
     unanswered = p.PaymentUnanswered(**EUR, operation="capture", part="s1", amount_minor=60)
     held(capture_requested(60)).when(silence).then(unanswered)
@@ -492,7 +492,7 @@ def test_disputed_money_is_not_given_back_as_well() -> None:
     held().when(dispute()).then_refused("contradicts")
 
 
-def test_a_dispute_is_won_or_lost_once_even_where_its_end_is_told_first() -> None:
+def test_a_dispute_is_won_or_lost_once_even_where_its_end_is_reported_first() -> None:
     held(*TAKEN, OPENED).when(IS_WON).then(WON)
     held(*TAKEN, OPENED).when(IS_LOST).then(LOST)
     held(*TAKEN).when(IS_LOST).then(OPENED, LOST)
@@ -525,10 +525,10 @@ def test_p10_a_webhook_and_the_answer_race_and_the_money_is_taken_once() -> None
     asked = held(capture_requested(100))
     asked.when(capture(100)).then()
     asked.when(record_capture()).then(captured(100))
-    told = held(capture_requested(100), captured(100))
-    told.when(record_capture()).then()
-    told.when(capture(100)).then()
-    told.when(record_capture_failure()).then_refused("contradicts")
+    reported = held(capture_requested(100), captured(100))
+    reported.when(record_capture()).then()
+    reported.when(capture(100)).then()
+    reported.when(record_capture_failure()).then_refused("contradicts")
 
 
 def test_p19_a_double_click_refunds_once() -> None:
@@ -556,18 +556,18 @@ CALLBACKS: tuple[Command, ...] = (
 )
 
 
-def told(state: Payment, callback: Command) -> Payment:
+def reported(state: Payment, callback: Command) -> Payment:
     return reduce(decider.evolve, decider.decide(state, callback), state)
 
 
 def test_callbacks_converge_in_any_order_with_any_repeats() -> None:
-    """Over everything that may be told next: every order, with every repeat, is a path through this graph."""
+    """Over everything that may be reported next: every order, with every repeat, is a path through this graph."""
     begun = held(*OUTSTANDING).state
     reached, frontier = {frozenset[int](): begun}, [frozenset[int]()]
     while frontier:
         heard = frontier.pop()
         for number, callback in enumerate(CALLBACKS):
-            after, now = heard | {number}, told(reached[heard], callback)
+            after, now = heard | {number}, reported(reached[heard], callback)
             assert (now == reached[heard]) == (number in heard or callback is AUTHORIZE)
             if after not in reached:
                 frontier.append(after)
@@ -578,10 +578,10 @@ def test_callbacks_converge_in_any_order_with_any_repeats() -> None:
 
 
 @pytest.mark.parametrize("repeated", range(len(CALLBACKS)))
-def test_p13_every_callback_told_in_every_order_with_a_repeat_settles_once(repeated: int) -> None:
+def test_p13_every_callback_reported_in_every_order_with_a_repeat_settles_once(repeated: int) -> None:
     begun = held(*OUTSTANDING).state
     ends = {
-        tuple(sorted(reduce(told, (CALLBACKS[i] for i in order), begun).effects.items()))
+        tuple(sorted(reduce(reported, (CALLBACKS[i] for i in order), begun).effects.items()))
         for order in permutations((*range(len(CALLBACKS)), repeated))
     }
     assert len(ends) == 1
@@ -596,7 +596,7 @@ def test_of_an_unknown_payment_there_is_nothing_to_undo_and_nothing_to_report() 
         Given(decider).when(command).then_refused("unknown_payment")
 
 
-def test_what_our_consumers_ask_of_an_unknown_payment_is_told_to_its_order() -> None:
+def test_what_our_consumers_ask_of_an_unknown_payment_is_reported_to_its_order() -> None:
     nobody = "there is no such payment"
     Given(decider).when(capture(1)).then(capture_refused(1, nobody).model_copy(update={"currency": ""}))
     Given(decider, capture_refused(1, nobody)).when(capture(1)).then()
@@ -643,17 +643,17 @@ def test_what_is_in_dispute_or_used_up_of_a_deposit_is_not_applied() -> None:
 
 
 def test_its_status_says_what_came_of_the_request() -> None:
-    told: list[tuple[Given, str]] = [
+    reported: list[tuple[Given, str]] = [
         (Given(decider), "new"),
         (pending(), "pending"),
         (pending(DECLINED), "declined"),
         (pending(FAILED), "failed"),
         (held(), "authorized"),
     ]
-    assert [given.state.status for given, _ in told] == [status for _, status in told]
+    assert [given.state.status for given, _ in reported] == [status for _, status in reported]
 
 
-def test_money_held_anew_and_taken_is_not_held_anew_when_that_is_told_again() -> None:
+def test_money_held_again_and_taken_is_not_held_again_when_that_is_sent_again() -> None:
     expired = p.PaymentExpired(**EUR, amount_minor=100, authorization="auth")
     asked = p.PaymentReauthorizationRequested(
         **EUR, amount_minor=60, capture_id="s1", payment_token="tok", method="card"
@@ -666,7 +666,7 @@ def test_money_held_anew_and_taken_is_not_held_anew_when_that_is_told_again() ->
     held(expired).when(again).then_refused("unknown_reauthorization")
 
 
-def test_a_failed_capture_that_is_tried_anew_counts_once() -> None:
+def test_a_failed_capture_that_is_tried_again_counts_once() -> None:
     failed = (capture_requested(60), capture_failed(60))
     state = held(*failed).state
     assert (state.taken, state.left) == (0, 100)
@@ -677,11 +677,11 @@ def test_a_failed_capture_that_is_tried_anew_counts_once() -> None:
 def test_a_refund_says_why_and_for_what() -> None:
     part = p.RefundAllocation(kind="shipping", amount_minor=30)
     asked = refund(30, "r1", part).model_copy(update={"reason": "late"})
-    told = refund_requested(30, "r1").model_copy(update={"reason": "late", "allocations": (part,)})
-    held(*TAKEN).when(asked).then(told)
+    reported = refund_requested(30, "r1").model_copy(update={"reason": "late", "allocations": (part,)})
+    held(*TAKEN).when(asked).then(reported)
 
 
-def test_a_payment_that_nobody_asked_for_is_named_after_its_order_whatever_that_is_called() -> None:
+def test_a_payment_that_no_one_asked_for_is_named_after_its_order_whatever_that_is_called() -> None:
     ask = p.CapturePayment(payment_id="shop.7.1", capture_id="s1", amount_minor=1)
     (refused,) = decider.decide(decider.initial, ask)
     assert isinstance(refused, p.PaymentCaptureRefused)

@@ -41,12 +41,12 @@ def chased(attempt: int = 1, **question: Any) -> p.PaymentAnswerChased:
     return p.PaymentAnswerChased(**OF, **{**QUESTION, **question}, attempt=attempt)
 
 
-def test_what_a_callback_will_tell_is_awaited_once() -> None:
+def test_what_a_callback_will_report_is_awaited_once() -> None:
     Given(decider, *CAPTURE).when(PENDING).then(awaited())
     Given(decider, *CAPTURE, awaited()).when(PENDING).then()
 
 
-def test_what_a_callback_told_before_is_not_awaited() -> None:
+def test_what_a_callback_reported_before_is_not_awaited() -> None:
     Given(decider, *CAPTURE, CAPTURED).when(PENDING).then()
 
 
@@ -67,8 +67,8 @@ def test_after_so_many_questions_in_vain_a_person_finds_out() -> None:
     unknown = p.PaymentUnanswered(**EUR, operation="capture", part="s1")
     Given(decider, *CAPTURE, *vain).when(PENDING).then(SETTLED, unknown)
     Given(decider, *CAPTURE, *vain, SETTLED, unknown).when(PENDING).then()
-    told = p.RecordCapture(**PAY, capture_id="s1", reference="cap")
-    Given(decider, *CAPTURE, *vain, SETTLED, unknown).when(told).then(CAPTURED)
+    reported = p.RecordCapture(**PAY, capture_id="s1", reference="cap")
+    Given(decider, *CAPTURE, *vain, SETTLED, unknown).when(reported).then(CAPTURED)
 
 
 REFUNDING = p.PaymentRefundRequested(**EUR, refund_id="r", authorization="auth")
@@ -111,5 +111,5 @@ def test_whatever_was_asked_is_chased_and_given_up(
     Given(decider, *asked, *last).when(pending).then(settled, in_vain)
 
 
-def test_nobody_asks_about_a_payment_that_does_not_exist() -> None:
+def test_no_one_asks_about_a_payment_that_does_not_exist() -> None:
     Given(decider).when(CHASE).then_refused("unknown_payment")

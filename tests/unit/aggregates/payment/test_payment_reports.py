@@ -61,30 +61,30 @@ def report(operation: Any, outcome: Any = "succeeded", **said: Any) -> p.RecordR
     return p.RecordReport(**PAY, operation=operation, outcome=outcome, **said)
 
 
-def told_of_hold(n: int | None = 100, currency: str = "EUR") -> p.RecordReport:
+def report_of_hold(n: int | None = 100, currency: str = "EUR") -> p.RecordReport:
     return report("authorize", reference="auth", authorization="auth", amount_minor=n, currency=currency)
 
 
-def told_of_capture(n: int, part: str = "s1", reference: str = "ch/s1", **more: Any) -> p.RecordReport:
+def report_of_capture(n: int, part: str = "s1", reference: str = "ch/s1", **more: Any) -> p.RecordReport:
     return report("capture", part=part, reference=reference, amount_minor=n, **{"authorization": "auth", **more})
 
 
-def told_of_refund(n: int, part: str = "re", **more: Any) -> p.RecordReport:
+def report_of_refund(n: int, part: str = "re", **more: Any) -> p.RecordReport:
     return report("refund", **{"part": part, "reference": "re", "amount_minor": n, **more})
 
 
-def told_of_dispute(n: int, outcome: Any = "opened") -> p.RecordReport:
+def report_of_dispute(n: int, outcome: Any = "opened") -> p.RecordReport:
     return report("dispute", outcome, part="dp", amount_minor=n)
 
 
 LET_GO = report("void", reference="auth/canceled", authorization="auth", reason="requested_by_customer")
-AT_ONCE = told_of_capture(100, part="", reference="ch")
+AT_ONCE = report_of_capture(100, part="", reference="ch")
 ATTEMPT = report("authorize", "declined", final=False, reason="no funds", retriable=True)
 TAKEN = (capture_requested(100), captured(100, "ch/s1"))
 
 
 def kept(given: Given, command: p.RecordReport) -> p.PaymentReportKept:
-    """It changes nothing but that a person is told; told again it says nothing new."""
+    """It changes nothing but that a person is informed; reported again it says nothing new."""
     (event,) = decider.decide(given.state, command)
     assert isinstance(event, p.PaymentReportKept)
     assert event.why
@@ -104,30 +104,30 @@ def refunded_unasked(n: int) -> p.PaymentRefunded:
 
 @pytest.mark.parametrize(("n", "currency"), [(1, "USD"), (100, "USD"), (99, "EUR"), (101, "EUR")])
 def test_what_is_held_in_another_amount_or_currency_is_not_authorised(n: int, currency: str) -> None:
-    wrong = kept(pending(), told_of_hold(n, currency))
+    wrong = kept(pending(), report_of_hold(n, currency))
     settled = p.PaymentReportSettled(**OF, kept_id=wrong.kept_id)
-    pending(wrong).when(told_of_hold()).then(AUTHORIZED)
-    assert settled not in list(decider.decide(pending(wrong).state, told_of_hold()))
-    kept(held(), told_of_hold(n, currency))
+    pending(wrong).when(report_of_hold()).then(AUTHORIZED)
+    assert settled not in list(decider.decide(pending(wrong).state, report_of_hold()))
+    kept(held(), report_of_hold(n, currency))
 
 
 def test_what_is_held_as_asked_or_without_an_amount_is_authorised() -> None:
-    pending().when(told_of_hold()).then(AUTHORIZED)
+    pending().when(report_of_hold()).then(AUTHORIZED)
     pending().when(report("authorize", reference="auth")).then(AUTHORIZED)
-    held().when(told_of_hold()).then()
+    held().when(report_of_hold()).then()
 
 
 def test_partly_captured_is_partly_captured() -> None:
     asked = held(capture_requested(100))
     short = p.PaymentCaptureShort(**EUR, capture_id="s1", amount_minor=40)
-    asked.when(told_of_capture(60)).then(short, captured(60, "ch/s1"))
+    asked.when(report_of_capture(60)).then(short, captured(60, "ch/s1"))
     partly = held(capture_requested(100), short, captured(60, "ch/s1"))
-    partly.when(told_of_capture(60)).then()
+    partly.when(report_of_capture(60)).then()
     partly.when(capture(100)).then()
     assert (partly.state.captured, partly.state.taken, partly.state.remainder) == (60, 60, 40)
-    kept(asked, told_of_capture(101))
-    kept(asked, told_of_capture(100, currency="USD"))
-    kept(asked, told_of_capture(0))
+    kept(asked, report_of_capture(101))
+    kept(asked, report_of_capture(100, currency="USD"))
+    kept(asked, report_of_capture(0))
 
 
 def test_less_than_was_lost_in_a_dispute_cannot_have_been_taken() -> None:
@@ -136,15 +136,15 @@ def test_less_than_was_lost_in_a_dispute_cannot_have_been_taken() -> None:
         p.PaymentDisputeOpened(**EUR, amount_minor=40, dispute_id="d", reason="fraud"),
         p.PaymentDisputeLost(**EUR, amount_minor=40, dispute_id="d"),
     )
-    assert "0.40 EUR was given back or is in dispute" in kept(given, told_of_capture(39)).why
+    assert "0.40 EUR was given back or is in dispute" in kept(given, report_of_capture(39)).why
     short = p.PaymentCaptureShort(**EUR, amount_minor=60, capture_id="s1")
-    given.when(told_of_capture(40)).then(short, captured(40, "ch/s1"))
+    given.when(report_of_capture(40)).then(short, captured(40, "ch/s1"))
 
 
 def test_a_charge_captured_in_parts_says_how_much_in_all() -> None:
     in_two = held(capture_requested(60), capture_requested(40, "s2", final=True))
-    first = told_of_capture(60, cumulative=True)
-    second = told_of_capture(100, "s2", "ch/s2", cumulative=True)
+    first = report_of_capture(60, cumulative=True)
+    second = report_of_capture(100, "s2", "ch/s2", cumulative=True)
     usual = (captured(60, "ch/s1"), captured(40, "ch/s2", "s2"))
     in_two.when(first).then(usual[0])
     held(*two(), usual[0]).when(second).then(usual[1])
@@ -163,13 +163,13 @@ def test_what_is_taken_as_soon_as_it_is_held_pays_and_parcels_are_paid_of_it() -
         pending(*before).when(AT_ONCE).then(AUTHORIZED, taken)
     paid = pending(AUTHORIZED, taken)
     paid.when(AT_ONCE).then()
-    paid.when(told_of_hold()).then()
+    paid.when(report_of_hold()).then()
     applied = p.PaymentDepositApplied(**EUR, capture_id="s1", amount_minor=60)
     paid.when(capture(60)).then(applied)
     pending(AUTHORIZED, taken, applied).when(capture(60)).then()
     pending(AUTHORIZED, taken, applied).when(p.VoidPayment(**PAY)).then(refund_requested(40, "o.1/unused"))
     paid.when(CANCEL).then(refund_requested(100, "o.1"))
-    kept(pending(), told_of_capture(99, part="", reference="ch"))
+    kept(pending(), report_of_capture(99, part="", reference="ch"))
 
 
 def test_what_is_taken_at_once_and_not_wanted_any_more_goes_straight_back() -> None:
@@ -181,21 +181,21 @@ def test_what_is_taken_at_once_and_not_wanted_any_more_goes_straight_back() -> N
 
 def test_what_is_captured_in_the_dashboard_is_taken_and_more_than_is_held_is_not() -> None:
     taken = p.PaymentCaptured(**EUR, capture_id="o.1", amount_minor=60, reference="ch/o.1", asked=False)
-    held().when(told_of_capture(60, part="", reference="ch")).then(taken)
+    held().when(report_of_capture(60, part="", reference="ch")).then(taken)
     held(taken).when(capture(60)).then(p.PaymentDepositApplied(**EUR, capture_id="s1", amount_minor=60))
     held(taken).when(capture(40, "s2")).then(p.PaymentDepositApplied(**EUR, capture_id="s2", amount_minor=40))
-    kept(held(), told_of_capture(101, part="", reference="ch"))
+    kept(held(), report_of_capture(101, part="", reference="ch"))
 
 
-def test_what_is_captured_under_a_name_that_nobody_asked_for_is_in_the_books_and_pays_for_parcels_once() -> None:
-    told = told_of_capture(100, part="c1", reference="ch/c1")
+def test_what_is_captured_under_a_name_that_no_one_asked_for_is_recorded_and_pays_for_parcels_once() -> None:
+    result = report_of_capture(100, part="c1", reference="ch/c1")
     taken = p.PaymentCaptured(**EUR, capture_id="c1", amount_minor=100, reference="ch/c1", asked=False)
-    held().when(told).then(taken)
+    held().when(result).then(taken)
     paid = held(taken)
-    paid.when(told).then()
-    kept(paid, told_of_capture(60, part="c1", reference="ch/c1"))
-    paid.when(told_of_refund(100)).then(refunded_unasked(100))
-    paid.when(told_of_dispute(100)).then(p.PaymentDisputeOpened(**EUR, dispute_id="dp", amount_minor=100, reason=""))
+    paid.when(result).then()
+    kept(paid, report_of_capture(60, part="c1", reference="ch/c1"))
+    paid.when(report_of_refund(100)).then(refunded_unasked(100))
+    paid.when(report_of_dispute(100)).then(p.PaymentDisputeOpened(**EUR, dispute_id="dp", amount_minor=100, reason=""))
     applied = p.PaymentDepositApplied(**EUR, capture_id="c1", amount_minor=60)
     paid.when(capture(60, "c1")).then(applied)  # a parcel may happen to have the name
     held(taken, applied).when(capture(60, "c1")).then()
@@ -214,29 +214,29 @@ FAILURE = report("refund", "declined", part="r1", reference="re", amount_minor=4
         (report("capture", "declined", part="s2", reason="x"), capture(40, "s2")),
         (report("void", "declined", reason="x"), p.VoidPayment(**PAY)),
     ],
-    ids=lambda told: getattr(told, "operation", ""),
+    ids=lambda result: getattr(result, "operation", ""),
 )
-def test_a_failure_that_is_told_before_anybody_asked_is_not_of_what_is_asked_later(
+def test_a_failure_that_is_reported_before_anybody_asked_is_not_of_what_is_asked_later(
     early: p.RecordReport, asked: p.PaymentCommand
 ) -> None:
     before = held(capture_requested(60), captured(60, "ch/s1"))
-    told = kept(before, early)
-    assert told.early
-    since = Given(decider, REQUESTED, AUTHORIZED, capture_requested(60), captured(60, "ch/s1"), told)
+    result = kept(before, early)
+    assert result.early
+    since = Given(decider, REQUESTED, AUTHORIZED, capture_requested(60), captured(60, "ch/s1"), result)
     (intent,) = decider.decide(since.state, asked)
     assert type(intent).__name__.endswith("Requested")
     state = decider.evolve(since.state, intent)
     assert not list(decider.decide(state, early))
-    again = early.model_copy(update={"reason": "told once more"})  # of what is asked now
+    again = early.model_copy(update={"reason": "reported once more"})  # of what is asked now
     assert type(next(iter(decider.decide(state, again)))).__name__.endswith("Failed")
 
 
-def test_a_refund_of_the_dashboard_that_fails_is_undone_also_if_its_failure_is_told_first() -> None:
+def test_a_refund_of_the_dashboard_that_fails_is_undone_also_if_its_failure_is_reported_first() -> None:
     failure = report("refund", "declined", part="re", reference="re", amount_minor=40, reason="x")
     early = kept(held(*TAKEN), failure)
     settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
     undone = p.PaymentRefundReversed(**EUR, refund_id="re", amount_minor=40, reason="x")
-    held(*TAKEN, early).when(told_of_refund(40)).then(refunded_unasked(40), undone, settled)
+    held(*TAKEN, early).when(report_of_refund(40)).then(refunded_unasked(40), undone, settled)
 
 
 def test_a_capture_that_names_no_part_is_the_one_that_waits_for_so_much() -> None:
@@ -248,20 +248,20 @@ def test_one_means_of_payment_that_fails_is_not_the_end_of_the_payment() -> None
     attempt = p.PaymentAttemptDeclined(**OF, reason="no funds", report_id=ATTEMPT.report_id)
     pending().when(ATTEMPT).then(attempt)
     pending(attempt).when(ATTEMPT).then()
-    pending(attempt).when(told_of_hold()).then(AUTHORIZED)
+    pending(attempt).when(report_of_hold()).then(AUTHORIZED)
     held().when(ATTEMPT).then()
 
 
 def test_a_decline_that_may_be_retried_does_not_send_the_money_back_that_comes_after_all() -> None:
     declined = p.PaymentDeclined(**OF, reason="no funds", retriable=True)
-    pending(declined).when(told_of_hold()).then(AUTHORIZED)
+    pending(declined).when(report_of_hold()).then(AUTHORIZED)
     noted = p.PaymentCancellationNoted(**OF)
     pending(declined).when(CANCEL).then(noted)
-    pending(declined, noted).when(told_of_hold()).then(AUTHORIZED, void_requested(100))
+    pending(declined, noted).when(report_of_hold()).then(AUTHORIZED, void_requested(100))
     pending(declined, noted).when(CANCEL).then()
 
 
-def test_what_is_let_go_in_the_dashboard_is_held_no_longer() -> None:
+def test_what_is_released_in_the_dashboard_is_held_no_longer() -> None:
     held().when(LET_GO).then(let_go_unasked())
     held(let_go_unasked()).when(LET_GO).then()
     held(capture_requested(60)).when(LET_GO).then(let_go_unasked(40))
@@ -276,22 +276,22 @@ def test_what_was_given_up_before_it_was_held_is_not_held_in_either_order() -> N
     assert isinstance(declined, p.PaymentDeclined)
     pending(declined).when(LET_GO).then()
     early = let_go_unasked().model_copy(update={"reason": "released at the provider"})
-    pending(declined).when(told_of_hold()).then(AUTHORIZED, early)
+    pending(declined).when(report_of_hold()).then(AUTHORIZED, early)
 
 
 def test_what_is_given_back_in_the_dashboard_changes_the_books() -> None:
-    held(*TAKEN).when(told_of_refund(100)).then(refunded_unasked(100))
+    held(*TAKEN).when(report_of_refund(100)).then(refunded_unasked(100))
     back = held(*TAKEN, refunded_unasked(100))
-    back.when(told_of_refund(100)).then()
+    back.when(report_of_refund(100)).then()
     assert (back.state.refunded, back.state.refundable) == (100, 0)
-    kept(held(*TAKEN), told_of_refund(101))
-    kept(held(*TAKEN), told_of_refund(100, currency="USD"))
+    kept(held(*TAKEN), report_of_refund(101))
+    kept(held(*TAKEN), report_of_refund(100, currency="USD"))
     kept(held(*TAKEN), report("refund", part="re", reference="re"))
 
 
 def test_a_refund_that_may_be_ours_waits_for_the_answer() -> None:
     asked = held(*TAKEN, refund_requested(40, "r1"))
-    early = kept(asked, told_of_refund(40))
+    early = kept(asked, report_of_refund(40))
     settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
     done = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=40, reference="re")
     held(*TAKEN, refund_requested(40, "r1"), early).when(p.RecordRefund(**PAY, refund_id="r1", reference="re")).then(
@@ -307,11 +307,11 @@ def test_less_of_a_refund_is_less_and_more_is_for_a_person() -> None:
     asked = held(*TAKEN, refund_requested(40, "r1"))
     short = p.PaymentRefundShort(**EUR, refund_id="r1", amount_minor=10)
     done = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=30, reference="re")
-    asked.when(told_of_refund(30, "r1")).then(short, done)
+    asked.when(report_of_refund(30, "r1")).then(short, done)
     partly = held(*TAKEN, refund_requested(40, "r1"), short, done)
     assert (partly.state.refunded, partly.state.returned) == (30, 30)
     partly.when(p.RefundPayment(**PAY, refund_id="r1", amount_minor=40)).then()
-    kept(asked, told_of_refund(41, "r1"))
+    kept(asked, report_of_refund(41, "r1"))
 
 
 def test_a_refund_that_fails_after_it_succeeded_is_undone_in_either_order() -> None:
@@ -322,11 +322,11 @@ def test_a_refund_that_fails_after_it_succeeded_is_undone_in_either_order() -> N
     held(*asked, done).when(failure).then(reversed_)
     undone = held(*asked, done, reversed_)
     undone.when(failure).then()
-    undone.when(told_of_refund(40, "r1")).then()
+    undone.when(report_of_refund(40, "r1")).then()
     assert (undone.state.refunded, undone.state.returned) == (0, 0)
     (failed,) = decider.decide(held(*asked).state, failure)
     assert isinstance(failed, p.PaymentRefundFailed)
-    held(*asked, failed).when(told_of_refund(40, "r1")).then()
+    held(*asked, failed).when(report_of_refund(40, "r1")).then()
     held(*TAKEN, refunded_unasked(100)).when(report("refund", "declined", part="re", reference="re", reason="x")).then(
         p.PaymentRefundReversed(**EUR, refund_id="re", amount_minor=100, reason="x")
     )
@@ -336,44 +336,44 @@ def test_what_was_given_back_in_all_is_what_the_refunds_sum_to() -> None:
     in_all = report("refund", part="ch/refunded", reference="ch/refunded/100", amount_minor=100, cumulative=True)
     early = kept(held(*TAKEN), in_all)
     settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
-    held(*TAKEN, early).when(told_of_refund(100)).then(refunded_unasked(100), settled)
+    held(*TAKEN, early).when(report_of_refund(100)).then(refunded_unasked(100), settled)
     held(*TAKEN, refunded_unasked(100)).when(in_all).then()
 
 
 def test_a_dispute_that_comes_before_the_money_waits_for_it() -> None:
     asked = held(capture_requested(100))
     opened = p.PaymentDisputeOpened(**EUR, dispute_id="dp", amount_minor=100, reason="")
-    asked.when(told_of_dispute(100)).then(opened)
-    early = kept(held(), told_of_dispute(100))
+    asked.when(report_of_dispute(100)).then(opened)
+    early = kept(held(), report_of_dispute(100))
     settled = p.PaymentReportSettled(**OF, kept_id=early.kept_id)
     held(early).when(capture(100)).then(capture_requested(100), opened, settled)
-    kept(held(*TAKEN), told_of_dispute(101))
+    kept(held(*TAKEN), report_of_dispute(101))
     kept(held(*TAKEN), report("dispute", "opened", part="dp", amount_minor=100, currency="USD"))
 
 
-def test_of_a_payment_that_nobody_asked_for_a_report_is_refused() -> None:
-    Given(decider).when(told_of_hold()).then_refused("unknown_payment")
+def test_of_a_payment_that_no_one_asked_for_a_report_is_refused() -> None:
+    Given(decider).when(report_of_hold()).then_refused("unknown_payment")
 
 
 STORIES: dict[str, tuple[tuple[Event, ...], tuple[p.RecordReport, ...]]] = {
-    "taken at once, given back": ((), (AT_ONCE, told_of_hold(), told_of_refund(100), told_of_dispute(0 + 100))),
-    "released": ((), (told_of_hold(), LET_GO, ATTEMPT)),
+    "taken at once, given back": ((), (AT_ONCE, report_of_hold(), report_of_refund(100), report_of_dispute(0 + 100))),
+    "released": ((), (report_of_hold(), LET_GO, ATTEMPT)),
     "in parts": (
         (AUTHORIZED, *two()),
         (
-            told_of_capture(60, cumulative=True),
-            told_of_capture(100, "s2", "ch/s2", cumulative=True),
-            told_of_refund(30),
-            told_of_dispute(50, "lost"),
+            report_of_capture(60, cumulative=True),
+            report_of_capture(100, "s2", "ch/s2", cumulative=True),
+            report_of_refund(30),
+            report_of_dispute(50, "lost"),
         ),
     ),
     "undone": (
         (AUTHORIZED, *TAKEN, refund_requested(40, "r1")),
         (
-            told_of_refund(40, "r1"),
+            report_of_refund(40, "r1"),
             report("refund", "declined", part="r1", reference="re", amount_minor=40, reason="x"),
-            told_of_dispute(100),
-            told_of_dispute(100, "won"),
+            report_of_dispute(100),
+            report_of_dispute(100, "won"),
         ),
     ),
 }

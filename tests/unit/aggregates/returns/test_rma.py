@@ -25,19 +25,19 @@ def units(*counts: int) -> tuple[LineUnits, ...]:
 
 
 def opening(**more: Any) -> r.OpenRma:
-    told: dict[str, Any] = {"channel": "web", "resolution": "refund", "lines": (TEA, SET), "requested_at": NOON}
-    return r.OpenRma(**OF, **{**told, **more})
+    answer: dict[str, Any] = {"channel": "web", "resolution": "refund", "lines": (TEA, SET), "requested_at": NOON}
+    return r.OpenRma(**OF, **{**answer, **more})
 
 
 def opened(**more: Any) -> r.RmaOpened:
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "channel": "web",
         "resolution": "refund",
         "lines": (TEA, SET),
         "requested_at": NOON,
         "terms": r.Terms(),
     }
-    return r.RmaOpened(**OF, **{**told, **more})
+    return r.RmaOpened(**OF, **{**answer, **more})
 
 
 TAKEN = r.RmaNameTaken(
@@ -126,7 +126,7 @@ def test_where_the_customer_keeps_the_goods_the_approval_is_all() -> None:
     )
 
 
-def test_one_line_told_twice_in_a_receipt_counts_twice_and_what_is_too_much_is_surplus() -> None:
+def test_one_line_sent_twice_in_a_receipt_counts_twice_and_what_is_too_much_is_surplus() -> None:
     lines = (*units(1), *units(2))
     Given(decider, opened(), APPROVED).when(r.ReceiveRma(**RMA, receipt_id="c1", location="berlin", lines=lines)).then(
         received(2), r.RmaSurplusReceived(**OF, receipt_id="c1", location="berlin", lines=units(1))
@@ -157,8 +157,8 @@ def test_inspected_units_are_credited_and_go_where_they_belong() -> None:
     Given(decider, opened(), APPROVED, received(2)).when(inspect(line)).then(
         inspected(line, items=(r.InspectedItem(sku="TEA", quantity=1, disposition="damaged", bin="B2"),)), credit(1)
     )
-    told = (inspected(line, items=(item("TEA", 1),)), credit(1))
-    Given(decider, opened(), APPROVED, received(2), *told).when(inspect(line)).then()
+    answer = (inspected(line, items=(item("TEA", 1),)), credit(1))
+    Given(decider, opened(), APPROVED, received(2), *answer).when(inspect(line)).then()
 
 
 def test_a_bundle_comes_back_as_its_components() -> None:
@@ -213,15 +213,15 @@ def test_a_return_is_closed_by_hand_or_by_time_and_says_what_never_came() -> Non
     )
 
 
-def test_what_an_exchange_left_is_told_once() -> None:
+def test_what_an_exchange_left_is_reported_once() -> None:
     left = r.RecordCreditLeft(**RMA, exchange_order_id="x", amount_minor=5)
-    told = r.RmaCreditLeft(**OF, exchange_order_id="x", amount_minor=5)
-    Given(decider, opened(), APPROVED).when(left).then(told)
-    Given(decider, opened(), APPROVED, told).when(left).then()
+    answer = r.RmaCreditLeft(**OF, exchange_order_id="x", amount_minor=5)
+    Given(decider, opened(), APPROVED).when(left).then(answer)
+    Given(decider, opened(), APPROVED, answer).when(left).then()
     Given(decider).when(left).then()
 
 
-def test_a_return_that_nobody_asked_for_is_unknown() -> None:
+def test_a_return_that_no_one_asked_for_is_unknown() -> None:
     Given(decider).when(r.ApproveRma(**RMA)).then_refused("unknown_return")
 
 
@@ -265,7 +265,7 @@ def test_what_was_asked_for_on_the_last_day_of_the_window_is_in_it() -> None:
     assert isinstance(unknown[1], r.RmaApproved)
 
 
-def test_a_channel_that_names_its_reasons_accepts_these_and_tells_each_other_one_once() -> None:
+def test_a_channel_that_names_its_reasons_accepts_these_and_reports_each_other_one_once() -> None:
     named = r.Terms(reasons=("damaged", "changed_mind"))
     approved = Given(decider).when(opening(terms=named))
     approved.then(opened(terms=named), APPROVED)
@@ -303,10 +303,10 @@ def test_lines_are_inspected_in_parts_and_one_named_twice_counts_twice() -> None
         r.InspectedItem(sku="TEA", quantity=1, disposition="sellable", bin="A1", lot="l"),
         r.InspectedItem(sku="TEA", quantity=1, disposition="damaged", serials=("7",)),
     )
-    told = inspected(good, bad, items=items)
-    Given(decider, three, APPROVED, received(3)).when(inspect(good, bad)).then(told, credit(2))
+    answer = inspected(good, bad, items=items)
+    Given(decider, three, APPROVED, received(3)).when(inspect(good, bad)).then(answer, credit(2))
     Given(decider, three, APPROVED, received(1)).when(inspect(good, bad)).then_refused("not_received")
-    so_far = (received(3), told, credit(2))
+    so_far = (received(3), answer, credit(2))
     last = inspect(seen(1, 1), inspection="i2")
     Given(decider, three, APPROVED, *so_far).when(last).then(
         inspected(seen(1, 1), items=(item("TEA", 1),), inspection="i2"), credit(1, name="i2"), CLOSED
@@ -327,21 +327,21 @@ def test_several_units_of_a_bundle_come_back_as_so_many_components() -> None:
 
 def test_of_what_is_inspected_only_what_is_accepted_is_credited_and_only_once() -> None:
     first, worthless = seen(1, 1), seen(2, 1, "written_off", credited=False)
-    told = inspected(
+    answer = inspected(
         first, worthless, items=(item("TEA", 1), item("CUP", 2, "written_off"), item("POT", 1, "written_off"))
     )
     before = (opened(), APPROVED, received(1, 1))
-    Given(decider, *before).when(inspect(first, worthless)).then(told, credit(1))
-    Given(decider, *before, told, credit(1)).when(r.CloseRma(**RMA)).then(r.RmaClosed(**OF, outstanding=units(1)))
+    Given(decider, *before).when(inspect(first, worthless)).then(answer, credit(1))
+    Given(decider, *before, answer, credit(1)).when(r.CloseRma(**RMA)).then(r.RmaClosed(**OF, outstanding=units(1)))
 
 
 def test_an_exchange_that_is_complete_is_sent_and_one_that_lapsed_refunds_what_comes_out_afterwards() -> None:
     exchange = opened(resolution="exchange")
     all_came = received(2, 1)
     line_1, line_2 = seen(1, 2), seen(2, 1)
-    told = inspected(line_1, line_2, items=(item("TEA", 2), item("CUP", 2), item("POT", 1)))
+    answer = inspected(line_1, line_2, items=(item("TEA", 2), item("CUP", 2), item("POT", 1)))
     Given(decider, exchange, APPROVED, all_came).when(inspect(line_1, line_2)).then(
-        told, credit(2, 1, resolution="exchange"), CLOSED
+        answer, credit(2, 1, resolution="exchange"), CLOSED
     )
     one = inspected(seen(1, 1), items=(item("TEA", 1),))
     half = Given(decider, exchange, APPROVED, received(2), one)
@@ -356,8 +356,8 @@ def test_an_exchange_that_is_complete_is_sent_and_one_that_lapsed_refunds_what_c
 
 def test_only_of_an_exchange_that_is_known_something_is_left() -> None:
     left = r.RecordCreditLeft(**RMA, exchange_order_id="x", amount_minor=5)
-    told = r.RmaCreditLeft(**OF, exchange_order_id="x", amount_minor=5)
+    answer = r.RmaCreditLeft(**OF, exchange_order_id="x", amount_minor=5)
     other = left.model_copy(update={"exchange_order_id": "y"})
-    Given(decider, opened(), told).when(other).then(told.model_copy(update={"exchange_order_id": "y"}))
+    Given(decider, opened(), answer).when(other).then(answer.model_copy(update={"exchange_order_id": "y"}))
     for command in (r.LapseRma(**RMA), receive(1), inspect(seen(1, 1))):
         Given(decider).when(command).then_refused("unknown_return")

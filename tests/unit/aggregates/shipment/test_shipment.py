@@ -1,4 +1,4 @@
-"""Three tests per rule, happy, nothing happens, refused: tracking is told in order, however it is reported."""
+"""Three tests per rule, happy, nothing happens, refused: tracking is result in order, however it is reported."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def test_a_packed_parcel_is_booked_once() -> None:
     requested().when(BOOK).then_refused("not_packed")
 
 
-def test_a_failed_booking_can_be_tried_anew() -> None:
+def test_a_failed_booking_can_be_tried_again() -> None:
     with_carrier().when(RECORD_BOOKING_FAILURE).then(BOOKING_FAILED)
     with_carrier(BOOKING_FAILED).when(RECORD_BOOKING_FAILURE).then()
     with_carrier(BOOKING_FAILED).when(BOOK).then(BOOKING_REQUESTED)
     with_carrier(BOOKING_FAILED, BOOKING_REQUESTED).when(RECORD_BOOKING_FAILURE).then(BOOKING_FAILED)
 
 
-def test_a_failure_undoes_neither_a_booking_nor_a_journey() -> None:
+def test_a_failure_undoes_neither_a_booking_nor_a_tracking() -> None:
     with_carrier(BOOKED).when(RECORD_BOOKING_FAILURE).then()
     with_carrier(dispatched()).when(RECORD_BOOKING_FAILURE).then()
     with_carrier(BOOKING_FAILED, dispatched()).when(BOOK).then()
@@ -168,7 +168,7 @@ def test_a_parcel_in_the_warehouse_can_be_stopped() -> None:
     Given(decider).when(CANCEL).then_refused("unknown_shipment")
 
 
-def test_a_parcel_that_left_is_kept_and_that_is_told_once() -> None:
+def test_a_parcel_that_left_is_kept_and_that_is_reported_once() -> None:
     for tracking in ((dispatched(),), (dispatched(), reached("delivered"), DELIVERED)):
         with_carrier(*tracking).when(CANCEL).then(KEPT)
         with_carrier(*tracking, KEPT).when(CANCEL).then()
@@ -205,7 +205,7 @@ def test_a_booking_is_cancelled_with_the_carriers_consent_and_the_parcel_stays_o
     ours.when(CANCEL_BOOKING).then()
     ours.when(CANCEL).then(CANCELLED)
     ours.when(BOOK).then(BOOKING_REQUESTED)
-    ours.when(RECORD_BOOKING).then()  # the first booking's answer, told again
+    ours.when(RECORD_BOOKING).then()  # the first booking's answer, result again
     requested(PACKED).when(CANCEL_BOOKING).then()
     with_carrier().when(CANCEL_BOOKING).then_refused("not_answered")
     with_carrier(BOOKED, dispatched()).when(CANCEL_BOOKING).then_refused("already_left")
@@ -224,8 +224,8 @@ def test_a_carrier_may_cancel_of_its_own_accord_but_not_what_has_left() -> None:
     with_carrier(BOOKED, dispatched(), disputed).when(RECORD_GIVEN_BACK).then()
 
 
-def test_what_is_seen_under_a_void_label_moves_nothing_and_is_told_to_a_person() -> None:
-    """P13: however often it is told, it is one event."""
+def test_what_is_seen_under_a_void_label_moves_nothing_and_is_reported_to_a_person() -> None:
+    """P13: however often it is result, it is one event."""
     again = s.ShipmentBooked(**OF, carrier="dhl", tracking_number="T2")
     booked_anew = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK, BOOKING_REQUESTED, again)
     old = record("in_transit").model_copy(update={"tracking_number": "T1"})
@@ -316,10 +316,10 @@ def test_a_parcel_that_is_turned_back_is_an_exception_until_it_is_back() -> None
 
 
 def test_words_that_are_not_known_are_kept_and_change_nothing() -> None:
-    told = record("unknown").model_copy(update={"carrier_status": "handed to a drone"})
+    result = record("unknown").model_copy(update={"carrier_status": "handed to a drone"})
     kept = reached("unknown").model_copy(update={"carrier_status": "handed to a drone"})
-    with_carrier().when(told).then(kept)
-    with_carrier(dispatched(), kept).when(told).then()
+    with_carrier().when(result).then(kept)
+    with_carrier(dispatched(), kept).when(result).then()
 
 
 # --- cartons
@@ -340,8 +340,8 @@ def in_cartons(*then: Event) -> Given:
 
 def of_carton(carton_id: str, status: s.MilestoneStatus, key: str) -> tuple[s.RecordMilestone, Event]:
     number = f"T1-{carton_id}"
-    told = record(status, key).model_copy(update={"tracking_number": number})
-    return told, reached(status, key).model_copy(update={"carton_id": carton_id, "tracking_number": number})
+    result = record(status, key).model_copy(update={"tracking_number": number})
+    return result, reached(status, key).model_copy(update={"carton_id": carton_id, "tracking_number": number})
 
 
 def test_a_shipment_may_be_planned_in_cartons() -> None:
@@ -359,8 +359,8 @@ def test_each_carton_is_weighed_as_packed_or_weighs_what_was_planned() -> None:
     planned = (s.CartonWeight(carton_id="1", weight_grams=500), s.CartonWeight(carton_id="2", weight_grams=400))
     weighed = (s.CartonWeight(carton_id="1", weight_grams=510), s.CartonWeight(carton_id="2", weight_grams=390))
     Given(decider, IN_CARTONS).when(PACK).then(PACKED.model_copy(update={"cartons": planned}))
-    told = PACK.model_copy(update={"cartons": weighed})
-    Given(decider, IN_CARTONS).when(told).then(PACKED.model_copy(update={"cartons": weighed}))
+    result = PACK.model_copy(update={"cartons": weighed})
+    Given(decider, IN_CARTONS).when(result).then(PACKED.model_copy(update={"cartons": weighed}))
     Given(decider, IN_CARTONS).when(PACK.model_copy(update={"cartons": weighed[:1]})).then_refused("unknown_carton")
 
 
@@ -399,27 +399,27 @@ SIGHTINGS: tuple[tuple[s.MilestoneStatus, str, int], ...] = (
 )
 
 
-def told_in(order: tuple[int, ...]) -> tuple[Shipment, list[Event]]:
+def reported_in(order: tuple[int, ...]) -> tuple[Shipment, list[Event]]:
     """Each sighting twice."""
     state = Given(decider, IN_CARTONS, PACKED, BOOKING_REQUESTED, BOOKED_IN_TWO).state
     happened: list[Event] = []
     for i in order:
         status, carton_id, hours = SIGHTINGS[i]
         at = NOON + timedelta(hours=hours)
-        told = record(status, f"m{i}", at).model_copy(update={"carton_id": carton_id})
+        result = record(status, f"m{i}", at).model_copy(update={"carton_id": carton_id})
         for _ in range(2):
-            for event in decider.decide(state, told):
+            for event in decider.decide(state, result):
                 happened.append(event)
                 state = decider.evolve(state, event)
     return state, happened
 
 
-def test_p18_sightings_converge_in_every_order_and_however_often_they_are_told() -> None:
-    in_order, _ = told_in(tuple(range(len(SIGHTINGS))))
+def test_p18_tracking_events_converge_in_every_order_and_however_often_they_are_reported() -> None:
+    in_order, _ = reported_in(tuple(range(len(SIGHTINGS))))
     assert in_order.outcomes == {"1": "delivered", "2": "returned"}
     assert not in_order.raised
     for order in permutations(range(len(SIGHTINGS))):
-        state, happened = told_in(order)
+        state, happened = reported_in(order)
         assert state.trackings == in_order.trackings
         assert (state.outcomes, state.raised, state.returned) == (in_order.outcomes, in_order.raised, in_order.returned)
         assert state.dispatched
@@ -510,7 +510,7 @@ def test_a_parcel_that_has_not_left_in_time_says_once_what_it_waits_for(
     requested(*so_far, overdue).when(CHASE).then()
 
 
-def test_nobody_asks_for_a_parcel_that_left_or_was_stopped() -> None:
+def test_no_one_asks_for_a_parcel_that_left_or_was_stopped() -> None:
     with_carrier(BOOKED, dispatched()).when(CHASE).then()
     requested(CANCELLED).when(CHASE).then()
     Given(decider).when(CHASE).then_refused("unknown_shipment")
@@ -538,7 +538,7 @@ def test_nothing_goes_on_with_a_stopped_parcel() -> None:
     assert not tuple(decider.decide(with_carrier(BOOKING_FAILED, CANCELLED, disputed).state, record("in_transit")))
 
 
-def test_what_was_given_back_is_in_the_warehouse_until_it_is_booked_anew() -> None:
+def test_what_was_given_back_is_in_the_warehouse_until_it_is_booked_again() -> None:
     ours = with_carrier(BOOKED, GIVE_BACK, GIVEN_BACK)
     (disputed,) = decider.decide(ours.state, record("in_transit"))
     assert isinstance(disputed, s.ShipmentReportDisputed)
@@ -565,7 +565,7 @@ def test_its_booking_says_where_it_stands() -> None:
         assert (given.state.booking, given.state.stopping) == (booking, stopping)
 
 
-def test_the_way_it_shall_go_is_told_at_every_step() -> None:
+def test_the_way_it_shall_go_is_reported_at_every_step() -> None:
     express: Any = {"delivery_option": "express"}
     asked, packed = REQUESTED.model_copy(update=express), PACKED.model_copy(update=express)
     Given(decider, asked).when(PACK).then(packed)
@@ -590,18 +590,18 @@ def test_trouble_with_one_carton_is_over_with_that_carton() -> None:
     last, seen_last = of_carton("2", "delivered", "m3")
     settled = s.ShipmentExceptionSettled(**OF, carton_id="2")
     in_cartons(seen_bad, raised, seen_first, partly).when(last).then(seen_last, DELIVERED, settled)
-    in_cartons(seen_first, partly).when(bad).then(seen_bad, raised)  # and the first is not told again
+    in_cartons(seen_first, partly).when(bad).then(seen_bad, raised)  # and the first is not result again
 
 
 def test_trouble_with_all_cartons_is_over_when_each_has_come_to_its_end() -> None:
-    told = reached("exception", "m0")
+    result = reached("exception", "m0")
     raised = exception("exception")
-    in_cartons().when(record("exception", "m0")).then(told, raised)
+    in_cartons().when(record("exception", "m0")).then(result, raised)
     first, seen_first = of_carton("1", "delivered", "m1")
     partly = s.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)
-    in_cartons(told, raised).when(first).then(seen_first, partly)
+    in_cartons(result, raised).when(first).then(seen_first, partly)
     last, seen_last = of_carton("2", "delivered", "m2")
-    in_cartons(told, raised, seen_first, partly).when(last).then(seen_last, DELIVERED, SETTLED)
+    in_cartons(result, raised, seen_first, partly).when(last).then(seen_last, DELIVERED, SETTLED)
 
 
 def test_what_comes_back_is_what_was_in_the_carton() -> None:
@@ -612,8 +612,8 @@ def test_what_comes_back_is_what_was_in_the_carton() -> None:
     )
     of_two = REQUESTED.model_copy(update={"items": (a, b), "cartons": cartons})
     left = dispatched().model_copy(update={"items": (a, b)})
-    told, seen = of_carton("2", "returned", "m1")
-    Given(decider, of_two, PACKED, BOOKING_REQUESTED, BOOKED_IN_TWO, left).when(told).then(
+    result, seen = of_carton("2", "returned", "m1")
+    Given(decider, of_two, PACKED, BOOKING_REQUESTED, BOOKED_IN_TWO, left).when(result).then(
         seen, back("2", items=(b,), complete=False)
     )
 
@@ -636,9 +636,9 @@ def hours(n: int) -> datetime:
 
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("first", range(len(LIFE)))
-def test_p18_tracking_is_the_same_whichever_sighting_is_told_first(first: int, backwards: bool) -> None:
-    told = [*LIFE[first:], *LIFE[:first]]
-    events = [reached(status, f"m{n}", hours(n)) for status, n in (reversed(told) if backwards else told)]
+def test_p18_tracking_is_the_same_whichever_tracking_event_is_reported_first(first: int, backwards: bool) -> None:
+    result = [*LIFE[first:], *LIFE[:first]]
+    events = [reached(status, f"m{n}", hours(n)) for status, n in (reversed(result) if backwards else result)]
     tracking = with_carrier(dispatched(), *events).state.tracking_of("")
     assert tracking.newest
     assert (tracking.newest.status, tracking.newest.occurred_at) == ("returned", hours(7))
@@ -646,7 +646,7 @@ def test_p18_tracking_is_the_same_whichever_sighting_is_told_first(first: int, b
     assert (tracking.outcome, tracking.trouble) == ("returned", None)
 
 
-def test_of_two_sightings_at_one_moment_the_one_further_on_is_later_and_of_two_alike_that_with_the_later_name() -> None:
+def test_of_two_tracking_events_at_one_moment_the_one_further_on_is_later_and_of_two_alike_the_later_name() -> None:
     bad, on = reached("exception", "m1"), reached("out_for_delivery", "m2")
     for events in ((bad, on), (on, bad)):
         trouble = with_carrier(dispatched(), *events).state.tracking_of("").trouble

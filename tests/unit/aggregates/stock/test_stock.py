@@ -107,7 +107,7 @@ def test_what_is_not_held_any_more_does_not_change_hands_and_is_short_once() -> 
     Given(decider, TWO_ON_HAND, not_there(1)).when(TRANSFER).then()
 
 
-def test_of_a_broken_promise_nobody_gets_a_part_and_the_rest_is_still_waited_for() -> None:
+def test_of_a_broken_promise_no_one_gets_a_part_and_the_rest_is_still_waited_for() -> None:
     broken = s.StockReservationBroken(**AT, reservation_id="o/1", order_id="o", quantity=2, reason="counted")
     settled = s.StockBrokenPromiseSettled(**AT, reservation_id="o/1", order_id="o", quantity=1, left=1)
     history = (TWO_ON_HAND, reserved(2), broken)
@@ -117,7 +117,7 @@ def test_of_a_broken_promise_nobody_gets_a_part_and_the_rest_is_still_waited_for
     assert after.state.broken["o/1"].quantity == 1
 
 
-def test_more_than_is_held_does_not_change_hands_and_what_the_giver_does_not_count_on_is_let_go() -> None:
+def test_more_than_is_held_does_not_change_hands_and_what_the_giver_does_not_count_on_is_released() -> None:
     """A person released a part of an order's lock."""
     held = Given(decider, TWO_ON_HAND, reserved(2))
     let_go = s.StockReleased(**AT, reservation_id="o/1", order_id="o", quantity=1)

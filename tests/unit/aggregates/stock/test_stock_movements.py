@@ -71,7 +71,7 @@ def test_what_left_although_its_promise_was_broken_shows_that_the_count_was_wron
     Given(decider, FIVE, reserved(2, "o"), *lost, found, left).when(ship).then()
 
 
-def test_a_broken_promise_is_settled_when_its_order_lets_go_of_it_whole_or_in_parts() -> None:
+def test_a_broken_promise_is_settled_when_its_order_releases_it_whole_or_in_parts() -> None:
     lost = (broken(3, "o", "w"), s.StockCounted(**AT, count_id="c", quantity=1, expected=5))
     given = Given(decider, FIVE, reserved(3, "o"), *lost)
     of: Any = {**AT, "reservation_id": "o/1", "order_id": "o"}
@@ -212,7 +212,7 @@ def test_numbered_units_are_named_when_they_leave_one_by_one() -> None:
 # --- between locations, and from outside
 
 
-def test_what_moves_to_another_location_leaves_once_and_only_if_nobody_was_promised_it() -> None:
+def test_what_moves_to_another_location_leaves_once_and_only_if_no_one_was_promised_it() -> None:
     move = s.MoveStock(**AT, move_id="m", quantity=3, to_location="paris")
     moved = s.StockMovedOut(**AT, move_id="m", quantity=3, to_location="paris")
     Given(decider, FIVE).when(move).then(moved)
@@ -243,7 +243,7 @@ def test_a_move_is_let_in_at_once_or_expected_and_received() -> None:
     Given(decider, expected, cancelled).when(lost).then()
 
 
-def test_an_inbound_is_expected_promised_anew_and_received_in_parts() -> None:
+def test_an_inbound_is_expected_promised_again_and_received_in_parts() -> None:
     expect = s.ExpectInbound(**AT, inbound_id="po", quantity=8, promised_at=NOON, request_id="low/1")
     expected = s.StockInboundExpected(**AT, inbound_id="po", quantity=8, promised_at=NOON, request_id="low/1")
     Given(decider).when(expect).then(expected)

@@ -86,7 +86,7 @@ def test_only_so_many_channels_have_a_share_and_each_of_them_may_change_it() -> 
     given(*full, share("c0", 100)).when(set_share("web", 50)).then(share("web", 50))
 
 
-def test_what_a_channel_has_been_promised_counts_against_its_share_until_it_is_let_go_of() -> None:
+def test_what_a_channel_has_been_promised_counts_against_its_share_until_it_is_released() -> None:
     ten = s.StockReceived(**AT, receipt_id="r", quantity=10)
     half = share("web", 50)
     mine = reserved(3, "o", channel="web")
@@ -312,11 +312,11 @@ def test_what_left_for_a_broken_promise_breaks_another_s() -> None:
 # --- numbers
 
 
-def test_of_numbers_told_twice_each_is_one_unit() -> None:
+def test_of_numbers_sent_twice_each_is_one_unit() -> None:
     admit = s.AdmitSerials(**AT, receipt_id="s", serials=("4", "4", "1"), lot="l", lot_expires_at=NOON)
-    told = s.StockReceived(**AT, receipt_id="s", quantity=1, serials=("4",), lot="l", lot_expires_at=NOON)
-    given(NUMBERED).when(admit).then(told)
-    given(NUMBERED, told).when(admit.model_copy(update={"serials": ("5",)})).then()
+    reported = s.StockReceived(**AT, receipt_id="s", quantity=1, serials=("4",), lot="l", lot_expires_at=NOON)
+    given(NUMBERED).when(admit).then(reported)
+    given(NUMBERED, reported).when(admit.model_copy(update={"serials": ("5",)})).then()
     restock = s.RestockReturn(**AT, return_id="x", quantity=1, serials=("1", "4", "4", "5"))
     given(NUMBERED).when(restock).then(s.StockReturned(**AT, return_id="x", quantity=1, serials=("4",)))
 
@@ -330,10 +330,10 @@ def test_numbered_units_that_were_expected_are_still_to_come_as_far_as_they_did_
     given(expected).when(admit).then(came)
     assert given(expected, came).state.supply.inbound == 1
     surplus = admit.model_copy(update={"serials": ("1", "2", "3", "4")})
-    (told,) = decider.decide(given(expected).state, surplus)
-    assert isinstance(told, s.StockReceived)
-    assert (told.quantity, told.outstanding) == (4, 0)
-    assert given(expected, told).state.supply.inbound == 0
+    (reported,) = decider.decide(given(expected).state, surplus)
+    assert isinstance(reported, s.StockReceived)
+    assert (reported.quantity, reported.outstanding) == (4, 0)
+    assert given(expected, reported).state.supply.inbound == 0
 
 
 def test_a_count_names_what_was_found_and_nothing_else() -> None:
@@ -532,7 +532,7 @@ def test_what_is_on_its_way_arrives_as_it_left() -> None:
     assert given(IN_TRANSIT, part, cancelled).state.supply.inbound == 0
 
 
-def test_what_came_may_be_of_another_lot_than_was_told() -> None:
+def test_what_came_may_be_of_another_lot_than_was_reported() -> None:
     receive = s.ReceiveInbound(**AT, inbound_id="po", receipt_id="r", lot="l", lot_expires_at=LATER, bin="b")
     came = s.StockReceived(
         **AT, inbound_id="po", receipt_id="r", quantity=2, lot="l", lot_expires_at=LATER, bin="b", outstanding=0
@@ -550,7 +550,7 @@ def test_more_may_come_of_an_order_than_was_expected_and_it_is_over_then() -> No
     assert (state.on_hand, state.supply.inbound, len(state.supply.inbounds)) == (5, 0, 0)
 
 
-def test_what_is_expected_is_told_anew_only_where_it_is_another() -> None:
+def test_what_is_expected_is_sent_again_only_where_it_is_another() -> None:
     expect = s.ExpectInbound(**AT, inbound_id="po", quantity=2, promised_at=NOON)
     given(expected(2)).when(expect).then()
     given(expected(2)).when(expect.model_copy(update={"quantity": 3})).then(expected(3))
@@ -643,7 +643,7 @@ def test_a_cancelled_inbound_says_what_it_was_for() -> None:
     given().when(cancel).then()
 
 
-def test_a_presale_that_is_let_go_of_may_be_sold_again() -> None:
+def test_a_presale_that_is_released_may_be_sold_again() -> None:
     limit = s.PresaleLimitSet(**AT, quantity=4)
     let_go = s.StockReleased(**AT, reservation_id="o/1", order_id="o", quantity=3, presale=True)
     part = let_go.model_copy(update={"quantity": 1, "release_id": "x"})
@@ -667,7 +667,7 @@ def test_a_hold_lasts_while_any_of_it_is_left_and_whatever_else_its_holder_has()
     given(FIVE, firm, hold, firm_off).when(again).then(rest.model_copy(update={"quantity": 3}), whole)
 
 
-def test_a_fact_about_a_reservation_that_nobody_remembers_is_never_refused() -> None:
+def test_a_fact_about_a_reservation_that_no_one_remembers_is_never_refused() -> None:
     why = broken(2, "ghost", "why")
     state = given(FIVE, why).state
     assert state.broken["ghost/1"][:2] == ("ghost", 2)

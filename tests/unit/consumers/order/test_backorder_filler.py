@@ -69,11 +69,11 @@ def test_units_that_came_wake_those_whom_they_can_serve_first_come_first_served(
 
 
 @pytest.mark.parametrize("event", ARRIVALS)
-def test_units_that_were_let_go_are_units_that_came(event: Any) -> None:
+def test_units_that_were_released_are_units_that_came(event: Any) -> None:
     assert woken(event(**held(order_id="q", quantity=4)), results(QUEUE)) == ["x", "y"]
 
 
-def test_where_nobody_waits_nobody_is_woken() -> None:
+def test_where_no_one_waits_no_one_is_woken() -> None:
     assert woken(received(9), results()) == []
 
 
@@ -99,7 +99,7 @@ def test_who_was_served_wakes_the_next_while_anything_is_free() -> None:
 
 
 @pytest.mark.parametrize("hold", [held(attempt=1), {**held(), "reservation_id": "cart-7"}])
-def test_a_first_lock_and_a_hold_of_no_order_ask_for_no_facts(hold: Any) -> None:
+def test_a_first_lock_and_a_hold_of_no_order_ask_for_no_lookups(hold: Any) -> None:
     reserved = s.StockReserved(**hold)
     lookups = consumer.reactions[s.StockReserved].lookups
     assert [tuple(want.keys(reserved)) for want in lookups] == [()] * len(lookups)
@@ -255,9 +255,9 @@ def happenings(chance: Random) -> Iterator[Command]:
     order_ids = []
     for number in range(chance.randint(1, ORDERS_MAX)):
         demand = {sku: chance.randint(1, 4) for sku in chance.choice(["A", "A", "B", "AB"])}
-        told = place(number, demand, chance.choice(["web", "pos"]), allow_split=chance.random() < WHOLE_SHARE)
-        order_ids.append(told.order_id)
-        yield told
+        reported = place(number, demand, chance.choice(["web", "pos"]), allow_split=chance.random() < WHOLE_SHARE)
+        order_ids.append(reported.order_id)
+        yield reported
     for number in range(chance.randint(1, 12)):
         where: Any = {"sku": chance.choice("AAB"), "location": chance.choice(PLACES)}
         match chance.randint(0, 5):
@@ -293,7 +293,7 @@ def run_until_idle(world: World, to_come: Iterable[Command] = (), share: float =
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32))
-def test_nobody_waits_beside_stock_that_it_can_use_and_nobody_is_woken_for_ever(seed: int) -> None:
+def test_no_one_waits_beside_stock_that_it_can_use_and_no_one_is_woken_for_ever(seed: int) -> None:
     world = World(Random(seed))
     run_until_idle(world, happenings(world.chance), world.chance.choice(WORLD_SHARES))
     for an_order in world.orders():

@@ -30,7 +30,7 @@ def test_a_shortage_is_reported_with_what_was_asked() -> None:
 
 
 @pytest.mark.parametrize("reservation", ["cart-7", ORDER, f"{ORDER}2/1", f"x{ORDER}/1"])
-def test_a_hold_that_no_order_asked_for_is_nobody_s_progress(reservation: str) -> None:
+def test_a_hold_that_no_order_asked_for_is_no_ones_progress(reservation: str) -> None:
     hold = {**held(), "reservation_id": reservation}
     assert consumer.react(s.StockReserved(**hold, expires_at=NOON)) == ()
     assert consumer.react(s.StockShort(**hold, available=0)) == ()
@@ -96,14 +96,14 @@ CAME_BACK: tuple[tuple[p.PaymentEvent, str], ...] = (
 
 @pytest.mark.parametrize(("event", "effect", "why"), LEFT_US)
 def test_money_that_went_without_the_order_is_reported_to_it(event: p.PaymentEvent, effect: str, why: Any) -> None:
-    told = o.RecordMoneyGone(order_id="order", payment_id="order.1", effect=effect, why=why, amount_minor=5)
-    assert consumer.react(event) == (told,)
+    reported = o.RecordMoneyGone(order_id="order", payment_id="order.1", effect=effect, why=why, amount_minor=5)
+    assert consumer.react(event) == (reported,)
 
 
 @pytest.mark.parametrize(("event", "effect"), CAME_BACK)
 def test_money_that_is_there_again_is_reported(event: p.PaymentEvent, effect: str) -> None:
-    told = o.RecordMoneyBack(order_id="order", payment_id="order.1", effect=effect)
-    assert consumer.react(event) == (told,)
+    reported = o.RecordMoneyBack(order_id="order", payment_id="order.1", effect=effect)
+    assert consumer.react(event) == (reported,)
 
 
 def test_what_the_order_gave_back_itself_is_no_news_to_it() -> None:

@@ -27,7 +27,7 @@ def test_a_share_that_several_payments_bear_is_taken_from_each() -> None:
     )
 
 
-def test_a_completed_order_takes_what_its_parcels_take_before_it_lets_go_of_the_rest() -> None:
+def test_a_completed_order_takes_what_its_parcels_take_before_it_releases_the_rest() -> None:
     """The news that a parcel left may come after the news that all is done."""
     taken = o.ParcelCharge(shipment_id=PARCEL, payment_id=PAYMENT, amount_minor=600)
     assert consumer.react(o.OrderCompleted(**OF, payment_id=PAYMENT, charges=(taken,))) == (
@@ -36,5 +36,5 @@ def test_a_completed_order_takes_what_its_parcels_take_before_it_lets_go_of_the_
     )
 
 
-def test_an_order_that_was_completed_before_charges_were_told_lets_go_of_the_rest() -> None:
+def test_an_order_that_was_completed_before_charges_were_reported_releases_the_rest() -> None:
     assert consumer.react(o.OrderCompleted(**OF, payment_id=PAYMENT)) == (p.VoidPayment(payment_id=PAYMENT),)

@@ -41,7 +41,7 @@ def results(*rates: dict[str, Any], promise: tuple[dict[str, Any], ...] = ()) ->
     }
 
 
-def test_without_rates_a_packed_parcel_is_booked_with_whoever_is_connected() -> None:
+def test_without_rates_a_packed_parcel_is_booked_with_anyone_who_is_connected() -> None:
     assert consumer.react(PACKED, results()) == (sh.BookShipment(shipment_id=PARCEL),)
 
 
@@ -76,7 +76,7 @@ def test_what_no_published_rate_serves_is_left_to_a_person() -> None:
     assert [c.reason for c in defer.candidates] == ["takes no 950 g"]
 
 
-def test_a_parcel_packed_before_addresses_were_told_again_is_booked_as_then() -> None:
+def test_a_parcel_packed_before_addresses_were_sent_again_is_booked_as_then() -> None:
     old = sh.ShipmentPacked(**OF_PARCEL, weight_grams=950)
     assert consumer.react(old, {**results(offered("dhl", 5)), "locations": {}}) == (
         sh.BookShipment(shipment_id=PARCEL),

@@ -42,7 +42,7 @@ def test_a_cancellation_asks_the_shipments_it_names_to_stop() -> None:
     assert consumer.react(asked) == (sh.CancelShipment(shipment_id="x"), sh.CancelShipment(shipment_id="y"))
 
 
-def test_without_shipments_nobody_is_asked() -> None:
+def test_without_shipments_no_one_is_asked() -> None:
     assert consumer.react(released().model_copy(update={"shipments": ()}), UNMEASURED) == ()
     assert consumer.react(o.OrderCancellationRequested(**OF, reason="", shipment_ids=())) == ()
 

@@ -24,7 +24,7 @@ SHARED = RecordSharedNumber(carrier="dhl", tracking_number="T1-2", shipment_ids=
 TOLD = {**OF_IT, **SIGHT.model_dump()}
 
 
-def test_a_report_is_told_to_the_parcel_that_travels_under_its_number() -> None:
+def test_a_report_is_reported_to_the_parcel_that_travels_under_its_number() -> None:
     rows = [{**OF_IT, "shipment_id": PARCEL}, {**OF_IT, "carrier": "ups", "shipment_id": "other"}]
     assert consumer.react(REPORTED, {"tracking_numbers": {"T1-2": rows}}) == (MILESTONE,)
 
@@ -56,7 +56,7 @@ def test_what_was_seen_before_the_parcel_was_booked_is_of_another_whichever_come
     assert consumer.react(BOOKED, results) == expected
 
 
-def test_of_a_number_that_several_parcels_have_nothing_is_brought_to_any_and_a_person_is_told() -> None:
+def test_of_a_number_that_several_parcels_have_nothing_is_brought_to_any_and_a_person_is_informed() -> None:
     assert consumer.react(REPORTED, {"tracking_numbers": {"T1-2": [MINE, OTHERS]}}) == (SHARED,)
     results: LookupResults = {
         "tracking_reports": {"T1": [], "T1-2": [TOLD]},

@@ -34,7 +34,7 @@ def test_the_cheapest_wins_unless_the_option_says_otherwise() -> None:
     assert quote(NEAR, TWO, promise(days=3)).service == "fast"
 
 
-def test_where_nobody_is_in_time_the_fastest_goes_and_is_marked_late() -> None:
+def test_where_no_one_is_in_time_the_fastest_goes_and_is_marked_late() -> None:
     choice = quote(NEAR, TWO, promise(days=0))
     assert choice.service == "fast"
     assert not choice.candidates[0].in_time
@@ -72,7 +72,7 @@ prices = st.integers(0, 5)
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(prices, prices), min_size=1, max_size=6), st.randoms())
-def test_the_choice_does_not_depend_on_the_order_of_the_facts(offers: list[tuple[int, int]], chance: object) -> None:
+def test_the_choice_does_not_depend_on_the_order_of_the_lookups(offers: list[tuple[int, int]], chance: object) -> None:
     published = [rates(str(i), service("s", price, days)) for i, (price, days) in enumerate(offers)]
     choice = quote(NEAR, published, None)
     shuffled = list(published)

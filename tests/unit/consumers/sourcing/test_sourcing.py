@@ -108,7 +108,7 @@ def test_a_location_that_came_up_short_is_not_asked_again_for_that_sku() -> None
     assert (assigned(nowhere), nowhere.backordered) == ([("B", "berlin", 1)], {"A": 2})
 
 
-def test_the_candidates_tell_why_this_location() -> None:
+def test_the_candidates_say_why_this_location() -> None:
     near_and_far = [place("berlin", latitude=52.5, longitude=13.4), place("paris", latitude=48.9, longitude=2.4)]
     command = answer(placed(line("A", 1)), results(near_and_far, A={"berlin": 1, "paris": 1}))
     assert assigned(command) == [("A", "berlin", 1)]
@@ -193,7 +193,7 @@ def test_a_location_is_full_by_what_it_was_given_on_the_newest_day(orders: int, 
     assert answer(placed(), given).candidates[0].locations == (expected,)
 
 
-def test_what_was_sourced_in_the_moment_in_which_its_location_closed_is_sought_elsewhere() -> None:
+def test_what_was_sourced_in_the_moment_in_which_its_location_closed_is_sourced_elsewhere() -> None:
     given: Any = {"locations": {True: [place("paris")]}}
     both = sourced(("A", "berlin", 2), ("B", "paris", 1))
     (command,) = consumer.react(both, given)
@@ -201,7 +201,7 @@ def test_what_was_sourced_in_the_moment_in_which_its_location_closed_is_sought_e
     assert consumer.react(sourced(("B", "paris", 1)), given) == ()
 
 
-def test_what_is_locked_at_a_location_that_closes_is_sought_elsewhere() -> None:
+def test_what_is_locked_at_a_location_that_closes_is_sourced_elsewhere() -> None:
     closed = LocationClosed(location="berlin", reason="flooded")
     given: Any = {"order_locations": {"berlin": [{"order_id": "x"}, {"order_id": "y"}]}}
     assert consumer.react(closed, given) == tuple(
@@ -219,8 +219,8 @@ NEAR, FAR = (
 
 
 def rates(*zones: dict[str, Any], option: str = "standard") -> Row:
-    told = [{"countries": [], "distance_km_max": None, "transit_days": 1, **zone} for zone in zones]
-    services = [{"service": "parcel", "delivery_options": [option], "zones": told}]
+    reported = [{"countries": [], "distance_km_max": None, "transit_days": 1, **zone} for zone in zones]
+    services = [{"service": "parcel", "delivery_options": [option], "zones": reported}]
     return {"carrier": "dhl", "offered": True, "version": "1", "currency": "EUR", "services": services}
 
 

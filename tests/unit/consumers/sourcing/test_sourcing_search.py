@@ -95,7 +95,7 @@ def test_cost_is_handling_and_distance() -> None:
     assert shippers(planned({"A": 1}, available, near=dear, far=far)) == {"far"}
 
 
-def test_equal_plans_are_told_apart_by_name_in_whatever_order_they_come() -> None:
+def test_equal_plans_are_distinguished_by_name_in_whatever_order_they_come() -> None:
     one, other = {"x": {"A": 1}, "y": {"A": 1}}, {"y": {"A": 1}, "x": {"A": 1}}
     assert planned({"A": 1}, one) == planned({"A": 1}, other)
     assert shippers(planned({"A": 1}, one)) == {"x"}
@@ -107,7 +107,7 @@ def test_a_sku_stays_whole_where_one_of_the_chosen_has_it_all() -> None:
     assert shares(decided) == {("A", "y"): 3, ("B", "x"): 1, ("C", "y"): 1}
 
 
-def test_a_sku_that_nobody_has_whole_is_split() -> None:
+def test_a_sku_that_no_one_has_whole_is_split() -> None:
     decided = planned({"A": 5}, {"x": {"A": 2}, "y": {"A": 4}})
     assert shares(decided) == {("A", "y"): 4, ("A", "x"): 1}
 

@@ -1,4 +1,4 @@
-"""What is claimed is let in; what carries a number is told of, and nothing else is."""
+"""What is claimed is let in; what carries a number is reported of, and nothing else is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_what_came_is_seen_and_what_went_has_left() -> None:
         assert consumer.react(gone) == (n.RecordSerialsLeft(**HERE),)
 
 
-def test_a_move_is_told_by_both_ends_in_the_same_words() -> None:
+def test_a_move_is_reported_by_both_ends_in_the_same_words() -> None:
     seen = n.RecordSerialsSeen(sku="A", location="paris", **NUMBERS, from_location="berlin")
     assert consumer.react(s.StockMovedOut(**MOVE, to_location="paris")) == (seen,)
     assert consumer.react(s.StockMovedIn(**{**MOVE, "location": "paris"}, from_location="berlin")) == (seen,)

@@ -32,7 +32,7 @@ def test_what_no_location_can_promise_locks_nothing() -> None:
     assert consumer.react(sourced()) == ()
 
 
-def test_a_cancelled_order_lets_go_of_what_it_held() -> None:
+def test_a_cancelled_order_releases_what_it_held() -> None:
     assert consumer.react(cancelled(A2, B1)) == (
         s.ReleaseStock(**claim("A", "berlin")),
         s.ReleaseStock(**claim("B", "paris")),
@@ -40,12 +40,12 @@ def test_a_cancelled_order_lets_go_of_what_it_held() -> None:
     assert consumer.react(cancelled()) == ()
 
 
-def test_what_is_short_and_sought_elsewhere_is_let_go_of_where_it_is_missing() -> None:
+def test_what_is_short_and_sourced_elsewhere_is_released_where_it_is_missing() -> None:
     assert consumer.react(sourcing_requested(short=A2, A=2)) == (s.ReleaseStock(**claim("A", "berlin")),)
     assert consumer.react(sourcing_requested(A=2)) == ()
 
 
-def test_a_stopped_parcel_lets_go_of_what_the_order_says() -> None:
+def test_a_stopped_parcel_releases_what_the_order_says() -> None:
     """What else was in it goes into another parcel and stays locked."""
     whole = o.Cut(**A2.model_dump(), remaining=0)
     part = o.Cut(**{**A2.model_dump(), "quantity": 1}, remaining=1)
@@ -59,16 +59,16 @@ def test_a_stopped_parcel_lets_go_of_what_the_order_says() -> None:
     )
 
 
-def test_locks_that_do_not_fit_a_person_s_word_are_let_go_whole_or_in_part() -> None:
+def test_locks_that_do_not_fit_a_person_s_word_are_released_whole_or_in_part() -> None:
     part, whole = o.Cut(**A2.model_dump(), remaining=3), o.Cut(**B1.model_dump(), remaining=0)
-    assigned = o.OrderAssigned(**OF, attempt=2, released=(part, whole), reason="told so")
+    assigned = o.OrderAssigned(**OF, attempt=2, released=(part, whole), reason="reported so")
     assert consumer.react(assigned) == (
         s.ReleaseStock(**claim("A", "berlin"), quantity=2, release_id="assigned/2"),
         s.ReleaseStock(**claim("B", "paris")),
     )
 
 
-def test_what_a_failing_place_held_is_let_go() -> None:
+def test_what_a_failing_place_held_is_released() -> None:
     failed = o.OrderLocationFailed(**OF, location="paris", released=(o.Cut(**B1.model_dump(), remaining=0),))
     assert consumer.react(failed) == (s.ReleaseStock(**claim("B", "paris")),)
 

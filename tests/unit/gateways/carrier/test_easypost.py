@@ -34,7 +34,7 @@ TRACKER: dict[str, Any] = {
 }
 
 
-def told(content: dict[str, Any]) -> RecordTracking:
+def reported(content: dict[str, Any]) -> RecordTracking:
     command = parse_tracker(json.dumps(content).encode())
     assert isinstance(command, RecordTracking)
     return command
@@ -48,22 +48,22 @@ def example(name: str) -> dict[str, Any]:
     return content
 
 
-def test_a_line_of_the_history_is_a_sighting_with_its_place_and_its_own_words() -> None:
-    command = told(TRACKER)
+def test_a_line_of_the_history_is_a_tracking_event_with_its_place_and_its_own_words() -> None:
+    command = reported(TRACKER)
     assert (command.carrier, command.tracking_number) == ("acme", "T1")
     label, damage = command.sightings
     assert (label.status, label.carrier_status, label.detail) == ("pre_transit", "pre_transit", "label made")
     assert (damage.status, damage.carrier_status, damage.detail) == ("exception", "in_transit/damaged", "Ulm, DE")
 
 
-def test_the_same_history_told_again_has_the_same_ids_and_another_number_has_others() -> None:
-    assert told(TRACKER) == told(TRACKER)
-    ids = {sight.milestone_id for sight in told(TRACKER).sightings}
-    assert ids.isdisjoint(sight.milestone_id for sight in told({**TRACKER, "tracking_code": "T2"}).sightings)
+def test_the_same_history_sent_again_has_the_same_ids_and_another_number_has_others() -> None:
+    assert reported(TRACKER) == reported(TRACKER)
+    ids = {sight.milestone_id for sight in reported(TRACKER).sightings}
+    assert ids.isdisjoint(sight.milestone_id for sight in reported({**TRACKER, "tracking_code": "T2"}).sightings)
 
 
 def test_words_that_are_not_known_are_kept() -> None:
-    command = told({**TRACKER, "status": "beamed_up", "tracking_details": []})
+    command = reported({**TRACKER, "status": "beamed_up", "tracking_details": []})
     assert [(sight.status, sight.carrier_status) for sight in command.sightings] == [("unknown", "beamed_up")]
 
 
@@ -110,7 +110,7 @@ def test_what_says_nothing_of_a_parcel_is_skipped(kind: str) -> None:
 
 def test_the_delivered_example_is_read_line_by_line() -> None:
     content = example("tracking-webhook.json")
-    command = told(content)
+    command = reported(content)
     details = content["result"]["tracking_details"]
     assert len(command.sightings) == len(details)
     assert Counter(sight.status for sight in command.sightings) == Counter(STATUSES[d["status"]] for d in details)
@@ -121,7 +121,7 @@ def test_the_delivered_example_is_read_line_by_line() -> None:
 def test_the_other_examples_are_read_whole(name: str) -> None:
     content = example(name)
     tracker = content.get("result", content)
-    command = told(content)
+    command = reported(content)
     assert command.carrier == tracker["carrier"].lower()
     assert [sight.carrier_status for sight in command.sightings] == [
         f"{detail['status']}/{detail['status_detail']}" for detail in tracker["tracking_details"]
@@ -129,5 +129,5 @@ def test_the_other_examples_are_read_whole(name: str) -> None:
 
 
 def test_a_bought_shipment_holds_a_tracker_that_is_read_too() -> None:
-    command = told(example("shipment-bought.json")["tracker"])
+    command = reported(example("shipment-bought.json")["tracker"])
     assert [sight.status for sight in command.sightings] == ["unknown"]

@@ -79,7 +79,7 @@ def refusal(payload: bytes) -> BadInput:
 HELD = reported("authorize", reference="pi_1", authorization="pi_1", amount_minor=100, currency="EUR")
 
 
-def test_both_events_that_tell_of_held_money_report_the_same() -> None:
+def test_both_events_that_report_held_money_report_the_same() -> None:
     assert read("payment_intent.amount_capturable_updated", INTENT) == HELD
     assert read("charge.succeeded", CHARGE) == HELD
     until = {"card": {"capture_before": int(NOON.timestamp()), "amount_authorized": 70}}
@@ -94,7 +94,7 @@ def test_what_is_left_to_capture_beside_what_was_taken_is_what_was_held() -> Non
         read("payment_intent.amount_capturable_updated", INTENT, amount_capturable=0, amount_received=60)
 
 
-def test_all_three_events_that_tell_of_taken_money_report_the_same() -> None:
+def test_all_three_events_that_report_taken_money_report_the_same() -> None:
     taken = reported(
         "capture",
         part="s1",
@@ -146,7 +146,7 @@ def test_what_stripe_lets_go_by_itself_has_expired_and_what_a_person_lets_go_is_
     assert voided == reported("void", **of, reason="requested_by_customer")
 
 
-def test_a_refund_is_done_or_has_failed_or_is_told_of_later() -> None:
+def test_a_refund_is_done_or_has_failed_or_is_reported_of_later() -> None:
     of: Any = {"part": "r1", "reference": "re_1", "amount_minor": 40, "currency": "EUR"}
     done = reported("refund", **of)
     assert read("refund.updated", REFUND) == read("charge.refund.updated", REFUND) == done
@@ -160,9 +160,9 @@ def test_a_refund_is_done_or_has_failed_or_is_told_of_later() -> None:
 
 
 def test_a_charge_that_does_not_name_its_refunds_says_how_much_is_given_back_in_all() -> None:
-    told = read("charge.refunded", CAPTURED, amount_captured=60, amount_refunded=50)  # 40 were never taken
-    assert isinstance(told, p.RecordReport)
-    assert (told.operation, told.amount_minor, told.cumulative) == ("refund", 10, True)
+    answer = read("charge.refunded", CAPTURED, amount_captured=60, amount_refunded=50)  # 40 were never taken
+    assert isinstance(answer, p.RecordReport)
+    assert (answer.operation, answer.amount_minor, answer.cumulative) == ("refund", 10, True)
     with pytest.raises(Skipped):
         read("charge.refunded", CAPTURED, amount_captured=60, amount_refunded=40)
 
@@ -217,9 +217,9 @@ def test_what_does_not_say_whose_it_is_is_about_whatever_its_names_lead_to() -> 
     ],
 )
 def test_an_amount_is_in_minor_units_of_iso_4217(currency: str, sent: int, minor: int) -> None:
-    told = read("charge.dispute.created", DISPUTE, amount=sent, currency=currency)
-    assert isinstance(told, p.RecordReport)
-    assert (told.amount_minor, told.currency) == (minor, currency.upper())
+    answer = read("charge.dispute.created", DISPUTE, amount=sent, currency=currency)
+    assert isinstance(answer, p.RecordReport)
+    assert (answer.amount_minor, answer.currency) == (minor, currency.upper())
 
 
 def test_the_table_of_currencies_says_where_stripe_and_iso_4217_differ() -> None:

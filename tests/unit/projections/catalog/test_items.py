@@ -1,4 +1,4 @@
-"""An item is shown as it was told last, described or not."""
+"""An item is shown as it was informed last, described or not."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from oms_es.schemas.catalog.item import BundleDefined, ItemDescribed
 TEA = ItemDescribed(sku="TEA", name="Tea", weight_grams=250, volume_ml=900, serial_tracked=True)
 
 
-def test_what_was_told_last_holds() -> None:
+def test_what_was_sent_last_holds() -> None:
     rows = fold(projection, TEA, TEA.model_copy(update={"weight_grams": 260}))
-    told = {"sku": "TEA", "name": "Tea", "weight_grams": 260, "volume_ml": 900, "serial_tracked": True}
-    assert rows == {("TEA",): {**told, "components": {}}}
+    reported = {"sku": "TEA", "name": "Tea", "weight_grams": 260, "volume_ml": 900, "serial_tracked": True}
+    assert rows == {("TEA",): {**reported, "components": {}}}
 
 
 def test_a_bundle_may_come_before_its_description_and_keeps_its_components() -> None:

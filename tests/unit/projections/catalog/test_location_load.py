@@ -28,9 +28,9 @@ def test_an_order_counts_once_at_each_location_that_it_is_given_to() -> None:
     assert loads(0, 0)["berlin"] == (0, 2)
 
 
-def test_a_new_day_begins_anew() -> None:
+def test_a_new_day_begins_again() -> None:
     assert loads(0, 0, 1)["berlin"] == (1, 1)
 
 
-def test_an_older_day_told_late_changes_nothing() -> None:
+def test_an_older_day_reported_late_changes_nothing() -> None:
     assert loads(0, 1, 0, 1)["berlin"] == (1, 2)

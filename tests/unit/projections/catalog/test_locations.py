@@ -1,4 +1,4 @@
-"""A location is shown as it was opened, open or closed; opened again, as it was told last."""
+"""A location is shown as it was opened, open or closed; opened again, as it was informed last."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_a_location_may_be_without_coordinates() -> None:
     assert (row["latitude"], row["longitude"], row["open"]) == (None, None, True)
 
 
-def test_what_was_told_last_holds() -> None:
+def test_what_was_sent_last_holds() -> None:
     rows = fold(projection, BERLIN, BERLIN.model_copy(update={"priority": 5}))
     assert [(key, row["priority"]) for key, row in rows.items()] == [(("berlin",), 5)]
 
 
 def test_what_a_location_serves_is_shown() -> None:
-    told = {"region": "BE", "channels": ("pos", "web"), "delivery_options": ("pickup",), "capacity_per_day": 40}
-    row = fold(projection, BERLIN.model_copy(update=told))["berlin",]
+    reported = {"region": "BE", "channels": ("pos", "web"), "delivery_options": ("pickup",), "capacity_per_day": 40}
+    row = fold(projection, BERLIN.model_copy(update=reported))["berlin",]
     assert (row["region"], row["channels"], row["delivery_options"]) == ("BE", ["pos", "web"], ["pickup"])
     assert row["capacity_per_day"] == 40
 

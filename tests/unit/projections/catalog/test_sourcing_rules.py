@@ -1,4 +1,4 @@
-"""Of all versions that were published, the one told last is current."""
+"""Of all versions that were published, the one reported last is current."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_version_is_kept_as_it_was_published() -> None:
     assert SourcingRules.model_validate(row["rules"]) == SourcingRules(objective=({"cost_minor": 1},))
 
 
-def test_the_version_told_last_holds_and_the_others_are_kept() -> None:
+def test_the_version_sent_last_holds_and_the_others_are_kept() -> None:
     assert current(TWO, THREE) == ["3"]
     assert set(fold(projection, TWO, THREE)) == {("2",), ("3",)}
     assert current(TWO, THREE, TWO.model_copy(update={"supersedes": "3"})) == ["2"]

@@ -27,8 +27,8 @@ def lines(*events: Event) -> dict[str, Row]:
 
 def amended(*to: o.OrderLine, more_units: int, more_minor: int, **more: Any) -> o.OrderAmended:
     worth: Any = {"total_minor": 900 + more_minor, "units": 3 + more_units}
-    told: Any = {**OF, **TOTALS, **worth, **more}
-    return o.OrderAmended(amendment_id="a", lines=to or None, more_units=more_units, more_minor=more_minor, **told)
+    reported: Any = {**OF, **TOTALS, **worth, **more}
+    return o.OrderAmended(amendment_id="a", lines=to or None, more_units=more_units, more_minor=more_minor, **reported)
 
 
 def lines_cancelled(*left: o.OrderLine, sku: str, quantity: int) -> o.OrderLinesCancelled:
@@ -87,7 +87,7 @@ def test_what_was_heard_of_no_order_leaves_no_row() -> None:
     assert fold(order_lines.projection, lines_cancelled(sku="A", quantity=1)) == {}
 
 
-def test_a_line_that_an_amendment_adds_begins_and_one_that_it_leaves_out_is_told_by_its_version() -> None:
+def test_a_line_that_an_amendment_adds_begins_and_one_that_it_leaves_out_is_reported_by_its_version() -> None:
     change = amended(line("A", 1), line("C", 4, 50), more_units=2, more_minor=-400)
     found, order = lines(change), milestones(change)
     assert {name: (row["ordered"], row["quantity"]) for name, row in found.items()} == {

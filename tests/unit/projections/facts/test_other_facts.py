@@ -89,7 +89,7 @@ def test_a_refund_says_what_it_is_for_and_how_it_ended() -> None:
     assert (row["status"], row["refunded_minor"]) == ("reversed", 0)
 
 
-def test_a_refund_that_nobody_here_asked_for_has_a_row_and_one_that_failed_gave_nothing() -> None:
+def test_a_refund_that_no_one_here_asked_for_has_a_row_and_one_that_failed_gave_nothing() -> None:
     given = p.PaymentRefunded(**REFUND, amount_minor=500, currency="EUR", reference="re", asked=False)
     ((_, row),) = fold(refunds.projection, given).items()
     assert (row["status"], row["requested_minor"], row["refunded_minor"], row["requested_at"]) == (

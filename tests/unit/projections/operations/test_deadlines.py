@@ -146,11 +146,11 @@ def test_each_bin_of_a_lot_has_a_deadline_of_its_own() -> None:
     }
 
 
-def test_a_lot_without_an_expiry_is_never_over_until_it_is_told() -> None:
+def test_a_lot_without_an_expiry_is_never_over_until_it_is_reported() -> None:
     (row,) = fold(projection, lot(s.StockReceived, 1, receipt_id="r")).values()
     assert row["due_at"] == NEVER
-    (told,) = fold(projection, lot(s.StockReceived, 1, receipt_id="r"), LOT).values()
-    assert (told["units"], told["due_at"]) == (4, TONIGHT)
+    (reported,) = fold(projection, lot(s.StockReceived, 1, receipt_id="r"), LOT).values()
+    assert (reported["units"], reported["due_at"]) == (4, TONIGHT)
 
 
 def test_what_has_no_lot_or_is_aside_has_no_deadline() -> None:
@@ -223,7 +223,7 @@ def test_an_order_that_something_waits_for_is_due_a_day_after_the_first_of_it(ke
 
 
 @pytest.mark.parametrize("settled", [placed(), o.OrderPlacementOverdue(**OF, waiting=("amendment",))])
-def test_it_is_not_due_once_the_order_came_or_a_person_was_told(settled: Event) -> None:
+def test_it_is_not_due_once_the_order_came_or_a_person_was_informed(settled: Event) -> None:
     assert fold(projection, AMENDED, settled) == {}
     assert list(fold(projection, AMENDED, o.OrderPlacementOverdue(**OF, waiting=("amendment",)), KEPT[1])) == [
         (f"placement/{ORDER}",)

@@ -52,7 +52,7 @@ def refused(shipment: str) -> Event:
     return o.OrderCancellationRefused(**OF, reason="", shipment_ids=(shipment,))
 
 
-def test_an_order_that_was_told_differently_is_one_matter_however_often() -> None:
+def test_an_order_that_was_sent_with_other_content_is_one_matter_however_often() -> None:
     row = only(conflict("x"), conflict("y"))
     assert (row["exception_id"], row["kind"], row["order_id"]) == (
         f"duplicate_conflict/{ORDER}",
@@ -159,7 +159,7 @@ def test_what_the_provider_does_not_answer_is_open_until_it_is_known() -> None:
         ),
     ],
 )
-def test_money_that_cannot_go_where_it_should_needs_somebody(event: Event, exception_id: str) -> None:
+def test_money_that_cannot_go_where_it_should_needs_someone(event: Event, exception_id: str) -> None:
     row = only(event)
     assert row["exception_id"] == exception_id
     assert row["detail"].startswith("0.03 EUR ")
@@ -187,7 +187,7 @@ def test_a_broken_promise_is_open_unless_the_parcel_leaves_nevertheless() -> Non
     assert fold(projection, broken, st.StockShipped(**held(), shipment_id="x", broken=True)) == {}
 
 
-def test_a_broken_promise_is_open_until_nobody_waits_for_any_unit_of_it() -> None:
+def test_a_broken_promise_is_open_until_no_one_waits_for_any_unit_of_it() -> None:
     broken = st.StockReservationBroken(**held(), reason="counted 0, expected 2")
     some = st.StockBrokenPromiseSettled(**{**held(), "quantity": 1}, left=1)
     row = only(broken, some)
@@ -195,7 +195,7 @@ def test_a_broken_promise_is_open_until_nobody_waits_for_any_unit_of_it() -> Non
     assert fold(projection, broken, some, st.StockBrokenPromiseSettled(**{**held(), "quantity": 1})) == {}
 
 
-def test_a_broken_hold_of_a_cart_is_nobody_s_order_and_no_exception() -> None:
+def test_a_broken_hold_of_a_cart_is_no_ones_order_and_no_exception() -> None:
     cart = {**held(), "reservation_id": "cart-1"}
     assert fold(projection, st.StockReservationBroken(**cart, reason="counted 0, expected 2")) == {}
 
@@ -238,7 +238,7 @@ def test_what_came_back_and_what_a_carrier_contradicts_waits_for_a_person() -> N
     assert only(disputed)["detail"] == "seen although it was cancelled"
 
 
-def test_a_hold_that_nobody_decides_about_in_time_says_so_until_it_has_more_time() -> None:
+def test_a_hold_that_no_one_decides_about_in_time_says_so_until_it_has_more_time() -> None:
     on = o.OrderHeld(**OF, kind="fraud", note="two cards", until=NOON)
     overdue = o.OrderHoldOverdue(**OF, kind="fraud", until=NOON)
     row = only(on, overdue)
@@ -279,7 +279,7 @@ def test_a_subscription_whose_receiver_fails_is_open_until_it_is_enabled() -> No
 
 
 @pytest.mark.parametrize("event", projection.folds)
-def test_what_nobody_said_leaves_no_colon_behind(event: type[Event]) -> None:
+def test_what_no_one_said_leaves_no_colon_behind(event: type[Event]) -> None:
     body: Any = json.loads(path_of(event, event.schema_version).read_text())["whole"]
     for row in fold(projection, unsaid(event.model_validate_json(json.dumps(body)))).values():
         assert row["detail"] == row["detail"].rstrip(" :")

@@ -35,7 +35,7 @@ def test_every_sku_that_lacks_has_its_row() -> None:
     }
 
 
-def test_priority_is_a_head_start_so_that_nobody_starves() -> None:
+def test_priority_is_a_head_start_so_that_no_one_starves() -> None:
     lacking = backordered(A=2).model_copy(update={"priority": 3})
     (row,) = fold(projection, lacking).values()
     assert row["turn"] == NOON - timedelta(seconds=3 * HEAD_START_SECONDS)

@@ -9,8 +9,15 @@ from story import BERLIN, NOON, OF, ORDER, line, placed
 
 
 def amended(**changes: object) -> o.OrderAmended:
-    told = {"amendment_id": "a", "channel": "web", "placed_at": NOON, "currency": "EUR", "total_minor": 0, "units": 1}
-    return o.OrderAmended.model_validate({**OF, **told, "more_minor": 0, "more_units": 0, **changes})
+    reported = {
+        "amendment_id": "a",
+        "channel": "web",
+        "placed_at": NOON,
+        "currency": "EUR",
+        "total_minor": 0,
+        "units": 1,
+    }
+    return o.OrderAmended.model_validate({**OF, **reported, "more_minor": 0, "more_units": 0, **changes})
 
 
 def test_each_sku_of_an_order_is_there_once_also_one_that_an_amendment_brought_or_took_away() -> None:
@@ -31,5 +38,5 @@ def test_it_goes_to_whom_the_last_address_says_whatever_the_case_and_the_spaces(
     assert fold(order_recipients.projection, placed(), amended(lines=(line("A", 1),)))[(ORDER,)]["country"] == "DE"
 
 
-def test_an_amendment_of_an_order_that_nobody_knows_shows_nothing() -> None:
+def test_an_amendment_of_an_order_that_no_one_knows_shows_nothing() -> None:
     assert fold(order_recipients.projection, amended(ship_to=BERLIN)) == {}

@@ -32,7 +32,7 @@ def test_a_new_order_is_being_sourced() -> None:
 
 
 def test_it_goes_through_its_phases_and_counts_its_shipments() -> None:
-    told: list[Event] = [NEW]
+    reported: list[Event] = [NEW]
     seen = []
     for event in (
         sourced(("A", "berlin", 2), ("B", "paris", 1)),
@@ -43,10 +43,10 @@ def test_it_goes_through_its_phases_and_counts_its_shipments() -> None:
         *(o.OrderShipmentDelivered(**OF, shipment_id=shipment) for shipment in SHIPMENTS),
         o.OrderCompleted(**OF, payment_id=PAYMENT),
     ):
-        told.append(event)
-        row = status(*told)
+        reported.append(event)
+        row = status(*reported)
         seen.append((row["phase"], row["shipments"], row["dispatched"], row["delivered"]))
-        assert row["changed_at"] == recorded_at(len(told))
+        assert row["changed_at"] == recorded_at(len(reported))
     assert seen == [
         ("allocating", 0, 0, 0),
         ("awaiting_payment", 0, 0, 0),

@@ -19,7 +19,7 @@ from story import OF, ORDER, allocated, cancelled, held, placed, received
 OF_ORDERS = [event for event in EVENTS.values() if "order_id" in event.model_fields]
 
 
-def test_what_happened_in_any_stream_is_told_in_order() -> None:
+def test_what_happened_in_any_stream_is_reported_in_order() -> None:
     rows = fold(projection, placed(), received(9), s.StockReserved(**held()), allocated())
     assert [(key, row["event"], row["summary"]) for key, row in rows.items()] == [
         ((ORDER, 1), "OrderPlaced", "placed on web as 1, 9.00 EUR"),
@@ -39,7 +39,7 @@ def test_nothing_is_loaded_for_it() -> None:
     assert projection.insert_only
 
 
-def test_every_event_that_names_an_order_is_told() -> None:
+def test_every_event_that_names_an_order_is_reported() -> None:
     assert set(SUMMARIES) == set(projection.folds) == set(OF_ORDERS)
 
 
@@ -51,14 +51,14 @@ def test_every_summary_can_be_written_of_what_an_event_must_have(event: type[Eve
     assert row["summary"]
 
 
-def test_a_summary_is_short_whatever_is_told() -> None:
+def test_a_summary_is_short_whatever_is_reported() -> None:
     event = cancelled(reason="x" * 10_000)
     (row,) = fold(projection, event).values()
     assert row["summary"] == f"cancelled: {event.reason}"[:SUMMARY_CHARACTERS_MAX]
 
 
 @pytest.mark.parametrize("event", SUMMARIES)
-def test_what_nobody_said_leaves_no_colon_behind(event: type[Event]) -> None:
+def test_what_no_one_said_leaves_no_colon_behind(event: type[Event]) -> None:
     body: Any = json.loads(path_of(event, event.schema_version).read_text())["whole"]
     for row in fold(projection, unsaid(event.model_validate_json(json.dumps(body)))).values():
         assert row["summary"] == row["summary"].rstrip(" :")

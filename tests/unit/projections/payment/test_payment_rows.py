@@ -75,10 +75,10 @@ def test_every_sum_is_kept() -> None:
 
 
 def test_until_when_money_is_held_is_shown_until_it_is_held_no_longer() -> None:
-    told = p.PaymentExpirySet(**OF_PAYMENT, expires_at=NOON)
+    reported = p.PaymentExpirySet(**OF_PAYMENT, expires_at=NOON)
     assert only(AUTHORIZED.model_copy(update={"expires_at": NOON}))["expires_at"] == NOON
-    assert only(AUTHORIZED, told)["expires_at"] == NOON
-    assert only(AUTHORIZED, told, EXPIRED)["expires_at"] is None
+    assert only(AUTHORIZED, reported)["expires_at"] == NOON
+    assert only(AUTHORIZED, reported, EXPIRED)["expires_at"] is None
 
 
 def test_a_new_authorisation_counts_beside_the_one_that_expired() -> None:

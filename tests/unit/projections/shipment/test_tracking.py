@@ -21,8 +21,8 @@ def test_each_number_of_a_booking_leads_to_its_parcel() -> None:
     assert set(rows) == {("T", "dhl", PARCEL), ("T-2", "dhl", PARCEL)}
     assert {row["order_id"] for row in rows.values()} == {ORDER}
     assert {row["since"] for row in rows.values()} == {recorded_at(1)}
-    (told, *_) = fold(tracking_numbers.projection, booked.model_copy(update={"booked_at": NOON})).values()
-    assert told["since"] == NOON
+    (reported, *_) = fold(tracking_numbers.projection, booked.model_copy(update={"booked_at": NOON})).values()
+    assert reported["since"] == NOON
 
 
 def test_a_number_on_several_parcels_is_an_open_exception() -> None:
@@ -33,7 +33,7 @@ def test_a_number_on_several_parcels_is_an_open_exception() -> None:
     assert "o.1, p.1, q.1" in row["detail"]
 
 
-def test_every_sighting_is_a_row_whoever_the_parcel_is_of() -> None:
+def test_every_tracking_event_is_a_row_anyone_who_the_parcel_is_of() -> None:
     rows = fold(tracking_reports.projection, TrackingReported(carrier="ups", tracking_number="T", sightings=(SIGHT,)))
     assert rows == {("T", "ups", "m"): {"tracking_number": "T", "carrier": "ups", **SIGHT.model_dump()}}
 
@@ -49,13 +49,13 @@ def test_rates_are_the_newest_until_they_are_withdrawn() -> None:
     assert row["offered"] is False
 
 
-def test_a_delivery_option_promises_what_was_told_last() -> None:
+def test_a_delivery_option_promises_what_was_sent_last() -> None:
     defined = r.DeliveryOptionDefined(option="express", transit_days_max=1, prefer="fastest")
     (row,) = fold(delivery_options.projection, defined.model_copy(update={"transit_days_max": 9}), defined).values()
     assert row == defined.model_dump()
 
 
-def test_a_sighting_in_unknown_words_is_on_the_timeline_in_these_words() -> None:
+def test_a_tracking_event_in_unknown_words_is_on_the_timeline_in_these_words() -> None:
     reached = sh.ShipmentMilestoneReached(**OF_PARCEL, **dict(SIGHT), carton_id="2")
     (row,) = fold(order_timeline.projection, reached).values()
     assert row["summary"] == "2 unknown odd in a tree"

@@ -26,7 +26,7 @@ def test_atp_is_on_hand_less_reserved_less_safety_stock() -> None:
     assert (row["on_hand"], row["reserved"], row["safety_stock"], row["atp"]) == (10, 4, 3, 3)
 
 
-def test_what_is_let_go_can_be_promised_again_and_what_is_shipped_is_gone() -> None:
+def test_what_is_released_can_be_promised_again_and_what_is_shipped_is_gone() -> None:
     start = (received(10), s.StockReserved(**held(quantity=4)))
     for event in (s.StockReleased(**held(quantity=4)), s.StockReservationExpired(**held(quantity=4))):
         row = fold(projection, *start, event)[BERLIN]

@@ -106,7 +106,7 @@ TEXTS = dict(
 @pytest.mark.parametrize("field", TEXTS)
 def test_no_words_of_any_command_keep_one(field: str) -> None:
     fields: Any = {"text": (TEXTS[field], ...)}
-    shape = create_model("Told", __base__=Message, **fields)
+    shape = create_model("OrderScenario", __base__=Message, **fields)
     with suppress(ValidationError):
         assert NUMBER not in brought_in(shape.model_validate({"text": f"card {NUMBER}"})).model_dump_json()
 
@@ -125,7 +125,7 @@ def test_what_an_exception_said_is_kept_without_one_and_can_be_resolved() -> Non
 def test_a_tracking_number_that_reads_like_a_card_number_is_a_tracking_number() -> None:
     number = "SIM501800000009"
     assert has_card_number(number)
-    told = RecordMilestone(
+    reported = RecordMilestone(
         shipment_id="s",
         milestone_id="m",
         status="delivered",
@@ -133,4 +133,4 @@ def test_a_tracking_number_that_reads_like_a_card_number_is_a_tracking_number() 
         tracking_number=number,
         detail=f"parcel {number}",
     )
-    assert told.tracking_number == number
+    assert reported.tracking_number == number
