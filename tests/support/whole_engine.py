@@ -36,7 +36,7 @@ class WholeEngine:
         self._deciders = {command: decider for decider in DECIDERS for command in decider.accepts}
 
     def submit(self, command: Command, cause: Cause = Cause("test")) -> list[Recorded]:  # noqa: B008 - immutable
-        """Raises Refused; then nothing happened. OrderScenario again at once, it decides nothing."""
+        """Raises Refused; then nothing happened. Sent again at once, it decides nothing."""
         recorded = self._decide(command, cause)
         if recorded:
             assert not self._decide(command, cause), f"{command!r} is not idempotent"

@@ -158,6 +158,21 @@ class EmbeddedPostgres:
             self._engine.drop()
             self._socket = self._binaries = None
 
+    def end(self) -> bool:
+        """Stop the server of a program that was killed, and start none. False while any process uses it."""
+        try:
+            if not self._engine.take(fcntl.LOCK_EX):
+                return False
+            with self._start.held():
+                if unused := self._users.take(fcntl.LOCK_EX):
+                    self._settle_in()
+                    self._stop_server()
+                return unused
+        finally:
+            self._users.drop()
+            self._engine.drop()
+            self._socket = self._binaries = None
+
     def __enter__(self) -> Self:
         self._opened(self._socket)
         return self

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from oms_es.app import PROJECTIONS
 from oms_es.errors import OmsError
+from oms_es.http.problems import meaning_of
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Route
 from oms_es.store import schema
@@ -32,19 +33,7 @@ async def metrics(_: Asked) -> Response:
 
 
 async def meaning(asked: Asked) -> Response:
-    """Of a reason that a problem had."""
-    reason = asked.values["reason"]
-    known = {one.code: " ".join((one.__doc__ or "").split()) for one in _errors(OmsError)}
-    return asked.json({"reason": reason, "description": known.get(reason, OTHERWISE)})
-
-
-OTHERWISE = "A refusal of the domain, or what is wrong with what was sent: `detail` says what to do next."
-
-
-def _errors(base: type[OmsError]) -> Iterator[type[OmsError]]:
-    for one in base.__subclasses__():
-        yield one
-        yield from _errors(one)
+    return asked.json(meaning_of(asked.values["reason"]))
 
 
 def _problems(asked: Asked) -> Iterator[str]:
@@ -72,5 +61,13 @@ ROUTES = (
         media="text/plain",
     ),
     Route("GET", "/metrics", "metrics", "Numbers.", "operations:read", metrics, tag="health", media="text/plain"),
-    Route("GET", "/v1/problems/{reason}", "problem", "What a problem's reason means.", None, meaning, tag="health"),
+    Route(
+        "GET",
+        "/v1/problems/{reason}",
+        "problem",
+        "What a problem's reason means, and what to do next.",
+        None,
+        meaning,
+        tag="health",
+    ),
 )

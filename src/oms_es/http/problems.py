@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from oms_es.errors import OmsError
-from oms_es.http.errors import BadParameter, TooMany, WrongMethod
+from oms_es.errors import OmsError, Reason
+from oms_es.http.errors import BadParameter, NoResource, TooMany, WrongMethod
 from oms_es.processing.committer import BUSY_SECONDS
 from oms_es.schemas.problems import details
 from oms_es.schemas.values.cards import masked
@@ -27,6 +27,13 @@ MEDIA_TYPE = "application/problem+json"
 ERRORS_MAX = 20
 POINTER_LENGTH_MAX = 200
 DETAIL_LENGTH_MAX = 1_000
+
+WORDED_HERE: Mapping[str, str] = {
+    "invalid_request": "fields are not as they must be; see `errors`",
+    "unavailable": "the database does not answer; send it again",
+    "unexpected": "a mistake of ours; report it with the request_id",
+}
+"""Reasons that no error of ours has."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,13 +63,13 @@ def response_of(error: Exception, request_id: str) -> Response:
 
 def _worded(error: Exception) -> tuple[HTTPStatus, str, str]:
     if isinstance(error, ValidationError):
-        return HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "fields are not as they must be; see `errors`"
+        return HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", WORDED_HERE["invalid_request"]
     if isinstance(error, OUTAGES):
-        return HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "the database does not answer; send it again"
+        return HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", WORDED_HERE["unavailable"]
     if isinstance(error, OmsError):
         return error.status, error.code, str(getattr(error, "detail", "") or error)
     log.error("a request failed", error=type(error).__name__, exc_info=error)
-    return HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "a mistake of ours; report it with the request_id"
+    return HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", WORDED_HERE["unexpected"]
 
 
 def _errors(error: Exception) -> Iterator[Mapping[str, str]]:
@@ -94,3 +101,33 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
     if isinstance(error, WrongMethod):
         headers["Allow"] = error.allowed
     return headers
+
+
+def meaning_of(reason: str) -> dict[str, Any]:
+    """What `type` of a problem leads to; where several families refuse for one reason, what each says.
+
+    Raises NoResource.
+    """
+    found = [*_of_errors(reason), *_of_tables(reason)]
+    if reason in WORDED_HERE:
+        found.append({"meaning": WORDED_HERE[reason]})
+    if not found:
+        raise NoResource("no problem has this reason")
+    return {"reason": reason, "description": found[0]["meaning"], "meanings": found}
+
+
+def _of_errors(reason: str) -> Iterator[dict[str, Any]]:
+    for error in _derived(OmsError):
+        if error.code == reason and error.__doc__ and reason not in WORDED_HERE:
+            yield {"meaning": " ".join(error.__doc__.split()), "status": int(error.status)}
+
+
+def _of_tables(reason: str) -> Iterator[dict[str, Any]]:
+    for member in (member for table in _derived(Reason) for member in table if member.value == reason):
+        yield {"meaning": member.meaning, "next_step": member.next_step, "status": int(member.status)}
+
+
+def _derived(base: type[Any]) -> Iterator[type[Any]]:
+    for one in base.__subclasses__():
+        yield one
+        yield from _derived(one)

@@ -1168,7 +1168,7 @@ def test_the_laws_hold_whatever_is_asked(law: Law, data: st.DataObject) -> None:
 
 
 NEWER_HOLDS = (s.ExpectInbound,)
-"""OrderScenario again under their own id, the newer content holds."""
+"""Sent again under their own id, the newer content holds."""
 
 
 def assert_its_name_is_taken(decider: Decider[Any], state: Any, command: Command) -> None:

@@ -22,6 +22,9 @@ Kept = o.AmendOrder | o.CancelOrder | o.RecordFulfilment | o.RecordChannelRefund
 KEPT = get_args(Kept)
 """What a channel says of an order, which may come before it."""
 
+EARLY_REPORTS_MAX = 100
+"""Amendments, fulfilments and refunds that are kept for one order that has not come."""
+
 FROM_WITHIN = (
     o.SourceOrder,
     o.RetrySourcing,
@@ -113,11 +116,23 @@ def _names_its_customer(placed: o.OrderPlaced, command: o.PlaceOrder) -> bool:
 
 
 def keep(order: Order, command: Kept) -> Iterator[o.OrderEvent]:
-    """The channel's messages came in another order than it sent them."""
+    """The channel's messages came in another order than it sent them. A cancellation is always kept: it is the last."""
     if isinstance(command, o.CancelOrder):
         if order.early_cancellation is None:
             yield o.OrderCancellationKept(order_id=command.order_id, reason=command.reason, called=command.called)
-    elif not isinstance(command, o.AmendOrder):
+        return
+    for event in _kept(order, command):
+        if len(order.early) + len(order.early_reports) >= EARLY_REPORTS_MAX:
+            raise Refused(
+                OrderRefusal.TOO_MANY_KEPT,
+                f"{EARLY_REPORTS_MAX} messages are kept for order {command.order_id}, which has not come; send it "
+                "first, then this again",
+            )
+        yield event
+
+
+def _kept(order: Order, command: o.AmendOrder | o.RecordFulfilment | o.RecordChannelRefund) -> Iterator[o.OrderEvent]:
+    if not isinstance(command, o.AmendOrder):
         yield from elsewhere.keep(order, command)
     elif not done_before(_asked_early(order, command), command):
         yield o.OrderAmendmentKept(order_id=command.order_id, amendment=command)

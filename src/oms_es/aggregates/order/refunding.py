@@ -34,13 +34,24 @@ def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
     return _refund_requested(order, command.refund_id, command.reason, allocations, units, spared=order.credited)
 
 
-def refund_credit(order: Order, refund_id: str, amount_minor: int, reason: str) -> o.OrderRefundRequested:
-    """What was credited to an exchange, and is given back after all. Raises Refused where it was not credited."""
+def credit_there(order: Order, amount_minor: int) -> int:
+    """What of a credit that an exchange did not use is left to give back; the rest is gone by another way."""
+    still_spent = order.credited - amount_minor
+    return max(min(amount_minor, sum(_refundable(order).values()) - still_spent), 0)
+
+
+def refund_credit(
+    order: Order, refund_id: str, amount_minor: int, reason: str, *, spared: int
+) -> o.OrderRefundRequested:
+    """What was credited to an exchange, and is given back after all. Raises Refused where it was not credited.
+
+    `spared`: what of the credit still pays for exchanges.
+    """
     if amount_minor > order.credited:
         asked, credited = (in_words(order, n) for n in (amount_minor, order.credited))
         raise Refused(OrderRefusal.EXCEEDS_CREDIT, f"{asked} is more than the {credited} that was credited; lower it")
     allocation = RefundAllocation(kind="credit", amount_minor=amount_minor)
-    return _refund_requested(order, refund_id, reason, [allocation], {}, spared=order.credited - amount_minor)
+    return _refund_requested(order, refund_id, reason, [allocation], {}, spared=spared)
 
 
 def _refund_requested(

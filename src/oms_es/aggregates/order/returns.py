@@ -12,6 +12,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from oms_es.aggregates.order import refunding
+from oms_es.aggregates.order.money import in_words
 from oms_es.aggregates.order.state import Order, Return, feedback
 from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
@@ -158,17 +159,25 @@ def _exchanged(order: Order, known: Return, command: x.CreditReturn, refund: o.R
 
 
 def refund_credit(order: Order, command: x.RefundCredit) -> Iterator[o.OrderEvent]:
-    """Never refused, as above."""
+    """Never refused, as above. Where some of the credit is gone by another way, the rest of it is given back."""
     name = (command.rma_id, "left", command.exchange_order_id, *filter(None, [command.credit_id]))
     refund_id = names.RETURN + names.made_of(*name)
     if refund_id in order.applied:
         return
+    of = {"order_id": command.order_id, "rma_id": command.rma_id, "credit_id": refund_id}
+    there = refunding.credit_there(order, command.amount_minor) or command.amount_minor
+    why = f"left of exchange {command.rma_id}"
+    spared = order.credited - command.amount_minor
     try:
-        refund = refunding.refund_credit(order, refund_id, command.amount_minor, f"left of exchange {command.rma_id}")
-        yield refund.model_copy(update={"exchange_order_id": command.exchange_order_id})
+        refund = refunding.refund_credit(order, refund_id, there, why, spared=spared)
     except Refused as refused:
+        yield x.OrderCreditRefused(**of, reason=str(refused))
+        return
+    yield refund.model_copy(update={"exchange_order_id": command.exchange_order_id})
+    if there < command.amount_minor:
+        given, asked = (in_words(order, n) for n in (there, command.amount_minor))
         yield x.OrderCreditRefused(
-            order_id=command.order_id, rma_id=command.rma_id, credit_id=refund_id, reason=str(refused)
+            **of, reason=f"{given} of the {asked} {why} is given back; the rest went by another way, see its payments"
         )
 
 

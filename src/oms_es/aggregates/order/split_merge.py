@@ -112,7 +112,7 @@ def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Itera
     events: list[o.OrderEvent] = [
         o.OrderPlaced(**of, fingerprint=sent.fingerprint, **fields),
         o.OrderJoined(**of, from_order_ids=sources, transfers=what.transfers, bundles=what.bundles),
-        *(o.OrderHeld(**of, kind=hold.kind, until=hold.until, note=HELD_BEFORE) for hold in what.holds),
+        *(o.OrderHeld(**of, kind=hold.kind, until=hold.until, note=_note_of(hold)) for hold in what.holds),
     ]
     events.extend(_first_step(reduce(evolve, events, order), what))
     after = reduce(evolve, events, order)
@@ -122,6 +122,10 @@ def _begun(order: Order, what: o.PlaceJoined, sources: tuple[str, ...]) -> Itera
             after = evolve(after, events[-1])
     yield from events
     yield from elsewhere.catch_up(after)
+
+
+def _note_of(hold: o.Hold) -> str:
+    return f"{HELD_BEFORE}: {hold.note}" if hold.note else HELD_BEFORE
 
 
 def _first_step(order: Order, what: o.PlaceJoined) -> Iterator[o.OrderEvent]:

@@ -24,6 +24,8 @@ Held = tuple[str, str, str]  # reservation id, SKU, location
 Effect = tuple[str, str]  # payment, and the refund, dispute or capture of it
 OTHERWISE: Effect = ("", "")
 """What holds an order of kind payment where no money is gone: it did not come, or a person said so."""
+HOLD_CAUSES_MAX = 3
+"""Of several refunds and disputes that hold an order, those that an order that takes the hold along names."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -159,7 +161,13 @@ class Order(NamedTuple):
     @property
     def holds_as_stated(self) -> tuple[o.Hold, ...]:
         kinds: Any = sorted(self.holds)
-        return tuple(o.Hold(kind=kind, until=self.held_until.get(kind)) for kind in kinds)
+        return tuple(o.Hold(kind=kind, until=self.held_until.get(kind), note=self._why_held(kind)) for kind in kinds)
+
+    def _why_held(self, kind: o.HoldKind) -> str:
+        because = sorted(why for why in self.held_for if why != OTHERWISE) if kind == "payment" else []
+        return ", ".join(
+            f"money of {payment_id} is gone ({effect})" for payment_id, effect in because[:HOLD_CAUSES_MAX]
+        )
 
     def is_held(self, kind: o.HoldKind) -> bool:
         """Because a person said so, and not because money is gone."""

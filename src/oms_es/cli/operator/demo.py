@@ -24,6 +24,7 @@ from oms_es.cli.terminal import (
     say,
     set_up,
 )
+from oms_es.database.left_over import HOME, remove_left_over
 from oms_es.database.selection import Database, database
 from oms_es.demo import run as demo_run
 from oms_es.exit_codes import Code
@@ -34,6 +35,8 @@ from oms_es.settings import Settings
 
 DAYS_SHOWN = 31
 DEMO_PARTITIONS = 3
+PREFIX = "oms-es-demo-"
+"""Of the temporary directory of a database that is not kept."""
 
 
 def demo(
@@ -77,9 +80,11 @@ def demo(
 def demo_database(settings: Settings, *, keep: bool) -> Iterator[Database]:
     with ExitStack() as stack:
         if not keep:
-            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="oms-es-demo-"))
-            Path(home).chmod(0o711)  # the server's account passes through; what is in it is closed
-            settings = settings.model_copy(update={"database_url": None, "home": Path(home) / "home"})
+            for directory in remove_left_over(Path(tempfile.gettempdir()), PREFIX):
+                say(f"ended and removed the database of a demo that was killed, {directory}")
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX))
+            Path(temporary).chmod(0o711)  # the server's account passes through; what is in it is closed
+            settings = settings.model_copy(update={"database_url": None, "home": Path(temporary) / HOME})
         say("starting a database")
         place = stack.enter_context(database(settings, "engine"))
         migrated(place.url, settings)

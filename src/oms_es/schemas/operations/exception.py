@@ -9,8 +9,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from oms_es.door import AtTheDoor
 from oms_es.kernel import Command, Event
-from oms_es.schemas.values.types import ExceptionId, Identifier, Moment, PartName, QuotedText, Text
+from oms_es.schemas.values.types import (
+    ExceptionId,
+    Identifier,
+    Moment,
+    PartName,
+    QuotedText,
+    Text,
+    without_card_number,
+)
 
 
 class ExceptionCommand(Command):
@@ -30,7 +39,7 @@ class ExceptionCommand(Command):
 class AssignException(ExceptionCommand):
     """Say who sees to an exception."""
 
-    assignee: Identifier
+    assignee: Annotated[Identifier, AtTheDoor(without_card_number)]
     note: Text = ""
 
 

@@ -48,6 +48,9 @@ class Hold(Message):
 
     kind: HoldKind
     until: Moment | None = None
+    note: str = ""
+    """Why, where its own payments hold an order: which refund, dispute or capture. An order that takes the hold along
+    has other payments, so that a person decides there."""
 
 
 class OrderHeld(OrderEvent):

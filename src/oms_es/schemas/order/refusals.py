@@ -129,6 +129,11 @@ class OrderRefusal(Refusal):
         "The name begins as only names do that are made by the engine.",
         "Give it another name.",
     )
+    TOO_MANY_KEPT = (
+        "too_many_kept",
+        "As much as is kept of an order that has not come is kept of it.",
+        "Send the order first, then this again.",
+    )
     TOO_MANY_UNITS = (
         "too_many_units",
         "More units are assigned than the order needs.",

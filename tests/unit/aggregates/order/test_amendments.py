@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from oms_es.aggregates.order.placement import EARLY_REPORTS_MAX
 from oms_es.kernel import Command, Event, Refused
 from oms_es.schemas import order as o
 from order_story import (
@@ -241,6 +242,22 @@ def test_an_early_amendment_that_does_not_fit_is_reported_and_stops_no_one() -> 
 
 def test_without_being_asked_to_keep_it_no_one_keeps_a_message_about_an_unknown_order() -> None:
     assert refusal(o.CancelOrder(**OF, reason="")) == "unknown_order"
+
+
+def test_only_so_much_is_kept_of_an_order_that_does_not_come_and_its_cancellation_always() -> None:
+    kept = [amend(f"a{n}", shipping_minor=n, keep=True) for n in range(EARLY_REPORTS_MAX - 1)]
+    refund = o.RecordChannelRefund(**OF, refund_id="r", keep=True)
+    scenario = OrderScenario(*kept, refund)
+    assert scenario.submit(refund) == scenario.submit(kept[0]) == [], "a repeat is no more"
+    for more in (
+        amend("more", shipping_minor=1, keep=True),
+        o.RecordChannelRefund(**OF, refund_id="more", keep=True),
+        o.RecordFulfilment(**OF, fulfilment_id="f", lines=units(_1=1), keep=True),
+    ):
+        with pytest.raises(Refused, match="send it first") as refused:
+            scenario.submit(more)
+        assert refused.value.reason == "too_many_kept"
+    assert len(scenario.submit(o.CancelOrder(**OF, reason="", keep=True))) == 1
 
 
 # --- what waits for an order that never comes

@@ -442,6 +442,16 @@ def test_what_is_split_off_a_held_order_is_held_by_the_same() -> None:
     assert OrderScenario(*DUE, split(ID, _1=1)).only(o.OrderSplit).holds == ()
 
 
+def test_what_is_split_off_an_order_whose_money_is_gone_says_what_holds_it() -> None:
+    gone = o.RecordMoneyGone(**OF, payment_id=f"{ID}.1", effect="dispute/d1", why="disputed", amount_minor=1)
+    parted = OrderScenario(*DUE, gone, split(ID, _1=1)).only(o.OrderSplit)
+    why = f"money of {ID}.1 is gone (dispute/d1)"
+    assert parted.holds == (o.Hold(kind="payment", note=why),)
+    (begin,) = order_joiner.consumer.react(parted)
+    (held,) = of_shape(o.OrderHeld, OrderScenario(begin).last)
+    assert held.note == f"held when its units were another order's: {why}"
+
+
 def test_what_is_split_off_a_held_order_is_not_released_when_it_is_paid() -> None:
     world = World()
     order_id = placed_and_locked(world)

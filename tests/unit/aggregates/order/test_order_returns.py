@@ -292,6 +292,19 @@ def test_what_an_exchange_does_not_use_goes_back_once_and_never_more_than_was_cr
     assert scenario.only(o.OrderRefundRequested).amount_minor == 250
 
 
+def test_of_a_credit_of_which_some_is_gone_what_is_there_goes_back_and_a_person_hears_of_the_rest() -> None:
+    gone = o.RecordMoneyGone(**OF, payment_id=f"{ID}.1", effect="dispute/1", why="disputed", amount_minor=700)
+    scenario = OrderScenario(*EXCHANGED, gone, left(350))  # 350 of 1050 are there, and the exchange costs 250 of them
+    refund, refused = scenario.last
+    assert isinstance(refund, o.OrderRefundRequested)
+    assert (refund.amount_minor, refund.refund_id) == (100, "return/r1/left/x")
+    assert isinstance(refused, x.OrderCreditRefused)
+    assert refused.reason.startswith("1.00 EUR of the 3.50 EUR left of exchange r1 is given back; the rest went")
+    assert scenario.submit(left(350)) == []
+    more = OrderScenario(*EXCHANGED, gone.model_copy(update={"amount_minor": 800}), left(350))
+    assert more.shapes() == ["OrderCreditRefused"], "nothing of it is there"
+
+
 def test_an_exchange_is_placed_once_as_its_return_says() -> None:
     sent = of_exchange(OrderScenario(*EXCHANGED))
     begun = OrderScenario(sent)

@@ -15,7 +15,7 @@ from pydantic import ValidationError, create_model
 from oms_es.app import DECIDERS
 from oms_es.door import brought_in
 from oms_es.kernel import Command, Message, SystemCommand
-from oms_es.schemas.operations.exception import ResolveException
+from oms_es.schemas.operations.exception import AssignException, ResolveException
 from oms_es.schemas.order import HoldOrder
 from oms_es.schemas.shipment import RecordMilestone
 from oms_es.schemas.values.cards import has_card_number, masked, masked_bytes
@@ -106,7 +106,7 @@ TEXTS = dict(
 @pytest.mark.parametrize("field", TEXTS)
 def test_no_words_of_any_command_keep_one(field: str) -> None:
     fields: Any = {"text": (TEXTS[field], ...)}
-    shape = create_model("OrderScenario", __base__=Message, **fields)
+    shape = create_model("Free", __base__=Message, **fields)
     with suppress(ValidationError):
         assert NUMBER not in brought_in(shape.model_validate({"text": f"card {NUMBER}"})).model_dump_json()
 
@@ -120,6 +120,15 @@ def test_what_an_exception_said_is_kept_without_one_and_can_be_resolved() -> Non
         note="they called back",
     )
     assert resolved.detail == f"ask dhl about {masked(NUMBER)}"
+
+
+def test_the_person_who_sees_to_an_exception_is_not_called_by_one() -> None:
+    command = AssignException(
+        exception_id="booking_failed/s", raised_at=datetime(2026, 1, 1, tzinfo=UTC), assignee="Ada Lovelace"
+    )
+    assert brought_in(command) == command
+    with pytest.raises(ValidationError, match="card number"):
+        brought_in(command.model_copy(update={"assignee": f"Ada {NUMBER}"}))
 
 
 def test_a_tracking_number_that_reads_like_a_card_number_is_a_tracking_number() -> None:
