@@ -1,6 +1,6 @@
 """Databases of programs that were killed: found by the next one, ended, and removed.
 
-Invariant: one that is in use is never touched: whoever uses it holds its engine's lock, and dies with it.
+Invariant: one that is in use is never touched: who uses it holds its engine's lock, and dies with it.
 """
 
 from __future__ import annotations

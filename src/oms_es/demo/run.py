@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from rich.console import Console, Group, RenderableType
 
 from oms_es import rendering as display
+from oms_es.demo import summary
 from oms_es.demo.board import Board, Counts
 from oms_es.demo.completejourney import baskets
 from oms_es.demo.workload import Workload, in_batches
@@ -227,6 +228,17 @@ class Outcome(NamedTuple):
         }
 
     def as_text(self) -> RenderableType:
+        """One page of a terminal."""
+        ran = self.ran
+        parts: Iterable[RenderableType | None] = (
+            summary.headline(ran.counts._asdict(), ran.sent, ran.seconds, ran.refused),
+            self.story and summary.story(self.story.order, self.story.timeline),
+            summary.verified(self.report, DIFFERENCES_SHOWN_MAX),
+        )
+        return Group(*(part for part in parts if part is not None))
+
+    def as_tables(self) -> RenderableType:
+        """Everything, however long it gets."""
         parts: Iterable[RenderableType | None] = (
             _summary(self.ran),
             self.story and display.story(self.story.order, self.story.timeline),

@@ -45,6 +45,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed is another world.")] = 1,
     json: Json = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the database; the same demo again goes on.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="End with every table: phases, each step, sales per day, each question.")
+    ] = False,
     dataset: Annotated[
         Literal["completejourney"] | None, typer.Option(help="Real baskets instead of a made-up world.")
     ] = None,
@@ -61,7 +64,7 @@ def demo(
     if json:
         print_json(outcome.as_json())
     else:
-        display.console_on(sys.stdout).print(outcome.as_text())
+        display.console_on(sys.stdout).print(outcome.as_tables() if everything else outcome.as_text())
     if keep:
         say(
             f"the database is kept in {place.place}; look at it with `oms-es orders list`, or in a browser: "

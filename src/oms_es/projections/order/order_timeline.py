@@ -153,7 +153,7 @@ SUMMARIES: dict[type[Event], str] = {
     sh.ShipmentBookingCancelled: "{e.carrier} will not fetch it",
     sh.ShipmentBookingCancellationRefused: "the carrier keeps the booking: {e.reason}",
     sh.ShipmentLabelAttached: "label attached, {e.document.media_type}",
-    sh.ShipmentMilestoneReached: "{sighting}",
+    sh.ShipmentMilestoneReached: "{tracking_event}",
     sh.ShipmentExceptionRaised: "a person must look: {e.status} {e.detail}",
     sh.ShipmentExceptionSettled: "it goes on",
     sh.ShipmentPartlyDelivered: "{count} cartons delivered",
@@ -242,7 +242,7 @@ EXTRAS: dict[str, Callable[[Any], object]] = {
     "money": money_of,
     "credit": _credit,
     "demand": _demand,
-    "sighting": _tracking_event,
+    "tracking_event": _tracking_event,
     "count": _cartons,
 }
 EXTRAS_OF = {

@@ -1,0 +1,101 @@
+"""The demo's last screen: what happened, one order's story, and whether every promise held. It fits one terminal page.
+
+Invariant: no question that failed is left out, however long the page gets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from oms_es import rendering as display
+from oms_es.verification.verify import Report
+
+Row = Mapping[str, Any]
+STEPS_MAX = 24
+"""Lines of one order's story; `oms-es order show` has all of them."""
+SAID_TWICE = frozenset(
+    {"OrderLineAllocated", "OrderShipmentDispatched", "OrderShipmentDelivered", "ShipmentMilestoneReached"}
+)
+"""Another stream says the same a moment earlier."""
+ATTEMPT = re.compile(r",? ?attempt \d+")
+PARCEL = re.compile(r"^shipment-(?P<order>.+)\.(?P<number>\d+)$")
+
+
+class Step(NamedTuple):
+    """`times`: how often this was said of the same thing; `at` is the last of them."""
+
+    at: str
+    about: str
+    what: str
+    times: int
+
+
+def steps_of(order_id: str, timeline: Sequence[Row]) -> list[Step]:
+    """A person's view: each thing once, where it was said last, and parcels by their number in the order."""
+    found: dict[tuple[str, str, str], Step] = {}
+    for row in timeline:
+        if row["event"] in SAID_TWICE:
+            continue
+        about = _about(row["stream"])
+        what = ATTEMPT.sub("", row["summary"].replace(f"{order_id}.", "parcel "))
+        key = (about, row["event"], what)
+        before = found.pop(key, None)
+        found[key] = Step(f"{row['recorded_at']:%H:%M:%S}", about, what, before.times + 1 if before else 1)
+    return list(found.values())
+
+
+def _about(stream: str) -> str:
+    if parcel := PARCEL.match(stream):
+        return f"parcel {parcel['number']}"
+    return stream.partition("-")[0]
+
+
+def headline(counts: Mapping[str, int], sent: int, seconds: float, refused: int) -> Text:
+    """One sentence of what has become of the orders."""
+    ends = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in ("delivered", "backordered", "cancelled")]
+    rate = f" in {seconds:.1f} s, {sent / seconds:,.0f} a second to their very end" if sent and seconds else ""
+    lines = [
+        f"{counts['orders']:,} orders{rate}: {', '.join(ends)}.",
+        f"{counts['events']:,} events, {counts['dead_letters']:,} dead letters, {refused:,} requests too late.",
+    ]
+    return Text("\n".join(lines))
+
+
+def story(order: Row, timeline: Sequence[Row]) -> RenderableType:
+    steps = steps_of(str(order["order_id"]), timeline)
+    called = display.plain(f"{order['channel']}/{order['external_id']}")
+    title = Text(f"\nOrder {called}: {order['phase']}", "bold")
+    column = Table.grid(padding=(0, 2))
+    for step in _page(steps):
+        times = f" ({step.times} times)" if step.times > 1 else ""
+        column.add_row(step.at, step.about, Text(display.plain(step.what) + times, overflow="ellipsis", no_wrap=True))
+    return Group(title, column)
+
+
+def _page(steps: Sequence[Step]) -> Iterator[Step]:
+    """Of a long story its beginning and its end."""
+    if len(steps) <= STEPS_MAX:
+        yield from steps
+        return
+    half = STEPS_MAX // 2
+    yield from steps[:half]
+    yield Step("", "", f"… {len(steps) - STEPS_MAX + 1} more; `oms-es order show` has them all", 1)
+    yield from steps[half + 1 - STEPS_MAX :]
+
+
+def verified(report: Report, shown_max: int) -> RenderableType:
+    """One line where everything holds; what does not is shown with its differences."""
+    asked = sum(check.checked for check in report.checks)
+    where = f"of {report.streams:,} streams up to position {report.position:,}"
+    failed = tuple(check for check in report.checks if check.failed)
+    line = f"\nVerified: {len(report.checks)} questions, asked {asked:,} times {where}: "
+    if not failed:
+        return Text.assemble(line, ("every answer is yes", "green"), "; --all lists them.")
+    only = report._replace(checks=failed)
+    return Group(Text(f"{line}{len(failed)} failed."), display.findings(only, shown_max))
