@@ -242,7 +242,7 @@ def test_what_is_changed_with_its_leaf_is_between_two_checkpoints(kept: Kept, ev
 
 
 @pytest.mark.parametrize("kind", ["changed", "deleted", "inserted", "cut", "another order"])
-def test_whoever_holds_an_old_checkpoint_finds_what_was_sealed_and_signed_again(
+def test_anyone_who_holds_an_old_checkpoint_finds_what_was_sealed_and_signed_again(
     kept: Kept, events: list[StoredEvent], kind: str
 ) -> None:
     one, two = events[60], events[61]

@@ -35,8 +35,6 @@ BANNED = {
     "Ledger": "EffectStore",
     "Journey": "CartonTracking",
     "OrderBooks": "OrderChecks",
-    "let go": "released",
-    "lets go": "releases",
     "sighting": "tracking event",
     "Shelves": "PhysicalStock",
     "foretold": "known before",
