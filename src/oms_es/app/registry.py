@@ -7,6 +7,7 @@ from typing import Any
 
 from oms_es import channels
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
+from oms_es.aggregates.finance import reconciliation, statement
 from oms_es.aggregates.operations import aside as put_aside
 from oms_es.aggregates.operations import connection, exception, subscription
 from oms_es.aggregates.order import decider as order
@@ -41,6 +42,13 @@ from oms_es.projections.facts import (
     refunds,
     return_lines,
     stock_movements,
+)
+from oms_es.projections.finance import (
+    money_movements,
+    reconciliation_breaks,
+    reconciliation_matches,
+    statement_lines,
+    statements,
 )
 from oms_es.projections.operations import connections, deadlines, exception_history, open_exceptions, subscriptions
 from oms_es.projections.order import (
@@ -82,6 +90,8 @@ DECIDERS: tuple[Decider[Any], ...] = (
     provider.decider,
     connection.decider,
     subscription.decider,
+    statement.decider,
+    reconciliation.decider,
 )
 
 CONSUMERS: tuple[Consumer, ...] = (
@@ -149,6 +159,11 @@ PROJECTIONS: tuple[Projection, ...] = (
     stock_movements.projection,
     connections.projection,
     subscriptions.projection,
+    statements.projection,
+    statement_lines.projection,
+    money_movements.projection,
+    reconciliation_matches.projection,
+    reconciliation_breaks.projection,
 )
 
 GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)

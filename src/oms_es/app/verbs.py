@@ -14,7 +14,13 @@ from rpds import HashTrieMap, HashTrieSet, Queue
 
 from oms_es.kernel import Command, Decider, SystemCommand
 
-GROUP_OF = {"rma": "return", "exception": "exceptions", "connection": "connections", "subscription": "subscriptions"}
+GROUP_OF = {
+    "rma": "return",
+    "exception": "exceptions",
+    "connection": "connections",
+    "subscription": "subscriptions",
+    "reconciliation": "reconcile",
+}
 """Where people say it otherwise than the stream does."""
 WORD = re.compile(r"[A-Z][a-z0-9]*")
 GIVEN_HERE = frozenset({"now"})

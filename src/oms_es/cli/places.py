@@ -22,6 +22,8 @@ ENTITIES: Mapping[str, str | None] = {
     "policy": "What channels promise about returns.",
     "feedback": "What customers say.",
     "provider": "What a payment provider reports.",
+    "statement": "What a bank or a payment provider says moved.",
+    "reconcile": "What banks and payment providers say moved, beside what happened here.",
     "connections": "Who sends webhooks here, and under which secrets.",
     "subscriptions": "Who is sent webhooks of what becomes of orders.",
 }

@@ -23,6 +23,7 @@ FAMILIES: Mapping[str, str] = {
     "returns": "returns and what customers say",
     "stock": "stock, serial numbers, replenishment",
     "catalog": "locations, items, rules, rates, delivery options, policies, connections and subscriptions",
+    "finance": "statements of accounts, their reconciliation and the books",
     "operations": "exceptions, deadlines, dead letters, connections, subscriptions and deliveries",
 }
 PERSONAL = "personal-data:read"
@@ -45,6 +46,7 @@ ROLES: Mapping[str, frozenset[str]] = {
         | {"returns:read", "returns:write", PERSONAL}
     ),
     "support": READS | {"orders:write", "returns:write", "operations:write", PERSONAL},
+    "finance": frozenset({"orders:read", "payments:read", "returns:read", "finance:read", "finance:write"}),
     "follower": READS | {EVENTS, PERSONAL},
     "operator": READS | WRITES | {EVENTS, PERSONAL},
 }

@@ -20,6 +20,8 @@ from oms_es.schemas.catalog.numbering import SetOrderNumbering
 from oms_es.schemas.catalog.rates import DefineDeliveryOption, PublishRates
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.catalog.serial import ReceiveSerials, RecordSerialsSeen
+from oms_es.schemas.finance.reconciliation import RecordReconciliation
+from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.operations.aside import PutReactionAside
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.exception import AssignException, ResolveException
@@ -70,7 +72,7 @@ OF_PLACES: Kinds = (
     *(AdmitSerials, AdmitMove, RestockReturn, RecordSerialsSeen),
 )
 """Goods that a location has not had yet: it is the location that must be there."""
-OF_THE_WORLD: Kinds = (RecordProviderReport, RecordTracking, RecordSharedNumber)
+OF_THE_WORLD: Kinds = (RecordProviderReport, RecordTracking, RecordSharedNumber, RecordStatement, RecordReconciliation)
 """What providers and carriers say, also of what they know before we do: it is matched when that comes."""
 BEGINNINGS: Kinds = (
     *(*OF_PLACES, *OF_THE_WORLD),
@@ -117,15 +119,15 @@ def require(asking: Asking, command: Command) -> None:
     for order_id in dict.fromkeys(_orders(command)):
         if not asking.exists(f"order-{order_id}"):
             raise _no_order(order_id)
-    if isinstance(command, AttachLabel):
+    if isinstance(command, AttachLabel | RecordStatement):
         require_document(asking.connection, command)
     if secret_id := getattr(command, "secret_id", ""):
         _require_secret(asking.connection, secret_id)
 
 
-def require_document(connection: Connection, command: AttachLabel) -> None:
+def require_document(connection: Connection, command: AttachLabel | RecordStatement) -> None:
     """Raises Missing. History points at nothing that is not kept."""
-    address = command.document.sha256
+    address = command.document.sha256 if isinstance(command, AttachLabel) else command.document_sha256
     if not documents.is_kept(connection, address):
         raise Missing(
             SharedRefusal.UNKNOWN_DOCUMENT, f"no document {address} is kept; keep its bytes first, then attach it"
@@ -194,6 +196,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "rates": ("carrier with rates", "publish them with `oms-es rates publish`"),
     "connection": ("connection", "`oms-es connections list` names them"),
     "subscription": ("subscription", "`oms-es subscriptions list` names them"),
+    "reconciliation": ("reconciled account", "run it first with `oms-es reconcile run`"),
     "location": ("location", "see which there are with `oms-es location list`"),
 }
 """How people call what a stream is of, and where they see what there is."""

@@ -16,6 +16,11 @@ class Input(InputProblem):
         "A callback of a provider or carrier cannot be read, or says what cannot be.",
         "Ask the sender to send it again.",
     )
+    BAD_STATEMENT = (
+        "bad_statement",
+        "A statement of an account cannot be read for certain, or does not add up.",
+        "Fetch the file again as it was sent; the line that is named says what is wrong.",
+    )
     BAD_TRACKER = (
         "bad_tracker",
         "A message about a parcel is not one of a tracker.",

@@ -27,6 +27,12 @@ class SharedRefusal(Refusal):
         "See `oms-es dead-letters list`.",
         Code.NOT_FOUND,
     )
+    UNKNOWN_RECONCILIATION = (
+        "unknown_reconciliation",
+        "The account was never reconciled.",
+        "Run `oms-es reconcile run` first.",
+        Code.NOT_FOUND,
+    )
     UNKNOWN_CONNECTION = (
         "unknown_connection",
         "There is no such connection.",

@@ -25,6 +25,8 @@ CATEGORIES = (
     "provider",
     "connection",
     "subscription",
+    "statement",
+    "reconciliation",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """By the category of the stream, which is what its name begins with."""

@@ -8,6 +8,7 @@ from types import ModuleType
 from oms_es.kernel import Event
 from oms_es.schemas import order, payment, shipment, stock
 from oms_es.schemas.catalog import item, location, numbering, rates, rules, serial
+from oms_es.schemas.finance import reconciliation, statement
 from oms_es.schemas.operations import aside, connection, exception, subscription
 from oms_es.schemas.order import returns
 from oms_es.schemas.payment import provider
@@ -50,6 +51,8 @@ MODULES: tuple[ModuleType, ...] = (
     provider,
     connection,
     subscription,
+    statement,
+    reconciliation,
 )
 
 

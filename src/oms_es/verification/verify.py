@@ -23,6 +23,7 @@ from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Decider, Projection, Recorded
 from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
+from oms_es.schemas.finance.statement import StatementRecorded
 from oms_es.store.documents import DOCUMENTS
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, SNAPSHOTS, EventRow, Snapshot
@@ -71,6 +72,8 @@ def verify(
                 for recorded in page:
                     history.fold(recorded)
                     kept.compare(recorded, history)
+                if isinstance(recorded.event, StatementRecorded):
+                    history.labels.add(recorded.event.document_sha256)
                 rows.fold(page)
                 progress(page[-1].position, last)
         history.close(progress_of.has_taken)

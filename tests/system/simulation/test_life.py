@@ -47,7 +47,11 @@ SET_UP = frozenset(
     for verb in verbs
 )
 """Who sends webhooks and who is sent them: no worker reacts to it, and the simulated world speaks no HTTP."""
-UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP
+FINANCE = frozenset(
+    {"RecordStatement", *(f"{verb}Reconciliation" for verb in ("Record", "Resolve", "Reopen", "Undo", "Close"))}
+)
+"""What banks say comes in files, which no worker reacts to."""
+UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP | FINANCE
 """No input is known that is accepted and then refused to a reader: test_aside.py makes one."""
 Callback = tuple[str, str]
 

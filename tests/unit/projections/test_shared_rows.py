@@ -21,6 +21,8 @@ from oms_es.schemas.catalog import rates as t
 from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.catalog.rules import PublishSourcingRules
+from oms_es.schemas.finance.reconciliation import Break, Match, RecordReconciliation
+from oms_es.schemas.finance.statement import RecordStatement, StatementLine
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.exception import AssignException
 from oms_es.schemas.operations.subscription import OpenSubscription
@@ -68,6 +70,37 @@ BESIDES: tuple[Command, ...] = (
     *(
         OpenSubscription(name=name, url="https://shop.example/", types=("OrderPlaced",), secret_id=SECRET_ID)
         for name in ("a", "b")
+    ),
+    *(
+        RecordStatement(
+            account="bank",
+            statement_id=statement_id,
+            format="mt940",
+            currency="EUR",
+            opened_on="2026-01-01",
+            closed_on="2026-01-02",
+            document_sha256="0" * 64,
+            lines=(StatementLine(kind="transfer", booked_on="2026-01-01", amount_minor=1),) * 2,
+        )
+        for statement_id in ("1", "2")
+    ),
+    *(
+        RecordReconciliation(
+            account=account,
+            matches=(Match(match_id="m", lines=("1/1",), reason="x", confidence=1, day="2026-01-01", amount_minor=1),),
+            breaks=(
+                Break(
+                    break_id="b",
+                    kind="missing_here",
+                    day="2026-01-01",
+                    amount_minor=1,
+                    currency="EUR",
+                    lines=("1/2",),
+                    detail="x",
+                ),
+            ),
+        )
+        for account in ("bank", "stripe")
     ),
     AssignException(exception_id="silent/o1", raised_at=LONG_AGO, order_id="o1", assignee="ada"),
     RecordProviderReport(

@@ -15,6 +15,7 @@ FAMILY_OF_PACKAGE: Mapping[str, str] = {
     "stock": "stock",
     "catalog": "catalog",
     "operations": "operations",
+    "finance": "finance",
 }
 FAMILY_OF_FACTS: Mapping[str, str] = {
     "order_milestones": "orders",

@@ -42,6 +42,7 @@ PLURALS: Mapping[str, str] = {
     "return": "returns",
     "policy": "policies",
     "provider": "providers",
+    "statement": "statements",
 }
 """Of the groups whose name is one thing; the others are called as in the terminal."""
 FAMILY_OF: Mapping[str, str] = {
@@ -63,6 +64,8 @@ FAMILY_OF: Mapping[str, str] = {
     "exceptions": "operations",
     "aside": "operations",
     "provider": "payments",
+    "statement": "finance",
+    "reconcile": "finance",
     "connections": "catalog",
     "subscriptions": "catalog",
 }

@@ -1,0 +1,170 @@
+"""Statements of accounts are imported, and reconciled with what moved here.
+
+Invariant: the bytes are kept before an event names them, and a file that is refused leaves no event. A run that was
+killed is run again, and changes nothing that it had done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import sha1
+from typing import NamedTuple
+
+import psycopg
+
+from oms_es.aggregates.finance.reconciliation import Reconciliation
+from oms_es.app.engine import Runtime
+from oms_es.errors import NotFound
+from oms_es.kernel import BadInput
+from oms_es.matching.propose import Proposal, propose
+from oms_es.matching.sides import Rules
+from oms_es.reports import queries
+from oms_es.reports.finance import reconciliation
+from oms_es.schemas.finance.reconciliation import MATCHES_MAX, RecordReconciliation
+from oms_es.schemas.finance.statement import RecordStatement, StatementRecorded
+from oms_es.schemas.inputs import Input
+from oms_es.schemas.values.types import SHORT_NAME_LENGTH_MAX, looks_like_a_card_number
+from oms_es.statements import FORMATS
+from oms_es.statements.reading import Options, Statement
+from oms_es.store import documents
+from oms_es.store.encoding.codec import Cause
+
+MEDIA_TYPES = {"camt.053": "application/xml", "mt940": "text/plain"}
+ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+
+
+class File(NamedTuple):
+    """What a person gives. `account`: what it is called here; `sha1`: what the provider says of the file."""
+
+    content: bytes
+    format: str
+    account: str | None = None
+    statement_id: str | None = None
+    sha1: str | None = None
+    options: Options = Options()
+
+
+class Taken(NamedTuple):
+    """`outcome`: imported, or repeated where it was imported before."""
+
+    account: str
+    statement_id: str
+    currency: str
+    opened_on: str
+    closed_on: str
+    lines: int
+    outcome: str
+
+
+def import_statements(runtime: Runtime, actor: str, file: File) -> Sequence[Taken]:
+    """Raises BadInput; Refused where a statement of that id says something else."""
+    _require_sha1(file)
+    found = FORMATS[file.format](file.content, file.options)
+    with psycopg.connect(runtime.database_url) as connection:
+        kept = documents.keep(connection, file.content, MEDIA_TYPES.get(file.format, "text/csv"))
+    commands = [_command(one, file, kept.sha256, alone=len(found) == 1) for one in found]
+    recorded = runtime.store.execute([(Cause(actor), [command]) for command in commands])
+    new = {one.stream for one in recorded if isinstance(one.event, StatementRecorded)}
+    return [_taken(command, is_new=command.stream in new) for command in commands]
+
+
+def _require_sha1(file: File) -> None:
+    if file.sha1 is not None and sha1(file.content, usedforsecurity=False).hexdigest() != file.sha1.lower():
+        raise BadInput(Input.BAD_STATEMENT, "the file is not the one of this SHA-1: fetch it again")
+
+
+def _command(statement: Statement, file: File, sha256: str, *, alone: bool) -> RecordStatement:
+    """Raises BadInput."""
+    if file.statement_id is not None and not alone:
+        raise BadInput(Input.BAD_STATEMENT, "there are several statements in it, which name themselves")
+    said = statement._asdict() | {"statement_id": _id_of(statement, file), "account": _account_of(statement, file)}
+    if looks_like_a_card_number(statement.account_number):
+        said["account_number"] = ""
+    return RecordStatement(**said, document_sha256=sha256)
+
+
+def _id_of(statement: Statement, file: File) -> str:
+    statement_id = file.statement_id or statement.statement_id
+    if not 0 < len(statement_id) <= SHORT_NAME_LENGTH_MAX:
+        raise BadInput(Input.BAD_STATEMENT, "the statement has no id of its own: give one with --statement-id")
+    return statement_id
+
+
+def _account_of(statement: Statement, file: File) -> str:
+    """As a person calls it, or by its number."""
+    account = file.account or statement.account_number.replace(" ", "")
+    if not ACCOUNT.fullmatch(account) or looks_like_a_card_number(account):
+        raise BadInput(
+            Input.BAD_STATEMENT,
+            "say with --account what the account is called here: letters, digits, dots and dashes, 40 at most, "
+            "and no card number",
+        )
+    return account
+
+
+def _taken(command: RecordStatement, *, is_new: bool) -> Taken:
+    return Taken(
+        *(command.account, command.statement_id, command.currency, command.opened_on, command.closed_on),
+        len(command.lines),
+        "imported" if is_new else "repeated",
+    )
+
+
+COMMANDS_OF_A_BATCH = 50
+
+
+class Asked(NamedTuple):
+    """`methods`: only payments by them, else all. `payouts_of`: accounts whose payouts come in, instead of payments."""
+
+    account: str
+    until: str | None = None
+    methods: tuple[str, ...] = ()
+    payouts_of: tuple[str, ...] = ()
+    rules: Rules = Rules()
+
+
+class Ran(NamedTuple):
+    through: str
+    lines: int
+    movements: int
+    matched: int
+    breaks: int
+
+
+def run(runtime: Runtime, actor: str, asked: Asked) -> Ran:
+    """Raises NotFound where no statement of the account was imported."""
+    state, _ = runtime.store.state_of(f"reconciliation-{asked.account}")
+    through, lines, movements, proposal = _proposed(runtime, asked, state)
+    commands = _commands(asked.account, proposal)
+    for first in range(0, len(commands), COMMANDS_OF_A_BATCH):
+        batch = commands[first : first + COMMANDS_OF_A_BATCH]
+        runtime.store.execute([(Cause(actor), [command]) for command in batch])
+    return Ran(through, lines, movements, len(proposal.matches), len(proposal.breaks))
+
+
+def _proposed(runtime: Runtime, asked: Asked, state: Reconciliation) -> tuple[str, int, int, Proposal]:
+    with queries.reading(runtime.database_url) as connection:
+        of = reconciliation.period(connection, asked.account)
+        if of is None:
+            raise NotFound(
+                f"no statement of {asked.account} was imported; do that first, or see `reconcile statements`"
+            )
+        until = min(asked.until or of.last, of.last)
+        lines = reconciliation.lines(connection, asked.account, until)
+        if asked.payouts_of:
+            movements = reconciliation.payouts(connection, of, until, asked.payouts_of)
+        else:
+            movements = reconciliation.movements(connection, of, until, asked.methods)
+        elsewhere = reconciliation.matched_elsewhere(connection, asked.account)
+    left = [one for one in lines if one.name not in state.taken]
+    others = [one for one in movements if one.name not in state.taken and one.name not in elsewhere]
+    return until, len(lines), len(movements), propose(left, others, asked.rules, until, state.undone)
+
+
+def _commands(account: str, proposal: Proposal) -> Sequence[RecordReconciliation]:
+    pages = [
+        RecordReconciliation(account=account, matches=tuple(proposal.matches[first : first + MATCHES_MAX]))
+        for first in range(0, len(proposal.matches), MATCHES_MAX)
+    ]
+    return [*pages, RecordReconciliation(account=account, breaks=tuple(proposal.breaks), is_complete=True)]

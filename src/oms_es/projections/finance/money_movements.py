@@ -1,0 +1,64 @@
+"""Money movements: one row per capture, refund, dispute and its end, as a provider's statement will have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from oms_es.kernel import Event, Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas import payment as p
+
+table = Table(
+    "money_movements",
+    METADATA,
+    Column("position", BigInteger, primary_key=True),
+    Column("movement", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("payment_id", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("references", JSONB, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("happened_at", DateTime(timezone=True), nullable=False),
+    Index("money_movements_by_day", "currency", "day", "position"),
+)
+"""`amount_minor` is positive where money came. The first of `references` is the provider's own."""
+projection = Projection(table, insert_only=True)
+KINDS: Mapping[type[Event], tuple[str, int]] = {
+    p.PaymentCaptured: ("capture", 1),
+    p.PaymentRefunded: ("refund", -1),
+    p.PaymentRefundReversed: ("refund_reversal", 1),
+    p.PaymentDisputeOpened: ("dispute", -1),
+    p.PaymentDisputeWon: ("dispute_reversal", 1),
+}
+PARTS = ("capture_id", "refund_id", "dispute_id")
+
+
+def key_of_movement(_event: Any, recorded: Recorded) -> Iterable[Key]:
+    return ((recorded.position,),)
+
+
+@projection.on(*KINDS, keys=key_of_movement)
+def on_money_moved(_row: Row | None, event: Any, recorded: Recorded, _key: Key) -> Row:
+    kind, sign = KINDS[type(event)]
+    reference = getattr(event, "reference", "")
+    parts = [getattr(event, name) for name in PARTS if hasattr(event, name)]
+    named = (reference, reference.partition("/")[0], *parts, event.payment_id)
+    return {
+        "position": recorded.position,
+        "movement": f"{kind}/{recorded.position}",
+        "kind": kind,
+        "payment_id": event.payment_id,
+        "order_id": event.order_id,
+        "currency": event.currency,
+        "amount_minor": sign * event.amount_minor,
+        "references": [one for one in dict.fromkeys(named) if one],
+        "day": recorded.recorded_at.astimezone(UTC).date().isoformat(),
+        "happened_at": recorded.recorded_at,
+    }

@@ -1,0 +1,89 @@
+"""Reconciliation breaks: one row per break of an account that is open or resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.finance import reconciliation as r
+
+table = Table(
+    "reconciliation_breaks",
+    METADATA,
+    Column("account", Text, primary_key=True),
+    Column("break_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("lines", JSONB, nullable=False),
+    Column("movements", JSONB, nullable=False),
+    Column("adjusts", Text, nullable=False),
+    Column("resolution", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("found_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Index("reconciliation_breaks_by_day", "account", "status", "day", "break_id"),
+)
+projection = Projection(table)
+
+
+def key_of_breaks(event: r.ReconciliationBreaksFound) -> Iterable[Key]:
+    return [(event.account, one.break_id) for one in event.breaks]
+
+
+def key_of_cleared(event: r.ReconciliationBreaksCleared) -> Iterable[Key]:
+    return [(event.account, one) for one in event.break_ids]
+
+
+def key_of_break(event: r.ReconciliationBreakResolved | r.ReconciliationBreakReopened) -> Iterable[Key]:
+    return ((event.account, event.break_id),)
+
+
+@projection.on(r.ReconciliationBreaksFound, keys=key_of_breaks)
+def on_reconciliation_breaks_found(
+    _row: Row | None, event: r.ReconciliationBreaksFound, recorded: Recorded, key: Key
+) -> Row:
+    one = next(one for one in event.breaks if one.break_id == key[1])
+    return {
+        "account": event.account,
+        **one.model_dump(mode="json"),
+        "status": "open",
+        "adjusts": event.adjusts,
+        "resolution": "",
+        "note": "",
+        "found_at": recorded.recorded_at,
+        "changed_at": recorded.recorded_at,
+        "changed_by": recorded.actor,
+    }
+
+
+@projection.on(r.ReconciliationBreaksCleared, keys=key_of_cleared)
+def on_reconciliation_breaks_cleared(_row: Row | None, _event: r.ReconciliationBreaksCleared, _key: Key) -> None:
+    return None
+
+
+@projection.on(r.ReconciliationBreakResolved, r.ReconciliationBreakReopened, keys=key_of_break)
+def on_break_settled(
+    row: Row | None,
+    event: r.ReconciliationBreakResolved | r.ReconciliationBreakReopened,
+    recorded: Recorded,
+    _key: Key,
+) -> Row | None:
+    resolution = event.resolution if isinstance(event, r.ReconciliationBreakResolved) else ""
+    return row and {
+        **row,
+        "status": "resolved" if resolution else "open",
+        "resolution": resolution,
+        "adjusts": event.adjusts,
+        "note": event.note,
+        "changed_at": recorded.recorded_at,
+        "changed_by": recorded.actor,
+    }

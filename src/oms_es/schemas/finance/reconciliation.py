@@ -1,0 +1,145 @@
+"""Reconciliation: which lines of an account's statements are which money that moved here, and what is left over.
+
+These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from oms_es.kernel import Command, Event, Message, SystemCommand
+from oms_es.schemas.finance.statement import AccountName, Day, SignedMinor, at_most
+from oms_es.schemas.values.types import Currency, Identifier, Text
+
+SIDE_MAX = 2_000
+"""Lines, and movements, of one match: a payout of a busy day."""
+MATCHES_MAX = 200
+"""Of one event; a run takes as many as it needs."""
+BREAKS_MAX = 100_000
+
+BreakKind = Literal["missing_here", "missing_at_provider", "amount", "currency", "fee", "duplicate", "timing"]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=600, pattern=r"^[^\x00]+$")]
+"""Of a line, `<statement>/<line>`, or of what moved here, `capture/<payment>/<capture>`."""
+Names = Annotated[tuple[Name, ...], at_most(SIDE_MAX)]
+
+
+class Match(Message):
+    """`confidence`: 100 where a reference says so, less where amount and date do. Without movements, it is
+    the provider's own."""
+
+    match_id: Identifier
+    lines: Names
+    movements: Names = ()
+    reason: str
+    confidence: int
+    day: Day
+    amount_minor: SignedMinor
+
+
+class Break(Message):
+    """What does not agree. `amount_minor`: what is in question, or the difference."""
+
+    break_id: Identifier
+    kind: BreakKind
+    day: Day
+    amount_minor: SignedMinor
+    currency: Currency
+    lines: Names = ()
+    movements: Names = ()
+    detail: str
+
+
+class ReconciliationCommand(Command):
+    account: AccountName
+
+    @property
+    def stream(self) -> str:
+        return f"reconciliation-{self.account}"
+
+
+class RecordReconciliation(ReconciliationCommand, SystemCommand):
+    """What a run proposes. `is_complete`: `breaks` are all that there are, and others are gone."""
+
+    matches: Annotated[tuple[Match, ...], at_most(MATCHES_MAX)] = ()
+    breaks: Annotated[tuple[Break, ...], at_most(BREAKS_MAX)] = ()
+    is_complete: bool = False
+
+
+class ResolveReconciliation(ReconciliationCommand):
+    """Settle a break: written off, accepted as it is, or to be corrected by the provider or here."""
+
+    difference: Identifier
+    """The id of the break."""
+    resolution: Literal["written_off", "accepted", "provider_corrects", "corrected_here"]
+    note: Text = ""
+
+
+class ReopenReconciliation(ReconciliationCommand):
+    """Take the resolution of a break back."""
+
+    difference: Identifier
+    """The id of the break."""
+    note: Text = ""
+
+
+class UndoReconciliation(ReconciliationCommand):
+    """Take a match back: it is not proposed again."""
+
+    match: Identifier
+    """The id of it."""
+    note: Text = ""
+
+
+class CloseReconciliation(ReconciliationCommand):
+    """Close the period that ends with a day: what changes in it from then on is an adjustment."""
+
+    through: Day
+
+
+class ReconciliationEvent(Event):
+    account: str
+
+
+class ReconciliationMatched(ReconciliationEvent):
+    """`adjusts`: the end of the closed period that some of it lies in."""
+
+    matches: tuple[Match, ...]
+    adjusts: str = ""
+
+
+class ReconciliationBreaksFound(ReconciliationEvent):
+    breaks: tuple[Break, ...]
+    adjusts: str = ""
+
+
+class ReconciliationBreaksCleared(ReconciliationEvent):
+    """They are not there any more: what was missing has come."""
+
+    break_ids: tuple[str, ...]
+
+
+class ReconciliationBreakResolved(ReconciliationEvent):
+    break_id: str
+    resolution: str
+    note: str = ""
+    amount_minor: int
+    currency: str
+    adjusts: str = ""
+
+
+class ReconciliationBreakReopened(ReconciliationEvent):
+    break_id: str
+    note: str = ""
+    adjusts: str = ""
+
+
+class ReconciliationMatchUndone(ReconciliationEvent):
+    match_id: str
+    note: str = ""
+    adjusts: str = ""
+
+
+class ReconciliationPeriodClosed(ReconciliationEvent):
+    through: str

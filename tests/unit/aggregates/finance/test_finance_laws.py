@@ -1,0 +1,162 @@
+"""The laws of statements and their reconciliation, under commands in any order.
+
+After every step: the invariants hold, the same command again decides nothing, and what was refused is refused again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oms_es.aggregates.finance import reconciliation, statement
+from oms_es.kernel import Event, Refused
+from oms_es.schemas.finance import reconciliation as rec
+from oms_es.schemas.finance import statement as f
+from reordering import assert_in_any_order
+
+Strategy = st.SearchStrategy[Any]
+STEPS_MAX = 20
+
+
+def happened(history: Sequence[Event], *types: type[Event]) -> int:
+    return sum(isinstance(event, types) for event in history)
+
+
+# --- statements of accounts
+
+
+def statement_commands() -> Strategy:
+    lines = st.builds(
+        f.StatementLine,
+        kind=st.just("transfer"),
+        booked_on=st.just("2026-01-01"),
+        amount_minor=st.sampled_from([1, -1]),
+        pending=st.booleans(),
+    )
+    return st.builds(
+        f.RecordStatement,
+        account=st.just("bank"),
+        statement_id=st.just("1"),
+        format=st.sampled_from(["mt940", "camt.053"]),
+        currency=st.just("EUR"),
+        opened_on=st.just("2026-01-01"),
+        closed_on=st.just("2026-01-02"),
+        opening_minor=st.none() | st.just(0),
+        closing_minor=st.none() | st.sampled_from([0, 1]),
+        document_sha256=st.sampled_from(["0" * 64, "1" * 64]),
+        lines=st.lists(lines, max_size=3).map(tuple),
+    )
+
+
+def statement_holds(state: statement.Statement, history: Sequence[Event]) -> None:
+    assert happened(history, f.StatementRecorded) == bool(state.fingerprint) <= 1
+    for recorded in history:
+        if isinstance(recorded, f.StatementRecorded):
+            of_it = [line for event in history if isinstance(event, f.StatementLinesRecorded) for line in event.lines]
+            assert recorded.line_count == len(of_it)
+            assert recorded.booked_minor == sum(line.amount_minor for line in of_it if not line.pending)
+            if recorded.opening_minor is not None and recorded.closing_minor is not None:
+                assert recorded.opening_minor + recorded.booked_minor == recorded.closing_minor
+
+
+# --- reconciliation
+
+
+def reconciliation_commands() -> Strategy:
+    days = st.sampled_from(["2026-01-01", "2026-01-02", "2026-01-03"])
+    matches = st.builds(
+        rec.Match,
+        match_id=st.sampled_from(["m1", "m2", "m3"]),
+        lines=st.sampled_from([("1/1",), ("1/2",), ("1/1", "1/2")]),
+        movements=st.sampled_from([("capture/1",), ("capture/2",), ()]),
+        reason=st.just("x"),
+        confidence=st.just(1),
+        day=days,
+        amount_minor=st.just(1),
+    )
+    breaks = st.builds(
+        rec.Break,
+        break_id=st.sampled_from(["b1", "b2"]),
+        kind=st.just("missing_here"),
+        day=days,
+        amount_minor=st.just(1),
+        currency=st.just("EUR"),
+        detail=st.just("x"),
+    )
+    of: Any = {"account": st.just("bank")}
+    break_ids, notes = st.sampled_from(["b1", "b2"]), st.sampled_from(["", "x"])
+    return st.one_of(
+        st.builds(
+            rec.RecordReconciliation,
+            **of,
+            matches=st.lists(matches, max_size=2).map(tuple),
+            breaks=st.lists(breaks, max_size=2).map(tuple),
+            is_complete=st.booleans(),
+        ),
+        st.builds(
+            rec.ResolveReconciliation,
+            **of,
+            difference=break_ids,
+            resolution=st.sampled_from(["written_off", "accepted"]),
+            note=notes,
+        ),
+        st.builds(rec.ReopenReconciliation, **of, difference=break_ids, note=notes),
+        st.builds(rec.UndoReconciliation, **of, match=st.sampled_from(["m1", "m2", "m3"]), note=notes),
+        st.builds(rec.CloseReconciliation, **of, through=days),
+    )
+
+
+def reconciliation_holds(state: reconciliation.Reconciliation, history: Sequence[Event]) -> None:
+    in_matches = [name for match in state.matches.values() for name in reconciliation.sides(match)]
+    assert sorted(in_matches) == sorted(state.taken.keys()), "a line or movement is in two matches, or in none"
+    assert not any(match_id in state.undone for match_id in state.matches)
+    closed = [event.through for event in history if isinstance(event, rec.ReconciliationPeriodClosed)]
+    assert closed == sorted(closed)
+    assert state.closed_through == max(closed, default="")
+
+
+LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
+    (
+        statement.decider,
+        statement_commands(),
+        statement_holds,
+        frozenset({"statement_differs", "statement_unbalanced"}),
+    ),
+    (
+        reconciliation.decider,
+        reconciliation_commands(),
+        reconciliation_holds,
+        frozenset({"unknown_break", "unknown_match", "break_resolved", "breaks_open"}),
+    ),
+)
+
+
+def outcome(decider: Any, state: Any, command: Any) -> tuple[tuple[Event, ...], str | None]:
+    try:
+        return tuple(decider.decide(state, command)), None
+    except Refused as refused:
+        return (), str(refused)
+
+
+@pytest.mark.parametrize(("decider", "commands", "holds", "refusals"), LAWS, ids=("statement", "reconciliation"))
+@settings(deadline=None)
+@given(data=st.data())
+def test_finance_keeps_its_laws_whatever_is_asked(
+    decider: Any, commands: Strategy, holds: Any, refusals: frozenset[str], data: st.DataObject
+) -> None:
+    state, history = decider.initial, []
+    for _ in range(data.draw(st.integers(1, STEPS_MAX))):
+        command = data.draw(commands)
+        events, refusal = outcome(decider, state, command)
+        assert_in_any_order(decider, state, command, events)
+        for event in events:
+            assert type(event).model_validate_json(event.model_dump_json()) == event
+            state = decider.evolve(state, event)
+            history.append(event)
+        assert refusal is None or refusal.partition(":")[0] in refusals
+        assert outcome(decider, state, command) == ((), refusal)
+        holds(state, history)
