@@ -33,7 +33,7 @@ from oms_es.verification.history import History
 
 LAST_KEPT = 25
 """What happened last, kept for the reader of a violation."""
-CARRIED = ("account", "cancel")
+CARRIED = ("book", "cancel")
 """What a carrier does; the rest is money."""
 PROJECTED: Mapping[type[Event], Sequence[str]] = {
     event: [projection.name for projection in PROJECTIONS if event in projection.folds]

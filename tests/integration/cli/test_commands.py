@@ -95,7 +95,7 @@ def test_a_command_is_tried_given_and_given_again(oms: Any) -> None:
     code, out, _ = oms(*receive, "--preview", "--json")
     reported = json.loads(out)
     assert (code, [event["name"] for event in reported["events"]]) == (Code.OK, ["StockReceived"])
-    assert [shelf["on_hand"] for shelf in reported["changed"]["shelves"]] == [0, 5]
+    assert [shelf["on_hand"] for shelf in reported["changed"]["physical"]] == [0, 5]
     assert oms("stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5", "--preview")[1]
     assert oms(*receive) == (Code.OK, "2 StockReceived in stock-A@berlin\n", "")
     assert oms(*receive) == (Code.OK, "", "already done: it is so, and nothing changes\n")
