@@ -11,9 +11,16 @@ from oms_es.reference.pages import errors, tables
 
 BEHIND_HTTP = ("oms_es.errors", "oms_es.http", "oms_es.kernel", "oms_es.store")
 """Others have errors that only commands of the terminal meet."""
+OF_THE_TERMINAL = "oms_es.store.sealing.folder"
+"""Checkpoints are written into folders by a command, not by the server."""
 REASONS = sorted(
     {*WORDED_HERE, *(member.value for table in tables() for member in table)}
-    | {error.code for error in errors() if error.__module__.startswith(BEHIND_HTTP)} - {OmsError.code}
+    | {
+        error.code
+        for error in errors()
+        if error.__module__.startswith(BEHIND_HTTP) and error.__module__ != OF_THE_TERMINAL
+    }
+    - {OmsError.code}
 )
 
 
