@@ -25,6 +25,7 @@ SAID_IN_WORDS = (
     "this looks like a card number",
     "a text contains ",  # NUL, also in what is called somehow, where schemas have no pattern
     "a name is more than spaces",  # once the spaces around it are gone
+    "write CHANNEL~ID",  # a customer is named by two names, which no pattern tells apart
     "two names are the same",  # in Unicode's normal form
 )
 """How the detail of such a refusal begins; the descriptions of the fields say the same."""
