@@ -42,7 +42,7 @@ STORED_INPUTS = min(INPUTS, 2_000)
 BATCH = 20
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ANYWHERE = Address(country="DE")
-SEEDS_MAX = 60
+SEEDS_MAX = 100
 """Worlds in which a fix that was taken out must be missed."""
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.finance.statement import AccountName, Day, SignedMinor, at_most
-from oms_es.schemas.values.types import Currency, Identifier, Text
+from oms_es.schemas.values.types import Currency, Identifier, QuotedText, Text
 
 SIDE_MAX = 2_000
 """Lines, and movements, of one match: a payout of a busy day."""
@@ -32,8 +32,8 @@ class Match(Message):
     match_id: Identifier
     lines: Names
     movements: Names = ()
-    reason: str
-    confidence: int
+    reason: QuotedText
+    confidence: Annotated[int, Field(ge=0, le=100)]
     day: Day
     amount_minor: SignedMinor
 
@@ -48,7 +48,7 @@ class Break(Message):
     currency: Currency
     lines: Names = ()
     movements: Names = ()
-    detail: str
+    detail: QuotedText
 
 
 class ReconciliationCommand(Command):
