@@ -13,6 +13,7 @@ from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
+from oms_es.schemas.finance.statement import StatementRecorded
 from oms_es.schemas.values.currency import in_money
 from oms_es.store.encoding.codec import event_id_of
 from oms_es.verification.check import Check, at
@@ -86,7 +87,7 @@ class History:
         self.promised = Check("what an order counts on is what stock promised")
         self.paid = Check("money conserved: captured, voided, expired <= authorised; refunded, lost <= captured")
         self.parcels: dict[str, ParcelCounts] = {}
-        self.labels: set[str] = set()  # hashes of the documents that history points at
+        self.documents: set[str] = set()  # hashes of those that history points at
         self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
         self.order_checks = OrderChecks()
         self.joins = JoinedBook()
@@ -124,6 +125,8 @@ class History:
                 self._check_parcel(recorded, event)
             case o.OrderPlaced():
                 self._check_placed(recorded, event)
+            case StatementRecorded(document_sha256=sha256):
+                self.documents.add(sha256)
             case o.OrderLineAllocated():
                 promise = self.promises.get((event.reservation_id, event.sku, event.location))
                 self.promised.expect(
@@ -212,7 +215,7 @@ class History:
                 holds = account.dispatched and lost <= Counter(dict(account.asked))
                 self._expect_parcel(recorded, holds, f"{dict(lost)} came back or were lost, {account}")
             case sh.ShipmentLabelAttached(document=document):
-                self.labels.add(document.sha256)
+                self.documents.add(document.sha256)
         self.parcels[recorded.stream] = account
 
     def _expect_parcel(self, recorded: Recorded, holds: bool, found: str) -> None:  # noqa: FBT001 - as in Check

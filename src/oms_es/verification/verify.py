@@ -23,7 +23,6 @@ from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Decider, Projection, Recorded
 from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
-from oms_es.schemas.finance.statement import StatementRecorded
 from oms_es.store.documents import DOCUMENTS
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, SNAPSHOTS, EventRow, Snapshot
@@ -72,14 +71,12 @@ def verify(
                 for recorded in page:
                     history.fold(recorded)
                     kept.compare(recorded, history)
-                if isinstance(recorded.event, StatementRecorded):
-                    history.labels.add(recorded.event.document_sha256)
                 rows.fold(page)
                 progress(page[-1].position, last)
         history.close(progress_of.has_taken)
         progress(last, last)
         of_rows = rows.checked()
-        documents = _compare_documents(connection, history.labels)
+        documents = _compare_documents(connection, history.documents)
     checks = (*history.checks, *seals.checks, kept.checked(), documents, *of_rows)
     return Report(history.position, len(history.states), checks)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from desk_story import shown
 from oms_es.app import migrate
 from oms_es.cli.operator.checking import verified
@@ -53,3 +55,7 @@ def test_statements_are_imported_once_listed_and_verified(database_url: str, oms
     lines = shown(oms, "reconcile", "lines", "mt940", statement["statement_id"], "--from", "11")
     assert [line["line"] for line in lines] == [11, 12]
     assert verified(database_url).passed
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM oms_documents")
+    (missed,) = [check for check in verified(database_url).checks if check.failed]
+    assert missed.failed == len(WRITTEN), "each statement's file is asked for"
