@@ -13,7 +13,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.cli.desk.single import order_named
 from oms_es.cli.operator.checking import DIFFERENCES_SHOWN_MAX
-from oms_es.cli.operator.held import Against, Keys, Witnesses, held_checkpoints, key_of, text_of, trusted_keys
+from oms_es.cli.operator.held import Against, Keys, Witnesses, held_checkpoints, text_of, trusted_keys
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up, writing
 from oms_es.database.rows import connected
 from oms_es.database.selection import database
@@ -85,11 +85,11 @@ def check(
     json: Json = False,
 ) -> None:
     """Check a proof, without a database. Exit code 6: it proves nothing."""
-    trusted = [key_of(one) for one in key or ()]
+    trusted = trusted_keys(key)
     if not trusted:
         raise typer.BadParameter("say whom you believe with --key; `oms-es audit key` shows the keys of a log")
     proof = proofs.read(text_of(file, proofs.PROOF_BYTES_MAX))
-    checked = proofs.check(proof, trusted, [key_of(one) for one in witness or ()])
+    checked = proofs.check(proof, trusted, trusted_keys(witness))
     if json:
         print_json(_as_json(checked))
         return
@@ -142,7 +142,7 @@ def checkpoint(
         if not witness:
             raise typer.BadParameter("say whose co-signatures these are with --witness")
         with writing(set_up(), run=False) as engine, connected(engine.database_url) as connection:
-            size = witnessed.add(connection, text_of(add), [key_of(one) for one in witness])
+            size = witnessed.add(connection, text_of(add), trusted_keys(witness))
         say(f"the co-signatures of {len(witness)} witnesses are kept with the checkpoint of {size:,} events")
         return
     with reading(set_up()) as connection:

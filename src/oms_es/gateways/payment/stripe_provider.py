@@ -29,7 +29,6 @@ CONCURRENT_MAX = 8
 TIMEOUT_SECONDS = 30.0
 INTENTS_MAX = 100
 """Of one payment: the first, and one for each capture that was authorised again."""
-API_BASE = "https://api.stripe.com"
 KEY = "oms_key"
 """The metadata's entry with the id of the request that made an object."""
 CONFIRMED = "pi_"
@@ -45,17 +44,10 @@ class StripeProvider:
     first capture lets go of the rest, and each further one is authorised again. Methods raise GatewayUnavailable.
     """
 
-    def __init__(
-        self,
-        api_key: str,
-        *,
-        multicapture: bool = False,
-        api_base: str = API_BASE,
-        timeout_seconds: float = TIMEOUT_SECONDS,
-    ) -> None:
+    def __init__(self, api_key: str, *, api_base: str, multicapture: bool) -> None:
         self._client = StripeClient(
             api_key,
-            http_client=stripe.RequestsClient(timeout=timeout_seconds),
+            http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
             base_addresses={"api": api_base},
             max_network_retries=0,  # the gateway asks again, after it has looked
         )
