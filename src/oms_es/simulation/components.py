@@ -23,6 +23,7 @@ from oms_es.simulation.world.database import Database
 from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.recording import MemoryRecorder, MemoryRows
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore
+from oms_es.simulation.world.sealed_log import MemorySealing
 from oms_es.store.store import Store
 
 
@@ -39,6 +40,7 @@ class Kit:
     chain: type[AwakeChain] = AwakeChain
     consumer: type[ConsumerWorker] = ConsumerWorker
     read_model: type[ReadModel] = ReadModel
+    sealing: type[MemorySealing] = MemorySealing
     publisher: type[EventPublisher] = EventPublisher
     feed: type[PartitionFeed] = PartitionFeed
     deciders: tuple[Decider[Any], ...] = DECIDERS

@@ -33,6 +33,7 @@ from oms_es.simulation.removals import (
     PositionFirst,
     Remembers,
     SavesFirst,
+    SealsOver,
     TakesAgain,
     TrustsMessages,
     Unbounded,
@@ -123,6 +124,13 @@ GUARDS: tuple[Guard, ...] = (
         "`processing/loop.py`",
         "events are folded into rows that another worker has changed",
         lambda kit: replace(kit, read_model=Remembers),
+        "hurricane",
+    ),
+    Guard(
+        "seal compare-and-set",
+        "`store/sealing/seals.py`",
+        "of two sealers the slower one takes back what was signed: a checkpoint is of fewer events than the one before",
+        lambda kit: replace(kit, sealing=SealsOver),
         "hurricane",
     ),
     Guard(

@@ -29,6 +29,7 @@ from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.simulation.unpaid_goods import UnpaidGoods
 from oms_es.simulation.world.database import Database
 from oms_es.store.encoding.codec import Codec
+from oms_es.store.sealing.seals import Head
 from oms_es.verification.history import History
 
 LAST_KEPT = 25
@@ -74,7 +75,7 @@ class Watch:
         self.chains: dict[TopicPartition, dict[int, int]] = {}
         self.newest: dict[TopicPartition, int] = {}
         self.last: deque[tuple[Any, ...]] = deque(maxlen=LAST_KEPT)
-        self.steps = 0
+        self.steps = self.sealed_size = 0
         self._hash = blake2b(digest_size=16)
 
     @property
@@ -121,6 +122,13 @@ class Watch:
                 )
                 raise Violation("a partition's chain has no gap", entry)
             self.newest[message.topic_partition] = position
+
+    def sealed(self, head: Head, recorded: int) -> None:
+        """`recorded`: events up to its position. Every event has its turn, and no checkpoint takes one back."""
+        self.note("sealed", head.size)
+        if head.size <= self.sealed_size or head.size != recorded:
+            raise Violation("the sealed log is the log", f"{head} after {self.sealed_size}, of {recorded} events")
+        self.sealed_size = head.size
 
     def happened(self, effect: Effect) -> None:
         """In the outside world. What was declined had no effect."""

@@ -30,6 +30,7 @@ from oms_es.simulation.world.database import Database, Session
 from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.recording import MemoryRecorder, MemoryRows, Transaction
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore, Saved
+from oms_es.simulation.world.sealed_log import MemorySealing
 from oms_es.store.recorder import Advance, EventRow
 from oms_es.store.store import Store
 
@@ -140,6 +141,13 @@ class NoRowLock(MemoryRows):
 
     def lock(self, transaction: Transaction) -> None:
         """No lock is waited for."""
+
+
+class SealsOver(MemorySealing):
+    """Whether another sealer was there first is not asked."""
+
+    def continues(self, _previous_size: int) -> bool:
+        return True
 
 
 class PositionFirst(MemoryRecorder):

@@ -5,6 +5,7 @@ Invariant: the same scenario gives the same trace, whatever the interpreter's ha
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,7 +44,9 @@ from oms_es.simulation.world.decision_cache import remembering
 from oms_es.simulation.world.external_systems import Outside
 from oms_es.simulation.world.kept_cloudevents import KeptCloudEvents
 from oms_es.simulation.world.kept_codec import KeptCodec
+from oms_es.simulation.world.sealed_log import SealedLog
 from oms_es.store.encoding.codec import Codec
+from oms_es.store.sealing.seals import Head
 
 SETTLING_SECONDS_MAX = 3_600.0
 """Within so much simulated time after the last fault everything must have come to rest."""
@@ -94,6 +97,7 @@ class Play:
         whole = [replace(decider, evolve=evolves[decider.category]) for decider in DECIDERS]
         self.watch = Watch(self.codec, whole, lambda: self.scheduler.now, self._ends_well)
         self.database = kit.database(self.codec, [p.table for p in PROJECTIONS], self._recorded)
+        self.sealed = SealedLog(self._sealed)
         self.broker = Broker(topics(scenario.partitions), self.watch.published)
         self.outside = Outside(lambda: self.scheduler.now, self.watch.happened)
         self.strikes: Counter[str] = Counter()
@@ -143,6 +147,8 @@ class Play:
             raise Violation("everything comes to rest", self._restless())
         now = EPOCH + timedelta(seconds=self.now)
         scenario = self.scenario
+        if not self.sealed.proves(self.database.log):
+            raise Violation("the sealed log is the log", f"not as {self.sealed.head.size} events were sealed")
         for broken in in_the_end(self.watch, self.database, scenario.actions, now, life=scenario.profile.life):
             raise broken
 
@@ -192,6 +198,9 @@ class Play:
     def _recorded(self, rows: Sequence[Notification]) -> None:
         self.watch.committed(rows)
 
+    def _sealed(self, head: Head) -> None:
+        self.watch.sealed(head, bisect_right(self.database.positions, head.position))
+
     # faults
 
     def _begin(self, fault: Fault) -> None:
@@ -220,6 +229,8 @@ class Play:
         if not all(client.done for client in self.clients) or self.outside.outstanding():
             return False
         database, tracking = self.database, self.database.tracking
+        if self.sealed.head.position < database.end:
+            return False
         if any(tracking.get(role, 0) < len(self.outside.delivered[role]) for role in CALLBACK_ROLES):
             return False
         if self.scenario.topology != "workers":
@@ -247,7 +258,7 @@ class Play:
     def _restless(self) -> str:
         lag = {r: self.database.tracking.get(r, 0) for r in INTERESTS} if self.scenario.topology != "workers" else {}
         return (
-            f"log at {self.database.end}, roles at {lag or self._covered()}, "
+            f"log at {self.database.end}, sealed to {self.sealed.head.position}, roles at {lag or self._covered()}, "
             f"{self.outside.outstanding()} callbacks to come, {len(self._due_soon())} deadlines, "
             f"{sum(not client.done for client in self.clients)} clients not done"
         )

@@ -169,6 +169,11 @@ def payment_commands() -> Callable[[payment_state.Payment], Strategy]:
         st.builds(p.RecordExpiry, **of),
         *(st.builds(shape, **disputes) for shape in (p.RecordDisputeOpened, p.RecordDisputeWon, p.RecordDisputeLost)),
     )
+    questions: Any = {
+        **of,
+        "operation": st.sampled_from(["authorize", "reauthorize", "capture", "void", "refund"]),
+        "part": st.sampled_from(["", "s1", "r1"]),
+    }
     failures = st.one_of(
         st.builds(p.RecordDecline, **of, reason=words),
         st.builds(p.RecordFailure, **of, reason=words),
@@ -177,6 +182,14 @@ def payment_commands() -> Callable[[payment_state.Payment], Strategy]:
             **of,
             operation=st.sampled_from(["reauthorize", "capture", "void", "refund"]),
             part=st.sampled_from(["", "s1", "r1"]),
+        ),
+        st.builds(p.ChaseAnswer, **questions),
+        st.builds(
+            p.RecordAnswerPending,
+            **questions,
+            key=st.just("k"),
+            amount_minor=quantities,
+            currency=st.just("EUR"),
         ),
     )
     reports = payment_reports()

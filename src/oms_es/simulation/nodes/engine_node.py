@@ -23,6 +23,7 @@ from oms_es.simulation.components import Kit
 from oms_es.simulation.nodes.interruptible import (
     AwakeIntake,
     AwakeLoop,
+    AwakeSealer,
     AwakeTicker,
 )
 from oms_es.simulation.nodes.node import Node, Simulation
@@ -30,6 +31,7 @@ from oms_es.simulation.scenario import Action, Scenario, World
 from oms_es.simulation.world.broker import Broker
 from oms_es.simulation.world.database import Database
 from oms_es.simulation.world.external_systems import MemoryCallbacks, Outside
+from oms_es.simulation.world.sealed_log import SealedLog
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.log import Feed
 from oms_es.store.store import OUTAGES
@@ -53,6 +55,7 @@ class Ground(Simulation, Protocol):
     kit: Kit
     deciders: tuple[Decider[Any], ...]
     database: Database
+    sealed: SealedLog
     broker: Broker
     outside: Outside
     codec: Codec
@@ -151,6 +154,10 @@ class EngineNode(Node):
 
     def ticker(self, store: Any, feed: Feed) -> Ticker:
         return AwakeTicker(self._due, store, feed, self.clock, self.timing)
+
+    def sealer(self) -> AwakeSealer:
+        ground = self.simulation
+        return AwakeSealer(ground.kit.sealing(self, ground.database, ground.sealed), self.timing)
 
     def _due(self, now: datetime, limit: int) -> Sequence[Command]:
         found = self.simulation.database.tables[deadlines.projection.name].found(None, None, "due_at", limit)

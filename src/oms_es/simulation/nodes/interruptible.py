@@ -17,11 +17,13 @@ from oms_es.processing.chain import Chain
 from oms_es.processing.intake.worker import IntakeWorker
 from oms_es.processing.loop import Loop
 from oms_es.processing.readers import FeedReader
+from oms_es.processing.sealer import SEAL_SECONDS, Sealer
 from oms_es.processing.ticker import TICK_SECONDS, Ticker
 from oms_es.simulation.nodes.node import NEVER
 from oms_es.simulation.world.broker import MemoryGroup
 from oms_es.simulation.world.database import Database
 from oms_es.simulation.world.external_systems import MemoryCallbacks
+from oms_es.simulation.world.sealed_log import MemorySealing
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.log import Log
 from oms_es.store.recorder import Move, Recording
@@ -144,6 +146,17 @@ class AwakeTicker(Ticker):
     @property
     def stirred(self) -> bool:
         return self.timing.monotonic() - self._looked >= TICK_SECONDS
+
+
+class AwakeSealer(Sealer):
+    """Spares the look at a log that is sealed up to its end."""
+
+    sealing: MemorySealing
+
+    @property
+    def stirred(self) -> bool:
+        due = self.timing.monotonic() - self._looked >= SEAL_SECONDS
+        return due and self.sealing.sealed.head.position < self.sealing.database.end
 
 
 class AwakeRelay(Relay):

@@ -80,6 +80,7 @@ class LogNode(EngineNode):
                 *chains,
                 *projections,
                 self.ticker(store, log),
+                self.sealer(),
             ],
             Idle(self),
             ground.scenario.poll_seconds,

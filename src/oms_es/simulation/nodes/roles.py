@@ -15,7 +15,7 @@ from oms_es.simulation.nodes.worker_node import WorkerNode
 SHARED_ROLES: tuple[tuple[str, ...], ...] = (
     ("consumers", "channel_orders"),
     ("projections", "ticker"),
-    ("gateways",),
+    ("gateways", "sealer"),
 )
 """Roles that are spread over the nodes; each group of them is run by two."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from oms_es.app import CONSUMERS, PROJECTIONS
-from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE, TOPICS_OF
+from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, SEALER_ROLE, TICKER_ROLE, TOPICS_OF
 from oms_es.kafka.client import TopicPartition
 from oms_es.kafka.groups.feeds import EventTask, PartitionFeed, PartitionTask, missing
 from oms_es.kafka.groups.inputs import InputTask, PartitionSource
@@ -80,6 +80,8 @@ class WorkerNode(EngineNode):
         broker, batch_max = self.simulation.broker, self.simulation.scenario.batch_max
         if role == TICKER_ROLE:
             return self.ticker(self.own_store, self.unread)
+        if role == SEALER_ROLE:
+            return self.sealer()
         if role in CALLBACK_ROLES:
             return self.callbacks(role, self.own_store, self.unread)
         if role == CHANNEL_ORDERS_ROLE:
