@@ -20,11 +20,15 @@ from oms_es.schemas.vocabulary import EVENTS
 HERE = Path(__file__).parent
 ORDER = "7b2f8f5e-2f0c-5d43-9a55-6d2f3c1f0a11"
 MOMENT = "2026-01-02T03:04:05Z"
+ASKED = 'AddNote {"note_text":"sha256:0123456789abcdef"}'
+"""Of what a command said; elsewhere it is whether one did."""
 EXAMPLES: dict[str, Any] = {
     "customer_id": "C-1",
     "email": "ada@example.com",
     "phone": "+49 30 1234567",
     "language": "de",
+    "note_id": "n-1",
+    "note_text": "Ada called: please leave it with the neighbour",
     "notes": "please ring twice",
     "metadata": {"campaign": "spring"},
     "secret_id": "sec_0123456789abcdef01234567",
@@ -326,6 +330,8 @@ def _value(name: str, annotation: Any, *, whole: bool) -> Any:
         return _value(name, inner[0], whole=whole)
     if get_origin(annotation) is tuple and isinstance(inner[0], type) and issubclass(inner[0], BaseModel):
         return [example(inner[0], whole=whole)]
+    if (name, annotation) == ("asked", str):
+        return ASKED
     if name not in EXAMPLES:
         raise SystemExit(f"no example for the field {name}: add one to EXAMPLES in {__file__}")
     return EXAMPLES[name]

@@ -46,6 +46,7 @@ OWN_IDS: Mapping[type[Command], str] = {
     o.RecordFulfilment: "fulfilment_id",
     o.RecordChannelRefund: "refund_id",
     o.OverrideOrder: "override_id",
+    o.AddNote: "note_id",
     x.RequestReturn: "rma_id",
     r.ReceiveRma: "receipt_id",
     r.InspectRma: "inspection_id",
@@ -53,6 +54,8 @@ OWN_IDS: Mapping[type[Command], str] = {
 """The field by which a command names itself."""
 FREE = frozenset({"now", "keep", "called"})
 """When and how it is sent, not what."""
+UNQUOTED = frozenset({"note_text"})
+"""What says something of a person is kept once, in its own field: here a digest of it is."""
 LITERAL_CHARACTERS_MAX = 40
 """Of a value that is kept as it is; of a longer one a digest is."""
 
@@ -60,7 +63,11 @@ LITERAL_CHARACTERS_MAX = 40
 def asked_of(command: Command) -> str:
     """What it says beside its name, on one line: kept with the event that answers it."""
     kind = type(command)
-    stated = {name: _kept(value) for name, default in _content_of(kind) if (value := getattr(command, name)) != default}
+    stated = {
+        name: _kept(value, LITERAL_CHARACTERS_MAX * (name not in UNQUOTED))
+        for name, default in _content_of(kind)
+        if (value := getattr(command, name)) != default
+    }
     return f"{kind.__name__} {to_json(stated).decode()}"
 
 
@@ -71,11 +78,11 @@ def _content_of(kind: type[Command]) -> tuple[tuple[str, Any], ...]:
     return tuple((name, fields[name].default) for name in sorted(fields.keys() - beside))
 
 
-def _kept(value: Any) -> Any:
+def _kept(value: Any, literal_max: int) -> Any:
     if isinstance(value, int):
         return value
     text = to_json(_plain(value)).decode()
-    if len(text) <= LITERAL_CHARACTERS_MAX:
+    if len(text) <= literal_max:
         return from_json(text)
     return f"sha256:{sha256(text.encode()).hexdigest()[:16]}"
 

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from oms_es.schemas.order import NOTES_MAX
 from oms_es.schemas.stock import lot_over_at
 from oms_es.store.dead_letters import DEAD_LETTERS, LISTED_MAX, OPEN
 from oms_es.store.recorder import EVENTS, TRACKING
@@ -90,6 +91,15 @@ def is_accepted(connection: Connection, order_id: str) -> bool:
 def timeline(connection: Connection, order_id: str) -> list[Row]:
     query = "SELECT * FROM order_timeline WHERE order_id = %s ORDER BY position LIMIT %s"
     return connection.execute(query, [order_id, TIMELINE_MAX]).fetchall()
+
+
+def notes_of(connection: Connection, order_id: str, at: datetime | None) -> list[Row]:
+    """What people noted about it, or had by then, in order."""
+    query = (
+        "SELECT note_id, position, recorded_at, actor, note_text FROM order_notes "
+        "WHERE order_id = %s AND recorded_at <= coalesce(%s::timestamptz, 'infinity') ORDER BY position LIMIT %s"
+    )
+    return connection.execute(query, [order_id, at, NOTES_MAX]).fetchall()
 
 
 def exceptions_of(connection: Connection, order_id: str) -> list[Row]:

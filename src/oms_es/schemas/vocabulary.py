@@ -20,6 +20,7 @@ MODULES: tuple[ModuleType, ...] = (
     order.sourcing,
     order.payment,
     order.holds,
+    order.notes,
     order.amendments,
     order.split_merge,
     order.elsewhere,

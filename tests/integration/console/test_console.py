@@ -349,3 +349,28 @@ def test_the_language_is_kept_and_what_was_chosen_goes_before_what_the_browser_w
     answer = sent(operator, "/console/language", {"language": "en", "next": "/console/orders"})
     assert answer.headers["location"] == "/console/orders"
     assert 'lang="en"' in operator.get("/console/commands").text
+
+
+def test_a_note_is_an_event_of_its_author_added_once_and_read_by_who_may_see_people(
+    served: Served, shop: Shop, operator: httpx.Client
+) -> None:
+    path = f"/console/orders/{shop.lacking_id}"
+    page = operator.get(path).text
+    (name,) = re.findall(r'name="note_id" value="([^"]+)"', page)
+    form = {"note_id": name, "note_text": "they <b>called</b>"}
+    done = sent(operator, f"{path}/notes", form, of=path)
+    again = sent(operator, f"{path}/notes", form, of=path)
+    assert (done.status_code, again.headers["location"]) == (303, f"{path}?done=0")
+    noted = operator.get(done.headers["location"]).text
+    assert "they &lt;b&gt;called&lt;/b&gt;" in noted
+    with served.client() as api:
+        entries = api.get(f"/v1/orders/{shop.lacking_id}/timeline").json()["items"]
+    (entry,) = [one for one in entries if one["event"] == "OrderNoteAdded"]
+    assert entry["actor"] == f"key:{served.tokens['operator'].split('_')[1]}"
+    assert "called" not in entry["summary"]
+    with browser(served, "storefront") as client:
+        hidden = client.get(path).text
+        assert "OrderNoteAdded" in hidden
+        assert ("called" in hidden, "/notes" in hidden) == (False, False)
+        refused = client.post(f"{path}/notes", data={**form, "proof": proof(client, "/console/commands")})
+        assert refused.status_code == 403

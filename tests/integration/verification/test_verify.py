@@ -66,6 +66,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             "return_policies",
             "order_locations",
             "order_numbers",
+            "order_notes",
             "returns",
             "return_lines",
             "refunds",

@@ -605,6 +605,7 @@ ASTRAY = st.one_of(
     st.builds(o.LapseOrder, order_id=st.just(PLACE.order_id), payment_id=st.just(f"{PLACE.order_id}.1") | st.none()),
     st.just(o.LapsePresale(**ORDER)),
     st.builds(o.HoldOrder, order_id=st.just(PLACE.order_id), kind=kinds),
+    st.builds(o.AddNote, order_id=st.just(PLACE.order_id), note_id=ids, note_text=words.filter(bool)),
     st.builds(o.ChaseHold, order_id=st.just(PLACE.order_id), kind=kinds, now=moments),
     UNHOLDS,
     st.builds(o.RetryPayment, order_id=st.just(PLACE.order_id), payment_token=st.just("another") | st.none()),

@@ -127,4 +127,4 @@ def test_published_schemas_say_what_is_personal() -> None:
 
 
 def test_tables_of_people_are_those_with_a_marked_column() -> None:
-    assert {"order_recipients", "customers", "customer_spending"} == OF_PEOPLE
+    assert {"order_recipients", "order_notes", "customers", "customer_spending"} == OF_PEOPLE

@@ -17,7 +17,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from oms_es.aggregates.order import cancellation, elsewhere, holds, losses, missing_money, refunding, returns, sourcing
+from oms_es.aggregates.order import (
+    cancellation,
+    elsewhere,
+    holds,
+    losses,
+    missing_money,
+    notes,
+    refunding,
+    returns,
+    sourcing,
+)
 from oms_es.aggregates.order import split_merge as parts
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.ending import cancel_order, lapse
@@ -219,6 +229,7 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.ChaseHold: holds.chase_hold,
     o.ReleaseHold: holds.release_hold,
     o.RefundOrder: _refund,
+    o.AddNote: notes.add,
     o.OverrideOrder: override,
     o.CancelOrder: cancel_order,
     o.LapseOrder: lapse,
@@ -283,6 +294,7 @@ decider = Decider(
         o.OrderShipmentCancelled,
         o.OrderShipped,
         o.OrderCompleted,
+        o.OrderNoteAdded,
         o.OrderRefundRequested,
         o.OrderCreditLeft,
         o.OrderMoneyGone,

@@ -40,6 +40,7 @@ from oms_es.aggregates.order.evolve_shipping import (
     shipment_lost,
     shipment_returned,
 )
+from oms_es.aggregates.order.notes import fold_added
 from oms_es.aggregates.order.state import (
     CHANGEABLE,
     LineCut,
@@ -331,6 +332,7 @@ def _in_phase(phase: o.Phase) -> Any:
 
 FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderPlaced: _placed,
+    o.OrderNoteAdded: fold_added,
     o.DuplicateConflictFound: _conflicting,
     o.OrderSourced: _sourced,
     o.OrderBackordered: _backordered,

@@ -121,6 +121,7 @@ class Order(NamedTuple):
     refund_revision: int = 0  # of the channel's last refund that took units off
     early_cancellation: str | None = None
     early_called: str = ""  # what the channel calls the order that has not come
+    notes: HashTrieMap[str, str] = HashTrieMap()  # that people added: what was asked
     missed: bool = False  # it has not come in time, which was reported since the last thing that waits for it
 
     @property

@@ -43,12 +43,16 @@ def show_order(order: OrderName, *, at: At = None, json: Json = False) -> None:
         name = f"{found['channel']}/{found['external_id']}"
         whole = single.whole_order(connection, codec, found["order_id"], moment)
         waits = waits_for(connection, codec, name, whole.folded, whole.events) if whole and not moment else []
+        notes = queries.notes_of(connection, found["order_id"], moment)
     details = whole.details if whole else {}
     if json:
         document = {"order": found, **details, "waits_for": waits, "exceptions": exceptions, "timeline": timeline}
-        print_json(document)
+        print_json({**document, "notes": notes})
         return
     parts = [display.order_lines(found, exceptions, waits), *_order_parts(found, details)]
+    if notes:
+        noted = [(display.moment(note["recorded_at"]), note["actor"], note["note_text"]) for note in notes]
+        parts.append(display.grid("Notes", noted, "time (UTC)", "by", "note"))
     display.console_on(sys.stdout).print(*parts, display.story(found, timeline), sep="\n")
 
 

@@ -27,7 +27,7 @@ from oms_es.http.routing import Handler, Parameter, Route
 FRESH = frozenset(
     {"amendment_id", "fulfilment_id", "refund_id", "cancellation_id", "split_id", "override_id", "merge_id", "rma_id"}
     | {"receipt_id", "count_id", "adjustment_id", "change_id", "write_off_id", "move_id", "inspection_id"}
-    | {"feedback_id"}
+    | {"feedback_id", "note_id"}
 )
 """Fields in which a command gives a name to what it begins: one is proposed."""
 GIVEN = ("next", "version", "key", "step", "proof")

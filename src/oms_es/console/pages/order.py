@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -9,13 +11,15 @@ from starlette.responses import Response
 from oms_es.console import comparing, timeline
 from oms_es.console.inside import at
 from oms_es.console.pages.commands import Offer, offers
-from oms_es.console.routes import page
+from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
 from oms_es.http.access import EVENTS, PERSONAL
 
 PARTS = ("lines", "payments", "shipments", "returns", "exceptions", "timeline", "waits_for")
 OF_THEN = ("lines", "payments", "shipments")
 EVENTS_SHOWN = "100"
+WRITE = "orders:write"
+NOTED = "OrderNoteAdded"
 
 
 async def order(visit: Visit) -> Response:
@@ -30,6 +34,10 @@ async def order(visit: Visit) -> Response:
     called = f"{found['channel']}/{found['external_id']}"
     return visit.page(
         "order.html",
+        notes=await _notes(visit, name, found["timeline"], moment),
+        is_noted=any(row["event"] == NOTED for row in found["timeline"]),
+        note_id=f"console-{secrets.token_hex(8)}",
+        may_note=moment is None and visit.api.may(WRITE),
         order=found,
         called=called,
         moment=moment,
@@ -42,6 +50,26 @@ async def order(visit: Visit) -> Response:
         is_new_enough=is_new_enough,
         may_follow=visit.api.may(EVENTS),
     )
+
+
+async def _notes(
+    visit: Visit, name: str, timeline: list[Mapping[str, Any]], moment: str | None
+) -> list[Mapping[str, Any]]:
+    """Where there are any, and the person may see what is said of people: that reading is recorded."""
+    if not visit.api.may(PERSONAL) or all(row["event"] != NOTED for row in timeline):
+        return []
+    notes: list[Mapping[str, Any]] = (await visit.api.get(at("v1", "orders", name), {"expand": "notes", "at": moment}))[
+        "notes"
+    ]
+    return notes
+
+
+async def add_note(visit: Visit) -> Response:
+    """Sent twice it is added once: the page gave it its name."""
+    path = at("v1", "orders", visit.values["order"], verb="add-note")
+    body = {name: visit.form.get(name, "").strip() for name in ("note_id", "note_text")}
+    _, done = await visit.api.post(path, body)
+    return visit.go(at("console", "orders", visit.values["order"]), done=done["position"] or 0)
 
 
 def _offers(visit: Visit, found: dict[str, Any]) -> list[tuple[str, str, list[Offer]]]:
@@ -92,6 +120,7 @@ async def events(visit: Visit) -> Response:
 
 ROUTES = (
     page("/orders/{order}", "order", "orders:read", order, "at", "address"),
+    form("/orders/{order}/notes", "order-note", WRITE, add_note),
     page("/orders/{order}/why", "why", "orders:read", why),
     page("/orders/{order}/events", "events", EVENTS, events, "after"),
 )

@@ -42,7 +42,10 @@ from oms_es.store.recorder import EVENTS
 
 MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 AT = Parameter("at", "As it was then.", MOMENT)
-EXPANSIONS = (*("lines", "ship_to", "payments", "shipments", "returns", "exceptions", "timeline", "why", "waits_for"),)
+EXPANSIONS = (
+    *("lines", "ship_to", "payments", "shipments", "returns", "exceptions", "timeline", "why", "waits_for", "notes"),
+)
+OF_A_PERSON = frozenset({"ship_to", "notes"})
 EXPAND = Parameter(
     "expand", "What else is shown; may be repeated.", {"type": "string", "enum": list(EXPANSIONS)}, many=True
 )
@@ -145,7 +148,7 @@ async def show_order(asked: Asked) -> Response:
     for name in expand:
         if name not in EXPANSIONS:
             raise BadParameter("expand", f"write one of {', '.join(EXPANSIONS)}")
-    if "ship_to" in expand:
+    if OF_A_PERSON.intersection(expand):
         asked.caller.require(PERSONAL)
         await asked.note_personal(order_id)
     found = await asked.read(lambda c: _order(c, asked.services.codec, order_id, at, expand, asked.caller))
@@ -207,6 +210,7 @@ def _expanded(
         "returns": lambda: lists.page(connection, lists.RETURNS, lists.Asked(order_id=order_id), 100).rows,
         "exceptions": lambda: queries.exceptions_of(connection, order_id),
         "timeline": lambda: queries.timeline(connection, order_id),
+        "notes": lambda: queries.notes_of(connection, order_id, at),
         "why": lambda: [step.as_json() for step in sourcing_of(connection, codec, order_id)],
     }
     shown |= {name: read() for name, read in readers.items() if name in expand and name not in parts}
@@ -315,7 +319,7 @@ ROUTES = (
         "orders:read",
         show_order,
         (EXPAND, AT),
-        reads=("order_status", "order_numbers", "order_timeline", "open_exceptions", "returns"),
+        reads=("order_status", "order_numbers", "order_timeline", "order_notes", "open_exceptions", "returns"),
         answers={200: "It is this.", 404: "There is none."},
         answer=ORDER_ROW,
         tag="orders",

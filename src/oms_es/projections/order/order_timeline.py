@@ -58,6 +58,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderPresold: "waits for its goods",
     o.OrderPresaleCovered: "{e.sku} has come to {e.location}",
     o.OrderBalanceDue: "the balance is due",
+    o.OrderNoteAdded: "a person noted something",
     o.OrderHeld: "held, {e.kind}: {e.note}",
     o.OrderHoldOverdue: "held, {e.kind}, and no one decided by {e.until:%Y-%m-%d %H:%M}",
     o.OrderHoldReleased: "no longer held, {e.kind}",

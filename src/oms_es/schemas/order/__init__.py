@@ -1,5 +1,7 @@
 """What may be asked of an order, and what may happen to it.
 
+More than twelve files: each is one chapter of an order's life.
+
 These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
 """
 
@@ -60,6 +62,9 @@ from oms_es.schemas.order.holds import OrderHeld as OrderHeld
 from oms_es.schemas.order.holds import OrderHoldOverdue as OrderHoldOverdue
 from oms_es.schemas.order.holds import OrderHoldReleased as OrderHoldReleased
 from oms_es.schemas.order.holds import ReleaseHold as ReleaseHold
+from oms_es.schemas.order.notes import NOTES_MAX as NOTES_MAX
+from oms_es.schemas.order.notes import AddNote as AddNote
+from oms_es.schemas.order.notes import OrderNoteAdded as OrderNoteAdded
 from oms_es.schemas.order.payment import MoneyGone as MoneyGone
 from oms_es.schemas.order.payment import OrderBalanceDue as OrderBalanceDue
 from oms_es.schemas.order.payment import OrderCreditLeft as OrderCreditLeft

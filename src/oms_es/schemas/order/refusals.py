@@ -134,6 +134,11 @@ class OrderRefusal(Refusal):
         "As much as is kept of an order that has not come is kept of it.",
         "Send the order first, then this again.",
     )
+    TOO_MANY_NOTES = (
+        "too_many_notes",
+        "The order has as many notes as one order may have.",
+        "Write it down where longer conversations are kept.",
+    )
     TOO_MANY_UNITS = (
         "too_many_units",
         "More units are assigned than the order needs.",
