@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from pydantic import TypeAdapter
 
@@ -19,6 +20,7 @@ from oms_es.app.verbs import verb_of, verbs
 from oms_es.cli.entities import GIVEN_ELSEWHERE
 from oms_es.cli.generated import command_of
 from oms_es.cli.main import main
+from oms_es.cli.terminal import who
 from oms_es.exit_codes import Code
 from oms_es.kernel import stream_fields
 from oms_es.schemas import order as o
@@ -114,7 +116,9 @@ def test_nested_fields_are_json_also_from_a_file(oms: Any, tmp_path: Path) -> No
     assert json.loads(oms(*again)[1]) == []
 
 
-def test_what_only_the_engine_gives_is_not_offered_and_given_by_hand_only_as_a_logged_repair(oms: Any) -> None:
+def test_what_only_the_engine_gives_is_not_offered_and_given_by_hand_only_as_a_logged_repair(
+    oms: Any, database_url: str
+) -> None:
     verb = ("stock", "expire-reservation", "A", "berlin", "--reservation-id", "r", "--order-id", "o")
     code, out, err = oms(*verb)
     assert (code, out) == (Code.USAGE, "")
@@ -128,6 +132,9 @@ def test_what_only_the_engine_gives_is_not_offered_and_given_by_hand_only_as_a_l
     assert (code, json.loads(out)[0]["name"]) == (Code.OK, "OrderNumbered")
     assert "given as the system" in err
     assert "AssignOrderNumber" in err
+    with psycopg.connect(database_url) as connection:
+        actors = connection.execute("SELECT convert_from(state, 'UTF8')::jsonb ->> 'actor' FROM oms_events")
+        assert [actor for (actor,) in actors if "as the system" in actor] == [f"{who()}, as the system"]
     events = json.loads(oms(*number[:-1], "--as-system", "--json")[1])
     assert events == []
 

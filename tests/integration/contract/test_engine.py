@@ -24,7 +24,16 @@ from oms_es.processing.loop import BACKGROUND_SECONDS, Loop
 from oms_es.processing.readers import FeedReader, GatewayWorker, Stopped
 from oms_es.projections.operations.deadlines import PAYMENT_DUE_SECONDS
 from oms_es.schemas.catalog.location import OpenLocation
-from oms_es.schemas.order import Address, CancelOrder, OrderLine, OrderPlaced, PlaceOrder, RetrySourcing
+from oms_es.schemas.order import (
+    Address,
+    CancelOrder,
+    HoldOrder,
+    OrderLine,
+    OrderPlaced,
+    PlaceOrder,
+    RefundOrder,
+    RetrySourcing,
+)
 from oms_es.schemas.stock import ReceiveStock, ReserveStock, SetSafetyStock
 from oms_es.store.dead_letters import listed
 from oms_es.store.schema import NotMigrated
@@ -131,6 +140,18 @@ def test_a_day_of_orders_ends_with_every_order_settled_and_every_row_equal_to_hi
 def test_the_money_at_the_provider_is_the_money_in_the_log(url: str) -> None:
     with Engine(url, chaos=CHAOS) as engine:
         submit(engine, *(command for batch in Workload(8, 120).steps(500) for command in batch))
+        held = [order(f"held-{n}", ("A", 1)) for n in range(5)]
+        submit(
+            engine,
+            OpenLocation(location="berlin", country="DE"),
+            stock("A", 5),
+            *held,
+            *(HoldOrder(order_id=one.order_id, kind="manual") for one in held),
+        )
+        engine.settle()
+        submit(engine, *(CancelOrder(order_id=one.order_id, reason="found cheaper") for one in held))
+        paid = rows(url, "SELECT order_id FROM order_status WHERE phase = 'completed' ORDER BY order_id LIMIT 5")
+        submit(engine, *(RefundOrder(**row, refund_id="late", goodwill_minor=100) for row in paid))
         engine.settle()
         sums = (
             "SELECT operation, sum(amount_minor) AS amount "
@@ -146,8 +167,10 @@ def test_the_money_at_the_provider_is_the_money_in_the_log(url: str) -> None:
                 ("authorize", "PaymentAuthorized"),
                 ("capture", "PaymentCaptured"),
                 ("void", "PaymentVoided"),
+                ("refund", "PaymentRefunded"),
             )
         }
+        assert all(in_log.values())
         assert in_log == {operation: at_provider.get(operation, 0) for operation in in_log}
         assert in_log["authorize"] == in_log["capture"] + in_log["void"]
 
@@ -305,6 +328,9 @@ def test_an_event_that_cannot_be_handled_stops_its_consumer_before_it_and_no_one
         with pytest.raises(Stopped, match="a bug"):
             engine.settle()
         assert engine.recorder.position("broken") == recorded[4].position
+        others = {worker.name: worker.seen for worker in engine.loop.workers if isinstance(worker, FeedReader)}
+        assert others.pop("broken") < engine.last_position()
+        assert set(others.values()) == {engine.last_position()}
         assert len(rows(database_url, "SELECT 1 FROM order_status")) == 9
 
 

@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from ruamel.yaml import YAML
 
 from conftest import PARTITIONS, broker
 from oms_es.app import migrate
 from oms_es.app.workers import Workers
 from oms_es.channels import canonical
-from oms_es.cli import main as cli
-from oms_es.cli.operator import topics as cli_topics
 from oms_es.demo.workload import Workload
-from oms_es.exit_codes import Code
 from oms_es.kafka.client import (
     Config,
-    KafkaUnavailable,
     Outgoing,
-    Producer,
     Topic,
     TopicPartition,
     connection,
     create_topics,
     partition_of,
 )
-from oms_es.kafka.dev_broker import Broker
-from oms_es.kafka.groups.membership import Group
 from oms_es.kernel import Command
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import ORDER_STATUS
@@ -44,19 +35,6 @@ from oms_es.store.recorder import EVENTS as LOG
 from oms_es.store.schema import READ_MODELS, SCHEMA
 from pages import HOWTO, blocks
 from repository import ROOT
-
-ALONE = """
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-"""
-"""What a broker without others needs besides."""
-
-
-PATIENCE_MS = 3_000
 
 
 def orders(count: int) -> list[Command]:
@@ -141,81 +119,6 @@ def test_what_the_sender_of_the_page_sends_is_taken_once_however_often_it_is_sen
         "OrderAmended",
         "OrderCancelled",
     ]
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made as the page says, for this machine."""
-    directory = tmp_path_factory.mktemp("tls")
-    making = blocks("secure-kafka.md", "bash")[0]
-    making = making.replace("DNS:kafka.example.com", "IP:127.0.0.1").replace("kafka.example.com", "127.0.0.1")
-    subprocess.run(["bash", "-euc", making], cwd=directory, check=True, capture_output=True)
-    return directory
-
-
-def here(text: str, certificates: Path) -> str:
-    """With this machine's names and paths for the page's."""
-    return text.replace("kafka.example.com", "127.0.0.1").replace("/etc/kafka/tls", str(certificates))
-
-
-@pytest.fixture(scope="module")
-def secured(certificates: Path) -> Iterator[Broker]:
-    """The broker of the page."""
-    (properties,) = blocks("secure-kafka.md", "properties")
-    properties = here(properties, certificates).replace(":9093", ":{controller}").replace(":9094", ":{port}")
-    properties = properties.replace("/var/lib/kafka/data", "{data}") + ALONE
-    logins = re.findall(r"--add-scram '([^']+)'", blocks("secure-kafka.md", "bash")[1])
-    login = {
-        "security_protocol": "SASL_SSL",
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_plain_username": "broker",
-        "sasl_plain_password": "broker-secret",
-        "ssl_cafile": str(certificates / "ca.pem"),
-    }
-    with broker(properties=properties, logins=logins, security=login) as running:
-        yield running
-
-
-@pytest.fixture
-def environment(secured: Broker, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The settings of the page."""
-    exports = here(blocks("secure-kafka.md", "bash")[2], certificates).replace(":9094", f":{secured.port}")
-    for name, value in re.findall(r"^export (\w+)=(.*)$", exports, re.MULTILINE):
-        monkeypatch.setenv(name, value)
-    return monkeypatch
-
-
-def test_on_the_secured_broker_of_the_page_topics_are_made_and_messages_come_and_go(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["topics", "--partitions", "2"]) == Code.OK
-    assert ORDER_STATUS in capsys.readouterr().err
-    config = cli_topics.kafka_of(Settings())
-    producer, group = Producer(config), Group(config, "reader", [ORDER_STATUS])
-    producer.publish([Outgoing(TopicPartition(ORDER_STATUS, 1), b"key", b"value", [])])
-    producer.close()
-    found: list[bytes | None] = []
-    while not found:
-        found = [message.value for messages in group.poll(1.0).values() for message in messages]
-    group.close()
-    assert found == [b"value"]
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("OMS_KAFKA_SASL_PASSWORD", "another"),
-        ("OMS_KAFKA_SASL_USERNAME", "nobody"),
-        ("OMS_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"),
-        ("OMS_KAFKA_SSL_CAFILE", ""),
-    ],
-)
-def test_who_may_not_come_in_is_refused_in_words(environment: pytest.MonkeyPatch, variable: str, value: str) -> None:
-    environment.setenv(variable, value)
-    config = {**cli_topics.kafka_of(Settings()), "bootstrap_timeout_ms": PATIENCE_MS}
-    with pytest.raises(KafkaUnavailable, match="topics: ") as reported:
-        create_topics(config, [], replicas=1)
-    assert "secret" not in str(reported.value)
 
 
 def test_the_broker_of_the_compose_file_starts_with_its_settings(tmp_path: Path) -> None:

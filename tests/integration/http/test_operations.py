@@ -126,11 +126,33 @@ def test_a_subscription_is_set_up_changed_and_listed(served: Served, client: htt
         assert time.monotonic() < until
     assert (row.json()["url"], row.json()["is_disabled"]) == (facts["url"], False)
     assert row.json()["changed_by"].startswith("key:")
+    assert_no_secret_is_in_an_event(served)
+
+
+def assert_no_secret_is_in_an_event(served: Served) -> None:
     with psycopg.connect(served.database_url) as connection:
-        events = str(connection.execute("SELECT state FROM oms_events WHERE topic LIKE 'Sub%'").fetchall())
+        events = b"".join(state for (state,) in connection.execute("SELECT state FROM oms_events").fetchall())
         kept = connection.execute("SELECT secret FROM oms_webhook_secrets").fetchall()
     assert kept
-    assert not [secret for (secret,) in kept if secret in events]
+    assert not [secret for (secret,) in kept if secret.encode() in events]
+
+
+def test_who_changed_a_connection_is_known_and_no_secret_of_it_is_in_an_event(
+    served: Served, client: httpx.Client
+) -> None:
+    first, second = (
+        client.post("/v1/webhook-secrets", json={"secret": f"of-a-shop-{number}"}).json()["secret_id"]
+        for number in range(2)
+    )
+    client.post("/v1/connections/till:open", json={"dialect": "shopify", "secret_id": first})
+    changed = client.post("/v1/connections/till:rotate", json={"secret_id": second}).json()
+    assert [one["type"] for one in changed["events"]] == ["ConnectionRotated"]
+    until = time.monotonic() + SECONDS_MAX
+    waiting = {"Oms-Min-Position": str(changed["position"])}
+    while (row := client.get("/v1/connections/till", headers=waiting)).status_code != 200:
+        assert time.monotonic() < until
+    assert row.json()["changed_by"].startswith("key:")
+    assert_no_secret_is_in_an_event(served)
 
 
 @pytest.mark.parametrize(

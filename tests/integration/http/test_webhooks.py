@@ -136,9 +136,16 @@ def shopify_order(number: int, **changes: Any) -> bytes:
     return json.dumps(reported | changes).encode()
 
 
-def test_an_order_is_taken_once_and_its_repeat_changes_nothing(sender: httpx.Client, client: httpx.Client) -> None:
-    assert outcome(to_shop(sender, shopify_order(501))) == (200, "taken")
-    assert outcome(to_shop(sender, shopify_order(501))) == (200, "repeated")
+def test_an_order_is_taken_once_and_its_repeat_changes_nothing(
+    sender: httpx.Client, client: httpx.Client, served: Served
+) -> None:
+    with psycopg.connect(served.database_url) as other:
+        of_order = "SELECT count(*) FROM oms_events WHERE topic = 'OrderPlaced' AND originator_id = %s"
+        named = [f"order-{order_id_of('shopify', '501')}"]
+        assert outcome(to_shop(sender, shopify_order(501))) == (200, "taken")
+        assert other.execute(of_order, named).fetchone() == (1,), "answered, and not committed"
+        assert outcome(to_shop(sender, shopify_order(501))) == (200, "repeated")
+        assert other.execute(of_order, named).fetchone() == (1,)
     assert outcome(to_web(sender, order("hook-1"))) == (200, "taken")
     assert outcome(to_web(sender, order("hook-1"))) == (200, "repeated")
     again = client.post("/v1/orders", json=order("hook-1"))

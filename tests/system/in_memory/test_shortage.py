@@ -9,6 +9,7 @@ from itertools import permutations
 import pytest
 
 from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog.location import OpenLocation
 from outside import Outside, run_on
@@ -113,10 +114,45 @@ def test_what_is_split_off_a_broken_promise_is_sourced_again_anyone_who_hears_of
         f"promise_broken/TEA@berlin/{order_id}/1": "1 x TEA at berlin are not there",
         f"backordered/{off}": "waits for 1 x TEA",
     }
+    assert not asked_for_money(engine, off)
     engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r2", quantity=1))
     engine.settle()
     phases = {row["order_id"]: row["phase"] for row in engine.open_rows("order_status")}
     assert phases[off] == "awaiting_payment"
+    assert asked_for_money(engine, off)
+    assert not failed(engine.history)
+
+
+def asked_for_money(engine: WholeEngine, order_id: str) -> bool:
+    return any(isinstance(r.event, p.PaymentRequested) and r.event.order_id == order_id for r in engine.log)
+
+
+@pytest.mark.parametrize("first", [*permutations((ALLOCATOR, PROGRESS, JOINER))])
+def test_what_is_merged_of_a_broken_promise_is_sourced_again_anyone_who_hears_of_it_first(
+    first: tuple[str, ...],
+) -> None:
+    engine = WholeEngine()
+    engine.submit(OpenLocation(location="berlin", country="DE"))
+    engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r", quantity=2))
+    engine.submit(an_order("1", ("TEA", 1)))
+    engine.submit(an_order("2", ("TEA", 1)))
+    engine.settle()
+    engine.submit(s.CountStock(sku="TEA", location="berlin", count_id="c", quantity=0))
+    parts = (o.order_id_of("web", "1"), o.order_id_of("web", "2"))
+    engine.submit(o.MergeOrders(channel="web", merge_id="m", order_ids=parts))
+    for name in first:
+        for consumer in engine.behind():
+            while consumer.name == name and consumer in engine.behind():
+                engine.step(consumer)
+    engine.settle()
+    merged = o.order_id_of("web", "merge/m")
+    waits = {row["order_id"]: row["detail"] for row in engine.open_rows("open_exceptions")}
+    assert waits == {merged: "waits for 2 x TEA"}
+    assert not asked_for_money(engine, merged)
+    engine.submit(s.ReceiveStock(sku="TEA", location="berlin", receipt_id="r2", quantity=2))
+    engine.settle()
+    phases = {row["order_id"]: row["phase"] for row in engine.open_rows("order_status")}
+    assert phases == {**dict.fromkeys(parts, "merged"), merged: "awaiting_payment"}
     assert not failed(engine.history)
 
 
