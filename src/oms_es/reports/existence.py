@@ -24,7 +24,7 @@ from oms_es.schemas.finance.reconciliation import RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.operations.aside import PutReactionAside
 from oms_es.schemas.operations.connection import OpenConnection
-from oms_es.schemas.operations.exception import AssignException, ResolveException
+from oms_es.schemas.operations.exception import AssignException, ResolveException, SnoozeException
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import (
     AmendOrder,
@@ -79,7 +79,7 @@ BEGINNINGS: Kinds = (
     *(PlaceOrder, PlaceExchange, PlaceJoined, MergeOrders, RequestPayment, RequestShipment, OpenRma),
     *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption),
-    *(RecordFeedback, AssignException, ResolveException, PutReactionAside),
+    *(RecordFeedback, AssignException, SnoozeException, ResolveException, PutReactionAside),
     *(OpenConnection, OpenSubscription),
 )
 """What begins a stream."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,17 @@ def test_an_exception_is_listed_assigned_and_resolved_and_its_end_is_kept(oms: A
         [name],
         [],
     )
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert oms("exceptions", "snooze", name, "--until", later, "--note", "stock comes")[0] == Code.OK
+    assert oms("exceptions", "snooze", name, "--until", "2020-01-01T00:00Z")[0] == Code.REFUSED
+    lived(database_url)
+    assert (listed(oms), listed(oms, "--snoozed")) == ([], [name])
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    assert oms("exceptions", "snooze", name, "--until", soon)[0] == Code.OK
+    lived(database_url)
+    while datetime.now(UTC).isoformat() <= soon:
+        time.sleep(0.1)
+    assert (listed(oms), listed(oms, "--snoozed")) == ([name], [])
     assert oms("exceptions", "resolve", name, "--note", "the customer waits")[0] == Code.OK
     lived(database_url)
     assert listed(oms) == []
@@ -52,7 +64,10 @@ def test_an_exception_is_listed_assigned_and_resolved_and_its_end_is_kept(oms: A
     assert (past["exception_id"], past["note"], past["detail"]) == (name, "the customer waits", "waits for 1 x A")
     assert past["actor"].startswith("cli")
     reported = shown(oms, "exceptions", "show", name)
-    assert (reported["open"], [step["what"] for step in reported["history"]]) == (False, ["assigned", "resolved"])
+    assert (reported["open"], [step["what"] for step in reported["history"]]) == (
+        False,
+        ["assigned", "snoozed", "snoozed", "resolved"],
+    )
     assert "the customer waits" in oms("order", "show", "web/W-1")[1]
 
 

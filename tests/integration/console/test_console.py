@@ -306,9 +306,15 @@ def test_an_exception_is_assigned_and_resolved_as_the_page_showed_it(
         assert "ada" in operator.get(answer.headers["location"]).text
         shown_one = api.get(f"/v1/exceptions/{quote(row['exception_id'], safe='')}").json()
         assert (shown_one["assignee"], shown_one["history"][0]["what"]) == ("ada", "assigned")
+        put_off = sent(operator, "/console/inbox/snooze", {**form, "hours": "4"}, of="/console/inbox")
+        assert row["exception_id"] not in operator.get(put_off.headers["location"]).text
+        assert row["exception_id"] in operator.get("/console/inbox?snoozed=true").text
+        assert sent(operator, "/console/inbox/snooze", {**form, "hours": "721"}, of="/console/inbox").status_code == 422
         done = sent(operator, "/console/inbox/resolve", {**form, "note": "asked the supplier"}, of="/console/inbox")
         assert done.status_code == 303
-        wait_for(lambda: not api.get(f"/v1/exceptions?order={shop.lacking_id}&kind=backordered").json()["items"])
+        wait_for(
+            lambda: not api.get(f"/v1/exceptions?order={shop.lacking_id}&kind=backordered&snoozed=true").json()["items"]
+        )
 
 
 def test_a_group_of_dead_letters_is_tried_and_discarded_each_with_its_outcome(served: Served) -> None:

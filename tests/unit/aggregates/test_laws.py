@@ -914,7 +914,8 @@ def aside_holds(state: aside.Aside, history: Sequence[Event]) -> None:
 def exception_commands() -> Strategy:
     of: Any = {"exception_id": st.just("dispute/d"), "raised_at": moments}
     given = st.builds(c.AssignException, **of, assignee=words)
-    return given | st.builds(c.ResolveException, **of, note=words)
+    put_off = st.builds(c.SnoozeException, **of, until=moments, now=moments)
+    return given | put_off | st.builds(c.ResolveException, **of, note=words)
 
 
 def exception_holds(_: exception.Handling, history: Sequence[Event]) -> None:
@@ -1057,7 +1058,12 @@ def rma_holds(state: rma.Rma, history: Sequence[Event]) -> None:
 
 
 LAWS = (
-    Law(exception.decider, always(exception_commands()), exception_holds, frozenset({"already_resolved"})),
+    Law(
+        exception.decider,
+        always(exception_commands()),
+        exception_holds,
+        frozenset({"already_resolved", "snooze_out_of_range"}),
+    ),
     Law(aside.decider, always(aside_commands()), aside_holds),
     Law(
         subscription.decider,
@@ -1248,6 +1254,7 @@ REFERENCES = {
     "RotateConnection.secret_id": "names the secret that is kept apart",
     "OpenSubscription.secret_id": "names the secret that is kept apart",
     "RotateSubscription.secret_id": "names the secret that is kept apart",
+    "SnoozeException.order_id": "names whose exception it is",
     "ResolveException.order_id": "names whose exception it is",
 }
 """Ids in commands of people and channels that name something else than the act itself."""

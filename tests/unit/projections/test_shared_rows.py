@@ -26,6 +26,7 @@ from oms_es.schemas.finance.statement import RecordStatement, StatementLine
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.exception import AssignException
 from oms_es.schemas.operations.subscription import OpenSubscription
+from oms_es.schemas.order import AddNote, PlaceOrder
 from oms_es.schemas.payment import Report
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.returns.feedback import RecordFeedback
@@ -118,10 +119,13 @@ def history(request: pytest.FixtureRequest) -> Iterator[list[Recorded]]:
     from conftest import fresh_database
 
     with fresh_database(request.getfixturevalue("embedded_server")) as url, engine_on(url, chaos=CHAOS) as engine:
+        orders: list[str] = []
         for batch in Workload(3, 150).steps(50):
             engine.submit("test", batch)
             engine.loop.iterate()
-        engine.submit("test", BESIDES)
+            orders += [command.order_id for command in batch if isinstance(command, PlaceOrder)]
+        noted = AddNote(order_id=orders[0], note_id="n", note_text="they called")
+        engine.submit("test", [*BESIDES, noted])
         engine.settle()
         found: list[Recorded] = []
         while some := engine.log._select(found[-1].position if found else 0, 2_000):

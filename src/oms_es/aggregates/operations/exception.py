@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.operations.exception import (
+    SNOOZE_SECONDS_MAX,
     AssignException,
     ExceptionAssigned,
+    ExceptionCommand,
     ExceptionEvent,
     ExceptionResolved,
+    ExceptionSnoozed,
     ResolveException,
+    SnoozeException,
 )
 from oms_es.schemas.operations.refusals import OperationsRefusal
 
@@ -19,18 +24,23 @@ from oms_es.schemas.operations.refusals import OperationsRefusal
 class Handling(NamedTuple):
     assigned: ExceptionAssigned | None = None
     resolved: ExceptionResolved | None = None
+    snoozed: ExceptionSnoozed | None = None
 
 
 def evolve(handling: Handling, event: ExceptionEvent) -> Handling:
     """Never refuse a fact: an old stream must load under new rules."""
     if isinstance(event, ExceptionAssigned):
         return handling._replace(assigned=event)
+    if isinstance(event, ExceptionSnoozed):
+        return handling._replace(snoozed=event)
     return handling._replace(resolved=event) if isinstance(event, ExceptionResolved) else handling
 
 
 def decide(handling: Handling, command: Any) -> Iterator[ExceptionEvent]:
     if isinstance(command, AssignException):
         yield from _assign(handling, command)
+    elif isinstance(command, SnoozeException):
+        yield from _snooze(handling, command)
     else:
         yield from _resolve(handling, command)
 
@@ -50,7 +60,22 @@ def _resolve(handling: Handling, command: ResolveException) -> Iterator[Exceptio
     yield resolved
 
 
-def _require_open(handling: Handling, command: AssignException | ResolveException) -> None:
+def _snooze(handling: Handling, command: SnoozeException) -> Iterator[ExceptionEvent]:
+    """Put off again, the last moment holds, also an earlier one."""
+    _require_open(handling, command)
+    snoozed = ExceptionSnoozed(**command.model_dump(exclude={"now"}))
+    if handling.snoozed == snoozed:
+        return
+    latest = command.now + timedelta(seconds=SNOOZE_SECONDS_MAX)
+    if not command.now < command.until <= latest:
+        raise Refused(
+            OperationsRefusal.SNOOZE_OUT_OF_RANGE,
+            f"{command.until.isoformat()} is not between now and {latest.isoformat()}",
+        )
+    yield snoozed
+
+
+def _require_open(handling: Handling, command: ExceptionCommand) -> None:
     """It may have been raised again since it was resolved, and is another matter then."""
     resolved = handling.resolved
     if resolved and command.raised_at <= resolved.raised_at:
@@ -64,6 +89,6 @@ decider: Decider[Handling] = Decider(
     Handling(),
     evolve,
     decide,
-    accepts=(AssignException, ResolveException),
-    emits=(ExceptionAssigned, ExceptionResolved),
+    accepts=(AssignException, SnoozeException, ResolveException),
+    emits=(ExceptionAssigned, ExceptionSnoozed, ExceptionResolved),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
@@ -11,18 +12,18 @@ import typer
 from oms_es import rendering as display
 from oms_es.cli.desk.orders import cursor
 from oms_es.cli.generated import id_of, named_as_typed
-from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
+from oms_es.cli.terminal import Json, moment_of, print_json, reading, say, set_up, who, writing
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, Recorded, Refused
 from oms_es.projections.operations.exception_history import RESOLVED
 from oms_es.reports.operations import exceptions
 from oms_es.reports.queries import Connection, Row
-from oms_es.schemas.operations.exception import AssignException, ResolveException
+from oms_es.schemas.operations.exception import AssignException, ResolveException, SnoozeException
 from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Cause, Codec
 
-GIVEN_HERE: tuple[type[Command], ...] = (AssignException, ResolveException)
+GIVEN_HERE: tuple[type[Command], ...] = (AssignException, SnoozeException, ResolveException)
 """Commands of the vocabulary whose other fields are looked up."""
 Name = Annotated[str, typer.Argument(metavar="EXCEPTION", help="Its id, or KIND/ORDER.")]
 After = Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on where a page ended.")]
@@ -35,6 +36,7 @@ def listed(
     order: Annotated[str | None, typer.Option(help="Of this order.")] = None,
     assignee: Annotated[str | None, typer.Option(help="That this person sees to.")] = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Those that people resolved instead.")] = False,
+    snoozed: Annotated[bool, typer.Option("--snoozed", help="Those that people put off instead.")] = False,
     after: After = None,
     limit: Limit = 100,
     json: Json = False,
@@ -44,7 +46,7 @@ def listed(
         if resolved:
             rows = exceptions.resolved(connection, _position(after), limit + 1)
         else:
-            asked = exceptions.Asked(kind, order and id_of(order), assignee, cursor(after))
+            asked = exceptions.Asked(kind, order and id_of(order), assignee, cursor(after), snoozed=snoozed)
             rows = exceptions.page(connection, asked, limit + 1)
     more = _after(rows[limit - 1], resolved=resolved) if len(rows) > limit else None
     if json:
@@ -126,6 +128,19 @@ def assign(
     with reading(set_up()) as connection:
         row = _open_one(connection, exception)
     _give([AssignException(**_of(row), assignee=to, note=note)], json=json)
+
+
+def snooze(
+    exception: Name,
+    *,
+    until: Annotated[str, typer.Option(metavar="MOMENT", help="When it comes back by itself.")],
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    json: Json = False,
+) -> None:
+    """Put an open exception off: it is off the list until then, or until it is raised again."""
+    with reading(set_up()) as connection:
+        row = _open_one(connection, exception)
+    _give([SnoozeException(**_of(row), until=moment_of(until), note=note, now=datetime.now(UTC))], json=json)
 
 
 def resolve(
@@ -221,5 +236,6 @@ app = typer.Typer(help="What a person must look at, until it is settled.", no_ar
 app.command("list")(listed)
 app.command("show")(show)
 app.command("assign")(assign)
+app.command("snooze")(snooze)
 app.command("resolve")(resolve)
 app.command("take")(take)

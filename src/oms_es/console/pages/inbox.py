@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,9 +16,12 @@ from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
 from oms_es.http.errors import BadParameter
 
-FILTERS = ("kind", "assignee", "order")
+FILTERS = ("kind", "assignee", "order", "snoozed")
+HOURS = (1, 4, 24, 72, 168, 720)
+"""For which one may be put off; the last is as long as the engine allows."""
 LIMIT = "50"
 WRITE = "operations:write"
+NOTHING: Mapping[str, Any] = {}
 
 
 async def inbox(visit: Visit) -> Response:
@@ -31,6 +35,7 @@ async def inbox(visit: Visit) -> Response:
     return visit.page(
         "inbox.html",
         kinds=kinds,
+        hours=HOURS,
         rows=rows,
         more=more,
         chosen=given,
@@ -68,13 +73,22 @@ async def resolve(visit: Visit) -> Response:
     return await _given(visit, "resolve", ("note",))
 
 
-async def _given(visit: Visit, verb: str, names: tuple[str, ...]) -> Response:
+async def snooze(visit: Visit) -> Response:
+    """To the minute: a form that is sent twice says the same. Raises BadParameter."""
+    hours = visit.form.get("hours", "")
+    if hours not in {str(count) for count in HOURS}:
+        raise BadParameter("hours", f"choose one of {', '.join(map(str, HOURS))}")
+    until = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=int(hours))
+    return await _given(visit, "snooze", ("note",), {"until": until})
+
+
+async def _given(visit: Visit, verb: str, names: tuple[str, ...], more: Mapping[str, Any] = NOTHING) -> Response:
     """Of the exception as the page showed it: what was raised since is open still. Raises BadParameter."""
     given = visit.form
     if not given.get("exception_id"):
         raise BadParameter("exception_id", "say which")
     same = {name: given.get(name, "") for name in ("raised_at", "order_id", "detail")}
-    body = {**same, **{name: given.get(name, "").strip() for name in names}}
+    body = {**same, **{name: given.get(name, "").strip() for name in names}, **more}
     _, done = await visit.api.post(at("v1", "exceptions", given["exception_id"], verb=verb), body)
     filters = {name: given.get(f"only_{name}") or None for name in FILTERS}
     return visit.go("/console/inbox", **filters, done=done["position"] or 0)
@@ -83,5 +97,6 @@ async def _given(visit: Visit, verb: str, names: tuple[str, ...]) -> Response:
 ROUTES = (
     page("/inbox", "inbox", "operations:read", inbox, *FILTERS, "after"),
     form("/inbox/assign", "inbox-assign", WRITE, assign),
+    form("/inbox/snooze", "inbox-snooze", WRITE, snooze),
     form("/inbox/resolve", "inbox-resolve", WRITE, resolve),
 )

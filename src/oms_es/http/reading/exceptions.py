@@ -34,6 +34,7 @@ async def list_exceptions(asked: Asked) -> Response:
         asked.one("assignee"),
         _cursor(asked.one("after")),
         _channels(asked),
+        asked.flag("snoozed"),
     )
     limit = asked.limit()
     rows = await asked.read(lambda connection: exceptions.page(connection, wanted, limit + 1))
@@ -83,6 +84,7 @@ LISTED: Mapping[str, Any] = {
     "properties": {
         **OPEN["properties"],
         **dict.fromkeys(("assignee", "assigned_note", "channel", "external_id"), OPTIONAL),
+        "snoozed_until": {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
     },
 }
 KIND: Mapping[str, Any] = {
@@ -90,6 +92,7 @@ KIND: Mapping[str, Any] = {
     "properties": {
         "kind": TEXT,
         "open": {"type": "integer"},
+        "snoozed": {"type": "integer", "description": "Put off, and not counted among the open ones."},
         "assigned": {"type": "integer"},
         "oldest_at": {"type": "string", "format": "date-time"},
     },
@@ -106,6 +109,7 @@ ROUTES: Sequence[Route] = (
             Parameter("kind", "Those of it, such as backordered."),
             Parameter("order", "Those of an order, by its id or as CHANNEL~EXTERNAL_ID."),
             Parameter("assignee", "Those that this person sees to."),
+            Parameter("snoozed", "Those that people put off instead, until then.", {"type": "boolean"}),
             LIMIT,
             Parameter("after", AFTER.description),
         ),

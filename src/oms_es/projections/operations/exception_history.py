@@ -3,13 +3,19 @@ resolved; what it says now is in open_exceptions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.operations.exception import ExceptionAssigned, ExceptionEvent, ExceptionResolved
+from oms_es.schemas.operations.exception import (
+    ExceptionAssigned,
+    ExceptionEvent,
+    ExceptionResolved,
+    ExceptionSnoozed,
+)
 
 table = Table(
     "exception_history",
@@ -25,24 +31,28 @@ table = Table(
     Column("assignee", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("until", DateTime(timezone=True)),
     Index("exception_history_by_what", "what", "position"),
 )
-projection = Projection(table, insert_only=True)
-ASSIGNED, RESOLVED = "assigned", "resolved"
+projection = Projection(table, version=2, insert_only=True)
+ASSIGNED, SNOOZED, RESOLVED = "assigned", "snoozed", "resolved"
+WHAT: Mapping[type[ExceptionEvent], str] = {
+    ExceptionAssigned: ASSIGNED,
+    ExceptionSnoozed: SNOOZED,
+    ExceptionResolved: RESOLVED,
+}
 
 
 def key_of_exception_entry(event: ExceptionEvent, recorded: Recorded) -> Iterable[Key]:
     return ((event.exception_id, recorded.position),)
 
 
-@projection.on(ExceptionAssigned, ExceptionResolved, keys=key_of_exception_entry)
-def on_exception_assigned_or_exception_resolved(
-    _row: Row | None, event: ExceptionAssigned | ExceptionResolved, recorded: Recorded, key: Key
-) -> Row:
+@projection.on(*WHAT, keys=key_of_exception_entry)
+def on_anything_done_about_it(_row: Row | None, event: Any, recorded: Recorded, key: Key) -> Row:
     return {
         "exception_id": key[0],
         "position": key[1],
-        "what": ASSIGNED if isinstance(event, ExceptionAssigned) else RESOLVED,
+        "what": WHAT[type(event)],
         "kind": event.exception_id.partition("/")[0],
         "order_id": event.order_id,
         "raised_at": event.raised_at,
@@ -51,4 +61,5 @@ def on_exception_assigned_or_exception_resolved(
         "assignee": event.assignee if isinstance(event, ExceptionAssigned) else "",
         "note": event.note,
         "detail": event.detail,
+        "until": event.until if isinstance(event, ExceptionSnoozed) else None,
     }

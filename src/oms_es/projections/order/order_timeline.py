@@ -184,6 +184,7 @@ SUMMARIES: dict[type[Event], str] = {
     r.RmaCreditLeft: MONEY + " are left of the exchange",
     r.RmaClosed: "return closed",
     c.ExceptionAssigned: "{e.exception_id} is for {e.assignee}",
+    c.ExceptionSnoozed: "{e.exception_id} is put off until {e.until:%Y-%m-%d %H:%M}",
     c.ExceptionResolved: "{e.exception_id} is resolved: {e.note}",
     x.OrderFeedbackGiven: "counted for its customer: {e.rating} of 5 stars for the {e.subject} {e.about}",
     f.FeedbackRecorded: "{e.rating} of 5 stars for the {e.subject} {e.about}",

@@ -1,6 +1,7 @@
 """Open exceptions with who sees to them, those that people resolved, and what two versions of an order differ in.
 
 Invariant: an exception is open while it stands in open_exceptions and was raised after it was last resolved.
+What a person put off is listed apart until then.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order.state import CHANGEABLE, Order
 from oms_es.kernel import Command, Refused
-from oms_es.projections.operations.exception_history import ASSIGNED, RESOLVED
+from oms_es.projections.operations.exception_history import ASSIGNED, RESOLVED, SNOOZED
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import history, state
 from oms_es.schemas import order as o
@@ -26,34 +27,45 @@ NEIGHBOURS_MAX = 20
 DUPLICATE = "duplicate_conflict"
 
 OPEN = f"""
-SELECT e.*, seen_to.assignee, seen_to.note AS assigned_note, s.channel, s.external_id
+SELECT e.*, seen_to.assignee, seen_to.note AS assigned_note, snoozed.until AS snoozed_until,
+    s.channel, s.external_id
 FROM open_exceptions e LEFT JOIN order_status s USING (order_id)
 LEFT JOIN LATERAL (SELECT assignee, note FROM exception_history h
     WHERE h.exception_id = e.exception_id AND h.what = '{ASSIGNED}' AND h.raised_at >= e.raised_at
     ORDER BY position DESC LIMIT 1) AS seen_to ON true
 LEFT JOIN LATERAL (SELECT max(h.raised_at) AS through FROM exception_history h
     WHERE h.exception_id = e.exception_id AND h.what = '{RESOLVED}') AS resolved ON true
+LEFT JOIN LATERAL (SELECT until FROM exception_history h
+    WHERE h.exception_id = e.exception_id AND h.what = '{SNOOZED}' AND h.raised_at >= e.last_raised_at
+    ORDER BY position DESC LIMIT 1) AS snoozed ON true
 WHERE (resolved.through IS NULL OR resolved.through < e.last_raised_at)
 """
 
 
+NOT_SNOOZED = " AND (snoozed.until IS NULL OR snoozed.until <= now())"
 OF_CHANNELS = " AND s.channel = ANY(%(channels)s)"
 COUNTED_MAX = 10_000
 """Of all kinds together: so many are enough to see."""
 BY_KIND = """
-SELECT kind, count(*) AS open, min(raised_at) AS oldest_at, count(assignee) AS assigned
-FROM ({} ORDER BY e.raised_at, e.exception_id LIMIT %(limit)s) AS found GROUP BY kind ORDER BY count(*) DESC, kind
+SELECT kind, count(*) FILTER (WHERE NOT is_snoozed) AS open, count(*) FILTER (WHERE is_snoozed) AS snoozed,
+    coalesce(min(raised_at) FILTER (WHERE NOT is_snoozed), min(raised_at)) AS oldest_at,
+    count(assignee) FILTER (WHERE NOT is_snoozed) AS assigned
+FROM (SELECT *, coalesce(snoozed_until > now(), false) AS is_snoozed
+    FROM ({} ORDER BY e.raised_at, e.exception_id LIMIT %(limit)s) AS oldest) AS found
+GROUP BY kind ORDER BY 2 DESC, kind
 """
 
 
 class Asked(NamedTuple):
-    """What does not matter is None. `after`: the exception at which the page before ended. `channels`: of orders."""
+    """What does not matter is None. `after`: the exception at which the page before ended. `channels`: of orders.
+    `snoozed`: those that were put off, and no others."""
 
     kind: str | None = None
     order_id: str | None = None
     assignee: str | None = None
     after: tuple[datetime, str] | None = None
     channels: list[str] | None = None
+    snoozed: bool = False
 
 
 def page(connection: Connection, asked: Asked, limit: int) -> list[Row]:
@@ -62,6 +74,7 @@ def page(connection: Connection, asked: Asked, limit: int) -> list[Row]:
     wanted = "".join(
         f" AND {column} = %({name})s" for name, column in tests.items() if getattr(asked, name) is not None
     )
+    wanted += " AND snoozed.until > now()" if asked.snoozed else NOT_SNOOZED
     wanted += OF_CHANNELS if asked.channels is not None else ""
     wanted += " AND (e.raised_at, e.exception_id) > (%(at)s, %(id)s)" if asked.after else ""
     at, last = asked.after or (None, None)

@@ -49,6 +49,17 @@ class ResolveException(ExceptionCommand):
     note: Annotated[Text, Field(min_length=1)]
 
 
+SNOOZE_SECONDS_MAX = 30 * 86_400
+
+
+class SnoozeException(ExceptionCommand):
+    """Put an exception off: it is off the list until then, or until it is raised again."""
+
+    until: Moment
+    note: Text = ""
+    now: Moment
+
+
 class ExceptionEvent(Event):
     exception_id: str
     raised_at: Moment
@@ -58,6 +69,13 @@ class ExceptionEvent(Event):
 
 class ExceptionAssigned(ExceptionEvent):
     assignee: str
+    note: str = ""
+
+
+class ExceptionSnoozed(ExceptionEvent):
+    """It comes back by itself: by then it is open again without another event."""
+
+    until: Moment
     note: str = ""
 
 

@@ -23,6 +23,11 @@ class OperationsRefusal(Refusal):
         "A connection of this name is there already.",
         "Rotate its secret, or take another name.",
     )
+    SNOOZE_OUT_OF_RANGE = (
+        "snooze_out_of_range",
+        "The moment until which the exception would be put off is over, or too far away.",
+        "Put it off until a moment within the next 30 days.",
+    )
     SUBSCRIPTION_EXISTS = (
         "subscription_exists",
         "A subscription of this name is there already.",

@@ -7,7 +7,15 @@ from typing import Any
 
 from dsl import Given
 from oms_es.aggregates.operations.exception import decider
-from oms_es.schemas.operations.exception import AssignException, ExceptionAssigned, ExceptionResolved, ResolveException
+from oms_es.schemas.operations.exception import (
+    SNOOZE_SECONDS_MAX,
+    AssignException,
+    ExceptionAssigned,
+    ExceptionResolved,
+    ExceptionSnoozed,
+    ResolveException,
+    SnoozeException,
+)
 from story import NOON
 
 OF: Any = {"exception_id": "dispute/d1", "raised_at": NOON, "order_id": "o", "detail": "12.00 EUR disputed"}
@@ -39,3 +47,15 @@ def test_raised_again_it_is_another_matter() -> None:
     )
     again = ExceptionAssigned(**AGAIN, assignee="ada", note="")
     Given(decider, DONE).when(AssignException(**AGAIN, assignee="ada")).then(again)
+
+
+def test_it_is_put_off_until_a_moment_within_a_month_and_to_another_after() -> None:
+    latest = NOON + timedelta(seconds=SNOOZE_SECONDS_MAX)
+    put_off = ExceptionSnoozed(**OF, until=latest, note="")
+    Given(decider).when(SnoozeException(**OF, until=latest, now=NOON)).then(put_off)
+    Given(decider, put_off).when(SnoozeException(**OF, until=latest, now=latest)).then()
+    sooner = SnoozeException(**OF, until=NOON + timedelta(hours=1), now=NOON)
+    Given(decider, put_off).when(sooner).then(ExceptionSnoozed(**OF, until=sooner.until, note=""))
+    for until in (NOON, NOON - timedelta(seconds=1), latest + timedelta(seconds=1)):
+        Given(decider).when(SnoozeException(**OF, until=until, now=NOON)).then_refused("snooze_out_of_range")
+    Given(decider, DONE).when(SnoozeException(**OF, until=latest, now=NOON)).then_refused("already_resolved")
