@@ -35,12 +35,12 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
     "return": {"show": "desk.single:show_return", "list": "desk.lists:list_returns"},
     "location": {"show": "desk.single:show_location", "list": "desk.single:list_locations"},
     "reconcile": {
-        "import": "reconciling:import_statement",
-        "statements": "reconciling:list_statements",
-        "lines": "reconciling:show_lines",
-        "run": "reconciling:run",
-        "breaks": "reconciling:list_breaks",
-        "explain": "reconciling:explain",
+        "import": "finance.reconciling:import_statement",
+        "statements": "finance.reconciling:list_statements",
+        "lines": "finance.reconciling:show_lines",
+        "run": "finance.reconciling:run",
+        "breaks": "finance.reconciling:list_breaks",
+        "explain": "finance.reconciling:explain",
     },
     "connections": {
         "create": "connections:create_connection",

@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "desk.reports:app",
     "forecast": "desk.forecasts:forecast_demand",
     "replenish": "desk.replenishing:app",
+    "books": "finance.books:app",
     "export": "operator.exporting:export",
     "dead-letters": "desk.dead_letters:app",
     "exceptions": "desk.exceptions:app",

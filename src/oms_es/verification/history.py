@@ -16,6 +16,7 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.finance.statement import StatementRecorded
 from oms_es.schemas.values.currency import in_money
 from oms_es.store.encoding.codec import event_id_of
+from oms_es.verification.book_checks import BookChecks
 from oms_es.verification.check import Check, at
 from oms_es.verification.joined_checks import HasTaken, JoinedBook
 from oms_es.verification.order_checks import OrderChecks
@@ -91,6 +92,7 @@ class History:
         self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
         self.order_checks = OrderChecks()
         self.joins = JoinedBook()
+        self.books = BookChecks()
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
@@ -102,6 +104,7 @@ class History:
             *of_stock,
             self.paid,
             *self.order_checks.checks,
+            *self.books.checks,
             self.joins.joined,
             self.shipped,
             self.once,
@@ -116,6 +119,7 @@ class History:
         self.states[stream] = state, recorded.version
         self.order_checks.note(recorded)
         self.joins.note(recorded)
+        self.books.note(recorded)
         match event:
             case s.StockEvent():
                 self._check_stock(recorded, event, state)
@@ -179,6 +183,7 @@ class History:
             amount_minor: int = event.amount_minor  # type: ignore[attr-defined] # every event that is booked has one
             account = account._replace(**{column: getattr(account, column) + sign * amount_minor})
             self.money[recorded.stream] = account
+            self.books.tie(recorded, event.payment_id, account.captured - account.refunded - account.disputed)
         currency = state.requested.currency if state.requested else ""
         in_flight = sum(self.order_checks.taking.get(event.payment_id, {}).values())
         self.paid.expect(

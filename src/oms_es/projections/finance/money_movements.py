@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from oms_es.kernel import Event, Key, Projection, Recorded, Row
+from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas import payment as p
+from oms_es.schemas.payment.movements import MOVEMENTS, movement_of
 
 table = Table(
     "money_movements",
@@ -30,13 +30,6 @@ table = Table(
 )
 """`amount_minor` is positive where money came. The first of `references` is the provider's own."""
 projection = Projection(table, insert_only=True)
-KINDS: Mapping[type[Event], tuple[str, int]] = {
-    p.PaymentCaptured: ("capture", 1),
-    p.PaymentRefunded: ("refund", -1),
-    p.PaymentRefundReversed: ("refund_reversal", 1),
-    p.PaymentDisputeOpened: ("dispute", -1),
-    p.PaymentDisputeWon: ("dispute_reversal", 1),
-}
 PARTS = ("capture_id", "refund_id", "dispute_id")
 
 
@@ -44,15 +37,15 @@ def key_of_movement(_event: Any, recorded: Recorded) -> Iterable[Key]:
     return ((recorded.position,),)
 
 
-@projection.on(*KINDS, keys=key_of_movement)
+@projection.on(*MOVEMENTS, keys=key_of_movement)
 def on_money_moved(_row: Row | None, event: Any, recorded: Recorded, _key: Key) -> Row:
-    kind, sign = KINDS[type(event)]
+    kind, sign = MOVEMENTS[type(event)]
     reference = getattr(event, "reference", "")
     parts = [getattr(event, name) for name in PARTS if hasattr(event, name)]
     named = (reference, reference.partition("/")[0], *parts, event.payment_id)
     return {
         "position": recorded.position,
-        "movement": f"{kind}/{recorded.position}",
+        "movement": movement_of(type(event), recorded.position),
         "kind": kind,
         "payment_id": event.payment_id,
         "order_id": event.order_id,

@@ -58,7 +58,7 @@ def as_csv(answer: Answer) -> str:
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([_header(column) for column in answer.columns])
-    writer.writerows([_plain(cell) for cell in row] for row in answer.rows)
+    writer.writerows([plain(cell) for cell in row] for row in answer.rows)
     return out.getvalue()
 
 
@@ -67,7 +67,7 @@ def _header(column: Column) -> str:
     return f"{column.name}_{unit}" if unit else column.name
 
 
-def _plain(cell: Cell) -> str:
+def plain(cell: Cell) -> str:
     if isinstance(cell, str):
         return f"'{cell}" if cell.startswith(FORMULA) else cell
     return "" if cell is None else cell.isoformat() if isinstance(cell, date) else str(cell)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from oms_es.matching.sides import Line, Movement
 from oms_es.reports.queries import Connection, Row, readable
+from oms_es.schemas.payment.movements import payout_of
 
 SIDES_MAX = 500_000
 """Lines, and movements, of one run."""
@@ -85,7 +86,7 @@ def payouts(connection: Connection, of: Period, until: str, accounts: Sequence[s
     values = [list(accounts), of.currencies, of.first, until, SIDES_MAX]
     return [
         Movement(
-            f"payout/{row['account']}/{row['statement_id']}/{row['line']}",
+            payout_of(row["account"], f"{row['statement_id']}/{row['line']}"),
             row["booked_on"],
             row["currency"],
             -row["amount_minor"],

@@ -1,0 +1,72 @@
+"""The chart of accounts. Names are `type:account`, or `type:account:part` where it is kept per method or account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+
+RECEIVABLE = "assets:receivable"
+CLEARING = "assets:clearing"
+UNRECONCILED = "assets:unreconciled"
+STATEMENTS = "assets:statements"
+IN_TRANSIT = "assets:in-transit"
+DISPUTED = "assets:disputed"
+ADVANCES = "liabilities:advances"
+DEFERRED = "liabilities:deferred-revenue"
+DEPOSITS = "liabilities:deposits"
+REFUNDS_DUE = "liabilities:refunds-due"
+STORE_CREDIT = "liabilities:store-credit"
+TAX = "liabilities:tax"
+FORFEITED = "income:forfeited-deposits"
+REFUNDS = "income:refunds"
+SALES = "income:sales"
+SHIPPING = "income:shipping"
+DIFFERENCES = "expenses:differences"
+DISPUTES_LOST = "expenses:disputes-lost"
+FEES = "expenses:fees"
+WRITE_OFF = "expenses:write-off"
+
+MEANING: Mapping[str, str] = {
+    RECEIVABLE: "what customers owe for parcels that were released",
+    CLEARING: "per method: captured and not yet found on a statement",
+    UNRECONCILED: "per account: lines of its statements that are in no match",
+    STATEMENTS: "per account: what its statements say was booked",
+    IN_TRANSIT: "per account: paid out by a provider and not yet found at a bank",
+    DISPUTED: "withdrawn by a dispute that is not decided",
+    ADVANCES: "paid by customers before any parcel of it was released",
+    DEFERRED: "worth of parcels that were released and have not left",
+    DEPOSITS: "deposits that were taken and not applied",
+    REFUNDS_DUE: "refunds that were granted and not yet paid out",
+    STORE_CREDIT: "granted for exchanges and not used",
+    TAX: "tax on top of what has left, less that of refunds",
+    FORFEITED: "deposits that were kept",
+    REFUNDS: "given back, without its tax",
+    SALES: "goods that have left, without tax",
+    SHIPPING: "shipping of parcels that have left",
+    DIFFERENCES: "the rest of a match whose sides do not sum to the same",
+    DISPUTES_LOST: "disputes that were lost",
+    FEES: "what banks and providers withheld",
+    WRITE_OFF: "not charged by a decision of a person, and breaks that were written off",
+}
+"""What a debit balance (assets, expenses) or a credit balance (liabilities, income) of each is."""
+PLAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+SLUG_LENGTH_MAX = 24
+
+
+def part_of(name: str) -> str:
+    """The last part of an account's name: the name itself where every bookkeeping program takes it, else one made
+    of it, which no other name gives."""
+    if PLAIN.fullmatch(name):
+        return name
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:SLUG_LENGTH_MAX]
+    return f"{slug or 'x'}-{sha256(name.encode()).hexdigest()[:12]}"
+
+
+def sub(account: str, name: str) -> str:
+    return f"{account}:{part_of(name)}"
+
+
+def group_of(account: str) -> str:
+    """The account of the chart that it is, or is a part of."""
+    return ":".join(account.split(":")[:2])

@@ -1,0 +1,71 @@
+"""One entry of the journal. Invariant: of each currency, its postings sum to zero; no other entry can be made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from oms_es.errors import OmsError
+
+
+class Unbalanced(OmsError):
+    """What is debited is not what is credited."""
+
+    code = "unbalanced_entry"
+
+
+class Posting(NamedTuple):
+    """A debit is positive, a credit negative."""
+
+    account: str
+    currency: str
+    amount_minor: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one event did. `number`: its place among those of the event; `day`: on which it is booked."""
+
+    position: int
+    number: int
+    day: str
+    event: str
+    order_id: str
+    subject: str
+    """The payment, parcel, line or match that it is of."""
+    postings: tuple[Posting, ...]
+
+    def __post_init__(self) -> None:
+        totals: dict[str, int] = defaultdict(int)
+        for one in self.postings:
+            totals[one.currency] += one.amount_minor
+        if wrong := {currency: total for currency, total in totals.items() if total}:
+            raise Unbalanced(f"position {self.position}, {self.event}: debits and credits differ by {wrong}")
+
+    @property
+    def name(self) -> str:
+        return f"{self.position}/{self.number}"
+
+    def of(self, currency: str | None) -> Entry | None:
+        """Only its postings of a currency, which balance alone; None where it has none."""
+        if currency is None:
+            return self
+        some = tuple(one for one in self.postings if one.currency == currency)
+        same: Entry | None = None
+        if some:
+            same = Entry(self.position, self.number, self.day, self.event, self.order_id, self.subject, some)
+        return same
+
+
+def summed(postings: Iterable[Posting]) -> tuple[Posting, ...]:
+    """One posting per account and currency, without those of nothing, in the order in which they were first named."""
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    for one in postings:
+        sums[one.account, one.currency] += one.amount_minor
+    return tuple(Posting(account, currency, amount) for (account, currency), amount in sums.items() if amount)
+
+
+def reversed_of(postings: Iterable[Posting]) -> tuple[Posting, ...]:
+    return tuple(one._replace(amount_minor=-one.amount_minor) for one in postings)

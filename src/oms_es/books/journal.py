@@ -1,0 +1,92 @@
+"""The journal: every event in the order of positions, and the entries that it makes.
+
+Invariant: an event makes its entries once, however often it is read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC
+
+from oms_es.books import accounts, orders
+from oms_es.books.entry import Entry, Posting, summed
+from oms_es.kernel import Event, Recorded
+from oms_es.schemas.finance.statement import StatementLinesRecorded
+from oms_es.schemas.payment.movements import MOVEMENTS, movement_of, payout_of
+
+READ: tuple[type[Event], ...] = (*orders.HANDLERS, *accounts.HANDLERS)
+"""What it reads; nothing else moves money."""
+SUBJECTS = ("shipment_id", "payment_id", "refund_id", "rma_id")
+
+
+class Books:
+    def __init__(self) -> None:
+        self.orders: dict[str, orders.OrderBook] = {}
+        self.accounts: dict[str, accounts.AccountBook] = {}
+        self.movements: dict[str, Posting] = {}
+        self.position = 0
+
+    def fold(self, recorded: Recorded) -> list[Entry]:
+        """Raises Unbalanced."""
+        if recorded.position <= self.position:
+            return []
+        self.position = recorded.position
+        if type(recorded.event) in orders.HANDLERS:
+            return list(self._of_order(recorded))
+        if type(recorded.event) in accounts.HANDLERS:
+            return list(self._of_account(recorded))
+        return []
+
+    def _of_order(self, recorded: Recorded) -> Iterator[Entry]:
+        order_id: str = recorded.event.order_id  # type: ignore[attr-defined] # every event of an order or payment has it
+        book, moves = orders.post(self.orders.get(order_id, orders.OrderBook()), recorded.event)
+        self.orders[order_id] = book
+        currency = getattr(recorded.event, "currency", "") or book.currency
+        postings = summed(Posting(account, currency, amount) for account, amount in moves)
+        if type(recorded.event) in MOVEMENTS:
+            self._note_movement(recorded, book, currency)
+        if postings:
+            yield self._entry(recorded, 1, accounts.Draft(_subject_of(recorded.event), "", postings))
+
+    def _note_movement(self, recorded: Recorded, book: orders.OrderBook, currency: str) -> None:
+        event = recorded.event
+        sign = MOVEMENTS[type(event)][1]
+        payment_id, amount = event.payment_id, event.amount_minor  # type: ignore[attr-defined] # what moves money has both
+        where = Posting(orders.clearing_of(book, payment_id), currency, sign * amount)
+        self.movements[movement_of(type(event), recorded.position)] = where
+
+    def _of_account(self, recorded: Recorded) -> Iterator[Entry]:
+        event = recorded.event
+        account: str = event.account  # type: ignore[attr-defined] # every event of statements and reconciliations has it
+        if isinstance(event, StatementLinesRecorded):
+            self.movements.update({payout_of(account, name): where for name, where in accounts.payouts_in(event)})
+        book, drafts = accounts.post(self.accounts.get(account, accounts.AccountBook()), event, self.movements)
+        self.accounts[account] = book
+        made = [draft for draft in drafts if draft.postings]
+        yield from (self._entry(recorded, number, draft) for number, draft in enumerate(made, 1))
+
+    @staticmethod
+    def _entry(recorded: Recorded, number: int, draft: accounts.Draft) -> Entry:
+        event = recorded.event
+        day = draft.day or recorded.recorded_at.astimezone(UTC).date().isoformat()
+        order_id = getattr(event, "order_id", "")
+        return Entry(recorded.position, number, day, type(event).__name__, order_id, draft.subject, draft.postings)
+
+
+def _subject_of(event: Event) -> str:
+    return next((getattr(event, name) for name in SUBJECTS if getattr(event, name, None)), "")
+
+
+class Balances:
+    """Of each account and currency: the sum of its postings."""
+
+    def __init__(self) -> None:
+        self.of: dict[tuple[str, str], int] = defaultdict(int)
+
+    def add(self, postings: Iterable[Posting]) -> None:
+        for one in postings:
+            self.of[one.account, one.currency] += one.amount_minor
+
+    def total(self, currency: str) -> int:
+        return sum(amount for (_, of), amount in self.of.items() if of == currency)

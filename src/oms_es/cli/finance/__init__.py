@@ -1,0 +1,4 @@
+"""Commands of finance: statements, their reconciliation, the books.
+
+Imports: everything below `cli`.
+"""

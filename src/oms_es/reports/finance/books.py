@@ -1,0 +1,142 @@
+"""The books of a period: folded from history when they are asked for. What they say is as new as the log.
+
+Invariant: history is read in pages; what is held is a state per order and account, not the entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from oms_es.books.entry import Entry, Posting, summed
+from oms_es.books.journal import READ, Books
+from oms_es.processing.read_models.history_pages import pages
+from oms_es.reports.queries import Connection
+from oms_es.store.recorder import EVENTS
+
+ENTRIES_MAX = 500
+"""Of a page."""
+
+
+class Asked(NamedTuple):
+    """Days, both of them included. `last`: the position up to which history is read."""
+
+    since: str | None = None
+    until: str | None = None
+    currency: str | None = None
+    last: int = 0
+
+    def is_before(self, entry: Entry) -> bool:
+        return self.since is not None and entry.day < self.since
+
+
+class Balance(NamedTuple):
+    """Of an account in a currency; a debit is positive."""
+
+    account: str
+    currency: str
+    opening_minor: int
+    debit_minor: int
+    credit_minor: int
+
+    @property
+    def closing_minor(self) -> int:
+        return self.opening_minor + self.debit_minor - self.credit_minor
+
+
+def end_of_log(connection: Connection) -> int:
+    row = connection.execute(f"SELECT max(notification_id) AS last FROM {EVENTS}").fetchone()
+    return (row and row["last"]) or 0
+
+
+def entries(connection: Connection, asked: Asked) -> Iterator[Entry]:
+    """Also those before the period, in the order of positions; none after it."""
+    books = Books()
+    for page in pages(connection, [event.__name__ for event in READ], asked.last):
+        for recorded in page:
+            for entry in books.fold(recorded):
+                some = entry.of(asked.currency)
+                if some and (asked.until is None or some.day <= asked.until):
+                    yield some
+
+
+def trial_balance(connection: Connection, asked: Asked) -> list[Balance]:
+    """By account and currency."""
+    found: dict[tuple[str, str], Balance] = {}
+    for entry in entries(connection, asked):
+        for account, currency, amount in entry.postings:
+            was = found.get((account, currency)) or Balance(account, currency, 0, 0, 0)
+            if asked.is_before(entry):
+                now = was._replace(opening_minor=was.opening_minor + amount)
+            elif amount > 0:
+                now = was._replace(debit_minor=was.debit_minor + amount)
+            else:
+                now = was._replace(credit_minor=was.credit_minor - amount)
+            found[account, currency] = now
+    return [found[key] for key in sorted(found)]
+
+
+def totals(balances: list[Balance]) -> dict[str, int]:
+    """By currency: zero."""
+    sums: dict[str, int] = {}
+    for one in balances:
+        sums[one.currency] = sums.get(one.currency, 0) + one.closing_minor
+    return dict(sorted(sums.items()))
+
+
+def opening(balances: list[Balance], day: str) -> Entry | None:
+    """What stood in the accounts when the period began, as one entry."""
+    postings = summed(Posting(one.account, one.currency, one.opening_minor) for one in balances)
+    return Entry(0, 1, day, "Opening", "", "", postings) if postings else None
+
+
+class Page(NamedTuple):
+    """`after` is where the next page begins; None after the last one."""
+
+    entries: list[Entry]
+    after: str | None
+
+
+def journal(connection: Connection, asked: Asked, after: tuple[int, int], limit: int) -> Page:
+    """`after`: the position and number of an entry."""
+    found: list[Entry] = []
+    for entry in entries(connection, asked):
+        if asked.is_before(entry) or (entry.position, entry.number) <= after:
+            continue
+        if len(found) == limit:
+            return Page(found, found[-1].name)
+        found.append(entry)
+    return Page(found, None)
+
+
+class Line(NamedTuple):
+    """A posting, and what stood in the account after it, in its currency."""
+
+    entry: Entry
+    posting: Posting
+    balance_minor: int
+
+
+class Lines(NamedTuple):
+    lines: list[Line]
+    after: str | None
+    is_known: bool
+
+
+def account(connection: Connection, asked: Asked, name: str, after: tuple[int, int], limit: int) -> Lines:
+    """Of an account and its parts, in the order in which they were recorded."""
+    found: list[Line] = []
+    balances: dict[str, int] = {}
+    is_known = False
+    for entry in entries(connection, asked):
+        for one in entry.postings:
+            if one.account != name and not one.account.startswith(f"{name}:"):
+                continue
+            is_known = True
+            balances[one.currency] = balances.get(one.currency, 0) + one.amount_minor
+            if asked.is_before(entry) or (entry.position, entry.number) <= after:
+                continue
+            if len(found) >= limit and found[-1].entry != entry:
+                return Lines(found, found[-1].entry.name, is_known)
+            found.append(Line(entry, one, balances[one.currency]))
+    return Lines(found, None, is_known)

@@ -1,0 +1,32 @@
+"""Which facts of payments move money, what each movement is called, and which way it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oms_es.kernel import Event
+from oms_es.schemas.payment.capture import PaymentCaptured
+from oms_es.schemas.payment.refunds import (
+    PaymentDisputeOpened,
+    PaymentDisputeWon,
+    PaymentRefunded,
+    PaymentRefundReversed,
+)
+
+MOVEMENTS: Mapping[type[Event], tuple[str, int]] = {
+    PaymentCaptured: ("capture", 1),
+    PaymentRefunded: ("refund", -1),
+    PaymentRefundReversed: ("refund_reversal", 1),
+    PaymentDisputeOpened: ("dispute", -1),
+    PaymentDisputeWon: ("dispute_reversal", 1),
+}
+"""The sign is positive where money came."""
+
+
+def movement_of(event: type[Event], position: int) -> str:
+    return f"{MOVEMENTS[event][0]}/{position}"
+
+
+def payout_of(account: str, line: str) -> str:
+    """A provider's payout, as it comes in at a bank. `line`: `<statement>/<line>` at the provider."""
+    return f"payout/{account}/{line}"
