@@ -22,7 +22,7 @@ class Code(IntEnum):
 
 MEANINGS: Mapping[Code, str] = {
     Code.OK: "It is done, or was so already.",
-    Code.UNEXPECTED: "A mistake in the program, or a reader that stopped before a fact; nothing is lost.",
+    Code.UNEXPECTED: "A mistake in the program, or a reader that stopped before an event; nothing is lost.",
     Code.USAGE: "The command, a setting or an argument is not what is expected.",
     Code.NO_DATABASE: "The database is not there, not ours to write, or not migrated.",
     Code.NOT_FOUND: "There is nothing by that name.",

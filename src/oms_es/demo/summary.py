@@ -18,7 +18,7 @@ from oms_es.verification.verify import Report
 
 Row = Mapping[str, Any]
 STEPS_MAX = 24
-"""Lines of one order's story; `oms-es order show` has all of them."""
+"""Lines of the story of one order; `--all` has every step."""
 SAID_TWICE = frozenset(
     {"OrderLineAllocated", "OrderShipmentDispatched", "OrderShipmentDelivered", "ShipmentMilestoneReached"}
 )
@@ -85,7 +85,7 @@ def _page(steps: Sequence[Step]) -> Iterator[Step]:
         return
     half = STEPS_MAX // 2
     yield from steps[:half]
-    yield Step("", "", f"… {len(steps) - STEPS_MAX + 1} more; `oms-es order show` has them all", 1)
+    yield Step("", "", f"… {len(steps) - STEPS_MAX + 1} more; --all lists them", 1)
     yield from steps[half + 1 - STEPS_MAX :]
 
 

@@ -177,9 +177,9 @@ class Tokens:
         return f"user:{issuer}#{subject}"
 
     def _scopes(self, claims: Mapping[str, Any]) -> frozenset[str]:
-        given = set(_names(claims.get(self.scopes_claim, "")))
-        of_roles = [ROLES[name] for name in given & ROLES.keys()]
-        return frozenset(given & SCOPES.keys()).union(*of_roles)
+        claimed = set(_names(claims.get(self.scopes_claim, "")))
+        of_roles = [ROLES[name] for name in claimed & ROLES.keys()]
+        return frozenset(claimed & SCOPES.keys()).union(*of_roles)
 
     def _channels(self, claims: Mapping[str, Any]) -> frozenset[str] | None:
         """Without the claim it is of all, as a key is; with an empty one of none."""

@@ -50,7 +50,7 @@ POSITION, EVENT = attrgetter("position"), attrgetter("event")
 
 
 class Stopped(OmsError):
-    """One or more participants met a fact that they cannot handle; their positions stay before it."""
+    """One or more participants met an event that they cannot handle; their positions stay before it."""
 
     code = "stopped"
     exit_code = Code.UNEXPECTED
@@ -215,7 +215,7 @@ class FeedReader:
         self.seen = self.saved = position
 
     def put_aside(self, recorded: Recorded, error: ValidationError | Refused, position: int) -> bool:  # noqa: ARG002 - of those that give commands
-        """Leave to a person what follows from a fact and is refused, and go past it; False where nothing follows."""
+        """Leave to a person what follows from an event and is refused, and go past it; False where nothing follows."""
         return False
 
 

@@ -53,7 +53,7 @@ BOOKED: Mapping[type[p.PaymentEvent], str] = {
     p.PaymentDisputeWon: "disputed",
     p.PaymentDisputeLost: "lost",
 }
-"""Which sum each fact about money adds to; a dispute that is won, and a refund that came back, is taken off again."""
+"""Which sum each event about money adds to; a dispute that is won, and a refund that came back, is taken off again."""
 
 
 class ParcelCounts(NamedTuple):

@@ -35,13 +35,13 @@ class OrderAccount:
         self.replanned: int | None = None  # what of a stopped parcel is still wanted
         self.deposits: dict[str, int] = {}  # by payment
         self.missing: dict[tuple[str, str], int] = {}  # by payment and effect; of an exchange, also of its credit
-        self.given_by: Counter[str] = Counter()  # by payment
+        self.refunded_by: Counter[str] = Counter()  # by payment
         self.held: set[str] = set()  # parcels that are planned and not asked for yet
         self.back: Units = Counter()
         self.asked_back: dict[str, Counter[str]] = {}  # by return and line
         self.ended: Counter[str] = Counter()
-        self.given: Counter[tuple[str, str]] = Counter()  # refunded or credited, by kind and line
-        self.given_units: Counter[str] = Counter()
+        self.refunded: Counter[tuple[str, str]] = Counter()  # or credited, by kind and line
+        self.refunded_units: Counter[str] = Counter()
         self.parts: dict[tuple[str, str], o.RefundPart] = {}  # by refund and payment
 
     def money(self, amount_minor: int) -> str:

@@ -29,7 +29,7 @@ class OrderChecks:
         self.taking: dict[str, dict[str, int]] = defaultdict(dict)  # in flight, by payment and capture
         self.giving: dict[tuple[str, str], int] = {}  # by payment and refund
         self.shared = Check("shares conserved: lines and shipping of the parcels = what they are charged = the total")
-        self.given = Check("refunds conserved: their parts sum to them, and are no more than what was paid for each")
+        self.refunds = Check("refunds conserved: their parts sum to them, and are no more than what was paid for each")
         self.grants: dict[str | None, int] = {}  # by the return, or the loss, that an exchange is for
         self.granted = Check(
             "exchanges: each was granted, and its credit is used or goes back to those who paid for it"
@@ -74,7 +74,7 @@ class OrderChecks:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        return self.shared, self.given, self.returned, self.granted
+        return self.shared, self.refunds, self.returned, self.granted
 
     def note(self, recorded: Recorded) -> None:
         if handle := self._handlers.get(type(recorded.event)):
@@ -234,15 +234,15 @@ class OrderChecks:
             account.credit_back += event.credit.amount_minor
             self._expect_within_credit(recorded, account)
         self._expect(
-            self.given, recorded, n == parts, f"parts sum to {account.money(parts)}, the refund is {account.money(n)}"
+            self.refunds, recorded, n == parts, f"parts sum to {account.money(parts)}, the refund is {account.money(n)}"
         )
         for part in event.parts:
             account.parts[event.refund_id, part.payment_id] = part
             self._expect_sum(recorded, part.payment_id, part)
-            account.given_by[part.payment_id] += part.amount_minor
-            given, left = account.given_by[part.payment_id], account.left_of(part.payment_id)
-            found = f"{part.payment_id} gives back {account.money(given)}, and has {account.money(left)}"
-            self._expect(self.given, recorded, given <= left, found)
+            account.refunded_by[part.payment_id] += part.amount_minor
+            refunded, left = account.refunded_by[part.payment_id], account.left_of(part.payment_id)
+            found = f"{part.payment_id} gives back {account.money(refunded)}, and has {account.money(left)}"
+            self._expect(self.refunds, recorded, refunded <= left, found)
         allocations = [allocation for part in event.parts for allocation in part.allocations]
         allocations += event.credit.allocations if event.credit else ()
         account.credited -= sum(allocation.amount_minor for allocation in allocations if allocation.kind == "credit")
@@ -290,18 +290,16 @@ class OrderChecks:
         units: Mapping[str, int],
     ) -> None:
         for allocation in allocations:
-            account.given[allocation.kind, allocation.line_id] += allocation.amount_minor
+            account.refunded[allocation.kind, allocation.line_id] += allocation.amount_minor
         paid = account.paid_for()
-        for (kind, line_id), given in account.given.items():
+        for (kind, line_id), refunded in account.refunded.items():
             if kind in ("line", "shipping"):
                 limit = paid[kind, line_id]
-                found = f"{account.money(given)} given back of {account.money(limit)} for {kind} {line_id}".rstrip()
-                self._expect(self.given, recorded, given <= limit, found)
-        account.given_units.update(units)
-        given_units, shipped = account.units(account.given_units), account.shipped()
-        self._expect(
-            self.given, recorded, given_units <= shipped, f"units {dict(given_units)} given back of {dict(shipped)}"
-        )
+                found = f"{account.money(refunded)} given back of {account.money(limit)} for {kind} {line_id}".rstrip()
+                self._expect(self.refunds, recorded, refunded <= limit, found)
+        account.refunded_units.update(units)
+        back, shipped = account.units(account.refunded_units), account.shipped()
+        self._expect(self.refunds, recorded, back <= shipped, f"units {dict(back)} given back of {dict(shipped)}")
 
     def _giving(self, recorded: Recorded, event: p.PaymentRefundRequested) -> None:
         n = event.amount_minor
@@ -312,7 +310,7 @@ class OrderChecks:
             same = (n, event.allocations) == (part.amount_minor, part.allocations)
             text = self._text(event)
             self._expect(
-                self.given, recorded, same, f"{text(n)} is given back, its order says {text(part.amount_minor)}"
+                self.refunds, recorded, same, f"{text(n)} is given back, its order says {text(part.amount_minor)}"
             )
 
     def _giving_less(self, recorded: Recorded, event: p.PaymentRefundShort) -> None:
@@ -320,7 +318,7 @@ class OrderChecks:
         left = self.giving.get(key, 0) - event.amount_minor
         text = self._text(event)
         self._expect(
-            self.given, recorded, left > 0, f"{text(event.amount_minor)} less is given back, {text(left)} is left"
+            self.refunds, recorded, left > 0, f"{text(event.amount_minor)} less is given back, {text(left)} is left"
         )
         self.giving[key] = left
 
@@ -329,13 +327,13 @@ class OrderChecks:
             return
         n, asked = event.amount_minor, self.giving.get((event.payment_id, event.refund_id))
         text = self._text(event)
-        self._expect(self.given, recorded, n == asked, f"{text(n)} was given back, {text(asked)} was asked for")
+        self._expect(self.refunds, recorded, n == asked, f"{text(n)} was given back, {text(asked)} was asked for")
 
     def _expect_sum(self, recorded: Recorded, payment_id: str, part: o.RefundPart | p.PaymentRefundRequested) -> None:
         n, parts = part.amount_minor, sum(allocation.amount_minor for allocation in part.allocations)
         text = self._text(recorded.event)
         found = f"parts sum to {text(parts)}, {payment_id} gives back {text(n)}"
-        self._expect(self.given, recorded, n == parts, found)
+        self._expect(self.refunds, recorded, n == parts, found)
 
     def _return(self, recorded: Recorded, event: x.OrderReturnRequested) -> None:
         account = self.orders[event.order_id]

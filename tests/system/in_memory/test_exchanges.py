@@ -142,9 +142,9 @@ def test_more_given_back_than_is_left_of_a_payment_is_found() -> None:
     for recorded in customer.shop.engine.log:
         checks.note(recorded)
         if isinstance(recorded.event, o.OrderRefundRequested):
-            assert not checks.given.failed
+            assert not checks.refunds.failed
             checks.note(recorded)
-    assert f"{o.order_id_of('web', '1')}.1 gives back 120.00 EUR, and has 60.00 EUR" in checks.given.differences[0]
+    assert f"{o.order_id_of('web', '1')}.1 gives back 120.00 EUR, and has 60.00 EUR" in checks.refunds.differences[0]
 
 
 def test_a_refund_of_the_dashboard_that_comes_back_is_owed_again() -> None:

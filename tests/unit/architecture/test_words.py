@@ -26,7 +26,11 @@ BANNED = {
     "command_letters": "command_codec",
     "turned_at": "last_iteration_at",
     "the world does not answer": "gateway unavailable",
-    "own fact": "event",
+    "own facts?": "own event",
+    "[Aa] fact(?! table)": "an event, or a row that is looked up",
+    "(each|every|most) facts?": "event, or row",
+    "(refuses?|met|before|heard of) a fact": "event",
+    "[a-z]; facts": "looks up",
     "it is so already": "no change: already applied",
     "errand": "sourcing request",
     "Errand": "SourcingRequest",
@@ -89,7 +93,7 @@ def test_a_replaced_house_word_does_not_come_back_within_a_name(words: str) -> N
 
 TEST_NAME = re.compile(r"^ *def (test_\w+)", re.MULTILINE)
 BANNED_IN_TESTS = re.compile(
-    r"(?<![a-z])(tell|tells|told|telling|buried|bury|nobody|somebody|whoever|anew|sought|let_go|sightings?|errand|outlet|journey)"
+    r"(?<![a-z])(tell|tells|told|telling|buried|bury|nobody|somebody|whoever|anew|sought|let_go|sightings?|errand|outlet|journey|(?<!dead_)letters?)"
     r"(?![a-z])"
 )
 """Each has a standard term: reported or sent, rejected, no_one, someone, anyone_who, again, sourced, released,

@@ -18,7 +18,7 @@ class Item(NamedTuple):
 
 
 def evolve(item: Item, event: i.ItemEvent) -> Item:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case i.ItemDescribed():
             return item._replace(described=event)

@@ -10,7 +10,7 @@ from oms_es.schemas.catalog.location import CloseLocation, LocationClosed, Locat
 from oms_es.schemas.catalog.refusals import CatalogRefusal
 
 Location = LocationEvent | None
-"""The last fact, which says all."""
+"""The last event, which says all."""
 
 
 def evolve(_: Location, event: LocationEvent) -> Location:

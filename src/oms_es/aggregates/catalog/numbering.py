@@ -27,7 +27,7 @@ class Numbering(NamedTuple):
 
 
 def evolve(state: Numbering, event: n.NumberingEvent) -> Numbering:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case n.OrderNumberingSet(first=first):
             return state._replace(scheme=event, following=max(first, state.following))

@@ -18,7 +18,7 @@ class Rates(NamedTuple):
 
 
 def evolve(rates: Rates, event: r.RatesEvent) -> Rates:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case r.RatesPublished(version=version):
             return Rates(event, rates.versions.insert(version, event))

@@ -28,7 +28,7 @@ class Registry(NamedTuple):
 
 
 def evolve(registry: Registry, event: n.SerialEvent) -> Registry:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     at, conflicts = registry.at, registry.conflicts
     match event:
         case n.SerialsClaimed():

@@ -41,7 +41,7 @@ def sides(match: r.Match) -> tuple[str, ...]:
 
 
 def evolve(state: Reconciliation, event: r.ReconciliationEvent) -> Reconciliation:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case r.ReconciliationMatched(matches=matches):
             for one in matches:

@@ -19,7 +19,7 @@ class Statement(NamedTuple):
 
 
 def evolve(statement: Statement, event: f.StatementEvent) -> Statement:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     return Statement(event.fingerprint) if isinstance(event, f.StatementRecorded) else statement
 
 

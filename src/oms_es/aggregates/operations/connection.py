@@ -23,7 +23,7 @@ class Connection(NamedTuple):
 
 
 def evolve(state: Connection, event: c.ConnectionEvent) -> Connection:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case c.ConnectionOpened() | c.ConnectionRotated():
             return state._replace(**event.model_dump())

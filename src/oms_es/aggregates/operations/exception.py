@@ -28,7 +28,7 @@ class Handling(NamedTuple):
 
 
 def evolve(handling: Handling, event: ExceptionEvent) -> Handling:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     if isinstance(event, ExceptionAssigned):
         return handling._replace(assigned=event)
     if isinstance(event, ExceptionSnoozed):

@@ -27,7 +27,7 @@ class Subscription(NamedTuple):
 
 
 def evolve(state: Subscription, event: s.SubscriptionEvent) -> Subscription:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case s.SubscriptionOpened() | s.SubscriptionChanged():
             return state._replace(**event.model_dump())

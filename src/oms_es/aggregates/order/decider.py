@@ -145,9 +145,9 @@ SHIPMENT_STEPS: dict[type[o.OrderCommand], tuple[type[Any], frozenset[ShipmentSt
 
 
 def _record_shipment(order: Order, command: Any) -> Iterator[o.OrderEvent]:
-    fact, news_in = SHIPMENT_STEPS[type(command)]
+    shape, news_in = SHIPMENT_STEPS[type(command)]
     if order.shipments.get(command.shipment_id) in news_in:
-        event = fact(**command.model_dump())
+        event = shape(**command.model_dump())
         yield event
         yield from steps.milestones(evolve(order, event))
 

@@ -59,7 +59,7 @@ from oms_es.schemas.order import returns as x
 
 
 def evolve(order: Order, event: o.OrderEvent) -> Order:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     fold = FOLDS.get(type(event))
     return fold(order, event) if fold else order
 

@@ -19,7 +19,7 @@ from oms_es.schemas.payment import RefundAllocation
 
 
 def record_lost(order: Order, command: o.RecordShipmentLost) -> Iterator[o.OrderEvent]:
-    """Never refused: it is gone. What cannot be given back is a fact for a person to settle."""
+    """Never refused: it is gone. What cannot be given back is an event for a person to settle."""
     if order.shipments.get(command.shipment_id) not in ("open", "dispatched"):
         return
     lost = o.OrderShipmentLost(

@@ -123,7 +123,7 @@ def _exchange(
 
 
 def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:
-    """Never refused: no caller waits for an answer. What cannot be credited is a fact for a person to settle."""
+    """Never refused: no caller waits for an answer. What cannot be credited is an event for a person to settle."""
     known = order.returns.get(command.rma_id)
     if known is None or command.credit_id in order.applied:
         return

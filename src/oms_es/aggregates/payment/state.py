@@ -117,7 +117,7 @@ class Payment(NamedTuple):
 
 
 def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case p.PaymentRequested():
             return payment._replace(status="pending", requested=event)

@@ -64,7 +64,7 @@ def less(counts: Mapping[str, int], taken: Counts) -> dict[str, int]:
 
 
 def evolve(rma: Rma, event: r.RmaEvent) -> Rma:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case r.RmaOpened():
             return rma._replace(opened=event)
@@ -183,7 +183,7 @@ def _refuse(rma: Rma, command: r.RefuseRma) -> Iterator[r.RmaEvent]:
 
 
 def _receive(rma: Rma, command: r.ReceiveRma) -> Iterator[r.RmaEvent]:
-    """Goods that stand there are a fact, whatever the return's status is; only what is expected counts."""
+    """Goods that stand there count whatever the return's status is; only what is expected counts."""
     if done_before(rma.receipts.get(command.receipt_id), command):
         return
     left = rma.outstanding if rma.status == "approved" else {}

@@ -65,7 +65,7 @@ class Shipment(NamedTuple):
 
 
 def evolve(shipment: Shipment, event: s.ShipmentEvent) -> Shipment:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     match event:
         case s.ShipmentRequested():
             return shipment._replace(requested=event)

@@ -25,7 +25,7 @@ from oms_es.schemas import stock as s
 
 
 def evolve(stock: Stock, event: s.StockEvent) -> Stock:
-    """Never refuse a fact: an old stream must load under new rules."""
+    """Never refuse an event: an old stream must load under new rules."""
     after: Stock = EVOLUTIONS[type(event)](stock, event)
     if after.supply.low and after.supplied > after.policy.reorder_point:
         return after._replace(supply=after.supply._replace(low=False))
@@ -82,7 +82,7 @@ def _less(stock: Stock, key: str, n: int, physical: PhysicalStock | None = None)
     holds = stock.holds
     if ends and held.expires_at and holds.get(held.order_id) == key:
         holds = holds.discard(held.order_id)
-    return stock._replace(  # in one go: most facts come here
+    return stock._replace(  # in one go: most events come here
         promised=stock.promised - n + presale,
         presold=stock.presold - presale,
         reserved=stock.reserved.discard(key) if ends else stock.reserved.insert(key, less),
@@ -330,4 +330,4 @@ EVOLUTIONS: dict[type[s.StockEvent], Any] = {
     s.StockInboundExpected: _expected,
     s.StockInboundCancelled: _inbound_cancelled,
 }
-"""What each fact means."""
+"""What each event means."""

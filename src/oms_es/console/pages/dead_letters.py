@@ -47,7 +47,7 @@ async def listed(visit: Visit) -> Response:
 async def one(visit: Visit) -> Response:
     found = await visit.api.get(at("v1", "dead-letters", visit.values["id"]))
     return visit.page(
-        "dead_letter.html", letter=found, shows_all=visit.api.may(PERSONAL), may_write=visit.api.may(WRITE)
+        "dead_letter.html", dead_letter=found, shows_all=visit.api.may(PERSONAL), may_write=visit.api.may(WRITE)
     )
 
 

@@ -1,9 +1,9 @@
 """Backorder filler: stock that comes free wakes the orders that wait for it, first come first served.
 
-Reads    StockReceived, StockReleased, StockReservationExpired; facts: backorder_queue of the SKU, locations, rules
-         StockReserved, OrderCancelled, and what makes more promisable (MORE); facts: also stock_levels of the SKUs
-         OrderBackordered; facts: all that sourcing asks for, backorder_queue of what it lacks
-         LocationOpened, SourcingRulesPublished; facts: backorder_queue, locations, rules
+Reads    StockReceived, StockReleased, StockReservationExpired; looks up backorder_queue of the SKU, locations, rules
+         StockReserved, OrderCancelled, and what makes more promisable (MORE); looks up also stock_levels of the SKUs
+         OrderBackordered; looks up all that sourcing asks for, backorder_queue of what it lacks
+         LocationOpened, SourcingRulesPublished; looks up backorder_queue, locations, rules
 Emits    RetrySourcing
 Decides  whom to wake: in turn those who may be served from where the stock is; sourcing decides what they get.
 

@@ -1,6 +1,6 @@
 """Return opener: a return that its order allows is opened under the policy of the order's channel.
 
-Reads    OrderReturnRequested; facts: return_policies of the channel, or of every channel
+Reads    OrderReturnRequested; looks up return_policies of the channel, or of every channel
 Emits    OpenRma
 Decides  nothing; the return holds its request against the policy.
 """

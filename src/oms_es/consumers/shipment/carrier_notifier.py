@@ -1,6 +1,6 @@
 """Carrier notifier: a packed shipment is booked with the carrier that the rates and its delivery option speak for.
 
-Reads    ShipmentPacked; facts: carrier_rates on offer, its delivery option, its location
+Reads    ShipmentPacked; looks up carrier_rates on offer, its delivery option, its location
 Emits    BookShipment, DeferBooking
 Decides  who carries it, by the rules of carrier_rules.py. Where no rates are published there is nothing to choose;
          where no published rate serves it, a person books it. A booking that fails is an open exception, for a person

@@ -1,6 +1,6 @@
 """Fulfilment releaser: a released order is one shipment per location; a cancellation, or a hold, asks them to stop.
 
-Reads    OrderReleased, OrderShipmentPlanned; facts: items of their SKUs
+Reads    OrderReleased, OrderShipmentPlanned; looks up items of their SKUs
          OrderCancellationRequested, OrderLinesCancellationRequested, OrderHeld
 Emits    RequestShipment, CancelShipment
 Decides  which cartons a shipment goes into, by the rules of cartonisation.py, where the size of everything in it is

@@ -1,7 +1,7 @@
 """Tracking matcher: what a carrier says of a number becomes what was seen of a parcel, whichever comes first.
 
-Reads    TrackingReported; facts: tracking_numbers
-         ShipmentBooked; facts: tracking_reports and tracking_numbers of its numbers
+Reads    TrackingReported; looks up tracking_numbers
+         ShipmentBooked; looks up tracking_reports and tracking_numbers of its numbers
 Emits    RecordMilestone, RecordSharedNumber
 Decides  whose history it is. What was seen more than EARLY_SECONDS before the parcel was booked is of another parcel:
          carriers use their numbers again. Of a number that several parcels have, nothing is brought to any of them. A

@@ -1,14 +1,14 @@
 """Sourcing: which location ships which units.
 
-Reads    OrderPlaced, OrderSourcingRequested; facts: stock_levels of the SKUs, the open locations and what they were
+Reads    OrderPlaced, OrderSourcingRequested; looks up stock_levels of the SKUs, the open locations and what they were
          given today, the sourcing rules that hold, the items, the carriers' rates
-         OrderSourced; facts: the open locations
-         LocationClosed; facts: order_locations of the place
+         OrderSourced; looks up the open locations
+         LocationClosed; looks up order_locations of the place
 Emits    SourceOrder, ExplodeBundles, RecordLocationFailed
 Decides  bundles are taken apart first, so that components are asked for as one demand. Then by the rules, with the
          search of sourcing_search.py; what no location can promise is backordered. The stock streams have the last
          word: facts may be overtaken, and a promise that fails comes back as a request that excludes the location. How
-         much a location was given today is a fact like the others: orders of one moment may take it beyond its
+         much a location was given today is a row like the others: orders of one moment may take it beyond its
          capacity, which is weighed and never refused. What is not released yet at a location that closes is sourced
          elsewhere, and so is what was sourced there in the moment in which it closed.
 """

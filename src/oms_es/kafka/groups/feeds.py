@@ -248,7 +248,7 @@ class EventTask:
             return 1
 
     def unsaved(self) -> Sequence[Move]:
-        """Others wait for facts up to here: what was passed without interest is saved as soon as there is time."""
+        """Others wait for rows up to here: what was passed without interest is saved as soon as there is time."""
         return self.reader.unsaved()
 
     def was_saved(self, move: Move, /) -> None:

@@ -370,8 +370,8 @@ def on_settled(_row: Row | None, _event: Event, _key: Key) -> None:
     return None
 
 
-for fact, (keys, _) in RAISED_BY.items():
-    projection.on(fact, keys=keys)(on_need)
+for event, (keys, _) in RAISED_BY.items():
+    projection.on(event, keys=keys)(on_need)
 
-for fact, keys in SETTLED_BY.items():
-    projection.on(fact, keys=keys)(on_settled)
+for event, keys in SETTLED_BY.items():
+    projection.on(event, keys=keys)(on_settled)

@@ -83,7 +83,7 @@ MOVES: dict[type[Event], dict[str, int]] = {
     p.PaymentDisputeWon: {"disputed_minor": -1},
     p.PaymentDisputeLost: {"disputed_minor": -1, "lost_minor": 1},
 }
-"""What each fact does to the sums with its amount."""
+"""What each event does to the sums with its amount."""
 
 
 @projection.on(*MOVES, keys=key_of_payment)

@@ -27,7 +27,7 @@ class LocationCommand(Command):
 
 
 class OpenLocation(LocationCommand):
-    """Let a location ship; opening it again replaces its facts.
+    """Let a location ship; opening it again replaces what was said of it.
 
     `priority`: lower is preferred. `handling_minor`: what one shipment from here costs before distance. `channels` and
     `delivery_options`: what it serves; empty serves all. `capacity_per_day`: orders a day, none without a limit.

@@ -65,7 +65,7 @@ class Ground(Simulation, Protocol):
         """A client got the answer that what it asked for is done."""
 
     def stopped(self, what: str, error: BaseException) -> None:
-        """Something has met a fact that it cannot take."""
+        """Something has met an event that it cannot take."""
 
 
 def chaos_of(world: World, seed: int) -> Chaos:
@@ -165,7 +165,7 @@ class EngineNode(Node):
         return tuple(self.simulation.kit.due(due, now)) if due else ()
 
     def check(self) -> None:
-        """A stopped reader is a bug: there is no bad input among our own facts."""
+        """A stopped reader is a bug: there is no bad input among our own events."""
         assert self.loop
         for name, error in self.loop.stopped.items():
             self.simulation.stopped(name, error)
