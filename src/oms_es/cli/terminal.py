@@ -19,7 +19,7 @@ from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime, migrate
 from oms_es.app.providers import connected_roles, gateways_of
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
-from oms_es.database.selection import database
+from oms_es.database.selection import Database, database
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, SystemCommand
 from oms_es.processing.intake.screening import Treatments
@@ -69,7 +69,7 @@ def log_key_of(settings: Settings) -> SignerKey | None:
 
 @contextmanager
 def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
-    """To append. Where no other engine runs on an embedded database, this one then does what follows."""
+    """To append. Where no other engine runs on an embedded database when it is done, it then does what follows."""
     with database(settings, "writer") as place:
         if place.alone:
             migrated(place.url, settings)
@@ -82,8 +82,7 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
         )
         with opened(engine):
             yield engine
-            if place.alone and run:
-                settle(engine)
+            if run and settle_unattended(engine, place):
                 print_waiting(engine)
 
 
@@ -98,6 +97,21 @@ def show_list(
         display.console_on(sys.stdout).print(display.grid(title, rows, *columns))
     else:
         say(nothing)
+
+
+def settle_unattended(engine: Engine, place: Database) -> bool:
+    """Until everything is at rest, unless another engine is there to do so; whether it was done.
+
+    A program that appends beside an engine leaves what follows to it: so it looks at the log again after it has left.
+    """
+    settled_to = -1
+    while engine.last_position() > settled_to and place.take_over():
+        try:
+            settle(engine)
+            settled_to = engine.log.end
+        finally:
+            place.leave()
+    return settled_to >= 0
 
 
 def settle(engine: Engine) -> None:

@@ -137,7 +137,7 @@ class EmbeddedPostgres:
         try:
             make_directory(self.home, 0o711 if os.geteuid() == 0 else 0o700)
             if exclusive:
-                self._claim()
+                self._require_claim()
             with self._start.held():
                 self._users.take(fcntl.LOCK_SH)  # no process holds it otherwise without start.lock
                 self._settle_in()
@@ -157,6 +157,17 @@ class EmbeddedPostgres:
             self._users.drop()
             self._engine.drop()
             self._socket = self._binaries = None
+
+    def claim(self) -> bool:
+        """Become its one engine; False while another is."""
+        claimed = self._engine.take(fcntl.LOCK_EX)
+        if claimed:
+            self._engine.sign()
+        return claimed
+
+    def leave(self) -> None:
+        """Another may be its engine now."""
+        self._engine.drop()
 
     def end(self) -> bool:
         """Stop the server of a program that was killed, and start none. False while any process uses it."""
@@ -182,9 +193,8 @@ class EmbeddedPostgres:
     ) -> None:
         self.close()
 
-    def _claim(self) -> None:
-        if self._engine.take(fcntl.LOCK_EX):
-            self._engine.sign()
+    def _require_claim(self) -> None:
+        if self.claim():
             return
         pid = self._engine.signature()
         raise EngineRunning(

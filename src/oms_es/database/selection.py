@@ -6,7 +6,7 @@ comes besides only reads, rebuilds what is read, or appends for that engine to g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Literal, NamedTuple
@@ -33,11 +33,16 @@ class NoDatabase(OmsError):
 
 
 class Database(NamedTuple):
-    """`alone`: it is embedded, and this program is its one engine for as long as it is open."""
+    """`alone`: it is embedded, and this program is its one engine until it calls `leave`.
+
+    `take_over`: whether it is so from now on, because no other program is; never on a server.
+    """
 
     url: str
     place: str
     alone: bool
+    take_over: Callable[[], bool] = lambda: False
+    leave: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def database(settings: Settings, part: Part) -> Iterator[Database]:
         )
     server, alone = _opened(EmbeddedPostgres(home), part)
     with server:
-        yield Database(server.url, str(home), alone)
+        yield Database(server.url, str(home), alone, server.claim, server.leave)
 
 
 def engine_of(settings: Settings) -> str | None:

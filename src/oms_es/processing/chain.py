@@ -9,23 +9,19 @@ A chain ends before a gateway's turn: what the world is asked for must be durabl
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.kernel import Key, Lookup, LookupResults, Recorded, Row
+from oms_es.kernel import Event, Key, Lookup, LookupResults, Recorded, Row
 from oms_es.processing import metrics
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import Staged
 from oms_es.processing.readers import (
-    EVENT,
-    POSITION,
     ConsumerWorker,
     FeedReader,
     NothingToSave,
@@ -59,6 +55,13 @@ class Unordered(OmsError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class Interested(NamedTuple):
+    """Who takes an event."""
+
+    consumers: Sequence[ConsumerWorker]
+    projections: Sequence[ProjectionWorker]
+
+
 class Chain(NothingToSave):
     """`projections`: those that fold the facts that the consumers ask for."""
 
@@ -83,6 +86,7 @@ class Chain(NothingToSave):
         self.feed = feed
         self.new_max = new_max
         self.following_max = following_max
+        self._interested: dict[type[Event], Interested] = {}
 
     def step(self) -> int:
         """How many deliveries there were; 0 where there are none, or they are left to the steps of each reader."""
@@ -126,6 +130,15 @@ class Chain(NothingToSave):
         """Raises Overtaken, PositionLost."""
         self.store.commit(links.draft, links.write)
 
+    def interested(self, kind: type[Event]) -> Interested:
+        """Found once: most events are of interest to few of many."""
+        if kind not in self._interested:
+            self._interested[kind] = Interested(
+                [worker for worker in self.consumers if kind in worker.interests],
+                [worker for worker in self.projections if kind in worker.interests],
+            )
+        return self._interested[kind]
+
     def lookups(self, worker: ConsumerWorker, staged: Mapping[str, Staged]) -> Finder:
         return StagedLookups(worker.lookups, staged)
 
@@ -152,15 +165,18 @@ class Links:
 
     def __init__(self, chain: Chain, new: Sequence[Recorded]) -> None:
         self.chain = chain
-        self.events = list(new)
+        self.last_new = new[-1].position if new else 0
         self.draft: Draft = chain.store.draft(chain.feed.end)
         self.at = {reader.name: reader.seen for reader in chain.readers}
-        self.staged = {worker.role: worker.read_model.staged() for worker in chain.projections}
+        self.staged: dict[str, Staged] = {}  # of the read models that change
         self.taken: dict[FeedReader, int] = {}  # how many deliveries each has had
+        self.to_react: dict[ConsumerWorker, list[Recorded]] = {}
+        self.to_fold: dict[ProjectionWorker, list[Recorded]] = {}
+        self._deliver(new)
 
     def reach_the_end(self) -> bool:
         """Whether what was read is all that there is: a reader far behind reads page by page."""
-        return bool(self.events) and self.events[-1].position == self.draft.end
+        return self.last_new == self.draft.end
 
     @property
     def deliveries(self) -> int:
@@ -182,14 +198,15 @@ class Links:
                 log.debug("chain ends here", reason=str(reason))
                 break
         self._fold()
-        for worker in self.chain.consumers:
-            if not self._next(worker):
-                self.at[worker.name] = self.end
+        for reader in self.chain.readers:
+            if reader not in self.to_react:
+                self.at[reader.name] = max(self.at[reader.name], self.end)
 
     def write(self, transaction: Any) -> None:
         """Rows before positions, in the order of a projection's own steps: no two wait for each other."""
         recorder = self.chain.store.recorder
-        if changes := [change for staged in self.staged.values() for change in staged.changes()]:
+        changed = [self.staged[worker.role] for worker in self.chain.projections if worker.role in self.staged]
+        if changes := [change for staged in changed for change in staged.changes()]:
             recorder.change(transaction, changes)
         moves = [reader.move_to(self.at[reader.name]) for reader in self.taken]
         lost = {move.name for move in moves} - recorder.move(transaction, moves)
@@ -198,35 +215,41 @@ class Links:
 
     def settle(self) -> None:
         """It is committed."""
-        for worker in self.chain.projections:
-            worker.read_model.remember(self.staged[worker.role].rows)
+        for staged in self.staged.values():
+            staged.model.remember(staged.rows)
         for reader in self.chain.readers:
             if reader in self.taken:
                 reader.was_saved(reader.move_to(self.at[reader.name]))
                 metrics.DELIVERIES.labels(reader.role).observe(self.taken[reader])
             reader.seen = max(reader.seen, self.at[reader.name])
 
+    def _deliver(self, events: Sequence[Recorded]) -> None:
+        for recorded in events:
+            interested = self.chain.interested(type(recorded.event))
+            for consumer in interested.consumers:
+                if recorded.position > self.at[consumer.name]:
+                    self.to_react.setdefault(consumer, []).append(recorded)
+            for projection in interested.projections:
+                if recorded.position > self.at[projection.name]:
+                    self.to_fold.setdefault(projection, []).append(recorded)
+
     def _react(self, worker: ConsumerWorker) -> None:
         if worker.lookup_projections:
             self._fold()
-        deliveries = self._next(worker)
-        if deliveries:
+        if deliveries := self.to_react.get(worker):
             batch = reactions(worker.consumer, deliveries, self.chain.lookups(worker, self.staged))
             addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
+            del self.to_react[worker]
             self._took(worker, deliveries)
-            self.events += self.draft.decide(addressed, self.chain.store.clock())
+            self._deliver(self.draft.decide(addressed, self.chain.store.clock()))
 
     def _fold(self) -> None:
-        for worker in self.chain.projections:
-            deliveries = self._next(worker)
-            if deliveries:
-                self.staged[worker.role].fold(deliveries)
-                self._took(worker, deliveries)
-            self.at[worker.name] = max(self.at[worker.name], self.end)
-
-    def _next(self, reader: FeedReader) -> list[Recorded]:
-        new = self.events[bisect_right(self.events, self.at[reader.name], key=POSITION) :]
-        return list(compress(new, map(reader.interests.__contains__, map(type, map(EVENT, new)))))
+        for worker, deliveries in self.to_fold.items():
+            if worker.role not in self.staged:
+                self.staged[worker.role] = worker.read_model.staged()
+            self.staged[worker.role].fold(deliveries)
+            self._took(worker, deliveries)
+        self.to_fold.clear()
 
     def _took(self, reader: FeedReader, deliveries: Sequence[Recorded]) -> None:
         self.at[reader.name] = max(self.at[reader.name], self.end)
@@ -252,9 +275,9 @@ class StagedLookups:
     def _with_changes(
         self, asked: Mapping[Lookup, Sequence[Hashable]], projection: str, key: Hashable, rows: Sequence[Row]
     ) -> Sequence[Row]:
-        changed = self.staged[projection].rows
-        if not changed:
+        if projection not in self.staged:
             return rows
+        changed = self.staged[projection].rows
         for want, keys in asked.items():
             if want.projection == projection and key in keys:
                 rows = changed_rows(want, key, rows, changed, self.staged[projection].key_of)

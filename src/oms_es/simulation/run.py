@@ -50,6 +50,8 @@ from oms_es.store.sealing.seals import Head
 
 SETTLING_SECONDS_MAX = 3_600.0
 """Within so much simulated time after the last fault everything must have come to rest."""
+CALLS_MAX, CALLS_PER_ACTION_MAX = 50_000, 500
+"""What a node may ask of the database, the broker and the world: ten times what the busiest needs. More is a circle."""
 REFRESH_SECONDS = 1.0
 WRITTEN = Codec(VOCABULARY)
 KEPT = KeptCodec(VOCABULARY)
@@ -90,6 +92,7 @@ class Play:
         self.switching = scenario.switching
         self.latency_seconds = scenario.latency_seconds
         self.notice_seconds = scenario.notice_seconds
+        self.calls_max = CALLS_MAX + CALLS_PER_ACTION_MAX * len(scenario.actions)
         self.codec = WRITTEN if scenario.written else KEPT
         self.cloudevents = CloudEventsCodec(VOCABULARY) if scenario.written else KeptCloudEvents(VOCABULARY)
         self.deciders = remembering(kit.deciders)
@@ -164,6 +167,9 @@ class Play:
         for other in self.nodes:
             if other is not node:
                 other.wake()
+
+    def restless(self, node: Node) -> None:
+        raise Violation("everything comes to rest", f"{node.name} has made {node.calls} calls by {self.now:.0f} s")
 
     def gone(self, node: Node) -> None:
         """The database sees at once that a session has ended, or only after a while; a group only after a while."""

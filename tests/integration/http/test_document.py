@@ -90,5 +90,7 @@ def test_every_example_of_the_page_works(served: Served, number: int) -> None:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout
+    refused = [one for one in re.findall(r'"status": ?(\d+)', ran.stdout) if int(one) >= 400]
+    assert not refused, ran.stdout
     if "W-2001" in script and "streams" in script:
         assert "event: order.status" in ran.stdout.replace("\r", "")

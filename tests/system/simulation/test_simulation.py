@@ -13,6 +13,7 @@ import pytest
 from oms_es.app import CONSUMERS, PROJECTIONS
 from oms_es.app.workers import ROLES, roles_of
 from oms_es.processing.chain import Chain
+from oms_es.simulation import run
 from oms_es.simulation.campaign import campaign, failure
 from oms_es.simulation.components import WHOLE
 from oms_es.simulation.expansion import expand
@@ -97,6 +98,15 @@ def test_every_role_and_gateway_of_the_engine_is_simulated() -> None:
     run = {worker.name for worker in node.loop.workers if not isinstance(worker, Chain)}
     assert run == set(ROLES) - {"channel_orders"}
     assert len(CONSUMERS) + len(PROJECTIONS) < len(run)
+
+
+def test_a_node_that_goes_round_in_a_circle_is_a_failure_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "CALLS_MAX", 50)
+    monkeypatch.setattr(run, "CALLS_PER_ACTION_MAX", 0)
+    violation = Play(stormy(1), WHOLE).outcome().violation
+    assert violation
+    assert violation.check == "everything comes to rest"
+    assert "has made 50 calls" in violation.detail
 
 
 def test_every_kind_of_fault_strikes() -> None:

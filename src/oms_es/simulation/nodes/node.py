@@ -36,6 +36,7 @@ class Simulation(Protocol):
     switching: float
     latency_seconds: float
     notice_seconds: float
+    calls_max: int
 
     @property
     def now(self) -> float: ...
@@ -45,6 +46,9 @@ class Simulation(Protocol):
 
     def committed(self, node: Node) -> None:
         """Events are there that others may wait for."""
+
+    def restless(self, node: Node) -> None:
+        """It has asked for far more than there is to do. Raises Violation."""
 
     def gone(self, node: Node) -> None:
         """The node has crashed: its sessions end, and its groups miss it."""
@@ -65,7 +69,7 @@ class Node:
         self.calls = 0
         self.trouble_at = NEVER
         self.switch_at = self._next_switch()
-        self.halt_at = self.switch_at
+        self.halt_at = min(self.switch_at, simulation.calls_max)
         self.faults: list[Fault] = []
         self.struck: Fault | None = None
         self.dying = self.over = False
@@ -149,7 +153,7 @@ class Node:
 
     def _look_out(self) -> None:
         self.trouble_at = min((fault.calls for fault in self.faults), default=NEVER)
-        self.halt_at = 0 if self.dying else min(self.trouble_at, self.switch_at)
+        self.halt_at = 0 if self.dying else min(self.trouble_at, self.switch_at, self.simulation.calls_max)
 
     def _next_switch(self) -> int:
         """The call at which another node goes on: each does with the same chance."""
@@ -162,6 +166,8 @@ class Node:
         """What this call meets."""
         if self.dying:
             raise Crashed
+        if self.calls >= self.simulation.calls_max:
+            self.simulation.restless(self)
         if self.calls >= self.trouble_at:
             self._meet(error)
         if self.calls >= self.switch_at:
