@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
-from hashlib import sha256
 from itertools import combinations
 from typing import NamedTuple, TypeVar
 
 from oms_es.matching.sides import Line, Movement, Rules, days_apart
-from oms_es.schemas.finance.reconciliation import SIDE_MAX, Break, BreakKind, Match
+from oms_es.schemas.finance.reconciliation import SIDE_MAX, Break, BreakKind, Match, id_of
 from oms_es.schemas.values.currency import to_text
 
 OWN_KINDS = frozenset({"fee", "payout"})
@@ -56,10 +55,6 @@ def propose(
     matches += _own(open_lines)
     breaks += _left_over(open_lines, open_movements, rules, through)
     return Proposal(matches, breaks)
-
-
-def id_of(*names: str) -> str:
-    return sha256("\n".join(sorted(names)).encode()).hexdigest()[:24]
 
 
 def match_of(lines: Sequence[Line], movements: Sequence[Movement], reason: str, score: int) -> Match:
@@ -233,7 +228,8 @@ def _differences(lines: dict[str, Line], movements: dict[str, Movement]) -> Iter
             yield break_of("currency", came, f"they are in {' and '.join(currencies)}", ours, theirs)
         else:
             said, known = (to_text(amount, currencies[0]) for amount in (came, here))
-            yield break_of("amount", came - here, f"{said} there, {known} here", ours, theirs)
+            one = break_of("amount", came - here, f"{said} there, {known} here", ours, theirs)
+            yield one.model_copy(update={"lines_minor": came})
         for line in ours:
             del lines[line.name]
         for movement in theirs:

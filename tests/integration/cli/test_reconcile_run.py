@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ def test_an_account_is_reconciled_settled_and_closed(database_url: str, oms: Any
     code, _, err = oms("reconcile", "resolve", "nobody-knows", "--difference", "b", "--resolution", "accepted")
     assert code == Code.NOT_FOUND
     assert "reconcile run" in err
+    open_now = {one["kind"]: one["break_id"] for one in shown(oms, "reconcile", "breaks", "stripe")["breaks"]}
+    both = dumps([open_now["missing_here"], open_now["timing"]])
+    by_hand = ("reconcile", "match", "stripe", "--differences", both)
+    assert oms(*by_hand, "--note", "looked at")[0] == Code.OK
+    assert oms(*by_hand, "--note", "looked at")[0] == Code.OK
+    after = shown(oms, "reconcile", "run", "stripe", "--method", "card")
+    assert (after["matched"], after["breaks"]) == (0, 2)
+    assert shown(oms, "reconcile", "breaks", "stripe")["breaks"] == []
+    explained = shown(oms, "reconcile", "explain", "stripe", _line(database_url, 1))["matches"]
+    assert [(one["status"], one["reason"]) for one in explained] == [("matched", "by hand: looked at")]
     assert verified(database_url).passed
 
 

@@ -11,6 +11,8 @@ from rpds import HashTrieMap, HashTrieSet
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.finance import reconciliation as r
 from oms_es.schemas.finance.refusals import FinanceRefusal
+from oms_es.schemas.values.currency import to_text
+from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 
 class Found(NamedTuple):
@@ -21,15 +23,36 @@ class Found(NamedTuple):
     currency: str
     resolution: str = ""
     note: str = ""
+    kind: str = ""
+    lines: tuple[str, ...] = ()
+    movements: tuple[str, ...] = ()
+    lines_minor: int | None = None
+
+    @property
+    def sums(self) -> tuple[int, int] | None:
+        """What its lines, and its movements, sum to; None where it cannot be a part of a match."""
+        if self.kind == "missing_here":
+            return self.amount_minor, 0
+        if self.kind in ("missing_at_provider", "timing"):
+            return 0, self.amount_minor
+        if self.kind == "amount" and self.lines_minor is not None:
+            return self.lines_minor, self.lines_minor - self.amount_minor
+        return None
+
+
+def found_of(one: r.Break) -> Found:
+    same = {name: getattr(one, name) for name in ("kind", "lines", "movements", "lines_minor")}
+    return Found(one.day, one.amount_minor, one.currency, **same)
 
 
 class Reconciliation(NamedTuple):
-    """`taken`: each line and movement, and the match that it is in."""
+    """`taken`: each line and movement, and the match that it is in. `by_hand`: the breaks that a person made one of."""
 
     matches: HashTrieMap[str, r.Match] = HashTrieMap()
     taken: HashTrieMap[str, str] = HashTrieMap()
     undone: HashTrieSet[str] = HashTrieSet()
     breaks: HashTrieMap[str, Found] = HashTrieMap()
+    by_hand: HashTrieMap[tuple[str, ...], str] = HashTrieMap()
     closed_through: str = ""
 
     def adjusts(self, days: Iterable[str]) -> str:
@@ -46,12 +69,13 @@ def evolve(state: Reconciliation, event: r.ReconciliationEvent) -> Reconciliatio
         case r.ReconciliationMatched(matches=matches):
             for one in matches:
                 state = _matched(state, one)
+                if event.settles:
+                    state = state._replace(by_hand=state.by_hand.insert(event.settles, one.match_id))
         case r.ReconciliationMatchUndone(match_id=match_id):
             return _undone(state, match_id)
         case r.ReconciliationBreaksFound(breaks=breaks):
             for its in breaks:
-                found = Found(its.day, its.amount_minor, its.currency)
-                state = state._replace(breaks=state.breaks.insert(its.break_id, found))
+                state = state._replace(breaks=state.breaks.insert(its.break_id, found_of(its)))
         case r.ReconciliationBreaksCleared(break_ids=break_ids):
             for break_id in break_ids:
                 state = state._replace(breaks=state.breaks.discard(break_id))
@@ -68,7 +92,8 @@ def _matched(state: Reconciliation, match: r.Match) -> Reconciliation:
     taken = state.taken
     for one in sides(match):
         taken = taken.insert(one, match.match_id)
-    return state._replace(matches=state.matches.insert(match.match_id, match), taken=taken)
+    undone = state.undone.discard(match.match_id)
+    return state._replace(matches=state.matches.insert(match.match_id, match), taken=taken, undone=undone)
 
 
 def _undone(state: Reconciliation, match_id: str) -> Reconciliation:
@@ -94,12 +119,14 @@ def decide(state: Reconciliation, command: r.ReconciliationCommand) -> Iterator[
         case r.ResolveReconciliation():
             yield from _resolve(state, command)
         case r.ReopenReconciliation():
-            known = _break(state, command)
+            known = _break(state, command.account, command.difference)
             if known.resolution:
                 adjusts = state.adjusts([known.day])
                 yield r.ReconciliationBreakReopened(
                     account=command.account, break_id=command.difference, note=command.note, adjusts=adjusts
                 )
+        case r.MatchReconciliation():
+            yield from match_by_hand(state, command)
         case r.UndoReconciliation():
             yield from _undo(state, command)
         case r.CloseReconciliation():
@@ -135,18 +162,18 @@ def _in_pages(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (items[first : first + r.MATCHES_MAX] for first in range(0, len(items), r.MATCHES_MAX))
 
 
-def _break(state: Reconciliation, command: r.ResolveReconciliation | r.ReopenReconciliation) -> Found:
-    known = state.breaks.get(command.difference)
+def _break(state: Reconciliation, account: str, break_id: str) -> Found:
+    known = state.breaks.get(break_id)
     if known is None:
         raise Refused(
             FinanceRefusal.UNKNOWN_BREAK,
-            f"{command.account} has no break {command.difference}; see `oms-es reconcile breaks {command.account}`",
+            f"{account} has no break {break_id}; see `oms-es reconcile breaks {account}`",
         )
     return known
 
 
 def _resolve(state: Reconciliation, command: r.ResolveReconciliation) -> Iterator[r.ReconciliationEvent]:
-    known = _break(state, command)
+    known = _break(state, command.account, command.difference)
     if not known.resolution:
         said: Any = {
             "amount_minor": known.amount_minor,
@@ -165,6 +192,54 @@ def _resolve(state: Reconciliation, command: r.ResolveReconciliation) -> Iterato
             FinanceRefusal.BREAK_RESOLVED,
             f"{command.difference} is {known.resolution} already: {known.note or 'no note'}; reopen it first",
         )
+
+
+def match_by_hand(state: Reconciliation, command: r.MatchReconciliation) -> Iterator[r.ReconciliationEvent]:
+    """A run may propose the same; who said it stands in the envelope."""
+    names = tuple(sorted(set(command.differences)))
+    if state.by_hand.get(names) in state.matches:
+        return
+    found = [_break(state, command.account, name) for name in names]
+    lines = tuple(sorted({name for one in found for name in one.lines}))
+    movements = tuple(sorted({name for one in found for name in one.movements}))
+    match = r.Match(
+        match_id=r.id_of(*lines, *movements),
+        lines=lines[: r.SIDE_MAX],
+        movements=movements[: r.SIDE_MAX],
+        reason=f"by hand: {command.note}".removesuffix(": ")[: r.REASON_MAX],
+        confidence=100,
+        day=max(one.day for one in found),
+        amount_minor=_require_one(state, found, (*lines, *movements)),
+    )
+    adjusts = state.adjusts(one.day for one in found)
+    yield r.ReconciliationMatched(account=command.account, matches=(match,), adjusts=adjusts, settles=names)
+    yield r.ReconciliationBreaksCleared(account=command.account, break_ids=names)
+
+
+def _require_one(state: Reconciliation, found: Sequence[Found], sides: Sequence[str]) -> int:
+    """What its lines sum to. Raises Refused."""
+    sums = [one.sums or (0, 0) for one in found]
+    came, here = sum(lines for lines, _ in sums), sum(movements for _, movements in sums)
+    currencies = sorted({one.currency for one in found})
+    why = ""
+    if resolved := next((one for one in found if one.resolution), None):
+        why = f"one of them is {resolved.resolution}; reopen it first"
+    elif odd := next((one for one in found if one.sums is None), None):
+        why = f"a break of kind {odd.kind} is no part of a match; resolve it"
+    elif not sides:
+        why = "they name no line and no movement"
+    elif currencies[1:]:
+        why = f"they are in {' and '.join(currencies)}; resolve them"
+    elif came != here:
+        said, known, left = (to_text(amount, currencies[0]) for amount in (came, here, came - here))
+        why = f"{said} of lines is not {known} here, {left} differs; name the break with the rest, or resolve them"
+    elif len(sides) > r.SIDE_MAX or abs(came) > AMOUNT_MINOR_MAX:
+        why = f"at most {r.SIDE_MAX} lines and movements are matched at once; name fewer"
+    elif any(name in state.taken for name in sides):
+        why = "some of it is in a match since; run the reconciliation again, and see the breaks"
+    if why:
+        raise Refused(FinanceRefusal.NOT_A_MATCH, why)
+    return came
 
 
 def _undo(state: Reconciliation, command: r.UndoReconciliation) -> Iterator[r.ReconciliationEvent]:
@@ -202,6 +277,7 @@ decider: Decider[Reconciliation] = Decider(
         r.RecordReconciliation,
         r.ResolveReconciliation,
         r.ReopenReconciliation,
+        r.MatchReconciliation,
         r.UndoReconciliation,
         r.CloseReconciliation,
     ),

@@ -17,6 +17,7 @@ from oms_es.aggregates.finance.reconciliation import Reconciliation
 from oms_es.app.engine import Runtime
 from oms_es.errors import NotFound
 from oms_es.kernel import BadInput
+from oms_es.matching.chain import balance_breaks
 from oms_es.matching.propose import Proposal, propose
 from oms_es.matching.sides import Rules
 from oms_es.reports import queries
@@ -157,9 +158,11 @@ def _proposed(runtime: Runtime, asked: Asked, state: Reconciliation) -> tuple[st
         else:
             movements = reconciliation.movements(connection, of, until, asked.methods)
         elsewhere = reconciliation.matched_elsewhere(connection, asked.account)
+        chain = list(balance_breaks(reconciliation.ends(connection, asked.account, until)))
     left = [one for one in lines if one.name not in state.taken]
     others = [one for one in movements if one.name not in state.taken and one.name not in elsewhere]
-    return until, len(lines), len(movements), propose(left, others, asked.rules, until, state.undone)
+    proposal = propose(left, others, asked.rules, until, state.undone)
+    return until, len(lines), len(movements), proposal._replace(breaks=[*proposal.breaks, *chain])
 
 
 def _commands(account: str, proposal: Proposal) -> Sequence[RecordReconciliation]:

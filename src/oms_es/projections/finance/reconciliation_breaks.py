@@ -54,7 +54,7 @@ def on_reconciliation_breaks_found(
     one = next(one for one in event.breaks if one.break_id == key[1])
     return {
         "account": event.account,
-        **one.model_dump(mode="json"),
+        **one.model_dump(mode="json", exclude={"lines_minor"}),
         "status": "open",
         "adjusts": event.adjusts,
         "resolution": "",

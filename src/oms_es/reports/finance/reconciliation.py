@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from oms_es.matching.chain import Ends
 from oms_es.matching.sides import Line, Movement
 from oms_es.reports.queries import Connection, Row, readable
 from oms_es.schemas.payment.movements import payout_of
 
 SIDES_MAX = 500_000
 """Lines, and movements, of one run."""
+STATEMENTS_MAX = 20_000
 PAGE_MAX = 500
 
 
@@ -74,6 +76,16 @@ def movements(connection: Connection, of: Period, until: str, methods: Sequence[
         Movement(row["movement"], row["day"], row["currency"], row["amount_minor"], tuple(row["references"]))
         for row in connection.execute(query, values)
     ]
+
+
+def ends(connection: Connection, account: str, until: str) -> list[Ends]:
+    """Of its statements that have balances."""
+    names = ", ".join(Ends._fields)
+    query = (
+        f"SELECT {names} FROM statements WHERE account = %s AND closed_on <= %s "
+        "AND opening_minor IS NOT NULL AND closing_minor IS NOT NULL ORDER BY closed_on, statement_id LIMIT %s"
+    )
+    return [Ends(**row) for row in connection.execute(query.encode(), [account, until, STATEMENTS_MAX])]
 
 
 def payouts(connection: Connection, of: Period, until: str, accounts: Sequence[str]) -> list[Movement]:

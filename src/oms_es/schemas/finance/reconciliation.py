@@ -5,6 +5,7 @@ These classes are the storage format. An event's name and meaning never change; 
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -18,8 +19,13 @@ SIDE_MAX = 2_000
 MATCHES_MAX = 200
 """Of one event; a run takes as many as it needs."""
 BREAKS_MAX = 100_000
+REASON_MAX = 500
+BY_HAND_MAX = 100
+"""Breaks that a person matches at once."""
 
-BreakKind = Literal["missing_here", "missing_at_provider", "amount", "currency", "fee", "duplicate", "timing"]
+BreakKind = Literal[
+    "missing_here", "missing_at_provider", "amount", "currency", "fee", "duplicate", "timing", "balance"
+]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=600, pattern=r"^[^\x00]+$")]
 """Of a line, `<statement>/<line>`, or of what moved here, `capture/<payment>/<capture>`."""
 Names = Annotated[tuple[Name, ...], at_most(SIDE_MAX)]
@@ -49,6 +55,13 @@ class Break(Message):
     lines: Names = ()
     movements: Names = ()
     detail: QuotedText
+    lines_minor: SignedMinor | None = None
+    """What the lines sum to, where `amount_minor` is the difference."""
+
+
+def id_of(*names: str) -> str:
+    """Of a match or a break: the same sides, in any order, are the same."""
+    return sha256("\n".join(sorted(names)).encode()).hexdigest()[:24]
 
 
 class ReconciliationCommand(Command):
@@ -84,6 +97,14 @@ class ReopenReconciliation(ReconciliationCommand):
     note: Text = ""
 
 
+class MatchReconciliation(ReconciliationCommand):
+    """Say by hand that what several open breaks name is one match: their lines and movements sum to the same."""
+
+    differences: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=BY_HAND_MAX)]
+    """The ids of the breaks."""
+    note: Text = ""
+
+
 class UndoReconciliation(ReconciliationCommand):
     """Take a match back: it is not proposed again."""
 
@@ -103,10 +124,12 @@ class ReconciliationEvent(Event):
 
 
 class ReconciliationMatched(ReconciliationEvent):
-    """`adjusts`: the end of the closed period that some of it lies in."""
+    """`adjusts`: the end of the closed period that some of it lies in. `settles`: the breaks that it was made of by
+    hand."""
 
     matches: tuple[Match, ...]
     adjusts: str = ""
+    settles: tuple[str, ...] = ()
 
 
 class ReconciliationBreaksFound(ReconciliationEvent):

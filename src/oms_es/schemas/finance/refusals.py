@@ -19,6 +19,11 @@ class FinanceRefusal(Refusal):
         "The break was resolved before, otherwise.",
         "Reopen it first.",
     )
+    NOT_A_MATCH = (
+        "not_a_match",
+        "What these breaks name cannot be one match.",
+        "Name open breaks of one currency whose lines and movements sum to the same; or resolve them.",
+    )
     UNKNOWN_BREAK = (
         "unknown_break",
         "The account has no such break.",

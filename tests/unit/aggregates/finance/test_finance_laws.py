@@ -81,10 +81,11 @@ def reconciliation_commands() -> Strategy:
     breaks = st.builds(
         rec.Break,
         break_id=st.sampled_from(["b1", "b2"]),
-        kind=st.just("missing_here"),
+        kind=st.sampled_from(["missing_here", "timing"]),
         day=days,
         amount_minor=st.just(1),
         currency=st.just("EUR"),
+        lines=st.just(("1/1",)),
         detail=st.just("x"),
     )
     of: Any = {"account": st.just("bank")}
@@ -105,6 +106,12 @@ def reconciliation_commands() -> Strategy:
             note=notes,
         ),
         st.builds(rec.ReopenReconciliation, **of, difference=break_ids, note=notes),
+        st.builds(
+            rec.MatchReconciliation,
+            **of,
+            differences=st.lists(break_ids, min_size=1, max_size=3).map(tuple),
+            note=notes,
+        ),
         st.builds(rec.UndoReconciliation, **of, match=st.sampled_from(["m1", "m2", "m3"]), note=notes),
         st.builds(rec.CloseReconciliation, **of, through=days),
     )
@@ -130,7 +137,7 @@ LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
         reconciliation.decider,
         reconciliation_commands(),
         reconciliation_holds,
-        frozenset({"unknown_break", "unknown_match", "break_resolved", "breaks_open"}),
+        frozenset({"unknown_break", "unknown_match", "break_resolved", "breaks_open", "not_a_match"}),
     ),
 )
 

@@ -80,3 +80,73 @@ def test_a_period_is_closed_once_all_is_settled_and_changes_by_adjustments() -> 
     Given(reconciliation.decider, MATCHED, CLOSED).when(UNDO).then(adjusted)
     later = MATCHED.model_copy(update={"adjusts": "2026-01-31"})
     Given(reconciliation.decider, CLOSED).when(record(matches=(MATCH,))).then(later)
+
+
+def broken(break_id: str, kind: Any, amount: int, *names: str, **more: Any) -> r.Break:
+    side = "lines" if kind == "missing_here" else "movements"
+    fields: dict[str, Any] = {side: names, "day": "2026-01-05", "currency": "EUR", "detail": "x", **more}
+    return r.Break(break_id=break_id, kind=kind, amount_minor=amount, **fields)
+
+
+HALVES = (
+    broken("b1", "missing_here", 400, "1/1"),
+    broken("b2", "missing_here", 200, "1/2"),
+    broken("b3", "timing", 600, "capture/9"),
+)
+MATCH_THEM = r.MatchReconciliation(**OF, differences=("b3", "b1", "b2", "b1"), note="paid in two parts")
+
+
+def test_a_person_matches_what_breaks_name_once_and_can_take_it_back() -> None:
+    found = r.ReconciliationBreaksFound(**OF, breaks=HALVES)
+    match = r.Match(
+        match_id=r.id_of("1/1", "1/2", "capture/9"),
+        lines=("1/1", "1/2"),
+        movements=("capture/9",),
+        reason="by hand: paid in two parts",
+        confidence=100,
+        day="2026-01-05",
+        amount_minor=600,
+    )
+    matched = r.ReconciliationMatched(**OF, matches=(match,), settles=("b1", "b2", "b3"))
+    cleared = r.ReconciliationBreaksCleared(**OF, break_ids=("b1", "b2", "b3"))
+    Given(reconciliation.decider, found).when(MATCH_THEM).then(matched, cleared)
+    Given(reconciliation.decider, found, matched, cleared).when(MATCH_THEM).then()
+    undone = r.ReconciliationMatchUndone(**OF, match_id=match.match_id)
+    undo = r.UndoReconciliation(**OF, match=match.match_id)
+    begin = (found, matched, cleared, undone, found)
+    Given(reconciliation.decider, *begin).when(MATCH_THEM).then(matched, cleared)
+    Given(reconciliation.decider, *begin, matched, cleared).when(undo).then(undone)
+
+
+def test_what_does_not_sum_to_the_same_or_is_settled_or_matched_is_no_match() -> None:
+    found = r.ReconciliationBreaksFound(**OF, breaks=HALVES)
+    some = r.MatchReconciliation(**OF, differences=("b1", "b3"))
+    Given(reconciliation.decider, found).when(some).then_refused("not_a_match")
+    Given(reconciliation.decider).when(some).then_refused("unknown_break")
+    Given(reconciliation.decider, found, RESOLVED).when(MATCH_THEM).then_refused("not_a_match")
+    taken = r.ReconciliationMatched(**OF, matches=(MATCH.model_copy(update={"movements": ("capture/9",)}),))
+    Given(reconciliation.decider, found, taken).when(MATCH_THEM).then_refused("not_a_match")
+    foreign = broken("b3", "timing", 600, "capture/9", currency="USD")
+    other = r.ReconciliationBreaksFound(**OF, breaks=(*HALVES[:2], foreign))
+    Given(reconciliation.decider, other).when(MATCH_THEM).then_refused("not_a_match")
+    fee = r.ReconciliationBreaksFound(**OF, breaks=(broken("f", "fee", 1, lines=("1/1",)),))
+    alone = r.MatchReconciliation(**OF, differences=("f",))
+    Given(reconciliation.decider, fee).when(alone).then_refused("not_a_match")
+
+
+def test_the_rest_of_a_break_of_amount_may_be_in_another() -> None:
+    less = broken("a", "amount", -200, "capture/9", lines=("1/1",), lines_minor=400)
+    found = r.ReconciliationBreaksFound(**OF, breaks=(less, HALVES[1]))
+    command = r.MatchReconciliation(**OF, differences=("a", "b2"))
+    match = r.Match(
+        match_id=r.id_of("1/1", "1/2", "capture/9"),
+        lines=("1/1", "1/2"),
+        movements=("capture/9",),
+        reason="by hand",
+        confidence=100,
+        day="2026-01-05",
+        amount_minor=600,
+    )
+    matched = r.ReconciliationMatched(**OF, matches=(match,), settles=("a", "b2"))
+    cleared = r.ReconciliationBreaksCleared(**OF, break_ids=("a", "b2"))
+    Given(reconciliation.decider, found).when(command).then(matched, cleared)
