@@ -19,7 +19,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history reconcile-month figures forecast faults mutants kafka reference schemas docs pages screenshots stripe release tag format clean
+.PHONY: demo test check coverage guards soak bench history reconcile-month figures forecast faults roles mutants kafka reference schemas docs pages screenshots stripe release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -87,6 +87,10 @@ reconcile-month: $(VENV)/.synced
 
 faults: $(VENV)/.synced
 	@OMS_TEST_KILLS=200 OMS_TEST_FAULT_TIMES=$(or $(TIMES),20) OMS_TEST_FAULTS="$(FAULTS)" $(RUN) pytest tests/system/faults
+
+# Every role on a Kafka that allows only what the page about a secured one lists; about a minute.
+roles: $(VENV)/.synced
+	OMS_TEST_ROLES=every $(RUN) pytest -v tests/integration/contract/test_secured_kafka.py
 
 mutants: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --group mutants --python $(VENV)/bin/python
