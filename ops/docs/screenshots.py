@@ -57,6 +57,7 @@ def pages(url: str) -> dict[str, str]:
     named = {name: name for name in ("inbox", "orders", "stock", "health", "dead-letters", "commands", "reports")}
     named |= {"shipping": "shipping?status=booked", "returns": "returns", "return": f"returns/{returned}"}
     named |= {"report": "reports/sales", "bulk": "bulk/orders/hold?phase=completed"}
+    named |= {"rules": "setup/rules", "locations": "setup/locations"}
     named |= {"pick": f"shipping/list?{urlencode([('location', location), *wave])}"}
     of_order = {
         "order": f"orders/{order}",

@@ -49,6 +49,7 @@ PLACES = (
     Section("reports", "/console/reports", "orders:read"),
     Section("dead_letters", "/console/dead-letters", "operations:read"),
     Section("health", "/console/health", "operations:read"),
+    Section("setup", "/console/setup", "catalog:read"),
     Section("commands", "/console/commands", ""),
 )
 

@@ -61,6 +61,7 @@ def shown(served: Served, shop: Shop) -> list[str]:
         f"/console/reports/units-by-sku?by=month&by=sku&from=2020-01-01&where=sku={quote(quote(shop.sku))}",
         "/console/reports/sales?by=&by=",
         f"/console/bulk/orders/hold?phase=backordered&sku={quote(EVIL)}",
+        f"/console/stock?scan={quote(EVIL)}&scan_at={quote(EVIL)}&do=move",
         "/console/shipping?status=booked&location=none",
         f"/console/shipping/list?location={quote(shop.location)}&parcel={quote(shop.parcel_id)}",
         "/console/returns?q=web/lacking",
@@ -380,3 +381,35 @@ def test_a_note_is_an_event_of_its_author_added_once_and_read_by_who_may_see_peo
         assert ("called" in hidden, "/notes" in hidden) == (False, False)
         refused = client.post(f"{path}/notes", data={**form, "proof": proof(client, "/console/commands")})
         assert refused.status_code == 403
+
+
+def test_a_draft_of_rules_is_compared_with_what_is_published_and_published_as_it_was_compared(
+    served: Served, operator: httpx.Client
+) -> None:
+    path = "/console/setup/rules"
+    form = {"version": "console-1", "draft": '{"split": {"shipments_max": 2}}'}
+    for wrong in ("no json", "[]", '{"split": {"shipments_max": 0}}', '{"version": "x"}'):
+        refused = sent(operator, path, {**form, "draft": wrong, "step": "preview"}, of=path)
+        assert (refused.status_code, 'role="alert"' in refused.text) == (422, True), wrong
+    looked = sent(operator, path, {**form, "step": "preview"}, of=path)
+    assert looked.status_code == 200, looked.text
+    assert re.search(r'class="is-more">\+ +&#34;shipments_max&#34;: 2', looked.text)
+    hidden = dict(re.findall(r'<input type="hidden" name="(stream_version|key)" value="([^"]+)">', looked.text))
+    with served.client() as api:
+        assert api.get("/v1/sourcing-rules/console-1").status_code == 404
+        done = sent(operator, path, {**form, **hidden, "step": "do"}, of=path)
+        assert done.status_code == 303, done.text
+        assert "console-1" in operator.get(done.headers["location"]).text
+        row = api.get("/v1/sourcing-rules/console-1").json()
+        assert (row["rules"]["split"]["shipments_max"], row["published_by"][:4]) == (2, "key:")
+        late = {**form, "version": "console-2", **hidden, "key": "other", "step": "do"}
+        assert sent(operator, path, late, of=path).status_code == 412
+
+
+def test_what_is_scanned_leads_to_its_form_and_back_to_the_field(operator: httpx.Client) -> None:
+    answer = operator.get("/console/stock?scan=TEA&scan_at=berlin&do=count")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/console/commands/stock/count?sku=TEA&location=berlin&next=%2Fconsole%2Fstock%3Fscan_at%3Dberlin%26do%3Dcount",
+    )
+    assert operator.get("/console/stock?scan=TEA&do=burn").status_code == 422

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from oms_es.console.pages import bulk, commands, dead_letters, entry, health, inbox, order, orders, search, stock
+from oms_es.console.pages import bulk, commands, dead_letters, entry, health, inbox, order, orders, search, setup, stock
 from oms_es.console.pages.desks import returns, shipping
 from oms_es.console.pages.findings import reports
 from oms_es.console.visits import Visit
@@ -34,5 +34,6 @@ def routes() -> Sequence[Route]:
         *health.ROUTES,
         *reports.routes(),
         *dead_letters.ROUTES,
+        *setup.routes(),
         *commands.routes(),
     )

@@ -172,7 +172,7 @@ async def give(command: Command, visit: Visit) -> Response:
     is_to_be_done = visit.form.get("step") == "do"
     try:
         if is_to_be_done:
-            _, done = await visit.api.post(path, body, headers=_headers(visit.form))
+            _, done = await visit.api.post(path, body, headers=if_unchanged(visit.form))
             path, _, query = back.partition("?")
             given_back = {**dict(parse_qsl(query)), "done": done["position"] or 0}
             return visit.go(f"{path}?{urlencode(given_back)}")
@@ -183,9 +183,10 @@ async def give(command: Command, visit: Visit) -> Response:
     return _form(visit, command, given, next=back, looked=looked, key=secrets.token_hex(16))
 
 
-def _headers(form: Mapping[str, str]) -> dict[str, str]:
+def if_unchanged(form: Mapping[str, str], version: str = "version") -> dict[str, str]:
+    """Done once, and only as the stream was when it was previewed. `version`: the field that has it."""
     headers = {"idempotency-key": form["key"]} if form.get("key") else {}
-    return {**headers, "if-match": f'"{form["version"]}"'} if form.get("version") else headers
+    return {**headers, "if-match": f'"{form[version]}"'} if form.get(version) else headers
 
 
 def _path(command: Command, given: Mapping[str, str]) -> str:

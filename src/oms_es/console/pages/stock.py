@@ -15,15 +15,20 @@ from oms_es.console.pages.commands import offers
 from oms_es.console.routes import page
 from oms_es.console.visits import Visit
 from oms_es.errors import NotFound
-from oms_es.http.errors import Forbidden
+from oms_es.http.errors import BadParameter, Forbidden
 
 LIMIT = "250"
 SHOWN = ("on_hand", "reserved", "atp", "inbound", "safety_stock", "damaged", "quarantine", "presold", "reorder_point")
+SCANNED = ("receive", "count", "move", "move-to-bin")
+"""What is done with a scanner in the hand."""
+WRITE = "stock:write"
 DRAWN = ("on_hand", "atp")
 
 
 async def matrix(visit: Visit) -> Response:
     """A SKU that a page ends within is shown whole."""
+    if scanned := (visit.one("scan") or "").strip():
+        return _scanned(visit, scanned)
     wanted = visit.one("sku")
     query = {"location": visit.one("location"), "after": visit.one("after"), "limit": LIMIT}
     found = await visit.api.get("/v1/stock", query) if wanted is None else await _of(visit, wanted)
@@ -36,7 +41,25 @@ async def matrix(visit: Visit) -> Response:
         by_sku.setdefault(row["sku"], {})[row["location"]] = row
     chosen = {name: value for name in ("location", "sku") if (value := visit.one(name))}
     more = found["next"] and f"/console/stock?{urlencode({**chosen, 'after': found['next']})}"
-    return visit.page("stock.html", by_sku=by_sku, locations=locations, chosen=chosen, more=more)
+    return visit.page(
+        "stock.html",
+        by_sku=by_sku,
+        locations=locations,
+        chosen=chosen,
+        more=more,
+        scanned=[verb for verb in SCANNED if visit.api.may(WRITE)],
+        scan={"at": visit.one("scan_at") or "", "do": visit.one("do") or SCANNED[0]},
+    )
+
+
+def _scanned(visit: Visit, sku: str) -> Response:
+    """To its form; from there back to the field, for the next one. Raises BadParameter."""
+    verb, location = visit.one("do") or SCANNED[0], (visit.one("scan_at") or "").strip()
+    if verb not in SCANNED:
+        raise BadParameter("do", f"write one of {', '.join(SCANNED)}")
+    again = {name: value for name in ("scan_at", "do") if (value := visit.one(name))}
+    known = {"sku": sku, **({"location": location} if location else {})}
+    return visit.go(f"/console/commands/stock/{verb}", **known, next=f"/console/stock?{urlencode(again)}")
 
 
 async def _of(visit: Visit, sku: str) -> dict[str, Any]:
@@ -95,6 +118,6 @@ async def _held(visit: Visit, sku: str, location: str) -> list[dict[str, Any]] |
 
 
 ROUTES = (
-    page("/stock", "stock", "stock:read", matrix, "location", "sku", "after"),
+    page("/stock", "stock", "stock:read", matrix, "location", "sku", "after", "scan", "scan_at", "do"),
     page("/stock/{sku}", "sku", "stock:read", one, "at"),
 )
