@@ -265,18 +265,30 @@ class Projection:
 
     `insert_only`: every fold makes a new row, so there is no older one to load. `shared`: events of several streams
     change one row, and give the same row in whichever order the streams are read. `version` rises with every change of
-    the columns or the folds: rows of an older version are folded again from history.
+    the columns or the folds: rows of an older version are folded again from history. `fed_by`: the streams whose events
+    make a row, made of its key, such as "order-{order_id}"; none where the key does not say. A row whose key has a
+    position is made by the event there.
     """
 
     table: Table
     version: int = 1
     insert_only: bool = False
     shared: bool = False
+    fed_by: tuple[str, ...] = ()
     folds: dict[type[Event], Fold] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.table.name
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return tuple(str(column.name) for column in self.table.primary_key)
+
+    def streams_of(self, key: Key) -> tuple[str, ...]:
+        """Those whose events make this row; none where only history says."""
+        named = dict(zip(self.key_columns, key, strict=True))
+        return tuple(stream.format_map(named) for stream in self.fed_by)
 
     def on(self, *event_types: type[Event], keys: Callable[..., Iterable[Key]]) -> Callable[[Handler], Handler]:
         """Registers `(row, event, key)`, and its `keys(event)`; either is given the envelope as well if it has

@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from oms_es.app.one_pass import SUFFIX, Folded, beside, fold_all, unseen
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
+from oms_es.history import states
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Projection
 from oms_es.processing.read_models.rows import create_indexes, lock_of
@@ -259,7 +260,9 @@ def rebuild_together(
         reached = Progress.stored(connection)
         projections = [rebuild.projection for rebuild in rebuilds]
         folded = fold_all(database_url, projections, reached, progress, processes)
-        return [rebuild.finish(connection, reached, folded[rebuild.projection.name]) for rebuild in rebuilds]
+        rebuilt = [rebuild.finish(connection, reached, folded[rebuild.projection.name]) for rebuild in rebuilds]
+        states.drop_of(connection, {projection.name for projection in projections})
+        return rebuilt
 
 
 def _names(names: Sequence[str], table: str | None = None) -> Composed:

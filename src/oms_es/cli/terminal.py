@@ -21,11 +21,12 @@ from oms_es.app.providers import connected_roles, gateways_of
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
 from oms_es.database.selection import Database, database
 from oms_es.errors import NotFound
+from oms_es.history import moments
 from oms_es.kernel import Command, SystemCommand
 from oms_es.processing.intake.screening import Treatments
 from oms_es.processing.logging import configure_logging
 from oms_es.proof.notes import SignerKey
-from oms_es.reports import queries
+from oms_es.reports import queries, streams
 from oms_es.settings import Settings
 from oms_es.store import schema
 from oms_es.store.sealing.keys import from_file
@@ -34,6 +35,12 @@ log = structlog.get_logger(__name__)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 OrderName = Annotated[str, typer.Argument(metavar="ORDER", help="Its id, or CHANNEL/EXTERNAL_ID.")]
 At = Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was then, such as 2026-01-05T12:00Z.")]
+AtPosition = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="MOMENT|POSITION", help="As of then, such as 2026-01-05T12:00Z, or a position of the log."
+    ),
+]
 Level = Literal["debug", "info", "warning", "error"]
 HINT_OF_GATEWAYS = "OMS_PAYMENTS=stripe connects one; for trying things out, OMS_GATEWAYS=simulated runs simulators"
 WORLD_POLL_SECONDS = 0.05
@@ -210,8 +217,17 @@ def past_moment_of(text: str) -> datetime:
     return moment
 
 
-def not_known_at(what: str, moment: datetime) -> NotFound:
-    return NotFound(f"{what} was not known at {moment:%Y-%m-%dT%H:%M:%S%z}; ask for a later moment")
+def at_of(text: str | None) -> streams.At | None:
+    """A position of the log, or a moment that was. Raises NoMoment, StillToCome."""
+    at = moments.at_in(text) if text is not None else None
+    if isinstance(at, datetime) and at > datetime.now(UTC):
+        raise moments.StillToCome(f"{text} is still to come; leave --at out for what is so now")
+    return at
+
+
+def not_known_at(what: str, at: streams.At) -> NotFound:
+    when = f"position {at}" if isinstance(at, int) else f"{at:%Y-%m-%dT%H:%M:%S%z}"
+    return NotFound(f"{what} was not known at {when}; ask for a later moment")
 
 
 def print_json(value: object) -> None:

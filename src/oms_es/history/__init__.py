@@ -1,4 +1,4 @@
-"""One stream explained: what was known as of a moment, and why something happened.
+"""What was known as of a moment, of any read model, and why something happened.
 
 Read-only. Imports: verification and below.
 """

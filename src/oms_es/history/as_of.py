@@ -17,6 +17,7 @@ from oms_es.projections.operations import open_exceptions
 from oms_es.projections.order import order_status
 from oms_es.projections.stock import serial_numbers, stock_levels, stock_places
 from oms_es.reports.queries import LOCATIONS_MAX, TIMELINE_MAX, Connection, Row
+from oms_es.reports.streams import At, is_by
 from oms_es.schemas.operations.exception import ExceptionResolved
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, event_row
@@ -44,9 +45,10 @@ class StockThen(NamedTuple):
     serials: dict[str, list[str]]
 
 
-def order(connection: Connection, codec: Codec, order_id: str, at: datetime) -> OrderThen:
-    query = "SELECT * FROM order_timeline WHERE order_id = %s AND recorded_at <= %s ORDER BY position LIMIT %s"
-    timeline = connection.execute(query, [order_id, at, TIMELINE_MAX]).fetchall()
+def order(connection: Connection, codec: Codec, order_id: str, at: At) -> OrderThen:
+    by_then = "position" if isinstance(at, int) else "recorded_at"
+    query = f"SELECT * FROM order_timeline WHERE order_id = %s AND {by_then} <= %s ORDER BY position LIMIT %s"
+    timeline = connection.execute(query.encode(), [order_id, at, TIMELINE_MAX]).fetchall()
     by_position = f"SELECT * FROM {EVENTS} WHERE notification_id = ANY(%s) ORDER BY notification_id"
     events = list(_read(connection, codec, by_position, [row["position"] for row in timeline]))
     status = folded(order_status.projection, events).get((order_id,))
@@ -59,8 +61,8 @@ def order(connection: Connection, codec: Codec, order_id: str, at: datetime) -> 
     return OrderThen(dict(status) if status else None, sorted(raised, key=lambda row: row["raised_at"]), timeline)
 
 
-def stock(connection: Connection, codec: Codec, sku: str, at: datetime) -> StockThen:
-    events = [recorded for recorded in _of_sku(connection, codec, sku) if recorded.recorded_at <= at]
+def stock(connection: Connection, codec: Codec, sku: str, at: At) -> StockThen:
+    events = [recorded for recorded in _of_sku(connection, codec, sku) if is_by(recorded, at)]
     levels, places, numbers = (
         _rows(projection, events)
         for projection in (stock_levels.projection, stock_places.projection, serial_numbers.projection)

@@ -19,11 +19,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from oms_es.history.moments import POSITION
 from oms_es.http.access import Caller
 from oms_es.http.errors import BadParameter, Malformed, TooLong, TooSlow, WrongMedia
 from oms_es.http.routing import Route
 from oms_es.processing.committer import Key
 from oms_es.reports.queries import Connection
+from oms_es.reports.streams import At
 
 if TYPE_CHECKING:
     from oms_es.http.services import Services
@@ -139,8 +141,16 @@ class Asked:
             raise Malformed("the body ended early") from None
 
     async def read(self, question: Callable[[Connection], T]) -> T:
-        """Ask the read models, in a thread, within a bounded time."""
+        """Ask the read models, in a thread, within a bounded time: as they are, or of a route that is dated, as they
+        were. Raises NoMoment, StillToCome, NoStateNear."""
+        if self.route.is_dated and (at := self.at()) is not None:
+            return await run_in_threadpool(self.services.read_at, self.route.reads, at, question)
         return await run_in_threadpool(self.services.read, question)
+
+    def at(self) -> At | None:
+        """As of when, if anything is said. Raises BadParameter."""
+        text = self.one("at")
+        return None if text is None else int(text) if POSITION.fullmatch(text) else moment_in("at", text)
 
     async def note_personal(self, subject: str) -> None:
         """Personal data is about to be shown: who sees it is kept first."""

@@ -46,7 +46,8 @@ class Body:
 class Route:
     """`path` as people read it, `{…}` for what varies; `scope`: None for anybody, also without a key.
 
-    `reads`: the read models that it shows, which Oms-Min-Position waits for.
+    `reads`: the read models that it shows, which Oms-Min-Position waits for. `is_dated`: as of `at`, where that is
+    given, they are shown as they were.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Route:
     media: str = "application/json"
     is_stream: bool = False
     is_command: bool = False
+    is_dated: bool = False
     path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of what the path holds, where it is more than some text."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -13,18 +14,22 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from pydantic import BaseModel
 
-from oms_es.app import Runtime
+from oms_es.app import PROJECTIONS, Runtime
 from oms_es.app.verbs import plain
 from oms_es.app.workers import INTERESTS
+from oms_es.history import moments, states
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
+from oms_es.http.reading.dated import FOLDED_MAX
 from oms_es.http.reading.tables import PERSONAL_COLUMNS
 from oms_es.http.reading.tail import Tail
 from oms_es.http.tokens import Tokens
 from oms_es.http.writing.checks import Checks
-from oms_es.processing.committer import Committer
+from oms_es.kernel import Projection
+from oms_es.processing.committer import Busy, Committer
 from oms_es.reports.operations.readers import Interests
 from oms_es.reports.order_list import SHOWN_OF_PEOPLE
 from oms_es.reports.queries import Connection
+from oms_es.reports.streams import At
 from oms_es.schemas.values.personal import personal_fields
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
@@ -40,6 +45,8 @@ PERSONAL_FIELDS = personal_fields(EVENTS.values()).union(SHOWN_OF_PEOPLE, *PERSO
 """Left out for callers who may not see personal data, wherever they stand."""
 OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})
 """What says something of each channel: a key of some channels sees what is of those."""
+
+STATES_TRIED = 3
 
 T = TypeVar("T")
 
@@ -66,6 +73,7 @@ class Services:
         self.stopping = asyncio.Event()
         self.not_ready = not_ready
         self.tail = Tail(parts, self.codec, self.stopping)
+        self._keeping = threading.Lock()
         self._readers = _pool(parts.database_url, READERS_MAX, READ_ONLY)
         self._writer = _pool(
             parts.database_url, 2, f"-c synchronous_commit=off -c statement_timeout={STATEMENT_MS_MAX}"
@@ -80,6 +88,25 @@ class Services:
     def read(self, question: Callable[[Connection], T]) -> T:
         with self.reading() as connection:
             return question(connection)
+
+    def read_at(self, names: Collection[str], at: At, question: Callable[[Connection], T]) -> T:
+        """Of these read models as they were then. Raises StillToCome, NoStateNear, Busy."""
+        models = [one for one in PROJECTIONS if one.name in names]
+        position = self.read(lambda connection: moments.position_of(connection, at))
+        for _ in range(STATES_TRIED):
+            with suppress(states.NotKept), self.reading() as connection:
+                return states.asked_of(connection, models, position, question)
+            self._keep(models, position)
+        raise Busy("so much is asked of the past that its states do not stay; ask again in a moment")
+
+    def _keep(self, models: Collection[Projection], position: int) -> None:
+        """One at a time: it takes a core."""
+        if not self._keeping.acquire(timeout=WAIT_SECONDS_MAX):
+            raise Busy("another state of the past is being made; ask again in a moment")
+        try:
+            states.keep(self.parts.database_url, models, position, "asked", events_max=FOLDED_MAX)
+        finally:
+            self._keeping.release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

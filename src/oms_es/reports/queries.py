@@ -93,13 +93,15 @@ def timeline(connection: Connection, order_id: str) -> list[Row]:
     return connection.execute(query, [order_id, TIMELINE_MAX]).fetchall()
 
 
-def notes_of(connection: Connection, order_id: str, at: datetime | None) -> list[Row]:
+def notes_of(connection: Connection, order_id: str, at: int | datetime | None) -> list[Row]:
     """What people noted about it, or had by then, in order."""
+    position, moment = (at, None) if isinstance(at, int) else (None, at)
     query = (
-        "SELECT note_id, position, recorded_at, actor, note_text FROM order_notes "
-        "WHERE order_id = %s AND recorded_at <= coalesce(%s::timestamptz, 'infinity') ORDER BY position LIMIT %s"
+        "SELECT note_id, position, recorded_at, actor, note_text FROM order_notes WHERE order_id = %s "
+        "AND recorded_at <= coalesce(%s::timestamptz, 'infinity') AND (%s::bigint IS NULL OR position <= %s) "
+        "ORDER BY position LIMIT %s"
     )
-    return connection.execute(query, [order_id, at, NOTES_MAX]).fetchall()
+    return connection.execute(query, [order_id, moment, position, position, NOTES_MAX]).fetchall()
 
 
 def exceptions_of(connection: Connection, order_id: str) -> list[Row]:

@@ -6,7 +6,6 @@ Each is folded from its own stream, so that what is shown of it is complete howe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from oms_es.aggregates.order import decider as order
@@ -21,7 +20,7 @@ from oms_es.projections.payment import payments
 from oms_es.projections.returns import returns
 from oms_es.reports.needs import parcel_step
 from oms_es.reports.queries import Connection, Row
-from oms_es.reports.streams import histories, history, state
+from oms_es.reports.streams import At, histories, history, state
 from oms_es.schemas import order as o
 from oms_es.store.encoding.codec import Codec
 
@@ -37,7 +36,7 @@ class OrderWhole(NamedTuple):
     details: dict[str, Any]
 
 
-def whole_order(connection: Connection, codec: Codec, order_id: str, at: datetime | None = None) -> OrderWhole | None:
+def whole_order(connection: Connection, codec: Codec, order_id: str, at: At | None = None) -> OrderWhole | None:
     events = history(connection, codec, f"order-{order_id}", at)
     known = state(order.decider, events)
     if known.content is None:
@@ -73,7 +72,7 @@ def _holds(known: Order, events: Sequence[Recorded]) -> list[dict[str, Any]]:
     return [held[kind].model_dump(exclude={"order_id"}) for kind in sorted(known.holds) if kind in held]
 
 
-def _parcels(connection: Connection, codec: Codec, known: Order, at: datetime | None) -> list[dict[str, Any]]:
+def _parcels(connection: Connection, codec: Codec, known: Order, at: At | None) -> list[dict[str, Any]]:
     plans = sorted(known.plans.items())[:IDS_MAX]
     found = histories(connection, codec, [f"shipment-{key}" for key, _ in plans], at)
     listed = []
@@ -103,7 +102,7 @@ class Single(NamedTuple):
     history: list[Row]
 
 
-def payment(connection: Connection, codec: Codec, payment_id: str, at: datetime | None) -> Single | None:
+def payment(connection: Connection, codec: Codec, payment_id: str, at: At | None) -> Single | None:
     events = history(connection, codec, f"payment-{payment_id}", at)
     facts = folded(payments.projection, events).get((payment_id,))
     return Single(dict(facts), _effects(events), _timeline_of(events)) if facts else None
@@ -123,7 +122,7 @@ def _effects(events: Sequence[Recorded]) -> list[dict[str, Any]]:
     ]
 
 
-def parcel(connection: Connection, codec: Codec, shipment_id: str, at: datetime | None) -> Single | None:
+def parcel(connection: Connection, codec: Codec, shipment_id: str, at: At | None) -> Single | None:
     events = history(connection, codec, f"shipment-{shipment_id}", at)
     known = state(shipment.decider, events)
     if known.requested is None:
@@ -146,7 +145,7 @@ def parcel(connection: Connection, codec: Codec, shipment_id: str, at: datetime 
     return Single(facts, items, _timeline_of(events))
 
 
-def goods_back(connection: Connection, codec: Codec, rma_id: str, at: datetime | None) -> Single | None:
+def goods_back(connection: Connection, codec: Codec, rma_id: str, at: At | None) -> Single | None:
     events = history(connection, codec, f"rma-{rma_id}", at)
     facts = folded(returns.projection, events).get((rma_id,))
     known = state(rma.decider, events)
@@ -163,7 +162,7 @@ def goods_back(connection: Connection, codec: Codec, rma_id: str, at: datetime |
     return Single(dict(facts), lines, _timeline_of(events))
 
 
-def location(connection: Connection, codec: Codec, name: str, at: datetime | None) -> Single | None:
+def location(connection: Connection, codec: Codec, name: str, at: At | None) -> Single | None:
     events = history(connection, codec, f"location-{name}", at)
     facts = folded(locations.projection, events).get((name,))
     listed = [

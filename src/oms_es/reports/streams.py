@@ -15,23 +15,30 @@ from oms_es.store.recorder import EVENTS, event_row
 EVENTS_MAX = 10_000
 """Of one stream: what is shown of it is folded from its first ones."""
 S = TypeVar("S")
+At = int | datetime
+"""As of when: a position of the log, or a moment."""
 
 
-def history(connection: Connection, codec: Codec, stream: str, at: datetime | None = None) -> list[Recorded]:
+def history(connection: Connection, codec: Codec, stream: str, at: At | None = None) -> list[Recorded]:
     return histories(connection, codec, [stream], at).get(stream, [])
 
 
 def histories(
-    connection: Connection, codec: Codec, streams: Sequence[str], at: datetime | None = None
+    connection: Connection, codec: Codec, streams: Sequence[str], at: At | None = None
 ) -> dict[str, list[Recorded]]:
     """Those that exist, each in its order."""
     query = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version LIMIT %s"
     found: dict[str, list[Recorded]] = {}
     for row in connection.execute(query.encode(), [list(streams), EVENTS_MAX]):
         recorded = codec.decode(event_row(row), row["notification_id"])
-        if at is None or recorded.recorded_at <= at:
+        if at is None or is_by(recorded, at):
             found.setdefault(recorded.stream, []).append(recorded)
     return found
+
+
+def is_by(recorded: Recorded, at: At) -> bool:
+    """Whether it was known then."""
+    return recorded.position <= at if isinstance(at, int) else recorded.recorded_at <= at
 
 
 def state(decider: Decider[S], events: Sequence[Recorded]) -> S:

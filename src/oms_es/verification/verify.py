@@ -81,6 +81,26 @@ def verify(
     return Report(history.position, len(history.states), checks)
 
 
+def verify_until(
+    database_url: str,
+    deciders: Sequence[Decider[Any]],
+    codec: Codec,
+    until: int,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Report:
+    """Was any promise broken up to a position? What has still to follow from the last events is not asked for."""
+    with _snapshot(database_url) as connection:
+        history = History(deciders)
+        for page in _pages(connection, codec, history.readable, lambda _: None, until):
+            for recorded in page:
+                history.fold(recorded)
+            progress(page[-1].position, until)
+        history.close(lambda _role, _stream, _position: False)
+        progress(until, until)
+        documents = _compare_documents(connection, history.documents)
+    return Report(history.position, len(history.states), (*history.checks, documents))
+
+
 def check_log(
     database_url: str,
     keys: Sequence[VerifierKey],
@@ -142,24 +162,31 @@ def _scalar(connection: psycopg.Connection[dict[str, Any]], query: Any) -> int:
     return (row and row["value"]) or 0
 
 
-def stored_events(connection: psycopg.Connection[dict[str, Any]]) -> Iterator[list[StoredEvent]]:
+def stored_events(
+    connection: psycopg.Connection[dict[str, Any]], until: int | None = None
+) -> Iterator[list[StoredEvent]]:
     """Pages of the log, in the order of positions."""
     with connection.cursor(name="history", binary=True, row_factory=tuple_row) as curs:
         curs.execute(
             SQL(
                 "SELECT notification_id, originator_id, originator_version, topic, state FROM {} "
-                "ORDER BY notification_id"
-            ).format(Identifier(EVENTS))
+                "WHERE %s::bigint IS NULL OR notification_id <= %s ORDER BY notification_id"
+            ).format(Identifier(EVENTS)),
+            [until, until],
         )
         while rows := curs.fetchmany(READ_MAX):
             yield [StoredEvent(*row) for row in rows]
 
 
 def _pages(
-    connection: psycopg.Connection[dict[str, Any]], codec: Codec, readable: Check, note: Callable[[StoredEvent], None]
+    connection: psycopg.Connection[dict[str, Any]],
+    codec: Codec,
+    readable: Check,
+    note: Callable[[StoredEvent], None],
+    until: int | None = None,
 ) -> Iterator[list[Recorded]]:
     """Without what cannot be read."""
-    for stored in stored_events(connection):
+    for stored in stored_events(connection, until):
         page = []
         for event in stored:
             note(event)

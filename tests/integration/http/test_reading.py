@@ -57,6 +57,49 @@ def test_an_order_is_read_as_it_was_just_written(client: httpx.Client, reported:
     assert client.get("/v1/orders/web~own-write", headers={"Oms-Min-Position": "-1"}).status_code == 400
 
 
+def test_every_read_model_is_read_as_it_was(client: httpx.Client, reported: list[dict[str, Any]]) -> None:
+    """Whole, page by page, one row, with filters; the same positions give the same answers later."""
+    last = reported[-1]["position"]
+    at = str(reported[3]["position"])
+    position_now = client.get("/v1/roles").json()["end"]
+    client.get("/v1/roles", headers={"Oms-Min-Position": str(last)})
+    for route in [
+        route for route in READS if route.is_dated and route.name.startswith("list-") and "{" not in route.path
+    ]:
+        now = client.get(route.path, params={"at": str(position_now), "limit": 3})
+        assert now.status_code == 200, (route.path, now.text)
+    known = client.get("/v1/order-status", params={"at": at, "limit": 250}).json()["items"]
+    ids = [one["order_id"] for one in reported]
+    assert {row["order_id"] for row in known} & set(ids) == set(ids[:4])
+    paged = client.get("/v1/orders", params={"at": at, "limit": 2})
+    while paged.json()["next"] and len(known) > 4:
+        paged = client.get(paged.links["next"]["url"])
+    assert client.get("/v1/orders", params={"at": at, "channel": "app", "limit": 250}).json()["items"]
+    assert all(f"at={at}" in url["url"] for name, url in paged.links.items())
+    for order_id in ids:
+        one = client.get(f"/v1/order-status/{order_id}", params={"at": at})
+        assert (one.status_code, one.json().get("phase")) == (
+            (200, next(row["phase"] for row in known if row["order_id"] == order_id))
+            if order_id in ids[:4]
+            else (404, None)
+        )
+    for report in client.get("/v1/reports").json()["items"]:
+        assert client.get(f"/v1/reports/{report['name']}", params={"at": at}).status_code == 200
+    steps = client.get(f"/v1/order-status/{ids[0]}/events", params={"at": at}).json()["items"]
+    assert steps[0]["event"] == "OrderPlaced"
+    assert steps[0]["changes"]["phase"]["was"] is None
+    assert {tuple(step) for step in steps} == {tuple(steps[0])}
+    assert all(cause["position"] < step["position"] for step in steps for cause in step["because_of"])
+    assert client.get("/v1/order-status/nobody/events").status_code == 404
+    assert client.get("/v1/daily-sales/2026-01-05/web/EUR/events", params={"at": at}).status_code in (200, 404)
+    before = client.get("/v1/order-status", params={"at": "2020-01-01T00:00:00Z"})
+    assert (before.status_code, before.json()["items"]) == (200, [])
+    for wrong in (str(10**12), "9000-01-01T00:00:00Z", "-1", "yesterday", "2026-01-05"):
+        assert client.get("/v1/order-status", params={"at": wrong}).status_code == 422, wrong
+        assert client.get(f"/v1/order-status/{ids[0]}", params={"at": wrong}).status_code == 422, wrong
+    assert client.get("/v1/orders", params={"at": at, "q": "x"}).status_code == 422
+
+
 def test_pages_go_on_where_they_ended_without_gap_or_repeat(
     client: httpx.Client, reported: list[dict[str, Any]]
 ) -> None:

@@ -17,7 +17,8 @@ from oms_es.app import engine_on, migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.modes import Chaos
-from oms_es.history import facts_then
+from oms_es.history import states
+from oms_es.history.moments import position_of
 from oms_es.kernel import Recorded
 from oms_es.processing.read_models.folding import folded
 from oms_es.processing.read_models.rows import SqlRows, read_model_engine
@@ -152,7 +153,7 @@ def test_as_of_any_moment_each_report_is_what_it_was_then(shelf: str, a_log: tup
         then = [recorded for recorded in history if recorded.recorded_at <= moment]
         lay_out(shelf, then)
         with queries.reading(url) as connection:
-            facts_then.lay_out(connection, [module.projection for module in COUNTED], moment)
+            states.lay_out(connection, [m.projection for m in COUNTED], position_of(connection, moment))
             for name, one in definition.built_in().items():
                 found = answering.answer(connection, asking.question(one, zone=BERLIN, now=moment))
                 assert found.rows == live_answer(shelf, one, zone=BERLIN, now=moment).rows, (name, moment)

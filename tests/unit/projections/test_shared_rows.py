@@ -161,6 +161,20 @@ def test_a_row_that_is_not_shared_is_fed_by_one_stream(projection: Projection, h
     assert {key: streams for key, streams in feeding.items() if len(streams) > 1} == {}
 
 
+@pytest.mark.parametrize("projection", [p for p in PROJECTIONS if p.fed_by], ids=lambda p: p.name)
+def test_the_key_of_a_row_says_which_stream_feeds_it(projection: Projection, history: list[Recorded]) -> None:
+    for recorded in history:
+        if a_fold := projection.folds.get(type(recorded.event)):
+            assert all(recorded.stream in projection.streams_of(key) for key in a_fold.keys(recorded))
+
+
+def test_of_most_read_models_the_key_says_it() -> None:
+    unsaid = {p.name for p in PROJECTIONS if not p.fed_by and "position" not in p.key_columns}
+    assert unsaid == {p.name for p in PROJECTIONS if p.shared} | {
+        *("order_numbers", "parcel_lines", "deadlines", "open_exceptions"),
+    }
+
+
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda p: p.name)
 @pytest.mark.parametrize("seed", range(5))
 def test_the_streams_may_come_in_any_order(projection: Projection, seed: int, history: list[Recorded]) -> None:

@@ -12,14 +12,15 @@ from pydantic_core import to_json
 from oms_es import rendering as display
 from oms_es.cli.desk.then import as_of
 from oms_es.cli.terminal import (
-    At,
+    AtPosition,
     Json,
-    past_moment_of,
+    at_of,
     print_json,
     reading,
     say,
     set_up,
 )
+from oms_es.history import moments
 from oms_es.reports import queries
 from oms_es.reports.figures import answering, asking, definition, words, writing
 from oms_es.reports.figures.definition import Definition
@@ -97,11 +98,12 @@ def run_report(
     compare: Annotated[
         Literal["previous", "last-year"] | None, typer.Option(help="Beside it, the period before, or a year before.")
     ] = None,
-    at: At = None,
+    at: AtPosition = None,
     format: Annotated[Format, typer.Option(help="What comes out.")] = "table",  # noqa: A002 - as the option is called
     output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
 ) -> None:
     """Run a report. Amounts stand apart by currency; in CSV and JSON they are in minor units."""
+    moment = at_of(at)
     asked = asking.question(
         _definition(report),
         since=since,
@@ -110,9 +112,10 @@ def run_report(
         zone=timezone,
         compare=compare,
         where=where or (),
-        now=past_moment_of(at) if at else None,
     )
-    with as_of(set_up(), asked.definition.facts.tables, asked.now if at else None) as connection:
+    with as_of(set_up(), asked.definition.facts.tables, moment) as connection:
+        if moment is not None:
+            asked = asked._replace(now=moments.moment_of(connection, moment))
         found = answering.answer(connection, asked)
     if output is None and format == "table":
         _print_table(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,27 +11,28 @@ from rich.console import RenderableType
 
 from oms_es import rendering as display
 from oms_es.cli.generated import id_of
-from oms_es.cli.terminal import At, Json, OrderName, not_known_at, past_moment_of, print_json, reading, say, set_up
+from oms_es.cli.terminal import AtPosition, Json, OrderName, at_of, not_known_at, print_json, reading, say, set_up
 from oms_es.errors import NotFound
 from oms_es.history import as_of
 from oms_es.history.why import sourcing_of
 from oms_es.reports import names, queries, single
 from oms_es.reports.needs import NO_LOCATION, waits_for
+from oms_es.reports.streams import At
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
 
 STOCK_PAGE_MAX = 1_000
-Find = Callable[[queries.Connection, Codec, str, datetime | None], single.Single | None]
+Find = Callable[[queries.Connection, Codec, str, At | None], single.Single | None]
 Ids = Callable[[queries.Connection, Codec, str], Sequence[str]]
 
 
-def show_order(order: OrderName, *, at: At = None, json: Json = False) -> None:
+def show_order(order: OrderName, *, at: AtPosition = None, json: Json = False) -> None:
     """Where an order stands, or stood, what is in it and waits for, and everything that happened to it."""
-    moment = past_moment_of(at) if at else None
+    moment = at_of(at)
     codec = Codec(EVENTS)
     with reading(set_up()) as connection:
         found = order_named(connection, order)
-        if moment:
+        if moment is not None:
             then, exceptions, timeline = as_of.order(connection, codec, found["order_id"], moment)
             if then is None:
                 raise not_known_at(f"order {order}", moment)
@@ -42,7 +42,7 @@ def show_order(order: OrderName, *, at: At = None, json: Json = False) -> None:
             exceptions = queries.exceptions_of(connection, found["order_id"])
         name = f"{found['channel']}/{found['external_id']}"
         whole = single.whole_order(connection, codec, found["order_id"], moment)
-        waits = waits_for(connection, codec, name, whole.folded, whole.events) if whole and not moment else []
+        waits = waits_for(connection, codec, name, whole.folded, whole.events) if whole and moment is None else []
         notes = queries.notes_of(connection, found["order_id"], moment)
     details = whole.details if whole else {}
     if json:
@@ -154,7 +154,7 @@ def no_order(connection: queries.Connection, name: str) -> NotFound:
 def show_payment(
     payment: Annotated[str, typer.Argument(metavar="PAYMENT", help="Its id, or its order where that has one.")],
     *,
-    at: At = None,
+    at: AtPosition = None,
     json: Json = False,
 ) -> None:
     """What became of a payment's money: asked for, held, taken, given back, disputed, by the provider's references."""
@@ -167,7 +167,7 @@ def show_shipment(
         str, typer.Argument(metavar="SHIPMENT", help="Its id, its tracking number, or its order where that has one.")
     ],
     *,
-    at: At = None,
+    at: AtPosition = None,
     json: Json = False,
 ) -> None:
     """Where a parcel is, what is in it, where it goes, and everything that happened to it."""
@@ -177,7 +177,7 @@ def show_shipment(
 def show_return(
     rma: Annotated[str, typer.Argument(metavar="RETURN", help="Its id, or its order where that has one.")],
     *,
-    at: At = None,
+    at: AtPosition = None,
     json: Json = False,
 ) -> None:
     """What comes back, how far it is, and everything that happened to it."""
@@ -188,12 +188,12 @@ def show_return(
 def _show(
     what: str, name: str, find: Find, of_order: Ids, at: str | None, columns: Sequence[str], *, json: bool
 ) -> None:
-    moment = past_moment_of(at) if at else None
+    moment = at_of(at)
     codec = Codec(EVENTS)
     with reading(set_up()) as connection:
         thing_id = _id_of(connection, codec, what, name, of_order)
         thing = find(connection, codec, thing_id, moment)
-        if thing is None and moment:
+        if thing is None and moment is not None:
             raise not_known_at(f"{what} {name}", moment)
         if thing is None:
             raise NotFound(f"there is no {what} {name}")
@@ -239,16 +239,16 @@ def _id_of(connection: queries.Connection, codec: Codec, what: str, name: str, o
     raise NotFound(f"there is no {what} {name}, nor an order of that name; {hint}")
 
 
-def show_location(location: str, *, at: At = None, json: Json = False) -> None:
+def show_location(location: str, *, at: AtPosition = None, json: Json = False) -> None:
     """A place: what it serves, whether it is open, and what was said of it."""
-    moment = past_moment_of(at) if at else None
+    moment = at_of(at)
     with reading(set_up()) as connection:
         thing = single.location(connection, Codec(EVENTS), location, moment)
-        if thing is None and moment and names.exists(connection, f"location-{location}"):
+        if thing is None and moment is not None and names.exists(connection, f"location-{location}"):
             raise not_known_at(f"location {location}", moment)
         if thing is None:
             raise no_location(connection, location)
-        load = None if moment else queries.load_of(connection, location)
+        load = None if moment is not None else queries.load_of(connection, location)
     if json:
         print_json({"location": thing.facts, "load": load, "history": thing.history})
         return

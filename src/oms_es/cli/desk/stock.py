@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from oms_es import rendering as display
 from oms_es.cli.desk import single as desk_single
 from oms_es.cli.terminal import (
-    At,
+    AtPosition,
     Json,
+    at_of,
     not_known_at,
-    past_moment_of,
     print_json,
     reading,
     say,
@@ -24,18 +24,18 @@ from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
 
 
-def show_stock(sku: str, *, at: At = None, json: Json = False) -> None:
+def show_stock(sku: str, *, at: AtPosition = None, json: Json = False) -> None:
     """What is where, or was, and how much of it could still be promised."""
-    moment = past_moment_of(at) if at else None
+    moment = at_of(at)
     with reading(set_up()) as connection:
-        if moment:
+        if moment is not None:
             levels, places, numbered = as_of.stock(connection, Codec(EVENTS), sku, moment)
         else:
             levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
             numbered = queries.numbered_at(connection, sku)
-        if not levels and not moment:
+        if not levels and moment is None:
             raise desk_single.no_stock(connection, sku)
-    if moment and not levels:
+    if moment is not None and not levels:
         raise not_known_at(f"of any {sku}", moment)
     if json:
         shown = [

@@ -15,6 +15,7 @@ from oms_es.app.workers import PUBLISHED_READ_MODELS
 from oms_es.cli.operator.held import Against, Keys, held_checkpoints, trusted_keys
 from oms_es.cli.operator.status import interests_of
 from oms_es.cli.terminal import (
+    AtPosition,
     Json,
     one_of,
     opened,
@@ -24,16 +25,18 @@ from oms_es.cli.terminal import (
 )
 from oms_es.database.selection import database, engine_of
 from oms_es.exit_codes import Code
+from oms_es.history import moments
 from oms_es.kernel import Projection
 from oms_es.processing.garbage import collect_seldom
 from oms_es.proof.notes import VerifierKey
 from oms_es.reports import queries
 from oms_es.reports.operations.readers import standing
 from oms_es.schemas.vocabulary import EVENTS
+from oms_es.settings import Settings
 from oms_es.store import schema
 from oms_es.store.encoding.codec import Codec
 from oms_es.verification.seal_checks import Signed
-from oms_es.verification.verify import Report, verify
+from oms_es.verification.verify import Report, verify, verify_until
 
 DIFFERENCES_SHOWN_MAX = 5
 
@@ -47,9 +50,18 @@ def verify_history(
     ] = False,
     key: Keys = None,
     against: Against = None,
+    at: AtPosition = None,
 ) -> None:
-    """Read the whole history: was any promise broken, and is every read model what history says?"""
+    """Read the whole history: was any promise broken, and is every read model what history says?
+
+    With --at, only whether a promise was broken by then: what read models were is folded, not compared.
+    """
     settings = set_up()
+    if at is not None:
+        if key or against:
+            raise typer.BadParameter("checkpoints are of the whole log: leave out --at, or --key and --against")
+        _verify_until(settings, at, json=json)
+        return
     trusted, held = trusted_keys(key), held_checkpoints(against)
     at_rest = at_rest or not (settings.database_url or engine_of(settings))
     with database(settings, "reader") as place:
@@ -68,6 +80,23 @@ def verify_history(
     if behind and at_rest:
         say(f"{len(behind)} readers have more to do; start an engine with `oms-es run`, or see `oms-es status`")
         raise typer.Exit(Code.BEHIND)
+
+
+def _verify_until(settings: Settings, at: str, *, json: bool) -> None:
+    moment = moments.at_in(at)
+    with database(settings, "reader") as place, display.progress_on(display.console_on(sys.stderr)) as progress:
+        with queries.reading(place.url) as connection:
+            schema.require(connection, PROJECTIONS)
+            until = moments.position_of(connection, moment)
+        collect_seldom()
+        shown = display.history_progress(progress, "reading history")
+        report = verify_until(place.url, DECIDERS, Codec(EVENTS), until, shown)
+    if json:
+        print_json({"passed": report.passed, **report._asdict()})
+    else:
+        display.console_on(sys.stdout).print(display.findings(report, DIFFERENCES_SHOWN_MAX))
+    if not report.passed:
+        raise typer.Exit(Code.DIFFERENT)
 
 
 def rebuild_read_models(

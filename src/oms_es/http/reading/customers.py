@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from oms_es.http.access import PERSONAL
 from oms_es.http.errors import NoResource
+from oms_es.http.reading.dated import AT
 from oms_es.http.reading.pages import ORDER_ROW, order_page
 from oms_es.http.reading.tables import AFTER, LIMIT, page_schema, row_schema
 from oms_es.http.requests import PAGE, Asked
@@ -23,7 +24,7 @@ from oms_es.reports import customers, order_list
 from oms_es.reports.order_list import Customer
 from oms_es.reports.queries import Connection, readable
 
-READS = ("customers", "customer_spending", "order_recipients", "order_status")
+READS = ("customers", "customer_spending", "order_recipients", "order_status", "order_numbers", "order_skus")
 
 
 def _named(asked: Asked) -> Customer:
@@ -80,6 +81,8 @@ def routes() -> Iterator[Route]:
         "What a customer has ordered, spent, sent back and said. Named as CHANNEL~ID.",
         PERSONAL,
         show_customer,
+        (AT,),
+        is_dated=True,
         reads=READS,
         answers={200: "It is this.", 404: "There is none."},
         answer=whole,
@@ -92,7 +95,8 @@ def routes() -> Iterator[Route]:
         "Orders of a customer, the newest first, a page at a time.",
         PERSONAL,
         orders_of_customer,
-        (LIMIT, AFTER),
+        (LIMIT, AFTER, AT),
+        is_dated=True,
         reads=READS,
         answers={200: "These."},
         answer=page_schema(ORDER_ROW),

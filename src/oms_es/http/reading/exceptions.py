@@ -12,6 +12,7 @@ from typing import Any
 from starlette.responses import Response
 
 from oms_es.http.errors import BadCursor, NoResource
+from oms_es.http.reading.dated import AT
 from oms_es.http.reading.tables import AFTER, LIMIT, page_of, page_schema, row_schema
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter, Route
@@ -135,6 +136,8 @@ ROUTES: Sequence[Route] = (
         "One open exception, and what people did about it.",
         READ,
         show_exception,
+        (AT,),
+        is_dated=True,
         answers={200: "It is this.", 404: "None of that id is open."},
         answer={**LISTED, "properties": {**LISTED["properties"], "history": {"type": "array"}}},
         reads=READS,

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from oms_es.history.moments import moment_of
 from oms_es.http.access import Caller
+from oms_es.http.reading.dated import AT
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter, Route
 from oms_es.reports.figures import answering, asking, definition
@@ -53,6 +56,10 @@ async def report(one: Definition, asked: Asked) -> Response:
         where=asked.many("where"),
     )
     allowed = of_channels(question, asked.caller)
+    at = asked.at()
+    if at is not None:
+        moment = await run_in_threadpool(asked.services.read, partial(moment_of, at=at))
+        allowed = allowed._replace(now=moment)
     found = await asked.read(lambda connection: answering.answer(connection, allowed))
     return asked.json(found.as_json())
 
@@ -85,6 +92,7 @@ ANSWER = {
 }
 """`unit` is "minor" for amounts in minor units of the row's `currency`, and empty for a dimension."""
 PARAMETERS = (
+    AT,
     Parameter("from", "The first day of the period.", DAY),
     Parameter("to", "Up to this day, and without it.", DAY),
     Parameter(
@@ -134,6 +142,7 @@ def routes() -> Iterator[Route]:
             f"{one.facts.family}:read",
             partial(report, one),
             PARAMETERS,
+            is_dated=True,
             answer=ANSWER,
             answers={200: "It is this.", 422: "The question has words that the report does not have."},
             tag="reports",

@@ -6,7 +6,6 @@ Invariant: who may not see people sees neither names nor addresses; who sees the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from oms_es.history import as_of
 from oms_es.history.why import sourcing_of
 from oms_es.http.access import PERSONAL, Caller
 from oms_es.http.errors import BadCursor, BadParameter, NoResource, NotYet
+from oms_es.http.reading.dated import AT
 from oms_es.http.reading.tables import (
     AFTER,
     LIMIT,
@@ -36,12 +36,12 @@ from oms_es.reports import lists, order_list, queries, single
 from oms_es.reports.needs import waits_for
 from oms_es.reports.order_list import Cursor
 from oms_es.reports.queries import Connection, Row, readable
+from oms_es.reports.streams import At
 from oms_es.schemas.refusals import SharedRefusal
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS
 
 MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
-AT = Parameter("at", "As it was then.", MOMENT)
 EXPANSIONS = (
     *("lines", "ship_to", "payments", "shipments", "returns", "exceptions", "timeline", "why", "waits_for", "notes"),
 )
@@ -77,6 +77,8 @@ async def list_orders(asked: Asked) -> Response:
         asked.caller.require(PERSONAL)
         await asked.note_personal("orders")
     if (text := asked.one("q")) is not None:
+        if asked.at() is not None:
+            raise BadParameter("q", "names are looked for as they are now; leave out q, or at")
         found = await asked.read(lambda connection: order_list.found(connection, asked.services.codec, text.strip()))
         return page_of(asked, [readable(row) for row in found if _is_own(asked.caller, row)], None)
     return await order_page(asked, wanted)
@@ -143,7 +145,7 @@ def customer_in(name: str, text: str) -> order_list.Customer:
 
 async def show_order(asked: Asked) -> Response:
     order_id, _ = named_order(asked.values["order"])
-    at = asked.moment("at")
+    at = asked.at()
     expand = asked.many("expand")
     for name in expand:
         if name not in EXPANSIONS:
@@ -156,7 +158,7 @@ async def show_order(asked: Asked) -> Response:
 
 
 def _order(
-    connection: Connection, codec: Codec, order_id: str, at: datetime | None, expand: Sequence[str], caller: Caller
+    connection: Connection, codec: Codec, order_id: str, at: At | None, expand: Sequence[str], caller: Caller
 ) -> dict[str, Any]:
     """Raises Refused, NotYet."""
     row = own_order(connection, order_id, caller)
@@ -190,7 +192,7 @@ def _expanded(
     connection: Connection,
     codec: Codec,
     order_id: str,
-    at: datetime | None,
+    at: At | None,
     expand: Sequence[str],
     order: Mapping[str, Any],
     parts: Mapping[str, Any],
@@ -228,12 +230,12 @@ async def part_of_order(name: str, asked: Asked) -> Response:
     return asked.json({"items": await asked.read(read), "next": None})
 
 
-Find = Callable[[Connection, Codec, str, datetime | None], single.Single | None]
+Find = Callable[[Connection, Codec, str, At | None], single.Single | None]
 
 
 async def show_single(find: Find, key: str, asked: Asked) -> Response:
     """What belongs to an order, or a place, with what happened to it. Raises NoResource."""
-    name, at = asked.values[key], asked.moment("at")
+    name, at = asked.values[key], asked.at()
     codec, caller = asked.services.codec, asked.caller
 
     def read(connection: Connection) -> single.Single:
@@ -256,7 +258,7 @@ async def show_single(find: Find, key: str, asked: Asked) -> Response:
 async def show_stock(asked: Asked) -> Response:
     """Of a SKU, at every location."""
     require_visible(TABLES["stock_levels"], asked.caller)
-    sku, at = asked.values["sku"], asked.moment("at")
+    sku, at = asked.values["sku"], asked.at()
     codec = asked.services.codec
 
     def read(connection: Connection) -> dict[str, Any]:
@@ -303,11 +305,13 @@ ROUTES = (
             Parameter("email", f"Those of the person with this address; needs {PERSONAL}."),
             Parameter(f"placed_at{SINCE}", "Placed then or later.", MOMENT),
             Parameter(f"placed_at{UNTIL}", "Placed before then.", MOMENT),
+            AT,
             Parameter("q", f"A number, an id, a tracking number, a reference, a SKU or a name; needs {PERSONAL}."),
             LIMIT,
             AFTER,
         ),
         reads=("order_status", "order_numbers", "order_recipients", "order_skus"),
+        is_dated=True,
         answer=page_schema(ORDER_ROW),
         tag="orders",
     ),

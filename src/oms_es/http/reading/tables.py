@@ -25,6 +25,7 @@ from starlette.responses import Response
 from oms_es.app import PROJECTIONS
 from oms_es.http.access import PERSONAL, Caller
 from oms_es.http.errors import BadCursor, BadParameter, Forbidden, NoIndex, NoResource
+from oms_es.http.reading.dated import AT, one_then
 from oms_es.http.reading.families import family_of
 from oms_es.http.requests import PAGE, PAGE_MAX, Asked, moment_in
 from oms_es.http.routing import Parameter, Route
@@ -76,7 +77,7 @@ class Listing:
     @property
     def ranges(self) -> list[str]:
         found = dict.fromkeys(way.ordered[0] for way in self.ways if way.ordered)
-        return [name for name in found if _kind(self.table.columns[name]) in (datetime, date, int)]
+        return [name for name in found if kind_of(self.table.columns[name]) in (datetime, date, int)]
 
     def way(self, fixed: frozenset[str], ranged: str | None) -> Way:
         """Raises BadParameter."""
@@ -97,17 +98,17 @@ def listing_of(table: Table) -> Listing:
 def _ways(table: Table, names: Sequence[str], keys: Sequence[str]) -> Iterator[Way]:
     for count in range(len(names) + 1):
         fixed = tuple(names[:count])
-        if any(_kind(table.columns[name]) is None for name in fixed):
+        if any(kind_of(table.columns[name]) is None for name in fixed):
             return
         rest = list(names[count:])
         if any(table.columns[name].nullable for name in rest):
             continue
         ordered = [*rest, *(key for key in keys if key not in names)]
-        if all(_kind(table.columns[name]) for name in ordered):
+        if all(kind_of(table.columns[name]) for name in ordered):
             yield Way(fixed, tuple(ordered))
 
 
-def _kind(column: Column[Any]) -> type | None:
+def kind_of(column: Column[Any]) -> type | None:
     """What its values are, where one can ask by them."""
     if isinstance(column.type, ARRAY | JSONB):
         return None
@@ -117,7 +118,7 @@ def _kind(column: Column[Any]) -> type | None:
 
 def value_in(column: Column[Any], name: str, text: str) -> Any:
     """Raises BadParameter."""
-    kind = _kind(column)
+    kind = kind_of(column)
     if kind is str:
         return text
     if kind is datetime:
@@ -149,19 +150,28 @@ async def listed(listing: Listing, asked: Asked) -> Response:
 async def one(listing: Listing, asked: Asked) -> Response:
     table = listing.table
     require_visible(table, asked.caller)
-    keys = {
-        column.name: value_in(column, column.name, asked.values[column.name]) for column in table.primary_key.columns
-    }
+    keys = keys_of(table, asked)
     if table.name in OF_PEOPLE:
         await asked.note_personal("/".join(map(str, keys.values())))
     statement = SQL("SELECT t.* FROM {} t WHERE {}{}").format(
         Identifier(table.name), _equal(keys), visible(table, asked.caller)
     )
     values = {**keys, "channels": sorted(asked.caller.channels or ())}
-    row = await asked.read(lambda connection: connection.execute(statement, values).fetchone())
+    row = await (one_then(asked, at, keys) if (at := asked.at()) is not None else _found(asked, statement, values))
     if row is None:
         raise NoResource("there is no such row")
     return asked.json(readable(row))
+
+
+def keys_of(table: Table, asked: Asked) -> dict[str, Any]:
+    """Raises BadParameter."""
+    return {
+        column.name: value_in(column, column.name, asked.values[column.name]) for column in table.primary_key.columns
+    }
+
+
+async def _found(asked: Asked, statement: Composed, values: Mapping[str, Any]) -> Row | None:
+    return await asked.read(lambda connection: connection.execute(statement, values).fetchone())
 
 
 def page_of(asked: Asked, items: Sequence[Any], after: str | None) -> Response:
@@ -301,20 +311,20 @@ SHAPES: Mapping[Any, dict[str, Any]] = {
 
 
 def _schema(column: Column[Any]) -> dict[str, Any]:
-    kind = _kind(column)
+    kind = kind_of(column)
     if kind is None:
         kind = None if isinstance(column.type, ARRAY | JSONB) else column.type.python_type
     shape = {"type": "array", "items": {"type": "string"}} if isinstance(column.type, ARRAY) else SHAPES.get(kind, {})
     return {"anyOf": [shape, {"type": "null"}]} if column.nullable and shape else shape
 
 
-def _asked_for(column: Column[Any]) -> dict[str, Any]:
+def asked_for(column: Column[Any]) -> dict[str, Any]:
     """As `value_in` takes it."""
     bounds: Mapping[Any, dict[str, Any]] = {
         int: {"minimum": -INTEGER_MAX, "maximum": INTEGER_MAX},
         str: {"pattern": r"^[^\x00]*$"},
     }
-    kind = _kind(column)
+    kind = kind_of(column)
     return {**SHAPES[kind], **bounds.get(kind, {})}
 
 
@@ -347,10 +357,10 @@ def _routes(projection: Projection) -> Iterator[Route]:
     family = family_of(projection)
     scope = PERSONAL if table.name in OF_PEOPLE else f"{family}:read"
     filters = tuple(
-        Parameter(name, "Rows with this value.", _asked_for(table.columns[name])) for name in listing.filters
+        Parameter(name, "Rows with this value.", asked_for(table.columns[name])) for name in listing.filters
     )
     bounds = tuple(
-        Parameter(name + end, what, _asked_for(table.columns[name]))
+        Parameter(name + end, what, asked_for(table.columns[name]))
         for name in listing.ranges
         for end, what in ((SINCE, "From then or there on."), (UNTIL, "Up to, and without."))
     )
@@ -363,13 +373,14 @@ def _routes(projection: Projection) -> Iterator[Route]:
         f"Rows of the read model {table.name}, a page at a time.",
         scope,
         partial(listed, listing),
-        (*filters, *bounds, LIMIT, AFTER, DESCENDING),
+        (*filters, *bounds, LIMIT, AFTER, DESCENDING, AT),
+        is_dated=True,
         answer=page_schema(row),
         tag=family,
         reads=(table.name,),
     )
     keys = "/".join(f"{{{column.name}}}" for column in table.primary_key.columns)
-    if table.name not in WHOLE and all(_kind(column) for column in table.primary_key.columns):
+    if table.name not in WHOLE and all(kind_of(column) for column in table.primary_key.columns):
         yield Route(
             "GET",
             f"{path}/{keys}",
@@ -377,9 +388,10 @@ def _routes(projection: Projection) -> Iterator[Route]:
             f"One row of {table.name}.",
             scope,
             partial(one, listing),
+            (AT,),
             answers={200: "It is this.", 404: "There is none."},
             answer=row,
             tag=family,
             reads=(table.name,),
-            path_schemas={column.name: _asked_for(column) for column in table.primary_key.columns},
+            path_schemas={column.name: asked_for(column) for column in table.primary_key.columns},
         )

@@ -19,8 +19,10 @@ ROWS_HELD_MAX = 100_000
 """In memory, per process."""
 
 
-def pages(connection: psycopg.Connection[Any], topics: Sequence[str], last: int) -> Iterator[list[Recorded]]:
-    codec, position = TrustingCodec(VOCABULARY), 0
+def pages(
+    connection: psycopg.Connection[Any], topics: Sequence[str], last: int, after: int = 0
+) -> Iterator[list[Recorded]]:
+    codec, position = TrustingCodec(VOCABULARY), after
     with connection.cursor(binary=True, row_factory=tuple_row) as curs:
         while position < last:
             curs.execute(

@@ -37,16 +37,16 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 class StagedRows:
-    """`model`: of the table beside, which no one else reads or writes."""
+    """`model`: of the table beside, which no one else reads or writes. `begun`: some rows are in it already."""
 
-    def __init__(self, model: ReadModel, rows: SqlRows, connection: Connection) -> None:
+    def __init__(self, model: ReadModel, rows: SqlRows, connection: Connection, *, begun: bool = False) -> None:
         self.projection = model.projection
         self.table_rows = rows
         self.connection = connection
         self.events = 0
         self.seconds = 0.0
         self._rows: dict[Key, Row | None] = {}
-        self._some_are_written = False
+        self._some_are_written = begun
         table = rows.table
         self._copy = SQL("COPY {} ({}) FROM STDIN WITH (NULL {})").format(
             Identifier(table.name), SQL(", ").join(map(Identifier, rows.columns)), Literal(NULL)

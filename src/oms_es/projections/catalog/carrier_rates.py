@@ -21,7 +21,7 @@ table = Table(
     Column("services", JSONB, nullable=False),
     Index("carrier_rates_offered", "offered"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("rates-{carrier}",))
 
 
 def key_of_carrier(event: r.RatesEvent) -> Iterable[Key]:

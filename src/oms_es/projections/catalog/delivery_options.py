@@ -17,7 +17,7 @@ table = Table(
     Column("transit_days_max", Integer),
     Column("prefer", Text, nullable=False),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("delivery-{option}",))
 
 
 def key_of_option(event: DeliveryOptionDefined) -> Iterable[Key]:

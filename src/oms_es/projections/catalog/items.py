@@ -21,7 +21,7 @@ table = Table(
     Column("serial_tracked", Boolean, nullable=False),
     Column("components", JSONB, nullable=False),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("item-{sku}",))
 
 
 def key_of_item(event: i.ItemEvent) -> Iterable[Key]:

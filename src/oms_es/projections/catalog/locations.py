@@ -26,7 +26,7 @@ table = Table(
     Column("capacity_per_day", BigInteger),
     Column("open", Boolean, nullable=False),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("location-{location}",))
 
 
 def key_of_location(event: LocationEvent) -> Iterable[Key]:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
-from oms_es.schemas.catalog.rules import SourcingRules, SourcingRulesPublished
+from oms_es.schemas.catalog.rules import RULES_STREAM, SourcingRules, SourcingRulesPublished
 
 table = Table(
     "sourcing_rules",
@@ -21,7 +21,7 @@ table = Table(
     Column("rules", JSONB, nullable=False),
     Index("sourcing_rules_by_current", "current"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=(RULES_STREAM,))
 CONTENT = set(SourcingRules.model_fields)
 
 

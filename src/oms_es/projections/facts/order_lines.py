@@ -36,7 +36,7 @@ table = Table(
     Index("order_lines_by_placed", "placed_at", "order_id", "line_id"),
     Index("order_lines_by_sku", "sku", "placed_at", "order_id", "line_id"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("order-{order_id}",))
 
 
 def key_of_line(event: o.OrderPlaced | Changed) -> Iterable[Key]:

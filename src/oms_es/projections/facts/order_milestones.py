@@ -41,7 +41,7 @@ table = Table(
     Column("lines_version", BigInteger, nullable=False),
     Index("order_milestones_by_placed", "placed_at", "order_id"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("order-{order_id}",))
 FIRST: dict[type[Event], str] = {
     o.OrderBackordered: "backordered_at",
     o.OrderAllocated: "allocated_at",

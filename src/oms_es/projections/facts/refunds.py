@@ -30,7 +30,7 @@ table = Table(
 )
 """What is asked for is for lines, shipping, goodwill or an exchange's credit. Without `requested_at` it was given back
 back at the provider."""
-projection = Projection(table)
+projection = Projection(table, fed_by=("payment-{payment_id}",))
 STATUSES = ("requested", "refused", "failed", "refunded", "reversed")
 Ended = p.PaymentRefundRefused | p.PaymentRefundFailed | p.PaymentRefunded | p.PaymentRefundReversed
 

@@ -28,7 +28,7 @@ table = Table(
     Index("return_lines_by_order", "order_id", "line_id"),
 )
 """`received_at`: when the first of its units came."""
-projection = Projection(table)
+projection = Projection(table, fed_by=("rma-{rma_id}",))
 Counted = r.RmaReceived | r.RmaInspected | r.RmaCreditDue
 
 

@@ -32,7 +32,7 @@ table = Table(
     Column("changed_by", Text, nullable=False),
     Index("reconciliation_breaks_by_day", "account", "status", "day", "break_id"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("reconciliation-{account}",))
 
 
 def key_of_breaks(event: r.ReconciliationBreaksFound) -> Iterable[Key]:

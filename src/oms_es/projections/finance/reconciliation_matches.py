@@ -29,7 +29,7 @@ table = Table(
     Column("changed_by", Text, nullable=False),
     Index("reconciliation_matches_by_day", "account", "day", "match_id"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("reconciliation-{account}",))
 
 
 def key_of_matches(event: r.ReconciliationMatched) -> Iterable[Key]:

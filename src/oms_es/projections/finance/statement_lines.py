@@ -39,7 +39,7 @@ table = Table(
     Index("statement_lines_by_batch", "account", "batch"),
 )
 """`amount_minor` is what it does to the balance, after the fee."""
-projection = Projection(table, insert_only=True)
+projection = Projection(table, insert_only=True, fed_by=("statement-{account}/{statement_id}",))
 
 
 def key_of_lines(event: StatementLinesRecorded) -> Iterable[Key]:

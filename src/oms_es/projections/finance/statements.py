@@ -29,7 +29,7 @@ table = Table(
     Column("imported_by", Text, nullable=False),
     Index("statements_by_end", "closed_on", "account", "statement_id"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("statement-{account}/{statement_id}",))
 
 
 def key_of_statement(event: StatementRecorded) -> Iterable[Key]:

@@ -24,7 +24,7 @@ table = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text, nullable=False),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("connection-{name}",))
 
 
 def key_of_connection(event: c.ConnectionEvent) -> Iterable[Key]:

@@ -28,7 +28,7 @@ table = Table(
     Column("changed_by", Text, nullable=False),
 )
 """`opened_position`: of the log; what happened before is not sent."""
-projection = Projection(table)
+projection = Projection(table, fed_by=("subscription-{name}",))
 
 
 def key_of_subscription(event: s.SubscriptionEvent) -> Iterable[Key]:

@@ -45,7 +45,7 @@ table = Table(
     Index("backorder_queue_by_turn", "waiting", "turn", "order_id"),
 )
 """`waiting` is true of every row: queries for all of them ask by it."""
-projection = Projection(table, version=2)
+projection = Projection(table, version=2, fed_by=("order-{order_id}",))
 
 
 def key_of_demand(event: OrderBackordered | OrderSourcingRequested) -> Iterable[Key]:

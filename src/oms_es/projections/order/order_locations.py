@@ -28,7 +28,7 @@ table = Table(
     Column("location", Text, primary_key=True),
     Index("order_locations_by_location", "location", "order_id"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("order-{order_id}",))
 
 
 def key_of_locations(event: Event) -> Iterable[Key]:

@@ -34,7 +34,7 @@ table = Table(
     Index("order_recipients_by_customer", "channel", "customer_id", "placed_at", "order_id"),
     Index("order_recipients_by_email", "email_key", "placed_at", "order_id"),
 )
-projection = Projection(table, version=2)
+projection = Projection(table, version=2, fed_by=("order-{order_id}",))
 
 
 def name_key(name: str) -> str:

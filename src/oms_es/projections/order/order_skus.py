@@ -18,7 +18,7 @@ table = Table(
     Column("placed_at", DateTime(timezone=True), nullable=False),
     Index("order_skus_by_sku", "sku", "placed_at", "order_id"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("order-{order_id}",))
 
 
 def key_of_lines(event: OrderPlaced | OrderAmended) -> Iterable[Key]:

@@ -42,7 +42,7 @@ table = Table(
     Index("order_status_by_phase_placed", "phase", "placed_at", "order_id"),
     Index("order_status_by_channel_phase_placed", "channel", "phase", "placed_at", "order_id"),
 )
-projection = Projection(table, version=2)
+projection = Projection(table, version=2, fed_by=("order-{order_id}",))
 PHASES: dict[type[Event], o.Phase] = {
     o.OrderSourced: "allocating",
     o.OrderBackordered: "backordered",

@@ -28,7 +28,7 @@ table = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Index("deposits_by_order", "order_id"),
 )
-projection = Projection(table, version=2)
+projection = Projection(table, version=2, fed_by=("payment-{payment_id}",))
 SINKS: dict[type[Event], str] = {p.PaymentRefunded: "released_minor", p.PaymentDisputeLost: "lost_minor"}
 
 

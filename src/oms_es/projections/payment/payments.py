@@ -37,7 +37,7 @@ table = Table(
     Index("payments_by_reference", "reference"),
 )
 """`released_minor` was held and was released or expired; `disputed_minor` is in dispute now."""
-projection = Projection(table, version=3)
+projection = Projection(table, version=3, fed_by=("payment-{payment_id}",))
 STATES = (
     *("requested", "declined", "failed", "authorized", "released", "partly_captured", "captured"),
     *("partly_refunded", "refunded", "disputed", "lost"),

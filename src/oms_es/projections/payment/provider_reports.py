@@ -19,7 +19,7 @@ table = Table(
     Column("report_id", Text, primary_key=True),
     Column("report", JSONB, nullable=False),
 )
-projection = Projection(table, insert_only=True)
+projection = Projection(table, insert_only=True, fed_by=("provider-{provider}/{report_id}",))
 
 
 def key_of_references(event: ProviderReported) -> Iterable[Key]:

@@ -17,7 +17,7 @@ table = Table(
     Column("channel", Text, primary_key=True),
     Column("terms", JSONB, nullable=False),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("policy-{channel}",))
 
 
 def key_of_channel(event: ReturnPolicySet) -> Iterable[Key]:

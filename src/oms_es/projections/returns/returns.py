@@ -33,7 +33,7 @@ table = Table(
     Index("returns_by_time", "requested_at", "rma_id"),
     Index("returns_by_state", "status", "requested_at", "rma_id"),
 )
-projection = Projection(table, version=2)
+projection = Projection(table, version=2, fed_by=("rma-{rma_id}",))
 STATUSES = ("opened", "review", "approved", "refused", "closed")
 
 

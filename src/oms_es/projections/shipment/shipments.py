@@ -30,7 +30,7 @@ table = Table(
     Index("shipments_by_order", "order_id"),
 )
 """`dispatched_at` and `delivered_at` are the carrier's times."""
-projection = Projection(table, version=2)
+projection = Projection(table, version=2, fed_by=("shipment-{shipment_id}",))
 
 BEFORE_IT_LEAVES: dict[type[Event], str] = {
     s.ShipmentPacked: "packed",

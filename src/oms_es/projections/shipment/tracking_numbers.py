@@ -19,7 +19,7 @@ table = Table(
     Column("order_id", Text, nullable=False),
     Column("since", DateTime(timezone=True), nullable=False),
 )
-projection = Projection(table, version=2, insert_only=True)
+projection = Projection(table, version=2, insert_only=True, fed_by=("shipment-{shipment_id}",))
 
 
 def key_of_booking(event: ShipmentBooked) -> Iterable[Key]:

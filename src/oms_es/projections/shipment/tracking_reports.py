@@ -21,7 +21,7 @@ table = Table(
     Column("detail", Text, nullable=False),
     Column("carrier_status", Text, nullable=False),
 )
-projection = Projection(table, insert_only=True)
+projection = Projection(table, insert_only=True, fed_by=("tracker-{carrier}/{tracking_number}",))
 
 
 def key_of_reports(event: TrackingReported) -> Iterable[Key]:

@@ -23,7 +23,7 @@ table = Table(
     Column("from_location", Text),
     Index("inbounds_by_promise", "promised_at"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("stock-{sku}@{location}",))
 
 
 def key_of_inbound(event: Any) -> Iterable[Key]:

@@ -23,7 +23,7 @@ table = Table(
     Column("promised_at", DateTime(timezone=True)),
     Index("replenishments_by_status", "status", "requested_at"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("stock-{sku}@{location}",))
 
 
 def key_of_request(event: Any) -> Iterable[Key]:

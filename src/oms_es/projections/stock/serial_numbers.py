@@ -18,7 +18,7 @@ table = Table(
     Column("location", Text, nullable=False),
     Index("serial_numbers_by_location", "sku", "location"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("serials-{sku}",))
 
 
 def key_of_numbers(event: n.SerialEvent) -> Iterable[Key]:

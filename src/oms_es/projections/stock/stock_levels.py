@@ -35,7 +35,7 @@ table = Table(
     *(Column(name, JSONB, nullable=False) for name in MAPS),
     Index("stock_levels_by_location", "location", "sku"),
 )
-projection = Projection(table, version=2)
+projection = Projection(table, version=2, fed_by=("stock-{sku}@{location}",))
 NOTHING: dict[str, Any] = {**dict.fromkeys(COUNTS, 0), "next_inbound_at": None, **{name: {} for name in MAPS}}
 
 

@@ -23,7 +23,7 @@ table = Table(
     Column("lot_expires_at", DateTime(timezone=True)),
     Index("stock_places_by_expiry", "lot_expires_at"),
 )
-projection = Projection(table)
+projection = Projection(table, fed_by=("stock-{sku}@{location}",))
 
 
 def key_of_place(event: s.PlacedEvent) -> Iterable[Key]:

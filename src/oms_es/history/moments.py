@@ -1,0 +1,107 @@
+"""Moments and positions: what "as of" means.
+
+Invariant: as of a moment is as of one position of the log: whatever is asked of a moment is of the same history.
+That position is the last event recorded by then; clocks of several processes differ by little, so events next to it
+may have been recorded a little later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
+from oms_es.reports.queries import Connection
+from oms_es.reports.streams import At
+from oms_es.store.encoding.codec import opened
+from oms_es.store.recorder import EVENTS
+
+LOOKED_AT_MAX = 1_000
+"""Events after the first that was recorded later: as far as clocks differ."""
+POSITION = re.compile(r"[0-9]{1,18}", re.ASCII)
+NEXT = f"SELECT notification_id, state FROM {EVENTS} WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
+LAST = f"SELECT notification_id, state FROM {EVENTS} WHERE notification_id <= %s ORDER BY notification_id DESC LIMIT 1"
+
+
+class StillToCome(OmsError):
+    """History has not come to that moment, or that position: ask for an earlier one, or for what is so now."""
+
+    code = "still_to_come"
+    exit_code = Code.USAGE
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NoMoment(OmsError):
+    """What is given is neither a position of the log nor a moment."""
+
+    code = "no_moment"
+    exit_code = Code.USAGE
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def at_in(text: str) -> At:
+    """Of a moment, UTC where it does not say otherwise. Raises NoMoment."""
+    if POSITION.fullmatch(text):
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise NoMoment(
+            f"{text!r} is no moment; write it as 2026-01-05T12:00Z, or a position of the log as a number"
+        ) from None
+
+
+def position_of(connection: Connection, at: At) -> int:
+    """The last position that counts. Raises StillToCome."""
+    end = end_of(connection)
+    if isinstance(at, int):
+        if at > end:
+            raise StillToCome(f"the log ends at position {end}; {at} is still to come")
+        return at
+    if at > datetime.now(UTC):
+        raise StillToCome(f"{at:%Y-%m-%dT%H:%M:%S%z} is still to come; leave the moment out for what is so now")
+    return _last_by(connection, at, _searched(connection, at, end))
+
+
+def end_of(connection: Connection) -> int:
+    """The position of the newest event; 0 of an empty log."""
+    row = connection.execute(f"SELECT max(notification_id) AS end FROM {EVENTS}").fetchone()
+    return (row and row["end"]) or 0
+
+
+def moment_of(connection: Connection, at: At) -> datetime:
+    """Of a position, when its event was recorded."""
+    if isinstance(at, datetime):
+        return at
+    row = connection.execute(LAST.encode(), [at]).fetchone()
+    return _recorded_at(row) if row else datetime.now(UTC)
+
+
+def _searched(connection: Connection, at: datetime, end: int) -> int:
+    """By halves, as if moments rose with positions; which they do, but for clocks that differ."""
+    by_then, later = 0, end
+    while by_then < later:
+        middle = (by_then + later) // 2
+        row = connection.execute(NEXT.encode(), [middle, 1]).fetchone()
+        if row is None or _recorded_at(row) > at:
+            later = middle
+        else:
+            by_then = int(row["notification_id"])
+    return by_then
+
+
+def _last_by(connection: Connection, at: datetime, position: int) -> int:
+    for row in connection.execute(NEXT.encode(), [position, LOOKED_AT_MAX]):
+        if _recorded_at(row) <= at:
+            position = row["notification_id"]
+    return position
+
+
+def _recorded_at(row: Mapping[str, Any]) -> datetime:
+    _, envelope = opened(bytes(row["state"]))
+    return datetime.fromisoformat(envelope["recorded_at"])

@@ -1,0 +1,300 @@
+"""Read models as of a position: kept states, each a whole table, from which later ones are folded.
+
+Invariant: what is as of a position never changes, so a kept state is right for ever, as long as its read model is
+folded as it was: of another version it is not read, and a rebuild drops it. The tables of a position stand in a schema
+of their own, under the names of the read models: where that comes first, every statement reads them, unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import psycopg
+from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, LockNotAvailable, UndefinedTable
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
+from psycopg.sql import Literal as Value
+from sqlalchemy import create_engine
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
+from oms_es.kernel import Event, Projection, Recorded
+from oms_es.processing.read_models.history_pages import hold_no_more, pages
+from oms_es.processing.read_models.model import ReadModel
+from oms_es.processing.read_models.rows import SqlRows, lock_of
+from oms_es.processing.read_models.staged_rows import StagedRows
+from oms_es.reports.queries import Connection
+
+ASKED_MAX = 8
+"""States of a read model that questions made; the oldest goes first."""
+KEPT_MAX = 200
+"""States of a read model that a person had kept."""
+DROP_SECONDS_MAX = 2
+
+Kind = Literal["asked", "kept"]
+KINDS: Mapping[str, Kind] = {"asked": "asked", "kept": "kept"}
+Reached = Callable[[int, int], None]
+T = TypeVar("T")
+STATES = """
+SELECT n.nspname AS schema, c.relname AS read_model, d.description AS said, current_schema() AS current
+FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'r'
+LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
+WHERE starts_with(n.nspname, current_schema() || '_at_') ORDER BY c.oid
+"""
+IN_FRONT = "SELECT set_config('search_path', quote_ident(%s) || ', ' || current_setting('search_path'), true)"
+
+
+def unseen(_position: int, _last: int) -> None:
+    """Progress that is not shown."""
+
+
+class NotKept(OmsError):
+    """What is asked of is not kept as of then, or not any more: then it is made."""
+
+    code = "not_kept"
+    exit_code = Code.UNAVAILABLE
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class NoStateNear(OmsError):
+    """No state of the read model is kept near enough: `oms-es states keep` makes one, and a command answers anyhow."""
+
+    code = "no_state_near"
+    exit_code = Code.USAGE
+    status = HTTPStatus.CONFLICT
+
+
+class CannotKeep(OmsError):
+    """The database's user may not make the schema in which states are kept, or as many are kept as may be."""
+
+    code = "cannot_keep"
+    exit_code = Code.NO_DATABASE
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class State(NamedTuple):
+    """A kept state: its read model as of a position, folded by that version of it."""
+
+    read_model: str
+    position: int
+    version: int
+    kind: Kind
+    schema: str
+
+
+def kept(connection: Connection) -> list[State]:
+    """The oldest first."""
+    return [found for row in connection.execute(STATES) if (found := _state_in(row))]
+
+
+def _state_in(row: Mapping[str, Any]) -> State | None:
+    """None where it is no table of ours."""
+    position = row["schema"].removeprefix(f"{row['current']}_at_")
+    version, _, word = (row["said"] or "").partition(" ")
+    kind = KINDS.get(word)
+    if kind is None or not position.isdecimal() or not version.isdecimal():
+        return None
+    return State(row["read_model"], int(position), int(version), kind, row["schema"])
+
+
+def nearest(states: Sequence[State], projection: Projection, position: int) -> State | None:
+    """The newest of the read model that is as of then, or before."""
+    known = [one for one in states if one.read_model == projection.name and one.version == projection.version]
+    return max((one for one in known if one.position <= position), key=lambda one: one.position, default=None)
+
+
+def missing(connection: Connection, projections: Collection[Projection], position: int) -> list[Projection]:
+    """Those that are not kept as of exactly then."""
+    states = kept(connection)
+    found = {one.name: nearest(states, one, position) for one in projections}
+    return [one for one in projections if (state := found[one.name]) is None or state.position != position]
+
+
+def asked_of(
+    connection: Connection, projections: Collection[Projection], position: int, question: Callable[[Connection], T]
+) -> T:
+    """The question, whose statements read what is kept of these as of then. Raises NotKept."""
+    with connection.transaction():
+        if missing(connection, projections, position):
+            raise NotKept(f"some of it is not kept as of position {position}")
+        row = connection.execute("SELECT current_schema() AS name").fetchone()
+        assert row
+        schema = schema_of(row["name"], position)
+        with translated():
+            for one in projections:  # until the answer is there, it is not dropped
+                connection.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(schema, one.name)))
+        connection.execute(IN_FRONT, [schema])
+        return question(connection)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    try:
+        yield
+    except (UndefinedTable, InvalidSchemaName):
+        raise NotKept("it was dropped meanwhile") from None
+
+
+def schema_of(current: str, position: int) -> str:
+    return f"{current}_at_{position}"
+
+
+def keep(
+    database_url: str,
+    projections: Collection[Projection],
+    position: int,
+    kind: Kind,
+    *,
+    events_max: int | None = None,
+    reached: Reached = unseen,
+) -> list[State]:
+    """Those that are missing, from what is kept near. Raises NoStateNear, CannotKeep."""
+    with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of(f"states/{position}")])
+            to_make = missing(connection, projections, position)
+            if to_make:
+                _require_room(kept(connection), to_make, kind)
+                _make(connection, to_make, position, kind, events_max, reached)
+        states = kept(connection)
+        drop(connection, [one for name in {p.name for p in to_make} for one in _too_many(states, name)])
+    return [one for one in states if one.position == position and one.read_model in {p.name for p in to_make}]
+
+
+def drop(connection: Connection, states: Sequence[State]) -> int:
+    """How many went; one that is being read stays until the next time."""
+    gone = 0
+    for one in states:
+        with suppress(LockNotAvailable), connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = '{DROP_SECONDS_MAX}s'")
+            connection.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(one.schema, one.read_model)))
+            gone += 1
+            left = connection.execute(
+                "SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) LIMIT 1", [one.schema]
+            ).fetchone()
+            if left is None:
+                connection.execute(SQL("DROP SCHEMA IF EXISTS {}").format(Identifier(one.schema)))
+    return gone
+
+
+def drop_of(connection: Connection, read_models: Collection[str]) -> int:
+    """What is kept of them, once they are folded otherwise."""
+    return drop(connection, [one for one in kept(connection) if one.read_model in read_models])
+
+
+def lay_out(
+    connection: Connection, projections: Sequence[Projection], position: int, reached: Reached = unseen
+) -> None:
+    """Into tables that only this connection sees: a temporary table stands before the one that it is named like, so
+    every statement that reads the latter reads the former. Nothing else is written."""
+    connection.execute("SET default_transaction_read_only = off")
+    states = kept(connection)
+    bases = {one.name: nearest(states, one, position) for one in projections}
+    for one in projections:
+        name = Identifier(one.name)
+        connection.execute(SQL("CREATE TEMPORARY TABLE {} (LIKE {} INCLUDING ALL)").format(name, name))
+        _copy(connection, bases[one.name], Identifier("pg_temp", one.name))
+    connection.execute("SET default_transaction_read_only = on")
+    _fold(connection, projections, bases, position, reached)
+    for one in projections:
+        connection.execute(SQL("ANALYZE {}").format(Identifier("pg_temp", one.name)))
+
+
+def _require_room(states: Sequence[State], projections: Collection[Projection], kind: Kind) -> None:
+    """Raises CannotKeep."""
+    for one in projections:
+        if kind == "kept" and len([s for s in states if s.read_model == one.name and s.kind == kind]) >= KEPT_MAX:
+            raise CannotKeep(f"{KEPT_MAX} states of {one.name} are kept; drop some with `oms-es states drop`")
+
+
+def _too_many(states: Sequence[State], read_model: str) -> Sequence[State]:
+    asked = [one for one in states if one.read_model == read_model and one.kind == "asked"]
+    return asked[: max(0, len(asked) - ASKED_MAX)]
+
+
+def _make(
+    connection: Connection,
+    projections: Sequence[Projection],
+    position: int,
+    kind: Kind,
+    events_max: int | None,
+    reached: Reached,
+) -> None:
+    states = kept(connection)
+    bases = {one.name: nearest(states, one, position) for one in projections}
+    for name, base in bases.items():
+        require_near(name, base, position, events_max)
+    row = connection.execute("SELECT current_schema() AS name").fetchone()
+    assert row
+    current, schema = row["name"], schema_of(row["name"], position)
+    try:
+        connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
+    except InsufficientPrivilege:
+        raise CannotKeep(
+            "the database's user may not make a schema, in which states are kept; GRANT CREATE ON DATABASE to it"
+        ) from None
+    for one in projections:
+        made = Identifier(schema, one.name)
+        connection.execute(SQL("DROP TABLE IF EXISTS {}").format(made))  # of another version
+        live = Identifier(current, one.name)
+        connection.execute(SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(made, live))
+        _copy(connection, bases[one.name], made)
+    connection.execute(IN_FRONT, [schema])
+    _fold(connection, projections, bases, position, reached)
+    for one in projections:
+        made = Identifier(schema, one.name)
+        connection.execute(SQL("ANALYZE {}").format(made))
+        connection.execute(SQL("COMMENT ON TABLE {} IS {}").format(made, Value(f"{one.version} {kind}")))
+
+
+def require_near(name: str, base: State | None, position: int, events_max: int | None) -> None:
+    """Raises NoStateNear."""
+    if events_max is not None and position - (base.position if base else 0) > events_max:
+        raise NoStateNear(
+            f"no state of {name} is kept within {events_max:,} events before position {position}; "
+            f"`oms-es states keep {name} --at {position}` keeps one"
+        )
+
+
+def _copy(connection: Connection, base: State | None, into: Identifier) -> None:
+    if base:
+        connection.execute(
+            SQL("INSERT INTO {} SELECT * FROM {}").format(into, Identifier(base.schema, base.read_model))
+        )
+
+
+def _fold(
+    connection: Connection,
+    projections: Sequence[Projection],
+    bases: Mapping[str, State | None],
+    position: int,
+    reached: Reached,
+) -> None:
+    """What happened since each base, into the tables that stand in front."""
+    staged = [_staged(connection, one, begun=bases[one.name] is not None) for one in projections]
+    since = [base.position if (base := bases[one.name]) else 0 for one in projections]
+    interested: dict[type[Event], list[int]] = {}
+    for number, one in enumerate(projections):
+        for event in one.folds:
+            interested.setdefault(event, []).append(number)
+    for page in pages(connection, [event.__name__ for event in interested], position, min(since, default=0)):
+        batches: list[list[Recorded]] = [[] for _ in staged]
+        for recorded in page:
+            for number in interested[type(recorded.event)]:
+                if recorded.position > since[number]:
+                    batches[number].append(recorded)
+        for rows, batch in zip(staged, batches, strict=True):
+            rows.fold(batch)
+        hold_no_more(staged)
+        reached(page[-1].position, position)
+    for rows in staged:
+        rows.write(len(rows))
+
+
+def _staged(connection: Connection, projection: Projection, *, begun: bool) -> StagedRows:
+    rows = SqlRows(projection.table, create_engine("postgresql+psycopg://"))  # of which nothing is asked
+    return StagedRows(ReadModel(projection, rows, 0), rows, connection, begun=begun)

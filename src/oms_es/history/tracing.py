@@ -1,0 +1,98 @@
+"""From a row to the events that made it, and from each of those to what it follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from oms_es.history.rows_then import CODEC, events_of
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.reports.queries import Connection
+from oms_es.store.recorder import EVENTS, event_row
+
+STEPS_MAX = 10_000
+"""Events of one row: of more, the first."""
+CAUSES_MAX = 12
+"""How far back a chain of causes is followed."""
+OF_CORRELATION = "SELECT stream, version FROM order_timeline WHERE order_id = ANY(%s)"
+BY_PLACE = (
+    f"SELECT * FROM unnest(%s::text[], %s::bigint[]) AS place(stream, version) "
+    f"JOIN {EVENTS} ON originator_id = place.stream AND originator_version = place.version"
+)
+
+
+class Step(NamedTuple):
+    """`changes`: columns of the row, each with what it was before the event and is after it."""
+
+    recorded: Recorded
+    changes: Mapping[str, tuple[Any, Any]]
+
+    def as_json(self, causes: Mapping[UUID, Recorded]) -> dict[str, Any]:
+        recorded = self.recorded
+        return {
+            "position": recorded.position,
+            "stream": recorded.stream,
+            "version": recorded.version,
+            "event": type(recorded.event).__name__,
+            "recorded_at": recorded.recorded_at,
+            "actor": recorded.actor,
+            "changes": {name: {"was": was, "is": now} for name, (was, now) in self.changes.items()},
+            "because_of": [cause._asdict() for cause in chain_of(recorded, causes)],
+        }
+
+
+class Cause(NamedTuple):
+    """An event that another follows from."""
+
+    position: int
+    event: str
+    stream: str
+    actor: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.event} ({self.position})"
+
+
+def steps(
+    connection: Connection, projection: Projection, key: Key, position: int, events_max: int | None = None
+) -> list[Step]:
+    """Raises NoStateNear."""
+    row: Row | None = None
+    found = []
+    for recorded in islice(events_of(connection, projection, key, position, events_max), STEPS_MAX):
+        before, row = row, projection.folds[type(recorded.event)].project(row, recorded, key)
+        found.append(Step(recorded, _changes(before or {}, row or {})))
+    return found
+
+
+def causes(connection: Connection, found: Sequence[Step]) -> dict[UUID, Recorded]:
+    """Events by their id: what the steps follow from, what those follow from, and so on.
+
+    A cause is looked for in the order's own streams, where all that belongs to it is.
+    """
+    known = {step.recorded.event_id: step.recorded for step in found}
+    orders = sorted({step.recorded.correlation_id for step in found})
+    places = connection.execute(OF_CORRELATION, [orders[:STEPS_MAX]]).fetchall()
+    for some in (places[i : i + STEPS_MAX] for i in range(0, len(places), STEPS_MAX)):
+        values = [[row["stream"] for row in some], [row["version"] for row in some]]
+        for row in connection.execute(BY_PLACE.encode(), values):
+            recorded = CODEC.decode(event_row(row), row["notification_id"])
+            known[recorded.event_id] = recorded
+    return known
+
+
+def chain_of(recorded: Recorded, causes: Mapping[UUID, Recorded]) -> list[Cause]:
+    """From what it follows from directly to what came from outside."""
+    chain: list[Cause] = []
+    while recorded.caused_by is not None and recorded.caused_by in causes and len(chain) < CAUSES_MAX:
+        recorded = causes[recorded.caused_by]
+        chain.append(Cause(recorded.position, type(recorded.event).__name__, recorded.stream, recorded.actor))
+    return chain
+
+
+def _changes(before: Row, after: Row) -> dict[str, tuple[Any, Any]]:
+    names: Iterable[str] = [*after, *(name for name in before if name not in after)]
+    return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}

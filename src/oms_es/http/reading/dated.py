@@ -1,0 +1,51 @@
+"""As of `at`: what every route means by it that shows read models as they were, and one row so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from oms_es.app import PROJECTIONS
+from oms_es.history import rows_then
+from oms_es.history.moments import position_of
+from oms_es.http.access import Caller
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Parameter
+from oms_es.reports.queries import Connection, Row
+from oms_es.reports.streams import At
+
+AT = Parameter(
+    "at",
+    "As it was then: a moment, or a position of the log.",
+    {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": "^[0-9]{1,18}$"}]},
+)
+FOLDED_MAX = 100_000
+"""Events after the state that is kept nearest: what an answer is folded from while a person waits."""
+BY_NAME = {projection.name: projection for projection in PROJECTIONS}
+
+
+async def one_then(asked: Asked, at: At, keys: Mapping[str, Any]) -> Row | None:
+    """Raises StillToCome, NoStateNear."""
+    (name,) = asked.route.reads
+
+    def read(connection: Connection) -> Row | None:
+        position = position_of(connection, at)
+        row = rows_then.row(connection, BY_NAME[name], tuple(keys.values()), position, FOLDED_MAX)
+        return dict(row) if row and _may_see(connection, row, asked.caller) else None
+
+    return await run_in_threadpool(asked.services.read, read)
+
+
+def _may_see(connection: Connection, row: Mapping[str, Any], caller: Caller) -> bool:
+    """As `visible` has it; whose an order is never changes."""
+    if caller.channels is None:
+        return True
+    if "channel" in row:
+        return row["channel"] in caller.channels
+    if "order_id" not in row:
+        return True
+    query = "SELECT channel FROM order_status WHERE order_id = %s"
+    order = connection.execute(query, [row["order_id"]]).fetchone()
+    return order is not None and order["channel"] in caller.channels

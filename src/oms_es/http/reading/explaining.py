@@ -1,0 +1,64 @@
+"""From a row of a read model to the events that made it, each with what it changed and what it follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from oms_es.app import PROJECTIONS
+from oms_es.history import tracing
+from oms_es.history.moments import end_of, position_of
+from oms_es.http.access import EVENTS, PERSONAL
+from oms_es.http.errors import NoResource
+from oms_es.http.reading.dated import AT, FOLDED_MAX
+from oms_es.http.reading.families import family_of
+from oms_es.http.reading.tables import OF_PEOPLE, asked_for, keys_of, kind_of, page_of, page_schema, path_of
+from oms_es.http.requests import Asked
+from oms_es.http.routing import Route
+from oms_es.kernel import Projection
+from oms_es.reports.queries import Connection
+
+
+async def explained(projection: Projection, asked: Asked) -> Response:
+    """Raises NoResource, Forbidden, StillToCome, NoStateNear."""
+    asked.caller.require_all_channels("events are of every channel")
+    key = keys_of(projection.table, asked)
+    at = asked.at()
+    if projection.name in OF_PEOPLE:
+        await asked.note_personal("/".join(map(str, key.values())))
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        position = end_of(connection) if at is None else position_of(connection, at)
+        found = tracing.steps(connection, projection, tuple(key.values()), position, FOLDED_MAX)
+        causes = tracing.causes(connection, found)
+        return [step.as_json(causes) for step in found]
+
+    steps = await run_in_threadpool(asked.services.read, read)
+    if not steps:
+        raise NoResource("no event made such a row")
+    return page_of(asked, steps, None)
+
+
+def routes() -> Iterator[Route]:
+    for projection in PROJECTIONS:
+        table = projection.table
+        if all(kind_of(column) for column in table.primary_key.columns):
+            keys = "/".join(f"{{{column.name}}}" for column in table.primary_key.columns)
+            yield Route(
+                "GET",
+                f"{path_of(table)}/{keys}/events",
+                f"explain-{table.name.replace('_', '-')}",
+                f"The events that made a row of {table.name}, in order, with what each changed and follows from.",
+                PERSONAL if table.name in OF_PEOPLE else EVENTS,
+                partial(explained, projection),
+                (AT,),
+                answers={200: "They are these.", 404: "No event made such a row."},
+                answer=page_schema({"type": "object"}),
+                tag=family_of(projection),
+                reads=(table.name,),
+                path_schemas={column.name: asked_for(column) for column in table.primary_key.columns},
+            )
