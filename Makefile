@@ -19,7 +19,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history reconcile-month figures forecast faults roles mutants kafka reference schemas docs pages screenshots stripe release tag format clean
+.PHONY: demo test check coverage guards soak bench history reconcile-month figures forecast faults roles mutants positions kafka reference schemas docs pages screenshots stripe release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -91,6 +91,10 @@ faults: $(VENV)/.synced
 # Every role on a Kafka that allows only what the page about a secured one lists; about a minute.
 roles: $(VENV)/.synced
 	OMS_TEST_ROLES=every $(RUN) pytest -v tests/integration/contract/test_secured_kafka.py
+
+# Every read model as of so many random positions, beside what its table was then.
+positions: $(VENV)/.synced
+	OMS_TEST_POSITIONS=$(or $(POSITIONS),200) $(RUN) pytest -v --timeout=0 tests/integration/history/test_as_of.py
 
 mutants: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --group mutants --python $(VENV)/bin/python

@@ -127,7 +127,7 @@ def order_lines(order: Row, exceptions: Sequence[Row], waits: Sequence[str] = ()
         ("phase", order["phase"] + (f" ({order['reason']})" if order["reason"] else "")),
         ("total", f"{money(order['total_minor'], order['currency'])} {order['currency']}"),
         ("placed", f"{order['placed_at']:%Y-%m-%d %H:%M:%S %Z}"),
-        ("units", f"{order['units']} in {order['lines']} lines"),
+        ("units", f"{order['units']} in {order['lines']} line{'' if order['lines'] == 1 else 's'}"),
         ("shipments", f"{order['shipments']}: {order['dispatched']} dispatched, {order['delivered']} delivered"),
         *(("waits for", sentence) for sentence in waits),
         *((f"open: {row['kind']}", row["detail"]) for row in exceptions),
