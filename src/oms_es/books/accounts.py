@@ -33,17 +33,7 @@ class Settled(NamedTuple):
 
     names: tuple[str, ...]
     postings: tuple[Posting, ...]
-
-
-class AccountBook(NamedTuple):
-    """`written_off`: each line and movement of a break that is, and its break."""
-
-    lines: HashTrieMap[str, BookedLine] = HashTrieMap()
-    matches: HashTrieMap[str, tuple[Posting, ...]] = HashTrieMap()
-    breaks: HashTrieMap[str, r.Break] = HashTrieMap()
-    settled: HashTrieMap[str, Settled] = HashTrieMap()
-    written_off: HashTrieMap[str, str] = HashTrieMap()
-    closed_through: str = ""
+    day: str
 
 
 class Draft(NamedTuple):
@@ -52,6 +42,17 @@ class Draft(NamedTuple):
     subject: str
     day: str
     postings: tuple[Posting, ...]
+
+
+class AccountBook(NamedTuple):
+    """`written_off`: each line and movement of a break that is, and its break."""
+
+    lines: HashTrieMap[str, BookedLine] = HashTrieMap()
+    matches: HashTrieMap[str, Draft] = HashTrieMap()
+    breaks: HashTrieMap[str, r.Break] = HashTrieMap()
+    settled: HashTrieMap[str, Settled] = HashTrieMap()
+    written_off: HashTrieMap[str, str] = HashTrieMap()
+    closed_through: str = ""
 
 
 Movements = Mapping[str, Posting]
@@ -68,7 +69,7 @@ def payouts_in(event: StatementLinesRecorded) -> Iterator[tuple[str, Posting]]:
     """Each payout of a provider that comes in at a bank, by its line, and where it waits."""
     for name, line in named(event):
         if line.kind == "payout" and not line.pending:
-            yield name, Posting(chart.sub(chart.IN_TRANSIT, event.account), event.currency, -line.amount_minor)
+            yield name, Posting(chart.sub(chart.IN_TRANSIT, event.account), event.currency, -line.gross_minor)
 
 
 def named(event: StatementLinesRecorded) -> Iterator[tuple[str, StatementLine]]:
@@ -105,8 +106,9 @@ def _matched(book: AccountBook, event: r.ReconciliationMatched, movements: Movem
                 book, undone = _taken_back(book, book.written_off[name])
                 drafts += undone
         postings = _postings_of_match(book, event.account, match, movements)
-        book = book._replace(matches=book.matches.insert(match.match_id, postings))
-        drafts.append(Draft(match.match_id, "" if event.adjusts else match.day, postings))
+        draft = Draft(match.match_id, "" if event.adjusts else match.day, postings)
+        book = book._replace(matches=book.matches.insert(match.match_id, draft))
+        drafts.append(draft)
     return book, drafts
 
 
@@ -136,11 +138,11 @@ def _balanced(postings: list[Posting], contra: str) -> tuple[Posting, ...]:
 
 
 def _undone(book: AccountBook, event: r.ReconciliationMatchUndone, _: Movements) -> Posted:
-    postings = book.matches.get(event.match_id)
-    if postings is None:
+    known = book.matches.get(event.match_id)
+    if known is None:
         return book, []
     book = book._replace(matches=book.matches.remove(event.match_id))
-    return book, [Draft(event.match_id, "", reversed_of(postings))]
+    return book, [Draft(event.match_id, _open_day(book, known.day), reversed_of(known.postings))]
 
 
 def _found(book: AccountBook, event: r.ReconciliationBreaksFound, _: Movements) -> Posted:
@@ -173,8 +175,8 @@ def _resolved(book: AccountBook, event: r.ReconciliationBreakResolved, movements
     written_off = book.written_off
     for name in names:
         written_off = written_off.insert(name, event.break_id)
-    settled = book.settled.insert(event.break_id, Settled(names, postings))
     day = "" if event.adjusts else known.day
+    settled = book.settled.insert(event.break_id, Settled(names, postings, day))
     return book._replace(settled=settled, written_off=written_off), [Draft(event.break_id, day, postings)]
 
 
@@ -190,7 +192,12 @@ def _taken_back(book: AccountBook, break_id: str) -> Posted:
     for name in known.names:
         written_off = written_off.discard(name)
     book = book._replace(settled=book.settled.remove(break_id), written_off=written_off)
-    return book, [Draft(break_id, "", reversed_of(known.postings))]
+    return book, [Draft(break_id, _open_day(book, known.day), reversed_of(known.postings))]
+
+
+def _open_day(book: AccountBook, day: str) -> str:
+    """Empty, for the day on which it is recorded, where its own is in a closed period."""
+    return day if day > book.closed_through else ""
 
 
 def _closed(book: AccountBook, event: r.ReconciliationPeriodClosed, _: Movements) -> Posted:

@@ -23,6 +23,7 @@ SUBJECTS = ("shipment_id", "payment_id", "refund_id", "rma_id")
 class Books:
     def __init__(self) -> None:
         self.orders: dict[str, orders.OrderBook] = {}
+        """By order; what was paid in another currency than its own has a book of its own."""
         self.accounts: dict[str, accounts.AccountBook] = {}
         self.movements: dict[str, Posting] = {}
         self.position = 0
@@ -40,8 +41,11 @@ class Books:
 
     def _of_order(self, recorded: Recorded) -> Iterator[Entry]:
         order_id: str = recorded.event.order_id  # type: ignore[attr-defined] # every event of an order or payment has it
-        book, moves = orders.post(self.orders.get(order_id, orders.OrderBook()), recorded.event)
-        self.orders[order_id] = book
+        known = self.orders.get(order_id, orders.OrderBook())
+        said = getattr(recorded.event, "currency", "")
+        key = order_id if not known.currency or said in ("", known.currency) else f"{order_id}\n{said}"
+        book, moves = orders.post(self.orders.get(key, orders.OrderBook()), recorded.event)
+        self.orders[key] = book
         currency = getattr(recorded.event, "currency", "") or book.currency
         postings = summed(Posting(account, currency, amount) for account, amount in moves)
         if type(recorded.event) in MOVEMENTS:
@@ -83,10 +87,12 @@ class Balances:
 
     def __init__(self) -> None:
         self.of: dict[tuple[str, str], int] = defaultdict(int)
+        self.totals: dict[str, int] = defaultdict(int)
 
     def add(self, postings: Iterable[Posting]) -> None:
         for one in postings:
             self.of[one.account, one.currency] += one.amount_minor
+            self.totals[one.currency] += one.amount_minor
 
     def total(self, currency: str) -> int:
-        return sum(amount for (_, of), amount in self.of.items() if of == currency)
+        return self.totals[currency]

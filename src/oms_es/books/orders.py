@@ -50,17 +50,19 @@ class Paid(NamedTuple):
 
 
 class OrderBook(NamedTuple):
-    """`credit`: of an exchange, what of its credit is not used. `due`: by refund and payment, granted and not paid."""
+    """`credit`: of an exchange, what of its credit is not used. `due`: by payment, granted and not paid, under whatever
+    name it is paid then."""
 
     currency: str = ""
     credit: int = 0
     receivable: int = 0
     advances: int = 0
+    deposit_kept: bool = False
     parcels: HashTrieMap[str, Parcel] = HashTrieMap()
     left: HashTrieMap[str, Parcel] = HashTrieMap()
     methods: HashTrieMap[str, str] = HashTrieMap()
     deposits: HashTrieMap[str, int] = HashTrieMap()
-    due: HashTrieMap[tuple[str, str], int] = HashTrieMap()
+    due: HashTrieMap[str, int] = HashTrieMap()
     paid: HashTrieMap[tuple[str, str], Paid] = HashTrieMap()
     returned: HashTrieMap[str, tuple[int, int]] = HashTrieMap()
     """By line: what was given back of it, and what of that was tax."""
@@ -97,7 +99,7 @@ def _settle(book: OrderBook, amount: int) -> Posted:
 
 
 def _placed(book: OrderBook, event: o.OrderPlaced) -> Posted:
-    return book._replace(currency=event.currency, credit=event.credit_minor), []
+    return book._replace(currency=event.currency, credit=event.credit_minor, deposit_kept=event.deposit_kept), []
 
 
 def _released(book: OrderBook, event: o.OrderReleased) -> Posted:
@@ -175,7 +177,7 @@ def _cancelled(book: OrderBook, event: o.OrderCancelled) -> Posted:
         moves += more
     undone = event.payment_ids or (event.payment_id,)
     for payment_id, amount in sorted(book.deposits.items()):
-        if amount and payment_id not in undone:
+        if amount and book.deposit_kept and payment_id not in undone:
             book = book._replace(deposits=book.deposits.insert(payment_id, 0))
             moves += [(chart.DEPOSITS, amount), (chart.FORFEITED, -amount)]
     return book, moves
@@ -213,7 +215,7 @@ def _applied(book: OrderBook, event: p.PaymentDepositApplied) -> Posted:
 def _refund(book: OrderBook, event: o.OrderRefundRequested) -> Posted:
     moves: Moves = []
     for part in event.parts:
-        key = event.refund_id, part.payment_id
+        key = part.payment_id
         book = book._replace(due=book.due.insert(key, book.due.get(key, 0) + part.amount_minor))
         book, for_it = _given(book, part.allocations, part.amount_minor)
         moves += [*for_it, (chart.REFUNDS_DUE, -part.amount_minor)]
@@ -255,7 +257,7 @@ def _tax_back(book: OrderBook, line_id: str, amount: int) -> tuple[OrderBook, in
 def _refunded(book: OrderBook, event: p.PaymentRefunded) -> Posted:
     """Of what was granted; else of what is not earned yet; else it lessens what was earned."""
     key, left = (event.refund_id, event.payment_id), event.amount_minor
-    granted = min(book.due.get(key, 0), left)
+    granted = min(book.due.get(event.payment_id, 0), left)
     held = min(max(book.deposits.get(event.payment_id, 0), 0), left - granted)
     ahead = min(book.advances, left - granted - held)
     out = Paid(granted, held, ahead, left - granted - held - ahead)
@@ -273,14 +275,16 @@ def _came_back(book: OrderBook, event: p.PaymentRefundReversed) -> Posted:
         left -= parts[-1]
     back = Paid(parts[0] + left, *parts[1:])
     kept = Paid(*(was - now for was, now in zip(before, parts, strict=True)))
+    ahead, back = back.ahead, back._replace(ahead=0)
     book = _paid(book, key, back, 1)._replace(paid=book.paid.insert(key, kept))
-    return book, [(_clearing(book, event), event.amount_minor), *_paid_out(back, -1)]
+    book, moves = _settle(book, ahead)
+    return book, [(_clearing(book, event), event.amount_minor), *_paid_out(back, -1), *moves]
 
 
 def _paid(book: OrderBook, key: tuple[str, str], out: Paid, sign: int) -> OrderBook:
     due, deposits, payment_id = book.due, book.deposits, key[1]
     if out.granted:
-        due = due.insert(key, due.get(key, 0) + sign * out.granted)
+        due = due.insert(payment_id, due.get(payment_id, 0) + sign * out.granted)
     if out.held:
         deposits = deposits.insert(payment_id, deposits.get(payment_id, 0) + sign * out.held)
     return book._replace(due=due, deposits=deposits, advances=book.advances + sign * out.ahead)
@@ -304,7 +308,15 @@ def _won(book: OrderBook, event: p.PaymentDisputeWon) -> Posted:
 
 
 def _lost(book: OrderBook, event: p.PaymentDisputeLost) -> Posted:
-    return book, [(chart.DISPUTES_LOST, event.amount_minor), (chart.DISPUTED, -event.amount_minor)]
+    """What was the customer's anyway they have now; the rest is lost."""
+    left, payment_id = event.amount_minor, event.payment_id
+    held = min(max(book.deposits.get(payment_id, 0), 0), left)
+    ahead = min(book.advances, left - held)
+    granted = min(book.due.get(payment_id, 0), left - held - ahead)
+    book = _paid(book, ("", payment_id), Paid(granted, held, ahead), -1)
+    lost = left - held - ahead - granted
+    moves = [(chart.REFUNDS_DUE, granted), (chart.DEPOSITS, held), (chart.ADVANCES, ahead)]
+    return book, [*moves, (chart.DISPUTES_LOST, lost), (chart.DISPUTED, -left)]
 
 
 HANDLERS: Mapping[type[Event], Callable[[OrderBook, Any], Posted]] = {

@@ -17,7 +17,7 @@ from oms_es.processing.read_models.history_pages import pages
 from oms_es.reports.queries import Connection, readable
 
 DIFFERENCES_MAX = 10_000
-"""Rows that are shown; of more, their number is said."""
+"""Rows that are shown; of more it is said that there are more."""
 DIRECT_MAX = 500
 """Rows touched that are folded each by itself; of more, the whole read model is folded as of both."""
 
@@ -70,7 +70,9 @@ def of_read_model(
         same,
         SQL("b IS DISTINCT FROM a"),
     )
-    found = list(connection.execute(query))
+    keys = SQL(", ").join(SQL("coalesce(b.{0}, a.{0})").format(Identifier(name)) for name in projection.key_columns)
+    bounded = SQL("{} ORDER BY {} LIMIT {}").format(query, keys, DIFFERENCES_MAX + 1)
+    found = connection.execute(bounded).fetchall()
     for row in sorted(found, key=lambda one: _sortable(tuple(_key_of(projection, one)))):
         yield from compared(projection, tuple(_key_of(projection, row)), row["before"], row["after"])
 

@@ -32,7 +32,13 @@ ASKED_MAX = 8
 """States of a read model that questions made; the oldest goes first."""
 KEPT_MAX = 200
 """States of a read model that a person had kept."""
-DROP_SECONDS_MAX = 2
+DROP_SECONDS_MAX = 2.0
+IN_PASSING_SECONDS_MAX = 0.05
+"""How long those that are too many wait for their readers: they go the next time."""
+ASKED_SECONDS_MAX = 20
+"""How long a statement takes that makes a state while a person waits."""
+NO_VERSION = 0
+"""Of a state that is not read any more, and goes when those who read it are done."""
 
 Kind = Literal["asked", "kept"]
 KINDS: Mapping[str, Kind] = {"asked": "asked", "kept": "kept"}
@@ -44,6 +50,7 @@ FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'r
 LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
 WHERE starts_with(n.nspname, current_schema() || '_at_') ORDER BY c.oid
 """
+LOCKED = "SELECT pg_advisory_xact_lock(%s)"
 IN_FRONT = "SELECT set_config('search_path', quote_ident(%s) || ', ' || current_setting('search_path'), true)"
 
 
@@ -155,35 +162,65 @@ def keep(
     with psycopg.connect(database_url, row_factory=dict_row, autocommit=True) as connection:
         connection.execute("SET TIME ZONE 'UTC'")
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of(f"states/{position}")])
+            if events_max is not None:
+                connection.execute(f"SET LOCAL statement_timeout = '{ASKED_SECONDS_MAX}s'")
+            connection.execute(LOCKED, [lock_of(f"states/{position}")])
+            if kind == "kept":
+                _keep_what_was_asked(connection, projections, position)
             to_make = missing(connection, projections, position)
             if to_make:
                 _require_room(kept(connection), to_make, kind)
                 _make(connection, to_make, position, kind, events_max, reached)
         states = kept(connection)
-        drop(connection, [one for name in {p.name for p in to_make} for one in _too_many(states, name)])
+        too_many = [one for name in {p.name for p in to_make} for one in _too_many(states, name)]
+        drop(connection, too_many, IN_PASSING_SECONDS_MAX)
     return [one for one in states if one.position == position and one.read_model in {p.name for p in to_make}]
 
 
-def drop(connection: Connection, states: Sequence[State]) -> int:
+def _keep_what_was_asked(connection: Connection, projections: Collection[Projection], position: int) -> None:
+    """What a question made and a person wants kept is not the next to go."""
+    versions = {one.name: one.version for one in projections}
+    for one in kept(connection):
+        if one.position == position and one.kind == "asked" and one.version == versions.get(one.read_model):
+            _describe(connection, Identifier(one.schema, one.read_model), one.version, "kept")
+
+
+def _describe(connection: Connection, table: Identifier, version: int, kind: Kind) -> None:
+    connection.execute(SQL("COMMENT ON TABLE {} IS {}").format(table, Value(f"{version} {kind}")))
+
+
+def drop(connection: Connection, states: Sequence[State], wait_seconds_max: float = DROP_SECONDS_MAX) -> int:
     """How many went; one that is being read stays until the next time."""
     gone = 0
     for one in states:
-        with suppress(LockNotAvailable), connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = '{DROP_SECONDS_MAX}s'")
-            connection.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(one.schema, one.read_model)))
+        with suppress(LockNotAvailable):
+            _drop(connection, one, wait_seconds_max)
             gone += 1
-            left = connection.execute(
-                "SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) LIMIT 1", [one.schema]
-            ).fetchone()
-            if left is None:
-                connection.execute(SQL("DROP SCHEMA IF EXISTS {}").format(Identifier(one.schema)))
     return gone
 
 
-def drop_of(connection: Connection, read_models: Collection[str]) -> int:
-    """What is kept of them, once they are folded otherwise."""
-    return drop(connection, [one for one in kept(connection) if one.read_model in read_models])
+def _drop(connection: Connection, one: State, wait_seconds_max: float) -> None:
+    """Raises LockNotAvailable."""
+    with connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{int(1_000 * wait_seconds_max)}ms'")
+        connection.execute(LOCKED, [lock_of(f"states/{one.position}")])
+        connection.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(one.schema, one.read_model)))
+        left = connection.execute(
+            "SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) LIMIT 1", [one.schema]
+        ).fetchone()
+        if left is None:
+            connection.execute(SQL("DROP SCHEMA IF EXISTS {}").format(Identifier(one.schema)))
+
+
+def drop_of(connection: Connection, read_models: Collection[str] | None = None) -> tuple[int, int]:
+    """What is kept of them, or of all: how many went, and how many are being read, which nothing new is folded from or
+    asked of."""
+    chosen = [one for one in kept(connection) if read_models is None or one.read_model in read_models]
+    for one in chosen:
+        with suppress(UndefinedTable, InvalidSchemaName):
+            _describe(connection, Identifier(one.schema, one.read_model), NO_VERSION, one.kind)
+    gone = drop(connection, chosen)
+    return gone, len(chosen) - gone
 
 
 def lay_out(
@@ -228,6 +265,11 @@ def _make(
     bases = {one.name: nearest(states, one, position) for one in projections}
     for name, base in bases.items():
         require_near(name, base, position, events_max)
+        if base:
+            with translated():  # until this ends it is not dropped
+                connection.execute(
+                    SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(Identifier(base.schema, base.read_model))
+                )
     row = connection.execute("SELECT current_schema() AS name").fetchone()
     assert row
     current, schema = row["name"], schema_of(row["name"], position)
@@ -248,7 +290,7 @@ def _make(
     for one in projections:
         made = Identifier(schema, one.name)
         connection.execute(SQL("ANALYZE {}").format(made))
-        connection.execute(SQL("COMMENT ON TABLE {} IS {}").format(made, Value(f"{one.version} {kind}")))
+        _describe(connection, made, one.version, kind)
 
 
 def require_near(name: str, base: State | None, position: int, events_max: int | None) -> None:

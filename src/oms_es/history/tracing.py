@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,10 +12,10 @@ from oms_es.reports.queries import Connection
 from oms_es.store.recorder import EVENTS, event_row
 
 STEPS_MAX = 10_000
-"""Events of one row: of more, the first."""
+"""Events of one row that are told apart at once."""
 CAUSES_MAX = 12
 """How far back a chain of causes is followed."""
-OF_CORRELATION = "SELECT stream, version FROM order_timeline WHERE order_id = ANY(%s)"
+OF_CORRELATION = "SELECT stream, version FROM order_timeline WHERE order_id = ANY(%s) AND event_id = ANY(%s)"
 BY_PLACE = (
     f"SELECT * FROM unnest(%s::text[], %s::bigint[]) AS place(stream, version) "
     f"JOIN {EVENTS} ON originator_id = place.stream AND originator_version = place.version"
@@ -57,14 +56,24 @@ class Cause(NamedTuple):
 
 
 def steps(
-    connection: Connection, projection: Projection, key: Key, position: int, events_max: int | None = None
+    connection: Connection,
+    projection: Projection,
+    key: Key,
+    position: int,
+    events_max: int | None = None,
+    *,
+    after: int = 0,
+    limit: int = STEPS_MAX,
 ) -> list[Step]:
-    """Raises NoStateNear."""
+    """The first `limit` after a position. Raises NoStateNear."""
     row: Row | None = None
-    found = []
-    for recorded in islice(events_of(connection, projection, key, position, events_max), STEPS_MAX):
+    found: list[Step] = []
+    for recorded in events_of(connection, projection, key, position, events_max):
         before, row = row, projection.folds[type(recorded.event)].project(row, recorded, key)
-        found.append(Step(recorded, _changes(before or {}, row or {})))
+        if recorded.position > after:
+            found.append(Step(recorded, _changes(before or {}, row or {})))
+        if len(found) >= limit:
+            break
     return found
 
 
@@ -74,13 +83,16 @@ def causes(connection: Connection, found: Sequence[Step]) -> dict[UUID, Recorded
     A cause is looked for in the order's own streams, where all that belongs to it is.
     """
     known = {step.recorded.event_id: step.recorded for step in found}
-    orders = sorted({step.recorded.correlation_id for step in found})
-    places = connection.execute(OF_CORRELATION, [orders[:STEPS_MAX]]).fetchall()
-    for some in (places[i : i + STEPS_MAX] for i in range(0, len(places), STEPS_MAX)):
-        values = [[row["stream"] for row in some], [row["version"] for row in some]]
-        for row in connection.execute(BY_PLACE.encode(), values):
-            recorded = CODEC.decode(event_row(row), row["notification_id"])
-            known[recorded.event_id] = recorded
+    newest = list(known.values())
+    for _ in range(CAUSES_MAX):
+        wanted = {one.caused_by: one.correlation_id for one in newest if one.caused_by and one.caused_by not in known}
+        if not wanted:
+            break
+        places = connection.execute(OF_CORRELATION, [sorted(set(wanted.values())), list(wanted)]).fetchall()
+        values = [[row["stream"] for row in places], [row["version"] for row in places]]
+        rows = connection.execute(BY_PLACE.encode(), values).fetchall()
+        newest = [CODEC.decode(event_row(row), row["notification_id"]) for row in rows]
+        known |= {one.event_id: one for one in newest}
     return known
 
 

@@ -47,6 +47,8 @@ OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})
 """What says something of each channel: a key of some channels sees what is of those."""
 
 STATES_TRIED = 3
+KEEPERS_WAITING_MAX = 4
+"""Requests that make a state of the past, or wait for another that does."""
 
 T = TypeVar("T")
 
@@ -74,6 +76,7 @@ class Services:
         self.not_ready = not_ready
         self.tail = Tail(parts, self.codec, self.stopping)
         self._keeping = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(KEEPERS_WAITING_MAX)
         self._readers = _pool(parts.database_url, READERS_MAX, READ_ONLY)
         self._writer = _pool(
             parts.database_url, 2, f"-c synchronous_commit=off -c statement_timeout={STATEMENT_MS_MAX}"
@@ -96,17 +99,24 @@ class Services:
         for _ in range(STATES_TRIED):
             with suppress(states.NotKept), self.reading() as connection:
                 return states.asked_of(connection, models, position, question)
-            self._keep(models, position)
+            with suppress(states.NotKept):
+                self._keep(models, position)
         raise Busy("so much is asked of the past that its states do not stay; ask again in a moment")
 
     def _keep(self, models: Collection[Projection], position: int) -> None:
-        """One at a time: it takes a core."""
-        if not self._keeping.acquire(timeout=WAIT_SECONDS_MAX):
-            raise Busy("another state of the past is being made; ask again in a moment")
+        """One at a time: it takes a core. Few wait: the threads in which they do are those of all who read."""
+        busy = Busy("another state of the past is being made; ask again in a moment")
+        if not self._waiting.acquire(blocking=False):
+            raise busy
         try:
-            states.keep(self.parts.database_url, models, position, "asked", events_max=FOLDED_MAX)
+            if not self._keeping.acquire(timeout=WAIT_SECONDS_MAX):
+                raise busy
+            try:
+                states.keep(self.parts.database_url, models, position, "asked", events_max=FOLDED_MAX)
+            finally:
+                self._keeping.release()
         finally:
-            self._keeping.release()
+            self._waiting.release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

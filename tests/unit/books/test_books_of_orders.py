@@ -121,12 +121,14 @@ def test_a_parcel_that_is_stopped_leaves_nothing_and_what_was_paid_for_it_is_an_
 
 
 def test_a_deposit_is_held_applied_kept_or_given_back() -> None:
-    begin = (placed(), requested(deposit=True), captured(600, PAYMENT))
+    begin = (placed(deposit_kept=True), requested(deposit=True), captured(600, PAYMENT))
     applied = p.PaymentDepositApplied(**MONEY, capture_id="order.1", amount_minor=600)
     assert balances(*begin) == {CARD: 600, chart.DEPOSITS: -600}
     assert balances(*begin, release(plan(1)), left(), applied) == {CARD: 600, **SOLD}
     assert balances(*begin, cancelled(None)) == {CARD: 600, chart.FORFEITED: -600}
     assert balances(*begin, cancelled(PAYMENT), refunded(600, "cancel")) == {}
+    not_kept = balances(placed(), *begin[1:], cancelled(None))
+    assert not_kept == {CARD: 600, chart.DEPOSITS: -600}, "it goes back by a refund of its own"
     back = p.PaymentRefundReversed(**MONEY, refund_id="x", amount_minor=200, reason="")
     assert balances(*begin, refunded(200, "x"), back, release(plan(1)), left(), applied) == {CARD: 600, **SOLD}
 
@@ -146,6 +148,27 @@ def test_a_refund_is_due_then_paid_and_its_tax_goes_back_to_the_cent() -> None:
     back = p.PaymentRefundReversed(**MONEY, refund_id="r1", amount_minor=100, reason="")
     assert balances(*sold, granted(100), refunded(100), back) == balances(*sold, granted(100))
     assert balances(*sold, refunded(100, "dashboard"))[chart.REFUNDS] == 100
+    otherwise = balances(*sold, granted(100), refunded(100, "dashboard"))
+    assert (otherwise[chart.REFUNDS], otherwise.get(chart.REFUNDS_DUE)) == (84, None), "paid under another name"
+
+
+def test_a_refund_of_what_was_paid_ahead_that_comes_back_pays_what_is_owed_since() -> None:
+    back = p.PaymentRefundReversed(**MONEY, refund_id="x", amount_minor=600, reason="")
+    ahead = (placed(), requested(), captured(600), refunded(600, "x"))
+    assert balances(*ahead, release(plan(1)), left(), back) == {CARD: 600, **SOLD}
+
+
+def test_money_in_another_currency_than_the_orders_is_apart() -> None:
+    dollars: Any = {**PAID, "payment_id": "order.9", "currency": "USD"}
+    asked = p.PaymentRequested(**dollars, amount_minor=600, payment_token="t")
+    came = p.PaymentCaptured(**dollars, capture_id="c", amount_minor=600, reference="r9")
+    books, found = Books(), Balances()
+    for recorded in as_recorded([placed(), asked, came, requested(), release(plan(1))]):
+        for entry in books.fold(recorded):
+            found.add(entry.postings)
+    assert found.of[chart.ADVANCES, "USD"] == -600
+    assert found.of[chart.RECEIVABLE, "EUR"] == 600
+    assert not found.of[chart.ADVANCES, "EUR"]
 
 
 def test_a_dispute_is_open_won_or_lost() -> None:
@@ -155,6 +178,8 @@ def test_a_dispute_is_open_won_or_lost() -> None:
     assert balances(*sold, opened, p.PaymentDisputeWon(**MONEY, dispute_id="d", amount_minor=600)) == balances(*sold)
     lost = p.PaymentDisputeLost(**MONEY, dispute_id="d", amount_minor=600)
     assert balances(*sold, opened, lost) == {chart.DISPUTES_LOST: 600, **SOLD}
+    assert balances(placed(), requested(), captured(600), opened, lost) == {}, "it was theirs: nothing was sold"
+    assert balances(*sold, granted(600), opened, lost).get(chart.REFUNDS_DUE) is None
 
 
 def test_what_is_not_charged_is_credit_of_an_exchange_or_written_off() -> None:
@@ -188,6 +213,7 @@ ANYTHING: st.SearchStrategy[Event] = st.one_of(
     st.builds(lambda amount: p.PaymentDepositApplied(**MONEY, capture_id="c", amount_minor=amount), AMOUNTS),
     st.builds(lambda amount: p.PaymentRefundReversed(**MONEY, refund_id="r1", amount_minor=amount, reason=""), AMOUNTS),
     st.builds(lambda amount: p.PaymentDisputeOpened(**MONEY, dispute_id="d", amount_minor=amount, reason=""), AMOUNTS),
+    st.builds(lambda amount: p.PaymentDisputeLost(**MONEY, dispute_id="d", amount_minor=amount), AMOUNTS),
     st.sampled_from([PAYMENT, None]).map(cancelled),
 )
 
@@ -198,6 +224,7 @@ def test_whatever_happens_in_whatever_order_the_books_balance_and_nothing_is_pos
 ) -> None:
     found = balances(placed(), requested(deposit=deposit), *events)
     assert found.get(chart.RECEIVABLE, 0) >= 0
+    assert not (found.get(chart.RECEIVABLE) and found.get(chart.ADVANCES))
     assert found.get(chart.ADVANCES, 0) <= 0
     assert found.get(chart.DEPOSITS, 0) <= 0
     assert found.get(chart.DEFERRED, 0) <= 0

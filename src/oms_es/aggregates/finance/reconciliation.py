@@ -228,6 +228,8 @@ def _require_one(state: Reconciliation, found: Sequence[Found], sides: Sequence[
         why = f"a break of kind {odd.kind} is no part of a match; resolve it"
     elif not sides:
         why = "they name no line and no movement"
+    elif len(sides) < sum(len(one.lines) + len(one.movements) for one in found):
+        why = "two of them name the same line or movement; run the reconciliation again, and see the breaks"
     elif currencies[1:]:
         why = f"they are in {' and '.join(currencies)}; resolve them"
     elif came != here:

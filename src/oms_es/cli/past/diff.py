@@ -38,7 +38,7 @@ def diff(
     if sum(one is not None for one in (read_models or None, order, sku)) != 1:
         raise typer.BadParameter("say of what: --read-model READ_MODEL, --order ORDER, or --sku SKU")
     moment = [at_of(None if text == "now" else text) for text in (since, until)]
-    models = [read_model(name) for name in read_models or ()]
+    models = [read_model(name) for name in dict.fromkeys(name.replace("-", "_") for name in read_models or ())]
     with reading(set_up()) as connection:
         first, last = (
             moments.end_of(connection) if one is None else moments.position_of(connection, one) for one in moment
@@ -46,6 +46,9 @@ def diff(
         if first > last:
             raise typer.BadParameter(f"{since} is after {until}; say the earlier one first")
         found = _found(connection, models, order, sku, first, last)
+    if is_cut := len(found) > DIFFERENCES_MAX:
+        say(f"more than {DIFFERENCES_MAX:,} rows differ, these are the first; ask for a shorter time")
+        found = found[:DIFFERENCES_MAX]
     if json:
         print_json([{"read_model": one.name, **difference.as_json()} for one, difference in found])
         return
@@ -56,7 +59,7 @@ def diff(
     else:
         say("nothing differs")
     if len(found) > SHOWN_MAX:
-        say(f"{SHOWN_MAX} of {len(found):,} rows are shown; all with --json")
+        say(f"{SHOWN_MAX} of {len(found):,} rows are shown; {'these' if is_cut else 'all'} with --json")
 
 
 def _found(
@@ -67,13 +70,14 @@ def _found(
         if order is not None:
             order_id = order_named(connection, order)["order_id"]
             named = differences.of_named(connection, PROJECTIONS, "order_id", order_id, first, last)
-            return list(islice(named, DIFFERENCES_MAX))
+            return list(islice(named, DIFFERENCES_MAX + 1))
         if sku is not None:
-            return list(islice(differences.of_named(connection, PROJECTIONS, "sku", sku, first, last), DIFFERENCES_MAX))
+            named = differences.of_named(connection, PROJECTIONS, "sku", sku, first, last)
+            return list(islice(named, DIFFERENCES_MAX + 1))
         for one in models:
             reached = display.history_progress(progress, f"reading {one.name}")
             of_model = differences.of_read_model(connection, one, first, last, reached)
-            found += [(one, difference) for difference in islice(of_model, DIFFERENCES_MAX - len(found))]
+            found += [(one, difference) for difference in islice(of_model, DIFFERENCES_MAX + 1 - len(found))]
     return found
 
 

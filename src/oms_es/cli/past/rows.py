@@ -84,8 +84,11 @@ def explain(
     wanted = key_of(projection, key)
     with reading(set_up()) as connection:
         position = moments.end_of(connection) if moment is None else moments.position_of(connection, moment)
-        steps = tracing.steps(connection, projection, wanted, position)
+        steps = tracing.steps(connection, projection, wanted, position, limit=tracing.STEPS_MAX + 1)
         causes = tracing.causes(connection, steps)
+    if len(steps) > tracing.STEPS_MAX:
+        say(f"more than {tracing.STEPS_MAX:,} events made this row, these are the first; ask --at an earlier moment")
+        steps = steps[: tracing.STEPS_MAX]
     if not steps:
         raise NotFound(f"no event made such a row of {projection.name}; `oms-es rows {projection.name}` lists some")
     if json:

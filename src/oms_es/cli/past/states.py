@@ -11,6 +11,7 @@ from oms_es import rendering as display
 from oms_es.cli.operator.checking import read_models_named
 from oms_es.cli.terminal import AtPosition, Json, at_of, reading, say, set_up, show_list
 from oms_es.database.selection import database
+from oms_es.exit_codes import Code
 from oms_es.history import moments, states
 from oms_es.reports import queries
 from oms_es.store import schema
@@ -73,8 +74,12 @@ def keep(
 @app.command("drop")
 def drop(names: Names = None, *, everything: Everything = False) -> None:
     """Drop what is kept of read models."""
-    chosen = {one.name for one in read_models_named(names or [], everything=everything)}
+    named = read_models_named(names or [], everything=everything)
+    chosen = None if everything else {one.name for one in named}  # those too that this release has no more
     with database(set_up(), "writer") as place, queries.reading(place.url) as connection:
         connection.execute("SET default_transaction_read_only = off")
-        gone = states.drop_of(connection, chosen)
+        gone, left = states.drop_of(connection, chosen)
     say(f"{gone} states dropped")
+    if left:
+        say(f"{left} are being read, and still hold what they hold; run it again")
+        raise typer.Exit(Code.UNAVAILABLE)

@@ -22,10 +22,10 @@ from oms_es.console.rendering import as_json
 from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
 from oms_es.errors import OmsError
-from oms_es.http.errors import BadParameter
+from oms_es.http.errors import BadParameter, NotYet
 from oms_es.http.problems import problem
 from oms_es.http.routing import Route
-from oms_es.schemas.catalog.rules import SourcingRules
+from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, SourcingRules
 
 READ, WRITE = "catalog:read", "catalog:write"
 LIMIT = "100"
@@ -130,9 +130,11 @@ async def _page(visit: Visit, part: Part, status: int = 200, **more: Any) -> Res
     )
 
 
-async def _published(visit: Visit) -> Mapping[str, Any]:
-    """As they hold; what holds where none were ever published."""
+async def _published(visit: Visit, version: str | None = None) -> Mapping[str, Any]:
+    """As they hold; what holds where none were ever published. Raises NotYet where that is not the version given."""
     found = (await visit.api.get(OF_RULES.path, {"current": "true", "limit": "1"}))["items"]
+    if version is not None and version != (found[0]["version"] if found else BUILT_IN_VERSION):
+        raise NotYet("newer rules were published, and are not shown here yet; compare again in a moment")
     rules: Mapping[str, Any] = found[0]["rules"] if found else SourcingRules().model_dump(mode="json")
     return rules
 
@@ -147,10 +149,11 @@ async def publish(visit: Visit) -> Response:
             _, done = await visit.api.post(PUBLISH, body, headers=if_unchanged(visit.form, "stream_version"))
             return visit.go(OF_RULES.here, done=done["position"] or 0)
         _, looked = await visit.api.post(PUBLISH, body, {"preview": "true"})
+        holds = looked["changed"].get("current", {}).get("from")
+        difference = _difference(await _published(visit, holds), _object(draft))
     except (OmsError, ValidationError) as error:
         refusal = problem(error, visit.asked.request_id)
         return await _page(visit, OF_RULES, refusal["status"], **given, refusal=refusal)
-    difference = _difference(await _published(visit), _object(draft))
     return await _page(visit, OF_RULES, **given, looked=looked, difference=difference, key=secrets.token_hex(16))
 
 

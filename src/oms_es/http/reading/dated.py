@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +15,7 @@ from oms_es.history.moments import position_of
 from oms_es.http.access import Caller
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter
+from oms_es.processing.committer import Busy
 from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import At
 
@@ -23,7 +26,21 @@ AT = Parameter(
 )
 FOLDED_MAX = 100_000
 """Events after the state that is kept nearest: what an answer is folded from while a person waits."""
+FOLDING_MAX = 2
+"""Requests that fold one row from much of history at once: each has a connection, and a core, meanwhile."""
+_FOLDING = threading.BoundedSemaphore(FOLDING_MAX)
 BY_NAME = {projection.name: projection for projection in PROJECTIONS}
+
+
+@contextmanager
+def folding() -> Iterator[None]:
+    """Raises Busy."""
+    if not _FOLDING.acquire(blocking=False):
+        raise Busy("rows of the past are being folded; ask again in a moment")
+    try:
+        yield
+    finally:
+        _FOLDING.release()
 
 
 async def one_then(asked: Asked, at: At, keys: Mapping[str, Any]) -> Row | None:
@@ -32,7 +49,8 @@ async def one_then(asked: Asked, at: At, keys: Mapping[str, Any]) -> Row | None:
 
     def read(connection: Connection) -> Row | None:
         position = position_of(connection, at)
-        row = rows_then.row(connection, BY_NAME[name], tuple(keys.values()), position, FOLDED_MAX)
+        with folding():
+            row = rows_then.row(connection, BY_NAME[name], tuple(keys.values()), position, FOLDED_MAX)
         return dict(row) if row and _may_see(connection, row, asked.caller) else None
 
     return await run_in_threadpool(asked.services.read, read)

@@ -14,33 +14,39 @@ from oms_es.history import tracing
 from oms_es.history.moments import end_of, position_of
 from oms_es.http.access import EVENTS, PERSONAL
 from oms_es.http.errors import NoResource
-from oms_es.http.reading.dated import AT, FOLDED_MAX
+from oms_es.http.reading.dated import AT, FOLDED_MAX, folding
 from oms_es.http.reading.families import family_of
-from oms_es.http.reading.tables import OF_PEOPLE, asked_for, keys_of, kind_of, page_of, page_schema, path_of
+from oms_es.http.reading.tables import LIMIT, OF_PEOPLE, asked_for, keys_of, kind_of, page_of, page_schema, path_of
 from oms_es.http.requests import Asked
-from oms_es.http.routing import Route
+from oms_es.http.routing import Parameter, Route
 from oms_es.kernel import Projection
 from oms_es.reports.queries import Connection
+
+POSITION_MAX = 10**17
+AFTER_POSITION = Parameter("after", "Go on after this position.", {"type": "integer", "minimum": 0})
 
 
 async def explained(projection: Projection, asked: Asked) -> Response:
     """Raises NoResource, Forbidden, StillToCome, NoStateNear."""
+    asked.caller.require(EVENTS)
     asked.caller.require_all_channels("events are of every channel")
     key = keys_of(projection.table, asked)
-    at = asked.at()
+    at, after, limit = asked.at(), asked.number("after", 0, POSITION_MAX), asked.limit()
     if projection.name in OF_PEOPLE:
         await asked.note_personal("/".join(map(str, key.values())))
 
     def read(connection: Connection) -> list[dict[str, Any]]:
         position = end_of(connection) if at is None else position_of(connection, at)
-        found = tracing.steps(connection, projection, tuple(key.values()), position, FOLDED_MAX)
+        more: Any = {"after": after, "limit": limit + 1}
+        with folding():
+            found = tracing.steps(connection, projection, tuple(key.values()), position, FOLDED_MAX, **more)
         causes = tracing.causes(connection, found)
         return [step.as_json(causes) for step in found]
 
     steps = await run_in_threadpool(asked.services.read, read)
-    if not steps:
+    if not steps and not after:
         raise NoResource("no event made such a row")
-    return page_of(asked, steps, None)
+    return page_of(asked, steps[:limit], str(steps[limit - 1]["position"]) if len(steps) > limit else None)
 
 
 def routes() -> Iterator[Route]:
@@ -55,7 +61,7 @@ def routes() -> Iterator[Route]:
                 f"The events that made a row of {table.name}, in order, with what each changed and follows from.",
                 PERSONAL if table.name in OF_PEOPLE else EVENTS,
                 partial(explained, projection),
-                (AT,),
+                (AT, LIMIT, AFTER_POSITION),
                 answers={200: "They are these.", 404: "No event made such a row."},
                 answer=page_schema({"type": "object"}),
                 tag=family_of(projection),

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from oms_es.app import PROJECTIONS
 from oms_es.history import as_of
+from oms_es.history.moments import position_of
 from oms_es.history.why import sourcing_of
 from oms_es.http.access import PERSONAL, Caller
 from oms_es.http.errors import BadCursor, BadParameter, NoResource, NotYet
@@ -164,10 +165,11 @@ def _order(
     row = own_order(connection, order_id, caller)
     shown = readable(row)
     if at is not None:
+        asked_at, at = at, position_of(connection, at)
         then = as_of.order(connection, codec, order_id, at)
         if then.status is None:
             raise no_order()
-        shown = {**readable(then.status), "at": at}
+        shown = {**readable(then.status), "at": asked_at}
         parts: dict[str, Any] = {"exceptions": then.exceptions, "timeline": then.timeline}
     else:
         parts = {}
@@ -239,7 +241,7 @@ async def show_single(find: Find, key: str, asked: Asked) -> Response:
     codec, caller = asked.services.codec, asked.caller
 
     def read(connection: Connection) -> single.Single:
-        thing = find(connection, codec, name, at)
+        thing = find(connection, codec, name, None if at is None else position_of(connection, at))
         if thing is None:
             raise NoResource(f"there is no such {key}")
         if caller.channels is not None and "order_id" in thing.facts:
@@ -263,7 +265,7 @@ async def show_stock(asked: Asked) -> Response:
 
     def read(connection: Connection) -> dict[str, Any]:
         if at is not None:
-            then = as_of.stock(connection, codec, sku, at)
+            then = as_of.stock(connection, codec, sku, position_of(connection, at))
             return {"levels": then.levels, "places": then.places, "serials": then.serials}
         levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
         return {"levels": levels, "places": places, "serials": queries.numbered_at(connection, sku)}

@@ -194,6 +194,7 @@ class Query:
     limit: int
     descending: bool
     caller: Caller
+    at: str | None = None
 
     @classmethod
     def of(cls, listing: Listing, asked: Asked) -> Query:
@@ -210,13 +211,16 @@ class Query:
             value_in(columns[name], name + end, given[name + end]) if name and name + end in given else None
             for end in (SINCE, UNTIL)
         )
-        query = cls(listing, way, fixed, since, until, None, asked.limit(), asked.flag("descending"), asked.caller)
+        descending, at = asked.flag("descending"), asked.one("at")
+        query = cls(listing, way, fixed, since, until, None, asked.limit(), descending, asked.caller, at)
         return query if "after" not in given else query.going_on(given["after"])
 
     @property
     def mark(self) -> str:
         """Of what is asked: a cursor goes on with the same."""
         asked = [self.listing.table.name, self.way, sorted(self.fixed.items()), self.since, self.until, self.descending]
+        if self.at is not None:
+            asked.append(self.at)
         return sha256(json.dumps(asked, default=str).encode()).hexdigest()[:16]
 
     def cursor(self, row: Row) -> str:

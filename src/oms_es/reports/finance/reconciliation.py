@@ -91,7 +91,8 @@ def ends(connection: Connection, account: str, until: str) -> list[Ends]:
 def payouts(connection: Connection, of: Period, until: str, accounts: Sequence[str]) -> list[Movement]:
     """What providers paid out, as their own statements have it: it comes in at the bank."""
     query = (
-        'SELECT account, statement_id, line, line_id, booked_on, currency, amount_minor, "references" '
+        "SELECT account, statement_id, line, line_id, booked_on, currency, "
+        'amount_minor + fee_minor AS gross_minor, "references" '
         "FROM statement_lines WHERE account = ANY(%s) AND kind = 'payout' AND NOT pending "
         "AND currency = ANY(%s) AND booked_on BETWEEN %s AND %s ORDER BY account, statement_id, line LIMIT %s"
     )
@@ -101,7 +102,7 @@ def payouts(connection: Connection, of: Period, until: str, accounts: Sequence[s
             payout_of(row["account"], f"{row['statement_id']}/{row['line']}"),
             row["booked_on"],
             row["currency"],
-            -row["amount_minor"],
+            -row["gross_minor"],
             tuple(row["references"]),
         )
         for row in connection.execute(query, values)
