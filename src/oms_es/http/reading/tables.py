@@ -219,8 +219,7 @@ class Query:
     def mark(self) -> str:
         """Of what is asked: a cursor goes on with the same."""
         asked = [self.listing.table.name, self.way, sorted(self.fixed.items()), self.since, self.until, self.descending]
-        if self.at is not None:
-            asked.append(self.at)
+        asked += [self.at] if self.at is not None else []
         return sha256(json.dumps(asked, default=str).encode()).hexdigest()[:16]
 
     def cursor(self, row: Row) -> str:
