@@ -1,4 +1,7 @@
-"""From a row of a read model to the events that made it, each with what it changed and what it follows from."""
+"""From a row of a read model to the events that made it, each with what it changed and what it follows from.
+
+Of rows that are about a person only the command line tells: who may see people need not be who may see events.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from starlette.responses import Response
 from oms_es.app import PROJECTIONS
 from oms_es.history import tracing
 from oms_es.history.moments import end_of, position_of
-from oms_es.http.access import EVENTS, PERSONAL
+from oms_es.http.access import EVENTS
 from oms_es.http.errors import NoResource
 from oms_es.http.reading.dated import AT, FOLDED_MAX, folding
 from oms_es.http.reading.families import family_of
@@ -28,12 +31,9 @@ AFTER_POSITION = Parameter("after", "Go on after this position.", {"type": "inte
 
 async def explained(projection: Projection, asked: Asked) -> Response:
     """Raises NoResource, Forbidden, StillToCome, NoStateNear."""
-    asked.caller.require(EVENTS)
     asked.caller.require_all_channels("events are of every channel")
     key = keys_of(projection.table, asked)
     at, after, limit = asked.at(), asked.number("after", 0, POSITION_MAX), asked.limit()
-    if projection.name in OF_PEOPLE:
-        await asked.note_personal("/".join(map(str, key.values())))
 
     def read(connection: Connection) -> list[dict[str, Any]]:
         position = end_of(connection) if at is None else position_of(connection, at)
@@ -52,14 +52,14 @@ async def explained(projection: Projection, asked: Asked) -> Response:
 def routes() -> Iterator[Route]:
     for projection in PROJECTIONS:
         table = projection.table
-        if all(kind_of(column) for column in table.primary_key.columns):
+        if table.name not in OF_PEOPLE and all(kind_of(column) for column in table.primary_key.columns):
             keys = "/".join(f"{{{column.name}}}" for column in table.primary_key.columns)
             yield Route(
                 "GET",
                 f"{path_of(table)}/{keys}/events",
                 f"explain-{table.name.replace('_', '-')}",
                 f"The events that made a row of {table.name}, in order, with what each changed and follows from.",
-                PERSONAL if table.name in OF_PEOPLE else EVENTS,
+                EVENTS,
                 partial(explained, projection),
                 (AT, LIMIT, AFTER_POSITION),
                 answers={200: "They are these.", 404: "No event made such a row."},
