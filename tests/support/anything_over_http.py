@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 UNFORESEEN = {
     "no_such_filters": "which filters go together depends on the indexes of a table; the refusal lists them",
+    "still_to_come": "how far history has come changes with every event",
     "invalid_cursor": "a cursor is what a page ended with, and nobody can make one up",
     "version_changed": "If-Match asks for the version that a stream has at that moment",
     "idempotency_key_reused": "a key is of one request; the next one with it is another",

@@ -24,6 +24,7 @@ from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
 from oms_es.processing.read_models.folding import folded
 from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
+from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.simulation.unpaid_goods import UnpaidGoods
@@ -192,7 +193,7 @@ def in_the_end(
             yield lost
     yield from _unfinished(watch, due, _listed(database) if life else set(), now)
     yield from _unjoined(watch)
-    yield from _unreported(watch)
+    yield from _unreported(watch, _captured_by_report(actions))
     yield from _refolded(watch, database)
 
 
@@ -257,7 +258,13 @@ def _unjoined(watch: Watch) -> Iterator[Violation]:
         yield Violation(joined.name, joined.differences[0])
 
 
-def _unreported(watch: Watch) -> Iterator[Violation]:
+def _captured_by_report(actions: Iterable[Action]) -> set[str]:
+    """Authorizations of which a client says, in the provider's name, that they were captured there."""
+    reports = [action.ask for action in actions if isinstance(action.ask, RecordProviderReport)]
+    return {name for one in reports if one.report.operation == "capture" for name in one.references}
+
+
+def _unreported(watch: Watch, captured_by_report: set[str]) -> Iterator[Violation]:
     """The provider's books and ours agree, but for what it never reported."""
     for effect in watch.done.values():
         if effect.mode == "silent" or effect.operation in CARRIED:
@@ -265,6 +272,8 @@ def _unreported(watch: Watch) -> Iterator[Violation]:
         state, _ = watch.history.states[f"payment-{effect.subject}"]
         if effect.operation == "void" and (known := state.voids.get(effect.part)) and known.status == "done":
             continue  # it was released at the provider before: once is enough
+        if effect.operation == "capture" and captured_by_report.intersection(state.references):
+            continue  # a report of the whole, under another reference, was faster than the gateway
         if effect.reference not in state.references:
             yield Violation("the money at the provider is the money in the log", f"{effect} is not in the log")
 

@@ -99,7 +99,10 @@ class BookChecks:
 
     def _check_matches(self, recorded: Recorded, event: r.ReconciliationMatched, entries: list[Entry]) -> None:
         by_match = {entry.subject: entry for entry in entries}
+        known = self.books.accounts[event.account].lines
         for one in event.matches:
+            if any(name not in known for name in one.lines):
+                continue  # a repair by hand may name what no statement has, and nothing is booked of that
             postings = [by_match[one.match_id]] if one.match_id in by_match else []
             found = sum_of(postings, chart.UNRECONCILED), -sum_of(postings, chart.CLEARING)
             said = one.amount_minor, sum(self.moved.get(name, 0) for name in one.movements)

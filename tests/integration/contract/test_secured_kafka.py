@@ -182,5 +182,9 @@ def test_who_may_only_write_to_one_topic_does_nothing_else(of_a_channel: Config)
     for other in (CHANNEL_ORDERS, channel_topic("pos"), ORDER_STATUS, "oms.order.events.v1"):
         with pytest.raises(KafkaUnavailable, match="Authorization"):
             sent(of_a_channel, other)
-    with pytest.raises(KafkaUnavailable, match="Authorization"):
-        Group(of_a_channel, "reader", [ORDER_STATUS]).poll(5.0)
+    group = Group(of_a_channel, "reader", [ORDER_STATUS])
+    try:
+        with pytest.raises(KafkaUnavailable, match="Authorization"):
+            group.poll(5.0)
+    finally:
+        group.close()
