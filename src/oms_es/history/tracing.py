@@ -12,7 +12,7 @@ from oms_es.reports.queries import Connection
 from oms_es.store.recorder import EVENTS, event_row
 
 STEPS_MAX = 10_000
-"""Events of one row that are told apart at once."""
+"""Events of one row that are shown at once."""
 CAUSES_MAX = 12
 """How far back a chain of causes is followed."""
 OF_CORRELATION = "SELECT stream, version FROM order_timeline WHERE order_id = ANY(%s) AND event_id = ANY(%s)"

@@ -101,7 +101,7 @@ class BookChecks:
         by_match = {entry.subject: entry for entry in entries}
         known = self.books.accounts[event.account].lines
         for one in event.matches:
-            if any(name not in known for name in one.lines):
+            if not one.lines or any(name not in known for name in one.lines):
                 continue  # a repair by hand may name what no statement has, and nothing is booked of that
             postings = [by_match[one.match_id]] if one.match_id in by_match else []
             found = sum_of(postings, chart.UNRECONCILED), -sum_of(postings, chart.CLEARING)

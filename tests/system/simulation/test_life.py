@@ -48,10 +48,15 @@ SET_UP = frozenset(
 )
 """Who sends webhooks and who is sent them: no worker reacts to it, and the simulated world speaks no HTTP."""
 FINANCE = frozenset(
-    {"RecordStatement", *(f"{verb}Reconciliation" for verb in ("Record", "Resolve", "Reopen", "Undo", "Close"))}
+    {
+        "RecordStatement",
+        *(f"{verb}Reconciliation" for verb in ("Record", "Resolve", "Reopen", "Match", "Undo", "Close")),
+    }
 )
 """What banks say comes in files, which no worker reacts to."""
-UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP | FINANCE
+NOTED = frozenset({"AddNote", "SnoozeException"})
+"""What people note for each other, which no worker reacts to."""
+UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP | FINANCE | NOTED
 """No input is known that is accepted and then refused to a reader: test_aside.py makes one."""
 Callback = tuple[str, str]
 

@@ -1,6 +1,6 @@
 """From a row of a read model to the events that made it, each with what it changed and what it follows from.
 
-Of rows that are about a person only the command line tells: who may see people need not be who may see events.
+Of rows that are about a person only the command line says so: who may see people need not be who may see events.
 """
 
 from __future__ import annotations
