@@ -90,7 +90,7 @@ def measures(scale: int) -> Iterator[Measure]:
             engine.submit("bench", [order(number) for number in range(first, first + BATCH)])
             engine.settle()
         connection = stack.enter_context(queries.reading(url))
-        end = moments.end_of(connection)
+        end = moments.position_of(connection, None)
         yield Measure("history", end, "events")
         now, then, (slowest, n, t) = of_rows(connection, end)
         yield Measure("a row as of then", median(then) * 1_000, "ms", "the live row", median(now) * 1_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from oms_es.errors import OmsError
@@ -53,10 +53,7 @@ class Entry:
         if currency is None:
             return self
         some = tuple(one for one in self.postings if one.currency == currency)
-        same: Entry | None = None
-        if some:
-            same = Entry(self.position, self.number, self.day, self.event, self.order_id, self.subject, some)
-        return same
+        return replace(self, postings=some) if some else None
 
 
 def summed(postings: Iterable[Posting]) -> tuple[Posting, ...]:

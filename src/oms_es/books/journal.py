@@ -46,7 +46,7 @@ class Books:
         key = order_id if not known.currency or said in ("", known.currency) else f"{order_id}\n{said}"
         book, moves = orders.post(self.orders.get(key, orders.OrderBook()), recorded.event)
         self.orders[key] = book
-        currency = getattr(recorded.event, "currency", "") or book.currency
+        currency = said or book.currency
         postings = summed(Posting(account, currency, amount) for account, amount in moves)
         if type(recorded.event) in MOVEMENTS:
             self._note_movement(recorded, book, currency)

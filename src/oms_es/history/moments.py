@@ -16,7 +16,7 @@ from typing import Any
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.reports.queries import Connection
-from oms_es.reports.streams import At
+from oms_es.reports.streams import At, end_of_log
 from oms_es.store.encoding.codec import opened
 from oms_es.store.recorder import EVENTS
 
@@ -56,9 +56,11 @@ def at_in(text: str) -> At:
         ) from None
 
 
-def position_of(connection: Connection, at: At) -> int:
-    """The last position that counts. Raises StillToCome."""
-    end = end_of(connection)
+def position_of(connection: Connection, at: At | None) -> int:
+    """The last position that counts; without a moment, the newest. Raises StillToCome."""
+    end = end_of_log(connection)
+    if at is None:
+        return end
     if isinstance(at, int):
         if at > end:
             raise StillToCome(f"the log ends at position {end}; {at} is still to come")
@@ -66,12 +68,6 @@ def position_of(connection: Connection, at: At) -> int:
     if at > datetime.now(UTC):
         raise StillToCome(f"{at:%Y-%m-%dT%H:%M:%S%z} is still to come; leave the moment out for what is so now")
     return _last_by(connection, at, _searched(connection, at, end))
-
-
-def end_of(connection: Connection) -> int:
-    """The position of the newest event; 0 of an empty log."""
-    row = connection.execute(f"SELECT max(notification_id) AS end FROM {EVENTS}").fetchone()
-    return (row and row["end"]) or 0
 
 
 def moment_of(connection: Connection, at: At) -> datetime:

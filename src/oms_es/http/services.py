@@ -19,7 +19,7 @@ from oms_es.app.verbs import plain
 from oms_es.app.workers import INTERESTS
 from oms_es.history import moments, states
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
-from oms_es.http.reading.dated import FOLDED_MAX
+from oms_es.http.reading.dated import FOLDED_MAX, turn
 from oms_es.http.reading.tables import PERSONAL_COLUMNS
 from oms_es.http.reading.tail import Tail
 from oms_es.http.tokens import Tokens
@@ -75,7 +75,7 @@ class Services:
         self.stopping = asyncio.Event()
         self.not_ready = not_ready
         self.tail = Tail(parts, self.codec, self.stopping)
-        self._keeping = threading.Lock()
+        self._keeping = threading.BoundedSemaphore(1)
         self._waiting = threading.BoundedSemaphore(KEEPERS_WAITING_MAX)
         self._readers = _pool(parts.database_url, READERS_MAX, READ_ONLY)
         self._writer = _pool(
@@ -105,18 +105,9 @@ class Services:
 
     def _keep(self, models: Collection[Projection], position: int) -> None:
         """One at a time: it takes a core. Few wait: the threads in which they do are those of all who read."""
-        busy = Busy("another state of the past is being made; ask again in a moment")
-        if not self._waiting.acquire(blocking=False):
-            raise busy
-        try:
-            if not self._keeping.acquire(timeout=WAIT_SECONDS_MAX):
-                raise busy
-            try:
-                states.keep(self.parts.database_url, models, position, "asked", events_max=FOLDED_MAX)
-            finally:
-                self._keeping.release()
-        finally:
-            self._waiting.release()
+        what = "another state of the past is being made"
+        with turn(self._waiting, what), turn(self._keeping, what, WAIT_SECONDS_MAX):
+            states.keep(self.parts.database_url, models, position, "asked", events_max=FOLDED_MAX)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

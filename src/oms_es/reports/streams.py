@@ -19,6 +19,12 @@ At = int | datetime
 """As of when: a position of the log, or a moment."""
 
 
+def end_of_log(connection: Connection) -> int:
+    """The position of the newest event; 0 of an empty log."""
+    row = connection.execute(f"SELECT max(notification_id) AS position FROM {EVENTS}").fetchone()
+    return (row and row["position"]) or 0
+
+
 def history(connection: Connection, codec: Codec, stream: str, at: At | None = None) -> list[Recorded]:
     return histories(connection, codec, [stream], at).get(stream, [])
 

@@ -18,6 +18,7 @@ from oms_es.reports.finance import books
 from oms_es.reports.finance.books import Asked
 from oms_es.reports.finance.journal_files import FORMATS, written
 from oms_es.reports.queries import Connection
+from oms_es.reports.streams import end_of_log
 
 LIMIT = 50
 Since = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day, such as 2026-01-01 (UTC).")]
@@ -33,7 +34,7 @@ def _asked(connection: Connection, since: str | None, until: str | None, currenc
     first, last = since and day_of(since), until and day_of(until)
     if first and last and last < first:
         raise typer.BadParameter(f"{last} is before {first}; give --from the earlier day")
-    return Asked(first, last, currency and currency.upper(), books.end_of_log(connection))
+    return Asked(first, last, currency and currency.upper(), end_of_log(connection))
 
 
 def _place_of(after: str | None) -> tuple[int, int]:

@@ -38,14 +38,12 @@ def diff(
     if sum(one is not None for one in (read_models or None, order, sku)) != 1:
         raise typer.BadParameter("say of what: --read-model READ_MODEL, --order ORDER, or --sku SKU")
     moment = [at_of(None if text == "now" else text) for text in (since, until)]
-    models = [read_model(name) for name in dict.fromkeys(name.replace("-", "_") for name in read_models or ())]
+    models = {one.name: one for one in map(read_model, read_models or ())}
     with reading(set_up()) as connection:
-        first, last = (
-            moments.end_of(connection) if one is None else moments.position_of(connection, one) for one in moment
-        )
+        first, last = (moments.position_of(connection, one) for one in moment)
         if first > last:
             raise typer.BadParameter(f"{since} is after {until}; say the earlier one first")
-        found = _found(connection, models, order, sku, first, last)
+        found = _found(connection, [*models.values()], order, sku, first, last)
     if is_cut := len(found) > DIFFERENCES_MAX:
         say(f"more than {DIFFERENCES_MAX:,} rows differ, these are the first; ask for a shorter time")
         found = found[:DIFFERENCES_MAX]
@@ -67,12 +65,9 @@ def _found(
 ) -> list[tuple[Projection, Difference]]:
     found: list[tuple[Projection, Difference]] = []
     with display.progress_on(display.console_on(sys.stderr)) as progress:
-        if order is not None:
-            order_id = order_named(connection, order)["order_id"]
-            named = differences.of_named(connection, PROJECTIONS, "order_id", order_id, first, last)
-            return list(islice(named, DIFFERENCES_MAX + 1))
-        if sku is not None:
-            named = differences.of_named(connection, PROJECTIONS, "sku", sku, first, last)
+        column, value = ("order_id", order_named(connection, order)["order_id"]) if order is not None else ("sku", sku)
+        if value is not None:
+            named = differences.of_named(connection, PROJECTIONS, column, value, first, last)
             return list(islice(named, DIFFERENCES_MAX + 1))
         for one in models:
             reached = display.history_progress(progress, f"reading {one.name}")

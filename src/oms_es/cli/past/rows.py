@@ -83,7 +83,7 @@ def explain(
     projection, moment = read_model(name), at_of(at)
     wanted = key_of(projection, key)
     with reading(set_up()) as connection:
-        position = moments.end_of(connection) if moment is None else moments.position_of(connection, moment)
+        position = moments.position_of(connection, moment)
         steps = tracing.steps(connection, projection, wanted, position, limit=tracing.STEPS_MAX + 1)
         causes = tracing.causes(connection, steps)
     if len(steps) > tracing.STEPS_MAX:

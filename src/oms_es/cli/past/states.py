@@ -14,6 +14,7 @@ from oms_es.database.selection import database
 from oms_es.exit_codes import Code
 from oms_es.history import moments, states
 from oms_es.reports import queries
+from oms_es.reports.streams import end_of_log
 from oms_es.store import schema
 
 EVERY_MIN = 1_000
@@ -54,7 +55,7 @@ def keep(
     with database(set_up(), "writer") as place:
         with queries.reading(place.url) as connection:
             schema.require(connection, chosen)
-            end = moments.end_of(connection)
+            end = end_of_log(connection)
             positions = (
                 [moments.position_of(connection, moment)]
                 if moment is not None

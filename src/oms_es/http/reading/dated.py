@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -33,14 +33,19 @@ BY_NAME = {projection.name: projection for projection in PROJECTIONS}
 
 
 @contextmanager
-def folding() -> Iterator[None]:
-    """Raises Busy."""
-    if not _FOLDING.acquire(blocking=False):
-        raise Busy("rows of the past are being folded; ask again in a moment")
+def turn(of: threading.Semaphore, what: str, seconds_max: float = 0.0) -> Iterator[None]:
+    """One of few at a time. Raises Busy."""
+    if not of.acquire(timeout=seconds_max):
+        raise Busy(f"{what}; ask again in a moment")
     try:
         yield
     finally:
-        _FOLDING.release()
+        of.release()
+
+
+def folding() -> AbstractContextManager[None]:
+    """Raises Busy."""
+    return turn(_FOLDING, "rows of the past are being folded")
 
 
 async def one_then(asked: Asked, at: At, keys: Mapping[str, Any]) -> Row | None:

@@ -23,6 +23,7 @@ from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter, Route
 from oms_es.http.writing.checks import named_order
 from oms_es.reports.queries import Connection
+from oms_es.reports.streams import end_of_log
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.encoding.codec import opened
 from oms_es.store.recorder import EVENTS
@@ -68,9 +69,7 @@ async def follow(asked: Asked) -> Response:
 
 def page(connection: Connection, after: int, values: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
     """Events, and the position from which to go on."""
-    row = connection.execute(f"SELECT max(notification_id) AS end FROM {EVENTS}".encode()).fetchone()
-    end = (row and row["end"]) or 0
-    scanned = min(end, after + SCANNED_MAX)
+    scanned = min(end_of_log(connection), after + SCANNED_MAX)
     rows = connection.execute(PAGE_OF_EVENTS.encode(), {**values, "after": after, "scanned": scanned}).fetchall()
     items = [_shown(row) for row in rows]
     if len(items) == values["limit"]:

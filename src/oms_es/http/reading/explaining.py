@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from oms_es.app import PROJECTIONS
 from oms_es.history import tracing
-from oms_es.history.moments import end_of, position_of
+from oms_es.history.moments import position_of
 from oms_es.http.access import EVENTS
 from oms_es.http.errors import NoResource
 from oms_es.http.reading.dated import AT, FOLDED_MAX, folding
@@ -36,10 +36,11 @@ async def explained(projection: Projection, asked: Asked) -> Response:
     at, after, limit = asked.at(), asked.number("after", 0, POSITION_MAX), asked.limit()
 
     def read(connection: Connection) -> list[dict[str, Any]]:
-        position = end_of(connection) if at is None else position_of(connection, at)
-        more: Any = {"after": after, "limit": limit + 1}
+        position = position_of(connection, at)
         with folding():
-            found = tracing.steps(connection, projection, tuple(key.values()), position, FOLDED_MAX, **more)
+            found = tracing.steps(
+                connection, projection, tuple(key.values()), position, FOLDED_MAX, after=after, limit=limit + 1
+            )
         causes = tracing.causes(connection, found)
         return [step.as_json(causes) for step in found]
 

@@ -37,11 +37,6 @@ def first_event(connection: Connection) -> str:
     return str(opened(bytes(row["state"]))[1]["event_id"]) if row else ""
 
 
-def end(connection: Connection) -> int:
-    row = connection.execute(f"SELECT max(notification_id) AS position FROM {EVENTS}").fetchone()
-    return (row and row["position"]) or 0
-
-
 def steps(
     connection: Connection, codec: Codec, directory: Path, after: int, until: int
 ) -> Iterator[tuple[int, list[File]]]:

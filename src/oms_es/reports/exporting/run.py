@@ -12,6 +12,7 @@ from oms_es.database.directories import Lock
 from oms_es.reports.exporting import events, facts, manifest, parquet
 from oms_es.reports.exporting.manifest import BadExport, Manifest
 from oms_es.reports.queries import Connection
+from oms_es.reports.streams import end_of_log
 from oms_es.store.encoding.codec import Codec
 
 LOCK = ".lock"
@@ -53,7 +54,7 @@ def export(connection: Connection, codec: Codec, directory: Path, progress: Prog
 def _export(connection: Connection, codec: Codec, directory: Path, progress: Progress) -> Exported:
     have = _begun(connection, directory)
     manifest.sweep(directory, have)
-    end, before = events.end(connection), have.position
+    end, before = end_of_log(connection), have.position
     for position, files in events.steps(connection, codec, directory, have.position, end):
         have = have.model_copy(update={"position": position, "files": (*have.files, *files)})
         manifest.write(directory, have)
@@ -73,7 +74,7 @@ def _begun(connection: Connection, directory: Path) -> Manifest:
     have, log = manifest.read(directory), events.first_event(connection)
     if have.log and have.log != log:
         raise BadExport(f"{directory} holds the export of another log; name another directory")
-    if have.position > events.end(connection):
+    if have.position > end_of_log(connection):
         raise BadExport(
             f"{directory} has more events than the log; was an older backup restored? Name another directory"
         )

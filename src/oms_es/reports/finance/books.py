@@ -12,7 +12,6 @@ from oms_es.books.entry import Entry, Posting, summed
 from oms_es.books.journal import READ, Books
 from oms_es.processing.read_models.history_pages import pages
 from oms_es.reports.queries import Connection
-from oms_es.store.recorder import EVENTS
 
 ENTRIES_MAX = 500
 """Of a page."""
@@ -42,11 +41,6 @@ class Balance(NamedTuple):
     @property
     def closing_minor(self) -> int:
         return self.opening_minor + self.debit_minor - self.credit_minor
-
-
-def end_of_log(connection: Connection) -> int:
-    row = connection.execute(f"SELECT max(notification_id) AS last FROM {EVENTS}").fetchone()
-    return (row and row["last"]) or 0
 
 
 def entries(connection: Connection, asked: Asked) -> Iterator[Entry]:

@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kafka.relay.store import RELAY, RELAY_PARTITIONS
 from oms_es.kernel import Event
+from oms_es.reports.streams import end_of_log
 from oms_es.store import stops
 from oms_es.store.recorder import EVENTS
 
@@ -74,7 +75,7 @@ def _standing(connection: Connection, interests: Interests) -> Standing:
     ]
     shown = {name for reader in readers for name in reader.stopped}
     others = {name: why for name, why in stopped.items() if name not in shown}
-    return Standing(_end(connection), _published(connection), tuple(readers), others)
+    return Standing(end_of_log(connection), _published(connection), tuple(readers), others)
 
 
 def _is(name: str, role: str) -> bool:
@@ -113,11 +114,6 @@ def _after(connection: Connection, position: int) -> Iterator[dict[str, Any]]:
         curs.itersize = FETCHED
         curs.execute(statement.format(Identifier(EVENTS)), [position, COUNTED_MAX])
         yield from curs
-
-
-def _end(connection: Connection) -> int:
-    row = connection.execute(f"SELECT max(notification_id) AS position FROM {EVENTS}").fetchone()
-    return (row and row["position"]) or 0
 
 
 def _published(connection: Connection) -> int | None:
