@@ -36,6 +36,7 @@ from oms_es.kernel import (
 from oms_es.processing.intake.worker import Parser
 from oms_es.projections.catalog import carrier_rates, delivery_options, items, location_load, locations, sourcing_rules
 from oms_es.projections.facts import (
+    bookings,
     order_lines,
     order_milestones,
     parcel_lines,
@@ -43,6 +44,7 @@ from oms_es.projections.facts import (
     return_lines,
     stock_movements,
 )
+from oms_es.projections.facts import feedback as feedback_facts
 from oms_es.projections.finance import (
     money_movements,
     reconciliation_breaks,
@@ -158,6 +160,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     parcel_lines.projection,
     return_lines.projection,
     refunds.projection,
+    bookings.projection,
+    feedback_facts.projection,
     stock_movements.projection,
     connections.projection,
     subscriptions.projection,

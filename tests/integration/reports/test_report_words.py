@@ -54,6 +54,9 @@ def url(embedded_server: EmbeddedPostgres) -> Iterator[str]:
         (START + 'measure = [{ name = "a", how = "ratio", of = "b", per = "c" }]', "no measure before it"),
         (START + 'measure = [{ name = "a", how = "ratio", of = "b" }]', "a ratio needs `per`"),
         (START + 'measure = [{ name = "a", how = "percentile", of = "units" }]', "a percentile needs `percent`"),
+        (START + 'measure = [{ name = "a", how = "share", of = "units" }]', "a share needs `within`"),
+        (START + 'measure = [{ name = "a", of = "units", times = 365 }]', "only a ratio has `times`"),
+        (START.replace("orders", "classes") + 'measure = [{ name = "n", of = "skus" }]\nby = ["week"]', "whole period"),
         (START + 'measure = [{ name = "channel", of = "units" }]', "is called as a dimension is"),
         (START + 'measure = [{ nam = "a", of = "units" }]', "there is no word 'nam', did you mean name?"),
         (START, "measure: Field required"),
@@ -109,13 +112,20 @@ def test_a_period_is_compared_with_the_one_before_it_or_a_year_before_it() -> No
 
 WORDS = sorted({word for source in SOURCES.values() for word in (*source.dimensions, *source.numbers, *source.times)})
 STRANGE = st.one_of(
-    st.sampled_from([*WORDS, *definition.GRAINS, *SOURCES, "sum", "ratio", "percentile", "mean", "a"]),
+    st.sampled_from([*WORDS, *definition.GRAINS, *SOURCES, "sum", "ratio", "percentile", "share", "mean", "a"]),
     st.text(max_size=20),
     st.sampled_from(["'; DROP TABLE order_lines; --", "%(zone)s", "1 OR 1=1", "\\", '"', "\0", "é", "%s"]),
 )
 MEASURES = st.fixed_dictionaries(
     {"name": STRANGE, "of": STRANGE},
-    optional={"how": STRANGE, "per": STRANGE, "percent": st.floats(), "also": STRANGE},
+    optional={
+        "how": STRANGE,
+        "per": STRANGE,
+        "percent": st.floats(),
+        "also": STRANGE,
+        "within": st.floats(),
+        "times": st.integers(),
+    },
 )
 FILTERS = st.fixed_dictionaries(
     {"dimension": STRANGE}, optional={"is": st.lists(STRANGE, max_size=3), "is_not": st.lists(STRANGE, max_size=3)}
@@ -143,19 +153,20 @@ def sound(draw: st.DrawFn) -> Any:
     """Of words that there are, as far as they go together."""
     source = draw(st.sampled_from(sorted(SOURCES)))
     numbers = st.sampled_from(sorted(SOURCES[source].numbers))
-    hows = st.sampled_from(["sum", "mean", "min", "max", "percentile"])
+    hows = st.sampled_from(["sum", "mean", "min", "max", "percentile", "share"])
     measures: list[dict[str, Any]] = [
         {"name": f"m{n}", "of": draw(numbers), "how": draw(hows)} for n in range(draw(st.integers(1, 3)))
     ]
     for one in measures:
-        one |= {"percent": 90} if one["how"] == "percentile" else {}
+        one |= {"percentile": {"percent": 90}, "share": {"within": 24}}.get(one["how"], {})
     measures.append({"name": "share", "how": "ratio", "of": "m0", "per": measures[-1]["name"]})
-    dimensions = [*SOURCES[source].dimensions, draw(st.sampled_from(definition.GRAINS))]
+    times = sorted(SOURCES[source].times)
+    dimensions = [*SOURCES[source].dimensions, *([draw(st.sampled_from(definition.GRAINS))] if times else [])]
     free = [word for word in SOURCES[source].dimensions if word not in SOURCES[source].values]
     reported: dict[str, Any] = {"name": "x", "title": draw(st.text(min_size=1, max_size=9).filter(str.isprintable))}
     reported |= {"source": source, "measure": measures}
     reported["by"] = draw(st.lists(st.sampled_from(dimensions), max_size=3, unique=True))
-    reported["time"] = draw(st.sampled_from(sorted(SOURCES[source].times)))
+    reported |= {"time": draw(st.sampled_from(times))} if times else {}
     value = st.text(min_size=1, max_size=9).filter(lambda text: "\0" not in text and text.isprintable())
     reported["filter"] = draw(
         st.lists(

@@ -70,6 +70,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             "returns",
             "return_lines",
             "refunds",
+            "feedback",
             "feedback_scores",
             *("statements", "statement_lines", "reconciliation_matches", "reconciliation_breaks"),
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),

@@ -24,6 +24,8 @@ FAMILY_OF_FACTS: Mapping[str, str] = {
     "return_lines": "returns",
     "refunds": "payments",
     "stock_movements": "stock",
+    "bookings": "shipments",
+    "feedback": "returns",
 }
 """Facts stand in one package, whatever they are about."""
 

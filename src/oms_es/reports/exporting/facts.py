@@ -12,6 +12,8 @@ from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Table
 
 from oms_es.projections.facts import (
+    bookings,
+    feedback,
     order_lines,
     order_milestones,
     parcel_lines,
@@ -45,6 +47,8 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(return_lines.projection.table, SQL("t.requested_at")),
     Exported(refunds.projection.table, SQL("coalesce(t.requested_at, t.refunded_at)")),
     Exported(stock_movements.projection.table, SQL("t.recorded_at")),
+    Exported(bookings.projection.table, SQL("t.requested_at")),
+    Exported(feedback.projection.table, SQL("t.recorded_at")),
 )
 
 

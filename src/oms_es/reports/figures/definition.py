@@ -21,6 +21,8 @@ FILTERS_MAX = 10
 VALUES_MAX = 100
 ROWS_MAX = 10_000
 BYTES_MAX = 65_536
+WITHIN_MAX = 1e12
+TIMES_MAX = 1_000_000
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
 Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f]*$")]
@@ -28,7 +30,7 @@ Value = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=VALUES_MAX)]
 Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
 GRAINS: tuple[Grain, ...] = ("hour", "day", "week", "month", "quarter", "year")
-How = Literal["sum", "mean", "min", "max", "percentile", "ratio"]
+How = Literal["sum", "mean", "min", "max", "percentile", "share", "ratio"]
 
 
 class Part(BaseModel):
@@ -36,14 +38,17 @@ class Part(BaseModel):
 
 
 class Measure(Part):
-    """`sum`, `mean`, `min`, `max`, `percentile`: of a number of the source. `ratio`: of two measures named before it,
-    in percent where both are counted in the same."""
+    """`sum`, `mean`, `min`, `max`, `percentile`: of a number of the source. `share`: of the rows that have the number,
+    how many percent have `within` or less. `ratio`: of two measures named before it, in percent where both are counted
+    in the same, else `times` as much."""
 
     name: Word
     how: How = "sum"
     of: Word
     per: Word | None = None
     percent: Annotated[float, Field(gt=0, lt=100)] | None = None
+    within: Annotated[float, Field(ge=0, le=WITHIN_MAX)] | None = None
+    times: Annotated[int, Field(ge=2, le=TIMES_MAX)] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -51,6 +56,10 @@ class Measure(Part):
             raise ValueError("a ratio needs `per`, the measure that it divides by, and nothing else has it")
         if (self.how == "percentile") != (self.percent is not None):
             raise ValueError("a percentile needs `percent`, such as 90, and nothing else has it")
+        if (self.how == "share") != (self.within is not None):
+            raise ValueError("a share needs `within`, such as 24, and nothing else has it")
+        if self.times is not None and self.how != "ratio":
+            raise ValueError("only a ratio has `times`, such as 365")
         return self
 
 
@@ -91,7 +100,8 @@ class Definition(Part):
 
     @property
     def period_by(self) -> str:
-        return self.time or next(iter(self.facts.times))
+        """Empty where its rows are made of the whole period."""
+        return self.time or next(iter(self.facts.times), "")
 
     @property
     def units(self) -> Mapping[str, str]:
@@ -99,7 +109,7 @@ class Definition(Part):
         found: dict[str, str] = {}
         for one in self.measure:
             if one.how != "ratio":
-                found[one.name] = self.facts.numbers[one.of].unit
+                found[one.name] = "percent" if one.how == "share" else self.facts.numbers[one.of].unit
             else:
                 assert one.per
                 above, below = found[one.of], found[one.per]
@@ -134,6 +144,8 @@ def require_dimensions(definition: Definition, by: Sequence[str]) -> None:
     """Raises BadReport."""
     for word in by:
         require(word, [*GRAINS, *definition.facts.dimensions], f"dimension of {definition.source}")
+    if definition.facts.of_period and set(by) & set(GRAINS):
+        raise BadReport(f"{definition.source} are made of the whole period, not by day; give --from and --to instead")
     if len(set(by)) != len(by):
         raise BadReport(f"a dimension is named twice: {', '.join(by)}")
     if len([word for word in by if word in GRAINS]) > 1:

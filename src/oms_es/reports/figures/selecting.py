@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Float, Numeric, Select, Subquery, bindparam, desc, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Float,
+    Numeric,
+    Select,
+    Subquery,
+    Text,
+    bindparam,
+    desc,
+    false,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 
 from oms_es.reports.figures.asking import Question, moments
 from oms_es.reports.figures.definition import GRAINS, ROWS_MAX, Filter, Measure
-from oms_es.reports.figures.sources import NOW
+from oms_es.reports.figures.sources import NOW, SINCE, UNTIL, ZONE
 
 DECIMALS = 2
 """Of hours and percent; amounts are whole minor units."""
-ZONE = "zone"
 
 
 def selected(question: Question) -> Select[Any]:
@@ -47,22 +60,26 @@ def _dimension(question: Question, word: str) -> ColumnElement[Any]:
     source = question.definition.facts
     if word not in GRAINS:
         return source.dimensions[word]
-    local = func.timezone(bindparam(ZONE, question.zone), source.times[question.definition.period_by])
+    local = func.timezone(bindparam(ZONE, type_=Text), source.times[question.definition.period_by])
     return cast("ColumnElement[Any]", func.date_trunc(word, local))
 
 
 def _tests(question: Question) -> Iterator[ColumnElement[bool]]:
     source = question.definition.facts
-    at = source.times[question.definition.period_by]
-    since, until = moments(question.period, question.zone)
-    if since is not None:
-        yield at >= bindparam("since", since)
-    if until is not None:
-        yield at < bindparam("until", until)
-    if question.grain is not None or since is not None or until is not None:
-        yield at.is_not(None)
+    if not source.of_period:
+        yield from _within(question, source.times[question.definition.period_by])
     for one in question.filters:
         yield _test(source.dimensions[one.dimension], one)
+
+
+def _within(question: Question, at: ColumnElement[Any]) -> Iterator[ColumnElement[bool]]:
+    since, until = moments(question.period, question.zone)
+    if since is not None:
+        yield at >= bindparam(SINCE, type_=DateTime(timezone=True))
+    if until is not None:
+        yield at < bindparam(UNTIL, type_=DateTime(timezone=True))
+    if question.grain is not None or since is not None or until is not None:
+        yield at.is_not(None)
 
 
 def _test(column: ColumnElement[Any], one: Filter) -> ColumnElement[bool]:
@@ -95,6 +112,9 @@ def _counted(one: Measure, rows: Subquery, unit: str) -> ColumnElement[Any]:
             assert one.percent is not None
             at = func.percentile_cont(one.percent / 100).within_group(as_type(number, Float(53)))
             return func.round(as_type(at, Numeric), decimals)
+        case "share":
+            met = func.count().filter(number <= bindparam(None, one.within, unique=True, type_=Numeric))
+            return func.round(as_type(100 * met, Numeric) / func.nullif(func.count(number), 0), DECIMALS)
     total = func.coalesce(func.sum(number), 0)
     return func.round(as_type(total, Numeric), DECIMALS) if unit == "hours" else as_type(total, Numeric)
 
@@ -104,13 +124,15 @@ def _ratio(one: Measure, unit: str, found: Mapping[str, ColumnElement[Any]]) -> 
     above, below = as_type(found[one.of], Numeric), func.nullif(as_type(found[one.per], Numeric), 0)
     if unit == "percent":
         return func.round(100 * above / below, DECIMALS)
-    return func.round(above / below, 0 if unit == "minor" else DECIMALS)
+    return func.round((one.times or 1) * above / below, 0 if unit == "minor" else DECIMALS)
 
 
 def compiled(statement: Select[Any], question: Question) -> tuple[str, dict[str, Any]]:
     """What is asked of the database, and with what."""
     text, values = rendered(statement)
-    return text, {**values, **({NOW: question.now} if NOW in values else {})}
+    since, until = moments(question.period, question.zone)
+    asked = {NOW: question.now, ZONE: question.zone, SINCE: since, UNTIL: until}
+    return text, values | {name: value for name, value in asked.items() if name in values}
 
 
 def rendered(statement: Select[Any]) -> tuple[str, dict[str, Any]]:

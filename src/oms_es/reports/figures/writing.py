@@ -77,6 +77,7 @@ def as_html(answer: Answer) -> str:
     definition, asked = answer.question.definition, answer.question
     until = f" to {asked.period.until}, without it" if asked.period.until else ""
     period = f"from {asked.period.since or 'the beginning'}{until}"
+    by = f", by {definition.period_by}" if definition.period_by else ""
     drawn = "".join(
         f"<figure><figcaption>{escape(one.caption)}</figcaption>{one.svg}{_rest(one.left_out)}</figure>"
         for one in pictures(answer)
@@ -87,7 +88,7 @@ def as_html(answer: Answer) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(definition.title)}</title>'
         f"<style>{STYLE}</style></head><body><h1>{escape(definition.title)}</h1>"
-        f'<p class="about">{escape(definition.about)}</p><p>{escape(period)}, by {escape(definition.period_by)}, '
+        f'<p class="about">{escape(definition.about)}</p><p>{escape(period)}{escape(by)}, '
         f"in {escape(asked.zone)}; made {asked.now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>{drawn}"
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         f"{'' if answer.rows else '<p>Nothing was found in this period.</p>'}</body></html>\n"

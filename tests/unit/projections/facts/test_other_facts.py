@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from folding import fold, recorded_at
-from oms_es.projections.facts import parcel_lines, refunds, return_lines, stock_movements
+from oms_es.projections.facts import bookings, feedback, parcel_lines, refunds, return_lines, stock_movements
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
 from oms_es.schemas.returns import rma as r
+from oms_es.schemas.returns.feedback import FeedbackRecorded
+from oms_es.schemas.shipment import ShipmentBooked, ShipmentBookingRequested
 from story import A2, BERLIN, NOON, OF, PAYMENT
 
 AT: Any = {"sku": "A", "location": "berlin"}
@@ -125,3 +127,29 @@ def test_movements_sum_to_what_is_on_hand() -> None:
         ("moved_out", -3, "m", ""),
     ]
     assert [row["order_id"] for row in found.values() if row["order_id"]] == ["order"]
+
+
+def test_a_parcel_that_is_booked_again_has_what_was_quoted_last() -> None:
+    asked = ShipmentBookingRequested(
+        shipment_id="p", order_id="order", location="berlin", weight_grams=1, ship_to=BERLIN,
+        carrier="slow", service="ground", quoted_minor=450, currency="EUR", transit_days=4,
+    )  # fmt: skip
+    again = asked.model_copy(update={"carrier": "fast", "quoted_minor": 900, "transit_days": 1})
+    booked = ShipmentBooked(shipment_id="p", order_id="order", carrier="fast", tracking_number="n")
+    (row,) = fold(bookings.projection, asked, again, booked).values()
+    assert (row["carrier"], row["quoted_minor"], row["currency"], row["transit_days"]) == ("fast", 900, "EUR", 1)
+    assert row["requested_at"] == recorded_at(2)
+    assert fold(bookings.projection, booked) == {}
+
+
+def test_a_rating_is_kept_without_what_was_written_beside_it() -> None:
+    given = FeedbackRecorded(order_id="order", feedback_id="1", subject="sku", about="A", rating=2, text="Ask for Ada.")
+    (row,) = fold(feedback.projection, given).values()
+    assert row == {
+        "order_id": "order",
+        "feedback_id": "1",
+        "subject": "sku",
+        "about": "A",
+        "rating": 2,
+        "recorded_at": recorded_at(1),
+    }

@@ -1,0 +1,34 @@
+"""What reports are made of: each source is one select over facts, with its dimensions, its numbers and its times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oms_es.reports.figures.sources.base import CURRENCY, NOW, SINCE, UNTIL, ZONE, Number, Source, Unit
+from oms_es.reports.figures.sources.classes import classes
+from oms_es.reports.figures.sources.exceptions import exceptions
+from oms_es.reports.figures.sources.money import payments, refunds
+from oms_es.reports.figures.sources.orders import backorders, lines, orders
+from oms_es.reports.figures.sources.parcels import bookings, parcels, shipped
+from oms_es.reports.figures.sources.returns import feedback, returns
+from oms_es.reports.figures.sources.stock import idle_stock, movements, stock_ages, stock_days
+
+__all__ = ("CURRENCY", "NOW", "SINCE", "SOURCES", "UNTIL", "ZONE", "Number", "Source", "Unit")
+SOURCES: Mapping[str, Source] = {
+    "orders": orders,
+    "lines": lines,
+    "classes": classes,
+    "backorders": backorders,
+    "parcels": parcels,
+    "shipped": shipped,
+    "bookings": bookings,
+    "returns": returns,
+    "feedback": feedback,
+    "payments": payments,
+    "refunds": refunds,
+    "movements": movements,
+    "stock_days": stock_days,
+    "stock_ages": stock_ages,
+    "idle_stock": idle_stock,
+    "exceptions": exceptions,
+}

@@ -1,0 +1,104 @@
+"""What sources are made of: numbers, dimensions and times, and what several of them count in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    DateTime,
+    FromClause,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    bindparam,
+    case,
+    cast,
+    extract,
+    func,
+    literal,
+    literal_column,
+)
+from sqlalchemy.sql.visitors import iterate
+
+from oms_es.projections.facts import order_milestones
+
+Unit = Literal[
+    "orders", "parcels", "returns", "refunds", "movements", "exceptions", "payments", "ratings", "stars", "skus",
+    "units", "unit_days", "days", "minor", "hours",
+]  # fmt: skip
+CURRENCY = "currency"
+NOW, ZONE, SINCE, UNTIL = "now", "zone", "since", "until"
+"""What of a question a source may ask for: the moment, the time zone, when the period begins and ends."""
+SECONDS_PER_HOUR = 3_600
+Columns = Mapping[str, ColumnElement[Any]]
+
+
+@dataclass(frozen=True)
+class Number:
+    """What can be summed, or of which a mean or a percentile is asked."""
+
+    column: ColumnElement[Any]
+    unit: Unit
+    says: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """`times`: moments by which a period is chosen; the first is what is meant if nothing is said. `family`: whose
+    facts they are, as the way in over HTTP names it. `values`: of a dimension that has few. `of_period`: its rows are
+    made of the whole period, and so are of no day."""
+
+    about: str
+    family: str
+    rows: FromClause
+    dimensions: Columns
+    numbers: Mapping[str, Number]
+    times: Columns
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    of_period: bool = False
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The read models that it reads."""
+        return tuple(dict.fromkeys(part.name for part in iterate(self.rows) if isinstance(part, Table)))
+
+
+MOMENT = DateTime(timezone=True)
+ONE: ColumnElement[int] = literal_column("1", Integer)
+NOUGHT: ColumnElement[int] = literal_column("0", Integer)
+now: ColumnElement[Any] = bindparam(NOW, type_=MOMENT)
+zone: ColumnElement[Any] = bindparam(ZONE, type_=Text)
+since: ColumnElement[Any] = cast(bindparam(SINCE, type_=MOMENT), MOMENT)
+until: ColumnElement[Any] = cast(bindparam(UNTIL, type_=MOMENT), MOMENT)
+ORDERS = order_milestones.projection.table
+m = ORDERS.c
+OF_ORDER: Columns = {"channel": m.channel, "kind": m.kind, "country": m.country, "region": m.region}
+KINDS: Mapping[str, tuple[str, ...]] = {"kind": ("standard", "presale", "exchange")}
+
+
+def hours(begin: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
+    return cast(extract("epoch", end - begin), Numeric) / SECONDS_PER_HOUR
+
+
+def yes(condition: ColumnElement[Any]) -> ColumnElement[int]:
+    return case((condition, ONE), else_=NOUGHT)
+
+
+def local_day(at: ColumnElement[Any]) -> ColumnElement[Any]:
+    """In the time zone of the report."""
+    return cast(func.timezone(zone, at), Date)
+
+
+def band(number: ColumnElement[Any], ends: tuple[int, ...], names: tuple[str, ...]) -> ColumnElement[Any]:
+    """The first whose end the number does not reach; the last has none."""
+    bands = ((number < end, literal(name)) for end, name in zip(ends, names, strict=False))
+    return case(*bands, else_=names[-1])
+
+
+AGES = ("1: under an hour", "2: under a day", "3: under a week", "4: a week and more")
+HOURS_OF_AGES = (1, 24, 24 * 7)

@@ -1,0 +1,163 @@
+"""Stock: every change of it, and from these what was there at the end of each day, how old it is, and what lies still.
+
+Invariant: everything here is made of `stock_movements`, so all of it sums to what is on hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import DateTime, Numeric, Subquery, case, cast, func, select, true
+
+from oms_es.projections.facts import stock_movements
+from oms_es.reports.figures.sources.base import NOUGHT, ONE, Number, Source, band, hours, local_day, now, yes, zone
+
+MOVEMENTS = stock_movements.projection.table
+moved = MOVEMENTS.c
+HOURS_PER_DAY = 24
+AGES = ("1: under 30 days", "2: under 90 days", "3: under 180 days", "4: 180 days and more")
+HOURS_OF_AGES = (30 * HOURS_PER_DAY, 90 * HOURS_PER_DAY, 180 * HOURS_PER_DAY)
+LOST_DECIMALS = 2
+movements = Source(
+    "Every change of what is on hand.",
+    "stock",
+    MOVEMENTS,
+    {
+        "sku": moved.sku,
+        "location": moved.location,
+        "kind": moved.kind,
+        "condition": moved.condition,
+        "reason": moved.reason,
+    },
+    {
+        "movements": Number(ONE, "movements", "movements"),
+        "units": Number(moved.quantity, "units", "units that came, less those that went"),
+        "units_in": Number(func.greatest(moved.quantity, 0), "units", "units that came"),
+        "units_out": Number(func.greatest(-moved.quantity, 0), "units", "units that went"),
+    },
+    {"recorded_at": moved.recorded_at},
+    {"kind": stock_movements.KINDS},
+)
+_place = (moved.sku, moved.location)
+_left = func.sum(-moved.quantity).filter(moved.kind == "shipped")
+
+
+def _days() -> Subquery:
+    """Each day of each SKU at each location, from its first movement to today."""
+    changed = (
+        select(
+            *_place,
+            local_day(moved.recorded_at).label("day"),
+            func.sum(moved.quantity).label("change"),
+            func.coalesce(_left, 0).label("shipped"),
+        )
+        .group_by(*_place, "day")
+        .subquery("changed")
+    ).c
+    by_place: Any = {"partition_by": (changed.sku, changed.location), "order_by": changed.day}
+    levels = select(
+        changed.sku,
+        changed.location,
+        changed.day,
+        changed.shipped,
+        func.sum(changed.change).over(**by_place).label("on_hand"),
+        (func.lead(changed.day).over(**by_place) - 1).label("last_day"),
+    ).subquery("levels")
+    level = levels.c
+    last = func.coalesce(level.last_day, func.greatest(local_day(now), level.day))
+    days = func.generate_series(0, last - level.day).table_valued("after", name="later").render_derived()
+    on_day = level.day + days.c.after
+    shipped = case((on_day == level.day, level.shipped), else_=NOUGHT)
+    each = (
+        select(level.sku, level.location, on_day.label("day"), level.on_hand, shipped.label("shipped"))
+        .select_from(levels.join(days, true()))
+        .subquery("each_day")
+    ).c
+    there = yes((each.on_hand > 0) | (each.shipped > 0))
+    here: Any = {"partition_by": (each.sku, each.location)}
+    usual = func.sum(each.shipped).over(**here) / func.nullif(cast(func.sum(there).over(**here), Numeric), 0)
+    return select(
+        each.sku,
+        each.location,
+        func.timezone(zone, cast(each.day, DateTime())).label("day_begins"),
+        each.on_hand,
+        each.shipped,
+        there.label("there"),
+        func.round(func.coalesce(usual, 0), LOST_DECIMALS).label("usual"),
+    ).subquery("stock_days")
+
+
+def _layers() -> Subquery:
+    """What came, and how much of it is still there if what came first went first."""
+    here: Any = {"partition_by": _place}
+    since: Any = {**here, "order_by": moved.position.desc(), "rows": (None, -1)}
+    later = func.coalesce(func.sum(func.greatest(moved.quantity, 0)).over(**since), 0)
+    on_hand = func.sum(moved.quantity).over(**here)
+    came = select(*_place, moved.quantity, moved.recorded_at, later.label("later"), on_hand.label("on_hand")).subquery(
+        "came"
+    )
+    left = func.least(came.c.quantity, came.c.on_hand - came.c.later)
+    layer = select(came.c.sku, came.c.location, came.c.recorded_at, left.label("units"))
+    return layer.where(came.c.quantity > 0, left > 0).subquery("layers")
+
+
+def _idle() -> Subquery:
+    """What is on hand of each SKU at each location, and since when none of it was shipped."""
+    since = func.coalesce(func.max(moved.recorded_at).filter(moved.kind == "shipped"), func.min(moved.recorded_at))
+    on_hand = func.sum(moved.quantity)
+    rows = select(*_place, on_hand.label("on_hand"), since.label("since")).group_by(*_place)
+    return rows.having(on_hand > 0).subquery("on_hand_now")
+
+
+_day, _layer, _still = _days(), _layers(), _idle()
+stock_days = Source(
+    "Days of each SKU at each location, from its first movement to today, and what was on hand when they ended.",
+    "stock",
+    _day,
+    {"sku": _day.c.sku, "location": _day.c.location},
+    {
+        "unit_days": Number(_day.c.on_hand, "unit_days", "units on hand at the end of the day, day by day"),
+        "days": Number(ONE, "days", "days of a SKU at a location"),
+        "out_days": Number(1 - _day.c.there, "days", "days without any on hand in the end, on which none left"),
+        "shipped_units": Number(_day.c.shipped, "units", "units that were shipped"),
+        "lost_units": Number(
+            (1 - _day.c.there) * _day.c.usual,
+            "units",
+            "an estimate: for each day without stock, the mean of what is shipped of it there on days with stock",
+        ),
+    },
+    {"day_begins": _day.c.day_begins},
+)
+stock_ages = Source(
+    "What is on hand, by when it came to where it is: what came first is taken to have left first.",
+    "stock",
+    _layer,
+    {
+        "sku": _layer.c.sku,
+        "location": _layer.c.location,
+        "age": band(hours(_layer.c.recorded_at, now), HOURS_OF_AGES, AGES),
+    },
+    {
+        "units": Number(_layer.c.units, "units", "units on hand"),
+        "age_hours": Number(hours(_layer.c.recorded_at, now), "hours", "since they came"),
+    },
+    {"came_at": _layer.c.recorded_at},
+    {"age": AGES},
+)
+idle_stock = Source(
+    "SKUs at locations that have units on hand, and how long none of them was shipped: since the first came, if never.",
+    "stock",
+    _still,
+    {
+        "sku": _still.c.sku,
+        "location": _still.c.location,
+        "idle": band(hours(_still.c.since, now), HOURS_OF_AGES, AGES),
+    },
+    {
+        "skus": Number(ONE, "skus", "SKUs at a location"),
+        "units": Number(_still.c.on_hand, "units", "units on hand"),
+        "idle_hours": Number(hours(_still.c.since, now), "hours", "since one was shipped"),
+    },
+    {"idle_since": _still.c.since},
+    {"idle": AGES},
+)
