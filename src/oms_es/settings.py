@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="An ordinary PostgreSQL server; without it the embedded one is started"
     )
+    sql_database_url: str | None = Field(
+        default=None,
+        description="A login that may only read, which `oms-es sql` asks by; without it one is made for each query",
+    )
     home: Path | None = Field(default=None, description="Where the embedded database lives")
     log_style: Literal["json", "console"] = Field(
         default="console", description="Lines for programs or for people, on stderr"

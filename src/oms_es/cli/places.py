@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "audit": "operator.auditing:app",
     "rebuild": "operator.checking:rebuild_read_models",
     "rows": "past.rows:list_rows",
+    "sql": "past.sql:sql",
     "explain": "past.rows:explain",
     "diff": "past.diff:diff",
     "states": "past.states:app",

@@ -21,7 +21,7 @@ table = Table(
     Column("recorded_at", DateTime(timezone=True), nullable=False),
     Index("feedback_by_time", "recorded_at", "order_id", "feedback_id"),
 )
-projection = Projection(table, insert_only=True)
+projection = Projection(table, insert_only=True, fed_by=("feedback-{order_id}",))
 
 
 def key_of_feedback(event: FeedbackRecorded) -> Iterable[Key]:

@@ -1,0 +1,99 @@
+"""`oms-es sql`: a query of one's own, of the read models or of an export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from pydantic_core import to_json
+
+from oms_es import rendering as display
+from oms_es.app import PROJECTIONS
+from oms_es.cli.terminal import say, set_up
+from oms_es.database.selection import database
+from oms_es.http.reading.tables import OF_PEOPLE
+from oms_es.reports.querying import database as of_database
+from oms_es.reports.querying import exported, found
+from oms_es.reports.querying.found import Bounds, Found
+
+ROWS, SECONDS = 1_000, 30
+Format = Literal["table", "csv", "json", "parquet"]
+
+
+def sql(
+    statement: Annotated[str, typer.Argument(metavar="QUERY", help='Such as "SELECT …"; - reads it from stdin.')],
+    *,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="DIR", help="Of the files of this export, with DuckDB.")
+    ] = None,
+    personal: Annotated[
+        bool, typer.Option("--personal", help="Also what says something of people: customers, recipients, events.")
+    ] = False,
+    rows: Annotated[int, typer.Option(min=1, max=found.ROWS_MAX, help="So many at most.")] = ROWS,
+    seconds: Annotated[int, typer.Option(min=1, max=found.SECONDS_MAX, help="So long at most.")] = SECONDS,
+    format: Annotated[Format, typer.Option(help="What comes out.")] = "table",  # noqa: A002 - as the option is called
+    output: Annotated[Path | None, typer.Option(help="Write it to this file; Parquet needs one.")] = None,
+) -> None:
+    """Ask the read models, or an export, in SQL. One query, which reads and never writes.
+
+    Amounts are minor units, moments are in UTC. The data dictionary in the reference has every table and column.
+    """
+    if format == "parquet" and output is None:
+        raise typer.BadParameter("Parquet is no text; name a file with --output")
+    asked = sys.stdin.read(found.STATEMENT_CHARACTERS_MAX + 1) if statement == "-" else statement
+    bounds = Bounds(rows, seconds)
+    if export is not None:
+        answer = exported.ask(export, asked, bounds, personal=personal)
+    else:
+        answer = _of_database(asked, bounds, personal=personal)
+    _give(answer, format, output)
+    if answer.more:
+        say(f"there are more than {rows:,} rows; ask for fewer, or give --rows")
+
+
+def _of_database(statement: str, bounds: Bounds, *, personal: bool) -> Found:
+    settings = set_up()
+    if settings.sql_database_url:
+        return of_database.ask_as(settings.sql_database_url, statement, bounds)
+    tables = [one.name for one in PROJECTIONS if personal or one.name not in OF_PEOPLE]
+    with database(settings, "reader") as place:
+        return of_database.ask(place.url, statement, tables, bounds)
+
+
+def _give(answer: Found, format: Format, output: Path | None) -> None:  # noqa: A002 - as the option is called
+    try:
+        if format == "parquet":
+            assert output
+            found.write_parquet(answer, output)
+        elif output is not None:
+            output.write_text(_text(answer, format), encoding="utf-8")
+        elif format == "table":
+            _print(answer)
+        else:
+            typer.echo(_text(answer, format), nl=False)
+    except OSError as error:
+        raise typer.BadParameter(f"{output} cannot be written: {error.strerror}") from None
+    if output is not None:
+        say(f"{len(answer.rows):,} rows written to {output}")
+
+
+def _text(answer: Found, format: Format) -> str:  # noqa: A002 - as the option is called
+    if format == "json":
+        return f"{to_json(found.as_json(answer)).decode()}\n"
+    return found.as_csv(answer)
+
+
+def _print(answer: Found) -> None:
+    if not answer.rows:
+        say("nothing was found")
+        return
+    titles = [name.replace("_", " ") for name in answer.columns]
+    numbers = [
+        title
+        for place, title in enumerate(titles)
+        if all(row[place] is None or isinstance(row[place], int | float) for row in answer.rows)
+    ]
+    cells = [tuple(map(found.shown, row)) for row in answer.rows]
+    display.console_on(sys.stdout).print(display.grid("", cells, *titles, numbers=numbers))
