@@ -19,7 +19,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history reconcile-month figures forecast faults roles mutants positions kafka reference schemas docs pages screenshots stripe release tag format clean
+.PHONY: demo test check coverage guards soak bench history reconcile-month figures forecast faults roles mutants positions relive kafka reference schemas docs pages screenshots stripe release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -95,6 +95,9 @@ roles: $(VENV)/.synced
 # Every read model as of so many random positions, beside what its table was then.
 positions: $(VENV)/.synced
 	OMS_TEST_POSITIONS=$(or $(POSITIONS),200) $(RUN) pytest -v --timeout=0 tests/integration/history/test_as_of.py
+
+relive: $(VENV)/.synced
+	OMS_TEST_RELIVE=$(or $(SEEDS),300) $(RUN) pytest -v --timeout=0 tests/system/whatif/test_relive.py
 
 mutants: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --group mutants --python $(VENV)/bin/python

@@ -15,13 +15,13 @@ from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.kafka.groups.feeds import PartitionFeed
 from oms_es.kafka.relay.event_publisher import EventPublisher
 from oms_es.kernel import Command, Decider, Row
+from oms_es.memory.database import Database
+from oms_es.memory.recording import MemoryRecorder, MemoryRows
 from oms_es.processing.intake.worker import Intake, Parser
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.simulation.nodes.interruptible import AwakeChain
-from oms_es.simulation.world.database import Database
 from oms_es.simulation.world.external_systems import MemoryEffectStore
-from oms_es.simulation.world.recording import MemoryRecorder, MemoryRows
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore
 from oms_es.simulation.world.sealed_log import MemorySealing
 from oms_es.store.store import Store

@@ -21,6 +21,7 @@ from oms_es.gateways.simulated.effects import Effect
 from oms_es.kafka.client import Message, TopicPartition
 from oms_es.kafka.cloudevents import position_of
 from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
+from oms_es.memory.database import Database
 from oms_es.processing.read_models.folding import folded
 from oms_es.schemas.operations.aside import ReactionPutAside
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
@@ -28,7 +29,6 @@ from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.simulation.unpaid_goods import UnpaidGoods
-from oms_es.simulation.world.database import Database
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.seals import Head
 from oms_es.verification.history import History

@@ -17,6 +17,8 @@ from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.groups.feeds import PartitionFeed
 from oms_es.kafka.relay.event_publisher import RELAYED_MAX, EventPublisher
 from oms_es.kernel import Command, Decider, Recorded, Refused, Row
+from oms_es.memory.database import Database, Session
+from oms_es.memory.recording import MemoryRecorder, MemoryRows, Transaction
 from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import ReadModel, Staged
@@ -26,9 +28,7 @@ from oms_es.schemas.stock import ExpireReservation
 from oms_es.simulation.components import Kit
 from oms_es.simulation.nodes.engine_node import EngineNode
 from oms_es.simulation.nodes.interruptible import AwakeChain
-from oms_es.simulation.world.database import Database, Session
 from oms_es.simulation.world.external_systems import MemoryEffectStore
-from oms_es.simulation.world.recording import MemoryRecorder, MemoryRows, Transaction
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore, Saved
 from oms_es.simulation.world.sealed_log import MemorySealing
 from oms_es.store.recorder import Advance, EventRow
@@ -74,9 +74,9 @@ class AsksEarly(MemoryRecorder):
 
     def append(self, transaction: Transaction, rows: Sequence[EventRow]) -> list[int]:
         ids = super().append(transaction, rows)
-        if isinstance(self.node, EngineNode):
+        if isinstance(self.client, EngineNode):
             recorded = [self.database.codec.decode(row) for row in rows]
-            for gateway in self.node.gateways():
+            for gateway in self.client.gateways():
                 if intents := [r for r in recorded if type(r.event) in gateway.intents]:
                     gateway.perform(intents)
         return ids

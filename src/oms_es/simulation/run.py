@@ -22,6 +22,7 @@ from oms_es.gateways.simulated.effects import Effect
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Projection, Row
+from oms_es.memory.kept_codec import KeptCodec
 from oms_es.processing.read_models.folding import folded
 from oms_es.projections.order import order_status
 from oms_es.schemas.order import PlaceOrder
@@ -43,7 +44,6 @@ from oms_es.simulation.world.broker import SESSION_SECONDS, Broker
 from oms_es.simulation.world.decision_cache import remembering
 from oms_es.simulation.world.external_systems import Outside
 from oms_es.simulation.world.kept_cloudevents import KeptCloudEvents
-from oms_es.simulation.world.kept_codec import KeptCodec
 from oms_es.simulation.world.sealed_log import SealedLog
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.seals import Head

@@ -95,3 +95,22 @@ COMMANDS: Mapping[str, Callable[[Row, datetime], Command]] = {
     "return_overdue": lapse_the_return,
 }
 """By the kind of deadline."""
+
+GIVES: frozenset[type[Command]] = frozenset(
+    {
+        ChaseAnswer,
+        ChaseCancellation,
+        ChaseDispatch,
+        ChaseHold,
+        ChasePlacement,
+        ExpireAuthorization,
+        ExpireLot,
+        ExpireReservation,
+        LapseOrder,
+        LapsePresale,
+        LapseRma,
+        RepeatPayment,
+        SuspectLoss,
+    }
+)
+"""What becomes of deadlines."""

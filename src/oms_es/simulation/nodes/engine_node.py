@@ -16,6 +16,7 @@ from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable
+from oms_es.memory.database import Database
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
@@ -29,7 +30,6 @@ from oms_es.simulation.nodes.interruptible import (
 from oms_es.simulation.nodes.node import Node, Simulation
 from oms_es.simulation.scenario import Action, Scenario, World
 from oms_es.simulation.world.broker import Broker
-from oms_es.simulation.world.database import Database
 from oms_es.simulation.world.external_systems import MemoryCallbacks, Outside
 from oms_es.simulation.world.sealed_log import SealedLog
 from oms_es.store.encoding.codec import Codec

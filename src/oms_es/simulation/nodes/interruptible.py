@@ -13,15 +13,15 @@ from oms_es.kafka.groups.group_worker import GroupWorker
 from oms_es.kafka.relay.event_publisher import EventPublisher
 from oms_es.kafka.relay.relay import Relay
 from oms_es.kernel import Event, Recorded
+from oms_es.memory.client import NEVER
+from oms_es.memory.database import Database
 from oms_es.processing.chain import Chain
 from oms_es.processing.intake.worker import IntakeWorker
 from oms_es.processing.loop import Loop
 from oms_es.processing.readers import FeedReader
 from oms_es.processing.sealer import SEAL_SECONDS, Sealer
 from oms_es.processing.ticker import TICK_SECONDS, Ticker
-from oms_es.simulation.nodes.node import NEVER
 from oms_es.simulation.world.broker import MemoryGroup
-from oms_es.simulation.world.database import Database
 from oms_es.simulation.world.external_systems import MemoryCallbacks
 from oms_es.simulation.world.sealed_log import MemorySealing
 from oms_es.store.encoding.codec import Codec

@@ -7,6 +7,7 @@ from typing import Any
 
 from oms_es.app import CONSUMERS, PROJECTIONS
 from oms_es.app.workers import CALLBACK_ROLES
+from oms_es.memory.lookups import MemoryLookups
 from oms_es.processing.chain import FOLLOWING_MAX, NEW_MAX
 from oms_es.processing.readers import ConsumerWorker, FeedReader, GatewayWorker, ProjectionWorker
 from oms_es.simulation.nodes.engine_node import RETRY_SECONDS, EngineNode, Going
@@ -16,7 +17,6 @@ from oms_es.simulation.nodes.interruptible import (
     AwakeLoop,
     SortedLog,
 )
-from oms_es.simulation.world.lookups import MemoryLookups
 from oms_es.store.store import OUTAGES
 
 RESTS_SHARE = 0.1

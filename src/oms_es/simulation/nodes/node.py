@@ -6,21 +6,18 @@ Invariant: whatever a node asks of the database, the broker or the world passes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from math import log1p
 from random import Random
 from typing import Protocol
 
-from sqlalchemy.exc import OperationalError as SqlError
-
+from oms_es.memory.client import NEVER, outage
 from oms_es.simulation.requests.workload import EPOCH
 from oms_es.simulation.scenario import Fault
 from oms_es.simulation.scheduler import Scheduler, Task
 from oms_es.store.clock import Timing
 
-NEVER = 1 << 60
 DOWN_SECONDS_MAX = 15.0
 
 
@@ -80,6 +77,17 @@ class Node:
 
     def work(self) -> None:
         raise NotImplementedError
+
+    @property
+    def is_struck(self) -> bool:
+        return self.struck is not None
+
+    @property
+    def seconds(self) -> float:
+        return self.simulation.scheduler.now
+
+    def committed(self) -> None:
+        self.simulation.committed(self)
 
     def clock(self) -> datetime:
         return EPOCH + timedelta(seconds=self.simulation.now + self.skew_seconds)
@@ -203,8 +211,3 @@ class Node:
                 self.dying = self.over
                 self.struck = None
                 self._look_out()
-
-
-def outage(error: type[Exception], why: str) -> Exception:
-    make: Callable[..., Exception] = error
-    return make(why, None, Exception(why)) if error is SqlError else make(why)

@@ -11,6 +11,7 @@ from oms_es.kafka.client import TopicPartition
 from oms_es.kafka.groups.feeds import EventTask, PartitionFeed, PartitionTask, missing
 from oms_es.kafka.groups.inputs import InputTask, PartitionSource
 from oms_es.kafka.relay.relay import Relay
+from oms_es.memory.lookups import MemoryLookups
 from oms_es.processing.intake.worker import Limit
 from oms_es.processing.readers import FeedReader, GatewayWorker, ProjectionWorker, Worker
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
@@ -21,7 +22,7 @@ from oms_es.simulation.nodes.interruptible import (
     AwakeRelay,
 )
 from oms_es.simulation.world.broker import MemoryGroup, MemoryPublisher
-from oms_es.simulation.world.lookups import MemoryCoverage, MemoryLookups
+from oms_es.simulation.world.coverage import MemoryCoverage
 from oms_es.store.log import NullFeed
 from oms_es.store.store import OUTAGES
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from oms_es.kafka.client import Header, KafkaUnavailable, Message, Outgoing, Topic, TopicPartition
 from oms_es.kafka.groups.reading import Unreadable
-from oms_es.simulation.nodes.node import Node, outage
+from oms_es.memory.client import outage
+from oms_es.simulation.nodes.node import Node
 
 MESSAGES_PER_POLL_MAX = 500
 SESSION_SECONDS = 10.0

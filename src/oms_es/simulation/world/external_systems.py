@@ -13,8 +13,9 @@ from uuid import UUID
 
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS, Effect, PendingCallback
 from oms_es.kernel import GatewayUnavailable
+from oms_es.memory.client import outage
 from oms_es.processing.intake.worker import Arrival
-from oms_es.simulation.nodes.node import Node, outage
+from oms_es.simulation.nodes.node import Node
 from oms_es.simulation.requests.workload import EPOCH
 
 STRAYS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oms_es.kafka.client import Message, Outgoing, TopicPartition
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kernel import Recorded
-from oms_es.simulation.world.kept_codec import Kept
+from oms_es.memory.kept_codec import Kept
 from oms_es.store.encoding.codec import StoredRow
 
 

@@ -11,8 +11,8 @@ import psycopg
 from oms_es.kafka.client import TopicPartition
 from oms_es.kafka.relay.leadership import STANDBY_SECONDS
 from oms_es.kafka.relay.store import LeadershipLost, LogRow
+from oms_es.memory.database import RELAYING, Database, Session
 from oms_es.simulation.nodes.node import Node
-from oms_es.simulation.world.database import RELAYING, Database, Session
 
 
 class MemoryLeadership:
@@ -98,7 +98,7 @@ class MemoryRelayStore:
         self.database.relay_position = position
         self.database.published.update(last)
         self.database.moves += 1
-        session.node.touched(psycopg.OperationalError)
+        session.client.touched(psycopg.OperationalError)
 
     def fits(self, saved: Saved, /) -> bool:
         return (saved.epoch, saved.previous) == (self.database.relay_epoch, self.database.relay_position)

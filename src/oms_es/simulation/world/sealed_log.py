@@ -13,6 +13,8 @@ from itertools import islice
 from eventsourcing.persistence import Notification, OperationalError
 from pydantic_core import to_json
 
+from oms_es.memory.database import Database
+from oms_es.memory.kept_codec import Kept
 from oms_es.proof import checkpoints
 from oms_es.proof.entries import entry
 from oms_es.proof.notes import KEY_BYTES, SignerKey
@@ -20,8 +22,6 @@ from oms_es.proof.tiles import WIDTH, Tile
 from oms_es.proof.tiles import Edge as GrowingEdge
 from oms_es.proof.tree import EMPTY_ROOT, leaf_hash
 from oms_es.simulation.nodes.node import Node
-from oms_es.simulation.world.database import Database
-from oms_es.simulation.world.kept_codec import Kept
 from oms_es.store.recorder import PositionLost
 from oms_es.store.sealing.seals import Edge, Head, Seal, Unsealed, edge_of, signed
 

@@ -1,4 +1,4 @@
-"""Events of the simulation are not written as JSON: the codec keeps the objects themselves."""
+"""Events are not written as JSON in memory: the codec keeps the objects themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oms_es.store.encoding.codec import Codec, StoredRow
 
 
 class Kept(bytes):
-    """Stands for an event's JSON where the simulation does not write it: the event itself."""
+    """Stands for an event's JSON where it is not written: the event itself."""
 
     recorded: Recorded
 

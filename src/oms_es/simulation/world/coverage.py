@@ -1,34 +1,14 @@
-"""What reactions look up in the simulated database, and how far each read model has come."""
+"""How far each read model of the simulated workers has come."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from eventsourcing.persistence import OperationalError
-from sqlalchemy.exc import OperationalError as SqlError
 
 from oms_es.kafka.client import TopicPartition
-from oms_es.kernel import Lookup, LookupResults, Row
+from oms_es.memory.database import Database
 from oms_es.simulation.nodes.node import Node
-from oms_es.simulation.world.database import Database
-
-
-class MemoryLookups:
-    """Rows for reactions, whichever they want."""
-
-    def __init__(self, node: Node, database: Database) -> None:
-        self.database = database
-        self.touch = database.touching(node, SqlError)
-
-    def fetch(self, wanted: Mapping[Lookup, Iterable[Hashable]]) -> LookupResults:
-        self.touch()
-        facts: dict[str, dict[Hashable, Sequence[Row]]] = {}
-        for want, keys in wanted.items():
-            rows, found = self.database.tables[want.projection], facts.setdefault(want.projection, {})
-            for key in keys:
-                if key not in found:
-                    found[key] = rows.found(want.by, key, want.order_by, want.limit)
-        return facts
 
 
 class MemoryCoverage:

@@ -18,8 +18,8 @@ from sqlalchemy import Table
 
 from oms_es.kafka.client import TopicPartition
 from oms_es.kernel import Key, Recorded, Row
-from oms_es.simulation.nodes.node import Node, outage
-from oms_es.simulation.world.kept_codec import Kept
+from oms_es.memory.client import Client, outage
+from oms_es.memory.kept_codec import Kept
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.encoding.codec import Codec, StoredRow
 from oms_es.store.recorder import Advance, Move, Snapshot, check_moved
@@ -85,7 +85,7 @@ class Changed(NamedTuple):
 class Lock:
     def __init__(self) -> None:
         self.owner: object | None = None
-        self.waiting: deque[Node] = deque()
+        self.waiting: deque[Client] = deque()
 
 
 class Database:
@@ -114,16 +114,16 @@ class Database:
     def end(self) -> int:
         return self.positions[-1] if self.positions else 0
 
-    def touching(self, node: Node, error: type[Exception]) -> Callable[[], None]:
-        """What every call of this node passes first: it may meet a fault, another node may go on meanwhile, no one may
-        answer. As it is called far more often than anything else here, it calls nothing itself while nothing happens.
+    def touching(self, client: Client, error: type[Exception]) -> Callable[[], None]:
+        """What every call of this client passes first: it may meet a fault, another client may go on meanwhile, no
+        one may answer. It is called far more often than anything else, and calls nothing itself while nothing happens.
         """
 
         def touch() -> None:
-            node.calls = calls = node.calls + 1
-            if calls >= node.halt_at:
-                node.halt(error)
-            if self.away_until and node.simulation.scheduler.now < self.away_until:
+            client.calls = calls = client.calls + 1
+            if calls >= client.halt_at:
+                client.halt(error)
+            if self.away_until and client.seconds < self.away_until:
                 raise outage(error, "the database is away")
 
         return touch
@@ -136,19 +136,19 @@ class Database:
             if isinstance(lock.owner, Session):
                 self.release(lock)
 
-    def wait_for(self, lock: Lock, node: Node) -> None:
+    def wait_for(self, lock: Lock, client: Client) -> None:
         """Until it is free."""
         while lock.owner is not None:
-            lock.waiting.append(node)
-            node.park()
+            lock.waiting.append(client)
+            client.park()
 
     def release(self, lock: Lock) -> None:
         lock.owner = None
         if lock.waiting:
             waiting = list(lock.waiting)
             lock.waiting.clear()
-            for node in waiting:
-                node.unpark()
+            for client in waiting:
+                client.unpark()
 
     def may_move(self, advance: Advance) -> bool:
         stands = self.tracking.get(advance.name)
@@ -174,15 +174,15 @@ class Database:
         self.generations[name] += 1
         return True
 
-    def save(self, node: Node, advance: Advance, error: type[Exception]) -> None:
+    def save(self, client: Client, advance: Advance, error: type[Exception]) -> None:
         """A transaction that only moves a position."""
         name = f"tracking/{advance.name}"
         if name in self.locks:
-            self.wait_for(self.locks[name], node)
+            self.wait_for(self.locks[name], client)
         check_moved(self.may_move(advance) or None, advance)
         self.tracking[advance.name] = advance.position
         self.moves += 1
-        node.touched(error)
+        client.touched(error)
 
     def commit(self, rows: Sequence[Notification]) -> None:
         self.check_unique(rows)
@@ -207,12 +207,12 @@ class Database:
 class Session:
     """A connection that holds a lock for as long as it lives."""
 
-    def __init__(self, node: Node, database: Database) -> None:
-        self.node = node
+    def __init__(self, client: Client, database: Database) -> None:
+        self.client = client
         self.database = database
         self.sessions = database.sessions
         self.alive = True
-        self.asked = database.touching(node, psycopg.OperationalError)
+        self.asked = database.touching(client, psycopg.OperationalError)
 
     def ended(self) -> bool:
         return not self.alive or self.sessions != self.database.sessions

@@ -1,4 +1,4 @@
-"""Transactions of one node on the simulated database: its log, its positions, its read models.
+"""Transactions of one client on the database in memory: its log, its positions, its read models.
 
 Invariant: a transaction holds its locks until it ends, and changes the database only when it commits.
 """
@@ -15,8 +15,8 @@ from sqlalchemy import Table
 from sqlalchemy.exc import OperationalError as SqlError
 
 from oms_es.kernel import Key, Row
-from oms_es.simulation.nodes.node import Node, outage
-from oms_es.simulation.world.database import APPENDING, Changed, Database, Lock
+from oms_es.memory.client import Client, outage
+from oms_es.memory.database import APPENDING, Changed, Database, Lock
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.encoding.codec import StoredRow
 from oms_es.store.recorder import Advance, EventRow, Move, Snapshot, check_moved
@@ -28,7 +28,7 @@ class Transaction:
     def __init__(
         self, topic_partition: MemoryRecorder | MemoryRows, begin: Callable[[Transaction], None] | None
     ) -> None:
-        self.node = topic_partition.node
+        self.client = topic_partition.client
         self.database = topic_partition.database
         self.touch = topic_partition.touch
         self.error = topic_partition.error
@@ -56,13 +56,13 @@ class Transaction:
                 self.commit()
         finally:
             self.end()
-        if failed is None and self.node.struck:
-            self.node.touched(self.error)
+        if failed is None and self.client.is_struck:
+            self.client.touched(self.error)
 
     def lock(self, name: str) -> None:
         lock = self.database.locks[name]
         if lock.owner is not None and lock.owner is not self:
-            self.database.wait_for(lock, self.node)
+            self.database.wait_for(lock, self.client)
         lock.owner = self
         self.locks.append(lock)
 
@@ -87,7 +87,7 @@ class Transaction:
             raise outage(self.error, "the session has ended")
         if self.rows:
             database.commit(self.rows)
-            self.node.simulation.committed(self.node)
+            self.client.committed()
         for move in self.moved:
             database.tracking[move.name] = move.position
             database.moves += 1
@@ -112,10 +112,10 @@ class MemoryRecorder:
 
     error = OperationalError
 
-    def __init__(self, node: Node, database: Database) -> None:
-        self.node = node
+    def __init__(self, client: Client, database: Database) -> None:
+        self.client = client
         self.database = database
-        self.touch = database.touching(node, self.error)
+        self.touch = database.touching(client, self.error)
 
     def writing(self) -> Transaction:
         return Transaction(self, self.lock)
@@ -149,7 +149,7 @@ class MemoryRecorder:
 
     def save(self, advance: Advance) -> None:
         self.touch()
-        self.database.save(self.node, advance, self.error)
+        self.database.save(self.client, advance, self.error)
 
     def change(self, transaction: Transaction, changes: Sequence[Changed]) -> None:
         self.touch()
@@ -219,12 +219,12 @@ class MemoryRows:
 
     error = SqlError
 
-    def __init__(self, node: Node, database: Database, table: Table) -> None:
-        self.node = node
+    def __init__(self, client: Client, database: Database, table: Table) -> None:
+        self.client = client
         self.database = database
         self.rows = database.tables[table.name]
         self.generations: dict[str, int] = {}  # by the position that was asked for
-        self.touch = database.touching(node, self.error)
+        self.touch = database.touching(client, self.error)
 
     def writing(self) -> Transaction:
         return Transaction(self, None)
@@ -259,7 +259,7 @@ class MemoryRows:
     def save(self, advance: Advance) -> None:
         self.touch()
         check_moved(self.knows(advance) or None, advance)
-        self.database.save(self.node, advance, self.error)
+        self.database.save(self.client, advance, self.error)
 
     def knows(self, advance: Advance) -> bool:
         """Whether the rows are of the generation in which the position was asked for."""

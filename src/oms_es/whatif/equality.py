@@ -1,0 +1,45 @@
+"""Whether what was lived again is what history has: stream by stream, event by event, envelope and all.
+
+Positions are not compared, as those of a log may have gaps. Of deadlines that fell due together, one or the other may
+come first; of one stream, nothing may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from oms_es.kernel import Recorded
+
+
+class Unlike(NamedTuple):
+    """The first event of a stream that is not the same; None where one side has no more."""
+
+    stream: str
+    version: int
+    real: Recorded | None
+    relived: Recorded | None
+
+
+def unlike(real: Iterable[Recorded], relived: Iterable[Recorded]) -> Iterator[Unlike]:
+    """One of each stream that differs."""
+    streams, others = by_stream(real), by_stream(relived)
+    for stream in dict.fromkeys([*streams, *others]):
+        if difference := _first(stream, streams.get(stream, []), others.get(stream, [])):
+            yield difference
+
+
+def by_stream(history: Iterable[Recorded]) -> dict[str, list[Recorded]]:
+    streams: dict[str, list[Recorded]] = {}
+    for recorded in history:
+        streams.setdefault(recorded.stream, []).append(recorded)
+    return streams
+
+
+def _first(stream: str, real: list[Recorded], relived: list[Recorded]) -> Unlike | None:
+    for version in range(max(len(real), len(relived))):
+        one = real[version] if version < len(real) else None
+        other = relived[version] if version < len(relived) else None
+        if one is None or other is None or one[1:] != other[1:]:
+            return Unlike(stream, version + 1, one, other)
+    return None

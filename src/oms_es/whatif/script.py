@@ -1,0 +1,72 @@
+"""History cut into what came from outside, in the order in which it came, and what the engine did in between.
+
+Invariant: every event of history is in one item, or among those `between` two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+from oms_es.app.registry import GATEWAYS
+from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
+from oms_es.kernel import Recorded
+from oms_es.whatif.outside import Given, Recovery, is_from_outside, is_tick
+
+Kind = Literal["input", "answer", "tick", "end"]
+ANSWERING = frozenset({*(gateway.name for gateway in GATEWAYS), PAYMENT_CALLBACKS, CARRIER_CALLBACKS})
+"""Those in the loop that report what the world says."""
+
+
+class Item(NamedTuple):
+    """What was recorded in one transaction from outside, or because a deadline was due.
+
+    `between`: when each event was recorded that the engine decided since the item before.
+    """
+
+    kind: Kind
+    at: datetime
+    given: Sequence[Given]
+    between: Sequence[datetime]
+    events: int
+    position: int
+
+
+def items(history: Iterable[Recorded], recovery: Recovery) -> Iterator[Item]:
+    between: list[datetime] = []
+    last: Recorded | None = None
+    for (kind, at, _), transaction in groupby(history, key=_transaction):
+        events = list(transaction)
+        last = events[-1]
+        if kind == "end":
+            for recorded in events:
+                recovery.note(recorded)
+            between += [recorded.recorded_at for recorded in events]
+            continue
+        given: list[Given] = []
+        if kind == "tick":
+            for recorded in events:
+                recovery.note(recorded)
+        else:
+            for _key, run in groupby(events, key=_run):
+                given += recovery.commands(list(run))
+        yield Item(kind, at, given, between, len(events), last.position)
+        between = []
+    if last is not None:
+        yield Item("end", last.recorded_at, (), between, 0, last.position)
+
+
+def _transaction(recorded: Recorded) -> tuple[Kind, datetime, str]:
+    """The engine's own events are of kind "end": they only lie between items."""
+    if is_tick(recorded):
+        return "tick", recorded.recorded_at, recorded.actor
+    if is_from_outside(recorded):
+        kind: Kind = "answer" if recorded.actor in ANSWERING else "input"
+        return kind, recorded.recorded_at, recorded.actor
+    return "end", recorded.recorded_at, ""
+
+
+def _run(recorded: Recorded) -> tuple[str, object]:
+    return recorded.stream, recorded.caused_by
