@@ -17,6 +17,7 @@ UNFORESEEN = {
     "version_changed": "If-Match asks for the version that a stream has at that moment",
     "idempotency_key_reused": "a key is of one request; the next one with it is another",
     "bad_report": "a report's words are its own, and a period ends after it begins; the refusal says it",
+    "bad_statement": "what a bank or a provider sends has formats of its own, and sums to what its balances say",
     "unknown_sku": "what is known is not in a document",
 }
 """Refusals of requests that the document allows, by their reason."""

@@ -14,6 +14,18 @@ import pytest
 from http_requests import order as ordered
 from http_server import Served
 
+STATEMENT = """:20:STARTUMS
+:25:10020030/1234567
+:28C:1/1
+:60F:C191231EUR1000,00
+:61:2001050105CR96,55NTRFSTRIPE-PO1//B1
+:86:166?00GUTSCHRIFT?20EREF+PO-1?21SVWZ+<b>evil</b>
+:61:2001070107D12,00NCHGNONREF
+:86:808?00ENTGELT
+:62F:C200131EUR1084,55
+-
+"""
+ACCOUNT = "console-bank"
 EVIL = "<script>alert(1)</script>\"'&"
 
 
@@ -37,7 +49,23 @@ class Shop:
             (parcel, *_) = api.get(f"/v1/shipments?order_id={self.order_id}").json()["items"]
             self.parcel_id: str = parcel["shipment_id"]
             self.return_id = "back/<b>1"
+            self._reconciled(api)
+            self.line = "2020-01-31/1/1/1"
             wait_for(lambda: self._is_returned(api))
+
+    def _reconciled(self, api: httpx.Client) -> None:
+        """A statement of which nothing here is known: both of its lines are breaks."""
+        given = {"format": "mt940", "account": ACCOUNT}
+        sent = {"Content-Type": "application/octet-stream"}
+        path = f"/v1/reconcile/{ACCOUNT}"
+        wait_for(
+            lambda: (
+                api.post("/v1/statements", params=given, content=STATEMENT.encode(), headers=sent).status_code == 200
+            )
+        )
+        wait_for(lambda: api.get(path).status_code == 200)
+        wait_for(lambda: api.post(f"{path}:run", json={}).status_code == 200)
+        wait_for(lambda: api.get(path).json()["breaks"])
 
     @property
     def quoted_sku(self) -> str:

@@ -47,6 +47,7 @@ from oms_es.projections.facts import (
 from oms_es.projections.facts import feedback as feedback_facts
 from oms_es.projections.finance import (
     money_movements,
+    reconciled_accounts,
     reconciliation_breaks,
     reconciliation_matches,
     statement_lines,
@@ -170,6 +171,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     money_movements.projection,
     reconciliation_matches.projection,
     reconciliation_breaks.projection,
+    reconciled_accounts.projection,
 )
 
 GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)

@@ -41,6 +41,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "run": "finance.reconciling:run",
         "breaks": "finance.reconciling:list_breaks",
         "explain": "finance.reconciling:explain",
+        "report": "finance.reporting:report",
     },
     "connections": {
         "create": "connections:create_connection",

@@ -2,6 +2,8 @@
 
 Invariant: a page shows what the API answers to the person's own scopes, and a form gives one of the API's commands;
 nothing here reads a table or knows what a command means. Imports: http and below.
+
+More than twelve files: each is one thing that all pages share; what they show stands in `pages/`.
 """
 
 from oms_es.console.app import PATH, Console

@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from oms_es.console import pages
+from oms_es.console import pages, uploads
 from oms_es.console.inside import Api
 from oms_es.console.people import Person, person_of, remember, require_own_form
-from oms_es.console.routes import OPEN, handler_of, page
+from oms_es.console.routes import FILES, OPEN, WITH_FILE, handler_of, page
 from oms_es.console.texts import language_of, texts
 from oms_es.console.visits import HEADERS, SEE_OTHER, Visit
 from oms_es.http.access import NO_CALLER
@@ -60,7 +60,7 @@ class Console:
         if matched.route.scope:
             person.caller.require(matched.route.scope)
         if matched.route.method == "POST":
-            visit.form = await _form(visit.asked)
+            visit.form, visit.file = await form_of(visit.asked)
             require_own_form(request, person, visit.form.get(PROOF, ""))
         return await handler_of(matched.route)(visit)
 
@@ -74,6 +74,14 @@ class Console:
         bare = Request({**request.scope, "query_string": b""})
         visit = self._visit(Matched(NO_ROUTE, {}), bare, request_id, person)
         return visit.page("problem.html", refusal["status"], refusal=refusal)
+
+
+async def form_of(asked: Asked) -> tuple[Mapping[str, str], bytes]:
+    """Its fields and the file, where it has one. Raises Malformed, TooLong, WrongMedia."""
+    media_type = (asked.header("content-type") or "").partition(";")[0].strip().lower()
+    if asked.route.body is not WITH_FILE or media_type != FILES:
+        return await _form(asked), b""
+    return await uploads.read(asked.request)
 
 
 async def _form(asked: Asked) -> Mapping[str, str]:

@@ -25,6 +25,7 @@ from oms_es.http.services import Services
 
 Query = Mapping[str, str | Sequence[str] | None]
 NO_QUERY: Query = {}
+BYTES = "application/octet-stream"
 
 
 def at(*segments: str, verb: str = "") -> str:
@@ -72,6 +73,10 @@ class Api:
         """The status, and what the API says."""
         given = {"content-type": JSON, **(headers or {})}
         return await self._ask("POST", path, query, to_json(body), given)
+
+    async def send(self, path: str, content: bytes, query: Query = NO_QUERY) -> tuple[int, Any]:
+        """A file as it is: the status, and what the API says."""
+        return await self._ask("POST", path, query, content, {"content-type": BYTES})
 
     async def _ask(
         self, method: str, path: str, query: Query, body: bytes, headers: Mapping[str, str]

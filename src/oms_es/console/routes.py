@@ -8,13 +8,15 @@ from typing import cast
 from starlette.responses import Response
 
 from oms_es.console.visits import Visit
-from oms_es.http.routing import Handler, Parameter, Route
+from oms_es.http.routing import Body, Handler, Parameter, Route
 
 Page = Callable[[Visit], Awaitable[Response]]
 OPEN = None
 """Also for people who have not signed in."""
 ANY = ""
 """For everybody who has signed in, with any scopes."""
+FILES = "multipart/form-data"
+WITH_FILE = Body(dict, dict, (FILES,))
 
 
 def page(path: str, name: str, scope: str | None, handler: Page, *parameters: str, many: tuple[str, ...] = ()) -> Route:
@@ -23,9 +25,10 @@ def page(path: str, name: str, scope: str | None, handler: Page, *parameters: st
     return Route("GET", f"/console{path}", name, name, scope, cast("Handler", handler), given)
 
 
-def form(path: str, name: str, scope: str | None, handler: Page) -> Route:
-    """What a form of a page is sent to."""
-    return Route("POST", f"/console{path}", name, name, scope, cast("Handler", handler))
+def form(path: str, name: str, scope: str | None, handler: Page, *, takes_file: bool = False) -> Route:
+    """What a form of a page is sent to, with a file beside its fields or without."""
+    body = WITH_FILE if takes_file else None
+    return Route("POST", f"/console{path}", name, name, scope, cast("Handler", handler), body=body)
 
 
 def handler_of(route: Route) -> Page:

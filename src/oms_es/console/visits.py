@@ -47,6 +47,7 @@ PLACES = (
     Section("shipping", "/console/shipping", "shipments:read"),
     Section("returns", "/console/returns", "returns:read"),
     Section("reports", "/console/reports", "orders:read"),
+    Section("finance", "/console/finance", "finance:read"),
     Section("dead_letters", "/console/dead-letters", "operations:read"),
     Section("health", "/console/health", "operations:read"),
     Section("setup", "/console/setup", "catalog:read"),
@@ -61,6 +62,7 @@ class Visit:
     texts: Texts
     api: Api
     form: Mapping[str, str] = field(default_factory=dict)
+    file: bytes = b""
 
     @property
     def values(self) -> Mapping[str, str]:

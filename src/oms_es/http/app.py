@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from oms_es.http import health, openapi
 from oms_es.http.access import LOCAL, NO_CALLER, Caller
 from oms_es.http.errors import Forbidden, NoAccess
+from oms_es.http.finance import books, reconciling, statements
 from oms_es.http.problems import response_of
 from oms_es.http.reading import (
     customers,
@@ -70,6 +71,9 @@ def all_routes() -> Sequence[Route]:
         *webhooks.ROUTES,
         *webhook_parties.ROUTES,
         *dead_letters.ROUTES,
+        *statements.ROUTES,
+        *reconciling.ROUTES,
+        *books.ROUTES,
         *commands.routes(),
         *links.ROUTES,
     )

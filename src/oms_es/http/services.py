@@ -19,6 +19,7 @@ from oms_es.app.verbs import plain
 from oms_es.app.workers import INTERESTS
 from oms_es.history import moments, states
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
+from oms_es.http.background import Background
 from oms_es.http.reading.dated import FOLDED_MAX, turn
 from oms_es.http.reading.tables import PERSONAL_COLUMNS
 from oms_es.http.reading.tail import Tail
@@ -73,6 +74,7 @@ class Services:
         self.keys = Keys(self._key, self._is_anybody_known)
         self.rates = Rates(per_second)
         self.stopping = asyncio.Event()
+        self.background = Background("finance")
         self.not_ready = not_ready
         self.tail = Tail(parts, self.codec, self.stopping)
         self._keeping = threading.BoundedSemaphore(1)
@@ -83,6 +85,7 @@ class Services:
         )
 
     def close(self) -> None:
+        self.background.close()
         self.tail.close()
         self.checks.close()
         for pool in (self._readers, self._writer):

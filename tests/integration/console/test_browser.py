@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # the library has no types
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from console_shop import Shop
+from console_shop import ACCOUNT, Shop
 from http_server import Served
 
 NAMES = ("chromium", "google-chrome", "chromium-browser")
@@ -72,6 +72,7 @@ def places(shop: Shop) -> list[str]:
         f"shipping/list?location={shop.location}&parcel={shop.parcel_id}",
         f"returns/{quote(shop.return_id, safe='')}",
     ]
+    found += ["finance", f"finance/{ACCOUNT}", "books", f"finance/{ACCOUNT}/explain?line={quote(shop.line, safe='')}"]
     return [*found, f"commands/order/refund?order={shop.order_id}"]
 
 

@@ -15,7 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from console_forms import browser, proof, sent, sign_in
-from console_shop import EVIL, Shop, wait_for
+from console_shop import ACCOUNT, EVIL, STATEMENT, Shop, wait_for
 from html_pages import read
 from http_requests import order as ordered
 from http_server import Served, token
@@ -25,6 +25,8 @@ from oms_es.http.routing import Route
 from oms_es.store.http import api_keys
 
 ROUTES = pages.routes()
+NEEDING_MORE = {"finance-explain", "finance-match", "book"}
+"""Pages that say what is missing where nothing is asked."""
 
 
 @pytest.fixture
@@ -43,11 +45,12 @@ def shown(served: Served, shop: Shop) -> list[str]:
         "sku": shop.sku,
         "id": str(letter),
         "name": "console.css",
+        "account": ACCOUNT,
     }
     found = [
         re.sub(r"\{(\w+)\}", lambda part: quote(values[part[1]], safe=""), route.path)
         for route in ROUTES
-        if route.method == "GET" and route.scope != SYSTEM
+        if route.method == "GET" and route.scope != SYSTEM and route.name not in NEEDING_MORE
     ]
     more = [
         f"/console/search?q={quote(shop.sku)}",
@@ -68,6 +71,10 @@ def shown(served: Served, shop: Shop) -> list[str]:
         f"/console/inbox?kind=held_manual&assignee={quote(EVIL)}",
         f"/console/stock?location={quote(shop.location)}",
         f"/console/commands/order/amend?order={shop.order_id}",
+        f"/console/finance/{ACCOUNT}/explain?line={quote(shop.line, safe='')}",
+        f"/console/finance/{ACCOUNT}?status=resolved",
+        f"/console/finance/{ACCOUNT}?kind=missing_here",
+        f"/console/finance/{ACCOUNT}/match?difference=a&difference={quote(EVIL)}",
         f"/console/commands/order/cancel-lines?order={shop.order_id}&reason={quote(EVIL)}",
     ]
     return [*found, *more]
@@ -413,3 +420,59 @@ def test_what_is_scanned_leads_to_its_form_and_back_to_the_field(operator: httpx
         "/console/commands/stock/count?sku=TEA&location=berlin&next=%2Fconsole%2Fstock%3Fscan_at%3Dberlin%26do%3Dcount",
     )
     assert operator.get("/console/stock?scan=TEA&do=burn").status_code == 422
+
+
+def test_a_statement_is_sent_as_a_file_and_what_it_says_is_explained_settled_and_closed(
+    served: Served, shop: Shop
+) -> None:
+    account, here = "console-file", "/console/finance/console-file"
+    with browser(served, "finance") as client, served.client() as api:
+
+        def upload(text: str, **fields: str) -> httpx.Response:
+            given = {"proof": proof(client, "/console/finance"), "format": "mt940", "account": account, **fields}
+            return client.post("/console/finance", data=given, files={"file": ("january.sta", text.encode())})
+
+        assert upload(STATEMENT, proof="").status_code == 403
+        wrong = upload(STATEMENT.replace("96,55", "97,55"))
+        assert (wrong.status_code, "-1.00 EUR is missing" in wrong.text) == (422, True)
+        assert f'value="{account}"' in wrong.text
+        assert upload("").status_code == 422
+        assert f"{account}/2020-01-31/1/1" in upload(STATEMENT).text
+        assert upload("x", extra="y" * 20_001).status_code == 400
+        wait_for(lambda: client.get(here).status_code == 200)
+        ran = sent(client, f"{here}:run", {"window_days": "3", "until": "2020-01-31"}, of=here)
+        assert ran.status_code == 303, ran.text
+        assert sent(client, f"{here}:run", {"window_days": "many"}, of=here).status_code == 422
+        page = client.get(ran.headers["location"]).text
+        for part in ("Missing here", "2020-01-05", "96.55", "Close a period"):
+            assert part in page, part
+        resolving = re.findall(r'href="(/console/commands/reconcile/resolve\?[^"]+)"', page)
+        assert len(resolving) == 2
+        both = re.findall(r'name="difference" value="([^"]+)"', page)
+        chosen = client.get(f"{here}/match", params={"difference": both})
+        assert chosen.headers["location"].startswith("/console/commands/reconcile/match?account=console-file&")
+        form = client.get(chosen.headers["location"]).text
+        assert all(one in form for one in both)
+        fields = {"account": account, "differences": "\n".join(both), "next": here}
+        refused = sent(client, "/console/commands/reconcile/match", {**fields, "step": "preview"})
+        assert (refused.status_code, "not_a_match" in refused.text) == (409, True)
+        for one in both:
+            settled = {"account": account, "difference": one, "resolution": "accepted", "next": here}
+            path = "/console/commands/reconcile/resolve"
+            looked = sent(client, path, {**settled, "step": "preview"})
+            assert "ReconciliationBreakResolved" in looked.text
+            hidden = dict(re.findall(r'<input type="hidden" name="(version|key)" value="([^"]+)">', looked.text))
+            assert sent(client, path, {**settled, **hidden, "step": "do"}).status_code == 303
+        closing = {"account": account, "through": "2020-01-31", "next": here}
+        done = sent(client, "/console/commands/reconcile/close", {**closing, "step": "do"})
+        page = client.get(done.headers["location"]).text
+        assert "Closed through 2020-01-31" in page
+        assert "Accepted" in client.get(f"{here}?status=resolved").text
+        report = api.get(f"/v1/reconcile/{account}").json()
+        assert report["closed_by"] == f"key:{served.tokens['finance'].split('_')[1]}"
+        books = client.get("/console/books?from=2020-01-01&to=2020-01-31").text
+        assert "assets:statements:console-file" in books
+        assert "96.55" in client.get("/console/books/assets%3Astatements%3Aconsole-file").text
+    with browser(served, "warehouse") as other:
+        assert other.get(here).status_code == 403
+        assert "/console/finance" not in other.get("/console/stock").text

@@ -73,6 +73,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             "feedback",
             "feedback_scores",
             *("statements", "statement_lines", "reconciliation_matches", "reconciliation_breaks"),
+            "reconciled_accounts",
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
             *("inbounds", "replenishments", "serial_numbers", "carrier_rates", "delivery_options", "tracking_reports"),
         )

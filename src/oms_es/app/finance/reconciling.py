@@ -7,7 +7,7 @@ killed is run again, and changes nothing that it had done.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from oms_es.matching.sides import Rules
 from oms_es.reports import queries
 from oms_es.reports.finance import reconciliation
 from oms_es.schemas.finance.reconciliation import MATCHES_MAX, RecordReconciliation
-from oms_es.schemas.finance.statement import RecordStatement, StatementRecorded
+from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.values.types import SHORT_NAME_LENGTH_MAX, looks_like_a_card_number
 from oms_es.statements import FORMATS
@@ -47,7 +47,7 @@ class File(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """`outcome`: imported, or repeated where it was imported before."""
+    """`outcome`: imported, or repeated where it was imported before. `position`: of its last event, if it is new."""
 
     account: str
     statement_id: str
@@ -56,6 +56,7 @@ class Taken(NamedTuple):
     closed_on: str
     lines: int
     outcome: str
+    position: int | None = None
 
 
 def import_statements(runtime: Runtime, actor: str, file: File) -> Sequence[Taken]:
@@ -66,8 +67,8 @@ def import_statements(runtime: Runtime, actor: str, file: File) -> Sequence[Take
         kept = documents.keep(connection, file.content, MEDIA_TYPES.get(file.format, "text/csv"))
     commands = [_command(one, file, kept.sha256, alone=len(found) == 1) for one in found]
     recorded = runtime.store.execute([(Cause(actor), [command]) for command in commands])
-    new = {one.stream for one in recorded if isinstance(one.event, StatementRecorded)}
-    return [_taken(command, is_new=command.stream in new) for command in commands]
+    positions = {one.stream: one.position for one in recorded}
+    return [_taken(command, positions.get(command.stream)) for command in commands]
 
 
 def _require_sha1(file: File) -> None:
@@ -104,11 +105,12 @@ def _account_of(statement: Statement, file: File) -> str:
     return account
 
 
-def _taken(command: RecordStatement, *, is_new: bool) -> Taken:
+def _taken(command: RecordStatement, position: int | None) -> Taken:
     return Taken(
         *(command.account, command.statement_id, command.currency, command.opened_on, command.closed_on),
         len(command.lines),
-        "imported" if is_new else "repeated",
+        "repeated" if position is None else "imported",
+        position,
     )
 
 
@@ -131,17 +133,27 @@ class Ran(NamedTuple):
     movements: int
     matched: int
     breaks: int
+    position: int | None = None
+    """Of the last event, if anything is new."""
 
 
-def run(runtime: Runtime, actor: str, asked: Asked) -> Ran:
-    """Raises NotFound where no statement of the account was imported."""
+def run(
+    runtime: Runtime, actor: str, asked: Asked, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> Ran:
+    """`progress` gets how many commands were given, of how many, and may end it by raising between two batches.
+
+    Raises NotFound where no statement of the account was imported.
+    """
     state, _ = runtime.store.state_of(f"reconciliation-{asked.account}")
     through, lines, movements, proposal = _proposed(runtime, asked, state)
     commands = _commands(asked.account, proposal)
+    position = None
     for first in range(0, len(commands), COMMANDS_OF_A_BATCH):
+        progress(first, len(commands))
         batch = commands[first : first + COMMANDS_OF_A_BATCH]
-        runtime.store.execute([(Cause(actor), [command]) for command in batch])
-    return Ran(through, lines, movements, len(proposal.matches), len(proposal.breaks))
+        recorded = runtime.store.execute([(Cause(actor), [command]) for command in batch])
+        position = recorded[-1].position if recorded else position
+    return Ran(through, lines, movements, len(proposal.matches), len(proposal.breaks), position)
 
 
 def _proposed(runtime: Runtime, asked: Asked, state: Reconciliation) -> tuple[str, int, int, Proposal]:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from oms_es.console.pages import bulk, commands, dead_letters, entry, health, inbox, order, orders, search, setup, stock
 from oms_es.console.pages.desks import returns, shipping
+from oms_es.console.pages.finance import accounts, books
 from oms_es.console.pages.findings import reports
 from oms_es.console.visits import Visit
 from oms_es.http.routing import Route
@@ -33,6 +34,8 @@ def routes() -> Sequence[Route]:
         *returns.ROUTES,
         *health.ROUTES,
         *reports.routes(),
+        *accounts.routes(),
+        *books.ROUTES,
         *dead_letters.ROUTES,
         *setup.routes(),
         *commands.routes(),

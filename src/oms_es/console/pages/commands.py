@@ -230,5 +230,5 @@ def routes() -> Iterator[Route]:
 
 def _parameters(command: Command) -> Iterator[str]:
     for field in fields_of(command):
-        if field.kind in forms.SCALARS:
+        if field.kind in forms.SCALARS or field.kind == "lines":
             yield field.name

@@ -1,7 +1,7 @@
 // Keys: / to search, g and a letter to go, j and k along the rows. Everything works without.
 "use strict";
 (() => {
-  const places = { i: "/console/inbox", o: "/console/orders", s: "/console/stock", d: "/console/dead-letters", h: "/console/health", c: "/console/commands", p: "/console/shipping", r: "/console/returns", f: "/console/reports" };
+  const places = { i: "/console/inbox", o: "/console/orders", s: "/console/stock", d: "/console/dead-letters", h: "/console/health", c: "/console/commands", p: "/console/shipping", r: "/console/returns", f: "/console/reports", m: "/console/finance" };
   let goes = false;
   const isTyping = (element) => element.matches("input, select, textarea, [contenteditable]");
   const move = (step) => {

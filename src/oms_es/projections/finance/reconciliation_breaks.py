@@ -31,8 +31,9 @@ table = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text, nullable=False),
     Index("reconciliation_breaks_by_day", "account", "status", "day", "break_id"),
+    Index("reconciliation_breaks_by_kind", "account", "status", "kind", "day", "break_id"),
 )
-projection = Projection(table, fed_by=("reconciliation-{account}",))
+projection = Projection(table, version=2, fed_by=("reconciliation-{account}",))
 
 
 def key_of_breaks(event: r.ReconciliationBreaksFound) -> Iterable[Key]:

@@ -5,7 +5,7 @@ Invariant: history is read in pages; what is held is a state per order and accou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from oms_es.books.entry import Entry, Posting, summed
@@ -18,12 +18,14 @@ ENTRIES_MAX = 500
 
 
 class Asked(NamedTuple):
-    """Days, both of them included. `last`: the position up to which history is read."""
+    """Days, both of them included. `last`: the position up to which history is read. `progress` gets the position
+    that was reached, and the last one; it may end the reading by raising."""
 
     since: str | None = None
     until: str | None = None
     currency: str | None = None
     last: int = 0
+    progress: Callable[[int, int], None] = lambda _done, _total: None
 
     def is_before(self, entry: Entry) -> bool:
         return self.since is not None and entry.day < self.since
@@ -47,6 +49,7 @@ def entries(connection: Connection, asked: Asked) -> Iterator[Entry]:
     """Also those before the period, in the order of positions; none after it."""
     books = Books()
     for page in pages(connection, [event.__name__ for event in READ], asked.last):
+        asked.progress(page[-1].position, asked.last)
         for recorded in page:
             for entry in books.fold(recorded):
                 some = entry.of(asked.currency)

@@ -1,0 +1,1 @@
+"""Money: accounts and what of them is reconciled, and the books."""

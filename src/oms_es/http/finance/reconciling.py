@@ -1,0 +1,175 @@
+"""Reconciliation over HTTP: a run, what it found of an account, and why a line is matched or is not.
+
+Commands about breaks and matches are routes of the vocabulary; rows of both are read as those of every read model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from oms_es.app import Runtime
+from oms_es.app.finance import reconciling
+from oms_es.app.finance.reconciling import ACCOUNT
+from oms_es.errors import NotFound
+from oms_es.http.background import Progress
+from oms_es.http.errors import BadParameter, NoResource
+from oms_es.http.finance.asking import LATER, OF_NO_CHANNEL, answered, either
+from oms_es.http.finance.statements import WRITE
+from oms_es.http.requests import JSON, Asked
+from oms_es.http.routing import Body, Parameter, Route
+from oms_es.matching.sides import Rules
+from oms_es.reports.finance import accounts, reconciliation
+from oms_es.schemas.finance.statement import AccountName, Day
+from oms_es.schemas.values.types import ShortName
+
+READ = "finance:read"
+NAMES_MAX = 20
+LINE_LENGTH_MAX = 600
+
+
+class Running(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    until: Day | None = None
+    """Only what was booked by then."""
+    methods: Annotated[tuple[ShortName, ...], Field(max_length=NAMES_MAX)] = ()
+    """Only payments by them, such as card; all without any."""
+    payouts_of: Annotated[tuple[AccountName, ...], Field(max_length=NAMES_MAX)] = ()
+    """Accounts of providers whose payouts come in at this bank, instead of payments."""
+    window_days: Annotated[int, Field(ge=0, le=60)] = 5
+    """How far the two sides may lie apart."""
+    fee_basis_points: Annotated[int | None, Field(ge=0, le=10_000)] = None
+    """The fee that was agreed, such as 140 for 1.4 %."""
+    fee_fixed_minor: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """And what is added for each payment."""
+
+
+def account_of(asked: Asked) -> str:
+    """Raises NoResource, Forbidden."""
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    account = asked.values["account"]
+    if not ACCOUNT.fullmatch(account):
+        raise NoResource("an account is called by letters, digits, dots and dashes; GET /v1/reconcile lists them")
+    return account
+
+
+async def run(asked: Asked) -> Response:
+    """Raises NotFound where no statement of it was imported."""
+    body = Running.model_validate_json(await asked.body(JSON))
+    rules = Rules(body.window_days, body.fee_basis_points, body.fee_fixed_minor)
+    wanted = reconciling.Asked(account_of(asked), body.until, body.methods, body.payouts_of, rules)
+    do = partial(_run, asked.services.parts.database_url, asked.caller.actor, wanted)
+    return await answered(asked, wanted, do, lambda ran: ran._asdict())
+
+
+def _run(database_url: str, actor: str, wanted: reconciling.Asked, progress: Progress) -> reconciling.Ran:
+    """With a store of its own: the one that answers requests goes on meanwhile."""
+    with Runtime(database_url, simulated=False, answers_soon=True) as runtime:
+        return reconciling.run(runtime, actor, wanted, progress)
+
+
+async def list_accounts(asked: Asked) -> Response:
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    return asked.json({"items": await asked.read(accounts.listed)})
+
+
+async def report(asked: Asked) -> Response:
+    account = account_of(asked)
+    found = await asked.read(lambda connection: accounts.report(connection, account))
+    if found is None:
+        raise NotFound("no statement of such an account was imported; GET /v1/reconcile lists those that there are")
+    return asked.json(found)
+
+
+async def explain(asked: Asked) -> Response:
+    account, line = account_of(asked), asked.one("line")
+    if not line or len(line) > LINE_LENGTH_MAX:
+        raise BadParameter("line", "name one as STATEMENT/LINE, as matches and breaks do")
+    matches, breaks = await asked.read(lambda connection: reconciliation.of_line(connection, account, line))
+    if not matches and not breaks:
+        raise NotFound("no match and no break has this line; run the reconciliation, or see the lines")
+    return asked.json({"matches": matches, "breaks": breaks})
+
+
+OBJECT: Mapping[str, Any] = {"type": "object"}
+ROWS: Mapping[str, Any] = {"type": "array", "items": OBJECT}
+COUNT: Mapping[str, Any] = {"type": "integer"}
+RAN: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "through": {"type": "string"},
+        **dict.fromkeys(("lines", "movements", "matched", "breaks"), COUNT),
+        "position": {"anyOf": [COUNT, {"type": "null"}]},
+    },
+    "required": ["through", "lines", "movements", "matched", "breaks", "position"],
+}
+PATH_SCHEMAS = {"account": {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"}}
+ACCOUNT_PATH = "/v1/reconcile/{account}"
+OF_BOTH = ("reconciliation_matches", "reconciliation_breaks")
+ROUTES: Sequence[Route] = (
+    Route(
+        "GET",
+        "/v1/reconcile",
+        "list-accounts",
+        "Accounts of which statements were imported: their period, balances, and how many breaks are open.",
+        READ,
+        list_accounts,
+        answer={"type": "object", "properties": {"items": ROWS}, "required": ["items"]},
+        answers={200: "They are these."},
+        tag="finance",
+        reads=("statements", "reconciliation_breaks", "reconciled_accounts"),
+    ),
+    Route(
+        "GET",
+        ACCOUNT_PATH,
+        "report-account",
+        "What of an account is reconciled: statements, lines, matches, breaks by kind and age.",
+        READ,
+        report,
+        answer=OBJECT,
+        answers={200: "It is this.", 404: "No statement of it was imported."},
+        tag="finance",
+        reads=("statements", "statement_lines", "reconciled_accounts", *OF_BOTH),
+        path_schemas=PATH_SCHEMAS,
+    ),
+    Route(
+        "GET",
+        f"{ACCOUNT_PATH}/explain",
+        "explain-line",
+        "The matches and breaks that a line of a statement is, or was, in, and why.",
+        READ,
+        explain,
+        (
+            Parameter(
+                "line",
+                "`STATEMENT/LINE`, as matches and breaks name it.",
+                {"type": "string", "minLength": 1, "maxLength": LINE_LENGTH_MAX},
+            ),
+        ),
+        answer={"type": "object", "properties": {"matches": ROWS, "breaks": ROWS}, "required": ["matches", "breaks"]},
+        answers={200: "They are these.", 404: "No match and no break has it."},
+        tag="finance",
+        reads=OF_BOTH,
+        path_schemas=PATH_SCHEMAS,
+    ),
+    Route(
+        "POST",
+        f"{ACCOUNT_PATH}:run",
+        "run-reconciliation",
+        "Match the lines of an account's statements with what moved here. Run again, it adds what is new.",
+        WRITE,
+        run,
+        (),
+        Body(Running.model_json_schema, lambda: {"methods": ["card"]}),
+        answers={200: "It ran.", 202: LATER, 404: "No statement of it was imported."},
+        answer=either(RAN),
+        tag="finance",
+        reads=("statements", "statement_lines", "money_movements", *OF_BOTH),
+        path_schemas=PATH_SCHEMAS,
+    ),
+)

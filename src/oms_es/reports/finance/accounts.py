@@ -1,0 +1,85 @@
+"""What of an account is reconciled: statements, lines, matches, and breaks by kind and age. Each is one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oms_es.reports.queries import Connection, Row, readable
+
+ACCOUNTS_MAX = 500
+AGES: Sequence[tuple[str, int]] = (("week", 7), ("month", 30), ("quarter", 90))
+"""The age of a break in days is up to this; what is older stands apart."""
+
+
+def listed(connection: Connection) -> list[Row]:
+    """By account and currency. `opening_minor`: of its first statement with balances; `closing_minor`: of its last."""
+    query = (
+        "WITH of AS (SELECT account, currency, min(opened_on) AS first, max(closed_on) AS last, "
+        "count(*) AS statements, sum(line_count) AS lines, sum(booked_minor) AS booked_minor, "
+        "(array_agg(opening_minor ORDER BY opened_on, statement_id) FILTER (WHERE opening_minor IS NOT NULL))[1] "
+        "AS opening_minor, "
+        "(array_agg(closing_minor ORDER BY closed_on DESC, statement_id DESC) FILTER (WHERE closing_minor IS NOT NULL))"
+        "[1] AS closing_minor FROM statements GROUP BY account, currency ORDER BY account, currency LIMIT %s) "
+        "SELECT of.*, (SELECT count(*) FROM reconciliation_breaks AS b WHERE b.account = of.account "
+        "AND b.currency = of.currency AND b.status = 'open') AS open_breaks, "
+        "coalesce(r.closed_through, '') AS closed_through "
+        "FROM of LEFT JOIN reconciled_accounts AS r ON r.account = of.account ORDER BY of.account, of.currency"
+    )
+    return [readable(row) for row in connection.execute(query, [ACCOUNTS_MAX])]
+
+
+def report(connection: Connection, account: str) -> dict[str, Any] | None:
+    """None where no statement of it was imported."""
+    balances = [row for row in listed(connection) if row["account"] == account]
+    if not balances:
+        return None
+    row = connection.execute("SELECT * FROM reconciled_accounts WHERE account = %s", [account]).fetchone()
+    return {
+        "account": account,
+        "first": min(row["first"] for row in balances),
+        "last": max(row["last"] for row in balances),
+        "closed_through": row["closed_through"] if row else "",
+        "closed_at": row["closed_at"] if row else None,
+        "closed_by": row["closed_by"] if row else "",
+        "balances": balances,
+        "lines": _lines(connection, account),
+        "matches": _matches(connection, account),
+        "breaks": _breaks(connection, account),
+    }
+
+
+def _lines(connection: Connection, account: str) -> list[Row]:
+    query = (
+        "SELECT currency, kind, count(*) AS lines, sum(amount_minor) AS amount_minor, sum(fee_minor) AS fee_minor, "
+        "count(*) FILTER (WHERE pending) AS pending FROM statement_lines WHERE account = %s "
+        "GROUP BY currency, kind ORDER BY currency, kind"
+    )
+    return [readable(row) for row in connection.execute(query, [account])]
+
+
+def _matches(connection: Connection, account: str) -> Row:
+    query = (
+        "SELECT count(*) AS matches, coalesce(sum(jsonb_array_length(lines)), 0) AS lines, "
+        "coalesce(sum(jsonb_array_length(movements)), 0) AS movements, "
+        "count(*) FILTER (WHERE reason LIKE 'by hand%%') AS by_hand "
+        "FROM reconciliation_matches WHERE account = %s AND status = 'matched'"
+    )
+    return readable(connection.execute(query, [account]).fetchall()[0])
+
+
+def _breaks(connection: Connection, account: str) -> list[Row]:
+    """By status, kind and currency, with how many are of which age."""
+    age = "current_date - day::date"
+    bounds = [("older", f"{age} > {AGES[-1][1]}")]
+    before = -1
+    for name, days in AGES:
+        bounds.append((name, f"{age} <= {days}" + (f" AND {age} > {before}" if before >= 0 else "")))
+        before = days
+    counted = ", ".join(f"count(*) FILTER (WHERE {test}) AS {name}" for name, test in bounds)
+    query = (
+        "SELECT status, kind, currency, count(*) AS breaks, sum(amount_minor) AS amount_minor, min(day) AS oldest, "
+        f"{counted} FROM reconciliation_breaks WHERE account = %s "
+        "GROUP BY status, kind, currency ORDER BY status, kind, currency"
+    )
+    return [readable(row) for row in connection.execute(query.encode(), [account])]
