@@ -211,9 +211,10 @@ def _shown(method: str, path: str, operation: Mapping[str, Any]) -> str:
         )
         parts.append(f"<table>{rows}</table>")
     if body := operation.get("requestBody"):
-        content = body["content"][JSON]
-        example = json.dumps(content["example"], ensure_ascii=False)
-        curl = f'curl -X {method} "$OMS{path}" -H "Authorization: Bearer $KEY" \\\n  --json \'{example}\''
+        media, content = next(iter(body["content"].items()))
+        example = json.dumps(content.get("example"), ensure_ascii=False)
+        sent = f"--json '{example}'" if media == JSON else f"-H 'Content-Type: {media}' --data-binary @FILE"
+        curl = f'curl -X {method} "$OMS{path}" -H "Authorization: Bearer $KEY" \\\n  {sent}'
         parts.append(f"<pre>{escape(curl)}</pre><pre>{escape(json.dumps(content['schema'], indent=1))}</pre>")
     answers = "".join(
         f"<tr><td>{status}<td>{escape(one['description'])}" for status, one in operation["responses"].items()
