@@ -21,7 +21,7 @@ from oms_es.schemas.catalog import rates as t
 from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.catalog.rules import PublishSourcingRules
-from oms_es.schemas.finance.reconciliation import Break, Match, RecordReconciliation
+from oms_es.schemas.finance.reconciliation import Break, CloseReconciliation, Match, RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement, StatementLine
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.exception import AssignException
@@ -103,6 +103,7 @@ BESIDES: tuple[Command, ...] = (
         )
         for account in ("bank", "stripe")
     ),
+    *(CloseReconciliation(account=account, through="2020-01-31") for account in ("bank", "stripe")),
     AssignException(exception_id="silent/o1", raised_at=LONG_AGO, order_id="o1", assignee="ada"),
     RecordProviderReport(
         provider="stripe",
