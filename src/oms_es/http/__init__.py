@@ -2,4 +2,6 @@
 
 Routes are made of the vocabulary and of the read models; nothing here knows what a command means. Imports: app and
 what is below it.
+
+More than twelve files: each is one thing that all routes share; the routes stand in sub-folders.
 """
