@@ -1,6 +1,6 @@
 """What takes longer than a request, as finance asks for it: 200 with the answer, or 202 and how far it is.
 
-Invariant: whoever asks again for the same is given the answer of what is under way; nothing is begun twice.
+Invariant: a caller who asks again for the same is given the answer of what is under way; nothing is begun twice.
 """
 
 from __future__ import annotations
