@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "
         "move no money and no goods",
     )
-    payments: Literal["stripe"] | None = Field(
+    payments: Literal["stripe", "wechatpay"] | None = Field(
         default=None, description="The payment provider that is asked for money, instead of what OMS_GATEWAYS says"
     )
     warehouse: Literal["commands"] | None = Field(
@@ -70,6 +70,45 @@ class Settings(BaseSettings):
         default="https://api.stripe.com",
         pattern=rf"^{ISSUER}$",
         description="Where Stripe is asked, such as a server for tests",
+    )
+    payment_subject: str = Field(
+        default="Order",
+        min_length=1,
+        max_length=60,
+        description="What the customer reads in the app of WeChat Pay, before the name of the payment",
+    )
+    payment_open_seconds: int = Field(
+        default=1_800,
+        ge=120,
+        le=3_600,
+        description="How long a customer may pay a code or page of WeChat Pay, from when the order asked for the money",
+    )
+    wechatpay_mchid: str = Field(default="", pattern=r"^[0-9]{0,32}$", description="The merchant at WeChat Pay (mchid)")
+    wechatpay_appid: str = Field(default="", max_length=32, description="The app that its orders are of (appid)")
+    wechatpay_serial: str = Field(
+        default="", max_length=64, description="The serial number of the merchant's API certificate"
+    )
+    wechatpay_key_file: Path | None = Field(
+        default=None, description="That certificate's private key in PEM, `apiclient_key.pem`"
+    )
+    wechatpay_api_key: SecretStr | None = Field(
+        default=None, min_length=32, max_length=32, description="The API v3 key: what WeChat Pay encrypts with"
+    )
+    wechatpay_public_key_id: str = Field(
+        default="",
+        max_length=64,
+        description="The id of WeChat Pay's public key, `PUB_KEY_ID_…`; without it its certificates are fetched",
+    )
+    wechatpay_public_key_file: Path | None = Field(default=None, description="WeChat Pay's public key in PEM")
+    wechatpay_notify_url: str = Field(
+        default="",
+        pattern=r"^(https://[^\s?#]+)?$",
+        description="Where WeChat Pay reports: `/v1/webhooks/CONNECTION` of `oms-es serve`, as it is seen from outside",
+    )
+    wechatpay_base: str = Field(
+        default="https://api.mch.weixin.qq.com",
+        pattern=rf"^{ISSUER}$",
+        description="Where WeChat Pay is asked, such as a server for tests",
     )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.gateways.by_command import ByCommand
 from oms_es.gateways.carrier.port import CarrierGateway
+from oms_es.gateways.notices import Openers
 from oms_es.gateways.payment.port import PaymentGateway, PaymentProvider
+from oms_es.gateways.payment.wechatpay import signing
+from oms_es.gateways.payment.wechatpay.client import Client
+from oms_es.gateways.payment.wechatpay.notices import WeChatPayNotices
+from oms_es.gateways.payment.wechatpay.provider import WeChatPayProvider
 from oms_es.gateways.warehouse import SimulatedWarehouse
 from oms_es.kernel import Gateway
 from oms_es.settings import Settings
@@ -39,12 +44,20 @@ def gateways_of(settings: Settings) -> Sequence[Gateway]:
 
 
 def _gateways(settings: Settings) -> Iterator[Gateway]:
-    if settings.payments == "stripe":
-        yield PaymentGateway(_stripe(settings))
+    if settings.payments:
+        yield PaymentGateway(PAYMENTS[settings.payments](settings))
     if settings.warehouse == "commands":
         yield ByCommand(SimulatedWarehouse.name, SimulatedWarehouse.intents)
     if settings.carriers == "commands":
         yield ByCommand(CarrierGateway.name, CarrierGateway.intents)
+
+
+def openers_of(settings: Settings) -> Openers:
+    """What opens the reports of providers that are set up here. Raises NotSetUp."""
+    if not settings.wechatpay_mchid:
+        return {}
+    keys = _wechatpay_client(settings).keys
+    return {"wechatpay": WeChatPayNotices(settings.wechatpay_mchid, settings.wechatpay_appid, keys.key_of)}
 
 
 def _stripe(settings: Settings) -> PaymentProvider:
@@ -59,3 +72,35 @@ def _stripe(settings: Settings) -> PaymentProvider:
         multicapture=settings.stripe_multicapture,
         api_base=settings.stripe_api_base,
     )
+
+
+def _wechatpay(settings: Settings) -> PaymentProvider:
+    if not settings.wechatpay_notify_url:
+        raise NotSetUp("WeChat Pay reports to an address; set OMS_WECHATPAY_NOTIFY_URL")
+    return WeChatPayProvider(
+        _wechatpay_client(settings),
+        notify_url=settings.wechatpay_notify_url,
+        subject=settings.payment_subject,
+        open_seconds=settings.payment_open_seconds,
+    )
+
+
+def _wechatpay_client(settings: Settings) -> Client:
+    for name in ("mchid", "appid", "serial", "key_file", "api_key"):
+        if not getattr(settings, f"wechatpay_{name}"):
+            raise NotSetUp(f"WeChat Pay is not set up; set OMS_WECHATPAY_{name.upper()}")
+    assert settings.wechatpay_key_file
+    assert settings.wechatpay_api_key
+    public_keys = {}
+    try:
+        key = signing.private_key_in(settings.wechatpay_key_file)
+        if settings.wechatpay_public_key_id and settings.wechatpay_public_key_file:
+            public_keys[settings.wechatpay_public_key_id] = signing.public_key_in(settings.wechatpay_public_key_file)
+    except signing.BadKey as error:
+        raise NotSetUp(str(error)) from None
+    merchant = signing.Merchant(settings.wechatpay_mchid, settings.wechatpay_appid, settings.wechatpay_serial, key)
+    api_key = settings.wechatpay_api_key.get_secret_value()
+    return Client(merchant, api_key, base=settings.wechatpay_base, public_keys=public_keys)
+
+
+PAYMENTS: Mapping[str, Callable[[Settings], PaymentProvider]] = {"stripe": _stripe, "wechatpay": _wechatpay}

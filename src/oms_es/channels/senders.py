@@ -51,5 +51,6 @@ SENDERS: Mapping[str, Sender] = {
     "woocommerce": Sender(("x-wc-webhook-topic",), WOOCOMMERCE, makes_secrets=False, names_channel=True),
     "stripe": Sender((), {"": "stripe"}, makes_secrets=True, names_channel=False),
     "easypost": Sender((), {"": "easypost_tracker"}, makes_secrets=False, names_channel=False),
+    "wechatpay": Sender((), {"": "wechatpay"}, makes_secrets=True, names_channel=False),
     "canonical": Sender((), {"": "canonical"}, makes_secrets=False, names_channel=True),
 }

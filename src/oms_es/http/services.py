@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import psycopg
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 from oms_es.app import PROJECTIONS, Runtime
 from oms_es.app.verbs import plain
 from oms_es.app.workers import INTERESTS
+from oms_es.gateways.notices import Openers
 from oms_es.history import moments, states
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
 from oms_es.http.background import Background
@@ -55,7 +57,9 @@ T = TypeVar("T")
 
 
 class Services:
-    """Opened and closed by the server. `not_ready`: what else of this process is not. `interests`: of whom it runs."""
+    """Opened and closed by the server. `not_ready`: what else of this process is not. `interests`: of whom it runs.
+    `openers`: of providers whose reports are not only signed.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Services:
         not_ready: Callable[[], Iterable[str]] = lambda: (),
         tokens: Tokens | None = None,
         interests: Interests = INTERESTS,
+        openers: Openers = MappingProxyType({}),
     ) -> None:
         self.parts = parts
         self.codec = Codec(EVENTS)
@@ -71,6 +76,7 @@ class Services:
         self.committer = Committer(parts.store, parts.screen)
         self.tokens = tokens
         self.interests = interests
+        self.openers = openers
         self.keys = Keys(self._key, self._is_anybody_known)
         self.rates = Rates(per_second)
         self.stopping = asyncio.Event()

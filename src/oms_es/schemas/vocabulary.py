@@ -31,6 +31,7 @@ MODULES: tuple[ModuleType, ...] = (
     stock.limits,
     stock.reservations,
     payment.authorization,
+    payment.action,
     payment.capture,
     payment.refunds,
     payment.answers,

@@ -47,6 +47,8 @@ SET_UP = frozenset(
     for verb in verbs
 )
 """Who sends webhooks and who is sent them: no worker reacts to it, and the simulated world speaks no HTTP."""
+PREPARED = frozenset({"RecordPaymentAction"})
+"""No simulated provider lets customers pay by a code: those of tests/integration/gateways do."""
 FINANCE = frozenset(
     {
         "RecordStatement",
@@ -56,7 +58,7 @@ FINANCE = frozenset(
 """What banks say comes in files, which no worker reacts to."""
 NOTED = frozenset({"AddNote", "SnoozeException"})
 """What people note for each other, which no worker reacts to."""
-UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP | FINANCE | NOTED
+UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP | FINANCE | NOTED | PREPARED
 """No input is known that is accepted and then refused to a reader: test_aside.py makes one."""
 Callback = tuple[str, str]
 

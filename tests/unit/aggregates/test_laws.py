@@ -177,6 +177,7 @@ def payment_commands() -> Callable[[payment_state.Payment], Strategy]:
     failures = st.one_of(
         st.builds(p.RecordDecline, **of, reason=words),
         st.builds(p.RecordFailure, **of, reason=words),
+        st.builds(p.RecordPaymentAction, **of, kind=st.just("qr_code"), content=st.just("weixin://1"), **references),
         st.builds(
             p.RecordSilence,
             **of,

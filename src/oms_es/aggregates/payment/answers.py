@@ -11,9 +11,8 @@ from typing import Any
 
 from oms_es.aggregates.payment.state import Capture, Payment, VoidOrRefund, money, of
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.answers import CHASES_MAX
 
-CHASES_MAX = 3
-"""How often a provider that has not called back is asked what became of it."""
 NO_ANSWER = "the provider gave no answer"
 
 

@@ -15,7 +15,7 @@ from functools import reduce
 from hashlib import sha256
 from typing import Any
 
-from oms_es.aggregates.payment import answers, reports
+from oms_es.aggregates.payment import actions, answers, reports
 from oms_es.aggregates.payment import refunds as returns
 from oms_es.aggregates.payment.captures import (
     capture_money,
@@ -171,6 +171,7 @@ def _record_expiry(
 
 DECISIONS: dict[type[p.PaymentCommand], Any] = {
     p.RecordAuthorization: _record_authorization,
+    p.RecordPaymentAction: actions.record_action,
     p.RecordDecline: _record_decline,
     p.RecordFailure: _record_failure,
     p.ExpireAuthorization: _expire,
@@ -206,6 +207,8 @@ decider = Decider(
         p.PaymentRequestRefused,
         p.PaymentAuthorized,
         p.PaymentExpirySet,
+        p.PaymentActionRequired,
+        p.PaymentCloseRequested,
         p.PaymentDeclined,
         p.PaymentAttemptDeclined,
         p.PaymentFailed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from oms_es.aggregates.payment.actions import close_requested
 from oms_es.aggregates.payment.state import (
     AUTHORIZATION,
     Payment,
@@ -80,6 +81,8 @@ def cancel(payment: Payment, requested: p.PaymentRequested, command: p.CancelPay
     )
     if outstanding and not payment.cancelled:
         yield p.PaymentCancellationNoted(**of(requested))
+        if payment.status == "pending" and payment.action:
+            yield close_requested(requested, payment.action)
     yield from void(payment, requested, command)
     taken = [(key, capture.amount_minor) for key, capture in captures if capture.status == "captured"]
     left = payment.refundable

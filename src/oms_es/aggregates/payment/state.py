@@ -52,6 +52,7 @@ class Payment(NamedTuple):
     released_reference: str = ""  # the reference under which the provider gave up on it before it was held
     unasked_minor: int = 0  # taken at once, or before anybody asked: parcels are paid of it
     cancelled: bool = False  # while an answer was outstanding
+    action: str = ""  # what waits for the customer, as the provider knows it
     expires_at: datetime | None = None
     expired: bool = False
     captures: HashTrieMap[str, Capture] = HashTrieMap()
@@ -127,6 +128,8 @@ def evolve(payment: Payment, event: p.PaymentEvent) -> Payment:
             return payment._replace(expires_at=expires_at)
         case p.PaymentDeclined(retriable=retriable, reference=reference):
             return payment._replace(status="declined", declined=True, retriable=retriable, released_reference=reference)
+        case p.PaymentActionRequired(reference=reference):
+            return payment._replace(action=reference)
         case p.PaymentAttemptDeclined(report_id=report_id):
             return payment._replace(attempts=payment.attempts.insert(report_id))
         case p.PaymentReportKept(kept_id=kept_id):

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from oms_es import console
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime
+from oms_es.app.providers import openers_of
 from oms_es.cli.desk.single import order_named
 from oms_es.cli.operator.status import interests_of
 from oms_es.cli.terminal import (
@@ -74,6 +75,7 @@ def run_server(
             engine.health().ready if engine else lambda: (),
             tokens_of(settings),
             interests_of(settings),
+            openers_of(settings),
         )
         stack.callback(services.close)
         shown = f"[{host}]" if ":" in host else host

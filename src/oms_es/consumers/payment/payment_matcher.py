@@ -1,8 +1,8 @@
 """Payment matcher: what a provider reports of a thing that it knows by a name of its own becomes a report of a payment.
 
 Reads    ProviderReported; looks up payment_references
-         PaymentAuthorized, PaymentReauthorized, PaymentCaptured, PaymentRefunded, PaymentDeclined;
-         looks up provider_reports and payment_references of their reference
+         PaymentAuthorized, PaymentReauthorized, PaymentCaptured, PaymentRefunded, PaymentDeclined,
+         PaymentActionRequired; looks up provider_reports and payment_references of their reference
 Emits    RecordReport, MatchReport
 Decides  whose it is: the one payment that has one of its names. A report of none, or of several, is an open exception
          until a name leads to one. A report and a reference that cross each other are both seen by the later of them:
@@ -45,6 +45,7 @@ def match_report_on_provider_reported(event: ProviderReported, results: LookupRe
     p.PaymentCaptured,
     p.PaymentRefunded,
     p.PaymentDeclined,
+    p.PaymentActionRequired,
     lookups=(REPORTS, NAMESAKES),
 )
 def match_earlier_reports_on_reference_known(event: Any, results: LookupResults) -> Iterator[Command]:

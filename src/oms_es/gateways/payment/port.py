@@ -1,13 +1,16 @@
 """Payment providers: money is asked for by intent, and the answer, at once or by callback, is recorded.
 
 Reads    PaymentRequested, PaymentReauthorizationRequested, PaymentCaptureRequested, PaymentVoidRequested,
-         PaymentRefundRequested, PaymentAnswerChased
+         PaymentRefundRequested, PaymentCloseRequested, PaymentAnswerChased
 Emits    RecordAuthorization, RecordDecline, RecordFailure, RecordReauthorization, RecordReauthorizationDecline,
-         RecordCapture, RecordCaptureFailure, RecordVoid, RecordVoidFailure, RecordRefund, RecordRefundFailure,
-         RecordAnswerPending, RecordSilence
+         RecordPaymentAction, RecordCapture, RecordCaptureFailure, RecordVoid, RecordVoidFailure, RecordRefund,
+         RecordRefundFailure, RecordAnswerPending, RecordSilence, RecordReport
 Decides  nothing about money; only how often to ask again. The intent is durable before the provider hears of it and its
          event id is the idempotency key, so that a crash at any point, or an answer that was lost, never pays twice:
          what became of a lost answer is looked up under the same key before anything is asked again.
+
+A provider holds the money, and takes it when it is asked to; or the customer pays what it has prepared, by a code or on
+a page, and the money is taken at once: then its answer is an action and `pending`, and what became of it is reported.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import payment as p
 from oms_es.schemas.inputs import Input
+from oms_es.schemas.payment.action import ActionKind
+from oms_es.schemas.payment.answers import CHASES_MAX
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import AmountMinor, Currency, Moment
 
@@ -35,7 +40,7 @@ class Ask(NamedTuple):
     """One request to the provider. `part` names the capture, void or refund; `authorization` what it rests on."""
 
     key: UUID
-    operation: Operation
+    operation: Operation | Literal["close"]
     payment_id: str
     part: str
     amount_minor: int
@@ -47,6 +52,19 @@ class Ask(NamedTuple):
     """It was asked before, and its callback has not come."""
     final: bool = True
     """Of a capture: nothing is left held beside it."""
+    last: bool = False
+    """It is not asked after again: what still waits for the customer is closed."""
+    asked_at: datetime | None = None
+    """When it was asked for here, however often it is asked of the provider."""
+
+
+class Action(NamedTuple):
+    """How the customer pays what the provider has prepared and knows by `reference`."""
+
+    kind: ActionKind
+    content: str
+    reference: str
+    expires_at: datetime | None = None
 
 
 class Answer(NamedTuple):
@@ -54,7 +72,8 @@ class Answer(NamedTuple):
 
     `absent`, of a look-up only: under that key nothing has happened. `retriable`, of a decline: another time it may
     succeed. `expired`, of a declined capture: the money is held no longer. `charge`, of an authorisation: the provider
-    took the money at once, under this name.
+    took the money at once, under this name, and so much as `taken_minor` says. `action`, of what is pending: what the
+    provider waits for.
     """
 
     outcome: Literal["succeeded", "declined", "pending", "unknown", "absent"]
@@ -64,6 +83,8 @@ class Answer(NamedTuple):
     expired: bool = False
     expires_at: datetime | None = None
     charge: str = ""
+    taken_minor: int | None = None
+    action: Action | None = None
 
 
 class PaymentProvider(Protocol):
@@ -100,6 +121,7 @@ class PaymentGateway:
             p.PaymentCaptureRequested,
             p.PaymentVoidRequested,
             p.PaymentRefundRequested,
+            p.PaymentCloseRequested,
             p.PaymentAnswerChased,
         }
     )
@@ -144,7 +166,8 @@ def ask_of(intent: Recorded) -> Ask:
     key, event = intent.event_id, intent.event
     match event:
         case p.PaymentRequested(payment_id=payment, amount_minor=amount, currency=currency, payment_token=token):
-            return Ask(key, "authorize", payment, "", amount, currency, token, "", event.method)
+            at = intent.recorded_at
+            return Ask(key, "authorize", payment, "", amount, currency, token, "", event.method, asked_at=at)
         case p.PaymentReauthorizationRequested(payment_id=payment, amount_minor=amount, currency=currency):
             token = event.payment_token
             return Ask(key, "reauthorize", payment, event.capture_id, amount, currency, token, "", event.method)
@@ -155,14 +178,21 @@ def ask_of(intent: Recorded) -> Ask:
             return Ask(key, "void", payment, event.void_id, amount, currency, "", event.authorization)
         case p.PaymentRefundRequested(payment_id=payment, amount_minor=amount, currency=currency):
             return Ask(key, "refund", payment, event.refund_id, amount, currency, "", event.authorization)
+        case p.PaymentCloseRequested(payment_id=payment, amount_minor=amount, currency=currency, reference=prepared):
+            return Ask(key, "close", payment, "", amount, currency, "", prepared)
         case p.PaymentAnswerChased(operation=operation, payment_id=payment, part=part):
             asked = (event.amount_minor, event.currency, event.payment_token, event.authorization, event.method)
-            return Ask(UUID(event.key), operation, payment, part, *asked, chased=True)
+            last = event.attempt >= CHASES_MAX
+            return Ask(UUID(event.key), operation, payment, part, *asked, chased=True, last=last)
     raise AssertionError(f"{type(event).__name__} is no payment intent")
 
 
 def _outcome(ask: Ask, answer: Answer) -> list[Command]:
+    if ask.operation == "close":
+        return _closed(ask, answer)
     match answer.outcome:
+        case "pending" if answer.action:
+            return [p.RecordPaymentAction(payment_id=ask.payment_id, **answer.action._asdict()), _pending(ask)]
         case "pending":
             return [_pending(ask)]
         case "unknown" | "absent":
@@ -172,6 +202,17 @@ def _outcome(ask: Ask, answer: Answer) -> list[Command]:
         case "succeeded":
             return [_succeeded(ask.operation, ask.payment_id, ask.part, answer)]
     return [_declined(ask.operation, ask.payment_id, ask.part, answer)]
+
+
+def _closed(ask: Ask, answer: Answer) -> list[Command]:
+    """What could not be closed ends by itself, and its own answer is asked after."""
+    if answer.outcome != "succeeded":
+        return []
+    if answer.charge:
+        return [_taken_at_once(ask, answer)]
+    closed = f"{ask.authorization}/closed"
+    what: Any = {"operation": "void", "outcome": "succeeded", "authorization": ask.authorization}
+    return [p.RecordReport(payment_id=ask.payment_id, reference=closed, reason=answer.reason, **what)]
 
 
 def _pending(ask: Ask) -> Command:
@@ -196,7 +237,7 @@ def _taken_at_once(ask: Ask, answer: Answer) -> Command:
         outcome="succeeded",
         reference=answer.charge,
         authorization=answer.reference,
-        amount_minor=ask.amount_minor,
+        amount_minor=ask.amount_minor if answer.taken_minor is None else answer.taken_minor,
         cumulative=True,
         currency=ask.currency,
     )

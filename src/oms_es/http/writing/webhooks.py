@@ -2,7 +2,8 @@
 
 Invariant: of what is not signed nothing is kept, and no sender learns which connections there are. What is signed and
 cannot be used is a dead letter and 202, since its sender would try again for ever, or give us up; only an outage is
-503, so that it comes again. What came before changes nothing: every command recognises its repeat.
+503, so that it comes again. What came before changes nothing: every command recognises its repeat. Where a provider's
+reports are opened by keys of its own, what cannot be decided yet is 503, too; and each hears what it wants to hear.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from oms_es.aggregates.operations.connection import Connection, decider
 from oms_es.app import parser_of
 from oms_es.channels.senders import SENDERS
 from oms_es.channels.signatures import VERIFIERS, BadSignature, Headers
+from oms_es.gateways.notices import CannotDecide, Forged, NotForUs
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Route
 from oms_es.http.services import Services
@@ -36,6 +40,8 @@ from oms_es.store.recorder import EVENTS, event_row
 from oms_es.store.store import OUTAGES
 
 BYTES_MAX = 2_000_000
+OPENED = frozenset({"wechatpay"})
+"""Dialects whose reports are opened by what the settings say of the provider, and not by a secret alone."""
 FORM = "application/x-www-form-urlencoded"
 TEXT = "text/plain"
 PING = re.compile(rb"webhook_id=[0-9]{1,19}", re.ASCII)
@@ -58,7 +64,35 @@ async def receive(asked: Asked) -> Response:
     headers = _headers(asked)
     if _is_ping(connection, headers, body):
         return _answered(asked, 200, "pong")
+    if connection.dialect in OPENED:
+        return await _opened(asked, connection, good, headers, body)
     _verify(connection, good, headers, body)
+    return await _taken(asked, connection, headers, body)
+
+
+async def _opened(asked: Asked, connection: Connection, good: Sequence[str], headers: Headers, body: bytes) -> Response:
+    """Keys may have to be fetched first. Raises BadSignature, also where there is no such provider here."""
+    opener = asked.services.openers.get(connection.dialect)
+    if opener is None or connection.is_disabled:
+        raise BadSignature
+    try:
+        content = await run_in_threadpool(opener.open, headers, body, good, datetime.now(UTC).timestamp())
+        answer, why = await _taken(asked, connection, headers, content), ""
+    except Forged as error:
+        log.warning("refused", connection=connection.name, why=str(error))
+        answer, why = _answered(asked, 401, "forged"), "the signature is not good"
+    except CannotDecide as error:
+        log.warning("cannot be verified yet", connection=connection.name, why=str(error))
+        answer, why = _answered(asked, 503, "unknown"), "send it again"
+    except NotForUs as error:
+        log.warning("not for us", connection=connection.name, why=str(error))
+        answer, why = _answered(asked, 403, "not ours"), "not of this merchant"
+    taken = answer.status_code < HTTPStatus.BAD_REQUEST
+    said = opener.answer(taken=taken, why=why)
+    return Response(said.body, 200 if taken else answer.status_code, media_type=said.media_type)
+
+
+async def _taken(asked: Asked, connection: Connection, headers: Headers, body: bytes) -> Response:
     dialect = SENDERS[connection.dialect].dialect_of(headers, connection.channel)
     if dialect is None:
         return _answered(asked, 202, "ignored")
@@ -136,6 +170,8 @@ ROUTES: Sequence[Route] = (
             200: "It is taken, or was before, or says nothing of what is kept here.",
             202: "It is signed, and kept as a dead letter, or of a topic that is not read here.",
             401: "It is not signed with a secret of the connection, or too long ago; nothing is kept.",
+            403: "It is of another merchant or app; nothing is kept.",
+            503: "It cannot be verified yet, or nothing could be kept: send it again.",
         },
         answer={
             "type": "object",

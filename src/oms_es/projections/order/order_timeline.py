@@ -110,6 +110,8 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentRequestRefused: MONEY + " not asked for: {e.reason}",
     p.PaymentAuthorized: MONEY + " authorised",
     p.PaymentExpirySet: "held until {e.expires_at:%Y-%m-%d %H:%M}",
+    p.PaymentActionRequired: "waits for the customer, by {e.kind}",
+    p.PaymentCloseRequested: "not to be paid any more",
     p.PaymentDeclined: "declined: {e.reason}",
     p.PaymentFailed: "failed: {e.reason}",
     p.PaymentExpired: "the authorisation expired, " + MONEY + " are held no longer",

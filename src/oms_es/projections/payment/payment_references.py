@@ -33,6 +33,7 @@ def key_of_reference(event: Any) -> Iterable[Key]:
     p.PaymentCaptured,
     p.PaymentRefunded,
     p.PaymentDeclined,
+    p.PaymentActionRequired,
     keys=key_of_reference,
 )
 def on_reference_reported(_row: Row | None, _event: Event, key: Key) -> Row:

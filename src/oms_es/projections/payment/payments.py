@@ -29,6 +29,9 @@ table = Table(
     Column("reference", Text, nullable=False),
     Column("expires_at", DateTime(timezone=True)),
     Column("reason", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("action_content", Text, nullable=False),
+    Column("action_expires_at", DateTime(timezone=True)),
     Column("requested_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Index("payments_by_time", "requested_at", "payment_id"),
@@ -36,8 +39,9 @@ table = Table(
     Index("payments_by_order", "order_id"),
     Index("payments_by_reference", "reference"),
 )
-"""`released_minor` was held and was released or expired; `disputed_minor` is in dispute now."""
-projection = Projection(table, version=3, fed_by=("payment-{payment_id}",))
+"""`released_minor` was held and was released or expired; `disputed_minor` is in dispute now. `action`: how the customer
+pays it, `qr_code`, `page` or `app`, while the provider waits for that; `action_content` is what they need for it."""
+projection = Projection(table, version=4, fed_by=("payment-{payment_id}",))
 STATES = (
     *("requested", "declined", "failed", "authorized", "released", "partly_captured", "captured"),
     *("partly_refunded", "refunded", "disputed", "lost"),
@@ -46,6 +50,9 @@ STATES = (
 
 def key_of_payment(event: p.PaymentEvent) -> Iterable[Key]:
     return ((event.payment_id,),)
+
+
+NO_ACTION: Row = {"action": "", "action_content": "", "action_expires_at": None}
 
 
 @projection.on(p.PaymentRequested, keys=key_of_payment)
@@ -66,6 +73,7 @@ def on_payment_requested(_row: Row | None, event: p.PaymentRequested, recorded: 
         "reference": "",
         "expires_at": None,
         "reason": "",
+        **NO_ACTION,
         "requested_at": recorded.recorded_at,
         "changed_at": recorded.recorded_at,
     }
@@ -93,7 +101,7 @@ def on_money_moved(row: Row | None, event: Any, recorded: Recorded, _key: Key) -
     moved = {column: row[column] + sign * event.amount_minor for column, sign in MOVES[type(event)].items()}
     changed: dict[str, Any] = {"changed_at": recorded.recorded_at, **moved}
     if isinstance(event, p.PaymentAuthorized):
-        changed |= {"reference": event.reference, "expires_at": event.expires_at}
+        changed |= {"reference": event.reference, "expires_at": event.expires_at, **NO_ACTION}
     elif isinstance(event, p.PaymentExpired):
         changed["expires_at"] = None
     now = {**row, **changed}
@@ -129,4 +137,24 @@ def on_payment_attempt_declined(
 @projection.on(p.PaymentDeclined, p.PaymentFailed, keys=key_of_payment)
 def on_payment_declined_or_payment_failed(row: Row | None, event: Any, recorded: Recorded, _key: Key) -> Row | None:
     state = "declined" if isinstance(event, p.PaymentDeclined) else "failed"
-    return row and {**row, "state": state, "reason": event.reason, "changed_at": recorded.recorded_at}
+    return row and {**row, "state": state, "reason": event.reason, "changed_at": recorded.recorded_at, **NO_ACTION}
+
+
+@projection.on(p.PaymentActionRequired, keys=key_of_payment)
+def on_payment_action_required(
+    row: Row | None, event: p.PaymentActionRequired, recorded: Recorded, _key: Key
+) -> Row | None:
+    action = {
+        "action": event.kind,
+        "action_content": event.content,
+        "action_expires_at": event.expires_at,
+        "changed_at": recorded.recorded_at,
+    }
+    return row and {**row, **action}
+
+
+@projection.on(p.PaymentCloseRequested, keys=key_of_payment)
+def on_payment_close_requested(
+    row: Row | None, _event: p.PaymentCloseRequested, recorded: Recorded, _key: Key
+) -> Row | None:
+    return row and {**row, **NO_ACTION, "changed_at": recorded.recorded_at}

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from oms_es.schemas.payment.action import PaymentActionRequired as PaymentActionRequired
+from oms_es.schemas.payment.action import PaymentCloseRequested as PaymentCloseRequested
+from oms_es.schemas.payment.action import RecordPaymentAction as RecordPaymentAction
 from oms_es.schemas.payment.answers import ChaseAnswer as ChaseAnswer
 from oms_es.schemas.payment.answers import PaymentAnswerAwaited as PaymentAnswerAwaited
 from oms_es.schemas.payment.answers import PaymentAnswerChased as PaymentAnswerChased

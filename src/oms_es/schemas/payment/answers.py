@@ -12,6 +12,9 @@ from oms_es.kernel import Message, SystemCommand
 from oms_es.schemas.payment.base import C, PaymentCommand, PaymentEvent
 from oms_es.schemas.values.types import AmountMinor, Currency, Identifier, Moment, PartName, QuotedText
 
+CHASES_MAX = 3
+"""How often a provider that has not called back is asked what became of it."""
+
 
 class RecordSilence(PaymentCommand, SystemCommand):
     """The provider answers, but not about this, however often it is asked."""

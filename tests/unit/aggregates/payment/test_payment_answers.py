@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from dsl import Given
-from oms_es.aggregates.payment.answers import CHASES_MAX, NO_ANSWER
+from oms_es.aggregates.payment.answers import NO_ANSWER
 from oms_es.aggregates.payment.decider import decider
 from oms_es.kernel import Event
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.answers import CHASES_MAX
 
 OF: Any = {"payment_id": "o.1", "order_id": "o"}
 PAY: Any = {"payment_id": "o.1"}

@@ -1,0 +1,28 @@
+"""A payment that waits for the customer, by a code or on a page. Part of the payment's decider.
+
+Invariant: what waits is closed once it is not wanted any more, whichever is known first; what is paid meanwhile is
+reported as any other payment that comes too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oms_es.aggregates.payment.state import Payment, money, of
+from oms_es.schemas import payment as p
+
+
+def record_action(
+    payment: Payment, requested: p.PaymentRequested, command: p.RecordPaymentAction
+) -> Iterator[p.PaymentEvent]:
+    """The customer may have been faster than the news that they can pay."""
+    if payment.status != "pending" or payment.action == command.reference:
+        return
+    said = {name: getattr(command, name) for name in ("kind", "content", "reference", "expires_at")}
+    yield p.PaymentActionRequired(**of(requested), **said)
+    if payment.cancelled:
+        yield close_requested(requested, command.reference)
+
+
+def close_requested(requested: p.PaymentRequested, reference: str) -> p.PaymentCloseRequested:
+    return p.PaymentCloseRequested(**money(requested, requested.amount_minor), reference=reference)

@@ -1,0 +1,75 @@
+"""One request to a provider over HTTP: sent once, never redirected, over before SECONDS_MAX, its answer bounded.
+
+Invariant: a request whose answer does not arrive whole raises NoAnswer; whether it was done is not known then.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from threading import Timer
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+SECONDS_MAX = 30.0
+CONNECT_SECONDS_MAX = 5.0
+BYTES_MAX = 2_000_000
+
+
+class ProtocolError(Exception):
+    """Of a provider's protocol. It ends within the gateways or at the way in, as an answer or one of our errors."""
+
+
+class NoAnswer(ProtocolError):
+    """Of one request: it may have been done."""
+
+
+class Reply(NamedTuple):
+    """`headers`: by their names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def request(base: str, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+    """`base`: scheme, host and port; `path` with its query. Raises NoAnswer."""
+    place = urlsplit(base)
+    host = place.hostname or ""
+    asking = (
+        http.client.HTTPSConnection(host, place.port, timeout=CONNECT_SECONDS_MAX, context=_tls())
+        if place.scheme == "https"
+        else http.client.HTTPConnection(host, place.port, timeout=CONNECT_SECONDS_MAX)
+    )
+    cutting = Timer(SECONDS_MAX, _cut, [asking])
+    cutting.daemon = True
+    try:
+        cutting.start()
+        asking.connect()
+        asking.sock.settimeout(SECONDS_MAX)
+        asking.request(method, place.path.rstrip("/") + path, body or None, {**headers, "Connection": "close"})
+        with asking.getresponse() as answer:
+            said = answer.read(BYTES_MAX + 1)
+            if len(said) > BYTES_MAX:
+                raise NoAnswer(f"its answer is longer than {BYTES_MAX} bytes")
+            return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, said)
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswer(str(error) or type(error).__name__) from error
+    finally:
+        cutting.cancel()
+        asking.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _cut(asking: http.client.HTTPConnection) -> None:
+    """Also where a byte comes from time to time."""
+    with suppress(OSError, AttributeError):
+        asking.sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,169 @@
+"""WeChat Pay's notifications as what they report of a payment. Open: what is not read is ignored.
+
+Reads    TRANSACTION.SUCCESS; REFUND.SUCCESS, .ABNORMAL, .CLOSED; each with its resource decrypted
+Decides  nothing. An order that was made here is named after the request for it, and says whose it is in `attach`; a
+         refund that was made here has its part in its own name. What was made elsewhere is about the payment that has
+         one of its names. An answer and its notification give one reference, so that they are one.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from oms_es.gateways.payment.stripe_shapes import Open
+from oms_es.kernel import BadInput, Command, Skipped
+from oms_es.schemas.inputs import Input
+from oms_es.schemas.payment import RecordReport, Report
+from oms_es.schemas.payment.provider import RecordProviderReport
+from oms_es.schemas.problems import problems
+from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
+
+PROVIDER = "wechatpay"
+CNY = "CNY"
+REFUND_NAME_LENGTH_MAX = 64
+ATTACH_BYTES_MAX = 128
+OURS = "oms:"
+"""Before what we attach: other systems of the merchant may attach something else."""
+REFUND_NAME = re.compile(r"([0-9a-f]{32})(?:_([0-9A-Za-z_-]*))?", re.ASCII)
+REASON_CHARACTERS_MAX = 500
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
+Fen = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
+
+
+class Amount(Open):
+    total: Fen
+    refund: Fen | None = None
+    currency: str = CNY
+
+
+class Transaction(Open):
+    out_trade_no: Name
+    transaction_id: Name
+    trade_state: str
+    attach: str = ""
+    amount: Amount
+
+
+class Refund(Open):
+    out_trade_no: Name
+    transaction_id: Name
+    out_refund_no: Name
+    refund_id: Name
+    refund_status: str
+    amount: Amount
+
+
+class Notice(Open):
+    event_type: Name
+    resource: dict[str, Any]
+
+
+def order_reference(out_trade_no: str) -> str:
+    """What a payment rests on: the order at WeChat Pay, by our name of it."""
+    return f"{PROVIDER}:{out_trade_no}"
+
+
+def order_name(reference: str) -> str:
+    return reference.removeprefix(f"{PROVIDER}:")
+
+
+def refund_name(key: UUID, part: str) -> str:
+    """Unique, and with its part, if that fits."""
+    said = f"{key.hex}_{urlsafe_b64encode(part.encode()).decode().rstrip('=')}"
+    return said if len(said) <= REFUND_NAME_LENGTH_MAX else key.hex
+
+
+def attached(payment_id: str) -> str | None:
+    """None where there is no room: then it is found by the order's name."""
+    said = OURS + payment_id
+    return said if len(said.encode()) <= ATTACH_BYTES_MAX else None
+
+
+def parse_notice(payload: bytes) -> Command:
+    """Opened. Raises BadInput, which names the field, and Skipped."""
+    try:
+        notice = Notice.model_validate_json(payload)
+        family, _, what = notice.event_type.partition(".")
+        if family == "TRANSACTION" and what == "SUCCESS":
+            return _paid(Transaction.model_validate(notice.resource))
+        if family == "REFUND":
+            return _refunded(Refund.model_validate(notice.resource))
+    except ValidationError as error:
+        raise _unusable(problems(error, whole="payload")) from error
+    raise BadInput(Input.UNREAD_EVENT, f"{notice.event_type} is not read here; look it up in the merchant platform")
+
+
+def _unusable(what: str) -> BadInput:
+    return BadInput(Input.BAD_CALLBACK, f"{what}; look the order up in the merchant platform")
+
+
+def _paid(transaction: Transaction) -> Command:
+    if transaction.trade_state != "SUCCESS":
+        raise Skipped(f"{transaction.out_trade_no} is {transaction.trade_state}: nothing is paid")
+    report = Report(
+        operation="capture",
+        outcome="succeeded",
+        reference=transaction.transaction_id,
+        authorization=order_reference(transaction.out_trade_no),
+        amount_minor=transaction.amount.total,
+        cumulative=True,
+        currency=_currency(transaction.amount),
+    )
+    if transaction.attach.startswith(OURS):
+        said = {name: getattr(report, name) for name in Report.model_fields}
+        return RecordReport(payment_id=transaction.attach.removeprefix(OURS), **said)
+    return _of_whom(report, transaction.out_trade_no, transaction.transaction_id)
+
+
+def _refunded(refund: Refund) -> Command:
+    if refund.refund_status not in ("SUCCESS", "ABNORMAL", "CLOSED"):
+        raise Skipped(f"refund {refund.out_refund_no} is {refund.refund_status}: its outcome will be reported")
+    if refund.amount.refund is None:
+        raise _unusable("resource.amount.refund: it is missing")
+    failed = refund.refund_status != "SUCCESS"
+    report = Report(
+        operation="refund",
+        outcome="declined" if failed else "succeeded",
+        part=_part_of(refund),
+        reference=refund.refund_id,
+        reason=REFUND_FAILURES[refund.refund_status] if failed else "",
+        amount_minor=refund.amount.refund,
+        currency=_currency(refund.amount),
+    )
+    return _of_whom(report, refund.out_trade_no, refund.transaction_id)
+
+
+REFUND_FAILURES = {
+    "ABNORMAL": "the customer's account cannot take it: give it back in the merchant platform, another way",
+    "CLOSED": "closed at WeChat Pay",
+}
+
+
+def _part_of(refund: Refund) -> str:
+    """Ours by its name; else it was made in the merchant platform, and is called as there."""
+    ours = REFUND_NAME.fullmatch(refund.out_refund_no)
+    if not ours:
+        return refund.out_refund_no
+    if ours[2] is None:
+        raise Skipped(f"refund {refund.out_refund_no} is asked after by its name")
+    try:
+        return urlsafe_b64decode(ours[2] + "=" * (-len(ours[2]) % 4)).decode()
+    except ValueError:
+        return refund.out_refund_no
+
+
+def _currency(amount: Amount) -> str:
+    if amount.currency != CNY:
+        raise _unusable(f"resource.amount.currency: {amount.currency} where orders are in {CNY}")
+    return CNY
+
+
+def _of_whom(report: Report, out_trade_no: str, transaction_id: str) -> Command:
+    references = (order_reference(out_trade_no), transaction_id)
+    return RecordProviderReport(provider=PROVIDER, references=references, report=report)

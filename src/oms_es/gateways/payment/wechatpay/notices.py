@@ -1,0 +1,57 @@
+"""WeChat Pay's notifications, verified, decrypted and for us, as its dialect reads them.
+
+Invariant: four outcomes, never two. Verified and ours: its content, without who paid. Not signed by WeChat Pay, or not
+now: forged. Signed with a key that is not known: its keys are fetched, and until they are here it is to come again.
+Good, and of another merchant or app: not for us.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from oms_es.gateways.notices import Forged, Headers, NotForUs, Reply
+from oms_es.gateways.payment.wechatpay.signing import decrypted, verify
+
+
+class WeChatPayNotices:
+    def __init__(self, mchid: str, appid: str, key_of: Callable[[str], RSAPublicKey]) -> None:
+        self._mchid = mchid
+        self._appid = appid
+        self._key_of = key_of
+
+    def open(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bytes:
+        """`secrets`: API v3 keys that are good now. Raises Forged, CannotDecide and NotForUs."""
+        verify(headers, body, self._key_of, now)
+        try:
+            said = json.loads(body)
+            resource = json.loads(_opened(said["resource"], secrets))
+            event = {name: said[name] for name in ("id", "create_time", "event_type") if name in said}
+            self._require_ours(resource)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Forged("it is no notification of API v3") from None
+        return json.dumps({**event, "resource": resource}, ensure_ascii=False).encode()
+
+    def _require_ours(self, resource: dict[str, Any]) -> None:
+        """A refund names its merchant alone. Who paid is of no interest here, and is not kept."""
+        if resource.get("mchid") != self._mchid:
+            raise NotForUs("it is of another merchant")
+        if resource.get("appid", self._appid) != self._appid:
+            raise NotForUs("it is of another app of the merchant")
+        for name in ("payer", "user_received_account"):
+            resource.pop(name, None)
+
+    def answer(self, *, taken: bool, why: str) -> Reply:
+        said = {"code": "SUCCESS" if taken else "FAIL", "message": why}
+        return Reply("application/json", json.dumps(said).encode())
+
+
+def _opened(resource: dict[str, Any], secrets: Sequence[str]) -> bytes:
+    for secret in secrets:
+        with suppress(Forged):
+            return decrypted(secret, resource)
+    raise Forged("no API v3 key of the connection decrypts it")

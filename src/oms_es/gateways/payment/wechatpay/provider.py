@@ -1,0 +1,236 @@
+"""WeChat Pay as a payment provider: the customer pays an order by a code (Native) or in the app (JSAPI).
+
+Invariant: one request of ours is one order, or one refund: both are named after it, and found again by their names.
+An order is paid at once and as a whole, so that nothing is held, released or captured. Amounts are in fen.
+
+A payment token says how the customer pays: `native`, or `jsapi:` and their openid at the app.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from oms_es.gateways.notices import CannotDecide
+from oms_es.gateways.outgoing import NoAnswer
+from oms_es.gateways.payment.port import Action, Answer, Ask
+from oms_es.gateways.payment.wechatpay.client import Client, ProviderRefused
+from oms_es.gateways.payment.wechatpay.dialect import (
+    CNY,
+    REASON_CHARACTERS_MAX,
+    REFUND_FAILURES,
+    attached,
+    order_name,
+    order_reference,
+    refund_name,
+)
+from oms_es.gateways.payment.wechatpay.signing import signed
+from oms_es.kernel import GatewayUnavailable
+
+CONCURRENT_MAX = 8
+"""Requests under way at once."""
+DESCRIPTION_LENGTH_MAX = 127
+REASON_LENGTH_MAX = 80
+TIME_LEFT_SECONDS_MIN = 60
+"""WeChat Pay takes no order that ends sooner."""
+CHINA = timezone(timedelta(hours=8))
+NATIVE, JSAPI = "native", "jsapi:"
+SET_UP_WRONG = frozenset({"SIGN_ERROR", "NO_AUTH", "MCH_NOT_EXISTS", "APPID_MCHID_NOT_MATCH", "INVALID_MCHID"})
+"""The merchant, not the order, is wrong."""
+ABSENT = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"})
+
+
+class WeChatPayProvider:
+    """`notify_url`: where it reports. `open_seconds`: so long may an order be paid. Methods raise
+    GatewayUnavailable.
+    """
+
+    def __init__(self, client: Client, *, notify_url: str, subject: str, open_seconds: int) -> None:
+        self._client = client
+        self._notify_url = notify_url
+        self._subject = subject
+        self._open_seconds = open_seconds
+        self._submitting: dict[str, Callable[[Ask], Answer]] = {
+            "authorize": self._prepare,
+            "refund": self._refund,
+            "close": self._close,
+        }
+        self._finding: dict[str, Callable[[Ask], Answer]] = {
+            "authorize": self._find_order,
+            "refund": self._find_refund,
+            "close": self._find_closed,
+        }
+
+    def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        return self._each(self._submitted, asks)
+
+    def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        return self._each(self._found, asks)
+
+    def _each(self, question: Callable[[Ask], Answer], asks: Sequence[Ask]) -> Sequence[Answer]:
+        with ThreadPoolExecutor(min(CONCURRENT_MAX, len(asks)) or 1, "wechatpay") as threads:
+            return list(threads.map(question, asks))
+
+    def _submitted(self, ask: Ask) -> Answer:
+        if ask.operation not in self._submitting:
+            return Answer("declined", reason=NOTHING_HELD)
+        try:
+            return self._submitting[ask.operation](ask)
+        except (NoAnswer, CannotDecide):
+            return Answer("unknown")
+        except ProviderRefused as error:
+            self._require_set_up(error)
+            done = self._found(ask)
+            return Answer("declined", reason=_said(error)) if done.outcome == "absent" else done
+
+    def _found(self, ask: Ask) -> Answer:
+        if ask.operation not in self._finding:
+            return Answer("declined", reason=NOTHING_HELD)
+        try:
+            return self._finding[ask.operation](ask)
+        except ProviderRefused as error:
+            self._require_set_up(error)
+            if error.status == HTTPStatus.NOT_FOUND or error.code in ABSENT:
+                return Answer("absent")
+            raise GatewayUnavailable(f"WeChat Pay refuses a look-up: {_said(error)}") from error
+        except (NoAnswer, CannotDecide) as error:
+            raise GatewayUnavailable(f"WeChat Pay does not answer: {error}") from error
+
+    def _require_set_up(self, error: ProviderRefused) -> None:
+        if error.status == HTTPStatus.UNAUTHORIZED or error.code in SET_UP_WRONG:
+            raise GatewayUnavailable(
+                f"WeChat Pay refuses the merchant: {_said(error)}; see OMS_WECHATPAY_MCHID, _APPID, _SERIAL, _KEY_FILE"
+            ) from error
+
+    def _prepare(self, ask: Ask) -> Answer:
+        if ask.currency != CNY:
+            return Answer("declined", reason=f"WeChat Pay takes {CNY}, not {ask.currency}")
+        openid = ask.payment_token.removeprefix(JSAPI) if ask.payment_token.startswith(JSAPI) else ""
+        if not openid and ask.payment_token != NATIVE:
+            return Answer("declined", reason=f"a payment token of WeChat Pay is {NATIVE}, or {JSAPI} and an openid")
+        now = datetime.fromtimestamp(self._client.clock(), UTC)
+        until = (ask.asked_at or now) + timedelta(seconds=self._open_seconds)
+        if until < now + timedelta(seconds=TIME_LEFT_SECONDS_MIN):
+            return Answer("declined", reason="the time in which it could be paid is over", retriable=True)
+        way, wanted = ("jsapi" if openid else "native"), self._order(ask, until)
+        if openid:
+            wanted["payer"] = {"openid": openid}
+        said = self._client.ask("POST", f"/v3/pay/transactions/{way}", wanted)
+        content = self._called(str(said["prepay_id"])) if openid else str(said["code_url"])
+        action = Action("app" if openid else "qr_code", content, order_reference(ask.key.hex), until)
+        return Answer("pending", action=action)
+
+    def _order(self, ask: Ask, until: datetime) -> dict[str, Any]:
+        """Asked again it is the same, to the letter."""
+        attach = attached(ask.payment_id)
+        return {
+            "appid": self._client.merchant.appid,
+            "mchid": self._client.merchant.mchid,
+            "description": f"{self._subject} {ask.payment_id}"[:DESCRIPTION_LENGTH_MAX],
+            "out_trade_no": ask.key.hex,
+            "time_expire": until.astimezone(CHINA).isoformat(timespec="seconds"),
+            "notify_url": self._notify_url,
+            "amount": {"total": ask.amount_minor, "currency": CNY},
+            **({"attach": attach} if attach else {}),
+        }
+
+    def _called(self, prepay_id: str) -> str:
+        """What the page hands to the app, signed."""
+        merchant, seconds, nonce = self._client.merchant, str(int(self._client.clock())), secrets.token_hex(16)
+        package = f"prepay_id={prepay_id}"
+        called = {
+            "appId": merchant.appid,
+            "timeStamp": seconds,
+            "nonceStr": nonce,
+            "package": package,
+            "signType": "RSA",
+            "paySign": signed(merchant.key, merchant.appid, seconds, nonce, package),
+        }
+        return json.dumps(called)
+
+    def _queried(self, name: str) -> dict[str, Any]:
+        query = urlencode({"mchid": self._client.merchant.mchid})
+        return self._client.ask("GET", f"/v3/pay/transactions/out-trade-no/{quote(name)}?{query}")
+
+    def _find_order(self, ask: Ask) -> Answer:
+        order = self._queried(ask.key.hex)
+        state = order["trade_state"]
+        if state in ("NOTPAY", "PAYERROR") and not ask.chased:
+            return Answer("absent")  # its code was lost: asked again, it is given again
+        if state in ("NOTPAY", "PAYERROR") and ask.last:
+            return self._close(ask._replace(authorization=order_reference(ask.key.hex)))
+        return _became(order)
+
+    def _close(self, ask: Ask) -> Answer:
+        """Raises NoAnswer, and ProviderRefused where it may have been paid meanwhile."""
+        name = order_name(ask.authorization)
+        path = f"/v3/pay/transactions/out-trade-no/{quote(name)}/close"
+        try:
+            self._client.ask("POST", path, {"mchid": self._client.merchant.mchid})
+        except ProviderRefused as error:
+            self._require_set_up(error)
+        order = self._queried(name)
+        return _became(order) if ask.operation != "close" else _closed(order)
+
+    def _find_closed(self, ask: Ask) -> Answer:
+        return _closed(self._queried(order_name(ask.authorization)))
+
+    def _refund(self, ask: Ask) -> Answer:
+        name = order_name(ask.authorization)
+        total = self._queried(name)["amount"]["total"]
+        wanted = {
+            "out_trade_no": name,
+            "out_refund_no": refund_name(ask.key, ask.part),
+            "notify_url": self._notify_url,
+            "amount": {"refund": ask.amount_minor, "total": total, "currency": CNY},
+        }
+        return _given_back(self._client.ask("POST", "/v3/refund/domestic/refunds", wanted))
+
+    def _find_refund(self, ask: Ask) -> Answer:
+        name = refund_name(ask.key, ask.part)
+        return _given_back(self._client.ask("GET", f"/v3/refund/domestic/refunds/{quote(name)}"))
+
+
+NOTHING_HELD = "WeChat Pay takes money at once: there is nothing to hold, to capture or to release"
+NOT_PAID = "it was not paid in time"
+PAID = ("SUCCESS", "REFUND")
+"""`REFUND`: it was paid, and some of it was given back since, which is reported apart."""
+OVER = ("CLOSED", "REVOKED")
+
+
+def _became(order: dict[str, Any]) -> Answer:
+    """Of an order that may be paid."""
+    state = order["trade_state"]
+    if state in PAID:
+        reference, taken = order_reference(order["out_trade_no"]), order["amount"]["total"]
+        return Answer("succeeded", reference, charge=order["transaction_id"], taken_minor=taken)
+    if state in OVER:
+        return Answer("declined", reason=NOT_PAID)
+    return Answer("pending")
+
+
+def _closed(order: dict[str, Any]) -> Answer:
+    """Of an order that is not to be paid; `absent`, if it still may be."""
+    if order["trade_state"] in OVER:
+        return Answer("succeeded", reason="closed, as it is not wanted any more")
+    found = _became(order)
+    return found if found.charge else Answer("absent")
+
+
+def _given_back(refund: dict[str, Any]) -> Answer:
+    state = refund["status"]
+    if state == "SUCCESS":
+        return Answer("succeeded", refund["refund_id"])
+    if state in REFUND_FAILURES:
+        return Answer("declined", reason=REFUND_FAILURES[state])
+    return Answer("pending")
+
+
+def _said(error: ProviderRefused) -> str:
+    return f"{error.code}: {error}"[:REASON_CHARACTERS_MAX]

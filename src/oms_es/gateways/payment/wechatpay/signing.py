@@ -1,0 +1,166 @@
+"""WeChat Pay's signatures both ways, and what it encrypts.
+
+Invariant: nothing is taken for WeChat Pay's that one of its keys does not verify, over the bytes as they came, signed
+within WINDOW_SECONDS. Its keys have serial numbers and change: one that is not known is fetched, at most once in
+REFRESH_SECONDS. No key is ever part of a message or of a log.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificate
+
+from oms_es.gateways.notices import WINDOW_SECONDS, CannotDecide, Forged, Headers, one_header
+from oms_es.gateways.outgoing import ProtocolError
+
+SCHEME = "WECHATPAY2-SHA256-RSA2048"
+API_KEY_BYTES = 32
+KEYS_MAX = 20
+REFRESH_SECONDS = 60.0
+RSA_BITS_MIN = 2_048
+
+
+class BadKey(ProtocolError):
+    """A key that cannot be used; its words name the file or setting, never what is in it."""
+
+
+class Merchant(NamedTuple):
+    """Who asks: `serial` is that of the certificate of `key`."""
+
+    mchid: str
+    appid: str
+    serial: str
+    key: RSAPrivateKey
+
+
+def private_key_in(path: Path) -> RSAPrivateKey:
+    """Raises BadKey."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise BadKey(f"{path} has no private key in PEM without a password ({type(error).__name__})") from None
+    if not isinstance(key, RSAPrivateKey) or key.key_size < RSA_BITS_MIN:
+        raise BadKey(f"{path} has no RSA key of at least {RSA_BITS_MIN} bits")
+    return key
+
+
+def public_key_in(path: Path) -> RSAPublicKey:
+    """Raises BadKey."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadKey(f"{path} has no public key in PEM ({type(error).__name__})") from None
+    if not isinstance(key, RSAPublicKey) or key.key_size < RSA_BITS_MIN:
+        raise BadKey(f"{path} has no RSA key of at least {RSA_BITS_MIN} bits")
+    return key
+
+
+def signed(key: RSAPrivateKey, *lines: str) -> str:
+    return b64encode(key.sign(_joined(*lines), PKCS1v15(), SHA256())).decode()
+
+
+def _joined(*lines: str) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def authorization(merchant: Merchant, method: str, path: str, body: bytes, seconds: int, nonce: str) -> str:
+    """The header of a request; `path` with its query."""
+    signature = signed(merchant.key, method, path, str(seconds), nonce, body.decode())
+    parts = {
+        "mchid": merchant.mchid,
+        "nonce_str": nonce,
+        "signature": signature,
+        "timestamp": str(seconds),
+        "serial_no": merchant.serial,
+    }
+    return f"{SCHEME} " + ",".join(f'{name}="{value}"' for name, value in parts.items())
+
+
+class PlatformKeys:
+    """By serial number. `fetch`: those that WeChat Pay publishes now; raises CannotDecide."""
+
+    def __init__(
+        self,
+        known: Mapping[str, RSAPublicKey],
+        fetch: Callable[[], Mapping[str, RSAPublicKey]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = dict(known)
+        self._fetch = fetch
+        self._clock = clock
+        self._fetched_at: float | None = None
+        self._lock = Lock()
+
+    def key_of(self, serial: str) -> RSAPublicKey:
+        """Raises CannotDecide where it is not known, also not after it was looked for."""
+        with self._lock:
+            if serial not in self._keys and self._fetch and self._may_fetch():
+                self._fetched_at = self._clock()
+                kept = {**self._keys, **self._fetch()}
+                self._keys = dict(list(kept.items())[-KEYS_MAX:])
+            if serial not in self._keys:
+                raise CannotDecide("the key with that serial number is not known")
+            return self._keys[serial]
+
+    def _may_fetch(self) -> bool:
+        return self._fetched_at is None or self._clock() - self._fetched_at >= REFRESH_SECONDS
+
+
+def verify(headers: Headers, body: bytes, key_of: Callable[[str], RSAPublicKey], now: float) -> None:
+    """Of an answer or a notification. Raises Forged and CannotDecide."""
+    seconds, nonce = one_header(headers, "wechatpay-timestamp"), one_header(headers, "wechatpay-nonce")
+    if not (seconds.isascii() and seconds.isdigit()) or abs(now - int(seconds[:12])) > WINDOW_SECONDS:
+        raise Forged("it was not signed now; compare the clocks")
+    try:
+        signature = b64decode(one_header(headers, "wechatpay-signature"), validate=True)
+        said = _joined(seconds, nonce, body.decode())
+    except ValueError:
+        raise Forged("its signature is no base64, or its body no text") from None
+    try:
+        key_of(one_header(headers, "wechatpay-serial")).verify(signature, said, PKCS1v15(), SHA256())
+    except InvalidSignature:
+        raise Forged("its signature is not good") from None
+
+
+def decrypted(api_key: str, resource: Mapping[str, Any]) -> bytes:
+    """AEAD_AES_256_GCM. Raises Forged: the tag says whether it was encrypted with this key."""
+    try:
+        if resource["algorithm"] != "AEAD_AES_256_GCM":
+            raise Forged("it is encrypted in another way")
+        key, nonce = api_key.encode(), resource["nonce"].encode()
+        associated = (resource.get("associated_data") or "").encode()
+        return AESGCM(key).decrypt(nonce, b64decode(resource["ciphertext"], validate=True), associated)
+    except (KeyError, ValueError, AttributeError, TypeError, InvalidTag):
+        raise Forged("it cannot be decrypted with the API v3 key") from None
+
+
+def certified_keys(body: bytes, api_key: str, now: float) -> Mapping[str, RSAPublicKey]:
+    """Of the answer with the platform's certificates, those that are good now. Raises Forged."""
+    try:
+        listed = json.loads(body)["data"][-KEYS_MAX:]
+        found = [
+            (one["serial_no"], load_pem_x509_certificate(decrypted(api_key, one["encrypt_certificate"])))
+            for one in listed
+        ]
+    except (ValueError, KeyError, TypeError):
+        raise Forged("it is no list of certificates") from None
+    return {
+        serial: key
+        for serial, certificate in found
+        if f"{certificate.serial_number:X}" == serial.lstrip("0")
+        and certificate.not_valid_before_utc.timestamp() <= now <= certificate.not_valid_after_utc.timestamp()
+        and isinstance(key := certificate.public_key(), RSAPublicKey)
+    }

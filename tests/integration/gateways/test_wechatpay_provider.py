@@ -1,0 +1,464 @@
+"""Money that is asked of WeChat Pay, over HTTP: a server that keeps books, changes its keys and fails as it does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from random import Random
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+
+from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
+from oms_es.gateways.loopback.wechatpay_server import Mishap, WeChatPayServer
+from oms_es.gateways.notices import CannotDecide, Forged, NotForUs
+from oms_es.gateways.payment.port import Answer, Ask, PaymentGateway
+from oms_es.gateways.payment.wechatpay import dialect, signing
+from oms_es.gateways.payment.wechatpay.client import Client
+from oms_es.gateways.payment.wechatpay.notices import WeChatPayNotices
+from oms_es.gateways.payment.wechatpay.provider import WeChatPayProvider
+from oms_es.kernel import BadInput, Command, GatewayUnavailable, Recorded, Refused, Skipped
+from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
+from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.payment.provider import RecordProviderReport
+from oms_es.schemas.stock import ReceiveStock
+from outside import Outside
+from shop import an_order
+from whole_engine import START, WholeEngine, failed
+
+MCHID, APPID, SERIAL, API_KEY = "1900000109", "wxd678efh567hg6787", "5157F09E", "0123456789abcdef0123456789abcdef"
+
+
+@cache
+def merchant_key() -> RSAPrivateKey:
+    return generate_private_key(65_537, 2_048)
+
+
+class Account:
+    """WeChat Pay as one merchant sees it, and our provider beside it."""
+
+    def __init__(self) -> None:
+        self.now = START.timestamp()
+        self.books = WeChatBooks(MCHID, APPID, lambda: self.now)
+        self.mishaps: list[Mishap] = []
+        self.server = WeChatPayServer(self.books, API_KEY, merchant_key().public_key(), SERIAL, self._mishap)
+        self.numbers = iter(range(1, 10_000))
+        self.address = ""
+
+    def _mishap(self, _method: str, path: str) -> Mishap:
+        return self.mishaps.pop(0) if self.mishaps and path != "/v3/certificates" else ""
+
+    def client(self, *, serial: str = SERIAL, public_keys: Any = None) -> Client:
+        merchant = signing.Merchant(MCHID, APPID, serial, merchant_key())
+        return Client(merchant, API_KEY, base=self.address, public_keys=public_keys, clock=lambda: self.now)
+
+    def provider(self, **more: Any) -> WeChatPayProvider:
+        return WeChatPayProvider(
+            self.client(**more), notify_url="https://shop.example/v1/webhooks/wx", subject="订单", open_seconds=1_800
+        )
+
+    def ask(self, operation: Any, part: str = "", amount: int = 1_000, **more: Any) -> Ask:
+        key = uuid5(UUID(int=0), str(next(self.numbers)))
+        usual: dict[str, Any] = {"currency": "CNY", "payment_token": "native", "authorization": ""}
+        usual["asked_at"] = datetime.fromtimestamp(self.now, UTC)
+        return Ask(key, operation, **{"payment_id": "o.1", "part": part, "amount_minor": amount, **usual, **more})
+
+    def paid(self, provider: WeChatPayProvider, **more: Any) -> str:
+        """An order that its customer has paid, by the name that is kept of it."""
+        answer = one(provider, self.ask("authorize", **more))
+        assert answer.action
+        assert self.books.pay(dialect.order_name(answer.action.reference))
+        return answer.action.reference
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    account = Account()
+    with account.server.listening() as account.address:
+        yield account
+
+
+def one(provider: WeChatPayProvider, ask: Ask) -> Answer:
+    (answer,) = provider.submit([ask])
+    return answer
+
+
+def found(provider: WeChatPayProvider, ask: Ask) -> Answer:
+    (answer,) = provider.find([ask])
+    return answer
+
+
+def test_a_code_is_given_to_the_customer_and_what_they_pay_is_found_by_our_name(account: Account) -> None:
+    provider, ask = account.provider(), account.ask("authorize")
+    action = one(provider, ask).action
+    assert action
+    assert (action.kind, action.content[:9], action.reference) == ("qr_code", "weixin://", f"wechatpay:{ask.key.hex}")
+    wanted = account.books.orders[ask.key.hex]["wanted"]
+    assert (wanted["amount"], wanted["time_expire"]) == (
+        {"total": 1_000, "currency": "CNY"},
+        "2026-01-01T08:30:00+08:00",
+    )
+    again = one(provider, ask).action
+    assert again == action, "asked again it is the same order and code"
+    assert found(provider, ask).outcome == "absent", "its code may have been lost: it is asked again"
+    assert found(provider, ask._replace(chased=True)).outcome == "pending"
+    assert account.books.pay(ask.key.hex)
+    answer = found(provider, ask._replace(chased=True))
+    assert (answer.outcome, answer.reference, answer.taken_minor) == ("succeeded", action.reference, 1_000)
+    assert answer.charge == account.books.orders[ask.key.hex]["transaction_id"]
+
+
+def test_in_the_app_the_page_gets_what_the_app_is_called_with(account: Account) -> None:
+    answer = one(account.provider(), account.ask("authorize", payment_token="jsapi:oUpF8"))
+    assert answer.action
+    called = json.loads(answer.action.content)
+    lines = [called[name] for name in ("appId", "timeStamp", "nonceStr", "package")]
+    assert called["paySign"] == signing.signed(merchant_key(), *lines)
+    (order,) = account.books.orders.values()
+    assert order["wanted"]["payer"] == {"openid": "oUpF8"}
+
+
+@pytest.mark.parametrize("mishap", ["lost", "dropped", "busy", "broken", "unsigned"])
+@pytest.mark.parametrize("operation", ["authorize", "refund", "close"])
+def test_what_is_asked_again_after_a_mishap_has_been_done_once(
+    account: Account, operation: str, mishap: Mishap
+) -> None:
+    provider = account.provider()
+    more: dict[str, Any] = {}
+    if operation == "refund":
+        more["authorization"] = account.paid(provider)
+    elif operation == "close":
+        prepared = one(provider, account.ask("authorize")).action
+        assert prepared
+        more["authorization"] = prepared.reference
+    ask = account.ask(operation, "r1" if operation == "refund" else "", **more)
+    account.mishaps = ["", mishap] if operation == "refund" else [mishap]  # a refund first asks what was paid
+    assert one(provider, ask).outcome == "unknown"
+    done = mishap in ("lost", "unsigned") and operation != "authorize"
+    assert found(provider, ask).outcome == ("succeeded" if done else "absent")
+    outcomes = [one(provider, ask).outcome for _ in range(2)]
+    assert outcomes == ["pending" if operation == "authorize" else "succeeded"] * 2
+    assert len(account.books.orders) == 1
+    assert [refund["amount"]["refund"] for refund in account.books.refunds.values()] == [1_000] * (
+        operation == "refund"
+    )
+
+
+def test_what_cannot_be_paid_so_is_declined_in_words(account: Account) -> None:
+    provider = account.provider()
+    asks = [
+        account.ask("authorize", currency="EUR"),
+        account.ask("authorize", payment_token="tok_visa"),
+        account.ask("authorize", asked_at=datetime.fromtimestamp(account.now - 1_790, UTC)),
+        *(
+            account.ask(operation, "s1", authorization="wechatpay:x")
+            for operation in ("capture", "void", "reauthorize")
+        ),
+    ]
+    answers = provider.submit(asks)
+    assert {answer.outcome for answer in answers} == {"declined"}
+    assert all(answer.reason for answer in answers)
+    assert [answer.retriable for answer in answers] == [False, False, True, False, False, False]
+    assert not account.server.requests
+
+
+def test_a_merchant_that_is_set_up_wrong_declines_no_customer(account: Account) -> None:
+    provider = account.provider(serial="0BAD")
+    for question in (provider.submit, provider.find):
+        with pytest.raises(GatewayUnavailable, match="_SERIAL"):
+            question([account.ask("authorize")])
+
+
+def test_a_refund_may_take_its_time_fail_or_find_the_merchant_without_money(account: Account) -> None:
+    provider = account.provider()
+    reference = account.paid(provider)
+    account.books.refunds_take_time = True
+    later, failing = (account.ask("refund", part, 300, authorization=reference) for part in ("r1", "r2"))
+    assert one(provider, later).outcome == "pending"
+    account.books.settle_refunds()
+    assert found(provider, later).outcome == "succeeded"
+    assert one(provider, failing).outcome == "pending"
+    account.books.settle_refunds("ABNORMAL")
+    assert "another way" in found(provider, failing).reason
+    account.books.short_of_funds = True
+    answer = one(provider, account.ask("refund", "r3", 300, authorization=reference))
+    assert (answer.outcome, answer.reason[:10]) == ("declined", "NOT_ENOUGH")
+
+
+def test_what_is_not_wanted_is_closed_unless_it_was_paid(account: Account) -> None:
+    provider = account.provider()
+    open_one = one(provider, account.ask("authorize")).action
+    paid = account.paid(provider)
+    assert open_one
+    assert one(provider, account.ask("close", authorization=open_one.reference)).outcome == "succeeded"
+    assert not account.books.pay(dialect.order_name(open_one.reference))
+    answer = one(provider, account.ask("close", authorization=paid))
+    assert (answer.outcome, answer.taken_minor) == ("succeeded", 1_000)
+    assert answer.charge
+    waiting = account.ask("authorize")
+    one(provider, waiting)
+    assert found(provider, waiting._replace(chased=True, last=True)).reason == "it was not paid in time"
+    assert not account.books.pay(waiting.key.hex)
+
+
+def test_keys_that_change_are_fetched_and_a_stranger_s_are_not(account: Account) -> None:
+    provider = account.provider()
+    assert one(provider, account.ask("authorize")).action
+    account.server.rotate()
+    assert one(provider, account.ask("authorize")).outcome == "unknown", "they were fetched a moment ago"
+    fresh = account.provider()
+    assert one(fresh, account.ask("authorize")).action
+    known = {account.server.platform[-1].serial: account.server.platform[-1].key.public_key()}
+    asked = len(account.server.requests)
+    assert one(account.provider(public_keys=known), account.ask("authorize")).action
+    assert len(account.server.requests) == asked + 1, "a key from the settings is not fetched"
+
+
+# --- what it reports
+
+
+def notices(account: Account, **more: Any) -> WeChatPayNotices:
+    whose = {"mchid": MCHID, "appid": APPID} | more
+    return WeChatPayNotices(whose["mchid"], whose["appid"], account.client().keys.key_of)
+
+
+def test_a_report_is_verified_forged_undecidable_or_not_for_us(account: Account) -> None:
+    account.paid(account.provider())
+    sent, body = account.server.report(0)
+    headers = tuple(sent.items())
+    content = notices(account).open(headers, body, ["x" * 32, API_KEY], account.now)
+    assert b'payer"' not in content
+    assert b"openid" not in content
+    command = dialect.parse_notice(content)
+    assert isinstance(command, p.RecordReport)
+    assert (command.payment_id, command.operation, command.amount_minor) == ("o.1", "capture", 1_000)
+    for forged in (
+        (headers, body + b" ", [API_KEY], account.now),
+        (headers, body, ["x" * 32], account.now),
+        (headers, body, [], account.now),
+        (headers, body, [API_KEY], account.now + 301),
+        (headers, body, [API_KEY], account.now - 301),
+        ((*headers, ("Wechatpay-Nonce", "2")), body, [API_KEY], account.now),
+        (tuple({**sent, "Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"}.items()), body, [API_KEY], account.now),
+    ):
+        with pytest.raises(Forged):
+            notices(account).open(*forged)
+    with pytest.raises(CannotDecide):
+        notices(account).open(tuple({**sent, "Wechatpay-Serial": "77"}.items()), body, [API_KEY], account.now)
+    for other in ({"mchid": "1"}, {"appid": "wx1"}):
+        with pytest.raises(NotForUs):
+            notices(account, **other).open(headers, body, [API_KEY], account.now)
+
+
+def test_a_stranger_who_asks_for_unknown_keys_makes_us_ask_once(account: Account) -> None:
+    account.paid(account.provider())
+    sent, body = account.server.report(0)
+    opener, asked = notices(account), len(account.server.requests)
+    for number in range(20):
+        with pytest.raises(CannotDecide):
+            opener.open(tuple({**sent, "Wechatpay-Serial": f"7{number}"}.items()), body, [API_KEY], account.now)
+    assert len(account.server.requests) == asked + 1
+
+
+def test_an_answer_and_its_report_are_one(account: Account) -> None:
+    provider, ask = account.provider(), account.ask("authorize")
+    one(provider, ask)
+    account.books.pay(ask.key.hex)
+    asked = Recorded(1, "payment-o.1", 1, chased_of(ask), UUID(int=9), START, None, "c", "test")
+    ((answered,),) = PaymentGateway(provider).perform([asked])
+    sent, body = account.server.report(0)
+    reported = dialect.parse_notice(notices(account).open(tuple(sent.items()), body, [API_KEY], account.now))
+    assert answered == reported
+
+
+def chased_of(ask: Ask) -> p.PaymentAnswerChased:
+    return p.PaymentAnswerChased(
+        payment_id=ask.payment_id,
+        order_id="o",
+        operation="authorize",
+        key=str(ask.key),
+        amount_minor=ask.amount_minor,
+        currency=ask.currency,
+        payment_token=ask.payment_token,
+        attempt=1,
+    )
+
+
+@pytest.mark.parametrize("part", ["r1", "退款", "o.1/rest", "x" * 23])
+def test_a_refund_s_name_has_its_part(part: str) -> None:
+    name = dialect.refund_name(UUID(int=7), part)
+    assert len(name) <= 64
+    said = {"out_trade_no": "n", "transaction_id": "t", "out_refund_no": name, "refund_id": "5"}
+    amount = {"total": 5, "refund": 3}
+    event = {"event_type": "REFUND.SUCCESS", "resource": {**said, "refund_status": "SUCCESS", "amount": amount}}
+    command = dialect.parse_notice(json.dumps(event).encode())
+    assert isinstance(command, RecordProviderReport)
+    assert (command.references, command.report.part) == (("wechatpay:n", "t"), part)
+
+
+def test_what_a_report_does_not_say_is_not_made_up() -> None:
+    assert dialect.refund_name(UUID(int=7), "x" * 24) == UUID(int=7).hex
+    said = {"out_trade_no": "n", "transaction_id": "t", "out_refund_no": UUID(int=7).hex, "refund_id": "5"}
+    for resource, kind, error in (
+        ({**said, "refund_status": "SUCCESS", "amount": {"total": 5, "refund": 3}}, "REFUND.SUCCESS", Skipped),
+        ({**said, "refund_status": "PROCESSING", "amount": {"total": 5}}, "REFUND.SUCCESS", Skipped),
+        ({**said, "refund_status": "SUCCESS", "amount": {"total": 5}}, "REFUND.SUCCESS", BadInput),
+        ({**said, "trade_state": "NOTPAY", "amount": {"total": 5}}, "TRANSACTION.SUCCESS", Skipped),
+        ({**said, "trade_state": "SUCCESS", "amount": {"total": 5.5}}, "TRANSACTION.SUCCESS", BadInput),
+        (
+            {**said, "trade_state": "SUCCESS", "amount": {"total": 5, "currency": "HKD"}},
+            "TRANSACTION.SUCCESS",
+            BadInput,
+        ),
+        ({}, "TRANSACTION.SUCCESS", BadInput),
+        ({}, "PAYSCORE.USER_PAID", BadInput),
+    ):
+        with pytest.raises(error):
+            dialect.parse_notice(json.dumps({"event_type": kind, "resource": resource}).encode())
+
+
+# --- whole orders
+
+
+class WeChatOutside(Outside):
+    """Money is asked of WeChat Pay; warehouse and carrier answer as usual."""
+
+    def __init__(self, engine: WholeEngine, account: Account) -> None:
+        super().__init__(engine)
+        self.gateway = PaymentGateway(account.provider())
+
+    def look(self) -> list[Recorded]:
+        closing = [r for r in self.engine.log[self.seen :] if isinstance(r.event, p.PaymentCloseRequested)]
+        super().look()
+        self.open += closing
+        return self.open
+
+    def answers(self, intent: Recorded) -> list[list[Command]]:
+        if not isinstance(intent.event, p.PaymentEvent):
+            return super().answers(intent)
+        (commands,) = self.gateway.perform([intent])
+        return [list(commands)]
+
+
+class Story:
+    """Orders of one shop, in an order of things that a seed draws."""
+
+    def __init__(self, account: Account, seed: int) -> None:
+        self.random = Random(seed)
+        self.account = account
+        self.engine = WholeEngine()
+        self.outside = WeChatOutside(self.engine, account)
+        self.opener = notices(account)
+        self.read = 0
+        self.waiting: list[int] = []
+        self.engine.submit(OpenLocation(location="berlin", country="DE"))
+        self.engine.submit(ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=90))
+
+    def order(self, number: int) -> None:
+        quantity = self.random.randint(1, 3)
+        order = an_order(str(number), ("A", quantity), payment_token="native")
+        self.engine.submit(order.model_copy(update={"currency": "CNY"}))
+
+    def something(self) -> None:
+        """One step of the world: an answer, a customer, a report, a mishap, time, or a change of mind."""
+        chance = self.random.random()
+        if chance < 0.15:
+            self.account.mishaps.append(self.random.choice(["lost", "dropped", "busy", "broken", "unsigned"]))
+        elif chance < 0.4:
+            self.pay()
+        elif chance < 0.6:
+            self.hear()
+        elif chance < 0.68:
+            self.change_of_mind()
+        elif chance < 0.75:
+            self.pass_time(700)
+        elif chance < 0.78:
+            self.account.books.short_of_funds = not self.account.books.short_of_funds
+        self.answer()
+        self.engine.settle()
+
+    def pass_time(self, seconds: int) -> None:
+        self.account.now += seconds
+        self.engine.pass_time(seconds)
+
+    def pay(self) -> None:
+        """Only who has a code pays; a customer who kept it may pay when it is not wanted any more."""
+        codes = [row.event.reference for row in self.engine.log if isinstance(row.event, p.PaymentActionRequired)]
+        if codes:
+            self.account.books.pay(dialect.order_name(self.random.choice(codes)))
+
+    def answer(self) -> None:
+        intents = list(self.outside.look())
+        if not intents:
+            return
+        intent = self.random.choice(intents)
+        try:
+            commands = list(self.outside.answer(intent))
+        except GatewayUnavailable:
+            self.outside.open.append(intent)
+            return
+        for command in commands:
+            self.engine.submit(command)
+
+    def hear(self) -> None:
+        """A report, late, twice, or signed with a key that is not known yet."""
+        self.waiting += range(self.read, len(self.account.books.events))
+        self.read = len(self.account.books.events)
+        if not self.waiting:
+            return
+        number = self.random.choice(self.waiting)
+        sent, body = self.account.server.report(number)
+        with suppress(Skipped):
+            self.engine.submit(
+                dialect.parse_notice(self.opener.open(tuple(sent.items()), body, [API_KEY], self.account.now))
+            )
+        if self.random.random() < 0.8:
+            self.waiting.remove(number)
+
+    def change_of_mind(self) -> None:
+        row = self.random.choice(self.engine.open_rows("order_status"))
+        if row["phase"] not in ("completed", "cancelled"):
+            self.engine.submit(o.CancelOrder(order_id=row["order_id"], reason="changed my mind"))
+        elif row["phase"] == "completed":
+            refund = {"refund_id": f"r{self.random.randint(1, 2)}", "goodwill_minor": self.random.randint(1, 5_000)}
+            with suppress(Refused):
+                self.engine.submit(o.RefundOrder(order_id=row["order_id"], **refund))
+
+    def finish(self) -> None:
+        self.account.mishaps.clear()
+        self.account.books.short_of_funds = False
+        for _ in range(6):
+            while self.outside.look():
+                self.answer()
+                self.engine.settle()
+            while self.waiting or self.read < len(self.account.books.events):
+                self.hear()
+                self.engine.settle()
+            self.pass_time(3_600)
+            self.engine.settle()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_gets_lost_our_books_are_wechat_pays(account: Account, seed: int) -> None:
+    story = Story(account, seed)
+    for number in range(8):
+        story.order(number)
+        for _ in range(story.random.randint(3, 16)):
+            story.something()
+    story.finish()
+    assert not failed(story.engine.history)
+    payments = story.engine.open_rows("payments")
+    assert sum(payment["captured_minor"] for payment in payments) > 0
+    for payment in payments:
+        whose = f"oms:{payment['payment_id']}"
+        mine = {name: order for name, order in account.books.orders.items() if order["wanted"]["attach"] == whose}
+        taken = sum(one["wanted"]["amount"]["total"] for one in mine.values() if one["state"] == "SUCCESS")
+        back = sum(one["amount"]["refund"] for one in account.books.refunds.values() if one["out_trade_no"] in mine)
+        assert (taken, back) == (payment["captured_minor"], payment["refunded_minor"]), payment
+    assert "NOTPAY" not in {order["state"] for order in account.books.orders.values()}, "nothing stays open to be paid"

@@ -1,0 +1,102 @@
+"""A customer pays by WeChat Pay: from the order over HTTP to its code, and from the report over HTTP to the money."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from conftest import fresh_database
+from http_requests import order
+from http_server import serving
+from oms_es.app import migrate
+from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
+from oms_es.gateways.loopback.wechatpay_server import WeChatPayServer, new_key
+
+MCHID, APPID, SERIAL, API_KEY = "1900000109", "wxd678efh567hg6787", "5157F09E", "0123456789abcdef0123456789abcdef"
+SECONDS_MAX = 30
+NOTICES = "/v1/webhooks/wx"
+
+
+class Shop(NamedTuple):
+    wechat: WeChatPayServer
+    client: httpx.Client
+
+    def eventually(self, path: str, **wanted: Any) -> dict[str, Any]:
+        """The first row, once it is as wanted."""
+        until = time.monotonic() + SECONDS_MAX
+        while time.monotonic() < until:
+            rows = self.client.get(path).json()["items"]
+            if rows and all(rows[0][name] == value for name, value in wanted.items()):
+                return dict(rows[0])
+            time.sleep(0.05)
+        pytest.fail(f"{path} does not become {wanted}: {rows}")
+
+    def said(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        answer = self.client.post(NOTICES, content=body, headers=headers)
+        return answer.status_code, answer.json()["code"]
+
+
+@contextmanager
+def shop(database: EmbeddedPostgres, folder: Path) -> Iterator[Shop]:
+    key = generate_private_key(65_537, 2_048)
+    file = folder / "apiclient_key.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    wechat = WeChatPayServer(WeChatBooks(MCHID, APPID, time.time), API_KEY, key.public_key(), SERIAL)
+    with fresh_database(database) as url, wechat.listening() as base:
+        migrate(url)
+        settings = {
+            "OMS_PAYMENTS": "wechatpay",
+            "OMS_GATEWAYS": "simulated",
+            "OMS_WECHATPAY_MCHID": MCHID,
+            "OMS_WECHATPAY_APPID": APPID,
+            "OMS_WECHATPAY_SERIAL": SERIAL,
+            "OMS_WECHATPAY_KEY_FILE": str(file),
+            "OMS_WECHATPAY_API_KEY": API_KEY,
+            "OMS_WECHATPAY_NOTIFY_URL": f"https://shop.example{NOTICES}",
+            "OMS_WECHATPAY_BASE": base,
+        }
+        with serving(url, "--with-engine", **settings) as (_, address):
+            with httpx.Client(base_url=address, timeout=30) as client:
+                kept = client.post("/v1/webhook-secrets", json={"secret": API_KEY}).json()
+                opened = client.post("/v1/connections/wx:open", json={"dialect": "wechatpay", **kept})
+                assert opened.status_code == 200, opened.text
+                yield Shop(wechat, client)
+
+
+def test_an_order_is_paid_by_its_code_and_what_is_not_signed_changes_nothing(
+    embedded_server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    with shop(embedded_server, tmp_path) as there:
+        client, wechat = there.client, there.wechat
+        facts = {"receipt_id": "r1", "quantity": 5}
+        assert client.post("/v1/locations/berlin:open", json={"country": "DE"}).status_code == 200
+        assert client.post("/v1/stock/TEA/berlin:receive", json=facts).status_code == 200
+        placed = client.post("/v1/orders", json={**order("w1"), "currency": "CNY", "payment_token": "native"})
+        assert placed.status_code == 201, placed.text
+        row = there.eventually("/v1/payments", action="qr_code")
+        assert (row["action_content"][:9], row["state"]) == ("weixin://", "requested")
+        (name,) = wechat.books.orders
+        assert wechat.books.pay(name)
+        sent, body = wechat.report(0)
+        forged = dict(sent) | wechat.signature(body, new_key(time.time())._replace(serial=sent["Wechatpay-Serial"]))
+        assert there.said(forged, body) == (401, "FAIL")
+        assert there.said(dict(sent), body + b" ") == (401, "FAIL")
+        assert there.said(sent | {"Wechatpay-Serial": "77"}, body) == (503, "FAIL")
+        assert client.post("/v1/webhooks/other", content=body, headers=sent).status_code == 401
+        assert there.eventually("/v1/payments")["state"] == "requested"
+        assert [there.said(dict(sent), body) for _ in range(2)] == [(200, "SUCCESS")] * 2
+        row = there.eventually("/v1/payments", state="captured")
+        assert (row["captured_minor"], row["action"], row["reference"]) == (1_000, "", f"wechatpay:{name}")
+        wechat.books.appid = "wx-of-another-app"
+        wechat.books.events.append(("TRANSACTION.SUCCESS", wechat.books.shown(name)))
+        assert there.said(*wechat.report(1)) == (403, "FAIL")
+        assert not client.get("/v1/dead-letters").json()["items"]
