@@ -52,6 +52,9 @@ def test_a_report_shows_and_gives_along_what_the_api_answers(served: Served, sho
     assert table.headers["content-disposition"] == 'attachment; filename="units-by-sku.csv"'
     head, *lines = list(csv.reader(StringIO(table.text)))
     assert [dict(zip(head, line, strict=True))["sku"] for line in lines] == [row["sku"] for row in rows]
+    for name, begins in (("xlsx", b"PK"), ("pdf", b"%PDF-"), ("html", b"<!doctype html>")):
+        assert f"units-by-sku.{name}?" in page.text
+        assert client.get(path.replace("units-by-sku", f"units-by-sku.{name}")).content.startswith(begins)
 
 
 def test_a_question_that_a_report_does_not_have_keeps_what_was_filled_in(client: httpx.Client) -> None:

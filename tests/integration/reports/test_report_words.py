@@ -139,6 +139,7 @@ DEFINITIONS = st.fixed_dictionaries(
     },
     optional={
         "by": st.lists(STRANGE, max_size=3),
+        "target": st.lists(st.fixed_dictionaries({"measure": STRANGE, "at_most": st.floats()}), max_size=2),
         "filter": st.lists(FILTERS, max_size=2),
         "sort": STRANGE,
         "top": st.integers(),

@@ -189,6 +189,21 @@ def test_what_comes_out_is_a_table_text_or_a_file(
     assert main(["sql", query, "--format", "parquet"]) == Code.USAGE
 
 
+def test_a_report_is_a_file_where_it_is_no_text(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", url)
+    for name, begins in (("xlsx", b"PK"), ("pdf", b"%PDF-"), ("parquet", b"PAR1")):
+        assert main(["report", "run", "sales", "--format", name]) == Code.USAGE
+        assert "name a file with --output" in capsys.readouterr().err
+        file = tmp_path / f"sales.{name}"
+        assert main(["report", "run", "sales", "--format", name, "--output", str(file)]) == Code.OK
+        assert file.read_bytes().startswith(begins)
+    total = duckdb.sql(f"SELECT sum(net_minor) FROM '{tmp_path}/sales.parquet'").fetchall()
+    query = "SELECT sum(gross_minor - cancelled_minor - credit_minor) FROM order_milestones"
+    assert total == database.ask(url, query, OPEN, BOUNDS).rows
+
+
 def test_a_column_of_several_kinds_is_no_parquet(tmp_path: Path) -> None:
     mixed = found.Found(["a"], [(1,), ("x",)], more=False)
     with pytest.raises(BadStatement, match="cast it"):

@@ -22,12 +22,15 @@ from oms_es.cli.terminal import (
 )
 from oms_es.history import moments
 from oms_es.reports import queries
-from oms_es.reports.figures import answering, asking, definition, words, writing
+from oms_es.reports.figures import answering, asking, definition, document, words, workbook, writing
 from oms_es.reports.figures.definition import Definition
 from oms_es.reports.figures.sources import SOURCES, Source
+from oms_es.reports.querying.found import Found, write_parquet
 
 DAYS_SHOWN = 31
-Format = Literal["table", "csv", "json", "html"]
+Format = Literal["table", "csv", "json", "html", "xlsx", "pdf", "parquet"]
+FILES = ("xlsx", "pdf", "parquet")
+"""What is no text: it needs a file."""
 
 app = typer.Typer(help="Reports.", no_args_is_help=True)
 
@@ -104,6 +107,8 @@ def run_report(
 ) -> None:
     """Run a report. Amounts stand apart by currency; in CSV and JSON they are in minor units."""
     moment = at_of(at)
+    if output is None and format in FILES:
+        raise typer.BadParameter(f"{format} is no text; name a file with --output")
     asked = asking.question(
         _definition(report),
         since=since,
@@ -117,14 +122,12 @@ def run_report(
         if moment is not None:
             asked = asked._replace(now=moments.moment_of(connection, moment))
         found = answering.answer(connection, asked)
-    if output is None and format == "table":
+    if output is not None:
+        _write(output, found, format)
+    elif format == "table":
         _print_table(found)
-        return
-    text = {"csv": writing.as_csv, "json": _as_json, "html": writing.as_html, "table": _as_text}[format](found)
-    if output is None:
-        typer.echo(text, nl=False)
     else:
-        _write(output, text)
+        typer.echo(_text(found, format), nl=False)
 
 
 def _definition(report: str) -> Definition:
@@ -134,9 +137,24 @@ def _definition(report: str) -> Definition:
     return definition.named(report)
 
 
-def _write(output: Path, text: str) -> None:
+def _text(found: answering.Answer, format: Format) -> str:  # noqa: A002 - as the option is called
+    return {"csv": writing.as_csv, "json": _as_json, "html": writing.as_html, "table": _as_text}[format](found)
+
+
+def _write(output: Path, found: answering.Answer, format: Format) -> None:  # noqa: A002 - as the option is called
+    """Raises NoArrow."""
     try:
-        output.write_text(text, encoding="utf-8")
+        match format:
+            case "xlsx":
+                output.write_bytes(workbook.as_xlsx(found))
+            case "pdf":
+                output.write_bytes(document.as_pdf(found))
+            case "parquet":
+                write_parquet(
+                    Found([writing.header(column) for column in found.columns], found.rows, more=False), output
+                )
+            case _:
+                output.write_text(_text(found, format), encoding="utf-8")
     except OSError as error:
         raise typer.BadParameter(f"{output} cannot be written: {error.strerror}") from None
     say(f"written to {output}")

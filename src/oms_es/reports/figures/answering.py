@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 from psycopg.errors import InvalidParameterValue
 
 from oms_es.reports.figures.asking import Question, steps
-from oms_es.reports.figures.definition import GRAINS, ROWS_MAX
+from oms_es.reports.figures.definition import GRAINS, ROWS_MAX, TARGET
 from oms_es.reports.figures.selecting import compiled, selected
+from oms_es.reports.figures.sources import CURRENCY
 from oms_es.reports.figures.words import BadReport, TooLarge
 from oms_es.reports.queries import Connection
 
 Cell = str | int | float | date | datetime | None
+MET, MISSED = "met", "missed"
+"""What becomes of a target."""
 BEFORE = "_before"
 """What a measure of the period compared with is called after."""
 
@@ -50,6 +53,24 @@ class Answer(NamedTuple):
 
 def answer(connection: Connection, question: Question) -> Answer:
     """Raises TooLarge."""
+    return judged(_answered(connection, question))
+
+
+def judged(found: Answer) -> Answer:
+    """Each row with what it makes of each target; of a measure that it does not have, nothing."""
+    names = [column.name for column in found.columns]
+    rows = [list(row) for row in found.rows]
+    for one in found.question.definition.target:
+        place = names.index(one.measure)
+        of = names.index(CURRENCY) if one.currency else None
+        for row in rows:
+            value, counts = row[place], of is None or row[of] == one.currency
+            row.append((MET if one.is_met(value) else MISSED) if counts and isinstance(value, int | float) else None)
+    more = [Column(f"{one.measure}{TARGET}", "") for one in found.question.definition.target]
+    return Answer(found.question, [*found.columns, *more], [tuple(row) for row in rows])
+
+
+def _answered(connection: Connection, question: Question) -> Answer:
     now = _asked(connection, question)
     units = question.definition.units
     columns = [Column(word, "") for word in question.by]

@@ -69,16 +69,25 @@ def _picture(answer: Answer, rows: Sequence[Sequence[Cell]], place: int, currenc
     kept = [n for n, word in enumerate(words) if word not in GRAINS and not (word == CURRENCY and said)]
     points = [(_label(row, kept), row, _scaled(row[place], currency)) for row in rows]
     caption = f"{column.name.replace('_', ' ')}, {unit}"
+    wanted = _target(answer, column.name, currency)
     if grain is None:
         bars = [(label, value) for label, _, value in points if value is not None]
-        return Picture(caption, _bars(bars[:BARS_MAX], unit), max(len(bars) - BARS_MAX, 0))
+        return Picture(caption, _bars(bars[:BARS_MAX], unit, wanted), max(len(bars) - BARS_MAX, 0))
     at = words.index(grain)
     lines: dict[str, list[Point]] = {}
     for label, row, value in points:
         if value is not None and row[at] is not None:
             lines.setdefault(label, []).append(Point(row[at], value))
     most = sorted(lines, key=lambda name: (-sum(abs(point.value) for point in lines[name]), name))[: len(COLOURS)]
-    return Picture(caption, _lines({name: lines[name] for name in sorted(most)}, unit), len(lines) - len(most))
+    return Picture(caption, _lines({name: lines[name] for name in sorted(most)}, unit, wanted), len(lines) - len(most))
+
+
+def _target(answer: Answer, measure: str, currency: str) -> float | None:
+    """Of what is drawn; of another currency's amounts, none."""
+    for one in answer.question.definition.target:
+        if one.measure == measure and (one.currency is None or one.currency == currency):
+            return _scaled(one.bound, currency)
+    return None
 
 
 def _label(row: Sequence[Cell], kept: Sequence[int]) -> str:
@@ -105,8 +114,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= WHOLE_FROM or value == int(value) else f"{value:,.2f}"
 
 
-def _lines(lines: Mapping[str, Sequence[Point]], unit: str) -> str:
-    values = [point.value for line in lines.values() for point in line]
+def _lines(lines: Mapping[str, Sequence[Point]], unit: str, wanted: float | None) -> str:
+    values = [point.value for line in lines.values() for point in line] + [n for n in (wanted,) if n is not None]
     marks = ticks(min(values), max(values))
     times = sorted({_seconds(point.at) for line in lines.values() for point in line})
     named = {_seconds(point.at): point.at for line in lines.values() for point in line}
@@ -121,6 +130,9 @@ def _lines(lines: Mapping[str, Sequence[Point]], unit: str) -> str:
         return bottom - (bottom - top) * (value - marks[0]) / (marks[-1] - marks[0])
 
     parts = [_across(mark, y(mark)) for mark in marks]
+    if wanted is not None:
+        parts.append(_wanted(LEFT, y(wanted), WIDTH - RIGHT, y(wanted)))
+        parts.append(f'<text x="{WIDTH - RIGHT}" y="{y(wanted) - 4:.1f}" text-anchor="end">target</text>')
     every = -(-len(times) // TIMES_MAX)
     parts += [
         f'<text x="{x(named[at]):.1f}" y="{bottom + 18}" text-anchor="{_anchor(at, times)}">'
@@ -145,6 +157,11 @@ def _across(mark: float, y: float) -> str:
     return f'{line}<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(mark)}</text>'
 
 
+def _wanted(x1: float, y1: float, x2: float, y2: float) -> str:
+    place = f'x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
+    return f'<line {place} style="stroke:#000000" stroke-width="1.5" stroke-dasharray="1 4" class="key"/>'
+
+
 def _turned(unit: str, y: float) -> str:
     return f'<text transform="translate(14 {y:.1f}) rotate(-90)" text-anchor="middle">{escape(unit)}</text>'
 
@@ -164,8 +181,8 @@ def _key(number: int, name: str, count: int) -> str:
     return f'{line} stroke-width="2.5" stroke-dasharray="{DASHES[number]}" class="key"/>{said}'
 
 
-def _bars(bars: Sequence[tuple[str, float]], unit: str) -> str:
-    values = [value for _, value in bars]
+def _bars(bars: Sequence[tuple[str, float]], unit: str, wanted: float | None) -> str:
+    values = [value for _, value in bars] + [n for n in (wanted,) if n is not None]
     marks = ticks(min(values), max(values))
     height = TOP + len(bars) * BAR
 
@@ -188,6 +205,9 @@ def _bars(bars: Sequence[tuple[str, float]], unit: str) -> str:
             f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{named}</text>'
             f'<text x="{right + 6:.1f}" y="{y + 15}">{_number(value)}</text>'
         )
+    if wanted is not None:
+        parts.append(_wanted(x(wanted), TOP - 4, x(wanted), height))
+        parts.append(f'<text x="{x(wanted):.1f}" y="{TOP - 6}" text-anchor="middle">target</text>')
     return _drawn(height + 46, parts)
 
 

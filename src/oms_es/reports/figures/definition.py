@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from oms_es.reports.figures.sources import CURRENCY, SOURCES, Source
 from oms_es.reports.figures.words import BadReport, UnknownReport, require, unknown
 from oms_es.schemas.problems import details, problems
+from oms_es.schemas.values.types import Currency
 
 MEASURES_MAX = 20
 DIMENSIONS_MAX = 6
@@ -22,6 +23,8 @@ VALUES_MAX = 100
 ROWS_MAX = 10_000
 BYTES_MAX = 65_536
 WITHIN_MAX = 1e12
+TARGET = "_target"
+"""What the column is called after that says whether a measure's target is met."""
 TIMES_MAX = 1_000_000
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
@@ -77,6 +80,30 @@ class Filter(Part):
         return self
 
 
+class Target(Part):
+    """What a measure should be: at least this, or at most. An amount is in minor units, of one currency."""
+
+    measure: Word
+    at_least: Annotated[float, Field(ge=-WITHIN_MAX, le=WITHIN_MAX)] | None = None
+    at_most: Annotated[float, Field(ge=-WITHIN_MAX, le=WITHIN_MAX)] | None = None
+    currency: Currency | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a target has either `at_least` or `at_most`")
+        return self
+
+    @property
+    def bound(self) -> float:
+        found = self.at_most if self.at_least is None else self.at_least
+        assert found is not None
+        return found
+
+    def is_met(self, value: float) -> bool:
+        return value <= self.bound if self.at_least is None else value >= self.bound
+
+
 class Definition(Part):
     """`time`: by which of the source's times a period is chosen. `top`: so many rows, the first by `sort`, which is a
     measure, from the greatest."""
@@ -93,6 +120,7 @@ class Definition(Part):
     """The measure that is drawn; the first if nothing is said."""
     sort: Word | None = None
     top: Annotated[int, Field(ge=1, le=ROWS_MAX)] | None = None
+    target: Annotated[tuple[Target, ...], Field(max_length=MEASURES_MAX)] = ()
 
     @property
     def facts(self) -> Source:
@@ -137,7 +165,21 @@ def checked(definition: Definition) -> Definition:
         require_filter(definition, one)
     for word in filter(None, (definition.sort, definition.chart)):
         require(word, [one.name for one in definition.measure], "measure of this report")
+    _require_targets(definition)
     return definition
+
+
+def _require_targets(definition: Definition) -> None:
+    units, seen = definition.units, set[str]()
+    for one in definition.target:
+        require(one.measure, units, "measure of this report")
+        if one.measure in seen:
+            raise BadReport(f"{one.measure} has two targets; it has one, or is measured twice")
+        if (units[one.measure] == "minor") != (one.currency is not None):
+            raise BadReport(f"the target of {one.measure}: an amount needs its `currency`, and nothing else has one")
+        if f"{one.measure}{TARGET}" in (*units, *definition.facts.dimensions):
+            raise BadReport(f"{one.measure}{TARGET} says whether the target is met; call the measure otherwise")
+        seen.add(one.measure)
 
 
 def require_dimensions(definition: Definition, by: Sequence[str]) -> None:
@@ -201,7 +243,7 @@ def _in_words(error: ValidationError) -> str:
 
 
 def _known_at(place: Sequence[int | str]) -> list[str]:
-    parts: Mapping[str, type[Part]] = {"measure": Measure, "filter": Filter}
+    parts: Mapping[str, type[Part]] = {"measure": Measure, "filter": Filter, "target": Target}
     part = parts.get(str(place[0]), Definition) if place[1:] else Definition
     return [shape.alias or name for name, shape in part.model_fields.items()]
 

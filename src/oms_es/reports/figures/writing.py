@@ -9,13 +9,16 @@ from decimal import Decimal
 from html import escape
 from io import StringIO
 
-from oms_es.reports.figures.answering import BEFORE, Answer, Cell, Column
+from oms_es.reports.figures.answering import BEFORE, MET, MISSED, Answer, Cell, Column
 from oms_es.reports.figures.chart import pictures
+from oms_es.reports.figures.definition import TARGET, Target
 from oms_es.reports.figures.sources import CURRENCY
 from oms_es.schemas.values.currency import exponent_of
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
+GOOD, BAD = "#00613f", "#a33b00"
+"""Of marks; each is a word, too."""
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin-bottom:.2rem}p{margin:.3rem 0}.about{color:#444}figure{margin:1.5rem 0}
@@ -24,6 +27,7 @@ figcaption{font-weight:600;margin-bottom:.4rem}.chart{max-width:100%;height:auto
 th,td{padding:.3rem .6rem;border-bottom:1px solid #e2e2e2;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 th{border-bottom:2px solid #888}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 """
+STYLE_OF_MARKS = f"td.met{{color:{GOOD}}}td.missed{{color:{BAD};font-weight:600}}"
 
 
 def title_of(column: Column) -> str:
@@ -57,12 +61,13 @@ def as_csv(answer: Answer) -> str:
     """Amounts in minor units; text that a spreadsheet would run begins with an apostrophe."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([_header(column) for column in answer.columns])
+    writer.writerow([header(column) for column in answer.columns])
     writer.writerows([plain(cell) for cell in row] for row in answer.rows)
     return out.getvalue()
 
 
-def _header(column: Column) -> str:
+def header(column: Column) -> str:
+    """Of a column of a file, with its unit where it has one."""
     unit = column.unit if column.unit in ("minor", "percent", "hours") else ""
     return f"{column.name}_{unit}" if unit else column.name
 
@@ -73,11 +78,16 @@ def plain(cell: Cell) -> str:
     return "" if cell is None else cell.isoformat() if isinstance(cell, date) else str(cell)
 
 
+def period_of(answer: Answer) -> str:
+    """In words."""
+    asked = answer.question
+    until = f" to {asked.period.until}, without it" if asked.period.until else ""
+    by = f", by {asked.definition.period_by}" if asked.definition.period_by else ""
+    return f"from {asked.period.since or 'the beginning'}{until}{by}, in {asked.zone}"
+
+
 def as_html(answer: Answer) -> str:
     definition, asked = answer.question.definition, answer.question
-    until = f" to {asked.period.until}, without it" if asked.period.until else ""
-    period = f"from {asked.period.since or 'the beginning'}{until}"
-    by = f", by {definition.period_by}" if definition.period_by else ""
     drawn = "".join(
         f"<figure><figcaption>{escape(one.caption)}</figcaption>{one.svg}{_rest(one.left_out)}</figure>"
         for one in pictures(answer)
@@ -87,12 +97,16 @@ def as_html(answer: Answer) -> str:
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(definition.title)}</title>'
-        f"<style>{STYLE}</style></head><body><h1>{escape(definition.title)}</h1>"
-        f'<p class="about">{escape(definition.about)}</p><p>{escape(period)}{escape(by)}, '
-        f"in {escape(asked.zone)}; made {asked.now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>{drawn}"
+        f"<style>{STYLE}{STYLE_OF_MARKS}</style></head><body><h1>{escape(definition.title)}</h1>"
+        f'<p class="about">{escape(definition.about)}</p><p>{escape(period_of(answer))}; '
+        f"made {asked.now.astimezone(UTC):%Y-%m-%d %H:%M} UTC</p>{_said(targets_of(answer))}{drawn}"
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         f"{'' if answer.rows else '<p>Nothing was found in this period.</p>'}</body></html>\n"
     )
+
+
+def _said(words: str) -> str:
+    return f"<p>{escape(words)}</p>" if words else ""
 
 
 def _rest(left_out: int) -> str:
@@ -105,4 +119,29 @@ def _aligned(column: Column) -> str:
 
 def _row(row: Sequence[Cell], columns: Sequence[Column]) -> str:
     cells = zip(shown(row, columns), columns, strict=True)
-    return f"<tr>{''.join(f'<td{_aligned(column)}>{escape(text)}</td>' for text, column in cells)}</tr>"
+    return f"<tr>{''.join(f'<td{_classed(text, column)}>{escape(text)}</td>' for text, column in cells)}</tr>"
+
+
+def _classed(text: str, column: Column) -> str:
+    return f' class="{text}"' if is_mark(text, column) else _aligned(column)
+
+
+def is_mark(text: object, column: Column) -> bool:
+    """Whether it says what became of a target."""
+    return column.name.endswith(TARGET) and text in (MET, MISSED)
+
+
+def targets_of(answer: Answer) -> str:
+    """In words, such as: target of p90: at most 48."""
+    each = [
+        f"target of {one.measure.replace('_', ' ')}: {'at most' if one.at_least is None else 'at least'} {_bound(one)}"
+        for one in answer.question.definition.target
+    ]
+    return "; ".join(each)
+
+
+def _bound(one: Target) -> str:
+    if one.currency is None:
+        return f"{one.bound:,g}"
+    exponent = exponent_of(one.currency)
+    return f"{Decimal(str(one.bound)).scaleb(-exponent):,.{exponent}f} {one.currency}"

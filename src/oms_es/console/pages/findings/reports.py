@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from oms_es.console.inside import at
 from oms_es.console.routes import page
 from oms_es.console.visits import Visit
 from oms_es.http.reading.figures import of_channels
-from oms_es.reports.figures import answering, asking, writing
+from oms_es.reports.figures import answering, asking, document, workbook, writing
 from oms_es.reports.figures.answering import Answer
 from oms_es.reports.figures.asking import COMPARISONS
 from oms_es.reports.figures.chart import Picture, pictures
@@ -31,6 +32,8 @@ ROWS_SHOWN_MAX = 500
 FILES: Mapping[str, tuple[str, Any]] = {
     "csv": ("text/csv; charset=utf-8", writing.as_csv),
     "html": ("text/html; charset=utf-8", writing.as_html),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", workbook.as_xlsx),
+    "pdf": ("application/pdf", document.as_pdf),
 }
 
 
@@ -102,7 +105,8 @@ async def taken_along(definition: Definition, file: str, visit: Visit) -> Respon
     answer = await _answer(definition, visit)
     media_type, written = FILES[file]
     headers = {"Content-Disposition": f'attachment; filename="{definition.name}.{file}"'}
-    return Response(written(answer), headers=headers, media_type=media_type)
+    text = await run_in_threadpool(written, answer)
+    return Response(text, headers=headers, media_type=media_type)
 
 
 def routes() -> Iterator[Any]:
