@@ -199,7 +199,7 @@ def test_a_report_is_a_file_where_it_is_no_text(
         file = tmp_path / f"sales.{name}"
         assert main(["report", "run", "sales", "--format", name, "--output", str(file)]) == Code.OK
         assert file.read_bytes().startswith(begins)
-    total = duckdb.sql(f"SELECT sum(net_minor) FROM '{tmp_path}/sales.parquet'").fetchall()
+    total = duckdb.read_parquet(str(tmp_path / "sales.parquet")).sum("net_minor").fetchall()
     query = "SELECT sum(gross_minor - cancelled_minor - credit_minor) FROM order_milestones"
     assert total == database.ask(url, query, OPEN, BOUNDS).rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +25,8 @@ from oms_es.history import moments
 from oms_es.reports import queries
 from oms_es.reports.figures import answering, asking, definition, document, words, workbook, writing
 from oms_es.reports.figures.definition import Definition
-from oms_es.reports.figures.sources import SOURCES, Source
+from oms_es.reports.figures.sources import CURRENCY, SOURCES, Source
+from oms_es.reports.odd import finding, series
 from oms_es.reports.querying.found import Found, write_parquet
 
 DAYS_SHOWN = 31
@@ -179,6 +181,55 @@ def _print_table(found: answering.Answer) -> None:
     rows = [writing.shown(row, found.columns) for row in found.rows]
     title = f"{found.question.definition.title}, days in {found.question.zone}"
     display.console_on(sys.stdout).print(display.grid(title, rows, *titles, numbers=numbers))
+
+
+@app.command("odd")
+def odd_report(
+    report: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME|FILE]...", help=f"A report, or one of {', '.join(series.TEXTS)}; these if none."),
+    ] = None,
+    *,
+    since: Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day; seven days ago.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Up to this day, and without it.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="WORDS", help="A series for each, such as channel.")] = None,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Where days begin, such as Europe/Berlin.")] = "UTC",
+    json: Json = False,
+) -> None:
+    """Days that are far from what their own past foretells: the median of the same weekday of eight weeks."""
+    when = finding.period(since, until, timezone)
+    words = [word.strip() for word in (by or "").split(",") if word.strip()]
+    own = series.built_in()
+    asked = [own.get(name) or _definition(name) for name in report or own]
+    with reading(set_up()) as connection:
+        each = [finding.odd_days(connection, one, when, words, timezone) for one in asked]
+    found = [one for days in each for one in days]
+    if json:
+        print_json([one.as_json() for one in found])
+    elif not found:
+        say(f"no day from {when.since} to {when.until}, without it, is odd; a series needs four weeks to be judged")
+    else:
+        _print_odd(found)
+
+
+def _print_odd(found: Sequence[finding.Found]) -> None:
+    columns = ("day", "report", "of", "measure", "was", "expected", "usually from", "to", "times off")
+    rows = []
+    for one in found:
+        odd, currency = one.odd, str(one.of.get(CURRENCY, ""))
+        shape = answering.Column(one.measure, one.unit)
+        numbers = [
+            writing.shown([currency, _whole(n, one.unit)], [answering.Column(CURRENCY, ""), shape])[1]
+            for n in (odd.value, odd.expected, odd.low, odd.high)
+        ]
+        of = ", ".join(str(value or "none") for value in one.of.values())
+        rows.append((str(odd.day), one.report, of or "all", writing.title_of(shape), *numbers, f"{odd.times:+.1f}"))
+    display.console_on(sys.stdout).print(display.grid("Odd days", rows, *columns, numbers=columns[4:]))
+
+
+def _whole(value: float, unit: str) -> float:
+    """Amounts are minor units, also where they lie between two."""
+    return round(value) if unit == "minor" else value
 
 
 @app.command("daily-sales")

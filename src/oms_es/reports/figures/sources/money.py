@@ -50,6 +50,9 @@ payments = Source(
         "payments": Number(ONE, "payments", "payments asked for"),
         "answered_payments": Number(yes(_over), "payments", "payments that were answered, or given up"),
         "held_payments": Number(yes(_held), "payments", "payments that were authorised"),
+        "refused_payments": Number(
+            yes(and_(_over, ~_held)), "payments", "payments that were turned down, or that no provider answered"
+        ),
         "declined_payments": Number(yes(payment.state == "declined"), "payments", "payments that were turned down"),
         "failed_payments": Number(yes(payment.state == "failed"), "payments", "payments that no provider answered"),
         "requested_minor": Number(payment.requested_minor, "minor", "asked for"),
