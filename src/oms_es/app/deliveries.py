@@ -9,12 +9,12 @@ from __future__ import annotations
 import http.client
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import structlog
@@ -22,15 +22,14 @@ from psycopg.rows import dict_row
 from pydantic_core import to_json
 
 from oms_es.aggregates.operations.subscription import Subscription
-from oms_es.app.engine import Runtime
 from oms_es.channels.signatures import standard_signature
 from oms_es.gateways.webhooks import BadUrl, Networks, NotPublic, post
+from oms_es.kernel import Command
 from oms_es.processing import metrics
 from oms_es.processing.metrics import Health
 from oms_es.schemas.operations.subscription import DisableSubscription
 from oms_es.store.encoding.codec import Cause, opened
-from oms_es.store.http import subscriptions, webhook_secrets
-from oms_es.store.http.subscriptions import Delivery, Occurred, Progress
+from oms_es.store.http.subscriptions import KEPT_DAYS, PENDING_MAX, Delivery, DeliveryTables, Occurred, Progress
 from oms_es.store.store import OUTAGES
 
 RETRY_SECONDS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -46,21 +45,58 @@ ORDER = "order-"
 GONE = 410
 AGENT = "oms-es"
 ACTOR = "webhook_sender"
-LOCK = 8_414_200_118
-"""One process delivers, others stand by: two would send the same twice."""
 Sending = Callable[[str, dict[str, str], bytes, Networks], int]
 
 log = structlog.get_logger(__name__)
 
 
-class Deliverer:
-    """`send` is the way out."""
+class Tables(Protocol):
+    """How far each subscription has come, and what waits (store/http/subscriptions.py)."""
 
-    def __init__(self, runtime: Runtime, networks: Networks = (), send: Sending = post) -> None:
+    def try_lock(self) -> bool: ...
+    def names(self) -> list[tuple[str, int]]: ...
+    def progress(self, name: str, opened_position: int) -> Progress: ...
+    def resume(self, name: str, rounds: int, now: datetime) -> None: ...
+    def occurred(self, position: int, types: Sequence[str]) -> tuple[list[Occurred], int]: ...
+    def pending(self, name: str) -> int: ...
+    def add(self, before: Progress, due: Sequence[tuple[int, str, str]], position: int, now: datetime) -> bool: ...
+    def due(self, name: str, now: datetime, limit: int) -> list[Delivery]: ...
+    def secrets(self, subscription: Subscription, now: datetime) -> Sequence[str]: ...
+    def note_delivered(self, delivery: Delivery, status: int, at: datetime) -> None: ...
+    def note_failed(self, delivery: Delivery, status: int | None, error: str, due_at: datetime) -> None: ...
+    def sweep(self, before: datetime) -> None: ...
+    def close(self) -> None: ...
+
+
+class Deciding(Protocol):
+    """The engine, as far as it is used here."""
+
+    @property
+    def store(self) -> Any: ...
+    def clock(self) -> datetime: ...
+    def append(self, batch: Sequence[tuple[Cause, Sequence[Command]]]) -> Any: ...
+
+
+Each = Callable[[Callable[[Subscription], int], Sequence[Subscription]], Iterable[int]]
+
+
+def beside_each_other(send_due: Callable[[Subscription], int], subscriptions: Sequence[Subscription]) -> Iterable[int]:
+    with ThreadPoolExecutor(PARALLEL_MAX) as pool:
+        return list(pool.map(send_due, subscriptions))
+
+
+class Deliverer:
+    """`tables` begins a session with the database; `send` is the way out."""
+
+    def __init__(
+        self, runtime: Deciding, tables: Callable[[], Tables], networks: Networks = (), send: Sending = post
+    ) -> None:
         self.runtime = runtime
+        self.tables = tables
         self.networks = networks
         self.send = send
-        self._rows: Any = None
+        self.each: Each = beside_each_other
+        self._session: Tables | None = None
         self.last_iteration_at = time.monotonic()
         self.problem = "nothing was looked at yet"
         self._resting: dict[str, datetime] = {}
@@ -85,54 +121,43 @@ class Deliverer:
         self.close()
 
     def close(self) -> None:
-        """The lock is given back first: the server ends a session some time after its connection."""
-        if self._rows is not None:
-            with suppress(*OUTAGES):
-                self._rows.execute("SELECT pg_advisory_unlock_all()")
-            self._rows.close()
-            self._rows = None
+        if self._session is not None:
+            session, self._session = self._session, None
+            session.close()
 
     def step(self) -> int:
         """How many deliveries were made or tried; 0 where another process delivers."""
-        rows = self._locked()
-        if rows is None:
+        if self._session is None:
+            self._session = self.tables()
+        tables = self._session
+        if not tables.try_lock():
             return 0
-        known = [one for name, opened_at in subscriptions.names(rows) if (one := self._enabled(rows, name, opened_at))]
-        made = sum(self._make(rows, subscription, progress) for subscription, progress in known)
-        with ThreadPoolExecutor(PARALLEL_MAX) as pool:
-            tried = sum(pool.map(self._send_due, [subscription for subscription, _ in known]))
+        known = [one for name, opened_at in tables.names() if (one := self._enabled(tables, name, opened_at))]
+        made = sum(self._make(tables, subscription, progress) for subscription, progress in known)
+        tried = sum(self.each(self._send_due, [subscription for subscription, _ in known]))
         self._disable_failed()
-        metrics.WEBHOOKS_WAITING.set(sum(subscriptions.pending(rows, one.name) for one, _ in known))
-        subscriptions.sweep(rows, self.runtime.clock() - timedelta(days=subscriptions.KEPT_DAYS))
+        metrics.WEBHOOKS_WAITING.set(sum(tables.pending(one.name) for one, _ in known))
+        tables.sweep(self.runtime.clock() - timedelta(days=KEPT_DAYS))
         return made + tried
 
-    def _locked(self) -> Any:
-        if self._rows is None or self._rows.closed:
-            self._rows = self._connected()
-        row = self._rows.execute("SELECT pg_try_advisory_lock(%s) AS mine", [LOCK]).fetchone()
-        return self._rows if row and row["mine"] else None
-
-    def _connected(self) -> Any:
-        return psycopg.connect(self.runtime.database_url, row_factory=dict_row, autocommit=True)
-
-    def _enabled(self, rows: Any, name: str, opened_position: int) -> tuple[Subscription, Progress] | None:
+    def _enabled(self, tables: Tables, name: str, opened_position: int) -> tuple[Subscription, Progress] | None:
         """As the log has it now: the read model may be behind. None while it is disabled."""
         subscription, _ = self.runtime.store.state_of(f"subscription-{name}")
         if subscription.disabled:
             return None
-        progress = subscriptions.progress(rows, name, opened_position)
+        progress = tables.progress(name, opened_position)
         if progress.rounds < subscription.rounds:
-            subscriptions.resume(rows, name, subscription.rounds, self.runtime.clock())
+            tables.resume(name, subscription.rounds, self.runtime.clock())
             self._resting.pop(name, None)
         return subscription, progress
 
-    def _make(self, rows: Any, subscription: Subscription, progress: Progress) -> int:
-        if subscriptions.pending(rows, subscription.name) >= subscriptions.PENDING_MAX:
+    def _make(self, tables: Tables, subscription: Subscription, progress: Progress) -> int:
+        if tables.pending(subscription.name) >= PENDING_MAX:
             return 0
-        found, position = subscriptions.occurred(rows, progress.position, subscription.types)
+        found, position = tables.occurred(progress.position, subscription.types)
         due = [row for one in found if (row := self._row(subscription, one)) is not None]
         if position > progress.position:
-            subscriptions.add_deliveries(rows, progress, due, position, self.runtime.clock())
+            tables.add(progress, due, position, self.runtime.clock())
         return len(due)
 
     def _row(self, subscription: Subscription, one: Occurred) -> tuple[int, str, str] | None:
@@ -155,27 +180,27 @@ class Deliverer:
         return one.position, order_id, to_json(message).decode()
 
     def _send_due(self, subscription: Subscription) -> int:
-        """On a connection of its own: this runs in a thread."""
+        """On a session of its own: this runs in a thread."""
         if self.runtime.clock() < self._resting.get(subscription.name, datetime.min.replace(tzinfo=UTC)):
             return 0
-        with self._connected() as rows:
-            due = subscriptions.due(rows, subscription.name, self.runtime.clock(), ROUND_MAX)
-            secrets = webhook_secrets.good_at(rows, self.runtime.clock(), subscription) if due else []
+        with closing(self.tables()) as tables:
+            due = tables.due(subscription.name, self.runtime.clock(), ROUND_MAX)
+            secrets = tables.secrets(subscription, self.runtime.clock()) if due else []
             for number, delivery in enumerate(due, 1):
-                if not self._deliver(rows, subscription, secrets, delivery):
+                if not self._deliver(tables, subscription, secrets, delivery):
                     return number
             return len(due)
 
-    def _deliver(self, rows: Any, subscription: Subscription, secrets: Sequence[str], delivery: Delivery) -> bool:
+    def _deliver(self, tables: Tables, subscription: Subscription, secrets: Sequence[str], delivery: Delivery) -> bool:
         """Whether to go on with the next of this subscription."""
         status, error = self._sent(subscription, secrets, delivery)
         now = self.runtime.clock()
         if status is not None and 200 <= status < 300:  # noqa: PLR2004 - what HTTP calls success
-            subscriptions.note_delivered(rows, delivery, status, now)
+            tables.note_delivered(delivery, status, now)
             metrics.WEBHOOKS_SENT.labels("delivered").inc()
             return True
         seconds = RETRY_SECONDS[min(delivery.attempts, len(RETRY_SECONDS) - 1)]
-        subscriptions.note_failed(rows, delivery, status, error, now + timedelta(seconds=jittered(seconds)))
+        tables.note_failed(delivery, status, error, now + timedelta(seconds=jittered(seconds)))
         metrics.WEBHOOKS_SENT.labels("failed").inc()
         log.warning(
             "not delivered", subscription=subscription.name, position=delivery.position, status=status, error=error
@@ -206,6 +231,10 @@ class Deliverer:
             command = DisableSubscription(name=name, because=because, failed=True)
             self.runtime.append([(Cause(ACTOR), [command])])
             log.error("subscription disabled", subscription=name, because=because)
+
+
+def stored(database_url: str) -> DeliveryTables:
+    return DeliveryTables(psycopg.connect(database_url, row_factory=dict_row, autocommit=True))
 
 
 def headers_of(delivery: Delivery, body: bytes, secrets: Sequence[str], now: datetime) -> dict[str, str]:

@@ -18,7 +18,7 @@ from oms_es.gateways.webhooks import target_of
 from oms_es.reports.queries import Row
 from oms_es.schemas.operations.subscription import OpenSubscription, RotateSubscription, types_there_are
 from oms_es.store.http import subscriptions
-from oms_es.store.http.subscriptions import Delivery
+from oms_es.store.http.subscriptions import Delivery, DeliveryTables
 from oms_es.store.http.webhook_secrets import generated
 
 deliveries_app = typer.Typer(help="What was sent to subscriptions, and what still waits.", no_args_is_help=True)
@@ -51,7 +51,7 @@ def list_subscriptions(*, json: Json = False) -> None:
     """Subscriptions by name, also those that are disabled, and why; never a secret."""
     with reading(set_up()) as rows:
         found = rows.execute("SELECT * FROM subscriptions ORDER BY name LIMIT 1000").fetchall()
-        listed = [{**one, "waiting": subscriptions.pending(rows, one["name"])} for one in found]
+        listed = [{**one, "waiting": DeliveryTables(rows).pending(one["name"])} for one in found]
     columns: Mapping[str, Callable[[Row], Any]] = {
         "subscription": lambda one: one["name"],
         "to": lambda one: one["url"],

@@ -28,7 +28,7 @@ from oms_es.http.reading.tail import Tail
 from oms_es.http.tokens import Tokens
 from oms_es.http.writing.checks import Checks
 from oms_es.kernel import Projection
-from oms_es.processing.committer import Busy, Committer
+from oms_es.processing.committer import Answering, Busy, Committer
 from oms_es.reports.operations.readers import Interests
 from oms_es.reports.order_list import SHOWN_OF_PEOPLE
 from oms_es.reports.queries import Connection
@@ -73,7 +73,8 @@ class Services:
         self.parts = parts
         self.codec = Codec(EVENTS)
         self.checks = Checks(parts.database_url, parts.store)
-        self.committer = Committer(parts.store, parts.screen)
+        keys = http_tables.KeptAnswers(parts.recorder.datastore)
+        self.committer = Committer(Answering(parts.store, parts.screen, keys))
         self.tokens = tokens
         self.interests = interests
         self.openers = openers

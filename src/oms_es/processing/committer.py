@@ -23,7 +23,7 @@ from oms_es.kernel import BadInput, Command
 from oms_es.processing.intake.screening import Screen
 from oms_es.processing.metrics import COMMITTER_WAITING, timed
 from oms_es.store.encoding.codec import Cause
-from oms_es.store.http.tables import Kept, KeyTaken, keep, kept_under
+from oms_es.store.http.tables import Kept, KeyTaken
 from oms_es.store.outcomes import MoreRows, Outcome, Request, no_more_rows
 from oms_es.store.store import OUTAGES
 
@@ -87,18 +87,23 @@ Answer = Done | Exception
 class Deciding(Protocol):
     """The store, as far as it is used here."""
 
-    recorder: Any
     clock: Callable[[], datetime]
 
     def execute_each(self, requests: Sequence[Request], beside: MoreRows = no_more_rows) -> list[Outcome]: ...
 
 
+class Keys(Protocol):
+    """Where answers are kept under the keys of their requests. `keep` raises KeyTaken."""
+
+    def under(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]: ...
+    def keep(self, transaction: Any, kept: Sequence[Kept], now: datetime) -> None: ...
+
+
 class Committer:
     """`start` and `stop` it in a running event loop. The store is used in its one thread only."""
 
-    def __init__(self, store: Deciding, screen: Screen, waiting_max: int = WAITING_MAX) -> None:
-        self.store = store
-        self.screen = screen
+    def __init__(self, answering: Answering, waiting_max: int = WAITING_MAX) -> None:
+        self.answering = answering
         self.waiting_max = waiting_max
         self.waiting: deque[tuple[Work, asyncio.Future[Answer]]] = deque()
         self._filled = asyncio.Event()
@@ -141,9 +146,10 @@ class Committer:
     async def _run(self) -> None:
         while self.waiting or not self._ended:
             self._filled.clear()
-            if batch := self._next():
+            COMMITTER_WAITING.set(len(self.waiting))
+            if batch := next_batch(self.waiting):
                 with timed(ROLE) as counted:
-                    answers = await self.ask(partial(self._answers, [work for work, _ in batch]))
+                    answers = await self.ask(partial(self.answering.answers, [work for work, _ in batch]))
                     counted(len(batch))
                 for (_, future), answer in zip(batch, answers, strict=True):
                     if not future.done():
@@ -151,21 +157,30 @@ class Committer:
             elif not self._ended:
                 await self._filled.wait()
 
-    def _next(self) -> list[tuple[Work, asyncio.Future[Answer]]]:
-        """One work per stream and per key: what came later waits for what came first."""
-        COMMITTER_WAITING.set(len(self.waiting))
-        batch: list[tuple[Work, asyncio.Future[Answer]]] = []
-        later: list[tuple[Work, asyncio.Future[Answer]]] = []
-        taken: set[object] = set()
-        while self.waiting and len(batch) + len(later) < BATCH_MAX:
-            one = self.waiting.popleft()
-            names = {one[0].command.stream, *([one[0].key[:2]] if one[0].key else [])}
-            (later if names & taken else batch).append(one)
-            taken |= names
-        self.waiting.extendleft(reversed(later))
-        return batch
 
-    def _answers(self, works: Sequence[Work]) -> Sequence[Answer]:
+def next_batch(waiting: deque[tuple[Work, T]]) -> list[tuple[Work, T]]:
+    """One work per stream and per key, taken from those that wait: what came later waits for what came first."""
+    batch: list[tuple[Work, T]] = []
+    later: list[tuple[Work, T]] = []
+    taken: set[object] = set()
+    while waiting and len(batch) + len(later) < BATCH_MAX:
+        one = waiting.popleft()
+        names = {one[0].command.stream, *([one[0].key[:2]] if one[0].key else [])}
+        (later if names & taken else batch).append(one)
+        taken |= names
+    waiting.extendleft(reversed(later))
+    return batch
+
+
+class Answering:
+    """What the works of a batch come to, each for itself, in one transaction."""
+
+    def __init__(self, store: Deciding, screen: Screen, keys: Keys) -> None:
+        self.store = store
+        self.screen = screen
+        self.keys = keys
+
+    def answers(self, works: Sequence[Work]) -> Sequence[Answer]:
         """Never raises: a mistake of one work's is not its neighbours'."""
         for _ in range(TRIES_MAX):
             try:
@@ -176,7 +191,7 @@ class Committer:
                 return [error] * len(works)
             except Exception as error:  # one of them, or the program, has a mistake
                 if len(works) > 1:
-                    return [self._answers([work])[0] for work in works]
+                    return [self.answers([work])[0] for work in works]
                 log.exception("a request failed", command=type(works[0].command).__name__)
                 return [error]
         return [Busy("the same key is being used elsewhere; send it again")] * len(works)
@@ -215,10 +230,7 @@ class Committer:
 
     def _done_before(self, works: Sequence[Work]) -> Mapping[tuple[str, str], Kept]:
         keys = [work.key[:2] for work in works if work.key]
-        if not keys:
-            return {}
-        with self.store.recorder.datastore.cursor() as curs:
-            return kept_under(curs, keys)
+        return self.keys.under(keys) if keys else {}
 
     def _keeping(self, keys: Mapping[str, Key]) -> MoreRows:
         """Keeps the answers of requests with a key, in their transaction; a refusal is not kept."""
@@ -234,7 +246,7 @@ class Committer:
                 for stream, outcome in done.items()
             ]
             if kept:
-                keep(transaction, kept, self.store.clock())
+                self.keys.keep(transaction, kept, self.store.clock())
 
         return beside
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -21,7 +22,7 @@ from psycopg.rows import dict_row
 from conftest import fresh_database
 from oms_es.aggregates.operations.subscription import Subscription
 from oms_es.app import Engine, migrate
-from oms_es.app.deliveries import REST_SECONDS, RETRY_SECONDS, Deliverer
+from oms_es.app.deliveries import REST_SECONDS, RETRY_SECONDS, Deliverer, stored
 from oms_es.channels.signatures import verify_standard
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.database.rows import Rows
@@ -90,7 +91,8 @@ class World:
     def __init__(self, url: str, receiver: Receiver) -> None:
         self.now = datetime(2026, 1, 5, 12, tzinfo=UTC)
         self.runtime = Engine(url, simulated=False, clock=lambda: self.now)
-        self.deliverer = Deliverer(self.runtime, HERE)
+        self.tables = partial(stored, url)
+        self.deliverer = Deliverer(self.runtime, self.tables, HERE)
         self.receiver = receiver
         self.rows: Rows = psycopg.connect(url, row_factory=dict_row, autocommit=True)
         self.name = f"crm-{next(NUMBERS)}"
@@ -338,7 +340,7 @@ def test_a_secret_that_changes_signs_beside_the_new_one(world: World) -> None:
 
 def test_a_second_process_stands_by(world: World) -> None:
     world.deliverer.step()
-    with closing(Deliverer(world.runtime, HERE)) as second:
+    with closing(Deliverer(world.runtime, world.tables, HERE)) as second:
         world.place("n-1")
         assert second.step() == 0
         world.deliverer.close()

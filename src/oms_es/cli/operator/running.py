@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import structlog
 import typer
 
 from oms_es.app import Engine, Runtime
-from oms_es.app.deliveries import Deliverer
+from oms_es.app.deliveries import Deliverer, stored
 from oms_es.app.workers import Workers, roles_of, roles_that_run
 from oms_es.cli.operator.topics import kafka_of
 from oms_es.cli.terminal import (
@@ -65,7 +66,7 @@ def run_deliverer() -> None:
     """Send webhooks to subscriptions until SIGTERM or SIGINT; a second process stands by."""
     settings = set_up("info")
     with database(settings, "reader") as place, opened(Runtime(place.url, simulated=False)) as runtime:
-        deliverer = Deliverer(runtime, networks_of(settings.webhook_networks))
+        deliverer = Deliverer(runtime, partial(stored, runtime.database_url), networks_of(settings.webhook_networks))
         with stopping_on_signals() as stopping:
             say(f"sending webhooks of {place.place}; stop with SIGTERM or Ctrl-C")
             with metrics.served(settings.metrics_host, settings.metrics_port, deliverer.health()):

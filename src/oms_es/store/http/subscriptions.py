@@ -8,10 +8,14 @@ order a later delivery waits for the earlier.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
+import psycopg
+
 from oms_es.database.rows import Rows
+from oms_es.store.http.webhook_secrets import Rotating, good_at
 from oms_es.store.recorder import EVENTS
 
 PROGRESS = "oms_subscription_progress"
@@ -21,6 +25,8 @@ SCANNED_MAX = 5_000
 """Positions that are looked through at a time."""
 PENDING_MAX = 10_000
 """Of one subscription: more is read from the log only when some have been delivered."""
+LOCK = 8_414_200_118
+"""One process delivers, others stand by: two would send the same twice."""
 KEPT_DAYS = 30
 """What was delivered is listed for so long."""
 CREATE = (
@@ -80,99 +86,115 @@ class Occurred(NamedTuple):
     state: bytes
 
 
-def names(rows: Rows) -> list[tuple[str, int]]:
-    """Each with the position of the log at which it was opened, as the read model has them."""
-    found = rows.execute("SELECT name, opened_position FROM subscriptions ORDER BY name LIMIT %s", [LISTED_MAX])
-    return [(row["name"], row["opened_position"]) for row in found]
+class DeliveryTables:
+    """What one process delivers: on a session of its own, whose lock keeps other processes from sending the same."""
 
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
 
-def progress(rows: Rows, name: str, opened_position: int) -> Progress:
-    """From where it was opened on, if nothing was made of it yet."""
-    rows.execute(
-        f"INSERT INTO {PROGRESS} (name, position) VALUES (%s, %s) ON CONFLICT DO NOTHING".encode(),
-        [name, opened_position],
-    )
-    row = rows.execute(f"SELECT name, position, rounds FROM {PROGRESS} WHERE name = %s".encode(), [name]).fetchone()
-    return Progress(**(row or {}))
+    def try_lock(self) -> bool:
+        row = self.rows.execute("SELECT pg_try_advisory_lock(%s) AS mine", [LOCK]).fetchone()
+        return bool(row and row["mine"])
 
+    def secrets(self, subscription: Rotating, now: datetime) -> Sequence[str]:
+        return good_at(self.rows, now, subscription)
 
-def resume(rows: Rows, name: str, rounds: int, now: datetime) -> None:
-    """It was enabled again: what waits is due now, as if it had never been tried."""
-    with rows.transaction():
-        rows.execute(f"UPDATE {PROGRESS} SET rounds = %s WHERE name = %s".encode(), [rounds, name])
-        rows.execute(
-            f"UPDATE {DELIVERIES} SET attempts = 0, due_at = %s "
-            "WHERE subscription = %s AND delivered_at IS NULL".encode(),
-            [now, name],
+    def close(self) -> None:
+        """The lock is given back first: the server ends a session some time after its connection."""
+        with suppress(psycopg.Error):
+            self.rows.execute("SELECT pg_advisory_unlock_all()")
+        self.rows.close()
+
+    def names(self) -> list[tuple[str, int]]:
+        """Each with the position of the log at which it was opened, as the read model has them."""
+        found = self.rows.execute(
+            "SELECT name, opened_position FROM subscriptions ORDER BY name LIMIT %s", [LISTED_MAX]
         )
+        return [(row["name"], row["opened_position"]) for row in found]
 
-
-def occurred(rows: Rows, position: int, types: Sequence[str]) -> tuple[list[Occurred], int]:
-    """Events of these types after the position, and the position up to which was looked."""
-    row = rows.execute(f"SELECT coalesce(max(notification_id), 0) AS end FROM {EVENTS}".encode()).fetchone()
-    scanned = min(row["end"] if row else 0, position + SCANNED_MAX)
-    found = rows.execute(
-        f"SELECT notification_id AS position, originator_id AS stream, originator_version AS version, topic AS type, "
-        f"state FROM {EVENTS} WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) "
-        "ORDER BY notification_id".encode(),
-        [position, scanned, list(types)],
-    )
-    return [Occurred(**{**one, "state": bytes(one["state"])}) for one in found], max(scanned, position)
-
-
-def pending(rows: Rows, name: str) -> int:
-    """Up to the bound."""
-    row = rows.execute(
-        f"SELECT count(*) AS waiting FROM (SELECT FROM {DELIVERIES} WHERE subscription = %s AND delivered_at IS NULL "
-        "LIMIT %s) AS bounded".encode(),
-        [name, PENDING_MAX],
-    ).fetchone()
-    return row["waiting"] if row else 0
-
-
-def add_deliveries(
-    rows: Rows, before: Progress, due: Sequence[tuple[int, str, str]], position: int, now: datetime
-) -> bool:
-    """`due`: position, order and body of each. False where another process has moved the position meanwhile."""
-    with rows.transaction():
-        moved = rows.execute(
-            f"UPDATE {PROGRESS} SET position = %s WHERE name = %s AND position = %s".encode(),
-            [position, before.name, before.position],
+    def progress(self, name: str, opened_position: int) -> Progress:
+        """From where it was opened on, if nothing was made of it yet."""
+        self.rows.execute(
+            f"INSERT INTO {PROGRESS} (name, position) VALUES (%s, %s) ON CONFLICT DO NOTHING".encode(),
+            [name, opened_position],
         )
-        if moved.rowcount and due:
-            rows.cursor().executemany(
-                f"INSERT INTO {DELIVERIES} (subscription, position, order_id, body, due_at) "
-                "VALUES (%s, %s, %s, %s, %s)".encode(),
-                [(before.name, *one, now) for one in due],
+        row = self.rows.execute(
+            f"SELECT name, position, rounds FROM {PROGRESS} WHERE name = %s".encode(), [name]
+        ).fetchone()
+        return Progress(**(row or {}))
+
+    def resume(self, name: str, rounds: int, now: datetime) -> None:
+        """It was enabled again: what waits is due now, as if it had never been tried."""
+        with self.rows.transaction():
+            self.rows.execute(f"UPDATE {PROGRESS} SET rounds = %s WHERE name = %s".encode(), [rounds, name])
+            self.rows.execute(
+                f"UPDATE {DELIVERIES} SET attempts = 0, due_at = %s "
+                "WHERE subscription = %s AND delivered_at IS NULL".encode(),
+                [now, name],
             )
-        return bool(moved.rowcount)
 
+    def occurred(self, position: int, types: Sequence[str]) -> tuple[list[Occurred], int]:
+        """Events of these types after the position, and the position up to which was looked."""
+        row = self.rows.execute(f"SELECT coalesce(max(notification_id), 0) AS end FROM {EVENTS}".encode()).fetchone()
+        scanned = min(row["end"] if row else 0, position + SCANNED_MAX)
+        found = self.rows.execute(
+            "SELECT notification_id AS position, originator_id AS stream, originator_version AS version, "
+            f"topic AS type, state FROM {EVENTS} WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) "
+            "ORDER BY notification_id".encode(),
+            [position, scanned, list(types)],
+        )
+        return [Occurred(**{**one, "state": bytes(one["state"])}) for one in found], max(scanned, position)
 
-def due(rows: Rows, name: str, now: datetime, limit: int) -> list[Delivery]:
-    """The earliest that waits of each order, if its time has come."""
-    found = rows.execute(
-        f"SELECT * FROM (SELECT DISTINCT ON (order_id) * FROM {DELIVERIES} "
-        "WHERE subscription = %s AND delivered_at IS NULL ORDER BY order_id, position) AS first "
-        "WHERE due_at <= %s ORDER BY due_at, position LIMIT %s".encode(),
-        [name, now, limit],
-    )
-    return [Delivery(**row) for row in found]
+    def pending(self, name: str) -> int:
+        """Up to the bound."""
+        row = self.rows.execute(
+            f"SELECT count(*) AS waiting FROM (SELECT FROM {DELIVERIES} "
+            "WHERE subscription = %s AND delivered_at IS NULL LIMIT %s) AS bounded".encode(),
+            [name, PENDING_MAX],
+        ).fetchone()
+        return row["waiting"] if row else 0
 
+    def add(self, before: Progress, due: Sequence[tuple[int, str, str]], position: int, now: datetime) -> bool:
+        """`due`: position, order and body of each. False where another process has moved the position meanwhile."""
+        with self.rows.transaction():
+            moved = self.rows.execute(
+                f"UPDATE {PROGRESS} SET position = %s WHERE name = %s AND position = %s".encode(),
+                [position, before.name, before.position],
+            )
+            if moved.rowcount and due:
+                self.rows.cursor().executemany(
+                    f"INSERT INTO {DELIVERIES} (subscription, position, order_id, body, due_at) "
+                    "VALUES (%s, %s, %s, %s, %s)".encode(),
+                    [(before.name, *one, now) for one in due],
+                )
+            return bool(moved.rowcount)
 
-def note_delivered(rows: Rows, delivery: Delivery, status: int, at: datetime) -> None:
-    rows.execute(
-        f"UPDATE {DELIVERIES} SET attempts = attempts + 1, last_status = %s, last_error = '', delivered_at = %s "
-        "WHERE subscription = %s AND position = %s".encode(),
-        [status, at, delivery.subscription, delivery.position],
-    )
+    def due(self, name: str, now: datetime, limit: int) -> list[Delivery]:
+        """The earliest that waits of each order, if its time has come."""
+        found = self.rows.execute(
+            f"SELECT * FROM (SELECT DISTINCT ON (order_id) * FROM {DELIVERIES} "
+            "WHERE subscription = %s AND delivered_at IS NULL ORDER BY order_id, position) AS first "
+            "WHERE due_at <= %s ORDER BY due_at, position LIMIT %s".encode(),
+            [name, now, limit],
+        )
+        return [Delivery(**row) for row in found]
 
+    def note_delivered(self, delivery: Delivery, status: int, at: datetime) -> None:
+        self.rows.execute(
+            f"UPDATE {DELIVERIES} SET attempts = attempts + 1, last_status = %s, last_error = '', delivered_at = %s "
+            "WHERE subscription = %s AND position = %s".encode(),
+            [status, at, delivery.subscription, delivery.position],
+        )
 
-def note_failed(rows: Rows, delivery: Delivery, status: int | None, error: str, due_at: datetime) -> None:
-    rows.execute(
-        f"UPDATE {DELIVERIES} SET attempts = attempts + 1, last_status = %s, last_error = %s, due_at = %s "
-        "WHERE subscription = %s AND position = %s AND delivered_at IS NULL".encode(),
-        [status, error, due_at, delivery.subscription, delivery.position],
-    )
+    def note_failed(self, delivery: Delivery, status: int | None, error: str, due_at: datetime) -> None:
+        self.rows.execute(
+            f"UPDATE {DELIVERIES} SET attempts = attempts + 1, last_status = %s, last_error = %s, due_at = %s "
+            "WHERE subscription = %s AND position = %s AND delivered_at IS NULL".encode(),
+            [status, error, due_at, delivery.subscription, delivery.position],
+        )
+
+    def sweep(self, before: datetime) -> None:
+        self.rows.execute(f"DELETE FROM {DELIVERIES} WHERE delivered_at < %s".encode(), [before])
 
 
 def send_again(rows: Rows, name: str, position: int, now: datetime) -> bool:
@@ -201,7 +223,3 @@ def one_delivery(rows: Rows, name: str, position: int) -> Delivery | None:
     query = f"SELECT * FROM {DELIVERIES} WHERE subscription = %s AND position = %s"
     row = rows.execute(query.encode(), [name, position]).fetchone()
     return Delivery(**row) if row else None
-
-
-def sweep(rows: Rows, before: datetime) -> None:
-    rows.execute(f"DELETE FROM {DELIVERIES} WHERE delivered_at < %s".encode(), [before])

@@ -6,7 +6,7 @@ neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -68,29 +68,36 @@ class Kept(NamedTuple):
     position: int | None
 
 
-def kept_under(cursor: Any, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]:
-    """What is known of these keys, each a caller's."""
-    callers, names = zip(*keys, strict=True)
-    rows = cursor.execute(
-        f"SELECT k.caller, k.key, request_sha256, stream, version, position "
-        f"FROM unnest(%b::text[], %b::text[]) AS asked(caller, key) JOIN {IDEMPOTENCY} AS k USING (caller, key)",
-        [list(callers), list(names)],
-    )
-    found = (Kept(**{**row, "request_sha256": bytes(row["request_sha256"])}) for row in rows)
-    return {(kept.caller, kept.key): kept for kept in found}
+class KeptAnswers:
+    """The table of answers, for the process that decides."""
 
+    def __init__(self, datastore: Any) -> None:
+        self.datastore = datastore
 
-def keep(transaction: Any, kept: Sequence[Kept], now: datetime) -> None:
-    """Raises KeyTaken."""
-    columns = [list(column) for column in zip(*kept, strict=True)]
-    transaction.execute(
-        f"INSERT INTO {IDEMPOTENCY} (caller, key, request_sha256, stream, version, position, kept_at) "
-        "SELECT *, %s FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::text[], %b::bigint[], %b::bigint[]) "
-        "ON CONFLICT DO NOTHING",
-        [now, *columns],
-    )
-    if transaction.rowcount != len(kept):
-        raise KeyTaken
+    def under(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]:
+        """What is known of these keys, each a caller's."""
+        callers, names = zip(*keys, strict=True)
+        with self.datastore.cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT k.caller, k.key, request_sha256, stream, version, position "
+                "FROM unnest(%b::text[], %b::text[]) AS asked(caller, key) "
+                f"JOIN {IDEMPOTENCY} AS k USING (caller, key)",
+                [list(callers), list(names)],
+            )
+            found = [Kept(**{**row, "request_sha256": bytes(row["request_sha256"])}) for row in rows]
+        return {(kept.caller, kept.key): kept for kept in found}
+
+    def keep(self, transaction: Any, kept: Sequence[Kept], now: datetime) -> None:
+        """Raises KeyTaken."""
+        columns = [list(column) for column in zip(*kept, strict=True)]
+        transaction.execute(
+            f"INSERT INTO {IDEMPOTENCY} (caller, key, request_sha256, stream, version, position, kept_at) "
+            "SELECT *, %s FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::text[], %b::bigint[], %b::bigint[]) "
+            "ON CONFLICT DO NOTHING",
+            [now, *columns],
+        )
+        if transaction.rowcount != len(kept):
+            raise KeyTaken
 
 
 def note_access(connection: Rows, at: datetime, actor: str, resource: str, subject: str, request: str) -> None:
