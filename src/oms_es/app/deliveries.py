@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from threading import Event
 from typing import Any, Protocol
 
 import psycopg
@@ -27,6 +26,7 @@ from oms_es.gateways.webhooks import BadUrl, Networks, NotPublic, post
 from oms_es.kernel import Command
 from oms_es.processing import metrics
 from oms_es.processing.metrics import Health
+from oms_es.processing.readers import Stopping
 from oms_es.schemas.operations.subscription import DisableSubscription
 from oms_es.store.encoding.codec import Cause, opened
 from oms_es.store.http.subscriptions import KEPT_DAYS, PENDING_MAX, Delivery, DeliveryTables, Occurred, Progress
@@ -35,6 +35,7 @@ from oms_es.store.store import OUTAGES
 RETRY_SECONDS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """After each failure; after the last one the subscription is disabled."""
 JITTER = 0.2
+"""So that what failed together does not come back together."""
 PARALLEL_MAX = 8
 """Subscriptions that are sent to at once; to each one after the other."""
 ROUND_MAX = 50
@@ -96,6 +97,7 @@ class Deliverer:
         self.networks = networks
         self.send = send
         self.each: Each = beside_each_other
+        self.random: Callable[[], float] = random.random
         self._session: Tables | None = None
         self.last_iteration_at = time.monotonic()
         self.problem = "nothing was looked at yet"
@@ -105,7 +107,7 @@ class Deliverer:
     def health(self) -> Health:
         return Health(lambda: self.last_iteration_at, lambda: [self.problem] if self.problem else [])
 
-    def run(self, stopping: Event, poll_seconds: float) -> None:
+    def run(self, stopping: Stopping, poll_seconds: float) -> None:
         while not stopping.is_set():
             self.last_iteration_at = time.monotonic()
             try:
@@ -200,7 +202,7 @@ class Deliverer:
             metrics.WEBHOOKS_SENT.labels("delivered").inc()
             return True
         seconds = RETRY_SECONDS[min(delivery.attempts, len(RETRY_SECONDS) - 1)]
-        tables.note_failed(delivery, status, error, now + timedelta(seconds=jittered(seconds)))
+        tables.note_failed(delivery, status, error, now + timedelta(seconds=seconds * (1 + JITTER * self.random())))
         metrics.WEBHOOKS_SENT.labels("failed").inc()
         log.warning(
             "not delivered", subscription=subscription.name, position=delivery.position, status=status, error=error
@@ -247,8 +249,3 @@ def headers_of(delivery: Delivery, body: bytes, secrets: Sequence[str], now: dat
         "webhook-timestamp": str(seconds),
         "webhook-signature": standard_signature(message_id, seconds, body, secrets),
     }
-
-
-def jittered(seconds: float) -> float:
-    """So that what failed together does not come back together."""
-    return seconds * (1 + JITTER * random.random())

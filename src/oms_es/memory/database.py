@@ -22,11 +22,14 @@ from oms_es.memory.client import Client, outage
 from oms_es.memory.kept_codec import Kept
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.encoding.codec import Codec, StoredRow
+from oms_es.store.http.subscriptions import Delivery, Progress
+from oms_es.store.http.tables import Kept as Answered
 from oms_es.store.recorder import Advance, Move, Snapshot, check_moved
 
 APPENDING = "append"
 
 RELAYING = "relay"
+DELIVERING = "deliveries"
 
 
 @cache
@@ -101,6 +104,9 @@ class Database:
         self.kept_snapshots: dict[str, Snapshot] = {}
         self.dead_letters: dict[tuple[str, bytes], DeadLetter] = {}
         self.tables = {table.name: Rows(table) for table in tables}
+        self.answers: dict[tuple[str, str], Answered] = {}
+        self.progress: dict[str, Progress] = {}
+        self.deliveries: dict[tuple[str, int], Delivery] = {}
         self.relay_position = self.relay_epoch = 0
         self.published: dict[TopicPartition, int] = {}
         self.moves = 0  # rises with every position that moves
@@ -205,11 +211,12 @@ class Database:
 
 
 class Session:
-    """A connection that holds a lock for as long as it lives."""
+    """A connection that may hold a lock for as long as it lives."""
 
-    def __init__(self, client: Client, database: Database) -> None:
+    def __init__(self, client: Client, database: Database, lock: str = RELAYING) -> None:
         self.client = client
         self.database = database
+        self.lock = database.locks[lock]
         self.sessions = database.sessions
         self.alive = True
         self.asked = database.touching(client, psycopg.OperationalError)
@@ -224,6 +231,5 @@ class Session:
 
     def end(self) -> None:
         self.alive = False
-        lock = self.database.locks[RELAYING]
-        if lock.owner is self:
-            self.database.release(lock)
+        if self.lock.owner is self:
+            self.database.release(self.lock)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ from oms_es.memory.client import Client, outage
 from oms_es.memory.database import APPENDING, Changed, Database, Lock
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.encoding.codec import StoredRow
+from oms_es.store.http.tables import Kept, KeyTaken
 from oms_es.store.recorder import Advance, EventRow, Move, Snapshot, check_moved
 
 
@@ -39,6 +41,7 @@ class Transaction:
         self.moved: list[Advance | Move] = []
         self.changed: list[Changed] = []
         self.dead_letters: Sequence[DeadLetter] = ()
+        self.answers: Sequence[Kept] = ()
 
     def __enter__(self) -> Self:
         self.touch()
@@ -98,6 +101,8 @@ class Transaction:
                 table.drop(key)
         for dead_letter in self.dead_letters:
             database.dead_letters[dead_letter.source, dead_letter.payload] = dead_letter
+        for answer in self.answers:
+            database.answers[answer.caller, answer.key] = answer
 
     def end(self) -> None:
         for lock in self.locks:
@@ -212,6 +217,27 @@ class MemoryRecorder:
         first = bisect_right(database.positions, position)
         last = len(database.positions) if stop is None else bisect_right(database.positions, stop)
         return database.log[first : min(last, first + limit)]
+
+
+class MemoryAnswers:
+    """The answers that are kept under the keys of their requests, as store/http/tables.py has them in PostgreSQL."""
+
+    error = OperationalError
+
+    def __init__(self, client: Client, database: Database) -> None:
+        self.database = database
+        self.touch = database.touching(client, self.error)
+
+    def under(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]:
+        self.touch()
+        answers = self.database.answers
+        return {key: answers[key] for key in keys if key in answers}
+
+    def keep(self, transaction: Transaction, kept: Sequence[Kept], _now: datetime) -> None:
+        self.touch()
+        if any((one.caller, one.key) in self.database.answers for one in kept):
+            raise KeyTaken
+        transaction.answers = kept
 
 
 class MemoryRows:

@@ -11,16 +11,19 @@ from datetime import datetime
 from typing import Any
 
 from oms_es.app import DECIDERS, PARSERS
+from oms_es.app.deliveries import Deliverer
 from oms_es.consumers.order.deadline_keeper import due_commands
 from oms_es.kafka.groups.feeds import PartitionFeed
 from oms_es.kafka.relay.event_publisher import EventPublisher
 from oms_es.kernel import Command, Decider, Row
 from oms_es.memory.database import Database
-from oms_es.memory.recording import MemoryRecorder, MemoryRows
+from oms_es.memory.recording import MemoryAnswers, MemoryRecorder, MemoryRows
+from oms_es.processing.committer import Answering
 from oms_es.processing.intake.worker import Intake, Parser
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.simulation.nodes.interruptible import AwakeChain
+from oms_es.simulation.world.deliveries import MemoryDeliveries
 from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore
 from oms_es.simulation.world.sealed_log import MemorySealing
@@ -41,6 +44,10 @@ class Kit:
     consumer: type[ConsumerWorker] = ConsumerWorker
     read_model: type[ReadModel] = ReadModel
     sealing: type[MemorySealing] = MemorySealing
+    answering: type[Answering] = Answering
+    answers: type[MemoryAnswers] = MemoryAnswers
+    deliverer: type[Deliverer] = Deliverer
+    deliveries: type[MemoryDeliveries] = MemoryDeliveries
     publisher: type[EventPublisher] = EventPublisher
     feed: type[PartitionFeed] = PartitionFeed
     deciders: tuple[Decider[Any], ...] = DECIDERS

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.simulation.requests.rounds import contradictions, lived
 from oms_es.simulation.requests.workload import FLASH_UNITS, asked, drawn
 from oms_es.simulation.scenario import (
@@ -28,10 +29,26 @@ AWAY_SECONDS_MAX = 20.0
 FROZEN_SECONDS_MAX = 45.0
 JUMP_SECONDS_MAX = 90.0
 ON_CALL_SHARE = 0.75
+DOORS = 2
+"""Of each kind: what one does, another does too, or instead."""
+SECRET_ID = "sec_" + "1" * 24
+SUBSCRIBING = tuple(
+    Action(
+        0.0,
+        0,
+        OpenSubscription(name=name, url=f"https://{name}.test/", types=types, channels=channels, secret_id=SECRET_ID),
+    )
+    for name, types, channels in (
+        ("everything", ("OrderPlaced", "OrderReleased", "OrderShipped", "OrderCompleted", "OrderCancelled"), ()),
+        ("web-only", ("OrderPlaced", "OrderCompleted", "OrderCancelled"), ("web",)),
+    )
+)
+"""Asked for before anything else."""
 
 
 def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
     chance = Random(f"{seed}/{profile.name}")
+    servers = senders = DOORS if Random(f"{seed}/{profile.name}/doors").random() < profile.doors else 0
     seconds = profile.seconds or minutes * 60.0
     (topology,) = chance.choices(list(profile.topologies), list(profile.topologies.values()))
     nodes = {"engine": 1, "engines": 2, "workers": chance.randint(2, 3)}[topology]
@@ -59,8 +76,10 @@ def expand(seed: int, profile: Profile, minutes: float = MINUTES) -> Scenario:
         batch_max=chance.choice((1, 5, 500, 500)) if profile.units < FLASH_UNITS else 500,
         skews=tuple(chance.uniform(-1.0, 1.0) * profile.skew_seconds for _ in range(nodes)),
         world=world,
-        actions=_actions(chance, profile, seconds, clients),
-        faults=tuple(sorted(_faults(chance, profile, seconds, topology, nodes + clients))),
+        actions=(*(SUBSCRIBING if senders else ()), *_actions(chance, profile, seconds, clients)),
+        faults=tuple(sorted(_faults(chance, profile, seconds, topology, nodes + clients + servers + senders))),
+        servers=servers,
+        senders=senders,
     )
 
 

@@ -20,10 +20,12 @@ from oms_es.app import PROJECTIONS
 from oms_es.gateways.simulated.effects import Effect
 from oms_es.kafka.client import Message, TopicPartition
 from oms_es.kafka.cloudevents import position_of
-from oms_es.kernel import Decider, Event, Key, Recorded, Refused, Row
+from oms_es.kernel import Command, Decider, Event, Key, Recorded, Refused, Row
 from oms_es.memory.database import Database
+from oms_es.processing.committer import Done, Work
 from oms_es.processing.read_models.folding import folded
 from oms_es.schemas.operations.aside import ReactionPutAside
+from oms_es.schemas.operations.subscription import SubscriptionOpened
 from oms_es.schemas.order import FINAL_PHASES, PlaceOrder
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.topics import EVENT_TOPICS
@@ -76,6 +78,7 @@ class Watch:
         self.chains: dict[TopicPartition, dict[int, int]] = {}
         self.newest: dict[TopicPartition, int] = {}
         self.last: deque[tuple[Any, ...]] = deque(maxlen=LAST_KEPT)
+        self.of_requests: dict[str, list[Recorded]] = {}
         self.steps = self.sealed_size = 0
         self._hash = blake2b(digest_size=16)
 
@@ -98,6 +101,8 @@ class Watch:
             self._hash.update(to_json(recorded.event))
             self.recorded.append(recorded)
             committed.append(recorded)
+            if "/" in recorded.actor:
+                self.of_requests.setdefault(recorded.actor, []).append(recorded)
             self.history.fold(recorded)
             if isinstance(recorded.event, ReactionPutAside):
                 raise Violation("nothing that follows is refused", str(recorded.event))
@@ -131,6 +136,18 @@ class Watch:
             raise Violation("the sealed log is the log", f"{head} after {self.sealed_size}, of {recorded} events")
         self.sealed_size = head.size
 
+    def answered(self, work: Work, done: Done) -> None:
+        """What a caller is answered is there, and is all that its request came to, however often it was sent."""
+        self.note("answered", work.cause.actor, done.position)
+        events = self.of_requests.get(work.cause.actor, [])
+        last = events[-1].position if events else None
+        if done.position != last or (events and events[-1].position - events[0].position != len(events) - 1):
+            raise Violation(
+                "an answer says what its request came to", f"{work.cause.actor}: {done}, and it is {events}"
+            )
+        if done.outcome is not None and not isinstance(work.command, PlaceOrder):
+            self._ended(work.command, work.cause.actor)
+
     def happened(self, effect: Effect) -> None:
         """In the outside world. What was declined had no effect."""
         self.note("effect", effect.operation, effect.subject, effect.part, effect.outcome)
@@ -149,12 +166,14 @@ class Watch:
         if isinstance(ask, bytes | PlaceOrder):
             self.kept(action, database)
             return
-        if isinstance(ask, OutsideCallback):
-            return
+        if not isinstance(ask, OutsideCallback):
+            self._ended(ask, str(action))
+
+    def _ended(self, ask: Command, asked: str) -> None:
         decider = self.history.deciders[ask.stream.partition("-")[0]]
         with suppress(Refused):  # that was the answer
             if left := list(decider.decide(self._state(ask.stream), ask)):
-                raise Violation("nothing accepted is lost", f"{action} would still bring about {left}")
+                raise Violation("nothing accepted is lost", f"{asked} would still bring about {left}")
 
     def kept(self, action: Action, database: Database) -> None:
         """What came from a channel is an order, or a dead letter."""
@@ -178,6 +197,23 @@ class Watch:
     def _state(self, stream: str) -> Any:
         found = self.history.states.get(stream)
         return found[0] if found else self.history.deciders[stream.partition("-")[0]].initial
+
+
+def unsent(watch: Watch, got: Mapping[str, Mapping[int, str]]) -> Iterator[str]:
+    """What happened to orders after somebody subscribed to it, and never arrived there."""
+    opened = [one for one in watch.recorded if isinstance(one.event, SubscriptionOpened)]
+    for subscribed in opened:
+        event = subscribed.event
+        assert isinstance(event, SubscriptionOpened)
+        for one in watch.recorded:
+            wanted = one.position > subscribed.position and type(one.event).__name__ in event.types
+            if wanted and one.position not in got.get(event.url, {}) and _is_of(watch, one, event.channels):
+                yield f"{event.name} has not got {one.position} of {one.stream}"
+
+
+def _is_of(watch: Watch, one: Recorded, channels: Sequence[str]) -> bool:
+    placed = watch.history.states[one.stream][0].placed
+    return placed is not None and (not channels or placed.channel in channels)
 
 
 def in_the_end(

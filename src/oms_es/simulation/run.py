@@ -21,8 +21,9 @@ from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, INTERESTS, t
 from oms_es.gateways.simulated.effects import Effect
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kafka.groups.watermark import Progress
-from oms_es.kernel import Projection, Row
+from oms_es.kernel import Command, Projection, Refused, Row
 from oms_es.memory.kept_codec import KeptCodec
+from oms_es.processing.committer import Answer, Busy, Done, Work
 from oms_es.processing.read_models.folding import folded
 from oms_es.projections.order import order_status
 from oms_es.schemas.order import PlaceOrder
@@ -30,10 +31,11 @@ from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.simulation.components import WHOLE, Kit
 from oms_es.simulation.expansion import expand
-from oms_es.simulation.invariants import Violation, Watch, in_the_end
+from oms_es.simulation.invariants import Violation, Watch, in_the_end, unsent
 from oms_es.simulation.logging_off import unmeasured
 from oms_es.simulation.nodes.clients import clients_of
-from oms_es.simulation.nodes.engine_node import EngineNode, hazards_of
+from oms_es.simulation.nodes.doors import doors_of
+from oms_es.simulation.nodes.engine_node import UNANSWERED, EngineNode, hazards_of
 from oms_es.simulation.nodes.node import Node
 from oms_es.simulation.nodes.roles import engine_nodes
 from oms_es.simulation.nodes.worker_node import WorkerNode
@@ -44,6 +46,7 @@ from oms_es.simulation.world.broker import SESSION_SECONDS, Broker
 from oms_es.simulation.world.decision_cache import remembering
 from oms_es.simulation.world.external_systems import Outside
 from oms_es.simulation.world.kept_cloudevents import KeptCloudEvents
+from oms_es.simulation.world.receivers import Receivers
 from oms_es.simulation.world.sealed_log import SealedLog
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.sealing.seals import Head
@@ -103,12 +106,14 @@ class Play:
         self.sealed = SealedLog(self._sealed)
         self.broker = Broker(topics(scenario.partitions), self.watch.published)
         self.outside = Outside(lambda: self.scheduler.now, self.watch.happened)
+        self.receivers = Receivers(self._received)
         self.strikes: Counter[str] = Counter()
         self.settling = False
         self.looks_at = 0.0
         self.nodes: list[EngineNode] = engine_nodes(self)
         self.clients = clients_of(self)
-        self.everybody: list[Node] = [*self.nodes, *self.clients]
+        self.servers, self.senders = doors_of(self)
+        self.everybody: list[Node] = [*self.nodes, *self.clients, *self.servers, *self.senders]
 
     @property
     def now(self) -> float:
@@ -152,6 +157,8 @@ class Play:
         scenario = self.scenario
         if not self.sealed.proves(self.database.log):
             raise Violation("the sealed log is the log", f"not as {self.sealed.head.size} events were sealed")
+        for missing in unsent(self.watch, self.receivers.got):
+            raise Violation("every webhook arrives", missing)
         for broken in in_the_end(self.watch, self.database, scenario.actions, now, life=scenario.profile.life):
             raise broken
 
@@ -187,9 +194,20 @@ class Play:
 
         self.scheduler.after(SESSION_SECONDS, miss)
 
+    def answered(self, work: Work, answer: Answer) -> None:
+        if isinstance(answer, Done):
+            self.watch.answered(work, answer)
+        elif not isinstance(answer, (Refused, Busy, *UNANSWERED)):
+            self.stopped("a server", answer)
+
     def accepted(self, action: Action) -> None:
-        """On Kafka it is the broker that has accepted what comes from a channel: that is asked for in the end."""
-        if self.scenario.topology != "workers" or not isinstance(action.ask, PlaceOrder | bytes):
+        """On Kafka it is the broker that has accepted what comes from a channel: that is asked for in the end. What a
+        server has answered is asked for when it is answered: until the client hears of it, others go on."""
+        is_placed = isinstance(action.ask, PlaceOrder)
+        if self.servers and isinstance(action.ask, Command):
+            if is_placed:
+                self.watch.accepted(action, self.database)
+        elif self.scenario.topology != "workers" or not (is_placed or isinstance(action.ask, bytes)):
             self.watch.accepted(action, self.database)
 
     def stopped(self, what: str, error: BaseException) -> None:
@@ -203,6 +221,13 @@ class Play:
 
     def _recorded(self, rows: Sequence[Notification]) -> None:
         self.watch.committed(rows)
+
+    def _received(self, url: str, order_id: str, position: int) -> None:
+        self.watch.note("received", url, position)
+        for later in self.receivers.out_of_turn(url, order_id, position):
+            raise Violation(
+                "webhooks of an order arrive in order", f"{url} has {later} before {position} of {order_id}"
+            )
 
     def _sealed(self, head: Head) -> None:
         self.watch.sealed(head, bisect_right(self.database.positions, head.position))
@@ -223,7 +248,15 @@ class Play:
         self.settling = True
         for node in self.everybody:
             node.calm()
+        self._send_again()
         self.database.away_until = self.broker.away_until = self.outside.away_until = 0.0
+
+    def _send_again(self) -> None:
+        """As a person does who sees what has failed often: alone, the next attempt may be hours away."""
+        for key, one in self.database.deliveries.items():
+            if one.delivered_at is None and one.attempts:
+                now = EPOCH + timedelta(seconds=self.now)
+                self.database.deliveries[key] = one._replace(attempts=0, due_at=now)
 
     # rest
 
@@ -235,7 +268,7 @@ class Play:
         if not all(client.done for client in self.clients) or self.outside.outstanding():
             return False
         database, tracking = self.database, self.database.tracking
-        if self.sealed.head.position < database.end:
+        if self.sealed.head.position < database.end or not self._are_sent():
             return False
         if any(tracking.get(role, 0) < len(self.outside.delivered[role]) for role in CALLBACK_ROLES):
             return False
@@ -244,6 +277,13 @@ class Play:
         else:
             behind = self._covered() < database.end or self._unread_orders()
         return not behind and not self._due_soon()
+
+    def _are_sent(self) -> bool:
+        subscribed = self.database.tables["subscriptions"].rows if self.senders else ()
+        progress, end = self.database.progress, self.database.end
+        return all(name in progress and progress[name].position >= end for (name,) in subscribed) and all(
+            one.delivered_at for one in self.database.deliveries.values()
+        )
 
     def _due_soon(self) -> list[Row]:
         """Deadlines that fall within the time in which everything must come to rest."""

@@ -125,6 +125,8 @@ class Profile:
     """Whether the provider also says what is not so; as `life` it does now and then."""
     mended: tuple[int, int] = (0, 0)
     """From, to: how often a read model is changed by hand, and rebuilt a while later."""
+    doors: float = 0.3
+    """How often clients ask servers, and webhooks are sent."""
     written: float = 0.1
     """How often a seed writes events as JSON and reads them back, as the real engine does."""
 
@@ -215,6 +217,7 @@ PROFILES: Mapping[str, Profile] = {
             locations=(2, 2),
             units=10_000,
             seconds=60.0,
+            doors=0.0,
             written=0.0,
         ),
     )
@@ -241,6 +244,9 @@ class Scenario:
     world: World
     actions: tuple[Action, ...] = field(repr=False)
     faults: tuple[Fault, ...] = field(repr=False)
+    servers: int = 0
+    """Where clients ask over HTTP; without any they ask the database themselves."""
+    senders: int = 0
 
     def lines(self) -> Iterator[str]:
         """The options that the seed expands to, for a person."""
@@ -255,6 +261,8 @@ class Scenario:
         )
         yield f"  clocks off by {', '.join(f'{skew:+.1f}' for skew in self.skews)} s"
         yield "  the world: " + ", ".join(f"{name} {value:.2f}" for name, value in self.world._asdict().items())
+        if self.servers:
+            yield f"  {self.servers} servers answer, {self.senders} senders of webhooks"
         asked = Counter("bytes" if isinstance(a.ask, bytes) else type(a.ask).__name__ for a in self.actions)
         yield "  asks: " + ", ".join(f"{n} {name}" for name, n in asked.items())
         kinds = Counter(fault.kind for fault in self.faults)

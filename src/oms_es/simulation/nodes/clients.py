@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 from oms_es.kafka.client import Outgoing, TopicPartition, partition_of
-from oms_es.kernel import Command, Refused
+from oms_es.kernel import Command, GatewayUnavailable, Refused
+from oms_es.processing.committer import Busy, Key, Work
 from oms_es.processing.intake.worker import Arrival
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
+from oms_es.simulation.nodes.doors import Reply
 from oms_es.simulation.nodes.engine_node import NO_EVENTS, RETRY_SECONDS, UNANSWERED, Ground
 from oms_es.simulation.nodes.node import Node
 from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.simulation.world.broker import MemoryPublisher
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import NullFeed
+
+ANSWER_SECONDS_MAX = 30.0
+"""A server that is frozen is left, and asked again."""
 
 
 class Client(Node):
@@ -57,6 +63,9 @@ class Client(Node):
         if isinstance(ask, OutsideCallback):
             self.simulation.outside.deliver(ask.source, ask.payload)
             return
+        if isinstance(ask, Command) and self.simulation.servers:
+            self._ask_a_server(ask)
+            return
         if isinstance(ask, Command) and not isinstance(ask, PlaceOrder):
             try:
                 store.execute([(Cause(self.name), [ask])])
@@ -74,6 +83,21 @@ class Client(Node):
         key = ask.external_id.encode() if isinstance(ask, PlaceOrder) else b"?"
         topic_partition = TopicPartition(CHANNEL_ORDERS, partition_of(key, self.simulation.scenario.partitions))
         producer.publish([Outgoing(topic_partition, key, payload, [])])
+
+    def _ask_a_server(self, ask: Command) -> None:
+        """Over HTTP, under a key that is the same whenever it is asked. Raises one of UNANSWERED."""
+        ground = self.simulation
+        self.touch(GatewayUnavailable)
+        key = Key(self.name, str(self.next), sha256(repr(ask).encode()).digest())
+        reply = Reply(self)
+        work = Work(Cause(f"{self.name}/{self.next}"), ask, lambda: None, None, key)
+        if ground.chance.choice(ground.servers).ask(work, reply):
+            self.wait(ANSWER_SECONDS_MAX)
+        self.touched(GatewayUnavailable)
+        if reply.answer is None or isinstance(reply.answer, Busy):
+            raise GatewayUnavailable("no answer")
+        if isinstance(reply.answer, UNANSWERED):
+            raise reply.answer
 
 
 def clients_of(ground: Ground) -> list[Client]:

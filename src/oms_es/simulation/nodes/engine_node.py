@@ -17,6 +17,7 @@ from oms_es.gateways.simulated.payment_provider import SimulatedPaymentProvider
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kernel import Command, Decider, Event, Gateway, GatewayUnavailable
 from oms_es.memory.database import Database
+from oms_es.processing.committer import Answer, Work
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
@@ -31,6 +32,7 @@ from oms_es.simulation.nodes.node import Node, Simulation
 from oms_es.simulation.scenario import Action, Scenario, World
 from oms_es.simulation.world.broker import Broker
 from oms_es.simulation.world.external_systems import MemoryCallbacks, Outside
+from oms_es.simulation.world.receivers import Receivers
 from oms_es.simulation.world.sealed_log import SealedLog
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.log import Feed
@@ -44,6 +46,12 @@ RETRY_SECONDS = 1.0
 UNANSWERED: tuple[type[Exception], ...] = (GatewayUnavailable, *OUTAGES)
 
 DIALECTS = {PAYMENT_CALLBACKS: "payment_callback", CARRIER_CALLBACKS: "carrier_callback"}
+
+
+class Server(Protocol):
+    """Where clients ask."""
+
+    def ask(self, work: Work, reply: Any) -> bool: ...
 
 
 class Ground(Simulation, Protocol):
@@ -60,6 +68,13 @@ class Ground(Simulation, Protocol):
     outside: Outside
     codec: Codec
     cloudevents: CloudEventsCodec
+    receivers: Receivers
+
+    @property
+    def servers(self) -> Sequence[Server]: ...
+
+    def answered(self, work: Work, answer: Answer) -> None:
+        """A server knows what became of a request, and answers it."""
 
     def accepted(self, action: Action) -> None:
         """A client got the answer that what it asked for is done."""

@@ -139,7 +139,8 @@ class DeliveryTables:
         scanned = min(row["end"] if row else 0, position + SCANNED_MAX)
         found = self.rows.execute(
             "SELECT notification_id AS position, originator_id AS stream, originator_version AS version, "
-            f"topic AS type, state FROM {EVENTS} WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) "
+            f"topic AS type, state FROM {EVENTS} "
+            "WHERE notification_id > %s AND notification_id <= %s AND topic = ANY(%s) "
             "ORDER BY notification_id".encode(),
             [position, scanned, list(types)],
         )

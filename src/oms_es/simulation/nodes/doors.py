@@ -1,0 +1,122 @@
+"""Simulated processes at the edge: servers that answer requests, and senders of webhooks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from oms_es.aggregates.operations.subscription import Subscription
+from oms_es.gateways.webhooks import Networks
+from oms_es.kernel import Command
+from oms_es.processing.committer import Answer, Work, next_batch
+from oms_es.processing.intake.screening import everything_passes
+from oms_es.simulation.nodes.engine_node import NO_EVENTS, Going, Ground
+from oms_es.simulation.nodes.node import NEVER, Node
+from oms_es.store.encoding.codec import Cause
+
+LOOKS_SECONDS = 5.0
+
+
+class Reply:
+    """What a client waits for; None where the connection broke."""
+
+    def __init__(self, client: Node) -> None:
+        self.client = client
+        self.answer: Answer | None = None
+
+    def give(self, answer: Answer) -> None:
+        self.answer = answer
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        self.client.simulation.scheduler.wake(self.client.task)
+
+
+class DoorNode(Node):
+    """Decides in the database, and runs no role of the engine."""
+
+    simulation: Ground
+
+    def store(self) -> Any:
+        ground, kit = self.simulation, self.simulation.kit
+        recorder = kit.recorder(self, ground.database)
+        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
+        store.codec = ground.codec
+        return store
+
+
+class ServerNode(DoorNode):
+    """Answers what waits, batch by batch; what waits when it crashes is never answered."""
+
+    waiting: deque[tuple[Work, Reply]] | None = None
+
+    def ask(self, work: Work, reply: Reply) -> bool:
+        """False where no one listens."""
+        if self.waiting is None:
+            return False
+        self.waiting.append((work, reply))
+        self.wake()
+        return True
+
+    def work(self) -> None:
+        ground, kit = self.simulation, self.simulation.kit
+        answering = kit.answering(self.store(), everything_passes, kit.answers(self, ground.database))
+        waiting: deque[tuple[Work, Reply]] = deque()
+        self.waiting = waiting
+        batch: list[tuple[Work, Reply]] = []
+        try:
+            while True:
+                batch = next_batch(waiting)
+                if not batch:
+                    self.wait(NEVER)
+                    continue
+                answers = answering.answers([work for work, _ in batch])
+                for (work, reply), answer in zip(batch, answers, strict=True):
+                    ground.answered(work, answer)
+                    reply.give(answer)
+        finally:
+            self.waiting = None
+            for _, reply in (*batch, *waiting):
+                reply.hang_up()
+
+
+class SenderNode(DoorNode):
+    """Sends webhooks, or stands by."""
+
+    def work(self) -> None:
+        ground, kit = self.simulation, self.simulation.kit
+        tables = lambda: kit.deliveries(self, ground.database)  # noqa: E731 - used once, and short
+        deliverer = kit.deliverer(Sending(self.store(), self.clock), tables, (), self._post)
+        deliverer.each = one_after_the_other
+        deliverer.random = ground.chance.random
+        deliverer.run(Going(self), LOOKS_SECONDS)
+
+    def _post(self, url: str, headers: Mapping[str, str], body: bytes, _networks: Networks) -> int:
+        return self.simulation.receivers.post(self, url, headers, body)
+
+
+class Sending:
+    """The engine, as far as a sender asks it."""
+
+    def __init__(self, store: Any, clock: Callable[[], datetime]) -> None:
+        self.store = store
+        self.clock = clock
+
+    def append(self, batch: Sequence[tuple[Cause, Sequence[Command]]]) -> None:
+        self.store.execute(batch)
+
+
+def one_after_the_other(send: Callable[[Subscription], int], subscriptions: Sequence[Subscription]) -> Sequence[int]:
+    return [send(subscription) for subscription in subscriptions]
+
+
+def doors_of(ground: Ground) -> tuple[list[ServerNode], list[SenderNode]]:
+    """As many as the scenario has, numbered after the nodes and the clients."""
+    scenario = ground.scenario
+    first = scenario.nodes + scenario.clients
+    servers = [ServerNode(ground, first + n, f"server {n}", 0.0) for n in range(scenario.servers)]
+    first += scenario.servers
+    senders = [SenderNode(ground, first + n, f"sender {n}", 0.0) for n in range(scenario.senders)]
+    return servers, senders
