@@ -9,7 +9,7 @@ PROFILE ?= stormy life
 CHILDREN ?= 2
 SAMPLE ?= 1000
 MUTANTS ?=
-PROCESSES ?= 2
+PROCESSES ?= 3
 AGAINST ?=
 STRIPE_PORT ?= 12111
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -33,7 +33,7 @@ $(VENV)/.synced: pyproject.toml uv.lock | $(UV)
 demo: $(VENV)/.synced
 	@$(VENV)/bin/oms-es demo
 
-# Tests beside each other, file by file; with PROCESSES=0 one after the other, in one process.
+# Tests beside each other, file by file, on one process more than two cores, as many of them wait; with PROCESSES=0 one after the other, in one process.
 PYTEST := $(RUN) pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test: $(VENV)/.synced

@@ -27,6 +27,7 @@ CORPUS = (
         2, "life", "a lock that went over before its order had begun was reported to nobody: the order waited for ever"
     ),
     Found(709, "stormy", "the simulation's own: a group whose poll failed believed that there was nothing to read"),
+    Found(3304, "stormy", "the simulation's own: a group left alone what its feed was to read again after an outage"),
     Found(279, "life", "the simulated carrier's: of two parcels under one number, cancelling one silenced the other"),
     Found(
         7248, "stormy", "input that was fetched while the database was away was dropped, and nobody fetched it again"

@@ -17,6 +17,8 @@ from oms_es.schemas.payment import RecordReport
 from oms_es.simulation.campaign import campaign
 from oms_es.simulation.components import WHOLE, Kit
 from oms_es.simulation.removals import (
+    AllAtOnce,
+    AnswersAnyway,
     AnyGeneration,
     AnyGreater,
     AsksEarly,
@@ -24,8 +26,11 @@ from oms_es.simulation.removals import (
     BelievesRefusals,
     BelievesTheEnd,
     CommittedFacts,
+    DoneBeforehand,
     Everyone,
     ForgetfulEffectStore,
+    ForgetsAnswers,
+    MovesFirst,
     NeverOvertaken,
     NoFence,
     NoLock,
@@ -132,6 +137,37 @@ GUARDS: tuple[Guard, ...] = (
         "of two sealers the slower one takes back what was signed: a checkpoint is of fewer events than the one before",
         lambda kit: replace(kit, sealing=SealsOver),
         "hurricane",
+    ),
+    Guard(
+        "answers kept under the keys of their requests",
+        "`processing/committer.py`",
+        "a request whose answer was lost is answered as if nothing had come of it",
+        lambda kit: replace(kit, answers=ForgetsAnswers),
+    ),
+    Guard(
+        "answer after the transaction",
+        "`processing/committer.py`",
+        "a caller is answered that an order is taken, and it is nowhere",
+        lambda kit: replace(kit, answering=AnswersAnyway),
+    ),
+    Guard(
+        "deliveries in the transaction of a subscription's position",
+        "`store/http/subscriptions.py`",
+        "a sender that stops in between never sends what happened",
+        lambda kit: replace(kit, deliveries=MovesFirst),
+        "hurricane",
+    ),
+    Guard(
+        "delivered when the receiver has said so",
+        "`app/deliveries.py`",
+        "a webhook whose receiver was away is never sent again",
+        lambda kit: replace(kit, deliveries=DoneBeforehand),
+    ),
+    Guard(
+        "one delivery of an order at a time",
+        "`store/http/subscriptions.py`",
+        "a receiver has an order completed before it was placed",
+        lambda kit: replace(kit, deliveries=AllAtOnce),
     ),
     Guard(
         "append lock",

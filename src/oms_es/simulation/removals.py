@@ -18,7 +18,8 @@ from oms_es.kafka.groups.feeds import PartitionFeed
 from oms_es.kafka.relay.event_publisher import RELAYED_MAX, EventPublisher
 from oms_es.kernel import Command, Decider, Recorded, Refused, Row
 from oms_es.memory.database import Database, Session
-from oms_es.memory.recording import MemoryRecorder, MemoryRows, Transaction
+from oms_es.memory.recording import MemoryAnswers, MemoryRecorder, MemoryRows, Transaction
+from oms_es.processing.committer import Answer, Answering, Done, Work
 from oms_es.processing.intake.worker import Arrival, Intake, IntakeResult
 from oms_es.processing.read_models.lookups import Finder
 from oms_es.processing.read_models.model import ReadModel, Staged
@@ -28,11 +29,14 @@ from oms_es.schemas.stock import ExpireReservation
 from oms_es.simulation.components import Kit
 from oms_es.simulation.nodes.engine_node import EngineNode
 from oms_es.simulation.nodes.interruptible import AwakeChain
+from oms_es.simulation.world.deliveries import MemoryDeliveries
 from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore, Saved
 from oms_es.simulation.world.sealed_log import MemorySealing
+from oms_es.store.http.subscriptions import Delivery, Progress
+from oms_es.store.http.tables import Kept
 from oms_es.store.recorder import Advance, EventRow
-from oms_es.store.store import Store
+from oms_es.store.store import OUTAGES, Store
 
 
 class AnyGreater(Database):
@@ -284,3 +288,54 @@ def takes_every_report(decider: Decider[Any]) -> Decider[Any]:
         return decider.decide(blind if type(command).__name__.startswith("Record") else state, command)
 
     return replace(decider, decide=decide)
+
+
+class ForgetsAnswers(MemoryAnswers):
+    """A request that is sent again is decided again."""
+
+    def under(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]:
+        super().under(keys)
+        return {}
+
+    def keep(self, transaction: Transaction, kept: Sequence[Kept], now: datetime) -> None:
+        """It keeps none."""
+
+
+class AnswersAnyway(Answering):
+    """That the database did not answer is not said to who asked."""
+
+    def answers(self, works: Sequence[Work]) -> Sequence[Answer]:
+        found = super().answers(works)
+        return [
+            Done(work.command.stream, 0, None, None) if isinstance(answer, OUTAGES) else answer
+            for work, answer in zip(works, found, strict=True)
+        ]
+
+
+class MovesFirst(MemoryDeliveries):
+    """A subscription has come further before its deliveries are there."""
+
+    def add(self, before: Progress, due: Sequence[tuple[int, str, str]], position: int, now: datetime) -> bool:
+        known = self.database.progress[before.name]
+        self.database.progress[before.name] = known._replace(position=position)
+        self.touch()
+        self.database.progress[before.name] = known
+        return super().add(before, due, position, now)
+
+
+class DoneBeforehand(MemoryDeliveries):
+    """A delivery is done with when it is about to be sent."""
+
+    def due(self, name: str, now: datetime, limit: int) -> list[Delivery]:
+        found = super().due(name, now, limit)
+        for delivery in found:
+            self.note_delivered(delivery, 0, now)
+        return found
+
+
+class AllAtOnce(MemoryDeliveries):
+    """Of an order everything is sent that waits, whether or not what was before it has arrived."""
+
+    def due(self, name: str, now: datetime, limit: int) -> list[Delivery]:
+        self.touch()
+        return sorted((one for one in self.waiting(name) if one.due_at <= now), key=lambda one: one.position)[:limit]

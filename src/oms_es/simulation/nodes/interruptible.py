@@ -241,8 +241,9 @@ class AwakeGroup(GroupWorker):
 
 
 def _is_done(share: PartitionTask) -> bool:
-    """Whether a step would find nothing to read, and nothing to save."""
+    """Whether a step would find nothing to read, and nothing to save. After an outage a reader may stand before what
+    its feed has given it already."""
     if isinstance(share, EventTask):
         feed, reader = share.feed, share.reader
-        return not feed.waiting() and reader.seen <= reader.saved
+        return not feed.waiting() and reader.seen <= reader.saved and reader.seen >= feed.end
     return not share.waiting()
