@@ -10,10 +10,11 @@ from typing import Any
 from oms_es.aggregates.operations.subscription import Subscription
 from oms_es.gateways.webhooks import Networks
 from oms_es.kernel import Command
+from oms_es.memory.client import NEVER
 from oms_es.processing.committer import Answer, Work, next_batch
 from oms_es.processing.intake.screening import everything_passes
 from oms_es.simulation.nodes.engine_node import NO_EVENTS, Going, Ground
-from oms_es.simulation.nodes.node import NEVER, Node
+from oms_es.simulation.nodes.node import Node
 from oms_es.store.encoding.codec import Cause
 
 LOOKS_SECONDS = 5.0
