@@ -200,7 +200,7 @@ class Watch:
 
 
 def unsent(watch: Watch, got: Mapping[str, Mapping[int, str]]) -> Iterator[str]:
-    """What happened to orders after somebody subscribed to it, and never arrived there."""
+    """What happened to orders after it was subscribed to, and never arrived there."""
     opened = [one for one in watch.recorded if isinstance(one.event, SubscriptionOpened)]
     for subscribed in opened:
         event = subscribed.event
