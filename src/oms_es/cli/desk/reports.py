@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic_core import to_json
 
 from oms_es import rendering as display
 from oms_es.cli.desk.then import as_of
@@ -23,11 +22,13 @@ from oms_es.cli.terminal import (
 )
 from oms_es.history import moments
 from oms_es.reports import queries
-from oms_es.reports.figures import answering, asking, definition, document, words, workbook, writing
+from oms_es.reports.delivering import delivery
+from oms_es.reports.delivering.formats import MAKERS
+from oms_es.reports.figures import answering, asking, definition, words, writing
 from oms_es.reports.figures.definition import Definition
 from oms_es.reports.figures.sources import CURRENCY, SOURCES, Source
+from oms_es.reports.figures.words import BadReport
 from oms_es.reports.odd import finding, series
-from oms_es.reports.querying.found import Found, write_parquet
 
 DAYS_SHOWN = 31
 Format = Literal["table", "csv", "json", "html", "xlsx", "pdf", "parquet"]
@@ -129,7 +130,7 @@ def run_report(
     elif format == "table":
         _print_table(found)
     else:
-        typer.echo(_text(found, format), nl=False)
+        typer.echo(MAKERS[format](found), nl=False)
 
 
 def _definition(report: str) -> Definition:
@@ -139,31 +140,13 @@ def _definition(report: str) -> Definition:
     return definition.named(report)
 
 
-def _text(found: answering.Answer, format: Format) -> str:  # noqa: A002 - as the option is called
-    return {"csv": writing.as_csv, "json": _as_json, "html": writing.as_html, "table": _as_text}[format](found)
-
-
 def _write(output: Path, found: answering.Answer, format: Format) -> None:  # noqa: A002 - as the option is called
     """Raises NoArrow."""
     try:
-        match format:
-            case "xlsx":
-                output.write_bytes(workbook.as_xlsx(found))
-            case "pdf":
-                output.write_bytes(document.as_pdf(found))
-            case "parquet":
-                write_parquet(
-                    Found([writing.header(column) for column in found.columns], found.rows, more=False), output
-                )
-            case _:
-                output.write_text(_text(found, format), encoding="utf-8")
+        output.write_bytes(_as_text(found).encode() if format == "table" else MAKERS[format](found))
     except OSError as error:
         raise typer.BadParameter(f"{output} cannot be written: {error.strerror}") from None
     say(f"written to {output}")
-
-
-def _as_json(found: answering.Answer) -> str:
-    return f"{to_json(found.as_json()).decode()}\n"
 
 
 def _as_text(found: answering.Answer) -> str:
@@ -181,6 +164,29 @@ def _print_table(found: answering.Answer) -> None:
     rows = [writing.shown(row, found.columns) for row in found.rows]
     title = f"{found.question.definition.title}, days in {found.question.zone}"
     display.console_on(sys.stdout).print(display.grid(title, rows, *titles, numbers=numbers))
+
+
+@app.command("deliver")
+def deliver_reports(
+    reports: Annotated[list[str], typer.Argument(metavar="FILE...", help="Definitions that have a schedule.")],
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder that the files go to.")],
+) -> None:
+    """Make the files that are due by the schedules of definitions and are not in the folder yet. Run it by cron.
+
+    The same again makes nothing twice, and makes up for what fell due while no one asked.
+    """
+    asked = [_definition(report) for report in reports]
+    names = [one.name for one in asked]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadReport(f"two definitions are called {twice}, and so would their files be; call one otherwise")
+    with reading(set_up()) as connection:
+        for one in asked:
+            try:
+                for path in delivery.deliver(connection, one, to):
+                    say(f"written to {path}")
+            except OSError as error:
+                raise typer.BadParameter(f"{to} cannot be written: {error.strerror}") from None
 
 
 @app.command("odd")

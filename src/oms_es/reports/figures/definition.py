@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from oms_es.reports.figures.schedule import Schedule
 from oms_es.reports.figures.sources import CURRENCY, SOURCES, Source
 from oms_es.reports.figures.words import BadReport, UnknownReport, require, unknown
 from oms_es.schemas.problems import details, problems
@@ -121,6 +122,7 @@ class Definition(Part):
     sort: Word | None = None
     top: Annotated[int, Field(ge=1, le=ROWS_MAX)] | None = None
     target: Annotated[tuple[Target, ...], Field(max_length=MEASURES_MAX)] = ()
+    schedule: Schedule | None = None
 
     @property
     def facts(self) -> Source:
@@ -242,9 +244,16 @@ def _in_words(error: ValidationError) -> str:
     return "; ".join(words) or problems(error)
 
 
+PARTS: Mapping[str, type[BaseModel]] = {
+    "measure": Measure,
+    "filter": Filter,
+    "target": Target,
+    "schedule": Schedule,
+}
+
+
 def _known_at(place: Sequence[int | str]) -> list[str]:
-    parts: Mapping[str, type[Part]] = {"measure": Measure, "filter": Filter, "target": Target}
-    part = parts.get(str(place[0]), Definition) if place[1:] else Definition
+    part = PARTS.get(str(place[0]), Definition) if place[1:] else Definition
     return [shape.alias or name for name, shape in part.model_fields.items()]
 
 

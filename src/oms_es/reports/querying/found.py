@@ -9,7 +9,7 @@ from decimal import Decimal
 from http import HTTPStatus
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from pydantic_core import to_json
 
@@ -88,7 +88,7 @@ def as_json(found: Found) -> dict[str, Any]:
     return {"columns": found.columns, "rows": found.rows, "more": found.more}
 
 
-def write_parquet(found: Found, path: Path) -> None:
+def write_parquet(found: Found, path: Path | BinaryIO) -> None:
     """Raises NoArrow, BadStatement."""
     pa = arrow()
     values = [[row[place] for row in found.rows] for place in range(len(found.columns))]

@@ -18,22 +18,24 @@ from oms_es.console.inside import at
 from oms_es.console.routes import page
 from oms_es.console.visits import Visit
 from oms_es.http.reading.figures import of_channels
-from oms_es.reports.figures import answering, asking, document, workbook, writing
+from oms_es.reports.delivering.formats import MAKERS
+from oms_es.reports.figures import answering, asking, writing
 from oms_es.reports.figures.answering import Answer
 from oms_es.reports.figures.asking import COMPARISONS
 from oms_es.reports.figures.chart import Picture, pictures
 from oms_es.reports.figures.definition import GRAINS, Definition, built_in
+from oms_es.reports.figures.schedule import Format
 from oms_es.reports.figures.words import BadReport, TooLarge
 
 READ = "orders:read"
 PARAMETERS = ("from", "to", "by", "timezone", "compare", "where")
 ROWS_SHOWN_MAX = 500
 """More are in what is taken along."""
-FILES: Mapping[str, tuple[str, Any]] = {
-    "csv": ("text/csv; charset=utf-8", writing.as_csv),
-    "html": ("text/html; charset=utf-8", writing.as_html),
-    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", workbook.as_xlsx),
-    "pdf": ("application/pdf", document.as_pdf),
+FILES: Mapping[Format, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pdf": "application/pdf",
 }
 
 
@@ -100,13 +102,12 @@ def _inline(picture: Picture) -> Markup:
     return Markup(svg)  # noqa: S704 - made by the chart, which escapes the names in it
 
 
-async def taken_along(definition: Definition, file: str, visit: Visit) -> Response:
+async def taken_along(definition: Definition, file: Format, visit: Visit) -> Response:
     """Raises BadReport, TooLarge, Forbidden."""
     answer = await _answer(definition, visit)
-    media_type, written = FILES[file]
     headers = {"Content-Disposition": f'attachment; filename="{definition.name}.{file}"'}
-    text = await run_in_threadpool(written, answer)
-    return Response(text, headers=headers, media_type=media_type)
+    text = await run_in_threadpool(MAKERS[file], answer)
+    return Response(text, headers=headers, media_type=FILES[file])
 
 
 def routes() -> Iterator[Any]:

@@ -1,0 +1,71 @@
+"""Files of what is due and not there yet, in a folder that others fetch from.
+
+Invariant: a file is there whole or not at all, and is made once: what is there is left as it is, also where two make it
+at the same time. What fell due while no one asked is made up for, up to MISSED_MAX periods.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from itertools import islice
+from pathlib import Path
+from secrets import token_hex
+
+from oms_es.reports.delivering.formats import MAKERS
+from oms_es.reports.figures import answering, asking
+from oms_es.reports.figures.definition import Definition
+from oms_es.reports.figures.schedule import Schedule
+from oms_es.reports.figures.words import BadReport
+from oms_es.reports.queries import Connection
+
+MISSED_MAX = 31
+
+
+def deliver(
+    connection: Connection, definition: Definition, folder: Path, now: datetime | None = None
+) -> Iterator[Path]:
+    """What was made of it. Raises BadReport, TooLarge, OSError."""
+    schedule = definition.schedule
+    if schedule is None:
+        raise BadReport(f'{definition.name} has no schedule; add one, such as: schedule = {{ every = "day" }}')
+    moment = now or datetime.now(UTC)
+    for since, until in _open(definition, schedule, folder, moment):
+        asked = asking.question(definition, since=str(since), until=str(until), zone=schedule.timezone, now=moment)
+        found = answering.answer(connection, asked)
+        for form in schedule.formats:
+            path = _path(folder, definition, schedule, since, form)
+            if not path.exists() and _placed(path, MAKERS[form](found)):
+                yield path
+
+
+def _open(definition: Definition, schedule: Schedule, folder: Path, moment: datetime) -> Sequence[tuple[date, date]]:
+    """The periods since the newest that is there, the oldest first; only the newest, where none is."""
+    due = list(islice(schedule.due(moment), MISSED_MAX))
+    for number, (since, _) in enumerate(due):
+        forms = [_path(folder, definition, schedule, since, form).exists() for form in schedule.formats]
+        if any(forms):
+            return due[: number + (not all(forms))][::-1]
+    return due[:1]
+
+
+def _path(folder: Path, definition: Definition, schedule: Schedule, since: date, form: str) -> Path:
+    return folder / f"{definition.name}-{schedule.every}-{since}.{form}"
+
+
+def _placed(path: Path, written: bytes) -> bool:
+    """Whether it was; else another was first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
+    try:
+        with hidden.open("xb") as file:
+            file.write(written)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(hidden, path)
+    except FileExistsError:
+        return False
+    finally:
+        hidden.unlink(missing_ok=True)
+    return True

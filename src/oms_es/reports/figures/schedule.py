@@ -1,0 +1,56 @@
+"""When a report is due: after each day, week or month, for that period. Pure: the moment is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+Every = Literal["day", "week", "month"]
+Format = Literal["csv", "json", "html", "xlsx", "pdf", "parquet"]
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class Schedule(BaseModel):
+    """`at`: the time of day, in `timezone`, from which the period before is due: every day; on Mondays; on the first of
+    a month. Late facts that come before are in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every: Every
+    at: TimeOfDay = "06:00"
+    timezone: Annotated[str, Field(max_length=64)] = "UTC"
+    formats: Annotated[tuple[Format, ...], Field(min_length=1, max_length=6)] = ("html",)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (OSError, ValueError, ZoneInfoNotFoundError):
+            raise ValueError("there is no such time zone; name a city's, such as Europe/Berlin, or UTC") from None
+        return zone
+
+    def due(self, now: datetime) -> Iterator[tuple[date, date]]:
+        """The periods that are due, the newest first, without an end: each with its first day and the day after it."""
+        zone = ZoneInfo(self.timezone)
+        until = first_of(self.every, now.astimezone(zone).date())
+        if now < datetime.combine(until, time.fromisoformat(self.at), zone):
+            until = first_of(self.every, until - timedelta(days=1))
+        while until > date.min + timedelta(days=31):
+            since = first_of(self.every, until - timedelta(days=1))
+            yield since, until
+            until = since
+
+
+def first_of(every: Every, day: date) -> date:
+    """Of the period that the day is in."""
+    match every:
+        case "week":
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)
+    return day
