@@ -6,12 +6,14 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+import duckdb_oracle
 from conftest import fresh_database
 from oms_es.app import engine_on, migrate
 from oms_es.database.embedded import EmbeddedPostgres
@@ -38,15 +40,18 @@ from oms_es.projections.payment import payments
 from oms_es.projections.shipment import shipments
 from oms_es.projections.stock import stock_levels
 from oms_es.reports import queries
+from oms_es.reports.exporting import run
 from oms_es.reports.figures import answering, asking, definition
 from oms_es.reports.figures.answering import Answer
 from oms_es.reports.figures.definition import Definition
 from oms_es.schemas.order import OrderPlaced
+from oms_es.schemas.vocabulary import EVENTS
 from oms_es.simulation.components import WHOLE
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.logging_off import quiet
 from oms_es.simulation.run import Play
 from oms_es.simulation.scenario import PROFILES
+from oms_es.store.encoding.codec import Codec
 from report_oracle import Rows
 from report_oracle_more import MoreOracle
 
@@ -175,6 +180,20 @@ def test_so_it_is_at_any_position_of_history(shelf: str, a_week: list[Recorded])
     chance = random.Random(7)
     for end in sorted(chance.sample(range(200, len(a_week)), 3)):
         check(shelf, a_week[:end], TOKYO)
+
+
+def test_so_says_duckdb_of_the_events_of_an_export(a_log: tuple[str, list[Recorded]], tmp_path: Path) -> None:
+    url, history = a_log
+    with queries.reading(url) as connection:
+        run.export(connection, Codec(EVENTS), tmp_path)
+    for after in (timedelta(hours=30), timedelta(days=200)):
+        now = history[-1].recorded_at + after
+        for name, wanted in duckdb_oracle.expected(tmp_path, now).items():
+            found = answered(url, name, now=now)
+            width = len(found.question.by)
+            reported = {row[:width]: pytest.approx(row[width:], abs=0.0051) for row in wanted}
+            assert len(reported) == len(wanted), name
+            assert {tuple(row[:width]): tuple(row[width:]) for row in found.rows} == reported, name
 
 
 def test_as_of_any_moment_each_report_is_what_it_was_then(shelf: str, a_log: tuple[str, list[Recorded]]) -> None:
