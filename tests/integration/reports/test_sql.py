@@ -208,3 +208,5 @@ def test_a_column_of_several_kinds_is_no_parquet(tmp_path: Path) -> None:
     mixed = found.Found(["a"], [(1,), ("x",)], more=False)
     with pytest.raises(BadStatement, match="cast it"):
         found.write_parquet(mixed, tmp_path / "a.parquet")
+    with pytest.raises(BadStatement, match="too large"):
+        found.write_parquet(found.Found(["a"], [(10**30,)], more=False), tmp_path / "a.parquet")

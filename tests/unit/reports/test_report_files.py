@@ -167,6 +167,15 @@ def test_what_is_wrong_with_a_target_is_said(target: str, said: str) -> None:
     assert said in str(wrong.value)
 
 
+def test_a_document_has_so_many_rows_and_says_how_many_more_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "ROWS_PRINTED_MAX", 10)
+    rows = [(f"shop-{n}", "EUR", n) for n in range(25)]
+    last = PdfReader(BytesIO(document.as_pdf(reported(*rows, columns="channel:,currency:,net:minor")))).pages[-1]
+    assert "15 more rows" in last.extract_text()
+    assert "shop-9" in last.extract_text()
+    assert "shop-10" not in last.extract_text()
+
+
 def test_a_document_is_the_same_again_and_may_be_empty() -> None:
     assert document.as_pdf(FOUND) == document.as_pdf(FOUND)
     empty = reported(columns="day:,currency:,net:minor")

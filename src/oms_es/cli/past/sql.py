@@ -14,9 +14,11 @@ from oms_es.app import PROJECTIONS
 from oms_es.cli.terminal import say, set_up
 from oms_es.database.selection import database
 from oms_es.http.reading.tables import OF_PEOPLE
+from oms_es.reports import queries
 from oms_es.reports.querying import database as of_database
 from oms_es.reports.querying import exported, found
 from oms_es.reports.querying.found import Bounds, Found
+from oms_es.store import schema
 
 ROWS, SECONDS = 1_000, 30
 Format = Literal["table", "csv", "json", "parquet"]
@@ -59,6 +61,8 @@ def _of_database(statement: str, bounds: Bounds, *, personal: bool) -> Found:
         return of_database.ask_as(settings.sql_database_url, statement, bounds)
     tables = [one.name for one in PROJECTIONS if personal or one.name not in OF_PEOPLE]
     with database(settings, "reader") as place:
+        with queries.reading(place.url) as connection:
+            schema.require(connection, PROJECTIONS)
         return of_database.ask(place.url, statement, tables, bounds)
 
 

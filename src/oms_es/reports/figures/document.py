@@ -6,7 +6,7 @@ a character that neither has, such as a Chinese one, is drawn as a box.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from functools import cache
 from html import escape
@@ -26,6 +26,10 @@ FONTS = {
 PADDING, MARGIN, SMALL, NORMAL, LARGE = 12, 36, 7.5, 9, 15
 GREY, LINE = "#444444", "#d0d0d0"
 CHART_HEIGHT_MAX = 330
+SMALLEST, CHARACTER, LEAST_CHARACTERS = 4, 0.6, 4
+"""Of letters in a table; the width of one, of its size; so many fit in each column."""
+ROWS_PRINTED_MAX = 2_000
+"""Some sixty pages; a table that is longer is for a program, and takes long to set."""
 WRAPPED_FROM = 24
 """Characters of text from which on a cell is broken into lines."""
 
@@ -50,6 +54,8 @@ def as_pdf(answer: Answer) -> bytes:
     ]
     story += _charts(answer, document.width - PADDING)
     story.append(_table(answer, document.width - PADDING))
+    if left := len(answer.rows) - len(answer.rows[:ROWS_PRINTED_MAX]):
+        story.append(Paragraph(f"{left:,} more rows are in the other forms of this report.", _style("oms", NORMAL)))
     if not answer.rows:
         story.append(Paragraph("Nothing was found in this period.", _style("oms", NORMAL)))
     document.build(story, onFirstPage=_numbered, onLaterPages=_numbered)
@@ -82,31 +88,44 @@ def _numbered(canvas: Any, document: Any) -> None:
 
 
 def _table(answer: Answer, width: float) -> Any:
+    """Each column as wide as what is in it; letters are smaller where there are many columns."""
     from reportlab.platypus import LongTable, Paragraph
 
+    cells = [shown(row, answer.columns) for row in answer.rows[:ROWS_PRINTED_MAX]]
+    characters = _characters(answer, cells)
+    size = max(SMALLEST, min(SMALL, width / (sum(characters) * CHARACTER)))
+    text = _style("oms", size)
     titles = [
-        Paragraph(escape(title_of(one)), _style("oms-bold", SMALL, right=bool(one.unit))) for one in answer.columns
+        Paragraph(escape(title_of(one)), _style("oms-bold", size, right=bool(one.unit))) for one in answer.columns
     ]
-    text = _style("oms", SMALL)
-    rows = [
-        [Paragraph(escape(cell), text) if len(cell) > WRAPPED_FROM else cell for cell in shown(row, answer.columns)]
-        for row in answer.rows
-    ]
+    rows = [[Paragraph(escape(cell), text) if len(cell) > WRAPPED_FROM else cell for cell in row] for row in cells]
     style: list[tuple[Any, ...]] = [
-        ("FONT", (0, 0), (-1, -1), "oms", SMALL),
+        ("FONT", (0, 0), (-1, -1), "oms", size),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LEFTPADDING", (0, 0), (-1, -1), size / 2),
+        ("RIGHTPADDING", (0, 0), (-1, -1), size / 2),
         ("LINEBELOW", (0, 0), (-1, 0), 1, GREY),
         ("LINEBELOW", (0, 1), (-1, -1), 0.4, LINE),
         *_marks(answer),
         *(("ALIGN", (n, 0), (n, -1), "RIGHT") for n, one in enumerate(answer.columns) if one.unit),
     ]
-    wide = [2.0 if not one.unit else 1.0 for one in answer.columns]
-    return LongTable([titles, *rows], [width * n / sum(wide) for n in wide], style=style, repeatRows=1)
+    wide = [width * n / sum(characters) for n in characters]
+    return LongTable([titles, *rows], wide, style=style, repeatRows=1)
+
+
+def _characters(answer: Answer, cells: Sequence[Sequence[str]]) -> list[int]:
+    """Of each column: of its longest cell, as far as it is not broken, or of the longest word of its title."""
+    found = []
+    for place, column in enumerate(answer.columns):
+        words = [len(word) for word in title_of(column).split()]
+        longest = max((min(len(row[place]), WRAPPED_FROM) for row in cells), default=0)
+        found.append(max(*words, longest, LEAST_CHARACTERS) + 2)
+    return found
 
 
 def _marks(answer: Answer) -> Iterator[tuple[Any, ...]]:
     for place, column in enumerate(answer.columns):
-        for number, row in enumerate(answer.rows, start=1):
+        for number, row in enumerate(answer.rows[:ROWS_PRINTED_MAX], start=1):
             if is_mark(row[place], column):
                 yield "TEXTCOLOR", (place, number), (place, number), GOOD if row[place] == MET else BAD
 

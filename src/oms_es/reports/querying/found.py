@@ -94,6 +94,6 @@ def write_parquet(found: Found, path: Path | BinaryIO) -> None:
     values = [[row[place] for row in found.rows] for place in range(len(found.columns))]
     try:
         table = pa.table([pa.array(column) for column in values], names=list(found.columns))
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise BadStatement(f"a column has values of several kinds, or too large: {error}; cast it") from None
     pa.parquet.write_table(table, path)
