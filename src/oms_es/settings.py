@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "
         "move no money and no goods",
     )
-    payments: Literal["stripe", "wechatpay"] | None = Field(
+    payments: Literal["stripe", "wechatpay", "alipay"] | None = Field(
         default=None, description="The payment provider that is asked for money, instead of what OMS_GATEWAYS says"
     )
     warehouse: Literal["commands"] | None = Field(
@@ -75,13 +75,13 @@ class Settings(BaseSettings):
         default="Order",
         min_length=1,
         max_length=60,
-        description="What the customer reads in the app of WeChat Pay, before the name of the payment",
+        description="What the customer reads at WeChat Pay and Alipay, before the name of the payment",
     )
     payment_open_seconds: int = Field(
         default=1_800,
         ge=120,
         le=3_600,
-        description="How long a customer may pay a code or page of WeChat Pay, from when the order asked for the money",
+        description="How long a customer may pay at WeChat Pay and Alipay, from when the order asked for the money",
     )
     wechatpay_mchid: str = Field(default="", pattern=r"^[0-9]{0,32}$", description="The merchant at WeChat Pay (mchid)")
     wechatpay_appid: str = Field(default="", max_length=32, description="The app that its orders are of (appid)")
@@ -109,6 +109,23 @@ class Settings(BaseSettings):
         default="https://api.mch.weixin.qq.com",
         pattern=rf"^{ISSUER}$",
         description="Where WeChat Pay is asked, such as a server for tests",
+    )
+    alipay_app_id: str = Field(default="", pattern=r"^[0-9]{0,32}$", description="The app at Alipay (app_id)")
+    alipay_seller_id: str = Field(
+        default="", pattern=r"^[0-9]{0,32}$", description="Whose orders they are (PID); empty: of any seller of the app"
+    )
+    alipay_key_file: Path | None = Field(default=None, description="The app's private key in PEM")
+    alipay_public_key_file: Path | None = Field(default=None, description="Alipay's public key of the app, in PEM")
+    alipay_notify_url: str = Field(
+        default="", pattern=r"^(https://[^\s?#]+)?$", description="Where Alipay reports, as OMS_WECHATPAY_NOTIFY_URL"
+    )
+    alipay_return_url: str = Field(
+        default="", pattern=r"^(https://[^\s]+)?$", description="Where the customer goes from Alipay's page"
+    )
+    alipay_base: str = Field(
+        default="https://openapi.alipay.com/gateway.do",
+        pattern=rf"^{ISSUER}$",
+        description="Where Alipay is asked, such as a server for tests",
     )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")

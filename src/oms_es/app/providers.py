@@ -9,7 +9,11 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.gateways.by_command import ByCommand
 from oms_es.gateways.carrier.port import CarrierGateway
-from oms_es.gateways.notices import Openers
+from oms_es.gateways.notices import Opener, Openers
+from oms_es.gateways.payment import rsa
+from oms_es.gateways.payment.alipay import client as alipay
+from oms_es.gateways.payment.alipay.notices import AlipayNotices
+from oms_es.gateways.payment.alipay.provider import AlipayProvider
 from oms_es.gateways.payment.port import PaymentGateway, PaymentProvider
 from oms_es.gateways.payment.wechatpay import signing
 from oms_es.gateways.payment.wechatpay.client import Client
@@ -54,10 +58,13 @@ def _gateways(settings: Settings) -> Iterator[Gateway]:
 
 def openers_of(settings: Settings) -> Openers:
     """What opens the reports of providers that are set up here. Raises NotSetUp."""
-    if not settings.wechatpay_mchid:
-        return {}
-    keys = _wechatpay_client(settings).keys
-    return {"wechatpay": WeChatPayNotices(settings.wechatpay_mchid, settings.wechatpay_appid, keys.key_of)}
+    openers: dict[str, Opener] = {}
+    if settings.wechatpay_mchid:
+        keys = _wechatpay_client(settings).keys
+        openers["wechatpay"] = WeChatPayNotices(settings.wechatpay_mchid, settings.wechatpay_appid, keys.key_of)
+    if settings.alipay_app_id:
+        openers["alipay"] = AlipayNotices(settings.alipay_app_id, settings.alipay_seller_id)
+    return openers
 
 
 def _stripe(settings: Settings) -> PaymentProvider:
@@ -93,14 +100,38 @@ def _wechatpay_client(settings: Settings) -> Client:
     assert settings.wechatpay_api_key
     public_keys = {}
     try:
-        key = signing.private_key_in(settings.wechatpay_key_file)
+        key = rsa.private_key_in(settings.wechatpay_key_file)
         if settings.wechatpay_public_key_id and settings.wechatpay_public_key_file:
-            public_keys[settings.wechatpay_public_key_id] = signing.public_key_in(settings.wechatpay_public_key_file)
-    except signing.BadKey as error:
+            public_keys[settings.wechatpay_public_key_id] = rsa.public_key_in(settings.wechatpay_public_key_file)
+    except rsa.BadKey as error:
         raise NotSetUp(str(error)) from None
     merchant = signing.Merchant(settings.wechatpay_mchid, settings.wechatpay_appid, settings.wechatpay_serial, key)
     api_key = settings.wechatpay_api_key.get_secret_value()
     return Client(merchant, api_key, base=settings.wechatpay_base, public_keys=public_keys)
 
 
-PAYMENTS: Mapping[str, Callable[[Settings], PaymentProvider]] = {"stripe": _stripe, "wechatpay": _wechatpay}
+def _alipay(settings: Settings) -> PaymentProvider:
+    for name in ("app_id", "key_file", "public_key_file", "notify_url"):
+        if not getattr(settings, f"alipay_{name}"):
+            raise NotSetUp(f"Alipay is not set up; set OMS_ALIPAY_{name.upper()}")
+    assert settings.alipay_key_file
+    assert settings.alipay_public_key_file
+    try:
+        key = rsa.private_key_in(settings.alipay_key_file)
+        public_key = rsa.public_key_in(settings.alipay_public_key_file)
+    except rsa.BadKey as error:
+        raise NotSetUp(str(error)) from None
+    return AlipayProvider(
+        alipay.Client(settings.alipay_app_id, key, public_key, base=settings.alipay_base),
+        notify_url=settings.alipay_notify_url,
+        return_url=settings.alipay_return_url,
+        subject=settings.payment_subject,
+        open_seconds=settings.payment_open_seconds,
+    )
+
+
+PAYMENTS: Mapping[str, Callable[[Settings], PaymentProvider]] = {
+    "stripe": _stripe,
+    "wechatpay": _wechatpay,
+    "alipay": _alipay,
+}

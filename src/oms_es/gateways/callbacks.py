@@ -11,6 +11,7 @@ from oms_es.gateways.carrier import easypost
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment
 from oms_es.gateways.payment import stripe
+from oms_es.gateways.payment.alipay import dialect as alipay
 from oms_es.gateways.payment.wechatpay import dialect as wechatpay
 from oms_es.kernel import Command
 
@@ -18,6 +19,7 @@ CALLBACKS: dict[str, Callable[[bytes], Command]] = {
     "payment_callback": payment.parse_callback,
     "stripe": stripe.parse_event,
     "wechatpay": wechatpay.parse_notice,
+    "alipay": alipay.parse_notice,
     "carrier_callback": carrier.parse_callback,
     "easypost_tracker": easypost.parse_tracker,
 }

@@ -18,6 +18,7 @@ from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
 from oms_es.gateways.loopback.wechatpay_server import Mishap, WeChatPayServer
 from oms_es.gateways.notices import CannotDecide, Forged, NotForUs
 from oms_es.gateways.payment.port import Answer, Ask, PaymentGateway
+from oms_es.gateways.payment.prepaid import refund_name
 from oms_es.gateways.payment.wechatpay import dialect, signing
 from oms_es.gateways.payment.wechatpay.client import Client
 from oms_es.gateways.payment.wechatpay.notices import WeChatPayNotices
@@ -292,7 +293,7 @@ def chased_of(ask: Ask) -> p.PaymentAnswerChased:
 
 @pytest.mark.parametrize("part", ["r1", "退款", "o.1/rest", "x" * 23])
 def test_a_refund_s_name_has_its_part(part: str) -> None:
-    name = dialect.refund_name(UUID(int=7), part)
+    name = refund_name(UUID(int=7), part)
     assert len(name) <= 64
     said = {"out_trade_no": "n", "transaction_id": "t", "out_refund_no": name, "refund_id": "5"}
     amount = {"total": 5, "refund": 3}
@@ -303,7 +304,7 @@ def test_a_refund_s_name_has_its_part(part: str) -> None:
 
 
 def test_what_a_report_does_not_say_is_not_made_up() -> None:
-    assert dialect.refund_name(UUID(int=7), "x" * 24) == UUID(int=7).hex
+    assert refund_name(UUID(int=7), "x" * 24) == UUID(int=7).hex
     said = {"out_trade_no": "n", "transaction_id": "t", "out_refund_no": UUID(int=7).hex, "refund_id": "5"}
     for resource, kind, error in (
         ({**said, "refund_status": "SUCCESS", "amount": {"total": 5, "refund": 3}}, "REFUND.SUCCESS", Skipped),

@@ -1,8 +1,9 @@
-"""A customer pays by WeChat Pay: from the order over HTTP to its code, and from the report over HTTP to the money."""
+"""Customers pay by a code: from the order over HTTP to its code, and from the report over HTTP to the money."""
 
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,23 +12,27 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from conftest import fresh_database
 from http_requests import order
 from http_server import serving
 from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
+from oms_es.gateways.loopback.alipay_books import AlipayBooks
+from oms_es.gateways.loopback.alipay_server import AlipayServer
 from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
 from oms_es.gateways.loopback.wechatpay_server import WeChatPayServer, new_key
 
 MCHID, APPID, SERIAL, API_KEY = "1900000109", "wxd678efh567hg6787", "5157F09E", "0123456789abcdef0123456789abcdef"
+APP_ID, SELLER_ID = "2014072300007148", "2088102146225135"
 SECONDS_MAX = 30
 NOTICES = "/v1/webhooks/wx"
 
 
 class Shop(NamedTuple):
     wechat: WeChatPayServer
+    alipay: AlipayServer
     client: httpx.Client
 
     def eventually(self, path: str, **wanted: Any) -> dict[str, Any]:
@@ -51,6 +56,8 @@ def shop(database: EmbeddedPostgres, folder: Path) -> Iterator[Shop]:
     file = folder / "apiclient_key.pem"
     file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     wechat = WeChatPayServer(WeChatBooks(MCHID, APPID, time.time), API_KEY, key.public_key(), SERIAL)
+    alipay = AlipayServer(AlipayBooks(APP_ID, SELLER_ID, time.time), key.public_key())
+    theirs = alipay.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     with fresh_database(database) as url, wechat.listening() as base:
         migrate(url)
         settings = {
@@ -63,13 +70,19 @@ def shop(database: EmbeddedPostgres, folder: Path) -> Iterator[Shop]:
             "OMS_WECHATPAY_API_KEY": API_KEY,
             "OMS_WECHATPAY_NOTIFY_URL": f"https://shop.example{NOTICES}",
             "OMS_WECHATPAY_BASE": base,
+            "OMS_ALIPAY_APP_ID": APP_ID,
+            "OMS_ALIPAY_SELLER_ID": SELLER_ID,
         }
         with serving(url, "--with-engine", **settings) as (_, address):
             with httpx.Client(base_url=address, timeout=30) as client:
-                kept = client.post("/v1/webhook-secrets", json={"secret": API_KEY}).json()
-                opened = client.post("/v1/connections/wx:open", json={"dialect": "wechatpay", **kept})
-                assert opened.status_code == 200, opened.text
-                yield Shop(wechat, client)
+                for name, dialect, secret in (
+                    ("wx", "wechatpay", API_KEY),
+                    ("ali", "alipay", b64encode(theirs).decode()),
+                ):
+                    kept = client.post("/v1/webhook-secrets", json={"secret": secret}).json()
+                    opened = client.post(f"/v1/connections/{name}:open", json={"dialect": dialect, **kept})
+                    assert opened.status_code == 200, opened.text
+                yield Shop(wechat, alipay, client)
 
 
 def test_an_order_is_paid_by_its_code_and_what_is_not_signed_changes_nothing(
@@ -99,4 +112,24 @@ def test_an_order_is_paid_by_its_code_and_what_is_not_signed_changes_nothing(
         wechat.books.appid = "wx-of-another-app"
         wechat.books.events.append(("TRANSACTION.SUCCESS", wechat.books.shown(name)))
         assert there.said(*wechat.report(1)) == (403, "FAIL")
+        assert_alipay_hears_its_own_word(there)
         assert not client.get("/v1/dead-letters").json()["items"]
+
+
+def assert_alipay_hears_its_own_word(there: Shop) -> None:
+    """Of an order that was made elsewhere: it is kept, for a person, and once."""
+    books, form = there.alipay.books, {"Content-Type": "application/x-www-form-urlencoded"}
+    books.prepare({"out_trade_no": "shop-7", "total_amount": "10.00", "subject": "茶", "qr_code_timeout_express": "9m"})
+    assert books.pay("shop-7")
+    body = there.alipay.report(0)
+
+    def said(content: bytes) -> tuple[int, str]:
+        answer = there.client.post("/v1/webhooks/ali", content=content, headers=form)
+        return answer.status_code, answer.text
+
+    assert said(body.replace(b"10.00", b"1.000")) == (401, "failure")
+    assert said(body.replace(b"RSA2", b"RSA")) == (503, "failure")
+    assert [said(body) for _ in range(2)] == [(200, "success")] * 2
+    books.app_id = "2"
+    books.events.append(books.events[0] | {"app_id": "2"})
+    assert said(there.alipay.report(1)) == (403, "failure")

@@ -6,15 +6,11 @@ import json
 import re
 from base64 import b64decode, b64encode
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
-from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_curve_key
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from wechatpayv3 import utils as sdk
 
 from oms_es.gateways.notices import Forged
@@ -27,11 +23,6 @@ BODIES = ["", "{}", '{"description": "订单 100% + {1} ~*"}', '{"a":"\\n"}', "x
 @cache
 def key() -> RSAPrivateKey:
     return generate_private_key(65_537, 2_048)
-
-
-@cache
-def pem() -> bytes:
-    return key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -101,23 +92,3 @@ def test_what_is_encrypted_is_read_and_changed_it_is_not() -> None:
     for other in ("x" * 32, "short"):
         with pytest.raises(Forged):
             signing.decrypted(other, resource)
-
-
-def test_a_key_that_cannot_be_used_is_named_by_its_file_and_never_shown(tmp_path: Path) -> None:
-    good, public, curve, weak, text = (tmp_path / name for name in ("good", "public", "curve", "weak", "text"))
-    good.write_bytes(pem())
-    public.write_bytes(key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    of_curve = generate_curve_key(SECP256R1())
-    curve.write_bytes(of_curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    of_weak = generate_private_key(65_537, 1_024)
-    weak.write_bytes(of_weak.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    text.write_text("sk_secret")
-    assert signing.private_key_in(good).private_numbers() == key().private_numbers()
-    assert signing.public_key_in(public).public_numbers() == key().public_key().public_numbers()
-    for path in (public, curve, weak, text, tmp_path / "none"):
-        with pytest.raises(signing.BadKey, match=str(path)) as caught:
-            signing.private_key_in(path)
-        assert "secret" not in str(caught.value)
-    for path in (good, curve, text, tmp_path / "none"):
-        with pytest.raises(signing.BadKey, match=str(path)):
-            signing.public_key_in(path)

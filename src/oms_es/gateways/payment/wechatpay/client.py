@@ -12,19 +12,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from oms_es.gateways.notices import CannotDecide, Forged
-from oms_es.gateways.outgoing import NoAnswer, ProtocolError, Reply, request
+from oms_es.gateways.outgoing import NoAnswer, Reply, request
+from oms_es.gateways.payment.prepaid import ProviderRefused
 from oms_es.gateways.payment.wechatpay.signing import Merchant, PlatformKeys, authorization, certified_keys, verify
 
 CERTIFICATES = "/v3/certificates"
-
-
-class ProviderRefused(ProtocolError):
-    """WeChat Pay says no: its `code`, and in its own words why."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message or code)
-        self.status = status
-        self.code = code
 
 
 class Client:

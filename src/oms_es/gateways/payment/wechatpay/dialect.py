@@ -8,13 +8,11 @@ Decides  nothing. An order that was made here is named after the request for it,
 
 from __future__ import annotations
 
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from oms_es.gateways.payment.prepaid import payment_attached, refunded_part
 from oms_es.gateways.payment.stripe_shapes import Open
 from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.inputs import Input
@@ -25,12 +23,6 @@ from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 PROVIDER = "wechatpay"
 CNY = "CNY"
-REFUND_NAME_LENGTH_MAX = 64
-ATTACH_BYTES_MAX = 128
-OURS = "oms:"
-"""Before what we attach: other systems of the merchant may attach something else."""
-REFUND_NAME = re.compile(r"([0-9a-f]{32})(?:_([0-9A-Za-z_-]*))?", re.ASCII)
-REASON_CHARACTERS_MAX = 500
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
 Fen = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
@@ -73,18 +65,6 @@ def order_name(reference: str) -> str:
     return reference.removeprefix(f"{PROVIDER}:")
 
 
-def refund_name(key: UUID, part: str) -> str:
-    """Unique, and with its part, if that fits."""
-    said = f"{key.hex}_{urlsafe_b64encode(part.encode()).decode().rstrip('=')}"
-    return said if len(said) <= REFUND_NAME_LENGTH_MAX else key.hex
-
-
-def attached(payment_id: str) -> str | None:
-    """None where there is no room: then it is found by the order's name."""
-    said = OURS + payment_id
-    return said if len(said.encode()) <= ATTACH_BYTES_MAX else None
-
-
 def parse_notice(payload: bytes) -> Command:
     """Opened. Raises BadInput, which names the field, and Skipped."""
     try:
@@ -115,9 +95,9 @@ def _paid(transaction: Transaction) -> Command:
         cumulative=True,
         currency=_currency(transaction.amount),
     )
-    if transaction.attach.startswith(OURS):
+    if payment_id := payment_attached(transaction.attach):
         said = {name: getattr(report, name) for name in Report.model_fields}
-        return RecordReport(payment_id=transaction.attach.removeprefix(OURS), **said)
+        return RecordReport(payment_id=payment_id, **said)
     return _of_whom(report, transaction.out_trade_no, transaction.transaction_id)
 
 
@@ -126,11 +106,14 @@ def _refunded(refund: Refund) -> Command:
         raise Skipped(f"refund {refund.out_refund_no} is {refund.refund_status}: its outcome will be reported")
     if refund.amount.refund is None:
         raise _unusable("resource.amount.refund: it is missing")
+    part = refunded_part(refund.out_refund_no)
+    if part is None:
+        raise Skipped(f"refund {refund.out_refund_no} is asked after by its name")
     failed = refund.refund_status != "SUCCESS"
     report = Report(
         operation="refund",
         outcome="declined" if failed else "succeeded",
-        part=_part_of(refund),
+        part=part,
         reference=refund.refund_id,
         reason=REFUND_FAILURES[refund.refund_status] if failed else "",
         amount_minor=refund.amount.refund,
@@ -143,19 +126,6 @@ REFUND_FAILURES = {
     "ABNORMAL": "the customer's account cannot take it: give it back in the merchant platform, another way",
     "CLOSED": "closed at WeChat Pay",
 }
-
-
-def _part_of(refund: Refund) -> str:
-    """Ours by its name; else it was made in the merchant platform, and is called as there."""
-    ours = REFUND_NAME.fullmatch(refund.out_refund_no)
-    if not ours:
-        return refund.out_refund_no
-    if ours[2] is None:
-        raise Skipped(f"refund {refund.out_refund_no} is asked after by its name")
-    try:
-        return urlsafe_b64decode(ours[2] + "=" * (-len(ours[2]) % 4)).decode()
-    except ValueError:
-        return refund.out_refund_no
 
 
 def _currency(amount: Amount) -> str:

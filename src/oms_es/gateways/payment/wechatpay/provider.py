@@ -10,102 +10,58 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from oms_es.gateways.notices import CannotDecide
-from oms_es.gateways.outgoing import NoAnswer
 from oms_es.gateways.payment.port import Action, Answer, Ask
-from oms_es.gateways.payment.wechatpay.client import Client, ProviderRefused
+from oms_es.gateways.payment.prepaid import (
+    CHINA,
+    CLOSED,
+    NOT_PAID,
+    TOO_LATE,
+    PrepaidProvider,
+    ProviderRefused,
+    attached,
+    refund_name,
+)
+from oms_es.gateways.payment.wechatpay.client import Client
 from oms_es.gateways.payment.wechatpay.dialect import (
     CNY,
-    REASON_CHARACTERS_MAX,
     REFUND_FAILURES,
-    attached,
     order_name,
     order_reference,
-    refund_name,
 )
 from oms_es.gateways.payment.wechatpay.signing import signed
 from oms_es.kernel import GatewayUnavailable
 
-CONCURRENT_MAX = 8
-"""Requests under way at once."""
 DESCRIPTION_LENGTH_MAX = 127
-REASON_LENGTH_MAX = 80
-TIME_LEFT_SECONDS_MIN = 60
-"""WeChat Pay takes no order that ends sooner."""
-CHINA = timezone(timedelta(hours=8))
 NATIVE, JSAPI = "native", "jsapi:"
 SET_UP_WRONG = frozenset({"SIGN_ERROR", "NO_AUTH", "MCH_NOT_EXISTS", "APPID_MCHID_NOT_MATCH", "INVALID_MCHID"})
 """The merchant, not the order, is wrong."""
 ABSENT = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"})
 
 
-class WeChatPayProvider:
-    """`notify_url`: where it reports. `open_seconds`: so long may an order be paid. Methods raise
-    GatewayUnavailable.
-    """
+class WeChatPayProvider(PrepaidProvider):
+    """`notify_url`: where it reports. `open_seconds`: so long may an order be paid."""
+
+    name = "WeChat Pay"
 
     def __init__(self, client: Client, *, notify_url: str, subject: str, open_seconds: int) -> None:
+        super().__init__(open_seconds, client.clock)
         self._client = client
         self._notify_url = notify_url
         self._subject = subject
-        self._open_seconds = open_seconds
-        self._submitting: dict[str, Callable[[Ask], Answer]] = {
-            "authorize": self._prepare,
-            "refund": self._refund,
-            "close": self._close,
-        }
-        self._finding: dict[str, Callable[[Ask], Answer]] = {
-            "authorize": self._find_order,
-            "refund": self._find_refund,
-            "close": self._find_closed,
-        }
 
-    def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        return self._each(self._submitted, asks)
-
-    def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        return self._each(self._found, asks)
-
-    def _each(self, question: Callable[[Ask], Answer], asks: Sequence[Ask]) -> Sequence[Answer]:
-        with ThreadPoolExecutor(min(CONCURRENT_MAX, len(asks)) or 1, "wechatpay") as threads:
-            return list(threads.map(question, asks))
-
-    def _submitted(self, ask: Ask) -> Answer:
-        if ask.operation not in self._submitting:
-            return Answer("declined", reason=NOTHING_HELD)
-        try:
-            return self._submitting[ask.operation](ask)
-        except (NoAnswer, CannotDecide):
-            return Answer("unknown")
-        except ProviderRefused as error:
-            self._require_set_up(error)
-            done = self._found(ask)
-            return Answer("declined", reason=_said(error)) if done.outcome == "absent" else done
-
-    def _found(self, ask: Ask) -> Answer:
-        if ask.operation not in self._finding:
-            return Answer("declined", reason=NOTHING_HELD)
-        try:
-            return self._finding[ask.operation](ask)
-        except ProviderRefused as error:
-            self._require_set_up(error)
-            if error.status == HTTPStatus.NOT_FOUND or error.code in ABSENT:
-                return Answer("absent")
-            raise GatewayUnavailable(f"WeChat Pay refuses a look-up: {_said(error)}") from error
-        except (NoAnswer, CannotDecide) as error:
-            raise GatewayUnavailable(f"WeChat Pay does not answer: {error}") from error
+    def _is_absent(self, error: ProviderRefused) -> bool:
+        return error.status == HTTPStatus.NOT_FOUND or error.code in ABSENT
 
     def _require_set_up(self, error: ProviderRefused) -> None:
         if error.status == HTTPStatus.UNAUTHORIZED or error.code in SET_UP_WRONG:
             raise GatewayUnavailable(
-                f"WeChat Pay refuses the merchant: {_said(error)}; see OMS_WECHATPAY_MCHID, _APPID, _SERIAL, _KEY_FILE"
+                f"WeChat Pay refuses the merchant: {error.in_words()}; "
+                "see OMS_WECHATPAY_MCHID, _APPID, _SERIAL, _KEY_FILE"
             ) from error
 
     def _prepare(self, ask: Ask) -> Answer:
@@ -114,10 +70,8 @@ class WeChatPayProvider:
         openid = ask.payment_token.removeprefix(JSAPI) if ask.payment_token.startswith(JSAPI) else ""
         if not openid and ask.payment_token != NATIVE:
             return Answer("declined", reason=f"a payment token of WeChat Pay is {NATIVE}, or {JSAPI} and an openid")
-        now = datetime.fromtimestamp(self._client.clock(), UTC)
-        until = (ask.asked_at or now) + timedelta(seconds=self._open_seconds)
-        if until < now + timedelta(seconds=TIME_LEFT_SECONDS_MIN):
-            return Answer("declined", reason="the time in which it could be paid is over", retriable=True)
+        if not (until := self._until(ask)):
+            return TOO_LATE
         way, wanted = ("jsapi" if openid else "native"), self._order(ask, until)
         if openid:
             wanted["payer"] = {"openid": openid}
@@ -197,8 +151,6 @@ class WeChatPayProvider:
         return _given_back(self._client.ask("GET", f"/v3/refund/domestic/refunds/{quote(name)}"))
 
 
-NOTHING_HELD = "WeChat Pay takes money at once: there is nothing to hold, to capture or to release"
-NOT_PAID = "it was not paid in time"
 PAID = ("SUCCESS", "REFUND")
 """`REFUND`: it was paid, and some of it was given back since, which is reported apart."""
 OVER = ("CLOSED", "REVOKED")
@@ -218,7 +170,7 @@ def _became(order: dict[str, Any]) -> Answer:
 def _closed(order: dict[str, Any]) -> Answer:
     """Of an order that is not to be paid; `absent`, if it still may be."""
     if order["trade_state"] in OVER:
-        return Answer("succeeded", reason="closed, as it is not wanted any more")
+        return Answer("succeeded", reason=CLOSED)
     found = _became(order)
     return found if found.charge else Answer("absent")
 
@@ -230,7 +182,3 @@ def _given_back(refund: dict[str, Any]) -> Answer:
     if state in REFUND_FAILURES:
         return Answer("declined", reason=REFUND_FAILURES[state])
     return Answer("pending")
-
-
-def _said(error: ProviderRefused) -> str:
-    return f"{error.code}: {error}"[:REASON_CHARACTERS_MAX]

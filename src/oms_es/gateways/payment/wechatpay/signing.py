@@ -9,32 +9,22 @@ from __future__ import annotations
 
 import json
 import time
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
 from oms_es.gateways.notices import WINDOW_SECONDS, CannotDecide, Forged, Headers, one_header
-from oms_es.gateways.outgoing import ProtocolError
+from oms_es.gateways.payment.rsa import is_signed, signature_of
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
-API_KEY_BYTES = 32
 KEYS_MAX = 20
 REFRESH_SECONDS = 60.0
-RSA_BITS_MIN = 2_048
-
-
-class BadKey(ProtocolError):
-    """A key that cannot be used; its words name the file or setting, never what is in it."""
 
 
 class Merchant(NamedTuple):
@@ -46,30 +36,8 @@ class Merchant(NamedTuple):
     key: RSAPrivateKey
 
 
-def private_key_in(path: Path) -> RSAPrivateKey:
-    """Raises BadKey."""
-    try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except (OSError, ValueError, TypeError) as error:
-        raise BadKey(f"{path} has no private key in PEM without a password ({type(error).__name__})") from None
-    if not isinstance(key, RSAPrivateKey) or key.key_size < RSA_BITS_MIN:
-        raise BadKey(f"{path} has no RSA key of at least {RSA_BITS_MIN} bits")
-    return key
-
-
-def public_key_in(path: Path) -> RSAPublicKey:
-    """Raises BadKey."""
-    try:
-        key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BadKey(f"{path} has no public key in PEM ({type(error).__name__})") from None
-    if not isinstance(key, RSAPublicKey) or key.key_size < RSA_BITS_MIN:
-        raise BadKey(f"{path} has no RSA key of at least {RSA_BITS_MIN} bits")
-    return key
-
-
 def signed(key: RSAPrivateKey, *lines: str) -> str:
-    return b64encode(key.sign(_joined(*lines), PKCS1v15(), SHA256())).decode()
+    return signature_of(key, _joined(*lines))
 
 
 def _joined(*lines: str) -> bytes:
@@ -125,14 +93,12 @@ def verify(headers: Headers, body: bytes, key_of: Callable[[str], RSAPublicKey],
     if not (seconds.isascii() and seconds.isdigit()) or abs(now - int(seconds[:12])) > WINDOW_SECONDS:
         raise Forged("it was not signed now; compare the clocks")
     try:
-        signature = b64decode(one_header(headers, "wechatpay-signature"), validate=True)
         said = _joined(seconds, nonce, body.decode())
     except ValueError:
-        raise Forged("its signature is no base64, or its body no text") from None
-    try:
-        key_of(one_header(headers, "wechatpay-serial")).verify(signature, said, PKCS1v15(), SHA256())
-    except InvalidSignature:
-        raise Forged("its signature is not good") from None
+        raise Forged("its body is no text") from None
+    signature = one_header(headers, "wechatpay-signature")
+    if not is_signed(key_of(one_header(headers, "wechatpay-serial")), signature, said):
+        raise Forged("its signature is not good")
 
 
 def decrypted(api_key: str, resource: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,165 @@
+"""What providers share at which the customer pays what was prepared: names of ours, and how an answer is come by.
+
+Invariant: an answer that was lost, or that the provider did not sign, decides nothing: what became of it is looked up.
+What is wrong with the merchant declines no customer.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from typing import ClassVar
+from uuid import UUID
+
+from oms_es.gateways.notices import CannotDecide
+from oms_es.gateways.outgoing import NoAnswer, ProtocolError
+from oms_es.gateways.payment.port import Answer, Ask
+from oms_es.kernel import GatewayUnavailable
+
+CONCURRENT_MAX = 8
+"""Requests under way at once."""
+ATTACHED_BYTES_MAX = 128
+REFUND_NAME_LENGTH_MAX = 64
+REASON_CHARACTERS_MAX = 500
+TIME_LEFT_SECONDS_MIN = 60
+"""No provider takes an order that ends sooner."""
+OURS = "oms:"
+"""Before what we attach: other systems of the merchant may attach something else."""
+REFUND_NAME = re.compile(r"([0-9a-f]{32})(?:_([0-9A-Za-z_-]*))?", re.ASCII)
+CHINA = timezone(timedelta(hours=8))
+NOT_PAID = "it was not paid in time"
+CLOSED = "closed, as it is not wanted any more"
+
+
+class ProviderRefused(ProtocolError):
+    """The provider says no: its `code`, and in its own words why."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message or code)
+        self.status = status
+        self.code = code
+
+    def in_words(self) -> str:
+        return f"{self.code}: {self}"[:REASON_CHARACTERS_MAX]
+
+
+class PrepaidProvider(ABC):
+    """`name`: as people know it. Methods raise GatewayUnavailable."""
+
+    name: ClassVar[str]
+
+    def __init__(self, open_seconds: int, clock: Callable[[], float]) -> None:
+        self._open_seconds = open_seconds
+        self._clock = clock
+        self._submitting = {"authorize": self._prepare, "refund": self._refund, "close": self._close}
+        self._finding = {"authorize": self._find_order, "refund": self._find_refund, "close": self._find_closed}
+
+    @abstractmethod
+    def _prepare(self, ask: Ask) -> Answer: ...
+
+    @abstractmethod
+    def _refund(self, ask: Ask) -> Answer: ...
+
+    @abstractmethod
+    def _close(self, ask: Ask) -> Answer: ...
+
+    @abstractmethod
+    def _find_order(self, ask: Ask) -> Answer: ...
+
+    @abstractmethod
+    def _find_refund(self, ask: Ask) -> Answer: ...
+
+    @abstractmethod
+    def _find_closed(self, ask: Ask) -> Answer: ...
+
+    @abstractmethod
+    def _is_absent(self, error: ProviderRefused) -> bool:
+        """Whether there is nothing of that name."""
+
+    @abstractmethod
+    def _require_set_up(self, error: ProviderRefused) -> None:
+        """Raises GatewayUnavailable where the merchant is wrong, and not what was asked."""
+
+    def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        return self._each(self._submitted, asks)
+
+    def find(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        return self._each(self._found, asks)
+
+    def _each(self, question: Callable[[Ask], Answer], asks: Sequence[Ask]) -> Sequence[Answer]:
+        with ThreadPoolExecutor(min(CONCURRENT_MAX, len(asks)) or 1, self.name) as threads:
+            return list(threads.map(question, asks))
+
+    def _submitted(self, ask: Ask) -> Answer:
+        if ask.operation not in self._submitting:
+            return self._nothing_held()
+        try:
+            return self._submitting[ask.operation](ask)
+        except (NoAnswer, CannotDecide):
+            return Answer("unknown")
+        except ProviderRefused as error:
+            self._require_set_up(error)
+            done = self._found(ask)
+            return Answer("declined", reason=error.in_words()) if done.outcome == "absent" else done
+
+    def _found(self, ask: Ask) -> Answer:
+        if ask.operation not in self._finding:
+            return self._nothing_held()
+        try:
+            return self._finding[ask.operation](ask)
+        except ProviderRefused as error:
+            self._require_set_up(error)
+            if self._is_absent(error):
+                return Answer("absent")
+            raise GatewayUnavailable(f"{self.name} refuses a look-up: {error.in_words()}") from error
+        except (NoAnswer, CannotDecide) as error:
+            raise GatewayUnavailable(f"{self.name} does not answer: {error}") from error
+
+    def _nothing_held(self) -> Answer:
+        why = f"{self.name} takes money at once: there is nothing to hold, to capture or to release"
+        return Answer("declined", reason=why)
+
+    def _until(self, ask: Ask) -> datetime | None:
+        """When the order ends, however often it is asked for; None where that is over."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        until = (ask.asked_at or now) + timedelta(seconds=self._open_seconds)
+        return until if until >= now + timedelta(seconds=TIME_LEFT_SECONDS_MIN) else None
+
+
+TOO_LATE = Answer("declined", reason="the time in which it could be paid is over", retriable=True)
+
+
+def refund_name(key: UUID, part: str) -> str:
+    """Unique, and with its part, if that fits."""
+    said = f"{key.hex}_{urlsafe_b64encode(part.encode()).decode().rstrip('=')}"
+    return said if len(said) <= REFUND_NAME_LENGTH_MAX else key.hex
+
+
+def refunded_part(name: str) -> str | None:
+    """Of a refund that was made here: its part. None where its name has no room for it; what was made elsewhere is
+    called as there.
+    """
+    ours = REFUND_NAME.fullmatch(name)
+    if not ours:
+        return name
+    if ours[2] is None:
+        return None
+    try:
+        return urlsafe_b64decode(ours[2] + "=" * (-len(ours[2]) % 4)).decode()
+    except ValueError:
+        return name
+
+
+def attached(payment_id: str) -> str | None:
+    """None where there is no room: then it is found by the order's name."""
+    said = OURS + payment_id
+    return said if len(said.encode()) <= ATTACHED_BYTES_MAX else None
+
+
+def payment_attached(said: str) -> str:
+    """Whose it is; empty where it was not attached here."""
+    return said.removeprefix(OURS) if said.startswith(OURS) else ""
