@@ -19,6 +19,8 @@ ISSUER = r"(https://[^\s,#?]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s,#?
 ISSUERS = rf"^$|^{ISSUER}(,{ISSUER})*$"
 """With TLS, but on this machine."""
 DEAD_LETTERS = ".dlq"
+PROVIDER = "(stripe|wechatpay|alipay)"
+PROVIDERS = rf"^{PROVIDER}(,{PROVIDER})*$"
 
 
 class Settings(BaseSettings):
@@ -48,8 +50,11 @@ class Settings(BaseSettings):
         description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "
         "move no money and no goods",
     )
-    payments: Literal["stripe", "wechatpay", "alipay"] | None = Field(
-        default=None, description="The payment provider that is asked for money, instead of what OMS_GATEWAYS says"
+    payments: str | None = Field(
+        default=None,
+        pattern=PROVIDERS,
+        description="The payment providers that are asked for money, instead of what OMS_GATEWAYS says: `stripe`, "
+        "`wechatpay` and `alipay`, separated by commas; a payment goes to whose its token is",
     )
     warehouse: Literal["commands"] | None = Field(
         default=None,

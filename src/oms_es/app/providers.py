@@ -15,6 +15,7 @@ from oms_es.gateways.payment.alipay import client as alipay
 from oms_es.gateways.payment.alipay.notices import AlipayNotices
 from oms_es.gateways.payment.alipay.provider import AlipayProvider
 from oms_es.gateways.payment.port import PaymentGateway, PaymentProvider
+from oms_es.gateways.payment.routing import Providers
 from oms_es.gateways.payment.wechatpay import signing
 from oms_es.gateways.payment.wechatpay.client import Client
 from oms_es.gateways.payment.wechatpay.notices import WeChatPayNotices
@@ -49,7 +50,7 @@ def gateways_of(settings: Settings) -> Sequence[Gateway]:
 
 def _gateways(settings: Settings) -> Iterator[Gateway]:
     if settings.payments:
-        yield PaymentGateway(PAYMENTS[settings.payments](settings))
+        yield PaymentGateway(Providers({name: PAYMENTS[name](settings) for name in settings.payments.split(",")}))
     if settings.warehouse == "commands":
         yield ByCommand(SimulatedWarehouse.name, SimulatedWarehouse.intents)
     if settings.carriers == "commands":

@@ -48,6 +48,9 @@ HTTP_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
 )
 COMMITTER_WAITING = Gauge("oms_committer_waiting", "Requests that wait for a transaction")
+PAYMENT_ANSWERS = Counter(
+    "oms_payment_answers", "Answers of payment providers, by what they say", ["provider", "outcome"]
+)
 WEBHOOKS_SENT = Counter("oms_webhooks_sent", "Webhooks that were sent out, by what came of it", ["outcome"])
 WEBHOOKS_WAITING = Gauge(
     "oms_webhooks_waiting", "Webhooks that were not delivered yet, of subscriptions that are enabled"
