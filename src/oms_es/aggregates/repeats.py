@@ -20,6 +20,7 @@ from oms_es.kernel import Command, Refused, stream_fields
 from oms_es.schemas import order as o
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import serial as n
+from oms_es.schemas.finance import account as a
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.returns import rma as r
@@ -50,6 +51,10 @@ OWN_IDS: Mapping[type[Command], str] = {
     x.RequestReturn: "rma_id",
     r.ReceiveRma: "receipt_id",
     r.InspectRma: "inspection_id",
+    a.CreditAccount: "entry_id",
+    a.DebitAccount: "entry_id",
+    a.HoldAccount: "hold_id",
+    a.ApplyAccountHold: "entry_id",
 }
 """The field by which a command names itself."""
 FREE = frozenset({"now", "keep", "called"})

@@ -7,7 +7,7 @@ from typing import Any
 
 from oms_es import channels
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
-from oms_es.aggregates.finance import reconciliation, statement
+from oms_es.aggregates.finance import account, reconciliation, statement
 from oms_es.aggregates.operations import aside as put_aside
 from oms_es.aggregates.operations import connection, exception, subscription
 from oms_es.aggregates.order import decider as order
@@ -19,7 +19,7 @@ from oms_es.aggregates.shipment import tracker
 from oms_es.aggregates.stock import decider as stock
 from oms_es.channels import DIALECTS
 from oms_es.consumers.order import backorder_filler, order_joiner, order_numberer, order_progress
-from oms_es.consumers.payment import payment_capturer, payment_matcher, payment_requester, refunder
+from oms_es.consumers.payment import account_keeper, payment_capturer, payment_matcher, payment_requester, refunder
 from oms_es.consumers.returns import customer_feedback, return_opener, return_progress
 from oms_es.consumers.shipment import carrier_notifier, fulfilment_releaser, tracking_matcher
 from oms_es.consumers.sourcing import sourcing
@@ -46,6 +46,9 @@ from oms_es.projections.facts import (
 )
 from oms_es.projections.facts import feedback as feedback_facts
 from oms_es.projections.finance import (
+    account_entries,
+    account_orders,
+    accounts,
     money_movements,
     reconciled_accounts,
     reconciliation_breaks,
@@ -96,6 +99,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     subscription.decider,
     statement.decider,
     reconciliation.decider,
+    account.decider,
 )
 
 CONSUMERS: tuple[Consumer, ...] = (
@@ -115,6 +119,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     carrier_notifier.consumer,
     tracking_matcher.consumer,
     payment_matcher.consumer,
+    account_keeper.consumer,
     return_opener.consumer,
     return_progress.consumer,
     customer_feedback.consumer,
@@ -172,6 +177,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     reconciliation_matches.projection,
     reconciliation_breaks.projection,
     reconciled_accounts.projection,
+    accounts.projection,
+    account_entries.projection,
+    account_orders.projection,
 )
 
 GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)

@@ -12,7 +12,9 @@ UNRECONCILED = "assets:unreconciled"
 STATEMENTS = "assets:statements"
 IN_TRANSIT = "assets:in-transit"
 DISPUTED = "assets:disputed"
+ACCOUNT_FUNDS = "assets:account-funds"
 ADVANCES = "liabilities:advances"
+CUSTOMER_ACCOUNTS = "liabilities:customer-accounts"
 DEFERRED = "liabilities:deferred-revenue"
 DEPOSITS = "liabilities:deposits"
 REFUNDS_DUE = "liabilities:refunds-due"
@@ -34,13 +36,15 @@ MEANING: Mapping[str, str] = {
     STATEMENTS: "per account: what its statements say was booked",
     IN_TRANSIT: "per account: paid out by a provider and not yet found at a bank",
     DISPUTED: "withdrawn by a dispute that is not decided",
+    ACCOUNT_FUNDS: "per method: paid in to accounts of customers by hand, less what was paid out of them",
     ADVANCES: "paid by customers before any parcel of it was released",
+    CUSTOMER_ACCOUNTS: "per kind: what is on the accounts of customers, held or not",
     DEFERRED: "worth of parcels that were released and have not left",
     DEPOSITS: "deposits that were taken and not applied",
     REFUNDS_DUE: "refunds that were granted and not yet paid out",
     STORE_CREDIT: "granted for exchanges and not used",
     TAX: "tax on top of goods that have left, less that of refunds; the tax of shipping is in income:shipping",
-    FORFEITED: "deposits that were kept",
+    FORFEITED: "deposits that were kept, and what was kept of holds on accounts",
     REFUNDS: "given back, without its tax",
     SALES: "goods that have left, without tax",
     SHIPPING: "shipping of parcels that have left, with its tax",

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC
+from typing import Any
 
-from oms_es.books import accounts, orders
+from oms_es.books import accounts, customer_accounts, orders
 from oms_es.books.entry import Entry, Posting, summed
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas.finance.statement import StatementLinesRecorded
 from oms_es.schemas.payment.movements import MOVEMENTS, movement_of, payout_of
 
-READ: tuple[type[Event], ...] = (*orders.HANDLERS, *accounts.HANDLERS)
+READ: tuple[type[Event], ...] = (*orders.HANDLERS, *accounts.HANDLERS, *customer_accounts.HANDLERS)
 """What it reads; nothing else moves money."""
 SUBJECTS = ("shipment_id", "payment_id", "refund_id", "rma_id")
 
@@ -25,6 +26,7 @@ class Books:
         self.orders: dict[str, orders.OrderBook] = {}
         """By order; what was paid in another currency than its own has a book of its own."""
         self.accounts: dict[str, accounts.AccountBook] = {}
+        self.kinds: customer_accounts.Kinds = {}
         self.movements: dict[str, Posting] = {}
         self.position = 0
 
@@ -37,6 +39,8 @@ class Books:
             return list(self._of_order(recorded))
         if type(recorded.event) in accounts.HANDLERS:
             return list(self._of_account(recorded))
+        if postings := customer_accounts.post(self.kinds, recorded.event):
+            return [self._entry(recorded, 1, accounts.Draft(_account_of(recorded.event), "", postings))]
         return []
 
     def _of_order(self, recorded: Recorded) -> Iterator[Entry]:
@@ -56,8 +60,8 @@ class Books:
     def _note_movement(self, recorded: Recorded, book: orders.OrderBook, currency: str) -> None:
         event = recorded.event
         sign = MOVEMENTS[type(event)][1]
-        payment_id, amount = event.payment_id, event.amount_minor  # type: ignore[attr-defined] # what moves money has both
-        where = Posting(orders.clearing_of(book, payment_id), currency, sign * amount)
+        amount: int = event.amount_minor  # type: ignore[attr-defined] # what moves money has one
+        where = Posting(orders.clearing_of(book, event), currency, sign * amount)
         self.movements[movement_of(type(event), recorded.position)] = where
 
     def _of_account(self, recorded: Recorded) -> Iterator[Entry]:
@@ -80,6 +84,10 @@ class Books:
 
 def _subject_of(event: Event) -> str:
     return next((getattr(event, name) for name in SUBJECTS if getattr(event, name, None)), "")
+
+
+def _account_of(event: Any) -> str:
+    return f"{event.account_id}/{event.number}"
 
 
 class Balances:

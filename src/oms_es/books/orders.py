@@ -14,6 +14,7 @@ from oms_es.books import chart
 from oms_es.kernel import Event
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas.finance.account import METHOD, account_in
 from oms_es.schemas.order import returns as x
 
 Moves = list[tuple[str, int]]
@@ -80,8 +81,10 @@ def post(book: OrderBook, event: Event) -> Posted:
     return handle(book, event) if handle else (book, [])
 
 
-def clearing_of(book: OrderBook, payment_id: str) -> str:
-    return chart.sub(chart.CLEARING, book.methods.get(payment_id) or "unknown")
+def clearing_of(book: OrderBook, event: Any) -> str:
+    """Of the payment's method; of what went onto a customer's account, whatever was paid with, that of accounts."""
+    to_account = isinstance(event, p.PaymentRefunded) and account_in(event.reference)
+    return chart.sub(chart.CLEARING, METHOD if to_account else book.methods.get(event.payment_id) or "unknown")
 
 
 def _charge(book: OrderBook, amount: int) -> Posted:
@@ -193,7 +196,7 @@ def _requested(book: OrderBook, event: p.PaymentRequested) -> Posted:
 
 
 def _captured(book: OrderBook, event: p.PaymentCaptured) -> Posted:
-    came = (_clearing(book, event), event.amount_minor)
+    came = (clearing_of(book, event), event.amount_minor)
     if event.payment_id in book.deposits:
         held = book.deposits[event.payment_id] + event.amount_minor
         book = book._replace(deposits=book.deposits.insert(event.payment_id, held))
@@ -262,7 +265,7 @@ def _refunded(book: OrderBook, event: p.PaymentRefunded) -> Posted:
     ahead = min(book.advances, left - granted - held)
     out = Paid(granted, held, ahead, left - granted - held - ahead)
     book = _paid(book, key, out, -1)
-    return book._replace(paid=book.paid.insert(key, out)), [*_paid_out(out, 1), (_clearing(book, event), -left)]
+    return book._replace(paid=book.paid.insert(key, out)), [*_paid_out(out, 1), (clearing_of(book, event), -left)]
 
 
 def _came_back(book: OrderBook, event: p.PaymentRefundReversed) -> Posted:
@@ -278,7 +281,7 @@ def _came_back(book: OrderBook, event: p.PaymentRefundReversed) -> Posted:
     ahead, back = back.ahead, back._replace(ahead=0)
     book = _paid(book, key, back, 1)._replace(paid=book.paid.insert(key, kept))
     book, moves = _settle(book, ahead)
-    return book, [(_clearing(book, event), event.amount_minor), *_paid_out(back, -1), *moves]
+    return book, [(clearing_of(book, event), event.amount_minor), *_paid_out(back, -1), *moves]
 
 
 def _paid(book: OrderBook, key: tuple[str, str], out: Paid, sign: int) -> OrderBook:
@@ -295,16 +298,12 @@ def _paid_out(out: Paid, sign: int) -> Moves:
     return [(account, sign * amount) for account, amount in zip(accounts, out, strict=True)]
 
 
-def _clearing(book: OrderBook, event: p.PaymentEvent) -> str:
-    return clearing_of(book, event.payment_id)
-
-
 def _disputed(book: OrderBook, event: p.PaymentDisputeOpened) -> Posted:
-    return book, [(chart.DISPUTED, event.amount_minor), (_clearing(book, event), -event.amount_minor)]
+    return book, [(chart.DISPUTED, event.amount_minor), (clearing_of(book, event), -event.amount_minor)]
 
 
 def _won(book: OrderBook, event: p.PaymentDisputeWon) -> Posted:
-    return book, [(_clearing(book, event), event.amount_minor), (chart.DISPUTED, -event.amount_minor)]
+    return book, [(clearing_of(book, event), event.amount_minor), (chart.DISPUTED, -event.amount_minor)]
 
 
 def _lost(book: OrderBook, event: p.PaymentDisputeLost) -> Posted:

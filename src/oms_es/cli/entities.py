@@ -34,6 +34,12 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
     },
     "return": {"show": "desk.single:show_return", "list": "desk.lists:list_returns"},
     "location": {"show": "desk.single:show_location", "list": "desk.single:list_locations"},
+    "account": {
+        "list": "finance.accounts:list_accounts",
+        "show": "finance.accounts:show_account",
+        "statement": "finance.accounts:show_statement",
+        "ageing": "finance.accounts:show_ageing",
+    },
     "reconcile": {
         "import": "finance.reconciling:import_statement",
         "statements": "finance.reconciling:list_statements",

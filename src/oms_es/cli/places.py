@@ -23,6 +23,7 @@ ENTITIES: Mapping[str, str | None] = {
     "feedback": "What customers say.",
     "provider": "What a payment provider reports.",
     "statement": "What a bank or a payment provider says moved.",
+    "account": "Deposits and credit that are kept for customers.",
     "reconcile": "What banks and payment providers say moved, beside what happened here.",
     "connections": "Who sends webhooks here, and under which secrets.",
     "subscriptions": "Who is sent webhooks of what becomes of orders.",

@@ -23,7 +23,7 @@ FAMILIES: Mapping[str, str] = {
     "returns": "returns and what customers say",
     "stock": "stock, serial numbers, replenishment",
     "catalog": "locations, items, rules, rates, delivery options, policies, connections and subscriptions",
-    "finance": "statements of accounts, their reconciliation and the books",
+    "finance": "accounts of customers, statements of banks and providers, their reconciliation and the books",
     "operations": "exceptions, deadlines, dead letters, connections, subscriptions and deliveries",
 }
 PERSONAL = "personal-data:read"

@@ -20,6 +20,7 @@ from oms_es.schemas.catalog.numbering import SetOrderNumbering
 from oms_es.schemas.catalog.rates import DefineDeliveryOption, PublishRates
 from oms_es.schemas.catalog.rules import PublishSourcingRules
 from oms_es.schemas.catalog.serial import ReceiveSerials, RecordSerialsSeen
+from oms_es.schemas.finance.account import OpenAccount
 from oms_es.schemas.finance.reconciliation import RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.operations.aside import PutReactionAside
@@ -80,7 +81,7 @@ BEGINNINGS: Kinds = (
     *(OpenLocation, DescribeItem, DefineBundle, SetOrderNumbering, SetReturnPolicy),
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption),
     *(RecordFeedback, AssignException, SnoozeException, ResolveException, PutReactionAside),
-    *(OpenConnection, OpenSubscription),
+    *(OpenConnection, OpenSubscription, OpenAccount),
 )
 """What begins a stream."""
 BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
@@ -119,6 +120,8 @@ def require(asking: Asking, command: Command) -> None:
     for order_id in dict.fromkeys(_orders(command)):
         if not asking.exists(f"order-{order_id}"):
             raise _no_order(order_id)
+    if (account := getattr(command, "to_account", "")) and not asking.exists(f"account-{account}"):
+        raise Missing(SharedRefusal.UNKNOWN_ACCOUNT, f"there is no account {account}; {WORDS['account'][1]}")
     if isinstance(command, AttachLabel | RecordStatement):
         require_document(asking.connection, command)
     if secret_id := getattr(command, "secret_id", ""):
@@ -196,6 +199,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "rates": ("carrier with rates", "publish them with `oms-es rates publish`"),
     "connection": ("connection", "`oms-es connections list` names them"),
     "subscription": ("subscription", "`oms-es subscriptions list` names them"),
+    "account": ("account", "`oms-es account list` names them; open it with `oms-es account open`"),
     "reconciliation": ("reconciled account", "run it first with `oms-es reconcile run`"),
     "location": ("location", "see which there are with `oms-es location list`"),
 }

@@ -21,6 +21,12 @@ class SharedRefusal(Refusal):
         "The location is closed and takes nothing more.",
         "Open it again, or name another.",
     )
+    UNKNOWN_ACCOUNT = (
+        "unknown_account",
+        "There is no such account.",
+        "`oms-es account list` names them; open it with `oms-es account open`.",
+        Code.NOT_FOUND,
+    )
     UNKNOWN_ASIDE = (
         "unknown_aside",
         "No reaction was put aside under this name.",

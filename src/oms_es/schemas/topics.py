@@ -27,6 +27,7 @@ CATEGORIES = (
     "subscription",
     "statement",
     "reconciliation",
+    "account",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """By the category of the stream, which is what its name begins with."""

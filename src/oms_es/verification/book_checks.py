@@ -6,13 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import partial
 
-from oms_es.books import chart
+from oms_es.books import chart, customer_accounts
 from oms_es.books.entry import Entry, Posting, Unbalanced
 from oms_es.books.journal import Balances, Books
 from oms_es.books.orders import OrderBook
 from oms_es.kernel import Recorded
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
+from oms_es.schemas.finance import account as a
 from oms_es.schemas.finance import reconciliation as r
 from oms_es.schemas.finance.statement import StatementLinesRecorded, StatementRecorded
 from oms_es.schemas.payment.movements import MOVEMENTS, movement_of
@@ -36,6 +37,8 @@ class BookChecks:
         self.moved: dict[str, int] = {}  # by movement
         self.statements: dict[tuple[str, str], StatementRecorded] = {}
         self.booked: dict[tuple[str, str], int] = defaultdict(int)
+        self.on_accounts: dict[str, int] = {}
+        self.on_all: Counter[tuple[str, str]] = Counter()  # by kind of account and currency
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -56,6 +59,8 @@ class BookChecks:
                 amount: int = event.amount_minor  # type: ignore[attr-defined] # what moves money has one
                 self.moved[movement_of(type(event), recorded.position)] = sign * amount
                 self.cleared[event.payment_id] += sum_of(entries, chart.CLEARING)
+            case a.AccountEntry():
+                self._check_account(recorded, event)
             case StatementRecorded():
                 self.statements[event.account, event.statement_id] = event
             case StatementLinesRecorded():
@@ -85,6 +90,15 @@ class BookChecks:
         cleared = self.cleared[payment_id]
         self.tied.expect(
             cleared == expected, lambda: f"{at(recorded)}: the books have {cleared}, its payment says {expected}"
+        )
+
+    def _check_account(self, recorded: Recorded, event: a.AccountEntry) -> None:
+        liability = customer_accounts.liability_of(self.books.kinds, event), event.currency
+        self.on_all[liability] += event.balance_minor - self.on_accounts.get(event.account_id, 0)
+        self.on_accounts[event.account_id] = event.balance_minor
+        owed, said = -self.balances.of[liability], self.on_all[liability]
+        self._expect(
+            self.tied, recorded, owed == said, f"the accounts have {said}, and the books owe", owed, liability[1]
         )
 
     def _check_lines(self, recorded: Recorded, event: StatementLinesRecorded, entries: Iterable[Entry]) -> None:

@@ -16,6 +16,7 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.finance.statement import StatementRecorded
 from oms_es.schemas.values.currency import in_money
 from oms_es.store.encoding.codec import event_id_of
+from oms_es.verification.account_checks import AccountChecks
 from oms_es.verification.book_checks import BookChecks
 from oms_es.verification.check import Check, at
 from oms_es.verification.joined_checks import HasTaken, JoinedBook
@@ -93,6 +94,7 @@ class History:
         self.order_checks = OrderChecks()
         self.joins = JoinedBook()
         self.books = BookChecks()
+        self.accounts = AccountChecks()
         self.once = Check("every accepted order exactly once, as it was placed")
 
     @property
@@ -105,6 +107,7 @@ class History:
             self.paid,
             *self.order_checks.checks,
             *self.books.checks,
+            *self.accounts.checks,
             self.joins.joined,
             self.shipped,
             self.once,
@@ -120,6 +123,7 @@ class History:
         self.order_checks.note(recorded)
         self.joins.note(recorded)
         self.books.note(recorded)
+        self.accounts.note(recorded)
         match event:
             case s.StockEvent():
                 self._check_stock(recorded, event, state)

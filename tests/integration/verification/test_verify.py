@@ -74,6 +74,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
             "feedback_scores",
             *("statements", "statement_lines", "reconciliation_matches", "reconciliation_breaks"),
             "reconciled_accounts",
+            *("accounts", "account_entries", "account_orders"),
             *("deadlines", "backorder_queue", "open_exceptions", "items", "deposits", "sourcing_rules"),
             *("inbounds", "replenishments", "serial_numbers", "carrier_rates", "delivery_options", "tracking_reports"),
         )
@@ -82,6 +83,8 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
         "every document that history points at is there, and is what its hash says",
         "refunds conserved: their parts sum to them, and are no more than what was paid for each",
         "exchanges: each was granted, and its credit is used or goes back to those who paid for it",
+        "accounts: paid in - spent = on it; 0 <= held <= on it, at every position",
+        "accounts: what payments say they took of them, or gave them, they gave and took, once",
         "units conserved: what is split off, or merged, is in the order that it went to",
         "returns conserved: credited <= accepted <= received <= asked back <= shipped, by line",
     }

@@ -52,10 +52,13 @@ PREPARED = frozenset({"RecordPaymentAction"})
 FINANCE = frozenset(
     {
         "RecordStatement",
+        *("OpenAccount", "LimitAccount", "CreditAccount", "DebitAccount"),
+        *("HoldAccount", "ApplyAccountHold", "ReleaseAccountHold"),
+        *("HoldForPayment", "ApplyForPayment", "ReleaseForPayment", "CreditFromPayment"),
         *(f"{verb}Reconciliation" for verb in ("Record", "Resolve", "Reopen", "Match", "Undo", "Close")),
     }
 )
-"""What banks say comes in files, which no worker reacts to."""
+"""What banks say comes in files, which no worker reacts to; of accounts, test_accounts.py asks."""
 NOTED = frozenset({"AddNote", "SnoozeException"})
 """What people note for each other, which no worker reacts to."""
 UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP | FINANCE | NOTED | PREPARED

@@ -21,12 +21,13 @@ from oms_es.schemas.catalog import rates as t
 from oms_es.schemas.catalog import serial as n
 from oms_es.schemas.catalog.numbering import AssignOrderNumber, SetOrderNumbering
 from oms_es.schemas.catalog.rules import PublishSourcingRules
+from oms_es.schemas.finance.account import CreditAccount, OpenAccount
 from oms_es.schemas.finance.reconciliation import Break, CloseReconciliation, Match, RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement, StatementLine
 from oms_es.schemas.operations.connection import OpenConnection
 from oms_es.schemas.operations.exception import AssignException
 from oms_es.schemas.operations.subscription import OpenSubscription
-from oms_es.schemas.order import AddNote, PlaceOrder
+from oms_es.schemas.order import AddNote, Address, OrderLine, PlaceOrder, Tender
 from oms_es.schemas.payment import Report
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.returns.feedback import RecordFeedback
@@ -104,6 +105,17 @@ BESIDES: tuple[Command, ...] = (
         for account in ("bank", "stripe")
     ),
     *(CloseReconciliation(account=account, through="2020-01-31") for account in ("bank", "stripe")),
+    OpenAccount(account_id="ADA-1", kind="deposit", channel="web", currency="EUR"),
+    CreditAccount(account_id="ADA-1", entry_id="in-1", amount_minor=1),
+    PlaceOrder(
+        channel="web",
+        external_id="by-account",
+        placed_at=LONG_AGO,
+        currency="EUR",
+        lines=(OrderLine(line_id="1", sku="TEA", quantity=1, unit_price_minor=1),),
+        tenders=(Tender(method="account", payment_token="ADA-1", amount_minor=1),),
+        ship_to=Address(country="DE"),
+    ),
     AssignException(exception_id="silent/o1", raised_at=LONG_AGO, order_id="o1", assignee="ada"),
     RecordProviderReport(
         provider="stripe",

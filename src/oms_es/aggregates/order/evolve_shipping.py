@@ -111,8 +111,9 @@ def shipment_lost(order: Order, event: o.OrderShipmentLost) -> Order:
 
 def return_requested(order: Order, event: x.OrderReturnRequested) -> Order:
     asked = plus(HashTrieMap(), ((line.line_id, line.quantity) for line in event.lines))
+    known = Return(asked, event.replacement, event.requested_at, to_account=event.to_account)
     return order._replace(
-        returns=order.returns.insert(event.rma_id, Return(asked, event.replacement, event.requested_at)),
+        returns=order.returns.insert(event.rma_id, known),
         applied=order.applied.insert(f"return/{event.rma_id}", event.asked),
     )
 

@@ -31,7 +31,15 @@ def refund(order: Order, command: o.RefundOrder) -> o.OrderRefundRequested:
             OrderRefusal.NOTHING_TO_REFUND,
             f"refund {command.refund_id} names no money; give lines, shipping or goodwill",
         )
-    return _refund_requested(order, command.refund_id, command.reason, allocations, units, spared=order.credited)
+    return _refund_requested(
+        order,
+        command.refund_id,
+        command.reason,
+        allocations,
+        units,
+        spared=order.credited,
+        to_account=command.to_account or "",
+    )
 
 
 def credit_there(order: Order, amount_minor: int) -> int:
@@ -61,6 +69,7 @@ def _refund_requested(
     allocations: Sequence[RefundAllocation],
     units: dict[str, int],
     spared: int,
+    to_account: str = "",
 ) -> o.OrderRefundRequested:
     """`spared`: of what was paid, what pays for an exchange now."""
     assert order.content
@@ -84,6 +93,7 @@ def _refund_requested(
         parts=tuple(part for part in parts if part.payment_id != CREDIT),
         refunded_units=units,
         credit=next((_credit_part(order, part) for part in parts if part.payment_id == CREDIT), None),
+        to_account=to_account,
         **order.of_customer,
     )
 

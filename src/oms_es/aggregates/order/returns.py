@@ -58,6 +58,7 @@ def request(order: Order, command: x.RequestReturn) -> Iterator[o.OrderEvent]:
         delivered_at=order.delivered_at,
         customer_id=order.content.customer_id,
         asked=asked_of(command),
+        to_account=command.to_account or "",
     )
 
 
@@ -132,6 +133,7 @@ def credit(order: Order, command: x.CreditReturn) -> Iterator[o.OrderEvent]:
         refund_id=command.credit_id,
         lines=tuple(o.RefundLine(line_id=line.line_id, quantity=line.quantity) for line in command.lines),
         reason=f"return {command.rma_id}",
+        to_account=known.to_account,
     )
     try:
         if command.resolution == "exchange":
@@ -173,7 +175,9 @@ def refund_credit(order: Order, command: x.RefundCredit) -> Iterator[o.OrderEven
     except Refused as refused:
         yield x.OrderCreditRefused(**of, reason=str(refused))
         return
-    yield refund.model_copy(update={"exchange_order_id": command.exchange_order_id})
+    known = order.returns.get(command.rma_id)
+    to_account = known.to_account if known else ""
+    yield refund.model_copy(update={"exchange_order_id": command.exchange_order_id, "to_account": to_account})
     if there < command.amount_minor:
         given, asked = (in_words(order, n) for n in (there, command.amount_minor))
         yield x.OrderCreditRefused(

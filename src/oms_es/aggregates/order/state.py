@@ -58,6 +58,7 @@ class Return(NamedTuple):
     requested_at: Moment
     ended: HashTrieMap[str, int] = HashTrieMap()
     credited: HashTrieMap[str, int] = HashTrieMap()
+    to_account: str = ""
 
     @property
     def open(self) -> dict[str, int]:

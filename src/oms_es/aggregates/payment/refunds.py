@@ -100,7 +100,8 @@ def refund(payment: Payment, requested: p.PaymentRequested, command: p.RefundPay
     if reason := _why_not_refunded(payment, requested, command, known):
         yield p.PaymentRefundRefused(**money(requested, n), refund_id=key, reason=reason)
     else:
-        yield refund_requested(payment, requested, key, n, reason=command.reason, allocations=command.allocations)
+        said = {"reason": command.reason, "allocations": command.allocations, "to_account": command.to_account}
+        yield refund_requested(payment, requested, key, n, **said)
 
 
 def _why_not_refunded(

@@ -25,4 +25,5 @@ def refund_parts_on_order_refund_requested(event: OrderRefundRequested) -> Itera
             amount_minor=part.amount_minor,
             reason=event.reason,
             allocations=part.allocations,
+            to_account=event.to_account,
         )

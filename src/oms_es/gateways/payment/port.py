@@ -24,6 +24,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import payment as p
+from oms_es.schemas.finance.account import METHOD, account_in
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.payment.action import ActionKind
 from oms_es.schemas.payment.answers import CHASES_MAX
@@ -131,6 +132,12 @@ class PaymentGateway:
         self.attempts_max = attempts_max
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+        """Accounts of our own answer for themselves."""
+        asked = [intent for intent in intents if not is_of_an_account(intent.event)]
+        answers = iter(self._performed(asked) if asked else ())
+        return [() if is_of_an_account(intent.event) else next(answers) for intent in intents]
+
+    def _performed(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
         asks = [ask_of(intent) for intent in intents]
         answers = self._first(asks)
         for attempts_left in reversed(range(self.attempts_max)):
@@ -160,6 +167,12 @@ class PaymentGateway:
         absent = [i for i, answer in enumerate(answers) if answer.outcome == "absent"]
         for i, answer in zip(absent, self.provider.submit([asks[i] for i in absent]) if absent else (), strict=True):
             answers[i] = answer
+
+
+def is_of_an_account(event: Any) -> bool:
+    """Whether it is paid from an account, or goes back to one: that is answered here, not by a provider."""
+    by_account = getattr(event, "method", "") == METHOD or account_in(getattr(event, "authorization", ""))
+    return bool(by_account or getattr(event, "to_account", ""))
 
 
 def ask_of(intent: Recorded) -> Ask:

@@ -43,6 +43,7 @@ PLURALS: Mapping[str, str] = {
     "policy": "policies",
     "provider": "providers",
     "statement": "statements",
+    "account": "accounts",
 }
 """Of the groups whose name is one thing; the others are called as in the terminal."""
 FAMILY_OF: Mapping[str, str] = {
@@ -66,6 +67,7 @@ FAMILY_OF: Mapping[str, str] = {
     "provider": "payments",
     "statement": "finance",
     "reconcile": "finance",
+    "account": "finance",
     "connections": "catalog",
     "subscriptions": "catalog",
 }

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
+from oms_es.schemas.finance.account import account_in
 from oms_es.schemas.payment.movements import MOVEMENTS, movement_of
 
 table = Table(
@@ -33,8 +34,9 @@ projection = Projection(table, insert_only=True)
 PARTS = ("capture_id", "refund_id", "dispute_id")
 
 
-def key_of_movement(_event: Any, recorded: Recorded) -> Iterable[Key]:
-    return ((recorded.position,),)
+def key_of_movement(event: Any, recorded: Recorded) -> Iterable[Key]:
+    """What accounts of our own pay or are paid is on no provider's statement."""
+    return () if account_in(getattr(event, "reference", "")) else ((recorded.position,),)
 
 
 @projection.on(*MOVEMENTS, keys=key_of_movement)

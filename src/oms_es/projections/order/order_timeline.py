@@ -14,6 +14,7 @@ from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog import numbering as n
+from oms_es.schemas.finance import account as a
 from oms_es.schemas.operations import exception as c
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.returns import feedback as f
@@ -170,6 +171,11 @@ SUMMARIES: dict[type[Event], str] = {
     sh.ShipmentCancellationRequested: "to be stopped",
     sh.ShipmentCancelled: "stopped",
     sh.ShipmentCancellationRefused: "already with the carrier",
+    a.AccountHeld: MONEY + " of account {e.account_id} are held",
+    a.AccountHoldApplied: MONEY + " of account {e.account_id} are taken",
+    a.AccountHoldReleased: MONEY + " of account {e.account_id} are available again",
+    a.AccountCredited: MONEY + " come onto account {e.account_id}",
+    a.AccountPaymentRefused: "account {e.account_id} refuses " + MONEY + ": {e.reason}",
     x.OrderReturnRequested: "return {e.rma_id} asked, {e.resolution}",
     x.OrderReturnEnded: "return {e.rma_id}: the rest does not come",
     x.OrderExchangeCredited: "exchanged, {credit} are credited",

@@ -7,7 +7,13 @@ from oms_es.exit_codes import Code
 
 
 class FinanceRefusal(Refusal):
-    """What statements and their reconciliation refuse."""
+    """What accounts, statements and their reconciliation refuse."""
+
+    BALANCE_LIMIT = (
+        "balance_limit",
+        "More would be on the account than may be.",
+        "Pay less in, or raise its limit with `oms-es account limit`.",
+    )
 
     BREAKS_OPEN = (
         "breaks_open",
@@ -19,6 +25,16 @@ class FinanceRefusal(Refusal):
         "The break was resolved before, otherwise.",
         "Reopen it first.",
     )
+    HOLD_OF_PAYMENT = (
+        "hold_of_payment",
+        "The hold is a payment's, which takes or releases it itself.",
+        "Cancel or refund its order; or name another hold.",
+    )
+    INSUFFICIENT_BALANCE = (
+        "insufficient_balance",
+        "There is not so much on the account, or in the hold.",
+        "Top the account up, or take less.",
+    )
     NOT_A_MATCH = (
         "not_a_match",
         "What these breaks name cannot be one match.",
@@ -28,6 +44,12 @@ class FinanceRefusal(Refusal):
         "unknown_break",
         "The account has no such break.",
         "See which there are with `oms-es reconcile breaks`.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_HOLD = (
+        "unknown_hold",
+        "The account has no such hold.",
+        "See its holds with `oms-es account show`.",
         Code.NOT_FOUND,
     )
     UNKNOWN_MATCH = (

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from oms_es.kernel import Message
+from oms_es.schemas.finance.account import AccountId
 from oms_es.schemas.order.content import LINES_MAX, OrderCommand, OrderEvent
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.values.customer import OfCustomer
@@ -40,6 +41,8 @@ class RefundOrder(OrderCommand):
     shipping_minor: AmountMinor = 0
     goodwill_minor: AmountMinor = 0
     reason: Text = ""
+    to_account: AccountId | None = None
+    """An account of a customer, such as store credit; else it goes back where it came from."""
 
 
 class RefundPart(Message):
@@ -74,3 +77,5 @@ class OrderRefundRequested(OrderEvent, OfCustomer):
     """The exchange whose credit comes back, where it is that."""
     asked: str = ""
     """What the command said beside its own id: a repeat is recognised by it."""
+    to_account: str = ""
+    """The account that it goes onto; empty where it goes back to where it came from."""

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, PositiveInt
 
 from oms_es.kernel import SystemCommand
+from oms_es.schemas.finance.account import AccountId
 from oms_es.schemas.order import LINES_MAX, LineUnits, OrderCommand, OrderContent, OrderEvent, OrderLine
 from oms_es.schemas.payment import RefundAllocation
 from oms_es.schemas.returns.feedback import Rating, Subject
@@ -34,6 +35,8 @@ class RequestReturn(OrderCommand):
     lines: Lines
     resolution: Resolution = "refund"
     replacement: Annotated[tuple[OrderLine, ...], Field(max_length=LINES_MAX)] = ()
+    to_account: AccountId | None = None
+    """An account of a customer that refunds of it go onto; else they go back where the money came from."""
     now: Moment
 
 
@@ -94,6 +97,8 @@ class OrderReturnRequested(OrderEvent):
     customer_id: CustomerId = ""
     asked: str = ""
     """What the command said beside its own id: a repeat is recognised by it."""
+    to_account: str = ""
+    """The account that refunds of it go onto; empty where they go back to where the money came from."""
 
 
 class OrderExchangeCredited(OrderEvent):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from oms_es.kernel import SystemCommand
 from oms_es.schemas.payment.base import ALLOCATIONS_MAX, PaymentCommand, PaymentEvent, PositiveMinor, RefundAllocation
-from oms_es.schemas.values.types import Identifier, QuotedText
+from oms_es.schemas.values.types import Identifier, PartName, QuotedText
 
 
 class RefundPayment(PaymentCommand, SystemCommand):
@@ -21,6 +21,8 @@ class RefundPayment(PaymentCommand, SystemCommand):
     amount_minor: PositiveMinor
     reason: QuotedText = ""
     allocations: Annotated[tuple[RefundAllocation, ...], Field(max_length=ALLOCATIONS_MAX)] = ()
+    to_account: PartName = ""
+    """Of a customer; else it goes back where it came from."""
 
 
 class RecordRefund(PaymentCommand, SystemCommand):
@@ -62,6 +64,8 @@ class PaymentRefundRequested(PaymentEvent):
     authorization: str
     reason: str = ""
     allocations: tuple[RefundAllocation, ...] = ()
+    to_account: str = ""
+    """It goes onto this account of a customer; its provider is not asked."""
 
 
 class PaymentRefundRefused(PaymentEvent):

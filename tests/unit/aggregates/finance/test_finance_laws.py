@@ -1,4 +1,4 @@
-"""The laws of statements and their reconciliation, under commands in any order.
+"""The laws of accounts, statements and their reconciliation, under commands in any order.
 
 After every step: the invariants hold, the same command again decides nothing, and what was refused is refused again.
 """
@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
 
-from oms_es.aggregates.finance import reconciliation, statement
+from oms_es.aggregates.finance import account, reconciliation, statement
 from oms_es.kernel import Event, Refused
+from oms_es.schemas.finance import account as acc
 from oms_es.schemas.finance import reconciliation as rec
 from oms_es.schemas.finance import statement as f
 from reordering import assert_in_any_order
@@ -126,6 +128,72 @@ def reconciliation_holds(state: reconciliation.Reconciliation, history: Sequence
     assert state.closed_through == max(closed, default="")
 
 
+# --- accounts of customers
+
+
+def account_commands() -> Strategy:
+    of: Any = {"account_id": st.just("A-1")}
+    amounts, entry_ids, hold_ids = (
+        st.integers(1, 12),
+        st.sampled_from(["1", "2", "h"]),
+        st.sampled_from(["h", "i", "p"]),
+    )
+    asked = {
+        **of,
+        "payment_id": st.sampled_from(["p", "q"]),
+        "order_id": st.just("o"),
+        "amount_minor": amounts,
+        "currency": st.sampled_from(["EUR", "EUR", "EUR", "USD"]),
+    }
+    parts = {**asked, "part": st.sampled_from(["1", "2"])}
+    customers = st.sampled_from(["", "C-1"])
+    by_hand = {**of, "entry_id": entry_ids, "amount_minor": amounts}
+    return st.one_of(
+        st.builds(
+            acc.OpenAccount,
+            **of,
+            kind=st.sampled_from(["deposit", "store_credit"]),
+            channel=st.just("shop"),
+            currency=st.just("EUR"),
+            customer_id=customers,
+        ),
+        st.builds(
+            acc.LimitAccount,
+            **of,
+            top_up_below_minor=st.integers(0, 9),
+            balance_max_minor=st.none() | st.integers(1, 40),
+        ),
+        st.builds(acc.CreditAccount, **by_hand),
+        st.builds(acc.DebitAccount, **by_hand),
+        st.builds(acc.HoldAccount, **of, hold_id=hold_ids, amount_minor=amounts),
+        st.builds(acc.ApplyAccountHold, **by_hand, hold_id=hold_ids),
+        st.builds(acc.ReleaseAccountHold, **of, hold_id=hold_ids),
+        st.builds(acc.HoldForPayment, **asked, channel=st.sampled_from(["shop", "shop", "web"]), customer_id=customers),
+        st.builds(acc.ApplyForPayment, **parts),
+        st.builds(acc.ReleaseForPayment, **parts),
+        st.builds(acc.CreditFromPayment, **parts),
+    )
+
+
+def account_holds(state: account.Account, history: Sequence[Event]) -> None:
+    entries = [event for event in history if isinstance(event, acc.AccountEntry)]
+    assert [one.number for one in entries] == list(range(1, len(entries) + 1))
+
+    def total(*types: type[Event]) -> int:
+        return sum(one.amount_minor for one in entries if isinstance(one, types))
+
+    balance = total(acc.AccountCredited) - total(acc.AccountDebited, acc.AccountHoldApplied)
+    held = total(acc.AccountHeld) - total(acc.AccountHoldApplied, acc.AccountHoldReleased)
+    assert 0 <= held <= balance, "more was granted than was paid in"
+    assert (balance, held) == (state.balance, state.held)
+    assert held == sum(hold.left for hold in state.holds.values())
+    assert state.low == (state.opened is not None and state.available < state.top_up_below)
+    of_payments = [one for one in entries if isinstance(one, acc.AccountPaymentEntry) and one.payment_id]
+    asked = [(type(one), one.payment_id, one.part) for one in of_payments]
+    assert len(set(asked)) == len(asked), "a payment was answered twice"
+    assert account.restore(from_json(to_json(account.dump(state)))) == state
+
+
 LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
     (
         statement.decider,
@@ -139,6 +207,13 @@ LAWS: tuple[tuple[Any, Strategy, Any, frozenset[str]], ...] = (
         reconciliation_holds,
         frozenset({"unknown_break", "unknown_match", "break_resolved", "breaks_open", "not_a_match"}),
     ),
+    (
+        account.decider,
+        account_commands(),
+        account_holds,
+        frozenset({"unknown_account", "unknown_hold", "hold_of_payment", "insufficient_balance", "balance_limit"})
+        | {"id_reused"},
+    ),
 )
 
 
@@ -149,7 +224,9 @@ def outcome(decider: Any, state: Any, command: Any) -> tuple[tuple[Event, ...], 
         return (), str(refused)
 
 
-@pytest.mark.parametrize(("decider", "commands", "holds", "refusals"), LAWS, ids=("statement", "reconciliation"))
+@pytest.mark.parametrize(
+    ("decider", "commands", "holds", "refusals"), LAWS, ids=("statement", "reconciliation", "account")
+)
 @settings(deadline=None)
 @given(data=st.data())
 def test_finance_keeps_its_laws_whatever_is_asked(

@@ -1,0 +1,331 @@
+"""One account of a customer.
+
+Invariant: 0 <= held <= balance, at every version; what is granted is never more than what was paid in. The stream is
+the lock, however many ask at once. What a payment asks for and cannot have is an event; repeats decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any, NamedTuple, TypeVar
+
+from rpds import HashTrieMap, HashTrieSet
+
+from oms_es.aggregates.repeats import asked_of, done_before
+from oms_es.kernel import Decider, Refused
+from oms_es.schemas.finance import account as a
+from oms_es.schemas.finance.refusals import FinanceRefusal
+from oms_es.schemas.refusals import SharedRefusal
+from oms_es.schemas.values.currency import to_text
+from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
+
+E = TypeVar("E", bound=a.AccountEntry)
+Answered = tuple[str, str, str]
+"""What was asked for a payment: hold, apply, release or credit, of which payment, and of which part."""
+
+
+class Hold(NamedTuple):
+    left: int
+    payment_id: str
+
+
+class Account(NamedTuple):
+    """`entries`: what each command that named itself said. `answered`: what payments asked, granted or not."""
+
+    opened: a.AccountOpened | None = None
+    balance: int = 0
+    held: int = 0
+    number: int = 0
+    low: bool = False
+    top_up_below: int = 0
+    balance_max: int | None = None
+    holds: HashTrieMap[str, Hold] = HashTrieMap()
+    entries: HashTrieMap[str, str] = HashTrieMap()
+    answered: HashTrieSet[Answered] = HashTrieSet()
+
+    @property
+    def available(self) -> int:
+        return self.balance - self.held
+
+
+OPERATIONS: dict[type[a.AccountEntry], str] = {
+    a.AccountCredited: "credit",
+    a.AccountHeld: "hold",
+    a.AccountHoldApplied: "apply",
+    a.AccountHoldReleased: "release",
+}
+"""What payments ask for."""
+
+
+def evolve(account: Account, event: a.AccountEvent) -> Account:
+    """Never refuse an event: an old stream must load under new rules."""
+    match event:
+        case a.AccountOpened():
+            return account._replace(opened=event)
+        case a.AccountLimitsSet():
+            return account._replace(top_up_below=event.top_up_below_minor, balance_max=event.balance_max_minor)
+        case a.AccountEntry():
+            return _entered(account, event)
+        case a.AccountPaymentRefused():
+            return account._replace(answered=account.answered.insert((event.operation, event.payment_id, event.part)))
+        case a.AccountRanLow():
+            return account._replace(low=True)
+        case a.AccountToppedUp():
+            return account._replace(low=False)
+    return account
+
+
+def _entered(account: Account, event: a.AccountEntry) -> Account:
+    hold_id: str = getattr(event, "hold_id", "")
+    holds = account.holds
+    if isinstance(event, a.AccountHeld):
+        holds = holds.insert(hold_id, Hold(event.amount_minor, event.payment_id))
+    elif known := holds.get(hold_id):
+        holds = holds.insert(hold_id, known._replace(left=known.left - event.amount_minor))
+    account = account._replace(balance=event.balance_minor, held=event.held_minor, number=event.number, holds=holds)
+    if isinstance(event, a.AccountPaymentEntry) and event.payment_id:
+        answer = OPERATIONS[type(event)], event.payment_id, event.part
+        return account._replace(answered=account.answered.insert(answer))
+    own = getattr(event, "entry_id", "") or hold_id
+    return account._replace(entries=account.entries.insert(own, event.asked)) if event.asked else account
+
+
+def decide(account: Account, command: a.AccountCommand) -> Iterator[a.AccountEvent]:
+    """Yield nothing if the command is already satisfied, so that retries are free."""
+    events = list(_decided(account, command))
+    yield from events
+    yield from _alert(reduce(evolve, events, account))
+
+
+def _alert(account: Account) -> Iterator[a.AccountEvent]:
+    if account.opened is None:
+        return
+    of: Any = {
+        "account_id": account.opened.account_id,
+        "available_minor": account.available,
+        "currency": account.opened.currency,
+    }
+    is_low = account.available < account.top_up_below
+    if is_low and not account.low:
+        yield a.AccountRanLow(**of, top_up_below_minor=account.top_up_below)
+    elif account.low and not is_low:
+        yield a.AccountToppedUp(**of)
+
+
+def _decided(account: Account, command: a.AccountCommand) -> Iterator[a.AccountEvent]:
+    if isinstance(command, a.OpenAccount):
+        yield from _open(account, command)
+        return
+    if account.opened is None:
+        raise Refused(
+            SharedRefusal.UNKNOWN_ACCOUNT,
+            f"there is no account {command.account_id}; open it with `oms-es account open`",
+        )
+    if isinstance(command, a.PaymentOfAccount):
+        yield from _for_payment(account, account.opened, command)
+    elif isinstance(command, a.LimitAccount):
+        if (command.top_up_below_minor, command.balance_max_minor) != (account.top_up_below, account.balance_max):
+            yield a.AccountLimitsSet(**command.model_dump())
+    elif isinstance(command, a.ReleaseAccountHold):
+        yield from _release(account, command)
+    elif not done_before(account.entries.get(_own_id(command)), command):
+        yield _by_hand(account, command)
+
+
+def _own_id(command: Any) -> str:
+    own: str = command.hold_id if isinstance(command, a.HoldAccount) else command.entry_id
+    return own
+
+
+def _open(account: Account, command: a.OpenAccount) -> Iterator[a.AccountEvent]:
+    opened = a.AccountOpened(**command.model_dump())
+    if account.opened is None:
+        yield opened
+    elif opened != account.opened:
+        raise Refused(
+            SharedRefusal.ID_REUSED,
+            f"account {command.account_id} is open with another kind, channel, customer or currency; "
+            "name another account",
+        )
+
+
+def _by_hand(account: Account, command: Any) -> a.AccountEvent:
+    """Raises Refused where there is not so much."""
+    n, own = command.amount_minor, {"reason": command.reason, "asked": asked_of(command)}
+    match command:
+        case a.DebitAccount():
+            _require_available(account, n)
+            money = {"entry_id": command.entry_id, "method": command.method, "reference": command.reference}
+            return _entry(account, a.AccountDebited, n, -n, 0, **own, **money)
+        case a.CreditAccount():
+            _require_room(account, n)
+            money = {"entry_id": command.entry_id, "method": command.method, "reference": command.reference}
+            return _entry(account, a.AccountCredited, n, n, 0, **own, **money)
+        case a.HoldAccount():
+            _require_available(account, n)
+            if command.hold_id in account.holds:
+                raise Refused(FinanceRefusal.HOLD_OF_PAYMENT, f"{command.hold_id} is a payment; use another name")
+            return _entry(account, a.AccountHeld, n, 0, n, **own, hold_id=command.hold_id)
+    hold = _hold_by_hand(account, command)
+    if n > hold.left:
+        raise Refused(
+            FinanceRefusal.INSUFFICIENT_BALANCE,
+            f"{_in_words(account, hold.left)} is left of hold {command.hold_id}; take at most that",
+        )
+    parts = {"hold_id": command.hold_id, "entry_id": command.entry_id}
+    return _entry(account, a.AccountHoldApplied, n, -n, -n, **own, **parts)
+
+
+def _release(account: Account, command: a.ReleaseAccountHold) -> Iterator[a.AccountEvent]:
+    left = _hold_by_hand(account, command).left
+    if left:
+        said = {"hold_id": command.hold_id, "reason": command.reason}
+        yield _entry(account, a.AccountHoldReleased, left, 0, -left, **said)
+
+
+def _hold_by_hand(account: Account, command: Any) -> Hold:
+    """Raises Refused."""
+    hold = account.holds.get(command.hold_id)
+    if hold is None:
+        raise Refused(
+            FinanceRefusal.UNKNOWN_HOLD,
+            f"account {command.account_id} has no hold {command.hold_id}; `oms-es account show` names them",
+        )
+    if hold.payment_id:
+        raise Refused(
+            FinanceRefusal.HOLD_OF_PAYMENT,
+            f"hold {command.hold_id} is of a payment, which takes or releases it; cancel the order, or wait for it",
+        )
+    return hold
+
+
+def _require_available(account: Account, amount_minor: int) -> None:
+    if amount_minor > account.available:
+        there = _in_words(account, account.available)
+        raise Refused(
+            FinanceRefusal.INSUFFICIENT_BALANCE,
+            f"{there} is available, not {_in_words(account, amount_minor)}; top the account up, or take less",
+        )
+
+
+def _require_room(account: Account, amount_minor: int) -> None:
+    most = AMOUNT_MINOR_MAX if account.balance_max is None else account.balance_max
+    if account.balance + amount_minor > most:
+        room = _in_words(account, max(most - account.balance, 0))
+        raise Refused(
+            FinanceRefusal.BALANCE_LIMIT,
+            f"at most {room} more may be on the account; pay less in, or raise its limit with `oms-es account limit`",
+        )
+
+
+def _for_payment(account: Account, opened: a.AccountOpened, command: a.PaymentOfAccount) -> Iterator[a.AccountEvent]:
+    """Granted or refused by an event, once: its payment is answered either way."""
+    operation, event, of_balance, of_held = ASKED[type(command)]
+    if (operation, command.payment_id, command.part) in account.answered:
+        return
+    n = command.amount_minor
+    said: Any = {"payment_id": command.payment_id, "part": command.part, "order_id": command.order_id}
+    if why := _why_not(account, opened, command):
+        yield a.AccountPaymentRefused(
+            account_id=command.account_id,
+            operation=operation,
+            amount_minor=n,
+            currency=command.currency,
+            reason=why[0],
+            retriable=why[1],
+            **said,
+        )
+        return
+    own = {} if event is a.AccountCredited else {"hold_id": command.payment_id}
+    if event in (a.AccountCredited, a.AccountHoldApplied):
+        own["entry_id"] = "/".join(filter(None, (command.payment_id, command.part)))
+    yield _entry(account, event, n, of_balance * n, of_held * n, **said, **own)
+
+
+ASKED: dict[type[a.PaymentOfAccount], tuple[Any, type[Any], int, int]] = {
+    a.HoldForPayment: ("hold", a.AccountHeld, 0, 1),
+    a.ApplyForPayment: ("apply", a.AccountHoldApplied, -1, -1),
+    a.ReleaseForPayment: ("release", a.AccountHoldReleased, 0, -1),
+    a.CreditFromPayment: ("credit", a.AccountCredited, 1, 0),
+}
+"""What each is called, what answers it, and which way it moves what is there and what is held."""
+
+
+def _why_not(account: Account, opened: a.AccountOpened, command: a.PaymentOfAccount) -> tuple[str, bool] | None:
+    """And whether another time it may be granted."""
+    n = command.amount_minor
+    if command.currency != opened.currency:
+        return f"the account is in {opened.currency}", False
+    if isinstance(command, a.CreditFromPayment):
+        return ("the account is full", False) if account.balance + n > AMOUNT_MINOR_MAX else None
+    if isinstance(command, a.HoldForPayment):
+        if command.channel != opened.channel or opened.customer_id not in ("", command.customer_id):
+            return "the account is another customer's", False
+        if command.payment_id in account.holds:
+            return "a hold has the name of this payment", False
+        return ("there is not so much on the account", True) if n > account.available else None
+    hold = account.holds.get(command.payment_id)
+    left = hold.left if hold and hold.payment_id else 0
+    return ("the account does not hold so much for this payment", False) if n > left else None
+
+
+def _entry(account: Account, event: type[E], amount: int, of_balance: int, of_held: int, **more: Any) -> E:
+    assert account.opened is not None
+    return event(
+        account_id=account.opened.account_id,
+        number=account.number + 1,
+        amount_minor=amount,
+        currency=account.opened.currency,
+        balance_minor=account.balance + of_balance,
+        held_minor=account.held + of_held,
+        **more,
+    )
+
+
+def _in_words(account: Account, amount_minor: int) -> str:
+    assert account.opened is not None
+    return to_text(amount_minor, account.opened.currency)
+
+
+def dump(account: Account) -> Any:
+    """The state as JSON, for snapshots."""
+    return {
+        **account._asdict(),
+        "opened": account.opened and account.opened.model_dump(),
+        "holds": sorted((hold_id, *hold) for hold_id, hold in account.holds.items()),
+        "entries": sorted(account.entries.items()),
+        "answered": sorted(account.answered),
+    }
+
+
+def restore(snapshot: Any) -> Account:
+    return Account(
+        **{
+            **snapshot,
+            "opened": a.AccountOpened(**snapshot["opened"]) if snapshot["opened"] else None,
+            "holds": HashTrieMap({hold_id: Hold(left, payment) for hold_id, left, payment in snapshot["holds"]}),
+            "entries": HashTrieMap(dict(snapshot["entries"])),
+            "answered": HashTrieSet(tuple(one) for one in snapshot["answered"]),
+        }
+    )
+
+
+decider = Decider(
+    "account",
+    Account(),
+    evolve,
+    decide,
+    accepts=(
+        *(a.OpenAccount, a.LimitAccount, a.CreditAccount, a.DebitAccount),
+        *(a.HoldAccount, a.ApplyAccountHold, a.ReleaseAccountHold),
+        *(a.HoldForPayment, a.ApplyForPayment, a.ReleaseForPayment, a.CreditFromPayment),
+    ),
+    emits=(
+        *(a.AccountOpened, a.AccountLimitsSet, a.AccountCredited, a.AccountDebited),
+        *(a.AccountHeld, a.AccountHoldApplied, a.AccountHoldReleased, a.AccountPaymentRefused),
+        *(a.AccountRanLow, a.AccountToppedUp),
+    ),
+    dump=dump,
+    restore=restore,
+)

@@ -1,0 +1,60 @@
+"""What the entries of a customer's account mean in accounts of the books.
+
+Invariant: what is on all accounts of a kind is the balance of its liability. What a payment takes of an account, or
+gives to one, passes through the clearing account of that method, which the payment's own event settles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oms_es.books import chart
+from oms_es.books.entry import Posting
+from oms_es.kernel import Event
+from oms_es.schemas.finance import account as a
+
+CLEARING = chart.sub(chart.CLEARING, a.METHOD)
+Kinds = dict[str, str]
+"""Of each account."""
+
+
+def post(kinds: Kinds, event: Event) -> tuple[Posting, ...]:
+    """An account that is opened is noted in `kinds`."""
+    handle = HANDLERS.get(type(event))
+    return handle(kinds, event) if handle else ()
+
+
+def _opened(kinds: Kinds, event: a.AccountOpened) -> tuple[Posting, ...]:
+    kinds[event.account_id] = event.kind
+    return ()
+
+
+def _credited(kinds: Kinds, event: a.AccountCredited) -> tuple[Posting, ...]:
+    came = CLEARING if event.payment_id else chart.sub(chart.ACCOUNT_FUNDS, event.method)
+    return _moved(kinds, event, came, event.amount_minor)
+
+
+def _debited(kinds: Kinds, event: a.AccountDebited) -> tuple[Posting, ...]:
+    return _moved(kinds, event, chart.sub(chart.ACCOUNT_FUNDS, event.method), -event.amount_minor)
+
+
+def _applied(kinds: Kinds, event: a.AccountHoldApplied) -> tuple[Posting, ...]:
+    return _moved(kinds, event, CLEARING if event.payment_id else chart.FORFEITED, -event.amount_minor)
+
+
+def _moved(kinds: Kinds, event: a.AccountEntry, other: str, amount_minor: int) -> tuple[Posting, ...]:
+    owed = liability_of(kinds, event)
+    return Posting(other, event.currency, amount_minor), Posting(owed, event.currency, -amount_minor)
+
+
+def liability_of(kinds: Kinds, event: a.AccountEntry) -> str:
+    return chart.sub(chart.CUSTOMER_ACCOUNTS, kinds.get(event.account_id, "unknown").replace("_", "-"))
+
+
+HANDLERS: Mapping[type[Event], Callable[[Kinds, Any], tuple[Posting, ...]]] = {
+    a.AccountOpened: _opened,
+    a.AccountCredited: _credited,
+    a.AccountDebited: _debited,
+    a.AccountHoldApplied: _applied,
+}

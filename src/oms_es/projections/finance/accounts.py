@@ -1,0 +1,82 @@
+"""Accounts: one row per account, with what is on it, what of that is held, and what may be spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text
+
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.projections.base import METADATA
+from oms_es.schemas.finance import account as a
+from oms_es.schemas.values.personal import PERSONAL_COLUMN
+
+table = Table(
+    "accounts",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("customer_id", Text, nullable=False, info=PERSONAL_COLUMN),
+    Column("currency", Text, nullable=False),
+    Column("balance_minor", BigInteger, nullable=False),
+    Column("held_minor", BigInteger, nullable=False),
+    Column("available_minor", BigInteger, nullable=False),
+    Column("top_up_below_minor", BigInteger, nullable=False),
+    Column("balance_max_minor", BigInteger),
+    Column("low", Boolean, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Index("accounts_by_customer", "channel", "customer_id", "account_id"),
+    Index("accounts_by_low", "low", "account_id"),
+)
+"""`low`: less is available than it is to be topped up below. `entries` counts its lines."""
+projection = Projection(table, fed_by=("account-{account_id}",))
+
+
+def key_of_account(event: a.AccountEvent) -> Iterable[Key]:
+    return ((event.account_id,),)
+
+
+@projection.on(a.AccountOpened, keys=key_of_account)
+def on_account_opened(_row: Row | None, event: a.AccountOpened, recorded: Recorded, _key: Key) -> Row:
+    return {
+        **event.model_dump(),
+        "balance_minor": 0,
+        "held_minor": 0,
+        "available_minor": 0,
+        "top_up_below_minor": 0,
+        "balance_max_minor": None,
+        "low": False,
+        "entries": 0,
+        "opened_at": recorded.recorded_at,
+        "changed_at": recorded.recorded_at,
+    }
+
+
+@projection.on(a.AccountLimitsSet, keys=key_of_account)
+def on_account_limits_set(row: Row | None, event: a.AccountLimitsSet, recorded: Recorded, _key: Key) -> Row | None:
+    return row and {**row, **event.model_dump(), "changed_at": recorded.recorded_at}
+
+
+@projection.on(
+    *(a.AccountCredited, a.AccountDebited, a.AccountHeld, a.AccountHoldApplied, a.AccountHoldReleased),
+    keys=key_of_account,
+)
+def on_account_entry(row: Row | None, event: a.AccountEntry, recorded: Recorded, _key: Key) -> Row | None:
+    return row and {
+        **row,
+        "balance_minor": event.balance_minor,
+        "held_minor": event.held_minor,
+        "available_minor": event.balance_minor - event.held_minor,
+        "entries": event.number,
+        "changed_at": recorded.recorded_at,
+    }
+
+
+@projection.on(a.AccountRanLow, a.AccountToppedUp, keys=key_of_account)
+def on_account_low_or_not(
+    row: Row | None, event: a.AccountRanLow | a.AccountToppedUp, recorded: Recorded, _key: Key
+) -> Row | None:
+    return row and {**row, "low": isinstance(event, a.AccountRanLow), "changed_at": recorded.recorded_at}
