@@ -115,7 +115,7 @@ ROUTES: Sequence[Route] = (
     Route(
         "GET",
         "/v1/reconcile",
-        "list-accounts",
+        "list-accounts-with-statements",
         "Accounts of which statements were imported: their period, balances, and how many breaks are open.",
         READ,
         list_accounts,
