@@ -45,6 +45,14 @@ class Settings(BaseSettings):
         description="The key that signs checkpoints of the log, as `oms-es audit key` writes it; without it the "
         "database holds one",
     )
+    data_key: SecretStr | None = Field(
+        default=None,
+        description="The key that keys of personal data are wrapped with, 32 bytes in base64; after it, one a line, "
+        "those before it. The embedded database makes one in a file beside its home",
+    )
+    data_key_file: Path | None = Field(
+        default=None, description="The same in a file that only its owner may read, instead of OMS_DATA_KEY"
+    )
     gateways: Literal["none", "simulated"] = Field(
         default="none",
         description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "

@@ -59,6 +59,7 @@ from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
+from oms_es.store.privacy.subject_keys import SqlSubjectKeys
 from oms_es.store.recorder import CONNECT_SECONDS_MAX, Recorder, datastore_of
 from oms_es.store.sealing.seals import SqlSealing
 from oms_es.store.store import ATTEMPTS_MAX, OUTAGES, Batch, Store
@@ -116,7 +117,15 @@ class Runtime:
         self.batch_max = batch_max
         self.datastore = datastore_of(database_url, connect_seconds_max=patience.connect_seconds_max)
         self.recorder = Recorder(self.datastore)
-        self.store = Store(DECIDERS, VOCABULARY, self.recorder, clock, attempts_max=patience.attempts_max)
+        self.subject_keys = SqlSubjectKeys(self.datastore.cursor)
+        self.store = Store(
+            DECIDERS,
+            VOCABULARY,
+            self.recorder,
+            clock,
+            attempts_max=patience.attempts_max,
+            keys=self.subject_keys,
+        )
         self.sealer = Sealer(SqlSealing(self.datastore, log_key))
         self.screen = Screening(treatments, ReadModelRegister(database_url), self.store)
         self.sql = read_model_engine(database_url)

@@ -24,6 +24,9 @@ from oms_es.store import outbox as changes
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, webhook_secrets
 from oms_es.store.http import tables as http_tables
+from oms_es.store.privacy import subject_keys
+from oms_es.store.privacy.subject_keys import SqlSubjectKeys
+from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Recorder, datastore_of
 from oms_es.store.sealing import seals
 from oms_es.store.sealing import tables as sealing_tables
@@ -44,13 +47,14 @@ def migrate(
     published: frozenset[str] = frozenset(),
     progress: RebuildProgress = unseen,
     log_key: SignerKey | None = None,
+    data_keys: Sequence[bytes] = (),
 ) -> None:
     """Make every table of this version, fold again the read models that this version folds otherwise, and seal the log.
 
     Safe to run again, also after it was interrupted, and from several processes at once; whatever works on an older
     database is to be stopped first. Engines of this version may start while the log is sealed. `published`: read models
     whose rows are published on Kafka. `log_key`: signs checkpoints; without it, one is made and kept in the database.
-    Raises NewerDatabase, NoLogKey.
+    `data_keys`: with them, personal data is encrypted from now on. Raises NewerDatabase, NoLogKey.
     """
     with psycopg.connect(database_url, autocommit=True) as connection, datastore_of(database_url) as datastore:
         connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -69,6 +73,8 @@ def migrate(
             _fold(database_url, recorder, stale, published, progress)
         with connection.transaction():
             seals.begin(connection, log_key)
+            if held := KEYRING.hold(data_keys):
+                subject_keys.begin(connection, held[0])
         schema.record(connection, PROJECTIONS)
         connection.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
         _seal(recorder, log_key, progress)
@@ -91,7 +97,7 @@ def _fold(
 ) -> None:
     engine = read_model_engine(database_url)
     try:
-        codec = Codec(VOCABULARY)
+        codec = Codec(VOCABULARY, keys=SqlSubjectKeys(recorder.datastore.cursor))
         rebuilds = [
             Rebuild(one, database_url, recorder, codec, engine, published=one.name in published) for one in stale
         ]
@@ -127,5 +133,6 @@ def _tables() -> Sequence[bytes]:
         http_tables.CREATE,
         subscriptions.CREATE,
         sealing_tables.CREATE,
+        subject_keys.CREATE,
     )
     return [statement.encode() for some in statements for statement in some]

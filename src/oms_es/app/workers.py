@@ -167,7 +167,7 @@ class Workers(Runtime):
         self.dialects = dialects(channels)
         self.kafka = kafka
         self.session_seconds = session_seconds
-        self.cloudevents = CloudEventsCodec(VOCABULARY)
+        self.cloudevents = CloudEventsCodec(VOCABULARY, keys=self.subject_keys)
         self.watermark = Watermark(self.recorder, TOPICS_OF)
         self._covered: dict[frozenset[str], int] = {}
         """How far the roles asked for have come, as found in this turn: every partition of a consumer asks the same."""

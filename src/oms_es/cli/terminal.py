@@ -19,6 +19,7 @@ from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime, migrate
 from oms_es.app.providers import connected_roles, gateways_of
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
+from oms_es.database.directories import default_home
 from oms_es.database.selection import Database, database
 from oms_es.errors import NotFound
 from oms_es.history import moments
@@ -29,6 +30,8 @@ from oms_es.proof.notes import SignerKey
 from oms_es.reports import queries, streams
 from oms_es.settings import Settings
 from oms_es.store import schema
+from oms_es.store.privacy import wrapping
+from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.sealing.keys import from_file
 
 log = structlog.get_logger(__name__)
@@ -52,6 +55,7 @@ def set_up(level: Level = "warning") -> Settings:
     """`level`: how loud this command is unless OMS_LOG_LEVEL says otherwise."""
     settings = Settings()
     configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
+    KEYRING.hold(data_keys_of(settings))
     return settings
 
 
@@ -64,9 +68,33 @@ def reading(settings: Settings) -> Iterator[queries.Connection]:
 
 def migrated(database_url: str, settings: Settings) -> None:
     """Migrate, with progress on a terminal."""
+    data_keys = data_keys_of(settings, make=True)
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         shown = partial(display.history_progress, progress)
-        migrate(database_url, published=PUBLISHED_READ_MODELS, progress=shown, log_key=log_key_of(settings))
+        migrate(
+            database_url,
+            published=PUBLISHED_READ_MODELS,
+            progress=shown,
+            log_key=log_key_of(settings),
+            data_keys=data_keys,
+        )
+
+
+def data_keys_of(settings: Settings, *, make: bool = False) -> list[bytes]:
+    """None where a server's personal data is stored in the clear. `make`: one for an embedded database that has none.
+
+    Raises NoDataKey.
+    """
+    if settings.data_key:
+        return wrapping.from_text(settings.data_key.get_secret_value())
+    if settings.data_key_file:
+        return wrapping.from_file(settings.data_key_file)
+    if settings.database_url:
+        return []
+    file = wrapping.beside(settings.home or default_home())
+    if make:
+        wrapping.make_at(file)
+    return wrapping.from_file(file) if file.exists() else []
 
 
 def log_key_of(settings: Settings) -> SignerKey | None:

@@ -82,17 +82,18 @@ def _events_of(connection: Connection, projection: Projection, key: Key, positio
     with connection.cursor(binary=True, row_factory=tuple_row) as curs:
         if POSITION in projection.key_columns:
             values: list[Any] = [key[projection.key_columns.index(POSITION)], position]
-            return _read(curs.execute(AT_POSITION.encode(), values).fetchall())
+            return _read(connection, curs.execute(AT_POSITION.encode(), values).fetchall())
         streams = projection.streams_of(key)
         if not streams:
             return None
         topics = [event.__name__ for event in projection.folds]
         rows = curs.execute(OF_STREAMS.encode(), [list(streams), position, topics, ROW_EVENTS_MAX + 1]).fetchall()
-        return None if len(rows) > ROW_EVENTS_MAX else _read(rows)
+        return None if len(rows) > ROW_EVENTS_MAX else _read(connection, rows)
 
 
-def _read(rows: Iterable[tuple[Any, ...]]) -> list[Recorded]:
-    return [CODEC.decode(EventRow(*event), at) for at, *event in rows]
+def _read(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> list[Recorded]:
+    codec = CODEC.over(connection)
+    return [codec.decode(EventRow(*event), at) for at, *event in rows]
 
 
 def _kept_row(connection: Connection, projection: Projection, key: Key, base: State | None) -> Row | None:

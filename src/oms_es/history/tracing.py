@@ -83,7 +83,7 @@ def causes(connection: Connection, found: Sequence[Step]) -> dict[UUID, Recorded
     A cause is looked for in the order's own streams, where all that belongs to it is.
     """
     known = {step.recorded.event_id: step.recorded for step in found}
-    newest = list(known.values())
+    newest, codec = list(known.values()), CODEC.over(connection)
     for _ in range(CAUSES_MAX):
         wanted = {one.caused_by: one.correlation_id for one in newest if one.caused_by and one.caused_by not in known}
         if not wanted:
@@ -91,7 +91,7 @@ def causes(connection: Connection, found: Sequence[Step]) -> dict[UUID, Recorded
         places = connection.execute(OF_CORRELATION, [sorted(set(wanted.values())), list(wanted)]).fetchall()
         values = [[row["stream"] for row in places], [row["version"] for row in places]]
         rows = connection.execute(BY_PLACE.encode(), values).fetchall()
-        newest = [CODEC.decode(event_row(row), row["notification_id"]) for row in rows]
+        newest = [codec.decode(event_row(row), row["notification_id"]) for row in rows]
         known |= {one.event_id: one for one in newest}
     return known
 

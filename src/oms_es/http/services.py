@@ -35,7 +35,6 @@ from oms_es.reports.queries import Connection
 from oms_es.reports.streams import At
 from oms_es.schemas.values.personal import personal_fields
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.encoding.codec import Codec
 from oms_es.store.http import api_keys, sessions
 from oms_es.store.http import tables as http_tables
 from oms_es.store.store import OUTAGES
@@ -71,7 +70,7 @@ class Services:
         openers: Openers = MappingProxyType({}),
     ) -> None:
         self.parts = parts
-        self.codec = Codec(EVENTS)
+        self.codec = parts.store.codec
         self.checks = Checks(parts.database_url, parts.store)
         keys = http_tables.KeptAnswers(parts.recorder.datastore)
         self.committer = Committer(Answering(parts.store, parts.screen, keys))

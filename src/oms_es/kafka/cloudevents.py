@@ -20,7 +20,8 @@ from oms_es.kafka.client import Headers, Message, Outgoing, TopicPartition, part
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas.topics import EVENT_TOPICS
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
-from oms_es.store.encoding.codec import StoredRow, opened
+from oms_es.store.encoding.codec import Codec, StoredRow, opened
+from oms_es.store.privacy.subject_keys import SubjectKeys
 
 DECODED_MAX = 20_000
 """Decoded events kept for the other roles of the process."""
@@ -38,9 +39,12 @@ def partition_for_stream(stream: str, partitions: Mapping[str, int]) -> TopicPar
 class CloudEventsCodec:
     """Both directions. An event of an older schema version is published as today's."""
 
-    def __init__(self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS) -> None:
+    def __init__(
+        self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS, keys: SubjectKeys | None = None
+    ) -> None:
         self.events = events
         self.upcasters = upcasters
+        self.stored = Codec(events, upcasters, keys)
         self._decoded: dict[int, Recorded] = {}  # several roles of one process read the same topics
 
     def outgoing(self, row: StoredRow, position: int, topic_partition: TopicPartition, previous: int) -> Outgoing:
@@ -65,6 +69,8 @@ class CloudEventsCodec:
         ]
         if caused_by is not None:
             headers.append(("ce_causationid", caused_by.encode()))
+        if sealed := envelope.get("sealed"):
+            headers.append(("ce_sealed", sealed.encode()))
         if envelope["schema_version"] != current:
             event = to_json(self._upcast(row.topic, envelope["schema_version"], event, current))
         return Outgoing(topic_partition, key, event, headers)
@@ -89,13 +95,21 @@ class CloudEventsCodec:
             position=int(headers["ce_sequence"]),
             stream=key.decode(),
             version=int(headers["ce_streamversion"]),
-            event=self._event(headers, message.value),
+            event=self._event(headers, self._in_the_clear(headers, message.value)),
             event_id=UUID(headers["ce_id"].decode()),
             recorded_at=datetime.fromisoformat(headers["ce_time"].decode()),
             caused_by=None if caused_by is None else UUID(caused_by.decode()),
             correlation_id=headers["ce_correlationid"].decode(),
             actor=headers["ce_actor"].decode(),
         )
+
+    def _in_the_clear(self, headers: Headers, event: bytes) -> bytes:
+        """Raises NoDataKey."""
+        sealed = headers.get("ce_sealed")
+        if sealed is None:
+            return event
+        of = {"event_id": headers["ce_id"].decode(), "correlation_id": headers["ce_correlationid"].decode()}
+        return self.stored.event_in_the_clear(event, sealed.decode(), of)
 
     def _event(self, headers: Headers, value: bytes) -> Event:
         name, version = headers["ce_type"].decode(), int(headers["ce_schemaversion"])

@@ -29,6 +29,7 @@ from oms_es.store.draft import Cached, Draft, Overtaken
 from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.encoding.event_lines import log_appended
 from oms_es.store.outcomes import Addressed, Apart, MoreRows, Outcome, Request, no_more_rows
+from oms_es.store.privacy.subject_keys import SubjectKeys
 from oms_es.store.recorder import Advance, EventRow, Recording
 
 STREAMS_CACHED_MAX = 50_000
@@ -55,11 +56,12 @@ class Store:
         streams_cached_max: int = STREAMS_CACHED_MAX,
         timing: Timing = SYSTEM_TIMING,
         attempts_max: int = ATTEMPTS_MAX,
+        keys: SubjectKeys | None = None,
     ) -> None:
         deciders = tuple(deciders)
         self.deciders = {accepted: decider for decider in deciders for accepted in decider.accepts}
         self.by_category = {decider.category: decider for decider in deciders}
-        self.codec = Codec(events)
+        self.codec = Codec(events, keys=keys)
         self.recorder = recorder
         self.clock = clock
         self.streams_cached_max = streams_cached_max
@@ -155,7 +157,7 @@ class Store:
 
     def _append_at(self, curs: Any, recorded: Sequence[Recorded]) -> None:
         """At the positions that they have already, which what follows from them may name."""
-        ids = self.recorder.append(curs, [self._stored(one) for one in recorded])
+        ids = self.recorder.append(curs, self._rows(curs, recorded))
         self._require_begin(ids[0], recorded[0].position)
 
     def _require_begin(self, position: int, expected: int) -> None:
@@ -219,7 +221,7 @@ class Store:
                     self.recorder.add_dead_letters(curs, dead_letters)
                 pending.extend(decided)
                 self.came_to = came_to
-                ids = self.recorder.append(curs, [self._stored(recorded) for recorded in decided]) if decided else []
+                ids = self.recorder.append(curs, self._rows(curs, decided)) if decided else []
                 appended = [Recorded(position, *recorded[1:]) for recorded, position in zip(decided, ids, strict=True)]
                 if apart:
                     apart.settle(curs, appended, states)
@@ -374,14 +376,19 @@ class Store:
             self.recorder.keep_snapshot(snapshot)
         self._next_snapshots[stream] = snapshots.next_version(snapshot)
 
-    def _stored(self, recorded: Recorded) -> EventRow:
-        return EventRow(recorded.stream, recorded.version, type(recorded.event).__name__, self.codec.encode(recorded))
+    def _rows(self, curs: Any, decided: Sequence[Recorded]) -> list[EventRow]:
+        states = self.codec.encode_all(curs, decided)
+        return [
+            EventRow(recorded.stream, recorded.version, type(recorded.event).__name__, state)
+            for recorded, state in zip(decided, states, strict=True)
+        ]
 
     def _was_committed(self, pending: Sequence[Recorded], advance: Advance | None) -> bool:
         """A connection that broke during COMMIT leaves it open whether the batch is stored: look it up."""
         try:
             if pending:
-                return self.recorder.stored(pending[0].stream, pending[0].version) == self._stored(pending[0])
+                found = self.recorder.stored(pending[0].stream, pending[0].version)
+                return found is not None and self.codec.decode(found) == pending[0]
             return advance is not None and self.recorder.position(advance.name) == advance.position
         except (OperationalError, InterfaceError):
             return False

@@ -186,6 +186,7 @@ def _pages(
     until: int | None = None,
 ) -> Iterator[list[Recorded]]:
     """Without what cannot be read."""
+    codec = codec.over(connection)
     for stored in stored_events(connection, until):
         page = []
         for event in stored:

@@ -93,7 +93,7 @@ def found(
 ) -> None:
     """The orders that a text may name, whatever it is of them."""
     with reading(set_up()) as connection:
-        rows = order_list.found(connection, Codec(EVENTS), text.strip())
+        rows = order_list.found(connection, Codec(EVENTS).over(connection), text.strip())
     if not rows:
         raise NotFound(f"no order is found by {text!r}; list some with `oms-es orders list`")
     if json:

@@ -57,7 +57,7 @@ def propose(
     asked = asking.question(sku or (), location=location, since=since, top=asking.SKUS_MAX)
     with as_of(set_up(), FACTS, None) as connection:
         found = answers(connection, asked)
-        days = lead_times.days_at(connection, Codec(EVENTS), location, asked.now)
+        days = lead_times.days_at(connection, Codec(EVENTS).over(connection), location, asked.now)
         now = _as_set(connection, location)
     proposals = list(_proposals(found, days, percents, lead_days, cover_weeks, now))
     if json:

@@ -29,8 +29,8 @@ Ids = Callable[[queries.Connection, Codec, str], Sequence[str]]
 def show_order(order: OrderName, *, at: AtPosition = None, json: Json = False) -> None:
     """Where an order stands, or stood, what is in it and waits for, and everything that happened to it."""
     moment = at_of(at)
-    codec = Codec(EVENTS)
     with reading(set_up()) as connection:
+        codec = Codec(EVENTS).over(connection)
         found = order_named(connection, order)
         if moment is not None:
             then, exceptions, timeline = as_of.order(connection, codec, found["order_id"], moment)
@@ -115,8 +115,8 @@ def _parcels(parcels: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def why_there(order: OrderName, *, json: Json = False) -> None:
     """Why an order ships from where it does, every attempt and what was weighed, and what it waits for now."""
-    codec = Codec(EVENTS)
     with reading(set_up()) as connection:
+        codec = Codec(EVENTS).over(connection)
         order_id = id_of(order)
         whole = single.whole_order(connection, codec, order_id)
         if whole is None:
@@ -189,8 +189,8 @@ def _show(
     what: str, name: str, find: Find, of_order: Ids, at: str | None, columns: Sequence[str], *, json: bool
 ) -> None:
     moment = at_of(at)
-    codec = Codec(EVENTS)
     with reading(set_up()) as connection:
+        codec = Codec(EVENTS).over(connection)
         thing_id = _id_of(connection, codec, what, name, of_order)
         thing = find(connection, codec, thing_id, moment)
         if thing is None and moment is not None:
@@ -243,7 +243,7 @@ def show_location(location: str, *, at: AtPosition = None, json: Json = False) -
     """A place: what it serves, whether it is open, and what was said of it."""
     moment = at_of(at)
     with reading(set_up()) as connection:
-        thing = single.location(connection, Codec(EVENTS), location, moment)
+        thing = single.location(connection, Codec(EVENTS).over(connection), location, moment)
         if thing is None and moment is not None and names.exists(connection, f"location-{location}"):
             raise not_known_at(f"location {location}", moment)
         if thing is None:

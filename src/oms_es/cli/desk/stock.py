@@ -29,7 +29,7 @@ def show_stock(sku: str, *, at: AtPosition = None, json: Json = False) -> None:
     moment = at_of(at)
     with reading(set_up()) as connection:
         if moment is not None:
-            levels, places, numbered = as_of.stock(connection, Codec(EVENTS), sku, moment)
+            levels, places, numbered = as_of.stock(connection, Codec(EVENTS).over(connection), sku, moment)
         else:
             levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
             numbered = queries.numbered_at(connection, sku)

@@ -29,7 +29,9 @@ def export(
         _check(to)
         return
     with reading(set_up()) as connection, display.progress_on(display.console_on(sys.stderr)) as progress:
-        found = run.export(connection, Codec(EVENTS), to, display.history_progress(progress, "exporting"))
+        found = run.export(
+            connection, Codec(EVENTS).over(connection), to, display.history_progress(progress, "exporting")
+        )
     if json:
         print_json(found._asdict())
     else:

@@ -25,7 +25,7 @@ from oms_es.http.writing.checks import named_order
 from oms_es.reports.queries import Connection
 from oms_es.reports.streams import end_of_log
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.store.encoding.codec import opened
+from oms_es.store.encoding.codec import Codec, opened
 from oms_es.store.recorder import EVENTS
 
 POSITION_MAX = 10**18 - 1
@@ -58,7 +58,7 @@ async def follow(asked: Asked) -> Response:
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
     while True:
-        items, after = await asked.read(partial(page, after=after, values=values))
+        items, after = await asked.read(partial(page, codec=asked.services.codec, after=after, values=values))
         if items or loop.time() >= until or asked.services.stopping.is_set():
             break
         await asyncio.sleep(REFRESH_SECONDS)
@@ -67,11 +67,11 @@ async def follow(asked: Asked) -> Response:
     return asked.json({"items": items, "next": after})
 
 
-def page(connection: Connection, after: int, values: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+def page(connection: Connection, codec: Codec, after: int, values: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
     """Events, and the position from which to go on."""
     scanned = min(end_of_log(connection), after + SCANNED_MAX)
     rows = connection.execute(PAGE_OF_EVENTS.encode(), {**values, "after": after, "scanned": scanned}).fetchall()
-    items = [_shown(row) for row in rows]
+    items = [_shown(codec, row) for row in rows]
     if len(items) == values["limit"]:
         return items, items[-1]["position"]
     return items, max(after, scanned)
@@ -90,7 +90,7 @@ async def of_order(asked: Asked) -> Response:
     if rows and PERSONAL in asked.caller.scopes:
         await asked.note_personal(order_id)
     more = str(rows[limit - 1]["notification_id"]) if len(rows) > limit else None
-    return page_of(asked, [_shown(row) for row in rows[:limit]], more)
+    return page_of(asked, [_shown(asked.services.codec, row) for row in rows[:limit]], more)
 
 
 EVENTS_OF_ORDER = f"""
@@ -100,8 +100,8 @@ WHERE order_id = %s AND position > %s ORDER BY position LIMIT %s
 """
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    event, envelope = opened(bytes(row["state"]))
+def _shown(codec: Codec, row: dict[str, Any]) -> dict[str, Any]:
+    event, envelope = opened(codec.in_the_clear(bytes(row["state"])))
     return {
         "position": row["notification_id"],
         "stream": row["originator_id"],

@@ -22,7 +22,7 @@ ROWS_HELD_MAX = 100_000
 def pages(
     connection: psycopg.Connection[Any], topics: Sequence[str], last: int, after: int = 0
 ) -> Iterator[list[Recorded]]:
-    codec, position = TrustingCodec(VOCABULARY), after
+    codec, position = TrustingCodec(VOCABULARY).over(connection), after
     with connection.cursor(binary=True, row_factory=tuple_row) as curs:
         while position < last:
             curs.execute(

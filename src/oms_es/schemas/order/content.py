@@ -17,7 +17,7 @@ from oms_es.schemas.values.customer import (
     MetadataValue,
     Notes,
 )
-from oms_es.schemas.values.personal import PERSONAL
+from oms_es.schemas.values.personal import COARSE, PERSONAL
 from oms_es.schemas.values.types import (
     AMOUNT_MINOR_MAX,
     IDENTIFIER_LENGTH_MAX,
@@ -88,9 +88,9 @@ class Address(Message):
     name: Text = ""
     street: Annotated[Text, PERSONAL] = ""
     city: Text = ""
-    region: Text = ""
+    region: Annotated[Text, COARSE] = ""
     postal_code: Text = ""
-    country: Country
+    country: Annotated[Country, COARSE]
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
 

@@ -26,6 +26,14 @@ class Personal:
 
 
 PERSONAL = Personal()
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """Of a part of a personal field that says of so many people that it may stay when the person is forgotten."""
+
+
+COARSE = Coarse()
 PERSONAL_COLUMN: dict[Any, Any] = {"personal": True}
 """The same of a read model's column, as its `info`."""
 

@@ -2,27 +2,40 @@
 
 Invariant: what was encoded under any schema version decodes to today's class, by its upcasters; the event id is derived
 from the event's place in its stream, so that the same append has the same ids however often it is tried.
+
+With keys, what is personal in an event is encrypted beside it under the key of its order, and placeholders stand in the
+event. Once that key is destroyed the event is what the placeholders say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from functools import cache
 from hashlib import sha1
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg import Connection
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from oms_es.door import STORED
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
+from oms_es.store.privacy.parts import parts_of, put_back, take_out
+from oms_es.store.privacy.subject_keys import SubjectKeys, of_connection
+from oms_es.store.privacy.wrapping import HOW, NONCE_BYTES, NoDataKey
 
 E = TypeVar("E", bound=Event)
 EVENT_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/event")
 BEFORE_EVENT, AFTER_EVENT = b'{"event":', b',"schema_version":'
+BEFORE_SEALED, AFTER_SEALED = b',"sealed":"', b'"}'
 NAMESPACE_BYTES = EVENT_ID_NAMESPACE.bytes
 VERSION_5 = 5 << 76 | 0x8 << 60
 VERSION_MASK = ~(0xF << 76 | 0xC << 60)
@@ -72,9 +85,22 @@ def _shape(event: type[Event]) -> type[Stored[Any]]:
 
 
 class Codec:
-    def __init__(self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS) -> None:
+    """`keys`: of orders, without which nothing is encrypted and nothing that is can be read."""
+
+    keys: SubjectKeys | None = None
+
+    def __init__(
+        self, events: Mapping[str, type[Event]], upcasters: Upcasters = UPCASTERS, keys: SubjectKeys | None = None
+    ) -> None:
         self.events = events
         self.upcasters = upcasters
+        self.keys = keys
+
+    def over(self, connection: Connection[Any]) -> Self:
+        """The same, with the keys that are there."""
+        codec = copy(self)
+        codec.keys = of_connection(connection)
+        return codec
 
     def envelop(self, stream: str, version: int, event: Event, cause: Cause, recorded_at: datetime) -> Recorded:
         """The event as it will be recorded; its position is known once it is."""
@@ -92,21 +118,55 @@ class Codec:
         )
 
     def encode(self, recorded: Recorded) -> bytes:
-        return to_json(
-            {
-                "event": recorded.event,
-                "schema_version": recorded.event.schema_version,
-                "event_id": recorded.event_id,
-                "recorded_at": recorded.recorded_at,
-                "caused_by": recorded.caused_by,
-                "correlation_id": recorded.correlation_id,
-                "actor": recorded.actor,
-            }
-        )
+        """In the clear."""
+        return to_json(_body(recorded, recorded.event))
+
+    def encode_all(self, transaction: Any, decided: Sequence[Recorded]) -> list[bytes]:
+        """As they are stored; `transaction`: keeps the keys of orders that have none yet."""
+        if self.keys is None:
+            return [self.encode(recorded) for recorded in decided]
+        personal = {recorded.correlation_id for recorded in decided if parts_of(type(recorded.event))}
+        ciphers = self.keys.to_write(transaction, personal)
+        return [self.encode(one) if ciphers is None else self._encoded(one, ciphers) for one in decided]
+
+    def _encoded(self, recorded: Recorded, ciphers: Mapping[str, AESGCM | None]) -> bytes:
+        parts = parts_of(type(recorded.event))
+        if not parts:
+            return self.encode(recorded)
+        event = from_json(to_json(recorded.event))
+        taken = take_out(event, parts)
+        cipher = ciphers[recorded.correlation_id]
+        body = _body(recorded, event)
+        if taken and cipher:
+            body["sealed"] = _sealed(cipher, str(recorded.event_id), to_json(taken))
+        return to_json(body)
+
+    def in_the_clear(self, state: bytes) -> bytes:
+        """A row's `state` with what is personal, if its key is there; with placeholders if that was destroyed.
+
+        Raises NoDataKey. The name of a key is in no text: there, quotes are escaped.
+        """
+        at = state.rfind(BEFORE_SEALED)
+        if at < 0 or (end := state.rfind(AFTER_EVENT)) > at:
+            return state
+        envelope = from_json(b"{" + state[end + 1 :])
+        event = self.event_in_the_clear(state[len(BEFORE_EVENT) : end], envelope["sealed"], envelope)
+        return BEFORE_EVENT + event + state[end:at] + b"}"
+
+    def event_in_the_clear(self, event: bytes, sealed: str, envelope: Mapping[str, Any]) -> bytes:
+        """Raises NoDataKey."""
+        if self.keys is None:
+            raise NoDataKey(f"personal data in this log is encrypted: {HOW}")
+        cipher = self.keys.to_read(envelope["correlation_id"])
+        if cipher is None:
+            return event
+        body = from_json(event)
+        put_back(body, from_json(_unsealed(cipher, envelope["event_id"], sealed)))
+        return to_json(body)
 
     def decode(self, row: StoredRow, position: int = 0) -> Recorded:
-        """Raises KeyError for an undeclared event, UnknownVersion for one from a newer program."""
-        stored = self._stored(row.topic, row.state)
+        """Raises KeyError for an undeclared event, UnknownVersion for one from a newer program, NoDataKey."""
+        stored = self._stored(row.topic, self.in_the_clear(row.state))
         return Recorded(
             position,
             str(row.originator_id),
@@ -133,6 +193,33 @@ class Codec:
         body = from_json(state)
         event = upcast(name, body["schema_version"], body["event"], upcasters=self.upcasters, current=current)
         return shape.model_validate({**body, "event": event, "schema_version": current}, context=STORED)
+
+
+def _body(recorded: Recorded, event: Any) -> dict[str, Any]:
+    return {
+        "event": event,
+        "schema_version": recorded.event.schema_version,
+        "event_id": recorded.event_id,
+        "recorded_at": recorded.recorded_at,
+        "caused_by": recorded.caused_by,
+        "correlation_id": recorded.correlation_id,
+        "actor": recorded.actor,
+    }
+
+
+def _sealed(cipher: AESGCM, event_id: str, content: bytes) -> str:
+    """Bound to its event: it opens in no other."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return b64encode(nonce + cipher.encrypt(nonce, content, event_id.encode())).decode()
+
+
+def _unsealed(cipher: AESGCM, event_id: str, sealed: str) -> bytes:
+    """Raises NoDataKey."""
+    content = b64decode(sealed)
+    try:
+        return cipher.decrypt(content[:NONCE_BYTES], content[NONCE_BYTES:], event_id.encode())
+    except InvalidTag:
+        raise NoDataKey(f"what is personal in event {event_id} is not what was written; run `oms-es verify`") from None
 
 
 def opened(state: bytes) -> tuple[bytes, dict[str, Any]]:

@@ -1,0 +1,101 @@
+"""Which parts of an event are personal, and what stands in their place when they are taken out.
+
+Invariant: the parts follow from the marks in the schemas alone. An event without them is a valid event of its class,
+and with them again it is what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from oms_es.door import STORED
+from oms_es.schemas.values.personal import Coarse, Personal, shapes_of
+
+PLACEHOLDERS: Sequence[Any] = (None, "", "-", {}, [])
+"""The first that a field takes stands for what it said."""
+
+
+class Part(NamedTuple):
+    """Where it stands in the JSON of its event; `placeholder`: what stands there instead."""
+
+    path: tuple[str, ...]
+    placeholder: Any
+
+
+@cache
+def parts_of(shape: type[BaseModel]) -> tuple[Part, ...]:
+    """Raises TypeError where an event cannot do without something that is personal."""
+    return tuple({part.path: part for part in _found(shape, (), inside=False)}.values())
+
+
+def _found(shape: type[BaseModel], at: tuple[str, ...], *, inside: bool) -> Iterator[Part]:
+    for name, field in shape.model_fields.items():
+        path = (*at, name)
+        personal = inside or _has(field, Personal)
+        shapes = list(shapes_of(field.annotation))
+        if _has(field, Coarse) or shape in shapes:
+            continue
+        if personal and not any(map(_is_coarse_in_part, shapes)):
+            yield Part(path, _placeholder(shape, name, field))
+            continue
+        below = [part for one in shapes for part in _found(one, path, inside=personal)]
+        if below and not _is_one(field):
+            raise TypeError(f"{shape.__name__}.{name} is a list of what is personal: mark the list")
+        yield from below
+
+
+def _has(field: FieldInfo, mark: type) -> bool:
+    return any(isinstance(one, mark) for one in field.metadata)
+
+
+def _is_coarse_in_part(shape: type[BaseModel]) -> bool:
+    return any(_has(field, Coarse) for field in shape.model_fields.values())
+
+
+def _is_one(field: FieldInfo) -> bool:
+    """A message, or none."""
+    return "Sequence" not in str(field.annotation) and not str(field.annotation).startswith(("list", "tuple", "dict"))
+
+
+def _placeholder(shape: type[BaseModel], name: str, field: FieldInfo) -> Any:
+    annotation: Any = field.annotation
+    takes: TypeAdapter[Any] = TypeAdapter(Annotated[annotation, None, *field.metadata])
+    for one in PLACEHOLDERS:
+        try:
+            takes.validate_python(one, context=STORED)
+        except ValidationError:
+            continue
+        return one
+    raise TypeError(f"{shape.__name__}.{name} is personal and cannot be left out: give it a default that says nothing")
+
+
+def take_out(body: dict[str, Any], parts: Sequence[Part]) -> dict[str, Any]:
+    """What was personal in the event's JSON, by the dotted path of each part; placeholders are in its place."""
+    taken = {}
+    for path, placeholder in parts:
+        holder, name = _holder(body, path), path[-1]
+        if holder is not None and (value := holder.get(name, placeholder)) is not None and value != placeholder:
+            taken[".".join(path)] = value
+            holder[name] = placeholder
+    return taken
+
+
+def put_back(body: dict[str, Any], taken: Mapping[str, Any]) -> None:
+    """As it was taken out, of whichever version of its class the event is."""
+    for path, value in taken.items():
+        names = path.split(".")
+        holder = _holder(body, names)
+        assert holder is not None, "what stood in a message stands in one that is there"
+        holder[names[-1]] = value
+
+
+def _holder(body: dict[str, Any], path: Sequence[str]) -> dict[str, Any] | None:
+    holder: Any = body
+    for name in path[:-1]:
+        holder = holder and holder.get(name)
+    return holder or None

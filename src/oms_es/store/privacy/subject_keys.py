@@ -1,0 +1,141 @@
+"""The keys of orders, wrapped, in PostgreSQL.
+
+Invariant: a key is made in the transaction of the first event that needs it, under the append lock, and once; a key
+that was destroyed stays destroyed, and nothing is encrypted for its order again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from threading import Lock
+from typing import Any, NamedTuple, Protocol
+
+import psycopg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg.rows import dict_row
+
+from oms_es.database.rows import Reading
+from oms_es.store.privacy.wrapping import KEY_BYTES, KEYRING, NoDataKey
+
+KEYS = "oms_subject_keys"
+WRAPPING_KEYS = "oms_wrapping_keys"
+CREATE = (
+    f"""
+    CREATE TABLE IF NOT EXISTS {WRAPPING_KEYS} (
+        id text PRIMARY KEY,
+        first_used_at timestamptz NOT NULL DEFAULT now()
+    )""",
+    f"""
+    CREATE TABLE IF NOT EXISTS {KEYS} (
+        subject text PRIMARY KEY,
+        number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+        wrapped_by text REFERENCES {WRAPPING_KEYS} (id),
+        wrapped bytea, -- none of one that was destroyed
+        made_at timestamptz NOT NULL DEFAULT now(),
+        destroyed_at timestamptz,
+        CHECK ((wrapped IS NULL) = (destroyed_at IS NOT NULL))
+    )""",
+    f"CREATE INDEX IF NOT EXISTS {KEYS}_by_wrapping_key ON {KEYS} (wrapped_by, number)",
+)
+CACHED_MAX = 10_000
+CACHED_SECONDS_MAX = 30.0
+"""So long another process may still read what was forgotten."""
+READ_AHEAD = 64
+"""Who reads history needs the keys in the order in which they were made."""
+
+TO_WRITE = f"""
+WITH made AS (
+    INSERT INTO {KEYS} (subject, wrapped_by, wrapped)
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::bytea[]) ON CONFLICT (subject) DO NOTHING
+    RETURNING subject, wrapped_by, wrapped
+)
+SELECT * FROM made UNION ALL SELECT subject, wrapped_by, wrapped FROM {KEYS} WHERE subject = ANY(%b)
+"""
+TO_READ = f"""
+SELECT subject, wrapped_by, wrapped FROM {KEYS}
+WHERE number >= (SELECT number FROM {KEYS} WHERE subject = %s) ORDER BY number LIMIT {READ_AHEAD}
+"""
+
+
+class SubjectKeys(Protocol):
+    """None is a key that was destroyed."""
+
+    def to_write(self, transaction: Any, subjects: Collection[str]) -> Mapping[str, AESGCM | None] | None:
+        """None where nothing is encrypted here. Raises NoDataKey."""
+
+    def to_read(self, subject: str) -> AESGCM | None:
+        """Raises NoDataKey."""
+
+
+class Known(NamedTuple):
+    cipher: AESGCM | None
+    since: float
+
+
+class SqlSubjectKeys:
+    """`cursor`: to read with, beside whatever else is read; its rows are maps. Used by many threads."""
+
+    def __init__(self, cursor: Callable[[], AbstractContextManager[psycopg.Cursor[Any]]]) -> None:
+        self.cursor = cursor
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._lock = Lock()
+        self._wraps_with = ""
+
+    def to_write(
+        self, transaction: psycopg.Cursor[Any], subjects: Collection[str]
+    ) -> Mapping[str, AESGCM | None] | None:
+        by = self._wraps_with = self._wraps_with or newest(transaction)
+        if not by:
+            return None
+        wanted = sorted(set(subjects))
+        fresh = [(one, by, self._wrapped(by, one)) for one in wanted if one not in self._known]
+        columns: list[list[Any]] = [list(column) for column in zip(*fresh, strict=True)] or [[], [], []]
+        rows = transaction.execute(TO_WRITE, [*columns, wanted], prepare=True).fetchall() if wanted else []
+        return {row["subject"]: _cipher(row) for row in rows}
+
+    def to_read(self, subject: str) -> AESGCM | None:
+        with self._lock:
+            known = self._known.get(subject)
+            if known and time.monotonic() - known.since < CACHED_SECONDS_MAX:
+                return known.cipher
+            with self.cursor() as curs:
+                rows = curs.execute(TO_READ, [subject], prepare=True).fetchall()
+            if not rows:
+                raise NoDataKey(f"there is no key of {subject} in {KEYS}: restore that table")
+            now = time.monotonic()
+            for row in rows:
+                self._known[row["subject"]] = Known(_cipher(row), now)
+                self._known.move_to_end(row["subject"])
+            while len(self._known) > CACHED_MAX:
+                self._known.popitem(last=False)
+            return self._known[subject].cipher
+
+    @staticmethod
+    def _wrapped(by: str, subject: str) -> bytes:
+        return KEYRING.wrap(by, subject, secrets.token_bytes(KEY_BYTES))
+
+
+def _cipher(row: Mapping[str, Any]) -> AESGCM | None:
+    if row["wrapped"] is None:
+        return None
+    return AESGCM(KEYRING.unwrap(row["wrapped_by"], row["subject"], bytes(row["wrapped"])))
+
+
+def of_connection(connection: psycopg.Connection[Any]) -> SqlSubjectKeys:
+    """Read over the same connection, as of its transaction."""
+    return SqlSubjectKeys(lambda: connection.cursor(row_factory=dict_row))
+
+
+def newest(rows: Reading) -> str:
+    """The key that this database's keys are wrapped with; empty where nothing is encrypted."""
+    found = rows.execute(f"SELECT id FROM {WRAPPING_KEYS} ORDER BY first_used_at DESC, id LIMIT 1".encode()).fetchone()
+    return str(found["id"]) if found else ""
+
+
+def begin(connection: psycopg.Connection[Any], by: str) -> None:
+    """From now on personal data is encrypted here, under keys that this one wraps."""
+    connection.execute(f"INSERT INTO {WRAPPING_KEYS} (id) VALUES (%s) ON CONFLICT DO NOTHING".encode(), [by])
