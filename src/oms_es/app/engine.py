@@ -59,6 +59,7 @@ from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
+from oms_es.store.privacy import subject_keys
 from oms_es.store.privacy.subject_keys import SqlSubjectKeys
 from oms_es.store.recorder import CONNECT_SECONDS_MAX, Recorder, datastore_of
 from oms_es.store.sealing.seals import SqlSealing
@@ -138,6 +139,7 @@ class Runtime:
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:
             schema.require(connection, PROJECTIONS)
+            subject_keys.require(connection)
         return self
 
     def __exit__(

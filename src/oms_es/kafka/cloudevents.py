@@ -69,8 +69,8 @@ class CloudEventsCodec:
         ]
         if caused_by is not None:
             headers.append(("ce_causationid", caused_by.encode()))
-        if sealed := envelope.get("sealed"):
-            headers.append(("ce_sealed", sealed.encode()))
+        if encrypted := envelope.get("encrypted"):
+            headers.append(("ce_encrypted", encrypted.encode()))
         if envelope["schema_version"] != current:
             event = to_json(self._upcast(row.topic, envelope["schema_version"], event, current))
         return Outgoing(topic_partition, key, event, headers)
@@ -105,11 +105,11 @@ class CloudEventsCodec:
 
     def _in_the_clear(self, headers: Headers, event: bytes) -> bytes:
         """Raises NoDataKey."""
-        sealed = headers.get("ce_sealed")
-        if sealed is None:
+        encrypted = headers.get("ce_encrypted")
+        if encrypted is None:
             return event
         of = {"event_id": headers["ce_id"].decode(), "correlation_id": headers["ce_correlationid"].decode()}
-        return self.stored.event_in_the_clear(event, sealed.decode(), of)
+        return self.stored.event_in_the_clear(event, encrypted.decode(), of)
 
     def _event(self, headers: Headers, value: bytes) -> Event:
         name, version = headers["ce_type"].decode(), int(headers["ce_schemaversion"])

@@ -40,7 +40,7 @@ EVENT_HEADERS: Mapping[str, Mapping[str, Any]] = {
     "ce_correlationid": {"type": "string", "description": "The order that it is about."},
     "ce_causationid": {**UUID, "description": "The event that it follows from; absent if a caller outside asked."},
     "ce_actor": {"type": "string", "description": "Who recorded it: a consumer, a channel, a person."},
-    "ce_sealed": {
+    "ce_encrypted": {
         "type": "string",
         "description": "What is personal in the event, encrypted; the body has placeholders. Base64 of AES-256-GCM.",
     },
@@ -74,7 +74,7 @@ LETTER_HEADERS: Mapping[str, Mapping[str, Any]] = {
     "oms_reason": {"type": "string", "description": "A stable code."},
     "oms_detail": {"type": "string", "description": "What its sender does next."},
 }
-OPTIONAL = {"ce_causationid", "ce_sealed"}
+OPTIONAL = {"ce_causationid", "ce_encrypted"}
 KEYS = {
     "event": "The stream, such as order-ID: events of one stream keep their order.",
     "state": "The row's key, its parts joined by @.",

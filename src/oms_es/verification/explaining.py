@@ -22,7 +22,7 @@ from oms_es.store.encoding.codec import BEFORE_EVENT, event_id_of
 VERSIONS_TRIED = 50
 """On either side."""
 ENVELOPE = ("schema_version", "event_id", "recorded_at", "caused_by", "correlation_id", "actor")
-SEALED = {"sealed"}
+ENCRYPTED = {"encrypted"}
 """What is there only where the event says something of a person."""
 """In the order in which they are written, after the event."""
 
@@ -77,7 +77,7 @@ def _body(state: bytes) -> dict[str, Any] | None:
 
 def _states(kind: str, body: dict[str, Any]) -> Iterator[bytes]:
     """As it is written: fields in the order of their class, those that it has, or all that the class has today."""
-    envelope = to_json({name: body.get(name) for name in [*ENVELOPE, *(SEALED & body.keys())]})[1:]
+    envelope = to_json({name: body.get(name) for name in [*ENVELOPE, *(ENCRYPTED & body.keys())]})[1:]
     with suppress(KeyError, ValidationError):
         event = EVENTS[kind].model_validate_json(to_json(body["event"]), context=STORED)
         for only_set in (False, True):

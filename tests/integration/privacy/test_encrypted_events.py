@@ -87,8 +87,8 @@ def assert_encrypted(event: Event) -> None:
     stored, envelope = opened(row.state)
     for part in parts_of(type(event)):
         assert value_at(from_json(stored), part.path) in (part.placeholder, None), part
-    assert ("sealed" in envelope) == (row.state != Codec(EVENTS).encode(recorded))
-    if "sealed" in envelope:
+    assert ("encrypted" in envelope) == (row.state != Codec(EVENTS).encode(recorded))
+    if "encrypted" in envelope:
         with pytest.raises(NoDataKey, match="OMS_DATA_KEY_FILE"):
             Codec(EVENTS).decode(row)
     keys.destroy()
@@ -155,9 +155,9 @@ def test_whatever_people_write_comes_back(data: st.DataObject) -> None:
     for part in parts_of(type(event)):
         holder = value_at(body, part.path[:-1])
         if holder is not None and isinstance(holder.get(part.path[-1]), str):
-            holder[part.path[-1]] = data.draw(TEXT | st.just('","sealed":"') | st.just(',"schema_version":1}'))
+            holder[part.path[-1]] = data.draw(TEXT | st.just('","encrypted":"') | st.just(',"schema_version":1}'))
         elif holder is not None and part.path[-1] == "metadata":
-            holder["metadata"] = data.draw(st.dictionaries(st.just("sealed") | TEXT, TEXT, max_size=3))
+            holder["metadata"] = data.draw(st.dictionaries(st.just("encrypted") | TEXT, TEXT, max_size=3))
     assert_encrypted(type(event).model_validate(body, context=STORED))
 
 

@@ -17,6 +17,7 @@ from oms_es.app.workers import Workers, roles_of, roles_that_run
 from oms_es.cli.operator.topics import kafka_of
 from oms_es.cli.terminal import (
     HINT_OF_GATEWAYS,
+    data_keys_of,
     external,
     log_key_of,
     migrated,
@@ -35,6 +36,10 @@ from oms_es.processing.loop import stopping_on_signals
 from oms_es.settings import Settings
 
 log = structlog.get_logger(__name__)
+IN_THE_CLEAR = (
+    "personal data is stored in the clear: give OMS_DATA_KEY_FILE or OMS_DATA_KEY and migrate again to encrypt what "
+    "comes from then on"
+)
 
 
 def run_engine() -> None:
@@ -127,3 +132,5 @@ def migrate_database() -> None:
     with database(settings, "engine") as place:
         migrated(place.url, settings)
         say(f"every table and read model of this version is there on {place.place}")
+        if not data_keys_of(settings):
+            say(IN_THE_CLEAR)

@@ -35,7 +35,7 @@ from oms_es.store.privacy.wrapping import HOW, NONCE_BYTES, NoDataKey
 E = TypeVar("E", bound=Event)
 EVENT_ID_NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/event")
 BEFORE_EVENT, AFTER_EVENT = b'{"event":', b',"schema_version":'
-BEFORE_SEALED, AFTER_SEALED = b',"sealed":"', b'"}'
+BEFORE_ENCRYPTED = b',"encrypted":"'
 NAMESPACE_BYTES = EVENT_ID_NAMESPACE.bytes
 VERSION_5 = 5 << 76 | 0x8 << 60
 VERSION_MASK = ~(0xF << 76 | 0xC << 60)
@@ -138,7 +138,7 @@ class Codec:
         cipher = ciphers[recorded.correlation_id]
         body = _body(recorded, event)
         if taken and cipher:
-            body["sealed"] = _sealed(cipher, str(recorded.event_id), to_json(taken))
+            body["encrypted"] = _encrypted(cipher, str(recorded.event_id), to_json(taken))
         return to_json(body)
 
     def in_the_clear(self, state: bytes) -> bytes:
@@ -146,14 +146,14 @@ class Codec:
 
         Raises NoDataKey. The name of a key is in no text: there, quotes are escaped.
         """
-        at = state.rfind(BEFORE_SEALED)
+        at = state.rfind(BEFORE_ENCRYPTED)
         if at < 0 or (end := state.rfind(AFTER_EVENT)) > at:
             return state
         envelope = from_json(b"{" + state[end + 1 :])
-        event = self.event_in_the_clear(state[len(BEFORE_EVENT) : end], envelope["sealed"], envelope)
+        event = self.event_in_the_clear(state[len(BEFORE_EVENT) : end], envelope["encrypted"], envelope)
         return BEFORE_EVENT + event + state[end:at] + b"}"
 
-    def event_in_the_clear(self, event: bytes, sealed: str, envelope: Mapping[str, Any]) -> bytes:
+    def event_in_the_clear(self, event: bytes, encrypted: str, envelope: Mapping[str, Any]) -> bytes:
         """Raises NoDataKey."""
         if self.keys is None:
             raise NoDataKey(f"personal data in this log is encrypted: {HOW}")
@@ -161,7 +161,7 @@ class Codec:
         if cipher is None:
             return event
         body = from_json(event)
-        put_back(body, from_json(_unsealed(cipher, envelope["event_id"], sealed)))
+        put_back(body, from_json(_decrypted(cipher, envelope["event_id"], encrypted)))
         return to_json(body)
 
     def decode(self, row: StoredRow, position: int = 0) -> Recorded:
@@ -207,15 +207,15 @@ def _body(recorded: Recorded, event: Any) -> dict[str, Any]:
     }
 
 
-def _sealed(cipher: AESGCM, event_id: str, content: bytes) -> str:
+def _encrypted(cipher: AESGCM, event_id: str, content: bytes) -> str:
     """Bound to its event: it opens in no other."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     return b64encode(nonce + cipher.encrypt(nonce, content, event_id.encode())).decode()
 
 
-def _unsealed(cipher: AESGCM, event_id: str, sealed: str) -> bytes:
+def _decrypted(cipher: AESGCM, event_id: str, encrypted: str) -> bytes:
     """Raises NoDataKey."""
-    content = b64decode(sealed)
+    content = b64decode(encrypted)
     try:
         return cipher.decrypt(content[:NONCE_BYTES], content[NONCE_BYTES:], event_id.encode())
     except InvalidTag:

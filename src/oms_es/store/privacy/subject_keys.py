@@ -136,6 +136,13 @@ def newest(rows: Reading) -> str:
     return str(found["id"]) if found else ""
 
 
+def require(connection: psycopg.Connection[Any]) -> None:
+    """This process may open what is encrypted here. Raises NoDataKey."""
+    with connection.cursor(row_factory=dict_row) as curs:
+        for row in curs.execute(f"SELECT id FROM {WRAPPING_KEYS} ORDER BY id".encode()):
+            KEYRING.require(row["id"])
+
+
 def begin(connection: psycopg.Connection[Any], by: str) -> None:
     """From now on personal data is encrypted here, under keys that this one wraps."""
     connection.execute(f"INSERT INTO {WRAPPING_KEYS} (id) VALUES (%s) ON CONFLICT DO NOTHING".encode(), [by])

@@ -53,16 +53,17 @@ class Keyring:
     def wrap(self, by: str, subject: str, key: bytes) -> bytes:
         """Raises NoDataKey."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._cipher(by).encrypt(nonce, key, subject.encode())
+        return nonce + self.require(by).encrypt(nonce, key, subject.encode())
 
     def unwrap(self, by: str, subject: str, wrapped: bytes) -> bytes:
         """Raises NoDataKey."""
         try:
-            return self._cipher(by).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.encode())
+            return self.require(by).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.encode())
         except InvalidTag:
             raise NoDataKey(f"the key of {subject} is not what was written; restore oms_subject_keys") from None
 
-    def _cipher(self, by: str) -> AESGCM:
+    def require(self, by: str) -> AESGCM:
+        """Raises NoDataKey."""
         cipher = self._keys.get(by)
         if cipher is None:
             raise NoDataKey(f"personal data in this database is encrypted with the key {by}: {HOW}")
