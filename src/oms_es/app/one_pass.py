@@ -27,6 +27,7 @@ from oms_es.processing.read_models.history_pages import hold_no_more, pages
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows, read_model_engine
 from oms_es.processing.read_models.staged_rows import StagedRows
+from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.recorder import EVENTS, IN_UTC, Advance
 
 SUFFIX = "_rebuilt"
@@ -87,7 +88,7 @@ def fold_all(
         return fold_share(database_url, projections, reached, lambda position: progress(position, last))
     started = get_context("spawn")
     counters: Any = started.Array("q", len(shares))
-    with ProcessPoolExecutor(len(shares), started, initializer=_begin, initargs=(counters,)) as pool:
+    with ProcessPoolExecutor(len(shares), started, initializer=_begin, initargs=(counters, KEYRING.held())) as pool:
         names = [[projection.name for projection in share] for share in shares]
         futures = [pool.submit(_fold_named, database_url, share, reached, i) for i, share in enumerate(names)]
         while wait(futures, LOOK_SECONDS).not_done:
@@ -165,9 +166,10 @@ _counters: Any = ()
 """In a process that was started: how far each of them is."""
 
 
-def _begin(counters: Any) -> None:
+def _begin(counters: Any, data_keys: Sequence[bytes]) -> None:
     global _counters  # noqa: PLW0603 - what a pool gives its processes comes by way of their modules
     _counters = counters
+    KEYRING.hold(data_keys)
     collect_seldom()
 
 

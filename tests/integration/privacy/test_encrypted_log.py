@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, migrate
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, migrate, one_pass
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import AddNote, Address, OrderPlaced, PlaceOrder
 from oms_es.schemas.order.content import order_id_of
@@ -54,7 +54,9 @@ def stored(url: str) -> bytes:
         return b"\n".join(bytes(row[0]) for row in connection.execute("SELECT state FROM oms_events"))
 
 
-def test_the_log_has_nothing_of_a_person_in_the_clear_and_the_engine_reads_all_of_it(engine: Engine) -> None:
+def test_the_log_has_nothing_of_a_person_in_the_clear_and_the_engine_reads_all_of_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = stored(engine.database_url)
     assert [said for said in SAID if said.encode() in log] == []
     placed = engine.store.history(f"order-{ORDER}")[0].event
@@ -62,7 +64,8 @@ def test_the_log_has_nothing_of_a_person_in_the_clear_and_the_engine_reads_all_o
     assert (placed.ship_to, placed.customer, placed.notes) == (ADA, CUSTOMER, "ring twice")
     report = verify(engine.database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
     assert report.passed, report.checks
-    rebuilt = engine.rebuild_all(PROJECTIONS)
+    monkeypatch.setattr(one_pass, "EVENTS_PER_PROCESS_MIN", 10)
+    rebuilt = engine.rebuild_all(PROJECTIONS, processes=2)
     assert [(one.projection, one.written, one.removed) for one in rebuilt if one.written or one.removed] == []
 
 

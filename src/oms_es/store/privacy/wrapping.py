@@ -42,11 +42,11 @@ class Keyring:
     """What this process may open and wrap with, of whichever database: a key is known by its id."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, AESGCM] = {}
+        self._keys: dict[str, bytes] = {}
 
     def hold(self, keys: Iterable[bytes]) -> list[str]:
         """Their ids, in the order given."""
-        held = {id_of(key): AESGCM(key) for key in keys}
+        held = {id_of(key): key for key in keys}
         self._keys.update(held)
         return list(held)
 
@@ -64,10 +64,14 @@ class Keyring:
 
     def require(self, by: str) -> AESGCM:
         """Raises NoDataKey."""
-        cipher = self._keys.get(by)
-        if cipher is None:
+        key = self._keys.get(by)
+        if key is None:
             raise NoDataKey(f"personal data in this database is encrypted with the key {by}: {HOW}")
-        return cipher
+        return AESGCM(key)
+
+    def held(self) -> list[bytes]:
+        """For a process that is started to share work."""
+        return list(self._keys.values())
 
 
 KEYRING = Keyring()
