@@ -377,11 +377,8 @@ class Store:
         self._next_snapshots[stream] = snapshots.next_version(snapshot)
 
     def _rows(self, curs: Any, decided: Sequence[Recorded]) -> list[EventRow]:
-        states = self.codec.encode_all(curs, decided)
-        return [
-            EventRow(recorded.stream, recorded.version, type(recorded.event).__name__, state)
-            for recorded, state in zip(decided, states, strict=True)
-        ]
+        states = zip(decided, self.codec.encode_all(curs, decided), strict=True)
+        return [EventRow(one.stream, one.version, type(one.event).__name__, state) for one, state in states]
 
     def _was_committed(self, pending: Sequence[Recorded], advance: Advance | None) -> bool:
         """A connection that broke during COMMIT leaves it open whether the batch is stored: look it up."""
