@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "operator.status:status",
     "verify": "operator.checking:verify_history",
     "audit": "operator.auditing:app",
+    "privacy": "operator.privacy:app",
     "rebuild": "operator.checking:rebuild_read_models",
     "rows": "past.rows:list_rows",
     "sql": "past.sql:sql",

@@ -44,13 +44,17 @@ CREATE = (
 CACHED_MAX = 10_000
 CACHED_SECONDS_MAX = 30.0
 """So long another process may still read what was forgotten."""
+ROTATIONS_MAX = 3
+"""While one transaction is written."""
 READ_AHEAD = 64
 """Who reads history needs the keys in the order in which they were made."""
 
 TO_WRITE = f"""
 WITH made AS (
     INSERT INTO {KEYS} (subject, wrapped_by, wrapped)
-    SELECT * FROM unnest(%b::text[], %b::text[], %b::bytea[]) ON CONFLICT (subject) DO NOTHING
+    SELECT subject, %b, wrapped FROM unnest(%b::text[], %b::bytea[]) AS fresh(subject, wrapped)
+    WHERE %b = (SELECT id FROM {WRAPPING_KEYS} ORDER BY first_used_at DESC, id LIMIT 1)
+    ON CONFLICT (subject) DO NOTHING
     RETURNING subject, wrapped_by, wrapped
 )
 SELECT * FROM made UNION ALL SELECT subject, wrapped_by, wrapped FROM {KEYS} WHERE subject = ANY(%b)
@@ -88,14 +92,27 @@ class SqlSubjectKeys:
     def to_write(
         self, transaction: psycopg.Cursor[Any], subjects: Collection[str]
     ) -> Mapping[str, AESGCM | None] | None:
-        by = self._wraps_with = self._wraps_with or newest(transaction)
-        if not by:
-            return None
         wanted = sorted(set(subjects))
-        fresh = [(one, by, self._wrapped(by, one)) for one in wanted if one not in self._known]
-        columns: list[list[Any]] = [list(column) for column in zip(*fresh, strict=True)] or [[], [], []]
-        rows = transaction.execute(TO_WRITE, [*columns, wanted], prepare=True).fetchall() if wanted else []
-        return {row["subject"]: _cipher(row) for row in rows}
+        for _ in range(ROTATIONS_MAX):
+            by = self._wraps_with = self._wraps_with or newest(transaction)
+            if not by:
+                return None
+            keys = {one: secrets.token_bytes(KEY_BYTES) for one in wanted if one not in self._known}
+            fresh = {one: KEYRING.wrap(by, one, key) for one, key in keys.items()}
+            values = [by, list(fresh), list(fresh.values()), by, wanted]
+            rows = transaction.execute(TO_WRITE, values, prepare=True) if wanted else ()
+            found = {
+                row["subject"]: AESGCM(keys[row["subject"]])
+                if fresh.get(row["subject"]) == row["wrapped"]
+                else _cipher(row)
+                for row in rows
+            }
+            if len(found) == len(wanted):
+                return found
+            self._wraps_with = ""  # another key wraps here now
+            with self._lock:
+                self._known.clear()
+        raise NoDataKey(f"keys of orders in {KEYS} are not kept: look at that table")
 
     def to_read(self, subject: str) -> AESGCM | None:
         with self._lock:
@@ -113,10 +130,6 @@ class SqlSubjectKeys:
             while len(self._known) > CACHED_MAX:
                 self._known.popitem(last=False)
             return self._known[subject].cipher
-
-    @staticmethod
-    def _wrapped(by: str, subject: str) -> bytes:
-        return KEYRING.wrap(by, subject, secrets.token_bytes(KEY_BYTES))
 
 
 def _cipher(row: Mapping[str, Any]) -> AESGCM | None:

@@ -43,6 +43,7 @@ class Keyring:
 
     def __init__(self) -> None:
         self._keys: dict[str, bytes] = {}
+        self._ciphers: dict[bytes, AESGCM] = {}
 
     def hold(self, keys: Iterable[bytes]) -> list[str]:
         """Their ids, in the order given."""
@@ -67,7 +68,9 @@ class Keyring:
         key = self._keys.get(by)
         if key is None:
             raise NoDataKey(f"personal data in this database is encrypted with the key {by}: {HOW}")
-        return AESGCM(key)
+        if key not in self._ciphers:
+            self._ciphers[key] = AESGCM(key)
+        return self._ciphers[key]
 
     def held(self) -> list[bytes]:
         """For a process that is started to share work."""
