@@ -184,7 +184,11 @@ class MoreOracle(Oracle):
             counted = [one for n, one in waits if not n.is_merged]
             tried = sum(one.since is not None or one.had_all_at is not None for one in counted)
             filled = sum(one.since is None and one.had_all_at is not None for one in counted)
-            took = [hours(one.had_all_at - one.since) for _, one in waits if one.since and one.had_all_at]
+            took = [
+                hours(one.had_all_at - one.since)
+                for _, one in waits
+                if one.since and one.had_all_at and one.had_all_at >= one.since
+            ]
             rows[where] = (tried, filled, percent(filled, tried), percentile(took, 50), percentile(took, 90))
         return rows
 
@@ -202,7 +206,8 @@ class MoreOracle(Oracle):
         }
 
     def quoted(self) -> Iterator[tuple[sh.ShipmentBookingRequested, dict[str, Any]]]:
-        yield from ((quote, self.world.parcels[name]) for name, quote in self.quotes.items() if quote.currency)
+        each = ((quote, self.world.parcels[name]) for name, quote in self.quotes.items() if quote.currency)
+        yield from ((quote, parcel) for quote, parcel in each if parcel["left"])
 
     def on_time(self) -> Rows:
         rows: Rows = {}
@@ -210,7 +215,7 @@ class MoreOracle(Oracle):
             due = in_time = 0
             late = []
             for quote, parcel in of:
-                if not (parcel["left"] and quote.transit_days):
+                if not quote.transit_days:
                     continue
                 by = parcel["left"] + timedelta(days=quote.transit_days)
                 due += parcel["came"] is not None or by < self.now

@@ -121,6 +121,14 @@ class TooMany(OmsError):
         self.seconds = seconds
 
 
+class QuestionTooLarge(OmsError):
+    """What was asked takes the database longer than a request may: ask for less, such as a shorter period."""
+
+    code = "question_too_large"
+    exit_code = Code.USAGE
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class NotYet(OmsError):
     """The read model has not come as far as is asked for: ask again in a moment."""
 

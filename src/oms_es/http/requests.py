@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
+from psycopg.errors import QueryCanceled
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -21,7 +22,7 @@ from starlette.responses import Response
 
 from oms_es.history.moments import POSITION
 from oms_es.http.access import Caller
-from oms_es.http.errors import BadParameter, Malformed, TooLong, TooSlow, WrongMedia
+from oms_es.http.errors import BadParameter, Malformed, QuestionTooLarge, TooLong, TooSlow, WrongMedia
 from oms_es.http.routing import Route
 from oms_es.processing.committer import Key
 from oms_es.reports.queries import Connection
@@ -142,10 +143,13 @@ class Asked:
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Ask the read models, in a thread, within a bounded time: as they are, or of a route that is dated, as they
-        were. Raises NoMoment, StillToCome, NoStateNear."""
-        if self.route.is_dated and (at := self.at()) is not None:
-            return await run_in_threadpool(self.services.read_at, self.route.reads, at, question)
-        return await run_in_threadpool(self.services.read, question)
+        were. Raises NoMoment, StillToCome, NoStateNear, QuestionTooLarge."""
+        try:
+            if self.route.is_dated and (at := self.at()) is not None:
+                return await run_in_threadpool(self.services.read_at, self.route.reads, at, question)
+            return await run_in_threadpool(self.services.read, question)
+        except QueryCanceled:
+            raise QuestionTooLarge(TOO_LARGE) from None
 
     def at(self) -> At | None:
         """As of when, if anything is said. Raises BadParameter."""
@@ -165,6 +169,10 @@ class Asked:
 
 
 JSON = "application/json"
+TOO_LARGE = (
+    "it takes the database longer than a request may; ask for less, such as a shorter period, or in the terminal of "
+    "the engine, which waits"
+)
 
 
 async def _read(request: Request, bytes_max: int) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psycopg
 import pytest
 
 from console_forms import browser, sent
@@ -36,6 +37,18 @@ def held_events(api: httpx.Client, order_id: str) -> list[dict[str, Any]]:
 def client(served: Served) -> Iterator[httpx.Client]:
     with browser(served) as signed_in:
         yield signed_in
+
+
+def test_a_question_that_takes_too_long_is_said_to_be_too_large(served: Served, client: httpx.Client) -> None:
+    """What it waits for here is a table that is locked: it ends all the same."""
+    with psycopg.connect(served.database_url) as other, served.client() as api:
+        other.execute("LOCK TABLE stock_movements IN ACCESS EXCLUSIVE MODE")
+        answer = api.get("/v1/reports/stock-turn")
+        assert (answer.status_code, answer.json()["reason"]) == (422, "question_too_large")
+        assert "Retry-After" not in answer.headers
+        page = client.get("/console/reports/stock-turn")
+        assert page.status_code == 422
+        assert "shorter period" in page.text
 
 
 def test_a_report_shows_and_gives_along_what_the_api_answers(served: Served, shop: Shop, client: httpx.Client) -> None:

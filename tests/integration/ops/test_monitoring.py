@@ -60,6 +60,12 @@ def test_what_an_operator_must_see_is_watched() -> None:
     assert REGISTRY.get_sample_value("oms_relay_active") is not None
 
 
+def test_what_is_counted_for_the_first_time_is_no_increase_and_is_alerted_on_all_the_same() -> None:
+    said = {rule["alert"]: rule["expr"] for rule in RULES}
+    assert "oms_dead_letters_total unless oms_dead_letters_total offset" in said["OmsDeadLetters"]
+    assert said["OmsNothingRuns"].startswith("absent(")
+
+
 def test_each_alert_says_how_bad_it_is_and_what_to_do() -> None:
     for rule in RULES:
         assert rule["labels"]["severity"] in ("critical", "warning"), rule["alert"]

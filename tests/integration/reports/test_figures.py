@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from sqlalchemy import func, select
 
 import duckdb_oracle
 from conftest import fresh_database
@@ -41,7 +42,7 @@ from oms_es.projections.shipment import shipments
 from oms_es.projections.stock import stock_levels
 from oms_es.reports import queries
 from oms_es.reports.exporting import run
-from oms_es.reports.figures import answering, asking, definition
+from oms_es.reports.figures import answering, asking, definition, selecting
 from oms_es.reports.figures.answering import Answer
 from oms_es.reports.figures.definition import Definition
 from oms_es.schemas.order import OrderPlaced
@@ -242,3 +243,48 @@ def test_facts_agree_with_the_read_models_that_count_the_same(shelf: str, a_week
     for row in folded(stock_levels.projection, a_week).values():
         on_hand[(row["location"],)] = on_hand.get((row["location"],), 0) + row["on_hand"]
     assert {key: measures[2] for key, measures in moved.items()} == on_hand
+
+
+def test_only_the_days_of_the_period_are_made(shelf: str, a_week: list[Recorded]) -> None:
+    lay_out(shelf, a_week)
+    now = a_week[-1].recorded_at + timedelta(days=400)
+    since, until = (now - timedelta(days=9)).date(), (now - timedelta(days=2)).date()
+    one = definition.named("stock-outs").model_copy(update={"top": None, "sort": None})
+    by = ["sku", "location", "day"]
+    how: dict[str, Any] = {"by": by, "zone": BERLIN, "now": now, "where": ["location=milano"]}
+    question = asking.question(one, since=str(since), until=str(until), **how)
+    made = select(func.count()).select_from(one.facts.rows)
+    with psycopg.connect(shelf, row_factory=dict_row) as connection:
+        statement, values = selecting.compiled(made, question)
+        count = connection.execute(statement.encode(), values).fetchone()
+        everywhere = connection.execute("SELECT count(DISTINCT (sku, location)) AS n FROM stock_movements").fetchone()
+        found = rows_of(answering.answer(connection, question))
+    places = len({(key[0], key[1]) for key in found})
+    assert len(found) == 7 * places
+    assert count
+    assert everywhere
+    assert count["count_1"] == 8 * everywhere["n"]
+    around = {"since": str(since - timedelta(days=4)), "until": str(until + timedelta(days=1))}
+    more = rows_of(live_answer(shelf, one, **how, **around))
+    assert found == {key: row for key, row in more.items() if since <= key[2] < until}
+
+
+def test_parcels_that_did_not_leave_and_waits_that_had_ended_are_not_counted(
+    shelf: str, a_week: list[Recorded]
+) -> None:
+    lay_out(shelf, a_week)
+    quoted = "SELECT shipment_id, 'ups', 'ground', '', 'EUR', 500, 3, requested_at FROM shipments"
+    with psycopg.connect(shelf) as connection:
+        connection.execute(f"TRUNCATE bookings; INSERT INTO bookings {quoted}".encode())
+        row = connection.execute("SELECT count(*) FROM shipments WHERE dispatched_at IS NOT NULL").fetchone()
+    before, left = answered(shelf, "fill-rate", by=[]).rows[0], answered(shelf, "freight", by=[]).rows
+    with psycopg.connect(shelf) as connection:
+        connection.execute("UPDATE order_milestones SET backordered_at = allocated_at + interval '1 day'")
+        connection.execute("UPDATE shipments SET dispatched_at = NULL")
+    assert row
+    assert [cells[1] for cells in left] == [row[0]]
+    assert answered(shelf, "freight", by=[]).rows == []
+    assert answered(shelf, "on-time", by=[]).rows[0][0] == 0
+    filled = answered(shelf, "fill-rate", by=[]).rows[0]
+    assert filled[0] == before[0]
+    assert filled[1:] == (0, 0.0, None, None)

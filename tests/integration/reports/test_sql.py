@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import date
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import duckdb
@@ -19,7 +20,7 @@ from oms_es.demo.workload import Workload
 from oms_es.exit_codes import Code
 from oms_es.http.reading.tables import OF_PEOPLE
 from oms_es.reports import queries
-from oms_es.reports.exporting import run
+from oms_es.reports.exporting import manifest, run
 from oms_es.reports.querying import database, exported, found
 from oms_es.reports.querying.found import BadStatement, Bounds
 from oms_es.schemas.vocabulary import EVENTS
@@ -91,6 +92,48 @@ def test_a_query_is_answered_within_its_bounds(url: str) -> None:
     assert total.rows == [(sum(row[1] for row in every.rows), 3)]
     with pytest.raises(BadStatement, match="longer than 1 s"):
         database.ask(url, "SELECT pg_sleep(20)", OPEN, Bounds(1, 1))
+    with pytest.raises(BadStatement, match="more than 200 MB"):
+        database.ask(url, "SELECT repeat('x', 50000000) FROM generate_series(1, 20)", OPEN, BOUNDS)
+
+
+@pytest.mark.parametrize("locking", ["pg_advisory_lock(1)", "pg_try_advisory_xact_lock_shared(1, 2)"])
+def test_a_query_of_our_own_server_takes_no_lock_of_the_engine(url: str, locking: str) -> None:
+    with pytest.raises(BadStatement, match="permission denied for function"):
+        database.ask(url, f"SELECT {locking}", OPEN, BOUNDS, is_ours=True)
+    limits = "SELECT current_setting('temp_file_limit'), current_setting('work_mem')"
+    assert database.ask(url, limits, OPEN, BOUNDS, is_ours=True).rows == [("2GB", "64MB")]
+
+
+def test_an_owner_that_is_no_superuser_makes_a_login_and_drops_it(embedded_server: EmbeddedPostgres) -> None:
+    with fresh_database(embedded_server) as fresh, psycopg.connect(fresh, autocommit=True) as superuser:
+        superuser.execute("CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'keeper'")
+        superuser.execute("GRANT CREATE ON SCHEMA public TO keeper")
+        keeper = psycopg.conninfo.make_conninfo(fresh, user="keeper", password="keeper")
+        superuser.execute("CREATE ROLE oms_es_sql_of_another LOGIN VALID UNTIL '2020-01-01'")
+        try:
+            with psycopg.connect(keeper) as owner:
+                owner.execute("CREATE TABLE kept AS SELECT 7 AS n")
+            assert database.ask(keeper, "SELECT n FROM kept", ["kept"], BOUNDS).rows == [(7,)]
+            made = "SELECT rolname FROM pg_roles WHERE starts_with(rolname, 'oms_es_sql_')"
+            assert superuser.execute(made).fetchall() == [("oms_es_sql_of_another",)]
+        finally:
+            superuser.execute("DROP TABLE IF EXISTS kept")
+            superuser.execute("DROP OWNED BY keeper")
+            superuser.execute("DROP ROLE keeper")
+            superuser.execute("DROP ROLE oms_es_sql_of_another")
+
+
+def test_people_and_payers_are_not_read_unasked_nor_beside_a_login_of_ones_own(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", url)
+    for table in ("customers", "statements", "statement_lines"):
+        assert main(["sql", f"SELECT count(*) FROM {table}"]) == Code.USAGE
+        assert "permission denied" in capsys.readouterr().err
+        assert main(["sql", f"SELECT count(*) FROM {table}", "--personal"]) == Code.OK
+    monkeypatch.setenv("OMS_SQL_DATABASE_URL", url)
+    assert main(["sql", "SELECT 1", "--personal"]) == Code.USAGE
+    assert "leave --personal out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("statement", [*NO_QUERY, *NOT_OURS])
@@ -208,5 +251,25 @@ def test_a_column_of_several_kinds_is_no_parquet(tmp_path: Path) -> None:
     mixed = found.Found(["a"], [(1,), ("x",)], more=False)
     with pytest.raises(BadStatement, match="cast it"):
         found.write_parquet(mixed, tmp_path / "a.parquet")
-    with pytest.raises(BadStatement, match="too large"):
-        found.write_parquet(found.Found(["a"], [(10**30,)], more=False), tmp_path / "a.parquet")
+    large = found.Found(["a"], [(10**30,)], more=False)
+    with pytest.raises(BadStatement, match="cast it"):
+        found.write_parquet(large, tmp_path / "a.parquet")
+
+
+def test_what_python_cannot_hold_is_said_in_a_line(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BadStatement, match="cast it to text"):
+        database.ask(url, "SELECT 'infinity'::timestamptz", OPEN, BOUNDS)
+    with pytest.raises(BadStatement, match="UTF-8"):
+        found.checked("SELECT '\udc80'")
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"SELECT '\xff'"), "utf-8"))
+    assert main(["sql", "-"]) == Code.USAGE
+    assert "UTF-8" in capsys.readouterr().err
+
+
+def test_a_file_of_an_export_that_is_gone_is_named(tmp_path: Path) -> None:
+    gone = manifest.File(path="facts/refunds/all.parquet", rows=1, bytes=1, sha256="")
+    manifest.write(tmp_path, manifest.Manifest(files=(gone,)))
+    with pytest.raises(manifest.BadExport, match="is missing; make it again"):
+        exported.ask(tmp_path, "SELECT 1", BOUNDS, personal=False)

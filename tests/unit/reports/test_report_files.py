@@ -182,3 +182,8 @@ def test_a_document_is_the_same_again_and_may_be_empty() -> None:
     text = PdfReader(BytesIO(document.as_pdf(empty))).pages[0].extract_text()
     assert "Nothing was found" in text
     assert len(list(sheet_of(empty).iter_rows())) == 1
+
+
+def test_characters_that_xml_does_not_have_are_no_hindrance_to_a_document() -> None:
+    found = reported(("a\x01\x1f\ufffeb", "EUR", 5), columns="channel:,currency:,net:minor")
+    assert document.as_pdf(found).startswith(b"%PDF-")

@@ -17,10 +17,12 @@ from oms_es.http.reading.tables import OF_PEOPLE
 from oms_es.reports import queries
 from oms_es.reports.querying import database as of_database
 from oms_es.reports.querying import exported, found
-from oms_es.reports.querying.found import Bounds, Found
+from oms_es.reports.querying.found import BadStatement, Bounds, Found
 from oms_es.store import schema
 
 ROWS, SECONDS = 1_000, 30
+OF_PAYERS = ("statements", "statement_lines")
+"""Numbers of accounts, and what those who paid wrote; over HTTP they are behind `finance:read`."""
 Format = Literal["table", "csv", "json", "parquet"]
 
 
@@ -44,7 +46,7 @@ def sql(
     """
     if format == "parquet" and output is None:
         raise typer.BadParameter("Parquet is no text; name a file with --output")
-    asked = sys.stdin.read(found.STATEMENT_CHARACTERS_MAX + 1) if statement == "-" else statement
+    asked = _from_stdin() if statement == "-" else statement
     bounds = Bounds(rows, seconds)
     if export is not None:
         answer = exported.ask(export, asked, bounds, personal=personal)
@@ -55,15 +57,27 @@ def sql(
         say(f"there are more than {rows:,} rows; ask for fewer, or give --rows")
 
 
+def _from_stdin() -> str:
+    """Raises BadStatement."""
+    try:
+        return sys.stdin.read(found.STATEMENT_CHARACTERS_MAX + 1)
+    except UnicodeDecodeError:
+        raise BadStatement(found.NO_TEXT) from None
+
+
 def _of_database(statement: str, bounds: Bounds, *, personal: bool) -> Found:
     settings = set_up()
     if settings.sql_database_url:
+        if personal:
+            raise typer.BadParameter(
+                "the login of OMS_SQL_DATABASE_URL reads what it may read; leave --personal out, or grant it more"
+            )
         return of_database.ask_as(settings.sql_database_url, statement, bounds)
-    tables = [one.name for one in PROJECTIONS if personal or one.name not in OF_PEOPLE]
+    tables = [one.name for one in PROJECTIONS if personal or one.name not in (*OF_PEOPLE, *OF_PAYERS)]
     with database(settings, "reader") as place:
         with queries.reading(place.url) as connection:
             schema.require(connection, PROJECTIONS)
-        return of_database.ask(place.url, statement, tables, bounds)
+        return of_database.ask(place.url, statement, tables, bounds, is_ours=not settings.database_url)
 
 
 def _give(answer: Found, format: Format, output: Path | None) -> None:  # noqa: A002 - as the option is called

@@ -152,7 +152,8 @@ class Definition(Part):
 
     @property
     def has_money(self) -> bool:
-        return "minor" in self.units.values()
+        """Also a share of amounts: it is counted within a currency."""
+        return any(self.facts.numbers[one.of].unit == "minor" for one in self.measure if one.how != "ratio")
 
 
 def checked(definition: Definition) -> Definition:

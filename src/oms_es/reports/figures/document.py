@@ -6,6 +6,7 @@ a character that neither has, such as a Chinese one, is drawn as a box.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 from functools import cache
@@ -26,6 +27,8 @@ FONTS = {
 PADDING, MARGIN, SMALL, NORMAL, LARGE = 12, 36, 7.5, 9, 15
 GREY, LINE = "#444444", "#d0d0d0"
 CHART_HEIGHT_MAX = 330
+NOT_OF_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that a name may have, and XML not."""
 SMALLEST, CHARACTER, LEAST_CHARACTERS = 4, 0.6, 4
 """Of letters in a table; the width of one, of its size; so many fit in each column."""
 ROWS_PRINTED_MAX = 2_000
@@ -143,7 +146,7 @@ def _drawn(svg: str, width: float) -> Any:
     """The shapes that charts are made of, and no others; they count from the top, and a page from the bottom."""
     from reportlab.graphics.shapes import Drawing, Group
 
-    root = ET.fromstring(svg)  # noqa: S314 - made by the chart, which escapes the names in it
+    root = ET.fromstring(NOT_OF_XML.sub("\N{REPLACEMENT CHARACTER}", svg))  # noqa: S314 - made by the chart, which escapes the names in it
     _, _, wide, high = (float(n) for n in root.attrib["viewBox"].split())
     scale = min(width / wide, CHART_HEIGHT_MAX / high)
     drawing = Drawing(wide * scale, high * scale)

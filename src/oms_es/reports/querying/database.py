@@ -26,14 +26,31 @@ LOCK = 7_209_450_322_118_006
 SHUTTING_DOWN = "57P"
 """How states of a server begin that lets no one go on; without a state, the connection is gone."""
 LEFT_BEHIND = "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s) AND rolvaliduntil < now()"
+WORK_MEMORY, FILES = "64MB", "2GB"
+BYTES_MAX = 200_000_000
+"""Of all rows together, as PostgreSQL sends them; one row alone may have as many as PostgreSQL makes of it."""
+LOCKING = """
+SELECT oid::regprocedure::text FROM pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_(try_)?advisory_'
+AND has_function_privilege(%s, oid, 'EXECUTE')
+"""
+GRANTED = """
+SELECT 'TABLE', c.oid::regclass::text FROM pg_class c, aclexplode(c.relacl) a
+WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = %(name)s) GROUP BY c.oid
+UNION ALL SELECT 'SCHEMA', n.oid::regnamespace::text FROM pg_namespace n, aclexplode(n.nspacl) a
+WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = %(name)s) GROUP BY n.oid
+"""
 CURSOR = b"DECLARE asked NO SCROLL CURSOR FOR "
 MAY_MAKE_LOGINS = "SELECT rolsuper OR rolcreaterole AS may FROM pg_roles WHERE rolname = current_user"
 
 
-def ask(database_url: str, statement: str, tables: Collection[str], bounds: Bounds) -> Found:
-    """By a login that is made for it, and may read these tables. Raises BadStatement."""
+def ask(database_url: str, statement: str, tables: Collection[str], bounds: Bounds, *, is_ours: bool = False) -> Found:
+    """By a login that is made for it, and may read these tables. `is_ours`: the server is the embedded one, where locks
+    that only programs agree on are the engine's. Raises BadStatement."""
     statement = checked(statement)
-    with psycopg.connect(database_url, autocommit=True) as owner, _login(owner, tables) as (name, password):
+    with psycopg.connect(database_url, autocommit=True) as owner, _login(owner, tables, bounds) as (name, password):
+        if is_ours:
+            _keep_locks(owner, name)
         return _asked(make_conninfo(database_url, user=name, password=password), statement, bounds)
 
 
@@ -48,7 +65,7 @@ def ask_as(reader_url: str, statement: str, bounds: Bounds) -> Found:
 
 
 @contextmanager
-def _login(owner: psycopg.Connection[Any], tables: Collection[str]) -> Iterator[tuple[str, str]]:
+def _login(owner: psycopg.Connection[Any], tables: Collection[str], bounds: Bounds) -> Iterator[tuple[str, str]]:
     """Raises BadStatement where the engine's own login may make none."""
     if not (row := owner.execute(MAY_MAKE_LOGINS).fetchone()) or not row[0]:
         raise BadStatement(
@@ -58,7 +75,8 @@ def _login(owner: psycopg.Connection[Any], tables: Collection[str]) -> Iterator[
     with owner.transaction():
         owner.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for left in owner.execute(LEFT_BEHIND, [LOGIN]).fetchall():
-            _drop(owner, left[0])
+            with suppress(errors.InsufficientPrivilege), owner.transaction():  # it may be of another owner
+                _drop(owner, left[0])
         until = owner.execute(f"SELECT (now() + interval '{MADE_FOR_MINUTES} minutes')::text".encode()).fetchone()
         assert until
         owner.execute(
@@ -66,6 +84,8 @@ def _login(owner: psycopg.Connection[Any], tables: Collection[str]) -> Iterator[
                 Identifier(name), Literal(password), Literal(until[0])
             )
         )
+        for setting, value in _limits(owner, bounds):
+            owner.execute(SQL("ALTER ROLE {} SET {} = {}").format(Identifier(name), Identifier(setting), value))
         schema = owner.execute("SELECT current_schema()").fetchone()
         assert schema
         owner.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema[0]), Identifier(name)))
@@ -79,8 +99,27 @@ def _login(owner: psycopg.Connection[Any], tables: Collection[str]) -> Iterator[
             _drop(owner, name)
 
 
+def _limits(owner: psycopg.Connection[Any], bounds: Bounds) -> Iterator[tuple[str, Literal]]:
+    """What it begins with; that files are limited, only a superuser may say."""
+    yield "statement_timeout", Literal(f"{bounds.seconds}s")
+    yield "work_mem", Literal(WORK_MEMORY)
+    row = owner.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    if row and row[0]:
+        yield "temp_file_limit", Literal(FILES)
+
+
+def _keep_locks(owner: psycopg.Connection[Any], name: str) -> None:
+    """A login that holds the lock that appends take stops them all: only the engine may."""
+    with owner.transaction():
+        owner.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        for row in owner.execute(LOCKING, [name]).fetchall():
+            owner.execute(SQL("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC").format(SQL(row[0])))
+
+
 def _drop(owner: psycopg.Connection[Any], name: str) -> None:
-    owner.execute(SQL("DROP OWNED BY {}").format(Identifier(name)))
+    """What was granted is taken back one by one: DROP OWNED is only for members of the login, or superusers."""
+    for kind, granted in owner.execute(GRANTED, {"name": name}).fetchall():
+        owner.execute(SQL("REVOKE ALL ON {} {} FROM {}").format(SQL(kind), SQL(granted), Identifier(name)))
     owner.execute(SQL("DROP ROLE {}").format(Identifier(name)))
 
 
@@ -93,6 +132,9 @@ def _asked(url: str, statement: str, bounds: Bounds) -> Found:
             raise BadStatement(f"it took longer than {bounds.seconds} s; ask for less, or give --seconds") from None
         except errors.InsufficientPrivilege as error:
             raise BadStatement(f"{_first(error)}: read models are read, and nothing else") from None
+        except psycopg.DataError as error:
+            hint = "" if error.sqlstate else "; cast it to text"
+            raise BadStatement(f"{_first(error)}{hint}") from None
         except psycopg.Error as error:
             if error.sqlstate is None or error.sqlstate.startswith(SHUTTING_DOWN):
                 raise
@@ -112,6 +154,17 @@ def _read(reader: psycopg.Connection[Any], statement: str, bounds: Bounds) -> Fo
         reader.execute(f"SET LOCAL statement_timeout = '{bounds.seconds}s'".encode())
         # One statement and no more: binary results make psycopg use the protocol that takes no second one.
         reader.execute(CURSOR + statement.encode(), binary=True)
-        cursor = reader.execute(f"FETCH {bounds.rows + 1} FROM asked".encode())
-        rows: Sequence[Sequence[Any]] = cursor.fetchall()
-        return within([column.name for column in cursor.description or ()], rows, bounds)
+        with reader.cursor() as cursor:
+            rows = list(_bounded(cursor, f"FETCH {bounds.rows + 1} FROM asked"))
+            return within([column.name for column in cursor.description or ()], rows, bounds)
+
+
+def _bounded(cursor: psycopg.Cursor[Any], fetch: str) -> Iterator[Sequence[Any]]:
+    """One row at a time is in memory beside those that are kept. Raises BadStatement."""
+    taken = 0
+    for row in cursor.stream(fetch.encode()):
+        if (result := cursor.pgresult) is not None:
+            taken += sum(len(result.get_value(0, place) or b"") for place in range(result.nfields))
+        if taken > BYTES_MAX:
+            raise BadStatement(f"it has more than {BYTES_MAX // 1_000_000} MB; ask for fewer columns or rows")
+        yield row

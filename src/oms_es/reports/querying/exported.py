@@ -55,7 +55,10 @@ def _files(directory: Path, *, personal: bool) -> dict[str, list[str]]:
         parts = file.path.split("/")
         table = EVENTS if parts[0] == EVENTS else parts[1]
         if personal or table != EVENTS:
-            found[table].append(str((directory / file.path).resolve()))
+            path = (directory / file.path).resolve()
+            if not path.is_file():
+                raise manifest.BadExport(f"{file.path} is missing; make it again with `oms-es export --to {directory}`")
+            found[table].append(str(path))
     if not found:
         raise manifest.BadExport(f"{directory} holds no export; make one with `oms-es export --to {directory}`")
     return found

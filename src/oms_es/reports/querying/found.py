@@ -21,6 +21,7 @@ from oms_es.reports.figures.writing import FORMULA
 STATEMENT_CHARACTERS_MAX = 100_000
 ROWS_MAX = 100_000
 SECONDS_MAX = 600
+NO_TEXT = "the statement is no text in UTF-8; write it so"
 
 
 class BadStatement(OmsError):
@@ -48,6 +49,8 @@ def checked(statement: str) -> str:
     """Raises BadStatement."""
     if len(statement) > STATEMENT_CHARACTERS_MAX:
         raise BadStatement(f"the statement is longer than {STATEMENT_CHARACTERS_MAX} characters; make a view of less")
+    if any("\ud800" <= character <= "\udfff" for character in statement):
+        raise BadStatement(NO_TEXT)
     if "\0" in statement or not statement.strip():
         raise BadStatement("write a query, such as: SELECT phase, count(*) FROM order_status GROUP BY phase")
     return statement.strip()
@@ -94,6 +97,6 @@ def write_parquet(found: Found, path: Path | BinaryIO) -> None:
     values = [[row[place] for row in found.rows] for place in range(len(found.columns))]
     try:
         table = pa.table([pa.array(column) for column in values], names=list(found.columns))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+    except (pa.ArrowException, OverflowError) as error:
         raise BadStatement(f"a column has values of several kinds, or too large: {error}; cast it") from None
     pa.parquet.write_table(table, path)

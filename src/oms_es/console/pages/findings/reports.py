@@ -17,6 +17,7 @@ from starlette.responses import Response
 from oms_es.console.inside import at
 from oms_es.console.routes import page
 from oms_es.console.visits import Visit
+from oms_es.http.errors import QuestionTooLarge
 from oms_es.http.reading.figures import of_channels
 from oms_es.reports.delivering.formats import MAKERS
 from oms_es.reports.figures import answering, asking, writing
@@ -49,7 +50,7 @@ async def one(definition: Definition, visit: Visit) -> Response:
     wrong, answer = "", None
     try:
         answer = await _answer(definition, visit)
-    except (BadReport, TooLarge) as error:
+    except (BadReport, TooLarge, QuestionTooLarge) as error:
         wrong = str(error)
     given = [(name, value) for name in PARAMETERS for value in visit.asked.many(name)]
     return visit.page(
@@ -75,7 +76,7 @@ def _by(definition: Definition, visit: Visit) -> list[str]:
 
 
 async def _answer(definition: Definition, visit: Visit) -> Answer:
-    """Raises BadReport, TooLarge, Forbidden."""
+    """Raises BadReport, TooLarge, QuestionTooLarge, Forbidden."""
     question = asking.question(
         definition,
         since=visit.one("from"),
@@ -103,7 +104,7 @@ def _inline(picture: Picture) -> Markup:
 
 
 async def taken_along(definition: Definition, file: Format, visit: Visit) -> Response:
-    """Raises BadReport, TooLarge, Forbidden."""
+    """Raises BadReport, TooLarge, QuestionTooLarge, Forbidden."""
     answer = await _answer(definition, visit)
     headers = {"Content-Disposition": f'attachment; filename="{definition.name}.{file}"'}
     text = await run_in_threadpool(MAKERS[file], answer)

@@ -84,7 +84,9 @@ orders = Source(
             hours(m.accepted_at, m.first_dispatched_at), "hours", "from when it came here to the first parcel"
         ),
         "backorder_hours": Number(
-            hours(m.backordered_at, m.allocated_at), "hours", "from when it first waited for stock to when it had all"
+            case((m.allocated_at >= m.backordered_at, hours(m.backordered_at, m.allocated_at))),
+            "hours",
+            "from when it first waited for stock to when it had all; of none that had all before it waited",
         ),
         "accepted_to_door_hours": Number(
             hours(m.accepted_at, m.last_delivered_at), "hours", "from when it came here to the last delivery"

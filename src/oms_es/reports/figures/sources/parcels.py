@@ -77,10 +77,11 @@ _due = case(
 )
 _is_due = or_(parcel.delivered_at.is_not(None), _due < now)
 bookings = Source(
-    "Parcels whose carrier was chosen by its published rates: what it quoted, and whether it kept what it promised.",
+    "Parcels that left, whose carrier was chosen by its rates: what it quoted, and whether it kept what it promised.",
     "shipments",
     booking_facts.projection.table.join(
-        shipments.projection.table, and_(parcel.shipment_id == booking.shipment_id, booking.currency != "")
+        shipments.projection.table,
+        and_(parcel.shipment_id == booking.shipment_id, booking.currency != "", parcel.dispatched_at.is_not(None)),
     ).outerjoin(ORDERS, m.order_id == parcel.order_id),
     {
         **OF_ORDER,

@@ -10,7 +10,20 @@ from typing import Any
 from sqlalchemy import DateTime, Numeric, Subquery, case, cast, func, select, true
 
 from oms_es.projections.facts import stock_movements
-from oms_es.reports.figures.sources.base import NOUGHT, ONE, Number, Source, band, hours, local_day, now, yes, zone
+from oms_es.reports.figures.sources.base import (
+    NOUGHT,
+    ONE,
+    Number,
+    Source,
+    band,
+    hours,
+    local_day,
+    now,
+    since,
+    until,
+    yes,
+    zone,
+)
 
 MOVEMENTS = stock_movements.projection.table
 moved = MOVEMENTS.c
@@ -43,7 +56,8 @@ _left = func.sum(-moved.quantity).filter(moved.kind == "shipped")
 
 
 def _days() -> Subquery:
-    """Each day of each SKU at each location, from its first movement to today."""
+    """Each day of the period of each SKU at each location, from its first movement to today. What usually leaves is
+    counted over all days, of which only those of the period are made."""
     changed = (
         select(
             *_place,
@@ -65,26 +79,28 @@ def _days() -> Subquery:
     ).subquery("levels")
     level = levels.c
     last = func.coalesce(level.last_day, func.greatest(local_day(now), level.day))
-    days = func.generate_series(0, last - level.day).table_valued("after", name="later").render_derived()
-    on_day = level.day + days.c.after
-    shipped = case((on_day == level.day, level.shipped), else_=NOUGHT)
-    each = (
-        select(level.sku, level.location, on_day.label("day"), level.on_hand, shipped.label("shipped"))
-        .select_from(levels.join(days, true()))
-        .subquery("each_day")
-    ).c
-    there = yes((each.on_hand > 0) | (each.shipped > 0))
-    here: Any = {"partition_by": (each.sku, each.location)}
-    usual = func.sum(each.shipped).over(**here) / func.nullif(cast(func.sum(there).over(**here), Numeric), 0)
-    return select(
-        each.sku,
-        each.location,
-        func.timezone(zone, cast(each.day, DateTime())).label("day_begins"),
-        each.on_hand,
-        each.shipped,
-        there.label("there"),
-        func.round(func.coalesce(usual, 0), LOST_DECIMALS).label("usual"),
-    ).subquery("stock_days")
+    with_stock = case((level.on_hand > 0, last - level.day + 1), else_=yes(level.shipped > 0))
+    here: Any = {"partition_by": (level.sku, level.location)}
+    usual = func.sum(level.shipped).over(**here) / func.nullif(cast(func.sum(with_stock).over(**here), Numeric), 0)
+    spans = select(*level, last.label("last"), func.coalesce(usual, 0).label("usual")).subquery("spans")
+    span = spans.c
+    first, end = func.greatest(span.day, local_day(since)), func.least(span.last, local_day(until))
+    days = func.generate_series(first - span.day, end - span.day).table_valued("after", name="later").render_derived()
+    on_day = span.day + days.c.after
+    shipped = case((on_day == span.day, span.shipped), else_=NOUGHT)
+    return (
+        select(
+            span.sku,
+            span.location,
+            func.timezone(zone, cast(on_day, DateTime())).label("day_begins"),
+            span.on_hand,
+            shipped.label("shipped"),
+            yes((span.on_hand > 0) | (shipped > 0)).label("there"),
+            func.round(span.usual, LOST_DECIMALS).label("usual"),
+        )
+        .select_from(spans.join(days, true()))
+        .subquery("stock_days")
+    )
 
 
 def _layers() -> Subquery:
