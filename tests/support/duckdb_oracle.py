@@ -103,7 +103,8 @@ WITH stock AS (SELECT body->>'order_id' AS id, min(recorded_at) FILTER (event = 
     WHERE event IN ('OrderBackordered', 'OrderAllocated') GROUP BY 1)
 SELECT date_trunc('week', p.day)::DATE, p.channel, count(s.id), count(*) FILTER (had IS NOT NULL AND waited IS NULL),
   percent(count(*) FILTER (had IS NOT NULL AND waited IS NULL), count(s.id)),
-  quantile_cont(hours(waited, had), 0.5), quantile_cont(hours(waited, had), 0.9)
+  quantile_cont(CASE WHEN had >= waited THEN hours(waited, had) END, 0.5),
+  quantile_cont(CASE WHEN had >= waited THEN hours(waited, had) END, 0.9)
 FROM placed p JOIN e ON e.event = 'OrderPlaced' AND e.body->>'order_id' = p.id AND e.body->>'kind' <> 'presale'
 LEFT JOIN stock s ON s.id = p.id GROUP BY ALL""",
     "payment-success": """
