@@ -8,7 +8,8 @@ from xml.parsers import expat
 
 from oms_es.statements.reading import refuse
 
-ELEMENTS_MAX = 3_000_000
+ELEMENTS_MAX = 400_000
+"""Each takes 260 bytes of memory, and its text more, however few it has in the file."""
 DEPTH_MAX = 60
 
 
@@ -60,8 +61,10 @@ class _Builder:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         line = self.parser.CurrentLineNumber
         self.count += 1
-        if self.count > ELEMENTS_MAX or len(self.open) > DEPTH_MAX:
-            refuse(line, f"more than {ELEMENTS_MAX} elements, or {DEPTH_MAX} within each other", "split the period")
+        if self.count > ELEMENTS_MAX:
+            refuse(line, f"the file has more than {ELEMENTS_MAX:,} elements", "split the period")
+        if len(self.open) > DEPTH_MAX:
+            refuse(line, f"more than {DEPTH_MAX} elements are within each other")
         element = Element(name.rpartition(" ")[2], line, attributes)
         self.open[-1].children.append(element)
         self.open.append(element)

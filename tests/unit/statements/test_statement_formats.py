@@ -21,6 +21,7 @@ from oms_es.kernel import BadInput
 from oms_es.schemas.finance.statement import StatementLine
 from oms_es.statements import FORMATS
 from oms_es.statements.reading import Options, Statement
+from oms_es.statements.xml_tree import ELEMENTS_MAX, parsed
 from statement_files import WRITTEN, Movement, Written, movements
 from statement_files import camt053 as written_camt
 from statement_files import mt940 as written_mt940
@@ -241,6 +242,14 @@ def test_xml_with_a_document_type_or_without_an_end_is_refused() -> None:
     for content in (bomb, b"<a>" * 10_000, b"<a><b></a>"):
         with pytest.raises(BadInput):
             read(WRITTEN["camt.053"], content)
+
+
+def test_xml_of_more_elements_than_memory_is_set_aside_for_is_refused() -> None:
+    content = b"<a>" + b"<b/>" * ELEMENTS_MAX + b"</a>"
+    with pytest.raises(BadInput, match="400,000 elements; split the period"):
+        parsed(content)
+    with pytest.raises(BadInput, match="within each other"):
+        parsed(b"<a>" * 61 + b"</a>" * 61)
 
 
 def test_a_fee_with_a_fraction_of_a_fen_is_kept_as_it_was_sent() -> None:
