@@ -11,6 +11,8 @@ import pytest
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
+from oms_es.console.pages.findings.reports import LAYING_OUT, made
+from oms_es.processing.committer import Busy
 from oms_es.reports.figures import asking, definition, document, workbook, writing
 from oms_es.reports.figures.answering import Answer, Column, judged
 from oms_es.reports.figures.words import BadReport
@@ -174,6 +176,14 @@ def test_a_document_has_so_many_rows_and_says_how_many_more_there_are(monkeypatc
     assert "15 more rows" in last.extract_text()
     assert "shop-9" in last.extract_text()
     assert "shop-10" not in last.extract_text()
+
+
+def test_a_file_for_the_console_is_laid_out_alone() -> None:
+    with LAYING_OUT:
+        with pytest.raises(Busy):
+            made("xlsx", FOUND)
+        assert "KWD" in str(made("csv", FOUND))
+    assert made("xlsx", FOUND)[:2] == b"PK"
 
 
 def test_a_document_is_the_same_again_and_may_be_empty() -> None:

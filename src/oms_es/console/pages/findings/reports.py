@@ -5,6 +5,7 @@ Invariant: each report has the scope of its route in the API, and a key of some 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from oms_es.console.inside import at
 from oms_es.console.routes import page
 from oms_es.console.visits import Visit
 from oms_es.http.errors import QuestionTooLarge
+from oms_es.http.reading.dated import turn
 from oms_es.http.reading.figures import of_channels
 from oms_es.reports.delivering.formats import MAKERS
 from oms_es.reports.figures import answering, asking, writing
@@ -32,6 +34,9 @@ READ = "orders:read"
 PARAMETERS = ("from", "to", "by", "timezone", "compare", "where")
 ROWS_SHOWN_MAX = 500
 """More are in what is taken along."""
+LAID_OUT: frozenset[Format] = frozenset({"xlsx", "pdf"})
+"""What takes a core for longer: one at a time, for all who read share the cores."""
+LAYING_OUT = threading.BoundedSemaphore(1)
 FILES: Mapping[Format, str] = {
     "csv": "text/csv; charset=utf-8",
     "html": "text/html; charset=utf-8",
@@ -104,11 +109,19 @@ def _inline(picture: Picture) -> Markup:
 
 
 async def taken_along(definition: Definition, file: Format, visit: Visit) -> Response:
-    """Raises BadReport, TooLarge, QuestionTooLarge, Forbidden."""
+    """Raises BadReport, TooLarge, QuestionTooLarge, Forbidden, Busy."""
     answer = await _answer(definition, visit)
     headers = {"Content-Disposition": f'attachment; filename="{definition.name}.{file}"'}
-    text = await run_in_threadpool(MAKERS[file], answer)
+    text = await run_in_threadpool(made, file, answer)
     return Response(text, headers=headers, media_type=FILES[file])
+
+
+def made(file: Format, answer: Answer) -> str | bytes:
+    """Raises Busy."""
+    if file not in LAID_OUT:
+        return MAKERS[file](answer)
+    with turn(LAYING_OUT, "another file is being made"):
+        return MAKERS[file](answer)
 
 
 def routes() -> Iterator[Any]:
