@@ -56,6 +56,7 @@ MEANING: Mapping[str, str] = {
 """What a debit balance (assets, expenses) or a credit balance (liabilities, income) of each is."""
 PLAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 SLUG_LENGTH_MAX = 24
+PARTS_MAX = 3
 
 
 def part_of(name: str) -> str:
@@ -69,6 +70,14 @@ def part_of(name: str) -> str:
 
 def sub(account: str, name: str) -> str:
     return f"{account}:{part_of(name)}"
+
+
+def has(name: str) -> bool:
+    """Whether something can be booked there: a type of accounts, an account of the chart, or a part of one."""
+    parts = name.split(":")
+    if len(parts) == 1:
+        return any(one.startswith(f"{name}:") for one in MEANING)
+    return group_of(name) in MEANING and len(parts) <= PARTS_MAX and all(PLAIN.fullmatch(part) for part in parts)
 
 
 def group_of(account: str) -> str:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from oms_es.http import health, openapi
 from oms_es.http.access import LOCAL, NO_CALLER, Caller
 from oms_es.http.errors import Forbidden, NoAccess
-from oms_es.http.finance import books, reconciling, statements
+from oms_es.http.finance import asking, books, reconciling, statements
 from oms_es.http.problems import response_of
 from oms_es.http.reading import (
     customers,
@@ -73,6 +73,7 @@ def all_routes() -> Sequence[Route]:
         *dead_letters.ROUTES,
         *statements.ROUTES,
         *reconciling.ROUTES,
+        *asking.ROUTES,
         *books.ROUTES,
         *commands.routes(),
         *links.ROUTES,

@@ -188,7 +188,10 @@ async def _read(request: Request, bytes_max: int) -> bytes:
 
 def _query(route: Route, raw: bytes) -> dict[str, list[str]]:
     if len(raw) > QUERY_LENGTH_MAX:
-        raise Malformed("the query is too long")
+        raise Malformed(
+            f"the query has {len(raw):,} bytes as it is percent-encoded, and may have {QUERY_LENGTH_MAX:,}; "
+            "send less in its parameters (a letter outside ASCII takes six bytes or more)"
+        )
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX, errors="strict")
     except ValueError:

@@ -19,6 +19,7 @@ from beancount.core import data
 from desk_story import OPEN, STOCK, lived, order, shown
 from oms_es.cli.operator.checking import verified
 from oms_es.exit_codes import Code
+from oms_es.reports.finance import accounts
 from pages import blocks
 
 HLEDGER = shutil.which("hledger")
@@ -73,6 +74,46 @@ def test_other_bookkeepers_come_to_the_same_balances(database_url: str, books: A
         rows = list(csv.DictReader(file))
     assert sum(Decimal(row["debit"] or 0) for row in rows) == sum(Decimal(row["credit"] or 0) for row in rows) > 0
     assert verified(database_url).passed
+
+
+def test_what_was_recorded_late_is_in_what_a_period_begins_with(database_url: str, books: Any) -> None:
+    """The order was paid today; what the bank booked in January was found afterwards."""
+    shown(books, "reconcile", "run", "Bank.EU")
+    with psycopg.connect(database_url) as connection:
+        query = "SELECT break_id FROM reconciliation_breaks WHERE amount_minor = 1000"
+        ((name,),) = connection.execute(query).fetchall()
+    assert books("reconcile", "resolve", "Bank.EU", "--difference", name, "--resolution", "written_off")[0] == Code.OK
+    period = ("--from", "2026-02-01")
+    ours = [
+        one
+        for one in shown(books, "books", "trial-balance", *period)["accounts"]
+        if one["account"].startswith("assets:")
+    ]
+    opening, closing = (sum(one[key] for one in ours) for key in ("opening_minor", "closing_minor"))
+    assert opening == 1_000
+    whole = shown(books, "books", "account", "assets", *period)
+    assert (whole["opening_minor"], whole["closing_minor"]) == ({"EUR": opening}, {"EUR": closing})
+    first, *_, last = whole["lines"]
+    assert first["balance_minor"] == opening + first["postings"][0]["amount_minor"]
+    assert last["balance_minor"] == closing
+    after: tuple[str, ...] = ()
+    read: list[Any] = []
+    while True:
+        page = shown(books, "books", "account", "assets", *period, *after, "--limit", "4")
+        read += page["lines"]
+        assert page["closing_minor"] == whole["closing_minor"]
+        if page["after"] is None:
+            break
+        after = ("--after", page["after"])
+    assert read == whole["lines"]
+
+
+def test_an_account_that_is_on_no_first_page_has_a_report(books: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = ("--format", "csv", "--mapping", "map.toml", "--account", "A.Bank", "--statement-id", "one")
+    shown(books, "reconcile", "import", "bank.csv", *more)
+    monkeypatch.setattr(accounts, "ACCOUNTS_MAX", 1)
+    for account in ("A.Bank", "Bank.EU"):
+        assert shown(books, "reconcile", "report", account)["account"] == account
 
 
 @pytest.mark.skipif(HLEDGER is None, reason="hledger is not on this machine")

@@ -427,6 +427,8 @@ def test_a_statement_is_sent_as_a_file_and_what_it_says_is_explained_settled_and
 ) -> None:
     account, here = "console-file", "/console/finance/console-file"
     with browser(served, "finance") as client, served.client() as api:
+        gone = client.get("/console/finance", params={"later": "0" * 32})
+        assert (gone.status_code, "send the request again" in gone.text) == (404, True)
 
         def upload(text: str, **fields: str) -> httpx.Response:
             given = {"proof": proof(client, "/console/finance"), "format": "mt940", "account": account, **fields}

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 import time
 from collections.abc import Callable
+from json import loads
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse, Response
 
 from http_server import Served
+from oms_es.errors import NotFound
 from oms_es.http import background
 from oms_es.http.background import Background, Cancelled, Progress
+from oms_es.http.finance import asking
 from oms_es.processing.committer import Busy
 from oms_es.statements.reading import BYTES_MAX
 
@@ -85,6 +92,9 @@ def test_what_is_no_statement_is_refused_before_it_is_read(served: Served, clien
     assert sent(client, "bank-in", encoding="none").status_code == 422
     assert sent(client, "bank-in", "x" * (BYTES_MAX + 1)).status_code == 413
     assert until_done(lambda: sent(client, "not an account")).status_code == 422
+    assert "4,000" in sent(client, "bank-in", format="csv", mapping="a" * 4_001).json()["errors"][0]["detail"]
+    of_chinese = sent(client, "bank-in", format="csv", mapping="日" * 1_000)
+    assert (of_chinese.status_code, "8,192" in of_chinese.json()["detail"]) == (400, True)
     with served.client("of-web") as one:
         assert sent(one, "bank-in").status_code == 403
         for path in ("/v1/reconcile", "/v1/reconcile/bank-in", "/v1/books/trial-balance"):
@@ -126,6 +136,19 @@ def test_an_account_is_run_explained_settled_and_closed(client: httpx.Client) ->
     (mine,) = [one for one in client.get("/v1/reconcile").json()["items"] if one["account"] == account]
     assert (mine["open_breaks"], mine["closed_through"], mine["opening_minor"]) == (0, "2020-01-31", 100_000)
     assert client.get("/v1/reconcile/no-such").status_code == 404
+    second = until_done(lambda: sent(client, "bank-second")).headers["Oms-Position"]
+    as_far(client, "/v1/reconcile", int(second))
+    named: list[str] = []
+    after: dict[str, str] = {}
+    while True:
+        page = client.get("/v1/reconcile", params={"limit": 1, **after}).json()
+        named += [one["account"] for one in page["items"]]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert named == sorted(set(named))
+    assert {account, "bank-second"} <= set(named)
+    assert client.get("/v1/reconcile", params={"after": "no row"}).status_code == 422
 
 
 def test_the_books_sum_to_zero_and_an_account_shows_its_postings(client: httpx.Client) -> None:
@@ -145,6 +168,13 @@ def test_the_books_sum_to_zero_and_an_account_shows_its_postings(client: httpx.C
         assert client.get("/v1/books/trial-balance", params=wrong).status_code == 422, wrong
 
 
+def test_what_the_chart_has_not_is_not_looked_for_and_a_job_has_its_callers_alone(client: httpx.Client) -> None:
+    for name in ("none", "assets:none", "assets:clearing:Card", "assets:clearing:a:b"):
+        answer = client.get(f"/v1/books/accounts/{name}")
+        assert (answer.status_code, answer.json()["detail"][:9]) == (404, "the chart"), name
+    assert client.get(f"/v1/finance/jobs/{'0' * 32}").status_code == 404
+
+
 def test_who_asks_again_is_given_what_is_under_way_and_little_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "WAITING_MAX", 1)
     asyncio.run(asked_again())
@@ -160,17 +190,93 @@ async def asked_again() -> None:
             progress(len(begun), 10)
         return 7
 
-    job = await works.answer("a", slow, 0.05)
+    job = works.job("a", "one", slow)
+    assert not await works.ended(job, 0.05)
     assert job.running()["state"] == "running"
-    assert works.job("a", slow) is job
-    works.job("b", slow)
+    assert works.job("a", "one", slow) is job
+    with pytest.raises(Busy, match="of yours"):
+        works.job("b", "one", slow)
+    works.job("b", "two", slow)
     with pytest.raises(Busy):
-        works.job("c", slow)
+        works.job("c", "three", slow)
+    with pytest.raises(Busy):
+        works.require_room("three")
+    works.require_room("two")
     begun.extend([1] * 9)
-    assert (await works.answer("a", slow, 30)).result.result() == 7
-    assert works.find("a") is None
+    assert await works.ended(job, 30)
+    assert (job.result.result(), works.find(job.id, "one"), works.find(job.id, "two")) == (7, job, None)
     begun.clear()
-    ended = await works.answer("d", slow, 0.05)
+    again = works.job("a", "one", slow)
+    assert again is not job
+    assert not await works.ended(again, 0.05)
     works.close()
     with pytest.raises(Cancelled):
-        ended.result.result(30)
+        again.result.result(30)
+
+
+def test_an_answer_that_no_one_fetched_is_not_that_of_the_next_night(monkeypatch: pytest.MonkeyPatch) -> None:
+    works = Background("tried")
+    first = works.job("run", "one", lambda _: 1)
+    assert first.result.result(30) == 1
+    assert works.job("run", "one", lambda _: 2) is first
+    monkeypatch.setattr(background, "KEPT_SECONDS", 0.0)
+    assert works.job("run", "one", lambda _: 2).result.result(30) == 2
+    assert works.find(first.id, "one") is None
+
+
+def test_a_refusal_that_no_one_waits_for_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def refused() -> None:
+        works = Background("tried")
+        for seconds in (0.0, 30.0):
+            job = works.job(seconds, "one", lambda _: int("what was sent"))
+            await works.ended(job, seconds)
+            with pytest.raises(ValueError, match="what was sent"):
+                job.result.result(30)
+            await asyncio.sleep(0.01)
+        del job
+        gc.collect()
+
+    asyncio.run(refused())
+    assert caplog.text == ""
+
+
+def test_what_takes_longer_is_answered_with_a_job_that_says_what_it_came_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "WAIT_SECONDS", 0.05)
+    asyncio.run(answered_later())
+
+
+async def answered_later() -> None:
+    works, may_end = Background("tried"), threading.Event()
+
+    def do(_: Progress) -> int:
+        may_end.wait(30)
+        raise Busy("refused in the end")
+
+    class Caller:
+        actor = "one"
+
+        @staticmethod
+        def require_all_channels(_: str) -> None: ...
+
+    def json(value: Any, status: int = 200, headers: Any = None) -> Response:
+        return JSONResponse(value, status, headers)
+
+    asked: Any = SimpleNamespace(
+        services=SimpleNamespace(background=works), caller=Caller, route=SimpleNamespace(name="run"), json=json
+    )
+    answer = await asking.answered(asked, "a", do, lambda found: found)
+    job = loads(bytes(answer.body))["job"]
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/v1/finance/jobs/{job}")
+    asked.values = {"job": job}
+    assert (await asking.look(asked)).status_code == 202
+    may_end.set()
+    begun = works.find(job, "one")
+    assert begun
+    with pytest.raises(Busy):
+        begun.result.result(30)
+    for _ in range(2):
+        with pytest.raises(Busy, match="refused in the end"):
+            await asking.look(asked)
+    Caller.actor = "two"
+    with pytest.raises(NotFound):
+        await asking.look(asked)

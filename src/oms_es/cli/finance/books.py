@@ -131,7 +131,8 @@ def show_account(
             {**_entry(one.entry), "postings": [one.posting._asdict()], "balance_minor": one.balance_minor}
             for one in found.lines
         ]
-        print_json({"account": name, "lines": lines, "after": found.after})
+        sums = {"opening_minor": found.opening, "closing_minor": found.closing}
+        print_json({"account": name, "lines": lines, "after": found.after, **sums})
         return
     shown = [
         (
@@ -142,6 +143,8 @@ def show_account(
         for one in found.lines
     ]
     _print_page(name, shown, ("entry", "day", "event", "order", "account", "amount", "balance"), found.after)
+    for of, closing in found.closing.items():
+        say(f"{of}: opening {display.money(found.opening[of], of)}, closing {display.money(closing, of)}")
 
 
 def _print_page(title: str, rows: list[tuple[Any, ...]], titles: tuple[str, ...], after: str | None) -> None:

@@ -1,17 +1,20 @@
 """What takes longer than a request, as finance asks for it: 200 with the answer, or 202 and how far it is.
 
-Invariant: a caller who asks again for the same is given the answer of what is under way; nothing is begun twice.
+Invariant: a caller who asks again for the same is given the answer of what is under way; nothing is begun twice. What
+is under way has an id, by which its caller reads what it came to, also where that is a refusal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
-from oms_es.http.background import Progress
+from oms_es.errors import NotFound
+from oms_es.http.background import KEPT_SECONDS, Job, Progress
 from oms_es.http.requests import Asked
+from oms_es.http.routing import Route
 
 WAIT_SECONDS = 10.0
 """For which an answer is waited for; after that it is asked for again."""
@@ -21,25 +24,67 @@ RUNNING: Mapping[str, Any] = {
     "type": "object",
     "properties": {
         "state": {"const": "running"},
+        "job": {"type": "string", "description": "Its id: GET /v1/finance/jobs/{job} is answered what it came to."},
         "done": {"type": "integer"},
         "total": {"type": "integer", "description": "0 as long as it is not known."},
     },
-    "required": ["state", "done", "total"],
+    "required": ["state", "job", "done", "total"],
 }
-LATER = "It is under way: ask for the same again, and what it came to is the answer."
+LATER = "It is under way: GET its Location, or ask for the same again, and what it came to is the answer."
+READ = "finance:read"
+JOBS = "/v1/finance/jobs"
+
+
+class Answer(NamedTuple):
+    shown: Mapping[str, Any]
+    position: int | None
 
 
 async def answered(
     asked: Asked, key: Hashable, do: Callable[[Progress], Any], shown: Callable[[Any], Mapping[str, Any]]
 ) -> Response:
     """Raises what the work raises, Busy."""
-    job = await asked.services.background.answer((asked.route.name, asked.caller.actor, key), do, WAIT_SECONDS)
-    if not job.result.done():
-        return asked.json(job.running(), 202, {"Retry-After": str(RETRY_SECONDS)})
-    result = job.result.result()
-    position = getattr(result, "position", None)
-    return asked.json(shown(result), 200, {"Oms-Position": str(position)} if position else None)
+
+    def work(progress: Progress) -> Answer:
+        result = do(progress)
+        return Answer(shown(result), getattr(result, "position", None))
+
+    caller = asked.caller.actor
+    return await _said(asked, asked.services.background.job((asked.route.name, caller, key), caller, work))
+
+
+async def _said(asked: Asked, job: Job) -> Response:
+    if not await asked.services.background.ended(job, WAIT_SECONDS):
+        headers = {"Retry-After": str(RETRY_SECONDS), "Location": f"{JOBS}/{job.id}"}
+        return asked.json(job.running(), 202, headers)
+    answer: Answer = job.result.result()
+    return asked.json(answer.shown, 200, {"Oms-Position": str(answer.position)} if answer.position else None)
+
+
+async def look(asked: Asked) -> Response:
+    """Raises what the work raised, NotFound."""
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    job = asked.services.background.find(asked.values["job"], asked.caller.actor)
+    if job is None:
+        kept = f"an answer is kept for {KEPT_SECONDS:.0f} s after its end"
+        raise NotFound(f"no job of yours has this id; {kept}: send the request again")
+    return await _said(asked, job)
 
 
 def either(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"anyOf": [answer, RUNNING]}
+
+
+ROUTES = (
+    Route(
+        "GET",
+        f"{JOBS}/{{job}}",
+        "show-finance-job",
+        "What a request came to that was answered 202: its answer, or its refusal.",
+        READ,
+        look,
+        answers={200: "It came to this.", 202: LATER, 404: "There is none, or it ended more than a minute ago."},
+        tag="finance",
+        path_schemas={"job": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
+    ),
+)

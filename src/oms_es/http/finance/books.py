@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
+from oms_es.books.chart import has
 from oms_es.errors import NotFound
 from oms_es.http.background import Progress
 from oms_es.http.errors import BadParameter
@@ -65,6 +66,8 @@ async def trial_balance(asked: Asked) -> Response:
 async def account(asked: Asked) -> Response:
     """Raises NotFound where nothing was ever booked on it."""
     period, name, limit = period_of(asked), asked.values["account"], asked.limit()
+    if not has(name):
+        raise NotFound("the chart has no such account; GET /v1/books/trial-balance lists those that were booked on")
     place = _place(asked.one("after"))
     do = _asking(asked, partial(_lines, period, name, place, limit))
     return await answered(asked, (period, name, place, limit), do, lambda found: found)
@@ -116,11 +119,12 @@ def _lines(
         }
         for line in found.lines
     ]
-    return {"items": rows, "next": found.after}
+    return {"items": rows, "next": found.after, "opening_minor": found.opening, "closing_minor": found.closing}
 
 
 TEXT: Mapping[str, Any] = {"type": "string"}
 COUNT: Mapping[str, Any] = {"type": "integer"}
+BY_CURRENCY: Mapping[str, Any] = {"type": "object", "additionalProperties": COUNT}
 AMOUNTS = ("opening_minor", "debit_minor", "credit_minor", "closing_minor")
 BALANCE: Mapping[str, Any] = {
     "type": "object",
@@ -132,7 +136,7 @@ BALANCES: Mapping[str, Any] = {
     "properties": {
         "position": COUNT,
         "accounts": {"type": "array", "items": BALANCE},
-        "totals_minor": {"type": "object", "additionalProperties": COUNT},
+        "totals_minor": BY_CURRENCY,
     },
     "required": ["position", "accounts", "totals_minor"],
 }
@@ -141,8 +145,9 @@ LINES: Mapping[str, Any] = {
     "properties": {
         "items": {"type": "array", "items": {"type": "object"}},
         "next": {"anyOf": [TEXT, {"type": "null"}]},
+        **dict.fromkeys(("opening_minor", "closing_minor"), BY_CURRENCY),
     },
-    "required": ["items", "next"],
+    "required": ["items", "next", "opening_minor", "closing_minor"],
 }
 PARAMETERS = (
     Parameter("from", "The first day, in UTC.", DAY),

@@ -5,6 +5,7 @@ Commands about breaks and matches are routes of the vocabulary; rows of both are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from oms_es.http.background import Progress
 from oms_es.http.errors import BadParameter, NoResource
 from oms_es.http.finance.asking import LATER, OF_NO_CHANNEL, answered, either
 from oms_es.http.finance.statements import WRITE
+from oms_es.http.reading.tables import LIMIT
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.matching.sides import Rules
@@ -30,6 +32,7 @@ from oms_es.schemas.values.types import ShortName
 READ = "finance:read"
 NAMES_MAX = 20
 LINE_LENGTH_MAX = 600
+ROW = re.compile(r"([A-Za-z0-9._-]{0,40})/([A-Z]{0,3})", re.ASCII)
 
 
 class Running(BaseModel):
@@ -75,7 +78,14 @@ def _run(database_url: str, actor: str, wanted: reconciling.Asked, progress: Pro
 
 async def list_accounts(asked: Asked) -> Response:
     asked.caller.require_all_channels(OF_NO_CHANNEL)
-    return asked.json({"items": await asked.read(accounts.listed)})
+    limit, after = asked.limit(), asked.one("after") or "/"
+    place = ROW.fullmatch(after)
+    if place is None:
+        raise BadParameter("after", "write ACCOUNT/CURRENCY, as a page before ended with")
+    found = await asked.read(lambda connection: accounts.listed(connection, (place[1], place[2]), limit + 1))
+    items = found[:limit]
+    more = f"{items[-1]['account']}/{items[-1]['currency']}" if len(found) > limit else None
+    return asked.json({"items": items, "next": more})
 
 
 async def report(asked: Asked) -> Response:
@@ -119,7 +129,12 @@ ROUTES: Sequence[Route] = (
         "Accounts of which statements were imported: their period, balances, and how many breaks are open.",
         READ,
         list_accounts,
-        answer={"type": "object", "properties": {"items": ROWS}, "required": ["items"]},
+        (LIMIT, Parameter("after", "The row that the page before ended with.", {"type": "string", "maxLength": 44})),
+        answer={
+            "type": "object",
+            "properties": {"items": ROWS, "next": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+            "required": ["items", "next"],
+        },
         answers={200: "They are these."},
         tag="finance",
         reads=("statements", "reconciliation_breaks", "reconciled_accounts"),

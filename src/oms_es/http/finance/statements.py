@@ -37,7 +37,7 @@ class Imported(NamedTuple):
 
 
 async def import_file(asked: Asked) -> Response:
-    """Raises BadInput, Refused, BadParameter."""
+    """Raises BadInput, Refused, BadParameter, Busy."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     written_as = asked.one("format")
     if written_as is None or written_as not in FORMATS:
@@ -45,8 +45,12 @@ async def import_file(asked: Asked) -> Response:
     encoding = asked.one("encoding")
     if encoding is not None and encoding not in ENCODINGS:
         raise BadParameter("encoding", f"write one of {', '.join(ENCODINGS)}")
+    mapping = asked.one("mapping")
+    if mapping is not None and len(mapping) > MAPPING_LENGTH_MAX:
+        raise BadParameter("mapping", f"it has {len(mapping):,} characters and may have {MAPPING_LENGTH_MAX:,}")
+    asked.services.background.require_room(asked.caller.actor)
     content = await asked.body(BYTES, TEXT, bytes_max=BYTES_MAX)
-    options = Options(encoding, asked.one("mapping"))
+    options = Options(encoding, mapping)
     account, statement_id, sha1 = (asked.one(name) for name in ("account", "statement_id", "sha1"))
     file = File(content, written_as, account, statement_id, sha1, options)
     url, actor = asked.services.parts.database_url, asked.caller.actor
@@ -100,7 +104,7 @@ ROUTES: Sequence[Route] = (
             Parameter("encoding", "If not as is usual.", {"type": "string", "enum": list(ENCODINGS)}),
             Parameter(
                 "mapping",
-                "Of a CSV: which column is what, in TOML.",
+                "Of a CSV: which column is what, in TOML. The whole query may have 8,192 bytes, percent-encoded.",
                 {"type": "string", "maxLength": MAPPING_LENGTH_MAX},
             ),
             Parameter(

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 from oms_es.reports.queries import Connection, Row, readable
 
 ACCOUNTS_MAX = 500
+"""Rows of a page."""
 AGES: Sequence[tuple[str, int]] = (("week", 7), ("month", 30), ("quarter", 90))
 """The age of a break in days is up to this; what is older stands apart."""
 
 
-def listed(connection: Connection) -> list[Row]:
-    """By account and currency. `opening_minor`: of its first statement with balances; `closing_minor`: of its last."""
-    query = (
+def listed(connection: Connection, after: tuple[str, str] = ("", ""), limit: int = ACCOUNTS_MAX) -> list[Row]:
+    """By account and currency, those after one. `opening_minor`: of its first statement with balances;
+    `closing_minor`: of its last."""
+    return _balances(connection, "(account, currency) > (%s, %s)", after, limit)
+
+
+def _balances(connection: Connection, where: LiteralString, values: Sequence[str], limit: int) -> list[Row]:
+    query: LiteralString = (
         "WITH of AS (SELECT account, currency, min(opened_on) AS first, max(closed_on) AS last, "
         "count(*) AS statements, sum(line_count) AS lines, sum(booked_minor) AS booked_minor, "
         "(array_agg(opening_minor ORDER BY opened_on, statement_id) FILTER (WHERE opening_minor IS NOT NULL))[1] "
         "AS opening_minor, "
         "(array_agg(closing_minor ORDER BY closed_on DESC, statement_id DESC) FILTER (WHERE closing_minor IS NOT NULL))"
-        "[1] AS closing_minor FROM statements GROUP BY account, currency ORDER BY account, currency LIMIT %s) "
+        "[1] AS closing_minor FROM statements WHERE " + where + " GROUP BY account, currency "
+        "ORDER BY account, currency LIMIT %s) "
         "SELECT of.*, (SELECT count(*) FROM reconciliation_breaks AS b WHERE b.account = of.account "
         "AND b.currency = of.currency AND b.status = 'open') AS open_breaks, "
         "coalesce(r.closed_through, '') AS closed_through "
         "FROM of LEFT JOIN reconciled_accounts AS r ON r.account = of.account ORDER BY of.account, of.currency"
     )
-    return [readable(row) for row in connection.execute(query, [ACCOUNTS_MAX])]
+    return [readable(row) for row in connection.execute(query, [*values, limit])]
 
 
 def report(connection: Connection, account: str) -> dict[str, Any] | None:
     """None where no statement of it was imported."""
-    balances = [row for row in listed(connection) if row["account"] == account]
+    balances = _balances(connection, "account = %s", [account], ACCOUNTS_MAX)
     if not balances:
         return None
     row = connection.execute("SELECT * FROM reconciled_accounts WHERE account = %s", [account]).fetchone()

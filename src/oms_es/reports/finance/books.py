@@ -5,7 +5,8 @@ Invariant: history is read in pages; what is held is a state per order and accou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from oms_es.books.entry import Entry, Posting, summed
@@ -115,25 +116,42 @@ class Line(NamedTuple):
 
 
 class Lines(NamedTuple):
+    """`opening` and `closing`: by currency, what stood there when the period began and ended, on every page."""
+
     lines: list[Line]
     after: str | None
     is_known: bool
+    opening: Mapping[str, int]
+    closing: Mapping[str, int]
 
 
 def account(connection: Connection, asked: Asked, name: str, after: tuple[int, int], limit: int) -> Lines:
-    """Of an account and its parts, in the order in which they were recorded."""
+    """Of an account and its parts, in the order in which they were recorded. A statement of last month may be recorded
+    today, so what was before the period is known when all is read."""
     found: list[Line] = []
-    balances: dict[str, int] = {}
-    is_known = False
+    opening: Counter[str] = Counter()
+    moved: Counter[str] = Counter()
+    is_known = is_full = False
     for entry in entries(connection, asked):
         for one in entry.postings:
             if one.account != name and not one.account.startswith(f"{name}:"):
                 continue
             is_known = True
-            balances[one.currency] = balances.get(one.currency, 0) + one.amount_minor
-            if asked.is_before(entry) or (entry.position, entry.number) <= after:
+            if asked.is_before(entry):
+                opening[one.currency] += one.amount_minor
                 continue
-            if len(found) >= limit and found[-1].entry != entry:
-                return Lines(found, found[-1].entry.name, is_known)
-            found.append(Line(entry, one, balances[one.currency]))
-    return Lines(found, None, is_known)
+            moved[one.currency] += one.amount_minor
+            if is_full or (entry.position, entry.number) <= after:
+                continue
+            is_full = len(found) >= limit and found[-1].entry != entry
+            if not is_full:
+                found.append(Line(entry, one, moved[one.currency]))
+    lines = [one._replace(balance_minor=one.balance_minor + opening[one.posting.currency]) for one in found]
+    currencies = sorted({*opening, *moved})
+    return Lines(
+        lines,
+        found[-1].entry.name if is_full else None,
+        is_known,
+        {currency: opening[currency] for currency in currencies},
+        {currency: opening[currency] + moved[currency] for currency in currencies},
+    )

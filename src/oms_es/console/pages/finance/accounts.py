@@ -27,6 +27,7 @@ from oms_es.statements.reading import ENCODINGS
 READ, WRITE = "finance:read", "finance:write"
 HERE = "/console/finance"
 LIMIT = "50"
+ACCOUNTS_SHOWN = "100"
 STATEMENTS_SHOWN = "12"
 STATUSES = ("open", "resolved")
 MATCHED = frozenset({"missing_here", "missing_at_provider", "timing", "amount"})
@@ -38,21 +39,33 @@ NOTHING: Mapping[str, str] = {}
 
 
 async def listed(visit: Visit) -> Response:
-    return await _list(visit)
+    """`later`: the job of an import that took longer; what it came to is said as if it had not."""
+    job = visit.one("later")
+    if job is None:
+        return await _list(visit)
+    try:
+        answer = await visit.api.get(at("v1", "finance", "jobs", job))
+    except OmsError as error:
+        refusal = problem(error, visit.asked.request_id)
+        return await _list(visit, refusal["status"], refusal=refusal)
+    if answer.get("state") == "running":
+        return visit.page("waiting.html", 202, found=answer, back=HERE)
+    return await _list(visit, taken=answer.get("statements", ()))
 
 
 async def _list(visit: Visit, status: int = 200, **more: Any) -> Response:
     visit.asked.caller.require_all_channels(OF_NO_CHANNEL)
-    found, is_new_enough = await visit.api.get_soon("/v1/reconcile", shows=visit.done)
+    asked = {"after": visit.one("after"), "limit": ACCOUNTS_SHOWN}
+    found, is_new_enough = await visit.api.get_soon("/v1/reconcile", asked, shows=visit.done)
     shown = {"refusal": None, "given": NOTHING, "taken": (), **more}
     return visit.page(
         "finance/accounts.html",
         status,
         rows=found["items"],
+        more=found["next"] and f"{HERE}?{urlencode({'after': found['next']})}",
         formats=tuple(FORMATS),
         encodings=tuple(ENCODINGS),
         is_new_enough=is_new_enough,
-        is_later=visit.one("later") is not None,
         may_write=visit.api.may(WRITE),
         **shown,
     )
@@ -69,12 +82,24 @@ async def import_file(visit: Visit) -> Response:
         refusal = problem(error, visit.asked.request_id)
         return await _list(visit, refusal["status"], refusal=refusal, given=given)
     if status != 200:  # noqa: PLR2004 - it is under way
-        return visit.go(HERE, later="1")
+        return visit.go(HERE, later=answer["job"])
     return await _list(visit, taken=answer["statements"])
 
 
 async def one(visit: Visit) -> Response:
-    return await _one(visit, visit.values["account"])
+    """`later`: the job of a run that took longer."""
+    account, job = visit.values["account"], visit.one("later")
+    if job is None:
+        return await _one(visit, account)
+    here = at("console", "finance", account)
+    try:
+        answer = await visit.api.get(at("v1", "finance", "jobs", job))
+    except OmsError as error:
+        refusal = problem(error, visit.asked.request_id)
+        return await _one(visit, account, refusal["status"], refusal=refusal)
+    if answer.get("state") == "running":
+        return visit.page("waiting.html", 202, found=answer, back=here)
+    return visit.go(here, done=answer.get("position") or 0)
 
 
 async def _one(visit: Visit, account: str, status: int = 200, **more: Any) -> Response:
@@ -106,7 +131,6 @@ async def _one(visit: Visit, account: str, status: int = 200, **more: Any) -> Re
         statements=statements["items"],
         closes=offers_of(visit, "reconcile", ("close",), {"account": account, "through": found["last"]}, here),
         is_new_enough=is_new_enough,
-        is_later=visit.one("later") is not None,
         may_write=visit.api.may(WRITE),
         **{"refusal": None, "given": NOTHING, **more},
     )
@@ -137,7 +161,7 @@ async def run(visit: Visit) -> Response:
         return await _one(visit, account, refusal["status"], refusal=refusal, given=given)
     here = at("console", "finance", account)
     if status != 200:  # noqa: PLR2004 - it is under way
-        return visit.go(here, later="1")
+        return visit.go(here, later=answer["job"])
     return visit.go(here, done=answer["position"] or 0)
 
 
@@ -185,7 +209,7 @@ async def match(visit: Visit) -> Response:
 
 
 def routes() -> Iterator[Route]:
-    yield page("/finance", "finance", READ, listed, "later")
+    yield page("/finance", "finance", READ, listed, "later", "after")
     yield form("/finance", "finance-import", WRITE, import_file, takes_file=True)
     yield page("/finance/{account}", "finance-account", READ, one, "status", "kind", "after", "later")
     yield form("/finance/{account}:run", "finance-run", WRITE, run)

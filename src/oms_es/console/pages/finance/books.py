@@ -38,8 +38,11 @@ async def account(visit: Visit) -> Response:
     if found.get("state") == "running":
         return _waiting(visit, found, here)
     more = found["next"] and f"{here}?{urlencode({**given, 'after': found['next']})}"
+    sums = [
+        (currency, found["opening_minor"][currency], closing) for currency, closing in found["closing_minor"].items()
+    ]
     return visit.page(
-        "finance/book.html", name=name, meaning=_meaning(name), rows=found["items"], given=given, more=more
+        "finance/book.html", name=name, meaning=_meaning(name), rows=found["items"], sums=sums, given=given, more=more
     )
 
 
