@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from rpds import HashTrieMap
+from rpds import HashTrieMap, HashTrieSet
 
 from oms_es.books import chart
 from oms_es.kernel import Event
@@ -60,7 +60,10 @@ class OrderBook(NamedTuple):
     advances: int = 0
     deposit_kept: bool = False
     parcels: HashTrieMap[str, Parcel] = HashTrieMap()
-    left: HashTrieMap[str, Parcel] = HashTrieMap()
+    left: HashTrieSet[str] = HashTrieSet()
+    """Of parcels that have left the names alone: there is a book of every order that ever was."""
+    shares: HashTrieMap[str, tuple[int, int]] = HashTrieMap()
+    """By line: what of it has left was paid for, and the tax in that."""
     methods: HashTrieMap[str, str] = HashTrieMap()
     deposits: HashTrieMap[str, int] = HashTrieMap()
     due: HashTrieMap[str, int] = HashTrieMap()
@@ -165,7 +168,11 @@ def _earned(book: OrderBook, shipment_id: str) -> Posted:
     parcel = book.parcels.get(shipment_id)
     if parcel is None:
         return book, []
-    book = book._replace(parcels=book.parcels.remove(shipment_id), left=book.left.insert(shipment_id, parcel))
+    book = book._replace(parcels=book.parcels.remove(shipment_id), left=book.left.insert(shipment_id))
+    for line in parcel.plan.lines:
+        paid, tax = book.shares.get(line.line_id, (0, 0))
+        share = paid + line.amount_minor, tax + line.tax_minor
+        book = book._replace(shares=book.shares.insert(line.line_id, share))
     shipping = parcel.plan.shipping_minor if parcel.plan.lines else 0
     goods = parcel.worth - parcel.tax - shipping
     earned = [(chart.SALES, -goods), (chart.SHIPPING, -shipping), (chart.TAX, -parcel.tax)]
@@ -249,8 +256,7 @@ def _given(book: OrderBook, allocations: Iterable[p.RefundAllocation], amount: i
 
 def _tax_back(book: OrderBook, line_id: str, amount: int) -> tuple[OrderBook, int]:
     """The share that tax had in what was paid for the line: wholly given back, it is all of it."""
-    shares = [line for one in book.left.values() for line in one.plan.lines if line.line_id == line_id]
-    paid, tax = sum(line.amount_minor for line in shares), sum(line.tax_minor for line in shares)
+    paid, tax = book.shares.get(line_id, (0, 0))
     given, before = book.returned.get(line_id, (0, 0))
     total = min(tax * (given + amount) // paid, tax) if paid else 0
     now = min(max(total - before, 0), amount)

@@ -19,7 +19,11 @@ from beancount.core import data
 from desk_story import OPEN, STOCK, lived, order, shown
 from oms_es.cli.operator.checking import verified
 from oms_es.exit_codes import Code
+from oms_es.reports.figures.words import TooLarge
 from oms_es.reports.finance import accounts
+from oms_es.reports.finance.books import Asked, trial_balance
+from oms_es.reports.queries import reading
+from oms_es.reports.streams import end_of_log
 from pages import blocks
 
 HLEDGER = shutil.which("hledger")
@@ -114,6 +118,15 @@ def test_an_account_that_is_on_no_first_page_has_a_report(books: Any, monkeypatc
     monkeypatch.setattr(accounts, "ACCOUNTS_MAX", 1)
     for account in ("A.Bank", "Bank.EU"):
         assert shown(books, "reconcile", "report", account)["account"] == account
+
+
+@pytest.mark.usefixtures("books")
+def test_the_books_of_more_orders_than_there_is_memory_for_are_refused(database_url: str) -> None:
+    with reading(database_url) as connection:
+        asked = Asked(last=end_of_log(connection), orders_max=3)
+        assert trial_balance(connection, asked)
+        with pytest.raises(TooLarge, match="in a terminal"):
+            trial_balance(connection, asked._replace(orders_max=2))
 
 
 @pytest.mark.skipif(HLEDGER is None, reason="hledger is not on this machine")

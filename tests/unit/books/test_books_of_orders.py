@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -156,6 +158,19 @@ def test_a_refund_of_what_was_paid_ahead_that_comes_back_pays_what_is_owed_since
     back = p.PaymentRefundReversed(**MONEY, refund_id="x", amount_minor=600, reason="")
     ahead = (placed(), requested(), captured(600), refunded(600, "x"))
     assert balances(*ahead, release(plan(1)), left(), back) == {CARD: 600, **SOLD}
+
+
+def test_of_what_has_left_no_plan_is_held() -> None:
+    """There is a book of every order that ever was, at once in memory."""
+    books, sent = Books(), plan(1)
+    held = weakref.ref(sent)
+    for recorded in as_recorded((placed(), allocated(600), requested(), release(sent), left())):
+        books.fold(recorded)
+    book = books.orders[OF["order_id"]]
+    assert (list(book.left), dict(book.shares)) == ([sent.shipment_id], {"A": (500, 80)})
+    del sent, recorded
+    gc.collect()
+    assert held() is None
 
 
 def test_money_in_another_currency_than_the_orders_is_apart() -> None:

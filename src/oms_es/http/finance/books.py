@@ -28,6 +28,8 @@ READ = "finance:read"
 ENTRY = re.compile(r"(?P<position>[0-9]{1,18})/(?P<number>[0-9]{1,9})", re.ASCII)
 CURRENCY = re.compile("[A-Z]{3}")
 NAME_LENGTH_MAX = 300
+ORDERS_MAX = 250_000
+"""That are folded in this process, at some 3 KB each: 750 MB, of one question at a time."""
 
 
 class Period(NamedTuple):
@@ -91,7 +93,7 @@ def _asking(asked: Asked, question: Callable[[Connection, Progress], Any]) -> Ca
 
 
 def _wanted(connection: Connection, period: Period, progress: Progress) -> books.Asked:
-    return books.Asked(*period, end_of_log(connection), progress)
+    return books.Asked(*period, end_of_log(connection), progress, ORDERS_MAX)
 
 
 def _balances(period: Period, connection: Connection, progress: Progress) -> Mapping[str, Any]:
@@ -149,6 +151,7 @@ LINES: Mapping[str, Any] = {
     },
     "required": ["items", "next", "opening_minor", "closing_minor"],
 }
+TOO_MANY = f"A parameter is wrong, or there are more than {ORDERS_MAX:,} orders: ask in a terminal."
 PARAMETERS = (
     Parameter("from", "The first day, in UTC.", DAY),
     Parameter("to", "The last day.", DAY),
@@ -166,7 +169,7 @@ ROUTES: Sequence[Route] = (
         READ,
         trial_balance,
         PARAMETERS,
-        answers={200: "It is this.", 202: LATER},
+        answers={200: "It is this.", 202: LATER, 422: TOO_MANY},
         answer=either(BALANCES),
         tag="finance",
     ),
@@ -178,7 +181,7 @@ ROUTES: Sequence[Route] = (
         READ,
         account,
         (*PARAMETERS, LIMIT, AFTER),
-        answers={200: "They are these.", 202: LATER, 404: "Nothing was booked on it."},
+        answers={200: "They are these.", 202: LATER, 404: "Nothing was booked on it.", 422: TOO_MANY},
         answer=either(LINES),
         tag="finance",
         path_schemas={"account": {"type": "string", "maxLength": NAME_LENGTH_MAX}},

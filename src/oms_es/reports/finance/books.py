@@ -12,6 +12,7 @@ from typing import NamedTuple
 from oms_es.books.entry import Entry, Posting, summed
 from oms_es.books.journal import READ, Books
 from oms_es.processing.read_models.history_pages import pages
+from oms_es.reports.figures.words import TooLarge
 from oms_es.reports.queries import Connection
 
 ENTRIES_MAX = 500
@@ -20,13 +21,14 @@ ENTRIES_MAX = 500
 
 class Asked(NamedTuple):
     """Days, both of them included. `last`: the position up to which history is read. `progress` gets the position
-    that was reached, and the last one; it may end the reading by raising."""
+    that was reached, and the last one; it may end the reading by raising. `orders_max`: a state of each is held."""
 
     since: str | None = None
     until: str | None = None
     currency: str | None = None
     last: int = 0
     progress: Callable[[int, int], None] = lambda _done, _total: None
+    orders_max: int | None = None
 
     def is_before(self, entry: Entry) -> bool:
         return self.since is not None and entry.day < self.since
@@ -47,7 +49,7 @@ class Balance(NamedTuple):
 
 
 def entries(connection: Connection, asked: Asked) -> Iterator[Entry]:
-    """Also those before the period, in the order of positions; none after it."""
+    """Also those before the period, in the order of positions; none after it. Raises TooLarge."""
     books = Books()
     for page in pages(connection, [event.__name__ for event in READ], asked.last):
         asked.progress(page[-1].position, asked.last)
@@ -56,6 +58,9 @@ def entries(connection: Connection, asked: Asked) -> Iterator[Entry]:
                 some = entry.of(asked.currency)
                 if some and (asked.until is None or some.day <= asked.until):
                     yield some
+        if asked.orders_max is not None and len(books.orders) > asked.orders_max:
+            too_many = f"the books of more than {asked.orders_max:,} orders take too much memory here"
+            raise TooLarge(f"{too_many}; ask `oms-es books` in a terminal, which is a process of its own")
 
 
 def trial_balance(connection: Connection, asked: Asked) -> list[Balance]:
