@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from oms_es.kernel import Recorded
+from oms_es.kernel import Event, Recorded
 
 
 class Unlike(NamedTuple):
@@ -43,3 +43,13 @@ def _first(stream: str, real: list[Recorded], relived: list[Recorded]) -> Unlike
         if one is None or other is None or one[1:] != other[1:]:
             return Unlike(stream, version + 1, one, other)
     return None
+
+
+WEIGHED = ("candidates", "rule_version", "ruled_out")
+"""Why a place or a carrier was chosen, and by which version: of another version, the choice may be the same."""
+
+
+def outcome_of(event: Event) -> Event:
+    """What happened, without what was weighed for it."""
+    weighed = {name: None for name in WEIGHED if name in event.__dict__}
+    return event.model_copy(update=weighed) if weighed else event

@@ -16,8 +16,8 @@ from oms_es.kernel import Recorded
 from oms_es.processing.read_models.history_pages import pages
 from oms_es.reports.queries import Connection
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.whatif.outside import is_from_outside, is_tick
-from oms_es.whatif.relive import REST_SECONDS
+from oms_es.whatif.reliving.outside import is_from_outside, is_tick
+from oms_es.whatif.reliving.relive import REST_SECONDS
 
 EVENTS_MAX = 1_000_000
 """As many are held in memory, with all that is decided from them: about 6 KB for each."""

@@ -11,10 +11,10 @@ from oms_es.app import DECIDERS
 from oms_es.consumers.order import deadline_keeper
 from oms_es.kernel import Recorded, SystemCommand
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.whatif import given
 from oms_es.whatif.equality import Unlike, unlike
 from oms_es.whatif.history import rest_before
-from oms_es.whatif.relive import Relive
+from oms_es.whatif.reliving import given
+from oms_es.whatif.reliving.relive import Relive
 from relived_world import history_of
 
 SEEDS = int(os.environ.get("OMS_TEST_RELIVE", "12"))

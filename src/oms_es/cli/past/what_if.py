@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from oms_es import rendering as display
+from oms_es.cli.generated import id_of
 from oms_es.cli.terminal import Json, at_of, print_json, reading, say, set_up
+from oms_es.errors import NotFound
 from oms_es.exit_codes import Code
 from oms_es.history import moments
-from oms_es.kernel import Recorded
+from oms_es.kernel import Recorded, Row
+from oms_es.whatif.changes import Changes, file_of, number_of
+from oms_es.whatif.comparing import Comparison, compare
 from oms_es.whatif.equality import Unlike, unlike
-from oms_es.whatif.history import read
-from oms_es.whatif.relive import Relive
+from oms_es.whatif.figures import MEASURES, days_of, locations_of
+from oms_es.whatif.history import Lived, read
+from oms_es.whatif.page import as_html
+from oms_es.whatif.reliving.relive import Relive
+from oms_es.whatif.stories import Step, stories
 
 SHOWN_MAX = 20
+DAYS_SHOWN_MAX = 31
+PLACED = "SKU@LOCATION=NUMBER, where * is any; may be repeated."
 
 
 def what_if(
@@ -28,18 +39,112 @@ def what_if(
     until: Annotated[
         str | None, typer.Option("--to", metavar="MOMENT|POSITION", help="Up to then; up to now if left out.")
     ] = None,
+    rules: Annotated[Path | None, typer.Option(help="Sourcing rules: TOML or JSON, with the fields of rules.")] = None,
+    rates: Annotated[list[Path] | None, typer.Option(help="A carrier's rates, in a file; may be repeated.")] = None,
+    policy: Annotated[list[Path] | None, typer.Option(help="A return policy, in a file; may be repeated.")] = None,
+    delivery: Annotated[list[Path] | None, typer.Option(help="A delivery option, in a file; may be repeated.")] = None,
+    safety_stock: Annotated[list[str] | None, typer.Option(metavar="UNITS", help=f"Safety stock: {PLACED}")] = None,
+    presale_limit: Annotated[list[str] | None, typer.Option(metavar="UNITS", help=f"Presale limits: {PLACED}")] = None,
+    stock: Annotated[list[str] | None, typer.Option(metavar="UNITS", help=f"Units more, or fewer: {PLACED}")] = None,
+    capacity: Annotated[
+        list[str] | None, typer.Option(metavar="ORDERS", help="Orders a day: LOCATION=NUMBER; may be repeated.")
+    ] = None,
+    order: Annotated[str | None, typer.Option(help="Both stories of one order, by id or CHANNEL/EXTERNAL_ID.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result as one page with charts.")] = None,
     json: Json = False,
 ) -> None:
-    """Live history again in memory, and see whether it comes out as it was."""
+    """What would have become of history under other rules, limits, capacities or stock. With nothing changed, see
+    whether it comes out as it was."""
+    files = {"rules": [rules] if rules else [], "rates": rates, "policy": policy, "delivery": delivery}
+    changes = Changes(
+        published=[file_of(kind, path) for kind, paths in files.items() for path in paths or ()],
+        safety_stock=dict(map(number_of, safety_stock or ())),
+        presale_limits=dict(map(number_of, presale_limit or ())),
+        stock=dict(map(number_of, stock or ())),
+        capacities={place[1]: n for place, n in (number_of(text, located=False) for text in capacity or ())},
+    )
     with reading(set_up()) as connection, display.progress_on(display.console_on(sys.stderr)) as progress:
         first = moments.position_of(connection, at_of(since)) if since is not None else 0
         last = moments.position_of(connection, at_of(until))
         if first > last:
             raise typer.BadParameter(f"{since} is after {until}; say the earlier one first")
         lived = read(connection, first, last, display.history_progress(progress, "reading history"))
-        relive = Relive(lived.before, lived.after)
         reached = display.history_progress(progress, "living it again")
-        relive.run(lambda position: reached(position, last))
+        if not any(changes):
+            relive = Relive(lived.before, lived.after)
+            relive.run(lambda position: reached(position, last))
+            comparison = None
+        else:
+            comparison = compare(lived, changes, last, lambda position: reached(position, last))
+    if comparison is None:
+        _say_whether_it_is_the_same(lived, last, relive, json=json)
+    elif order is not None:
+        _show_stories(stories([*lived.before, *lived.after], [*lived.before, *comparison.relived], id_of(order)))
+    else:
+        _show(comparison, json=json)
+        if html is not None:
+            _write(html, as_html(comparison, changes))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from None
+    say(f"written to {path}")
+
+
+def _show(found: Comparison, *, json: bool) -> None:
+    if json:
+        print_json(found.as_json())
+        return
+    console = display.console_on(sys.stdout)
+    sides = found.before, found.after
+    total = [(name, *_numbers(name, *(side.total for side in sides)), says) for name, says in MEASURES.items()]
+    title = f"What if, from position {found.begins} to {found.ends}"
+    numbers = ["before", "after", "change"]
+    console.print(display.grid(title, total, "", *numbers, "says", numbers=numbers))
+    for what, keys, picked in (
+        ("day", days_of(*sides), [side.by_day for side in sides]),
+        ("location", locations_of(*sides), [side.by_location for side in sides]),
+    ):
+        shown = list(islice(keys, DAYS_SHOWN_MAX))
+        columns = ("parcels", "freight_minor", "stock_outs")
+        rows = [(key, *(_arrow(name, *(side.get(key, {}) for side in picked)) for name in columns)) for key in shown]
+        console.print(display.grid(f"By {what}", rows, what, *columns, numbers=columns))
+        if len(keys) > len(shown):
+            say(f"{len(shown)} of {len(keys)} are shown; all with --json")
+    typer.echo(
+        f"{len(found.differ):,} orders differ; {found.modelled:,} of all rest on answers that history does not have: "
+        "the median time of the same kind of answer, and a good one"
+    )
+    for order_id in found.differ[:SHOWN_MAX]:
+        typer.echo(f"  {order_id}")
+
+
+def _show_stories(steps: Sequence[Step]) -> None:
+    if not steps:
+        raise NotFound("history has no such order by then; `oms-es orders list` names those that there are")
+    rows = [(*_side(step.before), "" if step.is_same else "≠", *_side(step.after)) for step in steps]
+    columns = ("recorded", "it was", "", "recorded then", "it would be")
+    display.console_on(sys.stdout).print(display.grid("Both stories", rows, *columns))
+
+
+def _side(row: Row | None) -> tuple[str, str]:
+    return (display.moment(row["recorded_at"]), f"{row['event']}: {row['summary']}") if row else ("", "")
+
+
+def _numbers(name: str, before: dict[str, float], after: dict[str, float]) -> tuple[str, str, str]:
+    was, would_be = before.get(name, 0.0), after.get(name, 0.0)
+    return f"{was:,.7g}", f"{would_be:,.7g}", f"{would_be - was:+,.6g}"
+
+
+def _arrow(name: str, before: dict[str, float], after: dict[str, float]) -> str:
+    was, would_be, _ = _numbers(name, before, after)
+    return was if was == would_be else f"{was} → {would_be}"
+
+
+def _say_whether_it_is_the_same(lived: Lived, last: int, relive: Relive, *, json: bool) -> None:
     found = list(unlike(lived.after, relive.events(lived.begins)))
     if json:
         print_json(

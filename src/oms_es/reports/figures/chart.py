@@ -72,14 +72,16 @@ def _picture(answer: Answer, rows: Sequence[Sequence[Cell]], place: int, currenc
     wanted = _target(answer, column.name, currency)
     if grain is None:
         bars = [(label, value) for label, _, value in points if value is not None]
-        return Picture(caption, _bars(bars[:BARS_MAX], unit, wanted), max(len(bars) - BARS_MAX, 0))
+        return Picture(caption, bars_of(bars[:BARS_MAX], unit, wanted), max(len(bars) - BARS_MAX, 0))
     at = words.index(grain)
     lines: dict[str, list[Point]] = {}
     for label, row, value in points:
         if value is not None and row[at] is not None:
             lines.setdefault(label, []).append(Point(row[at], value))
     most = sorted(lines, key=lambda name: (-sum(abs(point.value) for point in lines[name]), name))[: len(COLOURS)]
-    return Picture(caption, _lines({name: lines[name] for name in sorted(most)}, unit, wanted), len(lines) - len(most))
+    return Picture(
+        caption, lines_of({name: lines[name] for name in sorted(most)}, unit, wanted), len(lines) - len(most)
+    )
 
 
 def _target(answer: Answer, measure: str, currency: str) -> float | None:
@@ -114,7 +116,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= WHOLE_FROM or value == int(value) else f"{value:,.2f}"
 
 
-def _lines(lines: Mapping[str, Sequence[Point]], unit: str, wanted: float | None) -> str:
+def lines_of(lines: Mapping[str, Sequence[Point]], unit: str, wanted: float | None = None) -> str:
     values = [point.value for line in lines.values() for point in line] + [n for n in (wanted,) if n is not None]
     marks = ticks(min(values), max(values))
     times = sorted({_seconds(point.at) for line in lines.values() for point in line})
@@ -181,7 +183,7 @@ def _key(number: int, name: str, count: int) -> str:
     return f'{line} stroke-width="2.5" stroke-dasharray="{DASHES[number]}" class="key"/>{said}'
 
 
-def _bars(bars: Sequence[tuple[str, float]], unit: str, wanted: float | None) -> str:
+def bars_of(bars: Sequence[tuple[str, float]], unit: str, wanted: float | None = None) -> str:
     values = [value for _, value in bars] + [n for n in (wanted,) if n is not None]
     marks = ticks(min(values), max(values))
     height = TOP + len(bars) * BAR

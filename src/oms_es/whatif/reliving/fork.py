@@ -15,7 +15,7 @@ from eventsourcing.persistence import Notification
 from oms_es.app.engine import CHAINS, projections_looked_up
 from oms_es.app.registry import CONSUMERS, DECIDERS, PROJECTIONS
 from oms_es.consumers.order.deadline_keeper import due_commands
-from oms_es.kernel import Command, Recorded
+from oms_es.kernel import Command, Recorded, Row
 from oms_es.memory.client import Alone
 from oms_es.memory.database import Database
 from oms_es.memory.kept_codec import Kept, KeptCodec
@@ -30,7 +30,7 @@ from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.draft import Draft
 from oms_es.store.log import Log
 from oms_es.store.store import Store
-from oms_es.whatif.outside import restating
+from oms_es.whatif.reliving.outside import restating
 
 FACTS = tuple(projection for projection in PROJECTIONS if projection.name in projections_looked_up(CONSUMERS))
 """The read models that something is decided from."""
@@ -116,8 +116,12 @@ class Fork:
         return len(self.database.streams.get(stream, ()))
 
     def due(self, now: datetime) -> Sequence[Command]:
+        return tuple(due_commands(self.due_rows(now), now))
+
+    def due_rows(self, now: datetime) -> Sequence[Row]:
+        """The deadlines that are over, the earliest first."""
         found = self.database.tables[deadlines.projection.name].found(None, None, "due_at", BATCH_MAX)
-        return tuple(due_commands([row for row in found if row["due_at"] <= now], now))
+        return [row for row in found if row["due_at"] <= now]
 
     def _facts_position(self, names: frozenset[str]) -> int:
         return min(worker.seen for worker in self.projections if worker.name in names)

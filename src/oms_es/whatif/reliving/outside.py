@@ -22,7 +22,7 @@ from oms_es.errors import OmsError
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused, SystemCommand
 from oms_es.processing.ticker import Ticker
 from oms_es.store.encoding.codec import Cause
-from oms_es.whatif.given import BY_NAME, GIVEN_BY, READINGS, Fields, as_said, contents_of
+from oms_es.whatif.reliving.given import BY_NAME, GIVEN_BY, READINGS, Fields, as_said, contents_of
 
 ENGINE = frozenset(consumer.name for consumer in CONSUMERS)
 """Who decides from what is recorded; everyone else is outside."""
@@ -66,17 +66,18 @@ RESTATED: Mapping[str, type[Restated]] = {
 
 
 class Given(NamedTuple):
-    """A command as it was given, and why; how many events it came to."""
+    """A command as it was given, and why; how many events it came to, and the version of the first of them."""
 
     command: Command
     cause: Cause
     events: int
+    version: int = 0
 
     @classmethod
     def of(cls, command: Command, run: Sequence[Recorded]) -> Given:
         """Only an event that names no order keeps what it was correlated with."""
         named = (r.correlation_id for r in run if not getattr(r.event, "order_id", None))
-        return cls(command, Cause(run[0].actor, run[0].caused_by, next(named, None)), len(run))
+        return cls(command, Cause(run[0].actor, run[0].caused_by, next(named, None)), len(run), run[0].version)
 
 
 class Recovery:

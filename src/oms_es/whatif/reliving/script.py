@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from oms_es.app.registry import GATEWAYS
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBACKS
 from oms_es.kernel import Recorded
-from oms_es.whatif.outside import Given, Recovery, is_from_outside, is_tick
+from oms_es.whatif.reliving.outside import Given, Recovery, is_from_outside, is_tick
 
 Kind = Literal["input", "answer", "tick", "end"]
 ANSWERING = frozenset({*(gateway.name for gateway in GATEWAYS), PAYMENT_CALLBACKS, CARRIER_CALLBACKS})

@@ -14,19 +14,18 @@ from oms_es.kernel import Command, Recorded, Refused
 from oms_es.processing.readers import BATCH_MAX, NothingToSave, Stopped
 from oms_es.processing.ticker import Ticker
 from oms_es.store.encoding.codec import Cause
-from oms_es.whatif.fork import Fork
-from oms_es.whatif.outside import Given, Recovery, Restated
-from oms_es.whatif.script import Item, Kind, items
+from oms_es.whatif.changes import Change
+from oms_es.whatif.reliving.fork import Fork
+from oms_es.whatif.reliving.outside import Given, Recovery, Restated
+from oms_es.whatif.reliving.script import Item, Kind, items
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
-Change = Callable[[Command], Command | None]
-
 REST_SECONDS = 2.0
 """Where as much time passed between two events, the engine had nothing left to do before the second."""
 
 
-def unchanged(command: Command) -> Command:
-    return command
+def unchanged(command: Command) -> Sequence[Command]:
+    return (command,)
 
 
 class Door(NothingToSave):
@@ -66,6 +65,7 @@ class Relive:
         self.base = self.fork.end
         self.at = self.next.at if self.next else BEGINNING
         self.forced = False
+        self.giving: Item | None = None
         self.counts: Counter[str] = Counter()
         self.loop = self.fork.loop(
             (Door("outside", self, "input"),), (Door("gateways", self, "answer"),), Door("ticker", self, "tick", "end")
@@ -89,18 +89,28 @@ class Relive:
 
     def let_in(self, kinds: frozenset[Kind]) -> int:
         count = 0
-        while (item := self.next) and item.kind in kinds and (self.forced or self._is_due(item)):
+        while (item := self.upcoming()) and item.kind in kinds and (self.forced or self._is_due(item)):
             self.forced = False
             self._give(item)
-            self.next = next(self.items, None)
+            self._gave(item)
             self.base = self.fork.end
             count += 1
         return count
 
+    def upcoming(self) -> Item | None:
+        """What is given next."""
+        return self.next
+
+    def _gave(self, _item: Item) -> None:
+        self.next = next(self.items, None)
+
     def _is_due(self, item: Item) -> bool:
         """As many events were decided since the last item as then, and the engine has no time to come to rest; of
         deadlines, all that were set are known."""
-        if (item.at - (item.between[-1] if item.between else self.at)).total_seconds() > self.rest_seconds:
+        if (
+            item.kind == "end"
+            or (item.at - (item.between[-1] if item.between else self.at)).total_seconds() > self.rest_seconds
+        ):
             return False
         return self.fork.end - self.base >= len(item.between) and (item.kind != "tick" or self.fork.knows_deadlines)
 
@@ -110,8 +120,6 @@ class Relive:
         if self.giving is not None or not between:
             return self.at
         return between[min(max(number, 0), len(between) - 1)]
-
-    giving: Item | None = None
 
     def _give(self, item: Item) -> None:
         self.giving, self.at = item, item.at
@@ -131,17 +139,20 @@ class Relive:
         batch: list[tuple[Cause, Command]] = []
         added: Counter[str] = Counter()
         for one in given:
-            command = self.changed(one.command)
+            command = one.command
             if isinstance(command, Restated):
                 self.counts["restated"] += 1
                 if self.fork.version(command.stream) + added[command.stream] != command.version - 1:
                     self.counts["left_out"] += 1
                     continue
-            if command is not None:
-                added[command.stream] += one.events
-                batch.append((one.cause, command))
+            added[command.stream] += one.events
+            batch += [(one.cause, each) for each in self._given(command)]
         self.counts["given"] += len(batch)
         return self._try(batch) if batch else []
+
+    def _given(self, command: Command) -> Sequence[Command]:
+        """What is given in its place."""
+        return self.changed(command)
 
     def _try(self, batch: Sequence[tuple[Cause, Command]]) -> list[Recorded]:
         """What is refused is not as it was: it does not happen."""

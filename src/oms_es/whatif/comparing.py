@@ -1,0 +1,89 @@
+"""History beside what would have become of it: figures before and after, and the orders that differ.
+
+Invariant: both sides are measured over the same stretch, by the same code; neither counts what comes after its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from oms_es.kernel import Recorded
+from oms_es.whatif.changes import Changes
+from oms_es.whatif.diverging import Diverging
+from oms_es.whatif.equality import by_stream, outcome_of
+from oms_es.whatif.figures import BY_DAY, BY_LOCATION, MEASURES, Figures, Numbers, days_of, locations_of, measured
+from oms_es.whatif.history import Lived
+
+ORDERS_NAMED_MAX = 1_000
+
+
+class Comparison(NamedTuple):
+    """`differ`: the orders whose events are others; `modelled`: those that rest on answers of the model."""
+
+    begins: int
+    ends: int
+    before: Figures
+    after: Figures
+    differ: Sequence[str]
+    modelled: int
+    relived: Sequence[Recorded]
+    counts: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "begins": self.begins,
+            "ends": self.ends,
+            "total": {name: _both(name, self.before.total, self.after.total) for name in MEASURES},
+            "by_day": {
+                day: {name: _both(name, self.before.by_day.get(day), self.after.by_day.get(day)) for name in BY_DAY}
+                for day in days_of(self.before, self.after)
+            },
+            "by_location": {
+                at: {
+                    name: _both(name, self.before.by_location.get(at), self.after.by_location.get(at))
+                    for name in BY_LOCATION
+                }
+                for at in locations_of(self.before, self.after)
+            },
+            "orders_that_differ": len(self.differ),
+            "orders": list(self.differ[:ORDERS_NAMED_MAX]),
+            "orders_on_modelled_answers": self.modelled,
+            "commands": self.counts,
+        }
+
+
+def compare(lived: Lived, changes: Changes, ends: int, reached: Callable[[int], None]) -> Comparison:
+    """Raises Stopped."""
+    fork = Diverging(lived.before, lived.after, changes)
+    fork.run(reached)
+    relived = fork.events(lived.begins)
+    return Comparison(
+        lived.begins,
+        ends,
+        measured(lived.before, lived.after),
+        measured(lived.before, relived),
+        orders_that_differ(lived.after, relived),
+        len(fork.answers.orders),
+        relived,
+        dict(fork.counts),
+    )
+
+
+def orders_that_differ(real: Sequence[Recorded], relived: Sequence[Recorded]) -> Sequence[str]:
+    """Those in whose own stream something else happened, whenever it happened."""
+    streams, others = by_stream(real), by_stream(relived)
+    return sorted(
+        stream.removeprefix("order-")
+        for stream in {*streams, *others}
+        if stream.startswith("order-") and _happened(streams.get(stream)) != _happened(others.get(stream))
+    )
+
+
+def _happened(history: Sequence[Recorded] | None) -> list[Any]:
+    return [outcome_of(recorded.event) for recorded in history or ()]
+
+
+def _both(name: str, before: Numbers | None, after: Numbers | None) -> dict[str, float]:
+    was, would_be = (side.get(name, 0.0) if side else 0.0 for side in (before, after))
+    return {"before": round(was, 2), "after": round(would_be, 2)}

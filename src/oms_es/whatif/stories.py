@@ -1,0 +1,38 @@
+"""Both stories of an order, side by side: what happened, and what would have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from oms_es.kernel import Recorded, Row
+from oms_es.processing.read_models.folding import folded
+from oms_es.projections.order import order_timeline
+
+
+class Step(NamedTuple):
+    """Of one side; None where it has no more."""
+
+    before: Row | None
+    after: Row | None
+    is_same: bool
+
+
+def stories(real: Sequence[Recorded], relived: Sequence[Recorded], order_id: str) -> list[Step]:
+    """What the timeline of the order says on each side; the same as long as the same happened."""
+    sides = [_timeline(history, order_id) for history in (real, relived)]
+    return [
+        Step(before, after, bool(before and after and _said(before) == _said(after)))
+        for before, after in zip_longest(*sides)
+    ]
+
+
+def _timeline(history: Sequence[Recorded], order_id: str) -> list[Row]:
+    of_it = [recorded for recorded in history if recorded.correlation_id == order_id]
+    rows = folded(order_timeline.projection, of_it).values()
+    return sorted((row for row in rows if row["order_id"] == order_id), key=lambda row: int(row["position"]))
+
+
+def _said(row: Row) -> tuple[object, ...]:
+    return row["event"], row["summary"]
