@@ -65,7 +65,7 @@ soak: $(VENV)/.synced
 
 # With AGAINST=COMMIT what one order alone and what history costs is measured of that commit's build, too, by turns.
 bench: $(VENV)/.synced
-	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py bench/sealing.py bench/past.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
+	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py bench/sealing.py bench/past.py bench/what_if.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 	@$(VENV)/bin/python bench/alone.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 	@$(VENV)/bin/python bench/bulk.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 

@@ -22,6 +22,7 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.catalog.location import LocationClosed, LocationOpened, OpenLocation
 from oms_es.schemas.catalog.rates import DefineDeliveryOption, PublishRates, WithdrawRates
 from oms_es.schemas.catalog.rules import PublishSourcingRules
+from oms_es.schemas.problems import problems
 from oms_es.schemas.returns.policy import SetReturnPolicy
 
 NAME = "what-if"
@@ -71,9 +72,7 @@ def file_of(kind: str, path: Path) -> Command:
             {**({"version": NAME} if "version" in FILES[kind].model_fields else {}), **fields}
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise Unreadable(f"{path}: {place}: {first['msg']}; give the fields of {FILES[kind].__name__}") from error
+        raise Unreadable(f"{path}: {problems(error)}; give the fields of {FILES[kind].__name__}") from error
     except (OSError, ValueError, TypeError) as error:
         raise Unreadable(f"{path} cannot be read: {error}; name a file with TOML or JSON in it") from error
 

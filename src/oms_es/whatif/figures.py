@@ -16,6 +16,7 @@ from oms_es.processing.read_models.folding import fold
 from oms_es.projections.stock import stock_levels
 from oms_es.schemas import order as o
 from oms_es.schemas import shipment as sh
+from oms_es.schemas import stock as s
 
 MEASURES: Mapping[str, str] = {
     "orders": "orders that were placed",
@@ -51,6 +52,15 @@ class Figures(NamedTuple):
     by_location: Mapping[str, Numbers]
 
 
+class Plan(NamedTuple):
+    """What sourcing chose, unless stock was short of it: then the next plan for as many units takes its place."""
+
+    recorded: Recorded
+    units: int
+    cost_minor: int
+    distance_km: int
+
+
 class Measuring:
     def __init__(self) -> None:
         self.sums: Counter[str] = Counter()
@@ -60,6 +70,8 @@ class Measuring:
         self.parcels: Counter[str] = Counter()
         self.sourced: set[str] = set()
         self.waited: set[str] = set()
+        self.short: set[str] = set()
+        self.plans: dict[str, Plan] = {}
         self.hours: dict[str, float] = {}
         self.location_of: dict[str, str] = {}
         self.levels: dict[Key, Row | None] = {}
@@ -81,6 +93,8 @@ class Measuring:
                 self._count(recorded, "orders", 1)
             case o.OrderSourced():
                 self._sourced(recorded, event)
+            case s.StockShort(order_id=order):
+                self.short.add(order)
             case o.OrderBackordered(order_id=order) if order not in self.waited:
                 self.waited.add(order)
                 self._count(recorded, "backorders", 1)
@@ -117,8 +131,18 @@ class Measuring:
         self.sourced.add(event.order_id)
         if event.assignments and event.candidates:
             best = min(event.candidates, key=lambda one: (-one.covers_units, one.score))
-            self._count(recorded, "cost_minor", best.cost_minor)
-            self._count(recorded, "distance_km", best.distance_km)
+            units = sum(one.quantity for one in event.assignments)
+            plan = Plan(recorded, units, best.cost_minor, best.distance_km)
+            before = self.plans.get(event.order_id)
+            if before and before.units == units and event.order_id in self.short:
+                self._plan(before, -1)
+            self._plan(plan, 1)
+            self.plans[event.order_id] = plan
+            self.short.discard(event.order_id)
+
+    def _plan(self, plan: Plan, times: int) -> None:
+        self._count(plan.recorded, "cost_minor", times * plan.cost_minor)
+        self._count(plan.recorded, "distance_km", times * plan.distance_km)
 
     def _count(self, recorded: Recorded, name: str, more: int, location: str = "") -> None:
         self.sums[name] += more

@@ -12,7 +12,13 @@ import pytest
 
 from repository import ROOT
 
-PAGES = ("tutorial.md", "howto/first-steps.md", "howto/work-in-a-warehouse.md", "howto/forecast.md")
+PAGES = (
+    "tutorial.md",
+    "howto/first-steps.md",
+    "howto/work-in-a-warehouse.md",
+    "howto/forecast.md",
+    "howto/try-rules-on-history.md",
+)
 RUN = PAGES if os.environ.get("OMS_TEST_PAGES") == "every" else PAGES[:1]
 """Every command of a page starts a program; `make pages` runs all of them."""
 BLOCK = re.compile(r"^```bash\n(.*?)^```$(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)

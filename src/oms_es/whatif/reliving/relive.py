@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from oms_es.kernel import Command, Recorded, Refused
+from oms_es.processing.chain import NEW_MAX
 from oms_es.processing.readers import BATCH_MAX, NothingToSave, Stopped
 from oms_es.processing.ticker import Ticker
 from oms_es.store.encoding.codec import Cause
@@ -65,6 +66,7 @@ class Relive:
         self.base = self.fork.end
         self.at = self.next.at if self.next else BEGINNING
         self.forced = False
+        self.turn, self.bulk_turn = 0, -1
         self.giving: Item | None = None
         self.counts: Counter[str] = Counter()
         self.loop = self.fork.loop(
@@ -75,6 +77,7 @@ class Relive:
         """Raises Stopped."""
         self.loop.seek()
         while self.next is not None:
+            self.turn += 1
             if not self.loop.iterate():
                 self.forced = True
             if self.loop.stopped:
@@ -93,6 +96,8 @@ class Relive:
             self.forced = False
             self._give(item)
             self._gave(item)
+            if item.kind == "input" and item.events > NEW_MAX:
+                self.bulk_turn = self.turn
             self.base = self.fork.end
             count += 1
         return count
@@ -105,10 +110,11 @@ class Relive:
         self.next = next(self.items, None)
 
     def _is_due(self, item: Item) -> bool:
-        """As many events were decided since the last item as then, and the engine has no time to come to rest; of
-        deadlines, all that were set are known."""
+        """As many events were decided since the last item as then, and the engine has no time to come to rest. It takes
+        a turn after input in bulk. Of deadlines, all that were set are known."""
         if (
             item.kind == "end"
+            or self.turn == self.bulk_turn
             or (item.at - (item.between[-1] if item.between else self.at)).total_seconds() > self.rest_seconds
         ):
             return False
