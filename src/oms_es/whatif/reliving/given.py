@@ -14,17 +14,32 @@ from oms_es.app.registry import CONSUMERS, DECIDERS
 from oms_es.consumers.order import deadline_keeper
 from oms_es.kernel import Command, Decider, Event, Recorded, SystemCommand, stream_fields
 from oms_es.schemas import order as o
+from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.finance import reconciliation as f
 from oms_es.schemas.order.returns import OrderReturnRequested, RequestReturn
-from oms_es.schemas.payment import RecordReport
 from oms_es.schemas.shipment.base import MilestoneStatus
 
 Fields = dict[str, Any]
 Reading = Callable[[Fields, Sequence[Recorded]], Iterator[Fields]]
 
-ALSO_REPORTED: frozenset[type[Command]] = frozenset({sh.RecordMilestone, RecordReport})
+ALSO_REPORTED: frozenset[type[Command]] = frozenset(
+    {
+        p.RecordAuthorization,
+        p.RecordDecline,
+        p.RecordReauthorization,
+        p.RecordReauthorizationDecline,
+        p.RecordCapture,
+        p.RecordCaptureFailure,
+        p.RecordVoid,
+        p.RecordVoidFailure,
+        p.RecordRefund,
+        p.RecordRefundFailure,
+        p.RecordReport,
+        sh.RecordMilestone,
+    }
+)
 """What consumers give, and carriers and providers, too."""
 
 OF_THE_ENGINE: frozenset[type[Command]] = (
