@@ -91,7 +91,7 @@ def pages(url: str) -> dict[str, str]:
     named = {name: name for name in ("inbox", "orders", "stock", "health", "dead-letters", "commands", "reports")}
     named |= {"shipping": "shipping?status=booked", "returns": "returns", "return": f"returns/{returned}"}
     named |= {"report": "reports/sales", "bulk": "bulk/orders/hold?phase=completed"}
-    named |= {"finance": "finance", "account": "finance/bank-eur", "books": "books"}
+    named |= {"finance": "finance", "account": "finance/bank-eur", "books": "books", "verify": "verify", "keys": "keys"}
     named |= {"rules": "setup/rules", "locations": "setup/locations"}
     named |= {"pick": f"shipping/list?{urlencode([('location', location), *wave])}"}
     of_order = {

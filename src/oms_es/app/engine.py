@@ -201,15 +201,30 @@ class Runtime:
 
     def repeat(self, actor: str, dead_letter: dead_letters.StoredDeadLetter) -> None:
         """Follow up what a reader put aside. Raises BadInput or Refused if that is still refused."""
-        reaction = aside.read(dead_letter.payload)
-        rows = self.recorder.after(reaction.position - 1, 1)
-        recorded = [self.store.codec.decode(row, row.id) for row in rows if row.topic == reaction.fact]
+        reaction, recorded = self._put_aside(dead_letter)
         settled = SettleReaction(reader=reaction.reader, fact_id=reaction.fact_id)
         try:
             followed = self._followed_up(reaction.reader, recorded)
             self.append([*followed, (Cause(actor), [settled])])
         except ValidationError as error:
             raise BadInput(*aside.why(error)) from error
+
+    def followed_up(self, dead_letter: dead_letters.StoredDeadLetter) -> Sequence[Command]:
+        """The commands that a repeat would give. Raises BadInput, also where a gateway would be asked for them."""
+        reaction, recorded = self._put_aside(dead_letter)
+        if all(consumer.name != reaction.reader for consumer in self.consumers):
+            raise BadInput(Input.NO_REACTION, f"only trying it shows what {reaction.reader} is answered")
+        try:
+            followed = self._followed_up(reaction.reader, recorded)
+        except ValidationError as error:
+            raise BadInput(*aside.why(error)) from error
+        return [command for _, commands in followed for command in commands]
+
+    def _put_aside(self, dead_letter: dead_letters.StoredDeadLetter) -> tuple[aside.Reaction, Sequence[Recorded]]:
+        """And its event, if it is the one that the reader had."""
+        reaction = aside.read(dead_letter.payload)
+        rows = self.recorder.after(reaction.position - 1, 1)
+        return reaction, [self.store.codec.decode(row, row.id) for row in rows if row.topic == reaction.fact]
 
     def _followed_up(self, reader: str, recorded: Sequence[Recorded]) -> Batch:
         for consumer in self.consumers:

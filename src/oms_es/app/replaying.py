@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from oms_es.app.engine import Runtime
 from oms_es.app.registry import parser_of
-from oms_es.kernel import BadInput, Refused, Skipped
+from oms_es.kernel import BadInput, Command, Refused, Skipped
 from oms_es.processing import aside
 from oms_es.processing.intake.worker import understood
 from oms_es.reports import existence, queries
@@ -34,13 +36,42 @@ def replayed(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> str
     return ""
 
 
+class Foreseen(NamedTuple):
+    """`why` it still cannot be used, empty if it could be; `events`: the names of those that it would lead to."""
+
+    why: str
+    events: Sequence[str] = ()
+
+
+def foreseen(runtime: Runtime, dead_letter: StoredDeadLetter) -> Foreseen:
+    """What a replay would come to; nothing does. Of what asks a gateway only trying it shows that."""
+    if dead_letter.is_masked:
+        return Foreseen(dead_letters.MASKED)
+    try:
+        if dead_letter.dialect == aside.DIALECT:
+            commands: Sequence[Command] = runtime.followed_up(dead_letter)
+        else:
+            commands = _understood(runtime, dead_letter)
+        events = [event for command in commands for event in runtime.store.preview(command)[1]]
+    except Skipped:
+        return Foreseen("")
+    except (BadInput, Refused) as why:
+        return Foreseen(str(why))
+    return Foreseen("", [type(event).__name__ for event in events])
+
+
 def _give_again(runtime: Runtime, actor: str, dead_letter: StoredDeadLetter) -> None:
     with suppress(Skipped):
-        command = understood(parser_of(dead_letter.dialect), dead_letter.payload)
-        if isinstance(command, AttachLabel):
-            with queries.reading(runtime.database_url) as connection:
-                existence.require_document(connection, command)
-        (screened,) = runtime.screen([command])
-        if isinstance(screened, BadInput):
-            raise screened
-        runtime.store.execute([(Cause(actor), screened)])
+        runtime.store.execute([(Cause(actor), _understood(runtime, dead_letter))])
+
+
+def _understood(runtime: Runtime, dead_letter: StoredDeadLetter) -> Sequence[Command]:
+    """Raises BadInput, Refused, Skipped."""
+    command = understood(parser_of(dead_letter.dialect), dead_letter.payload)
+    if isinstance(command, AttachLabel):
+        with queries.reading(runtime.database_url) as connection:
+            existence.require_document(connection, command)
+    (screened,) = runtime.screen([command])
+    if isinstance(screened, BadInput):
+        raise screened
+    return screened

@@ -28,12 +28,14 @@ FAMILIES: Mapping[str, str] = {
 }
 PERSONAL = "personal-data:read"
 EVENTS = "events:read"
+KEYS = "keys:write"
 SYSTEM = "system"
 SCOPES: Mapping[str, str] = {
     **{f"{family}:read": f"Read {what}." for family, what in FAMILIES.items()},
     **{f"{family}:write": f"Give commands about {what}." for family, what in FAMILIES.items()},
     PERSONAL: "See names and addresses; every such reading is kept in the access log.",
     EVENTS: "Follow the whole log.",
+    KEYS: "See, make, change and revoke keys, which may what the caller may at most.",
     SYSTEM: "Give, in the engine's place, commands that only the engine gives. In no role.",
 }
 READS = frozenset(f"{family}:read" for family in FAMILIES)
@@ -48,7 +50,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "support": READS | {"orders:write", "returns:write", "operations:write", PERSONAL},
     "finance": frozenset({"orders:read", "payments:read", "returns:read", "finance:read", "finance:write"}),
     "follower": READS | {EVENTS, PERSONAL},
-    "operator": READS | WRITES | {EVENTS, PERSONAL},
+    "operator": READS | WRITES | {EVENTS, PERSONAL, KEYS},
 }
 """Bundles of scopes by what a person does."""
 

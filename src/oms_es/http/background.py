@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -60,6 +61,7 @@ class Job:
         self.id = secrets.token_hex(16)
         self.key = key
         self.caller = caller
+        self.began_at = datetime.now(UTC)
         self.progress = Progress()
         self.result: Future[Any] = Future()
         self.ended_at: float | None = None
@@ -71,8 +73,9 @@ class Job:
 class Background:
     """Used in one event loop. Threads do not keep the program from ending: whatever they do may be done again."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, kept_seconds: float = KEPT_SECONDS) -> None:
         self.name = name
+        self.kept_seconds = kept_seconds
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._joined: dict[Hashable, Job] = {}
         """By what was asked for, until the answer was given."""
@@ -83,6 +86,17 @@ class Background:
         self._forget_old()
         job = self._jobs.get(job_id)
         return job if job and job.caller == caller else None
+
+    def latest(self, key: Hashable) -> Job | None:
+        """The one that was begun last under this key, by anyone, unless it is forgotten."""
+        self._forget_old()
+        return next((job for job in reversed(self._jobs.values()) if job.key == key), None)
+
+    def again(self, key: Hashable, caller: str, do: Callable[[Progress], Any]) -> Job:
+        """The one that is under way, or a new one where that has ended. Raises Busy."""
+        if (known := self._joined.get(key)) and known.result.done():
+            self._leave(known)
+        return self.job(key, caller, do)
 
     def job(self, key: Hashable, caller: str, do: Callable[[Progress], Any]) -> Job:
         """The one that was begun before under this key, or a new one. Raises Busy."""
@@ -134,7 +148,7 @@ class Background:
             del self._joined[job.key]
 
     def _forget_old(self) -> None:
-        before = time.monotonic() - KEPT_SECONDS
+        before = time.monotonic() - self.kept_seconds
         ended = [one for one in self._jobs.values() if one.ended_at is not None]
         too_many = max(len(ended) - KEPT_MAX, 0)
         for number, one in enumerate(ended):

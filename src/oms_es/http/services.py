@@ -50,6 +50,8 @@ OF_CHANNELS = frozenset({"channels", "reserved_by_channel", "channel_atp"})
 
 STATES_TRIED = 3
 KEEPERS_WAITING_MAX = 4
+VERIFIED_KEPT_SECONDS = 86_400.0
+"""How long a server shows what its last verification found."""
 """Requests that make a state of the past, or wait for another that does."""
 
 T = TypeVar("T")
@@ -81,6 +83,7 @@ class Services:
         self.rates = Rates(per_second)
         self.stopping = asyncio.Event()
         self.background = Background("finance")
+        self.verifying = Background("verify", VERIFIED_KEPT_SECONDS)
         self.not_ready = not_ready
         self.tail = Tail(parts, self.codec, self.stopping)
         self._keeping = threading.BoundedSemaphore(1)
@@ -92,6 +95,7 @@ class Services:
 
     def close(self) -> None:
         self.background.close()
+        self.verifying.close()
         self.tail.close()
         self.checks.close()
         for pool in (self._readers, self._writer):

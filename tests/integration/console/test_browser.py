@@ -73,6 +73,7 @@ def places(shop: Shop) -> list[str]:
         f"returns/{quote(shop.return_id, safe='')}",
     ]
     found += ["finance", f"finance/{ACCOUNT}", "books", f"finance/{ACCOUNT}/explain?line={quote(shop.line, safe='')}"]
+    found += ["verify", "keys"]
     return [*found, f"commands/order/refund?order={shop.order_id}"]
 
 

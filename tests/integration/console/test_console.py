@@ -478,3 +478,56 @@ def test_a_statement_is_sent_as_a_file_and_what_it_says_is_explained_settled_and
     with browser(served, "warehouse") as other:
         assert other.get(here).status_code == 403
         assert "/console/finance" not in other.get("/console/stock").text
+
+
+def test_what_a_replay_would_come_to_is_seen_before_it_is_tried(served: Served) -> None:
+    with psycopg.connect(served.database_url, autocommit=True) as connection, browser(served) as client:
+        ids = [
+            connection.execute(
+                "INSERT INTO oms_dead_letters (source, place, dialect, payload, reason, detail) "
+                "VALUES ('import:dry', '', 'canonical', %s, 'not_json', 'x') RETURNING id",
+                [f"no json {number}".encode()],
+            ).fetchall()[0][0]
+            for number in range(3)
+        ]
+        form = {"source": "import:dry", "reason": "not_json", "do": "preview"}
+        looked = sent(client, "/console/dead-letters", form)
+        assert (looked.status_code, looked.text.count("would stay")) == (200, 3)
+        looked = sent(client, "/console/dead-letters", {**form, "until": str(ids[1])})
+        assert looked.text.count("would stay") == 2
+        one = sent(client, f"/console/dead-letters/{ids[0]}:replay", {"do": "preview"})
+        assert (one.status_code, "Nothing was done" in one.text) == (200, True)
+        gone = sent(client, "/console/dead-letters", {**form, "do": "discard", "because": "a test of theirs"})
+        assert gone.text.count("phase-completed") == 3
+
+
+def test_history_is_verified_from_a_page_that_follows_it(operator: httpx.Client) -> None:
+    assert sent(operator, "/console/verify:run", {}, of="/console/verify").headers["location"] == "/console/verify"
+    wait_for(lambda: "Verify now" in operator.get("/console/verify").text)
+    page = operator.get("/console/verify").text
+    assert "Everything holds" in page
+    assert "<caption>Questions</caption>" in page
+    assert sent(operator, "/console/verify:cancel", {}, of="/console/verify").status_code == 303
+
+
+def test_a_key_is_made_on_a_page_that_shows_its_secret_once(served: Served, operator: httpx.Client) -> None:
+    path = "/console/keys"
+    made = sent(operator, path, {"label": "<b>shop</b>", "roles": "storefront", "channels": "web, app"}, of=path)
+    assert made.status_code == 200, made.text
+    (secret,) = re.findall(r"<pre tabindex=.0.>(oms_[^<]+)</pre>", made.text)
+    assert read(made.text).wrong == []
+    listed = operator.get(path).text
+    assert "&lt;b&gt;shop&lt;/b&gt;" in listed
+    assert secret.split("_", 2)[2] not in listed
+    with browser(served, None) as other:
+        sign_in(other, secret)
+        assert other.get(path).status_code == 403
+        assert path not in other.get("/console/orders").text
+    wrong = sent(operator, path, {"label": "x", "roles": "none"}, of=path)
+    assert (wrong.status_code, 'role="alert"' in wrong.text) == (422, True)
+    key_id = secret.split("_")[1]
+    rotated = sent(operator, f"{path}/{key_id}:rotate", {}, of=path)
+    assert secret not in rotated.text
+    assert re.search(rf"oms_{key_id}_", rotated.text)
+    assert sent(operator, f"{path}/{key_id}:revoke", {}, of=path).status_code == 303
+    assert "revoked" in operator.get(path).text

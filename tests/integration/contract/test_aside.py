@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from oms_es.app import Engine, migrate
-from oms_es.app.replaying import replayed
+from oms_es.app.replaying import foreseen, replayed
 from oms_es.cli.operator.checking import verified
 from oms_es.kernel import Command, Consumer, Refused
 from oms_es.processing import aside
@@ -69,8 +69,11 @@ def test_what_a_consumer_may_not_ask_is_put_aside_and_followed_up_when_it_is_rep
         assert "stocker could not follow up LocationOpened at position 6" in str(detail)
         assert "xxx" not in str(detail)
 
+        assert foreseen(engine, letter).why.startswith(reason)
         assert replayed(engine, "test", letter).startswith(reason)
         repaired.append(True)
+        assert foreseen(engine, letter) == ("", ["StockReceived"])
+        assert len(letters(engine)) == 1
         for _ in range(2):
             assert replayed(engine, "test", letter) == ""
         engine.settle()

@@ -205,3 +205,96 @@ def test_deliveries_are_listed_and_sent_again(served: Served, client: httpx.Clie
     assert client.post(f"{path}/1:send-again", json={}).json()["delivered_at"] is None
     assert client.get(f"{path}/1").json()["delivered_at"] is None
     assert client.post(f"{path}/9:send-again", json={}).status_code == 404
+
+
+def test_a_dry_run_says_what_a_replay_would_come_to_and_does_nothing(client: httpx.Client, source: str) -> None:
+    first, second, third = (one["id"] for one in listed(client, source))
+    looked = client.post(f"/v1/dead-letters/{first}:replay?preview=true", json={}).json()
+    assert (looked["accepted"], looked["events"]) == (True, ["OrderPlaced"])
+    looked = client.post(f"/v1/dead-letters/{second}:replay?preview=true", json={})
+    assert (looked.status_code, looked.json()["accepted"], looked.json()["events"]) == (200, False, [])
+    path = "/v1/dead-letters:replay"
+    page = client.post(f"{path}?preview=true", json={"source": source, "until": second}).json()
+    assert page == {"accepted": [first], "kept": [second], "next": None}
+    assert [one["id"] for one in listed(client, source)] == [first, second, third], "nothing was settled"
+    assert client.post(path, json={"source": source, "until": second}).json() == page
+    assert [one["id"] for one in listed(client, source)] == [second, third]
+
+
+def test_history_is_verified_on_demand_one_at_a_time_and_can_be_cancelled(served: Served, client: httpx.Client) -> None:
+    path = "/v1/verification"
+    begun = client.post(f"{path}:run", json={})
+    assert (begun.status_code, begun.json()["by"][:4]) == (202, "key:")
+    again = client.post(f"{path}:run", json={}).json()
+    if again["state"] == "running":
+        assert again["began_at"] == begun.json()["began_at"]
+    found = ended(client)
+    assert found["state"] == "passed", [check for check in found["checks"] if check["failed"]]
+    assert len(found["checks"]) > 50
+    assert all(check["differences"] == [] for check in found["checks"])
+    with served.client("follower") as follower:
+        assert follower.post(f"{path}:run", json={}).status_code == 403
+        assert follower.get(path).json()["state"] == "passed"
+    with served.client("of-web") as one:
+        assert one.get(path).status_code == 403
+    client.post(f"{path}:run", json={})
+    client.post(f"{path}:cancel", json={})
+    assert ended(client)["state"] in ("cancelled", "passed")
+
+
+def ended(client: httpx.Client) -> dict[str, Any]:
+    until = time.monotonic() + SECONDS_MAX
+    while (found := client.get("/v1/verification").json())["state"] == "running":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    answer: dict[str, Any] = found
+    return answer
+
+
+def test_a_key_is_made_used_rotated_and_revoked_and_its_secret_is_kept_nowhere(
+    served: Served, client: httpx.Client
+) -> None:
+    asked = {"label": "a shop", "roles": ["storefront"], "channels": ["web"], "days": 1}
+    answer = client.post("/v1/keys", json=asked)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert (made["label"], made["channels"], made["created_by"][:4]) == ("a shop", ["web"], "key:")
+
+    def status(token: str) -> int:
+        bearer = {"Authorization": f"Bearer {token}"}
+        return httpx.get(f"{served.url}/v1/orders?channel=web", headers=bearer).status_code
+
+    assert status(made["token"]) == 200
+    path = f"/v1/keys/{made['key_id']}"
+    rotated = client.post(f"{path}:rotate", json={"overlap_hours": 1}).json()
+    assert rotated["token"] != made["token"]
+    assert {one["key_id"]: one for one in client.get("/v1/keys").json()["items"]}[made["key_id"]]["label"] == "a shop"
+    assert "token" not in client.get("/v1/keys").text
+    assert client.post(f"{path}:revoke", json={}).json()["revoked_at"]
+    assert client.post(f"{path}:rotate", json={}).status_code == 404
+    until = time.monotonic() + SECONDS_MAX
+    while status(rotated["token"]) == 200 and time.monotonic() < until:
+        time.sleep(0.2)
+    assert status(rotated["token"]) == 401
+    with psycopg.connect(served.database_url) as connection:
+        for table in ("oms_api_keys", "oms_access_log"):
+            kept = str(connection.execute(f"SELECT * FROM {table}".encode()).fetchall())
+            for token in (made["token"], rotated["token"]):
+                assert token.split("_", 2)[2] not in kept
+
+
+def test_no_one_gives_a_key_that_may_more_than_theirs(served: Served, client: httpx.Client) -> None:
+    refused = client.post("/v1/keys", json={"label": "x", "scopes": ["system"]})
+    assert (refused.status_code, refused.json()["reason"]) == (403, "forbidden")
+    mine = client.post("/v1/keys", json={"label": "keys only", "scopes": ["keys:write"]}).json()
+    bearer = {"Authorization": f"Bearer {mine['token']}"}
+    with httpx.Client(base_url=served.url, headers=bearer) as other:
+        assert other.post("/v1/keys", json={"label": "x", "roles": ["finance"]}).status_code == 403
+        operator = served.tokens["operator"].split("_")[1]
+        assert other.post(f"/v1/keys/{operator}:rotate", json={}).status_code == 403
+        assert other.post("/v1/keys", json={"label": "x", "scopes": ["keys:write"]}).status_code == 201
+    for wrong in ({"label": "x"}, {"label": "x", "roles": ["none"]}, {"label": "x", "scopes": ["none"]}, {"label": ""}):
+        assert client.post("/v1/keys", json=wrong).status_code == 422, wrong
+    assert client.post("/v1/keys/none:revoke", json={}).status_code == 404
+    with served.client("of-web") as one:
+        assert one.get("/v1/keys").status_code == 403

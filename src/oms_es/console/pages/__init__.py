@@ -10,6 +10,7 @@ from oms_es.console.pages import bulk, commands, dead_letters, entry, health, in
 from oms_es.console.pages.desks import returns, shipping
 from oms_es.console.pages.finance import accounts, books
 from oms_es.console.pages.findings import reports
+from oms_es.console.pages.operating import keys, verify
 from oms_es.console.visits import Visit
 from oms_es.http.routing import Route
 
@@ -38,5 +39,7 @@ def routes() -> Sequence[Route]:
         *books.ROUTES,
         *dead_letters.ROUTES,
         *setup.routes(),
+        *verify.ROUTES,
+        *keys.ROUTES,
         *commands.routes(),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
 from oms_es.errors import OmsError
 from oms_es.http.access import PERSONAL
+from oms_es.http.requests import NUMBER
 
 READ, WRITE = "operations:read", "operations:write"
 LIMIT = "50"
@@ -21,11 +22,12 @@ GROUP_MAX = 50
 
 
 class Outcome(NamedTuple):
-    """Of one of several."""
+    """Of one of several. `events`: what a replay would lead to."""
 
     id: int
     is_settled: bool
     detail: str
+    events: Sequence[str] = ()
 
 
 async def listed(visit: Visit) -> Response:
@@ -52,22 +54,29 @@ async def one(visit: Visit) -> Response:
 
 
 async def replay(visit: Visit) -> Response:
+    if visit.form.get("do") == "preview":
+        outcome = await _foreseen(visit, visit.values["id"])
+        return visit.page("outcomes.html", outcomes=[outcome], left=0, is_preview=True)
     outcome = await _replayed(visit, visit.values["id"])
-    return visit.page("outcomes.html", 200 if outcome.is_settled else 409, outcomes=[outcome], left=0)
+    status = 200 if outcome.is_settled else 409
+    return visit.page("outcomes.html", status, outcomes=[outcome], left=0, is_preview=False)
 
 
 async def discard(visit: Visit) -> Response:
     outcome = await _discarded(visit, visit.values["id"])
-    return visit.page("outcomes.html", outcomes=[outcome], left=0)
+    return visit.page("outcomes.html", outcomes=[outcome], left=0, is_preview=False)
 
 
 async def settle_group(visit: Visit) -> Response:
-    """Each by itself, with what became of it; what is left of the group can be gone on with."""
+    """Each by itself, with what became of it; what is left of the group can be gone on with. `until`: none after it."""
     chosen = {name: visit.form.get(name, "") for name in ("source", "reason")}
     found = await visit.api.get("/v1/dead-letters", {**chosen, "limit": str(GROUP_MAX)})
-    do = _discarded if visit.form.get("do") == "discard" else _replayed
-    outcomes = [await _outcome(do, visit, str(row["id"])) for row in found["items"]]
-    return visit.page("outcomes.html", outcomes=outcomes, left=bool(found["next"]))
+    until = visit.form.get("until", "")
+    rows = [row for row in found["items"] if not NUMBER.fullmatch(until) or row["id"] <= int(until)]
+    do = DONE.get(visit.form.get("do", ""), _replayed)
+    outcomes = [await _outcome(do, visit, str(row["id"])) for row in rows]
+    left = bool(found["next"]) and len(rows) == len(found["items"])
+    return visit.page("outcomes.html", outcomes=outcomes, left=left, is_preview=do is _foreseen)
 
 
 async def _outcome(do: Callable[[Visit, str], Awaitable[Outcome]], visit: Visit, dead_letter_id: str) -> Outcome:
@@ -83,12 +92,19 @@ async def _replayed(visit: Visit, dead_letter_id: str) -> Outcome:
     return Outcome(int(dead_letter_id), answer["accepted"], answer.get("detail", ""))
 
 
+async def _foreseen(visit: Visit, dead_letter_id: str) -> Outcome:
+    path = at("v1", "dead-letters", dead_letter_id, verb="replay")
+    _, answer = await visit.api.post(path, {}, {"preview": "true"})
+    return Outcome(int(dead_letter_id), answer["accepted"], answer.get("detail", ""), answer["events"])
+
+
 async def _discarded(visit: Visit, dead_letter_id: str) -> Outcome:
     body: Mapping[str, Any] = {"because": visit.form.get("because", "").strip()}
     _, answer = await visit.api.post(at("v1", "dead-letters", dead_letter_id, verb="discard"), body)
     return Outcome(int(dead_letter_id), bool(answer["discarded"]), "")
 
 
+DONE: Mapping[str, Callable[[Visit, str], Awaitable[Outcome]]] = {"discard": _discarded, "preview": _foreseen}
 ROUTES = (
     page("/dead-letters", "dead-letters", READ, listed, "source", "reason", "after"),
     form("/dead-letters", "dead-letters-group", WRITE, settle_group),

@@ -13,12 +13,13 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from starlette.responses import Response
 
-from oms_es.app.replaying import replayed
+from oms_es.app.replaying import Foreseen, foreseen, replayed
 from oms_es.http.access import PERSONAL
 from oms_es.http.errors import NoResource
 from oms_es.http.reading.tables import AFTER, LIMIT, page_of, page_schema
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Parameter, Route
+from oms_es.http.writing.orders import PREVIEW
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 from oms_es.store import dead_letters
 from oms_es.store.dead_letters import Chosen, StoredDeadLetter
@@ -55,6 +56,8 @@ class Replaying(BaseModel):
     """Those that could not be used for it."""
     after: Annotated[int, Field(ge=0, le=ID_MAX)] = 0
     """Go on after this one."""
+    until: Annotated[int, Field(ge=0, le=ID_MAX)] = ID_MAX
+    """None after this one."""
     limit: Annotated[int, Field(ge=1, le=REPLAYED_MAX)] = REPLAYED_MAX
     """So many at once."""
 
@@ -98,7 +101,8 @@ async def show_dead_letter(asked: Asked) -> Response:
 async def replay(asked: Asked) -> Response:
     """In the thread of the store. What still cannot be used stays where it is."""
     await asked.body(JSON)
-    return await _answered(asked, await _named(asked))
+    found = await _named(asked)
+    return await (_looked_at(asked, found) if asked.flag("preview") else _answered(asked, found))
 
 
 async def replay_group(asked: Asked) -> Response:
@@ -107,12 +111,17 @@ async def replay_group(asked: Asked) -> Response:
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     chosen = Chosen(source=body.source, reason=body.reason, after=body.after)
     found = await asked.read(lambda rows: dead_letters.listed(rows.cursor(), chosen, limit=body.limit + 1))
-    outcomes = {one.id: await _replayed(asked, one) for one in found[: body.limit]}
+    is_last = len(found) <= body.limit or found[body.limit].id > body.until
+    some = [one for one in found[: body.limit] if one.id <= body.until]
+    if asked.flag("preview"):
+        outcomes = {one.id: (await _foreseen(asked, one)).why for one in some}
+    else:
+        outcomes = {one.id: await _replayed(asked, one) for one in some}
     return asked.json(
         {
             "accepted": [number for number, why in outcomes.items() if not why],
             "kept": [number for number, why in outcomes.items() if why],
-            "next": found[body.limit - 1].id if len(found) > body.limit else None,
+            "next": None if is_last else found[body.limit - 1].id,
         }
     )
 
@@ -130,6 +139,17 @@ async def _answered(asked: Asked, dead_letter: StoredDeadLetter) -> Response:
     why = await _replayed(asked, dead_letter)
     detail = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
     return asked.json({"id": dead_letter.id, "accepted": not why, **detail}, 409 if why else 200)
+
+
+async def _looked_at(asked: Asked, dead_letter: StoredDeadLetter) -> Response:
+    """What a replay would come to. Nothing does."""
+    why, events = await _foreseen(asked, dead_letter)
+    detail = {"detail": why} if why and PERSONAL in asked.caller.scopes else {}
+    return asked.json({"id": dead_letter.id, "accepted": not why, "events": events, **detail})
+
+
+async def _foreseen(asked: Asked, dead_letter: StoredDeadLetter) -> Foreseen:
+    return await asked.services.committer.ask(partial(foreseen, asked.services.parts, dead_letter))
 
 
 async def _replayed(asked: Asked, dead_letter: StoredDeadLetter) -> str:
@@ -237,12 +257,17 @@ ROUTES: Sequence[Route] = (
         "Try it again, as if it had just come.",
         WRITE,
         replay,
-        (),
+        (PREVIEW,),
         NOTHING,
         answers={200: "It was taken, and is settled.", 404: "There is none.", 409: "It still cannot be used."},
         answer={
             "type": "object",
-            "properties": {"id": {"type": "integer"}, "accepted": {"type": "boolean"}, "detail": TEXT},
+            "properties": {
+                "id": {"type": "integer"},
+                "accepted": {"type": "boolean"},
+                "detail": TEXT,
+                "events": {"type": "array", "items": TEXT, "description": "Of a preview: what it would lead to."},
+            },
             "required": ["id", "accepted"],
         },
         tag="operations",
@@ -254,7 +279,7 @@ ROUTES: Sequence[Route] = (
         "Try those of a source, of a reason or of both again, the oldest first.",
         WRITE,
         replay_group,
-        (),
+        (PREVIEW,),
         Body(Replaying.model_json_schema, lambda: {"source": "import:orders.jsonl", "limit": 50}),
         answers={200: "Those that were accepted are settled; the others are as before."},
         answer={

@@ -1,0 +1,1 @@
+"""What operators do beside orders: ask history whether all is well, and give keys."""

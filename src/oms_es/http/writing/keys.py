@@ -1,0 +1,227 @@
+"""Keys over HTTP: made, given a new secret, revoked; a secret is shown once, to the person who asked for it.
+
+Invariant: no one gives more than is theirs: a key that is made, or whose secret is changed, may what the caller may at
+most. Of a secret only its hash is kept, and nothing of it is logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from oms_es.http.access import KEYS, ROLES, SCOPES, Caller
+from oms_es.http.errors import BadParameter, Forbidden, NoResource
+from oms_es.http.requests import JSON, Asked
+from oms_es.http.routing import Body, Route
+from oms_es.schemas.values.types import ShortName
+from oms_es.store.http import api_keys
+from oms_es.store.http.api_keys import ApiKey, Made
+
+NAMES_MAX = 50
+DAYS_MAX = 3_650
+OVERLAP_HOURS_MAX = 720
+OVERLAP_HOURS = 24
+FOR_ALL = "keys are for all channels"
+
+log = structlog.get_logger(__name__)
+
+
+class Making(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    label: Annotated[str, StringConstraints(min_length=1, max_length=api_keys.LABEL_LENGTH_MAX, pattern=r"^[ -~]+$")]
+    """Whom it is for."""
+    roles: Annotated[tuple[str, ...], Field(max_length=NAMES_MAX)] = ()
+    """What it may, as bundles of scopes."""
+    scopes: Annotated[tuple[str, ...], Field(max_length=NAMES_MAX)] = ()
+    """What it may, one by one."""
+    channels: Annotated[tuple[ShortName, ...], Field(max_length=NAMES_MAX)] = ()
+    """Only what is of these; without any, of all."""
+    days: Annotated[int | None, Field(ge=1, le=DAYS_MAX)] = None
+    """Good for so long; without it, until it is revoked."""
+
+
+class Rotating(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    overlap_hours: Annotated[int, Field(ge=0, le=OVERLAP_HOURS_MAX)] = OVERLAP_HOURS
+    """The secret before is good for so long."""
+
+
+async def list_keys(asked: Asked) -> Response:
+    """The newest first, also those that are good no more."""
+    asked.caller.require_all_channels(FOR_ALL)
+    found = await asked.read(api_keys.listed)
+    return asked.json({"items": [_shown(one) for one in found], "next": None})
+
+
+async def make(asked: Asked) -> Response:
+    """Raises BadParameter, Forbidden."""
+    body = Making.model_validate_json(await asked.body(JSON))
+    caller, now = asked.caller, datetime.now(UTC)
+    caller.require_all_channels(FOR_ALL)
+    scopes = _scopes(body)
+    _require_own(caller, scopes)
+    made = await run_in_threadpool(
+        asked.services.write,
+        lambda connection: api_keys.create(
+            connection,
+            label=body.label,
+            scopes=sorted(scopes),
+            channels=list(body.channels) or None,
+            expires_at=now + timedelta(days=body.days) if body.days else None,
+            now=now,
+            created_by=caller.actor,
+        ),
+    )
+    log.info("key made", key=made.key.key_id, actor=caller.actor)
+    return _with_secret(asked, made, 201)
+
+
+def _scopes(body: Making) -> frozenset[str]:
+    """Raises BadParameter."""
+    for one in body.roles:
+        if one not in ROLES:
+            raise BadParameter("roles", f"write some of {', '.join(ROLES)}")
+    for one in body.scopes:
+        if one not in SCOPES:
+            raise BadParameter("scopes", f"write some of {', '.join(SCOPES)}")
+    found = frozenset(body.scopes).union(*(ROLES[one] for one in body.roles))
+    if not found:
+        raise BadParameter("scopes", "say what it may, with roles or scopes")
+    return found
+
+
+def _require_own(caller: Caller, scopes: frozenset[str]) -> None:
+    """Raises Forbidden."""
+    if more := sorted(scopes - caller.scopes):
+        raise Forbidden(f"it may more than this key, such as {more[0]}; ask a person with a key that has it")
+
+
+async def rotate(asked: Asked) -> Response:
+    """A new secret; the one before is good for a while. Raises NoResource, Forbidden."""
+    body = Rotating.model_validate_json(await asked.body(JSON))
+    now, key = datetime.now(UTC), await _named(asked)
+    _require_own(asked.caller, frozenset(key.scopes))
+    until = now + timedelta(hours=body.overlap_hours)
+    made = await run_in_threadpool(
+        asked.services.write, lambda connection: api_keys.rotate(connection, key.key_id, until, now)
+    )
+    if made is None:
+        raise NoResource("the key is revoked or over; make another")
+    log.info("key rotated", key=key.key_id, actor=asked.caller.actor)
+    return _with_secret(asked, made, 200)
+
+
+async def revoke(asked: Asked) -> Response:
+    """Within seconds, and for ever. Raises NoResource."""
+    await asked.body(JSON)
+    key, now = await _named(asked), datetime.now(UTC)
+    gone = await run_in_threadpool(
+        asked.services.write, lambda connection: api_keys.revoke(connection, key.key_id, now)
+    )
+    log.info("key revoked", key=key.key_id, actor=asked.caller.actor)
+    return asked.json(_shown(gone or key))
+
+
+async def _named(asked: Asked) -> ApiKey:
+    """Raises NoResource, Forbidden."""
+    asked.caller.require_all_channels(FOR_ALL)
+    found = await asked.read(lambda connection: api_keys.named(connection, asked.values["key"]))
+    if found is None:
+        raise NoResource("there is no such key; GET /v1/keys lists all")
+    return found
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    shown = key.shown()
+    return {name: shown[name] for name in KEY["properties"]}
+
+
+def _with_secret(asked: Asked, made: Made, status: int) -> Response:
+    return asked.json({**_shown(made.key), "token": made.token}, status)
+
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+NAMES: Mapping[str, Any] = {"type": "array", "items": TEXT}
+MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+OR_NONE: Mapping[str, Any] = {"anyOf": [MOMENT, {"type": "null"}]}
+KEY: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("key_id", "label", "created_by"), TEXT),
+        "scopes": NAMES,
+        "channels": {"anyOf": [NAMES, {"type": "null"}]},
+        "created_at": MOMENT,
+        **dict.fromkeys(("expires_at", "revoked_at", "previous_until"), OR_NONE),
+    },
+}
+WITH_SECRET: Mapping[str, Any] = {
+    **KEY,
+    "properties": {**KEY["properties"], "token": {**TEXT, "description": "The key, shown this once."}},
+    "required": ["key_id", "token"],
+}
+NOTHING = Body(lambda: {"type": "object", "maxProperties": 0}, dict)
+ONE = "/v1/keys/{key}"
+ROUTES: Sequence[Route] = (
+    Route(
+        "GET",
+        "/v1/keys",
+        "list-keys",
+        "Keys, the newest first, without their secrets.",
+        KEYS,
+        list_keys,
+        answer={
+            "type": "object",
+            "properties": {"items": {"type": "array", "items": KEY}, "next": {"type": "null"}},
+            "required": ["items", "next"],
+        },
+        answers={200: "They are these."},
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        "/v1/keys",
+        "make-key",
+        "Make a key, which is shown this once; it may what the caller may, at most.",
+        KEYS,
+        make,
+        (),
+        Body(Making.model_json_schema, lambda: {"label": "web shop", "roles": ["channel"], "channels": ["web"]}),
+        answers={201: "It is made."},
+        answer=WITH_SECRET,
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        f"{ONE}:rotate",
+        "rotate-key",
+        "Give a key a new secret, which is shown this once.",
+        KEYS,
+        rotate,
+        (),
+        Body(Rotating.model_json_schema, dict),
+        answers={200: "It has another.", 404: "There is no such key that is good."},
+        answer=WITH_SECRET,
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        f"{ONE}:revoke",
+        "revoke-key",
+        "Make a key good for nothing, within seconds and for ever.",
+        KEYS,
+        revoke,
+        (),
+        NOTHING,
+        answers={200: "It is revoked, or was before.", 404: "There is no such key."},
+        answer=KEY,
+        tag="operations",
+    ),
+)

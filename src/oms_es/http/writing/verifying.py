@@ -1,0 +1,153 @@
+"""Verify on demand: every question of the whole history, in a thread of its own, one at a time, and its last answer.
+
+Invariant: it reads in one snapshot and writes nothing; what a server knows of it ends with that server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from oms_es.app import DECIDERS, PROJECTIONS
+from oms_es.http.access import PERSONAL
+from oms_es.http.background import Cancelled, Job, Progress
+from oms_es.http.requests import JSON, Asked
+from oms_es.http.routing import Body, Route
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.encoding.codec import Codec
+from oms_es.verification.check import Check
+from oms_es.verification.verify import Report, verify
+
+READ, WRITE = "operations:read", "operations:write"
+KEY = "verify"
+OF_NO_CHANNEL = "history is of every channel"
+
+
+class Verified(NamedTuple):
+    report: Report
+    ended_at: datetime
+
+
+async def show(asked: Asked) -> Response:
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    return asked.json(_shown(asked, asked.services.verifying.latest(KEY)))
+
+
+async def run(asked: Asked) -> Response:
+    """Joins the one that is under way."""
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    await asked.body(JSON)
+    do = partial(_verified, asked.services.parts.database_url)
+    job = asked.services.verifying.again(KEY, asked.caller.actor, do)
+    return asked.json(_shown(asked, job), 202)
+
+
+async def cancel(asked: Asked) -> Response:
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    await asked.body(JSON)
+    job = asked.services.verifying.latest(KEY)
+    if job:
+        job.progress.cancel()
+    return asked.json(_shown(asked, job))
+
+
+def _verified(database_url: str, progress: Progress) -> Verified:
+    return Verified(verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS), progress), datetime.now(UTC))
+
+
+def _shown(asked: Asked, job: Job | None) -> Mapping[str, Any]:
+    if job is None:
+        return {"state": "none"}
+    begun = {"by": job.caller, "began_at": job.began_at, "done": job.progress.done, "total": job.progress.total}
+    if not job.result.done():
+        return {"state": "running", **begun}
+    if error := job.result.exception():
+        return {"state": "cancelled" if isinstance(error, Cancelled) else "failed", **begun}
+    report, ended_at = job.result.result()
+    may_see = PERSONAL in asked.caller.scopes
+    return {
+        "state": "passed" if report.passed else "different",
+        **begun,
+        "ended_at": ended_at,
+        "position": report.position,
+        "streams": report.streams,
+        "checks": [_check(one, may_see=may_see) for one in report.checks],
+    }
+
+
+def _check(one: Check, *, may_see: bool) -> Mapping[str, Any]:
+    """A difference may repeat what a row says of a person."""
+    counted = {"name": one.name, "checked": one.checked, "failed": one.failed}
+    return {**counted, "differences": one.differences} if may_see else counted
+
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+COUNT: Mapping[str, Any] = {"type": "integer"}
+MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+STATE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "state": {"enum": ["none", "running", "passed", "different", "cancelled", "failed"]},
+        "by": TEXT,
+        **dict.fromkeys(("began_at", "ended_at"), MOMENT),
+        **dict.fromkeys(("done", "total", "position", "streams"), COUNT),
+        "checks": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "name": TEXT,
+                    **dict.fromkeys(("checked", "failed"), COUNT),
+                    "differences": {"type": "array", "items": TEXT},
+                },
+                "required": ["name", "checked", "failed"],
+            },
+        },
+    },
+    "required": ["state"],
+}
+NOTHING = Body(lambda: {"type": "object", "maxProperties": 0}, dict)
+PATH = "/v1/verification"
+ROUTES: Sequence[Route] = (
+    Route(
+        "GET",
+        PATH,
+        "show-verification",
+        "How far this server's last verification of history is, or what it found.",
+        READ,
+        show,
+        answer=STATE,
+        answers={200: "It is this."},
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        f"{PATH}:run",
+        "run-verification",
+        "Ask every question of the whole history: was any promise broken, is every read model what history says?",
+        WRITE,
+        run,
+        (),
+        NOTHING,
+        answers={202: "It is under way; GET shows how far."},
+        answer=STATE,
+        tag="operations",
+    ),
+    Route(
+        "POST",
+        f"{PATH}:cancel",
+        "cancel-verification",
+        "End it at its next page of history.",
+        WRITE,
+        cancel,
+        (),
+        NOTHING,
+        answers={200: "It ends, or had ended."},
+        answer=STATE,
+        tag="operations",
+    ),
+)
