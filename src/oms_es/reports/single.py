@@ -47,7 +47,7 @@ def whole_order(connection: Connection, codec: Codec, order_id: str, at: At | No
         "total_minor": known.content.total_minor,
         "ship_to": known.content.ship_to.model_dump(),
         "delivery_option": known.content.delivery_option,
-        "payments": [_payment(key, one) for key, one in known.live_payments.items()],
+        "payments": _payments(connection, codec, known, at),
         "parcels": _parcels(connection, codec, known, at),
         "holds": _holds(known, events),
     }
@@ -61,10 +61,16 @@ def _line(line: o.OrderLine) -> dict[str, Any]:
     return {**line.model_dump(), "total_minor": line.quantity * line.unit_price_minor}
 
 
-def _payment(payment_id: str, payment: Any) -> dict[str, Any]:
-    due = payment.due
-    named = {"payment_id": payment_id, "method": due.method, "amount_minor": due.amount_minor}
-    return {**named, "status": payment.status, "attempt": payment.attempt}
+def _payments(connection: Connection, codec: Codec, known: Order, at: At | None) -> list[dict[str, Any]]:
+    """`status` is the payment's own: the order asks only whether its money is secured, also once it is captured."""
+    live = list(known.live_payments.items())[:IDS_MAX]
+    found = histories(connection, codec, [f"payment-{key}" for key, _ in live], at)
+    listed = []
+    for key, one in live:
+        facts = folded(payments.projection, found.get(f"payment-{key}", [])).get((key,))
+        named = {"payment_id": key, "method": one.due.method, "amount_minor": one.due.amount_minor}
+        listed.append({**named, "status": facts["state"] if facts else one.status, "attempt": one.attempt})
+    return listed
 
 
 def _holds(known: Order, events: Sequence[Recorded]) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ table = Table(
     Column("actor", Text, nullable=False),
     Column("summary", Text, nullable=False),
 )
-projection = Projection(table, version=6, insert_only=True)
+projection = Projection(table, version=7, insert_only=True)
 
 SUMMARY_CHARACTERS_MAX = 200
 STOCK = "{e.quantity} x {e.sku} at {e.location}"
@@ -138,10 +138,10 @@ SUMMARIES: dict[type[Event], str] = {
     p.PaymentRefundRefused: MONEY + " cannot be refunded: {e.reason}",
     p.PaymentRefunded: MONEY + " refunded",
     p.PaymentRefundFailed: "refund failed: {e.reason}",
-    p.PaymentAnswerAwaited: "the provider will report what became of the {e.operation} of " + MONEY,
-    p.PaymentAnswerChased: "the provider is asked what became of the {e.operation} of " + MONEY,
-    p.PaymentAnswerSettled: "the answer about the {e.operation} is not awaited any more",
-    p.PaymentUnanswered: "the provider does not say what became of the {e.operation} of " + MONEY,
+    p.PaymentAnswerAwaited: "the provider was asked to {e.operation} " + MONEY + " and will report the outcome",
+    p.PaymentAnswerChased: "the provider is asked whether it did {e.operation} " + MONEY,
+    p.PaymentAnswerSettled: "the answer to the request to {e.operation} is not awaited any more",
+    p.PaymentUnanswered: "the provider does not say whether it did {e.operation} " + MONEY,
     p.PaymentDisputeOpened: MONEY + " disputed: {e.reason}",
     p.PaymentDisputeWon: MONEY + " disputed and kept",
     p.PaymentDisputeLost: MONEY + " lost in a dispute",
