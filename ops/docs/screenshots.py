@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-KEPT = ("console-order", "console-inbox", "console-why", "console-report", "console-pick")
+KEPT = ("console-order", "console-account", "console-inbox", "console-why", "console-report", "console-pick")
 ORDERS = 400
 MAPPING = """
 delimiter = ";"
@@ -76,9 +76,17 @@ def reconciled(api: httpx.Client) -> None:
         time.sleep(0.2)
 
 
+def verified(api: httpx.Client) -> None:
+    """So that its page has something to show."""
+    api.post("/verification:run", json={}).raise_for_status()
+    while api.get("/verification").json()["state"] == "running":
+        time.sleep(0.2)
+
+
 def pages(url: str) -> dict[str, str]:
     with httpx.Client(base_url=f"{url}/v1", timeout=30) as api:
         reconciled(api)
+        verified(api)
         completed = api.get("/orders", params={"phase": "completed", "limit": 100}).json()["items"]
         order = max(completed, key=lambda row: row["shipments"])["order_id"]
         story = api.get(f"/orders/{order}/timeline").json()["items"]

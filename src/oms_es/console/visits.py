@@ -33,11 +33,15 @@ SEE_OTHER = 303
 
 
 class Section(NamedTuple):
-    """In the navigation, for those with the scope."""
+    """In the navigation, for those with the scope. `also`: other paths that belong to it."""
 
     key: str
     path: str
     scope: str
+    also: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        return path.startswith((self.path, *self.also))
 
 
 PLACES = (
@@ -47,10 +51,10 @@ PLACES = (
     Section("shipping", "/console/shipping", "shipments:read"),
     Section("returns", "/console/returns", "returns:read"),
     Section("reports", "/console/reports", "orders:read"),
-    Section("finance", "/console/finance", "finance:read"),
+    Section("finance", "/console/finance", "finance:read", ("/console/books",)),
     Section("dead_letters", "/console/dead-letters", "operations:read"),
-    Section("health", "/console/health", "operations:read"),
-    Section("setup", "/console/setup", "catalog:read"),
+    Section("health", "/console/health", "operations:read", ("/console/verify",)),
+    Section("setup", "/console/setup", "catalog:read", ("/console/keys",)),
     Section("commands", "/console/commands", ""),
 )
 

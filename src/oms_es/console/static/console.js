@@ -20,6 +20,8 @@
     if (event.key === "j") move(1);
     if (event.key === "k") move(-1);
   });
+  // On a phone the places are wider than the screen: where one is stands within it.
+  document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   document.querySelector("[data-print]")?.addEventListener("click", () => window.print());
   // A scanner types a SKU and a return key: the line of it has one more.
   const scan = document.querySelector("[data-scan]");
