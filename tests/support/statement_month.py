@@ -32,7 +32,7 @@ class _Writer:
     def line(self, day: date, amount: int, references: tuple[str, ...], **more: object) -> Line:
         self.number += 1
         kind = "payment" if amount > 0 else "refund"
-        fee = RULES.fee_of(amount) or 0 if amount > 0 else 0
+        fee = RULES.fee_of(amount, "", day.isoformat()) or 0 if amount > 0 else 0
         said = {"line_id": f"t{self.number}", "kind": kind, "currency": "EUR", "fee_minor": fee} | more
         one = Line(f"m/{self.number:06}", day=day.isoformat(), amount_minor=amount, references=references, **said)  # type: ignore[arg-type] # as said
         self.lines.append(one)

@@ -46,11 +46,10 @@ def propose(
             if match.match_id in undone:
                 continue
             matches.append(match)
+            methods = {open_movements.pop(name).method for name in match.movements}
+            method = min(methods) if len(methods) == 1 else ""
             for name in match.lines:
-                one = open_lines.pop(name)
-                breaks += _fee_breaks(one, rules)
-            for name in match.movements:
-                del open_movements[name]
+                breaks += _fee_breaks(open_lines.pop(name), method, rules)
     breaks += _differences(open_lines, open_movements)
     matches += _own(open_lines)
     breaks += _left_over(open_lines, open_movements, rules, through)
@@ -206,8 +205,8 @@ def _by_sum(lines: dict[str, Line], movements: dict[str, Movement], rules: Rules
             yield match_of([line], ways[0], f"the only sum of {len(ways[0])} movements within days", SUM)
 
 
-def _fee_breaks(line: Line, rules: Rules) -> Iterator[Break]:
-    expected = rules.fee_of(line.amount_minor) if line.kind == "payment" else None
+def _fee_breaks(line: Line, method: str, rules: Rules) -> Iterator[Break]:
+    expected = rules.fee_of(line.amount_minor, method, line.day) if line.kind == "payment" else None
     if expected is not None and expected != line.fee_minor:
         said, agreed = to_text(line.fee_minor, line.currency), to_text(expected, line.currency)
         yield break_of("fee", line.fee_minor - expected, f"a fee of {said}, where {agreed} was agreed", [line])

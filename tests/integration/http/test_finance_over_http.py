@@ -135,6 +135,11 @@ def test_an_account_is_run_explained_settled_and_closed(client: httpx.Client) ->
     assert (report["closed_through"], report["closed_by"][:4]) == ("2020-01-31", "key:")
     (mine,) = [one for one in client.get("/v1/reconcile").json()["items"] if one["account"] == account]
     assert (mine["open_breaks"], mine["closed_through"], mine["opening_minor"]) == (0, "2020-01-31", 100_000)
+    terms: Any = {"since": "2020-01-01", "terms": [{"method": "card", "basis_points": 140}]}
+    agreed = client.post(f"/v1/reconcile/{account}:set-fee-terms", json=terms).json()["position"]
+    report = as_far(client, f"/v1/reconcile/{account}", agreed)
+    assert report["fee_terms"] == [{"since": "2020-01-01", "terms": [{**terms["terms"][0], "fixed_minor": 0}]}]
+    assert report["closed_through"] == "2020-01-31"
     assert client.get("/v1/reconcile/no-such").status_code == 404
     second = until_done(lambda: sent(client, "bank-second")).headers["Oms-Position"]
     as_far(client, "/v1/reconcile", int(second))

@@ -51,7 +51,7 @@ PREPARED = frozenset({"RecordPaymentAction"})
 """No simulated provider lets customers pay by a code: those of tests/integration/gateways do."""
 FINANCE = frozenset(
     {
-        "RecordStatement",
+        *("RecordStatement", "SetFeeTerms"),
         *("OpenAccount", "LimitAccount", "CreditAccount", "DebitAccount"),
         *("HoldAccount", "ApplyAccountHold", "ReleaseAccountHold"),
         *("HoldForPayment", "ApplyForPayment", "ReleaseForPayment", "CreditFromPayment"),

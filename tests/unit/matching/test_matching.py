@@ -13,8 +13,8 @@ from random import Random
 import pytest
 
 from oms_es.matching.propose import Proposal, propose
-from oms_es.matching.sides import Line, Movement, Rules
-from oms_es.schemas.finance.reconciliation import Break
+from oms_es.matching.sides import Agreed, Line, Movement, Rules
+from oms_es.schemas.finance.reconciliation import Break, FeeTerm
 from statement_month import LAST, RULES, Month, month
 
 ORDERS = int(os.environ.get("OMS_TEST_ORDERS", "400"))
@@ -98,3 +98,26 @@ def test_what_goes_out_and_what_comes_in_under_one_reference_are_two_things() ->
         (("1/2",), ("refund/2",)),
     ]
     assert proposal.breaks == []
+
+
+def test_a_fee_is_the_one_that_was_agreed_for_its_method_on_its_day() -> None:
+    """Each pays 100.00: by card 1.4 % and 0.25 until February, then 1 %; whatever else 2 %."""
+    agreed = (
+        Agreed("2026-01-01", (FeeTerm(method="card", basis_points=140, fixed_minor=25), FeeTerm(basis_points=200))),
+        Agreed("2026-02-01", (FeeTerm(method="card", basis_points=100),)),
+    )
+    paid = (
+        ("a", "card", "2026-01-10", 165),
+        ("b", "card", "2026-01-31", 100),
+        ("c", "wallet", "2026-01-10", 200),
+        ("d", "card", "2026-02-01", 100),
+        ("e", "card", "2025-12-31", 999),
+        ("f", "wallet", "2026-02-01", 999),
+    )
+    lines = [Line(f"s/{name}", "", "payment", day, "EUR", 10_000, fee, (name,)) for name, _, day, fee in paid]
+    moved = [Movement(f"capture/{name}", day, "EUR", 10_000, (name,), method) for name, method, day, _ in paid]
+    found = proposed(lines, moved, Rules(agreed=agreed))
+    assert len(found.matches) == len(paid)
+    assert [(one.kind, one.lines, one.amount_minor) for one in found.breaks] == [("fee", ("s/b",), 100 - 165)]
+    asked = proposed(lines, moved, Rules(fee_basis_points=100, agreed=agreed))
+    assert {one.lines[0] for one in asked.breaks} == {"s/a", "s/c", "s/e", "s/f"}, "what is asked goes before"

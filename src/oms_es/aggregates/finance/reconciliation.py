@@ -1,5 +1,5 @@
 """The reconciliation of one account. Invariant: a line, and what moved here, is in one match at most; a closed period
-changes by adjustments only, which say so."""
+changes by adjustments only, which say so. Fees that were agreed hold from a day on."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ class Reconciliation(NamedTuple):
     breaks: HashTrieMap[str, Found] = HashTrieMap()
     by_hand: HashTrieMap[tuple[str, ...], str] = HashTrieMap()
     closed_through: str = ""
+    fees: HashTrieMap[str, tuple[r.FeeTerm, ...]] = HashTrieMap()
+    """By the day from which they hold."""
 
     def adjusts(self, days: Iterable[str]) -> str:
         return self.closed_through if any(day <= self.closed_through for day in days) else ""
@@ -85,6 +87,8 @@ def evolve(state: Reconciliation, event: r.ReconciliationEvent) -> Reconciliatio
             return _settled(state, break_id, "", "")
         case r.ReconciliationPeriodClosed(through=through):
             return state._replace(closed_through=max(state.closed_through, through))
+        case r.FeeTermsSet():
+            return state._replace(fees=state.fees.insert(event.since, event.terms))
     return state
 
 
@@ -131,6 +135,9 @@ def decide(state: Reconciliation, command: r.ReconciliationCommand) -> Iterator[
             yield from _undo(state, command)
         case r.CloseReconciliation():
             yield from _close(state, command)
+        case r.SetFeeTerms():
+            if state.fees.get(command.since) != command.terms:
+                yield r.FeeTermsSet(account=command.account, since=command.since, terms=command.terms)
 
 
 def _record(state: Reconciliation, command: r.RecordReconciliation) -> Iterator[r.ReconciliationEvent]:
@@ -282,6 +289,7 @@ decider: Decider[Reconciliation] = Decider(
         r.MatchReconciliation,
         r.UndoReconciliation,
         r.CloseReconciliation,
+        r.SetFeeTerms,
     ),
     emits=(
         r.ReconciliationMatched,
@@ -291,5 +299,6 @@ decider: Decider[Reconciliation] = Decider(
         r.ReconciliationBreakReopened,
         r.ReconciliationMatchUndone,
         r.ReconciliationPeriodClosed,
+        r.FeeTermsSet,
     ),
 )

@@ -19,7 +19,7 @@ from oms_es.errors import NotFound
 from oms_es.kernel import BadInput
 from oms_es.matching.chain import balance_breaks
 from oms_es.matching.propose import Proposal, propose
-from oms_es.matching.sides import Rules
+from oms_es.matching.sides import Agreed, Rules
 from oms_es.reports import queries
 from oms_es.reports.finance import reconciliation
 from oms_es.schemas.finance.reconciliation import MATCHES_MAX, RecordReconciliation
@@ -173,7 +173,8 @@ def _proposed(runtime: Runtime, asked: Asked, state: Reconciliation) -> tuple[st
         chain = list(balance_breaks(reconciliation.ends(connection, asked.account, until)))
     left = [one for one in lines if one.name not in state.taken]
     others = [one for one in movements if one.name not in state.taken and one.name not in elsewhere]
-    proposal = propose(left, others, asked.rules, until, state.undone)
+    agreed = tuple(Agreed(since, terms) for since, terms in sorted(state.fees.items()))
+    proposal = propose(left, others, asked.rules._replace(agreed=agreed), until, state.undone)
     return until, len(lines), len(movements), proposal._replace(breaks=[*proposal.breaks, *chain])
 
 

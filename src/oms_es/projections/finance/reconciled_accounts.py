@@ -1,10 +1,12 @@
-"""Reconciled accounts: one row per account of which a period was closed, with the day through which it is."""
+"""Reconciled accounts: one row per account of which a period was closed or fees were agreed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Column, DateTime, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA
@@ -15,24 +17,34 @@ table = Table(
     METADATA,
     Column("account", Text, primary_key=True),
     Column("closed_through", Text, nullable=False),
-    Column("closed_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
     Column("closed_by", Text, nullable=False),
+    Column("fee_terms", JSONB, nullable=False),
 )
-projection = Projection(table, fed_by=("reconciliation-{account}",))
+"""`fee_terms`: the newest last, each with the day from which it holds."""
+projection = Projection(table, version=2, fed_by=("reconciliation-{account}",))
 
 
-def key_of_account(event: r.ReconciliationPeriodClosed) -> Iterable[Key]:
+def key_of_account(event: r.ReconciliationPeriodClosed | r.FeeTermsSet) -> Iterable[Key]:
     return ((event.account,),)
+
+
+def _begun(account: str) -> Row:
+    return {"account": account, "closed_through": "", "closed_at": None, "closed_by": "", "fee_terms": []}
 
 
 @projection.on(r.ReconciliationPeriodClosed, keys=key_of_account)
 def on_reconciliation_period_closed(
     row: Row | None, event: r.ReconciliationPeriodClosed, recorded: Recorded, _key: Key
 ) -> Row:
-    through = max(str(row["closed_through"]) if row else "", event.through)
-    return {
-        "account": event.account,
-        "closed_through": through,
-        "closed_at": recorded.recorded_at,
-        "closed_by": recorded.actor,
-    }
+    now = row or _begun(event.account)
+    closed = {"closed_at": recorded.recorded_at, "closed_by": recorded.actor}
+    return {**now, **closed, "closed_through": max(str(now["closed_through"]), event.through)}
+
+
+@projection.on(r.FeeTermsSet, keys=key_of_account)
+def on_fee_terms_set(row: Row | None, event: r.FeeTermsSet, _key: Key) -> Row:
+    now: Any = row or _begun(event.account)
+    others = [one for one in now["fee_terms"] if one["since"] != event.since]
+    terms = {"since": event.since, "terms": [one.model_dump(mode="json") for one in event.terms]}
+    return {**now, "fee_terms": sorted([*others, terms], key=lambda one: str(one["since"]))}

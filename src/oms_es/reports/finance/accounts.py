@@ -49,6 +49,7 @@ def report(connection: Connection, account: str) -> dict[str, Any] | None:
         "closed_through": row["closed_through"] if row else "",
         "closed_at": row["closed_at"] if row else None,
         "closed_by": row["closed_by"] if row else "",
+        "fee_terms": row["fee_terms"] if row else [],
         "balances": balances,
         "lines": _lines(connection, account),
         "matches": _matches(connection, account),

@@ -60,7 +60,8 @@ def _line(row: Row) -> Line:
 def movements(connection: Connection, of: Period, until: str, methods: Sequence[str]) -> list[Movement]:
     """Of payments, in the account's currencies, from its first day on."""
     query = (
-        'SELECT m.movement, m.day, m.currency, m.amount_minor, m."references" FROM money_movements AS m '
+        "SELECT m.movement, m.day, m.currency, m.amount_minor, m.\"references\", coalesce(p.method, '') AS method "
+        "FROM money_movements AS m "
         "LEFT JOIN payments AS p ON p.payment_id = m.payment_id "
         "WHERE m.currency = ANY(%(currencies)s) AND m.day BETWEEN %(first)s AND %(until)s "
         "AND (%(methods)s::text[] IS NULL OR p.method = ANY(%(methods)s)) ORDER BY m.position LIMIT %(limit)s"
@@ -73,7 +74,10 @@ def movements(connection: Connection, of: Period, until: str, methods: Sequence[
         "limit": SIDES_MAX,
     }
     return [
-        Movement(row["movement"], row["day"], row["currency"], row["amount_minor"], tuple(row["references"]))
+        Movement(
+            *(row["movement"], row["day"], row["currency"], row["amount_minor"], tuple(row["references"])),
+            row["method"],
+        )
         for row in connection.execute(query, values)
     ]
 

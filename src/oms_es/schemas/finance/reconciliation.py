@@ -8,11 +8,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from oms_es.kernel import Command, Event, Message, SystemCommand
 from oms_es.schemas.finance.statement import AccountName, Day, SignedMinor, at_most
-from oms_es.schemas.values.types import Currency, Identifier, QuotedText, Text
+from oms_es.schemas.values.types import Currency, Identifier, PartName, QuotedText, Text
 
 SIDE_MAX = 2_000
 """Lines, and movements, of one match: a payout of a busy day."""
@@ -22,6 +22,7 @@ BREAKS_MAX = 100_000
 REASON_MAX = 500
 BY_HAND_MAX = 100
 """Breaks that a person matches at once."""
+FEE_TERMS_MAX = 50
 
 BreakKind = Literal[
     "missing_here", "missing_at_provider", "amount", "currency", "fee", "duplicate", "timing", "balance"
@@ -57,6 +58,22 @@ class Break(Message):
     detail: QuotedText
     lines_minor: SignedMinor | None = None
     """What the lines sum to, where `amount_minor` is the difference."""
+
+
+class FeeTerm(Message):
+    """What a provider may withhold of a payment by `method`, or by any other where that is empty."""
+
+    method: PartName = ""
+    basis_points: Annotated[int, Field(ge=0, le=10_000)]
+    """Of the amount: 140 is 1.4 %."""
+    fixed_minor: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """And so much for each payment."""
+
+
+def _one_of_a_method(terms: tuple[FeeTerm, ...]) -> tuple[FeeTerm, ...]:
+    if len({one.method for one in terms}) < len(terms):
+        raise ValueError("two names are the same: each method has one term")
+    return terms
 
 
 def id_of(*names: str) -> str:
@@ -119,6 +136,15 @@ class CloseReconciliation(ReconciliationCommand):
     through: Day
 
 
+class SetFeeTerms(ReconciliationCommand):
+    """Say which fees were agreed for what is booked from a day on: a run finds every fee that is another."""
+
+    since: Day
+    terms: Annotated[
+        tuple[FeeTerm, ...], Field(min_length=1, max_length=FEE_TERMS_MAX), AfterValidator(_one_of_a_method)
+    ]
+
+
 class ReconciliationEvent(Event):
     account: str
 
@@ -166,3 +192,10 @@ class ReconciliationMatchUndone(ReconciliationEvent):
 
 class ReconciliationPeriodClosed(ReconciliationEvent):
     through: str
+
+
+class FeeTermsSet(ReconciliationEvent):
+    """They hold for what is booked from `since` on, until others do."""
+
+    since: str
+    terms: tuple[FeeTerm, ...]

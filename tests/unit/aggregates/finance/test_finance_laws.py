@@ -116,6 +116,12 @@ def reconciliation_commands() -> Strategy:
         ),
         st.builds(rec.UndoReconciliation, **of, match=st.sampled_from(["m1", "m2", "m3"]), note=notes),
         st.builds(rec.CloseReconciliation, **of, through=days),
+        st.builds(
+            rec.SetFeeTerms,
+            **of,
+            since=days,
+            terms=st.builds(rec.FeeTerm, basis_points=st.sampled_from([0, 140])).map(lambda one: (one,)),
+        ),
     )
 
 

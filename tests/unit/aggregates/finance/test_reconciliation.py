@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from dsl import Given
 from oms_es.aggregates.finance import reconciliation
 from oms_es.schemas.finance import reconciliation as r
@@ -150,3 +153,21 @@ def test_the_rest_of_a_break_of_amount_may_be_in_another() -> None:
     matched = r.ReconciliationMatched(**OF, matches=(match,), settles=("a", "b2"))
     cleared = r.ReconciliationBreaksCleared(**OF, break_ids=("a", "b2"))
     Given(reconciliation.decider, found).when(command).then(matched, cleared)
+
+
+def test_agreed_fees_hold_from_their_day_and_are_set_once() -> None:
+    command = r.SetFeeTerms(
+        **OF, since="2026-01-01", terms=(r.FeeTerm(method="card", basis_points=140, fixed_minor=25),)
+    )
+    agreed = r.FeeTermsSet(**OF, since="2026-01-01", terms=command.terms)
+    Given(reconciliation.decider).when(command).then(agreed)
+    Given(reconciliation.decider, agreed).when(command).then()
+    other = command.model_copy(update={"terms": (r.FeeTerm(basis_points=100),)})
+    Given(reconciliation.decider, agreed).when(other).then(r.FeeTermsSet(**OF, since="2026-01-01", terms=other.terms))
+    later = command.model_copy(update={"since": "2026-02-01"})
+    Given(reconciliation.decider, agreed).when(later).then(agreed.model_copy(update={"since": "2026-02-01"}))
+
+
+def test_a_method_has_one_fee_at_a_time() -> None:
+    with pytest.raises(ValidationError, match="two names are the same"):
+        r.SetFeeTerms(**OF, since="2026-01-01", terms=(r.FeeTerm(basis_points=1), r.FeeTerm(basis_points=2)))

@@ -29,6 +29,7 @@ HERE = "/console/finance"
 LIMIT = "50"
 ACCOUNTS_SHOWN = "100"
 STATEMENTS_SHOWN = "12"
+OF_ACCOUNT = ("close", "set-fee-terms")
 STATUSES = ("open", "resolved")
 MATCHED = frozenset({"missing_here", "missing_at_provider", "timing", "amount"})
 """Kinds that can be a part of a match by hand."""
@@ -129,7 +130,7 @@ async def _one(visit: Visit, account: str, status: int = 200, **more: Any) -> Re
         matched=MATCHED if state == "open" and _may_match(visit) else frozenset(),
         more=more_breaks,
         statements=statements["items"],
-        closes=offers_of(visit, "reconcile", ("close",), {"account": account, "through": found["last"]}, here),
+        offers=offers_of(visit, "reconcile", OF_ACCOUNT, {"account": account, "through": found["last"]}, here),
         is_new_enough=is_new_enough,
         may_write=visit.api.may(WRITE),
         **{"refusal": None, "given": NOTHING, **more},
