@@ -34,7 +34,7 @@ demo: $(VENV)/.synced
 	@$(VENV)/bin/oms-es demo
 
 # Tests beside each other, file by file, on one process more than two cores, as many of them wait; with PROCESSES=0 one after the other, in one process.
-PYTEST := $(RUN) pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(RUN) pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
 test: $(VENV)/.synced
 	$(PYTEST)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 from hypothesis import Phase, settings
 from kafka import KafkaAdminClient  # type: ignore[import-untyped] # the library has no types
 from psycopg.sql import SQL, Identifier
+from xdist.scheduler import LoadScopeScheduling
 
 from oms_es.app import migrate
 from oms_es.app.workers import topics
@@ -40,17 +43,34 @@ settings.register_profile(
 
 
 KAFKA_GROUP = "kafka"
-KAFKA_FIXTURE = "kafka_address"
-LONG_FIRST = frozenset({"faults", "contract", "simulation", "whole"})
+USES_KAFKA = re.compile(r"\bkafka(_address)?: ")
+"""A parameter of a test or of its fixtures: the Kafka that all tests share."""
+LONG_FIRST = frozenset({"faults", "contract", "simulation", "docs"})
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several processes at once: one of them has the Kafka, a file's tests stay together, the long ones begin."""
-    for item in items:
-        has_kafka = KAFKA_FIXTURE in getattr(item, "fixturenames", ()) or "faults" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group(KAFKA_GROUP if has_kafka else str(item.path)))
     items.sort(key=lambda item: not LONG_FIRST.intersection(item.path.parts))
+
+
+class FilesTogether(LoadScopeScheduling):
+    """For several processes at once: one of them has the Kafka, and a file's tests stay together, as some go on where
+    others end. The marks that `--dist=loadgroup` goes by do not come through: pytest 9.2 has another name for what
+    pytest-xdist 3.8 writes them to."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0])
+
+
+@cache
+def group_of(file: str) -> str:
+    path = Path(__file__).parents[1] / file
+    has_kafka = "faults" in path.parts or USES_KAFKA.search(path.read_text())
+    return KAFKA_GROUP if has_kafka else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
+    return FilesTogether(config, log)
 
 
 @contextmanager
