@@ -19,7 +19,7 @@ import pytest
 from hypothesis import Phase, settings
 from kafka import KafkaAdminClient  # type: ignore[import-untyped] # the library has no types
 from psycopg.sql import SQL, Identifier
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # the library has no types
 
 from oms_es.app import migrate
 from oms_es.app.workers import topics
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not LONG_FIRST.intersection(item.path.parts))
 
 
-class FilesTogether(LoadScopeScheduling):
+class FilesTogether(LoadScopeScheduling):  # type: ignore[misc] # as above
     """For several processes at once: one of them has the Kafka, and a file's tests stay together, as some go on where
     others end. The marks that `--dist=loadgroup` goes by do not come through: pytest 9.2 has another name for what
     pytest-xdist 3.8 writes them to."""

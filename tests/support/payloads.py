@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -13,8 +14,21 @@ from oms_es.gateways.carrier import easypost
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.payment import port as payment_provider
 from oms_es.gateways.payment import stripe_shapes
+from oms_es.gateways.payment.alipay import dialect as alipay
+from oms_es.gateways.payment.wechatpay import dialect as wechatpay
 from oms_es.schemas.order import PlaceOrder
 from oms_es.simulation.requests.inputs import Inputs
+
+
+class WeChatPayPaid(BaseModel):
+    event_type: Literal["TRANSACTION.SUCCESS"]
+    resource: wechatpay.Transaction
+
+
+class WeChatPayRefunded(BaseModel):
+    event_type: Literal["REFUND.SUCCESS", "REFUND.ABNORMAL", "REFUND.CLOSED"]
+    resource: wechatpay.Refund
+
 
 SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "canonical": (PlaceOrder, *canonical.SHAPES.values()),
@@ -27,6 +41,8 @@ SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "payment_callback": (payment_provider.Callback,),
     "carrier_callback": (carrier.Callback,),
     "easypost_tracker": (easypost.Tracker, easypost.Webhook),
+    "alipay": (alipay.Notice,),
+    "wechatpay": (WeChatPayPaid, WeChatPayRefunded),
     "stripe": (stripe_shapes.Intent, stripe_shapes.Charge, stripe_shapes.Refund, stripe_shapes.Dispute),
 }
 
