@@ -114,7 +114,7 @@ class Order(NamedTuple):
     merge_ids: HashTrieMap[str, str] = HashTrieMap()
     declined: HashTrieSet[str] = HashTrieSet()  # orders that it would not become part of
     merged_into: str | None = None
-    cancel_reason: str = ""
+    cancel_reason: str | None = None
     early: HashTrieMap[str, o.AmendOrder] = HashTrieMap()  # amendments that came before the order
     early_reports: HashTrieMap[str, o.RecordFulfilment | o.RecordChannelRefund] = HashTrieMap()  # as these
     elsewhere: HashTrieMap[str, int] = HashTrieMap()  # by line, the units that others shipped

@@ -217,6 +217,9 @@ def test_what_waits_is_cancelled_where_the_rest_is_with_the_carrier_or_gone() ->
     assert scenario.shapes() == ["OrderShipmentDispatched", "OrderShipped"]
     left = OrderScenario(*FULFILLING, dispatched(1), gone(1050), stopped(2), o.CancelOrder(**OF, reason="fraud"))
     assert left.shapes() == ["OrderCancellationRequested", "OrderShipmentCancelled", "OrderShipped"]
+    assert left.submit(o.CancelOrder(**OF, reason="fraud")) == []
+    with pytest.raises(Refused, match="has left"):
+        left.submit(o.CancelOrder(**OF, reason="changed my mind"))
     with pytest.raises(Refused, match="with the carrier"):
         OrderScenario(*FULFILLING, kept, o.CancelOrder(**OF, reason="fraud"))
 
