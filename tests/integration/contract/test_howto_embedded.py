@@ -48,7 +48,11 @@ def lived_in(embedded_server: EmbeddedPostgres) -> Iterator[str]:
 @pytest.mark.parametrize("query", [query for page in PAGES for query in blocks(page, "sql")])
 def test_every_query_answers_on_a_database_that_has_seen_orders(lived_in: str, query: str) -> None:
     with psycopg.connect(lived_in) as connection:
-        found = connection.execute(query.encode()).fetchall()
+        asked = connection.execute(query.encode())
+        if asked.description is None:  # it sets something up, and other tests share the server
+            connection.rollback()
+            return
+        found = asked.fetchall()
     if "open_exceptions" not in query and "atp <= safety_stock" not in query:
         assert found, "nothing is found where there is something"
 
@@ -69,17 +73,20 @@ def test_every_report_of_the_page_is_made(
     monkeypatch.chdir(tmp_path)
     _, _, *arguments = shlex.split(command, comments=True)
     assert main(arguments) == Code.OK
-    files = [path.read_text() for path in tmp_path.iterdir()]
-    assert len("".join([capsys.readouterr().out, *files])) > 100
+    reported = capsys.readouterr()
+    if arguments[:2] == ["report", "odd"]:
+        assert reported.out or reported.err, "nothing is said where nothing is odd"
+    else:
+        assert len(reported.out) + sum(path.stat().st_size for path in tmp_path.iterdir()) > 100
 
 
 def test_the_report_on_the_page_is_one_that_runs(
     lived_in: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OMS_DATABASE_URL", lived_in)
-    (example,) = blocks(REPORTS, "toml")
+    example, _, schedule = blocks(REPORTS, "toml")
     path = tmp_path / "fast.toml"
-    path.write_text(example)
+    path.write_text(example + schedule)
     assert main(["report", "run", str(path)]) == Code.OK
     assert "How fast parcels arrive" in capsys.readouterr().out
 
