@@ -202,6 +202,8 @@ def empty(config: Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> None:
-    """A test that wants the lines asks for them."""
+def _quiet() -> Iterator[None]:
+    """A test that wants the lines asks for them; fixtures of a whole file begin before the next test's own."""
+    configure_logging("console", "critical")
+    yield
     configure_logging("console", "critical")

@@ -219,12 +219,12 @@ async def asked_again() -> None:
         again.result.result(30)
 
 
-def test_an_answer_that_no_one_fetched_is_not_that_of_the_next_night(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_no_one_fetched_is_not_that_of_the_next_night() -> None:
     works = Background("tried")
     first = works.job("run", "one", lambda _: 1)
     assert first.result.result(30) == 1
     assert works.job("run", "one", lambda _: 2) is first
-    monkeypatch.setattr(background, "KEPT_SECONDS", 0.0)
+    works.kept_seconds = 0.0
     assert works.job("run", "one", lambda _: 2).result.result(30) == 2
     assert works.find(first.id, "one") is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -11,8 +12,11 @@ import httpx
 import psycopg
 import pytest
 
+from conftest import fresh_database
 from http_requests import order
-from http_server import Served
+from http_server import Served, keys_for, serving
+from oms_es.app import migrate
+from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.store.dead_letters import DeadLetter, add_dead_letters
 
 NUMBERS = count(1)
@@ -221,7 +225,23 @@ def test_a_dry_run_says_what_a_replay_would_come_to_and_does_nothing(client: htt
     assert [one["id"] for one in listed(client, source)] == [second, third]
 
 
-def test_history_is_verified_on_demand_one_at_a_time_and_can_be_cancelled(served: Served, client: httpx.Client) -> None:
+@pytest.fixture
+def alone(served: Served, embedded_server: EmbeddedPostgres) -> Iterator[Served]:
+    """A server of a history of its own: in the one that tests share, the engine's own commands were given by hand."""
+    with fresh_database(embedded_server) as url:
+        migrate(url)
+        tokens = keys_for(url)
+        with serving(url, "--with-engine", OMS_GATEWAYS="simulated") as (process, address):
+            yield Served(process, address, url, tokens, served.provider)
+
+
+def test_history_is_verified_on_demand_one_at_a_time_and_can_be_cancelled(alone: Served) -> None:
+    with alone.client() as client:
+        assert client.post("/v1/orders", json=order("verified")).status_code == 201
+        _verified_on_demand(alone, client)
+
+
+def _verified_on_demand(served: Served, client: httpx.Client) -> None:
     path = "/v1/verification"
     begun = client.post(f"{path}:run", json={})
     assert (begun.status_code, begun.json()["by"][:4]) == (202, "key:")

@@ -26,6 +26,7 @@ from oms_es.channels.signatures import (
     standard_signature,
     verify_standard,
 )
+from oms_es.http.writing.webhooks import OPENED
 
 NOW = 1_788_000_000
 BODY = b'{"id": 4711, "note": "\xc3\xa9\xff\x00"}'
@@ -84,7 +85,8 @@ def is_good(
 
 
 def test_every_sender_has_a_verifier_that_is_tried_here() -> None:
-    assert set(SENDERS) == set(VERIFIERS) == set(SIGNING)
+    """But for providers whose reports are opened with keys of theirs: tests/unit/gateways tries those."""
+    assert set(SENDERS) - OPENED == set(VERIFIERS) == set(SIGNING)
 
 
 @each
