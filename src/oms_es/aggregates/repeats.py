@@ -24,6 +24,7 @@ from oms_es.schemas.finance import account as a
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.returns import rma as r
+from oms_es.schemas.values.personal import personal_fields
 
 OWN_IDS: Mapping[type[Command], str] = {
     s.ReceiveStock: "receipt_id",
@@ -57,23 +58,33 @@ OWN_IDS: Mapping[type[Command], str] = {
     a.ApplyAccountHold: "entry_id",
 }
 """The field by which a command names itself."""
+QUOTED_BEFORE = frozenset({"note_text"})
+"""Events before encryption quote short addresses; a repeat of what they answer is still the same."""
 FREE = frozenset({"now", "keep", "called"})
 """When and how it is sent, not what."""
-UNQUOTED = frozenset({"note_text"})
-"""What says something of a person is kept once, in its own field: here a digest of it is."""
 LITERAL_CHARACTERS_MAX = 40
 """Of a value that is kept as it is; of a longer one a digest is."""
 
 
 def asked_of(command: Command) -> str:
-    """What it says beside its name, on one line: kept with the event that answers it."""
+    """What it says beside its name, on one line: kept with the event that answers it. What says something of a person
+    is kept once, in its own field: here a digest of it is."""
+    return _stated(command, _personal_in(type(command)))
+
+
+def _stated(command: Command, unquoted: frozenset[str]) -> str:
     kind = type(command)
     stated = {
-        name: _kept(value, LITERAL_CHARACTERS_MAX * (name not in UNQUOTED))
+        name: _kept(value, LITERAL_CHARACTERS_MAX * (name not in unquoted))
         for name, default in _content_of(kind)
         if (value := getattr(command, name)) != default
     }
     return f"{kind.__name__} {to_json(stated).decode()}"
+
+
+@cache
+def _personal_in(kind: type[Command]) -> frozenset[str]:
+    return frozenset(personal_fields((kind,)))
 
 
 @cache
@@ -112,7 +123,7 @@ def done_before(known: str | None, command: Command) -> bool:
     if not known:
         return known is not None
     asked = asked_of(command)
-    if asked != known:
+    if known not in (asked, _stated(command, QUOTED_BEFORE)):
         own = OWN_IDS[type(command)]
         raise Refused(
             SharedRefusal.ID_REUSED,

@@ -65,6 +65,8 @@ def migrate(
         with connection.transaction():
             for statement in _tables():
                 connection.execute(statement)
+        held = KEYRING.hold(data_keys)
+        subject_keys.require(connection)  # before anything is read without it, or written with another
         stale = [projection for projection in PROJECTIONS if schema.stale(stored, projection)]
         end = recorder.end()
         with connection.transaction():
@@ -73,7 +75,7 @@ def migrate(
             _fold(database_url, recorder, stale, published, progress)
         with connection.transaction():
             seals.begin(connection, log_key)
-            if held := KEYRING.hold(data_keys):
+            if held:
                 subject_keys.begin(connection, held[0])
         schema.record(connection, PROJECTIONS)
         connection.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
+import psycopg
 import structlog
 import typer
 from pydantic_core import to_json
@@ -31,6 +32,7 @@ from oms_es.reports import queries, streams
 from oms_es.settings import Settings
 from oms_es.store import schema
 from oms_es.store.privacy import wrapping
+from oms_es.store.privacy.subject_keys import is_encrypted
 from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.sealing.keys import from_file
 
@@ -68,7 +70,8 @@ def reading(settings: Settings) -> Iterator[queries.Connection]:
 
 def migrated(database_url: str, settings: Settings) -> None:
     """Migrate, with progress on a terminal."""
-    data_keys = data_keys_of(settings, make=True)
+    with psycopg.connect(database_url) as connection:
+        data_keys = data_keys_of(settings, make=not is_encrypted(connection))
     with display.progress_on(display.console_on(sys.stderr)) as progress:
         shown = partial(display.history_progress, progress)
         migrate(

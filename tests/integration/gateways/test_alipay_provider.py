@@ -131,7 +131,7 @@ def test_a_page_s_address_is_signed_and_the_same_however_often_it_is_asked_for(a
     assert found(provider, ask).charge
 
 
-@pytest.mark.parametrize("mishap", ["lost", "dropped", "busy", "broken", "unsigned"])
+@pytest.mark.parametrize("mishap", ["lost", "dropped", "busy", "limited", "broken", "unsigned"])
 @pytest.mark.parametrize("operation", ["authorize", "refund", "close"])
 def test_what_is_asked_again_after_a_mishap_has_been_done_once(
     account: Account, operation: str, mishap: Mishap
@@ -323,7 +323,9 @@ class Story:
         """One step of the world: an answer, a customer, a report, a mishap, time, or a change of mind."""
         chance = self.random.random()
         if chance < 0.15:
-            self.account.mishaps.append(self.random.choice(["lost", "dropped", "busy", "broken", "unsigned"]))
+            self.account.mishaps.append(
+                self.random.choice(["lost", "dropped", "busy", "limited", "broken", "unsigned"])
+            )
         elif chance < 0.4:
             self.pay()
         elif chance < 0.6:

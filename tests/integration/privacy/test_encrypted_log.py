@@ -9,16 +9,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
+from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, Runtime, migrate, one_pass
 from oms_es.schemas.catalog.location import OpenLocation
-from oms_es.schemas.order import AddNote, Address, OrderPlaced, PlaceOrder
+from oms_es.schemas.order import AddNote, Address, AmendOrder, OrderPlaced, PlaceOrder
 from oms_es.schemas.order.content import order_id_of
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.values.customer import Customer
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
-from oms_es.store.privacy import wrapping
+from oms_es.store.privacy import subject_keys, wrapping
 from oms_es.store.privacy.wrapping import KEYRING, NoDataKey
 from oms_es.verification.verify import verify
 from shop import an_order
@@ -107,6 +109,44 @@ def test_a_database_in_the_clear_is_encrypted_from_its_migration_on(database_url
         assert stored(database_url).count(b"Lovelace") == before
         assert engine.store.history(f"order-{order_id_of('web', '2')}")[0].event.ship_to == ADA  # type: ignore[attr-defined] # placed
     assert verify(database_url, DECIDERS, PROJECTIONS, Codec(EVENTS)).passed
+
+
+def test_another_key_is_refused_before_anything_is_written_with_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a home was copied without its key, and one was made anew."""
+    true, made = b"\x03" * wrapping.KEY_BYTES, b"\x04" * wrapping.KEY_BYTES
+    monkeypatch.setattr(wrapping.KEYRING, "_keys", {})
+    migrate(database_url, data_keys=[true])
+    monkeypatch.setattr(wrapping.KEYRING, "_keys", {})
+    with pytest.raises(wrapping.NoDataKey, match=wrapping.id_of(true)):
+        migrate(database_url, data_keys=[made])
+    monkeypatch.setattr(wrapping.KEYRING, "_keys", {})
+    migrate(database_url, data_keys=[true, made])
+    with psycopg.connect(database_url) as connection:
+        assert subject_keys.newest(connection.cursor(row_factory=dict_row)) == wrapping.id_of(true)
+
+
+def test_nothing_of_a_person_is_quoted_where_repeats_are_recognised() -> None:
+    moved = AmendOrder(order_id="a", amendment_id="b", ship_to=Address(name="Ada Lovelace", country="DE"))
+    assert "Ada" not in asked_of(moved)
+    assert done_before(asked_of(moved), moved)
+    quoted = 'AmendOrder {"ship_to":{"name":"Ada Lovelace","country":"DE"}}'
+    assert done_before(quoted, moved), "as events had it before"
+
+
+def test_a_key_is_made_where_the_database_is_whichever_way_leads_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ways = [home, tmp_path / "link", Path(), Path("~/home")]
+    assert {wrapping.beside(way) for way in ways} == {tmp_path.resolve() / "home.key"}
+    with pytest.raises(wrapping.NoDataKey, match="OMS_DATA_KEY_FILE"):
+        wrapping.make_at(Path("/proc/home.key"))
 
 
 def test_a_key_is_made_once_beside_its_database_and_for_its_owner_alone(tmp_path: Path) -> None:

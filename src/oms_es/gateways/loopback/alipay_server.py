@@ -22,9 +22,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from oms_es.gateways.loopback.alipay_books import AlipayBooks, ApiError, Thing
 
-Mishap = Literal["", "lost", "dropped", "busy", "broken", "unsigned"]
+Mishap = Literal["", "lost", "dropped", "busy", "limited", "broken", "unsigned"]
 """`lost`: it was done, and the answer does not arrive. `dropped`: it was not. `unsigned`: it was done, and the answer
-is signed by someone else. The others are Alipay's 20000 and the web's 500."""
+is signed by someone else. The others are Alipay's 20000 and 40005, and the web's 500."""
+BUSY: dict[str, Thing] = {
+    "busy": {"code": "20000", "msg": "Service Currently Unavailable", "sub_code": "isp.unknow-error"},
+    "limited": {"code": "40005", "msg": "Call Limited", "sub_code": "isv.app-call-limited"},
+}
 BODY_BYTES_MAX = 1_000_000
 BITS = 2_048
 OK = 200
@@ -117,8 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             if mishap == "dropped":
                 self.close_connection = True
                 return
-            busy: Thing = {"code": "20000", "msg": "Service Currently Unavailable", "sub_code": "isp.unknow-error"}
-            node = busy if mishap == "busy" else {} if mishap == "broken" else self.alipay.node(fields)
+            node = BUSY[mishap] if mishap in BUSY else {} if mishap == "broken" else self.alipay.node(fields)
         if mishap == "lost":
             self.close_connection = True
             return

@@ -71,7 +71,10 @@ class Providers:
 
     def _unknown(self, ask: Ask, name: str) -> Answer:
         if ask.operation in STARTING:
-            return Answer("declined", reason=f"{ask.payment_token[:20]} is paid by {name}, which is not set up here")
+            return Answer(
+                "declined",
+                reason=f"{ask.payment_token.partition(':')[0][:20]} is paid by {name}, which is not set up here",
+            )
         return self._missing(ask, name)
 
     def _missing(self, ask: Ask, name: str) -> Answer:

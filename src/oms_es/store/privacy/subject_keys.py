@@ -157,5 +157,15 @@ def require(connection: psycopg.Connection[Any]) -> None:
 
 
 def begin(connection: psycopg.Connection[Any], by: str) -> None:
-    """From now on personal data is encrypted here, under keys that this one wraps."""
-    connection.execute(f"INSERT INTO {WRAPPING_KEYS} (id) VALUES (%s) ON CONFLICT DO NOTHING".encode(), [by])
+    """From now on personal data is encrypted here, under keys that this one wraps; where it is already, under those."""
+    connection.execute(
+        f"INSERT INTO {WRAPPING_KEYS} (id) SELECT %s WHERE NOT EXISTS (SELECT FROM {WRAPPING_KEYS})".encode(), [by]
+    )
+
+
+def is_encrypted(connection: psycopg.Connection[Any]) -> bool:
+    """Also of a database that was not migrated yet."""
+    there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [WRAPPING_KEYS]).fetchone()
+    if not (there and there[0]):
+        return False
+    return connection.execute(f"SELECT FROM {WRAPPING_KEYS} LIMIT 1".encode()).fetchone() is not None

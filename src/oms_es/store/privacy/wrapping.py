@@ -115,13 +115,21 @@ def from_file(path: Path) -> list[bytes]:
 
 def beside(home: Path) -> Path:
     """Of an embedded database: not inside, so that a copy of the database is no copy of its key."""
+    home = home.expanduser().resolve()  # as the database finds it
     return home.with_name(f"{home.name}.key")
 
 
 def make_at(path: Path) -> None:
-    """A new key, where there is none yet."""
+    """A new key, where there is none yet. Raises NoDataKey where none can be written."""
     if path.exists():
         return
+    try:
+        _write(path)
+    except OSError as error:
+        raise NoDataKey(f"no key for personal data can be made at {path} ({error.strerror}): {HOW}") from None
+
+
+def _write(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

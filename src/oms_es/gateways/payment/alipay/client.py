@@ -17,7 +17,7 @@ from oms_es.gateways.payment.alipay.signing import joined, node_in
 from oms_es.gateways.payment.prepaid import CHINA, ProviderRefused
 from oms_es.gateways.payment.rsa import is_signed, signature_of
 
-DONE, BUSY = "10000", "20000"
+DONE, BUSY, LIMITED = "10000", "20000", "40005"
 FORM = "application/x-www-form-urlencoded;charset=utf-8"
 UNSURE = ("SYSTEM_ERROR", "unknow-error", "UNKNOWN_ERROR")
 """How a code ends after which it may have been done."""
@@ -60,7 +60,7 @@ class Client:
             raise refused  # is not signed where Alipay does not know the app, and decides nothing
         if not is_signed(self._public_key, node.sign, node.raw):
             raise NoAnswer("an answer is not signed by Alipay")
-        if code == BUSY or why.endswith(UNSURE):
+        if code in (BUSY, LIMITED) or why.endswith(UNSURE):
             raise NoAnswer(why)
         if code != DONE:
             raise refused

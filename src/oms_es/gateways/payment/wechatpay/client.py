@@ -44,8 +44,7 @@ class Client:
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise NoAnswer(f"error {reply.status}")
         done = reply.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-        refused = reply.status == HTTPStatus.UNAUTHORIZED  # decides nothing, and neither could keys be fetched
-        if done or ("wechatpay-signature" in reply.headers and not refused):
+        if reply.status != HTTPStatus.UNAUTHORIZED:  # that decides nothing, and neither could keys be fetched
             self._verify(reply)
         said = _object_in(reply.body)
         if not done:

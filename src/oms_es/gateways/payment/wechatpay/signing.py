@@ -74,6 +74,8 @@ class PlatformKeys:
 
     def key_of(self, serial: str) -> RSAPublicKey:
         """Raises CannotDecide where it is not known, also not after it was looked for."""
+        if known := self._keys.get(serial):  # who asks for others keeps no one waiting who needs none
+            return known
         with self._lock:
             if serial not in self._keys and self._fetch and self._may_fetch():
                 self._fetched_at = self._clock()
