@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,6 +61,24 @@ class Changes(NamedTuple):
 
     def __bool__(self) -> bool:
         return any(self)
+
+
+def require_known(changes: Changes, history: Iterable[Recorded]) -> None:
+    """Every place that is named is one of this history. Raises Unreadable: else nothing would differ, and no one knew
+    why."""
+    places: set[Place] = set()
+    locations: set[str] = set()
+    for recorded in history:
+        match recorded.event:
+            case s.StockEvent(sku=sku, location=location):
+                places |= {(sku, location), (sku, ANY), (ANY, location), (ANY, ANY)}
+            case LocationOpened(location=location):
+                locations.add(location)
+    named = {*changes.safety_stock, *changes.presale_limits, *changes.stock}
+    unknown = [f"stock of {sku} at {location}" for sku, location in sorted(named - places)]
+    unknown += [f"location {name}" for name in sorted(changes.capacities.keys() - locations)]
+    if unknown:
+        raise Unreadable(f"this history has no {', no '.join(unknown)}; look at the spelling, or begin earlier")
 
 
 def file_of(kind: str, path: Path) -> Command:

@@ -13,7 +13,7 @@ from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.catalog.rules import EligibilityRule, PublishSourcingRules
-from oms_es.whatif.changes import Changes, Unreadable, file_of, number_of
+from oms_es.whatif.changes import Changes, Unreadable, file_of, number_of, require_known
 from oms_es.whatif.comparing import Comparison, compare
 from oms_es.whatif.diverging import Diverging
 from oms_es.whatif.equality import unlike
@@ -111,6 +111,12 @@ def test_a_change_that_concerns_nothing_changes_nothing(seed: int, monkeypatch: 
     assert list(unlike(history, fork.events(0))) == []
     assert not fork.answers.orders
     assert not fork.differ
+
+
+def test_what_is_not_in_history_cannot_be_changed(history: list[Recorded]) -> None:
+    require_known(Changes(stock={("TEA", "berlin"): 1, ("*", "lyon"): 1}, capacities={"lyon": 3}), history)
+    with pytest.raises(Unreadable, match="no stock of TEA at berln, no location paris"):
+        require_known(Changes(safety_stock={("TEA", "berln"): 1}, capacities={"paris": 3}), history)
 
 
 def test_what_is_to_be_changed_is_read_or_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from oms_es.errors import NotFound
 from oms_es.exit_codes import Code
 from oms_es.history import moments
 from oms_es.kernel import Recorded, Row
-from oms_es.whatif.changes import Changes, file_of, number_of
+from oms_es.whatif.changes import Changes, file_of, number_of, require_known
 from oms_es.whatif.comparing import Comparison, compare
 from oms_es.whatif.equality import Unlike, unlike
 from oms_es.whatif.figures import MEASURES, days_of, locations_of
@@ -63,12 +63,15 @@ def what_if(
         stock=dict(map(number_of, stock or ())),
         capacities={place[1]: n for place, n in (number_of(text, located=False) for text in capacity or ())},
     )
+    if order is not None and (json or html is not None or not any(changes)):
+        raise typer.BadParameter("--order shows both stories in the terminal, of something that is changed")
     with reading(set_up()) as connection, display.progress_on(display.console_on(sys.stderr)) as progress:
         first = moments.position_of(connection, at_of(since)) if since is not None else 0
         last = moments.position_of(connection, at_of(until))
         if first > last:
             raise typer.BadParameter(f"{since} is after {until}; say the earlier one first")
         lived = read(connection, first, last, display.history_progress(progress, "reading history"))
+        require_known(changes, [*lived.before, *lived.after])
         reached = display.history_progress(progress, "living it again")
         if not any(changes):
             relive = Relive(lived.before, lived.after)
