@@ -21,12 +21,15 @@ from oms_es.schemas.payment.refusals import PaymentRefusal
 
 def read_refund(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
     known = payment.refunds.get(report.part)
+    was = payment.references.get(report.reference)
     if report.cumulative:
         _check_given_back(payment, requested, report)
     elif report.outcome != "succeeded":
         yield from _refund_failed(payment, requested, report, known, decide)
-    elif payment.references.get(report.reference) not in (None, ("refund", report.part)):
-        name = " ".join(payment.references[report.reference])
+    elif known and was == ("refund_setback", report.part):
+        yield from _refunded_after_all(payment, requested, report, known)
+    elif was is not None and was != ("refund", report.part):
+        name = " ".join(was)
         if not name.startswith("refund"):
             raise contradiction(f"{report.reference} is reported for a refund and was the reference of {name}")
     elif known is None:
@@ -59,6 +62,31 @@ def _refunded(
     yield from decide(payment, requested, done)
 
 
+def _refunded_after_all(
+    payment: Payment, requested: p.PaymentRequested, report: p.Report, known: VoidOrRefund
+) -> Events:
+    """It failed for a while. What was asked for instead meanwhile must leave room for it."""
+    asked = in_words(requested, known.amount_minor)
+    if report.amount_minor not in (None, known.amount_minor):
+        raise contradiction(
+            f"{stated(requested, report)} is given back as {report.reference}, where {asked} was asked for"
+        )
+    left = _left(payment)
+    if known.amount_minor > left:
+        raise contradiction(
+            f"{asked} is given back as {report.reference} after it failed, of what was taken "
+            f"{in_words(requested, left)} is left"
+        )
+    yield p.PaymentRefunded(
+        **money(requested, known.amount_minor), refund_id=report.part, reference=report.reference, asked=known.asked
+    )
+
+
+def _left(payment: Payment) -> int:
+    """Of what was taken: neither given back, nor being given back, nor lost."""
+    return payment.captured - max(payment.returned + payment.lost, payment.gone)
+
+
 def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> Events:
     """Where one of ours waits for its answer, this may be that one: only the answer can say."""
     amount = report.amount_minor
@@ -70,7 +98,7 @@ def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p
     ours = sorted(key for key, refund in payment.refunds.items() if refund == VoidOrRefund(amount))
     if ours:
         raise contradiction(f"{stated(requested, report)} is given back as {report.reference}, which may be {ours[0]}")
-    left = payment.captured - max(payment.returned + payment.lost, payment.gone)
+    left = _left(payment)
     if amount > left:
         some, rest = stated(requested, report), in_words(requested, left)
         raise contradiction(f"{some} is given back as {report.reference}, of what was taken {rest} is left")
@@ -80,8 +108,10 @@ def _refunded_unasked(payment: Payment, requested: p.PaymentRequested, report: p
 def _refund_failed(
     payment: Payment, requested: p.PaymentRequested, report: p.Report, known: VoidOrRefund | None, decide: Decide
 ) -> Events:
-    """A bank may send back what was given back already."""
+    """A bank may send back what was given back already; a failure that is not final came before what it ended in."""
     if known and known.status == "done":
+        if not report.final and payment.references.get(report.reference) == ("refund", report.part):
+            return
         yield p.PaymentRefundReversed(
             **money(requested, known.amount_minor), refund_id=report.part, reason=report.reason
         )
@@ -92,6 +122,7 @@ def _refund_failed(
             refund_id=report.part,
             reason=report.reason,
             reference=report.reference,
+            final=report.final,
         )
         yield failed
         return

@@ -13,8 +13,10 @@ from oms_es.schemas import payment as p
 from oms_es.schemas.payment.refusals import PaymentRefusal
 from oms_es.schemas.values.currency import to_text
 
-Effect = tuple[Literal["authorization", "reauthorization", "capture", "void", "refund", "refund_failure"], str]
-"""What the provider did, and the part it did it for; "" where there is only one."""
+Effect = tuple[
+    Literal["authorization", "reauthorization", "capture", "void", "refund", "refund_failure", "refund_setback"], str
+]
+"""What the provider did, and the part it did it for; "" where there is only one. A setback may yet become a refund."""
 
 AUTHORIZATION: Effect = ("authorization", "")
 Refusal = p.PaymentRequestRefused | p.PaymentCaptureRefused | p.PaymentRefundRefused
@@ -204,7 +206,8 @@ def _refund_changed(payment: Payment, event: Any) -> Payment:
         payment = payment._replace(refunds=failed, returned=payment.returned - n)
         return _undone(payment, event)
     done = payment.refunds.insert(key, VoidOrRefund(n, "done", short, event.asked))
-    returned = payment.returned + (0 if known else n)
+    counted = known is not None and known.status != "failed"
+    returned = payment.returned + (0 if counted else n)
     payment = _done(payment, ("refund", key), event.reference)
     return payment._replace(refunds=done, refunded=payment.refunded + n, returned=returned)
 
@@ -214,7 +217,7 @@ def _undone(payment: Payment, event: p.PaymentRefundFailed | p.PaymentRefundReve
         return payment._replace(refunded=payment.refunded - event.amount_minor)
     if not event.reference:
         return payment
-    failure: Effect = ("refund_failure", event.refund_id)
+    failure: Effect = ("refund_failure" if event.final else "refund_setback", event.refund_id)
     return payment._replace(references=payment.references.insert(event.reference, failure))
 
 

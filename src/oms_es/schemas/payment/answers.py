@@ -51,8 +51,8 @@ class Report(Message):
     """What a provider reports of its own accord. What it does not say is left out, and it is not made up.
 
     `part` names the capture, refund or dispute, where the provider says which; `authorization` the hold it rests on.
-    `final`, of a decline: nothing comes of it any more; else another means of payment may be tried. `cumulative`: the
-    amount is all that was taken under the same charge by then.
+    `final`, of a decline: nothing comes of it any more; else another means of payment may be tried, or a refund may yet
+    be given under the same reference. `cumulative`: the amount is all that was taken under the same charge by then.
     """
 
     operation: Literal["authorize", "reauthorize", "capture", "void", "refund", "expire", "dispute"]

@@ -111,6 +111,8 @@ class PaymentRefundFailed(PaymentEvent):
     reason: str
     reference: str = ""
     currency: str = ""
+    final: bool = True
+    """Else it may still be given back under the same reference."""
 
 
 class PaymentDisputeOpened(PaymentEvent):

@@ -332,6 +332,36 @@ def test_a_refund_that_fails_after_it_succeeded_is_undone_in_either_order() -> N
     )
 
 
+SETBACK = report("refund", "declined", part="r1", reference="re", amount_minor=40, reason="account frozen", final=False)
+
+
+def test_a_refund_that_failed_for_a_while_is_done_once_its_success_is_reported_under_the_same_reference() -> None:
+    asked = (*TAKEN, refund_requested(40, "r1"))
+    failed = p.PaymentRefundFailed(
+        **EUR, refund_id="r1", amount_minor=40, reason="account frozen", reference="re", final=False
+    )
+    done = p.PaymentRefunded(**EUR, refund_id="r1", amount_minor=40, reference="re")
+    held(*asked).when(SETBACK).then(failed)
+    held(*asked, failed).when(SETBACK).then()
+    held(*asked, failed).when(report_of_refund(40, "r1")).then(done)
+    held(*asked, failed).when(report_of_refund(40, "r1", amount_minor=None)).then(done)
+    after_all = held(*asked, failed, done)
+    after_all.when(report_of_refund(40, "r1")).then()
+    after_all.when(SETBACK).then()
+    assert (after_all.state.refunded, after_all.state.returned, after_all.state.refundable) == (40, 40, 60)
+
+
+def test_a_refund_that_failed_for_a_while_and_fits_no_more_is_for_a_person() -> None:
+    asked = (*TAKEN, refund_requested(40, "r1"))
+    failed = p.PaymentRefundFailed(
+        **EUR, refund_id="r1", amount_minor=40, reason="account frozen", reference="re", final=False
+    )
+    instead = refund_requested(70, "r2")
+    kept(held(*asked, failed, instead), report_of_refund(40, "r1"))
+    kept(held(*asked, failed), report_of_refund(30, "r1"))
+    kept(held(*asked, failed), report_of_refund(40, "r1", reference="other"))
+
+
 def test_what_was_given_back_in_all_is_what_the_refunds_sum_to() -> None:
     in_all = report("refund", part="ch/refunded", reference="ch/refunded/100", amount_minor=100, cumulative=True)
     early = kept(held(*TAKEN), in_all)
@@ -376,6 +406,7 @@ STORIES: dict[str, tuple[tuple[Event, ...], tuple[p.RecordReport, ...]]] = {
             report_of_dispute(100, "won"),
         ),
     ),
+    "done after all": ((AUTHORIZED, *TAKEN, refund_requested(40, "r1")), (SETBACK, report_of_refund(40, "r1"))),
 }
 """What happened before, and what is reported then."""
 
@@ -398,7 +429,7 @@ def after(before: Sequence[Event], reports: Sequence[p.RecordReport]) -> Payment
     return state
 
 
-@pytest.mark.parametrize("story", ["released", "in parts", "undone"])
+@pytest.mark.parametrize("story", ["released", "in parts", "undone", "done after all"])
 def test_p18_reports_in_every_order_and_each_twice_come_to_the_same_books(story: str) -> None:
     before, reports = STORIES[story]
     usual = totals(after(before, reports))
@@ -421,6 +452,7 @@ anything = st.builds(
     st.sampled_from(["succeeded", "declined"]),
     part=st.sampled_from(["r1", "re"]),
     reference=st.sampled_from(["re", "re2"]),
+    final=st.booleans(),
     amount_minor=st.sampled_from([None, 0, 40, 100, 101]),
 )
 

@@ -116,6 +116,7 @@ def _refunded(refund: Refund) -> Command:
         part=part,
         reference=refund.refund_id,
         reason=REFUND_FAILURES[refund.refund_status] if failed else "",
+        final=refund.refund_status != "ABNORMAL",
         amount_minor=refund.amount.refund,
         currency=_currency(refund.amount),
     )
