@@ -29,6 +29,7 @@ from oms_es.aggregates.payment.state import (
 )
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
+from oms_es.schemas.finance.account import METHOD
 from oms_es.schemas.payment.refusals import PaymentRefusal
 
 KEPT_MAX = 1_000
@@ -97,7 +98,14 @@ NOT_ASKED = VoidOrRefund(0, asked=False)
 
 
 def _followed(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
-    """Raises Refused where it does not fit."""
+    """Raises Refused where it does not fit. What an account of ours holds only the account takes or releases: a payment
+    that followed a provider instead could never free it.
+    """
+    if requested.method == METHOD:
+        raise contradiction(
+            f"a provider reports {report.operation} as {report.outcome} of a payment that an account makes, "
+            "which no provider knows"
+        )
     if report.currency not in (None, requested.currency):
         raise contradiction(
             f"{stated(requested, report)} is reported of a payment of {in_words(requested, requested.amount_minor)}"
