@@ -16,6 +16,7 @@ from oms_es.aggregates.payment.state import (
 )
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
+from oms_es.schemas.finance.account import account_in
 from oms_es.schemas.payment.refusals import PaymentRefusal
 
 
@@ -39,9 +40,14 @@ def read_refund(payment: Payment, requested: p.PaymentRequested, report: p.Repor
 
 
 def _check_given_back(payment: Payment, requested: p.PaymentRequested, report: p.Report) -> None:
-    """How much in all: what each refund was is amount by reports of their own."""
-    if report.amount_minor is not None and report.amount_minor > payment.refunded:
-        known = in_words(requested, payment.refunded)
+    """How much in all: how much each refund was is reported by itself. What went onto an account, no provider gave."""
+    given = sum(
+        refund.amount_minor
+        for key, refund in payment.refunds.items()
+        if refund.status == "done" and not account_in(payment.effects.get(("refund", key), ""))
+    )
+    if report.amount_minor is not None and report.amount_minor > given:
+        known = in_words(requested, given)
         raise contradiction(f"{stated(requested, report)} is given back in all, known are {known}")
 
 

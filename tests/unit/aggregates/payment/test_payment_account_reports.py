@@ -1,4 +1,4 @@
-"""What a provider reports of a payment that is made from an account."""
+"""What a provider reports of a payment that is made from an account, or that went back onto one."""
 
 from __future__ import annotations
 
@@ -52,3 +52,23 @@ def test_a_payment_by_card_that_is_released_at_its_provider_is_released() -> Non
     card = REQUESTED.model_copy(update={"method": "card"})
     (event,) = decider.decide(Given(decider, card, HELD).state, report("expire"))
     assert isinstance(event, p.PaymentExpired)
+
+
+def test_what_went_onto_an_account_hides_no_refund_at_the_provider() -> None:
+    card = REQUESTED.model_copy(update={"method": "card", "payment_token": "tok"})
+    held = p.PaymentAuthorized(**EUR, amount_minor=100, reference="auth")
+    asked = p.PaymentCaptureRequested(**EUR, capture_id="s1", amount_minor=100, authorization="auth", final=True)
+    taken = p.PaymentCaptured(**EUR, capture_id="s1", amount_minor=100, reference="ch/s1")
+    onto_it: Any = {**EUR, "refund_id": "r1", "amount_minor": 40}
+    credit = p.PaymentRefundRequested(**onto_it, authorization="auth", to_account="ADA-1")
+    credited = p.PaymentRefunded(**onto_it, reference="account:ADA-1:9")
+    at_provider: Any = {**EUR, "refund_id": "r2", "amount_minor": 30}
+    back = p.PaymentRefundRequested(**at_provider, authorization="auth")
+    given_back = p.PaymentRefunded(**at_provider, reference="re")
+    both = Given(decider, card, held, asked, taken, credit, credited, back, given_back)
+    in_all: Any = {"part": "ch/refunded", "currency": "EUR", "cumulative": True}
+    both.when(report("refund", reference="ch/refunded/30", amount_minor=30, **in_all)).then()
+    (event,) = decider.decide(both.state, report("refund", reference="ch/refunded/70", amount_minor=70, **in_all))
+    assert isinstance(event, p.PaymentReportKept)
+    assert "0.70" in event.why
+    assert "0.30" in event.why
