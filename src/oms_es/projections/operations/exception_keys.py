@@ -73,8 +73,10 @@ def key_of_question(event: Any) -> Iterable[Key]:
 
 
 def key_of_unasked(event: Any) -> Iterable[Key]:
-    """What was done at the provider and not asked for here."""
-    answered = key_of_question(event)
+    """What was done at the provider and not asked for here; and what a refund that is done puts an end to."""
+    answered = tuple(key_of_question(event))
+    if isinstance(event, p.PaymentRefunded):
+        answered = (*answered, (f"refund_failed/{event.refund_id}",))
     if event.asked:
         return answered
     name = "let_go_elsewhere" if isinstance(event, p.PaymentVoided) else f"refunded_elsewhere/{event.refund_id}"

@@ -70,7 +70,7 @@ table = Table(
 )
 """It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
 
-projection = Projection(table, version=14)
+projection = Projection(table, version=15)
 
 DETAIL_CHARACTERS_MAX = 500
 
@@ -257,9 +257,11 @@ def on_tracking_number_shared(_row: Row | None, event: t.TrackingNumberShared, r
 
 
 @projection.on(p.PaymentVoided, p.PaymentRefunded, keys=key_of_unasked)
-def on_payment_voided_or_payment_refunded(_row: Row | None, event: Any, recorded: Recorded, key: Key) -> Row | None:
+def on_payment_voided_or_payment_refunded(row: Row | None, event: Any, recorded: Recorded, key: Key) -> Row | None:
     if str(key[0]).startswith("payment_unanswered/"):
         return None
+    if str(key[0]).startswith("refund_failed/"):  # another order's refund may have the same name
+        return row if row and row["order_id"] != event.order_id else None
     money = to_text(event.amount_minor, event.currency)
     if isinstance(event, p.PaymentVoided):
         return raised(key, recorded, f"{money} of {event.payment_id} were released at the provider: {event.reason}")

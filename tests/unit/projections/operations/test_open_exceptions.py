@@ -166,6 +166,16 @@ def test_money_that_cannot_go_where_it_should_needs_someone(event: Event, except
     assert row["detail"].endswith(": no")
 
 
+def test_a_refund_that_failed_for_a_while_is_owed_until_it_is_done() -> None:
+    failed = p.PaymentRefundFailed(**EUR, refund_id="x", amount_minor=3, reason="no", reference="r", final=False)
+    done = p.PaymentRefunded(**EUR, refund_id="x", amount_minor=3, reference="r")
+    assert fold(projection, failed, done) == {}
+    for other in ({"refund_id": "y"}, {"order_id": "of another order"}):
+        assert [key[0] for key in fold(projection, failed, done.model_copy(update=other))] == ["refund_failed/x"]
+    came_back = p.PaymentRefundReversed(**EUR, refund_id="x", amount_minor=3, reason="no")
+    assert [key[0] for key in fold(projection, done, came_back)] == ["refund_failed/x"]
+
+
 def test_what_older_events_say_without_their_currency_is_in_minor_units() -> None:
     refused = p.PaymentCaptureRefused(**OF_PAYMENT, capture_id="x", amount_minor=3, reason="no")
     assert only(refused)["detail"] == "3 minor units cannot be captured: no"
