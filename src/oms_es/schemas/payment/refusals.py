@@ -49,6 +49,11 @@ class PaymentRefusal(Refusal):
         "The failure of the refund was reported before, under another reference.",
         "Ask the provider which of them is real.",
     )
+    SECOND_REFUND_SETBACK = (
+        "second_refund_setback",
+        "That the refund failed for a while was reported before, under another reference.",
+        "Ask the provider which of them is real.",
+    )
     SECOND_VOID = (
         "second_void",
         "The void was reported before, under another reference.",
