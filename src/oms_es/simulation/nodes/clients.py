@@ -13,8 +13,7 @@ from oms_es.processing.intake.worker import Arrival
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.simulation.nodes.doors import Reply
-from oms_es.simulation.nodes.engine_node import NO_EVENTS, RETRY_SECONDS, UNANSWERED, Ground
-from oms_es.simulation.nodes.node import Node
+from oms_es.simulation.nodes.engine_node import RETRY_SECONDS, UNANSWERED, DecidingNode, Ground
 from oms_es.simulation.scenario import Action, OutsideCallback
 from oms_es.simulation.world.broker import MemoryPublisher
 from oms_es.store.encoding.codec import Cause
@@ -24,11 +23,9 @@ ANSWER_SECONDS_MAX = 30.0
 """A server that is frozen is left, and asked again."""
 
 
-class Client(Node):
+class Client(DecidingNode):
     """A channel, or a person: asks for one thing after the other, and for each until the answer says that it is
     done."""
-
-    simulation: Ground
 
     def __init__(self, simulation: Ground, number: int, actions: Sequence[Action]) -> None:
         self.actions = actions
@@ -41,9 +38,7 @@ class Client(Node):
 
     def work(self) -> None:
         ground, kit = self.simulation, self.simulation.kit
-        recorder = kit.recorder(self, ground.database)
-        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
-        store.codec = ground.codec
+        store = self.store()
         intake = kit.intake(self.name, "canonical", kit.orders, store, NullFeed(), tracked=False)
         producer = MemoryPublisher(self, ground.broker) if ground.scenario.topology == "workers" else None
         while not self.done:

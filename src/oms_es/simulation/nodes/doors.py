@@ -13,7 +13,7 @@ from oms_es.kernel import Command
 from oms_es.memory.client import NEVER
 from oms_es.processing.committer import Answer, Work, next_batch
 from oms_es.processing.intake.screening import everything_passes
-from oms_es.simulation.nodes.engine_node import NO_EVENTS, Going, Ground
+from oms_es.simulation.nodes.engine_node import DecidingNode, Going, Ground
 from oms_es.simulation.nodes.node import Node
 from oms_es.store.encoding.codec import Cause
 
@@ -35,20 +35,7 @@ class Reply:
         self.client.simulation.scheduler.wake(self.client.task)
 
 
-class DoorNode(Node):
-    """Decides in the database, and runs no role of the engine."""
-
-    simulation: Ground
-
-    def store(self) -> Any:
-        ground, kit = self.simulation, self.simulation.kit
-        recorder = kit.recorder(self, ground.database)
-        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
-        store.codec = ground.codec
-        return store
-
-
-class ServerNode(DoorNode):
+class ServerNode(DecidingNode):
     """Answers what waits, batch by batch; what waits when it crashes is never answered."""
 
     waiting: deque[tuple[Work, Reply]] | None = None
@@ -83,7 +70,7 @@ class ServerNode(DoorNode):
                 reply.hang_up()
 
 
-class SenderNode(DoorNode):
+class SenderNode(DecidingNode):
     """Sends webhooks, or stands by."""
 
     def work(self) -> None:

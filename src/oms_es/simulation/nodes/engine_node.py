@@ -126,14 +126,10 @@ class Going:
         return False
 
 
-class EngineNode(Node):
-    """What every process of the engine is made of."""
+class DecidingNode(Node):
+    """Decides in the database, whatever else it does."""
 
     simulation: Ground
-
-    def __init__(self, simulation: Ground, number: int, skew_seconds: float) -> None:
-        super().__init__(simulation, number, f"node {number}", skew_seconds)
-        self.loop: AwakeLoop | None = None
 
     def store(self) -> Any:
         ground, kit = self.simulation, self.simulation.kit
@@ -141,6 +137,14 @@ class EngineNode(Node):
         store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
         store.codec = ground.codec
         return store
+
+
+class EngineNode(DecidingNode):
+    """What every process of the engine is made of."""
+
+    def __init__(self, simulation: Ground, number: int, skew_seconds: float) -> None:
+        super().__init__(simulation, number, f"node {number}", skew_seconds)
+        self.loop: AwakeLoop | None = None
 
     def gateways(self) -> Sequence[Gateway]:
         world, effect_store = (
