@@ -131,6 +131,8 @@ class Rebuild:
             yield
         finally:
             connection.execute(drop)
+            # a session ends on the server some time after its connection, and the next rebuild may be there before
+            connection.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
     def _caught_up(self, connection: Connection, known: Progress) -> tuple[Progress, int]:
         """Until what is left to fold is one read, or never becomes so little."""
