@@ -48,7 +48,7 @@ class CloudEventsCodec:
         self._decoded: dict[int, Recorded] = {}  # several roles of one process read the same topics
 
     def outgoing(self, row: StoredRow, position: int, topic_partition: TopicPartition, previous: int) -> Outgoing:
-        """`previous`: the position of the event before it in the same partition; 0 for the first."""
+        """`previous`: the position of the event before it in the same partition; 0 for the first. Raises NoDataKey."""
         stream, (event, envelope) = str(row.originator_id), opened(row.state)
         key = stream.encode()
         current = self.events[row.topic].schema_version
@@ -69,10 +69,14 @@ class CloudEventsCodec:
         ]
         if caused_by is not None:
             headers.append(("ce_causationid", caused_by.encode()))
-        if encrypted := envelope.get("encrypted"):
-            headers.append(("ce_encrypted", encrypted.encode()))
+        encrypted = envelope.get("encrypted")
         if envelope["schema_version"] != current:
-            event = to_json(self._upcast(row.topic, envelope["schema_version"], event, current))
+            if encrypted:
+                event, encrypted = self.stored.upcast_encrypted(row.topic, event, envelope)
+            else:
+                event = to_json(self._upcast(row.topic, envelope["schema_version"], event, current))
+        if encrypted:
+            headers.append(("ce_encrypted", encrypted.encode()))
         return Outgoing(topic_partition, key, event, headers)
 
     def recorded(self, message: Message) -> Recorded:

@@ -19,10 +19,10 @@ from pydantic_core import from_json, to_json
 
 from oms_es.door import STORED
 from oms_es.kernel import Event, Recorded
+from oms_es.schemas.values.parts import parts_of
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Cause, Codec, opened
 from oms_es.store.encoding.trusting import TrustingCodec
-from oms_es.store.privacy.parts import parts_of
 from oms_es.store.privacy.wrapping import NoDataKey
 from oms_es.store.recorder import EventRow
 

@@ -28,7 +28,7 @@ from pydantic_core import from_json, to_json
 from oms_es.door import STORED
 from oms_es.kernel import Event, Recorded
 from oms_es.schemas.upcasters import UPCASTERS, Upcasters, upcast
-from oms_es.store.privacy.parts import parts_of, put_back, take_out
+from oms_es.schemas.values.parts import parts_of, put_back, take_out
 from oms_es.store.privacy.subject_keys import SubjectKeys, of_connection
 from oms_es.store.privacy.wrapping import HOW, NONCE_BYTES, NoDataKey
 
@@ -155,14 +155,29 @@ class Codec:
 
     def event_in_the_clear(self, event: bytes, encrypted: str, envelope: Mapping[str, Any]) -> bytes:
         """Raises NoDataKey."""
-        if self.keys is None:
-            raise NoDataKey(f"personal data in this log is encrypted: {HOW}")
-        cipher = self.keys.to_read(envelope["correlation_id"])
+        cipher = self._cipher_of(envelope)
         if cipher is None:
             return event
         body = from_json(event)
         put_back(body, from_json(_decrypted(cipher, envelope["event_id"], encrypted)))
         return to_json(body)
+
+    def upcast_encrypted(self, name: str, event: bytes, envelope: Mapping[str, Any]) -> tuple[bytes, str | None]:
+        """The event in today's version, and what is personal in it, encrypted again: upcasters are given the event as
+        it was said. With placeholders where its key was destroyed. Raises NoDataKey."""
+        clear = from_json(self.event_in_the_clear(event, envelope["encrypted"], envelope))
+        declared = self.events[name]
+        current = declared.schema_version
+        body = upcast(name, envelope["schema_version"], clear, upcasters=self.upcasters, current=current)
+        taken = take_out(body, parts_of(declared))
+        cipher = self._cipher_of(envelope) if taken else None
+        return to_json(body), _encrypted(cipher, envelope["event_id"], to_json(taken)) if cipher else None
+
+    def _cipher_of(self, envelope: Mapping[str, Any]) -> AESGCM | None:
+        """Raises NoDataKey."""
+        if self.keys is None:
+            raise NoDataKey(f"personal data in this log is encrypted: {HOW}")
+        return self.keys.to_read(envelope["correlation_id"])
 
     def decode(self, row: StoredRow, position: int = 0) -> Recorded:
         """Raises KeyError for an undeclared event, UnknownVersion for one from a newer program, NoDataKey."""

@@ -1,4 +1,4 @@
-"""Personal data in the log: a key per order, keys that wrap those, and which parts of an event they are used for.
+"""Personal data in the log: a key per order, and keys that wrap those.
 
-Imports: schemas, kernel, database, errors.
+Imports: kernel, database, errors.
 """
