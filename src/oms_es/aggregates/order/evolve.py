@@ -40,6 +40,7 @@ from oms_es.aggregates.order.evolve_shipping import (
     shipment_lost,
     shipment_returned,
 )
+from oms_es.aggregates.order.money import divided, payable
 from oms_es.aggregates.order.notes import fold_added
 from oms_es.aggregates.order.state import (
     CHANGEABLE,
@@ -261,7 +262,11 @@ def _overridden(order: Order, event: o.OrderOverridden) -> Order:
 
 
 def _split(order: Order, event: o.OrderSplit) -> Order:
-    return changed(order, event)._replace(applied=order.applied.insert(event.split_id, event.asked))
+    left = changed(order, event)._replace(applied=order.applied.insert(event.split_id, event.asked))
+    if left.content and event.content.all_tenders:
+        kept, _ = divided(left.content.all_tenders, payable(left.content))
+        return left._replace(content=left.content.model_copy(update={**o.tender_fields(kept)}))
+    return left
 
 
 def _joined(order: Order, event: o.OrderJoined) -> Order:

@@ -105,6 +105,19 @@ def payable(content: o.OrderContent) -> int:
     return max(content.total_minor - content.credit_minor, 0)
 
 
+def divided(tenders: Iterable[o.Tender], amount_minor: int) -> tuple[tuple[o.Tender, ...], tuple[o.Tender, ...]]:
+    """The tenders that pay so much, the first ones first, and what is left of them."""
+    within: list[o.Tender] = []
+    beyond: list[o.Tender] = []
+    for tender in tenders:
+        n = min(tender.amount_minor, amount_minor)
+        amount_minor -= n
+        for part, amount in ((within, n), (beyond, tender.amount_minor - n)):
+            if amount:
+                part.append(tender.model_copy(update={"amount_minor": amount}))
+    return tuple(within), tuple(beyond)
+
+
 def dues(order: Order) -> tuple[o.PaymentDue, ...]:
     """What is to be asked for now: a presale's deposit before its goods have come, everything after that."""
     content = order.content

@@ -14,7 +14,7 @@ from functools import reduce
 from pydantic import ValidationError
 
 from oms_es.aggregates.order import amendments as changes
-from oms_es.aggregates.order import cancellation, elsewhere, refunding
+from oms_es.aggregates.order import cancellation, elsewhere, money, refunding
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku
@@ -78,7 +78,7 @@ def _require_at_rest(order: Order) -> None:
 def _content_of(
     before: o.OrderContent, units: Mapping[str, int], after: o.OrderContent, external_id: str
 ) -> o.OrderContent:
-    """The units that go, with the discount and the tax that the rest does not keep."""
+    """The units that go, with the discount, the tax and the tenders that the rest does not keep."""
     lines = tuple(
         line.model_copy(update={"quantity": units[line.line_id]}) for line in before.lines if units.get(line.line_id)
     )
@@ -89,13 +89,14 @@ def _content_of(
         "shipping_minor": 0,
         "discount_minor": before.discount_minor - after.discount_minor,
         "tax_minor": before.tax_minor - after.tax_minor,
-        "tenders": (),
-        "further_tenders": (),
+        **o.tender_fields(()),
     }
     try:
-        return o.OrderContent(**{**fields, **changed})
+        goes = o.OrderContent(**{**fields, **changed})
     except ValidationError as error:
         raise Refused(OrderRefusal.INVALID_SPLIT, f"{problems(error)}; split other units") from error
+    _, left = money.divided(before.all_tenders, money.payable(after))
+    return goes.model_copy(update={**o.tender_fields(money.divided(left, money.payable(goes))[0])})
 
 
 def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]:
@@ -170,11 +171,11 @@ def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEve
         yield o.OrderMergeDeclined(order_id=command.order_id, to_order_id=command.to_order_id, reason=reason)
         return
     assert order.content
-    fields = {name: getattr(order.content, name) for name in o.OrderContent.model_fields}
+    fitted, _ = money.divided(order.content.all_tenders, money.payable(order.content))
     yield o.OrderMergedInto(
         order_id=command.order_id,
         to_order_id=command.to_order_id,
-        content=o.OrderContent(**{**fields, "tenders": (), "further_tenders": ()}),
+        content=order.content.model_copy(update={**o.tender_fields(fitted)}),
         transfers=tuple(
             o.Reservation(reservation_id=key, sku=sku, location=location, quantity=quantity)
             for (key, sku, location), quantity in sorted(order.allocated.items())
@@ -209,6 +210,8 @@ def _why_not_merged(order: Order, command: o.YieldToMerge) -> str:
         return f"together they would cost more than {AMOUNT_MINOR_MAX}"
     if terms and len(terms.notes) + len(content.notes) >= NOTES_LENGTH_MAX:
         return f"together their notes would have more than {NOTES_LENGTH_MAX} characters"
+    if terms and len(terms.all_tenders) + len(content.all_tenders) > o.TENDERS_MAX:
+        return f"together they would be paid with more than {o.TENDERS_MAX} tenders"
     if any(len(line.line_id) > LINE_ID_LENGTH_MAX for line in content.lines):
         return f"it has line ids of more than {LINE_ID_LENGTH_MAX} characters"
     other = [name for name in SAME_TERMS if terms and getattr(terms, name) != getattr(content, name)]
@@ -275,7 +278,8 @@ def _soonest(hold: o.Hold) -> tuple[str, bool, float]:
 
 
 def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...]) -> o.OrderContent:
-    """The lines of all under numbered ids; charges summed; placed when the first was, as urgent as the most urgent."""
+    """The lines of all under numbered ids; charges summed; paid with the tenders of all, and what they leave open with
+    the token of the first; placed when the first was, as urgent as the most urgent."""
     contents = [each.content for each in merged]
     fields = {name: getattr(contents[0], name) for name in o.OrderContent.model_fields}
     for name in ("shipping_minor", "tax_minor", "discount_minor"):
@@ -286,6 +290,7 @@ def _combined(asked: o.OrderMergeRequested, merged: tuple[o.OrderMergedInto, ...
         for line in content.lines
     )
     fields["external_id"] = f"{names.MERGE}{asked.merge_id}"
+    fields |= o.tender_fields(tuple(tender for content in contents for tender in content.all_tenders))
     fields["placed_at"] = min(content.placed_at for content in contents)
     fields["priority"] = max(content.priority for content in contents)
     fields["notes"] = "\n".join(dict.fromkeys(content.notes for content in contents if content.notes))

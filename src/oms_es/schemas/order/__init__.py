@@ -48,6 +48,7 @@ from oms_es.schemas.order.content import early_names as early_names
 from oms_es.schemas.order.content import order_id_of as order_id_of
 from oms_es.schemas.order.content import order_ids_of as order_ids_of
 from oms_es.schemas.order.content import reservation_id_of as reservation_id_of
+from oms_es.schemas.order.content import tender_fields as tender_fields
 from oms_es.schemas.order.content import transferred as transferred
 from oms_es.schemas.order.content import was_transferred as was_transferred
 from oms_es.schemas.order.elsewhere import OrderFulfilledElsewhere as OrderFulfilledElsewhere

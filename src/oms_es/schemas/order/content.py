@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import Field, model_validator
@@ -122,6 +122,17 @@ class Tender(Message):
     method: Identifier = "card"
     payment_token: Identifier
     amount_minor: Annotated[AmountMinor, Field(gt=0)]
+
+
+class TenderFields(TypedDict):
+    tenders: tuple[Tender, ...]
+    further_tenders: tuple[Tender, ...]
+
+
+def tender_fields(tenders: tuple[Tender, ...]) -> TenderFields:
+    """As events state them."""
+    first, more = tenders[:TENDERS_IN_ONE_FIELD_MAX], tenders[TENDERS_IN_ONE_FIELD_MAX:]
+    return {"tenders": first, "further_tenders": more}
 
 
 class Charge(Message):

@@ -11,7 +11,6 @@ from pydantic import Field, PositiveInt, model_validator
 from oms_es.kernel import Command, SystemCommand
 from oms_es.schemas.order.content import (
     LINES_MAX,
-    TENDERS_IN_ONE_FIELD_MAX,
     TENDERS_MAX,
     Cut,
     EarlyCommand,
@@ -22,6 +21,7 @@ from oms_es.schemas.order.content import (
     Reservation,
     Tender,
     order_id_of,
+    tender_fields,
 )
 from oms_es.schemas.order.shipping import ParcelCharge
 from oms_es.schemas.values.customer import CustomerId
@@ -84,8 +84,7 @@ class PlaceOrder(Command, OrderContent):
     def content(self) -> dict[str, Any]:
         """The fields of its content as events state them."""
         fields = {name: getattr(self, name) for name in OrderContent.model_fields}
-        first, more = self.tenders[:TENDERS_IN_ONE_FIELD_MAX], self.tenders[TENDERS_IN_ONE_FIELD_MAX:]
-        return {**fields, "tenders": first, "further_tenders": more + self.further_tenders}
+        return {**fields, **tender_fields(self.all_tenders)}
 
 
 OverrideTarget = Literal["sourcing", "released", "completed"]

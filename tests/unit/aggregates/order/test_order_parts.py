@@ -369,7 +369,7 @@ LINE_C = o.OrderLine(line_id="c", sku="C", quantity=2, unit_price_minor=100)
 
 
 def test_a_split_off_order_has_its_units_with_their_discount_and_tax_and_no_shipping() -> None:
-    priced = placed(discount_minor=100, tax_minor=20, priority=7, tenders=(GIFT,))
+    priced = placed(discount_minor=100, tax_minor=20, priority=7)
     scenario = OrderScenario(priced, *DUE[1:], split(ID, _1=1))
     parted = scenario.only(o.OrderSplit)
     content = parted.content
@@ -378,9 +378,81 @@ def test_a_split_off_order_has_its_units_with_their_discount_and_tax_and_no_ship
     assert [(line.line_id, line.sku, line.quantity) for line in content.lines] == [("1", "A", 1)]
     assert (content.shipping_minor, content.discount_minor, content.tax_minor) == (0, 30, 5)
     assert (parted.discount_minor, parted.tax_minor) == (70, 15)
-    assert (content.tenders, content.priority) == ((), 7)
+    assert content.priority == 7
     assert content.total_minor + scenario.total == priced.total_minor
     assert content.total_minor == 275
+
+
+def paid_with(*amounts: int) -> tuple[o.Tender, ...]:
+    return tuple(
+        o.Tender(method="account", payment_token=f"account-{number}", amount_minor=amount)
+        for number, amount in enumerate(amounts, start=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("tenders", "kept", "gone"),
+    [
+        (paid_with(1050), [("account-1", 750)], [("account-1", 300)]),
+        (paid_with(700, 350), [("account-1", 700), ("account-2", 50)], [("account-2", 300)]),
+        (paid_with(800), [("account-1", 750)], [("account-1", 50)]),
+        (paid_with(700), [("account-1", 700)], []),
+        ((), [], []),
+    ],
+)
+def test_tenders_that_the_rest_of_an_order_does_not_need_go_with_what_is_split_off(
+    tenders: tuple[o.Tender, ...], kept: list[tuple[str, int]], gone: list[tuple[str, int]]
+) -> None:
+    scenario = OrderScenario(placed(tenders=tenders), *DUE[1:], split(ID, _1=1))
+    left, goes = scenario.state.content, scenario.only(o.OrderSplit).content
+    assert left
+    assert [(t.payment_token, t.amount_minor) for t in left.all_tenders] == kept
+    assert [(t.payment_token, t.amount_minor) for t in goes.all_tenders] == gone
+
+
+@given(
+    st.lists(st.integers(1, 500), max_size=30).filter(lambda amounts: sum(amounts) <= 1050),
+    st.sampled_from([{"_1": 1}, {"_1": 2}, {"_2": 1}, {"_1": 1, "_2": 1}]),
+)
+def test_what_an_order_was_paid_with_is_what_its_parts_are_paid_with(amounts: list[int], moved: dict[str, int]) -> None:
+    world = World()
+    order_id = placed_and_locked(world, tenders=paid_with(*amounts))
+    world.submit(split(order_id, **moved))
+    parts = [part.content for part in world.orders()]
+    found: dict[str, int] = {}
+    for content in parts:
+        assert content
+        assert sum(t.amount_minor for t in content.all_tenders) <= content.total_minor
+        for tender in content.all_tenders:
+            found[tender.payment_token] = found.get(tender.payment_token, 0) + tender.amount_minor
+    assert found == {tender.payment_token: tender.amount_minor for tender in paid_with(*amounts)}
+
+
+def test_orders_that_merge_are_paid_with_the_tenders_of_all() -> None:
+    world = World()
+    one = placed_and_locked(world, "1", tenders=paid_with(300))
+    two = placed_and_locked(world, "2", tenders=paid_with(200, 100))
+    world.submit(merge(one, two))
+    merged = world.order(MERGED)
+    assert merged.content
+    assert merged.content.all_tenders == (*paid_with(300), *paid_with(200, 100))
+    asked = [c for c in world.asked if isinstance(c, p.RequestPayment) and c.order_id == MERGED]
+    assert [(c.payment_token, c.amount_minor) for c in asked] == [
+        ("account-1", 300),
+        ("account-1", 200),
+        ("account-2", 100),
+        ("on-file", 1500),
+    ]
+
+
+def test_orders_with_too_many_tenders_do_not_merge() -> None:
+    one = merged_from("1", tenders=tuple(t.model_copy(update={"amount_minor": 1}) for t in paid_with(*[1] * 60)))
+    with_many = placed(external_id="2", tenders=paid_with(*[1] * 41))
+    said = OrderScenario(with_many).submit(
+        o.YieldToMerge(order_id=with_many.order_id, to_order_id=MERGED, terms=one.content)
+    )
+    (no,) = said
+    assert isinstance(no, o.OrderMergeDeclined)
 
 
 def test_a_line_named_twice_is_split_off_twice() -> None:
@@ -572,7 +644,7 @@ def test_an_order_that_becomes_part_of_another_brings_all_that_it_has() -> None:
     assert isinstance(said, o.OrderMergedInto)
     assert [(lock.sku, lock.location, lock.quantity) for lock in said.transfers] == [A2]
     assert (said.backordered, said.bundles, said.payments_cancelled) == ({"B": 1}, {}, ())
-    assert said.content.tenders == ()
+    assert said.content.tenders == (GIFT,)
     assert (said.channel, said.currency, said.total_minor, said.units) == ("web", "EUR", 1050, 3)
     due = answer(*DUE)
     assert isinstance(due, o.OrderMergedInto)
