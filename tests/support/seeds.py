@@ -28,6 +28,11 @@ CORPUS = (
     ),
     Found(709, "stormy", "the simulation's own: a group whose poll failed believed that there was nothing to read"),
     Found(3304, "stormy", "the simulation's own: a group left alone what its feed was to read again after an outage"),
+    Found(
+        4387,
+        "stormy",
+        "the simulation's own: a carrier that gives back a parcel that it had fetched reports no more of it",
+    ),
     Found(279, "life", "the simulated carrier's: of two parcels under one number, cancelling one silenced the other"),
     Found(
         7248, "stormy", "input that was fetched while the database was away was dropped, and nobody fetched it again"

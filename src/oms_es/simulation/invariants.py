@@ -216,6 +216,9 @@ def _is_of(watch: Watch, one: Recorded, channels: Sequence[str]) -> bool:
     return placed is not None and (not channels or placed.channel in channels)
 
 
+CONSENT = ("cancel", "succeeded")
+
+
 def in_the_end(
     watch: Watch, database: Database, actions: Iterable[Action], now: datetime, *, life: bool
 ) -> Iterator[Violation]:
@@ -227,7 +230,8 @@ def in_the_end(
             watch.kept(action, database)
         except Violation as lost:
             yield lost
-    yield from _unfinished(watch, due, _listed(database) if life else set(), now)
+    stuck = {effect.subject for effect in watch.effects if not watch.ends_well(effect)} | _disputed(watch, database)
+    yield from _unfinished(watch, stuck, due, _listed(database) if life else set(), now)
     yield from _unjoined(watch)
     yield from _unreported(watch, _captured_by_report(actions))
     yield from _refolded(watch, database)
@@ -239,8 +243,14 @@ def _listed(database: Database) -> set[str]:
     return {row["order_id"] for name in lists for row in database.tables[name].rows.values()}
 
 
-def _unfinished(watch: Watch, due: set[str], listed: set[str], now: datetime) -> Iterator[Violation]:
-    stuck = {effect.subject for effect in watch.effects if not watch.ends_well(effect)}
+def _disputed(watch: Watch, database: Database) -> set[str]:
+    """Parcels that the carrier had fetched and agreed to give back: it reports no more of them, a person asks it."""
+    raised = database.tables["open_exceptions"].rows
+    given_back = (effect.subject for effect in watch.effects if (effect.operation, effect.outcome) == CONSENT)
+    return {parcel for parcel in given_back if (f"carrier_contradiction/{parcel}",) in raised}
+
+
+def _unfinished(watch: Watch, stuck: set[str], due: set[str], listed: set[str], now: datetime) -> Iterator[Violation]:
     free = _free(watch)
     for stream, (state, _) in watch.history.states.items():
         category = stream.partition("-")[0]
