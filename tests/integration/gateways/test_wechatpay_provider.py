@@ -27,6 +27,7 @@ from oms_es.kernel import BadInput, Command, GatewayUnavailable, Recorded, Refus
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.payment.answers import called_by_digest, digest_of
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.stock import ReceiveStock
 from outside import Outside
@@ -186,7 +187,10 @@ def test_a_refund_may_take_its_time_fail_or_find_the_merchant_without_money(acco
     assert found(provider, later).outcome == "succeeded"
     assert one(provider, failing).outcome == "pending"
     account.books.settle_refunds("ABNORMAL")
-    assert "another way" in found(provider, failing).reason
+    answer = found(provider, failing)
+    assert "another way" in answer.reason
+    assert answer.reference
+    assert not answer.final
     account.books.short_of_funds = True
     answer = one(provider, account.ask("refund", "r3", 300, authorization=reference))
     assert (answer.outcome, answer.reason[:10]) == ("declined", "NOT_ENOUGH")
@@ -291,23 +295,23 @@ def chased_of(ask: Ask) -> p.PaymentAnswerChased:
     )
 
 
-@pytest.mark.parametrize("part", ["r1", "退款", "o.1/rest", "x" * 23])
-def test_a_refund_s_name_has_its_part(part: str) -> None:
+@pytest.mark.parametrize("part", ["r1", "退款", "o.1/rest", "x" * 23, "x" * 24, "退款" * 60, "\U0010ffff"])
+def test_a_refund_s_name_has_its_part_or_its_digest(part: str) -> None:
     name = refund_name(UUID(int=7), part)
     assert len(name) <= 64
+    assert refund_name(UUID(int=7), part) == name
     said = {"out_trade_no": "n", "transaction_id": "t", "out_refund_no": name, "refund_id": "5"}
     amount = {"total": 5, "refund": 3}
     event = {"event_type": "REFUND.SUCCESS", "resource": {**said, "refund_status": "SUCCESS", "amount": amount}}
     command = dialect.parse_notice(json.dumps(event).encode())
     assert isinstance(command, RecordProviderReport)
-    assert (command.references, command.report.part) == (("wechatpay:n", "t"), part)
+    called = part if len(part.encode()) <= 23 else called_by_digest(digest_of(part))
+    assert (command.references, command.report.part) == (("wechatpay:n", "t"), called)
 
 
 def test_what_a_report_does_not_say_is_not_made_up() -> None:
-    assert refund_name(UUID(int=7), "x" * 24) == UUID(int=7).hex
-    said = {"out_trade_no": "n", "transaction_id": "t", "out_refund_no": UUID(int=7).hex, "refund_id": "5"}
+    said = {"out_trade_no": "n", "transaction_id": "t", "out_refund_no": "by-hand", "refund_id": "5"}
     for resource, kind, error in (
-        ({**said, "refund_status": "SUCCESS", "amount": {"total": 5, "refund": 3}}, "REFUND.SUCCESS", Skipped),
         ({**said, "refund_status": "PROCESSING", "amount": {"total": 5}}, "REFUND.SUCCESS", Skipped),
         ({**said, "refund_status": "SUCCESS", "amount": {"total": 5}}, "REFUND.SUCCESS", BadInput),
         ({**said, "trade_state": "NOTPAY", "amount": {"total": 5}}, "TRANSACTION.SUCCESS", Skipped),

@@ -38,6 +38,7 @@ from oms_es.aggregates.payment.state import (
 )
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas import payment as p
+from oms_es.schemas.finance.account import METHOD
 from oms_es.schemas.payment.refusals import PaymentRefusal
 
 
@@ -164,6 +165,11 @@ def _record_expiry(
         raise Refused(
             PaymentRefusal.NOT_AUTHORIZED,
             f"payment {command.payment_id} holds no money that could expire: ask the provider",
+        )
+    if requested.method == METHOD:
+        raise Refused(
+            PaymentRefusal.NOT_AUTHORIZED,
+            f"payment {command.payment_id} is held by an account, where it expires only with its order: cancel that",
         )
     if payment.remainder:
         yield expired_remainder(payment, requested)

@@ -17,10 +17,19 @@ from oms_es.aggregates.payment.state import (
 from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance.account import account_in
+from oms_es.schemas.payment.answers import BY_DIGEST, called_by_digest, digest_of
 from oms_es.schemas.payment.refusals import PaymentRefusal
 
 
-def read_refund(payment: Payment, requested: p.PaymentRequested, report: p.Report, decide: Decide) -> Events:
+def refund_meant(payment: Payment, report: p.Report) -> str:
+    """The refund that a report names, or that has the name of which it knows the digest."""
+    if not report.part.startswith(BY_DIGEST):
+        return report.part
+    return next((key for key in payment.refunds if called_by_digest(digest_of(key)) == report.part), report.part)
+
+
+def read_refund(payment: Payment, requested: p.PaymentRequested, said: p.Report, decide: Decide) -> Events:
+    report = said.model_copy(update={"part": refund_meant(payment, said)})
     known = payment.refunds.get(report.part)
     was = payment.references.get(report.reference)
     if report.cumulative:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
 
-from oms_es.aggregates.payment.refund_reports import read_refund
+from oms_es.aggregates.payment.refund_reports import read_refund, refund_meant
 from oms_es.aggregates.payment.refunds import refund_requested
 from oms_es.aggregates.payment.report_reading import Decide, Events, command_of, stated
 from oms_es.aggregates.payment.state import (
@@ -88,7 +88,7 @@ def _is_asked(payment: Payment, requested: p.PaymentRequested, report: p.Report)
         case "void":
             return payment.voids.get(report.part or _hold_meant(payment, report), NOT_ASKED).asked
         case "refund":
-            return payment.refunds.get(report.part, NOT_ASKED).asked
+            return payment.refunds.get(refund_meant(payment, report), NOT_ASKED).asked
         case _:
             return True
     return one is not None and one.asked

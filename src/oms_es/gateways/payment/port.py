@@ -72,7 +72,8 @@ class Answer(NamedTuple):
     """`pending`: a callback will report it. `unknown`: no answer came; the effect may or may not have happened.
 
     `absent`, of a look-up only: under that key nothing has happened. `retriable`, of a decline: another time it may
-    succeed. `expired`, of a declined capture: the money is held no longer. `charge`, of an authorisation: the provider
+    succeed. `expired`, of a declined capture: the money is held no longer. `final`, of a declined refund that has a
+    reference: it is not given under that reference later. `charge`, of an authorisation: the provider
     took the money at once, under this name, and so much as `taken_minor` says. `action`, of what is pending: what the
     provider waits for.
     """
@@ -83,6 +84,7 @@ class Answer(NamedTuple):
     retriable: bool = False
     expired: bool = False
     expires_at: datetime | None = None
+    final: bool = True
     charge: str = ""
     taken_minor: int | None = None
     action: Action | None = None
@@ -214,6 +216,8 @@ def _outcome(ask: Ask, answer: Answer) -> list[Command]:
             return [_taken_at_once(ask, answer)]
         case "succeeded":
             return [_succeeded(ask.operation, ask.payment_id, ask.part, answer)]
+        case "declined" if ask.operation == "refund" and answer.reference:
+            return [_refund_declined(ask, answer)]
     return [_declined(ask.operation, ask.payment_id, ask.part, answer)]
 
 
@@ -252,6 +256,21 @@ def _taken_at_once(ask: Ask, answer: Answer) -> Command:
         authorization=answer.reference,
         amount_minor=ask.amount_minor if answer.taken_minor is None else answer.taken_minor,
         cumulative=True,
+        currency=ask.currency,
+    )
+
+
+def _refund_declined(ask: Ask, answer: Answer) -> Command:
+    """As the provider's callback reports it, so that both are one."""
+    return p.RecordReport(
+        payment_id=ask.payment_id,
+        operation="refund",
+        outcome="declined",
+        part=ask.part,
+        reference=answer.reference,
+        reason=answer.reason,
+        final=answer.final,
+        amount_minor=ask.amount_minor,
         currency=ask.currency,
     )
 

@@ -19,6 +19,7 @@ from oms_es.gateways.notices import CannotDecide
 from oms_es.gateways.outgoing import NoAnswer, ProtocolError
 from oms_es.gateways.payment.port import Answer, Ask
 from oms_es.kernel import GatewayUnavailable
+from oms_es.schemas.payment.answers import called_by_digest, digest_of
 
 CONCURRENT_MAX = 8
 """Requests under way at once."""
@@ -29,7 +30,9 @@ TIME_LEFT_SECONDS_MIN = 60
 """No provider takes an order that ends sooner."""
 OURS = "oms:"
 """Before what we attach: other systems of the merchant may attach something else."""
-REFUND_NAME = re.compile(r"([0-9a-f]{32})(?:_([0-9A-Za-z_-]*))?", re.ASCII)
+REFUND_NAME = re.compile(r"[0-9a-f]{32}_([0-9A-Za-z_-]*)", re.ASCII)
+DIGEST_MARK = "-"
+"""No text begins with it in URL-safe base64: it would begin with a byte that UTF-8 does not have."""
 CHINA = timezone(timedelta(hours=8))
 NOT_PAID = "it was not paid in time"
 CLOSED = "closed, as it is not wanted any more"
@@ -134,22 +137,21 @@ TOO_LATE = Answer("declined", reason="the time in which it could be paid is over
 
 
 def refund_name(key: UUID, part: str) -> str:
-    """Unique, and with its part, if that fits."""
-    said = f"{key.hex}_{urlsafe_b64encode(part.encode()).decode().rstrip('=')}"
-    return said if len(said) <= REFUND_NAME_LENGTH_MAX else key.hex
+    """Unique, and with its part; with a digest of it, where that is too long."""
+    encoded = urlsafe_b64encode(part.encode()).decode().rstrip("=")
+    said = f"{key.hex}_{encoded}"
+    return said if len(said) <= REFUND_NAME_LENGTH_MAX else f"{key.hex}_{DIGEST_MARK}{digest_of(part)}"
 
 
-def refunded_part(name: str) -> str | None:
-    """Of a refund that was made here: its part. None where its name has no room for it; what was made elsewhere is
-    called as there.
-    """
+def refunded_part(name: str) -> str:
+    """Of a refund that was made here: its part, or a name for its digest; else the name that it has there."""
     ours = REFUND_NAME.fullmatch(name)
     if not ours:
         return name
-    if ours[2] is None:
-        return None
+    if ours[1].startswith(DIGEST_MARK):
+        return called_by_digest(ours[1].removeprefix(DIGEST_MARK))
     try:
-        return urlsafe_b64decode(ours[2] + "=" * (-len(ours[2]) % 4)).decode()
+        return urlsafe_b64decode(ours[1] + "=" * (-len(ours[1]) % 4)).decode()
     except ValueError:
         return name
 

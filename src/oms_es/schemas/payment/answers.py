@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Literal, Self
 
@@ -47,10 +48,25 @@ class ChaseAnswer(PaymentCommand, SystemCommand):
     part: PartName = ""
 
 
+DIGEST_LENGTH = 30
+BY_DIGEST = "sha256:"
+
+
+def digest_of(part: str) -> str:
+    """Of SHA-256 in URL-safe base64 the beginning: what a provider's name for a part has room for."""
+    return urlsafe_b64encode(sha256(part.encode()).digest()).decode()[:DIGEST_LENGTH]
+
+
+def called_by_digest(digest: str) -> str:
+    """The part of a report that knows no more of it than its digest."""
+    return BY_DIGEST + digest
+
+
 class Report(Message):
     """What a provider reports of its own accord. What it does not say is left out, and it is not made up.
 
-    `part` names the capture, refund or dispute, where the provider says which; `authorization` the hold it rests on.
+    `part` names the capture, refund or dispute, where the provider says which, or is `called_by_digest` of its name;
+    `authorization` the hold it rests on.
     `final`, of a decline: nothing comes of it any more; else another means of payment may be tried, or a refund may yet
     be given under the same reference. `cumulative`: the amount is all that was taken under the same charge by then.
     """

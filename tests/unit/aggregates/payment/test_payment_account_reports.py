@@ -8,6 +8,7 @@ import pytest
 
 from dsl import Given
 from oms_es.aggregates.payment.decider import decider
+from oms_es.kernel import Refused
 from oms_es.schemas import payment as p
 
 PAY: Any = {"payment_id": "o.1"}
@@ -46,6 +47,11 @@ def test_a_payment_from_an_account_follows_no_provider_and_its_hold_can_still_be
     done = p.PaymentVoided(**EUR, amount_minor=100, reference="account:ADA-1:8")
     freed = p.RecordVoid(**PAY, reference="account:ADA-1:8")
     Given(decider, REQUESTED, event, *since, released).when(freed).then(done)
+
+
+def test_what_an_account_holds_does_not_expire_at_a_provider() -> None:
+    with pytest.raises(Refused, match="not_authorized"):
+        list(decider.decide(Given(decider, REQUESTED, HELD).state, p.RecordExpiry(**PAY)))
 
 
 def test_a_payment_by_card_that_is_released_at_its_provider_is_released() -> None:

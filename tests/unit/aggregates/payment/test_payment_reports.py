@@ -16,6 +16,7 @@ from oms_es.aggregates.payment.decider import decider
 from oms_es.aggregates.payment.state import Payment
 from oms_es.kernel import Event
 from oms_es.schemas import payment as p
+from oms_es.schemas.payment.answers import called_by_digest, digest_of
 
 OF: Any = {"payment_id": "o.1", "order_id": "o"}
 PAY: Any = {"payment_id": "o.1"}
@@ -349,6 +350,33 @@ def test_a_refund_that_failed_for_a_while_is_done_once_its_success_is_reported_u
     after_all.when(report_of_refund(40, "r1")).then()
     after_all.when(SETBACK).then()
     assert (after_all.state.refunded, after_all.state.returned, after_all.state.refundable) == (40, 40, 60)
+
+
+LONG = "0c6b1c04-43a8-5f02-9f0e-6ad4f6a1b8a2.1/returned"
+BY_DIGEST = called_by_digest(digest_of(LONG))
+
+
+def test_a_refund_is_known_by_the_digest_of_its_name() -> None:
+    asked = (*TAKEN, refund_requested(40, LONG))
+    done = p.PaymentRefunded(**EUR, refund_id=LONG, amount_minor=40, reference="re")
+    held(*asked).when(report_of_refund(40, BY_DIGEST)).then(done)
+    held(*asked, done).when(report_of_refund(40, BY_DIGEST)).then()
+    (failed,) = decider.decide(held(*asked).state, report("refund", "declined", part=BY_DIGEST, reason="x"))
+    assert isinstance(failed, p.PaymentRefundFailed)
+    assert failed.refund_id == LONG
+    (kept,) = decider.decide(held(*asked).state, report_of_refund(50, BY_DIGEST))
+    assert isinstance(kept, p.PaymentReportKept)
+
+
+def test_a_failure_that_is_reported_by_digest_before_its_refund_is_asked_for_is_not_the_failure_of_it() -> None:
+    early = report("refund", "declined", part=BY_DIGEST, reason="x")
+    (kept,) = decider.decide(held(*TAKEN).state, early)
+    assert isinstance(kept, p.PaymentReportKept)
+    assert kept.early
+    asked = list(
+        decider.decide(held(*TAKEN, kept).state, p.RefundPayment(**PAY, refund_id=LONG, amount_minor=40, reason="r"))
+    )
+    assert [type(event) for event in asked] == [p.PaymentRefundRequested]
 
 
 def test_a_refund_that_failed_for_a_while_and_fits_no_more_is_for_a_person() -> None:

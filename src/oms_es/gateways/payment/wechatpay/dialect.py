@@ -106,17 +106,14 @@ def _refunded(refund: Refund) -> Command:
         raise Skipped(f"refund {refund.out_refund_no} is {refund.refund_status}: its outcome will be reported")
     if refund.amount.refund is None:
         raise _unusable("resource.amount.refund: it is missing")
-    part = refunded_part(refund.out_refund_no)
-    if part is None:
-        raise Skipped(f"refund {refund.out_refund_no} is asked after by its name")
     failed = refund.refund_status != "SUCCESS"
     report = Report(
         operation="refund",
         outcome="declined" if failed else "succeeded",
-        part=part,
+        part=refunded_part(refund.out_refund_no),
         reference=refund.refund_id,
         reason=REFUND_FAILURES[refund.refund_status] if failed else "",
-        final=refund.refund_status != "ABNORMAL",
+        final=refund.refund_status not in FAILED_FOR_NOW,
         amount_minor=refund.amount.refund,
         currency=_currency(refund.amount),
     )
@@ -127,6 +124,8 @@ REFUND_FAILURES = {
     "ABNORMAL": "the customer's account cannot take it: give it back in the merchant platform, another way",
     "CLOSED": "closed at WeChat Pay",
 }
+FAILED_FOR_NOW = ("ABNORMAL",)
+"""It may yet be given back under the same reference."""
 
 
 def _currency(amount: Amount) -> str:

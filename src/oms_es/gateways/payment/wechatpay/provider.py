@@ -29,6 +29,7 @@ from oms_es.gateways.payment.prepaid import (
 from oms_es.gateways.payment.wechatpay.client import Client
 from oms_es.gateways.payment.wechatpay.dialect import (
     CNY,
+    FAILED_FOR_NOW,
     REFUND_FAILURES,
     order_name,
     order_reference,
@@ -180,5 +181,6 @@ def _given_back(refund: dict[str, Any]) -> Answer:
     if state == "SUCCESS":
         return Answer("succeeded", refund["refund_id"])
     if state in REFUND_FAILURES:
-        return Answer("declined", reason=REFUND_FAILURES[state])
+        reason, final = REFUND_FAILURES[state], state not in FAILED_FOR_NOW
+        return Answer("declined", refund["refund_id"], reason, final=final)
     return Answer("pending")
