@@ -1,9 +1,9 @@
 """A stated model of what the outside would have answered to what history did not ask.
 
 Invariant: what was asked as it was asked then, and when, is answered by history. The same question at another time has
-the same answer, after as long. Anything else is answered after the median time of answers of its kind in the same
-history, of the same location or carrier where there were any, and always well: payments are authorised and captured,
-parcels are packed, fetched and delivered.
+the same answer, well or badly, after as long. Anything else is answered after the median time of answers of its kind in
+the same history, of the same location or carrier where there were any, and always well: payments are authorised and
+captured, parcels are packed, fetched and delivered.
 """
 
 from __future__ import annotations
@@ -83,11 +83,43 @@ KINDS: tuple[Kind, ...] = (
         lambda e, _ref, _at: sh.RecordBookingCancelled(shipment_id=e.shipment_id),
     ),
 )
+
+
+def _no(shape: Callable[..., Command], *names: str) -> Callable[[Any, datetime], Command]:
+    """What was answered badly, in the words of history."""
+    of = ("payment_id", "shipment_id", "reason", *names)
+    return lambda e, _: shape(**{name: getattr(e, name) for name in of if hasattr(e, name)})
+
+
+def _came_back(event: Any, at: datetime) -> Command:
+    return sh.RecordMilestone(
+        shipment_id=event.shipment_id, milestone_id=f"{NAME}-returned", status="returned", occurred_at=at
+    )
+
+
+BADLY: Mapping[type[Event], tuple[type[Event], Callable[[Any, datetime], Command]]] = {
+    p.PaymentDeclined: (p.PaymentRequested, _no(p.RecordDecline, "retriable")),
+    p.PaymentFailed: (p.PaymentRequested, _no(p.RecordFailure)),
+    p.PaymentReauthorizationDeclined: (
+        p.PaymentReauthorizationRequested,
+        _no(p.RecordReauthorizationDecline, "capture_id", "retriable"),
+    ),
+    p.PaymentCaptureFailed: (p.PaymentCaptureRequested, _no(p.RecordCaptureFailure, "capture_id")),
+    p.PaymentVoidFailed: (p.PaymentVoidRequested, _no(p.RecordVoidFailure, "void_id")),
+    p.PaymentRefundFailed: (p.PaymentRefundRequested, _no(p.RecordRefundFailure, "refund_id")),
+    sh.ShipmentBookingFailed: (sh.ShipmentBookingRequested, _no(sh.RecordBookingFailure)),
+    sh.ShipmentBookingCancellationRefused: (
+        sh.ShipmentBookingCancellationRequested,
+        _no(sh.RecordBookingCancellationRefused),
+    ),
+    sh.ShipmentReturnedToSender: (sh.ShipmentDispatched, _came_back),
+}
+"""Of what was answered badly: what was asked, and the same answer."""
 BY_ASKED: Mapping[type[Event], Kind] = {kind.asked: kind for kind in KINDS}
 BY_ANSWERED: Mapping[type[Event], tuple[Kind, ...]] = {
     answered: tuple(kind for kind in KINDS if kind.answered is answered)
     for answered in {kind.answered for kind in KINDS}
-} | {p.PaymentDeclined: (BY_ASKED[p.PaymentRequested],)}
+} | {answered: (BY_ASKED[asked],) for answered, (asked, _) in BADLY.items()}
 
 
 class Due(NamedTuple):
@@ -164,7 +196,6 @@ class Answers:
         return heappop(self.due) if self.due and self.due[0].at <= at else None
 
     def _command(self, kind: Kind, recorded: Recorded, answer: Answer | None, at: datetime) -> Command:
-        if answer and isinstance(answer.event, p.PaymentDeclined):
-            of = answer.event
-            return p.RecordDecline(payment_id=of.payment_id, reason=of.reason, retriable=of.retriable)
+        if answer and type(answer.event) in BADLY:
+            return BADLY[type(answer.event)][1](answer.event, at)
         return kind.command(recorded.event, f"{NAME}-{recorded.event_id.hex[:20]}", at)
