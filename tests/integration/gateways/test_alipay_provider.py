@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID, uuid5
@@ -25,16 +23,12 @@ from oms_es.gateways.payment.alipay.client import Client
 from oms_es.gateways.payment.alipay.notices import AlipayNotices
 from oms_es.gateways.payment.alipay.provider import AlipayProvider
 from oms_es.gateways.payment.alipay.signing import to_fen
-from oms_es.gateways.payment.port import Answer, Ask, PaymentGateway
-from oms_es.kernel import BadInput, Command, GatewayUnavailable, Recorded, Refused, Skipped
-from oms_es.schemas import order as o
+from oms_es.gateways.payment.port import Ask
+from oms_es.kernel import BadInput, Command, GatewayUnavailable, Skipped
 from oms_es.schemas import payment as p
-from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.payment.provider import RecordProviderReport
-from oms_es.schemas.stock import ReceiveStock
-from outside import Outside
-from shop import an_order
-from whole_engine import START, WholeEngine, failed
+from provider_story import PrepaidStory, found, one
+from whole_engine import START
 
 APP_ID, SELLER_ID = "2014072300007148", "2088102146225135"
 
@@ -89,16 +83,6 @@ def account() -> Iterator[Account]:
     account = Account()
     with account.server.listening() as account.address:
         yield account
-
-
-def one(provider: AlipayProvider, ask: Ask) -> Answer:
-    (answer,) = provider.submit([ask])
-    return answer
-
-
-def found(provider: AlipayProvider, ask: Ask) -> Answer:
-    (answer,) = provider.find([ask])
-    return answer
 
 
 def test_a_code_is_given_to_the_customer_and_is_known_at_alipay_once_it_is_scanned(account: Account) -> None:
@@ -281,142 +265,30 @@ def test_what_is_reported_of_an_order_is_read_and_nothing_is_made_up() -> None:
 # --- whole orders
 
 
-class AlipayOutside(Outside):
-    """Money is asked of Alipay; warehouse and carrier answer as usual."""
-
-    def __init__(self, engine: WholeEngine, account: Account) -> None:
-        super().__init__(engine)
-        self.gateway = PaymentGateway(account.provider())
-
-    def look(self) -> list[Recorded]:
-        closing = [r for r in self.engine.log[self.seen :] if isinstance(r.event, p.PaymentCloseRequested)]
-        super().look()
-        self.open += closing
-        return self.open
-
-    def answers(self, intent: Recorded) -> list[list[Command]]:
-        if not isinstance(intent.event, p.PaymentEvent):
-            return super().answers(intent)
-        (commands,) = self.gateway.perform([intent])
-        return [list(commands)]
-
-
-class Story:
-    """Orders of one shop, in an order of things that a seed draws."""
+class AlipayStory(PrepaidStory):
+    tokens = ("qr", "page")
+    mishaps = (*PrepaidStory.mishaps, "limited")
 
     def __init__(self, account: Account, seed: int) -> None:
-        self.random = Random(seed)
+        super().__init__(account, account.provider(), seed)
         self.account = account
-        self.engine = WholeEngine()
-        self.outside = AlipayOutside(self.engine, account)
-        self.read = 0
-        self.waiting: list[int] = []
-        self.engine.submit(OpenLocation(location="berlin", country="DE"))
-        self.engine.submit(ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=90))
 
-    def order(self, number: int) -> None:
-        token = self.random.choice(["qr", "page"])
-        order = an_order(str(number), ("A", self.random.randint(1, 3)), payment_token=token)
-        self.engine.submit(order.model_copy(update={"currency": "CNY"}))
-
-    def something(self) -> None:
-        """One step of the world: an answer, a customer, a report, a mishap, time, or a change of mind."""
-        chance = self.random.random()
-        if chance < 0.15:
-            self.account.mishaps.append(
-                self.random.choice(["lost", "dropped", "busy", "limited", "broken", "unsigned"])
-            )
-        elif chance < 0.4:
-            self.pay()
-        elif chance < 0.6:
-            self.hear()
-        elif chance < 0.68:
-            self.change_of_mind()
-        elif chance < 0.75:
-            self.pass_time(700)
-        elif chance < 0.78:
-            self.account.books.short_of_funds = not self.account.books.short_of_funds
-        self.answer()
-        self.engine.settle()
-
-    def pass_time(self, seconds: int) -> None:
-        self.account.now += seconds
-        self.engine.pass_time(seconds)
-
-    def pay(self) -> None:
-        """Who has a code or a page opens it, and pays or not; also when it is not wanted any more."""
-        shown = [row.event for row in self.engine.log if isinstance(row.event, p.PaymentActionRequired)]
-        if not shown:
-            return
-        action = self.random.choice(shown)
-        name = dialect.order_name(action.reference)
-        if action.kind == "page" and name not in self.account.books.trades:
+    def shown(self, action: p.PaymentActionRequired) -> None:
+        """It is opened, and paid or not."""
+        books, name = self.account.books, dialect.order_name(action.reference)
+        if action.kind == "page" and name not in books.trades:
             self.account.server.opened(action.content)
-        done = self.random.choice([self.account.books.opened, self.account.books.pay, self.account.books.pay])
-        done(name)
+        self.random.choice([books.opened, books.pay, books.pay])(name)
 
-    def answer(self) -> None:
-        intents = list(self.outside.look())
-        if not intents:
-            return
-        intent = self.random.choice(intents)
-        try:
-            commands = list(self.outside.answer(intent))
-        except GatewayUnavailable:
-            self.outside.open.append(intent)
-            return
-        for command in commands:
-            self.engine.submit(command)
-
-    def hear(self) -> None:
-        """A report, late or twice."""
-        self.waiting += range(self.read, len(self.account.books.events))
-        self.read = len(self.account.books.events)
-        if not self.waiting:
-            return
-        number = self.random.choice(self.waiting)
-        content = OURS.open((), self.account.server.report(number), [self.account.public_key], self.account.now)
-        with suppress(Skipped):
-            self.engine.submit(dialect.parse_notice(content))
-        if self.random.random() < 0.8:
-            self.waiting.remove(number)
-
-    def change_of_mind(self) -> None:
-        row = self.random.choice(self.engine.open_rows("order_status"))
-        if row["phase"] not in ("completed", "cancelled"):
-            self.engine.submit(o.CancelOrder(order_id=row["order_id"], reason="changed my mind"))
-        elif row["phase"] == "completed":
-            refund = {"refund_id": f"r{self.random.randint(1, 2)}", "goodwill_minor": self.random.randint(1, 5_000)}
-            with suppress(Refused):
-                self.engine.submit(o.RefundOrder(order_id=row["order_id"], **refund))
-
-    def finish(self) -> None:
-        self.account.mishaps.clear()
-        self.account.books.short_of_funds = False
-        for _ in range(6):
-            while self.outside.look():
-                self.answer()
-                self.engine.settle()
-            while self.waiting or self.read < len(self.account.books.events):
-                self.hear()
-                self.engine.settle()
-            self.pass_time(3_600)
-            self.engine.settle()
+    def reported(self, number: int) -> Command:
+        report = self.account.server.report(number)
+        return dialect.parse_notice(OURS.open((), report, [self.account.public_key], self.account.now))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_gets_lost_our_books_are_alipays(account: Account, seed: int) -> None:
-    story = Story(account, seed)
-    for number in range(8):
-        story.order(number)
-        for _ in range(story.random.randint(3, 16)):
-            story.something()
-    story.finish()
-    assert not failed(story.engine.history)
-    payments = story.engine.open_rows("payments")
-    assert sum(payment["captured_minor"] for payment in payments) > 0
     books = account.books
-    for payment in payments:
+    for payment in AlipayStory(account, seed).run():
         whose = f"oms:{payment['payment_id']}"
         mine = {name for name, one in books.prepared.items() if one["wanted"]["body"] == whose}
         paid = [name for name in mine if books.trades.get(name, {}).get("paid_at")]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
-from random import Random
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -15,16 +13,11 @@ import pytest
 from oms_es.gateways.loopback.stripe_books import HOLD_SECONDS, StripeBooks
 from oms_es.gateways.loopback.stripe_server import Mishap, StripeServer
 from oms_es.gateways.payment import stripe as webhooks
-from oms_es.gateways.payment.port import Answer, Ask, Operation, PaymentGateway
+from oms_es.gateways.payment.port import Ask, Operation
 from oms_es.gateways.payment.stripe_provider import StripeProvider
-from oms_es.kernel import Command, GatewayUnavailable, Recorded, Refused, Skipped
-from oms_es.schemas import order as o
-from oms_es.schemas.catalog.location import OpenLocation
-from oms_es.schemas.payment import PaymentEvent
-from oms_es.schemas.stock import ReceiveStock
-from outside import Outside
+from oms_es.kernel import Command, GatewayUnavailable, Skipped
+from provider_story import Story, found, one
 from shop import an_order
-from whole_engine import WholeEngine, failed
 
 KEY = "sk_test_loopback"
 NOON = 1_800_000_000
@@ -70,16 +63,6 @@ def account() -> Iterator[Account]:
         yield account
 
 
-def one(provider: StripeProvider, ask: Ask) -> Answer:
-    (answer,) = provider.submit([ask])
-    return answer
-
-
-def found(provider: StripeProvider, ask: Ask) -> str:
-    (answer,) = provider.find([ask])
-    return answer.outcome
-
-
 def held(account: Account, provider: StripeProvider, **more: Any) -> str:
     answer = one(provider, account.ask("authorize", **more))
     assert answer.outcome == "succeeded"
@@ -106,13 +89,13 @@ def test_what_is_asked_again_after_a_mishap_has_been_done_once(
     assert one(provider, ask).outcome == "unknown"
     if forgets and mishap != "broken":
         account.server.forget_keys()
-    assert found(provider, ask) == ("succeeded" if mishap == "lost" else "absent")
+    assert found(provider, ask).outcome == ("succeeded" if mishap == "lost" else "absent")
     first, again = provider.submit([ask]), provider.submit([ask])
     if not (forgets and mishap == "lost" and operation in ("authorize", "reauthorize")):  # the gateway looks first
         made = len(account.books.intents) - before[0], len(account.books.refunds) - before[1]
         assert made == (operation in ("authorize", "reauthorize"), operation == "refund")
     assert [answer.outcome for answer in (*first, *again)] == ["succeeded"] * 2
-    assert found(provider, ask) == "succeeded"
+    assert found(provider, ask).outcome == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +144,7 @@ def test_an_account_captures_in_parts_or_authorises_each_further_part_again(
         assert one(provider, account.ask("capture", "s2", 600, authorization=again)).outcome == "succeeded"
     back = account.ask("refund", "r1", 500, authorization=first["authorization"])
     assert one(provider, back).outcome == "succeeded", "of the intent that has so much"
-    assert found(provider, back) == "succeeded"
+    assert found(provider, back).outcome == "succeeded"
     too_much = one(provider, account.ask("refund", "r2", 501, authorization=first["authorization"]))
     assert (too_much.outcome, bool(too_much.reason)) == ("declined", True)
 
@@ -186,9 +169,9 @@ def test_what_a_customer_confirmed_in_the_shop_is_taken_over_once_and_only_if_it
     shop: dict[str, Any] = {"amount": 1_000, "currency": "eur", "payment_method": CARD, "confirm": True}
     intent = account.books.create({**shop, "capture_method": "manual"})["id"]
     ask = account.ask("authorize", payment_token=intent)
-    assert found(provider, ask) == "absent"
+    assert found(provider, ask).outcome == "absent"
     assert one(provider, ask).reference == intent
-    assert found(provider, ask) == "succeeded"
+    assert found(provider, ask).outcome == "succeeded"
     other = ask._replace(payment_id="another", key=UUID(int=7))
     assert "pays for" in one(provider, other).reason
     assert "is over 1000 EUR" in one(provider, account.ask("authorize", amount=999, payment_token=intent)).reason
@@ -230,115 +213,40 @@ def test_every_request_is_one_that_stripes_published_description_allows(account:
     assert len(provider.find(asks)) == len(asks)
 
 
-class StripeOutside(Outside):
-    """Money is asked of Stripe; warehouse and carrier answer as usual."""
-
-    def __init__(self, engine: WholeEngine, account: Account, provider: StripeProvider) -> None:
-        super().__init__(engine)
-        self.account = account
-        self.gateway = PaymentGateway(provider)
-
-    def answers(self, intent: Recorded) -> list[list[Command]]:
-        if not isinstance(intent.event, PaymentEvent):
-            return super().answers(intent)
-        (commands,) = self.gateway.perform([intent])
-        return [list(commands)]
-
-
-class Story:
-    """Orders of one shop, in an order of things that a seed draws."""
-
+class StripeStory(Story):
     def __init__(self, account: Account, seed: int) -> None:
-        self.random = Random(seed)
+        super().__init__(account.provider(multicapture=bool(seed % 2)), seed)
         self.account = account
-        self.engine = WholeEngine()
-        provider = account.provider(multicapture=bool(seed % 2))
-        self.outside = StripeOutside(self.engine, account, provider)
-        self.read = 0
-        self.waiting: list[Command] = []
-        for location in ("berlin", "paris"):
-            self.engine.submit(OpenLocation(location=location, country="DE"))
-        self.engine.submit(ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=50))
-        self.engine.submit(ReceiveStock(sku="B", location="paris", receipt_id="r", quantity=50))
 
-    def order(self, number: int, card: str) -> None:
+    def order(self, number: int) -> None:
+        cards = [CARD, CARD, "pm_card_pendingRefund", "pm_card_visa_chargeDeclinedInsufficientFunds"]
         lines = [("A", self.random.randint(1, 3)), ("B", self.random.randint(1, 3))][: self.random.randint(1, 2)]
-        self.engine.submit(an_order(str(number), *lines, payment_token=card))
+        self.engine.submit(an_order(str(number), *lines, payment_token=self.random.choice(cards)))
 
-    def something(self) -> None:
-        """One step of the world: an answer, a webhook, a mishap at Stripe, or somebody changes their mind."""
-        chance = self.random.random()
+    def happens(self, chance: float) -> None:
         if chance < 0.15:
             self.account.mishaps.append(self.random.choice(["lost", "dropped", "busy", "broken"]))
         elif chance < 0.45:
             self.hear()
         elif chance < 0.5:
             self.change_of_mind()
-        self.answer()
-        self.engine.settle()
 
-    def answer(self) -> None:
-        intents = list(self.outside.look())
-        if not intents:
-            return
-        intent = self.random.choice(intents)
-        try:
-            commands = list(self.outside.answer(intent))
-        except GatewayUnavailable:
-            self.outside.open.append(intent)
-            return
-        for command in commands:
-            self.engine.submit(command)
-
-    def hear(self) -> None:
-        """A webhook, late or twice."""
-        heard = self.account.reported()
-        self.waiting += heard[self.read :]
-        self.read = len(heard)
-        if self.waiting:
-            command = self.random.choice(self.waiting)
-            if self.random.random() < 0.8:
-                self.waiting.remove(command)
-            self.engine.submit(command)
-
-    def change_of_mind(self) -> None:
-        row = self.random.choice(self.engine.open_rows("order_status"))
-        if row["phase"] not in ("completed", "cancelled"):
-            self.engine.submit(o.CancelOrder(order_id=row["order_id"], reason="changed my mind"))
-            return
-        if row["phase"] == "completed":
-            refund = {"refund_id": f"r{self.random.randint(1, 2)}", "goodwill_minor": self.random.randint(1, 5_000)}
-            with suppress(Refused):
-                self.engine.submit(o.RefundOrder(order_id=row["order_id"], **refund))
-
-    def finish(self) -> None:
-        """Until nobody has anything to say, and what was pending was asked after."""
+    def repair(self) -> None:
         self.account.mishaps.clear()
-        for _ in range(4):
-            while self.outside.look():
-                self.answer()
-                self.engine.settle()
-            self.account.books.settle_refunds()
-            while self.waiting or self.read < len(self.account.reported()):
-                self.hear()
-                self.engine.settle()
-            self.engine.pass_time(3_600)
-            self.engine.settle()
+
+    def settle_there(self) -> None:
+        self.account.books.settle_refunds()
+
+    def reports(self) -> int:
+        return len(self.account.reported())
+
+    def reported(self, number: int) -> Command:
+        return self.account.reported()[number]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_gets_lost_our_books_are_stripes(account: Account, seed: int) -> None:
-    story = Story(account, seed)
-    for number in range(8):
-        cards = [CARD, CARD, "pm_card_pendingRefund", "pm_card_visa_chargeDeclinedInsufficientFunds"]
-        story.order(number, story.random.choice(cards))
-        for _ in range(story.random.randint(1, 12)):
-            story.something()
-    story.finish()
-    assert not failed(story.engine.history)
-    payments = story.engine.open_rows("payments")
-    assert sum(payment["captured_minor"] for payment in payments) > 0
-    for payment in payments:
+    for payment in StripeStory(account, seed).run():
         intents = [
             i for i in account.books.intents.values() if i["metadata"].get("payment_id") == payment["payment_id"]
         ]

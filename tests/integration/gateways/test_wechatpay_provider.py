@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from random import Random
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -17,22 +15,18 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
 from oms_es.gateways.loopback.wechatpay_server import Mishap, WeChatPayServer
 from oms_es.gateways.notices import CannotDecide, Forged, NotForUs
-from oms_es.gateways.payment.port import Answer, Ask, PaymentGateway
+from oms_es.gateways.payment.port import Ask, PaymentGateway
 from oms_es.gateways.payment.prepaid import refund_name
 from oms_es.gateways.payment.wechatpay import dialect, signing
 from oms_es.gateways.payment.wechatpay.client import Client
 from oms_es.gateways.payment.wechatpay.notices import WeChatPayNotices
 from oms_es.gateways.payment.wechatpay.provider import WeChatPayProvider
-from oms_es.kernel import BadInput, Command, GatewayUnavailable, Recorded, Refused, Skipped
-from oms_es.schemas import order as o
+from oms_es.kernel import BadInput, Command, GatewayUnavailable, Recorded, Skipped
 from oms_es.schemas import payment as p
-from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.payment.answers import called_by_digest, digest_of
 from oms_es.schemas.payment.provider import RecordProviderReport
-from oms_es.schemas.stock import ReceiveStock
-from outside import Outside
-from shop import an_order
-from whole_engine import START, WholeEngine, failed
+from provider_story import PrepaidStory, found, one
+from whole_engine import START
 
 MCHID, APPID, SERIAL, API_KEY = "1900000109", "wxd678efh567hg6787", "5157F09E", "0123456789abcdef0123456789abcdef"
 
@@ -84,16 +78,6 @@ def account() -> Iterator[Account]:
     account = Account()
     with account.server.listening() as account.address:
         yield account
-
-
-def one(provider: WeChatPayProvider, ask: Ask) -> Answer:
-    (answer,) = provider.submit([ask])
-    return answer
-
-
-def found(provider: WeChatPayProvider, ask: Ask) -> Answer:
-    (answer,) = provider.find([ask])
-    return answer
 
 
 def test_a_code_is_given_to_the_customer_and_what_they_pay_is_found_by_our_name(account: Account) -> None:
@@ -331,136 +315,26 @@ def test_what_a_report_does_not_say_is_not_made_up() -> None:
 # --- whole orders
 
 
-class WeChatOutside(Outside):
-    """Money is asked of WeChat Pay; warehouse and carrier answer as usual."""
-
-    def __init__(self, engine: WholeEngine, account: Account) -> None:
-        super().__init__(engine)
-        self.gateway = PaymentGateway(account.provider())
-
-    def look(self) -> list[Recorded]:
-        closing = [r for r in self.engine.log[self.seen :] if isinstance(r.event, p.PaymentCloseRequested)]
-        super().look()
-        self.open += closing
-        return self.open
-
-    def answers(self, intent: Recorded) -> list[list[Command]]:
-        if not isinstance(intent.event, p.PaymentEvent):
-            return super().answers(intent)
-        (commands,) = self.gateway.perform([intent])
-        return [list(commands)]
-
-
-class Story:
-    """Orders of one shop, in an order of things that a seed draws."""
+class WeChatStory(PrepaidStory):
+    tokens = ("native",)
 
     def __init__(self, account: Account, seed: int) -> None:
-        self.random = Random(seed)
+        super().__init__(account, account.provider(), seed)
         self.account = account
-        self.engine = WholeEngine()
-        self.outside = WeChatOutside(self.engine, account)
         self.opener = notices(account)
-        self.read = 0
-        self.waiting: list[int] = []
-        self.engine.submit(OpenLocation(location="berlin", country="DE"))
-        self.engine.submit(ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=90))
 
-    def order(self, number: int) -> None:
-        quantity = self.random.randint(1, 3)
-        order = an_order(str(number), ("A", quantity), payment_token="native")
-        self.engine.submit(order.model_copy(update={"currency": "CNY"}))
+    def shown(self, action: p.PaymentActionRequired) -> None:
+        self.account.books.pay(dialect.order_name(action.reference))
 
-    def something(self) -> None:
-        """One step of the world: an answer, a customer, a report, a mishap, time, or a change of mind."""
-        chance = self.random.random()
-        if chance < 0.15:
-            self.account.mishaps.append(self.random.choice(["lost", "dropped", "busy", "broken", "unsigned"]))
-        elif chance < 0.4:
-            self.pay()
-        elif chance < 0.6:
-            self.hear()
-        elif chance < 0.68:
-            self.change_of_mind()
-        elif chance < 0.75:
-            self.pass_time(700)
-        elif chance < 0.78:
-            self.account.books.short_of_funds = not self.account.books.short_of_funds
-        self.answer()
-        self.engine.settle()
-
-    def pass_time(self, seconds: int) -> None:
-        self.account.now += seconds
-        self.engine.pass_time(seconds)
-
-    def pay(self) -> None:
-        """Only who has a code pays; a customer who kept it may pay when it is not wanted any more."""
-        codes = [row.event.reference for row in self.engine.log if isinstance(row.event, p.PaymentActionRequired)]
-        if codes:
-            self.account.books.pay(dialect.order_name(self.random.choice(codes)))
-
-    def answer(self) -> None:
-        intents = list(self.outside.look())
-        if not intents:
-            return
-        intent = self.random.choice(intents)
-        try:
-            commands = list(self.outside.answer(intent))
-        except GatewayUnavailable:
-            self.outside.open.append(intent)
-            return
-        for command in commands:
-            self.engine.submit(command)
-
-    def hear(self) -> None:
-        """A report, late, twice, or signed with a key that is not known yet."""
-        self.waiting += range(self.read, len(self.account.books.events))
-        self.read = len(self.account.books.events)
-        if not self.waiting:
-            return
-        number = self.random.choice(self.waiting)
+    def reported(self, number: int) -> Command:
+        """Also signed with a key that is not known yet."""
         sent, body = self.account.server.report(number)
-        with suppress(Skipped):
-            self.engine.submit(
-                dialect.parse_notice(self.opener.open(tuple(sent.items()), body, [API_KEY], self.account.now))
-            )
-        if self.random.random() < 0.8:
-            self.waiting.remove(number)
-
-    def change_of_mind(self) -> None:
-        row = self.random.choice(self.engine.open_rows("order_status"))
-        if row["phase"] not in ("completed", "cancelled"):
-            self.engine.submit(o.CancelOrder(order_id=row["order_id"], reason="changed my mind"))
-        elif row["phase"] == "completed":
-            refund = {"refund_id": f"r{self.random.randint(1, 2)}", "goodwill_minor": self.random.randint(1, 5_000)}
-            with suppress(Refused):
-                self.engine.submit(o.RefundOrder(order_id=row["order_id"], **refund))
-
-    def finish(self) -> None:
-        self.account.mishaps.clear()
-        self.account.books.short_of_funds = False
-        for _ in range(6):
-            while self.outside.look():
-                self.answer()
-                self.engine.settle()
-            while self.waiting or self.read < len(self.account.books.events):
-                self.hear()
-                self.engine.settle()
-            self.pass_time(3_600)
-            self.engine.settle()
+        return dialect.parse_notice(self.opener.open(tuple(sent.items()), body, [API_KEY], self.account.now))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_gets_lost_our_books_are_wechat_pays(account: Account, seed: int) -> None:
-    story = Story(account, seed)
-    for number in range(8):
-        story.order(number)
-        for _ in range(story.random.randint(3, 16)):
-            story.something()
-    story.finish()
-    assert not failed(story.engine.history)
-    payments = story.engine.open_rows("payments")
-    assert sum(payment["captured_minor"] for payment in payments) > 0
-    for payment in payments:
+    for payment in WeChatStory(account, seed).run():
         whose = f"oms:{payment['payment_id']}"
         mine = {name: order for name, order in account.books.orders.items() if order["wanted"]["attach"] == whose}
         taken = sum(one["wanted"]["amount"]["total"] for one in mine.values() if one["state"] == "SUCCESS")
