@@ -227,7 +227,7 @@ def _taken_unasked(
     payment: Payment, requested: p.PaymentRequested, report: p.Report, key: str, reference: str, amount: int | None
 ) -> Events:
     """Taken at the provider, or as soon as it was held. What is taken so pays for parcels as a deposit does."""
-    if not amount or reference in payment.references:
+    if amount is None or amount <= 0 or reference in payment.references:
         raise Refused(
             PaymentRefusal.UNKNOWN_CAPTURE,
             f"{stated(requested, report)} is taken as {reference}, and {key} was never asked for",

@@ -352,6 +352,14 @@ def test_a_refund_that_failed_for_a_while_is_done_once_its_success_is_reported_u
     assert (after_all.state.refunded, after_all.state.returned, after_all.state.refundable) == (40, 40, 60)
 
 
+def test_a_charge_that_is_said_to_have_taken_less_than_is_known_of_it_takes_nothing_back() -> None:
+    by_itself = p.PaymentCaptured(**EUR, capture_id="o.1", amount_minor=60, reference="ch/o.1", asked=False)
+    for less in (59, 60):
+        said = report_of_capture(less, part="s1", reference="ch", cumulative=True)
+        (kept,) = decider.decide(held(by_itself).state, said)
+        assert isinstance(kept, p.PaymentReportKept)
+
+
 LONG = "0c6b1c04-43a8-5f02-9f0e-6ad4f6a1b8a2.1/returned"
 BY_DIGEST = called_by_digest(digest_of(LONG))
 
