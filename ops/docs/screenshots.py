@@ -22,6 +22,8 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 KEPT = ("console-order", "console-account", "console-inbox", "console-why", "console-report", "console-pick")
+TALL: Mapping[str, int] = {"console-order": 1100, "console-why": 1150}
+"""Whose picture would end in the middle of what it is about."""
 ORDERS = 400
 MAPPING = """
 delimiter = ";"
@@ -108,7 +110,13 @@ def pages(url: str) -> dict[str, str]:
         "why": f"orders/{order}/why",
         "events": f"orders/{order}/events",
     }
-    return {**named, **of_order, "sku": f"stock/{sku}", "refund": f"commands/order/refund?order={order}"}
+    return {
+        **named,
+        **of_order,
+        "sku": f"stock/{sku}",
+        "refund": f"commands/order/refund?order={order}",
+        "location": f"commands/location/open?location={location}",
+    }
 
 
 def photograph(browser: Browser, url: str, folder: Path) -> None:
@@ -118,6 +126,8 @@ def photograph(browser: Browser, url: str, folder: Path) -> None:
             page = context.new_page()
             page.goto(f"{url}/console/{path}")
             shot = f"console-{name}{look}"
+            if shot in TALL:
+                page.set_viewport_size({"width": 1280, "height": TALL[shot]})
             page.screenshot(path=(IMAGES if shot in KEPT else folder) / f"{shot}.png")
             context.close()
 

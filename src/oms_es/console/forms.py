@@ -14,13 +14,14 @@ from pydantic_core import from_json
 
 from oms_es.console.rendering import as_json
 
-Kind = Literal["text", "number", "flag", "choice", "moment", "lines", "rows", "group", "json"]
+Kind = Literal["text", "number", "decimal", "flag", "choice", "moment", "lines", "rows", "group", "json"]
 ROWS = 3
 """Empty ones that are offered."""
 ROWS_MAX = 50
 WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+DECIMAL = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,12})?", re.ASCII)
 OFFSET = re.compile(r"(?:Z|[+-]\d\d:\d\d)$", re.IGNORECASE)
-SCALARS = frozenset({"text", "number", "flag", "choice", "moment"})
+SCALARS = frozenset({"text", "number", "decimal", "flag", "choice", "moment"})
 NAMED_BEFORE = frozenset({"line_id"})
 """A row in which only this stands says nothing."""
 
@@ -36,10 +37,6 @@ class Field(NamedTuple):
     default: Any = None
     parts: tuple[Field, ...] = ()
     example: Any = None
-
-    @property
-    def label(self) -> str:
-        return self.name.replace("_", " ")
 
 
 def fields_of(schema: Mapping[str, Any], example: Mapping[str, Any]) -> list[Field]:
@@ -65,6 +62,8 @@ def field_of(
             return made._replace(kind="moment" if shape.get("format") == "date-time" else "text")
         case "integer":
             return made._replace(kind="number")
+        case "number":
+            return made._replace(kind="decimal")
         case "boolean":
             return made._replace(kind="flag")
         case "array":
@@ -141,6 +140,8 @@ def _read(field: Field, text: str) -> Any:
     match field.kind:
         case "number":
             return int(text) if WHOLE.fullmatch(text) else text
+        case "decimal":
+            return float(text) if DECIMAL.fullmatch(text) else text
         case "flag":
             return {"true": True, "false": False}.get(text, text)
         case "moment":

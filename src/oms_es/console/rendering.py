@@ -66,13 +66,19 @@ def second(value: Any) -> Markup:
     )
 
 
-def age(value: Any) -> str:
-    """How long ago, in its largest unit."""
+class Age(NamedTuple):
+    """How long ago, in its largest unit, for which there are words."""
+
+    count: int
+    unit: str
+
+
+def age(value: Any) -> Age:
     seconds = int((datetime.now(UTC) - moment_of(value)).total_seconds())
     for size, unit in AGES:
         if abs(seconds) >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+            return Age(seconds // size, unit)
+    return Age(seconds, "s")
 
 
 def money(amount_minor: Any, currency: str | None) -> str:

@@ -33,6 +33,11 @@ class Texts(NamedTuple):
         """A code in words, where there are any for it; otherwise the code as words."""
         return self.entries.get(f"{prefix}.{code}", code.replace("_", " "))
 
+    def under(self, prefix: str) -> Mapping[str, str]:
+        """Words by the codes that they stand for."""
+        begin = f"{prefix}."
+        return {key.removeprefix(begin): text for key, text in self.entries.items() if key.startswith(begin)}
+
 
 @cache
 def texts(language: str) -> Texts:

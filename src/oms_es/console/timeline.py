@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from oms_es.console.rendering import moment_of
@@ -15,6 +16,7 @@ from oms_es.console.rendering import moment_of
 LEFT, TOP, LANE, STEP, PAUSE, RIGHT, BOTTOM = 214, 34, 30, 26, 44, 24, 14
 PAUSE_SECONDS = 60.0
 LABEL_CHARACTERS_MAX = 26
+NO_WORDS: Mapping[str, str] = MappingProxyType({})
 BAD = re.compile(
     r"Failed|Refused|Declined|Short|Lost|Disput|Expired|Broken|Overdue|Silent|Unanswered|Conflict|Exception|Cancelled"
     r"|Backordered|Deferred|Held$|Gone"
@@ -72,9 +74,15 @@ def is_minor(event: str) -> bool:
     return event in MINOR
 
 
-def picture(rows: Sequence[Mapping[str, Any]], order_id: str, called: str, moment: str | None = None) -> Picture:
-    """`called`: how people call the order. What is after `moment` is marked as later."""
-    lanes = _lanes(rows, order_id, called)
+def picture(
+    rows: Sequence[Mapping[str, Any]],
+    order_id: str,
+    called: str,
+    moment: str | None = None,
+    words: Mapping[str, str] = NO_WORDS,
+) -> Picture:
+    """`called`: how people call the order. What is after `moment` is marked as later. `words`: for kinds of streams."""
+    lanes = _lanes(rows, order_id, called, words)
     of_stream = {lane.stream: lane for lane in lanes}
     points, gaps = _points(rows, of_stream)
     if moment is not None:
@@ -93,22 +101,23 @@ def _until(points: Sequence[Point]) -> int | None:
     return (points[first - 1].x + points[first].x) // 2 if first else points[first].x - STEP // 2
 
 
-def _lanes(rows: Sequence[Mapping[str, Any]], order_id: str, called: str) -> list[Lane]:
+def _lanes(rows: Sequence[Mapping[str, Any]], order_id: str, called: str, words: Mapping[str, str]) -> list[Lane]:
     streams = dict.fromkeys(row["stream"] for row in rows)
     return [
         Lane(
             TOP + LANE * number + LANE // 2,
             stream.partition("-")[0],
-            _label(stream.replace(order_id, called), called),
+            _label(stream.replace(order_id, called), called, words),
             stream,
         )
         for number, stream in enumerate(streams)
     ]
 
 
-def _label(stream: str, called: str) -> str:
+def _label(stream: str, called: str, words: Mapping[str, str]) -> str:
     """Parts of an order are called after it, and a number distinguishes them."""
-    kind, _, name = stream.partition("-")
+    code, _, name = stream.partition("-")
+    kind = words.get(code, code)
     own = name.removeprefix(called)
     text = f"{kind} {own.strip('.') if own and own.startswith('.') else name}"
     if len(text) <= LABEL_CHARACTERS_MAX:

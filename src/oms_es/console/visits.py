@@ -40,21 +40,28 @@ class Section(NamedTuple):
     scope: str
     also: tuple[str, ...] = ()
 
-    def holds(self, path: str) -> bool:
-        return path.startswith((self.path, *self.also))
+    def holds(self, path: str) -> int:
+        """How much of a path is its own: the place that has most of it is where a person is."""
+        return max((len(own) for own in (self.path, *self.also) if path.startswith(own)), default=0)
 
+
+def _commands(*groups: str) -> tuple[str, ...]:
+    return tuple(f"/console/commands/{group}/" for group in groups)
+
+
+SET_UP = ("location", "rules", "rates", "delivery", "policy", "connections", "subscriptions", "numbering")
 
 PLACES = (
     Section("inbox", "/console/inbox", "operations:read"),
-    Section("orders", "/console/orders", "orders:read"),
-    Section("stock", "/console/stock", "stock:read"),
-    Section("shipping", "/console/shipping", "shipments:read"),
-    Section("returns", "/console/returns", "returns:read"),
+    Section("orders", "/console/orders", "orders:read", (*_commands("order"), "/console/bulk")),
+    Section("stock", "/console/stock", "stock:read", _commands("stock", "serials", "item")),
+    Section("shipping", "/console/shipping", "shipments:read", _commands("shipment")),
+    Section("returns", "/console/returns", "returns:read", _commands("return", "feedback")),
     Section("reports", "/console/reports", "orders:read"),
-    Section("finance", "/console/finance", "finance:read", ("/console/books",)),
+    Section("finance", "/console/finance", "finance:read", ("/console/books", *_commands("reconcile", "account"))),
     Section("dead_letters", "/console/dead-letters", "operations:read"),
     Section("health", "/console/health", "operations:read", ("/console/verify",)),
-    Section("setup", "/console/setup", "catalog:read", ("/console/keys",)),
+    Section("setup", "/console/setup", "catalog:read", ("/console/keys", *_commands(*SET_UP))),
     Section("commands", "/console/commands", ""),
 )
 
@@ -89,6 +96,11 @@ class Visit:
     @property
     def places(self) -> list[Section]:
         return [place for place in PLACES if not place.scope or self.api.may(place.scope)]
+
+    @property
+    def place(self) -> Section | None:
+        path = self.asked.request.url.path
+        return max((one for one in self.places if one.holds(path)), key=lambda one: one.holds(path), default=None)
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         path = self.asked.request.url.path

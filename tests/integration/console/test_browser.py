@@ -110,7 +110,7 @@ def test_an_order_is_found_by_keys_and_held_and_its_story_says_who_did_it(
         expect(page.get_by_role("heading", level=1)).to_have_text("web/lacking")
         page.get_by_text("All commands").click()
         page.get_by_role("link", name="Hold", exact=True).click()
-        page.get_by_label("kind needed").select_option("payment")
+        page.get_by_label("Kind needed").select_option("payment")
         page.get_by_label("note").fill("in the browser")
         page.get_by_role("button", name="Preview").click()
         expect(page.locator("#preview")).to_contain_text("OrderHeld")

@@ -59,6 +59,7 @@ def shown(served: Served, shop: Shop) -> list[str]:
         "/console/orders?customer=web~no-one",
         f"/console/orders/{shop.order_id}?address=shown",
         f"/console/orders/{shop.lacking_id}",
+        f"/console/orders/{shop.order_id}/why?address=shown",
         f"/console/orders/{shop.order_id}?at={quote(datetime.now(UTC).isoformat())}",
         f"/console/stock/{quote(shop.sku)}?at={quote(datetime.now(UTC).isoformat())}",
         f"/console/reports/units-by-sku?by=month&by=sku&from=2020-01-01&where=sku={quote(quote(shop.sku))}",
@@ -411,6 +412,20 @@ def test_a_draft_of_rules_is_compared_with_what_is_published_and_published_as_it
         assert (row["rules"]["split"]["shipments_max"], row["published_by"][:4]) == (2, "key:")
         late = {**form, "version": "console-2", **hidden, "key": "other", "step": "do"}
         assert sent(operator, path, late, of=path).status_code == 412
+
+
+def test_what_replaces_all_that_was_said_begins_with_it(served: Served, operator: httpx.Client) -> None:
+    form = {"location": "filled-in", "country": "DE", "latitude": "51.34", "longitude": "12.37", "channels": "web\npos"}
+    path = "/console/commands/location/open"
+    assert sent(operator, path, {**form, "capacity_per_day": "40", "step": "do"}, of=path).status_code == 303
+    with served.client() as api:
+        row = api.get("/v1/locations/filled-in").json()
+    assert (row["latitude"], row["channels"], row["capacity_per_day"]) == (51.34, ["web", "pos"], 40)
+    again = operator.get(f"{path}?location=filled-in&priority=3").text
+    for name, value in (("latitude", "51.34"), ("capacity_per_day", "40"), ("priority", "3"), ("country", "DE")):
+        assert re.search(rf'<input id="{name}" name="{name}" value="{value}"', again), name
+    assert re.search(r'<textarea id="channels"[^>]*>web\npos</textarea>', again)
+    assert '<option value="warehouse" selected>warehouse</option>' in again
 
 
 def test_what_is_scanned_leads_to_its_form_and_back_to_the_field(operator: httpx.Client) -> None:

@@ -126,3 +126,12 @@ def test_rows_are_as_many_as_are_filled_and_some_more_up_to_a_bound() -> None:
     assert len(forms.rows_of(lines, {})) == forms.ROWS
     assert len(forms.rows_of(lines, {"lines.1.line_id": "a"})) == 3
     assert len(forms.rows_of(lines, {"lines.99999.line_id": "a", "lines.x.line_id": "b"})) == forms.ROWS_MAX
+
+
+def test_a_number_with_a_fraction_is_a_number_and_what_is_none_is_sent_as_it_stands() -> None:
+    (field,) = forms.fields_of({"properties": {"latitude": {"anyOf": [{"type": "number"}, {"type": "null"}]}}}, {})
+    assert field.kind == "decimal"
+    assert [
+        forms.body_of([field], {"latitude": text}).get("latitude") for text in ("52.5", "-7", "north", "", "1e9")
+    ] == [*(52.5, -7.0, "north", None, "1e9")]
+    assert forms.filled([field], {"latitude": 52.5}) == {"latitude": "52.5"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import Formatter
 
@@ -11,9 +12,12 @@ import pytest
 import oms_es.console
 from oms_es.app import DECIDERS
 from oms_es.app.verbs import is_for_the_engine, verbs
+from oms_es.console import forms
+from oms_es.console.pages.commands import catalogue, fields_of
 from oms_es.console.settling import HELD
 from oms_es.console.texts import LANGUAGES, Texts, language_of, texts
 from oms_es.console.visits import PLACES
+from oms_es.http.access import SYSTEM
 from oms_es.projections.operations.exception_keys import HOLD_KINDS
 from oms_es.reports.order_list import PHASES
 
@@ -48,7 +52,7 @@ def test_every_text_that_a_template_asks_for_is_there_and_none_stands_for_nothin
     assert len(asked) > 100
     assert asked - texts("en").entries.keys() == set()
     by_code = re.compile(
-        r"^(status|phase|hold|fact|charge|group|kind|advice|resolution|grade|disposition|part|bulk|grain|comparison|verb|why\.event|stock\.count|returns\.status|shipping\.status|nav|orders|stock|setup|column|finance\.(?:outcome|status|break|age|rule|line_kind|match_of|resolved)|verify\.state)\."
+        r"^(status|phase|hold|fact|charge|group|kind|advice|resolution|grade|disposition|part|bulk|grain|comparison|verb|why\.event|why\.role|stock\.count|returns\.status|shipping\.status|nav|orders|stock|setup|column|finance\.(?:outcome|status|break|age|rule|line_kind|match_of|resolved)|verify\.state|field|choice|age|lane)\."
     )
     unused = {key for key in texts("en").entries if key not in asked and not by_code.match(key)}
     assert unused == set()
@@ -90,3 +94,22 @@ def test_the_language_is_what_was_chosen_or_the_first_that_we_have(
 def test_a_code_without_words_is_shown_as_words() -> None:
     assert Texts("en", {"kind.a": "A"}).coded("kind", "a") == "A"
     assert Texts("en", {}).coded("kind", "some_kind") == "some kind"
+
+
+def named_in(fields: Iterable[forms.Field]) -> Iterator[forms.Field]:
+    for field in fields:
+        yield field
+        yield from named_in(field.parts)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_field_of_a_form_and_every_choice_has_words_in_every_language(language: str) -> None:
+    mine = [command for command in catalogue().values() if command.route.scope != SYSTEM]
+    fields = [field for command in mine for field in named_in(fields_of(command))]
+    assert len(fields) > 300
+    wanted = {f"field.{field.name}" for field in fields}
+    wanted |= {f"choice.{choice}" for field in fields if field.kind == "choice" for choice in field.choices}
+    entries = texts(language).entries.keys()
+    assert wanted - entries == set()
+    given = {key for key in entries if key.startswith("field.")}
+    assert given - wanted == set(), "these are of no field any more"

@@ -46,6 +46,16 @@ FIRST: Mapping[str, tuple[str, ...]] = {
 """What is mostly asked of an order in its phase; the others stand behind."""
 
 
+REPLACES: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("location", "open"): ("/v1/locations", "location"),
+    ("rates", "publish"): ("/v1/carrier-rates", "carrier"),
+    ("delivery", "define-option"): ("/v1/delivery-options", "option"),
+    ("policy", "set-return-policy"): ("/v1/return-policies", "channel"),
+    ("item", "describe"): ("/v1/items", "sku"),
+}
+"""What is said by these replaces all that was said before: the form begins with it. Where it is read, and by what."""
+
+
 class Command(NamedTuple):
     """A command of the API, as what it is called here."""
 
@@ -134,27 +144,40 @@ async def listed(visit: Visit) -> Response:
 async def show(command: Command, visit: Visit) -> Response:
     """The form, with what the address says filled in."""
     given = {name: value for name in visit.asked.given() if (value := visit.one(name)) and name not in GIVEN}
-    lines = await _lines(visit, command, given)
+    subject = await _subject(visit, given)
+    known = {**await _current(visit, command, given), **_lines(command, subject)}
     proposed = {field.name: f"console-{secrets.token_hex(4)}" for field in fields_of(command) if field.name in FRESH}
-    return _form(visit, command, {**proposed, **lines, **given}, next=own_path(visit.one("next") or _back(given)))
+    back = own_path(visit.one("next") or _back(given))
+    return _form(visit, command, {**proposed, **known, **given}, subject=subject, next=back)
 
 
-async def _lines(visit: Visit, command: Command, given: Mapping[str, str]) -> dict[str, str]:
+async def _subject(visit: Visit, given: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """The order that a command is about, where there is one that the person may see."""
+    if "order" not in given or not visit.api.may("orders:read"):
+        return None
+    try:
+        found: Mapping[str, Any] = await visit.api.get(at("v1", "orders", given["order"]), {"expand": "lines"})
+    except OmsError:
+        return None
+    return found
+
+
+async def _current(visit: Visit, command: Command, given: Mapping[str, str]) -> dict[str, str]:
+    path, key = REPLACES.get((command.group, command.verb), ("", ""))
+    if not given.get(key):
+        return {}
+    found = await visit.api.maybe(path, {key: given[key], "limit": "1"})
+    fields = [field for field in fields_of(command) if field.name != "version"]
+    return forms.filled(fields, found["items"][0]) if found and found["items"] else {}
+
+
+def _lines(command: Command, subject: Mapping[str, Any] | None) -> dict[str, str]:
     """Of an order whose lines are asked for: which it has, with nothing said of them yet."""
     field = next((one for one in fields_of(command) if one.name == "lines" and one.kind == "rows"), None)
     is_by_line = field is not None and any(part.name == "line_id" for part in field.parts)
-    if (
-        not is_by_line
-        or not field
-        or "order" not in given
-        or any(part.name == "unit_price_minor" for part in field.parts)
-    ):
+    if not is_by_line or not field or subject is None or any(part.name == "unit_price_minor" for part in field.parts):
         return {}
-    try:
-        found = await visit.api.get(at("v1", "orders", given["order"]), {"expand": "lines"})
-    except OmsError:
-        return {}
-    return forms.filled([field], {"lines": [{"line_id": line["line_id"]} for line in found["lines"]]})
+    return forms.filled([field], {"lines": [{"line_id": line["line_id"]} for line in subject["lines"]]})
 
 
 def _back(given: Mapping[str, str]) -> str:
@@ -179,8 +202,10 @@ async def give(command: Command, visit: Visit) -> Response:
         _, looked = await visit.api.post(path, body, {"preview": "true"})
     except (OmsError, ValidationError) as error:
         refusal = problem(error, visit.asked.request_id)
-        return _form(visit, command, given, refusal["status"], next=back, refusal=refusal)
-    return _form(visit, command, given, next=back, looked=looked, key=secrets.token_hex(16))
+        subject = await _subject(visit, given)
+        return _form(visit, command, given, refusal["status"], subject=subject, next=back, refusal=refusal)
+    key, subject = secrets.token_hex(16), await _subject(visit, given)
+    return _form(visit, command, given, subject=subject, next=back, looked=looked, key=key)
 
 
 def if_unchanged(form: Mapping[str, str], version: str = "version") -> dict[str, str]:
@@ -206,6 +231,7 @@ def _form(visit: Visit, command: Command, given: Mapping[str, str], status: int 
         fields=fields,
         given=given,
         rows=rows,
+        scalars=forms.SCALARS,
         wrong=wrong_of(shown["refusal"]),
         **shown,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
 
-from oms_es.console import comparing, timeline
+from oms_es.console import comparing, maps, timeline
 from oms_es.console.inside import at
 from oms_es.console.pages.commands import Offer, offers
 from oms_es.console.routes import form, page
@@ -41,7 +41,9 @@ async def order(visit: Visit) -> Response:
         order=found,
         called=called,
         moment=moment,
-        picture=timeline.picture(now["timeline"], found["order_id"], found["external_id"], moment),
+        picture=timeline.picture(
+            now["timeline"], found["order_id"], found["external_id"], moment, visit.texts.under("lane")
+        ),
         is_minor=timeline.is_minor,
         is_bad=timeline.is_bad,
         ticks=comparing.ticks(now["timeline"], moment),
@@ -82,9 +84,10 @@ def _offers(visit: Visit, found: dict[str, Any]) -> list[tuple[str, str, list[Of
 
 
 async def why(visit: Visit) -> Response:
-    """Why the order ships from where it does."""
+    """Why the order ships from where it does. Where it goes to is on the map for who asks for it: that is recorded."""
     name = visit.values["order"]
-    found = await visit.api.get(at("v1", "orders", name))
+    wants_address = visit.one("address") == "shown" and visit.api.may(PERSONAL)
+    found = await visit.api.get(at("v1", "orders", name), {"expand": "ship_to" if wants_address else None})
     steps = (await visit.api.get(at("v1", "orders", name, "why")))["items"]
     locations = await visit.api.maybe("/v1/locations", {"limit": "250"})
     return visit.page(
@@ -92,15 +95,23 @@ async def why(visit: Visit) -> Response:
         order=found,
         called=f"{found['channel']}/{found['external_id']}",
         steps=steps,
-        places=_places(locations["items"] if locations else [], steps),
+        map=maps.drawn(locations["items"] if locations else [], _decision(steps), _coordinates(found)),
+        is_shown=wants_address,
     )
 
 
-def _places(rows: list[dict[str, Any]], steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For the map: where each location is, and whether the order ships from it."""
-    chosen = {one["location"] for step in steps[-1:] for one in step["event"].get("assignments", ())}
-    there = [row for row in rows if row.get("latitude") is not None and row.get("longitude") is not None]
-    return [{**row, "is_chosen": row["location"] in chosen} for row in there]
+def _decision(steps: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The last that says what was weighed, or was made by hand."""
+    made: list[Mapping[str, Any]] = [
+        step["event"] for step in steps if step["name"] in ("OrderSourced", "OrderAssigned")
+    ]
+    return made[-1] if made else {}
+
+
+def _coordinates(found: Mapping[str, Any]) -> tuple[float, float] | None:
+    to = found.get("ship_to") or {}
+    latitude, longitude = to.get("latitude"), to.get("longitude")
+    return None if latitude is None or longitude is None else (latitude, longitude)
 
 
 async def events(visit: Visit) -> Response:
@@ -121,6 +132,6 @@ async def events(visit: Visit) -> Response:
 ROUTES = (
     page("/orders/{order}", "order", "orders:read", order, "at", "address"),
     form("/orders/{order}/notes", "order-note", WRITE, add_note),
-    page("/orders/{order}/why", "why", "orders:read", why),
+    page("/orders/{order}/why", "why", "orders:read", why, "address"),
     page("/orders/{order}/events", "events", EVENTS, events, "after"),
 )
