@@ -13,6 +13,8 @@ DEFAULT = "en"
 TAGS: Mapping[str, str] = {"en": "en", "zh": "zh-Hans"}
 WEIGHT_OF_NOTHING_SAID = 1.0
 ACCEPTED_MAX = 20
+CODES: Mapping[str, str] = {"kind": "hold"}
+"""Parameters of exceptions that are codes, and where their words stand."""
 
 
 class Texts(NamedTuple):
@@ -32,6 +34,16 @@ class Texts(NamedTuple):
     def coded(self, prefix: str, code: str) -> str:
         """A code in words, where there are any for it; otherwise the code as words."""
         return self.entries.get(f"{prefix}.{code}", code.replace("_", " "))
+
+    def detail(self, exception: Mapping[str, Any]) -> str:
+        """What an exception says, made anew of its parameters; in the language of the engine as it stands."""
+        template = self.entries.get(f"detail.{exception['says']}")
+        if template is None:
+            said: str = exception["detail"]
+            return said
+        parameters: Mapping[str, str] = exception["parameters"]
+        words = {name: self.coded(CODES[name], value) if name in CODES else value for name, value in parameters.items()}
+        return template.format(**words).removesuffix("：")
 
     def under(self, prefix: str) -> Mapping[str, str]:
         """Words by the codes that they stand for."""

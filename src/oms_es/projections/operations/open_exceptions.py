@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Column, DateTime, Index, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_es.kernel import Event, Key, Projection, Recorded, Row
 from oms_es.projections.base import METADATA, money_of
@@ -41,6 +42,7 @@ from oms_es.projections.operations.exception_keys import (
     key_of_unasked,
     key_of_unpaid_exchange,
 )
+from oms_es.projections.operations.exception_sentences import Said, said, said_of
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as s
@@ -52,8 +54,6 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as r
 from oms_es.schemas.shipment import tracker as t
-from oms_es.schemas.values.currency import to_text
-from oms_es.schemas.values.sentences import finished
 
 table = Table(
     "open_exceptions",
@@ -64,20 +64,22 @@ table = Table(
     Column("raised_at", DateTime(timezone=True), nullable=False),
     Column("last_raised_at", DateTime(timezone=True), nullable=False),
     Column("detail", Text, nullable=False),
+    Column("says", Text, nullable=False),
+    Column("parameters", JSONB, nullable=False),
     Index("open_exceptions_by_order", "order_id"),
     Index("open_exceptions_by_age", "raised_at", "exception_id"),
     Index("open_exceptions_by_kind_and_age", "kind", "raised_at", "exception_id"),
 )
-"""It is open since `raised_at`; what a person resolved by `last_raised_at` stays here, and is not listed any more."""
+"""`detail` is the sentence that `says`, a code, makes of the parameters. It is open since `raised_at`; what a person
+resolved by `last_raised_at` stays here, and is not listed any more."""
 
-projection = Projection(table, version=15)
+projection = Projection(table, version=16)
 
-DETAIL_CHARACTERS_MAX = 500
+SOUGHT = said("OrderSourcingRequested")
+CONFLICT = said("DuplicateConflictFound")
 
-SOUGHT = "stock came, and is sourced again"
 
-
-def raised(key: Key, recorded: Recorded, detail: str) -> Row:
+def raised(key: Key, recorded: Recorded, what: Said) -> Row:
     event: Any = recorded.event
     kind, _, _ = str(key[0]).partition("/")
     return {
@@ -86,22 +88,18 @@ def raised(key: Key, recorded: Recorded, detail: str) -> Row:
         "order_id": getattr(event, "order_id", ""),
         "raised_at": recorded.recorded_at,
         "last_raised_at": recorded.recorded_at,
-        "detail": finished(detail),
+        **what.columns,
     }
 
 
-def again(row: Row, recorded: Recorded, **changes: str) -> Row:
+def again(row: Row, recorded: Recorded, what: Said | None = None) -> Row:
     """Open since when it was, and open again for the person who resolved it."""
-    return {**row, "last_raised_at": recorded.recorded_at, **changes}
+    return {**row, "last_raised_at": recorded.recorded_at, **(what.columns if what else {})}
 
 
 @projection.on(a.ReactionPutAside, keys=key_of_reaction)
 def on_reaction_put_aside(_row: Row | None, event: a.ReactionPutAside, recorded: Recorded, key: Key) -> Row:
-    detail = (
-        f"{event.reader} could not follow up {event.fact} at position {event.position}: {event.detail}; "
-        "repair the cause and replay its dead letter"
-    )
-    return {**raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX]), "order_id": event.about_order}
+    return {**raised(key, recorded, said_of(event)), "order_id": event.about_order}
 
 
 @projection.on(a.ReactionSettled, keys=key_of_reaction)
@@ -111,29 +109,27 @@ def on_reaction_settled(_row: Row | None, _event: a.ReactionSettled, _key: Key) 
 
 @projection.on(o.DuplicateConflictFound, keys=key_of_exception("duplicate_conflict", "order_id"))
 def on_duplicate_conflict_found(row: Row | None, _event: o.DuplicateConflictFound, recorded: Recorded, key: Key) -> Row:
-    return (
-        again(row, recorded) if row else raised(key, recorded, "the channel sent this order again with other content")
-    )
+    return again(row, recorded) if row else raised(key, recorded, CONFLICT)
 
 
 @projection.on(o.OrderBackordered, keys=key_of_exception("backordered", "order_id"))
 def on_order_backordered(row: Row | None, event: o.OrderBackordered, recorded: Recorded, key: Key) -> Row:
     if row is None:
         return raised(key, recorded, waiting(event.demand))
-    return again(row, recorded, detail=waiting(awaited(row["detail"]) + Counter(event.demand)))
+    return again(row, recorded, waiting(awaited(row) + Counter(event.demand)))
 
 
-WAITS = "waits for "
+WAITS = "OrderBackordered"
 
 
-def waiting(lacking: Mapping[str, int]) -> str:
-    return WAITS + ", ".join(f"{quantity} x {sku}" for sku, quantity in lacking.items())
+def waiting(lacking: Mapping[str, int]) -> Said:
+    return said(WAITS, lacking=", ".join(f"{quantity} x {sku}" for sku, quantity in lacking.items()))
 
 
-def awaited(detail: str) -> Counter[str]:
+def awaited(row: Row) -> Counter[str]:
     """By SKU, which has no spaces in it; nothing while it is sourced again."""
     lacking: Counter[str] = Counter()
-    for part in detail.removeprefix(WAITS).split(", ") if detail.startswith(WAITS) else ():
+    for part in row["parameters"]["lacking"].split(", ") if row["says"] == WAITS else ():
         quantity, _, sku = part.partition(" x ")
         lacking[sku] += int(quantity)
     return lacking
@@ -145,36 +141,34 @@ def on_demand_changed(row: Row | None, event: Any, _key: Key) -> Row | None:
     """What went to another order, was cancelled, or was shipped by others."""
     if row is None or getattr(event, "whole", False):
         return None
-    if not event.no_longer_backordered or not row["detail"].startswith(WAITS):
+    if not event.no_longer_backordered or row["says"] != WAITS:
         return row
-    left = awaited(row["detail"]) - Counter(event.no_longer_backordered)
-    return {**row, "detail": waiting(left)} if left else None
+    left = awaited(row) - Counter(event.no_longer_backordered)
+    return {**row, **waiting(left).columns} if left else None
 
 
 @projection.on(o.OrderSourcingRequested, keys=key_of_new_round)
 def on_order_sourcing_requested(row: Row | None, _event: o.OrderSourcingRequested, _key: Key) -> Row | None:
     """What is lacking will be reported again; since when the order waits is kept."""
-    return row and {**row, "detail": SOUGHT}
+    return row and {**row, **SOUGHT.columns}
 
 
 @projection.on(o.OrderCancellationRefused, keys=key_of_exception("cancellation_refused", "order_id"))
 def on_order_cancellation_refused(
     row: Row | None, event: o.OrderCancellationRefused, recorded: Recorded, key: Key
 ) -> Row:
-    kept = ", ".join(event.shipment_ids)
-    if row is None:
-        return raised(key, recorded, f"already with the carrier: {kept}")
-    return again(row, recorded, detail=f"{row['detail']}, {kept}")
+    kept = [*((row["parameters"]["parcels"],) if row else ()), *event.shipment_ids]
+    what = said("OrderCancellationRefused", parcels=", ".join(kept))
+    return again(row, recorded, what) if row else raised(key, recorded, what)
 
 
 @projection.on(o.OrderHeld, keys=key_of_hold)
 def on_order_held(row: Row | None, event: o.OrderHeld, recorded: Recorded, key: Key) -> Row:
     if row and event.until and row["kind"] == OVERDUE:
         return {**row, "kind": f"held_{event.kind}"}  # it was given more time
-    said = raised(key, recorded, f"held, {event.kind}: {event.note}")
-    if row and event.effect:
-        return again(row, recorded, detail=said["detail"])  # other money has gone since
-    return again(row, recorded) if row else said
+    if row:
+        return again(row, recorded, said_of(event) if event.effect else None)  # other money has gone since
+    return raised(key, recorded, said_of(event))
 
 
 OVERDUE = "hold_overdue"
@@ -182,7 +176,7 @@ OVERDUE = "hold_overdue"
 
 @projection.on(o.OrderHoldOverdue, keys=key_of_hold)
 def on_order_hold_overdue(row: Row | None, event: o.OrderHoldOverdue, recorded: Recorded, key: Key) -> Row:
-    held = row or raised(key, recorded, f"held, {event.kind}")
+    held = row or raised(key, recorded, said_of(event))
     return {**again(held, recorded), "kind": OVERDUE, "raised_at": recorded.recorded_at}
 
 
@@ -192,27 +186,27 @@ MISSING = key_of_exception("order_missing", "order_id")
 @projection.on(o.OrderPlacementOverdue, keys=MISSING)
 def on_order_placement_overdue(row: Row | None, event: o.OrderPlacementOverdue, recorded: Recorded, key: Key) -> Row:
     """More may wait for it since a person resolved it."""
-    named = f"order {event.called}" if event.called else "this order"
-    detail = (
-        f"{named} has not come, and what its channel said of it waits: {', '.join(event.waiting)}; have the channel "
-        "send the order, or resolve this with a note"
+    waiting_for = ", ".join(event.waiting)
+    what = (
+        said("OrderPlacementOverdue", called=event.called, waiting=waiting_for)
+        if event.called
+        else said("OrderPlacementOverdueUnnamed", waiting=waiting_for)
     )
-    return again(row, recorded, detail=finished(detail)) if row else raised(key, recorded, detail)
+    return again(row, recorded, what) if row else raised(key, recorded, what)
 
 
 @projection.on(s.ShipmentCancellationUnanswered, keys=UNBOOKED)
 def on_shipment_cancellation_unanswered(
     _row: Row | None, event: s.ShipmentCancellationUnanswered, recorded: Recorded, key: Key
 ) -> Row:
-    detail = f"ask {event.carrier} whether {event.tracking_number} is cancelled: it does not say"
-    return {**raised(key, recorded, detail), "kind": "cancellation_unanswered"}
+    return {**raised(key, recorded, said_of(event)), "kind": "cancellation_unanswered"}
 
 
 @projection.on(s.ShipmentExceptionRaised, keys=key_of_shipment)
 def on_shipment_exception_raised(
     row: Row | None, event: s.ShipmentExceptionRaised, recorded: Recorded, key: Key
 ) -> Row:
-    fresh = raised(key, recorded, f"{event.status}: {event.detail}" if event.detail else event.status)
+    fresh = raised(key, recorded, said_of(event))
     return {**fresh, "raised_at": row["raised_at"]} if row else fresh
 
 
@@ -221,39 +215,34 @@ def on_shipment_returned_to_sender(
     _row: Row | None, event: s.ShipmentReturnedToSender, recorded: Recorded, key: Key
 ) -> Row:
     items = ", ".join(f"{item.quantity} x {item.sku}" for item in event.items)
-    return raised(key, recorded, f"came back to {event.location}: {items}"[:DETAIL_CHARACTERS_MAX])
+    return raised(key, recorded, said("ShipmentReturnedToSender", location=event.location, items=items))
 
 
 @projection.on(n.SerialConflictFound, keys=key_of_numbers)
 def on_serial_conflict_found(_row: Row | None, event: n.SerialConflictFound, recorded: Recorded, key: Key) -> Row:
-    detail = f"{key[0]}: its unit should be at {event.elsewhere}; count both places, and write one off"
-    return raised(key, recorded, detail)
+    return raised(key, recorded, said("SerialConflictFound", number=key[0], elsewhere=event.elsewhere))
 
 
 @projection.on(st.StockBrokenPromiseSettled, keys=key_of_promise)
 def on_stock_broken_promise_settled(row: Row | None, event: st.StockBrokenPromiseSettled, _key: Key) -> Row | None:
-    detail = f"{event.left} x {event.sku} at {event.location} are not there"
-    return {**row, "detail": detail} if row and event.left else None
+    return {**row, **said_of(event).columns} if row and event.left else None
 
 
 @projection.on(r.RmaReviewRequested, keys=key_of_exception("return_review", "rma_id"))
 def on_rma_review_requested(_row: Row | None, event: r.RmaReviewRequested, recorded: Recorded, key: Key) -> Row:
-    return raised(key, recorded, f"approve or refuse return {event.rma_id}: {'; '.join(event.reasons)}")
+    return raised(key, recorded, said("RmaReviewRequested", rma_id=event.rma_id, reasons="; ".join(event.reasons)))
 
 
 @projection.on(r.RmaSurplusReceived, keys=key_of_exception("return_surplus", "receipt_id"))
 def on_rma_surplus_received(_row: Row | None, event: r.RmaSurplusReceived, recorded: Recorded, key: Key) -> Row:
     units = sum(line.quantity for line in event.lines)
-    return raised(key, recorded, f"{units} units more than expected came back to {event.location}")
+    return raised(key, recorded, said("RmaSurplusReceived", units=units, location=event.location))
 
 
 @projection.on(t.TrackingNumberShared, keys=key_of_shared_number)
 def on_tracking_number_shared(_row: Row | None, event: t.TrackingNumberShared, recorded: Recorded, key: Key) -> Row:
-    detail = (
-        f"{event.carrier} {event.tracking_number} is on {', '.join(event.shipment_ids)}: ask the carrier which of them "
-        "it is, and record by hand what is seen of each"
-    )
-    return raised(key, recorded, detail[:DETAIL_CHARACTERS_MAX])
+    shared = {"carrier": event.carrier, "tracking_number": event.tracking_number}
+    return raised(key, recorded, said("TrackingNumberShared", **shared, shipment_ids=", ".join(event.shipment_ids)))
 
 
 @projection.on(p.PaymentVoided, p.PaymentRefunded, keys=key_of_unasked)
@@ -262,84 +251,47 @@ def on_payment_voided_or_payment_refunded(row: Row | None, event: Any, recorded:
         return None
     if str(key[0]).startswith("refund_failed/"):  # another order's refund may have the same name
         return row if row and row["order_id"] != event.order_id else None
-    money = to_text(event.amount_minor, event.currency)
-    if isinstance(event, p.PaymentVoided):
-        return raised(key, recorded, f"{money} of {event.payment_id} were released at the provider: {event.reason}")
-    summary = f"{money} of {event.payment_id} were given back at the provider: ask for what; its order counts it"
-    return raised(key, recorded, summary)
+    return raised(key, recorded, said_of(event))
 
 
 @projection.on(v.ProviderReported, keys=key_of_report)
 def on_provider_reported(_row: Row | None, event: v.ProviderReported, recorded: Recorded, key: Key) -> Row:
-    said = event.report
-    money = f" of {text}" if (text := money_of(said)) else ""
-    summary = (
-        f"{event.provider} reports a {said.operation} that is {said.outcome}{money} under {', '.join(event.references)}"
-    )
-    return raised(key, recorded, f"{summary}: no one payment of ours has it"[:DETAIL_CHARACTERS_MAX])
+    report, money = event.report, money_of(event.report)
+    named = {"provider": event.provider, "operation": report.operation, "outcome": report.outcome}
+    named |= {"references": ", ".join(event.references)}
+    if money:
+        return raised(key, recorded, said("ProviderReported", **named, money=money))
+    return raised(key, recorded, said("ProviderReportedUnpriced", **named))
 
 
-RAISED_BY: dict[type[Event], tuple[Keys, str]] = {
-    o.OrderAmendmentRefused: (
-        key_of_exception("amendment_refused", "order_id"),
-        "an amendment that came before the order does not fit it: {e.reason}",
-    ),
-    o.OrderReportDisputed: (key_of_exception("channel_contradiction", "order_id"), "{e.detail}"),
-    x.OrderCreditRefused: (
-        key_of_exception("credit_refused", "credit_id"),
-        "what came back could not be credited: {e.reason}",
-    ),
-    o.OrderMoneyGone: (
-        key_of_unpaid_exchange,
-        "its credit was {money} of {e.payment_id}, now gone ({e.why}), and its goods are, too: ask for the money",
-    ),
-    p.PaymentRequestRefused: (
-        key_of_exception("payment_refused", "payment_id"),
-        "{money} was not asked for: {e.reason}",
-    ),
-    p.PaymentCaptureRefused: (
-        key_of_exception("capture_refused", "capture_id"),
-        "{money} cannot be captured: {e.reason}",
-    ),
-    p.PaymentCaptureFailed: (
-        key_of_exception("capture_failed", "capture_id"),
-        "{money} could not be captured: {e.reason}",
-    ),
-    p.PaymentReauthorizationDeclined: (
-        key_of_exception("reauthorization_declined", "capture_id"),
-        "{money} expired and were not authorised again: {e.reason}",
-    ),
-    p.PaymentVoidFailed: (key_of_exception("void_failed", "payment_id"), "{money} could not be released: {e.reason}"),
-    p.PaymentRefundRefused: (key_of_exception("refund_refused", "refund_id"), "{money} cannot be refunded: {e.reason}"),
-    p.PaymentRefundFailed: (key_of_exception("refund_failed", "refund_id"), "{money} are owed still: {e.reason}"),
-    p.PaymentRefundReversed: (key_of_exception("refund_failed", "refund_id"), "{money} came back: {e.reason}"),
-    p.PaymentCaptureShort: (key_of_exception("captured_short", "capture_id"), "{money} less was taken than asked for"),
-    p.PaymentRefundShort: (
-        key_of_exception("refunded_short", "refund_id"),
-        "{money} less was given back than asked for",
-    ),
-    p.PaymentReportKept: (key_of_kept, "{e.payment_id}: {e.why}"),
-    p.PaymentDisputeOpened: (
-        key_of_exception("dispute", "dispute_id"),
-        "{money} of {e.payment_id} disputed: {e.reason}",
-    ),
-    p.PaymentUnanswered: (key_of_question, "ask the provider whether the {e.operation} of {money} happened"),
-    s.ShipmentBookingFailed: (UNBOOKED, "the carrier refused: {e.reason}"),
-    s.ShipmentBookingDeferred: (
-        UNBOOKED,
-        "no published rate serves it as {e.delivery_option}: book it with a carrier",
-    ),
-    s.ShipmentBookingCancelled: (UNBOOKED, "{e.carrier} will not fetch it: book it again, or cancel it"),
-    s.ShipmentFellSilent: (SILENT, "not seen since {e.since:%Y-%m-%d}: ask the carrier, or declare it lost"),
-    s.ShipmentDispatchOverdue: (NOT_LEFT, "has not left in time, it waits for its {e.waits_for}: ask what keeps it"),
-    s.ShipmentReportDisputed: (key_of_exception("carrier_contradiction", "shipment_id"), "{e.detail}"),
-    w.SubscriptionDisabled: (
-        key_of_receiver,
-        "subscription {e.name}: {e.because}; repair its receiver, then `oms-es subscriptions enable {e.name}`",
-    ),
-    st.StockReservationBroken: (key_of_promise, "{e.quantity} x {e.sku} at {e.location} are not there: {e.reason}"),
+RAISED_BY: dict[type[Event], Keys] = {
+    o.OrderAmendmentRefused: key_of_exception("amendment_refused", "order_id"),
+    o.OrderReportDisputed: key_of_exception("channel_contradiction", "order_id"),
+    x.OrderCreditRefused: key_of_exception("credit_refused", "credit_id"),
+    o.OrderMoneyGone: key_of_unpaid_exchange,
+    p.PaymentRequestRefused: key_of_exception("payment_refused", "payment_id"),
+    p.PaymentCaptureRefused: key_of_exception("capture_refused", "capture_id"),
+    p.PaymentCaptureFailed: key_of_exception("capture_failed", "capture_id"),
+    p.PaymentReauthorizationDeclined: key_of_exception("reauthorization_declined", "capture_id"),
+    p.PaymentVoidFailed: key_of_exception("void_failed", "payment_id"),
+    p.PaymentRefundRefused: key_of_exception("refund_refused", "refund_id"),
+    p.PaymentRefundFailed: key_of_exception("refund_failed", "refund_id"),
+    p.PaymentRefundReversed: key_of_exception("refund_failed", "refund_id"),
+    p.PaymentCaptureShort: key_of_exception("captured_short", "capture_id"),
+    p.PaymentRefundShort: key_of_exception("refunded_short", "refund_id"),
+    p.PaymentReportKept: key_of_kept,
+    p.PaymentDisputeOpened: key_of_exception("dispute", "dispute_id"),
+    p.PaymentUnanswered: key_of_question,
+    s.ShipmentBookingFailed: UNBOOKED,
+    s.ShipmentBookingDeferred: UNBOOKED,
+    s.ShipmentBookingCancelled: UNBOOKED,
+    s.ShipmentFellSilent: SILENT,
+    s.ShipmentDispatchOverdue: NOT_LEFT,
+    s.ShipmentReportDisputed: key_of_exception("carrier_contradiction", "shipment_id"),
+    w.SubscriptionDisabled: key_of_receiver,
+    st.StockReservationBroken: key_of_promise,
 }
-"""What it is about, and what it says."""
+"""What it is about. What it says is its template."""
 
 SETTLED_BY: dict[type[Event], Keys] = {
     o.OrderPlaced: MISSING,
@@ -365,14 +317,14 @@ SETTLED_BY: dict[type[Event], Keys] = {
 
 def on_need(_row: Row | None, event: Event, recorded: Recorded, key: Key) -> Row:
     event = recorded.event
-    return raised(key, recorded, RAISED_BY[type(event)][1].format(e=event, money=money_of(event)))
+    return raised(key, recorded, said_of(event))
 
 
 def on_settled(_row: Row | None, _event: Event, _key: Key) -> None:
     return None
 
 
-for event, (keys, _) in RAISED_BY.items():
+for event, keys in RAISED_BY.items():
     projection.on(event, keys=keys)(on_need)
 
 for event, keys in SETTLED_BY.items():

@@ -10,7 +10,8 @@ import pytest
 from folding import fold, recorded_at, unsaid
 from golden.write import path_of
 from oms_es.kernel import Event
-from oms_es.projections.operations.open_exceptions import SOUGHT, projection
+from oms_es.projections.operations.exception_sentences import TEMPLATES, names_in
+from oms_es.projections.operations.open_exceptions import projection
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
@@ -67,7 +68,7 @@ def test_a_backorder_says_all_that_lacks_and_since_when() -> None:
     row = only(*lacking)
     assert (row["kind"], row["order_id"], row["detail"]) == ("backordered", ORDER, "waits for 2 x A, 1 x B, 1 x C")
     sought = only(*lacking, again(3, A=2, B=1, C=1))
-    assert (sought["detail"], sought["raised_at"]) == (SOUGHT, recorded_at(1))
+    assert (sought["detail"], sought["raised_at"]) == ("stock came, and is sourced again", recorded_at(1))
     still = only(*lacking, again(3, A=2, B=1, C=1), backordered(3, B=1))
     assert (still["detail"], still["raised_at"]) == ("waits for 1 x B", recorded_at(1))
 
@@ -303,3 +304,19 @@ def test_a_hold_for_money_that_is_gone_says_what_went_last_and_ends_with_the_las
     assert only(first, o.OrderHeld(**OF, kind="payment"))["detail"] == "held, payment: 1.00 EUR were given back"
     assert fold(projection, first, o.OrderShipped(**OF)) == {}
     assert fold(projection, first, o.OrderHoldReleased(**OF, kind="payment")) == {}
+
+
+@pytest.mark.parametrize("event", projection.folds)
+def test_a_sentence_is_its_template_with_the_parameters_in_it(event: type[Event]) -> None:
+    body = json.loads(path_of(event, event.schema_version).read_text())["whole"]
+    for row in fold(projection, event.model_validate_json(json.dumps(body))).values():
+        template = TEMPLATES[row["says"]]
+        assert set(row["parameters"]) == set(names_in(template))
+        assert row["detail"] == template.format(**row["parameters"])
+
+
+def test_what_lacks_and_what_has_left_are_parameters_that_grow() -> None:
+    lacking = only(backordered(A=2, B=1), backordered(2, A=1))
+    assert (lacking["says"], lacking["parameters"]) == ("OrderBackordered", {"lacking": "3 x A, 1 x B"})
+    two = only(refused("p1"), refused("p2"))
+    assert (two["detail"], two["parameters"]) == ("already with the carrier: p1, p2", {"parcels": "p1, p2"})
