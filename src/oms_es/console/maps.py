@@ -52,18 +52,14 @@ def drawn(
     locations: Iterable[Mapping[str, Any]], decision: Mapping[str, Any], destination: tuple[float, float] | None
 ) -> Map | None:
     """None where fewer than two places have coordinates."""
-    found = [
+    found: list[tuple[str, Role, float, float]] = [
         (row["location"], role_of(row["location"], decision), float(row["latitude"]), float(row["longitude"]))
         for row in locations
         if row.get("latitude") is not None and row.get("longitude") is not None
     ]
-    places: list[tuple[str, Role, float, float]] = [
-        *found,
-        *([("", "destination", *destination)] if destination else []),
-    ]
-    if len(places) < 2:  # noqa: PLR2004 - one point is no map
-        return None
-    return _map(places)
+    if destination:
+        found.append(("", "destination", *destination))
+    return _map(found) if len(found) > 1 else None
 
 
 def _map(places: Sequence[tuple[str, Role, float, float]]) -> Map:

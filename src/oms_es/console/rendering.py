@@ -69,7 +69,7 @@ def second(value: Any) -> Markup:
 class Age(NamedTuple):
     """How long ago, in its largest unit, for which there are words."""
 
-    count: int
+    number: int
     unit: str
 
 
