@@ -36,7 +36,7 @@ class Texts(NamedTuple):
         return self.entries.get(f"{prefix}.{code}", code.replace("_", " "))
 
     def detail(self, exception: Mapping[str, Any]) -> str:
-        """What an exception says, made anew of its parameters; in the language of the engine as it stands."""
+        """What an exception says, made of its parameters; in the language of the engine as it stands."""
         template = self.entries.get(f"detail.{exception['says']}")
         if template is None:
             said: str = exception["detail"]
