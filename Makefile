@@ -63,11 +63,12 @@ soak: $(VENV)/.synced
 	OMS_TEST_HTTP=every $(RUN) pytest -q -s --no-header --timeout=0 tests/integration/http/test_anything_over_http.py
 	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header --timeout=0 tests/system/in_memory/test_inputs.py -k accepted
 
-# With AGAINST=COMMIT what one order alone and what history costs is measured of that commit's build, too, by turns.
+# With AGAINST=COMMIT one order alone, what history costs, and the way through Kafka are measured of that commit's build, too, by turns.
 bench: $(VENV)/.synced
 	@for module in bench/store.py bench/lifecycle.py bench/imports.py bench/kafka.py bench/http.py bench/sealing.py bench/past.py bench/what_if.py; do $(VENV)/bin/python $$module $(BENCH) || exit 1; done
 	@$(VENV)/bin/python bench/alone.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 	@$(VENV)/bin/python bench/bulk.py --against "$(AGAINST)" $(filter --json,$(BENCH))
+	@$(VENV)/bin/python bench/kafka_trips.py --against "$(AGAINST)" $(filter --json,$(BENCH))
 
 history: $(VENV)/.synced
 	$(UV) sync --locked --quiet --inexact --extra data --python $(VENV)/bin/python

@@ -253,7 +253,7 @@ def travel(address: str, first: int, count: int) -> list[list[float]]:
     seen: dict[str, dict[str, float]] = defaultdict(dict)
     sent: dict[str, float] = {}
     began, number = time.time(), 0
-    while sum("read" in stages for stages in seen.values()) < count:
+    while sum(len(stages) == len(STAGES) + len(("number", "read")) for stages in seen.values()) < count:
         while number < count and time.time() >= began + number / ORDERS_PER_SECOND:
             sent[str(first + number)] = time.time()
             producer.produce(CHANNEL_ORDERS, order(first + number), key=str(first + number))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Self
 from uuid import UUID
 
 from oms_es.app import CONSUMERS, DECIDERS, GATEWAYS, PROJECTIONS, Runtime, parser_of
+from oms_es.app.engine import CHAINS, projections_looked_up
 from oms_es.channels import dialect_of
 from oms_es.channels.canonical import DIALECT as CANONICAL
 from oms_es.database.reasons import without_rows
@@ -23,11 +25,12 @@ from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, PAYMENT_CALLBAC
 from oms_es.kafka.client import MESSAGE_BYTES_MAX, Config, Producer, Topic, TopicPartition
 from oms_es.kafka.cloudevents import CloudEventsCodec
 from oms_es.kafka.groups.feeds import EventTask, FetchSignal, PartitionFeed, PartitionTask, missing
+from oms_es.kafka.groups.group_chain import GroupChain
 from oms_es.kafka.groups.group_worker import GroupWorker, Heartbeats
 from oms_es.kafka.groups.inputs import InputTask, PartitionSource
 from oms_es.kafka.groups.membership import SESSION_SECONDS, Group
 from oms_es.kafka.groups.reading import TopicReplaced
-from oms_es.kafka.groups.watermark import Published, Watermark, published_partitions
+from oms_es.kafka.groups.watermark import Published, Watermark, published_partitions, relayed
 from oms_es.kafka.relay.event_publisher import EventPublisher
 from oms_es.kafka.relay.leadership import Leadership
 from oms_es.kafka.relay.publishers import DeadLetterPublisher, State, StatePublisher
@@ -55,7 +58,7 @@ from oms_es.schemas.topics import (
 )
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import stops
-from oms_es.store.log import NullFeed
+from oms_es.store.log import Log, NullFeed
 from oms_es.store.store import OUTAGES
 
 PARTITIONS = 6
@@ -70,6 +73,9 @@ STATES = (
 )
 PUBLISHED_READ_MODELS = frozenset(state.table.name for state in STATES)
 """Read models whose rows are published, in compacted topics."""
+INPUT_ROLES = frozenset({CHANNEL_ORDERS_ROLE, TICKER_ROLE})
+CONSUMER_ROLES = frozenset(consumer.name for consumer in CONSUMERS)
+LOOKED_UP = projections_looked_up(CONSUMERS)
 CALLBACK_ROLES = (PAYMENT_CALLBACKS, CARRIER_CALLBACKS)
 DEAD_LETTERS = dead_letter_topic(CHANNEL_ORDERS, CHANNEL_ORDERS_ROLE)
 CATEGORY_OF: Mapping[type[Event], str] = {event: d.category for d in DECIDERS for event in d.emits}
@@ -87,10 +93,12 @@ ROLES = (*INTERESTS, *CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, TICKER_ROLE, SEALER_R
 GROUPS_OF_ROLES: Mapping[str, Sequence[str]] = {
     "consumers": [consumer.name for consumer in CONSUMERS],
     "projections": [projection.name for projection in PROJECTIONS],
+    "facts": [projection.name for projection in PROJECTIONS if projection.name in LOOKED_UP],
+    "people": [projection.name for projection in PROJECTIONS if projection.name not in LOOKED_UP],
     "gateways": [*(gateway.name for gateway in GATEWAYS), *CALLBACK_ROLES],
     "all": ROLES,
 }
-"""Names that stand for several roles."""
+"""Names that stand for several roles. Something is decided from facts, and nothing from read models for people."""
 
 
 class NoGateways(OmsError):
@@ -172,13 +180,13 @@ class Workers(Runtime):
         self._covered: dict[frozenset[str], int] = {}
         """How far the roles asked for have come, as found in this turn: every partition of a consumer asks the same."""
         self.published = Published(self.recorder)
-        self.log = NullFeed()
+        self.log: Log | NullFeed = Log(self.recorder, self.store.codec) if CONSUMER_ROLES & {*roles} else NullFeed()
         self.fetch_signal = FetchSignal(self._has_pending)
         self.waiter: Waiter = RelaySignal(database_url) if relaying and not roles else self.fetch_signal
         self.heartbeats = Heartbeats()
         self.relay = self._relay() if relaying else None
         workers: list[Worker] = [self.relay] if self.relay else []
-        workers += [self._worker_for(role) for role in roles]
+        workers += self._with_chains([self._worker_for(role) for role in roles])
         self.loop = Loop(
             workers,
             self.waiter,
@@ -192,6 +200,8 @@ class Workers(Runtime):
     def __enter__(self) -> Self:
         super().__enter__()
         self.loop.seek()
+        if isinstance(self.log, Log):
+            self.log.start_at(self.last_position())
         return self
 
     def close(self) -> None:
@@ -268,6 +278,21 @@ class Workers(Runtime):
             else:
                 stops.clear(curs, Relay.name)
 
+    def _with_chains(self, workers: Sequence[Worker]) -> Iterator[Worker]:
+        """What follows from input in the same turn, and what follows from the world's answers to it."""
+        own = [w for w in workers if isinstance(w, GroupWorker) and w.name in CONSUMER_ROLES | LOOKED_UP]
+        others = [worker for worker in workers if worker not in own]
+        yield from (worker for worker in others if worker.name in INPUT_ROLES)
+        yield from self._chain(own, CHAINS[0])
+        yield from own
+        yield from (worker for worker in others if worker.name not in INPUT_ROLES)
+        yield from self._chain(own, CHAINS[1])
+
+    def _chain(self, groups: Sequence[GroupWorker], name: str) -> Iterator[GroupChain]:
+        if isinstance(self.log, Log):
+            relay = partial(relayed, self.recorder)
+            yield GroupChain(groups, self.store, self.log, relay, self._partitions, name=name)
+
     def _worker_for(self, role: str) -> Worker:
         if role == TICKER_ROLE:
             return self.ticker(self.log)
@@ -298,7 +323,8 @@ class Workers(Runtime):
                 return lambda feed: self.consumer_worker(consumer, feed, self._position)
         for projection in PROJECTIONS:
             if projection.name == role:
-                return lambda feed: ProjectionWorker(self._read_model(projection), feed)
+                read_model = self._read_model(projection)
+                return lambda feed: ProjectionWorker(read_model, feed)
         for gateway in self.external_systems.gateways():
             if gateway.name == role:
                 return lambda feed: self.gateway_worker(gateway, feed)
@@ -320,7 +346,7 @@ class Workers(Runtime):
     def _event_task(
         self, topic_partition: TopicPartition, reader_of: Callable[[PartitionFeed], FeedReader]
     ) -> PartitionTask:
-        feed = PartitionFeed(topic_partition, self.cloudevents, self._backfill)
+        feed = PartitionFeed(topic_partition, self.cloudevents, self._backfill, self.log.notify_appended)
         return EventTask(feed, reader_of(feed), self.published)
 
     def _input_task(self, topic_partition: TopicPartition, check: Callable[[str], None]) -> PartitionTask:

@@ -271,6 +271,14 @@ class MemoryRows:
     def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Changed]:
         return [Changed(self.rows, kept, gone)] if kept or gone else []
 
+    def locked(self, transaction: Transaction, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        self.lock(transaction)
+        return self.load(transaction, keys)
+
+    def marks(self, _keys: Iterable[Key], _position: int) -> Sequence[Changed]:
+        """The topics of states are not simulated."""
+        return ()
+
     def generation(self, name: str) -> int:
         return self.generations.get(name, 0)
 

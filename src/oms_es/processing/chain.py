@@ -62,6 +62,15 @@ class Interested(NamedTuple):
     projections: Sequence[ProjectionWorker]
 
 
+def interested_of(
+    kind: type[Event], consumers: Sequence[ConsumerWorker], projections: Sequence[ProjectionWorker]
+) -> Interested:
+    return Interested(
+        [worker for worker in consumers if kind in worker.interests],
+        [worker for worker in projections if kind in worker.interests],
+    )
+
+
 class Chain(NothingToSave):
     """`projections`: those that fold the facts that the consumers ask for."""
 
@@ -86,7 +95,7 @@ class Chain(NothingToSave):
         self.feed = feed
         self.new_max = new_max
         self.following_max = following_max
-        self._interested: dict[type[Event], Interested] = {}
+        self._interested: dict[Hashable, Interested] = {}
 
     def step(self) -> int:
         """How many deliveries there were; 0 where there are none, or they are left to the steps of each reader."""
@@ -110,7 +119,7 @@ class Chain(NothingToSave):
         return 0
 
     def _attempt(self) -> int:
-        begin = min(reader.seen for reader in self.readers)
+        begin = self.begin()
         if not 0 < self.feed.end - begin <= self.new_max:
             return 0
         links = Links(self, self.feed.read(begin, self.new_max))
@@ -130,13 +139,23 @@ class Chain(NothingToSave):
         """Raises Overtaken, PositionLost."""
         self.store.commit(links.draft, links.write)
 
-    def interested(self, kind: type[Event]) -> Interested:
+    def begin(self) -> int:
+        """What is new to any reader lies after this position."""
+        return min(map(self.position, self.readers))
+
+    def position(self, reader: FeedReader) -> int:
+        """Everything up to here that is of interest to it was taken."""
+        return reader.seen
+
+    def passed(self, reader: FeedReader, position: int) -> None:
+        """With a chain that is committed it has come so far."""
+        reader.seen = max(reader.seen, position)
+
+    def interested(self, recorded: Recorded) -> Interested:
         """Found once: most events are of interest to few of many."""
+        kind = type(recorded.event)
         if kind not in self._interested:
-            self._interested[kind] = Interested(
-                [worker for worker in self.consumers if kind in worker.interests],
-                [worker for worker in self.projections if kind in worker.interests],
-            )
+            self._interested[kind] = interested_of(kind, self.consumers, self.projections)
         return self._interested[kind]
 
     def lookups(self, worker: ConsumerWorker, staged: Mapping[str, Staged]) -> Finder:
@@ -167,7 +186,7 @@ class Links:
         self.chain = chain
         self.last_new = new[-1].position if new else 0
         self.draft: Draft = chain.store.draft(chain.feed.end)
-        self.at = {reader.name: reader.seen for reader in chain.readers}
+        self.at = {reader.name: chain.position(reader) for reader in chain.readers}
         self.staged: dict[str, Staged] = {}  # of the read models that change
         self.taken: dict[FeedReader, int] = {}  # how many deliveries each has had
         self.to_react: dict[ConsumerWorker, list[Recorded]] = {}
@@ -193,7 +212,8 @@ class Links:
             before = self.deliveries
             try:
                 for worker in self.chain.consumers:
-                    self._react(worker)
+                    if worker in self.to_react:
+                        self._react(worker)
             except Unordered as reason:
                 log.debug("chain ends here", reason=str(reason))
                 break
@@ -205,8 +225,11 @@ class Links:
     def write(self, transaction: Any) -> None:
         """Rows before positions, in the order of a projection's own steps: no two wait for each other."""
         recorder = self.chain.store.recorder
-        changed = [self.staged[worker.role] for worker in self.chain.projections if worker.role in self.staged]
-        if changes := [change for staged in changed for change in staged.changes()]:
+        roles = dict.fromkeys(worker.role for worker in self.chain.projections if worker.role in self.staged)
+        changed = [self.staged[role] for role in roles]
+        for staged in changed:
+            staged.hold(transaction)
+        if changes := [change for staged in changed for change in staged.changes(self.end)]:
             recorder.change(transaction, changes)
         moves = [reader.move_to(self.at[reader.name]) for reader in self.taken]
         lost = {move.name for move in moves} - recorder.move(transaction, moves)
@@ -221,11 +244,11 @@ class Links:
             if reader in self.taken:
                 reader.was_saved(reader.move_to(self.at[reader.name]))
                 metrics.DELIVERIES.labels(reader.role).observe(self.taken[reader])
-            reader.seen = max(reader.seen, self.at[reader.name])
+            self.chain.passed(reader, self.at[reader.name])
 
     def _deliver(self, events: Sequence[Recorded]) -> None:
         for recorded in events:
-            interested = self.chain.interested(type(recorded.event))
+            interested = self.chain.interested(recorded)
             for consumer in interested.consumers:
                 if recorded.position > self.at[consumer.name]:
                     self.to_react.setdefault(consumer, []).append(recorded)
@@ -236,12 +259,12 @@ class Links:
     def _react(self, worker: ConsumerWorker) -> None:
         if worker.lookup_projections:
             self._fold()
-        if deliveries := self.to_react.get(worker):
-            batch = reactions(worker.consumer, deliveries, self.chain.lookups(worker, self.staged))
-            addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
-            del self.to_react[worker]
-            self._took(worker, deliveries)
-            self._deliver(self.draft.decide(addressed, self.chain.store.clock()))
+        deliveries = self.to_react[worker]
+        batch = reactions(worker.consumer, deliveries, self.chain.lookups(worker, self.staged))
+        addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
+        del self.to_react[worker]
+        self._took(worker, deliveries)
+        self._deliver(self.draft.decide(addressed, self.chain.store.clock()))
 
     def _fold(self) -> None:
         for worker, deliveries in self.to_fold.items():

@@ -22,7 +22,7 @@ from oms_es.processing.committer import Answering
 from oms_es.processing.intake.worker import Intake, Parser
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.readers import ConsumerWorker
-from oms_es.simulation.nodes.interruptible import AwakeChain
+from oms_es.simulation.nodes.interruptible import AwakeChain, AwakeGroupChain
 from oms_es.simulation.world.deliveries import MemoryDeliveries
 from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore
@@ -41,6 +41,7 @@ class Kit:
     store: type[Store] = Store
     intake: type[Intake] = Intake
     chain: type[AwakeChain] = AwakeChain
+    group_chain: type[AwakeGroupChain] = AwakeGroupChain
     consumer: type[ConsumerWorker] = ConsumerWorker
     read_model: type[ReadModel] = ReadModel
     sealing: type[MemorySealing] = MemorySealing

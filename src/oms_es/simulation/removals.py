@@ -28,7 +28,7 @@ from oms_es.schemas.order import PlaceOrder, RecordReservation
 from oms_es.schemas.stock import ExpireReservation
 from oms_es.simulation.components import Kit
 from oms_es.simulation.nodes.engine_node import EngineNode
-from oms_es.simulation.nodes.interruptible import AwakeChain
+from oms_es.simulation.nodes.interruptible import AwakeChain, AwakeGroupChain
 from oms_es.simulation.world.deliveries import MemoryDeliveries
 from oms_es.simulation.world.external_systems import MemoryEffectStore
 from oms_es.simulation.world.relay_store import MemoryLeadership, MemoryRelayStore, Saved
@@ -206,6 +206,27 @@ class CommittedFacts(AwakeChain):
 
     def lookups(self, worker: ConsumerWorker, _staged: Mapping[str, Staged]) -> Finder:
         return worker.lookups
+
+
+class BelievesTheRelay(AwakeGroupChain):
+    """What the relay has published is taken for what every reader has taken."""
+
+    def _ask_the_relay(self) -> None:
+        relayed = self.relayed()
+        for reader in self.readers:
+            self._know(reader, relayed.position)
+
+
+class HoldsNothing(ReadModel):
+    """Rows that several workers change are written as a chain has made them, whatever they are now."""
+
+    def staged(self) -> Staged:
+        return Unheld(self)
+
+
+class Unheld(Staged):
+    def hold(self, transaction: Any) -> None:
+        """They are believed to be as they were."""
 
 
 class BelievesRefusals(Store):

@@ -23,6 +23,13 @@ MARK_DIRTY = (
     "ON CONFLICT (projection, key) DO UPDATE SET position = excluded.position"
 )
 
+MARK_ALL_DIRTY = (
+    f"INSERT INTO {CHANGES} (projection, key, position) "
+    f"SELECT projection, key, position FROM json_populate_recordset(NULL::{CHANGES}, %(rows)s::json) "
+    "ON CONFLICT (projection, key) DO UPDATE SET position = excluded.position"
+)
+"""The same for one of many statements, each of which is given JSON."""
+
 
 def changes(projection: str, keys: Iterable[Sequence[Any]], position: int) -> dict[str, Any]:
     """The parameters of MARK_DIRTY for rows that changed."""

@@ -38,6 +38,9 @@ class Membership(Protocol):
     name: str
 
     @property
+    def topics(self) -> Sequence[str]: ...
+
+    @property
     def joined(self) -> bool: ...
 
     @property
@@ -116,7 +119,15 @@ class PartitionFeed:
 
     ready_max = READ_MAX
 
-    def __init__(self, topic_partition: TopicPartition, cloudevents: CloudEventsCodec, backfill: Backfill) -> None:
+    def __init__(
+        self,
+        topic_partition: TopicPartition,
+        cloudevents: CloudEventsCodec,
+        backfill: Backfill,
+        appended: Callable[[Sequence[Recorded]], None] = lambda _recorded: None,
+    ) -> None:
+        """`appended` is given what this process has appended, which also comes back by way of the topics."""
+        self.notify_appended = appended
         self.topic_partition = topic_partition
         self.suffix = f"@{topic_partition}"
         self.cloudevents = cloudevents
@@ -149,9 +160,6 @@ class PartitionFeed:
         while len(events) < limit and (self._gap or self._messages):
             self._next()
         return [events[i] for i in range(min(limit, len(events)))]
-
-    def notify_appended(self, recorded: Sequence[Recorded]) -> None:
-        """What this process appends comes back by way of the topics."""
 
     def catch_up(self, position: int) -> None:
         """Give what the topic should have had up to a position."""

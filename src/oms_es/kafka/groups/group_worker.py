@@ -80,13 +80,17 @@ class GroupWorker:
         self._measured = 0.0
 
     def step(self) -> int:
-        self.answer()
-        self._follow_the_group()
-        self._sort_the_inbox()
+        self.receive()
         self._measure()
         taken = sum(self._step(topic_partition, task) for topic_partition, task in self.tasks.items())
         self._throttle()
         return taken
+
+    def receive(self) -> None:
+        """What has come of the partitions that are ours now."""
+        self.answer()
+        self._follow_the_group()
+        self._sort_the_inbox()
 
     def answer(self) -> None:
         """Be there for the group, and take what has come."""

@@ -31,6 +31,18 @@ FROM (
 WHERE done < position
 """
 
+RELAYED = f"""
+SELECT topic, partition, position, (SELECT position FROM {RELAY} WHERE name = 'events') AS relayed
+FROM {RELAY_PARTITIONS}
+"""
+
+
+class Relayed(NamedTuple):
+    """Up to which position the relay has published, and the last position in each partition up to there."""
+
+    position: int
+    last: Mapping[TopicPartition, int]
+
 
 class Watermark:
     """`topics`: what each role reads."""
@@ -46,6 +58,14 @@ class Watermark:
                 COVERED, [[role for role, _ in pairs], [topic for _, topic in pairs]], prepare=True
             ).fetchone()
         return (row and row["covered"]) or 0
+
+
+def relayed(recorder: Recorder) -> Relayed:
+    """As of one moment."""
+    with recorder.datastore.cursor() as curs:
+        rows = curs.execute(RELAYED, prepare=True).fetchall()
+    last = {TopicPartition(row["topic"], row["partition"]): row["position"] for row in rows}
+    return Relayed(rows[0]["relayed"] or 0 if rows else 0, last)
 
 
 class Published:

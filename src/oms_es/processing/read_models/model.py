@@ -14,6 +14,7 @@ from typing import Any
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.processing.read_models.folding import fold_touches, touches
 from oms_es.processing.read_models.rows import Rows
+from oms_es.store.draft import Overtaken
 from oms_es.store.recorder import (
     Advance,
 )
@@ -123,7 +124,7 @@ class Staged:
     def __init__(self, model: ReadModel) -> None:
         self.model = model
         self.rows: dict[Key, Row | None] = {}
-        self._there: set[Key] = set()
+        self._known: dict[Key, Row | None] = {}  # as they were
         self._key_columns = [str(column.name) for column in model.projection.table.primary_key]
 
     def key_of(self, row: Row) -> Key:
@@ -135,10 +136,21 @@ class Staged:
         if new and not self.model.projection.insert_only:
             known = self.model.known(new)
             self.rows.update(known)
-            self._there.update(key for key, row in known.items() if row is not None)
+            self._known.update(known)
         fold_touches(self.rows, to_touch)
 
-    def changes(self) -> Sequence[Any]:
+    def hold(self, transaction: Any) -> None:
+        """Until the transaction ends, rows that several workers change are as they were. Raises Overtaken."""
+        if not self.model.contended or not self._known:
+            return
+        now = self.model.rows.locked(transaction, list(self._known))
+        if any(now.get(key) != row for key, row in self._known.items()):
+            raise Overtaken(f"another worker has changed rows of {self.model.projection.name}")
+
+    def changes(self, position: int) -> Sequence[Any]:
+        """`position`: as of which they are, for the relay."""
+        rows = self.model.rows
         kept = [row for row in self.rows.values() if row is not None]
-        gone = [key for key in self._there if self.rows[key] is None]
-        return self.model.rows.changes(kept, gone)
+        gone = [key for key, row in self._known.items() if row is not None and self.rows[key] is None]
+        marks = rows.marks(self.rows, position) if self.model.published and self.rows else ()
+        return [*rows.changes(kept, gone), *marks]

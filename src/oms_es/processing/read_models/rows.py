@@ -40,7 +40,7 @@ from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from oms_es.kernel import Key, Projection, Row
-from oms_es.store.outbox import MARK_DIRTY, changes
+from oms_es.store.outbox import MARK_ALL_DIRTY, MARK_DIRTY, changes, key_text
 from oms_es.store.recorder import (
     ADVANCE_FIRST,
     APPEND_LOCK,
@@ -108,6 +108,12 @@ class Rows(Protocol):
     def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Any]:
         """The same, for a transaction of the recorder's, which takes changes of several tables at once."""
 
+    def locked(self, transaction: Any, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        """In a transaction of the recorder's: those that are there, which no one else changes until it ends."""
+
+    def marks(self, keys: Iterable[Key], position: int) -> Sequence[Any]:
+        """To mark rows that changed, as changes of a transaction of the recorder's."""
+
     def generation(self, name: str) -> int:
         """Of the rows, when the position of this name was asked for."""
 
@@ -130,6 +136,7 @@ class SqlRows:
         self.generations: dict[str, int] = {}  # of the rows, by the position that was asked for: a rebuild begins one
         self._select, self._upsert, self._delete = _select_keys(table), _upsert(table), _delete_keys(table)
         self._put, self._drop = _written(self._upsert), _written(self._delete)
+        self._find = _written(self._select)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -164,6 +171,15 @@ class SqlRows:
     def changes(self, kept: Sequence[Row], gone: Sequence[Key]) -> Sequence[Change]:
         found = [Change(self._put, to_json(kept).decode())] if kept else []
         return [*found, Change(self._drop, self._named(gone)["rows"])] if gone else found
+
+    def locked(self, curs: psycopg.Cursor[Any], keys: Sequence[Key]) -> Mapping[Key, Row]:
+        curs.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of(self.table.name)], prepare=True)
+        curs.execute(self._find.encode(), self._named(keys), prepare=True)
+        return {tuple(row[name] for name in self.key_columns): row for row in curs}
+
+    def marks(self, keys: Iterable[Key], position: int) -> Sequence[Change]:
+        rows = [{"projection": self.table.name, "position": position, "key": key_text(key)} for key in keys]
+        return [Change(MARK_ALL_DIRTY, to_json(rows).decode())]
 
     def generation(self, name: str) -> int:
         return self.generations.get(name, 0)

@@ -9,6 +9,7 @@ from typing import Any
 from oms_es.app.workers import INTERESTS
 from oms_es.kafka.client import TopicPartition
 from oms_es.kafka.groups.feeds import EventTask, PartitionTask
+from oms_es.kafka.groups.group_chain import GroupChain
 from oms_es.kafka.groups.group_worker import GroupWorker
 from oms_es.kafka.relay.event_publisher import EventPublisher
 from oms_es.kafka.relay.relay import Relay
@@ -130,6 +131,16 @@ class AwakeChain(Chain):
         return taken
 
 
+class AwakeGroupChain(GroupChain):
+    """Spares the attempt where nothing has come, and this node has appended nothing."""
+
+    groups: Sequence[AwakeGroup]
+
+    @property
+    def stirred(self) -> bool:
+        return any(group.group.stirred for group in self.groups) or super().stirred
+
+
 class AwakeIntake(IntakeWorker):
     """Spares the step in which nothing has come."""
 
@@ -213,6 +224,11 @@ class AwakeGroup(GroupWorker):
     @property
     def stirred(self) -> bool:
         return self.group.stirred or not (self.still or self.moves == self.database.moves)
+
+    def receive(self) -> None:
+        if self.group.stirred or self._changes or self._inbox:
+            self.still, self.moves = False, NEVER
+            super().receive()
 
     def step(self) -> int:
         moves = self.database.moves

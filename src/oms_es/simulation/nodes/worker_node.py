@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from oms_es.app import CONSUMERS, PROJECTIONS
-from oms_es.app.workers import CALLBACK_ROLES, CHANNEL_ORDERS_ROLE, SEALER_ROLE, TICKER_ROLE, TOPICS_OF
+from oms_es.app.workers import (
+    CALLBACK_ROLES,
+    CHANNEL_ORDERS_ROLE,
+    CONSUMER_ROLES,
+    LOOKED_UP,
+    SEALER_ROLE,
+    TICKER_ROLE,
+    TOPICS_OF,
+)
 from oms_es.kafka.client import TopicPartition
 from oms_es.kafka.groups.feeds import EventTask, PartitionFeed, PartitionTask, missing
 from oms_es.kafka.groups.inputs import InputTask, PartitionSource
@@ -18,12 +26,14 @@ from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
 from oms_es.simulation.nodes.engine_node import RETRY_SECONDS, EngineNode, Going, Ground
 from oms_es.simulation.nodes.interruptible import (
     AwakeGroup,
+    AwakeGroupChain,
     AwakeLoop,
     AwakeRelay,
 )
+from oms_es.simulation.nodes.log_node import CHAINS_FOLLOWING_MAX, CHAINS_NEW_MAX
 from oms_es.simulation.world.broker import MemoryGroup, MemoryPublisher
 from oms_es.simulation.world.coverage import MemoryCoverage
-from oms_es.store.log import NullFeed
+from oms_es.store.log import Log
 from oms_es.store.store import OUTAGES
 
 HUNGRY_SECONDS_MIN, HUNGRY_SECONDS_MAX = 0.2, 5.0
@@ -38,9 +48,9 @@ class WorkerNode(EngineNode):
         super().__init__(simulation, number, skew_seconds)
 
     def work(self) -> None:
-        self.loop = loop = self._assembled()
         while True:
             try:
+                self.loop = loop = self._assembled()
                 loop.seek()
             except OUTAGES:
                 self.sleep(RETRY_SECONDS)
@@ -51,11 +61,14 @@ class WorkerNode(EngineNode):
     def _assembled(self) -> AwakeLoop:
         ground = self.simulation
         self.own_store = self.store()
-        self.unread = NullFeed()
+        self.log = Log(self.own_store.recorder, ground.codec)
+        self.log.start_at(self.own_store.recorder.end())
         self.lookups = MemoryLookups(self, ground.database)
         self.watermark = MemoryCoverage(self, ground.database, TOPICS_OF)
-        workers = [self._relay(), *(self._worker_for(role) for role in self.roles)]
-        self.groups = [p for p in workers if isinstance(p, AwakeGroup)]
+        roles = [self._worker_for(role) for role in self.roles]
+        self.groups = [p for p in roles if isinstance(p, AwakeGroup)]
+        chains = list(self._chain())
+        workers: list[Worker] = [self._relay(), *chains, *roles, *chains]
         save = self.own_store.recorder.move_at_rest
         return AwakeLoop(
             workers, Hungry(self), ground.scenario.poll_seconds, timing=self.timing, waited_for=True, save=save
@@ -66,6 +79,18 @@ class WorkerNode(EngineNode):
         for group in self.groups:
             for topic_partition, error in group.stopped.items():
                 self.simulation.stopped(f"{group.name}@{topic_partition}", error)
+
+    def _chain(self) -> Iterator[AwakeGroupChain]:
+        """Also none, as where there is too much at once; or one that is cut soon."""
+        ground = self.simulation
+        new_max = ground.chance.choice(CHAINS_NEW_MAX)
+        groups = [group for group in self.groups if group.name in CONSUMER_ROLES | LOOKED_UP]
+        if new_max and any(group.name in CONSUMER_ROLES for group in groups):
+            partitions = dict.fromkeys(EVENT_TOPICS.values(), ground.scenario.partitions)
+            following_max = ground.chance.choice(CHAINS_FOLLOWING_MAX)
+            yield ground.kit.group_chain(
+                groups, self.own_store, self.log, self.watermark.relayed, lambda: partitions, new_max, following_max
+            )
 
     def _relay(self) -> Relay:
         ground, kit = self.simulation, self.simulation.kit
@@ -80,11 +105,11 @@ class WorkerNode(EngineNode):
     def _worker_for(self, role: str) -> Worker:
         broker, batch_max = self.simulation.broker, self.simulation.scenario.batch_max
         if role == TICKER_ROLE:
-            return self.ticker(self.own_store, self.unread)
+            return self.ticker(self.own_store, self.log)
         if role == SEALER_ROLE:
             return self.sealer()
         if role in CALLBACK_ROLES:
-            return self.callbacks(role, self.own_store, self.unread)
+            return self.callbacks(role, self.own_store, self.log)
         if role == CHANNEL_ORDERS_ROLE:
             group = MemoryGroup(self, broker, role, [CHANNEL_ORDERS])
             return AwakeGroup(group, self._input_task, batch_max, self.simulation.database)
@@ -103,19 +128,22 @@ class WorkerNode(EngineNode):
         for projection in PROJECTIONS:
             if projection.name == role:
                 rows = kit.rows(self, self.simulation.database, projection.table)
-                return lambda feed: ProjectionWorker(kit.read_model(projection, rows, alone=False), feed, batch_max)
+                read_model = kit.read_model(projection, rows, alone=False)
+                return lambda feed: ProjectionWorker(read_model, feed, batch_max)
         (gateway,) = (gateway for gateway in self.gateways() if gateway.name == role)
         return lambda feed: GatewayWorker(gateway, self.own_store, feed, batch_max)
 
     def _event_task(
         self, topic_partition: TopicPartition, reader_of: Callable[[PartitionFeed], FeedReader]
     ) -> PartitionTask:
-        feed = self.simulation.kit.feed(topic_partition, self.simulation.cloudevents, self._backfill)
+        feed = self.simulation.kit.feed(
+            topic_partition, self.simulation.cloudevents, self._backfill, self.log.notify_appended
+        )
         return EventTask(feed, reader_of(feed))
 
     def _input_task(self, topic_partition: TopicPartition) -> PartitionTask:
         source = PartitionSource(topic_partition, CHANNEL_ORDERS_ROLE, "canonical")
-        worker = self.follow(source, self.simulation.kit.orders, self.own_store, self.unread, Limit())
+        worker = self.follow(source, self.simulation.kit.orders, self.own_store, self.log, Limit())
         return InputTask(source, worker, lambda _topic: None)  # no topic is made again here
 
     def _backfill(self, topic_partition: TopicPartition, after: int, to: int) -> Any:

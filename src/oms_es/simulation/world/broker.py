@@ -146,6 +146,7 @@ class MemoryGroup:
         self.node = node
         self.broker = broker
         self.name = name
+        self.topics = topics
         self.members = broker.members(name, topics)
         self.pending: deque[tuple[bool, TopicPartition]] = deque()
         self.at: dict[TopicPartition, int] = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from eventsourcing.persistence import OperationalError
 
 from oms_es.kafka.client import TopicPartition
+from oms_es.kafka.groups.watermark import Relayed
 from oms_es.memory.database import Database
 from oms_es.simulation.nodes.node import Node
 
@@ -24,6 +25,10 @@ class MemoryCoverage:
     def position(self, roles: Iterable[str]) -> int:
         self.touch()
         return self.covered(roles)
+
+    def relayed(self) -> Relayed:
+        self.touch()
+        return Relayed(self.database.relay_position, dict(self.database.published))
 
     def covered(self, roles: Iterable[str]) -> int:
         published, tracking = self.database.published, self.database.tracking
