@@ -68,8 +68,10 @@ class Settings(BaseSettings):
         default=None,
         description="`commands`: people or a warehouse system pack what is requested, by command; no gateway is asked",
     )
-    carriers: Literal["commands"] | None = Field(
-        default=None, description="`commands`: bookings are made elsewhere and recorded by command; no gateway is asked"
+    carriers: Literal["commands", "easypost"] | None = Field(
+        default=None,
+        description="Who is asked to carry parcels, instead of what OMS_GATEWAYS says: `easypost`; or `commands`: "
+        "bookings are made elsewhere and recorded by command, and no gateway is asked",
     )
     stripe_api_key: SecretStr | None = Field(
         default=None, description="Secret or restricted key, `sk_…` or `rk_…`; needed where payments go to Stripe"
@@ -139,6 +141,25 @@ class Settings(BaseSettings):
         default="https://openapi.alipay.com/gateway.do",
         pattern=rf"^{ISSUER}$",
         description="Where Alipay is asked, such as a server for tests",
+    )
+    easypost_api_key: SecretStr | None = Field(
+        default=None, description="Production or test key, `EZAK…` or `EZTK…`; needed where parcels go by EasyPost"
+    )
+    easypost_senders_file: Path | None = Field(
+        default=None,
+        description="JSON with the address of each location, as EasyPost has addresses: "
+        '`{"berlin": {"company": …, "street1": …, "city": …, "zip": …, "country": "DE"}}`',
+    )
+    easypost_currency: str = Field(
+        default="",
+        pattern=r"^([A-Z]{3})?$",
+        description="In which currency EasyPost's rates are compared; needed where its carriers are paid in several",
+    )
+    easypost_label_format: Literal["PDF", "PNG", "ZPL"] = Field(default="PDF", description="How labels are made")
+    easypost_base: str = Field(
+        default="https://api.easypost.com",
+        pattern=rf"^{ISSUER}$",
+        description="Where EasyPost is asked, such as a server for tests",
     )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")

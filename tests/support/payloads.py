@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from oms_es.channels import canonical
 from oms_es.channels import shopify_order as shopify
 from oms_es.channels import woocommerce_order as woocommerce
-from oms_es.gateways.carrier import easypost
 from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.carrier.easypost import dialect as easypost
 from oms_es.gateways.payment import port as payment_provider
 from oms_es.gateways.payment import stripe_shapes
 from oms_es.gateways.payment.alipay import dialect as alipay

@@ -134,7 +134,7 @@ class Runtime:
         around: ExternalSystems = (
             SimulatedSystems(database_url, chaos, clock, transit_seconds, hazards) if simulated else Unconnected()
         )
-        self.external_systems: ExternalSystems = Connected(connected, around) if connected else around
+        self.external_systems: ExternalSystems = Connected(connected, around, database_url) if connected else around
 
     def __enter__(self) -> Self:
         with psycopg.connect(self.database_url) as connection:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
+from uuid import UUID
 
 import psycopg
 
@@ -26,6 +28,10 @@ from oms_es.kernel import (
 from oms_es.schemas.shipment import LabelDocument
 from oms_es.store import documents
 
+ALONE = "SELECT bool_and(pg_try_advisory_lock(key)) FROM unnest(%s::bigint[]) AS key"
+LOCK_BITS = (1 << 63) - 1
+"""Of a request's id: PostgreSQL's locks have numbers of 64 bits, with a sign."""
+
 
 class OnKafka(OmsError):
     """What is done in this database is done by way of Kafka."""
@@ -43,6 +49,20 @@ def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
     except psycopg.OperationalError as error:
         raise GatewayUnavailable(str(error)) from error
     return LabelDocument(sha256=kept.sha256, media_type=kept.media_type, byte_count=len(kept.content))
+
+
+@contextmanager
+def _alone(database_url: str, keys: Sequence[UUID]) -> Iterator[None]:
+    """The locks are a session's, and end with this process at the latest. Raises GatewayUnavailable."""
+    try:
+        session = psycopg.connect(database_url, autocommit=True)
+        with closing(session):
+            row = session.execute(ALONE, [[key.int & LOCK_BITS for key in keys]]).fetchone()
+            if row is None or not row[0]:
+                raise GatewayUnavailable("another process asks a carrier for the same parcels")
+            yield
+    except psycopg.OperationalError as error:
+        raise GatewayUnavailable(str(error)) from error
 
 
 class ExternalSystems:
@@ -71,8 +91,12 @@ class Unconnected(ExternalSystems):
 class Connected(ExternalSystems):
     """Real providers, and the others for whatever these do not do."""
 
-    def __init__(self, own: Sequence[Gateway], others: ExternalSystems) -> None:
+    def __init__(self, own: Sequence[Gateway], others: ExternalSystems, database_url: str) -> None:
         self.own = own
+        for gateway in own:
+            if isinstance(gateway, carrier.CarrierGateway):
+                gateway.keep = partial(_keep, database_url)
+                gateway.alone = partial(_alone, database_url)
         self.others = others
         self.callbacks = others.callbacks
 

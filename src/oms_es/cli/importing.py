@@ -12,11 +12,13 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.app import PARSERS, Engine
+from oms_es.app.connecting.polling import poll
+from oms_es.app.connecting.providers import tracking_of
 from oms_es.channels import DIALECTS
 from oms_es.cli.terminal import Json, print_json, say, set_up, writing
 from oms_es.exit_codes import Code
 from oms_es.gateways.callbacks import CALLBACKS
-from oms_es.kernel import Command, Recorded
+from oms_es.kernel import Command, GatewayUnavailable, Recorded
 from oms_es.processing.intake import jsonl as lines
 from oms_es.processing.intake.input_files import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
 from oms_es.processing.intake.worker import Intake, Outcome
@@ -103,6 +105,27 @@ def import_callbacks(
     report(taken, json=json, hint="a corrected callback may simply be imported again")
 
 
+def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
+    """Ask the carrier how far parcels are that are booked or on their way, and take in what it says.
+
+    For who has no address that webhooks can come to, or for a day on which they did not: from cron, as often as it
+    may matter. What was known before changes nothing.
+    """
+    settings = set_up("error")
+    tracking = tracking_of(settings)
+    with writing(settings, run=not no_run) as engine:
+        polled = poll(engine, tracking)
+    if json:
+        print_json(polled._asdict())
+    else:
+        typer.echo(", ".join(f"{name} {count}" for name, count in polled._asdict().items()))
+    if polled.unanswered:
+        raise GatewayUnavailable(f"of {polled.unanswered} parcels the carrier said nothing: ask again later")
+    if polled.rejected:
+        say("see why with `oms-es dead-letters list`")
+        raise typer.Exit(Code.BURIED)
+
+
 def report_if_all_wait(engine: Engine, tally: Tally) -> None:
     with queries.reading(engine.database_url) as connection:
         if tally.accepted and not queries.is_any_location_open(connection):
@@ -182,3 +205,4 @@ def report(tally: Tally, *, json: bool, hint: str) -> None:
 
 callbacks_app = typer.Typer(help="What payment providers and carriers report.", no_args_is_help=True)
 callbacks_app.command("import")(import_callbacks)
+callbacks_app.command("poll")(poll_callbacks)

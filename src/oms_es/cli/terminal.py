@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime, migrate
-from oms_es.app.providers import connected_roles, gateways_of
+from oms_es.app.connecting.providers import connected_roles, gateways_of
 from oms_es.app.workers import GROUPS_OF_ROLES, PUBLISHED_READ_MODELS
 from oms_es.database.directories import default_home
 from oms_es.database.selection import Database, database

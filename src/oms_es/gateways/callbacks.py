@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from oms_es.gateways.carrier import easypost
 from oms_es.gateways.carrier import port as carrier
+from oms_es.gateways.carrier.easypost import dialect as easypost
 from oms_es.gateways.payment import port as payment
 from oms_es.gateways.payment import stripe
 from oms_es.gateways.payment.alipay import dialect as alipay

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from oms_es import console
 from oms_es import rendering as display
 from oms_es.app import PROJECTIONS, Engine, Runtime
-from oms_es.app.providers import openers_of
+from oms_es.app.connecting.providers import openers_of
 from oms_es.cli.desk.single import order_named
 from oms_es.cli.operator.status import interests_of
 from oms_es.cli.terminal import (

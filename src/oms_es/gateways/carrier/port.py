@@ -10,6 +10,7 @@ Decides  nothing. The intent's event id is the carrier's idempotency key: asked 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -19,6 +20,7 @@ from pydantic import Field, ValidationError
 from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import shipment as s
 from oms_es.schemas.inputs import Input
+from oms_es.schemas.order import Address
 from oms_es.schemas.problems import problems
 from oms_es.schemas.values.types import Moment
 
@@ -30,8 +32,7 @@ class Parcel(NamedTuple):
     shipment_id: str
     location: str
     weight_grams: int
-    country: str
-    postal_code: str
+    ship_to: Address
     carrier: str = ""
     """Whom the engine chose; empty where there is nothing to choose."""
     service: str = ""
@@ -72,6 +73,11 @@ class Consent(NamedTuple):
     reason: str = ""
 
 
+class TrackedNumber(NamedTuple):
+    carrier: str
+    tracking_number: str
+
+
 class Carrier(Protocol):
     """The port that real carriers implement. Asked again with the same key, it gives the same answer."""
 
@@ -80,8 +86,21 @@ class Carrier(Protocol):
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]: ...
 
 
+class Tracking(Protocol):
+    """Who can be asked how far parcels have come."""
+
+    dialect: str
+    """In which it answers, as its webhooks do."""
+
+    def track(self, numbers: Sequence[TrackedNumber]) -> Sequence[bytes | None]:
+        """What it says of each: None where no answer came, nothing where it does not know the number. Raises
+        GatewayUnavailable."""
+
+
 Keep = Callable[[bytes, str], s.LabelDocument]
 """Keeps a document of this media type under its hash."""
+Alone = Callable[[Sequence[UUID]], AbstractContextManager[None]]
+"""Meanwhile no other process asks for any of these. Raises GatewayUnavailable where one does."""
 Ask = TypeVar("Ask", Parcel, Cancellation)
 Answer = TypeVar("Answer", Booking, Consent)
 
@@ -103,12 +122,18 @@ class CarrierGateway:
     intents: frozenset[type[Event]] = frozenset({s.ShipmentBookingRequested, s.ShipmentBookingCancellationRequested})
 
     def __init__(self, carrier: Carrier, keep: Keep | None = None, attempts_max: int = ATTEMPTS_MAX) -> None:
-        """`keep` is what a carrier that sends labels needs."""
+        """`keep` is what a carrier that sends labels needs; `alone` what one needs that knows no idempotency key."""
         self.carrier = carrier
         self.keep = keep
+        self.alone: Alone = lambda _keys: nullcontext()
         self.attempts_max = attempts_max
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+        """Raises GatewayUnavailable."""
+        with self.alone([intent.event_id for intent in intents]):
+            return self._performed(intents)
+
+    def _performed(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
         parcels = [parcel_of(intent) for intent in intents if isinstance(intent.event, s.ShipmentBookingRequested)]
         refusals = [cancellation_of(i) for i in intents if isinstance(i.event, s.ShipmentBookingCancellationRequested)]
         outcomes: dict[UUID, list[Command]] = {}
@@ -160,14 +185,12 @@ class CarrierGateway:
 def parcel_of(intent: Recorded) -> Parcel:
     event = intent.event
     assert isinstance(event, s.ShipmentBookingRequested)
-    to = event.ship_to
     return Parcel(
         intent.event_id,
         event.shipment_id,
         event.location,
         event.weight_grams,
-        to.country,
-        to.postal_code,
+        event.ship_to,
         event.carrier,
         event.service,
         event.cartons,

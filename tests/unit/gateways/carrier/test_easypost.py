@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from oms_es.gateways.carrier.easypost import SKIPPED, STATUSES, parse_tracker
+from oms_es.gateways.carrier.easypost.dialect import SKIPPED, STATUSES, parse_tracker
 from oms_es.kernel import BadInput, Skipped
 from oms_es.schemas.shipment.tracker import RecordTracking
 from repository import ROOT

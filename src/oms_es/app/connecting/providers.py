@@ -8,7 +8,10 @@ from http import HTTPStatus
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.gateways.by_command import ByCommand
-from oms_es.gateways.carrier.port import CarrierGateway
+from oms_es.gateways.carrier.easypost import client as easypost
+from oms_es.gateways.carrier.easypost.provider import EasyPostCarrier
+from oms_es.gateways.carrier.easypost.senders import BadSenders, senders_in
+from oms_es.gateways.carrier.port import Carrier, CarrierGateway, Tracking
 from oms_es.gateways.notices import Opener, Openers
 from oms_es.gateways.payment import rsa
 from oms_es.gateways.payment.alipay import client as alipay
@@ -55,6 +58,8 @@ def _gateways(settings: Settings) -> Iterator[Gateway]:
         yield ByCommand(SimulatedWarehouse.name, SimulatedWarehouse.intents)
     if settings.carriers == "commands":
         yield ByCommand(CarrierGateway.name, CarrierGateway.intents)
+    elif settings.carriers:
+        yield CarrierGateway(CARRIERS[settings.carriers](settings))
 
 
 def openers_of(settings: Settings) -> Openers:
@@ -66,6 +71,13 @@ def openers_of(settings: Settings) -> Openers:
     if settings.alipay_app_id:
         openers["alipay"] = AlipayNotices(settings.alipay_app_id, settings.alipay_seller_id)
     return openers
+
+
+def tracking_of(settings: Settings) -> Tracking:
+    """Who is asked how far parcels have come. Raises NotSetUp."""
+    if settings.carriers != "easypost":
+        raise NotSetUp("no carrier is set up that can be asked; set OMS_CARRIERS=easypost")
+    return _easypost(settings)
 
 
 def _stripe(settings: Settings) -> PaymentProvider:
@@ -136,3 +148,24 @@ PAYMENTS: Mapping[str, Callable[[Settings], PaymentProvider]] = {
     "wechatpay": _wechatpay,
     "alipay": _alipay,
 }
+
+
+def _easypost(settings: Settings) -> EasyPostCarrier:
+    for name in ("api_key", "senders_file"):
+        if not getattr(settings, f"easypost_{name}"):
+            raise NotSetUp(f"parcels go by EasyPost, which is not set up; set OMS_EASYPOST_{name.upper()}")
+    assert settings.easypost_api_key
+    assert settings.easypost_senders_file
+    try:
+        senders = senders_in(settings.easypost_senders_file)
+    except BadSenders as error:
+        raise NotSetUp(str(error)) from None
+    return EasyPostCarrier(
+        easypost.Client(settings.easypost_api_key.get_secret_value(), base=settings.easypost_base),
+        senders,
+        currency=settings.easypost_currency,
+        label_format=settings.easypost_label_format,
+    )
+
+
+CARRIERS: Mapping[str, Callable[[Settings], Carrier]] = {"easypost": _easypost}

@@ -1,0 +1,90 @@
+"""Requests to EasyPost: JSON over HTTP, with the account's key.
+
+Invariant: an answer that says nothing certain raises NoAnswer; whether the request was done is not known then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from oms_es.gateways.outgoing import NoAnswer, ProtocolError, Reply, request
+
+REASON_CHARACTERS_MAX = 300
+UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Besides the server's own errors: it may be done, or will be when it is asked again."""
+NOT_THERE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+"""Of a label: its store says no more of what it does not have."""
+OURS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN})
+
+
+class EasyPostRefused(ProtocolError):
+    """EasyPost says no, with its code and its words."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{message or 'refused'} ({code or status})"[:REASON_CHARACTERS_MAX])
+        self.status = status
+
+    @property
+    def is_about_the_account(self) -> bool:
+        """Not about this parcel: the key, what it may do, or the balance."""
+        return self.status in OURS
+
+
+class Client:
+    def __init__(self, api_key: str, *, base: str) -> None:
+        self._base = base
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": "oms-es",
+        }
+
+    def ask(self, method: str, path: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """`path`: below /v2. Raises EasyPostRefused, and NoAnswer where it is not known what became of it."""
+        body = json.dumps(wanted, ensure_ascii=False).encode() if wanted is not None else b""
+        reply = request(self._base, method, f"/v2{path}", self._headers, body)
+        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in UNSURE:
+            raise NoAnswer(f"error {reply.status}")
+        said = _object_in(reply)
+        if reply.status >= HTTPStatus.BAD_REQUEST:
+            error = said.get("error")
+            if not isinstance(error, dict):
+                raise NoAnswer(f"error {reply.status}, not in EasyPost's words")
+            raise EasyPostRefused(reply.status, str(error.get("code") or ""), _message(error))
+        return said
+
+    def label(self, url: str) -> bytes | None:
+        """The document that lies there, without our key; None if there is none. Raises NoAnswer."""
+        place = urlsplit(url)
+        if place.scheme != "https" and place.scheme != urlsplit(self._base).scheme:
+            return None
+        path = f"{place.path}?{place.query}" if place.query else place.path
+        reply = request(f"{place.scheme}://{place.netloc}", "GET", path, {"User-Agent": "oms-es"})
+        if reply.status in NOT_THERE:
+            return None
+        if reply.status != HTTPStatus.OK:
+            raise NoAnswer(f"error {reply.status} where the label lies")
+        return reply.body or None
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """Its fields come as objects, or as plain text."""
+    fields = error.get("errors")
+    named = fields if isinstance(fields, list) else []
+    parts = [f"{one.get('field')}: {one.get('message')}" if isinstance(one, dict) else str(one) for one in named]
+    return "; ".join([str(error.get("message") or ""), *parts])
+
+
+def _object_in(reply: Reply) -> dict[str, Any]:
+    try:
+        said = json.loads(reply.body)
+    except ValueError:
+        raise NoAnswer("an answer is no JSON") from None
+    if not isinstance(said, dict):
+        raise NoAnswer("an answer is no object")
+    return said

@@ -1,0 +1,153 @@
+"""EasyPost's API on 127.0.0.1, as far as parcels need it, with answers that get lost, repeat or contradict.
+
+Invariant: what is served has been asked with the account's key; labels are served without it, for EasyPost's lie
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from hmac import new as hmac
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from typing import Any, Literal
+from unicodedata import normalize
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from oms_es.gateways.loopback.easypost_books import ApiError, EasyPostBooks, Thing
+
+Mishap = Literal["", "lost", "dropped", "busy", "broken", "denied", "twice", "strange"]
+"""`lost`: it was done, and the answer does not arrive. `dropped`: it was not. `busy`, `broken`: errors 429 and 500, and
+it was not. `denied`: it was done, and the answer says that it was refused. `twice`: it is done two times, and the
+second answer arrives. `strange`: it was done, and someone else's page arrives."""
+BODY_BYTES_MAX = 1_000_000
+POLL_SECONDS = 0.02
+"""How soon it ends when it is asked to."""
+
+
+class EasyPostServer:
+    """`mishap_of` says what goes wrong with a request, from its method and path."""
+
+    def __init__(
+        self, books: EasyPostBooks, api_key: str, mishap_of: Callable[[str, str], Mishap] = lambda *_: ""
+    ) -> None:
+        self.books = books
+        self.logins = (f"Bearer {api_key}", f"Basic {b64encode(f'{api_key}:'.encode()).decode()}")
+        self.mishap_of = mishap_of
+        self.lock = Lock()
+        self.requests: list[str] = []
+        self.address = ""
+        self.forgets_labels = False
+
+    @contextmanager
+    def listening(self) -> Iterator[str]:
+        """The address to use instead of EasyPost's."""
+        handler = type("Handler", (_Handler,), {"easypost": self})
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            self.address = f"http://127.0.0.1:{server.server_port}"
+            thread = Thread(target=server.serve_forever, args=[POLL_SECONDS], daemon=True)
+            thread.start()
+            try:
+                yield self.address
+            finally:
+                server.shutdown()
+                thread.join()
+
+    def report(self, number: int, secret: str) -> tuple[dict[str, str], bytes]:
+        """What is sent of an event of the books, signed as webhooks are."""
+        body = json.dumps(self.books.events[number]).encode()
+        signature = hmac(normalize("NFKD", secret).encode(), body, sha256).hexdigest()
+        return {"Content-Type": "application/json", "X-Hmac-Signature": f"hmac-sha256-hex={signature}"}, body
+
+    def answer(self, method: str, path: str, wanted: Thing) -> tuple[int, Thing]:
+        try:
+            return self._done(method, path, wanted)
+        except ApiError as error:
+            return error.status, error.body
+
+    def _done(self, method: str, path: str, wanted: Thing) -> tuple[int, Thing]:
+        place = urlsplit(path)
+        query = parse_qs(place.query)
+        match method, place.path.split("/")[1:]:
+            case "POST", ["v2", "shipments"]:
+                return 201, self._shown(self.books.create(wanted))
+            case "GET", ["v2", "shipments", name]:
+                return 200, self._shown(self.books.shipment(unquote(name)))
+            case "POST", ["v2", "shipments", name, "buy"]:
+                return 200, self._shown(self.books.buy(unquote(name), wanted))
+            case "POST", ["v2", "shipments", name, "refund"]:
+                return 200, self._shown(self.books.refund(unquote(name)))
+            case "GET", ["v2", "trackers"]:
+                asked = query.get("tracking_code", [""])[0], query.get("carrier", [""])[0]
+                return 200, self.books.trackers_of(*asked)
+        raise ApiError(404, "NOT_FOUND", "The requested resource could not be found.")
+
+    def _shown(self, shipment: Thing) -> Thing:
+        """Labels have whole addresses."""
+        label = shipment["postage_label"]
+        whole = label and label | {"label_url": f"{self.address}{label['label_url']}"}
+        return json.loads(json.dumps(shipment | {"postage_label": whole}))  # type: ignore[no-any-return] # an object
+
+
+class _Handler(BaseHTTPRequestHandler):
+    easypost: EasyPostServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._serve("GET", b"")
+
+    def do_POST(self) -> None:
+        length = min(int(self.headers.get("Content-Length") or 0), BODY_BYTES_MAX)
+        self._serve("POST", self.rfile.read(length))
+
+    def _serve(self, method: str, body: bytes) -> None:
+        with self.easypost.lock:
+            self.easypost.requests.append(f"{method} {self.path}")
+            mishap = self.easypost.mishap_of(method, self.path)
+            if mishap == "dropped":
+                self.close_connection = True
+                return
+            if mishap == "twice":
+                self._answered(method, body)
+            status, kind, payload = (
+                _as_json(MISHAPS[mishap]) if mishap in ("busy", "broken") else self._answered(method, body)
+            )
+        if mishap == "lost":
+            self.close_connection = True
+            return
+        if mishap == "denied":
+            status, kind, payload = _as_json(MISHAPS[mishap])
+        if mishap == "strange":
+            kind, payload = "text/html", b"<html>please wait</html>"
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def _answered(self, method: str, body: bytes) -> tuple[int, str, bytes]:
+        if self.path.startswith("/labels/"):
+            if self.easypost.forgets_labels:
+                return _as_json((404, {}))
+            return 200, "application/octet-stream", f"label {self.path}".encode()
+        if self.headers.get("Authorization") not in self.easypost.logins:
+            return _as_json((401, ApiError(401, "UNAUTHORIZED", "The API key is wrong.").body))
+        return _as_json(self.easypost.answer(method, self.path, json.loads(body) if body else {}))
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the engine's log says what was asked."""
+
+
+def _as_json(answer: tuple[int, Thing]) -> tuple[int, str, bytes]:
+    return answer[0], "application/json", json.dumps(answer[1]).encode()
+
+
+MISHAPS: dict[str, tuple[int, Thing]] = {
+    "busy": (429, ApiError(429, "RATE_LIMITED", "Too many requests.").body),
+    "broken": (500, ApiError(500, "INTERNAL_SERVER_ERROR", "Something went wrong.").body),
+    "denied": (422, ApiError(422, "UNPROCESSABLE", "It cannot be done.").body),
+}

@@ -1,0 +1,166 @@
+"""The whole engine as a process that books at EasyPost, killed in the middle of a booking, and what it polls."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from oms_es.app import Engine, migrate
+from oms_es.app.connecting.providers import gateways_of
+from oms_es.app.external_systems import Connected, Unconnected
+from oms_es.cli.main import main
+from oms_es.exit_codes import Code
+from oms_es.gateways.carrier.easypost.client import Client
+from oms_es.gateways.carrier.easypost.provider import EasyPostCarrier
+from oms_es.gateways.carrier.port import CarrierGateway
+from oms_es.gateways.loopback.easypost_books import EasyPostBooks
+from oms_es.gateways.loopback.easypost_server import EasyPostServer, Mishap
+from oms_es.kernel import GatewayUnavailable
+from oms_es.settings import Settings
+
+KEY = "EZTK_loopback"
+SENDERS = {"berlin": {"company": "Shop", "street1": "1 Pier", "city": "Oakland", "state": "CA", "country": "US"}}
+ORDER: dict[str, Any] = {
+    "channel": "web",
+    "external_id": "1",
+    "placed_at": "2026-01-01T12:00:00Z",
+    "currency": "USD",
+    "lines": [{"line_id": "1", "sku": "A", "quantity": 1, "unit_price_minor": 300}],
+    "ship_to": {"name": "Ann", "street": "1 Main St", "city": "Austin", "postal_code": "78701", "country": "US"},
+}
+STEPS = {"create": ("POST", "/v2/shipments"), "buy": ("POST", "/buy"), "label": ("GET", ".pdf")}
+"""The requests in the middle of which the process is killed, one after the other."""
+
+
+class World:
+    """EasyPost, and the process that asks it. `victim` is killed once the next of `kills` is done."""
+
+    def __init__(self, database_url: str) -> None:
+        self.database_url = database_url
+        self.books = EasyPostBooks(time.time)
+        self.server = EasyPostServer(self.books, KEY, self._mishap)
+        self.kills: list[tuple[str, str]] = []
+        self.victim = 0
+
+    def _mishap(self, method: str, path: str) -> Mishap:
+        if self.kills and self.victim and method == self.kills[0][0] and path.endswith(self.kills[0][1]):
+            self.kills.pop(0)
+            os.kill(self.victim, SIGKILL)
+            return "lost"
+        return ""
+
+    def run(self) -> int:
+        """The engine in a process of its own, until it is at rest or dead; how it ended."""
+        self.victim = os.fork()
+        if not self.victim:
+            with suppress(BaseException), Engine(self.database_url, connected=gateways_of(Settings())) as engine:
+                engine.settle()
+                os._exit(0)
+            os._exit(1)
+        _, status = os.waitpid(self.victim, 0)
+        self.victim = 0
+        return os.waitstatus_to_exitcode(status)
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    world = World(database_url)
+    senders = tmp_path / "senders.json"
+    senders.write_text(json.dumps(SENDERS))
+    migrate(database_url)
+    with world.server.listening() as address:
+        for name, value in {
+            "DATABASE_URL": database_url,
+            "GATEWAYS": "simulated",
+            "CARRIERS": "easypost",
+            "EASYPOST_API_KEY": KEY,
+            "EASYPOST_BASE": address,
+            "EASYPOST_SENDERS_FILE": str(senders),
+        }.items():
+            monkeypatch.setenv(f"OMS_{name}", value)
+        yield world
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    capsys.readouterr()
+    assert main([*words, "--json"]) == Code.OK
+    return json.loads(capsys.readouterr().out)
+
+
+def test_however_often_it_is_killed_a_parcel_has_one_label_and_what_webhooks_did_not_say_is_polled(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = tmp_path / "orders.jsonl"
+    orders.write_text(json.dumps(ORDER))
+    assert main(["location", "open", "berlin", "--country", "US"]) == Code.OK
+    assert main(["stock", "receive", "A", "berlin", "--receipt-id", "r", "--quantity", "5"]) == Code.OK
+    assert main(["orders", "import", str(orders), "--no-run"]) == Code.OK
+    world.kills = list(STEPS.values())
+    ends = [world.run() for _ in (*STEPS, "")]
+    assert (ends, world.kills) == ([*[-SIGKILL] * len(STEPS), 0], [])
+    (label,) = world.books.standing()
+    assert len(world.books.shipments) == 1, "the one that was made before the first kill is found by its reference"
+    with psycopg.connect(world.database_url) as connection:
+        parcel = connection.execute("SELECT status, tracking_number FROM shipments").fetchall()
+        labels = connection.execute("SELECT media_type FROM oms_documents").fetchall()
+    assert (parcel, labels) == ([("booked", label["tracking_code"])], [("application/pdf",)])
+    world.books.scan(label["tracking_code"], "in_transit", "Accepted")
+    world.books.scan(label["tracking_code"], "delivered", "At the door")
+    usual = {"asked": 1, "changed": 1, "unknown": 0, "unanswered": 0, "rejected": 0}
+    assert shown(capsys, "callbacks", "poll") == usual
+    assert world.run() == 0
+    assert shown(capsys, "callbacks", "poll") == {**usual, "asked": 0, "changed": 0}, "it has arrived"
+    assert shown(capsys, "order", "show", "web/1")["order"]["phase"] == "completed"
+    assert main(["verify"]) == Code.OK
+
+
+def test_what_is_not_set_up_is_said_before_anything_is_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"berlin": {"street1": "", "country": "US"}}')
+    for name, value, words in (
+        ("EASYPOST_SENDERS_FILE", str(bad), "berlin.street1"),
+        ("EASYPOST_SENDERS_FILE", str(tmp_path / "none.json"), "cannot be read"),
+        ("EASYPOST_API_KEY", None, "set OMS_EASYPOST_API_KEY"),
+        ("CARRIERS", "commands", "set OMS_CARRIERS=easypost"),
+    ):
+        if value is None:
+            monkeypatch.delenv(f"OMS_{name}")
+        else:
+            monkeypatch.setenv(f"OMS_{name}", value)
+        capsys.readouterr()
+        assert main(["callbacks", "poll"]) == Code.USAGE
+        assert words in capsys.readouterr().err
+    assert world.server.requests == []
+
+
+def test_a_parcel_that_another_process_asks_for_is_left_to_it(database_url: str) -> None:
+    def gateway() -> CarrierGateway:
+        carrier = EasyPostCarrier(Client(KEY, base="http://127.0.0.1:9"), {}, currency="", label_format="PDF")
+        one = CarrierGateway(carrier)
+        Connected([one], Unconnected(), database_url)
+        return one
+
+    first, second = gateway(), gateway()
+    keys = [uuid4(), uuid4()]
+    with first.alone(keys[:1]):
+        with pytest.raises(GatewayUnavailable, match="another process"), second.alone(keys):
+            pytest.fail("both ask")
+        with second.alone(keys[1:]):
+            pass
+    with second.alone(keys):
+        pass
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+    assert row == (0,)
