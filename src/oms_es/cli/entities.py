@@ -28,7 +28,8 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
     },
     "payment": {"show": "desk.single:show_payment", "list": "desk.lists:list_payments"},
     "shipment": {
-        "quote": "desk.quoting:quote_shipment",
+        "quote": "desk.shipping:quote_shipment",
+        "label": "desk.shipping:print_label",
         "show": "desk.single:show_shipment",
         "list": "desk.lists:list_shipments",
     },

@@ -114,6 +114,9 @@ def test_however_often_it_is_killed_a_parcel_has_one_label_and_what_webhooks_did
         parcel = connection.execute("SELECT status, tracking_number FROM shipments").fetchall()
         labels = connection.execute("SELECT media_type FROM oms_documents").fetchall()
     assert (parcel, labels) == ([("booked", label["tracking_code"])], [("application/pdf",)])
+    assert main(["shipment", "label", label["options"]["print_custom_1"]]) == Code.OK
+    assert f"label /labels/{label['id']}.pdf" in capsys.readouterr().out
+    assert main(["shipment", "label", label["options"]["print_custom_1"], "--carton-id", "c9"]) == Code.NOT_FOUND
     world.books.scan(label["tracking_code"], "in_transit", "Accepted")
     world.books.scan(label["tracking_code"], "delivered", "At the door")
     usual = {"asked": 1, "changed": 1, "unknown": 0, "unanswered": 0, "rejected": 0}

@@ -1,0 +1,73 @@
+"""`oms-es shipment quote` and `label`: what carriers would charge, and the label that one of them has given."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from oms_es import rendering as display
+from oms_es.cli.terminal import (
+    Json,
+    print_json,
+    reading,
+    set_up,
+)
+from oms_es.errors import NotFound
+from oms_es.reports.operations.labels import newest_labels
+from oms_es.reports.shipping_quote import UnknownLocation, quote_for
+from oms_es.schemas.order import Address
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store import documents
+from oms_es.store.encoding.codec import Codec
+
+
+def quote_shipment(
+    origin: Annotated[str, typer.Argument(metavar="LOCATION", help="Where it is shipped from.")],
+    country: Annotated[str, typer.Argument(metavar="COUNTRY", help="Where it goes, such as DE.")],
+    weight_grams: Annotated[list[int], typer.Argument(min=1, metavar="GRAMS...", help="Of each carton.")],
+    *,
+    delivery_option: str = "standard",
+    latitude: float | None = None,
+    longitude: float | None = None,
+    json: Json = False,
+) -> None:
+    """What each carrier would charge, and who would be chosen."""
+    with reading(set_up()) as connection:
+        to = Address(country=country, latitude=latitude, longitude=longitude)
+        try:
+            choice = quote_for(connection, origin, to, weight_grams, delivery_option)
+        except UnknownLocation as unknown:
+            raise NotFound(str(unknown)) from unknown
+    if not choice.candidates:
+        raise NotFound("no carrier has published rates; do so with `oms-es rates publish`")
+    if json:
+        print_json(choice.model_dump(mode="json"))
+    else:
+        display.console_on(sys.stdout).print(display.quote(choice))
+
+
+def print_label(
+    shipment_id: Annotated[str, typer.Argument(metavar="SHIPMENT", help="Its id.")],
+    *,
+    carton_id: Annotated[str, typer.Option(help="Of one carton, where each has a label of its own.")] = "",
+) -> None:
+    """The carrier's label, as bytes on standard output: `oms-es shipment label ID > label.pdf`, or `| lp`."""
+    with reading(set_up()) as connection:
+        labels = newest_labels(connection, Codec(EVENTS).over(connection), shipment_id)
+        if carton_id not in labels:
+            cartons = ", ".join(filter(None, labels))
+            raise NotFound(
+                f"shipment {shipment_id} has labels of the cartons {cartons}; name one with --carton-id"
+                if cartons
+                else f"shipment {shipment_id} has no label now; `oms-es shipment show {shipment_id}` says why"
+            )
+        label = documents.fetch(connection, labels[carton_id].sha256)
+    if label is None:
+        raise NotFound(f"the document {labels[carton_id].sha256} is not there; `oms-es verify` says what is missing")
+    if sys.stdout.isatty():
+        raise typer.BadParameter(
+            f"it is {label.media_type}, which a terminal cannot show; send it to a file or printer"
+        )
+    sys.stdout.buffer.write(label.content)

@@ -1,0 +1,21 @@
+"""The labels that a shipment travels under now: a booking that is cancelled takes its labels along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oms_es.reports.queries import Connection
+from oms_es.reports.streams import history
+from oms_es.schemas import shipment as s
+from oms_es.store.encoding.codec import Codec
+
+
+def newest_labels(connection: Connection, codec: Codec, shipment_id: str) -> Mapping[str, s.LabelDocument]:
+    """By carton; under the empty name the one of the whole."""
+    labels: dict[str, s.LabelDocument] = {}
+    for recorded in history(connection, codec, f"shipment-{shipment_id}", None):
+        if isinstance(recorded.event, s.ShipmentBookingCancelled):
+            labels.clear()
+        elif isinstance(recorded.event, s.ShipmentLabelAttached):
+            labels[recorded.event.carton_id] = recorded.event.document
+    return labels
