@@ -24,6 +24,7 @@ from oms_es.gateways.carrier.easypost.shapes import Bought, Rate
 from oms_es.gateways.carrier.port import Booking, Cancellation, Consent, Label, Parcel, TrackedNumber
 from oms_es.gateways.outgoing import NoAnswer, ProtocolError
 from oms_es.kernel import GatewayUnavailable
+from oms_es.schemas.problems import problems
 from oms_es.schemas.shipment import CARTONS_MAX
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
 
@@ -234,7 +235,7 @@ class EasyPostCarrier:
         try:
             return Bought.model_validate(said)
         except ValidationError as error:
-            raise NoAnswer(f"an answer is not as EasyPost writes it: {error.errors()[0]['loc']}") from None
+            raise NoAnswer(f"an answer is not as EasyPost writes it: {problems(error, whole='answer')}") from None
 
 
 def pieces_of(parcel: Parcel) -> Sequence[Piece]:
