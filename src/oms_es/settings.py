@@ -161,6 +161,17 @@ class Settings(BaseSettings):
         pattern=rf"^{ISSUER}$",
         description="Where EasyPost is asked, such as a server for tests",
     )
+    document_folder: Path | None = Field(
+        default=None,
+        description="Where the bytes of new documents are kept, in a folder that every process sees; without it, in "
+        "the database",
+    )
+    document_bytes_max: int = Field(
+        default=20_000_000, ge=1, le=200_000_000, description="The largest document that people may add"
+    )
+    document_loose_days: int = Field(
+        default=30, ge=1, le=3_650, description="For how many days a document is kept that is attached to nothing"
+    )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")
     kafka: str | None = Field(default=None, description="Bootstrap servers, host:port, separated by commas")

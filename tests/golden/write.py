@@ -23,6 +23,8 @@ MOMENT = "2026-01-02T03:04:05Z"
 ASKED = 'AddNote {"note_text":"sha256:0123456789abcdef"}'
 """Of what a command said; elsewhere it is whether one did."""
 EXAMPLES: dict[str, Any] = {
+    "entity_id": "o-1",
+    "keep_until": "2036-12-31",
     "basis_points": 140,
     "fixed_minor": 25,
     "customer_id": "C-1",

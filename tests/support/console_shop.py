@@ -50,6 +50,7 @@ class Shop:
             self.parcel_id: str = parcel["shipment_id"]
             self.return_id = "back/<b>1"
             self._reconciled(api)
+            self.paper = self._with_a_paper(api)
             self.line = "2020-01-31/1/1/1"
             wait_for(lambda: self._is_returned(api))
 
@@ -66,6 +67,14 @@ class Shop:
         wait_for(lambda: api.get(path).status_code == 200)
         wait_for(lambda: api.post(f"{path}:run", json={}).status_code == 200)
         wait_for(lambda: api.get(path).json()["breaks"])
+
+    def _with_a_paper(self, api: httpx.Client) -> str:
+        sent = {"Content-Type": "application/octet-stream"}
+        address: str = api.post("/v1/documents", content=EVIL.encode(), headers=sent).json()["sha256"]
+        for entity, name in (("order", self.order_id), ("statement", f"{ACCOUNT}/2020-01-31/1/1")):
+            to = {"entity": entity, "entity_id": name, "kind": "invoice", "reference": EVIL}
+            assert api.post(f"/v1/documents/{address}:attach", json=to).status_code == 200
+        return address
 
     @property
     def quoted_sku(self) -> str:

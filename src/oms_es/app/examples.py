@@ -23,6 +23,7 @@ NAMED: Mapping[str, Any] = {
     "occurred_at": "2026-01-05T12:00:00Z",
     **dict.fromkeys(("booked_on", "opened_on", "closed_on", "day", "since", "through"), "2026-01-31"),
     "document_sha256": "0" * 64,
+    "sha256": "0" * 64,
 }
 """What a person would write there; anything else is `a` name, the least number, the first choice."""
 SHAPES: Mapping[str, Any] = {

@@ -26,7 +26,7 @@ from oms_es.kernel import (
     GatewayUnavailable,
 )
 from oms_es.schemas.shipment import LabelDocument
-from oms_es.store import documents
+from oms_es.store.documents import table as documents
 
 ALONE = "SELECT bool_and(pg_try_advisory_lock(key)) FROM unnest(%s::bigint[]) AS key"
 LOCK_BITS = (1 << 63) - 1
@@ -48,7 +48,7 @@ def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
             kept = documents.keep(connection, content, media_type)
     except psycopg.OperationalError as error:
         raise GatewayUnavailable(str(error)) from error
-    return LabelDocument(sha256=kept.sha256, media_type=kept.media_type, byte_count=len(kept.content))
+    return LabelDocument(sha256=kept.sha256, media_type=kept.media_type, byte_count=kept.byte_count)
 
 
 @contextmanager

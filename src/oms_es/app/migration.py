@@ -19,8 +19,9 @@ from oms_es.processing.read_models.rows import create_indexes, read_model_engine
 from oms_es.processing.sealer import Sealer
 from oms_es.proof.notes import SignerKey
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.store import dead_letters, documents, schema, stops
+from oms_es.store import dead_letters, schema, stops
 from oms_es.store import outbox as changes
+from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, webhook_secrets
 from oms_es.store.http import tables as http_tables
@@ -125,7 +126,8 @@ def _make_missing(connection: psycopg.Connection[Any], projections: Sequence[Pro
 def _tables() -> Sequence[bytes]:
     statements = (
         schema.CREATE,
-        (dead_letters.CREATE, documents.CREATE),
+        (dead_letters.CREATE,),
+        documents.CREATE,
         changes.CREATE,
         relay_store.CREATE,
         topic_ids.CREATE,

@@ -9,7 +9,7 @@ from oms_es import channels
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
 from oms_es.aggregates.finance import account, reconciliation, statement
 from oms_es.aggregates.operations import aside as put_aside
-from oms_es.aggregates.operations import connection, exception, subscription
+from oms_es.aggregates.operations import connection, document, exception, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.payment import decider as payment
 from oms_es.aggregates.payment import provider
@@ -35,6 +35,7 @@ from oms_es.kernel import (
 )
 from oms_es.processing.intake.worker import Parser
 from oms_es.projections.catalog import carrier_rates, delivery_options, items, location_load, locations, sourcing_rules
+from oms_es.projections.documents import document_attachments
 from oms_es.projections.facts import (
     bookings,
     order_lines,
@@ -100,6 +101,7 @@ DECIDERS: tuple[Decider[Any], ...] = (
     statement.decider,
     reconciliation.decider,
     account.decider,
+    document.decider,
 )
 
 CONSUMERS: tuple[Consumer, ...] = (
@@ -180,6 +182,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     accounts.projection,
     account_entries.projection,
     account_orders.projection,
+    document_attachments.projection,
 )
 
 GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)

@@ -20,6 +20,7 @@ GROUP_OF = {
     "connection": "connections",
     "subscription": "subscriptions",
     "reconciliation": "reconcile",
+    "document": "documents",
 }
 """Where people say it otherwise than the stream does."""
 WORD = re.compile(r"[A-Z][a-z0-9]*")

@@ -50,6 +50,12 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "explain": "finance.reconciling:explain",
         "report": "finance.reporting:report",
     },
+    "documents": {
+        "add": "finance.documents:add_document",
+        "get": "finance.documents:get_document",
+        "list": "finance.documents:list_documents",
+        "sweep": "finance.documents:sweep_documents",
+    },
     "connections": {
         "create": "connections:create_connection",
         "list": "connections:list_connections",

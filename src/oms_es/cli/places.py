@@ -25,6 +25,7 @@ ENTITIES: Mapping[str, str | None] = {
     "statement": "What a bank or a payment provider says moved.",
     "account": "Deposits and credit that are kept for customers.",
     "reconcile": "What banks and payment providers say moved, beside what happened here.",
+    "documents": "Papers: receipts, invoices, proofs of delivery, and what they are attached to.",
     "connections": "Who sends webhooks here, and under which secrets.",
     "subscriptions": "Who is sent webhooks of what becomes of orders.",
 }

@@ -31,6 +31,7 @@ from oms_es.proof.notes import SignerKey
 from oms_es.reports import queries, streams
 from oms_es.settings import Settings
 from oms_es.store import schema
+from oms_es.store.documents.places import SHELF
 from oms_es.store.privacy import wrapping
 from oms_es.store.privacy.subject_keys import is_encrypted
 from oms_es.store.privacy.wrapping import KEYRING
@@ -58,6 +59,7 @@ def set_up(level: Level = "warning") -> Settings:
     settings = Settings()
     configure_logging(settings.log_style, settings.log_level if "log_level" in settings.model_fields_set else level)
     KEYRING.hold(data_keys_of(settings))
+    SHELF.set_up(settings.document_folder, settings.document_bytes_max, settings.document_loose_days)
     return settings
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic_core import from_json, to_json
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message
 
 from oms_es.http.access import Caller
@@ -78,14 +79,23 @@ class Api:
         """A file as it is: the status, and what the API says."""
         return await self._ask("POST", path, query, content, {"content-type": BYTES})
 
+    async def whole(self, path: str) -> Response:
+        """What the API answers, as it stands: a file."""
+        return await self._answered("GET", path, NO_QUERY, b"", {})
+
     async def _ask(
         self, method: str, path: str, query: Query, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, Any]:
+        response = await self._answered(method, path, query, body, headers)
+        return response.status_code, from_json(bytes(response.body))
+
+    async def _answered(
+        self, method: str, path: str, query: Query, body: bytes, headers: Mapping[str, str]
+    ) -> Response:
         given = {name: value for name, value in query.items() if value is not None}
         request = _request(method, path, urlencode(given, doseq=True), body, headers)
         matched = self.router.match(method, request.scope["raw_path"])
-        response = await answered(self.services, matched, self.caller, request, self.request_id)
-        return response.status_code, from_json(bytes(response.body))
+        return await answered(self.services, matched, self.caller, request, self.request_id)
 
 
 def _request(method: str, path: str, query: str, body: bytes, headers: Mapping[str, str]) -> Request:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from oms_es.http.errors import Malformed, TooLong, TooSlow
 from oms_es.http.requests import BODY_SECONDS_MAX, NUMBER
 from oms_es.statements.reading import BYTES_MAX
+from oms_es.store.documents.places import SHELF
 
 FIELDS_MAX = 50
 FIELD_BYTES_MAX = 20_000
@@ -27,8 +28,9 @@ async def read(request: Request) -> tuple[Mapping[str, str], bytes]:
     length = request.headers.get("content-length", "")
     if not NUMBER.fullmatch(length):
         raise Malformed("say how long the form is, in Content-Length")
-    if int(length) > BYTES_MAX + AROUND_MAX:
-        raise TooLong(f"a file may have {BYTES_MAX} bytes")
+    bytes_max = max(BYTES_MAX, SHELF.bytes_max)
+    if int(length) > bytes_max + AROUND_MAX:
+        raise TooLong(f"a file may have {bytes_max} bytes")
     parser = MultiPartParser(
         request.headers, request.stream(), max_files=1, max_fields=FIELDS_MAX, max_part_size=FIELD_BYTES_MAX
     )

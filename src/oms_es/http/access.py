@@ -24,6 +24,7 @@ FAMILIES: Mapping[str, str] = {
     "stock": "stock, serial numbers, replenishment",
     "catalog": "locations, items, rules, rates, delivery options, policies, connections and subscriptions",
     "finance": "accounts of customers, statements of banks and providers, their reconciliation and the books",
+    "documents": "documents, and what they are attached to",
     "operations": "exceptions, deadlines, dead letters, connections, subscriptions and deliveries",
 }
 PERSONAL = "personal-data:read"
@@ -45,10 +46,13 @@ ROLES: Mapping[str, frozenset[str]] = {
     "storefront": frozenset({"orders:read", "stock:read", "catalog:read"}),
     "warehouse": frozenset(
         {"orders:read", "shipments:read", "shipments:write", "stock:read", "stock:write", "catalog:read"}
-        | {"returns:read", "returns:write", PERSONAL}
+        | {"returns:read", "returns:write", "documents:read", "documents:write", PERSONAL}
     ),
-    "support": READS | {"orders:write", "returns:write", "operations:write", PERSONAL},
-    "finance": frozenset({"orders:read", "payments:read", "returns:read", "finance:read", "finance:write"}),
+    "support": READS | {"orders:write", "returns:write", "documents:write", "operations:write", PERSONAL},
+    "finance": frozenset(
+        {"orders:read", "payments:read", "returns:read", "finance:read", "finance:write"}
+        | {"documents:read", "documents:write"}
+    ),
     "follower": READS | {EVENTS, PERSONAL},
     "operator": READS | WRITES | {EVENTS, PERSONAL, KEYS},
 }

@@ -125,6 +125,18 @@ class Asked:
 
     async def body(self, *media_types: str, bytes_max: int = BODY_BYTES_MAX) -> bytes:
         """Raises TooLong, TooSlow, WrongMedia."""
+        parts: list[bytes] = []
+        await self.receive(parts.append, *media_types, bytes_max=bytes_max)
+        return b"".join(parts)
+
+    async def receive(
+        self,
+        take: Callable[[bytes], None],
+        *media_types: str,
+        bytes_max: int = BODY_BYTES_MAX,
+        seconds_max: float = BODY_SECONDS_MAX,
+    ) -> None:
+        """The body, a piece at a time, as it comes. Raises TooLong, TooSlow, WrongMedia, and what `take` raises."""
         media_type = (self.header("content-type") or "").partition(";")[0].strip().lower()
         if media_type not in media_types:
             raise WrongMedia(f"send the body as {' or '.join(media_types)}")
@@ -134,10 +146,10 @@ class Asked:
         if not NUMBER.fullmatch(length) or int(length) > bytes_max:
             raise TooLong(f"the body may have {bytes_max} bytes")
         try:
-            async with asyncio.timeout(BODY_SECONDS_MAX):
-                return await _read(self.request, bytes_max)
+            async with asyncio.timeout(seconds_max):
+                await _receive(self.request, bytes_max, take)
         except TimeoutError:
-            raise TooSlow(f"the body did not come within {BODY_SECONDS_MAX:.0f} s") from None
+            raise TooSlow(f"the body did not come within {seconds_max:.0f} s") from None
         except ClientDisconnect:
             raise Malformed("the body ended early") from None
 
@@ -175,15 +187,13 @@ TOO_LARGE = (
 )
 
 
-async def _read(request: Request, bytes_max: int) -> bytes:
-    parts: list[bytes] = []
+async def _receive(request: Request, bytes_max: int, take: Callable[[bytes], None]) -> None:
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > bytes_max:
             raise TooLong(f"the body may have {bytes_max} bytes")
-        parts.append(part)
-    return b"".join(parts)
+        take(part)
 
 
 def _query(route: Route, raw: bytes) -> dict[str, list[str]]:

@@ -35,6 +35,8 @@ from oms_es.reports.queries import Connection
 from oms_es.reports.streams import At
 from oms_es.schemas.values.personal import personal_fields
 from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.documents import table as documents
+from oms_es.store.documents.places import FolderUnavailable
 from oms_es.store.http import api_keys, sessions
 from oms_es.store.http import tables as http_tables
 from oms_es.store.store import OUTAGES
@@ -143,6 +145,9 @@ class Services:
             sessions.sweep(connection, datetime.now(UTC))
             while http_tables.sweep(connection, datetime.now(UTC)):
                 pass
+            with suppress(FolderUnavailable):
+                while documents.sweep(connection, datetime.now(UTC)):
+                    pass
 
     def shown(self, value: Any, caller: Caller) -> Any:
         hides_people = PERSONAL not in caller.scopes

@@ -25,7 +25,9 @@ from oms_es.schemas.finance.reconciliation import RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.operations.aside import PutReactionAside
 from oms_es.schemas.operations.connection import OpenConnection
+from oms_es.schemas.operations.document import AttachDocument, RemoveDocument
 from oms_es.schemas.operations.exception import AssignException, ResolveException, SnoozeException
+from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import (
     AmendOrder,
@@ -63,7 +65,7 @@ from oms_es.schemas.stock import (
     SetSafetyStock,
     StockCommand,
 )
-from oms_es.store import documents
+from oms_es.store.documents import table as documents
 from oms_es.store.http import webhook_secrets
 
 Kinds = tuple[type[Command], ...]
@@ -82,6 +84,7 @@ BEGINNINGS: Kinds = (
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption),
     *(RecordFeedback, AssignException, SnoozeException, ResolveException, PutReactionAside),
     *(OpenConnection, OpenSubscription, OpenAccount),
+    AttachDocument,
 )
 """What begins a stream."""
 BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
@@ -122,18 +125,39 @@ def require(asking: Asking, command: Command) -> None:
             raise _no_order(order_id)
     if (account := getattr(command, "to_account", "")) and not asking.exists(f"account-{account}"):
         raise Missing(SharedRefusal.UNKNOWN_ACCOUNT, f"there is no account {account}; {WORDS['account'][1]}")
-    if isinstance(command, AttachLabel | RecordStatement):
+    if isinstance(command, AttachDocument):
+        _require_entity(asking, command)
+    if isinstance(command, AttachLabel | RecordStatement | AttachDocument):
         require_document(asking.connection, command)
+    if isinstance(command, RemoveDocument) and documents.is_of_the_engine(asking.connection, command.sha256):
+        raise Refused(
+            OperationsRefusal.DOCUMENT_NEEDED, "a label or a statement of history has these bytes: detach it instead"
+        )
     if secret_id := getattr(command, "secret_id", ""):
         _require_secret(asking.connection, secret_id)
 
 
-def require_document(connection: Connection, command: AttachLabel | RecordStatement) -> None:
+def _require_entity(asking: Asking, command: AttachDocument) -> None:
+    """Raises Missing."""
+    if asking.exists(f"{command.entity}-{command.entity_id}"):
+        return
+    if command.entity == "order":
+        raise _no_order(command.entity_id)
+    what, where = WORDS[command.entity]
+    refusal = SharedRefusal.by_code(f"unknown_{command.entity}")
+    raise Missing(refusal, f"there is no {what} {command.entity_id}; {where}")
+
+
+def require_document(connection: Connection, command: AttachLabel | RecordStatement | AttachDocument) -> None:
     """Raises Missing. History points at nothing that is not kept."""
-    address = command.document.sha256 if isinstance(command, AttachLabel) else command.document_sha256
-    if not documents.is_kept(connection, address):
+    if isinstance(command, AttachLabel):
+        address = command.document.sha256
+    else:
+        address = command.document_sha256 if isinstance(command, RecordStatement) else command.sha256
+    if not documents.may_be_named(connection, address):
         raise Missing(
-            SharedRefusal.UNKNOWN_DOCUMENT, f"no document {address} is kept; keep its bytes first, then attach it"
+            SharedRefusal.UNKNOWN_DOCUMENT,
+            f"no document {address} is kept; keep its bytes first, as with `oms-es documents add`, then attach it",
         )
 
 
@@ -197,6 +221,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "shipment": ("parcel", "`oms-es shipment show ORDER` names those of an order"),
     "rma": ("return", "`oms-es return show ORDER` names those of an order"),
     "rates": ("carrier with rates", "publish them with `oms-es rates publish`"),
+    "document": ("document", "`oms-es documents list` names those that are attached"),
+    "statement": ("statement", "`oms-es reconcile statements` names them, as ACCOUNT/STATEMENT"),
     "connection": ("connection", "`oms-es connections list` names them"),
     "subscription": ("subscription", "`oms-es subscriptions list` names them"),
     "account": ("account", "`oms-es account list` names them; open it with `oms-es account open`"),

@@ -48,7 +48,7 @@ class SharedRefusal(Refusal):
     UNKNOWN_DOCUMENT = (
         "unknown_document",
         "No document with this hash is kept.",
-        "Keep its bytes first, then attach it.",
+        "Keep its bytes first, as with `oms-es documents add`, then attach it.",
         Code.NOT_FOUND,
     )
     UNKNOWN_LOCATION = (
@@ -115,6 +115,12 @@ class SharedRefusal(Refusal):
         "unknown_sku",
         "There has never been any of it at this location.",
         "Receive or count it there first.",
+        Code.NOT_FOUND,
+    )
+    UNKNOWN_STATEMENT = (
+        "unknown_statement",
+        "There is no such statement.",
+        "`oms-es reconcile statements` names them; it is called ACCOUNT/STATEMENT.",
         Code.NOT_FOUND,
     )
     UNKNOWN_SUBSCRIPTION = (

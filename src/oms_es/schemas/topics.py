@@ -28,6 +28,7 @@ CATEGORIES = (
     "statement",
     "reconciliation",
     "account",
+    "document",
 )
 EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for category in CATEGORIES}
 """By the category of the stream, which is what its name begins with."""

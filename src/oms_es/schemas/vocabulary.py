@@ -9,7 +9,7 @@ from oms_es.kernel import Event
 from oms_es.schemas import order, payment, shipment, stock
 from oms_es.schemas.catalog import item, location, numbering, rates, rules, serial
 from oms_es.schemas.finance import account, reconciliation, statement
-from oms_es.schemas.operations import aside, connection, exception, subscription
+from oms_es.schemas.operations import aside, connection, document, exception, subscription
 from oms_es.schemas.order import returns
 from oms_es.schemas.payment import provider
 from oms_es.schemas.returns import feedback, policy, rma
@@ -56,6 +56,7 @@ MODULES: tuple[ModuleType, ...] = (
     statement,
     reconciliation,
     account,
+    document,
 )
 
 

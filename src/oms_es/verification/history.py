@@ -14,6 +14,7 @@ from oms_es.schemas import payment as p
 from oms_es.schemas import shipment as sh
 from oms_es.schemas import stock as s
 from oms_es.schemas.finance.statement import StatementRecorded
+from oms_es.schemas.operations.document import DocumentAttached
 from oms_es.schemas.values.currency import in_money
 from oms_es.store.encoding.codec import event_id_of
 from oms_es.verification.account_checks import AccountChecks
@@ -90,6 +91,7 @@ class History:
         self.paid = Check("money conserved: captured, voided, expired <= authorised; refunded, lost <= captured")
         self.parcels: dict[str, ParcelCounts] = {}
         self.documents: set[str] = set()  # hashes of those that history points at
+        self.attached: set[str] = set()  # and of those that people attached, which may be removed
         self.shipped = Check("parcels conserved: what left was asked for, once; what came back had left")
         self.order_checks = OrderChecks()
         self.joins = JoinedBook()
@@ -135,6 +137,8 @@ class History:
                 self._check_placed(recorded, event)
             case StatementRecorded(document_sha256=sha256):
                 self.documents.add(sha256)
+            case DocumentAttached():
+                self.attached.add(event.sha256)
             case o.OrderLineAllocated():
                 promise = self.promises.get((event.reservation_id, event.sku, event.location))
                 self.promised.expect(

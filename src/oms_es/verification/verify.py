@@ -23,11 +23,11 @@ from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Decider, Projection, Recorded
 from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
-from oms_es.store.documents import DOCUMENTS
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, SNAPSHOTS, EventRow, Snapshot
 from oms_es.store.snapshots import Unreadable, is_of_this_version, state_in
 from oms_es.verification.check import Check, at
+from oms_es.verification.document_checks import documents_kept
 from oms_es.verification.history import History
 from oms_es.verification.row_checks import RowsOfHistory
 from oms_es.verification.seal_checks import SealBook, Signed, seal_book
@@ -76,7 +76,7 @@ def verify(
         history.close(progress_of.has_taken)
         progress(last, last)
         of_rows = rows.checked()
-        documents = _compare_documents(connection, history.documents)
+        documents = documents_kept(connection, history)
     checks = (*history.checks, *seals.checks, kept.checked(), documents, *of_rows)
     return Report(history.position, len(history.states), checks)
 
@@ -97,7 +97,7 @@ def verify_until(
             progress(page[-1].position, until)
         history.close(lambda _role, _stream, _position: False)
         progress(until, until)
-        documents = _compare_documents(connection, history.documents)
+        documents = documents_kept(connection, history)
     return Report(history.position, len(history.states), (*history.checks, documents))
 
 
@@ -203,14 +203,3 @@ def _pages(
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__} {str(error).splitlines()[0]}"
-
-
-def _compare_documents(connection: psycopg.Connection[dict[str, Any]], labels: set[str]) -> Check:
-    check = Check("every document that history points at is there, and is what its hash says")
-    query = SQL("SELECT sha256 FROM {} WHERE sha256 = ANY(%s) AND sha256 = encode(sha256(content), 'hex')")
-    addresses = sorted(labels)
-    for some in (addresses[i : i + READ_MAX] for i in range(0, len(addresses), READ_MAX)):
-        found = {row["sha256"] for row in connection.execute(query.format(Identifier(DOCUMENTS)), [some])}
-        for address in some:
-            check.expect(address in found, partial("{}: the document is missing, or another".format, address))
-    return check

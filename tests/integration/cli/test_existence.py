@@ -21,8 +21,8 @@ from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, Reservation
 from oms_es.schemas.shipment import AttachLabel, LabelDocument, RequestShipment
 from oms_es.schemas.stock import ReceiveStock
-from oms_es.store import documents
 from oms_es.store.dead_letters import StoredDeadLetter
+from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.encoding.command_codec import DIALECT, as_bytes
 

@@ -46,6 +46,7 @@ def shown(served: Served, shop: Shop) -> list[str]:
         "id": str(letter),
         "name": "console.css",
         "account": ACCOUNT,
+        "sha256": shop.paper,
     }
     found = [
         re.sub(r"\{(\w+)\}", lambda part: quote(values[part[1]], safe=""), route.path)
@@ -435,6 +436,33 @@ def test_what_is_scanned_leads_to_its_form_and_back_to_the_field(operator: httpx
         "/console/commands/stock/count?sku=TEA&location=berlin&next=%2Fconsole%2Fstock%3Fscan_at%3Dberlin%26do%3Dcount",
     )
     assert operator.get("/console/stock?scan=TEA&do=burn").status_code == 422
+
+
+def test_a_paper_is_added_on_the_page_of_its_order_and_saved_from_there(served: Served, shop: Shop) -> None:
+    here = f"/console/orders/{shop.order_id}"
+    with browser(served, "support") as client:
+        given = {"proof": proof(client, here), "next": here, "kind": "bank_receipt", "keep_until": ""}
+        files = {"file": ("invoice.html", b"%PDF-1.7 from the console")}
+        no_file = client.post("/console/documents", data={**given, "subject": f"order {shop.order_id}"})
+        assert no_file.status_code == 422
+        unknown = client.post("/console/documents", data={**given, "subject": "order none"}, files=files)
+        assert (unknown.status_code, "orders list" in unknown.text) == (404, True)
+        added = client.post(
+            "/console/documents",
+            data={**given, "subject": f"shipment {shop.parcel_id}", "reference": "R-7"},
+            files=files,
+        )
+        assert added.status_code == 303, added.text
+        page = client.get(added.headers["location"]).text
+        assert "R-7" in page
+        found = set(re.findall(r'href="(/console/documents/[0-9a-f]{64})"', page))
+        (path,) = found - {f"/console/documents/{shop.paper}"}
+        saved = client.get(path)
+        assert saved.content == files["file"][1]
+        assert saved.headers["Content-Disposition"].endswith('.pdf"')
+    with browser(served, "storefront") as client:
+        assert "/console/documents" not in client.get(here).text
+        assert client.get(f"/console/documents/{shop.paper}").status_code == 403
 
 
 def test_a_statement_is_sent_as_a_file_and_what_it_says_is_explained_settled_and_closed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on
+from oms_es.errors import NotFound
 from oms_es.gateways.simulated.modes import Chaos, Hazards
 from oms_es.kernel import Command
 from oms_es.processing.intake.worker import Arrival
@@ -28,7 +29,7 @@ from oms_es.schemas.shipment import (
     ShipmentBookingRequested,
 )
 from oms_es.schemas.stock import ReceiveStock
-from oms_es.store import documents
+from oms_es.store.documents import table as documents
 from oms_es.verification.verify import verify
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -204,15 +205,16 @@ def test_labels_are_attached_by_the_hash_of_what_is_kept(database_url: str) -> N
         assert happened(database_url).count("ShipmentLabelAttached") == 1
         (kept,) = rows(database_url, "SELECT sha256, content FROM oms_documents")
         with psycopg.connect(database_url) as connection:
-            found = documents.fetch(connection, kept["sha256"])
-            assert found
-            assert found.content == bytes(kept["content"])
-            assert documents.keep(connection, found.content, found.media_type) == found
-            assert documents.fetch(connection, "0" * 64) is None
+            found = documents.look(connection, kept["sha256"])
+            content = b"".join(documents.pieces(lambda: nullcontext(connection), found))
+            assert content == bytes(kept["content"])
+            assert documents.keep(connection, content, found.media_type) == found
+            with pytest.raises(NotFound):
+                documents.look(connection, "0" * 64)
             connection.execute("DELETE FROM oms_documents")
             connection.commit()
             assert not verify(database_url, DECIDERS, PROJECTIONS, engine.store.codec).passed
-            documents.keep(connection, found.content, found.media_type)
+            documents.keep(connection, content, found.media_type)
             connection.commit()
             with pytest.raises(documents.TooLarge):
                 documents.keep(connection, b"", "text/plain")

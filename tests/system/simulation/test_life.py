@@ -59,8 +59,8 @@ FINANCE = frozenset(
     }
 )
 """What banks say comes in files, which no worker reacts to; of accounts, test_accounts.py asks."""
-NOTED = frozenset({"AddNote", "SnoozeException"})
-"""What people note for each other, which no worker reacts to."""
+NOTED = frozenset({"AddNote", "SnoozeException", "AttachDocument", "DetachDocument", "RemoveDocument"})
+"""What people note for each other, and the papers that they keep, which no worker reacts to."""
 UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP | FINANCE | NOTED | PREPARED
 """No input is known that is accepted and then refused to a reader: test_aside.py makes one."""
 Callback = tuple[str, str]

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from oms_es.aggregates.catalog import delivery, item, location, numbering, rates, rules, serial
-from oms_es.aggregates.operations import aside, connection, exception, subscription
+from oms_es.aggregates.operations import aside, connection, document, exception, subscription
 from oms_es.aggregates.order import decider as order
 from oms_es.aggregates.order import money as order_money
 from oms_es.aggregates.order.state import OTHERWISE
@@ -49,6 +49,7 @@ from oms_es.schemas.catalog.location import CloseLocation, OpenLocation
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, PublishSourcingRules, SourcingRulesPublished
 from oms_es.schemas.operations import aside as a
 from oms_es.schemas.operations import connection as w
+from oms_es.schemas.operations import document as d
 from oms_es.schemas.operations import exception as c
 from oms_es.schemas.operations import subscription as u
 from oms_es.schemas.order import returns as x
@@ -950,6 +951,40 @@ def subscription_holds(state: subscription.Subscription, history: Sequence[Event
     assert not state.secret_id or state.secret_id != state.previous_secret_id
 
 
+def document_commands() -> Strategy:
+    of: Any = {
+        "sha256": st.just("0" * 64),
+        "entity": st.sampled_from(["order", "payment"]),
+        "entity_id": st.sampled_from(["o", "o.1"]),
+    }
+    until = st.none() | st.sampled_from(["2026-01-01", "2025-12-31", "2000-01-01"])
+    return st.one_of(
+        st.builds(d.AttachDocument, **of, kind=st.sampled_from(["invoice", "other"]), keep_until=until),
+        st.builds(d.DetachDocument, **of),
+        st.builds(d.RemoveDocument, sha256=of["sha256"], reason=words, now=moments),
+    )
+
+
+def document_holds(state: document.Document, history: Sequence[Event]) -> None:
+    """Attached is what was attached more often than detached; nothing is once it was removed, and never too early."""
+    counts = Counter[tuple[str, str]]()
+    latest = ""
+    for event in history:
+        match event:
+            case d.DocumentAttached():
+                counts[event.entity, event.entity_id] += 1
+                latest = max(latest, event.keep_until or "")
+            case d.DocumentDetached():
+                counts[event.entity, event.entity_id] -= 1
+            case d.DocumentRemoved():
+                assert event is history[-1]
+                assert latest < NOON.date().isoformat()
+                assert not +counts
+    assert set(counts.values()) <= {0, 1}
+    assert set(+counts) == set(state.attached)
+    assert state.keep_until == latest
+
+
 def connection_commands() -> Strategy:
     of: Any = {"name": st.just("shop")}
     return st.one_of(
@@ -1071,6 +1106,12 @@ LAWS = (
         always(subscription_commands()),
         subscription_holds,
         frozenset({"unknown_subscription", "subscription_exists"}),
+    ),
+    Law(
+        document.decider,
+        always(document_commands()),
+        document_holds,
+        frozenset({"attached_otherwise", "document_removed", "document_retained"}),
     ),
     Law(
         connection.decider,
@@ -1253,6 +1294,8 @@ REFERENCES = {
     "OpenAccount.customer_id": "names whose account it is",
     "ApplyAccountHold.hold_id": "names what is taken",
     "ReleaseAccountHold.hold_id": "names what is released, once",
+    "AttachDocument.entity_id": "names what it is about; attached there otherwise is refused",
+    "DetachDocument.entity_id": "names what it is not about any more",
     "AssignException.order_id": "names whose exception it is",
     "OpenConnection.secret_id": "names the secret that is kept apart",
     "RotateConnection.secret_id": "names the secret that is kept apart",

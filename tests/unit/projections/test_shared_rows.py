@@ -25,6 +25,7 @@ from oms_es.schemas.finance.account import CreditAccount, OpenAccount
 from oms_es.schemas.finance.reconciliation import Break, CloseReconciliation, Match, RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement, StatementLine
 from oms_es.schemas.operations.connection import OpenConnection
+from oms_es.schemas.operations.document import AttachDocument
 from oms_es.schemas.operations.exception import AssignException
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import AddNote, Address, OrderLine, PlaceOrder, Tender
@@ -105,6 +106,7 @@ BESIDES: tuple[Command, ...] = (
         for account in ("bank", "stripe")
     ),
     *(CloseReconciliation(account=account, through="2020-01-31") for account in ("bank", "stripe")),
+    *(AttachDocument(sha256=digit * 64, entity="order", entity_id="o1") for digit in "01"),
     OpenAccount(account_id="ADA-1", kind="deposit", channel="web", currency="EUR"),
     CreditAccount(account_id="ADA-1", entry_id="in-1", amount_minor=1),
     PlaceOrder(

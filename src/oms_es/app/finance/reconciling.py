@@ -28,7 +28,7 @@ from oms_es.schemas.inputs import Input
 from oms_es.schemas.values.types import SHORT_NAME_LENGTH_MAX, looks_like_a_card_number
 from oms_es.statements import FORMATS
 from oms_es.statements.reading import Options, Statement
-from oms_es.store import documents
+from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Cause
 
 MEDIA_TYPES = {"camt.053": "application/xml", "mt940": "text/plain"}

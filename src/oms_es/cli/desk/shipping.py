@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -19,7 +20,7 @@ from oms_es.reports.operations.labels import newest_labels
 from oms_es.reports.shipping_quote import UnknownLocation, quote_for
 from oms_es.schemas.order import Address
 from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store import documents
+from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Codec
 
 
@@ -63,11 +64,10 @@ def print_label(
                 if cartons
                 else f"shipment {shipment_id} has no label now; `oms-es shipment show {shipment_id}` says why"
             )
-        label = documents.fetch(connection, labels[carton_id].sha256)
-    if label is None:
-        raise NotFound(f"the document {labels[carton_id].sha256} is not there; `oms-es verify` says what is missing")
-    if sys.stdout.isatty():
-        raise typer.BadParameter(
-            f"it is {label.media_type}, which a terminal cannot show; send it to a file or printer"
-        )
-    sys.stdout.buffer.write(label.content)
+        label = documents.look(connection, labels[carton_id].sha256)
+        if sys.stdout.isatty():
+            raise typer.BadParameter(
+                f"it is {label.media_type}, which a terminal cannot show; send it to a file or printer"
+            )
+        for piece in documents.pieces(lambda: nullcontext(connection), label):
+            sys.stdout.buffer.write(piece)

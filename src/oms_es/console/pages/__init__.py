@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from oms_es.console.pages import bulk, commands, dead_letters, entry, health, inbox, order, orders, search, setup, stock
 from oms_es.console.pages.desks import returns, shipping
-from oms_es.console.pages.finance import accounts, books
+from oms_es.console.pages.finance import accounts, books, documents
 from oms_es.console.pages.findings import reports
 from oms_es.console.pages.operating import keys, verify
 from oms_es.console.visits import Visit
@@ -37,6 +37,7 @@ def routes() -> Sequence[Route]:
         *reports.routes(),
         *accounts.routes(),
         *books.ROUTES,
+        *documents.ROUTES,
         *dead_letters.ROUTES,
         *setup.routes(),
         *verify.ROUTES,

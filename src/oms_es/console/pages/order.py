@@ -11,6 +11,7 @@ from starlette.responses import Response
 from oms_es.console import comparing, maps, timeline
 from oms_es.console.inside import at
 from oms_es.console.pages.commands import Offer, offers
+from oms_es.console.pages.finance.documents import Papers, Subject, papers
 from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
 from oms_es.http.access import EVENTS, PERSONAL
@@ -49,6 +50,7 @@ async def order(visit: Visit) -> Response:
         ticks=comparing.ticks(now["timeline"], moment),
         facts=comparing.of_order(found, now, found["order_id"]) if moment else [],
         first=_offers(visit, found) if moment is None else [],
+        papers=await _papers(visit, found) if moment is None else None,
         is_new_enough=is_new_enough,
         may_follow=visit.api.may(EVENTS),
     )
@@ -64,6 +66,17 @@ async def _notes(
         "notes"
     ]
     return notes
+
+
+async def _papers(visit: Visit, found: Mapping[str, Any]) -> Papers | None:
+    """Of the order, its payments and its parcels."""
+    order_id = found["order_id"]
+    parts = (("payment", "payments"), ("shipment", "shipments"))
+    subjects = [Subject("order", order_id, f"{found['channel']}/{found['external_id']}")]
+    for entity, many in parts:
+        ids = [one[f"{entity}_id"] for one in found[many]]
+        subjects += [Subject(entity, name, name.removeprefix(f"{order_id}.")) for name in ids]
+    return await papers(visit, {"order": order_id}, subjects, at("console", "orders", order_id))
 
 
 async def add_note(visit: Visit) -> Response:

@@ -16,6 +16,7 @@ FAMILY_OF_PACKAGE: Mapping[str, str] = {
     "catalog": "catalog",
     "operations": "operations",
     "finance": "finance",
+    "documents": "documents",
 }
 FAMILY_OF_FACTS: Mapping[str, str] = {
     "order_milestones": "orders",

@@ -68,6 +68,7 @@ FAMILY_OF: Mapping[str, str] = {
     "statement": "finance",
     "reconcile": "finance",
     "account": "finance",
+    "documents": "documents",
     "connections": "catalog",
     "subscriptions": "catalog",
 }

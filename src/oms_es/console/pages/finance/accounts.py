@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from oms_es.console.inside import at
 from oms_es.console.pages.commands import catalogue, offers_of
+from oms_es.console.pages.finance.documents import Papers, Subject, papers
 from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
 from oms_es.errors import OmsError
@@ -130,11 +131,18 @@ async def _one(visit: Visit, account: str, status: int = 200, **more: Any) -> Re
         matched=MATCHED if state == "open" and _may_match(visit) else frozenset(),
         more=more_breaks,
         statements=statements["items"],
+        papers=await _papers(visit, account, statements["items"], here),
         offers=offers_of(visit, "reconcile", OF_ACCOUNT, {"account": account, "through": found["last"]}, here),
         is_new_enough=is_new_enough,
         may_write=visit.api.may(WRITE),
         **{"refusal": None, "given": NOTHING, **more},
     )
+
+
+async def _papers(visit: Visit, account: str, statements: Sequence[Mapping[str, Any]], here: str) -> Papers | None:
+    """Of the account's statements: of those that are shown, more may be added."""
+    subjects = [Subject("statement", f"{account}/{row['statement_id']}", row["statement_id"]) for row in statements]
+    return await papers(visit, {"account": account}, subjects, here)
 
 
 def _age(day: str) -> int:

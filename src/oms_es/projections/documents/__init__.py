@@ -1,0 +1,1 @@
+"""Documents: what each is attached to."""

@@ -1,0 +1,110 @@
+"""Documents: papers about orders, payments, parcels and statements, whose bytes are kept under their SHA-256.
+
+These classes are the storage format. An event's name and meaning never change; a new meaning is a new event.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Literal, TypeAlias, get_args
+
+from pydantic import model_validator
+
+from oms_es.kernel import Command, Event
+from oms_es.schemas.finance.statement import Day
+from oms_es.schemas.order import order_id_of
+from oms_es.schemas.shipment.base import Sha256
+from oms_es.schemas.values.types import Derived, Moment, PartName, Text
+
+Entity: TypeAlias = Literal["order", "payment", "shipment", "statement"]
+"""What a document can be about. A statement's id is ACCOUNT/STATEMENT."""
+DocumentKind: TypeAlias = Literal[
+    "bank_receipt",
+    "invoice",
+    "receipt",
+    "credit_note",
+    "delivery_proof",
+    "customs",
+    "contract",
+    "correspondence",
+    "other",
+]
+"""What the paper is. A bank's or a provider's confirmation of one payment (电子回单) is a bank receipt."""
+ENTITIES: tuple[Entity, ...] = get_args(Entity)
+KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
+ATTACHED_MAX = 1_000
+"""Of one document: a collective invoice of a busy month."""
+
+
+class DocumentCommand(Command):
+    sha256: Sha256
+
+    @property
+    def stream(self) -> str:
+        return f"document-{self.sha256}"
+
+
+class AboutSomething(DocumentCommand):
+    entity: Entity
+    entity_id: Derived
+    """Of an order also CHANNEL/EXTERNAL_ID; of a statement ACCOUNT/STATEMENT."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """An order is called by its id from here on."""
+        if isinstance(given, dict) and given.get("entity") == "order" and "/" in str(given.get("entity_id")):
+            channel, _, external_id = str(given["entity_id"]).partition("/")
+            return {**given, "entity_id": order_id_of(channel, external_id)}
+        return given
+
+
+class AttachDocument(AboutSomething):
+    """Attach a document whose bytes are kept to an order, a payment, a shipment or a statement."""
+
+    kind: DocumentKind = "other"
+    reference: PartName = ""
+    """What is printed on it, such as its number."""
+    keep_until: Day | None = None
+    """Until when it must not be removed, as the law or a contract says."""
+
+
+class DetachDocument(AboutSomething):
+    """Undo an attachment, such as one to the wrong order. The document stays kept."""
+
+    reason: Text = ""
+
+
+class RemoveDocument(DocumentCommand):
+    """Let a document's bytes be deleted for good: what says that it was there stays."""
+
+    reason: Text
+    now: Moment
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+
+class DocumentEvent(Event):
+    sha256: str
+
+
+class DocumentAttached(DocumentEvent):
+    entity: Entity
+    entity_id: str
+    kind: DocumentKind
+    reference: str = ""
+    keep_until: str | None = None
+
+
+class DocumentDetached(DocumentEvent):
+    entity: Entity
+    entity_id: str
+    reason: str = ""
+
+
+class DocumentRemoved(DocumentEvent):
+    """Its bytes may go; whatever it was attached to was detached before."""
+
+    reason: str

@@ -1,0 +1,1 @@
+"""Documents: where their bytes are kept, how they are read, and what they are."""

@@ -1,0 +1,67 @@
+"""Is every document that history points at there, and is it what its hash says?
+
+The bytes are read again, from the rows and from the folder: neither a name nor a length is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from oms_es.store.documents.places import SHELF, FolderUnavailable
+from oms_es.store.documents.table import DOCUMENTS
+from oms_es.store.recorder import EVENTS
+from oms_es.verification.check import Check
+from oms_es.verification.history import History
+
+ASKED_MAX = 2_000
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+def documents_kept(connection: Connection, history: History) -> Check:
+    """Without those that people removed, also after the position up to which history was read."""
+    check = Check("every document that history points at is there, and is what its hash says")
+    for some in _pages(sorted(history.documents | history.attached)):
+        whole = _in_rows(connection, some)
+        gone = _removed(connection, [one for one in some if one not in whole]) - history.documents
+        for address in some:
+            there = address in whole or address in gone
+            check.expect(
+                there or _in_folder(address), partial("{}: the document is missing, or another".format, address)
+            )
+    return check
+
+
+def _pages(addresses: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(addresses), ASKED_MAX):
+        yield addresses[first : first + ASKED_MAX]
+
+
+def _in_rows(connection: Connection, addresses: Sequence[str]) -> set[str]:
+    query = SQL("SELECT sha256 FROM {} WHERE sha256 = ANY(%s) AND sha256 = encode(sha256(content), 'hex')")
+    return {row["sha256"] for row in connection.execute(query.format(Identifier(DOCUMENTS)), [list(addresses)])}
+
+
+def _removed(connection: Connection, addresses: Sequence[str]) -> set[str]:
+    query = SQL("SELECT originator_id FROM {} WHERE originator_id = ANY(%s) AND topic = 'DocumentRemoved'")
+    streams = [f"document-{address}" for address in addresses]
+    found = connection.execute(query.format(Identifier(EVENTS)), [streams])
+    return {row["originator_id"].removeprefix("document-") for row in found}
+
+
+def _in_folder(address: str) -> bool:
+    """Of what no row has the bytes of."""
+    if SHELF.folder is None:
+        return False
+    found = sha256()
+    try:
+        for piece in SHELF.folder.pieces(address):
+            found.update(piece)
+    except FolderUnavailable:
+        return False
+    return found.hexdigest() == address

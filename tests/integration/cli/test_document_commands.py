@@ -1,0 +1,100 @@
+"""Documents in the terminal: every command of the page works, and what cannot be says what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from desk_story import OPEN, STOCK, lived, order, shown
+from oms_es.cli.operator.checking import verified
+from oms_es.exit_codes import Code
+from oms_es.store.documents import places
+from pages import blocks
+
+SCAN = b"%PDF-1.7 a scan"
+SHA256 = sha256(SCAN).hexdigest()
+
+
+def commands() -> Iterator[list[str]]:
+    for page in blocks("keep-documents.md", "console"):
+        for line in page.replace("SHA256", SHA256).splitlines():
+            yield shlex.split(line.removeprefix("$ oms-es "))
+
+
+def test_every_command_of_the_page_works(
+    database_url: str, oms: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived(database_url, OPEN, STOCK, order(1), order(2), simulated=True)
+    monkeypatch.chdir(tmp_path)
+    Path("receipt.pdf").write_bytes(SCAN)
+    for command in commands():
+        code, _, err = oms(*command)
+        assert code == Code.OK, (command, err)
+        if command[1] in ("add", "detach", "remove"):
+            lived(database_url)  # folds what the command appended
+        if command[1:3] == ["list", "--order"]:
+            (row,) = shown(oms, *command)["documents"]
+            assert (row["sha256"], row["media_type"], row["reference"]) == (SHA256, "application/pdf", "R-2026-7")
+    assert Path("copy.pdf").read_bytes() == SCAN
+    code, _, err = oms("documents", "get", SHA256)
+    assert code == Code.NOT_FOUND
+    assert "documents list" in err
+    assert shown(oms, "documents", "list")["documents"] == []
+    assert verified(database_url).passed
+
+
+def test_what_cannot_be_says_what_to_do_next(database_url: str, oms: Any, tmp_path: Path) -> None:
+    lived(database_url, OPEN, STOCK, order(1))
+    scan = tmp_path / "scan"
+    scan.write_bytes(SCAN)
+    to = ("--entity", "order", "--entity-id", "web/W-1")
+    assert oms("documents", "add", str(scan), "--entity", "order")[0] == Code.USAGE
+    code, _, err = oms("documents", "add", str(scan), "--entity", "order", "--entity-id", "web/none")
+    assert code == Code.NOT_FOUND
+    assert "oms-es orders list" in err
+    code, _, err = oms("documents", "attach", "0" * 64, *to)
+    assert code == Code.NOT_FOUND
+    assert "oms-es documents add" in err
+    assert oms("documents", "add", str(scan), *to, "--keep-until", "2199-12-31")[0] == Code.OK
+    code, _, err = oms("documents", "remove", SHA256, "--reason", "tidying")
+    assert code == Code.REFUSED
+    assert "2199-12-31" in err
+    code, _, err = oms("documents", "add", str(tmp_path / "none"))
+    assert code == Code.USAGE
+
+
+def test_what_waited_too_long_cannot_be_attached_any_more_and_is_added_again(
+    database_url: str, oms: Any, tmp_path: Path
+) -> None:
+    lived(database_url, OPEN, STOCK, order(1))
+    scan = tmp_path / "scan"
+    scan.write_bytes(SCAN)
+    assert oms("documents", "add", str(scan))[0] == Code.OK
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE oms_documents SET loose_until = now() - interval '1 second'")
+    to = ("--entity", "order", "--entity-id", "web/W-1")
+    assert oms("documents", "attach", SHA256, *to)[0] == Code.NOT_FOUND
+    assert oms("documents", "add", str(scan), *to)[0] == Code.OK
+
+
+def test_settings_say_where_they_go_and_how_large_they_may_be(
+    database_url: str, oms: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = tmp_path / "scan"
+    scan.write_bytes(SCAN)
+    try:
+        monkeypatch.setenv("OMS_DOCUMENT_FOLDER", str(tmp_path / "kept"))
+        assert oms("documents", "add", str(scan))[0] == Code.OK
+        assert (tmp_path / "kept" / SHA256[:2] / SHA256).read_bytes() == SCAN
+        monkeypatch.setenv("OMS_DOCUMENT_BYTES_MAX", "3")
+        code, _, err = oms("documents", "add", str(scan))
+        assert code == Code.USAGE
+        assert "at most 3 bytes" in err
+    finally:
+        places.SHELF.set_up(None, places.BYTES_MAX, places.LOOSE_DAYS)
