@@ -5,6 +5,7 @@ UV     := $(VENV)/bin/uv
 RUN    := $(VENV)/bin/python -m
 SECONDS ?= 600
 INPUTS ?= 50000
+LAWS ?= 5000
 PROFILE ?= stormy life
 CHILDREN ?= 2
 SAMPLE ?= 1000
@@ -53,13 +54,15 @@ coverage: $(VENV)/.synced
 guards: $(VENV)/.synced
 	OMS_TEST_GUARDS=every $(RUN) pytest tests/system/simulation/test_guards.py -v
 
-# Half of the time for the simulation, half for anything that anybody may ask for; then whatever may be asked over HTTP.
+# Half of the time for the simulation, half for anything that anybody may ask for; then the laws of aggregates, and whatever may be asked
+# over HTTP.
 soak: $(VENV)/.synced
 	@for profile in $(PROFILE); do \
 		$(VENV)/bin/oms-es simulate --soak $$(($(SECONDS) / 2 / $(words $(PROFILE)))) \
 			--seeds $$(date +%s)..9999999999 --profile $$profile || exit 1; done
 	@until=$$(($$(date +%s) + $(SECONDS) / 2)); while [ $$(date +%s) -lt $$until ]; do \
 		OMS_TEST_EXAMPLES=50 OMS_TEST_STEPS=100 $(RUN) pytest -q --no-header tests/system/in_memory/test_anything.py || exit 1; done
+	OMS_TEST_LAWS=$(LAWS) $(RUN) pytest -q --no-header --timeout=0 tests/unit/aggregates/test_laws.py
 	OMS_TEST_HTTP=every $(RUN) pytest -q -s --no-header --timeout=0 tests/integration/http/test_anything_over_http.py
 	OMS_TEST_INPUTS=$(INPUTS) OMS_TEST_SEED=$$(date +%s) $(RUN) pytest -q -s --no-header --timeout=0 tests/system/in_memory/test_inputs.py -k accepted
 

@@ -7,6 +7,7 @@ decides nothing, what was refused is refused again in the same words, and no dec
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -62,7 +63,7 @@ from repository import ROOT
 from stock_life import STOCK_REFUSALS, stock_commands
 
 STEPS_MAX = 30
-EXAMPLES = 2 * settings().max_examples
+EXAMPLES = int(os.environ.get("OMS_TEST_LAWS", 2 * settings().max_examples))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Strategy = st.SearchStrategy[Any]
 quantities = st.integers(1, 4)
