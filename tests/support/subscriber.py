@@ -16,12 +16,14 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it is in their handbook
 
 from conftest import PARTITIONS
+from oms_es.app.workers import topics as all_topics
 from oms_es.kafka.client import Config, Message, TopicPartition
 from oms_es.kafka.cloudevents import position_of
 from oms_es.store.recorder import EVENTS
 
 READ_SECONDS_MAX = 30
 REFRESH_SECONDS = 0.1
+PARTITIONS_OF = {topic.name: topic.partitions for topic in all_topics(PARTITIONS)}
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the library leaves it out
 
 
@@ -29,7 +31,7 @@ class Subscriber:
     """Reads on from where it last stopped."""
 
     def __init__(self, kafka: Config, topics: Sequence[str]) -> None:
-        self.places = [TopicPartition(topic, partition) for topic in topics for partition in range(PARTITIONS)]
+        self.places = [TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS_OF[topic])]
         self.client = Consumer(
             {
                 "bootstrap.servers": ",".join(kafka["bootstrap_servers"]),

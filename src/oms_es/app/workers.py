@@ -31,6 +31,7 @@ from oms_es.kafka.groups.inputs import InputTask, PartitionSource
 from oms_es.kafka.groups.membership import SESSION_SECONDS, Group
 from oms_es.kafka.groups.reading import TopicReplaced
 from oms_es.kafka.groups.watermark import Published, Watermark, published_partitions, relayed
+from oms_es.kafka.relay.checkpoint_publisher import CheckpointPublisher
 from oms_es.kafka.relay.event_publisher import EventPublisher
 from oms_es.kafka.relay.leadership import Leadership
 from oms_es.kafka.relay.publishers import DeadLetterPublisher, State, StatePublisher
@@ -51,6 +52,7 @@ from oms_es.projections.stock import stock_levels
 from oms_es.schemas.topics import (
     CHANNEL_ORDERS,
     EVENT_TOPICS,
+    LOG_CHECKPOINTS,
     ORDER_STATUS,
     STOCK_LEVELS,
     channel_topic,
@@ -153,6 +155,7 @@ def topics(partitions: int = PARTITIONS, channels: Mapping[str, str] | None = No
         *(Topic(state.topic, partitions, compacted=True, bytes_max=MESSAGE_BYTES_MAX) for state in STATES),
         *(Topic(name, partitions, compacted=False, bytes_max=MESSAGE_BYTES_MAX) for name in dialects(channels)),
         Topic(DEAD_LETTERS, partitions, compacted=False),
+        Topic(LOG_CHECKPOINTS, 1, compacted=False, kept=True),
     ]
 
 
@@ -261,9 +264,11 @@ class Workers(Runtime):
             EventPublisher(producer, self.cloudevents, list(EVENT_TOPICS.values())),
             StatePublisher(producer, STATES),
             DeadLetterPublisher(producer, CHANNEL_ORDERS_ROLE, DEAD_LETTERS, self.clock),
+            CheckpointPublisher(producer, LOG_CHECKPOINTS),
         )
         RELAY_DEPTH.set_function(lambda: self.last_position() - publishers[0].position)
-        published = [*EVENT_TOPICS.values(), *(state.topic for state in STATES), DEAD_LETTERS]
+        states = [state.topic for state in STATES]
+        published = [*EVENT_TOPICS.values(), *states, DEAD_LETTERS, LOG_CHECKPOINTS]
 
         def check(session: Any) -> None:
             for topic in replaced(session, producer.topic_ids(published)):

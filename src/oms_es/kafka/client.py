@@ -123,12 +123,13 @@ def too_large(message: Outgoing, what: str) -> TooLarge:
 
 
 class Topic(NamedTuple):
-    """`bytes_max`: of a message; None leaves it to the brokers."""
+    """`bytes_max`: of a message; None leaves it to the brokers. `kept`: for ever, not as long as others are."""
 
     name: str
     partitions: int
     compacted: bool
     bytes_max: int | None = None
+    kept: bool = False
 
 
 def connection(bootstrap: str, **security: Any) -> Config:
@@ -343,4 +344,6 @@ def _options(topic: Topic, replicas: int) -> dict[str, Any]:
     configs = {"cleanup.policy": "compact" if topic.compacted else "delete"}
     if topic.bytes_max is not None:
         configs["max.message.bytes"] = str(topic.bytes_max)
+    if topic.kept:
+        configs |= {"retention.ms": "-1", "retention.bytes": "-1"}
     return {"num_partitions": topic.partitions, "replication_factor": replicas, "configs": configs}

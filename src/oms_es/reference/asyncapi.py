@@ -9,7 +9,7 @@ from oms_es.app.workers import DEAD_LETTERS, STATES, topics
 from oms_es.kafka.client import Topic
 from oms_es.kafka.cloudevents import sequence
 from oms_es.reference.json_schemas import Described
-from oms_es.schemas.topics import CHANNEL_ORDERS, channel_topic
+from oms_es.schemas.topics import CHANNEL_ORDERS, LOG_CHECKPOINTS, channel_topic
 
 OWN_TOPIC = channel_topic("{channel}")
 KAFKA_BINDING = "0.5.0"
@@ -74,6 +74,16 @@ LETTER_HEADERS: Mapping[str, Mapping[str, Any]] = {
     "oms_reason": {"type": "string", "description": "A stable code."},
     "oms_detail": {"type": "string", "description": "What its sender does next."},
 }
+CHECKPOINT_HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "content-type": {"const": "text/plain; charset=utf-8"},
+    "ce_specversion": COMMON["ce_specversion"],
+    "ce_id": {"type": "string", "description": "Its size and a digest: repeated it is the same."},
+    "ce_type": {"type": "string"},
+    "ce_source": {"type": "string"},
+    "ce_subject": {"type": "string", "description": "The log's name, its first line; it is also the key."},
+    "ce_time": {"type": "string", "format": "date-time", "description": "When it was signed."},
+    "ce_sequence": {**SEQUENCE, "description": "How many events it is of. Rises, save for repeats."},
+}
 OPTIONAL = {"ce_causationid", "ce_encrypted"}
 KEYS = {
     "event": "The stream, such as order-ID: events of one stream keep their order.",
@@ -112,6 +122,7 @@ def document(messages: Sequence[Described], version: str) -> dict[str, Any]:
                 **{message.name: _message(message) for message in messages},
                 **{f"{state.type}Removed": _tombstone(state.type) for state in STATES},
                 "DeadLetter": _dead_letter(),
+                "LogCheckpoint": _checkpoint(),
             }
         },
     }
@@ -123,6 +134,8 @@ def _channel(topic: Topic, messages: Sequence[Described]) -> dict[str, Any]:
     names += [f"{message.name}Removed" for message in messages if message.kind == "state"]
     if topic.name == DEAD_LETTERS:
         names.append("DeadLetter")
+    if topic.name == LOG_CHECKPOINTS:
+        names.append("LogCheckpoint")
     if not names:
         raise ValueError(f"say in {__name__} what is on {topic.name}")
     return {
@@ -193,6 +206,18 @@ def _dead_letter() -> dict[str, Any]:
         "headers": headers(LETTER_HEADERS),
         "payload": {},
         "bindings": _key("Where it came from: role, partition and offset."),
+    }
+
+
+def _checkpoint() -> dict[str, Any]:
+    return {
+        "name": "LogCheckpoint",
+        "title": "A signed checkpoint of the log",
+        "description": "A signed note, as C2SP's tlog-checkpoint has it. Kept apart, it shows later what was changed.",
+        "contentType": "text/plain",
+        "headers": headers(CHECKPOINT_HEADERS, ce_type="LogCheckpoint"),
+        "payload": {"type": "string"},
+        "bindings": _key("The log's name."),
     }
 
 

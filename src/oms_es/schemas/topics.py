@@ -35,6 +35,7 @@ EVENT_TOPICS: Mapping[str, str] = {category: f"oms.{category}.events.v1" for cat
 ORDER_STATUS = "oms.order.status.v1"
 STOCK_LEVELS = "oms.stock.levels.v1"
 CHANNEL_ORDERS = "oms.channel.orders.v1"
+LOG_CHECKPOINTS = "oms.log.checkpoints.v1"
 
 
 def channel_topic(channel: str) -> str:

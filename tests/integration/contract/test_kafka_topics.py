@@ -25,11 +25,13 @@ from oms_es.kafka.cloudevents import position_of
 from oms_es.kafka.dev_broker import _java, fetched_jars
 from oms_es.kafka.relay.store import RELAY
 from oms_es.kernel import Command
+from oms_es.proof.checkpoints import read
+from oms_es.proof.notes import require, verifier_key
 from oms_es.schemas import order as o
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import LINES_MAX, TENDERS_MAX, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
-from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, STOCK_LEVELS
+from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS, LOG_CHECKPOINTS, STOCK_LEVELS
 from oms_es.schemas.values.types import DERIVED_LENGTH_MAX, IDENTIFIER_LENGTH_MAX, TEXT_LENGTH_MAX
 from oms_es.store.recorder import TRACKING
 from subscriber import assert_stamped, assert_whole, everything_on, latest, rows_as_json
@@ -308,3 +310,36 @@ def test_a_topic_that_is_not_ours_has_nothing_to_accept(url: str, monkeypatch: p
     monkeypatch.setenv("OMS_DATABASE_URL", url)
     monkeypatch.setenv("OMS_KAFKA", "127.0.0.1:1")
     assert cli.main(["topics", "accept-loss", "somebody.else"]) == Code.NOT_FOUND
+
+
+def test_every_checkpoint_of_the_log_is_published_as_it_was_signed_also_to_a_topic_made_anew(
+    url: str, kafka: Config, accept: Callable[..., None]
+) -> None:
+    with Workers(url, kafka, [], relaying=True) as workers:
+        for number in range(3):
+            workers.submit("test", [OPEN.model_copy(update={"location": f"place-{number}"})])
+            workers.sealer.seal()
+        turn_until(workers, lambda: len(everything_on(kafka, LOG_CHECKPOINTS)) == 3)
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT note FROM oms_log_checkpoints WHERE size > 0 ORDER BY size").fetchall()
+        keys = [verifier_key(key) for (key,) in connection.execute("SELECT public FROM oms_log_keys").fetchall()]
+    published = everything_on(kafka, LOG_CHECKPOINTS)
+    assert [(message.value or b"").decode() for message in published] == [note for (note,) in rows]
+    assert len({message.headers["ce_id"] for message in published}) == 3
+    for message in published:
+        note, checkpoint = read((message.value or b"").decode())
+        require(note, keys)
+        assert (message.key or b"").decode() == checkpoint.origin == message.headers["ce_subject"].decode()
+        assert int(message.headers["ce_sequence"]) == checkpoint.size
+    made_anew(kafka, LOG_CHECKPOINTS)
+    accept("accept-replaced", LOG_CHECKPOINTS)
+    with Workers(url, kafka, [], relaying=True) as workers:
+        turn_until(workers, lambda: len(everything_on(kafka, LOG_CHECKPOINTS)) == 3)
+
+
+def test_checkpoints_are_kept_for_ever_and_other_topics_as_the_brokers_keep_them(kafka: Config) -> None:
+    with admin_of(kafka) as admin:
+        names = (LOG_CHECKPOINTS, STOCK_LEVELS)
+        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    kept = {name: one["retention.ms"]["value"] for name, one in found["topic"].items() if "retention.ms" in one}
+    assert kept == {LOG_CHECKPOINTS: "-1"}

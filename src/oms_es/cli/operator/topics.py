@@ -16,7 +16,9 @@ from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.kafka import topic_ids
 from oms_es.kafka.client import Config, KafkaUnavailable, Producer, TopicPartition, connection, create_topics
+from oms_es.kafka.relay.checkpoint_publisher import NAME as CHECKPOINTS_PUBLISHED
 from oms_es.kafka.relay.store import RELAY
+from oms_es.schemas.topics import LOG_CHECKPOINTS
 from oms_es.settings import Settings
 from oms_es.store import stops
 from oms_es.store.dead_letters import DEAD_LETTERS as DEAD_LETTERS_TABLE
@@ -116,6 +118,9 @@ def begun_again(session: psycopg.Connection[Any], producer: Producer, topic: str
     if topic == DEAD_LETTERS:
         session.execute(f"UPDATE {DEAD_LETTERS_TABLE} SET told_at = NULL WHERE replayed_at IS NULL")
         return "the relay publishes every open dead letter again"
+    if topic == LOG_CHECKPOINTS:
+        session.execute(f"UPDATE {RELAY} SET position = 0 WHERE name = %s", [CHECKPOINTS_PUBLISHED])
+        return "the relay publishes every checkpoint again"
     return "the relay goes on with the next event; what was in it is in PostgreSQL"
 
 
