@@ -312,7 +312,7 @@ def test_a_topic_that_is_not_ours_has_nothing_to_accept(url: str, monkeypatch: p
     assert cli.main(["topics", "accept-loss", "somebody.else"]) == Code.NOT_FOUND
 
 
-def test_every_checkpoint_of_the_log_is_published_as_it_was_signed_also_to_a_topic_made_anew(
+def test_checkpoints_are_published_as_they_were_signed_and_again_where_their_topic_is_new(
     url: str, kafka: Config, accept: Callable[..., None]
 ) -> None:
     with Workers(url, kafka, [], relaying=True) as workers:
