@@ -21,7 +21,15 @@ from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-KEPT = ("console-order", "console-account", "console-inbox", "console-why", "console-report", "console-pick")
+KEPT = (
+    "console-order",
+    "console-what-if",
+    "console-account",
+    "console-inbox",
+    "console-why",
+    "console-report",
+    "console-pick",
+)
 TALL: Mapping[str, int] = {"console-order": 1100, "console-why": 1150}
 """Whose picture would end in the middle of what it is about."""
 ORDERS = 400
@@ -85,10 +93,20 @@ def verified(api: httpx.Client) -> None:
         time.sleep(0.2)
 
 
+def tried(api: httpx.Client) -> tuple[str, str]:
+    """A run of rules by which the nearest counts first, and an order of it that differs."""
+    rules = {"objective": [{"distance_km": 1}, {"shipments": 1}]}
+    run = api.post("/what-if", json={"rules": rules}).raise_for_status().json()["run"]
+    while (answer := api.get(f"/what-if/{run}")).json()["state"] == "running":
+        time.sleep(0.2)
+    return run, answer.raise_for_status().json()["orders"][0]
+
+
 def pages(url: str) -> dict[str, str]:
     with httpx.Client(base_url=f"{url}/v1", timeout=30) as api:
         reconciled(api)
         verified(api)
+        run, differs = tried(api)
         completed = api.get("/orders", params={"phase": "completed", "limit": 100}).json()["items"]
         order = max(completed, key=lambda row: row["shipments"])["order_id"]
         story = api.get(f"/orders/{order}/timeline").json()["items"]
@@ -102,6 +120,7 @@ def pages(url: str) -> dict[str, str]:
     named |= {"shipping": "shipping?status=booked", "returns": "returns", "return": f"returns/{returned}"}
     named |= {"report": "reports/sales", "bulk": "bulk/orders/hold?phase=completed"}
     named |= {"finance": "finance", "account": "finance/bank-eur", "books": "books", "verify": "verify", "keys": "keys"}
+    named |= {"what-if": f"what-if/{run}?version=nearest-first", "what-if-order": f"what-if/{run}/orders/{differs}"}
     named |= {"rules": "setup/rules", "locations": "setup/locations"}
     named |= {"pick": f"shipping/list?{urlencode([('location', location), *wave])}"}
     of_order = {

@@ -53,6 +53,13 @@ class Settings(BaseSettings):
     data_key_file: Path | None = Field(
         default=None, description="The same in a file that only its owner may read, instead of OMS_DATA_KEY"
     )
+    what_if_events_max: int = Field(
+        default=100_000,
+        ge=1,
+        le=1_000_000,
+        description="The longest history, in events, that `POST /v1/what-if` lives again in the server's memory: "
+        "about 6 KB each",
+    )
     gateways: Literal["none", "simulated"] = Field(
         default="none",
         description="What payments, parcels and bookings are asked of: no one, so that they wait, or simulators that "

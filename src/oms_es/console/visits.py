@@ -61,7 +61,7 @@ PLACES = (
     Section("finance", "/console/finance", "finance:read", ("/console/books", *_commands("reconcile", "account"))),
     Section("dead_letters", "/console/dead-letters", "operations:read"),
     Section("health", "/console/health", "operations:read", ("/console/verify",)),
-    Section("setup", "/console/setup", "catalog:read", ("/console/keys", *_commands(*SET_UP))),
+    Section("setup", "/console/setup", "catalog:read", ("/console/keys", "/console/what-if", *_commands(*SET_UP))),
     Section("commands", "/console/commands", ""),
 )
 

@@ -35,7 +35,17 @@ from oms_es.http.reading import (
 from oms_es.http.requests import Asked, check_sent_once, request_id_of
 from oms_es.http.routing import Matched, Route, Router
 from oms_es.http.services import Services
-from oms_es.http.writing import commands, dead_letters, documents, keys, orders, verifying, webhook_parties, webhooks
+from oms_es.http.writing import (
+    commands,
+    dead_letters,
+    documents,
+    keys,
+    orders,
+    trying,
+    verifying,
+    webhook_parties,
+    webhooks,
+)
 from oms_es.processing.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 BEARER = "bearer "
@@ -72,6 +82,7 @@ def all_routes() -> Sequence[Route]:
         *webhook_parties.ROUTES,
         *dead_letters.ROUTES,
         *verifying.ROUTES,
+        *trying.ROUTES,
         *keys.ROUTES,
         *statements.ROUTES,
         *reconciling.ROUTES,

@@ -40,6 +40,7 @@ from oms_es.store.documents.places import FolderUnavailable
 from oms_es.store.http import api_keys, sessions
 from oms_es.store.http import tables as http_tables
 from oms_es.store.store import OUTAGES
+from oms_es.whatif.history import EVENTS_MAX
 
 READERS_MAX = 8
 WAIT_SECONDS_MAX = 2.0
@@ -54,6 +55,8 @@ STATES_TRIED = 3
 KEEPERS_WAITING_MAX = 4
 VERIFIED_KEPT_SECONDS = 86_400.0
 """How long a server shows what its last verification found."""
+TRIED_KEPT_SECONDS = 7_200.0
+"""How long after its end a run of a what-if can be looked at, and be what a publication was decided on."""
 """Requests that make a state of the past, or wait for another that does."""
 
 T = TypeVar("T")
@@ -72,6 +75,7 @@ class Services:
         tokens: Tokens | None = None,
         interests: Interests = INTERESTS,
         openers: Openers = MappingProxyType({}),
+        what_if_events_max: int = EVENTS_MAX,
     ) -> None:
         self.parts = parts
         self.codec = parts.store.codec
@@ -86,6 +90,8 @@ class Services:
         self.stopping = asyncio.Event()
         self.background = Background("finance")
         self.verifying = Background("verify", VERIFIED_KEPT_SECONDS)
+        self.trying = Background("what-if", TRIED_KEPT_SECONDS)
+        self.what_if_events_max = what_if_events_max
         self.not_ready = not_ready
         self.tail = Tail(parts, self.codec, self.stopping)
         self._keeping = threading.BoundedSemaphore(1)
@@ -98,6 +104,7 @@ class Services:
     def close(self) -> None:
         self.background.close()
         self.verifying.close()
+        self.trying.close()
         self.tail.close()
         self.checks.close()
         for pool in (self._readers, self._writer):

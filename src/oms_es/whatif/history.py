@@ -20,7 +20,7 @@ from oms_es.whatif.reliving.outside import is_from_outside, is_tick
 from oms_es.whatif.reliving.relive import REST_SECONDS
 
 EVENTS_MAX = 1_000_000
-"""As many are held in memory, with all that is decided from them: about 6 KB for each."""
+"""As many are held in memory, with all that is decided from them: about 6 KB for each. Others ask for fewer."""
 
 
 class TooLong(OmsError):
@@ -49,10 +49,13 @@ def read(
     last: int,
     reached: Callable[[int, int], None],
     rest_seconds: float = REST_SECONDS,
+    events_max: int = EVENTS_MAX,
 ) -> Lived:
     """From the last rest at `first` or before, to `last`. Raises TooLong."""
-    if last > EVENTS_MAX:
-        raise TooLong(f"a fork holds {EVENTS_MAX:,} events in memory, and {last:,} are too many; give an earlier --to")
+    if last > events_max:
+        raise TooLong(
+            f"a fork holds {events_max:,} events in memory, and {last:,} are too many; ask for an earlier end"
+        )
     found: list[Recorded] = []
     for page in pages(connection, list(EVENTS), last):
         found += page

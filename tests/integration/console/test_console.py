@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from oms_es.http.routing import Route
 from oms_es.store.http import api_keys
 
 ROUTES = pages.routes()
-NEEDING_MORE = {"finance-explain", "finance-match", "book"}
+NEEDING_MORE = {"finance-explain", "finance-match", "book", "what-if", "what-if-order"}
 """Pages that say what is missing where nothing is asked."""
 
 
@@ -33,6 +34,17 @@ NEEDING_MORE = {"finance-explain", "finance-match", "book"}
 def operator(served: Served) -> Iterator[httpx.Client]:
     with browser(served) as client:
         yield client
+
+
+def tried(served: Served, shop: Shop, operator: httpx.Client) -> list[str]:
+    """Pages of a run without the shop's location."""
+    rule = {"rule_id": "never there", "effect": "never", "locations": [shop.location]}
+    form = {"draft": json.dumps({"eligibility": [rule]}), "version": EVIL, "days": "30", "step": "try"}
+    begun = sent(operator, "/console/setup/rules", form, of="/console/setup/rules")
+    run = begun.headers["location"].partition("?")[0]
+    wait_for(lambda: "Hours to ship" in operator.get(run, headers={"Accept-Language": "en"}).text)
+    assert f"{run}/orders/{shop.order_id}" in operator.get(run).text
+    return [begun.headers["location"], f"{run}/orders/{shop.order_id}"]
 
 
 def shown(served: Served, shop: Shop) -> list[str]:
@@ -87,7 +99,7 @@ def test_every_page_is_well_formed_escapes_what_it_shows_and_fetches_nothing_fro
     served: Served, shop: Shop, operator: httpx.Client, language: str
 ) -> None:
     operator.headers["Accept-Language"] = language
-    for path in shown(served, shop):
+    for path in [*shown(served, shop), *tried(served, shop, operator)]:
         answer = operator.get(path, follow_redirects=True)
         assert answer.status_code == 200, (path, answer.text)
         policy = answer.headers["content-security-policy"]
@@ -413,6 +425,32 @@ def test_a_draft_of_rules_is_compared_with_what_is_published_and_published_as_it
         assert (row["rules"]["split"]["shipments_max"], row["published_by"][:4]) == (2, "key:")
         late = {**form, "version": "console-2", **hidden, "key": "other", "step": "do"}
         assert sent(operator, path, late, of=path).status_code == 412
+
+
+def test_a_draft_is_tried_on_history_and_its_publication_names_the_run(
+    served: Served, shop: Shop, operator: httpx.Client
+) -> None:
+    path, draft = "/console/setup/rules", '{"split": {"shipments_max": 3}}'
+    form = {"version": "tried-1", "draft": draft}
+    assert sent(operator, path, {**form, "days": "8", "step": "try"}, of=path).status_code == 422
+    begun = sent(operator, path, {**form, "days": "30", "step": "try"}, of=path)
+    assert begun.status_code == 303, begun.text
+    page = begun.headers["location"]
+    wait_for(lambda: "Orders that differ" in operator.get(page).text or "orders differ" in operator.get(page).text)
+    assert "Hours to ship" in operator.get(page).text
+    run = page.partition("?")[0].rpartition("/")[2]
+    other = {**form, "draft": "{}", "run": run, "step": "preview"}
+    assert sent(operator, path, other, of=path).status_code == 422, "the run was of other rules"
+    looked = sent(operator, path, {**form, "run": run, "step": "preview"}, of=path)
+    hidden = dict(re.findall(r'<input type="hidden" name="(stream_version|key|run)" value="([^"]+)">', looked.text))
+    assert hidden["run"] == run
+    done = sent(operator, path, {**form, **hidden, "step": "do"}, of=path)
+    assert done.status_code == 303, done.text
+    assert re.search(r"\d+ orders differ", operator.get(done.headers["location"]).text)
+    with served.client() as api:
+        row = api.get("/v1/sourcing-rules/tried-1").json()
+    assert row["decided_on"]["run_id"] == run
+    assert row["decided_on"]["ends"] > row["decided_on"]["begins"]
 
 
 def test_what_replaces_all_that_was_said_begins_with_it(served: Served, operator: httpx.Client) -> None:

@@ -76,6 +76,7 @@ def run_server(
             tokens_of(settings),
             interests_of(settings),
             openers_of(settings),
+            settings.what_if_events_max,
         )
         stack.callback(services.close)
         shown = f"[{host}]" if ":" in host else host

@@ -10,7 +10,7 @@ from oms_es.console.pages import bulk, commands, dead_letters, entry, health, in
 from oms_es.console.pages.desks import returns, shipping
 from oms_es.console.pages.finance import accounts, books, documents
 from oms_es.console.pages.findings import reports
-from oms_es.console.pages.operating import keys, verify
+from oms_es.console.pages.operating import keys, verify, what_if
 from oms_es.console.visits import Visit
 from oms_es.http.routing import Route
 
@@ -41,6 +41,7 @@ def routes() -> Sequence[Route]:
         *dead_letters.ROUTES,
         *setup.routes(),
         *verify.ROUTES,
+        *what_if.ROUTES,
         *keys.ROUTES,
         *commands.routes(),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from difflib import unified_diff
 from functools import partial
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ from oms_es.http.routing import Route
 from oms_es.schemas.catalog.rules import BUILT_IN_VERSION, SourcingRules
 
 READ, WRITE = "catalog:read", "catalog:write"
+DAYS = (7, 30, 90, 365)
+"""On which a draft can be tried: the last ones."""
 LIMIT = "100"
 PUBLISH = at("v1", "rules", verb="publish-sourcing-rules")
 RULES = "rules"
@@ -60,7 +63,7 @@ PARTS = (
     ),
     Part(
         *(RULES, "/v1/sourcing-rules", READ, "rules", "version"),
-        ("current", "published_at", "published_by", "rules"),
+        ("current", "published_at", "published_by", "decided_on", "rules"),
         (),
         (),
     ),
@@ -109,7 +112,16 @@ async def listed(part: Part, visit: Visit) -> Response:
 async def _page(visit: Visit, part: Part, status: int = 200, **more: Any) -> Response:
     asked = {"limit": LIMIT, "after": visit.one("after")}
     found, is_new_enough = await visit.api.get_soon(part.path, asked, shows=visit.done)
-    shown = {"draft": "", "version": "", "refusal": None, "looked": None, "difference": [], "key": "", **more}
+    shown = {
+        "draft": "",
+        "version": "",
+        "run": None,
+        "refusal": None,
+        "looked": None,
+        "difference": [],
+        "key": "",
+        **more,
+    }
     if part is OF_RULES and not shown["draft"]:
         shown["draft"] = as_json(await _published(visit))
     return visit.page(
@@ -124,6 +136,7 @@ async def _page(visit: Visit, part: Part, status: int = 200, **more: Any) -> Res
         begins=offers_of(visit, part.group, part.begins, {}, part.here),
         more=found["next"] and f"{part.here}?{urlencode({'after': found['next']})}",
         is_new_enough=is_new_enough,
+        days=DAYS,
         may_publish=part is OF_RULES and visit.api.may(WRITE),
         wrong=wrong_of(shown["refusal"]),
         **shown,
@@ -140,11 +153,15 @@ async def _published(visit: Visit, version: str | None = None) -> Mapping[str, A
 
 
 async def publish(visit: Visit) -> Response:
-    """`step` is "preview" or "do". What is wrong is said above the draft, and nothing of it is lost."""
+    """`step` is "preview", "try" or "do". What is wrong is said above the draft, and nothing of it is lost."""
     draft, version = visit.form.get("draft", ""), visit.form.get("version", "").strip()
     given: dict[str, Any] = {"draft": draft, "version": version}
     try:
-        body = {**_object(draft), "version": version}
+        if visit.form.get("step") == "try":
+            return await _tried(visit, _object(draft), version)
+        run = await _run(visit, visit.form.get("run"), _object(draft))
+        given["run"] = run
+        body = {**_object(draft), "version": version, **({"decided_on": run} if run else {})}
         if visit.form.get("step") == "do":
             _, done = await visit.api.post(PUBLISH, body, headers=if_unchanged(visit.form, "stream_version"))
             return visit.go(OF_RULES.here, done=done["position"] or 0)
@@ -155,6 +172,27 @@ async def publish(visit: Visit) -> Response:
         refusal = problem(error, visit.asked.request_id)
         return await _page(visit, OF_RULES, refusal["status"], **given, refusal=refusal)
     return await _page(visit, OF_RULES, **given, looked=looked, difference=difference, key=secrets.token_hex(16))
+
+
+async def _tried(visit: Visit, rules: Mapping[str, Any], version: str) -> Response:
+    """On the last days: the page of the run says what came of it. Raises BadParameter, Busy."""
+    days = visit.form.get("days", "")
+    if days not in {str(count) for count in DAYS}:
+        raise BadParameter("days", f"choose one of {', '.join(map(str, DAYS))}")
+    since = datetime.now(UTC) - timedelta(days=int(days))
+    _, begun = await visit.api.post("/v1/what-if", {"since": since, "rules": rules})
+    return visit.go(at("console", "what-if", begun["run"]), version=version or None)
+
+
+async def _run(visit: Visit, run_id: str | None, draft: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a publication names: a run of these very rules. Raises BadParameter, NotFound."""
+    if not run_id:
+        return None
+    run = await visit.api.get(at("v1", "what-if", run_id))
+    tried = run.get("changed", {}).get("rules")
+    if tried is None or SourcingRules.model_validate(tried) != SourcingRules.model_validate(draft):
+        raise BadParameter("run", "it is of other rules than this draft; try the draft again")
+    return {"run_id": run_id, **{name: run[name] for name in ("begins", "ends", "orders_that_differ")}}
 
 
 def _object(draft: str) -> dict[str, Any]:

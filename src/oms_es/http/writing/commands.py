@@ -190,20 +190,20 @@ def named_in_path(command: type[Command]) -> Mapping[str, Mapping[str, Any]]:
 
 def schema_of(command: type[Command]) -> Mapping[str, Any]:
     """Of the body: what the path says and the server gives is not in it."""
-    schema = _closed(command.model_json_schema(ref_template="#/components/schemas/{model}"))
+    schema = closed(command.model_json_schema(ref_template="#/components/schemas/{model}"))
     apart: Sequence[str] = (*stream_fields(command), *GIVEN_HERE)
     fields = {name: part for name, part in schema.get("properties", {}).items() if name not in apart}
     required = [name for name in schema.get("required", ()) if name not in apart]
     return {**schema, "properties": fields, **({"required": required} if required else {"required": []})}
 
 
-def _closed(schema: Any) -> Any:
+def closed(schema: Any) -> Any:
     """A map by names has no other names: it says so itself."""
     if isinstance(schema, list):
-        return [_closed(one) for one in schema]
+        return [closed(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    parts = {name: _closed(value) for name, value in schema.items()}
+    parts = {name: closed(value) for name, value in schema.items()}
     return {**parts, "additionalProperties": False} if "patternProperties" in parts else parts
 
 

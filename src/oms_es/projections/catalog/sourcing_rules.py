@@ -19,9 +19,10 @@ table = Table(
     Column("published_at", DateTime(timezone=True), nullable=False),
     Column("published_by", Text, nullable=False),
     Column("rules", JSONB, nullable=False),
+    Column("decided_on", JSONB),
     Index("sourcing_rules_by_current", "current"),
 )
-projection = Projection(table, fed_by=(RULES_STREAM,))
+projection = Projection(table, version=2, fed_by=(RULES_STREAM,))
 CONTENT = set(SourcingRules.model_fields)
 
 
@@ -41,4 +42,5 @@ def on_sourcing_rules_published(
         "published_at": recorded.recorded_at,
         "published_by": recorded.actor,
         "rules": event.model_dump(mode="json", include=CONTENT),
+        "decided_on": event.decided_on and event.decided_on.model_dump(mode="json"),
     }

@@ -13,6 +13,7 @@ from oms_es.kernel import Command, Event, Message
 from oms_es.schemas.catalog.location import LocationKind
 from oms_es.schemas.order import OrderKind
 from oms_es.schemas.values.types import (
+    COUNT_MAX,
     AmountMinor,
     Channel,
     Country,
@@ -39,6 +40,7 @@ KM_MAX = 20_016
 SHIPMENTS_MAX = 4
 """Places that may ship one order, whatever a rule says: the search weighs every set of them."""
 
+Position = Annotated[int, Field(ge=0, le=COUNT_MAX)]
 Days = Annotated[int, Field(ge=0, le=DAYS_MAX)]
 Kilometres = Annotated[int, Field(ge=0, le=KM_MAX)]
 Countries = Annotated[tuple[Country, ...], Field(max_length=NAMES_MAX)]
@@ -134,10 +136,21 @@ class SourcingRules(Message):
     """By delivery option: what a parcel takes beyond them are its late days."""
 
 
+class DecidedOn(Message):
+    """A run of what-if: over the same stretch, with these rules, it comes out again."""
+
+    run_id: Identifier
+    begins: Position
+    ends: Position
+    orders_that_differ: Position
+
+
 class PublishSourcingRules(Command, SourcingRules):
     """Make these the rules by which orders are sourced from now on; an earlier version sent again holds again."""
 
     version: Identifier
+    decided_on: DecidedOn | None = None
+    """What they would have made of history, where they were tried on it before."""
 
     @property
     def stream(self) -> str:
@@ -149,3 +162,4 @@ class SourcingRulesPublished(Event, SourcingRules):
 
     version: str
     supersedes: str
+    decided_on: DecidedOn | None = None

@@ -29,6 +29,17 @@ def test_rules_are_published_once() -> None:
     Given(decider, PUBLISHED_TWO).when(TWO).then()
 
 
+def test_what_a_version_was_decided_on_is_kept_and_is_no_part_of_what_it_says() -> None:
+    tried = {"run_id": "0f", "begins": 10, "ends": 900, "orders_that_differ": 12}
+    named = PublishSourcingRules(version="2", decided_on=tried, **CHEAPEST)
+    kept = SourcingRulesPublished(version="2", supersedes=BUILT_IN_VERSION, decided_on=tried, **CHEAPEST)
+    Given(decider).when(named).then(kept)
+    Given(decider, kept).when(TWO).then()
+    Given(decider, PUBLISHED_TWO).when(named).then()
+    with pytest.raises(ValidationError):
+        PublishSourcingRules(version="2", decided_on={**tried, "begins": -1}, **CHEAPEST)
+
+
 def test_a_newer_version_supersedes_the_one_that_held() -> None:
     Given(decider, PUBLISHED_TWO).when(THREE).then(PUBLISHED_THREE)
     assert Given(decider, PUBLISHED_TWO, PUBLISHED_THREE).state.current == "3"
