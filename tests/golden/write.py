@@ -31,6 +31,7 @@ EXAMPLES: dict[str, Any] = {
     "email": "ada@example.com",
     "phone": "+49 30 1234567",
     "language": "de",
+    "case_id": "dsr-2026-17",
     "note_id": "n-1",
     "note_text": "Ada called: please leave it with the neighbour",
     "notes": "please ring twice",

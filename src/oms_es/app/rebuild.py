@@ -95,7 +95,7 @@ class Rebuild:
         connection.execute(SQL("ANALYZE {}").format(self.beside))
         waits = time.monotonic()
         with connection.transaction():
-            self._hold(connection)
+            hold_rows(connection, self.projection.name)
             reached = Progress.stored(connection)
             events += self._fold(known, reached)
             written, removed = self._replace(connection)
@@ -120,7 +120,7 @@ class Rebuild:
     @contextmanager
     def table_beside(self, connection: Connection) -> Iterator[None]:
         """Raises AlreadyRebuilding."""
-        lock = lock_of(f"{self.projection.name}{SUFFIX}")
+        lock = rebuild_lock_of(self.projection.name)
         free = connection.execute("SELECT pg_try_advisory_lock(%s) AS free", [lock]).fetchone()
         if not (free and free["free"]):
             raise AlreadyRebuilding(f"{self.projection.name} is being rebuilt already; wait for that to end")
@@ -170,21 +170,6 @@ class Rebuild:
             folded += len(batch)
             position = rows[-1].id if rows else last
         return folded
-
-    def _hold(self, connection: Connection) -> None:
-        """No other process changes a row or moves the position until this transaction ends; afterwards, none goes on
-        from what it remembers.
-
-        In the order in which a projection takes them: the lock of the rows, the rows, the position.
-        """
-        name = self.projection.name
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of(name)])
-        connection.execute(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(self.live))
-        connection.execute(
-            f"UPDATE {TRACKING} SET generation = generation + 1 "
-            "WHERE application_name = %(name)s OR starts_with(application_name, %(name)s || '@')",
-            {"name": name},
-        )
 
     def _replace(self, connection: Connection) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
         """The keys of the rows that were written, and of those that were removed."""
@@ -246,6 +231,26 @@ class Rebuild:
     def _mark_dirty(self, connection: Connection, changed: Sequence[Mapping[str, Any]], position: int) -> None:
         keys = (tuple(row[key] for key in self.keys) for row in changed)
         connection.execute(MARK_DIRTY, changes(self.projection.name, keys, position))
+
+
+def rebuild_lock_of(name: str) -> int:
+    """The advisory lock of who folds its rows beside them."""
+    return lock_of(f"{name}{SUFFIX}")
+
+
+def hold_rows(connection: Connection, name: str) -> None:
+    """No other process changes a row of the read model or moves its position until this transaction ends; afterwards,
+    none goes on from what it remembers.
+
+    In the order in which a projection takes them: the lock of the rows, the rows, the position.
+    """
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of(name)])
+    connection.execute(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(Identifier(name)))
+    connection.execute(
+        f"UPDATE {TRACKING} SET generation = generation + 1 "
+        "WHERE application_name = %(name)s OR starts_with(application_name, %(name)s || '@')",
+        {"name": name},
+    )
 
 
 def rebuild_together(

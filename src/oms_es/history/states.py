@@ -51,6 +51,9 @@ LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regc
 WHERE starts_with(n.nspname, current_schema() || '_at_') ORDER BY c.oid
 """
 LOCKED = "SELECT pg_advisory_xact_lock(%s)"
+MAKING = "SELECT pg_advisory_xact_lock_shared(%s)"
+MADE = "states"
+"""The lock of those that make some; held alone, none are being made."""
 IN_FRONT = "SELECT set_config('search_path', quote_ident(%s) || ', ' || current_setting('search_path'), true)"
 
 
@@ -164,6 +167,7 @@ def keep(
         with connection.transaction():
             if events_max is not None:
                 connection.execute(f"SET LOCAL statement_timeout = '{ASKED_SECONDS_MAX}s'")
+            connection.execute(MAKING, [lock_of(MADE)])
             connection.execute(LOCKED, [lock_of(f"states/{position}")])
             if kind == "kept":
                 _keep_what_was_asked(connection, projections, position)
@@ -221,6 +225,19 @@ def drop_of(connection: Connection, read_models: Collection[str] | None = None) 
             _describe(connection, Identifier(one.schema, one.read_model), NO_VERSION, one.kind)
     gone = drop(connection, chosen)
     return gone, len(chosen) - gone
+
+
+def hold_back(connection: Connection) -> None:
+    """Until the transaction ends, no state is made."""
+    connection.execute(LOCKED, [lock_of(MADE)])
+
+
+def drop_at_once(connection: Connection, read_models: Collection[str], wait_seconds_max: float) -> int:
+    """All of them, in the caller's transaction; how many. Raises LockNotAvailable where one is being read."""
+    chosen = [one for one in kept(connection) if one.read_model in read_models]
+    for one in chosen:
+        _drop(connection, one, wait_seconds_max)
+    return len(chosen)
 
 
 def lay_out(

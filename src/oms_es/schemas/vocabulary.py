@@ -21,6 +21,7 @@ MODULES: tuple[ModuleType, ...] = (
     order.payment,
     order.holds,
     order.notes,
+    order.forgetting,
     order.amendments,
     order.split_merge,
     order.elsewhere,

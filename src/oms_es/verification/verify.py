@@ -23,7 +23,9 @@ from oms_es.kafka.groups.watermark import Progress
 from oms_es.kernel import Decider, Projection, Recorded
 from oms_es.proof.entries import StoredEvent
 from oms_es.proof.notes import VerifierKey
+from oms_es.schemas.order import OrderForgotten
 from oms_es.store.encoding.codec import Codec
+from oms_es.store.privacy import subject_keys
 from oms_es.store.recorder import EVENTS, SNAPSHOTS, EventRow, Snapshot
 from oms_es.store.snapshots import Unreadable, is_of_this_version, state_in
 from oms_es.verification.check import Check, at
@@ -61,7 +63,8 @@ def verify(
     elsewhere.
     """
     with _snapshot(database_url) as connection:
-        history = History(deciders)
+        keys_gone = KeysGone(connection)
+        history = History(deciders, keys_gone.gone)
         kept = Snapshots(connection, history.deciders)
         progress_of = Progress.stored(connection)
         last = _scalar(connection, SQL("SELECT max(notification_id) AS value FROM {}").format(Identifier(EVENTS)))
@@ -71,13 +74,14 @@ def verify(
                 for recorded in page:
                     history.fold(recorded)
                     kept.compare(recorded, history)
+                    keys_gone.note(recorded)
                 rows.fold(page)
                 progress(page[-1].position, last)
         history.close(progress_of.has_taken)
         progress(last, last)
         of_rows = rows.checked()
         documents = documents_kept(connection, history)
-    checks = (*history.checks, *seals.checks, kept.checked(), documents, *of_rows)
+    checks = (*history.checks, *seals.checks, kept.checked(), keys_gone.checked(), documents, *of_rows)
     return Report(history.position, len(history.states), checks)
 
 
@@ -90,7 +94,7 @@ def verify_until(
 ) -> Report:
     """Was any promise broken up to a position? What has still to follow from the last events is not asked for."""
     with _snapshot(database_url) as connection:
-        history = History(deciders)
+        history = History(deciders, subject_keys.gone(connection))
         for page in _pages(connection, codec, history.readable, lambda _: None, until):
             for recorded in page:
                 history.fold(recorded)
@@ -146,6 +150,25 @@ class Snapshots:
         """Once history is read: what is left over names a version that its stream has not."""
         for one in self.ahead.values():
             self.check.expect(False, partial("{} has no version {}".format, one.stream, one.version))
+        return self.check
+
+
+class KeysGone:
+    """Keys of orders that were destroyed: what was personal in their events is not read, and not asked about."""
+
+    def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+        self.gone = subject_keys.gone(connection)
+        self.check = Check("no key is gone but of an order that was forgotten")
+        self._unexplained = set(self.gone)
+
+    def note(self, recorded: Recorded) -> None:
+        if isinstance(recorded.event, OrderForgotten):
+            self._unexplained.discard(recorded.event.order_id)
+
+    def checked(self) -> Check:
+        """Once history is read."""
+        for order_id in sorted(self.gone):
+            self.check.expect(order_id not in self._unexplained, partial("the key of {} is gone".format, order_id))
         return self.check
 
 

@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 
 from oms_es.door import STORED
 from oms_es.kernel import Event, Recorded
-from oms_es.schemas.values.parts import parts_of
+from oms_es.schemas.values.parts import parts_of, without_personal
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Cause, Codec, opened
 from oms_es.store.encoding.trusting import TrustingCodec
@@ -96,6 +96,7 @@ def assert_encrypted(event: Event) -> None:
     assert (
         forgotten.event == trusting.decode(row).event == type(event).model_validate(from_json(stored), context=STORED)
     )
+    assert forgotten.event == without_personal(event), "as who forgets it without its bytes"
     assert forgotten[4:] == recorded[4:]
     assert as_row(codec, recorded).state == as_row(codec, forgotten).state, "nothing is encrypted for it again"
 

@@ -57,6 +57,7 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
 from oms_es.schemas.returns import rma as back
 from oms_es.schemas.shipment import tracker as t
+from oms_es.schemas.values.parts import without_personal
 from oms_es.verification.stock_checks import StockCounts
 from reordering import assert_in_any_order
 from repository import ROOT
@@ -609,6 +610,7 @@ ASTRAY = st.one_of(
     st.just(o.LapsePresale(**ORDER)),
     st.builds(o.HoldOrder, order_id=st.just(PLACE.order_id), kind=kinds),
     st.builds(o.AddNote, order_id=st.just(PLACE.order_id), note_id=ids, note_text=words.filter(bool)),
+    st.builds(o.ForgetOrder, order_id=st.just(PLACE.order_id), reason=st.just("request")),
     st.builds(o.ChaseHold, order_id=st.just(PLACE.order_id), kind=kinds, now=moments),
     UNHOLDS,
     st.builds(o.RetryPayment, order_id=st.just(PLACE.order_id), payment_token=st.just("another") | st.none()),
@@ -666,6 +668,7 @@ def order_holds(state: order.Order, history: Sequence[Event]) -> None:
     whole = any(isinstance(event, o.OrderFulfilledElsewhere) and event.whole for event in history)
     assert units == ({} if whole else needed_by(state)), "units were lost or invented"
     held_holds(state)
+    forgotten_holds(state, history)
     for once in (o.OrderPlaced, o.OrderReleased, o.OrderShipped):
         assert happened(history, once) <= 1
     assert happened(history, o.OrderCompleted, o.OrderCancelled) == (state.phase in o.FINAL_PHASES)
@@ -673,6 +676,17 @@ def order_holds(state: order.Order, history: Sequence[Event]) -> None:
     assert len(set(attempts)) == len(attempts), "two answers to one attempt would share a reservation id"
     phase_holds(state)
     money_holds(state, history)
+
+
+def forgotten_holds(state: order.Order, history: Sequence[Event]) -> None:
+    """Once its person is forgotten, it is as if its events had always had placeholders."""
+    if state.phase in o.FINAL_PHASES:
+        forgotten = o.OrderForgotten(order_id=PLACE.order_id, reason="request")
+        of_placeholders: order.Order = reduce(order.decider.evolve, map(without_personal, history), order.Order())
+        assert order.evolve(state, forgotten) == order.evolve(of_placeholders, forgotten)
+    if state.forgotten:
+        begun = next(n for n, event in enumerate(history) if isinstance(event, o.OrderForgotten))
+        assert all(without_personal(event) == event for event in history[begun:])
 
 
 def held_holds(state: order.Order) -> None:
@@ -1195,6 +1209,8 @@ LAWS = (
                 "not_standard",
                 "nothing_left",
                 "not_shipped",
+                "still_running",
+                "forgotten",
             }
         ),
     ),

@@ -35,6 +35,8 @@ from oms_es.schemas.returns.feedback import RecordFeedback
 from oms_es.schemas.returns.policy import SetReturnPolicy
 from oms_es.schemas.returns.rma import ExpectedLine, OpenRma, Terms
 from oms_es.schemas.shipment.tracker import RecordTracking, Sighting
+from oms_es.schemas.values.parts import without_personal
+from oms_es.schemas.values.personal import PERSONAL_COLUMN
 
 CHAOS = Chaos(seed=5, decline=0.1, timeout=0.1, duplicate=0.1, late=0.1)
 TEA: Any = {"sku": "TEA", "location": "leipzig"}
@@ -165,6 +167,10 @@ def rows(projection: Projection, history: list[Recorded]) -> dict[Key, Row]:
     return {key: row for key, row in folded.items() if row is not None}
 
 
+def says_of_people(projection: Projection) -> bool:
+    return any(column.info == PERSONAL_COLUMN for column in projection.table.columns)
+
+
 @pytest.mark.parametrize("projection", [p for p in PROJECTIONS if not p.shared], ids=lambda p: p.name)
 def test_a_row_that_is_not_shared_is_fed_by_one_stream(projection: Projection, history: list[Recorded]) -> None:
     feeding: dict[Key, set[str]] = defaultdict(set)
@@ -201,3 +207,13 @@ def test_the_history_has_what_makes_this_hard(history: list[Recorded]) -> None:
     assert {"OrderBackordered", "OrderCancelled", "PaymentDeclined", "StockReleased"} <= {
         type(recorded.event).__name__ for recorded in history
     }
+
+
+@pytest.mark.parametrize("projection", [p for p in PROJECTIONS if not says_of_people(p)], ids=lambda p: p.name)
+def test_a_row_that_says_nothing_of_people_is_the_same_without_them(
+    projection: Projection, history: list[Recorded]
+) -> None:
+    """Where a person is forgotten, only rows of read models whose columns are marked are folded again."""
+    forgotten = [recorded._replace(event=without_personal(recorded.event)) for recorded in history]
+    assert forgotten != history
+    assert rows(projection, forgotten) == rows(projection, history)

@@ -20,6 +20,7 @@ from typing import Any
 from oms_es.aggregates.order import (
     cancellation,
     elsewhere,
+    forgetting,
     holds,
     losses,
     missing_money,
@@ -63,6 +64,13 @@ __all__ = ["Order", "decide", "decider", "evolve"]
 
 def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     """Yield nothing if the command is already satisfied, so that retries are free."""
+    if order.forgotten:
+        yield from forgetting.decide_afterwards(order, command, _decide)
+    else:
+        yield from _decide(order, command)
+
+
+def _decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     if isinstance(command, o.PlaceOrder):
         if order.placed is None:
             require_granted(command)
@@ -230,6 +238,7 @@ DECISIONS: dict[type[o.OrderCommand], Any] = {
     o.ReleaseHold: holds.release_hold,
     o.RefundOrder: _refund,
     o.AddNote: notes.add,
+    o.ForgetOrder: forgetting.forget,
     o.OverrideOrder: override,
     o.CancelOrder: cancel_order,
     o.LapseOrder: lapse,
@@ -295,6 +304,7 @@ decider = Decider(
         o.OrderShipped,
         o.OrderCompleted,
         o.OrderNoteAdded,
+        o.OrderForgotten,
         o.OrderRefundRequested,
         o.OrderCreditLeft,
         o.OrderMoneyGone,

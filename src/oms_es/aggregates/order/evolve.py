@@ -12,6 +12,7 @@ from oms_es.aggregates.order.evolve_early import (
     amendment_refused,
     cancellation_kept,
     placement_overdue,
+    report_disputed,
     report_kept,
 )
 from oms_es.aggregates.order.evolve_payment import (
@@ -40,6 +41,7 @@ from oms_es.aggregates.order.evolve_shipping import (
     shipment_lost,
     shipment_returned,
 )
+from oms_es.aggregates.order.forgetting import fold_forgotten
 from oms_es.aggregates.order.money import divided, payable
 from oms_es.aggregates.order.notes import fold_added
 from oms_es.aggregates.order.state import (
@@ -240,11 +242,6 @@ def _fulfilled_elsewhere(order: Order, event: o.OrderFulfilledElsewhere) -> Orde
     return left._replace(applied=order.applied.insert(fulfilment(event.fulfilment_id), asked_of(reported)))
 
 
-def _report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
-    asked = order.applied.get(event.report, "") or event.asked
-    return order._replace(applied=order.applied.insert(event.report, asked))
-
-
 def _overridden(order: Order, event: o.OrderOverridden) -> Order:
     allocated, requested = order.allocated, order.requested
     for cut in event.released:
@@ -338,6 +335,7 @@ def _in_phase(phase: o.Phase) -> Any:
 FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderPlaced: _placed,
     o.OrderNoteAdded: fold_added,
+    o.OrderForgotten: fold_forgotten,
     o.DuplicateConflictFound: _conflicting,
     o.OrderSourced: _sourced,
     o.OrderBackordered: _backordered,
@@ -371,7 +369,7 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderPlacementOverdue: placement_overdue,
     o.OrderFulfilledElsewhere: _fulfilled_elsewhere,
     o.OrderReportKept: report_kept,
-    o.OrderReportDisputed: _report_disputed,
+    o.OrderReportDisputed: report_disputed,
     o.OrderOverridden: _overridden,
     o.OrderLinesCancelled: _lines_cancelled,
     o.OrderLinesCancellationRequested: _line_cut_requested,

@@ -40,3 +40,8 @@ def _waited_for(order: Order, called: str) -> Order:
 
 def placement_overdue(order: Order, _: o.OrderPlacementOverdue) -> Order:
     return order._replace(missed=True)
+
+
+def report_disputed(order: Order, event: o.OrderReportDisputed) -> Order:
+    asked = order.applied.get(event.report, "") or event.asked
+    return order._replace(applied=order.applied.insert(event.report, asked))

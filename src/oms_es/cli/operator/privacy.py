@@ -1,17 +1,29 @@
-"""`oms-es privacy`: the keys under which personal data is encrypted, and the key that wraps them."""
+"""`oms-es privacy`: the keys under which personal data is encrypted, the key that wraps them, and forgetting people."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from oms_es.app import Engine
+from oms_es.app.privacy import erasing, family, purging
+from oms_es.cli.desk.orders import customer_named
+from oms_es.cli.generated import id_of
 from oms_es.cli.operator.running import IN_THE_CLEAR
-from oms_es.cli.terminal import Json, data_keys_of, print_json, reading, say, set_up
+from oms_es.cli.terminal import Json, data_keys_of, print_json, reading, say, set_up, who, writing
 from oms_es.database.rows import connected
 from oms_es.database.selection import database
-from oms_es.store.privacy import rotation
-from oms_es.store.privacy.wrapping import HOW, NoDataKey, id_of
+from oms_es.errors import NotFound
+from oms_es.reports import queries
+from oms_es.schemas.order.forgetting import ForgetReason
+from oms_es.store.privacy import rotation, wrapping
+from oms_es.store.privacy.wrapping import HOW, NoDataKey
 
-app = typer.Typer(help="The keys under which personal data is encrypted.", no_args_is_help=True)
+app = typer.Typer(
+    help="The keys under which personal data is encrypted, and forgetting whose it is.", no_args_is_help=True
+)
+WAIT_SECONDS = 30.0
 
 
 @app.command("status")
@@ -44,10 +56,79 @@ def rotate(*, json: Json = False) -> None:
     if not before.wraps_with:
         raise NoDataKey("nothing is encrypted here yet: `oms-es migrate` begins it")
     with database(settings, "reader") as place, connected(place.url) as rows:
-        done = rotation.rotate(rows, id_of(keys[0]))
+        done = rotation.rotate(rows, wrapping.id_of(keys[0]))
     if json:
         print_json(done._asdict())
         return
     typer.echo(f"{done.wrapped:,} keys are now wrapped with {done.to}")
     for one in done.let_go:
         say(f"nothing here needs the key {one} any more; backups from before do")
+
+
+@app.command("forget")
+def forget(
+    order: Annotated[str | None, typer.Argument(metavar="[ORDER]", help="Its id, or CHANNEL/EXTERNAL_ID.")] = None,
+    *,
+    customer: Annotated[
+        str | None, typer.Option(metavar="CHANNEL/ID", help="Instead of an order: all orders of this customer.")
+    ] = None,
+    reason: Annotated[ForgetReason, typer.Option(help="Why.")] = "request",
+    case: Annotated[str | None, typer.Option(help="Under which it is on file elsewhere, with who asked.")] = None,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long at most until the engine has come as far.")
+    ] = WAIT_SECONDS,
+    json: Json = False,
+) -> None:
+    """Destroy the keys of a person's orders that have ended, with those split off, merged or sent in exchange.
+
+    For ever. Sales, stock, money and proofs stay. Repeated, it goes on where it was interrupted.
+    """
+    if (order is None) == (customer is None):
+        raise typer.BadParameter("name an order, or a customer with --customer")
+    settings = set_up()
+    with writing(settings) as engine:
+        orders = _whose(engine, order, customer)
+        erasing.ask(engine, who(), orders, reason, case)
+    with database(settings, "reader") as place:
+        done = erasing.erase(place.url, orders, who(), wait)
+    if json:
+        print_json(done._asdict())
+        return
+    typer.echo(
+        f"forgotten: {len(orders):,} orders, {len(done.orders):,} keys destroyed, {done.rows:,} rows and "
+        f"{done.dead_letters:,} dead letters written without the person"
+    )
+    say("old versions of rows, and WAL, are in the files until `oms-es privacy purge`; backups keep what they have")
+
+
+def _whose(engine: Engine, order: str | None, customer: str | None) -> list[str]:
+    """Raises NotFound, TooManyOrders, InTheClear."""
+    with queries.reading(engine.database_url) as connection:
+        if customer is not None:
+            named = family.orders_of(connection, *customer_named(customer))
+        else:
+            named = [id_of(order or "")]
+        if not named:
+            raise NotFound(f"no order names the customer {customer}; they have none, or all of them are forgotten")
+        orders = family.with_relatives(connection, named)
+        erasing.require_encrypted(connection, orders)
+        return orders
+
+
+@app.command("purge")
+def purge(*, json: Json = False) -> None:
+    """Write the tables that had personal data again, and WAL over the old: for when people were forgotten.
+
+    Who uses one of the tables waits meanwhile. Replicas, archived WAL and backups are for you to deal with.
+    """
+    settings = set_up()
+    with reading(settings):
+        pass
+    with database(settings, "reader") as place:
+        done = purging.purge(place.url)
+    if json:
+        print_json(done._asdict())
+        return
+    typer.echo(f"{done.tables:,} tables are written again, and {done.wal_segments:,} segments of WAL written over")
+    for one in done.left:
+        say(f"the database's user may not; let who administers the server do it: {one}")

@@ -162,6 +162,11 @@ class SqlRows:
         if gone:
             connection.execute(self._delete, self._named(gone))
 
+    def found(self, connection: psycopg.Connection[dict[str, Any]], keys: Sequence[Key]) -> Mapping[Key, Row]:
+        """Those that are there."""
+        rows = connection.execute(self._find.encode(), self._named(keys))
+        return {tuple(row[name] for name in self.key_columns): row for row in rows}
+
     def taken_out(self, connection: psycopg.Connection[dict[str, Any]], keys: Sequence[Key]) -> Mapping[Key, Row]:
         """Those that are there, which are there no longer."""
         columns = ", ".join(f"{self.table.name}.{name}" for name in self.columns)

@@ -60,6 +60,7 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderPresaleCovered: "{e.sku} has come to {e.location}",
     o.OrderBalanceDue: "the balance is due",
     o.OrderNoteAdded: "a person noted something",
+    o.OrderForgotten: "its person was forgotten: {e.reason}",
     o.OrderHeld: "held, {e.kind}: {e.note}",
     o.OrderHoldOverdue: "held, {e.kind}, and no one decided by {e.until:%Y-%m-%d %H:%M}",
     o.OrderHoldReleased: "no longer held, {e.kind}",

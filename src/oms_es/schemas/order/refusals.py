@@ -54,6 +54,11 @@ class OrderRefusal(Refusal):
         "More units would be refunded than were shipped.",
         "Refund fewer units.",
     )
+    FORGOTTEN = (
+        "forgotten",
+        "The person of the order was forgotten: nothing that says something of a person is taken for it again.",
+        "Refund what is owed, or place a new order.",
+    )
     INVALID_AMENDMENT = (
         "invalid_amendment",
         "The order would not be valid with the changed content.",
@@ -128,6 +133,11 @@ class OrderRefusal(Refusal):
         "reserved_name",
         "The name begins as only names do that are made by the engine.",
         "Give it another name.",
+    )
+    STILL_RUNNING = (
+        "still_running",
+        "The order has not ended, or parcels or returns of it are under way: its person is still needed.",
+        "Wait until it has ended, or end it.",
     )
     TOO_MANY_KEPT = (
         "too_many_kept",

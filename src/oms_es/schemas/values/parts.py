@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -99,3 +99,22 @@ def _holder(body: dict[str, Any], path: Sequence[str]) -> dict[str, Any] | None:
     for name in path[:-1]:
         holder = holder and holder.get(name)
     return holder or None
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def without_personal(message: M) -> M:
+    """As it is read once the key of its order is destroyed."""
+    for path, placeholder in parts_of(type(message)):
+        message = _without(message, path, placeholder)
+    return message
+
+
+def _without(message: M, path: tuple[str, ...], placeholder: Any) -> M:
+    name, *rest = path
+    before = getattr(message, name)
+    if before is None:
+        return message
+    after = _without(before, tuple(rest), placeholder) if rest else placeholder
+    return message if after is before or after == before else message.model_copy(update={name: after})

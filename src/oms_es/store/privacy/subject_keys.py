@@ -18,7 +18,7 @@ import psycopg
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.rows import dict_row
 
-from oms_es.database.rows import Reading
+from oms_es.database.rows import Reading, Rows
 from oms_es.store.privacy.wrapping import KEY_BYTES, KEYRING, NoDataKey
 
 KEYS = "oms_subject_keys"
@@ -65,6 +65,13 @@ WHERE number >= (SELECT number FROM {KEYS} WHERE subject = %s) ORDER BY number L
 """
 
 
+DESTROY = f"""
+INSERT INTO {KEYS} AS kept (subject, destroyed_at) SELECT subject, now() FROM unnest(%s::text[]) AS gone(subject)
+ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, wrapped_by = NULL, destroyed_at = excluded.destroyed_at
+WHERE kept.wrapped IS NOT NULL
+"""
+
+
 class SubjectKeys(Protocol):
     """None is a key that was destroyed."""
 
@@ -103,7 +110,7 @@ class SqlSubjectKeys:
             rows = transaction.execute(TO_WRITE, values, prepare=True) if wanted else ()
             found = {
                 row["subject"]: AESGCM(keys[row["subject"]])
-                if fresh.get(row["subject"]) == row["wrapped"]
+                if row["subject"] in fresh and fresh[row["subject"]] == row["wrapped"]
                 else _cipher(row)
                 for row in rows
             }
@@ -130,6 +137,21 @@ class SqlSubjectKeys:
             while len(self._known) > CACHED_MAX:
                 self._known.popitem(last=False)
             return self._known[subject].cipher
+
+
+def gone(rows: Reading) -> frozenset[str]:
+    """Whose keys are destroyed, or who will never have one."""
+    return frozenset(
+        row["subject"] for row in rows.execute(f"SELECT subject FROM {KEYS} WHERE wrapped IS NULL".encode())
+    )
+
+
+def destroy(rows: Rows, subjects: Collection[str]) -> list[str]:
+    """In the caller's transaction, for ever: those that had one. None of them gets another, also if it had none."""
+    query = f"SELECT subject FROM {KEYS} WHERE subject = ANY(%s) AND wrapped IS NOT NULL ORDER BY number FOR UPDATE"
+    found = [row["subject"] for row in rows.execute(query.encode(), [list(subjects)])]
+    rows.execute(DESTROY.encode(), [sorted(subjects)])
+    return found
 
 
 def _cipher(row: Mapping[str, Any]) -> AESGCM | None:

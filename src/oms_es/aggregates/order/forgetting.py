@@ -1,0 +1,74 @@
+"""The person of an order is forgotten. Part of the order's decider.
+
+Invariant: once forgotten, an order's state and its events say nothing of a person, as if its events had always had
+placeholders: history folds to the same with the order's key and without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from rpds import HashTrieMap
+
+from oms_es.aggregates.order.state import Order
+from oms_es.kernel import Refused
+from oms_es.schemas import order as o
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.order.refusals import OrderRefusal
+from oms_es.schemas.values.parts import without_personal
+
+BRING_BACK: tuple[type[o.OrderCommand], ...] = (o.AddNote, o.AmendOrder, o.SplitOrder, x.RequestReturn)
+"""What says something of a person again, or needs to know where they are."""
+
+
+def forget(order: Order, command: o.ForgetOrder) -> Iterator[o.OrderEvent]:
+    """Not while something still has to reach its customer, or to come back from there."""
+    if waits := "; ".join(_waits_for(order)):
+        raise Refused(
+            OrderRefusal.STILL_RUNNING, f"order {command.order_id} cannot be forgotten yet: {waits}; end that first"
+        )
+    yield o.OrderForgotten(**command.model_dump())
+
+
+def _waits_for(order: Order) -> Iterator[str]:
+    if order.phase not in o.FINAL_PHASES:
+        yield f"it is {order.phase}"
+    elif parcels := order.in_status("open", "held", "dispatched"):
+        yield f"parcels {', '.join(parcels)} are under way"
+    if rmas := sorted(rma_id for rma_id, asked in order.returns.items() if any(asked.open.values())):
+        yield f"returns {', '.join(rmas)} are open"
+
+
+def decide_afterwards(
+    order: Order, command: Any, decide: Callable[[Order, Any], Iterable[o.OrderEvent]]
+) -> Iterator[o.OrderEvent]:
+    """What of money and parcels is still to be said is decided as ever; of a person nothing is.
+
+    An amendment that a channel sends late changes nothing of an order that has ended: it is not kept for a person.
+    """
+    if isinstance(command, o.ForgetOrder) or (isinstance(command, o.AmendOrder) and command.keep):
+        return
+    if isinstance(command, BRING_BACK):
+        raise Refused(
+            OrderRefusal.FORGOTTEN,
+            f"order {command.order_id} was forgotten: nothing of a person is taken for it again; refund what is owed, "
+            "or place a new order",
+        )
+    yield from map(without_personal, decide(order, command))
+
+
+def fold_forgotten(order: Order, _: o.OrderForgotten) -> Order:
+    return Order(*map(_without, order))._replace(forgotten=True)
+
+
+def _without(value: Any) -> Any:
+    match value:
+        case BaseModel():
+            return without_personal(value)
+        case HashTrieMap():
+            return HashTrieMap((key, _without(part)) for key, part in value.items())
+        case tuple() if not hasattr(value, "_fields"):
+            return tuple(map(_without, value))
+    return value

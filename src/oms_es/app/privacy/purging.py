@@ -1,0 +1,86 @@
+"""What was deleted goes from the files, too: PostgreSQL leaves old versions of rows where they were until they are
+written over.
+
+Invariant: afterwards the database's own directory holds no row of these tables that is not one of theirs now. Archived
+WAL, replicas, backups and copies of files are not reached from here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString, NamedTuple
+
+import psycopg
+from psycopg.errors import InsufficientPrivilege
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Identifier
+
+from oms_es.app.privacy.rows import OF_PEOPLE
+from oms_es.store.dead_letters import DEAD_LETTERS
+from oms_es.store.http.tables import ACCESS_LOG, IDEMPOTENCY
+from oms_es.store.privacy.subject_keys import KEYS
+from oms_es.store.stops import STOPS
+
+TABLES = (*(projection.name for projection in OF_PEOPLE), DEAD_LETTERS, ACCESS_LOG, IDEMPOTENCY, KEYS, STOPS)
+STATISTICS = ("pg_catalog", "pg_statistic")
+"""Has the most frequent values of columns."""
+SEGMENTS_MAX = 1_000
+SEGMENT = "^[0-9A-F]{24}$"
+CURRENT = "SELECT pg_walfile_name(pg_current_wal_insert_lsn())"
+NEWEST = "SELECT max(name) FROM pg_ls_waldir() WHERE name ~ %s"
+MARK = "SELECT pg_logical_emit_message(false, 'oms-es', 'purge')"
+
+
+class Purged(NamedTuple):
+    """`left`: what the database's user may not do, for who administers the server."""
+
+    tables: int
+    wal_segments: int
+    left: list[str]
+
+
+def purge(database_url: str) -> Purged:
+    """Writes these tables again, without what was deleted from them, and WAL over the old. Who uses one of the
+    tables waits as long as it is written."""
+    with psycopg.connect(database_url, autocommit=True, row_factory=tuple_row) as connection:
+        left = []
+        for table in TABLES:
+            connection.execute(SQL("VACUUM (FULL, ANALYZE) {}").format(Identifier(table)))
+        try:
+            connection.execute(SQL("VACUUM (FULL) {}").format(Identifier(*STATISTICS)))
+        except InsufficientPrivilege:
+            left.append(f"VACUUM FULL {'.'.join(STATISTICS)}")
+        try:
+            segments, kept = _write_over_the_wal(connection)
+        except InsufficientPrivilege:
+            segments, kept = 0, 0
+            left.append(
+                "write over recycled WAL: pg_switch_wal() and CHECKPOINT, once for each file of pg_wal and twice"
+            )
+        if kept:
+            left.append(f"{kept} older segments of WAL, which are kept for an archive or a replica")
+        return Purged(len(TABLES), segments, left)
+
+
+def _write_over_the_wal(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+    """A segment that was written is kept under another name, as it is, for what is written next: each has its turn,
+    and what is left of it is filled with zeros. How many that were, and how many of before are there still."""
+    before = _newest(connection, CURRENT)
+    _next_segment(connection)
+    last, switched = _newest(connection, NEWEST), 1
+    while switched < SEGMENTS_MAX and _newest(connection, CURRENT) <= last:
+        _next_segment(connection)
+        switched += 1
+    older = connection.execute("SELECT count(*) FROM pg_ls_waldir() WHERE name <= %s AND name ~ %s", [before, SEGMENT])
+    found = older.fetchone()
+    return switched, found[0] if found else 0
+
+
+def _newest(connection: psycopg.Connection[Any], query: LiteralString) -> str:
+    found = connection.execute(query, [SEGMENT] if "%s" in query else None).fetchone()
+    return str(found[0]) if found else ""
+
+
+def _next_segment(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(MARK)
+    connection.execute("SELECT pg_switch_wal()")
+    connection.execute("CHECKPOINT")

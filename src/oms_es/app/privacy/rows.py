@@ -1,0 +1,159 @@
+"""Rows of read models that say something of a person, folded again as if its orders' keys were gone.
+
+Invariant: afterwards each row is what folding history gives, without the keys: a rebuild changes nothing, and
+`verify` finds nothing. Read models that are not named here give the same rows from placeholders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+from sqlalchemy import create_engine
+
+from oms_es.app.rebuild import hold_rows, rebuild_lock_of
+from oms_es.app.registry import PROJECTIONS
+from oms_es.kafka.groups.watermark import Progress
+from oms_es.kernel import Key, Projection, Recorded, Row
+from oms_es.processing.read_models.rows import SqlRows
+from oms_es.projections.order import order_recipients
+from oms_es.schemas.order import OrderEvent, OrderPlaced
+from oms_es.schemas.topics import EVENT_TOPICS
+from oms_es.schemas.values.personal import PERSONAL_COLUMN
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.encoding.codec import Codec
+from oms_es.store.encoding.trusting import TrustingCodec
+from oms_es.store.recorder import EVENTS, EventRow
+
+READ_MAX = 1_000
+"""Events fetched at a time."""
+OF_PEOPLE = tuple(
+    sorted(
+        (
+            projection
+            for projection in PROJECTIONS
+            if any(column.info == PERSONAL_COLUMN for column in projection.table.columns)
+            and any(issubclass(event, OrderEvent) for event in projection.folds)
+        ),
+        key=lambda projection: projection.name,
+    )
+)
+COLUMNS = "notification_id, originator_id, originator_version, topic, state"
+OF_STREAMS = (
+    f"SELECT {COLUMNS} FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = ANY(%s) ORDER BY notification_id"
+)
+PLACED_SINCE = f"SELECT {COLUMNS} FROM {EVENTS} WHERE notification_id > %s AND topic = %s ORDER BY notification_id"
+ORDERS_OF = """
+SELECT order_id FROM order_recipients JOIN unnest(%s::text[], %s::text[]) AS whose(channel, customer_id)
+USING (channel, customer_id)
+"""
+
+Connection = psycopg.Connection[dict[str, Any]]
+Customer = tuple[str, str]
+Touched = Mapping[str, Collection[Key]]
+
+
+def hold(connection: Connection) -> None:
+    """No one else changes these rows, or folds them beside, until the transaction ends, and afterwards no one goes on
+    from what it remembers."""
+    for projection in OF_PEOPLE:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [rebuild_lock_of(projection.name)])
+    for projection in OF_PEOPLE:
+        hold_rows(connection, projection.name)
+
+
+def stream_of(order_id: str) -> str:
+    return f"order-{order_id}"
+
+
+def events_of(connection: Connection, orders: Iterable[str], topics: Iterable[str]) -> Iterator[Recorded]:
+    """In the order of positions, with the keys that are there now."""
+    return _decoded(connection, OF_STREAMS, [[stream_of(one) for one in orders], list(topics)])
+
+
+def _decoded(connection: Connection, query: str, values: list[Any]) -> Iterator[Recorded]:
+    codec: Codec = TrustingCodec(VOCABULARY).over(connection)
+    with connection.cursor(name="of_orders", binary=True, row_factory=tuple_row) as curs:
+        curs.itersize = READ_MAX
+        curs.execute(query.encode(), values)
+        for position, *row in curs:
+            yield codec.decode(EventRow(*row), position)
+
+
+def touched_by(connection: Connection, orders: Collection[str]) -> Touched:
+    """The keys of the rows that their events make, while their keys are there."""
+    topics = {event.__name__ for projection in OF_PEOPLE for event in projection.folds}
+    found: dict[str, dict[Key, None]] = {projection.name: {} for projection in OF_PEOPLE}
+    for recorded in events_of(connection, orders, topics):
+        for projection in OF_PEOPLE:
+            if fold := projection.folds.get(type(recorded.event)):
+                found[projection.name].update(dict.fromkeys(fold.keys(recorded)))
+    return found
+
+
+def customers_in(touched: Touched) -> set[Customer]:
+    return {(str(channel), str(customer_id)) for channel, customer_id in touched["customers"]}
+
+
+def other_orders(connection: Connection, customers: Collection[Customer]) -> set[str]:
+    """Of these customers: those that are listed, and those that were placed since the list was folded."""
+    if not customers:
+        return set()
+    pairs = sorted(customers)
+    listed = connection.execute(ORDERS_OF, [[c for c, _ in pairs], [i for _, i in pairs]]).fetchall()
+    since = _listed_up_to(Progress.stored(connection))
+    placed = (recorded.event for recorded in _decoded(connection, PLACED_SINCE, [since, OrderPlaced.__name__]))
+    newer = {
+        event.order_id
+        for event in placed
+        if isinstance(event, OrderPlaced) and (event.channel, event.customer_id) in customers
+    }
+    return {row["order_id"] for row in listed} | newer
+
+
+def _listed_up_to(reached: Progress) -> int:
+    own = reached.topic_partitions(order_recipients.projection.name)
+    log = own.pop(order_recipients.projection.name)
+    return min(own.values()) if own and len(own) == reached.partitions.get(EVENT_TOPICS["order"]) else log
+
+
+def fold_again(connection: Connection, orders: Collection[str], others: Collection[str], touched: Touched) -> int:
+    """With the keys that are there now; how many rows became others. The rows are held."""
+    reached = Progress.stored(connection)
+    return sum(
+        _fold_again(connection, projection, orders, others, touched[projection.name], reached)
+        for projection in OF_PEOPLE
+        if touched[projection.name]
+    )
+
+
+def _fold_again(
+    connection: Connection,
+    projection: Projection,
+    orders: Collection[str],
+    others: Collection[str],
+    keys: Collection[Key],
+    reached: Progress,
+) -> int:
+    rows: dict[Key, Row | None] = dict.fromkeys(keys)
+    streams = {*orders, *others} if projection.shared else orders
+    topics = [event.__name__ for event in projection.folds]
+    for recorded in events_of(connection, streams, topics):
+        if reached.has_taken(projection.name, recorded.stream, recorded.position):
+            fold = projection.folds[type(recorded.event)]
+            for key in fold.keys(recorded):
+                if key in rows:
+                    rows[key] = fold.project(rows[key], recorded, key)
+    return _write(connection, projection, rows)
+
+
+def _write(connection: Connection, projection: Projection, rows: Mapping[Key, Row | None]) -> int:
+    table = SqlRows(projection.table, create_engine("postgresql+psycopg://"))  # of which nothing is asked
+    before = table.found(connection, list(rows))
+    changed = {key: row for key, row in rows.items() if before.get(key) != row}
+    gone = [key for key, row in changed.items() if row is None]
+    for change in table.changes([row for row in changed.values() if row is not None], gone):
+        connection.execute(change.statement.encode(), {"rows": change.rows})
+    return len(changed)

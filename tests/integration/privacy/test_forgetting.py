@@ -1,0 +1,273 @@
+"""People are forgotten: their keys are destroyed, the rest of history stays right, and no one reads of them again."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from oms_es.app import DECIDERS, PROJECTIONS, Engine, migrate
+from oms_es.app.privacy import erasing, family
+from oms_es.app.privacy.erasing import Erased, InTheClear, NotPassed
+from oms_es.app.privacy.rows import OF_PEOPLE
+from oms_es.exit_codes import Code
+from oms_es.history import states
+from oms_es.kernel import Refused
+from oms_es.reports import queries
+from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.order import (
+    AddNote,
+    Address,
+    AmendOrder,
+    CancelOrder,
+    LineUnits,
+    OrderForgotten,
+    PlaceOrder,
+    SplitOrder,
+)
+from oms_es.schemas.order.content import order_id_of
+from oms_es.schemas.order.returns import RecordFeedbackGiven
+from oms_es.schemas.stock import ReceiveStock
+from oms_es.schemas.values.customer import Customer
+from oms_es.schemas.vocabulary import EVENTS
+from oms_es.store.dead_letters import DeadLetter, add_dead_letters
+from oms_es.store.encoding.codec import Codec
+from oms_es.store.http.tables import note_access
+from oms_es.store.privacy import subject_keys, wrapping
+from oms_es.verification.verify import verify
+from shop import an_order
+
+KEY = b"\x09" * wrapping.KEY_BYTES
+ADA = Address(name="Ada Lovelace", street="12 St James's Square", city="London", postal_code="SW1Y 4JH", country="GB")
+GRACE = Address(name="Grace Hopper", street="1 Battery Park", city="New York", postal_code="10004", country="US")
+C_ADA = Customer(customer_id="c-1815", email="ada@analytical.example", phone="+44 20 7946 0018", language="en")
+C_GRACE = Customer(customer_id="c-1906", email="grace@navy.example", language="en")
+SAID = ("Lovelace", "James's", "SW1Y", "c-1815", "analytical", "20 7946", "ring twice", "wants it wrapped")
+FIRST, SECOND, OF_GRACE = (order_id_of("web", number) for number in "123")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def order_of(address: Address, customer: Customer, number: str, sku: str = "A", quantity: int = 1) -> PlaceOrder:
+    placed = an_order(number, (sku, quantity), notes=f"ring twice, {address.name}", customer=customer)
+    return placed.model_copy(update={"ship_to": address})
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    migrate(database_url, data_keys=[KEY])
+    with Engine(database_url) as engine:
+        stock = ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=9)
+        engine.submit("test", [OpenLocation(location="berlin", country="DE"), stock])
+        engine.submit("test", [order_of(ADA, C_ADA, "1"), order_of(ADA, C_ADA, "2"), order_of(GRACE, C_GRACE, "3")])
+        engine.submit("test", [AddNote(order_id=FIRST, note_id="n", note_text="Ada Lovelace wants it wrapped")])
+        engine.settle()
+        yield engine
+
+
+def forget(engine: Engine, orders: Sequence[str]) -> Erased:
+    erasing.ask(engine, "dpo", orders, "request", "dsr-1")
+    engine.settle()
+    return erasing.erase(engine.database_url, orders, "dpo")
+
+
+def rows_of(url: str, table: str) -> list[dict[str, Any]]:
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return connection.execute(f"SELECT * FROM {table}".encode()).fetchall()
+
+
+def everything(url: str) -> str:
+    """Every row of every table, of kept states, too, but for what is encrypted."""
+    with psycopg.connect(url) as connection:
+        tables = connection.execute(
+            "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables "
+            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        texts = [connection.execute(f"SELECT t::text FROM {table} AS t".encode()).fetchall() for (table,) in tables]
+        payloads = connection.execute(
+            "SELECT convert_from(state, 'UTF8') FROM oms_events "
+            "UNION ALL SELECT convert_from(payload, 'UTF8') FROM oms_dead_letters"
+        ).fetchall()
+    return "\n".join(str(row[0]) for found in [*texts, payloads] for row in found)
+
+
+def assert_right(engine: Engine) -> None:
+    report = verify(engine.database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+    assert [(check.name, check.differences) for check in report.checks if check.failed] == []
+
+
+def test_a_customer_is_forgotten_and_everything_else_stays_right(engine: Engine) -> None:
+    url = engine.database_url
+    sales, stock = rows_of(url, "daily_sales"), rows_of(url, "stock_levels")
+    with queries.reading(url) as connection:
+        orders = family.orders_of(connection, "web", "c-1815")
+    assert set(orders) == {FIRST, SECOND}
+    assert all(said in everything(url) for said in ("Lovelace", "c-1815", "analytical"))
+    done = forget(engine, orders)
+    assert set(done.orders) == {FIRST, SECOND}
+    assert [said for said in SAID if said in everything(url).replace(f"ring twice, {GRACE.name}", "")] == []
+    assert (rows_of(url, "daily_sales"), rows_of(url, "stock_levels")) == (sales, stock)
+    assert [row["customer_id"] for row in rows_of(url, "customers")] == ["c-1906"]
+    assert [row["customer_id"] for row in rows_of(url, "customer_spending")] == ["c-1906"]
+    assert {row["order_id"] for row in rows_of(url, "order_recipients") if row["name"]} == {OF_GRACE}
+    assert [row["note_text"] for row in rows_of(url, "order_notes")] == [""]
+    assert_right(engine)
+    assert engine.store.history(f"order-{OF_GRACE}")[0].event.ship_to == GRACE  # type: ignore[attr-defined] # placed
+    rebuilt = engine.rebuild_all(OF_PEOPLE)
+    assert [(one.projection, one.written, one.removed) for one in rebuilt if one.written or one.removed] == []
+    assert forget(engine, orders) == Erased([], 0, 0, 0), "asked again, nothing is left to be done"
+
+
+def test_of_one_order_only_what_it_brought_its_customer_goes(engine: Engine) -> None:
+    engine.submit("test", [RecordFeedbackGiven(order_id=FIRST, feedback_id="f", subject="order", rating=2)])
+    engine.settle()
+    forget(engine, [FIRST])
+    [of_ada] = [row for row in rows_of(engine.database_url, "customers") if row["customer_id"] == "c-1815"]
+    assert (of_ada["orders"], of_ada["ratings"], of_ada["last_order_id"]) == (1, 0, SECOND)
+    engine.submit("test", [order_of(ADA, C_ADA, "4")])
+    engine.settle()
+    [of_ada] = [row for row in rows_of(engine.database_url, "customers") if row["customer_id"] == "c-1815"]
+    assert of_ada["orders"] == 2, "from the rows as they are, not as the engine remembered them"
+    assert_right(engine)
+
+
+def test_the_past_does_not_bring_them_back(engine: Engine) -> None:
+    url, before = engine.database_url, engine.last_position()
+    made = states.keep(url, OF_PEOPLE, before, "kept")
+    assert len(made) == len(OF_PEOPLE)
+    assert "Lovelace" in everything(url)
+    done = forget(engine, [FIRST, SECOND])
+    assert done.states == len(OF_PEOPLE)
+    assert "Lovelace" not in everything(url)
+    states.keep(url, OF_PEOPLE, before, "kept")
+    assert "Lovelace" not in everything(url)
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        found = states.asked_of(
+            connection, OF_PEOPLE, before, lambda asked: asked.execute("SELECT * FROM customers").fetchall()
+        )
+    assert [row["customer_id"] for row in found] == ["c-1906"]
+
+
+def test_orders_that_are_still_running_are_named_and_nothing_is_recorded(engine: Engine) -> None:
+    waiting = [order_of(ADA, C_ADA, number, "NONE") for number in ("5", "6")]
+    engine.submit("test", waiting)
+    engine.settle()
+    before = engine.last_position()
+    with pytest.raises(Refused, match=f"{waiting[0].order_id} .* {waiting[1].order_id} "):
+        erasing.ask(engine, "dpo", [FIRST, *(one.order_id for one in waiting)], "request", None)
+    assert engine.last_position() == before
+
+
+def test_what_was_split_off_is_forgotten_with_it(engine: Engine) -> None:
+    order = order_of(ADA, C_ADA, "7", "NONE", 2)
+    engine.submit("test", [order])
+    engine.settle()
+    engine.submit(
+        "test", [SplitOrder(order_id=order.order_id, split_id="s", lines=(LineUnits(line_id="1", quantity=1),))]
+    )
+    engine.settle()
+    with queries.reading(engine.database_url) as connection:
+        orders = family.with_relatives(connection, [order.order_id])
+        assert len(orders) == 2
+        assert set(family.with_relatives(connection, [orders[1]])) == set(orders)
+    engine.submit("test", [CancelOrder(order_id=one, reason="changed") for one in orders])
+    engine.settle()
+    assert set(forget(engine, orders).orders) == set(orders)
+    assert_right(engine)
+
+
+def test_nothing_is_destroyed_before_every_reader_has_come_as_far(engine: Engine) -> None:
+    with pytest.raises(NotPassed, match=f"{FIRST} were not asked"):
+        erasing.erase(engine.database_url, [FIRST], "dpo")
+    erasing.ask(engine, "dpo", [FIRST], "request", None)
+    with pytest.raises(NotPassed, match="see that the engine runs"):
+        erasing.erase(engine.database_url, [FIRST], "dpo")
+    assert "Lovelace" in everything(engine.database_url)
+    engine.settle()
+    assert erasing.erase(engine.database_url, [FIRST], "dpo").orders == [FIRST]
+
+
+def test_a_key_that_is_gone_without_being_forgotten_is_found(engine: Engine) -> None:
+    with psycopg.connect(engine.database_url, row_factory=dict_row) as connection:
+        subject_keys.destroy(connection, [OF_GRACE])
+    report = verify(engine.database_url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+    [found] = [check for check in report.checks if check.name == "no key is gone but of an order that was forgotten"]
+    assert found.differences == [f"the key of {OF_GRACE} is gone"]
+
+
+def test_input_about_them_loses_what_it_says_and_other_input_does_not(engine: Engine) -> None:
+    url = engine.database_url
+    about = {
+        "by address": b'{"email": "ada@analytical.example"}',
+        "by name and place": b'{"to": "Ada Lovelace", "zip": "SW1Y 4JH"}',
+        "escaped": b'{"street": "12 St James\\u0027s Square", "note": "12 St James\'s Square"}',
+        "namesake": b'{"to": "Ada Lovelace", "zip": "10999"}',
+        "another": b'{"to": "Grace Hopper"}',
+    }
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        with connection.cursor() as curs:
+            letters = [DeadLetter("web", place, "canonical", said, "x", "x", ()) for place, said in about.items()]
+            add_dead_letters(curs, letters)
+        note_access(connection, NOW, "support", "get-customer", "web~c-1815", "1")
+        note_access(connection, NOW, "support", "get-customer", "web~c-1906", "2")
+    done = forget(engine, [FIRST, SECOND])
+    left = {row["place"]: row for row in rows_of(url, "oms_dead_letters")}
+    emptied = {place for place, row in left.items() if bytes(row["payload"]).startswith(b"forgotten")}
+    assert emptied == {"by address", "by name and place", "escaped"}
+    assert done.dead_letters == 3
+    assert {left[place]["discarded_by"] for place in emptied} == {"dpo"}
+    assert sorted(row["subject"] for row in rows_of(url, "oms_access_log")) == ["forgotten", "web~c-1906"]
+
+
+def test_events_that_were_stored_in_the_clear_cannot_be_forgotten(database_url: str) -> None:
+    migrate(database_url)
+    with Engine(database_url) as engine:
+        engine.submit("test", [order_of(ADA, C_ADA, "1")])
+        engine.settle()
+    migrate(database_url, data_keys=[KEY])
+    with queries.reading(database_url) as connection, pytest.raises(InTheClear, match="before this database"):
+        erasing.require_encrypted(connection, [FIRST])
+
+
+def test_what_a_channel_sends_of_them_later_is_stored_nowhere(engine: Engine) -> None:
+    forget(engine, [FIRST, SECOND])
+    again = order_of(ADA, C_ADA, "1").model_copy(update={"shipping_minor": 5})
+    late = AmendOrder(order_id=SECOND, amendment_id="a", ship_to=ADA, keep=True)
+    assert engine.submit("web", [again, late]) == []
+    engine.settle()
+    assert "Lovelace" not in everything(engine.database_url)
+    assert_right(engine)
+
+
+def test_from_the_terminal(oms: Any, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key"
+    file.write_text(base64.b64encode(KEY).decode())
+    file.chmod(0o600)
+    monkeypatch.setenv("OMS_DATA_KEY_FILE", str(file))
+    assert oms("migrate")[0] == Code.OK
+    with Engine(database_url) as engine:
+        engine.submit("test", [order_of(ADA, C_ADA, "1", "NONE")])
+        engine.settle()
+        assert oms("privacy", "forget")[0] == Code.USAGE
+        assert oms("privacy", "forget", "--customer", "web/none")[0] == Code.NOT_FOUND
+        code, _, err = oms("privacy", "forget", "--customer", "web/c-1815", "--wait", "0")
+        assert (code, "cannot be forgotten yet: it is" in err) == (Code.REFUSED, True)
+        engine.submit("test", [CancelOrder(order_id=FIRST, reason="changed")])
+        engine.settle()
+        code, _, err = oms("privacy", "forget", "--customer", "web/c-1815", "--case", "dsr-1", "--wait", "0")
+        assert (code, "see that the engine runs" in err) == (Code.UNAVAILABLE, True)
+        engine.settle()
+        code, out, err = oms("privacy", "forget", "web/1")
+        assert (code, out.partition(", 3 rows")[0]) == (Code.OK, "forgotten: 1 orders, 1 keys destroyed")
+        assert "backups keep what they have" in err
+        asked = engine.store.history(f"order-{FIRST}")[-1]
+        assert isinstance(asked.event, OrderForgotten)
+        assert (asked.actor.startswith("cli"), asked.event.case_id) == (True, "dsr-1")
+    code, out, _ = oms("privacy", "purge", "--json")
+    assert (code, json.loads(out)["left"]) == (Code.OK, [])
