@@ -179,6 +179,26 @@ class Settings(BaseSettings):
     document_loose_days: int = Field(
         default=30, ge=1, le=3_650, description="For how many days a document is kept that is attached to nothing"
     )
+    kuaidi100_customer: str = Field(
+        default="",
+        max_length=64,
+        description="The account at kuaidi100 (customer), which `oms-es callbacks poll` and `subscribe` ask",
+    )
+    kuaidi100_key: SecretStr | None = Field(default=None, description="Its key, which requests are signed with")
+    kuaidi100_salt: SecretStr | None = Field(
+        default=None,
+        min_length=8,
+        max_length=64,
+        description="What kuaidi100 signs its pushes with: the secret of the connection that they come to",
+    )
+    kuaidi100_callback_url: str = Field(
+        default="", pattern=r"^(https://[^\s?#]+)?$", description="Where it pushes to, as OMS_WECHATPAY_NOTIFY_URL"
+    )
+    kuaidi100_base: str = Field(
+        default="https://poll.kuaidi100.com",
+        pattern=rf"^{ISSUER}$",
+        description="Where kuaidi100 is asked, such as a server for tests",
+    )
     batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
     poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")
     kafka: str | None = Field(default=None, description="Bootstrap servers, host:port, separated by commas")

@@ -12,6 +12,7 @@ from oms_es.channels import shopify_order as shopify
 from oms_es.channels import woocommerce_order as woocommerce
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.carrier.easypost import dialect as easypost
+from oms_es.gateways.carrier.kuaidi100 import dialect as kuaidi100
 from oms_es.gateways.payment import port as payment_provider
 from oms_es.gateways.payment import stripe_shapes
 from oms_es.gateways.payment.alipay import dialect as alipay
@@ -30,6 +31,23 @@ class WeChatPayRefunded(BaseModel):
     resource: wechatpay.Refund
 
 
+class Kuaidi100Line(BaseModel):
+    """Its times have a form of their own."""
+
+    context: str
+    time: Literal["2026-01-02 16:33:19", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1970-01-01 07:59:59", "today"]
+    status: Literal["在途", "签收", "退签", "新词"] | None = None
+    statusCode: Literal["0", "3", "304", "4", "77"] | None = None  # noqa: N815 - its name
+
+
+class Kuaidi100Result(kuaidi100.Result):
+    data: list[Kuaidi100Line] = []  # type: ignore[assignment] # the same, as it is written
+
+
+class Kuaidi100Push(kuaidi100.Push):
+    lastResult: Kuaidi100Result  # noqa: N815 - its name
+
+
 SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "canonical": (PlaceOrder, *canonical.SHAPES.values()),
     "shopify": (shopify.ShopifyOrder,),
@@ -41,6 +59,7 @@ SHAPES: dict[str, tuple[type[BaseModel], ...]] = {
     "payment_callback": (payment_provider.Callback,),
     "carrier_callback": (carrier.Callback,),
     "easypost_tracker": (easypost.Tracker, easypost.Webhook),
+    "kuaidi100": (Kuaidi100Push, Kuaidi100Result),
     "alipay": (alipay.Notice,),
     "wechatpay": (WeChatPayPaid, WeChatPayRefunded),
     "stripe": (stripe_shapes.Intent, stripe_shapes.Charge, stripe_shapes.Refund, stripe_shapes.Dispute),

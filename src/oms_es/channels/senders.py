@@ -53,5 +53,6 @@ SENDERS: Mapping[str, Sender] = {
     "easypost": Sender((), {"": "easypost_tracker"}, makes_secrets=False, names_channel=False),
     "wechatpay": Sender((), {"": "wechatpay"}, makes_secrets=True, names_channel=False),
     "alipay": Sender((), {"": "alipay"}, makes_secrets=True, names_channel=False),
+    "kuaidi100": Sender((), {"": "kuaidi100"}, makes_secrets=False, names_channel=False),
     "canonical": Sender((), {"": "canonical"}, makes_secrets=False, names_channel=True),
 }

@@ -12,10 +12,11 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.app import PARSERS, Engine
-from oms_es.app.connecting.polling import poll
-from oms_es.app.connecting.providers import tracking_of
+from oms_es.app.connecting.polling import HOURS_MAX, poll, subscribe
+from oms_es.app.connecting.providers import subscriber_of, tracking_of
 from oms_es.channels import DIALECTS
 from oms_es.cli.terminal import Json, print_json, say, set_up, writing
+from oms_es.database.selection import database
 from oms_es.exit_codes import Code
 from oms_es.gateways.callbacks import CALLBACKS
 from oms_es.kernel import Command, GatewayUnavailable, Recorded
@@ -45,6 +46,9 @@ Anyway = Annotated[
 ]
 SHOWN, SELDOM = ("placed", "repeated", "conflicting", "rejected"), ("changed", "skipped")
 NoRun = Annotated[bool, typer.Option("--no-run", help="Only take them in.")]
+
+
+REFUSALS_SHOWN = 20
 
 
 class Tally:
@@ -124,6 +128,37 @@ def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
     if polled.rejected:
         say("see why with `oms-es dead-letters list`")
         raise typer.Exit(Code.BURIED)
+
+
+def subscribe_callbacks(
+    *,
+    booked_within_hours: Annotated[
+        int, typer.Option(min=1, max=HOURS_MAX, help="Parcels that were booked in the last so many hours.")
+    ] = 48,
+    json: Json = False,
+) -> None:
+    """Have each change of a parcel pushed here: by kuaidi100, for parcels that are booked or on their way.
+
+    From cron, after parcels are booked: what is followed already stays so, at no charge.
+    """
+    settings = set_up("error")
+    subscriber = subscriber_of(settings)
+    with database(settings, "reader") as place:
+        answers = subscribe(subscriber, place.url, booked_within_hours)
+    outcomes = Counter(answer.outcome for answer in answers.values())
+    counts = {"asked": len(answers), **{name: outcomes[name] for name in ("followed", "refused", "unknown")}}
+    if json:
+        refused = [{**n._asdict(), "reason": a.reason} for n, a in answers.items() if a.outcome == "refused"]
+        print_json({**counts, "refusals": refused})
+    else:
+        typer.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
+        for number, answer in list(answers.items())[:REFUSALS_SHOWN] if outcomes["refused"] else ():
+            if answer.outcome == "refused":
+                say(f"{number.carrier} {number.tracking_number}: {answer.reason}")
+    if outcomes["unknown"]:
+        raise GatewayUnavailable(f"of {outcomes['unknown']} parcels it is not known: run it again later")
+    if outcomes["refused"]:
+        raise typer.Exit(Code.REFUSED)
 
 
 def report_if_all_wait(engine: Engine, tally: Tally) -> None:
@@ -206,3 +241,4 @@ def report(tally: Tally, *, json: bool, hint: str) -> None:
 callbacks_app = typer.Typer(help="What payment providers and carriers report.", no_args_is_help=True)
 callbacks_app.command("import")(import_callbacks)
 callbacks_app.command("poll")(poll_callbacks)
+callbacks_app.command("subscribe")(subscribe_callbacks)

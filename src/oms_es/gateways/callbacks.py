@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from oms_es.gateways.carrier import port as carrier
 from oms_es.gateways.carrier.easypost import dialect as easypost
+from oms_es.gateways.carrier.kuaidi100 import dialect as kuaidi100
 from oms_es.gateways.payment import port as payment
 from oms_es.gateways.payment import stripe
 from oms_es.gateways.payment.alipay import dialect as alipay
@@ -22,4 +23,5 @@ CALLBACKS: dict[str, Callable[[bytes], Command]] = {
     "alipay": alipay.parse_notice,
     "carrier_callback": carrier.parse_callback,
     "easypost_tracker": easypost.parse_tracker,
+    "kuaidi100": kuaidi100.parse_push,
 }

@@ -21,11 +21,13 @@ from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.gateways.loopback.alipay_books import AlipayBooks
 from oms_es.gateways.loopback.alipay_server import AlipayServer
+from oms_es.gateways.loopback.kuaidi100_server import Kuaidi100Server
 from oms_es.gateways.loopback.wechatpay_books import WeChatBooks
 from oms_es.gateways.loopback.wechatpay_server import WeChatPayServer, new_key
 
 MCHID, APPID, SERIAL, API_KEY = "1900000109", "wxd678efh567hg6787", "5157F09E", "0123456789abcdef0123456789abcdef"
 APP_ID, SELLER_ID = "2014072300007148", "2088102146225135"
+SALT = "a salt of ours"
 SECONDS_MAX = 30
 NOTICES = "/v1/webhooks/wx"
 
@@ -78,6 +80,7 @@ def shop(database: EmbeddedPostgres, folder: Path) -> Iterator[Shop]:
                 for name, dialect, secret in (
                     ("wx", "wechatpay", API_KEY),
                     ("ali", "alipay", b64encode(theirs).decode()),
+                    ("kd", "kuaidi100", SALT),
                 ):
                     kept = client.post("/v1/webhook-secrets", json={"secret": secret}).json()
                     opened = client.post(f"/v1/connections/{name}:open", json={"dialect": dialect, **kept})
@@ -113,7 +116,23 @@ def test_an_order_is_paid_by_its_code_and_what_is_not_signed_changes_nothing(
         wechat.books.events.append(("TRANSACTION.SUCCESS", wechat.books.shown(name)))
         assert there.said(*wechat.report(1)) == (403, "FAIL")
         assert_alipay_hears_its_own_word(there)
+        assert_kuaidi100_hears_its_own_word(there)
         assert not client.get("/v1/dead-letters").json()["items"]
+
+
+def assert_kuaidi100_hears_its_own_word(there: Shop) -> None:
+    """Of a number that is not booked yet: its history is kept, each line once."""
+    server = Kuaidi100Server("c", "k", time.time)
+    server.scan("yuantong", "YT1", "1", "已揽收")
+    body = server.push("yuantong", "YT1", SALT)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def said(content: bytes) -> tuple[int, str]:
+        answer = there.client.post("/v1/webhooks/kd", content=content, headers=form)
+        return answer.status_code, answer.json()["returnCode"]
+
+    assert said(server.push("yuantong", "YT1", "another salt")) == (401, "500")
+    assert [said(body) for _ in range(2)] == [(200, "200")] * 2
 
 
 def assert_alipay_hears_its_own_word(there: Shop) -> None:

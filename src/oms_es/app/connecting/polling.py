@@ -1,27 +1,28 @@
-"""Parcels on their way that carriers are asked about: for shops that have no address that webhooks can come to.
+"""Parcels on their way that carriers are asked about, or asked to report by themselves.
 
 Invariant: an answer is taken in as the same webhook would be; what was known before changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import psycopg
 
 from oms_es.app.engine import Engine
 from oms_es.app.registry import PARSERS
-from oms_es.gateways.carrier.port import TrackedNumber, Tracking
+from oms_es.gateways.carrier.port import Following, Subscriber, TrackedNumber, Tracking
 from oms_es.processing.intake.worker import Arrival, Intake, Outcome
 
+HOURS_MAX = 24 * 365
 PARCELS_MAX = 10_000
 """Asked about in one run."""
 AT_ONCE = 100
 OPEN = """
 SELECT n.carrier, n.tracking_number
 FROM tracking_numbers n JOIN shipments s USING (shipment_id)
-WHERE s.status IN ('booked', 'dispatched', 'partly_delivered')
+WHERE s.status IN ('booked', 'dispatched', 'partly_delivered') AND n.since >= now() - make_interval(hours => %s)
 GROUP BY 1, 2 ORDER BY min(n.since), 1, 2 LIMIT %s
 """
 
@@ -36,10 +37,16 @@ class Polled(NamedTuple):
     rejected: int = 0
 
 
-def open_numbers(database_url: str) -> Sequence[TrackedNumber]:
-    """Of parcels on their way; those that were booked first come first."""
+def open_numbers(database_url: str, hours: int = HOURS_MAX) -> Sequence[TrackedNumber]:
+    """Of parcels on their way that were booked in the last hours; those that were booked first come first."""
     with psycopg.connect(database_url) as connection:
-        return [TrackedNumber(*row) for row in connection.execute(OPEN, [PARCELS_MAX])]
+        return [TrackedNumber(*row) for row in connection.execute(OPEN, [hours, PARCELS_MAX])]
+
+
+def subscribe(subscriber: Subscriber, database_url: str, hours: int) -> Mapping[TrackedNumber, Following]:
+    """What became of each number. Raises GatewayUnavailable."""
+    numbers = open_numbers(database_url, hours)
+    return dict(zip(numbers, subscriber.subscribe(numbers), strict=True))
 
 
 def poll(engine: Engine, tracking: Tracking) -> Polled:

@@ -11,7 +11,10 @@ from oms_es.gateways.by_command import ByCommand
 from oms_es.gateways.carrier.easypost import client as easypost
 from oms_es.gateways.carrier.easypost.provider import EasyPostCarrier
 from oms_es.gateways.carrier.easypost.senders import BadSenders, senders_in
-from oms_es.gateways.carrier.port import Carrier, CarrierGateway, Tracking
+from oms_es.gateways.carrier.kuaidi100 import client as kuaidi100
+from oms_es.gateways.carrier.kuaidi100.notices import Kuaidi100Notices
+from oms_es.gateways.carrier.kuaidi100.tracking import Kuaidi100Tracking
+from oms_es.gateways.carrier.port import Carrier, CarrierGateway, Subscriber, Tracking
 from oms_es.gateways.notices import Opener, Openers
 from oms_es.gateways.payment import rsa
 from oms_es.gateways.payment.alipay import client as alipay
@@ -64,7 +67,7 @@ def _gateways(settings: Settings) -> Iterator[Gateway]:
 
 def openers_of(settings: Settings) -> Openers:
     """What opens the reports of providers that are set up here. Raises NotSetUp."""
-    openers: dict[str, Opener] = {}
+    openers: dict[str, Opener] = {"kuaidi100": Kuaidi100Notices()}
     if settings.wechatpay_mchid:
         keys = _wechatpay_client(settings).keys
         openers["wechatpay"] = WeChatPayNotices(settings.wechatpay_mchid, settings.wechatpay_appid, keys.key_of)
@@ -75,9 +78,31 @@ def openers_of(settings: Settings) -> Openers:
 
 def tracking_of(settings: Settings) -> Tracking:
     """Who is asked how far parcels have come. Raises NotSetUp."""
+    if settings.kuaidi100_customer:
+        return _kuaidi100(settings)
     if settings.carriers != "easypost":
-        raise NotSetUp("no carrier is set up that can be asked; set OMS_CARRIERS=easypost")
+        raise NotSetUp("no one is set up who can be asked; set OMS_CARRIERS=easypost, or OMS_KUAIDI100_CUSTOMER")
     return _easypost(settings)
+
+
+def subscriber_of(settings: Settings) -> Subscriber:
+    """Who is asked to report each change. Raises NotSetUp."""
+    for name in ("customer", "callback_url", "salt"):
+        if not getattr(settings, f"kuaidi100_{name}"):
+            raise NotSetUp(f"kuaidi100 is to push each change, and is not set up; set OMS_KUAIDI100_{name.upper()}")
+    return _kuaidi100(settings)
+
+
+def _kuaidi100(settings: Settings) -> Kuaidi100Tracking:
+    if not settings.kuaidi100_key:
+        raise NotSetUp("kuaidi100 is asked, and there is no key; set OMS_KUAIDI100_KEY")
+    return Kuaidi100Tracking(
+        kuaidi100.Client(
+            settings.kuaidi100_customer, settings.kuaidi100_key.get_secret_value(), base=settings.kuaidi100_base
+        ),
+        callback_url=settings.kuaidi100_callback_url,
+        salt=settings.kuaidi100_salt.get_secret_value() if settings.kuaidi100_salt else "",
+    )
 
 
 def _stripe(settings: Settings) -> PaymentProvider:

@@ -97,6 +97,20 @@ class Tracking(Protocol):
         GatewayUnavailable."""
 
 
+class Following(NamedTuple):
+    """`unknown`: no answer came; it may be followed or not."""
+
+    outcome: Literal["followed", "refused", "unknown"]
+    reason: str = ""
+
+
+class Subscriber(Protocol):
+    """Who reports each change of a parcel, once it is asked to. Asked again it is the same."""
+
+    def subscribe(self, numbers: Sequence[TrackedNumber]) -> Sequence[Following]:
+        """Raises GatewayUnavailable."""
+
+
 Keep = Callable[[bytes, str], s.LabelDocument]
 """Keeps a document of this media type under its hash."""
 Alone = Callable[[Sequence[UUID]], AbstractContextManager[None]]

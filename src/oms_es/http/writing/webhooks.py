@@ -40,7 +40,7 @@ from oms_es.store.recorder import EVENTS, event_row
 from oms_es.store.store import OUTAGES
 
 BYTES_MAX = 2_000_000
-OPENED = frozenset({"wechatpay", "alipay"})
+OPENED = frozenset({"wechatpay", "alipay", "kuaidi100"})
 """Dialects whose reports are opened by what the settings say of the provider, and not by a secret alone."""
 FORM = "application/x-www-form-urlencoded"
 TEXT = "text/plain"

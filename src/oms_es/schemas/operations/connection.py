@@ -11,7 +11,7 @@ from oms_es.schemas.operations.subscription import OVERLAP_SECONDS, OVERLAP_SECO
 from oms_es.schemas.values.types import Channel, Moment, Text
 from oms_es.schemas.values.webhooks import PartyName, SecretId
 
-Sender = Literal["shopify", "woocommerce", "stripe", "easypost", "canonical", "wechatpay", "alipay"]
+Sender = Literal["shopify", "woocommerce", "stripe", "easypost", "canonical", "wechatpay", "alipay", "kuaidi100"]
 
 
 class ConnectionCommand(Command):

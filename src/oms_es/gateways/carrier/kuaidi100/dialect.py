@@ -1,0 +1,193 @@
+"""Kuaidi100's dialect of tracking: what it pushes, and what it answers when it is asked.
+
+Invariant: each message has the whole history of a number. A line is known by carrier, number, time and text, so that a
+history that comes again adds only what is new. Times without a zone are Shanghai's. A parcel that came back, or that
+the customer would not take, is not delivered, though kuaidi100 is done with it, too. A number keeps the carrier that it
+was booked with, also where kuaidi100 finds another one and goes on under that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from oms_es.kernel import BadInput, Command, Skipped
+from oms_es.schemas.inputs import Input
+from oms_es.schemas.problems import problems
+from oms_es.schemas.shipment import MilestoneStatus
+from oms_es.schemas.shipment.tracker import SIGHTINGS_MAX, RecordTracking, Sighting
+from oms_es.schemas.values.types import TEXT_LENGTH_MAX, Identifier
+
+SHANGHAI = timezone(timedelta(hours=8))
+"""It has had no summer time since 1991."""
+WRITTEN = "%Y-%m-%d %H:%M:%S"
+
+STATES: dict[str, MilestoneStatus] = {
+    "0": "in_transit",  # 在途
+    "1": "picked_up",  # 揽收
+    "101": "pre_transit",  # 已下单
+    "102": "pre_transit",  # 待揽收
+    "103": "picked_up",  # 已揽收
+    "1001": "in_transit",  # 到达派件城市
+    "1002": "in_transit",  # 干线
+    "1003": "in_transit",  # 转递
+    "2": "exception",  # 疑难
+    "201": "exception",  # 超时未签收
+    "202": "exception",  # 超时未更新
+    "203": "exception",  # 拒收
+    "204": "exception",  # 派件异常
+    "205": "exception",  # 柜或驿站超时未取
+    "206": "exception",  # 无法联系
+    "207": "exception",  # 超区
+    "208": "exception",  # 滞留
+    "209": "exception",  # 破损
+    "210": "exception",  # 销单
+    "3": "delivered",  # 签收
+    "301": "delivered",  # 本人签收
+    "302": "delivered",  # 派件异常后签收
+    "303": "delivered",  # 代签
+    "304": "delivered",  # 投柜或站签收
+    "4": "returned",  # 退签: the sender has signed for it
+    "401": "cancelled",  # 已销单
+    "5": "out_for_delivery",  # 派件
+    "501": "available_for_pickup",  # 投柜或驿站
+    "6": "return_to_sender",  # 退回: on its way back
+    "7": "in_transit",  # 转投: to another carrier
+    "8": "in_transit",  # 清关
+    "10": "in_transit",  # 待清关
+    "11": "in_transit",  # 清关中
+    "12": "in_transit",  # 已清关
+    "13": "exception",  # 清关异常
+    "14": "exception",  # 拒签: the customer would not take it
+}
+"""Its numbers of states, the plain ones and the detailed ones. One that is not here is kept as `unknown`."""
+WORDS: dict[str, MilestoneStatus] = {
+    "在途": "in_transit",
+    "揽收": "picked_up",
+    "疑难": "exception",
+    "签收": "delivered",
+    "退签": "returned",
+    "派件": "out_for_delivery",
+    "退回": "return_to_sender",
+    "转投": "in_transit",
+    "清关": "in_transit",
+    "拒签": "exception",
+}
+"""What a line says where it has no number: the words for the plain states, and no others."""
+ENDS = frozenset({"delivered", "returned", "return_to_sender", "cancelled"})
+NO_NEWS = "it has no history yet"
+
+
+def _text(value: object) -> object:
+    """Numbers come as numbers or as text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Number = Annotated[str | None, BeforeValidator(_text), Field(max_length=TEXT_LENGTH_MAX)]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+def _shanghai(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a time as text is expected")  # noqa: TRY004 - pydantic reports these
+    try:
+        return datetime.strptime(value.strip(), WRITTEN).replace(tzinfo=SHANGHAI).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time since the year 1 is expected") from None
+
+
+Time = Annotated[datetime, BeforeValidator(_shanghai)]
+
+
+class Line(Shape):
+    """`statusCode` is there where detailed states were asked for; `status` is a word."""
+
+    context: str
+    time: Time
+    status: Annotated[str, Field(max_length=TEXT_LENGTH_MAX)] | None = None
+    statusCode: Number = None  # noqa: N815 - its name
+
+
+class Result(Shape):
+    com: Identifier
+    nu: Identifier
+    state: Number = None
+    data: list[Line] = []
+
+
+class Push(Shape):
+    """`comOld`: the carrier that was subscribed to, where kuaidi100 found that it is another."""
+
+    status: Literal["polling", "shutdown", "abort", "updateall"]
+    message: str = ""
+    comOld: str | None = None  # noqa: N815 - its name
+    comNew: str | None = None  # noqa: N815 - its name
+    lastResult: Result  # noqa: N815 - its name
+
+
+def parse_push(payload: bytes) -> Command:
+    """A push, or an answer to a query. Raises BadInput, which names the field, and Skipped."""
+    try:
+        document = _document(payload)
+        push = Push.model_validate(document) if "lastResult" in document else None
+        result = push.lastResult if push else Result.model_validate(document)
+        carrier = ((push and push.comOld) or result.com).lower()
+        newest_last = tuple(reversed(result.data))
+        lines = sorted(newest_last, key=lambda line: line.time)[-SIGHTINGS_MAX:]
+        if not lines:
+            raise Skipped(f"{result.nu}: {(push and push.message) or NO_NEWS}")
+        seen = {one.milestone_id: one for one in _sightings(carrier, result, lines)}
+        return RecordTracking(carrier=carrier, tracking_number=result.nu, sightings=tuple(seen.values()))
+    except ValidationError as error:
+        raise _bad(problems(error, whole="payload")) from error
+
+
+def _bad(what: str) -> BadInput:
+    return BadInput(Input.BAD_TRACKER, f"{what}; send a push of kuaidi100's, or its answer to a query")
+
+
+def _document(payload: bytes) -> dict[str, Any]:
+    try:
+        document = from_json(payload)
+    except ValueError as error:
+        raise _bad(f"payload: it is not JSON, {error}") from error
+    if not isinstance(document, dict):
+        raise _bad("payload: it is no JSON object")
+    return document
+
+
+def _sightings(carrier: str, result: Result, lines: list[Line]) -> Iterator[Sighting]:
+    """What ends a journey is part of what a line is known by: the state of the whole may be corrected under it."""
+    for place, line in enumerate(lines, start=1):
+        status = _status(line, result.state, is_newest=place == len(lines))
+        content = f"{carrier}|{result.nu}|{line.time.isoformat()}|{line.context}|{status if status in ENDS else ''}"
+        yield Sighting(
+            milestone_id=f"kuaidi100-{sha256(content.encode()).hexdigest()[:32]}",
+            status=status,
+            occurred_at=line.time,
+            detail=line.context.replace("\0", " ")[:TEXT_LENGTH_MAX],
+            carrier_status=(line.statusCode or line.status or result.state or "").replace("\0", " "),
+        )
+
+
+def _status(line: Line, whole: str | None, *, is_newest: bool) -> MilestoneStatus:
+    """The newest line is what the state says. What the sender signs for has a line 签收, too: it is delivered only
+    where the state says so.
+    """
+    if line.statusCode:
+        status = STATES.get(line.statusCode, "unknown")
+    elif is_newest and whole:
+        status = STATES.get(whole, "unknown")
+    elif line.status:
+        status = WORDS.get(line.status.strip(), "unknown")
+    else:
+        status = "in_transit"
+    return "unknown" if status == "delivered" and whole and STATES.get(whole) != "delivered" else status
