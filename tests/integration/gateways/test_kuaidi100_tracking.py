@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
+from oms_es.app import Engine, migrate
+from oms_es.app.connecting.providers import gateways_of
+from oms_es.cli.main import main
+from oms_es.exit_codes import Code
 from oms_es.gateways.carrier.kuaidi100.client import Client
 from oms_es.gateways.carrier.kuaidi100.dialect import parse_push
 from oms_es.gateways.carrier.kuaidi100.notices import Kuaidi100Notices
@@ -15,9 +21,13 @@ from oms_es.gateways.carrier.kuaidi100.tracking import Kuaidi100Tracking
 from oms_es.gateways.carrier.port import Following, TrackedNumber
 from oms_es.gateways.loopback.kuaidi100_server import Kuaidi100Server, Mishap
 from oms_es.kernel import GatewayUnavailable
-from whole_engine import START
+from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.shipment import RecordBooking
+from oms_es.schemas.stock import ReceiveStock
+from oms_es.settings import Settings
+from shop import an_order
 
-KEY, SALT, URL = "key+1", "a salt of ours", "https://shop.example/v1/webhooks/kd"
+KEY, SALT, URL = "key+1", "a-salt+of%ours", "https://shop.example/v1/webhooks/kd"
 NUMBER, OTHER = TrackedNumber("yuantong", "YT1"), TrackedNumber("zhongtong", "75")
 MISHAPS: tuple[Mishap, ...] = ("lost", "broken", "busy", "strange")
 
@@ -26,7 +36,7 @@ class Account:
     def __init__(self) -> None:
         self.mishaps: list[Mishap] = []
         self.server = Kuaidi100Server(
-            "CUSTOMER", KEY, START.timestamp, lambda: self.mishaps.pop(0) if self.mishaps else ""
+            "CUSTOMER", KEY, lambda: time.time() + 60, lambda: self.mishaps.pop(0) if self.mishaps else ""
         )
         self.address = ""
 
@@ -89,3 +99,66 @@ def test_a_wrong_key_is_no_refusal(account: Account) -> None:
     for question in (tracking.track, tracking.subscribe):
         with pytest.raises(GatewayUnavailable, match="OMS_KUAIDI100_KEY"):
             question([NUMBER])
+
+
+def booked_elsewhere(database_url: str) -> None:
+    """A parcel that a person has booked with a carrier of China."""
+    migrate(database_url)
+    settings = Settings.model_construct(carriers="commands")
+    with Engine(database_url, connected=gateways_of(settings)) as engine:
+        opened = OpenLocation(location="berlin", country="DE")
+        engine.submit("test", [opened, ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=5)])
+        engine.submit("test", [an_order("1", ("A", 1))])
+        engine.settle()
+        with psycopg.connect(database_url) as connection:
+            rows = connection.execute("SELECT shipment_id FROM shipments").fetchall()
+        for (shipment_id,) in rows:
+            engine.submit(
+                "test",
+                [
+                    RecordBooking(
+                        shipment_id=shipment_id, carrier=NUMBER.carrier, tracking_number=NUMBER.tracking_number
+                    )
+                ],
+            )
+        engine.settle()
+
+
+def test_parcels_on_their_way_are_followed_and_polled_from_the_command_line(
+    account: Account, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    booked_elsewhere(database_url)
+    account.server.scan(*NUMBER, "3", "已签收")
+    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
+    assert main(["callbacks", "subscribe"]) == Code.USAGE
+    assert "set OMS_KUAIDI100_CUSTOMER" in capsys.readouterr().err
+    usual = {"CUSTOMER": "CUSTOMER", "KEY": KEY, "SALT": SALT, "CALLBACK_URL": URL, "BASE": account.address}
+    for name, value in usual.items():
+        monkeypatch.setenv(f"OMS_KUAIDI100_{name}", value)
+    account.server.unsupported = {NUMBER.carrier}
+    assert main(["callbacks", "subscribe"]) == Code.REFUSED
+    said = capsys.readouterr()
+    assert said.out == "asked 1, followed 0, refused 1, unknown 0\n"
+    assert "yuantong YT1: 拒绝订阅的快递公司 (701)" in said.err
+    account.server.unsupported, account.mishaps = set(), ["lost"]
+    assert main(["callbacks", "subscribe", "--json"]) == Code.UNAVAILABLE
+    assert json.loads(capsys.readouterr().out) == {
+        "asked": 1,
+        "followed": 0,
+        "refused": 0,
+        "unknown": 1,
+        "refusals": [],
+    }
+    assert [main(["callbacks", "subscribe"]) for _ in range(2)] == [Code.OK] * 2, "what is followed stays so"
+    assert list(account.server.followed) == [NUMBER]
+    account.mishaps = ["lost"]
+    assert main(["callbacks", "poll"]) == Code.UNAVAILABLE
+    capsys.readouterr()
+    assert main(["callbacks", "poll"]) == Code.OK
+    assert capsys.readouterr().out == "asked 1, changed 1, unknown 0, unanswered 0, rejected 0\n"
+    assert main(["callbacks", "poll"]) == Code.OK
+    assert capsys.readouterr().out == "asked 1, changed 0, unknown 0, unanswered 0, rejected 0\n"
+    with Engine(database_url) as engine:
+        engine.settle()
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT status FROM shipments").fetchall() == [("delivered",)]

@@ -27,7 +27,7 @@ from oms_es.gateways.loopback.wechatpay_server import WeChatPayServer, new_key
 
 MCHID, APPID, SERIAL, API_KEY = "1900000109", "wxd678efh567hg6787", "5157F09E", "0123456789abcdef0123456789abcdef"
 APP_ID, SELLER_ID = "2014072300007148", "2088102146225135"
-SALT = "a salt of ours"
+SALT = "a-salt+of%ours"
 SECONDS_MAX = 30
 NOTICES = "/v1/webhooks/wx"
 
