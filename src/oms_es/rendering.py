@@ -208,11 +208,12 @@ def quote(choice: CarrierChoice) -> Table:
             "" if candidate.reason else money(candidate.price_minor, choice.currency),
             "" if candidate.reason else candidate.transit_days,
             candidate.reason or ("" if candidate.in_time else "late"),
+            ", ".join(f"{part.name} {money(part.amount_minor, choice.currency)}" for part in candidate.price_parts),
         )
         for candidate in choice.candidates
     ]
     title = f"{choice.carrier} {choice.service} would be chosen" if choice.carrier else "no carrier can take it"
-    return grid(title, rows, "carrier", "service", "price", "days", "why not", numbers=("price", "days"))
+    return grid(title, rows, "carrier", "service", "price", "days", "why not", "made of", numbers=("price", "days"))
 
 
 def pick_advice(sku: str, location: str, places: Iterable[Row]) -> Table:

@@ -25,9 +25,14 @@ class UnknownLocation(OmsError):
 
 
 def quote_for(
-    connection: Connection, origin: str, ship_to: Address, weights_grams: Sequence[int], delivery_option: str
+    connection: Connection,
+    origin: str,
+    ship_to: Address,
+    weights_grams: Sequence[int],
+    delivery_option: str,
+    volumes_ml: Sequence[int] = (),
 ) -> CarrierChoice:
-    """Raises UnknownLocation."""
+    """`volumes_ml`: of each carton, or of none. Raises UnknownLocation."""
     place = _row(connection, "SELECT * FROM locations WHERE location = %s", origin)
     if place is None:
         raise UnknownLocation(f"there is no location {origin}; open it with `oms-es location open`")
@@ -36,7 +41,14 @@ def quote_for(
         "SELECT * FROM carrier_rates WHERE offered ORDER BY carrier LIMIT %s", [CARRIERS_MAX]
     ).fetchall()
     return quote(
-        Freight(weights_grams, ship_to.country, distance_km(place_of(place), ship_to), delivery_option),
+        Freight(
+            weights_grams,
+            ship_to.country,
+            distance_km(place_of(place), ship_to),
+            delivery_option,
+            ship_to.region,
+            volumes_ml,
+        ),
         [rates_of(row) for row in offered],
         DeliveryOptionDefined.model_validate(promise) if promise else None,
     )

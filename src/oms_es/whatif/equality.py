@@ -7,7 +7,7 @@ come first; of one stream, nothing may differ.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from oms_es.kernel import Event, Recorded
 
@@ -50,6 +50,8 @@ WEIGHED = ("candidates", "rule_version", "ruled_out")
 
 
 def outcome_of(event: Event) -> Event:
-    """What happened, without what was weighed for it."""
-    weighed = {name: None for name in WEIGHED if name in event.__dict__}
+    """What happened, without what was weighed for it; nor how large cartons are, which plans did not always say."""
+    weighed: dict[str, Any] = {name: None for name in WEIGHED if name in event.__dict__}
+    if cartons := event.__dict__.get("cartons"):
+        weighed["cartons"] = tuple(carton.model_copy(update={"volume_ml": 0}) for carton in cartons)
     return event.model_copy(update=weighed) if weighed else event

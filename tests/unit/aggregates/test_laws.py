@@ -862,7 +862,9 @@ def serials_hold(state: serial.Registry, history: Sequence[Event]) -> None:
 
 
 def rates_commands() -> Strategy:
-    zones = (r.Zone(transit_days=1, bands=(r.Band(weight_grams_max=1, price_minor=1),)),)
+    band = r.Band(weight_grams_max=1, price_minor=1)
+    beyond = r.Beyond(step_grams=1, step_minor=1, weight_grams_max=9)
+    zones = (r.Zone(regions=("广东",), transit_days=1, bands=(band,), beyond=beyond),)
     publish = st.builds(
         r.PublishRates,
         carrier=st.just("dhl"),

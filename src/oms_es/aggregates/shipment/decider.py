@@ -82,8 +82,8 @@ def _contents(requested: s.ShipmentRequested) -> s.ShipmentRequested:
 def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShipment) -> Iterator[s.ShipmentEvent]:
     if shipment.cancelled or shipment.packed:
         return
-    planned = {carton.carton_id for carton in requested.cartons}
-    if command.cartons and {carton.carton_id for carton in command.cartons} != planned:
+    planned = {carton.carton_id: carton for carton in requested.cartons}
+    if command.cartons and {carton.carton_id for carton in command.cartons} != planned.keys():
         raise Refused(
             ShipmentRefusal.UNKNOWN_CARTON,
             f"shipment {command.shipment_id} is planned in the cartons {sorted(planned)}; weigh these, or leave out "
@@ -92,8 +92,14 @@ def _pack(shipment: Shipment, requested: s.ShipmentRequested, command: s.PackShi
     yield s.ShipmentPacked(
         **ids_of(requested),
         weight_grams=command.weight_grams,
-        cartons=command.cartons
-        or tuple(s.CartonWeight(carton_id=c.carton_id, weight_grams=c.weight_grams) for c in requested.cartons),
+        cartons=tuple(
+            s.CartonWeight(
+                carton_id=weighed.carton_id,
+                weight_grams=weighed.weight_grams,
+                volume_ml=weighed.volume_ml or planned[weighed.carton_id].volume_ml,
+            )
+            for weighed in command.cartons or requested.cartons
+        ),
         location=requested.location,
         ship_to=requested.ship_to,
         delivery_option=requested.delivery_option,

@@ -30,15 +30,21 @@ def quote_shipment(
     weight_grams: Annotated[list[int], typer.Argument(min=1, metavar="GRAMS...", help="Of each carton.")],
     *,
     delivery_option: str = "standard",
+    region: Annotated[str, typer.Option(help="The state or province there, where rates differ by it.")] = "",
+    volume_ml: Annotated[list[int] | None, typer.Option(min=1, help="Of each carton, in the same order.")] = None,
     latitude: float | None = None,
     longitude: float | None = None,
     json: Json = False,
 ) -> None:
     """What each carrier would charge, and who would be chosen."""
+    if volume_ml and len(volume_ml) != len(weight_grams):
+        raise typer.BadParameter(
+            f"there are {len(weight_grams)} cartons, and {len(volume_ml)} volumes: give one of each"
+        )
     with reading(set_up()) as connection:
-        to = Address(country=country, latitude=latitude, longitude=longitude)
+        to = Address(country=country, region=region, latitude=latitude, longitude=longitude)
         try:
-            choice = quote_for(connection, origin, to, weight_grams, delivery_option)
+            choice = quote_for(connection, origin, to, weight_grams, delivery_option, volume_ml or ())
         except UnknownLocation as unknown:
             raise NotFound(str(unknown)) from unknown
     if not choice.candidates:

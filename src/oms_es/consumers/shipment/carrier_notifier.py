@@ -49,7 +49,14 @@ def choose(event: ShipmentPacked, ship_to: Address, results: LookupResults) -> C
     km = distance_km(place_of(origin), ship_to) if origin else 0
     promise = next(iter(results["delivery_options"][event.delivery_option]), None)
     return quote(
-        Freight(weights, ship_to.country, km, event.delivery_option),
+        Freight(
+            weights,
+            ship_to.country,
+            km,
+            event.delivery_option,
+            ship_to.region,
+            [carton.volume_ml for carton in event.cartons],
+        ),
         [rates_of(row) for row in results["carrier_rates"][True]],
         DeliveryOptionDefined.model_validate(dict(promise)) if promise else None,
     )

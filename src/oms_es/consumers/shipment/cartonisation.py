@@ -141,5 +141,11 @@ def _carton(carton_id: str, units: Sequence[Unit], boxes: Sequence[Box]) -> Cart
     box = _box_for(sizes, boxes)
     counted = Counter(item for item, _ in units)
     items = tuple(item.model_copy(update={"quantity": quantity}) for item, quantity in counted.items())
-    weight = sum(size.weight_grams for size in sizes) + (box.empty_grams if box else 0)
-    return Carton(carton_id=carton_id, box=box.name if box else OWN_PACKAGING, items=items, weight_grams=weight)
+    whole = sum(sizes, Size(0, 0))
+    return Carton(
+        carton_id=carton_id,
+        box=box.name if box else OWN_PACKAGING,
+        items=items,
+        weight_grams=whole.weight_grams + (box.empty_grams if box else 0),
+        volume_ml=box.volume_ml if box else whole.volume_ml,
+    )

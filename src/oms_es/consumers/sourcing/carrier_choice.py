@@ -2,7 +2,8 @@
 version goes into every decision.
 
 A service can take a shipment if it is meant for the delivery option, one of its zones reaches the address, and each
-carton falls into a weight band; it costs the sum over the cartons. Of those that arrive in time the cheapest wins, or
+carton falls into a weight band, or into the steps beyond the heaviest; it costs the sum over the cartons, each with the
+surcharges that it falls under. Of those that arrive in time the cheapest wins, or
 the fastest if the option prefers that; if none arrives in time, the fastest. What is equal is ordered by name, so
 that equal facts give equal choices everywhere.
 """
@@ -13,23 +14,32 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from oms_es.consumers.sourcing.regions import region_key
 from oms_es.kernel import Lookup, Row
 from oms_es.schemas.catalog.rates import DeliveryOptionDefined, RatesPublished, Service, Zone
-from oms_es.schemas.shipment import CANDIDATES_MAX, CarrierCandidate, CarrierChoice
+from oms_es.schemas.shipment import CANDIDATES_MAX, CarrierCandidate, CarrierChoice, PricePart
+from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
-RULE_VERSION = "1"
+RULE_VERSION = "2"
 CARRIERS_MAX = 50
 """Carriers weighed for one shipment."""
 RATES = Lookup("carrier_rates", by="offered", keys=lambda _: (True,), limit=CARRIERS_MAX)
 
 
 class Freight(NamedTuple):
-    """What is to be carried: the weight of each carton, and how far."""
+    """What is to be carried: the weight of each carton, and how far. `volumes_ml`: of each, 0 where it is not known."""
 
     weights_grams: Sequence[int]
     country: str
     distance_km: int
     delivery_option: str = "standard"
+    region: str = ""
+    volumes_ml: Sequence[int] = ()
+
+
+Parts = dict[str, int]
+"""Minor units by what they are for."""
+FIRST, FURTHER = "first weight", "further weight"
 
 
 def rates_of(row: Row) -> RatesPublished:
@@ -82,16 +92,26 @@ def _weigh(freight: Freight, carrier: str, service: Service, promise: DeliveryOp
     zone = next((zone for zone in service.zones if _reaches(zone, freight)), None)
     if zone is None:
         return _unable(carrier, service, f"does not go to {freight.country}, {freight.distance_km} km away")
-    prices = [_price(zone, grams) for grams in freight.weights_grams]
-    if any(price is None for price in prices):
-        return _unable(carrier, service, f"takes no {max(freight.weights_grams)} g")
+    counted = _counted_grams(service, freight)
+    priced = [_parts(service, zone, freight, grams) for grams in counted]
+    if any(parts is None for parts in priced):
+        by_volume = " by volume" if max(counted) > max(freight.weights_grams) else ""
+        return _unable(carrier, service, f"takes no {max(counted)} g{by_volume}")
+    whole = Counter[str]()
+    for parts in priced:
+        whole.update(parts or {})
+    if whole.total() > AMOUNT_MINOR_MAX:
+        return _unable(carrier, service, "costs more than can be written down")
     limit = promise.transit_days_max if promise else None
     return CarrierCandidate(
         carrier=carrier,
         service=service.service,
-        price_minor=sum(price for price in prices if price is not None),
+        price_minor=whole.total(),
         transit_days=zone.transit_days,
         in_time=limit is None or zone.transit_days <= limit,
+        price_parts=tuple(PricePart(name=name, amount_minor=minor) for name, minor in whole.items())
+        if len(whole) > 1
+        else (),
     )
 
 
@@ -101,8 +121,45 @@ def _unable(carrier: str, service: Service, reason: str) -> CarrierCandidate:
 
 def _reaches(zone: Zone, freight: Freight) -> bool:
     near = zone.distance_km_max is None or freight.distance_km <= zone.distance_km_max
-    return near and (not zone.countries or freight.country in zone.countries)
+    return near and _goes_to(zone.countries, zone.regions, freight)
 
 
-def _price(zone: Zone, grams: int) -> int | None:
-    return next((band.price_minor for band in zone.bands if grams <= band.weight_grams_max), None)
+def _goes_to(countries: Sequence[str], regions: Sequence[str], freight: Freight) -> bool:
+    """Where regions are named, an address without one is in none."""
+    within = not regions or region_key(freight.region) in map(region_key, regions)
+    return within and (not countries or freight.country in countries)
+
+
+def _counted_grams(service: Service, freight: Freight) -> Sequence[int]:
+    """What each carton counts as: a part of a gram is one."""
+    if not service.volume_divisor:
+        return freight.weights_grams
+    volumes = freight.volumes_ml or [0] * len(freight.weights_grams)
+    return [
+        max(grams, -(-volume * 1_000 // service.volume_divisor))
+        for grams, volume in zip(freight.weights_grams, volumes, strict=True)
+    ]
+
+
+def _parts(service: Service, zone: Zone, freight: Freight, grams: int) -> Parts | None:
+    """Of one carton; None if it is too heavy."""
+    parts = _freight(zone, grams)
+    if parts is None:
+        return None
+    base = sum(parts.values())
+    for extra in service.surcharges:
+        heavy = extra.above_grams is None or grams > extra.above_grams
+        if heavy and _goes_to(extra.countries, extra.regions, freight):
+            parts[f"surcharge {extra.name}"] = extra.amount_minor + (base * extra.permille + 500) // 1_000
+    return parts
+
+
+def _freight(zone: Zone, grams: int) -> Parts | None:
+    for band in zone.bands:
+        if grams <= band.weight_grams_max:
+            return {FIRST: band.price_minor}
+    last, beyond = zone.bands[-1], zone.beyond
+    if beyond is None or grams > beyond.weight_grams_max:
+        return None
+    steps = -(-(grams - last.weight_grams_max) // beyond.step_grams)
+    return {FIRST: last.price_minor, FURTHER: steps * beyond.step_minor}

@@ -78,27 +78,28 @@ def planned(
     places = {location: place_of(open_rows[location], rooms.get(location)) for location in available}
     if offered := results.get("carrier_rates", {}).get(True):
         rates = [rates_of(row) for row in offered]
-        weights = {sku: row["weight_grams"] for sku in demand for row in results["items"][sku]}
+        sizes = {sku: (row["weight_grams"], row["volume_ml"]) for sku in demand for row in results["items"][sku]}
         for location, place in places.items():
             could_give = {sku: min(n, demand[sku]) for sku, n in available[location].items()}
-            places[location] = place._replace(quoted=_quoted(place, could_give, weights, request, rates))
+            places[location] = place._replace(quoted=_quoted(place, could_give, sizes, request, rates))
     return plan(demand, available, places, request, rules)
 
 
 def _quoted(
     place: CandidateLocation,
     units: Mapping[str, int],
-    weights: Mapping[str, int],
+    sizes: Mapping[str, tuple[int, int]],
     request: SourcingRequest,
     rates: Sequence[RatesPublished],
 ) -> Quoted | None:
     """The cheapest of a parcel with all that the place could give; None where a weight is not known, or no carrier
     goes."""
-    if not all(weights.get(sku) for sku in units):
+    if not all(sizes.get(sku, (0, 0))[0] for sku in units):
         return None
-    grams = sum(weights[sku] * quantity for sku, quantity in units.items())
+    grams, volume = (sum(sizes[sku][i] * quantity for sku, quantity in units.items()) for i in (0, 1))
     km = distance_km(place, request.ship_to)
-    choice = quote(Freight([grams], request.ship_to.country, km, request.delivery_option), rates, None)
+    to = request.ship_to
+    choice = quote(Freight([grams], to.country, km, request.delivery_option, to.region, [volume]), rates, None)
     return Quoted(choice.quoted_minor, choice.transit_days) if choice.carrier else None
 
 

@@ -18,6 +18,10 @@ SERVICES_MAX = 20
 ZONES_MAX = 50
 BANDS_MAX = 50
 COUNTRIES_MAX = 250
+REGIONS_MAX = 100
+SURCHARGES_MAX = 20
+PERMILLE_MAX = 10_000
+DIVISOR_MAX = 1_000_000
 DISTANCE_KM_MAX = 21_000
 """Half way round the Earth."""
 
@@ -29,18 +33,48 @@ class Band(Message):
     price_minor: AmountMinor
 
 
+class Beyond(Message):
+    """Above the heaviest band: what each step of weight costs that is begun, up to the heaviest parcel."""
+
+    step_grams: Annotated[Units, Field(gt=0)]
+    step_minor: AmountMinor
+    weight_grams_max: Units
+
+
+class Surcharge(Message):
+    """What each carton costs besides, if it goes there and is heavier than that: an amount, or a share of its freight.
+
+    `permille`: thousandths of the freight, without other surcharges; half a minor unit counts as one.
+    """
+
+    name: Identifier
+    countries: Annotated[tuple[Country, ...], Field(max_length=COUNTRIES_MAX)] = ()
+    regions: Annotated[tuple[Identifier, ...], Field(max_length=REGIONS_MAX)] = ()
+    above_grams: Units | None = None
+    amount_minor: AmountMinor = 0
+    permille: Annotated[int, Field(ge=0, le=PERMILLE_MAX)] = 0
+
+
 class Zone(Message):
-    """Where a service goes at one price: to these countries, or to all, and no farther than this."""
+    """Where a service goes at one price: to these countries and regions, or to all, and no farther than this.
+
+    `regions`: states or provinces, as addresses name them; 广东 is 广东省. `beyond`: the heaviest band is the first
+    weight (首重), and this is what more weight costs (续重).
+    """
 
     countries: Annotated[tuple[Country, ...], Field(max_length=COUNTRIES_MAX)] = ()
+    regions: Annotated[tuple[Identifier, ...], Field(max_length=REGIONS_MAX)] = ()
     distance_km_max: Annotated[int, Field(gt=0, le=DISTANCE_KM_MAX)] | None = None
     transit_days: TransitDays
     bands: Annotated[tuple[Band, ...], Field(min_length=1, max_length=BANDS_MAX)]
+    beyond: Beyond | None = None
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
         if any(lighter.weight_grams_max >= heavier.weight_grams_max for lighter, heavier in pairwise(self.bands)):
             raise ValueError("bands must rise in weight_grams_max: sort them, and name each weight once")
+        if self.beyond and self.beyond.weight_grams_max <= self.bands[-1].weight_grams_max:
+            raise ValueError("beyond must end above the heaviest band: raise its weight_grams_max, or leave it out")
         return self
 
 
@@ -51,6 +85,16 @@ class Service(Message):
     delivery_options: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=SERVICES_MAX)] = ("standard",)
     """For which of the shop's delivery options it may be used."""
     zones: Annotated[tuple[Zone, ...], Field(min_length=1, max_length=ZONES_MAX)]
+    surcharges: Annotated[tuple[Surcharge, ...], Field(max_length=SURCHARGES_MAX)] = ()
+    volume_divisor: Annotated[int, Field(gt=0, le=DIVISOR_MAX)] | None = None
+    """How many cubic centimetres count as a kilogram, such as 6000: a carton is as heavy as it weighs, or as it is
+    large, whichever is more. Without it only its weight counts."""
+
+    @model_validator(mode="after")
+    def _surcharges_differ(self) -> Self:
+        if len({one.name for one in self.surcharges}) != len(self.surcharges):
+            raise ValueError("surcharges repeat: each needs its own name")
+        return self
 
 
 class RatesCommand(Command):

@@ -15,6 +15,7 @@ from oms_es.schemas.shipment.base import CartonWeight as CartonWeight
 from oms_es.schemas.shipment.base import DispatchStep as DispatchStep
 from oms_es.schemas.shipment.base import LabelDocument as LabelDocument
 from oms_es.schemas.shipment.base import MilestoneStatus as MilestoneStatus
+from oms_es.schemas.shipment.base import PricePart as PricePart
 from oms_es.schemas.shipment.base import Sha256 as Sha256
 from oms_es.schemas.shipment.base import ShipmentCommand as ShipmentCommand
 from oms_es.schemas.shipment.base import ShipmentEvent as ShipmentEvent

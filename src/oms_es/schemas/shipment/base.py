@@ -47,9 +47,16 @@ CARTONS_MAX = 200
 
 CANDIDATES_MAX = 50
 
+PARTS_MAX = 30
+
 TRANSIT_DAYS_MAX = 365
 
 LABEL_BYTES_MAX = 10_000_000
+
+CARTON_ML_MAX = 10**9
+
+Volume = Annotated[int, Field(ge=0, le=CARTON_ML_MAX)]
+"""In millilitres, which are cubic centimetres."""
 
 TransitDays = Annotated[int, Field(ge=0, le=TRANSIT_DAYS_MAX)]
 
@@ -65,17 +72,30 @@ class Carton(Message):
     items: Annotated[tuple[Reservation, ...], Field(min_length=1)]
     weight_grams: Units
     """With the box, as planned."""
+    volume_ml: Volume = 0
+    """Of the box, from outside; 0 where it is not known."""
 
 
 class CartonWeight(Message):
-    """A box, as it was weighed."""
+    """A box, as it was weighed, and perhaps measured."""
 
     carton_id: Identifier
     weight_grams: Units
+    volume_ml: Volume = 0
+
+
+class PricePart(Message):
+    """What a part of a price is for."""
+
+    name: QuotedText
+    amount_minor: AmountMinor
 
 
 class CarrierCandidate(Message):
-    """One service that could take a shipment, as it was weighed. `reason` says why it cannot, where it cannot."""
+    """One service that could take a shipment, as it was weighed. `reason` says why it cannot, where it cannot.
+
+    `price_parts`: what makes up the price of all cartons, where it is more than a band's.
+    """
 
     carrier: Identifier
     service: Identifier
@@ -83,6 +103,7 @@ class CarrierCandidate(Message):
     transit_days: TransitDays = 0
     in_time: bool = True
     reason: QuotedText = ""
+    price_parts: Annotated[tuple[PricePart, ...], Field(max_length=PARTS_MAX)] = ()
 
 
 class CarrierChoice(Message):

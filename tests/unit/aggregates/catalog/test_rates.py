@@ -42,6 +42,25 @@ def test_bands_that_do_not_rise_and_services_that_repeat_are_refused_at_the_door
         r.PublishRates(carrier="dhl", version="1", currency="EUR", services=(SERVICE, SERVICE))
 
 
+def test_steps_that_begin_nowhere_and_surcharges_that_repeat_are_refused_at_the_door() -> None:
+    with pytest.raises(ValidationError, match="above the heaviest band"):
+        r.Zone(transit_days=1, bands=(BAND,), beyond=r.Beyond(step_grams=500, step_minor=100, weight_grams_max=1_000))
+    for wrong in ({"step_grams": 0}, {"step_minor": -1}):
+        with pytest.raises(ValidationError):
+            r.Beyond.model_validate({"step_grams": 500, "step_minor": 100, "weight_grams_max": 5_000, **wrong})
+    with pytest.raises(ValidationError, match="surcharges repeat"):
+        r.Service(service="parcel", zones=SERVICE.zones, surcharges=(r.Surcharge(name="fuel"),) * 2)
+    with pytest.raises(ValidationError):
+        r.Service(service="parcel", zones=SERVICE.zones, volume_divisor=0)
+
+
+def test_a_version_with_other_steps_is_another_one() -> None:
+    beyond = r.Beyond(step_grams=500, step_minor=100, weight_grams_max=5_000)
+    zone = SERVICE.zones[0].model_copy(update={"beyond": beyond, "regions": ("广东",)})
+    other = PUBLISH.model_copy(update={"services": (SERVICE.model_copy(update={"zones": (zone,)}),)})
+    Given(rates.decider, PUBLISHED).when(other).then_refused("version_reused")
+
+
 def test_a_delivery_option_says_what_was_sent_last() -> None:
     define = r.DefineDeliveryOption(option="express", transit_days_max=1, prefer="fastest")
     defined = r.DeliveryOptionDefined(option="express", transit_days_max=1, prefer="fastest")

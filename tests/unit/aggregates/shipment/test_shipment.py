@@ -364,6 +364,18 @@ def test_each_carton_is_weighed_as_packed_or_weighs_what_was_planned() -> None:
     Given(decider, IN_CARTONS).when(PACK.model_copy(update={"cartons": weighed[:1]})).then_refused("unknown_carton")
 
 
+def test_a_carton_is_as_large_as_planned_unless_it_was_measured() -> None:
+    large = tuple(carton.model_copy(update={"volume_ml": 4_000}) for carton in CARTONS)
+    given = Given(decider, IN_CARTONS.model_copy(update={"cartons": large}))
+    planned = tuple(
+        s.CartonWeight(carton_id=c.carton_id, weight_grams=c.weight_grams, volume_ml=4_000) for c in CARTONS
+    )
+    given.when(PACK).then(PACKED.model_copy(update={"cartons": planned}))
+    measured = (planned[0].model_copy(update={"volume_ml": 3_100}), planned[1])
+    weighed = (measured[0], planned[1].model_copy(update={"volume_ml": 0}))
+    given.when(PACK.model_copy(update={"cartons": weighed})).then(PACKED.model_copy(update={"cartons": measured}))
+
+
 def test_cartons_arrive_one_by_one_and_the_shipment_with_the_last() -> None:
     first, seen = of_carton("1", "delivered", "m1")
     partly = s.ShipmentPartlyDelivered(**OF, carton_ids=("1",), delivered_at=LATER)

@@ -70,6 +70,32 @@ def test_each_carton_is_charged_and_must_fit_a_band() -> None:
     assert book.quoted_minor == 1_000
 
 
+def test_the_region_and_the_size_of_each_carton_count() -> None:
+    cartons = (
+        sh.CartonWeight(carton_id="1", weight_grams=600, volume_ml=12_000),
+        sh.CartonWeight(carton_id="2", weight_grams=600),
+    )
+    bands = ({"weight_grams_max": 1_000, "price_minor": 500}, {"weight_grams_max": 2_000, "price_minor": 800})
+    service = {
+        "service": "parcel",
+        "volume_divisor": 6_000,
+        "zones": [
+            {"regions": ["Bayern"], "transit_days": 1, "bands": bands},
+            {"transit_days": 1, "bands": [{"weight_grams_max": 9_000, "price_minor": 9}]},
+        ],
+    }
+    rates = RatesPublished.model_validate({"carrier": "dhl", "version": "1", "currency": "EUR", "services": [service]})
+    offer = {**rates.model_dump(mode="json"), "offered": True}
+    assert PACKED.ship_to
+    there = PACKED.ship_to.model_copy(update={"region": "Bayern"})
+    (book,) = consumer.react(PACKED.model_copy(update={"cartons": cartons, "ship_to": there}), results(offer))
+    assert isinstance(book, sh.BookShipment)
+    assert book.quoted_minor == 1_300
+    (elsewhere,) = consumer.react(PACKED.model_copy(update={"cartons": cartons}), results(offer))
+    assert isinstance(elsewhere, sh.BookShipment)
+    assert elsewhere.quoted_minor == 18
+
+
 def test_what_no_published_rate_serves_is_left_to_a_person() -> None:
     (defer,) = consumer.react(PACKED, results(offered("dhl", 500, grams=900)))
     assert isinstance(defer, sh.DeferBooking)

@@ -32,7 +32,7 @@ def test_a_shipment_of_measured_items_is_planned_in_cartons_and_the_others_are_n
     first, second = consumer.react(released(), {"items": {"A": [measured], "B": [weightless]}})
     assert isinstance(first, sh.RequestShipment)
     assert isinstance(second, sh.RequestShipment)
-    assert first.cartons == (sh.Carton(carton_id="1", box="small", items=(A2,), weight_grams=920),)
+    assert first.cartons == (sh.Carton(carton_id="1", box="small", items=(A2,), weight_grams=920, volume_ml=4_000),)
     assert first.carton_rule == "1/exact"
     assert second.cartons == ()
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oms_es.consumers.sourcing.carrier_choice import Freight, quote
-from oms_es.schemas.catalog.rates import Band, DeliveryOptionDefined, RatesPublished, Service, Zone
+from oms_es.consumers.sourcing.regions import region_key
+from oms_es.schemas.catalog.rates import (
+    Band,
+    Beyond,
+    DeliveryOptionDefined,
+    RatesPublished,
+    Service,
+    Surcharge,
+    Zone,
+)
+from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 NEAR = Freight([1_000], "DE", 100)
 
@@ -79,3 +93,136 @@ def test_the_choice_does_not_depend_on_the_order_of_the_lookups(offers: list[tup
     chance.shuffle(shuffled)  # type: ignore[attr-defined] # hypothesis gives a Random
     assert quote(NEAR, shuffled, None) == choice
     assert choice.quoted_minor == min(price for price, _ in offers)
+
+
+FIRST_KILO = Band(weight_grams_max=1_000, price_minor=1_200)
+HOME = Zone(
+    countries=("CN",),
+    regions=("上海", "江苏", "浙江"),
+    transit_days=1,
+    bands=(FIRST_KILO,),
+    beyond=Beyond(step_grams=1_000, step_minor=200, weight_grams_max=30_000),
+)
+FAR = HOME.model_copy(
+    update={"regions": (), "transit_days": 3, "beyond": Beyond(step_grams=500, step_minor=350, weight_grams_max=30_000)}
+)
+IN_CHINA = Freight([1_000], "CN", 100, region="江苏省")
+
+
+def chinese(*surcharges: Surcharge, **more: Any) -> list[RatesPublished]:
+    """首重 1 kg 12.00; 续重 2.00 a kilogram near, 3.50 half a kilogram elsewhere."""
+    made = Service(service="标快", zones=(HOME, FAR), surcharges=surcharges, **more)
+    return [rates("shunfeng", made, currency="CNY")]
+
+
+@pytest.mark.parametrize(
+    ("region", "grams", "price"),
+    [
+        ("江苏省", 1, 1_200),
+        ("江苏", 1_000, 1_200),
+        ("江苏省", 1_001, 1_400),
+        ("上海市", 2_000, 1_400),
+        ("浙江省", 2_001, 1_600),
+        ("浙江省", 30_000, 7_000),
+        ("广东省", 1_001, 1_550),
+        ("广东省", 2_000, 1_900),
+        ("", 1_001, 1_550),
+        ("江苏省", 30_001, None),
+    ],
+)
+def test_more_than_the_first_weight_costs_each_step_that_is_begun_by_province(
+    region: str, grams: int, price: int | None
+) -> None:
+    choice = quote(IN_CHINA._replace(region=region, weights_grams=[grams]), chinese(), None)
+    assert (choice.quoted_minor if choice.carrier else None) == price
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("广东", "广东省"),
+        ("北京", "北京市"),
+        ("新疆", "新疆维吾尔自治区"),
+        ("广西", "广西壮族自治区"),
+        ("内蒙古", "内蒙古自治区"),
+        ("香港", "香港特别行政区"),
+        ("texas", " TEXAS"),
+        ("Guangdong", "guangdong  Province"),
+    ],
+)
+def test_a_region_is_known_by_what_addresses_call_it(one: str, other: str) -> None:
+    assert region_key(one) == region_key(other)
+    assert region_key("吉林省") != region_key("江西省")
+    assert region_key("沙市") == "沙市", "no name without its suffix is left of one character"
+
+
+def test_a_carton_counts_as_what_it_weighs_or_as_how_large_it_is() -> None:
+    large = IN_CHINA._replace(volumes_ml=[12_001])
+    assert quote(large, chinese(volume_divisor=6_000), None).quoted_minor == 1_600, "2,000.2 g are 2,001"
+    assert quote(large, chinese(volume_divisor=12_001), None).quoted_minor == 1_200
+    assert quote(large, chinese(), None).quoted_minor == 1_200
+    assert quote(IN_CHINA, chinese(volume_divisor=6_000), None).quoted_minor == 1_200, "how large it is, is not known"
+    too_large = quote(large._replace(volumes_ml=[10**9]), chinese(volume_divisor=1), None)
+    assert too_large.candidates[0].reason == "takes no 1000000000000 g by volume"
+
+
+def test_surcharges_add_up_and_say_what_they_are_for() -> None:
+    surcharges = (
+        Surcharge(name="fuel", permille=125),
+        Surcharge(name="remote", regions=("新疆", "西藏"), amount_minor=1_500),
+        Surcharge(name="heavy", above_grams=20_000, amount_minor=900, permille=10),
+        Surcharge(name="abroad", countries=("US",), amount_minor=9_999),
+    )
+    light = quote(IN_CHINA, chinese(*surcharges), None)
+    assert light.quoted_minor == 1_200 + 150
+    far = quote(IN_CHINA._replace(region="新疆维吾尔自治区", weights_grams=[20_001, 500]), chinese(*surcharges), None)
+    further = 39 * 350
+    assert [(part.name, part.amount_minor) for part in far.candidates[0].price_parts] == [
+        ("first weight", 2_400),
+        ("further weight", further),
+        ("surcharge fuel", 1_856 + 150),
+        ("surcharge remote", 3_000),
+        ("surcharge heavy", 900 + 149),
+    ]
+    assert sum(part.amount_minor for part in far.candidates[0].price_parts) == far.quoted_minor
+
+
+def test_a_price_of_one_part_is_not_taken_apart() -> None:
+    assert quote(IN_CHINA, chinese(), None).candidates[0].price_parts == ()
+
+
+def test_what_costs_more_than_an_amount_may_is_not_taken() -> None:
+    dear = Zone(transit_days=1, bands=(Band(weight_grams_max=1_000, price_minor=AMOUNT_MINOR_MAX),))
+    choice = quote(NEAR._replace(weights_grams=[1, 1]), [rates("a", Service(service="s", zones=(dear,)))], None)
+    assert choice.candidates[0].reason == "costs more than can be written down"
+
+
+amounts, grams_drawn = st.integers(0, 10**6), st.integers(1, 10**6)
+
+
+@given(
+    st.lists(st.tuples(grams_drawn, st.integers(0, 10**6)), min_size=1, max_size=4),
+    st.tuples(amounts, amounts, st.integers(1, 10**5), st.integers(0, 10_000), amounts),
+    st.integers(1, 20_000),
+)
+def test_a_price_is_exact_to_the_minor_unit(
+    cartons: list[tuple[int, int]], tariff: tuple[int, int, int, int, int], divisor: int
+) -> None:
+    """Beside decimals, step by step."""
+    first, step, step_grams, permille, fixed = tariff
+    zone = Zone(
+        transit_days=1,
+        bands=(Band(weight_grams_max=1_000, price_minor=first),),
+        beyond=Beyond(step_grams=step_grams, step_minor=step, weight_grams_max=10**12),
+    )
+    extra = Surcharge(name="x", permille=permille, amount_minor=fixed)
+    one = Service(service="s", zones=(zone,), surcharges=(extra,), volume_divisor=divisor)
+    weights, volumes = [grams for grams, _ in cartons], [volume for _, volume in cartons]
+    choice = quote(Freight(weights, "CN", 1, volumes_ml=volumes), [rates("a", one)], None)
+    expected = Decimal()
+    for grams, volume in cartons:
+        counted = max(Decimal(grams), (Decimal(volume) * 1_000 / divisor))
+        beyond = max(counted - 1_000, Decimal()) / step_grams
+        freight = first + step * beyond.to_integral_value("ROUND_CEILING")
+        expected += freight + fixed + (freight * permille / 1_000).quantize(Decimal(1), ROUND_HALF_UP)
+    assert choice.quoted_minor == expected

@@ -236,7 +236,7 @@ CHEAP_FROM_AFAR = (
 
 def with_rates(offered: Row, *, grams: int = 1_000, rules: SourcingRules | None = None) -> Any:
     given = results([NEAR, FAR], A={"berlin": 9, "munich": 9})
-    given["items"]["A"] = [{"sku": "A", "weight_grams": grams, "components": {}}]
+    given["items"]["A"] = [{"sku": "A", "weight_grams": grams, "volume_ml": 0, "components": {}}]
     given["carrier_rates"] = {True: [offered]}
     if rules:
         given["sourcing_rules"] = {True: [{"version": "2", "rules": rules.model_dump(mode="json")}]}
