@@ -27,8 +27,10 @@ from oms_es.schemas.order import (
     Address,
     AmendOrder,
     CancelOrder,
+    LiftLegalHold,
     LineUnits,
     OrderForgotten,
+    PlaceLegalHold,
     PlaceOrder,
     SplitOrder,
 )
@@ -243,6 +245,16 @@ def test_what_a_channel_sends_of_them_later_is_stored_nowhere(engine: Engine) ->
     engine.settle()
     assert "Lovelace" not in everything(engine.database_url)
     assert_right(engine)
+
+
+def test_what_is_held_by_a_case_is_not_forgotten(engine: Engine) -> None:
+    held = [PlaceLegalHold(order_id=order_id, case_id="case-7", reason="dispute") for order_id in (FIRST, SECOND)]
+    assert engine.submit("dpo", held) == []
+    with pytest.raises(Refused, match=f"{FIRST} cannot be forgotten: case-7 holds it.*{SECOND}"):
+        erasing.ask(engine, "dpo", [FIRST, SECOND], "request", None)
+    engine.submit("dpo", [LiftLegalHold(order_id=order_id, case_id="case-7") for order_id in (FIRST, SECOND)])
+    engine.settle()
+    assert set(forget(engine, [FIRST, SECOND]).orders) == {FIRST, SECOND}
 
 
 def test_from_the_terminal(oms: Any, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ FINANCE = frozenset(
 """What banks say comes in files, which no worker reacts to; of accounts, test_accounts.py asks."""
 NOTED = frozenset({"AddNote", "SnoozeException", "AttachDocument", "DetachDocument", "RemoveDocument"})
 """What people note for each other, and the papers that they keep, which no worker reacts to."""
-FORGOTTEN = frozenset({"ForgetOrder"})
+FORGOTTEN = frozenset({"ForgetOrder", "PlaceLegalHold", "LiftLegalHold"})
 """Asked for by a command alone, which then destroys keys in PostgreSQL: test_forgetting.py does."""
 UNPLAYED = frozenset({"PutReactionAside", "SettleReaction"}) | SET_UP | FINANCE | NOTED | PREPARED | FORGOTTEN
 """No input is known that is accepted and then refused to a reader: test_aside.py makes one."""

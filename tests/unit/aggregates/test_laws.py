@@ -611,6 +611,8 @@ ASTRAY = st.one_of(
     st.builds(o.HoldOrder, order_id=st.just(PLACE.order_id), kind=kinds),
     st.builds(o.AddNote, order_id=st.just(PLACE.order_id), note_id=ids, note_text=words.filter(bool)),
     st.builds(o.ForgetOrder, order_id=st.just(PLACE.order_id), reason=st.just("request")),
+    st.builds(o.PlaceLegalHold, order_id=st.just(PLACE.order_id), case_id=ids, reason=st.just("dispute")),
+    st.builds(o.LiftLegalHold, order_id=st.just(PLACE.order_id), case_id=ids),
     st.builds(o.ChaseHold, order_id=st.just(PLACE.order_id), kind=kinds, now=moments),
     UNHOLDS,
     st.builds(o.RetryPayment, order_id=st.just(PLACE.order_id), payment_token=st.just("another") | st.none()),
@@ -1213,6 +1215,8 @@ LAWS = (
                 "not_shipped",
                 "still_running",
                 "forgotten",
+                "legal_hold",
+                "no_legal_hold",
             }
         ),
     ),

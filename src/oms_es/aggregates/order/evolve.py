@@ -41,7 +41,7 @@ from oms_es.aggregates.order.evolve_shipping import (
     shipment_lost,
     shipment_returned,
 )
-from oms_es.aggregates.order.forgetting import fold_forgotten
+from oms_es.aggregates.order.forgetting import fold_forgotten, fold_held, fold_lifted
 from oms_es.aggregates.order.money import divided, payable
 from oms_es.aggregates.order.notes import fold_added
 from oms_es.aggregates.order.state import (
@@ -336,6 +336,8 @@ FOLDS: dict[type[o.OrderEvent], Any] = {
     o.OrderPlaced: _placed,
     o.OrderNoteAdded: fold_added,
     o.OrderForgotten: fold_forgotten,
+    o.OrderLegalHoldPlaced: fold_held,
+    o.OrderLegalHoldLifted: fold_lifted,
     o.DuplicateConflictFound: _conflicting,
     o.OrderSourced: _sourced,
     o.OrderBackordered: _backordered,

@@ -19,8 +19,14 @@ from oms_es.schemas.order import returns as x
 from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.values.parts import without_personal
 
-BRING_BACK: tuple[type[o.OrderCommand], ...] = (o.AddNote, o.AmendOrder, o.SplitOrder, x.RequestReturn)
-"""What says something of a person again, or needs to know where they are."""
+BRING_BACK: tuple[type[o.OrderCommand], ...] = (
+    o.AddNote,
+    o.AmendOrder,
+    o.SplitOrder,
+    o.PlaceLegalHold,
+    x.RequestReturn,
+)
+"""What says something of a person again, or needs to know who they are."""
 
 
 def forget(order: Order, command: o.ForgetOrder) -> Iterator[o.OrderEvent]:
@@ -29,7 +35,26 @@ def forget(order: Order, command: o.ForgetOrder) -> Iterator[o.OrderEvent]:
         raise Refused(
             OrderRefusal.STILL_RUNNING, f"order {command.order_id} cannot be forgotten yet: {waits}; end that first"
         )
+    if cases := ", ".join(sorted(case_id for case_id, holds in order.legal_holds.items() if holds)):
+        raise Refused(
+            OrderRefusal.LEGAL_HOLD, f"order {command.order_id} cannot be forgotten: {cases} holds it; lift that first"
+        )
     yield o.OrderForgotten(**command.model_dump())
+
+
+def place_hold(order: Order, command: o.PlaceLegalHold) -> Iterator[o.OrderEvent]:
+    if command.case_id not in order.legal_holds:
+        yield o.OrderLegalHoldPlaced(**command.model_dump())
+
+
+def lift_hold(order: Order, command: o.LiftLegalHold) -> Iterator[o.OrderEvent]:
+    if command.case_id not in order.legal_holds:
+        raise Refused(
+            OrderRefusal.NO_LEGAL_HOLD,
+            f"{command.case_id} does not hold order {command.order_id}; name the case that does",
+        )
+    if order.legal_holds[command.case_id]:
+        yield o.OrderLegalHoldLifted(**command.model_dump())
 
 
 def _waits_for(order: Order) -> Iterator[str]:
@@ -72,3 +97,11 @@ def _without(value: Any) -> Any:
         case tuple() if not hasattr(value, "_fields"):
             return tuple(map(_without, value))
     return value
+
+
+def fold_held(order: Order, event: o.OrderLegalHoldPlaced) -> Order:
+    return order._replace(legal_holds=order.legal_holds.insert(event.case_id, True))
+
+
+def fold_lifted(order: Order, event: o.OrderLegalHoldLifted) -> Order:
+    return order._replace(legal_holds=order.legal_holds.insert(event.case_id, False))

@@ -123,6 +123,7 @@ class Order(NamedTuple):
     early_cancellation: str | None = None
     early_called: str = ""  # what the channel calls the order that has not come
     notes: HashTrieMap[str, str] = HashTrieMap()  # that people added: what was asked
+    legal_holds: HashTrieMap[str, bool] = HashTrieMap()  # by case, whether it still holds
     forgotten: bool = False  # whose it was is not known any more
     missed: bool = False  # it has not come in time, which was reported since the last thing that waits for it
 

@@ -89,17 +89,22 @@ def take_away(
     connection: Connection, said: Said, orders: Collection[str], customers: Collection[Customer], actor: str
 ) -> int:
     """How many dead letters lost what they held."""
-    known = {"said": sorted(said.certain | said.names)}
-    found = connection.execute(LIKE_THIS, known).fetchall() if known["said"] else []
-    ids = [row["id"] for row in found if said.is_in(bytes(row["payload"])) or said.is_in(bytes(row["detail"]))]
+    ids = letters_with(connection, said)
     connection.execute(TAKE_AWAY, {"ids": ids, "actor": actor, "why": FORGOTTEN})
     connection.execute(QUIET, {"said": sorted(said.certain), "why": FORGOTTEN})
-    connection.execute(UNNAMED, [FORGOTTEN, [name for customer in customers for name in _named(customer)]])
+    connection.execute(UNNAMED, [FORGOTTEN, [name for customer in customers for name in named(customer)]])
     connection.execute(NO_ANSWERS, [[stream_of(order_id) for order_id in orders]])
     return len(ids)
 
 
-def _named(customer: Customer) -> Iterator[str]:
+def letters_with(connection: Connection, said: Said) -> list[int]:
+    """The dead letters that name the person."""
+    known = {"said": sorted(said.certain | said.names)}
+    found = connection.execute(LIKE_THIS, known).fetchall() if known["said"] else []
+    return [row["id"] for row in found if said.is_in(bytes(row["payload"])) or said.is_in(bytes(row["detail"]))]
+
+
+def named(customer: Customer) -> Iterator[str]:
     """As the access log names who was looked at."""
     yield "~".join(customer)
     yield "/".join(customer)

@@ -51,7 +51,6 @@ READERS = frozenset(
 )
 """Who reads orders' streams."""
 FORGOTTEN_AT = f"SELECT originator_id, notification_id FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = %s"
-PERSONAL_EVENTS = [name for name, event in VOCABULARY.items() if parts_of(event)]
 STATES = f"""
 SELECT topic, state FROM {EVENTS}
 WHERE originator_id = ANY(%s) AND topic = ANY(%s) ORDER BY originator_id, originator_version
@@ -106,7 +105,7 @@ def require_encrypted(connection: Rows, orders: Collection[str]) -> None:
     """Raises InTheClear."""
     streams = [rows.stream_of(order_id) for order_id in orders]
     with connection.transaction(), connection.cursor(name="stored") as curs:
-        for row in curs.execute(STATES, [streams, PERSONAL_EVENTS]):
+        for row in curs.execute(STATES, [streams, rows.PERSONAL_EVENTS]):
             event, _ = opened(bytes(row["state"]))
             if take_out(from_json(event), parts_of(VOCABULARY[row["topic"]])):
                 raise InTheClear(
@@ -165,7 +164,7 @@ def _erase(connection: Rows, orders: Collection[str], actor: str) -> Erased:
         touched = rows.touched_by(connection, orders)
         customers = rows.customers_in(touched)
         others = rows.other_orders(connection, customers) - set(orders)
-        said = elsewhere.said_in(rows.events_of(connection, orders, PERSONAL_EVENTS))
+        said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
         destroyed = subject_keys.destroy(connection, orders)
         changed = rows.fold_again(connection, orders, others, touched)
         gone = states.drop_at_once(connection, OF_PEOPLE, LOCK_SECONDS_MAX)

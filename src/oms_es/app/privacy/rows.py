@@ -21,6 +21,7 @@ from oms_es.processing.read_models.rows import SqlRows
 from oms_es.projections.order import order_recipients
 from oms_es.schemas.order import OrderEvent, OrderPlaced
 from oms_es.schemas.topics import EVENT_TOPICS
+from oms_es.schemas.values.parts import parts_of
 from oms_es.schemas.values.personal import PERSONAL_COLUMN
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.encoding.codec import Codec
@@ -40,6 +41,7 @@ OF_PEOPLE = tuple(
         key=lambda projection: projection.name,
     )
 )
+PERSONAL_EVENTS = [name for name, event in VOCABULARY.items() if parts_of(event)]
 COLUMNS = "notification_id, originator_id, originator_version, topic, state"
 OF_STREAMS = (
     f"SELECT {COLUMNS} FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = ANY(%s) ORDER BY notification_id"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic_core import to_json
 
-from oms_es.app import Engine
-from oms_es.app.privacy import erasing, family, purging
+from oms_es.app.privacy import erasing, exporting, family, holding, purging
 from oms_es.cli.desk.orders import customer_named
 from oms_es.cli.generated import id_of
 from oms_es.cli.operator.running import IN_THE_CLEAR
@@ -16,7 +19,7 @@ from oms_es.database.rows import connected
 from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.reports import queries
-from oms_es.schemas.order.forgetting import ForgetReason
+from oms_es.schemas.order.forgetting import ForgetReason, LegalHoldReason
 from oms_es.store.privacy import rotation, wrapping
 from oms_es.store.privacy.wrapping import HOW, NoDataKey
 
@@ -24,6 +27,10 @@ app = typer.Typer(
     help="The keys under which personal data is encrypted, and forgetting whose it is.", no_args_is_help=True
 )
 WAIT_SECONDS = 30.0
+OneOrder = Annotated[str | None, typer.Argument(metavar="[ORDER]", help="Its id, or CHANNEL/EXTERNAL_ID.")]
+OfCustomer = Annotated[
+    str | None, typer.Option(metavar="CHANNEL/ID", help="Instead of an order: all orders of this customer.")
+]
 
 
 @app.command("status")
@@ -67,11 +74,9 @@ def rotate(*, json: Json = False) -> None:
 
 @app.command("forget")
 def forget(
-    order: Annotated[str | None, typer.Argument(metavar="[ORDER]", help="Its id, or CHANNEL/EXTERNAL_ID.")] = None,
+    order: OneOrder = None,
     *,
-    customer: Annotated[
-        str | None, typer.Option(metavar="CHANNEL/ID", help="Instead of an order: all orders of this customer.")
-    ] = None,
+    customer: OfCustomer = None,
     reason: Annotated[ForgetReason, typer.Option(help="Why.")] = "request",
     case: Annotated[str | None, typer.Option(help="Under which it is on file elsewhere, with who asked.")] = None,
     wait: Annotated[
@@ -83,11 +88,11 @@ def forget(
 
     For ever. Sales, stock, money and proofs stay. Repeated, it goes on where it was interrupted.
     """
-    if (order is None) == (customer is None):
-        raise typer.BadParameter("name an order, or a customer with --customer")
     settings = set_up()
     with writing(settings) as engine:
-        orders = _whose(engine, order, customer)
+        orders = _whose(engine.database_url, order, customer)
+        with queries.reading(engine.database_url) as connection:
+            erasing.require_encrypted(connection, orders)
         erasing.ask(engine, who(), orders, reason, case)
     with database(settings, "reader") as place:
         done = erasing.erase(place.url, orders, who(), wait)
@@ -101,18 +106,75 @@ def forget(
     say("old versions of rows, and WAL, are in the files until `oms-es privacy purge`; backups keep what they have")
 
 
-def _whose(engine: Engine, order: str | None, customer: str | None) -> list[str]:
-    """Raises NotFound, TooManyOrders, InTheClear."""
-    with queries.reading(engine.database_url) as connection:
+def _whose(database_url: str, order: str | None, customer: str | None) -> list[str]:
+    """Raises NotFound, TooManyOrders."""
+    if (order is None) == (customer is None):
+        raise typer.BadParameter("name an order, or a customer with --customer")
+    with queries.reading(database_url) as connection:
         if customer is not None:
             named = family.orders_of(connection, *customer_named(customer))
         else:
             named = [id_of(order or "")]
         if not named:
             raise NotFound(f"no order names the customer {customer}; they have none, or all of them are forgotten")
-        orders = family.with_relatives(connection, named)
-        erasing.require_encrypted(connection, orders)
-        return orders
+        if order is not None and not queries.is_accepted(connection, named[0]):
+            raise NotFound(f"there is no order {order}; name it by its id, or as CHANNEL/EXTERNAL_ID")
+        return family.with_relatives(connection, named)
+
+
+@app.command("hold")
+def hold(
+    order: OneOrder = None,
+    *,
+    customer: OfCustomer = None,
+    case: Annotated[str, typer.Option(help="Under which it is on file elsewhere: by it the hold is lifted.")],
+    reason: Annotated[LegalHoldReason, typer.Option(help="Why.")] = "dispute",
+) -> None:
+    """Keep a person's data: their orders are not forgotten until the case is over.
+
+    Orders that come later are not held.
+    """
+    with writing(set_up()) as engine:
+        orders = _whose(engine.database_url, order, customer)
+        holding.hold(engine, who(), orders, case, reason)
+    typer.echo(f"held: {len(orders):,} orders, by {case}")
+
+
+@app.command("release")
+def release(
+    order: OneOrder = None,
+    *,
+    customer: OfCustomer = None,
+    case: Annotated[str, typer.Option(help="By which they were held.")],
+) -> None:
+    """A case needs a person's data no longer."""
+    with writing(set_up()) as engine:
+        orders = _whose(engine.database_url, order, customer)
+        holding.release(engine, who(), orders, case)
+    typer.echo(f"released: {len(orders):,} orders, by {case}")
+
+
+@app.command("export")
+def export(
+    order: OneOrder = None,
+    *,
+    customer: OfCustomer = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead of to standard output; for you alone.")
+    ] = None,
+) -> None:
+    """Everything that is kept about a person, as JSON: events, rows, dead letters, webhooks, who looked at it."""
+    settings = set_up()
+    with database(settings, "reader") as place, queries.reading(place.url) as connection:
+        orders = _whose(place.url, order, customer)
+        found = exporting.exported(connection, orders, datetime.now(UTC))
+    content = to_json(found, indent=2, inf_nan_mode="null")
+    if to is None:
+        typer.echo(content.decode())
+        return
+    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    say(f"{len(orders):,} orders, {len(content):,} bytes in {to}")
 
 
 @app.command("purge")

@@ -61,6 +61,8 @@ SUMMARIES: dict[type[Event], str] = {
     o.OrderBalanceDue: "the balance is due",
     o.OrderNoteAdded: "a person noted something",
     o.OrderForgotten: "its person was forgotten: {e.reason}",
+    o.OrderLegalHoldPlaced: "a case needs its personal data: {e.case_id}",
+    o.OrderLegalHoldLifted: "no longer needed by {e.case_id}",
     o.OrderHeld: "held, {e.kind}: {e.note}",
     o.OrderHoldOverdue: "held, {e.kind}, and no one decided by {e.until:%Y-%m-%d %H:%M}",
     o.OrderHoldReleased: "no longer held, {e.kind}",

@@ -57,7 +57,11 @@ from oms_es.schemas.order.elsewhere import OrderReportKept as OrderReportKept
 from oms_es.schemas.order.elsewhere import RecordChannelRefund as RecordChannelRefund
 from oms_es.schemas.order.elsewhere import RecordFulfilment as RecordFulfilment
 from oms_es.schemas.order.forgetting import ForgetOrder as ForgetOrder
+from oms_es.schemas.order.forgetting import LiftLegalHold as LiftLegalHold
 from oms_es.schemas.order.forgetting import OrderForgotten as OrderForgotten
+from oms_es.schemas.order.forgetting import OrderLegalHoldLifted as OrderLegalHoldLifted
+from oms_es.schemas.order.forgetting import OrderLegalHoldPlaced as OrderLegalHoldPlaced
+from oms_es.schemas.order.forgetting import PlaceLegalHold as PlaceLegalHold
 from oms_es.schemas.order.holds import ChaseHold as ChaseHold
 from oms_es.schemas.order.holds import Hold as Hold
 from oms_es.schemas.order.holds import HoldOrder as HoldOrder

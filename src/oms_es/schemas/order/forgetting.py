@@ -22,8 +22,35 @@ class ForgetOrder(OrderCommand, SystemCommand):
     """Under which it is on file elsewhere, with who asked: nothing of the person stands here."""
 
 
+LegalHoldReason = Literal["dispute", "investigation", "order_of_authority", "other"]
+
+
+class PlaceLegalHold(OrderCommand, SystemCommand):
+    """Keep what the order says of its person, whatever is asked, until it is lifted. A case places one hold once."""
+
+    case_id: Identifier
+    reason: LegalHoldReason
+
+
+class LiftLegalHold(OrderCommand, SystemCommand):
+    """The case needs it no longer."""
+
+    case_id: Identifier
+
+
 class OrderForgotten(OrderEvent):
     """From here on the order has no person. The actor of its envelope answers for it."""
 
     reason: str
     case_id: str | None = None
+
+
+class OrderLegalHoldPlaced(OrderEvent):
+    """The order is not forgotten as long as this holds. The actor of its envelope answers for it."""
+
+    case_id: str
+    reason: str
+
+
+class OrderLegalHoldLifted(OrderEvent):
+    case_id: str

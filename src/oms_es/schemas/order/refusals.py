@@ -74,10 +74,20 @@ class OrderRefusal(Refusal):
         "The order would not be valid without the units that are split off, or their order would not.",
         "Split other units.",
     )
+    LEGAL_HOLD = (
+        "legal_hold",
+        "A case needs what the order says of its person.",
+        "Wait until the case is over, then lift its hold.",
+    )
     NAME_TAKEN = (
         "name_taken",
         "The channel has another order by this name.",
         "Use another merge_id.",
+    )
+    NO_LEGAL_HOLD = (
+        "no_legal_hold",
+        "No case by this id holds the order.",
+        "Name the case by which it was held.",
     )
     NO_SUCH_UNITS = (
         "no_such_units",

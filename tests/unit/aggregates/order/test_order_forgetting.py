@@ -107,3 +107,29 @@ def test_money_is_still_given_back_and_names_no_customer() -> None:
     (after,) = decider.decide(reduce(decider.evolve, [*ended, FORGOTTEN], Order()), refund)
     assert before.customer_id == "c-1"  # type: ignore[attr-defined] # a refund
     assert after == before.model_copy(update={"channel": "", "customer_id": ""}), "as of a guest"
+
+
+HOLD = o.PlaceLegalHold(**OF, case_id="case-7", reason="dispute")
+HELD = o.OrderLegalHoldPlaced(**OF, case_id="case-7", reason="dispute")
+LIFTED = o.OrderLegalHoldLifted(**OF, case_id="case-7")
+
+
+def test_a_case_holds_it_once_and_it_is_not_forgotten_until_each_is_lifted() -> None:
+    ended = history(*DELIVERED)
+    Given(decider, *history(DELIVERED[0])).when(HOLD).then(HELD)
+    Given(decider, *ended, HELD).when(HOLD).then()
+    Given(decider, *ended, HELD).when(FORGET).then_refused("legal_hold")
+    Given(decider, *ended, HELD, LIFTED).when(FORGET).then(FORGOTTEN)
+    Given(decider, *ended, HELD, LIFTED, HELD.model_copy(update={"case_id": "b"})).when(FORGET).then_refused(
+        "legal_hold"
+    )
+
+
+def test_a_hold_is_lifted_once_by_its_case() -> None:
+    ended = history(*DELIVERED)
+    lift = o.LiftLegalHold(**OF, case_id="case-7")
+    Given(decider, *ended, HELD).when(lift).then(LIFTED)
+    Given(decider, *ended, HELD, LIFTED).when(lift).then()
+    Given(decider, *ended, HELD, LIFTED).when(HOLD).then()
+    Given(decider, *ended).when(lift).then_refused("no_legal_hold")
+    Given(decider, *ended, FORGOTTEN).when(HOLD).then_refused("forgotten")

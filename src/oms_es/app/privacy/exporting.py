@@ -1,0 +1,101 @@
+"""Everything that is kept about a person, for the person: what a program can read, in the clear.
+
+Reads only. What is kept under their orders and their customer's ids is found by these; input that could not be used, by
+what their orders said of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from oms_es.app.privacy import elsewhere, rows
+from oms_es.app.privacy.rows import Customer
+from oms_es.app.registry import PROJECTIONS
+from oms_es.reports.queries import readable
+from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
+from oms_es.store.dead_letters import DEAD_LETTERS
+from oms_es.store.encoding.codec import Codec
+from oms_es.store.http.subscriptions import DELIVERIES
+from oms_es.store.http.tables import ACCESS_LOG
+from oms_es.store.recorder import EVENTS, event_row
+
+FORMAT = "oms-es personal data 1"
+STREAMS = "SELECT DISTINCT stream FROM order_timeline WHERE order_id = %s"
+HISTORY = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY notification_id"
+DELIVERED = f"SELECT subscription, position, body, delivered_at FROM {DELIVERIES} WHERE order_id = ANY(%s)"
+LOOKED_AT = f"SELECT at, actor, resource, subject, request_id FROM {ACCESS_LOG} WHERE subject = ANY(%s) ORDER BY entry"
+LETTERS = f"SELECT id, source, buried_at, reason, detail, payload FROM {DEAD_LETTERS} WHERE id = ANY(%s) ORDER BY id"
+OF_ORDERS = tuple(one for one in PROJECTIONS if "order_id" in one.table.columns)
+OF_CUSTOMERS = tuple(
+    one for one in PROJECTIONS if {"channel", "customer_id"} <= {column.name for column in one.table.columns}
+)
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+def exported(connection: Connection, orders: Sequence[str], now: datetime) -> dict[str, Any]:
+    """As of one moment."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        customers = rows.customers_in(rows.touched_by(connection, orders))
+        said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
+        names = [*orders, *(name for customer in customers for name in elsewhere.named(customer))]
+        return {
+            "format": FORMAT,
+            "exported_at": now,
+            "customers": [{"channel": channel, "customer_id": one} for channel, one in sorted(customers)],
+            "orders": [{"order_id": one, "events": list(_events(connection, one))} for one in orders],
+            "read_models": dict(_rows(connection, orders, customers)),
+            "webhooks": connection.execute(DELIVERED, [list(orders)]).fetchall(),
+            "access_log": connection.execute(LOOKED_AT, [names]).fetchall(),
+            "dead_letters": [_as_text(row) for row in _letters(connection, said)],
+        }
+
+
+def _events(connection: Connection, order_id: str) -> Iterator[dict[str, Any]]:
+    """Of its own stream, and of every other in which something happened for it."""
+    codec = Codec(VOCABULARY).over(connection)
+    streams = {row["stream"] for row in connection.execute(STREAMS, [order_id])} | {rows.stream_of(order_id)}
+    for row in connection.execute(HISTORY, [sorted(streams)]).fetchall():
+        recorded = codec.decode(event_row(row), row["notification_id"])
+        if recorded.correlation_id == order_id:
+            yield {
+                "position": recorded.position,
+                "stream": recorded.stream,
+                "recorded_at": recorded.recorded_at,
+                "actor": recorded.actor,
+                "type": type(recorded.event).__name__,
+                "event": recorded.event,
+            }
+
+
+def _rows(
+    connection: Connection, orders: Sequence[str], customers: Collection[Customer]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for projection in PROJECTIONS:
+        found: list[dict[str, Any]] = []
+        if projection in OF_ORDERS:
+            query = SQL("SELECT * FROM {} WHERE order_id = ANY(%s)").format(Identifier(projection.name))
+            found = connection.execute(query, [list(orders)]).fetchall()
+        elif projection in OF_CUSTOMERS:
+            query = SQL(
+                "SELECT t.* FROM {} AS t JOIN unnest(%s::text[], %s::text[]) AS whose(channel, customer_id) "
+                "USING (channel, customer_id)"
+            ).format(Identifier(projection.name))
+            pairs = sorted(customers)
+            found = connection.execute(query, [[c for c, _ in pairs], [i for _, i in pairs]]).fetchall()
+        if found:
+            yield projection.name, [readable(row) for row in found]
+
+
+def _letters(connection: Connection, said: elsewhere.Said) -> list[dict[str, Any]]:
+    return connection.execute(LETTERS, [elsewhere.letters_with(connection, said)]).fetchall()
+
+
+def _as_text(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "payload": bytes(row["payload"]).decode(errors="replace")}

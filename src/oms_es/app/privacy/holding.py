@@ -1,0 +1,22 @@
+"""A case needs what a person's orders say: they are not forgotten until it is over.
+
+Invariant: all orders that are named are held, or released, together, or none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from oms_es.app.engine import Runtime
+from oms_es.schemas.order.forgetting import LegalHoldReason, LiftLegalHold, PlaceLegalHold
+from oms_es.store.encoding.codec import Cause
+
+
+def hold(runtime: Runtime, actor: str, orders: Collection[str], case_id: str, reason: LegalHoldReason) -> None:
+    """Raises Refused."""
+    runtime.append([(Cause(actor), [PlaceLegalHold(order_id=one, case_id=case_id, reason=reason)]) for one in orders])
+
+
+def release(runtime: Runtime, actor: str, orders: Collection[str], case_id: str) -> None:
+    """Raises Refused."""
+    runtime.append([(Cause(actor), [LiftLegalHold(order_id=one, case_id=case_id)]) for one in orders])
