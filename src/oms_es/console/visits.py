@@ -54,7 +54,7 @@ SET_UP = ("location", "rules", "rates", "delivery", "policy", "connections", "su
 PLACES = (
     Section("inbox", "/console/inbox", "operations:read"),
     Section("orders", "/console/orders", "orders:read", (*_commands("order"), "/console/bulk")),
-    Section("stock", "/console/stock", "stock:read", _commands("stock", "serials", "item")),
+    Section("stock", "/console/stock", "stock:read", ("/console/low-stock", *_commands("stock", "serials", "item"))),
     Section("shipping", "/console/shipping", "shipments:read", _commands("shipment")),
     Section("returns", "/console/returns", "returns:read", _commands("return", "feedback")),
     Section("reports", "/console/reports", "orders:read"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from typing import Annotated
 
@@ -13,17 +13,20 @@ import typer
 from oms_es import rendering as display
 from oms_es.cli.desk.then import as_of
 from oms_es.cli.terminal import Json, print_json, say, set_up
-from oms_es.history import lead_times
-from oms_es.reports.forecasting import asking
-from oms_es.reports.forecasting.answering import Answer, answers
+from oms_es.history.proposing import (
+    COVER_WEEKS,
+    COVER_WEEKS_MAX,
+    LEAD_DAYS_MAX,
+    LEAD_DAYS_MIN,
+    SERVICE,
+    Asked,
+    Proposed,
+    percents_of,
+    proposed,
+)
 from oms_es.reports.forecasting.demand import FACTS
-from oms_es.reports.forecasting.replenishing import CLASS_SHARES, LEAD_TIMES_MIN, Proposal, classes, learnt, proposal
-from oms_es.reports.queries import Connection
-from oms_es.schemas.vocabulary import EVENTS
-from oms_es.store.encoding.codec import Codec
+from oms_es.reports.forecasting.replenishing import LEAD_TIMES_MIN, Proposal
 
-SERVICE = "98,95,90"
-DAYS_MAX = 365
 app = typer.Typer(help="What is asked for when stock runs low.", no_args_is_help=True)
 
 
@@ -41,9 +44,12 @@ def propose(
         str, typer.Option(metavar="A,B,C", help="In how many percent of lead times nothing may be missing, by class.")
     ] = SERVICE,
     lead_days: Annotated[
-        float | None, typer.Option(min=0.1, max=DAYS_MAX, help="Instead of what is learnt from inbounds that came.")
+        float | None,
+        typer.Option(min=LEAD_DAYS_MIN, max=LEAD_DAYS_MAX, help="Instead of what is learnt from inbounds that came."),
     ] = None,
-    cover_weeks: Annotated[float, typer.Option(min=0, max=52, help="How many weeks an order lasts.")] = 4,
+    cover_weeks: Annotated[
+        float, typer.Option(min=0, max=COVER_WEEKS_MAX, help="How many weeks an order lasts.")
+    ] = COVER_WEEKS,
     since: Annotated[
         str | None, typer.Option("--from", metavar="DAY", help="As if it were that day; this week otherwise.")
     ] = None,
@@ -51,15 +57,15 @@ def propose(
     json: Json = False,
 ) -> None:
     """Reorder points from forecasts and lead times, with their arithmetic. Nothing is changed: a person approves."""
-    percents = _percents(service)
+    percents = percents_of(service)
+    if percents is None:
+        raise typer.BadParameter(f"{service!r} are no service levels; write three percents such as {SERVICE}")
     if not all(isfinite(number) for number in (cover_weeks, lead_days or 0)):
         raise typer.BadParameter("days and weeks are numbers, such as 10 or 2.5")
-    asked = asking.question(sku or (), location=location, since=since, top=asking.SKUS_MAX)
+    asked = Asked(location, percents, tuple(sku or ()), lead_days, cover_weeks, since)
     with as_of(set_up(), FACTS, None) as connection:
-        found = answers(connection, asked)
-        days = lead_times.days_at(connection, Codec(EVENTS).over(connection), location, asked.now)
-        now = _as_set(connection, location)
-    proposals = list(_proposals(found, days, percents, lead_days, cover_weeks, now))
+        found = proposed(connection, asked)
+    proposals = found.proposals
     if json:
         print_json([one.as_json() for one in proposals])
     elif commands:
@@ -68,48 +74,7 @@ def propose(
                 typer.echo(_command(one))
     elif proposals:
         _print(proposals)
-    _say_what_is_missing(found, {one.sku for one in proposals}, location)
-
-
-def _proposals(
-    found: Sequence[Answer],
-    days: Mapping[str, Sequence[float]],
-    percents: Mapping[str, float],
-    lead_days: float | None,
-    cover_weeks: float,
-    now: Mapping[str, int],
-) -> Iterator[Proposal]:
-    of_location = [one for each in days.values() for one in each]
-    abc = classes({one.series.sku: one.forecast.total.expected for one in found if one.forecast.total})
-    for one in found:
-        name = one.series.sku
-        lead = learnt(days.get(name, ()), of_location, lead_days)
-        if name in abc and lead is not None:
-            yield proposal(
-                name,
-                one.series.location,
-                one.forecast,
-                lead,
-                abc=abc[name],
-                service_percent=percents[abc[name]],
-                cover_weeks=cover_weeks,
-                now=now.get(name, 0),
-            )
-
-
-def _percents(text: str) -> dict[str, float]:
-    try:
-        each = [float(one) for one in text.split(",")]
-    except ValueError:
-        each = []
-    if len(each) != len(CLASS_SHARES) or not all(0 < one < 100 for one in each):  # noqa: PLR2004 - percent
-        raise typer.BadParameter(f"{text!r} are no service levels; write three percents such as {SERVICE}")
-    return dict(zip(CLASS_SHARES, each, strict=True))
-
-
-def _as_set(connection: Connection, location: str) -> dict[str, int]:
-    rows = connection.execute("SELECT sku, reorder_point FROM stock_levels WHERE location = %s", [location])
-    return {row["sku"]: row["reorder_point"] for row in rows}
+    _say_what_is_missing(found, location)
 
 
 def _command(one: Proposal) -> str:
@@ -135,11 +100,10 @@ def _print(proposals: Sequence[Proposal]) -> None:
     say("nothing is changed; --commands prints what approves it, --json the arithmetic of each")
 
 
-def _say_what_is_missing(found: Sequence[Answer], proposed: set[str], location: str) -> None:
-    if not found:
+def _say_what_is_missing(found: Proposed, location: str) -> None:
+    if not found.answers:
         say(f"nothing left {location} before this week began")
-    short = [one for one in found if one.forecast.not_enough]
-    for one in short[:5]:
+    for one in found.too_short[:5]:
         say(f"not enough history of {one.series.sku} at {location}: {one.forecast.not_enough}")
-    if waiting := len(found) - len(short) - len(proposed):
+    if waiting := found.without_lead_time:
         say(f"{waiting} have no lead time: fewer than {LEAD_TIMES_MIN} inbounds came to {location}; give --lead-days")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from oms_es.console.pages import bulk, commands, dead_letters, entry, health, inbox, order, orders, search, setup, stock
-from oms_es.console.pages.desks import returns, shipping
+from oms_es.console.pages.desks import low_stock, returns, shipping
 from oms_es.console.pages.finance import accounts, books, documents
 from oms_es.console.pages.findings import reports
 from oms_es.console.pages.operating import keys, verify, what_if
@@ -31,6 +31,7 @@ def routes() -> Sequence[Route]:
         *order.ROUTES,
         *bulk.routes(),
         *stock.ROUTES,
+        *low_stock.ROUTES,
         *shipping.ROUTES,
         *returns.ROUTES,
         *health.ROUTES,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import nan
 from typing import Any
 
 from starlette.responses import Response
 
+from oms_es.history import proposing
+from oms_es.http.errors import BadParameter
 from oms_es.http.reading.figures import DAY, ZONE_LENGTH_MAX
 from oms_es.http.requests import Asked
 from oms_es.http.routing import Parameter, Route
@@ -34,7 +37,44 @@ async def forecast(asked: Asked) -> Response:
     return asked.json(found[0].as_json())
 
 
+async def propose(asked: Asked) -> Response:
+    """Raises BadReport, BadParameter, Forbidden."""
+    asked.caller.require_all_channels("a proposal is of every channel")
+    percents = proposing.percents_of(asked.one("service") or proposing.SERVICE)
+    if percents is None:
+        raise BadParameter("service", f"write three percents such as {proposing.SERVICE}")
+    lead_days = _days(asked.one("lead_days"))
+    wanted = proposing.Asked(
+        asked.values["location"], percents, tuple(asked.many("sku")), lead_days, since=asked.one("from")
+    )
+    found = await asked.read(lambda connection: proposing.proposed(connection, wanted))
+    short = [{"sku": one.series.sku, "why": one.forecast.not_enough} for one in found.too_short]
+    return asked.json(
+        {
+            "location": wanted.location,
+            "proposals": [one.as_json() for one in found.proposals],
+            "not_enough": short,
+            "without_lead_time": found.without_lead_time,
+        }
+    )
+
+
+def _days(text: str | None) -> float | None:
+    """Raises BadParameter."""
+    if text is None:
+        return None
+    try:
+        days = float(text)
+    except ValueError:
+        days = nan
+    if not proposing.LEAD_DAYS_MIN <= days <= proposing.LEAD_DAYS_MAX:
+        raise BadParameter("lead_days", f"write days from {proposing.LEAD_DAYS_MIN} to {proposing.LEAD_DAYS_MAX}")
+    return days
+
+
 COUNT: dict[str, Any] = {"type": "integer"}
+TEXT: dict[str, Any] = {"type": "string"}
+AMOUNT: dict[str, Any] = {"type": "number"}
 NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "null"}]}
 SAID: dict[str, Any] = {
     "type": "object",
@@ -52,6 +92,35 @@ ANSWER: dict[str, Any] = {
         "weights": {"type": "object", "additionalProperties": {"type": "number"}},
     },
     "required": ["sku", "location", "not_enough", "periods", "total", "errors", "weights"],
+}
+
+
+LEAD: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("days", "variance"), AMOUNT),
+        "times": COUNT,
+        "whose": {"enum": ["said", "SKU", "location"]},
+    },
+}
+PROPOSAL: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("sku", "location", "abc", "arithmetic"), TEXT),
+        **dict.fromkeys(("service_percent", "per_week", "mean", "of_demand", "of_lead_time"), AMOUNT),
+        **dict.fromkeys(("safety_stock", "reorder_point", "up_to", "reorder_point_now"), COUNT),
+        "lead": LEAD,
+    },
+}
+PROPOSED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "location": TEXT,
+        "proposals": {"type": "array", "items": PROPOSAL},
+        "not_enough": {"type": "array", "items": {"type": "object", "properties": {"sku": TEXT, "why": TEXT}}},
+        "without_lead_time": COUNT,
+    },
+    "required": ["location", "proposals", "not_enough", "without_lead_time"],
 }
 
 
@@ -83,6 +152,29 @@ def routes() -> Iterator[Route]:
         ),
         answer=ANSWER,
         answers={200: "It is this.", 422: "The question has words that a forecast does not have."},
+        tag="reports",
+        reads=FACTS,
+    )
+    yield Route(
+        "GET",
+        "/v1/reorder-proposals/{location}",
+        "propose-reorder-points",
+        "Reorder points for what leaves a location, from forecasts and lead times, with their arithmetic. Nothing is "
+        "changed: approve one by its set-reorder-point.",
+        "stock:read",
+        propose,
+        (
+            Parameter("sku", "Of which; without it, of those that left most.", many=True),
+            Parameter("lead_days", "Instead of what is learnt from inbounds that came.", {"type": "number"}),
+            Parameter(
+                "service",
+                "In how many percent of lead times nothing may be missing, of the classes A, B and C.",
+                {"type": "string", "default": proposing.SERVICE},
+            ),
+            Parameter("from", "As if it were that day; this week otherwise.", DAY),
+        ),
+        answer=PROPOSED,
+        answers={200: "They are these.", 422: "The question has words that a proposal does not have."},
         tag="reports",
         reads=FACTS,
     )
