@@ -33,6 +33,11 @@ class Settings(BaseSettings):
         default=None,
         description="A login that may only read, which `oms-es sql` asks by; without it one is made for each query",
     )
+    cache_bytes_max: PositiveInt = Field(
+        default=402_653_184,
+        description="Bytes of what a process that runs the engine remembers of streams, rows and events, as it "
+        "estimates them; with less it asks the database more often",
+    )
     home: Path | None = Field(default=None, description="Where the embedded database lives")
     log_style: Literal["json", "console"] = Field(
         default="console", description="Lines for programs or for people, on stderr"

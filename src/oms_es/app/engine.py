@@ -57,6 +57,7 @@ from oms_es.schemas.inputs import Input
 from oms_es.schemas.operations.aside import SettleReaction
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
+from oms_es.store.caching import CACHE_BYTES_MAX, Shares
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.log import WINDOW_MAX, AppendListener, Feed, Log
 from oms_es.store.privacy import subject_keys
@@ -93,6 +94,7 @@ class Runtime:
     `simulated`: whether simulators stand around it. The command line asks the setting; without them intents wait.
     `connected`: gateways to real providers, which are asked instead.
     `answers_soon`: a caller waits for the answer, so an outage of the database is an error after seconds.
+    `cache_bytes_max`: what is remembered of streams, rows and events, by the estimate of `store/caching.py`.
     `log_key`: signs checkpoints of the log; without it, the key that the database has.
     """
 
@@ -110,6 +112,7 @@ class Runtime:
         treatments: Treatments = Treatments(),  # noqa: B008 - an immutable tuple
         answers_soon: bool = False,
         log_key: SignerKey | None = None,
+        cache_bytes_max: int = CACHE_BYTES_MAX,
     ) -> None:
         patience = SOON if answers_soon else PATIENT
         self.database_url = database_url
@@ -119,11 +122,13 @@ class Runtime:
         self.datastore = datastore_of(database_url, connect_seconds_max=patience.connect_seconds_max)
         self.recorder = Recorder(self.datastore)
         self.subject_keys = SqlSubjectKeys(self.datastore.cursor)
+        self.shares = Shares.of(cache_bytes_max)
         self.store = Store(
             DECIDERS,
             VOCABULARY,
             self.recorder,
             clock,
+            self.shares.states,
             attempts_max=patience.attempts_max,
             keys=self.subject_keys,
         )
@@ -278,10 +283,10 @@ class Engine(Runtime):
         super().__init__(database_url, **options)
         self.consumers = consumers
         self.alone = alone
-        self.log = Log(self.recorder, self.store.codec)
+        self.log = Log(self.recorder, self.store.codec, self.shares.events)
         self.waiter = AppendListener(database_url)
         self.projection_workers = [
-            ProjectionWorker(ReadModel(p, SqlRows(p.table, self.sql)), self.log) for p in projections
+            ProjectionWorker(ReadModel(p, SqlRows(p.table, self.sql), self.shares.rows), self.log) for p in projections
         ]
         background = frozenset(projection.name for projection in projections) - projections_looked_up(consumers)
         consumer_workers = [self.consumer_worker(consumer, self.log, self._lookup_position) for consumer in consumers]

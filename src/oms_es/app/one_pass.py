@@ -27,6 +27,7 @@ from oms_es.processing.read_models.history_pages import hold_no_more, pages
 from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows, read_model_engine
 from oms_es.processing.read_models.staged_rows import StagedRows
+from oms_es.store.caching import Budget
 from oms_es.store.privacy.wrapping import KEYRING
 from oms_es.store.recorder import EVENTS, IN_UTC, Advance
 
@@ -62,7 +63,7 @@ class Beside(ReadModel):
 
 def beside(projection: Projection, engine: Engine) -> Beside:
     table = projection.table.to_metadata(MetaData(), name=f"{projection.name}{SUFFIX}")
-    return Beside(replace(projection, table=table), BesideRows(table, engine), rows_cached_max=0)
+    return Beside(replace(projection, table=table), BesideRows(table, engine), Budget(0))
 
 
 def unseen(_reached: int, _last: int) -> None:

@@ -183,7 +183,8 @@ class Workers(Runtime):
         self._covered: dict[frozenset[str], int] = {}
         """How far the roles asked for have come, as found in this turn: every partition of a consumer asks the same."""
         self.published = Published(self.recorder)
-        self.log: Log | NullFeed = Log(self.recorder, self.store.codec) if CONSUMER_ROLES & {*roles} else NullFeed()
+        deciding = CONSUMER_ROLES & {*roles}
+        self.log = Log(self.recorder, self.store.codec, self.shares.events) if deciding else NullFeed()
         self.fetch_signal = FetchSignal(self._has_pending)
         self.waiter: Waiter = RelaySignal(database_url) if relaying and not roles else self.fetch_signal
         self.heartbeats = Heartbeats()
@@ -344,6 +345,7 @@ class Workers(Runtime):
         return ReadModel(
             projection,
             SqlRows(projection.table, self.sql),
+            self.shares.rows,
             alone=False,
             published=projection.name in PUBLISHED_READ_MODELS,
         )

@@ -115,6 +115,7 @@ def writing(settings: Settings, *, run: bool = True) -> Iterator[Engine]:
             migrated(place.url, settings)
         engine = Engine(
             place.url,
+            cache_bytes_max=settings.cache_bytes_max,
             alone=place.alone,
             **external(settings),
             treatments=treatments_of(settings),

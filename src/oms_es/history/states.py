@@ -27,6 +27,7 @@ from oms_es.processing.read_models.model import ReadModel
 from oms_es.processing.read_models.rows import SqlRows, lock_of
 from oms_es.processing.read_models.staged_rows import StagedRows
 from oms_es.reports.queries import Connection
+from oms_es.store.caching import Budget
 
 ASKED_MAX = 8
 """States of a read model that questions made; the oldest goes first."""
@@ -356,4 +357,4 @@ def _fold(
 
 def _staged(connection: Connection, projection: Projection, *, begun: bool) -> StagedRows:
     rows = SqlRows(projection.table, create_engine("postgresql+psycopg://"))  # of which nothing is asked
-    return StagedRows(ReadModel(projection, rows, 0), rows, connection, begun=begun)
+    return StagedRows(ReadModel(projection, rows, Budget(0)), rows, connection, begun=begun)

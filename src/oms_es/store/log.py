@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import psycopg
 
 from oms_es.kernel import Recorded
+from oms_es.store.caching import CACHE_BYTES_MAX, Scale, Shares
 from oms_es.store.encoding.codec import Codec
 from oms_es.store.recorder import EVENTS, Recording
 from oms_es.store.store import OUTAGES
@@ -29,6 +30,9 @@ BEHIND_MAX = WINDOW_MAX // 2
 """Events that a reader further back reads at a time."""
 PAGES_MAX = 2 * WINDOW_MAX // READ_MAX
 """Pages of decoded events kept for them: they read the same ones, one after the other."""
+PAGES_MIN = 2
+PAGES_SHARE = 0.25
+"""Of the bytes of all events kept; the window has the rest."""
 
 POSITION = attrgetter("position")
 
@@ -70,9 +74,12 @@ class Log:
     suffix = ""
     ready_max = 2 * WINDOW_MAX
 
-    def __init__(self, recorder: Recording, codec: Codec) -> None:
+    def __init__(self, recorder: Recording, codec: Codec, bytes_max: int = Shares.of(CACHE_BYTES_MAX).events) -> None:
+        """`bytes_max`: of the events kept."""
         self.recorder = recorder
         self.codec = codec
+        self.bytes_max = bytes_max
+        self._scale = Scale()
         self._window: list[Recorded] = []
         self._positions: list[int] = []
         self._base = self._end = 0  # the window holds everything after `_base` up to `_end`
@@ -94,7 +101,7 @@ class Log:
             if after >= self._base:
                 first = bisect_right(self._positions, after)
                 return self._window[first : first + limit]
-            return list(islice(self._behind(after), min(limit, BEHIND_MAX)))
+            return list(islice(self._behind(after), min(limit, BEHIND_MAX, self._pages_max() * READ_MAX)))
 
     def refresh(self) -> None:
         """See whether anybody has appended; once per turn of the loop is enough for all its readers."""
@@ -125,8 +132,11 @@ class Log:
             self._window.extend(recorded)
             self._positions.extend(r.position for r in recorded)
             self._end = self._positions[-1]
-            if len(self._window) > 2 * WINDOW_MAX:
-                dropped = len(self._window) - WINDOW_MAX
+            self._scale.note(len(recorded), recorded)
+            fitting = int(self.bytes_max * (1 - PAGES_SHARE) / self._scale.mean)
+            window_max = min(WINDOW_MAX, max(READ_MAX, fitting // 2))  # it grows to twice as many
+            if len(self._window) > 2 * window_max:
+                dropped = len(self._window) - window_max
                 self._base = self._positions[dropped - 1]
                 del self._window[:dropped], self._positions[:dropped]
 
@@ -143,14 +153,20 @@ class Log:
         if page is None or page.end <= after:
             page = self._pages[number] = self._read_page(number * READ_MAX)
         self._pages.move_to_end(number)
-        while len(self._pages) > PAGES_MAX:
+        while len(self._pages) > self._pages_max():
             self._pages.popitem(last=False)
         return page
+
+    def _pages_max(self) -> int:
+        """As many as fit: all that a reader takes at a time, since the next one reads the same."""
+        mean = self._scale.mean or 1.0
+        return min(PAGES_MAX, max(PAGES_MIN, int(self.bytes_max * PAGES_SHARE / mean / READ_MAX)))
 
     def _read_page(self, begin: int) -> Page:
         end = min(begin + READ_MAX, self._end)
         rows = self.recorder.after(begin, READ_MAX)
         events = [self.codec.decode(row, row.id) for row in rows if row.id <= end]
+        self._scale.note(len(events), events)
         if not events:  # positions were skipped
             end = rows[0].id - 1 if rows else self._end
         return Page(end, events)

@@ -9,7 +9,6 @@ looked at have grown meanwhile; only their commands are decided again, and then 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from sqlalchemy.exc import OperationalError as SqlError
 
 from oms_es.kernel import Command, Decider, Event, Recorded, Refused
 from oms_es.store import snapshots
+from oms_es.store.caching import CACHE_BYTES_MAX, Budget, Cache, Shares
 from oms_es.store.clock import SYSTEM_TIMING, Timing
 from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.draft import Cached, Draft, Overtaken
@@ -32,7 +32,6 @@ from oms_es.store.outcomes import Addressed, Apart, MoreRows, Outcome, Request, 
 from oms_es.store.privacy.subject_keys import SubjectKeys
 from oms_es.store.recorder import Advance, EventRow, Recording
 
-STREAMS_CACHED_MAX = 50_000
 ATTEMPTS_MAX = 10
 """How often a batch is tried while the database does not answer."""
 RETRY_SECONDS = 0.2
@@ -53,7 +52,7 @@ class Store:
         events: Mapping[str, type[Event]],
         recorder: Recording,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        streams_cached_max: int = STREAMS_CACHED_MAX,
+        states_bytes_max: int = Shares.of(CACHE_BYTES_MAX).states,
         timing: Timing = SYSTEM_TIMING,
         attempts_max: int = ATTEMPTS_MAX,
         keys: SubjectKeys | None = None,
@@ -64,16 +63,17 @@ class Store:
         self.codec = Codec(events, keys=keys)
         self.recorder = recorder
         self.clock = clock
-        self.streams_cached_max = streams_cached_max
         self.timing = timing
         self.attempts_max = attempts_max
-        self._cache: OrderedDict[str, Cached] = OrderedDict()
         self._next_snapshots: dict[str, int] = {}  # the version at which a stream is due
         self._known_end = -1  # the log's end when this store last looked
         self._foreign_appends = 0  # rises whenever another process is found to have appended
         self._newest_at: dict[
             str, int
         ] = {}  # of each cached stream: `_foreign_appends` when its state was last the newest
+        self._cache: Cache[str, Cached] = Cache(
+            Budget(states_bytes_max), lambda stream: self._newest_at.pop(stream, None)
+        )
         self.came_to: Sequence[int] = ()
         """How many events each command of the last batch came to."""
 
@@ -167,17 +167,17 @@ class Store:
 
     def _newest_known(self, streams: Sequence[str]) -> dict[str, Cached]:
         """As of the end that the store knows: what others have written before is read."""
-        self._load(streams)
+        known = self._loaded(streams)
         if stale_streams := self._maybe_stale(dict.fromkeys(streams, 0)):
-            self._cache.update(self._caught_up({stream: self._cache[stream] for stream in stale_streams}))
-            self._newest_at.update(dict.fromkeys(stale_streams, self._foreign_appends))
-        return {stream: self._cached(stream) for stream in streams}
+            newest = self._caught_up({stream: known[stream] for stream in stale_streams})
+            self._keep(newest)
+            known.update(newest)
+        return known
 
     def state_of(self, stream: str) -> tuple[Any, int]:
         """A stream's newest state and its version; 0 for a stream without events."""
         self._forget([stream])
-        self._load([stream])
-        return self._cache[stream]
+        return self._loaded([stream])[stream]
 
     def preview(self, command: Command) -> tuple[Any, list[Event], Any]:
         """What would happen: the state now, the events, and the state they would lead to. Raises Refused."""
@@ -204,8 +204,7 @@ class Store:
     ) -> list[Recorded]:
         recorded_at = self.clock()
         try:
-            self._load(streams)
-            states = {stream: self._cached(stream) for stream in streams}
+            states = self._loaded(streams)
             expected = {stream: version for stream, (_, version) in states.items()}
             came_to = [0] * len(batch)
             decided = self._decide(batch, states, recorded_at, came_to, apart)
@@ -257,8 +256,8 @@ class Store:
         }
 
     def _forget(self, streams: Iterable[str]) -> None:
+        self._cache.drop(streams)
         for stream in streams:
-            self._cache.pop(stream, None)
             self._newest_at.pop(stream, None)
 
     def _decide(
@@ -314,17 +313,26 @@ class Store:
     ) -> list[Recorded]:
         """Under the append lock: what the stale streams decide again replaces what they decided before."""
         log.debug("streams had grown, deciding again", streams=len(stale))
-        fresh = self._caught_up({stream: self._cache.get(stream) for stream in stale}, curs)
+        fresh = self._caught_up({**dict.fromkeys(stale), **self._cache.found(stale)}, curs)
         kept = [recorded for recorded in decided if recorded.stream not in fresh]
         again = self._decide(batch, fresh, self.clock(), came_to, apart)
         states.update(fresh)
         return kept + again
 
-    def _load(self, streams: Iterable[str]) -> None:
-        missing = [stream for stream in streams if stream not in self._cache]
+    def _loaded(self, streams: Iterable[str]) -> dict[str, Cached]:
+        """In their order. What is missing is read, as of now."""
+        known = self._cache.found(streams)
+        missing = [stream for stream in streams if stream not in known]
         if missing:
-            self._cache.update(self._caught_up(dict.fromkeys(missing)))
-            self._newest_at.update(dict.fromkeys(missing, self._foreign_appends))
+            read = self._caught_up(dict.fromkeys(missing))
+            self._keep(read)
+            known.update(read)
+        return {stream: known[stream] for stream in streams}
+
+    def _keep(self, newest: Mapping[str, Cached]) -> None:
+        """As of now. Nothing is forgotten for it: whether a stream has been overtaken is still to be known."""
+        self._newest_at.update(dict.fromkeys(newest, self._foreign_appends))
+        self._cache.put(newest)
 
     def _caught_up(self, known: Mapping[str, Cached | None], curs: Any = None) -> dict[str, Cached]:
         """Each stream's newest state, folded on from what is cached, or its snapshot, or the beginning."""
@@ -353,19 +361,12 @@ class Store:
                     self._next_snapshots[snapshot.stream] = snapshots.next_version(snapshot)
         return restored
 
-    def _cached(self, stream: str) -> Cached:
-        self._cache.move_to_end(stream)
-        return self._cache[stream]
-
     def _remember(self, states: Mapping[str, Cached]) -> None:
-        self._cache.update(states)
-        self._newest_at.update(dict.fromkeys(states, self._foreign_appends))
+        self._keep(states)
+        self._cache.budget.trim()
         for stream, (state, version) in states.items():
             if version >= snapshots.EVERY_EVENTS:
                 self._keep_snapshot(stream, state, version)
-        while len(self._cache) > self.streams_cached_max:
-            stream, _ = self._cache.popitem(last=False)
-            self._newest_at.pop(stream, None)
 
     def _keep_snapshot(self, stream: str, state: Any, version: int) -> None:
         decider = self.by_category[stream.partition("-")[0]]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -365,11 +366,36 @@ def snapshots_found(url: str) -> list[str]:
 
 def test_the_cache_is_bounded_and_what_fell_out_of_it_is_loaded_again(url: str) -> None:
     with datastore_of(url) as datastore:
-        store = Store([order.decider, stock.decider], EVENTS, Recorder(datastore), streams_cached_max=2)
-        for i in range(6):
+        store = Store([order.decider, stock.decider], EVENTS, Recorder(datastore), states_bytes_max=40_000)
+        for i in range(40):
             store.execute([(US, [place(str(i))])])
-        assert len(store._cache) == 2
+        assert 0 < len(store._cache) < 40
+        assert store._cache.estimated_bytes <= 40_000
         assert store.execute([(US, [place("0")])]) == []
+
+
+class Overtaken(Recorder):
+    """Before it has the append lock, another writes."""
+
+    meanwhile: Callable[[], object]
+
+    @contextmanager
+    def writing(self) -> Iterator[psycopg.Cursor[Any]]:
+        self.meanwhile()
+        with super().writing() as curs:
+            yield curs
+
+
+def test_nothing_is_forgotten_while_it_is_decided_from(url: str) -> None:
+    """Whether others have written since a stream was read is asked of those that are remembered."""
+    with datastore_of(url) as one, datastore_of(url) as two:
+        other = Store([order.decider, stock.decider], EVENTS, Recorder(two))
+        recorder = Overtaken(one)
+        store = Store([order.decider, stock.decider], EVENTS, recorder, states_bytes_max=0)
+        for i in range(3):
+            recorder.meanwhile = partial(other.execute, [(US, [place(str(i))])])
+            assert store.execute([(US, [place(str(i))])]) == []
+            assert len(store._cache) == 0
 
 
 def test_positions_follow_the_order_of_commits_without_gaps_in_a_batch(url: str) -> None:

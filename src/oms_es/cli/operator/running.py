@@ -51,6 +51,7 @@ def run_engine() -> None:
             migrated(place.url, settings)
         engine = Engine(
             place.url,
+            cache_bytes_max=settings.cache_bytes_max,
             **external(settings),
             batch_max=settings.batch_max,
             poll_seconds=settings.poll_seconds,
@@ -116,6 +117,7 @@ def work(roles: Sequence[str], *, relaying: bool) -> None:
         batch_max=settings.batch_max,
         treatments=treatments_of(settings),
         log_key=log_key_of(settings),
+        cache_bytes_max=settings.cache_bytes_max,
     )
     watched = metrics.served(settings.metrics_host, settings.metrics_port, workers.health())
     with stopping_on_signals() as stopping, ending_within(stopping), opened(workers), watched as port:

@@ -114,6 +114,7 @@ def running_beside(settings: Settings, place: Database) -> Iterator[Engine]:
     stopping = Event()
     engine = Engine(
         place.url,
+        cache_bytes_max=settings.cache_bytes_max,
         **external(settings),
         batch_max=settings.batch_max,
         poll_seconds=settings.poll_seconds,

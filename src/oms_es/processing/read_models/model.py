@@ -6,7 +6,6 @@ remembers are the rows in the table.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -14,17 +13,16 @@ from typing import Any
 from oms_es.kernel import Key, Projection, Recorded, Row
 from oms_es.processing.read_models.folding import fold_touches, touches
 from oms_es.processing.read_models.rows import Rows
+from oms_es.store.caching import CACHE_BYTES_MAX, Budget, Cache, Shares
 from oms_es.store.draft import Overtaken
 from oms_es.store.recorder import (
     Advance,
 )
 
-ROWS_CACHED_MAX = 50_000
-"""Rows remembered per projection."""
-
 
 class ReadModel:
-    """One projection's rows. `published`: the relay publishes every row that changes.
+    """One projection's rows. `published`: the relay publishes every row that changes. `budget`: what those that it
+    remembers may take, together with others that have the same.
 
     On several workers, rows that events of more than one stream change are changed by one worker at a time, and are
     never remembered: another worker may have changed them since.
@@ -34,17 +32,16 @@ class ReadModel:
         self,
         projection: Projection,
         rows: Rows,
-        rows_cached_max: int = ROWS_CACHED_MAX,
+        budget: Budget | None = None,
         *,
         alone: bool = True,
         published: bool = False,
     ) -> None:
         self.projection = projection
         self.rows = rows
-        self.rows_cached_max = rows_cached_max
         self.contended = projection.shared and not alone
         self.published = published
-        self._cache: OrderedDict[Key, Row | None] = OrderedDict()
+        self._cache: Cache[Key, Row | None] = Cache(budget or Shares.of(CACHE_BYTES_MAX).rows)
 
     def apply(self, batch: Sequence[Recorded], advance: Advance) -> None:
         """Raises PositionLost if another worker has this projection now; then nothing was written."""
@@ -72,7 +69,8 @@ class ReadModel:
     def remember(self, rows: Mapping[Key, Row | None]) -> None:
         """They were written by the one that staged them."""
         if not self.projection.insert_only and not self.contended:
-            self._remember(rows)
+            self._cache.put(rows)
+            self._cache.budget.trim()
 
     def save(self, advance: Advance) -> None:
         """Move the position past what changes no row. Raises PositionLost."""
@@ -102,20 +100,12 @@ class ReadModel:
         return rows
 
     def _rows(self, transaction: Any, keys: Iterable[Key]) -> dict[Key, Row | None]:
-        cached = self._cache
-        rows: dict[Key, Row | None] = {key: cached[key] for key in keys if key in cached}
+        rows = self._cache.found(keys)
         missing = [key for key in keys if key not in rows]
         if missing:
             rows.update(dict.fromkeys(missing))
             rows.update(self.rows.load(transaction, missing))
         return rows
-
-    def _remember(self, rows: Mapping[Key, Row | None]) -> None:
-        for key, row in rows.items():
-            self._cache[key] = row
-            self._cache.move_to_end(key)
-        while len(self._cache) > self.rows_cached_max:
-            self._cache.popitem(last=False)
 
 
 class Staged:

@@ -43,6 +43,9 @@ NO_EVENTS: Mapping[str, type[Event]] = {}
 
 RETRY_SECONDS = 1.0
 
+CACHE_BYTES_MAX = (0, 20_000, 50_000_000)
+"""Of states, and of rows, drawn when a node starts: nothing is remembered, some of it, or everything."""
+
 UNANSWERED: tuple[type[Exception], ...] = (GatewayUnavailable, *OUTAGES)
 
 DIALECTS = {PAYMENT_CALLBACKS: "payment_callback", CARRIER_CALLBACKS: "carrier_callback"}
@@ -134,7 +137,8 @@ class DecidingNode(Node):
     def store(self) -> Any:
         ground, kit = self.simulation, self.simulation.kit
         recorder = kit.recorder(self, ground.database)
-        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, timing=self.timing)
+        states_bytes_max = ground.chance.choice(CACHE_BYTES_MAX)
+        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, states_bytes_max, self.timing)
         store.codec = ground.codec
         return store
 

@@ -10,13 +10,14 @@ from oms_es.app.workers import CALLBACK_ROLES
 from oms_es.memory.lookups import MemoryLookups
 from oms_es.processing.chain import FOLLOWING_MAX, NEW_MAX
 from oms_es.processing.readers import ConsumerWorker, FeedReader, GatewayWorker, ProjectionWorker
-from oms_es.simulation.nodes.engine_node import RETRY_SECONDS, EngineNode, Going
+from oms_es.simulation.nodes.engine_node import CACHE_BYTES_MAX, RETRY_SECONDS, EngineNode, Going
 from oms_es.simulation.nodes.interruptible import (
     Awake,
     AwakeChain,
     AwakeLoop,
     SortedLog,
 )
+from oms_es.store.caching import Budget
 from oms_es.store.store import OUTAGES
 
 RESTS_SHARE = 0.1
@@ -57,8 +58,10 @@ class LogNode(EngineNode):
         def awake(reader: FeedReader) -> Awake:
             return Awake(reader, log)
 
+        budget = Budget(ground.chance.choice(CACHE_BYTES_MAX))
         folding = [
-            ProjectionWorker(kit.read_model(p, kit.rows(self, database, p.table)), log, batch_max) for p in PROJECTIONS
+            ProjectionWorker(kit.read_model(p, kit.rows(self, database, p.table), budget), log, batch_max)
+            for p in PROJECTIONS
         ]
         projections = [awake(worker) for worker in folding]
         positions = {projection.name: projection for projection in projections}

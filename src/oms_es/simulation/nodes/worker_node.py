@@ -23,7 +23,7 @@ from oms_es.memory.lookups import MemoryLookups
 from oms_es.processing.intake.worker import Limit
 from oms_es.processing.readers import FeedReader, GatewayWorker, ProjectionWorker, Worker
 from oms_es.schemas.topics import CHANNEL_ORDERS, EVENT_TOPICS
-from oms_es.simulation.nodes.engine_node import RETRY_SECONDS, EngineNode, Going, Ground
+from oms_es.simulation.nodes.engine_node import CACHE_BYTES_MAX, RETRY_SECONDS, EngineNode, Going, Ground
 from oms_es.simulation.nodes.interruptible import (
     AwakeGroup,
     AwakeGroupChain,
@@ -33,6 +33,7 @@ from oms_es.simulation.nodes.interruptible import (
 from oms_es.simulation.nodes.log_node import CHAINS_FOLLOWING_MAX, CHAINS_NEW_MAX
 from oms_es.simulation.world.broker import MemoryGroup, MemoryPublisher
 from oms_es.simulation.world.coverage import MemoryCoverage
+from oms_es.store.caching import Budget
 from oms_es.store.log import Log
 from oms_es.store.store import OUTAGES
 
@@ -63,6 +64,7 @@ class WorkerNode(EngineNode):
         self.own_store = self.store()
         self.log = Log(self.own_store.recorder, ground.codec)
         self.log.start_at(self.own_store.recorder.end())
+        self.budget = Budget(ground.chance.choice(CACHE_BYTES_MAX))
         self.lookups = MemoryLookups(self, ground.database)
         self.watermark = MemoryCoverage(self, ground.database, TOPICS_OF)
         roles = [self._worker_for(role) for role in self.roles]
@@ -128,7 +130,7 @@ class WorkerNode(EngineNode):
         for projection in PROJECTIONS:
             if projection.name == role:
                 rows = kit.rows(self, self.simulation.database, projection.table)
-                read_model = kit.read_model(projection, rows, alone=False)
+                read_model = kit.read_model(projection, rows, self.budget, alone=False)
                 return lambda feed: ProjectionWorker(read_model, feed, batch_max)
         (gateway,) = (gateway for gateway in self.gateways() if gateway.name == role)
         return lambda feed: GatewayWorker(gateway, self.own_store, feed, batch_max)
