@@ -120,6 +120,12 @@ def test_an_answer_to_a_query_is_read_as_a_push_is() -> None:
     assert read(push["lastResult"]) == read(push)
 
 
+def test_what_is_there_and_empty_says_nothing_more() -> None:
+    """Of a state that is null, the newest line is what its own word says."""
+    assert statuses(a_push({**LINE, "statusCode": None}, state=None, comOld=None, comNew=None)) == ["picked_up"]
+    assert statuses(a_push({**LINE, "status": None}, state=None)) == ["in_transit"]
+
+
 @pytest.mark.parametrize("push", [a_push(), a_push(status="abort", message="3天查询无记录")])
 def test_what_has_no_history_says_nothing(push: dict[str, Any]) -> None:
     with pytest.raises(Skipped):

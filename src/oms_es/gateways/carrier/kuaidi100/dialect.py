@@ -88,7 +88,8 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Number = Annotated[str | None, BeforeValidator(_text), Field(max_length=TEXT_LENGTH_MAX)]
+Word = Annotated[str, Field(max_length=TEXT_LENGTH_MAX)]
+Number = Annotated[Word | None, BeforeValidator(_text)]
 
 
 class Shape(BaseModel):
@@ -112,7 +113,7 @@ class Line(Shape):
 
     context: str
     time: Time
-    status: Annotated[str, Field(max_length=TEXT_LENGTH_MAX)] | None = None
+    status: Word | None = None
     statusCode: Number = None  # noqa: N815 - its name
 
 
