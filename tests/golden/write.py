@@ -24,6 +24,13 @@ ASKED = 'AddNote {"note_text":"sha256:0123456789abcdef"}'
 """Of what a command said; elsewhere it is whether one did."""
 EXAMPLES: dict[str, Any] = {
     "entity_id": "o-1",
+    "invoice_number": "INV-7",
+    "issued_on": "2026-03-01",
+    "seller": "Tea & Co",
+    "seller_id": "DE123456789",
+    "buyer_id": "DE987654321",
+    "net_minor": 1980,
+    "differences": ["net and tax, and the total: 119.00 EUR and 118.00 EUR, 1.00 EUR apart"],
     "keep_until": "2036-12-31",
     "basis_points": 140,
     "fixed_minor": 25,

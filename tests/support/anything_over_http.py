@@ -18,6 +18,7 @@ UNFORESEEN = {
     "idempotency_key_reused": "a key is of one request; the next one with it is another",
     "bad_report": "a report's words are its own, and a period ends after it begins; the refusal says it",
     "bad_statement": "what a bank or a provider sends has formats of its own, and sums to what its balances say",
+    "document_too_large": "of bytes that are no JSON the document says no length; one has at least one",
     "unknown_sku": "what is known is not in a document",
 }
 """Refusals of requests that the document allows, by their reason."""
@@ -28,6 +29,7 @@ SAID_IN_WORDS = (
     "a text contains ",  # NUL, also in what is called somehow, where schemas have no pattern
     "a name is more than spaces",  # once the spaces around it are gone
     "write CHANNEL~ID",  # a customer is named by two names, which no pattern tells apart
+    "give an order, an account",  # parameters of which one is given, or two together
     "two names are the same",  # in Unicode's normal form
 )
 """How the detail of such a refusal begins; the descriptions of the fields say the same."""

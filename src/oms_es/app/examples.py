@@ -21,7 +21,7 @@ NAMED: Mapping[str, Any] = {
     "types": "OrderShipped",
     "secret_id": "sec_0123456789abcdef01234567",
     "occurred_at": "2026-01-05T12:00:00Z",
-    **dict.fromkeys(("booked_on", "opened_on", "closed_on", "day", "since", "through"), "2026-01-31"),
+    **dict.fromkeys(("booked_on", "opened_on", "closed_on", "issued_on", "day", "since", "through"), "2026-01-31"),
     "document_sha256": "0" * 64,
     "sha256": "0" * 64,
 }

@@ -35,7 +35,7 @@ from oms_es.kernel import (
 )
 from oms_es.processing.intake.worker import Parser
 from oms_es.projections.catalog import carrier_rates, delivery_options, items, location_load, locations, sourcing_rules
-from oms_es.projections.documents import document_attachments
+from oms_es.projections.documents import document_attachments, document_fields
 from oms_es.projections.facts import (
     bookings,
     order_lines,
@@ -183,6 +183,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     account_entries.projection,
     account_orders.projection,
     document_attachments.projection,
+    document_fields.projection,
 )
 
 GATEWAYS = (payment_provider.PaymentGateway, SimulatedWarehouse, carrier.CarrierGateway)

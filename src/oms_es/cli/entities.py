@@ -54,6 +54,7 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "add": "finance.documents:add_document",
         "get": "finance.documents:get_document",
         "list": "finance.documents:list_documents",
+        "read": "finance.documents:read_document",
         "sweep": "finance.documents:sweep_documents",
     },
     "connections": {

@@ -25,7 +25,7 @@ from oms_es.schemas.finance.reconciliation import RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.operations.aside import PutReactionAside
 from oms_es.schemas.operations.connection import OpenConnection
-from oms_es.schemas.operations.document import AttachDocument, RemoveDocument
+from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields, RemoveDocument
 from oms_es.schemas.operations.exception import AssignException, ResolveException, SnoozeException
 from oms_es.schemas.operations.refusals import OperationsRefusal
 from oms_es.schemas.operations.subscription import OpenSubscription
@@ -84,7 +84,7 @@ BEGINNINGS: Kinds = (
     *(PublishSourcingRules, PublishRates, DefineDeliveryOption),
     *(RecordFeedback, AssignException, SnoozeException, ResolveException, PutReactionAside),
     *(OpenConnection, OpenSubscription, OpenAccount),
-    AttachDocument,
+    *(AttachDocument, RecordDocumentFields),
 )
 """What begins a stream."""
 BEFORE_ITS_ORDER = (AmendOrder, CancelOrder, RecordFulfilment, RecordChannelRefund)
@@ -127,7 +127,7 @@ def require(asking: Asking, command: Command) -> None:
         raise Missing(SharedRefusal.UNKNOWN_ACCOUNT, f"there is no account {account}; {WORDS['account'][1]}")
     if isinstance(command, AttachDocument):
         _require_entity(asking, command)
-    if isinstance(command, AttachLabel | RecordStatement | AttachDocument):
+    if isinstance(command, AttachLabel | RecordStatement | AttachDocument | RecordDocumentFields):
         require_document(asking.connection, command)
     if isinstance(command, RemoveDocument) and documents.is_of_the_engine(asking.connection, command.sha256):
         raise Refused(
@@ -148,7 +148,9 @@ def _require_entity(asking: Asking, command: AttachDocument) -> None:
     raise Missing(refusal, f"there is no {what} {command.entity_id}; {where}")
 
 
-def require_document(connection: Connection, command: AttachLabel | RecordStatement | AttachDocument) -> None:
+def require_document(
+    connection: Connection, command: AttachLabel | RecordStatement | AttachDocument | RecordDocumentFields
+) -> None:
     """Raises Missing. History points at nothing that is not kept."""
     if isinstance(command, AttachLabel):
         address = command.document.sha256

@@ -16,6 +16,11 @@ class Input(InputProblem):
         "A callback of a provider or carrier cannot be read, or says what cannot be.",
         "Ask the sender to send it again.",
     )
+    BAD_INVOICE = (
+        "bad_invoice",
+        "An invoice cannot be read by a program, or not for certain.",
+        "Ask its seller for the XML, or attach it without reading it.",
+    )
     BAD_STATEMENT = (
         "bad_statement",
         "A statement of an account cannot be read for certain, or does not add up.",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from hashlib import sha256
 from urllib.parse import quote
 
 import httpx
@@ -20,6 +21,7 @@ from console_shop import ACCOUNT, EVIL, STATEMENT, Shop, wait_for
 from html_pages import read
 from http_requests import order as ordered
 from http_server import Served, token
+from invoice_files import ubl
 from oms_es.console import pages
 from oms_es.http.access import ROLES, SYSTEM
 from oms_es.http.routing import Route
@@ -498,6 +500,16 @@ def test_a_paper_is_added_on_the_page_of_its_order_and_saved_from_there(served: 
         saved = client.get(path)
         assert saved.content == files["file"][1]
         assert saved.headers["Content-Disposition"].endswith('.pdf"')
+        form = {**given, "subject": f"order {shop.order_id}"}
+        invoice = {"file": ("invoice.xml", ubl(100, 19, 120))}
+        assert client.post("/console/documents", data=form, files=invoice).status_code == 303
+        address = sha256(invoice["file"][1]).hexdigest()
+        done = sent(client, f"/console/documents/{address}/read", {"next": here}, of=here)
+        assert done.status_code == 303, done.text
+        page = client.get(done.headers["location"]).text
+        assert "INV-7" in page
+        assert "0.01 EUR apart" in page.replace("-", "")
+        assert sent(client, f"{path}/read", {"next": here}, of=here).status_code == 422
     with browser(served, "storefront") as client:
         assert "/console/documents" not in client.get(here).text
         assert client.get(f"/console/documents/{shop.paper}").status_code == 403

@@ -9,6 +9,7 @@ import psycopg
 
 from http_requests import order as ordered
 from http_server import Served
+from invoice_files import cii, pdf
 from oms_es.store.documents.places import BYTES_MAX
 
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -73,3 +74,16 @@ def test_what_cannot_be_is_refused(client: httpx.Client) -> None:
     to = {"entity": "payment", "entity_id": "none"}
     gone = client.post(f"/v1/documents/{added(client, SCAN)}:attach", json=to)
     assert (gone.status_code, gone.json()["reason"]) == (404, "unknown_payment")
+
+
+def test_an_invoice_in_a_pdf_is_read_and_listed_with_what_it_says(client: httpx.Client) -> None:
+    address = added(client, pdf(factur_x=cii(10_000, 1_900, 11_901)))
+    found = client.post(f"/v1/documents/{address}:read").json()
+    assert (found["invoice_number"], found["total_minor"], found["buyer"]) == ("INV-7", 11_901, "Ada")
+    assert "0.01 EUR apart" in found["differences"][0].replace("-", "")
+    assert client.post(f"/v1/documents/{address}:read").json()["position"] is None
+    row = client.get(f"/v1/document-fields/{address}", headers={"Oms-Min-Position": str(found["position"])}).json()
+    assert (row["seller"], row["net_minor"]) == ("Tea & Co", 10_000)
+    assert "buyer" not in row
+    refused = client.post(f"/v1/documents/{added(client, SCAN)}:read")
+    assert (refused.status_code, refused.json()["reason"]) == (422, "bad_invoice")

@@ -59,7 +59,9 @@ FINANCE = frozenset(
     }
 )
 """What banks say comes in files, which no worker reacts to; of accounts, test_accounts.py asks."""
-NOTED = frozenset({"AddNote", "SnoozeException", "AttachDocument", "DetachDocument", "RemoveDocument"})
+NOTED = frozenset(
+    {"AddNote", "SnoozeException", "AttachDocument", "DetachDocument", "RemoveDocument", "RecordDocumentFields"}
+)
 """What people note for each other, and the papers that they keep, which no worker reacts to."""
 FORGOTTEN = frozenset({"ForgetOrder", "PlaceLegalHold", "LiftLegalHold"})
 """Asked for by a command alone, which then destroys keys in PostgreSQL: test_forgetting.py does."""

@@ -981,6 +981,16 @@ def document_commands() -> Strategy:
         st.builds(d.AttachDocument, **of, kind=st.sampled_from(["invoice", "other"]), keep_until=until),
         st.builds(d.DetachDocument, **of),
         st.builds(d.RemoveDocument, sha256=of["sha256"], reason=words, now=moments),
+        st.builds(
+            d.RecordDocumentFields,
+            sha256=of["sha256"],
+            **dict.fromkeys(("net_minor", "tax_minor"), st.just(1)),
+            total_minor=st.integers(1, 2),
+            **dict.fromkeys(("format", "invoice_number"), words),
+            currency=st.just("EUR"),
+            issued_on=st.just("2026-01-01"),
+            kind=st.just("invoice"),
+        ),
     )
 
 

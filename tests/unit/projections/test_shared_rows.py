@@ -25,7 +25,7 @@ from oms_es.schemas.finance.account import CreditAccount, OpenAccount
 from oms_es.schemas.finance.reconciliation import Break, CloseReconciliation, Match, RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement, StatementLine
 from oms_es.schemas.operations.connection import OpenConnection
-from oms_es.schemas.operations.document import AttachDocument
+from oms_es.schemas.operations.document import AttachDocument, RecordDocumentFields
 from oms_es.schemas.operations.exception import AssignException
 from oms_es.schemas.operations.subscription import OpenSubscription
 from oms_es.schemas.order import AddNote, Address, OrderLine, PlaceOrder, Tender
@@ -108,6 +108,20 @@ BESIDES: tuple[Command, ...] = (
         for account in ("bank", "stripe")
     ),
     *(CloseReconciliation(account=account, through="2020-01-31") for account in ("bank", "stripe")),
+    *(
+        RecordDocumentFields(
+            sha256=digit * 64,
+            format="ubl",
+            kind="invoice",
+            invoice_number="1",
+            issued_on="2026-01-01",
+            currency="EUR",
+            net_minor=1,
+            tax_minor=0,
+            total_minor=1,
+        )
+        for digit in "01"
+    ),
     *(AttachDocument(sha256=digit * 64, entity="order", entity_id="o1") for digit in "01"),
     OpenAccount(account_id="ADA-1", kind="deposit", channel="web", currency="EUR"),
     CreditAccount(account_id="ADA-1", entry_id="in-1", amount_minor=1),

@@ -22,6 +22,7 @@ class Document(NamedTuple):
     attached: HashTrieMap[tuple[str, str], d.DocumentAttached] = HashTrieMap()
     keep_until: str = ""
     removed: bool = False
+    fields: d.DocumentFieldsRead | None = None
 
 
 def evolve(document: Document, event: d.DocumentEvent) -> Document:
@@ -33,6 +34,8 @@ def evolve(document: Document, event: d.DocumentEvent) -> Document:
             return document._replace(attached=attached, keep_until=latest)
         case d.DocumentDetached():
             return document._replace(attached=document.attached.discard((event.entity, event.entity_id)))
+        case d.DocumentFieldsRead():
+            return document._replace(fields=event)
         case d.DocumentRemoved():
             return document._replace(removed=True)
     return document
@@ -47,6 +50,10 @@ def decide(document: Document, command: d.DocumentCommand) -> Iterator[d.Documen
             yield d.DocumentDetached(**command.model_dump())
         case d.RemoveDocument() if not document.removed:
             yield from _remove(document, command)
+        case d.RecordDocumentFields() if not document.removed:
+            read = d.DocumentFieldsRead(**command.model_dump())
+            if read != document.fields:
+                yield read
 
 
 def _attach(document: Document, command: d.AttachDocument) -> Iterator[d.DocumentEvent]:
@@ -90,6 +97,6 @@ decider: Decider[Document] = Decider(
     Document(),
     evolve,
     decide,
-    accepts=(d.AttachDocument, d.DetachDocument, d.RemoveDocument),
-    emits=(d.DocumentAttached, d.DocumentDetached, d.DocumentRemoved),
+    accepts=(d.AttachDocument, d.DetachDocument, d.RemoveDocument, d.RecordDocumentFields),
+    emits=(d.DocumentAttached, d.DocumentDetached, d.DocumentRemoved, d.DocumentFieldsRead),
 )

@@ -13,6 +13,7 @@ import typer
 
 from oms_es import rendering as display
 from oms_es.app import Engine
+from oms_es.app.finance.invoices import Found, read_invoice
 from oms_es.cli.generated import id_of
 from oms_es.cli.giving import require_what_it_names, screened
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
@@ -163,6 +164,41 @@ def list_documents(
         say("no such documents are attached; add one with `oms-es documents add`")
     if page.after:
         say(f"there are more: the same again with --after {page.after}")
+
+
+def read_document(sha256: Sha256, *, json: Json = False) -> None:
+    """Read what an invoice says (UBL, CII, China's; also in a PDF or OFD), check it, and say what it may be of."""
+    with writing(set_up()) as engine:
+        found = read_invoice(lambda: connected(engine.database_url), sha256)
+        require_what_it_names(engine, found.command)
+        recorded = engine.store.execute([(Cause(who()), [found.command])])
+    if json:
+        print_json(found.shown(recorded[-1].position if recorded else None))
+        return
+    _print(found)
+
+
+def _print(found: Found) -> None:
+    invoice = found.invoice
+    amounts = {"net": invoice.net_minor, "tax": invoice.tax_minor, "total": invoice.total_minor}
+    said = {
+        "kind": invoice.kind.replace("_", " "),
+        "number": invoice.invoice_number,
+        "issued on": invoice.issued_on,
+        "seller": " ".join(filter(None, (invoice.seller, invoice.seller_id))),
+        "buyer": " ".join(filter(None, (invoice.buyer, invoice.buyer_id))),
+        **{name: display.money(amount, invoice.currency) for name, amount in amounts.items()},
+        "currency": invoice.currency,
+        "references": ", ".join(invoice.references),
+    }
+    for name, value in said.items():
+        typer.echo(f"{name}: {value or '-'}")
+    for difference in invoice.differences:
+        say(f"does not add up: {difference}")
+    for one in found.proposals:
+        typer.echo(f"may be of {one.entity} {one.entity_id}, confidence {one.confidence}: {one.reason}")
+    if not found.proposals:
+        say("no order and no payment is like it; name one with `oms-es documents attach`")
 
 
 def sweep_documents(*, json: Json = False) -> None:

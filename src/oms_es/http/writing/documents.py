@@ -6,23 +6,29 @@ than may be kept is refused as soon as it is more.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import psycopg
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from oms_es.app.finance.invoices import Found, read_invoice
 from oms_es.http.errors import BadParameter
+from oms_es.http.reading.dated import turn
 from oms_es.http.requests import NUMBER, Asked
 from oms_es.http.routing import Body, Parameter, Route
 from oms_es.http.writing.checks import named_order
+from oms_es.processing.committer import Work
 from oms_es.reports.finance import documents as attached
 from oms_es.schemas.operations.document import ENTITIES
 from oms_es.store.documents import table
 from oms_es.store.documents.places import SHELF
 from oms_es.store.documents.sniffing import suffix_of
+from oms_es.store.encoding.codec import Cause
 
 READ, WRITE = "documents:read", "documents:write"
 BYTES = "application/octet-stream"
@@ -32,6 +38,11 @@ NAME_LENGTH = 12
 """Digits of its hash in the name under which a document is saved."""
 SAVED_ONLY = "default-src 'none'; sandbox"
 POSITION_DIGITS_MAX = 18
+AT_ONCE_MAX = 4
+"""Documents that are written, and invoices that are read: each is held in memory meanwhile."""
+WAIT_SECONDS_MAX = 10.0
+_KEEPING = threading.BoundedSemaphore(AT_ONCE_MAX)
+_READING = threading.BoundedSemaphore(AT_ONCE_MAX)
 
 
 async def add(asked: Asked) -> Response:
@@ -49,8 +60,12 @@ async def add(asked: Asked) -> Response:
 
 
 def _keep(asked: Asked, receiver: table.Receiver) -> table.Kept:
-    received = receiver.received()
-    return asked.services.write(partial(table.add, received=received, now=datetime.now(UTC)))
+    """On a connection of its own: those of the server are for what is short. Raises Busy."""
+    with (
+        turn(_KEEPING, "other documents are being kept", WAIT_SECONDS_MAX),
+        psycopg.connect(asked.services.parts.database_url) as connection,
+    ):
+        return table.add(connection, receiver.received(), datetime.now(UTC))
 
 
 async def show(asked: Asked) -> Response:
@@ -79,6 +94,24 @@ async def _all(first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def read(asked: Asked) -> Response:
+    """Raises BadInput, NotFound, NotAsAddressed, FolderUnavailable."""
+    asked.caller.require_all_channels(OF_NO_CHANNEL)
+    address, checks, caller = asked.values["sha256"], asked.services.checks, asked.caller
+    await asked.note_personal(f"document/{address}")
+    found = await run_in_threadpool(_read, asked, address)
+    command = found.command
+    work = Work(Cause(caller.actor), command, lambda: checks.of_command(caller, command, None))
+    done = await asked.services.committer.commit(work)
+    return asked.json(found.shown(done.position))
+
+
+def _read(asked: Asked, address: str) -> Found:
+    """Raises Busy, and what reading raises."""
+    with turn(_READING, "other invoices are being read", WAIT_SECONDS_MAX):
+        return read_invoice(asked.services.reading, address)
+
+
 async def listed(asked: Asked) -> Response:
     """Raises BadParameter."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
@@ -100,6 +133,20 @@ def _after(asked: Asked) -> int | None:
     return None if text is None else int(text)
 
 
+NAMES = ("sha256", "format", "invoice_number", "issued_on", "seller", "seller_id", "buyer", "buyer_id", "currency")
+AMOUNTS = ("net_minor", "tax_minor", "total_minor")
+SAID: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        **{name: {"type": "string"} for name in NAMES},
+        **{name: {"type": "integer"} for name in AMOUNTS},
+        "kind": {"enum": ["invoice", "credit_note"]},
+        **{name: {"type": "array", "items": {"type": "string"}} for name in ("references", "differences")},
+        "proposals": {"type": "array", "items": {"type": "object"}, "description": "The most certain first."},
+        "position": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+    },
+    "required": [*NAMES, *AMOUNTS, "kind", "references", "differences", "proposals", "position"],
+}
 KEPT: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -113,6 +160,7 @@ KEPT: Mapping[str, Any] = {
     },
     "required": ["sha256", "media_type", "byte_count", "loose_until"],
 }
+INTEGER_OR_NONE = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 TEXT_OR_NONE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 ATTACHED: Mapping[str, Any] = {
     "type": "object",
@@ -122,7 +170,10 @@ ATTACHED: Mapping[str, Any] = {
         "position": {"type": "integer"},
         "keep_until": TEXT_OR_NONE,
         "media_type": TEXT_OR_NONE,
-        "byte_count": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        "byte_count": INTEGER_OR_NONE,
+        **dict.fromkeys(("invoice_number", "currency"), TEXT_OR_NONE),
+        "total_minor": INTEGER_OR_NONE,
+        "differences": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]},
     },
     "required": ["sha256", "entity", "entity_id", "kind", "position", "media_type", "byte_count"],
 }
@@ -160,11 +211,31 @@ ROUTES: Sequence[Route] = (
             Parameter("entity", "With `entity_id`: those of this.", {"type": "string", "enum": list(ENTITIES)}),
             Parameter("entity_id", "Of a statement ACCOUNT/STATEMENT.", {"type": "string", "minLength": 1}),
             Parameter("limit", "Rows of a page.", LIMIT),
-            Parameter("after", "Go on where a page ended: its `next`.", {"type": "string", "pattern": "^[0-9]{1,18}$"}),
+            Parameter(
+                "after",
+                "Go on where a page ended: its `next`.",
+                {"type": "string", "pattern": "^(0|[1-9][0-9]{0,17})$"},
+            ),
         ),
-        reads=("document_attachments",),
+        reads=("document_attachments", "document_fields"),
         answer=PAGE,
         tag="documents",
+    ),
+    Route(
+        "POST",
+        "/v1/documents/{sha256}:read",
+        "read-document",
+        "Read what an invoice says, check it, and say which orders and payments it may be of.",
+        WRITE,
+        read,
+        answers={
+            200: "It says this, and history knows it.",
+            404: "There is none.",
+            422: "It is no invoice to a program.",
+        },
+        answer=SAID,
+        tag="documents",
+        path_schemas={"sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
     ),
     Route(
         "GET",

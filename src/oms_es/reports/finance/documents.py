@@ -12,10 +12,11 @@ from oms_es.reports.queries import Connection, Row, readable
 PAGE_MAX = 250
 SHOWN = SQL(
     "SELECT a.sha256, d.media_type, d.byte_count, a.entity, a.entity_id, a.kind, a.reference, a.keep_until, "
-    "a.position, a.attached_at, a.attached_by "
-    "FROM document_attachments AS a LEFT JOIN oms_documents AS d ON d.sha256 = a.sha256"
+    "a.position, a.attached_at, a.attached_by, f.invoice_number, f.currency, f.total_minor, f.differences "
+    "FROM document_attachments AS a LEFT JOIN oms_documents AS d ON d.sha256 = a.sha256 "
+    "LEFT JOIN document_fields AS f ON f.sha256 = a.sha256"
 )
-"""Without a media type where the bytes are not kept, which `verify` finds."""
+"""Without a media type where the bytes are not kept, which `verify` finds; without a number where none was read."""
 OF_ORDER = SQL(
     "(a.entity = 'order' AND a.entity_id = %(name)s "
     "OR a.entity = 'payment' AND a.entity_id IN (SELECT payment_id FROM payments WHERE order_id = %(name)s) "

@@ -6,15 +6,15 @@ These classes are the storage format. An event's name and meaning never change; 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import model_validator
 
-from oms_es.kernel import Command, Event
-from oms_es.schemas.finance.statement import Day
+from oms_es.kernel import Command, Event, SystemCommand
+from oms_es.schemas.finance.statement import Day, SignedMinor, at_most
 from oms_es.schemas.order import order_id_of
 from oms_es.schemas.shipment.base import Sha256
-from oms_es.schemas.values.types import Derived, Moment, PartName, Text
+from oms_es.schemas.values.types import Currency, Derived, Identifier, Moment, PartName, QuotedText, Text
 
 Entity: TypeAlias = Literal["order", "payment", "shipment", "statement"]
 """What a document can be about. A statement's id is ACCOUNT/STATEMENT."""
@@ -32,6 +32,10 @@ DocumentKind: TypeAlias = Literal[
 """What the paper is. A bank's or a provider's confirmation of one payment (电子回单) is a bank receipt."""
 ENTITIES: tuple[Entity, ...] = get_args(Entity)
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
+InvoiceKind: TypeAlias = Literal["invoice", "credit_note"]
+REFERENCES_MAX = 20
+DIFFERENCES_MAX = 20
+"""Of an invoice that is read."""
 ATTACHED_MAX = 1_000
 """Of one document: a collective invoice of a busy month."""
 
@@ -86,6 +90,26 @@ class RemoveDocument(DocumentCommand):
         return self.now.date()
 
 
+class RecordDocumentFields(DocumentCommand, SystemCommand):
+    """What a program read in an invoice that is kept. Whom it is to stays in the document: it may be a person."""
+
+    format: Identifier
+    kind: InvoiceKind
+    invoice_number: Identifier
+    issued_on: Day
+    seller: QuotedText = ""
+    seller_id: PartName = ""
+    buyer_id: PartName = ""
+    """The number under which the buyer pays tax."""
+    currency: Currency
+    net_minor: SignedMinor
+    tax_minor: SignedMinor
+    total_minor: SignedMinor
+    references: Annotated[tuple[PartName, ...], at_most(REFERENCES_MAX)] = ()
+    differences: Annotated[tuple[QuotedText, ...], at_most(DIFFERENCES_MAX)] = ()
+    """What of it does not add up, with both sides."""
+
+
 class DocumentEvent(Event):
     sha256: str
 
@@ -108,3 +132,21 @@ class DocumentRemoved(DocumentEvent):
     """Its bytes may go; whatever it was attached to was detached before."""
 
     reason: str
+
+
+class DocumentFieldsRead(DocumentEvent):
+    """Read again with another outcome, the newest holds."""
+
+    format: str
+    kind: InvoiceKind
+    invoice_number: str
+    issued_on: str
+    seller: str = ""
+    seller_id: str = ""
+    buyer_id: str = ""
+    currency: str
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+    references: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()

@@ -30,7 +30,8 @@ KEPT_BYTES_MAX = 10_000_000
 """Of what the engine keeps itself: labels and statements."""
 SPOOLED_BYTES = 1_000_000
 """Of what is being received: so much in memory, what is more in a file."""
-SWEPT_MAX = 1_000
+SWEPT_MAX = 20
+"""In one statement, which takes as long as they are large."""
 SWEEP_LOCK = MIGRATION_LOCK + 0x646F63
 """Shared by those who put files into the folder, and held alone by who takes them out."""
 GRACE = timedelta(days=1)
@@ -209,7 +210,7 @@ def may_be_named(connection: Connection, address: str) -> bool:
     """Whether history may point at it: it is kept, and is not about to go."""
     query = (
         f"SELECT FROM {DOCUMENTS} WHERE sha256 = %s AND (loose_until IS NULL OR loose_until > now() "
-        f"OR EXISTS (SELECT FROM {EVENTS} WHERE originator_id = 'document-' || sha256))"
+        f"OR EXISTS (SELECT FROM {EVENTS} WHERE originator_id = 'document-' || sha256 AND topic = 'DocumentAttached'))"
     )
     return connection.execute(query.encode(), [address]).fetchone() is not None
 
@@ -225,13 +226,15 @@ def sweep(connection: Connection, now: datetime) -> int:
 
     `connection` is in no transaction: rows are gone for good before their files go. No one puts a file back meanwhile.
     """
-    query = (
-        f"DELETE FROM {DOCUMENTS} WHERE sha256 IN (SELECT d.sha256 FROM {DOCUMENTS} AS d WHERE "
-        f"d.loose_until IS NOT NULL AND (EXISTS (SELECT FROM {EVENTS} AS e WHERE "
-        "e.originator_id = 'document-' || d.sha256 AND e.topic = 'DocumentRemoved') "
-        f"OR (d.loose_until < %s AND NOT EXISTS (SELECT FROM {EVENTS} AS e WHERE "
-        f"e.originator_id = 'document-' || d.sha256))) LIMIT {SWEPT_MAX}) RETURNING sha256, content IS NULL"
-    )
+    query = f"""
+    DELETE FROM {DOCUMENTS} WHERE sha256 IN (
+      SELECT d.sha256 FROM {DOCUMENTS} AS d WHERE d.loose_until IS NOT NULL AND (
+        EXISTS (SELECT FROM {EVENTS} AS e
+          WHERE e.originator_id = 'document-' || d.sha256 AND e.topic = 'DocumentRemoved')
+        OR (d.loose_until < %s AND NOT EXISTS (SELECT FROM {EVENTS} AS e
+          WHERE e.originator_id = 'document-' || d.sha256 AND e.topic = 'DocumentAttached'))
+      ) LIMIT {SWEPT_MAX}
+    ) RETURNING sha256, content IS NULL"""
     with connection.cursor(row_factory=tuple_row) as curs:
         curs.execute("SELECT pg_advisory_lock(%s)", [SWEEP_LOCK])
         try:

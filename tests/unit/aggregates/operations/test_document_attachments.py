@@ -60,3 +60,25 @@ def test_an_order_may_be_called_as_its_channel_calls_it() -> None:
     assert named.entity_id == order_id_of("web", "W-1")
     statement = d.AttachDocument(**OF, entity="statement", entity_id="bank/2026-01")
     assert statement.entity_id == "bank/2026-01"
+
+
+READ = d.RecordDocumentFields(
+    **OF,
+    format="ubl",
+    kind="invoice",
+    invoice_number="INV-7",
+    issued_on="2026-03-01",
+    currency="EUR",
+    net_minor=100,
+    tax_minor=19,
+    total_minor=119,
+)
+
+
+def test_what_an_invoice_says_is_recorded_once_and_again_where_it_was_read_otherwise() -> None:
+    fields = d.DocumentFieldsRead(**READ.model_dump())
+    Given(document.decider).when(READ).then(fields)
+    Given(document.decider, fields).when(READ).then()
+    other = READ.model_copy(update={"tax_minor": 18})
+    Given(document.decider, fields).when(other).then(fields.model_copy(update={"tax_minor": 18}))
+    Given(document.decider, REMOVED).when(READ).then()

@@ -14,9 +14,12 @@ from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit, own_path
 from oms_es.http.errors import BadParameter
 from oms_es.schemas.operations.document import KINDS
+from oms_es.statements.invoices import WITHIN, XML
 
 READ, WRITE = "documents:read", "documents:write"
 SHOWN = "100"
+READABLE = frozenset({XML, *WITHIN})
+"""What may be an invoice that a program can read."""
 ACTS = ("detach", "remove")
 
 
@@ -36,6 +39,7 @@ class Papers(NamedTuple):
     kinds: Sequence[str]
     back: str
     has_more: bool
+    readable: frozenset[str] = READABLE
 
 
 async def papers(visit: Visit, asked: Mapping[str, str], subjects: Sequence[Subject], back: str) -> Papers | None:
@@ -57,6 +61,12 @@ async def save(visit: Visit) -> Response:
     return await visit.api.whole(at("v1", "documents", visit.values["sha256"]))
 
 
+async def read(visit: Visit) -> Response:
+    """Raises what the API raises."""
+    _, done = await visit.api.post(at("v1", "documents", visit.values["sha256"], verb="read"), {})
+    return visit.go(urlsplit(own_path(visit.form.get("next"))).path, done=done["position"] or 0)
+
+
 async def add(visit: Visit) -> Response:
     """Raises what the API raises; the bytes that were kept wait to be attached."""
     if not visit.file:
@@ -71,5 +81,6 @@ async def add(visit: Visit) -> Response:
 
 ROUTES = (
     page("/documents/{sha256}", "document", READ, save),
+    form("/documents/{sha256}/read", "document-read", WRITE, read),
     form("/documents", "document-add", WRITE, add, takes_file=True),
 )
