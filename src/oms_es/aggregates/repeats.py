@@ -139,10 +139,21 @@ def _difference(known: str, asked: str) -> str:
         return f"it names what {was} did"
     old, new = from_json(before), from_json(after)
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return ", ".join(f"{name} was {_said(old.get(name))} and is {_said(new.get(name))} now" for name in names)
+    return ", ".join(f"{name} {_changed(old.get(name), new.get(name))}" for name in names)
+
+
+def _changed(before: Any, after: Any) -> str:
+    """Of what is kept as a digest no more can be said than that it is not the same."""
+    if _is_digest(before) and _is_digest(after):
+        return "is not as it was, in its parts or in their order"
+    return f"was {_said(before)} and is {_said(after)} now"
 
 
 def _said(value: Any) -> str:
     if value is None:
         return "left out"
-    return "another" if isinstance(value, str) and value.startswith("sha256:") else to_json(value).decode()
+    return "something longer" if _is_digest(value) else to_json(value).decode()
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("sha256:")

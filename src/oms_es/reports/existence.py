@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from oms_es.aggregates.order.split_merge import why_not_merged
 from oms_es.exit_codes import Code
 from oms_es.kernel import Command, Refused
 from oms_es.reports import names
@@ -39,7 +40,10 @@ from oms_es.schemas.order import (
     PlaceOrder,
     RecordChannelRefund,
     RecordFulfilment,
+    YieldToMerge,
 )
+from oms_es.schemas.order.refusals import OrderRefusal
+from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.payment import RequestPayment
 from oms_es.schemas.payment.provider import RecordProviderReport
 from oms_es.schemas.refusals import SharedRefusal
@@ -125,6 +129,10 @@ def require(asking: Asking, command: Command) -> None:
             raise _no_order(order_id)
     if (account := getattr(command, "to_account", "")) and not asking.exists(f"account-{account}"):
         raise Missing(SharedRefusal.UNKNOWN_ACCOUNT, f"there is no account {account}; {WORDS['account'][1]}")
+    if isinstance(command, MergeOrders):
+        _require_mergeable(asking, command)
+    if isinstance(command, RequestReturn):
+        _require_own_name(asking, command)
     if isinstance(command, AttachDocument):
         _require_entity(asking, command)
     if isinstance(command, AttachLabel | RecordStatement | AttachDocument | RecordDocumentFields):
@@ -135,6 +143,33 @@ def require(asking: Asking, command: Command) -> None:
         )
     if secret_id := getattr(command, "secret_id", ""):
         _require_secret(asking.connection, secret_id)
+
+
+def _require_mergeable(asking: Asking, command: MergeOrders) -> None:
+    """Raises Refused where it is known now that nothing would come of it: else the orders answer for themselves."""
+    if asking.exists(command.stream):
+        return
+    terms, reasons = None, {}
+    for order_id in dict.fromkeys(command.order_ids):
+        order, _ = asking.state_of(f"order-{order_id}")
+        question = YieldToMerge(order_id=order_id, to_order_id=command.order_id, channel=command.channel, terms=terms)
+        if reason := why_not_merged(order, question):
+            reasons[order_id] = reason
+        else:
+            terms = terms or order.content
+    if len({*command.order_ids}) - len(reasons) < 2:  # noqa: PLR2004 - to be one
+        said = "; ".join(f"order {order_id}: {reason}" for order_id, reason in reasons.items())
+        raise Refused(OrderRefusal.NOT_MERGEABLE, f"{said or 'it is one order'}; name two that can become one")
+
+
+def _require_own_name(asking: Asking, command: RequestReturn) -> None:
+    """Raises Refused: the return would be turned away, and its order would only hear of it later."""
+    rma, version = asking.state_of(f"rma-{command.rma_id}")
+    if version and rma.opened and rma.opened.order_id != command.order_id:
+        raise Refused(
+            SharedRefusal.ID_REUSED,
+            f"rma_id {command.rma_id} is a return of order {rma.opened.order_id}; use another rma_id",
+        )
 
 
 def _require_entity(asking: Asking, command: AttachDocument) -> None:

@@ -88,6 +88,12 @@ def is_accepted(connection: Connection, order_id: str) -> bool:
     return connection.execute(query, [f"order-{order_id}"]).fetchone() is not None
 
 
+def said_of(connection: Connection, order_id: str) -> list[str]:
+    """The types of the events in its stream, the first first: also where there is no order of that name."""
+    query = f"SELECT topic FROM {EVENTS} WHERE originator_id = %s ORDER BY originator_version LIMIT %s"
+    return [row["topic"] for row in connection.execute(query, [f"order-{order_id}", TIMELINE_MAX])]
+
+
 def timeline(connection: Connection, order_id: str) -> list[Row]:
     query = "SELECT * FROM order_timeline WHERE order_id = %s ORDER BY position LIMIT %s"
     return connection.execute(query, [order_id, TIMELINE_MAX]).fetchall()

@@ -13,12 +13,25 @@ import pytest
 
 from oms_es.app import DECIDERS, Engine, engine_on
 from oms_es.app.replaying import replayed
+from oms_es.cli import main as cli
 from oms_es.exit_codes import Code
-from oms_es.kernel import stream_fields
+from oms_es.kernel import Refused, stream_fields
 from oms_es.reports import queries
 from oms_es.reports.existence import BEFORE_ITS_ORDER, BEGINNINGS, Asking, Missing, require
 from oms_es.schemas.catalog.location import OpenLocation
-from oms_es.schemas.order import Address, Reservation
+from oms_es.schemas.order import (
+    Address,
+    CancelOrder,
+    MergeOrders,
+    OrderLine,
+    PlaceOrder,
+    RecordMergeAnswer,
+    Reservation,
+    SourceOrder,
+    order_id_of,
+)
+from oms_es.schemas.order.returns import RequestReturn
+from oms_es.schemas.returns.rma import OpenRma, ReturnLine
 from oms_es.schemas.shipment import AttachLabel, LabelDocument, RequestShipment
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.store.dead_letters import StoredDeadLetter
@@ -172,3 +185,76 @@ def test_only_a_document_that_is_kept_is_attached(engine: Engine) -> None:
         documents.keep(connection, content, "application/pdf")
     with queries.reading(engine.database_url) as connection:
         require(Asking(engine.store.state_of, connection), label)
+
+
+def test_what_cannot_be_merged_is_refused_and_says_of_each_why(engine: Engine) -> None:
+    placed = [order(name) for name in ("1", "2", "3")]
+    one, two, gone = (each.order_id for each in placed)
+    waiting = [
+        SourceOrder(order_id=name, attempt=1, assignments=(), backordered={"A": 1}, rule_version="1")
+        for name in (one, two)
+    ]
+    engine.append([(Cause("test"), [*placed, *waiting, CancelOrder(order_id=gone, reason="w")])])
+    with queries.reading(engine.database_url) as connection:
+        asking = Asking(engine.store.state_of, connection)
+        require(asking, MergeOrders(channel="web", merge_id="m", order_ids=(one, two, gone)))
+        for channel, ids, why in (
+            ("web", (one, gone), "it is cancelled"),
+            ("web", (one, one), "it is one order"),
+            ("pos", (one, two), "it is of channel web"),
+        ):
+            with pytest.raises(Refused, match=why) as refused:
+                require(asking, MergeOrders(channel=channel, merge_id="m", order_ids=ids))
+            assert refused.value.reason == "not_mergeable"
+
+
+def test_a_return_s_name_that_another_order_has_is_refused(engine: Engine) -> None:
+    mine, other = order("1"), order("2")
+    opened = OpenRma(
+        rma_id="r1",
+        order_id=mine.order_id,
+        channel="web",
+        resolution="refund",
+        lines=(),
+        requested_at=mine.placed_at,
+    )
+    engine.append([(Cause("test"), [mine, other, opened])])
+    asked = ReturnLine(line_id="1", quantity=1, reason="other")
+    with queries.reading(engine.database_url) as connection:
+        asking = Asking(engine.store.state_of, connection)
+        with pytest.raises(Refused, match="is a return of order") as refused:
+            require(asking, RequestReturn(order_id=other.order_id, rma_id="r1", now=mine.placed_at, lines=(asked,)))
+        assert refused.value.reason == "id_reused"
+        require(asking, RequestReturn(order_id=mine.order_id, rma_id="r1", now=mine.placed_at, lines=(asked,)))
+
+
+def order(name: str) -> PlaceOrder:
+    line = OrderLine(line_id="1", sku="A", quantity=1, unit_price_minor=300)
+    return PlaceOrder(
+        channel="web",
+        external_id=name,
+        placed_at=datetime(2026, 1, 1, tzinfo=UTC),
+        currency="EUR",
+        lines=(line,),
+        ship_to=Address(country="DE"),
+    )
+
+
+def test_of_a_name_without_an_order_it_is_said_what_is_there(
+    engine: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", engine.database_url)
+    merge = MergeOrders(channel="web", merge_id="m", order_ids=("x", "y"))
+    early = CancelOrder(order_id=order_id_of("web", "early"), reason="w", keep=True, called="web/early")
+    engine.append([(Cause("test"), [order("new"), merge, early])])
+    for name, why in (
+        ("web/new", "no engine has worked on it yet"),
+        ("web/merge/m", "is being made of others"),
+        ("web/early", "has not come"),
+    ):
+        assert cli.main(["order", "show", name]) == Code.NOT_FOUND
+        assert why in capsys.readouterr().err
+    answers = [RecordMergeAnswer(order_id=merge.order_id, source_id=source) for source in ("x", "y")]
+    engine.append([(Cause("test"), answers)])
+    assert cli.main(["order", "show", "web/merge/m"]) == Code.NOT_FOUND
+    assert "fewer than two" in capsys.readouterr().err

@@ -1208,6 +1208,7 @@ LAWS = (
                 "id_reused",
                 "unknown_order",
                 "already_shipped",
+                "merged",
                 "with_carrier",
                 "already_released",
                 "invalid_amendment",

@@ -31,7 +31,7 @@ from oms_es.aggregates.order import (
 )
 from oms_es.aggregates.order import split_merge as parts
 from oms_es.aggregates.order import transitions as steps
-from oms_es.aggregates.order.ending import cancel_order, lapse
+from oms_es.aggregates.order.ending import cancel_order, is_merged, lapse
 from oms_es.aggregates.order.evolve import evolve
 from oms_es.aggregates.order.overrides import override
 from oms_es.aggregates.order.payments import (
@@ -72,13 +72,13 @@ def decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
 
 def _decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
     if isinstance(command, o.PlaceOrder):
-        if order.placed is None:
+        if order.placed is None or command.fingerprint != order.placed.fingerprint:
             require_granted(command)
         yield from place_order(order, command)
     elif type(command) in BEGINNINGS:
         yield from BEGINNINGS[type(command)](order, command)
     elif order.placed is not None:
-        yield from DECISIONS[type(command)](order, command)
+        yield from _of_placed(order, command)
     elif isinstance(command, KEPT) and command.keep:
         yield from keep(order, command)
     elif isinstance(command, o.RecordReservation):
@@ -87,6 +87,16 @@ def _decide(order: Order, command: Any) -> Iterator[o.OrderEvent]:
         yield from record_not_given(order, command)
     elif not isinstance(command, FROM_WITHIN):
         raise Refused(OrderRefusal.UNKNOWN_ORDER, f"there is no order {command.order_id}; place it first")
+
+
+def _of_placed(order: Order, command: Any) -> Iterator[o.OrderEvent]:
+    """What cannot be done with an order that is part of another one may be possible with that one."""
+    try:
+        yield from DECISIONS[type(command)](order, command)
+    except Refused as refused:
+        if order.phase == "merged" and refused.reason != OrderRefusal.MERGED:
+            raise is_merged(order) from refused
+        raise
 
 
 def _record_reservation(order: Order, command: o.RecordReservation) -> Iterator[o.OrderEvent]:

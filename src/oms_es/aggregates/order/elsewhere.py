@@ -180,7 +180,7 @@ def record_refund(order: Order, command: o.RecordChannelRefund) -> Iterator[o.Or
     """What was reported of the order since includes the refund: an update, or the order itself."""
     assert order.content
     report = channel_refund(command.refund_id)
-    if done_before(order.applied.get(report), command) or order.phase in ("cancelled", "cancelling", "merged"):
+    if done_before(order.applied.get(report), command) or order.phase in ("cancelled", "cancelling"):
         return
     if command.revision is not None and command.revision <= order.revisions.get("lines", 0):
         return

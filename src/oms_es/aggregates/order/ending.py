@@ -23,6 +23,8 @@ def lapse(order: Order, command: o.LapseOrder) -> Iterator[o.OrderEvent]:
 def cancel_order(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]:
     if order.phase in ("cancelled", "cancelling"):
         return
+    if order.phase == "merged":
+        raise is_merged(order)
     if order.phase in ("shipped", "completed") or (order.shipments and not order.in_status("open", "held")):
         if command.reason == order.cancel_reason and order.in_status("cancelled"):
             return  # asked for before: what could be stopped is, and the rest had left
@@ -35,6 +37,14 @@ def cancel_order(order: Order, command: o.CancelOrder) -> Iterator[o.OrderEvent]
         yield from _stopped(order, command)
     else:
         yield from steps.ended(order, command.reason)
+
+
+def is_merged(order: Order) -> Refused:
+    return Refused(
+        OrderRefusal.MERGED,
+        f"order {order.order_id} is part of order {order.merged_into} now, where its lines are; ask it of that one: "
+        "cancel lines of it, amend it, or ask for a return",
+    )
 
 
 def may_be_cancelled(order: Order) -> bool:

@@ -167,7 +167,7 @@ def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEve
     """A consumer asks: the no is an event."""
     if command.to_order_id in (order.merged_into, *order.declined):
         return
-    if reason := _why_not_merged(order, command):
+    if reason := why_not_merged(order, command):
         yield o.OrderMergeDeclined(order_id=command.order_id, to_order_id=command.to_order_id, reason=reason)
         return
     assert order.content
@@ -192,7 +192,8 @@ def yield_to_merge(order: Order, command: o.YieldToMerge) -> Iterator[o.OrderEve
     )
 
 
-def _why_not_merged(order: Order, command: o.YieldToMerge) -> str:
+def why_not_merged(order: Order, command: o.YieldToMerge) -> str:
+    """Empty where it may become part of the other one."""
     content, terms = order.content, command.terms
     if content is None:
         return "there is no such order"

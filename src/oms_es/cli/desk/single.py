@@ -18,6 +18,7 @@ from oms_es.history.why import sourcing_of
 from oms_es.reports import names, queries, single
 from oms_es.reports.needs import NO_LOCATION, waits_for
 from oms_es.reports.streams import At
+from oms_es.schemas.order import OrderMergeFailed, OrderMergeRequested, OrderPlaced
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
 
@@ -140,9 +141,20 @@ def order_named(connection: queries.Connection, name: str) -> queries.Row:
     order_id = id_of(name)
     if found := queries.order(connection, order_id):
         return found
-    if queries.is_accepted(connection, order_id):
-        raise NotFound(f"order {name} is accepted, but no engine has worked on it yet; start one with `oms-es run`")
+    if said := queries.said_of(connection, order_id):
+        raise NotFound(f"order {name} {_why_no_order(said)}")
     raise no_order(connection, name)
+
+
+def _why_no_order(said: Sequence[str]) -> str:
+    """Of a name in whose stream is something: no engine has come by, or no order is there."""
+    if OrderPlaced.__name__ in said:
+        return "is accepted, but no engine has worked on it yet; start one with `oms-es run`"
+    if OrderMergeFailed.__name__ in said:
+        return "was to be made of others, and fewer than two could become one; `order show` of each says why"
+    if OrderMergeRequested.__name__ in said:
+        return "is being made of others; look again when an engine has run (`oms-es run`)"
+    return "has not come: what was said of it is kept for it; see `oms-es exceptions list --kind order_missing`"
 
 
 def no_order(connection: queries.Connection, name: str) -> NotFound:

@@ -79,6 +79,11 @@ class OrderRefusal(Refusal):
         "A case needs what the order says of its person.",
         "Wait until the case is over, then lift its hold.",
     )
+    MERGED = (
+        "merged",
+        "The order is part of another one, which has its lines, its locks and its money.",
+        "Ask it of the order that it became.",
+    )
     NAME_TAKEN = (
         "name_taken",
         "The channel has another order by this name.",
@@ -108,6 +113,11 @@ class OrderRefusal(Refusal):
         "not_locked",
         "Not every unit of the order is locked.",
         "Cancel the lines that lack stock, or wait.",
+    )
+    NOT_MERGEABLE = (
+        "not_mergeable",
+        "Fewer than two of the orders that are named can become one.",
+        "Name orders of one channel, to one address, that are not released yet.",
     )
     NOT_SHIPPED = (
         "not_shipped",

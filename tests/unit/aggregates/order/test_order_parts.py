@@ -21,6 +21,8 @@ from oms_es.kernel import Command, Consumer, Event, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import payment as p
 from oms_es.schemas import stock as s
+from oms_es.schemas.order import returns as x
+from oms_es.schemas.returns.rma import ReturnLine
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 from order_story import (
     A2,
@@ -740,3 +742,46 @@ def test_a_lock_that_goes_from_order_to_order_has_a_name_that_fits_however_often
     assert len(set(names)) == len(names)
     others = [o.transferred(order_ids[8], f"{name}{number}") for name in names for number in (1, 2)]
     assert len(set(others)) == len(others)
+
+
+# --- what is asked of an order that is part of another one
+
+MERGED_ORDER = (*DUE, o.YieldToMerge(**OF, to_order_id="m"))
+ASKED_OF_MERGED: tuple[Command, ...] = (
+    o.CancelOrder(**OF, reason="changed my mind"),
+    o.PlaceOrder(**{**PLACE.model_dump(), "cancelled": "changed my mind"}),
+    o.AmendOrder(**OF, amendment_id="a", shipping_minor=7),
+    o.CancelOrderLines(**OF, cancellation_id="c", lines=units(_1=1), reason="out of stock"),
+    split(ID, _1=1),
+    o.HoldOrder(**OF, kind="fraud"),
+    o.RefundOrder(**OF, refund_id="r", goodwill_minor=5),
+    o.RetryPayment(**OF, payment_token="other"),
+    o.OverrideOrder(**OF, override_id="v", to="released", reason="w"),
+    x.RequestReturn(
+        **OF, rma_id="rma", now=PLACE.placed_at, lines=(ReturnLine(line_id="1", quantity=1, reason="other"),)
+    ),
+)
+
+
+@pytest.mark.parametrize("asked", ASKED_OF_MERGED, ids=lambda asked: type(asked).__name__)
+def test_what_is_asked_of_a_merged_order_is_refused_with_the_name_of_the_order_that_it_became(asked: Command) -> None:
+    with pytest.raises(Refused, match="is part of order m now") as refused:
+        OrderScenario(*MERGED_ORDER, asked)
+    assert refused.value.reason == "merged"
+
+
+def test_a_merged_order_is_merged_again_and_noted_on_and_its_channel_s_refunds_are_for_a_person() -> None:
+    assert OrderScenario(*MERGED_ORDER).submit(MERGED_ORDER[-1]) == []
+    assert OrderScenario(*MERGED_ORDER).submit(o.AddNote(**OF, note_id="n", note_text="see m"))
+    said = o.RecordChannelRefund(**OF, refund_id="r", lines=units(_1=1))
+    (disputed,) = OrderScenario(*MERGED_ORDER).submit(said)
+    assert isinstance(disputed, o.OrderReportDisputed)
+    assert OrderScenario(*MERGED_ORDER, said).submit(said) == []
+
+
+def test_a_name_that_is_made_here_is_not_sent_from_outside_also_where_there_is_such_an_order() -> None:
+    part = OrderScenario(*DUE, split(ID, _1=1)).only(o.OrderSplit)
+    begun = o.PlaceJoined(order_id=part.to_order_id, from_order_id=ID, content=part.content, transfers=())
+    forged = placed(external_id=part.content.external_id)
+    with pytest.raises(Refused, match="reserved_name"):
+        OrderScenario(begun, forged)
