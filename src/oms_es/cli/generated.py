@@ -182,18 +182,3 @@ def _flag(name: str, what: str) -> inspect.Parameter:
     return inspect.Parameter(
         name.replace("-", "_"), inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, more]
     )
-
-
-def as_words(value: Any) -> str:
-    """For a person: no quotes, no braces."""
-    match value:
-        case None | "" | [] | {} | ():
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case dict():
-            return ", ".join(f"{name} {as_words(part)}" for name, part in value.items())
-        case list() | tuple():
-            return "; ".join(as_words(part) for part in value)
-        case _:
-            return str(value)

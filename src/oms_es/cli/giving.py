@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -11,7 +11,6 @@ import typer
 from oms_es import rendering as display
 from oms_es.app import Engine
 from oms_es.app.verbs import changed
-from oms_es.cli.generated import as_words
 from oms_es.cli.terminal import (
     actor_of,
     print_json,
@@ -22,6 +21,11 @@ from oms_es.cli.terminal import (
 from oms_es.kernel import BadInput, Command, Recorded, Refused
 from oms_es.reports import existence, queries
 from oms_es.store.encoding.codec import Cause
+
+LINES_MAX = 12
+"""Of one field; the others are counted."""
+LINE_CHARACTERS_MAX = 160
+NOTHING = "-"
 
 
 def do(command: Command, *, json: bool, preview: bool) -> None:
@@ -67,11 +71,68 @@ def show_preview(command: Command, *, json: bool) -> None:
         return
     for event in events:
         typer.echo(f"would be recorded: {type(event).__name__} in {command.stream}")
-    rows = [(name.replace("_", " "), as_words(old), as_words(new)) for name, (old, new) in differences.items()]
+    rows = [(name.replace("_", " "), *map(display.plain_lines, before_and_after(old, new))) for name, (old, new) in differences.items()]
     if rows:
         display.console_on(sys.stdout).print(display.grid("What would change", rows, "", "before", "after"))
     if not events:
         say("already done: it is so, and nothing changes")
+
+
+def before_and_after(old: Any, new: Any) -> tuple[str, str]:
+    """A field of a state in words, no quotes, no braces; of maps only the entries that differ."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+        was, now = ([_entry(name, side[name]) for name in names if name in side] for side in (old, new))
+        return _cut(was), _cut(now)
+    return as_words(old), as_words(new)
+
+
+def as_words(value: Any) -> str:
+    """What is one of many stands in a line of its own."""
+    match value:
+        case dict():
+            return _cut([_entry(name, part) for name, part in _said(value).items()])
+        case list() | tuple() if any(isinstance(part, dict | list | tuple) for part in value):
+            return _cut([_in_a_line(part) for part in value])
+        case _:
+            return _in_a_line(value)
+
+
+def _entry(name: str, value: Any) -> str:
+    return _short(f"{name}: {_in_a_line(value)}")
+
+
+def _in_a_line(value: Any) -> str:
+    match value:
+        case None | "":
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return _short(", ".join(f"{name} {_within(part)}" for name, part in _said(value).items()) or NOTHING)
+        case list() | tuple():
+            return _short(", ".join(map(_within, value)) or NOTHING)
+        case _:
+            return _short(str(value))
+
+
+def _within(value: Any) -> str:
+    inside = _in_a_line(value)
+    return f"({inside})" if isinstance(value, dict | list | tuple) else inside
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= LINE_CHARACTERS_MAX else f"{line[: LINE_CHARACTERS_MAX - 1]}…"
+
+
+def _cut(lines: Sequence[str]) -> str:
+    more = len(lines) - LINES_MAX
+    return "\n".join([*lines[:LINES_MAX], f"… and {more} more"] if more > 0 else lines) or NOTHING
+
+
+def _said(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What is empty inside something says nothing there."""
+    return {name: part for name, part in value.items() if part not in (None, "", [], (), {})}
 
 
 def as_json(recorded: Recorded) -> dict[str, Any]:

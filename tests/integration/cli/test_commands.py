@@ -19,6 +19,7 @@ from oms_es.app.examples import example
 from oms_es.app.verbs import verb_of, verbs
 from oms_es.cli.entities import GIVEN_ELSEWHERE
 from oms_es.cli.generated import command_of
+from oms_es.cli.giving import before_and_after
 from oms_es.cli.main import main
 from oms_es.cli.terminal import who
 from oms_es.exit_codes import Code
@@ -156,6 +157,39 @@ def test_a_preview_reads_as_before_and_after_of_every_kind_of_state(oms: Any, ve
     assert not set("{}'") & set(out)
     assert oms(*verb)[0] == Code.OK
     assert oms(*verb, "--preview")[0] == Code.OK
+
+
+def test_a_preview_shows_what_is_placed_and_then_only_what_an_amendment_alters(oms: Any) -> None:
+    place = PLACE[:-1]
+    _, out, _ = oms(*place, "--preview")
+    said = " ".join(out.split())
+    for words in ("channel: web", "line_id 1, sku A, quantity 2, unit_price_minor 300", "country DE"):
+        assert words in said
+    assert not re.search(r"^ *(placed|content|to source) +- +-", out, re.MULTILINE)
+    assert oms(*place)[0] == Code.OK
+    _, out, _ = oms("order", "amend", "web/7", "--amendment-id", "a", "--shipping-minor", "40", "--preview")
+    content = re.search(r"^ *content +(.*)$", out, re.MULTILINE)
+    assert content is not None
+    assert content[1].split() == ["shipping_minor:", "0", "shipping_minor:", "40"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "was", "now"),
+    [
+        (None, "", "-", "-"),
+        ({}, [], "-", "-"),
+        (0, False, "0", "no"),
+        ({}, {"a": {"b": [1, 2]}}, "-", "a: b (1, 2)"),
+        ({"a": 1, "b": "x"}, {"a": 1, "b": ""}, "b: x", "b: -"),
+        ([{"a": 1, "c": ()}], [{"a": 1}, {"a": {"b": 2}}], "a 1", "a 1\na (b 2)"),
+        ("x" * 500, list(range(2)), "x" * 159 + "…", "0, 1"),
+        (None, dict.fromkeys(range(14), 1), "-", "\n".join(f"{n}: 1" for n in range(12)) + "\n… and 2 more"),
+    ],
+)
+def test_before_and_after_are_short_lines_and_nothing_that_is_there_is_hidden(
+    old: Any, new: Any, was: str, now: str
+) -> None:
+    assert before_and_after(old, new) == (was, now)
 
 
 def test_a_json_option_that_cannot_be_read_is_said_in_a_sentence(oms: Any, tmp_path: Path) -> None:
