@@ -76,6 +76,11 @@ class Command(Message):
     def stream(self) -> str:
         raise NotImplementedError
 
+    @property
+    def beside(self) -> Sequence[Command]:
+        """Commands of other streams that are decided with it: all of them happen, or none."""
+        return ()
+
 
 class SystemCommand(Command):
     """A command that only the engine gives: its consumers, gateways and ticker, never a person or a channel.

@@ -19,6 +19,7 @@ from oms_es.channels import canonical
 from oms_es.channels.errors import BadInput, or_bad_input
 from oms_es.channels.fields import customer_of, metadata_of, minor_of, notes_of, revision_of, sku_of
 from oms_es.channels.shopify_order import (
+    EXPIRED,
     NOT_SENT,
     NOTHING,
     FulfillmentSent,
@@ -33,11 +34,13 @@ from oms_es.schemas.order import (
     NOWHERE,
     AmendOrder,
     CancelOrder,
+    HoldOrder,
     LineUnits,
     PlaceOrder,
     RecordChannelRefund,
     RecordFulfilment,
     early_names,
+    order_id_of,
 )
 from oms_es.schemas.values.currency import to_text
 from oms_es.schemas.values.types import TEXT_LENGTH_MAX
@@ -55,17 +58,22 @@ def parse(line: bytes | str) -> PlaceOrder | CancelOrder:
     if order.ended is not None:
         return _over(order, order.ended)
     order.check_real()
+    order.check_paid()
     order.check_by_line()
     return _placed(order)
 
 
 @or_bad_input
-def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder:
+def parse_updated(line: bytes | str) -> AmendOrder | CancelOrder | HoldOrder:
     """Raises BadInput."""
     order = _read(ShopifyOrder, line)
     if order.ended is not None:
         return _cancelled(order)
     order.check_real()
+    if order.financial_status == EXPIRED:
+        note = "its authorisation lapsed, or its payment failed, in the shop"
+        return HoldOrder(order_id=order_id_of(CHANNEL, str(order.id)), kind="manual", note=note)
+    order.check_paid()
     order.check_by_line()
     if order.updated_at is None:
         raise BadInput(Input.NOT_DATED, f"order {order.id} does not say when it was updated; send updated_at with it")

@@ -20,6 +20,8 @@ NOTHING = Decimal(0)
 NOT_SENT = frozenset({"cancelled", "error", "failure"})
 """A fulfilment of which nothing came."""
 PICKUPS = frozenset({"pickup", "pick_up", "pick-up", "local_pickup", "local-pickup", "local pickup"})
+EXPIRED = "expired"
+"""Nothing was captured by the payment provider's deadline; some providers say so of a payment that failed."""
 REASON_UNSAID = "cancelled in the shop"
 
 
@@ -285,6 +287,25 @@ class ShopifyOrder(Open):
             raise BadInput(
                 Input.TEST_ORDER, f"order {self.id} is a test of the shop's: nothing is done for it; place a real order"
             )
+
+    def check_paid(self) -> None:
+        """Raises BadInput. `confirmed` is not asked: it says whether the shop has set its own stock aside."""
+        if self.financial_status == EXPIRED:
+            raise BadInput(
+                Input.PAYMENT_FAILED,
+                f"order {self.id} was not paid for: its authorisation lapsed in the shop, or its payment failed; "
+                "collect the money in the shop, and send the order again",
+            )
+        if self.financial_status == "partially_refunded" and not (self.refunds or self._is_reduced):
+            raise BadInput(
+                Input.PARTLY_REFUNDED,
+                f"order {self.id} was refunded in part and does not say which part; send it with its refunds",
+            )
+
+    @property
+    def _is_reduced(self) -> bool:
+        """It says itself what is left of it."""
+        return self.current_total_price is not None and self.current_total_price < self.total_price
 
     def check_by_line(self) -> None:
         """Raises BadInput."""

@@ -71,7 +71,10 @@ def show_preview(command: Command, *, json: bool) -> None:
         return
     for event in events:
         typer.echo(f"would be recorded: {type(event).__name__} in {command.stream}")
-    rows = [(name.replace("_", " "), *map(display.plain_lines, before_and_after(old, new))) for name, (old, new) in differences.items()]
+    rows = [
+        (name.replace("_", " "), *map(display.plain_lines, before_and_after(old, new)))
+        for name, (old, new) in differences.items()
+    ]
     if rows:
         display.console_on(sys.stdout).print(display.grid("What would change", rows, "", "before", "after"))
     if not events:

@@ -30,6 +30,7 @@ from oms_es.processing.readers import (
 )
 from oms_es.store.draft import Draft, Overtaken
 from oms_es.store.log import Log
+from oms_es.store.outcomes import addressed_of
 from oms_es.store.recorder import PositionLost
 from oms_es.store.store import OUTAGES, Store
 
@@ -261,10 +262,9 @@ class Links:
             self._fold()
         deliveries = self.to_react[worker]
         batch = reactions(worker.consumer, deliveries, self.chain.lookups(worker, self.staged))
-        addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
         del self.to_react[worker]
         self._took(worker, deliveries)
-        self._deliver(self.draft.decide(addressed, self.chain.store.clock()))
+        self._deliver(self.draft.decide(addressed_of(batch), self.chain.store.clock()))
 
     def _fold(self) -> None:
         for worker, deliveries in self.to_fold.items():

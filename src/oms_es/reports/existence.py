@@ -46,6 +46,7 @@ from oms_es.schemas.order.refusals import OrderRefusal
 from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.payment import RequestPayment
 from oms_es.schemas.payment.provider import RecordProviderReport
+from oms_es.schemas.payment.references import ClaimReference
 from oms_es.schemas.refusals import SharedRefusal
 from oms_es.schemas.returns.feedback import RecordFeedback
 from oms_es.schemas.returns.policy import SetReturnPolicy
@@ -79,7 +80,10 @@ OF_PLACES: Kinds = (
     *(AdmitSerials, AdmitMove, RestockReturn, RecordSerialsSeen),
 )
 """Goods that a location has not had yet: it is the location that must be there."""
-OF_THE_WORLD: Kinds = (RecordProviderReport, RecordTracking, RecordSharedNumber, RecordStatement, RecordReconciliation)
+OF_THE_WORLD: Kinds = (
+    *(RecordProviderReport, ClaimReference, RecordTracking, RecordSharedNumber),
+    *(RecordStatement, RecordReconciliation),
+)
 """What providers and carriers say, also of what they know before we do: it is matched when that comes."""
 BEGINNINGS: Kinds = (
     *(*OF_PLACES, *OF_THE_WORLD),

@@ -11,7 +11,7 @@ from oms_es.schemas.catalog import item, location, numbering, rates, rules, seri
 from oms_es.schemas.finance import account, reconciliation, statement
 from oms_es.schemas.operations import aside, connection, document, exception, subscription
 from oms_es.schemas.order import returns
-from oms_es.schemas.payment import provider
+from oms_es.schemas.payment import provider, references
 from oms_es.schemas.returns import feedback, policy, rma
 from oms_es.schemas.shipment import tracker
 
@@ -52,6 +52,7 @@ MODULES: tuple[ModuleType, ...] = (
     aside,
     exception,
     provider,
+    references,
     connection,
     subscription,
     statement,

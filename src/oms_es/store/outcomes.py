@@ -6,7 +6,7 @@ it asks for, and depends on no other request of the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -16,6 +16,13 @@ from oms_es.store.encoding.codec import Cause
 
 Addressed = tuple[Cause, str, Command]
 """A command with the stream that decides it."""
+
+
+def addressed_of(batch: Iterable[tuple[Cause, Sequence[Command]]]) -> list[Addressed]:
+    """Every command, and after it those that are decided beside it."""
+    return [
+        (cause, one.stream, one) for cause, commands in batch for given in commands for one in (given, *given.beside)
+    ]
 
 
 class OtherVersion(Refused):
@@ -31,7 +38,8 @@ class OtherVersion(Refused):
 
 
 class Request(NamedTuple):
-    """Commands of one stream, which happen together or not at all; `version`: where the stream must be, if anywhere."""
+    """Commands of one stream, which happen together with those beside them, or not at all; `version`: where the stream
+    must be, if anywhere."""
 
     cause: Cause
     commands: Sequence[Command]
@@ -66,21 +74,22 @@ class Apart:
         self.versions = {request.stream: request.version for request in requests}
         assert len(self.versions) == len(requests), "no two requests of a transaction are of one stream"
         assert all(c.stream == r.stream for r in requests for c in r.commands), "a request is of one stream"
+        self.groups = {r.stream: addressed_of([(r.cause, r.commands)]) for r in requests}
+        self.streams = dict.fromkeys(stream for group in self.groups.values() for _, stream, _ in group)
         self.beside = beside
         self.refused: dict[str, Refused] = {}
         self.outcomes: Mapping[str, Outcome] = {}
 
-    def by_stream(
-        self, batch: Sequence[Addressed], known: Mapping[str, Any]
-    ) -> Iterator[tuple[str, Sequence[Addressed]]]:
-        """The commands of each known stream, about to be decided: what was said of it before is void."""
-        commands: dict[str, list[Addressed]] = {}
-        for addressed in batch:
-            if addressed[1] in known:
-                commands.setdefault(addressed[1], []).append(addressed)
-        for stream in commands:
-            self.refused.pop(stream, None)
-        return iter(commands.items())
+    def by_stream(self, known: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Addressed]]]:
+        """The commands of each request of known streams, about to be decided: what was said of it before is void."""
+        for stream, group in self.groups.items():
+            if stream in known:
+                self.refused.pop(stream, None)
+                yield stream, group
+
+    def together_with(self, stale: Sequence[str]) -> Sequence[str]:
+        """What has to be decided again with these: all, where a request is of several streams."""
+        return list(self.streams) if len(self.streams) > len(self.groups) else stale
 
     def require_version(self, stream: str, found: int) -> None:
         """Raises OtherVersion."""

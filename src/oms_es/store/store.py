@@ -28,7 +28,7 @@ from oms_es.store.dead_letters import DeadLetter
 from oms_es.store.draft import Cached, Draft, Overtaken
 from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.encoding.event_lines import log_appended
-from oms_es.store.outcomes import Addressed, Apart, MoreRows, Outcome, Request, no_more_rows
+from oms_es.store.outcomes import Addressed, Apart, MoreRows, Outcome, Request, addressed_of, no_more_rows
 from oms_es.store.privacy.subject_keys import SubjectKeys
 from oms_es.store.recorder import Advance, EventRow, Recording
 
@@ -85,8 +85,7 @@ class Store:
         Raises Refused if the domain says no to any of them, PositionLost if the position is no longer ours; then
         nothing of the batch has happened.
         """
-        addressed = [(cause, command.stream, command) for cause, commands in batch for command in commands]
-        return self._try(addressed, advance, dead_letters, None)
+        return self._try(addressed_of(batch), advance, dead_letters, None)
 
     def execute_each(self, requests: Sequence[Request], beside: MoreRows = no_more_rows) -> list[Outcome]:
         """Decide every request by itself, and append what all of them came to in one transaction, with an outcome each.
@@ -95,7 +94,7 @@ class Store:
         transaction and the outcomes, for rows of its own; what it raises undoes everything.
         """
         apart = Apart(requests, beside)
-        self._try([(r.cause, r.stream, c) for r in requests for c in r.commands], None, (), apart)
+        self._try(addressed_of((r.cause, r.commands) for r in requests), None, (), apart)
         return [apart.outcomes[request.stream] for request in requests]
 
     def _try(
@@ -187,6 +186,8 @@ class Store:
         for event in decider.decide(before, command):
             after = decider.evolve(after, event)
             events.append(event)
+        for one in command.beside:
+            self.preview(one)
         return before, events, after
 
     def history(self, stream: str) -> list[Recorded]:
@@ -270,7 +271,7 @@ class Store:
     ) -> list[Recorded]:
         """Fold every command of a known stream into `states`; what the others decide is not asked here."""
         if apart:
-            return self._decide_apart(batch, states, recorded_at, apart)
+            return self._decide_apart(states, recorded_at, apart)
         decided: list[Recorded] = []
         envelop, deciders = self.codec.envelop, self.deciders
         for number, (cause, stream, command) in enumerate(batch):
@@ -286,15 +287,13 @@ class Store:
             came_to[number] = version - before
         return decided
 
-    def _decide_apart(
-        self, batch: Sequence[Addressed], states: dict[str, Cached], recorded_at: datetime, apart: Apart
-    ) -> list[Recorded]:
-        """Each stream's commands by themselves: all of them, or none where one is refused."""
+    def _decide_apart(self, states: dict[str, Cached], recorded_at: datetime, apart: Apart) -> list[Recorded]:
+        """Each request's commands by themselves: all of them, or none where one is refused."""
         decided: list[Recorded] = []
-        for stream, addressed in apart.by_stream(batch, states):
+        for stream, addressed in apart.by_stream(states):
             try:
                 apart.require_version(stream, states[stream][1])
-                now = {stream: states[stream]}
+                now = {one: states[one] for _, one, _ in addressed}
                 decided += self._decide(addressed, now, recorded_at, [0] * len(addressed))
                 states.update(now)
             except Refused as refused:
@@ -313,11 +312,12 @@ class Store:
     ) -> list[Recorded]:
         """Under the append lock: what the stale streams decide again replaces what they decided before."""
         log.debug("streams had grown, deciding again", streams=len(stale))
-        fresh = self._caught_up({**dict.fromkeys(stale), **self._cache.found(stale)}, curs)
+        again = apart.together_with(stale) if apart else stale
+        fresh = self._caught_up({**dict.fromkeys(again), **self._cache.found(again)}, curs)
         kept = [recorded for recorded in decided if recorded.stream not in fresh]
-        again = self._decide(batch, fresh, self.clock(), came_to, apart)
+        decided = self._decide(batch, fresh, self.clock(), came_to, apart)
         states.update(fresh)
-        return kept + again
+        return kept + decided
 
     def _loaded(self, streams: Iterable[str]) -> dict[str, Cached]:
         """In their order. What is missing is read, as of now."""

@@ -52,7 +52,15 @@ CAPTURED = (
 )
 REFUNDED = (
     "refund.created",
-    {"id": "re_2", "amount": 10_000, "status": "succeeded", "charge": "ch_1", "payment_intent": "pi_1", "metadata": {}},
+    {
+        "id": "re_2",
+        "amount": 10_000,
+        "currency": "eur",
+        "status": "succeeded",
+        "charge": "ch_1",
+        "payment_intent": "pi_1",
+        "metadata": {},
+    },
 )
 REFUND_FAILED = ("refund.failed", REFUNDED[1] | {"status": "failed", "failure_reason": "account closed"})
 DISPUTED = (

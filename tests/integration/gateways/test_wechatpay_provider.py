@@ -299,6 +299,7 @@ def test_what_a_report_does_not_say_is_not_made_up() -> None:
         ({**said, "refund_status": "PROCESSING", "amount": {"total": 5}}, "REFUND.SUCCESS", Skipped),
         ({**said, "refund_status": "SUCCESS", "amount": {"total": 5}}, "REFUND.SUCCESS", BadInput),
         ({**said, "trade_state": "NOTPAY", "amount": {"total": 5}}, "TRANSACTION.SUCCESS", Skipped),
+        ({**said, "trade_state": "SUCCESS", "amount": {"total": 5}}, "TRANSACTION.SUCCESS", BadInput),
         ({**said, "trade_state": "SUCCESS", "amount": {"total": 5.5}}, "TRANSACTION.SUCCESS", BadInput),
         (
             {**said, "trade_state": "SUCCESS", "amount": {"total": 5, "currency": "HKD"}},

@@ -100,7 +100,7 @@ def of_payments() -> Iterator[Callback]:
     for operation, outcome in product(operations, get_args(fields["outcome"].annotation)):
         reported = {"operation": operation, "outcome": outcome, "payment_id": "p", "part": "1", "reference": "r"}
         try:
-            payment_provider.parse_callback(json.dumps({**reported, "amount_minor": 1}).encode())
+            payment_provider.parse_callback(json.dumps({**reported, "amount_minor": 1, "currency": "EUR"}).encode())
         except BadInput:
             continue
         yield operation, outcome

@@ -55,6 +55,7 @@ from oms_es.schemas.operations import exception as c
 from oms_es.schemas.operations import subscription as u
 from oms_es.schemas.order import returns as x
 from oms_es.schemas.payment import provider as v
+from oms_es.schemas.payment import references as ref
 from oms_es.schemas.returns import rma as back
 from oms_es.schemas.shipment import tracker as t
 from oms_es.schemas.values.parts import without_personal
@@ -1044,12 +1045,14 @@ def provider_commands() -> Strategy:
     said = p.Report(operation="dispute", outcome="opened", part="dp_1", amount_minor=1)
     report = v.RecordProviderReport(provider="stripe", references=("ch_1",), report=said)
     match = st.builds(v.MatchReport, provider=st.just("stripe"), report_id=st.just(report.report_id), payment_id=words)
-    return st.just(report) | match
+    claim = st.builds(ref.ClaimReference, reference=st.just("ch_1"), payment_id=words)
+    return st.just(report) | match | claim
 
 
 def provider_holds(state: provider.ProviderReport, history: Sequence[Event]) -> None:
     assert happened(history, v.ProviderReported) == state.is_known
     assert happened(history, v.ProviderReportMatched) == bool(state.payment_id)
+    assert happened(history, ref.ReferenceClaimed) == bool(state.held_by)
 
 
 # --- return
@@ -1234,7 +1237,9 @@ LAWS = (
     Law(rates.decider, always(rates_commands()), rates_hold, frozenset({"version_reused"})),
     Law(delivery.decider, always(delivery_commands()), delivery_holds),
     Law(tracker.decider, always(tracker_commands()), tracker_holds),
-    Law(provider.decider, always(provider_commands()), provider_holds, frozenset({"unknown_report"})),
+    Law(
+        provider.decider, always(provider_commands()), provider_holds, frozenset({"unknown_report", "reference_reused"})
+    ),
     Law(rules.decider, always(rules_commands()), rules_hold, frozenset({"version_taken"})),
     Law(location.decider, always(location_commands()), location_holds, frozenset({"unknown_location"})),
     Law(numbering.decider, always(numbering_commands()), numbering_holds),

@@ -133,9 +133,11 @@ ALSO_BY_HAND = {
 
 
 def test_what_only_the_engine_gives_is_a_system_command_and_nothing_else_is() -> None:
-    """By who emits it: consumers, the ticker, and what gateways and readers of callbacks name in their source."""
+    """By who emits it: consumers, the ticker, what gateways and readers of callbacks name in their source, and what is
+    decided beside a report."""
     emitted = {command for consumer in CONSUMERS for command in consumer.emits}
-    readers = [SOURCE / "processing" / "aside.py", *(SOURCE / "app").rglob("*.py")]
+    beside = SOURCE / "schemas" / "payment" / "references.py"
+    readers = [SOURCE / "processing" / "aside.py", beside, *(SOURCE / "app").rglob("*.py")]
     answers = "".join(path.read_text() for path in (*(SOURCE / "gateways").rglob("*.py"), *readers))
     deadlines = (SOURCE / "consumers" / "order" / "deadline_keeper.py").read_text()
     named = set(re.findall(r"\b[A-Z]\w+", answers + deadlines))

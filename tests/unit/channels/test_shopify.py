@@ -17,7 +17,16 @@ from oms_es.channels import DIALECTS, shopify
 from oms_es.channels.shopify import parse_cancelled, parse_fulfillment, parse_refund, parse_updated
 from oms_es.channels.shopify_order import REASON_UNSAID
 from oms_es.kernel import BadInput
-from oms_es.schemas.order import NOWHERE, AmendOrder, CancelOrder, LineUnits, PlaceOrder, early_names
+from oms_es.schemas.order import (
+    NOWHERE,
+    AmendOrder,
+    CancelOrder,
+    HoldOrder,
+    LineUnits,
+    PlaceOrder,
+    early_names,
+    order_id_of,
+)
 from oms_es.schemas.values.currency import to_minor
 from oms_es.schemas.values.customer import METADATA_MAX, NOTES_LENGTH_MAX
 from repository import ROOT
@@ -310,6 +319,36 @@ def test_what_was_sent_already_is_reported_by_line(line: dict[str, Any], reporte
 
 def test_an_order_that_was_sent_in_part_and_does_not_say_which_is_refused() -> None:
     assert refusal(payload(fulfillment_status="partial")).reason == "partly_fulfilled"
+
+
+def test_an_order_that_was_refunded_in_part_and_does_not_say_which_is_refused() -> None:
+    said: dict[str, Any] = {"financial_status": "partially_refunded", "updated_at": "2026-01-06T10:00:00Z"}
+    for parsed in (shopify.parse, parse_updated):
+        with pytest.raises(BadInput) as refused:
+            parsed(payload(**said))
+        assert refused.value.reason == "partly_refunded"
+        with pytest.raises(BadInput) as refused:
+            parsed(payload(**said, current_total_price="10.00", refunds=[]))
+        assert refused.value.reason == "partly_refunded"
+    two = [item(), item(2, current_quantity=0)]
+    assert parse(payload("20.00", **said, line_items=two, current_total_price="10.00")).total_minor == 1000
+    back = refund(order_adjustments=[{"kind": "refund_discrepancy", "amount": "-2.00"}])
+    assert parse(payload(**said, refunds=[back], current_total_price="8.00")).total_minor == 800
+
+
+def test_an_order_that_was_not_paid_for_in_time_is_refused_and_held_where_it_is_here() -> None:
+    expired = payload(financial_status="expired", updated_at="2026-01-06T10:00:00Z")
+    assert refusal(expired).reason == "payment_failed"
+    held = parse_updated(expired)
+    assert isinstance(held, HoldOrder)
+    assert (held.order_id, held.kind) == (order_id_of("shopify", "4711"), "manual")
+    assert isinstance(
+        shopify.parse(payload(financial_status="expired", cancelled_at="2026-01-06T10:00:00Z")), PlaceOrder
+    )
+
+
+def test_an_order_for_which_the_shop_has_set_nothing_aside_is_placed() -> None:
+    assert parse(payload(confirmed=False)) == parse(payload(confirmed=True))
 
 
 def refund(*units: dict[str, Any], **changes: Any) -> dict[str, Any]:

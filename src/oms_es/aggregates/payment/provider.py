@@ -1,4 +1,8 @@
-"""One report of a payment provider. Invariant: it is reported once, and is brought to one payment at most."""
+"""One report of a payment provider, or one of its names.
+
+Invariant: a report is reported once, and is brought to one payment at most; a name is of the payment that claimed it
+first, however many are reported under it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,17 @@ from typing import Any, NamedTuple
 
 from oms_es.kernel import Decider, Refused
 from oms_es.schemas.payment import provider as v
+from oms_es.schemas.payment import references as r
 from oms_es.schemas.payment.refusals import PaymentRefusal
 
-ProviderEvent = v.ProviderReported | v.ProviderReportMatched
+ProviderEvent = v.ProviderReported | v.ProviderReportMatched | r.ReferenceClaimed
 
 
 class ProviderReport(NamedTuple):
     is_known: bool = False
     payment_id: str = ""
+    held_by: str = ""
+    """Whose payment a name is."""
 
 
 def evolve(report: ProviderReport, event: ProviderEvent) -> ProviderReport:
@@ -23,10 +30,15 @@ def evolve(report: ProviderReport, event: ProviderEvent) -> ProviderReport:
             return report._replace(is_known=True)
         case v.ProviderReportMatched(payment_id=payment_id):
             return report._replace(payment_id=payment_id)
+        case r.ReferenceClaimed(payment_id=payment_id):
+            return report._replace(held_by=payment_id)
     return report
 
 
 def decide(report: ProviderReport, command: Any) -> Iterator[ProviderEvent]:
+    if isinstance(command, r.ClaimReference):
+        yield from _claimed(report, command)
+        return
     of: Any = {"provider": command.provider, "report_id": command.report_id}
     if isinstance(command, v.RecordProviderReport):
         if not report.is_known:
@@ -37,11 +49,22 @@ def decide(report: ProviderReport, command: Any) -> Iterator[ProviderEvent]:
         yield v.ProviderReportMatched(**of, payment_id=command.payment_id)
 
 
+def _claimed(report: ProviderReport, command: r.ClaimReference) -> Iterator[ProviderEvent]:
+    if report.held_by not in ("", command.payment_id):
+        raise Refused(
+            PaymentRefusal.REFERENCE_REUSED,
+            f"{command.reference} is reported of payment {command.payment_id}, and is the reference of payment "
+            f"{report.held_by}: ask the provider which of the two it is about",
+        )
+    if not report.held_by:
+        yield r.ReferenceClaimed(reference=command.reference, payment_id=command.payment_id)
+
+
 decider = Decider(
     "provider",
     ProviderReport(),
     evolve,
     decide,
-    accepts=(v.RecordProviderReport, v.MatchReport),
-    emits=(v.ProviderReported, v.ProviderReportMatched),
+    accepts=(v.RecordProviderReport, v.MatchReport, r.ClaimReference),
+    emits=(v.ProviderReported, v.ProviderReportMatched, r.ReferenceClaimed),
 )

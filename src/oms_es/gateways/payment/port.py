@@ -286,6 +286,11 @@ def parse_callback(payload: bytes) -> Command:
     """A provider's callback as a command. Raises BadInput."""
     try:
         callback = CALLBACK.validate_json(payload)
+        if callback.amount_minor is not None and callback.currency is None:
+            raise BadInput(
+                Input.BAD_CALLBACK,
+                "currency: it is missing, and amount_minor is an amount of it; ask the provider to send both",
+            )
         _command_of(callback)
         said = {name: value for name, value in callback if name in p.Report.model_fields}
         return p.RecordReport(payment_id=callback.payment_id, **said)

@@ -171,9 +171,11 @@ def _ours(key: str, *places: Name | Named | None) -> str:
 
 
 def _minor(amount: int | None, currency: str | None, name: str) -> int | None:
-    """Without its currency, an amount is taken as it is said."""
-    if amount is None or currency is None:
-        return amount
+    """How much an amount is its currency alone says."""
+    if amount is None:
+        return None
+    if currency is None:
+        raise _unusable(f"data.object.currency: it is missing, and {name} is an amount of it")
     try:
         return minor_of(amount, currency)
     except ValueError as error:

@@ -26,8 +26,10 @@ class SimulatedPaymentProvider:
         self.effect_store = effect_store
 
     def submit(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        currencies = {ask.key: ask.currency for ask in asks}
         effects, new = self.effect_store.effects(
-            [(ask.key, partial(self._effect, ask)) for ask in asks], self._callbacks
+            [(ask.key, partial(self._effect, ask)) for ask in asks],
+            lambda effect: self._callbacks(effect, currencies[effect.key]),
         )
         return [_answered(effects[ask.key], is_new=ask.key in new) for ask in asks]
 
@@ -56,9 +58,10 @@ class SimulatedPaymentProvider:
                 return mode if until is None or until <= self.effect_store.clock() else None
         return None
 
-    def _callbacks(self, effect: Effect) -> Iterable[PendingCallback]:
+    def _callbacks(self, effect: Effect, currency: str) -> Iterable[PendingCallback]:
         now, late = self.effect_store.clock(), timedelta(seconds=LATE_SECONDS)
-        fields = {"payment_id": effect.subject, "part": effect.part, "amount_minor": effect.amount_minor}
+        money = {"amount_minor": effect.amount_minor, "currency": currency}
+        fields = {"payment_id": effect.subject, "part": effect.part, **money}
         answer = {
             **fields,
             "operation": effect.operation,

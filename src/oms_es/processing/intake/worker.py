@@ -85,7 +85,8 @@ def _outcomes(
         of_stream.setdefault(one.stream, deque()).append(one)
     counts = iter(came_to)
     for commands in given:
-        events = [of_stream[c.stream].popleft() for c in commands for _ in range(next(counts))]
+        decided = (one for given in commands for one in (given, *given.beside))
+        events = [of_stream[one.stream].popleft() for one in decided for _ in range(next(counts))]
         yield Outcome(commands[0], events)
 
 

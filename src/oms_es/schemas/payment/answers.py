@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import to_json
 
-from oms_es.kernel import Message, SystemCommand
+from oms_es.kernel import Command, Message, SystemCommand
 from oms_es.schemas.payment.base import C, PaymentCommand, PaymentEvent
+from oms_es.schemas.payment.references import claims
 from oms_es.schemas.values.types import AmountMinor, Currency, Identifier, Moment, PartName, QuotedText
 
 CHASES_MAX = 3
@@ -98,6 +100,12 @@ class RecordReport(PaymentCommand, SystemCommand, Report):
     @model_validator(mode="after")
     def _says_enough(self) -> Self:
         return require_enough(self, self)
+
+    @property
+    def beside(self) -> Sequence[Command]:
+        """What it says has been done rests on these names: no other payment may have them."""
+        done = self.outcome == "succeeded"
+        return claims(self.payment_id, (self.authorization, self.reference)) if done else ()
 
 
 def require_enough(report: Report, command: C) -> C:

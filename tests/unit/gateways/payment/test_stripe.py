@@ -232,6 +232,26 @@ def test_the_table_of_currencies_says_where_stripe_and_iso_4217_differ() -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("payment_intent.amount_capturable_updated", INTENT),
+        ("payment_intent.succeeded", INTENT),
+        ("charge.succeeded", CHARGE),
+        ("charge.captured", CAPTURED),
+        ("charge.refunded", CAPTURED | {"amount_refunded": 40}),
+        ("refund.updated", REFUND),
+        ("charge.dispute.created", DISPUTE),
+    ],
+)
+@pytest.mark.parametrize("named", [{}, {"currency": None}])
+def test_an_amount_without_its_currency_is_refused_by_the_name_of_the_field(
+    kind: str, content: dict[str, Any], named: dict[str, None]
+) -> None:
+    without = {name: value for name, value in content.items() if name != "currency"}
+    assert refusal(event(kind, without | named)).detail.startswith("data.object.currency: it is missing")
+
+
 @pytest.mark.parametrize("kind", [*sorted(SKIPPED), *(f"{family}anything" for family in SKIPPED_FAMILIES)])
 def test_what_says_nothing_of_a_payment_is_skipped(kind: str) -> None:
     with pytest.raises(Skipped, match=kind):

@@ -31,7 +31,8 @@ Fen = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 class Amount(Open):
     total: Fen
     refund: Fen | None = None
-    currency: str = CNY
+    currency: str | None = None
+    """A refund's notification does not say it: WeChat Pay gives back what was paid."""
 
 
 class Transaction(Open):
@@ -86,6 +87,8 @@ def _unusable(what: str) -> BadInput:
 def _paid(transaction: Transaction) -> Command:
     if transaction.trade_state != "SUCCESS":
         raise Skipped(f"{transaction.out_trade_no} is {transaction.trade_state}: nothing is paid")
+    if transaction.amount.currency is None:
+        raise _unusable("resource.amount.currency: it is missing, and total is an amount of it")
     report = Report(
         operation="capture",
         outcome="succeeded",
@@ -129,7 +132,7 @@ FAILED_FOR_NOW = ("ABNORMAL",)
 
 
 def _currency(amount: Amount) -> str:
-    if amount.currency != CNY:
+    if amount.currency not in (None, CNY):
         raise _unusable(f"resource.amount.currency: {amount.currency} where orders are in {CNY}")
     return CNY
 
