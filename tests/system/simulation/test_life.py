@@ -84,7 +84,7 @@ class Noting(Store):
         self, batch: Batch, advance: Advance | None = None, dead_letters: Sequence[DeadLetter] = ()
     ) -> list[Recorded]:
         for cause, commands in batch:
-            for command in commands:
+            for command in (one for given in commands for one in (given, *given.beside)):
                 self.asked.setdefault(type(command).__name__, set()).add(_kind_of(cause))
         return super().execute(batch, advance, dead_letters)
 
