@@ -25,7 +25,8 @@ from oms_es.reports.finance import reconciliation
 from oms_es.schemas.finance.reconciliation import MATCHES_MAX, RecordReconciliation
 from oms_es.schemas.finance.statement import RecordStatement
 from oms_es.schemas.inputs import Input
-from oms_es.schemas.values.types import SHORT_NAME_LENGTH_MAX, looks_like_a_card_number
+from oms_es.schemas.values.cards import looks_like_a_card_number
+from oms_es.schemas.values.types import SHORT_NAME_LENGTH_MAX
 from oms_es.statements import FORMATS
 from oms_es.statements.reading import Options, Statement
 from oms_es.store.documents import table as documents

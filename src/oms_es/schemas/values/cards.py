@@ -1,14 +1,21 @@
 """Numbers of payment cards inside other text: found by issuer, length and check digit, so that they are kept nowhere.
 
-Invariant: what is not a card's number stays as it is. A run of digits counts as one where its first digits are an
-issuer's, its length is one that this issuer gives, and its check digit is right (ISO/IEC 7812-1, annex B). GTINs,
-tracking and order numbers rarely are all three; where one is, it is masked in input that was rejected, and refused in
+Invariant: what is not a card's number stays as it is. Digits of any script count as one where the first are an
+issuer's, their number is one that this issuer gives, the check digit is right (ISO/IEC 7812-1, annex B), and what
+stands between them is what people and programs put there: no letter, no other digit, also where it is escaped. GTINs,
+tracking and order numbers are rarely all of that; where one is, it is masked in input that was rejected, and refused in
 texts that people write, and nowhere else.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from html import unescape
+from itertools import pairwise
+from unicodedata import category, digit
+from urllib.parse import unquote
 
 ISSUERS: tuple[tuple[str, frozenset[int]], ...] = (
     (r"4", frozenset({13, 16, 19})),
@@ -16,61 +23,199 @@ ISSUERS: tuple[tuple[str, frozenset[int]], ...] = (
     (r"3[47]", frozenset({15})),
     (r"30[0-5]|309|36|3[89]", frozenset({14, 16, 19})),
     (r"35(?:2[89]|[3-8])", frozenset({16, 17, 18, 19})),
-    (r"6011|64[4-9]|65|62|60|81|82|508|220[0-4]|9792", frozenset({16, 17, 18, 19})),
+    (r"6011|64[4-9]|65|62|60|81|220[0-4]|9792", frozenset({16, 17, 18, 19})),
+    (r"82|508", frozenset({16})),
     (r"50(?:18|20|38)|5[678]|6304|67", frozenset({12, 13, 14, 15, 16, 17, 18, 19})),
 )
 """First digits and lengths, as the schemes publish them: Visa, Mastercard, American Express, Diners Club, JCB, Discover
 with UnionPay, RuPay, Mir and Troy, Maestro."""
-SEPARATOR = r"(?:[ \t\-\x00]|\xc2\xa0|\xe2\x80[\x90-\x95]|\xa0){0,2}"
-"""Between two digits; NUL is what UTF-16 has there. Written over bytes, one character each."""
-RUN = re.compile(rf"(?<![0-9])[0-9](?:{SEPARATOR}[0-9]){{11,18}}(?![0-9])")
+FIRST_DIGITS_MAX = 4
+"""By which an issuer is known."""
+CARD_NUMBER_DIGITS = range(12, 20)
+"""How long the number of a payment card is (ISO/IEC 7812)."""
+SEPARATOR_MAX = 12
+"""Characters between two groups of digits."""
+CHAIN = re.compile(rf"[0-9]+(?:[\W_]{{1,{SEPARATOR_MAX}}}[0-9]+)*")
+GROUP = re.compile(r"[0-9]+")
+QUIET_MAX = 2
+QUIET = {"Zs", "Pd", "Cf", "Mn", "Me"}
+"""Spaces, dashes, and what has no width or stands on a digit: they say nothing of what the digits are."""
+QUIET_BYTES = "\t\x00\udca0\udcad\udc96\udc97"
+"""Such, too: NUL is what UTF-16 has between digits, and others are spaces and dashes in what is no UTF-8."""
+LISTING = re.compile(r"[,;\r\n\"']")
+"""Numbers that are apart by one of these may be a list's."""
+GROUPINGS = {(4, 6, 5), (4, 6, 4), (4, 4, 5), (4, 3, 3, 3), (6, 13)}
+"""As on the cards of those that have no groups of one size."""
+GROUP_MIN = 3
+"""So many digits in each group but the last: dates and times have fewer in some."""
+LISTED_GROUP_MIN = 4
+GROUPS_APART_ALIKE_MIN = 3
+"""Two with a point between them are a decimal."""
+UUID = re.compile(r"(?i)(?<![0-9a-z])(?=[0-9-]*[a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])")
+ESCAPED = r"""
+    \\+u[dD][89abAB][0-9a-fA-F]{2}\\+u[dD][c-fC-F][0-9a-fA-F]{2}  # two of UTF-16, of JSON
+    | \\+u[0-9a-fA-F]{4} | \\+U[0-9a-fA-F]{8} | \\+x[0-9a-fA-F]{2} | \\+[bfnrtv"'/] | \\+
+    | (?:%[0-9a-fA-F]{2})+
+    | &(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});
+"""
+"""Of JSON, also in a text of JSON, and of Python; of addresses and forms; of XML and HTML."""
+ESCAPE = re.compile(ESCAPED, re.VERBOSE)
+SEGMENT = re.compile(rf"(?:{ESCAPED} | [\d\W_])++", re.VERBOSE)
+"""Without letters, once it is read."""
+CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+DOUBLED = str.maketrans("0123456789", "0246813579")
+"""The sum of the digits of twice as much."""
 SHOWN_DIGITS = 4
 MASK = "*"
 
 
 def is_card_number(digits: str) -> bool:
-    if not any(len(digits) in lengths and re.match(first, digits) for first, lengths in ISSUERS):
-        return False
-    return has_check_digit(digits)
+    return len(digits) in _lengths(digits[:FIRST_DIGITS_MAX]) and has_check_digit(digits)
+
+
+@cache
+def _lengths(first_digits: str) -> frozenset[int]:
+    """Of an issuer's cards whose numbers begin so; one of many that issue some."""
+    return frozenset().union(*(lengths for first, lengths in ISSUERS if re.match(first, first_digits)))
 
 
 def has_check_digit(digits: str) -> bool:
     """Whether the last digit is the one that follows from the others (ISO/IEC 7812-1, annex B)."""
-    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
-    return sum(sum(divmod(n, 10)) for n in doubled) % 10 == 0
+    doubled = digits[-2::-2].translate(DOUBLED)
+    return sum(map(int, digits[-1::-2] + doubled)) % 10 == 0
+
+
+def digits_of(text: str) -> str:
+    """Of any script, as ASCII's."""
+    return "".join(GROUP.findall(_with_plain_digits(text)))
+
+
+def looks_like_a_card_number(text: str) -> bool:
+    """Nothing but digits, however they are apart, whose check digit is right: of any issuer."""
+    return _is_one_number(text) or _is_one_number("".join(character for character, _ in _read(text)))
+
+
+def _is_one_number(text: str) -> bool:
+    digits = digits_of(text)
+    if len(digits) not in CARD_NUMBER_DIGITS or any(one.isalnum() and not one.isdigit() for one in text):
+        return False
+    return has_check_digit(digits)
 
 
 def has_card_number(text: str) -> bool:
-    return masked(text) != text
+    return masked(text) is not text
 
 
 def masked(text: str) -> str:
     """All but the last four digits of each card's number are masked; what has none is given back itself."""
-    kept = masked_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
-    return text if kept == text else kept
+    plain = _with_plain_digits(text)
+    spans = {(place, place + 1) for place in _hidden(plain)}
+    for segment in SEGMENT.finditer(plain):
+        if len(segment.group()) >= CARD_NUMBER_DIGITS[0] and ESCAPE.search(segment.group()):
+            spans.update(_hidden_in_escapes(segment.group(), segment.start()))
+    return _without(text, sorted(spans)) if spans else text
+
+
+def _hidden_in_escapes(text: str, offset: int) -> Iterator[tuple[int, int]]:
+    read = list(_read(text))
+    for place in _hidden(_with_plain_digits("".join(character for character, _ in read))):
+        start, end = read[place][1]
+        yield offset + start, offset + end
 
 
 def masked_bytes(content: bytes) -> bytes:
-    """In bytes of any kind, UTF-8 or not."""
-    return RUN.sub(_masked_run, content.decode("latin-1")).encode("latin-1")
+    """In bytes of any kind, UTF-8 or not; what has none is given back itself."""
+    text = content.decode("utf-8", "surrogateescape")
+    without = masked(text)
+    return content if without is text else without.encode("utf-8", "surrogateescape")
 
 
-def _masked_run(run: re.Match[str]) -> str:
-    """A card's number may stand beside other digits, as a date or a code does: the longest that is one is masked."""
-    text = run.group()
-    places = [place for place, character in enumerate(text) if character.isascii() and character.isdigit()]
-    digits = "".join(text[place] for place in places)
-    for length in range(len(digits), 11, -1):
-        for first in range(len(digits) - length + 1):
-            if _stands_alone(places, first, length) and is_card_number(digits[first : first + length]):
-                hidden = set(places[first : first + length - SHOWN_DIGITS])
-                return "".join(MASK if place in hidden else character for place, character in enumerate(text))
-    return text
+def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    parts, done = [], 0
+    for start, end in spans:
+        if start >= done:
+            parts += [text[done:start], MASK]
+            done = end
+    return "".join((*parts, text[done:]))
 
 
-def _stands_alone(places: list[int], first: int, length: int) -> bool:
-    """Whether something stands between it and the digits before and after it."""
-    last = first + length - 1
-    before = first == 0 or places[first] - places[first - 1] > 1
-    after = last == len(places) - 1 or places[last + 1] - places[last] > 1
-    return before and after
+def _read(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Each character that a reader would find in it, and where it stands."""
+    done = 0
+    for escape in ESCAPE.finditer(text):
+        yield from ((text[place], (place, place + 1)) for place in range(done, escape.start()))
+        start, done = escape.span()
+        for character, length in _escaped(escape.group()):
+            yield character, (start, start + length) if length else (start, done)
+            start += length
+    yield from ((text[place], (place, place + 1)) for place in range(done, len(text)))
+
+
+def _escaped(escape: str) -> Iterator[tuple[str, int]]:
+    """What it stands for, with how long each part of it is; 0: all of it."""
+    if escape.startswith("%"):
+        for one in unquote(escape, errors="surrogateescape"):
+            yield one, 3 * len(one.encode("utf-8", "surrogateescape"))
+    elif escape.startswith("&"):
+        yield from ((one, 0) for one in unescape(escape))
+    elif codes := re.findall(r"[uUx]([0-9a-fA-F]{2,8})", escape):
+        units = b"".join(_utf16(int(code, 16)) for code in codes)
+        yield units.decode("utf-16-be", "surrogatepass")[:1], 0
+    else:
+        named = escape.lstrip("\\")
+        yield CONTROLS.get(named, named or "\\"), 0
+
+
+def _utf16(code: int) -> bytes:
+    return chr(min(code, 0x10FFFF)).encode("utf-16-be", "surrogatepass")
+
+
+def _hidden(plain: str) -> set[int]:
+    """Where the digits stand that nothing may keep."""
+    hidden: set[int] = set()
+    plain = UUID.sub(lambda one: "x" * len(one.group()), plain)
+    for chain in CHAIN.finditer(plain):
+        if chain.end() - chain.start() >= CARD_NUMBER_DIGITS[0]:
+            groups = [one.span() for one in GROUP.finditer(plain, *chain.span())]
+            hidden.update(_in_chain(plain, groups))
+    return hidden
+
+
+def _with_plain_digits(text: str) -> str:
+    """Character for character."""
+    if text.isascii():
+        return text
+    return text.translate({ord(one): str(digit(one)) for one in set(text) if not one.isascii() and one.isdigit()})
+
+
+def _in_chain(plain: str, groups: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """A card's number may stand beside other groups of digits, as a date or a code are: every part that is one."""
+    digits = "".join(plain[start:end] for start, end in groups)
+    offset = 0
+    for first, (start, end) in enumerate(groups):
+        if lengths := _lengths(digits[offset : offset + FIRST_DIGITS_MAX]):
+            length = 0
+            for last in range(first, min(len(groups), first + CARD_NUMBER_DIGITS[-1])):
+                length += groups[last][1] - groups[last][0]
+                if length in lengths and has_check_digit(digits[offset : offset + length]):
+                    part = groups[first : last + 1]
+                    if _is_grouped_as_one(plain, part):
+                        yield from [place for one in part for place in range(*one)][:-SHOWN_DIGITS]
+        offset += end - start
+
+
+def _is_grouped_as_one(plain: str, groups: Sequence[tuple[int, int]]) -> bool:
+    """Alike, or alike apart, or by spaces and dashes: dates, times, decimals and lists of numbers are not."""
+    sizes = tuple(end - start for start, end in groups)
+    between = [plain[end:start] for (_, end), (start, _) in pairwise(groups)]
+    if sizes in GROUPINGS or all(_is_quiet(one) for one in between):
+        return True
+    is_list = any(LISTING.search(one) for one in between)
+    if len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]:
+        return sizes[0] >= (LISTED_GROUP_MIN if is_list else GROUP_MIN) or (sizes[0] == 1 and not is_list)
+    return len(groups) >= GROUPS_APART_ALIKE_MIN and len(set(between)) == 1 and not is_list
+
+
+def _is_quiet(between: str) -> bool:
+    said = between.replace("\x00", "")
+    return len(said) <= QUIET_MAX and all(one in QUIET_BYTES or category(one) in QUIET for one in said)

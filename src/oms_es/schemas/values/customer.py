@@ -5,14 +5,13 @@ A customer is of one channel: two channels that know a person by the same id kno
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 
 from pydantic import StringConstraints, model_validator
 
 from oms_es.door import AtTheDoor
 from oms_es.kernel import Message
-from oms_es.schemas.values.cards import is_card_number
+from oms_es.schemas.values.cards import digits_of, is_card_number
 from oms_es.schemas.values.personal import PERSONAL
 from oms_es.schemas.values.types import IDENTIFIER_LENGTH_MAX, Identifier, ShortName, Text, without_card_number
 
@@ -32,7 +31,7 @@ CustomerId = Annotated[str, StringConstraints(max_length=IDENTIFIER_LENGTH_MAX),
 
 
 def _telephone(value: str) -> str:
-    digits = "".join(re.findall(r"[0-9]", value))
+    digits = digits_of(value)
     if len(digits) not in PHONE_DIGITS:
         raise ValueError(f"a telephone number has {PHONE_DIGITS[0]} to {PHONE_DIGITS[-1]} digits: correct it")
     if len(digits) >= CARD_LIKE_DIGITS_MIN and is_card_number(digits):

@@ -14,7 +14,7 @@ from unicodedata import normalize
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from oms_es.door import AtTheDoor
-from oms_es.schemas.values.cards import has_card_number, has_check_digit, masked
+from oms_es.schemas.values.cards import has_card_number, looks_like_a_card_number, masked
 
 IDENTIFIER_LENGTH_MAX = 128
 SHORT_NAME_LENGTH_MAX = 60
@@ -145,21 +145,10 @@ Text = Annotated[PlainText, AtTheDoor(without_card_number)]
 QuotedText = Annotated[PlainText, AtTheDoor(masked)]
 """What others wrote, such as a payment provider. It counts, and a card's number in it is masked."""
 
-CARD_NUMBER_DIGITS = range(12, 20)
-"""How long the number of a payment card is (ISO/IEC 7812)."""
-
-
-def looks_like_a_card_number(text: str) -> bool:
-    """12 to 19 digits, grouped or not, whose check digit is right (ISO/IEC 7812-1, annex B)."""
-    digits = text.translate({ord(" "): None, ord("-"): None})
-    if not (digits.isascii() and digits.isdigit() and len(digits) in CARD_NUMBER_DIGITS):
-        return False
-    return has_check_digit(digits)
-
 
 def refuse_card_number(text: str) -> str:
     """Raises ValueError, which does not repeat it."""
-    if looks_like_a_card_number(text):
+    if looks_like_a_card_number(text) or has_card_number(text):
         raise ValueError("this looks like a card number, which is never kept here: send the provider's token for it")
     return text
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from oms_es.schemas.operations.document import DIFFERENCES_MAX, REFERENCES_MAX, InvoiceKind
+from oms_es.schemas.values.cards import looks_like_a_card_number
 from oms_es.schemas.values.currency import to_text
-from oms_es.schemas.values.types import looks_like_a_card_number
 from oms_es.statements.reading import clean, currency_of, minor_of, refuse
 from oms_es.statements.xml_tree import Element
 

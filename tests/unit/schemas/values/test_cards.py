@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, get_args
+from urllib.parse import quote
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError, create_model
 
 from oms_es.app import DECIDERS
 from oms_es.door import brought_in
 from oms_es.kernel import Command, Message, SystemCommand
 from oms_es.schemas.operations.exception import AssignException, ResolveException
-from oms_es.schemas.order import HoldOrder
+from oms_es.schemas.order import HoldOrder, RetryPayment
 from oms_es.schemas.shipment import RecordMilestone
-from oms_es.schemas.values.cards import has_card_number, masked, masked_bytes
+from oms_es.schemas.values.cards import MASK, has_card_number, looks_like_a_card_number, masked, masked_bytes
 from oms_es.schemas.values.types import NAMED_OR_NOT, PlainText
 from oms_es.store.dead_letters import MASKED, DeadLetter, without_card_numbers
 
@@ -51,6 +54,72 @@ def test_a_number_is_masked_however_it_is_grouped_and_whatever_stands_around_it(
 @pytest.mark.parametrize("other", OTHERS)
 def test_what_is_no_card_number_stays_as_it_is(other: str) -> None:
     assert masked(other) == other
+
+
+SEPARATORS = "".join(map(chr, [*range(0x20, 0x30), 0x3A, 0x5B, 0x5D, 0x5F, 0x7C, 9, 10, 13, 0xA0, 0xAD, 0x200B])) + (
+    "\u2007\u2010\u2011\u2012\u2013\u2014\u202f\u2060\u3000\ufe0f\ufeff\uff0d\uff0e\u00b7\u2022"
+)
+ZEROS = "0\u0660\u06f0\u0966\u0e50\uff10\U0001d7ce"
+ESCAPES: tuple[Callable[[str], str], ...] = (
+    lambda text: text,
+    json.dumps,
+    lambda text: json.dumps(json.dumps({"in": text})),
+    lambda text: "".join(f"\\u{unit:04X}" for unit in memoryview(text.encode("utf-16-le")).cast("H")),
+    lambda text: quote(text, safe=""),
+    lambda text: "".join(f"&#{ord(one)};" for one in text),
+    lambda text: "".join(f"&#x{ord(one):x};" for one in text),
+)
+
+
+@given(
+    st.sampled_from(CARDS),
+    st.lists(st.text(SEPARATORS, max_size=8), min_size=3, max_size=3),
+    st.sampled_from(ZEROS),
+    st.sampled_from(ESCAPES),
+)
+@example(NUMBER, ["\n"] * 3, "0", ESCAPES[1])
+def test_a_number_is_found_whatever_is_between_its_groups_in_any_script_and_escaped(
+    number: str, apart: list[str], zero: str, escape: Callable[[str], str]
+) -> None:
+    groups = [number[at : at + 4] for at in range(0, len(number), 4)]
+    if not all(apart):
+        apart = [apart[0]] * 3  # groups of other sizes are found where they are alike apart
+    text = groups[0] + "".join(map("".join, zip(apart, groups[1:], strict=True)))
+    written = escape(text.translate({0x30 + digit: ord(zero) + digit for digit in range(10)}))
+    letter = without_card_numbers(DeadLetter("s", "1", "canonical", f"a {written} b".encode(), "bad", written))
+    assert letter.payload.count(MASK.encode()) >= len(number) - 4
+    assert letter.detail.endswith(MASKED)
+    assert letter.detail.count(MASK) >= len(number) - 4
+    assert looks_like_a_card_number(text)
+    assert not has_card_number(letter.payload.decode())
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "8f14e45f-4716-4465-8123-446655440000",
+        "30.09.2026 12:00:02",
+        "2026-01-05 12:00:00.411111 2026-01-05 12:00:00.111111",
+        "52.520008, 13.404954",
+        "[41, 11, 11, 11, 11, 11, 11, 11]",
+        "gid://shopify/Order/820982911946154508",
+    ],
+)
+def test_dates_places_lists_and_names_are_no_card_number(plain: str) -> None:
+    assert masked(plain) is plain
+
+
+@given(st.binary(max_size=200))
+def test_bytes_of_any_kind_without_one_stay_as_they_came(content: bytes) -> None:
+    assert b"*" in masked_bytes(content) or masked_bytes(content) is content
+
+
+@pytest.mark.parametrize(
+    "written", ["4111\u00a01111\u00a01111\u00a01111", "4111.1111/1111_1111", "pan 4111111111111111"]
+)
+def test_a_token_is_no_card_number_however_it_is_written(written: str) -> None:
+    with pytest.raises(ValidationError, match="looks like a card number"):
+        RetryPayment(order_id="o", payment_token=written)
 
 
 @pytest.mark.parametrize(
