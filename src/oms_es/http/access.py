@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, str] = {
     "documents": "documents, and what they are attached to",
     "operations": "exceptions, deadlines, dead letters, connections, subscriptions and deliveries",
 }
+PLACE = "orders:place"
 PERSONAL = "personal-data:read"
 EVENTS = "events:read"
 KEYS = "keys:write"
@@ -34,29 +35,57 @@ SYSTEM = "system"
 SCOPES: Mapping[str, str] = {
     **{f"{family}:read": f"Read {what}." for family, what in FAMILIES.items()},
     **{f"{family}:write": f"Give commands about {what}." for family, what in FAMILIES.items()},
+    PLACE: "Place orders, and say what a channel says of its own: changes, cancellations, what it fulfilled or "
+    "refunded itself, returns asked for.",
     PERSONAL: "See names and addresses; every such reading is kept in the access log.",
     EVENTS: "Follow the whole log.",
     KEYS: "See, make, change and revoke keys, which may what the caller may at most.",
     SYSTEM: "Give, in the engine's place, commands that only the engine gives. In no role.",
 }
+INCLUDED: Mapping[str, frozenset[str]] = {"orders:write": frozenset({PLACE})}
+"""What a scope lets its holder do of others: keys from before there were two for orders may what they could."""
 READS = frozenset(f"{family}:read" for family in FAMILIES)
 WRITES = frozenset(f"{family}:write" for family in FAMILIES)
 ROLES: Mapping[str, frozenset[str]] = {
-    "channel": frozenset({"orders:read", "orders:write", "stock:read", "catalog:read"}),
+    "channel": frozenset({"orders:read", PLACE, "stock:read", "catalog:read"}),
     "storefront": frozenset({"orders:read", "stock:read", "catalog:read"}),
     "warehouse": frozenset(
         {"orders:read", "shipments:read", "shipments:write", "stock:read", "stock:write", "catalog:read"}
         | {"returns:read", "returns:write", "documents:read", "documents:write", PERSONAL}
     ),
-    "support": READS | {"orders:write", "returns:write", "documents:write", "operations:write", PERSONAL},
+    "support": READS | {PLACE, "orders:write", "returns:write", "documents:write", "operations:write", PERSONAL},
     "finance": frozenset(
         {"orders:read", "payments:read", "returns:read", "finance:read", "finance:write"}
         | {"documents:read", "documents:write"}
     ),
     "follower": READS | {EVENTS, PERSONAL},
-    "operator": READS | WRITES | {EVENTS, PERSONAL, KEYS},
+    "operator": READS | WRITES | {PLACE, EVENTS, PERSONAL, KEYS},
 }
-"""Bundles of scopes by what a person does."""
+"""Bundles of scopes by what a person or a program does."""
+OF_CHANNELS = frozenset({"channel"})
+"""Roles whose keys are of some channels, unless it is said that they are of all."""
+ALL_CHANNELS = "*"
+"""How that is said."""
+
+
+def with_included(scopes: Iterable[str]) -> frozenset[str]:
+    """Those that are known, and what comes with them."""
+    known = frozenset(scopes) & SCOPES.keys()
+    return known.union(*(INCLUDED.get(one, ()) for one in known))
+
+
+def channels_of(roles: Iterable[str], channels: Sequence[str]) -> list[str] | None:
+    """Of which channels a key is to be; None: of all. Raises ValueError."""
+    if ALL_CHANNELS in channels:
+        if len(channels) > 1:
+            raise ValueError(f"{ALL_CHANNELS!r} is every channel: leave the others out, or leave it out")
+        return None
+    if not channels and (bound := sorted(OF_CHANNELS.intersection(roles))):
+        raise ValueError(
+            f"a key of the role {bound[0]} is of some channels: name them, or write {ALL_CHANNELS!r} for all of them"
+        )
+    return list(channels) or None
+
 
 CACHED_SECONDS = 5.0
 """A key that was revoked is good for so long at most."""
@@ -148,7 +177,7 @@ class Keys:
 
 def _caller(key: ApiKey) -> Caller:
     channels = None if key.channels is None else frozenset(key.channels)
-    return Caller(f"key:{key.key_id}", frozenset(key.scopes) & SCOPES.keys(), channels)
+    return Caller(f"key:{key.key_id}", with_included(key.scopes), channels)
 
 
 class Rates:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from oms_es.http import health, openapi
 from oms_es.http.access import LOCAL, NO_CALLER, Caller
-from oms_es.http.errors import Forbidden, NoAccess
+from oms_es.http.errors import Forbidden, NoAccess, NoVerb
 from oms_es.http.finance import asking, books, reconciling, statements
 from oms_es.http.problems import response_of
 from oms_es.http.reading import (
@@ -126,7 +126,10 @@ class Application:
         check_sent_once(request.scope["headers"])
         if mount := self._mount(request):
             return await mount(request, request_id)
-        matched = self.router.match(request.method, request.scope["raw_path"])
+        try:
+            matched = self.router.match(request.method, request.scope["raw_path"])
+        except NoVerb as error:
+            raise error.of((await self._caller(request)).scopes) from None
         caller = NO_CALLER
         if matched.route.scope is not None:
             caller = await self._caller(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping
 from http import HTTPStatus
 
 from oms_es.errors import NotFound, OmsError
@@ -52,12 +52,21 @@ class WrongMethod(OmsError):
 
 
 class NoVerb(NotFound):
-    """The resource has no such command: those that it has are named."""
+    """The resource has no such command: those that the caller may give are named.
+
+    `scopes`: what each needs; None where no one asks for any.
+    """
 
     code = "no_such_command"
 
-    def __init__(self, verbs: Sequence[str]) -> None:
-        super().__init__(f"there is no such command; there are {', '.join(verbs)}")
+    def __init__(self, scopes: Mapping[str, str | None]) -> None:
+        self.scopes = scopes
+        listed = f"there are {', '.join(scopes)}" if scopes else "this caller may give none here"
+        super().__init__(f"there is no such command; {listed}")
+
+    def of(self, caller_scopes: Container[str]) -> NoVerb:
+        """With what a caller of these may give."""
+        return NoVerb({verb: scope for verb, scope in self.scopes.items() if scope is None or scope in caller_scopes})
 
 
 class TooLong(OmsError):

@@ -109,11 +109,10 @@ class Router:
             raise NoResource("nothing is served there; GET /openapi.json lists what is")
         raise WrongMethod(_allowed(found))
 
-    def _verbs(self, pieces: Sequence[bytes]) -> list[str]:
-        """What may stand after the colon."""
-        return sorted(
-            verb for count, verb in self._by_shape if verb and count == len(pieces) and self._found(pieces, verb)
-        )
+    def _verbs(self, pieces: Sequence[bytes]) -> dict[str, str | None]:
+        """What may stand after the colon, and the scope that each needs."""
+        verbs = sorted(verb for count, verb in self._by_shape if verb and count == len(pieces))
+        return {verb: found[0].route.scope for verb in verbs if (found := self._found(pieces, verb))}
 
     def _found(self, pieces: Sequence[bytes], verb: str) -> list[Matched]:
         decoded = [_decoded(piece) for piece in pieces]

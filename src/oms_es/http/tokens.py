@@ -21,7 +21,7 @@ import structlog
 
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
-from oms_es.http.access import ROLES, SCOPES, Caller
+from oms_es.http.access import ROLES, Caller, with_included
 from oms_es.http.errors import NoAccess
 
 ALGORITHMS: Mapping[str, str] = {
@@ -179,7 +179,7 @@ class Tokens:
     def _scopes(self, claims: Mapping[str, Any]) -> frozenset[str]:
         claimed = set(_names(claims.get(self.scopes_claim, "")))
         of_roles = [ROLES[name] for name in claimed & ROLES.keys()]
-        return frozenset(claimed & SCOPES.keys()).union(*of_roles)
+        return with_included(claimed).union(*of_roles)
 
     def _channels(self, claims: Mapping[str, Any]) -> frozenset[str] | None:
         """Without the claim it is of all, as a key is; with an empty one of none."""

@@ -18,7 +18,7 @@ from http_server import Served, serving, token
 from oms_es.app import DECIDERS, migrate
 from oms_es.app.verbs import is_for_the_engine, verbs
 from oms_es.database.embedded import EmbeddedPostgres
-from oms_es.http.access import ROLES, SCOPES, SYSTEM
+from oms_es.http.access import PLACE, ROLES, SCOPES, SYSTEM
 from oms_es.http.app import all_routes
 from oms_es.http.routing import Route
 from oms_es.http.writing.commands import scope_of
@@ -67,6 +67,44 @@ def test_what_only_the_engine_gives_is_in_no_role() -> None:
     assert {scope_of(verb) == SYSTEM for verb in verbs(DECIDERS) if is_for_the_engine(verb.command)} == {True}
     assert {scope_of(verb) == SYSTEM for verb in verbs(DECIDERS) if not is_for_the_engine(verb.command)} == {False}
     assert {route.scope for route in ROUTES} <= {*SCOPES, None}
+
+
+BY_FILE_AND_KAFKA = {"amend", "cancel", "cancel-lines", "record-fulfilment", "record-channel-refund", "request-return"}
+
+
+def test_a_channel_says_over_http_what_it_says_by_file_and_kafka_and_no_more() -> None:
+    of_orders = [verb for verb in verbs(DECIDERS) if verb.group == "order" and not is_for_the_engine(verb.command)]
+    may = {verb.name for verb in of_orders if scope_of(verb) in ROLES["channel"]}
+    assert may == BY_FILE_AND_KAFKA
+    assert {route.scope for route in ROUTES if route.name in ("place-order", "place-orders")} == {PLACE}
+    assert {scope for scope in ROLES["channel"] if not scope.endswith(":read")} == {PLACE}
+
+
+def test_a_key_from_before_there_were_two_scopes_places_orders_still(served: Served) -> None:
+    key = token(served.database_url, "before", ["orders:write"])
+    with httpx.Client(base_url=served.url, headers={"Authorization": f"Bearer {key}"}) as before:
+        assert before.post("/v1/orders", json=order("before")).status_code == 201
+        hold = {"kind": "manual", "note": "x"}
+        assert before.post("/v1/orders/web~before:hold", json=hold).status_code == 200
+
+
+def test_who_asks_for_a_command_that_is_none_learns_only_of_what_they_may(served: Served) -> None:
+    with served.client("channel") as shop, served.client("storefront") as reader, served.client(None) as stranger:
+        said = shop.post("/v1/orders/web~1:burn", json={}).json()["detail"]
+        assert set(said.partition("there are ")[2].split(", ")) == BY_FILE_AND_KAFKA
+        assert "may give none" in reader.post("/v1/orders/web~1:burn", json={}).json()["detail"]
+        assert stranger.post("/v1/orders/web~1:burn", json={}).status_code == 401
+
+
+def test_a_key_of_the_role_channel_is_of_all_only_where_that_is_said(served: Served) -> None:
+    shop = {"label": "shop", "roles": ["channel"]}
+    with served.client() as client:
+        for channels in ([], ["*", "web"]):
+            refused = client.post("/v1/keys", json={**shop, "channels": channels})
+            assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (422, "channels")
+        assert client.post("/v1/keys", json={**shop, "channels": ["web"]}).json()["channels"] == ["web"]
+        assert client.post("/v1/keys", json={**shop, "channels": ["*"]}).json()["channels"] is None
+        assert client.post("/v1/keys", json={"label": "desk", "roles": ["support"]}).json()["channels"] is None
 
 
 def test_a_key_of_one_channel_touches_nothing_of_another(served: Served) -> None:

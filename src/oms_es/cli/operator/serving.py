@@ -35,7 +35,7 @@ from oms_es.cli.terminal import (
 )
 from oms_es.database.selection import Database, database
 from oms_es.errors import NotFound
-from oms_es.http.access import LOCAL_ONLY, ROLES, SCOPES
+from oms_es.http.access import LOCAL_ONLY, ROLES, SCOPES, channels_of
 from oms_es.http.reading import links
 from oms_es.http.server import listening, serve
 from oms_es.http.services import Services
@@ -177,7 +177,9 @@ def create_key(
     *,
     role: Annotated[list[str] | None, typer.Option(help=f"What it may, as one word: {', '.join(ROLES)}.")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="What it may; may be repeated.")] = None,
-    channel: Annotated[list[str] | None, typer.Option(help="Only what is of this channel; may be repeated.")] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Only what is of this channel; may be repeated; '*': of every one.")
+    ] = None,
     days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Good for so long.")] = None,
     json: Json = False,
 ) -> None:
@@ -193,11 +195,15 @@ def create_key(
         raise typer.BadParameter(f"say what it may with --role or --scope; roles are {', '.join(ROLES)}")
     if not 0 < len(label) <= api_keys.LABEL_LENGTH_MAX or not label.isprintable():
         raise typer.BadParameter(f"a label is of 1 to {api_keys.LABEL_LENGTH_MAX} printable characters")
+    try:
+        channels = channels_of(role or (), channel or ())
+    except ValueError as error:
+        raise typer.BadParameter(f"--channel: {error}") from None
     now = datetime.now(UTC)
     expires_at = now + timedelta(days=days) if days else None
     with connection() as writing:
         made = api_keys.create(
-            writing, label=label, scopes=scopes, channels=channel, expires_at=expires_at, now=now, created_by=who()
+            writing, label=label, scopes=scopes, channels=channels, expires_at=expires_at, now=now, created_by=who()
         )
     show(made, json=json)
 

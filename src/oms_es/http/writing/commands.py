@@ -18,8 +18,8 @@ from starlette.responses import Response
 
 from oms_es.app import DECIDERS
 from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, verbs
-from oms_es.channels.canonical import refuse_nul
-from oms_es.http.access import SYSTEM
+from oms_es.channels.canonical import LATER, refuse_nul
+from oms_es.http.access import PLACE, SYSTEM
 from oms_es.http.errors import BadParameter
 from oms_es.http.examples import body_of
 from oms_es.http.requests import JSON, Asked
@@ -29,7 +29,8 @@ from oms_es.http.writing.orders import OR_NONE, PREVIEW, headers_of, previewed
 from oms_es.kernel import BadInput, Command, stream_fields
 from oms_es.processing.committer import Work
 from oms_es.schemas.inputs import Input
-from oms_es.schemas.order import PlaceOrder
+from oms_es.schemas.order import CancelOrderLines, PlaceOrder
+from oms_es.schemas.order.returns import RequestReturn
 from oms_es.store.encoding.codec import Cause
 
 PLURALS: Mapping[str, str] = {
@@ -73,6 +74,8 @@ FAMILY_OF: Mapping[str, str] = {
     "subscriptions": "catalog",
 }
 """Who may set up what others are connected to may not only see to exceptions."""
+OF_CHANNELS = frozenset({*LATER.values(), CancelOrderLines, RequestReturn})
+"""What a channel says of its orders, as in a file and on its topic; everything else about them is for people."""
 SHORT: Mapping[str, str] = {"order_id": "order", "payment_id": "payment", "shipment_id": "shipment", "rma_id": "return"}
 """What such an id is called in a path."""
 LISTS_OF_ORDERS = ("order_ids",)
@@ -155,7 +158,9 @@ def path_of(verb: Verb) -> str:
 
 
 def scope_of(verb: Verb) -> str:
-    return SYSTEM if is_for_the_engine(verb.command) else f"{FAMILY_OF[verb.group]}:write"
+    if is_for_the_engine(verb.command):
+        return SYSTEM
+    return PLACE if verb.command in OF_CHANNELS else f"{FAMILY_OF[verb.group]}:write"
 
 
 def routes() -> Iterator[Route]:

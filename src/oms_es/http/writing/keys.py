@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from oms_es.http.access import KEYS, ROLES, SCOPES, Caller
+from oms_es.http.access import KEYS, ROLES, SCOPES, Caller, channels_of, with_included
 from oms_es.http.errors import BadParameter, Forbidden, NoResource
 from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Route
@@ -42,7 +42,7 @@ class Making(BaseModel):
     scopes: Annotated[tuple[str, ...], Field(max_length=NAMES_MAX)] = ()
     """What it may, one by one."""
     channels: Annotated[tuple[ShortName, ...], Field(max_length=NAMES_MAX)] = ()
-    """Only what is of these; without any, of all."""
+    """Only what is of these; `["*"]`, or none with a role that is not of channels: of all."""
     days: Annotated[int | None, Field(ge=1, le=DAYS_MAX)] = None
     """Good for so long; without it, until it is revoked."""
 
@@ -68,13 +68,14 @@ async def make(asked: Asked) -> Response:
     caller.require_all_channels(FOR_ALL)
     scopes = _scopes(body)
     _require_own(caller, scopes)
+    channels = _channels(body)
     made = await run_in_threadpool(
         asked.services.write,
         lambda connection: api_keys.create(
             connection,
             label=body.label,
             scopes=sorted(scopes),
-            channels=list(body.channels) or None,
+            channels=channels,
             expires_at=now + timedelta(days=body.days) if body.days else None,
             now=now,
             created_by=caller.actor,
@@ -98,9 +99,17 @@ def _scopes(body: Making) -> frozenset[str]:
     return found
 
 
+def _channels(body: Making) -> list[str] | None:
+    """Raises BadParameter."""
+    try:
+        return channels_of(body.roles, body.channels)
+    except ValueError as error:
+        raise BadParameter("channels", str(error)) from None
+
+
 def _require_own(caller: Caller, scopes: frozenset[str]) -> None:
     """Raises Forbidden."""
-    if more := sorted(scopes - caller.scopes):
+    if more := sorted(with_included(scopes) - caller.scopes):
         raise Forbidden(f"it may more than this key, such as {more[0]}; ask a person with a key that has it")
 
 

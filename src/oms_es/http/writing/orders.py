@@ -16,6 +16,7 @@ from starlette.responses import Response
 from oms_es.aggregates.order.state import Order
 from oms_es.app.verbs import changed
 from oms_es.channels import canonical
+from oms_es.http.access import PLACE
 from oms_es.http.errors import BadParameter, OtherContent
 from oms_es.http.examples import ORDER
 from oms_es.http.problems import problem
@@ -206,7 +207,7 @@ ROUTES = (
         "/v1/orders",
         "place-order",
         "Place an order. Sent again it is the same order; answered once it is durable.",
-        "orders:write",
+        PLACE,
         place,
         (PREVIEW,),
         Body(_order_schema, lambda: ORDER),
@@ -224,7 +225,7 @@ ROUTES = (
         "/v1/orders:batch",
         "place-orders",
         f"Place up to {BATCH_MAX} orders, as an array or one a line, each by itself: an outcome for each, in order.",
-        "orders:write",
+        PLACE,
         place_many,
         (),
         Body(_orders_schema, lambda: [ORDER], (JSON, LINES)),
