@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from rpds import HashTrieMap, HashTrieSet, Queue
 
-from oms_es.kernel import Command, Decider, SystemCommand
+from oms_es.kernel import Command, Decider, Refused, SystemCommand
 
 GROUP_OF = {
     "rma": "return",
@@ -51,6 +52,24 @@ def verb_of(command: type[Command], nouns: Sequence[str]) -> str:
 
 def is_for_the_engine(command: type[Command]) -> bool:
     return issubclass(command, SystemCommand)
+
+
+@contextmanager
+def named_as_typed(orders: Mapping[str, str]) -> Iterator[None]:
+    """A refusal names orders as people typed them, not by the ids that were made of that, nor by their streams.
+
+    `orders`: what was typed, by the id.
+    """
+    try:
+        yield
+    except Refused as refused:
+        detail = refused.detail
+        for order_id, name in orders.items():
+            alone = rf"(?<![\w-])(?:order-)?{re.escape(order_id)}(?![-.\w/]?\w)"
+            detail = re.sub(alone, name.replace("\\", r"\\"), detail)
+        if detail == refused.detail:
+            raise
+        raise type(refused)(refused.reason, detail) from refused
 
 
 def changed(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:

@@ -8,10 +8,9 @@ JSON, or `@FILE` with JSON in it.
 from __future__ import annotations
 
 import inspect
-import re
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -22,9 +21,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, from_json
 
 from oms_es.app.examples import example
-from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine
+from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, named_as_typed
 from oms_es.attribute_docs import attribute_docs
-from oms_es.kernel import Command, Refused, stream_fields
+from oms_es.kernel import Command, stream_fields
 from oms_es.schemas.order import order_id_of
 
 JSON_OR_FILE = "JSON|@FILE"
@@ -84,25 +83,12 @@ def id_of(name: str) -> str:
     return order_id_of(channel, external_id) if slash else name
 
 
-def _orders_in(given: Mapping[str, Any]) -> Iterator[str]:
-    """Those that were named by CHANNEL/EXTERNAL_ID."""
+def _orders_in(given: Mapping[str, Any]) -> Mapping[str, str]:
+    """The ids of those that were named by CHANNEL/EXTERNAL_ID, and these names."""
     orders = [given.get("order_id")]
     with suppress(ValueError, TypeError):
         orders += from_json(given.get("order_ids") or "[]")
-    yield from (name for name in orders if isinstance(name, str) and "/" in name)
-
-
-@contextmanager
-def named_as_typed(orders: Iterable[str]) -> Iterator[None]:
-    """A refusal names orders as people typed them, not by the ids that were made of that."""
-    try:
-        yield
-    except Refused as refused:
-        detail = refused.detail
-        for name in orders:
-            alone = rf"(?<![\w-]){re.escape(id_of(name))}(?![-.\w/]?\w)"
-            detail = re.sub(alone, name.replace("\\", r"\\"), detail)
-        raise type(refused)(refused.reason, detail) from refused
+    return {id_of(name): name for name in orders if isinstance(name, str) and "/" in name}
 
 
 def _read(field: FieldInfo, value: Any) -> Any:

@@ -32,8 +32,8 @@ def _name(path: str, before: str = r"^[^\x00]+$", now: str = f"^[^{UNSEEN}]+$") 
 
 
 UNSEEN_IN_NAMES = (
-    "A control or direction character in a name is invisible: who types the name, or copies it from where it is "
-    "shown, names another order, line or SKU, and what it named is lost."
+    "A control, format or direction character in a name is invisible: who types the name, or copies it from where it "
+    "is shown, names another order, line or SKU, and what it named is lost."
 )
 OPTIONAL = frozenset({"$.exchange_of"})
 NARROWINGS = (

@@ -241,7 +241,7 @@ def _require_location(asking: Asking, command: Command, location: str) -> None:
 
 
 def _no_order(order_id: str) -> Missing:
-    return Missing(SharedRefusal.UNKNOWN_ORDER, f"there is no order {order_id}; see `oms-es orders list`")
+    return Missing(SharedRefusal.UNKNOWN_ORDER, f"there is no order {order_id}; list the orders that there are")
 
 
 def _missing(asking: Asking, command: Command) -> Missing:

@@ -115,6 +115,14 @@ ABOUT_NOTHING: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 
 
+def test_what_is_said_in_another_way_before_names_the_order_and_not_its_stream(oms: Any) -> None:
+    assert oms(*PLACE)[0] == Code.OK
+    override = ("order", "override", "web/7", "--override-id", "o", "--reason", "x", "--to")
+    assert oms(*override, "sourcing")[0] == Code.OK
+    code, _, err = oms(*override, "completed")
+    assert (code, "override_id o is known in web/7 already" in err) == (Code.REFUSED, True), err
+
+
 def test_a_command_about_nothing_is_refused_and_says_what_is_not_there(oms: Any, database_url: str) -> None:
     for first in (PLACE, OPEN, ("stock", "receive", *AT, "--receipt-id", "r", "--quantity", "5")):
         assert oms(*first)[0] == Code.OK

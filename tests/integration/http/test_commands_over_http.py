@@ -134,6 +134,19 @@ def test_a_strange_request_is_a_problem(client: httpx.Client, path: str, body: o
     assert order_id_of("web", "in") not in reported.text
 
 
+def test_a_refusal_names_an_order_as_it_was_typed(client: httpx.Client) -> None:
+    for verb, body in (("hold", {"kind": "manual"}), ("hold?preview=true", {"kind": "manual"})):
+        nowhere = client.post(f"/v1/orders/web~NOPE:{verb}", json=body)
+        assert nowhere.status_code == 404
+        assert nowhere.json()["detail"] == "there is no order web~NOPE; list the orders that there are"
+    assert client.post("/v1/orders", json=order("typed", quantity=3)).status_code == 201
+    for target in ("sourcing", "completed"):
+        override = {"override_id": "o", "to": target, "reason": "x"}
+        again = client.post("/v1/orders/web~typed:override", json=override)
+    assert again.json()["reason"] == "id_reused", again.text
+    assert "is known in web~typed already" in again.json()["detail"], again.text
+
+
 def test_who_asks_for_a_command_that_is_none_sees_those_that_are(client: httpx.Client) -> None:
     reported = client.post("/v1/orders/web~in:burn", json={})
     assert (reported.status_code, reported.json()["reason"]) == (404, "no_such_command")

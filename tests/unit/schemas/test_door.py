@@ -18,6 +18,7 @@ from oms_es.schemas import stock as s
 from oms_es.schemas.catalog.item import DefineBundle
 from oms_es.schemas.order.returns import RequestReturn
 from oms_es.schemas.returns.rma import InspectRma
+from oms_es.schemas.values import names
 from oms_es.schemas.values.types import EARLIEST, LATEST, Identifier, Moment, expressible, shifted
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Cause, Codec, event_id_of
@@ -72,6 +73,47 @@ def test_a_name_is_trimmed_and_brought_to_normal_form_c(given_name: str, kept: s
 @pytest.mark.parametrize("code", [0, 9, 0x1B, 0x7F, 0x85, 0x61C, 0x200E, 0x2028, 0x202E, 0x2066, 0x2069, 0xD800])
 def test_a_name_has_no_character_that_no_one_sees_or_that_turns_the_direction(code: int) -> None:
     assert wrong(Named, name=f"a{chr(code)}b") == ["name"]
+
+
+@pytest.mark.parametrize(
+    "code", [0xAD, 0x34F, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0x206A, 0x206F, 0x3164, 0xFEFF, 0xFFA0, 0xE0041]
+)
+def test_no_two_names_differ_by_a_character_that_no_one_sees(code: int) -> None:
+    assert wrong(Named, name=f"W-{chr(code)}1") == ["name"]
+    assert wrong(o.PlaceOrder, **ORDER | {"lines": [LINE | {"sku": f"m{chr(code)}ug"}]}) == ["lines.0.sku"]
+    body = {**ORDER, "order_id": "o", "fingerprint": "f", "external_id": f"W-{chr(code)}1"}
+    assert stored("OrderPlaced", body).external_id == body["external_id"]
+
+
+def test_names_of_people_and_notes_keep_what_they_are_written_with() -> None:
+    """A zero-width non-joiner is of the spelling of Persian names."""
+    name = "\u0645\u0647\u200c\u0644\u0642\u0627"
+    placed = o.PlaceOrder.model_validate({**ORDER, "notes": f"for {name}", "ship_to": {"country": "DE", "name": name}})
+    assert (placed.ship_to.name, placed.notes) == (name, f"for {name}")
+
+
+@pytest.mark.parametrize("name", ["split/x", "\uff53plit/x", "split\uff0fx", "\uff52eturn/1"])
+def test_a_name_that_looks_like_one_of_the_engines_is_one(name: str) -> None:
+    assert names.is_made(name)
+    assert not names.is_made("\uff37-1")
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_taken"),
+    [
+        ("1970-01-01T00:00:00+15:59", False),
+        ("1970-01-01T15:59:00+15:59", True),
+        ("1969-12-31T23:00:00-01:00", True),
+        ("2199-12-31T23:59:00-15:59", False),
+        ("2200-01-01T15:58:59+15:59", True),
+    ],
+)
+def test_the_years_are_those_of_the_instant_not_of_where_it_is_said(moment: str, is_taken: bool) -> None:
+    given_order = {**ORDER, "placed_at": moment}
+    if is_taken:
+        assert o.PlaceOrder.model_validate(given_order).placed_at == datetime.fromisoformat(moment)
+    else:
+        assert wrong(o.PlaceOrder, **given_order) == ["placed_at"]
 
 
 @given(st.text(max_size=200))

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 import typer
 
 from oms_es import rendering as display
+from oms_es.app.verbs import named_as_typed
 from oms_es.cli.desk.orders import cursor
-from oms_es.cli.generated import id_of, named_as_typed
+from oms_es.cli.generated import id_of
 from oms_es.cli.terminal import Json, moment_of, print_json, reading, say, set_up, who, writing
 from oms_es.errors import NotFound
 from oms_es.kernel import Command, Recorded, Refused
@@ -166,7 +167,7 @@ def take(
     if conflict is None:
         raise typer.BadParameter(f"{exception} is not about two versions of an order; say what was done with `resolve`")
     why = f"took {side}" + (f": {note}" if note else "")
-    with named_as_typed([_order(row)] if row["channel"] else []):
+    with named_as_typed({id_of(_order(row)): _order(row)} if row["channel"] else {}):
         amendment = conflict.taken() if side == "theirs" else None
         _give([*([amendment] if amendment else []), ResolveException(**_of(row), note=why)], json=json)
 

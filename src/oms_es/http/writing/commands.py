@@ -17,7 +17,7 @@ from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from oms_es.app import DECIDERS
-from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, verbs
+from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, named_as_typed, verbs
 from oms_es.channels.canonical import LATER, refuse_nul
 from oms_es.http.access import PLACE, SYSTEM
 from oms_es.http.errors import BadParameter
@@ -88,9 +88,10 @@ log = structlog.get_logger(__name__)
 async def give(verb: Verb, asked: Asked) -> Response:
     raw = await asked.body(JSON)
     command, channel = command_of(verb.command, asked.values, raw)
-    if asked.flag("preview"):
-        return await previewed(asked, command, channel)
-    done = await asked.services.committer.commit(_work(asked, command, channel, raw))
+    with named_as_typed(_typed(asked.values, raw)):
+        if asked.flag("preview"):
+            return await previewed(asked, command, channel)
+        done = await asked.services.committer.commit(_work(asked, command, channel, raw))
     events = [] if done.outcome is None else done.outcome.recorded
     shown = {
         "stream": done.stream,
@@ -119,6 +120,14 @@ def command_of(shape: type[Command], values: Mapping[str, str], raw: bytes) -> t
             fields[name] = [named_order(one)[0] if isinstance(one, str) else one for one in orders]
     given = {name: datetime.now(UTC) for name in GIVEN_HERE.intersection(shape.model_fields)}
     return shape.model_validate_json(to_json({**fields, **named, **given}), strict=True), channel
+
+
+def _typed(values: Mapping[str, str], raw: bytes) -> Mapping[str, str]:
+    """The ids of the orders that were named as CHANNEL~EXTERNAL_ID, and these names."""
+    fields = _object(raw)
+    listed = [one for name in LISTS_OF_ORDERS if isinstance(orders := fields.get(name), list) for one in orders]
+    typed = [values.get("order"), *listed]
+    return {named_order(name)[0]: name for name in typed if isinstance(name, str) and "~" in name}
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -6,6 +6,7 @@ parts.
 
 from __future__ import annotations
 
+from unicodedata import normalize
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic_core import to_json
@@ -19,7 +20,8 @@ NAMESPACE = uuid5(NAMESPACE_URL, "oms-es/name")
 
 
 def is_made(name: str) -> bool:
-    return name.startswith(MADE)
+    """It begins as such a name does, or looks as if: full-width letters are other characters that read the same."""
+    return normalize("NFKC", name).startswith(MADE)
 
 
 def made_of(*parts: str) -> str:

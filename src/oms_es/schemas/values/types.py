@@ -37,11 +37,15 @@ YEARS = range(1970, 2200)
 OFFSET_MAX = timedelta(hours=16)
 """From UTC: PostgreSQL takes offsets below it."""
 
-UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-"""Control characters, line separators, and those that turn the direction of writing: in a name they deceive."""
+UNSEEN = (
+    r"\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\u3164\ufeff\uffa0\ufff9-\ufffb"
+)
+"""Control and format characters, line separators, fillers, and those that turn the direction of writing: in a name they
+deceive. Texts keep them, where names of people need them."""
 SPACES = "\ufeff\u200b\u2060"
 """Of no width, which `str.strip` leaves."""
-_UNSEEN = re.compile(f"[{UNSEEN}\\ud800-\\udfff]")
+_UNSEEN = re.compile(f"[{UNSEEN}\\ud800-\\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]")
 
 
 def _name(length_max: int, *, empty: bool = False) -> AtTheDoor:
@@ -53,7 +57,7 @@ def _name(length_max: int, *, empty: bool = False) -> AtTheDoor:
             value = value if value == normal else normal  # itself, where nothing is to be done
             if unseen := _UNSEEN.search(value):
                 code = f"U+{ord(unseen[0]):04X}"
-                raise ValueError(f"a name has no control or direction characters: leave {code} out")
+                raise ValueError(f"a name has no characters that are not seen: leave {code} out")
         if not (value or empty):
             raise ValueError("a name is more than spaces: give one")
         if len(value) > length_max:
@@ -167,6 +171,9 @@ EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
+BEGINS, ENDS = datetime(YEARS[0], 1, 1, tzinfo=UTC), datetime(YEARS[-1] + 1, 1, 1, tzinfo=UTC)
+
+
 def expressible(moment: datetime) -> datetime:
     """The same instant, as a database and every reader can express it; at the ends of the calendar the nearest."""
     offset = moment.utcoffset()
@@ -190,8 +197,8 @@ def shifted(moment: datetime, by: timedelta) -> datetime:
 
 
 def _within_the_calendar(moment: datetime) -> datetime:
-    if moment.year not in YEARS:
-        raise ValueError(f"a year from {YEARS[0]} to {YEARS[-1]} is expected: correct the date")
+    if not BEGINS <= moment < ENDS:
+        raise ValueError(f"a year from {YEARS[0]} to {YEARS[-1]} in UTC is expected: correct the date")
     return moment
 
 
