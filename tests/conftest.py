@@ -73,6 +73,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogethe
     return FilesTogether(config, log)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What fails is named at once: a whole run takes a quarter of an hour, and names failures at its end."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nfailed: {report.nodeid} ({report.when})", flush=True)
+
+
 @contextmanager
 def reachable_directory() -> Iterator[Path]:
     """pytest's own are closed to the account that the server runs as when the tests run as root."""

@@ -349,8 +349,9 @@ def notification(row: Mapping[str, Any]) -> Notification:
 MOVED = " RETURNING notification_id"
 MOVE = f"""
 UPDATE {TRACKING} SET notification_id = %(position)s
-WHERE application_name = %(name)s AND notification_id = %(previous)s
+WHERE application_name = %(name)s AND notification_id = %(previous)s AND %(position)s >= %(previous)s
 """
+"""A position never goes back: what was taken would be taken again."""
 ADVANCE = MOVE + MOVED
 ADVANCE_FIRST = f"""
 INSERT INTO {TRACKING} (application_name, notification_id) VALUES (%(name)s, %(position)s)
@@ -374,7 +375,8 @@ WITH asked AS (
 ), moved AS (
     UPDATE {TRACKING} AS kept SET notification_id = asked.position FROM held JOIN asked ON name = application_name
     WHERE kept.application_name = held.application_name AND asked.previous > 0
-    AND kept.notification_id = asked.previous AND kept.generation = coalesce(asked.generation, kept.generation)
+    AND kept.notification_id = asked.previous AND asked.position >= asked.previous
+    AND kept.generation = coalesce(asked.generation, kept.generation)
     RETURNING kept.application_name
 )
 SELECT application_name{{}} FROM (SELECT * FROM begun UNION ALL SELECT * FROM moved) AS done

@@ -142,24 +142,33 @@ class PartitionFeed:
 
     def begin(self, position: int) -> None:
         """Give everything after a position, also what was given before: a crash of the database takes back positions
-        past events of no interest."""
+        past events of no interest. And nothing before it: others have taken it meanwhile."""
+        end = self.end if self._gap is None else max(self.end, self._gap_end)
         if position < self._dropped:
-            end = self.end if self._gap is None else self._gap_end
             self._events.clear()
             self._dropped = position
             self._read_from_the_store(position, end)
+        elif self._gap is not None and position >= self._gap_end:
+            self._gap, self.end = None, end
+        elif self._gap is not None and position > self._gap_begin:
+            self._read_from_the_store(position, self._gap_end)
         self.end = max(self.end, position)
+        self._dropped = max(self._dropped, position)
 
     def put(self, messages: Sequence[Message]) -> None:
         self._messages.extend(messages)
 
     def read(self, after: int, limit: int) -> Sequence[Recorded]:
         events = self._events
-        while events and events[0].position <= after:
-            self._dropped = events.popleft().position
+        self._drop(after)
         while len(events) < limit and (self._gap or self._messages):
             self._next()
+            self._drop(after)
         return [events[i] for i in range(min(limit, len(events)))]
+
+    def _drop(self, after: int) -> None:
+        while self._events and self._events[0].position <= after:
+            self._dropped = self._events.popleft().position
 
     def catch_up(self, position: int) -> None:
         """Give what the topic should have had up to a position."""
@@ -185,7 +194,7 @@ class PartitionFeed:
                 self._read_from_the_store(self._gap_begin, self._gap_end)
                 raise
             if found is None:
-                self._gap, self.end = None, self._gap_end
+                self._gap, self.end = None, max(self.end, self._gap_end)
             else:
                 self._gap_begin = found.position
                 self._events.append(found)
