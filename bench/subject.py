@@ -33,6 +33,7 @@ class Instant:
 
     name = "payment_provider"
     intents = frozenset({EVENTS["PaymentRequested"]})
+    batch_max = 500
 
     def perform(self, intents: Sequence[Any]) -> Sequence[Sequence[Any]]:
         return [[authorized(intent)] for intent in intents]

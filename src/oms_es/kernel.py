@@ -238,6 +238,15 @@ class GatewayUnavailable(OmsError):
     exit_code = Code.UNAVAILABLE
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
+    def __init__(self, message: str, answered: Sequence[Sequence[Command]] = ()) -> None:
+        """`answered`: what is to be recorded of the first intents, which were answered before the one that was not."""
+        super().__init__(message)
+        self.answered = answered
+
+
+INTENTS_MAX = 500
+"""Of which a gateway is asked at once, if one request to its other side takes little time or covers many."""
+
 
 class Gateway(Protocol):
     """A way into the world: payment providers, carriers, warehouses.
@@ -248,11 +257,13 @@ class Gateway(Protocol):
 
     name: str
     intents: frozenset[type[Event]]
+    batch_max: int
+    """Of how many it is asked at once: all of them take less time than a worker may be silent."""
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
         """What is to be recorded of each intent, in their order; nothing where the answer will come as a callback.
 
-        Raises GatewayUnavailable.
+        Raises GatewayUnavailable, with what was answered before.
         """
 
 

@@ -52,7 +52,7 @@ def _keep(database_url: str, content: bytes, media_type: str) -> LabelDocument:
 
 
 @contextmanager
-def _alone(database_url: str, keys: Sequence[UUID]) -> Iterator[None]:
+def _alone(database_url: str, keys: Sequence[UUID]) -> Iterator[carrier.StillAlone]:
     """The locks are a session's, and end with this process at the latest. Raises GatewayUnavailable."""
     try:
         session = psycopg.connect(database_url, autocommit=True)
@@ -60,9 +60,17 @@ def _alone(database_url: str, keys: Sequence[UUID]) -> Iterator[None]:
             row = session.execute(ALONE, [[key.int & LOCK_BITS for key in keys]]).fetchone()
             if row is None or not row[0]:
                 raise GatewayUnavailable("another process asks a carrier for the same parcels")
-            yield
+            yield partial(_still_there, session)
     except psycopg.OperationalError as error:
         raise GatewayUnavailable(str(error)) from error
+
+
+def _still_there(session: psycopg.Connection) -> None:
+    """Locks are gone with their session. Raises GatewayUnavailable."""
+    try:
+        session.execute("SELECT")
+    except psycopg.OperationalError as error:
+        raise GatewayUnavailable(f"the lock on these parcels may be lost: {error}") from error
 
 
 class ExternalSystems:

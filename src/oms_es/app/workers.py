@@ -208,6 +208,11 @@ class Workers(Runtime):
             self.log.start_at(self.last_position())
         return self
 
+    def _alive(self) -> None:
+        """Between two batches: a turn of a role that has many partitions takes longer than a process may be silent."""
+        self.heartbeats()
+        self.loop.last_iteration_at = time.monotonic()
+
     def close(self) -> None:
         close_together([p.close for p in self.loop.workers if isinstance(p, GroupWorker | Relay)])
         if isinstance(self.waiter, RelaySignal):
@@ -311,12 +316,12 @@ class Workers(Runtime):
             group = self._group(role, list(self.dialects), keeps_positions=True)
             check = SameTopic(group.topic_id, self._kept_ids).check
             return GroupWorker(
-                group, lambda topic_partition: self._input_task(topic_partition, check), ARRIVALS_MAX, self.heartbeats
+                group, lambda topic_partition: self._input_task(topic_partition, check), ARRIVALS_MAX, self._alive
             )
         reader_of = self._reader_of(role)
         group = self._group(role, TOPICS_OF[role])
         return GroupWorker(
-            group, lambda topic_partition: self._event_task(topic_partition, reader_of), PROJECTED_MAX, self.heartbeats
+            group, lambda topic_partition: self._event_task(topic_partition, reader_of), PROJECTED_MAX, self._alive
         )
 
     def _group(self, role: str, topics: Sequence[str], *, keeps_positions: bool = False) -> Group:

@@ -13,7 +13,7 @@ import typer
 from oms_es import rendering as display
 from oms_es.app import PARSERS, Engine
 from oms_es.app.connecting.polling import HOURS_MAX, poll, subscribe
-from oms_es.app.connecting.providers import subscriber_of, tracking_of
+from oms_es.app.connecting.providers import subscriber_of, trackings_of
 from oms_es.channels import DIALECTS
 from oms_es.cli.terminal import Json, print_json, say, set_up, writing
 from oms_es.database.selection import database
@@ -113,16 +113,16 @@ def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
     """Ask the carrier how far parcels are that are booked or on their way, and take in what it says.
 
     For who has no address that webhooks can come to, or for a day on which they did not: from cron, as often as it
-    may matter. What was known before changes nothing.
+    may matter. What was known before changes nothing. kuaidi100 is asked only for parcels that EasyPost does not know.
     """
     settings = set_up("error")
-    tracking = tracking_of(settings)
+    trackings = trackings_of(settings)
     with writing(settings, run=not no_run) as engine:
-        polled = poll(engine, tracking)
+        polled = poll(engine, trackings)
     if json:
         print_json(polled._asdict())
     else:
-        typer.echo(", ".join(f"{name} {count}" for name, count in polled._asdict().items()))
+        typer.echo(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in polled._asdict().items()))
     if polled.unanswered:
         raise GatewayUnavailable(f"of {polled.unanswered} parcels the carrier said nothing: ask again later")
     if polled.rejected:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oms_es.kernel import Command, Event, Recorded
+from oms_es.kernel import INTENTS_MAX, Command, Event, Recorded
 
 
 class ByCommand:
+    batch_max = INTENTS_MAX
+
     def __init__(self, name: str, intents: frozenset[type[Event]]) -> None:
         self.name = name
         self.intents = intents

@@ -28,6 +28,10 @@ class NoAnswer(ProtocolError):
     """Of one request: it may have been done."""
 
 
+class TooLong(NoAnswer):
+    """It would be as long if it were asked for again."""
+
+
 class Reply(NamedTuple):
     """`headers`: by their names in lower case."""
 
@@ -55,7 +59,7 @@ def request(base: str, method: str, path: str, headers: Mapping[str, str], body:
         with asking.getresponse() as answer:
             said = answer.read(BYTES_MAX + 1)
             if len(said) > BYTES_MAX:
-                raise NoAnswer(f"its answer is longer than {BYTES_MAX} bytes")
+                raise TooLong(f"its answer is longer than {BYTES_MAX} bytes")
             return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, said)
     except (OSError, http.client.HTTPException) as error:
         raise NoAnswer(str(error) or type(error).__name__) from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from oms_es.kernel import Command, Event, Recorded
+from oms_es.kernel import INTENTS_MAX, Command, Event, Recorded
 from oms_es.schemas.shipment import PackShipment, RecordCollection, ShipmentRequested
 
 UNIT_GRAMS = 400
@@ -20,6 +20,7 @@ BOX_GRAMS = 150
 class SimulatedWarehouse:
     name = "warehouse"
     intents: frozenset[type[Event]] = frozenset({ShipmentRequested})
+    batch_max = INTENTS_MAX
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
         return [tuple(_served(intent)) for intent in intents]

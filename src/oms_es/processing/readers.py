@@ -291,10 +291,14 @@ def _lookups(consumer: Consumer, deliveries: Sequence[Recorded]) -> dict[Lookup,
     return wanted
 
 
-def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> list[tuple[Cause, list[Command]]]:
-    """What the world says of each intent, brought in as whatever comes from outside."""
-    answered = zip(deliveries, gateway.perform(deliveries), strict=True)
-    return [(Cause.of(r, gateway.name), [brought_in(command) for command in commands]) for r, commands in answered]
+def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> Batch:
+    """What the world says of each intent, brought in as whatever comes from outside. Raises GatewayUnavailable."""
+    return _causes(gateway, deliveries, gateway.perform(deliveries))
+
+
+def _causes(gateway: Gateway, deliveries: Sequence[Recorded], answered: Sequence[Sequence[Command]]) -> Batch:
+    each = zip(deliveries, answered, strict=True)
+    return [(Cause.of(r, gateway.name), [brought_in(command) for command in commands]) for r, commands in each]
 
 
 class ProjectionWorker(FeedReader):
@@ -326,12 +330,27 @@ class GatewayWorker(CommandWorker):
     """Intents in, the world's answers out. The world is asked before the transaction, and recognises a repeat."""
 
     def __init__(self, gateway: Gateway, store: Store, feed: Feed, batch_max: int = BATCH_MAX) -> None:
-        super().__init__(gateway.name, feed, gateway.intents, batch_max)
+        super().__init__(gateway.name, feed, gateway.intents, min(batch_max, gateway.batch_max))
         self.gateway = gateway
         self.store = store
 
     def take(self, deliveries: Sequence[Recorded], advance: Advance) -> None:
-        batch = answers(self.gateway, deliveries)
+        try:
+            batch = answers(self.gateway, deliveries)
+        except GatewayUnavailable as error:
+            self._keep(deliveries, error.answered)
+            raise
+        self._record(deliveries, batch, advance)
+
+    def _keep(self, deliveries: Sequence[Recorded], answered: Sequence[Sequence[Command]]) -> None:
+        """What was answered is recorded, though the next is not: it may have cost money, and is not asked for again."""
+        first = deliveries[: len(answered)]
+        if first:
+            position = first[-1].position
+            self._record(first, _causes(self.gateway, first, answered), Advance(self.name, self.saved, position))
+            self.seen = self.saved = position
+
+    def _record(self, deliveries: Sequence[Recorded], batch: Batch, advance: Advance) -> None:
         try:
             recorded: Sequence[Recorded] = self.store.execute(batch, advance)
         except Refused:

@@ -17,11 +17,12 @@ from easypost.errors.api.invalid_request_error import InvalidRequestError
 from oms_es.channels.signatures import verify_easypost
 from oms_es.gateways.carrier.easypost import dialect
 from oms_es.gateways.carrier.easypost.client import Client
-from oms_es.gateways.carrier.easypost.provider import EasyPostCarrier, ounces
+from oms_es.gateways.carrier.easypost.provider import LABEL_ATTEMPTS_MAX, EasyPostCarrier, ounces
 from oms_es.gateways.carrier.easypost.senders import SENDERS
 from oms_es.gateways.carrier.port import Booking, Cancellation, CarrierGateway, Consent, Parcel
 from oms_es.gateways.loopback.easypost_books import NOWHERE, EasyPostBooks
 from oms_es.gateways.loopback.easypost_server import EasyPostServer, Mishap
+from oms_es.gateways.outgoing import BYTES_MAX
 from oms_es.kernel import Command, GatewayUnavailable, Recorded, Refused
 from oms_es.schemas import order as o
 from oms_es.schemas import shipment as s
@@ -111,13 +112,78 @@ def test_whatever_happens_to_a_request_a_parcel_has_one_label_or_none(
     assert booked(carrier, parcel())._replace(labels=()) == answer._replace(labels=()), "asked again it is the same"
     assert account.standing() == [answer.tracking_number]
     assert answer.carrier == "usps"
-    assert [label.media_type for label in answer.labels] == ["application/pdf"]
+    labels = [] if (STEPS[step], mishap) == ("label", "denied") else ["application/pdf"]
+    assert [label.media_type for label in answer.labels] == labels
 
 
-def test_a_parcel_is_booked_also_where_its_label_cannot_be_had(account: Account) -> None:
-    account.server.forgets_labels = True
+@pytest.mark.parametrize(
+    ("status", "length", "asked"),
+    [(404, 0, 1), (400, 0, 1), (302, 0, 1), (200, BYTES_MAX + 1, 1), (500, 0, LABEL_ATTEMPTS_MAX)],
+)
+def test_a_parcel_is_booked_also_where_its_label_cannot_be_had(
+    account: Account, status: int, length: int, asked: int
+) -> None:
+    account.server.label_status, account.server.label_bytes = status, length
     answer = booked(account.carrier(), parcel())
     assert (answer.outcome, answer.labels, account.standing()) == ("booked", (), [answer.tracking_number])
+    assert sum("/labels/" in request for request in account.server.requests) == asked
+
+
+def requested(*parcels: Parcel) -> list[Recorded]:
+    return [
+        Recorded(
+            position=number,
+            event_id=one.key,
+            event=s.ShipmentBookingRequested(
+                shipment_id=one.shipment_id,
+                order_id="o",
+                location=one.location,
+                weight_grams=one.weight_grams,
+                ship_to=one.ship_to,
+            ),
+            recorded_at=START,
+            caused_by=None,
+            stream=f"shipment-{one.shipment_id}",
+            version=1,
+            correlation_id="",
+            actor="test",
+        )
+        for number, one in enumerate(parcels, start=1)
+    ]
+
+
+def kept(content: bytes, media_type: str) -> s.LabelDocument:
+    return s.LabelDocument(sha256="0" * 64, media_type=media_type, byte_count=len(content))
+
+
+def test_one_without_an_answer_does_not_lose_what_others_were_answered(account: Account) -> None:
+    silent = str(parcel(2).key)
+    account.server.mishap_of = lambda _method, path: "dropped" if silent in path else ""
+    gateway = CarrierGateway(account.carrier(), kept)
+    with pytest.raises(GatewayUnavailable, match="without an answer") as raised:
+        gateway.perform(requested(parcel(1), parcel(2), parcel(3)))
+    assert [[type(c) for c in commands] for commands in raised.value.answered] == [[s.RecordBooking, s.AttachLabel]]
+    account.server.mishap_of = lambda *_: ""
+    account.books.balance = Decimal(6)
+    with pytest.raises(GatewayUnavailable, match="Insufficient funds") as raised:
+        gateway.perform(requested(parcel(1), parcel(2), parcel(4, weight_grams=9_000)))
+    assert len(raised.value.answered) >= 1, "what is paid for is recorded, though the balance is used up"
+
+
+@pytest.mark.parametrize("mishap", ["denied", "strange"])
+def test_what_never_says_anything_certain_of_one_is_for_a_person_and_of_all_an_outage(
+    account: Account, mishap: Mishap
+) -> None:
+    odd = str(parcel(1).key)
+    account.server.mishap_of = lambda _method, path: mishap if odd in path else ""
+    gateway = CarrierGateway(account.carrier(), kept)
+    with pytest.raises(GatewayUnavailable) as raised:
+        gateway.perform(requested(parcel(1)))
+    assert raised.value.answered == []
+    (failed_one,), (booked_one, _) = gateway.perform(requested(parcel(1), parcel(2)))
+    assert isinstance(failed_one, s.RecordBookingFailure)
+    assert f"look at the carrier's for {odd} before you do it again" in failed_one.reason
+    assert isinstance(booked_one, s.RecordBooking)
 
 
 @pytest.mark.parametrize("mishap", MISHAPS)
@@ -178,6 +244,35 @@ def test_what_was_bought_before_a_crash_decides_for_the_cartons_beside_it(accoun
             rate["rate"] = "0.01" if rate["service"] == "Express" else rate["rate"]
     assert booked(carrier, parcel(1, 100, 200)).outcome == "booked"
     assert {one["selected_rate"]["service"] for one in account.books.standing()} == {"GroundAdvantage"}
+
+
+def test_what_was_bought_before_is_given_back_where_a_carton_beside_it_is_refused(account: Account) -> None:
+    carrier = account.carrier()
+    account.mishaps = [*quiet(7), "dropped"]  # when the second is bought
+    assert booked(carrier, parcel(1, 100, 200)).outcome == "unknown"
+    assert len(account.standing()) == 1
+    for one in account.books.shipments.values():
+        if not one["selected_rate"]:
+            one["rates"] = []
+    assert booked(carrier, parcel(1, 100, 200)).reason == "EasyPost has no rate"
+    assert account.standing() == []
+    account.mishaps = [*quiet(5), "dropped"]  # when the second is looked up again
+    assert booked(carrier, parcel(2, 100, 200)).outcome == "unknown"
+    (first, second) = [one for one in account.books.shipments.values() if str(parcel(2).key) in one["reference"]]
+    account.books.buy(first["id"], {"rate": first["rates"][0]})
+    del account.books.shipments[second["id"]]
+    beyond = parcel(2, 100, 200, ship_to=TO.model_copy(update={"street": ""}))
+    assert "to_address cannot be used" in booked(carrier, beyond).reason
+    assert account.standing() == []
+
+
+def test_nothing_is_bought_once_the_lock_may_be_lost(account: Account) -> None:
+    def lost() -> None:
+        raise GatewayUnavailable("the lock is lost")
+
+    with pytest.raises(GatewayUnavailable, match="the lock is lost"):
+        account.carrier().book([parcel()], lost)
+    assert account.standing() == []
 
 
 def test_the_engine_s_choice_is_bought_and_else_the_cheapest_in_one_currency(account: Account) -> None:
@@ -386,6 +481,7 @@ class Story:
 def test_whatever_gets_lost_each_parcel_that_left_has_its_labels_and_no_other_label_is_paid_for(
     account: Account, seed: int
 ) -> None:
+    account.books.leads_to = "newest" if seed // 2 % 2 else "first"
     story = Story(account, seed)
     for number in range(8):
         story.order(number)

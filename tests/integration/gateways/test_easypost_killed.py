@@ -21,12 +21,18 @@ from oms_es.app.external_systems import Connected, Unconnected
 from oms_es.cli.main import main
 from oms_es.exit_codes import Code
 from oms_es.gateways.carrier.easypost.client import Client
-from oms_es.gateways.carrier.easypost.provider import EasyPostCarrier
+from oms_es.gateways.carrier.easypost.provider import BATCH_MAX, EasyPostCarrier
 from oms_es.gateways.carrier.port import CarrierGateway
 from oms_es.gateways.loopback.easypost_books import EasyPostBooks
 from oms_es.gateways.loopback.easypost_server import EasyPostServer, Mishap
-from oms_es.kernel import GatewayUnavailable
+from oms_es.kernel import GatewayUnavailable, Recorded
+from oms_es.processing.readers import GatewayWorker
+from oms_es.schemas.catalog.location import OpenLocation
+from oms_es.schemas.order import Address
+from oms_es.schemas.shipment import ShipmentBookingRequested
+from oms_es.schemas.stock import ReceiveStock
 from oms_es.settings import Settings
+from shop import an_order
 
 KEY = "EZTK_loopback"
 SENDERS = {"berlin": {"company": "Shop", "street1": "1 Pier", "city": "Oakland", "state": "CA", "country": "US"}}
@@ -43,7 +49,8 @@ STEPS = {"create": ("POST", "/v2/shipments"), "buy": ("POST", "/buy"), "label": 
 
 
 class World:
-    """EasyPost, and the process that asks it. `victim` is killed once the next of `kills` is done."""
+    """EasyPost, and the process that asks it. `victim` is killed once the next of `kills` is done. What is
+    asked for at a path with `silent` in it is not answered."""
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url
@@ -51,8 +58,11 @@ class World:
         self.server = EasyPostServer(self.books, KEY, self._mishap)
         self.kills: list[tuple[str, str]] = []
         self.victim = 0
+        self.silent = ""
 
     def _mishap(self, method: str, path: str) -> Mishap:
+        if self.silent and self.silent in path:
+            return "dropped"
         if self.kills and self.victim and method == self.kills[0][0] and path.endswith(self.kills[0][1]):
             self.kills.pop(0)
             os.kill(self.victim, SIGKILL)
@@ -119,7 +129,7 @@ def test_however_often_it_is_killed_a_parcel_has_one_label_and_what_webhooks_did
     assert main(["shipment", "label", label["options"]["print_custom_1"], "--carton-id", "c9"]) == Code.NOT_FOUND
     world.books.scan(label["tracking_code"], "in_transit", "Accepted")
     world.books.scan(label["tracking_code"], "delivered", "At the door")
-    usual = {"asked": 1, "changed": 1, "unknown": 0, "unanswered": 0, "rejected": 0}
+    usual = {"asked": 1, "changed": 1, "unknown": 0, "unanswered": 0, "rejected": 0, "left_out": 0}
     assert shown(capsys, "callbacks", "poll") == usual
     assert world.run() == 0
     assert shown(capsys, "callbacks", "poll") == {**usual, "asked": 0, "changed": 0}, "it has arrived"
@@ -148,6 +158,34 @@ def test_what_is_not_set_up_is_said_before_anything_is_asked(
     assert world.server.requests == []
 
 
+def test_a_parcel_without_an_answer_does_not_keep_those_before_it_from_being_recorded(world: World) -> None:
+    world.silent = "/v2/"
+    with Engine(world.database_url, connected=gateways_of(Settings())) as engine:
+        engine.submit("test", [OpenLocation(location="berlin", country="US")])
+        engine.submit("test", [ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=5)])
+        for number in range(3):
+            order = an_order(str(number), ("A", 1)).model_copy(update={"ship_to": Address(**ORDER["ship_to"])})
+            engine.submit("test", [order])
+        (worker,) = (one for one in engine.loop.workers if isinstance(one, GatewayWorker) and one.name == "carrier")
+        assert worker.batch_max == BATCH_MAX, "all of a step take less time than a worker may be silent"
+        intents: list[Recorded] = []
+        while len(intents) < 3:
+            engine.loop.iterate()
+            history = (engine.store.codec.decode(row, row.id) for row in engine.recorder.after(0, 500))
+            intents = [one for one in history if isinstance(one.event, ShipmentBookingRequested)]
+        world.silent = str(intents[1].event_id)
+        with pytest.raises(GatewayUnavailable):
+            worker.step()
+        assert worker.saved == intents[0].position
+        with psycopg.connect(world.database_url) as connection:
+            kept = connection.execute("SELECT count(*) FROM oms_documents").fetchall()
+        world.silent = ""
+        while worker.step():
+            pass
+        assert worker.saved >= intents[2].position
+    assert (kept, len(world.books.standing())) == ([(1,)], 3)
+
+
 def test_a_parcel_that_another_process_asks_for_is_left_to_it(database_url: str) -> None:
     def gateway() -> CarrierGateway:
         carrier = EasyPostCarrier(Client(KEY, base="http://127.0.0.1:9"), {}, currency="", label_format="PDF")
@@ -157,13 +195,17 @@ def test_a_parcel_that_another_process_asks_for_is_left_to_it(database_url: str)
 
     first, second = gateway(), gateway()
     keys = [uuid4(), uuid4()]
-    with first.alone(keys[:1]):
+    with first.alone(keys[:1]) as still_alone:
+        still_alone()
         with pytest.raises(GatewayUnavailable, match="another process"), second.alone(keys):
             pytest.fail("both ask")
         with second.alone(keys[1:]):
             pass
-    with second.alone(keys):
-        pass
+    with second.alone(keys) as still_alone:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(GatewayUnavailable, match="may be lost"):
+            still_alone()
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
     assert row == (0,)

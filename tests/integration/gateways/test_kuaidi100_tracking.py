@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from oms_es.app import Engine, migrate
+from oms_es.app.connecting.polling import open_numbers
 from oms_es.app.connecting.providers import gateways_of
 from oms_es.cli.main import main
 from oms_es.exit_codes import Code
@@ -19,6 +21,8 @@ from oms_es.gateways.carrier.kuaidi100.dialect import parse_push
 from oms_es.gateways.carrier.kuaidi100.notices import Kuaidi100Notices
 from oms_es.gateways.carrier.kuaidi100.tracking import Kuaidi100Tracking
 from oms_es.gateways.carrier.port import Following, TrackedNumber
+from oms_es.gateways.loopback.easypost_books import EasyPostBooks
+from oms_es.gateways.loopback.easypost_server import EasyPostServer
 from oms_es.gateways.loopback.kuaidi100_server import Kuaidi100Server, Mishap
 from oms_es.kernel import GatewayUnavailable
 from oms_es.schemas.catalog.location import OpenLocation
@@ -101,23 +105,24 @@ def test_a_wrong_key_is_no_refusal(account: Account) -> None:
             question([NUMBER])
 
 
-def booked_elsewhere(database_url: str) -> None:
-    """A parcel that a person has booked with a carrier of China."""
+def booked_elsewhere(database_url: str, *numbers: TrackedNumber) -> None:
+    """Parcels that a person has booked with carriers of China."""
+    numbers = numbers or (NUMBER,)
     migrate(database_url)
     settings = Settings.model_construct(carriers="commands")
     with Engine(database_url, connected=gateways_of(settings)) as engine:
         opened = OpenLocation(location="berlin", country="DE")
         engine.submit("test", [opened, ReceiveStock(sku="A", location="berlin", receipt_id="r", quantity=5)])
-        engine.submit("test", [an_order("1", ("A", 1))])
+        engine.submit("test", [an_order(str(number), ("A", 1)) for number, _ in enumerate(numbers)])
         engine.settle()
         with psycopg.connect(database_url) as connection:
             rows = connection.execute("SELECT shipment_id FROM shipments").fetchall()
-        for (shipment_id,) in rows:
+        for (shipment_id,), number in zip(rows, numbers, strict=True):
             engine.submit(
                 "test",
                 [
                     RecordBooking(
-                        shipment_id=shipment_id, carrier=NUMBER.carrier, tracking_number=NUMBER.tracking_number
+                        shipment_id=shipment_id, carrier=number.carrier, tracking_number=number.tracking_number
                     )
                 ],
             )
@@ -155,10 +160,62 @@ def test_parcels_on_their_way_are_followed_and_polled_from_the_command_line(
     assert main(["callbacks", "poll"]) == Code.UNAVAILABLE
     capsys.readouterr()
     assert main(["callbacks", "poll"]) == Code.OK
-    assert capsys.readouterr().out == "asked 1, changed 1, unknown 0, unanswered 0, rejected 0\n"
+    assert capsys.readouterr().out == "asked 1, changed 1, unknown 0, unanswered 0, rejected 0, left out 0\n"
     assert main(["callbacks", "poll"]) == Code.OK
-    assert capsys.readouterr().out == "asked 1, changed 0, unknown 0, unanswered 0, rejected 0\n"
+    assert capsys.readouterr().out == "asked 1, changed 0, unknown 0, unanswered 0, rejected 0, left out 0\n"
     with Engine(database_url) as engine:
         engine.settle()
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT status FROM shipments").fetchall() == [("delivered",)]
+
+
+def test_kuaidi100_is_asked_only_for_what_easypost_does_not_know(
+    account: Account,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    booked_elsewhere(database_url)
+    books = EasyPostBooks(time.time)
+    books.trackers["YT1"] = {
+        "id": "trk_1",
+        "object": "Tracker",
+        "tracking_code": "YT1",
+        "status": "in_transit",
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "carrier": "YunTong",
+        "tracking_details": [],
+    }
+    senders = tmp_path / "senders.json"
+    senders.write_text('{"berlin": {"street1": "1 Pier", "country": "US"}}')
+    with EasyPostServer(books, KEY).listening() as address:
+        for name, value in {
+            "DATABASE_URL": database_url,
+            "CARRIERS": "easypost",
+            "EASYPOST_API_KEY": KEY,
+            "EASYPOST_BASE": address,
+            "EASYPOST_SENDERS_FILE": str(senders),
+            "KUAIDI100_CUSTOMER": "CUSTOMER",
+            "KUAIDI100_KEY": KEY,
+            "KUAIDI100_BASE": account.address,
+        }.items():
+            monkeypatch.setenv(f"OMS_{name}", value)
+        account.server.scan(*NUMBER, "3", "已签收")
+        assert main(["callbacks", "poll", "--json"]) == Code.OK
+        assert json.loads(capsys.readouterr().out)["changed"] == 1, "of another carrier: EasyPost does not know it"
+        account.mishaps = ["lost"] * 2
+        books.trackers["YT1"]["carrier"] = "yuantong"
+        assert main(["callbacks", "poll", "--json"]) == Code.OK
+        said = json.loads(capsys.readouterr().out)
+    assert (said["asked"], said["unknown"], said["unanswered"]) == (1, 0, 0)
+    assert account.mishaps == ["lost"] * 2, "kuaidi100 was not asked"
+
+
+def test_of_more_parcels_than_a_run_asks_about_each_has_its_turn(database_url: str) -> None:
+    booked_elsewhere(database_url, NUMBER, OTHER)
+    runs = [open_numbers(database_url, limit=1) for _ in range(64)]
+    assert {run.drawn[0] for run in runs} == {NUMBER, OTHER}
+    assert {run.left_out for run in runs} == {1}
+    assert (set(open_numbers(database_url).drawn), open_numbers(database_url).left_out) == ({NUMBER, OTHER}, 0)

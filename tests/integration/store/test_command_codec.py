@@ -23,6 +23,7 @@ class Contradicting:
 
     name = "payment_provider"
     intents: frozenset[type[Event]] = frozenset({p.PaymentRequested})
+    batch_max = 500
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
         return [(PAID, PAID_OTHERWISE) for _ in intents]

@@ -9,6 +9,7 @@ from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
 from oms_es.gateways.by_command import ByCommand
 from oms_es.gateways.carrier.easypost import client as easypost
+from oms_es.gateways.carrier.easypost.provider import BATCH_MAX as EASYPOST_BATCH_MAX
 from oms_es.gateways.carrier.easypost.provider import EasyPostCarrier
 from oms_es.gateways.carrier.easypost.senders import BadSenders, senders_in
 from oms_es.gateways.carrier.kuaidi100 import client as kuaidi100
@@ -62,7 +63,7 @@ def _gateways(settings: Settings) -> Iterator[Gateway]:
     if settings.carriers == "commands":
         yield ByCommand(CarrierGateway.name, CarrierGateway.intents)
     elif settings.carriers:
-        yield CarrierGateway(CARRIERS[settings.carriers](settings))
+        yield CarrierGateway(CARRIERS[settings.carriers](settings), batch_max=BATCHES[settings.carriers])
 
 
 def openers_of(settings: Settings) -> Openers:
@@ -76,13 +77,14 @@ def openers_of(settings: Settings) -> Openers:
     return openers
 
 
-def tracking_of(settings: Settings) -> Tracking:
-    """Who is asked how far parcels have come. Raises NotSetUp."""
+def trackings_of(settings: Settings) -> Sequence[Tracking]:
+    """Who is asked how far parcels have come: first who books them, then who knows those of others. Raises NotSetUp."""
+    trackings: list[Tracking] = [_easypost(settings)] if settings.carriers == "easypost" else []
     if settings.kuaidi100_customer:
-        return _kuaidi100(settings)
-    if settings.carriers != "easypost":
+        trackings.append(_kuaidi100(settings))
+    if not trackings:
         raise NotSetUp("no one is set up who can be asked; set OMS_CARRIERS=easypost, or OMS_KUAIDI100_CUSTOMER")
-    return _easypost(settings)
+    return trackings
 
 
 def subscriber_of(settings: Settings) -> Subscriber:
@@ -194,3 +196,4 @@ def _easypost(settings: Settings) -> EasyPostCarrier:
 
 
 CARRIERS: Mapping[str, Callable[[Settings], Carrier]] = {"easypost": _easypost}
+BATCHES: Mapping[str, int] = {"easypost": EASYPOST_BATCH_MAX}

@@ -12,17 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from itertools import takewhile
 from typing import Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import Field, ValidationError
 
-from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
+from oms_es.kernel import INTENTS_MAX, BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import shipment as s
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.order import Address
 from oms_es.schemas.problems import problems
-from oms_es.schemas.values.types import Moment
+from oms_es.schemas.values.types import TEXT_LENGTH_MAX, Moment
 
 ATTEMPTS_MAX = 3
 
@@ -49,7 +50,8 @@ class Label(NamedTuple):
 
 
 class Booking(NamedTuple):
-    """`unknown`: no answer came; the parcel may or may not be booked."""
+    """`unknown`: no answer came; the parcel may or may not be booked. With a reason: what came says nothing certain,
+    nor will it when it is asked for again."""
 
     outcome: Literal["booked", "refused", "pending", "unknown"]
     carrier: str = ""
@@ -67,7 +69,7 @@ class Cancellation(NamedTuple):
 
 
 class Consent(NamedTuple):
-    """`unknown`: no answer came; the booking may or may not be cancelled."""
+    """`unknown`: no answer came; the booking may or may not be cancelled. With a reason: as of a booking."""
 
     outcome: Literal["cancelled", "refused", "pending", "unknown"]
     reason: str = ""
@@ -78,12 +80,23 @@ class TrackedNumber(NamedTuple):
     tracking_number: str
 
 
+StillAlone = Callable[[], None]
+"""Raises GatewayUnavailable where another process may ask for the same by now."""
+
+
+def alone() -> None:
+    """Of who needs no lock."""
+
+
 class Carrier(Protocol):
     """The port that real carriers implement. Asked again with the same key, it gives the same answer."""
 
-    def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]: ...
+    def book(self, parcels: Sequence[Parcel], still_alone: StillAlone = alone) -> Sequence[Booking]:
+        """One that knows no idempotency key asks whether it is still alone before it buys. Raises GatewayUnavailable
+        where nothing was answered."""
 
-    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]: ...
+    def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]:
+        """Raises GatewayUnavailable where nothing was answered."""
 
 
 class Tracking(Protocol):
@@ -113,7 +126,7 @@ class Subscriber(Protocol):
 
 Keep = Callable[[bytes, str], s.LabelDocument]
 """Keeps a document of this media type under its hash."""
-Alone = Callable[[Sequence[UUID]], AbstractContextManager[None]]
+Alone = Callable[[Sequence[UUID]], AbstractContextManager[StillAlone]]
 """Meanwhile no other process asks for any of these. Raises GatewayUnavailable where one does."""
 Ask = TypeVar("Ask", Parcel, Cancellation)
 Answer = TypeVar("Answer", Booking, Consent)
@@ -135,42 +148,60 @@ class CarrierGateway:
     name = "carrier"
     intents: frozenset[type[Event]] = frozenset({s.ShipmentBookingRequested, s.ShipmentBookingCancellationRequested})
 
-    def __init__(self, carrier: Carrier, keep: Keep | None = None, attempts_max: int = ATTEMPTS_MAX) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        keep: Keep | None = None,
+        attempts_max: int = ATTEMPTS_MAX,
+        batch_max: int = INTENTS_MAX,
+    ) -> None:
         """`keep` is what a carrier that sends labels needs; `alone` what one needs that knows no idempotency key."""
         self.carrier = carrier
         self.keep = keep
-        self.alone: Alone = lambda _keys: nullcontext()
+        self.alone: Alone = lambda _keys: nullcontext(alone)
         self.attempts_max = attempts_max
+        self.batch_max = batch_max
 
     def perform(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
-        """Raises GatewayUnavailable."""
-        with self.alone([intent.event_id for intent in intents]):
-            return self._performed(intents)
+        """Raises GatewayUnavailable, with what was answered before."""
+        with self.alone([intent.event_id for intent in intents]) as still_alone:
+            return self._performed(intents, still_alone)
 
-    def _performed(self, intents: Sequence[Recorded]) -> Sequence[Sequence[Command]]:
+    def _performed(self, intents: Sequence[Recorded], still_alone: StillAlone) -> Sequence[Sequence[Command]]:
         parcels = [parcel_of(intent) for intent in intents if isinstance(intent.event, s.ShipmentBookingRequested)]
         refusals = [cancellation_of(i) for i in intents if isinstance(i.event, s.ShipmentBookingCancellationRequested)]
-        outcomes: dict[UUID, list[Command]] = {}
-        if parcels:
-            booked = self._answered(self.carrier.book, parcels)
-            outcomes |= {p.key: self._outcome(p, answer) for p, answer in zip(parcels, booked, strict=True)}
-        if refusals:
-            consents = self._answered(self.carrier.cancel, refusals)
-            outcomes |= {c.key: _consent(c, answer) for c, answer in zip(refusals, consents, strict=True)}
-        return [tuple(outcomes[intent.event_id]) for intent in intents]
+        booked, why_not = self._answered(lambda some: self.carrier.book(some, still_alone), parcels, Booking("unknown"))
+        consents, why_no_consent = self._answered(self.carrier.cancel, refusals, Consent("unknown"))
+        is_there = any(a.outcome != "unknown" for a in booked) or any(a.outcome != "unknown" for a in consents)
+        bookings = {p.key: (p, _settled(a, p.key, is_there=is_there)) for p, a in zip(parcels, booked, strict=True)}
+        cancelled = {c.key: (c, _settled(a, c.key, is_there=is_there)) for c, a in zip(refusals, consents, strict=True)}
+        answers = bookings | cancelled
+        first = list(takewhile(lambda intent: answers[intent.event_id][1].outcome != "unknown", intents))
+        performed = [
+            self._outcome(*bookings[i.event_id]) if i.event_id in bookings else _consent(*cancelled[i.event_id])
+            for i in first
+        ]
+        if len(first) < len(intents):
+            why = why_not or why_no_consent or "the carrier leaves us without an answer"
+            raise GatewayUnavailable(why, performed)
+        return performed
 
-    def _answered(self, ask: Callable[[Sequence[Ask]], Sequence[Answer]], asked: Sequence[Ask]) -> Sequence[Answer]:
-        """Asks again for what is not answered. Raises GatewayUnavailable."""
-        answers = list(ask(asked))
-        for _ in range(self.attempts_max - 1):
+    def _answered(
+        self, ask: Callable[[Sequence[Ask]], Sequence[Answer]], asked: Sequence[Ask], unknown: Answer
+    ) -> tuple[Sequence[Answer], str]:
+        """Asks again for what is not answered; and why nothing more was, where the gateway says so."""
+        answers = [unknown for _ in asked]
+        for _ in range(self.attempts_max):
             unanswered = [i for i, answer in enumerate(answers) if answer.outcome == "unknown"]
             if not unanswered:
                 break
-            for i, answer in zip(unanswered, ask([asked[i] for i in unanswered]), strict=True):
+            try:
+                again = ask([asked[i] for i in unanswered])
+            except GatewayUnavailable as error:
+                return answers, str(error)
+            for i, answer in zip(unanswered, again, strict=True):
                 answers[i] = answer
-        if any(answer.outcome == "unknown" for answer in answers):
-            raise GatewayUnavailable("the carrier leaves us without an answer")
-        return answers
+        return answers, ""
 
     def _outcome(self, parcel: Parcel, answer: Booking) -> list[Command]:
         if answer.outcome == "pending":
@@ -216,6 +247,15 @@ def cancellation_of(intent: Recorded) -> Cancellation:
     event = intent.event
     assert isinstance(event, s.ShipmentBookingCancellationRequested)
     return Cancellation(intent.event_id, event.shipment_id, event.carrier, event.tracking_number)
+
+
+def _settled(answer: Answer, key: UUID, *, is_there: bool) -> Answer:
+    """What says nothing certain however often it is asked for is for a person, and others do not wait for it; unless
+    the carrier says nothing else to anyone, which is an outage."""
+    if answer.outcome != "unknown" or not answer.reason or not is_there:
+        return answer
+    why = f"it may be done or not, look at the carrier's for {key} before you do it again: {answer.reason}"
+    return answer._replace(outcome="refused", reason=why[:TEXT_LENGTH_MAX])
 
 
 def _consent(cancellation: Cancellation, answer: Consent) -> list[Command]:

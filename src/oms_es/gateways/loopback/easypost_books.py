@@ -1,6 +1,6 @@
 """What an EasyPost account has: shipments, their labels, trackers and a balance, kept as EasyPost keeps them.
 
-Invariant: a shipment is paid for once, and paid back once. A reference leads to the first shipment that has it.
+Invariant: a shipment is paid for once, and paid back once.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 Thing = dict[str, Any]
 SERVICES = (
@@ -33,6 +33,7 @@ class ApiError(Exception):
 class EasyPostBooks:
     """`clock`: seconds since 1970. `currencies`: of each carrier that is not paid in dollars. `balance`: None for no
     end. `labels_left`: how many carriers sell; None for no end. `stubborn`: whether they pay back nothing.
+    `leads_to`: to which of the shipments that have it a reference leads; EasyPost does not say.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -41,6 +42,7 @@ class EasyPostBooks:
         self.balance: Decimal | None = None
         self.labels_left: int | None = None
         self.stubborn = False
+        self.leads_to: Literal["first", "newest"] = "first"
         self.shipments: dict[str, Thing] = {}
         self.trackers: dict[str, Thing] = {}
         self.events: list[Thing] = []
@@ -100,10 +102,10 @@ class EasyPostBooks:
 
     def shipment(self, name: str) -> Thing:
         """By its id, or by the reference that it was given."""
-        found = self.shipments.get(name) or next((s for s in self.shipments.values() if s["reference"] == name), None)
-        if found is None:
+        found = [one for one in self.shipments.values() if name in (one["id"], one["reference"])]
+        if not found:
             raise ApiError(404, "NOT_FOUND", "The requested resource could not be found.")
-        return found
+        return found[0] if self.leads_to == "first" else found[-1]
 
     def buy(self, name: str, wanted: Thing) -> Thing:
         shipment = self.shipment(name)

@@ -30,7 +30,8 @@ POLL_SECONDS = 0.02
 
 
 class EasyPostServer:
-    """`mishap_of` says what goes wrong with a request, from its method and path."""
+    """`mishap_of` says what goes wrong with a request, from its method and path. `label_bytes`: how long labels are at
+    least."""
 
     def __init__(
         self, books: EasyPostBooks, api_key: str, mishap_of: Callable[[str, str], Mishap] = lambda *_: ""
@@ -41,7 +42,8 @@ class EasyPostServer:
         self.lock = Lock()
         self.requests: list[str] = []
         self.address = ""
-        self.forgets_labels = False
+        self.label_status = 200
+        self.label_bytes = 0
 
     @contextmanager
     def listening(self) -> Iterator[str]:
@@ -131,9 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answered(self, method: str, body: bytes) -> tuple[int, str, bytes]:
         if self.path.startswith("/labels/"):
-            if self.easypost.forgets_labels:
-                return _as_json((404, {}))
-            return 200, "application/octet-stream", f"label {self.path}".encode()
+            label = f"label {self.path}".encode().ljust(self.easypost.label_bytes)
+            return self.easypost.label_status, "application/octet-stream", label
         if self.headers.get("Authorization") not in self.easypost.logins:
             return _as_json((401, ApiError(401, "UNAUTHORIZED", "The API key is wrong.").body))
         return _as_json(self.easypost.answer(method, self.path, json.loads(body) if body else {}))

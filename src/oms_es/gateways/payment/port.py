@@ -22,7 +22,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from oms_es.kernel import BadInput, Command, Event, GatewayUnavailable, Message, Recorded
+from oms_es.kernel import INTENTS_MAX, BadInput, Command, Event, GatewayUnavailable, Message, Recorded
 from oms_es.schemas import payment as p
 from oms_es.schemas.finance.account import METHOD, account_in
 from oms_es.schemas.inputs import Input
@@ -117,6 +117,7 @@ class Callback(Message):
 
 class PaymentGateway:
     name = "payment_provider"
+    batch_max = INTENTS_MAX
     intents: frozenset[type[Event]] = frozenset(
         {
             p.PaymentRequested,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from oms_es.gateways.carrier.port import Booking, Cancellation, Consent, Label, Parcel
+from oms_es.gateways.carrier.port import Booking, Cancellation, Consent, Label, Parcel, StillAlone, alone
 from oms_es.gateways.simulated.effects import CARRIER_CALLBACKS, Effect, EffectStore, PendingCallback
 from oms_es.gateways.simulated.modes import JOURNEYS, KEPT_BECAUSE, LATE_SECONDS, REUSED_NUMBER, Chaos, Hazards
 
@@ -34,7 +34,7 @@ class SimulatedCarrier:
         self.recall = recall
         self.effect_store = effect_store
 
-    def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]:
+    def book(self, parcels: Sequence[Parcel], still_alone: StillAlone = alone) -> Sequence[Booking]:  # noqa: ARG002 - it has keys
         by_key = {parcel.key: parcel for parcel in parcels}
         effects, new = self.effect_store.effects(
             [(p.key, partial(self._effect, p)) for p in parcels],

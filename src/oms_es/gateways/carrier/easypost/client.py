@@ -11,13 +11,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from oms_es.gateways.outgoing import NoAnswer, ProtocolError, Reply, request
+from oms_es.gateways.outgoing import NoAnswer, ProtocolError, Reply, TooLong, request
 
 REASON_CHARACTERS_MAX = 300
 UNSURE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 """Besides the server's own errors: it may be done, or will be when it is asked again."""
-NOT_THERE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
-"""Of a label: its store says no more of what it does not have."""
 OURS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN})
 
 
@@ -32,6 +30,10 @@ class EasyPostRefused(ProtocolError):
     def is_about_the_account(self) -> bool:
         """Not about this parcel: the key, what it may do, or the balance."""
         return self.status in OURS
+
+
+class NothingCertain(NoAnswer):
+    """An answer came, and it will be the same when it is asked for again."""
 
 
 class Client:
@@ -51,25 +53,29 @@ class Client:
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in UNSURE:
             raise NoAnswer(f"error {reply.status}")
         said = _object_in(reply)
+        if HTTPStatus.MULTIPLE_CHOICES <= reply.status < HTTPStatus.BAD_REQUEST:
+            raise NothingCertain(f"error {reply.status}, to another place")
         if reply.status >= HTTPStatus.BAD_REQUEST:
             error = said.get("error")
             if not isinstance(error, dict):
-                raise NoAnswer(f"error {reply.status}, not in EasyPost's words")
+                raise NothingCertain(f"error {reply.status}, not in EasyPost's words")
             raise EasyPostRefused(reply.status, str(error.get("code") or ""), _message(error))
         return said
 
     def label(self, url: str) -> bytes | None:
-        """The document that lies there, without our key; None if there is none. Raises NoAnswer."""
+        """The document that lies there, without our key; None where there is none to be had, however often it is asked
+        for: it is not there, elsewhere, or too long. Raises NoAnswer."""
         place = urlsplit(url)
         if place.scheme != "https" and place.scheme != urlsplit(self._base).scheme:
             return None
         path = f"{place.path}?{place.query}" if place.query else place.path
-        reply = request(f"{place.scheme}://{place.netloc}", "GET", path, {"User-Agent": "oms-es"})
-        if reply.status in NOT_THERE:
+        try:
+            reply = request(f"{place.scheme}://{place.netloc}", "GET", path, {"User-Agent": "oms-es"})
+        except TooLong:
             return None
-        if reply.status != HTTPStatus.OK:
+        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in UNSURE:
             raise NoAnswer(f"error {reply.status} where the label lies")
-        return reply.body or None
+        return (reply.body or None) if reply.status == HTTPStatus.OK else None
 
 
 def _message(error: Mapping[str, Any]) -> str:
@@ -84,7 +90,7 @@ def _object_in(reply: Reply) -> dict[str, Any]:
     try:
         said = json.loads(reply.body)
     except ValueError:
-        raise NoAnswer("an answer is no JSON") from None
+        raise NothingCertain("an answer is no JSON") from None
     if not isinstance(said, dict):
-        raise NoAnswer("an answer is no object")
+        raise NothingCertain("an answer is no object")
     return said

@@ -2,7 +2,9 @@
 
 Invariant: a parcel has one label for each carton, whatever was lost. EasyPost knows no idempotency key: a shipment has
 the request's id as its reference, only the one that this reference leads to is bought, and EasyPost sells no second
-label for it. Cartons of one parcel go by one service, and all of them or none.
+label for it. That the reference leads to the same one ever after is assumed, not documented: it need not be the first,
+but a creation that EasyPost finishes after another was bought must not take the reference over.
+Cartons of one parcel go by one service, and all of them or none.
 """
 
 from __future__ import annotations
@@ -18,10 +20,19 @@ from urllib.parse import quote, urlencode
 import structlog
 from pydantic import ValidationError
 
-from oms_es.gateways.carrier.easypost.client import Client, EasyPostRefused
+from oms_es.gateways.carrier.easypost.client import Client, EasyPostRefused, NothingCertain
 from oms_es.gateways.carrier.easypost.senders import Sender
 from oms_es.gateways.carrier.easypost.shapes import Bought, Rate
-from oms_es.gateways.carrier.port import Booking, Cancellation, Consent, Label, Parcel, TrackedNumber
+from oms_es.gateways.carrier.port import (
+    Booking,
+    Cancellation,
+    Consent,
+    Label,
+    Parcel,
+    StillAlone,
+    TrackedNumber,
+    alone,
+)
 from oms_es.gateways.outgoing import NoAnswer, ProtocolError
 from oms_es.kernel import GatewayUnavailable
 from oms_es.schemas.problems import problems
@@ -32,6 +43,11 @@ log = structlog.get_logger()
 
 CONCURRENT_MAX = 5
 """Parcels under way at once; EasyPost answers more with error 429."""
+BATCH_MAX = 15
+"""Parcels of one step. Each takes 5 requests, and CONCURRENT_MAX of them are under way at once: 15 in sequence, which is
+30 s if each takes 2 s. That is half of the 60 s for which a worker may be silent (/livez), and a quarter of the 120 s
+after which a consumer group takes it for stuck."""
+LABEL_ATTEMPTS_MAX = 3
 GRAMS_PER_OUNCE = Decimal("28.349523125")
 TENTH = Decimal("0.1")
 KEY_CHARACTERS = 36
@@ -68,17 +84,27 @@ class EasyPostCarrier:
         self._currency = currency
         self._label_format = label_format
 
-    def book(self, parcels: Sequence[Parcel]) -> Sequence[Booking]:
+    def book(self, parcels: Sequence[Parcel], still_alone: StillAlone = alone) -> Sequence[Booking]:
         """Raises GatewayUnavailable."""
-        return _each(self._booked, parcels, Booking("unknown"), lambda why: Booking("refused", reason=why))
+        return _each(
+            lambda parcel: self._booked(parcel, still_alone),
+            parcels,
+            lambda why: Booking("unknown", reason=why),
+            lambda why: Booking("refused", reason=why),
+        )
 
     def cancel(self, cancellations: Sequence[Cancellation]) -> Sequence[Consent]:
         """Raises GatewayUnavailable."""
-        return _each(self._cancelled, cancellations, Consent("unknown"), lambda why: Consent("refused", why))
+        return _each(
+            self._cancelled,
+            cancellations,
+            lambda why: Consent("unknown", why),
+            lambda why: Consent("refused", why),
+        )
 
     def track(self, numbers: Sequence[TrackedNumber]) -> Sequence[bytes | None]:
         """The newest tracker of each, as its webhooks have it. Raises GatewayUnavailable."""
-        return _each(self._tracked, numbers, None, lambda _why: b"")
+        return _each(self._tracked, numbers, lambda _why: None, lambda _why: b"")
 
     def _tracked(self, asked: TrackedNumber) -> bytes:
         of_carrier = [
@@ -93,25 +119,28 @@ class EasyPostCarrier:
         query = urlencode({"tracking_code": tracking_number, "page_size": TRACKERS_MAX})
         found = self._client.ask("GET", f"/trackers?{query}").get("trackers")
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise NoAnswer("an answer has no trackers")
+            raise NothingCertain("an answer has no trackers")
         return found
 
-    def _booked(self, parcel: Parcel) -> Booking:
+    def _booked(self, parcel: Parcel, still_alone: StillAlone) -> Booking:
         pieces = pieces_of(parcel)
         found = [self._found(piece.reference) for piece in pieces]
         if any(one and one.is_given_back for one in found):
             raise NotDone(self._undone([one for one in found if one], "its label was given back at EasyPost"))
-        there = [one or self._made(piece, parcel) for one, piece in zip(found, pieces, strict=True)]
-        rates = chosen(there, parcel, self._currency)
-        bought: list[Bought] = []
-        for shipment, rate in zip(there, rates, strict=True):
-            try:
-                bought.append(shipment if shipment.is_bought else self._bought(shipment, rate))
-            except EasyPostRefused as error:
-                if error.is_about_the_account:
-                    raise
-                raise NotDone(self._undone(bought, str(error))) from error
-        return self._answer(pieces, bought)
+        there = {piece: one for piece, one in zip(pieces, found, strict=True) if one}
+        try:
+            for piece in pieces:
+                there[piece] = there.get(piece) or self._made(piece, parcel)
+            rates = chosen([there[piece] for piece in pieces], parcel, self._currency)
+            for piece, rate in zip(pieces, rates, strict=True):
+                if not there[piece].is_bought:
+                    still_alone()
+                    there[piece] = self._bought(there[piece], rate)
+        except (NotDone, EasyPostRefused) as error:
+            if isinstance(error, EasyPostRefused) and error.is_about_the_account:
+                raise
+            raise NotDone(self._undone(list(there.values()), str(error))) from error
+        return self._answer(pieces, [there[piece] for piece in pieces])
 
     def _found(self, reference: str) -> Bought | None:
         """The one that this reference leads to. A look-up that is refused decides nothing."""
@@ -122,7 +151,7 @@ class EasyPostCarrier:
                 return None
             if error.is_about_the_account:
                 raise
-            raise NoAnswer(f"a look-up is refused: {error}") from error
+            raise NothingCertain(f"a look-up is refused: {error}") from error
 
     def _made(self, piece: Piece, parcel: Parcel) -> Bought:
         """Looked up again before it is bought: made twice, only one of them is."""
@@ -194,13 +223,21 @@ class EasyPostCarrier:
         )
 
     def _label(self, shipment: Bought, carton_id: str) -> Label | None:
-        """One that is not there, or too large, is fetched by a person: the parcel is booked all the same."""
+        """One that cannot be had is fetched by a person: the parcel is booked all the same, for it is paid."""
         place = shipment.postage_label
-        content = self._client.label(place.label_url) if place and place.label_url else None
+        content = self._content(place.label_url) if place and place.label_url else None
         if not content or not place:
             log.warning("label cannot be had, print it at EasyPost", shipment=shipment.id)
             return None
         return Label(content, place.label_file_type or "application/octet-stream", carton_id)
+
+    def _content(self, url: str) -> bytes | None:
+        for _ in range(LABEL_ATTEMPTS_MAX):
+            try:
+                return self._client.label(url)
+            except NoAnswer as error:
+                log.info("no answer where a label lies", error=str(error))
+        return None
 
     def _cancelled(self, asked: Cancellation) -> Consent:
         shipments = self._shipments_of(asked.tracking_number)
@@ -235,7 +272,7 @@ class EasyPostCarrier:
         try:
             return Bought.model_validate(said)
         except ValidationError as error:
-            raise NoAnswer(f"an answer is not as EasyPost writes it: {problems(error, whole='answer')}") from None
+            raise NothingCertain(f"an answer is not as EasyPost writes it: {problems(error, whole='answer')}") from None
 
 
 def pieces_of(parcel: Parcel) -> Sequence[Piece]:
@@ -295,25 +332,32 @@ def _service(rate: Rate) -> tuple[str, str, str]:
 def _each(
     question: Callable[[Asked], Answered],
     asked: Sequence[Asked],
-    unknown: Answered,
+    unknown: Callable[[str], Answered],
     refused: Callable[[str], Answered],
 ) -> Sequence[Answered]:
-    """Raises GatewayUnavailable where the account is wrong, and not what was asked."""
+    """Raises GatewayUnavailable where that is all that came: the account is wrong, and not what was asked."""
+    stopped: list[GatewayUnavailable] = []
 
     def answered(one: Asked) -> Answered:
         try:
             return question(one)
         except NoAnswer as error:
             log.warning("no answer from EasyPost", asked=type(one).__name__, error=str(error))
-            return unknown
+            return unknown(str(error) if isinstance(error, NothingCertain) else "")
+        except GatewayUnavailable as error:
+            stopped.append(error)
+            return unknown("")
         except NotDone as error:
             return refused(str(error))
         except EasyPostRefused as error:
-            if error.is_about_the_account:
-                raise GatewayUnavailable(
-                    f"EasyPost refuses the account: {error}; see OMS_EASYPOST_API_KEY and its balance"
-                ) from error
-            return refused(str(NotDone(str(error))))
+            if not error.is_about_the_account:
+                return refused(str(NotDone(str(error))))
+            why = f"EasyPost refuses the account: {error}; see OMS_EASYPOST_API_KEY and its balance"
+            stopped.append(GatewayUnavailable(why))
+            return unknown("")
 
     with ThreadPoolExecutor(min(CONCURRENT_MAX, len(asked)) or 1, "easypost") as threads:
-        return list(threads.map(answered, asked))
+        answers = list(threads.map(answered, asked))
+    if stopped and len(stopped) == len(asked):
+        raise stopped[0]
+    return answers
