@@ -75,6 +75,8 @@ class Client:
             return None
         if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in UNSURE:
             raise NoAnswer(f"error {reply.status} where the label lies")
+        if reply.headers.get("content-type", "").startswith("text/html"):
+            raise NoAnswer("a page where the label lies")
         return (reply.body or None) if reply.status == HTTPStatus.OK else None
 
 

@@ -44,9 +44,9 @@ log = structlog.get_logger()
 CONCURRENT_MAX = 5
 """Parcels under way at once; EasyPost answers more with error 429."""
 BATCH_MAX = 15
-"""Parcels of one step. Each takes 5 requests, and CONCURRENT_MAX of them are under way at once: 15 in sequence, which is
-30 s if each takes 2 s. That is half of the 60 s for which a worker may be silent (/livez), and a quarter of the 120 s
-after which a consumer group takes it for stuck."""
+"""Parcels of one step. Each takes 5 requests, and CONCURRENT_MAX of them are under way at once: 15 in sequence, or 30 s
+if each takes 2 s. That is half of the 60 s for which a worker may be silent (/livez), and a quarter of the 120 s after
+which a consumer group takes it for stuck."""
 LABEL_ATTEMPTS_MAX = 3
 GRAMS_PER_OUNCE = Decimal("28.349523125")
 TENTH = Decimal("0.1")
