@@ -52,15 +52,16 @@ LISTED_GROUP_MIN = 4
 GROUPS_APART_ALIKE_MIN = 3
 """Two with a point between them are a decimal."""
 UUID = re.compile(r"(?i)(?<![0-9a-z])(?=[0-9-]*[a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])")
+OF_ADDRESSES = "(?:%[0-9a-fA-F]{2})+ |"
 ESCAPED = r"""
     \\+u[dD][89abAB][0-9a-fA-F]{2}\\+u[dD][c-fC-F][0-9a-fA-F]{2}  # two of UTF-16, of JSON
     | \\+u[0-9a-fA-F]{4} | \\+U[0-9a-fA-F]{8} | \\+x[0-9a-fA-F]{2} | \\+[bfnrtv"'/] | \\+
-    | (?:%[0-9a-fA-F]{2})+
     | &(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});
 """
-"""Of JSON, also in a text of JSON, and of Python; of addresses and forms; of XML and HTML."""
-ESCAPE = re.compile(ESCAPED, re.VERBOSE)
-SEGMENT = re.compile(rf"(?:{ESCAPED} | [\d\W_])++", re.VERBOSE)
+"""Of JSON, also in a text of JSON, and of Python; of XML and HTML."""
+READINGS = (re.compile(OF_ADDRESSES + ESCAPED, re.VERBOSE), re.compile(ESCAPED, re.VERBOSE))
+"""With those of addresses and forms, and without: what follows a percent sign may be digits of a number."""
+SEGMENT = re.compile(rf"(?:{OF_ADDRESSES} {ESCAPED} | [\d\W_])++", re.VERBOSE)
 """Without letters, once it is read."""
 CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 DOUBLED = str.maketrans("0123456789", "0246813579")
@@ -92,7 +93,8 @@ def digits_of(text: str) -> str:
 
 def looks_like_a_card_number(text: str) -> bool:
     """Nothing but digits, however they are apart, whose check digit is right: of any issuer."""
-    return _is_one_number(text) or _is_one_number("".join(character for character, _ in _read(text)))
+    read = ("".join(character for character, _ in _read(text, reading)) for reading in READINGS)
+    return _is_one_number(text) or any(map(_is_one_number, read))
 
 
 def _is_one_number(text: str) -> bool:
@@ -111,13 +113,16 @@ def masked(text: str) -> str:
     plain = _with_plain_digits(text)
     spans = {(place, place + 1) for place in _hidden(plain)}
     for segment in SEGMENT.finditer(plain):
-        if len(segment.group()) >= CARD_NUMBER_DIGITS[0] and ESCAPE.search(segment.group()):
-            spans.update(_hidden_in_escapes(segment.group(), segment.start()))
+        if len(segment.group()) >= CARD_NUMBER_DIGITS[0]:
+            for reading in READINGS:
+                spans.update(_hidden_in_escapes(segment.group(), segment.start(), reading))
     return _without(text, sorted(spans)) if spans else text
 
 
-def _hidden_in_escapes(text: str, offset: int) -> Iterator[tuple[int, int]]:
-    read = list(_read(text))
+def _hidden_in_escapes(text: str, offset: int, reading: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    if not reading.search(text):
+        return
+    read = list(_read(text, reading))
     for place in _hidden(_with_plain_digits("".join(character for character, _ in read))):
         start, end = read[place][1]
         yield offset + start, offset + end
@@ -139,10 +144,10 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     return "".join((*parts, text[done:]))
 
 
-def _read(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+def _read(text: str, reading: re.Pattern[str]) -> Iterator[tuple[str, tuple[int, int]]]:
     """Each character that a reader would find in it, and where it stands."""
     done = 0
-    for escape in ESCAPE.finditer(text):
+    for escape in reading.finditer(text):
         yield from ((text[place], (place, place + 1)) for place in range(done, escape.start()))
         start, done = escape.span()
         for character, length in _escaped(escape.group()):

@@ -78,6 +78,7 @@ ESCAPES: tuple[Callable[[str], str], ...] = (
     st.sampled_from(ESCAPES),
 )
 @example(NUMBER, ["\n"] * 3, "0", ESCAPES[1])
+@example(NUMBER, ["\r%"] * 3, "0", ESCAPES[1])
 def test_a_number_is_found_whatever_is_between_its_groups_in_any_script_and_escaped(
     number: str, apart: list[str], zero: str, escape: Callable[[str], str]
 ) -> None:
