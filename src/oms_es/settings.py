@@ -23,6 +23,13 @@ PROVIDER = "(stripe|wechatpay|alipay)"
 PROVIDERS = rf"^{PROVIDER}(,{PROVIDER})*$"
 
 
+BATCH_MAX_MAX = 10_000
+POLL_SECONDS_MAX = 3_600.0
+KAFKA_SESSION_SECONDS_MAX = 1_800.0
+"""The brokers' own `group.max.session.timeout.ms`, where it is not set."""
+HTTP_RATE_PER_SECOND_MAX = 100_000.0
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OMS_", frozen=True, extra="ignore")
 
@@ -204,8 +211,10 @@ class Settings(BaseSettings):
         pattern=rf"^{ISSUER}$",
         description="Where kuaidi100 is asked, such as a server for tests",
     )
-    batch_max: PositiveInt = Field(default=500, description="Deliveries per transaction")
-    poll_seconds: PositiveFloat = Field(default=1.0, description="The longest wait before looking for events unasked")
+    batch_max: PositiveInt = Field(default=500, le=BATCH_MAX_MAX, description="Deliveries per transaction")
+    poll_seconds: PositiveFloat = Field(
+        default=1.0, le=POLL_SECONDS_MAX, description="The longest wait before looking for events unasked"
+    )
     kafka: str | None = Field(default=None, description="Bootstrap servers, host:port, separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="How the brokers are spoken to: TLS is SSL, with a login SASL_SSL"
@@ -223,7 +232,9 @@ class Settings(BaseSettings):
         "dialect is not the canonical one; `oms-es topics` makes them",
     )
     kafka_session_seconds: PositiveFloat = Field(
-        default=10.0, description="A worker silent for longer is thought to be dead, and others take its partitions"
+        default=10.0,
+        le=KAFKA_SESSION_SECONDS_MAX,
+        description="A worker silent for longer is thought to be dead, and others take its partitions",
     )
     on_stopped: Literal["exit", "go_on"] | None = Field(
         default=None,
@@ -247,7 +258,9 @@ class Settings(BaseSettings):
     http_host: str = Field(default="127.0.0.1", description="Where `oms-es serve` listens, once a key was made")
     http_port: int = Field(default=8080, ge=0, le=65_535, description="On which port; 0 is any free one")
     http_rate_per_second: PositiveFloat = Field(
-        default=200.0, description="Requests that a key may send a second, over two seconds"
+        default=200.0,
+        le=HTTP_RATE_PER_SECOND_MAX,
+        description="Requests that a key may send a second, over two seconds",
     )
     oidc_issuers: str = Field(
         default="",

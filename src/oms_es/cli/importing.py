@@ -21,7 +21,8 @@ from oms_es.exit_codes import Code
 from oms_es.gateways.callbacks import CALLBACKS
 from oms_es.kernel import Command, GatewayUnavailable, Recorded
 from oms_es.processing.intake import jsonl as lines
-from oms_es.processing.intake.input_files import TRIED_MAX, BadFile, Input, arrivals_of, opened_input
+from oms_es.processing.intake.input_files import TRIED_MAX, Input, arrivals_of, opened_input
+from oms_es.processing.intake.jsonl import BadFile
 from oms_es.processing.intake.worker import Intake, Outcome
 from oms_es.reports import queries
 from oms_es.reports.needs import NO_LOCATION
@@ -45,6 +46,7 @@ Anyway = Annotated[
     bool, typer.Option("--anyway", help="Go on although none of the first lines can be used: all become dead letters.")
 ]
 SHOWN, SELDOM = ("placed", "repeated", "conflicting", "rejected"), ("changed", "skipped")
+CALLBACKS_SHOWN = ("changed", "repeated", "rejected")
 NoRun = Annotated[bool, typer.Option("--no-run", help="Only take them in.")]
 
 
@@ -57,6 +59,8 @@ class Tally:
     def __init__(self) -> None:
         self.arrived = self.rejected = 0
         self.given = Counter[str]()
+        self.broken: BadFile | None = None
+        """Why not all of the file could be read."""
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
         self.given.update(_called(*outcome) for outcome in outcomes)
@@ -106,7 +110,7 @@ def import_callbacks(
     What was taken before changes nothing. A line that cannot be used is kept as a dead letter; the rest goes on.
     """
     taken = import_lines(file, dialect, run=not no_run, anyway=anyway)
-    report(taken, json=json, hint="a corrected callback may simply be imported again")
+    report(taken, json=json, hint="a corrected callback may simply be imported again", shown=CALLBACKS_SHOWN)
 
 
 def poll_callbacks(*, json: Json = False, no_run: NoRun = False) -> None:
@@ -197,7 +201,7 @@ def take_in(
     tally = Tally()
     intake.on_outcomes = tally.note
     with imported(source) as show_progress:
-        for batch in batches:
+        for batch in _readable(batches, tally):
             if batch.arrivals:
                 tally.arrived += len(batch.arrivals)
                 tally.rejected += intake.take(batch.arrivals).dead_letters
@@ -207,6 +211,14 @@ def take_in(
             if run and engine.alone:
                 engine.keep_up()
     return tally
+
+
+def _readable(batches: Iterator[lines.LineBatch], tally: Tally) -> Iterator[lines.LineBatch]:
+    """What comes before a break is taken."""
+    try:
+        yield from batches
+    except BadFile as broken:
+        tally.broken = broken
 
 
 def _nothing_taken(name: str, rejected: int) -> str:
@@ -224,15 +236,17 @@ def imported(source: Input) -> Iterator[Callable[[], None]]:
         yield lambda: progress.update(task, completed=source.read())
 
 
-def report(tally: Tally, *, json: bool, hint: str) -> None:
+def report(tally: Tally, *, json: bool, hint: str, shown: Sequence[str] = SHOWN) -> None:
     counts = tally.as_json()
     if json:
         print_json(counts)
     else:
-        shown = ", ".join(
-            f"{name} {count}" for name, count in counts.items() if name in SHOWN or (count and name in SELDOM)
-        )
-        typer.echo(shown)
+        said = (f"{name} {count}" for name, count in counts.items() if name in shown or (count and name in SELDOM))
+        typer.echo(", ".join(said))
+    if tally.broken:
+        raise tally.broken
+    if not tally.arrived:
+        say("nothing was in it: no line, or none that is not blank")
     if tally.rejected:
         say(f"see why with `oms-es dead-letters list`; {hint}")
         raise typer.Exit(Code.BURIED)

@@ -33,6 +33,8 @@ POLL_SECONDS = 1.0
 BACKGROUND_SECONDS = 0.05
 """As long may what is for people be older than what is decided: they take in one transaction what came meanwhile."""
 
+REST_SECONDS_MAX = 1.0
+"""Of a rest at once, without looking whether the end is asked for."""
 OUTAGE_SECONDS_MAX = 10.0
 """The longest pause between attempts while the database, or a gateway, does not answer."""
 
@@ -160,7 +162,7 @@ class Loop:
             try:
                 if not self.iterate():
                     self._save_positions()
-                    self.waiter.wait(self.poll_seconds)
+                    self._rest(stopping)
                 if self._all_stepped:  # what is for people may be all that the disk has no room for
                     outage_seconds, self.outage = 0.0, ""
             except OUTAGES as error:
@@ -175,6 +177,12 @@ class Loop:
             self._save_positions()
         if self.stopped or (self.ends_when_stopped and self.stop_causes()):
             raise Stopped(self.stop_causes())
+
+    def _rest(self, stopping: Stopping) -> None:
+        """Until it rings, or `poll_seconds` are over; who asks for the end waits for a part of it at most."""
+        left = self.poll_seconds
+        while left > 0 and not stopping.is_set() and not self.waiter.wait(min(left, REST_SECONDS_MAX)):
+            left -= REST_SECONDS_MAX
 
     def stop_causes(self) -> dict[str, BaseException]:
         """Why each stopped worker did: a reader of the log, or of a partition."""

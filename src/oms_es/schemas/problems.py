@@ -30,7 +30,27 @@ def problems(
 
 
 def details(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False, include_context=False, include_input=False)
+    """In our words. That a list is too short is not said where a part of it is wrong: it is short for that."""
+    found = error.errors(include_url=False, include_input=False)
+    inner = {problem["loc"][:depth] for problem in found for depth in range(len(problem["loc"]))}
+    return [
+        {"type": one["type"], "loc": one["loc"], "input": None, "msg": _counted(one)}
+        for one in found
+        if not (one["type"] in COUNTED and one["loc"] in inner)
+    ]
+
+
+COUNTED = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
+
+
+def _counted(problem: ErrorDetails) -> str:
+    if problem["type"] not in COUNTED:
+        return problem["msg"]
+    bound, name = COUNTED[problem["type"]]
+    context = problem.get("ctx", {})
+    given = context.get("actual_length")
+    verb = "needed" if problem["type"] == "too_short" else "taken"
+    return f"{bound} {context[name]} are {verb}" + ("" if given is None else f", and {given} are given")
 
 
 def _worded(problem: ErrorDetails, whole: str, field: Callable[[str], str]) -> str:

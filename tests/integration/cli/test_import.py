@@ -152,14 +152,28 @@ def test_a_gzip_file_is_unpacked_whatever_its_name_and_however_many_parts_it_has
 def test_a_gzip_file_that_breaks_off_says_that_the_rest_is_missing_and_may_come_again(oms: Oms, tmp_path: Path) -> None:
     content = lines_of(*(order(str(n)) for n in range(2_000)))
     packed = gzip.compress(content)
-    code, _, err = oms("orders", "import", written(tmp_path, packed[: len(packed) // 2]))
+    code, said, err = oms("orders", "import", written(tmp_path, packed[: len(packed) // 2]), "--json")
     assert (code, err.count("\n")) == (Code.USAGE, 1)
     assert "breaks off" in err
     code, out, _ = oms("orders", "import", written(tmp_path, packed), "--json")
     outcome = json.loads(out)
     assert code == Code.OK
     assert outcome["placed"] + outcome["repeated"] == 2_000
-    assert outcome["repeated"] > 0, "what came before the break was taken"
+    assert outcome["repeated"] == json.loads(said)["placed"] > 0, "what came before the break was taken"
+
+
+def test_of_a_short_gzip_file_that_breaks_off_every_whole_line_is_taken(oms: Oms, tmp_path: Path) -> None:
+    packed = gzip.compress(lines_of(*(order(str(n)) for n in range(30))))[:-8]
+    code, out, err = oms("orders", "import", written(tmp_path, packed))
+    assert (code, out) == (Code.USAGE, "placed 30, repeated 0, conflicting 0, rejected 0\n")
+    assert "what came before is taken" in err
+
+
+def test_a_file_that_is_packed_twice_is_to_be_unpacked(oms: Oms, tmp_path: Path, database_url: str) -> None:
+    packed = gzip.compress(gzip.compress(lines_of(order("1"))))
+    code, out, err = oms("orders", "import", written(tmp_path, packed))
+    assert (code, out, letters(database_url)) == (Code.USAGE, "", 0)
+    assert "unpack it" in err
 
 
 PRETTY = json.dumps(order("1"), indent=2).encode()
@@ -212,6 +226,10 @@ def test_an_empty_file_brings_nothing(oms: Oms, tmp_path: Path) -> None:
     for content in (b"", b"\n\n", gzip.compress(b"")):
         code, out, _ = oms("orders", "import", written(tmp_path, content), "--json")
         assert (code, json.loads(out)["accepted"]) == (Code.OK, 0)
+        assert "nothing was in it" in oms("orders", "import", written(tmp_path, content))[2]
+    written(tmp_path, b"", "none")
+    said = oms("callbacks", "import", str(tmp_path / "none"), "--format", "stripe")
+    assert said[1] == "changed 0, repeated 0, rejected 0\n"
 
 
 def test_what_is_imported_alone_is_gone_on_with_before_the_command_returns(

@@ -109,6 +109,18 @@ def test_an_engine_that_runs_is_ready_says_how_far_it_is_and_ends_when_asked(url
         assert process.wait(SECONDS_MAX) == Code.OK
 
 
+def test_an_engine_that_rests_for_long_ends_when_asked(url: str) -> None:
+    with running(url, OMS_POLL_SECONDS="3600") as process:
+        port, _ = port_of(process)
+        wait_for(port, "/readyz", "ok")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(RESTING_SECONDS_MAX) == Code.OK
+
+
+RESTING_SECONDS_MAX = 10.0
+"""Less than the grace, after which it would be ended by force."""
+
+
 def test_a_reader_that_stops_ends_the_engine_at_once_and_no_row_is_reported(url: str) -> None:
     run_on(url, REFUSE)
     with running(url) as process:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated
 
 import pytest
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 import oms_es
 from oms_es.schemas.problems import NAMED_MAX, problems
@@ -48,6 +49,24 @@ def test_more_than_a_line_holds_are_counted() -> None:
     many = wrong(b=["x"] * (NAMED_MAX + 2))
     assert problems(many).endswith("(and 2 more)")
     assert problems(many, named_max=None).count(";") == NAMED_MAX + 1
+
+
+class Counted(BaseModel):
+    lines: Annotated[tuple[int, ...], Field(min_length=1, max_length=2)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["x"], "lines.0: Input should be a valid integer, unable to parse string as an integer"),
+        ([], "lines: at least 1 are needed, and 0 are given"),
+        ([1, 2, 3], "lines: at most 2 are taken, and 3 are given"),
+    ],
+)
+def test_a_list_is_counted_in_our_words_and_only_where_its_parts_are_right(lines: list[object], said: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Counted.model_validate({"lines": lines})
+    assert problems(refused.value) == said
 
 
 def test_no_one_else_words_them() -> None:

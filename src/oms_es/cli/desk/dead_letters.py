@@ -42,10 +42,7 @@ def listed(
     if json:
         print_json([_as_json(dead_letter) for dead_letter in stored])
         return
-    rows = [
-        (b.id, b.source, b.place, b.dialect, b.arrivals, b.reason, b.detail[:DETAIL_CHARACTERS_SHOWN_MAX], _state(b))
-        for b in stored
-    ]
+    rows = [(b.id, b.source, b.place, b.dialect, b.arrivals, b.reason, _cut(b.detail), _state(b)) for b in stored]
     columns = ("id", "source", "place", "dialect", "arrivals", "reason", "detail", "")
     display.console_on(sys.stdout).print(display.grid("Dead letters", rows, *columns, numbers=("id", "arrivals")))
     if len(stored) == limit:
@@ -58,6 +55,14 @@ def _as_typed(
     """Their reasons name orders as people do."""
     called = names.called_each(connection, {name for one in stored for name in names.ids_in(one.detail)})
     return [one._replace(detail=names.with_names(one.detail, called)) for one in stored]
+
+
+def _cut(detail: str) -> str:
+    """After a whole word, with a sign."""
+    if len(detail) <= DETAIL_CHARACTERS_SHOWN_MAX:
+        return detail
+    kept = detail[: DETAIL_CHARACTERS_SHOWN_MAX - 1]
+    return f"{kept.rpartition(' ')[0] or kept}…"
 
 
 def _state(dead_letter: dead_letters.StoredDeadLetter) -> str:

@@ -18,7 +18,8 @@ from oms_es.cli.generated import id_of
 from oms_es.cli.giving import require_what_it_names, screened
 from oms_es.cli.terminal import Json, print_json, reading, say, set_up, who, writing
 from oms_es.database.selection import database
-from oms_es.processing.intake.input_files import STDIN, BadFile
+from oms_es.processing.intake.input_files import STDIN
+from oms_es.processing.intake.jsonl import BadFile
 from oms_es.reports.finance import documents as attached
 from oms_es.reports.queries import reading as connected
 from oms_es.schemas.operations.document import ENTITIES, KINDS, AttachDocument

@@ -16,7 +16,8 @@ from oms_es.cli.desk.orders import After
 from oms_es.cli.terminal import Json, one_of, print_json, reading, say, set_up, who, writing
 from oms_es.errors import NotFound
 from oms_es.matching.sides import Rules
-from oms_es.processing.intake.input_files import BadFile, opened_input
+from oms_es.processing.intake.input_files import opened_input
+from oms_es.processing.intake.jsonl import BadFile
 from oms_es.reports.finance import reconciliation, statements
 from oms_es.reports.queries import Row
 from oms_es.statements import FORMATS

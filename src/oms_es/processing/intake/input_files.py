@@ -13,17 +13,14 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from http import HTTPStatus
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pydantic_core import from_json
 
-from oms_es.errors import OmsError
-from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Skipped
-from oms_es.processing.intake.jsonl import LineBatch, batches
+from oms_es.processing.intake.jsonl import BadFile, LineBatch, batches
 from oms_es.processing.intake.worker import Arrival, Parser, understood
 
 STDIN = "-"
@@ -41,14 +38,6 @@ UNREAD = {
 }
 """What a file may begin with that is not read here: what it is, and what to do."""
 ANYWAY = "if they should be kept as dead letters, say --anyway"
-
-
-class BadFile(OmsError):
-    """A file that cannot be read, or is not what is expected."""
-
-    code = "bad_file"
-    exit_code = Code.USAGE
-    status = HTTPStatus.BAD_REQUEST
 
 
 class Input(NamedTuple):
@@ -85,11 +74,21 @@ def _unpacked(name: str, stream: BinaryIO, size: int | None) -> Input:
     begin = _begin_of(name, counted)
     whole: BinaryIO = io.BufferedReader(Rewound(begin, counted))
     if begin.startswith(GZIP):
-        return Input(name, io.BufferedReader(Gunzip(name, whole)), size, lambda: counted.count)
+        unpacked = io.BufferedReader(Gunzip(name, whole))
+        if _begins(unpacked, GZIP):
+            raise BadFile(f"{name} is packed by gzip twice, and that is not read here; unpack it once")
+        return Input(name, unpacked, size, lambda: counted.count)
     for magic, (what, advice) in UNREAD.items():
         if begin.startswith(magic):
             raise BadFile(f"{name} is {what}, and that is not read here; {advice}")
     return Input(name, whole, size, lambda: counted.count)
+
+
+def _begins(unpacked: io.BufferedReader, magic: bytes) -> bool:
+    """A break at the beginning is met where it is read."""
+    with suppress(BadFile):
+        return unpacked.peek(len(magic)).startswith(magic)
+    return False
 
 
 def _begin_of(name: str, stream: Counted) -> bytes:
@@ -134,7 +133,7 @@ class Rewound(io.RawIOBase):
 
 
 class Gunzip(io.RawIOBase):
-    """What a gzip file holds. Raises BadFile where it is broken or breaks off."""
+    """What a gzip file holds. Raises BadFile where it is damaged or breaks off."""
 
     def __init__(self, name: str, packed: BinaryIO) -> None:
         self.name = name

@@ -7,8 +7,12 @@ bytes, one more than a line may have, so that its reader knows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from itertools import count
 from typing import BinaryIO, NamedTuple
 
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
 from oms_es.kernel import BadInput, Command
 from oms_es.processing.intake.worker import BATCH_MAX, Arrival, Parser
 from oms_es.schemas.inputs import Input
@@ -16,6 +20,14 @@ from oms_es.schemas.inputs import Input
 LINE_BYTES_MAX = 1_048_576
 BATCH_BYTES_MAX = 8_388_608
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class BadFile(OmsError):
+    """A file that cannot be read, or is not what is expected."""
+
+    code = "bad_file"
+    exit_code = Code.USAGE
+    status = HTTPStatus.BAD_REQUEST
 
 
 class LineBatch(NamedTuple):
@@ -28,7 +40,15 @@ class LineBatch(NamedTuple):
 def batches(file: BinaryIO, batch_max: int = BATCH_MAX) -> Iterator[LineBatch]:
     arrivals: list[Arrival] = []
     bytes_held = end = 0
-    for number, (line, length) in enumerate(_lines(file), start=1):
+    lines = _lines(file)
+    for number in count(1):
+        try:
+            line, length = next(lines, (b"", 0))
+        except BadFile:
+            yield LineBatch(arrivals, end)
+            raise
+        if not line:
+            break
         end += length
         payload = line if len(line) < length else line.removeprefix(BYTE_ORDER_MARK if number == 1 else b"").strip()
         if payload:
