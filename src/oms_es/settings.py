@@ -24,6 +24,7 @@ PROVIDERS = rf"^{PROVIDER}(,{PROVIDER})*$"
 
 
 BATCH_MAX_MAX = 10_000
+CACHE_BYTES_MAX_MAX = 1_099_511_627_776
 POLL_SECONDS_MAX = 3_600.0
 KAFKA_SESSION_SECONDS_MAX = 1_800.0
 """The brokers' own `group.max.session.timeout.ms`, where it is not set."""
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     )
     cache_bytes_max: PositiveInt = Field(
         default=402_653_184,
+        le=CACHE_BYTES_MAX_MAX,
         description="Bytes of what a process that runs the engine remembers of streams, rows and events, as it "
         "estimates them; with less it asks the database more often",
     )

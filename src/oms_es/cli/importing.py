@@ -190,7 +190,7 @@ def import_lines(
                 screen=engine.screen,
             )
             tally = take_in(engine, intake, source, batches, anyway=anyway, run=run)
-            if then:
+            if then and not tally.broken:
                 then(engine, tally)
             return tally
 
