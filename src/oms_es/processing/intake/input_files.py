@@ -84,7 +84,7 @@ def _unpacked(name: str, stream: BinaryIO, size: int | None) -> Input:
     return Input(name, whole, size, lambda: counted.count)
 
 
-def _begins(unpacked: io.BufferedReader, magic: bytes) -> bool:
+def _begins(unpacked: io.BufferedReader[Gunzip], magic: bytes) -> bool:
     """A break at the beginning is met where it is read."""
     with suppress(BadFile):
         return unpacked.peek(len(magic)).startswith(magic)
