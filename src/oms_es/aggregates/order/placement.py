@@ -68,8 +68,18 @@ def require_granted(command: o.PlaceOrder) -> None:
         )
 
 
+def require_its_content(order_id: str, content: o.OrderContent) -> None:
+    """Raises Refused: with the content of another order a stream would not be what it is called."""
+    if order_id not in o.order_ids_of(content.channel, content.external_id):
+        raise Refused(
+            OrderRefusal.NOT_ITS_CONTENT,
+            f"the content is of order {content.channel}/{content.external_id}, and {order_id} is named; name that one",
+        )
+
+
 def place_exchange(order: Order, command: o.PlaceExchange) -> Iterator[o.OrderEvent]:
     """Where its name was taken before such names were refused, nothing is sent, and the credit goes back."""
+    require_its_content(command.order_id, command.content)
     content = command.content
     fields = {name: getattr(content, name) for name in o.OrderContent.model_fields}
     sent = o.PlaceOrder.model_construct(**fields)

@@ -17,6 +17,7 @@ from oms_es.aggregates.order import amendments as changes
 from oms_es.aggregates.order import cancellation, elsewhere, money, refunding
 from oms_es.aggregates.order import transitions as steps
 from oms_es.aggregates.order.evolve import evolve
+from oms_es.aggregates.order.placement import require_its_content
 from oms_es.aggregates.order.state import BEFORE_RELEASE, Order, by_sku
 from oms_es.aggregates.repeats import asked_of, done_before
 from oms_es.kernel import Refused
@@ -100,6 +101,7 @@ def _content_of(
 
 
 def place_joined(order: Order, command: o.PlaceJoined) -> Iterator[o.OrderEvent]:
+    require_its_content(command.order_id, command.content)
     if order.placed is None:
         yield from _begun(order, command, (command.from_order_id,))
 

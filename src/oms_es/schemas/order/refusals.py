@@ -129,6 +129,11 @@ class OrderRefusal(Refusal):
         "Only orders of the kind standard are split.",
         "Cancel units of it instead.",
     )
+    NOT_ITS_CONTENT = (
+        "not_its_content",
+        "The content is of another order than is named.",
+        "Name the order that the content is of.",
+    )
     NOTHING_LEFT = (
         "nothing_left",
         "The order would have no line left.",

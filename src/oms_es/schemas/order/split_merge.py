@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self, TypeVar
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from oms_es.kernel import Command, SystemCommand
 from oms_es.schemas.order.content import (
@@ -17,7 +17,6 @@ from oms_es.schemas.order.content import (
     OrderEvent,
     Reservation,
     order_id_of,
-    order_ids_of,
 )
 from oms_es.schemas.order.holds import Hold
 from oms_es.schemas.values import names
@@ -28,8 +27,6 @@ from oms_es.schemas.values.types import (
     Sku,
     Units,
 )
-
-C = TypeVar("C")
 
 
 class SplitOrder(OrderCommand):
@@ -135,15 +132,6 @@ class OrderMergeFailed(OrderEvent):
     merge_id: str
 
 
-def require_its_order(command: C, order_id: str, content: OrderContent) -> C:
-    """Raises ValueError: of another order's content a stream would not be what it is called."""
-    if order_id not in order_ids_of(content.channel, content.external_id):
-        raise ValueError(
-            f"the content is of order {content.channel}/{content.external_id}, and another is named; name that one"
-        )
-    return command
-
-
 class PlaceJoined(OrderCommand, SystemCommand):
     """The order that was split off begins."""
 
@@ -154,19 +142,11 @@ class PlaceJoined(OrderCommand, SystemCommand):
     bundles: dict[str, dict[str, int]] = {}
     holds: tuple[Hold, ...] = ()
 
-    @model_validator(mode="after")
-    def _is_of_its_order(self) -> Self:
-        return require_its_order(self, self.order_id, self.content)
-
 
 class PlaceExchange(OrderCommand, SystemCommand):
     """What a return, or the loss of a parcel, has granted is sent; the order whose goods pay for it says what."""
 
     content: OrderContent
-
-    @model_validator(mode="after")
-    def _is_of_its_order(self) -> Self:
-        return require_its_order(self, self.order_id, self.content)
 
 
 class YieldToMerge(OrderCommand, SystemCommand):
