@@ -162,6 +162,19 @@ def test_an_app_that_is_set_up_wrong_declines_no_customer(account: Account) -> N
             question([account.ask("authorize")])
 
 
+def test_a_refund_made_before_its_name_had_a_digest_is_found_and_not_made_again(account: Account) -> None:
+    provider = account.provider()
+    reference = account.paid(provider)
+    before, new = (account.ask("refund", letter * 24, 5, authorization=reference) for letter in "ab")
+    order = {"out_trade_no": dialect.order_name(reference), "refund_amount": "0.05"}
+    provider._client.ask("alipay.trade.refund", {**order, "out_request_no": before.key.hex})
+    assert one(provider, before).outcome == found(provider, before).outcome == "succeeded"
+    assert len(account.books.refunds) == 1
+    assert found(provider, new).outcome == "absent"
+    assert one(provider, new).outcome == found(provider, new).outcome == "succeeded"
+    assert len(account.books.refunds) == 2
+
+
 def test_a_refund_of_more_than_there_is_or_without_money_fails_in_words(account: Account) -> None:
     provider = account.provider()
     reference = account.paid(provider)

@@ -180,6 +180,21 @@ def test_a_refund_may_take_its_time_fail_or_find_the_merchant_without_money(acco
     assert (answer.outcome, answer.reason[:10]) == ("declined", "NOT_ENOUGH")
 
 
+def test_a_refund_made_before_its_name_had_a_digest_is_found_and_not_made_again(account: Account) -> None:
+    provider = account.provider()
+    reference = account.paid(provider)
+    before, new = (account.ask("refund", letter * 24, 300, authorization=reference) for letter in "ab")
+    earlier = {"out_trade_no": dialect.order_name(reference), "out_refund_no": before.key.hex}
+    amount = {"refund": 300, "total": 1_000, "currency": "CNY"}
+    made = account.client().ask("POST", "/v3/refund/domestic/refunds", {**earlier, "amount": amount})
+    for answer in (one(provider, before), found(provider, before), one(provider, before)):
+        assert (answer.outcome, answer.reference) == ("succeeded", made["refund_id"])
+    assert len(account.books.refunds) == 1
+    assert found(provider, new).outcome == "absent"
+    assert one(provider, new).outcome == found(provider, new).outcome == "succeeded"
+    assert len(account.books.refunds) == 2
+
+
 def test_what_is_not_wanted_is_closed_unless_it_was_paid(account: Account) -> None:
     provider = account.provider()
     open_one = one(provider, account.ask("authorize")).action
@@ -298,6 +313,15 @@ def test_what_a_report_does_not_say_is_not_made_up() -> None:
     for resource, kind, error in (
         ({**said, "refund_status": "PROCESSING", "amount": {"total": 5}}, "REFUND.SUCCESS", Skipped),
         ({**said, "refund_status": "SUCCESS", "amount": {"total": 5}}, "REFUND.SUCCESS", BadInput),
+        (
+            {
+                **said,
+                "out_refund_no": "0af" * 10 + "12",
+                "refund_status": "SUCCESS",
+                "amount": {"total": 5, "refund": 3},
+            },
+            *("REFUND.SUCCESS", Skipped),
+        ),
         ({**said, "trade_state": "NOTPAY", "amount": {"total": 5}}, "TRANSACTION.SUCCESS", Skipped),
         ({**said, "trade_state": "SUCCESS", "amount": {"total": 5}}, "TRANSACTION.SUCCESS", BadInput),
         ({**said, "trade_state": "SUCCESS", "amount": {"total": 5.5}}, "TRANSACTION.SUCCESS", BadInput),

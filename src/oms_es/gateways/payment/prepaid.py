@@ -31,6 +31,8 @@ TIME_LEFT_SECONDS_MIN = 60
 OURS = "oms:"
 """Before what we attach: other systems of the merchant may attach something else."""
 REFUND_NAME = re.compile(r"[0-9a-f]{32}_([0-9A-Za-z_-]*)", re.ASCII)
+UNNAMED_REFUND = re.compile(r"[0-9a-f]{32}", re.ASCII)
+"""So a refund of a part too long for its name was called before it had a digest of it."""
 DIGEST_MARK = "-"
 """No text begins with it in URL-safe base64: it would begin with a byte that UTF-8 does not have."""
 CHINA = timezone(timedelta(hours=8))
@@ -59,7 +61,7 @@ class PrepaidProvider(ABC):
         self._open_seconds = open_seconds
         self._clock = clock
         self._submitting = {"authorize": self._prepare, "refund": self._refund, "close": self._close}
-        self._finding = {"authorize": self._find_order, "refund": self._find_refund, "close": self._find_closed}
+        self._finding = {"authorize": self._find_order, "refund": self._find_refunded, "close": self._find_closed}
 
     @abstractmethod
     def _prepare(self, ask: Ask) -> Answer: ...
@@ -74,7 +76,7 @@ class PrepaidProvider(ABC):
     def _find_order(self, ask: Ask) -> Answer: ...
 
     @abstractmethod
-    def _find_refund(self, ask: Ask) -> Answer: ...
+    def _find_refund(self, ask: Ask, name: str) -> Answer: ...
 
     @abstractmethod
     def _find_closed(self, ask: Ask) -> Answer: ...
@@ -100,6 +102,10 @@ class PrepaidProvider(ABC):
     def _submitted(self, ask: Ask) -> Answer:
         if ask.operation not in self._submitting:
             return self._nothing_held()
+        if ask.operation == "refund" and len(refund_names(ask.key, ask.part)) > 1:
+            found = self._found(ask)
+            if found.outcome != "absent":
+                return found
         try:
             return self._submitting[ask.operation](ask)
         except (NoAnswer, CannotDecide):
@@ -122,6 +128,19 @@ class PrepaidProvider(ABC):
         except (NoAnswer, CannotDecide) as error:
             raise GatewayUnavailable(f"{self.name} does not answer: {error}") from error
 
+    def _find_refunded(self, ask: Ask) -> Answer:
+        """Under whichever name it was made."""
+        found = Answer("absent")
+        for name in refund_names(ask.key, ask.part):
+            try:
+                found = self._find_refund(ask, name)
+            except ProviderRefused as error:
+                if not self._is_absent(error):
+                    raise
+            if found.outcome != "absent":
+                return found
+        return found
+
     def _nothing_held(self) -> Answer:
         why = f"{self.name} takes money at once: there is nothing to hold, to capture or to release"
         return Answer("declined", reason=why)
@@ -141,6 +160,17 @@ def refund_name(key: UUID, part: str) -> str:
     encoded = urlsafe_b64encode(part.encode()).decode().rstrip("=")
     said = f"{key.hex}_{encoded}"
     return said if len(said) <= REFUND_NAME_LENGTH_MAX else f"{key.hex}_{DIGEST_MARK}{digest_of(part)}"
+
+
+def refund_names(key: UUID, part: str) -> tuple[str, ...]:
+    """Under which it may have been made, the earlier first."""
+    name = refund_name(key, part)
+    return (key.hex, name) if name.startswith(f"{key.hex}_{DIGEST_MARK}") else (name,)
+
+
+def has_no_part(name: str) -> bool:
+    """Whether it was made here under its key alone, under which it is asked after."""
+    return UNNAMED_REFUND.fullmatch(name) is not None
 
 
 def refunded_part(name: str) -> str:

@@ -133,11 +133,10 @@ class AlipayProvider(PrepaidProvider):
         said = self._client.ask("alipay.trade.refund", wanted)
         if said.get("fund_change") == "Y":
             return Answer("succeeded", refund_reference(said["trade_no"], name))
-        found = self._find_refund(ask)
+        found = self._find_refund(ask, name)
         return Answer("pending") if found.outcome == "absent" else found
 
-    def _find_refund(self, ask: Ask) -> Answer:
-        name = refund_name(ask.key, ask.part)
+    def _find_refund(self, ask: Ask, name: str) -> Answer:
         wanted = {"out_trade_no": order_name(ask.authorization), "out_request_no": name}
         said = self._client.ask("alipay.trade.fastpay.refund.query", wanted)
         if said.get("refund_status") != "REFUND_SUCCESS":

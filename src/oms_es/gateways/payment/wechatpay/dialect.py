@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from oms_es.gateways.payment.prepaid import payment_attached, refunded_part
+from oms_es.gateways.payment.prepaid import has_no_part, payment_attached, refunded_part
 from oms_es.gateways.payment.stripe_shapes import Open
 from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.inputs import Input
@@ -109,6 +109,8 @@ def _refunded(refund: Refund) -> Command:
         raise Skipped(f"refund {refund.out_refund_no} is {refund.refund_status}: its outcome will be reported")
     if refund.amount.refund is None:
         raise _unusable("resource.amount.refund: it is missing")
+    if has_no_part(refund.out_refund_no):
+        raise Skipped(f"refund {refund.out_refund_no} is asked after by its name")
     failed = refund.refund_status != "SUCCESS"
     report = Report(
         operation="refund",
