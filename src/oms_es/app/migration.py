@@ -1,14 +1,19 @@
-"""Makes the tables of this version, and folds again the read models that it folds otherwise."""
+"""Makes the tables of this version, and folds again the read models that it folds otherwise.
+
+Reads    payment_references, as it is folded again
+Emits    ClaimReference
+Decides  that a provider's name which one payment has from before names were claimed is of that payment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
 
 from oms_es.app.rebuild import Rebuild, rebuild_together
-from oms_es.app.registry import PROJECTIONS
+from oms_es.app.registry import DECIDERS, PROJECTIONS
 from oms_es.gateways.simulated import effects
 from oms_es.kafka import topic_ids
 from oms_es.kafka.relay import store as relay_store
@@ -17,12 +22,14 @@ from oms_es.kernel import (
 )
 from oms_es.processing.read_models.rows import create_indexes, read_model_engine
 from oms_es.processing.sealer import Sealer
+from oms_es.projections.payment import payment_references
 from oms_es.proof.notes import SignerKey
+from oms_es.schemas.payment.references import claims
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store import dead_letters, schema, stops
 from oms_es.store import outbox as changes
 from oms_es.store.documents import table as documents
-from oms_es.store.encoding.codec import Codec
+from oms_es.store.encoding.codec import Cause, Codec
 from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, webhook_secrets
 from oms_es.store.http import tables as http_tables
 from oms_es.store.privacy import subject_keys
@@ -32,6 +39,15 @@ from oms_es.store.recorder import ADVANCE_FIRST, MIGRATION_LOCK, Advance, Record
 from oms_es.store.sealing import seals
 from oms_es.store.sealing import tables as sealing_tables
 from oms_es.store.sealing.seals import SqlSealing
+from oms_es.store.store import Store
+
+CLAIMER = "migrate"
+"""The actor of what a migration records."""
+CLAIMED_MAX = 1_000
+"""Names claimed in one transaction."""
+HELD_BY_ONE = f"""
+    SELECT reference, min(payment_id) FROM {payment_references.table.name}
+    WHERE reference > %s GROUP BY reference HAVING count(*) = 1 ORDER BY reference LIMIT {CLAIMED_MAX}"""
 
 RebuildProgress = Callable[[str], Callable[[int, int], None]]
 """Makes, for what is rebuilt, what is given the position reached and the last position."""
@@ -78,9 +94,25 @@ def migrate(
             seals.begin(connection, log_key)
             if held:
                 subject_keys.begin(connection, held[0])
+        if payment_references.projection in stale or stored.schema < schema.SCHEMA_VERSION:
+            _claim(connection, recorder)
         schema.record(connection, PROJECTIONS)
         connection.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
         _seal(recorder, log_key, progress)
+
+
+def _claim(connection: psycopg.Connection[Any], recorder: Recorder) -> None:
+    """Page by page; again, it changes nothing. A name that several payments have is left to whom it is reported of."""
+    store = Store(DECIDERS, VOCABULARY, recorder, keys=SqlSubjectKeys(recorder.datastore.cursor))
+    for held in _held_by_one(connection):
+        store.execute([(Cause(CLAIMER), claims(payment_id, (name,))) for name, payment_id in held])
+
+
+def _held_by_one(connection: psycopg.Connection[Any]) -> Iterator[Sequence[tuple[str, str]]]:
+    last = ""
+    while held := connection.execute(HELD_BY_ONE.encode(), [last]).fetchall():
+        yield held
+        last = held[-1][0]
 
 
 def _seal(recorder: Recorder, log_key: SignerKey | None, progress: RebuildProgress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,17 +11,19 @@ import psycopg
 import pytest
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine_on
-from oms_es.kernel import Command, Refused
+from oms_es.kernel import Command, Recorded, Refused
 from oms_es.processing.intake.worker import Arrival
 from oms_es.schemas import payment as p
 from oms_es.schemas.catalog.location import OpenLocation
 from oms_es.schemas.order import Address, OrderLine, PlaceOrder
+from oms_es.schemas.payment.references import claims
 from oms_es.schemas.stock import ReceiveStock
 from oms_es.store.encoding.codec import Cause
 from oms_es.store.outcomes import Request
 from oms_es.verification.verify import verify
 
 NUMBERS = ("1", "12")
+Given = Callable[[str], Command]
 
 
 def placed(number: str) -> PlaceOrder:
@@ -113,6 +115,63 @@ def test_answered_one_by_one_in_one_transaction_only_the_first_holds_it(engine: 
     assert (other.refused.reason, other.recorded) == ("reference_reused", ())
 
 
+def reported(number: str) -> p.RecordReport:
+    return p.RecordReport(
+        payment_id=PAYMENTS[number],
+        operation="authorize",
+        outcome="succeeded",
+        reference="auth-1",
+        amount_minor=10_000,
+        currency="CNY",
+    )
+
+
+def answered(number: str) -> p.RecordAuthorization:
+    return p.RecordAuthorization(payment_id=PAYMENTS[number], reference="auth-1")
+
+
+@pytest.mark.parametrize("kinds", [(answered, reported), (reported, answered), (answered, answered)])
+def test_an_answer_given_at_once_holds_its_name_as_a_report_does(engine: Engine, kinds: tuple[Given, Given]) -> None:
+    ours, other = (kind(number) for kind, number in zip(kinds, NUMBERS, strict=True))
+    assert len(executed(engine, ours)) == 2
+    with pytest.raises(Refused, match="reference_reused"):
+        executed(engine, other)
+    assert executed(engine, ours) == []
+    assert executed(engine, reported(NUMBERS[0])) == []
+    engine.loop.run_until_idle()
+    assert statuses(engine) == {NUMBERS[0]: "authorized", NUMBERS[1]: "requested"}
+
+
+def test_whatever_a_payment_is_answered_with_is_its_own(engine: Engine) -> None:
+    ours, other = ({"payment_id": PAYMENTS[number], "reference": "auth-1"} for number in NUMBERS)
+    executed(engine, answered(NUMBERS[0]))
+    for command in (
+        p.RecordReauthorization(**other, capture_id="s"),
+        p.RecordCapture(**other, capture_id="s"),
+        p.RecordVoid(**other),
+        p.RecordRefund(**other, refund_id="r"),
+        p.RecordPaymentAction(**other, kind="page", content="https://pay.example"),
+    ):
+        assert command.beside == claims(PAYMENTS[NUMBERS[1]], ("auth-1",))
+        with pytest.raises(Refused, match="reference_reused"):
+            executed(engine, *command.beside)
+        assert executed(engine, *type(command)(**{**command.model_dump(), **ours}).beside) == []
+
+
+@pytest.mark.parametrize(("first", "later"), [(answered, reported), (reported, answered)])
+def test_an_answer_and_a_report_that_two_processes_take_at_once(
+    engine: Engine, database_url: str, first: Given, later: Given
+) -> None:
+    with engine_on(database_url, gateways=()) as beside:
+        for store in (engine.store, beside.store):
+            for number in NUMBERS:
+                store.preview(answered(number))
+        executed(engine, first(NUMBERS[0]))
+        with pytest.raises(Refused, match="reference_reused"):
+            executed(beside, later(NUMBERS[1]))
+        assert executed(beside, reported(NUMBERS[0])) == []
+
+
 def test_of_two_processes_that_are_given_it_at_once_the_later_is_refused(engine: Engine, database_url: str) -> None:
     """Each has read the streams before the other writes, and the other's first."""
     with engine_on(database_url, gateways=()) as beside:
@@ -128,12 +187,5 @@ def test_of_two_processes_that_are_given_it_at_once_the_later_is_refused(engine:
             beside.store.preview(reported("12"))
 
 
-def reported(number: str) -> p.RecordReport:
-    return p.RecordReport(
-        payment_id=PAYMENTS[number],
-        operation="authorize",
-        outcome="succeeded",
-        reference="auth-1",
-        amount_minor=10_000,
-        currency="CNY",
-    )
+def executed(engine: Engine, *commands: Command) -> list[Recorded]:
+    return engine.store.execute([(Cause("test"), commands)])

@@ -14,8 +14,9 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, engine, migrate, migration
 from oms_es.demo.workload import Workload
-from oms_es.kernel import Fold, Key, Projection, Recorded, Row
+from oms_es.kernel import Fold, Key, Projection, Recorded, Refused, Row
 from oms_es.projections.catalog import locations
+from oms_es.schemas.payment.references import ClaimReference
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store import schema
 from oms_es.store.encoding.codec import Codec
@@ -24,6 +25,12 @@ from oms_es.verification.verify import verify
 from repository import ROOT
 
 KEPT = sorted(Path(__file__).parent.glob("*.sql.xz"))
+
+
+HELD_BY_ONE = """
+SELECT count(*) FROM (SELECT FROM payment_references GROUP BY reference HAVING count(*) = 1) AS held"""
+
+ANY_NAME = "SELECT min(reference) FROM payment_references"
 
 
 def restored(kept: Path, url: str) -> None:
@@ -55,11 +62,17 @@ def test_a_kept_database_is_refused_then_migrated_verified_and_gone_on_with(kept
         Engine(database_url).__enter__()
     migrate(database_url)
     assert differences(database_url) == []
-    assert value(database_url, "SELECT count(*) FROM oms_events") == events > 1_000
+    claims = value(database_url, HELD_BY_ONE)
+    assert claims > 100
+    assert value(database_url, "SELECT count(*) FROM oms_events") == events + claims > 1_000
+    migrate(database_url)
+    assert value(database_url, "SELECT count(*) FROM oms_events") == events + claims
     with Engine(database_url, simulated=True) as engine:
         for batch in Workload(7, 20).steps(20):
             engine.submit("test", batch)
         engine.settle()
+        with pytest.raises(Refused, match="reference_reused"):
+            engine.store.preview(ClaimReference(reference=value(database_url, ANY_NAME), payment_id="another"))
     assert differences(database_url) == []
     assert value(database_url, "SELECT count(*) FROM oms_events") > events
 

@@ -20,7 +20,7 @@ table = Table(
     Column("reference", Text, primary_key=True),
     Column("payment_id", Text, primary_key=True),
 )
-projection = Projection(table, fed_by=("payment-{payment_id}",))
+projection = Projection(table, version=2, fed_by=("payment-{payment_id}",))
 
 
 def key_of_reference(event: Any) -> Iterable[Key]:

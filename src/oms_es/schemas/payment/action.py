@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from oms_es.kernel import SystemCommand
-from oms_es.schemas.payment.base import PaymentCommand, PaymentEvent
-from oms_es.schemas.values.types import Identifier, Moment
+from oms_es.schemas.payment.base import NamedCommand, PaymentEvent
+from oms_es.schemas.values.types import Moment
 
 CONTENT_LENGTH_MAX = 4_000
 """Of the address of a provider's page, with everything that it is signed over."""
@@ -17,7 +16,7 @@ ActionKind = Literal["qr_code", "page", "app"]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LENGTH_MAX, pattern=r"^[^\x00]+$")]
 
 
-class RecordPaymentAction(PaymentCommand, SystemCommand):
+class RecordPaymentAction(NamedCommand):
     """The provider waits for the customer, until `expires_at`.
 
     `content`: what a QR code shows, the address of the page, or the parameters with which the app is called, as JSON.
@@ -26,7 +25,6 @@ class RecordPaymentAction(PaymentCommand, SystemCommand):
 
     kind: ActionKind
     content: Content
-    reference: Identifier
     expires_at: Moment | None = None
 
 

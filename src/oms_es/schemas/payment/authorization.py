@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oms_es.kernel import SystemCommand
-from oms_es.schemas.payment.base import PaymentCommand, PaymentEvent, PositiveMinor
+from oms_es.schemas.payment.base import NamedCommand, PaymentCommand, PaymentEvent, PositiveMinor
 from oms_es.schemas.values.types import Currency, Identifier, Moment, PartName, QuotedText
 
 
@@ -18,10 +18,9 @@ class RequestPayment(PaymentCommand, SystemCommand):
     capture_now: bool = False
 
 
-class RecordAuthorization(PaymentCommand, SystemCommand):
+class RecordAuthorization(NamedCommand):
     """The provider holds the money, until `expires_at` if it says so. `reference` is its own id of the effect."""
 
-    reference: Identifier
     expires_at: Moment | None = None
 
 
@@ -48,11 +47,10 @@ class RecordExpiry(PaymentCommand, SystemCommand):
     """The provider released the money by itself."""
 
 
-class RecordReauthorization(PaymentCommand, SystemCommand):
+class RecordReauthorization(NamedCommand):
     """The provider holds the money for a capture again, after what it held before had expired."""
 
     capture_id: Identifier
-    reference: Identifier
 
 
 class RecordReauthorizationDecline(PaymentCommand, SystemCommand):
@@ -71,10 +69,9 @@ class CancelPayment(PaymentCommand, SystemCommand):
     """Undo the payment wholly: void what is held, refund what was taken."""
 
 
-class RecordVoid(PaymentCommand, SystemCommand):
+class RecordVoid(NamedCommand):
     """The provider released the money; `void_id` names a capture whose renewed hold it was."""
 
-    reference: Identifier
     void_id: PartName = ""
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
-from oms_es.kernel import Command, Event, Message
+from oms_es.kernel import Command, Event, Message, SystemCommand
+from oms_es.schemas.payment.references import claims
 from oms_es.schemas.values.types import AmountMinor, Identifier, PartName
 
 C = TypeVar("C")
@@ -34,6 +36,16 @@ class PaymentCommand(Command):
     @property
     def stream(self) -> str:
         return f"payment-{self.payment_id}"
+
+
+class NamedCommand(PaymentCommand, SystemCommand):
+    """What the provider has done or prepared, and calls `reference`: no other payment may rest on it."""
+
+    reference: Identifier
+
+    @property
+    def beside(self) -> Sequence[Command]:
+        return claims(self.payment_id, (self.reference,))
 
 
 class PaymentEvent(Event):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oms_es.kernel import SystemCommand
-from oms_es.schemas.payment.base import PaymentCommand, PaymentEvent, PositiveMinor
+from oms_es.schemas.payment.base import NamedCommand, PaymentCommand, PaymentEvent, PositiveMinor
 from oms_es.schemas.values.types import Identifier, QuotedText
 
 
@@ -17,11 +17,10 @@ class CapturePayment(PaymentCommand, SystemCommand):
     amount_minor: PositiveMinor
 
 
-class RecordCapture(PaymentCommand, SystemCommand):
+class RecordCapture(NamedCommand):
     """The provider took the money of a capture."""
 
     capture_id: Identifier
-    reference: Identifier
 
 
 class RecordCaptureFailure(PaymentCommand, SystemCommand):

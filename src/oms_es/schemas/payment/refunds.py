@@ -7,7 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 from oms_es.kernel import SystemCommand
-from oms_es.schemas.payment.base import ALLOCATIONS_MAX, PaymentCommand, PaymentEvent, PositiveMinor, RefundAllocation
+from oms_es.schemas.payment.base import (
+    ALLOCATIONS_MAX,
+    NamedCommand,
+    PaymentCommand,
+    PaymentEvent,
+    PositiveMinor,
+    RefundAllocation,
+)
 from oms_es.schemas.values.types import Identifier, PartName, QuotedText
 
 
@@ -25,11 +32,10 @@ class RefundPayment(PaymentCommand, SystemCommand):
     """Of a customer; else it goes back where it came from."""
 
 
-class RecordRefund(PaymentCommand, SystemCommand):
+class RecordRefund(NamedCommand):
     """The provider gave the money of a refund back."""
 
     refund_id: Identifier
-    reference: Identifier
 
 
 class RecordRefundFailure(PaymentCommand, SystemCommand):
