@@ -80,8 +80,9 @@ def verify(
         history.close(progress_of.has_taken)
         progress(last, last)
         of_rows = rows.checked()
+        of_keys = keys_gone.checked(connection)
         documents = documents_kept(connection, history)
-    checks = (*history.checks, *seals.checks, kept.checked(), keys_gone.checked(), documents, *of_rows)
+    checks = (*history.checks, *seals.checks, kept.checked(), *of_keys, documents, *of_rows)
     return Report(history.position, len(history.states), checks)
 
 
@@ -158,18 +159,27 @@ class KeysGone:
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         self.gone = subject_keys.gone(connection)
-        self.check = Check("no key is gone but of an order that was forgotten")
+        self.explained = Check("no key is gone but of an order that was forgotten")
+        self.finished = Check("no order that was forgotten has its key still")
         self._unexplained = set(self.gone)
+        self._forgotten = set[str]()
 
     def note(self, recorded: Recorded) -> None:
         if isinstance(recorded.event, OrderForgotten):
             self._unexplained.discard(recorded.event.order_id)
+            self._forgotten.add(recorded.event.order_id)
 
-    def checked(self) -> Check:
+    def checked(self, connection: psycopg.Connection[dict[str, Any]]) -> tuple[Check, Check]:
         """Once history is read."""
         for order_id in sorted(self.gone):
-            self.check.expect(order_id not in self._unexplained, partial("the key of {} is gone".format, order_id))
-        return self.check
+            self.explained.expect(order_id not in self._unexplained, partial("the key of {} is gone".format, order_id))
+        kept = set(subject_keys.still_there(connection, self._forgotten))
+        for order_id in sorted(self._forgotten):
+            self.finished.expect(
+                order_id not in kept,
+                partial("the key of {} is there: `oms-es privacy forget --resume`".format, order_id),
+            )
+        return self.explained, self.finished
 
 
 @contextmanager

@@ -29,7 +29,9 @@ from oms_es.schemas.order import (
     CancelOrder,
     LiftLegalHold,
     LineUnits,
+    MergeOrders,
     OrderForgotten,
+    OrderMergeDeclined,
     PlaceLegalHold,
     PlaceOrder,
     SplitOrder,
@@ -123,7 +125,7 @@ def test_a_customer_is_forgotten_and_everything_else_stays_right(engine: Engine)
     assert engine.store.history(f"order-{OF_GRACE}")[0].event.ship_to == GRACE  # type: ignore[attr-defined] # placed
     rebuilt = engine.rebuild_all(OF_PEOPLE)
     assert [(one.projection, one.written, one.removed) for one in rebuilt if one.written or one.removed] == []
-    assert forget(engine, orders) == Erased([], 0, 0, 0), "asked again, nothing is left to be done"
+    assert forget(engine, orders) == Erased([], 0, 0, 0, []), "asked again, nothing is left to be done"
 
 
 def test_of_one_order_only_what_it_brought_its_customer_goes(engine: Engine) -> None:
@@ -203,28 +205,90 @@ def test_a_key_that_is_gone_without_being_forgotten_is_found(engine: Engine) -> 
     assert found.differences == [f"the key of {OF_GRACE} is gone"]
 
 
-def test_input_about_them_loses_what_it_says_and_other_input_does_not(engine: Engine) -> None:
+def test_what_was_interrupted_is_named_and_finished(engine: Engine) -> None:
     url = engine.database_url
-    about = {
-        "by address": b'{"email": "ada@analytical.example"}',
-        "by name and place": b'{"to": "Ada Lovelace", "zip": "SW1Y 4JH"}',
-        "escaped": b'{"street": "12 St James\\u0027s Square", "note": "12 St James\'s Square"}',
-        "namesake": b'{"to": "Ada Lovelace", "zip": "10999"}',
-        "another": b'{"to": "Grace Hopper"}',
-    }
+    erasing.ask(engine, "dpo", [FIRST, SECOND], "request", None)
+    engine.settle()
+    forgotten = "no order that was forgotten has its key still"
+    report = verify(url, DECIDERS, PROJECTIONS, Codec(EVENTS))
+    [found] = [check for check in report.checks if check.name == forgotten]
+    assert sorted(found.differences) == sorted(
+        f"the key of {one} is there: `oms-es privacy forget --resume`" for one in (FIRST, SECOND)
+    )
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        left = erasing.unfinished(connection)
+    assert left == [FIRST, SECOND]
+    erasing.erase(url, left, "dpo")
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        assert erasing.unfinished(connection) == []
+    assert_right(engine)
+
+
+def test_who_declined_a_merge_is_no_relative_and_who_joined_is(engine: Engine) -> None:
+    ours, theirs = order_of(ADA, C_ADA, "8", "NONE"), order_of(GRACE, C_GRACE, "9", "NONE")
+    also = order_of(ADA, C_ADA, "10", "NONE")
+    engine.submit("test", [ours, theirs, also])
+    engine.settle()
+    merge = MergeOrders(channel="web", merge_id="m", order_ids=(ours.order_id, theirs.order_id, also.order_id))
+    assert engine.submit("test", [merge]) == []
+    engine.settle()
+    declined = engine.store.history(f"order-{theirs.order_id}")[-1].event
+    assert isinstance(declined, OrderMergeDeclined)
+    with queries.reading(engine.database_url) as connection:
+        of_ours = family.with_relatives(connection, [ours.order_id])
+        assert set(of_ours) == {ours.order_id, also.order_id, merge.order_id}
+        assert family.with_relatives(connection, [merge.order_id])[0] == merge.order_id
+        assert set(family.with_relatives(connection, [merge.order_id])) == set(of_ours)
+        assert family.with_relatives(connection, [theirs.order_id]) == [theirs.order_id]
+
+
+THEIRS = {
+    "by address": b'{"email": "ada@analytical.example"}',
+    "by number": b'{"tel": "+44 20 7946 0018"}',
+    "their order": b'{"channel": "web", "external_id": "1", "lines": "none"}',
+}
+LIKE_THEIRS = {
+    "by name and place": b'{"to": "Ada Lovelace", "zip": "SW1Y 4JH"}',
+    "next door": b'{"street": "112 St James\'s Square"}',
+    "the same words": b'{"note": "ring twice, Ada Lovelace"}',
+    "longer address": b'{"email": "nevada@analytical.example", "or": "ada@analytical.example.org"}',
+    "longer number": b'{"tel": "+44 20 7946 0018 5"}',
+}
+NOT_THEIRS = {
+    "namesake": b'{"to": "Ada Lovelace", "zip": "10999"}',
+    "another": b'{"to": "Grace Hopper"}',
+    "another order": b'{"channel": "web", "external_id": "11", "lines": "none"}',
+    "another channel": b'{"channel": "shop", "external_id": "1", "lines": "none"}',
+    "many orders": b'[{"channel": "web", "external_id": "1"}, {"channel": "web", "external_id": "9"}]',
+}
+
+
+def test_input_of_theirs_loses_what_it_says_what_is_like_it_is_listed_and_other_input_is_left(engine: Engine) -> None:
+    url = engine.database_url
+    about = {**THEIRS, **LIKE_THEIRS, **NOT_THEIRS}
     with psycopg.connect(url, row_factory=dict_row) as connection:
         with connection.cursor() as curs:
             letters = [DeadLetter("web", place, "canonical", said, "x", "x", ()) for place, said in about.items()]
             add_dead_letters(curs, letters)
         note_access(connection, NOW, "support", "get-customer", "web~c-1815", "1")
-        note_access(connection, NOW, "support", "get-customer", "web~c-1906", "2")
+        note_access(connection, NOW, "support", "get-customer_spending", "web/c-1815/EUR", "3")
+        for number, other in enumerate(("web~c-1906", "web/c-18150/EUR", "web/c-1815/x")):
+            note_access(connection, NOW, "support", "get-customer", other, str(number))
     done = forget(engine, [FIRST, SECOND])
     left = {row["place"]: row for row in rows_of(url, "oms_dead_letters")}
     emptied = {place for place, row in left.items() if bytes(row["payload"]).startswith(b"forgotten")}
-    assert emptied == {"by address", "by name and place", "escaped"}
-    assert done.dead_letters == 3
+    assert emptied == THEIRS.keys()
+    assert done.dead_letters == len(THEIRS)
+    assert {place for place, row in left.items() if row["id"] in done.like_theirs} == LIKE_THEIRS.keys()
+    kept = {place: bytes(row["payload"]) for place, row in left.items() if place not in emptied}
+    assert kept == {**LIKE_THEIRS, **NOT_THEIRS}
     assert {left[place]["discarded_by"] for place in emptied} == {"dpo"}
-    assert sorted(row["subject"] for row in rows_of(url, "oms_access_log")) == ["forgotten", "web~c-1906"]
+    assert sorted(row["subject"] for row in rows_of(url, "oms_access_log")) == [
+        *["forgotten"] * 2,
+        "web/c-1815/x",
+        "web/c-18150/EUR",
+        "web~c-1906",
+    ]
 
 
 def test_events_that_were_stored_in_the_clear_cannot_be_forgotten(database_url: str) -> None:
@@ -275,8 +339,20 @@ def test_from_the_terminal(oms: Any, database_url: str, tmp_path: Path, monkeypa
         code, _, err = oms("privacy", "forget", "--customer", "web/c-1815", "--case", "dsr-1", "--wait", "0")
         assert (code, "see that the engine runs" in err) == (Code.UNAVAILABLE, True)
         engine.settle()
+        assert FIRST in oms("privacy", "status")[2]
+        assert oms("privacy", "forget", "web/1", "--resume")[0] == Code.USAGE
+        assert oms("privacy", "forget", "web/1", "--dry-run")[:2] == (Code.OK, f"web/1 {FIRST}\n")
+        engine.submit("test", [order_of(ADA, C_ADA, "2", "NONE")])
+        engine.settle()
+        code, _, err = oms("privacy", "forget", "--customer", "web/c-1815", "--wait", "0")
+        assert (code, f"order web/2 {SECOND}" in err) == (Code.REFUSED, True), "the newer one runs"
+        assert json.loads(oms("privacy", "status", "--json")[1])["unfinished"] == [], "and the older is finished"
         code, out, err = oms("privacy", "forget", "web/1")
-        assert (code, out.partition(", 3 rows")[0]) == (Code.OK, "forgotten: 1 orders, 1 keys destroyed")
+        assert (code, out.partition(", 0 rows")[0]) == (Code.OK, "forgotten: 1 orders, 0 keys destroyed")
+        assert oms("privacy", "forget", "--resume")[:2] == (
+            Code.OK,
+            "forgotten: 0 orders, 0 keys destroyed, 0 rows and 0 dead letters written without the person\n",
+        )
         assert "backups keep what they have" in err
         asked = engine.store.history(f"order-{FIRST}")[-1]
         assert isinstance(asked.event, OrderForgotten)

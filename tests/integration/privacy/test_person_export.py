@@ -48,7 +48,11 @@ def engine(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         engine.settle()
         with psycopg.connect(database_url, row_factory=dict_row) as connection:
             with connection.cursor() as curs:
-                about = [b'{"email": "ada@analytical.example"}', b'{"email": "grace@navy.example"}']
+                about = [
+                    b'{"email": "ada@analytical.example"}',
+                    b'{"email": "nevada@analytical.example"}',
+                    b'{"email": "grace@navy.example"}',
+                ]
                 add_dead_letters(curs, [DeadLetter("web", "1", "canonical", said, "x", "x", ()) for said in about])
             for subject in ("web~c-1815", ORDER, OTHER):
                 note_access(connection, datetime(2026, 1, 1, tzinfo=UTC), "support", "get", subject, "1")
@@ -72,10 +76,14 @@ def test_everything_of_the_person_and_nothing_of_another(oms: Any, engine: Engin
     assert [row["subject"] for row in found["access_log"]] == ["web~c-1815", ORDER]
     assert [row["payload"] for row in found["dead_letters"]] == ['{"email": "ada@analytical.example"}']
     assert OTHER not in out
+    assert len(found["dead_letters_like_theirs"]) == 1, "named, and not given out"
     file = tmp_path / "ada.json"
+    file.write_text("before")
+    file.chmod(0o644)
     assert oms("privacy", "export", "web/1", "--to", str(file))[:2] == (Code.OK, "")
     assert json.loads(file.read_text())["orders"] == found["orders"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir() if "ada" in path.name] == ["ada.json"]
     assert oms("privacy", "export", "web/none")[0] == Code.NOT_FOUND
 
 
@@ -99,6 +107,9 @@ def test_a_case_holds_and_releases_from_the_terminal(oms: Any, engine: Engine) -
     code, _, err = oms("privacy", "forget", "web/1")
     assert (code, "case-7 holds it" in err) == (Code.REFUSED, True)
     assert oms("privacy", "release", *of_ada)[:2] == (Code.OK, "released: 1 orders, by case-7\n")
+    code, out, err = oms("privacy", "hold", *of_ada)
+    assert (code, out, "another case id" in err) == (Code.REFUSED, "", True), "it does not say held of what is not"
+    assert f"order web/1 {ORDER}" in err
     assert [type(one.event).__name__ for one in engine.store.history(f"order-{ORDER}")][-2:] == [
         "OrderLegalHoldPlaced",
         "OrderLegalHoldLifted",

@@ -80,6 +80,7 @@ def test_an_untouched_history_passes_and_every_question_was_asked(url: str) -> N
         )
     } | {
         "no key is gone but of an order that was forgotten",
+        "no order that was forgotten has its key still",
         "every snapshot is the fold of its stream",
         "every document that history points at is there, and is what its hash says",
         "refunds conserved: their parts sum to them, and are no more than what was paid for each",

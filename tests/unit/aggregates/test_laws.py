@@ -1231,6 +1231,7 @@ LAWS = (
                 "forgotten",
                 "legal_hold",
                 "no_legal_hold",
+                "legal_hold_lifted",
             }
         ),
     ),

@@ -43,6 +43,11 @@ def forget(order: Order, command: o.ForgetOrder) -> Iterator[o.OrderEvent]:
 
 
 def place_hold(order: Order, command: o.PlaceLegalHold) -> Iterator[o.OrderEvent]:
+    if not order.legal_holds.get(command.case_id, True):
+        raise Refused(
+            OrderRefusal.LEGAL_HOLD_LIFTED,
+            f"{command.case_id} held order {command.order_id} and was lifted: hold it by another case id",
+        )
     if command.case_id not in order.legal_holds:
         yield o.OrderLegalHoldPlaced(**command.model_dump())
 

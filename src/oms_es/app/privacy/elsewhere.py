@@ -1,35 +1,44 @@
 """What says something of a person beside history and its read models: input that could not be used, who looked at
-whose data, answers that are repeated.
+whose data, why readers stopped.
 
-Invariant: what names the person is found by what their orders said of them, as bytes; nothing else is changed.
+Invariant: a dead letter is theirs only if it holds their e-mail address or number as a whole value, or reads as one of
+their orders; what merely resembles them is listed for a person, and is neither changed nor given out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import psycopg
 from pydantic_core import from_json, to_json
 
-from oms_es.app.privacy.rows import Customer, stream_of
+from oms_es.app.privacy.rows import READ_MAX, Touched
 from oms_es.kernel import Recorded
+from oms_es.schemas.order import OrderPlaced
 from oms_es.schemas.values.parts import parts_of, take_out
 from oms_es.store.dead_letters import DEAD_LETTERS
-from oms_es.store.http.tables import ACCESS_LOG, IDEMPOTENCY
+from oms_es.store.http.tables import ACCESS_LOG
 from oms_es.store.stops import STOPS
 
-CERTAIN: Mapping[str, int] = {"email": 5, "phone": 7, "street": 6, "notes": 12, "note_text": 12}
-"""What names a person by itself, if it has so many characters."""
+REACHES: Mapping[str, int] = {"email": 5, "phone": 7}
+"""What reaches one person, if it has so many characters."""
+RESEMBLES: Mapping[str, int] = {**REACHES, "street": 6, "notes": 12, "note_text": 12}
+"""What others may have said as well, a part of it even: a person has to look."""
 BESIDE = frozenset({"city", "postal_code", "customer_id", "street", "phone", "email"})
-"""What does so beside their name."""
+"""What resembles them beside their name."""
 NAME_CHARACTERS_MIN = 3
+BEFORE, AFTER = rb"(?<![\w@.+%%\-\x80-\xff])%s", rb"%s(?![\w@.+%%\-\x80-\xff])"
+OF_A_NUMBER = rb"(?<!\d[ ()./-])%s(?![ ()./-]{1,2}\d)"
+"""Not a part of a longer one that is written in groups."""
 FORGOTTEN = "forgotten"
 FOUND = "EXISTS (SELECT FROM unnest(%(said)s::bytea[]) AS said(text) WHERE position(said.text IN {}) > 0)"
-DETAIL, WHY = "convert_to(detail, 'UTF8')", "convert_to(why, 'UTF8')"
+DETAIL = "convert_to(detail, 'UTF8')"
 LIKE_THIS = f"""
-SELECT id, payload, {DETAIL} AS detail FROM {DEAD_LETTERS} WHERE {FOUND.format("payload")} OR {FOUND.format(DETAIL)}
+SELECT id, payload, {DETAIL} AS detail FROM {DEAD_LETTERS}
+WHERE {FOUND.format("payload")} OR {FOUND.format(DETAIL)} ORDER BY id
 """
 TAKE_AWAY = f"""
 UPDATE {DEAD_LETTERS} SET payload = convert_to(%(why)s || ' ' || id, 'UTF8'), detail = '', headers = '[]',
@@ -37,38 +46,71 @@ UPDATE {DEAD_LETTERS} SET payload = convert_to(%(why)s || ' ' || id, 'UTF8'), de
     discarded_by = %(actor)s, discarded_because = %(why)s
 WHERE id = ANY(%(ids)s)
 """
-QUIET = f"UPDATE {STOPS} SET why = %(why)s WHERE {FOUND.format(WHY)}"
+QUIET = f"UPDATE {STOPS} SET why = %s WHERE name = ANY(%s)"
 UNNAMED = f"UPDATE {ACCESS_LOG} SET subject = %s WHERE subject = ANY(%s)"
-NO_ANSWERS = f"DELETE FROM {IDEMPOTENCY} WHERE stream = ANY(%s)"
 
 Connection = psycopg.Connection[dict[str, Any]]
 
 
+class Letters(NamedTuple):
+    """`like_theirs`: for a person to look at."""
+
+    theirs: list[int]
+    like_theirs: list[int]
+
+
 class Said(NamedTuple):
-    """`certain`: each names the person. `names`: do so where one of `beside` stands in the same text."""
+    """`whole`: what reaches them, as a whole value. `names` resemble them beside one of `beside`."""
 
-    certain: frozenset[bytes]
-    names: frozenset[bytes]
-    beside: frozenset[bytes]
+    whole: re.Pattern[bytes] | None
+    orders: frozenset[tuple[str, str]]
+    resembling: frozenset[bytes]
+    names: re.Pattern[bytes] | None
+    beside: re.Pattern[bytes] | None
+    searched: frozenset[bytes]
 
-    def is_in(self, text: bytes) -> bool:
-        if any(said in text for said in self.certain):
+    def is_theirs(self, payload: bytes, detail: bytes = b"") -> bool:
+        if self.whole and any(map(self.whole.search, (payload, detail))):
             return True
-        return any(name in text for name in self.names) and any(said in text for said in self.beside)
+        return _order_in(payload) in self.orders
+
+    def is_like_theirs(self, text: bytes) -> bool:
+        if any(said in text for said in self.resembling):
+            return True
+        return bool(self.names and self.beside and self.names.search(text) and self.beside.search(text))
 
 
 def said_in(events: Iterable[Recorded]) -> Said:
-    certain, names, beside = set[bytes](), set[bytes](), set[bytes]()
+    fields: dict[str, set[str]] = {}
+    orders = set[tuple[str, str]]()
     for recorded in events:
-        body = from_json(to_json(recorded.event))
-        for field, text in _texts(take_out(body, parts_of(type(recorded.event)))):
-            if len(text) >= CERTAIN.get(field, len(text) + 1):
-                certain.update(_as_bytes(text))
-            if field == "name" and len(text) >= NAME_CHARACTERS_MIN:
-                names.update(_as_bytes(text))
-            if field in BESIDE and text:
-                beside.update(_as_bytes(text))
-    return Said(frozenset(certain), frozenset(names), frozenset(beside))
+        event = recorded.event
+        if isinstance(event, OrderPlaced):
+            orders.add((event.channel, event.external_id))
+        for field, text in _texts(take_out(from_json(to_json(event)), parts_of(type(event)))):
+            fields.setdefault(field, set()).add(text)
+    emails, phones = (_long(fields, {field: least}) for field, least in REACHES.items())
+    names, resembling = _long(fields, {"name": NAME_CHARACTERS_MIN}), _long(fields, RESEMBLES)
+    numbered = [OF_A_NUMBER % re.escape(phone) for phone in phones]
+    return Said(
+        _pattern([*map(re.escape, emails), *numbered]),
+        frozenset(orders),
+        resembling,
+        _pattern(map(re.escape, names)),
+        _pattern(map(re.escape, _long(fields, dict.fromkeys(BESIDE, 1)))),
+        resembling | names | {one for _, external_id in orders for one in _as_bytes(external_id)},
+    )
+
+
+def _long(fields: Mapping[str, Collection[str]], least: Mapping[str, int]) -> frozenset[bytes]:
+    texts = (text for field, count in least.items() for text in fields.get(field, ()) if len(text) >= count)
+    return frozenset(one for text in texts for one in _as_bytes(text))
+
+
+def _pattern(texts: Iterable[bytes]) -> re.Pattern[bytes] | None:
+    """None where there is nothing to be found."""
+    each = b"|".join(sorted(texts))
+    return re.compile(AFTER % (BEFORE % (b"(?:%s)" % each))) if each else None
 
 
 def _texts(taken: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -85,26 +127,49 @@ def _as_bytes(text: str) -> set[bytes]:
     return {text.encode(), json.dumps(text)[1:-1].encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode()}
 
 
-def take_away(
-    connection: Connection, said: Said, orders: Collection[str], customers: Collection[Customer], actor: str
-) -> int:
-    """How many dead letters lost what they held."""
-    ids = letters_with(connection, said)
-    connection.execute(TAKE_AWAY, {"ids": ids, "actor": actor, "why": FORGOTTEN})
-    connection.execute(QUIET, {"said": sorted(said.certain), "why": FORGOTTEN})
-    connection.execute(UNNAMED, [FORGOTTEN, [name for customer in customers for name in named(customer)]])
-    connection.execute(NO_ANSWERS, [[stream_of(order_id) for order_id in orders]])
-    return len(ids)
+def _order_in(payload: bytes) -> tuple[str, str] | None:
+    """The one that this is about, if it is about one. What is about many is not read: others are in it."""
+    try:
+        body = from_json(payload)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    named = body.get("channel"), body.get("external_id")
+    return (named[0], named[1]) if isinstance(named[0], str) and isinstance(named[1], str) else None
 
 
-def letters_with(connection: Connection, said: Said) -> list[int]:
-    """The dead letters that name the person."""
-    known = {"said": sorted(said.certain | said.names)}
-    found = connection.execute(LIKE_THIS, known).fetchall() if known["said"] else []
-    return [row["id"] for row in found if said.is_in(bytes(row["payload"])) or said.is_in(bytes(row["detail"]))]
+def take_away(connection: Connection, said: Said, touched: Touched, actor: str) -> Letters:
+    """Of what is theirs. While their keys are there: repeated, it goes on where it was."""
+    letters = letters_with(connection, said)
+    connection.execute(TAKE_AWAY, {"ids": letters.theirs, "actor": actor, "why": FORGOTTEN})
+    stops = connection.execute(f"SELECT name, why FROM {STOPS}".encode()).fetchall()
+    quoting = [row["name"] for row in stops if said.is_like_theirs(row["why"].encode())]
+    connection.execute(QUIET, [FORGOTTEN, quoting])
+    connection.execute(UNNAMED, [FORGOTTEN, list(named(touched))])
+    return letters
 
 
-def named(customer: Customer) -> Iterator[str]:
-    """As the access log names who was looked at."""
-    yield "~".join(customer)
-    yield "/".join(customer)
+def letters_with(connection: Connection, said: Said) -> Letters:
+    """In a transaction. Reads every dead letter once."""
+    found = Letters([], [])
+    if not said.searched:
+        return found
+    with connection.cursor(name="letters") as curs:
+        curs.itersize = READ_MAX
+        for row in curs.execute(LIKE_THIS, {"said": sorted(said.searched)}):
+            payload, detail = bytes(row["payload"]), bytes(row["detail"])
+            if said.is_theirs(payload, detail):
+                found.theirs.append(row["id"])
+            elif said.is_like_theirs(payload) or said.is_like_theirs(detail):
+                found.like_theirs.append(row["id"])
+    return found
+
+
+def named(touched: Touched) -> Iterator[str]:
+    """As the access log names who was looked at: a customer, or a row of a read model by customer."""
+    for key in touched["customers"]:
+        yield "~".join(map(str, key))
+    for projection in ("customers", "customer_spending"):
+        for key in touched[projection]:
+            yield "/".join(map(str, key))

@@ -1,9 +1,9 @@
-"""Forgetting a person's orders: asked for as events; then, in one transaction, their keys are destroyed, and every
-place that has what they said in the clear is written again without it.
+"""Forgetting a person's orders: asked for as events; then input that is theirs is emptied; then, in one transaction,
+their keys are destroyed, and the rows that have what they said in the clear are written again without it.
 
 Invariant: a key is destroyed once every consumer and read model has passed the event that says so; the rows that
-people read change in the same moment, so that at no moment do they differ from history. A crash leaves everything or
-nothing of it done, and the same request again goes on.
+people read change in the same moment, so that at no moment do they differ from history. The key goes last: after a
+crash, an order that was forgotten and still has its key is what is left to be done.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from oms_es.schemas.values.parts import parts_of, take_out
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
 from oms_es.store.encoding.codec import Cause, opened
 from oms_es.store.privacy import subject_keys
+from oms_es.store.privacy.subject_keys import KEYS
 from oms_es.store.recorder import EVENTS
 
 ATTEMPTS_MAX = 20
@@ -50,6 +51,12 @@ READERS = frozenset(
     | {one.name for one in PROJECTIONS if any(issubclass(event, o.OrderEvent) for event in one.folds)}
 )
 """Who reads orders' streams."""
+UNFINISHED_MAX = 1_000
+"""Orders that are listed, and finished at a time."""
+UNFINISHED = f"""
+SELECT k.subject FROM {EVENTS} AS e JOIN {KEYS} AS k ON e.originator_id = 'order-' || k.subject
+WHERE e.topic = %s AND k.wrapped IS NOT NULL ORDER BY e.notification_id LIMIT {UNFINISHED_MAX}
+"""
 FORGOTTEN_AT = f"SELECT originator_id, notification_id FROM {EVENTS} WHERE originator_id = ANY(%s) AND topic = %s"
 STATES = f"""
 SELECT topic, state FROM {EVENTS}
@@ -75,12 +82,29 @@ class InTheClear(OmsError):
 
 class Erased(NamedTuple):
     """`orders`: whose keys were destroyed now. `rows`: of read models that became others. `states`: that were kept of
-    the past and went. `dead_letters`: whose content was taken away."""
+    the past and went. `dead_letters`: whose content was taken away. `like_theirs`: that may be of them, for a
+    person to look at."""
 
     orders: list[str]
     rows: int
     states: int
     dead_letters: int
+    like_theirs: list[int]
+
+    def with_more(self, more: Erased) -> Erased:
+        both = dict.fromkeys([*self.like_theirs, *more.like_theirs])
+        return Erased(
+            [*self.orders, *more.orders],
+            self.rows + more.rows,
+            self.states + more.states,
+            self.dead_letters + more.dead_letters,
+            [*both],
+        )
+
+
+def unfinished(connection: Rows) -> list[str]:
+    """Orders that were forgotten and still have their key: it was interrupted, or goes on now. Reads the whole log."""
+    return [row["subject"] for row in connection.execute(UNFINISHED, [o.OrderForgotten.__name__])]
 
 
 def ask(runtime: Runtime, actor: str, orders: Sequence[str], reason: str, case_id: str | None) -> None:
@@ -145,9 +169,11 @@ def erase(database_url: str, orders: Collection[str], actor: str, wait_seconds: 
         set_json_loads(from_json, connection)
         connection.execute("SET TIME ZONE 'UTC'")
         require_passed(connection, orders, wait_seconds)
+        letters = _empty(connection, orders, actor)
         for _ in range(ATTEMPTS_MAX):
             with suppress(LockNotAvailable, DeadlockDetected):
-                return _erase(connection, orders, actor)
+                destroyed, changed, gone = _erase(connection, orders)
+                return Erased(destroyed, changed, gone, len(letters.theirs), letters.like_theirs)
             time.sleep(POLL_SECONDS)
         raise NotPassed(
             "it is recorded, and others hold the rows that are to be written again, as a rebuild does, or a long "
@@ -155,8 +181,18 @@ def erase(database_url: str, orders: Collection[str], actor: str, wait_seconds: 
         )
 
 
-def _erase(connection: Rows, orders: Collection[str], actor: str) -> Erased:
-    """Raises LockNotAvailable, DeadlockDetected; then nothing of it has happened."""
+def _empty(connection: Rows, orders: Collection[str], actor: str) -> elsewhere.Letters:
+    """Before rows are held: it reads every dead letter."""
+    with connection.transaction():
+        said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
+        return elsewhere.take_away(connection, said, rows.touched_by(connection, orders), actor)
+
+
+def _erase(connection: Rows, orders: Collection[str]) -> tuple[list[str], int, int]:
+    """Raises LockNotAvailable, DeadlockDetected; then nothing of it has happened.
+
+    Rows are held as long as the events of the customer's other orders take to be read.
+    """
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{int(1_000 * LOCK_SECONDS_MAX)}ms'".encode())
         states.hold_back(connection)
@@ -164,9 +200,7 @@ def _erase(connection: Rows, orders: Collection[str], actor: str) -> Erased:
         touched = rows.touched_by(connection, orders)
         customers = rows.customers_in(touched)
         others = rows.other_orders(connection, customers) - set(orders)
-        said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
         destroyed = subject_keys.destroy(connection, orders)
         changed = rows.fold_again(connection, orders, others, touched)
         gone = states.drop_at_once(connection, OF_PEOPLE, LOCK_SECONDS_MAX)
-        emptied = elsewhere.take_away(connection, said, orders, customers, actor)
-        return Erased(destroyed, changed, gone, emptied)
+        return destroyed, changed, gone

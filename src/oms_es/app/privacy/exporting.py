@@ -1,7 +1,7 @@
 """Everything that is kept about a person, for the person: what a program can read, in the clear.
 
-Reads only. What is kept under their orders and their customer's ids is found by these; input that could not be used, by
-what their orders said of them.
+Reads only. What is kept under their orders and their customer's ids is found by these; input that could not be used, as
+it is found where they are forgotten: what only resembles them is named and not given out.
 """
 
 from __future__ import annotations
@@ -25,8 +25,14 @@ from oms_es.store.http.tables import ACCESS_LOG
 from oms_es.store.recorder import EVENTS, event_row
 
 FORMAT = "oms-es personal data 1"
-STREAMS = "SELECT DISTINCT stream FROM order_timeline WHERE order_id = %s"
-HISTORY = f"SELECT * FROM {EVENTS} WHERE originator_id = ANY(%s) ORDER BY notification_id"
+HISTORY = f"""
+SELECT * FROM {EVENTS} WHERE originator_id = %(own)s
+UNION ALL
+SELECT e.* FROM order_timeline AS t
+JOIN {EVENTS} AS e ON e.originator_id = t.stream AND e.originator_version = t.version
+WHERE t.order_id = %(order)s AND t.stream <> %(own)s
+ORDER BY notification_id
+"""
 DELIVERED = f"SELECT subscription, position, body, delivered_at FROM {DELIVERIES} WHERE order_id = ANY(%s)"
 LOOKED_AT = f"SELECT at, actor, resource, subject, request_id FROM {ACCESS_LOG} WHERE subject = ANY(%s) ORDER BY entry"
 LETTERS = f"SELECT id, source, buried_at, reason, detail, payload FROM {DEAD_LETTERS} WHERE id = ANY(%s) ORDER BY id"
@@ -42,9 +48,11 @@ def exported(connection: Connection, orders: Sequence[str], now: datetime) -> di
     """As of one moment."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        customers = rows.customers_in(rows.touched_by(connection, orders))
+        touched = rows.touched_by(connection, orders)
+        customers = rows.customers_in(touched)
         said = elsewhere.said_in(rows.events_of(connection, orders, rows.PERSONAL_EVENTS))
-        names = [*orders, *(name for customer in customers for name in elsewhere.named(customer))]
+        names = [*orders, *elsewhere.named(touched)]
+        letters = elsewhere.letters_with(connection, said)
         return {
             "format": FORMAT,
             "exported_at": now,
@@ -53,17 +61,18 @@ def exported(connection: Connection, orders: Sequence[str], now: datetime) -> di
             "read_models": dict(_rows(connection, orders, customers)),
             "webhooks": connection.execute(DELIVERED, [list(orders)]).fetchall(),
             "access_log": connection.execute(LOOKED_AT, [names]).fetchall(),
-            "dead_letters": [_as_text(row) for row in _letters(connection, said)],
+            "dead_letters": [_as_text(row) for row in connection.execute(LETTERS, [letters.theirs])],
+            "dead_letters_like_theirs": letters.like_theirs,
         }
 
 
 def _events(connection: Connection, order_id: str) -> Iterator[dict[str, Any]]:
-    """Of its own stream, and of every other in which something happened for it."""
+    """Of its own stream, and of others those that its timeline lists."""
     codec = Codec(VOCABULARY).over(connection)
-    streams = {row["stream"] for row in connection.execute(STREAMS, [order_id])} | {rows.stream_of(order_id)}
-    for row in connection.execute(HISTORY, [sorted(streams)]).fetchall():
-        recorded = codec.decode(event_row(row), row["notification_id"])
-        if recorded.correlation_id == order_id:
+    with connection.cursor(name="history") as curs:
+        curs.itersize = rows.READ_MAX
+        for row in curs.execute(HISTORY, {"own": rows.stream_of(order_id), "order": order_id}):
+            recorded = codec.decode(event_row(row), row["notification_id"])
             yield {
                 "position": recorded.position,
                 "stream": recorded.stream,
@@ -91,10 +100,6 @@ def _rows(
             found = connection.execute(query, [[c for c, _ in pairs], [i for _, i in pairs]]).fetchall()
         if found:
             yield projection.name, [readable(row) for row in found]
-
-
-def _letters(connection: Connection, said: elsewhere.Said) -> list[dict[str, Any]]:
-    return connection.execute(LETTERS, [elsewhere.letters_with(connection, said)]).fetchall()
 
 
 def _as_text(row: dict[str, Any]) -> dict[str, Any]:

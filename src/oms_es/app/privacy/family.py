@@ -1,7 +1,8 @@
 """Whose data it is: the orders of a person, with every order that has a copy of what theirs say.
 
 What was split off, merged, or sent in exchange has the address and the customer of the order that it came from, and
-some events quote another order's content: none of them is forgotten without the others.
+some events quote another order's content: none of them is forgotten without the others. An order that was asked to
+merge and declined gave nothing, and is no relative.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ RELATING = (
 OF_CUSTOMER = """
 SELECT order_id FROM order_recipients WHERE channel = %s AND customer_id = %s ORDER BY placed_at, order_id LIMIT %s
 """
+CALLED = "SELECT order_id, channel, external_id FROM order_status WHERE order_id = ANY(%s)"
 OF_RETURN = "SELECT order_id FROM returns WHERE rma_id = %s"
 OF_SHIPMENT = "SELECT order_id FROM shipments WHERE shipment_id = %s"
 
@@ -69,6 +71,15 @@ def with_relatives(connection: Connection, orders: Collection[str]) -> list[str]
     return list(known)
 
 
+def called(connection: Connection, orders: Collection[str]) -> list[str]:
+    """Each as its channel calls it, with its id."""
+    names = {
+        row["order_id"]: f"{row['channel']}/{row['external_id']} {row['order_id']}"
+        for row in connection.execute(CALLED, [list(orders)])
+    }
+    return [names.get(order_id, order_id) for order_id in orders]
+
+
 def _bounded(orders: list[str]) -> list[str]:
     if len(orders) > ORDERS_MAX:
         raise TooManyOrders(f"more than {ORDERS_MAX:,} orders hang together here: forget some of them first, by order")
@@ -81,10 +92,8 @@ def _relatives(connection: Connection, event: Event) -> Iterator[str]:
             yield order_id
         case o.OrderJoined(from_order_ids=order_ids):
             yield from order_ids
-        case o.OrderMergeRequested(source_id=order_id, answer=answer):
-            yield order_id
-            if answer:
-                yield answer.order_id
+        case o.OrderMergeRequested(answer=answer) if answer:
+            yield answer.order_id
         case OrderExchangeCredited(content=content):
             yield o.order_id_of(content.channel, content.external_id)
         case o.OrderPlaced(exchange_of=exchange_of) if exchange_of:

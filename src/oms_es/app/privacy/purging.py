@@ -16,11 +16,12 @@ from psycopg.sql import SQL, Identifier
 
 from oms_es.app.privacy.rows import OF_PEOPLE
 from oms_es.store.dead_letters import DEAD_LETTERS
-from oms_es.store.http.tables import ACCESS_LOG, IDEMPOTENCY
+from oms_es.store.documents.table import DOCUMENTS
+from oms_es.store.http.tables import ACCESS_LOG
 from oms_es.store.privacy.subject_keys import KEYS
 from oms_es.store.stops import STOPS
 
-TABLES = (*(projection.name for projection in OF_PEOPLE), DEAD_LETTERS, ACCESS_LOG, IDEMPOTENCY, KEYS, STOPS)
+TABLES = (*(projection.name for projection in OF_PEOPLE), DEAD_LETTERS, ACCESS_LOG, DOCUMENTS, KEYS, STOPS)
 STATISTICS = ("pg_catalog", "pg_statistic")
 """Has the most frequent values of columns."""
 SEGMENTS_MAX = 1_000

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +22,7 @@ from oms_es.database.selection import database
 from oms_es.errors import NotFound
 from oms_es.reports import queries
 from oms_es.schemas.order.forgetting import ForgetReason, LegalHoldReason
+from oms_es.settings import Settings
 from oms_es.store.privacy import rotation, wrapping
 from oms_es.store.privacy.wrapping import HOW, NoDataKey
 
@@ -27,6 +30,8 @@ app = typer.Typer(
     help="The keys under which personal data is encrypted, and forgetting whose it is.", no_args_is_help=True
 )
 WAIT_SECONDS = 30.0
+LISTED_MAX = 20
+"""Dead letters that may be of a person."""
 OneOrder = Annotated[str | None, typer.Argument(metavar="[ORDER]", help="Its id, or CHANNEL/EXTERNAL_ID.")]
 OfCustomer = Annotated[
     str | None, typer.Option(metavar="CHANNEL/ID", help="Instead of an order: all orders of this customer.")
@@ -38,9 +43,13 @@ def status(*, json: Json = False) -> None:
     """Whether personal data is encrypted, under how many keys, and which key wraps them."""
     with reading(set_up()) as connection:
         found = rotation.standing(connection)
+        unfinished = erasing.unfinished(connection)
     if json:
-        print_json(found._asdict())
-    elif not found.wraps_with:
+        print_json({**found._asdict(), "unfinished": unfinished})
+        return
+    for order_id in unfinished:
+        say(f"order {order_id} was forgotten and has its key still: `oms-es privacy forget --resume`")
+    if not found.wraps_with:
         say(IN_THE_CLEAR)
     else:
         typer.echo(f"encrypted: {found.orders:,} orders have a key, wrapped with {found.wraps_with}")
@@ -82,34 +91,86 @@ def forget(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long at most until the engine has come as far.")
     ] = WAIT_SECONDS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which orders these are.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Only finish what was interrupted.")] = False,
     json: Json = False,
 ) -> None:
     """Destroy the keys of a person's orders that have ended, with those split off, merged or sent in exchange.
 
-    For ever. Sales, stock, money and proofs stay. Repeated, it goes on where it was interrupted.
+    For ever. Sales, stock, money and proofs stay. What was interrupted before is finished first.
     """
     settings = set_up()
-    with writing(settings) as engine:
-        orders = _whose(engine.database_url, order, customer)
-        with queries.reading(engine.database_url) as connection:
-            erasing.require_encrypted(connection, orders)
-        erasing.ask(engine, who(), orders, reason, case)
-    with database(settings, "reader") as place:
-        done = erasing.erase(place.url, orders, who(), wait)
+    if resume and (dry_run or order or customer):
+        raise typer.BadParameter("--resume finishes all that was interrupted: give it alone")
+    if dry_run:
+        with database(settings, "reader") as place:
+            found = _called(place.url, _whose(place.url, order, customer))
+        for one in found:
+            typer.echo(one)
+        return
+    if not resume:
+        _require_one(order, customer)
+    done, orders = _finish(settings, wait), list[str]()
+    if not resume:
+        with writing(settings) as engine:
+            orders = _whose(engine.database_url, order, customer)
+            _name_them(engine.database_url, orders)
+            with queries.reading(engine.database_url) as connection:
+                erasing.require_encrypted(connection, orders)
+            erasing.ask(engine, who(), orders, reason, case)
+        with database(settings, "reader") as place:
+            done = done.with_more(erasing.erase(place.url, orders, who(), wait))
     if json:
         print_json(done._asdict())
         return
     typer.echo(
-        f"forgotten: {len(orders):,} orders, {len(done.orders):,} keys destroyed, {done.rows:,} rows and "
-        f"{done.dead_letters:,} dead letters written without the person"
+        f"forgotten: {len({*orders, *done.orders}):,} orders, {len(done.orders):,} keys destroyed, {done.rows:,} rows "
+        f"and {done.dead_letters:,} dead letters written without the person"
     )
+    _look_at(done.like_theirs)
     say("old versions of rows, and WAL, are in the files until `oms-es privacy purge`; backups keep what they have")
+
+
+def _finish(settings: Settings, wait: float) -> erasing.Erased:
+    """What was interrupted, some at a time. Raises NotPassed."""
+    done = erasing.Erased([], 0, 0, 0, [])
+    while True:
+        with reading(settings) as connection:
+            orders = erasing.unfinished(connection)
+        if not orders:
+            return done
+        with writing(settings):
+            pass  # where no engine runs beside, it comes as far as the request here
+        with database(settings, "reader") as place:
+            done = done.with_more(erasing.erase(place.url, orders, who(), wait))
+
+
+def _look_at(letters: Sequence[int]) -> None:
+    if letters:
+        more = f" and {len(letters) - LISTED_MAX:,} more" if len(letters) > LISTED_MAX else ""
+        ids = ", ".join(map(str, letters[:LISTED_MAX]))
+        say(f"may be of them: look at dead letters {ids}{more} (`oms-es dead-letters show ID`)")
+
+
+def _called(database_url: str, orders: Sequence[str]) -> list[str]:
+    with queries.reading(database_url) as connection:
+        return family.called(connection, orders)
+
+
+def _name_them(database_url: str, orders: Sequence[str]) -> None:
+    """Before anything is done."""
+    for one in _called(database_url, orders):
+        say(f"order {one}")
+
+
+def _require_one(order: str | None, customer: str | None) -> None:
+    if (order is None) == (customer is None):
+        raise typer.BadParameter("name an order, or a customer with --customer")
 
 
 def _whose(database_url: str, order: str | None, customer: str | None) -> list[str]:
     """Raises NotFound, TooManyOrders."""
-    if (order is None) == (customer is None):
-        raise typer.BadParameter("name an order, or a customer with --customer")
+    _require_one(order, customer)
     with queries.reading(database_url) as connection:
         if customer is not None:
             named = family.orders_of(connection, *customer_named(customer))
@@ -136,6 +197,7 @@ def hold(
     """
     with writing(set_up()) as engine:
         orders = _whose(engine.database_url, order, customer)
+        _name_them(engine.database_url, orders)
         holding.hold(engine, who(), orders, case, reason)
     typer.echo(f"held: {len(orders):,} orders, by {case}")
 
@@ -150,6 +212,7 @@ def release(
     """A case needs a person's data no longer."""
     with writing(set_up()) as engine:
         orders = _whose(engine.database_url, order, customer)
+        _name_them(engine.database_url, orders)
         holding.release(engine, who(), orders, case)
     typer.echo(f"released: {len(orders):,} orders, by {case}")
 
@@ -169,12 +232,23 @@ def export(
         orders = _whose(place.url, order, customer)
         found = exporting.exported(connection, orders, datetime.now(UTC))
     content = to_json(found, indent=2, inf_nan_mode="null")
+    _look_at(found["dead_letters_like_theirs"])
     if to is None:
         typer.echo(content.decode())
         return
-    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
+    _write_whole(to, content)
     say(f"{len(orders):,} orders, {len(content):,} bytes in {to}")
+
+
+def _write_whole(to: Path, content: bytes) -> None:
+    """Or not at all; for its owner alone, also where there was a file by this name."""
+    beside = to.with_name(f".{to.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        beside.replace(to)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @app.command("purge")

@@ -26,7 +26,7 @@ LegalHoldReason = Literal["dispute", "investigation", "order_of_authority", "oth
 
 
 class PlaceLegalHold(OrderCommand, SystemCommand):
-    """Keep what the order says of its person, whatever is asked, until it is lifted. A case places one hold once."""
+    """Keep what the order says of its person, whatever is asked, until it is lifted. A case holds an order once."""
 
     case_id: Identifier
     reason: LegalHoldReason

@@ -79,6 +79,11 @@ class OrderRefusal(Refusal):
         "A case needs what the order says of its person.",
         "Wait until the case is over, then lift its hold.",
     )
+    LEGAL_HOLD_LIFTED = (
+        "legal_hold_lifted",
+        "The case held the order and was lifted: a case holds an order once.",
+        "Hold it by another case id.",
+    )
     MERGED = (
         "merged",
         "The order is part of another one, which has its lines, its locks and its money.",

@@ -146,6 +146,11 @@ def gone(rows: Reading) -> frozenset[str]:
     )
 
 
+def still_there(rows: Reading, subjects: Collection[str]) -> list[str]:
+    query = f"SELECT subject FROM {KEYS} WHERE subject = ANY(%s) AND wrapped IS NOT NULL ORDER BY number"
+    return [row["subject"] for row in rows.execute(query.encode(), [list(subjects)])]
+
+
 def destroy(rows: Rows, subjects: Collection[str]) -> list[str]:
     """In the caller's transaction, for ever: those that had one. None of them gets another, also if it had none."""
     query = f"SELECT subject FROM {KEYS} WHERE subject = ANY(%s) AND wrapped IS NOT NULL ORDER BY number FOR UPDATE"

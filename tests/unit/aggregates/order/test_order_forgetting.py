@@ -130,6 +130,6 @@ def test_a_hold_is_lifted_once_by_its_case() -> None:
     lift = o.LiftLegalHold(**OF, case_id="case-7")
     Given(decider, *ended, HELD).when(lift).then(LIFTED)
     Given(decider, *ended, HELD, LIFTED).when(lift).then()
-    Given(decider, *ended, HELD, LIFTED).when(HOLD).then()
+    Given(decider, *ended, HELD, LIFTED).when(HOLD).then_refused("legal_hold_lifted")
     Given(decider, *ended).when(lift).then_refused("no_legal_hold")
     Given(decider, *ended, FORGOTTEN).when(HOLD).then_refused("forgotten")
