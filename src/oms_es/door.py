@@ -28,6 +28,14 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
+class ByTheClock:
+    """A field of a command in which no sender says what time it is: what is allowed depends on it."""
+
+
+BY_THE_CLOCK = ByTheClock()
+
+
+@dataclass(frozen=True)
 class AtTheDoor:
     """`check` gives a value in the form in which it is kept, or raises ValueError; checked again it stays as it is.
 

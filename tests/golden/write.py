@@ -28,7 +28,6 @@ EXAMPLES: dict[str, Any] = {
     "issued_on": "2026-03-01",
     "seller": "Tea & Co",
     "seller_id": "DE123456789",
-    "buyer_id": "DE987654321",
     "net_minor": 1980,
     "differences": ["net and tax, and the total: 119.00 EUR and 118.00 EUR, 1.00 EUR apart"],
     "keep_until": "2036-12-31",

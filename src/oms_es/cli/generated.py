@@ -23,6 +23,7 @@ from pydantic_core import PydanticUndefined, from_json
 from oms_es.app.examples import example
 from oms_es.app.verbs import GIVEN_HERE, Verb, is_for_the_engine, named_as_typed
 from oms_es.attribute_docs import attribute_docs
+from oms_es.door import BY_THE_CLOCK
 from oms_es.kernel import Command, stream_fields
 from oms_es.schemas.order import order_id_of
 
@@ -39,6 +40,7 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
     """
     fields = verb.command.model_fields
     arguments = stream_fields(verb.command)
+    offered = [name for name, field in fields.items() if name not in arguments and BY_THE_CLOCK not in field.metadata]
     hidden = is_for_the_engine(verb.command)
 
     def run(*, json: bool, preview: bool, as_system: bool = False, **given: Any) -> None:
@@ -52,7 +54,7 @@ def add_to(group: typer.Typer, verb: Verb, do: Callable[..., None]) -> None:
 
     parameters = [
         *(_argument(name) for name in arguments),
-        *(_option(verb.command, name, field) for name, field in fields.items() if name not in arguments),
+        *(_option(verb.command, name, field) for name, field in fields.items() if name in offered),
         _flag("json", "Print JSON for a program to read."),
         _flag("preview", "Only say what would happen."),
         *([_flag("as-system", "Give it in the engine's place, for a repair: logged.")] if hidden else []),

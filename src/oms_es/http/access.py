@@ -56,7 +56,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "support": READS | {PLACE, "orders:write", "returns:write", "documents:write", "operations:write", PERSONAL},
     "finance": frozenset(
         {"orders:read", "payments:read", "returns:read", "finance:read", "finance:write"}
-        | {"documents:read", "documents:write"}
+        | {"documents:read", "documents:write", PERSONAL}
     ),
     "follower": READS | {EVENTS, PERSONAL},
     "operator": READS | WRITES | {PLACE, EVENTS, PERSONAL, KEYS},

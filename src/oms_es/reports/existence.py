@@ -190,12 +190,13 @@ def _require_entity(asking: Asking, command: AttachDocument) -> None:
 def require_document(
     connection: Connection, command: AttachLabel | RecordStatement | AttachDocument | RecordDocumentFields
 ) -> None:
-    """Raises Missing. History points at nothing that is not kept."""
-    if isinstance(command, AttachLabel):
-        address = command.document.sha256
+    """Raises Missing. History points at nothing that is not kept; what labels and statements name stays."""
+    if isinstance(command, AttachDocument | RecordDocumentFields):
+        address, is_kept = command.sha256, documents.may_be_named(connection, command.sha256)
     else:
-        address = command.document_sha256 if isinstance(command, RecordStatement) else command.sha256
-    if not documents.may_be_named(connection, address):
+        address = command.document.sha256 if isinstance(command, AttachLabel) else command.document_sha256
+        is_kept = documents.claim(connection, address)
+    if not is_kept:
         raise Missing(
             SharedRefusal.UNKNOWN_DOCUMENT,
             f"no document {address} is kept; keep its bytes first, as with `oms-es documents add`, then attach it",

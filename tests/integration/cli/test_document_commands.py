@@ -68,7 +68,7 @@ def test_what_cannot_be_says_what_to_do_next(database_url: str, oms: Any, tmp_pa
     assert oms("documents", "add", str(scan), "--entity", "order")[0] == Code.USAGE
     code, _, err = oms("documents", "add", str(scan), "--entity", "order", "--entity-id", "web/none")
     assert code == Code.NOT_FOUND
-    assert "oms-es orders list" in err
+    assert "list the orders" in err
     code, _, err = oms("documents", "attach", "0" * 64, *to)
     assert code == Code.NOT_FOUND
     assert "oms-es documents add" in err
@@ -76,6 +76,8 @@ def test_what_cannot_be_says_what_to_do_next(database_url: str, oms: Any, tmp_pa
     code, _, err = oms("documents", "remove", SHA256, "--reason", "tidying")
     assert code == Code.REFUSED
     assert "2199-12-31" in err
+    code, _, err = oms("documents", "remove", SHA256, "--reason", "tidying", "--now", "2200-01-01T00:00Z")
+    assert (code, "--now" in err) == (Code.USAGE, True)
     code, _, err = oms("documents", "add", str(tmp_path / "none"))
     assert code == Code.USAGE
 
@@ -126,6 +128,16 @@ def test_an_invoice_names_what_it_may_be_of_by_name_then_by_amount(database_url:
     assert (first["entity"], first["entity_id"], first["confidence"]) == ("order", order_id, 95)
     other_amount = proposed(ubl(840, 159, 999))
     assert [(one["entity_id"], one["confidence"]) for one in other_amount] == [(order_id, 70)]
+    noted = INVOICE.replace(b"Thank you for", b"Ada, 0151-2345678, customer C-4711:")
+    proposed(noted)
+    with psycopg.connect(database_url) as connection:
+        kept = connection.execute(
+            "SELECT convert_from(state, 'UTF8') FROM oms_events WHERE topic = %s ORDER BY notification_id",
+            ["DocumentFieldsRead"],
+        )
+        *_, (said,) = kept.fetchall()
+    assert "web/W-1" in said
+    assert not any(number in said for number in ("0151-2345678", "C-4711", "buyer")), said
     day = f"{datetime.now(UTC):%Y-%m-%d}".encode()
     unnamed = INVOICE.replace(b"W-1", b"none").replace(b"o-1.1", b"none").replace(b"2026-03-01", day)
     assert [(one["entity"], one["confidence"]) for one in proposed(unnamed)] == [("payment", 20)] * 2

@@ -64,8 +64,29 @@ def test_who_may_not_see_documents_sees_none(served: Served, client: httpx.Clien
         assert finance.get(f"/v1/documents/{address}").status_code == 200
 
 
+def test_who_may_not_see_people_gets_no_bytes_and_no_buyer(served: Served, client: httpx.Client) -> None:
+    invoice = cii(10_000, 1_900, 11_900).replace(b"INV-7", b"INV-8")
+    address = added(client, invoice)
+    given = {"label": "papers", "scopes": ["documents:read", "documents:write"]}
+    key = client.post("/v1/keys", json=given).json()["token"]
+    with served.client() as other:
+        other.headers["Authorization"] = f"Bearer {key}"
+        assert other.get(f"/v1/documents/{address}").status_code == 403
+        found = other.post(f"/v1/documents/{address}:read").json()
+        assert found["invoice_number"] == "INV-8"
+        assert not {"buyer", "buyer_id"} & found.keys()
+        assert found["references"] == []
+    found = client.post(f"/v1/documents/{address}:read").json()
+    assert (found["buyer"], found["references"]) == ("Ada", ["W-1", "pi_1"])
+    only_people = client.post("/v1/keys", json={"label": "people", "scopes": ["personal-data:read"]}).json()["token"]
+    with served.client() as other:
+        other.headers["Authorization"] = f"Bearer {only_people}"
+        assert other.get(f"/v1/documents/{address}").status_code == 403
+
+
 def test_what_cannot_be_is_refused(client: httpx.Client) -> None:
-    assert client.post("/v1/documents", content=b"", headers=BYTES).json()["reason"] == "document_too_large"
+    empty = client.post("/v1/documents", content=b"", headers=BYTES)
+    assert (empty.status_code, empty.json()["reason"]) == (422, "document_empty")
     too_long = client.post("/v1/documents", content=b"x" * (BYTES_MAX + 1), headers=BYTES)
     assert too_long.status_code == 413
     assert client.get(f"/v1/documents/{'0' * 64}").status_code == 404

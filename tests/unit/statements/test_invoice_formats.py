@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from struct import pack, unpack_from
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pypdf import PdfWriter
+from pypdf.generic import DictionaryObject, NameObject
 
 from invoice_files import EARLIER, cii, digital, packed, pdf, ubl
 from oms_es.kernel import BadInput
@@ -105,6 +109,48 @@ def test_an_invoice_within_an_ofd_is_read() -> None:
 
 
 BOMB = b"<a>" + b" " * (containers.XML_BYTES_MAX + 1)
+LARGE = b"<a>" + b" " * (containers.XML_BYTES_MAX - 10)
+"""Each as large as one file may be: four are too much."""
+
+
+def with_zip64(content: bytes, entries: int) -> bytes:
+    """A ZIP whose end record says little, and whose ZIP64 record, which holds, says so many entries."""
+    at = content.rfind(containers.END)
+    size, start = unpack_from("<II", content, at + 12)
+    record = pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, size, start)
+    locator = pack("<4sIQI", containers.ZIP64_LOCATOR, 0, at, 1)
+    end = pack("<4sHHHHIIH", containers.END, 0, 0, 1, 1, 10, 0, 0)
+    return content[:at] + record + locator + end
+
+
+def deflated(content: bytes) -> bytes:
+    """A PDF with one file, of which a few bytes make many."""
+    writer, written = PdfWriter(), io.BytesIO()
+    writer.add_blank_page(72, 72)
+    one = writer.add_attachment("factur-x.xml", content)
+    packed_file = writer._add_object(one._embedded_file.flate_encode())
+    one.pdf_object[NameObject("/EF")] = DictionaryObject({NameObject("/F"): packed_file})
+    writer.write(written)
+    return written.getvalue()
+
+
+def test_no_more_of_a_pdf_is_unpacked_than_is_said() -> None:
+    several = PdfWriter()
+    several.add_blank_page(72, 72)
+    for content in (b"<a/>", b"<b/>", b"<c/>"):
+        several.add_attachment("factur-x.xml", content)
+    several.write(written := io.BytesIO())
+    assert [*containers.within_pdf(written.getvalue())] == [b"<a/>"]
+    with pytest.raises(BadInput, match="30,000,000"):
+        list(containers.within_pdf(pdf(a=LARGE, b=LARGE, c=LARGE, d=LARGE)))
+    with pytest.raises(BadInput, match="LimitReachedError"):
+        list(containers.within_pdf(deflated(BOMB)))
+
+
+def test_a_directory_that_another_record_makes_longer_is_refused_before_it_is_read() -> None:
+    many = packed(OFD=b"<OFD/>", **{f"f{n}": b"" for n in range(containers.ENTRIES_MAX)})
+    with pytest.raises(BadInput, match="more than 5,000"):
+        list(containers.within_ofd(with_zip64(many, containers.ENTRIES_MAX + 1)))
 
 
 @pytest.mark.parametrize(

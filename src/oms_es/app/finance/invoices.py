@@ -1,6 +1,7 @@
 """An invoice that is kept is read: what it says, whether that adds up, and what it may be of.
 
-Invariant: nothing is attached by itself, and the document is what it was.
+Invariant: nothing is attached by itself, and the document is what it was. History says neither whom it is to nor
+what else stands in it: of its references only those that name something of ours.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from oms_es.kernel import BadInput
-from oms_es.reports.finance.invoice_matches import Proposal, proposals
+from oms_es.reports.finance.invoice_matches import Proposal, ours, proposals
 from oms_es.reports.queries import Connection
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.operations.document import RecordDocumentFields
 from oms_es.statements import invoices
 from oms_es.statements.invoices.fields import Invoice
 from oms_es.store.documents import table
+
+OF_PEOPLE = frozenset({"buyer", "buyer_id"})
+"""What an invoice says of whom it is to, which may be a person."""
 
 
 class Connecting(Protocol):
@@ -30,8 +34,11 @@ class Found(NamedTuple):
     proposals: Sequence[Proposal]
     command: RecordDocumentFields
 
-    def shown(self, position: int | None) -> Mapping[str, Any]:
+    def shown(self, position: int | None, *, sees_people: bool = True) -> Mapping[str, Any]:
         said = {**self.invoice._asdict(), "sha256": self.command.sha256}
+        if not sees_people:
+            said = {name: value for name, value in said.items() if name not in OF_PEOPLE}
+            said["references"] = self.command.references
         return {**said, "proposals": [one._asdict() for one in self.proposals], "position": position}
 
 
@@ -44,6 +51,7 @@ def read_invoice(connecting: Connecting, address: str) -> Found:
     invoice = invoices.read(b"".join(table.pieces(connecting, kept)), kept.media_type)
     with connecting() as connection:
         found = proposals(connection, invoice)
-    said = invoice._asdict()
-    del said["buyer"]
+        known = ours(connection, invoice.references)
+    said = {name: value for name, value in invoice._asdict().items() if name not in OF_PEOPLE}
+    said["references"] = known
     return Found(invoice, found, RecordDocumentFields(sha256=address, **said))

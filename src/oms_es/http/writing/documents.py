@@ -1,7 +1,7 @@
 """Documents over HTTP: bytes in and out as they come, and what is attached to what.
 
-Invariant: a document is given out only to be saved, under the type that its bytes have; who had it is kept first. More
-than may be kept is refused as soon as it is more.
+Invariant: a document is given out only to be saved, under the type that its bytes have; who had it is kept first, and
+needs to see personal data: labels and invoices name people. More than may be kept is refused as soon as it is more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import psycopg
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from oms_es.app.finance.invoices import Found, read_invoice
+from oms_es.app.finance.invoices import OF_PEOPLE, Found, read_invoice
+from oms_es.http.access import PERSONAL
 from oms_es.http.errors import BadParameter
 from oms_es.http.reading.dated import turn
 from oms_es.http.requests import NUMBER, Asked
@@ -46,7 +47,7 @@ _READING = threading.BoundedSemaphore(AT_ONCE_MAX)
 
 
 async def add(asked: Asked) -> Response:
-    """Raises TooLarge, TooLong, TooSlow, WrongMedia, FolderUnavailable."""
+    """Raises Empty, TooLarge, TooLong, TooSlow, WrongMedia, FolderUnavailable."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     receiver = table.Receiver(SHELF.bytes_max)
     try:
@@ -69,7 +70,8 @@ def _keep(asked: Asked, receiver: table.Receiver) -> table.Kept:
 
 
 async def show(asked: Asked) -> Response:
-    """Raises NotFound, NotAsAddressed, FolderUnavailable."""
+    """Raises Forbidden, NotFound, NotAsAddressed, FolderUnavailable."""
+    asked.caller.require(READ)
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     kept = await asked.read(partial(table.look, address=asked.values["sha256"]))
     await asked.note_personal(f"document/{kept.sha256}")
@@ -98,12 +100,14 @@ async def read(asked: Asked) -> Response:
     """Raises BadInput, NotFound, NotAsAddressed, FolderUnavailable."""
     asked.caller.require_all_channels(OF_NO_CHANNEL)
     address, checks, caller = asked.values["sha256"], asked.services.checks, asked.caller
-    await asked.note_personal(f"document/{address}")
+    sees_people = PERSONAL in caller.scopes
+    if sees_people:
+        await asked.note_personal(f"document/{address}")
     found = await run_in_threadpool(_read, asked, address)
     command = found.command
     work = Work(Cause(caller.actor), command, lambda: checks.of_command(caller, command, None))
     done = await asked.services.committer.commit(work)
-    return asked.json(found.shown(done.position))
+    return asked.json(found.shown(done.position, sees_people=sees_people))
 
 
 def _read(asked: Asked, address: str) -> Found:
@@ -145,7 +149,15 @@ SAID: Mapping[str, Any] = {
         "proposals": {"type": "array", "items": {"type": "object"}, "description": "The most certain first."},
         "position": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
     },
-    "required": [*NAMES, *AMOUNTS, "kind", "references", "differences", "proposals", "position"],
+    "required": [
+        *sorted({*NAMES}.difference(OF_PEOPLE)),
+        *AMOUNTS,
+        "kind",
+        "references",
+        "differences",
+        "proposals",
+        "position",
+    ],
 }
 KEPT: Mapping[str, Any] = {
     "type": "object",
@@ -192,7 +204,7 @@ ROUTES: Sequence[Route] = (
         WRITE,
         add,
         body=Body(lambda: {"type": "string"}, str, (BYTES,)),
-        answers={201: "It is kept, or was before.", 413: "It is empty, or larger than a document may be."},
+        answers={201: "It is kept, or was before.", 413: "It is larger than a document may be.", 422: "It is empty."},
         answer=KEPT,
         tag="documents",
     ),
@@ -225,7 +237,8 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/v1/documents/{sha256}:read",
         "read-document",
-        "Read what an invoice says, check it, and say which orders and payments it may be of.",
+        "Read what an invoice says, check it, and say which orders and payments it may be of. Without "
+        f"{PERSONAL} its buyer is left out, and of its references those that are not ours.",
         WRITE,
         read,
         answers={
@@ -241,8 +254,8 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/documents/{sha256}",
         "get-document",
-        "A document's bytes, to be saved. Who had it is kept in the access log.",
-        READ,
+        f"A document's bytes, to be saved; needs {READ}, too. Who had it is kept in the access log.",
+        PERSONAL,
         show,
         answers={200: "All of it; the connection breaks where its bytes turn out to be others.", 404: "There is none."},
         answer={"type": "string"},

@@ -20,7 +20,6 @@ table = Table(
     Column("issued_on", Text, nullable=False),
     Column("seller", Text, nullable=False),
     Column("seller_id", Text, nullable=False),
-    Column("buyer_id", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("net_minor", BigInteger, nullable=False),
     Column("tax_minor", BigInteger, nullable=False),
@@ -31,7 +30,7 @@ table = Table(
     Index("document_fields_by_number", "invoice_number"),
     Index("document_fields_by_seller", "seller_id", "issued_on"),
 )
-projection = Projection(table, fed_by=("document-{sha256}",))
+projection = Projection(table, fed_by=("document-{sha256}",), version=2)
 
 
 def key_of_document(event: DocumentFieldsRead | DocumentRemoved) -> Iterable[Key]:

@@ -41,6 +41,19 @@ AND currency = %(currency)s AND captured_minor = %(amount)s ORDER BY payment_id 
 """
 GIVEN_BACK = TAKEN.replace("captured_minor", "refunded_minor")
 
+OURS = """
+SELECT n.name FROM unnest(%(names)s::text[]) AS n (name) WHERE
+  EXISTS (SELECT FROM order_status AS o WHERE o.order_id = n.name OR o.external_id = n.name
+    OR (o.external_id = substr(n.name, strpos(n.name, '/') + 1) AND o.channel = split_part(n.name, '/', 1))) OR
+  EXISTS (SELECT FROM order_numbers AS o WHERE o.name = n.name) OR
+  EXISTS (SELECT FROM payments AS p WHERE p.payment_id = n.name OR p.reference = n.name) OR
+  EXISTS (SELECT FROM payment_references AS p WHERE p.reference = n.name) OR
+  EXISTS (SELECT FROM shipments AS s WHERE s.shipment_id = n.name) OR
+  EXISTS (SELECT FROM tracking_numbers AS t WHERE t.tracking_number = n.name) OR
+  EXISTS (SELECT FROM statements AS s WHERE s.account = split_part(n.name, '/', 1)
+    AND s.statement_id = substr(n.name, strpos(n.name, '/') + 1))
+"""
+
 
 class Proposal(NamedTuple):
     entity: Entity
@@ -56,6 +69,12 @@ def proposals(connection: Connection, invoice: Invoice) -> Sequence[Proposal]:
         known = {one.entity_id for one in found}
         found += [one for one in _by_amount(connection, invoice) if one.entity_id not in known]
     return sorted(found, key=lambda one: (-one.confidence, one.entity, one.entity_id))[:PROPOSALS_MAX]
+
+
+def ours(connection: Connection, references: Sequence[str]) -> tuple[str, ...]:
+    """Those that name an order, a payment, a parcel or a statement that is known here, in their order."""
+    known = {row["name"] for row in connection.execute(OURS, {"names": list(references)})}
+    return tuple(one for one in references if one in known)
 
 
 def _by_name(connection: Connection, invoice: Invoice) -> Iterator[Proposal]:

@@ -58,7 +58,9 @@ def _day(text: str) -> str:
     return text
 
 
-Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
+Day = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"), AfterValidator(_day)
+]
 """A date as a book has it, without a zone, such as 2026-01-31."""
 
 

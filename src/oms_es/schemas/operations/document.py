@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import model_validator
 
+from oms_es.door import BY_THE_CLOCK
 from oms_es.kernel import Command, Event, SystemCommand
 from oms_es.schemas.finance.statement import Day, SignedMinor, at_most
 from oms_es.schemas.order import order_id_of
@@ -83,7 +84,7 @@ class RemoveDocument(DocumentCommand):
     """Let a document's bytes be deleted for good: what says that it was there stays."""
 
     reason: Text
-    now: Moment
+    now: Annotated[Moment, BY_THE_CLOCK]
 
     @property
     def today(self) -> date:
@@ -91,7 +92,10 @@ class RemoveDocument(DocumentCommand):
 
 
 class RecordDocumentFields(DocumentCommand, SystemCommand):
-    """What a program read in an invoice that is kept. Whom it is to stays in the document: it may be a person."""
+    """What a program read in an invoice that is kept. Whom it is to stays in the document: it may be a person.
+
+    `references`: of those that it names, such as name an order, a payment, a parcel or a statement of ours.
+    """
 
     format: Identifier
     kind: InvoiceKind
@@ -99,8 +103,6 @@ class RecordDocumentFields(DocumentCommand, SystemCommand):
     issued_on: Day
     seller: QuotedText = ""
     seller_id: PartName = ""
-    buyer_id: PartName = ""
-    """The number under which the buyer pays tax."""
     currency: Currency
     net_minor: SignedMinor
     tax_minor: SignedMinor
@@ -143,7 +145,6 @@ class DocumentFieldsRead(DocumentEvent):
     issued_on: str
     seller: str = ""
     seller_id: str = ""
-    buyer_id: str = ""
     currency: str
     net_minor: int
     tax_minor: int

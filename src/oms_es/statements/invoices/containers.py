@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
+from itertools import islice
 from struct import unpack_from
+from typing import NoReturn
 
+from oms_es.kernel import BadInput
 from oms_es.statements.reading import refuse
 
 FILES_MAX = 20
@@ -18,10 +22,27 @@ FILES_MAX = 20
 ENTRIES_MAX = 5_000
 DIRECTORY_BYTES_MAX = 1_000_000
 XML_BYTES_MAX = 10_000_000
+UNPACKED_BYTES_MAX = 30_000_000
+"""Of all files together."""
 NAMES = ("factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml", "original_invoice.xml")
 """What the standards call it: these go first."""
+UNPACKING: Mapping[str, int] = {
+    **dict.fromkeys(
+        (
+            "array_based_stream_maximum_output_length",
+            *("zlib_maximum_output_length", "lzw_maximum_output_length", "run_length_maximum_output_length"),
+            *("brotli_maximum_output_length", "jbig2_maximum_output_length"),
+        ),
+        XML_BYTES_MAX,
+    ),
+    "stream_decoding_work_maximum_length": UNPACKED_BYTES_MAX,
+}
+"""What pypdf is to bound, instead of by its own defaults."""
 END = b"PK\x05\x06"
 END_BYTES = 22
+ZIP64_LOCATOR = b"PK\x06\x07"
+"""Before END, where another directory holds than the one whose size END says."""
+ZIP64_LOCATOR_BYTES = 20
 COMMENT_BYTES_MAX = 65_535
 
 
@@ -30,13 +51,30 @@ def within_pdf(content: bytes) -> Iterator[bytes]:
     from pypdf import PdfReader  # no other command needs it, and it takes a while
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is odd in a stranger's file is no news of ours
+    with _bounded_pdf():
+        files = islice(PdfReader(BytesIO(content)).attachment_list, ENTRIES_MAX + 1)
+        attached = {one.name: one for one in reversed([*files])}
+    if len(attached) > ENTRIES_MAX:
+        _refuse_many("PDF")
+    byte_count = 0
+    for name in _ordered(list(attached)):
+        with _bounded_pdf():
+            piece = attached[name].content
+        byte_count += len(piece)
+        _require_unpacked(byte_count, "PDF")
+        yield piece
+
+
+@contextmanager
+def _bounded_pdf() -> Iterator[None]:
+    """Raises BadInput."""
+    from pypdf import apply_configuration
+
     try:
-        attached = PdfReader(BytesIO(content)).attachments
-        names = _ordered(list(attached))
-        found = [piece for name in names for piece in attached[name][:1] if len(piece) <= XML_BYTES_MAX]
+        with apply_configuration(None, **UNPACKING):
+            yield
     except Exception as error:  # noqa: BLE001 - whatever such a file makes a reader do, it is no PDF to us
         refuse(None, f"the PDF cannot be read: {type(error).__name__}", "ask its seller for the XML")
-    yield from found
 
 
 def within_ofd(content: bytes) -> Iterator[bytes]:
@@ -44,17 +82,31 @@ def within_ofd(content: bytes) -> Iterator[bytes]:
     _require_bounded(content)
     try:
         yield from _unpacked(content)
+    except BadInput:
+        raise
     except Exception as error:  # noqa: BLE001 - the same of whatever unpacks it
         refuse(None, f"the OFD cannot be unpacked: {type(error).__name__}", "fetch it again")
 
 
 def _unpacked(content: bytes) -> Iterator[bytes]:
     with zipfile.ZipFile(BytesIO(content)) as archive:
+        if len(archive.infolist()) > ENTRIES_MAX:
+            _refuse_many("OFD")
         sizes = {one.filename: one.file_size for one in archive.infolist()}
+        byte_count = 0
         for name in _ordered(list(sizes)):
             if sizes[name] <= XML_BYTES_MAX:
                 with archive.open(name) as packed:
-                    yield packed.read(XML_BYTES_MAX)
+                    piece = packed.read(XML_BYTES_MAX)
+                byte_count += len(piece)
+                _require_unpacked(byte_count, "OFD")
+                yield piece
+
+
+def _require_unpacked(byte_count: int, what: str) -> None:
+    """Raises BadInput."""
+    if byte_count > UNPACKED_BYTES_MAX:
+        refuse(None, f"the {what} unpacks to more than {UNPACKED_BYTES_MAX:,} bytes", "ask its seller for the XML")
 
 
 def _ordered(names: list[str]) -> list[str]:
@@ -73,5 +125,11 @@ def _require_bounded(content: bytes) -> None:
     if at < 0 or len(content) < at + END_BYTES:
         refuse(None, "the OFD has no directory", "fetch it again")
     entries, size = unpack_from("<HI", content, at + 10)
-    if entries > ENTRIES_MAX or size > DIRECTORY_BYTES_MAX:
-        refuse(None, f"the OFD has more than {ENTRIES_MAX:,} files", "ask its seller for the XML")
+    has_another = content.startswith(ZIP64_LOCATOR, max(0, at - ZIP64_LOCATOR_BYTES))
+    if has_another or entries > ENTRIES_MAX or size > DIRECTORY_BYTES_MAX:
+        _refuse_many("OFD")
+
+
+def _refuse_many(what: str) -> NoReturn:
+    """Raises BadInput."""
+    refuse(None, f"the {what} has more than {ENTRIES_MAX:,} files", "ask its seller for the XML")

@@ -1,14 +1,14 @@
 """Where the bytes of documents are: in their row, or in a folder beside the database.
 
 Invariant: a file in the folder is whole or not there, and lies under its SHA-256. It is written before the row that
-says so, and goes after it: a kill in between leaves a file that no row knows, never a row without its file.
+says so, and goes before it: a kill in between leaves a file that no row knows, or a row that the next sweep deletes.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -64,10 +64,16 @@ class Folder(NamedTuple):
         except OSError as error:
             raise _unavailable(self.path, error) from error
 
-    def remove(self, address: str) -> None:
-        """Raises FolderUnavailable."""
+    def remove(self, addresses: Iterable[str]) -> None:
+        """Those that are still there. Raises FolderUnavailable, also of a folder that is empty: it is not mounted."""
         try:
-            self._file(address).unlink(missing_ok=True)
+            if not any(self.path.iterdir()):
+                raise FolderUnavailable(
+                    f"the folder {self.path} is empty, and documents are said to be in it; mount it, or correct "
+                    "OMS_DOCUMENT_FOLDER"
+                )
+            for address in addresses:
+                self._file(address).unlink(missing_ok=True)
         except OSError as error:
             raise _unavailable(self.path, error) from error
 

@@ -33,7 +33,7 @@ SPOOLED_BYTES = 1_000_000
 SWEPT_MAX = 20
 """In one statement, which takes as long as they are large."""
 SWEEP_LOCK = MIGRATION_LOCK + 0x646F63
-"""Shared by those who put files into the folder, and held alone by who takes them out."""
+"""Shared by those who keep bytes, from before they look what is there; held alone by who deletes any."""
 GRACE = timedelta(days=1)
 """Between the last moment that a document may be attached first, and the first that its bytes may go."""
 
@@ -46,6 +46,7 @@ CREATE = (
         kept_at timestamptz NOT NULL DEFAULT now(),
         byte_count bigint NOT NULL,
         loose_until timestamptz,
+        in_folder boolean NOT NULL DEFAULT false,
         CHECK (sha256 = encode(sha256(content), 'hex'))
     )""",
     f"ALTER TABLE {DOCUMENTS} ADD COLUMN IF NOT EXISTS byte_count bigint",
@@ -53,8 +54,12 @@ CREATE = (
     f"UPDATE {DOCUMENTS} SET byte_count = octet_length(content) WHERE byte_count IS NULL",
     f"ALTER TABLE {DOCUMENTS} ALTER COLUMN byte_count SET NOT NULL",
     f"ALTER TABLE {DOCUMENTS} ALTER COLUMN content DROP NOT NULL, ALTER COLUMN content SET STORAGE EXTERNAL",
+    f"ALTER TABLE {DOCUMENTS} ADD COLUMN IF NOT EXISTS in_folder boolean NOT NULL DEFAULT false",
+    f"UPDATE {DOCUMENTS} SET in_folder = true WHERE content IS NULL AND NOT in_folder",
+    f"ALTER TABLE {DOCUMENTS} DROP CONSTRAINT IF EXISTS {DOCUMENTS}_has_bytes",
+    f"ALTER TABLE {DOCUMENTS} ADD CONSTRAINT {DOCUMENTS}_has_bytes CHECK (in_folder = (content IS NULL))",
 )
-"""`content`: null where the bytes are in the folder. It is not compressed, so that a piece of it can be read.
+"""`content`: null where the bytes are in the folder, and only there. Not compressed, so that a piece of it can be read.
 `loose_until`: of what a person added, until when it waits to be attached; null for what the engine keeps itself."""
 
 Connection = psycopg.Connection[Any]
@@ -89,6 +94,14 @@ class TooLarge(OmsError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+class Empty(OmsError):
+    """The document has no bytes: send the file itself."""
+
+    code = "document_empty"
+    exit_code = Code.USAGE
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class NotAsAddressed(OmsError):
     """The bytes under an address are not those that it says: whatever changed them did not go through here."""
 
@@ -114,9 +127,9 @@ class Receiver:
         self._spool.write(piece)
 
     def received(self) -> Received:
-        """Raises TooLarge: there is nothing in it."""
+        """Raises Empty."""
         if not self.byte_count:
-            raise TooLarge(f"a document has between 1 and {self.bytes_max:,} bytes, this one has none; send another")
+            raise Empty(f"a document has between 1 and {self.bytes_max:,} bytes, this one has none; send another")
         self._spool.seek(0)
         head = self._spool.read(HEAD_BYTES)
         self._spool.seek(max(0, self.byte_count - TAIL_BYTES))
@@ -143,30 +156,33 @@ def add(connection: Connection, received: Received, now: datetime) -> Kept:
 
 
 def _put(connection: Connection, received: Received, loose_until: datetime | None) -> Kept:
-    """Known bytes are written again where they lie in the folder: so what was lost there comes back."""
+    """Known bytes are written again where they lie in the folder: so what was lost there comes back.
+
+    The lock comes first: what is seen of the row then holds until this transaction is over, whoever sweeps.
+    """
     query = (
-        f"INSERT INTO {DOCUMENTS} AS d (sha256, media_type, content, byte_count, loose_until) "
-        "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (sha256) DO UPDATE SET "
+        f"INSERT INTO {DOCUMENTS} AS d (sha256, media_type, content, byte_count, loose_until, in_folder) "
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (sha256) DO UPDATE SET "
         "loose_until = CASE WHEN d.loose_until IS NULL THEN NULL ELSE excluded.loose_until END "
         f"RETURNING {COLUMNS}"
     )
     with connection.transaction(), connection.cursor(row_factory=tuple_row) as curs:
-        known = curs.execute(f"SELECT content IS NULL FROM {DOCUMENTS} WHERE sha256 = %s".encode(), [received.sha256])
+        curs.execute("SELECT pg_advisory_xact_lock_shared(%s)", [SWEEP_LOCK])
+        known = curs.execute(f"SELECT in_folder FROM {DOCUMENTS} WHERE sha256 = %s".encode(), [received.sha256])
         row = known.fetchone()
         in_folder = SHELF.folder is not None if row is None else row[0]
         content = None
         if in_folder:
-            curs.execute("SELECT pg_advisory_xact_lock_shared(%s)", [SWEEP_LOCK])
             SHELF.require_folder().put(received.sha256, received.source)
-        elif row is None:
+        else:  # also of known bytes, which the CHECK is asked about first; the row keeps those that it has
             content = received.source.read()
-        values = [received.sha256, received.media_type, content, received.byte_count, loose_until]
+        values = [received.sha256, received.media_type, content, received.byte_count, loose_until, in_folder]
         kept = curs.execute(query.encode(), values).fetchone()
     assert kept is not None
     return Kept(*kept)
 
 
-COLUMNS = "sha256, media_type, byte_count, content IS NOT NULL, kept_at, loose_until"
+COLUMNS = "sha256, media_type, byte_count, NOT in_folder, kept_at, loose_until"
 
 
 def look(connection: Connection, address: str) -> Kept:
@@ -215,6 +231,21 @@ def may_be_named(connection: Connection, address: str) -> bool:
     return connection.execute(query.encode(), [address]).fetchone() is not None
 
 
+def claim(connection: Connection, address: str) -> bool:
+    """For a label or a statement, which is about to name it: whether it is kept and was not removed.
+
+    From here on it waits for nothing, and is neither swept nor removed; also where nothing comes of the command.
+    """
+    query = f"""
+    UPDATE {DOCUMENTS} AS d SET loose_until = NULL WHERE sha256 = %s AND loose_until IS NOT NULL AND NOT EXISTS (
+      SELECT FROM {EVENTS} AS e WHERE e.originator_id = 'document-' || d.sha256 AND e.topic = 'DocumentRemoved')"""
+    if is_of_the_engine(connection, address):
+        return True
+    with connection.transaction():
+        connection.execute("SET TRANSACTION READ WRITE")
+        return connection.execute(query.encode(), [address]).rowcount == 1
+
+
 def is_of_the_engine(connection: Connection, address: str) -> bool:
     """A label or a statement, which history points at whatever people do."""
     query = f"SELECT FROM {DOCUMENTS} WHERE sha256 = %s AND loose_until IS NULL"
@@ -224,24 +255,22 @@ def is_of_the_engine(connection: Connection, address: str) -> bool:
 def sweep(connection: Connection, now: datetime) -> int:
     """Deletes what was removed, and what no one attached in time; how many went. At most SWEPT_MAX at once.
 
-    `connection` is in no transaction: rows are gone for good before their files go. No one puts a file back meanwhile.
+    Files go before their rows, so that whatever interrupts it leaves a row by which the next sweep finds the file. The
+    rest goes before the files do. Raises FolderUnavailable.
     """
-    query = f"""
-    DELETE FROM {DOCUMENTS} WHERE sha256 IN (
-      SELECT d.sha256 FROM {DOCUMENTS} AS d WHERE d.loose_until IS NOT NULL AND (
-        EXISTS (SELECT FROM {EVENTS} AS e
-          WHERE e.originator_id = 'document-' || d.sha256 AND e.topic = 'DocumentRemoved')
-        OR (d.loose_until < %s AND NOT EXISTS (SELECT FROM {EVENTS} AS e
-          WHERE e.originator_id = 'document-' || d.sha256 AND e.topic = 'DocumentAttached'))
-      ) LIMIT {SWEPT_MAX}
-    ) RETURNING sha256, content IS NULL"""
-    with connection.cursor(row_factory=tuple_row) as curs:
-        curs.execute("SELECT pg_advisory_lock(%s)", [SWEEP_LOCK])
-        try:
-            gone = curs.execute(query.encode(), [now - GRACE]).fetchall()
-            for address, is_in_folder in gone:
-                if is_in_folder:
-                    SHELF.require_folder().remove(address)
-        finally:
-            curs.execute("SELECT pg_advisory_unlock(%s)", [SWEEP_LOCK])
-    return len(gone)
+    due = f"""
+    SELECT d.sha256, d.in_folder FROM {DOCUMENTS} AS d WHERE d.loose_until IS NOT NULL AND (
+      EXISTS (SELECT FROM {EVENTS} AS e
+        WHERE e.originator_id = 'document-' || d.sha256 AND e.topic = 'DocumentRemoved')
+      OR (d.loose_until < %s AND NOT EXISTS (SELECT FROM {EVENTS} AS e
+        WHERE e.originator_id = 'document-' || d.sha256 AND e.topic = 'DocumentAttached'))
+    ) ORDER BY d.in_folder LIMIT {SWEPT_MAX} FOR UPDATE OF d SKIP LOCKED"""
+    with connection.transaction(), connection.cursor(row_factory=tuple_row) as curs:
+        curs.execute("SELECT pg_advisory_xact_lock(%s)", [SWEEP_LOCK])
+        found = curs.execute(due.encode(), [now - GRACE]).fetchall()
+        going = [address for address, in_folder in found if not in_folder]
+        if found and not going:
+            going = [address for address, _ in found]
+            SHELF.require_folder().remove(going)
+        curs.execute(f"DELETE FROM {DOCUMENTS} WHERE sha256 = ANY(%s)".encode(), [going])
+    return len(going)

@@ -12,6 +12,7 @@ from oms_es.console.inside import at
 from oms_es.console.pages.commands import Offer, offers_of
 from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit, own_path
+from oms_es.http.access import PERSONAL
 from oms_es.http.errors import BadParameter
 from oms_es.schemas.operations.document import KINDS
 from oms_es.statements.invoices import WITHIN, XML
@@ -39,6 +40,7 @@ class Papers(NamedTuple):
     kinds: Sequence[str]
     back: str
     has_more: bool
+    may_save: bool
     readable: frozenset[str] = READABLE
 
 
@@ -49,7 +51,7 @@ async def papers(visit: Visit, asked: Mapping[str, str], subjects: Sequence[Subj
     found, _ = await visit.api.get_soon("/v1/documents", {**asked, "limit": SHOWN}, shows=visit.done)
     rows = [(row, _offers(visit, row, back)) for row in found["items"]]
     mine = subjects if visit.api.may(WRITE) else ()
-    return Papers(rows, mine, KINDS, back, has_more=found["next"] is not None)
+    return Papers(rows, mine, KINDS, back, has_more=found["next"] is not None, may_save=visit.api.may(PERSONAL))
 
 
 def _offers(visit: Visit, row: Mapping[str, Any], back: str) -> Sequence[Offer]:
@@ -80,7 +82,7 @@ async def add(visit: Visit) -> Response:
 
 
 ROUTES = (
-    page("/documents/{sha256}", "document", READ, save),
+    page("/documents/{sha256}", "document", PERSONAL, save),
     form("/documents/{sha256}/read", "document-read", WRITE, read),
     form("/documents", "document-add", WRITE, add, takes_file=True),
 )
