@@ -125,4 +125,9 @@ def test_from_the_terminal(oms: Any, database_url: str, tmp_path: Path, monkeypa
     code, out, err = oms("privacy", "rotate")
     assert (code, out) == (Code.OK, f"1 keys are now wrapped with {id_of(NEW)}\n")
     assert id_of(OLD) in err
-    assert json.loads(oms("privacy", "status", "--json")[1]) == {"wraps_with": id_of(NEW), "others": [], "orders": 1}
+    assert json.loads(oms("privacy", "status", "--json")[1]) == {
+        "wraps_with": id_of(NEW),
+        "others": [],
+        "orders": 1,
+        "unfinished": [],
+    }

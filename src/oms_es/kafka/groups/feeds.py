@@ -168,7 +168,7 @@ class PartitionFeed:
 
     def _drop(self, after: int) -> None:
         while self._events and self._events[0].position <= after:
-            self._dropped = self._events.popleft().position
+            self._dropped = max(self._dropped, self._events.popleft().position)
 
     def catch_up(self, position: int) -> None:
         """Give what the topic should have had up to a position."""

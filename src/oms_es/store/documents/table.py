@@ -158,7 +158,7 @@ def add(connection: Connection, received: Received, now: datetime) -> Kept:
 def _put(connection: Connection, received: Received, loose_until: datetime | None) -> Kept:
     """Known bytes are written again where they lie in the folder: so what was lost there comes back.
 
-    The lock comes first: what is seen of the row then holds until this transaction is over, whoever sweeps.
+    The lock comes first: what is seen of the row then holds until this transaction is over, also while others sweep.
     """
     query = (
         f"INSERT INTO {DOCUMENTS} AS d (sha256, media_type, content, byte_count, loose_until, in_folder) "
