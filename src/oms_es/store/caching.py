@@ -19,7 +19,7 @@ from threading import Lock
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-CACHE_BYTES_MAX = 384 * 1024 * 1024
+CACHE_BYTES_MAX = 512 * 1024 * 1024
 """Of one process, where nothing else is said."""
 WEIGHED_EVERY = 64
 WEIGHED_OBJECTS_MAX = 20_000
