@@ -22,6 +22,7 @@ from oms_es.cli.generated import command_of
 from oms_es.cli.giving import before_and_after
 from oms_es.cli.main import main
 from oms_es.cli.terminal import who
+from oms_es.door import BY_THE_CLOCK
 from oms_es.exit_codes import Code
 from oms_es.kernel import stream_fields
 from oms_es.schemas import order as o
@@ -70,10 +71,13 @@ def test_every_wrong_field_is_named_at_once(capsys: pytest.CaptureFixture[str]) 
 def test_every_command_explains_itself(verb: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb.group, verb.name, "--help"]) == Code.OK
     reported = capsys.readouterr().out
+    fields = verb.command.model_fields
+    by_the_clock = {name for name, field in fields.items() if BY_THE_CLOCK in field.metadata}
     assert all(
         f"--{name.replace('_', '-')}" in reported
-        for name in set(verb.command.model_fields) - set(stream_fields(verb.command))
+        for name in fields.keys() - {*stream_fields(verb.command)} - by_the_clock
     )
+    assert not by_the_clock or "--now" not in reported
     assert "--preview" in reported
 
 
