@@ -486,7 +486,7 @@ def test_a_paper_is_added_on_the_page_of_its_order_and_saved_from_there(served: 
         no_file = client.post("/console/documents", data={**given, "subject": f"order {shop.order_id}"})
         assert no_file.status_code == 422
         unknown = client.post("/console/documents", data={**given, "subject": "order none"}, files=files)
-        assert (unknown.status_code, "orders list" in unknown.text) == (404, True)
+        assert (unknown.status_code, "list the orders" in unknown.text) == (404, True)
         added = client.post(
             "/console/documents",
             data={**given, "subject": f"shipment {shop.parcel_id}", "reference": "R-7"},
