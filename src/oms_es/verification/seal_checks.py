@@ -30,7 +30,7 @@ from oms_es.store.sealing.tables import CHECKPOINTS, TILES
 from oms_es.verification.check import Check
 from oms_es.verification.explaining import what_was_changed
 
-AROUND_MAX = 50
+AROUND_MAX = 200
 """Events before one that was changed, which say what it may have been."""
 
 
