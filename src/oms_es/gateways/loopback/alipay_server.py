@@ -10,8 +10,8 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from oms_es.gateways.loopback.alipay_books import AlipayBooks, ApiError, Thing
+from oms_es.gateways.loopback.serving import serving
 
 Mishap = Literal["", "lost", "dropped", "busy", "limited", "broken", "unsigned"]
 """`lost`: it was done, and the answer does not arrive. `dropped`: it was not. `unsigned`: it was done, and the answer
@@ -32,8 +33,6 @@ BUSY: dict[str, Thing] = {
 BODY_BYTES_MAX = 1_000_000
 BITS = 2_048
 OK = 200
-POLL_SECONDS = 0.02
-"""How soon it ends when it is asked to."""
 
 
 class AlipayServer:
@@ -52,15 +51,8 @@ class AlipayServer:
     @contextmanager
     def listening(self) -> Iterator[str]:
         """The address to use instead of Alipay's."""
-        handler = type("Handler", (_Handler,), {"alipay": self})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            thread = Thread(target=server.serve_forever, args=[POLL_SECONDS], daemon=True)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}/gateway.do"
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(_Handler, alipay=self) as address:
+            yield f"{address}/gateway.do"
 
     def report(self, number: int) -> bytes:
         """The form that is sent of an event of the books."""

@@ -12,21 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from hmac import new as hmac
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from typing import Any, Literal
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from oms_es.gateways.loopback.easypost_books import ApiError, EasyPostBooks, Thing
+from oms_es.gateways.loopback.serving import serving
 
 Mishap = Literal["", "lost", "dropped", "busy", "broken", "denied", "twice", "strange"]
 """`lost`: it was done, and the answer does not arrive. `dropped`: it was not. `busy`, `broken`: errors 429 and 500, and
 it was not. `denied`: it was done, and the answer says that it was refused. `twice`: it is done two times, and the
 second answer arrives. `strange`: it was done, and someone else's page arrives."""
 BODY_BYTES_MAX = 1_000_000
-POLL_SECONDS = 0.02
-"""How soon it ends when it is asked to."""
 
 
 class EasyPostServer:
@@ -48,16 +47,8 @@ class EasyPostServer:
     @contextmanager
     def listening(self) -> Iterator[str]:
         """The address to use instead of EasyPost's."""
-        handler = type("Handler", (_Handler,), {"easypost": self})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            self.address = f"http://127.0.0.1:{server.server_port}"
-            thread = Thread(target=server.serve_forever, args=[POLL_SECONDS], daemon=True)
-            thread.start()
-            try:
-                yield self.address
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(_Handler, easypost=self) as self.address:
+            yield self.address
 
     def report(self, number: int, secret: str) -> tuple[dict[str, str], bytes]:
         """What is sent of an event of the books, signed as webhooks are."""

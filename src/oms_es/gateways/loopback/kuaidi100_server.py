@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlencode
+
+from oms_es.gateways.loopback.serving import serving
 
 Mishap = Literal["", "lost", "broken", "busy", "strange"]
 """It was done, and: `lost`: no answer comes; `broken`: error 500; `busy`: it says that its server is; `strange`:
 someone else's page comes."""
 Thing = dict[str, Any]
 BODY_BYTES_MAX = 1_000_000
-POLL_SECONDS = 0.02
-"""How soon it ends when it is asked to."""
 WORDS = {"0": "在途", "1": "揽收", "2": "疑难", "3": "签收", "4": "退签", "5": "派件", "6": "退回", "14": "拒签"}
 ENDED = ("3", "4", "14")
 
@@ -101,15 +101,8 @@ class Kuaidi100Server:
     @contextmanager
     def listening(self) -> Iterator[str]:
         """The address to use instead of kuaidi100's."""
-        handler = type("Handler", (_Handler,), {"kuaidi100": self})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            thread = Thread(target=server.serve_forever, args=[POLL_SECONDS], daemon=True)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}"
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(_Handler, kuaidi100=self) as address:
+            yield address
 
 
 def _refused(code: str, message: str) -> Thing:

@@ -9,11 +9,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
+from oms_es.gateways.loopback.serving import serving
 from oms_es.gateways.loopback.stripe_books import PAGE_MAX, ApiError, StripeBooks, Thing, invalid
 
 Mishap = Literal["", "lost", "dropped", "busy", "broken"]
@@ -41,15 +42,8 @@ class StripeServer:
     @contextmanager
     def listening(self) -> Iterator[str]:
         """The address to use instead of Stripe's."""
-        handler = type("Handler", (_Handler,), {"stripe": self})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            thread = Thread(target=server.serve_forever, daemon=True)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}"
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(_Handler, stripe=self) as address:
+            yield address
 
     def answer(self, method: str, path: str, wanted: Thing, key: str | None) -> tuple[int, Thing]:
         if method == "GET" or key is None:

@@ -13,8 +13,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from oms_es.gateways.loopback.serving import serving
 from oms_es.gateways.loopback.wechatpay_books import ApiError, Thing, WeChatBooks
 
 Mishap = Literal["", "lost", "dropped", "busy", "broken", "unsigned"]
@@ -37,8 +38,6 @@ CERTIFICATE_DAYS = 5 * 365
 BITS = 2_048
 WINDOW_SECONDS = 300
 NO_CONTENT = 204
-POLL_SECONDS = 0.02
-"""How soon it ends when it is asked to."""
 
 
 class PlatformKey(NamedTuple):
@@ -92,15 +91,8 @@ class WeChatPayServer:
     @contextmanager
     def listening(self) -> Iterator[str]:
         """The address to use instead of WeChat Pay's."""
-        handler = type("Handler", (_Handler,), {"wechat": self})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            thread = Thread(target=server.serve_forever, args=[POLL_SECONDS], daemon=True)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}"
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(_Handler, wechat=self) as address:
+            yield address
 
     def signature(self, body: bytes, key: PlatformKey | None = None) -> dict[str, str]:
         """The headers of an answer or a report."""
