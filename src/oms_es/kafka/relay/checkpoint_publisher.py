@@ -14,6 +14,7 @@ import psycopg
 from oms_es.kafka.client import Outgoing, TopicPartition
 from oms_es.kafka.cloudevents import sequence
 from oms_es.kafka.relay.event_publisher import MessageProducer
+from oms_es.kafka.relay.publishers import MOMENT
 from oms_es.kafka.relay.store import RELAY
 from oms_es.proof import checkpoints
 from oms_es.store.sealing.tables import CHECKPOINTS
@@ -22,9 +23,8 @@ CHECKPOINTS_PUBLISHED_MAX = 500
 """Per publish."""
 NAME = "checkpoints"
 TYPE = b"LogCheckpoint"
-TIME = "to_char(signed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 UNPUBLISHED = f"""
-SELECT size, note, {TIME} FROM {CHECKPOINTS}
+SELECT size, note, to_char(signed_at AT TIME ZONE 'UTC', '{MOMENT}') FROM {CHECKPOINTS}
 WHERE size > (SELECT position FROM {RELAY} WHERE name = %s) ORDER BY size LIMIT %s"""
 
 

@@ -11,8 +11,8 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
 
+from oms_es.gateways.carrier.documents import document_of
 from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.problems import problems
@@ -110,7 +110,7 @@ class Webhook(Shape):
 def parse_tracker(payload: bytes) -> Command:
     """Raises BadInput, which names the field, and Skipped."""
     try:
-        callback = _read(_document(payload))
+        callback = _read(document_of(payload, _bad))
         details = callback.tracking_details[-SIGHTINGS_MAX + 1 :]
         if callback.status not in {detail.status for detail in details}:
             details = [*details, _of_the_whole(callback)]
@@ -126,16 +126,6 @@ def parse_tracker(payload: bytes) -> Command:
 
 def _bad(what: str) -> BadInput:
     return BadInput(Input.BAD_TRACKER, f"{what}; send a tracker.updated event or a tracker")
-
-
-def _document(payload: bytes) -> dict[str, Any]:
-    try:
-        document = from_json(payload)
-    except ValueError as error:
-        raise _bad(f"payload: it is not JSON, {error}") from error
-    if not isinstance(document, dict):
-        raise _bad("payload: it is no JSON object")
-    return document
 
 
 def _read(document: dict[str, Any]) -> Tracker:

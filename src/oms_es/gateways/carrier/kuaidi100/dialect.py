@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
 
+from oms_es.gateways.carrier.documents import document_of
 from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.problems import problems
@@ -137,7 +137,7 @@ class Push(Shape):
 def parse_push(payload: bytes) -> Command:
     """A push, or an answer to a query. Raises BadInput, which names the field, and Skipped."""
     try:
-        document = _document(payload)
+        document = document_of(payload, _bad)
         push = Push.model_validate(document) if "lastResult" in document else None
         result = push.lastResult if push else Result.model_validate(document)
         carrier = ((push and push.comOld) or result.com).lower()
@@ -153,16 +153,6 @@ def parse_push(payload: bytes) -> Command:
 
 def _bad(what: str) -> BadInput:
     return BadInput(Input.BAD_TRACKER, f"{what}; send a push of kuaidi100's, or its answer to a query")
-
-
-def _document(payload: bytes) -> dict[str, Any]:
-    try:
-        document = from_json(payload)
-    except ValueError as error:
-        raise _bad(f"payload: it is not JSON, {error}") from error
-    if not isinstance(document, dict):
-        raise _bad("payload: it is no JSON object")
-    return document
 
 
 def _sightings(carrier: str, result: Result, lines: list[Line]) -> Iterator[Sighting]:
