@@ -75,9 +75,10 @@ class Given(NamedTuple):
 
     @classmethod
     def of(cls, command: Command, run: Sequence[Recorded]) -> Given:
-        """Only an event that names no order keeps what it was correlated with."""
-        named = (r.correlation_id for r in run if not getattr(r.event, "order_id", None))
-        return cls(command, Cause(run[0].actor, run[0].caused_by, next(named, None)), len(run), run[0].version)
+        """What has no cause is correlated with what its command said, which only an event that names no order keeps.
+        What has one hands its correlation on, also to the commands beside it."""
+        said = (r.correlation_id for r in run if r.caused_by or not getattr(r.event, "order_id", None))
+        return cls(command, Cause(run[0].actor, run[0].caused_by, next(said, None)), len(run), run[0].version)
 
 
 class Recovery:
