@@ -41,7 +41,8 @@ from oms_es.projections.payment import payments
 from oms_es.projections.shipment import shipments
 from oms_es.projections.stock import stock_levels
 from oms_es.reports import queries
-from oms_es.reports.exporting import run
+from oms_es.reports.exporting import events, run
+from oms_es.reports.exporting.parquet import written
 from oms_es.reports.figures import answering, asking, definition, selecting
 from oms_es.reports.figures.answering import Answer
 from oms_es.reports.figures.definition import Definition
@@ -187,14 +188,33 @@ def test_so_says_duckdb_of_the_events_of_an_export(a_log: tuple[str, list[Record
     url, history = a_log
     with queries.reading(url) as connection:
         run.export(connection, Codec(EVENTS), tmp_path)
+    compare_with_duckdb(url, tmp_path, history[-1].recorded_at)
+    assert {*duckdb_oracle.QUERIES, "exceptions"} == set(definition.built_in())
+
+
+def compare_with_duckdb(url: str, directory: Path, last: datetime) -> set[str]:
+    """Which reports had rows, each of which was right."""
+    said: set[str] = set()
     for after in (timedelta(hours=30), timedelta(days=200)):
-        now = history[-1].recorded_at + after
-        for name, wanted in duckdb_oracle.expected(tmp_path, now).items():
+        now = last + after
+        for name, wanted in duckdb_oracle.expected(directory, now).items():
             found = answered(url, name, now=now)
             width = len(found.question.by)
             reported = {row[:width]: pytest.approx(row[width:], abs=0.0051) for row in wanted}
             assert len(reported) == len(wanted), name
             assert {tuple(row[:width]): tuple(row[width:]) for row in found.rows} == reported, name
+            said |= {name} if wanted else set()
+    return said
+
+
+def export_of(history: Sequence[Recorded], directory: Path) -> Path:
+    """The events as an export of their database has them."""
+    columns = {
+        name: kind for name, kind in events.COLUMNS.items() if name in ("position", "event", "recorded_at", "body")
+    }
+    rows = [(one.position, type(one.event).__name__, one.recorded_at, one.event.model_dump_json()) for one in history]
+    written(directory, directory / "events" / "day=2026-01-01" / "all.parquet", columns, rows)
+    return directory
 
 
 def test_as_of_any_moment_each_report_is_what_it_was_then(shelf: str, a_log: tuple[str, list[Recorded]]) -> None:
@@ -216,9 +236,10 @@ def _calm(_quiet: None) -> None:
 
 
 @pytest.mark.usefixtures("_calm")
-def test_so_it_is_in_worlds_where_everything_happens(shelf: str) -> None:
+def test_so_it_is_in_worlds_where_everything_happens(shelf: str, tmp_path: Path) -> None:
     seen: set[str] = set()
     said: set[str] = set()
+    duckdb_said: set[str] = set()
     for seed in range(WORLDS) if WORLDS else (*EVENTFUL, *range(SEEDS_MAX)):
         playing = Play(expand(seed, PROFILES["life"]), WHOLE)
         assert playing.outcome().violation is None
@@ -226,10 +247,13 @@ def test_so_it_is_in_worlds_where_everything_happens(shelf: str) -> None:
         seen |= {type(recorded.event).__name__ for recorded in history}
         if history:
             said |= check(shelf, history, BERLIN)
+            directory = export_of(history, tmp_path / str(seed))
+            duckdb_said |= compare_with_duckdb(shelf, directory, history[-1].recorded_at)
         if not WORLDS and seen >= HARD and said == set(definition.built_in()):
             break
     assert seen >= HARD
     assert said == set(definition.built_in()), "each report had something to say"
+    assert duckdb_said == set(duckdb_oracle.QUERIES)
 
 
 def test_facts_agree_with_the_read_models_that_count_the_same(shelf: str, a_week: list[Recorded]) -> None:
