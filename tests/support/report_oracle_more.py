@@ -111,6 +111,7 @@ class MoreOracle(Oracle):
 
     def _moves(self, event: Any, change: int, at: datetime) -> None:
         shelf = self.shelves.setdefault((event.sku, event.location), Shelf(at))
+        shelf.first_at = min(shelf.first_at, at)
         if change > 0:
             shelf.layers.append([at, change])
         while change < 0:
@@ -120,7 +121,7 @@ class MoreOracle(Oracle):
             if not shelf.layers[0][1]:
                 shelf.layers.popleft()
         if isinstance(event, s.StockShipped):
-            shelf.shipped_at = at
+            shelf.shipped_at = max(shelf.shipped_at or at, at)
             shelf.shipped[self.day(at)] += event.quantity
         shelf.ended[self.day(at)] = shelf.on_hand
 

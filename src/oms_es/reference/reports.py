@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 from oms_es.reference.pages import page, table
 from oms_es.reports.figures import definition
-from oms_es.reports.figures.sources import SOURCES, Source
+from oms_es.reports.figures.sources import OF_TIME, SOURCES, Source
 
 
 def reports() -> str:
     listed = [(f"`{one.name}`", one.about, f"`{one.source}`") for one in definition.built_in().values()]
     parts = [table("report, says, source", listed), *(_described(name, one) for name, one in SOURCES.items())]
     grains = ", ".join(definition.GRAINS)
+    parts_of_time = " and ".join(f"`{word}` (`{values[0]}` to `{values[-1]}`)" for word, values in OF_TIME.items())
     said = (
         "The reports that `oms-es report run` and `GET /v1/reports/…` have, and the sources that definitions of your "
-        f"own are made of ([how](../howto/report.md)). Each source also has the dimensions {grains}, of its time. "
-        "Amounts are minor units, and stand apart by currency."
+        f"own are made of ([how](../howto/report.md)). Each source also has the dimensions {grains}, of its time, and "
+        f"{parts_of_time}. Amounts are minor units, and stand apart by currency."
     )
     return page("Reports", said, "\n".join(parts))
 
@@ -28,7 +29,7 @@ def _described(name: str, one: Source) -> str:
 
 def _words(one: Source) -> Iterator[tuple[str, str, str]]:
     for word in one.dimensions:
-        yield f"`{word}`", "dimension", ", ".join(f"`{value}`" for value in one.values.get(word, ()))
+        yield f"`{word}`", "dimension", ", ".join(f"`{value}`" for value in one.values_of(word))
     for word, number in one.numbers.items():
         yield f"`{word}`", f"number of {number.unit}", number.says
     for place, word in enumerate(one.times):

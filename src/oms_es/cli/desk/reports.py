@@ -70,7 +70,7 @@ def report_words(
         return
     for name, one in named.items():
         rows = [
-            *(("dimension", word, ", ".join(one.values.get(word, ()))) for word in one.dimensions),
+            *(("dimension", word, ", ".join(one.values_of(word))) for word in one.words),
             *(("number", word, f"{number.says} ({number.unit})") for word, number in one.numbers.items()),
             *(("time", word, "") for word in one.times),
         ]
@@ -80,7 +80,7 @@ def report_words(
 def _words(one: Source) -> dict[str, object]:
     return {
         "about": one.about,
-        "dimensions": [*definition.GRAINS, *one.dimensions],
+        "dimensions": [*definition.GRAINS, *one.words],
         "numbers": {word: {"unit": number.unit, "says": number.says} for word, number in one.numbers.items()},
         "times": list(one.times),
     }

@@ -35,7 +35,7 @@ async def reports(asked: Asked) -> Response:
             "source": one.source,
             "by": list(one.by),
             "measures": [{"name": n, "unit": unit} for n, unit in one.units.items()],
-            "dimensions": [*GRAINS, *one.facts.dimensions],
+            "dimensions": [*GRAINS, *one.facts.words],
         }
         for one in definition.built_in().values()
         if f"{one.facts.family}:read" in asked.caller.scopes

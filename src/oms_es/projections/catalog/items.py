@@ -16,12 +16,13 @@ table = Table(
     METADATA,
     Column("sku", Text, primary_key=True),
     Column("name", Text, nullable=False),
+    Column("category", Text, nullable=False),
     Column("weight_grams", BigInteger, nullable=False),
     Column("volume_ml", BigInteger, nullable=False),
     Column("serial_tracked", Boolean, nullable=False),
     Column("components", JSONB, nullable=False),
 )
-projection = Projection(table, fed_by=("item-{sku}",))
+projection = Projection(table, version=2, fed_by=("item-{sku}",))
 
 
 def key_of_item(event: i.ItemEvent) -> Iterable[Key]:
@@ -30,5 +31,5 @@ def key_of_item(event: i.ItemEvent) -> Iterable[Key]:
 
 @projection.on(i.ItemDescribed, i.BundleDefined, keys=key_of_item)
 def on_item_described_or_bundle_defined(row: Row | None, event: i.ItemDescribed | i.BundleDefined, key: Key) -> Row:
-    unknown = {"name": "", "weight_grams": 0, "volume_ml": 0, "serial_tracked": False, "components": {}}
+    unknown = {"name": "", "category": "", "weight_grams": 0, "volume_ml": 0, "serial_tracked": False, "components": {}}
     return {**(row or {"sku": key[0], **unknown}), **event.model_dump()}

@@ -3,6 +3,7 @@
 `placed_at` is the channel's time and `accepted_at` ours. `gross_minor` and `units` follow amendments, and keep what was
 cancelled, which stands beside them; an order that became part of another has only what was cancelled of it before.
 `credit_minor` is what the goods that it is sent in exchange for are worth: it pays at most what is left of the order.
+`shipping_minor`, `tax_minor` and `discount_minor` are as its content stated them last, whatever became of the order.
 `lines_version` is the version of the event that last stated the order's lines: of `order_lines`, those with another
 `said_version` are no longer in it.
 """
@@ -23,6 +24,7 @@ STEPS = (
     *("first_delivered_at", "last_delivered_at", "completed_at", "cancelled_at", "merged_at"),
 )
 COUNTS = ("units", "cancelled_units", "gross_minor", "cancelled_minor", "credit_minor")
+STATED = ("shipping_minor", "tax_minor", "discount_minor")
 table = Table(
     "order_milestones",
     METADATA,
@@ -37,11 +39,11 @@ table = Table(
     Column("accepted_at", DateTime(timezone=True), nullable=False),
     *(Column(name, DateTime(timezone=True)) for name in STEPS),
     Column("parcels", Integer, nullable=False),
-    *(Column(name, BigInteger, nullable=False) for name in COUNTS),
+    *(Column(name, BigInteger, nullable=False) for name in (*COUNTS, *STATED)),
     Column("lines_version", BigInteger, nullable=False),
     Index("order_milestones_by_placed", "placed_at", "order_id"),
 )
-projection = Projection(table, fed_by=("order-{order_id}",))
+projection = Projection(table, version=2, fed_by=("order-{order_id}",))
 FIRST: dict[type[Event], str] = {
     o.OrderBackordered: "backordered_at",
     o.OrderAllocated: "allocated_at",
@@ -78,6 +80,7 @@ def on_order_placed(_row: Row | None, event: o.OrderPlaced, recorded: Recorded, 
         "gross_minor": event.total_minor,
         "cancelled_minor": 0,
         "credit_minor": event.credit_minor,
+        **{name: getattr(event, name) for name in STATED},
         "lines_version": recorded.version,
     }
 
@@ -124,6 +127,7 @@ def on_content_changed(
         changes |= {"country": event.ship_to.country, "region": event.ship_to.region}
     if event.delivery_option is not None:
         changes["delivery_option"] = event.delivery_option
+    changes |= {name: stated for name in STATED if (stated := getattr(event, name)) is not None}
     match event:
         case o.OrderLinesCancelled():
             changes |= _more(row, cancelled_units=-event.more_units, cancelled_minor=-event.more_minor)

@@ -107,7 +107,7 @@ def wanted(definition: Definition, where: Sequence[str]) -> Iterator[Filter]:
             raise BadReport(f"{shown(text)} is no filter; write it as channel=web, or channel=web,shop")
         names = word.removesuffix("!")
         fields = {"dimension": names, "is_not" if word.endswith("!") else "is": tuple(values.split(","))}
-        require(names, definition.facts.dimensions, f"dimension of {definition.source}")
+        require(names, definition.facts.words, f"dimension of {definition.source}")
         try:
             one = Filter.model_validate(fields)
         except ValidationError as error:

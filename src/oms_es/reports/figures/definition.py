@@ -180,7 +180,7 @@ def _require_targets(definition: Definition) -> None:
             raise BadReport(f"{one.measure} has two targets; it has one, or is measured twice")
         if (units[one.measure] == "minor") != (one.currency is not None):
             raise BadReport(f"the target of {one.measure}: an amount needs its `currency`, and nothing else has one")
-        if f"{one.measure}{TARGET}" in (*units, *definition.facts.dimensions):
+        if f"{one.measure}{TARGET}" in (*units, *definition.facts.words):
             raise BadReport(f"{one.measure}{TARGET} says whether the target is met; call the measure otherwise")
         seen.add(one.measure)
 
@@ -188,7 +188,7 @@ def _require_targets(definition: Definition) -> None:
 def require_dimensions(definition: Definition, by: Sequence[str]) -> None:
     """Raises BadReport."""
     for word in by:
-        require(word, [*GRAINS, *definition.facts.dimensions], f"dimension of {definition.source}")
+        require(word, [*GRAINS, *definition.facts.words], f"dimension of {definition.source}")
     if definition.facts.of_period and set(by) & set(GRAINS):
         raise BadReport(f"{definition.source} are made of the whole period, not by day; give --from and --to instead")
     if len(set(by)) != len(by):
@@ -200,9 +200,9 @@ def require_dimensions(definition: Definition, by: Sequence[str]) -> None:
 def require_filter(definition: Definition, one: Filter) -> None:
     """Raises BadReport. Of a dimension with few values, each must be one of them."""
     source = definition.facts
-    require(one.dimension, source.dimensions, f"dimension of {definition.source}")
+    require(one.dimension, source.words, f"dimension of {definition.source}")
     for value in one.of or one.others or ():
-        if known := source.values.get(one.dimension):
+        if known := source.values_of(one.dimension):
             require(value, known, one.dimension)
 
 
@@ -211,7 +211,7 @@ def _require_measures(definition: Definition) -> None:
     for one in definition.measure:
         if one.name in before:
             raise BadReport(f"two measures are called {one.name}")
-        if one.name in definition.facts.dimensions or one.name in GRAINS:
+        if one.name in (*definition.facts.words, *GRAINS):
             raise BadReport(f"the measure {one.name} is called as a dimension is; call it otherwise")
         if one.how == "ratio":
             for word in (one.of, one.per or ""):

@@ -24,8 +24,8 @@ from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 
 from oms_es.reports.figures.asking import Question, moments
-from oms_es.reports.figures.definition import GRAINS, ROWS_MAX, Filter, Measure
-from oms_es.reports.figures.sources import NOW, SINCE, UNTIL, ZONE
+from oms_es.reports.figures.definition import ROWS_MAX, Filter, Measure
+from oms_es.reports.figures.sources import NOW, OF_TIME, SINCE, UNTIL, ZONE, of_time
 
 DECIMALS = 2
 """Of hours and percent; amounts are whole minor units."""
@@ -58,9 +58,12 @@ def _rows(question: Question) -> Subquery:
 
 def _dimension(question: Question, word: str) -> ColumnElement[Any]:
     source = question.definition.facts
-    if word not in GRAINS:
+    if word in source.dimensions:
         return source.dimensions[word]
-    local = func.timezone(bindparam(ZONE, type_=Text), source.times[question.definition.period_by])
+    at = source.times[question.definition.period_by]
+    if word in OF_TIME:
+        return of_time(word, at)
+    local = func.timezone(bindparam(ZONE, type_=Text), at)
     return cast("ColumnElement[Any]", func.date_trunc(word, local))
 
 
@@ -69,7 +72,7 @@ def _tests(question: Question) -> Iterator[ColumnElement[bool]]:
     if not source.of_period:
         yield from _within(question, source.times[question.definition.period_by])
     for one in question.filters:
-        yield _test(source.dimensions[one.dimension], one)
+        yield _test(_dimension(question, one.dimension), one)
 
 
 def _within(question: Question, at: ColumnElement[Any]) -> Iterator[ColumnElement[bool]]:

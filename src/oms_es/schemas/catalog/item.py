@@ -27,9 +27,11 @@ class ItemCommand(Command):
 
 
 class DescribeItem(ItemCommand):
-    """Say what one unit of a SKU weighs and takes up, and whether its units carry serial numbers."""
+    """Say what one unit of a SKU weighs and takes up, whether its units carry serial numbers, and what reports count it
+    under."""
 
     name: Text = ""
+    category: Text = ""
     weight_grams: Annotated[int, Field(ge=0, le=WEIGHT_GRAMS_MAX)] = 0
     volume_ml: Annotated[int, Field(ge=0, le=VOLUME_ML_MAX)] = 0
     serial_tracked: bool = False
@@ -50,6 +52,7 @@ class ItemDescribed(ItemEvent):
     weight_grams: int
     volume_ml: int
     serial_tracked: bool
+    category: str = ""
 
 
 class BundleDefined(ItemEvent):

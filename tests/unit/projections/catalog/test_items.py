@@ -6,13 +6,13 @@ from folding import fold
 from oms_es.projections.catalog.items import projection
 from oms_es.schemas.catalog.item import BundleDefined, ItemDescribed
 
-TEA = ItemDescribed(sku="TEA", name="Tea", weight_grams=250, volume_ml=900, serial_tracked=True)
+TEA = ItemDescribed(sku="TEA", name="Tea", category="Drinks", weight_grams=250, volume_ml=900, serial_tracked=True)
 
 
 def test_what_was_sent_last_holds() -> None:
     rows = fold(projection, TEA, TEA.model_copy(update={"weight_grams": 260}))
-    reported = {"sku": "TEA", "name": "Tea", "weight_grams": 260, "volume_ml": 900, "serial_tracked": True}
-    assert rows == {("TEA",): {**reported, "components": {}}}
+    reported = {"sku": "TEA", "name": "Tea", "category": "Drinks", "weight_grams": 260, "volume_ml": 900}
+    assert rows == {("TEA",): {**reported, "serial_tracked": True, "components": {}}}
 
 
 def test_a_bundle_may_come_before_its_description_and_keeps_its_components() -> None:

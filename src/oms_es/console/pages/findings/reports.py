@@ -62,7 +62,7 @@ async def one(definition: Definition, visit: Visit) -> Response:
         "report.html",
         200 if answer else 422,
         definition=definition,
-        dimensions=tuple(definition.facts.dimensions),
+        dimensions=definition.facts.words,
         grains=GRAINS,
         comparisons=COMPARISONS,
         by=_by(definition, visit),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oms_es.reports.figures.sources.base import CURRENCY, NOW, SINCE, UNTIL, ZONE, Number, Source, Unit
+from oms_es.reports.figures.sources.base import (
+    CURRENCY,
+    NOW,
+    OF_TIME,
+    SINCE,
+    UNTIL,
+    ZONE,
+    Number,
+    Source,
+    Unit,
+    of_time,
+)
 from oms_es.reports.figures.sources.classes import classes
 from oms_es.reports.figures.sources.exceptions import exceptions
 from oms_es.reports.figures.sources.money import payments, refunds
@@ -13,7 +24,7 @@ from oms_es.reports.figures.sources.parcels import bookings, parcels, shipped
 from oms_es.reports.figures.sources.returns import feedback, returns
 from oms_es.reports.figures.sources.stock import idle_stock, movements, stock_ages, stock_days
 
-__all__ = ("CURRENCY", "NOW", "SINCE", "SOURCES", "UNTIL", "ZONE", "Number", "Source", "Unit")
+__all__ = ("CURRENCY", "NOW", "OF_TIME", "SINCE", "SOURCES", "UNTIL", "ZONE", "Number", "Source", "Unit", "of_time")
 SOURCES: Mapping[str, Source] = {
     "orders": orders,
     "lines": lines,

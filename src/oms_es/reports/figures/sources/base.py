@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.visitors import iterate
 
+from oms_es.projections.catalog import items
 from oms_es.projections.facts import order_milestones
 
 Unit = Literal[
@@ -35,6 +36,12 @@ CURRENCY = "currency"
 NOW, ZONE, SINCE, UNTIL = "now", "zone", "since", "until"
 """What of a question a source may ask for: the moment, the time zone, when the period begins and ends."""
 SECONDS_PER_HOUR = 3_600
+WEEKDAYS = ("1: Monday", "2: Tuesday", "3: Wednesday", "4: Thursday", "5: Friday", "6: Saturday", "7: Sunday")
+OF_TIME: Mapping[str, tuple[str, ...]] = {
+    "weekday": WEEKDAYS,
+    "hour_of_day": tuple(f"{hour:02}:00" for hour in range(24)),
+}
+"""Dimensions that every source has of its times, in the time zone of the report, with their values."""
 Columns = Mapping[str, ColumnElement[Any]]
 
 
@@ -63,6 +70,15 @@ class Source:
     of_period: bool = False
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """Its dimensions, without the grains of time."""
+        return (*self.dimensions, *(() if self.of_period else OF_TIME))
+
+    def values_of(self, word: str) -> tuple[str, ...]:
+        """Empty where a dimension has many."""
+        return {**OF_TIME, **self.values}.get(word, ())
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """The read models that it reads."""
         return tuple(dict.fromkeys(part.name for part in iterate(self.rows) if isinstance(part, Table)))
@@ -78,6 +94,9 @@ until: ColumnElement[Any] = cast(bindparam(UNTIL, type_=MOMENT), MOMENT)
 ORDERS = order_milestones.projection.table
 m = ORDERS.c
 OF_ORDER: Columns = {"channel": m.channel, "kind": m.kind, "country": m.country, "region": m.region}
+ITEMS = items.projection.table
+category: ColumnElement[str] = func.coalesce(ITEMS.c.category, "")
+"""Of what is joined with `ITEMS` by its SKU; empty where the SKU was not described."""
 KINDS: Mapping[str, tuple[str, ...]] = {"kind": ("standard", "presale", "exchange")}
 
 
@@ -92,6 +111,14 @@ def yes(condition: ColumnElement[Any]) -> ColumnElement[int]:
 def local_day(at: ColumnElement[Any]) -> ColumnElement[Any]:
     """In the time zone of the report."""
     return cast(func.timezone(zone, at), Date)
+
+
+def of_time(word: str, at: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The weekday, or the hour of the day, in the time zone of the report."""
+    local = func.timezone(zone, at)
+    if word == "hour_of_day":
+        return func.to_char(local, "HH24:00")
+    return case(dict(enumerate(WEEKDAYS, start=1)), value=cast(extract("isodow", local), Integer))
 
 
 def band(number: ColumnElement[Any], ends: tuple[int, ...], names: tuple[str, ...]) -> ColumnElement[Any]:

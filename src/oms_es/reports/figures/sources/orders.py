@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select, tuple_
 
 from oms_es.projections.facts import order_lines, return_lines
-from oms_es.projections.order import backorder_queue
+from oms_es.projections.order import backorder_queue, order_recipients
 from oms_es.reports.figures.sources.base import (
     AGES,
     CURRENCY,
     HOURS_OF_AGES,
+    ITEMS,
     KINDS,
     NOUGHT,
     OF_ORDER,
@@ -19,6 +20,7 @@ from oms_es.reports.figures.sources.base import (
     Number,
     Source,
     band,
+    category,
     hours,
     m,
     now,
@@ -28,6 +30,7 @@ from oms_es.reports.figures.sources.money import refund, undone
 
 line, back = order_lines.projection.table.c, return_lines.projection.table.c
 queue = backorder_queue.projection.table.c
+RECIPIENTS = order_recipients.projection.table
 
 
 def _refunded() -> Any:
@@ -40,18 +43,31 @@ def _returned() -> Any:
     return counted.group_by(back.order_id, back.line_id).subquery("came_back")
 
 
+def _customer_kind() -> Any:
+    """Whether the customer had ordered on the channel before; of those who are forgotten, nothing is known."""
+    whose, earlier = RECIPIENTS.c, RECIPIENTS.alias("earlier").c
+    before = tuple_(earlier.placed_at, earlier.order_id) < tuple_(whose.placed_at, whose.order_id)
+    same = and_(earlier.channel == whose.channel, earlier.customer_id == whose.customer_id)
+    is_guest = func.coalesce(whose.customer_id, "") == ""
+    return case((is_guest, "guest"), (select(earlier.order_id).where(same, before).exists(), "returning"), else_="new")
+
+
 _given, _came = _refunded(), _returned()
 _counted = yes(m.merged_at.is_(None))
+_is_of_order = RECIPIENTS.c.order_id == m.order_id
 
 _credit = func.least(m.credit_minor, func.greatest(m.gross_minor - m.cancelled_minor, 0))
 _tried = or_(m.allocated_at.is_not(None), m.backordered_at.is_not(None))
 _given_back = func.coalesce(_given.c.minor, 0)
+_stands = and_(m.merged_at.is_(None), m.cancelled_at.is_(None))
+_of_customer = {"customer_kind": _customer_kind()}
+CUSTOMER_KINDS = {"customer_kind": ("guest", "new", "returning")}
 
 orders = Source(
     "Orders, with what they come to and when each step was reached; an order that was merged counts where it went.",
     "orders",
-    ORDERS.outerjoin(_given, _given.c.order_id == m.order_id),
-    {**OF_ORDER, CURRENCY: m.currency, "delivery_option": m.delivery_option},
+    ORDERS.outerjoin(_given, _given.c.order_id == m.order_id).outerjoin(RECIPIENTS, _is_of_order),
+    {**OF_ORDER, CURRENCY: m.currency, "delivery_option": m.delivery_option, **_of_customer},
     {
         "orders": Number(_counted, "orders", "orders"),
         "cancelled_orders": Number(yes(m.cancelled_at.is_not(None)), "orders", "orders that were cancelled whole"),
@@ -77,6 +93,17 @@ orders = Source(
             "minor",
             "what is left without what was cancelled, paid by other goods, or given back",
         ),
+        "shipping_minor": Number(
+            case((_stands, m.shipping_minor), else_=NOUGHT), "minor", "for shipping, of orders that were not cancelled"
+        ),
+        "tax_minor": Number(
+            case((_stands, m.tax_minor), else_=NOUGHT),
+            "minor",
+            "tax on top of the prices, of orders that were not cancelled",
+        ),
+        "discount_minor": Number(
+            case((_stands, m.discount_minor), else_=NOUGHT), "minor", "discounts of orders that were not cancelled"
+        ),
         "placed_to_ship_hours": Number(
             hours(m.placed_at, m.first_dispatched_at), "hours", "from placing, by the channel, to the first parcel"
         ),
@@ -100,7 +127,7 @@ orders = Source(
         "completed_at": m.completed_at,
         "cancelled_at": m.cancelled_at,
     },
-    KINDS,
+    {**KINDS, **CUSTOMER_KINDS},
 )
 _here = and_(line.said_version == m.lines_version, m.merged_at.is_(None))
 _now = case((_here, line.quantity), else_=0)
@@ -112,10 +139,11 @@ _off_minor = line.cancelled_minor + _stopped * line.unit_price_minor
 lines = Source(
     "Lines of orders, by SKU: goods at their prices, without discounts, shipping and tax on top.",
     "orders",
-    order_lines.projection.table.join(ORDERS, m.order_id == line.order_id).outerjoin(
-        _came, and_(_came.c.order_id == line.order_id, _came.c.line_id == line.line_id)
-    ),
-    {**OF_ORDER, CURRENCY: line.currency, "sku": line.sku},
+    order_lines.projection.table.join(ORDERS, m.order_id == line.order_id)
+    .outerjoin(_came, and_(_came.c.order_id == line.order_id, _came.c.line_id == line.line_id))
+    .outerjoin(RECIPIENTS, _is_of_order)
+    .outerjoin(ITEMS, ITEMS.c.sku == line.sku),
+    {**OF_ORDER, CURRENCY: line.currency, **_of_customer, "sku": line.sku, "category": category},
     {
         "units": Number(_units, "units", "units ordered, also those cancelled since"),
         "cancelled_units": Number(_off, "units", "units of that which were cancelled"),
@@ -126,15 +154,17 @@ lines = Source(
         "net_minor": Number(_goods - _off_minor, "minor", "goods that were not cancelled"),
     },
     {"placed_at": line.placed_at},
-    KINDS,
+    {**KINDS, **CUSTOMER_KINDS},
 )
 _began = func.coalesce(m.backordered_at, queue.waiting_since)
 _waited = hours(_began, now)
 backorders = Source(
     "Units that orders wait for now, by SKU, and for how long the order has, since it first did.",
     "orders",
-    backorder_queue.projection.table.outerjoin(ORDERS, m.order_id == queue.order_id),
-    {**OF_ORDER, "sku": queue.sku, "age": band(_waited, HOURS_OF_AGES, AGES)},
+    backorder_queue.projection.table.outerjoin(ORDERS, m.order_id == queue.order_id).outerjoin(
+        ITEMS, ITEMS.c.sku == queue.sku
+    ),
+    {**OF_ORDER, "sku": queue.sku, "category": category, "age": band(_waited, HOURS_OF_AGES, AGES)},
     {
         "units": Number(queue.quantity, "units", "units that are waited for"),
         "age_hours": Number(_waited, "hours", "since the order first waited for stock"),

@@ -9,12 +9,14 @@ from oms_es.projections.facts import parcel_lines
 from oms_es.projections.shipment import shipments
 from oms_es.reports.figures.sources.base import (
     CURRENCY,
+    ITEMS,
     KINDS,
     OF_ORDER,
     ONE,
     ORDERS,
     Number,
     Source,
+    category,
     hours,
     m,
     now,
@@ -52,11 +54,14 @@ shipped = Source(
     parcel_lines.projection.table.join(
         shipments.projection.table,
         and_(parcel.shipment_id == share.shipment_id, parcel.dispatched_at.is_not(None)),
-    ).join(ORDERS, m.order_id == share.order_id),
+    )
+    .join(ORDERS, m.order_id == share.order_id)
+    .outerjoin(ITEMS, ITEMS.c.sku == share.sku),
     {
         **OF_ORDER,
         CURRENCY: m.currency,
         "sku": share.sku,
+        "category": category,
         "location": share.location,
         "carrier": parcel.carrier,
     },

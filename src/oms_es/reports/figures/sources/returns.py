@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from oms_es.projections.facts import feedback as feedback_facts
 from oms_es.projections.facts import return_lines
-from oms_es.reports.figures.sources.base import KINDS, OF_ORDER, ONE, ORDERS, Number, Source, m, yes
+from oms_es.reports.figures.sources.base import (
+    ITEMS,
+    KINDS,
+    OF_ORDER,
+    ONE,
+    ORDERS,
+    Number,
+    Source,
+    category,
+    m,
+    yes,
+)
 
 LOW = 2
 """Stars that are few."""
@@ -12,8 +23,17 @@ back, word = return_lines.projection.table.c, feedback_facts.projection.table.c
 returns = Source(
     "Lines of returns: asked back, come, inspected, credited.",
     "returns",
-    return_lines.projection.table.outerjoin(ORDERS, m.order_id == back.order_id),
-    {**OF_ORDER, "channel": back.channel, "sku": back.sku, "reason": back.reason, "resolution": back.resolution},
+    return_lines.projection.table.outerjoin(ORDERS, m.order_id == back.order_id).outerjoin(
+        ITEMS, ITEMS.c.sku == back.sku
+    ),
+    {
+        **OF_ORDER,
+        "channel": back.channel,
+        "sku": back.sku,
+        "category": category,
+        "reason": back.reason,
+        "resolution": back.resolution,
+    },
     {
         "requested_units": Number(back.requested, "units", "units that customers asked to send back"),
         "received_units": Number(back.received, "units", "units that came"),

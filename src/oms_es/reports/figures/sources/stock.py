@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import DateTime, Numeric, Subquery, case, cast, func, select, true
+from sqlalchemy import DateTime, FromClause, Numeric, Subquery, case, cast, func, select, true
 
 from oms_es.projections.facts import stock_movements
 from oms_es.reports.figures.sources.base import (
+    ITEMS,
     NOUGHT,
     ONE,
     Number,
     Source,
     band,
+    category,
     hours,
     local_day,
     now,
@@ -31,12 +33,19 @@ HOURS_PER_DAY = 24
 AGES = ("1: under 30 days", "2: under 90 days", "3: under 180 days", "4: 180 days and more")
 HOURS_OF_AGES = (30 * HOURS_PER_DAY, 90 * HOURS_PER_DAY, 180 * HOURS_PER_DAY)
 LOST_DECIMALS = 2
+
+
+def _with_items(rows: FromClause) -> FromClause:
+    return rows.outerjoin(ITEMS, ITEMS.c.sku == rows.c.sku)
+
+
 movements = Source(
     "Every change of what is on hand.",
     "stock",
-    MOVEMENTS,
+    _with_items(MOVEMENTS),
     {
         "sku": moved.sku,
+        "category": category,
         "location": moved.location,
         "kind": moved.kind,
         "condition": moved.condition,
@@ -129,8 +138,8 @@ _day, _layer, _still = _days(), _layers(), _idle()
 stock_days = Source(
     "Days of each SKU at each location, from its first movement to today, and what was on hand when they ended.",
     "stock",
-    _day,
-    {"sku": _day.c.sku, "location": _day.c.location},
+    _with_items(_day),
+    {"sku": _day.c.sku, "category": category, "location": _day.c.location},
     {
         "unit_days": Number(_day.c.on_hand, "unit_days", "units on hand at the end of the day, day by day"),
         "days": Number(ONE, "days", "days of a SKU at a location"),
@@ -147,9 +156,10 @@ stock_days = Source(
 stock_ages = Source(
     "What is on hand, by when it came to where it is: what came first is taken to have left first.",
     "stock",
-    _layer,
+    _with_items(_layer),
     {
         "sku": _layer.c.sku,
+        "category": category,
         "location": _layer.c.location,
         "age": band(hours(_layer.c.recorded_at, now), HOURS_OF_AGES, AGES),
     },
@@ -163,9 +173,10 @@ stock_ages = Source(
 idle_stock = Source(
     "SKUs at locations that have units on hand, and how long none of them was shipped: since the first came, if never.",
     "stock",
-    _still,
+    _with_items(_still),
     {
         "sku": _still.c.sku,
+        "category": category,
         "location": _still.c.location,
         "idle": band(hours(_still.c.since, now), HOURS_OF_AGES, AGES),
     },
