@@ -17,13 +17,15 @@ import time
 if __name__ == "__main__":
     sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+import lz4.block  # type: ignore[import-untyped] # the library has no types
 import psycopg
+import zstandard
 from bench.alone import OURS, built
 from bench.measure import Measure, fresh_database, printed
 from psycopg.rows import dict_row
@@ -50,6 +52,18 @@ SELECT count(*) AS events, sum(length(state)) AS state,
     pg_total_relation_size('order_timeline') AS timeline
 FROM {EVENTS}
 """
+
+FILES = """
+SELECT pg_relation_filepath(oid) AS path FROM pg_class
+WHERE relkind IN ('r', 'i', 't') AND relname !~ '^(pg_(?!toast)|sql_)'
+"""
+RECORD_BYTES = 16_384
+SECTOR_BYTES = 4_096
+"""A file system that compresses does so with each record, and keeps whole sectors of it."""
+COMPRESSIONS: Mapping[str, Callable[[bytes], bytes]] = {
+    "lz4": lz4.block.compress,
+    "zstd": zstandard.ZstdCompressor(level=3).compress,
+}
 
 
 class Run(NamedTuple):
@@ -114,6 +128,7 @@ def measures(against: str, orders: int, rounds: int) -> Iterator[Measure]:
                     build.ask(name)
         yield from compared(builds[OURS], other, f"build {against}" if other else "", without)
         yield from parts_of_an_event(builds[OURS].url)
+        yield from on_a_file_system_that_compresses(builds[OURS], directory / "home" / "cluster")
 
 
 def compared(ours: Build, other: Build | None, reference: str, empty: int) -> Iterator[Measure]:
@@ -146,6 +161,23 @@ def parts_of_an_event(url: str) -> Iterator[Measure]:
         "its rows of order_timeline": per_event["timeline"],
     }
     yield from (Measure(f"bytes of an event: {name}", value, "B") for name, value in parts.items())
+
+
+def on_a_file_system_that_compresses(build: Build, cluster: Path) -> Iterator[Measure]:
+    """The files of the tables and indexes, compressed record by record here."""
+    with psycopg.connect(build.url, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        files = [cluster / path for (path,) in connection.execute(FILES)]
+    contents = [file.read_bytes() for file in files]
+    plain = sum(map(len, contents)) / build.orders
+    for name, compress in COMPRESSIONS.items():
+        kept = sum(_kept(content, compress) for content in contents) / build.orders
+        yield Measure(f"bytes per order, as {name} keeps records of 16 KiB", kept, "B", "tables and indexes", plain)
+
+
+def _kept(content: bytes, compress: Callable[[bytes], bytes]) -> int:
+    records = (content[at : at + RECORD_BYTES] for at in range(0, len(content), RECORD_BYTES))
+    return sum(min(len(record), -(-len(compress(record)) // SECTOR_BYTES) * SECTOR_BYTES) for record in records)
 
 
 if __name__ == "__main__":
