@@ -13,6 +13,7 @@ MUTANTS ?=
 PROCESSES ?= 3
 AGAINST ?=
 STRIPE_PORT ?= 12111
+GATEWAYS ?= simulated
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
@@ -32,7 +33,7 @@ $(VENV)/.synced: pyproject.toml uv.lock | $(UV)
 	@touch $@
 
 demo: $(VENV)/.synced
-	@$(VENV)/bin/oms-es demo
+	@$(VENV)/bin/oms-es demo --gateways $(GATEWAYS)
 
 # Tests beside each other, file by file, on one process more than two cores, as many of them wait; with PROCESSES=0 one after the other, in one process.
 PYTEST := $(RUN) pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder

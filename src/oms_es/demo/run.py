@@ -18,6 +18,7 @@ from oms_es import rendering as display
 from oms_es.demo import summary
 from oms_es.demo.board import Board, Counts
 from oms_es.demo.completejourney import baskets
+from oms_es.demo.protocol.settlement import Account
 from oms_es.demo.workload import Workload, in_batches
 from oms_es.errors import OmsError
 from oms_es.exit_codes import Code
@@ -199,6 +200,32 @@ def _count(connection: queries.Connection, engine: RunsOrders) -> Counts:
     return Counts.of(queries.phases(connection), queries.dead_letters_open(connection), engine.last_position())
 
 
+def refuse_begun(engine: RunsOrders, name: str) -> None:
+    """Of a demo whose providers are gone with the process that had them. Raises OtherDemo."""
+    if engine.store.recorder.position(name):
+        raise OtherDemo(
+            f"this database holds {name} already, and its providers have ended with it; give another --seed "
+            "and another database with OMS_HOME"
+        )
+
+
+class Protocols(NamedTuple):
+    """What went to providers and came from them over HTTP, and their bills beside what moved here."""
+
+    requests: Mapping[str, int]
+    mishaps: int
+    reports: int
+    accounts: Sequence[Account]
+
+    @property
+    def agree(self) -> bool:
+        return all(account.agrees for account in self.accounts)
+
+    def as_json(self) -> dict[str, Any]:
+        accounts = [{**account._asdict(), "agrees": account.agrees} for account in self.accounts]
+        return {**self._asdict(), "accounts": accounts}
+
+
 class Story(NamedTuple):
     order: queries.Row
     timeline: Sequence[queries.Row]
@@ -211,6 +238,11 @@ class Outcome(NamedTuple):
     story: Story | None
     sales: Sequence[queries.Row]
     report: Report
+    protocols: Protocols | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.report.passed and (self.protocols is None or self.protocols.agree)
 
     def as_json(self) -> dict[str, Any]:
         ran = self.ran
@@ -225,6 +257,7 @@ class Outcome(NamedTuple):
             "verify": {"passed": self.report.passed, **self.report._asdict()},
             "story": self.story and self.story._asdict(),
             "sales": self.sales,
+            "protocols": self.protocols and self.protocols.as_json(),
         }
 
     def as_text(self) -> RenderableType:
@@ -234,6 +267,7 @@ class Outcome(NamedTuple):
             summary.headline(ran.counts._asdict(), ran.sent, ran.seconds, ran.refused),
             self.story and summary.story(self.story.order, self.story.timeline),
             summary.verified(self.report, DIFFERENCES_SHOWN_MAX),
+            self.protocols and summary.reconciled(self.protocols._asdict(), self.protocols.accounts),
         )
         return Group(*(part for part in parts if part is not None))
 
@@ -244,6 +278,7 @@ class Outcome(NamedTuple):
             self.story and display.story(self.story.order, self.story.timeline),
             display.daily_sales(self.sales),
             display.findings(self.report, DIFFERENCES_SHOWN_MAX),
+            self.protocols and summary.reconciled(self.protocols._asdict(), self.protocols.accounts),
         )
         return Group(*(part for part in parts if part is not None))
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oms_es import rendering as display
+from oms_es.demo.protocol.settlement import Account
 from oms_es.verification.verify import Report
 
 Row = Mapping[str, Any]
@@ -99,3 +100,16 @@ def verified(report: Report, shown_max: int) -> RenderableType:
         return Text.assemble(line, ("every answer is yes", "green"), "; --all lists them.")
     only = report._replace(checks=failed)
     return Group(Text(f"{line}{len(failed)} failed."), display.findings(only, shown_max))
+
+
+def reconciled(protocols: Mapping[str, Any], accounts: Sequence[Account]) -> Text:
+    """A line for each account: what its bill says beside what moved here."""
+    asked = ", ".join(f"{name} {count:,}" for name, count in protocols["requests"].items())
+    lines = [
+        f"\nOver HTTP: {asked} requests, {protocols['mishaps']:,} with a mishap; {protocols['reports']:,} reports."
+    ]
+    for one in accounts:
+        breaks = ", ".join(kind for kind, _ in one.found) or "none"
+        planted = "as planted" if one.agrees else f"planted were {', '.join(kind for kind, _ in one.planted) or 'none'}"
+        lines.append(f"{one.account}: {one.lines:,} lines, {one.matched:,} matched; breaks: {breaks} ({planted}).")
+    return Text("\n".join(lines))

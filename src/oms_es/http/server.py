@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from types import FrameType
 from typing import Any
@@ -28,6 +29,7 @@ HEADERS_MAX = 100
 CONNECTIONS_MAX = 2_000
 KEEP_ALIVE_SECONDS = 30
 SWEEP_SECONDS = 3_600.0
+STARTING_SECONDS_MAX = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -126,6 +128,28 @@ def serve(
     services: Services, listener: socket.socket, started: Callable[[int], None], mounts: Mapping[str, Mount]
 ) -> None:
     """Until SIGTERM or SIGINT."""
+    server: Any = _server(services, started, mounts)
+    with suppress(KeyboardInterrupt):
+        server.run([listener])
+
+
+@contextmanager
+def serving_beside(services: Services, listener: socket.socket) -> Iterator[str]:
+    """On a thread of its own, as long as the context lasts: the address."""
+    started = threading.Event()
+    server: Any = _server(services, lambda _port: started.set(), {})
+    thread = threading.Thread(target=server.run, args=[[listener]], name="http", daemon=True)
+    thread.start()
+    try:
+        if not started.wait(STARTING_SECONDS_MAX):
+            raise CannotListen(f"the HTTP server did not start within {STARTING_SECONDS_MAX:g} s; look at the log")
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(STARTING_SECONDS_MAX)
+
+
+def _server(services: Services, started: Callable[[int], None], mounts: Mapping[str, Mount]) -> Server:
     config = uvicorn.Config(
         Application(services, all_routes(), mounts),
         http=Bounded,
@@ -141,6 +165,4 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server: Any = Server(config, services, started)
-    with suppress(KeyboardInterrupt):
-        server.run([listener])
+    return Server(config, services, started)

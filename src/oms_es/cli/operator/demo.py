@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from http import HTTPStatus
+from json import dumps, loads
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from oms_es import rendering as display
-from oms_es.app import Engine
+from oms_es.app import Engine, Runtime
+from oms_es.app.connecting.providers import openers_of
 from oms_es.app.workers import ROLES, Workers, topics
 from oms_es.cli.operator.checking import verified
 from oms_es.cli.operator.topics import kafka_of
 from oms_es.cli.terminal import (
     Json,
+    external,
     migrated,
     opened,
     print_json,
@@ -27,7 +31,14 @@ from oms_es.cli.terminal import (
 from oms_es.database.left_over import HOME, remove_left_over
 from oms_es.database.selection import Database, database
 from oms_es.demo import run as demo_run
+from oms_es.demo.protocol.outside import Beside, Outside
+from oms_es.demo.protocol.providers import providers
+from oms_es.demo.protocol.settlement import settled
+from oms_es.demo.protocol.shop import ProtocolShop
 from oms_es.exit_codes import Code
+from oms_es.gateways.outgoing import request
+from oms_es.http.server import listening, serving_beside
+from oms_es.http.services import Services
 from oms_es.kafka.client import Config, create_topics
 from oms_es.processing.garbage import collect_seldom
 from oms_es.reports import queries
@@ -35,6 +46,8 @@ from oms_es.settings import Settings
 
 DAYS_SHOWN = 31
 DEMO_PARTITIONS = 3
+REPORTS_PER_SECOND_MAX = 100_000.0
+PREFIX_OF_KEYS = "oms-es-keys-"
 PREFIX = "oms-es-demo-"
 """Of the temporary directory of a database that is not kept."""
 
@@ -54,13 +67,27 @@ def demo(
     kafka: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="By way of this Kafka, whose topics of ours must be unused.")
     ] = None,
+    gateways: Annotated[
+        Literal["simulated", "protocol"],
+        typer.Option(
+            help="Simulators; or servers of this machine that speak the protocols of Stripe, WeChat Pay, Alipay, "
+            "EasyPost and kuaidi100, whose bills are reconciled at the end."
+        ),
+    ] = "simulated",
 ) -> None:
     """Watch a week of orders go through the whole engine, mishaps included, then check every promise."""
+    if gateways == "protocol" and (dataset or kafka):
+        raise typer.BadParameter(
+            "--gateways protocol has a shop of its own, on the log: leave --dataset and --kafka out"
+        )
     settings = set_up("warning" if json or not sys.stderr.isatty() else "error")
     collect_seldom()
-    demo_input = demo_run.complete_journey(orders) if dataset else demo_run.made_up(orders, seed)
     with demo_database(settings, keep=keep) as place:
-        outcome = play(place, demo_input, seed, kafka_of(settings, kafka) if kafka else None)
+        if gateways == "protocol":
+            outcome = play_protocols(place, orders, seed)
+        else:
+            demo_input = demo_run.complete_journey(orders) if dataset else demo_run.made_up(orders, seed)
+            outcome = play(place, demo_input, seed, kafka_of(settings, kafka) if kafka else None)
     if json:
         print_json(outcome.as_json())
     else:
@@ -75,7 +102,7 @@ def demo(
             "the database of this run is gone; to look at one, `oms-es demo --keep`, then `oms-es serve --with-engine` "
             "and open the address that it prints, with /console"
         )
-    if not outcome.report.passed:
+    if not outcome.passed:
         raise typer.Exit(Code.DIFFERENT)
 
 
@@ -98,9 +125,59 @@ def play(place: Database, demo_input: demo_run.DemoInput, seed: int, kafka: Conf
     console = display.console_on(sys.stderr)
     with opened(demo_engine(place, seed, kafka)) as engine:
         ran = demo_run.run(engine, demo_input, console)
+    return outcome_of(place, ran)
+
+
+def play_protocols(place: Database, orders: int, seed: int) -> demo_run.Outcome:
+    """Raises OtherDemo."""
+    demo_input = demo_run.DemoInput(f"{demo_run.ACTOR}/protocol/{seed}/{orders}", ProtocolShop(seed, orders), orders)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX_OF_KEYS)))
+        there = stack.enter_context(providers(seed, folder))
+        settings = Settings.model_validate(Settings().model_dump(exclude_unset=True) | dict(there.settings))
+        engine = stack.enter_context(opened(Engine(place.url, **external(settings))))
+        engine.require_the_log()
+        demo_run.refuse_begun(engine, demo_input.name)
+        address = stack.enter_context(webhooks_beside(place, settings))
+        open_connections(address, there.secrets)
+        outside = Outside(there, place.url, address, seed, demo_run.TRANSIT_SECONDS)
+        engine.external_systems = Beside(engine.external_systems, outside)
+        stack.enter_context(outside.going_on())
+        ran = demo_run.run(engine, demo_input, display.console_on(sys.stderr))
+        accounts = settled(engine, there, seed)
+        protocols = demo_run.Protocols(there.requests(), there.mishaps.count, outside.reported, accounts)
+    return outcome_of(place, ran, protocols)
+
+
+@contextmanager
+def webhooks_beside(place: Database, settings: Settings) -> Iterator[str]:
+    """The HTTP server that reports come to, in this process: its address."""
+    with opened(Runtime(place.url, simulated=False, answers_soon=True)) as parts:
+        services = Services(parts, REPORTS_PER_SECOND_MAX, openers=openers_of(settings))
+        with closing(services), serving_beside(services, listening("127.0.0.1", 0)) as address:
+            yield address
+
+
+def open_connections(address: str, secrets: Mapping[str, str]) -> None:
+    """One for each provider, by its name, as a person opens them over HTTP."""
+    for name, secret in secrets.items():
+        kept = _given(address, "/v1/webhook-secrets", {"secret": secret})
+        _given(address, f"/v1/connections/{name}:open", {"dialect": name, "secret_id": kept["secret_id"]})
+
+
+def _given(address: str, path: str, wanted: Mapping[str, str]) -> Mapping[str, str]:
+    reply = request(address, "POST", path, {"Content-Type": "application/json"}, dumps(wanted).encode())
+    said: Mapping[str, str] = loads(reply.body)
+    if reply.status >= HTTPStatus.BAD_REQUEST:
+        raise demo_run.OtherDemo(f"{path} is refused, {said}; use another database with OMS_HOME")
+    return said
+
+
+def outcome_of(place: Database, ran: demo_run.Ran, protocols: demo_run.Protocols | None = None) -> demo_run.Outcome:
     report = verified(place.url)
     with queries.reading(place.url) as connection:
-        return demo_run.Outcome(ran, demo_run.story_of(connection), queries.daily_sales(connection, DAYS_SHOWN), report)
+        story, sales = demo_run.story_of(connection), queries.daily_sales(connection, DAYS_SHOWN)
+        return demo_run.Outcome(ran, story, sales, report, protocols)
 
 
 def demo_engine(place: Database, seed: int, kafka: Config | None) -> Engine | Workers:

@@ -110,7 +110,7 @@ class AlipayBooks:
                 raise ApiError("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "more than what is left of the trade")
             if self.short_of_funds:
                 raise ApiError("ACQ.SELLER_BALANCE_NOT_ENOUGH", "the seller's balance is too low")
-            self.refunds[number] = {"name": name, "amount": amount}
+            self.refunds[number] = {"name": name, "amount": amount, "given_at": self._now()}
             if amount == left:
                 trade["state"] = "TRADE_CLOSED"
             self._report(name, gmt_refund=self._now(), refund_fee=str(self.given_back(name)), out_biz_no=number)

@@ -42,6 +42,7 @@ class Kuaidi100Server:
         self.followed: dict[tuple[str, str], Thing] = {}
         self.unsupported: set[str] = set()
         self.lock = Lock()
+        self.requests = 0
 
     def scan(self, company: str, number: str, state: str, text: str, *, word: str = "") -> None:
         """A carrier sees a parcel; the newest line comes first."""
@@ -121,6 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = min(int(self.headers.get("Content-Length") or 0), BODY_BYTES_MAX)
         form = {name: values[-1] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
         with self.kuaidi100.lock:
+            self.kuaidi100.requests += 1
             mishap = self.kuaidi100.mishap_of()
             is_query = self.path == "/poll/query.do"
             said = self.kuaidi100.answer(form) if is_query else self.kuaidi100.subscribe(form)

@@ -50,6 +50,8 @@ class StripeBooks:
         self.charges: dict[str, Thing] = {}
         self.refunds: dict[str, Thing] = {}
         self.events: list[Thing] = []
+        self.transactions: list[Thing] = []
+        """What moves the account's balance, before fees: reports are made of it."""
         self._numbers = count(1)
 
     def intent(self, name: str) -> Thing:
@@ -165,6 +167,7 @@ class StripeBooks:
         intent["amount_received"] += amount
         left = charge["amount"] - intent["amount_received"]
         charge |= {"amount_captured": intent["amount_received"], "captured": True}
+        self._moves("charge", charge, amount)
         self._report("charge.captured" if intent["capture_method"] == "manual" else "charge.succeeded", charge)
         if final or not left:
             charge["amount_refunded"] += left
@@ -225,6 +228,7 @@ class StripeBooks:
         }
         charge["amount_refunded"] += amount
         self.refunds[refund["id"]] = refund
+        self._moves("refund", refund, -amount)
         self._report("refund.created", refund)
         return refund
 
@@ -240,6 +244,7 @@ class StripeBooks:
         if failed:
             refund["failure_reason"] = "lost_or_stolen_card"
             self.charges[refund["charge"]]["amount_refunded"] -= refund["amount"]
+            self._moves("refund_failure", refund, refund["amount"])
         self._report("refund.failed" if failed else "refund.updated", refund)
 
     def refunds_of(self, name: str) -> Iterator[Thing]:
@@ -252,6 +257,11 @@ class StripeBooks:
 
     def _new(self, prefix: str, kind: str) -> Thing:
         return {"id": f"{prefix}_{next(self._numbers):024d}", "object": kind, "created": self.clock()}
+
+    def _moves(self, category: str, source: Thing, amount: int) -> None:
+        moved = self._new("txn", "balance_transaction") | {"amount": amount, "currency": source["currency"]}
+        named = {"source": source["id"], "payment_intent": source["payment_intent"]}
+        self.transactions.append(moved | named | {"reporting_category": category})
 
     def _report(self, kind: str, thing: Thing) -> None:
         event = self._new("evt", "event") | {"type": kind, "data": {"object": deepcopy(thing)}}

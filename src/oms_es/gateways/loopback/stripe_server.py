@@ -9,6 +9,8 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
+from hmac import new as hmac
 from http.server import BaseHTTPRequestHandler
 from threading import Lock
 from typing import Any, Literal
@@ -60,6 +62,12 @@ class StripeServer:
         status, body = self._done(method, path, wanted)
         self.answered[key] = (said, status, json.loads(json.dumps(body)))
         return status, body
+
+    def report(self, number: int, secret: str) -> tuple[dict[str, str], bytes]:
+        """What is sent of an event of the books, signed as webhooks are."""
+        body, seconds = json.dumps(self.books.events[number]).encode(), self.books.clock()
+        signature = hmac(secret.encode(), f"{seconds}.".encode() + body, sha256).hexdigest()
+        return {"Content-Type": "application/json", "Stripe-Signature": f"t={seconds},v1={signature}"}, body
 
     def forget_keys(self) -> None:
         """As Stripe does after a day."""

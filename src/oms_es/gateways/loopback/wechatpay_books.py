@@ -96,7 +96,7 @@ class WeChatBooks:
                 "transaction_id": order["transaction_id"],
                 "trade_type": order["way"].upper(),
                 "payer": {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"},
-                "success_time": self._now(),
+                "success_time": order["paid_at"],
             }
         return shown
 
@@ -106,7 +106,7 @@ class WeChatBooks:
         until = order["wanted"].get("time_expire")
         if order["state"] != "NOTPAY" or (until and datetime.fromisoformat(until).timestamp() <= self.clock()):
             return False
-        order |= {"state": "SUCCESS", "transaction_id": f"4200{next(self._numbers):024d}"}
+        order |= {"state": "SUCCESS", "transaction_id": f"4200{next(self._numbers):024d}", "paid_at": self._now()}
         self.events.append(("TRANSACTION.SUCCESS", self.shown(name)))
         return True
 
