@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from html import unescape
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from unicodedata import category, digit
 from urllib.parse import unquote
 
@@ -51,7 +51,7 @@ GROUP_MIN = 3
 LISTED_GROUP_MIN = 4
 GROUPS_APART_ALIKE_MIN = 3
 """Two with a point between them are a decimal."""
-UUID = re.compile(r"(?i)(?<![0-9a-z])(?=[0-9-]*[a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])")
+UUID = re.compile(r"(?i)(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])")
 OF_ADDRESSES = "(?:%[0-9a-fA-F]{2})+ |"
 ESCAPED = r"""
     \\+u[dD][89abAB][0-9a-fA-F]{2}\\+u[dD][c-fC-F][0-9a-fA-F]{2}  # two of UTF-16, of JSON
@@ -178,12 +178,18 @@ def _utf16(code: int) -> bytes:
 def _hidden(plain: str) -> set[int]:
     """Where the digits stand that nothing may keep."""
     hidden: set[int] = set()
-    plain = UUID.sub(lambda one: "x" * len(one.group()), plain)
+    plain = UUID.sub(_left_out_if_named, plain)
     for chain in CHAIN.finditer(plain):
         if chain.end() - chain.start() >= CARD_NUMBER_DIGITS[0]:
             groups = [one.span() for one in GROUP.finditer(plain, *chain.span())]
             hidden.update(_in_chain(plain, groups))
     return hidden
+
+
+def _left_out_if_named(uuid: re.Match[str]) -> str:
+    """One of digits alone may be a number in groups."""
+    written = uuid.group()
+    return written if written.replace("-", "").isdigit() else "x" * len(written)
 
 
 def _with_plain_digits(text: str) -> str:
@@ -196,24 +202,42 @@ def _with_plain_digits(text: str) -> str:
 def _in_chain(plain: str, groups: Sequence[tuple[int, int]]) -> Iterator[int]:
     """A card's number may stand beside other groups of digits, as a date or a code are: every part that is one."""
     digits = "".join(plain[start:end] for start, end in groups)
-    offset = 0
-    for first, (start, end) in enumerate(groups):
-        if lengths := _lengths(digits[offset : offset + FIRST_DIGITS_MAX]):
-            length = 0
-            for last in range(first, min(len(groups), first + CARD_NUMBER_DIGITS[-1])):
-                length += groups[last][1] - groups[last][0]
-                if length in lengths and has_check_digit(digits[offset : offset + length]):
-                    part = groups[first : last + 1]
-                    if _is_grouped_as_one(plain, part):
-                        yield from [place for one in part for place in range(*one)][:-SHOWN_DIGITS]
-        offset += end - start
+    if len(digits) < CARD_NUMBER_DIGITS[0]:
+        return
+    ends = list(accumulate(end - start for start, end in groups))
+    last_of, sums = {end: place for place, end in enumerate(ends)}, _check_sums(digits)
+    for first, offset in enumerate((0, *ends[:-1])):
+        for length in _lengths(digits[offset : offset + FIRST_DIGITS_MAX]):
+            last = last_of.get(offset + length)
+            if last is None or not _is_checked(sums, offset, offset + length):
+                continue
+            part = groups[first : last + 1]
+            if _is_grouped_as_one(plain, part):
+                yield from [place for one in part for place in range(*one)][:-SHOWN_DIGITS]
+
+
+def _check_sums(digits: str) -> tuple[list[int], list[int]]:
+    """Of all before each place, with each second digit doubled: those at even places, and those at odd ones.
+
+    The sum of any part is a difference of two: what is looked at grows with the text, and with nothing else.
+    """
+    as_is, doubled = list(map(int, digits)), list(map(int, digits.translate(DOUBLED)))
+    even, odd = as_is.copy(), as_is.copy()
+    even[::2], odd[1::2] = doubled[::2], doubled[1::2]
+    return list(accumulate(even, initial=0)), list(accumulate(odd, initial=0))
+
+
+def _is_checked(sums: tuple[list[int], list[int]], start: int, end: int) -> bool:
+    """As `has_check_digit`: the last digit is not doubled, the one before it is."""
+    of = sums[end % 2]
+    return (of[end] - of[start]) % 10 == 0
 
 
 def _is_grouped_as_one(plain: str, groups: Sequence[tuple[int, int]]) -> bool:
     """Alike, or alike apart, or by spaces and dashes: dates, times, decimals and lists of numbers are not."""
     sizes = tuple(end - start for start, end in groups)
     between = [plain[end:start] for (_, end), (start, _) in pairwise(groups)]
-    if sizes in GROUPINGS or all(_is_quiet(one) for one in between):
+    if sizes in GROUPINGS or all(map(_is_quiet, set(between))):
         return True
     is_list = any(LISTING.search(one) for one in between)
     if len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Annotated, Any, get_args
 from urllib.parse import quote
 
@@ -21,7 +23,16 @@ from oms_es.kernel import Command, Message, SystemCommand
 from oms_es.schemas.operations.exception import AssignException, ResolveException
 from oms_es.schemas.order import HoldOrder, RetryPayment
 from oms_es.schemas.shipment import RecordMilestone
-from oms_es.schemas.values.cards import MASK, has_card_number, looks_like_a_card_number, masked, masked_bytes
+from oms_es.schemas.values.cards import (
+    MASK,
+    _check_sums,
+    _is_checked,
+    has_card_number,
+    has_check_digit,
+    looks_like_a_card_number,
+    masked,
+    masked_bytes,
+)
 from oms_es.schemas.values.types import NAMED_OR_NOT, PlainText
 from oms_es.store.dead_letters import MASKED, DeadLetter, without_card_numbers
 
@@ -49,6 +60,53 @@ def test_a_number_is_masked_however_it_is_grouped_and_whatever_stands_around_it(
     assert text.endswith(", expires 12/29")
     assert number[-2:] in text
     assert number[:8] not in "".join(c for c in masked(f"{grouped} 1229 123") if c.isdigit())
+
+
+REPEATED = (
+    *("4 1 ", "4-", "4", "4,\n", "4111 ", "\u0664 ", "4....", "1 "),
+    *("%34", "&#52;", "4 1\\u0020", "\\\\", "\\u", "%", "&#"),
+)
+"""Of which each place, or each other one, could be where a number begins."""
+REPEATED_LENGTH = 300_000
+HANGS_SECONDS = 60
+"""All take one together. A pattern that looks from each place to the end of the text takes minutes for one of them."""
+
+
+def looked_at(text: str) -> int:
+    """Calls that are made for it, of Python's and of C's functions."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        masked(text)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("repeated", REPEATED)
+def test_twice_as_long_a_text_is_twice_as_much_to_look_at(repeated: str) -> None:
+    times = 4_000 // len(repeated)
+    masked(repeated)  # what is computed once
+    assert looked_at(repeated * times * 2) <= 2.1 * looked_at(repeated * times) + 50
+
+
+@pytest.mark.timeout(HANGS_SECONDS)
+def test_a_long_text_of_nothing_but_digits_and_what_is_between_them_ends() -> None:
+    for repeated in ("1-", "%33", "1\\"):
+        text = repeated * (REPEATED_LENGTH // len(repeated))
+        assert masked(text) is text
+
+
+@pytest.mark.parametrize("digits", ["0", "7", "18", "4111111111111111", "123456789012345678901"])
+def test_the_check_digit_of_every_part_is_found_from_sums(digits: str) -> None:
+    sums = _check_sums(digits)
+    for start, end in combinations(range(len(digits) + 1), 2):
+        assert _is_checked(sums, start, end) == has_check_digit(digits[start:end])
 
 
 @pytest.mark.parametrize("other", OTHERS)
