@@ -7,7 +7,6 @@ Signatures of keys that are not asked about are neither believed nor refused.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -122,7 +121,7 @@ def _read(text: str) -> tuple[str, str, int, bytes]:
     hashed, _, encoded = rest.partition("+")
     try:
         key = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # also of characters that are not ASCII
         key = b""
     if not NAME.fullmatch(name) or len(key) != KEY_BYTES + 1 or key[0] not in (ED25519, COSIGNATURE):
         raise BadProof("a key is written name+hash+base64, and is of Ed25519; this is not one")
@@ -164,7 +163,7 @@ def _signature(line: str) -> Signature:
     found = LINE.fullmatch(line)
     try:
         decoded = base64.b64decode(found[2], validate=True) if found else b""
-    except (binascii.Error, ValueError):
+    except ValueError:
         decoded = b""
     if not found or not NAME.fullmatch(found[1]) or len(decoded) <= HASH_BYTES:
         raise BadProof("a signed note is text, an empty line, and lines of signatures; this is not one")

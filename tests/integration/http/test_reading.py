@@ -52,9 +52,21 @@ def test_an_order_is_read_as_it_was_just_written(client: httpx.Client, reported:
     assert found.json()["external_id"] == "own-write"
     assert found.headers["ETag"].strip('"').isdecimal()
     assert found.json()["order_id"] == client.get(f"/v1/orders/{placed.json()['order_id']}").json()["order_id"]
-    far = client.get("/v1/orders/web~own-write", headers={"Oms-Min-Position": str(10**12)})
-    assert far.status_code in (200, 503)
-    assert client.get("/v1/orders/web~own-write", headers={"Oms-Min-Position": "-1"}).status_code == 400
+
+
+def test_a_position_that_the_log_does_not_have_is_not_shown_as_if_it_had_come(client: httpx.Client) -> None:
+    """Whatever has to be read up to there: of an order that is changed no more there was nothing, and it was shown."""
+    position = int(client.post("/v1/orders", json=order("far")).headers["Oms-Position"])
+    while client.get("/v1/orders/web~far", headers={"Oms-Min-Position": str(position)}).status_code != 200:
+        pass
+    for beyond in (10**12, 10**18 - 1):
+        for path in ("/v1/orders/web~far", "/v1/order-status", "/v1/stock/TEA"):
+            found = client.get(path, headers={"Oms-Min-Position": str(beyond)})
+            assert (found.status_code, found.json()["reason"]) == (503, "not_yet")
+            assert f"before {beyond}; is that a position of another database?" in found.json()["detail"]
+    assert client.get("/v1/orders/web~far", headers={"Oms-Min-Position": "0"}).status_code == 200
+    for wrong in ("-1", "01", "1e3", "1.0", "+1", "0x1", "1 2", str(10**18), "one"):
+        assert client.get("/v1/orders/web~far", headers={"Oms-Min-Position": wrong}).status_code == 400
 
 
 def test_every_read_model_is_read_as_it_was(client: httpx.Client, reported: list[dict[str, Any]]) -> None:

@@ -29,6 +29,7 @@ from oms_es.reports.figures.definition import Definition
 from oms_es.reports.figures.sources import CURRENCY, SOURCES, Source
 from oms_es.reports.figures.words import BadReport
 from oms_es.reports.odd import finding, series
+from oms_es.written_files import complete, write_file
 
 DAYS_SHOWN = 31
 Format = Literal["table", "csv", "json", "html", "xlsx", "pdf", "parquet"]
@@ -141,11 +142,8 @@ def _definition(report: str) -> Definition:
 
 
 def _write(output: Path, found: answering.Answer, format: Format) -> None:  # noqa: A002 - as the option is called
-    """Raises NoArrow."""
-    try:
-        output.write_bytes(_as_text(found).encode() if format == "table" else MAKERS[format](found))
-    except OSError as error:
-        raise typer.BadParameter(f"{output} cannot be written: {error.strerror}") from None
+    """Raises NoArrow, CannotWrite."""
+    write_file(output, [_as_text(found).encode() if format == "table" else MAKERS[format](found)])
     say(f"written to {output}")
 
 
@@ -182,11 +180,9 @@ def deliver_reports(
         raise BadReport(f"two definitions are called {twice}, and so would their files be; call one otherwise")
     with reading(set_up()) as connection:
         for one in asked:
-            try:
+            with complete(to):
                 for path in delivery.deliver(connection, one, to):
                     say(f"written to {path}")
-            except OSError as error:
-                raise typer.BadParameter(f"{to} cannot be written: {error.strerror}") from None
 
 
 @app.command("odd")

@@ -19,6 +19,7 @@ from oms_es.reports.finance.books import Asked
 from oms_es.reports.finance.journal_files import FORMATS, written
 from oms_es.reports.queries import Connection
 from oms_es.reports.streams import end_of_log
+from oms_es.written_files import write_file
 
 LIMIT = 50
 Since = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first day, such as 2026-01-01 (UTC).")]
@@ -173,9 +174,5 @@ def export_journal(
         if file is None:
             sys.stdout.writelines(lines)
             return
-        try:
-            with file.open("w", encoding="utf-8", newline="") as target:
-                target.writelines(lines)
-        except OSError as error:
-            raise typer.BadParameter(f"{file} cannot be written: {error.strerror}; name another file") from error
+        write_file(file, (line.encode() for line in lines))
     say(f"the journal is in {file}")

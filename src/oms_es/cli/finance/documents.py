@@ -27,6 +27,7 @@ from oms_es.store.documents import table
 from oms_es.store.documents.places import PIECE_BYTES, SHELF
 from oms_es.store.documents.sniffing import suffix_of
 from oms_es.store.encoding.codec import Cause
+from oms_es.written_files import write_file
 
 LIMIT = 50
 Sha256 = Annotated[str, typer.Argument(metavar="SHA256", help="Its address: the SHA-256 of its bytes.")]
@@ -120,23 +121,8 @@ def get_document(
                 sys.stdout.buffer.write(piece)
             return
         target = Path(file or f"{sha256}{suffix_of(kept.media_type)}")
-        _write(target, pieces)
+        write_file(target, pieces)
     say(f"{kept.byte_count:,} bytes of {kept.media_type} are in {target}")
-
-
-def _write(target: Path, pieces: Iterator[bytes]) -> None:
-    """Whole or not at all. Raises BadFile."""
-    part = target.with_name(f"{target.name}.part")
-    try:
-        try:
-            with part.open("wb") as written:
-                for piece in pieces:
-                    written.write(piece)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadFile(f"{target} cannot be written: {error.strerror}; name another file") from error
 
 
 def list_documents(

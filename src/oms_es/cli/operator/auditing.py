@@ -27,6 +27,7 @@ from oms_es.store.sealing import folder, keys, witnessed
 from oms_es.store.sealing.proving import newest_checkpoint, proof_of
 from oms_es.store.sealing.seals import head_of
 from oms_es.verification.verify import check_log
+from oms_es.written_files import write_file
 
 app = typer.Typer(no_args_is_help=True, help="What the log proves: of an order, of itself, to others.")
 
@@ -68,7 +69,7 @@ def prove(
     if to is None:
         typer.echo(written, nl=False)
     else:
-        folder.write(to, written.encode())
+        write_file(to, [written.encode()])
         say(f"{len(events):,} events are proved in {to}; `oms-es audit check {to} --key KEY` checks it")
 
 

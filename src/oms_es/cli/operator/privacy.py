@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +23,7 @@ from oms_es.schemas.order.forgetting import ForgetReason, LegalHoldReason
 from oms_es.settings import Settings
 from oms_es.store.privacy import rotation, wrapping
 from oms_es.store.privacy.wrapping import HOW, NoDataKey
+from oms_es.written_files import write_file
 
 app = typer.Typer(
     help="The keys under which personal data is encrypted, and forgetting whose it is.", no_args_is_help=True
@@ -236,19 +235,8 @@ def export(
     if to is None:
         typer.echo(content.decode())
         return
-    _write_whole(to, content)
+    write_file(to, [content], private=True)
     say(f"{len(orders):,} orders, {len(content):,} bytes in {to}")
-
-
-def _write_whole(to: Path, content: bytes) -> None:
-    """Or not at all; for its owner alone, also where there was a file by this name."""
-    beside = to.with_name(f".{to.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        beside.replace(to)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @app.command("purge")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from oms_es.reports.querying import database as of_database
 from oms_es.reports.querying import exported, found
 from oms_es.reports.querying.found import BadStatement, Bounds, Found
 from oms_es.store import schema
+from oms_es.written_files import write_file
 
 ROWS, SECONDS = 1_000, 30
 OF_PAYERS = ("statements", "statement_lines")
@@ -81,20 +83,19 @@ def _of_database(statement: str, bounds: Bounds, *, personal: bool) -> Found:
 
 
 def _give(answer: Found, format: Format, output: Path | None) -> None:  # noqa: A002 - as the option is called
-    try:
-        if format == "parquet":
-            assert output
-            found.write_parquet(answer, output)
-        elif output is not None:
-            output.write_text(_text(answer, format), encoding="utf-8")
-        elif format == "table":
-            _print(answer)
-        else:
-            typer.echo(_text(answer, format), nl=False)
-    except OSError as error:
-        raise typer.BadParameter(f"{output} cannot be written: {error.strerror}") from None
     if output is not None:
+        write_file(output, [_parquet(answer) if format == "parquet" else _text(answer, format).encode()])
         say(f"{len(answer.rows):,} rows written to {output}")
+    elif format == "table":
+        _print(answer)
+    else:
+        typer.echo(_text(answer, format), nl=False)
+
+
+def _parquet(answer: Found) -> bytes:
+    written = BytesIO()
+    found.write_parquet(answer, written)
+    return written.getvalue()
 
 
 def _text(answer: Found, format: Format) -> str:  # noqa: A002 - as the option is called

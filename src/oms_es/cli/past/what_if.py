@@ -25,6 +25,7 @@ from oms_es.whatif.history import Lived, read
 from oms_es.whatif.page import as_html
 from oms_es.whatif.reliving.relive import Relive
 from oms_es.whatif.stories import Step, stories
+from oms_es.written_files import write_file
 
 SHOWN_MAX = 20
 DAYS_SHOWN_MAX = 31
@@ -90,10 +91,7 @@ def what_if(
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from None
+    write_file(path, [text.encode()])
     say(f"written to {path}")
 
 

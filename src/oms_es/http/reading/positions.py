@@ -10,6 +10,7 @@ from oms_es.http.errors import Malformed, NotYet
 from oms_es.http.requests import NUMBER, Asked
 from oms_es.kafka.groups.watermark import Progress
 from oms_es.reports.queries import Connection
+from oms_es.reports.streams import end_of_log
 from oms_es.store.recorder import EVENTS
 
 HEADER = "Oms-Min-Position"
@@ -33,8 +34,14 @@ async def wait_for(asked: Asked) -> None:
     until = loop.time() + WAIT_SECONDS_MAX
     while not await asked.read(lambda connection: has_come(connection, reads, position)):
         if loop.time() > until:
-            raise NotYet(f"what is shown here has not come to position {position}; is an engine running?")
+            raise NotYet(await asked.read(lambda connection: _why_not(connection, position)))
         await asyncio.sleep(REFRESH_SECONDS)
+
+
+def _why_not(connection: Connection, position: int) -> str:
+    if position > (end := end_of_log(connection)):
+        return f"the log ends at position {end}, before {position}; is that a position of another database?"
+    return f"what is shown here has not come to position {position}; is an engine running?"
 
 
 def has_come(connection: Connection, reads: Sequence[str], position: int) -> bool:
@@ -43,6 +50,8 @@ def has_come(connection: Connection, reads: Sequence[str], position: int) -> boo
     begin = min(progress.positions.get(name, 0) for name in reads)
     if begin >= position:
         return True
+    if position > end_of_log(connection):
+        return False
     names = sorted({event for read in reads for event in INTERESTS[read]})
     rows = connection.execute(
         f"SELECT notification_id, originator_id, topic FROM {EVENTS} "

@@ -14,8 +14,10 @@ from oms_es.reports.exporting.manifest import BadExport, Manifest
 from oms_es.reports.queries import Connection
 from oms_es.reports.streams import end_of_log
 from oms_es.store.encoding.codec import Codec
+from oms_es.written_files import complete, make_folder
 
 LOCK = ".lock"
+OWNER_ONLY = 0o700
 Progress = Callable[[int, int], None]
 
 
@@ -31,7 +33,7 @@ class Exported(NamedTuple):
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
     """Raises BadExport where another run is at work."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(directory, OWNER_ONLY)
     lock = Lock(directory / LOCK)
     try:
         if not lock.take(fcntl.LOCK_EX):
@@ -42,13 +44,10 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 def export(connection: Connection, codec: Codec, directory: Path, progress: Progress = lambda *_: None) -> Exported:
-    """Raises NoArrow, BadExport."""
+    """Raises NoArrow, BadExport, CannotWrite."""
     parquet.arrow()
-    try:
-        with alone(directory):
-            return _export(connection, codec, directory, progress)
-    except OSError as error:
-        raise BadExport(f"{error.filename or directory} cannot be written: {error.strerror}") from error
+    with complete(directory), alone(directory):
+        return _export(connection, codec, directory, progress)
 
 
 def _export(connection: Connection, codec: Codec, directory: Path, progress: Progress) -> Exported:

@@ -8,7 +8,6 @@ from datetime import date
 from decimal import Decimal
 from http import HTTPStatus
 from io import StringIO
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from pydantic_core import to_json
@@ -91,7 +90,7 @@ def as_json(found: Found) -> dict[str, Any]:
     return {"columns": found.columns, "rows": found.rows, "more": found.more}
 
 
-def write_parquet(found: Found, path: Path | BinaryIO) -> None:
+def write_parquet(found: Found, into: BinaryIO) -> None:
     """Raises NoArrow, BadStatement."""
     pa = arrow()
     values = [[row[place] for row in found.rows] for place in range(len(found.columns))]
@@ -99,4 +98,4 @@ def write_parquet(found: Found, path: Path | BinaryIO) -> None:
         table = pa.table([pa.array(column) for column in values], names=list(found.columns))
     except (pa.ArrowException, OverflowError) as error:
         raise BadStatement(f"a column has values of several kinds, or too large: {error}; cast it") from None
-    pa.parquet.write_table(table, path)
+    pa.parquet.write_table(table, into)

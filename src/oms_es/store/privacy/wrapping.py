@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 from base64 import b64decode, b64encode
-from binascii import Error as NoBase64
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
@@ -95,10 +94,10 @@ def from_text(text: str) -> list[bytes]:
     """Base64, one a line; the first is wrapped with. Raises NoDataKey, which does not show what is in it."""
     try:
         keys = [b64decode(line, validate=True) for line in text.split()]
-    except NoBase64:
+    except ValueError:  # also of characters that are not ASCII
         keys = []
     if not 0 < len(keys) <= KEYS_MAX or any(len(key) != KEY_BYTES for key in keys):
-        raise NoDataKey(f"1 to {KEYS_MAX} data keys are needed, one a line, each {KEY_BYTES} bytes in base64")
+        raise NoDataKey(f"1 to {KEYS_MAX} data keys are needed, one a line, each {KEY_BYTES} bytes in base64: {HOW}")
     return keys
 
 

@@ -5,18 +5,15 @@ Invariant: a file is there wholly or not at all; a full tile and a checkpoint by
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from http import HTTPStatus
 from pathlib import Path
 
 from oms_es.database.rows import Reading
-from oms_es.errors import OmsError
-from oms_es.exit_codes import Code
 from oms_es.proof import checkpoints
 from oms_es.proof.tiles import HEIGHT, LEVELS_MAX, WIDTH, Tile, path_of, width_of
 from oms_es.proof.tree import HASH_BYTES, BadProof
 from oms_es.store.sealing.proving import newest_checkpoint, tiles
+from oms_es.written_files import make_folder, write_file
 
 CHECKPOINT = "checkpoint"
 CHECKPOINTS = "checkpoints"
@@ -24,23 +21,10 @@ BATCH_TILES = 256
 CHECKPOINT_FILES = "*.txt"
 
 
-class CannotWrite(OmsError):
-    """A file cannot be written."""
-
-    code = "cannot_write"
-    exit_code = Code.USAGE
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-
-
 def write(path: Path, content: bytes) -> None:
     """Raises CannotWrite."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError as error:
-        raise CannotWrite(f"{path}: {error.strerror}; name another place") from None
+    make_folder(path.parent)
+    write_file(path, [content])
 
 
 def checkpoints_in(directory: Path) -> Sequence[Path]:

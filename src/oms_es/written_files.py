@@ -1,0 +1,83 @@
+"""Files that are written where a person says.
+
+Invariant: a file is there whole or not at all, and nothing but a file is ever replaced: a device or a pipe, such as
+/dev/stdout, is written into.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets  # noqa: TID251 - for names of files that are there for a moment
+from collections.abc import Iterable
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from stat import S_IMODE
+from typing import TYPE_CHECKING
+
+from oms_es.errors import OmsError
+from oms_es.exit_codes import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWNER_ONLY = 0o600
+USUAL = 0o666
+"""Less what the umask takes away."""
+
+
+class CannotWrite(OmsError):
+    """A file cannot be written."""
+
+    code = "cannot_write"
+    exit_code = Code.USAGE
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def write_file(path: Path, pieces: Iterable[bytes], *, private: bool = False) -> None:
+    """`private`: for its owner alone, also where there was a file by this name. Raises CannotWrite."""
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            with target.open("wb") as into:  # a folder is refused by the system
+                into.writelines(pieces)
+        else:
+            _replace(target, pieces, private=private)
+    except RuntimeError:  # as Python up to 3.12 calls links in a circle
+        raise CannotWrite(f"{path} cannot be written: it is a link to itself; name another place") from None
+    except OSError as error:
+        raise _cannot(path, error) from None
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Where there is none yet. Raises CannotWrite."""
+    with complete(path):
+        if path.exists() and not path.is_dir():
+            raise CannotWrite(f"{path} is no folder; name one")
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+
+
+@contextmanager
+def complete(folder: Path) -> Iterator[None]:
+    """What goes wrong while files are written into it. Raises CannotWrite."""
+    try:
+        yield
+    except OSError as error:
+        raise _cannot(error.filename or folder, error) from None
+
+
+def _cannot(what: Path | str, error: OSError) -> CannotWrite:
+    return CannotWrite(f"{what} cannot be written: {error.strerror}; name another place")
+
+
+def _replace(target: Path, pieces: Iterable[bytes], *, private: bool) -> None:
+    beside = target.with_name(f".oms-es-{secrets.token_hex(8)}")
+    try:
+        mode = OWNER_ONLY if private else USUAL
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            if not private and target.exists():
+                os.fchmod(file.fileno(), S_IMODE(target.stat().st_mode))
+            file.writelines(pieces)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
