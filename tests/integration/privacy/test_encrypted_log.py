@@ -164,8 +164,10 @@ def test_a_key_is_made_once_beside_its_database_and_for_its_owner_alone(tmp_path
         wrapping.from_file(tmp_path / "none")
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", base64.b64encode(b"short").decode()])
+@pytest.mark.parametrize(
+    "text", ["", " \n ", "nonsense", "ключ", base64.b64encode(b"short").decode(), base64.b64encode(bytes(33)).decode()]
+)
 def test_what_is_no_key_is_refused_without_saying_what_it_was(text: str) -> None:
-    with pytest.raises(NoDataKey, match="base64") as refused:
+    with pytest.raises(NoDataKey, match="base64: name its file with OMS_DATA_KEY_FILE") as refused:
         wrapping.from_text(text)
-    assert not text or text not in str(refused.value)
+    assert not text.strip() or text not in str(refused.value)

@@ -145,7 +145,7 @@ def test_what_is_no_note_is_refused(text: str) -> None:
         "",
         "name",
         "name+00000000+",
-        NEUMANN[:-1],
+        NEUMANN["log+01020304+é", :-1],
         NEUMANN.replace("c74f20a3", "c74f20a4"),
         NEUMANN.replace("P", "Q", 1),
         "n+00000000+" + base64.b64encode(b"\2" + bytes(32)).decode(),
