@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from oms_es.app import DECIDERS, PROJECTIONS, Engine, migrate
-from oms_es.app.privacy import erasing, family
+from oms_es.app.privacy import erasing, expiring, family
 from oms_es.app.privacy.erasing import Erased, InTheClear, NotPassed
 from oms_es.app.privacy.rows import OF_PEOPLE
 from oms_es.exit_codes import Code
@@ -184,6 +184,45 @@ def test_what_was_split_off_is_forgotten_with_it(engine: Engine) -> None:
     engine.settle()
     assert set(forget(engine, orders).orders) == set(orders)
     assert_right(engine)
+
+
+def expire(engine: Engine, before: datetime) -> expiring.Asked:
+    with queries.reading(engine.database_url) as connection:
+        return expiring.ask(engine, connection, "dpo", before)
+
+
+def test_what_ended_before_a_moment_is_forgotten_though_no_one_asks(engine: Engine) -> None:
+    waiting = order_of(GRACE, C_GRACE, "8", "NONE")
+    engine.submit("test", [waiting, PlaceLegalHold(order_id=SECOND, case_id="court", reason="dispute")])
+    engine.settle()
+    [first] = [row["changed_at"] for row in rows_of(engine.database_url, "order_status") if row["order_id"] == FIRST]
+    assert expire(engine, first) == expiring.Asked([], [], False), "ended then, not before"
+    asked = expire(engine, datetime.now(UTC) + timedelta(seconds=1))
+    assert set(asked.orders) == {FIRST, OF_GRACE}
+    assert [(one.order_id, "court holds it" in one.reason) for one in asked.kept] == [(SECOND, True)]
+    engine.settle()
+    done = erasing.erase(engine.database_url, asked.orders, "dpo")
+    assert set(done.orders) == {FIRST, OF_GRACE}
+    assert {row["order_id"] for row in rows_of(engine.database_url, "order_recipients") if row["name"]} == {
+        SECOND,
+        waiting.order_id,
+    }
+    assert expire(engine, datetime.now(UTC) + timedelta(seconds=1)).orders == [], "once"
+    assert_right(engine)
+
+
+def test_what_belongs_with_an_order_that_goes_on_is_kept(engine: Engine) -> None:
+    order = order_of(ADA, C_ADA, "7", "NONE", 2)
+    engine.submit("test", [order])
+    engine.settle()
+    engine.submit(
+        "test", [SplitOrder(order_id=order.order_id, split_id="s", lines=(LineUnits(line_id="1", quantity=1),))]
+    )
+    engine.submit("test", [CancelOrder(order_id=order.order_id, reason="changed")])
+    engine.settle()
+    asked = expire(engine, datetime.now(UTC) + timedelta(seconds=1))
+    assert order.order_id not in asked.orders
+    assert [one.order_id for one in asked.kept if "has not ended as long ago" in one.reason] == [order.order_id]
 
 
 def test_nothing_is_destroyed_before_every_reader_has_come_as_far(engine: Engine) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic_core import to_json
 
-from oms_es.app.privacy import erasing, exporting, family, holding, purging
+from oms_es.app.privacy import erasing, expiring, exporting, family, holding, purging
 from oms_es.cli.desk.orders import customer_named
 from oms_es.cli.generated import id_of
 from oms_es.cli.operator.running import IN_THE_CLEAR
@@ -35,6 +35,10 @@ OneOrder = Annotated[str | None, typer.Argument(metavar="[ORDER]", help="Its id,
 OfCustomer = Annotated[
     str | None, typer.Option(metavar="CHANNEL/ID", help="Instead of an order: all orders of this customer.")
 ]
+Wait = Annotated[
+    float, typer.Option(metavar="SECONDS", min=0, help="How long at most until the engine has come as far.")
+]
+DAYS_MAX = 36_500
 
 
 @app.command("status")
@@ -87,9 +91,7 @@ def forget(
     customer: OfCustomer = None,
     reason: Annotated[ForgetReason, typer.Option(help="Why.")] = "request",
     case: Annotated[str | None, typer.Option(help="Under which it is on file elsewhere, with who asked.")] = None,
-    wait: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long at most until the engine has come as far.")
-    ] = WAIT_SECONDS,
+    wait: Wait = WAIT_SECONDS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which orders these are.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Only finish what was interrupted.")] = False,
     json: Json = False,
@@ -122,12 +124,64 @@ def forget(
     if json:
         print_json(done._asdict())
         return
+    _say_forgotten(done, len({*orders, *done.orders}))
+
+
+@app.command("expire")
+def expire(
+    days: Annotated[int, typer.Option(min=1, max=DAYS_MAX, help="Since an order ended and nothing happened to it.")],
+    *,
+    wait: Wait = WAIT_SECONDS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which orders these are.")] = False,
+    json: Json = False,
+) -> None:
+    """Forget whose the orders were that ended long ago; for a scheduler, such as cron, to give each night.
+
+    As `forget` with the reason `retention`. An order that a case holds is kept, and named; so is one that was split,
+    merged or exchanged as long as any order of those goes on. At most 10,000 orders in one run.
+    """
+    settings = set_up()
+    before = datetime.now(UTC) - timedelta(days=days)
+    if dry_run:
+        with reading(settings) as connection:
+            found = list(expiring.families(connection, before))
+        orders = [order_id for one in found if not isinstance(one, expiring.Kept) for order_id in one]
+        _say_kept([one for one in found if isinstance(one, expiring.Kept)])
+        with database(settings, "reader") as place:
+            for line in _called(place.url, orders):
+                typer.echo(line)
+        return
+    done = _finish(settings, wait)
+    with writing(settings) as engine, queries.reading(engine.database_url) as connection:
+        asked = expiring.ask(engine, connection, who(), before)
+    with database(settings, "reader") as place:
+        for first in range(0, len(asked.orders), family.ORDERS_MAX):
+            batch = asked.orders[first : first + family.ORDERS_MAX]
+            done = done.with_more(erasing.erase(place.url, batch, who(), wait))
+    if json:
+        print_json({**done._asdict(), "kept": [one._asdict() for one in asked.kept], "more": asked.more})
+        return
+    _say_kept(asked.kept)
+    _say_forgotten(done, len({*asked.orders, *done.orders}))
+    if asked.more:
+        say("there may be more: give it again")
+
+
+def _say_kept(kept: Sequence[expiring.Kept]) -> None:
+    for one in kept[:LISTED_MAX]:
+        say(f"order {one.order_id} is kept: {one.reason}")
+    if len(kept) > LISTED_MAX:
+        say(f"and {len(kept) - LISTED_MAX:,} more are kept")
+
+
+def _say_forgotten(done: erasing.Erased, orders: int) -> None:
     typer.echo(
-        f"forgotten: {len({*orders, *done.orders}):,} orders, {len(done.orders):,} keys destroyed, {done.rows:,} rows "
+        f"forgotten: {orders:,} orders, {len(done.orders):,} keys destroyed, {done.rows:,} rows "
         f"and {done.dead_letters:,} dead letters written without the person"
     )
     _look_at(done.like_theirs)
-    say("old versions of rows, and WAL, are in the files until `oms-es privacy purge`; backups keep what they have")
+    if orders:
+        say("old versions of rows, and WAL, are in the files until `oms-es privacy purge`; backups keep what they have")
 
 
 def _finish(settings: Settings, wait: float) -> erasing.Erased:

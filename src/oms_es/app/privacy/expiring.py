@@ -1,0 +1,84 @@
+"""Persons whose orders ended so long ago that they are forgotten though no one asks.
+
+Invariant: an order goes with all its relatives or not at all, and only if each of them ended before the moment given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from oms_es.app.engine import Runtime
+from oms_es.app.privacy import erasing, family
+from oms_es.app.privacy.family import Connection, TooManyOrders
+from oms_es.kernel import Refused
+from oms_es.schemas import order as o
+from oms_es.store.privacy.subject_keys import KEYS
+
+ORDERS_MAX = 10_000
+"""That are looked at in one run; the next goes on."""
+ENDED = f"""
+SELECT s.order_id FROM order_status AS s JOIN {KEYS} AS k ON k.subject = s.order_id
+WHERE s.phase = ANY(%s) AND s.changed_at < %s AND k.wrapped IS NOT NULL ORDER BY s.changed_at, s.order_id LIMIT %s
+"""
+NOT_ENDED = "SELECT order_id FROM order_status WHERE order_id = ANY(%s) AND NOT (phase = ANY(%s) AND changed_at < %s)"
+PHASES = sorted(o.FINAL_PHASES)
+
+
+class Kept(NamedTuple):
+    """An order that ended long ago and is not forgotten, and why."""
+
+    order_id: str
+    reason: str
+
+
+class Asked(NamedTuple):
+    """`orders`: that are to be forgotten now. `more`: there may be others, for the next run."""
+
+    orders: list[str]
+    kept: list[Kept]
+    more: bool
+
+
+def families(connection: Connection, before: datetime) -> Iterator[list[str] | Kept]:
+    """Of orders with a key that ended before a moment, the first ended first: each with its relatives."""
+    ended = connection.execute(ENDED.encode(), [PHASES, before, ORDERS_MAX]).fetchall()
+    seen: set[str] = set()
+    for order_id in (row["order_id"] for row in ended):
+        if order_id in seen:
+            continue
+        try:
+            orders = family.with_relatives(connection, [order_id])
+        except TooManyOrders as error:
+            yield Kept(order_id, str(error))
+            continue
+        seen.update(orders)
+        yield Kept(order_id, why) if (why := _not_yet(connection, orders, before)) else orders
+
+
+def _not_yet(connection: Connection, orders: Collection[str], before: datetime) -> str:
+    found = connection.execute(NOT_ENDED, [list(orders), PHASES, before]).fetchone()
+    return f"order {found['order_id']}, which belongs with it, has not ended as long ago" if found else ""
+
+
+def ask(runtime: Runtime, connection: Connection, actor: str, before: datetime) -> Asked:
+    """Record that each family is to be forgotten; one that cannot be holds no other up."""
+    asked, kept = list[str](), list[Kept]()
+    for one in families(connection, before):
+        if isinstance(one, Kept):
+            kept.append(one)
+        elif refused := _refused(runtime, connection, actor, one):
+            kept.append(refused)
+        else:
+            asked += one
+    return Asked(asked, kept, len(asked) + len(kept) >= ORDERS_MAX)
+
+
+def _refused(runtime: Runtime, connection: Connection, actor: str, orders: Sequence[str]) -> Kept | None:
+    try:
+        erasing.require_encrypted(connection, orders)
+        erasing.ask(runtime, actor, orders, "retention", None)
+    except (Refused, erasing.InTheClear) as error:
+        return Kept(orders[0], error.detail if isinstance(error, Refused) else str(error))
+    return None
