@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from oms_es.console.rendering import moment_of
 
 TICKS_MAX = 500
+CHANGES_MAX = 60
+BOOKKEEPING = frozenset({"movements"})
+"""Of a state: what it remembers only to recognise a repeated command."""
 MONEY = frozenset({"total_minor", "refunded_minor", "amount_minor"})
 MOMENTS = frozenset({"promised_at", "next_inbound_at"})
 FACTS = (
@@ -38,6 +42,14 @@ class Fact(NamedTuple):
     @property
     def is_changed(self) -> bool:
         return bool(self.then != self.now)
+
+
+class Change(NamedTuple):
+    """A value inside a state that a command would change. `path`: the names that lead to it."""
+
+    path: tuple[str, ...]
+    before: Any
+    after: Any
 
 
 class Tick(NamedTuple):
@@ -84,6 +96,28 @@ def of_stock(then: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
         for name in names
     )
     return [fact for fact in facts if fact.then or fact.now]
+
+
+def of_preview(changed: Mapping[str, Mapping[str, Any]]) -> list[Change]:
+    """Only the values that differ, however deep they lie; of very many, the first ones."""
+    found = (
+        change
+        for name, one in changed.items()
+        if name not in BOOKKEEPING
+        for change in _changes((name,), one["from"], one["to"])
+    )
+    return list(islice(found, CHANGES_MAX))
+
+
+def _changes(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Change]:
+    if before == after:
+        return
+    if isinstance(before or {}, Mapping) and isinstance(after or {}, Mapping) and (before or after):
+        before, after = before or {}, after or {}
+        for key in {**before, **after}:
+            yield from _changes((*path, key), before.get(key), after.get(key))
+    else:
+        yield Change(path, before, after)
 
 
 def _fact(prefix: str, name: str, subject: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Fact:

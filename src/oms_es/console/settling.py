@@ -65,6 +65,21 @@ SETTLES: Mapping[str, tuple[str, ...]] = {
     "subscription_disabled": ("subscriptions.enable", "subscriptions.change"),
 }
 """What mostly settles a kind, the likeliest first: `GROUP.VERB`."""
+ENDS: Mapping[str, str] = {
+    "no_location": "location.open",
+    "no_stock": "stock.receive",
+    "stock_closed": "location.open",
+    "stock_too_little": "order.assign",
+    "stock_ruled_out": "order.assign",
+    "unpaid": "order.retry-payment",
+    "held": "order.release-hold",
+    "held_with_note": "order.release-hold",
+    "parcel_to_pack": "shipment.pack",
+    "parcel_refused": "shipment.book",
+    "parcel_without_rate": "shipment.book",
+    "parcel_given_back": "shipment.book",
+}
+"""What ends a wait of an order, where a command of a person does: `GROUP.VERB`."""
 SHAPES: Mapping[str, re.Pattern[str]] = {
     **{
         kind: re.compile(r"[^/]+/(?P<shipment>.+)", re.DOTALL)

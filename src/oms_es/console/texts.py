@@ -45,6 +45,14 @@ class Texts(NamedTuple):
         words = {name: self.coded(CODES[name], value) if name in CODES else value for name, value in parameters.items()}
         return template.format(**words).removesuffix("：")
 
+    def need(self, need: Mapping[str, Any], order_id: str) -> str:
+        """What an order waits for; its parcels by their number, as its page names them."""
+        parameters: Mapping[str, str] = need["parameters"]
+        words = {name: self.coded(CODES[name], value) if name in CODES else value for name, value in parameters.items()}
+        if "shipment" in words:
+            words["shipment"] = words["shipment"].removeprefix(f"{order_id}.")
+        return self(f"need.{need['says']}", **words)
+
     def under(self, prefix: str) -> Mapping[str, str]:
         """Words by the codes that they stand for."""
         begin = f"{prefix}."

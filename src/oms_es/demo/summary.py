@@ -63,8 +63,11 @@ def headline(counts: Mapping[str, int], sent: int, seconds: float, refused: int)
     rate = f" in {seconds:.1f} s, {sent / seconds:,.0f} a second to their very end" if sent and seconds else ""
     lines = [
         f"{counts['orders']:,} orders{rate}: {', '.join(ends)}.",
-        f"{counts['events']:,} events, {counts['dead_letters']:,} dead letters, {refused:,} requests too late.",
+        f"{counts['events']:,} events, {counts['dead_letters']:,} dead letters.",
+        f"{refused:,} cancellations and returns came too late, and were refused.",
     ]
+    if sent > counts["orders"]:
+        lines.append(f"{sent:,} orders were sent: some of them twice, which makes no second order.")
     return Text("\n".join(lines))
 
 
@@ -93,7 +96,7 @@ def _page(steps: Sequence[Step]) -> Iterator[Step]:
 def verified(report: Report, shown_max: int) -> RenderableType:
     """One line where everything holds; what does not is shown with its differences."""
     asked = sum(check.checked for check in report.checks)
-    where = f"of {report.streams:,} streams up to position {report.position:,}"
+    where = f"over {report.position:,} events in {report.streams:,} streams"
     failed = tuple(check for check in report.checks if check.failed)
     line = f"\nVerified: {len(report.checks)} questions, asked {asked:,} times {where}: "
     if not failed:

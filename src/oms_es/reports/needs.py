@@ -1,11 +1,12 @@
-"""What an order waits for, in plain words, and what a person can do about it.
+"""What an order waits for, who can end it, and what a person can do about it: as codes, and in plain words.
 
 Reads its own stream for what it lacks, and the read models for why it lacks it now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from oms_es.aggregates.order.state import Order
 from oms_es.aggregates.shipment import decider as shipment
@@ -19,36 +20,107 @@ from oms_es.store.encoding.codec import Codec
 
 PARCELS_MAX = 100
 NO_LOCATION = "no location is open: open one with `oms-es location open LOCATION --country COUNTRY`"
+ELSEWHERE = "{quantity} x {sku}: {location} has {available}, and "
 
 
-def waits_for(connection: Connection, codec: Codec, name: str, order: Order, events: Sequence[Recorded]) -> list[str]:
-    """Sentences; none for an order that nothing is left to happen to."""
+class Words(NamedTuple):
+    """Who can end a wait, and what is said of it. `acts`: a role of the API's keys, or who is asked outside."""
+
+    acts: str
+    sentence: str
+
+
+WORDS: Mapping[str, Words] = {
+    "not_sourced": Words("operator", "an engine has to look for its stock: start one with `oms-es run`"),
+    "not_reserved": Words("operator", "stock has not answered yet whether it is locked"),
+    "presale": Words("warehouse", "its goods have not come yet: it is a presale"),
+    "no_location": Words("operator", NO_LOCATION),
+    "no_stock": Words(
+        "warehouse", "no location has {quantity} x {sku}: receive it with `oms-es stock receive {sku} LOCATION`"
+    ),
+    "stock_closed": Words("operator", ELSEWHERE + "is not open"),
+    "stock_too_little": Words("support", ELSEWHERE + "has less than the order asks, or may not ship it"),
+    "stock_ruled_out": Words("support", ELSEWHERE + "may not ship it: {why}"),
+    "payment_unanswered": Words(
+        "payment_provider", "the payment provider has not answered about {amount} (payment {payment})"
+    ),
+    "unpaid": Words(
+        "support", "{amount} (payment {payment}) was not paid: ask again with `oms-es order retry-payment {order}`"
+    ),
+    "held": Words("support", "it is held ({kind}): release it with `oms-es order release-hold {order} --kind {kind}`"),
+    "held_with_note": Words(
+        "support", "it is held ({kind}, {note}): release it with `oms-es order release-hold {order} --kind {kind}`"
+    ),
+    "parcel_not_requested": Words("operator", "parcel {shipment} has not been asked for yet"),
+    "parcel_cancelled": Words("warehouse", "parcel {shipment} is stopped"),
+    "parcel_lost": Words("support", "parcel {shipment} is lost"),
+    "parcel_delivered": Words("operator", "parcel {shipment} is delivered"),
+    "parcel_dispatched": Words("carrier", "parcel {shipment} has left {location}, and has not arrived"),
+    "parcel_stopping": Words("warehouse", "parcel {shipment} is asked to stop"),
+    "parcel_refused": Words("warehouse", "parcel {shipment} was refused by the carrier: book it again"),
+    "parcel_without_rate": Words(
+        "warehouse", "parcel {shipment} has no carrier whose rates serve it: book it with one"
+    ),
+    "parcel_booked": Words("warehouse", "parcel {shipment} is booked, and has not left {location}"),
+    "parcel_booking": Words("carrier", "parcel {shipment} waits for the carrier's answer"),
+    "parcel_given_back": Words("warehouse", "parcel {shipment} is given back by its carrier: book it again"),
+    "parcel_packed": Words("warehouse", "parcel {shipment} is packed at {location}"),
+    "parcel_to_pack": Words("warehouse", "parcel {shipment} is to be packed at {location}"),
+}
+"""By code, and with the names of the parameters that a sentence is made of."""
+
+
+class Need(NamedTuple):
+    """One thing that an order waits for."""
+
+    says: str
+    parameters: Mapping[str, str]
+
+    @property
+    def acts(self) -> str:
+        return WORDS[self.says].acts
+
+    @property
+    def sentence(self) -> str:
+        return WORDS[self.says].sentence.format(**self.parameters)
+
+    def as_json(self) -> dict[str, object]:
+        return {"says": self.says, "acts": self.acts, "parameters": dict(self.parameters)}
+
+
+def needs_of(connection: Connection, codec: Codec, name: str, order: Order, events: Sequence[Recorded]) -> list[Need]:
+    """None for an order that nothing is left to happen to."""
     if order.content is None or order.phase in o.FINAL_PHASES:
         return []
     needs = list(_of_its_phase(connection, codec, name, order, events))
     return [*needs, *_holds(name, order, events)]
 
 
+def waits_for(connection: Connection, codec: Codec, name: str, order: Order, events: Sequence[Recorded]) -> list[str]:
+    """The same in sentences."""
+    return [need.sentence for need in needs_of(connection, codec, name, order, events)]
+
+
 def _of_its_phase(
     connection: Connection, codec: Codec, name: str, order: Order, events: Sequence[Recorded]
-) -> Iterator[str]:
+) -> Iterator[Need]:
     if order.backordered:
         yield from _stock(connection, order, events)
     elif order.phase == "sourcing":
-        yield "an engine has to look for its stock: start one with `oms-es run`"
+        yield Need("not_sourced", {})
     elif order.phase == "allocating":
-        yield "stock has not answered yet whether it is locked"
+        yield Need("not_reserved", {})
     elif order.phase == "awaiting_stock":
-        yield "its goods have not come yet: it is a presale"
+        yield Need("presale", {})
     elif order.phase == "awaiting_payment" or order.is_unpaid:
         yield from _money(name, order)
     elif order.phase in ("fulfilling", "cancelling", "shipped"):
         yield from _parcels(connection, codec, order)
 
 
-def _stock(connection: Connection, order: Order, events: Sequence[Recorded]) -> Iterator[str]:
+def _stock(connection: Connection, order: Order, events: Sequence[Recorded]) -> Iterator[Need]:
     if not is_any_location_open(connection):
-        yield NO_LOCATION
+        yield Need("no_location", {})
         return
     skus = sorted(sku for sku, _ in order.backordered.items())
     query = (
@@ -58,66 +130,70 @@ def _stock(connection: Connection, order: Order, events: Sequence[Recorded]) -> 
     there = connection.execute(query, [skus, LOCATIONS_MAX]).fetchall()
     ruled_out = _ruled_out(events)
     for sku in skus:
-        lacking = f"{order.backordered[sku]} x {sku}"
+        lacking = {"quantity": str(order.backordered[sku]), "sku": sku}
         places = [row for row in there if row["sku"] == sku]
         if not places:
-            yield f"no location has {lacking}: receive it with `oms-es stock receive {sku} LOCATION`"
+            yield Need("no_stock", lacking)
         for row in places:
-            why = ruled_out.get(row["location"]) or (
-                "is not open" if not row["open"] else "has less than the order asks, or may not ship it"
-            )
-            yield f"{lacking}: {row['location']} has {row['atp']}, and {why}"
+            of_place = {**lacking, "location": row["location"], "available": str(row["atp"])}
+            if why := ruled_out.get(row["location"]):
+                yield Need("stock_ruled_out", {**of_place, "why": why})
+            else:
+                yield Need("stock_too_little" if row["open"] else "stock_closed", of_place)
 
 
-def _ruled_out(events: Sequence[Recorded]) -> dict[str, str]:
+def _ruled_out(events: Sequence[Recorded]) -> Mapping[str, str]:
     """Of the newest answer: why a place with stock may not ship."""
     for recorded in reversed(events):
         if isinstance(recorded.event, o.OrderSourced):
-            return {place: f"may not ship it: {why}" for place, why in recorded.event.ruled_out.items()}
+            return recorded.event.ruled_out
     return {}
 
 
-def _money(name: str, order: Order) -> Iterator[str]:
+def _money(name: str, order: Order) -> Iterator[Need]:
     assert order.content
     for payment_id, payment in order.live_payments.items():
-        amount = f"{to_text(payment.due.amount_minor, order.content.currency)} (payment {payment_id})"
+        amount = to_text(payment.due.amount_minor, order.content.currency)
         if payment.status == "asked":
-            yield f"the payment provider has not answered about {amount}"
+            yield Need("payment_unanswered", {"amount": amount, "payment": payment_id})
         elif payment.status == "deferred":
-            yield f"{amount} was not paid: ask again with `oms-es order retry-payment {name}`"
+            yield Need("unpaid", {"amount": amount, "payment": payment_id, "order": name})
 
 
-def _holds(name: str, order: Order, events: Sequence[Recorded]) -> Iterator[str]:
+def _holds(name: str, order: Order, events: Sequence[Recorded]) -> Iterator[Need]:
     notes: dict[str, str] = {r.event.kind: r.event.note for r in events if isinstance(r.event, o.OrderHeld)}
     for kind in sorted(order.holds):
-        note = f", {notes[kind]}" if notes.get(kind) else ""
-        yield f"it is held ({kind}{note}): release it with `oms-es order release-hold {name} --kind {kind}`"
+        held = {"kind": kind, "order": name}
+        yield Need("held_with_note", {**held, "note": notes[kind]}) if notes.get(kind) else Need("held", held)
 
 
-def _parcels(connection: Connection, codec: Codec, order: Order) -> Iterator[str]:
+def _parcels(connection: Connection, codec: Codec, order: Order) -> Iterator[Need]:
     ids = sorted(key for key, status in order.shipments.items() if status in ("open", "dispatched"))[:PARCELS_MAX]
     found = histories(connection, codec, [f"shipment-{key}" for key in ids])
     for shipment_id in ids:
-        parcel = state(shipment.decider, found.get(f"shipment-{shipment_id}", []))
-        yield f"parcel {shipment_id} {parcel_step(parcel)}"
+        yield _parcel(shipment_id, state(shipment.decider, found.get(f"shipment-{shipment_id}", [])))
 
 
-def parcel_step(parcel: shipment_state.Shipment) -> str:
-    """How far it is."""
+def _parcel(shipment_id: str, parcel: shipment_state.Shipment) -> Need:
     if parcel.requested is None:
-        return "has not been asked for yet"
-    where = parcel.requested.location
+        return Need("parcel_not_requested", {"shipment": shipment_id})
     steps = (
-        (parcel.cancelled, "is stopped"),
-        (parcel.lost, "is lost"),
-        (parcel.delivered, "is delivered"),
-        (parcel.dispatched, f"has left {where}, and has not arrived"),
-        (parcel.stopping, "is asked to stop"),
-        (parcel.booking == "failed", "was refused by the carrier: book it again"),
-        (parcel.booking == "deferred", "has no carrier whose rates serve it: book it with one"),
-        (parcel.booking == "booked", f"is booked, and has not left {where}"),
-        (parcel.booking == "requested", "waits for the carrier's answer"),
-        (parcel.booking in ("cancelling", "cancelled"), "is given back by its carrier: book it again"),
-        (parcel.packed is not None, f"is packed at {where}"),
+        (parcel.cancelled, "cancelled"),
+        (parcel.lost, "lost"),
+        (parcel.delivered, "delivered"),
+        (parcel.dispatched, "dispatched"),
+        (parcel.stopping, "stopping"),
+        (parcel.booking == "failed", "refused"),
+        (parcel.booking == "deferred", "without_rate"),
+        (parcel.booking == "booked", "booked"),
+        (parcel.booking == "requested", "booking"),
+        (parcel.booking in ("cancelling", "cancelled"), "given_back"),
+        (parcel.packed is not None, "packed"),
     )
-    return next((words for holds, words in steps if holds), f"is to be packed at {where}")
+    step = next((code for holds, code in steps if holds), "to_pack")
+    return Need(f"parcel_{step}", {"shipment": shipment_id, "location": parcel.requested.location})
+
+
+def parcel_step(shipment_id: str, parcel: shipment_state.Shipment) -> str:
+    """How far it is."""
+    return _parcel(shipment_id, parcel).sentence.removeprefix(f"parcel {shipment_id} ")

@@ -90,7 +90,7 @@ def _parcels(connection: Connection, codec: Codec, known: Order, at: At | None) 
                 "shipment_id": shipment_id,
                 "location": plan.location,
                 "status": known.shipments.get(shipment_id, "open"),
-                "step": parcel_step(parcel),
+                "step": parcel_step(shipment_id, parcel),
                 "carrier": carrier,
                 "tracking_number": number,
                 "items": [{"sku": item.sku, "quantity": item.quantity} for item in plan.items],
@@ -137,7 +137,7 @@ def parcel(connection: Connection, codec: Codec, shipment_id: str, at: At | None
     facts = {
         "shipment_id": shipment_id,
         "order_id": known.requested.order_id,
-        "step": parcel_step(known),
+        "step": parcel_step(shipment_id, known),
         "location": known.requested.location,
         "ship_to": known.requested.ship_to.model_dump(),
         "delivery_option": known.requested.delivery_option,

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from oms_es.cli.operator.demo import next_steps
 from oms_es.demo import summary
 from oms_es.verification.check import Check
 from oms_es.verification.verify import Report
@@ -85,3 +86,10 @@ def test_what_fails_is_on_it_with_its_differences() -> None:
     assert "1 failed" in text
     assert "difference 0" in text
     assert "all is well" not in text
+
+
+def test_what_comes_next_can_be_copied_and_does_not_wait_for_payments() -> None:
+    gone, kept = next_steps(None, ".venv/bin/oms-es"), next_steps("/home/ada/oms", "oms-es")
+    assert "\n  .venv/bin/oms-es demo --keep\n  OMS_GATEWAYS=simulated .venv/bin/oms-es serve --with-engine\n" in gone
+    assert "kept in /home/ada/oms" in kept
+    assert "demo --keep" not in kept

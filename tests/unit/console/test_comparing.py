@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oms_es.console import comparing
+from oms_es.console.comparing import CHANGES_MAX, of_preview
 from oms_es.console.curves import LEFT, LINES_MAX, RIGHT, WIDTH, curves
 
 BEGAN = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -93,3 +94,20 @@ def test_one_event_at_this_very_moment_and_more_places_than_lines_are_drawn_too(
     assert drawn is not None
     assert (len(drawn.lines), drawn.left_out) == (LINES_MAX, 2)
     assert curves([], "atp", BEGAN) is None
+
+
+def test_a_preview_shows_the_values_that_differ_and_not_what_recognises_a_repeat() -> None:
+    changed: dict[str, dict[str, Any]] = {
+        "physical": {
+            "from": {"on_hand": 0, "aside": 0, "places": {}},
+            "to": {"on_hand": 5, "aside": 0, "places": {"//sellable": {"quantity": 5, "lot_expires_at": None}}},
+        },
+        "movements": {"from": {"names": {}}, "to": {"names": {"receipt/r-1": "ReceiveStock"}}},
+        "holds": {"from": [], "to": ["fraud"]},
+    }
+    assert of_preview(changed) == [
+        (("physical", "on_hand"), 0, 5),
+        (("physical", "places", "//sellable", "quantity"), None, 5),
+        (("holds",), [], ["fraud"]),
+    ]
+    assert len(of_preview({str(number): {"from": 0, "to": 1} for number in range(CHANGES_MAX + 1)})) == CHANGES_MAX

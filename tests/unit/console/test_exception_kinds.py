@@ -10,7 +10,9 @@ import pytest
 import oms_es.projections.operations
 from oms_es.console import settling
 from oms_es.console.pages.commands import catalogue, fields_of
-from oms_es.http.access import SYSTEM
+from oms_es.console.pages.inbox import acts
+from oms_es.http.access import ROLES, SYSTEM
+from oms_es.reports.needs import WORDS
 
 SOURCE = Path(oms_es.projections.operations.__file__).parent
 RAISED = re.compile(
@@ -79,3 +81,24 @@ def test_a_hold_that_is_overdue_knows_which_and_what_no_order_has_is_not_asked_o
     assert settling.commands_for(row("capture_failed", "c1", "")) == ()
     assert settling.commands_for(row("order_missing", "o-1", "")) == (("order", "place"),)
     assert settling.commands_for({"kind": "of-the-future", "exception_id": "of-the-future/1", "order_id": "o"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "who"),
+    [
+        ("backordered", ["support"]),
+        ("dispatch_overdue", ["warehouse"]),
+        ("return_review", ["support", "warehouse"]),
+        ("put_aside", ["operator"]),
+    ],
+)
+def test_who_acts_are_the_roles_that_may_give_what_settles_it(kind: str, who: list[str]) -> None:
+    assert acts(row(kind, "a/b")) == who
+
+
+def test_what_ends_a_wait_is_a_command_of_a_person_who_acts() -> None:
+    assert settling.ENDS.keys() <= WORDS.keys()
+    for says, name in settling.ENDS.items():
+        group, _, verb = name.partition(".")
+        scope, role = catalogue()[group, verb].route.scope, WORDS[says].acts
+        assert scope in ROLES[role], f"{role} may not give {name}, which ends {says}"

@@ -14,12 +14,14 @@ from oms_es.app import DECIDERS
 from oms_es.app.verbs import is_for_the_engine, verbs
 from oms_es.console import forms
 from oms_es.console.pages.commands import catalogue, fields_of
+from oms_es.console.pages.inbox import OPERATOR, PEOPLE
 from oms_es.console.settling import HELD
 from oms_es.console.texts import LANGUAGES, Texts, language_of, texts
 from oms_es.console.visits import PLACES
 from oms_es.http.access import SYSTEM
 from oms_es.projections.operations.exception_keys import HOLD_KINDS
 from oms_es.projections.operations.exception_sentences import TEMPLATES
+from oms_es.reports.needs import WORDS
 from oms_es.reports.order_list import PHASES
 
 SOURCE = Path(oms_es.console.__file__).parent
@@ -71,7 +73,7 @@ def test_every_text_that_a_template_asks_for_is_there_and_none_stands_for_nothin
     assert len(asked) > 100
     assert asked - texts("en").entries.keys() == set()
     by_code = re.compile(
-        r"^(status|phase|hold|fact|charge|group|kind|advice|resolution|grade|disposition|part|bulk|grain|comparison|verb|why\.event|why\.role|stock\.count|returns\.status|shipping\.status|nav|orders|stock|setup|column|finance\.(?:outcome|status|break|age|rule|line_kind|match_of|resolved)|verify\.state|field|choice|age|lane|measure|low\.whose)\."
+        r"^(status|phase|hold|fact|charge|group|kind|advice|need|party|resolution|grade|disposition|part|bulk|grain|comparison|verb|why\.event|why\.role|stock\.count|returns\.status|shipping\.status|nav|orders|stock|setup|column|finance\.(?:outcome|status|break|age|rule|line_kind|match_of|resolved)|verify\.state|field|choice|age|lane|measure|low\.whose)\."
     )
     unused = {key for key in texts("en").entries if key not in asked and not by_code.match(key)}
     assert unused == set()
@@ -88,6 +90,8 @@ def test_what_has_a_code_has_words_in_every_language(language: str) -> None:
     wanted |= {f"phase.{phase}" for phase in PHASES} | {f"hold.{kind}" for kind in HOLD_KINDS}
     wanted |= {f"kind.{kind}" for kind in kinds} | {f"kind.held_{kind}" for kind in HOLD_KINDS}
     wanted |= {f"advice.{kind}" for kind in {*kinds, HELD}}
+    wanted |= {f"need.{code}" for code in WORDS} | {f"party.{words.acts}" for words in WORDS.values()}
+    wanted |= {f"party.{role}" for role in (OPERATOR, *PEOPLE)}
     wanted |= {f"nav.{place.key}" for place in PLACES}
     assert wanted - texts(language).entries.keys() == set()
 

@@ -229,12 +229,7 @@ ORDER_KINDS = frozenset(
 
 
 def _conflict(connection: Connection, exception_id: str) -> exceptions.Conflict | None:
-    kind, _, order_id = exception_id.partition("/")
-    return (
-        exceptions.conflict_of(connection, Codec(EVENTS).over(connection), order_id)
-        if kind == exceptions.DUPLICATE
-        else None
-    )
+    return exceptions.conflict_of_exception(connection, Codec(EVENTS).over(connection), exception_id)
 
 
 app = typer.Typer(help="What a person must look at, until it is settled.", no_args_is_help=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -92,18 +93,26 @@ def demo(
         print_json(outcome.as_json())
     else:
         display.console_on(sys.stdout).print(outcome.as_tables() if everything else outcome.as_text())
-    if keep:
-        say(
-            f"the database is kept in {place.place}; look at it with `oms-es orders list`, or in a browser: "
-            "`oms-es serve --with-engine`, then open the address that it prints, with /console"
-        )
-    else:
-        say(
-            "the database of this run is gone; to look at one, `oms-es demo --keep`, then `oms-es serve --with-engine` "
-            "and open the address that it prints, with /console"
-        )
+    say(next_steps(str(place.place) if keep else None, program()))
     if not outcome.passed:
         raise typer.Exit(Code.DIFFERENT)
+
+
+def program() -> str:
+    """As the person's shell finds it."""
+    return "oms-es" if shutil.which("oms-es") else sys.argv[0]
+
+
+def next_steps(kept_in: str | None, called: str) -> str:
+    """Commands that can be copied. Without simulators, what goes on in the database would wait for payments."""
+    begin = [f"the database is kept in {kept_in}; look at it with `{called} orders list`, or in a browser:"]
+    if kept_in is None:
+        begin = [
+            "the database of this run is gone; to keep one, and look at it in a browser:",
+            f"  {called} demo --keep",
+        ]
+    serve = f"  OMS_GATEWAYS=simulated {called} serve --with-engine"
+    return "\n".join([*begin, serve, "then open the address that it prints, with /console"])
 
 
 @contextmanager

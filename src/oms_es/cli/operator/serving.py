@@ -58,7 +58,10 @@ def run_server(
         bool, typer.Option("--with-engine", help="Run the engine in the same process: for small shops.")
     ] = False,
 ) -> None:
-    """Serve HTTP until SIGTERM or SIGINT: orders and every other command, read models, live streams."""
+    """Serve HTTP until SIGTERM or SIGINT: orders and every other command, read models, live streams.
+
+    At OMS_HTTP_HOST and OMS_HTTP_PORT; the console for people is at /console.
+    """
     settings = set_up("info")
     collect_seldom()
     with database(settings, "engine" if with_engine else "reader") as place, ExitStack() as stack:

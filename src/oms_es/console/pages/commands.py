@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from oms_es.console import forms
+from oms_es.console import comparing, forms
 from oms_es.console.inside import at
 from oms_es.console.routes import ANY, form, page
 from oms_es.console.visits import Visit, own_path
@@ -233,6 +233,7 @@ def _form(visit: Visit, command: Command, given: Mapping[str, str], status: int 
         rows=rows,
         scalars=forms.SCALARS,
         wrong=wrong_of(shown["refusal"]),
+        changes=comparing.of_preview(shown["looked"]["changed"]) if shown["looked"] else [],
         **shown,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -11,16 +11,21 @@ from starlette.responses import Response
 
 from oms_es.console import settling
 from oms_es.console.inside import at
-from oms_es.console.pages.commands import Offer, offers_of
+from oms_es.console.pages.commands import Offer, catalogue, offers_of
 from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
+from oms_es.http.access import ROLES
 from oms_es.http.errors import BadParameter
+from oms_es.reports.operations.exceptions import DUPLICATE
 
 FILTERS = ("kind", "assignee", "order", "snoozed")
 HOURS = (1, 4, 24, 72, 168, 720)
 """For which one may be put off; the last is as long as the engine allows."""
 LIMIT = "50"
 WRITE = "operations:write"
+OPERATOR = "operator"
+PEOPLE = ("support", "warehouse", "finance")
+"""Roles of those who look at an inbox; an operator, who may give every command, is named where no other acts."""
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -31,7 +36,18 @@ async def inbox(visit: Visit) -> Response:
     found, _ = await visit.api.get_soon("/v1/exceptions", query, shows=visit.done)
     given = {name: value for name, value in chosen.items() if value}
     more = found["next"] and f"/console/inbox?{urlencode({**given, 'after': found['next']})}"
-    rows = [{**row, "offers": _settling(visit, row), "look": _look(visit, row)} for row in found["items"]]
+    differing = await _differing(visit, found["items"])
+    party = visit.texts.under("party")
+    rows = [
+        {
+            **row,
+            "offers": _settling(visit, row),
+            "look": _look(visit, row),
+            "acts": [party[who] for who in acts(row)],
+            "differs": differing.get(row["exception_id"], []),
+        }
+        for row in found["items"]
+    ]
     return visit.page(
         "inbox.html",
         kinds=kinds,
@@ -44,11 +60,24 @@ async def inbox(visit: Visit) -> Response:
     )
 
 
+async def _differing(visit: Visit, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Of orders that were sent again with other content: what differs."""
+    ids = [row["exception_id"] for row in rows if row["kind"] == DUPLICATE]
+    found = await visit.api.every(*((at("v1", "exceptions", one), NOTHING) for one in ids))
+    return {name: one["differences"] for name, one in zip(ids, found, strict=True) if one}
+
+
 def _settling(visit: Visit, row: Mapping[str, Any]) -> list[Offer]:
     """Commands that the person may give, with what the exception is about filled in."""
     values, here = settling.values_of(row), _here(visit)
     found = [offers_of(visit, group, (verb,), values, here) for group, verb in settling.commands_for(row)]
     return [offer for some in found for offer in some]
+
+
+def acts(row: Mapping[str, Any]) -> list[str]:
+    """The roles whose keys may give what settles it."""
+    scopes = {catalogue()[one].route.scope for one in settling.commands_for(row)}
+    return [role for role in PEOPLE if scopes & ROLES[role]] or [OPERATOR]
 
 
 def _look(visit: Visit, row: Mapping[str, Any]) -> tuple[str, str] | None:

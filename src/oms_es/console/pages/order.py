@@ -8,15 +8,15 @@ from typing import Any
 
 from starlette.responses import Response
 
-from oms_es.console import comparing, maps, timeline
+from oms_es.console import comparing, maps, settling, timeline
 from oms_es.console.inside import at
-from oms_es.console.pages.commands import Offer, offers
+from oms_es.console.pages.commands import Offer, offers, offers_of
 from oms_es.console.pages.finance.documents import Papers, Subject, papers
 from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
 from oms_es.http.access import EVENTS, PERSONAL
 
-PARTS = ("lines", "payments", "shipments", "returns", "exceptions", "timeline", "waits_for")
+PARTS = ("lines", "payments", "shipments", "returns", "exceptions", "timeline", "needs")
 OF_THEN = ("lines", "payments", "shipments")
 EVENTS_SHOWN = "100"
 WRITE = "orders:write"
@@ -30,7 +30,7 @@ async def order(visit: Visit) -> Response:
     expand = [*(PARTS if moment is None else OF_THEN), *(["ship_to"] if wants_address else [])]
     query = {"expand": expand, "at": moment}
     found, is_new_enough = await visit.api.get_soon(at("v1", "orders", name), query, shows=visit.done)
-    found = {"waits_for": [], "returns": [], **found}
+    found = {"needs": [], "returns": [], **found}
     now = found if moment is None else await visit.api.get(at("v1", "orders", name), {"expand": [*OF_THEN, "timeline"]})
     called = f"{found['channel']}/{found['external_id']}"
     return visit.page(
@@ -50,6 +50,7 @@ async def order(visit: Visit) -> Response:
         ticks=comparing.ticks(now["timeline"], moment),
         facts=comparing.of_order(found, now, found["order_id"]) if moment else [],
         first=_offers(visit, found) if moment is None else [],
+        needs=[(need, _ends(visit, found["order_id"], need)) for need in found["needs"]],
         papers=await _papers(visit, found) if moment is None else None,
         is_new_enough=is_new_enough,
         may_follow=visit.api.may(EVENTS),
@@ -94,6 +95,13 @@ def _offers(visit: Visit, found: dict[str, Any]) -> list[tuple[str, str, list[Of
     groups += [("return", one["rma_id"], {"return": one["rma_id"]}) for one in found["returns"]]
     offered = [(group, name, offers(visit, group, values, found)) for group, name, values in groups]
     return [one for one in offered if one[2]]
+
+
+def _ends(visit: Visit, order_id: str, need: Mapping[str, Any]) -> list[Offer]:
+    """The command that ends a wait, where the person may give it; it leads back to the order."""
+    group, _, verb = settling.ENDS.get(need["says"], "").partition(".")
+    values = {**need["parameters"], "order": order_id}
+    return offers_of(visit, group, (verb,), values, at("console", "orders", order_id))
 
 
 async def why(visit: Visit) -> Response:

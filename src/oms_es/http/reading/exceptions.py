@@ -52,13 +52,23 @@ async def show_exception(asked: Asked) -> Response:
     """Raises NoResource."""
     exception_id = asked.values["exception_id"]
 
-    def read(connection: Connection) -> tuple[Row | None, list[Row]]:
-        return exceptions.one(connection, exception_id), exceptions.seen_to(connection, exception_id)
+    def read(connection: Connection) -> tuple[Row | None, list[Row], exceptions.Conflict | None]:
+        row, past = exceptions.one(connection, exception_id), exceptions.seen_to(connection, exception_id)
+        conflict = exceptions.conflict_of_exception(connection, asked.services.codec, exception_id) if row else None
+        return row, past, conflict
 
-    row, past = await asked.read(read)
+    row, past, conflict = await asked.read(read)
     if row is None or (asked.caller.channels is not None and row["channel"] not in asked.caller.channels):
         raise NoResource("no such exception is open, or it has settled itself; GET /v1/exceptions lists those that are")
-    return asked.json({**row, "history": past})
+    differences = [_difference(one) for one in conflict.differences] if conflict else []
+    return asked.json({**row, "history": past, "differences": differences})
+
+
+def _difference(one: exceptions.Difference) -> dict[str, Any]:
+    """What says something of a person is named only: the order's own page shows it, and records who looked."""
+    if one.is_personal:
+        return {"field": one.field, "ours": None, "theirs": None, "personal": True}
+    return {**one._asdict(), "personal": False}
 
 
 def _channels(asked: Asked) -> list[str] | None:
@@ -98,6 +108,18 @@ KIND: Mapping[str, Any] = {
         "oldest_at": {"type": "string", "format": "date-time"},
     },
 }
+DIFFERENCES: Mapping[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "field": TEXT,
+            "ours": {"description": "As the order is; null where it has none, or is personal."},
+            "theirs": {"description": "As its channel sent it last; null likewise."},
+            "personal": {"type": "boolean"},
+        },
+    },
+}
 ROUTES: Sequence[Route] = (
     Route(
         "GET",
@@ -133,13 +155,16 @@ ROUTES: Sequence[Route] = (
         "GET",
         "/v1/exceptions/{exception_id}",
         "get-exception",
-        "One open exception, and what people did about it.",
+        "One open exception, and what people did about it; of an order that was sent again, what differs.",
         READ,
         show_exception,
         (AT,),
         is_dated=True,
         answers={200: "It is this.", 404: "None of that id is open."},
-        answer={**LISTED, "properties": {**LISTED["properties"], "history": {"type": "array"}}},
+        answer={
+            **LISTED,
+            "properties": {**LISTED["properties"], "history": {"type": "array"}, "differences": DIFFERENCES},
+        },
         reads=READS,
         tag="operations",
     ),

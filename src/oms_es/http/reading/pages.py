@@ -34,7 +34,7 @@ from oms_es.http.writing.checks import named_order
 from oms_es.kernel import Refused
 from oms_es.projections.order import order_status
 from oms_es.reports import lists, order_list, queries, single
-from oms_es.reports.needs import waits_for
+from oms_es.reports.needs import needs_of
 from oms_es.reports.order_list import Cursor
 from oms_es.reports.queries import Connection, Row, readable
 from oms_es.reports.streams import At
@@ -44,7 +44,8 @@ from oms_es.store.recorder import EVENTS
 
 MOMENT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 EXPANSIONS = (
-    *("lines", "ship_to", "payments", "shipments", "returns", "exceptions", "timeline", "why", "waits_for", "notes"),
+    *("lines", "ship_to", "payments", "shipments", "returns", "exceptions", "timeline", "why", "waits_for", "needs"),
+    "notes",
 )
 OF_A_PERSON = frozenset({"ship_to", "notes"})
 EXPAND = Parameter(
@@ -200,16 +201,18 @@ def _expanded(
     parts: Mapping[str, Any],
 ) -> dict[str, Any]:
     shown = dict(parts)
-    folded = {"lines", "ship_to", "payments", "shipments", "waits_for"}
+    folded = {"lines", "ship_to", "payments", "shipments", "waits_for", "needs"}
     if folded & set(expand) and (whole := single.whole_order(connection, codec, order_id, at)):
         details = {**whole.details, "shipments": whole.details["parcels"]}
         if "lines" in expand:
             charges = {name: details[name] for name in single.CHARGES}
             shown |= {"lines": details["lines"], "charges": charges, "delivery_option": details["delivery_option"]}
         shown |= {name: details[name] for name in ("ship_to", "payments", "shipments") if name in expand}
-        if "waits_for" in expand and at is None:
+        if {"waits_for", "needs"} & set(expand) and at is None:
             name = f"{order['channel']}/{order['external_id']}"
-            shown["waits_for"] = waits_for(connection, codec, name, whole.folded, whole.events)
+            needs = needs_of(connection, codec, name, whole.folded, whole.events)
+            waits = {"waits_for": [need.sentence for need in needs], "needs": [need.as_json() for need in needs]}
+            shown |= {name: value for name, value in waits.items() if name in expand}
     readers: Mapping[str, Callable[[], Any]] = {
         "returns": lambda: lists.page(connection, lists.RETURNS, lists.Asked(order_id=order_id), 100).rows,
         "exceptions": lambda: queries.exceptions_of(connection, order_id),

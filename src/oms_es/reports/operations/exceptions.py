@@ -19,6 +19,7 @@ from oms_es.reports.queries import Connection, Row
 from oms_es.reports.streams import history, state
 from oms_es.schemas import order as o
 from oms_es.schemas.order.refusals import OrderRefusal
+from oms_es.schemas.values.personal import personal_fields
 from oms_es.store.encoding.codec import Codec
 
 PAGE_MAX = 500
@@ -120,12 +121,19 @@ def like(connection: Connection, exception_id: str) -> str | None:
     return next(iter(get_close_matches(exception_id, [row["exception_id"] for row in rows], n=1)), None)
 
 
+PERSONAL = personal_fields([o.OrderContent])
+
+
 class Difference(NamedTuple):
     """A field that the order has otherwise than the channel sent it again."""
 
     field: str
     ours: Any
     theirs: Any
+
+    @property
+    def is_personal(self) -> bool:
+        return not PERSONAL.isdisjoint(self.field.split("."))
 
 
 class Conflict(NamedTuple):
@@ -161,6 +169,12 @@ class Conflict(NamedTuple):
 
 KEPT = frozenset({"placed_at"})
 """When an order was placed is not what it asks for: ours stays."""
+
+
+def conflict_of_exception(connection: Connection, codec: Codec, exception_id: str) -> Conflict | None:
+    """None where it is not about two versions of an order."""
+    kind, _, order_id = exception_id.partition("/")
+    return conflict_of(connection, codec, order_id) if kind == DUPLICATE else None
 
 
 def conflict_of(connection: Connection, codec: Codec, order_id: str) -> Conflict | None:

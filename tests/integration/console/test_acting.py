@@ -1,0 +1,73 @@
+"""What an order waits for, who acts, and the form that ends it, as the console shows them in each language."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from console_forms import browser, sent
+from console_shop import Shop, wait_for
+from http_requests import order as ordered
+from http_server import Served
+
+
+def attention(page: str) -> str:
+    """The first card of an order that says what it waits for."""
+    found = re.search(r'<section class="card attention">.*?</section>', page, re.DOTALL)
+    return unescape(found[0]) if found else ""
+
+
+@pytest.mark.parametrize(
+    ("language", "why", "who"),
+    [
+        ("en", "No location has 1 × of-patience.", "To act: the warehouse"),
+        ("zh-CN", "没有任何地点有 1 × of-patience。", "处理方：仓库"),
+    ],
+)
+def test_a_backordered_order_says_who_acts_and_its_form_settles_it(
+    served: Served, shop: Shop, language: str, why: str, who: str
+) -> None:
+    with served.client() as api, browser(served) as operator, browser(served, "support") as support:
+        name = f"patient-{language}"
+        order_id = api.post("/v1/orders", json=ordered(name, sku="of-patience")).json()["order_id"]
+        wait_for(lambda: api.get(f"/v1/orders/{order_id}").json().get("phase") == "backordered")
+        headers = {"Accept-Language": language}
+        card = attention(operator.get(f"/console/orders/{order_id}", headers=headers).text)
+        assert why in card
+        assert who in card
+        assert "oms-es" not in card, "a command line is of no use in a browser"
+        (path,) = re.findall(r'href="(/console/commands/stock/receive\?[^"]+)"', card)
+        assert "sku=of-patience" in path
+        theirs = attention(support.get(f"/console/orders/{order_id}", headers=headers).text)
+        assert who in theirs
+        assert "stock/receive" not in theirs, "their key may not receive stock"
+        need = api.get(f"/v1/orders/{order_id}", params={"expand": "needs"}).json()["needs"]
+        assert need == [
+            {"says": "no_stock", "acts": "warehouse", "parameters": {"quantity": "1", "sku": "of-patience"}}
+        ]
+        form = {"sku": "of-patience", "location": shop.location, "receipt_id": name, "quantity": "1", "step": "do"}
+        assert sent(operator, "/console/commands/stock/receive", form).status_code == 303
+        wait_for(lambda: api.get(f"/v1/orders/{order_id}").json().get("phase") != "backordered")
+        assert why not in operator.get(f"/console/orders/{order_id}", headers=headers).text
+
+
+def test_an_order_that_was_sent_again_shows_what_differs_and_nothing_of_a_person(served: Served, shop: Shop) -> None:
+    with served.client() as api, browser(served) as operator:
+        first = ordered("sent-twice", sku="nowhere")
+        order_id = api.post("/v1/orders", json=first).json()["order_id"]
+        second = {**first, "shipping_minor": 777, "ship_to": {**first["ship_to"], "name": "Somebody Else"}}
+        assert api.post("/v1/orders", json=second).status_code == 409
+        path = f"/v1/exceptions/duplicate_conflict%2F{order_id}"
+        wait_for(lambda: api.get(path).status_code == 200)
+        differences = {one["field"]: one for one in api.get(path).json()["differences"]}
+        assert (differences["shipping_minor"]["ours"], differences["shipping_minor"]["theirs"]) == (0, 777)
+        assert differences["ship_to.name"] == {"field": "ship_to.name", "ours": None, "theirs": None, "personal": True}
+        page = operator.get("/console/inbox?kind=duplicate_conflict").text
+        assert "<code>shipping_minor</code>" in page
+        assert "777" in page
+        assert "Somebody Else" not in page
+        assert "To act: customer service" in page
+        backordered = api.get(f"/v1/exceptions/backordered%2F{order_id}")
+        assert backordered.json()["differences"] == []
