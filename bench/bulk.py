@@ -17,8 +17,8 @@ import time
 if __name__ == "__main__":
     sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -75,11 +75,14 @@ class Run(NamedTuple):
 class Build:
     """With a database in which it took the orders."""
 
-    def __init__(self, python: Path, url: str, orders: int) -> None:
+    def __init__(self, python: Path, url: str, orders: int, server: int) -> None:
+        """`server`: the process id of PostgreSQL, which does nothing else meanwhile."""
         self.program, self.url, self.orders = python.with_name("oms-es"), url, orders
         command = [str(python), str(SUBJECT), url, str(orders)]
+        before = cpu_seconds_of(server)
         said = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd="/", check=True).stdout
-        self.peak_mib: float = json.loads(said.splitlines()[-1])["peak_mib"]
+        self.server_cpu_seconds = cpu_seconds_of(server) - before
+        self.took: dict[str, float] = json.loads(said.splitlines()[-1])
         with psycopg.connect(url, autocommit=True) as connection:
             completed = connection.execute("SELECT count(*) FROM order_status WHERE phase = 'completed'").fetchone()
             assert completed == (orders,), f"{completed} orders of {orders} were completed"
@@ -107,6 +110,17 @@ class Build:
         return (self.bytes_of_database() - empty) / self.orders
 
 
+def cpu_seconds_of(parent: int) -> float:
+    """Of a process and its children, those that have ended too."""
+    found = [(Path("/proc") / str(parent) / "stat").read_text().rpartition(")")[2].split()]
+    for child in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            values = child.read_text().rpartition(")")[2].split()
+            if int(values[1]) == parent:
+                found.append(values[:13])
+    return sum(int(ticks) for values in found for ticks in values[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
 def measures(against: str, orders: int, rounds: int) -> Iterator[Measure]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oms-es-bench-")))
@@ -116,9 +130,10 @@ def measures(against: str, orders: int, rounds: int) -> Iterator[Measure]:
             pythons[f"build {against}"] = stack.enter_context(built(against, directory / "other"))
         server = stack.enter_context(EmbeddedPostgres(directory / "home").open(exclusive=True))
         empty = stack.enter_context(fresh_database(server.url))
-        without = Build(Path(sys.executable), empty, 0).bytes_of_database()
+        pid = int((directory / "home" / "cluster" / "postmaster.pid").read_text().split()[0])
+        without = Build(Path(sys.executable), empty, 0, pid).bytes_of_database()
         builds = {
-            name: Build(python, stack.enter_context(fresh_database(server.url)), orders)
+            name: Build(python, stack.enter_context(fresh_database(server.url)), orders, pid)
             for name, python in pythons.items()
         }
         other = builds.get(f"build {against}")
@@ -131,11 +146,24 @@ def measures(against: str, orders: int, rounds: int) -> Iterator[Measure]:
         yield from on_a_file_system_that_compresses(builds[OURS], directory / "home" / "cluster")
 
 
+TAKEN: Sequence[tuple[str, str, Callable[[Build], float]]] = (
+    ("orders through their whole life", "1/s", lambda build: build.orders / build.took["seconds"]),
+    ("CPU per order", "ms", lambda build: 1_000 * build.took["cpu_seconds"] / build.orders),
+    (
+        "CPU per order, with PostgreSQL's, and of making its tables",
+        "ms",
+        lambda build: 1_000 * (build.took["cpu_seconds"] + build.server_cpu_seconds) / build.orders,
+    ),
+    ("peak memory while they are taken", "MiB", lambda build: build.took["peak_mib"]),
+)
+
+
 def compared(ours: Build, other: Build | None, reference: str, empty: int) -> Iterator[Measure]:
     def beside(name: str, value: float, unit: str, theirs: float | None) -> Measure:
         return Measure(f"{name}, {ours.orders:,} orders", value, unit, reference, theirs)
 
-    yield beside("peak memory while they are taken", ours.peak_mib, "MiB", other.peak_mib if other else None)
+    for what, unit, of in TAKEN:
+        yield beside(what, of(ours), unit, of(other) if other else None)
     per_order = other.bytes_per_order(empty) if other else None
     yield beside("bytes on disk per completed order", ours.bytes_per_order(empty), "B", per_order)
     for name in ASKED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 import sys
+import time
 
 if __name__ == "__main__":
     sys.path.pop(0)  # this folder: in it, `kafka` would be a benchmark and not the library
@@ -25,11 +26,14 @@ def take_orders(url: str, orders: int) -> None:
     with Engine(url) as engine:
         named(engine, "submit", "tell")("bench", world())
         engine.settle()
+        started, used = time.perf_counter(), time.process_time()
         for first in range(0, orders, BATCH):
             named(engine, "submit", "tell")("bench", [order(n) for n in range(first, min(first + BATCH, orders))])
             named(engine.loop, "iterate", "turn")()
         engine.settle()
-    answer({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - used
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    answer({"peak_mib": peak_mib, "seconds": seconds, "cpu_seconds": cpu_seconds})
 
 
 if __name__ == "__main__":
