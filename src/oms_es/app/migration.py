@@ -30,7 +30,7 @@ from oms_es.store import dead_letters, schema, stops
 from oms_es.store import outbox as changes
 from oms_es.store.documents import table as documents
 from oms_es.store.encoding.codec import Cause, Codec
-from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, webhook_secrets
+from oms_es.store.http import api_keys, link_keys, sessions, subscriptions, views, webhook_secrets
 from oms_es.store.http import tables as http_tables
 from oms_es.store.privacy import subject_keys
 from oms_es.store.privacy.subject_keys import SqlSubjectKeys
@@ -165,7 +165,7 @@ def _tables() -> Sequence[bytes]:
         topic_ids.CREATE,
         stops.CREATE,
         effects.CREATE,
-        (api_keys.CREATE, link_keys.CREATE, webhook_secrets.CREATE, sessions.CREATE),
+        (api_keys.CREATE, link_keys.CREATE, webhook_secrets.CREATE, sessions.CREATE, views.CREATE),
         http_tables.CREATE,
         subscriptions.CREATE,
         sealing_tables.CREATE,

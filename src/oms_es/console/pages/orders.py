@@ -1,17 +1,20 @@
-"""Orders, the newest first, by filters that stand in the address."""
+"""Orders, the newest first, by filters that stand in the address and that a person keeps under names of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from oms_es.console.routes import page
+from oms_es.console.routes import form, page
 from oms_es.console.visits import Visit
 from oms_es.http.errors import BadParameter
 from oms_es.reports.order_list import PHASES
+from oms_es.store.http import views
+from oms_es.store.http.views import NAME_CHARACTERS_MAX, QUERY_CHARACTERS_MAX, View
 
 FILTERS = ("channel", "sku", "hold", "country", "customer")
 OPEN_PHASES = tuple(phase for phase in PHASES if phase not in ("completed", "cancelled", "merged"))
@@ -19,6 +22,9 @@ FILTER = ("phase", *FILTERS, "since", "until")
 FOR_ALL = ("hold", "release-hold", "retry-sourcing", "retry-payment", "cancel")
 WRITE = "orders:write"
 LIMIT = "50"
+PATH = "/console/orders"
+OF_PEOPLE = ("customer",)
+"""A filter by it is not kept: who a customer is stands where it can be forgotten."""
 
 
 async def orders(visit: Visit) -> Response:
@@ -36,7 +42,40 @@ async def orders(visit: Visit) -> Response:
         is_first=visit.one("after") is None,
         filter=urlencode(given, doseq=True),
         for_all=offers_of_all(visit),
+        views=await run_in_threadpool(_kept, visit),
+        view=urlencode(_to_keep(given), doseq=True),
+        name_max=NAME_CHARACTERS_MAX,
     )
+
+
+def _kept(visit: Visit) -> Sequence[View]:
+    return visit.asked.services.read(lambda connection: views.of(connection, visit.person.caller.actor))
+
+
+def _to_keep(given: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    return {name: values for name, values in given.items() if name not in OF_PEOPLE}
+
+
+async def keep_view(visit: Visit) -> Response:
+    """Of the filter that the page had. Raises BadParameter, TooManyViews."""
+    name = " ".join(visit.form.get("name", "").split())
+    if not name.isprintable() or not 1 <= len(name) <= NAME_CHARACTERS_MAX:
+        raise BadParameter("name", f"give the view a name of 1 to {NAME_CHARACTERS_MAX} characters")
+    said = parse_qs(visit.form.get("query", ""))
+    given = filter_of(lambda one: said.get(one, []), lambda one: next(iter(said.get(one, [])), None))
+    query_of(given)
+    view = View(name, urlencode(_to_keep(given), doseq=True))
+    if len(view.query) > QUERY_CHARACTERS_MAX:
+        raise BadParameter("query", f"a filter that is kept has at most {QUERY_CHARACTERS_MAX} characters")
+    actor = visit.person.caller.actor
+    await run_in_threadpool(visit.asked.services.write, lambda connection: views.keep(connection, actor, view))
+    return visit.go(f"{PATH}?{view.query}" if view.query else PATH)
+
+
+async def drop_view(visit: Visit) -> Response:
+    name, actor = visit.form.get("name", ""), visit.person.caller.actor
+    await run_in_threadpool(visit.asked.services.write, lambda connection: views.drop(connection, actor, name))
+    return visit.go(PATH)
 
 
 def offers_of_all(visit: Visit) -> list[str]:
@@ -72,4 +111,9 @@ def _day(name: str, text: str | None, days: int) -> str | None:
     return f"{day.isoformat()}T00:00:00Z"
 
 
-ROUTES = (page(*("/orders", "orders", "orders:read", orders, *FILTER, "after"), many=("phase",)),)
+READ = "orders:read"
+ROUTES = (
+    page("/orders", "orders", READ, orders, *FILTER, "after", many=("phase",)),
+    form("/orders/views", "view-keep", READ, keep_view),
+    form("/orders/views/drop", "view-drop", READ, drop_view),
+)
