@@ -151,6 +151,24 @@ def test_what_comes_back_is_counted_graded_and_credited_at_the_returns_desk(
         assert "RmaCreditDue" in looked.text, "what the customer gets is previewed"
 
 
+def test_the_label_of_a_parcel_is_a_link_away_for_who_may_see_people(
+    served: Served, shop: Shop, client: httpx.Client
+) -> None:
+    path = f"/console/shipping/labels/{quote(shop.parcel_id, safe='')}"
+    assert client.get(path).status_code == 404
+    labels = f"/v1/shipments/{quote(shop.parcel_id, safe='')}/labels"
+    with served.client("system") as api:
+        assert api.get(labels).json()["reason"] == "no_such_resource"
+        sent_as = {"Content-Type": "application/octet-stream"}
+        one = api.post("/v1/documents", content=b"%PDF-1.7 a label", headers=sent_as).json()
+        document = {name: one[name] for name in ("sha256", "media_type", "byte_count")}
+        verb = f"/v1/shipments/{quote(shop.parcel_id, safe='')}:attach-label"
+        assert api.post(verb, json={"document": document}).status_code == 200
+        assert api.get(labels).json()["items"] == [{"carton_id": "", **document}]
+    saved = client.get(path, follow_redirects=True)
+    assert (saved.content, saved.headers["content-type"]) == (b"%PDF-1.7 a label", "application/pdf")
+
+
 def test_a_list_to_pick_by_names_its_parcels_with_barcodes_and_stays_the_same(
     served: Served, shop: Shop, client: httpx.Client
 ) -> None:

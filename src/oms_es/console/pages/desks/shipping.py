@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from oms_es.console.inside import at
 from oms_es.console.pages.commands import offers_of
 from oms_es.console.pages.desks.barcode import Bars, code_128
 from oms_es.console.routes import page
@@ -127,7 +128,16 @@ async def _pick(visit: Visit, sku: str, location: str, of: Mapping[int, int]) ->
     return Pick(", ".join(sorted(bins - {""})), sku, sum(of.values()), code_128(sku), sorted(of))
 
 
+async def labels(visit: Visit) -> Response:
+    """The document itself where there is one; else one for each carton to choose from."""
+    found = await visit.api.get(at("v1", "shipments", visit.values["shipment"], "labels"), {})
+    if len(found["items"]) == 1:
+        return visit.go(at("console", "documents", found["items"][0]["sha256"]))
+    return visit.page("labels.html", labels=found["items"])
+
+
 ROUTES: Any = (
     page("/shipping", "shipping", READ, waiting, "status", "location", "q", "after"),
     page("/shipping/list", "pick-list", READ, pick_list, "location", "parcel", many=("parcel",)),
+    page("/shipping/labels/{shipment}", "labels", READ, labels),
 )
