@@ -49,7 +49,7 @@ def put(reader: str, recorded: Recorded, error: ValidationError | Refused) -> tu
     reason, detail = why(error)
     fact = type(recorded.event).__name__
     reaction = Reaction(reader, recorded.position, fact, str(recorded.event_id))
-    log.error("put aside", consumer=reader, position=recorded.position, fact=fact, reason=reason, detail=detail)
+    log.error("put aside", consumer=reader, position=recorded.position, fact=fact, reason=str(reason))
     metrics.DEAD_LETTERS.labels(reader).inc()
     order_id = getattr(recorded.event, "order_id", "")
     command = PutReactionAside(
@@ -70,6 +70,11 @@ def put(reader: str, recorded: Recorded, error: ValidationError | Refused) -> tu
         detail=detail,
     )
     return command, dead_letter
+
+
+def log_dead_letter(dead_letter: DeadLetter) -> None:
+    """What is wrong may name what stood there, which is for those who may see dead letters."""
+    log.warning("dead letter", source=dead_letter.source, place=dead_letter.place, reason=str(dead_letter.reason))
 
 
 def read(payload: bytes) -> Reaction:

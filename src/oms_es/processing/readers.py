@@ -383,8 +383,6 @@ def dead_letter_of(source: str, place: str, command: Command, refused: Refused) 
             detail=refused.detail,
         )
     )
-    log.warning(
-        "dead letter", source=source, place=dead_letter.place, reason=dead_letter.reason, detail=dead_letter.detail
-    )
+    aside.log_dead_letter(dead_letter)
     metrics.DEAD_LETTERS.labels(source).inc()
     return dead_letter

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from oms_es.processing.intake.screening import Kind, Nearest, unknown_countries
 from oms_es.reports import queries
-from oms_es.reports.names import stocked_or_described_like
+from oms_es.reports.names import most_alike, stocked_or_described_like
 from oms_es.reports.queries import Connection
 from oms_es.schemas.order import OrderContent
 
@@ -61,4 +60,4 @@ def _unknown_skus(connection: Connection, skus: Sequence[str]) -> Nearest:
 
 
 def _like(name: str, known: set[str]) -> str | None:
-    return next(iter(get_close_matches(name, sorted(known), n=1)), None)
+    return most_alike(name, sorted(known))

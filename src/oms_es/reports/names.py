@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from unicodedata import normalize
 
 from oms_es.aggregates.order import decider as order
 from oms_es.reports.queries import LOCATIONS_MAX, Connection, Row
@@ -74,31 +75,44 @@ def order_like(connection: Connection, name: str) -> str | None:
     external_id = name.partition("/")[2] or name
     rows = _around(connection, "order_status", "external_id", external_id, "channel, external_id")
     known = {f"{row['channel']}/{row['external_id']}": None for row in rows}
-    alike = get_close_matches(name, known, n=1) or [n for n in known if n.partition("/")[2] == external_id]
-    return alike[0] if alike else None
+    same = (one for one in known if one.partition("/")[2] == external_id)
+    return most_alike(name, known) or next(same, None)
 
 
 def sku_like(connection: Connection, sku: str) -> str | None:
     """Of those that there has been any of."""
     rows = _around(connection, "stock_levels", "sku", sku, "sku")
-    return next(iter(get_close_matches(sku, {row["sku"]: None for row in rows}, n=1)), None)
+    return most_alike(sku, [row["sku"] for row in rows])
 
 
 def stocked_or_described_like(connection: Connection, sku: str) -> str | None:
     """Of those that there has been any of, or that are described."""
     rows = [row for table in ("stock_levels", "items") for row in _around(connection, table, "sku", sku, "sku")]
-    return next(iter(get_close_matches(sku, {row["sku"]: None for row in rows}, n=1)), None)
+    return most_alike(sku, [row["sku"] for row in rows])
 
 
 def location_like(connection: Connection, location: str) -> str | None:
     rows = connection.execute("SELECT location FROM locations ORDER BY location LIMIT %s", [LOCATIONS_MAX])
-    return next(iter(get_close_matches(location, [row["location"] for row in rows], n=1)), None)
+    return most_alike(location, [row["location"] for row in rows])
+
+
+def most_alike(name: str, known: Iterable[str]) -> str | None:
+    """As people read them: full-width letters are letters, and large ones are small ones."""
+    by_form = {_form(one): one for one in known}
+    alike = get_close_matches(_form(name), by_form, n=1)
+    return by_form[alike[0]] if alike else None
+
+
+def _form(name: str) -> str:
+    return normalize("NFKC", name).casefold()
 
 
 def _around(connection: Connection, table: str, column: str, name: str, shown: str) -> list[Row]:
     """Its neighbours in an index, in the order of which most differences at the end of a name are near."""
+    plain = normalize("NFKC", name)
+    near = list(dict.fromkeys((name, plain, plain.upper(), plain.lower())))
     sides = [
         f"(SELECT {shown} FROM {table} WHERE {column} {side} %s ORDER BY {column} {order} LIMIT {NEIGHBOURS_MAX})"
         for side, order in (("<=", "DESC"), (">", "ASC"))
-    ]
-    return connection.execute(" UNION ALL ".join(sides).encode(), [name, name]).fetchall()
+    ] * len(near)
+    return connection.execute(" UNION ".join(sides).encode(), [one for one in near for _ in range(2)]).fetchall()

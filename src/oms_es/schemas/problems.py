@@ -6,11 +6,13 @@ address.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,79}")
 NAMED_MAX = 5
 """Fields in one line for another system; the others are counted."""
 
@@ -51,6 +53,11 @@ def _counted(problem: ErrorDetails) -> str:
     given = context.get("actual_length")
     verb = "needed" if problem["type"] == "too_short" else "taken"
     return f"{bound} {context[name]} are {verb}" + ("" if given is None else f", and {given} are given")
+
+
+def quoted(code: str) -> str:
+    """A word of another system, such as a kind of event. Anything else that stands there may be a person's name."""
+    return code if CODE.fullmatch(code) else "what stands there"
 
 
 def _worded(problem: ErrorDetails, whole: str, field: Callable[[str], str]) -> str:

@@ -33,6 +33,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a word for a moment": (("order", "show", "web/1", "--at", "yesterday"), "write it as 2026-01-05"),
     "a moment that is still to come": (("order", "show", "web/1", "--at", "2126-01-05T12:00Z"), "is still to come"),
     "stock of a moment to come": (("stock", "show", "A", "--at", "2126-01-05T12:00Z"), "is still to come"),
+    "an order as of a position to come": (("order", "show", "web/1", "--at", "9" * 30), "write it as 2026-01-05"),
     "bytes that are no text": (("order", "hold", "web/\udcff", "--kind", "fraud"), "not text in UTF-8"),
     "a page of nothing": (("orders", "list", "--limit", "0"), "--limit"),
 }

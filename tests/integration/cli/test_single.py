@@ -9,6 +9,8 @@ import pytest
 from desk_story import OPEN, STOCK, lived, order, shown
 from oms_es.app import Engine
 from oms_es.exit_codes import Code
+from oms_es.reports import queries
+from oms_es.reports.streams import end_of_log
 from oms_es.schemas import order as o
 from oms_es.schemas.catalog.location import CloseLocation
 from oms_es.schemas.payment import RecordDecline
@@ -61,6 +63,27 @@ def test_a_thing_is_shown_as_it_was(oms: Any, database_url: str) -> None:
     assert shown(oms, "payment", "show", "web/W-1", "--at", then)["payment"]["state"] in ("requested", "authorized")
     code, _, err = oms("shipment", "show", "web/W-1", "--at", "2020-01-01")
     assert (code, "was not known at" in err) == (Code.NOT_FOUND, True)
+
+
+AFTER_THE_END = (
+    *(("order", "show", "web/W-1"), ("payment", "show", "web/W-1"), ("shipment", "show", "web/W-1")),
+    *(("location", "show", "berlin"), ("stock", "show", "A"), ("explain", "stock_levels", "A", "berlin")),
+    *(("rows", "stock_levels"), ("rows", "stock_levels", "--where", "sku=A", "--where", "location=berlin")),
+)
+
+
+@pytest.mark.parametrize("words", AFTER_THE_END, ids=" ".join)
+def test_at_the_end_of_the_log_it_is_as_now_and_beyond_it_is_still_to_come(
+    oms: Any, database_url: str, words: tuple[str, ...]
+) -> None:
+    lived(database_url, OPEN, STOCK, order(1))
+    with queries.reading(database_url) as connection:
+        end = end_of_log(connection)
+    assert oms(*words, "--at", str(end))[0] == Code.OK
+    assert oms(*words, "--at", "0")[0] in (Code.OK, Code.NOT_FOUND)
+    for beyond in (end + 1, 10**18 - 1):
+        code, _, said = oms(*words, "--at", str(beyond))
+        assert (code, f"the log ends at position {end}; {beyond} is still to come" in said) == (Code.USAGE, True), said
 
 
 def test_a_place_is_shown_and_listed(oms: Any, database_url: str) -> None:

@@ -120,6 +120,24 @@ def test_held_it_is_placed_and_held_once_and_a_repeat_does_not_hold_it_again(
     assert events_of(shop, name).count("OrderHeld") == 1
 
 
+@pytest.mark.parametrize("alike", ["ｍｕｇ-０００１", "MUG-0001", "mug－0001", "𝐦𝐮𝐠-0001"])
+def test_names_that_only_look_alike_are_different_and_the_known_one_is_named(
+    alike: str, oms: Oms, shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = {"line_id": "1", "sku": alike, "quantity": 1, "unit_price_minor": 1000}
+    ordered = (order("1", lines=[line]), order("2"), order("２"))
+    monkeypatch.setenv("OMS_UNKNOWN_SKU", "refuse")
+    assert imported(oms, tmp_path, *ordered)[1]["placed"] == 2
+    assert letter(shop)[1].startswith(f"unknown SKU {alike}: the nearest known is mug-0001")
+    assert {order_id_of("web", "2"), order_id_of("web", "２")} == set(placed_in(shop))
+
+
+def placed_in(database_url: str) -> list[str]:
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute("SELECT originator_id FROM oms_events WHERE topic = 'OrderPlaced'").fetchall()
+        return [row[0].removeprefix("order-") for row in found]
+
+
 def test_a_person_is_refused_too_and_an_amendment_like_an_order(
     oms: Oms, shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

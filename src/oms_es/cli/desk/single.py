@@ -10,6 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from oms_es import rendering as display
+from oms_es.cli.desk.then import position_then
 from oms_es.cli.generated import id_of
 from oms_es.cli.terminal import AtPosition, Json, OrderName, at_of, not_known_at, print_json, reading, say, set_up
 from oms_es.errors import NotFound
@@ -32,9 +33,9 @@ def show_order(order: OrderName, *, at: AtPosition = None, json: Json = False) -
     moment = at_of(at)
     with reading(set_up()) as connection:
         codec = Codec(EVENTS).over(connection)
-        found = order_named(connection, order)
-        if moment is not None:
-            then, exceptions, timeline = as_of.order(connection, codec, found["order_id"], moment)
+        found, position = order_named(connection, order), position_then(connection, moment)
+        if moment is not None and position is not None:
+            then, exceptions, timeline = as_of.order(connection, codec, found["order_id"], position)
             if then is None:
                 raise not_known_at(f"order {order}", moment)
             found = then
@@ -42,9 +43,9 @@ def show_order(order: OrderName, *, at: AtPosition = None, json: Json = False) -
             timeline = queries.timeline(connection, found["order_id"])
             exceptions = queries.exceptions_of(connection, found["order_id"])
         name = f"{found['channel']}/{found['external_id']}"
-        whole = single.whole_order(connection, codec, found["order_id"], moment)
+        whole = single.whole_order(connection, codec, found["order_id"], position)
         waits = waits_for(connection, codec, name, whole.folded, whole.events) if whole and moment is None else []
-        notes = queries.notes_of(connection, found["order_id"], moment)
+        notes = queries.notes_of(connection, found["order_id"], position)
     details = whole.details if whole else {}
     if json:
         document = {"order": found, **details, "waits_for": waits, "exceptions": exceptions, "timeline": timeline}
@@ -204,7 +205,7 @@ def _show(
     with reading(set_up()) as connection:
         codec = Codec(EVENTS).over(connection)
         thing_id = _id_of(connection, codec, what, name, of_order)
-        thing = find(connection, codec, thing_id, moment)
+        thing = find(connection, codec, thing_id, position_then(connection, moment))
         if thing is None and moment is not None:
             raise not_known_at(f"{what} {name}", moment)
         if thing is None:
@@ -255,7 +256,8 @@ def show_location(location: str, *, at: AtPosition = None, json: Json = False) -
     """A place: what it serves, whether it is open, and what was said of it."""
     moment = at_of(at)
     with reading(set_up()) as connection:
-        thing = single.location(connection, Codec(EVENTS).over(connection), location, moment)
+        position = position_then(connection, moment)
+        thing = single.location(connection, Codec(EVENTS).over(connection), location, position)
         if thing is None and moment is not None and names.exists(connection, f"location-{location}"):
             raise not_known_at(f"location {location}", moment)
         if thing is None:

@@ -18,7 +18,7 @@ from oms_es.cli.terminal import (
     set_up,
 )
 from oms_es.errors import NotFound
-from oms_es.history import as_of
+from oms_es.history import as_of, moments
 from oms_es.reports import queries
 from oms_es.schemas.vocabulary import EVENTS
 from oms_es.store.encoding.codec import Codec
@@ -29,7 +29,8 @@ def show_stock(sku: str, *, at: AtPosition = None, json: Json = False) -> None:
     moment = at_of(at)
     with reading(set_up()) as connection:
         if moment is not None:
-            levels, places, numbered = as_of.stock(connection, Codec(EVENTS).over(connection), sku, moment)
+            position = moments.position_of(connection, moment)
+            levels, places, numbered = as_of.stock(connection, Codec(EVENTS).over(connection), sku, position)
         else:
             levels, places = queries.stock_of(connection, sku), queries.places_of(connection, sku)
             numbered = queries.numbered_at(connection, sku)

@@ -21,6 +21,11 @@ def read_model(name: str) -> Projection:
     return one_of(READ_MODELS, name.replace("-", "_"), "read model")
 
 
+def position_then(connection: queries.Connection, at: streams.At | None) -> int | None:
+    """Raises StillToCome."""
+    return None if at is None else moments.position_of(connection, at)
+
+
 @contextmanager
 def as_of(settings: Settings, tables: Collection[str], at: streams.At | None) -> Iterator[queries.Connection]:
     """A connection whose `tables` are as they were then, or as they are. Raises StillToCome."""

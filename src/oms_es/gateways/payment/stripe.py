@@ -34,7 +34,7 @@ from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.payment import RecordReport, Report
 from oms_es.schemas.payment.provider import RecordProviderReport
-from oms_es.schemas.problems import problems
+from oms_es.schemas.problems import problems, quoted
 
 PROVIDER = "stripe"
 
@@ -147,7 +147,7 @@ def _reader_of(kind: str) -> tuple[type[Named], Callable[[Any, str], Command]]:
         return READERS[kind]
     if kind in SKIPPED or kind.startswith(SKIPPED_FAMILIES):
         raise Skipped(f"{kind} says nothing of a payment")
-    raise BadInput(Input.UNREAD_EVENT, f"{kind} is not read here; take it off the webhook's list of events")
+    raise BadInput(Input.UNREAD_EVENT, f"{quoted(kind)} is not read here; take it off the webhook's list of events")
 
 
 def _bad(error: ValidationError, inside: str) -> BadInput:
@@ -320,7 +320,7 @@ def _refund(refund: Refund, _: str, charge: Charge | None = None) -> Command:
     if refund.status in UNFINISHED:
         raise Skipped(f"refund {refund.id} is {refund.status}: its outcome will be reported")
     if refund.status not in ("succeeded", "failed", "canceled"):
-        raise _unusable(f"data.object.status: {refund.status} is no state of a refund that is known here")
+        raise _unusable(f"data.object.status: {quoted(refund.status or '')} is no state of a refund that is known here")
     failed = refund.status != "succeeded"
     currency = refund.currency or (charge.currency if charge else None)
     report = Report(

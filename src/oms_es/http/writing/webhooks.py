@@ -28,7 +28,7 @@ from oms_es.http.requests import JSON, Asked
 from oms_es.http.routing import Body, Route
 from oms_es.http.services import Services
 from oms_es.kernel import Skipped
-from oms_es.processing import metrics
+from oms_es.processing import aside, metrics
 from oms_es.processing.committer import Busy, Work
 from oms_es.processing.intake.worker import dead_letter_of, understood
 from oms_es.reports.queries import Connection as Rows
@@ -145,7 +145,7 @@ def keep(services: Services, dead_letter: DeadLetter) -> None:
     with services.parts.recorder.datastore.transaction(commit=True) as curs:
         add_dead_letters(curs, [dead_letter])
     metrics.DEAD_LETTERS.labels(dead_letter.source).inc()
-    log.warning("kept as a dead letter", source=dead_letter.source, reason=str(dead_letter.reason))
+    aside.log_dead_letter(dead_letter)
 
 
 def _answered(asked: Asked, status: int, outcome: str) -> Response:

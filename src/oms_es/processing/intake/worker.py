@@ -36,11 +36,18 @@ Parser = Callable[[bytes], Command]
 
 
 def understood(parse: Parser, payload: bytes) -> Command:
-    """Brought in as whatever comes from outside, no matter who may give the command. Raises BadInput, Skipped."""
+    """Brought in as whatever comes from outside, no matter who may give the command. Raises BadInput, Skipped.
+
+    A mistake that a dialect makes with it is of this input alone: it stops neither its reader nor what comes with it.
+    """
     try:
         return brought_in(parse(payload))
+    except (BadInput, Skipped):
+        raise
     except ValidationError as error:
         raise BadInput(Input.OUT_OF_RANGE, aside.why(error)[1]) from error
+    except Exception as error:
+        raise BadInput(Input.UNEXPECTED, f"{type(error).__name__}: {error}") from error
 
 
 class Arrival(NamedTuple):
@@ -206,8 +213,8 @@ class Intake:
                 commands.append((arrival, understood(self.parse, arrival.payload)))
             except BadInput as bad:
                 dead_letters.append(self._dead_letter(arrival, bad))
-            except Skipped as skipped:
-                log.debug("skipped", source=self.name, place=arrival.position, detail=str(skipped))
+            except Skipped:
+                log.debug("skipped", source=self.name, place=arrival.position)
         return commands, dead_letters
 
     def _commit(
@@ -220,13 +227,7 @@ class Intake:
         self.seen = position
         for dead_letter in dead_letters:
             metrics.DEAD_LETTERS.labels(dead_letter.source.partition("@")[0]).inc()
-            log.warning(
-                "dead letter",
-                source=dead_letter.source,
-                place=dead_letter.place,
-                reason=dead_letter.reason,
-                detail=dead_letter.detail,
-            )
+            aside.log_dead_letter(dead_letter)
         return IntakeResult(len(given), len(dead_letters))
 
     def _dead_letter(self, arrival: Arrival, error: Exception) -> DeadLetter:

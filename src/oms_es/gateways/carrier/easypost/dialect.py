@@ -132,8 +132,9 @@ def _read(document: dict[str, Any]) -> Tracker:
     """Of which of the two it is, its fields are named where they are wrong."""
     if document.get("object") == "Tracker":
         return Tracker.model_validate(document)
-    if document.get("object") == "Event" and document.get("description") in SKIPPED:
-        raise Skipped(f"{document['description']} says nothing of a parcel")
+    kind = document.get("description")
+    if document.get("object") == "Event" and isinstance(kind, str) and kind in SKIPPED:
+        raise Skipped(f"{kind} says nothing of a parcel")
     return Webhook.model_validate(document).result
 
 

@@ -19,7 +19,7 @@ from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.payment import RecordReport, Report
 from oms_es.schemas.payment.provider import RecordProviderReport
-from oms_es.schemas.problems import problems
+from oms_es.schemas.problems import problems, quoted
 
 PROVIDER = "alipay"
 CNY = "CNY"
@@ -62,7 +62,7 @@ def parse_notice(payload: bytes) -> Command:
     except ValidationError as error:
         raise _unusable(problems(error, whole="payload")) from error
     if notice.notify_type != READ:
-        raise BadInput(Input.UNREAD_EVENT, f"{notice.notify_type} is not read here; look it up at Alipay")
+        raise BadInput(Input.UNREAD_EVENT, f"{quoted(notice.notify_type)} is not read here; look it up at Alipay")
     return _of_whom(_report_of(notice), notice)
 
 

@@ -18,7 +18,7 @@ from oms_es.kernel import BadInput, Command, Skipped
 from oms_es.schemas.inputs import Input
 from oms_es.schemas.payment import RecordReport, Report
 from oms_es.schemas.payment.provider import RecordProviderReport
-from oms_es.schemas.problems import problems
+from oms_es.schemas.problems import problems, quoted
 from oms_es.schemas.values.types import AMOUNT_MINOR_MAX
 
 PROVIDER = "wechatpay"
@@ -77,7 +77,8 @@ def parse_notice(payload: bytes) -> Command:
             return _refunded(Refund.model_validate(notice.resource))
     except ValidationError as error:
         raise _unusable(problems(error, whole="payload")) from error
-    raise BadInput(Input.UNREAD_EVENT, f"{notice.event_type} is not read here; look it up in the merchant platform")
+    kind = quoted(notice.event_type)
+    raise BadInput(Input.UNREAD_EVENT, f"{kind} is not read here; look it up in the merchant platform")
 
 
 def _unusable(what: str) -> BadInput:
