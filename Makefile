@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check coverage guards soak bench history reconcile-month figures forecast faults roles mutants positions relive kafka reference schemas docs pages screenshots stripe release tag format clean
+.PHONY: install demo test check coverage guards soak bench history reconcile-month figures forecast faults roles mutants positions relive kafka reference schemas docs pages screenshots stripe release tag format clean
 .DEFAULT_GOAL := test
 
 $(UV):
@@ -33,6 +33,8 @@ $(UV):
 $(VENV)/.synced: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --quiet --inexact --python $(VENV)/bin/python
 	@touch $@
+
+install: $(VENV)/.synced
 
 demo: $(VENV)/.synced
 	@$(VENV)/bin/oms-es demo --gateways $(GATEWAYS)

@@ -140,7 +140,7 @@ def why(order: str, steps: Sequence[Step]) -> RenderableType:
     shown = [
         (step.position, moment(step.recorded_at), type(step.event).__name__, step.actor, step.what) for step in steps
     ]
-    story_table = grid(f"Why order {order} ships from there", shown, "position", "time (UTC)", "event", "by", "what")
+    story_table = grid(f"How order {order} was sourced", shown, "position", "time (UTC)", "event", "by", "what")
     weighed = [_candidates(step.event) for step in steps if isinstance(step.event, OrderSourced)]
     return Group(story_table, *(table for table in weighed if table))
 

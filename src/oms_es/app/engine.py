@@ -188,7 +188,7 @@ class Runtime:
         progress: Callable[[int, int], None] = unseen,
         processes: int = 1,
     ) -> list[Rebuilt]:
-        """From one reading of the log, or one by each of so many processes."""
+        """Rebuild all read models from one reading of the log, or one reading by each of several processes."""
         rebuilds = [self.rebuild(one, published=one.name in published) for one in projections]
         return rebuild_together(rebuilds, self.database_url, progress, processes)
 
@@ -196,12 +196,12 @@ class Runtime:
         return Ticker(self._due, self.store, feed, self.clock)
 
     def note_stops(self, causes: Mapping[str, BaseException]) -> None:
-        """For questions from other processes."""
+        """Store which readers have stopped, for other processes to read."""
         with suppress(*OUTAGES), self.recorder.datastore.transaction(commit=True) as curs:
             stops.note(curs, {name: cause_of(cause) for name, cause in causes.items()})
 
     def append(self, batch: Batch) -> Sequence[Recorded]:
-        """Raises Refused; then nothing of the batch has happened."""
+        """Append a batch. Raises Refused, and then nothing of the batch is stored."""
         return self.store.execute(batch)
 
     def repeat(self, actor: str, dead_letter: dead_letters.StoredDeadLetter) -> None:
@@ -226,7 +226,7 @@ class Runtime:
         return [command for _, commands in followed for command in commands]
 
     def _put_aside(self, dead_letter: dead_letters.StoredDeadLetter) -> tuple[aside.Reaction, Sequence[Recorded]]:
-        """And its event, if it is the one that the reader had."""
+        """The dead letter of an event that was put aside, if it is the event that the reader failed on."""
         reaction = aside.read(dead_letter.payload)
         rows = self.recorder.after(reaction.position - 1, 1)
         return reaction, [self.store.codec.decode(row, row.id) for row in rows if row.topic == reaction.fact]
@@ -259,7 +259,7 @@ class Runtime:
 
 
 def projections_looked_up(consumers: Sequence[Consumer]) -> frozenset[str]:
-    """The read models that something is decided from; the others are for people."""
+    """The read models that consumers look up; all others are for people."""
     return frozenset({deadlines.projection.name}).union(*(consumer.lookup_projections for consumer in consumers))
 
 
@@ -336,7 +336,7 @@ class Engine(Runtime):
         super().close()
 
     def intake(self, name: str, dialect: str) -> Intake:
-        """A way in for input that comes once, such as a file."""
+        """An intake for input that is read once, such as a file."""
         return Intake(name, dialect, parser_of(dialect), self.store, self.log, tracked=False, screen=self.screen)
 
     def append(self, batch: Batch) -> Sequence[Recorded]:
@@ -387,7 +387,7 @@ class Engine(Runtime):
         return total
 
     def _lookup_position(self, names: frozenset[str]) -> int:
-        """How far the slowest of these read models has come."""
+        """The position of the slowest of these read models."""
         here = {worker.name: worker.seen for worker in self.projection_workers}
         return min(here[name] if name in here else self.recorder.position(name) for name in names)
 

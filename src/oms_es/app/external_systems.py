@@ -1,4 +1,4 @@
-"""What stands around the engine: gateways, and callbacks that come by themselves."""
+"""The systems around the engine: gateways, and callbacks that arrive unasked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOCK_BITS = (1 << 63) - 1
 
 
 class OnKafka(OmsError):
-    """What is done in this database is done by way of Kafka."""
+    """This database is served by workers on Kafka, so an engine of its own must not run on it."""
 
     code = "on_kafka"
     exit_code = Code.NO_DATABASE
@@ -74,7 +74,7 @@ def _still_there(session: psycopg.Connection) -> None:
 
 
 class ExternalSystems:
-    """What stands around the engine: gateways, and callbacks that come by themselves."""
+    """The systems around the engine: gateways, and callbacks that arrive unasked."""
 
     payment_provider: SimulatedPaymentProvider
     """Of a simulated world."""
@@ -93,11 +93,11 @@ class ExternalSystems:
 
 
 class Unconnected(ExternalSystems):
-    """No one: intents wait until gateways are there."""
+    """No external systems: intents wait until gateways are connected."""
 
 
 class Connected(ExternalSystems):
-    """Real providers, and the others for whatever these do not do."""
+    """Real providers, with `others` for what they do not cover."""
 
     def __init__(self, own: Sequence[Gateway], others: ExternalSystems, database_url: str) -> None:
         self.own = own
@@ -120,7 +120,7 @@ class Connected(ExternalSystems):
 
 
 class SimulatedSystems(ExternalSystems):
-    """A payment provider, a warehouse and a carrier, simulated, seeded, with a memory of their own."""
+    """A simulated payment provider, warehouse and carrier, seeded, with their own state."""
 
     def __init__(
         self,

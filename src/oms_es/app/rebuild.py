@@ -89,7 +89,7 @@ class Rebuild:
         return rebuild_together([self], self.database_url, progress)[0]
 
     def finish(self, connection: Connection, known: Progress, folded: Folded) -> Rebuilt:
-        """Once everything up to `known` is in the table beside: what happened since, and what differs."""
+        """Fold what was recorded since `known` into the second table, then write the differences to the first."""
         began = time.monotonic()
         known, events = self._caught_up(connection, known)
         connection.execute(SQL("ANALYZE {}").format(self.beside))
@@ -135,7 +135,7 @@ class Rebuild:
             connection.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
     def _caught_up(self, connection: Connection, known: Progress) -> tuple[Progress, int]:
-        """Until what is left to fold is one read, or never becomes so little."""
+        """Fold until one read is left, or until it is clear that writers are faster."""
         events = 0
         for _ in range(ROUNDS_MAX):
             reached = Progress.stored(connection)
@@ -146,7 +146,7 @@ class Rebuild:
         return known, events
 
     def _fold(self, known: Progress, reached: Progress) -> int:
-        """What the projection has done since `known`; how many events that were."""
+        """Fold the events after `known`; returns how many there were."""
         name = self.projection.name
         before, now = known.topic_partitions(name), reached.topic_partitions(name)
         moved = [
@@ -203,7 +203,7 @@ class Rebuild:
     def _replace_all(
         self, connection: Connection, alterations: Sequence[Composed]
     ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
-        """The same where the table has other columns: every row is written, and readers wait meanwhile."""
+        """Replace the table when its columns differ: every row is written, and readers wait meanwhile."""
         old = connection.execute(SQL("SELECT * FROM {}").format(self.live)).fetchall() if self.published else []
         connection.execute(SQL("TRUNCATE {}").format(self.live))
         for alteration in alterations:

@@ -160,7 +160,7 @@ def topics(partitions: int = PARTITIONS, channels: Mapping[str, str] | None = No
 
 
 class Workers(Runtime):
-    """Some roles, in this process. Use as a context manager."""
+    """The given roles, run in this process. Use as a context manager."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ class Workers(Runtime):
         return Health(lambda: self.loop.last_iteration_at, self._not_ready)
 
     def _has_pending(self) -> bool:
-        """No notification wakes a relay among the roles."""
+        """Whether any role has work left; a relay must be asked, as nothing notifies it."""
         return self.relay is not None or any(p.has_pending for p in self.loop.workers if isinstance(p, GroupWorker))
 
     def _not_ready(self) -> Iterator[str]:

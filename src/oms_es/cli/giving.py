@@ -91,7 +91,7 @@ def before_and_after(old: Any, new: Any) -> tuple[str, str]:
 
 
 def as_words(value: Any) -> str:
-    """What is one of many stands in a line of its own."""
+    """A value in words; each of several compound entries on a line of its own."""
     match value:
         case dict():
             return _cut([_entry(name, part) for name, part in _said(value).items()])

@@ -46,7 +46,7 @@ class LazyCommands(MutableMapping[str, Any]):
 
 
 def group_of(makers: Mapping[str, Callable[[], Any]], *, text: str | None, hidden: bool = False) -> TyperGroup:
-    """A group that says what is in it where nothing of it is asked."""
+    """A group of commands that prints its help when none is given."""
     group = TyperGroup(help=text, no_args_is_help=True, hidden=hidden, rich_markup_mode=None)
     group.commands = LazyCommands(makers)
     return group

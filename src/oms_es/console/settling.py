@@ -128,7 +128,7 @@ def values_of(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def looks_at(row: Mapping[str, Any]) -> Look | None:
-    """Where more of it is seen."""
+    """The page of the console that shows more about an exception."""
     values = values_of(row)
     match row["kind"]:
         case "put_aside" | "order_missing":

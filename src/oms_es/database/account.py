@@ -32,7 +32,7 @@ class Account(NamedTuple):
             os.close(descriptor)
 
     def run(self, command: Sequence[str], seconds_max: float, pass_fds: Sequence[int] = ()) -> tuple[bool, str]:
-        """Whether it ended well, and what it said. It sees none of our environment, and owns what it makes alone."""
+        """Run a program with an empty environment and a private umask; returns whether it succeeded, and its output."""
         try:
             ended = subprocess.run(
                 command,

@@ -102,7 +102,7 @@ def kept(connection: Connection) -> list[State]:
 
 
 def _state_in(row: Mapping[str, Any]) -> State | None:
-    """None where it is no table of ours."""
+    """The kept state in a table; None if the table is not one of ours."""
     position = row["schema"].removeprefix(f"{row['current']}_at_")
     version, _, word = (row["said"] or "").partition(" ")
     kind = KINDS.get(word)

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reaction(NamedTuple):
-    """What a dead letter holds: who was to follow up which event."""
+    """The content of a dead letter that stands for an event: which reader was to process which event."""
 
     reader: str
     position: int
@@ -38,14 +38,14 @@ class Reaction(NamedTuple):
 
 
 def why(error: ValidationError | Refused) -> tuple[Reason, str]:
-    """A stable code, and what is wrong with which field; what stood there is not repeated."""
+    """A stable code, and the fields that are wrong; their values are left out, as they may be personal."""
     if isinstance(error, Refused):
         return error.reason, error.detail
     return INVALID, f"{error.title}: {problems(error, whole='it')}"[:TEXT_LENGTH_MAX]
 
 
 def put(reader: str, recorded: Recorded, error: ValidationError | Refused) -> tuple[PutReactionAside, DeadLetter]:
-    """What is recorded of it, and its dead letter."""
+    """The command that records that an event was put aside, and the dead letter that keeps it."""
     reason, detail = why(error)
     fact = type(recorded.event).__name__
     reaction = Reaction(reader, recorded.position, fact, str(recorded.event_id))

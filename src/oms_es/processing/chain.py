@@ -57,7 +57,7 @@ class Unordered(OmsError):
 
 
 class Interested(NamedTuple):
-    """Who takes an event."""
+    """The readers that are interested in an event."""
 
     consumers: Sequence[ConsumerWorker]
     projections: Sequence[ProjectionWorker]
@@ -141,19 +141,19 @@ class Chain(NothingToSave):
         self.store.commit(links.draft, links.write)
 
     def begin(self) -> int:
-        """What is new to any reader lies after this position."""
+        """The lowest position of all readers: everything new to any of them comes after it."""
         return min(map(self.position, self.readers))
 
     def position(self, reader: FeedReader) -> int:
-        """Everything up to here that is of interest to it was taken."""
+        """The position up to which it has taken every event of interest."""
         return reader.seen
 
     def passed(self, reader: FeedReader, position: int) -> None:
-        """With a chain that is committed it has come so far."""
+        """Note the position that it reaches when the chain is committed."""
         reader.seen = max(reader.seen, position)
 
     def interested(self, recorded: Recorded) -> Interested:
-        """Found once: most events are of interest to few of many."""
+        """Cached per type of event: most types interest only a few readers."""
         kind = type(recorded.event)
         if kind not in self._interested:
             self._interested[kind] = interested_of(kind, self.consumers, self.projections)
@@ -168,7 +168,7 @@ class Chain(NothingToSave):
 
 
 class Together(Chain):
-    """Read models that nothing is decided from, folded in one transaction, in no one's way."""
+    """Read models that no decision reads, folded together in one transaction in the background."""
 
     name = "read_models"
 
@@ -181,7 +181,7 @@ class Together(Chain):
 
 
 class Links:
-    """One attempt."""
+    """One attempt to build a chain and commit it."""
 
     def __init__(self, chain: Chain, new: Sequence[Recorded]) -> None:
         self.chain = chain
@@ -207,7 +207,7 @@ class Links:
         return self.draft.end + len(self.draft.recorded)
 
     def follow(self) -> None:
-        """Until nothing follows any more. Raises what the deliveries raise."""
+        """Deliver events and decide commands until no command follows any more. Raises what the deliveries raise."""
         before = -1
         while before < self.deliveries and len(self.draft.recorded) <= self.chain.following_max:
             before = self.deliveries
@@ -238,7 +238,7 @@ class Links:
             raise PositionLost(f"moved by another worker: {', '.join(sorted(lost))}")
 
     def settle(self) -> None:
-        """It is committed."""
+        """Take over the new states and positions after the commit."""
         for staged in self.staged.values():
             staged.model.remember(staged.rows)
         for reader in self.chain.readers:
@@ -280,7 +280,7 @@ class Links:
 
 
 class StagedLookups:
-    """Facts, with what a chain has changed of them and not committed yet."""
+    """Lookups in read models that include the rows which a chain has changed and not committed yet."""
 
     def __init__(self, lookups: Finder, staged: Mapping[str, Staged]) -> None:
         self.lookups = lookups

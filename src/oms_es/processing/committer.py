@@ -85,7 +85,7 @@ Answer = Done | Exception
 
 
 class Deciding(Protocol):
-    """The store, as far as it is used here."""
+    """The part of the store that is used here."""
 
     clock: Callable[[], datetime]
 
@@ -93,7 +93,7 @@ class Deciding(Protocol):
 
 
 class Keys(Protocol):
-    """Where answers are kept under the keys of their requests. `keep` raises KeyTaken."""
+    """Stores the answer of each request under its Idempotency-Key. `keep` raises KeyTaken."""
 
     def under(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]: ...
     def keep(self, transaction: Any, kept: Sequence[Kept], now: datetime) -> None: ...
@@ -115,7 +115,7 @@ class Committer:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """Whatever waits is still committed and answered; nothing more is taken."""
+        """Accept no more requests; those that wait are still committed and answered."""
         self._ended = True
         self._filled.set()
         if self._task:
@@ -123,14 +123,14 @@ class Committer:
         self._thread.shutdown()
 
     async def commit(self, work: Work) -> Done:
-        """Raises what was raised of it, Busy at once."""
+        """Commit one request. Raises what deciding it raises, and Busy without waiting."""
         (answer,) = await self.commit_all([work])
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     async def commit_all(self, works: Sequence[Work]) -> list[Answer]:
-        """Each by itself, with an answer for each. Raises Busy."""
+        """Commit several independent requests, each with its own answer. Raises Busy."""
         if self._ended or len(self.waiting) + len(works) > self.waiting_max:
             raise Busy(f"{len(self.waiting)} requests wait already; send it again in {BUSY_SECONDS} s")
         loop = asyncio.get_running_loop()
@@ -140,7 +140,7 @@ class Committer:
         return [await future for future in futures]
 
     async def ask(self, question: Callable[[], T]) -> T:
-        """In the thread of the store, between two batches."""
+        """Run a function in the store's thread, between two batches."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, question)
 
     async def _run(self) -> None:
@@ -173,7 +173,7 @@ def next_batch(waiting: deque[tuple[Work, T]]) -> list[tuple[Work, T]]:
 
 
 class Answering:
-    """What the works of a batch come to, each for itself, in one transaction."""
+    """Decides the requests of a batch in one transaction, each with an answer of its own."""
 
     def __init__(self, store: Deciding, screen: Screen, keys: Keys) -> None:
         self.store = store
@@ -181,7 +181,7 @@ class Answering:
         self.keys = keys
 
     def answers(self, works: Sequence[Work]) -> Sequence[Answer]:
-        """Never raises: a mistake of one work's is not its neighbours'."""
+        """The answer of each request. Never raises: an error of one request must not fail the others."""
         for _ in range(TRIES_MAX):
             try:
                 return self._committed(works)
@@ -215,7 +215,7 @@ class Answering:
         return [answers[number] for number in range(len(works))]
 
     def _early(self, work: Work, before: Mapping[tuple[str, str], Kept]) -> Answer | None:
-        """What is known without deciding: an answer under its key, or what speaks against it."""
+        """An answer that needs no decision: the one stored under the key, or a conflict about it."""
         if work.key and (kept := before.get(work.key[:2])):
             if kept.request_sha256 == work.key.request_sha256:
                 return Done(kept.stream, kept.version, kept.position, None)
@@ -233,7 +233,7 @@ class Answering:
         return self.keys.under(keys) if keys else {}
 
     def _keeping(self, keys: Mapping[str, Key]) -> MoreRows:
-        """Keeps the answers of requests with a key, in their transaction; a refusal is not kept."""
+        """Stores answers under their keys in the same transaction; refusals are not stored."""
         if not keys:
             return no_more_rows
 

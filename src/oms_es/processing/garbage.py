@@ -14,7 +14,7 @@ MIDDLE_COLLECTIONS_MAX = 100
 
 
 def collect_seldom() -> None:
-    """For a process that runs the engine. Cycles are still found, only later."""
+    """Collect cyclic garbage less often, in a process that runs the engine."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS_MAX, YOUNG_COLLECTIONS_MAX, MIDDLE_COLLECTIONS_MAX)

@@ -131,11 +131,11 @@ class Loop:
             self._thread.shutdown()
 
     def readers(self) -> list[FeedReader]:
-        """Those that follow a feed."""
+        """The workers that follow a feed of events."""
         return [worker for worker in self.workers if isinstance(worker, FeedReader)]
 
     def paused(self) -> list[str]:
-        """Gateways that are unavailable; they are tried again."""
+        """The gateways that do not answer at the moment; they are tried again."""
         return sorted(self._paused_until)
 
     def behind(self, end: int) -> int:
@@ -185,7 +185,7 @@ class Loop:
             left -= REST_SECONDS_MAX
 
     def stop_causes(self) -> dict[str, BaseException]:
-        """Why each stopped worker did: a reader of the log, or of a partition."""
+        """Why each stopped worker has stopped, by its name."""
         parts = {f"{p.name}@{at}": why for p in self.workers for at, why in getattr(p, "stopped", {}).items()}
         return {**self.stopped, **parts}
 
@@ -235,7 +235,7 @@ class Loop:
         return 1
 
     def _save_positions(self) -> int:
-        """What everybody has passed is saved at once; how many positions that were."""
+        """Save the positions of all workers that only passed events by; returns how many were saved."""
         resting = [p for p in self.workers if p.name not in self.stopped]
         unsaved = [(worker, move) for worker in resting for move in worker.unsaved()]
         moved = self.save([move for _, move in unsaved]) if unsaved else ()
@@ -247,7 +247,7 @@ class Loop:
         return len(unsaved)
 
     def _seek_after_outage(self) -> None:
-        """It is not known which commits arrived: every worker asks where it stands."""
+        """After an outage it is not known which commits succeeded: every worker reads its stored position again."""
         with suppress(*OUTAGES):
             self.seek()
 

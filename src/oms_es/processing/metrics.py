@@ -69,7 +69,7 @@ class timed:  # noqa: N801 - reads as what it does
         return self.observe
 
     def __exit__(self, *_: object) -> None:
-        """A batch that was not observed is not counted."""
+        """A batch that was never observed, such as an empty one, is not counted."""
 
     def observe(self, deliveries: int) -> None:
         if deliveries:
@@ -91,11 +91,11 @@ class Health:
 
 class SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name it has in the library
-        """A scrape is not worth a line."""
+        """Do not log scrapes."""
 
 
 class CannotListen(OmsError):
-    """Nothing can be served where the settings say."""
+    """The address in the settings cannot be listened on."""
 
     code = "cannot_listen"
     exit_code = Code.USAGE

@@ -62,7 +62,7 @@ class Stopped(OmsError):
 
 
 def cause_of(error: BaseException) -> str:
-    """With where it happened, and without the rows that it happened to."""
+    """The cause of a failure with the place in the code, without the rows, which may be personal."""
     return ", ".join([without_rows(str(error)) or type(error).__name__, *getattr(error, "__notes__", ())])
 
 
@@ -82,20 +82,20 @@ class Worker(Protocol):
         """
 
     def unsaved(self) -> Sequence[Move]:
-        """Nothing to do: what should be saved, so that a restart does not repeat it."""
+        """When idle: the position that should be saved, so that a restart does not read the same events again."""
 
     def was_saved(self, move: Move) -> None:
-        """It stands where this says."""
+        """The position was saved."""
 
     def was_lost(self, move: Move) -> None:
-        """It did not stand where this believed: another process has moved it."""
+        """The position could not be saved, as another process has moved it."""
 
     def seek(self) -> None:
-        """Go where the stored position is."""
+        """Continue from the stored position."""
 
 
 class NothingToSave:
-    """A participant whose position, if it has one, moves with everything that it does."""
+    """A worker without positions that could be saved separately: its position moves in the transactions of its work."""
 
     def unsaved(self) -> Sequence[Move]:
         return ()
@@ -108,7 +108,7 @@ class NothingToSave:
 
 
 class Stopping(Protocol):
-    """Whether the loop is to end: a threading.Event, or a simulation of one."""
+    """The signal to end the loop: a threading.Event, or a simulated one."""
 
     def is_set(self) -> bool: ...
 
@@ -117,11 +117,11 @@ class Stopping(Protocol):
 
 class Waiter(Protocol):
     def wait(self, seconds: float) -> bool:
-        """Until there may be something to do, at most `seconds`."""
+        """Wait until there may be something to do, at most `seconds`."""
 
 
 class FeedReader:
-    """A participant that follows a feed. Passing what does not concern it costs no transaction."""
+    """A worker that follows a feed. Skipping events of no interest costs no transaction."""
 
     def __init__(self, name: str, feed: Feed, interests: frozenset[type[Event]], batch_max: int = BATCH_MAX) -> None:
         self.role = name
@@ -132,7 +132,7 @@ class FeedReader:
         self.seen = self.saved = 0
 
     def step(self) -> int:
-        """Passing events of no interest is work, too: what is of interest may lie behind them."""
+        """Take one batch. Skipping events of no interest counts as work, as events of interest may follow them."""
         before = self.seen
         with metrics.timed(self.role) as observe:
             taken = self.take_next()
@@ -140,7 +140,7 @@ class FeedReader:
         return taken or int(self.seen > before)
 
     def take_next(self) -> int:
-        """The next batch of deliveries, from everything that the feed has ready; how many it had."""
+        """Process the next batch of what the feed has ready; returns how many deliveries it had."""
         read = self.feed.read(self.seen, self.feed.ready_max)
         if not read:
             return 0
@@ -179,14 +179,14 @@ class FeedReader:
         raise NotImplementedError
 
     def save(self, advance: Advance) -> None:
-        """Move the position past what concerns no reader here. Raises PositionLost."""
+        """Move the position past events of no interest. Raises PositionLost."""
         raise NotImplementedError
 
     def stored_position(self, name: str) -> int:
         raise NotImplementedError
 
     def _next(self, read: Sequence[Recorded], bound: int | None) -> tuple[list[Recorded], int]:
-        """The next deliveries of interest, and the position up to which nothing was left out."""
+        """The next deliveries of interest, and the position up to which all events were considered."""
         if bound is not None and read[-1].position > bound:
             read = read[: bisect_right(read, bound, key=POSITION)]
         if not read:
@@ -197,7 +197,7 @@ class FeedReader:
         return deliveries, read[-1].position if complete else deliveries[-1].position
 
     def _attempt(self, deliveries: Sequence[Recorded], position: int) -> None:
-        """Halve a failing batch until the failing event is alone; everything before it is done."""
+        """Bisect a failing batch until the failing event is alone; everything before it is processed."""
         try:
             self.take(deliveries, Advance(self.name, self.saved, position))
         except (PositionLost, GatewayUnavailable):
@@ -278,7 +278,7 @@ class ConsumerWorker(CommandWorker):
 
 
 def reactions(consumer: Consumer, deliveries: Sequence[Recorded], lookups: Finder) -> Batch:
-    """What a consumer wants to be done about each."""
+    """The commands with which a consumer reacts to each delivery."""
     found = lookups.fetch(_lookups(consumer, deliveries)) if consumer.lookup_projections else {}
     return [(Cause.of(r, consumer.name), consumer.react(r.event, found)) for r in deliveries]
 
@@ -292,7 +292,7 @@ def _lookups(consumer: Consumer, deliveries: Sequence[Recorded]) -> dict[Lookup,
 
 
 def answers(gateway: Gateway, deliveries: Sequence[Recorded]) -> Batch:
-    """What the world says of each intent, brought in as whatever comes from outside. Raises GatewayUnavailable."""
+    """A gateway's answer to each intent, validated like all input from outside. Raises GatewayUnavailable."""
     return _causes(gateway, deliveries, gateway.perform(deliveries))
 
 

@@ -105,7 +105,7 @@ way arrives."""
 
 
 class Missing(Refused):
-    """There is nothing by that name."""
+    """Nothing of that name exists."""
 
     exit_code = Code.NOT_FOUND
     status = HTTPStatus.NOT_FOUND

@@ -28,7 +28,7 @@ RETURNS = Listing("returns", "rma_id", "status")
 
 
 class Asked(NamedTuple):
-    """What is None does not matter. `since` counts, `until` does not."""
+    """The filters of a list; None means any. `since` is inclusive, `until` is not."""
 
     state: str | None = None
     order_id: str | None = None

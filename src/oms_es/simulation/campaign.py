@@ -11,7 +11,7 @@ from hashlib import blake2b
 from itertools import count, takewhile
 from typing import Any
 
-from oms_es.simulation.components import WHOLE, Kit
+from oms_es.simulation.components import WHOLE, Components
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.run import Outcome, play
 from oms_es.simulation.scenario import MINUTES, Profile
@@ -79,7 +79,7 @@ def campaign(
     seeds: Iterable[int],
     profile: Profile,
     minutes: float = MINUTES,
-    kit: Kit = WHOLE,
+    components: Components = WHOLE,
     *,
     failures_max: int = 1,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
@@ -88,7 +88,7 @@ def campaign(
     summary = Summary()
     for seed in seeds:
         began = time.process_time()
-        outcome = play(expand(seed, profile, minutes), kit)
+        outcome = play(expand(seed, profile, minutes), components)
         summary.add(outcome)
         gc.collect(0 if summary.seeds % COLLECTED_EVERY_SEEDS else 2)
         summary.cpu_seconds += time.process_time() - began
@@ -112,9 +112,9 @@ def story(summary: Summary) -> Iterator[str]:
     yield from (f"    {_as_text(event)}" for event in outcome.last)
 
 
-def failure(outcome: Outcome, kit: Kit = WHOLE) -> Iterator[str]:
+def failure(outcome: Outcome, components: Components = WHOLE) -> Iterator[str]:
     """What a person needs who looks for the cause: the promise, where it broke, and the smallest scenario that does."""
-    shrinker = Shrinker(outcome, kit)
+    shrinker = Shrinker(outcome, components)
     smallest = shrinker.shrunk()
     assert outcome.violation
     assert smallest.violation

@@ -31,7 +31,7 @@ from oms_es.store.store import Store
 
 
 @dataclass(frozen=True)
-class Kit:
+class Components:
     database: type[Database] = Database
     recorder: type[MemoryRecorder] = MemoryRecorder
     rows: type[MemoryRows] = MemoryRows
@@ -56,4 +56,4 @@ class Kit:
     orders: Parser = PARSERS["canonical"]
 
 
-WHOLE = Kit()
+WHOLE = Components()

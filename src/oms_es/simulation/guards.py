@@ -1,7 +1,7 @@
 """The guards of the design, each as a switch that takes it out: the simulation must be able to fail.
 
-Nothing here is part of the engine. A guard is taken out by putting another part into the kit of which nodes are made;
-tests/system/simulation shows that every one of them is missed within some hundred seeds.
+Nothing here is part of the engine. A guard is removed by replacing one of the components that nodes are
+made of; tests/system/simulation shows that the simulation fails without any one of them, within some hundred seeds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from oms_es.kernel import Decider
 from oms_es.schemas.order import OrderHeld
 from oms_es.schemas.payment import RecordReport
 from oms_es.simulation.campaign import campaign
-from oms_es.simulation.components import WHOLE, Kit
+from oms_es.simulation.components import WHOLE, Components
 from oms_es.simulation.removals import (
     AllAtOnce,
     AnswersAnyway,
@@ -61,7 +61,7 @@ class Guard(NamedTuple):
     name: str
     where: str
     breaks: str
-    without: Callable[[Kit], Kit]
+    without: Callable[[Components], Components]
     profile: str = "stormy"
 
 
@@ -106,9 +106,10 @@ def ships_without_money(decider: Decider[Any]) -> Decider[Any]:
     return replace(decider, decide=decide)
 
 
-def _with(change: Callable[[Decider[Any]], Decider[Any]], category: str) -> Callable[[Kit], Kit]:
-    return lambda kit: replace(
-        kit, deciders=tuple(change(decider) if decider.category == category else decider for decider in kit.deciders)
+def _with(change: Callable[[Decider[Any]], Decider[Any]], category: str) -> Callable[[Components], Components]:
+    return lambda components: replace(
+        components,
+        deciders=tuple(change(decider) if decider.category == category else decider for decider in components.deciders),
     )
 
 
@@ -117,169 +118,169 @@ GUARDS: tuple[Guard, ...] = (
         "position compare-and-set",
         "`store/recorder.py`",
         "two workers that have one position both do what follows: rows count it twice",
-        lambda kit: replace(kit, database=AnyGreater),
+        lambda components: replace(components, database=AnyGreater),
     ),
     Guard(
         "position in the transaction of its effects",
         "`store/store.py`",
         "a batch that fails after its position has moved is never done",
-        lambda kit: replace(kit, recorder=PositionFirst),
+        lambda components: replace(components, recorder=PositionFirst),
         "hurricane",
     ),
     Guard(
         "rows forgotten at every seek",
         "`processing/loop.py`",
         "events are folded into rows that another worker has changed",
-        lambda kit: replace(kit, read_model=Remembers),
+        lambda components: replace(components, read_model=Remembers),
         "hurricane",
     ),
     Guard(
         "seal compare-and-set",
         "`store/sealing/seals.py`",
         "of two sealers the slower one takes back what was signed: a checkpoint is of fewer events than the one before",
-        lambda kit: replace(kit, sealing=SealsOver),
+        lambda components: replace(components, sealing=SealsOver),
         "hurricane",
     ),
     Guard(
         "answers kept under the keys of their requests",
         "`processing/committer.py`",
         "a request whose answer was lost is answered as if nothing had come of it",
-        lambda kit: replace(kit, answers=ForgetsAnswers),
+        lambda components: replace(components, answers=ForgetsAnswers),
     ),
     Guard(
         "answer after the transaction",
         "`processing/committer.py`",
         "a caller is answered that an order is taken, and it is nowhere",
-        lambda kit: replace(kit, answering=AnswersAnyway),
+        lambda components: replace(components, answering=AnswersAnyway),
     ),
     Guard(
         "deliveries in the transaction of a subscription's position",
         "`store/http/subscriptions.py`",
         "a sender that stops in between never sends what happened",
-        lambda kit: replace(kit, deliveries=MovesFirst),
+        lambda components: replace(components, deliveries=MovesFirst),
         "hurricane",
     ),
     Guard(
         "delivered when the receiver has said so",
         "`app/deliveries.py`",
         "a webhook whose receiver was away is never sent again",
-        lambda kit: replace(kit, deliveries=DoneBeforehand),
+        lambda components: replace(components, deliveries=DoneBeforehand),
     ),
     Guard(
         "one delivery of an order at a time",
         "`store/http/subscriptions.py`",
         "a receiver has an order completed before it was placed",
-        lambda kit: replace(kit, deliveries=AllAtOnce),
+        lambda components: replace(components, deliveries=AllAtOnce),
     ),
     Guard(
         "append lock",
         "`store/recorder.py`",
         "positions do not rise in the order of commits: a reader of the log's end misses events",
-        lambda kit: replace(kit, recorder=NoLock),
+        lambda components: replace(components, recorder=NoLock),
     ),
     Guard(
         "stale streams asked for under the append lock",
         "`store/store.py`",
         "decisions are made from states that are not the newest",
-        lambda kit: replace(kit, recorder=BelievesItsCache),
+        lambda components: replace(components, recorder=BelievesItsCache),
     ),
     Guard(
         "every cached stream doubted that others may have overtaken",
         "`store/store.py`",
         "a stream overtaken before the store last looked is taken for the newest",
-        lambda kit: replace(kit, store=BelievesTheEnd),
+        lambda components: replace(components, store=BelievesTheEnd),
     ),
     Guard(
         "refusals believed only from the newest state",
         "`store/store.py`",
         "a command that is right is refused, and its consumer stops",
-        lambda kit: replace(kit, store=BelievesRefusals),
+        lambda components: replace(components, store=BelievesRefusals),
     ),
     Guard(
         "facts no older than the event that asks",
         "`processing/loop.py`",
         "stock that came is not seen: an order waits although there is stock",
-        lambda kit: replace(kit, consumer=Unbounded),
+        lambda components: replace(components, consumer=Unbounded),
     ),
     Guard(
         "end of the log asked for before a chain is committed",
         "`store/store.py`",
         "a reader that has taken a chain's events passes what others wrote between them",
-        lambda kit: replace(kit, store=NeverOvertaken),
+        lambda components: replace(components, store=NeverOvertaken),
     ),
     Guard(
         "facts of a chain with what it has changed itself",
         "`processing/chain.py`",
         "stock that came in the same transaction is not seen: an order waits although there is stock",
-        lambda kit: replace(kit, chain=CommittedFacts),
+        lambda components: replace(components, chain=CommittedFacts),
     ),
     Guard(
         "partition taken up to the end before a chain goes on from there",
         "`kafka/groups/group_chain.py`",
         "what is on its way to a reader is passed when the reader takes what follows",
-        lambda kit: replace(kit, group_chain=BelievesTheRelay),
+        lambda components: replace(components, group_chain=BelievesTheRelay),
         "kafka",
     ),
     Guard(
         "rows of several workers asked for again before a chain is committed",
         "`processing/read_models/model.py`",
         "of two additions to a day's load one is lost",
-        lambda kit: replace(kit, read_model=HoldsNothing),
+        lambda components: replace(components, read_model=HoldsNothing),
         "crowd",
     ),
     Guard(
         "repeats skipped by position",
         "`kafka/groups/group_worker.py`",
         "what the relay publishes twice counts twice",
-        lambda kit: replace(kit, feed=TakesAgain),
+        lambda components: replace(components, feed=TakesAgain),
         "kafka",
     ),
     Guard(
         "chain of predecessors",
         "`kafka/groups/group_worker.py`",
         "what a topic has lost is never done",
-        lambda kit: replace(kit, feed=TrustsMessages),
+        lambda components: replace(components, feed=TrustsMessages),
         "kafka",
     ),
     Guard(
         "relay's lock and epoch",
         "`kafka/relay/leadership.py`",
         "two relays publish a partition's events with different predecessors",
-        lambda kit: replace(kit, leadership=Everyone, relay_store=NoFence),
+        lambda components: replace(components, leadership=Everyone, relay_store=NoFence),
         "kafka",
     ),
     Guard(
         "relay's position after the acknowledgement",
         "`kafka/relay/event_publisher.py`",
         "events are missing from the topics for ever",
-        lambda kit: replace(kit, publisher=SavesFirst),
+        lambda components: replace(components, publisher=SavesFirst),
         "kafka",
     ),
     Guard(
         "lock on rows that several streams feed",
         "`processing/read_models/rows.py`",
         "of two additions to a day's sales one is lost",
-        lambda kit: replace(kit, rows=NoRowLock),
+        lambda components: replace(components, rows=NoRowLock),
         "crowd",
     ),
     Guard(
         "generation of the rows",
         "`processing/read_models/rows.py`",
         "what was wrong before a rebuild is written back after it",
-        lambda kit: replace(kit, rows=AnyGeneration),
+        lambda components: replace(components, rows=AnyGeneration),
         "hurricane",
     ),
     Guard(
         "intent before the gateway is asked",
         "`gateways/`",
         "money moves of which history knows nothing",
-        lambda kit: replace(kit, recorder=AsksEarly),
+        lambda components: replace(components, recorder=AsksEarly),
     ),
     Guard(
         "idempotency keys",
         "`gateways/`",
         "an answer that was lost is paid for twice",
-        lambda kit: replace(kit, effect_store=ForgetfulEffectStore),
+        lambda components: replace(components, effect_store=ForgetfulEffectStore),
     ),
     Guard(
         "one effect per reference",
@@ -319,7 +320,7 @@ GUARDS: tuple[Guard, ...] = (
         "halving down to the failing event",
         "`processing/intake/worker.py`",
         "good callbacks are rejected with a bad one",
-        lambda kit: replace(kit, intake=Whole),
+        lambda components: replace(components, intake=Whole),
         "hurricane",
     ),
     Guard(
@@ -352,7 +353,7 @@ GUARDS: tuple[Guard, ...] = (
         "reservations that expire",
         "`consumers/order/deadline_keeper.py`",
         "a cart that was left holds its stock for ever",
-        lambda kit: replace(kit, due=nothing_expires),
+        lambda components: replace(components, due=nothing_expires),
     ),
 )
 
@@ -369,8 +370,8 @@ def missed(seeds: Iterable[int], minutes: float) -> Iterator[str]:
 BY_NAME: Mapping[str, Guard] = {guard.name: guard for guard in GUARDS}
 
 
-def kit_without(*names: str) -> Kit:
-    kit = WHOLE
+def components_without(*names: str) -> Components:
+    components = WHOLE
     for name in names:
-        kit = BY_NAME[name].without(kit)
-    return kit
+        components = BY_NAME[name].without(components)
+    return components

@@ -26,7 +26,7 @@ from oms_es.processing.read_models.model import ReadModel, Staged
 from oms_es.processing.readers import ConsumerWorker
 from oms_es.schemas.order import PlaceOrder, RecordReservation
 from oms_es.schemas.stock import ExpireReservation
-from oms_es.simulation.components import Kit
+from oms_es.simulation.components import Components
 from oms_es.simulation.nodes.engine_node import EngineNode
 from oms_es.simulation.nodes.interruptible import AwakeChain, AwakeGroupChain
 from oms_es.simulation.world.deliveries import MemoryDeliveries
@@ -259,17 +259,17 @@ def nothing_expires(rows: Iterable[Row], now: datetime) -> Iterator[Command]:
     return (command for command in due_commands(rows, now) if not isinstance(command, ExpireReservation))
 
 
-def numbered(kit: Kit) -> Kit:
+def numbered(components: Components) -> Components:
     """Every copy of an order gets an id of its own."""
     numbers = count(1)
 
     def parse(payload: bytes) -> Command:
-        order = kit.orders(payload)
+        order = components.orders(payload)
         assert isinstance(order, PlaceOrder)
         order.__dict__["order_id"] = f"order-number-{next(numbers)}"
         return order
 
-    return replace(kit, orders=parse)
+    return replace(components, orders=parse)
 
 
 def promises_anything(decider: Decider[Any]) -> Decider[Any]:

@@ -29,7 +29,7 @@ from oms_es.projections.order import order_status
 from oms_es.schemas.order import PlaceOrder
 from oms_es.schemas.topics import CHANNEL_ORDERS
 from oms_es.schemas.vocabulary import EVENTS as VOCABULARY
-from oms_es.simulation.components import WHOLE, Kit
+from oms_es.simulation.components import WHOLE, Components
 from oms_es.simulation.expansion import expand
 from oms_es.simulation.invariants import Violation, Watch, in_the_end, unsent
 from oms_es.simulation.logging_off import unmeasured
@@ -78,18 +78,18 @@ class Outcome(NamedTuple):
     last: Sequence[tuple[Any, ...]]
 
 
-def play(scenario: Scenario, kit: Kit = WHOLE) -> Outcome:
-    return Play(scenario, kit).outcome()
+def play(scenario: Scenario, components: Components = WHOLE) -> Outcome:
+    return Play(scenario, components).outcome()
 
 
-def play_seed(seed: int, profile: Any, minutes: float, kit: Kit = WHOLE) -> Outcome:
-    return play(expand(seed, profile, minutes), kit)
+def play_seed(seed: int, profile: Any, minutes: float, components: Components = WHOLE) -> Outcome:
+    return play(expand(seed, profile, minutes), components)
 
 
 class Play:
-    def __init__(self, scenario: Scenario, kit: Kit) -> None:
+    def __init__(self, scenario: Scenario, components: Components) -> None:
         self.scenario = scenario
-        self.kit = kit
+        self.components = components
         self.chance = Random(f"{scenario.seed}/play")
         self.scheduler = Scheduler()
         self.switching = scenario.switching
@@ -98,11 +98,11 @@ class Play:
         self.calls_max = CALLS_MAX + CALLS_PER_ACTION_MAX * len(scenario.actions)
         self.codec = WRITTEN if scenario.written else KEPT
         self.cloudevents = CloudEventsCodec(VOCABULARY) if scenario.written else KeptCloudEvents(VOCABULARY)
-        self.deciders = remembering(kit.deciders)
+        self.deciders = remembering(components.deciders)
         evolves = {decider.category: decider.evolve for decider in self.deciders}
         whole = [replace(decider, evolve=evolves[decider.category]) for decider in DECIDERS]
         self.watch = Watch(self.codec, whole, lambda: self.scheduler.now, self._ends_well)
-        self.database = kit.database(self.codec, [p.table for p in PROJECTIONS], self._recorded)
+        self.database = components.database(self.codec, [p.table for p in PROJECTIONS], self._recorded)
         self.sealed = SealedLog(self._sealed)
         self.broker = Broker(topics(scenario.partitions), self.watch.published)
         self.outside = Outside(lambda: self.scheduler.now, self.watch.happened)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from oms_es.simulation.components import Kit
+from oms_es.simulation.components import Components
 from oms_es.simulation.run import Outcome, play
 from oms_es.simulation.scenario import Scenario
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class Shrinker:
-    def __init__(self, failed: Outcome, kit: Kit) -> None:
+    def __init__(self, failed: Outcome, components: Components) -> None:
         assert failed.violation
         self.best = failed
         self.check = failed.violation.check
-        self.kit = kit
+        self.components = components
         self.runs = 0
 
     def shrunk(self) -> Outcome:
@@ -47,7 +47,7 @@ class Shrinker:
 
     def _fails(self, scenario: Scenario) -> bool:
         self.runs += 1
-        outcome = play(scenario, self.kit)
+        outcome = play(scenario, self.components)
         if outcome.violation is None or outcome.violation.check != self.check:
             return False
         self.best = outcome

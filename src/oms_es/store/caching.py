@@ -54,7 +54,7 @@ class Scale:
         self._noted = 0
 
     def note(self, count: int, entries: Iterable[Any]) -> None:
-        """So many entries; some of them are weighed."""
+        """Count an entry, and weigh every 64th one."""
         first = -self._noted % WEIGHED_EVERY
         self._noted += count
         for entry in islice(entries, first, None, WEIGHED_EVERY):
@@ -63,7 +63,7 @@ class Scale:
 
 
 def weight_of(entry: Any) -> int:
-    """In bytes, with all that it refers to."""
+    """The size of an object in bytes, including everything that it refers to."""
     seen: set[int] = set()
     found, weight = [entry], 0
     while found and len(seen) < WEIGHED_OBJECTS_MAX:
@@ -85,7 +85,7 @@ class Budget:
         self.caches: list[Cache[Any, Any]] = []
 
     def trim(self) -> None:
-        """Forget what is too much. Never while something is decided from what is remembered."""
+        """Evict entries until the budget holds. Never called while a decision uses the cache."""
         with self.lock:
             while (excess := self.estimated_bytes - self.bytes_max) > 0:
                 largest = max(self.caches, key=lambda cache: cache.estimated_bytes)
@@ -117,7 +117,7 @@ class Cache(Generic[K, V]):
         return self.scale.mean * len(self._entries)
 
     def found(self, keys: Iterable[K]) -> dict[K, V]:
-        """Those that are remembered, which are the newest used now."""
+        """The cached entries of these keys; they become the most recently used."""
         with self.budget.lock:
             entries = self._entries
             there = {key: entries[key] for key in keys if key in entries}
@@ -126,7 +126,7 @@ class Cache(Generic[K, V]):
             return there
 
     def put(self, entries: Mapping[K, V]) -> None:
-        """The budget is trimmed when all is put in that there is."""
+        """Add entries, then trim the budget."""
         with self.budget.lock:
             for key, value in entries.items():
                 self._entries[key] = value

@@ -41,7 +41,7 @@ class Draft:
         self.recorded: list[Recorded] = []
 
     def decide(self, addressed: Sequence[Addressed], now: datetime) -> Sequence[Recorded]:
-        """What the commands come to, at the positions that it will have. Raises Refused."""
+        """Decide the commands, with the positions that their events will have. Raises Refused."""
         new = [stream for stream in dict.fromkeys(stream for _, stream, _ in addressed) if stream not in self.states]
         self.states.update(self.load(new) if new else {})
         decided = self.decide_all(addressed, self.states, now)

@@ -46,12 +46,12 @@ class Feed(Protocol):
 
     @property
     def ready_max(self) -> int:
-        """As many events as it may have ready."""
+        """The largest number of events that it may hold ready."""
 
     def read(self, after: int, limit: int) -> Sequence[Recorded]: ...
 
     def notify_appended(self, recorded: Sequence[Recorded]) -> None:
-        """What this process has just appended."""
+        """Receive the events that this process has just appended."""
 
 
 class NullFeed:
@@ -64,7 +64,7 @@ class NullFeed:
         return ()
 
     def notify_appended(self, recorded: Sequence[Recorded]) -> None:
-        """They come back by way of the topics."""
+        """Nothing to do: the events come back over Kafka."""
 
 
 class Log:
@@ -141,7 +141,7 @@ class Log:
                 del self._window[:dropped], self._positions[:dropped]
 
     def _behind(self, after: int) -> Iterator[Recorded]:
-        """What lies between a position and the window."""
+        """Events between a position and the window, read from the database."""
         while after < self._base:
             page = self._page(after)
             yield from islice(page.events, bisect_right(page.events, after, key=POSITION), None)

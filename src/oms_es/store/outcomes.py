@@ -19,14 +19,14 @@ Addressed = tuple[Cause, str, Command]
 
 
 def addressed_of(batch: Iterable[tuple[Cause, Sequence[Command]]]) -> list[Addressed]:
-    """Every command, and after it those that are decided beside it."""
+    """Every command, each followed by the commands that are decided together with it."""
     return [
         (cause, one.stream, one) for cause, commands in batch for given in commands for one in (given, *given.beside)
     ]
 
 
 class OtherVersion(Refused):
-    """The stream has not the version that the request asks for."""
+    """The stream is not at the version that the request requires."""
 
     code = "version_changed"
     status = HTTPStatus.PRECONDITION_FAILED
@@ -68,7 +68,7 @@ def no_more_rows(_transaction: Any, _outcomes: Mapping[str, Outcome]) -> None:
 
 
 class Apart:
-    """Of one attempt at a transaction: which requests were refused, and what the others came to."""
+    """The result of one attempt at a transaction: the refused requests, and the outcomes of the others."""
 
     def __init__(self, requests: Sequence[Request], beside: MoreRows) -> None:
         self.versions = {request.stream: request.version for request in requests}

@@ -116,10 +116,10 @@ class Recording(Protocol):
     def save(self, advance: Advance) -> None: ...
 
     def change(self, transaction: Any, changes: Sequence[Any]) -> None:
-        """Rows of any tables, each of which is among the changes once at most."""
+        """Change rows of several tables; each table may occur once among the changes."""
 
     def move(self, transaction: Any, moves: Sequence[Move]) -> set[str]:
-        """The names of those positions that stood where they were believed to be, and have moved."""
+        """Move positions; returns the names of those that were at the expected value and have moved."""
 
     def move_at_rest(self, moves: Sequence[Move]) -> set[str]:
         """The same, of positions past what concerns no reader: a crash may take it back."""
@@ -270,7 +270,7 @@ class Recorder(PostgresProcessRecorder):
         return self.max_tracking_id(name) or 0
 
     def stale(self, curs: psycopg.Cursor[Any], expected: Mapping[str, int]) -> list[str]:
-        """Those of the streams that have grown past the version they are believed to have."""
+        """The streams that have grown beyond the given versions."""
         curs.execute(
             "SELECT believed.stream FROM unnest(%b::text[], %b::bigint[]) AS believed(stream, version) "
             f"JOIN {EVENTS} ON originator_id = believed.stream AND originator_version = believed.version + 1",

@@ -242,7 +242,7 @@ class Store:
         return end
 
     def _foreign_append_seen(self) -> bool:
-        """A refusal counts only if no one else has written since its state was read."""
+        """Whether another process has appended since the states were read: then a refusal must be decided again."""
         before = self._foreign_appends
         self._refresh(self.recorder.end())
         return self._foreign_appends != before
@@ -320,7 +320,7 @@ class Store:
         return kept + decided
 
     def _loaded(self, streams: Iterable[str]) -> dict[str, Cached]:
-        """In their order. What is missing is read, as of now."""
+        """The states of these streams, in order; those that are not cached are read."""
         known = self._cache.found(streams)
         missing = [stream for stream in streams if stream not in known]
         if missing:
@@ -335,7 +335,7 @@ class Store:
         self._cache.put(newest)
 
     def _caught_up(self, known: Mapping[str, Cached | None], curs: Any = None) -> dict[str, Cached]:
-        """Each stream's newest state, folded on from what is cached, or its snapshot, or the beginning."""
+        """The newest state of each stream, folded from the cached state, the snapshot or the beginning."""
         deciders = {stream: self.by_category[stream.partition("-")[0]] for stream in known}
         restored = self._from_snapshots([s for s, cached in known.items() if not cached and deciders[s].restore])
         states = {

@@ -32,7 +32,7 @@ def _quiet(_quiet: None) -> None:
 def test_a_guard_that_is_taken_out_is_missed(guard: Guard) -> None:
     if guard.name in SLOW and not EVERY:
         pytest.skip("`make guards` asks for it")
-    summary = campaign(range(SEEDS_MAX), PROFILES[guard.profile], kit=guard.without(WHOLE))
+    summary = campaign(range(SEEDS_MAX), PROFILES[guard.profile], components=guard.without(WHOLE))
     assert summary.failed, f"nothing broke in {summary.seeds} seeds: is {guard.name} no guard?"
 
 
@@ -41,10 +41,10 @@ def test_the_slow_guards_are_guards() -> None:
 
 
 def test_a_failure_says_what_broke_where_and_how_to_see_it_again_made_smaller() -> None:
-    kit = GUARDS[0].without(WHOLE)
-    summary = campaign(range(SEEDS_MAX), PROFILES["stormy"], kit=kit)
+    components = GUARDS[0].without(WHOLE)
+    summary = campaign(range(SEEDS_MAX), PROFILES["stormy"], components=components)
     (failed,) = summary.failed
-    answer = list(failure(failed, kit))
+    answer = list(failure(failed, components))
     assert answer[0].startswith("BROKEN at step")
     assert f"seed {failed.scenario.seed}, stormy" in answer[1]
     faults = [line for line in answer if "node" in line and "calls later" in line]

@@ -120,13 +120,13 @@ def callbacks_of(playing: Play) -> Iterator[Callback]:
 
 def test_every_command_and_every_callback_of_the_vocabulary_comes_in_some_seed() -> None:
     Noting.asked.clear()
-    kit = replace(WHOLE, store=Noting)
+    components = replace(WHOLE, store=Noting)
     callbacks = {*of_payments(), *of_parcels()}
     assert len(callbacks) > 25
     for seed in dict.fromkeys((*RICH, *range(SEEDS_MAX))):
-        playing = Play(expand(seed, PROFILES["life"]), kit)
+        playing = Play(expand(seed, PROFILES["life"]), components)
         outcome = playing.outcome()
-        assert outcome.violation is None, "\n".join(failure(outcome, kit))
+        assert outcome.violation is None, "\n".join(failure(outcome, components))
         callbacks.difference_update(callbacks_of(playing))
         if not (callbacks or COMMANDS.difference(Noting.asked, UNPLAYED)):
             break

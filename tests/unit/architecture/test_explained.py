@@ -40,6 +40,17 @@ def test_every_file_and_folder_that_a_page_names_is_there(page: Path) -> None:
     assert not missing
 
 
+OUT_OF_DOCS = re.compile(r"\]\(((?:\.\./)+[^)#\s]+)")
+
+
+def test_a_link_that_leaves_the_pages_leads_to_a_file_which_the_site_can_show() -> None:
+    """A folder is none: the site is made of files."""
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    links = [(page, link) for page in pages for link in OUT_OF_DOCS.findall(page.read_text())]
+    assert len(links) > 200
+    assert [(page.name, link) for page, link in links if not (page.parent / link).is_file()] == []
+
+
 def is_there(place: str) -> bool:
     """A file may be named without its folder."""
     exact = any((root / place).exists() for root in (SOURCE, SOURCE / "aggregates", ROOT))

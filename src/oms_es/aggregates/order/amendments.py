@@ -84,7 +84,7 @@ def _short(name: str, value: Any, content: o.OrderContent) -> str:
 
 
 def _tied(order: Order, command: o.AmendOrder, revision: int) -> dict[str, Any]:
-    """What was said otherwise under the same revision: it does not say which came later."""
+    """The fields that it states differently from an earlier amendment of the same revision: either may be newer."""
     return {
         name: value
         for name, value in command.changes.items()

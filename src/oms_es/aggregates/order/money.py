@@ -62,7 +62,7 @@ def _by_component(
 
 
 def taken(share: o.LineShare, quantity: int) -> tuple[o.LineShare, o.LineShare]:
-    """So many units of a share, and what is left of it."""
+    """Split the given units off a share; returns both parts."""
     amount, tax = share.amount_minor * quantity // share.quantity, share.tax_minor * quantity // share.quantity
     part = share.model_copy(update={"quantity": quantity, "amount_minor": amount, "tax_minor": tax})
     rest = share.model_copy(
@@ -159,7 +159,7 @@ def charges(order: Order, worths: Sequence[int]) -> Iterator[tuple[o.Charge, ...
 
 
 def to_capture(order: Order, borne: Iterable[o.Charge]) -> int:
-    """Of what payments bear, what is still to be taken of them: a deposit was taken before."""
+    """The part of each payment's share that is still to be captured; a deposit was captured earlier."""
     deposits = {key for key, payment in order.payments.items() if payment.due.capture_now}
     return sum(charge.amount_minor for charge in borne if charge.payment_id not in deposits)
 

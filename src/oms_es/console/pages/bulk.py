@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
 
 
 async def show(command: Command, visit: Visit) -> Response:
-    """How many there are, and what is to be said of all of them."""
+    """The number of orders in the filter, and the form of the command for all of them."""
     chosen = filter_of(visit.many, visit.one)
     return await _form(visit, command, chosen, {})
 

@@ -101,13 +101,13 @@ class PartitionTask(Protocol):
     def was_saved(self, move: Move, /) -> None: ...
 
     def passed(self, offset: int, /) -> None:
-        """Everything before this offset was given to us, and nothing more is there."""
+        """Every message before this offset has been given to us."""
 
     def waiting(self) -> int:
         """Messages that are not done yet."""
 
     def done(self) -> int | None:
-        """The offset that is done with all before it; None if it has not moved."""
+        """The offset up to which everything is processed; None if it has not moved."""
 
     @property
     def position(self) -> int:
@@ -171,7 +171,7 @@ class PartitionFeed:
             self._dropped = max(self._dropped, self._events.popleft().position)
 
     def catch_up(self, position: int) -> None:
-        """Give what the topic should have had up to a position."""
+        """Read events from the store that the topic should have had up to a position."""
         if self._gap is None and not self._messages:
             self._read_from_the_store(self.end, position)
 
@@ -186,7 +186,7 @@ class PartitionFeed:
         return found
 
     def _next(self) -> None:
-        """One event more, from the store while something is missing, or one repeat less."""
+        """Take the next event, from the store while events are missing; drop it if it is a repeat."""
         if self._gap is not None:
             try:
                 found = next(self._gap, None)

@@ -95,7 +95,7 @@ class GroupChain(Chain):
         self._feeds[reader].begin(reader.seen)
 
     def interested(self, recorded: Recorded) -> Interested:
-        """Those that have its partition here."""
+        """The readers of this worker that own the event's partition."""
         kind = type(recorded.event)
         if not any(kind in interests for interests in self._interests):
             return NO_ONE
@@ -110,7 +110,7 @@ class GroupChain(Chain):
             group.seek()
 
     def _gather(self) -> bool:
-        """Who takes part now: partitions come and go. False where there is no one."""
+        """Collect the current participants, as partitions come and go. False if there are none."""
         self._learn_the_topics()
         facts = frozenset(group.name for group in self.groups if self._is_whole(group))
         tasks = {

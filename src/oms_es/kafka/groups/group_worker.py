@@ -93,7 +93,7 @@ class GroupWorker:
         self._sort_the_inbox()
 
     def answer(self) -> None:
-        """Be there for the group, and take what has come."""
+        """Answer the group's heartbeat, and take the messages that have arrived."""
         for topic_partition, messages in self.group.poll().items():
             self._inbox.setdefault(topic_partition, []).extend(messages)
         self._unreadable.update(self.group.failures())
@@ -160,7 +160,7 @@ class GroupWorker:
         self._paused.discard(topic_partition)
 
     def _sort_the_inbox(self) -> None:
-        """What came of a partition that is not ours any more belongs to another member."""
+        """Drop messages of partitions that now belong to another member."""
         for topic_partition, messages in self._inbox.items():
             if task := self.tasks.get(topic_partition):
                 task.put(messages)
@@ -219,7 +219,7 @@ class GroupWorker:
         return taken or int(task.position > before)
 
     def _commit(self, topic_partition: TopicPartition, task: PartitionTask) -> None:
-        """In Kafka, how far it has come in the database."""
+        """Commit to Kafka the offsets that the database has already processed."""
         if (offset := task.done()) is not None:
             self.group.commit_offsets({topic_partition: offset})
             self._gauges[topic_partition][0].set(task.position)

@@ -29,7 +29,7 @@ WHERE size > (SELECT position FROM {RELAY} WHERE name = %s) ORDER BY size LIMIT 
 
 
 class CheckpointPublisher:
-    """The empty tree says nothing, and is left out."""
+    """Publishes signed checkpoints; that of the empty tree is left out."""
 
     batch_max = CHECKPOINTS_PUBLISHED_MAX
 

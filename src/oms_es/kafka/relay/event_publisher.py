@@ -35,10 +35,10 @@ class TopicPublisher(Protocol):
     def batch_max(self) -> int: ...
 
     def begin(self, session: Any, epoch: int) -> None:
-        """Go where the stored position is."""
+        """Continue from the stored position."""
 
     def publish(self, session: Any) -> int:
-        """The next batch; how many messages. Raises KafkaUnavailable, LeadershipLost."""
+        """Publish the next batch; returns how many messages. Raises KafkaUnavailable, LeadershipLost."""
 
 
 class Batch(NamedTuple):
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
 
 class EventPublisher:
-    """The log, to the event topics."""
+    """Publishes the log to the event topics."""
 
     batch_max = RELAYED_MAX
 

@@ -35,7 +35,7 @@ REFRESH_SECONDS = 0.05
 
 
 class RelaySignal(AppendListener):
-    """The log's, and a look from time to time: states and dead letters ring none."""
+    """The log's notification plus a regular poll, as changed rows and dead letters send none."""
 
     def wait(self, seconds: float) -> bool:
         return super().wait(min(seconds, REFRESH_SECONDS))
@@ -125,7 +125,7 @@ class Relay(NothingToSave):
         return published
 
     def _report(self, problem: str) -> None:
-        """What stops it, or "" if nothing does any more."""
+        """Report what stops the relay, or "" once it goes on."""
         if problem and problem != self.problem:
             log.critical("relay stopped", reason=problem)
         if problem != self.problem or not self._noted:

@@ -86,7 +86,7 @@ class RelayStore(Protocol):
 
 class SqlRelayStore:
     def position(self, session: psycopg.Connection[Any]) -> int:
-        """Up to which everything is published."""
+        """The position up to which everything is published."""
         row = session.execute(f"SELECT position FROM {RELAY} WHERE name = 'events'").fetchone()
         return row[0] if row else 0
 

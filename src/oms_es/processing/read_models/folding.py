@@ -14,14 +14,14 @@ def fold(projection: Projection, rows: dict[Key, Row | None], batch: Iterable[Re
 
 
 def folded(projection: Projection, history: Iterable[Recorded]) -> dict[Key, Row]:
-    """The rows that a whole history leaves."""
+    """The rows that result from folding a whole history."""
     rows: dict[Key, Row | None] = {}
     fold(projection, rows, history)
     return {key: row for key, row in rows.items() if row is not None}
 
 
 class Touch(NamedTuple):
-    """An event, how it changes rows, and which ones."""
+    """An event, the fold that applies to it, and the keys of the rows that it changes."""
 
     fold: Fold
     recorded: Recorded
@@ -34,7 +34,7 @@ def touches(projection: Projection, batch: Iterable[Recorded]) -> list[Touch]:
 
 
 def fold_touches(rows: dict[Key, Row | None], touched: Iterable[Touch]) -> None:
-    """As `fold`, where it is known already which rows are touched."""
+    """Like `fold`, for events whose rows are already known."""
     for a_fold, recorded, keys in touched:
         project = a_fold.project
         for key in keys:

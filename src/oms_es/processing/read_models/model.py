@@ -59,15 +59,15 @@ class ReadModel:
         self.remember(written)
 
     def staged(self) -> Staged:
-        """Rows to be folded in memory, and written in another's transaction."""
+        """Rows that are folded in memory and written within the caller's transaction."""
         return Staged(self)
 
     def known(self, keys: Iterable[Key]) -> dict[Key, Row | None]:
-        """These rows as they are in the table; None where there is none."""
+        """The current rows of these keys; None for keys without a row."""
         return self._rows(None, keys)
 
     def remember(self, rows: Mapping[Key, Row | None]) -> None:
-        """They were written by the one that staged them."""
+        """Put rows into the cache after the caller has written them."""
         if not self.projection.insert_only and not self.contended:
             self._cache.put(rows)
             self._cache.budget.trim()
@@ -81,7 +81,7 @@ class ReadModel:
             raise
 
     def forget(self) -> None:
-        """What is remembered may not be the rows of the table any more."""
+        """Drop the cache: the table may have been changed by another process."""
         self._cache.clear()
 
     def position(self, name: str) -> int:
@@ -130,7 +130,7 @@ class Staged:
         fold_touches(self.rows, to_touch)
 
     def hold(self, transaction: Any) -> None:
-        """Until the transaction ends, rows that several workers change are as they were. Raises Overtaken."""
+        """Lock rows that several workers change until the transaction ends. Raises Overtaken."""
         if not self.model.contended or not self._known:
             return
         now = self.model.rows.locked(transaction, list(self._known))

@@ -101,7 +101,7 @@ class Rows(Protocol):
     def lock(self, transaction: Any) -> None: ...
 
     def load(self, transaction: Any, keys: Sequence[Key]) -> Mapping[Key, Row]:
-        """Those that are there; without a transaction, as they are now."""
+        """The rows that exist; without a transaction, in their current state."""
 
     def write(self, transaction: Any, kept: Sequence[Row], gone: Sequence[Key]) -> None: ...
 
@@ -144,7 +144,7 @@ class SqlRows:
             yield connection
 
     def lock(self, connection: Connection) -> None:
-        """Until the transaction ends, no one else changes these rows."""
+        """Lock these rows until the transaction ends."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock_of(self.table.name)})
 
     def load(self, connection: Connection | None, keys: Sequence[Key]) -> Mapping[Key, Row]:

@@ -37,9 +37,9 @@ class Client(DecidingNode):
         return self.next == len(self.actions)
 
     def work(self) -> None:
-        ground, kit = self.simulation, self.simulation.kit
+        ground, components = self.simulation, self.simulation.components
         store = self.store()
-        intake = kit.intake(self.name, "canonical", kit.orders, store, NullFeed(), tracked=False)
+        intake = components.intake(self.name, "canonical", components.orders, store, NullFeed(), tracked=False)
         producer = MemoryPublisher(self, ground.broker) if ground.scenario.topology == "workers" else None
         while not self.done:
             action = self.actions[self.next]

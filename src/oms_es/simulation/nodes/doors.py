@@ -49,8 +49,8 @@ class ServerNode(DecidingNode):
         return True
 
     def work(self) -> None:
-        ground, kit = self.simulation, self.simulation.kit
-        answering = kit.answering(self.store(), everything_passes, kit.answers(self, ground.database))
+        ground, components = self.simulation, self.simulation.components
+        answering = components.answering(self.store(), everything_passes, components.answers(self, ground.database))
         waiting: deque[tuple[Work, Reply]] = deque()
         self.waiting = waiting
         batch: list[tuple[Work, Reply]] = []
@@ -74,9 +74,9 @@ class SenderNode(DecidingNode):
     """Sends webhooks, or stands by."""
 
     def work(self) -> None:
-        ground, kit = self.simulation, self.simulation.kit
-        tables = lambda: kit.deliveries(self, ground.database)  # noqa: E731 - used once, and short
-        deliverer = kit.deliverer(Sending(self.store(), self.clock), tables, (), self._post)
+        ground, components = self.simulation, self.simulation.components
+        tables = lambda: components.deliveries(self, ground.database)  # noqa: E731 - used once, and short
+        deliverer = components.deliverer(Sending(self.store(), self.clock), tables, (), self._post)
         deliverer.each = one_after_the_other
         deliverer.random = ground.chance.random
         deliverer.run(Going(self), LOOKS_SECONDS)

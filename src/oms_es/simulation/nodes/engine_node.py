@@ -21,7 +21,7 @@ from oms_es.processing.committer import Answer, Work
 from oms_es.processing.intake.worker import IntakeWorker, Limit
 from oms_es.processing.ticker import Ticker
 from oms_es.projections.operations import deadlines
-from oms_es.simulation.components import Kit
+from oms_es.simulation.components import Components
 from oms_es.simulation.nodes.interruptible import (
     AwakeIntake,
     AwakeLoop,
@@ -63,7 +63,7 @@ class Ground(Simulation, Protocol):
     settling: bool
 
     scenario: Scenario
-    kit: Kit
+    components: Components
     deciders: tuple[Decider[Any], ...]
     database: Database
     sealed: SealedLog
@@ -135,10 +135,10 @@ class DecidingNode(Node):
     simulation: Ground
 
     def store(self) -> Any:
-        ground, kit = self.simulation, self.simulation.kit
-        recorder = kit.recorder(self, ground.database)
+        ground, components = self.simulation, self.simulation.components
+        recorder = components.recorder(self, ground.database)
         states_bytes_max = ground.chance.choice(CACHE_BYTES_MAX)
-        store = kit.store(ground.deciders, NO_EVENTS, recorder, self.clock, states_bytes_max, self.timing)
+        store = components.store(ground.deciders, NO_EVENTS, recorder, self.clock, states_bytes_max, self.timing)
         store.codec = ground.codec
         return store
 
@@ -153,7 +153,7 @@ class EngineNode(DecidingNode):
     def gateways(self) -> Sequence[Gateway]:
         world, effect_store = (
             self.simulation.scenario.world,
-            self.simulation.kit.effect_store(self, self.simulation.outside),
+            self.simulation.components.effect_store(self, self.simulation.outside),
         )
         seed = self.simulation.scenario.seed
         chaos = chaos_of(world, seed)
@@ -172,7 +172,7 @@ class EngineNode(DecidingNode):
 
     def follow(self, source: Any, parse: Any, store: Any, feed: Feed, limit: Limit | None = None) -> IntakeWorker:
         worker = AwakeIntake(source, parse, store, feed, self.simulation.scenario.batch_max, limit)
-        worker.intake = self.simulation.kit.intake(source.name, source.dialect, parse, store, feed, tracked=True)
+        worker.intake = self.simulation.components.intake(source.name, source.dialect, parse, store, feed, tracked=True)
         return worker
 
     def ticker(self, store: Any, feed: Feed) -> Ticker:
@@ -180,12 +180,12 @@ class EngineNode(DecidingNode):
 
     def sealer(self) -> AwakeSealer:
         ground = self.simulation
-        return AwakeSealer(ground.kit.sealing(self, ground.database, ground.sealed), self.timing)
+        return AwakeSealer(ground.components.sealing(self, ground.database, ground.sealed), self.timing)
 
     def _due(self, now: datetime, limit: int) -> Sequence[Command]:
         found = self.simulation.database.tables[deadlines.projection.name].found(None, None, "due_at", limit)
         due = [row for row in found if row["due_at"] <= now]
-        return tuple(self.simulation.kit.due(due, now)) if due else ()
+        return tuple(self.simulation.components.due(due, now)) if due else ()
 
     def check(self) -> None:
         """A stopped reader is a bug: there is no bad input among our own events."""

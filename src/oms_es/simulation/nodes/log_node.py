@@ -48,7 +48,7 @@ class LogNode(EngineNode):
         loop.run(Going(self))
 
     def _assembled(self) -> AwakeLoop:
-        ground, kit = self.simulation, self.simulation.kit
+        ground, components = self.simulation, self.simulation.components
         database, batch_max = ground.database, ground.scenario.batch_max
         store, lookups = self.store(), MemoryLookups(self, ground.database)
         log = SortedLog(store.recorder, ground.codec)
@@ -60,7 +60,7 @@ class LogNode(EngineNode):
 
         budget = Budget(ground.chance.choice(CACHE_BYTES_MAX))
         folding = [
-            ProjectionWorker(kit.read_model(p, kit.rows(self, database, p.table), budget), log, batch_max)
+            ProjectionWorker(components.read_model(p, components.rows(self, database, p.table), budget), log, batch_max)
             for p in PROJECTIONS
         ]
         projections = [awake(worker) for worker in folding]
@@ -69,7 +69,9 @@ class LogNode(EngineNode):
         def fact_position(names: frozenset[str]) -> int:
             return min(positions[name].seen() for name in names)
 
-        reacting = [kit.consumer(consumer, store, log, lookups, fact_position, batch_max) for consumer in CONSUMERS]
+        reacting = [
+            components.consumer(consumer, store, log, lookups, fact_position, batch_max) for consumer in CONSUMERS
+        ]
         consumers = [awake(worker) for worker in reacting]
         chains = list(self._chain(reacting, folding, store, log))
         for chain in chains:
@@ -99,7 +101,7 @@ class LogNode(EngineNode):
         new_max = self.simulation.chance.choice(CHAINS_NEW_MAX)
         if new_max:
             following_max = self.simulation.chance.choice(CHAINS_FOLLOWING_MAX)
-            yield self.simulation.kit.chain(consumers, projections, store, log, new_max, following_max)
+            yield self.simulation.components.chain(consumers, projections, store, log, new_max, following_max)
 
 
 class Idle:

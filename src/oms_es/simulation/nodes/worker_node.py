@@ -90,17 +90,17 @@ class WorkerNode(EngineNode):
         if new_max and any(group.name in CONSUMER_ROLES for group in groups):
             partitions = dict.fromkeys(EVENT_TOPICS.values(), ground.scenario.partitions)
             following_max = ground.chance.choice(CHAINS_FOLLOWING_MAX)
-            yield ground.kit.group_chain(
+            yield ground.components.group_chain(
                 groups, self.own_store, self.log, self.watermark.relayed, lambda: partitions, new_max, following_max
             )
 
     def _relay(self) -> Relay:
-        ground, kit = self.simulation, self.simulation.kit
+        ground, components = self.simulation, self.simulation.components
         producer = MemoryPublisher(self, ground.broker)
-        publisher = kit.publisher(
-            producer, ground.cloudevents, list(EVENT_TOPICS.values()), kit.relay_store(ground.database)
+        publisher = components.publisher(
+            producer, ground.cloudevents, list(EVENT_TOPICS.values()), components.relay_store(ground.database)
         )
-        relay = AwakeRelay(kit.leadership(self, ground.database), producer, [publisher])
+        relay = AwakeRelay(components.leadership(self, ground.database), producer, [publisher])
         relay.database = ground.database
         return relay
 
@@ -121,16 +121,16 @@ class WorkerNode(EngineNode):
         return AwakeGroup(group, task_for, batch_max, self.simulation.database)
 
     def _reader_of(self, role: str) -> Callable[[PartitionFeed], FeedReader]:
-        kit, batch_max = self.simulation.kit, self.simulation.scenario.batch_max
+        components, batch_max = self.simulation.components, self.simulation.scenario.batch_max
         for consumer in CONSUMERS:
             if consumer.name == role:
-                return lambda feed: kit.consumer(
+                return lambda feed: components.consumer(
                     consumer, self.own_store, feed, self.lookups, self.watermark.position, batch_max
                 )
         for projection in PROJECTIONS:
             if projection.name == role:
-                rows = kit.rows(self, self.simulation.database, projection.table)
-                read_model = kit.read_model(projection, rows, self.budget, alone=False)
+                rows = components.rows(self, self.simulation.database, projection.table)
+                read_model = components.read_model(projection, rows, self.budget, alone=False)
                 return lambda feed: ProjectionWorker(read_model, feed, batch_max)
         (gateway,) = (gateway for gateway in self.gateways() if gateway.name == role)
         return lambda feed: GatewayWorker(gateway, self.own_store, feed, batch_max)
@@ -138,14 +138,14 @@ class WorkerNode(EngineNode):
     def _event_task(
         self, topic_partition: TopicPartition, reader_of: Callable[[PartitionFeed], FeedReader]
     ) -> PartitionTask:
-        feed = self.simulation.kit.feed(
+        feed = self.simulation.components.feed(
             topic_partition, self.simulation.cloudevents, self._backfill, self.log.notify_appended
         )
         return EventTask(feed, reader_of(feed))
 
     def _input_task(self, topic_partition: TopicPartition) -> PartitionTask:
         source = PartitionSource(topic_partition, CHANNEL_ORDERS_ROLE, "canonical")
-        worker = self.follow(source, self.simulation.kit.orders, self.own_store, self.log, Limit())
+        worker = self.follow(source, self.simulation.components.orders, self.own_store, self.log, Limit())
         return InputTask(source, worker, lambda _topic: None)  # no topic is made again here
 
     def _backfill(self, topic_partition: TopicPartition, after: int, to: int) -> Any:

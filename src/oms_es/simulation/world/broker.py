@@ -44,7 +44,7 @@ class Partition:
         return self.messages[first : first + limit]
 
     def forget(self, offset: int) -> None:
-        """Retention: what is older is gone."""
+        """Apply retention: drop older messages."""
         if offset > self.base:
             del self.messages[: offset - self.base]
             self.base = offset

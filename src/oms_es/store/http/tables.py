@@ -75,7 +75,7 @@ class KeptAnswers:
         self.datastore = datastore
 
     def under(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kept]:
-        """What is known of these keys, each a caller's."""
+        """The stored answers under these keys, each of one caller."""
         callers, names = zip(*keys, strict=True)
         with self.datastore.cursor() as cursor:
             rows = cursor.execute(

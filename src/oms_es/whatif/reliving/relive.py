@@ -103,7 +103,7 @@ class Relive:
         return count
 
     def upcoming(self) -> Item | None:
-        """What is given next."""
+        """The commands that are given next."""
         return self.next
 
     def _gave(self, _item: Item) -> None:
