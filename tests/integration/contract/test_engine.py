@@ -17,7 +17,7 @@ from oms_es.app import CONSUMERS, DECIDERS, PROJECTIONS, Engine, engine_on, migr
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.demo.workload import Workload
 from oms_es.gateways.simulated.effects import PAYMENT_CALLBACKS
-from oms_es.gateways.simulated.modes import Chaos
+from oms_es.gateways.simulated.modes import LATE_SECONDS, Chaos
 from oms_es.kernel import Command, Consumer, GatewayUnavailable, Recorded
 from oms_es.processing.intake.worker import Arrival
 from oms_es.processing.loop import BACKGROUND_SECONDS, Loop
@@ -226,17 +226,20 @@ def test_a_declined_order_is_cancelled_and_its_stock_is_free_again(engine: Engin
     assert level(engine, "A") == (1, 0)
 
 
-def test_cancelling_before_anything_left_gives_stock_and_money_back(engine: Engine) -> None:
+def test_cancelling_before_anything_left_gives_stock_and_money_back(database_url: str) -> None:
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
     placed = order("1", ("A", 1), token="tok-late")
-    submit(engine, stock("A", 1), placed)
-    engine.loop.run_until_idle()
-    assert phase(engine, placed) == "awaiting_payment"
-    submit(engine, CancelOrder(order_id=placed.order_id, reason="changed my mind"))
-    engine.settle()
-    assert phase(engine, placed) == "cancelled"
-    assert level(engine, "A") == (1, 0)
-    assert happened(engine, placed)[-3:] == ["PaymentAuthorized", "PaymentVoidRequested", "PaymentVoided"]
-    assert verified(engine).passed
+    with engine_on(database_url, clock=lambda: now[0]) as engine:
+        submit(engine, OpenLocation(location="berlin", country="DE"), stock("A", 1), placed)
+        engine.loop.run_until_idle()
+        assert phase(engine, placed) == "awaiting_payment"
+        submit(engine, CancelOrder(order_id=placed.order_id, reason="changed my mind"))
+        now[0] += timedelta(seconds=LATE_SECONDS)
+        engine.settle()
+        assert phase(engine, placed) == "cancelled"
+        assert level(engine, "A") == (1, 0)
+        assert happened(engine, placed)[-3:] == ["PaymentAuthorized", "PaymentVoidRequested", "PaymentVoided"]
+        assert verified(engine).passed
 
 
 def test_an_order_that_is_not_paid_in_time_lapses(database_url: str) -> None:
