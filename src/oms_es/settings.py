@@ -275,6 +275,18 @@ class Settings(BaseSettings):
     oidc_channels_claim: str = Field(
         default="channels", description="The claim with the channels that a token is for; without it, it is for all"
     )
+    oidc_client_id: str = Field(
+        default="",
+        max_length=255,
+        description="As which people sign in to the console at an issuer (authorization code flow with PKCE); without "
+        "it they sign in with keys alone",
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Of that client, where it is a confidential one"
+    )
+    oidc_login_scope: str = Field(
+        default="openid", pattern=r"^openid( \S+)*$", description="What signing in asks for: enough for its claims"
+    )
     webhook_networks: str = Field(
         default="",
         description="Networks to which webhooks are sent although they are not public, separated by commas, such as "

@@ -20,7 +20,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from conftest import fresh_database
-from identity_provider import AUDIENCE, IdentityProvider, identity_provider
+from identity_provider import AUDIENCE, CLIENT, CLIENT_SECRET, IdentityProvider, identity_provider
 from oms_es.app import migrate
 from oms_es.database.embedded import EmbeddedPostgres
 from oms_es.http.access import ROLES
@@ -100,6 +100,7 @@ def served(embedded_server: EmbeddedPostgres) -> Iterator[Served]:
         tokens = keys_for(url)
         with identity_provider() as provider:
             settings = {"OMS_GATEWAYS": "simulated", "OMS_OIDC_ISSUERS": provider.url, "OMS_OIDC_AUDIENCE": AUDIENCE}
+            settings |= {"OMS_OIDC_CLIENT_ID": CLIENT, "OMS_OIDC_CLIENT_SECRET": CLIENT_SECRET}
             signed = {f"token-{role}": provider.token(role) for role in ROLES}
             signed |= {"token-without": provider.token(), "token-system": provider.token("operator system")}
             with serving(url, "--with-engine", **settings) as (process, address):

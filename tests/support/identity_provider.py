@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 AUDIENCE = "oms-es"
+CLIENT, CLIENT_SECRET = "console", "a secret of the console"
 
 
 class IdentityProvider:
@@ -27,6 +31,7 @@ class IdentityProvider:
         self.ec = ec.generate_private_key(ec.SECP256R1())
         self.published = [self.public("r1", self.rsa), self.public("e1", self.ec)]
         self.is_down = False
+        self.codes: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
         self.asked = 0
 
     def public(self, kid: str, key: Any) -> dict[str, Any]:
@@ -44,7 +49,30 @@ class IdentityProvider:
         return jwt.encode(kept, self.rsa if key is None else key, alg, headers)
 
     def answer(self, path: str) -> Any:
-        return {"issuer": self.url, "jwks_uri": f"{self.url}/keys"} if "well-known" in path else self.keys()
+        if "well-known" not in path:
+            return self.keys()
+        places = {"authorization_endpoint": f"{self.url}/authorize?tenant=1", "token_endpoint": f"{self.url}/token"}
+        return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **places}
+
+    def agree(self, url: str, scope: str, **claims: Any) -> str:
+        """A person signs in where the browser was sent: the address that it is sent back to."""
+        asked = dict(parse_qsl(urlsplit(url).query))
+        code = f"code-{len(self.codes)}"
+        self.codes[code] = (asked, {"scope": scope, "aud": CLIENT, "nonce": asked["nonce"], **claims})
+        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state'], 'session_state': 'x'})}"
+
+    def exchange(self, form: Mapping[str, str], authorization: str) -> dict[str, str] | None:
+        """None where the client is not who it says, or the code is not its own, or was given before."""
+        asked, claims = self.codes.pop(form.get("code", ""), ({}, {}))
+        challenge = base64.urlsafe_b64encode(sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=")
+        pair = base64.b64encode(f"{CLIENT}:{quote_plus(CLIENT_SECRET)}".encode()).decode()
+        is_good = (
+            authorization == f"Basic {pair}"
+            and form.get("grant_type") == "authorization_code"
+            and asked.get("code_challenge") == challenge.decode()
+            and asked.get("redirect_uri") == form.get("redirect_uri")
+        )
+        return {"access_token": "opaque", "token_type": "Bearer", "id_token": self.token(**claims)} if is_good else None
 
     def keys(self) -> Any:
         self.asked += 1
@@ -58,6 +86,13 @@ def identity_provider() -> Iterator[IdentityProvider]:
             self.send_response(500 if provider.is_down else 200)
             self.end_headers()
             self.wfile.write(json.dumps(provider.answer(self.path)).encode())
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            found = provider.exchange(dict(parse_qsl(raw)), self.headers.get("Authorization", ""))
+            self.send_response(400 if found is None else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps(found or {"error": "invalid_grant"}).encode())
 
         def log_message(self, *_: Any) -> None:
             """Tests print nothing."""

@@ -165,7 +165,7 @@ def _tables() -> Sequence[bytes]:
         topic_ids.CREATE,
         stops.CREATE,
         effects.CREATE,
-        (api_keys.CREATE, link_keys.CREATE, webhook_secrets.CREATE, sessions.CREATE, views.CREATE),
+        (api_keys.CREATE, link_keys.CREATE, webhook_secrets.CREATE, sessions.CREATE, sessions.ADD_CALLER, views.CREATE),
         http_tables.CREATE,
         subscriptions.CREATE,
         sealing_tables.CREATE,

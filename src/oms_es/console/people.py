@@ -21,6 +21,7 @@ from starlette.responses import Response
 from oms_es.http.access import LOCAL, NO_CALLER, Caller
 from oms_es.http.app import require_this_machine
 from oms_es.http.errors import Forbidden
+from oms_es.http.logins import SECRET_BYTES, caller_in, session_of
 from oms_es.http.services import Services
 from oms_es.store.http import sessions
 from oms_es.store.http.api_keys import parts_of
@@ -56,7 +57,7 @@ async def person_of(services: Services, request: Request) -> Person:
     """Raises Forbidden where another machine or site asks while there are no keys, TooMany."""
     sent = request.cookies.get(COOKIE, "")
     is_new = not NAME.fullmatch(sent)
-    name = secrets.token_urlsafe(32) if is_new else sent
+    name = secrets.token_urlsafe(SECRET_BYTES) if is_new else sent
     if await run_in_threadpool(services.keys.is_open):
         require_this_machine(request)
         return Person(LOCAL, name, is_new)
@@ -73,6 +74,8 @@ def _signed_in(services: Services, name: str) -> Caller | None:
         return None
     if session.is_to_touch(now):
         services.write(lambda connection: sessions.touch(connection, hashed, now))
+    if session.caller is not None:
+        return caller_in(session.caller) if services.logins else None
     return services.keys.caller_of(session.key_id, session.secret_sha256)
 
 
@@ -81,9 +84,16 @@ def sign_in(services: Services, token: str) -> Person:
     caller = services.keys.caller(token)
     parts = parts_of(token)
     assert parts
-    name, secret_sha256 = secrets.token_urlsafe(32), sha256(parts[1].encode()).digest()
+    name, secret_sha256 = secrets.token_urlsafe(SECRET_BYTES), sha256(parts[1].encode()).digest()
     now = datetime.now(UTC)
     services.write(lambda rows: sessions.open_for(rows, _hashed(name), parts[0], secret_sha256, now))
+    return Person(caller, name, is_new=True)
+
+
+def sign_in_as(services: Services, caller: Caller) -> Person:
+    """Who has signed in at a provider, under a new name, too. Until the session ends they may what they might then."""
+    name, now = secrets.token_urlsafe(SECRET_BYTES), datetime.now(UTC)
+    services.write(lambda rows: sessions.open_as(rows, _hashed(name), session_of(caller), now))
     return Person(caller, name, is_new=True)
 
 
@@ -102,10 +112,13 @@ def require_own_form(request: Request, person: Person, proof: str) -> None:
 
 
 def remember(response: Response, request: Request, name: str) -> None:
-    """Secure wherever the browser came by TLS, which ends before this server."""
+    response.set_cookie(COOKIE, name, path=PATH, secure=by_tls(request), httponly=True, samesite="lax")
+
+
+def by_tls(request: Request) -> bool:
+    """Whether the browser came so: TLS ends before this server."""
     origin = request.headers.get("origin", "")
-    by_tls = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto")) or origin.startswith("https:")
-    response.set_cookie(COOKIE, name, path=PATH, secure=by_tls, httponly=True, samesite="lax")
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto")) or origin.startswith("https:")
 
 
 def forget(response: Response) -> None:

@@ -19,10 +19,18 @@ FILES = "multipart/form-data"
 WITH_FILE = Body(dict, dict, (FILES,))
 
 
-def page(path: str, name: str, scope: str | None, handler: Page, *parameters: str, many: tuple[str, ...] = ()) -> Route:
+def page(
+    path: str,
+    name: str,
+    scope: str | None,
+    handler: Page,
+    *parameters: str,
+    many: tuple[str, ...] = (),
+    takes_more: bool = False,
+) -> Route:
     """What is shown. `many`: the parameters that may be repeated."""
     given = (*(Parameter(one, one, many=one in many) for one in (*parameters, "done")),)
-    return Route("GET", f"/console{path}", name, name, scope, cast("Handler", handler), given)
+    return Route("GET", f"/console{path}", name, name, scope, cast("Handler", handler), given, takes_more=takes_more)
 
 
 def form(path: str, name: str, scope: str | None, handler: Page, *, takes_file: bool = False) -> Route:

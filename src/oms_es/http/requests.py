@@ -210,6 +210,8 @@ def _query(route: Route, raw: bytes) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         if name not in known:
+            if route.takes_more:
+                continue
             raise BadParameter("query", f"a parameter is not known here; there are {', '.join(known) or 'none'}")
         if "\0" in value:
             raise BadParameter(name, "leave out the character NUL")

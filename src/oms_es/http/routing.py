@@ -66,6 +66,8 @@ class Route:
     is_stream: bool = False
     is_command: bool = False
     is_dated: bool = False
+    takes_more: bool = False
+    """Parameters that are not listed are ignored: what comes back from elsewhere may have any."""
     path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of what the path holds, where it is more than some text."""
 

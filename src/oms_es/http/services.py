@@ -22,6 +22,7 @@ from oms_es.gateways.notices import Openers
 from oms_es.history import moments, states
 from oms_es.http.access import PERSONAL, Caller, Keys, Rates
 from oms_es.http.background import Background
+from oms_es.http.logins import Logins
 from oms_es.http.reading.dated import FOLDED_MAX, turn
 from oms_es.http.reading.tables import PERSONAL_COLUMNS
 from oms_es.http.reading.tail import Tail
@@ -73,6 +74,7 @@ class Services:
         per_second: float,
         not_ready: Callable[[], Iterable[str]] = lambda: (),
         tokens: Tokens | None = None,
+        logins: Logins | None = None,
         interests: Interests = INTERESTS,
         openers: Openers = MappingProxyType({}),
         what_if_events_max: int = EVENTS_MAX,
@@ -83,6 +85,7 @@ class Services:
         keys = http_tables.KeptAnswers(parts.recorder.datastore)
         self.committer = Committer(Answering(parts.store, parts.screen, keys))
         self.tokens = tokens
+        self.logins = logins
         self.interests = interests
         self.openers = openers
         self.keys = Keys(self._key, self._is_anybody_known)

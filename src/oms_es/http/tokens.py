@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from hmac import compare_digest
 from http import HTTPStatus
 from http.client import HTTPException
 from threading import Lock
@@ -66,11 +67,11 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def fetched(url: str) -> Any:
+def fetched(asked: str | Request) -> Any:
     """A small JSON document. Raises OSError, ValueError, HTTPException."""
-    if not url.startswith(("https://", "http://")):
+    request = Request(asked, headers={"Accept": "application/json"}) if isinstance(asked, str) else asked  # noqa: S310 - its scheme is checked below
+    if request.type not in ("https", "http"):
         raise ValueError("the issuer names something that is no URL")
-    request = Request(url, headers={"Accept": "application/json"})  # noqa: S310 - its scheme is checked above
     with build_opener(_NoRedirects).open(request, timeout=FETCH_TIMEOUT_SECONDS) as answer:
         raw = answer.read(FETCHED_BYTES_MAX + 1)
     if len(raw) > FETCHED_BYTES_MAX:
@@ -86,6 +87,7 @@ class Published:
         self._monotonic = monotonic
         self._lock = Lock()
         self._keys: Mapping[str | None, Mapping[str, Any]] = {}
+        self._said: Mapping[str, Any] = {}
         self._at = self._tried = float("-inf")
 
     def named(self, kid: str | None) -> Mapping[str, Any]:
@@ -100,6 +102,14 @@ class Published:
             if kid not in self._keys:
                 raise refused()
             return self._keys[kid]
+
+    def described(self, name: str) -> str:
+        """What the issuer's own description has by this name; empty where it does not answer, or says nothing of it."""
+        with self._lock:
+            if self._monotonic() - self._at >= KEYS_KEPT_SECONDS:
+                self._fetch()
+            said = self._said.get(name, "")
+        return said if isinstance(said, str) else ""
 
     def _fetch(self) -> None:
         """What was known before stays where it does not answer."""
@@ -120,6 +130,7 @@ class Published:
         if found["issuer"] != self.issuer:
             raise ValueError("it calls itself otherwise than the settings do")
         keys: Sequence[Mapping[str, Any]] = fetched(found["jwks_uri"])["keys"][:KEYS_MAX]
+        self._said = found
         return keys
 
 
@@ -149,7 +160,30 @@ class Tokens:
             log.info("a token is refused", error=type(error).__name__)
             raise refused() from None
 
+    def person(self, id_token: str, issuer: str, client_id: str, nonce: str) -> Caller:
+        """Who has signed in at an issuer for this client, in the request with this nonce.
+
+        Raises NoAccess, IssuerUnavailable.
+        """
+        if len(id_token) > TOKEN_LENGTH_MAX:
+            raise refused()
+        try:
+            claims = self._claims(id_token, client_id)
+            said = str(claims.get("nonce", ""))
+            if claims["iss"] != issuer or claims.get("azp", client_id) != client_id or not compare_digest(said, nonce):
+                raise refused()
+            return self._of(claims)
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            log.info("an ID token is refused", error=type(error).__name__)
+            raise refused() from None
+
     def _caller(self, token: str) -> Caller:
+        return self._of(self._claims(token, self.audience))
+
+    def _of(self, claims: Mapping[str, Any]) -> Caller:
+        return Caller(self._actor(claims["iss"], claims["sub"]), self._scopes(claims), self._channels(claims))
+
+    def _claims(self, token: str, audience: str) -> Mapping[str, Any]:
         header = jwt.get_unverified_header(token)
         issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
         algorithm, kid = str(header.get("alg")), header.get("kid")
@@ -159,16 +193,16 @@ class Tokens:
         key = published.named(kid)
         if key.get("kty") != ALGORITHMS[algorithm] or key.get("alg", algorithm) != algorithm:
             raise refused()
-        claims = jwt.decode(
+        claims: Mapping[str, Any] = jwt.decode(
             token,
             jwt.PyJWK(dict(key), algorithm),
             algorithms=[algorithm],
-            audience=self.audience,
+            audience=audience,
             issuer=published.issuer,
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
-        return Caller(self._actor(published.issuer, claims["sub"]), self._scopes(claims), self._channels(claims))
+        return claims
 
     def _actor(self, issuer: str, subject: str) -> str:
         """No issuer has a `#` in it, so that no two are one."""

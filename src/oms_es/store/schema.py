@@ -21,7 +21,7 @@ from oms_es.exit_codes import Code
 from oms_es.kernel import Projection
 from oms_es.store.recorder import EVENTS
 
-SCHEMA_VERSION = 16
+SCHEMA_VERSION = 17
 """Of the tables that are not read models. 1: as 0.1.0 made them; 2: generations of read models; 3: this version; 4: the
 ids of topics; 5: why readers stopped; 6: dead letters that were discarded; 7: keys and answers of
 HTTP; 8: keys of links; 9: connections of webhooks; 10: subscriptions to them; 11: their secrets apart, and how far each

@@ -36,6 +36,7 @@ from oms_es.cli.terminal import (
 from oms_es.database.selection import Database, database
 from oms_es.errors import NotFound
 from oms_es.http.access import LOCAL_ONLY, ROLES, SCOPES, channels_of
+from oms_es.http.logins import Logins
 from oms_es.http.reading import links
 from oms_es.http.server import listening, serve
 from oms_es.http.services import Services
@@ -76,7 +77,8 @@ def run_server(
             parts,
             settings.http_rate_per_second,
             engine.health().ready if engine else lambda: (),
-            tokens_of(settings),
+            tokens := tokens_of(settings),
+            logins_of(settings, tokens),
             interests_of(settings),
             openers_of(settings),
             settings.what_if_events_max,
@@ -98,6 +100,13 @@ def tokens_of(settings: Settings) -> Tokens | None:
         return None
     claims = settings.oidc_scopes_claim, settings.oidc_channels_claim
     return Tokens(settings.issuers, settings.oidc_audience, *claims)
+
+
+def logins_of(settings: Settings, tokens: Tokens | None) -> Logins | None:
+    if tokens is None or not settings.oidc_client_id:
+        return None
+    secret = settings.oidc_client_secret and settings.oidc_client_secret.get_secret_value()
+    return Logins(tokens, settings.oidc_client_id, secret or None, settings.oidc_login_scope)
 
 
 def host_of(settings: Settings, place: Database) -> str:

@@ -1,19 +1,28 @@
-"""In and out: signing in with a key, signing out, the language, and what the browser fetches beside pages."""
+"""In and out: signing in with a key or at a provider, signing out, the language, and files that pages need."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from oms_es.console.people import PATH, forget, remember, sign_in, sign_out
+from oms_es.console.people import PATH, by_tls, forget, remember, sign_in, sign_in_as, sign_out
 from oms_es.console.rendering import statics
 from oms_es.console.routes import ANY, OPEN, form, page
 from oms_es.console.texts import LANGUAGES
 from oms_es.console.visits import Visit, own_path
 from oms_es.http.errors import NoAccess, NoResource
+from oms_es.http.logins import Begun, Logins
+from oms_es.http.tokens import IssuerUnavailable
 
 LANGUAGE_COOKIE = "oms_language"
 LANGUAGE_SECONDS = 31_536_000
+LOGIN_COOKIE = "oms_login"
+LOGIN_SECONDS_MAX = 600
+"""To sign in at a provider."""
+LOGIN_PATH = "/console/sign-in"
+ANSWER_PATH = f"{LOGIN_PATH}/back"
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -25,7 +34,13 @@ async def home(visit: Visit) -> Response:
 async def sign_in_page(visit: Visit) -> Response:
     if visit.person.is_known:
         return visit.go(own_path(visit.one("next")))
-    return visit.page("sign_in.html", next=own_path(visit.one("next")), is_wrong=False)
+    return _sign_in_page(visit, own_path(visit.one("next")))
+
+
+def _sign_in_page(visit: Visit, to: str, wrong: str = "", status: int = 200) -> Response:
+    """`wrong`: the word for what went wrong."""
+    logins = visit.asked.services.logins
+    return visit.page("sign_in.html", status, next=to, wrong=wrong, issuers=logins.issuers if logins else ())
 
 
 async def signed_in(visit: Visit) -> Response:
@@ -35,10 +50,54 @@ async def signed_in(visit: Visit) -> Response:
     try:
         person = await run_in_threadpool(sign_in, services, visit.form.get("key", "").strip())
     except NoAccess:
-        return visit.page("sign_in.html", 401, next=to, is_wrong=True)
+        return _sign_in_page(visit, to, "wrong", 401)
     response = visit.go(to)
     remember(response, visit.asked.request, person.name)
     return response
+
+
+async def sign_in_at(visit: Visit) -> Response:
+    """Sends the browser to the provider. Raises NoAccess, NoResource, IssuerUnavailable."""
+    begun = Begun.at(visit.one("issuer") or "", own_path(visit.one("next")))
+    url = await run_in_threadpool(_logins(visit).url, begun, _answer_url(visit))
+    response = visit.go(url)
+    response.set_cookie(LOGIN_COOKIE, begun.text, LOGIN_SECONDS_MAX, **_login_cookie(visit))
+    return response
+
+
+async def signed_in_at(visit: Visit) -> Response:
+    """The browser is back with an answer, which counts once. Raises NoResource, TooMany."""
+    to = "/console"
+    visit.asked.services.rates.take(LOGIN_COOKIE)
+    try:
+        begun = Begun.read(visit.asked.request.cookies.get(LOGIN_COOKIE, ""))
+        to = own_path(begun.to)
+        caller = await run_in_threadpool(_logins(visit).caller, begun, visit.asked.given(), _answer_url(visit))
+        person = await run_in_threadpool(sign_in_as, visit.asked.services, caller)
+    except (NoAccess, IssuerUnavailable):
+        response = _sign_in_page(visit, to, "not_there", 401)
+    else:
+        response = visit.go(to)
+        remember(response, visit.asked.request, person.name)
+    response.delete_cookie(LOGIN_COOKIE, **_login_cookie(visit))
+    return response
+
+
+def _logins(visit: Visit) -> Logins:
+    if visit.asked.services.logins is None:
+        raise NoResource("no provider is set up to sign in at; use a key")
+    return visit.asked.services.logins
+
+
+def _answer_url(visit: Visit) -> str:
+    """Where the provider sends the browser back to; it takes only what is registered there."""
+    request = visit.asked.request
+    return f"{'https' if by_tls(request) else 'http'}://{request.headers.get('host', '')}{ANSWER_PATH}"
+
+
+def _login_cookie(visit: Visit) -> Any:
+    """It comes back with a link from the provider: strict it would not."""
+    return {"path": LOGIN_PATH, "secure": by_tls(visit.asked.request), "httponly": True, "samesite": "lax"}
 
 
 async def signed_out(visit: Visit) -> Response:
@@ -70,6 +129,8 @@ ROUTES = (
     page("", "home", ANY, home),
     page("/sign-in", "sign-in-page", OPEN, sign_in_page, "next"),
     form("/sign-in", "sign-in", OPEN, signed_in),
+    page("/sign-in/at", "sign-in-at", OPEN, sign_in_at, "issuer", "next"),
+    page("/sign-in/back", "sign-in-back", OPEN, signed_in_at, "state", "code", "iss", takes_more=True),
     form("/sign-out", "sign-out", OPEN, signed_out),
     form("/language", "language", OPEN, language),
     page("/static/{name}", "static", OPEN, static, "v"),

@@ -1,4 +1,4 @@
-"""Who is signed in to the console: which key opened each session, and when it was last used.
+"""Who is signed in to the console: which key, or which person of a provider, opened each session, and its last use.
 
 Invariant: of what the cookie holds only its SHA-256 is kept, and of the key's secret only the one that its own table
 keeps, too: a session ends with the secret that opened it.
@@ -6,8 +6,9 @@ keeps, too: a session ends with the secret that opened it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from oms_es.database.rows import Rows
 
@@ -24,9 +25,12 @@ CREATE TABLE IF NOT EXISTS {SESSIONS} (
     key_id text NOT NULL,
     secret_sha256 bytea NOT NULL,
     opened_at timestamptz NOT NULL,
-    used_at timestamptz NOT NULL
+    used_at timestamptz NOT NULL,
+    caller jsonb -- who signed in at a provider, and what they may
 )
 """
+ADD_CALLER = f"ALTER TABLE {SESSIONS} ADD COLUMN IF NOT EXISTS caller jsonb"
+NO_KEY, NO_SECRET = "", b""
 
 
 class Session(NamedTuple):
@@ -34,6 +38,7 @@ class Session(NamedTuple):
     secret_sha256: bytes
     opened_at: datetime
     used_at: datetime
+    caller: Mapping[str, Any] | None = None
 
     def is_to_touch(self, now: datetime) -> bool:
         return now - self.used_at >= timedelta(seconds=TOUCHED_SECONDS)
@@ -44,9 +49,15 @@ def open_for(connection: Rows, session_sha256: bytes, key_id: str, secret_sha256
     connection.execute(query.encode(), [session_sha256, key_id, secret_sha256, now, now])
 
 
+def open_as(connection: Rows, session_sha256: bytes, caller: str, now: datetime) -> None:
+    """For who signed in at a provider. `caller`: as JSON."""
+    query = f"INSERT INTO {SESSIONS} VALUES (%s, %s, %s, %s, %s, %s)"
+    connection.execute(query.encode(), [session_sha256, NO_KEY, NO_SECRET, now, now, caller])
+
+
 def live(connection: Rows, session_sha256: bytes, now: datetime) -> Session | None:
     query = (
-        f"SELECT key_id, secret_sha256, opened_at, used_at FROM {SESSIONS} "
+        f"SELECT key_id, secret_sha256, opened_at, used_at, caller FROM {SESSIONS} "
         "WHERE session_sha256 = %s AND used_at > %s AND opened_at > %s"
     )
     row = connection.execute(query.encode(), [session_sha256, *_oldest(now)]).fetchone()

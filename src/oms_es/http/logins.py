@@ -1,0 +1,153 @@
+"""Signing in at an OpenID provider: the authorization code flow (RFC 6749, OpenID Connect Core) with PKCE (RFC 7636).
+
+Invariant: an answer counts once, in the browser that asked: its state is the one that this browser was given, its ID
+token is signed by that issuer for this client, and has the nonce of the same request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from http.client import HTTPException
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qsl, quote_plus, urlencode
+from urllib.request import Request
+
+import structlog
+
+from oms_es.http.access import Caller
+from oms_es.http.errors import NoAccess
+from oms_es.http.tokens import IssuerUnavailable, Tokens, fetched
+
+CODE_LENGTH_MAX = 4_096
+SECRET_BYTES = 32
+log = structlog.get_logger(__name__)
+
+
+def refused() -> NoAccess:
+    """In the same words whatever is wrong with it."""
+    return NoAccess("the provider's answer is not good, or too late; sign in again")
+
+
+class Begun(NamedTuple):
+    """What the browser keeps of a request until its answer comes. `to`: where the person wanted to go."""
+
+    issuer: str
+    state: str
+    nonce: str
+    verifier: str
+    to: str
+
+    @classmethod
+    def at(cls, issuer: str, to: str) -> Self:
+        state, nonce, verifier = (secrets.token_urlsafe(SECRET_BYTES) for _ in range(3))
+        return cls(issuer, state, nonce, verifier, to)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Raises NoAccess."""
+        said = dict(parse_qsl(text, keep_blank_values=True))
+        try:
+            return cls(**said)
+        except TypeError:
+            raise refused() from None
+
+    @property
+    def text(self) -> str:
+        return urlencode(self._asdict())
+
+    @property
+    def challenge(self) -> str:
+        return base64.urlsafe_b64encode(sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True)
+class Logins:
+    """`client_secret`: None of a public client, as which PKCE alone proves it."""
+
+    tokens: Tokens
+    client_id: str
+    client_secret: str | None
+    scope: str
+
+    @property
+    def issuers(self) -> Sequence[str]:
+        return list(self.tokens.published)
+
+    def url(self, begun: Begun, redirect_uri: str) -> str:
+        """To send the browser to. Raises NoAccess, IssuerUnavailable."""
+        place = self._place(begun.issuer, "authorization_endpoint")
+        query = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": self.scope,
+            "state": begun.state,
+            "nonce": begun.nonce,
+            "code_challenge": begun.challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{place}{'&' if '?' in place else '?'}{urlencode(query)}"
+
+    def caller(self, begun: Begun, answer: Mapping[str, str], redirect_uri: str) -> Caller:
+        """Of what the browser brought back: `state`, `code` and, of some, `iss` (RFC 9207).
+
+        Raises NoAccess, IssuerUnavailable.
+        """
+        code = answer.get("code", "")
+        if (
+            not hmac.compare_digest(answer.get("state", "").encode(), begun.state.encode())
+            or answer.get("iss", begun.issuer) != begun.issuer
+            or not 1 <= len(code) <= CODE_LENGTH_MAX
+        ):
+            raise refused()
+        token = self._exchanged(begun, code, redirect_uri)
+        return self.tokens.person(token, begun.issuer, self.client_id, begun.nonce)
+
+    def _exchanged(self, begun: Begun, code: str, redirect_uri: str) -> str:
+        """The ID token that the provider gives for a code."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": begun.verifier,
+        }
+        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+        if self.client_secret is None:
+            form["client_id"] = self.client_id
+        else:
+            pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        place = self._place(begun.issuer, "token_endpoint")
+        try:
+            found: Any = fetched(Request(place, urlencode(form).encode(), headers))  # noqa: S310 - `fetched` checks it
+            return str(found["id_token"])
+        except (OSError, HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
+            log.warning("a login is refused", issuer=begun.issuer, error=f"{type(error).__name__}: {error}")
+            raise refused() from None
+
+    def _place(self, issuer: str, name: str) -> str:
+        """Raises NoAccess, IssuerUnavailable."""
+        published = self.tokens.published.get(issuer)
+        if published is None:
+            raise refused()
+        place = published.described(name)
+        if not place:
+            raise IssuerUnavailable(f"{issuer} does not say where to sign in; try again")
+        return place
+
+
+def session_of(caller: Caller) -> str:
+    """As it is kept with a session."""
+    channels = None if caller.channels is None else sorted(caller.channels)
+    return json.dumps({"actor": caller.actor, "scopes": sorted(caller.scopes), "channels": channels})
+
+
+def caller_in(kept: Mapping[str, Any]) -> Caller:
+    channels = kept["channels"]
+    return Caller(kept["actor"], frozenset(kept["scopes"]), None if channels is None else frozenset(channels))

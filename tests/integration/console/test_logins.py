@@ -1,0 +1,107 @@
+"""People sign in to the console at an OpenID provider, with a browser that goes there and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import httpx
+import psycopg
+import pytest
+
+from console_forms import sent
+from http_server import Served
+from identity_provider import CLIENT
+
+
+@pytest.fixture
+def stranger(served: Served) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.url, timeout=30) as client:
+        yield client
+
+
+def sent_to(served: Served, client: httpx.Client, to: str = "/console/orders") -> str:
+    """Where the browser is sent."""
+    page = client.get(f"/console/sign-in?next={quote(to, safe='')}").text
+    assert f"Sign in at {served.provider.url}" in page
+    answer = client.get("/console/sign-in/at", params={"issuer": served.provider.url, "next": to})
+    assert answer.status_code == 303
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    return answer.headers["location"]
+
+
+def come_back(served: Served, client: httpx.Client, scope: str = "support", **claims: Any) -> httpx.Response:
+    return client.get(served.provider.agree(sent_to(served, client), scope, **claims))
+
+
+def test_a_person_signs_in_at_a_provider_and_acts_under_their_own_name(served: Served, stranger: httpx.Client) -> None:
+    url = sent_to(served, stranger, "/console/orders?phase=held")
+    asked = parse_qs(urlsplit(url).query)
+    assert url.startswith(f"{served.provider.url}/authorize?tenant=1&")
+    assert (asked["client_id"], asked["response_type"], asked["scope"]) == ([CLIENT], ["code"], ["openid"])
+    assert asked["code_challenge_method"] == ["S256"]
+    back = stranger.get(served.provider.agree(url, "support", sub="grace"))
+    assert (back.status_code, back.headers["location"]) == (303, "/console/orders?phase=held")
+    assert stranger.get("/console/orders").status_code == 200
+    assert stranger.get("/console/keys").status_code == 403, "support makes no keys"
+    assert sent(stranger, "/console/orders/views", {"name": "mine", "query": "channel=web"}).status_code == 303
+    with psycopg.connect(served.database_url) as connection:
+        actors = connection.execute("SELECT actor FROM oms_console_views WHERE name = 'mine'").fetchall()
+    assert actors == [(f"user:{served.provider.url}#grace",)]
+    assert sent(stranger, "/console/sign-out", {}).status_code == 303
+    assert stranger.get("/console/orders").status_code == 303
+
+
+def test_an_answer_counts_once_and_in_the_browser_that_asked(served: Served, stranger: httpx.Client) -> None:
+    back = served.provider.agree(sent_to(served, stranger), "support")
+    with httpx.Client(base_url=served.url, timeout=30) as other:
+        assert other.get(back).status_code == 401, "another browser was sent there"
+        other.get("/console/sign-in/at", params={"issuer": served.provider.url})
+        assert other.get(back).status_code == 401, "and asked for something else"
+    assert stranger.get(back).status_code == 303
+    assert stranger.get(back).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "another"},
+        {"nonce": "of another request"},
+        {"nonce": None},
+        {"exp": 1},
+        {"iss": "https://elsewhere.example"},
+        {"azp": "another"},
+        {"sub": ""},
+        {"scope": 7},
+        {"kid": "unknown"},
+    ],
+)
+def test_an_id_token_that_is_not_for_this_request_signs_no_one_in(
+    served: Served, stranger: httpx.Client, claims: dict[str, Any]
+) -> None:
+    answer = come_back(served, stranger, **{"scope": "support", **claims})
+    assert answer.status_code == 401
+    assert "did not work" in answer.text
+    assert stranger.get("/console/orders").status_code == 303
+
+
+def test_a_token_that_another_key_signed_signs_no_one_in(served: Served, stranger: httpx.Client) -> None:
+    assert come_back(served, stranger, key=served.provider.other_rsa).status_code == 401
+    assert stranger.get("/console/orders").status_code == 303
+
+
+def test_who_declines_or_names_another_issuer_is_back_at_the_door(served: Served, stranger: httpx.Client) -> None:
+    url = sent_to(served, stranger)
+    state = parse_qs(urlsplit(url).query)["state"][0]
+    declined = stranger.get("/console/sign-in/back", params={"error": "access_denied", "state": state})
+    assert declined.status_code == 401
+    back = f"{served.provider.agree(sent_to(served, stranger), 'support')}&iss=https%3A%2F%2Felsewhere.example"
+    assert stranger.get(back).status_code == 401
+    nowhere = stranger.get("/console/sign-in/at", params={"issuer": "https://elsewhere.example"})
+    assert nowhere.status_code == 401
+
+
+def test_signing_in_leads_to_no_other_site(served: Served, stranger: httpx.Client) -> None:
+    back = served.provider.agree(sent_to(served, stranger, "//elsewhere.example/console"), "support")
+    assert stranger.get(back).headers["location"] == "/console"
