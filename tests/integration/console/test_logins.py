@@ -99,7 +99,7 @@ def test_who_declines_or_names_another_issuer_is_back_at_the_door(served: Served
     back = f"{served.provider.agree(sent_to(served, stranger), 'support')}&iss=https%3A%2F%2Felsewhere.example"
     assert stranger.get(back).status_code == 401
     nowhere = stranger.get("/console/sign-in/at", params={"issuer": "https://elsewhere.example"})
-    assert nowhere.status_code == 401
+    assert nowhere.status_code == 404
 
 
 def test_signing_in_leads_to_no_other_site(served: Served, stranger: httpx.Client) -> None:

@@ -57,9 +57,12 @@ async def signed_in(visit: Visit) -> Response:
 
 
 async def sign_in_at(visit: Visit) -> Response:
-    """Sends the browser to the provider. Raises NoAccess, NoResource, IssuerUnavailable."""
-    begun = Begun.at(visit.one("issuer") or "", own_path(visit.one("next")))
-    url = await run_in_threadpool(_logins(visit).url, begun, _answer_url(visit))
+    """Sends the browser to the provider. Raises NoResource, IssuerUnavailable."""
+    logins, issuer = _logins(visit), visit.one("issuer") or ""
+    if issuer not in logins.issuers:
+        raise NoResource("it is no provider to sign in at here; begin again from the sign-in page")
+    begun = Begun.at(issuer, own_path(visit.one("next")))
+    url = await run_in_threadpool(logins.url, begun, _answer_url(visit))
     response = visit.go(url)
     response.set_cookie(LOGIN_COOKIE, begun.text, LOGIN_SECONDS_MAX, **_login_cookie(visit))
     return response
