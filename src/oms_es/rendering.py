@@ -76,12 +76,18 @@ def story(order: Row, timeline: Sequence[Row]) -> RenderableType:
             f"{moment(row['recorded_at'])}.{row['recorded_at'].microsecond // 1000:03}",
             " " * min(depth, INDENT_MAX) + row["event"],
             row["actor"],
-            row["summary"],
+            _with_short_names(row, order["order_id"]),
         )
         for row, depth in zip(timeline, depths(timeline), strict=True)
     ]
     title = f"Order {order['channel']}/{order['external_id']} ({order['order_id']}): {order['phase']}"
     return grid(title, rows, "position", "time (UTC)", "event", "by", "what", numbers=["position"])
+
+
+def _with_short_names(row: Row, order_id: object) -> str:
+    """Parcels by their number in the order."""
+    summary: str = row["summary"]
+    return summary.replace(f"{order_id}.", "parcel ") if "Shipment" in row["event"] else summary
 
 
 def depths(timeline: Iterable[Row]) -> list[int]:

@@ -79,6 +79,7 @@ def test_what_was_resolved_once_is_refused_and_open_again_when_it_is_raised_agai
     assert (code, "ours is right" in err) == (Code.REFUSED, True)
     lived(database_url, sent_again(lines=more(2)))
     assert f"duplicate_conflict/{o.order_id_of('web', 'W-1')}" in listed(oms)
+    assert CONFLICT in oms("exceptions", "list")[1], "the name that the other commands take, and not the order's id"
     assert oms("exceptions", "resolve", CONFLICT, "--note", "ours again")[0] == Code.OK
 
 

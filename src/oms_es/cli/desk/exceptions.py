@@ -63,8 +63,7 @@ def listed(
 
 def _open(rows: Sequence[Row]) -> object:
     shown = [
-        (row["exception_id"], _order(row), display.moment(row["raised_at"]), row["assignee"] or "", row["detail"])
-        for row in rows
+        (_name(row), _order(row), display.moment(row["raised_at"]), row["assignee"] or "", _detail(row)) for row in rows
     ]
     return display.grid("Open exceptions", shown, "exception", "order", "since (UTC)", "sees to it", "what")
 
@@ -75,6 +74,20 @@ def _resolved(rows: Sequence[Row]) -> object:
         for row in rows
     ]
     return display.grid("Resolved exceptions", shown, "exception", "resolved (UTC)", "by", "note", "what it was")
+
+
+def _name(row: Row) -> str:
+    """The shortest name that the other commands take: ids of orders are long."""
+    kind, _, subject = row["exception_id"].partition("/")
+    return f"{kind}/{_order(row)}" if _is_of_order(kind) and subject == row["order_id"] else row["exception_id"]
+
+
+def _detail(row: Row) -> str:
+    return (
+        row["detail"].replace(f"{row['order_id']}.", "parcel ")
+        if row["kind"] == "cancellation_refused"
+        else row["detail"]
+    )
 
 
 def _order(row: Row) -> str:
@@ -212,8 +225,11 @@ def _unknown(connection: Connection, name: str) -> NotFound:
 def _id_of(name: str) -> str:
     """Also of KIND/CHANNEL/EXTERNAL_ID, where the kind is about the order itself."""
     kind, slash, rest = name.partition("/")
-    about_the_order = kind in ORDER_KINDS or kind.startswith("held_")
-    return f"{kind}/{id_of(rest)}" if slash and about_the_order else name
+    return f"{kind}/{id_of(rest)}" if slash and _is_of_order(kind) else name
+
+
+def _is_of_order(kind: str) -> bool:
+    return kind in ORDER_KINDS or kind.startswith("held_")
 
 
 ORDER_KINDS = frozenset(

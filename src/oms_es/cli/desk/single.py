@@ -112,7 +112,7 @@ def _parcels(parcels: Sequence[Mapping[str, Any]]) -> RenderableType:
         )
         for one in parcels
     ]
-    return display.grid("Parcels", rows, "parcel", "from", "what", "it", "travels as")
+    return display.grid("Parcels", rows, "parcel", "from", "what", "status", "tracking")
 
 
 def why_there(order: OrderName, *, json: Json = False) -> None:

@@ -37,7 +37,7 @@ def show_stock(sku: str, *, at: AtPosition = None, json: Json = False) -> None:
         if not levels and moment is None:
             raise desk_single.no_stock(connection, sku)
     if moment is not None and not levels:
-        raise not_known_at(f"of any {sku}", moment)
+        raise not_known_at(f"stock of {sku}", moment)
     if json:
         shown = [
             {
