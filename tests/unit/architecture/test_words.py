@@ -43,6 +43,7 @@ BANNED = {
     "Shelves": "PhysicalStock",
     "foretold": "known before",
     "tellings": "versions",
+    "Kit": "Components",
 }
 """Each with what to write instead."""
 BANNED_IN_NAMES = {

@@ -83,11 +83,8 @@ def _name(row: Row) -> str:
 
 
 def _detail(row: Row) -> str:
-    return (
-        row["detail"].replace(f"{row['order_id']}.", "parcel ")
-        if row["kind"] == "cancellation_refused"
-        else row["detail"]
-    )
+    detail: str = row["detail"]
+    return detail.replace(f"{row['order_id']}.", "parcel ") if row["kind"] == "cancellation_refused" else detail
 
 
 def _order(row: Row) -> str:
